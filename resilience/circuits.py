@@ -1,0 +1,394 @@
+"""The circuit as an object: a policy, a block, and a `pybreaker.CircuitBreaker`."""
+
+from __future__ import annotations
+
+import datetime
+import threading
+import weakref
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NoReturn, TypeVar, cast
+
+import pybreaker
+
+from resilience.category import CategoryLike, combine
+from resilience.clock import current_clock
+from resilience.engine.blocks import Block
+from resilience.engine.guard import name_of
+from resilience.engine.pipeline import Decorator
+from resilience.policy.base import Call, Policy, Steps
+from resilience.policy.breaker import Circuit, CircuitState, Closed, Open, State, Transition, Watcher
+from resilience.policy.check import count, seconds
+from resilience.profile import Profile, changed_profiles
+from resilience.subscription import emit, listened
+from resilience.trouble import report_trouble
+
+__all__ = ["CircuitBreaker", "CircuitState"]
+
+R = TypeVar("R")
+_UNNAMED = "unnamed"
+_KINDS = {"closed": CircuitState.CLOSED, "open": CircuitState.OPEN, "half-open": CircuitState.HALF_OPEN}
+
+
+class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignore[misc]  # its calls are ours, with types
+    """A circuit that guards functions, methods, classes and blocks; see `circuit_breaker` for its parameters.
+
+    It is a `pybreaker.CircuitBreaker`: listeners, storages and `current_state` are pybreaker's. The engine is not:
+    no lock is held while a call runs, async functions trip it, cancellation and Ctrl-C count for nothing, and
+    the tripping call raises its own error.
+
+    >>> breaker = CircuitBreaker("billing", failure_threshold=1)
+    >>> with breaker:
+    ...     pass
+    >>> breaker.open(), breaker.current_state
+    (True, 'open')
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        failure_threshold: int = 5,
+        reset_timeout: float | datetime.timedelta = 60.0,
+        trip_on: CategoryLike | None = None,
+        listeners: Sequence[pybreaker.CircuitBreakerListener] = (),
+        storage: pybreaker.CircuitBreakerStorage | None = None,
+        per_instance: bool = False,
+        profiles: Mapping[CategoryLike, Mapping[str, object] | Profile] | None = None,
+    ) -> None:
+        # Not pybreaker's __init__: every attribute it would set up has its own answer here.
+        if storage is not None and not isinstance(storage, pybreaker.CircuitBreakerStorage):
+            raise TypeError(f"storage={storage!r}: give a pybreaker.CircuitBreakerStorage")
+        if callable(name):
+            raise TypeError(f'@circuit_breaker without a name on {name_of(name)}: write @circuit_breaker("...")')
+        self._named = name is not None
+        self._circuit = Circuit(
+            _UNNAMED if name is None else name,
+            failure_threshold=failure_threshold,
+            reset_timeout=reset_timeout,
+            trip_on=None if trip_on is None else combine("trip_on", [trip_on]),
+            profiles=changed_profiles("profiles", profiles or {}),
+        )
+        self._told: list[pybreaker.CircuitBreakerListener] = []
+        self._storage = storage
+        self._per_instance = per_instance
+        self._instances = _PerInstance(self)
+        self.add_listeners(*listeners)
+
+    # -- guarding ------------------------------------------------------------------------------------------------
+
+    def policies(self, target: object = None) -> tuple[Policy, ...]:
+        if not self._named and callable(target):
+            self._circuit.name, self._named = name_of(target), True
+        if not self._per_instance:
+            return (self._circuit,)
+        if not isinstance(target, type):
+            raise TypeError("per_instance=True: decorate a class, whose objects then have a circuit each")
+        if not target.__weakrefoffset__:
+            raise TypeError(f"per_instance=True: add '__weakref__' to the __slots__ of {target.__qualname__}")
+        return (self._instances,)
+
+    def _policy(self) -> Policy:
+        return self._circuit
+
+    def of(self, instance: object) -> CircuitBreaker:
+        """Return the circuit of one object of a class decorated with ``per_instance=True``."""
+        return self._instances.of(instance)
+
+    def _fork(self) -> CircuitBreaker:
+        circuit = self._circuit
+        fork = CircuitBreaker(
+            circuit.name,
+            failure_threshold=circuit.failure_threshold,
+            reset_timeout=circuit.reset_timeout,
+            trip_on=circuit.trip_on,
+            listeners=self._told,
+            storage=self._storage,
+        )
+        fork._circuit.profiles = circuit.profiles
+        return fork
+
+    # -- what pybreaker calls them -------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The dependency's name, in errors, events and logs."""
+        return self._circuit.name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._circuit.name, self._named = name, True
+
+    @property
+    def circuit_state(self) -> CircuitState:
+        """The present state."""
+        return self._circuit.state.kind
+
+    @property
+    def current_state(self) -> str:
+        """The present state as pybreaker spells it: ``closed``, ``open`` or ``half-open``."""
+        return self._circuit.state.name
+
+    @property  # type: ignore[override]  # an object with a name, as pybreaker's
+    def state(self) -> State:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The present state object; set it by name to force one."""
+        return self._circuit.state
+
+    @state.setter
+    def state(self, state_str: str) -> None:
+        if state_str not in _KINDS:
+            raise ValueError(f"state={state_str!r}: give one of {', '.join(map(repr, _KINDS))}")
+        self._force(_KINDS[state_str])
+
+    @property
+    def fail_counter(self) -> int:
+        """Failures in a row that count against the threshold, or that opened the circuit."""
+        return self._circuit.state.failures
+
+    @property
+    def success_counter(self) -> int:
+        """Successful probes towards closing: always 0, since the first one closes."""
+        return 0
+
+    @property
+    def success_threshold(self) -> int:
+        """Successful probes that close the circuit."""
+        return 1
+
+    @success_threshold.setter
+    def success_threshold(self, threshold: int) -> None:
+        if threshold != 1:
+            raise ValueError(f"success_threshold={threshold!r}: give 1; the first successful probe closes the circuit")
+
+    @property
+    def fail_max(self) -> int:
+        """The failures in a row that open the circuit: *failure_threshold*."""
+        return self._circuit.failure_threshold
+
+    @fail_max.setter
+    def fail_max(self, number: int) -> None:
+        self._circuit.failure_threshold = count("failure_threshold", number)
+
+    @property
+    def reset_timeout(self) -> float:
+        """Seconds an open circuit waits before it lets a probe through."""
+        return self._circuit.reset_timeout
+
+    @reset_timeout.setter
+    def reset_timeout(self, timeout: float) -> None:
+        self._circuit.reset_timeout = seconds("reset_timeout", timeout)
+
+    def open(self) -> bool:
+        """Open the circuit now; a probe is let through after *reset_timeout*. Always True."""
+        self._force(CircuitState.OPEN)
+        return True
+
+    def half_open(self) -> None:
+        """Let the next call through as a probe."""
+        self._force(CircuitState.HALF_OPEN)
+
+    def close(self) -> None:
+        """Let everybody through."""
+        self._force(CircuitState.CLOSED)
+
+    def calling(self) -> CircuitBreaker:  # type: ignore[override]  # a context manager all the same
+        """Return this circuit as a block: ``with breaker.calling():`` is ``with breaker:``."""
+        return self
+
+    def call_async(  # pyright: ignore[reportIncompatibleMethodOverride]  # awaitable, where pybreaker's is tornado's
+        self, func: Callable[..., Awaitable[R]], *args: object, **kwargs: object
+    ) -> Awaitable[R]:
+        """Call an async function through the circuit; `acall` under pybreaker's name."""
+        return self.acall(func, *args, **kwargs)
+
+    def is_system_error(self, exception: BaseException) -> bool:
+        """Whether a call that raises *exception* counts as a failure."""
+        return isinstance(exception, Exception) and self._circuit.counts(exception)
+
+    @property
+    def excluded_exceptions(self) -> tuple[NoReturn, ...]:
+        """Always empty: what counts is decided by category."""
+        return ()
+
+    def add_excluded_exception(self, exception: object) -> NoReturn:
+        """Raise TypeError: what counts is decided by category."""
+        raise TypeError(
+            f"add_excluded_exception({exception!r}): what counts is decided by category; give trip_on=, or"
+            " resilience.register(exception, ErrorCategory.VALIDATION) for a type that should not count"
+        )
+
+    def add_excluded_exceptions(self, *exceptions: object) -> NoReturn:
+        """Raise TypeError: what counts is decided by category."""
+        self.add_excluded_exception(exceptions)
+
+    remove_excluded_exception = add_excluded_exception
+
+    @property
+    def listeners(  # type: ignore[override]  # pybreaker's own type variable is unbound there
+        self,
+    ) -> tuple[pybreaker.CircuitBreakerListener, ...]:
+        """Those who are told of calls and changes."""
+        return tuple(self._told)
+
+    def add_listener(self, listener: pybreaker.CircuitBreakerListener) -> None:
+        """Have *listener* told. One that raises is reported once and changes nothing."""
+        self.add_listeners(listener)
+
+    def add_listeners(self, *listeners: pybreaker.CircuitBreakerListener) -> None:
+        """Have each of *listeners* told."""
+        for listener in listeners:
+            if not isinstance(listener, pybreaker.CircuitBreakerListener):
+                raise TypeError(f"listeners: {listener!r}; give pybreaker.CircuitBreakerListener objects")
+        self._watched_by([*self._told, *listeners])
+
+    def remove_listener(self, listener: pybreaker.CircuitBreakerListener) -> None:
+        """Tell *listener* no more. Raises ValueError when it is not on the list."""
+        if listener not in self._told:
+            raise ValueError(f"{listener!r} is not a listener of circuit {self.name!r}")
+        self._watched_by([kept for kept in self._told if kept is not listener])
+
+    def _watched_by(self, listeners: list[pybreaker.CircuitBreakerListener]) -> None:
+        self._told = listeners
+        watchers: list[Watcher] = [_Listener(self, listener) for listener in listeners]
+        if self._storage is not None:
+            watchers.append(_SharedState(self, self._storage))
+        self._circuit.watch(watchers)
+
+    def _force(self, kind: CircuitState) -> None:
+        transition = self._circuit.force(kind, current_clock().now())
+        if transition is not None:
+            self.announce(transition, self._circuit.watchers)
+
+    def announce(self, transition: Transition, watchers: Sequence[Watcher]) -> None:
+        """Tell *watchers* and whoever listens to events of a transition that no call made."""
+        for watcher in watchers:
+            try:
+                watcher.changed(*transition)
+            except Exception as error:
+                report_trouble("circuit listener", watcher.changed, error)
+        if listened():
+            emit(self._circuit.event(self.name, transition))
+
+    def adopt(self, kind: CircuitState, opened_ago: float) -> None:
+        """Go where a shared store says the circuit is, opened *opened_ago* seconds ago, without telling it again."""
+        now = current_clock().now()
+        transition = self._circuit.force(kind, now)
+        if transition is None:
+            return
+        new = transition[1]
+        if isinstance(new, Open):
+            new.opened_at, new.until = now - opened_ago, now - opened_ago + self.reset_timeout
+        self.announce(transition, [watcher for watcher in self._circuit.watchers if isinstance(watcher, _Listener)])
+
+    def __str__(self) -> str:
+        return str(self._circuit)
+
+    def __repr__(self) -> str:
+        return f"<CircuitBreaker {self.name!r} {self.circuit_state.value}>"
+
+
+class _Listener(Watcher):
+    """A listener of pybreaker's."""
+
+    blocking = False
+
+    def __init__(self, breaker: CircuitBreaker, listener: pybreaker.CircuitBreakerListener) -> None:
+        self._breaker = breaker
+        self._listener = listener
+
+    def before_call(self, call: Call) -> None:
+        pass
+
+    def admitted(self, call: Call) -> None:
+        self._listener.before_call(self._breaker, call.function, *call.arguments, **call.keywords)
+
+    def failed(self, error: Exception) -> None:
+        self._listener.failure(self._breaker, error)
+
+    def succeeded(self) -> None:
+        self._listener.success(self._breaker)
+
+    def changed(self, old: State, new: State) -> None:
+        listener = cast("_StateListener", self._listener)
+        listener.state_change(self._breaker, old, new)
+
+
+class _StateListener(pybreaker.CircuitBreakerListener):
+    def state_change(self, cb: object, old_state: object, new_state: object) -> None: ...
+
+
+class _SharedState(Watcher):
+    """A storage of pybreaker's: what it holds, others see; what others wrote, this circuit follows.
+
+    A store that cannot be reached is reported once and the circuit goes on by itself.
+    """
+
+    def __init__(self, breaker: CircuitBreaker, storage: pybreaker.CircuitBreakerStorage) -> None:
+        self._breaker = breaker
+        self._storage = storage
+        self.blocking = not isinstance(storage, pybreaker.CircuitMemoryStorage)
+
+    def before_call(self, call: Call) -> None:
+        kind = _KINDS.get(self._storage.state)
+        if kind is None or kind is self._breaker.circuit_state:
+            return
+        ago = 0.0
+        if kind is CircuitState.OPEN:
+            opened_at = self._storage.opened_at
+            ago = 0.0 if opened_at is None else max(0.0, call.clock.wall() - opened_at.timestamp())
+            if ago >= self._breaker.reset_timeout:
+                return  # over: who is half-open or closed here need not go back
+        self._breaker.adopt(kind, ago)
+
+    def admitted(self, call: Call) -> None:
+        pass
+
+    def failed(self, error: Exception) -> None:
+        self._storage.increment_counter()
+        if self._storage.counter >= self._breaker.fail_max and self._breaker.circuit_state is CircuitState.CLOSED:
+            self._breaker.open()
+
+    def succeeded(self) -> None:
+        self._storage.reset_counter()
+
+    def changed(self, old: State, new: State) -> None:
+        if isinstance(new, Open):
+            self._storage.opened_at = datetime.datetime.fromtimestamp(current_clock().wall(), datetime.UTC)
+            self._storage.reset_success_counter()
+        elif isinstance(new, Closed):
+            self._storage.reset_counter()
+            self._storage.reset_success_counter()
+        self._storage.state = new.name
+
+
+class _PerInstance(Policy):
+    """A circuit for each object whose method is called: its first argument. Told apart by identity, kept weakly."""
+
+    plain = False
+
+    def __init__(self, template: CircuitBreaker) -> None:
+        self._template = template
+        self._circuits: dict[int, tuple[weakref.ref[object], CircuitBreaker]] = {}
+        self._lock = threading.RLock()  # a weak reference may die, and call back, while it is held
+
+    def of(self, instance: object) -> CircuitBreaker:
+        key = id(instance)
+        with self._lock:
+            found = self._circuits.get(key)
+            if found is None or found[0]() is not instance:
+                found = (weakref.ref(instance, lambda _: self._forget(key)), self._template._fork())
+                self._circuits[key] = found
+            return found[1]
+
+    def _forget(self, key: int) -> None:
+        with self._lock:
+            found = self._circuits.get(key)
+            if found is not None and found[0]() is None:  # not one that has the same address now
+                del self._circuits[key]
+
+    def run(self, call: Call) -> Steps:
+        # A static method has no object: it shares the circuit of the class.
+        circuit = self._template._circuit if not call.arguments else self.of(call.arguments[0])._circuit
+        return (yield from circuit.run(call))
+
+    def __str__(self) -> str:
+        return f"{self._template} per instance"

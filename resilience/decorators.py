@@ -1,0 +1,356 @@
+"""The public words. Each checks what it is given, makes a policy of it, and lets the engine do the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from resilience.category import CategoryLike, ErrorCategory, combine
+from resilience.engine.attempts import Attempts
+from resilience.engine.blocks import Block, BlockResult
+from resilience.engine.guard import guard
+from resilience.engine.pipeline import Decorator
+from resilience.policy.backoff import Backoff
+from resilience.policy.base import Policy
+from resilience.policy.check import count
+from resilience.policy.fallback import MISSING, Fallback
+from resilience.policy.retry import Retry
+from resilience.policy.timeout import Timeout
+from resilience.profile import Profile, changed_profiles
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pybreaker
+    from tenacity import RetryCallState
+
+    from resilience.circuits import CircuitBreaker
+    from resilience.events import RetryScheduled
+
+    Wait = Callable[[RetryCallState], float] | float
+    Predicate = Callable[[RetryCallState], bool]
+    ProfileRows = Mapping[CategoryLike, Mapping[str, object] | Profile]
+
+__all__ = ["circuit_breaker", "fallback", "retry_on_category", "retrying", "timeout"]
+
+F = TypeVar("F", bound=Callable[..., object])
+V = TypeVar("V")
+
+
+class _Defaulted(int):
+    """A default that can be told from the same number written by the caller."""
+
+
+_THREE = _Defaulted(3)
+
+
+class _RetryDecorator(Decorator):
+    __slots__ = ("_retry",)
+
+    def __init__(self, retry: Retry) -> None:
+        self._retry = retry
+
+    def policies(self, target: object = None) -> tuple[Policy, ...]:
+        return (self._retry,)
+
+    def __repr__(self) -> str:
+        return str(self._retry)
+
+
+def _retry(
+    on: tuple[object, ...],
+    attempts: int,
+    max_retries: int | None,
+    base_delay: float | timedelta | None,
+    max_delay: float | timedelta,
+    exponential_base: float,
+    jitter: str,
+    wait: Wait | None,
+    stop: Predicate | None,
+    retry_if: Predicate | None,
+    on_retry: Callable[[RetryScheduled], object] | None,
+    profiles: ProfileRows | None,
+) -> Retry:
+    if max_retries is not None:
+        if attempts is not _THREE:
+            raise TypeError(
+                f"attempts={attempts!r}, max_retries={max_retries!r}: give one of them;"
+                " attempts counts all calls, max_retries the ones after the first"
+            )
+        calls: int | None = count("max_retries", max_retries, least=0) + 1
+    elif stop is not None and attempts is _THREE:
+        calls = None  # the stop strategy decides; a default must not cut it short
+    else:
+        calls = count("attempts", attempts)
+    strategies = None
+    if wait is not None or stop is not None or retry_if is not None:
+        from resilience.policy.strategies import Strategies
+
+        strategies = Strategies(wait, stop, retry_if)
+    return Retry(
+        on=combine("on", on) if on else ErrorCategory.TRANSIENT,
+        attempts=calls,
+        backoff=Backoff(base_delay, max_delay, exponential_base, jitter),
+        strategies=strategies,
+        on_retry=on_retry,
+        profiles=changed_profiles("profiles", profiles or {}),
+    )
+
+
+@overload
+def retry_on_category(function: F, /) -> F: ...
+
+
+@overload
+def retry_on_category(
+    *on: CategoryLike,
+    attempts: int = ...,
+    max_retries: int | None = None,
+    base_delay: float | timedelta | None = None,
+    max_delay: float | timedelta = 60.0,
+    exponential_base: float = 2.0,
+    jitter: str = "equal",
+    wait: Wait | None = None,
+    stop: Predicate | None = None,
+    retry_if: Predicate | None = None,
+    on_retry: Callable[[RetryScheduled], object] | None = None,
+    profiles: ProfileRows | None = None,
+) -> Decorator: ...
+
+
+def retry_on_category(
+    *on: object,
+    attempts: int = _THREE,
+    max_retries: int | None = None,
+    base_delay: float | timedelta | None = None,
+    max_delay: float | timedelta = 60.0,
+    exponential_base: float = 2.0,
+    jitter: str = "equal",
+    wait: Wait | None = None,
+    stop: Predicate | None = None,
+    retry_if: Predicate | None = None,
+    on_retry: Callable[[RetryScheduled], object] | None = None,
+    profiles: ProfileRows | None = None,
+) -> object:
+    """Call again when the failure is worth another try.
+
+    Waits grow from *base_delay* (by default the category's own) by *exponential_base* up to *max_delay*, then
+    jitter; a server's Retry-After wins. The last error is raised unchanged, with what was tried in its notes.
+    Seconds throughout, as numbers or timedeltas.
+
+    Args:
+        on: categories or labels; TRANSIENT unless given.
+        attempts: all calls, the first one included.
+        max_retries: the calls after the first, in place of *attempts*.
+        jitter: "equal", "full", "decorrelated" or "none"; see `Backoff` for the formulas.
+        wait, stop, retry_if: tenacity objects, or functions of its `RetryCallState`. *wait* replaces the backoff
+            (a number waits that long), *stop* the default of 3 attempts, *retry_if* retries more than *on* does,
+            results included.
+        on_retry: called with a `RetryScheduled` before each wait; async where the function is.
+        profiles: rows of the category table to read differently here, as `override_profiles` takes them.
+
+    Raises TypeError or ValueError, where it is written, for anything that cannot be meant.
+
+    >>> @retry_on_category(ErrorCategory.TRANSIENT, attempts=3, base_delay=0)
+    ... def flaky(answers=iter([ConnectionResetError(), "hello"])):
+    ...     answer = next(answers)
+    ...     if isinstance(answer, Exception):
+    ...         raise answer
+    ...     return answer
+    >>> flaky()
+    'hello'
+    """
+    retry = _retry(
+        () if _is_bare(on) else on,
+        attempts,
+        max_retries,
+        base_delay,
+        max_delay,
+        exponential_base,
+        jitter,
+        wait,
+        stop,
+        retry_if,
+        on_retry,
+        profiles,
+    )
+    return guard(on[0], retry) if _is_bare(on) else _RetryDecorator(retry)
+
+
+def _is_bare(on: tuple[object, ...]) -> bool:
+    """Whether the decorator was written without parentheses: its one argument is what it decorates."""
+    return len(on) == 1 and (callable(on[0]) or isinstance(on[0], classmethod | staticmethod))
+
+
+def retrying(
+    *on: CategoryLike,
+    attempts: int = _THREE,
+    max_retries: int | None = None,
+    base_delay: float | timedelta | None = None,
+    max_delay: float | timedelta = 60.0,
+    exponential_base: float = 2.0,
+    jitter: str = "equal",
+    wait: Wait | None = None,
+    stop: Predicate | None = None,
+    retry_if: Predicate | None = None,
+    on_retry: Callable[[RetryScheduled], object] | None = None,
+    profiles: ProfileRows | None = None,
+) -> Attempts:
+    """Retry a block of code: loop over the attempts, with ``for`` or ``async for``.
+
+    Takes what `retry_on_category` takes. A failure worth another try ends with its block, the last one leaves it.
+
+    >>> answers = iter([ConnectionResetError(), "hello"])
+    >>> for attempt in retrying("network", base_delay=0):
+    ...     with attempt:
+    ...         answer = next(answers)
+    ...         if isinstance(answer, Exception):
+    ...             raise answer
+    >>> attempt.number, answer
+    (2, 'hello')
+    """
+    return Attempts(
+        _retry(
+            on,
+            attempts,
+            max_retries,
+            base_delay,
+            max_delay,
+            exponential_base,
+            jitter,
+            wait,
+            stop,
+            retry_if,
+            on_retry,
+            profiles,
+        )
+    )
+
+
+class _TimeoutDecorator(Decorator, Block):
+    __slots__ = ("_timeout",)
+
+    def __init__(self, policy: Timeout) -> None:
+        self._timeout = policy
+
+    def policies(self, target: object = None) -> tuple[Policy, ...]:
+        return (self._timeout,)
+
+    def _policy(self) -> Policy:
+        return self._timeout
+
+    def __enter__(self) -> object:
+        raise TypeError(
+            "with timeout(...): a sync block cannot be interrupted; decorate a function, or use `async with`"
+        )
+
+    def __repr__(self) -> str:
+        return str(self._timeout)
+
+
+def timeout(seconds: float | timedelta) -> _TimeoutDecorator:
+    """Give up on a call that takes longer than *seconds*: raise `CallTimeoutError`, a TimeoutError.
+
+    An async function is cancelled, on asyncio and trio; ``async with timeout(2):`` limits a block. A sync function
+    runs in a daemon thread with the caller's context variables: the caller leaves on time, the thread ends when the
+    function comes back. A TimeoutError of the function's own passes as it is.
+
+    >>> @timeout(2.0)
+    ... def quick() -> str:
+    ...     return "in time"
+    >>> quick()
+    'in time'
+    """
+    return _TimeoutDecorator(Timeout(seconds))
+
+
+class _FallbackDecorator(Decorator, Block, Generic[V]):
+    __slots__ = ("_fallback",)
+
+    def __init__(self, policy: Fallback) -> None:
+        self._fallback = policy
+
+    def policies(self, target: object = None) -> tuple[Policy, ...]:
+        return (self._fallback,)
+
+    def _policy(self) -> Policy:
+        return self._fallback
+
+    def _entered(self, result: BlockResult[object]) -> object:
+        return result
+
+    if TYPE_CHECKING:
+
+        def __enter__(self) -> BlockResult[V]: ...
+
+        async def __aenter__(self) -> BlockResult[V]: ...
+
+    def __repr__(self) -> str:
+        return str(self._fallback)
+
+
+@overload
+def fallback(default: V, *, on: CategoryLike = ...) -> _FallbackDecorator[V]: ...
+
+
+@overload
+def fallback(*, factory: Callable[[Exception], V], on: CategoryLike = ...) -> _FallbackDecorator[V]: ...
+
+
+def fallback(
+    default: object = MISSING,
+    *,
+    factory: Callable[[Exception], object] | None = None,
+    on: CategoryLike = ErrorCategory.INFRASTRUCTURE | ErrorCategory.REJECTED,
+) -> _FallbackDecorator[Any]:
+    """Give the caller something else when the call fails with a category in *on*.
+
+    Either *default*, a value (the same object every time), or what *factory* makes of the error; async where the
+    function is. When *factory* raises too, its error reaches the caller with the first one as its context. As a block:
+
+    >>> with fallback(default=[]) as result:
+    ...     raise ConnectionRefusedError("nobody listens on that port")
+    >>> result.value, result.degraded, type(result.error).__name__
+    ([], True, 'ConnectionRefusedError')
+    """
+    return _FallbackDecorator(Fallback(default, factory, combine("on", [on])))
+
+
+def circuit_breaker(
+    name: str | None = None,
+    *,
+    failure_threshold: int = 5,
+    reset_timeout: float | timedelta = 60.0,
+    trip_on: CategoryLike | None = None,
+    listeners: Sequence[pybreaker.CircuitBreakerListener] = (),
+    storage: pybreaker.CircuitBreakerStorage | None = None,
+    per_instance: bool = False,
+    profiles: ProfileRows | None = None,
+) -> CircuitBreaker:
+    """Stop calling what keeps failing, and find out when it is back.
+
+    Opens after *failure_threshold* failures in a row (weighed by category; *trip_on* narrows which count), rejects
+    calls with `CircuitOpenError` for *reset_timeout* seconds, then lets one probe at a time through. What is returned
+    decorates, is a ``with`` and ``async with`` block, and is a `pybreaker.CircuitBreaker`: give one object to all that
+    call the same dependency.
+
+    >>> billing = circuit_breaker("billing", failure_threshold=2, reset_timeout=30)
+    >>> @billing
+    ... def charge() -> str:
+    ...     return "paid"
+    >>> charge(), billing.current_state
+    ('paid', 'closed')
+    """
+    from resilience.circuits import CircuitBreaker
+
+    return CircuitBreaker(
+        name,
+        failure_threshold=failure_threshold,
+        reset_timeout=reset_timeout,
+        trip_on=trip_on,
+        listeners=listeners,
+        storage=storage,
+        per_instance=per_instance,
+        profiles=profiles,
+    )

@@ -1,0 +1,147 @@
+"""What can be guarded, and how: functions, methods, static and class methods, partials, callable objects, classes."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar, cast
+
+from resilience.engine.wrappers import Async, asynchronous_wrapper, blocking_wrapper
+from resilience.policy.base import Policy
+
+__all__ = ["Guarded", "guard", "guarded"]
+
+T = TypeVar("T")
+
+
+class Guarded:
+    """What is known of a guarded function: the original, and the policies around it, outermost first."""
+
+    __slots__ = ("_wrapper", "function", "policies", "target")
+
+    def __init__(self, target: str, function: Callable[..., object], policies: tuple[Policy, ...]) -> None:
+        self.target = target
+        self.function = function
+        self.policies = policies
+        self._wrapper: weakref.ref[Callable[..., object]] | None = None
+
+    def belongs_to(self, wrapper: object) -> bool:
+        """Whether this is *wrapper*'s own: `functools.wraps` copies attributes to functions around it as well."""
+        return self._wrapper is not None and self._wrapper() is wrapper
+
+    def wrap(self) -> Callable[..., object]:
+        """Build the one wrapper over the original function."""
+        if is_async(self.function):
+            wrapper: Callable[..., object] = asynchronous_wrapper(
+                self.target, cast("Async", self.function), self.policies
+            )
+        else:
+            self._refuse_async_hooks()
+            wrapper = blocking_wrapper(self.target, self.function, self.policies)
+        if not hasattr(self.function, "__qualname__"):  # a partial, an object that calls
+            wrapper.__name__, wrapper.__qualname__ = self.target.rpartition(".")[2], self.target
+        functools.update_wrapper(wrapper, self.function)
+        self._wrapper = weakref.ref(wrapper)
+        wrapper.__resilience__ = self  # type: ignore[attr-defined]  # looked up beside the function, never typed on it
+        return wrapper
+
+    def _refuse_async_hooks(self) -> None:
+        for policy in self.policies:
+            for parameter, hook in policy.hooks().items():
+                if is_async(hook):
+                    raise TypeError(
+                        f"{parameter}={hook!r}: {self.target} is not async, so nobody could await this;"
+                        f" give a plain function, or make {self.target} async"
+                    )
+
+
+def guarded(target: object) -> Guarded | None:
+    """Return what is known of a guarded function or bound method, or None."""
+    function = getattr(target, "__func__", target)
+    found = getattr(function, "__resilience__", None)
+    return found if isinstance(found, Guarded) and found.belongs_to(function) else None
+
+
+def guard(target: T, *policies: Policy) -> T:
+    """Return *target* guarded by *policies*, outermost first; a class is changed in place.
+
+    Raises TypeError for what cannot be called, and for generator functions.
+    """
+    if isinstance(target, type):
+        return cast("T", _guard_class(cast("type[object]", target), policies))
+    return cast("T", _guard_function(target, policies))
+
+
+def _guard_function(target: object, policies: Sequence[Policy]) -> object:
+    inside = under_descriptor(target)
+    if inside is not target:  # in either order: what is below the descriptor is guarded, the descriptor stays
+        return type(target)(_guard_function(inside, policies))  # type: ignore[call-arg]  # a static or class method
+    name = name_of(target)
+    if not callable(target):
+        raise TypeError(f"cannot guard {target!r}: give a function, a method, a callable object or a class")
+    if _is_generator(target):
+        raise TypeError(
+            f"cannot guard the generator function {name}: its items come after the call has returned;"
+            " guard the function that fetches one item or one page"
+        )
+    inner = guarded(target)
+    if inner is not None and not inspect.ismethod(target):  # a bound method is a target of its own
+        # Fuse: one wrapper over the original, whatever the number of decorators.
+        return Guarded(inner.target, inner.function, (*policies, *inner.policies)).wrap()
+    return Guarded(name, target, tuple(policies)).wrap()
+
+
+def _guard_class(cls: type[object], policies: Sequence[Policy]) -> type[object]:
+    for name, member in public_methods(cls):
+        # A method that comes from a base is guarded on this class only: the base stays as it is.
+        setattr(cls, name, guard(member, *policies))
+    return cls
+
+
+def public_methods(cls: type[object]) -> Iterator[tuple[str, object]]:
+    """Yield the name and the plain attribute of each public method of *cls*, inherited ones too."""
+    for name in dir(cls):
+        if name.startswith("_"):
+            continue
+        member = inspect.getattr_static(cls, name)
+        if isinstance(member, staticmethod | classmethod) or inspect.isfunction(member):
+            yield name, member
+
+
+def under_descriptor(target: object) -> object:
+    """Return the function below a `staticmethod` or `classmethod` object; anything else as it is."""
+    if isinstance(target, staticmethod | classmethod):
+        return cast("staticmethod[..., object]", target).__func__
+    return target
+
+
+def name_of(target: object) -> str:
+    """Return the dotted name events and errors call *target* by."""
+    function = target
+    while isinstance(function, functools.partial):
+        function = cast("functools.partial[object]", function).func
+    function = getattr(function, "__func__", function)
+    if not hasattr(function, "__qualname__"):
+        function = type(function)
+    return f"{getattr(function, '__module__', None) or ''}.{getattr(function, '__qualname__', '')}".lstrip(".")
+
+
+def is_async(function: object) -> bool:
+    """Whether calling *function* gives a coroutine: coroutine functions, their partials, objects that call as one."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(_call_of(function))
+
+
+def _is_generator(function: object) -> bool:
+    return any(
+        inspect.isgeneratorfunction(candidate) or inspect.isasyncgenfunction(candidate)
+        for candidate in (function, _call_of(function))
+    )
+
+
+def _call_of(function: object) -> object:
+    while isinstance(function, functools.partial):
+        function = cast("functools.partial[object]", function).func
+    # The type's attribute, not the object's: that is what a call looks up.
+    return function if inspect.isroutine(function) else getattr(type(function), "__call__", None)  # noqa: B004

@@ -1,0 +1,128 @@
+"""Several policies as one value: reusable, decorates, calls; and the answer to what guards a function."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, ParamSpec, TypeVar, cast, overload
+
+from resilience.engine import asynchronous, blocking
+from resilience.engine.guard import guard, guarded, is_async, name_of, under_descriptor
+from resilience.policy.base import Call, Policy
+
+__all__ = ["Decorator", "Description", "Pipeline", "describe"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+# The very type that went in comes out: methods still bind, overloads stay. classmethod is invariant in its class.
+F = TypeVar("F", bound="Callable[..., object] | classmethod[Any, ..., object]")
+
+
+class Decorator:
+    """Policies that guard what they decorate: functions, methods, callable objects, classes."""
+
+    __slots__ = ()
+
+    def policies(self, target: object = None) -> tuple[Policy, ...]:
+        """Return the policies *target* is to be guarded by, outermost first."""
+        raise NotImplementedError
+
+    def __call__(self, target: F, /) -> F:
+        """Return *target* guarded; a class is changed in place. Raises TypeError for what cannot be called."""
+        return guard(target, *self.policies(target))
+
+    def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call a sync *function* through the policies.
+
+        Raises TypeError for a coroutine function: await `acall` instead.
+        """
+        if is_async(function):
+            raise TypeError(f"call({name_of(function)}): it is async; use `await ... .acall(...)`")
+        outcome = blocking.drive(self.policies(function), 0, Call(name_of(function), function, args, kwargs))
+        if outcome.error is None:
+            return cast("R", outcome.value)
+        try:
+            raise outcome.error
+        finally:
+            del outcome
+
+    @overload
+    async def acall(self, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    @overload
+    async def acall(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    async def acall(self, function: Callable[..., object], /, *args: object, **kwargs: object) -> object:
+        """Call *function*, async or sync, through the policies; await what it returns if that can be awaited."""
+        outcome = await asynchronous.drive(self.policies(function), 0, Call(name_of(function), function, args, kwargs))
+        if outcome.error is None:
+            return outcome.value
+        try:
+            raise outcome.error
+        finally:
+            del outcome
+
+
+class Pipeline(Decorator):
+    """Policies in order, the outermost first, as one value that decorates and calls.
+
+    >>> from resilience import ErrorCategory, fallback, retry_on_category
+    >>> guarded = Pipeline(fallback(default=0), retry_on_category(attempts=2, base_delay=0))
+    >>> guarded.call(int, "42")
+    42
+
+    Raises TypeError for what is not a policy.
+    """
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, *policies: Decorator) -> None:
+        for part in policies:
+            if not isinstance(part, Decorator):
+                raise TypeError(
+                    f"Pipeline({part!r}): give policies, such as timeout(2.0) or retry_on_category(), outermost first"
+                )
+        if not policies:
+            raise TypeError("Pipeline(): give at least one policy, outermost first")
+        self._parts: Sequence[Decorator] = policies
+
+    def policies(self, target: object = None) -> tuple[Policy, ...]:
+        return tuple(policy for part in self._parts for policy in part.policies(target))
+
+    def __str__(self) -> str:
+        return " > ".join(str(policy) for policy in self.policies())
+
+    def __repr__(self) -> str:
+        return f"<Pipeline {self}>"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Description:
+    """What guards *target*: its *policies* as text, the outermost first."""
+
+    target: str
+    policies: tuple[str, ...]
+
+    def __str__(self) -> str:
+        lines = [f"{'  ' * depth}{policy}" for depth, policy in enumerate(self.policies)]
+        return "\n".join([*lines, f"{'  ' * len(lines)}{self.target}"])
+
+
+def describe(target: object) -> Description:
+    r"""Say what guards a function or method, in order.
+
+    >>> from resilience import fallback, retry_on_category
+    >>> @fallback(default=())
+    ... @retry_on_category("timeout", attempts=2, base_delay=0.1, jitter="none")
+    ... def search(query: str) -> tuple[str, ...]: ...
+    >>> print("\n".join(describe(search).policies))
+    fallback(default=tuple, on=infrastructure|rejected)
+    retry_on_category(timeout, attempts=2, base_delay=0.1, max_delay=60, jitter=none)
+    """
+    target = under_descriptor(target)
+    if not callable(target):
+        raise TypeError(f"describe({target!r}): give a function or a method")
+    found = guarded(target)
+    if found is None:
+        return Description(name_of(target), ())
+    return Description(found.target, tuple(str(policy) for policy in found.policies))

@@ -1,0 +1,30 @@
+"""How a call went: a value or an error."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["EXPIRED", "Outcome"]
+
+
+class Outcome:
+    """What a call came to: its *value*, or the *error* it raised (None when it succeeded).
+
+    >>> Outcome(42).value
+    42
+    """
+
+    __slots__ = ("error", "value")
+
+    def __init__(self, value: object = None, error: Exception | None = None) -> None:
+        self.value = value
+        self.error = error
+
+    def __repr__(self) -> str:
+        # The type alone: a message or a value may hold what must not reach a log.
+        what = "value" if self.error is None else type(self.error).__name__
+        return f"<Outcome {what}>"
+
+
+EXPIRED: Final = Outcome()
+"""The driver's answer to a limited call that did not come back in time: told by identity, who fired is known."""

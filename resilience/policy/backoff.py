@@ -1,0 +1,76 @@
+"""How long to wait before the next attempt.
+
+Cap first, then jitter: jitter before the cap sends every client that has reached it back at the same moment.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING
+
+from resilience.policy.check import need, number, one_of, seconds
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+__all__ = ["JITTERS", "Backoff"]
+
+JITTERS = ("equal", "full", "decorrelated", "none")
+
+
+@dataclasses.dataclass(frozen=True)
+class Backoff:
+    """Exponential backoff with jitter. Durations in seconds.
+
+    With ``v = min(max_delay, base * exponential_base ** n)`` for retry n = 0, 1, ... and u uniform in [0, 1):
+    *equal* waits ``v * (0.5 + 0.5 u)``, *full* ``u v``, *none* ``v``, and *decorrelated*
+    ``base + u (3 previous - base)``, drawn again from the upper half of the cap when it gets there.
+
+    >>> Backoff(jitter="none").delay(retry=3, base=0.1, previous=0.4, chance=0.5)
+    0.8
+    """
+
+    base_delay: float | timedelta | None = None
+    max_delay: float | timedelta = 60.0
+    exponential_base: float = 2.0
+    jitter: str = "equal"
+
+    def __post_init__(self) -> None:
+        if self.base_delay is not None:
+            object.__setattr__(self, "base_delay", seconds("base_delay", self.base_delay, zero=True))
+        object.__setattr__(self, "max_delay", seconds("max_delay", self.max_delay, zero=True))
+        right = "a number of 1 or more: each wait is that many times the one before"
+        object.__setattr__(
+            self, "exponential_base", number("exponential_base", self.exponential_base, right, least=1.0)
+        )
+        one_of("jitter", self.jitter, JITTERS)
+        if isinstance(self.base_delay, float):
+            need(self.base_delay <= self.cap, "base_delay", self.base_delay, f"at most max_delay={self.cap:g}")
+
+    @property
+    def cap(self) -> float:
+        """The longest wait in seconds."""
+        return float(self.max_delay)  # type: ignore[arg-type]  # a float since __post_init__
+
+    def delay(self, *, retry: int, base: float, previous: float, chance: float) -> float:
+        """Return the wait before retry number *retry* (from 0), in seconds.
+
+        *base* is the category's, used unless `base_delay` is set; *previous* the wait before, *chance* u.
+        """
+        first = min(self.base_delay if isinstance(self.base_delay, float) else base, self.cap)
+        if self.jitter == "decorrelated":
+            wait = first + chance * (3 * max(previous, first) - first)
+            return wait if wait < self.cap else self.cap * (0.5 + 0.5 * chance)
+        wait = self._grown(first, retry)
+        if self.jitter == "equal":
+            return wait * (0.5 + 0.5 * chance)
+        return wait * chance if self.jitter == "full" else wait
+
+    def _grown(self, first: float, retry: int) -> float:
+        # The power overflows a float near retry 1024: compare logarithms before raising.
+        if first <= 0:
+            return 0.0
+        if retry * math.log(self.exponential_base) >= math.log(self.cap) - math.log(first):
+            return self.cap
+        return float(first * self.exponential_base**retry)

@@ -1,0 +1,344 @@
+"""Stop calling what keeps failing, and find out when it is back.
+
+The state object is the generation: a circuit holds one object for its present state, and every transition
+replaces it. A call records its result on the object it was admitted by, so that a late result lands on an
+object nobody looks at any more and can neither close nor reopen anything.
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+from collections.abc import Generator, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from resilience.category import ErrorCategory, combine
+from resilience.classify import classify
+from resilience.errors.circuit import CircuitOpenError
+from resilience.outcome import Outcome
+from resilience.policy.base import CALL, Admission, Call, Effect, Emit, Gate, Invoke, Policy, Steps
+from resilience.policy.check import count, need, seconds
+from resilience.profile import Profile, profile_of
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+__all__ = ["Circuit", "CircuitState", "Closed", "HalfOpen", "Open", "State", "Transition", "Watcher"]
+
+
+class CircuitState(enum.Enum):
+    """The three states. The values are the names on the wire; pybreaker spells the last one ``half-open``."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+class Closed(Admission):
+    """Everybody passes; *failures* in a row are counted."""
+
+    __slots__ = ()
+    kind = CircuitState.CLOSED
+    name = "closed"  # as pybreaker spells the states
+    # Never the last error: it would keep the frames of a failed call alive for as long as the circuit is closed.
+    last: None = None
+
+
+class Open(Admission):
+    """Nobody passes before *until*."""
+
+    __slots__ = ("last", "opened_at", "until")
+    kind = CircuitState.OPEN
+    name = "open"
+
+    def __init__(self, failures: int, last: Exception | None, opened_at: float, until: float) -> None:
+        super().__init__(plain=False, failures=failures)
+        self.last = last
+        self.opened_at = opened_at
+        self.until = until
+
+
+class HalfOpen(Admission):
+    """One call at a time passes, as a probe. Its permit is a lease: a probe that never returns cannot keep it."""
+
+    __slots__ = ("last", "lease_until", "probing")
+    kind = CircuitState.HALF_OPEN
+    name = "half-open"
+
+    def __init__(self, failures: int, last: Exception | None) -> None:
+        super().__init__(plain=False, failures=failures)
+        self.last = last
+        self.probing = False
+        self.lease_until = 0.0
+
+
+State = Closed | Open | HalfOpen
+Transition = tuple[State, State]
+
+
+class Watcher(Protocol):
+    """Somebody who is told everything: pybreaker's listeners and storages, adapted. *blocking* if it does I/O."""
+
+    blocking: bool
+
+    def before_call(self, call: Call) -> None:
+        """A call is about to be admitted or rejected."""
+
+    def admitted(self, call: Call) -> None:
+        """The call is about to be made."""
+
+    def failed(self, error: Exception) -> None:
+        """A call failed and counted."""
+
+    def succeeded(self) -> None:
+        """A call succeeded."""
+
+    def changed(self, old: State, new: State) -> None:
+        """The circuit changed its state."""
+
+
+class _Verdict(enum.Enum):
+    SUCCESS = enum.auto()
+    FAILURE = enum.auto()
+    NEUTRAL = enum.auto()
+
+
+class Circuit(Policy):
+    """The state machine: what every call through one circuit shares.
+
+    Opens after *failure_threshold* failures in a row, weighed by their category's ``weight``; rejects for
+    *reset_timeout* seconds; then lets one probe at a time through, closes on its success and opens again on its
+    failure. No lock is held while a call runs, and none is taken by a call that succeeds through a closed circuit.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        failure_threshold: int = 5,
+        reset_timeout: float | timedelta = 60.0,
+        trip_on: ErrorCategory | None = None,
+        profiles: Mapping[ErrorCategory, Profile] | None = None,
+    ) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"name={name!r}: give the dependency's name as text, such as 'billing'")
+        need(bool(name.strip()), "name", name, "the dependency's name, such as 'billing'")
+        self.name = name
+        self.failure_threshold = count("failure_threshold", failure_threshold)
+        self.reset_timeout = seconds("reset_timeout", reset_timeout)
+        self.trip_on = None if trip_on is None else combine("trip_on", [trip_on])
+        self.profiles = dict(profiles or {})
+        if self.trip_on is not None and not any(self._weight(leaf) for leaf in self.trip_on):
+            raise ValueError(
+                f"trip_on={self.trip_on.label!r}: failures of this category have weight 0 and would never open the"
+                f" circuit; add a category that counts, or give it weight with profiles={{...: {{'weight': 1}}}}"
+            )
+        self.watchers: Sequence[Watcher] = ()
+        self._lock = threading.Lock()
+        self.state: State = Closed(plain=True)
+
+    @property
+    def gate(self) -> Gate:  # type: ignore[override]  # a circuit is its own gate
+        return self
+
+    # -- the call ------------------------------------------------------------------------------------------------
+
+    def run(self, call: Call) -> Steps:
+        state = call.admission
+        if state is None:
+            if self.watchers:
+                yield from self._tell("before_call", call)
+            now = call.clock.now()
+            state, opened = self.admit(now)
+            if opened is not None:
+                yield from self._announce(call, opened)
+            if state is None:
+                return (yield from self._reject(call, now))
+            if self.watchers:
+                yield from self._tell("admitted", call)
+        call.admission = None  # taken: a retry outside asks again
+        settled = False
+        try:
+            outcome = yield CALL
+            verdict = self._judge(outcome)
+            transition = self._settle(state, verdict, outcome.error, call)
+            settled = True
+        finally:
+            if not settled:  # cancelled, Ctrl-C: give back what was taken and record nothing
+                self.release(state)
+        if self.watchers and verdict is not _Verdict.NEUTRAL:
+            if verdict is _Verdict.SUCCESS:
+                yield from self._tell("succeeded")
+            else:
+                yield from self._tell("failed", outcome.error)
+        if transition is not None:
+            yield from self._announce(call, transition)
+        return outcome
+
+    def _reject(self, call: Call, now: float) -> Generator[Effect, Outcome, Outcome]:
+        error = self.rejection(now)
+        if call.heard:
+            from resilience.events import CallRejected
+
+            yield Emit(CallRejected(target=call.target, policy=self.name, retry_after=error.retry_after or 0.0))
+        return Outcome(error=error)
+
+    def rejection(self, now: float) -> CircuitOpenError:
+        """Return the error of a call that is not let through now."""
+        state = self.state
+        last = state.last
+        probing = isinstance(state, HalfOpen)
+        left = (
+            state.lease_until - now
+            if isinstance(state, HalfOpen)
+            else state.until - now
+            if isinstance(state, Open)
+            else 0.0
+        )
+        error = CircuitOpenError(
+            self.name, max(left, 0.0), state.failures, None if last is None else type(last).__name__, probing
+        )
+        error.__cause__ = last
+        return error
+
+    def counts(self, error: Exception) -> bool:
+        """Whether *error* is a failure to this circuit. Called without the lock: classifying may run user code."""
+        category = classify(error)
+        return bool(self._weight(category) and (self.trip_on is None or category.value & self.trip_on.value))
+
+    def _judge(self, outcome: Outcome) -> _Verdict:
+        """Say what an outcome means to the circuit."""
+        if outcome.error is None:
+            return _Verdict.SUCCESS
+        category = classify(outcome.error)
+        if self.counts(outcome.error):
+            return _Verdict.FAILURE
+        # It answered, if only to refuse. While closed that decides nothing (see _settle); a probe it satisfies.
+        return _Verdict.SUCCESS if category.value & _ANSWERED else _Verdict.NEUTRAL
+
+    def _weight(self, category: ErrorCategory) -> int:
+        return (self.profiles.get(category) or profile_of(category)).weight
+
+    # -- transitions: each replaces the state object, under the lock ---------------------------------------------
+
+    def admit(self, now: float) -> tuple[State | None, Transition | None]:
+        """Return the state a call is let through by, or None; and the transition that made it possible."""
+        state = self.state
+        if isinstance(state, Closed):
+            return state, None
+        with self._lock:
+            state = self.state
+            transition: Transition | None = None
+            if isinstance(state, Open):
+                if now < state.opened_at:  # another clock, or one that was set back: the time starts again
+                    state.opened_at, state.until = now, now + self.reset_timeout
+                if now < state.until:
+                    return None, None
+                transition = self._move(HalfOpen(state.failures, state.last))
+            elif isinstance(state, HalfOpen) and state.probing:
+                if state.lease_until - self.reset_timeout <= now < state.lease_until:
+                    return None, None
+                # The probe is lost: a state of its own for the next one, so that the lost one cannot decide for it.
+                transition = self._move(HalfOpen(state.failures, state.last))
+            if isinstance(self.state, HalfOpen):
+                self.state.probing = True
+                self.state.lease_until = now + self.reset_timeout
+            return self.state, None if transition and transition[0].kind is transition[1].kind else transition
+
+    def succeeded(self, admission: Admission) -> None:
+        with self._lock:
+            if self.state is admission:
+                admission.failures = 0
+
+    def release(self, state: Admission) -> None:
+        """Give a probe's permit back without a verdict."""
+        if isinstance(state, HalfOpen):
+            with self._lock:
+                state.probing = False
+
+    def _settle(self, state: Admission, verdict: _Verdict, error: Exception | None, call: Call) -> Transition | None:
+        now = call.clock.now() if verdict is _Verdict.FAILURE else 0.0
+        weight = 0 if error is None or verdict is not _Verdict.FAILURE else self._weight(classify(error))
+        with self._lock:
+            if state is not self.state:
+                return None  # a late result
+            if isinstance(state, HalfOpen):
+                state.probing = False
+                if verdict is _Verdict.SUCCESS:
+                    return self._move(Closed(plain=not self.watchers))
+                if verdict is _Verdict.FAILURE:
+                    return self._move(self._opened(state.failures + weight, error, now))
+            elif isinstance(state, Closed):
+                if error is None:
+                    state.failures = 0
+                elif verdict is _Verdict.FAILURE:
+                    state.failures += weight
+                    if state.failures >= self.failure_threshold:
+                        return self._move(self._opened(state.failures, error, now))
+            return None
+
+    def force(self, kind: CircuitState, now: float) -> Transition | None:
+        """Go to *kind* whatever the present state; None when it is there already."""
+        with self._lock:
+            if self.state.kind is kind:
+                return None
+            if kind is CircuitState.CLOSED:
+                return self._move(Closed(plain=not self.watchers))
+            last = self.state.last
+            if kind is CircuitState.OPEN:
+                return self._move(self._opened(self.state.failures, last, now))
+            return self._move(HalfOpen(self.state.failures, last))
+
+    def watch(self, watchers: Sequence[Watcher]) -> None:
+        """Have *watchers*, and nobody else, told everything; a call then always takes the driver's road."""
+        with self._lock:
+            self.watchers = tuple(watchers)
+            if isinstance(self.state, Closed):
+                self.state.plain = not self.watchers
+
+    def _opened(self, failures: int, last: Exception | None, now: float) -> Open:
+        return Open(failures, last, now, now + self.reset_timeout)
+
+    def _move(self, state: State) -> Transition:
+        old, self.state = self.state, state
+        return old, state
+
+    # -- telling -------------------------------------------------------------------------------------------------
+
+    def _tell(self, what: str, *arguments: object) -> Generator[Effect, Outcome, None]:
+        for watcher in self.watchers:
+            yield Invoke(getattr(watcher, what), *arguments, role="circuit listener", blocking=watcher.blocking)
+
+    def _announce(self, call: Call, transition: Transition) -> Generator[Effect, Outcome, None]:
+        yield from self._tell("changed", *transition)
+        if call.heard:
+            yield Emit(self.event(call.target, transition))
+
+    def event(self, target: str, transition: Transition) -> CircuitOpened | CircuitHalfOpened | CircuitClosed:
+        """Return what is told of a transition."""
+        from resilience.events import CircuitClosed, CircuitHalfOpened, CircuitOpened
+
+        state = transition[1]
+        if isinstance(state, Open):
+            return CircuitOpened(
+                target=target,
+                policy=self.name,
+                failures=state.failures,
+                retry_after=self.reset_timeout,
+                category=None if state.last is None else classify(state.last),
+            )
+        kind = CircuitHalfOpened if isinstance(state, HalfOpen) else CircuitClosed
+        return kind(target=target, policy=self.name)
+
+    def __str__(self) -> str:
+        narrowed = "" if self.trip_on is None else f", trip_on={self.trip_on.label}"
+        return (
+            f"circuit_breaker({self.name!r}, failure_threshold={self.failure_threshold},"
+            f" reset_timeout={self.reset_timeout:g}{narrowed})"
+        )
+
+
+_ANSWERED = ErrorCategory.CLIENT_ERROR.value
+
+if TYPE_CHECKING:
+    from resilience.events import CircuitClosed, CircuitHalfOpened, CircuitOpened

@@ -1,0 +1,56 @@
+"""Configuration is checked where it is written: parameter, value, what would be right."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+from datetime import timedelta
+
+__all__ = ["count", "need", "number", "one_of", "seconds"]
+
+
+def need(good: bool, parameter: str, value: object, right: str, kind: type[Exception] = ValueError) -> None:
+    """Raise *kind* unless *good*."""
+    if not good:
+        raise kind(f"{parameter}={value!r}: give {right}")
+
+
+def number(parameter: str, value: object, right: str, *, least: float, above: bool = False) -> float:
+    """Return a finite number of at least (or *above*) *least*; TypeError or ValueError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{parameter}={value!r}: give {right}")
+    need(math.isfinite(value) and (value > least if above else value >= least), parameter, value, right)
+    return float(value)
+
+
+def seconds(parameter: str, value: object, *, zero: bool = False) -> float:
+    """Return a duration in seconds, given as a number or a timedelta.
+
+    >>> seconds("reset_timeout", timedelta(minutes=1))
+    60.0
+    """
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    right = "seconds (a number or a timedelta) of " + ("0 or more" if zero else "more than 0")
+    return number(parameter, value, right, least=0.0, above=not zero)
+
+
+def count(parameter: str, value: object, *, least: int = 1) -> int:
+    """Return a whole number of at least *least*."""
+    right = f"a whole number of {least} or more"
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{parameter}={value!r}: give {right}")
+    need(value >= least, parameter, value, right)
+    return value
+
+
+def one_of(parameter: str, value: object, choices: Iterable[str]) -> str:
+    """Return *value* when it is one of *choices*; else say which it may have been meant to be."""
+    known = list(choices)
+    if isinstance(value, str) and value in known:
+        return value
+    near = difflib.get_close_matches(value, known, n=1) if isinstance(value, str) else []
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    kind = ValueError if isinstance(value, str) else TypeError
+    raise kind(f"{parameter}={value!r}: give one of {', '.join(map(repr, known))}{hint}")

@@ -1,0 +1,75 @@
+"""Give the caller something else when the call fails."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from resilience.category import ErrorCategory, combine
+from resilience.classify import classify
+from resilience.outcome import Outcome
+from resilience.policy.base import CALL, Call, Emit, Invoke, Policy, Steps
+
+__all__ = ["MISSING", "Fallback", "Missing"]
+
+
+class Missing:
+    """The type of `MISSING`: None is a value a caller may well want back."""
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+MISSING: Final = Missing()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Fallback(Policy):
+    """Answer with *default*, or what *factory* makes of the error, when its category is in *on*."""
+
+    default: object = MISSING
+    factory: Callable[[Exception], object] | None = None
+    on: ErrorCategory = ErrorCategory.INFRASTRUCTURE | ErrorCategory.REJECTED
+
+    def __post_init__(self) -> None:
+        combine("on", [self.on])
+        if self.default is MISSING and self.factory is None:
+            raise TypeError("fallback(): give default=, a value, or factory=, a function of the error")
+        if self.default is not MISSING and self.factory is not None:
+            raise TypeError("fallback(default=..., factory=...): give one of the two, not both")
+        if self.factory is not None and not callable(self.factory):
+            raise TypeError(f"factory={self.factory!r}: give a function that takes the error; for a value, default=")
+
+    def hooks(self) -> Mapping[str, Callable[..., object]]:
+        return {} if self.factory is None else {"factory": self.factory}
+
+    def run(self, call: Call) -> Steps:
+        outcome = yield CALL
+        error = outcome.error
+        if error is None:
+            return outcome
+        category = classify(error)
+        if not category.value & self.on.value:
+            return outcome
+        if call.heard:
+            from resilience.events import FallbackUsed
+
+            yield Emit(FallbackUsed(target=call.target, policy="fallback", category=category, error=error))
+        if self.factory is None:
+            return Outcome(self.default)
+        substitute = yield Invoke(self.factory, error)
+        second = substitute.error
+        # As if the factory had been called in an except block: whoever reads the second error sees the first.
+        if second is not None and second is not error and second.__context__ is None:
+            second.__context__ = error
+        return substitute
+
+    def __str__(self) -> str:
+        # Not the value: a default may be large, or secret.
+        what = (
+            f"factory={getattr(self.factory, '__qualname__', '...')}"
+            if self.factory
+            else f"default={type(self.default).__name__}"
+        )
+        return f"fallback({what}, on={self.on.label})"

@@ -1,0 +1,174 @@
+"""The one table: what each category means to each policy. Change a row and everything changes."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+from types import MappingProxyType, TracebackType
+
+from resilience.category import CategoryLike, ErrorCategory, Recovery, Severity, combine
+
+__all__ = ["PROFILES", "Profile", "Unsafe", "override_profiles", "profile_of"]
+
+
+class Unsafe(enum.Enum):
+    """Whether a failed call may be sent again although it is not idempotent: did it reach the other side?"""
+
+    NEVER = "never"
+    UNCONNECTED = "unconnected"
+    """Only where the connection was never made."""
+    ALWAYS = "always"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Profile:
+    """What one leaf category means: a row of the table.
+
+    *base* is the first backoff in seconds (None: never retried by default), *cost* the tokens a retry takes
+    from a retry budget of 500, *weight* what one failure counts for a circuit breaker.
+
+    >>> profile_of(ErrorCategory.RATE_LIMIT).base
+    1.0
+    """
+
+    category: ErrorCategory
+    recovery: Recovery
+    retry: bool
+    base: float | None
+    cost: int
+    weight: int
+    unsafe: Unsafe
+    http: int
+    grpc: str
+    severity: Severity
+
+    def __post_init__(self) -> None:
+        self._check(
+            "base",
+            self.base is None or (_is_number(self.base) and 0 <= self.base < float("inf")),
+            "seconds >= 0, or None",
+        )
+        self._check("cost", _is_count(self.cost), "a whole number >= 0")
+        self._check("weight", _is_count(self.weight), "a whole number >= 0")
+        self._check("http", _is_count(self.http) and 100 <= self.http <= 599, "an HTTP status, 100 to 599")
+        self._check("retry", isinstance(self.retry, bool), "True or False")
+        self._check("recovery", isinstance(self.recovery, Recovery), "a Recovery")
+        self._check("unsafe", isinstance(self.unsafe, Unsafe), "an Unsafe")
+        self._check("severity", isinstance(self.severity, Severity), "a Severity")
+        self._check(
+            "grpc", isinstance(self.grpc, str) and self.grpc.isupper(), "a gRPC status name, such as UNAVAILABLE"
+        )
+
+    def _check(self, field: str, good: bool, right: str) -> None:
+        if not good:
+            raise ValueError(f"profile of {self.category.label}: {field}={getattr(self, field)!r}; give {right}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _table() -> dict[ErrorCategory, Profile]:
+    c, r, s = ErrorCategory, Recovery, Severity
+    never, unconnected, always = Unsafe.NEVER, Unsafe.UNCONNECTED, Unsafe.ALWAYS
+    rows = [
+        #       category             recovery             retry  base  cost weight unsafe  http  grpc                  severity
+        Profile(c.TIMEOUT,           r.RETRY,             True,  0.1,  14, 1, never,       504, "DEADLINE_EXCEEDED",   s.WARNING),
+        Profile(c.NETWORK,           r.RETRY,             True,  0.1,  14, 1, unconnected, 502, "UNAVAILABLE",         s.WARNING),
+        Profile(c.RATE_LIMIT,        r.WAIT,              True,  1.0,   5, 0, always,      429, "RESOURCE_EXHAUSTED",  s.WARNING),
+        Profile(c.UNAVAILABLE,       r.RETRY,             True,  0.5,   5, 1, always,      503, "UNAVAILABLE",         s.WARNING),
+        Profile(c.SERVER_ERROR,      r.RETRY,             True,  0.25, 14, 1, never,       502, "INTERNAL",            s.ERROR),
+        Profile(c.DEPENDENCY,        r.USE_ALTERNATIVE,   False, 0.25, 14, 1, never,       502, "UNKNOWN",             s.ERROR),
+        Profile(c.REJECTED,          r.WAIT,              False, None,  0, 0, always,      503, "UNAVAILABLE",         s.WARNING),
+        Profile(c.CAPACITY,          r.USE_ALTERNATIVE,   False, None,  0, 0, never,       503, "RESOURCE_EXHAUSTED",  s.ERROR),
+        Profile(c.AUTHENTICATION,    r.REAUTHENTICATE,    False, None,  0, 0, never,       401, "UNAUTHENTICATED",     s.ERROR),
+        Profile(c.AUTHORIZATION,     r.ESCALATE,          False, None,  0, 0, never,       403, "PERMISSION_DENIED",   s.ERROR),
+        Profile(c.VALIDATION,        r.FIX_INPUT,         False, None,  0, 0, never,       400, "INVALID_ARGUMENT",    s.INFO),
+        Profile(c.NOT_FOUND,         r.FIX_INPUT,         False, None,  0, 0, never,       404, "NOT_FOUND",           s.INFO),
+        Profile(c.CONFLICT,          r.FIX_INPUT,         False, None,  0, 0, never,       409, "ABORTED",             s.WARNING),
+        Profile(c.CONFIGURATION,     r.FIX_CONFIGURATION, False, None,  0, 0, never,       500, "FAILED_PRECONDITION", s.CRITICAL),
+        Profile(c.SYNTAX,            r.REGENERATE,        False, None,  0, 0, never,       422, "INVALID_ARGUMENT",    s.INFO),
+        Profile(c.RUNTIME,           r.REGENERATE,        False, None,  0, 0, never,       422, "FAILED_PRECONDITION", s.INFO),
+        Profile(c.IMPORT,            r.REGENERATE,        False, None,  0, 0, never,       422, "FAILED_PRECONDITION", s.INFO),
+        Profile(c.GENERATION,        r.REGENERATE,        False, None,  0, 0, never,       502, "INTERNAL",            s.WARNING),
+        Profile(c.MEMORY,            r.REGENERATE,        False, None,  0, 0, never,       422, "RESOURCE_EXHAUSTED",  s.WARNING),
+        Profile(c.SECURITY,          r.ESCALATE,          False, None,  0, 0, never,       403, "PERMISSION_DENIED",   s.ERROR),
+        Profile(c.EXECUTION_TIMEOUT, r.ESCALATE,          False, None,  0, 0, never,       504, "DEADLINE_EXCEEDED",   s.WARNING),
+        Profile(c.EXHAUSTED,         r.ESCALATE,          False, None,  0, 0, never,       503, "UNAVAILABLE",         s.ERROR),
+        Profile(c.APPROVAL,          r.ESCALATE,          False, None,  0, 0, never,       403, "FAILED_PRECONDITION", s.INFO),
+        Profile(c.CANCELLED,         r.GIVE_UP,           False, None,  0, 0, never,       499, "CANCELLED",           s.INFO),
+        Profile(c.INTERNAL,          r.GIVE_UP,           False, None,  0, 0, never,       500, "INTERNAL",            s.CRITICAL),
+        Profile(c.UNKNOWN,           r.GIVE_UP,           False, None,  0, 1, never,       500, "UNKNOWN",             s.ERROR),
+    ]  # fmt: skip
+    return {row.category: row for row in rows}
+
+
+PROFILES: Mapping[ErrorCategory, Profile] = MappingProxyType(_table())
+"""The table as shipped. What is in force is `profile_of`."""
+
+_in_force: dict[ErrorCategory, Profile] = dict(PROFILES)
+
+
+def profile_of(category: ErrorCategory) -> Profile:
+    """Return the row in force for a leaf. Raises KeyError for a group: only leaves have a row."""
+    return _in_force[category]
+
+
+class ProfileOverride:
+    """An override in force: call it, or leave its ``with`` block, to take it back."""
+
+    def __init__(self, before: Mapping[ErrorCategory, Profile]) -> None:
+        self._before = before
+
+    def __call__(self) -> None:
+        """Put back the rows that were in force before."""
+        _in_force.update(self._before)
+
+    def __enter__(self) -> ProfileOverride:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self()
+
+
+def override_profiles(rows: Mapping[CategoryLike, Mapping[str, object] | Profile]) -> ProfileOverride:
+    """Change rows of the table for the whole application; call it once, at start-up.
+
+    A key may be a group: every leaf in it changes. Nothing changes unless every row is right. Policies that
+    were made before see the new rows too.
+
+    >>> with override_profiles({"rate_limit": {"base": 5.0}}):
+    ...     profile_of(ErrorCategory.RATE_LIMIT).base
+    5.0
+    """
+    changed = changed_profiles("override_profiles", rows)
+    undo = ProfileOverride({category: _in_force[category] for category in changed})
+    _in_force.update(changed)
+    return undo
+
+
+def changed_profiles(
+    parameter: str, rows: Mapping[CategoryLike, Mapping[str, object] | Profile]
+) -> dict[ErrorCategory, Profile]:
+    """Return the rows of the table with the changes asked for, validated, leaf by leaf."""
+    changed: dict[ErrorCategory, Profile] = {}
+    fields = {field.name for field in dataclasses.fields(Profile)} - {"category"}
+    for key, change in rows.items():
+        for leaf in combine(parameter, [key]):
+            if isinstance(change, Profile):
+                changed[leaf] = dataclasses.replace(change, category=leaf)
+                continue
+            unknown = sorted(set(change) - fields)
+            if unknown:
+                raise ValueError(
+                    f"{parameter}: {unknown[0]!r} is not a field of Profile; give one of {', '.join(sorted(fields))}"
+                )
+            changed[leaf] = dataclasses.replace(changed.get(leaf, _in_force[leaf]), **change)  # type: ignore[arg-type]  # checked by __post_init__
+    return changed

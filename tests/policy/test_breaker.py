@@ -1,0 +1,366 @@
+from __future__ import annotations
+
+import anyio
+import pybreaker
+import pytest
+
+from resilience import CircuitBreaker, CircuitOpenError, CircuitState, ErrorCategory, circuit_breaker
+from resilience.testing import virtual_time
+from tests.roads import Road
+
+down = ConnectionResetError("down")
+bug = TypeError("a bug of the caller's")  # internal: weight 0
+
+
+class NotThere(Exception):
+    category = ErrorCategory.NOT_FOUND
+
+
+class Rejected(Exception):
+    category = ErrorCategory.REJECTED
+
+
+def test_it_opens_after_failures_in_a_row_and_then_calls_nobody(road: Road):
+    breaker = circuit_breaker("billing", failure_threshold=3, reset_timeout=30)
+    story = road.play(breaker, *[down] * 3, "never", pauses=(0, 0, 0))
+    assert story.answers[:3] == [down] * 3  # the tripping call raises its own error
+    rejected = story.answers[3]
+    assert isinstance(rejected, CircuitOpenError)
+    assert isinstance(rejected, pybreaker.CircuitBreakerError)
+    assert rejected.name == "billing"
+    assert rejected.retry_after == 30
+    assert rejected.__cause__ is down
+    assert str(rejected) == (
+        "circuit 'billing' is open after 3 failures (last: ConnectionResetError); next probe in 30.0 s"
+    )
+    assert story.reached == 3
+    assert story.names == ["circuit.opened", "call.rejected"]
+    assert breaker.current_state == "open"
+
+
+def test_a_rejection_says_what_is_left_not_the_whole_time(road: Road):
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+    story = road.play(breaker, down, "never", pauses=(12.5,))
+    assert story.answers[1].retry_after == 17.5
+
+
+def test_each_rejection_is_an_error_of_its_own(road: Road):
+    breaker = circuit_breaker("b", failure_threshold=1)
+    story = road.play(breaker, down, pauses=(0, 0))
+    assert story.answers[1] is not story.answers[2]
+
+
+def test_a_success_starts_the_count_again(road: Road):
+    breaker = circuit_breaker("b", failure_threshold=2)
+    story = road.play(breaker, down, "ok", down, "ok", down, down, pauses=(0,) * 5)
+    assert story.names == ["circuit.opened"]
+    assert story.reached == 6
+
+
+def test_after_its_time_one_probe_closes_it_again(road: Road):
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+    story = road.play(breaker, down, "ok", "ok", pauses=(30, 0))
+    assert story.answers[1:] == ["ok", "ok"]
+    assert story.names == ["circuit.opened", "circuit.half_opened", "circuit.closed"]
+    assert breaker.fail_counter == 0
+
+
+def test_it_lets_nobody_through_before_its_time(road: Road):
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+    assert road.play(breaker, down, "never", pauses=(29.999,)).reached == 1
+
+
+def test_a_failed_probe_opens_it_for_the_whole_time_again(road: Road):
+    breaker = circuit_breaker("b", failure_threshold=3, reset_timeout=30)
+    story = road.play(breaker, down, down, down, down, "never", "ok", pauses=(0, 0, 30, 29, 1))
+    assert isinstance(story.answers[4], CircuitOpenError)
+    assert story.answers[5] == "never"  # the script's next step, reached by the second probe
+    assert story.names.count("circuit.opened") == 2
+
+
+@pytest.mark.parametrize("error", [bug, NotThere(), Rejected()], ids=repr)
+def test_failures_without_weight_do_not_open_it(road: Road, error: Exception):
+    breaker = circuit_breaker("b", failure_threshold=2)
+    story = road.play(breaker, *[error] * 5, pauses=(0,) * 4)
+    assert story.reached == 5
+    assert breaker.current_state == "closed"
+
+
+def test_failures_without_weight_do_not_start_the_count_again_either(road: Road):
+    breaker = circuit_breaker("b", failure_threshold=2)
+    story = road.play(breaker, down, NotThere(), down, pauses=(0, 0))
+    assert story.names == ["circuit.opened"]
+
+
+def test_a_probe_that_is_refused_for_its_own_fault_closes_it_since_the_dependency_answered(road: Road):
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+    missing = NotThere()
+    story = road.play(breaker, down, missing, "ok", pauses=(30, 0))
+    assert story.answers[1] is missing
+    assert story.names == ["circuit.opened", "circuit.half_opened", "circuit.closed"]
+
+
+@pytest.mark.parametrize("error", [bug, Rejected()], ids=repr)
+def test_a_probe_that_says_nothing_of_the_dependency_decides_nothing(road: Road, error: Exception):
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+    story = road.play(breaker, down, error, "ok", pauses=(30, 0))
+    assert story.answers[1] is error
+    assert story.answers[2] == "ok"  # the permit was given back: the next call is a probe
+    assert story.names == ["circuit.opened", "circuit.half_opened", "circuit.closed"]
+
+
+def test_trip_on_narrows_what_counts(road: Road):
+    breaker = circuit_breaker("b", failure_threshold=1, trip_on=ErrorCategory.TIMEOUT)
+    road.play(breaker, down, down, pauses=(0,))
+    assert breaker.current_state == "closed"
+    road.play(breaker, TimeoutError())
+    assert breaker.current_state == "open"
+
+
+def test_a_probe_that_fails_outside_of_trip_on_decides_nothing(road: Road):
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30, trip_on="timeout")
+    story = road.play(breaker, TimeoutError(), down, pauses=(30,))
+    assert story.answers[1] is down
+    assert breaker.current_state == "half-open"
+
+
+def test_weights_can_be_changed_for_one_circuit(road: Road):
+    breaker = circuit_breaker("b", failure_threshold=4, profiles={"network": {"weight": 2}, "not_found": {"weight": 1}})
+    road.play(breaker, down, NotThere(), NotThere(), pauses=(0, 0))
+    assert breaker.current_state == "open"
+
+
+def test_a_late_failure_from_before_it_opened_does_not_extend_it():
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+    with virtual_time() as clock, pytest.raises(ConnectionResetError), breaker:
+        with pytest.raises(ConnectionResetError), breaker:
+            raise down
+        clock.advance(20)
+        raise down  # admitted while closed, fails while open
+    with virtual_time():
+        assert breaker._circuit.state.until == 30
+
+
+def test_a_late_success_from_before_it_opened_does_not_close_it():
+    breaker = circuit_breaker("b", failure_threshold=1)
+    with virtual_time(), breaker, pytest.raises(ConnectionResetError), breaker:
+        raise down
+    assert breaker.current_state == "open"
+
+
+def test_a_late_failure_does_not_reopen_a_circuit_that_is_probing():
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+    with virtual_time() as clock:
+        with pytest.raises(ConnectionResetError), breaker:
+            with pytest.raises(ConnectionResetError), breaker:
+                raise down
+            clock.advance(30)
+            with pytest.raises(NameError), breaker:  # a probe that decides nothing
+                raise NameError
+            assert breaker.current_state == "half-open"
+            raise down
+        assert breaker.current_state == "half-open"
+
+
+def test_while_a_probe_is_on_its_way_others_are_rejected():
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+    with virtual_time() as clock:
+        breaker.open()
+        clock.advance(30)
+        with breaker:
+            with pytest.raises(CircuitOpenError, match="half-open, its probe on the way; next one within 30.0 s"), breaker:
+                pass
+            assert breaker.current_state == "half-open"
+        assert breaker.current_state == "closed"
+
+
+def test_a_probe_that_never_comes_back_gives_its_permit_up_after_reset_timeout():
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+    with virtual_time() as clock:
+        breaker.open()
+        clock.advance(30)
+        lost = breaker._circuit.admit(clock.now())[0]
+        clock.advance(29)
+        with pytest.raises(CircuitOpenError), breaker:
+            pass
+        clock.advance(1)
+        with breaker:
+            pass
+        assert breaker.current_state == "closed"
+        breaker._circuit.release(lost)
+
+
+def test_a_lost_probe_that_comes_back_late_decides_nothing_for_the_next_one():
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+    with virtual_time() as clock:
+        breaker.open()
+        clock.advance(30)
+        with pytest.raises(ConnectionResetError), breaker:  # takes longer than its lease
+            clock.advance(30)
+            with breaker:  # the next probe
+                pass
+            assert breaker.current_state == "closed"
+            raise down
+        assert breaker.current_state == "closed"
+
+
+def test_a_clock_that_steps_back_starts_the_open_time_again_and_no_more():
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+    with virtual_time() as clock:
+        clock.advance(1000)
+        breaker.open()
+    with virtual_time() as clock:  # a thousand seconds earlier
+        with pytest.raises(CircuitOpenError) as rejected, breaker:
+            pass
+        assert rejected.value.retry_after == 30
+        clock.advance(30)
+        with breaker:
+            pass
+    assert breaker.current_state == "closed"
+
+
+def test_a_clock_that_steps_back_during_a_probe_does_not_wedge_it():
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+    with virtual_time() as clock:
+        clock.advance(1000)
+        breaker.half_open()
+        assert breaker._circuit.admit(clock.now())[0] is not None  # and never comes back
+    with virtual_time(), breaker:
+        pass
+    assert breaker.current_state == "closed"
+
+
+def test_a_cancelled_probe_leaves_it_half_open_with_its_permit_free(backend: str):
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+
+    @breaker
+    async def hang() -> None:
+        await anyio.sleep_forever()
+
+    @breaker
+    async def well() -> str:
+        return "ok"
+
+    async def main() -> None:
+        with virtual_time() as clock:
+            breaker.open()
+            clock.advance(30)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(hang)
+                await anyio.wait_all_tasks_blocked()
+                with pytest.raises(CircuitOpenError):
+                    await well()
+                tasks.cancel_scope.cancel()
+            assert breaker.circuit_state is CircuitState.HALF_OPEN
+            assert await well() == "ok"
+            assert breaker.circuit_state is CircuitState.CLOSED
+
+    anyio.run(main, backend=backend)
+
+
+def test_a_cancelled_call_counts_for_nothing(backend: str):
+    breaker = circuit_breaker("b", failure_threshold=1)
+
+    @breaker
+    async def hang() -> None:
+        await anyio.sleep_forever()
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(hang)
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+        assert breaker.current_state == "closed"
+        assert breaker.fail_counter == 0
+
+    anyio.run(main, backend=backend)
+
+
+def test_ctrl_c_during_a_probe_gives_the_permit_back():
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+
+    @breaker
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with virtual_time() as clock:
+        breaker.open()
+        clock.advance(30)
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        assert breaker.current_state == "half-open"
+        with breaker:
+            pass
+        assert breaker.current_state == "closed"
+
+
+def test_retries_outside_of_a_circuit_ask_it_again_for_each_attempt(road: Road):
+    from resilience import retry_on_category
+
+    breaker = circuit_breaker("b", failure_threshold=2, reset_timeout=30)
+    story = road.play(lambda fn: retry_on_category(attempts=5, base_delay=0)(breaker(fn)), *[down] * 9)
+    assert story.reached == 2
+    assert isinstance(story.answer, CircuitOpenError)  # and a rejection is not retried
+
+
+def test_a_stack_with_two_circuits_asks_both(road: Road):
+    inner, outer = circuit_breaker("inner", failure_threshold=1), circuit_breaker("outer", failure_threshold=2)
+    story = road.play(lambda fn: outer(inner(fn)), down, "never", pauses=(0, 0))
+    assert story.reached == 1
+    assert (inner.current_state, outer.current_state) == ("open", "closed")  # a rejection trips nobody
+    assert outer.fail_counter == 1
+
+
+def test_one_circuit_serves_sync_and_async_callers(backend: str):
+    breaker = circuit_breaker("b", failure_threshold=2)
+    Road("sync").play(breaker, down)
+    Road(backend).play(breaker, down)
+    assert breaker.current_state == "open"
+
+
+def test_a_circuit_without_a_name_is_named_after_what_it_guards_first():
+    breaker = CircuitBreaker()
+
+    @breaker
+    def charge() -> None: ...
+
+    assert breaker.name.endswith("charge")
+
+
+def test_a_rejected_call_can_be_pickled_and_copied():
+    import copy
+    import pickle
+
+    error = CircuitOpenError("billing", 12.4, failures=5, last="ReadTimeout")
+    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert str(twin) == str(error)
+        assert twin.retry_after == 12.4
+
+
+def test_a_closed_circuit_keeps_no_failure_alive():
+    import gc
+    import weakref
+
+    refs = []
+
+    class Held(Exception):
+        category = ErrorCategory.NETWORK
+
+        def __init__(self) -> None:
+            super().__init__()
+            refs.append(weakref.ref(self))
+
+    breaker = circuit_breaker("b", failure_threshold=5)
+
+    @breaker
+    def fail() -> None:
+        raise Held
+
+    gc.disable()
+    try:
+        for _ in range(4):
+            with pytest.raises(Held):
+                fail()
+    finally:
+        gc.enable()
+    assert [ref() for ref in refs] == [None] * 4

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from resilience import ErrorCategory, circuit_breaker, fallback
+from tests.roads import Road
+
+down = ConnectionResetError("down")
+
+
+def test_a_success_is_returned_as_it_is(road: Road):
+    assert road.play(fallback(default="other"), "ok").answer == "ok"
+
+
+def test_the_default_stands_in_for_an_infrastructure_failure(road: Road):
+    story = road.play(fallback(default=None), down)
+    assert story.answer is None
+    assert story.names == ["fallback.used"]
+    assert story.events[0].category is ErrorCategory.NETWORK
+
+
+def test_the_default_stands_in_for_a_rejected_call(road: Road):
+    breaker = circuit_breaker("b")
+    breaker.open()
+    story = road.play(lambda fn: fallback(default="other")(breaker(fn)), "never")
+    assert story.answer == "other"
+    assert story.reached == 0
+
+
+def test_a_failure_of_another_category_reaches_the_caller(road: Road):
+    error = ValueError("bug")
+    assert road.play(fallback(default="other"), error).answer is error
+
+
+def test_on_chooses_the_categories(road: Road):
+    assert road.play(fallback(default="other", on="unknown"), ValueError()).answer == "other"
+    assert road.play(fallback(default="other", on="unknown"), down).answer is down
+
+
+def test_the_factory_is_given_the_error(road: Road):
+    assert road.play(fallback(factory=lambda error: ("instead of", error)), down).answer == ("instead of", down)
+
+
+def test_the_factory_may_be_async_where_the_function_is(backend: str):
+    async def replica(error: Exception) -> str:
+        await anyio.lowlevel.checkpoint()
+        return "from the replica"
+
+    assert Road(backend).play(fallback(factory=replica), down).answer == "from the replica"
+
+
+def test_an_async_factory_around_a_sync_function_is_refused_where_it_is_written():
+    async def replica(error: Exception) -> str: ...
+
+    with pytest.raises(TypeError, match="factory=.*is not async"):
+        fallback(factory=replica)(lambda: None)
+
+
+def test_when_the_factory_fails_too_both_errors_are_kept(road: Road):
+    second = KeyError("no replica either")
+
+    def replica(error: Exception) -> str:
+        raise second
+
+    story = road.play(fallback(factory=replica), ConnectionResetError("first"))
+    assert story.answer is second
+    assert str(second.__context__) == "first"
+
+
+def test_a_factory_that_raises_the_same_error_makes_no_loop_of_it(road: Road):
+    def give_up(error: Exception) -> str:
+        raise error
+
+    error = ConnectionResetError()
+    assert road.play(fallback(factory=give_up), error).answer is error
+    assert error.__context__ is None
+
+
+def test_as_a_block_the_value_is_what_the_block_set():
+    with fallback(default=[]) as result:
+        result.value = [1]
+    assert (result.value, result.degraded, result.error) == ([1], False, None)
+
+
+def test_as_a_block_the_default_stands_in_and_says_so():
+    with fallback(default=[]) as result:
+        result.value = [1]
+        raise down
+    assert (result.value, result.degraded, result.error) == ([], True, down)
+
+
+def test_as_a_block_other_failures_leave_it():
+    with pytest.raises(ValueError, match="bug"), fallback(default=[]):
+        raise ValueError("bug")
+
+
+def test_as_an_async_block_the_factory_is_awaited(backend: str):
+    async def replica(error: Exception) -> str:
+        await anyio.lowlevel.checkpoint()
+        return "from the replica"
+
+    async def main() -> None:
+        async with fallback(factory=replica) as result:
+            raise down
+        assert result.value == "from the replica"
+        assert result.degraded
+
+    anyio.run(main, backend=backend)
+
+
+def test_neither_a_default_nor_its_value_is_shown_in_a_description():
+    assert "secret" not in repr(fallback(default="secret"))
