@@ -17,6 +17,8 @@ async def drive(stack: Sequence[Policy], depth: int, call: Call) -> Outcome:
     """Carry out the policies of *stack* from *depth* inwards around *call*."""
     if depth == len(stack):
         return await attempt(call)
+    step: Proceed | Outcome | None = None
+    outcome: Outcome | None = None
     steps = stack[depth].run(call)
     try:
         step = await advance(steps, call)
@@ -31,6 +33,7 @@ async def drive(stack: Sequence[Policy], depth: int, call: Call) -> Outcome:
         return step
     finally:
         steps.close()
+        step = outcome = None  # a frame that an error's traceback leads to must not lead back to the error
 
 
 async def attempt(call: Call) -> Outcome:
@@ -56,6 +59,7 @@ async def advance(steps: Steps, call: Call, answer: Outcome | Effect | None = No
             try:
                 effect = steps.send(answer)  # type: ignore[arg-type]  # None starts a generator
             except StopIteration as done:
+                answer = None  # see `drive`
                 return done.value  # type: ignore[no-any-return]  # an Outcome, says Steps
         else:
             effect = answer

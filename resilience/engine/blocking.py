@@ -18,6 +18,8 @@ def drive(stack: Sequence[Policy], depth: int, call: Call) -> Outcome:
     """Carry out the policies of *stack* from *depth* inwards around *call*."""
     if depth == len(stack):
         return attempt(call)
+    step: Proceed | Outcome | None = None
+    outcome: Outcome | None = None
     steps = stack[depth].run(call)
     try:
         step = advance(steps, call)
@@ -30,6 +32,7 @@ def drive(stack: Sequence[Policy], depth: int, call: Call) -> Outcome:
         return step
     finally:
         steps.close()
+        step = outcome = None  # a frame that an error's traceback leads to must not lead back to the error
 
 
 def attempt(call: Call) -> Outcome:
@@ -56,6 +59,7 @@ def advance(steps: Steps, call: Call, answer: Outcome | Effect | None = None) ->
             try:
                 effect = steps.send(answer)  # type: ignore[arg-type]  # None starts a generator
             except StopIteration as done:
+                answer = None  # see `drive`
                 return done.value  # type: ignore[no-any-return]  # an Outcome, says Steps
         else:
             effect = answer

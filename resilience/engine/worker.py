@@ -70,7 +70,8 @@ class _Work:
 
     def result(self) -> Outcome:
         if self._raised is None:
-            return self._outcome
+            outcome, self._outcome = self._outcome, EXPIRED  # see `drive`: no way back to the error
+            return outcome
         try:
             raise self._raised
         finally:

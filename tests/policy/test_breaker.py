@@ -168,7 +168,10 @@ def test_while_a_probe_is_on_its_way_others_are_rejected():
         breaker.open()
         clock.advance(30)
         with breaker:
-            with pytest.raises(CircuitOpenError, match="half-open, its probe on the way; next one within 30.0 s"), breaker:
+            with (
+                pytest.raises(CircuitOpenError, match="half-open, its probe on the way; next one within 30.0 s"),
+                breaker,
+            ):
                 pass
             assert breaker.current_state == "half-open"
         assert breaker.current_state == "closed"

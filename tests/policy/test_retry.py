@@ -71,7 +71,9 @@ def test_a_failure_of_another_category_is_not_tried_again_and_gets_no_note(road:
 def test_a_failure_that_stops_being_transient_stops_the_retries_and_says_so(road: Road):
     error = ValueError("bug")
     road.play(retry_on_category(base_delay=0), down, error, "never")
-    assert error.__notes__[0].endswith("failed 2 times (network, unknown), 0 s waited in between; stopped: not retryable")
+    assert error.__notes__[0].endswith(
+        "failed 2 times (network, unknown), 0 s waited in between; stopped: not retryable"
+    )
 
 
 @pytest.mark.parametrize(
@@ -172,7 +174,9 @@ def test_a_negative_pushback_stops_the_retries(road: Road):
 def test_on_retry_hears_of_each_wait_before_it(road: Road):
     heard: list[tuple[float, int, str]] = []
     policy = retry_on_category(
-        base_delay=1, jitter="none", on_retry=lambda event: heard.append((event.wait, event.attempt, event.category.label))
+        base_delay=1,
+        jitter="none",
+        on_retry=lambda event: heard.append((event.wait, event.attempt, event.category.label)),
     )
     road.play(policy, down, down, "ok")
     assert heard == [(1, 1, "network"), (2, 2, "network")]

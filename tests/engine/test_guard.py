@@ -1,0 +1,508 @@
+"""What can be guarded, and that it stays what it was."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import gc
+import inspect
+import pickle
+import traceback
+
+import anyio
+import pytest
+
+from resilience import circuit_breaker, describe, fallback, retry_on_category, timeout
+from tests.roads import Road
+
+retry = retry_on_category(base_delay=0)
+
+
+def flaky(times: int = 2):
+    """A list of calls, and a function's body that fails so many times first."""
+    calls: list[tuple] = []
+
+    def body(*args: object) -> tuple:
+        calls.append(args)
+        if len(calls) <= times:
+            raise ConnectionResetError
+        return args
+
+    return body
+
+
+@retry
+def at_module_level(a: int, b: str = "x", *, c: bool = False) -> tuple[int, str, bool]:
+    """Say what was given."""
+    return a, b, c
+
+
+def test_a_function_keeps_its_name_signature_docstring_and_annotations():
+    assert at_module_level.__name__ == "at_module_level"
+    assert at_module_level.__doc__ == "Say what was given."
+    assert (
+        str(inspect.signature(at_module_level))
+        == "(a: 'int', b: 'str' = 'x', *, c: 'bool' = False) -> 'tuple[int, str, bool]'"
+    )
+    assert at_module_level.__annotations__["a"] == "int"
+    assert at_module_level(1, c=True) == (1, "x", True)
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'a'"):
+        at_module_level()
+
+
+def test_a_module_level_function_can_be_pickled():
+    assert pickle.loads(pickle.dumps(at_module_level)) is at_module_level
+
+
+def test_a_coroutine_function_stays_one():
+    @retry
+    async def fetch() -> None: ...
+
+    assert inspect.iscoroutinefunction(fetch)
+    assert asyncio.iscoroutinefunction(fetch)
+
+
+class Plain:
+    def __init__(self) -> None:
+        self.body = flaky()
+
+    @retry
+    def method(self, x: int) -> tuple:
+        """A method."""
+        return self.body(self, x)
+
+    @retry
+    async def amethod(self, x: int) -> tuple:
+        return self.body(self, x)
+
+    body_of_static = staticmethod(flaky())
+    body_of_class = staticmethod(flaky())
+    body_of_other_static = staticmethod(flaky())
+    body_of_other_class = staticmethod(flaky())
+
+    @retry
+    @staticmethod
+    def static_below(x: int) -> tuple:
+        return Plain.body_of_static(x)
+
+    @staticmethod
+    @retry
+    def static_above(x: int) -> tuple:
+        return Plain.body_of_other_static(x)
+
+    @retry
+    @classmethod
+    def class_below(cls, x: int) -> tuple:
+        return cls.body_of_class(cls, x)
+
+    @classmethod
+    @retry
+    def class_above(cls, x: int) -> tuple:
+        return cls.body_of_other_class(cls, x)
+
+
+def test_a_method_is_bound_to_its_object():
+    plain = Plain()
+    assert plain.method(7) == (plain, 7)
+    assert Plain.method.__doc__ == "A method."
+
+
+def test_an_async_method_is_bound_to_its_object(backend: str):
+    plain = Plain()
+    assert anyio.run(plain.amethod, 7, backend=backend) == (plain, 7)
+
+
+def test_static_and_class_methods_are_guarded_in_either_order():
+    assert Plain.static_below(1) == (1,)
+    assert Plain().static_above(2) == (2,)
+    assert Plain.class_below(3) == (Plain, 3)
+    assert Plain().class_above(4) == (Plain, 4)
+    assert isinstance(vars(Plain)["static_below"], staticmethod)
+    assert isinstance(vars(Plain)["class_below"], classmethod)
+
+
+def test_a_partial_is_guarded_and_named_after_its_function():
+    guarded = retry(functools.partial(flaky(), 1))
+    assert guarded(2) == (1, 2)
+    assert guarded.__name__ == "body"
+
+
+def test_an_async_partial_is_awaited(backend: str):
+    async def fetch(body, x: int) -> tuple:
+        return body(x)
+
+    assert anyio.run(retry(functools.partial(fetch, flaky())), 5, backend=backend) == (5,)
+
+
+def test_a_callable_object_is_guarded():
+    class Client:
+        def __init__(self) -> None:
+            self.body = flaky()
+
+        def __call__(self, x: int) -> tuple:
+            return self.body(x)
+
+    assert retry(Client())(3) == (3,)
+
+
+def test_an_async_callable_object_is_awaited(backend: str):
+    class Client:
+        def __init__(self) -> None:
+            self.body = flaky()
+
+        async def __call__(self, x: int) -> tuple:
+            return self.body(x)
+
+    guarded = retry(Client())
+    assert inspect.iscoroutinefunction(guarded)
+    assert anyio.run(guarded, 3, backend=backend) == (3,)
+
+
+def test_a_bound_method_is_guarded_without_touching_its_class():
+    class Client:
+        def __init__(self) -> None:
+            self.body = flaky()
+
+        def fetch(self, x: int) -> tuple:
+            return self.body(x)
+
+    client = Client()
+    assert retry(client.fetch)(3) == (3,)
+    with pytest.raises(ConnectionResetError):
+        Client().fetch(1)
+
+
+def test_a_bound_method_that_is_guarded_already_keeps_its_object():
+    plain = Plain()
+    assert retry(plain.method)(1) == (plain, 1)
+
+
+def test_a_builtin_is_guarded():
+    assert retry(len)([1, 2]) == 2
+
+
+@pytest.mark.parametrize("target", [3, "text", None, object()])
+@pytest.mark.parametrize(
+    "decorate",
+    [retry, timeout(1), fallback(default=1), circuit_breaker("b")],
+    ids=lambda decorator: repr(decorator)[:8],
+)
+def test_what_cannot_be_called_is_refused_where_it_is_written(decorate: object, target: object):
+    with pytest.raises(TypeError, match="cannot guard .*: give a function, a method, a callable object or a class"):
+        decorate(target)
+
+
+def test_generator_functions_are_refused_since_their_items_come_after_the_call():
+    def items():
+        yield 1
+
+    async def aitems():
+        yield 1
+
+    for function in (items, aitems, functools.partial(items)):
+        with pytest.raises(TypeError, match="cannot guard the generator function .*items: its items come after"):
+            retry(function)
+
+
+# -- whole classes --------------------------------------------------------------------------------------------------
+
+
+class Base:
+    def inherited(self) -> None:
+        raise ConnectionResetError
+
+
+billing = circuit_breaker("billing", failure_threshold=3)
+
+
+@billing
+class Client(Base):
+    limit = 3
+
+    def __init__(self) -> None:
+        self.ready = True
+
+    def charge(self) -> None:
+        raise ConnectionResetError
+
+    async def refund(self) -> None:
+        raise ConnectionResetError
+
+    @staticmethod
+    def ping() -> None:
+        raise ConnectionResetError
+
+    def _private(self) -> str:
+        return "not guarded"
+
+    @property
+    def name(self) -> str:
+        return "client"
+
+    class Nested:
+        pass
+
+
+def test_the_public_methods_of_a_class_share_one_circuit():
+    billing.close()
+    client = Client()
+    for call in (client.charge, lambda: asyncio.run(client.refund()), Client.ping):
+        with pytest.raises(ConnectionResetError):
+            call()
+    assert billing.current_state == "open"
+    assert client.ready
+    assert client.name == "client"
+    assert client._private() == "not guarded"
+    assert isinstance(Client, type)
+    assert Client.limit == 3
+    billing.close()
+
+
+def test_inherited_public_methods_are_guarded_on_the_class_and_not_on_its_base():
+    assert describe(Client.inherited).policies
+    assert not describe(Base.inherited).policies
+
+
+def test_a_class_decorated_twice_is_guarded_in_that_order():
+    @fallback(default="other")
+    @retry_on_category(attempts=2, base_delay=0)
+    class Store:
+        def __init__(self) -> None:
+            self.calls = 0
+
+        def get(self) -> str:
+            self.calls += 1
+            raise ConnectionResetError
+
+    store = Store()
+    assert store.get() == "other"
+    assert store.calls == 2
+    assert [policy.partition("(")[0] for policy in describe(Store.get).policies] == ["fallback", "retry_on_category"]
+
+
+def test_with_per_instance_each_object_has_a_circuit_of_its_own():
+    breaker = circuit_breaker("shard", failure_threshold=1, per_instance=True)
+
+    @breaker
+    class Shard:
+        __hash__ = None  # identity counts, not equality
+
+        def get(self) -> None:
+            raise ConnectionResetError
+
+    one, two = Shard(), Shard()
+    with pytest.raises(ConnectionResetError):
+        one.get()
+    assert breaker.of(one).current_state == "open"
+    assert breaker.of(two).current_state == "closed"
+    with pytest.raises(ConnectionResetError):
+        two.get()
+
+
+def test_the_circuit_of_an_object_goes_with_it():
+    breaker = circuit_breaker("shard", per_instance=True)
+
+    @breaker
+    class Shard:
+        def get(self) -> str:
+            return "ok"
+
+    shard = Shard()
+    assert shard.get() == "ok"
+    assert len(breaker._instances._circuits) == 1
+    del shard
+    gc.collect()
+    assert len(breaker._instances._circuits) == 0
+
+
+def test_per_instance_is_for_classes_whose_objects_can_be_referred_to():
+    with pytest.raises(TypeError, match="per_instance=True: decorate a class"):
+        circuit_breaker("b", per_instance=True)(lambda: None)
+
+    class Slotted:
+        __slots__ = ()
+
+        def get(self) -> None: ...
+
+    with pytest.raises(TypeError, match="add '__weakref__' to the __slots__ of .*Slotted"):
+        circuit_breaker("b", per_instance=True)(Slotted)
+
+
+# -- fusing ---------------------------------------------------------------------------------------------------------
+
+
+def test_four_decorators_make_one_frame():
+    @fallback(default=1, on="timeout")
+    @retry_on_category("timeout")
+    @circuit_breaker("b")
+    @retry_on_category("timeout")
+    def fail() -> None:
+        raise ValueError
+
+    with pytest.raises(ValueError) as caught:
+        fail()
+    frames = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+    assert len(frames) == 3, frames  # this test, the wrapper, the function
+
+
+def test_async_decorators_make_one_frame_too(backend: str):
+    @fallback(default=1, on="timeout")
+    @circuit_breaker("b")
+    @retry_on_category(base_delay=0)
+    async def fail() -> None:
+        raise ConnectionResetError
+
+    async def main() -> list[str]:
+        try:
+            await fail()
+        except ConnectionResetError as error:
+            return [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+        raise AssertionError
+
+    frames = anyio.run(main, backend=backend)
+    assert len(frames) == 3, frames
+
+
+def test_a_foreign_decorator_in_between_is_not_skipped():
+    seen = []
+
+    def foreign(function):
+        @functools.wraps(function)
+        def around(*args: object) -> object:
+            seen.append(args)
+            return function(*args)
+
+        return around
+
+    @retry
+    @foreign
+    @retry
+    def f(x: int) -> int:
+        return x
+
+    assert f(1) == 1
+    assert seen == [(1,)]
+    assert len(describe(f).policies) == 1
+
+
+def test_the_wrapped_original_is_reachable_and_unguarded():
+    def original() -> None:
+        raise ConnectionResetError
+
+    guarded = retry(retry(original))
+    assert guarded.__wrapped__ is original
+
+
+def test_decorating_a_guarded_function_leaves_it_as_it_was():
+    calls = []
+
+    @retry_on_category(attempts=2, base_delay=0)
+    def inner() -> None:
+        calls.append(1)
+        raise ConnectionResetError
+
+    outer = fallback(default="other")(inner)
+    assert outer() == "other"
+    with pytest.raises(ConnectionResetError):
+        inner()
+    assert len(calls) == 4
+
+
+def test_describe_names_policies_from_the_outermost_in():
+    @fallback(default=())
+    @retry_on_category(attempts=4, base_delay=0.5)
+    @circuit_breaker("catalogue", reset_timeout=30)
+    @timeout(2.0)
+    def search() -> tuple: ...
+
+    said = describe(search)
+    assert said.target.endswith("search")
+    assert said.policies == (
+        "fallback(default=tuple, on=infrastructure|rejected)",
+        "retry_on_category(transient, attempts=4, base_delay=0.5, max_delay=60, jitter=equal)",
+        "circuit_breaker('catalogue', failure_threshold=5, reset_timeout=30)",
+        "timeout(2)",
+    )
+    assert str(said).splitlines()[-1].strip() == said.target
+    assert describe(len).policies == ()
+
+
+# -- what a failing call leaves behind ------------------------------------------------------------------------------
+
+
+def test_a_failed_call_leaves_nothing_to_the_garbage_collector(road: Road):
+    import weakref
+
+    refs = []
+
+    class Tracked(Exception):
+        def __init__(self) -> None:
+            super().__init__()
+            refs.append(weakref.ref(self))
+
+    class Down(Tracked, ConnectionError):
+        pass
+
+    def decorate(function):
+        return fallback(default=1, on="timeout")(retry_on_category(base_delay=0)(circuit_breaker("b")(function)))
+
+    if road.is_async:
+
+        @decorate
+        async def fail() -> None:
+            raise Down
+
+        async def main() -> None:
+            try:
+                await fail()
+            except Down:
+                pass
+            assert [ref() for ref in refs] == [None] * 3
+
+    else:
+
+        @decorate
+        def fail() -> None:
+            raise Down
+
+        def main() -> None:
+            try:
+                fail()
+            except Down:
+                pass
+            assert [ref() for ref in refs] == [None] * 3
+
+    gc.disable()
+    try:
+        road.run(main, main)
+    finally:
+        gc.enable()
+
+
+def test_a_fallback_that_fails_leaves_nothing_either():
+    import weakref
+
+    refs = []
+
+    class Down(ConnectionError):
+        def __init__(self) -> None:
+            super().__init__()
+            refs.append(weakref.ref(self))
+
+    def replica(error: Exception) -> None:
+        raise Down
+
+    @fallback(factory=replica)
+    @timeout(5)
+    def fail() -> None:
+        raise Down
+
+    gc.disable()
+    try:
+        try:
+            fail()
+        except Down:
+            pass
+        assert [ref() for ref in refs] == [None] * 2
+    finally:
+        gc.enable()
