@@ -1,0 +1,95 @@
+"""What the error code in an answer of AWS says about the failure."""
+
+from __future__ import annotations
+
+from resilience.category import ErrorCategory
+
+__all__ = ["AWS_CODES", "category_of_aws"]
+
+_C = ErrorCategory
+
+
+def _codes(category: ErrorCategory, words: str) -> dict[str, ErrorCategory]:
+    return dict.fromkeys(words.split(), category)
+
+
+AWS_CODES: dict[str, ErrorCategory] = {
+    # Those the SDK itself counts as throttling, and their relatives.
+    **_codes(
+        _C.RATE_LIMIT,
+        """Throttling ThrottlingException ThrottledException RequestThrottledException RequestThrottled
+        TooManyRequestsException ProvisionedThroughputExceededException TransactionInProgressException
+        RequestLimitExceeded BandwidthLimitExceeded LimitExceededException PriorRequestNotComplete
+        EC2ThrottledException KMSThrottlingException KMSThrottled ThrottlingError ThroughputExceeded""",
+    ),
+    **_codes(
+        _C.UNAVAILABLE,
+        """SlowDown ServiceUnavailable ServiceUnavailableException Unavailable ModelNotReadyException
+        ModelTimeoutException ResourceNotReadyException EC2Unavailable ServerUnavailable""",
+    ),
+    **_codes(
+        _C.SERVER_ERROR,
+        """InternalError InternalFailure InternalServerError InternalServerException InternalServiceError
+        InternalServiceException ServiceException ServerException InternalException ModelErrorException""",
+    ),
+    **_codes(_C.TIMEOUT, "RequestTimeout RequestTimeoutException TimeoutException"),
+    **_codes(
+        _C.AUTHENTICATION,
+        """ExpiredToken ExpiredTokenException InvalidAccessKeyId InvalidClientTokenId InvalidToken
+        MissingAuthenticationToken MissingAuthenticationTokenException SignatureDoesNotMatch AuthFailure
+        InvalidSignatureException UnrecognizedClientException IncompleteSignature IncompleteSignatureException
+        MissingSecurityHeader NotAuthorizedException TokenRefreshRequired InvalidSecurity RequestExpired""",
+    ),
+    **_codes(
+        _C.AUTHORIZATION,
+        """AccessDenied AccessDeniedException AllAccessDisabled AccountProblem UnauthorizedOperation Unauthorized
+        UnauthorizedException AuthorizationError AuthorizationErrorException OptInRequired ForbiddenException
+        NotSignedUp KMSAccessDeniedException""",
+    ),
+    **_codes(
+        _C.NOT_FOUND,
+        """NotFound NotFoundException ResourceNotFoundException NoSuchKey NoSuchBucket NoSuchEntity NoSuchUpload
+        NoSuchVersion NoSuchEntityException ResourceNotFound ResourceNotFoundFault QueueDoesNotExist
+        AWS.SimpleQueueService.NonExistentQueue NoSuchHostedZone TableNotFoundException ParameterNotFound
+        EntityNotFoundException StackNotFoundException ObjectNotInActiveTierError 404""",
+    ),
+    **_codes(
+        _C.CONFLICT,
+        """ConditionalCheckFailed ConditionalCheckFailedException TransactionCanceledException
+        TransactionConflictException ConflictException ResourceConflictException ResourceInUseException
+        ResourceInUse ResourceAlreadyExistsException EntityAlreadyExists EntityAlreadyExistsException
+        BucketAlreadyExists BucketAlreadyOwnedByYou BucketNotEmpty OperationAborted PreconditionFailed
+        OptimisticLockException ConcurrentModificationException IdempotentParameterMismatch
+        DuplicateTransactionException DependencyViolation ConditionalRequestConflict""",
+    ),
+    **_codes(
+        _C.VALIDATION,
+        """ValidationException ValidationError InvalidParameterValue InvalidParameterCombination InvalidParameter
+        InvalidParameterException InvalidParameterValueException InvalidRequest InvalidRequestException
+        InvalidInput InvalidInputException MissingParameter MalformedPolicyDocument MalformedQueryString
+        MalformedXML InvalidArgument InvalidArgumentException SerializationException EntityTooLarge
+        InvalidBucketName InvalidRange KeyTooLongError MethodNotAllowed InvalidQueryParameter BadRequestException
+        ItemCollectionSizeLimitExceededException RequestEntityTooLarge""",
+    ),
+    **_codes(
+        _C.CONFIGURATION,
+        """InvalidAction UnknownOperationException UnknownOperation InvalidEndpoint UnsupportedOperation
+        AuthorizationHeaderMalformed PermanentRedirect IllegalLocationConstraintException KMSDisabledException
+        RequestTimeTooSkewed""",  # the last: the clock of this machine is wrong
+    ),
+    **_codes(
+        _C.CAPACITY,
+        """InsufficientInstanceCapacity InsufficientCapacity InsufficientCapacityException ServiceQuotaExceeded
+        ServiceQuotaExceededException QuotaExceeded QuotaExceededException InstanceLimitExceeded
+        VcpuLimitExceeded TooManyBuckets AddressLimitExceeded VolumeLimitExceeded InsufficientHostCapacity""",
+    ),
+}
+
+
+def category_of_aws(code: str) -> ErrorCategory:
+    """Return the leaf for the error code of an AWS answer; UNKNOWN for one that is not listed.
+
+    >>> category_of_aws("ThrottlingException").label
+    'rate_limit'
+    """
+    return AWS_CODES.get(code, _C.UNKNOWN)

@@ -1,0 +1,43 @@
+"""What tables are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+from resilience.category import ErrorCategory
+from resilience.classify.look import attribute
+
+__all__ = ["inside", "inside_or", "named"]
+
+
+def named(category: ErrorCategory, names: str) -> dict[str, ErrorCategory]:
+    """Return rows for several classes, written as words.
+
+    >>> named(ErrorCategory.TIMEOUT, "ConnectTimeout ReadTimeout")["ReadTimeout"].label
+    'timeout'
+    """
+    return dict.fromkeys(names.split(), category)
+
+
+def inside(exc: BaseException, *names: str) -> ErrorCategory | None:
+    """Return the category of the exception that *exc* wraps in one of its attributes, or in its first argument."""
+    from resilience.classify.decide import classify  # which reads the tables
+
+    args = attribute(exc, "args")
+    first = cast("tuple[object, ...]", args)[:1] if type(args) is tuple else ()
+    for part in (*(attribute(exc, name) for name in names), *first):
+        if issubclass(type(part), BaseException) and part is not exc:
+            category = classify(cast("BaseException", part))
+            if category is not ErrorCategory.UNKNOWN:
+                return category
+    return None
+
+
+def inside_or(default: ErrorCategory, *names: str) -> Callable[[BaseException], ErrorCategory]:
+    """Return a row: what the wrapped exception says, else *default*."""
+
+    def row(exc: BaseException) -> ErrorCategory:
+        return inside(exc, *names) or default
+
+    return row

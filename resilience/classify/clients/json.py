@@ -1,0 +1,6 @@
+"""json."""
+
+from resilience.category import ErrorCategory as C
+from resilience.classify.clients import Rows
+
+ROWS: Rows = {"JSONDecodeError": C.VALIDATION}

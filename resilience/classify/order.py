@@ -1,0 +1,51 @@
+"""Which of several categories speaks for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from resilience.category import ErrorCategory
+from resilience.profile import Unsafe, profile_of
+
+__all__ = ["least_recoverable", "spokesman"]
+
+_C = ErrorCategory
+# From what heals by itself to what nothing heals.
+_BY_RECOVERABILITY = (
+    _C.UNAVAILABLE, _C.RATE_LIMIT, _C.NETWORK, _C.SERVER_ERROR, _C.TIMEOUT,
+    _C.REJECTED, _C.DEPENDENCY, _C.CAPACITY,
+    _C.RUNTIME, _C.SYNTAX, _C.IMPORT, _C.GENERATION, _C.MEMORY,
+    _C.VALIDATION, _C.NOT_FOUND, _C.CONFLICT,
+    _C.AUTHENTICATION, _C.CONFIGURATION, _C.AUTHORIZATION, _C.SECURITY,
+    _C.EXECUTION_TIMEOUT, _C.EXHAUSTED, _C.APPROVAL,
+    _C.UNKNOWN, _C.INTERNAL, _C.CANCELLED,
+)  # fmt: skip
+_RANK = {category: rank for rank, category in enumerate(_BY_RECOVERABILITY)}
+_UNSAFE_RANK = {Unsafe.ALWAYS: 0, Unsafe.UNCONNECTED: 1, Unsafe.NEVER: 2}
+
+
+def least_recoverable(leaves: Iterable[ErrorCategory]) -> ErrorCategory:
+    """Return the leaf whose orders are right for all of *leaves*: retried only if each of them is.
+
+    Among leaves that are retried, the one that is most careful with calls that must not be repeated.
+    """
+    return max(leaves, key=_reluctance)
+
+
+def _reluctance(leaf: ErrorCategory) -> tuple[bool, bool, int, int]:
+    profile = profile_of(leaf)  # the row in force: an application may have changed what is retried
+    careful = _UNSAFE_RANK[profile.unsafe] if profile.retry else 0
+    return leaf is _C.CANCELLED, not profile.retry, careful, _RANK[leaf]
+
+
+def spokesman(group: ErrorCategory) -> ErrorCategory:
+    """Return the leaf that stands for an exception which says no more than *group*.
+
+    The most recoverable leaf, except that a coarse word is no proof that the call never arrived: a leaf whose
+    calls may always be repeated speaks only where there is no other of its kind. So INFRASTRUCTURE and TRANSIENT
+    are NETWORK, RETRYABLE is SERVER_ERROR, CLIENT_ERROR is VALIDATION, CODE_RELATED is RUNTIME.
+    """
+    leaves = sorted(group, key=lambda leaf: (not profile_of(leaf).retry, _RANK[leaf]))
+    retried = [leaf for leaf in leaves if profile_of(leaf).retry]
+    careful = [leaf for leaf in retried if profile_of(leaf).unsafe is not Unsafe.ALWAYS]
+    return (careful or retried or leaves)[0]

@@ -1,0 +1,149 @@
+"""What a failure means that somebody only names: for a command line, and for people who choose what to retry."""
+
+from __future__ import annotations
+
+import builtins
+import errno
+from collections.abc import Callable, Iterable
+
+from resilience.category import ErrorCategory
+from resilience.classify.clients import Row, libraries, rows_of
+from resilience.classify.decide import Explanation, explain
+from resilience.classify.grpc_status import GRPC_STATUS
+from resilience.classify.http_status import category_of_status
+from resilience.classify.look import Found
+from resilience.classify.sqlstate import category_of_sqlstate, is_sqlstate
+
+__all__ = ["explain_text"]
+
+_ACCEPTED = (
+    "give an exception such as httpx.ReadTimeout or TimeoutError, 'status 503', 'grpc UNAVAILABLE', "
+    "'sqlstate 40001' or 'errno ECONNRESET'"
+)
+# Other names of Python's own classes.
+_ALIASES = {
+    "asyncio.TimeoutError": "TimeoutError",
+    "asyncio.exceptions.TimeoutError": "TimeoutError",
+    "concurrent.futures.TimeoutError": "TimeoutError",
+    "socket.timeout": "TimeoutError",
+    "socket.error": "OSError",
+    "select.error": "OSError",
+    "ssl.CertificateError": "ssl.SSLCertVerificationError",
+}
+
+
+def explain_text(text: str) -> Explanation:
+    """Explain a failure that is only named: an exception class, an HTTP or gRPC status, a SQLSTATE, an errno.
+
+    Imports no client library: a class is looked up by name in the tables, and one whose answer depends on what it
+    carries is explained as if it carried nothing. Raises ValueError for a name nobody knows, with near matches,
+    and for a bare class name that means different things in different libraries, with all of them.
+
+    >>> print(explain_text("httpx.ReadTimeout"))
+    timeout (client: httpx.ReadTimeout is in the httpx table); recovery: retry
+    >>> explain_text("http 503").category.label
+    'unavailable'
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"text={text!r}: {_ACCEPTED}")
+    words = text.split()
+    if len(words) == 1 and words[0].isdigit():
+        return _http(words[0])
+    if len(words) == 2 and words[0].lower() in _KINDS:
+        return _KINDS[words[0].lower()](words[1])
+    if len(words) != 1:
+        raise ValueError(f"text={text!r}: {_ACCEPTED}")
+    name = _ALIASES.get(words[0], words[0]).removeprefix("builtins.")
+    return _builtin(name) or (_qualified(name) if "." in name else _bare(name))
+
+
+def _http(word: str) -> Explanation:
+    if not (word.isascii() and word.isdigit() and 100 <= int(word[:4]) <= 599):
+        raise ValueError(f"status {word!r}: give an HTTP status, 100 to 599")
+    return Explanation(category_of_status(int(word)), "structure", f"status {word}")
+
+
+def _grpc(word: str) -> Explanation:
+    if word.upper() not in GRPC_STATUS:
+        raise ValueError(f"grpc {word!r}: give the name of a gRPC status; {_near(word.upper(), GRPC_STATUS)}")
+    return Explanation(GRPC_STATUS[word.upper()], "structure", f"gRPC status {word.upper()}")
+
+
+def _sqlstate(word: str) -> Explanation:
+    if not is_sqlstate(word.upper()):
+        raise ValueError(f"sqlstate {word!r}: give five letters or digits, such as 40001")
+    return Explanation(category_of_sqlstate(word.upper()), "structure", f"SQLSTATE {word.upper()}")
+
+
+def _errno(word: str) -> Explanation:
+    names = {name: number for number, name in errno.errorcode.items()}
+    name = errno.errorcode.get(int(word)) if word.isascii() and word.isdigit() and len(word) < 10 else word.upper()
+    if name not in names:
+        raise ValueError(f"errno {word!r}: give an error of the operating system; {_near(word.upper(), names)}")
+    # Making the exception lets Python choose the class, as it does for real ones.
+    return explain(OSError(names[name], ""))
+
+
+_KINDS: dict[str, Callable[[str], Explanation]] = {
+    "status": _http,
+    "http": _http,
+    "grpc": _grpc,
+    "sqlstate": _sqlstate,
+    "errno": _errno,
+}
+
+
+def _builtin(name: str) -> Explanation | None:
+    kind: object = getattr(builtins, name, None)
+    if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+        return None
+    if issubclass(kind, BaseExceptionGroup):
+        return Explanation(ErrorCategory.UNKNOWN, "group", f"the members of {name} decide")
+    return explain(kind.__new__(kind))
+
+
+def _qualified(name: str) -> Explanation:
+    library, _, rest = name.partition(".")
+    rows = rows_of(library)
+    # The module between may be any: requests.ConnectionError is requests.exceptions.ConnectionError.
+    parts = rest.split(".")
+    for start in range(len(parts)):
+        row = rows.get(".".join(parts[start:]))
+        if row is not None:
+            return _of_row(library, ".".join(parts[start:]), row)
+    same = [f"{other}.{parts[-1]}" for other in libraries() if parts[-1] in rows_of(other)]
+    raise _unknown(name, [f"{library}.{known}" for known in rows] or same or libraries())
+
+
+def _bare(name: str) -> Explanation:
+    homes = [library for library in libraries() if name in rows_of(library)]
+    found = {library: _of_row(library, name, rows_of(library)[name]) for library in homes}
+    if not found:
+        raise _unknown(name, [*dir(builtins), *(known for library in libraries() for known in rows_of(library))])
+    categories = {explanation.category for explanation in found.values()}
+    if len(categories) > 1:
+        places = ", ".join(f"{library}.{name} ({found[library].category.label})" for library in found)
+        raise ValueError(f"text={name!r} means different things: {places}; name the library too")
+    if len(found) == 1:
+        return next(iter(found.values()))
+    return Explanation(categories.pop(), "client", f"the tables of {', '.join(found)} agree on {name}")
+
+
+def _of_row(library: str, name: str, row: Row) -> Explanation:
+    where = f"{library}.{name} is in the {library} table"
+    if isinstance(row, ErrorCategory):
+        return Explanation(row, "client", where)
+    answer = row(Exception())
+    category = answer.category if isinstance(answer, Found) else answer or ErrorCategory.UNKNOWN
+    return Explanation(category, "client", f"{where}; what a real one carries may tell more")
+
+
+def _unknown(name: str, known: list[str]) -> ValueError:
+    return ValueError(f"text={name!r} is not known; {_near(name, known)}{_ACCEPTED}")
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(word, list(dict.fromkeys(known)), n=3, cutoff=0.6)
+    return f"did you mean {' or '.join(near)}? " if near else ""

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import logging
+
+import pytest
+import structlog
+
+import resilience.events
+from resilience import circuit_breaker, fallback, retry_on_category, subscribe, timeout
+from resilience.events import AttemptFailed, CircuitClosed, Event
+from resilience.logs import log_events
+from resilience.subscription import emit, listened
+from tests.roads import Road, Takes
+
+SECRET = "hunter2"
+EVENTS = [kind for kind in vars(resilience.events).values() if inspect.isclass(kind) and issubclass(kind, Event)]
+
+
+def everything(road: Road):
+    """A story in which every event happens."""
+    breaker = circuit_breaker("catalogue", failure_threshold=2, reset_timeout=30)
+
+    def decorate(function):
+        return fallback(default=SECRET)(retry_on_category(attempts=2, base_delay=1)(breaker(timeout(5)(function))))
+
+    return road.play(decorate, ConnectionResetError(SECRET), Takes(9), "never", SECRET, pauses=(0, 30, 0))
+
+
+def test_every_event_happens_and_is_told_in_order(road: Road):
+    story = everything(road)
+    assert story.names == [
+        "attempt.failed",
+        "retry.scheduled",
+        "call.timed_out",
+        "circuit.opened",
+        "attempt.failed",
+        "retry.exhausted",
+        "fallback.used",
+        # the second call
+        "call.rejected",
+        "attempt.failed",
+        "fallback.used",
+        # the third, 30 seconds later
+        "circuit.half_opened",
+        "circuit.closed",
+    ]
+    assert {type(event) for event in story.events} == set(EVENTS) - {Event}
+    assert all(event.target.endswith("dependency") for event in story.events)
+
+
+def test_no_event_shows_a_message_an_argument_or_a_result(road: Road):
+    for event in everything(road).events:
+        assert SECRET not in repr(event)
+        assert SECRET not in str(event.fields())
+
+
+def test_events_are_frozen_and_their_names_are_unique():
+    assert len({kind.name for kind in EVENTS}) == len(EVENTS)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        CircuitClosed(target="f", policy="b").policy = "c"
+
+
+def test_fields_are_plain_values_ready_for_json(road: Road):
+    import json
+
+    for event in everything(road).events:
+        assert json.loads(json.dumps(event.fields())) == event.fields()
+
+
+def test_nobody_is_told_after_taking_themselves_off_the_list():
+    heard = []
+    subscription = subscribe(heard.append)
+    emit(CircuitClosed(target="f", policy="b"))
+    subscription()
+    subscription()
+    emit(CircuitClosed(target="f", policy="b"))
+    assert len(heard) == 1
+
+
+def test_the_same_listener_may_be_on_the_list_twice():
+    heard = []
+    with subscribe(heard.append), subscribe(heard.append):
+        emit(CircuitClosed(target="f", policy="b"))
+    assert len(heard) == 2
+    assert not listened()
+
+
+def test_a_listener_that_raises_is_reported_once_and_changes_nothing(road: Road, caplog: pytest.LogCaptureFixture):
+    def broken(event: Event) -> None:
+        raise RuntimeError("listener")
+
+    broken.__qualname__ = f"listener_on_{road}"
+    with subscribe(broken):
+        story = road.play(retry_on_category(base_delay=0), ConnectionResetError(), ConnectionResetError(), "ok")
+    assert story.answer == "ok"
+    assert len(story.names) == 4  # the others on the list were told
+    assert [record.message for record in caplog.records] == [
+        f"event listener listener_on_{road} raised RuntimeError; the call goes on without it (told once)"
+    ]
+
+
+def test_no_event_is_built_when_nobody_listens(monkeypatch: pytest.MonkeyPatch):
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise AssertionError("an event was built")
+
+    for kind in EVENTS:
+        monkeypatch.setattr(kind, "__init__", refuse)
+
+    @fallback(default="other")
+    @retry_on_category(base_delay=0)
+    @circuit_breaker("b", failure_threshold=1)
+    def fail() -> None:
+        raise ConnectionResetError
+
+    assert fail() == "other"
+
+
+# -- the log sink ---------------------------------------------------------------------------------------------------
+
+FAILED = AttemptFailed(
+    target="shop.search",
+    policy="retry",
+    attempt=1,
+    category=resilience.ErrorCategory.TIMEOUT,
+    error=TimeoutError(SECRET),
+)
+
+
+@pytest.fixture
+def unconfigured():
+    yield
+    structlog.reset_defaults()
+
+
+def test_a_stdlib_record_has_the_fields_in_its_text_and_as_attributes(caplog: pytest.LogCaptureFixture):
+    with caplog.at_level(logging.DEBUG), log_events():
+        emit(FAILED)
+    (record,) = caplog.records
+    assert record.name == "resilience"
+    assert record.levelno == logging.INFO
+    assert record.message == (
+        "attempt.failed target=shop.search policy=retry attempt=1 category=timeout error=TimeoutError"
+    )
+    assert record.category == "timeout"
+    assert record.attempt == 1
+
+
+def test_a_level_that_is_off_costs_no_record(caplog: pytest.LogCaptureFixture):
+    with caplog.at_level(logging.ERROR), log_events("mine"):
+        emit(FAILED)
+    assert caplog.records == []
+
+
+def test_structlog_gets_the_fields_as_keys_once_it_is_configured(unconfigured: None, capsys: pytest.CaptureFixture):
+    lines = []
+
+    def keep(logger: object, method: str, line: dict) -> dict:
+        lines.append((method, dict(line)))
+        raise structlog.DropEvent
+
+    structlog.configure(processors=[keep], cache_logger_on_first_use=False)
+    with log_events():
+        emit(FAILED)
+    assert lines == [
+        (
+            "info",
+            {
+                "event": "attempt.failed",
+                "target": "shop.search",
+                "policy": "retry",
+                "attempt": 1,
+                "category": "timeout",
+                "error": "TimeoutError",
+            },
+        )
+    ]
+
+
+def test_an_unconfigured_structlog_is_left_alone(capsys: pytest.CaptureFixture, caplog: pytest.LogCaptureFixture):
+    with caplog.at_level(logging.DEBUG), log_events():
+        emit(FAILED)
+    assert capsys.readouterr().out == ""
+    assert len(caplog.records) == 1

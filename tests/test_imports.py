@@ -1,0 +1,63 @@
+"""What an import costs, asked of a fresh interpreter."""
+
+from __future__ import annotations
+
+import ast
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import resilience
+
+CLIENTS = ["redis", "tornado", "rich", "httpx", "requests", "aiohttp", "opentelemetry", "openai", "grpc", "pybreaker"]
+ROOT = pathlib.Path(resilience.__file__).parent
+
+
+def loaded_by(program: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}\nimport json, sys; print(json.dumps(sorted(sys.modules)))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_importing_the_toolkit_imports_no_client_and_nothing_that_is_not_needed_yet():
+    loaded = loaded_by("import resilience")
+    assert loaded.isdisjoint(
+        [*CLIENTS, "structlog", "tenacity", "anyio", "asyncio", "trio", "logging", "resilience.events"]
+    )
+
+
+def test_guarding_and_failing_imports_only_what_the_policies_need():
+    loaded = loaded_by(
+        "from resilience import fallback, retry_on_category\n"
+        "@fallback(default=1)\n@retry_on_category(base_delay=0)\ndef fail(): raise ConnectionResetError\n"
+        "assert fail() == 1"
+    )
+    assert loaded.isdisjoint([*CLIENTS, "structlog", "tenacity", "asyncio", "trio", "resilience.events"])
+
+
+def test_every_public_name_is_there_and_listed():
+    for name in resilience.__all__:
+        assert getattr(resilience, name) is not None
+    assert set(dir(resilience)) == set(resilience.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'retry_on_categroy'"):
+        _ = resilience.retry_on_categroy
+
+
+@pytest.mark.parametrize("file", sorted(ROOT.rglob("*.py")), ids=lambda file: str(file.relative_to(ROOT)))
+def test_nothing_outside_of_the_clock_asks_the_time_or_chance(file: pathlib.Path):
+    if file.name == "clock.py" or "testing" in file.parts or "cli" in file.parts:
+        return
+    imported = {
+        name.name.partition(".")[0]
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in (node.names if isinstance(node, ast.Import) else [ast.alias(node.module or "")])
+    }
+    assert imported.isdisjoint({"time", "random"})

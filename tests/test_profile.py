@@ -1,0 +1,120 @@
+"""The table: what each category means to each policy."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+
+from resilience.category import ErrorCategory, Recovery, Severity
+from resilience.profile import PROFILES, Profile, Unsafe, override_profiles, profile_of
+
+C = ErrorCategory
+
+_ROWS = [
+    # leaf, recovery, retried, base, cost, weight, unsafe, HTTP, gRPC, severity
+    ("TIMEOUT", "retry", True, 0.1, 14, 1, "never", 504, "DEADLINE_EXCEEDED", "warning"),
+    ("NETWORK", "retry", True, 0.1, 14, 1, "unconnected", 502, "UNAVAILABLE", "warning"),
+    ("RATE_LIMIT", "wait", True, 1.0, 5, 0, "always", 429, "RESOURCE_EXHAUSTED", "warning"),
+    ("UNAVAILABLE", "retry", True, 0.5, 5, 1, "always", 503, "UNAVAILABLE", "warning"),
+    ("SERVER_ERROR", "retry", True, 0.25, 14, 1, "never", 502, "INTERNAL", "error"),
+    ("DEPENDENCY", "use_alternative", False, 0.25, 14, 1, "never", 502, "UNKNOWN", "error"),
+    ("REJECTED", "wait", False, None, 0, 0, "always", 503, "UNAVAILABLE", "warning"),
+    ("CAPACITY", "use_alternative", False, None, 0, 0, "never", 503, "RESOURCE_EXHAUSTED", "error"),
+    ("AUTHENTICATION", "reauthenticate", False, None, 0, 0, "never", 401, "UNAUTHENTICATED", "error"),
+    ("AUTHORIZATION", "escalate", False, None, 0, 0, "never", 403, "PERMISSION_DENIED", "error"),
+    ("VALIDATION", "fix_input", False, None, 0, 0, "never", 400, "INVALID_ARGUMENT", "info"),
+    ("NOT_FOUND", "fix_input", False, None, 0, 0, "never", 404, "NOT_FOUND", "info"),
+    ("CONFLICT", "fix_input", False, None, 0, 0, "never", 409, "ABORTED", "warning"),
+    ("CONFIGURATION", "fix_configuration", False, None, 0, 0, "never", 500, "FAILED_PRECONDITION", "critical"),
+    ("SYNTAX", "regenerate", False, None, 0, 0, "never", 422, "INVALID_ARGUMENT", "info"),
+    ("RUNTIME", "regenerate", False, None, 0, 0, "never", 422, "FAILED_PRECONDITION", "info"),
+    ("IMPORT", "regenerate", False, None, 0, 0, "never", 422, "FAILED_PRECONDITION", "info"),
+    ("GENERATION", "regenerate", False, None, 0, 0, "never", 502, "INTERNAL", "warning"),
+    ("MEMORY", "regenerate", False, None, 0, 0, "never", 422, "RESOURCE_EXHAUSTED", "warning"),
+    ("SECURITY", "escalate", False, None, 0, 0, "never", 403, "PERMISSION_DENIED", "error"),
+    ("EXECUTION_TIMEOUT", "escalate", False, None, 0, 0, "never", 504, "DEADLINE_EXCEEDED", "warning"),
+    ("EXHAUSTED", "escalate", False, None, 0, 0, "never", 503, "UNAVAILABLE", "error"),
+    ("APPROVAL", "escalate", False, None, 0, 0, "never", 403, "FAILED_PRECONDITION", "info"),
+    ("CANCELLED", "give_up", False, None, 0, 0, "never", 499, "CANCELLED", "info"),
+    ("INTERNAL", "give_up", False, None, 0, 0, "never", 500, "INTERNAL", "critical"),
+    ("UNKNOWN", "give_up", False, None, 0, 1, "never", 500, "UNKNOWN", "error"),
+]  # fmt: skip
+
+
+def test_the_table_is_as_written() -> None:
+    assert [
+        (
+            row.category.name, row.recovery.value, row.retry, row.base, row.cost, row.weight, row.unsafe.value,
+            row.http, row.grpc, row.severity.value,
+        )
+        for row in PROFILES.values()
+    ] == _ROWS  # fmt: skip
+
+
+def test_every_leaf_has_a_row_and_no_group_has() -> None:
+    assert list(PROFILES) == list(ErrorCategory)
+    with pytest.raises(KeyError):
+        profile_of(C.TRANSIENT)
+
+
+def test_what_is_retried_by_default_is_transient() -> None:
+    retried = ErrorCategory(0)
+    for row in PROFILES.values():
+        retried |= row.category if row.retry else ErrorCategory(0)
+    assert retried == C.TRANSIENT
+
+
+def test_a_row_is_overridden_until_it_is_taken_back() -> None:
+    with override_profiles({"rate_limit": {"base": 5.0}}):
+        assert profile_of(C.RATE_LIMIT).base == 5.0
+        assert profile_of(C.RATE_LIMIT).cost == PROFILES[C.RATE_LIMIT].cost
+    assert profile_of(C.RATE_LIMIT) is PROFILES[C.RATE_LIMIT]
+
+
+def test_a_group_overrides_every_leaf_in_it() -> None:
+    with override_profiles({C.TRANSIENT: {"weight": 3}}):
+        assert {profile_of(leaf).weight for leaf in C.TRANSIENT} == {3}
+        assert profile_of(C.CONFLICT).weight == 0
+
+
+def test_a_whole_row_may_be_given_for_another_leaf() -> None:
+    with override_profiles({"conflict": PROFILES[C.UNAVAILABLE]}):
+        row = profile_of(C.CONFLICT)
+        assert (row.category, row.retry, row.recovery) == (C.CONFLICT, True, Recovery.RETRY)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"base": -1.0}, {"base": float("inf")}, {"base": True}, {"cost": -1}, {"cost": 1.5}, {"weight": "1"},
+        {"http": 99}, {"http": 600}, {"retry": "yes"}, {"recovery": "retry"}, {"unsafe": True}, {"severity": "info"},
+        {"grpc": "unavailable"}, {"bases": 1.0}, {"category": C.TIMEOUT},
+    ],
+)  # fmt: skip
+def test_a_wrong_override_is_refused_and_changes_nothing(change: dict[str, object]) -> None:
+    [field] = change
+    with pytest.raises(ValueError, match=field):
+        override_profiles({"timeout": {"cost": 1}, "network": change})
+    assert profile_of(C.TIMEOUT) is PROFILES[C.TIMEOUT]
+
+
+def test_an_override_of_what_is_no_category_is_refused() -> None:
+    with pytest.raises(ValueError, match="did you mean 'timeout'"):
+        override_profiles({"tiemout": {"cost": 1}})
+    with pytest.raises(TypeError, match="override_profiles=3"):
+        override_profiles({cast("str", 3): {"cost": 1}})
+
+
+def test_the_table_as_shipped_cannot_be_written_to() -> None:
+    with pytest.raises(TypeError):
+        cast("dict[ErrorCategory, Profile]", PROFILES)[C.TIMEOUT] = PROFILES[C.NETWORK]
+    with pytest.raises(AttributeError):
+        PROFILES[C.TIMEOUT].cost = 1  # type: ignore[misc]
+
+
+def test_rows_are_made_of_their_enums() -> None:
+    for row in PROFILES.values():
+        assert isinstance(row.recovery, Recovery)
+        assert isinstance(row.unsafe, Unsafe)
+        assert isinstance(row.severity, Severity)

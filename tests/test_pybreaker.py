@@ -1,0 +1,242 @@
+"""What a program that uses pybreaker relies on."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+
+import anyio
+import pybreaker
+import pytest
+
+from resilience import CircuitBreaker, CircuitOpenError, circuit_breaker
+from resilience.testing import virtual_time
+from tests.roads import Road
+
+down = ConnectionResetError("down")
+
+
+class Recorder(pybreaker.CircuitBreakerListener):
+    def __init__(self) -> None:
+        self.heard = []
+
+    def before_call(self, cb, func, *args, **kwargs):
+        self.heard.append(("before", args, kwargs))
+
+    def success(self, cb):
+        self.heard.append("success")
+
+    def failure(self, cb, exc):
+        self.heard.append(("failure", exc))
+
+    def state_change(self, cb, old_state, new_state):
+        self.heard.append((cb.name, old_state.name, new_state.name))
+
+
+def test_it_is_a_pybreaker_circuit_breaker_and_its_error_is_pybreakers():
+    breaker = circuit_breaker("b")
+    assert isinstance(breaker, pybreaker.CircuitBreaker)
+    assert issubclass(CircuitOpenError, pybreaker.CircuitBreakerError)
+    with pytest.raises(pybreaker.CircuitBreakerError):
+        breaker.open()
+        breaker.call(print)
+
+
+def test_every_public_attribute_of_pybreakers_has_an_answer_of_its_own():
+    theirs = {name for name, _ in inspect.getmembers(pybreaker.CircuitBreaker) if not name.startswith("_")}
+    ours = {name for kind in CircuitBreaker.__mro__ if kind.__module__.startswith("resilience") for name in vars(kind)}
+    assert theirs - ours == set()
+
+
+def test_properties_say_what_pybreakers_say():
+    breaker = circuit_breaker("b", failure_threshold=7, reset_timeout=9)
+    assert (breaker.name, breaker.fail_max, breaker.reset_timeout) == ("b", 7, 9)
+    assert (breaker.fail_counter, breaker.success_counter, breaker.success_threshold) == (0, 0, 1)
+    assert breaker.current_state == breaker.state.name == pybreaker.STATE_CLOSED
+    breaker.fail_max, breaker.reset_timeout, breaker.name = 2, 5, "c"
+    breaker.success_threshold = 1
+    assert (breaker.name, breaker.fail_max, breaker.reset_timeout) == ("c", 2, 5)
+    with pytest.raises(ValueError, match="failure_threshold=0"):
+        breaker.fail_max = 0
+    with pytest.raises(ValueError, match="reset_timeout=-1"):
+        breaker.reset_timeout = -1
+    with pytest.raises(ValueError, match="success_threshold=2: give 1"):
+        breaker.success_threshold = 2
+
+
+def test_it_is_opened_half_opened_and_closed_by_hand():
+    breaker = circuit_breaker("b")
+    for change, name in [
+        (breaker.open, pybreaker.STATE_OPEN),
+        (breaker.half_open, pybreaker.STATE_HALF_OPEN),
+        (breaker.close, pybreaker.STATE_CLOSED),
+    ]:
+        change()
+        assert breaker.current_state == name
+    for name in (pybreaker.STATE_OPEN, pybreaker.STATE_HALF_OPEN, pybreaker.STATE_CLOSED):
+        breaker.state = name
+        assert breaker.state.name == name
+    with pytest.raises(ValueError, match="state='ajar': give one of 'closed', 'open', 'half-open'"):
+        breaker.state = "ajar"
+
+
+def test_call_calling_and_call_async_guard_like_the_decorator(backend: str):
+    breaker = circuit_breaker("b", failure_threshold=3)
+
+    async def fail() -> None:
+        raise down
+
+    def fail_now() -> None:
+        raise down
+
+    with pytest.raises(ConnectionResetError):
+        breaker.call(fail_now)
+    with pytest.raises(ConnectionResetError), breaker.calling():
+        raise down
+
+    async def main() -> None:
+        with pytest.raises(ConnectionResetError):
+            await breaker.call_async(fail)
+
+    anyio.run(main, backend=backend)
+    assert breaker.current_state == "open"
+
+
+def test_exclusions_are_refused_with_the_way_to_say_it_by_category():
+    breaker = circuit_breaker("b")
+    for change in (breaker.add_excluded_exception, breaker.add_excluded_exceptions, breaker.remove_excluded_exception):
+        with pytest.raises(TypeError, match="what counts is decided by category; give trip_on="):
+            change(KeyError)
+    assert breaker.excluded_exceptions == ()
+    assert breaker.is_system_error(down)
+    assert not breaker.is_system_error(TypeError())
+    assert not breaker.is_system_error(KeyboardInterrupt())
+
+
+def test_listeners_are_told_what_pybreaker_tells(road: Road):
+    recorder = Recorder()
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30, listeners=[recorder])
+    road.play(breaker, "ok", down, "never", "ok", pauses=(0, 0, 30))
+    assert recorder.heard == [
+        ("before", (), {}),
+        "success",
+        ("before", (), {}),
+        ("failure", down),
+        ("b", "closed", "open"),
+        # a rejected call is not made
+        ("b", "open", "half-open"),
+        ("before", (), {}),
+        "success",
+        ("b", "half-open", "closed"),
+    ]
+
+
+def test_listeners_come_and_go():
+    recorder = Recorder()
+    breaker = circuit_breaker("b")
+    breaker.add_listener(recorder)
+    assert breaker.listeners == (recorder,)
+    breaker.call(print, end="")
+    breaker.remove_listener(recorder)
+    breaker.call(print, end="")
+    assert recorder.heard == [("before", (), {"end": ""}), "success"]
+    with pytest.raises(ValueError, match="is not a listener of circuit 'b'"):
+        breaker.remove_listener(recorder)
+
+
+def test_a_listener_added_later_hears_of_functions_guarded_before():
+    breaker = circuit_breaker("b")
+    guarded = breaker(lambda: 1)
+    recorder = Recorder()
+    breaker.add_listener(recorder)
+    guarded()
+    assert recorder.heard[-1] == "success"
+
+
+def test_a_listener_that_raises_changes_nothing(road: Road):
+    class Broken(Recorder):
+        def failure(self, cb, exc):
+            raise RuntimeError
+
+        def state_change(self, cb, old_state, new_state):
+            raise RuntimeError
+
+        def before_call(self, cb, func, *args, **kwargs):
+            raise RuntimeError
+
+    other = Recorder()
+    breaker = circuit_breaker("b", failure_threshold=1, listeners=[Broken(), other])
+    story = road.play(breaker, down)
+    assert story.answer is down
+    assert breaker.current_state == "open"
+    assert len(other.heard) == 3
+
+
+def test_changes_by_hand_are_told_too():
+    recorder = Recorder()
+    breaker = circuit_breaker("b", listeners=[recorder])
+    breaker.open()
+    breaker.open()
+    breaker.close()
+    assert recorder.heard == [("b", "closed", "open"), ("b", "open", "closed")]
+
+
+def test_two_circuits_that_share_a_storage_open_and_close_together(road: Road):
+    storage = pybreaker.CircuitMemoryStorage(pybreaker.STATE_CLOSED)
+    one = circuit_breaker("b", failure_threshold=2, reset_timeout=30, storage=storage)
+    two = circuit_breaker("b", failure_threshold=2, reset_timeout=30, storage=storage)
+    road.play(one, down)
+    assert storage.counter == 1
+    road.play(two, down)
+    assert storage.state == "open"
+    assert road.play(one, "never").reached == 0
+    assert one.current_state == "open"
+    storage.state = "closed"
+    assert road.play(one, "ok").answer == "ok"
+
+
+def test_a_storage_keeps_the_time_it_was_opened_so_that_others_know_what_is_left():
+    storage = pybreaker.CircuitMemoryStorage(pybreaker.STATE_CLOSED)
+    one = circuit_breaker("b", failure_threshold=1, reset_timeout=30, storage=storage)
+    two = circuit_breaker("b", failure_threshold=1, reset_timeout=30, storage=storage)
+    with virtual_time() as clock:
+        one.open()
+        clock.advance(10)
+        with pytest.raises(CircuitOpenError) as rejected, two:
+            pass
+        assert rejected.value.retry_after == pytest.approx(20)
+        clock.advance(20)
+        with two:
+            pass
+        assert storage.state == "closed"
+
+
+class Unreachable(pybreaker.CircuitBreakerStorage):
+    def __init__(self) -> None:
+        super().__init__("unreachable")
+        self.threads = set()
+
+    @property
+    def state(self) -> str:
+        self.threads.add(threading.get_ident())
+        raise ConnectionRefusedError
+
+    @property
+    def counter(self) -> int:
+        raise ConnectionRefusedError
+
+    success_counter = counter
+    opened_at = counter
+
+
+def test_a_storage_that_cannot_be_reached_leaves_the_circuit_to_itself(road: Road):
+    breaker = circuit_breaker("b", failure_threshold=2, reset_timeout=30, storage=Unreachable())
+    story = road.play(breaker, down, down, "never", "ok", pauses=(0, 0, 30))
+    assert story.reached == 3
+    assert breaker.current_state == "closed"
+
+
+def test_a_storage_that_may_wait_is_asked_outside_of_the_event_loop(backend: str):
+    storage = Unreachable()
+    Road(backend).play(circuit_breaker("b", storage=storage), "ok")
+    assert storage.threads.isdisjoint({threading.get_ident()})
