@@ -7,7 +7,7 @@ import threading
 __all__ = ["report_trouble"]
 
 _MOST_REMEMBERED = 1000
-_told: set[tuple[str, str, type[Exception]]] = set()
+_told: set[tuple[object, ...]] = set()
 _lock = threading.Lock()
 
 
@@ -16,8 +16,10 @@ def report_trouble(role: str, hook: object, error: Exception) -> None:
 
     The traceback goes along, since it is the hook's own; nothing of the guarded call does.
     """
-    name = getattr(hook, "__qualname__", None) or type(hook).__qualname__
-    key = (role, str(name), type(error))
+    name = str(getattr(hook, "__qualname__", None) or type(hook).__qualname__)
+    # Two lambdas share a name, not a line. Not the hook itself: it may be made anew for every call.
+    code = getattr(hook, "__code__", None)
+    key = (role, name, getattr(code, "co_filename", ""), getattr(code, "co_firstlineno", 0), type(error))
     with _lock:
         if key in _told:
             return

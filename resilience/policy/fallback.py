@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from resilience.category import ErrorCategory, combine
-from resilience.classify import classify
+from resilience.classify import categories_of, classify
 from resilience.outcome import Outcome
 from resilience.policy.base import CALL, Call, Emit, Invoke, Policy, Steps
 
@@ -49,13 +49,12 @@ class Fallback(Policy):
         error = outcome.error
         if error is None:
             return outcome
-        category = classify(error)
-        if not category.value & self.on.value:
+        if categories_of(error).value & ~self.on.value:  # all members of an exception group, or nothing
             return outcome
         if call.heard:
             from resilience.events import FallbackUsed
 
-            yield Emit(FallbackUsed(target=call.target, policy="fallback", category=category, error=error))
+            yield Emit(FallbackUsed(target=call.target, policy="fallback", category=classify(error), error=error))
         if self.factory is None:
             return Outcome(self.default)
         substitute = yield Invoke(self.factory, error)

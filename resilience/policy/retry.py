@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING
 
 from resilience.category import ErrorCategory, combine
-from resilience.classify import classify, retry_after
+from resilience.classify import categories_of, classify, retry_after
 from resilience.outcome import Outcome
 from resilience.policy.backoff import Backoff
 from resilience.policy.base import CALL, Call, Effect, Emit, Invoke, Policy, Sleep, Steps
@@ -108,7 +108,8 @@ class Retry(Policy):
     ) -> Generator[Effect, Outcome, StopReason | float]:
         """Say how long to wait before the next attempt, or why there is none: predicate, wait, stop, in this order."""
         category = tried[-1]
-        wanted = outcome.error is not None and bool(category.value & self.on.value & ~_NEVER)
+        # Every member of an exception group must be one to retry; of any other error there is one category.
+        wanted = outcome.error is not None and not categories_of(outcome.error).value & ~(self.on.value & ~_NEVER)
         strategies = self.strategies
         if not wanted and strategies is not None and strategies.retry_if is not None and category.value != _NEVER:
             wanted = bool((yield Invoke(strategies.retry_if, state, role="retry_if strategy")).value)

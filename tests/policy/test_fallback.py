@@ -38,6 +38,12 @@ def test_on_chooses_the_categories(road: Road):
     assert road.play(fallback(default="other", on="unknown"), down).answer is down
 
 
+def test_an_exception_group_needs_every_member_in_on(road: Road):
+    both = ExceptionGroup("both", [ConnectionResetError(), TimeoutError()])
+    assert road.play(fallback(default="other"), both).answer == "other"
+    assert road.play(fallback(default="other", on="network"), both).answer is both
+
+
 def test_the_factory_is_given_the_error(road: Road):
     assert road.play(fallback(factory=lambda error: ("instead of", error)), down).answer == ("instead of", down)
 

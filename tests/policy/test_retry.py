@@ -211,6 +211,15 @@ def test_an_async_on_retry_around_a_sync_function_is_refused_where_it_is_written
         retry_on_category(on_retry=hear)(lambda: None)
 
 
+def test_an_exception_group_is_tried_again_only_if_every_member_would_be(road: Road):
+    policy = retry_on_category("network", base_delay=0)
+    both = ExceptionGroup("both", [ConnectionResetError(), ConnectionRefusedError()])
+    assert road.play(policy, both, "ok").answer == "ok"
+    for other in (TimeoutError(), ValueError()):
+        mixed = ExceptionGroup("mixed", [ConnectionResetError(), other])
+        assert road.play(policy, mixed, "never").reached == 1
+
+
 # -- tenacity -------------------------------------------------------------------------------------------------------
 
 
