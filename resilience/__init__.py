@@ -12,16 +12,17 @@ An exception is classified once, into an `ErrorCategory`, and every policy reads
 from typing import TYPE_CHECKING
 
 from resilience.category import ErrorCategory, Recovery, Severity
-from resilience.classify import classify, explain, register, retry_after
+from resilience.classify import classify
 from resilience.decorators import circuit_breaker, fallback, retry_on_category, retrying, timeout
-from resilience.engine.pipeline import Description, Pipeline, describe
-from resilience.errors import CallTimeoutError, ResilienceError
-from resilience.profile import Profile, override_profiles, profile_of
-from resilience.subscription import subscribe
 
 if TYPE_CHECKING:
     from resilience.circuits import CircuitBreaker, CircuitState
+    from resilience.classify import explain, register, retry_after
+    from resilience.engine.pipeline import Description, Pipeline, describe
+    from resilience.errors import CallTimeoutError, ResilienceError
     from resilience.errors.circuit import CircuitOpenError
+    from resilience.profile import Profile, override_profiles, profile_of
+    from resilience.subscription import subscribe
 
 __version__ = "0.1.0"
 
@@ -53,20 +54,35 @@ __all__ = [
     "timeout",
 ]
 
-# pybreaker comes along with these, and with it redis and tornado where they are installed: only on demand.
-_ON_DEMAND = {
-    "CircuitBreaker": "resilience.circuits",
-    "CircuitOpenError": "resilience.errors.circuit",
-    "CircuitState": "resilience.circuits",
+# Imported when first asked for. With the circuit comes pybreaker, and with it redis and tornado where installed.
+_ROOMS = {
+    "CallTimeoutError": "errors",
+    "CircuitBreaker": "circuits",
+    "CircuitOpenError": "errors.circuit",
+    "CircuitState": "circuits",
+    "Description": "engine.pipeline",
+    "Pipeline": "engine.pipeline",
+    "Profile": "profile",
+    "ResilienceError": "errors",
+    "describe": "engine.pipeline",
+    "explain": "classify.decide",
+    "override_profiles": "profile",
+    "profile_of": "profile",
+    "register": "classify.registry",
+    "retry_after": "classify.hint",
+    "subscribe": "subscription",
 }
+_SUBMODULES = {"events", "logs", "testing"}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _ON_DEMAND:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    found: object = getattr(importlib.import_module(_ON_DEMAND[name]), name)
+    if name in _SUBMODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)
     globals()[name] = found
     return found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import enum
 from collections.abc import Iterable
 
@@ -168,6 +167,8 @@ def _by_word(word: str) -> ErrorCategory:
     found = _BY_WORD.get(word.strip().lower())
     if found is not None:
         return found
+    import difflib
+
     near = difflib.get_close_matches(word.strip().lower(), _BY_WORD, n=3, cutoff=0.75)
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"one of {', '.join(sorted(_BY_WORD))}"
     raise ValueError(f"{word!r} is not an ErrorCategory; {hint}")

@@ -64,6 +64,8 @@ class SystemClock:
     random = staticmethod(random.random)
 
     def sleep(self, seconds: float, wake: threading.Event | None = None) -> None:
+        if seconds <= 0:
+            return  # even sleep(0) is a system call and gives the processor away
         if wake is None:
             time.sleep(seconds)
         else:

@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from resilience.category import CategoryLike, ErrorCategory, combine
-from resilience.engine.attempts import Attempts
-from resilience.engine.blocks import Block, BlockResult
-from resilience.engine.guard import guard
-from resilience.engine.pipeline import Decorator
-from resilience.policy.backoff import Backoff
-from resilience.policy.base import Policy
-from resilience.policy.check import count
-from resilience.policy.fallback import MISSING, Fallback
-from resilience.policy.retry import Retry
-from resilience.policy.timeout import Timeout
-from resilience.profile import Profile, changed_profiles
+from resilience.category import ErrorCategory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import timedelta
 
     import pybreaker
     from tenacity import RetryCallState
 
+    from resilience.category import CategoryLike
     from resilience.circuits import CircuitBreaker
+    from resilience.engine.attempts import Attempts
     from resilience.events import RetryScheduled
+    from resilience.guards import FallbackGuard, RetryGuard, TimeoutGuard
+    from resilience.profile import Profile
 
     Wait = Callable[[RetryCallState], float] | float
     Predicate = Callable[[RetryCallState], bool]
     ProfileRows = Mapping[CategoryLike, Mapping[str, object] | Profile]
 
+# What makes the policies is imported when the first decorator is used: an import of the toolkit stays light.
+
 __all__ = ["circuit_breaker", "fallback", "retry_on_category", "retrying", "timeout"]
 
-F = TypeVar("F", bound=Callable[..., object])
+F = TypeVar("F", bound="Callable[..., object]")
 V = TypeVar("V")
 
 
@@ -43,59 +37,6 @@ class _Defaulted(int):
 
 
 _THREE = _Defaulted(3)
-
-
-class _RetryDecorator(Decorator):
-    __slots__ = ("_retry",)
-
-    def __init__(self, retry: Retry) -> None:
-        self._retry = retry
-
-    def policies(self, target: object = None) -> tuple[Policy, ...]:
-        return (self._retry,)
-
-    def __repr__(self) -> str:
-        return str(self._retry)
-
-
-def _retry(
-    on: tuple[object, ...],
-    attempts: int,
-    max_retries: int | None,
-    base_delay: float | timedelta | None,
-    max_delay: float | timedelta,
-    exponential_base: float,
-    jitter: str,
-    wait: Wait | None,
-    stop: Predicate | None,
-    retry_if: Predicate | None,
-    on_retry: Callable[[RetryScheduled], object] | None,
-    profiles: ProfileRows | None,
-) -> Retry:
-    if max_retries is not None:
-        if attempts is not _THREE:
-            raise TypeError(
-                f"attempts={attempts!r}, max_retries={max_retries!r}: give one of them;"
-                " attempts counts all calls, max_retries the ones after the first"
-            )
-        calls: int | None = count("max_retries", max_retries, least=0) + 1
-    elif stop is not None and attempts is _THREE:
-        calls = None  # the stop strategy decides; a default must not cut it short
-    else:
-        calls = count("attempts", attempts)
-    strategies = None
-    if wait is not None or stop is not None or retry_if is not None:
-        from resilience.policy.strategies import Strategies
-
-        strategies = Strategies(wait, stop, retry_if)
-    return Retry(
-        on=combine("on", on) if on else ErrorCategory.TRANSIENT,
-        attempts=calls,
-        backoff=Backoff(base_delay, max_delay, exponential_base, jitter),
-        strategies=strategies,
-        on_retry=on_retry,
-        profiles=changed_profiles("profiles", profiles or {}),
-    )
 
 
 @overload
@@ -116,7 +57,7 @@ def retry_on_category(
     retry_if: Predicate | None = None,
     on_retry: Callable[[RetryScheduled], object] | None = None,
     profiles: ProfileRows | None = None,
-) -> Decorator: ...
+) -> RetryGuard: ...
 
 
 def retry_on_category(
@@ -161,26 +102,27 @@ def retry_on_category(
     >>> flaky()
     'hello'
     """
-    retry = _retry(
-        () if _is_bare(on) else on,
-        attempts,
-        max_retries,
-        base_delay,
-        max_delay,
-        exponential_base,
-        jitter,
-        wait,
-        stop,
-        retry_if,
-        on_retry,
-        profiles,
+    from resilience.guards import RetryGuard, make_retry
+
+    bare = len(on) == 1 and (callable(on[0]) or isinstance(on[0], classmethod | staticmethod))
+    guard = RetryGuard(
+        make_retry(
+            () if bare else on,
+            attempts,
+            attempts is not _THREE,
+            max_retries,
+            base_delay,
+            max_delay,
+            exponential_base,
+            jitter,
+            wait,
+            stop,
+            retry_if,
+            on_retry,
+            profiles,
+        )
     )
-    return guard(on[0], retry) if _is_bare(on) else _RetryDecorator(retry)
-
-
-def _is_bare(on: tuple[object, ...]) -> bool:
-    """Whether the decorator was written without parentheses: its one argument is what it decorates."""
-    return len(on) == 1 and (callable(on[0]) or isinstance(on[0], classmethod | staticmethod))
+    return guard(on[0]) if bare else guard  # type: ignore[type-var]  # written without parentheses: what it decorates
 
 
 def retrying(
@@ -210,10 +152,14 @@ def retrying(
     >>> attempt.number, answer
     (2, 'hello')
     """
+    from resilience.engine.attempts import Attempts
+    from resilience.guards import make_retry
+
     return Attempts(
-        _retry(
+        make_retry(
             on,
             attempts,
+            attempts is not _THREE,
             max_retries,
             base_delay,
             max_delay,
@@ -228,28 +174,7 @@ def retrying(
     )
 
 
-class _TimeoutDecorator(Decorator, Block):
-    __slots__ = ("_timeout",)
-
-    def __init__(self, policy: Timeout) -> None:
-        self._timeout = policy
-
-    def policies(self, target: object = None) -> tuple[Policy, ...]:
-        return (self._timeout,)
-
-    def _policy(self) -> Policy:
-        return self._timeout
-
-    def __enter__(self) -> object:
-        raise TypeError(
-            "with timeout(...): a sync block cannot be interrupted; decorate a function, or use `async with`"
-        )
-
-    def __repr__(self) -> str:
-        return str(self._timeout)
-
-
-def timeout(seconds: float | timedelta) -> _TimeoutDecorator:
+def timeout(seconds: float | timedelta) -> TimeoutGuard:
     """Give up on a call that takes longer than *seconds*: raise `CallTimeoutError`, a TimeoutError.
 
     An async function is cancelled, on asyncio and trio; ``async with timeout(2):`` limits a block. A sync function
@@ -262,48 +187,26 @@ def timeout(seconds: float | timedelta) -> _TimeoutDecorator:
     >>> quick()
     'in time'
     """
-    return _TimeoutDecorator(Timeout(seconds))
+    from resilience.guards import TimeoutGuard
+    from resilience.policy.timeout import Timeout
 
-
-class _FallbackDecorator(Decorator, Block, Generic[V]):
-    __slots__ = ("_fallback",)
-
-    def __init__(self, policy: Fallback) -> None:
-        self._fallback = policy
-
-    def policies(self, target: object = None) -> tuple[Policy, ...]:
-        return (self._fallback,)
-
-    def _policy(self) -> Policy:
-        return self._fallback
-
-    def _entered(self, result: BlockResult[object]) -> object:
-        return result
-
-    if TYPE_CHECKING:
-
-        def __enter__(self) -> BlockResult[V]: ...
-
-        async def __aenter__(self) -> BlockResult[V]: ...
-
-    def __repr__(self) -> str:
-        return str(self._fallback)
+    return TimeoutGuard(Timeout(seconds))
 
 
 @overload
-def fallback(default: V, *, on: CategoryLike = ...) -> _FallbackDecorator[V]: ...
+def fallback(default: V, *, on: CategoryLike = ...) -> FallbackGuard[V]: ...
 
 
 @overload
-def fallback(*, factory: Callable[[Exception], V], on: CategoryLike = ...) -> _FallbackDecorator[V]: ...
+def fallback(*, factory: Callable[[Exception], V], on: CategoryLike = ...) -> FallbackGuard[V]: ...
 
 
 def fallback(
-    default: object = MISSING,
+    default: object = ...,
     *,
     factory: Callable[[Exception], object] | None = None,
     on: CategoryLike = ErrorCategory.INFRASTRUCTURE | ErrorCategory.REJECTED,
-) -> _FallbackDecorator[Any]:
+) -> FallbackGuard[Any]:
     """Give the caller something else when the call fails with a category in *on*.
 
     Either *default*, a value (the same object every time), or what *factory* makes of the error; async where the
@@ -314,7 +217,11 @@ def fallback(
     >>> result.value, result.degraded, type(result.error).__name__
     ([], True, 'ConnectionRefusedError')
     """
-    return _FallbackDecorator(Fallback(default, factory, combine("on", [on])))
+    from resilience.category import combine
+    from resilience.guards import FallbackGuard
+    from resilience.policy.fallback import Fallback
+
+    return FallbackGuard(Fallback(default, factory, combine("on", [on])))
 
 
 def circuit_breaker(

@@ -111,18 +111,19 @@ def _table() -> dict[ErrorCategory, Profile]:
 PROFILES: Mapping[ErrorCategory, Profile] = MappingProxyType(_table())
 """The table as shipped. What is in force is `profile_of`."""
 
-_in_force: dict[ErrorCategory, Profile] = dict(PROFILES)
+# By bit: hashing a member of an Enum is a call of Python code.
+_in_force: dict[int, Profile] = {category.value: row for category, row in PROFILES.items()}
 
 
 def profile_of(category: ErrorCategory) -> Profile:
     """Return the row in force for a leaf. Raises KeyError for a group: only leaves have a row."""
-    return _in_force[category]
+    return _in_force[category._value_]
 
 
 class ProfileOverride:
     """An override in force: call it, or leave its ``with`` block, to take it back."""
 
-    def __init__(self, before: Mapping[ErrorCategory, Profile]) -> None:
+    def __init__(self, before: Mapping[int, Profile]) -> None:
         self._before = before
 
     def __call__(self) -> None:
@@ -149,26 +150,24 @@ def override_profiles(rows: Mapping[CategoryLike, Mapping[str, object] | Profile
     5.0
     """
     changed = changed_profiles("override_profiles", rows)
-    undo = ProfileOverride({category: _in_force[category] for category in changed})
+    undo = ProfileOverride({bit: _in_force[bit] for bit in changed})
     _in_force.update(changed)
     return undo
 
 
-def changed_profiles(
-    parameter: str, rows: Mapping[CategoryLike, Mapping[str, object] | Profile]
-) -> dict[ErrorCategory, Profile]:
-    """Return the rows of the table with the changes asked for, validated, leaf by leaf."""
-    changed: dict[ErrorCategory, Profile] = {}
+def changed_profiles(parameter: str, rows: Mapping[CategoryLike, Mapping[str, object] | Profile]) -> dict[int, Profile]:
+    """Return the rows of the table with the changes asked for, validated, by the bit of their leaf."""
+    changed: dict[int, Profile] = {}
     fields = {field.name for field in dataclasses.fields(Profile)} - {"category"}
     for key, change in rows.items():
         for leaf in combine(parameter, [key]):
             if isinstance(change, Profile):
-                changed[leaf] = dataclasses.replace(change, category=leaf)
+                changed[leaf.value] = dataclasses.replace(change, category=leaf)
                 continue
             unknown = sorted(set(change) - fields)
             if unknown:
                 raise ValueError(
                     f"{parameter}: {unknown[0]!r} is not a field of Profile; give one of {', '.join(sorted(fields))}"
                 )
-            changed[leaf] = dataclasses.replace(changed.get(leaf, _in_force[leaf]), **change)  # type: ignore[arg-type]  # checked by __post_init__
+            changed[leaf.value] = dataclasses.replace(changed.get(leaf.value, profile_of(leaf)), **change)  # type: ignore[arg-type]  # checked by __post_init__
     return changed

@@ -1,13 +1,19 @@
 """Exception -> category: rules for Python's own errors, a table for client libraries, and what the application says."""
 
-from resilience.classify.aws_code import category_of_aws
-from resilience.classify.decide import Explanation, Rule, categories_of, classify, explain
-from resilience.classify.grpc_status import category_of_grpc
-from resilience.classify.hint import retry_after
-from resilience.classify.http_status import category_of_status
-from resilience.classify.registry import Registration, register
-from resilience.classify.spoken import explain_text
-from resilience.classify.sqlstate import category_of_sqlstate
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from resilience.category import ErrorCategory
+    from resilience.classify.aws_code import category_of_aws
+    from resilience.classify.decide import Explanation, Rule, categories_of, explain
+    from resilience.classify.grpc_status import category_of_grpc
+    from resilience.classify.hint import retry_after
+    from resilience.classify.http_status import category_of_status
+    from resilience.classify.registry import Registration, register
+    from resilience.classify.spoken import explain_text
+    from resilience.classify.sqlstate import category_of_sqlstate
 
 __all__ = [
     "Explanation",
@@ -24,3 +30,50 @@ __all__ = [
     "register",
     "retry_after",
 ]
+
+# Imported when first asked for; policies import the rooms themselves.
+_ROOMS = {
+    "Explanation": "decide",
+    "Registration": "registry",
+    "Rule": "decide",
+    "categories_of": "decide",
+    "category_of_aws": "aws_code",
+    "category_of_grpc": "grpc_status",
+    "category_of_sqlstate": "sqlstate",
+    "category_of_status": "http_status",
+    "explain": "decide",
+    "explain_text": "spoken",
+    "register": "registry",
+    "retry_after": "hint",
+}
+
+
+def classify(exc: BaseException) -> ErrorCategory:
+    """Return the leaf category of an exception. Never raises.
+
+    Asked in this order: what the application registered, `exc.category`, the table of client libraries, the status
+    or code the exception carries, Python's own classes. What nobody knows is UNKNOWN. `explain` says who answered.
+
+    Cancellation, Ctrl-C and whatever else is no `Exception` is CANCELLED; policies never ask about it. An exception
+    group is as recoverable as its least recoverable member.
+
+    >>> classify(ConnectionResetError()).label
+    'network'
+    >>> classify(ValueError("who knows")).label
+    'unknown'
+    """
+    # A function here and not a name of `_ROOMS`: `resilience.classify` must be callable as soon as it is imported,
+    # and stay so when the package of the same name is.
+    from resilience.classify import decide
+
+    return decide.classify(exc)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    found: object = getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)
+    globals()[name] = found
+    return found

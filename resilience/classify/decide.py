@@ -56,19 +56,7 @@ class _Verdict(NamedTuple):
 
 
 def classify(exc: BaseException) -> ErrorCategory:
-    """Return the leaf category of an exception. Never raises.
-
-    Asked in this order: what the application registered, `exc.category`, the table of client libraries, the status
-    or code the exception carries, Python's own classes. What nobody knows is UNKNOWN. `explain` says who answered.
-
-    Cancellation, Ctrl-C and whatever else is no `Exception` is CANCELLED; policies never ask about it. An exception
-    group is as recoverable as its least recoverable member.
-
-    >>> classify(ConnectionResetError()).label
-    'network'
-    >>> classify(ValueError("who knows")).label
-    'unknown'
-    """
+    """Do what `resilience.classify` says."""
     try:
         category = current_rules().settled.get(type(exc))
         if category is not None and _PLAIN.isdisjoint(exc.__dict__) and (category is not _NETWORK or is_alone(exc)):

@@ -9,11 +9,16 @@ from typing import cast
 
 from resilience.classify.groups import members_of
 from resilience.classify.look import attribute, entry
+from resilience.classify.static import is_kind, is_tame, says_nothing
 
 __all__ = ["retry_after"]
 
 _MOST_DIGITS = 40  # no honest number is longer, and int() of a long text takes time
 _MOST_HEADERS = 1000
+_MOST_SILENT = 1024  # types made at run time must not fill the memory
+_ASKED = frozenset({"retry_after", "response", "headers", "trailing_metadata"})
+# Types whose exceptions ask for nothing unless something was hung on the one at hand: most failures are of them.
+_silent: set[type] = set()
 
 
 def retry_after(exc: BaseException) -> float | None:
@@ -32,6 +37,13 @@ def retry_after(exc: BaseException) -> float | None:
     1.5
     """
     try:
+        kind = type(exc)
+        if kind in _silent and _ASKED.isdisjoint(exc.__dict__):
+            return None
+        if is_tame(kind) and says_nothing(kind, *_ASKED) and not is_kind(kind, BaseExceptionGroup):
+            if len(_silent) >= _MOST_SILENT:
+                _silent.clear()
+            _silent.add(kind)
         hint = _of(exc)
         hints = [hint, *(_of(member) for member in members_of(exc))]
     except Exception:  # an exception that cannot be looked at asks for nothing

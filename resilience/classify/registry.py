@@ -142,6 +142,7 @@ def register(type_or_predicate: type[BaseException] | Predicate, category: Categ
 
     Raises TypeError and ValueError for anything but an exception class or a function of one, and a leaf category.
 
+    >>> from resilience import classify
     >>> class OutOfStock(Exception): ...
     >>> with register(OutOfStock, "conflict"):
     ...     classify(OutOfStock()).label

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from resilience.engine.worker import CallAbandoned, run_in_worker
 from resilience.outcome import Outcome
-from resilience.policy.base import Call, Effect, Emit, Invoke, Policy, Proceed, Sleep, Steps
+from resilience.policy.base import CALL, Call, Effect, Emit, Invoke, Policy, Proceed, Sleep, Steps
 from resilience.subscription import emit
 from resilience.trouble import report_trouble
 
@@ -63,7 +63,7 @@ def advance(steps: Steps, call: Call, answer: Outcome | Effect | None = None) ->
                 return done.value  # type: ignore[no-any-return]  # an Outcome, says Steps
         else:
             effect = answer
-        if isinstance(effect, Proceed):
+        if effect is CALL or isinstance(effect, Proceed):
             return effect
         answer = perform(effect, call)
 

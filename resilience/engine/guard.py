@@ -123,9 +123,8 @@ def name_of(target: object) -> str:
     while isinstance(function, functools.partial):
         function = cast("functools.partial[object]", function).func
     function = getattr(function, "__func__", function)
-    if not hasattr(function, "__qualname__"):
-        function = type(function)
-    return f"{getattr(function, '__module__', None) or ''}.{getattr(function, '__qualname__', '')}".lstrip(".")
+    named: object = function if hasattr(function, "__qualname__") else type(function)  # pyright: ignore[reportUnknownVariableType]
+    return f"{getattr(named, '__module__', None) or ''}.{getattr(named, '__qualname__', '')}".lstrip(".")  # pyright: ignore[reportUnknownArgumentType]
 
 
 def is_async(function: object) -> bool:

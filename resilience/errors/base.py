@@ -10,10 +10,14 @@ __all__ = ["CallTimeoutError", "ResilienceError"]
 
 
 class ResilienceError(Exception):
-    """An error the toolkit itself raises. *retry_after* is in seconds, None where nothing is known."""
+    """An error the toolkit itself raises."""
 
     category: ClassVar[ErrorCategory] = ErrorCategory.UNKNOWN
-    retry_after: float | None = None
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds to wait before the next try, where that is known."""
+        return None
 
 
 class CallTimeoutError(ResilienceError, TimeoutError):

@@ -22,16 +22,39 @@ class CircuitOpenError(ResilienceError, pybreaker.CircuitBreakerError):
 
     category = ErrorCategory.REJECTED
 
+    args: tuple[str, float, int, str | None, bool]
+
     def __init__(
         self, name: str, retry_after: float, failures: int = 0, last: str | None = None, probing: bool = False
     ) -> None:
-        # Exactly these arguments, so that pickle can call the constructor with them again.
-        super().__init__(name, retry_after, failures, last, probing)
-        self.name = name
-        self.retry_after = retry_after
-        self.failures = failures
-        self.last = last
-        self.probing = probing
+        # All of it in args: pickle calls the constructor with them, and while a dependency is down this is what
+        # thousands of calls a second cost.
+        self.args = (name, retry_after, failures, last, probing)
+
+    @property
+    def name(self) -> str:
+        """The circuit's name."""
+        return self.args[0]
+
+    @property
+    def retry_after(self) -> float:
+        """Seconds until the next call is let through."""
+        return self.args[1]
+
+    @property
+    def failures(self) -> int:
+        """How many failures opened the circuit."""
+        return self.args[2]
+
+    @property
+    def last(self) -> str | None:
+        """The type of the last failure that counted."""
+        return self.args[3]
+
+    @property
+    def probing(self) -> bool:
+        """Whether the circuit is half-open and its probe on the way."""
+        return self.args[4]
 
     def __str__(self) -> str:
         if self.probing:

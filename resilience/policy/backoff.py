@@ -36,6 +36,10 @@ class Backoff:
     exponential_base: float = 2.0
     jitter: str = "equal"
 
+    #: *max_delay* and *base_delay* in seconds.
+    cap: float = dataclasses.field(init=False, repr=False)
+    first: float | None = dataclasses.field(init=False, repr=False)
+
     def __post_init__(self) -> None:
         if self.base_delay is not None:
             object.__setattr__(self, "base_delay", seconds("base_delay", self.base_delay, zero=True))
@@ -45,20 +49,17 @@ class Backoff:
             self, "exponential_base", number("exponential_base", self.exponential_base, right, least=1.0)
         )
         one_of("jitter", self.jitter, JITTERS)
-        if isinstance(self.base_delay, float):
-            need(self.base_delay <= self.cap, "base_delay", self.base_delay, f"at most max_delay={self.cap:g}")
+        object.__setattr__(self, "cap", self.max_delay)
+        object.__setattr__(self, "first", self.base_delay)
+        if self.first is not None:
+            need(self.first <= self.cap, "base_delay", self.first, f"at most max_delay={self.cap:g}")
 
-    @property
-    def cap(self) -> float:
-        """The longest wait in seconds."""
-        return float(self.max_delay)  # type: ignore[arg-type]  # a float since __post_init__
-
-    def delay(self, *, retry: int, base: float, previous: float, chance: float) -> float:
+    def delay(self, retry: int, base: float, previous: float, chance: float) -> float:
         """Return the wait before retry number *retry* (from 0), in seconds.
 
         *base* is the category's, used unless `base_delay` is set; *previous* the wait before, *chance* u.
         """
-        first = min(self.base_delay if isinstance(self.base_delay, float) else base, self.cap)
+        first = min(base, self.cap) if self.first is None else self.first
         if self.jitter == "decorrelated":
             wait = first + chance * (3 * max(previous, first) - first)
             return wait if wait < self.cap else self.cap * (0.5 + 0.5 * chance)

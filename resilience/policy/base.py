@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from resilience.clock import Clock, current_clock
 from resilience.outcome import Outcome
-from resilience.subscription import listened
 
 if TYPE_CHECKING:
     import threading
@@ -128,11 +127,6 @@ class Call:
         other.clock = self.clock
         other.abandoned = abandoned
         return other
-
-    @property
-    def heard(self) -> bool:
-        """Whether an event would reach anybody."""
-        return listened()
 
 
 class Policy:

@@ -13,15 +13,18 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from resilience.category import ErrorCategory, combine
-from resilience.classify import classify
+from resilience.classify.decide import classify
 from resilience.errors.circuit import CircuitOpenError
 from resilience.outcome import Outcome
 from resilience.policy.base import CALL, Admission, Call, Effect, Emit, Gate, Invoke, Policy, Steps
 from resilience.policy.check import count, need, seconds
 from resilience.profile import Profile, profile_of
+from resilience.subscription import listened
 
 if TYPE_CHECKING:
     from datetime import timedelta
+
+    from resilience.events import CallRejected, CircuitClosed, CircuitHalfOpened, CircuitOpened
 
 __all__ = ["Circuit", "CircuitState", "Closed", "HalfOpen", "Open", "State", "Transition", "Watcher"]
 
@@ -42,6 +45,7 @@ class Closed(Admission):
     name = "closed"  # as pybreaker spells the states
     # Never the last error: it would keep the frames of a failed call alive for as long as the circuit is closed.
     last: None = None
+    until = 0.0
 
 
 class Open(Admission):
@@ -59,9 +63,9 @@ class Open(Admission):
 
 
 class HalfOpen(Admission):
-    """One call at a time passes, as a probe. Its permit is a lease: a probe that never returns cannot keep it."""
+    """One call at a time passes, as a probe. Its permit is a lease *until* then: a lost probe cannot keep it."""
 
-    __slots__ = ("last", "lease_until", "probing")
+    __slots__ = ("last", "probing", "until")
     kind = CircuitState.HALF_OPEN
     name = "half-open"
 
@@ -69,7 +73,7 @@ class HalfOpen(Admission):
         super().__init__(plain=False, failures=failures)
         self.last = last
         self.probing = False
-        self.lease_until = 0.0
+        self.until = 0.0
 
 
 State = Closed | Open | HalfOpen
@@ -118,7 +122,7 @@ class Circuit(Policy):
         failure_threshold: int = 5,
         reset_timeout: float | timedelta = 60.0,
         trip_on: ErrorCategory | None = None,
-        profiles: Mapping[ErrorCategory, Profile] | None = None,
+        profiles: Mapping[int, Profile] | None = None,
     ) -> None:
         if not isinstance(name, str):
             raise TypeError(f"name={name!r}: give the dependency's name as text, such as 'billing'")
@@ -144,7 +148,7 @@ class Circuit(Policy):
     # -- the call ------------------------------------------------------------------------------------------------
 
     def run(self, call: Call) -> Steps:
-        state = call.admission
+        state: Admission | None = call.admission
         if state is None:
             if self.watchers:
                 yield from self._tell("before_call", call)
@@ -153,71 +157,62 @@ class Circuit(Policy):
             if opened is not None:
                 yield from self._announce(call, opened)
             if state is None:
-                return (yield from self._reject(call, now))
+                error = self.rejection(now)
+                if listened():
+                    yield Emit(self._rejected(call, error))
+                return Outcome(None, error)
             if self.watchers:
                 yield from self._tell("admitted", call)
         call.admission = None  # taken: a retry outside asks again
         settled = False
         try:
             outcome = yield CALL
-            verdict = self._judge(outcome)
-            transition = self._settle(state, verdict, outcome.error, call)
+            verdict, weight = self._judge(outcome.error)
+            transition = self._settle(state, verdict, weight, outcome.error, call)
             settled = True
         finally:
             if not settled:  # cancelled, Ctrl-C: give back what was taken and record nothing
                 self.release(state)
         if self.watchers and verdict is not _Verdict.NEUTRAL:
-            if verdict is _Verdict.SUCCESS:
-                yield from self._tell("succeeded")
-            else:
+            if verdict is _Verdict.FAILURE:
                 yield from self._tell("failed", outcome.error)
+            else:
+                yield from self._tell("succeeded")
         if transition is not None:
             yield from self._announce(call, transition)
         return outcome
-
-    def _reject(self, call: Call, now: float) -> Generator[Effect, Outcome, Outcome]:
-        error = self.rejection(now)
-        if call.heard:
-            from resilience.events import CallRejected
-
-            yield Emit(CallRejected(target=call.target, policy=self.name, retry_after=error.retry_after or 0.0))
-        return Outcome(error=error)
 
     def rejection(self, now: float) -> CircuitOpenError:
         """Return the error of a call that is not let through now."""
         state = self.state
         last = state.last
-        probing = isinstance(state, HalfOpen)
-        left = (
-            state.lease_until - now
-            if isinstance(state, HalfOpen)
-            else state.until - now
-            if isinstance(state, Open)
-            else 0.0
-        )
         error = CircuitOpenError(
-            self.name, max(left, 0.0), state.failures, None if last is None else type(last).__name__, probing
+            self.name,
+            max(state.until - now, 0.0),
+            state.failures,
+            None if last is None else type(last).__name__,
+            isinstance(state, HalfOpen),
         )
         error.__cause__ = last
         return error
 
     def counts(self, error: Exception) -> bool:
-        """Whether *error* is a failure to this circuit. Called without the lock: classifying may run user code."""
-        category = classify(error)
-        return bool(self._weight(category) and (self.trip_on is None or category.value & self.trip_on.value))
+        """Whether *error* is a failure to this circuit."""
+        return self._judge(error)[0] is _Verdict.FAILURE
 
-    def _judge(self, outcome: Outcome) -> _Verdict:
-        """Say what an outcome means to the circuit."""
-        if outcome.error is None:
-            return _Verdict.SUCCESS
-        category = classify(outcome.error)
-        if self.counts(outcome.error):
-            return _Verdict.FAILURE
+    def _judge(self, error: Exception | None) -> tuple[_Verdict, int]:
+        """Say what an outcome means to the circuit, and how much. Without the lock: classifying may run user code."""
+        if error is None:
+            return _Verdict.SUCCESS, 0
+        category = classify(error)
+        weight = self._weight(category)
+        if weight and (self.trip_on is None or category._value_ & self.trip_on._value_):
+            return _Verdict.FAILURE, weight
         # It answered, if only to refuse. While closed that decides nothing (see _settle); a probe it satisfies.
-        return _Verdict.SUCCESS if category.value & _ANSWERED else _Verdict.NEUTRAL
+        return (_Verdict.SUCCESS if category._value_ & _ANSWERED else _Verdict.NEUTRAL), 0
 
     def _weight(self, category: ErrorCategory) -> int:
-        return (self.profiles.get(category) or profile_of(category)).weight
+        return ((self.profiles and self.profiles.get(category.value)) or profile_of(category)).weight
 
     # -- transitions: each replaces the state object, under the lock ---------------------------------------------
 
@@ -236,13 +231,13 @@ class Circuit(Policy):
                     return None, None
                 transition = self._move(HalfOpen(state.failures, state.last))
             elif isinstance(state, HalfOpen) and state.probing:
-                if state.lease_until - self.reset_timeout <= now < state.lease_until:
+                if state.until - self.reset_timeout <= now < state.until:
                     return None, None
                 # The probe is lost: a state of its own for the next one, so that the lost one cannot decide for it.
                 transition = self._move(HalfOpen(state.failures, state.last))
             if isinstance(self.state, HalfOpen):
                 self.state.probing = True
-                self.state.lease_until = now + self.reset_timeout
+                self.state.until = now + self.reset_timeout
             return self.state, None if transition and transition[0].kind is transition[1].kind else transition
 
     def succeeded(self, admission: Admission) -> None:
@@ -256,9 +251,10 @@ class Circuit(Policy):
             with self._lock:
                 state.probing = False
 
-    def _settle(self, state: Admission, verdict: _Verdict, error: Exception | None, call: Call) -> Transition | None:
+    def _settle(
+        self, state: Admission, verdict: _Verdict, weight: int, error: Exception | None, call: Call
+    ) -> Transition | None:
         now = call.clock.now() if verdict is _Verdict.FAILURE else 0.0
-        weight = 0 if error is None or verdict is not _Verdict.FAILURE else self._weight(classify(error))
         with self._lock:
             if state is not self.state:
                 return None  # a late result
@@ -311,8 +307,13 @@ class Circuit(Policy):
 
     def _announce(self, call: Call, transition: Transition) -> Generator[Effect, Outcome, None]:
         yield from self._tell("changed", *transition)
-        if call.heard:
+        if listened():
             yield Emit(self.event(call.target, transition))
+
+    def _rejected(self, call: Call, error: CircuitOpenError) -> CallRejected:
+        from resilience.events import CallRejected
+
+        return CallRejected(target=call.target, policy=self.name, retry_after=error.retry_after)
 
     def event(self, target: str, transition: Transition) -> CircuitOpened | CircuitHalfOpened | CircuitClosed:
         """Return what is told of a transition."""
@@ -339,6 +340,3 @@ class Circuit(Policy):
 
 
 _ANSWERED = ErrorCategory.CLIENT_ERROR.value
-
-if TYPE_CHECKING:
-    from resilience.events import CircuitClosed, CircuitHalfOpened, CircuitOpened

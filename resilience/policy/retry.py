@@ -10,16 +10,19 @@ from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING
 
 from resilience.category import ErrorCategory, combine
-from resilience.classify import categories_of, classify, retry_after
+from resilience.classify.decide import categories_of, classify
+from resilience.classify.hint import retry_after
 from resilience.outcome import Outcome
 from resilience.policy.backoff import Backoff
 from resilience.policy.base import CALL, Call, Effect, Emit, Invoke, Policy, Sleep, Steps
 from resilience.policy.check import count
 from resilience.profile import Profile, profile_of
+from resilience.subscription import listened
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
+    from resilience.events import AttemptFailed, RetriesExhausted, RetryScheduled
     from resilience.policy.strategies import Strategies
 
 __all__ = ["Retry", "StopReason"]
@@ -47,10 +50,14 @@ class Retry(Policy):
     backoff: Backoff = dataclasses.field(default_factory=Backoff)
     strategies: Strategies | None = None
     on_retry: Callable[..., object] | None = None
-    profiles: Mapping[ErrorCategory, Profile] = dataclasses.field(default_factory=dict[ErrorCategory, Profile])
+    profiles: Mapping[int, Profile] = dataclasses.field(default_factory=dict[int, Profile])
+
+    #: The bits of what is not retried: quicker to look at than a Flag.
+    _not: int = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         on = combine("on", [self.on])
+        object.__setattr__(self, "_not", ~on.value | _NEVER)
         if not on.value & ~_NEVER:
             raise ValueError("on='cancelled': a cancelled call is never retried; name another category")
         if self.attempts is not None:
@@ -69,119 +76,136 @@ class Retry(Policy):
         return {name: hook for name, hook in given.items() if hook is not None}
 
     def run(self, call: Call) -> Steps:
-        state = None if self.strategies is None else self.strategies.begin(call, self)
+        strategies = self.strategies
+        state = None if strategies is None else strategies.begin(call, self)
+        judges_results = strategies is not None and strategies.retry_if is not None
         tried: list[ErrorCategory] = []
         slept = wait = 0.0
         while True:
             outcome = yield CALL
-            if outcome.error is None and (self.strategies is None or self.strategies.retry_if is None):
+            error = outcome.error
+            if error is None and not judges_results:
                 return outcome
-            category = ErrorCategory.UNKNOWN if outcome.error is None else classify(outcome.error)
+            category = ErrorCategory.UNKNOWN if error is None else classify(error)
             tried.append(category)
-            if state is not None and self.strategies is not None:
-                self.strategies.record(state, call, outcome, len(tried))
-            if outcome.error is not None and call.heard:
-                from resilience.events import AttemptFailed
-
-                yield Emit(
-                    AttemptFailed(
-                        target=call.target,
-                        policy="retry",
-                        attempt=len(tried),
-                        category=category,
-                        error=outcome.error,
-                    )
-                )
-            decision = yield from self._decide(call, outcome, tried, state, wait)
+            if error is not None and listened():
+                yield Emit(self._failed(call, tried, error))
+            if strategies is None or state is None:
+                decision = self._decide(call, error, tried, wait)
+            else:
+                strategies.record(state, call, outcome, len(tried))
+                decision = yield from self._decide_by(strategies, state, call, error, tried, wait)
+                state.idle_for += decision if isinstance(decision, float) else 0.0
             if isinstance(decision, StopReason):
-                yield from self._tell_end(call, outcome, tried, decision, slept)
+                if error is not None and (len(tried) > 1 or decision is StopReason.PUSHBACK):
+                    _annotate(error, call.target, tried, decision, slept)
+                if decision is not StopReason.NOT_RETRYABLE and listened():
+                    yield Emit(self._exhausted(call, tried, decision, error))
                 return outcome
             wait = decision
-            yield from self._tell_retry(call, outcome, tried, wait)
+            if self.on_retry is not None or listened():
+                event = self._scheduled(call, tried, wait, error)
+                yield Emit(event)
+                if self.on_retry is not None:
+                    yield Invoke(self.on_retry, event, role="on_retry callback")
             yield Sleep(wait)
             slept += wait
-            if state is not None:
-                state.idle_for += wait
+
+    # -- deciding: how long to wait before the next attempt, or why there is none ------------------------------------
 
     def _decide(
-        self, call: Call, outcome: Outcome, tried: list[ErrorCategory], state: RetryCallState | None, previous: float
+        self, call: Call, error: Exception | None, tried: list[ErrorCategory], previous: float
+    ) -> StopReason | float:
+        if error is None or not self._wants(error, tried[-1]):
+            return StopReason.NOT_RETRYABLE
+        if self.attempts is not None and len(tried) >= self.attempts:
+            return StopReason.ATTEMPTS
+        return self._heeding(error, self._backoff(call, tried, previous), call)
+
+    def _decide_by(
+        self,
+        strategies: Strategies,
+        state: RetryCallState,
+        call: Call,
+        error: Exception | None,
+        tried: list[ErrorCategory],
+        previous: float,
     ) -> Generator[Effect, Outcome, StopReason | float]:
-        """Say how long to wait before the next attempt, or why there is none: predicate, wait, stop, in this order."""
-        category = tried[-1]
-        # Every member of an exception group must be one to retry; of any other error there is one category.
-        wanted = outcome.error is not None and not categories_of(outcome.error).value & ~(self.on.value & ~_NEVER)
-        strategies = self.strategies
-        if not wanted and strategies is not None and strategies.retry_if is not None and category.value != _NEVER:
+        """Decide as `_decide` does, asking tenacity's strategies in the order predicate, wait, stop."""
+        wanted = error is not None and self._wants(error, tried[-1])
+        if not wanted and strategies.retry_if is not None and tried[-1].value != _NEVER:
             wanted = bool((yield Invoke(strategies.retry_if, state, role="retry_if strategy")).value)
         if not wanted:
             return StopReason.NOT_RETRYABLE
         if self.attempts is not None and len(tried) >= self.attempts:
             return StopReason.ATTEMPTS
-        if strategies is None or strategies.wait is None:
-            row = self.profiles.get(category) or profile_of(category)
-            wait = self.backoff.delay(
-                retry=len(tried) - 1,
-                base=_FIRST_WAIT if row.base is None else row.base,
-                previous=previous,
-                chance=call.clock.random(),
-            )
+        if strategies.wait is None:
+            wait = self._backoff(call, tried, previous)
         else:
             given = (yield Invoke(strategies.wait, state, role="wait strategy")).value
             if not isinstance(given, int | float) or not 0 <= given < math.inf:
                 return StopReason.STRATEGY_FAILED
             wait = float(given)
-        hint = None if outcome.error is None else retry_after(outcome.error)
-        if hint is not None:
-            # Whoever was told the same second must not come back in the same second: a tenth of it at random.
-            wait = max(hint, wait) + call.clock.random() * 0.1 * hint if hint < math.inf else hint
-            if hint > self.backoff.cap:
-                return StopReason.PUSHBACK
-        if state is not None and strategies is not None and strategies.stop is not None:
-            state.upcoming_sleep = wait
+        decision = wait if error is None else self._heeding(error, wait, call)
+        if isinstance(decision, float) and strategies.stop is not None:
+            state.upcoming_sleep = decision
             answer = yield Invoke(strategies.stop, state, role="stop strategy")
             if answer.error is not None:  # a stop that cannot be asked must not become a loop without end
                 return StopReason.STRATEGY_FAILED
             if answer.value:
                 return StopReason.STOPPED
-        return wait
+        return decision
 
-    def _tell_retry(
-        self, call: Call, outcome: Outcome, tried: list[ErrorCategory], wait: float
-    ) -> Generator[Effect, Outcome, None]:
-        if not call.heard and self.on_retry is None:
-            return
+    def _wants(self, error: Exception, category: ErrorCategory) -> bool:
+        if isinstance(error, BaseExceptionGroup):  # every member must be one to retry
+            category = categories_of(error)
+        return not category._value_ & self._not
+
+    def _backoff(self, call: Call, tried: list[ErrorCategory], previous: float) -> float:
+        category = tried[-1]
+        row = (self.profiles and self.profiles.get(category.value)) or profile_of(category)
+        base = _FIRST_WAIT if row.base is None else row.base
+        return self.backoff.delay(len(tried) - 1, base, previous, call.clock.random())
+
+    def _heeding(self, error: Exception, wait: float, call: Call) -> StopReason | float:
+        """Wait as long as the other side asks for, where that is longer."""
+        hint = retry_after(error)
+        if hint is None:
+            return wait
+        if hint > self.backoff.cap:
+            return StopReason.PUSHBACK
+        # Whoever was told the same second must not come back in the same second: a tenth of it at random.
+        return max(hint, wait) + call.clock.random() * 0.1 * hint
+
+    # -- telling -----------------------------------------------------------------------------------------------------
+
+    def _failed(self, call: Call, tried: list[ErrorCategory], error: Exception) -> AttemptFailed:
+        from resilience.events import AttemptFailed
+
+        return AttemptFailed(target=call.target, policy="retry", attempt=len(tried), category=tried[-1], error=error)
+
+    def _scheduled(
+        self, call: Call, tried: list[ErrorCategory], wait: float, error: Exception | None
+    ) -> RetryScheduled:
         from resilience.events import RetryScheduled
 
-        event = RetryScheduled(
+        return RetryScheduled(
+            target=call.target, policy="retry", attempt=len(tried), category=tried[-1], wait=wait, error=error
+        )
+
+    def _exhausted(
+        self, call: Call, tried: list[ErrorCategory], reason: StopReason, error: Exception | None
+    ) -> RetriesExhausted:
+        from resilience.events import RetriesExhausted
+
+        return RetriesExhausted(
             target=call.target,
             policy="retry",
-            attempt=len(tried),
+            attempts=len(tried),
             category=tried[-1],
-            wait=wait,
-            error=outcome.error,
+            reason=reason.value,
+            error=error,
         )
-        yield Emit(event)
-        if self.on_retry is not None:
-            yield Invoke(self.on_retry, event, role="on_retry callback")
-
-    def _tell_end(
-        self, call: Call, outcome: Outcome, tried: list[ErrorCategory], reason: StopReason, slept: float
-    ) -> Generator[Effect, Outcome, None]:
-        if outcome.error is not None and (len(tried) > 1 or reason is StopReason.PUSHBACK):
-            _annotate(outcome.error, call.target, tried, reason, slept)
-        if reason is not StopReason.NOT_RETRYABLE and call.heard:
-            from resilience.events import RetriesExhausted
-
-            yield Emit(
-                RetriesExhausted(
-                    target=call.target,
-                    policy="retry",
-                    attempts=len(tried),
-                    category=tried[-1],
-                    reason=reason.value,
-                    error=outcome.error,
-                )
-            )
 
     def __str__(self) -> str:
         parts = [self.on.label, f"attempts={'unlimited' if self.attempts is None else self.attempts}"]

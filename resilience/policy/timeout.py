@@ -9,6 +9,7 @@ from resilience.errors.base import CallTimeoutError
 from resilience.outcome import EXPIRED, Outcome
 from resilience.policy.base import Call, Emit, Policy, Proceed, Steps
 from resilience.policy.check import seconds
+from resilience.subscription import listened
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -33,7 +34,7 @@ class Timeout(Policy):
         # By identity, not by type: a TimeoutError of the function's own passes as it is.
         if outcome is not EXPIRED:
             return outcome
-        if call.heard:
+        if listened():
             from resilience.events import TimedOut
 
             yield Emit(TimedOut(target=call.target, policy="timeout", limit=limit))
