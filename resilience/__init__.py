@@ -2,7 +2,7 @@
 
 An exception is classified once, into an `ErrorCategory`, and every policy reads its orders from that category:
 
-    @fallback(default=(), on=ErrorCategory.INFRASTRUCTURE)
+    @fallback(default=())
     @retry_on_category(ErrorCategory.TRANSIENT, attempts=3)
     @circuit_breaker("catalogue", failure_threshold=5, reset_timeout=30)
     @timeout(2.0)

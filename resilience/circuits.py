@@ -26,7 +26,13 @@ __all__ = ["CircuitBreaker", "CircuitState"]
 
 R = TypeVar("R")
 _UNNAMED = "unnamed"
-_KINDS = {"closed": CircuitState.CLOSED, "open": CircuitState.OPEN, "half-open": CircuitState.HALF_OPEN}
+# pybreaker's names, and our own for the one that differs.
+_KINDS = {
+    "closed": CircuitState.CLOSED,
+    "open": CircuitState.OPEN,
+    "half-open": CircuitState.HALF_OPEN,
+    "half_open": CircuitState.HALF_OPEN,
+}
 
 
 class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignore[misc]  # its calls are ours, with types
@@ -71,7 +77,7 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
         self._told: list[pybreaker.CircuitBreakerListener] = []
         self._storage = storage
         self._per_instance = per_instance
-        self._instances = _PerInstance(self)
+        self._instances = _Instances(self._fork)
         self.add_listeners(*listeners)
 
     # -- guarding ------------------------------------------------------------------------------------------------
@@ -85,7 +91,7 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
             raise TypeError("per_instance=True: decorate a class, whose objects then have a circuit each")
         if not target.__weakrefoffset__:
             raise TypeError(f"per_instance=True: add '__weakref__' to the __slots__ of {target.__qualname__}")
-        return (self._instances,)
+        return (_PerInstance(self, target),)
 
     def _policy(self) -> Policy:
         return self._circuit
@@ -136,7 +142,7 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
     @state.setter
     def state(self, state_str: str) -> None:
         if state_str not in _KINDS:
-            raise ValueError(f"state={state_str!r}: give one of {', '.join(map(repr, _KINDS))}")
+            raise ValueError(f"state={state_str!r}: give one of {', '.join(map(repr, list(_KINDS)[:3]))}")
         self._force(_KINDS[state_str])
 
     @property
@@ -360,22 +366,23 @@ class _SharedState(Watcher):
         self._storage.state = new.name
 
 
-class _PerInstance(Policy):
-    """A circuit for each object whose method is called: its first argument. Told apart by identity, kept weakly."""
+class _Instances:
+    """A circuit for each object: told apart by identity, kept for as long as the object lives."""
 
-    plain = False
-
-    def __init__(self, template: CircuitBreaker) -> None:
-        self._template = template
+    def __init__(self, make: Callable[[], CircuitBreaker]) -> None:
+        self._make = make
         self._circuits: dict[int, tuple[weakref.ref[object], CircuitBreaker]] = {}
         self._lock = threading.RLock()  # a weak reference may die, and call back, while it is held
+
+    def __len__(self) -> int:
+        return len(self._circuits)
 
     def of(self, instance: object) -> CircuitBreaker:
         key = id(instance)
         with self._lock:
             found = self._circuits.get(key)
             if found is None or found[0]() is not instance:
-                found = (weakref.ref(instance, lambda _: self._forget(key)), self._template._fork())
+                found = (weakref.ref(instance, lambda _: self._forget(key)), self._make())
                 self._circuits[key] = found
             return found[1]
 
@@ -385,10 +392,20 @@ class _PerInstance(Policy):
             if found is not None and found[0]() is None:  # not one that has the same address now
                 del self._circuits[key]
 
+
+class _PerInstance(Policy):
+    """The circuit of the object whose method is called. Static and class methods have none: they share another."""
+
+    plain = False
+
+    def __init__(self, template: CircuitBreaker, owner: type[object]) -> None:
+        self._template = template
+        self._owner = owner
+
     def run(self, call: Call) -> Steps:
-        # A static method has no object: it shares the circuit of the class.
-        circuit = self._template._circuit if not call.arguments else self.of(call.arguments[0])._circuit
-        return (yield from circuit.run(call))
+        first = call.arguments[0] if call.arguments else None
+        breaker = self._template.of(first) if isinstance(first, self._owner) else self._template
+        return (yield from breaker._circuit.run(call))
 
     def __str__(self) -> str:
         return f"{self._template} per instance"

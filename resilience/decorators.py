@@ -81,7 +81,7 @@ def retry_on_category(
     Seconds throughout, as numbers or timedeltas.
 
     Args:
-        on: categories or labels; TRANSIENT unless given.
+        on: categories or labels; unless given, those whose row in the table says ``retry``: TRANSIENT.
         attempts: all calls, the first one included.
         max_retries: the calls after the first, in place of *attempts*.
         jitter: "equal", "full", "decorrelated" or "none"; see `Backoff` for the formulas.
@@ -105,6 +105,11 @@ def retry_on_category(
     from resilience.guards import RetryGuard, make_retry
 
     bare = len(on) == 1 and (callable(on[0]) or isinstance(on[0], classmethod | staticmethod))
+    if bare and isinstance(on[0], type) and issubclass(on[0], BaseException):
+        raise TypeError(
+            f"on={on[0]!r}: give an ErrorCategory or its label, such as 'timeout'; what {on[0].__name__} means,"
+            f" resilience.register({on[0].__name__}, ...) says"
+        )
     guard = RetryGuard(
         make_retry(
             () if bare else on,

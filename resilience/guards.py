@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from resilience.category import CategoryLike, ErrorCategory, combine
+from resilience.category import CategoryLike, combine
 from resilience.engine.blocks import Block, BlockResult
 from resilience.engine.pipeline import Decorator
 from resilience.policy.backoff import Backoff
@@ -79,7 +79,7 @@ def make_retry(
 
         strategies = Strategies(wait, stop, retry_if)
     return Retry(
-        on=combine("on", on) if on else ErrorCategory.TRANSIENT,
+        on=combine("on", on) if on else None,
         attempts=calls,
         backoff=Backoff(base_delay, max_delay, exponential_base, jitter),
         strategies=strategies,

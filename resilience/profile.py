@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import threading
 from collections.abc import Mapping
 from types import MappingProxyType, TracebackType
 
 from resilience.category import CategoryLike, ErrorCategory, Recovery, Severity, combine
 
-__all__ = ["PROFILES", "Profile", "Unsafe", "override_profiles", "profile_of"]
+__all__ = ["PROFILES", "Profile", "Unsafe", "changed_profiles", "override_profiles", "profile_of", "row_of"]
 
 
 class Unsafe(enum.Enum):
@@ -112,23 +113,42 @@ PROFILES: Mapping[ErrorCategory, Profile] = MappingProxyType(_table())
 """The table as shipped. What is in force is `profile_of`."""
 
 # By bit: hashing a member of an Enum is a call of Python code.
-_in_force: dict[int, Profile] = {category.value: row for category, row in PROFILES.items()}
+_SHIPPED: Mapping[int, Profile] = {category.value: row for category, row in PROFILES.items()}
+_in_force: dict[int, Profile] = dict(_SHIPPED)
+_overrides: list[Mapping[int, Profile]] = []
+_lock = threading.Lock()
 
 
-def profile_of(category: ErrorCategory) -> Profile:
-    """Return the row in force for a leaf. Raises KeyError for a group: only leaves have a row."""
-    return _in_force[category._value_]
+def row_of(leaf: ErrorCategory) -> Profile:
+    """Return the row in force for what is known to be a leaf."""
+    return _in_force[leaf._value_]
+
+
+def profile_of(category: CategoryLike) -> Profile:
+    """Return the row in force for a leaf, or its label.
+
+    Raises ValueError for a group: only leaves have a row.
+    """
+    leaf = combine("category", [category])
+    if not leaf.is_leaf:
+        raise ValueError(
+            f"category={leaf.label!r}: give one leaf, such as {next(iter(leaf)).label!r}; groups have no row"
+        )
+    return row_of(leaf)
 
 
 class ProfileOverride:
     """An override in force: call it, or leave its ``with`` block, to take it back."""
 
-    def __init__(self, before: Mapping[int, Profile]) -> None:
-        self._before = before
+    def __init__(self, rows: Mapping[int, Profile]) -> None:
+        self._rows = rows
 
     def __call__(self) -> None:
-        """Put back the rows that were in force before."""
-        _in_force.update(self._before)
+        """Take it back, whatever was overridden before or since. Doing it twice is fine."""
+        with _lock:
+            _overrides[:] = [rows for rows in _overrides if rows is not self._rows]
+            for bit in self._rows:
+                _in_force[bit] = next((rows[bit] for rows in reversed(_overrides) if bit in rows), _SHIPPED[bit])
 
     def __enter__(self) -> ProfileOverride:
         return self
@@ -150,9 +170,10 @@ def override_profiles(rows: Mapping[CategoryLike, Mapping[str, object] | Profile
     5.0
     """
     changed = changed_profiles("override_profiles", rows)
-    undo = ProfileOverride({bit: _in_force[bit] for bit in changed})
-    _in_force.update(changed)
-    return undo
+    with _lock:
+        _overrides.append(changed)
+        _in_force.update(changed)
+    return ProfileOverride(changed)
 
 
 def changed_profiles(parameter: str, rows: Mapping[CategoryLike, Mapping[str, object] | Profile]) -> dict[int, Profile]:
@@ -169,5 +190,5 @@ def changed_profiles(parameter: str, rows: Mapping[CategoryLike, Mapping[str, ob
                 raise ValueError(
                     f"{parameter}: {unknown[0]!r} is not a field of Profile; give one of {', '.join(sorted(fields))}"
                 )
-            changed[leaf.value] = dataclasses.replace(changed.get(leaf.value, profile_of(leaf)), **change)  # type: ignore[arg-type]  # checked by __post_init__
+            changed[leaf.value] = dataclasses.replace(changed.get(leaf.value, row_of(leaf)), **change)  # type: ignore[arg-type]  # checked by __post_init__
     return changed

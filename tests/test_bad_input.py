@@ -82,6 +82,7 @@ def test_a_retry_that_cannot_be_meant_is_refused(decorator, parameters: dict, ki
         ([ErrorCategory(0)], ValueError, "on=<ErrorCategory: 0>: an empty category matches nothing"),
         ([3], TypeError, "on=3: give an ErrorCategory or its label, such as 'timeout'"),
         (["cancelled"], ValueError, "on='cancelled': a cancelled call is never retried; name another category"),
+        ([ConnectionError], TypeError, "what ConnectionError means, resilience.register(ConnectionError, ...) says"),
         (["network", ConnectionError], TypeError, "on=<class 'ConnectionError'>: give an ErrorCategory or its label"),
     ],
 )
@@ -147,13 +148,14 @@ def test_a_circuit_without_parentheses_says_what_to_write():
     ("parameters", "kind", "says"),
     [
         ({}, TypeError, "give default=, a value, or factory=, a function of the error"),
+        ({"default": str_or_index}, TypeError, "a function would be handed out, not called; give factory="),
         ({"default": 1, "factory": print}, TypeError, "give one of the two, not both"),
         ({"factory": 3}, TypeError, "factory=3: give a function that takes the error; for a value, default="),
         ({"default": 1, "on": "netwrk"}, ValueError, "on: 'netwrk' is not an ErrorCategory"),
         ({"default": 1, "on": ErrorCategory(0)}, ValueError, "an empty category matches nothing"),
         ({"default": 1, "on": ConnectionError}, TypeError, "give an ErrorCategory or its label"),
     ],
-    ids=str,
+    ids=str_or_index,
 )
 def test_a_fallback_that_cannot_be_meant_is_refused(parameters: dict, kind: type[Exception], says: str):
     with pytest.raises(kind, match=re.escape(says)):

@@ -54,7 +54,7 @@ def test_the_table_is_as_written() -> None:
 
 def test_every_leaf_has_a_row_and_no_group_has() -> None:
     assert list(PROFILES) == list(ErrorCategory)
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match="groups have no row"):
         profile_of(C.TRANSIENT)
 
 
@@ -118,3 +118,18 @@ def test_rows_are_made_of_their_enums() -> None:
         assert isinstance(row.recovery, Recovery)
         assert isinstance(row.unsafe, Unsafe)
         assert isinstance(row.severity, Severity)
+
+
+def test_overrides_may_be_taken_back_in_any_order():
+    first = override_profiles({"timeout": {"base": 1.0}})
+    second = override_profiles({"timeout": {"base": 2.0}})
+    first()
+    assert profile_of("timeout").base == 2.0
+    second()
+    second()
+    assert profile_of("timeout") is PROFILES[ErrorCategory.TIMEOUT]
+
+
+def test_only_a_leaf_has_a_row():
+    with pytest.raises(ValueError, match="category='transient': give one leaf, such as 'timeout'; groups have no row"):
+        profile_of("transient")

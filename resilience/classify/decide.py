@@ -15,7 +15,7 @@ from resilience.classify.order import least_recoverable, spokesman
 from resilience.classify.registry import Rules, current_rules
 from resilience.classify.static import declared_by, is_kind, is_tame, says_nothing
 from resilience.classify.structure import ASKED, by_structure
-from resilience.profile import profile_of
+from resilience.profile import row_of
 
 __all__ = ["Explanation", "Rule", "categories_of", "classify", "explain"]
 
@@ -41,7 +41,7 @@ class Explanation:
     @property
     def recovery(self) -> Recovery:
         """What whoever is told about the failure should do next."""
-        return profile_of(self.category).recovery
+        return row_of(self.category).recovery
 
     def __str__(self) -> str:
         return f"{self.category.label} ({self.rule}: {self.reason}); recovery: {self.recovery.value}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from resilience.category import ErrorCategory
-from resilience.profile import Unsafe, profile_of
+from resilience.profile import Unsafe, row_of
 
 __all__ = ["least_recoverable", "spokesman"]
 
@@ -33,7 +33,7 @@ def least_recoverable(leaves: Iterable[ErrorCategory]) -> ErrorCategory:
 
 
 def _reluctance(leaf: ErrorCategory) -> tuple[bool, bool, int, int]:
-    profile = profile_of(leaf)  # the row in force: an application may have changed what is retried
+    profile = row_of(leaf)  # the row in force: an application may have changed what is retried
     careful = _UNSAFE_RANK[profile.unsafe] if profile.retry else 0
     return leaf is _C.CANCELLED, not profile.retry, careful, _RANK[leaf]
 
@@ -45,7 +45,7 @@ def spokesman(group: ErrorCategory) -> ErrorCategory:
     calls may always be repeated speaks only where there is no other of its kind. So INFRASTRUCTURE and TRANSIENT
     are NETWORK, RETRYABLE is SERVER_ERROR, CLIENT_ERROR is VALIDATION, CODE_RELATED is RUNTIME.
     """
-    leaves = sorted(group, key=lambda leaf: (not profile_of(leaf).retry, _RANK[leaf]))
-    retried = [leaf for leaf in leaves if profile_of(leaf).retry]
-    careful = [leaf for leaf in retried if profile_of(leaf).unsafe is not Unsafe.ALWAYS]
+    leaves = sorted(group, key=lambda leaf: (not row_of(leaf).retry, _RANK[leaf]))
+    retried = [leaf for leaf in leaves if row_of(leaf).retry]
+    careful = [leaf for leaf in retried if row_of(leaf).unsafe is not Unsafe.ALWAYS]
     return (careful or retried or leaves)[0]

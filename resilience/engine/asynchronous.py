@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Sequence
 from typing import cast
 
 from resilience.outcome import EXPIRED, Outcome
-from resilience.policy.base import CALL, Call, Effect, Emit, Invoke, Policy, Proceed, Sleep, Steps
+from resilience.policy.base import Call, Effect, Emit, Invoke, Policy, Proceed, Sleep, Steps
 from resilience.subscription import emit
 from resilience.trouble import report_trouble
 
@@ -63,7 +63,7 @@ async def advance(steps: Steps, call: Call, answer: Outcome | Effect | None = No
                 return done.value  # type: ignore[no-any-return]  # an Outcome, says Steps
         else:
             effect = answer
-        if effect is CALL or isinstance(effect, Proceed):
+        if isinstance(effect, Proceed):
             return effect
         answer = await perform(effect, call)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 
 from resilience.engine.worker import CallAbandoned, run_in_worker
 from resilience.outcome import Outcome
-from resilience.policy.base import CALL, Call, Effect, Emit, Invoke, Policy, Proceed, Sleep, Steps
+from resilience.policy.base import Call, Effect, Emit, Invoke, Policy, Proceed, Sleep, Steps
 from resilience.subscription import emit
 from resilience.trouble import report_trouble
 
@@ -63,7 +63,7 @@ def advance(steps: Steps, call: Call, answer: Outcome | Effect | None = None) ->
                 return done.value  # type: ignore[no-any-return]  # an Outcome, says Steps
         else:
             effect = answer
-        if effect is CALL or isinstance(effect, Proceed):
+        if isinstance(effect, Proceed):
             return effect
         answer = perform(effect, call)
 
@@ -84,7 +84,11 @@ def perform(effect: Effect, call: Call) -> Outcome | None:
 def invoke(effect: Invoke) -> Outcome:
     """Call a function of the user's that is not the guarded one."""
     try:
-        return Outcome(effect.function(*effect.arguments))
+        value = effect.function(*effect.arguments)
+        if isinstance(value, Coroutine):
+            value.close()
+            raise TypeError(f"{effect.function!r} is async and the call is not: nobody could await it")
+        return Outcome(value)
     except Exception as error:
         if effect.role is not None:
             report_trouble(effect.role, effect.function, error)

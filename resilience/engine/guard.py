@@ -84,7 +84,7 @@ def _guard_function(target: object, policies: Sequence[Policy]) -> object:
     if _is_generator(target):
         raise TypeError(
             f"cannot guard the generator function {name}: its items come after the call has returned;"
-            " guard the function that fetches one item or one page"
+            " guard the function that fetches one item or one page, and of a class its other methods one by one"
         )
     inner = guarded(target)
     if inner is not None and not inspect.ismethod(target):  # a bound method is a target of its own
@@ -94,9 +94,11 @@ def _guard_function(target: object, policies: Sequence[Policy]) -> object:
 
 
 def _guard_class(cls: type[object], policies: Sequence[Policy]) -> type[object]:
-    for name, member in public_methods(cls):
+    # All of them before any is put in place: a class that is refused stays as it was.
+    methods = [(name, _guard_function(member, policies)) for name, member in public_methods(cls)]
+    for name, method in methods:
         # A method that comes from a base is guarded on this class only: the base stays as it is.
-        setattr(cls, name, guard(member, *policies))
+        setattr(cls, name, method)
     return cls
 
 

@@ -120,6 +120,8 @@ def describe(target: object) -> Description:
     retry_on_category(timeout, attempts=2, base_delay=0.1, max_delay=60, jitter=none)
     """
     target = under_descriptor(target)
+    if isinstance(target, type):
+        raise TypeError(f"describe({target.__qualname__}): give one of its methods; each is guarded by itself")
     if not callable(target):
         raise TypeError(f"describe({target!r}): give a function or a method")
     found = guarded(target)

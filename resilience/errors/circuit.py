@@ -59,6 +59,7 @@ class CircuitOpenError(ResilienceError, pybreaker.CircuitBreakerError):
     def __str__(self) -> str:
         if self.probing:
             return f"circuit {self.name!r} is half-open, its probe on the way; next one within {self.retry_after:.1f} s"
-        failures = f"{self.failures} failure{'' if self.failures == 1 else 's'}"
+        # Opened by hand, or by another process, there are no failures to count.
+        after = f" after {self.failures} failure{'' if self.failures == 1 else 's'}" if self.failures else ""
         last = f" (last: {self.last})" if self.last else ""
-        return f"circuit {self.name!r} is open after {failures}{last}; next probe in {self.retry_after:.1f} s"
+        return f"circuit {self.name!r} is open{after}{last}; next probe in {self.retry_after:.1f} s"

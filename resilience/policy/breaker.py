@@ -18,7 +18,7 @@ from resilience.errors.circuit import CircuitOpenError
 from resilience.outcome import Outcome
 from resilience.policy.base import CALL, Admission, Call, Effect, Emit, Gate, Invoke, Policy, Steps
 from resilience.policy.check import count, need, seconds
-from resilience.profile import Profile, profile_of
+from resilience.profile import Profile, row_of
 from resilience.subscription import listened
 
 if TYPE_CHECKING:
@@ -212,7 +212,8 @@ class Circuit(Policy):
         return (_Verdict.SUCCESS if category._value_ & _ANSWERED else _Verdict.NEUTRAL), 0
 
     def _weight(self, category: ErrorCategory) -> int:
-        return ((self.profiles and self.profiles.get(category.value)) or profile_of(category)).weight
+        row = self.profiles.get(category._value_) if self.profiles else None
+        return (row or row_of(category)).weight
 
     # -- transitions: each replaces the state object, under the lock ---------------------------------------------
 

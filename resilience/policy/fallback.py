@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from types import FunctionType, MethodType
 
 from resilience.category import ErrorCategory, combine
 from resilience.classify.decide import categories_of, classify
@@ -31,6 +32,11 @@ class Fallback(Policy):
             raise TypeError("fallback(): give default=, a value, or factory=, a function of the error")
         if self.default is not ... and self.factory is not None:
             raise TypeError("fallback(default=..., factory=...): give one of the two, not both")
+        if isinstance(self.default, FunctionType | MethodType):
+            raise TypeError(
+                f"default={self.default!r}: a function would be handed out, not called; give factory=, which takes the"
+                " error, and parentheses where the decorator has none"
+            )
         if self.factory is not None and not callable(self.factory):
             raise TypeError(f"factory={self.factory!r}: give a function that takes the error; for a value, default=")
 

@@ -16,7 +16,7 @@ from resilience.outcome import Outcome
 from resilience.policy.backoff import Backoff
 from resilience.policy.base import CALL, Call, Effect, Emit, Invoke, Policy, Sleep, Steps
 from resilience.policy.check import count
-from resilience.profile import Profile, profile_of
+from resilience.profile import Profile, row_of
 from resilience.subscription import listened
 
 if TYPE_CHECKING:
@@ -43,9 +43,12 @@ class StopReason(enum.Enum):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Retry(Policy):
-    """Retry failures whose category is in *on*, at most *attempts* calls in all (None: no limit)."""
+    """Retry failures whose category is in *on*, at most *attempts* calls in all (None: no limit).
 
-    on: ErrorCategory = ErrorCategory.TRANSIENT
+    Without *on* the table decides: the categories whose row says ``retry``, which are TRANSIENT as shipped.
+    """
+
+    on: ErrorCategory | None = None
     attempts: int | None = 3
     backoff: Backoff = dataclasses.field(default_factory=Backoff)
     strategies: Strategies | None = None
@@ -56,7 +59,7 @@ class Retry(Policy):
     _not: int = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        on = combine("on", [self.on])
+        on = ErrorCategory.TRANSIENT if self.on is None else combine("on", [self.on])
         object.__setattr__(self, "_not", ~on.value | _NEVER)
         if not on.value & ~_NEVER:
             raise ValueError("on='cancelled': a cancelled call is never retried; name another category")
@@ -159,11 +162,16 @@ class Retry(Policy):
     def _wants(self, error: Exception, category: ErrorCategory) -> bool:
         if isinstance(error, BaseExceptionGroup):  # every member must be one to retry
             category = categories_of(error)
+        if self.on is None:
+            return category._value_ != _NEVER and all(self._row(leaf).retry for leaf in category)
         return not category._value_ & self._not
 
+    def _row(self, leaf: ErrorCategory) -> Profile:
+        row = self.profiles.get(leaf._value_) if self.profiles else None
+        return row or row_of(leaf)
+
     def _backoff(self, call: Call, tried: list[ErrorCategory], previous: float) -> float:
-        category = tried[-1]
-        row = (self.profiles and self.profiles.get(category.value)) or profile_of(category)
+        row = self._row(tried[-1])
         base = _FIRST_WAIT if row.base is None else row.base
         return self.backoff.delay(len(tried) - 1, base, previous, call.clock.random())
 
@@ -208,7 +216,8 @@ class Retry(Policy):
         )
 
     def __str__(self) -> str:
-        parts = [self.on.label, f"attempts={'unlimited' if self.attempts is None else self.attempts}"]
+        on = ErrorCategory.TRANSIENT if self.on is None else self.on
+        parts = [on.label, f"attempts={'unlimited' if self.attempts is None else self.attempts}"]
         if self.strategies is None or self.strategies.wait is None:
             base = "by category" if self.backoff.base_delay is None else f"{self.backoff.base_delay:g}"
             parts += [f"base_delay={base}", f"max_delay={self.backoff.cap:g}", f"jitter={self.backoff.jitter}"]
@@ -225,10 +234,10 @@ def _annotate(error: Exception, target: str, tried: list[ErrorCategory], reason:
     shown = [category.label for category in tried[-5:]]
     if len(tried) > len(shown):
         shown.insert(0, "...")
-    waited = f"{slept:.3g} s waited in between"
+    waited = f", {slept:.3g} s waited in between" if len(tried) > 1 else ""
     with contextlib.suppress(Exception):  # __notes__ of the user's own making must not hide the error
         notes: list[str] = getattr(error, "__notes__", [])
         notes[:] = [old for old in notes if not old.startswith(opening)]
         error.add_note(
-            f"{opening}failed {len(tried)} time{plural} ({', '.join(shown)}), {waited}; stopped: {reason.value}"
+            f"{opening}failed {len(tried)} time{plural} ({', '.join(shown)}){waited}; stopped: {reason.value}"
         )

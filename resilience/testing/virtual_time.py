@@ -24,7 +24,10 @@ _IDLE_ROUNDS = 16
 
 @contextmanager
 def virtual_time(*, patience: float = 0.25, seed: int = 0) -> Generator[VirtualClock]:
-    """Make the toolkit's time virtual in this context: this thread or task, and the ones it starts.
+    """Make the toolkit's time virtual in this context: this task and the ones it starts, and this thread.
+
+    Threads get it where context variables go along: `asyncio.to_thread`, `anyio.to_thread`, the workers of sync time
+    limits; not a bare `threading.Thread`.
 
     A backoff of an hour returns at once, and an hour has passed. Jitter is drawn from *seed*: the same every run.
     Work the toolkit does not do (I/O, the program's own sleeps) takes no virtual time; a call under a time limit

@@ -299,6 +299,28 @@ def test_with_per_instance_each_object_has_a_circuit_of_its_own():
         two.get()
 
 
+def test_static_and_class_methods_of_a_class_with_per_instance_share_a_circuit_of_the_class():
+    breaker = circuit_breaker("shard", failure_threshold=1, per_instance=True)
+
+    @breaker
+    class Shard:
+        @staticmethod
+        def parse(number: int) -> None:
+            raise ConnectionResetError
+
+        @classmethod
+        def make(cls) -> None:
+            raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        Shard.parse(5)
+    assert breaker.current_state == "open"
+    breaker.close()
+    with pytest.raises(ConnectionResetError):
+        Shard.make()
+    assert breaker.current_state == "open"
+
+
 def test_the_circuit_of_an_object_goes_with_it():
     breaker = circuit_breaker("shard", per_instance=True)
 
@@ -309,10 +331,10 @@ def test_the_circuit_of_an_object_goes_with_it():
 
     shard = Shard()
     assert shard.get() == "ok"
-    assert len(breaker._instances._circuits) == 1
+    assert len(breaker._instances) == 1
     del shard
     gc.collect()
-    assert len(breaker._instances._circuits) == 0
+    assert len(breaker._instances) == 0
 
 
 def test_per_instance_is_for_classes_whose_objects_can_be_referred_to():
@@ -326,6 +348,24 @@ def test_per_instance_is_for_classes_whose_objects_can_be_referred_to():
 
     with pytest.raises(TypeError, match="add '__weakref__' to the __slots__ of .*Slotted"):
         circuit_breaker("b", per_instance=True)(Slotted)
+
+
+def test_a_class_that_is_refused_stays_as_it_was():
+    class Feed:
+        def fetch(self) -> None: ...
+
+        def items(self):
+            yield 1
+
+    before = dict(vars(Feed))
+    with pytest.raises(TypeError, match="of a class its other methods one by one"):
+        retry(Feed)
+    assert dict(vars(Feed)) == before
+
+
+def test_a_class_has_no_description_of_its_own():
+    with pytest.raises(TypeError, match=r"describe\(Client\): give one of its methods"):
+        describe(Client)
 
 
 # -- fusing ---------------------------------------------------------------------------------------------------------

@@ -63,6 +63,18 @@ def test_an_async_factory_around_a_sync_function_is_refused_where_it_is_written(
         fallback(factory=replica)(lambda: None)
 
 
+def test_an_async_factory_in_a_sync_block_or_call_is_an_error_and_no_coroutine_left_behind():
+    async def replica(error: Exception) -> str: ...
+
+    def fail() -> None:
+        raise down
+
+    with pytest.raises(TypeError, match="is async and the call is not"), fallback(factory=replica):
+        fail()
+    with pytest.raises(TypeError, match="is async and the call is not"):
+        fallback(factory=replica).call(fail)
+
+
 def test_when_the_factory_fails_too_both_errors_are_kept(road: Road):
     second = KeyError("no replica either")
 

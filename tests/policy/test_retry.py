@@ -35,8 +35,10 @@ def test_the_last_error_is_raised_as_the_same_object_with_what_was_tried_in_its_
     story = road.play(retry_on_category(base_delay=1, jitter="none"), down, down, last)
     assert story.answer is last
     assert last.__notes__ == [
-        f"resilience: {story.events[0].target} failed 3 times (network, network, timeout), 3 s waited in between;"
-        " stopped: attempts"
+        (
+            f"resilience: {story.events[0].target} failed 3 times (network, network, timeout), 3 s waited in between;"
+            " stopped: attempts"
+        )
     ]
     assert last.__cause__ is None
     assert last.__context__ is None
@@ -127,6 +129,27 @@ def test_a_category_without_a_wait_of_its_own_starts_at_a_tenth_of_a_second(road
 def test_a_row_of_the_table_can_be_read_differently_by_one_policy(road: Road):
     policy = retry_on_category(jitter="none", profiles={"network": {"base": 7.0}})
     assert road.play(policy, down, "ok").waits == [7.0]
+
+
+def test_what_is_retried_by_default_is_what_the_table_says(road: Road):
+    from resilience import override_profiles
+
+    class Taken(Exception):
+        category = ErrorCategory.CONFLICT
+
+    policy = retry_on_category(base_delay=0)
+    assert road.play(policy, Taken(), "never").reached == 1
+    with override_profiles({"conflict": {"retry": True}, "network": {"retry": False}}):
+        assert road.play(policy, Taken(), "ok").answer == "ok"
+        assert road.play(policy, down, "never").reached == 1
+        assert road.play(retry_on_category("network", base_delay=0), down, "ok").answer == "ok"
+    assert road.play(policy, down, "ok").answer == "ok"
+
+
+def test_the_table_as_shipped_retries_what_is_transient():
+    from resilience.profile import PROFILES
+
+    assert {leaf for leaf, row in PROFILES.items() if row.retry} == set(ErrorCategory.TRANSIENT)
 
 
 def test_waits_stop_growing_at_max_delay(road: Road):

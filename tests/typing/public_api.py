@@ -1,0 +1,95 @@
+"""What type checkers must see. Checked by mypy and pyright, never run: each wrong use stands with its complaint."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import assert_type
+
+from resilience import (
+    CircuitBreaker,
+    ErrorCategory,
+    Pipeline,
+    circuit_breaker,
+    classify,
+    fallback,
+    retry_on_category,
+    retrying,
+    timeout,
+)
+
+
+@retry_on_category
+def bare(a: int, *, b: str = "") -> bytes:
+    return b""
+
+
+@fallback(default=b"")
+@retry_on_category(ErrorCategory.TRANSIENT, attempts=3)
+@circuit_breaker("typed")
+@timeout(2.0)
+def stacked(a: int, *, b: str = "") -> bytes:
+    return b""
+
+
+@retry_on_category("timeout", max_retries=2)
+async def awaited(a: int) -> str:
+    return ""
+
+
+@circuit_breaker("client")
+class Client:
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    @retry_on_category(attempts=2)
+    def get(self, path: str) -> bytes:
+        return b""
+
+    @retry_on_category
+    @staticmethod
+    def parse(text: str) -> int:
+        return 0
+
+    @timeout(1)
+    @classmethod
+    def make(cls) -> Client:
+        return cls("")
+
+
+assert_type(bare(1, b=""), bytes)
+assert_type(stacked(1, b=""), bytes)
+assert_type(Client("").get(""), bytes)
+assert_type(Client.parse(""), int)
+assert_type(Client.make(), Client)
+assert_type(classify(ValueError()), ErrorCategory)
+assert_type(circuit_breaker("b"), CircuitBreaker)
+
+bare("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+stacked(1, c="")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+awaited()  # type: ignore[call-arg,unused-coroutine]  # pyright: ignore[reportCallIssue, reportUnusedCoroutine]
+Client("").get(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+retry_on_category(attempts="3")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+timeout("2")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+circuit_breaker(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+fallback()  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+
+
+def blocks() -> None:
+    with fallback(default=[1]) as result:
+        result.value = [2]
+        result.value = "no"  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+    assert_type(result.value, list[int] | None)
+    for attempt in retrying("network"):
+        with attempt:
+            assert_type(attempt.number, int)
+
+
+async def calls(pipeline: Pipeline, fetch: Callable[[int], Awaitable[str]]) -> None:
+    assert_type(await awaited(1), str)
+    assert_type(pipeline.call(len, "abc"), int)
+    assert_type(await pipeline.acall(fetch, 1), str)
+    async for attempt in retrying():
+        with attempt:
+            pass
+    async with circuit_breaker("b"), timeout(2):
+        pass
