@@ -6,7 +6,7 @@ import datetime
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import NoReturn, TypeVar, cast
+from typing import ClassVar, NoReturn, TypeVar, cast
 
 import pybreaker
 
@@ -226,7 +226,7 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
         """Raise TypeError: what counts is decided by category."""
         self.add_excluded_exception(exceptions)
 
-    remove_excluded_exception = add_excluded_exception
+    remove_excluded_exception: ClassVar[Callable[..., NoReturn]] = add_excluded_exception
 
     @property
     def listeners(  # type: ignore[override]  # pybreaker's own type variable is unbound there

@@ -59,9 +59,9 @@ class SystemClock:
 
     __slots__ = ()
 
-    now = staticmethod(time.monotonic)
-    wall = staticmethod(time.time)
-    random = staticmethod(random.random)
+    now: staticmethod[[], float] = staticmethod(time.monotonic)
+    wall: staticmethod[[], float] = staticmethod(time.time)
+    random: staticmethod[[], float] = staticmethod(random.random)
 
     def sleep(self, seconds: float, wake: threading.Event | None = None) -> None:
         if seconds <= 0:
@@ -110,7 +110,7 @@ class _ScopeLimit:
 _SYSTEM = SystemClock()
 _clock: ContextVar[Clock] = ContextVar("resilience.clock", default=_SYSTEM)
 
-current_clock = _clock.get
+current_clock: Callable[[], Clock] = _clock.get
 """Return the clock in force here: the system's, unless a test put another one in this context."""
 
 

@@ -17,8 +17,8 @@ class Outcome:
     __slots__ = ("error", "value")
 
     def __init__(self, value: object = None, error: Exception | None = None) -> None:
-        self.value = value
-        self.error = error
+        self.value: object = value
+        self.error: Exception | None = error
 
     def __repr__(self) -> str:
         # The type alone: a message or a value may hold what must not reach a log.

@@ -23,9 +23,9 @@ class _Entry:
     __slots__ = ("category", "matches", "reported")
 
     def __init__(self, matches: type[BaseException] | Predicate, category: ErrorCategory) -> None:
-        self.matches = matches
-        self.category = category
-        self.reported = False
+        self.matches: type[BaseException] | Predicate = matches
+        self.category: ErrorCategory = category
+        self.reported: bool = False
 
 
 class Rules:
@@ -37,10 +37,10 @@ class Rules:
     __slots__ = ("entries", "predicates", "settled", "types")
 
     def __init__(self, entries: tuple[_Entry, ...]) -> None:
-        self.entries = entries
+        self.entries: tuple[_Entry, ...] = entries
         types: dict[type, ErrorCategory] = {e.matches: e.category for e in entries if isinstance(e.matches, type)}
-        self.types = MappingProxyType(types)
-        self.predicates = tuple(e for e in reversed(entries) if not isinstance(e.matches, type))
+        self.types: MappingProxyType[type, ErrorCategory] = MappingProxyType(types)
+        self.predicates: tuple[_Entry, ...] = tuple(e for e in reversed(entries) if not isinstance(e.matches, type))
         self.settled: dict[type, ErrorCategory] = {}
 
     def settle(self, kind: type, category: ErrorCategory) -> None:

@@ -15,6 +15,9 @@ __all__ = ["advance", "attempt", "drive"]
 
 async def drive(stack: Sequence[Policy], depth: int, call: Call) -> Outcome:
     """Carry out the policies of *stack* from *depth* inwards around *call*."""
+    if depth == call.first_at and call.first is not None:  # what the happy path already came to
+        first, call.first, call.first_at = call.first, None, -1
+        return first
     if depth == len(stack):
         return await attempt(call)
     step: Proceed | Outcome | None = None
@@ -37,10 +40,7 @@ async def drive(stack: Sequence[Policy], depth: int, call: Call) -> Outcome:
 
 
 async def attempt(call: Call) -> Outcome:
-    """Call the user's function, or hand out what the happy path already came to."""
-    if call.first is not None:
-        first, call.first = call.first, None
-        return first
+    """Call the user's function."""
     try:
         value = call.function(*call.arguments, **call.keywords)
         return Outcome(await cast("Awaitable[object]", value) if isinstance(value, Awaitable) else value)

@@ -105,7 +105,7 @@ class Attempt:
 
     def __init__(self, loop: AttemptLoop, number: int) -> None:
         self._loop = loop
-        self.number = number
+        self.number: int = number
 
     def __enter__(self) -> Attempt:
         return self

@@ -16,6 +16,9 @@ __all__ = ["advance", "attempt", "drive"]
 
 def drive(stack: Sequence[Policy], depth: int, call: Call) -> Outcome:
     """Carry out the policies of *stack* from *depth* inwards around *call*."""
+    if depth == call.first_at and call.first is not None:  # what the happy path already came to
+        first, call.first, call.first_at = call.first, None, -1
+        return first
     if depth == len(stack):
         return attempt(call)
     step: Proceed | Outcome | None = None
@@ -36,10 +39,7 @@ def drive(stack: Sequence[Policy], depth: int, call: Call) -> Outcome:
 
 
 def attempt(call: Call) -> Outcome:
-    """Call the user's function, or hand out what the happy path already came to."""
-    if call.first is not None:
-        first, call.first = call.first, None
-        return first
+    """Call the user's function."""
     if call.abandoned is not None and call.abandoned.is_set():
         raise CallAbandoned
     try:

@@ -32,7 +32,7 @@ class BlockResult(Generic[V]):
 
     def __init__(self) -> None:
         self.value: V | None = None
-        self.degraded = False
+        self.degraded: bool = False
         self.error: Exception | None = None
 
     def __repr__(self) -> str:
@@ -73,11 +73,12 @@ class Block:
 
     def __enter__(self) -> object:
         begun = self._begin()
+        step = None
         try:
             step = blocking.advance(begun.steps, begun.call)
-        except BaseException:
-            begun.steps.close()
-            raise
+        finally:
+            if step is None:
+                begun.steps.close()
         return self._admit(begun, step)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
@@ -94,11 +95,12 @@ class Block:
 
     async def __aenter__(self) -> object:
         begun = self._begin()
+        step = None
         try:
             step = await asynchronous.advance(begun.steps, begun.call)
-        except BaseException:
-            begun.steps.close()
-            raise
+        finally:
+            if step is None:
+                begun.steps.close()
         return self._admit(begun, step)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:

@@ -22,9 +22,9 @@ class Guarded:
     __slots__ = ("_wrapper", "function", "policies", "target")
 
     def __init__(self, target: str, function: Callable[..., object], policies: tuple[Policy, ...]) -> None:
-        self.target = target
-        self.function = function
-        self.policies = policies
+        self.target: str = target
+        self.function: Callable[..., object] = function
+        self.policies: tuple[Policy, ...] = policies
         self._wrapper: weakref.ref[Callable[..., object]] | None = None
 
     def belongs_to(self, wrapper: object) -> bool:

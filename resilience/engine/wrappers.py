@@ -25,17 +25,18 @@ Sync: TypeAlias = "Callable[..., object]"
 Async: TypeAlias = "Callable[..., Coroutine[object, object, object]]"
 
 
-def _happy_gate(stack: Sequence[Policy]) -> tuple[bool, Gate | None]:
-    """Say whether *stack* has a happy path, and the gate on it."""
-    gates = [policy.gate for policy in stack if policy.gate is not None]
+def _happy_gate(stack: Sequence[Policy]) -> tuple[bool, Gate | None, int]:
+    """Say whether *stack* has a happy path, the gate on it, and at which depth it stands."""
+    gates = [(policy.gate, depth) for depth, policy in enumerate(stack) if policy.gate is not None]
     happy = all(policy.plain for policy in stack) and len(gates) <= 1
-    return happy, gates[0] if happy and gates else None
+    return (happy, *gates[0]) if happy and gates else (happy, None, -1)
 
 
 def blocking_wrapper(target: str, function: Sync, stack: Sequence[Policy]) -> Sync:
     """Return the sync function that calls *function* through *stack*, outermost first."""
     drive = blocking.drive
-    happy, gate = _happy_gate(stack)
+    bottom = len(stack)
+    happy, gate, gate_at = _happy_gate(stack)
 
     def driven(*args: object, **kwargs: object) -> object:
         outcome = drive(stack, 0, Call(target, function, args, kwargs))
@@ -51,7 +52,7 @@ def blocking_wrapper(target: str, function: Sync, stack: Sequence[Policy]) -> Sy
             return function(*args, **kwargs)
         except Exception as error:
             first = Outcome(None, error.with_traceback(error.__traceback__ and error.__traceback__.tb_next))
-        outcome = drive(stack, 0, Call(target, function, args, kwargs, first=first))
+        outcome = drive(stack, 0, Call(target, function, args, kwargs, first=first, first_at=bottom))
         if outcome.error is None:
             return outcome.value
         try:
@@ -65,16 +66,15 @@ def blocking_wrapper(target: str, function: Sync, stack: Sequence[Policy]) -> Sy
     def gated(*args: object, **kwargs: object) -> object:
         state = gate.state
         first = None
-        if state.plain:
+        if state.quiet:
             try:
-                value = function(*args, **kwargs)
+                return function(*args, **kwargs)
             except Exception as error:
                 first = Outcome(None, error.with_traceback(error.__traceback__ and error.__traceback__.tb_next))
-            else:
-                if state.failures:
-                    gate.succeeded(state)
-                return value
-        call = Call(target, function, args, kwargs, first=first, admission=state if first else None)
+            call = Call(target, function, args, kwargs, first=first, first_at=bottom, admission=state)
+        else:
+            call = Call(target, function, args, kwargs)
+            call.first, call.first_at = gate.refuse(call), gate_at
         outcome = drive(stack, 0, call)
         if outcome.error is None:
             return outcome.value
@@ -89,7 +89,8 @@ def blocking_wrapper(target: str, function: Sync, stack: Sequence[Policy]) -> Sy
 def asynchronous_wrapper(target: str, function: Async, stack: Sequence[Policy]) -> Async:
     """Return the coroutine function that calls *function* through *stack*, outermost first."""
     drive = asynchronous.drive
-    happy, gate = _happy_gate(stack)
+    bottom = len(stack)
+    happy, gate, gate_at = _happy_gate(stack)
 
     async def driven(*args: object, **kwargs: object) -> object:
         outcome = await drive(stack, 0, Call(target, function, args, kwargs))
@@ -105,7 +106,7 @@ def asynchronous_wrapper(target: str, function: Async, stack: Sequence[Policy]) 
             return await function(*args, **kwargs)
         except Exception as error:
             first = Outcome(None, error.with_traceback(error.__traceback__ and error.__traceback__.tb_next))
-        outcome = await drive(stack, 0, Call(target, function, args, kwargs, first=first))
+        outcome = await drive(stack, 0, Call(target, function, args, kwargs, first=first, first_at=bottom))
         if outcome.error is None:
             return outcome.value
         try:
@@ -119,16 +120,15 @@ def asynchronous_wrapper(target: str, function: Async, stack: Sequence[Policy]) 
     async def gated(*args: object, **kwargs: object) -> object:
         state = gate.state
         first = None
-        if state.plain:
+        if state.quiet:
             try:
-                value = await function(*args, **kwargs)
+                return await function(*args, **kwargs)
             except Exception as error:
                 first = Outcome(None, error.with_traceback(error.__traceback__ and error.__traceback__.tb_next))
-            else:
-                if state.failures:
-                    gate.succeeded(state)
-                return value
-        call = Call(target, function, args, kwargs, first=first, admission=state if first else None)
+            call = Call(target, function, args, kwargs, first=first, first_at=bottom, admission=state)
+        else:
+            call = Call(target, function, args, kwargs)
+            call.first, call.first_at = gate.refuse(call), gate_at
         outcome = await drive(stack, 0, call)
         if outcome.error is None:
             return outcome.value

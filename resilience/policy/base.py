@@ -22,7 +22,7 @@ class Proceed:
     __slots__ = ("limit",)
 
     def __init__(self, limit: float | None = None) -> None:
-        self.limit = limit
+        self.limit: float | None = limit
 
 
 CALL: Final = Proceed()
@@ -34,7 +34,7 @@ class Sleep:
     __slots__ = ("seconds",)
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+        self.seconds: float = seconds
 
 
 class Emit:
@@ -43,7 +43,7 @@ class Emit:
     __slots__ = ("event",)
 
     def __init__(self, event: Event) -> None:
-        self.event = event
+        self.event: Event = event
 
 
 class Invoke:
@@ -58,10 +58,10 @@ class Invoke:
     def __init__(
         self, function: Callable[..., object], *arguments: object, role: str | None = None, blocking: bool = False
     ) -> None:
-        self.function = function
-        self.arguments = arguments
-        self.role = role
-        self.blocking = blocking
+        self.function: Callable[..., object] = function
+        self.arguments: tuple[object, ...] = arguments
+        self.role: str | None = role
+        self.blocking: bool = blocking
 
 
 Effect: TypeAlias = Proceed | Sleep | Emit | Invoke
@@ -71,14 +71,14 @@ Steps: TypeAlias = Generator[Effect, Outcome, Outcome]
 class Admission:
     """A gate's state at the moment a call came in: results are recorded on it and on no other.
 
-    A *plain* state needs no generator for a call that succeeds; one with *failures* wants to hear of successes.
+    A *quiet* state lets everybody through and does not want to hear of successes.
     """
 
-    __slots__ = ("failures", "plain")
+    __slots__ = ("failures", "quiet")
 
-    def __init__(self, plain: bool, failures: int = 0) -> None:
-        self.plain = plain
-        self.failures = failures
+    def __init__(self, quiet: bool, failures: int = 0) -> None:
+        self.quiet: bool = quiet
+        self.failures: int = failures
 
 
 class Gate(Protocol):
@@ -89,15 +89,15 @@ class Gate(Protocol):
         """The present state; replaced, never changed, by a transition."""
         ...
 
-    def succeeded(self, admission: Admission) -> None:
-        """Record a success that needed no generator."""
+    def refuse(self, call: Call) -> Outcome | None:
+        """Return the outcome of a call that is surely not let through, where nobody wants to be told of it."""
         ...
 
 
 class Call:
     """One call on its way through a stack of policies."""
 
-    __slots__ = ("abandoned", "admission", "arguments", "clock", "first", "function", "keywords", "target")
+    __slots__ = ("abandoned", "admission", "arguments", "clock", "first", "first_at", "function", "keywords", "target")
 
     def __init__(
         self,
@@ -107,17 +107,19 @@ class Call:
         keywords: Mapping[str, object] | None = None,
         *,
         first: Outcome | None = None,
+        first_at: int = -1,
         admission: Admission | None = None,
     ) -> None:
-        self.target = target
-        self.function = function
-        self.arguments = arguments
-        self.keywords = keywords or {}
+        self.target: str = target
+        self.function: Callable[..., object] = function
+        self.arguments: tuple[object, ...] = arguments
+        self.keywords: Mapping[str, object] = keywords or {}
         self.clock: Clock = current_clock()
-        #: The outcome the happy path came to: what the innermost CALL is answered with, once.
-        self.first = first
+        #: The outcome the happy path came to, and the depth in the stack that answers with it, once.
+        self.first: Outcome | None = first
+        self.first_at: int = -1 if first is None else first_at
         #: The state of the stack's only gate when the happy path went through it.
-        self.admission = admission
+        self.admission: Admission | None = admission
         #: Set when the caller stopped waiting for this thread.
         self.abandoned: threading.Event | None = None
 

@@ -45,7 +45,7 @@ class Closed(Admission):
     name = "closed"  # as pybreaker spells the states
     # Never the last error: it would keep the frames of a failed call alive for as long as the circuit is closed.
     last: None = None
-    until = 0.0
+    until: float = 0.0
 
 
 class Open(Admission):
@@ -56,10 +56,10 @@ class Open(Admission):
     name = "open"
 
     def __init__(self, failures: int, last: Exception | None, opened_at: float, until: float) -> None:
-        super().__init__(plain=False, failures=failures)
-        self.last = last
-        self.opened_at = opened_at
-        self.until = until
+        super().__init__(quiet=False, failures=failures)
+        self.last: Exception | None = last
+        self.opened_at: float = opened_at
+        self.until: float = until
 
 
 class HalfOpen(Admission):
@@ -70,10 +70,10 @@ class HalfOpen(Admission):
     name = "half-open"
 
     def __init__(self, failures: int, last: Exception | None) -> None:
-        super().__init__(plain=False, failures=failures)
-        self.last = last
-        self.probing = False
-        self.until = 0.0
+        super().__init__(quiet=False, failures=failures)
+        self.last: Exception | None = last
+        self.probing: bool = False
+        self.until: float = 0.0
 
 
 State = Closed | Open | HalfOpen
@@ -128,10 +128,10 @@ class Circuit(Policy):
             raise TypeError(f"name={name!r}: give the dependency's name as text, such as 'billing'")
         need(bool(name.strip()), "name", name, "the dependency's name, such as 'billing'")
         self.name = name
-        self.failure_threshold = count("failure_threshold", failure_threshold)
-        self.reset_timeout = seconds("reset_timeout", reset_timeout)
-        self.trip_on = None if trip_on is None else combine("trip_on", [trip_on])
-        self.profiles = dict(profiles or {})
+        self.failure_threshold: int = count("failure_threshold", failure_threshold)
+        self.reset_timeout: float = seconds("reset_timeout", reset_timeout)
+        self.trip_on: ErrorCategory | None = None if trip_on is None else combine("trip_on", [trip_on])
+        self.profiles: dict[int, Profile] = dict(profiles or {})
         if self.trip_on is not None and not any(self._weight(leaf) for leaf in self.trip_on):
             raise ValueError(
                 f"trip_on={self.trip_on.label!r}: failures of this category have weight 0 and would never open the"
@@ -139,7 +139,7 @@ class Circuit(Policy):
             )
         self.watchers: Sequence[Watcher] = ()
         self._lock = threading.Lock()
-        self.state: State = Closed(plain=True)
+        self.state: State = Closed(quiet=True)
 
     @property
     def gate(self) -> Gate:  # type: ignore[override]  # a circuit is its own gate
@@ -148,39 +148,59 @@ class Circuit(Policy):
     # -- the call ------------------------------------------------------------------------------------------------
 
     def run(self, call: Call) -> Steps:
-        state: Admission | None = call.admission
-        if state is None:
-            if self.watchers:
-                yield from self._tell("before_call", call)
-            now = call.clock.now()
-            state, opened = self.admit(now)
-            if opened is not None:
-                yield from self._announce(call, opened)
-            if state is None:
-                error = self.rejection(now)
-                if listened():
-                    yield Emit(self._rejected(call, error))
-                return Outcome(None, error)
-            if self.watchers:
-                yield from self._tell("admitted", call)
+        state: Admission = call.admission or self.state
+        if call.admission is None and (self.watchers or not isinstance(state, Closed)):
+            entered = yield from self._enter(call)
+            if entered is None:
+                return (yield from self._reject(call))
+            state = entered
         call.admission = None  # taken: a retry outside asks again
         settled = False
         try:
+            if self.watchers:
+                yield from self._tell("admitted", call)
             outcome = yield CALL
-            verdict, weight = self._judge(outcome.error)
-            transition = self._settle(state, verdict, weight, outcome.error, call)
+            error = outcome.error
+            verdict, weight = (_Verdict.SUCCESS, 0) if error is None else self._judge(error)
+            transition = self._settle(state, verdict, weight, error, call)
             settled = True
         finally:
             if not settled:  # cancelled, Ctrl-C: give back what was taken and record nothing
                 self.release(state)
         if self.watchers and verdict is not _Verdict.NEUTRAL:
             if verdict is _Verdict.FAILURE:
-                yield from self._tell("failed", outcome.error)
+                yield from self._tell("failed", error)
             else:
                 yield from self._tell("succeeded")
         if transition is not None:
             yield from self._announce(call, transition)
         return outcome
+
+    def _enter(self, call: Call) -> Generator[Effect, Outcome, Admission | None]:
+        if self.watchers:
+            yield from self._tell("before_call", call)
+        state, opened = self.admit(call.clock.now())
+        try:
+            if opened is not None:
+                yield from self._announce(call, opened)
+        except GeneratorExit:  # cancelled while it was told: the probe is not on its way
+            if state is not None:
+                self.release(state)
+            raise
+        return state
+
+    def _reject(self, call: Call) -> Generator[Effect, Outcome, Outcome]:
+        error = self.rejection(call.clock.now())
+        if listened():
+            yield Emit(self._rejected(call, error))
+        return Outcome(None, error)
+
+    def refuse(self, call: Call) -> Outcome | None:
+        state = self.state
+        if not isinstance(state, Open) or self.watchers or listened():
+            return None
+        now = call.clock.now()
+        return Outcome(None, self.rejection(now)) if state.opened_at <= now < state.until else None
 
     def rejection(self, now: float) -> CircuitOpenError:
         """Return the error of a call that is not let through now."""
@@ -200,10 +220,8 @@ class Circuit(Policy):
         """Whether *error* is a failure to this circuit."""
         return self._judge(error)[0] is _Verdict.FAILURE
 
-    def _judge(self, error: Exception | None) -> tuple[_Verdict, int]:
-        """Say what an outcome means to the circuit, and how much. Without the lock: classifying may run user code."""
-        if error is None:
-            return _Verdict.SUCCESS, 0
+    def _judge(self, error: Exception) -> tuple[_Verdict, int]:
+        """Say what an error means to the circuit, and how much. Without the lock: classifying may run user code."""
         category = classify(error)
         weight = self._weight(category)
         if weight and (self.trip_on is None or category._value_ & self.trip_on._value_):
@@ -241,11 +259,6 @@ class Circuit(Policy):
                 self.state.until = now + self.reset_timeout
             return self.state, None if transition and transition[0].kind is transition[1].kind else transition
 
-    def succeeded(self, admission: Admission) -> None:
-        with self._lock:
-            if self.state is admission:
-                admission.failures = 0
-
     def release(self, state: Admission) -> None:
         """Give a probe's permit back without a verdict."""
         if isinstance(state, HalfOpen):
@@ -255,6 +268,8 @@ class Circuit(Policy):
     def _settle(
         self, state: Admission, verdict: _Verdict, weight: int, error: Exception | None, call: Call
     ) -> Transition | None:
+        if error is None and isinstance(state, Closed) and not state.failures:
+            return None  # nothing to forget
         now = call.clock.now() if verdict is _Verdict.FAILURE else 0.0
         with self._lock:
             if state is not self.state:
@@ -262,14 +277,16 @@ class Circuit(Policy):
             if isinstance(state, HalfOpen):
                 state.probing = False
                 if verdict is _Verdict.SUCCESS:
-                    return self._move(Closed(plain=not self.watchers))
+                    return self._move(Closed(quiet=not self.watchers))
                 if verdict is _Verdict.FAILURE:
                     return self._move(self._opened(state.failures + weight, error, now))
             elif isinstance(state, Closed):
                 if error is None:
                     state.failures = 0
+                    state.quiet = not self.watchers
                 elif verdict is _Verdict.FAILURE:
                     state.failures += weight
+                    state.quiet = False  # the next success counts
                     if state.failures >= self.failure_threshold:
                         return self._move(self._opened(state.failures, error, now))
             return None
@@ -280,7 +297,7 @@ class Circuit(Policy):
             if self.state.kind is kind:
                 return None
             if kind is CircuitState.CLOSED:
-                return self._move(Closed(plain=not self.watchers))
+                return self._move(Closed(quiet=not self.watchers))
             last = self.state.last
             if kind is CircuitState.OPEN:
                 return self._move(self._opened(self.state.failures, last, now))
@@ -291,7 +308,7 @@ class Circuit(Policy):
         with self._lock:
             self.watchers = tuple(watchers)
             if isinstance(self.state, Closed):
-                self.state.plain = not self.watchers
+                self.state.quiet = not self.watchers and not self.state.failures
 
     def _opened(self, failures: int, last: Exception | None, now: float) -> Open:
         return Open(failures, last, now, now + self.reset_timeout)

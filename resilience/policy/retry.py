@@ -90,14 +90,17 @@ class Retry(Policy):
             if error is None and not judges_results:
                 return outcome
             category = ErrorCategory.UNKNOWN if error is None else classify(error)
+            wanted = error is not None and self._wants(error, category)
+            if not wanted and not tried and strategies is None and not listened():
+                return outcome
             tried.append(category)
             if error is not None and listened():
                 yield Emit(self._failed(call, tried, error))
             if strategies is None or state is None:
-                decision = self._decide(call, error, tried, wait)
+                decision = self._decide(call, error, wanted, tried, wait)
             else:
                 strategies.record(state, call, outcome, len(tried))
-                decision = yield from self._decide_by(strategies, state, call, error, tried, wait)
+                decision = yield from self._decide_by(strategies, state, call, error, wanted, tried, wait)
                 state.idle_for += decision if isinstance(decision, float) else 0.0
             if isinstance(decision, StopReason):
                 if error is not None and (len(tried) > 1 or decision is StopReason.PUSHBACK):
@@ -117,9 +120,9 @@ class Retry(Policy):
     # -- deciding: how long to wait before the next attempt, or why there is none ------------------------------------
 
     def _decide(
-        self, call: Call, error: Exception | None, tried: list[ErrorCategory], previous: float
+        self, call: Call, error: Exception | None, wanted: bool, tried: list[ErrorCategory], previous: float
     ) -> StopReason | float:
-        if error is None or not self._wants(error, tried[-1]):
+        if error is None or not wanted:
             return StopReason.NOT_RETRYABLE
         if self.attempts is not None and len(tried) >= self.attempts:
             return StopReason.ATTEMPTS
@@ -131,11 +134,11 @@ class Retry(Policy):
         state: RetryCallState,
         call: Call,
         error: Exception | None,
+        wanted: bool,
         tried: list[ErrorCategory],
         previous: float,
     ) -> Generator[Effect, Outcome, StopReason | float]:
         """Decide as `_decide` does, asking tenacity's strategies in the order predicate, wait, stop."""
-        wanted = error is not None and self._wants(error, tried[-1])
         if not wanted and strategies.retry_if is not None and tried[-1].value != _NEVER:
             wanted = bool((yield Invoke(strategies.retry_if, state, role="retry_if strategy")).value)
         if not wanted:
@@ -161,10 +164,13 @@ class Retry(Policy):
 
     def _wants(self, error: Exception, category: ErrorCategory) -> bool:
         if isinstance(error, BaseExceptionGroup):  # every member must be one to retry
-            category = categories_of(error)
+            return all(self._wants_leaf(leaf) for leaf in categories_of(error))
+        return self._wants_leaf(category)
+
+    def _wants_leaf(self, leaf: ErrorCategory) -> bool:
         if self.on is None:
-            return category._value_ != _NEVER and all(self._row(leaf).retry for leaf in category)
-        return not category._value_ & self._not
+            return self._row(leaf).retry and leaf._value_ != _NEVER
+        return not leaf._value_ & self._not
 
     def _row(self, leaf: ErrorCategory) -> Profile:
         row = self.profiles.get(leaf._value_) if self.profiles else None

@@ -45,8 +45,8 @@ class Strategies:
                 )
             _takes_one(parameter, strategy)
         self.wait: Strategy | None = wait
-        self.stop = stop
-        self.retry_if = retry_if
+        self.stop: Strategy | None = stop
+        self.retry_if: Strategy | None = retry_if
 
     def __bool__(self) -> bool:
         return not (self.wait is None and self.stop is None and self.retry_if is None)

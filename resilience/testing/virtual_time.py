@@ -23,7 +23,7 @@ _IDLE_ROUNDS = 16
 
 
 @contextmanager
-def virtual_time(*, patience: float = 0.25, seed: int = 0) -> Generator[VirtualClock]:
+def virtual_time(*, patience: float = 1.0, seed: int = 0) -> Generator[VirtualClock]:
     """Make the toolkit's time virtual in this context: this task and the ones it starts, and this thread.
 
     Threads get it where context variables go along: `asyncio.to_thread`, `anyio.to_thread`, the workers of sync time
@@ -54,7 +54,7 @@ class _Timer:
 
     def __init__(self, deadline: float, due: bool) -> None:
         self.deadline = deadline
-        self.due = due
+        self.due: bool = due
 
     def fall_due(self) -> None:
         """Its moment has come."""
@@ -67,8 +67,8 @@ class _Timer:
 class VirtualClock:
     """A clock whose time passes when somebody sleeps on it, or by `advance`. Starts at 0."""
 
-    def __init__(self, *, patience: float = 0.25, seed: int = 0) -> None:
-        self.patience = number("patience", patience, "real seconds of more than 0", least=0.0, above=True)
+    def __init__(self, *, patience: float = 1.0, seed: int = 0) -> None:
+        self.patience: float = number("patience", patience, "real seconds of more than 0", least=0.0, above=True)
         self._now = 0.0
         self._random = random.Random(seed)
         self._lock = threading.RLock()
@@ -76,7 +76,7 @@ class VirtualClock:
         self._timers: list[tuple[float, int, _Timer]] = []
         self._armed: _Timer | None = None
         #: How often somebody came, went or moved time: while it changes, nobody has waited in vain.
-        self.moves = 0
+        self.moves: int = 0
 
     def now(self) -> float:
         """Seconds of virtual time since this clock was made."""

@@ -56,22 +56,25 @@ class Client:
         return cls("")
 
 
-assert_type(bare(1, b=""), bytes)
-assert_type(stacked(1, b=""), bytes)
-assert_type(Client("").get(""), bytes)
-assert_type(Client.parse(""), int)
-assert_type(Client.make(), Client)
-assert_type(classify(ValueError()), ErrorCategory)
-assert_type(circuit_breaker("b"), CircuitBreaker)
+def right() -> None:
+    assert_type(bare(1, b=""), bytes)
+    assert_type(stacked(1, b=""), bytes)
+    assert_type(Client("").get(""), bytes)
+    assert_type(Client.parse(""), int)
+    assert_type(Client.make(), Client)
+    assert_type(classify(ValueError()), ErrorCategory)
+    assert_type(circuit_breaker("b"), CircuitBreaker)
 
-bare("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-stacked(1, c="")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-awaited()  # type: ignore[call-arg,unused-coroutine]  # pyright: ignore[reportCallIssue, reportUnusedCoroutine]
-Client("").get(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-retry_on_category(attempts="3")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
-timeout("2")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-circuit_breaker(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-fallback()  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+
+def wrong() -> None:
+    bare("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    stacked(1, c="")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    awaited()  # type: ignore[call-arg,unused-coroutine]  # pyright: ignore[reportCallIssue, reportUnusedCoroutine]
+    Client("").get(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    retry_on_category(attempts="3")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    timeout("2")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    circuit_breaker(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    fallback()  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
 
 
 def blocks() -> None:

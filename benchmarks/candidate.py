@@ -1,0 +1,66 @@
+"""Who is measured: this project, its peers, and how each is asked to guard a function."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+import pkgutil
+from dataclasses import dataclass, field
+from types import ModuleType
+
+from benchmarks import peers
+from benchmarks.terms import Unsupported, Wrap
+
+__all__ = ["CAPABILITIES", "OURS", "Candidate", "candidates"]
+
+#: What a candidate's file may define: each takes a function, sync or async, and returns it guarded.
+CAPABILITIES = ("retry", "breaker", "fallback", "fallback_breaker", "stack", "limit")
+OURS = "resilience"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One library, or two composed, as its file in `benchmarks.peers` sets it up."""
+
+    name: str
+    module: ModuleType | None = None
+    #: Why its file could not be loaded.
+    problem: str = ""
+    lacks: dict[str, str] = field(default_factory=dict)
+
+    def guard(self, capability: str) -> Wrap:
+        """Return the function that guards a function; raise `Unsupported` where the library has no such thing."""
+        if self.module is None:
+            raise RuntimeError(self.problem)
+        wrap: Wrap | None = getattr(self.module, capability, None)
+        if wrap is None:
+            raise Unsupported(self.lacks.get(capability, f"has no {capability.replace('_', ' over ')}"))
+        return wrap
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Return the installed version of each distribution it is made of."""
+        distributions: tuple[str, ...] = getattr(self.module, "DISTRIBUTIONS", ())
+        return {name: importlib.metadata.version(name) for name in distributions}
+
+    @property
+    def imports(self) -> dict[str, str]:
+        """Return the statements whose time is taken, by the name of their row."""
+        found: dict[str, str] = getattr(self.module, "IMPORTS", {})
+        return found
+
+
+@functools.cache
+def candidates() -> tuple[Candidate, ...]:
+    """Return this project first, then every file of `benchmarks.peers`, by name."""
+    names = sorted(found.name for found in pkgutil.iter_modules(peers.__path__))
+    return (_load("benchmarks.ours"), *(_load(f"{peers.__name__}.{name}") for name in names))
+
+
+def _load(path: str) -> Candidate:
+    try:
+        module = importlib.import_module(path)
+    except Exception as error:  # a peer that is not installed, or has changed: the others are still measured
+        return Candidate(path.rpartition(".")[2], problem=f"{type(error).__name__}: {error}")
+    return Candidate(module.NAME, module, lacks=getattr(module, "LACKS", {}))

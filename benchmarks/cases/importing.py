@@ -1,0 +1,78 @@
+"""What an import costs a fresh process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+
+from benchmarks.candidate import candidates
+from benchmarks.measure import Progress, Sample, Settings, interleaved
+from benchmarks.outcome import CaseResult, rows
+
+__all__ = ["Importing"]
+
+_CHILD = """
+import sys, time
+before = set(sys.modules)
+start = time.perf_counter()
+{statement}
+print(time.perf_counter() - start, len(set(sys.modules) - before))
+"""
+
+
+@dataclass(frozen=True)
+class Importing:
+    """The time of the import statement, taken inside the child process."""
+
+    name: str = "import"
+    title: str = "import, with bytecode cached"
+
+    def run(self, settings: Settings, progress: Progress) -> CaseResult:
+        """Measure it."""
+        with tempfile.TemporaryDirectory() as cache:
+            return self._run(settings, progress, _environment(cache))
+
+    def _run(self, settings: Settings, progress: Progress, environment: dict[str, str]) -> CaseResult:
+        modules: dict[str, int] = {}
+        samplers: dict[str, Sample] = {}
+        failed: dict[str, str] = {}
+        for candidate in candidates():
+            if candidate.problem:
+                failed[candidate.name] = candidate.problem
+            for row, statement in candidate.imports.items():
+                progress(f"importing {row}")
+                try:
+                    _, modules[row] = _child(statement, environment)  # also writes the bytecode
+                except Exception as error:
+                    failed[row] = f"{type(error).__name__}: {error}"
+                else:
+                    samplers[row] = _sampler(statement, environment)
+        taken, lost = interleaved(samplers, "tenacity", settings.children, progress)
+        found = [
+            replace(row, reason=f"{modules[row.candidate]} modules") if row.status == "measured" else row
+            for row in rows(self.name, taken, failed | lost, 1000)
+        ]
+        return CaseResult(self.name, self.title, "ms", "tenacity", found)
+
+
+def _environment(cache: str) -> dict[str, str]:
+    """Return the variables of a child that finds its bytecode in *cache*: compiling is paid once, not each time."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PYTHONPYCACHEPREFIX": cache}
+
+
+def _sampler(statement: str, environment: dict[str, str]) -> Sample:
+    return lambda: _child(statement, environment)[0]
+
+
+def _child(statement: str, environment: dict[str, str]) -> tuple[float, int]:
+    # -P: from where it is installed, not from where the command was started.
+    command = [sys.executable, "-P", "-c", _CHILD.format(statement=statement)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip().rpartition("\n")[2])
+    seconds, modules = done.stdout.split()
+    return float(seconds), int(modules)

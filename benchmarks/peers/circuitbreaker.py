@@ -1,0 +1,46 @@
+"""circuitbreaker: a breaker, with a fallback for what it rejects."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import circuitbreaker
+
+from benchmarks.terms import DEFAULT, RESET, THRESHOLD, Function, new_name
+
+NAME = "circuitbreaker"
+DISTRIBUTIONS = ("circuitbreaker",)
+IMPORTS = {"circuitbreaker": "import circuitbreaker"}
+LACKS = {
+    "retry": "has no retry",
+    "fallback": "has a fallback only for rejected calls",
+    "stack": "has no retry",
+    "limit": "has no time limit",
+}
+
+
+def breaker(function: Function) -> Function:
+    guarded: Function = circuitbreaker.CircuitBreaker(
+        failure_threshold=THRESHOLD, recovery_timeout=RESET, expected_exception=ConnectionError, name=new_name()
+    )(function)
+    return guarded
+
+
+def fallback_breaker(function: Function) -> Function:
+    guarded: Function = circuitbreaker.CircuitBreaker(
+        failure_threshold=THRESHOLD,
+        recovery_timeout=RESET,
+        expected_exception=ConnectionError,
+        name=new_name(),
+        fallback_function=_async_default if inspect.iscoroutinefunction(function) else _default,
+    )(function)
+    return guarded
+
+
+def _default(*args: Any, **kwargs: Any) -> str:
+    return DEFAULT
+
+
+async def _async_default(*args: Any, **kwargs: Any) -> str:
+    return DEFAULT

@@ -1,0 +1,27 @@
+"""tenacity over pybreaker: what is usually put together. The fallback is tenacity's own, at the end of retries."""
+
+from __future__ import annotations
+
+import inspect
+
+import tenacity
+
+from benchmarks.peers import pybreaker
+from benchmarks.terms import ATTEMPTS, DEFAULT, Function, Unsupported
+
+NAME = "tenacity + pybreaker"
+DISTRIBUTIONS = ("tenacity", "pybreaker")
+IMPORTS = {"tenacity + pybreaker": "import tenacity, pybreaker"}
+LACKS = dict.fromkeys(
+    ("retry", "breaker", "fallback", "fallback_breaker", "limit"), "is measured for each of the two by itself"
+)
+
+
+def stack(function: Function) -> Function:
+    if inspect.iscoroutinefunction(function):
+        raise Unsupported("cannot: pybreaker does not await, so that an async function never trips it")
+    return tenacity.retry(
+        stop=tenacity.stop_after_attempt(ATTEMPTS),
+        wait=tenacity.wait_none(),
+        retry_error_callback=lambda state: DEFAULT,
+    )(pybreaker.breaker(function))

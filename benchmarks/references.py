@@ -1,0 +1,121 @@
+"""What one would write without any library: what ratios are taken of."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from benchmarks.terms import ATTEMPTS, DEFAULT, NEVER, Function
+
+__all__ = ["by_hand", "empty", "naive_retry", "plain_limit", "raising"]
+
+
+def empty(function: Function) -> Function:
+    """Decorate with nothing."""
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def async_wrapper(*args: Any, **kwargs: Any) -> Any:
+            return await function(*args, **kwargs)
+
+        return async_wrapper
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+def naive_retry(function: Function) -> Function:
+    """Call again in a loop."""
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def async_wrapper(*args: Any, **kwargs: Any) -> Any:
+            for attempt in range(ATTEMPTS):
+                try:
+                    return await function(*args, **kwargs)
+                except ConnectionError:
+                    if attempt == ATTEMPTS - 1:
+                        raise
+            return None
+
+        return async_wrapper
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        for attempt in range(ATTEMPTS):
+            try:
+                return function(*args, **kwargs)
+            except ConnectionError:
+                if attempt == ATTEMPTS - 1:
+                    raise
+        return None
+
+    return wrapper
+
+
+def by_hand(function: Function) -> Function:
+    """Answer with a default when the call fails."""
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def async_wrapper(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return await function(*args, **kwargs)
+            except Exception:
+                return DEFAULT
+
+        return async_wrapper
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except Exception:
+            return DEFAULT
+
+    return wrapper
+
+
+def raising(function: Function) -> Function:
+    """Raise a plain exception, without calling *function*, where an open circuit would."""
+    if inspect.iscoroutinefunction(function):
+
+        async def async_wrapper(*args: Any, **kwargs: Any) -> Any:
+            raise RuntimeError("open")
+
+        return empty(async_wrapper)
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("open")
+
+    return empty(wrapper)
+
+
+_pool: ThreadPoolExecutor | None = None
+
+
+def plain_limit(function: Function, seconds: float = NEVER) -> Function:
+    """Limit the time with what the standard library has: a thread pool, or `asyncio.timeout`."""
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def async_wrapper(*args: Any, **kwargs: Any) -> Any:
+            async with asyncio.timeout(seconds):
+                return await function(*args, **kwargs)
+
+        return async_wrapper
+
+    global _pool
+    _pool = pool = _pool or ThreadPoolExecutor(max_workers=4)
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return pool.submit(function, *args, **kwargs).result(seconds)
+
+    return wrapper

@@ -1,0 +1,56 @@
+"""Results as JSON: one document per run, one file per interpreter. No paths, no host names."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.candidate import candidates
+from benchmarks.measure import Settings
+from benchmarks.outcome import CaseResult
+
+__all__ = ["document", "interpreter", "load_all", "write"]
+
+_RESULTS = Path(__file__).parent / "results"
+
+
+def interpreter() -> str:
+    """Return the name results of this interpreter go by, such as ``cpython-3.11``."""
+    return f"{sys.implementation.name}-{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def document(cases: Iterable[CaseResult], settings: Settings, *, complete: bool) -> dict[str, Any]:
+    """Return everything that was found, and with what it was found."""
+    versions = {name: version for candidate in candidates() for name, version in candidate.versions.items()}
+    return {
+        "format": 1,
+        "interpreter": interpreter(),
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "processors": os.cpu_count(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "rounds": settings.rounds,
+        "complete": complete,
+        "versions": dict(sorted(versions.items())),
+        "cases": [case.to_dict() for case in cases],
+    }
+
+
+def write(found: dict[str, Any]) -> Path:
+    """Write *found* to the file of its interpreter."""
+    _RESULTS.mkdir(exist_ok=True)
+    path = _RESULTS / f"{found['interpreter']}.json"
+    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def load_all() -> list[dict[str, Any]]:
+    """Return the results of every interpreter that has some, older ones first."""
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in _RESULTS.glob("*.json")]
+    return sorted(found, key=lambda result: (len(result["interpreter"]), result["interpreter"]))
