@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from resilience.category import ErrorCategory
 
 __all__ = ["EXPIRED", "Outcome"]
 
@@ -14,11 +17,13 @@ class Outcome:
     42
     """
 
-    __slots__ = ("error", "value")
+    __slots__ = ("category", "error", "value")
 
     def __init__(self, value: object = None, error: Exception | None = None) -> None:
         self.value: object = value
         self.error: Exception | None = error
+        #: The category of the error once a policy has asked for it: see `category_of`.
+        self.category: ErrorCategory | None = None
 
     def __repr__(self) -> str:
         # The type alone: a message or a value may hold what must not reach a log.

@@ -15,9 +15,10 @@ from resilience.classify.order import least_recoverable, spokesman
 from resilience.classify.registry import Rules, current_rules
 from resilience.classify.static import declared_by, is_kind, is_tame, says_nothing
 from resilience.classify.structure import ASKED, by_structure
+from resilience.outcome import Outcome
 from resilience.profile import row_of
 
-__all__ = ["Explanation", "Rule", "categories_of", "classify", "explain"]
+__all__ = ["Explanation", "Rule", "categories_of", "category_of", "classify", "explain"]
 
 Rule = Literal["registered", "declared", "client", "structure", "builtin", "group", "unknown"]
 """Which rule answered."""
@@ -64,6 +65,14 @@ def classify(exc: BaseException) -> ErrorCategory:
     except Exception:  # noqa: S110 - a hostile metaclass or __dict__: take the long way
         pass
     return _decide(exc).category
+
+
+def category_of(outcome: Outcome) -> ErrorCategory:
+    """Return the category of a failed outcome: worked out once, however many policies ask."""
+    category = outcome.category
+    if category is None:
+        category = outcome.category = _C.UNKNOWN if outcome.error is None else classify(outcome.error)
+    return category
 
 
 def explain(exc: BaseException) -> Explanation:

@@ -13,7 +13,8 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from resilience.category import ErrorCategory, combine
-from resilience.classify.decide import classify
+from resilience.classify.decide import category_of, classify
+from resilience.clock import Clock
 from resilience.errors.circuit import CircuitOpenError
 from resilience.outcome import Outcome
 from resilience.policy.base import CALL, Admission, Call, Effect, Emit, Gate, Invoke, Policy, Steps
@@ -161,7 +162,7 @@ class Circuit(Policy):
                 yield from self._tell("admitted", call)
             outcome = yield CALL
             error = outcome.error
-            verdict, weight = (_Verdict.SUCCESS, 0) if error is None else self._judge(error)
+            verdict, weight = (_Verdict.SUCCESS, 0) if error is None else self._judge(category_of(outcome))
             transition = self._settle(state, verdict, weight, error, call)
             settled = True
         finally:
@@ -179,7 +180,7 @@ class Circuit(Policy):
     def _enter(self, call: Call) -> Generator[Effect, Outcome, Admission | None]:
         if self.watchers:
             yield from self._tell("before_call", call)
-        state, opened = self.admit(call.clock.now())
+        state, opened = self.admit(call.clock)
         try:
             if opened is not None:
                 yield from self._announce(call, opened)
@@ -218,11 +219,10 @@ class Circuit(Policy):
 
     def counts(self, error: Exception) -> bool:
         """Whether *error* is a failure to this circuit."""
-        return self._judge(error)[0] is _Verdict.FAILURE
+        return self._judge(classify(error))[0] is _Verdict.FAILURE
 
-    def _judge(self, error: Exception) -> tuple[_Verdict, int]:
-        """Say what an error means to the circuit, and how much. Without the lock: classifying may run user code."""
-        category = classify(error)
+    def _judge(self, category: ErrorCategory) -> tuple[_Verdict, int]:
+        """Say what a failure means to the circuit, and how much."""
         weight = self._weight(category)
         if weight and (self.trip_on is None or category._value_ & self.trip_on._value_):
             return _Verdict.FAILURE, weight
@@ -235,12 +235,15 @@ class Circuit(Policy):
 
     # -- transitions: each replaces the state object, under the lock ---------------------------------------------
 
-    def admit(self, now: float) -> tuple[State | None, Transition | None]:
+    def admit(self, clock: Clock) -> tuple[State | None, Transition | None]:
         """Return the state a call is let through by, or None; and the transition that made it possible."""
         state = self.state
         if isinstance(state, Closed):
             return state, None
         with self._lock:
+            # Under the lock: a thread that looked at the clock before another one did, and came in after it, would
+            # take it for a clock that was set back.
+            now = clock.now()
             state = self.state
             transition: Transition | None = None
             if isinstance(state, Open):
@@ -270,8 +273,8 @@ class Circuit(Policy):
     ) -> Transition | None:
         if error is None and isinstance(state, Closed) and not state.failures:
             return None  # nothing to forget
-        now = call.clock.now() if verdict is _Verdict.FAILURE else 0.0
         with self._lock:
+            now = call.clock.now() if verdict is _Verdict.FAILURE else 0.0
             if state is not self.state:
                 return None  # a late result
             if isinstance(state, HalfOpen):

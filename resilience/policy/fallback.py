@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import FunctionType, MethodType
 
 from resilience.category import ErrorCategory, combine
-from resilience.classify.decide import categories_of, classify
+from resilience.classify.decide import categories_of, category_of
 from resilience.outcome import Outcome
 from resilience.policy.base import CALL, Call, Emit, Invoke, Policy, Steps
 from resilience.subscription import listened
@@ -48,12 +48,14 @@ class Fallback(Policy):
         error = outcome.error
         if error is None:
             return outcome
-        if categories_of(error)._value_ & self._not:  # all members of an exception group, or nothing
+        # Of an exception group all members must be covered.
+        covered = categories_of(error) if isinstance(error, BaseExceptionGroup) else category_of(outcome)
+        if covered._value_ & self._not:
             return outcome
         if listened():
             from resilience.events import FallbackUsed
 
-            yield Emit(FallbackUsed(target=call.target, policy="fallback", category=classify(error), error=error))
+            yield Emit(FallbackUsed(target=call.target, policy="fallback", category=category_of(outcome), error=error))
         if self.factory is None:
             return Outcome(self.default)
         substitute = yield Invoke(self.factory, error)

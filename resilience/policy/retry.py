@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING
 
 from resilience.category import ErrorCategory, combine
-from resilience.classify.decide import categories_of, classify
+from resilience.classify.decide import categories_of, category_of
 from resilience.classify.hint import retry_after
 from resilience.outcome import Outcome
 from resilience.policy.backoff import Backoff
@@ -89,7 +89,7 @@ class Retry(Policy):
             error = outcome.error
             if error is None and not judges_results:
                 return outcome
-            category = ErrorCategory.UNKNOWN if error is None else classify(error)
+            category = category_of(outcome)
             wanted = error is not None and self._wants(error, category)
             if not wanted and not tried and strategies is None and not listened():
                 return outcome

@@ -101,3 +101,22 @@ def test_many_threads_at_a_half_open_circuit_send_one_probe(eager_switching: Non
         list(pool.map(many, range(8)))
     assert most == 1
     assert breaker.current_state == "half-open"
+
+
+def test_a_thread_that_looked_at_the_clock_early_and_comes_in_late_gets_no_second_probe():
+    """A clock read before the lock, compared with one read by a thread that overtook, looks like one set back."""
+    from resilience.clock import SystemClock
+
+    granted = []
+
+    class Overtaken(SystemClock):
+        def now(self) -> float:
+            before = super().now()
+            if not breaker._circuit._lock.locked():  # read outside of the lock: another thread comes in first
+                granted.append(breaker._circuit.admit(SystemClock())[0])
+            return before
+
+    breaker = circuit_breaker("b", reset_timeout=1000)
+    breaker.half_open()
+    granted.append(breaker._circuit.admit(Overtaken())[0])
+    assert len([probe for probe in granted if probe is not None]) == 1
