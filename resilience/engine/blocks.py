@@ -73,11 +73,12 @@ class Block:
 
     def __enter__(self) -> object:
         begun = self._begin()
-        step = None
+        cut_short = True
         try:
             step = blocking.advance(begun.steps, begun.call)
+            cut_short = False
         finally:
-            if step is None:
+            if cut_short:
                 begun.steps.close()
         return self._admit(begun, step)
 
@@ -95,11 +96,12 @@ class Block:
 
     async def __aenter__(self) -> object:
         begun = self._begin()
-        step = None
+        cut_short = True
         try:
             step = await asynchronous.advance(begun.steps, begun.call)
+            cut_short = False
         finally:
-            if step is None:
+            if cut_short:
                 begun.steps.close()
         return self._admit(begun, step)
 
