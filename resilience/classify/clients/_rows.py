@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import cast
 
 from resilience.category import ErrorCategory
-from resilience.classify.look import attribute
+from resilience.classify.look import Found, attribute
 
-__all__ = ["inside", "inside_or", "named"]
+__all__ = ["api_classes", "inside", "inside_or", "named", "said_or"]
 
 
 def named(category: ErrorCategory, names: str) -> dict[str, ErrorCategory]:
@@ -41,3 +41,38 @@ def inside_or(default: ErrorCategory, *names: str) -> Callable[[BaseException], 
         return inside(exc, *names) or default
 
     return row
+
+
+def said_or(
+    said: Callable[[BaseException], Found | None], default: ErrorCategory
+) -> Callable[[BaseException], Found | ErrorCategory]:
+    """Return a row: what *said* reads from the answer, else *default*."""
+
+    def row(exc: BaseException) -> Found | ErrorCategory:
+        return said(exc) or default
+
+    return row
+
+
+def api_classes(
+    said: Callable[[BaseException], Found | None],
+) -> dict[str, ErrorCategory | Callable[[BaseException], Found | ErrorCategory | None]]:
+    """Return the rows of the classes that openai and anthropic, made by one generator, have in common.
+
+    *said* reads the category from the answer of the other side.
+    """
+    c = ErrorCategory
+    return {
+        "APIStatusError": said,
+        "BadRequestError": said_or(said, c.VALIDATION),
+        "UnprocessableEntityError": said_or(said, c.VALIDATION),
+        "AuthenticationError": said_or(said, c.AUTHENTICATION),
+        "PermissionDeniedError": said_or(said, c.AUTHORIZATION),
+        "NotFoundError": said_or(said, c.NOT_FOUND),
+        "ConflictError": said_or(said, c.CONFLICT),
+        "RateLimitError": said_or(said, c.RATE_LIMIT),
+        "InternalServerError": said_or(said, c.SERVER_ERROR),
+        "APIConnectionError": c.NETWORK,
+        "APITimeoutError": c.TIMEOUT,
+        "APIResponseValidationError": c.DEPENDENCY,
+    }

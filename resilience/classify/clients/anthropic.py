@@ -1,10 +1,8 @@
 """anthropic: the type of the error in the answer beats its status."""
 
-from collections.abc import Callable
-
 from resilience.category import ErrorCategory as C
 from resilience.classify.clients import Rows
-from resilience.classify.clients._rows import inside_or, named
+from resilience.classify.clients._rows import api_classes, inside_or, named, said_or
 from resilience.classify.look import Found, attribute, entry, text
 from resilience.classify.structure import by_status
 
@@ -32,31 +30,13 @@ def _type_or_status(exc: BaseException) -> Found | None:
     return by
 
 
-def _status_or(default: C) -> Callable[[BaseException], Found | C]:
-    def row(exc: BaseException) -> Found | C:
-        return _type_or_status(exc) or default
-
-    return row
-
-
 ROWS: Rows = {
     "AnthropicError": C.CONFIGURATION,  # the bare one: no API key, say
     "APIError": _type_or_status,
-    "APIStatusError": _type_or_status,
-    "BadRequestError": _status_or(C.VALIDATION),
-    "UnprocessableEntityError": _status_or(C.VALIDATION),
-    "AuthenticationError": _status_or(C.AUTHENTICATION),
-    "PermissionDeniedError": _status_or(C.AUTHORIZATION),
-    "NotFoundError": _status_or(C.NOT_FOUND),
-    "ConflictError": _status_or(C.CONFLICT),
-    "RateLimitError": _status_or(C.RATE_LIMIT),
-    "InternalServerError": _status_or(C.SERVER_ERROR),
-    "ServiceUnavailableError": _status_or(C.UNAVAILABLE),
-    "OverloadedError": _status_or(C.UNAVAILABLE),
-    "GatewayTimeoutError": _status_or(C.TIMEOUT),
-    "APIConnectionError": C.NETWORK,
-    "APITimeoutError": C.TIMEOUT,
-    "APIResponseValidationError": C.DEPENDENCY,
+    **api_classes(_type_or_status),
+    "ServiceUnavailableError": said_or(_type_or_status, C.UNAVAILABLE),
+    "OverloadedError": said_or(_type_or_status, C.UNAVAILABLE),
+    "GatewayTimeoutError": said_or(_type_or_status, C.TIMEOUT),
     "APIWebhookValidationError": C.AUTHENTICATION,
     # A 429 that no waiting cures: the money is used up.
     **named(C.CAPACITY, "ContractSpendLimitReachedError EnforcedSpendLimitReachedError StorageQuotaExceededError"),

@@ -1,10 +1,8 @@
 """openai: what the answer says beats its status."""
 
-from collections.abc import Callable
-
 from resilience.category import ErrorCategory as C
 from resilience.classify.clients import Rows
-from resilience.classify.clients._rows import inside_or, named
+from resilience.classify.clients._rows import api_classes, inside_or, named
 from resilience.classify.look import Found, attribute, text
 from resilience.classify.structure import by_status
 
@@ -29,13 +27,6 @@ def _status(exc: BaseException) -> Found | None:
     return _quota(exc) or by_status(exc)
 
 
-def _status_or(default: C) -> Callable[[BaseException], Found | C]:
-    def row(exc: BaseException) -> Found | C:
-        return _status(exc) or default
-
-    return row
-
-
 def _streamed(exc: BaseException) -> Found | None:
     """An error in the middle of a stream has no status of its own: the response had begun well."""
     for name in ("code", "type"):
@@ -48,18 +39,7 @@ def _streamed(exc: BaseException) -> Found | None:
 ROWS: Rows = {
     "OpenAIError": C.CONFIGURATION,  # the bare one: no API key, say
     "APIError": _streamed,
-    "APIStatusError": _status,
-    "BadRequestError": _status_or(C.VALIDATION),
-    "UnprocessableEntityError": _status_or(C.VALIDATION),
-    "AuthenticationError": _status_or(C.AUTHENTICATION),
-    "PermissionDeniedError": _status_or(C.AUTHORIZATION),
-    "NotFoundError": _status_or(C.NOT_FOUND),
-    "ConflictError": _status_or(C.CONFLICT),
-    "RateLimitError": _status_or(C.RATE_LIMIT),
-    "InternalServerError": _status_or(C.SERVER_ERROR),
-    "APIConnectionError": C.NETWORK,
-    "APITimeoutError": C.TIMEOUT,
-    "APIResponseValidationError": C.DEPENDENCY,
+    **api_classes(_status),
     "OAuthError": C.AUTHENTICATION,
     "SubjectTokenProviderError": inside_or(C.AUTHENTICATION),
     "_TransientTokenExchangeError": inside_or(C.UNAVAILABLE),
