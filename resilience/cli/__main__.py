@@ -1,0 +1,8 @@
+"""`python -m resilience.cli`: the same as `resilience`."""
+
+import sys
+
+from resilience.cli.entry import main
+
+if __name__ == "__main__":
+    sys.exit(main())

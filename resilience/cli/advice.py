@@ -1,0 +1,31 @@
+"""What to do next, in words for the person at the terminal."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from resilience.category import ErrorCategory, Recovery
+
+__all__ = ["ADVICE", "groups_of"]
+
+ADVICE: Final[dict[Recovery, str]] = {
+    Recovery.RETRY: "try again, the same call may well succeed",
+    Recovery.WAIT: "wait, then try again",
+    Recovery.FIX_INPUT: "change what is asked for; the same call will fail again",
+    Recovery.REGENERATE: "have the code written anew",
+    Recovery.USE_ALTERNATIVE: "use something else in its place",
+    Recovery.REAUTHENTICATE: "sign in again",
+    Recovery.FIX_CONFIGURATION: "correct the configuration",
+    Recovery.ESCALATE: "ask somebody who may decide",
+    Recovery.GIVE_UP: "look at the failure itself; nothing is known that would help",
+}
+
+
+def groups_of(category: ErrorCategory) -> list[str]:
+    """Return the labels of the groups a leaf is in, the smallest first.
+
+    >>> groups_of(ErrorCategory.NETWORK)
+    ['system', 'transient', 'infrastructure']
+    """
+    groups = [group for group in ErrorCategory.__members__.values() if not group.is_leaf and category in group]
+    return [group.label for group in sorted(groups, key=len)]

@@ -1,0 +1,62 @@
+"""What every command shares: exit codes, errors of one line, JSON on stdout, libraries that may be missing."""
+
+from __future__ import annotations
+
+import enum
+import importlib.util
+import json
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar, TypeVarTuple, Unpack
+
+__all__ = ["ExitCode", "UserError", "need", "print_json", "run"]
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+class ExitCode(enum.IntEnum):
+    """How a command ended, to the shell."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    INTERRUPTED = 130
+    """128 + SIGINT, as shells count."""
+
+
+class UserError(Exception):
+    """What went wrong, as one line for the person at the terminal."""
+
+    def __init__(self, line: str, code: ExitCode = ExitCode.USAGE) -> None:
+        super().__init__(line)
+        self.code = code
+
+    def document(self) -> dict[str, object]:
+        """Return what `--json` prints of it."""
+        return {"error": str(self), "exit_code": int(self.code)}
+
+
+def print_json(document: Mapping[str, object]) -> None:
+    """Print the one document of a `--json` run."""
+    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+    sys.stdout.flush()
+
+
+def run(function: Callable[[Unpack[Ts]], Awaitable[T]], *arguments: *Ts, backend: str) -> T:
+    """Run an async function on the event loop named."""
+    import anyio
+
+    # Ctrl-C on trio lands on whatever line runs, in a destructor too, where Python prints it and carries on.
+    options = {"restrict_keyboard_interrupt_to_checkpoints": True} if backend == "trio" else {}
+    return anyio.run(function, *arguments, backend=backend, backend_options=options)
+
+
+def need(*libraries: str) -> None:
+    """Raise UserError unless all of *libraries* can be imported."""
+    missing = [library for library in libraries if importlib.util.find_spec(library) is None]
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        raise UserError(
+            f"{' and '.join(missing)} {verb} missing; install it with: pip install 'category-resilience[cli]'"
+        )

@@ -1,0 +1,137 @@
+"""What can be typed, and the help."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+from typing import NoReturn
+
+from resilience.cli.output import ExitCode
+
+__all__ = ["build_parser"]
+
+_EXAMPLES = """\
+examples:
+  resilience demo                              hurt a real server for 12 s and watch
+  resilience demo --json > demo.json           the same as one document
+  resilience call https://example.org/         one request through retry, circuit and time limit
+  resilience explain httpx.ReadTimeout         what the toolkit makes of a failure
+  resilience explain status 503
+
+exit codes:
+  0    it worked
+  1    it was tried and failed: no answer, or an error status
+  2    what was typed cannot be meant, or a library is missing
+  130  ended by Ctrl-C
+"""
+
+_CALL_EXAMPLES = """\
+examples:
+  resilience call https://example.org/health
+  resilience call https://example.org/ --attempts 5 --timeout 2 --json
+  resilience call https://example.org/jobs --method POST --header 'Authorization: Bearer ...'
+
+Header values, user names, passwords and the values in a query are never printed. A method that may not
+be sent twice (POST, PATCH, ...) is tried once unless --attempts says otherwise. Redirects are not followed.
+
+exit codes: 0 status 2xx or 3xx, 1 no answer or an error status, 2 not a URL or a wrong option, 130 Ctrl-C
+"""
+
+_EXPLAIN_EXAMPLES = """\
+examples:
+  resilience explain httpx.ReadTimeout         an exception class, or the last line of a traceback
+  resilience explain ConnectionResetError
+  resilience explain status 503                an HTTP status
+  resilience explain grpc UNAVAILABLE
+  resilience explain sqlstate 40001
+  resilience explain errno ECONNRESET
+
+exit codes: 0 known, 2 not known
+"""
+
+_DEMO_EXAMPLES = """\
+Six phases: the server is healthy, slow, answers 503 with Retry-After, resets its connections, is killed, comes
+back. Every call is made twice at the same moment: protected by fallback > retry > circuit breaker > time limit,
+and bare. Both go to a server in a process of its own on the loopback interface; nothing leaves the machine.
+
+exit codes: 0 it ran, 1 the server could not be started, 2 a wrong option or a library is missing, 130 Ctrl-C
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        # argparse prints the usage as well; one clear line is easier to read, and --help is there.
+        self.exit(ExitCode.USAGE, f"{self.prog}: {message}; see `{self.prog} --help`\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    from resilience import __version__
+
+    parser = _Parser(
+        prog="resilience",
+        description="Keep calls working while what they depend on fails.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"resilience {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="command", parser_class=_Parser)
+
+    demo = _command(commands, "demo", "hurt a real server; compare protected calls with bare ones", _DEMO_EXAMPLES)
+    demo.add_argument("--seconds", type=_number(3, 3600), default=12.0, help="how long, in all (default: 12)")
+    demo.add_argument("--rate", type=_number(1, 1000), default=80.0, help="calls per second on each side (default: 80)")
+    demo.add_argument("--seed", type=int, default=1, help="the same seed gives the same arrivals (default: 1)")
+    _shared(demo)
+
+    call = _command(commands, "call", "make one real request; tell it attempt by attempt", _CALL_EXAMPLES)
+    call.add_argument("url", metavar="URL", help="http:// or https://")
+    call.add_argument("--method", "-X", default="GET", help="default: GET")
+    call.add_argument("--attempts", type=_whole, help="calls at most, the first one included (default: 3)")
+    call.add_argument("--timeout", type=_number(0.001, 86400), default=5.0, help="seconds per attempt (default: 5)")
+    call.add_argument("--header", "-H", action="append", default=[], metavar="NAME:VALUE", help="may be repeated")
+    _shared(call)
+
+    explain = _command(commands, "explain", "classify a failure given as text", _EXPLAIN_EXAMPLES)
+    explain.add_argument("text", metavar="TEXT", nargs="+", help="several words are joined")
+    explain.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[_Parser],  # argparse has no public name for it
+    name: str,
+    what: str,
+    epilog: str,
+) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=what,
+        description=what[0].upper() + what[1:] + ".",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _shared(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--backend", choices=["asyncio", "trio"], default="asyncio", help="default: asyncio")
+    command.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+
+
+def _number(least: float, most: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not least <= number <= most:  # false for nan too
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least:g} to {most:g}")
+        return number
+
+    return parse
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:5]) <= 1000):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000")
+    return int(text)

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from resilience.cli.phases import PHASES
+from tests.cli.conftest import Run, in_own_process
+
+# Bounds here follow from how the demo is built, not from how fast the machine is: the circuit is open when the
+# process is killed and then sends one probe per reset_timeout, a fifth of that phase's length.
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory, worker_id) -> Run:
+    """One real run, shared by all workers: two at once would be in each other's way."""
+    base = tmp_path_factory.getbasetemp()
+    path = (base if worker_id == "master" else base.parent) / "demo.json"
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            run = in_own_process("demo", "--seconds", "5", "--rate", "100", "--json")
+            path.write_text(json.dumps([run.code, run.out, run.err]))
+    return Run(*json.loads(path.read_text()))
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_it_prints_one_document_and_nothing_else(demo):
+    assert (demo.code, demo.err) == (0, "")
+    assert list(demo.document) == ["protected", "bare", "circuit", "phases", "settings", "server"]
+
+
+def test_protected_calls_succeed_and_bare_ones_visibly_less(demo):
+    protected, bare = demo.document["protected"], demo.document["bare"]
+    assert protected["success_rate"] >= 0.99
+    assert bare["success_rate"] < 0.8
+    assert protected["failed"] == 0
+
+
+def test_while_the_process_is_down_less_than_a_tenth_is_sent(demo):
+    protected, bare = demo.document["protected"], demo.document["bare"]
+    assert 0 < protected["sent_while_down"] < bare["sent_while_down"] / 10
+
+
+def test_both_sides_get_the_same_load(demo):
+    protected, bare = demo.document["protected"], demo.document["bare"]
+    assert protected["calls"] == bare["calls"] > 100
+    for side in (protected, bare):
+        assert side["succeeded"] + side["degraded"] + side["failed"] == side["calls"]
+        assert 0 <= side["p50"] <= side["p99"]
+    assert bare["sent"] == bare["calls"]
+    assert bare["degraded"] == 0
+
+
+def test_the_circuit_opens_first_and_is_closed_in_the_end(demo):
+    circuit = demo.document["circuit"]
+    moves = circuit["transitions"]
+    assert (moves[0]["from"], moves[0]["to"]) == ("closed", "open")
+    assert (moves[-1]["from"], moves[-1]["to"]) == ("half_open", "closed")
+    assert circuit["state"] == "closed"
+    assert all(before["to"] == after["from"] for before, after in zip(moves, moves[1:], strict=False))
+    assert [move["at"] for move in moves] == sorted(move["at"] for move in moves)
+
+
+def test_every_phase_is_told_with_what_reached_the_server(demo):
+    phases = demo.document["phases"]
+    assert [phase["name"] for phase in phases] == [phase.name for phase in PHASES]
+    healthy, slow, unavailable, reset, down, back = (phase["bare"] for phase in phases)
+    assert healthy["reached"] == healthy["sent"] > 0
+    assert down["reached"] == down["succeeded"] == 0
+    assert reset["succeeded"] == 0
+    assert reset["reached"] < reset["sent"]
+    assert slow["failed"] > 0
+    assert unavailable["failed"] > 0
+    assert back["succeeded"] > 0
+    for phase in phases:
+        for side in ("protected", "bare"):
+            assert phase[side]["reached"] <= phase[side]["sent"]
+    for side in ("protected", "bare"):
+        assert sum(phase[side]["sent"] for phase in phases) == demo.document[side]["sent"]
+
+
+def test_attempts_are_told_by_category(demo):
+    assert {"timeout", "network", "unavailable", "rejected"} <= set(demo.document["protected"]["attempts_by_category"])
+    assert {"timeout", "network", "unavailable"} == set(demo.document["bare"]["attempts_by_category"])
+
+
+def test_both_sides_recover(demo):
+    for side in ("protected", "bare"):
+        assert demo.document[side]["time_to_recover"] >= 0
+
+
+def test_no_server_is_left(demo):
+    pids = demo.document["server"]["pids"]
+    assert len(set(pids)) == 2, "the one that was killed, and the one that came after it"
+    assert not any(map(is_alive, pids))
+
+
+def test_it_runs_on_trio_and_in_plain_lines():
+    run = in_own_process("demo", "--seconds", "3", "--backend", "trio")
+    assert (run.code, run.err) == (0, "")
+    lines = run.out.splitlines()
+    assert [line.split("  ")[0] for line in lines[: len(PHASES)]] == [phase.name for phase in PHASES]
+    assert "\x1b" not in run.out
+    for words in ("success", "p99", "requests sent", "time to recover", "failed attempts by category", "circuit: "):
+        assert words in run.out
+
+
+@pytest.mark.skipif(shutil.which("pgrep") is None, reason="finds the server's process by its parent")
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_ctrl_c_ends_it_and_its_server(backend):
+    command = [sys.executable, "-m", "resilience.cli", "demo", "--seconds", "6", "--backend", backend]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline().startswith("healthy ")
+    found = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True).stdout
+    servers = [int(pid) for pid in found.split()]
+    assert len(servers) == 1
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "")
+    assert not is_alive(servers[0])
