@@ -131,6 +131,39 @@ def test_listeners_are_told_what_pybreaker_tells(road: Road):
     ]
 
 
+def test_a_failure_that_decides_nothing_is_not_told(road: Road):
+    recorder = Recorder()
+    road.play(circuit_breaker("b", listeners=[recorder]), TypeError())
+    assert recorder.heard == [("before", (), {})]
+
+
+def test_a_listener_that_ends_the_program_leaves_the_probes_permit_free(road: Road):
+    class Stop(BaseException):
+        pass
+
+    class Stopping(Recorder):
+        def state_change(self, cb, old_state, new_state):
+            if new_state.name == "half-open":
+                raise Stop
+
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30, listeners=[Stopping()])
+    with pytest.raises((Stop, BaseExceptionGroup)):
+        road.play(breaker, down, "never", pauses=(30,))
+    assert breaker.current_state == "half-open"
+    assert not breaker.state.probing
+
+
+def test_listeners_hear_of_every_call_after_the_circuit_closed(road: Road):
+    recorder = Recorder()
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30, listeners=[recorder])
+    road.play(breaker, down, "ok", "ok", pauses=(30, 0))
+    assert recorder.heard[-2:] == [("before", (), {}), "success"]
+    breaker.open()
+    breaker.close()
+    road.play(breaker, "ok")
+    assert recorder.heard[-2:] == [("before", (), {}), "success"]
+
+
 def test_listeners_come_and_go():
     recorder = Recorder()
     breaker = circuit_breaker("b")

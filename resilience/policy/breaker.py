@@ -120,8 +120,8 @@ class Circuit(Policy):
         self,
         name: str,
         *,
-        failure_threshold: int = 5,
-        reset_timeout: float | timedelta = 60.0,
+        failure_threshold: int,
+        reset_timeout: float | timedelta,
         trip_on: ErrorCategory | None = None,
         profiles: Mapping[int, Profile] | None = None,
     ) -> None:

@@ -162,6 +162,23 @@ def test_a_late_failure_does_not_reopen_a_circuit_that_is_probing():
         assert breaker.current_state == "half-open"
 
 
+def test_a_late_result_of_a_plain_call_lands_on_the_state_it_was_admitted_by():
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+
+    @breaker
+    def late(error: Exception | None) -> None:
+        """Run while closed, come back when the circuit has long been open, and closed again."""
+        breaker.open()
+        breaker.close()
+        if error is not None:
+            raise error
+
+    with pytest.raises(ConnectionResetError):
+        late(down)
+    assert breaker.current_state == "closed"
+    assert breaker.fail_counter == 0
+
+
 def test_while_a_probe_is_on_its_way_others_are_rejected():
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
     with virtual_time() as clock:
@@ -367,3 +384,68 @@ def test_a_closed_circuit_keeps_no_failure_alive():
     finally:
         gc.enable()
     assert [ref() for ref in refs] == [None] * 4
+
+
+def test_the_event_of_an_opening_says_why_and_for_how_long(road: Road):
+    breaker = circuit_breaker("b", failure_threshold=2, reset_timeout=30)
+    story = road.play(breaker, down, down, TimeoutError(), pauses=(0, 30))
+    first, second = [event for event in story.events if event.name == "circuit.opened"]
+    assert (first.failures, first.retry_after, first.category) == (2, 30, ErrorCategory.NETWORK)
+    assert (second.failures, second.category) == (3, ErrorCategory.TIMEOUT)
+
+
+def test_an_opening_by_hand_has_no_category_and_its_rejection_no_number():
+    from resilience import subscribe
+
+    heard = []
+    breaker = circuit_breaker("b", reset_timeout=30)
+    with virtual_time(), subscribe(heard.append):
+        breaker.open()
+        with pytest.raises(CircuitOpenError, match=r"^circuit 'b' is open; next probe in 30.0 s$"), breaker:
+            pass
+    assert (heard[0].failures, heard[0].category, heard[0].target) == (0, None, "b")
+
+
+def test_one_failure_is_said_in_the_singular(road: Road):
+    breaker = circuit_breaker("b", failure_threshold=1)
+    assert "after 1 failure (last" in str(road.play(breaker, down, pauses=(0,)).answers[1])
+
+
+def test_a_circuit_says_what_it_is():
+    assert str(circuit_breaker("b", trip_on="timeout")) == (
+        "circuit_breaker('b', failure_threshold=5, reset_timeout=60, trip_on=timeout)"
+    )
+    assert repr(circuit_breaker("b")) == "<CircuitBreaker 'b' closed>"
+    assert str(circuit_breaker("b")) == "circuit_breaker('b', failure_threshold=5, reset_timeout=60)"
+
+
+def test_a_success_while_closed_takes_the_happy_path_again(monkeypatch: pytest.MonkeyPatch):
+    breaker = circuit_breaker("b")
+    answers = iter([down, "ok", "ok"])
+
+    @breaker
+    def call() -> object:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with pytest.raises(ConnectionResetError):
+        call()
+    assert call() == "ok"
+    monkeypatch.setattr(type(breaker._circuit), "run", None)  # no generator from here on
+    assert call() == "ok"
+
+
+@pytest.mark.parametrize("reopen", ["close", "probe"])
+def test_a_circuit_that_closed_takes_the_happy_path_again(reopen: str, monkeypatch: pytest.MonkeyPatch):
+    breaker = circuit_breaker("b", reset_timeout=30)
+    call = breaker(lambda: "ok")
+    with virtual_time() as clock:
+        breaker.open()
+        clock.advance(30)
+        if reopen == "close":
+            breaker.close()
+        assert call() == "ok"
+    monkeypatch.setattr(type(breaker._circuit), "run", None)
+    assert call() == "ok"
