@@ -9,6 +9,7 @@ from typing import Final, cast
 
 from resilience.category import ErrorCategory
 from resilience.classify import explain
+from resilience.clock import current_clock
 from resilience.errors import CallTimeoutError
 from resilience.events import (
     AttemptFailed,
@@ -32,6 +33,7 @@ class Account:
     def __init__(self, tell: Callable[[str], object]) -> None:
         self.attempts: list[dict[str, object]] = []
         self.circuit: str = "closed"
+        self.began = current_clock().now()
         self._tell = tell
 
     def heard(self, event: Event) -> None:

@@ -52,15 +52,14 @@ def run_call(arguments: argparse.Namespace) -> int:
     shown = shown_url(request.url)
     if not arguments.json:
         _say(f"{method} {shown} ({'' if attempts == 1 else 'at most '}{_attempts(attempts)}, {request.limit:g} s each)")
-    began = current_clock().now()
     reply: _Reply | None = None
     failure: Exception | None = None
     with subscribe(account.heard):
         try:
-            reply = run(_call, request, backend=arguments.backend)
+            reply = run(_call, request, account, backend=arguments.backend)
         except Exception as error:
             failure = error
-    elapsed = current_clock().now() - began
+    elapsed = current_clock().now() - account.began
     document: dict[str, object] = {"url": shown, "method": method, "ok": failure is None}
     if reply is not None:
         account.answered(reply.status, reply.reason)
@@ -77,7 +76,7 @@ def run_call(arguments: argparse.Namespace) -> int:
     return code
 
 
-async def _call(request: _Request) -> _Reply:
+async def _call(request: _Request, account: Account) -> _Reply:
     import httpx
 
     from resilience import __version__, circuit_breaker, retry_on_category, timeout
@@ -97,6 +96,7 @@ async def _call(request: _Request) -> _Reply:
                     pass  # counted, not kept: it may be large
                 return _reply(response)
 
+        account.began = current_clock().now()  # libraries are loaded by now, and are no part of the call
         return await send()
 
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -119,14 +119,33 @@ def test_it_runs_on_trio_and_in_plain_lines():
         assert words in run.out
 
 
-@pytest.mark.skipif(shutil.which("pgrep") is None, reason="finds the server's process by its parent")
+def children_of(pid: int) -> list[int]:
+    """Ask the kernel whose parent a process is."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rpartition(")")[2].split()
+        except OSError:  # it has ended meanwhile
+            continue
+        if int(fields[1]) == pid:
+            found.append(int(status.parent.name))
+    return found
+
+
+def heed_ctrl_c() -> None:
+    """Where the tests run in the background of a shell, Ctrl-C is ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the server's process in /proc")
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_ctrl_c_ends_it_and_its_server(backend):
     command = [sys.executable, "-m", "resilience.cli", "demo", "--seconds", "6", "--backend", backend]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c
+    )
     assert process.stdout.readline().startswith("healthy ")
-    found = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True).stdout
-    servers = [int(pid) for pid in found.split()]
+    servers = children_of(process.pid)
     assert len(servers) == 1
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
