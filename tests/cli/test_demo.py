@@ -132,18 +132,20 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
-def heed_ctrl_c() -> None:
-    """Where the tests run in the background of a shell, Ctrl-C is ignored, and children inherit that."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+# Where the tests run in the background of a shell, Ctrl-C is ignored, and children inherit that.
+HEEDING_CTRL_C = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from resilience.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the server's process in /proc")
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_ctrl_c_ends_it_and_its_server(backend):
-    command = [sys.executable, "-m", "resilience.cli", "demo", "--seconds", "6", "--backend", backend]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c
-    )
+    command = [sys.executable, "-c", HEEDING_CTRL_C, "demo", "--seconds", "6", "--backend", backend]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout.readline().startswith("healthy ")
     servers = children_of(process.pid)
     assert len(servers) == 1
