@@ -33,7 +33,7 @@ class Account:
     def __init__(self, tell: Callable[[str], object]) -> None:
         self.attempts: list[dict[str, object]] = []
         self.circuit: str = "closed"
-        self.began = current_clock().now()
+        self.began: float = current_clock().now()
         self._tell = tell
 
     def heard(self, event: Event) -> None:
