@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Retry", "StopReason"]
 
 _NEVER = ErrorCategory.CANCELLED.value
+_SHOWN = 5  # categories in a note
 _FIRST_WAIT = 0.1  # for a category that is not retried by default and so has no base of its own
 
 
@@ -82,8 +83,7 @@ class Retry(Policy):
         strategies = self.strategies
         state = None if strategies is None else strategies.begin(call, self)
         judges_results = strategies is not None and strategies.retry_if is not None
-        tried: list[ErrorCategory] = []
-        slept = wait = 0.0
+        tries = _Tries()
         while True:
             outcome = yield CALL
             error = outcome.error
@@ -91,42 +91,39 @@ class Retry(Policy):
                 return outcome
             category = category_of(outcome)
             wanted = error is not None and self._wants(error, category)
-            if not wanted and not tried and strategies is None and not listened():
+            if not wanted and not tries.made and strategies is None and not listened():
                 return outcome
-            tried.append(category)
+            tries.add(category)
             if error is not None and listened():
-                yield Emit(self._failed(call, tried, error))
+                yield Emit(self._failed(call, tries, error))
             if strategies is None or state is None:
-                decision = self._decide(call, error, wanted, tried, wait)
+                decision = self._decide(call, error, wanted, tries)
             else:
-                strategies.record(state, call, outcome, len(tried))
-                decision = yield from self._decide_by(strategies, state, call, error, wanted, tried, wait)
+                strategies.record(state, call, outcome, tries.made)
+                decision = yield from self._decide_by(strategies, state, call, error, wanted, tries)
                 state.idle_for += decision if isinstance(decision, float) else 0.0
             if isinstance(decision, StopReason):
-                if error is not None and (len(tried) > 1 or decision is StopReason.PUSHBACK):
-                    _annotate(error, call.target, tried, decision, slept)
+                if error is not None and (tries.made > 1 or decision is StopReason.PUSHBACK):
+                    tries.annotate(error, call.target, decision)
                 if decision is not StopReason.NOT_RETRYABLE and listened():
-                    yield Emit(self._exhausted(call, tried, decision, error))
+                    yield Emit(self._exhausted(call, tries, decision, error))
                 return outcome
-            wait = decision
             if self.on_retry is not None or listened():
-                event = self._scheduled(call, tried, wait, error)
+                event = self._scheduled(call, tries, decision, error)
                 yield Emit(event)
                 if self.on_retry is not None:
                     yield Invoke(self.on_retry, event, role="on_retry callback")
-            yield Sleep(wait)
-            slept += wait
+            yield Sleep(decision)
+            tries.waited(decision)
 
     # -- deciding: how long to wait before the next attempt, or why there is none ------------------------------------
 
-    def _decide(
-        self, call: Call, error: Exception | None, wanted: bool, tried: list[ErrorCategory], previous: float
-    ) -> StopReason | float:
+    def _decide(self, call: Call, error: Exception | None, wanted: bool, tries: _Tries) -> StopReason | float:
         if error is None or not wanted:
             return StopReason.NOT_RETRYABLE
-        if self.attempts is not None and len(tried) >= self.attempts:
+        if self.attempts is not None and tries.made >= self.attempts:
             return StopReason.ATTEMPTS
-        return self._heeding(error, self._backoff(call, tried, previous), call)
+        return self._heeding(error, self._backoff(call, tries), call)
 
     def _decide_by(
         self,
@@ -135,18 +132,17 @@ class Retry(Policy):
         call: Call,
         error: Exception | None,
         wanted: bool,
-        tried: list[ErrorCategory],
-        previous: float,
+        tries: _Tries,
     ) -> Generator[Effect, Outcome, StopReason | float]:
         """Decide as `_decide` does, asking tenacity's strategies in the order predicate, wait, stop."""
-        if not wanted and strategies.retry_if is not None and tried[-1].value != _NEVER:
+        if not wanted and strategies.retry_if is not None and tries.category.value != _NEVER:
             wanted = bool((yield Invoke(strategies.retry_if, state, role="retry_if strategy")).value)
         if not wanted:
             return StopReason.NOT_RETRYABLE
-        if self.attempts is not None and len(tried) >= self.attempts:
+        if self.attempts is not None and tries.made >= self.attempts:
             return StopReason.ATTEMPTS
         if strategies.wait is None:
-            wait = self._backoff(call, tried, previous)
+            wait = self._backoff(call, tries)
         else:
             given = (yield Invoke(strategies.wait, state, role="wait strategy")).value
             if not isinstance(given, int | float) or not 0 <= given < math.inf:
@@ -176,10 +172,11 @@ class Retry(Policy):
         row = self.profiles.get(leaf._value_) if self.profiles else None
         return row or row_of(leaf)
 
-    def _backoff(self, call: Call, tried: list[ErrorCategory], previous: float) -> float:
-        row = self._row(tried[-1])
-        base = _FIRST_WAIT if row.base is None else row.base
-        return self.backoff.delay(len(tried) - 1, base, previous, call.clock.random())
+    def _backoff(self, call: Call, tries: _Tries) -> float:
+        base = self._row(tries.category).base
+        return self.backoff.delay(
+            tries.made - 1, _FIRST_WAIT if base is None else base, tries.last_wait, call.clock.random()
+        )
 
     def _heeding(self, error: Exception, wait: float, call: Call) -> StopReason | float:
         """Wait as long as the other side asks for, where that is longer."""
@@ -193,30 +190,28 @@ class Retry(Policy):
 
     # -- telling -----------------------------------------------------------------------------------------------------
 
-    def _failed(self, call: Call, tried: list[ErrorCategory], error: Exception) -> AttemptFailed:
+    def _failed(self, call: Call, tries: _Tries, error: Exception) -> AttemptFailed:
         from resilience.events import AttemptFailed
 
-        return AttemptFailed(target=call.target, policy="retry", attempt=len(tried), category=tried[-1], error=error)
+        return AttemptFailed(
+            target=call.target, policy="retry", attempt=tries.made, category=tries.category, error=error
+        )
 
-    def _scheduled(
-        self, call: Call, tried: list[ErrorCategory], wait: float, error: Exception | None
-    ) -> RetryScheduled:
+    def _scheduled(self, call: Call, tries: _Tries, wait: float, error: Exception | None) -> RetryScheduled:
         from resilience.events import RetryScheduled
 
         return RetryScheduled(
-            target=call.target, policy="retry", attempt=len(tried), category=tried[-1], wait=wait, error=error
+            target=call.target, policy="retry", attempt=tries.made, category=tries.category, wait=wait, error=error
         )
 
-    def _exhausted(
-        self, call: Call, tried: list[ErrorCategory], reason: StopReason, error: Exception | None
-    ) -> RetriesExhausted:
+    def _exhausted(self, call: Call, tries: _Tries, reason: StopReason, error: Exception | None) -> RetriesExhausted:
         from resilience.events import RetriesExhausted
 
         return RetriesExhausted(
             target=call.target,
             policy="retry",
-            attempts=len(tried),
-            category=tried[-1],
+            attempts=tries.made,
+            category=tries.category,
             reason=reason.value,
             error=error,
         )
@@ -233,17 +228,35 @@ class Retry(Policy):
         return f"retry_on_category({', '.join(parts)})"
 
 
-def _annotate(error: Exception, target: str, tried: list[ErrorCategory], reason: StopReason, slept: float) -> None:
-    """Add what was tried to *error*, for the person who reads its traceback; once, however often it is raised."""
-    opening = f"resilience: {target} "
-    plural = "" if len(tried) == 1 else "s"
-    shown = [category.label for category in tried[-5:]]
-    if len(tried) > len(shown):
-        shown.insert(0, "...")
-    waited = f", {slept:.3g} s waited in between" if len(tried) > 1 else ""
-    with contextlib.suppress(Exception):  # __notes__ of the user's own making must not hide the error
-        notes: list[str] = getattr(error, "__notes__", [])
-        notes[:] = [old for old in notes if not old.startswith(opening)]
-        error.add_note(
-            f"{opening}failed {len(tried)} time{plural} ({', '.join(shown)}){waited}; stopped: {reason.value}"
-        )
+class _Tries:
+    """What one call's attempts came to so far. Of constant size: some calls are tried for days."""
+
+    __slots__ = ("category", "last_wait", "made", "recent", "slept")
+
+    def __init__(self) -> None:
+        self.made = 0
+        self.category = ErrorCategory.UNKNOWN
+        self.recent: list[ErrorCategory] = []
+        self.last_wait = self.slept = 0.0
+
+    def add(self, category: ErrorCategory) -> None:
+        self.made += 1
+        self.category = category
+        self.recent.append(category)
+        if self.made > _SHOWN:
+            del self.recent[0]
+
+    def waited(self, seconds: float) -> None:
+        self.last_wait = seconds
+        self.slept += seconds
+
+    def annotate(self, error: Exception, target: str, reason: StopReason) -> None:
+        """Add what was tried to *error*, for whoever reads its traceback; once, however often it is raised."""
+        opening = f"resilience: {target} "
+        shown = ["..."] * (self.made > _SHOWN) + [category.label for category in self.recent]
+        times = "1 time" if self.made == 1 else f"{self.made} times"
+        waited = f", {self.slept:.3g} s waited in between" if self.made > 1 else ""
+        with contextlib.suppress(Exception):  # __notes__ of the user's own making must not hide the error
+            notes: list[str] = getattr(error, "__notes__", [])
+            notes[:] = [old for old in notes if not old.startswith(opening)]
+            error.add_note(f"{opening}failed {times} ({', '.join(shown)}){waited}; stopped: {reason.value}")

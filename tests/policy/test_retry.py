@@ -53,6 +53,29 @@ def test_an_error_raised_again_and_again_keeps_one_note(road: Road):
     assert len(error.__notes__) == 1
 
 
+def test_a_note_shows_the_last_five_categories(road: Road):
+    error = TimeoutError()
+    road.play(retry_on_category(attempts=7, base_delay=0), *[down] * 6, error)
+    assert "failed 7 times (..., network, network, network, network, timeout), 0 s" in error.__notes__[0]
+    error = TimeoutError()
+    road.play(retry_on_category(attempts=5, base_delay=0), *[down] * 4, error)
+    assert "failed 5 times (network, network, network, network, timeout), 0 s" in error.__notes__[0]
+
+
+def test_an_error_whose_notes_are_no_list_is_raised_all_the_same(road: Road):
+    error = ConnectionResetError()
+    error.__notes__ = "not a list"
+    assert road.play(retry_on_category(base_delay=0), error, error, error).answer is error
+
+
+def test_decorrelated_waits_grow_from_the_one_before(road: Road):
+    story = road.play(retry_on_category(attempts=4, base_delay=1, jitter="decorrelated"), *[down] * 4)
+    first, second, third = story.waits
+    assert 1 <= first <= 3
+    assert 1 <= second <= 3 * first
+    assert 1 <= third <= 3 * second
+
+
 def test_notes_of_the_users_own_stay(road: Road):
     error = ConnectionResetError()
     error.add_note("seen on host 3")
