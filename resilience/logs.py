@@ -48,5 +48,7 @@ class _LogSink:
         logger = logging.getLogger(self._name)
         if logger.isEnabledFor(level):
             fields = event.fields()
-            text = " ".join(f"{key}={value}" for key, value in fields.items())
+            text = " ".join(
+                f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}" for key, value in fields.items()
+            )
             logger.log(level, "%s %s", event.name, text, extra=fields)

@@ -41,7 +41,8 @@ def test_on_chooses_the_categories(road: Road):
 def test_an_exception_group_needs_every_member_in_on(road: Road):
     both = ExceptionGroup("both", [ConnectionResetError(), TimeoutError()])
     assert road.play(fallback(default="other"), both).answer == "other"
-    assert road.play(fallback(default="other", on="network"), both).answer is both
+    for on in ("network", "timeout"):  # whichever of the two stands for the group
+        assert road.play(fallback(default="other", on=on), both).answer is both
 
 
 def test_the_factory_is_given_the_error(road: Road):

@@ -264,6 +264,9 @@ def test_an_exception_group_is_tried_again_only_if_every_member_would_be(road: R
     for other in (TimeoutError(), ValueError()):
         mixed = ExceptionGroup("mixed", [ConnectionResetError(), other])
         assert road.play(policy, mixed, "never").reached == 1
+    for on in ("network", "timeout"):  # whichever of the two stands for the group
+        mixed = ExceptionGroup("mixed", [ConnectionResetError(), TimeoutError()])
+        assert road.play(retry_on_category(on, base_delay=0), mixed, "never").reached == 1
 
 
 # -- tenacity -------------------------------------------------------------------------------------------------------
@@ -372,3 +375,15 @@ def test_jitter_is_drawn_from_the_clocks_seed():
         return [event.wait for event in heard if event.name == "retry.scheduled"]
 
     assert waits(1) == waits(1) != waits(2)
+
+
+def test_a_retry_says_what_it_is():
+    assert repr(retry_on_category()) == (
+        "retry_on_category(transient, attempts=3, base_delay=by category, max_delay=60, jitter=equal)"
+    )
+    assert repr(retry_on_category("timeout", base_delay=0.5, stop=tenacity.stop_after_delay(30))) == (
+        "retry_on_category(timeout, attempts=unlimited, base_delay=0.5, max_delay=60, jitter=equal, stop=stop_after_delay)"
+    )
+    assert repr(retry_on_category(attempts=2, wait=tenacity.wait_fixed(1), retry_if=tenacity.retry_always)) == (
+        "retry_on_category(transient, attempts=2, wait=wait_fixed, retry_if=_retry_always)"
+    )
