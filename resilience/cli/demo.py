@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from resilience.cli.board import Board
 from resilience.cli.child import Child
 from resilience.cli.document import document_of
 from resilience.cli.load import run_load
-from resilience.cli.output import ExitCode, need, print_json, run
+from resilience.cli.output import ExitCode, UserError, need, print_json, run
 from resilience.cli.phases import Settings
 from resilience.cli.plain import causes, phase_line, summary
 from resilience.cli.tally import Tally
@@ -30,6 +31,8 @@ _REFRESH = 0.15
 def run_demo(arguments: argparse.Namespace) -> int:
     """Run the phases, show them as they go, print the summary or the document."""
     need("httpx", "rich", *(["trio"] if arguments.backend == "trio" else []))
+    if os.name != "posix":  # the server inherits a descriptor and is killed by SIGKILL
+        raise UserError("the demo needs a POSIX system, such as Linux or macOS", ExitCode.FAILED)
     settings = Settings(arguments.seconds, arguments.rate, arguments.seed, arguments.backend)
     # With --json a person may still watch, on the other stream.
     screen = sys.stderr if arguments.json else sys.stdout

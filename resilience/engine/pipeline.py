@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from resilience.engine import asynchronous, blocking
@@ -102,6 +102,12 @@ class Description:
 
     target: str
     policies: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.policies)
+
+    def __len__(self) -> int:
+        return len(self.policies)
 
     def __str__(self) -> str:
         lines = [f"{'  ' * depth}{policy}" for depth, policy in enumerate(self.policies)]

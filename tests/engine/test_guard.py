@@ -59,7 +59,6 @@ def test_a_coroutine_function_stays_one():
     async def fetch() -> None: ...
 
     assert inspect.iscoroutinefunction(fetch)
-    assert asyncio.iscoroutinefunction(fetch)
 
 
 class Plain:
@@ -464,7 +463,10 @@ def test_describe_names_policies_from_the_outermost_in():
         "timeout(2)",
     )
     assert str(said).splitlines()[-1].strip() == said.target
+    assert list(said) == list(said.policies)
+    assert len(said) == 4
     assert describe(len).policies == ()
+    assert not describe(len)
 
 
 # -- what a failing call leaves behind ------------------------------------------------------------------------------
