@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar, cast
 
-from resilience.engine.wrappers import Async, asynchronous_wrapper, blocking_wrapper
+from resilience.engine.wrappers import wrapper_of
 from resilience.policy.base import Policy
 
 __all__ = ["Guarded", "guard", "guarded"]
@@ -33,13 +33,10 @@ class Guarded:
 
     def wrap(self) -> Callable[..., object]:
         """Build the one wrapper over the original function."""
-        if is_async(self.function):
-            wrapper: Callable[..., object] = asynchronous_wrapper(
-                self.target, cast("Async", self.function), self.policies
-            )
-        else:
+        asynchronously = is_async(self.function)
+        if not asynchronously:
             self._refuse_async_hooks()
-            wrapper = blocking_wrapper(self.target, self.function, self.policies)
+        wrapper = wrapper_of(self.target, self.function, self.policies, asynchronously=asynchronously)
         if not hasattr(self.function, "__qualname__"):  # a partial, an object that calls
             wrapper.__name__, wrapper.__qualname__ = self.target.rpartition(".")[2], self.target
         functools.update_wrapper(wrapper, self.function)

@@ -382,7 +382,8 @@ def test_a_retry_says_what_it_is():
         "retry_on_category(transient, attempts=3, base_delay=by category, max_delay=60, jitter=equal)"
     )
     assert repr(retry_on_category("timeout", base_delay=0.5, stop=tenacity.stop_after_delay(30))) == (
-        "retry_on_category(timeout, attempts=unlimited, base_delay=0.5, max_delay=60, jitter=equal, stop=stop_after_delay)"
+        "retry_on_category(timeout, attempts=unlimited, base_delay=0.5, max_delay=60, jitter=equal,"
+        " stop=stop_after_delay)"
     )
     assert repr(retry_on_category(attempts=2, wait=tenacity.wait_fixed(1), retry_if=tenacity.retry_always)) == (
         "retry_on_category(transient, attempts=2, wait=wait_fixed, retry_if=_retry_always)"
