@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Protocol
 
-__all__ = ["Clock", "Limit", "SystemClock", "current_clock", "using_clock"]
+__all__ = ["Clock", "Limit", "SystemClock", "Waitable", "current_clock", "using_clock"]
 
 
 class Limit(Protocol):
@@ -19,6 +19,14 @@ class Limit(Protocol):
     @property
     def expired(self) -> bool:
         """Whether this limit, and nobody else, ended the block."""
+        ...
+
+
+class Waitable(Protocol):
+    """What a thread can wait for: a `threading.Event`, say."""
+
+    def wait(self, timeout: float, /) -> bool:
+        """Wait, at most *timeout* seconds; return whether it came."""
         ...
 
 
@@ -45,7 +53,7 @@ class Clock(Protocol):
         """Wait in this task; always lets the others run, even for zero seconds."""
         ...
 
-    def wait(self, begin: Callable[[], object], done: threading.Event, seconds: float) -> bool:
+    def wait(self, begin: Callable[[], object], done: Waitable, seconds: float) -> bool:
         """Let the time run, *begin*, and wait in this thread for *done*; return whether it came within *seconds*."""
         ...
 
@@ -76,7 +84,7 @@ class SystemClock:
 
         await anyio.sleep(seconds)
 
-    def wait(self, begin: Callable[[], object], done: threading.Event, seconds: float) -> bool:
+    def wait(self, begin: Callable[[], object], done: Waitable, seconds: float) -> bool:
         begin()
         return done.wait(min(seconds, threading.TIMEOUT_MAX))
 

@@ -5,7 +5,6 @@ from hypothesis import settings
 
 from tests.roads import ROADS, Road
 
-
 # A busy machine is no reason to fail.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")

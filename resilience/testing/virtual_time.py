@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
-from resilience.clock import Limit, using_clock
+from resilience.clock import Limit, Waitable, using_clock
 from resilience.policy.check import number
 from resilience.policy.check import seconds as a_duration
 
@@ -121,7 +121,7 @@ class VirtualClock:
         finally:
             self.stop(timer)
 
-    def wait(self, begin: Callable[[], object], done: threading.Event, seconds: float) -> bool:
+    def wait(self, begin: Callable[[], object], done: Waitable, seconds: float) -> bool:
         """Wait for *done* for as long as virtual time stays within *seconds*, or *patience* where it stands still."""
         timer = self.start(_Timer(self._now + seconds, due=False))
         try:

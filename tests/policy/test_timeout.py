@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from contextvars import ContextVar
 from datetime import timedelta
@@ -87,6 +90,15 @@ def test_a_cancelled_caller_is_cancelled_and_not_timed_out(backend: str):
     anyio.run(main, backend=backend)
 
 
+def has_nothing_to_do(worker: threading.Thread) -> bool:
+    """Wait until a worker is idle, or has ended: a thread tells nobody."""
+    for _ in range(5000):
+        if worker.name == "resilience idle" or not worker.is_alive():
+            return True
+        threading.Event().wait(0.001)
+    return False
+
+
 # -- sync: a worker thread ------------------------------------------------------------------------------------------
 
 
@@ -133,8 +145,7 @@ def test_an_abandoned_worker_begins_no_further_attempt():
         flaky()
     gate.set()
     assert over.wait(5)
-    calls[0].join(5)
-    assert not calls[0].is_alive()
+    assert has_nothing_to_do(calls[0])
     assert len(calls) == 1
 
 
@@ -153,8 +164,7 @@ def test_an_abandoned_worker_inside_another_limit_stops_too():
     with virtual_time(), pytest.raises(CallTimeoutError):
         flaky()
     gate.set()
-    calls[0].join(5)
-    assert not calls[0].is_alive()
+    assert has_nothing_to_do(calls[0])
     assert len(calls) == 1
 
 
@@ -168,3 +178,97 @@ def test_what_is_no_exception_reaches_the_caller_from_the_worker():
 
     with pytest.raises(Stop):
         leave()
+
+
+def test_a_worker_is_used_again_and_keeps_nothing_of_the_call_before():
+    import gc
+    import weakref
+
+    class Argument:
+        pass
+
+    which = timeout(5)(lambda argument: threading.current_thread())
+    argument = Argument()
+    first = which(argument)
+    assert has_nothing_to_do(first)
+    held = weakref.ref(argument)
+    del argument
+    gc.collect()
+    assert held() is None
+    assert which(None) is first
+
+
+def test_a_worker_that_hangs_is_not_used_again():
+    gate = threading.Event()
+
+    @timeout(2)
+    def hang() -> None:
+        current_clock().advance(2)
+        gate.wait()
+
+    with virtual_time(), pytest.raises(CallTimeoutError):
+        hang()
+    assert timeout(5)(lambda: "ok")() == "ok"
+    gate.set()
+
+
+def test_calls_at_the_same_time_have_a_worker_each():
+    together = threading.Barrier(4, timeout=5)
+    meet = timeout(5)(together.wait)
+    threads = [threading.Thread(target=meet) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5)
+        assert not thread.is_alive()
+
+
+def test_a_worker_with_nothing_to_do_ends_after_a_while(monkeypatch: pytest.MonkeyPatch):
+    from resilience.engine import worker
+
+    monkeypatch.setattr(worker, "_IDLE", 0.001)
+    monkeypatch.setattr(worker, "_idle", type(worker._idle)())
+    thread = timeout(5)(threading.current_thread)()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert not worker._idle
+    assert timeout(5)(lambda: "a new one")() == "a new one"
+
+
+def test_work_that_comes_as_a_worker_is_about_to_end_is_done(monkeypatch: pytest.MonkeyPatch):
+    from resilience.engine import worker
+
+    monkeypatch.setattr(worker, "_IDLE", 0.0)
+    answer = timeout(5)(lambda: "ok")
+    assert [answer() for _ in range(500)] == ["ok"] * 500
+
+
+FORKS = """
+import os
+from resilience import timeout
+answer = timeout(10)(lambda: "ok")
+assert answer() == "ok"
+child = os.fork()
+if not child:
+    os._exit(0 if answer() == "ok" else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert answer() == "ok"
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+def test_a_forked_child_has_workers_of_its_own():
+    subprocess.run([sys.executable, "-W", "ignore", "-c", FORKS], check=True, timeout=60)
+
+
+def test_a_hung_call_does_not_keep_the_process_from_ending():
+    program = """
+import threading
+from resilience import timeout
+try:
+    timeout(0.01)(threading.Event().wait)()
+except TimeoutError:
+    print("left")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "left\n"
