@@ -15,7 +15,6 @@ from resilience.classify.hint import retry_after
 from resilience.outcome import Outcome
 from resilience.policy.backoff import Backoff
 from resilience.policy.base import CALL, Call, Effect, Emit, Invoke, Policy, Sleep, Steps
-from resilience.policy.check import count
 from resilience.profile import Profile, row_of
 from resilience.subscription import listened
 
@@ -49,12 +48,12 @@ class Retry(Policy):
     Without *on* the table decides: the categories whose row says ``retry``, which are TRANSIENT as shipped.
     """
 
-    on: ErrorCategory | None = None
-    attempts: int | None = 3
-    backoff: Backoff = dataclasses.field(default_factory=Backoff)
-    strategies: Strategies | None = None
-    on_retry: Callable[..., object] | None = None
-    profiles: Mapping[int, Profile] = dataclasses.field(default_factory=dict[int, Profile])
+    on: ErrorCategory | None
+    attempts: int | None
+    backoff: Backoff
+    strategies: Strategies | None
+    on_retry: Callable[..., object] | None
+    profiles: Mapping[int, Profile]
 
     #: The bits of what is not retried: quicker to look at than a Flag.
     _not: int = dataclasses.field(init=False, repr=False)
@@ -64,8 +63,6 @@ class Retry(Policy):
         object.__setattr__(self, "_not", ~on.value | _NEVER)
         if not on.value & ~_NEVER:
             raise ValueError("on='cancelled': a cancelled call is never retried; name another category")
-        if self.attempts is not None:
-            count("attempts", self.attempts)
         if self.on_retry is not None and not callable(self.on_retry):
             raise TypeError(f"on_retry={self.on_retry!r}: give a function that takes a RetryScheduled event")
 

@@ -36,6 +36,21 @@ def test_decorrelated_jitter_grows_from_the_wait_before():
     assert delays(Backoff(1, 100, jitter="decorrelated"), 0.0, 3) == [1, 1, 1]
 
 
+def test_decorrelated_jitter_is_drawn_again_from_the_upper_half_of_the_cap_when_it_gets_there():
+    backoff = Backoff(1, 10, jitter="decorrelated")
+    assert backoff.delay(retry=9, base=1, previous=8, chance=0.5) == 7.5  # 12.5 would be over
+    assert backoff.delay(retry=9, base=1, previous=7, chance=0.45) == 10 * (0.5 + 0.5 * 0.45)  # exactly 10 is, too
+
+
+def test_a_first_wait_of_less_than_a_second_grows_to_the_same_cap():
+    assert delays(Backoff(0.25, 3, jitter="none"), 0.5, 6) == [0.25, 0.5, 1, 2, 3, 3]
+
+
+def test_the_first_wait_may_be_the_longest():
+    assert delays(Backoff(5, 5, jitter="none"), 0.5, 3) == [5, 5, 5]
+    assert delays(Backoff(None, 0.05, jitter="none"), 0.5, 2) == [0.05, 0.05]  # a category's own, capped
+
+
 @pytest.mark.parametrize("jitter", ["equal", "full", "decorrelated"])
 def test_nobody_waits_exactly_the_cap(jitter: str):
     import random

@@ -209,6 +209,30 @@ def test_a_hint_longer_than_max_delay_stops_the_retries(road: Road):
     assert "longer wait" in busy.__notes__[0]
 
 
+def test_a_hint_of_exactly_max_delay_is_heeded(road: Road):
+    (wait,) = road.play(retry_on_category(max_delay=30), Busy(30), "ok").waits
+    assert 30 <= wait <= 33
+
+
+def test_a_pushback_on_the_first_attempt_is_noted_without_a_wait(road: Road):
+    busy = Busy(3600)
+    road.play(retry_on_category(), busy)
+    assert busy.__notes__[0].endswith(
+        "failed 1 time (rate_limit); stopped: the server asks for a longer wait than allowed"
+    )
+
+
+def test_strategies_see_the_call_as_tenacity_would_show_it(road: Road):
+    seen = []
+
+    def look(state: tenacity.RetryCallState) -> bool:
+        seen.append((state.attempt_number, state.idle_for, state.upcoming_sleep, state.seconds_since_start))
+        return state.attempt_number == 3
+
+    road.play(retry_on_category(wait=2, stop=look), *[Takes(1, down)] * 9)
+    assert seen == [(1, 0, 2, 1), (2, 2, 2, 4), (3, 4, 2, 7)]
+
+
 def test_a_negative_pushback_stops_the_retries(road: Road):
     class Pushback(Busy):
         def trailing_metadata(self) -> tuple[tuple[str, str], ...]:
