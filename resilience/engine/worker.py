@@ -100,8 +100,6 @@ class _Work:
             self._outcome = self._context.run(self._inside, self.call)
         except BaseException as raised:  # handed to the caller, whose thread it belongs in
             self._raised = raised
-        finally:
-            self.done.set()
 
     def result(self) -> Outcome:
         if self._raised is None:
@@ -130,12 +128,16 @@ class _Worker:
     def _live(self) -> None:
         while self._called():
             work, self._work = self._work, None
-            if work is not None:
-                self._thread.name = f"resilience {work.call.target}"
-                work.run()
+            if work is None:
+                continue
+            self._thread.name = f"resilience {work.call.target}"
+            work.run()
+            done = work.done
             del work  # what the call was made of must not outlive it in an idle thread
             self._thread.name = "resilience idle"
+            # Idle before the caller hears of it: its next call finds this thread, and starts no other.
             _idle.append(self)
+            done.set()
 
     def _called(self) -> bool:
         if self._ready.acquire(timeout=_IDLE):
