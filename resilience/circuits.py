@@ -334,7 +334,7 @@ class _SharedState(Watcher):
         self.blocking = not isinstance(storage, pybreaker.CircuitMemoryStorage)
 
     def before_call(self, call: Call) -> None:
-        kind = _KINDS.get(self._storage.state)
+        kind = _KINDS.get(self._state_name())
         if kind is None or kind is self._breaker.circuit_state:
             return
         ago = 0.0
@@ -344,6 +344,16 @@ class _SharedState(Watcher):
             if ago >= self._breaker.reset_timeout:
                 return  # over: who is half-open or closed here need not go back
         self._breaker.adopt(kind, ago)
+
+    def _state_name(self) -> str:
+        storage = self._storage
+        if isinstance(storage, pybreaker.CircuitRedisStorage):
+            # Its `state` answers with a fallback when Redis is down, as if somebody had just closed the circuit.
+            # Redis itself raises: then nothing is known, and nothing is followed.
+            held = storage._redis.get(storage._namespace("state"))
+            if isinstance(held, bytes):
+                return held.decode()
+        return storage.state
 
     def admitted(self, call: Call) -> None:
         pass
