@@ -1,16 +1,11 @@
-"""Stop calling what keeps failing, and find out when it is back.
-
-The state object is the generation: a circuit holds one object for its present state, and every transition
-replaces it. A call records its result on the object it was admitted by, so that a late result lands on an
-object nobody looks at any more and can neither close nor reopen anything.
-"""
+"""Stop calling what keeps failing, and find out when it is back."""
 
 from __future__ import annotations
 
 import enum
 import threading
 from collections.abc import Generator, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from resilience.category import ErrorCategory, combine
 from resilience.classify.decide import category_of, classify
@@ -19,6 +14,7 @@ from resilience.errors.circuit import CircuitOpenError
 from resilience.outcome import Outcome
 from resilience.policy.base import CALL, Admission, Call, Effect, Emit, Gate, Invoke, Policy, Steps
 from resilience.policy.check import count, need, seconds
+from resilience.policy.states import CircuitState, Closed, HalfOpen, Open, State, Transition, Watcher
 from resilience.profile import Profile, row_of
 from resilience.subscription import listened
 
@@ -27,79 +23,7 @@ if TYPE_CHECKING:
 
     from resilience.events import CallRejected, CircuitClosed, CircuitHalfOpened, CircuitOpened
 
-__all__ = ["Circuit", "CircuitState", "Closed", "HalfOpen", "Open", "State", "Transition", "Watcher"]
-
-
-class CircuitState(enum.Enum):
-    """The three states. The values are the names on the wire; pybreaker spells the last one ``half-open``."""
-
-    CLOSED = "closed"
-    OPEN = "open"
-    HALF_OPEN = "half_open"
-
-
-class Closed(Admission):
-    """Everybody passes; *failures* in a row are counted."""
-
-    __slots__ = ()
-    kind = CircuitState.CLOSED
-    name = "closed"  # as pybreaker spells the states
-    # Never the last error: it would keep the frames of a failed call alive for as long as the circuit is closed.
-    last: None = None
-    until: float = 0.0
-
-
-class Open(Admission):
-    """Nobody passes before *until*."""
-
-    __slots__ = ("last", "opened_at", "until")
-    kind = CircuitState.OPEN
-    name = "open"
-
-    def __init__(self, failures: int, last: Exception | None, opened_at: float, until: float) -> None:
-        super().__init__(quiet=False, failures=failures)
-        self.last: Exception | None = last
-        self.opened_at: float = opened_at
-        self.until: float = until
-
-
-class HalfOpen(Admission):
-    """One call at a time passes, as a probe. Its permit is a lease *until* then: a lost probe cannot keep it."""
-
-    __slots__ = ("last", "probing", "until")
-    kind = CircuitState.HALF_OPEN
-    name = "half-open"
-
-    def __init__(self, failures: int, last: Exception | None) -> None:
-        super().__init__(quiet=False, failures=failures)
-        self.last: Exception | None = last
-        self.probing: bool = False
-        self.until: float = 0.0
-
-
-State = Closed | Open | HalfOpen
-Transition = tuple[State, State]
-
-
-class Watcher(Protocol):
-    """Somebody who is told everything: pybreaker's listeners and storages, adapted. *blocking* if it does I/O."""
-
-    blocking: bool
-
-    def before_call(self, call: Call) -> None:
-        """A call is about to be admitted or rejected."""
-
-    def admitted(self, call: Call) -> None:
-        """The call is about to be made."""
-
-    def failed(self, error: Exception) -> None:
-        """A call failed and counted."""
-
-    def succeeded(self) -> None:
-        """A call succeeded."""
-
-    def changed(self, old: State, new: State) -> None:
-        """The circuit changed its state."""
+__all__ = ["Circuit"]
 
 
 class _Verdict(enum.Enum):

@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import datetime
-import threading
-import weakref
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import ClassVar, NoReturn, TypeVar, cast
+from typing import ClassVar, NoReturn, TypeVar
 
 import pybreaker
 
 from resilience.category import CategoryLike, combine
+from resilience.circuits.instances import Instances, PerInstance
+from resilience.circuits.watchers import KINDS, Listener, SharedState
 from resilience.clock import current_clock
 from resilience.engine.blocks import Block
 from resilience.engine.guard import name_of
 from resilience.engine.pipeline import Decorator
-from resilience.policy.base import Call, Policy, Steps
-from resilience.policy.breaker import Circuit, CircuitState, Closed, Open, State, Transition, Watcher
+from resilience.policy.base import Policy
+from resilience.policy.breaker import Circuit
 from resilience.policy.check import count, seconds
+from resilience.policy.states import CircuitState, Open, State, Transition, Watcher
 from resilience.profile import Profile, changed_profiles
 from resilience.subscription import emit, listened
 from resilience.trouble import report_trouble
 
-__all__ = ["CircuitBreaker", "CircuitState"]
+__all__ = ["CircuitBreaker"]
 
 R = TypeVar("R")
 _UNNAMED = "unnamed"
-# pybreaker's names, and our own for the one that differs.
-_KINDS = {
-    "closed": CircuitState.CLOSED,
-    "open": CircuitState.OPEN,
-    "half-open": CircuitState.HALF_OPEN,
-    "half_open": CircuitState.HALF_OPEN,
-}
 
 
 class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignore[misc]  # its calls are ours, with types
@@ -77,7 +71,7 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
         self._told: list[pybreaker.CircuitBreakerListener] = []
         self._storage = storage
         self._per_instance = per_instance
-        self._instances = _Instances(self._fork)
+        self._instances = Instances(self._fork)
         self.add_listeners(*listeners)
 
     # -- guarding ------------------------------------------------------------------------------------------------
@@ -91,7 +85,7 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
             raise TypeError("per_instance=True: decorate a class, whose objects then have a circuit each")
         if not target.__weakrefoffset__:
             raise TypeError(f"per_instance=True: add '__weakref__' to the __slots__ of {target.__qualname__}")
-        return (_PerInstance(self, target),)
+        return (PerInstance(self, target),)
 
     def _policy(self) -> Policy:
         return self._circuit
@@ -141,9 +135,9 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
 
     @state.setter
     def state(self, state_str: str) -> None:
-        if state_str not in _KINDS:
-            raise ValueError(f"state={state_str!r}: give one of {', '.join(map(repr, list(_KINDS)[:3]))}")
-        self._force(_KINDS[state_str])
+        if state_str not in KINDS:
+            raise ValueError(f"state={state_str!r}: give one of {', '.join(map(repr, list(KINDS)[:3]))}")
+        self._force(KINDS[state_str])
 
     @property
     def fail_counter(self) -> int:
@@ -254,9 +248,9 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
 
     def _watched_by(self, listeners: list[pybreaker.CircuitBreakerListener]) -> None:
         self._told = listeners
-        watchers: list[Watcher] = [_Listener(self, listener) for listener in listeners]
+        watchers: list[Watcher] = [Listener(self, listener) for listener in listeners]
         if self._storage is not None:
-            watchers.append(_SharedState(self, self._storage))
+            watchers.append(SharedState(self, self._storage))
         self._circuit.watch(watchers)
 
     def _force(self, kind: CircuitState) -> None:
@@ -283,139 +277,10 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
         new = transition[1]
         if isinstance(new, Open):
             new.opened_at, new.until = now - opened_ago, now - opened_ago + self.reset_timeout
-        self.announce(transition, [watcher for watcher in self._circuit.watchers if isinstance(watcher, _Listener)])
+        self.announce(transition, [watcher for watcher in self._circuit.watchers if isinstance(watcher, Listener)])
 
     def __str__(self) -> str:
         return str(self._circuit)
 
     def __repr__(self) -> str:
         return f"<CircuitBreaker {self.name!r} {self.circuit_state.value}>"
-
-
-class _Listener(Watcher):
-    """A listener of pybreaker's."""
-
-    blocking = False
-
-    def __init__(self, breaker: CircuitBreaker, listener: pybreaker.CircuitBreakerListener) -> None:
-        self._breaker = breaker
-        self._listener = listener
-
-    def before_call(self, call: Call) -> None:
-        pass
-
-    def admitted(self, call: Call) -> None:
-        self._listener.before_call(self._breaker, call.function, *call.arguments, **call.keywords)
-
-    def failed(self, error: Exception) -> None:
-        self._listener.failure(self._breaker, error)
-
-    def succeeded(self) -> None:
-        self._listener.success(self._breaker)
-
-    def changed(self, old: State, new: State) -> None:
-        listener = cast("_StateListener", self._listener)
-        listener.state_change(self._breaker, old, new)
-
-
-class _StateListener(pybreaker.CircuitBreakerListener):
-    def state_change(self, cb: object, old_state: object, new_state: object) -> None: ...
-
-
-class _SharedState(Watcher):
-    """A storage of pybreaker's: what it holds, others see; what others wrote, this circuit follows.
-
-    A store that cannot be reached is reported once and the circuit goes on by itself.
-    """
-
-    def __init__(self, breaker: CircuitBreaker, storage: pybreaker.CircuitBreakerStorage) -> None:
-        self._breaker = breaker
-        self._storage = storage
-        self.blocking = not isinstance(storage, pybreaker.CircuitMemoryStorage)
-
-    def before_call(self, call: Call) -> None:
-        kind = _KINDS.get(self._state_name())
-        if kind is None or kind is self._breaker.circuit_state:
-            return
-        ago = 0.0
-        if kind is CircuitState.OPEN:
-            opened_at = self._storage.opened_at
-            ago = 0.0 if opened_at is None else max(0.0, call.clock.wall() - opened_at.timestamp())
-            if ago >= self._breaker.reset_timeout:
-                return  # over: who is half-open or closed here need not go back
-        self._breaker.adopt(kind, ago)
-
-    def _state_name(self) -> str:
-        storage = self._storage
-        if isinstance(storage, pybreaker.CircuitRedisStorage):
-            # Its `state` answers with a fallback when Redis is down, as if somebody had just closed the circuit.
-            # Redis itself raises: then nothing is known, and nothing is followed.
-            held = storage._redis.get(storage._namespace("state"))
-            if isinstance(held, bytes):
-                return held.decode()
-        return storage.state
-
-    def admitted(self, call: Call) -> None:
-        pass
-
-    def failed(self, error: Exception) -> None:
-        self._storage.increment_counter()
-        if self._storage.counter >= self._breaker.fail_max and self._breaker.circuit_state is CircuitState.CLOSED:
-            self._breaker.open()
-
-    def succeeded(self) -> None:
-        self._storage.reset_counter()
-
-    def changed(self, old: State, new: State) -> None:
-        if isinstance(new, Open):
-            self._storage.opened_at = datetime.datetime.fromtimestamp(current_clock().wall(), datetime.UTC)
-            self._storage.reset_success_counter()
-        elif isinstance(new, Closed):
-            self._storage.reset_counter()
-            self._storage.reset_success_counter()
-        self._storage.state = new.name
-
-
-class _Instances:
-    """A circuit for each object: told apart by identity, kept for as long as the object lives."""
-
-    def __init__(self, make: Callable[[], CircuitBreaker]) -> None:
-        self._make = make
-        self._circuits: dict[int, tuple[weakref.ref[object], CircuitBreaker]] = {}
-        self._lock = threading.RLock()  # a weak reference may die, and call back, while it is held
-
-    def __len__(self) -> int:
-        return len(self._circuits)
-
-    def of(self, instance: object) -> CircuitBreaker:
-        key = id(instance)
-        with self._lock:
-            found = self._circuits.get(key)
-            if found is None or found[0]() is not instance:
-                found = (weakref.ref(instance, lambda _: self._forget(key)), self._make())
-                self._circuits[key] = found
-            return found[1]
-
-    def _forget(self, key: int) -> None:
-        with self._lock:
-            found = self._circuits.get(key)
-            if found is not None and found[0]() is None:  # not one that has the same address now
-                del self._circuits[key]
-
-
-class _PerInstance(Policy):
-    """The circuit of the object whose method is called. Static and class methods have none: they share another."""
-
-    plain = False
-
-    def __init__(self, template: CircuitBreaker, owner: type[object]) -> None:
-        self._template = template
-        self._owner = owner
-
-    def run(self, call: Call) -> Steps:
-        first = call.arguments[0] if call.arguments else None
-        breaker = self._template.of(first) if isinstance(first, self._owner) else self._template
-        return (yield from breaker._circuit.run(call))
-
-    def __str__(self) -> str:
-        return f"{self._template} per instance"

@@ -1,0 +1,60 @@
+"""A circuit for each object of a class."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from resilience.policy.base import Call, Policy, Steps
+
+if TYPE_CHECKING:
+    from resilience.circuits.breaker import CircuitBreaker
+
+__all__ = ["Instances", "PerInstance"]
+
+
+class Instances:
+    """A circuit for each object: told apart by identity, kept for as long as the object lives."""
+
+    def __init__(self, make: Callable[[], CircuitBreaker]) -> None:
+        self._make = make
+        self._circuits: dict[int, tuple[weakref.ref[object], CircuitBreaker]] = {}
+        self._lock = threading.RLock()  # a weak reference may die, and call back, while it is held
+
+    def __len__(self) -> int:
+        return len(self._circuits)
+
+    def of(self, instance: object) -> CircuitBreaker:
+        key = id(instance)
+        with self._lock:
+            found = self._circuits.get(key)
+            if found is None or found[0]() is not instance:
+                found = (weakref.ref(instance, lambda _: self._forget(key)), self._make())
+                self._circuits[key] = found
+            return found[1]
+
+    def _forget(self, key: int) -> None:
+        with self._lock:
+            found = self._circuits.get(key)
+            if found is not None and found[0]() is None:  # not one that has the same address now
+                del self._circuits[key]
+
+
+class PerInstance(Policy):
+    """The circuit of the object whose method is called. Static and class methods have none: they share another."""
+
+    plain = False
+
+    def __init__(self, template: CircuitBreaker, owner: type[object]) -> None:
+        self._template = template
+        self._owner = owner
+
+    def run(self, call: Call) -> Steps:
+        first = call.arguments[0] if call.arguments else None
+        breaker = self._template.of(first) if isinstance(first, self._owner) else self._template
+        return (yield from breaker._circuit.run(call))
+
+    def __str__(self) -> str:
+        return f"{self._template} per instance"
