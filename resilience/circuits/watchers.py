@@ -64,7 +64,7 @@ class SharedState(Watcher):
     def __init__(self, breaker: CircuitBreaker, storage: pybreaker.CircuitBreakerStorage) -> None:
         self._breaker = breaker
         self._storage = storage
-        self.blocking = not isinstance(storage, pybreaker.CircuitMemoryStorage)
+        self.blocking: bool = not isinstance(storage, pybreaker.CircuitMemoryStorage)
 
     def before_call(self, call: Call) -> None:
         kind = KINDS.get(self._state_name())
