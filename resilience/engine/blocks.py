@@ -18,7 +18,6 @@ from resilience.policy.base import Call, Policy, Proceed, Steps
 
 __all__ = ["Block", "BlockResult"]
 
-T = TypeVar("T")
 V = TypeVar("V")
 
 

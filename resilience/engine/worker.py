@@ -92,7 +92,12 @@ class _Work:
         try:
             worker = _idle.pop()  # the last to become idle: the others may end
         except IndexError:
-            worker = _Worker()
+            try:
+                worker = _Worker()
+            except RuntimeError as error:  # no thread to be had: a failed call like others, for the policies outside
+                self._outcome = Outcome(None, error)
+                self.done.set()
+                return
         worker.take(self)
 
     def run(self) -> None:

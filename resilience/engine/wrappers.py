@@ -1,7 +1,7 @@
 """The function a caller meets: the happy path, and nothing else.
 
-It looks at the gate's state, calls, and returns. No lock, no clock, no generator, no tenacity. Only when the call
-fails, or the state is not quiet, does a driver take over, with the outcome already in hand.
+It looks at the gate's state, calls, looks again, and returns. No lock, no clock, no generator, no tenacity. Only when
+the call fails, or the state is not quiet, does a driver take over, with the outcome already in hand.
 
 Wrappers are made from one template, sync and async, for the function's own signature, as `dataclasses` makes
 ``__init__``: nothing is packed into ``*args`` and unpacked again, and a call with wrong arguments fails as it would
@@ -44,7 +44,10 @@ _GATED = """
         __state = __gate.state
         if __state.quiet:
             try:
-                return {w}__function({passed})
+                __value = {w}__function({passed})
+                if __state.quiet:
+                    return __value
+                __first = __Outcome(__value)  # others failed meanwhile: this success counts
             except __Exception as __error:
                 __first = __failed(__error)
             __call = __Call(
@@ -55,7 +58,9 @@ _GATED = """
             __call.first, __call.first_at = __gate.refuse(__call), __gate_at
 """
 _HEAD = """\
-def __make(__function, __target, __stack, __bottom, __gate, __gate_at, __drive, __Call, __failed, __Exception):
+def __make(
+    __function, __target, __stack, __bottom, __gate, __gate_at, __drive, __Call, __Outcome, __failed, __Exception
+):
     {d}def wrapper({signature}):
 """
 _TAIL = """
@@ -90,6 +95,7 @@ def wrapper_of(
         gate_at,
         asynchronous.drive if asynchronously else blocking.drive,
         Call,
+        Outcome,
         _failed,
         Exception,
     )

@@ -115,7 +115,7 @@ class Circuit(Policy):
         return state
 
     def _reject(self, call: Call) -> Generator[Effect, Outcome, Outcome]:
-        error = self.rejection(call.clock.now())
+        error = self._rejection(self.state, call.clock.now())
         if listened():
             yield Emit(self._rejected(call, error))
         return Outcome(None, error)
@@ -125,11 +125,9 @@ class Circuit(Policy):
         if not isinstance(state, Open) or self.watchers or listened():
             return None
         now = call.clock.now()
-        return Outcome(None, self.rejection(now)) if state.opened_at <= now < state.until else None
+        return Outcome(None, self._rejection(state, now)) if state.opened_at <= now < state.until else None
 
-    def rejection(self, now: float) -> CircuitOpenError:
-        """Return the error of a call that is not let through now."""
-        state = self.state
+    def _rejection(self, state: State, now: float) -> CircuitOpenError:
         last = state.last
         error = CircuitOpenError(
             self.name,

@@ -133,7 +133,6 @@ def test_a_server_that_does_not_answer_is_a_timeout(get: Get, how: str, peer: Pe
 
 
 @_each
-@pytest.mark.usefixtures("no_names")
 def test_a_name_that_cannot_be_resolved_is_a_network_error(get: Get) -> None:
     _check(_failure(get, "http://nonexistent.invalid:1/"), C.NETWORK)
 

@@ -449,3 +449,69 @@ def test_a_circuit_that_closed_takes_the_happy_path_again(reopen: str, monkeypat
         assert call() == "ok"
     monkeypatch.setattr(type(breaker._circuit), "run", None)
     assert call() == "ok"
+
+
+def test_a_success_that_began_before_a_failure_and_ends_after_it_starts_the_count_again():
+    breaker = circuit_breaker("b", failure_threshold=3)
+
+    @breaker
+    def call(*others: Exception) -> str:
+        for error in others:  # while this one is on its way, others come and fail
+            with pytest.raises(ConnectionResetError):
+                fail(error)
+        return "ok"
+
+    @breaker
+    def fail(error: Exception) -> None:
+        raise error
+
+    for _ in range(5):
+        assert call(down, down) == "ok"
+        assert breaker.fail_counter == 0
+    assert breaker.current_state == "closed"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_failures_of_concurrent_calls_are_counted_in_the_order_they_end(backend: str, seed: int):
+    """A model that predicts: up to 20 calls at a time begin and end in any order, and three in ten fail."""
+    import random
+
+    chance = random.Random(seed)
+    breaker = circuit_breaker("b", failure_threshold=1000)
+    in_a_row, ended = 0, 0
+
+    @breaker
+    async def call(go_on: anyio.Event, fails: bool) -> None:
+        await go_on.wait()
+        if fails:
+            raise down
+
+    async def one(go_on: anyio.Event, fails: bool) -> None:
+        nonlocal in_a_row, ended
+        try:
+            await call(go_on, fails)
+        except ConnectionResetError:
+            in_a_row += 1
+        else:
+            in_a_row = 0
+        ended += 1
+
+    async def main() -> None:
+        waiting: list[anyio.Event] = []
+        async with anyio.create_task_group() as tasks:
+            for turn in range(200):
+                while len(waiting) < 20 and chance.random() < 0.8:
+                    waiting.append(anyio.Event())
+                    tasks.start_soon(one, waiting[-1], chance.random() < 0.3)
+                    await anyio.lowlevel.checkpoint()
+                if not waiting:
+                    continue
+                before = ended
+                waiting.pop(chance.randrange(len(waiting))).set()
+                while ended == before:
+                    await anyio.lowlevel.checkpoint()
+                assert breaker.fail_counter == in_a_row, f"after {turn} turns"
+            for event in waiting:
+                event.set()
+
+    anyio.run(main, backend=backend)

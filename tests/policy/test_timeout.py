@@ -243,6 +243,21 @@ def test_work_that_comes_as_a_worker_is_about_to_end_is_done(monkeypatch: pytest
     assert [answer() for _ in range(500)] == ["ok"] * 500
 
 
+def test_where_no_thread_can_be_started_the_policies_outside_hear_of_it(monkeypatch: pytest.MonkeyPatch):
+    from resilience import fallback
+    from resilience.engine import worker
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(worker, "_idle", type(worker._idle)())
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    guarded = timeout(5)(lambda: "ok")
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        guarded()
+    assert fallback(default="other", on="unknown")(guarded)() == "other"
+
+
 FORKS = """
 import os
 from resilience import timeout
