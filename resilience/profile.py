@@ -5,12 +5,16 @@ from __future__ import annotations
 import dataclasses
 import enum
 import threading
-from collections.abc import Mapping
+import weakref
+from collections.abc import Callable, Mapping
 from types import MappingProxyType, TracebackType
+from typing import Any, TypeVar
 
 from resilience.category import CategoryLike, ErrorCategory, Recovery, Severity, combine
 
-__all__ = ["PROFILES", "Profile", "Unsafe", "changed_profiles", "override_profiles", "profile_of", "row_of"]
+__all__ = ["PROFILES", "Profile", "Reading", "Unsafe", "changed_profiles", "override_profiles", "profile_of", "row_of"]
+
+T = TypeVar("T")
 
 
 class Unsafe(enum.Enum):
@@ -116,12 +120,34 @@ PROFILES: Mapping[ErrorCategory, Profile] = MappingProxyType(_table())
 _SHIPPED: Mapping[int, Profile] = {category.value: row for category, row in PROFILES.items()}
 _in_force: dict[int, Profile] = dict(_SHIPPED)
 _overrides: list[Mapping[int, Profile]] = []
+_readings: dict[int, weakref.ref[Reading[Any]]] = {}
 _lock = threading.Lock()
 
 
 def row_of(leaf: ErrorCategory) -> Profile:
     """Return the row in force for what is known to be a leaf."""
     return _in_force[leaf._value_]
+
+
+class Reading(dict[int, T]):
+    """What a policy reads from the table, by the bit of a leaf: worked out once, again when a row is overridden.
+
+    *own* are the policy's own rows, which go before the table's.
+    """
+
+    __slots__ = ("__weakref__", "_own", "_read")
+
+    def __init__(self, read: Callable[[Profile], T], own: Mapping[int, Profile]) -> None:
+        super().__init__()
+        self._read = read
+        self._own = own
+        key = id(self)
+        _readings[key] = weakref.ref(self, lambda _: _readings.pop(key, None))
+
+    def __missing__(self, bit: int) -> T:
+        with _lock:  # what is read from a row that is overridden meanwhile would stay
+            found = self[bit] = self._read(self._own.get(bit) or _in_force[bit])
+        return found
 
 
 def profile_of(category: CategoryLike) -> Profile:
@@ -147,8 +173,11 @@ class ProfileOverride:
         """Take it back, whatever was overridden before or since. Doing it twice is fine."""
         with _lock:
             _overrides[:] = [rows for rows in _overrides if rows is not self._rows]
-            for bit in self._rows:
-                _in_force[bit] = next((rows[bit] for rows in reversed(_overrides) if bit in rows), _SHIPPED[bit])
+            _in_force.update(
+                (bit, next((rows[bit] for rows in reversed(_overrides) if bit in rows), _SHIPPED[bit]))
+                for bit in self._rows
+            )
+            _read_again()
 
     def __enter__(self) -> ProfileOverride:
         return self
@@ -173,7 +202,15 @@ def override_profiles(rows: Mapping[CategoryLike, Mapping[str, object] | Profile
     with _lock:
         _overrides.append(changed)
         _in_force.update(changed)
+        _read_again()
     return ProfileOverride(changed)
+
+
+def _read_again() -> None:
+    for reference in list(_readings.values()):
+        reading = reference()
+        if reading is not None:
+            reading.clear()
 
 
 def changed_profiles(parameter: str, rows: Mapping[CategoryLike, Mapping[str, object] | Profile]) -> dict[int, Profile]:

@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from resilience.category import ErrorCategory, Recovery, Severity
-from resilience.profile import PROFILES, Profile, Unsafe, override_profiles, profile_of
+from resilience.profile import PROFILES, Profile, Reading, Unsafe, changed_profiles, override_profiles, profile_of
 
 C = ErrorCategory
 
@@ -133,3 +133,44 @@ def test_overrides_may_be_taken_back_in_any_order():
 def test_only_a_leaf_has_a_row():
     with pytest.raises(ValueError, match="category='transient': give one leaf, such as 'timeout'; groups have no row"):
         profile_of("transient")
+
+
+# -- what policies read from the table -------------------------------------------------------------------------------
+
+
+def test_a_reading_is_worked_out_once_for_each_row() -> None:
+    asked: list[str] = []
+
+    def read(row: Profile) -> int:
+        asked.append(row.category.label)
+        return row.http
+
+    reading = Reading(read, {})
+    assert [reading[C.TIMEOUT.value], reading[C.TIMEOUT.value], reading[C.NETWORK.value]] == [504, 504, 502]
+    assert asked == ["timeout", "network"]
+
+
+def test_a_reading_follows_an_override_and_its_end() -> None:
+    reading = Reading(lambda row: row.base, {})
+    bit = C.RATE_LIMIT.value
+    assert reading[bit] == 1.0
+    with override_profiles({"rate_limit": {"base": 7.0}}):
+        assert reading[bit] == 7.0
+    assert reading[bit] == 1.0
+
+
+def test_a_policys_own_row_goes_before_the_tables_and_its_override() -> None:
+    own = changed_profiles("profiles", {"timeout": {"weight": 3}})
+    reading = Reading(lambda row: row.weight, own)
+    with override_profiles({"timeout": {"weight": 9}, "network": {"weight": 9}}):
+        assert (reading[C.TIMEOUT.value], reading[C.NETWORK.value]) == (3, 9)
+
+
+def test_a_reading_that_nobody_uses_is_forgotten() -> None:
+    from resilience import profile
+
+    before = len(profile._readings)
+    reading = Reading(lambda row: row.base, {})
+    assert len(profile._readings) == before + 1
+    del reading
+    assert len(profile._readings) == before

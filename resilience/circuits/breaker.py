@@ -96,16 +96,15 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
 
     def _fork(self) -> CircuitBreaker:
         circuit = self._circuit
-        fork = CircuitBreaker(
+        return CircuitBreaker(
             circuit.name,
             failure_threshold=circuit.failure_threshold,
             reset_timeout=circuit.reset_timeout,
             trip_on=circuit.trip_on,
             listeners=self._told,
             storage=self._storage,
+            profiles={row.category: row for row in circuit.profiles.values()},
         )
-        fork._circuit.profiles = circuit.profiles
-        return fork
 
     # -- what pybreaker calls them -------------------------------------------------------------------------------
 

@@ -7,10 +7,12 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from resilience.outcome import Outcome
 from resilience.policy.base import Call, Policy, Steps
 
 if TYPE_CHECKING:
     from resilience.circuits.breaker import CircuitBreaker
+    from resilience.policy.breaker import Circuit
 
 __all__ = ["Instances", "PerInstance"]
 
@@ -51,10 +53,19 @@ class PerInstance(Policy):
         self._template = template
         self._owner = owner
 
-    def run(self, call: Call) -> Steps:
+    def before(self, call: Call, at: int) -> Outcome | Steps[Outcome | None] | None:
+        return self._circuit_of(call).before(call, at)
+
+    def after(self, call: Call, at: int, outcome: Outcome) -> Outcome | Steps[Outcome]:
+        return self._circuit_of(call).after(call, at, outcome)
+
+    def release(self, call: Call, at: int) -> None:
+        self._circuit_of(call).release(call, at)
+
+    def _circuit_of(self, call: Call) -> Circuit:
         first = call.arguments[0] if call.arguments else None
         breaker = self._template.of(first) if isinstance(first, self._owner) else self._template
-        return (yield from breaker._circuit.run(call))
+        return breaker._circuit
 
     def __str__(self) -> str:
         return f"{self._template} per instance"

@@ -24,7 +24,7 @@ def is_alone(exc: BaseException) -> bool:
     if exc.__context__ is not None or exc.__cause__ is not None or exc.__dict__:
         return False
     for part in exc.args:  # noqa: SIM110 - a generator costs as much as all the rest
-        if issubclass(type(part), BaseException):
+        if type(part) is not str and issubclass(type(part), BaseException):
             return False
     return True
 

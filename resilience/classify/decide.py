@@ -60,8 +60,10 @@ def classify(exc: BaseException) -> ErrorCategory:
     """Do what `resilience.classify` says."""
     try:
         category = current_rules().settled.get(type(exc))
-        if category is not None and _PLAIN.isdisjoint(exc.__dict__) and (category is not _NETWORK or is_alone(exc)):
-            return category
+        if category is not None:
+            hung = exc.__dict__
+            if (not hung or _PLAIN.isdisjoint(hung)) and (category is not _NETWORK or is_alone(exc)):
+                return category
     except Exception:  # noqa: S110 - a hostile metaclass or __dict__: take the long way
         pass
     return _decide(exc).category

@@ -38,8 +38,10 @@ def retry_after(exc: BaseException) -> float | None:
     """
     try:
         kind = type(exc)
-        if kind in _silent and _ASKED.isdisjoint(exc.__dict__):
-            return None
+        if kind in _silent:
+            hung = exc.__dict__
+            if not hung or _ASKED.isdisjoint(hung):
+                return None
         if is_tame(kind) and says_nothing(kind, *_ASKED) and not is_kind(kind, BaseExceptionGroup):
             if len(_silent) >= _MOST_SILENT:
                 _silent.clear()

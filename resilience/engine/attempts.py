@@ -7,7 +7,7 @@ from types import TracebackType
 
 from resilience.engine import asynchronous, blocking
 from resilience.outcome import Outcome
-from resilience.policy.base import Call, Effect, Emit, Policy, Proceed, Steps
+from resilience.policy.base import Call, Effect, Emit, Policy, Steps
 from resilience.subscription import emit
 
 __all__ = ["Attempt", "AttemptLoop", "Attempts"]
@@ -31,18 +31,21 @@ class Attempts:
 class AttemptLoop:
     """One loop over attempts. Ends after the first attempt that succeeds; an error that is final leaves its block."""
 
-    __slots__ = ("_answer", "_call", "_finished", "_number", "_open", "_steps")
+    __slots__ = ("_call", "_effect", "_finished", "_number", "_open", "_policy", "_steps", "_wait")
 
     def __init__(self, policy: Policy) -> None:
         # The loop is named after the function it stands in: two frames up, over __iter__.
         frame = sys._getframe(2)
         self._call = Call(f"{frame.f_globals.get('__name__', '')}.{frame.f_code.co_qualname}", _the_body)
-        self._steps: Steps = policy.run(self._call)
+        self._policy = policy
+        policy.before(self._call, 0)
         self._number = 0
         self._open = False  # whether an attempt is out whose outcome is not known
         self._finished = False
-        #: An effect the steps asked for when they heard of the last outcome, to be performed before the next attempt.
-        self._answer: Outcome | Effect | None = None
+        #: What is to be done before the next attempt: to wait, or, to know that, to perform an effect.
+        self._wait: float | None = None
+        self._steps: Steps[Outcome | float] | None = None
+        self._effect: Effect | None = None
 
     def __iter__(self) -> AttemptLoop:
         return self
@@ -53,49 +56,70 @@ class AttemptLoop:
     def __next__(self) -> Attempt:
         if self._ended():
             raise StopIteration
-        return self._next(blocking.advance(self._steps, self._call, self._answer))
+        if self._steps is not None:
+            steps, self._steps = self._steps, None
+            self._decided(blocking.perform(steps, self._effect))
+        if self._wait is not None:
+            self._call.clock.sleep(self._wait)
+        return self._attempt()
 
     async def __anext__(self) -> Attempt:
         if self._ended():
             raise StopAsyncIteration
-        return self._next(await asynchronous.advance(self._steps, self._call, self._answer))
+        if self._steps is not None:
+            steps, self._steps = self._steps, None
+            self._decided(await asynchronous.perform(steps, self._effect))
+        if self._wait is not None:
+            await self._call.clock.sleep_async(self._wait)
+        return self._attempt()
 
     def _ended(self) -> bool:
         if self._open:
             self._finished = True
-            self._steps.close()
             raise RuntimeError("an attempt was not used: put the work in `with attempt:` inside the loop")
         return self._finished
 
-    def _next(self, step: Proceed | Outcome) -> Attempt:
-        if isinstance(step, Proceed):
-            self._number += 1
-            self._open = True
-            return Attempt(self, self._number)
+    def _decided(self, answer: Outcome | float) -> None:
+        if isinstance(answer, float):
+            self._wait = answer
+            return
         self._finished = True
         # Only an error can come late: it was final, but to know that a function of the user's had to be asked.
         try:
-            raise step.error or RuntimeError("the loop's policy ended without an attempt")
+            raise answer.error or RuntimeError("the loop's policy ended without an error")
         finally:
-            del step
+            del answer
+
+    def _attempt(self) -> Attempt:
+        self._wait = None
+        self._number += 1
+        self._open = True
+        return Attempt(self, self._number)
 
     def record(self, error: BaseException | None) -> bool:
         """Tell the policy how an attempt went; return whether its error ends here."""
         self._open = False
         if error is not None and not isinstance(error, Exception):
             self._finished = True
-            self._steps.close()
             return False
-        try:
-            effect = self._steps.send(Outcome(None, error))
-            while isinstance(effect, Emit):
-                emit(effect.event)
-                effect = next(self._steps)
-        except StopIteration:
-            self._finished = True
-            return False
-        self._answer = effect  # waiting is for the loop, which may be async
-        return True
+        answer = self._policy.after(self._call, 0, Outcome(None, error))
+        if not isinstance(answer, Outcome | float):
+            steps = answer
+            try:
+                effect = next(steps)
+                while isinstance(effect, Emit):
+                    emit(effect.event)
+                    effect = next(steps)
+            except StopIteration as done:
+                answer = done.value
+            else:  # asking and waiting are for the loop, which may be async
+                self._steps, self._effect = steps, effect
+                return True
+        if isinstance(answer, float):
+            self._wait = answer
+            return True
+        self._finished = True
+        return False
 
 
 class Attempt:

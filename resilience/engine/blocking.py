@@ -4,81 +4,91 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Coroutine, Sequence
+from types import GeneratorType
+from typing import Any, TypeVar, cast
 
 from resilience.engine.worker import CallAbandoned, run_in_worker
 from resilience.outcome import Outcome
-from resilience.policy.base import Call, Effect, Emit, Invoke, Policy, Proceed, Sleep, Steps
+from resilience.policy.base import Call, Effect, Invoke, Policy, Steps
 from resilience.subscription import emit
 from resilience.trouble import report_trouble
 
-__all__ = ["advance", "attempt", "drive"]
+__all__ = ["drive", "perform"]
+
+T = TypeVar("T")
 
 
-def drive(stack: Sequence[Policy], depth: int, call: Call) -> Outcome:
-    """Carry out the policies of *stack* from *depth* inwards around *call*."""
-    if depth == call.first_at and call.first is not None:  # what the happy path already came to
-        first, call.first, call.first_at = call.first, None, -1
-        return first
-    if depth == len(stack):
-        return attempt(call)
-    step: Proceed | Outcome | None = None
-    outcome: Outcome | None = None
-    steps = stack[depth].run(call)
+def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
+    """Carry out the policies of *stack* from *depth* inwards around *call*, which those above *at* have let in.
+
+    Where the call has an outcome already, its `first`, they are told of that one first.
+    """
+    bottom = len(stack)
+    outcome, call.first = call.first, None
+    answer: Any = None  # what a policy said: an Outcome, a float, None or Steps
     try:
-        step = advance(steps, call)
-        while isinstance(step, Proceed):
-            if step.limit is None:
-                outcome = drive(stack, depth + 1, call)
+        while True:
+            while outcome is None:  # inwards, until somebody answers
+                if at == bottom:
+                    if call.abandoned is not None and call.abandoned.is_set():
+                        raise CallAbandoned
+                    try:
+                        outcome = Outcome(call.function(*call.arguments, **call.keywords))
+                    except Exception as error:  # without this frame in the traceback: the wrapper raises the error
+                        trace = error.__traceback__
+                        outcome = Outcome(None, error.with_traceback(None if trace is None else trace.tb_next))
+                        del trace
+                elif (limit := stack[at].limit) is not None:
+                    at += 1
+                    outcome = run_in_worker(functools.partial(drive, stack, at, at=at), limit, call)
+                else:
+                    answer = stack[at].before(call, at)
+                    if answer.__class__ is GeneratorType:
+                        answer = perform(answer)
+                    if answer is None:
+                        at += 1
+                    outcome = answer
+            while at > depth:  # outwards, until somebody wants to run what is inside again
+                at -= 1
+                answer = stack[at].after(call, at, outcome)
+                if answer is not outcome:
+                    if answer.__class__ is GeneratorType:
+                        answer = perform(answer)
+                    if answer.__class__ is float:
+                        call.clock.sleep(answer, call.abandoned)
+                        outcome = None
+                        at += 1
+                        break
+                    outcome = answer
             else:
-                outcome = run_in_worker(functools.partial(drive, stack, depth + 1), step.limit, call)
-            step = advance(steps, call, outcome)
-        return step
+                return outcome
+    finally:
+        while at > depth:
+            at -= 1
+            stack[at].release(call, at)
+        answer = outcome = None  # a frame that an error's traceback leads to must not lead back to the error
+
+
+def perform(steps: Steps[T], effect: Effect | None = None) -> T:
+    """Do what *steps* want done and return what they come to. *effect* is one they wait for already."""
+    answer: Outcome | None = None
+    try:
+        while True:
+            if effect is None:
+                # Only `send` in the try: what is called below must not be taken for the end of the steps.
+                try:
+                    effect = steps.send(answer)  # type: ignore[arg-type]  # None starts a generator
+                except StopIteration as done:
+                    return cast("T", done.value)
+            if isinstance(effect, Invoke):
+                answer = invoke(effect)
+            else:
+                emit(effect.event)
+                answer = None
+            effect = None
     finally:
         steps.close()
-        step = outcome = None  # a frame that an error's traceback leads to must not lead back to the error
-
-
-def attempt(call: Call) -> Outcome:
-    """Call the user's function."""
-    if call.abandoned is not None and call.abandoned.is_set():
-        raise CallAbandoned
-    try:
-        return Outcome(call.function(*call.arguments, **call.keywords))
-    except Exception as error:
-        return Outcome(None, error.with_traceback(error.__traceback__ and error.__traceback__.tb_next))
-
-
-def advance(steps: Steps, call: Call, answer: Outcome | Effect | None = None) -> Proceed | Outcome:
-    """Perform what *steps* ask for, up to the next run of what is inside, or their end.
-
-    *answer* is what they are sent first, or an effect they asked for and still wait for.
-    """
-    while True:
-        if answer is None or isinstance(answer, Outcome):
-            # Only `send` in the try: what is called below must not be taken for the end of the steps.
-            try:
-                effect = steps.send(answer)  # type: ignore[arg-type]  # None starts a generator
-            except StopIteration as done:
-                answer = None  # see `drive`
-                return done.value  # type: ignore[no-any-return]  # an Outcome, says Steps
-        else:
-            effect = answer
-        if isinstance(effect, Proceed):
-            return effect
-        answer = perform(effect, call)
-
-
-def perform(effect: Effect, call: Call) -> Outcome | None:
-    """Do what *effect* says."""
-    if isinstance(effect, Sleep):
-        call.clock.sleep(effect.seconds, call.abandoned)
-        if call.abandoned is not None and call.abandoned.is_set():
-            raise CallAbandoned
-    elif isinstance(effect, Emit):
-        emit(effect.event)
-    elif isinstance(effect, Invoke):
-        return invoke(effect)
-    return None
+        answer = None  # see `drive`
 
 
 def invoke(effect: Invoke) -> Outcome:

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 from resilience.clock import Limit
 from resilience.engine import asynchronous, blocking
 from resilience.outcome import EXPIRED, Outcome
-from resilience.policy.base import Call, Policy, Proceed, Steps
+from resilience.policy.base import Call, Policy
 
 __all__ = ["Block", "BlockResult"]
 
@@ -41,14 +41,14 @@ class BlockResult(Generic[V]):
 class _Begun:
     """One block on its way."""
 
-    __slots__ = ("call", "limit", "owner", "result", "scope", "steps")
+    __slots__ = ("call", "limit", "owner", "policy", "result", "scope")
 
     scope: Limit
 
-    def __init__(self, owner: object, call: Call, steps: Steps) -> None:
+    def __init__(self, owner: object, policy: Policy, call: Call) -> None:
         self.owner = owner
+        self.policy = policy
         self.call = call
-        self.steps = steps
         self.limit: AbstractContextManager[Limit] | None = None
         self.result: BlockResult[object] = BlockResult()
 
@@ -72,37 +72,29 @@ class Block:
 
     def __enter__(self) -> object:
         begun = self._begin()
-        cut_short = True
-        try:
-            step = blocking.advance(begun.steps, begun.call)
-            cut_short = False
-        finally:
-            if cut_short:
-                begun.steps.close()
-        return self._admit(begun, step)
+        answer = begun.policy.before(begun.call, 0)
+        if answer is not None and not isinstance(answer, Outcome):
+            answer = blocking.perform(answer)
+        return self._admit(begun, answer)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
         begun = self._end()
         if error is not None and not isinstance(error, Exception):
-            begun.steps.close()
+            begun.policy.release(begun.call, 0)
             return False
-        try:
-            return _leave(begun, error, blocking.advance(begun.steps, begun.call, _outcome(begun, error)))
-        finally:
-            begun.steps.close()
+        answer = begun.policy.after(begun.call, 0, _outcome(begun, error))
+        if not isinstance(answer, Outcome | float):
+            answer = blocking.perform(answer)
+        return _leave(begun, error, answer)
 
     # -- async ---------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> object:
         begun = self._begin()
-        cut_short = True
-        try:
-            step = await asynchronous.advance(begun.steps, begun.call)
-            cut_short = False
-        finally:
-            if cut_short:
-                begun.steps.close()
-        return self._admit(begun, step)
+        answer = begun.policy.before(begun.call, 0)
+        if answer is not None and not isinstance(answer, Outcome):
+            answer = await asynchronous.perform(answer)
+        return self._admit(begun, answer)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
         begun = self._end()
@@ -112,12 +104,12 @@ class Block:
             if begun.scope.expired:  # not what __exit__ returned: trio says True of a block without an error too
                 outcome, error = EXPIRED, None
         if error is not None and not isinstance(error, Exception):
-            begun.steps.close()
+            begun.policy.release(begun.call, 0)
             return False
-        try:
-            return _leave(begun, error, await asynchronous.advance(begun.steps, begun.call, outcome))
-        finally:
-            begun.steps.close()
+        answer = begun.policy.after(begun.call, 0, outcome)
+        if not isinstance(answer, Outcome | float):
+            answer = await asynchronous.perform(answer)
+        return _leave(begun, error, answer)
 
     # -- shared --------------------------------------------------------------------------------------------------
 
@@ -125,20 +117,18 @@ class Block:
         # The block is named after the function it stands in: two frames up from here.
         frame = sys._getframe(2)
         target = f"{frame.f_globals.get('__name__', '')}.{frame.f_code.co_qualname}"
-        call = Call(target, _the_block)
-        return _Begun(self, call, self._policy().run(call))
+        return _Begun(self, self._policy(), Call(target, _the_block))
 
-    def _admit(self, begun: _Begun, step: Proceed | Outcome) -> object:
-        if isinstance(step, Outcome):
-            begun.steps.close()
-            if step.error is None:
+    def _admit(self, begun: _Begun, refused: Outcome | None) -> object:
+        if refused is not None:
+            if refused.error is None:
                 raise RuntimeError(f"{self!r} answered without a call; it cannot guard a block")
             try:
-                raise step.error
+                raise refused.error
             finally:
-                del step
-        if step.limit is not None:
-            begun.limit = begun.call.clock.limit(step.limit)
+                del refused
+        if begun.policy.limit is not None:
+            begun.limit = begun.call.clock.limit(begun.policy.limit)
             begun.scope = begun.limit.__enter__()
         _begun.set((*_begun.get(), begun))
         return self._entered(begun.result)
@@ -160,19 +150,19 @@ def _outcome(begun: _Begun, error: BaseException | None) -> Outcome:
     return Outcome(begun.result.value, error if isinstance(error, Exception) else None)
 
 
-def _leave(begun: _Begun, error: BaseException | None, step: Proceed | Outcome) -> bool:
+def _leave(begun: _Begun, error: BaseException | None, answer: Outcome | float) -> bool:
     """Say whether the block's error ends here."""
-    if isinstance(step, Proceed):
+    if isinstance(answer, float):
         # Not the block's type is wrong, but the policy.
         raise RuntimeError("a policy that calls more than once cannot guard a block; use retrying(...)")  # noqa: TRY004
-    if step.error is not None:
-        if step.error is error:
+    if answer.error is not None:
+        if answer.error is error:
             return False
         try:
-            raise step.error
+            raise answer.error
         finally:
-            del step
-    begun.result.value = step.value
+            del answer
+    begun.result.value = answer.value
     begun.result.degraded = error is not None
     begun.result.error = error if isinstance(error, Exception) else None
     return True

@@ -38,7 +38,7 @@ class Decorator:
         """
         if is_async(function):
             raise TypeError(f"call({name_of(function)}): it is async; use `await ... .acall(...)`")
-        outcome = blocking.drive(self.policies(function), 0, Call(name_of(function), function, args, kwargs))
+        outcome = blocking.drive(self.policies(function), 0, Call(name_of(function), function, args, kwargs), 0)
         if outcome.error is None:
             return cast("R", outcome.value)
         try:
@@ -54,7 +54,9 @@ class Decorator:
 
     async def acall(self, function: Callable[..., object], /, *args: object, **kwargs: object) -> object:
         """Call *function*, async or sync, through the policies; await what it returns if that can be awaited."""
-        outcome = await asynchronous.drive(self.policies(function), 0, Call(name_of(function), function, args, kwargs))
+        outcome = await asynchronous.drive(
+            self.policies(function), 0, Call(name_of(function), function, args, kwargs), 0
+        )
         if outcome.error is None:
             return outcome.value
         try:

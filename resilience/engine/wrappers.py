@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from types import FunctionType
 from typing import cast
 
+from resilience.clock import current_clock
 from resilience.engine import asynchronous, blocking
 from resilience.outcome import Outcome
 from resilience.policy.base import Call, Gate, Policy
@@ -32,13 +33,15 @@ __all__ = ["wrapper_of"]
 # way of the parameters, which stand in the same scope.
 _DRIVEN = """
         __call = __Call(__target, __function, {packed}, {packed_keywords})
+        __outcome = {w}__drive(__stack, 0, __call, 0)
 """
 _FREE = """
         try:
             return {w}__function({passed})
         except __Exception as __error:
-            __first = __failed(__error)
-        __call = __Call(__target, __function, {packed}, {packed_keywords}, first=__first, first_at=__bottom)
+            __call = __Call(__target, __function, {packed}, {packed_keywords})
+            __call.first = __failed(__error)
+        __outcome = {w}__drive(__stack, 0, __call, __bottom)
 """
 _GATED = """
         __state = __gate.state
@@ -47,30 +50,33 @@ _GATED = """
                 __value = {w}__function({passed})
                 if __state.quiet:
                     return __value
-                __first = __Outcome(__value)  # others failed meanwhile: this success counts
+                __call = __Call(__target, __function, {packed}, {packed_keywords}, __state)
+                __call.first = __Outcome(__value)  # others failed meanwhile: this success counts
             except __Exception as __error:
-                __first = __failed(__error)
-            __call = __Call(
-                __target, __function, {packed}, {packed_keywords}, first=__first, first_at=__bottom, admission=__state
-            )
+                __call = __Call(__target, __function, {packed}, {packed_keywords}, __state)
+                __call.first = __failed(__error)
+            __outcome = {w}__drive(__stack, 0, __call, __bottom)
         else:
-            __call = __Call(__target, __function, {packed}, {packed_keywords})
-            __call.first, __call.first_at = __gate.refuse(__call), __gate_at
+            __outcome = __gate.refuse(__clock())
+            if __gate_at or __outcome is None:
+                __call = __Call(__target, __function, {packed}, {packed_keywords})
+                __call.first = __outcome
+                __outcome = {w}__drive(__stack, 0, __call, 0 if __outcome is None else __gate_at)
 """
 _HEAD = """\
 def __make(
-    __function, __target, __stack, __bottom, __gate, __gate_at, __drive, __Call, __Outcome, __failed, __Exception
+    __function, __target, __stack, __bottom, __gate, __gate_at, __drive,
+    __clock, __Call, __Outcome, __failed, __Exception,
 ):
     {d}def wrapper({signature}):
 """
 _TAIL = """
-        __outcome = {w}__drive(__stack, 0, __call)
         if __outcome.error is None:
             return __outcome.value
         try:
             raise __outcome.error
         finally:
-            __outcome = __first = None
+            __outcome = None
     return wrapper
 """
 
@@ -94,6 +100,7 @@ def wrapper_of(
         cast("Gate", gate),
         gate_at,
         asynchronous.drive if asynchronously else blocking.drive,
+        current_clock,
         Call,
         Outcome,
         _failed,

@@ -6,7 +6,6 @@ Cap first, then jitter: jitter before the cap sends every client that has reache
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import TYPE_CHECKING
 
 from resilience.policy.check import need, number, one_of, seconds
@@ -59,19 +58,20 @@ class Backoff:
 
         *base* is the category's, used unless `base_delay` is set; *previous* the wait before, *chance* u.
         """
-        first = min(base, self.cap) if self.first is None else self.first
-        if self.jitter == "decorrelated":
-            wait = first + chance * (3 * max(previous, first) - first)
-            return wait if wait < self.cap else self.cap * (0.5 + 0.5 * chance)
-        wait = self._grown(first, retry)
-        if self.jitter == "equal":
-            return wait * (0.5 + 0.5 * chance)
-        return wait * chance if self.jitter == "full" else wait
-
-    def _grown(self, first: float, retry: int) -> float:
-        # The power overflows a float near retry 1024: compare logarithms before raising.
+        first = self.first
+        if first is None:
+            first = min(base, self.cap)
         if first <= 0:
             return 0.0
-        if retry * math.log(self.exponential_base) >= math.log(self.cap) - math.log(first):
-            return self.cap
-        return float(first * self.exponential_base**retry)
+        jitter = self.jitter
+        if jitter == "decorrelated":
+            wait = first + chance * (3 * max(previous, first) - first)
+            return wait if wait < self.cap else self.cap * (0.5 + 0.5 * chance)
+        try:
+            wait = first * self.exponential_base**retry
+        except OverflowError:  # near retry 1024
+            wait = self.cap
+        wait = min(wait, self.cap)
+        if jitter == "equal":
+            return wait * (0.5 + 0.5 * chance)
+        return wait * chance if jitter == "full" else wait

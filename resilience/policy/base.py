@@ -1,9 +1,9 @@
-"""What a policy is: a generator that says what should happen next and is told how it went."""
+"""What a policy is: it is asked before a call and after it, and says what should happen, never how."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 from resilience.clock import Clock, current_clock
 from resilience.outcome import Outcome
@@ -13,28 +13,9 @@ if TYPE_CHECKING:
 
     from resilience.events import Event
 
-__all__ = ["CALL", "Admission", "Call", "Effect", "Emit", "Gate", "Invoke", "Policy", "Proceed", "Sleep", "Steps"]
+__all__ = ["Admission", "Call", "Effect", "Emit", "Gate", "Invoke", "Policy", "Steps"]
 
-
-class Proceed:
-    """Run whatever is inside this policy; answer with its outcome, or EXPIRED when *limit* seconds passed first."""
-
-    __slots__ = ("limit",)
-
-    def __init__(self, limit: float | None = None) -> None:
-        self.limit: float | None = limit
-
-
-CALL: Final = Proceed()
-
-
-class Sleep:
-    """Wait *seconds*."""
-
-    __slots__ = ("seconds",)
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds: float = seconds
+T = TypeVar("T")
 
 
 class Emit:
@@ -64,8 +45,9 @@ class Invoke:
         self.blocking: bool = blocking
 
 
-Effect: TypeAlias = Proceed | Sleep | Emit | Invoke
-Steps: TypeAlias = Generator[Effect, Outcome, Outcome]
+Effect: TypeAlias = Emit | Invoke
+Steps: TypeAlias = Generator[Effect, Outcome, T]
+"""What a policy wants done on the way to its answer, which it returns: it yields effects and is sent their outcomes."""
 
 
 class Admission:
@@ -89,7 +71,7 @@ class Gate(Protocol):
         """The present state; replaced, never changed, by a transition."""
         ...
 
-    def refuse(self, call: Call) -> Outcome | None:
+    def refuse(self, clock: Clock) -> Outcome | None:
         """Return the outcome of a call that is surely not let through, where nobody wants to be told of it."""
         ...
 
@@ -97,7 +79,7 @@ class Gate(Protocol):
 class Call:
     """One call on its way through a stack of policies."""
 
-    __slots__ = ("abandoned", "admission", "arguments", "clock", "first", "first_at", "function", "keywords", "target")
+    __slots__ = ("abandoned", "admission", "arguments", "clock", "first", "function", "held", "keywords", "target")
 
     def __init__(
         self,
@@ -105,21 +87,19 @@ class Call:
         function: Callable[..., object],
         arguments: tuple[object, ...] = (),
         keywords: Mapping[str, object] | None = None,
-        *,
-        first: Outcome | None = None,
-        first_at: int = -1,
         admission: Admission | None = None,
     ) -> None:
         self.target: str = target
         self.function: Callable[..., object] = function
         self.arguments: tuple[object, ...] = arguments
-        self.keywords: Mapping[str, object] = keywords or {}
-        self.clock: Clock = current_clock()
-        #: The outcome the happy path came to, and the depth in the stack that answers with it, once.
-        self.first: Outcome | None = first
-        self.first_at: int = -1 if first is None else first_at
+        self.keywords: Mapping[str, object] = keywords or _NO_KEYWORDS
         #: The state of the stack's only gate when the happy path went through it.
         self.admission: Admission | None = admission
+        self.clock: Clock = current_clock()
+        #: The outcome the happy path came to, for whoever takes over from it.
+        self.first: Outcome | None = None
+        #: What each policy keeps of this call, by its depth in the stack.
+        self.held: dict[int, object] = {}
         #: Set when the caller stopped waiting for this thread.
         self.abandoned: threading.Event | None = None
 
@@ -131,21 +111,36 @@ class Call:
         return other
 
 
+_NO_KEYWORDS: Mapping[str, object] = {}
+
+
 class Policy:
     """A decision about calls, made once for sync and async.
 
-    `run` yields effects and is sent their outcomes; what it returns is what the caller, or the policy outside
-    it, gets. Code in its ``finally`` runs on cancellation and Ctrl-C as well, and must not yield.
+    A policy whose answer needs something done first, a user's function called or an event emitted, answers with
+    `Steps`. Code in their ``finally`` runs on cancellation and Ctrl-C as well, and must not yield.
     """
 
     #: Whether a call that succeeds needs nothing of this policy (but a look at its gate).
     plain: bool = True
     #: The state to look at before a call, if there is one.
     gate: Gate | None = None
+    #: Seconds that what is inside may take, each time it is run. When they pass, `after` is told EXPIRED.
+    limit: float | None = None
 
-    def run(self, call: Call) -> Steps:
-        """Guard one call."""
-        raise NotImplementedError
+    def before(self, call: Call, at: int) -> Outcome | Steps[Outcome | None] | None:
+        """Let the call in, by None; or answer it. *at* is this policy's depth in the stack, its key to `call.held`."""
+        return None
+
+    def after(self, call: Call, at: int, outcome: Outcome) -> Outcome | float | Steps[Outcome | float]:
+        """Say what the outcome of what is inside means to whoever is outside; or, by a float, to run it again then.
+
+        Only a call that was let in comes here.
+        """
+        return outcome
+
+    def release(self, call: Call, at: int) -> None:
+        """Give back what a call took that was let in and will have no outcome: cancellation, Ctrl-C."""
 
     def hooks(self) -> Mapping[str, Callable[..., object]]:
         """Return the user's functions this policy invokes, by parameter: none may be async around a sync call."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import enum
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from resilience.category import ErrorCategory, combine
@@ -12,10 +11,10 @@ from resilience.classify.decide import category_of, classify
 from resilience.clock import Clock
 from resilience.errors.circuit import CircuitOpenError
 from resilience.outcome import Outcome
-from resilience.policy.base import CALL, Admission, Call, Effect, Emit, Gate, Invoke, Policy, Steps
+from resilience.policy.base import Call, Emit, Gate, Invoke, Policy, Steps
 from resilience.policy.check import count, need, seconds
 from resilience.policy.states import CircuitState, Closed, HalfOpen, Open, State, Transition, Watcher
-from resilience.profile import Profile, row_of
+from resilience.profile import Profile, Reading
 from resilience.subscription import listened
 
 if TYPE_CHECKING:
@@ -26,10 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Circuit"]
 
 
-class _Verdict(enum.Enum):
-    SUCCESS = enum.auto()
-    FAILURE = enum.auto()
-    NEUTRAL = enum.auto()
+# What a failure weighs where it is none: the dependency answered, or nothing can be said.
+_SUCCESS, _NEUTRAL = 0, -1
 
 
 class Circuit(Policy):
@@ -56,8 +53,9 @@ class Circuit(Policy):
         self.failure_threshold: int = count("failure_threshold", failure_threshold)
         self.reset_timeout: float = seconds("reset_timeout", reset_timeout)
         self.trip_on: ErrorCategory | None = None if trip_on is None else combine("trip_on", [trip_on])
-        self.profiles: dict[int, Profile] = dict(profiles or {})
-        if self.trip_on is not None and not any(self._weight(leaf) for leaf in self.trip_on):
+        self.profiles: Mapping[int, Profile] = profiles or {}
+        self._weights: Reading[int] = Reading(self._weigh, self.profiles)
+        if self.trip_on is not None and not any(self._weights[leaf.value] > 0 for leaf in self.trip_on):
             raise ValueError(
                 f"trip_on={self.trip_on.label!r}: failures of this category have weight 0 and would never open the"
                 f" circuit; add a category that counts, or give it weight with profiles={{...: {{'weight': 1}}}}"
@@ -72,66 +70,67 @@ class Circuit(Policy):
 
     # -- the call ------------------------------------------------------------------------------------------------
 
-    def run(self, call: Call) -> Steps:
-        state: Admission = call.admission or self.state
-        if call.admission is None and (self.watchers or not isinstance(state, Closed)):
-            entered = yield from self._enter(call)
-            if entered is None:
-                return (yield from self._reject(call))
-            state = entered
-        call.admission = None  # taken: a retry outside asks again
-        settled = False
+    def before(self, call: Call, at: int) -> Outcome | Steps[Outcome | None] | None:
+        state = self.state
+        if self.watchers or not isinstance(state, Closed):
+            return self.refuse(call.clock) or self._enter(call, at)
+        call.held[at] = state
+        return None
+
+    def after(self, call: Call, at: int, outcome: Outcome) -> Outcome | Steps[Outcome]:
+        state = call.held.pop(at, None) or call.admission  # the happy path looked at the state for us
+        error = outcome.error
+        weight = _SUCCESS if error is None else self._weights[category_of(outcome)._value_]
+        transition = self._settle(state, weight, error, call.clock)
+        if self.watchers or (transition is not None and listened()):
+            return self._tell_all(call, outcome, weight, transition)
+        return outcome
+
+    def release(self, call: Call, at: int) -> None:
+        self._release(call.held.pop(at, None))
+
+    def _enter(self, call: Call, at: int) -> Steps[Outcome | None]:
+        yield from self._tell("before_call", call)
+        state, opened = self.admit(call.clock)
+        if state is None:
+            error = self._rejection(self.state, call.clock.now())
+            if listened():
+                yield Emit(self._rejected(call, error))
+            return Outcome(None, error)
+        entered = False
         try:
-            if self.watchers:
-                yield from self._tell("admitted", call)
-            outcome = yield CALL
-            error = outcome.error
-            verdict, weight = (_Verdict.SUCCESS, 0) if error is None else self._judge(category_of(outcome))
-            transition = self._settle(state, verdict, weight, error, call)
-            settled = True
+            if opened is not None:
+                yield from self._announce(call, opened)
+            yield from self._tell("admitted", call)
+            entered = True
         finally:
-            if not settled:  # cancelled, Ctrl-C: give back what was taken and record nothing
-                self.release(state)
-        if self.watchers and verdict is not _Verdict.NEUTRAL:
-            if verdict is _Verdict.FAILURE:
-                yield from self._tell("failed", error)
-            else:
-                yield from self._tell("succeeded")
+            if not entered:  # cancelled while it was told: the probe is not on its way
+                self._release(state)
+        call.held[at] = state
+        return None
+
+    def _tell_all(self, call: Call, outcome: Outcome, weight: int, transition: Transition | None) -> Steps[Outcome]:
+        if weight > 0:
+            yield from self._tell("failed", outcome.error)
+        elif weight == _SUCCESS:
+            yield from self._tell("succeeded")
         if transition is not None:
             yield from self._announce(call, transition)
         return outcome
 
-    def _enter(self, call: Call) -> Generator[Effect, Outcome, Admission | None]:
-        if self.watchers:
-            yield from self._tell("before_call", call)
-        state, opened = self.admit(call.clock)
-        try:
-            if opened is not None:
-                yield from self._announce(call, opened)
-        except GeneratorExit:  # cancelled while it was told: the probe is not on its way
-            if state is not None:
-                self.release(state)
-            raise
-        return state
-
-    def _reject(self, call: Call) -> Generator[Effect, Outcome, Outcome]:
-        error = self._rejection(self.state, call.clock.now())
-        if listened():
-            yield Emit(self._rejected(call, error))
-        return Outcome(None, error)
-
-    def refuse(self, call: Call) -> Outcome | None:
+    def refuse(self, clock: Clock) -> Outcome | None:
         state = self.state
         if not isinstance(state, Open) or self.watchers or listened():
             return None
-        now = call.clock.now()
+        now = clock.now()
         return Outcome(None, self._rejection(state, now)) if state.opened_at <= now < state.until else None
 
     def _rejection(self, state: State, now: float) -> CircuitOpenError:
         last = state.last
+        left = state.until - now
         error = CircuitOpenError(
             self.name,
-            max(state.until - now, 0.0),
+            left if left > 0 else 0.0,
             state.failures,
             None if last is None else type(last).__name__,
             isinstance(state, HalfOpen),
@@ -141,19 +140,14 @@ class Circuit(Policy):
 
     def counts(self, error: Exception) -> bool:
         """Whether *error* is a failure to this circuit."""
-        return self._judge(classify(error))[0] is _Verdict.FAILURE
+        return self._weights[classify(error)._value_] > 0
 
-    def _judge(self, category: ErrorCategory) -> tuple[_Verdict, int]:
-        """Say what a failure means to the circuit, and how much."""
-        weight = self._weight(category)
-        if weight and (self.trip_on is None or category._value_ & self.trip_on._value_):
-            return _Verdict.FAILURE, weight
+    def _weigh(self, row: Profile) -> int:
+        """Say what a failure means to the circuit: how much it counts, or _SUCCESS, or _NEUTRAL."""
+        if row.weight and (self.trip_on is None or row.category in self.trip_on):
+            return row.weight
         # It answered, if only to refuse. While closed that decides nothing (see _settle); a probe it satisfies.
-        return (_Verdict.SUCCESS if category._value_ & _ANSWERED else _Verdict.NEUTRAL), 0
-
-    def _weight(self, category: ErrorCategory) -> int:
-        row = self.profiles.get(category._value_) if self.profiles else None
-        return (row or row_of(category)).weight
+        return _SUCCESS if row.category in ErrorCategory.CLIENT_ERROR else _NEUTRAL
 
     # -- transitions: each replaces the state object, under the lock ---------------------------------------------
 
@@ -184,36 +178,33 @@ class Circuit(Policy):
                 self.state.until = now + self.reset_timeout
             return self.state, None if transition and transition[0].kind is transition[1].kind else transition
 
-    def release(self, state: Admission) -> None:
+    def _release(self, state: object) -> None:
         """Give a probe's permit back without a verdict."""
         if isinstance(state, HalfOpen):
             with self._lock:
                 state.probing = False
 
-    def _settle(
-        self, state: Admission, verdict: _Verdict, weight: int, error: Exception | None, call: Call
-    ) -> Transition | None:
+    def _settle(self, state: object, weight: int, error: Exception | None, clock: Clock) -> Transition | None:
         if error is None and isinstance(state, Closed) and not state.failures:
             return None  # nothing to forget
         with self._lock:
-            now = call.clock.now() if verdict is _Verdict.FAILURE else 0.0
             if state is not self.state:
                 return None  # a late result
-            if isinstance(state, HalfOpen):
-                state.probing = False
-                if verdict is _Verdict.SUCCESS:
-                    return self._move(Closed(quiet=not self.watchers))
-                if verdict is _Verdict.FAILURE:
-                    return self._move(self._opened(state.failures + weight, error, now))
-            elif isinstance(state, Closed):
+            if isinstance(state, Closed):
                 if error is None:
                     state.failures = 0
                     state.quiet = not self.watchers
-                elif verdict is _Verdict.FAILURE:
+                elif weight > 0:
                     state.failures += weight
                     state.quiet = False  # the next success counts
                     if state.failures >= self.failure_threshold:
-                        return self._move(self._opened(state.failures, error, now))
+                        return self._move(self._opened(state.failures, error, clock.now()))
+            elif isinstance(state, HalfOpen):
+                state.probing = False
+                if weight == _SUCCESS:
+                    return self._move(Closed(quiet=not self.watchers))
+                if weight > 0:
+                    return self._move(self._opened(state.failures + weight, error, clock.now()))
             return None
 
     def force(self, kind: CircuitState, now: float) -> Transition | None:
@@ -244,11 +235,11 @@ class Circuit(Policy):
 
     # -- telling -------------------------------------------------------------------------------------------------
 
-    def _tell(self, what: str, *arguments: object) -> Generator[Effect, Outcome, None]:
+    def _tell(self, what: str, *arguments: object) -> Steps[None]:
         for watcher in self.watchers:
             yield Invoke(getattr(watcher, what), *arguments, role="circuit listener", blocking=watcher.blocking)
 
-    def _announce(self, call: Call, transition: Transition) -> Generator[Effect, Outcome, None]:
+    def _announce(self, call: Call, transition: Transition) -> Steps[None]:
         yield from self._tell("changed", *transition)
         if listened():
             yield Emit(self.event(call.target, transition))
@@ -280,6 +271,3 @@ class Circuit(Policy):
             f"circuit_breaker({self.name!r}, failure_threshold={self.failure_threshold},"
             f" reset_timeout={self.reset_timeout:g}{narrowed})"
         )
-
-
-_ANSWERED = ErrorCategory.CLIENT_ERROR.value

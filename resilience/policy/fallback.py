@@ -9,7 +9,7 @@ from types import FunctionType, MethodType
 from resilience.category import ErrorCategory, combine
 from resilience.classify.decide import categories_of, category_of
 from resilience.outcome import Outcome
-from resilience.policy.base import CALL, Call, Emit, Invoke, Policy, Steps
+from resilience.policy.base import Call, Emit, Invoke, Policy, Steps
 from resilience.subscription import listened
 
 __all__ = ["Fallback"]
@@ -43,8 +43,7 @@ class Fallback(Policy):
     def hooks(self) -> Mapping[str, Callable[..., object]]:
         return {} if self.factory is None else {"factory": self.factory}
 
-    def run(self, call: Call) -> Steps:
-        outcome = yield CALL
+    def after(self, call: Call, at: int, outcome: Outcome) -> Outcome | Steps[Outcome]:
         error = outcome.error
         if error is None:
             return outcome
@@ -52,6 +51,11 @@ class Fallback(Policy):
         covered = categories_of(error) if isinstance(error, BaseExceptionGroup) else category_of(outcome)
         if covered._value_ & self._not:
             return outcome
+        if self.factory is None and not listened():
+            return Outcome(self.default)
+        return self._substitute(call, outcome, error)
+
+    def _substitute(self, call: Call, outcome: Outcome, error: Exception) -> Steps[Outcome]:
         if listened():
             from resilience.events import FallbackUsed
 

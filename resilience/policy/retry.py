@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import enum
 import math
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from resilience.category import ErrorCategory, combine
@@ -14,8 +14,8 @@ from resilience.classify.decide import categories_of, category_of
 from resilience.classify.hint import retry_after
 from resilience.outcome import Outcome
 from resilience.policy.backoff import Backoff
-from resilience.policy.base import CALL, Call, Effect, Emit, Invoke, Policy, Sleep, Steps
-from resilience.profile import Profile, row_of
+from resilience.policy.base import Call, Emit, Invoke, Policy, Steps
+from resilience.profile import Profile, Reading, row_of
 from resilience.subscription import listened
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Retry", "StopReason"]
 
-_NEVER = ErrorCategory.CANCELLED.value
 _SHOWN = 5  # categories in a note
 _FIRST_WAIT = 0.1  # for a category that is not retried by default and so has no base of its own
 
@@ -55,13 +54,19 @@ class Retry(Policy):
     on_retry: Callable[..., object] | None
     profiles: Mapping[int, Profile]
 
-    #: The bits of what is not retried: quicker to look at than a Flag.
-    _not: int = dataclasses.field(init=False, repr=False)
+    #: The first wait of each category that is retried, None for the others.
+    _bases: Reading[float | None] = dataclasses.field(init=False, repr=False)
+    _judges_results: bool = dataclasses.field(init=False, repr=False)
+    #: Whether somebody is to be asked or told of every attempt.
+    _slow: bool = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         on = ErrorCategory.TRANSIENT if self.on is None else combine("on", [self.on])
-        object.__setattr__(self, "_not", ~on.value | _NEVER)
-        if not on.value & ~_NEVER:
+        object.__setattr__(self, "_bases", Reading(self._read, self.profiles))
+        judges = self.strategies is not None and self.strategies.retry_if is not None
+        object.__setattr__(self, "_judges_results", judges)
+        object.__setattr__(self, "_slow", self.strategies is not None or self.on_retry is not None)
+        if on is ErrorCategory.CANCELLED:
             raise ValueError("on='cancelled': a cancelled call is never retried; name another category")
         if self.on_retry is not None and not callable(self.on_retry):
             raise TypeError(f"on_retry={self.on_retry!r}: give a function that takes a RetryScheduled event")
@@ -76,76 +81,111 @@ class Retry(Policy):
             given |= {name: getattr(self.strategies, name) for name in ("wait", "stop", "retry_if")}
         return {name: hook for name, hook in given.items() if hook is not None}
 
-    def run(self, call: Call) -> Steps:
-        strategies = self.strategies
-        state = None if strategies is None else strategies.begin(call, self)
-        judges_results = strategies is not None and strategies.retry_if is not None
-        tries = _Tries()
-        while True:
-            outcome = yield CALL
-            error = outcome.error
-            if error is None and not judges_results:
+    def before(self, call: Call, at: int) -> None:
+        if self.strategies is None:
+            call.held.pop(at, None)  # of a run before, when a policy outside runs this one again
+        else:  # tenacity measures from the start
+            call.held[at] = _Tries(self.strategies.begin(call, self))
+
+    def after(self, call: Call, at: int, outcome: Outcome) -> Outcome | float | Steps[Outcome | float]:
+        error = outcome.error
+        if error is None and not self._judges_results:
+            return outcome
+        category = category_of(outcome)
+        base = None if error is None else self._bases[category._value_]
+        if base is not None and isinstance(error, BaseExceptionGroup) and not self._wants_all(error):
+            base = None
+        tries: _Tries | None = call.held.get(at)  # type: ignore[assignment]  # what we put there
+        if tries is None:
+            if base is None and not listened():
                 return outcome
-            category = category_of(outcome)
-            wanted = error is not None and self._wants(error, category)
-            if not wanted and not tries.made and strategies is None and not listened():
-                return outcome
-            tries.add(category)
-            if error is not None and listened():
-                yield Emit(self._failed(call, tries, error))
-            if strategies is None or state is None:
-                decision = self._decide(call, error, wanted, tries)
-            else:
-                strategies.record(state, call, outcome, tries.made)
-                decision = yield from self._decide_by(strategies, state, call, error, wanted, tries)
-                state.idle_for += decision if isinstance(decision, float) else 0.0
-            if isinstance(decision, StopReason):
-                if error is not None and (tries.made > 1 or decision is StopReason.PUSHBACK):
-                    tries.annotate(error, call.target, decision)
-                if decision is not StopReason.NOT_RETRYABLE and listened():
-                    yield Emit(self._exhausted(call, tries, decision, error))
-                return outcome
-            if self.on_retry is not None or listened():
-                event = self._scheduled(call, tries, decision, error)
-                yield Emit(event)
-                if self.on_retry is not None:
-                    yield Invoke(self.on_retry, event, role="on_retry callback")
-            yield Sleep(decision)
-            tries.waited(decision)
+            tries = call.held[at] = _Tries()
+        tries.made += 1
+        tries.recent.append(category)
+        if tries.made > _SHOWN:
+            del tries.recent[0]
+        if self._slow or listened():
+            return self._deliberate(call, outcome, base, tries)
+        decision = self._decide(call, error, base, tries)
+        if isinstance(decision, float):
+            tries.last_wait = decision
+            tries.slept += decision
+            return decision
+        self._annotate(call, error, tries, decision)
+        return outcome
+
+    def _deliberate(self, call: Call, outcome: Outcome, base: float | None, tries: _Tries) -> Steps[Outcome | float]:
+        """Do what `after` does where somebody is to be asked or told."""
+        error = outcome.error
+        if error is not None and listened():
+            yield Emit(self._failed(call, tries, error))
+        if tries.state is None:
+            decision = self._decide(call, error, base, tries)
+        else:
+            decision = yield from self._decide_by(tries.state, call, outcome, base, tries)
+        if isinstance(decision, StopReason):
+            self._annotate(call, error, tries, decision)
+            if decision is not StopReason.NOT_RETRYABLE and listened():
+                yield Emit(self._exhausted(call, tries, decision, error))
+            return outcome
+        if self.on_retry is not None or listened():
+            event = self._scheduled(call, tries, decision, error)
+            yield Emit(event)
+            if self.on_retry is not None:
+                yield Invoke(self.on_retry, event, role="on_retry callback")
+        tries.last_wait = decision
+        tries.slept += decision
+        if tries.state is not None:
+            tries.state.idle_for += decision
+        return decision
+
+    def _annotate(self, call: Call, error: Exception | None, tries: _Tries, reason: StopReason) -> None:
+        if error is not None and (tries.made > 1 or reason is StopReason.PUSHBACK):
+            tries.annotate(error, call.target, reason)
 
     # -- deciding: how long to wait before the next attempt, or why there is none ------------------------------------
 
-    def _decide(self, call: Call, error: Exception | None, wanted: bool, tries: _Tries) -> StopReason | float:
-        if error is None or not wanted:
+    def _decide(
+        self, call: Call, error: Exception | None, base: float | None, tries: _Tries, wait: float | None = None
+    ) -> StopReason | float:
+        """Decide after a failure whose category begins to wait with *base*; None is one that is not retried.
+
+        *wait* is what a strategy says; without it backoff does.
+        """
+        if base is None:
             return StopReason.NOT_RETRYABLE
-        if self.attempts is not None and tries.made >= self.attempts:
+        made = tries.made
+        if self.attempts is not None and made >= self.attempts:
             return StopReason.ATTEMPTS
-        return self._heeding(error, self._backoff(call, tries), call)
+        if wait is None:
+            wait = self.backoff.delay(made - 1, base, tries.last_wait, call.clock.random())
+        hint = None if error is None else retry_after(error)
+        if hint is None:
+            return wait
+        if hint > self.backoff.cap:
+            return StopReason.PUSHBACK
+        # Wait as long as the other side asks for, where that is longer. Whoever was told the same second must not
+        # come back in the same second: a tenth of it at random.
+        return max(hint, wait) + call.clock.random() * 0.1 * hint
 
     def _decide_by(
-        self,
-        strategies: Strategies,
-        state: RetryCallState,
-        call: Call,
-        error: Exception | None,
-        wanted: bool,
-        tries: _Tries,
-    ) -> Generator[Effect, Outcome, StopReason | float]:
+        self, state: RetryCallState, call: Call, outcome: Outcome, base: float | None, tries: _Tries
+    ) -> Steps[StopReason | float]:
         """Decide as `_decide` does, asking tenacity's strategies in the order predicate, wait, stop."""
-        if not wanted and strategies.retry_if is not None and tries.category.value != _NEVER:
-            wanted = bool((yield Invoke(strategies.retry_if, state, role="retry_if strategy")).value)
-        if not wanted:
-            return StopReason.NOT_RETRYABLE
-        if self.attempts is not None and tries.made >= self.attempts:
-            return StopReason.ATTEMPTS
-        if strategies.wait is None:
-            wait = self._backoff(call, tries)
-        else:
+        strategies, category = self.strategies, tries.recent[-1]
+        assert strategies is not None
+        strategies.record(state, call, outcome, tries.made)
+        if base is None and strategies.retry_if is not None and category is not ErrorCategory.CANCELLED:
+            answer = yield Invoke(strategies.retry_if, state, role="retry_if strategy")
+            if answer.value:
+                base = self._base(self.profiles.get(category.value) or row_of(category))
+        wait: float | None = None
+        if base is not None and strategies.wait is not None and (self.attempts is None or tries.made < self.attempts):
             given = (yield Invoke(strategies.wait, state, role="wait strategy")).value
             if not isinstance(given, int | float) or not 0 <= given < math.inf:
                 return StopReason.STRATEGY_FAILED
             wait = float(given)
-        decision = wait if error is None else self._heeding(error, wait, call)
+        decision = self._decide(call, outcome.error, base, tries, wait)
         if isinstance(decision, float) and strategies.stop is not None:
             state.upcoming_sleep = decision
             answer = yield Invoke(strategies.stop, state, role="stop strategy")
@@ -155,35 +195,17 @@ class Retry(Policy):
                 return StopReason.STOPPED
         return decision
 
-    def _wants(self, error: Exception, category: ErrorCategory) -> bool:
-        if isinstance(error, BaseExceptionGroup):  # every member must be one to retry
-            return all(self._wants_leaf(leaf) for leaf in categories_of(error))
-        return self._wants_leaf(category)
+    def _wants_all(self, group: Exception) -> bool:
+        # Every member must be one to retry; the group's own category is that of one of them.
+        return all(self._bases[leaf.value] is not None for leaf in categories_of(group))
 
-    def _wants_leaf(self, leaf: ErrorCategory) -> bool:
-        if self.on is None:
-            return self._row(leaf).retry and leaf._value_ != _NEVER
-        return not leaf._value_ & self._not
+    def _read(self, row: Profile) -> float | None:
+        """Return the first wait of a category that is retried, None of one that is not."""
+        wanted = row.retry if self.on is None else row.category in self.on
+        return self._base(row) if wanted and row.category is not ErrorCategory.CANCELLED else None
 
-    def _row(self, leaf: ErrorCategory) -> Profile:
-        row = self.profiles.get(leaf._value_) if self.profiles else None
-        return row or row_of(leaf)
-
-    def _backoff(self, call: Call, tries: _Tries) -> float:
-        base = self._row(tries.category).base
-        return self.backoff.delay(
-            tries.made - 1, _FIRST_WAIT if base is None else base, tries.last_wait, call.clock.random()
-        )
-
-    def _heeding(self, error: Exception, wait: float, call: Call) -> StopReason | float:
-        """Wait as long as the other side asks for, where that is longer."""
-        hint = retry_after(error)
-        if hint is None:
-            return wait
-        if hint > self.backoff.cap:
-            return StopReason.PUSHBACK
-        # Whoever was told the same second must not come back in the same second: a tenth of it at random.
-        return max(hint, wait) + call.clock.random() * 0.1 * hint
+    def _base(self, row: Profile) -> float:
+        return _FIRST_WAIT if row.base is None else float(row.base)
 
     # -- telling -----------------------------------------------------------------------------------------------------
 
@@ -191,14 +213,14 @@ class Retry(Policy):
         from resilience.events import AttemptFailed
 
         return AttemptFailed(
-            target=call.target, policy="retry", attempt=tries.made, category=tries.category, error=error
+            target=call.target, policy="retry", attempt=tries.made, category=tries.recent[-1], error=error
         )
 
     def _scheduled(self, call: Call, tries: _Tries, wait: float, error: Exception | None) -> RetryScheduled:
         from resilience.events import RetryScheduled
 
         return RetryScheduled(
-            target=call.target, policy="retry", attempt=tries.made, category=tries.category, wait=wait, error=error
+            target=call.target, policy="retry", attempt=tries.made, category=tries.recent[-1], wait=wait, error=error
         )
 
     def _exhausted(self, call: Call, tries: _Tries, reason: StopReason, error: Exception | None) -> RetriesExhausted:
@@ -208,7 +230,7 @@ class Retry(Policy):
             target=call.target,
             policy="retry",
             attempts=tries.made,
-            category=tries.category,
+            category=tries.recent[-1],
             reason=reason.value,
             error=error,
         )
@@ -228,24 +250,15 @@ class Retry(Policy):
 class _Tries:
     """What one call's attempts came to so far. Of constant size: some calls are tried for days."""
 
-    __slots__ = ("category", "last_wait", "made", "recent", "slept")
+    __slots__ = ("last_wait", "made", "recent", "slept", "state")
 
-    def __init__(self) -> None:
+    def __init__(self, state: RetryCallState | None = None) -> None:
+        #: What tenacity's strategies are asked with, where there are any.
+        self.state = state
         self.made = 0
-        self.category = ErrorCategory.UNKNOWN
+        #: The categories of the last failures.
         self.recent: list[ErrorCategory] = []
         self.last_wait = self.slept = 0.0
-
-    def add(self, category: ErrorCategory) -> None:
-        self.made += 1
-        self.category = category
-        self.recent.append(category)
-        if self.made > _SHOWN:
-            del self.recent[0]
-
-    def waited(self, seconds: float) -> None:
-        self.last_wait = seconds
-        self.slept += seconds
 
     def annotate(self, error: Exception, target: str, reason: StopReason) -> None:
         """Add what was tried to *error*, for whoever reads its traceback; once, however often it is raised."""

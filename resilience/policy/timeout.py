@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from resilience.errors.base import CallTimeoutError
 from resilience.outcome import EXPIRED, Outcome
-from resilience.policy.base import Call, Emit, Policy, Proceed, Steps
+from resilience.policy.base import Call, Emit, Policy, Steps
 from resilience.policy.check import seconds
 from resilience.subscription import listened
 
@@ -17,28 +16,27 @@ if TYPE_CHECKING:
 __all__ = ["Timeout"]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
 class Timeout(Policy):
     """Let a call take at most *limit* seconds."""
 
-    plain: ClassVar[bool] = False  # type: ignore[misc]  # the limit surrounds the call, failed or not
+    plain = False  # the limit surrounds the call, failed or not
+    limit: float
 
-    limit: float | timedelta
+    def __init__(self, limit: float | timedelta) -> None:
+        self.limit = seconds("seconds", limit)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "limit", seconds("seconds", self.limit))
-
-    def run(self, call: Call) -> Steps:
-        limit = float(self.limit)  # type: ignore[arg-type]  # a float since __post_init__
-        outcome = yield Proceed(limit)
+    def after(self, call: Call, at: int, outcome: Outcome) -> Outcome | Steps[Outcome]:
         # By identity, not by type: a TimeoutError of the function's own passes as it is.
         if outcome is not EXPIRED:
             return outcome
-        if listened():
-            from resilience.events import TimedOut
+        expired = Outcome(None, CallTimeoutError(call.target, self.limit))
+        return self._told(call, expired) if listened() else expired
 
-            yield Emit(TimedOut(target=call.target, policy="timeout", limit=limit))
-        return Outcome(error=CallTimeoutError(call.target, limit))
+    def _told(self, call: Call, expired: Outcome) -> Steps[Outcome]:
+        from resilience.events import TimedOut
+
+        yield Emit(TimedOut(target=call.target, policy="timeout", limit=self.limit))
+        return expired
 
     def __str__(self) -> str:
         return f"timeout({self.limit:g})"

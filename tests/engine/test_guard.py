@@ -472,7 +472,9 @@ def test_describe_names_policies_from_the_outermost_in():
 # -- what a failing call leaves behind ------------------------------------------------------------------------------
 
 
-def test_a_failed_call_leaves_nothing_to_the_garbage_collector(road: Road):
+@pytest.mark.parametrize("failures", [1, 2, 3])  # twice it recovers
+@pytest.mark.parametrize("on", ["timeout", "network"])  # and once the fallback does
+def test_a_failed_call_leaves_nothing_to_the_garbage_collector(road: Road, failures: int, on: str):
     import weakref
 
     refs = []
@@ -486,33 +488,37 @@ def test_a_failed_call_leaves_nothing_to_the_garbage_collector(road: Road):
         pass
 
     def decorate(function):
-        return fallback(default=1, on="timeout")(retry_on_category(base_delay=0)(circuit_breaker("b")(function)))
+        return fallback(default=1, on=on)(retry_on_category(base_delay=0)(circuit_breaker("b")(function)))
+
+    def dependency() -> None:
+        if len(refs) < failures:
+            raise Down
 
     if road.is_async:
 
         @decorate
-        async def fail() -> None:
-            raise Down
+        async def call() -> None:
+            dependency()
 
         async def main() -> None:
             try:
-                await fail()
+                await call()
             except Down:
                 pass
-            assert [ref() for ref in refs] == [None] * 3
+            assert [ref() for ref in refs] == [None] * failures
 
     else:
 
         @decorate
-        def fail() -> None:
-            raise Down
+        def call() -> None:
+            dependency()
 
         def main() -> None:
             try:
-                fail()
+                call()
             except Down:
                 pass
-            assert [ref() for ref in refs] == [None] * 3
+            assert [ref() for ref in refs] == [None] * failures
 
     gc.disable()
     try:

@@ -207,7 +207,7 @@ def test_a_probe_that_never_comes_back_gives_its_permit_up_after_reset_timeout()
         with breaker:
             pass
         assert breaker.current_state == "closed"
-        breaker._circuit.release(lost)
+        breaker._circuit._release(lost)
 
 
 def test_a_lost_probe_that_comes_back_late_decides_nothing_for_the_next_one():
@@ -433,7 +433,7 @@ def test_a_success_while_closed_takes_the_happy_path_again(monkeypatch: pytest.M
     with pytest.raises(ConnectionResetError):
         call()
     assert call() == "ok"
-    monkeypatch.setattr(type(breaker._circuit), "run", None)  # no generator from here on
+    monkeypatch.setattr(type(breaker._circuit), "after", None)  # no generator from here on
     assert call() == "ok"
 
 
@@ -447,7 +447,7 @@ def test_a_circuit_that_closed_takes_the_happy_path_again(reopen: str, monkeypat
         if reopen == "close":
             breaker.close()
         assert call() == "ok"
-    monkeypatch.setattr(type(breaker._circuit), "run", None)
+    monkeypatch.setattr(type(breaker._circuit), "after", None)
     assert call() == "ok"
 
 
