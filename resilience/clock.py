@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
+from types import ModuleType, TracebackType
 from typing import Protocol
 
-__all__ = ["Clock", "Limit", "SystemClock", "Waitable", "current_clock", "using_clock"]
+__all__ = ["SYSTEM", "Clock", "Limit", "SystemClock", "Waitable", "current_clock", "using_clock"]
 
 
 class Limit(Protocol):
@@ -80,6 +82,10 @@ class SystemClock:
             wake.wait(min(seconds, threading.TIMEOUT_MAX))
 
     async def sleep_async(self, seconds: float) -> None:
+        asyncio = sys.modules.get("asyncio")  # who runs on it has imported it
+        if asyncio is not None and _in_task(asyncio):
+            await asyncio.sleep(seconds)  # what anyio would come to
+            return
         import anyio
 
         await anyio.sleep(seconds)
@@ -89,34 +95,51 @@ class SystemClock:
         return done.wait(min(seconds, threading.TIMEOUT_MAX))
 
     def limit(self, seconds: float) -> AbstractContextManager[Limit]:
-        return _ScopeLimit(seconds)
+        return _SystemLimit(seconds)
 
 
-class _ScopeLimit:
-    """A cancel scope of anyio, which follows `asyncio.timeout` (uncancel and all) and is trio's own on trio."""
+class _SystemLimit:
+    """The shared timer on asyncio, a cancel scope on trio."""
 
-    __slots__ = ("_scope", "_seconds")
+    __slots__ = ("_scope", "_seconds", "_watch", "expired")
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
+        self.expired: bool = False
 
-    def __enter__(self) -> _ScopeLimit:
-        import anyio
+    def __enter__(self) -> _SystemLimit:
+        from resilience.timer import timer_of
 
-        self._scope = anyio.move_on_after(self._seconds)
-        self._scope.__enter__()
+        self._watch = timer_of(self._seconds).begin()
+        if self._watch is None:
+            import anyio
+
+            self._scope = anyio.move_on_after(self._seconds)
+            self._scope.__enter__()
         return self
 
-    def __exit__(self, *raised: object) -> bool | None:
-        return self._scope.__exit__(*raised)  # type: ignore[arg-type]  # what `with` handed us
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        if self._watch is None:
+            ended = self._scope.__exit__(kind, error, trace)
+            self.expired = self._scope.cancelled_caught
+            return ended
+        from resilience.timer import over
 
-    @property
-    def expired(self) -> bool:
-        return self._scope.cancelled_caught
+        self.expired = over(self._watch, error)
+        return self.expired
 
 
-_SYSTEM = SystemClock()
-_clock: ContextVar[Clock] = ContextVar("resilience.clock", default=_SYSTEM)
+def _in_task(asyncio: ModuleType) -> bool:
+    try:
+        return asyncio.current_task() is not None  # None in a callback, where trio as a guest runs
+    except RuntimeError:  # no loop
+        return False
+
+
+SYSTEM = SystemClock()
+_clock: ContextVar[Clock] = ContextVar("resilience.clock", default=SYSTEM)
 
 current_clock: Callable[[], Clock] = _clock.get
 """Return the clock in force here: the system's, unless a test put another one in this context."""

@@ -30,7 +30,7 @@ async def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Out
                 if at == bottom:
                     try:
                         value: Any = call.function(*call.arguments, **call.keywords)
-                        if value.__class__ is CoroutineType or isinstance(value, Awaitable):
+                        if value.__class__ is CoroutineType or isinstance(cast("object", value), Awaitable):
                             value = await value
                         outcome = Outcome(value)
                     except Exception as error:  # without this frame in the traceback: the wrapper raises the error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Generator
 from types import TracebackType
 
 from resilience.engine import asynchronous, blocking
@@ -80,7 +81,7 @@ class AttemptLoop:
         return self._finished
 
     def _decided(self, answer: Outcome | float) -> None:
-        if isinstance(answer, float):
+        if not isinstance(answer, Outcome):
             self._wait = answer
             return
         self._finished = True
@@ -103,7 +104,7 @@ class AttemptLoop:
             self._finished = True
             return False
         answer = self._policy.after(self._call, 0, Outcome(None, error))
-        if not isinstance(answer, Outcome | float):
+        if isinstance(answer, Generator):
             steps = answer
             try:
                 effect = next(steps)
@@ -115,11 +116,11 @@ class AttemptLoop:
             else:  # asking and waiting are for the loop, which may be async
                 self._steps, self._effect = steps, effect
                 return True
-        if isinstance(answer, float):
-            self._wait = answer
-            return True
-        self._finished = True
-        return False
+        if isinstance(answer, Outcome):
+            self._finished = True
+            return False
+        self._wait = answer
+        return True
 
 
 class Attempt:

@@ -7,6 +7,7 @@ blocks at the same time, in threads and tasks: what each has begun is kept in a 
 from __future__ import annotations
 
 import sys
+from collections.abc import Generator
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Generic, TypeVar
@@ -73,7 +74,7 @@ class Block:
     def __enter__(self) -> object:
         begun = self._begin()
         answer = begun.policy.before(begun.call, 0)
-        if answer is not None and not isinstance(answer, Outcome):
+        if isinstance(answer, Generator):
             answer = blocking.perform(answer)
         return self._admit(begun, answer)
 
@@ -83,7 +84,7 @@ class Block:
             begun.policy.release(begun.call, 0)
             return False
         answer = begun.policy.after(begun.call, 0, _outcome(begun, error))
-        if not isinstance(answer, Outcome | float):
+        if isinstance(answer, Generator):
             answer = blocking.perform(answer)
         return _leave(begun, error, answer)
 
@@ -92,7 +93,7 @@ class Block:
     async def __aenter__(self) -> object:
         begun = self._begin()
         answer = begun.policy.before(begun.call, 0)
-        if answer is not None and not isinstance(answer, Outcome):
+        if isinstance(answer, Generator):
             answer = await asynchronous.perform(answer)
         return self._admit(begun, answer)
 
@@ -107,7 +108,7 @@ class Block:
             begun.policy.release(begun.call, 0)
             return False
         answer = begun.policy.after(begun.call, 0, outcome)
-        if not isinstance(answer, Outcome | float):
+        if isinstance(answer, Generator):
             answer = await asynchronous.perform(answer)
         return _leave(begun, error, answer)
 
@@ -152,7 +153,7 @@ def _outcome(begun: _Begun, error: BaseException | None) -> Outcome:
 
 def _leave(begun: _Begun, error: BaseException | None, answer: Outcome | float) -> bool:
     """Say whether the block's error ends here."""
-    if isinstance(answer, float):
+    if not isinstance(answer, Outcome):
         # Not the block's type is wrong, but the policy.
         raise RuntimeError("a policy that calls more than once cannot guard a block; use retrying(...)")  # noqa: TRY004
     if answer.error is not None:

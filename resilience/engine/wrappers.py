@@ -18,59 +18,29 @@ import inspect
 import itertools
 import linecache
 import re
+import textwrap
 from collections.abc import Callable, Sequence
 from types import FunctionType
-from typing import cast
+from typing import NamedTuple, cast
 
-from resilience.clock import current_clock
+from resilience.clock import SYSTEM, current_clock
 from resilience.engine import asynchronous, blocking
-from resilience.outcome import Outcome
-from resilience.policy.base import Call, Gate, Policy
+from resilience.outcome import EXPIRED, Outcome
+from resilience.policy.base import Call, Policy
 
 __all__ = ["wrapper_of"]
 
-# {w} and {d} are `await ` and `async ` or nothing. The template's own names begin with two underscores, out of the
-# way of the parameters, which stand in the same scope.
-_DRIVEN = """
-        __call = __Call(__target, __function, {packed}, {packed_keywords})
-        __outcome = {w}__drive(__stack, 0, __call, 0)
-"""
-_FREE = """
-        try:
-            return {w}__function({passed})
-        except __Exception as __error:
-            __call = __Call(__target, __function, {packed}, {packed_keywords})
-            __call.first = __failed(__error)
-        __outcome = {w}__drive(__stack, 0, __call, __bottom)
-"""
-_GATED = """
-        __state = __gate.state
-        if __state.quiet:
-            try:
-                __value = {w}__function({passed})
-                if __state.quiet:
-                    return __value
-                __call = __Call(__target, __function, {packed}, {packed_keywords}, __state)
-                __call.first = __Outcome(__value)  # others failed meanwhile: this success counts
-            except __Exception as __error:
-                __call = __Call(__target, __function, {packed}, {packed_keywords}, __state)
-                __call.first = __failed(__error)
-            __outcome = {w}__drive(__stack, 0, __call, __bottom)
-        else:
-            __outcome = __gate.refuse(__clock())
-            if __gate_at or __outcome is None:
-                __call = __Call(__target, __function, {packed}, {packed_keywords})
-                __call.first = __outcome
-                __outcome = {w}__drive(__stack, 0, __call, 0 if __outcome is None else __gate_at)
-"""
-_HEAD = """\
+# The pieces wrappers are made of. A word in braces that has a line of its own is a block, any other a few words:
+# {w} and {d} are `await ` and `async ` or nothing. The template's own names begin with two underscores, out of the way
+# of the parameters, which stand in the same scope.
+_MODULE = """\
 def __make(
-    __function, __target, __stack, __bottom, __gate, __gate_at, __drive,
-    __clock, __Call, __Outcome, __failed, __Exception,
+    __function, __target, __stack, __gate, __begins, __over, __drive, __clock, __system,
+    __Call, __Outcome, __EXPIRED, __failed, __id, __Exception, __BaseException,
 ):
+    {begins}
     {d}def wrapper({signature}):
-"""
-_TAIL = """
+        {body}
         if __outcome.error is None:
             return __outcome.value
         try:
@@ -79,38 +49,127 @@ _TAIL = """
             __outcome = None
     return wrapper
 """
+_DRIVEN = """\
+__call = __Call(__target, __function, {packed}, {packed_keywords})
+__outcome = {w}__drive(__stack, 0, __call, 0)
+"""
+_GATED = """\
+__state = __gate.state
+if __state.quiet:
+    {quiet}
+else:
+    __outcome = __gate.refuse(__clock())
+    {refused}
+"""
+_REFUSED_OUTSIDE = """\
+if __outcome is None:
+    {driven}
+"""
+_REFUSED_INSIDE = """\
+__call = __Call(__target, __function, {packed}, {packed_keywords})
+__call.first = __outcome
+__outcome = {w}__drive(__stack, 0, __call, 0 if __outcome is None else {gate_at})
+"""
+_LIMITED = """\
+if __clock() is __system and {begun}:
+    {limited}
+else:
+    {driven}
+"""
+# As a `with` block: whatever leaves it is looked at, and goes on unless it is the limit's own cancellation.
+_UNDER_LIMIT = """\
+__call = None
+try:
+    {tried}
+    {inside}
+except __BaseException as __error:
+    if not __over({watch}, __error):
+        raise
+    if __call is None:
+        {new_call}
+    __call.first = __EXPIRED
+else:
+    __over({watch})
+"""
+_INSIDE = "__call.first = {w}__drive(__stack, {depth}, __call, {at})"
+_OUTSIDE = "__outcome = {w}__drive(__stack, 0, __call, {at})"
+_TRIED = """\
+try:
+    return {w}__function({passed})
+except __Exception as __error:
+    {new_call}
+    __call.first = __failed(__error)
+"""
+_CHECKED = """\
+try:
+    __value = {w}__function({passed})
+    if {still}:
+        {ended}
+        return __value
+    {new_call}
+    __call.first = __Outcome(__value)  # others failed meanwhile, so that it counts; or it comes late
+except __Exception as __error:
+    {new_call}
+    __call.first = __failed(__error)
+"""
+_NEW_CALL = "__call = __Call(__target, __function, {packed}, {packed_keywords})"
+_NEW_ADMITTED_CALL = "__call = __Call(__target, __function, {packed}, {packed_keywords}, __state)"
 
 _ANYTHING = "*args, **kwargs"
+
+
+class _Shape(NamedTuple):
+    """What of a stack the text of its wrapper depends on."""
+
+    #: The number of policies.
+    bottom: int
+    #: The depth of the gate, where there is one.
+    gate: int | None
+    #: The depths of the limits.
+    limits: tuple[int, ...]
+    #: Whether the driver does everything.
+    driven: bool
 
 
 def wrapper_of(
     target: str, function: Callable[..., object], stack: Sequence[Policy], *, asynchronously: bool
 ) -> Callable[..., object]:
     """Return the function that calls *function* through *stack*, outermost first; a coroutine function if it is one."""
-    gates = [(policy.gate, depth) for depth, policy in enumerate(stack) if policy.gate is not None]
-    happy = all(policy.plain for policy in stack) and len(gates) <= 1
-    gate, gate_at = gates[0] if happy and gates else (None, -1)
-    form = _DRIVEN if not happy else _FREE if gate is None else _GATED
+    gates = [depth for depth, policy in enumerate(stack) if policy.gate is not None]
+    limits = tuple(depth for depth, policy in enumerate(stack) if policy.limit is not None)
+    happy = all(policy.plain for policy in stack) and len(gates) <= 1 and (asynchronously or not limits)
+    shape = _Shape(len(stack), gates[0] if gates else None, limits, not happy)
     signature = _signature_of(function)
-    wrapper = _maker(form, signature, asynchronously)(
+    wrapper = _maker(signature, asynchronously, shape)(
         function,
         target,
         stack,
-        len(stack),
-        cast("Gate", gate),
-        gate_at,
+        stack[gates[0]].gate if gates else None,
+        *_limiting(stack, shape),
         asynchronous.drive if asynchronously else blocking.drive,
         current_clock,
+        SYSTEM,
         Call,
         Outcome,
+        EXPIRED,
         _failed,
+        id,
         Exception,
+        BaseException,
     )
     if signature != _ANYTHING:
         original = cast("FunctionType", function)
         wrapper.__defaults__ = original.__defaults__
         wrapper.__kwdefaults__ = original.__kwdefaults__ and dict(original.__kwdefaults__)
     return wrapper
+
+
+def _limiting(stack: Sequence[Policy], shape: _Shape) -> tuple[object, object]:
+    if shape.driven or not shape.limits:
+        return (), None
+    from resilience.timer import over, timer_of
+
+    return [timer_of(stack[depth].limit).begin for depth in shape.limits], over
 
 
 def _failed(error: Exception) -> Outcome:
@@ -144,7 +203,7 @@ def _signature_of(function: Callable[..., object]) -> str:
 
 
 @functools.lru_cache(maxsize=4096)
-def _maker(form: str, signature: str, asynchronously: bool) -> Callable[..., FunctionType]:
+def _maker(signature: str, asynchronously: bool, shape: _Shape) -> Callable[..., FunctionType]:
     positional, keywords, after_star = list[str](), list[str](), False
     for part in filter(None, signature.split(", ")):
         if part.startswith("**"):
@@ -159,7 +218,8 @@ def _maker(form: str, signature: str, asynchronously: bool) -> Callable[..., Fun
             positional.append(part)
     named = [name if name.startswith("**") else f"{name}={name}" for name in keywords]
     packed_keywords = [name if name.startswith("**") else f'"{name}": {name}' for name in keywords]
-    source = (_HEAD + form + _TAIL).format(
+    source = _with(
+        _module_of(shape),
         signature=signature,
         passed=", ".join(positional + named),
         packed=f"({''.join(f'{name}, ' for name in positional)})",
@@ -167,13 +227,60 @@ def _maker(form: str, signature: str, asynchronously: bool) -> Callable[..., Fun
         w="await " if asynchronously else "",
         d="async " if asynchronously else "",
     )
-    source = re.sub(r"\n\n+", "\n", source)
     filename = f"<resilience wrapper {next(_numbers)}>"
     # So that tracebacks and debuggers show the lines of what they are in.
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     scope: dict[str, Callable[..., FunctionType]] = {}
     exec(compile(source, filename, "exec"), scope)  # noqa: S102  # our own template, filled with identifiers
     return scope["__make"]
+
+
+def _module_of(shape: _Shape) -> str:
+    """Return the text of the module that makes wrappers for stacks of this shape, but for what the function says."""
+    watches = [f"__watch{number}" for number in range(len(shape.limits))]
+    begins = [f"__begin{number}" for number in range(len(shape.limits))]
+    if shape.driven:
+        return _with(_MODULE, begins="", body=_DRIVEN)
+    still = [] if shape.gate is None else ["__state.quiet"]
+    ended = []
+    if watches:
+        from resilience.timer import FIRED, TABLE  # late: it brings asyncio along
+
+        still += [f"not {watch}[{FIRED}]" for watch in watches]
+        ended = [f"del {watch}[{TABLE}][__id({watch})]" for watch in watches]
+    new_call = _NEW_CALL if shape.gate is None else _NEW_ADMITTED_CALL
+    body = _with(_CHECKED, still=" and ".join(still), ended="\n".join(ended)) if still else _TRIED
+    at = shape.bottom
+    for watch, depth in reversed([*zip(watches, shape.limits, strict=True)]):
+        inside = _with(_INSIDE, depth=str(depth + 1), at=str(at)) if depth + 1 < at else ""
+        body = _with(_UNDER_LIMIT, tried=body, inside=inside, watch=watch)
+        at = depth + 1
+    body = _with(body, new_call=new_call) + _with(_OUTSIDE, at=str(at))
+    if shape.limits:
+        begun = " and ".join(
+            f"({watch} := {begin}()) is not None" for watch, begin in zip(watches, begins, strict=True)
+        )
+        body = _with(_LIMITED, begun=begun, limited=body, driven=_DRIVEN)
+    if shape.gate is not None:
+        refused = (
+            _with(_REFUSED_INSIDE, gate_at=str(shape.gate)) if shape.gate else _with(_REFUSED_OUTSIDE, driven=_DRIVEN)
+        )
+        body = _with(_GATED, quiet=body, refused=refused)
+    return _with(_MODULE, begins=f"[{', '.join(begins)}] = __begins" if begins else "", body=body)
+
+
+def _with(template: str, **pieces: str) -> str:
+    """Put *pieces* where their names stand in braces: a block where the name has the line for itself."""
+
+    def block(found: re.Match[str]) -> str:
+        piece = pieces.get(found[2])
+        return found[0] if piece is None else textwrap.indent(piece.rstrip("\n") + "\n" if piece else "", found[1])
+
+    def words(found: re.Match[str]) -> str:
+        return pieces.get(found[1], found[0])
+
+    filled = re.sub(r"^( *)\{(\w+)\}\n", block, template, flags=re.MULTILINE)
+    return re.sub(r"\{(\w+)\}", words, filled)
 
 
 _numbers = itertools.count(1)

@@ -121,7 +121,7 @@ class Policy:
     `Steps`. Code in their ``finally`` runs on cancellation and Ctrl-C as well, and must not yield.
     """
 
-    #: Whether a call that succeeds needs nothing of this policy (but a look at its gate).
+    #: Whether a call that succeeds needs nothing of this policy but a look at its gate, and its limit kept.
     plain: bool = True
     #: The state to look at before a call, if there is one.
     gate: Gate | None = None

@@ -107,12 +107,12 @@ class Retry(Policy):
         if self._slow or listened():
             return self._deliberate(call, outcome, base, tries)
         decision = self._decide(call, error, base, tries)
-        if isinstance(decision, float):
-            tries.last_wait = decision
-            tries.slept += decision
-            return decision
-        self._annotate(call, error, tries, decision)
-        return outcome
+        if isinstance(decision, StopReason):
+            self._annotate(call, error, tries, decision)
+            return outcome
+        tries.last_wait = decision
+        tries.slept += decision
+        return decision
 
     def _deliberate(self, call: Call, outcome: Outcome, base: float | None, tries: _Tries) -> Steps[Outcome | float]:
         """Do what `after` does where somebody is to be asked or told."""
@@ -186,7 +186,7 @@ class Retry(Policy):
                 return StopReason.STRATEGY_FAILED
             wait = float(given)
         decision = self._decide(call, outcome.error, base, tries, wait)
-        if isinstance(decision, float) and strategies.stop is not None:
+        if not isinstance(decision, StopReason) and strategies.stop is not None:
             state.upcoming_sleep = decision
             answer = yield Invoke(strategies.stop, state, role="stop strategy")
             if answer.error is not None:  # a stop that cannot be asked must not become a loop without end

@@ -19,24 +19,22 @@ __all__ = ["Timeout"]
 class Timeout(Policy):
     """Let a call take at most *limit* seconds."""
 
-    plain = False  # the limit surrounds the call, failed or not
-    limit: float
-
     def __init__(self, limit: float | timedelta) -> None:
-        self.limit = seconds("seconds", limit)
+        self.seconds: float = seconds("seconds", limit)
+        self.limit = self.seconds
 
     def after(self, call: Call, at: int, outcome: Outcome) -> Outcome | Steps[Outcome]:
         # By identity, not by type: a TimeoutError of the function's own passes as it is.
         if outcome is not EXPIRED:
             return outcome
-        expired = Outcome(None, CallTimeoutError(call.target, self.limit))
+        expired = Outcome(None, CallTimeoutError(call.target, self.seconds))
         return self._told(call, expired) if listened() else expired
 
     def _told(self, call: Call, expired: Outcome) -> Steps[Outcome]:
         from resilience.events import TimedOut
 
-        yield Emit(TimedOut(target=call.target, policy="timeout", limit=self.limit))
+        yield Emit(TimedOut(target=call.target, policy="timeout", limit=self.seconds))
         return expired
 
     def __str__(self) -> str:
-        return f"timeout({self.limit:g})"
+        return f"timeout({self.seconds:g})"
