@@ -15,17 +15,24 @@ import threading
 import weakref
 from asyncio import _get_running_loop, current_task
 from collections.abc import Callable
-from typing import Any, TypeAlias
 
 from resilience.clock import SYSTEM
 
 __all__ = ["Timer", "Watch", "over", "timer_of"]
 
-Watch: TypeAlias = list[Any]
-"""A call under a limit: when it is due, its task, how often that was being cancelled when the call began, the table of
-the calls in flight, and whether the limit has passed. A bare list, since there is one for every call."""
 
-DUE, TASK, CANCELLING, TABLE, FIRED = range(5)
+class Watch:
+    """A call under a limit. Without a constructor, which would double what it costs: there is one for every call."""
+
+    __slots__ = ("cancelling", "due", "table", "task")
+
+    due: float
+    task: asyncio.Task[object]
+    #: How often the task was being cancelled when the call began.
+    cancelling: int
+    #: The calls in flight, of which this is one; None when the limit has passed.
+    table: dict[Watch, None] | None
+
 
 _MOST_GONE = 1024
 
@@ -39,23 +46,22 @@ class Timer:
         self.seconds = seconds
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopTimer] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
-        self._last: _LoopTimer | None = None
+        self._last: _LoopTimer = _NOWHERE
 
     def begin(self) -> Watch | None:
         """Put the task that runs under the limit, until `over`; None where none runs: on trio, in a callback."""
         loop = _get_running_loop()
-        if loop is None:
-            return None
-        task = current_task(loop)
-        if task is None:
+        if loop is None or (task := current_task(loop)) is None:
             return None
         timer = self._last
-        if timer is None or timer.loop() is not loop:
+        if timer.loop() is not loop:
             timer = self._of(loop)
-        due = timer.now() + self.seconds
-        table = timer.table
-        watch: Watch = [due, task, task.cancelling(), table, False]
-        table[id(watch)] = watch
+        watch = Watch()
+        watch.due = due = timer.now() + self.seconds
+        watch.task = task
+        watch.cancelling = task.cancelling()
+        watch.table = table = timer.table
+        table[watch] = None
         if not timer.armed:
             timer.arm(loop, due)
         return watch
@@ -64,17 +70,17 @@ class Timer:
         with self._lock:
             timer = self._loops.get(loop)
             if timer is None:
-                timer = self._loops[loop] = _LoopTimer(loop)
+                timer = self._loops[loop] = _LoopTimer(weakref.ref(loop), type(loop))
             self._last = timer
         return timer
 
 
 def over(watch: Watch, error: BaseException | None = None) -> bool:
     """Take the limit off a call that came to *error*, or to none; return whether it is the limit that ended it."""
-    if not watch[FIRED]:
-        watch[TABLE].pop(id(watch), None)
+    if watch.table is not None:
+        del watch.table[watch]
         return False
-    still_cancelled = watch[TASK].uncancel() > watch[CANCELLING]
+    still_cancelled = watch.task.uncancel() > watch.cancelling
     return isinstance(error, asyncio.CancelledError) and not still_cancelled
 
 
@@ -92,15 +98,13 @@ class _LoopTimer:
 
     __slots__ = ("__weakref__", "_gone", "armed", "loop", "now", "table")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = weakref.ref(loop)
+    def __init__(self, loop: weakref.ref[asyncio.AbstractEventLoop] | Callable[[], None], kind: type[object]) -> None:
+        self.loop = loop
         #: The loop's own clock; asyncio's reads the machine's, and asking that is quicker.
         self.now: Callable[[], float] = (
-            SYSTEM.now
-            if getattr(type(loop), "time", None) is asyncio.BaseEventLoop.time
-            else functools.partial(_now, self.loop)
+            SYSTEM.now if getattr(kind, "time", None) is asyncio.BaseEventLoop.time else functools.partial(_now, loop)
         )
-        self.table: dict[int, Watch] = {}
+        self.table: dict[Watch, None] = {}
         self.armed = False
         self._gone = 0
 
@@ -113,15 +117,15 @@ class _LoopTimer:
         self.armed = False
         now, table = self.now(), self.table
         expired: list[Watch] = []
-        for watch in table.values():
-            if watch[DUE] > now:
-                self.arm(asyncio.get_running_loop(), watch[DUE])
+        for watch in table:
+            if watch.due > now:
+                self.arm(asyncio.get_running_loop(), watch.due)
                 break
             expired.append(watch)
         for watch in expired:
-            del table[id(watch)]
-            watch[FIRED] = True
-            watch[TASK].cancel()
+            del table[watch]
+            watch.table = None
+            watch.task.cancel()
         # A dict remembers the places of what was taken out until it grows: looking for its first entry gets slow.
         self._gone += len(expired)
         if self._gone > _MOST_GONE:
@@ -131,7 +135,11 @@ class _LoopTimer:
             table.update(left)
 
 
-def _now(loop: weakref.ref[asyncio.AbstractEventLoop]) -> float:
+def _now(loop: Callable[[], asyncio.AbstractEventLoop | None]) -> float:
     found = loop()
     assert found is not None, "asked from the loop itself"
     return found.time()
+
+
+_NOWHERE = _LoopTimer(lambda: None, object)
+"""The calls of a timer that was never used."""

@@ -36,7 +36,7 @@ __all__ = ["wrapper_of"]
 _MODULE = """\
 def __make(
     __function, __target, __stack, __gate, __begins, __over, __drive, __clock, __system,
-    __Call, __Outcome, __EXPIRED, __failed, __id, __Exception, __BaseException,
+    __Call, __Outcome, __EXPIRED, __failed, __Exception, __BaseException,
 ):
     {begins}
     {d}def wrapper({signature}):
@@ -153,7 +153,6 @@ def wrapper_of(
         Outcome,
         EXPIRED,
         _failed,
-        id,
         Exception,
         BaseException,
     )
@@ -241,13 +240,10 @@ def _module_of(shape: _Shape) -> str:
     begins = [f"__begin{number}" for number in range(len(shape.limits))]
     if shape.driven:
         return _with(_MODULE, begins="", body=_DRIVEN)
-    still = [] if shape.gate is None else ["__state.quiet"]
-    ended = []
-    if watches:
-        from resilience.timer import FIRED, TABLE  # late: it brings asyncio along
-
-        still += [f"not {watch}[{FIRED}]" for watch in watches]
-        ended = [f"del {watch}[{TABLE}][__id({watch})]" for watch in watches]
+    still = [f"(__table{number} := {watch}.table) is not None" for number, watch in enumerate(watches)]
+    if shape.gate is not None:
+        still.insert(0, "__state.quiet")
+    ended = [f"del __table{number}[{watch}]" for number, watch in enumerate(watches)]
     new_call = _NEW_CALL if shape.gate is None else _NEW_ADMITTED_CALL
     body = _with(_CHECKED, still=" and ".join(still), ended="\n".join(ended)) if still else _TRIED
     at = shape.bottom
