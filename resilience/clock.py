@@ -6,11 +6,11 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from types import ModuleType, TracebackType
-from typing import Protocol
+from typing import Protocol, cast
 
 __all__ = ["SYSTEM", "Clock", "Limit", "SystemClock", "Waitable", "current_clock", "using_clock"]
 
@@ -47,11 +47,11 @@ class Clock(Protocol):
         """Return a number in [0, 1)."""
         ...
 
-    def sleep(self, seconds: float, wake: threading.Event | None = None) -> None:
+    def sleep(self, seconds: float, wake: Waitable | None = None) -> None:
         """Wait in this thread, or until *wake* is set."""
         ...
 
-    async def sleep_async(self, seconds: float) -> None:
+    def sleep_async(self, seconds: float) -> Awaitable[None]:
         """Wait in this task; always lets the others run, even for zero seconds."""
         ...
 
@@ -73,7 +73,7 @@ class SystemClock:
     wall: staticmethod[[], float] = staticmethod(time.time)
     random: staticmethod[[], float] = staticmethod(random.random)
 
-    def sleep(self, seconds: float, wake: threading.Event | None = None) -> None:
+    def sleep(self, seconds: float, wake: Waitable | None = None) -> None:
         if seconds <= 0:
             return  # even sleep(0) is a system call and gives the processor away
         if wake is None:
@@ -81,14 +81,13 @@ class SystemClock:
         else:
             wake.wait(min(seconds, threading.TIMEOUT_MAX))
 
-    async def sleep_async(self, seconds: float) -> None:
+    def sleep_async(self, seconds: float) -> Awaitable[None]:
         asyncio = sys.modules.get("asyncio")  # who runs on it has imported it
         if asyncio is not None and _in_task(asyncio):
-            await asyncio.sleep(seconds)  # what anyio would come to
-            return
+            return cast("Awaitable[None]", asyncio.sleep(seconds))  # what anyio would come to
         import anyio
 
-        await anyio.sleep(seconds)
+        return anyio.sleep(seconds)
 
     def wait(self, begin: Callable[[], object], done: Waitable, seconds: float) -> bool:
         begin()
@@ -138,7 +137,7 @@ def _in_task(asyncio: ModuleType) -> bool:
         return False
 
 
-SYSTEM = SystemClock()
+SYSTEM: Clock = SystemClock()
 _clock: ContextVar[Clock] = ContextVar("resilience.clock", default=SYSTEM)
 
 current_clock: Callable[[], Clock] = _clock.get

@@ -37,31 +37,35 @@ async def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Out
                         trace = error.__traceback__
                         outcome = Outcome(None, error.with_traceback(None if trace is None else trace.tb_next))
                         del trace
-                elif (limit := stack[at].limit) is not None:
+                    break
+                policy = stack[at]
+                if policy.limit is not None:
                     at += 1
                     answer = EXPIRED
-                    with call.clock.limit(limit):
+                    with call.clock.limit(policy.limit):
                         answer = await drive(stack, at, call, at)
                     outcome = answer
+                    break
+                answer = policy.before(call, at)
+                if answer.__class__ is GeneratorType:
+                    answer = await perform(answer)
+                if answer is None:
+                    at += 1
                 else:
-                    answer = stack[at].before(call, at)
-                    if answer.__class__ is GeneratorType:
-                        answer = await perform(answer)
-                    if answer is None:
-                        at += 1
                     outcome = answer
             while at > depth:  # outwards, until somebody wants to run what is inside again
                 at -= 1
                 answer = stack[at].after(call, at, outcome)
-                if answer is not outcome:
-                    if answer.__class__ is GeneratorType:
-                        answer = await perform(answer)
-                    if answer.__class__ is float:
-                        await call.clock.sleep_async(answer)
-                        outcome = None
-                        at += 1
-                        break
-                    outcome = answer
+                if answer is outcome:
+                    continue
+                if answer.__class__ is GeneratorType:
+                    answer = await perform(answer)
+                if answer.__class__ is float:
+                    await call.clock.sleep_async(answer)
+                    outcome = None
+                    at += 1
+                    break
+                outcome = answer
             else:
                 return outcome
     finally:

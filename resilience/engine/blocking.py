@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Coroutine, Sequence
 from types import GeneratorType
 from typing import Any, TypeVar, cast
@@ -30,7 +29,7 @@ def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
         while True:
             while outcome is None:  # inwards, until somebody answers
                 if at == bottom:
-                    if call.abandoned is not None and call.abandoned.is_set():
+                    if call.abandoned is not None and call.abandoned.left:
                         raise CallAbandoned
                     try:
                         outcome = Outcome(call.function(*call.arguments, **call.keywords))
@@ -38,28 +37,32 @@ def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
                         trace = error.__traceback__
                         outcome = Outcome(None, error.with_traceback(None if trace is None else trace.tb_next))
                         del trace
-                elif (limit := stack[at].limit) is not None:
+                    break
+                policy = stack[at]
+                if policy.limit is not None:
                     at += 1
-                    outcome = run_in_worker(functools.partial(drive, stack, at, at=at), limit, call)
+                    outcome = run_in_worker(drive, stack, at, policy.limit, call)
+                    break
+                answer = policy.before(call, at)
+                if answer.__class__ is GeneratorType:
+                    answer = perform(answer)
+                if answer is None:
+                    at += 1
                 else:
-                    answer = stack[at].before(call, at)
-                    if answer.__class__ is GeneratorType:
-                        answer = perform(answer)
-                    if answer is None:
-                        at += 1
                     outcome = answer
             while at > depth:  # outwards, until somebody wants to run what is inside again
                 at -= 1
                 answer = stack[at].after(call, at, outcome)
-                if answer is not outcome:
-                    if answer.__class__ is GeneratorType:
-                        answer = perform(answer)
-                    if answer.__class__ is float:
-                        call.clock.sleep(answer, call.abandoned)
-                        outcome = None
-                        at += 1
-                        break
-                    outcome = answer
+                if answer is outcome:
+                    continue
+                if answer.__class__ is GeneratorType:
+                    answer = perform(answer)
+                if answer.__class__ is float:
+                    call.clock.sleep(answer, call.abandoned)
+                    outcome = None
+                    at += 1
+                    break
+                outcome = answer
             else:
                 return outcome
     finally:

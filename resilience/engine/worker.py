@@ -10,12 +10,15 @@ import contextvars
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from resilience.outcome import EXPIRED, Outcome
-from resilience.policy.base import Call
+from resilience.policy.base import Abandoned, Call, Policy
 
 __all__ = ["Abandonment", "CallAbandoned", "run_in_worker"]
+
+Drive: TypeAlias = Callable[[Sequence[Policy], int, Call, int], Outcome]
 
 _IDLE = 10.0
 """Seconds a worker waits for its next call before it ends."""
@@ -25,34 +28,57 @@ class CallAbandoned(BaseException):
     """Unwinds a worker whose caller has left: no further attempt, permits given back. Never reaches a caller."""
 
 
-class Abandonment(threading.Event):
-    """Set when the caller leaves; whoever waits inside an inner limit hears of it too."""
+class Abandonment:
+    """Told when the caller leaves; whoever works inside an inner limit hears of it too.
 
-    def __init__(self, outer: threading.Event | None) -> None:
-        super().__init__()
-        self._inner: list[Abandonment] = []
+    Nobody waits for most of them, and a `threading.Event` costs as much as handing a call to a worker does.
+    """
+
+    __slots__ = ("_event", "_inner", "left")
+
+    def __init__(self, outer: Abandoned | None) -> None:
+        self.left: bool = False
+        self._event: threading.Event | None = None
+        self._inner: list[Abandonment] | None = None
         if isinstance(outer, Abandonment):
-            outer._inner.append(self)
-            if outer.is_set():  # left between the two
-                self.set()
+            with _leaving:
+                outer._inner = [*(outer._inner or ()), self]
+                self.left = outer.left
 
-    def set(self) -> None:
-        super().set()
-        for inner in list(self._inner):
-            inner.set()
+    def leave(self) -> None:
+        """Say that the caller has left."""
+        with _leaving:
+            self.left = True
+            event, inner = self._event, self._inner
+        if event is not None:
+            event.set()
+        for other in inner or ():
+            other.leave()
+
+    def wait(self, timeout: float, /) -> bool:
+        """Wait, at most *timeout* seconds; return whether the caller has left."""
+        with _leaving:
+            if self.left:
+                return True
+            event = self._event = self._event or threading.Event()
+        return event.wait(timeout)
 
 
-def run_in_worker(inside: Callable[[Call], Outcome], limit: float, call: Call) -> Outcome:
-    """Run *inside* in a worker thread with the caller's context variables; EXPIRED after *limit* seconds.
+_leaving = threading.Lock()
 
-    After the limit the thread runs on until the user's function comes back; whatever would follow is not begun.
+
+def run_in_worker(drive: Drive, stack: Sequence[Policy], depth: int, limit: float, call: Call) -> Outcome:
+    """Drive *call* through *stack* from *depth* inwards in a worker thread, with the caller's context variables.
+
+    EXPIRED after *limit* seconds. The thread runs on then until the user's function comes back; whatever would follow
+    is not begun.
     """
     left = Abandonment(call.abandoned)
-    work = _Work(inside, call.fork(left))
+    work = _Work(drive, stack, depth, call.fork(left))
     try:
         return work.result() if call.clock.wait(work.begin, work.done, limit) else EXPIRED
     finally:
-        left.set()  # on Ctrl-C in the caller too: nobody waits for this thread any more
+        left.leave()  # on Ctrl-C in the caller too: nobody waits for this thread any more
 
 
 class Signal:
@@ -79,8 +105,12 @@ class Signal:
 class _Work:
     """What a worker is to do, and what it came to."""
 
-    def __init__(self, inside: Callable[[Call], Outcome], call: Call) -> None:
-        self._inside = inside
+    __slots__ = ("_context", "_depth", "_drive", "_outcome", "_raised", "_stack", "call", "done")
+
+    def __init__(self, drive: Drive, stack: Sequence[Policy], depth: int, call: Call) -> None:
+        self._drive = drive
+        self._stack = stack
+        self._depth = depth
         self._context = contextvars.copy_context()
         self._outcome = EXPIRED
         self._raised: BaseException | None = None
@@ -102,7 +132,7 @@ class _Work:
 
     def run(self) -> None:
         try:
-            self._outcome = self._context.run(self._inside, self.call)
+            self._outcome = self._context.run(self._drive, self._stack, self._depth, self.call, self._depth)
         except BaseException as raised:  # handed to the caller, whose thread it belongs in
             self._raised = raised
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
-from resilience.clock import Clock, current_clock
+from resilience.clock import Clock, Waitable, current_clock
 from resilience.outcome import Outcome
 
 if TYPE_CHECKING:
-    import threading
-
     from resilience.events import Event
 
-__all__ = ["Admission", "Call", "Effect", "Emit", "Gate", "Invoke", "Policy", "Steps"]
+__all__ = ["Abandoned", "Admission", "Call", "Effect", "Emit", "Gate", "Invoke", "Policy", "Steps"]
 
 T = TypeVar("T")
 
@@ -76,6 +74,12 @@ class Gate(Protocol):
         ...
 
 
+class Abandoned(Waitable, Protocol):
+    """Whether the caller of a thread has *left*; to be waited for."""
+
+    left: bool
+
+
 class Call:
     """One call on its way through a stack of policies."""
 
@@ -101,9 +105,9 @@ class Call:
         #: What each policy keeps of this call, by its depth in the stack.
         self.held: dict[int, object] = {}
         #: Set when the caller stopped waiting for this thread.
-        self.abandoned: threading.Event | None = None
+        self.abandoned: Abandoned | None = None
 
-    def fork(self, abandoned: threading.Event) -> Call:
+    def fork(self, abandoned: Abandoned) -> Call:
         """Return this call as another thread carries it on, who is told by *abandoned* to stop."""
         other = Call(self.target, self.function, self.arguments, self.keywords)
         other.clock = self.clock

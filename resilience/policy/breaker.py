@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from resilience.category import ErrorCategory, combine
 from resilience.classify.decide import category_of, classify
@@ -72,7 +72,7 @@ class Circuit(Policy):
 
     def before(self, call: Call, at: int) -> Outcome | Steps[Outcome | None] | None:
         state = self.state
-        if self.watchers or not isinstance(state, Closed):
+        if self.watchers or state.__class__ is not Closed:
             return self.refuse(call.clock) or self._enter(call, at)
         call.held[at] = state
         return None
@@ -80,7 +80,11 @@ class Circuit(Policy):
     def after(self, call: Call, at: int, outcome: Outcome) -> Outcome | Steps[Outcome]:
         state = call.held.pop(at, None) or call.admission  # the happy path looked at the state for us
         error = outcome.error
-        weight = _SUCCESS if error is None else self._weights[category_of(outcome)._value_]
+        if error is None:
+            weight = _SUCCESS
+        else:
+            category = category_of(outcome)
+            weight = self._weights[category._value_]
         transition = self._settle(state, weight, error, call.clock)
         if self.watchers or (transition is not None and listened()):
             return self._tell_all(call, outcome, weight, transition)
@@ -184,13 +188,14 @@ class Circuit(Policy):
             with self._lock:
                 state.probing = False
 
-    def _settle(self, state: object, weight: int, error: Exception | None, clock: Clock) -> Transition | None:
-        if error is None and isinstance(state, Closed) and not state.failures:
+    def _settle(self, state: Any, weight: int, error: Exception | None, clock: Clock) -> Transition | None:
+        closed = state.__class__ is Closed
+        if closed and error is None and not state.failures:
             return None  # nothing to forget
         with self._lock:
             if state is not self.state:
                 return None  # a late result
-            if isinstance(state, Closed):
+            if closed:
                 if error is None:
                     state.failures = 0
                     state.quiet = not self.watchers

@@ -94,7 +94,7 @@ class VirtualClock:
         """Let *seconds* pass, for a test that moves time itself. Sleepers and limits that are due end."""
         self.reach(self._now + a_duration("seconds", seconds, zero=True))
 
-    def sleep(self, seconds: float, wake: threading.Event | None = None) -> None:
+    def sleep(self, seconds: float, wake: Waitable | None = None) -> None:
         """Let *seconds* pass at once, but not past the limit of a caller who then leaves, and sets *wake*."""
         deadline = self._now + seconds
         while wake is not None and (timer := self.next_timer()) is not None and timer.deadline < deadline:
