@@ -161,6 +161,7 @@ def comparable(said: list[object]) -> list[object]:
 @example([("limit", 2.0, [("at last", [("sleep", 3.0)], [("sleep", 3.5)])])], [4.0])  # and second
 @example([("limit", 2.0, [("swallow", [("sleep", 3.0)]), ("sleep", 1.5)])], [])  # the limit does not insist
 @example([("limit", 3.0, [("limit", 2.0, [("at last", [("sleep", 2.5)], [("sleep", 7.0)])])])], [])  # both
+@example([("swallow", [("sleep", 3.0)]), ("limit", 2.0, [("sleep", 3.0)])], [1.0])  # somebody else, before it began
 @example([("limit", 2.0, [("raise instead", [("sleep", 3.0)])]), ("sleep", 1.0)], [])
 def test_whatever_happens_under_a_limit_comes_out_as_under_asyncio_timeout(
     limited: Limited, program: list[Any], cancels: list[float]
