@@ -39,12 +39,15 @@ class Decorator:
         if is_async(function):
             raise TypeError(f"call({name_of(function)}): it is async; use `await ... .acall(...)`")
         outcome = blocking.drive(self.policies(function), 0, Call(name_of(function), function, args, kwargs), 0)
-        if outcome.error is None:
+        if (error := outcome.error) is None:
             return cast("R", outcome.value)
+        context = error.__context__
         try:
-            raise outcome.error
+            raise error
         finally:
-            del outcome
+            if context is not None:  # as in the wrappers
+                error.__context__ = context
+            del outcome, error, context
 
     @overload
     async def acall(self, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
@@ -57,12 +60,15 @@ class Decorator:
         outcome = await asynchronous.drive(
             self.policies(function), 0, Call(name_of(function), function, args, kwargs), 0
         )
-        if outcome.error is None:
+        if (error := outcome.error) is None:
             return outcome.value
+        context = error.__context__
         try:
-            raise outcome.error
+            raise error
         finally:
-            del outcome
+            if context is not None:  # as in the wrappers
+                error.__context__ = context
+            del outcome, error, context
 
 
 class Pipeline(Decorator):

@@ -16,11 +16,13 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
+import keyword
 import linecache
 import re
 import textwrap
+import unicodedata
 from collections.abc import Callable, Sequence
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import NamedTuple, cast
 
 from resilience.clock import SYSTEM, current_clock
@@ -41,12 +43,15 @@ def __make(
     {begins}
     {d}def wrapper({signature}):
         {body}
-        if __outcome.error is None:
+        if (__error := __outcome.error) is None:
             return __outcome.value
+        __context = __error.__context__
         try:
-            raise __outcome.error
+            raise __error
         finally:
-            __outcome = None
+            if __context is not None:  # raised where the caller handles another error, it has got that one instead
+                __error.__context__ = __context
+            __outcome = __error = __context = None
     return wrapper
 """
 _DRIVEN = """\
@@ -140,7 +145,9 @@ def wrapper_of(
     happy = all(policy.plain for policy in stack) and len(gates) <= 1 and (asynchronously or not limits)
     shape = _Shape(len(stack), gates[0] if gates else None, limits, not happy)
     signature = _signature_of(function)
-    wrapper = _maker(signature, asynchronously, shape)(
+    # In the function's own globals: whoever looks for the caller's module finds the one the function stands in.
+    scope = function.__globals__ if type(function) is FunctionType else globals()
+    wrapper: FunctionType = FunctionType(_code_of(signature, asynchronously, shape), scope)(
         function,
         target,
         stack,
@@ -178,7 +185,7 @@ def _failed(error: Exception) -> Outcome:
 
 def _signature_of(function: Callable[..., object]) -> str:
     """Return the parameters of *function* as they stand in a ``def``, without defaults; of any other callable, all."""
-    if not isinstance(function, FunctionType):
+    if type(function) is not FunctionType:  # not isinstance: a mock of a function says that it is one
         return _ANYTHING
     code = function.__code__
     names = code.co_varnames
@@ -195,14 +202,24 @@ def _signature_of(function: Callable[..., object]) -> str:
     parts += names[plain : plain + keyword_only]
     if code.co_flags & inspect.CO_VARKEYWORDS:
         parts.append(f"**{names[end]}")
-    # A generator expression's code has a parameter called `.0`; some begin with two underscores, as our names do.
     written = [part.lstrip("*") for part in parts if part not in ("*", "/")]
-    exact = all(name.isidentifier() and "__" not in name for name in written)
+    exact = len(set(written)) == len(written) and all(map(_can_be_written, written))
     return ", ".join(parts) if exact else _ANYTHING
 
 
+def _can_be_written(name: str) -> bool:
+    # Code made by other means has parameters called `.0`, `class`, or what the compiler reads as another name; and some
+    # begin with two underscores, as the template's own do.
+    return (
+        name.isidentifier()
+        and not keyword.iskeyword(name)
+        and not name.startswith("__")
+        and (name.isascii() or unicodedata.normalize("NFKC", name) == name)
+    )
+
+
 @functools.lru_cache(maxsize=4096)
-def _maker(signature: str, asynchronously: bool, shape: _Shape) -> Callable[..., FunctionType]:
+def _code_of(signature: str, asynchronously: bool, shape: _Shape) -> CodeType:
     positional, keywords, after_star = list[str](), list[str](), False
     for part in filter(None, signature.split(", ")):
         if part.startswith("**"):
@@ -229,9 +246,8 @@ def _maker(signature: str, asynchronously: bool, shape: _Shape) -> Callable[...,
     filename = f"<resilience wrapper {next(_numbers)}>"
     # So that tracebacks and debuggers show the lines of what they are in.
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-    scope: dict[str, Callable[..., FunctionType]] = {}
-    exec(compile(source, filename, "exec"), scope)  # noqa: S102  # our own template, filled with identifiers
-    return scope["__make"]
+    # Our own template, filled with identifiers. What it defines is all there is in it.
+    return next(part for part in compile(source, filename, "exec").co_consts if isinstance(part, CodeType))
 
 
 def _module_of(shape: _Shape) -> str:
