@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from resilience.category import ErrorCategory
 
-__all__ = ["EXPIRED", "Outcome"]
+__all__ = ["EXPIRED", "Outcome", "set_context"]
 
 
 class Outcome:
@@ -33,3 +34,8 @@ class Outcome:
 
 EXPIRED: Final = Outcome()
 """The driver's answer to a limited call that did not come back in time: told by identity, who fired is known."""
+
+
+# As the interpreter does it: an exception that is a frozen dataclass refuses an assignment.
+set_context: Callable[[BaseException, BaseException | None], None] = BaseException.__dict__["__context__"].__set__
+"""Say during the handling of which error another one was raised."""

@@ -141,7 +141,8 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
     @property
     def fail_counter(self) -> int:
         """Failures in a row that count against the threshold, or that opened the circuit."""
-        return self._circuit.state.failures
+        state = self._circuit.state
+        return 0 if state.passed else state.failures
 
     @property
     def success_counter(self) -> int:

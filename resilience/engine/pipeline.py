@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from resilience.engine import asynchronous, blocking
 from resilience.engine.guard import guard, guarded, is_async, name_of, under_descriptor
+from resilience.outcome import set_context
 from resilience.policy.base import Call, Policy
 
 __all__ = ["Decorator", "Description", "Pipeline", "describe"]
@@ -46,7 +47,7 @@ class Decorator:
             raise error
         finally:
             if context is not None:  # as in the wrappers
-                error.__context__ = context
+                set_context(error, context)
             del outcome, error, context
 
     @overload
@@ -67,7 +68,7 @@ class Decorator:
             raise error
         finally:
             if context is not None:  # as in the wrappers
-                error.__context__ = context
+                set_context(error, context)
             del outcome, error, context
 
 

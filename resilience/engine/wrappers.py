@@ -27,7 +27,7 @@ from typing import NamedTuple, cast
 
 from resilience.clock import SYSTEM, current_clock
 from resilience.engine import asynchronous, blocking
-from resilience.outcome import EXPIRED, Outcome
+from resilience.outcome import EXPIRED, Outcome, set_context
 from resilience.policy.base import Call, Policy
 
 __all__ = ["wrapper_of"]
@@ -38,7 +38,7 @@ __all__ = ["wrapper_of"]
 _MODULE = """\
 def __make(
     __function, __target, __stack, __gate, __begins, __over, __drive, __clock, __system,
-    __Call, __Outcome, __EXPIRED, __failed, __Exception, __BaseException,
+    __Call, __Outcome, __EXPIRED, __failed, __set_context, __Exception, __BaseException,
 ):
     {begins}
     {d}def wrapper({signature}):
@@ -50,7 +50,7 @@ def __make(
             raise __error
         finally:
             if __context is not None:  # raised where the caller handles another error, it has got that one instead
-                __error.__context__ = __context
+                __set_context(__error, __context)
             __outcome = __error = __context = None
     return wrapper
 """
@@ -63,17 +63,21 @@ __state = __gate.state
 if __state.quiet:
     {quiet}
 else:
-    __outcome = __gate.refuse(__clock())
+    __error = __gate.refuse(__clock())
     {refused}
 """
 _REFUSED_OUTSIDE = """\
-if __outcome is None:
-    {driven}
+if __error is not None:
+    try:
+        raise __error
+    finally:
+        __error = None
+{driven}
 """
 _REFUSED_INSIDE = """\
 __call = __Call(__target, __function, {packed}, {packed_keywords})
-__call.first = __outcome
-__outcome = {w}__drive(__stack, 0, __call, 0 if __outcome is None else {gate_at})
+__call.first = None if __error is None else __Outcome(None, __error)
+__outcome = {w}__drive(__stack, 0, __call, 0 if __error is None else {gate_at})
 """
 _LIMITED = """\
 if __clock() is __system and {begun}:
@@ -105,14 +109,24 @@ except __Exception as __error:
     {new_call}
     __call.first = __failed(__error)
 """
+_NOTED = """\
+try:
+    __value = {w}__function({passed})
+    {noted}
+    return __value
+except __Exception as __error:
+    {new_call}
+    __call.first = __failed(__error)
+"""
 _CHECKED = """\
 try:
     __value = {w}__function({passed})
+    {noted}
     if {still}:
         {ended}
         return __value
     {new_call}
-    __call.first = __Outcome(__value)  # others failed meanwhile, so that it counts; or it comes late
+    __call.first = __Outcome(__value)  # it comes late
 except __Exception as __error:
     {new_call}
     __call.first = __failed(__error)
@@ -160,6 +174,7 @@ def wrapper_of(
         Outcome,
         EXPIRED,
         _failed,
+        set_context,
         Exception,
         BaseException,
     )
@@ -257,11 +272,10 @@ def _module_of(shape: _Shape) -> str:
     if shape.driven:
         return _with(_MODULE, begins="", body=_DRIVEN)
     still = [f"(__table{number} := {watch}.table) is not None" for number, watch in enumerate(watches)]
-    if shape.gate is not None:
-        still.insert(0, "__state.quiet")
     ended = [f"del __table{number}[{watch}]" for number, watch in enumerate(watches)]
-    new_call = _NEW_CALL if shape.gate is None else _NEW_ADMITTED_CALL
-    body = _with(_CHECKED, still=" and ".join(still), ended="\n".join(ended)) if still else _TRIED
+    new_call, noted = (_NEW_CALL, "") if shape.gate is None else (_NEW_ADMITTED_CALL, "__state.passed = True")
+    body = _CHECKED if watches else _NOTED if noted else _TRIED
+    body = _with(body, still=" and ".join(still), ended="\n".join(ended), noted=noted)
     at = shape.bottom
     for watch, depth in reversed([*zip(watches, shape.limits, strict=True)]):
         inside = _with(_INSIDE, depth=str(depth + 1), at=str(at)) if depth + 1 < at else ""

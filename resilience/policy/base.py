@@ -51,13 +51,15 @@ Steps: TypeAlias = Generator[Effect, Outcome, T]
 class Admission:
     """A gate's state at the moment a call came in: results are recorded on it and on no other.
 
-    A *quiet* state lets everybody through and does not want to hear of successes.
+    A *quiet* state lets everybody through and wants to hear no more of a success than that there was one.
     """
 
-    __slots__ = ("failures", "quiet")
+    __slots__ = ("failures", "passed", "quiet")
 
     def __init__(self, quiet: bool, failures: int = 0) -> None:
         self.quiet: bool = quiet
+        #: Whether a call succeeded since somebody looked last.
+        self.passed: bool = False
         self.failures: int = failures
 
 
@@ -69,8 +71,8 @@ class Gate(Protocol):
         """The present state; replaced, never changed, by a transition."""
         ...
 
-    def refuse(self, clock: Clock) -> Outcome | None:
-        """Return the outcome of a call that is surely not let through, where nobody wants to be told of it."""
+    def refuse(self, clock: Clock) -> Exception | None:
+        """Return the error of a call that is surely not let through, where nobody wants to be told of it."""
         ...
 
 

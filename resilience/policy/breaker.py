@@ -73,7 +73,8 @@ class Circuit(Policy):
     def before(self, call: Call, at: int) -> Outcome | Steps[Outcome | None] | None:
         state = self.state
         if self.watchers or state.__class__ is not Closed:
-            return self.refuse(call.clock) or self._enter(call, at)
+            refused = self.refuse(call.clock)
+            return self._enter(call, at) if refused is None else Outcome(None, refused)
         call.held[at] = state
         return None
 
@@ -97,7 +98,7 @@ class Circuit(Policy):
         yield from self._tell("before_call", call)
         state, opened = self.admit(call.clock)
         if state is None:
-            error = self._rejection(self.state, call.clock.now())
+            error = self._rejection(self.state, max(self.state.until - call.clock.now(), 0.0))
             if listened():
                 yield Emit(self._rejected(call, error))
             return Outcome(None, error)
@@ -122,24 +123,18 @@ class Circuit(Policy):
             yield from self._announce(call, transition)
         return outcome
 
-    def refuse(self, clock: Clock) -> Outcome | None:
+    def refuse(self, clock: Clock) -> CircuitOpenError | None:
         state = self.state
         if not isinstance(state, Open) or self.watchers or listened():
             return None
         now = clock.now()
-        return Outcome(None, self._rejection(state, now)) if state.opened_at <= now < state.until else None
+        return self._rejection(state, state.until - now) if state.opened_at <= now < state.until else None
 
-    def _rejection(self, state: State, now: float) -> CircuitOpenError:
-        last = state.last
-        left = state.until - now
-        error = CircuitOpenError(
-            self.name,
-            left if left > 0 else 0.0,
-            state.failures,
-            None if last is None else type(last).__name__,
-            isinstance(state, HalfOpen),
-        )
-        error.__cause__ = last
+    def _rejection(self, state: Open | HalfOpen | Closed, left: float) -> CircuitOpenError:
+        # Not through its __init__, which does the same: this is what every call costs while a dependency is down.
+        probing = state.__class__ is HalfOpen
+        error = CircuitOpenError.__new__(CircuitOpenError, self.name, left, state.failures, state.last_type, probing)
+        error.__cause__ = state.last
         return error
 
     def counts(self, error: Exception) -> bool:
@@ -190,18 +185,18 @@ class Circuit(Policy):
 
     def _settle(self, state: Any, weight: int, error: Exception | None, clock: Clock) -> Transition | None:
         closed = state.__class__ is Closed
-        if closed and error is None and not state.failures:
-            return None  # nothing to forget
+        if closed and error is None:
+            state.passed = True
+            return None
         with self._lock:
             if state is not self.state:
                 return None  # a late result
             if closed:
-                if error is None:
-                    state.failures = 0
-                    state.quiet = not self.watchers
-                elif weight > 0:
+                if weight > 0:
+                    if state.passed:
+                        state.passed = False
+                        state.failures = 0
                     state.failures += weight
-                    state.quiet = False  # the next success counts
                     if state.failures >= self.failure_threshold:
                         return self._move(self._opened(state.failures, error, clock.now()))
             elif isinstance(state, HalfOpen):
@@ -229,7 +224,7 @@ class Circuit(Policy):
         with self._lock:
             self.watchers = tuple(watchers)
             if isinstance(self.state, Closed):
-                self.state.quiet = not self.watchers and not self.state.failures
+                self.state.quiet = not self.watchers
 
     def _opened(self, failures: int, last: Exception | None, now: float) -> Open:
         return Open(failures, last, now, now + self.reset_timeout)

@@ -8,7 +8,7 @@ from types import FunctionType, MethodType
 
 from resilience.category import ErrorCategory, combine
 from resilience.classify.decide import categories_of, category_of
-from resilience.outcome import Outcome
+from resilience.outcome import Outcome, set_context
 from resilience.policy.base import Call, Emit, Invoke, Policy, Steps
 from resilience.subscription import listened
 
@@ -66,7 +66,7 @@ class Fallback(Policy):
         second = substitute.error
         # As if the factory had been called in an except block: whoever reads the second error sees the first.
         if second is not None and second is not error and second.__context__ is None:
-            second.__context__ = error
+            set_context(second, error)
         return substitute
 
     def __str__(self) -> str:

@@ -31,19 +31,21 @@ class Closed(Admission):
     name = "closed"  # as pybreaker spells the states
     # Never the last error: it would keep the frames of a failed call alive for as long as the circuit is closed.
     last: None = None
+    last_type: None = None
     until: float = 0.0
 
 
 class Open(Admission):
     """Nobody passes before *until*."""
 
-    __slots__ = ("last", "opened_at", "until")
+    __slots__ = ("last", "last_type", "opened_at", "until")
     kind = CircuitState.OPEN
     name = "open"
 
     def __init__(self, failures: int, last: Exception | None, opened_at: float, until: float) -> None:
         super().__init__(quiet=False, failures=failures)
         self.last: Exception | None = last
+        self.last_type: str | None = None if last is None else type(last).__name__
         self.opened_at: float = opened_at
         self.until: float = until
 
@@ -51,13 +53,14 @@ class Open(Admission):
 class HalfOpen(Admission):
     """One call at a time passes, as a probe. Its permit is a lease *until* then: a lost probe cannot keep it."""
 
-    __slots__ = ("last", "probing", "until")
+    __slots__ = ("last", "last_type", "probing", "until")
     kind = CircuitState.HALF_OPEN
     name = "half-open"
 
     def __init__(self, failures: int, last: Exception | None) -> None:
         super().__init__(quiet=False, failures=failures)
         self.last: Exception | None = last
+        self.last_type: str | None = None if last is None else type(last).__name__
         self.probing: bool = False
         self.until: float = 0.0
 
