@@ -8,16 +8,17 @@ import json
 import sys
 from collections.abc import Sequence
 
-from benchmarks import results, table
+from benchmarks import interpreters, results, table
+from benchmarks.candidate import OURS
 from benchmarks.cases import CASES, Case
 from benchmarks.measure import Settings
-from benchmarks.outcome import CaseResult, Row
+from benchmarks.outcome import CaseResult, rows
 
 __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what was asked for. Return 0, or 2 when nothing of that name exists."""
+    """Run what was asked for. Return 0, 1 when an interpreter failed, or 2 when nothing of that name exists."""
     options = _parser().parse_args(arguments)
     cases = [case for case in CASES if _wanted(case, options.case)]
     if not cases:
@@ -25,14 +26,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     if options.list:
         width = max(len(case.name) for case in cases)
-        print("\n".join(f"{case.name:{width}}  {case.title}" for case in cases))
+        print("\n".join(f"{case.name:{width}}  {case.group}: {case.label}" for case in cases))
         return 0
-    settings = Settings.quick() if options.quick else Settings()
     complete = not options.quick and not options.case
+    if options.python or options.everywhere or (complete and not options.here):
+        return interpreters.run(options.python or interpreters.VERSIONS, _handed_on(options))
+    return _here(cases, options, complete=complete)
+
+
+def _here(cases: Sequence[Case], options: argparse.Namespace, *, complete: bool) -> int:
+    settings = Settings.quick() if options.quick else Settings()
     found = results.document(_run(cases, settings), settings, complete=complete)
     if complete:  # part of a run, or a quick one, must not pass for a result
+        from benchmarks import page  # draws, with what is large to import
+
         results.write(found)
-        table.write_docs(results.load_all())
+        page.write(results.load_all())
     print(json.dumps(found, indent=1) if options.json else table.markdown(found))
     return 0
 
@@ -40,10 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure guarded calls against peers, in one run, as ratios. A complete run writes"
-        " benchmarks/results/ and docs/benchmarks.md.",
+        description="Measure guarded calls against peers, in one run, as ratios. A complete run measures on every"
+        " interpreter found and writes benchmarks/results/ and docs/benchmarks.*; --quick and --case write no files"
+        " and measure on this interpreter.",
     )
-    parser.add_argument("--quick", action="store_true", help="few rounds: see that it works; writes no files")
+    parser.add_argument("--quick", action="store_true", help="few rounds and small crowds: see that it works")
     parser.add_argument(
         "--case",
         action="append",
@@ -51,9 +61,23 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="only this case, or a pattern such as 'sync-*'; repeatable",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON document, and nothing else, on stdout")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--here", action="store_true", help="only on the interpreter this runs on")
+    where.add_argument("--everywhere", action="store_true", help="on every interpreter found, whatever is measured")
+    where.add_argument(
+        "--python", action="append", metavar="VERSION", default=[], help="on this one, such as 3.13; repeatable"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON document for each interpreter, and nothing else, on stdout"
+    )
     parser.add_argument("--list", action="store_true", help="print the names of the cases")
     return parser
+
+
+def _handed_on(options: argparse.Namespace) -> list[str]:
+    """Return the arguments that make another interpreter do the same on itself."""
+    flags = [f"--{flag}" for flag in ("quick", "json") if getattr(options, flag)]
+    return ["--here", *flags, *(f"--case={name}" for name in options.case)]
 
 
 def _wanted(case: Case, patterns: Sequence[str]) -> bool:
@@ -61,17 +85,20 @@ def _wanted(case: Case, patterns: Sequence[str]) -> bool:
 
 
 def _run(cases: Sequence[Case], settings: Settings) -> list[CaseResult]:
-    found = []
+    found: list[CaseResult] = []
     for number, case in enumerate(cases, 1):
+        place = f"[{number}/{len(cases)}] {case.name}"
+        if not sys.stderr.isatty():  # a line for each case in a log; on a screen the line below changes
+            print(place, file=sys.stderr, flush=True)
 
-        def progress(what: str, place: str = f"[{number}/{len(cases)}] {case.name}") -> None:
+        def progress(what: str, place: str = place) -> None:
             _show(f"{place}: {what}")
 
         try:
-            found.append(case.run(settings, progress))
+            found += case.run(settings, progress)
         except Exception as error:  # the other cases are still worth having
-            reason = f"failed: {type(error).__name__}: {error}"
-            found.append(CaseResult(case.name, case.title, "", "", [Row("resilience", reason, reason=reason)]))
+            failed = {OURS: f"{type(error).__name__}: {error}"}
+            found.append(CaseResult(case.name, case.group, case.label, "", "", rows(case.name, {}, failed)))
     _show("")
     return found
 

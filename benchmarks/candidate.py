@@ -12,10 +12,10 @@ from types import ModuleType
 from benchmarks import peers
 from benchmarks.terms import Unsupported, Wrap
 
-__all__ = ["CAPABILITIES", "OURS", "Candidate", "candidates"]
+__all__ = ["CAPABILITIES", "OURS", "Candidate", "candidates", "load"]
 
-#: What a candidate's file may define: each takes a function, sync or async, and returns it guarded.
-CAPABILITIES = ("retry", "breaker", "fallback", "fallback_breaker", "stack", "limit")
+#: What a candidate's file may define. Each but the last two takes a function, sync or async, and returns it guarded.
+CAPABILITIES = ("retry", "breaker", "fallback", "fallback_breaker", "stack", "limit", "full", "circuit", "keyed")
 OURS = "resilience"
 
 
@@ -24,25 +24,29 @@ class Candidate:
     """One library, or two composed, as its file in `benchmarks.peers` sets it up."""
 
     name: str
+    #: The module that sets it up.
+    path: str
     module: ModuleType | None = None
     #: Why its file could not be loaded.
     problem: str = ""
     lacks: dict[str, str] = field(default_factory=dict)
 
-    def guard(self, capability: str) -> Wrap:
+    def guard(self, capability: str, shape: str = "sync") -> Wrap:
         """Return the function that guards a function; raise `Unsupported` where the library has no such thing."""
         if self.module is None:
             raise RuntimeError(self.problem)
         wrap: Wrap | None = getattr(self.module, capability, None)
         if wrap is None:
             raise Unsupported(self.lacks.get(capability, f"has no {capability.replace('_', ' over ')}"))
+        if shape == "class" and not getattr(self.module, "CLASSES", False):
+            raise Unsupported("does not decorate whole classes")
         return wrap
 
     @property
     def versions(self) -> dict[str, str]:
         """Return the installed version of each distribution it is made of."""
         distributions: tuple[str, ...] = getattr(self.module, "DISTRIBUTIONS", ())
-        return {name: importlib.metadata.version(name) for name in distributions}
+        return {name: _version(name) for name in distributions}
 
     @property
     def imports(self) -> dict[str, str]:
@@ -51,16 +55,24 @@ class Candidate:
         return found
 
 
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:  # imported from where the command was started
+        return "not installed"
+
+
 @functools.cache
 def candidates() -> tuple[Candidate, ...]:
     """Return this project first, then every file of `benchmarks.peers`, by name."""
     names = sorted(found.name for found in pkgutil.iter_modules(peers.__path__))
-    return (_load("benchmarks.ours"), *(_load(f"{peers.__name__}.{name}") for name in names))
+    return (load("benchmarks.ours"), *(load(f"{peers.__name__}.{name}") for name in names))
 
 
-def _load(path: str) -> Candidate:
+def load(path: str) -> Candidate:
+    """Return the candidate that the module *path* sets up, or one that says why it could not be loaded."""
     try:
         module = importlib.import_module(path)
     except Exception as error:  # a peer that is not installed, or has changed: the others are still measured
-        return Candidate(path.rpartition(".")[2], problem=f"{type(error).__name__}: {error}")
-    return Candidate(module.NAME, module, lacks=getattr(module, "LACKS", {}))
+        return Candidate(path.rpartition(".")[2], path, problem=f"{type(error).__name__}: {error}")
+    return Candidate(module.NAME, path, module, lacks=getattr(module, "LACKS", {}))

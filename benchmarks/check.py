@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks.shapes import called
 from benchmarks.subjects import Counted
-from benchmarks.terms import ATTEMPTS, DEFAULT, THRESHOLD, Function, Wrap
+from benchmarks.terms import ARGUMENT, ATTEMPTS, DEFAULT, THRESHOLD, Function, Wrap
 
 __all__ = ["CheckFailedError", "check", "opened"]
 
-_ARGUMENT = 7
 _SHORT = 0.02
-_LONG = 0.25
+_LONG = 1.0
 
 
 class CheckFailedError(Exception):
@@ -24,7 +24,6 @@ class CheckFailedError(Exception):
 
 def check(capability: str, shape: str, guard: Wrap) -> None:
     """Raise CheckFailedError unless what *guard* makes does what *capability* says, for functions of this *shape*."""
-    _succeeds(shape, guard)
     for expectation in _EXPECTED[capability]:
         expectation(shape, guard)
 
@@ -32,31 +31,19 @@ def check(capability: str, shape: str, guard: Wrap) -> None:
 def opened(shape: str, guard: Wrap) -> tuple[Function, Counted]:
     """Return a guarded function whose circuit its failures have opened, and the function inside it."""
     subject = Counted(failures=-1)
-    guarded = _bound(shape, guard, subject)
+    guarded = called(shape, guard, subject.function(shape))
     for _ in range(THRESHOLD * ATTEMPTS):
         _outcome(guarded)
     return guarded, subject
 
 
-def _bound(shape: str, guard: Wrap, subject: Counted) -> Function:
-    guarded = guard(subject.function(shape))
-    return bound(guarded) if shape == "method" else guarded
-
-
-def bound(guarded: Function) -> Function:
-    """Return *guarded* as the method of an object."""
-    owner = type("Owner", (), {"method": guarded})()
-    method: Function = owner.method
-    return method
-
-
-def _outcome(guarded: Function) -> Any:
+def _outcome(guarded: Function, *arguments: Any) -> Any:
     """Call it; return the value, or the error."""
     try:
-        answer = guarded(_ARGUMENT)
+        answer = guarded(*(arguments or (ARGUMENT,)))
         return asyncio.run(_awaited(answer)) if inspect.isawaitable(answer) else answer
     except Exception as error:
-        return error
+        return error.with_traceback(None)  # circuitbreaker keeps it, and the frames would keep everything else
 
 
 async def _awaited(answer: Any) -> Any:
@@ -70,22 +57,23 @@ def _expect(what: str, expected: object, found: object) -> None:
 
 def _succeeds(shape: str, guard: Wrap) -> None:
     subject = Counted()
-    _expect("a call that succeeds answers", _ARGUMENT, _outcome(_bound(shape, guard, subject)))
+    _expect("a call that succeeds answers", ARGUMENT, _outcome(called(shape, guard, subject.function(shape))))
     _expect("a call that succeeds calls", 1, subject.calls)
 
 
 def _retries(shape: str, guard: Wrap) -> None:
     subject = Counted(failures=2)
-    _expect("two failures, then success: answers", _ARGUMENT, _outcome(_bound(shape, guard, subject)))
+    guarded = called(shape, guard, subject.function(shape))
+    _expect("two failures, then success: answers", ARGUMENT, _outcome(guarded))
     _expect("two failures, then success: calls", ATTEMPTS, subject.calls)
     subject = Counted(failures=-1)
-    _outcome(_bound(shape, guard, subject))
+    _outcome(called(shape, guard, subject.function(shape)))
     _expect("failures without end: calls", ATTEMPTS, subject.calls)
 
 
 def _trips(shape: str, guard: Wrap) -> None:
     subject = Counted(failures=-1)
-    guarded = _bound(shape, guard, subject)
+    guarded = called(shape, guard, subject.function(shape))
     for _ in range(THRESHOLD - 1):
         _outcome(guarded)
     _expect("one failure short of the threshold: calls", THRESHOLD - 1, subject.calls)
@@ -111,10 +99,20 @@ def _rejects_with_default(shape: str, guard: Wrap) -> None:
 
 
 def _falls_back(shape: str, guard: Wrap) -> None:
-    _expect("a failing call answers", DEFAULT, _outcome(_bound(shape, guard, Counted(failures=-1))))
+    guarded = called(shape, guard, Counted(failures=-1).function(shape))
+    _expect("a failing call answers", DEFAULT, _outcome(guarded))
 
 
 def _limits(shape: str, guard: Wrap) -> None:
+    found = _after_the_limit(shape, guard)
+    _expect("a call beyond the limit raises", True, isinstance(found, Exception))
+
+
+def _limits_with_default(shape: str, guard: Wrap) -> None:
+    _expect("a call beyond the limit behind a fallback answers", DEFAULT, _after_the_limit(shape, guard))
+
+
+def _after_the_limit(shape: str, guard: Wrap) -> Any:
     limit: Callable[..., Function] = guard  # it takes the seconds as well
 
     def slow(value: Any) -> Any:
@@ -125,15 +123,39 @@ def _limits(shape: str, guard: Wrap) -> None:
 
     begin = time.perf_counter()
     found = _outcome(limit(slow_async if shape == "async" else slow, _SHORT))
-    _expect("a call beyond the limit raises", True, isinstance(found, Exception))
     _expect("a call beyond the limit ends early", True, time.perf_counter() - begin < _LONG)
+    return found
+
+
+def _is_a_circuit(shape: str, circuit: Function) -> None:
+    def guard(function: Function) -> Function:
+        _, through = circuit()
+        guarded: Function = through(function)
+        return guarded
+
+    check("breaker", shape, guard)
+
+
+def _tells_keys_apart(shape: str, keyed: Function) -> None:
+    new_key, call = keyed()
+    first, second = new_key(), new_key()
+    failing, working = Counted(failures=-1), Counted()
+    for _ in range(THRESHOLD + 1):
+        _outcome(call, first, failing.function(shape))
+    _expect("failures of one key: calls", THRESHOLD, failing.calls)
+    _expect("another key answers", ARGUMENT, _outcome(call, second, working.function(shape)))
+    _outcome(call, first, working.function(shape))
+    _expect("the open circuit of one key lets pass", 1, working.calls)
 
 
 _EXPECTED: dict[str, tuple[Callable[[str, Wrap], None], ...]] = {
-    "retry": (_retries,),
-    "breaker": (_trips, _rejects),
-    "fallback": (_falls_back,),
-    "fallback_breaker": (_rejects_with_default,),
-    "stack": (_retries, _falls_back, _rejects_with_default),
-    "limit": (_limits,),
+    "retry": (_succeeds, _retries),
+    "breaker": (_succeeds, _trips, _rejects),
+    "fallback": (_succeeds, _falls_back),
+    "fallback_breaker": (_succeeds, _rejects_with_default),
+    "stack": (_succeeds, _retries, _falls_back, _rejects_with_default),
+    "limit": (_succeeds, _limits),
+    "full": (_succeeds, _retries, _falls_back, _rejects_with_default, _limits_with_default),
+    "circuit": (_is_a_circuit,),
+    "keyed": (_tells_keys_apart,),
 }

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import itertools
+import random
 import statistics
 import types
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +16,18 @@ from typing import Any
 
 from benchmarks.terms import Function
 
-__all__ = ["Progress", "Sample", "Settings", "Taken", "async_loop", "calibrated", "interleaved", "sync_loop"]
+__all__ = [
+    "Progress",
+    "Sample",
+    "Settings",
+    "Taken",
+    "async_loop",
+    "calibrated",
+    "collector_paused",
+    "interleaved",
+    "method_loop",
+    "sync_loop",
+]
 
 Sample = Callable[[], float]
 Progress = Callable[[str], None]
@@ -29,13 +41,20 @@ class Settings:
     """How much to measure."""
 
     rounds: int = 41
-    children: int = 21
+    #: Rounds where a sample takes long: a process, many threads, many tasks.
+    slow_rounds: int = 21
     loop: float = _LOOP
+    tasks: int = 10_000
+    #: Calls in flight at once, and the rounds of that.
+    flight: int = 100_000
+    flights: int = 2
+    #: Decorated functions, or circuits, whose memory is counted together.
+    kept: int = 200
 
     @classmethod
     def quick(cls) -> Settings:
         """Enough to see that everything works."""
-        return cls(rounds=7, children=3, loop=_LOOP / 3)
+        return cls(rounds=7, slow_rounds=3, loop=_LOOP / 3, tasks=500, flight=2_000, flights=1, kept=50)
 
 
 @dataclass(frozen=True)
@@ -72,16 +91,17 @@ class Taken:
 def interleaved(
     samples: Mapping[str, Sample], reference: str, rounds: int, progress: Progress
 ) -> tuple[dict[str, Taken], dict[str, str]]:
-    """Sample everything *rounds* times, starting with another one each round; return what was taken, and failed."""
+    """Sample everything *rounds* times, in another order each round; return what was taken, and what failed."""
     taken: dict[str, list[float]] = {name: [] for name in samples}
     failed: dict[str, str] = {}
-    with _gc_paused():
+    with collector_paused():
         for number in range(rounds):
             progress(f"round {number + 1}/{rounds}")
             gc.collect()  # what one candidate leaves behind must not be paid for by the next
+            gc.freeze()  # what is alive now need not be gone through again: purgatory keeps a traceback per rejection
             names = [name for name in samples if name not in failed]
-            shift = number % len(names)
-            for name in names[shift:] + names[:shift]:
+            # Nobody always comes after the same one. The order is that of every run: chance has no part in a result.
+            for name in random.Random(number).sample(names, len(names)):
                 try:
                     taken[name].append(samples[name]())
                 except Exception as error:
@@ -93,18 +113,20 @@ def interleaved(
 
 
 @contextlib.contextmanager
-def _gc_paused() -> Iterator[None]:
+def collector_paused() -> Iterator[None]:
+    """Keep the garbage collector from starting by itself."""
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        gc.unfreeze()
         if enabled:
             gc.enable()
 
 
-def calibrated(loop: Callable[[int], float], seconds: float) -> tuple[Sample, int]:
-    """Return a sampler of seconds per call whose inner loop takes about *seconds*, and its number of calls."""
+def calibrated(loop: Callable[[int], float], seconds: float) -> Sample:
+    """Return a sampler of seconds per call whose inner loop takes about *seconds*."""
     loop(20)  # specialises the bytecode, fills caches
     number = 1
     while True:
@@ -118,13 +140,19 @@ def calibrated(loop: Callable[[int], float], seconds: float) -> tuple[Sample, in
         loop(max(1, number // 10))  # warms what the others before it have cooled
         return loop(number) / number
 
-    return sample, number
+    return sample
 
 
 def sync_loop(function: Function, argument: Any, *, swallow: bool = False) -> Callable[[int], float]:
     """Return the loop that calls *function*; errors are swallowed on demand."""
     loop = _fresh(_swallow if swallow else _call)
     return lambda number: float(loop(function, argument, itertools.repeat(None, number)))
+
+
+def method_loop(owner: Any, argument: Any) -> Callable[[int], float]:
+    """Return the loop that calls `method` of *owner*, looked up each time, as methods are."""
+    loop = _fresh(_call_method)
+    return lambda number: float(loop(owner, argument, itertools.repeat(None, number)))
 
 
 def async_loop(
@@ -144,6 +172,13 @@ def _call(function: Function, argument: Any, times: Iterator[None]) -> float:
     start = perf_counter()
     for _ in times:
         function(argument)
+    return perf_counter() - start
+
+
+def _call_method(owner: Any, argument: Any, times: Iterator[None]) -> float:
+    start = perf_counter()
+    for _ in times:
+        owner.method(argument)
     return perf_counter() - start
 
 

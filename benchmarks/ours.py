@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import resilience
-from benchmarks.terms import ATTEMPTS, DEFAULT, NEVER, RESET, THRESHOLD, Function, new_name
+from benchmarks.terms import ARGUMENT, ATTEMPTS, DEFAULT, NEVER, RESET, THRESHOLD, Function, Wrap, new_name
 
 NAME = "resilience"
 DISTRIBUTIONS = ("category-resilience",)
+CLASSES = True
 IMPORTS = {
     "resilience": "import resilience",
     # The rooms behind the front door open when they are needed: with the first function that is guarded, ...
@@ -21,11 +24,22 @@ def retry(function: Function) -> Function:
     return guarded
 
 
+def circuit() -> tuple[Any, Wrap]:
+    made = resilience.CircuitBreaker(new_name(), failure_threshold=THRESHOLD, reset_timeout=RESET)
+    return made, made
+
+
 def breaker(function: Function) -> Function:
-    guarded: Function = resilience.circuit_breaker(new_name(), failure_threshold=THRESHOLD, reset_timeout=RESET)(
-        function
-    )
-    return guarded
+    return circuit()[1](function)
+
+
+def keyed() -> tuple[Function, Function]:
+    @resilience.circuit_breaker(new_name(), failure_threshold=THRESHOLD, reset_timeout=RESET, per_instance=True)
+    class Dependency:
+        def call(self, function: Function) -> Any:
+            return function(ARGUMENT)
+
+    return Dependency, Dependency.call
 
 
 def fallback(function: Function) -> Function:
@@ -44,3 +58,7 @@ def stack(function: Function) -> Function:
 def limit(function: Function, seconds: float = NEVER) -> Function:
     guarded: Function = resilience.timeout(seconds)(function)
     return guarded
+
+
+def full(function: Function, seconds: float = NEVER) -> Function:
+    return fallback(retry(breaker(limit(function, seconds))))

@@ -21,7 +21,6 @@ class Row:
     value: float | None = None
     ratio: float | None = None
     spread: tuple[float, float] | None = None
-    reason: str | None = None
     target: str | None = None
     met: bool | None = None
 
@@ -31,11 +30,15 @@ class CaseResult:
     """A case: what was measured, in which unit, against what."""
 
     name: str
-    title: str
+    group: str
+    label: str
     unit: str
+    #: Empty where a count says it all, and a ratio nothing.
     reference: str
     rows: list[Row]
     left_out: dict[str, str] = field(default_factory=dict)
+    #: Whether more is better.
+    throughput: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON holds it."""
@@ -45,7 +48,13 @@ class CaseResult:
 def rows(case: str, taken: Mapping[str, Taken], failed: Mapping[str, str], scale: float = 1.0) -> list[Row]:
     """Make rows of what was taken and what failed; *scale* turns samples into the case's unit."""
     made = [_row(case, name, found, scale) for name, found in taken.items()]
-    return made + [Row(name, f"failed: {reason}", reason=reason) for name, reason in failed.items()]
+    return made + [_failed(case, name, reason) for name, reason in failed.items()]
+
+
+def _failed(case: str, name: str, reason: str) -> Row:
+    target = target_of(case, name)
+    told = f"failed: {reason}"
+    return Row(name, told) if target is None else Row(name, told, target=str(target), met=False)
 
 
 def _row(case: str, name: str, found: Taken, scale: float) -> Row:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from benchmarks.terms import ATTEMPTS, DEFAULT, NEVER, Function
+from benchmarks.terms import ATTEMPTS, DEFAULT, NEVER, Function, new_name
 
-__all__ = ["by_hand", "empty", "naive_retry", "plain_limit", "raising"]
+__all__ = ["PlainCircuit", "by_hand", "caught", "empty", "naive_retry", "nothing", "plain_limit", "raising"]
+
+
+def nothing(function: Function) -> Function:
+    """Decorate not at all."""
+    return function
 
 
 def empty(function: Function) -> Function:
@@ -83,18 +89,38 @@ def by_hand(function: Function) -> Function:
 
 
 def raising(function: Function) -> Function:
-    """Raise a plain exception, without calling *function*, where an open circuit would."""
+    """Raise a plain exception, in its own frame and without calling *function*, where an open circuit would."""
     if inspect.iscoroutinefunction(function):
 
+        @functools.wraps(function)
         async def async_wrapper(*args: Any, **kwargs: Any) -> Any:
             raise RuntimeError("open")
 
-        return empty(async_wrapper)
+        return async_wrapper
 
+    @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("open")
 
-    return empty(wrapper)
+    return wrapper
+
+
+def caught(function: Function) -> Function:
+    """Raise a plain exception and answer with a default."""
+    return by_hand(raising(function))
+
+
+class PlainCircuit:
+    """The least a circuit has to keep: a lock, a name, a state, a count and a time."""
+
+    __slots__ = ("_failures", "_lock", "_name", "_opened_at", "_state")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._name = new_name()
+        self._state = "closed"
+        self._failures = 0
+        self._opened_at = 0.0
 
 
 _pool: ThreadPoolExecutor | None = None

@@ -18,6 +18,8 @@ from benchmarks.outcome import CaseResult
 __all__ = ["document", "interpreter", "load_all", "write"]
 
 _RESULTS = Path(__file__).parent / "results"
+#: Of the document. Files of another one are passed over, until a run on their interpreter writes them anew.
+_FORMAT = 2
 
 
 def interpreter() -> str:
@@ -29,7 +31,7 @@ def document(cases: Iterable[CaseResult], settings: Settings, *, complete: bool)
     """Return everything that was found, and with what it was found."""
     versions = {name: version for candidate in candidates() for name, version in candidate.versions.items()}
     return {
-        "format": 1,
+        "format": _FORMAT,
         "interpreter": interpreter(),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
@@ -37,6 +39,7 @@ def document(cases: Iterable[CaseResult], settings: Settings, *, complete: bool)
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "rounds": settings.rounds,
         "complete": complete,
+        "peers": [candidate.name for candidate in candidates()[1:]],
         "versions": dict(sorted(versions.items())),
         "cases": [case.to_dict() for case in cases],
     }
@@ -53,4 +56,5 @@ def write(found: dict[str, Any]) -> Path:
 def load_all() -> list[dict[str, Any]]:
     """Return the results of every interpreter that has some, older ones first."""
     found = [json.loads(path.read_text(encoding="utf-8")) for path in _RESULTS.glob("*.json")]
-    return sorted(found, key=lambda result: (len(result["interpreter"]), result["interpreter"]))
+    known = [result for result in found if result["format"] == _FORMAT]
+    return sorted(known, key=lambda result: (len(result["interpreter"]), result["interpreter"]))

@@ -2,43 +2,58 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import time
+from collections.abc import Callable
 from typing import Any
 
 from benchmarks.terms import ERROR, Function
 
-__all__ = ["Counted", "answer", "async_answer", "async_flaky", "flaky", "method_answer", "waiting"]
+__all__ = ["Counted", "of_shape", "of_signature", "waiting", "yielding"]
 
 
-def answer() -> Function:
-    """Return a function that does nothing but answer."""
+def of_shape(kind: str, shape: str) -> Function:
+    """Return a new function of a *kind* (what it does) and a shape (how it is called)."""
+    return _KINDS[kind]["method" if shape == "class" else shape]()
 
+
+def _answer() -> Function:
     def answer(value: Any) -> Any:
         return value
 
     return answer
 
 
-def async_answer() -> Function:
-    """Return a coroutine function that does nothing but answer."""
-
+def _async_answer() -> Function:
     async def answer(value: Any) -> Any:
         return value
 
     return answer
 
 
-def method_answer() -> Function:
-    """Return a function to put into a class."""
-
+def _method_answer() -> Function:
     def answer(self: object, value: Any) -> Any:
         return value
 
     return answer
 
 
-def flaky() -> Function:
-    """Return a function whose every third call answers; the two before it fail."""
+def _open_answer() -> Function:
+    def answer(*args: Any, **kwargs: Any) -> Any:
+        return args[0]
+
+    return answer
+
+
+def _async_open_answer() -> Function:
+    async def answer(*args: Any, **kwargs: Any) -> Any:
+        return args[0]
+
+    return answer
+
+
+def _flaky() -> Function:
     calls = 0
 
     def flaky(value: Any) -> Any:
@@ -51,8 +66,7 @@ def flaky() -> Function:
     return flaky
 
 
-def async_flaky() -> Function:
-    """Return a coroutine function whose every third call answers."""
+def _async_flaky() -> Function:
     calls = 0
 
     async def flaky(value: Any) -> Any:
@@ -65,6 +79,17 @@ def async_flaky() -> Function:
     return flaky
 
 
+def yielding(times: int) -> Function:
+    """Return a coroutine function that lets the event loop turn *times* times."""
+
+    async def answer(value: Any) -> Any:
+        for _ in range(times):
+            await asyncio.sleep(0)
+        return value
+
+    return answer
+
+
 def waiting(seconds: float) -> Function:
     """Return a function that waits, as a call over the network does."""
 
@@ -73,6 +98,26 @@ def waiting(seconds: float) -> Function:
         return value
 
     return waiting
+
+
+#: answer: does nothing else. open: so, with a signature that takes anything. flaky: every third call answers.
+#: yielding: lets the event loop turn once, as any call that waits for something does.
+_KINDS: dict[str, dict[str, Callable[[], Function]]] = {
+    "answer": {"sync": _answer, "async": _async_answer, "method": _method_answer},
+    "open": {"sync": _open_answer, "async": _async_open_answer},
+    "flaky": {"sync": _flaky, "async": _async_flaky},
+    "yielding": {"async": lambda: yielding(1)},
+}
+
+_signatures = itertools.count(1)
+
+
+def of_signature() -> Function:
+    """Return a function that answers and whose parameter is called like no other's."""
+    scope: dict[str, Function] = {}
+    name = f"value_{next(_signatures)}"
+    exec(f"def answer({name}):\n    return {name}", scope)
+    return scope["answer"]
 
 
 class Counted:
@@ -100,5 +145,5 @@ class Counted:
         def method(owner: object, value: Any) -> Any:
             return self._answer(value)
 
-        shapes: dict[str, Function] = {"sync": sync, "async": asynchronous, "method": method}
+        shapes: dict[str, Function] = {"sync": sync, "async": asynchronous, "method": method, "class": method}
         return shapes[shape]

@@ -2,133 +2,143 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from benchmarks.candidate import OURS
+from benchmarks.targets import TARGETS
 
-__all__ = ["markdown", "write_docs"]
+__all__ = ["gaps", "markdown", "number", "others", "sections", "targets"]
 
-_DOCS = Path(__file__).parent.parent / "docs" / "benchmarks.md"
-_BEGIN, _END = "<!-- results: begin -->", "<!-- results: end -->"
-_PREAMBLE = f"""# Benchmarks
-
-What a guarded call costs, next to what it costs with other libraries. Everything in a table was measured in one run, in
-turn, and is given as a ratio to the reference of its row, measured in the same round: 1 is as fast as the reference, 2
-takes twice as long. What stands in the cells is the median; `[a, b]` are the quartiles of our own ratio. Absolute times
-depend on the machine, ratios much less.
-
-All candidates are set up alike: 3 attempts without waits, a circuit that opens after 5 failures, no logging. Before
-it is timed, each is checked to do what its row says. `-` is something a library does not do; the reasons follow each
-table.
-
-`uv run python -m benchmarks` writes this page. `benchmarks/README.md` says how to read it, and how to add a peer or a
-case.
-
-{_BEGIN}
-{_END}
-"""
+Document = Mapping[str, Any]
+Result = Mapping[str, Any]
 
 
-def write_docs(results: Sequence[Mapping[str, Any]]) -> Path:
-    """Put a table for each of *results* between the markers of the page, and keep what is around them."""
-    _DOCS.parent.mkdir(exist_ok=True)
-    page = _DOCS.read_text(encoding="utf-8") if _DOCS.exists() else _PREAMBLE
-    before, begin, rest = page.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not begin or not end:
-        raise ValueError(f"{_DOCS.name}: the markers {_BEGIN} and {_END} are gone; put them back")
-    tables = "\n".join(markdown(found) for found in results)
-    _DOCS.write_text(f"{before}{begin}\n\n{tables}\n{end}{after}", encoding="utf-8")
-    return _DOCS
+def markdown(found: Document) -> str:
+    """Return the results of one interpreter: its targets, a table for each group of cases, what was not measured."""
+    return "\n".join(["## Targets", "", targets([found]), *sections(found), "## Not measured", "", gaps([found])])
 
 
-def markdown(found: Mapping[str, Any]) -> str:
-    """Return the results of one interpreter as a section."""
-    peers = _peers(found["cases"])
-    head = ["case", "against", "ours", "ratio", "target", "verdict", *peers]
-    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
-    machine = f"Python {found['python']}, {found['platform']}, {found['processors']} processors"
-    lines = [
-        f"## {found['interpreter']}",
-        "",
-        f"{machine}, {found['date']}, {found['rounds']} rounds. {versions}.",
-        "",
-        _line(head),
-        _line(["---"] * 2 + ["---:"] * 2 + ["---"] * 2 + ["---:"] * len(peers)),
-    ]
-    for case in found["cases"]:
-        lines += [_line(cells) for cells in _rows(case, peers)]
-    return "\n".join([*lines, "", *_reasons(found["cases"])])
+def targets(documents: Sequence[Document]) -> str:
+    """Return every target with what each interpreter came to."""
+    names = [found["interpreter"] for found in documents]
+    lines = [_line(["case", "against", "target", *names]), _line(["---"] * 3 + ["---:"] * len(names))]
+    for name in TARGETS:
+        cases = [_case(found, name) for found in documents]
+        known = [case for case in cases if case is not None]
+        if known:
+            row = _ours(known[0])
+            cells = [_title(known[0]), known[0]["reference"], row["target"] if row else ""]
+            lines.append(_line([*cells, *(_against_target(case) for case in cases)]))
+    return "\n".join([*lines, ""])
 
 
-def _peers(cases: Sequence[Mapping[str, Any]]) -> list[str]:
-    names: dict[str, None] = {}
-    for case in cases:
-        names |= dict.fromkeys([*case["left_out"], *(row["candidate"] for row in case["rows"])])
-    references = {case["reference"] for case in cases if case["name"] != "import"}  # there it is a peer itself
-    return sorted(name for name in names if not name.startswith(OURS) and name not in references)
+def sections(found: Document) -> list[str]:
+    """Return the table of each group of cases, as lines."""
+    lines = []
+    for group, members in itertools.groupby(found["cases"], lambda case: str(case["group"])):
+        cases = list(members)
+        rest = others(found, cases)
+        head = ["case", "against", "ours", "ratio", "target", "verdict", *rest]
+        lines += [f"### {group.capitalize()}", "", _line(head)]
+        lines.append(_line(["---"] * 2 + ["---:"] * 2 + ["---"] * 2 + ["---:"] * len(rest)))
+        lines += [_line(cells) for case in cases for cells in _rows(case, rest)]
+        lines.append("")
+    return lines
 
 
-def _rows(case: Mapping[str, Any], peers: Sequence[str]) -> list[list[str]]:
+def gaps(documents: Sequence[Document]) -> str:
+    """Return what was not measured: what somebody cannot do, and what failed."""
+    reasons: dict[str, dict[str, None]] = {}
+    for found in documents:
+        for case in found["cases"]:
+            told = dict(case["left_out"])
+            for row in case["rows"]:
+                if row["value"] is None:
+                    told[row["candidate"]] = f"{row['status']} ({case['name']}, {found['interpreter']})"
+            for name, reason in told.items():
+                reasons.setdefault(name, {})[reason] = None
+    lines = [f"* {name}: {'; '.join(reasons[name])}." for name in sorted(reasons)]
+    return "\n".join([*lines, ""])
+
+
+def others(found: Document, cases: Sequence[Result]) -> list[str]:
+    """Return who is in *cases* besides ours and the references: what needs no library first, then the peers."""
+    names = {row["candidate"] for case in cases for row in case["rows"] if not row["candidate"].startswith(OURS)}
+    references = {case["reference"] for case in cases}
+    return [*sorted(names - references - set(found["peers"])), *(name for name in found["peers"] if name in names)]
+
+
+def number(found: float) -> str:
+    """Return *found* with three digits."""
+    return f"{found:.0f}" if found >= 100 else f"{found:.3g}"
+
+
+def _case(found: Document, name: str) -> Result | None:
+    return next((case for case in found["cases"] if case["name"] == name), None)
+
+
+def _title(case: Result) -> str:
+    return f"{case['group']}: {case['label']}"
+
+
+def _ours(case: Result) -> Mapping[str, Any] | None:
+    return next((row for row in case["rows"] if row["candidate"] == OURS), None)
+
+
+def _against_target(case: Result | None) -> str:
+    row = _ours(case) if case else None
+    if case is None or row is None:
+        return "-"
+    if row["value"] is None:
+        return "failed **not met**"
+    in_units = not str(row["target"]).endswith("x")
+    found = f"{number(row['value'])} {_unit(case)}" if in_units else number(row["ratio"])
+    return f"{found} {_verdict(row)}"
+
+
+def _verdict(row: Mapping[str, Any]) -> str:
+    return "" if row["met"] is None else "met" if row["met"] else "**not met**"
+
+
+def _rows(case: Result, rest: Sequence[str]) -> list[list[str]]:
     rows = {row["candidate"]: row for row in case["rows"]}
-    cells = []
+    lines = []
     for name in [name for name in rows if name.startswith(OURS)] or [OURS]:
         row = rows.get(name)
-        title = case["title"] if name == OURS else f"{case['title']} ({name})"
-        others = [_peer(case, rows.get(peer)) for peer in peers] if name == OURS else [""] * len(peers)
-        cells.append([title, case["reference"], *_ours(case, row), *others])
-    return cells
+        label = case["label"] if name == OURS else f"{case['label']} ({name})"
+        cells = [_other(case, rows.get(other)) for other in rest] if name == OURS else [""] * len(rest)
+        lines.append([label, case["reference"], *_own(case, row), *cells])
+    return lines
 
 
-def _ours(case: Mapping[str, Any], row: Mapping[str, Any] | None) -> list[str]:
+def _own(case: Result, row: Mapping[str, Any] | None) -> list[str]:
     if row is None:
         return ["-"] * 4
+    target = row["target"] or ""
     if row["value"] is None:
-        return [row["status"], "", row["target"] or "", ""]
-    verdict = "" if row["met"] is None else "met" if row["met"] else "**not met**"
-    remark = f", {row['reason']}" if row["reason"] else ""
-    value = f"{_number(row['value'])} {case['unit'].partition(' ')[0]}{remark}"
-    return [value, _spread(case, row), row["target"] or "", verdict]
+        return [row["status"], "", target, _verdict(row)]
+    return [f"{number(row['value'])} {_unit(case)}", _spread(case, row), target, _verdict(row)]
 
 
-def _spread(case: Mapping[str, Any], row: Mapping[str, Any]) -> str:
-    if _counted(case):
+def _spread(case: Result, row: Mapping[str, Any]) -> str:
+    if not case["reference"]:
         return ""
     low, high = row["spread"]
-    return f"{_number(row['ratio'])}" if low == high else f"{_number(row['ratio'])} [{_number(low)}, {_number(high)}]"
+    return f"{number(row['ratio'])}" if low == high else f"{number(row['ratio'])} [{number(low)}, {number(high)}]"
 
 
-def _peer(case: Mapping[str, Any], row: Mapping[str, Any] | None) -> str:
+def _other(case: Result, row: Mapping[str, Any] | None) -> str:
     if row is None:
         return "-"
     if row["value"] is None:
         return "failed"
-    return _number(row["value"] if _counted(case) else row["ratio"])
+    return number(row["ratio"] if case["reference"] else row["value"])
 
 
-def _counted(case: Mapping[str, Any]) -> bool:
-    return bool(case["reference"] == "one object")
-
-
-def _number(number: float) -> str:
-    return f"{number:.0f}" if number >= 100 else f"{number:.3g}"
-
-
-def _reasons(cases: Sequence[Mapping[str, Any]]) -> list[str]:
-    reasons: dict[str, dict[str, list[str]]] = {}
-    for case in cases:
-        told = dict(case["left_out"])
-        told |= {row["candidate"]: row["status"] for row in case["rows"] if row["value"] is None}
-        for name, reason in told.items():
-            reasons.setdefault(name, {}).setdefault(reason, []).append(case["name"])
-    if not reasons:
-        return []
-    lines = ["Not measured:", ""]
-    for name in sorted(reasons):
-        lines += [f"* {name} {reason} ({', '.join(cases)})" for reason, cases in reasons[name].items()]
-    return [*lines, ""]
+def _unit(case: Result) -> str:
+    return str(case["unit"]).partition(" ")[0]
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -6,7 +6,19 @@ import itertools
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-__all__ = ["ATTEMPTS", "DEFAULT", "ERROR", "NEVER", "RESET", "THRESHOLD", "Function", "Unsupported", "Wrap", "new_name"]
+__all__ = [
+    "ARGUMENT",
+    "ATTEMPTS",
+    "DEFAULT",
+    "ERROR",
+    "NEVER",
+    "RESET",
+    "THRESHOLD",
+    "Function",
+    "Unsupported",
+    "Wrap",
+    "new_name",
+]
 
 # Peers without type stubs pass through here: what is measured is untyped on purpose.
 Function: TypeAlias = Callable[..., Any]
@@ -18,6 +30,8 @@ THRESHOLD = 5
 RESET = 3600.0
 #: Seconds of a time limit that never fires.
 NEVER = 60.0
+#: What every function is called with.
+ARGUMENT = 7
 #: What a fallback answers with.
 DEFAULT = "default"
 #: What a failing call raises: everybody's idea of an error that passes.

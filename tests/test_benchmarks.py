@@ -4,22 +4,39 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import re
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import check, table
+from benchmarks import check, interpreters, page, plot, results, table
 from benchmarks.__main__ import main
 from benchmarks.candidate import CAPABILITIES, OURS, Candidate, candidates
 from benchmarks.cases import CASES
-from benchmarks.measure import Taken, interleaved
+from benchmarks.cases.base import Case
+from benchmarks.cases.circuits import Circuits
+from benchmarks.cases.decorating import Decorating
+from benchmarks.cases.flight import Flight
+from benchmarks.cases.garbage import Garbage
+from benchmarks.cases.importing import Importing
+from benchmarks.cases.memory import Memory
+from benchmarks.cases.tasks import Tasks
+from benchmarks.cases.threads import Threads
+from benchmarks.cases.timed import Timed
+from benchmarks.measure import Settings, Taken, interleaved
+from benchmarks.outcome import CaseResult, rows
 from benchmarks.targets import TARGETS
-from benchmarks.terms import DEFAULT, Function
+from benchmarks.terms import ARGUMENT, DEFAULT, Function
 
 ROOT = Path(__file__).parent.parent
+TINY = Settings(rounds=2, slow_rounds=2, loop=0.00002, tasks=20, flight=20, flights=1, kept=5)
+SHAPES = ("sync", "method", "class", "async")
+FEW = ("resilience", "pyresilience", "purgatory")
 
 
 def silent(_: str) -> None:
@@ -31,18 +48,32 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure some candidates only."""
+    some = tuple(candidate for candidate in candidates() if candidate.name in FEW)
+    monkeypatch.setattr("benchmarks.cases.base.candidates", lambda: some)
+
+
+def case_named(name: str) -> Case:
+    return next(case for case in CASES if case.name == name)
+
+
+# -- the command ------------------------------------------------------------------------------------------------------
+
+
 def test_a_quick_run_prints_one_json_document_and_writes_no_file() -> None:
     before = {path: path.stat().st_mtime_ns for path in (ROOT / "benchmarks" / "results").glob("*")}
     done = run("--quick", "--json", "--case", "garbage-rejection", "--case", "sync-fallback")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, "[1/2] sync-fallback\n[2/2] garbage-rejection\n")
     found = json.loads(done.stdout)
     assert [case["name"] for case in found["cases"]] == ["sync-fallback", "garbage-rejection"]
     assert not found["complete"]
     assert found["versions"]["tenacity"]
-    rows = {row["candidate"]: row for row in found["cases"][0]["rows"]}
-    assert rows["empty decorator"]["ratio"] == 1
-    low, high = rows[OURS]["spread"]
-    assert low <= rows[OURS]["ratio"] <= high
+    measured = {row["candidate"]: row for row in found["cases"][0]["rows"]}
+    assert measured["empty decorator"]["ratio"] == 1
+    low, high = measured[OURS]["spread"]
+    assert low <= measured[OURS]["ratio"] <= high
     assert found["cases"][0]["left_out"]["backoff"] == "has no fallback"
     assert str(ROOT) not in done.stdout
     assert before == {path: path.stat().st_mtime_ns for path in (ROOT / "benchmarks" / "results").glob("*")}
@@ -64,12 +95,39 @@ def test_targets_belong_to_cases_that_exist() -> None:
     assert set(TARGETS) <= {case.name for case in CASES}
 
 
-@pytest.mark.parametrize("capability", [name for name in CAPABILITIES if name != "limit"])
+def test_a_case_that_breaks_does_not_end_the_run_and_does_not_meet_its_target(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Broken:
+        name, group, label = "sync-stack", "success", "stack"
+
+        def run(self, settings: Settings, progress: Any) -> list[CaseResult]:
+            raise OSError("gone")
+
+    monkeypatch.setattr("benchmarks.__main__.CASES", (Broken(),))
+    assert main(["--quick"]) == 0
+    assert "| success: stack |  | ≤ 0.7x | failed **not met** |" in capsys.readouterr().out
+
+
+# -- what is found out before anything is timed -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("capability", [name for name in CAPABILITIES if name not in ("limit", "full")])
 def test_ours_does_what_each_case_says(capability: str) -> None:
     ours = candidates()[0]
     assert ours.name == OURS
-    for shape in ("sync", "method", "async"):
-        check.check(capability, shape, ours.guard(capability))
+    for shape in ("sync",) if capability == "keyed" else SHAPES:
+        check.check(capability, shape, ours.guard(capability, shape))
+
+
+@pytest.mark.parametrize("capability", ["limit", "full"])
+def test_our_time_limit_fires(capability: str) -> None:
+    for shape in ("sync", "async"):
+        check.check(capability, shape, candidates()[0].guard(capability))
+
+
+def nothing(function: Function, seconds: float = 0.0) -> Function:
+    return function
 
 
 @pytest.mark.parametrize(
@@ -81,14 +139,40 @@ def test_ours_does_what_each_case_says(capability: str) -> None:
         ("fallback_breaker", "an open circuit behind a fallback"),
         ("stack", "two failures, then success"),
         ("limit", "a call beyond the limit"),
+        ("full", "two failures, then success"),
     ],
 )
-def test_the_check_refuses_a_guard_that_does_nothing(capability: str, complaint: str) -> None:
-    def nothing(function: Function, seconds: float = 0.0) -> Function:
-        return function
-
+def test_the_check_refuses_a_guard_that_does_nothing(
+    capability: str, complaint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check, "_LONG", 0.05)
     with pytest.raises(check.CheckFailedError, match=complaint):
         check.check(capability, "sync", nothing)
+
+
+def test_the_check_refuses_a_stack_whose_limit_does_not_fire(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "_LONG", 0.05)
+    stack: Any = candidates()[0].guard("stack")
+    with pytest.raises(check.CheckFailedError, match="a call beyond the limit ends early"):
+        check.check("full", "sync", lambda function, seconds=0.0: stack(function))
+
+
+def test_the_check_refuses_a_circuit_that_never_opens() -> None:
+    with pytest.raises(check.CheckFailedError, match="an open circuit calls"):
+        check.check("circuit", "sync", lambda: (None, nothing))
+
+
+def test_the_check_refuses_circuits_that_do_not_tell_keys_apart() -> None:
+    shared: Any = candidates()[0].guard("breaker")
+    called: list[Function] = []
+    guarded = shared(lambda value: called[-1](value))
+
+    def call(key: object, function: Function) -> Any:
+        called.append(function)
+        return guarded(ARGUMENT)
+
+    with pytest.raises(check.CheckFailedError, match="another key answers"):
+        check.check("keyed", "sync", lambda: (object, call))
 
 
 def test_the_check_refuses_a_retry_that_never_gives_up() -> None:
@@ -108,6 +192,57 @@ def test_the_check_refuses_a_retry_that_never_gives_up() -> None:
         check.check("retry", "sync", eager)
 
 
+# -- the cases --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("case", "left_out"),
+    [
+        (case_named("sync-stack"), {"purgatory": "has no retry"}),
+        (case_named("class-stack"), {"pyresilience": "does not decorate whole classes", "purgatory": "has no retry"}),
+        (case_named("async-stack-open"), {"purgatory": "has no retry"}),
+        (case_named("async-full-yielding"), {"purgatory": "has no retry"}),
+        (case_named("async-rejection-raised"), {}),
+        (Threads(2), {}),
+        (Tasks(), {}),
+        (Flight(), {"purgatory": "has no time limit"}),
+        (case_named("decorating-signatures"), {"purgatory": "has no retry"}),
+        (case_named("memory-signatures"), {"purgatory": "has no retry"}),
+        (case_named("memory-circuit"), {"purgatory": "has circuits by key only"}),
+        (case_named("memory-keyed"), {}),
+        (case_named("garbage-stack"), {"purgatory": "has no retry"}),
+        (case_named("async-garbage-rejection"), {}),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_a_case_measures_everybody_who_can(case: Case, left_out: dict[str, str], few: None) -> None:
+    for found in case.run(TINY, silent):
+        assert found.left_out == left_out
+        measured = {row.candidate: row for row in found.rows}
+        assert {row.status for row in found.rows} == {"measured"}
+        assert set(measured) >= set(FEW) - set(left_out)
+        assert found.reference in {*measured, ""}
+
+
+def test_a_case_may_have_two_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.cases.importing._child", lambda statement, _: (len(statement) / 1000, 3))
+    time, modules = Importing().run(TINY, silent)
+    assert [(found.name, found.unit) for found in (time, modules)] == [("import", "ms"), ("import-modules", "modules")]
+    assert [row.candidate for row in time.rows] == [row.candidate for row in modules.rows]
+    assert {row.value for row in modules.rows} == {3}
+
+
+def test_every_kind_of_case_is_among_them() -> None:
+    kinds = {Timed, Threads, Tasks, Flight, Importing, Decorating, Memory, Circuits, Garbage}
+    assert kinds == {type(case) for case in CASES}
+
+
+def test_a_failed_call_of_ours_leaves_nothing_to_the_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.cases.base.candidates", lambda: candidates()[:1])
+    found = [result for case in CASES if isinstance(case, Garbage) for result in case.run(TINY, silent)]
+    assert {row.value for result in found for row in result.rows if row.candidate == OURS} == {0}
+
+
 def test_a_candidate_that_breaks_while_it_is_measured_does_not_end_the_run() -> None:
     def broken() -> float:
         raise OSError("gone")
@@ -120,36 +255,199 @@ def test_a_candidate_that_breaks_while_it_is_measured_does_not_end_the_run() -> 
 
 def test_a_file_that_cannot_be_loaded_is_a_candidate_that_fails() -> None:
     with pytest.raises(RuntimeError, match="ImportError: no such peer"):
-        Candidate("ghost", problem="ImportError: no such peer").guard("retry")
+        Candidate("ghost", "benchmarks.peers.ghost", problem="ImportError: no such peer").guard("retry")
 
 
-def test_the_page_keeps_what_is_written_around_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = tmp_path / "benchmarks.md"
-    page.write_text("before\n<!-- results: begin -->\nold\n<!-- results: end -->\nafter\n", encoding="utf-8")
-    monkeypatch.setattr(table, "_DOCS", page)
-    row: dict[str, Any] = {"candidate": OURS, "status": "measured", "value": 1.5, "ratio": 1.2, "spread": [1.1, 1.3]}
-    row |= {"reason": None, "target": "≤ 1.4x", "met": True}
-    peer: dict[str, Any] = {
-        "candidate": "peer",
-        "status": "failed: OSError",
-        "value": None,
-        "ratio": None,
-        "spread": None,
-    }
-    case: dict[str, Any] = {
-        "name": "c",
-        "title": "a case",
-        "unit": "us per call",
-        "reference": "nothing",
-        "left_out": {"other": "has none"},
-    }
-    case["rows"] = [row, peer]
-    found = {"interpreter": "cpython-3.11", "python": "3.11.7", "platform": "Linux", "processors": 2}
-    found |= {"date": "2026-01-01", "rounds": 3, "versions": {}, "cases": [case]}
-    table.write_docs([found])
-    text = page.read_text(encoding="utf-8")
-    assert text.startswith("before\n")
-    assert text.endswith("after\n")
+# -- the page and its plots -------------------------------------------------------------------------------------------
+
+
+def document(interpreter: str = "cpython-3.11") -> dict[str, Any]:
+    taken = {OURS: Taken((3.0, 3.0), (2.0, 2.0)), "plain": Taken((2.0, 2.0), (2.0, 2.0))}
+    taken |= {f"{OURS} twice": Taken((6.0,), (2.0,)), "peer": Taken((90.0,), (2.0,)), "bare": Taken((1.0,), (2.0,))}
+    timed = rows("sync-stack", taken, {"other": "OSError"})
+    threads = rows("threads-64", {OURS: Taken((80.0,), (100.0,)), "none": Taken((100.0,), (100.0,))}, {})
+    counted = rows("garbage-retry", {OURS: Taken((0.0,), (1.0,)), "peer": Taken((7.0,), (1.0,))}, {})
+    cases = [
+        CaseResult("sync-stack", "success", "stack", "us per call", "plain", timed, {"third": "has none"}),
+        CaseResult("threads-64", "many", "64 threads: throughput", "calls/s", "none", threads, throughput=True),
+        CaseResult("garbage-retry", "left", "retries", "objects per call", "", counted),
+    ]
+    found = {"format": 2, "interpreter": interpreter, "python": "3.11.7", "platform": "Linux", "processors": 2}
+    found |= {"date": "2026-01-01", "rounds": 3, "versions": {}, "peers": ["other", "peer", "third"]}
+    return found | {"cases": [case.to_dict() for case in cases]}
+
+
+def test_the_page_keeps_what_is_written_around_the_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = tmp_path / "benchmarks.md"
+    written.write_text("before\n<!-- results: begin -->\nold\n<!-- results: end -->\nafter\n", encoding="utf-8")
+    monkeypatch.setattr(page, "_DOCS", tmp_path)
+    page.write([document(), document("cpython-3.13")])
+    text = written.read_text(encoding="utf-8")
+    assert text.startswith("before\n<!-- results: begin -->\n\n## Targets\n")
+    assert text.endswith("\n<!-- results: end -->\nafter\n")
     assert "old" not in text
-    assert "| a case | nothing | 1.5 us | 1.2 [1.1, 1.3] | ≤ 1.4x | met | - | failed |" in text
-    assert "* other has none (c)" in text
+    for name in ("cpython-3.11", "cpython-3.13"):
+        assert f"\n## {name}\n" in text
+        assert f"](benchmarks-{name}.svg)" in text
+        assert (tmp_path / f"benchmarks-{name}.svg").exists()
+    once = text
+    page.write([document(), document("cpython-3.13")])
+    assert written.read_text(encoding="utf-8") == once
+
+
+def test_a_page_without_its_markers_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "benchmarks.md").write_text("by hand\n", encoding="utf-8")
+    monkeypatch.setattr(page, "_DOCS", tmp_path)
+    with pytest.raises(ValueError, match="put them back"):
+        page.write([document()])
+    assert (tmp_path / "benchmarks.md").read_text(encoding="utf-8") == "by hand\n"
+
+
+def test_the_tables_show_targets_peers_and_what_is_missing() -> None:
+    text = table.markdown(document())
+    assert "| success: stack | plain | ≤ 0.7x | 1.5 **not met** |" in text
+    assert "| many: 64 threads: throughput | none | ≥ 0.97x | 0.8 **not met** |" in text
+    assert "| left: retries |  | ≤ 0 objects | 0 objects met |" in text
+    assert "| case | against | ours | ratio | target | verdict | bare | other | peer |" in text
+    assert "| stack | plain | 3 us | 1.5 | ≤ 0.7x | **not met** | 0.5 | failed | 45 |" in text
+    assert f"| stack ({OURS} twice) | plain | 6 us | 3 |  |  |  |  |  |" in text
+    assert "* other: failed: OSError (sync-stack, cpython-3.11)." in text
+    assert "* third: has none." in text
+
+
+def test_a_target_that_one_interpreter_has_no_result_for_is_still_shown() -> None:
+    older = document("cpython-3.11")
+    older["cases"] = older["cases"][1:]
+    assert "| success: stack | plain | ≤ 0.7x | - | 1.5 **not met** |" in table.targets([older, document()])
+
+
+def test_the_plot_is_the_same_for_the_same_results() -> None:
+    drawn = plot.svg(document())
+    assert drawn == plot.svg(document())
+    assert "<dc:date>" not in drawn
+
+
+def test_the_plot_is_xml_whose_text_is_text_and_whose_colours_follow_the_screen() -> None:
+    drawn = plot.svg(document())
+    texts = [element.text or "" for element in ET.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")]
+    # The cost of a throughput of 0.8 is 1 / 0.8; counts have no ratio to draw.
+    assert {"Success", "stack", "against plain", "1.5x", "64 threads: time", "1.25x", "peer", "bare"} <= set(texts)
+    assert "retries" not in texts
+    for light in re.findall(r'\[style\*="fill: (#\w{6})"\]', drawn):
+        assert drawn.count(light) > 2, f"{light}: nothing is drawn in it"
+
+
+def test_results_of_an_older_format_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "_RESULTS", tmp_path)
+    (tmp_path / "cpython-3.9.json").write_text('{"format": 1, "interpreter": "cpython-3.9"}', encoding="utf-8")
+    results.write(document("cpython-3.13"))
+    results.write(document("cpython-3.9"))
+    results.write(document("cpython-3.11"))
+    (tmp_path / "cpython-3.10.json").write_text('{"format": 1, "interpreter": "cpython-3.10"}', encoding="utf-8")
+    assert [found["interpreter"] for found in results.load_all()] == ["cpython-3.9", "cpython-3.11", "cpython-3.13"]
+
+
+# -- the interpreters -------------------------------------------------------------------------------------------------
+
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+UV = """#!/bin/sh
+echo "uv $*" >>"$LOG"
+case "$1" in
+python) test "$5" = 9.8 && echo "$KEPT/uv/python9.8" ;;
+sync)
+    test "$4" = "$KEPT/uv/python9.8" && { echo "no wheel" >&2; exit 1; }
+    mkdir -p "$UV_PROJECT_ENVIRONMENT/bin"
+    printf '#!/bin/sh\\necho "python $*" >>"$LOG"\\n' >"$UV_PROJECT_ENVIRONMENT/bin/python"
+    chmod +x "$UV_PROJECT_ENVIRONMENT/bin/python"
+    echo "$UV_PROJECT_ENVIRONMENT $UV_PYTHON_DOWNLOADS" >>"$LOG" ;;
+esac
+"""
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine with interpreters of pyenv's, and with a uv that notes what it is asked and knows Python 9.8."""
+    if os.name == "nt":
+        pytest.skip("the uv of this test is a shell script")
+    for name in ("9.7.2", "9.7.10", "9.7.11t", "9.7-dev", "3.6.15"):
+        python = tmp_path / "pyenv" / "versions" / name / "bin" / f"python{name[:3]}"
+        python.parent.mkdir(parents=True)
+        python.touch()
+    uv = tmp_path / "uv"
+    uv.write_text(UV, encoding="utf-8")
+    uv.chmod(0o755)
+    for name, value in (("PYENV_ROOT", "pyenv"), ("UV", "uv"), ("LOG", "log"), ("KEPT", "kept")):
+        monkeypatch.setenv(name, str(tmp_path / value))
+    return tmp_path
+
+
+def test_an_interpreter_is_the_running_one_or_pyenvs_newest_or_what_uv_finds(machine: Path) -> None:
+    uv = str(machine / "uv")
+    assert interpreters.find(HERE, uv) == sys.executable
+    assert interpreters.find("9.7", uv) == str(machine / "pyenv/versions/9.7.10/bin/python9.7")
+    assert interpreters.find("9.8", uv) == str(machine / "kept/uv/python9.8")
+    assert interpreters.find("9.9", uv) is None
+    assert interpreters.find("9.7", None) is None
+
+
+def test_each_interpreter_runs_the_command_in_an_environment_of_its_own(
+    machine: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        main(["--python", "9.7", "--python", "9.9", "--quick", "--json", "--case", "a*", "--case", "sync-retry"]) == 0
+    )
+    python = machine / "pyenv/versions/9.7.10/bin/python9.7"
+    asked, sync, made, ran = (machine / "log").read_text(encoding="utf-8").splitlines()
+    assert asked == "uv python find --no-project --system 9.9"
+    assert sync == f"uv sync --locked --python {python}"
+    environment, downloads = made.split()
+    assert downloads == "never"
+    assert ROOT not in Path(environment).parents
+    assert not Path(environment).exists(), "it goes away with the run"
+    assert ran == "python -m benchmarks --here --quick --json --case=a* --case=sync-retry"
+    told = capfd.readouterr().err
+    assert "measured on Python 9.7; not found: 9.9" in told
+    assert "Python 9.7: making its environment" in told
+
+
+def test_an_interpreter_without_an_environment_is_left_out_and_the_others_go_on(
+    machine: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--python", "9.8", "--python", "9.7", "--quick"]) == 1
+    assert "Python 9.8 is left out, since it has no environment:\nno wheel" in capfd.readouterr().err
+    assert (machine / "log").read_text(encoding="utf-8").splitlines()[-1] == "python -m benchmarks --here --quick"
+
+
+def test_without_uv_there_is_only_the_running_interpreter(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("UV")
+    monkeypatch.setenv("PATH", str(machine))
+    (machine / "uv").unlink()
+    assert main(["--python", "9.7"]) == 2
+    assert interpreters.run([HERE, "9.7"], ["--list"]) == 0
+    out, told = capfd.readouterr()
+    assert "uv is not found" in told
+    assert f"measured on Python {HERE}; not found: 9.7" in told
+    assert out.splitlines()[0].startswith("sync-retry")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "versions"),
+    [
+        ([], interpreters.VERSIONS),
+        (["--json"], interpreters.VERSIONS),
+        (["--everywhere", "--quick"], interpreters.VERSIONS),
+        (["--case", "garbage-retry", "--python", "3.13"], ["3.13"]),
+        (["--here", "--list"], None),
+        (["--quick", "--case", "garbage-rejection"], None),
+    ],
+)
+def test_a_complete_run_is_for_every_interpreter_and_a_part_of_one_for_this(
+    arguments: list[str], versions: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(interpreters, "run", lambda found, handed_on: asked.append(found) or 0)
+    monkeypatch.setattr("benchmarks.__main__._here", lambda *_, **__: 0)
+    assert main(arguments) == 0
+    assert asked == ([] if versions is None else [versions])

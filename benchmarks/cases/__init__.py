@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from benchmarks.cases import footprint, importing, threads
 from benchmarks.cases.base import Case
+from benchmarks.cases.circuits import CIRCUITS
+from benchmarks.cases.decorating import DECORATING
+from benchmarks.cases.flight import Flight
+from benchmarks.cases.garbage import GARBAGE
+from benchmarks.cases.importing import Importing
+from benchmarks.cases.memory import MEMORY
+from benchmarks.cases.tasks import Tasks
+from benchmarks.cases.threads import THREADS
 from benchmarks.cases.timed import TIMED
 
 __all__ = ["CASES", "Case"]
 
-CASES: tuple[Case, ...] = (*TIMED, threads.Threads(), importing.Importing(), *footprint.FOOTPRINTS)
+CASES: tuple[Case, ...] = (
+    *TIMED,
+    *THREADS,
+    Tasks(),
+    Flight(),
+    Importing(),
+    *DECORATING,
+    *MEMORY,
+    *CIRCUITS,
+    *GARBAGE,
+)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from benchmarks.candidate import candidates
+from benchmarks.candidate import Candidate, candidates
 from benchmarks.check import check
 from benchmarks.measure import Progress, Settings
 from benchmarks.outcome import CaseResult
-from benchmarks.terms import Unsupported, Wrap
+from benchmarks.terms import Unsupported
 
 __all__ = ["Case", "prepare"]
 
@@ -25,28 +25,32 @@ class Case(Protocol):
         ...
 
     @property
-    def title(self) -> str:
-        """What the table calls it."""
+    def group(self) -> str:
+        """The heading it stands under."""
         ...
 
-    def run(self, settings: Settings, progress: Progress) -> CaseResult:
-        """Measure it."""
+    @property
+    def label(self) -> str:
+        """What it is called there."""
+        ...
+
+    def run(self, settings: Settings, progress: Progress) -> list[CaseResult]:
+        """Measure it: mostly one result, of the same name."""
         ...
 
 
 def prepare(
-    capability: str, shape: str, make: Callable[[Wrap], T], progress: Progress
+    capability: str, shape: str, make: Callable[[Candidate], T], progress: Progress
 ) -> tuple[dict[str, T], dict[str, str], dict[str, str]]:
-    """Check every candidate and *make* of its guard what will be measured; also return who is left out, or failed."""
+    """Check every candidate and *make* of it what will be measured; also return who is left out, or failed."""
     made: dict[str, T] = {}
     left_out: dict[str, str] = {}
     failed: dict[str, str] = {}
     for candidate in candidates():
         progress(f"checking {candidate.name}")
         try:
-            guard = candidate.guard(capability)
-            check(capability, shape, guard)
-            made[candidate.name] = make(guard)
+            check(capability, shape, candidate.guard(capability, shape))
+            made[candidate.name] = make(candidate)
         except Unsupported as reason:
             left_out[candidate.name] = str(reason)
         except Exception as error:  # one peer's trouble must not end the run

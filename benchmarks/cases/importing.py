@@ -6,10 +6,10 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from benchmarks.candidate import candidates
-from benchmarks.measure import Progress, Sample, Settings, interleaved
+from benchmarks.measure import Progress, Sample, Settings, Taken, interleaved
 from benchmarks.outcome import CaseResult, rows
 
 __all__ = ["Importing"]
@@ -21,41 +21,44 @@ start = time.perf_counter()
 {statement}
 print(time.perf_counter() - start, len(set(sys.modules) - before))
 """
+_REFERENCE = "tenacity"
 
 
 @dataclass(frozen=True)
 class Importing:
-    """The time of the import statement, taken inside the child process."""
+    """The time of the import statement, taken inside the child process, and the modules it brings along."""
 
     name: str = "import"
-    title: str = "import, with bytecode cached"
+    group: str = "import"
+    label: str = "time, with bytecode cached"
 
-    def run(self, settings: Settings, progress: Progress) -> CaseResult:
+    def run(self, settings: Settings, progress: Progress) -> list[CaseResult]:
         """Measure it."""
-        with tempfile.TemporaryDirectory() as cache:
-            return self._run(settings, progress, _environment(cache))
-
-    def _run(self, settings: Settings, progress: Progress, environment: dict[str, str]) -> CaseResult:
-        modules: dict[str, int] = {}
+        modules: dict[str, float] = {}
         samplers: dict[str, Sample] = {}
         failed: dict[str, str] = {}
-        for candidate in candidates():
-            if candidate.problem:
-                failed[candidate.name] = candidate.problem
-            for row, statement in candidate.imports.items():
-                progress(f"importing {row}")
-                try:
-                    _, modules[row] = _child(statement, environment)  # also writes the bytecode
-                except Exception as error:
-                    failed[row] = f"{type(error).__name__}: {error}"
-                else:
-                    samplers[row] = _sampler(statement, environment)
-        taken, lost = interleaved(samplers, "tenacity", settings.children, progress)
-        found = [
-            replace(row, reason=f"{modules[row.candidate]} modules") if row.status == "measured" else row
-            for row in rows(self.name, taken, failed | lost, 1000)
+        with tempfile.TemporaryDirectory() as cache:
+            environment = _environment(cache)
+            for candidate in candidates():
+                if candidate.problem:
+                    failed[candidate.name] = candidate.problem
+                for row, statement in candidate.imports.items():
+                    progress(f"importing {row}")
+                    try:
+                        _, modules[row] = _child(statement, environment)  # also writes the bytecode
+                    except Exception as error:
+                        failed[row] = f"{type(error).__name__}: {error}"
+                    else:
+                        samplers[row] = _sampler(statement, environment)
+            taken, lost = interleaved(samplers, _REFERENCE, settings.slow_rounds, progress)
+        failed |= lost
+        counted = {row: Taken((modules[row],), (modules[_REFERENCE],)) for row in taken}
+        name = f"{self.name}-modules"
+        times = rows(self.name, taken, failed, 1000)
+        return [
+            CaseResult(self.name, self.group, self.label, "ms", _REFERENCE, times),
+            CaseResult(name, self.group, "modules imported", "modules", _REFERENCE, rows(name, counted, failed)),
         ]
-        return CaseResult(self.name, self.title, "ms", "tenacity", found)
 
 
 def _environment(cache: str) -> dict[str, str]:

@@ -7,55 +7,69 @@ import time
 from dataclasses import dataclass
 
 from benchmarks import subjects
+from benchmarks.candidate import Candidate
 from benchmarks.cases.base import prepare
 from benchmarks.measure import Progress, Sample, Settings, interleaved
 from benchmarks.outcome import CaseResult, rows
-from benchmarks.terms import Function, Wrap
+from benchmarks.terms import ARGUMENT, Function
 
-__all__ = ["Threads"]
+__all__ = ["THREADS", "Threads"]
 
-_THREADS = 16
 _CALLS = 4
 _WAIT = 0.005
 
 
 @dataclass(frozen=True)
 class Threads:
-    """Calls per second of 16 threads that wait 5 ms in each call."""
+    """Calls per second of so many threads that wait 5 ms in each call."""
 
-    name: str = "threads"
-    title: str = f"{_THREADS} threads x {_WAIT * 1000:g} ms through one breaker: throughput"
+    threads: int
+    group: str = "many at once"
 
-    def run(self, settings: Settings, progress: Progress) -> CaseResult:
+    @property
+    def name(self) -> str:
+        """What ``--case`` calls it."""
+        return f"threads-{self.threads}"
+
+    @property
+    def label(self) -> str:
+        """What the table calls it."""
+        return f"{self.threads} threads x {_WAIT * 1000:g} ms through one breaker: throughput"
+
+    def run(self, settings: Settings, progress: Progress) -> list[CaseResult]:
         """Measure it."""
 
-        def sampler(guard: Wrap) -> Sample:
-            return _sampler(guard(subjects.waiting(_WAIT)))
+        def sampler(candidate: Candidate) -> Sample:
+            return self._sampler(candidate.guard("breaker")(subjects.waiting(_WAIT)))
 
         samplers, left_out, failed = prepare("breaker", "sync", sampler, progress)
         reference = "no breaker"
-        samplers[reference] = _sampler(subjects.waiting(_WAIT))
-        taken, lost = interleaved(samplers, reference, settings.rounds, progress)
-        return CaseResult(self.name, self.title, "calls/s", reference, rows(self.name, taken, failed | lost), left_out)
+        samplers[reference] = self._sampler(subjects.waiting(_WAIT))
+        taken, lost = interleaved(samplers, reference, settings.slow_rounds, progress)
+        found = rows(self.name, taken, failed | lost)
+        return [
+            CaseResult(self.name, self.group, self.label, "calls/s", reference, found, left_out, throughput=True),
+        ]
 
+    def _sampler(self, function: Function) -> Sample:
+        return lambda: self.threads * _CALLS / self._elapsed(function)
 
-def _sampler(function: Function) -> Sample:
-    return lambda: _THREADS * _CALLS / _elapsed(function)
+    def _elapsed(self, function: Function) -> float:
+        barrier = threading.Barrier(self.threads + 1)
 
+        def work() -> None:
+            barrier.wait()
+            for _ in range(_CALLS):
+                function(ARGUMENT)
 
-def _elapsed(function: Function) -> float:
-    barrier = threading.Barrier(_THREADS + 1)
-
-    def work() -> None:
+        workers = [threading.Thread(target=work) for _ in range(self.threads)]
+        for worker in workers:
+            worker.start()
         barrier.wait()
-        for _ in range(_CALLS):
-            function(7)
+        begin = time.perf_counter()
+        for worker in workers:
+            worker.join()
+        return time.perf_counter() - begin
 
-    workers = [threading.Thread(target=work) for _ in range(_THREADS)]
-    for worker in workers:
-        worker.start()
-    barrier.wait()
-    begin = time.perf_counter()
-    for worker in workers:
-        worker.join()
-    return time.perf_counter() - begin
+
+THREADS = (Threads(16), Threads(64))

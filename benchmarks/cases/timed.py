@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from unittest import mock
 
 from benchmarks import references, subjects
+from benchmarks.candidate import Candidate
 from benchmarks.cases.base import prepare
-from benchmarks.check import bound, opened
-from benchmarks.measure import Progress, Sample, Settings, async_loop, calibrated, interleaved, sync_loop
+from benchmarks.check import opened
+from benchmarks.measure import (
+    Progress,
+    Sample,
+    Settings,
+    async_loop,
+    calibrated,
+    interleaved,
+    method_loop,
+    sync_loop,
+)
 from benchmarks.outcome import CaseResult, rows
-from benchmarks.terms import Function, Wrap
+from benchmarks.shapes import OWNED, owner
+from benchmarks.terms import ARGUMENT, Function, Wrap
 
 __all__ = ["TIMED", "Timed"]
 
@@ -28,83 +39,92 @@ class Timed:
     """The time of one call of a guarded function, again and again."""
 
     name: str
-    title: str
+    group: str
+    label: str
     capability: str
     shape: str
     reference: str
     against: Wrap
     subject: str = "answer"
+    #: Whether the function without any decorator is shown as well.
+    bare: bool = False
     #: Whether the circuit is opened first, and whether what the call raises is swallowed by the loop.
     rejected: bool = False
     raises: bool = False
     #: Whether `time.sleep` does nothing: sleeping for zero seconds costs far more than deciding to.
     sleepless: bool = False
 
-    def run(self, settings: Settings, progress: Progress) -> CaseResult:
+    def run(self, settings: Settings, progress: Progress) -> list[CaseResult]:
         """Measure it."""
         with asyncio.Runner() as runner, contextlib.ExitStack() as around:
             if self.sleepless:
                 around.enter_context(mock.patch("time.sleep", _awake))
 
-            def sampler(guard: Wrap) -> Sample:
-                return self._sampler(self._guarded(guard), settings, runner)
+            def sampler(candidate: Candidate) -> Sample:
+                return self._sampler(candidate.guard(self.capability, self.shape), settings, runner)
 
             samplers, left_out, failed = prepare(self.capability, self.shape, sampler, progress)
-            inside = self._subject()
-            base = self.against(inside)
-            samplers[self.reference] = self._sampler(self._as_called(base), settings, runner)
+            plain = self._reference()
+            samplers[self.reference] = plain._sampler(self.against, settings, runner)
+            if self.bare:
+                samplers["not decorated"] = plain._sampler(references.nothing, settings, runner)
             taken, lost = interleaved(samplers, self.reference, settings.rounds, progress)
         found = rows(self.name, taken, failed | lost, _MICROSECONDS)
-        return CaseResult(self.name, self.title, "us per call", self.reference, found, left_out)
+        return [CaseResult(self.name, self.group, self.label, "us per call", self.reference, found, left_out)]
+
+    def _reference(self) -> Timed:
+        """Return the case as a reference is called: it has no circuit to open, and decorates no classes."""
+        return replace(self, shape="method" if self.shape == "class" else self.shape, rejected=False)
+
+    def _sampler(self, guard: Wrap, settings: Settings, runner: asyncio.Runner) -> Sample:
+        if self.shape in OWNED:
+            loop = method_loop(owner(self.shape, guard, subjects.of_shape(self.subject, self.shape)), ARGUMENT)
+        elif self.shape == "async":
+            loop = async_loop(runner, self._guarded(guard), ARGUMENT, swallow=self.raises)
+        else:
+            loop = sync_loop(self._guarded(guard), ARGUMENT, swallow=self.raises)
+        return calibrated(loop, settings.loop)
 
     def _guarded(self, guard: Wrap) -> Function:
-        return opened(self.shape, guard)[0] if self.rejected else self._as_called(guard(self._subject()))
-
-    def _as_called(self, guarded: Function) -> Function:
-        return bound(guarded) if self.shape == "method" else guarded
-
-    def _subject(self) -> Function:
-        prefix = "" if self.shape == "sync" else f"{self.shape}_"
-        made: Function = getattr(subjects, prefix + self.subject)()
-        return made
-
-    def _sampler(self, function: Function, settings: Settings, runner: asyncio.Runner) -> Sample:
-        if self.shape == "async":
-            loop = async_loop(runner, function, 7, swallow=self.raises)
-        else:
-            loop = sync_loop(function, 7, swallow=self.raises)
-        return calibrated(loop, settings.loop)[0]
+        return opened(self.shape, guard)[0] if self.rejected else guard(subjects.of_shape(self.subject, self.shape))
 
 
-_POLICIES = {
-    "retry": "retry",
-    "breaker": "breaker",
-    "fallback": "fallback",
-    "stack": "fallback + retry + breaker",
-}
-_SHAPES = ("sync", "method", "async")
+_STACK = "fallback + retry + breaker"
+_POLICIES = {"retry": "retry", "breaker": "breaker", "fallback": "fallback", "stack": _STACK}
+_EMPTY = ("empty decorator", references.empty)
 
 
 def _success() -> list[Timed]:
+    cases = [
+        Timed(f"{shape}-{policy}", f"success, {shape}", label, policy, shape, *_EMPTY, bare=True)
+        for shape in ("sync", "method", "async")
+        for policy, label in _POLICIES.items()
+    ]
+    of_anything = f"{_STACK}, of a function of *args, **kwargs"
     return [
-        Timed(f"{shape}-{policy}", f"success, {shape}: {title}", policy, shape, "empty decorator", references.empty)
-        for shape in _SHAPES
-        for policy, title in _POLICIES.items()
+        *cases[:4],
+        Timed("sync-stack-open", "success, sync", of_anything, "stack", "sync", *_EMPTY, subject="open", bare=True),
+        *cases[4:8],
+        Timed("class-stack", "success, method", f"{_STACK}, on the class", "stack", "class", *_EMPTY, bare=True),
+        *cases[8:],
+        Timed("async-stack-open", "success, async", of_anything, "stack", "async", *_EMPTY, subject="open", bare=True),
     ]
 
 
 def _failures() -> list[Timed]:
+    # On the event loop every pause lets it turn, even one of zero seconds. That is the libraries' doing: it stays in.
     rows = (
         ("failures-retry", "retry", "sync", "retry, time.sleep(0) left out", True),
-        ("failures-stack", "stack", "sync", "fallback + retry + breaker, time.sleep(0) left out", True),
+        ("failures-stack", "stack", "sync", f"{_STACK}, time.sleep(0) left out", True),
         ("failures-slept", "retry", "sync", "retry", False),
         ("async-failures-retry", "retry", "async", "retry", False),
-        ("async-failures-stack", "stack", "async", "fallback + retry + breaker", False),
+        ("async-failures-stack", "stack", "async", _STACK, False),
     )
     return [
         Timed(
             name,
-            f"two failures, then success, {shape}: {title}",
+            "two failures, then success",
+            f"{shape}: {label}",
             policy,
             shape,
             "loop with try/except",
@@ -112,7 +132,7 @@ def _failures() -> list[Timed]:
             subject="flaky",
             sleepless=sleepless,
         )
-        for name, policy, shape, title, sleepless in rows
+        for name, policy, shape, label, sleepless in rows
     ]
 
 
@@ -122,7 +142,8 @@ def _rejections() -> list[Timed]:
         cases += [
             Timed(
                 f"{prefix}rejection-raised",
-                f"rejected by an open circuit, {shape}: raised",
+                "rejected by an open circuit",
+                f"{shape}: raised",
                 "breaker",
                 shape,
                 "raising a plain exception",
@@ -132,27 +153,37 @@ def _rejections() -> list[Timed]:
             ),
             Timed(
                 f"{prefix}rejection-fallback",
-                f"rejected by an open circuit, {shape}: behind a fallback",
+                "rejected by an open circuit",
+                f"{shape}: behind a fallback",
                 "fallback_breaker",
                 shape,
                 "raising and catching a plain exception",
-                _caught,
+                references.caught,
                 rejected=True,
             ),
         ]
     return cases
 
 
-def _caught(function: Function) -> Function:
-    return references.by_hand(references.raising(function))
-
-
 def _limits() -> list[Timed]:
     return [
         Timed(
-            f"limit-{shape}", f"time limit that does not fire, {shape}", "limit", shape, against, references.plain_limit
+            f"{shape}-{policy}{suffix}",
+            "time limit that does not fire",
+            f"{shape}: {label}{remark}",
+            policy,
+            shape,
+            "thread pool" if shape == "sync" else "asyncio.timeout",
+            references.plain_limit,
+            subject=subject,
         )
-        for shape, against in (("sync", "thread pool"), ("async", "asyncio.timeout"))
+        for shape, suffix, subject, remark in (
+            ("sync", "", "answer", ""),
+            ("async", "", "answer", ""),
+            # A coroutine that ends without ever waiting needs no timer; most do wait.
+            ("async", "-yielding", "yielding", ", a function that waits once"),
+        )
+        for policy, label in (("limit", "limit"), ("full", f"{_STACK} + limit"))
     ]
 
 

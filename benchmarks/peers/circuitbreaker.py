@@ -7,7 +7,7 @@ from typing import Any
 
 import circuitbreaker
 
-from benchmarks.terms import DEFAULT, RESET, THRESHOLD, Function, new_name
+from benchmarks.terms import DEFAULT, RESET, THRESHOLD, Function, Wrap, new_name
 
 NAME = "circuitbreaker"
 DISTRIBUTIONS = ("circuitbreaker",)
@@ -17,14 +17,20 @@ LACKS = {
     "fallback": "has a fallback only for rejected calls",
     "stack": "has no retry",
     "limit": "has no time limit",
+    "full": "has no retry",
+    "keyed": "has no circuits by key",
 }
 
 
-def breaker(function: Function) -> Function:
-    guarded: Function = circuitbreaker.CircuitBreaker(
+def circuit() -> tuple[Any, Wrap]:
+    made = circuitbreaker.CircuitBreaker(
         failure_threshold=THRESHOLD, recovery_timeout=RESET, expected_exception=ConnectionError, name=new_name()
-    )(function)
-    return guarded
+    )
+    return made, made
+
+
+def breaker(function: Function) -> Function:
+    return circuit()[1](function)
 
 
 def fallback_breaker(function: Function) -> Function:

@@ -5,24 +5,38 @@ Its breaker knows rates, not failures in a row: all of the last five is the same
 
 from __future__ import annotations
 
-from interlock import CircuitBreaker, Config, Pipeline
+from typing import Any
+
+from interlock import CircuitBreaker, Config, Pipeline, Registry
 from tenacity import wait_none
 
-from benchmarks.terms import ATTEMPTS, DEFAULT, NEVER, RESET, THRESHOLD, Function, new_name
+from benchmarks.terms import ARGUMENT, ATTEMPTS, DEFAULT, NEVER, RESET, THRESHOLD, Function, Wrap, new_name
 
 NAME = "interlock-cb"
 DISTRIBUTIONS = ("interlock-cb", "tenacity")
 IMPORTS = {"interlock-cb": "import interlock"}
 
 
+_CONFIG = Config(
+    failure_rate_threshold=1.0,
+    minimum_number_of_calls=THRESHOLD,
+    window_size=THRESHOLD,
+    wait_duration_in_open=RESET,
+)
+
+
 def _breaker() -> CircuitBreaker:
-    config = Config(
-        failure_rate_threshold=1.0,
-        minimum_number_of_calls=THRESHOLD,
-        window_size=THRESHOLD,
-        wait_duration_in_open=RESET,
-    )
-    return CircuitBreaker(name=new_name(), config=config)
+    return CircuitBreaker(name=new_name(), config=_CONFIG)
+
+
+def circuit() -> tuple[Any, Wrap]:
+    made = _breaker()
+    return made, made
+
+
+def keyed() -> tuple[Function, Function]:
+    registry = Registry(config=_CONFIG)
+    return new_name, lambda key, function: registry.get(key).call(function, ARGUMENT)
 
 
 def retry(function: Function) -> Function:
@@ -30,7 +44,7 @@ def retry(function: Function) -> Function:
 
 
 def breaker(function: Function) -> Function:
-    return _breaker()(function)
+    return circuit()[1](function)
 
 
 def fallback(function: Function) -> Function:
@@ -48,3 +62,8 @@ def stack(function: Function) -> Function:
 
 def limit(function: Function, seconds: float = NEVER) -> Function:
     return Pipeline.builder().timeout(seconds).build()(function)
+
+
+def full(function: Function, seconds: float = NEVER) -> Function:
+    builder = Pipeline.builder().fallback(lambda error: DEFAULT).retry(attempts=ATTEMPTS, wait=wait_none())
+    return builder.circuit_breaker(_breaker()).timeout(seconds).build()(function)

@@ -16,6 +16,9 @@ LACKS = {
     "stack": "has retries only",
     "fallback_breaker": "has no circuit breaker",
     "limit": "has no time limit for a call",
+    "full": "has no time limit for a call",
+    "circuit": "has no circuit breaker",
+    "keyed": "has no circuit breaker",
 }
 
 stamina.instrumentation.set_on_retry_hooks(())

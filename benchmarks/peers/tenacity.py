@@ -12,9 +12,12 @@ IMPORTS = {"tenacity": "import tenacity"}
 LACKS = {
     "breaker": "has no circuit breaker",
     "fallback": "has a fallback only at the end of retries",
-    "stack": "has no circuit breaker; see tenacity + pybreaker",
+    "stack": "has no circuit breaker",
     "fallback_breaker": "has no circuit breaker",
     "limit": "has no time limit for a call",
+    "full": "has no time limit for a call",
+    "circuit": "has no circuit breaker",
+    "keyed": "has no circuit breaker",
 }
 
 

@@ -13,13 +13,14 @@ NAME = "tenacity + pybreaker"
 DISTRIBUTIONS = ("tenacity", "pybreaker")
 IMPORTS = {"tenacity + pybreaker": "import tenacity, pybreaker"}
 LACKS = dict.fromkeys(
-    ("retry", "breaker", "fallback", "fallback_breaker", "limit"), "is measured for each of the two by itself"
-)
+    ("retry", "breaker", "fallback", "fallback_breaker", "limit", "circuit", "keyed"),
+    "is measured for each of the two by itself",
+) | {"full": "has no time limit for a call"}
 
 
 def stack(function: Function) -> Function:
     if inspect.iscoroutinefunction(function):
-        raise Unsupported("cannot: pybreaker does not await, so that an async function never trips it")
+        raise Unsupported("does not await: pybreaker does not, so that an async function never trips it")
     return tenacity.retry(
         stop=tenacity.stop_after_attempt(ATTEMPTS),
         wait=tenacity.wait_none(),
