@@ -1,7 +1,11 @@
-"""The documentation is executed: every Python block of a page, in order, in one namespace per page."""
+"""The documentation is executed: every Python block of a page, in order, in one namespace per page.
+
+`--wrappers=general` runs everything, the documentation too, with the general form of a guarded function's wrapper.
+"""
 
 from __future__ import annotations
 
+import pytest
 from sybil import Document, Example, Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 from sybil.typing import Evaluator
@@ -40,3 +44,27 @@ pytest_collect_file = Sybil(
     setup=_in_a_shop,
     document_types={".md": Page},
 ).pytest()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--wrappers",
+        choices=["generated", "general"],
+        default="generated",
+        help="the form of guarded functions: made for each signature, or `*args, **kwargs` for all",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "generated_wrapper: about what only generated wrappers do; skipped with --wrappers=general"
+    )
+    if config.getoption("wrappers") == "general":  # here, before anything is decorated
+        from resilience.engine import wrappers
+
+        wrappers._signature_of = lambda _: wrappers._ANYTHING
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("generated_wrapper") and item.config.getoption("wrappers") == "general":
+        pytest.skip("only generated wrappers do this")

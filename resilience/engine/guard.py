@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import weakref
@@ -31,17 +32,18 @@ class Guarded:
         """Whether this is *wrapper*'s own: `functools.wraps` copies attributes to functions around it as well."""
         return self._wrapper is not None and self._wrapper() is wrapper
 
-    def wrap(self) -> Callable[..., object]:
-        """Build the one wrapper over the original function."""
+    def wrap(self, like: object = None) -> Callable[..., object]:
+        """Build the one wrapper over the original function; it takes its name and attributes from *like*, if given."""
         asynchronously = is_async(self.function)
         if not asynchronously:
             self._refuse_async_hooks()
         wrapper = wrapper_of(self.target, self.function, self.policies, asynchronously=asynchronously)
-        if not hasattr(self.function, "__qualname__"):  # a partial, an object that calls
+        if not _is_named(self.function):
             wrapper.__name__, wrapper.__qualname__ = self.target.rpartition(".")[2], self.target
-        functools.update_wrapper(wrapper, self.function)
+        _take_after(wrapper, self.function if like is None else like)
         self._wrapper = weakref.ref(wrapper)
-        wrapper.__resilience__ = self  # type: ignore[attr-defined]  # looked up beside the function, never typed on it
+        # Looked up beside the function, never typed on it.
+        vars(wrapper).update(__wrapped__=self.function, __resilience__=self)
         return wrapper
 
     def _refuse_async_hooks(self) -> None:
@@ -74,7 +76,9 @@ def guard(target: T, *policies: Policy) -> T:
 def _guard_function(target: object, policies: Sequence[Policy]) -> object:
     inside = under_descriptor(target)
     if inside is not target:  # in either order: what is below the descriptor is guarded, the descriptor stays
-        return type(target)(_guard_function(inside, policies))  # type: ignore[call-arg]  # a static or class method
+        outside = type(target)(_guard_function(inside, policies))  # type: ignore[call-arg]  # a static or class method
+        vars(outside).update(vars(target))
+        return outside
     name = name_of(target)
     if not callable(target):
         raise TypeError(f"cannot guard {target!r}: give a function, a method, a callable object or a class")
@@ -85,8 +89,9 @@ def _guard_function(target: object, policies: Sequence[Policy]) -> object:
         )
     inner = guarded(target)
     if inner is not None and not inspect.ismethod(target):  # a bound method is a target of its own
-        # Fuse: one wrapper over the original, whatever the number of decorators.
-        return Guarded(inner.target, inner.function, (*policies, *inner.policies)).wrap()
+        # Fuse: one wrapper over the original, whatever the number of decorators. What a decorator in between left on
+        # the function (abstract, final, a mark of pytest) stays.
+        return Guarded(inner.target, inner.function, (*policies, *inner.policies)).wrap(like=target)
     return Guarded(name, target, tuple(policies)).wrap()
 
 
@@ -122,20 +127,37 @@ def name_of(target: object) -> str:
     while isinstance(function, functools.partial):
         function = cast("functools.partial[object]", function).func
     function = getattr(function, "__func__", function)
-    named: object = function if hasattr(function, "__qualname__") else type(function)  # pyright: ignore[reportUnknownVariableType]
+    named: object = function if _is_named(function) else type(function)  # pyright: ignore[reportUnknownVariableType]
     return f"{getattr(named, '__module__', None) or ''}.{getattr(named, '__qualname__', '')}".lstrip(".")  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _is_named(function: object) -> bool:
+    # A partial and an object that calls are not; a mock of a function has a mock for a name.
+    return isinstance(getattr(function, "__qualname__", None), str)
+
+
+def _take_after(wrapper: Callable[..., object], function: object) -> None:
+    """Do what `functools.update_wrapper` does, with mocks of functions too: those have mocks for attributes."""
+    for attribute in functools.WRAPPER_ASSIGNMENTS:
+        with contextlib.suppress(AttributeError, TypeError):
+            setattr(wrapper, attribute, getattr(function, attribute))
+    vars(wrapper).update(getattr(function, "__dict__", {}))
 
 
 def is_async(function: object) -> bool:
     """Whether calling *function* gives a coroutine: coroutine functions, their partials, objects that call as one."""
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(_call_of(function))
+    return _is(inspect.iscoroutinefunction, function)
 
 
 def _is_generator(function: object) -> bool:
-    return any(
-        inspect.isgeneratorfunction(candidate) or inspect.isasyncgenfunction(candidate)
-        for candidate in (function, _call_of(function))
-    )
+    return _is(inspect.isgeneratorfunction, function) or _is(inspect.isasyncgenfunction, function)
+
+
+def _is(kind: Callable[[object], bool], function: object) -> bool:
+    try:
+        return kind(function) or kind(_call_of(function))
+    except TypeError:  # a mock of a function has a mock for its flags, too
+        return False
 
 
 def _call_of(function: object) -> object:
