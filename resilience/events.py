@@ -17,6 +17,7 @@ __all__ = [
     "CallRejected",
     "CircuitClosed",
     "CircuitHalfOpened",
+    "CircuitModeChanged",
     "CircuitOpened",
     "Event",
     "FallbackUsed",
@@ -125,12 +126,26 @@ class CircuitClosed(Event):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CallRejected(Event):
-    """The call was not made; worth another try in *retry_after* seconds."""
+    """The call was not made; worth another try in *retry_after* seconds.
+
+    With *shadow* it was made all the same, since the circuit only shadows.
+    """
 
     name: ClassVar[str] = "call.rejected"
     severity: ClassVar[Severity] = Severity.INFO
 
     retry_after: float
+    shadow: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CircuitModeChanged(Event):
+    """The circuit named *policy* was told to be ``normal``, ``disabled``, ``shadow`` or ``isolated``."""
+
+    name: ClassVar[str] = "circuit.mode_changed"
+    severity: ClassVar[Severity] = Severity.WARNING
+
+    mode: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,7 +77,7 @@ def test_what_ends_the_program_before_a_block_begins_gives_the_probes_permit_bac
     breaker = open_with_a_watcher_that_stops()
     with pytest.raises(Stop), breaker:
         pass
-    assert not breaker.state.probing
+    assert breaker.state.permits == set()
 
     async def main() -> None:
         with pytest.raises(Stop):
@@ -85,4 +85,4 @@ def test_what_ends_the_program_before_a_block_begins_gives_the_probes_permit_bac
                 pass
 
     anyio.run(main, backend=backend)
-    assert not breaker.state.probing
+    assert breaker.state.permits == set()

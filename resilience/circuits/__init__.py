@@ -1,6 +1,19 @@
-"""The circuit as an object: what `circuit_breaker` returns. Imports pybreaker."""
+"""The circuits of this process: as objects, by name, and what is to be known of them. Imports pybreaker.
+
+>>> import resilience.circuits
+>>> from resilience import circuit_breaker
+>>> ledger = circuit_breaker("ledger", failure_threshold=2)
+>>> resilience.circuits.get("ledger") is ledger
+True
+>>> [circuit["state"] for circuit in resilience.circuits.snapshot() if circuit["name"] == "ledger"]
+['closed']
+"""
 
 from resilience.circuits.breaker import CircuitBreaker
-from resilience.policy.states import CircuitState
+from resilience.circuits.registry import REGISTRY
+from resilience.circuits.snapshot import CircuitSnapshot, snapshot
+from resilience.policy.states import CircuitMode, CircuitState
 
-__all__ = ["CircuitBreaker", "CircuitState"]
+__all__ = ["CircuitBreaker", "CircuitMode", "CircuitSnapshot", "CircuitState", "get", "snapshot"]
+
+get = REGISTRY.get

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import ClassVar, NoReturn, TypeVar
+import sys
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 import pybreaker
 
 from resilience.category import CategoryLike, combine
 from resilience.circuits.instances import Instances, PerInstance
+from resilience.circuits.keys import Keyed, Keys
+from resilience.circuits.registry import REGISTRY
 from resilience.circuits.watchers import KINDS, Listener, SharedState
 from resilience.clock import current_clock
 from resilience.engine.blocks import Block
@@ -17,8 +21,9 @@ from resilience.engine.guard import name_of
 from resilience.engine.pipeline import Decorator
 from resilience.policy.base import Policy
 from resilience.policy.breaker import Circuit
-from resilience.policy.check import count, seconds
-from resilience.policy.states import CircuitState, Open, State, Transition, Watcher
+from resilience.policy.check import count
+from resilience.policy.states import CircuitMode, CircuitState, HalfOpen, Open, State, Transition, Watcher
+from resilience.policy.trip import Rules
 from resilience.profile import Profile, changed_profiles
 from resilience.subscription import emit, listened
 from resilience.trouble import report_trouble
@@ -47,12 +52,27 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
         self,
         name: str | None = None,
         *,
-        failure_threshold: int = 5,
-        reset_timeout: float | datetime.timedelta = 60.0,
+        failure_threshold: int | None = 5,
+        failure_rate: float | None = None,
+        slow_call_rate: float | None = None,
+        slow_call_seconds: float | datetime.timedelta | None = None,
+        window: int | None = None,
+        window_seconds: float | datetime.timedelta | None = None,
+        minimum_calls: int | None = None,
         trip_on: CategoryLike | None = None,
+        open_for: CategoryLike | None = None,
+        failure_if: Callable[..., object] | None = None,
+        reset_timeout: float | datetime.timedelta = 60.0,
+        max_reset_timeout: float | datetime.timedelta | None = None,
+        probes: int = 1,
+        success_threshold: int = 1,
+        probe_timeout: float | datetime.timedelta | None = None,
+        ramp_up: float | datetime.timedelta = 0.0,
+        key: Callable[..., Hashable] | None = None,
+        max_keys: int = 1024,
+        per_instance: bool = False,
         listeners: Sequence[pybreaker.CircuitBreakerListener] = (),
         storage: pybreaker.CircuitBreakerStorage | None = None,
-        per_instance: bool = False,
         profiles: Mapping[CategoryLike, Mapping[str, object] | Profile] | None = None,
     ) -> None:
         # Not pybreaker's __init__: every attribute it would set up has its own answer here.
@@ -60,18 +80,49 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
             raise TypeError(f"storage={storage!r}: give a pybreaker.CircuitBreakerStorage")
         if callable(name):
             raise TypeError(f'@circuit_breaker without a name on {name_of(name)}: write @circuit_breaker("...")')
-        self._named = name is not None
-        self._circuit = Circuit(
-            _UNNAMED if name is None else name,
+        if key is not None and per_instance:
+            raise TypeError(
+                "key=, per_instance=True: give one of them; key=lambda self, *_: self is a circuit for each"
+            )
+        if key is not None and not callable(key):
+            raise TypeError(f"key={key!r}: give a function of the call's arguments, such as lambda host, *_: host")
+        rules = Rules(
             failure_threshold=failure_threshold,
-            reset_timeout=reset_timeout,
+            failure_rate=failure_rate,
+            slow_call_rate=slow_call_rate,
+            slow_call_seconds=slow_call_seconds,
+            window=window,
+            window_seconds=window_seconds,
+            minimum_calls=minimum_calls,
             trip_on=None if trip_on is None else combine("trip_on", [trip_on]),
+            open_for=None if open_for is None else combine("open_for", [open_for]),
+            failure_if=failure_if,
+            reset_timeout=reset_timeout,
+            max_reset_timeout=max_reset_timeout,
+            probes=probes,
+            success_threshold=success_threshold,
+            probe_timeout=probe_timeout,
+            ramp_up=ramp_up,
             profiles=changed_profiles("profiles", profiles or {}),
         )
-        self._told: list[pybreaker.CircuitBreakerListener] = []
-        self._storage = storage
+        self._named = name is not None
+        self._key = key
         self._per_instance = per_instance
         self._instances = Instances(self._fork)
+        self._keys = Keys(self._fork, count("max_keys", max_keys))
+        self._guard(Circuit(_UNNAMED if name is None else name, rules), listeners, storage)
+        REGISTRY.add(self)
+
+    def _guard(
+        self,
+        circuit: Circuit,
+        listeners: Sequence[pybreaker.CircuitBreakerListener],
+        storage: pybreaker.CircuitBreakerStorage | None,
+    ) -> None:
+        self._circuit = circuit
+        circuit.face = self  # the registry finds it for as long as a function is guarded by it
+        self._told: list[pybreaker.CircuitBreakerListener] = []
+        self._storage = storage
         self.add_listeners(*listeners)
 
     # -- guarding ------------------------------------------------------------------------------------------------
@@ -79,6 +130,8 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
     def policies(self, target: object = None) -> tuple[Policy, ...]:
         if not self._named and callable(target):
             self._circuit.name, self._named = name_of(target), True
+        if self._key is not None:
+            return (Keyed(self, self._key),)
         if not self._per_instance:
             return (self._circuit,)
         if not isinstance(target, type):
@@ -90,21 +143,38 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
     def _policy(self) -> Policy:
         return self._circuit
 
-    def of(self, instance: object) -> CircuitBreaker:
-        """Return the circuit of one object of a class decorated with ``per_instance=True``."""
-        return self._instances.of(instance)
+    def of(self, instance: Hashable) -> CircuitBreaker:
+        """Return the circuit of one key, or of one object of a class decorated with ``per_instance=True``."""
+        return self._instances.of(instance) if self._key is None else self._keys.of(instance)
+
+    @property
+    def circuit(self) -> Circuit:
+        """The state machine."""
+        return self._circuit
+
+    @property
+    def has_others(self) -> bool:
+        """Whether calls go through circuits of their key or their object, and not through this one."""
+        return self._key is not None or self._per_instance
+
+    def others(self) -> list[tuple[object, CircuitBreaker]]:
+        """Return the circuits there are by key, or for each object, with the key or the object's class and number."""
+        return [*self._keys.items(), *self._instances.items()] if self.has_others else []
+
+    @property
+    def probes_on_the_way(self) -> int:
+        """How many probes are out."""
+        state = self._circuit.state
+        return len(state.permits) if isinstance(state, HalfOpen) else 0
 
     def _fork(self) -> CircuitBreaker:
-        circuit = self._circuit
-        return CircuitBreaker(
-            circuit.name,
-            failure_threshold=circuit.failure_threshold,
-            reset_timeout=circuit.reset_timeout,
-            trip_on=circuit.trip_on,
-            listeners=self._told,
-            storage=self._storage,
-            profiles={row.category: row for row in circuit.profiles.values()},
-        )
+        # Not through __init__: thousands of them share what was checked once.
+        fork = CircuitBreaker.__new__(CircuitBreaker)
+        fork._named = True
+        fork._key = None
+        fork._per_instance = False
+        fork._guard(Circuit(self._circuit.name, self._circuit.rules), self._told, self._storage)
+        return fork
 
     # -- what pybreaker calls them -------------------------------------------------------------------------------
 
@@ -141,41 +211,44 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
     @property
     def fail_counter(self) -> int:
         """Failures in a row that count against the threshold, or that opened the circuit."""
-        state = self._circuit.state
-        return 0 if state.passed else state.failures
+        return self._circuit.state.in_a_row
 
     @property
     def success_counter(self) -> int:
-        """Successful probes towards closing: always 0, since the first one closes."""
-        return 0
+        """Successful probes towards closing."""
+        state = self._circuit.state
+        return state.successes if isinstance(state, HalfOpen) else 0
 
     @property
     def success_threshold(self) -> int:
         """Successful probes that close the circuit."""
-        return 1
+        return self._circuit.rules.success_threshold
 
     @success_threshold.setter
     def success_threshold(self, threshold: int) -> None:
-        if threshold != 1:
-            raise ValueError(f"success_threshold={threshold!r}: give 1; the first successful probe closes the circuit")
+        self._change(success_threshold=threshold)
 
     @property
     def fail_max(self) -> int:
-        """The failures in a row that open the circuit: *failure_threshold*."""
-        return self._circuit.failure_threshold
+        """The failures in a row that open the circuit: *failure_threshold*; endless where it opens by other rules."""
+        threshold = self._circuit.rules.failure_threshold
+        return sys.maxsize if threshold is None else threshold
 
     @fail_max.setter
     def fail_max(self, number: int) -> None:
-        self._circuit.failure_threshold = count("failure_threshold", number)
+        self._change(failure_threshold=number)
 
     @property
     def reset_timeout(self) -> float:
-        """Seconds an open circuit waits before it lets a probe through."""
-        return self._circuit.reset_timeout
+        """Seconds an open circuit waits before it lets a probe through, the first time."""
+        return self._circuit.rules.reset_seconds
 
     @reset_timeout.setter
     def reset_timeout(self, timeout: float) -> None:
-        self._circuit.reset_timeout = seconds("reset_timeout", timeout)
+        self._change(reset_timeout=timeout)
+
+    def _change(self, **parameters: Any) -> None:
+        self._circuit.rules = dataclasses.replace(self._circuit.rules, **parameters)
 
     def open(self) -> bool:
         """Open the circuit now; a probe is let through after *reset_timeout*. Always True."""
@@ -189,6 +262,38 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
     def close(self) -> None:
         """Let everybody through."""
         self._force(CircuitState.CLOSED)
+
+    @property
+    def mode(self) -> CircuitMode:
+        """What the circuit does: ``CircuitMode.NORMAL``, unless it was told otherwise."""
+        return self._circuit.mode
+
+    def isolate(self) -> None:
+        """Let nobody through until `reset`."""
+        self._change_mode(CircuitMode.ISOLATED)
+
+    def disable(self) -> None:
+        """Let everybody through and record nothing, until `reset`."""
+        self._change_mode(CircuitMode.DISABLED)
+
+    def shadow(self) -> None:
+        """Record, open and close, and tell of it, but reject nobody, until `reset`."""
+        self._change_mode(CircuitMode.SHADOW)
+
+    def reset(self) -> None:
+        """Start again: closed, with nothing recorded, in normal mode."""
+        if self.mode is not CircuitMode.NORMAL:
+            self._change_mode(CircuitMode.NORMAL)
+        self.close()
+
+    def _change_mode(self, mode: CircuitMode) -> None:
+        if mode is self.mode:
+            return
+        transition = self._circuit.change_mode(mode, current_clock())
+        if listened():
+            emit(self._circuit.mode_event(self.name))
+        if transition is not None and transition[0].kind is not transition[1].kind:
+            self.announce(transition, self._circuit.watchers)
 
     def calling(self) -> CircuitBreaker:  # type: ignore[override]  # a context manager all the same
         """Return this circuit as a block: ``with breaker.calling():`` is ``with breaker:``."""
@@ -254,7 +359,7 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
         self._circuit.watch(watchers)
 
     def _force(self, kind: CircuitState) -> None:
-        transition = self._circuit.force(kind, current_clock().now())
+        transition = self._circuit.force(kind, current_clock())
         if transition is not None:
             self.announce(transition, self._circuit.watchers)
 
@@ -271,7 +376,7 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
     def adopt(self, kind: CircuitState, opened_ago: float) -> None:
         """Go where a shared store says the circuit is, opened *opened_ago* seconds ago, without telling it again."""
         now = current_clock().now()
-        transition = self._circuit.force(kind, now)
+        transition = self._circuit.force(kind, current_clock())
         if transition is None:
             return
         new = transition[1]

@@ -28,6 +28,13 @@ class Instances:
     def __len__(self) -> int:
         return len(self._circuits)
 
+    def items(self) -> list[tuple[str, CircuitBreaker]]:
+        """Return the circuits that are there."""
+        with self._lock:
+            found = [(reference(), breaker) for reference, breaker in self._circuits.values()]
+        alive = [(instance, breaker) for instance, breaker in found if instance is not None]
+        return [(f"{type(instance).__qualname__} at {id(instance):#x}", breaker) for instance, breaker in alive]
+
     def of(self, instance: object) -> CircuitBreaker:
         key = id(instance)
         with self._lock:

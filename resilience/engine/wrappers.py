@@ -28,7 +28,7 @@ from typing import NamedTuple, cast
 from resilience.clock import SYSTEM, current_clock
 from resilience.engine import asynchronous, blocking
 from resilience.outcome import EXPIRED, Outcome, set_context
-from resilience.policy.base import Call, Policy
+from resilience.policy.base import Call, Policy, Telling
 
 __all__ = ["wrapper_of"]
 
@@ -61,6 +61,7 @@ __outcome = {w}__drive(__stack, 0, __call, 0)
 _GATED = """\
 __state = __gate.state
 if __state.quiet:
+    {began}
     {quiet}
 else:
     __error = __gate.refuse(__clock())
@@ -131,6 +132,11 @@ except __Exception as __error:
     {new_call}
     __call.first = __failed(__error)
 """
+_NOTES = {
+    Telling.MARK: "__state.passed = True",
+    Telling.COUNT: "__state.passes += 1",
+    Telling.CALL: "__gate.ended(__state, __began, __clock())",
+}
 _NEW_CALL = "__call = __Call(__target, __function, {packed}, {packed_keywords})"
 _NEW_ADMITTED_CALL = "__call = __Call(__target, __function, {packed}, {packed_keywords}, __state)"
 
@@ -144,6 +150,8 @@ class _Shape(NamedTuple):
     bottom: int
     #: The depth of the gate, where there is one.
     gate: int | None
+    #: What that wants to know of a success.
+    telling: Telling | None
     #: The depths of the limits.
     limits: tuple[int, ...]
     #: Whether the driver does everything.
@@ -157,7 +165,8 @@ def wrapper_of(
     gates = [depth for depth, policy in enumerate(stack) if policy.gate is not None]
     limits = tuple(depth for depth, policy in enumerate(stack) if policy.limit is not None)
     happy = all(policy.plain for policy in stack) and len(gates) <= 1 and (asynchronously or not limits)
-    shape = _Shape(len(stack), gates[0] if gates else None, limits, not happy)
+    gate = stack[gates[0]].gate if gates else None
+    shape = _Shape(len(stack), gates[0] if gates else None, None if gate is None else gate.telling, limits, not happy)
     signature = _signature_of(function)
     # In the function's own globals: whoever looks for the caller's module finds the one the function stands in.
     scope = function.__globals__ if type(function) is FunctionType else globals()
@@ -165,7 +174,7 @@ def wrapper_of(
         function,
         target,
         stack,
-        stack[gates[0]].gate if gates else None,
+        gate,
         *_limiting(stack, shape),
         asynchronous.drive if asynchronously else blocking.drive,
         current_clock,
@@ -273,7 +282,8 @@ def _module_of(shape: _Shape) -> str:
         return _with(_MODULE, begins="", body=_DRIVEN)
     still = [f"(__table{number} := {watch}.table) is not None" for number, watch in enumerate(watches)]
     ended = [f"del __table{number}[{watch}]" for number, watch in enumerate(watches)]
-    new_call, noted = (_NEW_CALL, "") if shape.gate is None else (_NEW_ADMITTED_CALL, "__state.passed = True")
+    noted = "" if shape.telling is None else _NOTES[shape.telling]
+    new_call = _NEW_ADMITTED_CALL if noted else _NEW_CALL
     body = _CHECKED if watches else _NOTED if noted else _TRIED
     body = _with(body, still=" and ".join(still), ended="\n".join(ended), noted=noted)
     at = shape.bottom
@@ -291,7 +301,8 @@ def _module_of(shape: _Shape) -> str:
         refused = (
             _with(_REFUSED_INSIDE, gate_at=str(shape.gate)) if shape.gate else _with(_REFUSED_OUTSIDE, driven=_DRIVEN)
         )
-        body = _with(_GATED, quiet=body, refused=refused)
+        began = "__began = __clock().now()" if shape.telling is Telling.CALL else ""
+        body = _with(_GATED, began=began, quiet=body, refused=refused)
     return _with(_MODULE, begins=f"[{', '.join(begins)}] = __begins" if begins else "", body=body)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
@@ -11,7 +12,7 @@ from resilience.outcome import Outcome
 if TYPE_CHECKING:
     from resilience.events import Event
 
-__all__ = ["Abandoned", "Admission", "Call", "Effect", "Emit", "Gate", "Invoke", "Policy", "Steps"]
+__all__ = ["Abandoned", "Admission", "Call", "Effect", "Emit", "Gate", "Invoke", "Policy", "Steps", "Telling"]
 
 T = TypeVar("T")
 
@@ -54,13 +55,26 @@ class Admission:
     A *quiet* state lets everybody through and wants to hear no more of a success than that there was one.
     """
 
-    __slots__ = ("failures", "passed", "quiet")
+    __slots__ = ("failures", "passed", "passes", "quiet")
 
     def __init__(self, quiet: bool, failures: int = 0) -> None:
         self.quiet: bool = quiet
         #: Whether a call succeeded since somebody looked last.
         self.passed: bool = False
+        #: How many calls ended, where the gate counts them.
+        self.passes: int = 0
         self.failures: int = failures
+
+
+class Telling(enum.Enum):
+    """What a gate wants to know of a call that succeeds."""
+
+    MARK = "mark"
+    """That there was one: `Admission.passed`."""
+    COUNT = "count"
+    """How many there were: `Admission.passes`."""
+    CALL = "call"
+    """Each of them: `Gate.ended`."""
 
 
 class Gate(Protocol):
@@ -69,6 +83,13 @@ class Gate(Protocol):
     @property
     def state(self) -> Admission:
         """The present state; replaced, never changed, by a transition."""
+        ...
+
+    #: How the happy path tells of a success.
+    telling: Telling
+
+    def ended(self, state: Admission, began: float, clock: Clock) -> object:
+        """Hear of a success, where it is told, of a call that *began* then."""
         ...
 
     def refuse(self, clock: Clock) -> Exception | None:
@@ -85,7 +106,18 @@ class Abandoned(Waitable, Protocol):
 class Call:
     """One call on its way through a stack of policies."""
 
-    __slots__ = ("abandoned", "admission", "arguments", "clock", "first", "function", "held", "keywords", "target")
+    __slots__ = (
+        "abandoned",
+        "admission",
+        "arguments",
+        "began",
+        "clock",
+        "first",
+        "function",
+        "held",
+        "keywords",
+        "target",
+    )
 
     def __init__(
         self,
@@ -102,6 +134,8 @@ class Call:
         #: The state of the stack's only gate when the happy path went through it.
         self.admission: Admission | None = admission
         self.clock: Clock = current_clock()
+        #: When the call was let in, where a gate measures it.
+        self.began: float = 0.0
         #: The outcome the happy path came to, for whoever takes over from it.
         self.first: Outcome | None = None
         #: What each policy keeps of this call, by its depth in the stack.
@@ -126,6 +160,8 @@ class Policy:
     A policy whose answer needs something done first, a user's function called or an event emitted, answers with
     `Steps`. Code in their ``finally`` runs on cancellation and Ctrl-C as well, and must not yield.
     """
+
+    __slots__ = ()
 
     #: Whether a call that succeeds needs nothing of this policy but a look at its gate, and its limit kept.
     plain: bool = True

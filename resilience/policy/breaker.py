@@ -2,91 +2,124 @@
 
 from __future__ import annotations
 
+import math
+import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from resilience.category import ErrorCategory, combine
 from resilience.classify.decide import category_of, classify
-from resilience.clock import Clock
+from resilience.classify.hint import retry_after
+from resilience.clock import Clock, current_clock
 from resilience.errors.circuit import CircuitOpenError
 from resilience.outcome import Outcome
-from resilience.policy.base import Call, Emit, Gate, Invoke, Policy, Steps
-from resilience.policy.check import count, need, seconds
-from resilience.policy.states import CircuitState, Closed, HalfOpen, Open, State, Transition, Watcher
-from resilience.profile import Profile, Reading
-from resilience.subscription import listened
+from resilience.policy.base import Call, Emit, Gate, Invoke, Policy, Steps, Telling
+from resilience.policy.check import need
+from resilience.policy.states import (
+    CircuitMode,
+    CircuitState,
+    Closed,
+    HalfOpen,
+    Open,
+    Permit,
+    State,
+    Transition,
+    Watcher,
+)
+from resilience.policy.trip import ANSWERED, Rules
+from resilience.policy.window import Share
+from resilience.subscription import emit, listened
+from resilience.trouble import report_trouble
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
-    from resilience.events import CallRejected, CircuitClosed, CircuitHalfOpened, CircuitOpened
+    from resilience.category import ErrorCategory
+    from resilience.events import CallRejected, CircuitClosed, CircuitHalfOpened, CircuitModeChanged, CircuitOpened
 
 __all__ = ["Circuit"]
 
+# Where threads run at the same time, some of them would be lost when all count: there each is told.
+_COUNTED = Telling.COUNT if getattr(sys, "_is_gil_enabled", lambda: True)() else Telling.CALL
 
-# What a failure weighs where it is none: the dependency answered, or nothing can be said.
-_SUCCESS, _NEUTRAL = 0, -1
+# By names of their own: on CPython 3.11 a member of an enum is a call to find.
+_MARK, _COUNT, _CALL = Telling.MARK, Telling.COUNT, Telling.CALL
+_SHADOW, _DISABLED = CircuitMode.SHADOW, CircuitMode.DISABLED
+
+_NOBODY = object()
+"""What a call was let in by that nothing is recorded of."""
 
 
 class Circuit(Policy):
     """The state machine: what every call through one circuit shares.
 
-    Opens after *failure_threshold* failures in a row, weighed by their category's ``weight``; rejects for
-    *reset_timeout* seconds; then lets one probe at a time through, closes on its success and opens again on its
-    failure. No lock is held while a call runs, and none is taken by a call that succeeds through a closed circuit.
+    No lock is held while a call runs, and none is taken by a call that succeeds through a closed circuit.
     """
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        failure_threshold: int,
-        reset_timeout: float | timedelta,
-        trip_on: ErrorCategory | None = None,
-        profiles: Mapping[int, Profile] | None = None,
-    ) -> None:
+    __slots__ = (
+        "__weakref__",
+        "_lock",
+        "category",
+        "face",
+        "mode",
+        "name",
+        "plain",
+        "rules",
+        "since",
+        "state",
+        "telling",
+        "watchers",
+    )
+
+    def __init__(self, name: str, rules: Rules) -> None:
         if not isinstance(name, str):
             raise TypeError(f"name={name!r}: give the dependency's name as text, such as 'billing'")
         need(bool(name.strip()), "name", name, "the dependency's name, such as 'billing'")
-        self.name = name
-        self.failure_threshold: int = count("failure_threshold", failure_threshold)
-        self.reset_timeout: float = seconds("reset_timeout", reset_timeout)
-        self.trip_on: ErrorCategory | None = None if trip_on is None else combine("trip_on", [trip_on])
-        self.profiles: Mapping[int, Profile] = profiles or {}
-        self._weights: Reading[int] = Reading(self._weigh, self.profiles)
-        if self.trip_on is not None and not any(self._weights[leaf.value] > 0 for leaf in self.trip_on):
-            raise ValueError(
-                f"trip_on={self.trip_on.label!r}: failures of this category have weight 0 and would never open the"
-                f" circuit; add a category that counts, or give it weight with profiles={{...: {{'weight': 1}}}}"
-            )
+        self.name: str = name
+        self.rules: Rules = rules
+        self.plain = rules.failure_if is None  # else every result is looked at
+        self.telling: Telling = _CALL if rules.timed else _COUNTED if rules.rates else _MARK
+        self.mode: CircuitMode = CircuitMode.NORMAL
         self.watchers: Sequence[Watcher] = ()
+        #: The category of the last failure that counted.
+        self.category: ErrorCategory | None = None
+        #: When the circuit came to its state: seconds since 1970.
+        self.since: float = current_clock().wall()
+        #: The public object, which a circuit that guards something keeps alive.
+        self.face: object = None
         self._lock = threading.Lock()
-        self.state: State = Closed(quiet=True)
+        self.state: State = Closed(rules, quiet=True)
 
     @property
     def gate(self) -> Gate:  # type: ignore[override]  # a circuit is its own gate
         return self
 
+    def hooks(self) -> Mapping[str, Callable[..., object]]:
+        return {} if self.rules.failure_if is None else {"failure_if": self.rules.failure_if}
+
     # -- the call ------------------------------------------------------------------------------------------------
 
     def before(self, call: Call, at: int) -> Outcome | Steps[Outcome | None] | None:
         state = self.state
-        if self.watchers or state.__class__ is not Closed:
+        if not state.quiet:
             refused = self.refuse(call.clock)
             return self._enter(call, at) if refused is None else Outcome(None, refused)
         call.held[at] = state
+        if self.telling is _CALL:
+            call.began = call.clock.now()
         return None
 
     def after(self, call: Call, at: int, outcome: Outcome) -> Outcome | Steps[Outcome]:
-        state = call.held.pop(at, None) or call.admission  # the happy path looked at the state for us
+        admitted = call.held.pop(at, None) or call.admission  # the happy path looked at the state for us
         error = outcome.error
-        if error is None:
-            weight = _SUCCESS
-        else:
+        if error is not None:
             category = category_of(outcome)
-            weight = self._weights[category._value_]
-        transition = self._settle(state, weight, error, call.clock)
+            weight = self.rules.weights[category._value_]
+            transition = self._settle(admitted, weight, category, error, call.clock)
+        else:
+            weight = ANSWERED if self.plain else self._judge(outcome.value)
+            if weight == ANSWERED and isinstance(admitted, Closed):
+                transition = self._passed(admitted, call.began, call.clock)
+            else:
+                transition = self._settle(admitted, weight, None, None, call.clock)
         if self.watchers or (transition is not None and listened()):
             return self._tell_all(call, outcome, weight, transition)
         return outcome
@@ -94,43 +127,56 @@ class Circuit(Policy):
     def release(self, call: Call, at: int) -> None:
         self._release(call.held.pop(at, None))
 
+    def _judge(self, value: object) -> int:
+        """Say what a result weighs: a failure as much as one."""
+        judge = self.rules.failure_if
+        assert judge is not None
+        try:
+            return 1 if judge(value) else ANSWERED
+        except Exception as error:
+            report_trouble("failure_if", judge, error)
+            return ANSWERED
+
     def _enter(self, call: Call, at: int) -> Steps[Outcome | None]:
         yield from self._tell("before_call", call)
-        state, opened = self.admit(call.clock)
-        if state is None:
-            error = self._rejection(self.state, max(self.state.until - call.clock.now(), 0.0))
-            if listened():
-                yield Emit(self._rejected(call, error))
-            return Outcome(None, error)
+        admitted, opened = self.admit(call.clock)
         entered = False
         try:
             if opened is not None:
                 yield from self._announce(call, opened)
+            if admitted is None:
+                shadow = self.mode is _SHADOW
+                error = self._rejection(self.state, max(_next_time(self.state) - call.clock.now(), 0.0))
+                if listened():
+                    yield Emit(self._rejected(call, error, shadow))
+                if not shadow:
+                    return Outcome(None, error)
             yield from self._tell("admitted", call)
             entered = True
         finally:
             if not entered:  # cancelled while it was told: the probe is not on its way
-                self._release(state)
-        call.held[at] = state
+                self._release(admitted)
+        call.held[at] = admitted or _NOBODY
+        call.began = call.clock.now()
         return None
 
     def _tell_all(self, call: Call, outcome: Outcome, weight: int, transition: Transition | None) -> Steps[Outcome]:
-        if weight > 0:
-            yield from self._tell("failed", outcome.error)
-        elif weight == _SUCCESS:
+        if weight == ANSWERED:
             yield from self._tell("succeeded")
+        elif weight > 0 and outcome.error is not None:
+            yield from self._tell("failed", outcome.error)
         if transition is not None:
             yield from self._announce(call, transition)
         return outcome
 
     def refuse(self, clock: Clock) -> CircuitOpenError | None:
         state = self.state
-        if not isinstance(state, Open) or self.watchers or listened():
+        if not isinstance(state, Open) or self.watchers or listened() or self.mode is _SHADOW:
             return None
         now = clock.now()
         return self._rejection(state, state.until - now) if state.opened_at <= now < state.until else None
 
-    def _rejection(self, state: Open | HalfOpen | Closed, left: float) -> CircuitOpenError:
+    def _rejection(self, state: State, left: float) -> CircuitOpenError:
         # Not through its __init__, which does the same: this is what every call costs while a dependency is down.
         probing = state.__class__ is HalfOpen
         error = CircuitOpenError.__new__(CircuitOpenError, self.name, left, state.failures, state.last_type, probing)
@@ -139,21 +185,14 @@ class Circuit(Policy):
 
     def counts(self, error: Exception) -> bool:
         """Whether *error* is a failure to this circuit."""
-        return self._weights[classify(error)._value_] > 0
+        return self.rules.weights[classify(error)._value_] > 0
 
-    def _weigh(self, row: Profile) -> int:
-        """Say what a failure means to the circuit: how much it counts, or _SUCCESS, or _NEUTRAL."""
-        if row.weight and (self.trip_on is None or row.category in self.trip_on):
-            return row.weight
-        # It answered, if only to refuse. While closed that decides nothing (see _settle); a probe it satisfies.
-        return _SUCCESS if row.category in ErrorCategory.CLIENT_ERROR else _NEUTRAL
+    # -- being let in --------------------------------------------------------------------------------------------
 
-    # -- transitions: each replaces the state object, under the lock ---------------------------------------------
-
-    def admit(self, clock: Clock) -> tuple[State | None, Transition | None]:
-        """Return the state a call is let through by, or None; and the transition that made it possible."""
+    def admit(self, clock: Clock) -> tuple[Closed | Permit | None, Transition | None]:
+        """Return what a call is let through by, or None; and the transition that made it possible."""
         state = self.state
-        if isinstance(state, Closed):
+        if isinstance(state, Closed) and state.ramped is None:
             return state, None
         with self._lock:
             # Under the lock: a thread that looked at the clock before another one did, and came in after it, would
@@ -161,77 +200,161 @@ class Circuit(Policy):
             now = clock.now()
             state = self.state
             transition: Transition | None = None
+            if isinstance(state, Closed):
+                return state if self._has_its_turn(state, now, clock) else None, None
             if isinstance(state, Open):
                 if now < state.opened_at:  # another clock, or one that was set back: the time starts again
-                    state.opened_at, state.until = now, now + self.reset_timeout
+                    state.opened_at, state.until = now, now + (state.until - state.opened_at)
                 if now < state.until:
                     return None, None
-                transition = self._move(HalfOpen(state.failures, state.last))
-            elif isinstance(state, HalfOpen) and state.probing:
-                if state.until - self.reset_timeout <= now < state.until:
-                    return None, None
-                # The probe is lost: a state of its own for the next one, so that the lost one cannot decide for it.
-                transition = self._move(HalfOpen(state.failures, state.last))
-            if isinstance(self.state, HalfOpen):
-                self.state.probing = True
-                self.state.until = now + self.reset_timeout
-            return self.state, None if transition and transition[0].kind is transition[1].kind else transition
+                state = HalfOpen(state.failures, state.last, state.openings)
+                transition = self._move(state, clock)
+            return self._lease(state, now), transition
 
-    def _release(self, state: object) -> None:
+    def _has_its_turn(self, state: Closed, now: float, clock: Clock) -> bool:
+        """Whether a call is of the share that passes while the circuit ramps up; in the end everybody is."""
+        if state.ramped is None or not state.since <= now < state.ramped:
+            state.ramped = None
+            state.quiet = not self.watchers
+            return True
+        return clock.random() * (state.ramped - state.since) < now - state.since
+
+    def _lease(self, state: HalfOpen, now: float) -> Permit | None:
+        # A probe that is lost has had its time; so has one that was let in by another clock.
+        state.permits = {permit for permit in state.permits if permit.given <= now < permit.until}
+        if len(state.permits) >= self.rules.probes:
+            return None
+        permit = Permit(now, now + self.rules.lease_seconds)
+        state.permits.add(permit)
+        return permit
+
+    def _release(self, admitted: object) -> None:
         """Give a probe's permit back without a verdict."""
-        if isinstance(state, HalfOpen):
+        if isinstance(admitted, Permit):
             with self._lock:
-                state.probing = False
+                if isinstance(self.state, HalfOpen):
+                    self.state.permits.discard(admitted)
 
-    def _settle(self, state: Any, weight: int, error: Exception | None, clock: Clock) -> Transition | None:
-        closed = state.__class__ is Closed
-        if closed and error is None:
+    # -- how calls end: each transition replaces the state object, under the lock --------------------------------
+
+    def ended(self, state: Any, began: float, clock: Clock) -> None:
+        transition = self._passed(state, began, clock)
+        if transition is not None and listened():
+            emit(self.event(self.name, transition))
+
+    def _passed(self, state: Closed, began: float, clock: Clock) -> Transition | None:
+        """Record a success on the state that let it in."""
+        if self.telling is _MARK:
             state.passed = True
             return None
+        if self.telling is _COUNT:
+            state.passes += 1
+            return None
         with self._lock:
-            if state is not self.state:
-                return None  # a late result
-            if closed:
-                if weight > 0:
-                    if state.passed:
-                        state.passed = False
-                        state.failures = 0
-                    state.failures += weight
-                    if state.failures >= self.failure_threshold:
-                        return self._move(self._opened(state.failures, error, clock.now()))
-            elif isinstance(state, HalfOpen):
-                state.probing = False
-                if weight == _SUCCESS:
-                    return self._move(Closed(quiet=not self.watchers))
-                if weight > 0:
-                    return self._move(self._opened(state.failures + weight, error, clock.now()))
+            now = clock.now()
+            slow = self.rules.slow_seconds is not None and now - began >= self.rules.slow_seconds
+            state.count(now, slow=slow)
+            if slow and state is self.state and state.is_too_bad(self.rules, now):
+                return self._open(None, 0, None, clock)
             return None
 
-    def force(self, kind: CircuitState, now: float) -> Transition | None:
-        """Go to *kind* whatever the present state; None when it is there already."""
+    def _settle(
+        self, admitted: Any, weight: int, category: ErrorCategory | None, error: Exception | None, clock: Clock
+    ) -> Transition | None:
+        """Record any other end of a call on what let it in."""
+        rules = self.rules
+        hold = None if rules.open_for is None else self._asked_for(rules.open_for, category, error)
         with self._lock:
-            if self.state.kind is kind:
+            state = self.state
+            if isinstance(state, Closed):
+                if state is not admitted or (weight <= 0 and hold is None) or self.mode is _DISABLED:
+                    return None  # it comes late, or decides nothing
+                self.category = category
+                now = clock.now() if rules.rates else 0.0
+                if weight > 0:
+                    state.fail(weight, now)
+                threshold = rules.failure_threshold
+                if (
+                    hold is not None
+                    or (threshold is not None and state.failures >= threshold)
+                    or (rules.rates and state.is_too_bad(rules, now))
+                ):
+                    return self._open(error, state.failures, None, clock, hold)
+            elif isinstance(state, HalfOpen) and admitted in state.permits:  # else its lease is over, or it comes late
+                state.permits.discard(admitted)
+                if hold is not None or weight > 0:
+                    self.category = category
+                    return self._open(error, state.failures + max(weight, 0), state, clock, hold)
+                if weight == ANSWERED:
+                    state.successes += 1
+                    if state.successes >= rules.success_threshold:
+                        return self._close(clock)
+            return None
+
+    def _asked_for(
+        self, wanted: ErrorCategory, category: ErrorCategory | None, error: Exception | None
+    ) -> float | None:
+        """Return how long a failure of a category in *wanted* asks everybody to stay away."""
+        if category is None or error is None or category not in wanted:
+            return None
+        asked = retry_after(error)
+        return asked if asked is not None and 0 < asked < math.inf else None
+
+    def _open(
+        self, last: Exception | None, failures: int, probed: HalfOpen | None, clock: Clock, hold: float | None = None
+    ) -> Transition:
+        now = clock.now()
+        openings = 1 if probed is None else probed.openings + 1
+        wait = self.rules.open_seconds(openings, clock.random()) if hold is None else hold
+        return self._move(Open(failures, last, now, now + wait, openings), clock)
+
+    def _close(self, clock: Clock) -> Transition:
+        return self._move(Closed(self.rules, quiet=not self.watchers, since=clock.now()), clock)
+
+    def _move(self, state: State, clock: Clock) -> Transition:
+        old, self.state = self.state, state
+        self.since = clock.wall()
+        return old, state
+
+    # -- by hand -------------------------------------------------------------------------------------------------
+
+    def force(self, kind: CircuitState, clock: Clock) -> Transition | None:
+        """Go to *kind* whatever the present state; None when it is there already, or its mode keeps it."""
+        with self._lock:
+            state = self.state
+            if state.kind is kind or self.mode in (CircuitMode.ISOLATED, CircuitMode.DISABLED):
                 return None
             if kind is CircuitState.CLOSED:
-                return self._move(Closed(quiet=not self.watchers))
-            last = self.state.last
+                return self._move(Closed(self.rules, quiet=not self.watchers), clock)
             if kind is CircuitState.OPEN:
-                return self._move(self._opened(self.state.failures, last, now))
-            return self._move(HalfOpen(self.state.failures, last))
+                return self._open(state.last, state.failures, state if isinstance(state, HalfOpen) else None, clock)
+            return self._move(HalfOpen(state.failures, state.last, state.openings), clock)
+
+    def change_mode(self, mode: CircuitMode, clock: Clock) -> Transition | None:
+        """Go to *mode*; what was recorded is forgotten when the circuit starts, or stops, to lead a life of its own."""
+        with self._lock:
+            old, self.mode = self.mode, mode
+            if mode is CircuitMode.ISOLATED:
+                return self._move(Open(0, None, -math.inf, math.inf, 0), clock)
+            kept = (CircuitMode.NORMAL, CircuitMode.SHADOW)
+            if mode is CircuitMode.DISABLED:
+                return self._move(Closed(self.rules, quiet=True), clock)
+            if old in kept:
+                return None
+            return self._move(Closed(self.rules, quiet=not self.watchers), clock)
 
     def watch(self, watchers: Sequence[Watcher]) -> None:
         """Have *watchers*, and nobody else, told everything; a call then always takes the driver's road."""
         with self._lock:
             self.watchers = tuple(watchers)
             if isinstance(self.state, Closed):
-                self.state.quiet = not self.watchers
+                self.state.quiet = not self.watchers and self.state.ramped is None
 
-    def _opened(self, failures: int, last: Exception | None, now: float) -> Open:
-        return Open(failures, last, now, now + self.reset_timeout)
-
-    def _move(self, state: State) -> Transition:
-        old, self.state = self.state, state
-        return old, state
+    def share(self, now: float) -> Share | None:
+        """Return what the last calls came to while it is closed, where shares of calls are looked at."""
+        with self._lock:
+            state = self.state
+            return state.share(now) if isinstance(state, Closed) else None
 
     # -- telling -------------------------------------------------------------------------------------------------
 
@@ -244,10 +367,10 @@ class Circuit(Policy):
         if listened():
             yield Emit(self.event(call.target, transition))
 
-    def _rejected(self, call: Call, error: CircuitOpenError) -> CallRejected:
+    def _rejected(self, call: Call, error: CircuitOpenError, shadow: bool) -> CallRejected:
         from resilience.events import CallRejected
 
-        return CallRejected(target=call.target, policy=self.name, retry_after=error.retry_after)
+        return CallRejected(target=call.target, policy=self.name, retry_after=error.retry_after, shadow=shadow)
 
     def event(self, target: str, transition: Transition) -> CircuitOpened | CircuitHalfOpened | CircuitClosed:
         """Return what is told of a transition."""
@@ -259,15 +382,22 @@ class Circuit(Policy):
                 target=target,
                 policy=self.name,
                 failures=state.failures,
-                retry_after=self.reset_timeout,
+                retry_after=state.until - state.opened_at,
                 category=None if state.last is None else classify(state.last),
             )
         kind = CircuitHalfOpened if isinstance(state, HalfOpen) else CircuitClosed
         return kind(target=target, policy=self.name)
 
+    def mode_event(self, target: str) -> CircuitModeChanged:
+        """Return what is told of a change of mode."""
+        from resilience.events import CircuitModeChanged
+
+        return CircuitModeChanged(target=target, policy=self.name, mode=self.mode.value)
+
     def __str__(self) -> str:
-        narrowed = "" if self.trip_on is None else f", trip_on={self.trip_on.label}"
-        return (
-            f"circuit_breaker({self.name!r}, failure_threshold={self.failure_threshold},"
-            f" reset_timeout={self.reset_timeout:g}{narrowed})"
-        )
+        return f"circuit_breaker({', '.join([repr(self.name), *self.rules.shown()])})"
+
+
+def _next_time(state: State) -> float:
+    """Return when the next call may be let in."""
+    return (state.ramped or 0.0) if isinstance(state, Closed) else state.until

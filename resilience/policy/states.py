@@ -1,7 +1,7 @@
 """The states of a circuit, and who is told of them.
 
 The state object is the generation: a circuit holds one object for its present state, and every transition
-replaces it. A call records its result on the object it was admitted by, so that a late result lands on an
+replaces it. A call records its result on what it was admitted by, so that a late result lands on an
 object nobody looks at any more and can neither close nor reopen anything.
 """
 
@@ -11,8 +11,10 @@ import enum
 from typing import Protocol
 
 from resilience.policy.base import Admission, Call
+from resilience.policy.trip import Rules
+from resilience.policy.window import LastCalls, LastSeconds, Share
 
-__all__ = ["CircuitState", "Closed", "HalfOpen", "Open", "State", "Transition", "Watcher"]
+__all__ = ["CircuitMode", "CircuitState", "Closed", "HalfOpen", "Open", "Permit", "State", "Transition", "Watcher"]
 
 
 class CircuitState(enum.Enum):
@@ -23,46 +25,144 @@ class CircuitState(enum.Enum):
     HALF_OPEN = "half_open"
 
 
-class Closed(Admission):
-    """Everybody passes; *failures* in a row are counted."""
+class CircuitMode(enum.Enum):
+    """Whether a circuit does what it is for."""
 
-    __slots__ = ()
+    NORMAL = "normal"
+    DISABLED = "disabled"
+    """Lets everybody through and records nothing."""
+    SHADOW = "shadow"
+    """Records, opens and closes, and tells of it, but rejects nobody."""
+    ISOLATED = "isolated"
+    """Lets nobody through until it is told otherwise."""
+
+
+class Closed(Admission):
+    """Everybody passes. *failures* weigh what failed in a row.
+
+    After an outage a growing share passes between *since* and *ramped*.
+    """
+
+    __slots__ = ("last_calls", "last_seconds", "ramped", "seen", "since")
     kind = CircuitState.CLOSED
     name = "closed"  # as pybreaker spells the states
     # Never the last error: it would keep the frames of a failed call alive for as long as the circuit is closed.
     last: None = None
     last_type: None = None
     until: float = 0.0
+    openings: int = 0
+
+    def __init__(self, rules: Rules, *, quiet: bool, since: float | None = None) -> None:
+        ramping = since is not None and rules.ramp_up_seconds > 0
+        super().__init__(quiet and not ramping)
+        #: `passes` when the last failure was counted: whether any success came in between.
+        self.seen: int = 0
+        self.since: float = since or 0.0
+        #: When everybody passes again; None when everybody does.
+        self.ramped: float | None = self.since + rules.ramp_up_seconds if ramping else None
+        self.last_calls: LastCalls | None = LastCalls(rules.window) if rules.window is not None else None
+        self.last_seconds: LastSeconds | None = LastSeconds(rules.period) if rules.period is not None else None
+
+    @property
+    def in_a_row(self) -> int:
+        """What failed since the last success."""
+        return 0 if self.passed or self.passes != self.seen else self.failures
+
+    def fail(self, weight: int, now: float) -> None:
+        """Record a failure that ends *now*."""
+        if self.passed or self.passes != self.seen:
+            self.passed = False
+            self.failures = 0
+        self.failures += weight
+        if self.last_calls is None and self.last_seconds is None:
+            return
+        self.passes += 1
+        self.seen = self.passes
+        if self.last_calls is not None:
+            self.last_calls.fail(self.passes, weight)
+        if self.last_seconds is not None:
+            bucket = self.last_seconds.at(now)
+            bucket.calls += 1
+            bucket.failed += weight
+
+    def count(self, now: float, *, slow: bool) -> None:
+        """Record a success that ends *now*."""
+        self.passes += 1
+        if slow and self.last_calls is not None:
+            self.last_calls.slow(self.passes)
+        if self.last_seconds is not None:
+            bucket = self.last_seconds.at(now)
+            bucket.calls += 1
+            bucket.slow += slow
+
+    def share(self, now: float) -> Share | None:
+        """Return what the last calls came to; where there are both windows, the one of so many calls."""
+        if self.last_calls is not None:
+            return self.last_calls.share(self.passes)
+        return None if self.last_seconds is None else self.last_seconds.share(now)
+
+    def is_too_bad(self, rules: Rules, now: float) -> bool:
+        """Whether of the last calls, or those of the last seconds, more went wrong than the rules bear."""
+        return (self.last_calls is not None and rules.too_many(self.last_calls.share(self.passes))) or (
+            self.last_seconds is not None and rules.too_many(self.last_seconds.share(now))
+        )
 
 
 class Open(Admission):
-    """Nobody passes before *until*."""
+    """Nobody passes before *until*: for the *openings*-th time in a row."""
 
-    __slots__ = ("last", "last_type", "opened_at", "until")
+    __slots__ = ("last", "last_type", "opened_at", "openings", "until")
     kind = CircuitState.OPEN
     name = "open"
 
-    def __init__(self, failures: int, last: Exception | None, opened_at: float, until: float) -> None:
+    def __init__(self, failures: int, last: Exception | None, opened_at: float, until: float, openings: int) -> None:
         super().__init__(quiet=False, failures=failures)
         self.last: Exception | None = last
         self.last_type: str | None = None if last is None else type(last).__name__
         self.opened_at: float = opened_at
         self.until: float = until
+        self.openings: int = openings
+
+    @property
+    def in_a_row(self) -> int:
+        """What failed before it opened."""
+        return self.failures
 
 
 class HalfOpen(Admission):
-    """One call at a time passes, as a probe. Its permit is a lease *until* then: a lost probe cannot keep it."""
+    """A few at a time pass, as probes, each by a `Permit`."""
 
-    __slots__ = ("last", "last_type", "probing", "until")
+    __slots__ = ("last", "last_type", "openings", "permits", "successes")
     kind = CircuitState.HALF_OPEN
     name = "half-open"
 
-    def __init__(self, failures: int, last: Exception | None) -> None:
+    def __init__(self, failures: int, last: Exception | None, openings: int) -> None:
         super().__init__(quiet=False, failures=failures)
         self.last: Exception | None = last
         self.last_type: str | None = None if last is None else type(last).__name__
-        self.probing: bool = False
-        self.until: float = 0.0
+        self.openings: int = openings
+        self.permits: set[Permit] = set()
+        self.successes: int = 0
+
+    @property
+    def until(self) -> float:
+        """When the first permit expires."""
+        return min((permit.until for permit in self.permits), default=0.0)
+
+    @property
+    def in_a_row(self) -> int:
+        """What failed before it opened."""
+        return self.failures
+
+
+class Permit:
+    """What lets one probe through: a lease *until* then, so that a probe that is lost cannot keep it."""
+
+    __slots__ = ("given", "until")
+
+    def __init__(self, given: float, until: float) -> None:
+        self.given: float = given
+        self.until: float = until
 
 
 State = Closed | Open | HalfOpen

@@ -413,7 +413,7 @@ def test_one_failure_is_said_in_the_singular(road: Road):
 
 def test_a_circuit_says_what_it_is():
     assert str(circuit_breaker("b", trip_on="timeout")) == (
-        "circuit_breaker('b', failure_threshold=5, reset_timeout=60, trip_on=timeout)"
+        "circuit_breaker('b', failure_threshold=5, trip_on=timeout, reset_timeout=60)"
     )
     assert repr(circuit_breaker("b")) == "<CircuitBreaker 'b' closed>"
     assert str(circuit_breaker("b")) == "circuit_breaker('b', failure_threshold=5, reset_timeout=60)"

@@ -1,0 +1,94 @@
+"""A circuit for each key that a function makes of a call's arguments."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from typing import TYPE_CHECKING
+
+from resilience.outcome import Outcome
+from resilience.policy.base import Call, Policy, Steps
+from resilience.policy.states import CircuitState
+
+if TYPE_CHECKING:
+    from resilience.circuits.breaker import CircuitBreaker
+    from resilience.policy.breaker import Circuit
+
+__all__ = ["Keyed", "Keys"]
+
+
+class Keys:
+    """A circuit for each of at most *most* keys, the least recently used forgotten first, but closed before open."""
+
+    def __init__(self, make: Callable[[], CircuitBreaker], most: int) -> None:
+        self._make = make
+        self._most = most
+        self._circuits: OrderedDict[Hashable, CircuitBreaker] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._circuits)
+
+    def items(self) -> list[tuple[Hashable, CircuitBreaker]]:
+        """Return the circuits that are there, the least recently used first."""
+        with self._lock:
+            return list(self._circuits.items())
+
+    def of(self, key: Hashable) -> CircuitBreaker:
+        """Return the circuit of a key."""
+        with self._lock:
+            found = self._circuits.get(key)
+            if found is not None:
+                self._circuits.move_to_end(key)
+                return found
+            if len(self._circuits) >= self._most:
+                del self._circuits[self._dispensable()]
+            found = self._circuits[key] = self._make()
+            return found
+
+    def _dispensable(self) -> Hashable:
+        # What an open circuit knows is worth more: without it a dependency that is down is called again.
+        for key, breaker in self._circuits.items():
+            if breaker.circuit_state is CircuitState.CLOSED:
+                return key
+        return next(iter(self._circuits))
+
+
+class Keyed(Policy):
+    """The circuit of the key of each call."""
+
+    plain = False
+
+    def __init__(self, template: CircuitBreaker, key: Callable[..., Hashable]) -> None:
+        self._template = template
+        self._key = key
+
+    def hooks(self) -> Mapping[str, Callable[..., object]]:
+        return {"key": self._key}
+
+    def before(self, call: Call, at: int) -> Outcome | Steps[Outcome | None] | None:
+        try:
+            key = self._key(*call.arguments, **call.keywords)
+        except Exception as error:
+            error.add_note(f"resilience: raised by key= of circuit {self._template.name!r}; the call was not made")
+            return Outcome(None, error)
+        try:
+            circuit = self._template.of(key)._circuit
+        except TypeError:
+            wrong = f"circuit {self._template.name!r}: key= gave a {type(key).__name__}, which cannot be a dict's key"
+            return Outcome(None, TypeError(f"{wrong}; the call was not made"))
+        call.held[~at] = circuit
+        return circuit.before(call, at)
+
+    def after(self, call: Call, at: int, outcome: Outcome) -> Outcome | Steps[Outcome]:
+        return self._circuit_of(call, at).after(call, at, outcome)
+
+    def release(self, call: Call, at: int) -> None:
+        self._circuit_of(call, at).release(call, at)
+
+    def _circuit_of(self, call: Call, at: int) -> Circuit:
+        return call.held.pop(~at)  # type: ignore[return-value]  # what we put there
+
+    def __str__(self) -> str:
+        return f"{self._template} per key"
