@@ -59,6 +59,7 @@ class Keyed(Policy):
     """The circuit of the key of each call."""
 
     plain = False
+    streams = True
 
     def __init__(self, template: CircuitBreaker, key: Callable[..., Hashable]) -> None:
         self._template = template

@@ -7,11 +7,11 @@ from types import CoroutineType, GeneratorType
 from typing import Any, TypeVar, cast
 
 from resilience.outcome import EXPIRED, Outcome
-from resilience.policy.base import Call, Effect, Invoke, Policy, Steps
+from resilience.policy.base import Call, Effect, Invoke, Policy, Steps, abandon
 from resilience.subscription import emit
 from resilience.trouble import report_trouble
 
-__all__ = ["drive", "perform"]
+__all__ = ["drive", "enter", "leave", "perform"]
 
 T = TypeVar("T")
 
@@ -69,10 +69,38 @@ async def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Out
             else:
                 return outcome
     finally:
-        while at > depth:
-            at -= 1
-            stack[at].release(call, at)
+        abandon(stack, call, at, depth)
         answer = outcome = None  # a frame that an error's traceback leads to must not lead back to the error
+
+
+async def enter(stack: Sequence[Policy], call: Call) -> Outcome | None:
+    """Have the policies of *stack* let a stream in; return what the one that refuses comes to."""
+    at = 0
+    try:
+        while at < len(stack):
+            answer: Any = stack[at].before(call, at)
+            if answer.__class__ is GeneratorType:
+                answer = await perform(answer)
+            if answer is not None:
+                refused, at = at, 0
+                return await leave(stack, call, answer, refused)
+            at += 1
+        at = 0
+        return None
+    finally:
+        abandon(stack, call, at)
+
+
+async def leave(stack: Sequence[Policy], call: Call, outcome: Outcome, at: int) -> Outcome:
+    """Tell the policies above *at*, which let a stream in, how it ended."""
+    try:
+        while at:
+            at -= 1
+            answer: Any = stack[at].after(call, at, outcome)
+            outcome = await perform(answer) if answer.__class__ is GeneratorType else answer
+        return outcome
+    finally:
+        abandon(stack, call, at)
 
 
 async def perform(steps: Steps[T], effect: Effect | None = None) -> T:

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar, cast
 
-from resilience.engine.wrappers import wrapper_of
+from resilience.engine.wrappers import stream_wrapper_of, wrapper_of
 from resilience.policy.base import Policy
 
 __all__ = ["Guarded", "guard", "guarded"]
@@ -34,10 +34,14 @@ class Guarded:
 
     def wrap(self, like: object = None) -> Callable[..., object]:
         """Build the one wrapper over the original function; it takes its name and attributes from *like*, if given."""
-        asynchronously = is_async(self.function)
+        streams = _is_generator(self.function)
+        asynchronously = is_async(self.function) or (streams and _is_async_generator(self.function))
         if not asynchronously:
             self._refuse_async_hooks()
-        wrapper = wrapper_of(self.target, self.function, self.policies, asynchronously=asynchronously)
+        if streams:
+            self._refuse_what_cannot_stream()
+        make = stream_wrapper_of if streams else wrapper_of
+        wrapper = make(self.target, self.function, self.policies, asynchronously=asynchronously)
         if not _is_named(self.function):
             wrapper.__name__, wrapper.__qualname__ = self.target.rpartition(".")[2], self.target
         _take_after(wrapper, self.function if like is None else like)
@@ -45,6 +49,15 @@ class Guarded:
         # Looked up beside the function, never typed on it.
         vars(wrapper).update(__wrapped__=self.function, __resilience__=self)
         return wrapper
+
+    def _refuse_what_cannot_stream(self) -> None:
+        for policy in self.policies:
+            if not policy.streams:
+                raise TypeError(
+                    f"cannot guard the generator function {self.target} by {policy}: its items come after the call has"
+                    " returned; a circuit_breaker can, until the last one has come; with others guard the function"
+                    " that fetches one item or one page, and of a class its other methods one by one"
+                )
 
     def _refuse_async_hooks(self) -> None:
         for policy in self.policies:
@@ -82,11 +95,6 @@ def _guard_function(target: object, policies: Sequence[Policy]) -> object:
     name = name_of(target)
     if not callable(target):
         raise TypeError(f"cannot guard {target!r}: give a function, a method, a callable object or a class")
-    if _is_generator(target):
-        raise TypeError(
-            f"cannot guard the generator function {name}: its items come after the call has returned;"
-            " guard the function that fetches one item or one page, and of a class its other methods one by one"
-        )
     inner = guarded(target)
     if inner is not None and not inspect.ismethod(target):  # a bound method is a target of its own
         # Fuse: one wrapper over the original, whatever the number of decorators. What a decorator in between left on
@@ -158,6 +166,10 @@ def _is(kind: Callable[[object], bool], function: object) -> bool:
         return kind(function) or kind(_call_of(function))
     except TypeError:  # a mock of a function has a mock for its flags, too
         return False
+
+
+def _is_async_generator(function: object) -> bool:
+    return any(inspect.isasyncgenfunction(candidate) for candidate in (function, _call_of(function)))
 
 
 def _call_of(function: object) -> object:

@@ -28,9 +28,9 @@ from typing import NamedTuple, cast
 from resilience.clock import SYSTEM, current_clock
 from resilience.engine import asynchronous, blocking
 from resilience.outcome import EXPIRED, Outcome, set_context
-from resilience.policy.base import Call, Policy, Telling
+from resilience.policy.base import Call, Policy, Telling, abandon
 
-__all__ = ["wrapper_of"]
+__all__ = ["stream_wrapper_of", "wrapper_of"]
 
 # The pieces wrappers are made of. A word in braces that has a line of its own is a block, any other a few words:
 # {w} and {d} are `await ` and `async ` or nothing. The template's own names begin with two underscores, out of the way
@@ -53,6 +53,56 @@ def __make(
                 __set_context(__error, __context)
             __outcome = __error = __context = None
     return wrapper
+"""
+_STREAM = """\
+def __make(
+    __function, __target, __stack, __bottom, __enter, __leave, __abandon, __Call, __Outcome, __failed, __set_context,
+    __Exception, __BaseException, __GeneratorExit, __StopAsyncIteration,
+):
+    {d}def wrapper({signature}):
+        __call = __Call(__target, __function, {packed}, {packed_keywords})
+        __outcome = {w}__enter(__stack, __call)
+        if __outcome is None:
+            try:
+                {relayed}
+            except __GeneratorExit:  # nobody wants more of what came, and it came
+                {w}__leave(__stack, __call, __Outcome(), __bottom)
+                raise
+            except __Exception as __error:
+                __outcome = __failed(__error)
+            except __BaseException:
+                __abandon(__stack, __call, __bottom)
+                raise
+            __outcome = {w}__leave(__stack, __call, __outcome, __bottom)
+        if (__error := __outcome.error) is None:
+            return{value}
+        __context = __error.__context__
+        try:
+            raise __error
+        finally:
+            if __context is not None:
+                __set_context(__error, __context)
+            __outcome = __error = __context = None
+    return wrapper
+"""
+_RELAYED = "__outcome = __Outcome((yield from __function({passed})))"
+# What `yield from` would be, were there one for these.
+_RELAYED_ASYNC = """\
+__items = __function({passed})
+try:
+    __item = await __items.__anext__()
+    while True:
+        try:
+            __sent = yield __item
+        except __GeneratorExit:
+            await __items.aclose()
+            raise
+        except __BaseException as __thrown:
+            __item = await __items.athrow(__thrown)
+        else:
+            __item = await __items.asend(__sent)
+except __StopAsyncIteration:
+    __outcome = __Outcome()
 """
 _DRIVEN = """\
 __call = __Call(__target, __function, {packed}, {packed_keywords})
@@ -187,6 +237,37 @@ def wrapper_of(
         Exception,
         BaseException,
     )
+    return _with_defaults(wrapper, function, signature)
+
+
+def stream_wrapper_of(
+    target: str, function: Callable[..., object], stack: Sequence[Policy], *, asynchronously: bool
+) -> Callable[..., object]:
+    """Return the generator function, async if *function* is, that runs *function* through *stack* to its end."""
+    driver = asynchronous if asynchronously else blocking
+    signature = _signature_of(function)
+    scope = function.__globals__ if type(function) is FunctionType else globals()
+    wrapper: FunctionType = FunctionType(_code_of(signature, asynchronously, None), scope)(
+        function,
+        target,
+        stack,
+        len(stack),
+        driver.enter,
+        driver.leave,
+        abandon,
+        Call,
+        Outcome,
+        _failed,
+        set_context,
+        Exception,
+        BaseException,
+        GeneratorExit,
+        StopAsyncIteration,
+    )
+    return _with_defaults(wrapper, function, signature)
+
+
+def _with_defaults(wrapper: FunctionType, function: Callable[..., object], signature: str) -> FunctionType:
     if signature != _ANYTHING:
         original = cast("FunctionType", function)
         wrapper.__defaults__ = original.__defaults__
@@ -243,7 +324,8 @@ def _can_be_written(name: str) -> bool:
 
 
 @functools.lru_cache(maxsize=4096)
-def _code_of(signature: str, asynchronously: bool, shape: _Shape) -> CodeType:
+def _code_of(signature: str, asynchronously: bool, shape: _Shape | None) -> CodeType:
+    """Return the code of what makes wrappers for stacks of this shape, for generators without one."""
     positional, keywords, after_star = list[str](), list[str](), False
     for part in filter(None, signature.split(", ")):
         if part.startswith("**"):
@@ -258,8 +340,9 @@ def _code_of(signature: str, asynchronously: bool, shape: _Shape) -> CodeType:
             positional.append(part)
     named = [name if name.startswith("**") else f"{name}={name}" for name in keywords]
     packed_keywords = [name if name.startswith("**") else f'"{name}": {name}' for name in keywords]
+    module = _module_of(shape) if shape is not None else _stream_of(asynchronously)
     source = _with(
-        _module_of(shape),
+        module,
         signature=signature,
         passed=", ".join(positional + named),
         packed=f"({''.join(f'{name}, ' for name in positional)})",
@@ -304,6 +387,14 @@ def _module_of(shape: _Shape) -> str:
         began = "__began = __clock().now()" if shape.telling is Telling.CALL else ""
         body = _with(_GATED, began=began, quiet=body, refused=refused)
     return _with(_MODULE, begins=f"[{', '.join(begins)}] = __begins" if begins else "", body=body)
+
+
+def _stream_of(asynchronously: bool) -> str:
+    return _with(
+        _STREAM,
+        relayed=_RELAYED_ASYNC if asynchronously else _RELAYED,
+        value="" if asynchronously else " __outcome.value",
+    )
 
 
 def _with(template: str, **pieces: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 from resilience.clock import Clock, Waitable, current_clock
@@ -12,7 +12,19 @@ from resilience.outcome import Outcome
 if TYPE_CHECKING:
     from resilience.events import Event
 
-__all__ = ["Abandoned", "Admission", "Call", "Effect", "Emit", "Gate", "Invoke", "Policy", "Steps", "Telling"]
+__all__ = [
+    "Abandoned",
+    "Admission",
+    "Call",
+    "Effect",
+    "Emit",
+    "Gate",
+    "Invoke",
+    "Policy",
+    "Steps",
+    "Telling",
+    "abandon",
+]
 
 T = TypeVar("T")
 
@@ -167,6 +179,8 @@ class Policy:
     plain: bool = True
     #: The state to look at before a call, if there is one.
     gate: Gate | None = None
+    #: Whether it can guard a generator: a call that has not ended when its first item comes.
+    streams: bool = False
     #: Seconds that what is inside may take, each time it is run. When they pass, `after` is told EXPIRED.
     limit: float | None = None
 
@@ -187,3 +201,10 @@ class Policy:
     def hooks(self) -> Mapping[str, Callable[..., object]]:
         """Return the user's functions this policy invokes, by parameter: none may be async around a sync call."""
         return {}
+
+
+def abandon(stack: Sequence[Policy], call: Call, at: int, depth: int = 0) -> None:
+    """Have the policies of *stack* between *depth* and *at*, innermost first, give back what *call* took."""
+    while at > depth:
+        at -= 1
+        stack[at].release(call, at)

@@ -54,6 +54,8 @@ class Circuit(Policy):
     No lock is held while a call runs, and none is taken by a call that succeeds through a closed circuit.
     """
 
+    streams = True
+
     __slots__ = (
         "__weakref__",
         "_lock",

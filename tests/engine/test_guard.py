@@ -199,7 +199,7 @@ def test_generator_functions_are_refused_since_their_items_come_after_the_call()
         yield 1
 
     for function in (items, aitems, functools.partial(items)):
-        with pytest.raises(TypeError, match="cannot guard the generator function .*items: its items come after"):
+        with pytest.raises(TypeError, match=r"cannot guard the generator function .*items by retry.*: its items come after"):
             retry(function)
 
 
