@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from resilience.category import ErrorCategory
 
-__all__ = ["EXPIRED", "Outcome", "set_context"]
+__all__ = ["EXPIRED", "Outcome", "set_context", "set_traceback"]
 
 
 class Outcome:
@@ -36,6 +37,9 @@ EXPIRED: Final = Outcome()
 """The driver's answer to a limited call that did not come back in time: told by identity, who fired is known."""
 
 
-# As the interpreter does it: an exception that is a frozen dataclass refuses an assignment.
+# As the interpreter does it, and not by what the exception has of that name: one that is a frozen dataclass refuses.
 set_context: Callable[[BaseException, BaseException | None], None] = BaseException.__dict__["__context__"].__set__
 """Say during the handling of which error another one was raised."""
+
+set_traceback: Callable[[BaseException, TracebackType | None], object] = BaseException.with_traceback
+"""Say where an error comes from."""

@@ -16,7 +16,7 @@ import weakref
 from asyncio import _get_running_loop, current_task
 from collections.abc import Callable
 
-from resilience.clock import SYSTEM
+from resilience.clock import SYSTEM, current_clock
 
 __all__ = ["Timer", "Watch", "over", "timer_of"]
 
@@ -49,7 +49,12 @@ class Timer:
         self._last: _LoopTimer = _NOWHERE
 
     def begin(self) -> Watch | None:
-        """Put the task that runs under the limit, until `over`; None where none runs: on trio, in a callback."""
+        """Put the task that runs under the limit, until `over`; None where none runs: on trio, in a callback.
+
+        None as well where a test's clock is in force.
+        """
+        if current_clock() is not SYSTEM:
+            return None
         loop = _get_running_loop()
         if loop is None or (task := current_task(loop)) is None:
             return None

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Sequence
 from types import CoroutineType, GeneratorType
 from typing import Any, TypeVar, cast
 
-from resilience.outcome import EXPIRED, Outcome
+from resilience.outcome import EXPIRED, Outcome, set_traceback
 from resilience.policy.base import Call, Effect, Invoke, Policy, Steps, abandon
 from resilience.subscription import emit
 from resilience.trouble import report_trouble
@@ -35,7 +35,8 @@ async def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Out
                         outcome = Outcome(value)
                     except Exception as error:  # without this frame in the traceback: the wrapper raises the error
                         trace = error.__traceback__
-                        outcome = Outcome(None, error.with_traceback(None if trace is None else trace.tb_next))
+                        set_traceback(error, None if trace is None else trace.tb_next)
+                        outcome = Outcome(None, error)
                         del trace
                     break
                 policy = stack[at]
@@ -137,4 +138,5 @@ async def invoke(effect: Invoke) -> Outcome:
     except Exception as error:
         if effect.role is not None:
             report_trouble(effect.role, effect.function, error)
-        return Outcome(None, error.with_traceback(error.__traceback__ and error.__traceback__.tb_next))
+        set_traceback(error, error.__traceback__ and error.__traceback__.tb_next)
+        return Outcome(None, error)

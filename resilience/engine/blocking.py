@@ -7,7 +7,7 @@ from types import GeneratorType
 from typing import Any, TypeVar, cast
 
 from resilience.engine.worker import CallAbandoned, run_in_worker
-from resilience.outcome import Outcome
+from resilience.outcome import Outcome, set_traceback
 from resilience.policy.base import Call, Effect, Invoke, Policy, Steps, abandon
 from resilience.subscription import emit
 from resilience.trouble import report_trouble
@@ -35,7 +35,8 @@ def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
                         outcome = Outcome(call.function(*call.arguments, **call.keywords))
                     except Exception as error:  # without this frame in the traceback: the wrapper raises the error
                         trace = error.__traceback__
-                        outcome = Outcome(None, error.with_traceback(None if trace is None else trace.tb_next))
+                        set_traceback(error, None if trace is None else trace.tb_next)
+                        outcome = Outcome(None, error)
                         del trace
                     break
                 policy = stack[at]
@@ -133,4 +134,5 @@ def invoke(effect: Invoke) -> Outcome:
     except Exception as error:
         if effect.role is not None:
             report_trouble(effect.role, effect.function, error)
-        return Outcome(None, error.with_traceback(error.__traceback__ and error.__traceback__.tb_next))
+        set_traceback(error, error.__traceback__ and error.__traceback__.tb_next)
+        return Outcome(None, error)

@@ -1,0 +1,224 @@
+"""The text of wrappers: pieces, and how they make up a module for a stack of some shape."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from typing import NamedTuple
+
+from resilience.policy.base import Telling
+
+__all__ = ["Shape", "fill", "module_of", "stream_of"]
+
+# The pieces wrappers are made of. A word in braces that has a line of its own is a block, any other a few words:
+# {w} and {d} are `await ` and `async ` or nothing. The template's own names begin with two underscores, out of the way
+# of the parameters, which stand in the same scope.
+_MODULE = """\
+def __make(__function, __plan, __gate, __begins, __Exception, __BaseException):
+    {begins}
+    {d}def wrapper({signature}):
+        {body}
+        if (__error := __outcome.error) is None:
+            return __outcome.value
+        __context = __error.__context__
+        try:
+            raise __error
+        finally:
+            if __context is not None:  # raised where the caller handles another error, it has got that one instead
+                __plan.set_context(__error, __context)
+            __outcome = __error = __context = None
+    return wrapper
+"""
+_STREAM = """\
+def __make(__function, __plan, __Exception, __BaseException, __GeneratorExit, __StopAsyncIteration):
+    {d}def wrapper({signature}):
+        __call = __plan.call({packed}, {packed_keywords})
+        __outcome = {w}__plan.enter(__plan.stack, __call)
+        if __outcome is None:
+            try:
+                {relayed}
+            except __GeneratorExit:  # nobody wants more of what came, and it came
+                {w}__plan.leave(__plan.stack, __call, __plan.outcome(), __plan.bottom)
+                raise
+            except __Exception as __error:
+                __outcome = __plan.failure(__error)
+            except __BaseException:
+                __plan.abandon(__plan.stack, __call, __plan.bottom)
+                raise
+            __outcome = {w}__plan.leave(__plan.stack, __call, __outcome, __plan.bottom)
+        if (__error := __outcome.error) is None:
+            return{value}
+        __context = __error.__context__
+        try:
+            raise __error
+        finally:
+            if __context is not None:
+                __plan.set_context(__error, __context)
+            __outcome = __error = __context = None
+    return wrapper
+"""
+_RELAYED = "__outcome = __plan.outcome((yield from __function({passed})))"
+# What `yield from` would be, were there one for these.
+_RELAYED_ASYNC = """\
+__items = __function({passed})
+try:
+    __item = await __items.__anext__()
+    while True:
+        try:
+            __sent = yield __item
+        except __GeneratorExit:
+            await __items.aclose()
+            raise
+        except __BaseException as __thrown:
+            __item = await __items.athrow(__thrown)
+        else:
+            __item = await __items.asend(__sent)
+except __StopAsyncIteration:
+    __outcome = __plan.outcome()
+"""
+_DRIVEN = """\
+__call = __plan.call({packed}, {packed_keywords})
+__outcome = {w}__plan.drive(__plan.stack, 0, __call, 0)
+"""
+_GATED = """\
+__state = __gate.state
+if __state.quiet:
+    {began}
+    {quiet}
+else:
+    __error = __gate.refuse(__plan.clock())
+    {refused}
+"""
+_REFUSED_OUTSIDE = """\
+if __error is not None:
+    try:
+        raise __error
+    finally:
+        __error = None
+{driven}
+"""
+_REFUSED_INSIDE = """\
+__call = __plan.call({packed}, {packed_keywords})
+__call.first = None if __error is None else __plan.outcome(None, __error)
+__outcome = {w}__plan.drive(__plan.stack, 0, __call, 0 if __error is None else {gate_at})
+"""
+_LIMITED = """\
+if {begun}:
+    {limited}
+else:
+    {driven}
+"""
+# As a `with` block: whatever leaves it is looked at, and goes on unless it is the limit's own cancellation.
+_UNDER_LIMIT = """\
+__call = None
+try:
+    {tried}
+    {inside}
+except __BaseException as __error:
+    if not __plan.over({watch}, __error):
+        raise
+    __call = __plan.expired(__call, {admitted})
+else:
+    __plan.over({watch})
+"""
+_INSIDE = "__call.first = {w}__plan.drive(__plan.stack, {depth}, __call, {at})"
+_OUTSIDE = "__outcome = {w}__plan.drive(__plan.stack, 0, __call, {at})"
+_TRIED = """\
+try:
+    return {w}__function({passed})
+except __Exception as __error:
+    __call = __plan.failed(__error, {admitted})
+"""
+_NOTED = """\
+try:
+    __value = {w}__function({passed})
+    {noted}
+    return __value
+except __Exception as __error:
+    __call = __plan.failed(__error, {admitted})
+"""
+_CHECKED = """\
+try:
+    __value = {w}__function({passed})
+    {noted}
+    if {still}:
+        {ended}
+        return __value
+    __call = __plan.late(__value, {admitted})
+except __Exception as __error:
+    __call = __plan.failed(__error, {admitted})
+"""
+_NOTES = {
+    Telling.MARK: "__state.passed = True",
+    Telling.COUNT: "__state.passes += 1",
+    Telling.CALL: "__gate.ended(__state, __began, __plan.clock())",
+}
+
+
+class Shape(NamedTuple):
+    """What of a stack the text of its wrapper depends on."""
+
+    #: The number of policies.
+    bottom: int
+    #: The depth of the gate, where there is one.
+    gate: int | None
+    #: What that wants to know of a success.
+    telling: Telling | None
+    #: The depths of the limits.
+    limits: tuple[int, ...]
+    #: Whether the driver does everything.
+    driven: bool
+
+
+def module_of(shape: Shape) -> str:
+    """Return the text of the module that makes wrappers for stacks of this shape, but for what the function says."""
+    watches = [f"__watch{number}" for number in range(len(shape.limits))]
+    begins = [f"__begin{number}" for number in range(len(shape.limits))]
+    if shape.driven:
+        return fill(_MODULE, begins="", body=_DRIVEN)
+    still = [f"(__table{number} := {watch}.table) is not None" for number, watch in enumerate(watches)]
+    ended = [f"del __table{number}[{watch}]" for number, watch in enumerate(watches)]
+    noted = "" if shape.telling is None else _NOTES[shape.telling]
+    body = _CHECKED if watches else _NOTED if noted else _TRIED
+    body = fill(body, still=" and ".join(still), ended="\n".join(ended), noted=noted)
+    at = shape.bottom
+    for watch, depth in reversed([*zip(watches, shape.limits, strict=True)]):
+        inside = fill(_INSIDE, depth=str(depth + 1), at=str(at)) if depth + 1 < at else ""
+        body = fill(_UNDER_LIMIT, tried=body, inside=inside, watch=watch)
+        at = depth + 1
+    admitted = "{packed}, {packed_keywords}" + (", __state" if noted else "")
+    body = fill(body, admitted=admitted) + fill(_OUTSIDE, at=str(at))
+    if shape.limits:
+        begun = " and ".join(
+            f"({watch} := {begin}()) is not None" for watch, begin in zip(watches, begins, strict=True)
+        )
+        body = fill(_LIMITED, begun=begun, limited=body, driven=_DRIVEN)
+    if shape.gate is not None:
+        refused = (
+            fill(_REFUSED_INSIDE, gate_at=str(shape.gate)) if shape.gate else fill(_REFUSED_OUTSIDE, driven=_DRIVEN)
+        )
+        began = "__began = __plan.clock().now()" if shape.telling is Telling.CALL else ""
+        body = fill(_GATED, began=began, quiet=body, refused=refused)
+    return fill(_MODULE, begins=f"[{', '.join(begins)}] = __begins" if begins else "", body=body)
+
+
+def stream_of(asynchronously: bool) -> str:
+    return fill(
+        _STREAM,
+        relayed=_RELAYED_ASYNC if asynchronously else _RELAYED,
+        value="" if asynchronously else " __outcome.value",
+    )
+
+
+def fill(template: str, **pieces: str) -> str:
+    """Put *pieces* where their names stand in braces: a block where the name has the line for itself."""
+
+    def block(found: re.Match[str]) -> str:
+        piece = pieces.get(found[2])
+        return found[0] if piece is None else textwrap.indent(piece.rstrip("\n") + "\n" if piece else "", found[1])
+
+    def words(found: re.Match[str]) -> str:
+        return pieces.get(found[1], found[0])
+
+    filled = re.sub(r"^( *)\{(\w+)\}\n", block, template, flags=re.MULTILINE)
+    return re.sub(r"\{(\w+)\}", words, filled)
