@@ -251,6 +251,7 @@ def circuit_breaker(
     key: Callable[..., Hashable] | None = None,
     max_keys: int = 1024,
     per_instance: bool = False,
+    exclude: Sequence[str] = (),
     listeners: Sequence[pybreaker.CircuitBreakerListener] = (),
     storage: pybreaker.CircuitBreakerStorage | None = None,
     profiles: ProfileRows | None = None,
@@ -275,7 +276,7 @@ def circuit_breaker(
     For *ramp_up* seconds after that a growing share of the calls passes.
 
     With *key*, a function of the call's arguments, there is a circuit for each key, *max_keys* of them at most; with
-    *per_instance*, for each object of a class.
+    *per_instance*, for each object of a class. Of a class all public methods are guarded but those in *exclude*.
 
     >>> billing = circuit_breaker("billing", failure_threshold=2, reset_timeout=30)
     >>> @billing
@@ -307,6 +308,7 @@ def circuit_breaker(
         key=key,
         max_keys=max_keys,
         per_instance=per_instance,
+        exclude=exclude,
         listeners=listeners,
         storage=storage,
         profiles=profiles,

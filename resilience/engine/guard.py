@@ -6,11 +6,12 @@ import contextlib
 import functools
 import inspect
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar, cast
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from typing import Any, TypeVar, cast
 
 from resilience.engine.wrappers import stream_wrapper_of, wrapper_of
 from resilience.policy.base import Policy
+from resilience.policy.check import one_of
 
 __all__ = ["Guarded", "guard", "guarded"]
 
@@ -76,13 +77,15 @@ def guarded(target: object) -> Guarded | None:
     return found if isinstance(found, Guarded) and found.belongs_to(function) else None
 
 
-def guard(target: T, *policies: Policy) -> T:
-    """Return *target* guarded by *policies*, outermost first; a class is changed in place.
+def guard(target: T, *policies: Policy, exclude: Sequence[str] = ()) -> T:
+    """Return *target* guarded by *policies*, outermost first; a class is changed in place, but for *exclude*.
 
-    Raises TypeError for what cannot be called, and for generator functions.
+    Raises TypeError for what cannot be called, and for generator functions around which a policy cannot stand.
     """
     if isinstance(target, type):
-        return cast("T", _guard_class(cast("type[object]", target), policies))
+        return cast("T", _guard_class(cast("type[object]", target), policies, exclude))
+    if exclude:
+        raise TypeError(f"exclude={tuple(exclude)!r}: give it where a class is decorated; {name_of(target)} is none")
     return cast("T", _guard_function(target, policies))
 
 
@@ -103,13 +106,58 @@ def _guard_function(target: object, policies: Sequence[Policy]) -> object:
     return Guarded(name, target, tuple(policies)).wrap()
 
 
-def _guard_class(cls: type[object], policies: Sequence[Policy]) -> type[object]:
+def _guard_class(cls: type[object], policies: Sequence[Policy], exclude: Sequence[str]) -> type[object]:
+    members = dict(public_methods(cls))
+    for name in exclude:
+        one_of("exclude", name, members)
     # All of them before any is put in place: a class that is refused stays as it was.
-    methods = [(name, _guard_function(member, policies)) for name, member in public_methods(cls)]
-    for name, method in methods:
+    methods = {
+        name: _guard_function(member if name in vars(cls) else _inherited(cls, name, member), policies)
+        for name, member in members.items()
+        if name not in exclude
+    }
+    for name, method in methods.items():
         # A method that comes from a base is guarded on this class only: the base stays as it is.
         setattr(cls, name, method)
     return cls
+
+
+def _inherited(cls: type[object], name: str, member: object) -> object:
+    """Return a method of *cls* that calls the one it inherits, whichever that is for the object at hand.
+
+    Not the one that is inherited now: in ``class Both(Guarded, Mixin)`` what `Mixin` overrides must win, as without us.
+    """
+    function = under_descriptor(member)
+    if isinstance(member, staticmethod) or guarded(function) is not None:  # nobody to ask; or guarded on the base
+        return member  # pyright: ignore[reportUnknownVariableType]
+
+    def above(owner: object) -> Any:
+        return getattr(super(cls, owner), name)
+
+    def plain(self: object, /, *args: object, **kwargs: object) -> object:
+        return above(self)(*args, **kwargs)
+
+    async def coroutine(self: object, /, *args: object, **kwargs: object) -> object:
+        return await above(self)(*args, **kwargs)
+
+    def generator(self: object, /, *args: object, **kwargs: object) -> Generator[object, object, object]:
+        items: Generator[object, object, object] = above(self)(*args, **kwargs)
+        return (yield from items)
+
+    async def async_generator(self: object, /, *args: object, **kwargs: object) -> AsyncIterator[object]:
+        async with contextlib.aclosing(above(self)(*args, **kwargs)) as items:
+            async for item in items:
+                yield item
+
+    call: Callable[..., object] = plain
+    if inspect.isasyncgenfunction(function):
+        call = async_generator
+    elif inspect.isgeneratorfunction(function):
+        call = generator
+    elif is_async(function):
+        call = coroutine
+    functools.update_wrapper(call, cast("Callable[..., object]", function))
+    return type(member)(call) if function is not member else call  # type: ignore[call-arg]  # a class method
 
 
 def public_methods(cls: type[object]) -> Iterator[tuple[str, object]]:

@@ -1,7 +1,7 @@
 """The function a caller meets: the happy path, and nothing else.
 
-It looks at the gate's state, calls, leaves a mark there, and returns. No lock, no clock, no generator, no tenacity. Only when
-the call fails, or the state is not quiet, does a driver take over, with the outcome already in hand.
+It looks at the gate's state, calls, leaves a mark there, and returns. No lock, no clock, no generator, no tenacity.
+Only when the call fails, or the state is not quiet, does a driver take over, with the outcome already in hand.
 
 Wrappers are made from one `template`, sync and async, for the function's own signature, as `dataclasses` makes
 ``__init__``: nothing is packed into ``*args`` and unpacked again, and a call with wrong arguments fails as it would

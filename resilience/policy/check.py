@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import cast
 
-__all__ = ["count", "need", "number", "one_of", "seconds"]
+__all__ = ["count", "names", "need", "number", "one_of", "seconds"]
 
 
 def need(good: bool, parameter: str, value: object, right: str, kind: type[Exception] = ValueError) -> None:
@@ -42,6 +43,18 @@ def count(parameter: str, value: object, *, least: int = 1) -> int:
         raise TypeError(f"{parameter}={value!r}: give {right}")
     need(value >= least, parameter, value, right)
     return value
+
+
+def names(parameter: str, value: object) -> tuple[str, ...]:
+    """Return several names as a tuple; one text alone is refused, which would be taken for its letters."""
+    right = "a tuple of names, such as ('close',)"
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise TypeError(f"{parameter}={value!r}: give {right}")
+    found = tuple(cast("Iterable[object]", value))
+    for name in found:
+        if not isinstance(name, str):
+            raise TypeError(f"{parameter}={value!r}: give {right}")
+    return cast("tuple[str, ...]", found)
 
 
 def one_of(parameter: str, value: object, choices: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ import gc
 import inspect
 import pickle
 import traceback
+from collections.abc import AsyncIterator, Iterator
 
 import anyio
 import pytest
@@ -199,7 +200,9 @@ def test_generator_functions_are_refused_since_their_items_come_after_the_call()
         yield 1
 
     for function in (items, aitems, functools.partial(items)):
-        with pytest.raises(TypeError, match=r"cannot guard the generator function .*items by retry.*: its items come after"):
+        with pytest.raises(
+            TypeError, match=r"cannot guard the generator function .*items by retry.*: its items come after"
+        ):
             retry(function)
 
 
@@ -260,6 +263,124 @@ def test_the_public_methods_of_a_class_share_one_circuit():
 def test_inherited_public_methods_are_guarded_on_the_class_and_not_on_its_base():
     assert describe(Client.inherited).policies
     assert not describe(Base.inherited).policies
+
+
+def test_what_a_mixin_overrides_wins_over_an_inherited_method_that_is_guarded():
+    class Store:
+        def get(self) -> str:
+            return "store"
+
+        @classmethod
+        def kind(cls) -> str:
+            return f"store {cls.__name__}"
+
+        @staticmethod
+        def unit() -> str:
+            return "kg"
+
+        async def aget(self) -> str:
+            return "store"
+
+        def pages(self) -> Iterator[str]:
+            yield "store"
+
+        async def apages(self) -> AsyncIterator[str]:
+            yield "store"
+
+    class Cached(Store):
+        def get(self) -> str:
+            return f"cached {super().get()}"
+
+        @classmethod
+        def kind(cls) -> str:
+            return f"cached {super().kind()}"
+
+        async def aget(self) -> str:
+            return f"cached {await super().aget()}"
+
+        def pages(self) -> Iterator[str]:
+            yield "cached"
+
+        async def apages(self) -> AsyncIterator[str]:
+            yield "cached"
+
+    @circuit_breaker("store")
+    class Guarded(Store):
+        pass
+
+    class Both(Guarded, Cached):
+        pass
+
+    async def of(store: Store) -> list[str]:
+        return [
+            store.get(),
+            store.kind(),
+            store.unit(),
+            await store.aget(),
+            *store.pages(),
+            *[page async for page in store.apages()],
+        ]
+
+    assert asyncio.run(of(Guarded())) == ["store", "store Guarded", "kg", "store", "store", "store"]
+    assert asyncio.run(of(Both())) == ["cached store", "cached store Both", "kg", "cached store", "cached", "cached"]
+    for name in ("get", "kind", "unit", "aget", "pages", "apages"):
+        assert describe(vars(Guarded)[name]).policies
+        assert not describe(vars(Store)[name]).policies
+
+
+def test_a_method_that_a_subclass_overrides_is_not_guarded_until_it_calls_the_one_above():
+    breaker = circuit_breaker("base", failure_threshold=9)
+
+    @breaker
+    class Client:
+        def get(self) -> None:
+            raise ConnectionResetError
+
+    class Own(Client):
+        def get(self) -> None:
+            raise ConnectionResetError
+
+    class Calling(Client):
+        def get(self) -> None:
+            super().get()
+
+    for client, failures in ((Own(), 0), (Calling(), 1)):
+        with pytest.raises(ConnectionResetError):
+            client.get()
+        assert breaker.fail_counter == failures
+
+
+def test_some_methods_of_a_class_can_be_left_as_they_are():
+    @circuit_breaker("payments", failure_threshold=1, exclude=("close", "ping"))
+    class Payments:
+        def charge(self) -> None:
+            raise ConnectionResetError
+
+        def close(self) -> str:
+            return "closed"
+
+        @staticmethod
+        def ping() -> str:
+            return "pong"
+
+    payments = Payments()
+    with pytest.raises(ConnectionResetError):
+        payments.charge()
+    assert (payments.close(), payments.ping()) == ("closed", "pong")
+    assert not describe(Payments.close).policies
+
+
+def test_what_cannot_be_left_out_says_so():
+    class Payments:
+        def charge(self) -> None: ...
+
+    with pytest.raises(ValueError, match="exclude='chrage': give one of 'charge'; did you mean 'charge'"):
+        circuit_breaker("p", exclude=("chrage",))(Payments)
+    assert not describe(Payments.charge).policies
+    with pytest.raises(TypeError, match=r"exclude='close': give a tuple of names, such as \('close',\)"):
+        circuit_breaker("p", exclude="close")
+    with pytest.raises(TypeError, match=r"exclude=\('charge',\): give it where a class is decorated; .*charge is none"):
+        circuit_breaker("p", exclude=("charge",))(Payments.charge)
 
 
 def test_a_class_decorated_twice_is_guarded_in_that_order():
