@@ -11,7 +11,18 @@ from typing import Any
 
 from benchmarks.terms import ATTEMPTS, DEFAULT, NEVER, Function, new_name
 
-__all__ = ["PlainCircuit", "by_hand", "caught", "empty", "naive_retry", "nothing", "plain_limit", "raising"]
+__all__ = [
+    "PlainCircuit",
+    "by_hand",
+    "caught",
+    "empty",
+    "handed_over",
+    "keeping_retry",
+    "naive_retry",
+    "nothing",
+    "plain_limit",
+    "raising",
+]
 
 
 def nothing(function: Function) -> Function:
@@ -60,6 +71,58 @@ def naive_retry(function: Function) -> Function:
             except ConnectionError:
                 if attempt == ATTEMPTS - 1:
                     raise
+        return None
+
+    return wrapper
+
+
+class _Kept:
+    """A failure, set aside to be looked at."""
+
+    __slots__ = ("category", "error")
+
+    def __init__(self, error: Exception, category: str) -> None:
+        self.error = error
+        self.category = category
+
+
+_CATEGORIES: dict[type[Exception], str] = {ConnectionResetError: "network", ConnectionRefusedError: "network"}
+
+
+def _wanted(kept: _Kept, attempt: int) -> bool:
+    return kept.category == "network" and attempt < ATTEMPTS - 1
+
+
+def keeping_retry(function: Function) -> Function:
+    """Call again in a loop that keeps each error, looks its type up, and asks a function whether to go on.
+
+    No more than that: no waits, no circuit, nobody to tell. On the event loop it lets the others run in between.
+    """
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def async_wrapper(*args: Any, **kwargs: Any) -> Any:
+            for attempt in range(ATTEMPTS):
+                try:
+                    return await function(*args, **kwargs)
+                except Exception as error:
+                    kept = _Kept(error, _CATEGORIES[type(error)])
+                if not _wanted(kept, attempt):
+                    raise kept.error
+                await asyncio.sleep(0)
+            return None
+
+        return async_wrapper
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        for attempt in range(ATTEMPTS):
+            try:
+                return function(*args, **kwargs)
+            except Exception as error:
+                kept = _Kept(error, _CATEGORIES[type(error)])
+            if not _wanted(kept, attempt):
+                raise kept.error
         return None
 
     return wrapper
@@ -143,5 +206,30 @@ def plain_limit(function: Function, seconds: float = NEVER) -> Function:
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         return pool.submit(function, *args, **kwargs).result(seconds)
+
+    return wrapper
+
+
+def handed_over(function: Function) -> Function:
+    """Have one other thread call the function, by two locks: the least that leaving a hung call behind takes."""
+    ready, done = threading.Lock(), threading.Lock()
+    ready.acquire()
+    done.acquire()
+    given: list[Any] = []
+
+    def work() -> None:
+        while True:
+            ready.acquire()
+            given.append(function(*given.pop()))
+            done.release()
+
+    threading.Thread(target=work, daemon=True).start()
+
+    @functools.wraps(function)
+    def wrapper(*args: Any) -> Any:
+        given.append(args)
+        ready.release()
+        done.acquire(timeout=NEVER)
+        return given.pop()
 
     return wrapper

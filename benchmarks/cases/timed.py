@@ -46,8 +46,8 @@ class Timed:
     reference: str
     against: Wrap
     subject: str = "answer"
-    #: Whether the function without any decorator is shown as well.
-    bare: bool = False
+    #: What else is shown, though nobody's product: the least that something costs.
+    beside: tuple[tuple[str, Wrap], ...] = ()
     #: Whether the circuit is opened first, and whether what the call raises is swallowed by the loop.
     rejected: bool = False
     raises: bool = False
@@ -66,8 +66,8 @@ class Timed:
             samplers, left_out, failed = prepare(self.capability, self.shape, sampler, progress)
             plain = self._reference()
             samplers[self.reference] = plain._sampler(self.against, settings, runner)
-            if self.bare:
-                samplers["not decorated"] = plain._sampler(references.nothing, settings, runner)
+            for name, guard in self.beside:
+                samplers[name] = plain._sampler(guard, settings, runner)
             taken, lost = interleaved(samplers, self.reference, settings.rounds, progress)
         found = rows(self.name, taken, failed | lost, _MICROSECONDS)
         return [CaseResult(self.name, self.group, self.label, "us per call", self.reference, found, left_out)]
@@ -92,22 +92,27 @@ class Timed:
 _STACK = "fallback + retry + breaker"
 _POLICIES = {"retry": "retry", "breaker": "breaker", "fallback": "fallback", "stack": _STACK}
 _EMPTY = ("empty decorator", references.empty)
+_BARE = (("not decorated", references.nothing),)
+_KEEPING = (("errors kept and told apart", references.keeping_retry),)
+_HANDED = (("a thread and two locks", references.handed_over),)
 
 
 def _success() -> list[Timed]:
     cases = [
-        Timed(f"{shape}-{policy}", f"success, {shape}", label, policy, shape, *_EMPTY, bare=True)
+        Timed(f"{shape}-{policy}", f"success, {shape}", label, policy, shape, *_EMPTY, beside=_BARE)
         for shape in ("sync", "method", "async")
         for policy, label in _POLICIES.items()
     ]
     of_anything = f"{_STACK}, of a function of *args, **kwargs"
     return [
         *cases[:4],
-        Timed("sync-stack-open", "success, sync", of_anything, "stack", "sync", *_EMPTY, subject="open", bare=True),
+        Timed("sync-stack-open", "success, sync", of_anything, "stack", "sync", *_EMPTY, subject="open", beside=_BARE),
         *cases[4:8],
-        Timed("class-stack", "success, method", f"{_STACK}, on the class", "stack", "class", *_EMPTY, bare=True),
+        Timed("class-stack", "success, method", f"{_STACK}, on the class", "stack", "class", *_EMPTY, beside=_BARE),
         *cases[8:],
-        Timed("async-stack-open", "success, async", of_anything, "stack", "async", *_EMPTY, subject="open", bare=True),
+        Timed(
+            "async-stack-open", "success, async", of_anything, "stack", "async", *_EMPTY, subject="open", beside=_BARE
+        ),
     ]
 
 
@@ -130,6 +135,7 @@ def _failures() -> list[Timed]:
             "loop with try/except",
             references.naive_retry,
             subject="flaky",
+            beside=_KEEPING,
             sleepless=sleepless,
         )
         for name, policy, shape, label, sleepless in rows
@@ -176,6 +182,7 @@ def _limits() -> list[Timed]:
             "thread pool" if shape == "sync" else "asyncio.timeout",
             references.plain_limit,
             subject=subject,
+            beside=_HANDED if shape == "sync" else (),
         )
         for shape, suffix, subject, remark in (
             ("sync", "", "answer", ""),
