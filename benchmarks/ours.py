@@ -34,12 +34,18 @@ def breaker(function: Function) -> Function:
 
 
 def keyed() -> tuple[Function, Function]:
-    @resilience.circuit_breaker(new_name(), failure_threshold=THRESHOLD, reset_timeout=RESET, per_instance=True)
-    class Dependency:
-        def call(self, function: Function) -> Any:
-            return function(ARGUMENT)
+    def key(key: str, function: Function) -> str:
+        return key
 
-    return Dependency, Dependency.call
+    guard = resilience.circuit_breaker(
+        new_name(), failure_threshold=THRESHOLD, reset_timeout=RESET, key=key, max_keys=10**6
+    )
+
+    @guard
+    def call(key: str, function: Function) -> Any:
+        return function(ARGUMENT)
+
+    return new_name, call
 
 
 def fallback(function: Function) -> Function:
