@@ -272,7 +272,7 @@ def circuit_breaker(
     each further time in a row, up to that, with equal jitter.
 
     **It closes** after *success_threshold* successful probes, at most *probes* of them at a time, and opens again at
-    the first failed one. A probe that has not come back after *probe_timeout* (else *reset_timeout*) no longer counts.
+    the first failed one. A probe that has not come back after *probe_timeout* (else *reset_timeout*) may be replaced.
     For *ramp_up* seconds after that a growing share of the calls passes.
 
     With *key*, a function of the call's arguments, there is a circuit for each key, *max_keys* of them at most; with

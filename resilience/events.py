@@ -7,6 +7,7 @@ never shows an error's message: both may carry secrets.
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import ClassVar
 
 from resilience.category import ErrorCategory, Severity
@@ -53,7 +54,7 @@ class Event:
                 shown[field.name] = value.label
             elif isinstance(value, Exception):
                 shown[field.name] = type(value).__name__
-            elif value is not None:
+            elif value is not None and value != math.inf:  # JSON has no word for it
                 shown[field.name] = value
         return shown
 

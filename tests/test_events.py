@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import logging
@@ -8,7 +9,7 @@ import pytest
 import structlog
 
 import resilience.events
-from resilience import circuit_breaker, fallback, retry_on_category, subscribe, timeout
+from resilience import CircuitOpenError, circuit_breaker, fallback, retry_on_category, subscribe, timeout
 from resilience.events import AttemptFailed, CircuitClosed, CircuitModeChanged, Event
 from resilience.logs import log_events
 from resilience.subscription import emit, listened
@@ -183,3 +184,16 @@ def test_an_unconfigured_structlog_is_left_alone(capsys: pytest.CaptureFixture, 
         emit(FAILED)
     assert capsys.readouterr().out == ""
     assert len(caplog.records) == 1
+
+
+def test_what_has_no_end_is_left_out_of_the_fields():
+    from resilience.events import CallRejected
+
+    breaker = circuit_breaker("b")
+    heard: list[Event] = []
+    breaker.isolate()
+    with subscribe(heard.append), contextlib.suppress(CircuitOpenError), breaker:
+        pass
+    [rejected] = heard
+    assert isinstance(rejected, CallRejected)
+    assert "retry_after" not in rejected.fields()

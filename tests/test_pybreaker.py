@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import threading
 
 import anyio
@@ -274,3 +275,25 @@ def test_a_storage_that_may_wait_is_asked_outside_of_the_event_loop(backend: str
     storage = Unreachable()
     Road(backend).play(circuit_breaker("b", storage=storage), "ok")
     assert storage.threads.isdisjoint({threading.get_ident()})
+
+
+def test_each_listener_that_raises_is_told_by_its_own_name(caplog: pytest.LogCaptureFixture):
+    class Trouble(Exception):
+        pass
+
+    class First(pybreaker.CircuitBreakerListener):
+        def failure(self, cb, exc):
+            raise Trouble
+
+    class Second(pybreaker.CircuitBreakerListener):
+        def failure(self, cb, exc):
+            raise Trouble
+
+    with caplog.at_level(logging.WARNING, logger="resilience"):
+        for listener in (First(), Second()):
+            with pytest.raises(ConnectionError), circuit_breaker("b", listeners=[listener]):
+                raise ConnectionError
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2
+    assert "First.failure" in said[0]
+    assert "Second.failure" in said[1]

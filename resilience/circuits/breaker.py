@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import sys
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
-from typing import Any, ClassVar, NoReturn, TypeVar
+from typing import Any, ClassVar, Literal, NoReturn, TypeVar
 
 import pybreaker
 
@@ -21,7 +21,7 @@ from resilience.engine.guard import name_of
 from resilience.engine.pipeline import Decorator
 from resilience.policy.base import Policy
 from resilience.policy.breaker import Circuit
-from resilience.policy.check import count
+from resilience.policy.check import count, names
 from resilience.policy.states import CircuitMode, CircuitState, HalfOpen, Open, State, Transition, Watcher
 from resilience.policy.trip import Rules
 from resilience.profile import Profile, changed_profiles
@@ -71,6 +71,7 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
         key: Callable[..., Hashable] | None = None,
         max_keys: int = 1024,
         per_instance: bool = False,
+        exclude: Sequence[str] = (),
         listeners: Sequence[pybreaker.CircuitBreakerListener] = (),
         storage: pybreaker.CircuitBreakerStorage | None = None,
         profiles: Mapping[CategoryLike, Mapping[str, object] | Profile] | None = None,
@@ -84,6 +85,9 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
             raise TypeError(
                 "key=, per_instance=True: give one of them; key=lambda self, *_: self is a circuit for each"
             )
+        if storage is not None and (key is not None or per_instance):
+            many = "per_instance=True" if key is None else "key="
+            raise TypeError(f"storage=, {many}: a storage holds the state of one circuit, so all would open together")
         if key is not None and not callable(key):
             raise TypeError(f"key={key!r}: give a function of the call's arguments, such as lambda host, *_: host")
         rules = Rules(
@@ -108,6 +112,7 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
         self._named = name is not None
         self._key = key
         self._per_instance = per_instance
+        self.exclude = names("exclude", exclude)
         self._instances = Instances(self._fork)
         self._keys = Keys(self._fork, count("max_keys", max_keys))
         self._guard(Circuit(_UNNAMED if name is None else name, rules), listeners, storage)
@@ -153,19 +158,21 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
         return self._circuit
 
     @property
-    def has_others(self) -> bool:
-        """Whether calls go through circuits of their key or their object, and not through this one."""
-        return self._key is not None or self._per_instance
+    def pattern(self) -> Literal["key", "instance"] | None:
+        """Whether calls go through circuits of their key, or of their object, which are made after this one."""
+        return "key" if self._key is not None else "instance" if self._per_instance else None
 
     def others(self) -> list[tuple[object, CircuitBreaker]]:
-        """Return the circuits there are by key, or for each object, with the key or the object's class and number."""
-        return [*self._keys.items(), *self._instances.items()] if self.has_others else []
+        """Return the circuits there are by key, or for each object, with the key or the object's class and address."""
+        return [] if self.pattern is None else [*self._keys.items(), *self._instances.items()]
 
     @property
     def probes_on_the_way(self) -> int:
-        """How many probes are out."""
-        state = self._circuit.state
-        return len(state.permits) if isinstance(state, HalfOpen) else 0
+        """How many probes are out whose lease is not over."""
+        state, now = self._circuit.state, current_clock().now()
+        if not isinstance(state, HalfOpen):
+            return 0
+        return sum(permit.given <= now < permit.until for permit in list(state.permits))
 
     def _fork(self) -> CircuitBreaker:
         # Not through __init__: thousands of them share what was checked once.
@@ -173,7 +180,10 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
         fork._named = True
         fork._key = None
         fork._per_instance = False
+        fork.exclude = ()
         fork._guard(Circuit(self._circuit.name, self._circuit.rules), self._told, self._storage)
+        if self.mode is not CircuitMode.NORMAL:  # what was ordered for all is for those to come, too
+            fork._circuit.change_mode(self.mode, current_clock())
         return fork
 
     # -- what pybreaker calls them -------------------------------------------------------------------------------
@@ -282,18 +292,20 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
 
     def reset(self) -> None:
         """Start again: closed, with nothing recorded, in normal mode."""
-        if self.mode is not CircuitMode.NORMAL:
-            self._change_mode(CircuitMode.NORMAL)
+        self._change_mode(CircuitMode.NORMAL)
         self.close()
+        for each in (self, *(other for _, other in self.others())):
+            each._circuit.category = None
 
     def _change_mode(self, mode: CircuitMode) -> None:
-        if mode is self.mode:
-            return
-        transition = self._circuit.change_mode(mode, current_clock())
-        if listened():
-            emit(self._circuit.mode_event(self.name))
-        if transition is not None and transition[0].kind is not transition[1].kind:
-            self.announce(transition, self._circuit.watchers)
+        if mode is not self.mode:
+            transition = self._circuit.change_mode(mode, current_clock())
+            if listened():
+                emit(self._circuit.mode_event(self.name))
+            if transition is not None and transition[0].kind is not transition[1].kind:
+                self.announce(transition, self._circuit.watchers)
+        for _, other in self.others():
+            other._change_mode(mode)
 
     def calling(self) -> CircuitBreaker:  # type: ignore[override]  # a context manager all the same
         """Return this circuit as a block: ``with breaker.calling():`` is ``with breaker:``."""
@@ -357,11 +369,15 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
         if self._storage is not None:
             watchers.append(SharedState(self, self._storage))
         self._circuit.watch(watchers)
+        for _, other in self.others():
+            other._watched_by(listeners)
 
     def _force(self, kind: CircuitState) -> None:
         transition = self._circuit.force(kind, current_clock())
         if transition is not None:
             self.announce(transition, self._circuit.watchers)
+        for _, other in self.others():
+            other._force(kind)
 
     def announce(self, transition: Transition, watchers: Sequence[Watcher]) -> None:
         """Tell *watchers* and whoever listens to events of a transition that no call made."""
@@ -369,7 +385,7 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
             try:
                 watcher.changed(*transition)
             except Exception as error:
-                report_trouble("circuit listener", watcher.changed, error)
+                report_trouble("circuit listener", watcher.hook("changed"), error)
         if listened():
             emit(self._circuit.event(self.name, transition))
 
@@ -382,6 +398,7 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
         new = transition[1]
         if isinstance(new, Open):
             new.opened_at, new.until = now - opened_ago, now - opened_ago + self.reset_timeout
+            self._circuit.since -= opened_ago
         self.announce(transition, [watcher for watcher in self._circuit.watchers if isinstance(watcher, Listener)])
 
     def __str__(self) -> str:

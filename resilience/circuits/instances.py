@@ -31,8 +31,8 @@ class Instances:
     def items(self) -> list[tuple[str, CircuitBreaker]]:
         """Return the circuits that are there."""
         with self._lock:
-            found = [(reference(), breaker) for reference, breaker in self._circuits.values()]
-        alive = [(instance, breaker) for instance, breaker in found if instance is not None]
+            found = list(self._circuits.values())  # at once: an object that is collected meanwhile changes the dict
+        alive = [(instance, breaker) for reference, breaker in found if (instance := reference()) is not None]
         return [(f"{type(instance).__qualname__} at {id(instance):#x}", breaker) for instance, breaker in alive]
 
     def of(self, instance: object) -> CircuitBreaker:

@@ -7,9 +7,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING
 
+from resilience.engine.guard import is_async
 from resilience.outcome import Outcome
 from resilience.policy.base import Call, Policy, Steps
-from resilience.policy.states import CircuitState
+from resilience.policy.states import CircuitMode, CircuitState
 
 if TYPE_CHECKING:
     from resilience.circuits.breaker import CircuitBreaker
@@ -25,7 +26,7 @@ class Keys:
         self._make = make
         self._most = most
         self._circuits: OrderedDict[Hashable, CircuitBreaker] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the collector may run while it is held, and with it a destructor that calls
 
     def __len__(self) -> int:
         return len(self._circuits)
@@ -33,7 +34,8 @@ class Keys:
     def items(self) -> list[tuple[Hashable, CircuitBreaker]]:
         """Return the circuits that are there, the least recently used first."""
         with self._lock:
-            return list(self._circuits.items())
+            found = self._circuits.copy()
+        return list(found.items())
 
     def of(self, key: Hashable) -> CircuitBreaker:
         """Return the circuit of a key."""
@@ -48,9 +50,10 @@ class Keys:
             return found
 
     def _dispensable(self) -> Hashable:
-        # What an open circuit knows is worth more: without it a dependency that is down is called again.
+        # What an open circuit knows is worth more: without it a dependency that is down is called again. So is what
+        # somebody ordered by hand.
         for key, breaker in self._circuits.items():
-            if breaker.circuit_state is CircuitState.CLOSED:
+            if breaker.circuit_state is CircuitState.CLOSED and breaker.mode is CircuitMode.NORMAL:
                 return key
         return next(iter(self._circuits))
 
@@ -62,6 +65,8 @@ class Keyed(Policy):
     streams = True
 
     def __init__(self, template: CircuitBreaker, key: Callable[..., Hashable]) -> None:
+        if is_async(key):
+            raise TypeError(f"key={key!r}: give a plain function of the call's arguments; an async one is not awaited")
         self._template = template
         self._key = key
 
@@ -76,9 +81,11 @@ class Keyed(Policy):
             return Outcome(None, error)
         try:
             circuit = self._template.of(key)._circuit
-        except TypeError:
+        except Exception as error:  # from its __hash__ or __eq__
             wrong = f"circuit {self._template.name!r}: key= gave a {type(key).__name__}, which cannot be a dict's key"
-            return Outcome(None, TypeError(f"{wrong}; the call was not made"))
+            refused = TypeError(f"{wrong}; the call was not made")
+            refused.__cause__ = error
+            return Outcome(None, refused)
         call.held[~at] = circuit
         return circuit.before(call, at)
 

@@ -25,6 +25,10 @@ KINDS = {
 }
 
 
+# What pybreaker calls what a watcher is told.
+_HOOKS = {"admitted": "before_call", "failed": "failure", "succeeded": "success", "changed": "state_change"}
+
+
 class Listener(Watcher):
     """A listener of pybreaker's."""
 
@@ -33,6 +37,9 @@ class Listener(Watcher):
     def __init__(self, breaker: CircuitBreaker, listener: pybreaker.CircuitBreakerListener) -> None:
         self._breaker = breaker
         self._listener = listener
+
+    def hook(self, what: str) -> object:
+        return getattr(self._listener, _HOOKS.get(what, what), self._listener)
 
     def before_call(self, call: Call) -> None:
         pass
@@ -65,6 +72,9 @@ class SharedState(Watcher):
         self._breaker = breaker
         self._storage = storage
         self.blocking: bool = not isinstance(storage, pybreaker.CircuitMemoryStorage)
+
+    def hook(self, what: str) -> object:
+        return self._storage
 
     def before_call(self, call: Call) -> None:
         kind = KINDS.get(self._state_name())

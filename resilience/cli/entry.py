@@ -71,6 +71,10 @@ def _command(arguments: argparse.Namespace) -> int:
         from resilience.cli.explain import run_explain
 
         return run_explain(arguments)
+    if arguments.command == "circuits":
+        from resilience.cli.circuits import run_circuits
+
+        return run_circuits(arguments)
     if arguments.command == "call":
         from resilience.cli.call import run_call
 

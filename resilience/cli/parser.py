@@ -18,6 +18,7 @@ examples:
   resilience call https://example.org/         one request through retry, circuit and time limit
   resilience explain httpx.ReadTimeout         what the toolkit makes of a failure
   resilience explain status 503
+  resilience circuits shop.main                the circuits of an application
 
 exit codes:
   0    it worked
@@ -48,6 +49,20 @@ examples:
   resilience explain errno ECONNRESET
 
 exit codes: 0 known, 2 not known
+"""
+
+_CIRCUITS_EXAMPLES = """\
+examples:
+  resilience circuits shop.main          a module; this directory is looked in first
+  resilience circuits shop.main:app      the same, as servers are told
+  resilience circuits shop.main:charge   what guards this function, class, pipeline
+  resilience circuits shop.main --json
+
+The application is imported, which runs its modules; nothing of it is called. The
+states are those of this fresh process. For those of a running service, let it
+return resilience.circuits.snapshot() at a health endpoint.
+
+exit codes: 0 imported, 1 it raised while it was imported, 2 no such module, 130 Ctrl-C
 """
 
 _DEMO_EXAMPLES = """\
@@ -95,6 +110,12 @@ def build_parser() -> argparse.ArgumentParser:
     explain = _command(commands, "explain", "classify a failure given as text", _EXPLAIN_EXAMPLES)
     explain.add_argument("text", metavar="TEXT", nargs="+", help="several words are joined")
     explain.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+
+    circuits = _command(
+        commands, "circuits", "import an application; print the circuits it comes with", _CIRCUITS_EXAMPLES
+    )
+    circuits.add_argument("application", metavar="MODULE[:ATTRIBUTE]", help="what to import")
+    circuits.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
     return parser
 
 

@@ -137,6 +137,6 @@ async def invoke(effect: Invoke) -> Outcome:
         return Outcome(await cast("Awaitable[object]", value) if isinstance(value, Awaitable) else value)
     except Exception as error:
         if effect.role is not None:
-            report_trouble(effect.role, effect.function, error)
+            report_trouble(effect.role, effect.hook, error)
         set_traceback(error, error.__traceback__ and error.__traceback__.tb_next)
         return Outcome(None, error)

@@ -133,6 +133,6 @@ def invoke(effect: Invoke) -> Outcome:
         return Outcome(value)
     except Exception as error:
         if effect.role is not None:
-            report_trouble(effect.role, effect.function, error)
+            report_trouble(effect.role, effect.hook, error)
         set_traceback(error, error.__traceback__ and error.__traceback__.tb_next)
         return Outcome(None, error)

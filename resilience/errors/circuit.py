@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pybreaker
 
 from resilience.category import ErrorCategory
@@ -13,8 +15,8 @@ __all__ = ["CircuitOpenError"]
 class CircuitOpenError(ResilienceError, pybreaker.CircuitBreakerError):
     """A call was not made because the circuit *name* is open, or half-open with its probe on the way.
 
-    *retry_after* is what is left, in seconds, until the next call is let through. The last failure that counted
-    is its ``__cause__``.
+    *retry_after* is what is left, in seconds, until the next call is let through; infinite while it is isolated. The
+    last failure that counted is its ``__cause__``.
 
     >>> str(CircuitOpenError("billing", 12.4, failures=5, last="ReadTimeout"))
     "circuit 'billing' is open after 5 failures (last: ReadTimeout); next probe in 12.4 s"
@@ -59,6 +61,8 @@ class CircuitOpenError(ResilienceError, pybreaker.CircuitBreakerError):
     def __str__(self) -> str:
         if self.probing:
             return f"circuit {self.name!r} is half-open, its probe on the way; next one within {self.retry_after:.1f} s"
+        if self.retry_after == math.inf:
+            return f"circuit {self.name!r} is isolated; nobody is let through until it is reset"
         # Opened by hand, or by another process, there are no failures to count.
         after = f" after {self.failures} failure{'' if self.failures == 1 else 's'}" if self.failures else ""
         last = f" (last: {self.last})" if self.last else ""

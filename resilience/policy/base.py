@@ -41,18 +41,25 @@ class Emit:
 class Invoke:
     """Call the user's *function*, which may be async where the call is, and answer with its outcome.
 
-    With a *role* it is a bystander: an error of its own is reported under that name and answered as if it had
-    returned. *blocking* work (a shared store) leaves the event loop's thread.
+    With a *role* it is a bystander: an error of its own is reported under that name, as that of *hook* where *function*
+    is only its adapter, and answered as if it had returned. *blocking* work (a shared store) leaves the event loop's
+    thread.
     """
 
-    __slots__ = ("arguments", "blocking", "function", "role")
+    __slots__ = ("arguments", "blocking", "function", "hook", "role")
 
     def __init__(
-        self, function: Callable[..., object], *arguments: object, role: str | None = None, blocking: bool = False
+        self,
+        function: Callable[..., object],
+        *arguments: object,
+        role: str | None = None,
+        hook: object = None,
+        blocking: bool = False,
     ) -> None:
         self.function: Callable[..., object] = function
         self.arguments: tuple[object, ...] = arguments
         self.role: str | None = role
+        self.hook: object = function if hook is None else hook
         self.blocking: bool = blocking
 
 

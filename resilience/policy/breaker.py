@@ -6,7 +6,7 @@ import math
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from resilience.classify.decide import category_of, classify
 from resilience.classify.hint import retry_after
@@ -104,13 +104,14 @@ class Circuit(Policy):
         if not state.quiet:
             refused = self.refuse(call.clock)
             return self._enter(call, at) if refused is None else Outcome(None, refused)
-        call.held[at] = state
-        if self.telling is _CALL:
-            call.began = call.clock.now()
+        call.held[at] = state if self.telling is not _CALL else (state, call.clock.now())
         return None
 
     def after(self, call: Call, at: int, outcome: Outcome) -> Outcome | Steps[Outcome]:
-        admitted = call.held.pop(at, None) or call.admission  # the happy path looked at the state for us
+        admitted: object = call.held.pop(at, None) or call.admission  # the happy path looked at the state for us
+        began = 0.0
+        if admitted.__class__ is tuple:
+            admitted, began = cast("tuple[object, float]", admitted)
         error = outcome.error
         if error is not None:
             category = category_of(outcome)
@@ -119,10 +120,10 @@ class Circuit(Policy):
         else:
             weight = ANSWERED if self.plain else self._judge(outcome.value)
             if weight == ANSWERED and isinstance(admitted, Closed):
-                transition = self._passed(admitted, call.began, call.clock)
+                transition = self._passed(admitted, began, call.clock)
             else:
                 transition = self._settle(admitted, weight, None, None, call.clock)
-        if self.watchers or (transition is not None and listened()):
+        if (self.watchers and self.mode is not _DISABLED) or (transition is not None and listened()):
             return self._tell_all(call, outcome, weight, transition)
         return outcome
 
@@ -148,7 +149,8 @@ class Circuit(Policy):
                 yield from self._announce(call, opened)
             if admitted is None:
                 shadow = self.mode is _SHADOW
-                error = self._rejection(self.state, max(_next_time(self.state) - call.clock.now(), 0.0))
+                state = self.state
+                error = self._rejection(state, max(_next_time(state) - call.clock.now(), 0.0))
                 if listened():
                     yield Emit(self._rejected(call, error, shadow))
                 if not shadow:
@@ -158,8 +160,8 @@ class Circuit(Policy):
         finally:
             if not entered:  # cancelled while it was told: the probe is not on its way
                 self._release(admitted)
-        call.held[at] = admitted or _NOBODY
-        call.began = call.clock.now()
+        timed = self.telling is _CALL and isinstance(admitted, Closed)
+        call.held[at] = (admitted, call.clock.now()) if timed else admitted or _NOBODY
         return None
 
     def _tell_all(self, call: Call, outcome: Outcome, weight: int, transition: Transition | None) -> Steps[Outcome]:
@@ -256,7 +258,7 @@ class Circuit(Policy):
             now = clock.now()
             slow = self.rules.slow_seconds is not None and now - began >= self.rules.slow_seconds
             state.count(now, slow=slow)
-            if slow and state is self.state and state.is_too_bad(self.rules, now):
+            if slow and state is self.state and self.mode is not _DISABLED and state.is_too_bad(self.rules, now):
                 return self._open(None, 0, None, clock)
             return None
 
@@ -281,7 +283,8 @@ class Circuit(Policy):
                     or (threshold is not None and state.failures >= threshold)
                     or (rules.rates and state.is_too_bad(rules, now))
                 ):
-                    return self._open(error, state.failures, None, clock, hold)
+                    failures = state.failures if weight > 0 else state.in_a_row
+                    return self._open(error, failures, None, clock, hold)
             elif isinstance(state, HalfOpen) and admitted in state.permits:  # else its lease is over, or it comes late
                 state.permits.discard(admitted)
                 if hold is not None or weight > 0:
@@ -324,13 +327,19 @@ class Circuit(Policy):
         """Go to *kind* whatever the present state; None when it is there already, or its mode keeps it."""
         with self._lock:
             state = self.state
-            if state.kind is kind or self.mode in (CircuitMode.ISOLATED, CircuitMode.DISABLED):
+            if self.mode in (CircuitMode.ISOLATED, CircuitMode.DISABLED):
                 return None
             if kind is CircuitState.CLOSED:
-                return self._move(Closed(self.rules, quiet=not self.watchers), clock)
+                closed = Closed(self.rules, quiet=not self.watchers)
+                if isinstance(state, Closed):  # no transition, but a new start: nothing recorded, and no ramp
+                    self.state = closed
+                    return None
+                return self._move(closed, clock)
+            if state.kind is kind:
+                return None
             if kind is CircuitState.OPEN:
-                return self._open(state.last, state.failures, state if isinstance(state, HalfOpen) else None, clock)
-            return self._move(HalfOpen(state.failures, state.last, state.openings), clock)
+                return self._open(state.last, state.in_a_row, state if isinstance(state, HalfOpen) else None, clock)
+            return self._move(HalfOpen(state.in_a_row, state.last, state.openings), clock)
 
     def change_mode(self, mode: CircuitMode, clock: Clock) -> Transition | None:
         """Go to *mode*; what was recorded is forgotten when the circuit starts, or stops, to lead a life of its own."""
@@ -350,19 +359,23 @@ class Circuit(Policy):
         with self._lock:
             self.watchers = tuple(watchers)
             if isinstance(self.state, Closed):
-                self.state.quiet = not self.watchers and self.state.ramped is None
+                told = bool(self.watchers) and self.mode is not _DISABLED
+                self.state.quiet = not told and self.state.ramped is None
 
     def share(self, now: float) -> Share | None:
         """Return what the last calls came to while it is closed, where shares of calls are looked at."""
         with self._lock:
             state = self.state
+            if self.mode is _DISABLED:  # what it counts nevertheless, for speed, is not recorded
+                state = Closed(self.rules, quiet=True)
             return state.share(now) if isinstance(state, Closed) else None
 
     # -- telling -------------------------------------------------------------------------------------------------
 
     def _tell(self, what: str, *arguments: object) -> Steps[None]:
         for watcher in self.watchers:
-            yield Invoke(getattr(watcher, what), *arguments, role="circuit listener", blocking=watcher.blocking)
+            told = getattr(watcher, what)
+            yield Invoke(told, *arguments, role="circuit listener", hook=watcher.hook(what), blocking=watcher.blocking)
 
     def _announce(self, call: Call, transition: Transition) -> Steps[None]:
         yield from self._tell("changed", *transition)

@@ -147,7 +147,8 @@ class HalfOpen(Admission):
     @property
     def until(self) -> float:
         """When the first permit expires."""
-        return min((permit.until for permit in self.permits), default=0.0)
+        # A copy: whoever is rejected asks without the lock, and probes come and go meanwhile.
+        return min((permit.until for permit in tuple(self.permits)), default=0.0)
 
     @property
     def in_a_row(self) -> int:
@@ -173,6 +174,9 @@ class Watcher(Protocol):
     """Somebody who is told everything: pybreaker's listeners and storages, adapted. *blocking* if it does I/O."""
 
     blocking: bool
+
+    def hook(self, what: str) -> object:
+        """Return what one of the methods below is the adapter of: the one to name when it raises."""
 
     def before_call(self, call: Call) -> None:
         """A call is about to be admitted or rejected."""

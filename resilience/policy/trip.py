@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,12 @@ class Rules:
             raise TypeError(
                 f"failure_if={self.failure_if!r}: give a function of a call's result that says True or False"
             )
+        if inspect.iscoroutinefunction(self.failure_if) or inspect.iscoroutinefunction(
+            getattr(self.failure_if, "__call__", None)  # noqa: B004  # an object whose call is async
+        ):
+            raise TypeError(
+                f"failure_if={self.failure_if!r}: give a plain function; what an async one says is not awaited"
+            )
         for parameter in ("trip_on", "open_for"):
             given = getattr(self, parameter)
             self._set(**{parameter: None if given is None else combine(parameter, [given])})
@@ -148,8 +155,9 @@ class Rules:
         calls = share.calls
         if calls < self.fewest:
             return False
-        return (self.failure_rate is not None and share.failed >= self.failure_rate * calls) or (
-            self.slow_call_rate is not None and share.slow >= self.slow_call_rate * calls
+        # Divided, not multiplied: 0.07 * 100 is more than 7.
+        return (self.failure_rate is not None and share.failed / calls >= self.failure_rate) or (
+            self.slow_call_rate is not None and share.slow / calls >= self.slow_call_rate
         )
 
     def shown(self) -> list[str]:

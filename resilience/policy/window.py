@@ -116,4 +116,5 @@ class LastSeconds:
     def _forget(self, now: float) -> None:
         # By its end: of a bucket that is partly within the time all is counted, as it is most likely what came last.
         while self._buckets and self._buckets[0].begin + self.seconds <= now:
-            self._buckets.popleft()
+            if self._buckets.popleft() is self.current:  # nothing may be counted in it any more, by whatever clock
+                self.current = Bucket(0.0, 0.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import http.server
 import json
+import pathlib
 import subprocess
 import sys
 import threading
@@ -49,9 +50,10 @@ def resilience(capsys):
     return run
 
 
-def in_own_process(*arguments: str) -> Run:
+def in_own_process(*arguments: str, cwd: pathlib.Path | None = None) -> Run:
     done = subprocess.run(
         [sys.executable, "-m", "resilience.cli", *arguments],
+        cwd=cwd,
         capture_output=True,
         text=True,
         timeout=120,

@@ -14,11 +14,18 @@ def test_without_a_command_the_help_is_printed(resilience):
     run = resilience()
     assert run.code == 0
     assert run.out == resilience("--help").out
-    for words in ("resilience demo", "resilience call https://", "resilience explain status 503", "exit codes:", "130"):
+    for words in (
+        "resilience demo",
+        "resilience call https://",
+        "resilience explain status 503",
+        "resilience circuits",
+        "exit codes:",
+        "130",
+    ):
         assert words in run.out
 
 
-@pytest.mark.parametrize("command", ["demo", "call", "explain"])
+@pytest.mark.parametrize("command", ["demo", "call", "explain", "circuits"])
 def test_each_command_explains_itself(resilience, command):
     run = resilience(command, "--help")
     assert run.code == 0
@@ -46,6 +53,7 @@ def test_the_version_is_the_librarys(resilience):
         ("demo", "--rate", "0"),
         ("demo", "--seed", "x"),
         ("demo", "--backend", "gevent"),
+        ("circuits",),
     ],
 )
 def test_a_wrong_argument_is_one_line_and_exit_code_2(resilience, arguments):

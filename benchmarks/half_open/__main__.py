@@ -1,0 +1,87 @@
+"""The command: ``python -m benchmarks.half_open``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from benchmarks.half_open import page
+from benchmarks.half_open.bugs import BUGS
+from benchmarks.half_open.further import FURTHER
+from benchmarks.half_open.libraries import circuitbreaker, interlock, ours, purgatory, pybreaker, pyresilience, redress
+from benchmarks.half_open.scenarios import ERROR, RIGHT, WRONG, Scenario
+from benchmarks.half_open.terms import Library
+
+__all__ = ["GROUPS", "LIBRARIES", "OURS", "find", "main"]
+
+OURS: Library = ours
+LIBRARIES: tuple[Library, ...] = (pybreaker, circuitbreaker, purgatory, pyresilience, redress, interlock, ours)
+GROUPS: Mapping[str, tuple[Scenario, ...]] = {"The eight": BUGS, "Further": FURTHER}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what was asked for. Return 1 where a scenario did not get anywhere, or ours is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.half_open",
+        description="Play each bug of circuit breakers against each library, and write the table: right or wrong.",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout; writes no files")
+    parser.add_argument("--list", action="store_true", help="show the scenarios, and what must happen in each")
+    options = parser.parse_args(arguments)
+    if options.list:
+        for group, scenarios in GROUPS.items():
+            print(f"{group}:")
+            print("\n".join(f"  {scenario.name}\n    {scenario.right}" for scenario in scenarios))
+        return 0
+    found = find()
+    if options.json:
+        print(json.dumps(found, indent=1))
+    else:
+        page.write(found)
+        print(page.markdown(found), end="")
+    return _judge(found)
+
+
+def find(libraries: Sequence[Library] = LIBRARIES) -> dict[str, Any]:
+    """Play every scenario against each of *libraries*."""
+    with _quiet():
+        cells = {
+            group: {scenario: [scenario.run(library) for library in libraries] for scenario in scenarios}
+            for group, scenarios in GROUPS.items()
+        }
+    return page.document(libraries, cells)
+
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """Log nothing: a listener that raises is part of it."""
+    before = logging.root.manager.disable
+    logging.disable()
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+def _judge(found: Mapping[str, Any]) -> int:
+    rows = [row for rows in found["groups"].values() for row in rows]
+    bad = [
+        f"{row['title']}: {name}: {finding['what']}"
+        for row in rows
+        for name, cell in row["cells"].items()
+        for finding in cell["findings"]
+        if finding["verdict"] == ERROR or (name == OURS.NAME and finding["verdict"] == WRONG)
+    ]
+    ours_right = all(row["cells"][OURS.NAME]["verdict"] == RIGHT for row in rows)
+    for line in bad:
+        print(line, file=sys.stderr)
+    return 0 if ours_right and not bad else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

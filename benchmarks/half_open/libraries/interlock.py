@@ -1,0 +1,76 @@
+"""interlock-cb: takes the clock as an argument, and knows rates: one failure of two is enough, and so are both.
+
+An error that says nothing of the dependency is one of its `unreachable_exceptions`, the milder of the two ways it has
+to say so: what its classifier does not count is a success to it.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from interlock import CircuitBreaker, CircuitOpenError, Config, State
+
+from benchmarks.half_open.terms import (
+    BLOCKS,
+    CLOSED,
+    HALF_OPEN,
+    OPEN,
+    RESET,
+    TASKS,
+    THREADS,
+    THRESHOLD,
+    Breaker,
+    Settings,
+    Time,
+)
+from benchmarks.terms import Function, new_name
+
+NAME = "interlock-cb"
+DISTRIBUTIONS = ("interlock-cb",)
+ROADS = {THREADS: "", BLOCKS: "", TASKS: ""}
+LACKS: dict[str, str] = {}
+
+_STATES = {State.CLOSED: CLOSED, State.OPEN: OPEN, State.HALF_OPEN: HALF_OPEN}
+
+
+class _Listener:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def _tell(self, **event: object) -> None:
+        assert self._settings.listener is not None
+        self._settings.listener()
+
+    on_state_change = on_call = on_rejected = on_reset = _tell
+
+
+def patched(time: Time) -> AbstractContextManager[object]:
+    return nullcontext()
+
+
+def breaker(road: str, settings: Settings, time: Time) -> Breaker:
+    made = CircuitBreaker(
+        name=new_name(),
+        config=Config(
+            failure_rate_threshold=0.5,
+            minimum_number_of_calls=THRESHOLD,
+            window_size=THRESHOLD,
+            wait_duration_in_open=RESET,
+            permitted_calls_in_half_open=settings.successes,
+            max_concurrent_probes=1,
+        ),
+        clock=time,
+        listener=None if settings.listener is None else _Listener(settings),
+        unreachable_exceptions=(settings.own_fault,),
+    )
+
+    def block(function: Function) -> Function:
+        def guarded(*args: Any) -> Any:
+            with made:
+                return function(*args)
+
+        return guarded
+
+    guard: Any = block if road == BLOCKS else made
+    return Breaker(guard, lambda: _STATES[made.state], CircuitOpenError, (settings.own_fault,))

@@ -1,0 +1,57 @@
+"""pyresilience: a decorator only."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+from unittest import mock
+
+from pyresilience import CircuitBreakerConfig, CircuitOpenError, CircuitState, _circuit_breaker, resilient
+
+from benchmarks.half_open.terms import (
+    BLOCKS,
+    CLOSED,
+    HALF_OPEN,
+    OPEN,
+    RESET,
+    TASKS,
+    THREADS,
+    THRESHOLD,
+    Breaker,
+    Settings,
+    Time,
+)
+from benchmarks.terms import ERROR, Function
+
+NAME = "pyresilience"
+DISTRIBUTIONS = ("pyresilience",)
+ROADS = {THREADS: "", TASKS: ""}
+LACKS = {BLOCKS: "has no block"}
+
+_STATES = {CircuitState.CLOSED: CLOSED, CircuitState.OPEN: OPEN, CircuitState.HALF_OPEN: HALF_OPEN}
+
+
+def patched(time: Time) -> AbstractContextManager[object]:
+    return mock.patch.object(_circuit_breaker, "_monotonic", time.monotonic)
+
+
+def breaker(road: str, settings: Settings, time: Time) -> Breaker:
+    config = CircuitBreakerConfig(
+        failure_threshold=THRESHOLD,
+        recovery_timeout=RESET,
+        success_threshold=settings.successes,
+        error_types=(ERROR,),
+        ignore_on=(settings.own_fault,),
+    )
+    made: list[Any] = []
+    listeners: list[Any] = []
+    if settings.listener is not None:
+        tell = settings.listener
+        listeners.append(lambda event: tell())
+
+    def guard(function: Function) -> Function:
+        guarded: Any = resilient(circuit_breaker=config, listeners=listeners)(function)
+        made.append(guarded._executor._circuit_breaker)
+        return guarded  # type: ignore[no-any-return]
+
+    return Breaker(guard, lambda: _STATES[made[0].state], CircuitOpenError, (settings.own_fault,))

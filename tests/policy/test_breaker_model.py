@@ -1,0 +1,549 @@
+"""A model of the circuit that predicts: every answer, event and number of generated programs of overlapping calls.
+
+The model keeps every call there was and counts anew each time; it shares no line with what it predicts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import random
+from types import GeneratorType
+
+import pybreaker
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from resilience import ErrorCategory, circuit_breaker, subscribe
+from resilience.clock import using_clock
+from resilience.engine.blocking import perform
+from resilience.outcome import Outcome
+from resilience.policy.base import Call
+from resilience.testing import VirtualClock
+
+
+class Failed(Exception):
+    def __init__(self, label: str, retry_after: float | None = None) -> None:
+        self.category = ErrorCategory[label.upper()]
+        self.retry_after = retry_after
+
+
+# What a call may come to, and what a failure of it weighs: a number; "answered"; or nothing.
+ENDS: dict[str, object] = {
+    "ok": "answered",
+    "bad": 1,  # a result that failure_if takes for a failure
+    "network": 1,
+    "timeout": 2,
+    "unavailable": 1,
+    "not_found": "answered",
+    "validation": "answered",
+    "rejected": None,
+    "internal": None,
+    "rate_limit": None,
+    "rate_limit for 7 s": None,
+    "unavailable for 3 s": 1,
+    "unavailable for 0 s": 1,
+    "unavailable for ever": 1,
+}
+HINTS = {
+    "rate_limit for 7 s": 7.0,
+    "unavailable for 3 s": 3.0,
+    "unavailable for 0 s": 0.0,
+    "unavailable for ever": math.inf,
+}
+ERRORS = {what: Failed(what.split()[0], HINTS.get(what)) for what in ENDS if what not in ("ok", "bad")}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What circuit_breaker is given, with the defaults the model needs spelled out; None is never."""
+
+    failure_threshold: int | None = 3
+    failure_rate: float | None = None
+    slow_call_rate: float | None = None
+    slow_call_seconds: float | None = None
+    window: int | None = None
+    window_seconds: float | None = None
+    minimum_calls: int | None = None
+    trip_on: str | None = None
+    open_for: str | None = None
+    reset_timeout: float = 10.0
+    max_reset_timeout: float | None = None
+    probes: int = 1
+    success_threshold: int = 1
+    probe_timeout: float | None = None
+    ramp_up: float = 0.0
+    judged: bool = False
+    heard: bool = True
+    watched: bool = False
+
+    def given(self) -> dict[str, object]:
+        ours = ("judged", "heard", "watched")
+        return {key: value for key, value in dataclasses.asdict(self).items() if key not in ours}
+
+
+CONFIGS = {
+    "in a row": Config(),
+    "unheard": Config(heard=False),
+    "watched": Config(watched=True, heard=False, failure_threshold=2, probes=2),
+    "rate by count": Config(failure_threshold=None, failure_rate=0.5, window=6, minimum_calls=4),
+    "rate by count and in a row": Config(failure_threshold=4, failure_rate=0.4, window=8, minimum_calls=5),
+    "rate by time": Config(failure_threshold=None, failure_rate=0.5, window_seconds=20.0, minimum_calls=3),
+    "both windows": Config(failure_threshold=5, failure_rate=0.6, window=5, window_seconds=10.0, minimum_calls=3),
+    "slow calls": Config(
+        failure_threshold=3, slow_call_rate=0.5, slow_call_seconds=2.0, window=6, minimum_calls=2, heard=False
+    ),
+    "slow calls by time": Config(
+        failure_threshold=None, slow_call_rate=0.4, slow_call_seconds=5.0, window_seconds=40.0, minimum_calls=3
+    ),
+    "probes": Config(failure_threshold=1, probes=2, success_threshold=2),
+    "many probes": Config(failure_threshold=1, probes=3, success_threshold=5, reset_timeout=2.0),
+    "short lease": Config(failure_threshold=1, probes=2, success_threshold=2, probe_timeout=3.0),
+    "long lease": Config(failure_threshold=1, reset_timeout=2.0, probe_timeout=5.0),
+    "growing": Config(failure_threshold=1, reset_timeout=2.0, max_reset_timeout=16.0),
+    "ramp": Config(failure_threshold=2, reset_timeout=2.0, ramp_up=8.0),
+    "ramp, watched": Config(
+        failure_threshold=2, reset_timeout=2.0, ramp_up=8.0, watched=True, failure_rate=0.5, window=4
+    ),
+    "narrow": Config(failure_threshold=2, trip_on="timeout"),
+    "judged": Config(failure_threshold=2, judged=True, failure_rate=0.5, window=4),
+    "asked": Config(failure_threshold=2, open_for="infrastructure", max_reset_timeout=40.0),
+}
+
+# -- the model ---------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(eq=False)
+class Period:
+    """The circuit in one state, from one transition to the next; what a call is let in by."""
+
+    kind: str
+    failures: int = 0  # that opened it
+    until: float = 0.0  # open
+    opened_at: float = 0.0
+    openings: int = 0
+    ended: list[tuple[float, int, bool]] = dataclasses.field(default_factory=list)  # closed: when, weight, slow
+    ramp_from: float | None = None
+    leases: list[Lease] = dataclasses.field(default_factory=list)  # half-open
+    successes: int = 0
+
+
+@dataclasses.dataclass(eq=False)
+class Lease:
+    until: float
+
+
+@dataclasses.dataclass(eq=False)
+class Entry:
+    """A call on its way."""
+
+    by: Period | Lease | None
+    began: float
+
+
+class Model:
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.now = 0.0
+        self.mode = "normal"
+        self.period = Period("closed")
+        self.category: str | None = None
+        self.events: list[tuple[object, ...]] = []
+        self.told: list[str] = []
+
+    # what can be asked
+
+    @property
+    def fail_counter(self) -> int:
+        if self.period.kind != "closed":
+            return self.period.failures
+        streak = 0
+        for _, weight, _ in reversed(self.period.ended):
+            if not weight:
+                break
+            streak += weight
+        return streak
+
+    def shares(self) -> list[tuple[int, int, int]]:
+        """Calls, what failed, what was slow: of the last calls, of the last seconds, where they are looked at."""
+        config, ended = self.config, self.period.ended
+        if config.failure_rate is None and config.slow_call_rate is None:
+            return []
+        looked_at = []
+        if config.window is not None:
+            looked_at.append(ended[-config.window :])
+        if config.window_seconds is not None:
+            tenths: list[list[tuple[float, int, bool]]] = []
+            for call in ended:
+                if not tenths or call[0] >= tenths[-1][0][0] + config.window_seconds / 10:
+                    tenths.append([])
+                tenths[-1].append(call)
+            kept = [tenth for tenth in tenths if tenth[0][0] > self.now - config.window_seconds]
+            looked_at.append([call for tenth in kept for call in tenth])
+        return [(len(calls), sum(w for _, w, _ in calls), sum(s for _, _, s in calls)) for calls in looked_at]
+
+    # what happens
+
+    def begin(self, chance: float) -> tuple[Entry | None, float | None]:
+        """Return the call, or what a rejection says is left."""
+        period, config = self.period, self.config
+        by: Period | Lease | None = None
+        left = 0.0
+        if period.kind == "closed":
+            by = period
+            if period.ramp_from is not None:
+                since = self.now - period.ramp_from
+                if since >= config.ramp_up:
+                    period.ramp_from = None
+                elif not chance * config.ramp_up < since:
+                    by, left = None, config.ramp_up - since
+        elif period.kind == "open" and self.now < period.until:
+            left = period.until - self.now
+        else:
+            if period.kind == "open":
+                period = Period("half_open", period.failures, openings=period.openings)
+                self.move(period, "circuit.half_opened")
+            period.leases = [lease for lease in period.leases if self.now < lease.until]
+            if len(period.leases) < config.probes:
+                by = Lease(self.now + (config.probe_timeout or config.reset_timeout))
+                period.leases.append(by)
+            else:
+                left = min(lease.until for lease in period.leases) - self.now
+        if by is None:
+            self.events.append(("call.rejected", left, self.mode == "shadow"))
+            if self.mode != "shadow":
+                return None, left
+        if self.mode != "disabled":
+            self.told.append("before_call")
+        return Entry(by, self.now), None
+
+    def weight(self, what: str) -> object:
+        if what == "bad" and not self.config.judged:
+            return "answered"
+        narrow = self.config.trip_on
+        if narrow is not None and isinstance(ENDS[what], int) and what not in ("bad", narrow):
+            return None
+        return ENDS[what]
+
+    def end(self, entry: Entry, what: str, chance: float) -> None:
+        weight, period = self.weight(what), self.period
+        asked = HINTS.get(what, 0.0)
+        hold = asked if self.config.open_for is not None and 0 < asked < math.inf else None
+        fails = weight if isinstance(weight, int) else 0
+        if self.mode != "disabled":
+            if weight == "answered":
+                self.told.append("success")
+            elif fails and what != "bad":
+                self.told.append("failure")
+        if isinstance(entry.by, Lease):
+            if period.kind != "half_open" or entry.by not in period.leases:
+                return  # its lease was over, or it comes late
+            period.leases.remove(entry.by)
+            if fails or hold is not None:
+                self.note(what)
+                self.open(period.failures + fails, period.openings + 1, chance, hold, what)
+            elif weight == "answered":
+                period.successes += 1
+                if period.successes >= self.config.success_threshold:
+                    since = self.now if self.config.ramp_up else None
+                    self.move(Period("closed", ramp_from=since), "circuit.closed")
+            return
+        if entry.by is not period or self.mode == "disabled":
+            return
+        config = self.config
+        if what == "ok" or (what == "bad" and not fails):
+            slow = config.slow_call_seconds is not None and self.now - entry.began >= config.slow_call_seconds
+            period.ended.append((self.now, 0, slow))
+            if slow and self.too_bad():
+                self.open(0, 1, chance, None, None)
+        elif fails or hold is not None:
+            self.note(what)
+            if fails:
+                period.ended.append((self.now, fails, False))
+            in_a_row = config.failure_threshold is not None and self.fail_counter >= config.failure_threshold
+            if hold is not None or in_a_row or self.too_bad():
+                self.open(self.fail_counter, 1, chance, hold, what)
+
+    def too_bad(self) -> bool:
+        config = self.config
+        fewest = config.minimum_calls or min(10, config.window or 10)
+        return any(
+            calls >= fewest
+            and (
+                (config.failure_rate is not None and failed / calls >= config.failure_rate)
+                or (config.slow_call_rate is not None and slow / calls >= config.slow_call_rate)
+            )
+            for calls, failed, slow in self.shares()
+        )
+
+    def note(self, what: str) -> None:
+        self.category = None if what == "bad" else what.split()[0]
+
+    def cancel(self, entry: Entry) -> None:
+        if isinstance(entry.by, Lease) and entry.by in self.period.leases:
+            self.period.leases.remove(entry.by)
+
+    def open(self, failures: int, openings: int, chance: float, hold: float | None, what: str | None) -> None:
+        wait, longest = self.config.reset_timeout, self.config.max_reset_timeout
+        if hold is not None:
+            wait = hold
+        elif longest is not None:
+            whole = min(longest, wait * 2 ** (openings - 1))
+            wait = whole / 2 + whole / 2 * chance
+        category = None if what in (None, "bad") else what.split()[0]
+        self.last = category
+        opened = Period("open", failures, self.now + wait, self.now, openings)
+        self.move(opened, "circuit.opened", failures, wait, category)
+
+    def move(self, period: Period, *event: object) -> None:
+        self.period = period
+        self.told.append(period.kind)
+        self.events.append(event)
+
+    # by hand
+
+    def order(self, what: str, chance: float) -> None:
+        if what in ("open", "close", "half_open"):
+            self.force(what, chance)
+        elif what == "reset":
+            self.go("normal")
+            self.force("close", chance)
+            self.category = None
+        else:
+            self.go({"isolate": "isolated", "disable": "disabled", "shadow": "shadow"}[what])
+
+    def force(self, what: str, chance: float) -> None:
+        if self.mode in ("isolated", "disabled"):
+            return
+        kind = "closed" if what == "close" else what
+        before = self.period
+        if kind == before.kind:
+            if kind == "closed":
+                self.period = Period("closed")
+        elif kind == "closed":
+            self.move(Period("closed"), "circuit.closed")
+        elif kind == "half_open":
+            if before.kind == "closed":
+                self.last = None
+            self.move(Period("half_open", self.fail_counter, openings=before.openings), "circuit.half_opened")
+        else:
+            openings = before.openings + 1 if before.kind == "half_open" else 1
+            self.open(self.fail_counter, openings, chance, None, None if before.kind == "closed" else self.last)
+
+    def go(self, mode: str) -> None:
+        if mode == self.mode:
+            return
+        old, self.mode = self.mode, mode
+        self.events.append(("circuit.mode_changed", mode))
+        before = self.period.kind
+        if mode == "isolated":
+            period = Period("open", 0, math.inf, -math.inf)
+        elif mode == "disabled" or old in ("isolated", "disabled"):
+            period = Period("closed")
+        else:
+            return
+        event = ("circuit.opened", 0, math.inf, None) if period.kind == "open" else ("circuit.closed",)
+        self.period = period
+        if period.kind != before:
+            self.events.append(event)
+            self.told.append(period.kind)
+
+
+# -- what it predicts --------------------------------------------------------------------------------------------------
+
+
+class Dice(VirtualClock):
+    """Virtual time with a chance that is set beforehand."""
+
+    chance = 0.0
+
+    def random(self) -> float:
+        return self.chance
+
+
+class Heard(pybreaker.CircuitBreakerListener):
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def before_call(self, cb, func, *args, **kwargs):
+        self.told.append("before_call")
+
+    def failure(self, cb, exc):
+        self.told.append("failure")
+
+    def success(self, cb):
+        self.told.append("success")
+
+    def state_change(self, cb, old_state, new_state):
+        self.told.append(new_state.name.replace("-", "_"))
+
+
+class Driven:
+    """The circuit itself, asked as an engine asks it."""
+
+    def __init__(self, config: Config, listener: Heard) -> None:
+        self.breaker = circuit_breaker(
+            "model",
+            **config.given(),
+            failure_if=(lambda result: result == "bad") if config.judged else None,
+            profiles={"timeout": {"weight": 2}},
+            listeners=[listener] if config.watched else [],
+        )
+        self.circuit = self.breaker.circuit
+
+    def begin(self) -> tuple[Call | None, float | None]:
+        call = Call("model", len)
+        answer = self.circuit.before(call, 0)
+        if isinstance(answer, GeneratorType):
+            answer = perform(answer)
+        return (call, None) if answer is None else (None, answer.error.retry_after)
+
+    def end(self, call: Call, what: str) -> None:
+        outcome = Outcome(None, ERRORS[what]) if what in ERRORS else Outcome(what)
+        answer = self.circuit.after(call, 0, outcome)
+        if isinstance(answer, GeneratorType):
+            answer = perform(answer)
+        assert answer is outcome
+
+    def cancel(self, call: Call) -> None:
+        self.circuit.release(call, 0)
+
+
+def shown(event: object) -> tuple[object, ...]:
+    match event.name:
+        case "circuit.opened":
+            category = None if event.category is None else event.category.label
+            return (event.name, event.failures, event.retry_after, category)
+        case "call.rejected":
+            return (event.name, event.retry_after, event.shadow)
+        case "circuit.mode_changed":
+            return (event.name, event.mode)
+    return (event.name,)
+
+
+chances = st.sampled_from([0.0, 0.25, 0.5, 0.75, 0.875])
+which = st.integers(0, 7)
+ends = st.sampled_from(["ok", "ok", "network", "network", *ENDS])
+steps = st.one_of(
+    st.tuples(st.just("begin"), chances),
+    st.tuples(st.just("begin"), chances),
+    st.tuples(st.just("call"), chances, ends),
+    st.tuples(st.just("call"), chances, ends),
+    st.tuples(st.just("end"), chances, which, ends),
+    st.tuples(st.just("end"), chances, which, ends),
+    st.tuples(st.just("cancel"), chances, which),
+    st.tuples(st.just("wait"), chances, st.sampled_from([0.5, 1.0, 2.0, 3.0, 10.0])),
+    st.tuples(st.just("wait"), chances, st.sampled_from([1.0, 2.0, 5.0, 10.0, 20.0])),
+    st.tuples(
+        st.just("order"),
+        chances,
+        st.sampled_from(["open", "close", "half_open", "isolate", "disable", "shadow", "reset", "reset"]),
+    ),
+)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@settings(max_examples=40)
+@given(program=st.lists(steps, min_size=5, max_size=60))
+def test_every_answer_event_and_number_is_the_one_the_model_predicts(name: str, program: list[tuple]):
+    play(CONFIGS[name], program)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_long_programs_go_as_predicted_too(name: str):
+    for seed in range(8):
+        play(CONFIGS[name], long_program(random.Random(f"{name} {seed}"), 300))
+
+
+def long_program(chance: random.Random, length: int) -> list[tuple]:
+    """Make up a program that spends most of its time in normal mode, with a few calls on their way."""
+    program: list[tuple] = []
+    reset_in = math.inf
+    for _ in range(length):
+        dice, number = chance.choice([0.0, 0.25, 0.5, 0.875]), chance.randrange(8)
+        end = chance.choice(["ok"] * 5 + ["bad"] + ["network", "unavailable"] * 2 + [*ENDS])
+        step = chance.choices(["begin", "call", "end", "cancel", "wait", "order"], [20, 25, 25, 2, 20, 2])[0]
+        reset_in -= 1
+        if reset_in <= 0:
+            program.append(("order", dice, "reset"))
+            reset_in = math.inf
+        elif step == "order":
+            order = chance.choice(["open", "close", "half_open", "isolate", "disable", "shadow", "reset"])
+            reset_in = 10 if order in ("isolate", "disable") else 60 if order == "shadow" else reset_in
+            program.append((step, dice, order))
+        elif step == "wait":
+            program.append((step, dice, chance.choice([0.5, 0.5, 1.0, 1.0, 2.0, 5.0, 10.0])))
+        else:
+            program.append({"begin": (step, dice), "call": (step, dice, end)}.get(step, (step, dice, number, end)))
+    return program
+
+
+def play(config: Config, program: list[tuple]) -> None:
+    clock, events, listener = Dice(), [], Heard()
+    model = Model(config)
+    on_the_way: list[tuple[Entry, Call]] = []
+
+    def begin(chance: float) -> None:
+        predicted, left = model.begin(chance)
+        call, said = driven.begin()
+        assert said == left
+        assert (call is None) == (predicted is None)
+        if call is not None:
+            on_the_way.append((predicted, call))
+
+    def end(what: str, chance: float, number: int) -> None:
+        entry, call = on_the_way.pop(number)
+        model.end(entry, what, chance)
+        driven.end(call, what)
+
+    with using_clock(clock):
+        driven = Driven(config, listener)
+        subscription = subscribe(lambda event: events.append(shown(event))) if config.heard else None
+        try:
+            for step, chance, *rest in program:
+                clock.chance = chance
+                if step == "begin":
+                    begin(chance)
+                elif step == "call":
+                    before = len(on_the_way)
+                    begin(chance)
+                    if len(on_the_way) > before:
+                        end(rest[0], chance, -1)
+                elif step == "wait":
+                    clock.advance(rest[0])
+                    model.now += rest[0]
+                elif step == "order":
+                    model.order(rest[0], chance)
+                    getattr(driven.breaker, rest[0])()
+                elif on_the_way:
+                    number = rest[0] % len(on_the_way)
+                    if step == "end":
+                        end(rest[1], chance, number)
+                    else:
+                        entry, call = on_the_way.pop(number)
+                        model.cancel(entry)
+                        driven.cancel(call)
+                compare(model, driven, clock)
+        finally:
+            if subscription is not None:
+                subscription()
+    assert events == (model.events if config.heard else [])
+    assert listener.told == (model.told if config.watched else [])
+
+
+def compare(model: Model, driven: Driven, clock: Dice) -> None:
+    breaker, period = driven.breaker, model.period
+    state = driven.circuit.state
+    assert breaker.circuit_state.value == period.kind
+    assert breaker.mode.value == model.mode
+    assert breaker.fail_counter == model.fail_counter
+    assert breaker.success_counter == period.successes
+    assert (driven.circuit.category and driven.circuit.category.label) == model.category
+    if period.kind == "half_open":
+        assert len(state.permits) == len(period.leases)
+    elif period.kind == "open":
+        assert (state.opened_at, state.until) == (period.opened_at, period.until)
+    else:
+        shares = model.shares()
+        assert driven.circuit.share(clock.now()) == (shares[0] if shares else None)

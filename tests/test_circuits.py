@@ -1,0 +1,568 @@
+"""The circuits of this process: by name, and what is to be known of them."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import threading
+import weakref
+
+import pybreaker
+import pytest
+
+import resilience.circuits
+from resilience import CircuitBreaker, CircuitOpenError, Pipeline, circuit_breaker, fallback
+from resilience.circuits import CircuitSnapshot
+from resilience.circuits.registry import REGISTRY, Registry
+from resilience.testing import virtual_time
+
+
+@pytest.fixture(autouse=True)
+def nobody_else(monkeypatch):
+    """Circuits that other tests and pages of the documentation hold, under whatever name, are not seen here."""
+    monkeypatch.setattr(REGISTRY, "_breakers", {})
+
+
+def entries(name: str) -> list[CircuitSnapshot]:
+    return [circuit for circuit in resilience.circuits.snapshot() if circuit["name"] == name]
+
+
+def entry(name: str) -> CircuitSnapshot:
+    (only,) = entries(name)
+    return only
+
+
+def fail(breaker: CircuitBreaker, error: type[Exception] = TimeoutError, times: int = 1) -> None:
+    for _ in range(times):
+        with contextlib.suppress(error), breaker:
+            raise error
+
+
+def succeed(breaker: CircuitBreaker, times: int = 1) -> None:
+    for _ in range(times):
+        with breaker:
+            pass
+
+
+# -- by name -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_circuit_is_found_by_its_name():
+    ledger = circuit_breaker("ledger")
+    assert resilience.circuits.get("ledger") is ledger
+
+
+def test_a_name_nobody_has_is_answered_with_the_nearest_one():
+    registry = Registry()
+    registry.add(ledger := circuit_breaker("ledger"))
+    with pytest.raises(LookupError) as caught:
+        registry.get("leger")
+    assert str(caught.value) == "no circuit is called 'leger'; did you mean 'ledger'?"
+    registry.add(mail := circuit_breaker("mail"))
+    with pytest.raises(LookupError) as caught:
+        registry.get("xyz")
+    assert str(caught.value) == "no circuit is called 'xyz'; there are 'ledger', 'mail'"
+    with pytest.raises(LookupError) as caught:
+        Registry().get("xyz")
+    assert str(caught.value) == "no circuit is called 'xyz'; there are none"
+    assert {breaker.name for breaker in registry} == {ledger.name, mail.name}
+
+
+def test_two_of_one_name_are_an_error_since_nobody_can_say_which_is_meant():
+    twins = [circuit_breaker("twin"), circuit_breaker("twin")]
+    with pytest.raises(LookupError, match="2 circuits are called 'twin'; give one object to all that call the same"):
+        resilience.circuits.get("twin")
+    assert len(entries("twin")) == len(twins)
+
+
+def test_a_circuit_without_a_name_is_found_by_that_of_what_it_guards():
+    @circuit_breaker()
+    def unnamed(): ...
+
+    found = resilience.circuits.get(f"{__name__}.{unnamed.__qualname__}")
+    fail(found, times=5)
+    with pytest.raises(CircuitOpenError):
+        unnamed()
+
+
+def test_a_circuit_that_is_renamed_is_found_by_its_new_name():
+    breaker = circuit_breaker("before")
+    breaker.name = "after"
+    assert resilience.circuits.get("after") is breaker
+    with pytest.raises(LookupError):
+        resilience.circuits.get("before")
+
+
+def kept_by_a_function(name: str) -> object:
+    @circuit_breaker(name)
+    def guarded(): ...
+
+    return guarded
+
+
+def kept_by_a_stack(name: str) -> object:
+    @fallback(default=None)
+    @circuit_breaker(name)
+    async def guarded(): ...
+
+    return guarded
+
+
+def kept_by_a_generator_function(name: str) -> object:
+    @circuit_breaker(name)
+    def guarded():
+        yield
+
+    return guarded
+
+
+def kept_by_a_class(name: str) -> object:
+    @circuit_breaker(name)
+    class Guarded:
+        def method(self): ...
+
+    return Guarded
+
+
+def kept_by_a_class_per_instance(name: str) -> object:
+    @circuit_breaker(name, per_instance=True)
+    class Guarded:
+        def method(self): ...
+
+    return Guarded
+
+
+def kept_by_a_function_by_key(name: str) -> object:
+    @circuit_breaker(name, key=lambda host: host)
+    def guarded(host): ...
+
+    guarded("a")
+    return guarded
+
+
+def kept_by_a_pipeline(name: str) -> object:
+    return Pipeline(circuit_breaker(name))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        kept_by_a_function,
+        kept_by_a_stack,
+        kept_by_a_generator_function,
+        kept_by_a_class,
+        kept_by_a_class_per_instance,
+        kept_by_a_function_by_key,
+        kept_by_a_pipeline,
+    ],
+)
+def test_a_circuit_lives_as_long_as_what_it_guards_and_is_forgotten_afterwards(make):
+    kept = make("kept")
+    gc.collect()
+    circuit = resilience.circuits.get("kept")
+    assert entries("kept")
+    gone = weakref.ref(circuit)
+    del circuit, kept
+    gc.collect()
+    assert gone() is None
+    assert entries("kept") == []
+    with pytest.raises(LookupError):
+        resilience.circuits.get("kept")
+
+
+def test_a_new_circuit_at_the_address_of_an_old_one_is_not_forgotten_with_it():
+    registry = Registry()
+    for _ in range(200):
+        registry.add(breaker := circuit_breaker("again"))
+        assert list(registry) == [breaker]
+        del breaker
+        gc.collect(0)
+        assert list(registry) == []
+
+
+# -- what is to be known -----------------------------------------------------------------------------------------------
+
+
+def test_a_new_circuit_has_nothing_to_tell():
+    with virtual_time() as clock:
+        new = circuit_breaker("new")
+        assert entry(new.name) == {
+            "name": "new",
+            "key": None,
+            "pattern": None,
+            "state": "closed",
+            "mode": "normal",
+            "since": clock.wall(),
+            "failures_in_a_row": 0,
+            "calls": None,
+            "failed": None,
+            "slow": None,
+            "failure_rate": None,
+            "slow_rate": None,
+            "last_category": None,
+            "next_probe": None,
+            "probes": 0,
+            "probe_successes": 0,
+        }
+    assert list(entry(new.name)) == list(CircuitSnapshot.__annotations__)
+
+
+def seen(breaker: CircuitBreaker, **expected: object) -> None:
+    """Check what is told of a circuit, and that it can be sent as JSON."""
+    found = entry(breaker.name)
+    assert {field: found[field] for field in expected} == expected
+    assert json.loads(json.dumps(resilience.circuits.snapshot(), allow_nan=False))
+
+
+def test_a_circuit_is_told_from_closed_to_open_to_half_open_and_closed_again():
+    with virtual_time() as clock:
+        breaker = circuit_breaker("all", failure_threshold=3, reset_timeout=30, probes=2, success_threshold=2)
+        made = clock.wall()
+        clock.advance(5)
+        fail(breaker, times=2)
+        seen(breaker, state="closed", since=made, failures_in_a_row=2, last_category="timeout", next_probe=None)
+        succeed(breaker)
+        seen(breaker, state="closed", failures_in_a_row=0, last_category="timeout")
+        fail(breaker, TimeoutError, times=2)
+        fail(breaker, ConnectionResetError)
+        opened = clock.wall()
+        seen(breaker, state="open", since=opened, failures_in_a_row=3, last_category="network", next_probe=30.0)
+        clock.advance(12)
+        seen(breaker, state="open", since=opened, next_probe=18.0)
+        clock.advance(20)  # nobody has called: it is open until somebody does
+        seen(breaker, state="open", next_probe=0.0, probes=0)
+        with breaker:
+            seen(breaker, state="half_open", since=opened + 32, failures_in_a_row=3, probes=1, probe_successes=0)
+            with breaker:
+                seen(breaker, state="half_open", next_probe=None, probes=2)
+            seen(breaker, state="half_open", probes=1, probe_successes=1)
+        seen(breaker, state="closed", since=opened + 32, failures_in_a_row=0, probes=0, probe_successes=0)
+
+
+def test_a_lost_probe_is_no_longer_on_its_way():
+    with virtual_time() as clock:
+        breaker = circuit_breaker("lost", reset_timeout=30, probe_timeout=5)
+        breaker.half_open()
+        with breaker:
+            seen(breaker, probes=1)
+            clock.advance(5)
+            seen(breaker, state="half_open", probes=0)
+            assert breaker.probes_on_the_way == 0
+
+
+def test_shares_of_the_last_calls_are_told_while_it_is_closed():
+    with virtual_time() as clock:
+        breaker = circuit_breaker(
+            "shares", failure_rate=0.5, slow_call_rate=0.5, slow_call_seconds=2, window=8, minimum_calls=8
+        )
+        seen(breaker, calls=0, failed=0, slow=0, failure_rate=None, slow_rate=None)
+        succeed(breaker)
+        fail(breaker, times=2)
+        with breaker:
+            clock.advance(3)
+        seen(breaker, calls=4, failed=2, slow=1, failure_rate=0.5, slow_rate=0.25, failures_in_a_row=0)
+        succeed(breaker, times=8)
+        seen(breaker, calls=8, failed=0, slow=0, failure_rate=0.0, slow_rate=0.0)
+        fail(breaker, times=4)
+        seen(breaker, state="open", calls=None, failed=None, failure_rate=None, slow_rate=None, failures_in_a_row=4)
+
+
+def test_a_window_of_seconds_is_told_as_it_is_now_even_if_nobody_called_since():
+    with virtual_time() as clock:
+        breaker = circuit_breaker("seconds", failure_rate=0.5, window_seconds=60)
+        fail(breaker)
+        succeed(breaker, times=3)
+        seen(breaker, calls=4, failed=1, failure_rate=0.25)
+        clock.advance(70)
+        seen(breaker, calls=0, failed=0, failure_rate=None)
+
+
+def test_failures_are_told_by_weight():
+    breaker = circuit_breaker(
+        "heavy", failure_threshold=9, failure_rate=0.9, profiles={"timeout": {"weight": 3}}, minimum_calls=20
+    )
+    fail(breaker, times=2)
+    seen(breaker, calls=2, failed=6, failure_rate=3.0, failures_in_a_row=6)
+
+
+def test_modes_are_told():
+    with virtual_time() as clock:
+        breaker = circuit_breaker("modes", failure_threshold=1, reset_timeout=30)
+        breaker.isolate()
+        seen(breaker, state="open", mode="isolated", next_probe=None, failures_in_a_row=0)
+        breaker.disable()
+        fail(breaker, times=3)
+        seen(breaker, state="closed", mode="disabled", failures_in_a_row=0)
+        breaker.shadow()
+        fail(breaker)
+        seen(breaker, state="open", mode="shadow", next_probe=30.0, failures_in_a_row=1)
+        clock.advance(10)
+        breaker.reset()
+        seen(breaker, state="closed", mode="normal", since=clock.wall(), next_probe=None, last_category=None)
+
+
+def test_a_disabled_circuit_tells_of_no_calls():
+    breaker = circuit_breaker("off", failure_rate=0.5)
+    breaker.disable()
+    succeed(breaker, times=3)
+    fail(breaker)
+    seen(breaker, mode="disabled", calls=0, failed=0, failure_rate=None)
+
+
+def test_who_is_rejected_by_an_isolated_circuit_is_told_so():
+    breaker = circuit_breaker("alone")
+    breaker.isolate()
+    with pytest.raises(CircuitOpenError) as caught, breaker:
+        pass
+    assert str(caught.value) == "circuit 'alone' is isolated; nobody is let through until it is reset"
+
+
+def test_of_circuits_by_key_there_is_the_pattern_and_each_of_its_keys():
+    breaker = circuit_breaker("by host", failure_threshold=2, key=lambda host: host)
+
+    @breaker
+    def fetch(host: str) -> None:
+        if host == "b":
+            raise TimeoutError
+
+    fetch("c")
+    for _ in range(2):
+        with contextlib.suppress(TimeoutError):
+            fetch("b")
+    told = [(each["key"], each["pattern"], each["state"]) for each in entries("by host")]
+    assert told == [(None, "key", "closed"), ("b", None, "open"), ("c", None, "closed")]
+
+
+def test_a_pattern_without_keys_yet_is_told():
+    breaker = circuit_breaker("no keys yet", key=lambda host: host)
+    seen(breaker, key=None, pattern="key", state="closed")
+
+
+def test_of_circuits_for_each_object_there_is_the_pattern_that_class_methods_share_and_each_object():
+    @circuit_breaker("shards", failure_threshold=1, per_instance=True)
+    class Shard:
+        def read(self) -> None: ...
+
+        @classmethod
+        def find(cls) -> None:
+            raise TimeoutError
+
+    first = Shard()
+    first.read()
+    with contextlib.suppress(TimeoutError):
+        Shard.find()
+    told = [(each["key"], each["pattern"], each["state"]) for each in entries("shards")]
+    assert told == [(None, "instance", "open"), (f"{Shard.__qualname__} at {id(first):#x}", None, "closed")]
+    del first
+    gc.collect()
+    assert [each["key"] for each in entries("shards")] == [None]
+
+
+def test_a_key_is_told_as_text_whatever_it_is():
+    class Silent:
+        def __str__(self):
+            raise RuntimeError("no text")
+
+    keys = [1, ("eu", 2), None, Silent()]
+    breaker = circuit_breaker("any", key=lambda key: key)
+    for key in keys:
+        breaker.of(key)
+    told = {each["key"] for each in entries("any") if each["pattern"] is None}
+    assert told == {"1", "('eu', 2)", "None", f"a {Silent.__qualname__}"}
+    assert json.dumps(entries("any"))
+
+
+def test_nothing_of_a_call_is_told():
+    breaker = circuit_breaker("secretive", failure_threshold=1, failure_rate=0.5)
+
+    @breaker
+    def charge(card: str) -> None:
+        raise ConnectionRefusedError(f"cannot charge {card}")
+
+    with contextlib.suppress(ConnectionRefusedError):
+        charge("4111 1111")
+    assert entry("secretive")["state"] == "open"
+    assert "4111" not in json.dumps(resilience.circuits.snapshot())
+
+
+def test_a_circuit_that_follows_a_store_is_told_since_the_others_opened_it():
+    storage = pybreaker.CircuitMemoryStorage(pybreaker.STATE_CLOSED)
+    one = circuit_breaker("one", failure_threshold=1, reset_timeout=30, storage=storage)
+    two = circuit_breaker("two", failure_threshold=1, reset_timeout=30, storage=storage)
+    with virtual_time() as clock:
+        fail(one)
+        opened = clock.wall()
+        clock.advance(10)
+        with contextlib.suppress(CircuitOpenError), two:
+            pass
+        assert entry("two")["next_probe"] == pytest.approx(20.0)
+        assert entry("two")["since"] == pytest.approx(opened)
+
+
+def test_entries_are_ordered_by_name_and_key():
+    breakers = [circuit_breaker(name) for name in ("z", "a")]
+    keyed = circuit_breaker("m", key=str)
+    keyed.of("2"), keyed.of("1")
+    told = [(each["name"], each["key"]) for each in resilience.circuits.snapshot()]
+    assert told == sorted(told, key=lambda each: (each[0], each[1] or ""))
+    assert [each for each in told if each[0] == "m"] == [("m", None), ("m", "1"), ("m", "2")]
+    assert len(breakers) == 2
+
+
+# -- while others change things ----------------------------------------------------------------------------------------
+
+
+def test_each_entry_is_of_one_moment_while_threads_call_and_circuits_come_and_go():
+    breaker = circuit_breaker(
+        "busy", failure_threshold=2, failure_rate=0.5, minimum_calls=2, window=10, reset_timeout=60
+    )
+    keyed = circuit_breaker("busy keys", key=lambda key: key, max_keys=5)
+    over = threading.Event()
+    broken: list[BaseException] = []
+
+    def work(number: int) -> None:
+        turn = number
+        try:
+            while not over.is_set():
+                turn += 1
+                with contextlib.suppress(CircuitOpenError):  # another thread was quicker
+                    succeed(breaker)
+                    fail(breaker, times=2)
+                breaker.reset()
+                succeed(keyed.of(turn % 9))
+                succeed(circuit_breaker(f"passing {number}"))
+        except BaseException as error:
+            broken.append(error)
+
+    threads = [threading.Thread(target=work, args=[number]) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(300):
+            (busy,) = entries("busy")
+            assert (busy["calls"] is None) == (busy["state"] != "closed")
+            assert (busy["next_probe"] is None) == (busy["state"] != "open")
+            assert len(entries("busy keys")) <= 6
+            assert resilience.circuits.get("busy") is breaker
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert broken == []
+
+
+def test_objects_that_are_collected_while_they_are_listed_do_no_harm():
+    shards = circuit_breaker("collected", per_instance=True)
+
+    @shards
+    class Shard:
+        def __init__(self) -> None:
+            self.me = self  # nothing but the collector frees it
+
+        def read(self) -> None: ...
+
+    alive = [Shard() for _ in range(20)]
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()  # what the whole test run has made is not looked at again and again
+    try:
+        for later in range(1, 60):  # the collector runs after so many allocations more
+            gc.collect()
+            for shard in [*alive, *(Shard() for _ in range(20))]:
+                shard.read()
+            del shard
+            gc.set_threshold(gc.get_count()[0] + later)
+            assert len(shards.others()) >= len(alive)
+            gc.set_threshold(*before)
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+    gc.collect()
+    assert len(entries("collected")) == 1 + len(alive)
+
+
+# -- orders to a pattern -----------------------------------------------------------------------------------------------
+
+
+def pattern_by_key() -> tuple[CircuitBreaker, object, object]:
+    return circuit_breaker("pattern", key=lambda key: key), "a", "b"
+
+
+def pattern_per_instance() -> tuple[CircuitBreaker, object, object]:
+    @(breaker := circuit_breaker("pattern", per_instance=True))
+    class Shard:
+        def read(self) -> None: ...
+
+    return breaker, Shard(), Shard()
+
+
+@pytest.fixture(params=[pattern_by_key, pattern_per_instance])
+def pattern(request):
+    return request.param()
+
+
+def test_an_order_to_a_pattern_is_one_to_all_of_its_circuits(pattern):
+    breaker, one, other = pattern
+    for order, state in [(breaker.open, "open"), (breaker.half_open, "half-open"), (breaker.close, "closed")]:
+        breaker.of(one)
+        order()
+        assert breaker.current_state == breaker.of(one).current_state == state
+    assert breaker.of(other).current_state == "closed"
+
+
+def test_a_mode_of_a_pattern_is_that_of_all_of_its_circuits_the_later_ones_too(pattern):
+    breaker, one, other = pattern
+    breaker.of(one)
+    for order, mode in [(breaker.isolate, "isolated"), (breaker.disable, "disabled"), (breaker.shadow, "shadow")]:
+        order()
+        assert breaker.mode.value == breaker.of(one).mode.value == mode
+    breaker.isolate()
+    with pytest.raises(CircuitOpenError), breaker.of(other):
+        pass
+    breaker.of(one).reset()
+    assert (breaker.of(one).mode.value, breaker.of(other).mode.value) == ("normal", "isolated")
+    breaker.reset()
+    assert breaker.mode.value == breaker.of(one).mode.value == breaker.of(other).mode.value == "normal"
+
+
+def test_a_listener_added_to_a_pattern_hears_of_circuits_there_were_before(pattern):
+    class Heard(pybreaker.CircuitBreakerListener):
+        def __init__(self) -> None:
+            self.states: list[str] = []
+
+        def state_change(self, cb, old_state, new_state) -> None:
+            self.states.append(new_state.name)
+
+    breaker, one, other = pattern
+    breaker.of(one)
+    breaker.add_listener(heard := Heard())
+    breaker.of(one).open()
+    breaker.of(other).open()
+    assert heard.states == ["open", "open"]
+    breaker.remove_listener(heard)
+    breaker.of(one).close()
+    assert heard.states == ["open", "open"]
+
+
+def test_a_key_with_an_order_by_hand_is_forgotten_last():
+    breaker = circuit_breaker("few", key=lambda key: key, max_keys=2)
+    breaker.of("ordered").disable()
+    breaker.of("a"), breaker.of("b")
+    assert [key for key, _ in breaker.others()] == ["ordered", "b"]
+
+
+def test_reset_forgets_what_was_recorded():
+    breaker = circuit_breaker("reset", failure_threshold=3, failure_rate=0.9, window=10)
+    fail(breaker, times=2)
+    breaker.reset()
+    seen(breaker, state="closed", failures_in_a_row=0, calls=0, failed=0, last_category=None)
+    fail(breaker, times=2)
+    assert breaker.current_state == "closed"
+
+
+@pytest.mark.parametrize("many", [{"key": lambda key: key}, {"per_instance": True}])
+def test_one_storage_for_many_circuits_is_refused(many):
+    storage = pybreaker.CircuitMemoryStorage(pybreaker.STATE_CLOSED)
+    with pytest.raises(TypeError, match="a storage holds the state of one circuit, so all would open together"):
+        circuit_breaker("many", storage=storage, **many)
