@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
 from resilience.engine.guard import is_async
@@ -69,9 +69,6 @@ class Keyed(Policy):
             raise TypeError(f"key={key!r}: give a plain function of the call's arguments; an async one is not awaited")
         self._template = template
         self._key = key
-
-    def hooks(self) -> Mapping[str, Callable[..., object]]:
-        return {"key": self._key}
 
     def before(self, call: Call, at: int) -> Outcome | Steps[Outcome | None] | None:
         try:

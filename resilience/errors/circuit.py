@@ -13,7 +13,7 @@ __all__ = ["CircuitOpenError"]
 
 
 class CircuitOpenError(ResilienceError, pybreaker.CircuitBreakerError):
-    """A call was not made because the circuit *name* is open, or half-open with its probe on the way.
+    """A call was not made: the circuit *name* is open, half-open with its probe on the way, or ramping up.
 
     *retry_after* is what is left, in seconds, until the next call is let through; infinite while it is isolated. The
     last failure that counted is its ``__cause__``.
@@ -24,14 +24,20 @@ class CircuitOpenError(ResilienceError, pybreaker.CircuitBreakerError):
 
     category = ErrorCategory.REJECTED
 
-    args: tuple[str, float, int, str | None, bool]
+    args: tuple[str, float, int, str | None, bool, bool]
 
     def __init__(
-        self, name: str, retry_after: float, failures: int = 0, last: str | None = None, probing: bool = False
+        self,
+        name: str,
+        retry_after: float,
+        failures: int = 0,
+        last: str | None = None,
+        probing: bool = False,
+        ramping: bool = False,
     ) -> None:
         # All of it in args: pickle calls the constructor with them, and while a dependency is down this is what
         # thousands of calls a second cost.
-        self.args = (name, retry_after, failures, last, probing)
+        self.args = (name, retry_after, failures, last, probing, ramping)
 
     @property
     def name(self) -> str:
@@ -58,7 +64,15 @@ class CircuitOpenError(ResilienceError, pybreaker.CircuitBreakerError):
         """Whether the circuit is half-open and its probe on the way."""
         return self.args[4]
 
+    @property
+    def ramping(self) -> bool:
+        """Whether the circuit has closed again, and lets only a share through as yet."""
+        return self.args[5]
+
     def __str__(self) -> str:
+        if self.ramping:
+            left = f"{self.retry_after:.1f} s"
+            return f"circuit {self.name!r} has just closed and lets a growing share through; everybody in {left}"
         if self.probing:
             return f"circuit {self.name!r} is half-open, its probe on the way; next one within {self.retry_after:.1f} s"
         if self.retry_after == math.inf:

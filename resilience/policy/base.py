@@ -129,7 +129,6 @@ class Call:
         "abandoned",
         "admission",
         "arguments",
-        "began",
         "clock",
         "first",
         "function",
@@ -153,8 +152,6 @@ class Call:
         #: The state of the stack's only gate when the happy path went through it.
         self.admission: Admission | None = admission
         self.clock: Clock = current_clock()
-        #: When the call was let in, where a gate measures it.
-        self.began: float = 0.0
         #: The outcome the happy path came to, for whoever takes over from it.
         self.first: Outcome | None = None
         #: What each policy keeps of this call, by its depth in the stack.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from resilience.classify.decide import category_of, classify
@@ -94,9 +94,6 @@ class Circuit(Policy):
     def gate(self) -> Gate:  # type: ignore[override]  # a circuit is its own gate
         return self
 
-    def hooks(self) -> Mapping[str, Callable[..., object]]:
-        return {} if self.rules.failure_if is None else {"failure_if": self.rules.failure_if}
-
     # -- the call ------------------------------------------------------------------------------------------------
 
     def before(self, call: Call, at: int) -> Outcome | Steps[Outcome | None] | None:
@@ -182,8 +179,10 @@ class Circuit(Policy):
 
     def _rejection(self, state: State, left: float) -> CircuitOpenError:
         # Not through its __init__, which does the same: this is what every call costs while a dependency is down.
-        probing = state.__class__ is HalfOpen
-        error = CircuitOpenError.__new__(CircuitOpenError, self.name, left, state.failures, state.last_type, probing)
+        kind = state.__class__
+        error = CircuitOpenError.__new__(
+            CircuitOpenError, self.name, left, state.failures, state.last_type, kind is HalfOpen, kind is Closed
+        )
         error.__cause__ = state.last
         return error
 

@@ -107,6 +107,7 @@ CONFIGS = {
         failure_threshold=2, reset_timeout=2.0, ramp_up=8.0, watched=True, failure_rate=0.5, window=4
     ),
     "narrow": Config(failure_threshold=2, trip_on="timeout"),
+    "judged, watched": Config(failure_threshold=2, judged=True, watched=True),
     "judged": Config(failure_threshold=2, judged=True, failure_rate=0.5, window=4),
     "asked": Config(failure_threshold=2, open_for="infrastructure", max_reset_timeout=40.0),
 }

@@ -673,6 +673,25 @@ def test_a_rejection_may_be_worded_while_probes_come_and_go():
     assert state.until == 5.0
 
 
+def test_an_open_circuit_asks_a_shared_store_before_it_rejects():
+    storage = pybreaker.CircuitMemoryStorage(pybreaker.STATE_CLOSED)
+    breaker = circuit_breaker("b", storage=storage)
+    breaker.open()
+    with pytest.raises(CircuitOpenError), breaker:
+        pass
+    storage.state = pybreaker.STATE_CLOSED  # by another process
+    with breaker:
+        pass
+
+
+def test_a_rejection_nobody_hears_of_takes_no_steps(monkeypatch: pytest.MonkeyPatch):
+    breaker = circuit_breaker("b")
+    breaker.open()
+    monkeypatch.setattr(type(breaker.circuit), "_enter", None)
+    with pytest.raises(CircuitOpenError), breaker:
+        pass
+
+
 @pytest.mark.parametrize("rules", [{}, {"failure_rate": 0.5}], ids=["in a row", "rate by count"])
 def test_a_success_needs_no_clock_nor_does_a_failure_that_is_only_counted(rules: dict[str, object]):
     class Silent(VirtualClock):
@@ -685,3 +704,17 @@ def test_a_success_needs_no_clock_nor_does_a_failure_that_is_only_counted(rules:
         if not rules:
             with pytest.raises(ConnectionResetError), breaker:
                 raise down
+
+
+def test_a_rejection_while_the_circuit_ramps_up_says_so():
+    error = CircuitOpenError("b", 12.0, ramping=True)
+    assert error.ramping
+    assert str(error) == "circuit 'b' has just closed and lets a growing share through; everybody in 12.0 s"
+    with virtual_time() as clock:
+        breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=5, ramp_up=10)
+        breaker.open()
+        clock.advance(5)
+        with breaker:
+            pass
+        with pytest.raises(CircuitOpenError, match="lets a growing share through; everybody in 10.0 s"), breaker:
+            pass
