@@ -43,7 +43,7 @@ class Timer:
     __slots__ = ("_last", "_lock", "_loops", "seconds")
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+        self.seconds: float = seconds
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopTimer] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
         self._last: _LoopTimer = _NOWHERE

@@ -16,4 +16,10 @@ from resilience.policy.states import CircuitMode, CircuitState
 
 __all__ = ["CircuitBreaker", "CircuitMode", "CircuitSnapshot", "CircuitState", "get", "snapshot"]
 
-get = REGISTRY.get
+
+def get(name: str) -> CircuitBreaker:
+    """Return the circuit of that name.
+
+    Raises LookupError where there is none, or more than one: which of them is meant nobody can say.
+    """
+    return REGISTRY.get(name)

@@ -112,7 +112,7 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
         self._named = name is not None
         self._key = key
         self._per_instance = per_instance
-        self.exclude = names("exclude", exclude)
+        self.exclude: Sequence[str] = names("exclude", exclude)
         self._instances = Instances(self._fork)
         self._keys = Keys(self._fork, count("max_keys", max_keys))
         self._guard(Circuit(_UNNAMED if name is None else name, rules), listeners, storage)

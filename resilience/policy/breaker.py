@@ -77,7 +77,7 @@ class Circuit(Policy):
         need(bool(name.strip()), "name", name, "the dependency's name, such as 'billing'")
         self.name: str = name
         self.rules: Rules = rules
-        self.plain = rules.failure_if is None  # else every result is looked at
+        self.plain: bool = rules.failure_if is None  # else every result is looked at
         self.telling: Telling = _CALL if rules.timed else _COUNTED if rules.rates else _MARK
         self.mode: CircuitMode = CircuitMode.NORMAL
         self.watchers: Sequence[Watcher] = ()

@@ -51,6 +51,9 @@ class Closed(Admission):
     last_type: None = None
     until: float = 0.0
     openings: int = 0
+    failures: int
+    passed: bool
+    passes: int
 
     def __init__(self, rules: Rules, *, quiet: bool, since: float | None = None) -> None:
         ramping = since is not None and rules.ramp_up_seconds > 0

@@ -21,7 +21,7 @@ class Timeout(Policy):
 
     def __init__(self, limit: float | timedelta) -> None:
         self.seconds: float = seconds("seconds", limit)
-        self.limit = self.seconds
+        self.limit: float | None = self.seconds
 
     def after(self, call: Call, at: int, outcome: Outcome) -> Outcome | Steps[Outcome]:
         # By identity, not by type: a TimeoutError of the function's own passes as it is.

@@ -34,7 +34,7 @@ class LastCalls:
     __slots__ = ("_failed", "_marks", "_slow", "size")
 
     def __init__(self, size: int) -> None:
-        self.size = size
+        self.size: int = size
         self._marks: deque[tuple[int, int]] = deque()  # number of the call, weight; 0 is a slow one
         self._failed = self._slow = 0
 
@@ -69,9 +69,11 @@ class Bucket:
     __slots__ = ("begin", "calls", "end", "failed", "slow")
 
     def __init__(self, begin: float, end: float) -> None:
-        self.begin = begin
-        self.end = end
-        self.calls = self.failed = self.slow = 0
+        self.begin: float = begin
+        self.end: float = end
+        self.calls: int = 0
+        self.failed: int = 0
+        self.slow: int = 0
 
 
 class LastSeconds:
@@ -86,11 +88,11 @@ class LastSeconds:
     __slots__ = ("_buckets", "_width", "current", "seconds")
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+        self.seconds: float = seconds
         self._width = seconds / _BUCKETS
         self._buckets: deque[Bucket] = deque()
         #: The bucket a call that ends now most likely falls into.
-        self.current = Bucket(0.0, 0.0)
+        self.current: Bucket = Bucket(0.0, 0.0)
 
     def at(self, now: float) -> Bucket:
         """Return the bucket of a call that ends *now*."""
