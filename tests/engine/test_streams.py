@@ -213,7 +213,17 @@ def test_a_guarded_generator_function_is_one():
 
     assert list(Shop().pages(start=1)) == [range(1, 3)]
     with pytest.raises(TypeError, match="unexpected keyword argument 'begin'"):
-        Shop().pages(begin=1)
+        list(Shop().pages(begin=1))
+
+
+@pytest.mark.generated_wrapper
+def test_wrong_arguments_fail_at_the_call_and_not_at_the_first_item():
+    @breaker_with()
+    def pages(size: int) -> Iterator[range]:
+        yield range(size)
+
+    with pytest.raises(TypeError, match="unexpected keyword argument 'begin'"):
+        pages(begin=1)
 
 
 @pytest.mark.parametrize(
