@@ -444,3 +444,24 @@ def test_a_limit_inside_a_cancel_scope_of_anyio_leaves_it_alone():
         assert asyncio.current_task().cancelling() == 0
 
     run(main())
+
+
+def test_a_value_that_comes_late_counts_once_for_the_circuit_around_it():
+    async def main() -> None:
+        breaker = circuit_breaker("b", failure_rate=0.5)
+
+        @breaker
+        @timeout(1)
+        async def stubborn(seconds: float) -> str:
+            try:
+                await asyncio.sleep(seconds)
+            except asyncio.CancelledError:
+                return "late"
+            return "in time"
+
+        assert await stubborn(0.5) == "in time"
+        assert breaker.state.passes == 1
+        assert await stubborn(5) == "late"
+        assert breaker.state.passes == 2
+
+    run(main())

@@ -140,8 +140,8 @@ except __Exception as __error:
 _CHECKED = """\
 try:
     __value = {w}__function({passed})
-    {noted}
     if {still}:
+        {noted}
         {ended}
         return __value
     __call = __plan.late(__value, {admitted})
