@@ -8,8 +8,7 @@ from typing import TypedDict
 from resilience.circuits.breaker import CircuitBreaker
 from resilience.circuits.registry import REGISTRY
 from resilience.clock import current_clock
-from resilience.policy.states import CircuitMode, Closed, Open
-from resilience.policy.window import Share
+from resilience.policy.states import Open
 
 __all__ = ["CircuitSnapshot", "snapshot", "snapshot_of"]
 
@@ -70,9 +69,7 @@ def _of(breaker: CircuitBreaker, key: str | None) -> CircuitSnapshot:
     with circuit._lock:  # all of one moment
         now = current_clock().now()
         state, mode, since, category = circuit.state, circuit.mode, circuit.since, circuit.category
-        share = state.share(now) if isinstance(state, Closed) else None
-        if share is not None and mode is CircuitMode.DISABLED:
-            share = Share(0, 0, 0)  # what is counted all the same, for speed, is not recorded
+        share = circuit.share(now)
         failures, probes, successes = state.in_a_row, breaker.probes_on_the_way, breaker.success_counter
     waits = isinstance(state, Open) and state.until != math.inf
     return CircuitSnapshot(

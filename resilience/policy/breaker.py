@@ -362,12 +362,11 @@ class Circuit(Policy):
                 self.state.quiet = not told and self.state.ramped is None
 
     def share(self, now: float) -> Share | None:
-        """Return what the last calls came to while it is closed, where shares of calls are looked at."""
-        with self._lock:
-            state = self.state
-            if self.mode is _DISABLED:  # what it counts nevertheless, for speed, is not recorded
-                state = Closed(self.rules, quiet=True)
-            return state.share(now) if isinstance(state, Closed) else None
+        """Return what the last calls came to while it is closed, where shares are looked at. Ask under its lock."""
+        state = self.state
+        if self.mode is _DISABLED:  # what it counts nevertheless, for speed, is not recorded
+            state = Closed(self.rules, quiet=True)
+        return state.share(now) if isinstance(state, Closed) else None
 
     # -- telling -------------------------------------------------------------------------------------------------
 
