@@ -83,7 +83,7 @@ def _table() -> dict[ErrorCategory, Profile]:
     never, unconnected, always = Unsafe.NEVER, Unsafe.UNCONNECTED, Unsafe.ALWAYS
     rows = [
         #       category             recovery             retry  base  cost weight unsafe  http  grpc                  severity
-        Profile(c.TIMEOUT,           r.RETRY,             True,  0.1,  14, 1, never,       504, "DEADLINE_EXCEEDED",   s.WARNING),
+        Profile(c.TIMEOUT,           r.RETRY,             True,  0.1,  14, 1, unconnected, 504, "DEADLINE_EXCEEDED",   s.WARNING),
         Profile(c.NETWORK,           r.RETRY,             True,  0.1,  14, 1, unconnected, 502, "UNAVAILABLE",         s.WARNING),
         Profile(c.RATE_LIMIT,        r.WAIT,              True,  1.0,   5, 0, always,      429, "RESOURCE_EXHAUSTED",  s.WARNING),
         Profile(c.UNAVAILABLE,       r.RETRY,             True,  0.5,   5, 1, always,      503, "UNAVAILABLE",         s.WARNING),

@@ -13,7 +13,7 @@ C = ErrorCategory
 
 _ROWS = [
     # leaf, recovery, retried, base, cost, weight, unsafe, HTTP, gRPC, severity
-    ("TIMEOUT", "retry", True, 0.1, 14, 1, "never", 504, "DEADLINE_EXCEEDED", "warning"),
+    ("TIMEOUT", "retry", True, 0.1, 14, 1, "unconnected", 504, "DEADLINE_EXCEEDED", "warning"),
     ("NETWORK", "retry", True, 0.1, 14, 1, "unconnected", 502, "UNAVAILABLE", "warning"),
     ("RATE_LIMIT", "wait", True, 1.0, 5, 0, "always", 429, "RESOURCE_EXHAUSTED", "warning"),
     ("UNAVAILABLE", "retry", True, 0.5, 5, 1, "always", 503, "UNAVAILABLE", "warning"),
