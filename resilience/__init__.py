@@ -13,40 +13,59 @@ from typing import TYPE_CHECKING
 
 from resilience.category import ErrorCategory, Recovery, Severity
 from resilience.classify import classify
-from resilience.decorators import circuit_breaker, fallback, retry_on_category, retrying, timeout
+from resilience.decorators import circuit_breaker, deadline, fallback, retry_on_category, retrying, timeout
 
 if TYPE_CHECKING:
     from resilience.circuits import CircuitBreaker, CircuitState
     from resilience.classify import explain, register, retry_after
+    from resilience.due import remaining
     from resilience.engine.pipeline import Description, Pipeline, describe
-    from resilience.errors import CallTimeoutError, ResilienceError
+    from resilience.errors import CallTimeoutError, DeadlineExceededError, ResilienceError, RetriesExhaustedError
     from resilience.errors.circuit import CircuitOpenError
+    from resilience.policy.backoff import Backoff
+    from resilience.policy.budget import RetryBudget
+    from resilience.policy.history import AttemptReport, CallReport, last_call
+    from resilience.policy.idempotency import by_method
+    from resilience.policy.revision import Arguments
+    from resilience.policy.stop import StopReason
     from resilience.profile import Profile, override_profiles, profile_of
     from resilience.subscription import subscribe
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Arguments",
+    "AttemptReport",
+    "Backoff",
+    "CallReport",
     "CallTimeoutError",
     "CircuitBreaker",
     "CircuitOpenError",
     "CircuitState",
+    "DeadlineExceededError",
     "Description",
     "ErrorCategory",
     "Pipeline",
     "Profile",
     "Recovery",
     "ResilienceError",
+    "RetriesExhaustedError",
+    "RetryBudget",
     "Severity",
+    "StopReason",
     "__version__",
+    "by_method",
     "circuit_breaker",
     "classify",
+    "deadline",
     "describe",
     "explain",
     "fallback",
+    "last_call",
     "override_profiles",
     "profile_of",
     "register",
+    "remaining",
     "retry_after",
     "retry_on_category",
     "retrying",
@@ -56,23 +75,34 @@ __all__ = [
 
 # Imported when first asked for. With the circuit comes pybreaker, and with it redis and tornado where installed.
 _ROOMS = {
+    "Arguments": "policy.revision",
+    "AttemptReport": "policy.history",
+    "Backoff": "policy.backoff",
+    "CallReport": "policy.history",
     "CallTimeoutError": "errors",
     "CircuitBreaker": "circuits",
     "CircuitOpenError": "errors.circuit",
     "CircuitState": "circuits",
+    "DeadlineExceededError": "errors",
     "Description": "engine.pipeline",
     "Pipeline": "engine.pipeline",
     "Profile": "profile",
     "ResilienceError": "errors",
+    "RetriesExhaustedError": "errors",
+    "RetryBudget": "policy.budget",
+    "StopReason": "policy.stop",
+    "by_method": "policy.idempotency",
     "describe": "engine.pipeline",
     "explain": "classify.decide",
+    "last_call": "policy.history",
     "override_profiles": "profile",
     "profile_of": "profile",
     "register": "classify.registry",
+    "remaining": "due",
     "retry_after": "classify.hint",
     "subscribe": "subscription",
 }
-_SUBMODULES = {"events", "logs", "testing"}
+_SUBMODULES = {"events", "logs", "settings", "testing"}
 
 
 def __getattr__(name: str) -> object:

@@ -12,6 +12,8 @@ from contextvars import ContextVar
 from types import ModuleType, TracebackType
 from typing import Protocol, cast
 
+from resilience.settings import NO_WAITS
+
 __all__ = ["SYSTEM", "Clock", "Limit", "SystemClock", "Waitable", "current_clock", "using_clock"]
 
 
@@ -74,7 +76,7 @@ class SystemClock:
     random: staticmethod[[], float] = staticmethod(random.random)
 
     def sleep(self, seconds: float, wake: Waitable | None = None) -> None:
-        if seconds <= 0:
+        if seconds <= 0 or (NO_WAITS.used and NO_WAITS.is_on()):
             return  # even sleep(0) is a system call and gives the processor away
         if wake is None:
             time.sleep(seconds)
@@ -82,6 +84,8 @@ class SystemClock:
             wake.wait(min(seconds, threading.TIMEOUT_MAX))
 
     def sleep_async(self, seconds: float) -> Awaitable[None]:
+        if NO_WAITS.used and NO_WAITS.is_on():
+            seconds = 0
         asyncio = sys.modules.get("asyncio")  # who runs on it has imported it
         if asyncio is not None and _in_task(asyncio):
             return cast("Awaitable[None]", asyncio.sleep(seconds))  # what anyio would come to

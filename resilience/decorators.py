@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from resilience.category import ErrorCategory
 
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from resilience.circuits import CircuitBreaker
     from resilience.engine.attempts import Attempts
     from resilience.events import RetryScheduled
-    from resilience.guards import FallbackGuard, RetryGuard, TimeoutGuard
+    from resilience.guards import DeadlineGuard, FallbackGuard, RetryGuard, RetryOptions, TimeoutGuard
+    from resilience.policy.backoff import Backoff
+    from resilience.policy.budget import RetryBudget
+    from resilience.policy.history import CallReport
+    from resilience.policy.revision import Arguments
     from resilience.profile import Profile
 
     Wait = Callable[[RetryCallState], float] | float
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
 
 # What makes the policies is imported when the first decorator is used: an import of the toolkit stays light.
 
-__all__ = ["circuit_breaker", "fallback", "retry_on_category", "retrying", "timeout"]
+__all__ = ["circuit_breaker", "deadline", "fallback", "retry_on_category", "retrying", "timeout"]
 
 F = TypeVar("F", bound="Callable[..., object]")
 V = TypeVar("V")
@@ -44,52 +48,72 @@ def retry_on_category(function: F, /) -> F: ...
 
 
 @overload
-def retry_on_category(
-    *on: CategoryLike,
-    attempts: int = ...,
-    max_retries: int | None = None,
-    base_delay: float | timedelta | None = None,
-    max_delay: float | timedelta = 60.0,
-    exponential_base: float = 2.0,
-    jitter: str = "equal",
-    wait: Wait | None = None,
-    stop: Predicate | None = None,
-    retry_if: Predicate | None = None,
-    on_retry: Callable[[RetryScheduled], object] | None = None,
-    profiles: ProfileRows | None = None,
-) -> RetryGuard: ...
+def retry_on_category(*on: CategoryLike, **options: Unpack[RetryOptions]) -> RetryGuard: ...
 
 
 def retry_on_category(
     *on: object,
     attempts: int = _THREE,
     max_retries: int | None = None,
+    max_attempts: Mapping[CategoryLike, int] | None = None,
     base_delay: float | timedelta | None = None,
     max_delay: float | timedelta = 60.0,
     exponential_base: float = 2.0,
     jitter: str = "equal",
+    waits: Mapping[CategoryLike, Backoff | Wait] | None = None,
     wait: Wait | None = None,
     stop: Predicate | None = None,
     retry_if: Predicate | None = None,
+    retry_if_result: Callable[[Any], object] | None = None,
+    budget: RetryBudget | None = None,
+    idempotent: bool | Callable[..., object] = True,
+    min_attempt_time: float | timedelta = 0.0,
+    retry_exhausted: bool = False,
+    no_progress: int | None = None,
+    revise: Callable[[Arguments, CallReport], object] | None = None,
+    max_revisions: int = 3,
     on_retry: Callable[[RetryScheduled], object] | None = None,
+    on_success: Callable[[CallReport], object] | None = None,
+    on_exhausted: str = "raise",
     profiles: ProfileRows | None = None,
 ) -> object:
     """Call again when the failure is worth another try.
 
     Waits grow from *base_delay* (by default the category's own) by *exponential_base* up to *max_delay*, then
-    jitter; a server's Retry-After wins. The last error is raised unchanged, with what was tried in its notes.
-    Seconds throughout, as numbers or timedeltas.
+    jitter; a server's Retry-After wins. The last error is raised unchanged, with what was tried in its notes and as
+    its attribute ``resilience``, a `CallReport`. Seconds throughout, as numbers or timedeltas.
+
+    It stops early where a retry would do harm: when a deadline leaves too little time (`deadline`), when *budget* is
+    used up, when the other side asks for a longer wait than *max_delay*, when a retry further in has given up already.
 
     Args:
         on: categories or labels; unless given, those whose row in the table says ``retry``: TRANSIENT.
         attempts: all calls, the first one included.
         max_retries: the calls after the first, in place of *attempts*.
+        max_attempts: by category, how many of its failures there may be, such as ``{"timeout": 2}``.
         jitter: "equal", "full", "decorrelated" or "none"; see `Backoff` for the formulas.
+        waits: by category, seconds, a `Backoff`, a tenacity wait or a function of a `RetryCallState`.
         wait, stop, retry_if: tenacity objects, or functions of its `RetryCallState`. *wait* replaces the backoff
             (a number waits that long), *stop* the default of 3 attempts, *retry_if* retries more than *on* does,
             results included.
-        on_retry: called with a `RetryScheduled` before each wait; async where the function is.
+        retry_if_result: a function of the result, true of one to try again. The last one is returned as it is.
+        budget: a `RetryBudget` that everybody who calls the same dependency shares.
+        idempotent: whether the call may happen twice. False retries only what never reached the other side; `by_method`
+            goes by the HTTP method; a function is asked with the call's arguments.
+        min_attempt_time: seconds an attempt needs: with fewer left none begins.
+        retry_exhausted: retry failures as well that a retry further in has given up on, so that the two multiply.
+        no_progress: stop after so many failures in a row that look the same; 3 with *revise*.
+        revise: for CODE_RELATED and VALIDATION failures, a function of the call's `Arguments` and its `CallReport`,
+            whose `error` is the failure: returns new arguments (a mapping by parameter, or ``call.replace(...)``), with
+            which the call is made again at once, or None to give up. *max_revisions* times, apart from *attempts*.
+        on_retry: called with a `RetryScheduled` before each wait.
+        on_success: called with a `CallReport` when it has succeeded.
+        on_exhausted: "raise" the last error, or "wrap" it: raise `RetriesExhaustedError` from it, also where results
+            were tried.
         profiles: rows of the category table to read differently here, as `override_profiles` takes them.
+
+    Functions given may be async where the decorated one is. One that raises is reported on the ``resilience`` logger
+    and changes nothing, but for a wait, a stop and a *revise*, without which there is no way on: those end the retries.
 
     Raises TypeError or ValueError, where it is written, for anything that cannot be meant.
 
@@ -113,40 +137,40 @@ def retry_on_category(
     guard = RetryGuard(
         make_retry(
             () if bare else on,
-            attempts,
-            attempts is not _THREE,
-            max_retries,
-            base_delay,
-            max_delay,
-            exponential_base,
-            jitter,
-            wait,
-            stop,
-            retry_if,
-            on_retry,
-            profiles,
+            attempts=attempts,
+            attempts_given=attempts is not _THREE,
+            max_retries=max_retries,
+            max_attempts=max_attempts,
+            base_delay=base_delay,
+            max_delay=max_delay,
+            exponential_base=exponential_base,
+            jitter=jitter,
+            waits=waits,
+            wait=wait,
+            stop=stop,
+            retry_if=retry_if,
+            retry_if_result=retry_if_result,
+            budget=budget,
+            idempotent=idempotent,
+            min_attempt_time=min_attempt_time,
+            retry_exhausted=retry_exhausted,
+            no_progress=no_progress,
+            revise=revise,
+            max_revisions=max_revisions,
+            on_retry=on_retry,
+            on_success=on_success,
+            on_exhausted=on_exhausted,
+            profiles=profiles,
         )
     )
     return guard(on[0]) if bare else guard  # type: ignore[type-var]  # written without parentheses: what it decorates
 
 
-def retrying(
-    *on: CategoryLike,
-    attempts: int = _THREE,
-    max_retries: int | None = None,
-    base_delay: float | timedelta | None = None,
-    max_delay: float | timedelta = 60.0,
-    exponential_base: float = 2.0,
-    jitter: str = "equal",
-    wait: Wait | None = None,
-    stop: Predicate | None = None,
-    retry_if: Predicate | None = None,
-    on_retry: Callable[[RetryScheduled], object] | None = None,
-    profiles: ProfileRows | None = None,
-) -> Attempts:
+def retrying(*on: CategoryLike, **options: Unpack[RetryOptions]) -> Attempts:
     """Retry a block of code: loop over the attempts, with ``for`` or ``async for``.
 
-    Takes what `retry_on_category` takes. A failure worth another try ends with its block, the last one leaves it.
+    Takes what `retry_on_category` takes, but for what concerns the call's result or its arguments: *retry_if_result*,
+    *revise* and *idempotent* as a function. A failure worth another try ends with its block, the last one leaves it.
 
     >>> answers = iter([ConnectionResetError(), "hello"])
     >>> for attempt in retrying("network", base_delay=0):
@@ -158,33 +182,42 @@ def retrying(
     (2, 'hello')
     """
     from resilience.engine.attempts import Attempts
-    from resilience.guards import make_retry
 
-    return Attempts(
-        make_retry(
-            on,
-            attempts,
-            attempts is not _THREE,
-            max_retries,
-            base_delay,
-            max_delay,
-            exponential_base,
-            jitter,
-            wait,
-            stop,
-            retry_if,
-            on_retry,
-            profiles,
-        )
-    )
+    for name in ("retry_if_result", "revise"):
+        if options.get(name) is not None:
+            raise TypeError(f"{name}={options[name]!r}: a block has no result and no arguments; decorate a function")
+    return Attempts(*retry_on_category(*on, **options).policies())
 
 
-def timeout(seconds: float | timedelta) -> TimeoutGuard:
+def deadline(seconds: float | timedelta) -> DeadlineGuard:
+    """Give a piece of work, and everything it calls, *seconds* in all.
+
+    Nested calls inherit what is left of it, in threads and tasks too (`remaining`); a deadline inside another one is
+    the earlier of the two. Retries make no attempt that could not end in time, waits and time limits are cut short.
+
+    An async function or ``async with`` block is cancelled when the time has passed, and raises
+    `DeadlineExceededError`, a TimeoutError. Sync code is not stopped: what is guarded inside, keeps to the deadline;
+    add a `timeout` where something is not. As a block:
+
+    >>> from resilience import remaining
+    >>> with deadline(5.0):
+    ...     4.9 < remaining() <= 5.0
+    True
+    """
+    from resilience.guards import DeadlineGuard
+    from resilience.policy.deadline import Deadline
+
+    return DeadlineGuard(Deadline(seconds))
+
+
+def timeout(seconds: float | timedelta, *, mode: str = "thread") -> TimeoutGuard:
     """Give up on a call that takes longer than *seconds*: raise `CallTimeoutError`, a TimeoutError.
 
     An async function is cancelled, on asyncio and trio; ``async with timeout(2):`` limits a block. A sync function
     runs in a daemon thread with the caller's context variables: the caller leaves on time, the thread ends when the
-    function comes back. A TimeoutError of the function's own passes as it is.
+    function comes back. With *mode* "signal" a call in the main thread is interrupted where it runs instead (POSIX; in
+    other threads as before). A TimeoutError of the function's own passes as it is. Where a deadline leaves less time,
+    that is the limit.
 
     >>> @timeout(2.0)
     ... def quick() -> str:
@@ -195,7 +228,7 @@ def timeout(seconds: float | timedelta) -> TimeoutGuard:
     from resilience.guards import TimeoutGuard
     from resilience.policy.timeout import Timeout
 
-    return TimeoutGuard(Timeout(seconds))
+    return TimeoutGuard(Timeout(seconds, mode))
 
 
 @overload

@@ -16,6 +16,7 @@ from resilience.subscription import Subscription, emit, subscribe
 __all__ = [
     "AttemptFailed",
     "CallRejected",
+    "CallRevised",
     "CircuitClosed",
     "CircuitHalfOpened",
     "CircuitModeChanged",
@@ -82,6 +83,19 @@ class RetryScheduled(Event):
     category: ErrorCategory
     wait: float
     error: Exception | None = dataclasses.field(default=None, repr=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CallRevised(Event):
+    """The call is made again at once with other arguments, the *revision*-th ones; *attempt* is the one that failed."""
+
+    name: ClassVar[str] = "call.revised"
+    severity: ClassVar[Severity] = Severity.INFO
+
+    attempt: int
+    category: ErrorCategory
+    revision: int
+    error: Exception = dataclasses.field(repr=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
 
 from resilience.category import CategoryLike, combine
 from resilience.engine.blocks import Block, BlockResult
 from resilience.engine.pipeline import Decorator
 from resilience.policy.backoff import Backoff
 from resilience.policy.base import Policy
-from resilience.policy.check import count
+from resilience.policy.check import a_function, count, need, one_of, seconds, yes_or_no
+from resilience.policy.deadline import Deadline
 from resilience.policy.fallback import Fallback
 from resilience.policy.retry import Retry
 from resilience.policy.timeout import Timeout
@@ -21,14 +22,45 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
     from resilience.events import RetryScheduled
+    from resilience.policy.budget import RetryBudget
+    from resilience.policy.history import CallReport
+    from resilience.policy.revision import Arguments
 
     Wait = Callable[[RetryCallState], float] | float
     Predicate = Callable[[RetryCallState], bool]
     ProfileRows = Mapping[CategoryLike, Mapping[str, object] | Profile]
 
-__all__ = ["FallbackGuard", "RetryGuard", "TimeoutGuard", "make_retry"]
+__all__ = ["DeadlineGuard", "FallbackGuard", "RetryGuard", "RetryOptions", "TimeoutGuard", "make_retry"]
 
 V = TypeVar("V")
+
+
+class RetryOptions(TypedDict, total=False):
+    """What `retry_on_category` and `retrying` take by name."""
+
+    attempts: int
+    max_retries: int | None
+    max_attempts: Mapping[CategoryLike, int] | None
+    base_delay: float | timedelta | None
+    max_delay: float | timedelta
+    exponential_base: float
+    jitter: str
+    waits: Mapping[CategoryLike, Backoff | Wait] | None
+    wait: Wait | None
+    stop: Predicate | None
+    retry_if: Predicate | None
+    retry_if_result: Callable[[Any], object] | None
+    budget: RetryBudget | None
+    idempotent: bool | Callable[..., object]
+    min_attempt_time: float | timedelta
+    retry_exhausted: bool
+    no_progress: int | None
+    revise: Callable[[Arguments, CallReport], object] | None
+    max_revisions: int
+    on_retry: Callable[[RetryScheduled], object] | None
+    on_success: Callable[[CallReport], object] | None
+    on_exhausted: str
+    profiles: ProfileRows | None
 
 
 class RetryGuard(Decorator):
@@ -48,17 +80,30 @@ class RetryGuard(Decorator):
 
 def make_retry(
     on: tuple[object, ...],
+    *,
     attempts: int,
     attempts_given: bool,
     max_retries: int | None,
+    max_attempts: Mapping[CategoryLike, int] | None,
     base_delay: float | timedelta | None,
     max_delay: float | timedelta,
     exponential_base: float,
     jitter: str,
+    waits: Mapping[CategoryLike, Backoff | Wait] | None,
     wait: Wait | None,
     stop: Predicate | None,
     retry_if: Predicate | None,
+    retry_if_result: Callable[[Any], object] | None,
+    budget: RetryBudget | None,
+    idempotent: bool | Callable[..., object],
+    min_attempt_time: float | timedelta,
+    retry_exhausted: bool,
+    no_progress: int | None,
+    revise: Callable[[Arguments, CallReport], object] | None,
+    max_revisions: int,
     on_retry: Callable[[RetryScheduled], object] | None,
+    on_success: Callable[[CallReport], object] | None,
+    on_exhausted: str,
     profiles: ProfileRows | None,
 ) -> Retry:
     """Make the policy that the parameters of `retry_on_category` ask for."""
@@ -73,19 +118,102 @@ def make_retry(
         calls = None  # the stop strategy decides; a default must not cut it short
     else:
         calls = count("attempts", attempts)
+    backoff = Backoff(base_delay, max_delay, exponential_base, jitter)
+    backoffs, asked = _waits_by_category(waits or {}, backoff)
     strategies = None
-    if wait is not None or stop is not None or retry_if is not None:
+    if wait is not None or stop is not None or retry_if is not None or asked:
         from resilience.policy.strategies import Strategies
 
-        strategies = Strategies(wait, stop, retry_if)
+        strategies = Strategies(wait, stop, retry_if, asked)
+    if budget is not None:
+        from resilience.policy.budget import RetryBudget
+
+        right = "a RetryBudget, one object for all who call the same dependency"
+        need(isinstance(budget, RetryBudget), "budget", budget, right, TypeError)
+    idempotency = None
+    if idempotent is not True:
+        from resilience.policy.idempotency import idempotency_of
+
+        idempotency = idempotency_of(idempotent)
+    if retry_if_result is not None:
+        if type(retry_if_result).__module__.startswith("tenacity"):
+            raise TypeError(f"retry_if_result={retry_if_result!r}: give a function of the result, or this as retry_if=")
+        a_function("retry_if_result", retry_if_result, "a function of the result, true of one to try again", takes=1)
+    if on_retry is not None:
+        a_function("on_retry", on_retry, "a function that takes a RetryScheduled event", takes=1)
+    if on_success is not None:
+        a_function("on_success", on_success, "a function that takes a CallReport", takes=1)
+    reviser = None
+    if revise is not None:
+        right = "a function of the call's Arguments and its CallReport, which returns new arguments or None"
+        a_function("revise", revise, right, takes=2)
+        from resilience.policy.revision import Reviser
+
+        reviser = Reviser(revise, count("max_revisions", max_revisions))
+        no_progress = 3 if no_progress is None else no_progress
     return Retry(
         on=combine("on", on) if on else None,
         attempts=calls,
-        backoff=Backoff(base_delay, max_delay, exponential_base, jitter),
+        most={
+            leaf.value: count(f"max_attempts[{leaf.label!r}]", most)
+            for key, most in (max_attempts or {}).items()
+            for leaf in combine("max_attempts", [key])
+        },
+        backoff=backoff,
+        backoffs=backoffs,
         strategies=strategies,
+        budget=budget,
+        idempotency=idempotency,
+        retry_exhausted=yes_or_no("retry_exhausted", retry_exhausted),
+        min_attempt_time=seconds("min_attempt_time", min_attempt_time, zero=True),
+        no_progress=None if no_progress is None else count("no_progress", no_progress),
+        reviser=reviser,
+        retry_if_result=retry_if_result,
         on_retry=on_retry,
+        on_success=on_success,
+        wraps=one_of("on_exhausted", on_exhausted, ("raise", "wrap")) == "wrap",
         profiles=changed_profiles("profiles", profiles or {}),
     )
+
+
+def _waits_by_category(
+    waits: Mapping[CategoryLike, Backoff | Wait], otherwise: Backoff
+) -> tuple[dict[int, Backoff], dict[int, Callable[..., object]]]:
+    """Return the backoffs, and the strategies, of the categories that have their own; a number is a fixed wait."""
+    backoffs: dict[int, Backoff] = {}
+    strategies: dict[int, Callable[..., object]] = {}
+    for key, wait in waits.items():
+        for leaf in combine("waits", [key]):
+            parameter = f"waits[{leaf.label!r}]"
+            if isinstance(wait, Backoff):
+                backoffs[leaf.value] = wait
+            elif callable(wait):
+                from resilience.policy.strategies import a_strategy
+
+                strategies[leaf.value] = a_strategy(parameter, wait)
+            else:
+                fixed = seconds(parameter, wait, zero=True)
+                need(fixed <= otherwise.cap, parameter, wait, f"at most max_delay={otherwise.cap:g}")
+                backoffs[leaf.value] = Backoff(fixed, otherwise.cap, 1.0, "none")
+    return backoffs, strategies
+
+
+class DeadlineGuard(Decorator, Block):
+    """What `deadline` returns."""
+
+    __slots__ = ("_deadline",)
+
+    def __init__(self, policy: Deadline) -> None:
+        self._deadline = policy
+
+    def policies(self, target: object = None) -> tuple[Policy, ...]:
+        return (self._deadline,)
+
+    def _policy(self) -> Policy:
+        return self._deadline
+
+    def __repr__(self) -> str:
+        return str(self._deadline)
 
 
 class TimeoutGuard(Decorator, Block):

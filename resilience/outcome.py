@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from resilience.category import ErrorCategory
 
-__all__ = ["EXPIRED", "Outcome", "set_context", "set_traceback"]
+__all__ = ["EXPIRED", "OVERDUE", "Outcome", "set_context", "set_traceback"]
 
 
 class Outcome:
@@ -35,6 +35,9 @@ class Outcome:
 
 EXPIRED: Final = Outcome()
 """The driver's answer to a limited call that did not come back in time: told by identity, who fired is known."""
+
+OVERDUE: Final = Outcome()
+"""The same, where it is a deadline further out, inherited or in the same stack, that has passed first."""
 
 
 # As the interpreter does it, and not by what the exception has of that name: one that is a frozen dataclass refuses.

@@ -11,14 +11,18 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import threading
 import weakref
 from asyncio import _get_running_loop, current_task
 from collections.abc import Callable
+from typing import cast
 
 from resilience.clock import SYSTEM, current_clock
+from resilience.outcome import set_context
+from resilience.settings import DISABLED
 
-__all__ = ["Timer", "Watch", "over", "timer_of"]
+__all__ = ["Timer", "Watch", "left_of_task", "over", "time_left", "timer_of"]
 
 
 class Watch:
@@ -40,18 +44,20 @@ _MOST_GONE = 1024
 class Timer:
     """The calls under a limit of so many *seconds*, on whatever event loops."""
 
-    __slots__ = ("_last", "_lock", "_loops", "seconds")
+    __slots__ = ("__weakref__", "_last", "_lock", "_loops", "seconds")
 
     def __init__(self, seconds: float) -> None:
         self.seconds: float = seconds
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopTimer] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
         self._last: _LoopTimer = _NOWHERE
+        with _making:
+            _timers.add(self)
 
     def begin(self) -> Watch | None:
         """Put the task that runs under the limit, until `over`; None where none runs: on trio, in a callback.
 
-        None as well where a test's clock is in force.
+        None as well where a test's clock is in force, or all policies are switched off.
         """
         if current_clock() is not SYSTEM:
             return None
@@ -60,6 +66,8 @@ class Timer:
             return None
         timer = self._last
         if timer.loop() is not loop:
+            if DISABLED.used and DISABLED.is_on():
+                return None
             timer = self._of(loop)
         watch = Watch()
         watch.due = due = timer.now() + self.seconds
@@ -76,8 +84,22 @@ class Timer:
             timer = self._loops.get(loop)
             if timer is None:
                 timer = self._loops[loop] = _LoopTimer(weakref.ref(loop), type(loop))
-            self._last = timer
+            # While policies are switched off somewhere, every call has to look whether they are for it.
+            self._last = _NOWHERE if DISABLED.used else timer
         return timer
+
+    def look_again(self) -> None:
+        """Have the next call find its event loop, and the switch, anew."""
+        with self._lock:
+            self._last = _NOWHERE
+
+    def left_of(self, task: object) -> float:
+        """Return the seconds that calls of *task* in flight have at least; infinity where it makes none."""
+        loop = _get_running_loop()
+        timer = None if loop is None else self._loops.get(loop)
+        if timer is None:
+            return math.inf
+        return min((watch.due for watch in timer.table if watch.task is task), default=math.inf) - timer.now()
 
 
 def over(watch: Watch, error: BaseException | None = None) -> bool:
@@ -85,8 +107,55 @@ def over(watch: Watch, error: BaseException | None = None) -> bool:
     if watch.table is not None:
         del watch.table[watch]
         return False
-    still_cancelled = watch.task.uncancel() > watch.cancelling
-    return isinstance(error, asyncio.CancelledError) and not still_cancelled
+    if watch.task.uncancel() > watch.cancelling or error is None:
+        return False
+    if isinstance(error, asyncio.CancelledError):
+        return True
+    _explain(error)
+    if isinstance(error, ExceptionGroup):
+        for inside in cast("ExceptionGroup[Exception]", error).exceptions:
+            _explain(inside)
+    return False
+
+
+def _explain(error: BaseException) -> None:
+    """Say in the history of *error* that the cancellation it came of was a limit's, as `asyncio.timeout` does."""
+    while (before := error.__context__) is not None:
+        if isinstance(before, asyncio.CancelledError):
+            limit = TimeoutError()
+            set_context(limit, before)
+            limit.__cause__ = before
+            set_context(error, limit)
+            return
+        error = before
+
+
+def time_left(watch: Watch) -> float:
+    """Return the seconds left to a call, in its own task."""
+    return watch.due - asyncio.get_running_loop().time()
+
+
+def left_of_task() -> float:
+    """Return the seconds left to the running task by the limits it is under; infinity without."""
+    loop = _get_running_loop()
+    task = None if loop is None else current_task(loop)
+    if task is None:
+        return math.inf
+    with _making:
+        timers = list(_timers)
+    return min((timer.left_of(task) for timer in timers), default=math.inf)
+
+
+def _look_again() -> None:
+    with _making:
+        timers = list(_timers)
+    for timer in timers:
+        timer.look_again()
+
+
+_timers: weakref.WeakSet[Timer] = weakref.WeakSet()
+_making = threading.Lock()
+DISABLED.told.append(_look_again)
 
 
 @functools.lru_cache(maxsize=256)
@@ -115,7 +184,10 @@ class _LoopTimer:
 
     def arm(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
         """Have the loop call back at *due*."""
-        loop.call_at(due, self._fire)
+        if due <= self.now():  # shorter than the clock's tick: before whatever the task waits for
+            loop.call_soon(self._fire)
+        else:
+            loop.call_at(due, self._fire)
         self.armed = True
 
     def _fire(self) -> None:

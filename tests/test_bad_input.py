@@ -59,7 +59,7 @@ RETRY = [
     ({"wait": -1}, ValueError, "wait=-1: give seconds of 0 or more"),
     ({"wait": "1"}, TypeError, "wait='1': give seconds of 0 or more"),
     ({"wait": tenacity.wait_fixed}, TypeError, "give a tenacity object, such as tenacity.wait_fixed(1)"),
-    ({"wait": lambda: 1}, TypeError, "give a function of one argument, tenacity's RetryCallState"),
+    ({"wait": lambda: 1}, TypeError, "or a function of one argument, its RetryCallState"),
     ({"stop": 3}, TypeError, "stop=3: give a tenacity object, such as tenacity.stop_after_delay(30)"),
     ({"retry_if": KeyError}, TypeError, "give a tenacity object, such as tenacity.retry_if_exception_type(KeyError)"),
     ({"on_retry": "print"}, TypeError, "on_retry='print': give a function that takes a RetryScheduled event"),

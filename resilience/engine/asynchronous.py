@@ -6,8 +6,10 @@ from collections.abc import Awaitable, Sequence
 from types import CoroutineType, GeneratorType
 from typing import Any, TypeVar, cast
 
+from resilience.engine.limits import run_limited_async
 from resilience.outcome import EXPIRED, Outcome, set_traceback
 from resilience.policy.base import Call, Effect, Invoke, Policy, Steps, abandon
+from resilience.settings import DISABLED
 from resilience.subscription import emit
 from resilience.trouble import report_trouble
 
@@ -21,7 +23,10 @@ async def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Out
 
     Where the call has an outcome already, its `first`, they are told of that one first.
     """
+    if DISABLED.used and depth == 0 and call.first is not EXPIRED and DISABLED.is_on():
+        stack, at = (), 0
     bottom = len(stack)
+    call.stack = stack
     outcome, call.first = call.first, None
     answer: Any = None  # what a policy said: an Outcome, a float, None or Steps
     try:
@@ -42,10 +47,7 @@ async def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Out
                 policy = stack[at]
                 if policy.limit is not None:
                     at += 1
-                    answer = EXPIRED
-                    with call.clock.limit(policy.limit):
-                        answer = await drive(stack, at, call, at)
-                    outcome = answer
+                    outcome = await run_limited_async(drive, stack, at, policy, call)
                     break
                 answer = policy.before(call, at)
                 if answer.__class__ is GeneratorType:
@@ -63,6 +65,8 @@ async def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Out
                     answer = await perform(answer)
                 if answer.__class__ is float:
                     await call.clock.sleep_async(answer)
+                    if answer > 0:
+                        stack[at].resumed(call, at)
                     outcome = None
                     at += 1
                     break

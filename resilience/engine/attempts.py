@@ -9,6 +9,7 @@ from types import TracebackType
 from resilience.engine import asynchronous, blocking
 from resilience.outcome import Outcome
 from resilience.policy.base import Call, Effect, Emit, Policy, Steps
+from resilience.settings import DISABLED
 from resilience.subscription import emit
 
 __all__ = ["Attempt", "AttemptLoop", "Attempts"]
@@ -38,8 +39,8 @@ class AttemptLoop:
         # The loop is named after the function it stands in: two frames up, over __iter__.
         frame = sys._getframe(2)
         self._call = Call(f"{frame.f_globals.get('__name__', '')}.{frame.f_code.co_qualname}", _the_body)
-        self._policy = policy
-        policy.before(self._call, 0)
+        self._policy = _ONCE if DISABLED.used and DISABLED.is_on() else policy
+        self._policy.before(self._call, 0)
         self._number = 0
         self._open = False  # whether an attempt is out whose outcome is not known
         self._finished = False
@@ -62,6 +63,7 @@ class AttemptLoop:
             self._decided(blocking.perform(steps, self._effect))
         if self._wait is not None:
             self._call.clock.sleep(self._wait)
+            self._policy.resumed(self._call, 0)
         return self._attempt()
 
     async def __anext__(self) -> Attempt:
@@ -72,6 +74,7 @@ class AttemptLoop:
             self._decided(await asynchronous.perform(steps, self._effect))
         if self._wait is not None:
             await self._call.clock.sleep_async(self._wait)
+            self._policy.resumed(self._call, 0)
         return self._attempt()
 
     def _ended(self) -> bool:
@@ -104,6 +107,11 @@ class AttemptLoop:
             self._finished = True
             return False
         answer = self._policy.after(self._call, 0, Outcome(None, error))
+        if error is None:  # who is told of it is told here: the loop may well be left now
+            self._finished = True
+            if isinstance(answer, Generator):
+                blocking.perform(answer)
+            return False
         if isinstance(answer, Generator):
             steps = answer
             try:
@@ -118,7 +126,12 @@ class AttemptLoop:
                 return True
         if isinstance(answer, Outcome):
             self._finished = True
-            return False
+            if answer.error is None or answer.error is error:
+                return False
+            try:
+                raise answer.error  # wrapped
+            finally:
+                del answer
         self._wait = answer
         return True
 
@@ -139,6 +152,10 @@ class Attempt:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         return self._loop.record(error)
+
+
+_ONCE = Policy()
+"""What retries a loop while policies are switched off."""
 
 
 def _the_body() -> None:

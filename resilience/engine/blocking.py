@@ -6,9 +6,11 @@ from collections.abc import Coroutine, Sequence
 from types import GeneratorType
 from typing import Any, TypeVar, cast
 
-from resilience.engine.worker import CallAbandoned, run_in_worker
-from resilience.outcome import Outcome, set_traceback
+from resilience.engine.limits import run_limited
+from resilience.engine.worker import CallAbandoned
+from resilience.outcome import EXPIRED, Outcome, set_traceback
 from resilience.policy.base import Call, Effect, Invoke, Policy, Steps, abandon
+from resilience.settings import DISABLED
 from resilience.subscription import emit
 from resilience.trouble import report_trouble
 
@@ -22,7 +24,10 @@ def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
 
     Where the call has an outcome already, its `first`, they are told of that one first.
     """
+    if DISABLED.used and depth == 0 and call.first is not EXPIRED and DISABLED.is_on():
+        stack, at = (), 0
     bottom = len(stack)
+    call.stack = stack
     outcome, call.first = call.first, None
     answer: Any = None  # what a policy said: an Outcome, a float, None or Steps
     try:
@@ -42,7 +47,7 @@ def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
                 policy = stack[at]
                 if policy.limit is not None:
                     at += 1
-                    outcome = run_in_worker(drive, stack, at, policy.limit, call)
+                    outcome = run_limited(drive, stack, at, policy, call)
                     break
                 answer = policy.before(call, at)
                 if answer.__class__ is GeneratorType:
@@ -59,7 +64,9 @@ def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
                 if answer.__class__ is GeneratorType:
                     answer = perform(answer)
                 if answer.__class__ is float:
-                    call.clock.sleep(answer, call.abandoned)
+                    if answer > 0:
+                        call.clock.sleep(answer, call.abandoned)
+                        stack[at].resumed(call, at)
                     outcome = None
                     at += 1
                     break

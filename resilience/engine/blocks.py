@@ -10,12 +10,14 @@ import sys
 from collections.abc import Generator
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from resilience.clock import Limit
 from resilience.engine import asynchronous, blocking
-from resilience.outcome import EXPIRED, Outcome
+from resilience.engine.limits import Scope
+from resilience.outcome import Outcome
 from resilience.policy.base import Call, Policy
+from resilience.settings import DISABLED
 
 __all__ = ["Block", "BlockResult"]
 
@@ -42,7 +44,7 @@ class BlockResult(Generic[V]):
 class _Begun:
     """One block on its way."""
 
-    __slots__ = ("call", "limit", "owner", "policy", "result", "scope")
+    __slots__ = ("call", "limit", "owner", "policy", "result", "scope", "time")
 
     scope: Limit
 
@@ -50,6 +52,8 @@ class _Begun:
         self.owner = owner
         self.policy = policy
         self.call = call
+        #: Where it has a limit: its time, and, where the block is async, what cancels it.
+        self.time: Scope | None = None
         self.limit: AbstractContextManager[Limit] | None = None
         self.result: BlockResult[object] = BlockResult()
 
@@ -76,10 +80,13 @@ class Block:
         answer = begun.policy.before(begun.call, 0)
         if isinstance(answer, Generator):
             answer = blocking.perform(answer)
-        return self._admit(begun, answer)
+        self._admit(begun, answer)
+        return self._entered(begun.result)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
         begun = self._end()
+        if begun.time is not None:
+            begun.time.leave()
         if error is not None and not isinstance(error, Exception):
             begun.policy.release(begun.call, 0)
             return False
@@ -95,15 +102,20 @@ class Block:
         answer = begun.policy.before(begun.call, 0)
         if isinstance(answer, Generator):
             answer = await asynchronous.perform(answer)
-        return self._admit(begun, answer)
+        seconds = self._admit(begun, answer)
+        if seconds is not None:
+            begun.limit = begun.call.clock.limit(seconds)
+            begun.scope = begun.limit.__enter__()
+        return self._entered(begun.result)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
         begun = self._end()
         outcome = _outcome(begun, error)
-        if begun.limit is not None:
+        if begun.limit is not None and begun.time is not None:
+            begun.time.leave()
             begun.limit.__exit__(kind, error, getattr(error, "__traceback__", None))
             if begun.scope.expired:  # not what __exit__ returned: trio says True of a block without an error too
-                outcome, error = EXPIRED, None
+                outcome, error = begun.time.late, None
         if error is not None and not isinstance(error, Exception):
             begun.policy.release(begun.call, 0)
             return False
@@ -118,9 +130,16 @@ class Block:
         # The block is named after the function it stands in: two frames up from here.
         frame = sys._getframe(2)
         target = f"{frame.f_globals.get('__name__', '')}.{frame.f_code.co_qualname}"
-        return _Begun(self, self._policy(), Call(target, _the_block))
+        policy = _NOTHING if DISABLED.used and DISABLED.is_on() else self._policy()
+        return _Begun(self, policy, Call(target, _the_block))
 
-    def _admit(self, begun: _Begun, refused: Outcome | None) -> object:
+    def _admit(self, begun: _Begun, refused: Outcome | None) -> float | None:
+        """Let the block begin, or raise; return the seconds after which an async one is to be cancelled."""
+        if refused is None and begun.policy.limit is not None:
+            begun.time = Scope(begun.policy.limit, begun.call)
+            if begun.time.left <= 0:
+                answer = begun.policy.after(begun.call, 0, begun.time.late)
+                refused = blocking.perform(answer) if isinstance(answer, Generator) else cast("Outcome", answer)
         if refused is not None:
             if refused.error is None:
                 raise RuntimeError(f"{self!r} answered without a call; it cannot guard a block")
@@ -128,11 +147,8 @@ class Block:
                 raise refused.error
             finally:
                 del refused
-        if begun.policy.limit is not None:
-            begun.limit = begun.call.clock.limit(begun.policy.limit)
-            begun.scope = begun.limit.__enter__()
         _begun.set((*_begun.get(), begun))
-        return self._entered(begun.result)
+        return None if begun.time is None else begun.time.enter()
 
     def _end(self) -> _Begun:
         stack = _begun.get()
@@ -141,6 +157,10 @@ class Block:
                 _begun.set(stack[:index] + stack[index + 1 :])
                 return stack[index]
         raise RuntimeError(f"{self!r} was entered in another task or thread; enter and leave a block in the same one")
+
+
+_NOTHING = Policy()
+"""What guards a block while policies are switched off."""
 
 
 def _the_block() -> None:

@@ -14,8 +14,9 @@ __all__ = ["Shape", "fill", "module_of", "stream_of"]
 # {w} and {d} are `await ` and `async ` or nothing. The template's own names begin with two underscores, out of the way
 # of the parameters, which stand in the same scope.
 _MODULE = """\
-def __make(__function, __plan, __gate, __begins, __Exception, __BaseException):
+def __make(__function, __plan, __gate, __begins, __tallies, __give_ups, __Exception, __BaseException):
     {begins}
+    {tallies}
     {d}def wrapper({signature}):
         {body}
         if (__error := __outcome.error) is None:
@@ -121,15 +122,21 @@ except __BaseException as __error:
 else:
     __plan.over({watch})
 """
-_INSIDE = "__call.first = {w}__plan.drive(__plan.stack, {depth}, __call, {at})"
+_INSIDE = """\
+__plan.within(__call, {watch})
+__call.first = {w}__plan.drive(__plan.stack, {depth}, __call, {at})
+__plan.without(__call)
+"""
 _OUTSIDE = "__outcome = {w}__plan.drive(__plan.stack, 0, __call, {at})"
 _TRIED = """\
+{dated}
 try:
     return {w}__function({passed})
 except __Exception as __error:
     __call = __plan.failed(__error, {admitted})
 """
 _NOTED = """\
+{dated}
 try:
     __value = {w}__function({passed})
     {noted}
@@ -138,6 +145,7 @@ except __Exception as __error:
     __call = __plan.failed(__error, {admitted})
 """
 _CHECKED = """\
+{dated}
 try:
     __value = {w}__function({passed})
     if {still}:
@@ -164,6 +172,10 @@ class Shape(NamedTuple):
     gate: int | None
     #: What that wants to know of a success.
     telling: Telling | None
+    #: How many of them count what succeeds.
+    tallies: int
+    #: Whether any of them asks for the date of an attempt.
+    dated: bool
     #: The depths of the limits.
     limits: tuple[int, ...]
     #: Whether the driver does everything.
@@ -175,18 +187,28 @@ def module_of(shape: Shape) -> str:
     watches = [f"__watch{number}" for number in range(len(shape.limits))]
     begins = [f"__begin{number}" for number in range(len(shape.limits))]
     if shape.driven:
-        return fill(_MODULE, begins="", body=_DRIVEN)
+        return fill(_MODULE, begins="", tallies="", body=_DRIVEN)
     still = [f"(__table{number} := {watch}.table) is not None" for number, watch in enumerate(watches)]
     ended = [f"del __table{number}[{watch}]" for number, watch in enumerate(watches)]
-    noted = "" if shape.telling is None else _NOTES[shape.telling]
+    tallies = [f"__tally{number}" for number in range(shape.tallies)]
+    noted = "\n".join(
+        [*([] if shape.telling is None else [_NOTES[shape.telling]]), *(f"{tally}.passes += 1" for tally in tallies)]
+    )
     body = _CHECKED if watches else _NOTED if noted else _TRIED
     body = fill(body, still=" and ".join(still), ended="\n".join(ended), noted=noted)
+    body = fill(body, dated="__since = __give_ups.count" if shape.dated else "")
     at = shape.bottom
     for watch, depth in reversed([*zip(watches, shape.limits, strict=True)]):
-        inside = fill(_INSIDE, depth=str(depth + 1), at=str(at)) if depth + 1 < at else ""
+        inside = fill(_INSIDE, depth=str(depth + 1), at=str(at), watch=watch) if depth + 1 < at else ""
         body = fill(_UNDER_LIMIT, tried=body, inside=inside, watch=watch)
         at = depth + 1
-    admitted = "{packed}, {packed_keywords}" + (", __state" if noted else "")
+    admitted = ", ".join(
+        [
+            "{packed}, {packed_keywords}",
+            *(["__state"] if shape.telling else []),
+            *(["since=__since"] if shape.dated else []),
+        ]
+    )
     body = fill(body, admitted=admitted) + fill(_OUTSIDE, at=str(at))
     if shape.limits:
         begun = " and ".join(
@@ -199,7 +221,12 @@ def module_of(shape: Shape) -> str:
         )
         began = "__began = __plan.clock().now()" if shape.telling is Telling.CALL else ""
         body = fill(_GATED, began=began, quiet=body, refused=refused)
-    return fill(_MODULE, begins=f"[{', '.join(begins)}] = __begins" if begins else "", body=body)
+    return fill(
+        _MODULE,
+        begins=f"[{', '.join(begins)}] = __begins" if begins else "",
+        tallies=f"[{', '.join(tallies)}] = __tallies" if tallies else "",
+        body=body,
+    )
 
 
 def stream_of(asynchronously: bool) -> str:

@@ -24,10 +24,12 @@ from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, cast
 
 from resilience.clock import current_clock
+from resilience.due import due_by
 from resilience.engine import asynchronous, blocking
 from resilience.engine.template import Shape, fill, module_of, stream_of
 from resilience.outcome import EXPIRED, Outcome, set_context, set_traceback
 from resilience.policy.base import Admission, Call, Policy, abandon
+from resilience.policy.give_ups import GIVE_UPS
 
 if TYPE_CHECKING:
     from resilience.timer import Watch
@@ -70,8 +72,9 @@ class _Plan:
         arguments: tuple[object, ...],
         keywords: Mapping[str, object] | None,
         state: Admission | None = None,
+        since: int | None = None,
     ) -> Call:
-        call = Call(self.target, self.function, arguments, keywords, state)
+        call = Call(self.target, self.function, arguments, keywords, state, since)
         call.first = self.failure(error)
         return call
 
@@ -88,8 +91,9 @@ class _Plan:
         arguments: tuple[object, ...],
         keywords: Mapping[str, object] | None,
         state: Admission | None = None,
+        since: int | None = None,
     ) -> Call:
-        call = Call(self.target, self.function, arguments, keywords, state)
+        call = Call(self.target, self.function, arguments, keywords, state, since)
         call.first = Outcome(value)
         return call
 
@@ -99,10 +103,26 @@ class _Plan:
         arguments: tuple[object, ...],
         keywords: Mapping[str, object] | None,
         state: Admission | None = None,
+        since: int | None = None,
     ) -> Call:
-        call = call or Call(self.target, self.function, arguments, keywords, state)
+        if call is None:
+            call = Call(self.target, self.function, arguments, keywords, state, since)
+        else:
+            self.without(call)
         call.first = EXPIRED
         return call
+
+    @staticmethod
+    def within(call: Call, watch: Watch) -> None:
+        """Have the policies inside a limit, which are about to be driven, know how much it leaves."""
+        from resilience.timer import time_left
+
+        call.due = min(call.due, call.clock.now() + time_left(watch))
+
+    @staticmethod
+    def without(call: Call) -> None:
+        """Forget the limits: those outside have not been looked at yet."""
+        call.due = due_by(call.clock)
 
     def over(self, watch: Watch, error: BaseException | None = None) -> bool:
         from resilience.timer import over
@@ -118,12 +138,22 @@ def wrapper_of(
     limits = tuple(depth for depth, policy in enumerate(stack) if policy.limit is not None)
     happy = all(policy.plain for policy in stack) and len(gates) <= 1 and (asynchronously or not limits)
     gate = stack[gates[0]].gate if gates else None
-    shape = Shape(len(stack), gates[0] if gates else None, None if gate is None else gate.telling, limits, not happy)
+    tallies = [policy.tally for policy in stack if policy.tally is not None]
+    telling = None if gate is None else gate.telling
+    dated = any(policy.dated for policy in stack)
+    shape = Shape(len(stack), gates[0] if gates else None, telling, len(tallies), dated, limits, not happy)
     signature = _signature_of(function)
     # In the function's own globals: whoever looks for the caller's module finds the one the function stands in.
     scope = function.__globals__ if type(function) is FunctionType else globals()
     wrapper: FunctionType = FunctionType(_code_of(signature, asynchronously, shape), scope)(
-        function, _Plan(target, function, stack, asynchronously), gate, _begins(stack, shape), Exception, BaseException
+        function,
+        _Plan(target, function, stack, asynchronously),
+        gate,
+        _begins(stack, shape),
+        tallies,
+        GIVE_UPS,
+        Exception,
+        BaseException,
     )
     return _with_defaults(wrapper, function, signature)
 

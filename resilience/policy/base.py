@@ -7,7 +7,9 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 from resilience.clock import Clock, Waitable, current_clock
+from resilience.due import due_by
 from resilience.outcome import Outcome
+from resilience.policy.give_ups import GIVE_UPS
 
 if TYPE_CHECKING:
     from resilience.events import Event
@@ -22,6 +24,7 @@ __all__ = [
     "Invoke",
     "Policy",
     "Steps",
+    "Tally",
     "Telling",
     "abandon",
 ]
@@ -116,6 +119,12 @@ class Gate(Protocol):
         ...
 
 
+class Tally(Protocol):
+    """Counts the calls that succeed at once: on the happy path by hand, `passes` one more."""
+
+    passes: int
+
+
 class Abandoned(Waitable, Protocol):
     """Whether the caller of a thread has *left*; to be waited for."""
 
@@ -130,10 +139,14 @@ class Call:
         "admission",
         "arguments",
         "clock",
+        "committed",
+        "due",
         "first",
         "function",
         "held",
         "keywords",
+        "since",
+        "stack",
         "target",
     )
 
@@ -144,6 +157,7 @@ class Call:
         arguments: tuple[object, ...] = (),
         keywords: Mapping[str, object] | None = None,
         admission: Admission | None = None,
+        since: int | None = None,
     ) -> None:
         self.target: str = target
         self.function: Callable[..., object] = function
@@ -152,6 +166,14 @@ class Call:
         #: The state of the stack's only gate when the happy path went through it.
         self.admission: Admission | None = admission
         self.clock: Clock = current_clock()
+        #: When it must be over, by its clock: what the deadlines and limits around it come to.
+        self.due: float = due_by(self.clock)
+        #: What had been given up when it began, see `give_ups`.
+        self.since: int = GIVE_UPS.count if since is None else since
+        #: The policies around it, as far as a driver knows them.
+        self.stack: Sequence[Policy] = ()
+        #: Whether a part of its result has reached the caller: then nothing can be made undone by running it again.
+        self.committed: bool = False
         #: The outcome the happy path came to, for whoever takes over from it.
         self.first: Outcome | None = None
         #: What each policy keeps of this call, by its depth in the stack.
@@ -163,6 +185,8 @@ class Call:
         """Return this call as another thread carries it on, who is told by *abandoned* to stop."""
         other = Call(self.target, self.function, self.arguments, self.keywords)
         other.clock = self.clock
+        other.due = self.due
+        other.stack = self.stack
         other.abandoned = abandoned
         return other
 
@@ -183,10 +207,19 @@ class Policy:
     plain: bool = True
     #: The state to look at before a call, if there is one.
     gate: Gate | None = None
+    #: What counts the calls that succeed at once, if anything does.
+    tally: Tally | None = None
+    #: Whether it wants to know, of a call that fails, what had been given up when that began: `Call.since`.
+    dated: bool = False
     #: Whether it can guard a generator: a call that has not ended when its first item comes.
     streams: bool = False
-    #: Seconds that what is inside may take, each time it is run. When they pass, `after` is told EXPIRED.
+    #: Seconds that what is inside may take, each time it is run. When they pass, `after` is told EXPIRED, or OVERDUE
+    #: when a deadline around it leaves fewer.
     limit: float | None = None
+    #: Whether the limit is a deadline: everything inside keeps it by itself, so a sync caller waits for what runs.
+    cooperative: bool = False
+    #: Whether a sync call may be interrupted by a signal where it runs, in place of a thread that is abandoned.
+    interrupts: bool = False
 
     def before(self, call: Call, at: int) -> Outcome | Steps[Outcome | None] | None:
         """Let the call in, by None; or answer it. *at* is this policy's depth in the stack, its key to `call.held`."""
@@ -198,6 +231,13 @@ class Policy:
         Only a call that was let in comes here.
         """
         return outcome
+
+    def resumed(self, call: Call, at: int) -> None:
+        """Hear that the wait this policy asked for is over."""
+
+    def status(self, call: Call) -> str | None:
+        """Return what whoever reads why a call failed should know of this policy's state, if anything."""
+        return None
 
     def release(self, call: Call, at: int) -> None:
         """Give back what a call took that was let in and will have no outcome: cancellation, Ctrl-C."""

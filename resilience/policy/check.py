@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import cast
+from typing import Any, cast
 
-__all__ = ["count", "names", "need", "number", "one_of", "seconds"]
+__all__ = ["a_function", "count", "names", "need", "number", "one_of", "seconds", "yes_or_no"]
 
 
 def need(good: bool, parameter: str, value: object, right: str, kind: type[Exception] = ValueError) -> None:
@@ -57,6 +57,13 @@ def names(parameter: str, value: object) -> tuple[str, ...]:
     return cast("tuple[str, ...]", found)
 
 
+def yes_or_no(parameter: str, value: object) -> bool:
+    """Return True or False; anything else is refused, as 0 or "no" would be."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{parameter}={value!r}: give True or False")
+    return value
+
+
 def one_of(parameter: str, value: object, choices: Iterable[str]) -> str:
     """Return *value* when it is one of *choices*; else say which it may have been meant to be."""
     known = list(choices)
@@ -68,3 +75,20 @@ def one_of(parameter: str, value: object, choices: Iterable[str]) -> str:
     hint = f"; did you mean {near[0]!r}?" if near else ""
     kind = ValueError if isinstance(value, str) else TypeError
     raise kind(f"{parameter}={value!r}: give one of {', '.join(map(repr, known))}{hint}")
+
+
+def a_function(parameter: str, value: object, right: str, *, takes: int) -> Callable[..., Any]:
+    """Return *value* when it can be called with *takes* arguments; *right* says what those are."""
+    if not callable(value) or isinstance(value, type):
+        raise TypeError(f"{parameter}={value!r}: give {right}")
+    import inspect
+
+    try:
+        signature = inspect.signature(value)
+    except (TypeError, ValueError):  # a builtin that does not say what it takes
+        return value
+    try:
+        signature.bind(*[None] * takes)
+    except TypeError:
+        raise TypeError(f"{parameter}={value!r}: give {right}; this one takes {signature}") from None
+    return value

@@ -5,12 +5,12 @@ tenacity decides here, its engine never runs: that one catches BaseException and
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
+from resilience.category import ErrorCategory
 from resilience.policy.base import Call
-from resilience.policy.check import number
+from resilience.policy.check import a_function, number
 
 if TYPE_CHECKING:
     import tenacity
@@ -19,37 +19,48 @@ if TYPE_CHECKING:
 
     Strategy = Callable[["tenacity.RetryCallState"], object]
 
-__all__ = ["Strategies"]
+__all__ = ["Strategies", "a_strategy"]
 
 
 class Strategies:
-    """The strategies of one policy: *wait* in seconds, *stop* and *retry_if* as predicates of the call's state."""
+    """The strategies of one policy: *wait* in seconds, *stop* and *retry_if* as predicates of the call's state.
 
-    __slots__ = ("retry_if", "stop", "wait")
+    *waits* are those of some categories, by their bit.
+    """
+
+    __slots__ = ("retry_if", "stop", "wait", "waits")
 
     def __init__(
         self,
         wait: Strategy | float | None = None,
         stop: Strategy | None = None,
         retry_if: Strategy | None = None,
+        waits: Mapping[int, Strategy] | None = None,
     ) -> None:
         if wait is not None and not callable(wait):
             right = "seconds of 0 or more, a tenacity wait or a function of its RetryCallState"
             fixed = number("wait", wait, right, least=0.0)
             wait = lambda _: fixed  # noqa: E731  # as short as the strategy is
         for parameter, strategy in (("wait", wait), ("stop", stop), ("retry_if", retry_if)):
-            if strategy is not None and (not callable(strategy) or isinstance(strategy, type)):
-                raise TypeError(
-                    f"{parameter}={strategy!r}: give a tenacity object, such as"
-                    f" tenacity.{_EXAMPLES[parameter]}, or a function of its RetryCallState"
-                )
-            _takes_one(parameter, strategy)
+            if strategy is not None:
+                a_strategy(parameter, strategy)
+        self.waits: Mapping[int, Strategy] = waits or {}
         self.wait: Strategy | None = wait
         self.stop: Strategy | None = stop
         self.retry_if: Strategy | None = retry_if
 
     def __bool__(self) -> bool:
-        return not (self.wait is None and self.stop is None and self.retry_if is None)
+        return not (self.wait is None and self.stop is None and self.retry_if is None and not self.waits)
+
+    def hooks(self) -> dict[str, Callable[..., object]]:
+        """Return them by the parameter they were given as."""
+        given = {name: getattr(self, name) for name in ("wait", "stop", "retry_if")}
+        given |= {f"waits[{ErrorCategory(bit).label!r}]": wait for bit, wait in self.waits.items()}
+        return {name: strategy for name, strategy in given.items() if strategy is not None}
+
+    def wait_for(self, bit: int, otherwise: bool) -> Strategy | None:
+        """Return who says how long to wait after a failure of a category; None where a backoff of its own does."""
+        return self.waits.get(bit) or (None if otherwise else self.wait)
 
     def begin(self, call: Call, owner: object) -> tenacity.RetryCallState:
         """Return the state of a call that starts now, by the clock in force."""
@@ -82,16 +93,8 @@ _EXAMPLES = {
 }
 
 
-def _takes_one(parameter: str, strategy: Strategy | None) -> None:
-    if strategy is None:
-        return
-    try:
-        signature = inspect.signature(strategy)
-    except (TypeError, ValueError):  # a builtin that does not say what it takes
-        return
-    try:
-        signature.bind(None)
-    except TypeError:
-        raise TypeError(
-            f"{parameter}={strategy!r}: give a function of one argument, tenacity's RetryCallState"
-        ) from None
+def a_strategy(parameter: str, strategy: object) -> Strategy:
+    """Return *strategy* when it can be asked with a `RetryCallState`."""
+    example = _EXAMPLES.get(parameter, _EXAMPLES["wait"])
+    right = f"a tenacity object, such as tenacity.{example}, or a function of one argument, its RetryCallState"
+    return a_function(parameter, strategy, right, takes=1)

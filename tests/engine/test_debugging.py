@@ -175,7 +175,7 @@ def test_a_debugger_steps_through_one_frame_of_ours_into_the_original():
 def test_pdb_stops_at_a_breakpoint_and_shows_the_way_there(where: str):
     guarded = retry(doubled)
     out = io.StringIO()
-    typed = io.StringIO(f"break {where}\ncontinue\nstep\nstep\nstep\nwhere\ncontinue\n")
+    typed = io.StringIO(f"break {where}\ncontinue\nstep\nstep\nstep\nstep\nwhere\ncontinue\n")
     debugger = pdb.Pdb(stdin=typed, stdout=out, nosigint=True, readrc=False)
     with trace_function_kept():
         assert debugger.runcall(lambda: guarded(4)) == 8

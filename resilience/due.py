@@ -1,0 +1,68 @@
+"""Until when what runs here must be over: a moment that nested calls, threads and tasks inherit."""
+
+from __future__ import annotations
+
+import math
+import sys
+from contextvars import ContextVar, Token
+from typing import NamedTuple
+
+from resilience.clock import SYSTEM, Clock, current_clock
+
+__all__ = ["Due", "announce", "due_by", "due_here", "remaining", "withdraw"]
+
+
+class Due(NamedTuple):
+    """A moment of *clock*, and the task (of asyncio) that is cancelled when it comes; None where nobody is."""
+
+    moment: float
+    clock: Clock
+    task: object = None
+
+
+_due: ContextVar[Due | None] = ContextVar("resilience.due", default=None)
+
+
+def due_here(clock: Clock) -> Due | None:
+    """Return what is in force here, by *clock*; a moment of another clock means nothing."""
+    due = _due.get()
+    return due if due is not None and due.clock is clock else None
+
+
+def due_by(clock: Clock) -> float:
+    """Return the moment in force here, infinity where there is none."""
+    due = _due.get()
+    return due.moment if due is not None and due.clock is clock else math.inf
+
+
+def announce(due: Due) -> Token[Due | None]:
+    """Put *due* in force in this context, until `withdraw`."""
+    return _due.set(due)
+
+
+def withdraw(token: Token[Due | None]) -> None:
+    """Take back what was announced."""
+    _due.reset(token)
+
+
+def remaining() -> float | None:
+    """Return the seconds left to what runs here, never less than 0; None where no time is set.
+
+    What the innermost of all `deadline` and `timeout` around the running code leaves: hand it to clients that take a
+    time limit of their own.
+
+    >>> from resilience import deadline, remaining
+    >>> from resilience.testing import virtual_time
+    >>> with virtual_time() as clock, deadline(5):
+    ...     clock.advance(2)
+    ...     remaining()
+    3.0
+    >>> remaining() is None
+    True
+    """
+    clock = current_clock()
+    left = due_by(clock) - clock.now()
+    timer = sys.modules.get("resilience.timer")  # loaded with the first limit on an event loop
+    if clock is SYSTEM and timer is not None:
+        left = min(left, timer.left_of_task())
+    return None if left == math.inf else max(0.0, left)

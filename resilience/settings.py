@@ -1,0 +1,89 @@
+"""Switch all policies off: for tests, and for the night a policy itself is the trouble.
+
+>>> from resilience import retry_on_category, settings
+>>> @retry_on_category(attempts=3)
+... def down() -> None:
+...     raise ConnectionRefusedError
+>>> with settings.disabled():
+...     down()
+Traceback (most recent call last):
+...
+ConnectionRefusedError
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+
+__all__ = ["DISABLED", "NO_WAITS", "Switch", "Switched", "disabled"]
+
+
+class Switch:
+    """Something that is on in some contexts, or everywhere. Off costs a look at *used*."""
+
+    __slots__ = ("_everywhere", "_here", "_lock", "told", "used")
+
+    def __init__(self, name: str) -> None:
+        #: How many blocks have it on, wherever; while there are none, nobody needs to look further.
+        self.used: int = 0
+        #: Called whenever it is turned on somewhere.
+        self.told: list[Callable[[], object]] = []
+        self._everywhere = 0
+        self._here: ContextVar[bool] = ContextVar(f"resilience.{name}", default=False)
+        self._lock = threading.Lock()
+
+    def is_on(self) -> bool:
+        """Whether it is on here."""
+        return self._everywhere > 0 or self._here.get()
+
+    def turn_on(self, everywhere: bool) -> Token[bool] | None:
+        """Turn it on in this context, or *everywhere*."""
+        with self._lock:
+            self.used += 1
+            self._everywhere += everywhere
+        for tell in self.told:
+            tell()
+        return None if everywhere else self._here.set(True)
+
+    def turn_back(self, token: Token[bool] | None) -> None:
+        """Undo what `turn_on` did."""
+        if token is not None:
+            self._here.reset(token)
+        with self._lock:
+            self.used -= 1
+            self._everywhere -= token is None
+
+
+DISABLED = Switch("disabled")
+NO_WAITS = Switch("no_waits")
+
+
+class Switched:
+    """A ``with`` block in which a switch is on."""
+
+    __slots__ = ("_everywhere", "_switch", "_tokens")
+
+    def __init__(self, switch: Switch, everywhere: bool) -> None:
+        if not isinstance(everywhere, bool):
+            raise TypeError(f"everywhere={everywhere!r}: give True or False")
+        self._switch = switch
+        self._everywhere = everywhere
+        self._tokens: list[Token[bool] | None] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(self._switch.turn_on(self._everywhere))
+
+    def __exit__(self, *raised: object) -> None:
+        self._switch.turn_back(self._tokens.pop())
+
+
+def disabled(*, everywhere: bool = False) -> Switched:
+    """Have guarded functions do in a ``with`` block what they would without decorators.
+
+    No retry, no circuit, no limit, no deadline, no fallback, no event: a call reaches the function once, and its error
+    reaches the caller as it is. In this context (this task and those it starts, this thread), or *everywhere* in the
+    process. Calls that are under way stay as they are.
+    """
+    return Switched(DISABLED, everywhere)
