@@ -184,8 +184,8 @@ def retrying(*on: CategoryLike, **options: Unpack[RetryOptions]) -> Attempts:
     from resilience.engine.attempts import Attempts
 
     for name in ("retry_if_result", "revise"):
-        if options.get(name) is not None:
-            raise TypeError(f"{name}={options[name]!r}: a block has no result and no arguments; decorate a function")
+        if (given := options.get(name)) is not None:
+            raise TypeError(f"{name}={given!r}: a block has no result and no arguments; decorate a function")
     return Attempts(*retry_on_category(*on, **options).policies())
 
 

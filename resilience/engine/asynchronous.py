@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 from resilience.engine.limits import run_limited_async
 from resilience.outcome import EXPIRED, Outcome, set_traceback
-from resilience.policy.base import Call, Effect, Invoke, Policy, Steps, abandon
+from resilience.policy.base import NOBODY, Call, Effect, Invoke, Policy, Steps, abandon
 from resilience.settings import DISABLED
 from resilience.subscription import emit
 from resilience.trouble import report_trouble
@@ -24,7 +24,7 @@ async def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Out
     Where the call has an outcome already, its `first`, they are told of that one first.
     """
     if DISABLED.used and depth == 0 and call.first is not EXPIRED and DISABLED.is_on():
-        stack, at = (), 0
+        stack, at = NOBODY, 0
     bottom = len(stack)
     call.stack = stack
     outcome, call.first = call.first, None

@@ -139,7 +139,7 @@ class Block:
             begun.time = Scope(begun.policy.limit, begun.call)
             if begun.time.left <= 0:
                 answer = begun.policy.after(begun.call, 0, begun.time.late)
-                refused = blocking.perform(answer) if isinstance(answer, Generator) else cast("Outcome", answer)
+                refused = cast("Outcome", blocking.perform(answer) if isinstance(answer, Generator) else answer)
         if refused is not None:
             if refused.error is None:
                 raise RuntimeError(f"{self!r} answered without a call; it cannot guard a block")

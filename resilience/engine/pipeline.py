@@ -10,8 +10,9 @@ from resilience.engine import asynchronous, blocking
 from resilience.engine.guard import guard, guarded, is_async, name_of, under_descriptor
 from resilience.outcome import set_context
 from resilience.policy.base import Call, Policy
+from resilience.policy.worst import ONE_CALL, WorstCase, worst_case
 
-__all__ = ["Decorator", "Description", "Pipeline", "describe"]
+__all__ = ["Decorator", "Description", "Pipeline", "WorstCase", "describe"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -110,10 +111,11 @@ class Pipeline(Decorator):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Description:
-    """What guards *target*: its *policies* as text, the outermost first."""
+    """What guards *target*: its *policies* as text, the outermost first, and the *worst* a call can come to."""
 
     target: str
     policies: tuple[str, ...]
+    worst: WorstCase = ONE_CALL
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.policies)
@@ -123,11 +125,12 @@ class Description:
 
     def __str__(self) -> str:
         lines = [f"{'  ' * depth}{policy}" for depth, policy in enumerate(self.policies)]
-        return "\n".join([*lines, f"{'  ' * len(lines)}{self.target}"])
+        worst = [str(self.worst)] if self.policies else []
+        return "\n".join([*lines, f"{'  ' * len(lines)}{self.target}", *worst])
 
 
 def describe(target: object) -> Description:
-    r"""Say what guards a function or method, in order.
+    r"""Say what guards a function or method, in order, and what a call can come to at worst.
 
     >>> from resilience import fallback, retry_on_category
     >>> @fallback(default=())
@@ -136,6 +139,8 @@ def describe(target: object) -> Description:
     >>> print("\n".join(describe(search).policies))
     fallback(default=tuple, on=infrastructure|rejected)
     retry_on_category(timeout, attempts=2, base_delay=0.1, max_delay=60, jitter=none)
+    >>> print(describe(search).worst)
+    worst case: 2 calls, 0.1 s of waiting and what the calls take; each wait up to 66 s where the other side asks for it
     """
     target = under_descriptor(target)
     if isinstance(target, type):
@@ -145,4 +150,4 @@ def describe(target: object) -> Description:
     found = guarded(target)
     if found is None:
         return Description(name_of(target), ())
-    return Description(found.target, tuple(str(policy) for policy in found.policies))
+    return Description(found.target, tuple(str(policy) for policy in found.policies), worst_case(found.policies))

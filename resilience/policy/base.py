@@ -13,8 +13,10 @@ from resilience.policy.give_ups import GIVE_UPS
 
 if TYPE_CHECKING:
     from resilience.events import Event
+    from resilience.policy.worst import WorstCase
 
 __all__ = [
+    "NOBODY",
     "Abandoned",
     "Admission",
     "Call",
@@ -239,12 +241,20 @@ class Policy:
         """Return what whoever reads why a call failed should know of this policy's state, if anything."""
         return None
 
+    def worst(self, inside: WorstCase) -> WorstCase:
+        """Return what a call can come to at worst, when *inside* is what it comes to further in."""
+        return inside if self.limit is None else inside.within(self.limit)
+
     def release(self, call: Call, at: int) -> None:
         """Give back what a call took that was let in and will have no outcome: cancellation, Ctrl-C."""
 
     def hooks(self) -> Mapping[str, Callable[..., object]]:
         """Return the user's functions this policy invokes, by parameter: none may be async around a sync call."""
         return {}
+
+
+NOBODY: Sequence[Policy] = ()
+"""The stack of a call while policies are switched off."""
 
 
 def abandon(stack: Sequence[Policy], call: Call, at: int, depth: int = 0) -> None:

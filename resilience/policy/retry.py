@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from resilience.policy.budget import RetryBudget
     from resilience.policy.idempotency import Idempotency
     from resilience.policy.strategies import Strategies
+    from resilience.policy.worst import WorstCase
 
 __all__ = ["Retry"]
 
@@ -49,9 +50,9 @@ class Retry(Policy):
     on: ErrorCategory | None = None
     attempts: int | None = 3
     #: How many failures of a category there may be.
-    most: Mapping[int, int] = dataclasses.field(default_factory=dict)
+    most: Mapping[int, int] = dataclasses.field(default_factory=dict[int, int])
     backoff: Backoff = dataclasses.field(default_factory=Backoff)
-    backoffs: Mapping[int, Backoff] = dataclasses.field(default_factory=dict)
+    backoffs: Mapping[int, Backoff] = dataclasses.field(default_factory=dict[int, Backoff])
     strategies: Strategies | None = None
     budget: RetryBudget | None = None
     #: Whether a call may happen twice; None: any.
@@ -67,7 +68,7 @@ class Retry(Policy):
     on_retry: Callable[..., object] | None = None
     on_success: Callable[[CallReport], object] | None = None
     wraps: bool = False
-    profiles: Mapping[int, Profile] = dataclasses.field(default_factory=dict)
+    profiles: Mapping[int, Profile] = dataclasses.field(default_factory=dict[int, Profile])
 
     #: The first wait of each category that is retried, None for the others.
     _bases: Reading[float | None] = dataclasses.field(init=False, repr=False)
@@ -137,7 +138,7 @@ class Retry(Policy):
             return self._deliberate(call, outcome, category, base, kept)
         kept.failed(category, error, call.clock.now())
         decision = self._decide(call, error, category, base, kept)
-        if decision.__class__ is float and self.budget is None:
+        if self.budget is None and not isinstance(decision, StopReason):
             kept.last_wait = decision
             kept.slept += decision
             kept.since = GIVE_UPS.count
@@ -304,12 +305,12 @@ class Retry(Policy):
             decision: StopReason | float = reason
         else:
             decision = yield from self._consult(call, error, category, base, history)
-        answer = self._settle(call, outcome, history, decision)
-        if not isinstance(answer, Outcome):
+        settled = self._settle(call, outcome, history, decision)
+        if not isinstance(settled, Outcome):
             if state is not None:
-                state.idle_for += answer
+                state.idle_for += settled
             if self.on_retry is not None or listened():
-                told = scheduled(history, answer, error)
+                told = scheduled(history, settled, error)
                 if listened():
                     yield Emit(told)
                 if self.on_retry is not None:
@@ -319,7 +320,7 @@ class Retry(Policy):
             reason = decision if isinstance(decision, StopReason) else StopReason.BUDGET
             if reason not in _UNTOLD and not (reason is _NESTED and history.made == 1):
                 yield Emit(exhausted(history, reason, error))
-        return answer
+        return settled
 
     def _consult(
         self, call: Call, error: Exception | None, category: ErrorCategory, base: float | None, history: History
@@ -352,6 +353,34 @@ class Retry(Policy):
         if self.no_progress is not None and history.alike >= self.no_progress:
             return StopReason.NO_PROGRESS
         return StopReason.DEADLINE if call.clock.now() + self.min_attempt_time >= call.due else None
+
+    def worst(self, inside: WorstCase) -> WorstCase:
+        from resilience.policy.worst import longest_waits
+
+        retried = [leaf for leaf in ErrorCategory if self._bases[leaf._value_] is not None]
+        bits = sum(leaf._value_ for leaf in retried)
+        # What has been given up further in is not tried again: then these attempts are not multiplied by those.
+        again = self.retry_exhausted or bool(bits & ~inside.retried) or self._judges_results
+        attempts = (math.inf if self.attempts is None else self.attempts) if again else 1
+        attempts += 0 if self.reviser is None else self.reviser.most
+        retries = attempts - 1
+        waits = max(
+            (
+                longest_waits(self.backoffs.get(leaf._value_, self.backoff), self._bases[leaf._value_] or 0.0, retries)
+                for leaf in retried
+            ),
+            default=0.0,
+        )
+        if retries and self.strategies is not None and (self.strategies.wait is not None or self.strategies.waits):
+            waits = math.inf  # who knows
+        caps = [self.backoff.cap, *(backoff.cap for backoff in self.backoffs.values())]
+        return inside._replace(
+            calls=attempts * inside.calls,
+            waits=waits + (attempts * inside.waits if inside.waits else 0.0),  # infinity times 0 is no number
+            seconds=attempts * inside.seconds + waits,
+            hint=max(inside.hint, 1.1 * max(caps)) if retries else inside.hint,
+            retried=inside.retried | bits,
+        )
 
     # -- reading the table -------------------------------------------------------------------------------------------
 

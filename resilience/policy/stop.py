@@ -14,29 +14,26 @@ class StopReason(enum.Enum):
     'the other side asks for a longer wait than allowed'
     """
 
-    text: str
+    SUCCESS = "success"
+    NOT_RETRYABLE = "not_retryable"
+    NOT_IDEMPOTENT = "not_idempotent"
+    ATTEMPTS = "attempts"
+    REVISIONS = "revisions"
+    NOT_REVISED = "not_revised"
+    NO_PROGRESS = "no_progress"
+    DEADLINE = "deadline"
+    BUDGET = "budget"
+    PUSHBACK = "pushback"
+    NESTED = "nested"
+    COMMITTED = "committed"
+    STOPPED = "stopped"
+    STRATEGY_FAILED = "strategy_failed"
+    CANCELLED = "cancelled"
 
-    def __new__(cls, value: str, text: str) -> StopReason:
-        member = object.__new__(cls)
-        member._value_ = value
-        member.text = text
-        return member
-
-    SUCCESS = "success", "it succeeded"
-    NOT_RETRYABLE = "not_retryable", "the last failure is none to retry"
-    NOT_IDEMPOTENT = "not_idempotent", "it may have happened, and must not happen twice"
-    ATTEMPTS = "attempts", "no attempt left"
-    REVISIONS = "revisions", "no revision left"
-    NOT_REVISED = "not_revised", "revise() gave up"
-    NO_PROGRESS = "no_progress", "the same failure again and again"
-    DEADLINE = "deadline", "too little time left for another attempt"
-    BUDGET = "budget", "the retry budget is used up"
-    PUSHBACK = "pushback", "the other side asks for a longer wait than allowed"
-    NESTED = "nested", "a retry further in has given up"
-    COMMITTED = "committed", "a part of the result was handed out"
-    STOPPED = "stopped", "the stop strategy says so"
-    STRATEGY_FAILED = "strategy_failed", "a strategy failed"
-    CANCELLED = "cancelled", "it was cancelled"
+    @property
+    def text(self) -> str:
+        """Return what it means, for people."""
+        return _TEXTS[self]
 
     @property
     def gave_up(self) -> bool:
@@ -53,3 +50,21 @@ _NO_LIMITS = frozenset(
         StopReason.CANCELLED,
     }
 )
+
+_TEXTS = {
+    StopReason.SUCCESS: "it succeeded",
+    StopReason.NOT_RETRYABLE: "the last failure is none to retry",
+    StopReason.NOT_IDEMPOTENT: "it may have happened, and must not happen twice",
+    StopReason.ATTEMPTS: "no attempt left",
+    StopReason.REVISIONS: "no revision left",
+    StopReason.NOT_REVISED: "revise() gave up",
+    StopReason.NO_PROGRESS: "the same failure again and again",
+    StopReason.DEADLINE: "too little time left for another attempt",
+    StopReason.BUDGET: "the retry budget is used up",
+    StopReason.PUSHBACK: "the other side asks for a longer wait than allowed",
+    StopReason.NESTED: "a retry further in has given up",
+    StopReason.COMMITTED: "a part of the result was handed out",
+    StopReason.STOPPED: "the stop strategy says so",
+    StopReason.STRATEGY_FAILED: "a strategy failed",
+    StopReason.CANCELLED: "it was cancelled",
+}
