@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import math
-import selectors
 import threading
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import anyio
@@ -18,70 +16,24 @@ from hypothesis import strategies as st
 
 from resilience import CallTimeoutError, circuit_breaker, fallback, retry_on_category, timeout
 from resilience.timer import Timer, over, timer_of
-
-
-class _Jumping(selectors.DefaultSelector):
-    """Where the loop would wait, its time jumps."""
-
-    now = 1000.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        assert timeout is not None, "nobody would ever wake"
-        self.now += max(0.0, timeout)
-        return super().select(0)
-
-
-class JumpingLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self.selector = _Jumping()
-        super().__init__(self.selector)
-
-    def time(self) -> float:
-        return self.selector.now
-
-
-def run(main: Coroutine[Any, Any, Any]) -> Any:
-    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-        return runner.run(main)
-
-
-async def forever() -> None:
-    await asyncio.Event().wait()
-
+from tests.loops import (
+    Body,
+    JumpingLoop,
+    Limited,
+    awaiting,
+    by_asyncio,
+    by_block,
+    by_function,
+    by_stack,
+    forever,
+    run,
+)
 
 # -- the model ------------------------------------------------------------------------------------------------------
 
-Body = Callable[[], Awaitable[None]]
-Limited = Callable[[float, Body], Awaitable[None]]
 
-
-async def by_asyncio(seconds: float, body: Body) -> None:
-    async with asyncio.timeout(seconds):
-        await body()
-
-
-async def by_block(seconds: float, body: Body) -> None:
-    async with timeout(seconds):
-        await body()
-
-
-async def by_function(seconds: float, body: Body) -> None:
-    await timeout(seconds)(_coroutine(body))()
-
-
-async def by_stack(seconds: float, body: Body) -> None:
-    await circuit_breaker("c")(timeout(seconds)(circuit_breaker("d")(_coroutine(body))))()
-
-
-async def by_stack_with_a_gate(seconds: float, body: Body) -> None:
-    await retry_on_category(attempts=1)(circuit_breaker("c")(timeout(seconds)(_coroutine(body))))()
-
-
-def _coroutine(body: Body) -> Callable[[], Coroutine[Any, Any, None]]:
-    async def function() -> None:
-        await body()
-
-    return function
+async def by_two_gates(seconds: float, body: Body) -> None:
+    await circuit_breaker("c")(timeout(seconds)(circuit_breaker("d")(awaiting(body))))()
 
 
 # No two sums of a few of these are alike: what happens at the same moment has no order to compare.
@@ -153,7 +105,7 @@ def comparable(said: list[object]) -> list[object]:
     return ["timed out" if isinstance(thing, tuple) and TimeoutError in thing else thing for thing in said]
 
 
-@pytest.mark.parametrize("limited", [by_block, by_function, by_stack, by_stack_with_a_gate])
+@pytest.mark.parametrize("limited", [by_block, by_function, by_stack, by_two_gates])
 @settings(max_examples=100)
 @given(program=steps, cancels=st.lists(moments, max_size=2, unique=True))
 @example([("limit", 2.0, [("sleep", 3.0)])], [])
