@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from resilience.classify import explain, register, retry_after
     from resilience.due import remaining
     from resilience.engine.pipeline import Description, Pipeline, describe
-    from resilience.errors import CallTimeoutError, DeadlineExceededError, ResilienceError, RetriesExhaustedError
+    from resilience.errors import (
+        CallTimeoutError,
+        DeadlineExceededError,
+        ResilienceError,
+        RetriesExhaustedError,
+        TooManyAbandonedError,
+    )
     from resilience.errors.circuit import CircuitOpenError
     from resilience.policy.backoff import Backoff
     from resilience.policy.budget import RetryBudget
@@ -28,6 +34,7 @@ if TYPE_CHECKING:
     from resilience.policy.idempotency import by_method
     from resilience.policy.revision import Arguments
     from resilience.policy.stop import StopReason
+    from resilience.policy.worst import WorstCase
     from resilience.profile import Profile, override_profiles, profile_of
     from resilience.subscription import subscribe
 
@@ -53,6 +60,8 @@ __all__ = [
     "RetryBudget",
     "Severity",
     "StopReason",
+    "TooManyAbandonedError",
+    "WorstCase",
     "__version__",
     "by_method",
     "circuit_breaker",
@@ -91,6 +100,8 @@ _ROOMS = {
     "RetriesExhaustedError": "errors",
     "RetryBudget": "policy.budget",
     "StopReason": "policy.stop",
+    "TooManyAbandonedError": "errors",
+    "WorstCase": "policy.worst",
     "by_method": "policy.idempotency",
     "describe": "engine.pipeline",
     "explain": "classify.decide",
