@@ -1,0 +1,77 @@
+"""The command: ``python -m benchmarks.storm``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from benchmarks.storm import page
+from benchmarks.storm.contestants import BUDGET
+from benchmarks.storm.runs import find
+
+__all__ = ["main"]
+
+#: The most a second of ours may be, as a multiple of what is offered; and of all requests where some fail at random.
+_PEAK, _MOST = 1.1, {0.3: 1.2, 0.6: 1.1, 1.0: 1.02}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what was asked for. Return 1 where ours sends more than it should, or another one recovers earlier."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.storm",
+        description="Simulate what retries do to a dependency in trouble, and show it: two to three minutes.",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout in place of the tables")
+    parser.add_argument("--write", action="store_true", help="write docs/storm.md, docs/storm.svg and the results")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many simulations run at a time")
+    options = parser.parse_args(arguments)
+    found = find(options.jobs)
+    if options.write:
+        page.write(found)
+    if options.json:
+        print(json.dumps(found))
+    elif sys.stdout.isatty():
+        _show(found)
+    else:
+        print(page.markdown(found), end="")
+    return _judge(found)
+
+
+def _show(found: page.Document) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    for title, head, rows in page.tables(found):
+        table = Table(title=title, title_justify="left", title_style="bold")
+        for place, name in enumerate(head):
+            table.add_column(name, justify="right" if place else "left", no_wrap=not place)
+        for row in rows:
+            table.add_row(*row, style="bold" if row[0] == BUDGET.name else "")
+        console.print(table)
+
+
+def _judge(found: page.Document) -> int:
+    bad = []
+    for name, scene in found["scenes"].items():
+        ours = next(row for row in scene["rows"] if row["name"] == BUDGET.name)
+        if ours["peak"] > _PEAK:
+            bad.append(f"{name}: ours sends {ours['peak']:g}x what is offered in a second, more than {_PEAK:g}x")
+        recoveries = [row["recovery"] for row in scene["rows"] if row["recovery"] is not None]
+        if ours["recovery"] is None or ours["recovery"] > min(recoveries):
+            bad.append(f"{name}: ours is not the first to recover")
+    for row in found["random"]:
+        most = _MOST[row["failing"]]
+        load = row["requests"] / row["calls"]
+        if row["name"] == BUDGET.name and row["failure"] == "ConnectionResetError" and load >= most:
+            bad.append(f"{row['failing']:.0%} failures: ours sends {load:.3f} requests per call, {most:g} or more")
+    for line in bad:
+        print(line, file=sys.stderr)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
