@@ -47,7 +47,7 @@ def test_every_event_happens_and_is_told_in_order(road: Road):
         "circuit.half_opened",
         "circuit.closed",
     ]
-    assert {type(event) for event in story.events} == set(EVENTS) - {Event, CircuitModeChanged, CallRevised}  # by hand; of revisions
+    assert {type(event) for event in story.events} == set(EVENTS) - {Event, CircuitModeChanged, CallRevised}
     assert all(event.target.endswith("dependency") for event in story.events)
 
 

@@ -11,7 +11,7 @@ from resilience.classify.http_status import category_of_status
 from resilience.classify.look import Found, attribute, code, entry, number, text
 from resilience.classify.sqlstate import category_of_sqlstate
 
-__all__ = ["ASKED", "by_aws", "by_grpc", "by_sqlstate", "by_status", "by_structure"]
+__all__ = ["ASKED", "by_aws", "by_grpc", "by_sqlstate", "by_status", "by_structure", "status_of"]
 
 ASKED = frozenset({"response", "status_code", "status", "code", "sqlstate", "pgcode"})
 """Every attribute these rules ask for."""
@@ -24,23 +24,25 @@ def by_structure(exc: BaseException) -> Found | None:
 
 def by_status(exc: BaseException) -> Found | None:
     """Return what an HTTP status says: of the response, or of the exception itself."""
+    found = _status_of(exc)
+    return None if found is None else Found(category_of_status(found[0]), f"{found[1]}status {found[0]}")
+
+
+def status_of(exc: BaseException) -> int | None:
+    """Return the HTTP status of an exception that is about one: 400 to 599."""
+    found = _status_of(exc)
+    return None if found is None else found[0]
+
+
+def _status_of(exc: BaseException) -> tuple[int, str] | None:
     response = attribute(exc, "response")
-    if response is not None:
-        found = _status(code(response, "status_code")) or _status(code(response, "status"))
-        if found is not None:
-            return found._replace(why=f"response {found.why}")
-    for name in ("status_code", "status", "code"):
-        found = _status(code(exc, name))
-        if found is not None:
-            return found
+    asked = [] if response is None else [(response, "status_code", "response "), (response, "status", "response ")]
+    for owner, name, where in (*asked, (exc, "status_code", ""), (exc, "status", ""), (exc, "code", "")):
+        status = code(owner, name)
+        # An exception about a response that went well (a wrong content type, say) is not about its status.
+        if status is not None and 400 <= status <= 599:
+            return status, where
     return None
-
-
-def _status(status: int | None) -> Found | None:
-    # An exception about a response that went well (a wrong content type, say) is not about its status.
-    if status is None or not 400 <= status <= 599:
-        return None
-    return Found(category_of_status(status), f"status {status}")
 
 
 def by_grpc(exc: BaseException) -> Found | None:
@@ -66,8 +68,10 @@ def by_aws(exc: BaseException) -> Found | None:
     name = text(entry(entry(response, "Error"), "Code"))
     if name is not None and category_of_aws(name) is not ErrorCategory.UNKNOWN:
         return Found(category_of_aws(name), f"AWS error code {name}")
-    found = _status(number(entry(entry(response, "ResponseMetadata"), "HTTPStatusCode")))
-    return found._replace(why=f"response {found.why}") if found is not None else None
+    status = number(entry(entry(response, "ResponseMetadata"), "HTTPStatusCode"))
+    if status is None or not 400 <= status <= 599:
+        return None
+    return Found(category_of_status(status), f"response status {status}")
 
 
 def by_sqlstate(exc: BaseException) -> Found | None:

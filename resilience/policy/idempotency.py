@@ -12,6 +12,7 @@ from resilience.classify.connection import never_connected
 from resilience.classify.decide import classify
 from resilience.classify.groups import members_of
 from resilience.classify.look import attribute
+from resilience.classify.structure import by_grpc, status_of
 from resilience.policy.base import Call
 from resilience.profile import Profile, Unsafe, row_of
 from resilience.trouble import report_trouble
@@ -20,6 +21,7 @@ __all__ = ["Idempotency", "by_method", "idempotency_of", "may_be_sent_again"]
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # RFC 9110, 9.2.2
 _METHODS = _IDEMPOTENT | {"POST", "PATCH", "CONNECT"}
+_GATEWAYS = frozenset({502, *range(520, 528)})
 _KEY = "idempotency-key"
 _FIRST = 3  # positional arguments that may be a method: request(method, url), client.request(method, url)
 _MOST_HEADERS = 1000
@@ -68,7 +70,17 @@ def may_be_sent_again(row: Profile, error: Exception, rows: Callable[[ErrorCateg
 
 
 def _reached_nobody(row: Profile, error: BaseException) -> bool:
-    return row.unsafe is Unsafe.ALWAYS or (row.unsafe is Unsafe.UNCONNECTED and never_connected(error))
+    if row.unsafe is Unsafe.ALWAYS:
+        return not _passed_on(error)
+    return row.unsafe is Unsafe.UNCONNECTED and never_connected(error)
+
+
+def _passed_on(error: BaseException) -> bool:
+    """Return whether a gateway answered, or a client for the connection it lost: the call may have got through."""
+    if status_of(error) in _GATEWAYS:
+        return True
+    said = by_grpc(error)
+    return said is not None and said.category is ErrorCategory.UNAVAILABLE
 
 
 class _Never:

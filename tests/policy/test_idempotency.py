@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 import requests
@@ -298,6 +299,22 @@ def test_what_may_have_arrived_may_not(error: Exception) -> None:
 def test_what_an_open_circuit_refused_never_arrived() -> None:
     error = CircuitOpenError("billing", 12.4)
     assert may_be_sent_again(profile_of(C.REJECTED), error)
+
+
+@pytest.mark.parametrize(("status", "again"), [(503, True), (429, True), (529, True), (502, False), (522, False)])
+def test_a_gateway_may_have_passed_the_call_on(status: int, again: bool) -> None:
+    request = httpx.Request("POST", "http://shop/")
+    error = httpx.HTTPStatusError("", request=request, response=httpx.Response(status, request=request))
+    assert may_be_sent_again(profile_of(classify(error)), error) is again
+
+
+def test_a_call_that_grpc_lost_the_connection_of_may_have_got_through() -> None:
+    class Lost(Exception):
+        def code(self) -> object:
+            return grpc.StatusCode.UNAVAILABLE
+
+    assert classify(Lost()) is ErrorCategory.UNAVAILABLE
+    assert not may_be_sent_again(profile_of("unavailable"), Lost())
 
 
 def test_the_row_decides() -> None:
