@@ -282,8 +282,17 @@ def test_failures_are_told_by_weight():
     breaker = circuit_breaker(
         "heavy", failure_threshold=9, failure_rate=0.9, profiles={"timeout": {"weight": 3}}, minimum_calls=20
     )
+    succeed(breaker, times=4)
+    fail(breaker)
+    seen(breaker, calls=5, failed=3, failure_rate=0.6, failures_in_a_row=3)
+
+
+def test_a_share_is_at_most_all_however_much_the_failures_weigh():
+    breaker = circuit_breaker(
+        "heavier", failure_threshold=9, failure_rate=0.9, profiles={"timeout": {"weight": 3}}, minimum_calls=20
+    )
     fail(breaker, times=2)
-    seen(breaker, calls=2, failed=6, failure_rate=3.0, failures_in_a_row=6)
+    seen(breaker, calls=2, failed=6, failure_rate=1.0, failures_in_a_row=6)
 
 
 def test_modes_are_told():
@@ -559,6 +568,37 @@ def test_reset_forgets_what_was_recorded():
     seen(breaker, state="closed", failures_in_a_row=0, calls=0, failed=0, last_category=None)
     fail(breaker, times=2)
     assert breaker.current_state == "closed"
+
+
+def test_a_circuit_has_only_the_registers_of_others_that_it_needs():
+    plain = circuit_breaker("plain")
+    by_key, per_instance = circuit_breaker("by key", key=str), circuit_breaker("per instance", per_instance=True)
+    held = [(breaker._keys is not None, breaker._instances is not None) for breaker in (plain, by_key, per_instance)]
+    assert held == [(False, False), (True, False), (False, True)]
+    assert plain.others() == []
+
+
+def test_a_plain_circuit_that_is_asked_for_another_one_always_answers_with_the_same():
+    plain = circuit_breaker("plain")
+
+    class Object: ...
+
+    one, two = Object(), Object()
+    assert plain.of(one) is plain.of(one)
+    assert plain.of(one) is not plain.of(two)
+    assert plain.of(one).of(two) is plain.of(one).of(two)  # one made after another is no worse
+    assert plain.others() == []  # orders are for it alone
+
+
+@pytest.mark.parametrize("by", ["close", "reset"])
+def test_a_closed_circuit_that_starts_again_has_been_closed_all_the_time(by: str):
+    with virtual_time() as clock:
+        breaker = circuit_breaker("again")
+        made = clock.wall()
+        clock.advance(5)
+        fail(breaker)
+        getattr(breaker, by)()
+        seen(breaker, state="closed", since=made, failures_in_a_row=0)
 
 
 @pytest.mark.parametrize("many", [{"key": lambda key: key}, {"per_instance": True}])

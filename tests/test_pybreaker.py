@@ -10,11 +10,15 @@ import anyio
 import pybreaker
 import pytest
 
-from resilience import CircuitBreaker, CircuitOpenError, circuit_breaker
+from resilience import CircuitBreaker, CircuitOpenError, ErrorCategory, circuit_breaker
 from resilience.testing import virtual_time
 from tests.roads import Road
 
 down = ConnectionResetError("down")
+
+
+class NotThere(Exception):
+    category = ErrorCategory.NOT_FOUND
 
 
 class Recorder(pybreaker.CircuitBreakerListener):
@@ -112,6 +116,7 @@ def test_exclusions_are_refused_with_the_way_to_say_it_by_category():
     assert breaker.excluded_exceptions == ()
     assert breaker.is_system_error(down)
     assert not breaker.is_system_error(TypeError())
+    assert not breaker.is_system_error(NotThere())
     assert not breaker.is_system_error(KeyboardInterrupt())
 
 
@@ -179,6 +184,59 @@ def test_listeners_come_and_go():
         breaker.remove_listener(recorder)
 
 
+def test_a_listener_that_leaves_an_open_circuit_changes_nothing():
+    recorder = Recorder()
+    breaker = circuit_breaker("b", listeners=[recorder])
+    breaker.open()
+    breaker.remove_listener(recorder)
+    assert breaker.current_state == "open"
+    breaker.close()
+    assert recorder.heard == [("b", "closed", "open")]
+    assert breaker.state.quiet
+
+
+def test_a_listener_that_comes_and_goes_does_not_end_the_ramp():
+    recorder = Recorder()
+    breaker = circuit_breaker("b", ramp_up=100)
+    with virtual_time() as clock:
+        breaker.half_open()
+        with breaker:
+            pass
+        for _ in range(2):
+            breaker.add_listener(recorder)
+            breaker.remove_listener(recorder)
+            with pytest.raises(CircuitOpenError), breaker:
+                pass
+        clock.advance(100)
+        with breaker:
+            pass
+        assert breaker.state.quiet
+        breaker.add_listener(recorder)
+        breaker.remove_listener(recorder)
+        assert breaker.state.quiet  # it has ended, and stays so
+
+
+@pytest.mark.parametrize("listening", [False, True])
+def test_who_listens_decides_which_road_calls_take_after_a_mode_is_over(listening: bool):
+    recorder = Recorder()
+    breaker = circuit_breaker("b", listeners=[recorder] if listening else [])
+    breaker.disable()
+    breaker.shadow()
+    assert breaker.state.quiet is not listening
+    with breaker:
+        pass
+    assert recorder.heard == ([("before", (), {}), "success"] if listening else [])
+
+
+def test_a_call_that_is_listened_to_takes_no_lock_while_the_circuit_is_closed():
+    recorder = Recorder()
+    breaker = circuit_breaker("b", listeners=[recorder])
+    breaker.circuit._lock = None
+    with breaker:
+        pass
+    assert recorder.heard == [("before", (), {}), "success"]
+
+
 def test_a_listener_added_later_hears_of_functions_guarded_before():
     breaker = circuit_breaker("b")
     guarded = breaker(lambda: 1)
@@ -244,6 +302,59 @@ def test_a_storage_keeps_the_time_it_was_opened_so_that_others_know_what_is_left
         with two:
             pass
         assert storage.state == "closed"
+
+
+@pytest.mark.parametrize("by", ["close", "reset"])
+def test_a_new_start_is_one_of_the_shared_count_too(by: str):
+    storage = pybreaker.CircuitMemoryStorage(pybreaker.STATE_CLOSED)
+    one, two = (circuit_breaker("b", failure_threshold=3, storage=storage) for _ in range(2))
+
+    def fail() -> None:
+        with pytest.raises(ConnectionResetError), one:
+            raise down
+
+    fail(), fail()
+    getattr(two, by)()
+    assert storage.counter == 0
+    one.reset()
+    fail(), fail()
+    assert (one.current_state, storage.counter) == ("closed", 2)
+
+
+@pytest.mark.parametrize("by", ["close", "reset"])
+def test_a_new_start_closes_a_shared_circuit_that_another_opened_meanwhile(by: str):
+    storage = pybreaker.CircuitMemoryStorage(pybreaker.STATE_CLOSED)
+    one, two = (circuit_breaker("b", storage=storage) for _ in range(2))
+    one.open()
+    getattr(two, by)()  # which has not been called since, and does not know
+    assert storage.state == "closed"
+    for breaker in (one, two):
+        with breaker:
+            pass
+
+
+@pytest.mark.parametrize("mode", ["disable", "isolate"])
+def test_a_circuit_whose_mode_keeps_it_from_closing_leaves_the_shared_count_alone(mode: str):
+    storage = pybreaker.CircuitMemoryStorage(pybreaker.STATE_CLOSED)
+    one, two = (circuit_breaker("b", failure_threshold=3, storage=storage) for _ in range(2))
+    getattr(two, mode)()
+    storage.state = "closed"
+    with pytest.raises(ConnectionResetError), one:
+        raise down
+    two.close()
+    assert storage.counter == 1
+
+
+def test_a_new_start_does_without_a_storage_that_cannot_be_reached(caplog: pytest.LogCaptureFixture):
+    class Gone(Unreachable):
+        def reset_counter(self) -> None:
+            raise ConnectionRefusedError
+
+    breaker = circuit_breaker("b", storage=Gone())
+    with caplog.at_level(logging.WARNING, logger="resilience"):
+        breaker.reset()
+    assert breaker.current_state == "closed"
+    assert "Gone" in caplog.text
 
 
 class Unreachable(pybreaker.CircuitBreakerStorage):

@@ -1,12 +1,10 @@
-"""The circuit as an object: a policy, a block, and a `pybreaker.CircuitBreaker`."""
+"""The circuit as an object: what it is made of, what it guards, and what it is told by hand."""
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
-import sys
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
-from typing import Any, ClassVar, Literal, NoReturn, TypeVar
+from typing import Literal, TypeVar
 
 import pybreaker
 
@@ -14,7 +12,8 @@ from resilience.category import CategoryLike, combine
 from resilience.circuits.instances import Instances, PerInstance
 from resilience.circuits.keys import Keyed, Keys
 from resilience.circuits.registry import REGISTRY
-from resilience.circuits.watchers import KINDS, Listener, SharedState
+from resilience.circuits.vocabulary import Vocabulary
+from resilience.circuits.watchers import Listener, SharedState
 from resilience.clock import current_clock
 from resilience.engine.blocks import Block
 from resilience.engine.guard import name_of
@@ -22,7 +21,7 @@ from resilience.engine.pipeline import Decorator
 from resilience.policy.base import Policy
 from resilience.policy.breaker import Circuit
 from resilience.policy.check import count, names
-from resilience.policy.states import CircuitMode, CircuitState, HalfOpen, Open, State, Transition, Watcher
+from resilience.policy.states import CircuitMode, CircuitState, HalfOpen, Open, Transition, Watcher
 from resilience.policy.trip import Rules
 from resilience.profile import Profile, changed_profiles
 from resilience.subscription import emit, listened
@@ -34,7 +33,7 @@ R = TypeVar("R")
 _UNNAMED = "unnamed"
 
 
-class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignore[misc]  # its calls are ours, with types
+class CircuitBreaker(Decorator, Block, Vocabulary):  # type: ignore[misc]  # its calls are not pybreaker's
     """A circuit that guards functions, methods, classes and blocks; see `circuit_breaker` for its parameters.
 
     It is a `pybreaker.CircuitBreaker`: listeners, storages and `current_state` are pybreaker's. The engine is not:
@@ -47,6 +46,10 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
     >>> breaker.open(), breaker.current_state
     (True, 'open')
     """
+
+    # Most circuits have neither.
+    _keys: Keys | None = None
+    _instances: Instances | None = None
 
     def __init__(
         self,
@@ -113,8 +116,11 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
         self._key = key
         self._per_instance = per_instance
         self.exclude: Sequence[str] = names("exclude", exclude)
-        self._instances = Instances(self._fork)
-        self._keys = Keys(self._fork, count("max_keys", max_keys))
+        count("max_keys", max_keys)
+        if key is not None:
+            self._keys = Keys(self._fork, max_keys)
+        if per_instance:
+            self._instances = Instances(self._fork)
         self._guard(Circuit(_UNNAMED if name is None else name, rules), listeners, storage)
         REGISTRY.add(self)
 
@@ -145,12 +151,29 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
             raise TypeError(f"per_instance=True: add '__weakref__' to the __slots__ of {target.__qualname__}")
         return (PerInstance(self, target),)
 
+    def calling(self) -> CircuitBreaker:  # type: ignore[override]  # a context manager all the same
+        """Return this circuit as a block: ``with breaker.calling():`` is ``with breaker:``."""
+        return self
+
+    def call_async(  # pyright: ignore[reportIncompatibleMethodOverride]  # awaitable, where pybreaker's is tornado's
+        self, func: Callable[..., Awaitable[R]], *args: object, **kwargs: object
+    ) -> Awaitable[R]:
+        """Call an async function through the circuit; `acall` under pybreaker's name."""
+        return self.acall(func, *args, **kwargs)
+
     def _policy(self) -> Policy:
         return self._circuit
 
+    # -- one, or one for each ------------------------------------------------------------------------------------
+
     def of(self, instance: Hashable) -> CircuitBreaker:
         """Return the circuit of one key, or of one object of a class decorated with ``per_instance=True``."""
-        return self._instances.of(instance) if self._key is None else self._keys.of(instance)
+        if self._keys is not None:
+            return self._keys.of(instance)
+        instances = self._instances
+        if instances is None:
+            instances = vars(self).setdefault("_instances", Instances(self._fork))
+        return instances.of(instance)
 
     @property
     def circuit(self) -> Circuit:
@@ -164,7 +187,9 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
 
     def others(self) -> list[tuple[object, CircuitBreaker]]:
         """Return the circuits there are by key, or for each object, with the key or the object's class and address."""
-        return [] if self.pattern is None else [*self._keys.items(), *self._instances.items()]
+        if self._keys is not None:
+            return [*self._keys.items()]
+        return [*self._instances.items()] if self._instances is not None and self._per_instance else []
 
     @property
     def probes_on_the_way(self) -> int:
@@ -172,7 +197,7 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
         state, now = self._circuit.state, current_clock().now()
         if not isinstance(state, HalfOpen):
             return 0
-        return sum(permit.given <= now < permit.until for permit in list(state.permits))
+        return sum(permit.is_out(now) for permit in state.permits.copy())
 
     def _fork(self) -> CircuitBreaker:
         # Not through __init__: thousands of them share what was checked once.
@@ -186,79 +211,7 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
             fork._circuit.change_mode(self.mode, current_clock())
         return fork
 
-    # -- what pybreaker calls them -------------------------------------------------------------------------------
-
-    @property
-    def name(self) -> str:
-        """The dependency's name, in errors, events and logs."""
-        return self._circuit.name
-
-    @name.setter
-    def name(self, name: str) -> None:
-        self._circuit.name, self._named = name, True
-
-    @property
-    def circuit_state(self) -> CircuitState:
-        """The present state."""
-        return self._circuit.state.kind
-
-    @property
-    def current_state(self) -> str:
-        """The present state as pybreaker spells it: ``closed``, ``open`` or ``half-open``."""
-        return self._circuit.state.name
-
-    @property  # type: ignore[override]  # an object with a name, as pybreaker's
-    def state(self) -> State:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The present state object; set it by name to force one."""
-        return self._circuit.state
-
-    @state.setter
-    def state(self, state_str: str) -> None:
-        if state_str not in KINDS:
-            raise ValueError(f"state={state_str!r}: give one of {', '.join(map(repr, list(KINDS)[:3]))}")
-        self._force(KINDS[state_str])
-
-    @property
-    def fail_counter(self) -> int:
-        """Failures in a row that count against the threshold, or that opened the circuit."""
-        return self._circuit.state.in_a_row
-
-    @property
-    def success_counter(self) -> int:
-        """Successful probes towards closing."""
-        state = self._circuit.state
-        return state.successes if isinstance(state, HalfOpen) else 0
-
-    @property
-    def success_threshold(self) -> int:
-        """Successful probes that close the circuit."""
-        return self._circuit.rules.success_threshold
-
-    @success_threshold.setter
-    def success_threshold(self, threshold: int) -> None:
-        self._change(success_threshold=threshold)
-
-    @property
-    def fail_max(self) -> int:
-        """The failures in a row that open the circuit: *failure_threshold*; endless where it opens by other rules."""
-        threshold = self._circuit.rules.failure_threshold
-        return sys.maxsize if threshold is None else threshold
-
-    @fail_max.setter
-    def fail_max(self, number: int) -> None:
-        self._change(failure_threshold=number)
-
-    @property
-    def reset_timeout(self) -> float:
-        """Seconds an open circuit waits before it lets a probe through, the first time."""
-        return self._circuit.rules.reset_seconds
-
-    @reset_timeout.setter
-    def reset_timeout(self, timeout: float) -> None:
-        self._change(reset_timeout=timeout)
-
-    def _change(self, **parameters: Any) -> None:
-        self._circuit.rules = dataclasses.replace(self._circuit.rules, **parameters)
+    # -- by hand -------------------------------------------------------------------------------------------------
 
     def open(self) -> bool:
         """Open the circuit now; a probe is let through after *reset_timeout*. Always True."""
@@ -297,6 +250,16 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
         for each in (self, *(other for _, other in self.others())):
             each._circuit.category = None
 
+    def _force(self, kind: CircuitState) -> None:
+        transition = self._circuit.force(kind, current_clock())
+        if transition is not None:
+            self.announce(transition, self._circuit.watchers)
+        elif kind is CircuitState.CLOSED and self.mode in (CircuitMode.NORMAL, CircuitMode.SHADOW):
+            # It was closed and starts again; so does what it shares with others, who may have opened it meanwhile.
+            self._tell(self._shared(), "start_again")
+        for _, other in self.others():
+            other._force(kind)
+
     def _change_mode(self, mode: CircuitMode) -> None:
         if mode is not self.mode:
             transition = self._circuit.change_mode(mode, current_clock())
@@ -307,61 +270,7 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
         for _, other in self.others():
             other._change_mode(mode)
 
-    def calling(self) -> CircuitBreaker:  # type: ignore[override]  # a context manager all the same
-        """Return this circuit as a block: ``with breaker.calling():`` is ``with breaker:``."""
-        return self
-
-    def call_async(  # pyright: ignore[reportIncompatibleMethodOverride]  # awaitable, where pybreaker's is tornado's
-        self, func: Callable[..., Awaitable[R]], *args: object, **kwargs: object
-    ) -> Awaitable[R]:
-        """Call an async function through the circuit; `acall` under pybreaker's name."""
-        return self.acall(func, *args, **kwargs)
-
-    def is_system_error(self, exception: BaseException) -> bool:
-        """Whether a call that raises *exception* counts as a failure."""
-        return isinstance(exception, Exception) and self._circuit.counts(exception)
-
-    @property
-    def excluded_exceptions(self) -> tuple[NoReturn, ...]:
-        """Always empty: what counts is decided by category."""
-        return ()
-
-    def add_excluded_exception(self, exception: object) -> NoReturn:
-        """Raise TypeError: what counts is decided by category."""
-        raise TypeError(
-            f"add_excluded_exception({exception!r}): what counts is decided by category; give trip_on=, or"
-            " resilience.register(exception, ErrorCategory.VALIDATION) for a type that should not count"
-        )
-
-    def add_excluded_exceptions(self, *exceptions: object) -> NoReturn:
-        """Raise TypeError: what counts is decided by category."""
-        self.add_excluded_exception(exceptions)
-
-    remove_excluded_exception: ClassVar[Callable[..., NoReturn]] = add_excluded_exception
-
-    @property
-    def listeners(  # type: ignore[override]  # pybreaker's own type variable is unbound there
-        self,
-    ) -> tuple[pybreaker.CircuitBreakerListener, ...]:
-        """Those who are told of calls and changes."""
-        return tuple(self._told)
-
-    def add_listener(self, listener: pybreaker.CircuitBreakerListener) -> None:
-        """Have *listener* told. One that raises is reported once and changes nothing."""
-        self.add_listeners(listener)
-
-    def add_listeners(self, *listeners: pybreaker.CircuitBreakerListener) -> None:
-        """Have each of *listeners* told."""
-        for listener in listeners:
-            if not isinstance(listener, pybreaker.CircuitBreakerListener):
-                raise TypeError(f"listeners: {listener!r}; give pybreaker.CircuitBreakerListener objects")
-        self._watched_by([*self._told, *listeners])
-
-    def remove_listener(self, listener: pybreaker.CircuitBreakerListener) -> None:
-        """Tell *listener* no more. Raises ValueError when it is not on the list."""
-        if listener not in self._told:
-            raise ValueError(f"{listener!r} is not a listener of circuit {self.name!r}")
-        self._watched_by([kept for kept in self._told if kept is not listener])
+    # -- telling -------------------------------------------------------------------------------------------------
 
     def _watched_by(self, listeners: list[pybreaker.CircuitBreakerListener]) -> None:
         self._told = listeners
@@ -372,22 +281,21 @@ class CircuitBreaker(Decorator, Block, pybreaker.CircuitBreaker):  # type: ignor
         for _, other in self.others():
             other._watched_by(listeners)
 
-    def _force(self, kind: CircuitState) -> None:
-        transition = self._circuit.force(kind, current_clock())
-        if transition is not None:
-            self.announce(transition, self._circuit.watchers)
-        for _, other in self.others():
-            other._force(kind)
-
     def announce(self, transition: Transition, watchers: Sequence[Watcher]) -> None:
         """Tell *watchers* and whoever listens to events of a transition that no call made."""
-        for watcher in watchers:
-            try:
-                watcher.changed(*transition)
-            except Exception as error:
-                report_trouble("circuit listener", watcher.hook("changed"), error)
+        self._tell(watchers, "changed", *transition)
         if listened():
             emit(self._circuit.event(self.name, transition))
+
+    def _tell(self, watchers: Sequence[Watcher], what: str, *arguments: object) -> None:
+        for watcher in watchers:
+            try:
+                getattr(watcher, what)(*arguments)
+            except Exception as error:
+                report_trouble("circuit listener", watcher.hook(what), error)
+
+    def _shared(self) -> list[SharedState]:
+        return [watcher for watcher in self._circuit.watchers if isinstance(watcher, SharedState)]
 
     def adopt(self, kind: CircuitState, opened_ago: float) -> None:
         """Go where a shared store says the circuit is, opened *opened_ago* seconds ago, without telling it again."""

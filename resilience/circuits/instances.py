@@ -70,6 +70,9 @@ class PerInstance(Policy):
     def release(self, call: Call, at: int) -> None:
         self._circuit_of(call).release(call, at)
 
+    def status(self, call: Call, at: int) -> str:
+        return self._circuit_of(call).status(call, at)
+
     def _circuit_of(self, call: Call) -> Circuit:
         first = call.arguments[0] if call.arguments else None
         breaker = self._template.of(first) if isinstance(first, self._owner) else self._template

@@ -93,7 +93,10 @@ class Keyed(Policy):
         self._circuit_of(call, at).release(call, at)
 
     def _circuit_of(self, call: Call, at: int) -> Circuit:
-        return call.held.pop(~at)  # type: ignore[return-value]  # what we put there
+        return call.held[~at]  # type: ignore[return-value]  # what we put there
+
+    def status(self, call: Call, at: int) -> str | None:
+        return self._circuit_of(call, at).status(call, at) if ~at in call.held else None  # else nobody got that far
 
     def __str__(self) -> str:
         return f"{self._template} per key"

@@ -20,8 +20,8 @@ class CircuitSnapshot(TypedDict):
     ``instance`` where the circuit is the pattern of such: it counts what has no object, such as class methods.
 
     *calls*, *failed* and *slow* are those of the window of a closed circuit, failures by weight; *failure_rate* and
-    *slow_rate* are their share. None without a window. *next_probe* is when an open circuit lets somebody through, from
-    now; None when it is not open, or until `CircuitBreaker.reset`. *probes* are on the way.
+    *slow_rate* are their share, at most 1. None without a window. *next_probe* is when an open circuit lets somebody
+    through, from now; None when it is not open, or until `CircuitBreaker.reset`. *probes* are on the way.
     """
 
     name: str
@@ -83,7 +83,8 @@ def _of(breaker: CircuitBreaker, key: str | None) -> CircuitSnapshot:
         calls=None if share is None else share.calls,
         failed=None if share is None else share.failed,
         slow=None if share is None else share.slow,
-        failure_rate=share.failed / share.calls if share is not None and share.calls else None,
+        # By weight, two failures may be six of four calls.
+        failure_rate=min(share.failed / share.calls, 1.0) if share is not None and share.calls else None,
         slow_rate=share.slow / share.calls if share is not None and share.calls else None,
         last_category=None if category is None else category.label,
         next_probe=max(state.until - now, 0.0) if waits else None,

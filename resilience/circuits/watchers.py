@@ -110,10 +110,16 @@ class SharedState(Watcher):
         self._storage.reset_counter()
 
     def changed(self, old: State, new: State) -> None:
+        if isinstance(new, Closed):
+            self.start_again()
+            return
         if isinstance(new, Open):
             self._storage.opened_at = datetime.datetime.fromtimestamp(current_clock().wall(), datetime.UTC)
             self._storage.reset_success_counter()
-        elif isinstance(new, Closed):
-            self._storage.reset_counter()
-            self._storage.reset_success_counter()
         self._storage.state = new.name
+
+    def start_again(self) -> None:
+        """The circuit is closed, with nothing recorded."""
+        self._storage.reset_counter()
+        self._storage.reset_success_counter()
+        self._storage.state = Closed.name

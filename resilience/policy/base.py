@@ -147,6 +147,7 @@ class Call:
         "function",
         "held",
         "keywords",
+        "opener",
         "since",
         "stack",
         "target",
@@ -172,6 +173,8 @@ class Call:
         self.due: float = due_by(self.clock)
         #: What had been given up when it began, see `give_ups`.
         self.since: int = GIVE_UPS.count if since is None else since
+        #: What calls the function in its place where that is a generator function: it fetches the first item, too.
+        self.opener: Callable[..., object] | None = None
         #: The policies around it, as far as a driver knows them.
         self.stack: Sequence[Policy] = ()
         #: Whether a part of its result has reached the caller: then nothing can be made undone by running it again.
@@ -188,6 +191,7 @@ class Call:
         other = Call(self.target, self.function, self.arguments, self.keywords)
         other.clock = self.clock
         other.due = self.due
+        other.opener = self.opener
         other.stack = self.stack
         other.abandoned = abandoned
         return other
@@ -213,8 +217,14 @@ class Policy:
     tally: Tally | None = None
     #: Whether it wants to know, of a call that fails, what had been given up when that began: `Call.since`.
     dated: bool = False
-    #: Whether it can guard a generator: a call that has not ended when its first item comes.
+    #: Whether it can guard what is no generator: a call that has ended when it returns.
+    calls: bool = True
+    #: Whether it can guard a generator: a call that has not ended when its first item comes. One that fails before is
+    #: told to `after` as any call is, and may be run again; else its end is, when the call is `committed`.
     streams: bool = False
+    #: Seconds that each further item of a stream may take from the moment it is asked for. When they pass, `after` is
+    #: told as for *limit*, which covers what comes before the first one is there.
+    idle: float | None = None
     #: Seconds that what is inside may take, each time it is run. When they pass, `after` is told EXPIRED, or OVERDUE
     #: when a deadline around it leaves fewer.
     limit: float | None = None
@@ -237,7 +247,7 @@ class Policy:
     def resumed(self, call: Call, at: int) -> None:
         """Hear that the wait this policy asked for is over."""
 
-    def status(self, call: Call) -> str | None:
+    def status(self, call: Call, at: int) -> str | None:
         """Return what whoever reads why a call failed should know of this policy's state, if anything."""
         return None
 

@@ -98,6 +98,10 @@ class Retry(Policy):
     dated = True
 
     @property
+    def streams(self) -> bool:  # type: ignore[override]  # what a stream comes to is known when it is handed out
+        return self.retry_if_result is None
+
+    @property
     def tally(self) -> RetryBudget | None:  # type: ignore[override]
         return self.budget
 
@@ -148,21 +152,32 @@ class Retry(Policy):
     def resumed(self, call: Call, at: int) -> None:
         history: Any = call.held[at]
         history.began = call.clock.now()
+        history.since = GIVE_UPS.count
 
     def release(self, call: Call, at: int) -> None:
         history = call.held.pop(at, None)
         if isinstance(history, History) and history.made:
+            self._finish(call, history)
             remember(CallReport(history, StopReason.CANCELLED))
 
     def _content(self, call: Call, outcome: Outcome, kept: Any) -> Outcome | Steps[Outcome]:
         """Take a success for what it is."""
         if kept.__class__ is History and kept.made:
+            self._finish(call, kept)
             if self.budget is not None:
                 self.budget.refund(kept.paid)
             remember(kept)
         elif self.budget is not None:
             self.budget.passes += 1
         return outcome if self.on_success is None else self._told_success(self.on_success, call, outcome, kept)
+
+    @staticmethod
+    def _finish(call: Call, history: History) -> None:
+        """Keep nothing of the call alive by its report, and leave to those outside what they gave in."""
+        history.state = None
+        if history.given is not None:
+            call.arguments, call.keywords = history.given
+            history.given = None
 
     def _told_success(
         self, on_success: Callable[[CallReport], object], call: Call, outcome: Outcome, kept: Any
@@ -189,20 +204,23 @@ class Retry(Policy):
 
     def _ended(self, call: Call, outcome: Outcome, history: History, reason: StopReason) -> Outcome:
         error = outcome.error
+        self._finish(call, history)
         inner = None
         if reason is _NESTED and error is not None:
             inner = exhausted_inside(error, history.since)
-            if history.made == 1:  # what the retry further in has to say is all there is to say
+            if history.made == 1 and not self.wraps:  # what the retry further in has to say is all there is to say
                 return outcome
         report = CallReport(
             history,
             reason,
-            circuits=tuple(status for policy in call.stack if (status := policy.status(call)) is not None),
-            time_left=None if call.due == math.inf else call.due - call.clock.now(),
+            circuits=tuple(
+                status for depth, policy in enumerate(call.stack) if (status := policy.status(call, depth)) is not None
+            ),
+            time_left=None if call.due == math.inf else max(0.0, call.due - call.clock.now()),
             inner=inner,
         )
         remember(report)
-        if error is not None:
+        if error is not None and (inner is None or history.made > 1):
             attach(error, report, noted=history.made > 1 or reason not in _UNREMARKABLE)
         if not self.wraps or not reason.gave_up:
             return outcome
@@ -331,11 +349,11 @@ class Retry(Policy):
             return self._decide(call, error, category, base, history)
         wait: float | None = None
         strategy = strategies.wait_for(category._value_, category._value_ in self.backoffs)
-        if base is not None and strategy is not None and (self.attempts is None or history.made < self.attempts):
-            given = (yield Invoke(strategy, state, role="wait strategy")).value
-            if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given < math.inf:
+        left = self.attempts is None or history.made - history.revisions < self.attempts
+        if base is not None and strategy is not None and left:
+            wait = strategies.a_wait(strategy, (yield Invoke(strategy, state, role="wait strategy")))
+            if wait is None:
                 return StopReason.STRATEGY_FAILED
-            wait = float(given)
         decision = self._decide(call, error, category, base, history, wait)
         if not isinstance(decision, StopReason) and strategies.stop is not None:
             state.upcoming_sleep = decision

@@ -49,7 +49,6 @@ class Closed(Admission):
     # Never the last error: it would keep the frames of a failed call alive for as long as the circuit is closed.
     last: None = None
     last_type: None = None
-    until: float = 0.0
     openings: int = 0
     failures: int
     passed: bool
@@ -65,6 +64,11 @@ class Closed(Admission):
         self.ramped: float | None = self.since + rules.ramp_up_seconds if ramping else None
         self.last_calls: LastCalls | None = LastCalls(rules.window) if rules.window is not None else None
         self.last_seconds: LastSeconds | None = LastSeconds(rules.period) if rules.period is not None else None
+
+    @property
+    def until(self) -> float:
+        """When everybody passes."""
+        return 0.0 if self.ramped is None else self.ramped
 
     @property
     def in_a_row(self) -> int:
@@ -112,19 +116,28 @@ class Closed(Admission):
 
 
 class Open(Admission):
-    """Nobody passes before *until*: for the *openings*-th time in a row."""
+    """Nobody passes before *until*: for the *openings*-th time in a row. Probes may still be out, by *permits*."""
 
-    __slots__ = ("last", "last_type", "opened_at", "openings", "until")
+    __slots__ = ("last", "last_type", "opened_at", "openings", "permits", "until")
     kind = CircuitState.OPEN
     name = "open"
 
-    def __init__(self, failures: int, last: Exception | None, opened_at: float, until: float, openings: int) -> None:
+    def __init__(
+        self,
+        failures: int,
+        last: Exception | None,
+        opened_at: float,
+        until: float,
+        openings: int,
+        permits: set[Permit] | None = None,
+    ) -> None:
         super().__init__(quiet=False, failures=failures)
         self.last: Exception | None = last
         self.last_type: str | None = None if last is None else type(last).__name__
         self.opened_at: float = opened_at
         self.until: float = until
         self.openings: int = openings
+        self.permits: set[Permit] = set() if permits is None else permits
 
     @property
     def in_a_row(self) -> int:
@@ -133,25 +146,27 @@ class Open(Admission):
 
 
 class HalfOpen(Admission):
-    """A few at a time pass, as probes, each by a `Permit`."""
+    """A few at a time pass, as probes, each by a `Permit`. Some may still be out from the last time it was so."""
 
     __slots__ = ("last", "last_type", "openings", "permits", "successes")
     kind = CircuitState.HALF_OPEN
     name = "half-open"
 
-    def __init__(self, failures: int, last: Exception | None, openings: int) -> None:
+    def __init__(
+        self, failures: int, last: Exception | None, openings: int, permits: set[Permit] | None = None
+    ) -> None:
         super().__init__(quiet=False, failures=failures)
         self.last: Exception | None = last
         self.last_type: str | None = None if last is None else type(last).__name__
         self.openings: int = openings
-        self.permits: set[Permit] = set()
+        self.permits: set[Permit] = set() if permits is None else permits
         self.successes: int = 0
 
     @property
     def until(self) -> float:
         """When the first permit expires."""
         # A copy: whoever is rejected asks without the lock, and probes come and go meanwhile.
-        return min((permit.until for permit in tuple(self.permits)), default=0.0)
+        return min((permit.until for permit in self.permits.copy()), default=0.0)
 
     @property
     def in_a_row(self) -> int:
@@ -160,13 +175,21 @@ class HalfOpen(Admission):
 
 
 class Permit:
-    """What lets one probe through: a lease *until* then, so that a probe that is lost cannot keep it."""
+    """What lets one probe through: a lease *until* then, so that a probe that is lost cannot keep it.
 
-    __slots__ = ("given", "until")
+    It is good for a verdict on the state it was given *by*. It counts as out in the next half-open one, too.
+    """
 
-    def __init__(self, given: float, until: float) -> None:
+    __slots__ = ("by", "given", "until")
+
+    def __init__(self, by: HalfOpen, given: float, until: float) -> None:
+        self.by: HalfOpen = by
         self.given: float = given
         self.until: float = until
+
+    def is_out(self, now: float) -> bool:
+        """Whether the lease is not over; one that was given by another clock is."""
+        return self.given <= now < self.until
 
 
 State = Closed | Open | HalfOpen

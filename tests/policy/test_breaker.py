@@ -5,6 +5,8 @@ import pybreaker
 import pytest
 
 from resilience import CircuitBreaker, CircuitOpenError, CircuitState, ErrorCategory, circuit_breaker
+from resilience.policy.breaker import Circuit
+from resilience.policy.trip import Rules
 from resilience.testing import virtual_time
 from tests.roads import Road
 
@@ -207,7 +209,7 @@ def test_a_probe_that_never_comes_back_gives_its_permit_up_after_reset_timeout()
         with breaker:
             pass
         assert breaker.current_state == "closed"
-        breaker._circuit._release(lost)
+        breaker._circuit.give_back(lost)
 
 
 def test_a_lost_probe_that_comes_back_late_decides_nothing_for_the_next_one():
@@ -347,6 +349,20 @@ def test_a_circuit_without_a_name_is_named_after_what_it_guards_first():
     assert breaker.name.endswith("charge")
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "says"),
+    [
+        (5, TypeError, "name=5: give the dependency's name as text, such as 'billing'"),
+        ("", ValueError, "name='': give the dependency's name, such as 'billing'"),
+        (" \n", ValueError, "name=' \\n': give the dependency's name, such as 'billing'"),
+    ],
+)
+def test_a_name_that_names_nothing_is_refused(name: object, kind: type[Exception], says: str):
+    with pytest.raises(kind) as refused:
+        circuit_breaker(name)
+    assert str(refused.value) == says
+
+
 def test_a_rejected_call_can_be_pickled_and_copied():
     import copy
     import pickle
@@ -435,6 +451,64 @@ def test_a_success_while_closed_takes_the_happy_path_again(monkeypatch: pytest.M
     assert call() == "ok"
     monkeypatch.setattr(type(breaker._circuit), "after", None)  # no generator from here on
     assert call() == "ok"
+
+
+def test_a_new_circuit_lets_calls_pass_that_ask_for_nothing():
+    assert Circuit("b", Rules()).state.quiet
+
+
+def test_a_call_through_a_closed_circuit_takes_no_lock_not_even_to_be_cancelled():
+    breaker = circuit_breaker("b")
+    breaker.circuit._lock = None
+
+    @breaker
+    def call(error: BaseException | None) -> str:
+        if error is not None:
+            raise error
+        return "ok"
+
+    for _ in range(2):
+        assert call(None) == "ok"
+        with breaker:
+            pass
+        with pytest.raises(KeyboardInterrupt):
+            call(KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt), breaker:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("rules", [{}, {"failure_rate": 0.5, "minimum_calls": 1}], ids=["in a row", "rate by count"])
+def test_an_outcome_nobody_hears_of_takes_no_steps(rules: dict[str, object], monkeypatch: pytest.MonkeyPatch):
+    breaker = circuit_breaker("b", failure_threshold=2, **rules)
+    monkeypatch.setattr(Circuit, "_tell_all", None)
+    for _ in range(2):
+        if breaker.current_state == "closed":
+            with pytest.raises(ConnectionResetError), breaker:
+                raise down
+    assert breaker.current_state == "open"
+
+
+@pytest.mark.parametrize("listening", [False, True])
+def test_no_event_is_made_when_nobody_subscribed(listening: bool, monkeypatch: pytest.MonkeyPatch):
+    for made in ("event", "_rejected", "mode_event"):
+        monkeypatch.setattr(Circuit, made, None)
+    listeners = [pybreaker.CircuitBreakerListener()] if listening else []
+    breaker = circuit_breaker(
+        "b", failure_threshold=1, slow_call_rate=0.5, slow_call_seconds=1, minimum_calls=1, listeners=listeners
+    )
+    call = breaker(lambda wait: clock.advance(wait))
+    with virtual_time() as clock:
+        with pytest.raises(ConnectionResetError), breaker:
+            raise down
+        clock.advance(60)
+        with breaker, pytest.raises(CircuitOpenError), breaker:
+            pass
+        call(1.0)
+        assert breaker.current_state == "open"
+        breaker.shadow()
+        call(0.0)
+        breaker.reset()
+        assert breaker.current_state == "closed"
 
 
 @pytest.mark.parametrize("reopen", ["close", "probe"])

@@ -5,7 +5,7 @@ Each beginning of a program is a program, too: its calls that have not come back
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import GeneratorType
 
 import pytest
@@ -16,7 +16,7 @@ from resilience.engine.blocking import perform
 from resilience.outcome import Outcome
 from resilience.policy.base import Call
 from resilience.policy.breaker import Circuit
-from resilience.policy.states import HalfOpen, Open
+from resilience.policy.states import CircuitState, Closed, HalfOpen, Open
 from resilience.testing import VirtualClock
 
 CALLS, TICKS = 3, 2
@@ -59,7 +59,7 @@ class Explored:
             self.breaker = breaker
         self.circuit: Circuit = breaker.circuit
         self.out: dict[int, tuple[Call, object, float]] = {}
-        self.let_through_early = 0
+        self.probes: set[int] = set()  # those out since it was last closed
 
     def do(self, step: str, number: int) -> None:
         if step == "tick":
@@ -69,10 +69,11 @@ class Explored:
         elif number in self.out:  # else it was rejected
             self.end(step, number)
         state = self.circuit.state
-        if isinstance(state, HalfOpen):
+        if isinstance(state, Closed):
+            self.probes.clear()
+        else:
             now, lease = self.clock.now(), self.circuit.rules.lease_seconds
-            probes = [began for _, by, began in self.out.values() if by is state and now < began + lease]
-            assert len(probes) <= self.circuit.rules.probes
+            probes = [number for number in self.probes & self.out.keys() if now < self.out[number][2] + lease]
             assert len(probes) <= len(state.permits) <= self.circuit.rules.probes
 
     def admit(self, number: int) -> None:
@@ -83,6 +84,8 @@ class Explored:
             answer = perform(answer)
         if answer is None:
             self.out[number] = (call, self.circuit.state, now)
+            if isinstance(self.circuit.state, HalfOpen):
+                self.probes.add(number)
         if isinstance(before, Open) and now < before.until:
             assert answer is not None
             assert answer.error.retry_after == before.until - now
@@ -90,7 +93,8 @@ class Explored:
 
     def end(self, step: str, number: int) -> None:
         call, by, _ = self.out.pop(number)
-        before, looked = self.circuit.state, looks(self.circuit.state)
+        permit = call.held[0][0] if isinstance(by, HalfOpen) else None
+        before, looked = self.circuit.state, looks(self.circuit.state, without=permit)
         if step == "cancel":
             self.circuit.release(call, 0)
             assert self.circuit.state is before
@@ -99,14 +103,15 @@ class Explored:
             assert self.circuit.after(call, 0, outcome) is outcome
         if by is not before:
             assert self.circuit.state is before
-            assert looks(before) == looked
+            assert looks(before) == looked  # but for its permit, which may have counted against a later probe
+            assert permit is None or permit not in looks(before).get("permits", ())
 
 
-def looks(state: object) -> dict[str, object]:
-    """Return all that a state holds."""
+def looks(state: object, without: object = None) -> dict[str, object]:
+    """Return all that a state holds; of its permits those that are not *without*."""
     names = [name for kind in type(state).__mro__ for name in getattr(kind, "__slots__", ())]
     held = {name: getattr(state, name) for name in names}
-    return {name: set(value) if isinstance(value, set) else value for name, value in held.items()}
+    return {name: value - {without} if isinstance(value, set) else value for name, value in held.items()}
 
 
 @pytest.mark.parametrize("start", ["close", "open", "half_open"])
@@ -115,8 +120,9 @@ def looks(state: object) -> dict[str, object]:
     [
         {"reset_timeout": 1},
         {"reset_timeout": 2, "probe_timeout": 1, "probes": 2, "success_threshold": 2},
+        {"reset_timeout": 1, "probe_timeout": 2, "probes": 2, "success_threshold": 2},
     ],
-    ids=["one probe", "two probes, short lease"],
+    ids=["one probe", "two probes, short lease", "two probes, long lease"],
 )
 def test_no_interleaving_of_three_calls_breaks_an_invariant(rules: dict[str, object], start: str):
     explored = 0
@@ -132,3 +138,56 @@ def test_no_interleaving_of_three_calls_breaks_an_invariant(rules: dict[str, obj
                 assert CALLS in on.out
         explored += 1
     assert explored == len(EVERY) == 19504
+
+
+class Door:
+    """A circuit's lock, at whose door *another* is faster, once."""
+
+    def __init__(self, circuit: Circuit, another: Callable[[], object]) -> None:
+        self.lock, self.another = circuit._lock, another
+        circuit._lock = self
+
+    def __enter__(self) -> None:
+        another, self.another = self.another, lambda: None
+        another()
+        self.lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.lock.release()
+
+
+def test_who_is_overtaken_by_another_probe_is_not_let_in_as_one():
+    with using_clock(clock := VirtualClock()):
+        circuit = circuit_breaker("overtaken", reset_timeout=1).circuit
+        circuit.force(CircuitState.OPEN, clock)
+        clock.advance(1)
+        others = []
+        Door(circuit, lambda: others.append(circuit.admit(clock)[0]))
+        assert circuit.admit(clock) == (None, None)
+    assert circuit.state.permits == set(others)
+    assert len(others) == 1
+
+
+@pytest.mark.parametrize("start", [CircuitState.OPEN, CircuitState.HALF_OPEN])
+def test_who_is_overtaken_by_an_order_to_close_passes_as_everybody_does(start: CircuitState):
+    with using_clock(clock := VirtualClock()):
+        circuit = circuit_breaker("overtaken", reset_timeout=1).circuit
+        circuit.force(start, clock)
+        Door(circuit, lambda: circuit.force(CircuitState.CLOSED, clock))
+        admitted, transition = circuit.admit(clock)
+    assert (admitted, transition) == (circuit.state, None)
+    assert circuit.state.quiet
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_probe_that_ends_while_the_circuit_is_closed_by_hand_comes_late(end: str):
+    with using_clock(clock := VirtualClock()):
+        on = Explored({"reset_timeout": 1}, "half_open")
+        on.do("admit", 0)
+        Door(on.circuit, lambda: on.circuit.force(CircuitState.CLOSED, clock))
+        (call, _, _) = on.out.pop(0)
+        if end == "cancel":
+            on.circuit.release(call, 0)
+        else:
+            on.circuit.after(call, 0, Outcome("ok") if end == "succeed" else Outcome(None, down))
+    assert (on.circuit.state.kind, on.circuit.state.failures) == (CircuitState.CLOSED, 0)

@@ -101,6 +101,14 @@ CONFIGS = {
     "many probes": Config(failure_threshold=1, probes=3, success_threshold=5, reset_timeout=2.0),
     "short lease": Config(failure_threshold=1, probes=2, success_threshold=2, probe_timeout=3.0),
     "long lease": Config(failure_threshold=1, reset_timeout=2.0, probe_timeout=5.0),
+    "open for less than a lease": Config(
+        failure_threshold=1,
+        reset_timeout=2.0,
+        probe_timeout=30.0,
+        probes=3,
+        success_threshold=2,
+        open_for="infrastructure",
+    ),
     "growing": Config(failure_threshold=1, reset_timeout=2.0, max_reset_timeout=16.0),
     "ramp": Config(failure_threshold=2, reset_timeout=2.0, ramp_up=8.0),
     "ramp, watched": Config(
@@ -126,12 +134,13 @@ class Period:
     openings: int = 0
     ended: list[tuple[float, int, bool]] = dataclasses.field(default_factory=list)  # closed: when, weight, slow
     ramp_from: float | None = None
-    leases: list[Lease] = dataclasses.field(default_factory=list)  # half-open
+    leases: list[Lease] = dataclasses.field(default_factory=list)  # half-open; out since then, open
     successes: int = 0
 
 
 @dataclasses.dataclass(eq=False)
 class Lease:
+    by: Period
     until: float
 
 
@@ -203,11 +212,11 @@ class Model:
             left = period.until - self.now
         else:
             if period.kind == "open":
-                period = Period("half_open", period.failures, openings=period.openings)
+                period = Period("half_open", period.failures, openings=period.openings, leases=period.leases)
                 self.move(period, "circuit.half_opened")
             period.leases = [lease for lease in period.leases if self.now < lease.until]
             if len(period.leases) < config.probes:
-                by = Lease(self.now + (config.probe_timeout or config.reset_timeout))
+                by = Lease(period, self.now + (config.probe_timeout or config.reset_timeout))
                 period.leases.append(by)
             else:
                 left = min(lease.until for lease in period.leases) - self.now
@@ -238,9 +247,11 @@ class Model:
             elif fails and what != "bad":
                 self.told.append("failure")
         if isinstance(entry.by, Lease):
-            if period.kind != "half_open" or entry.by not in period.leases:
+            if entry.by not in period.leases:
                 return  # its lease was over, or it comes late
             period.leases.remove(entry.by)
+            if entry.by.by is not period:
+                return
             if fails or hold is not None:
                 self.note(what)
                 self.open(period.failures + fails, period.openings + 1, chance, hold, what)
@@ -294,7 +305,8 @@ class Model:
             wait = whole / 2 + whole / 2 * chance
         category = None if what in (None, "bad") else what.split()[0]
         self.last = category
-        opened = Period("open", failures, self.now + wait, self.now, openings)
+        leases = self.period.leases if self.period.kind == "half_open" else []
+        opened = Period("open", failures, self.now + wait, self.now, openings, leases=leases)
         self.move(opened, "circuit.opened", failures, wait, category)
 
     def move(self, period: Period, *event: object) -> None:
@@ -541,10 +553,10 @@ def compare(model: Model, driven: Driven, clock: Dice) -> None:
     assert breaker.fail_counter == model.fail_counter
     assert breaker.success_counter == period.successes
     assert (driven.circuit.category and driven.circuit.category.label) == model.category
-    if period.kind == "half_open":
+    if period.kind != "closed":
         assert len(state.permits) == len(period.leases)
-    elif period.kind == "open":
+    if period.kind == "open":
         assert (state.opened_at, state.until) == (period.opened_at, period.until)
-    else:
+    elif period.kind == "closed":
         shares = model.shares()
         assert driven.circuit.share(clock.now()) == (shares[0] if shares else None)

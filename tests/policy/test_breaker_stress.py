@@ -1,4 +1,7 @@
-"""64 threads and 10 000 tasks through one circuit that opens and closes meanwhile; `STRESS_SECONDS=10` for more."""
+"""64 threads and 10 000 tasks through one circuit that opens and closes meanwhile; `STRESS_SECONDS=10` for more.
+
+The tasks run on asyncio and on trio, beside the threads.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ import pytest
 from resilience import CircuitOpenError, circuit_breaker
 from resilience.clock import using_clock
 from resilience.policy.breaker import Circuit
-from resilience.policy.states import CircuitState, HalfOpen
+from resilience.policy.states import CircuitState
 from resilience.testing import VirtualClock
 
 THREADS, TASKS, PER_THREAD = 64, 10_000, 50
@@ -31,7 +34,8 @@ class Ledger:
         self.lock = threading.Lock()
         self.ends: Counter[str] = Counter()
         self.reached = 0
-        self.probes: Counter[HalfOpen] = Counter()  # on their way, for each time the circuit was half-open
+        self.outages = 0
+        self.probes: Counter[int] = Counter()  # on their way, for each outage: from one closed state to the next
         self.most_probes = 0
         self.moves: list[tuple[object, object]] = []
 
@@ -51,19 +55,21 @@ def eager_switching():
     ids=["in a row", "rate by count", "rate by time"],
 )
 def test_many_threads_and_tasks_lose_nothing_and_never_probe_too_much(
-    eager_switching: None, monkeypatch: pytest.MonkeyPatch, rules: dict[str, object]
+    eager_switching: None, monkeypatch: pytest.MonkeyPatch, backend: str, rules: dict[str, object]
 ):
     ledger = Ledger()
     probing = threading.local()
     move, lease = Circuit._move, Circuit._lease
 
-    def moved(self, state, clock):  # under the circuit's lock
-        ledger.moves.append((self.state, state))
-        return move(self, state, clock)
+    def moved(self, state, clock, seen=None, mode=None):  # under the circuit's lock
+        transition = move(self, state, clock, seen, mode)
+        ledger.moves.append(transition)
+        ledger.outages += transition[0].kind is C
+        return transition
 
     def leased(self, state, now):
         permit = lease(self, state, now)
-        probing.by = state if permit is not None else None
+        probing.by = ledger.outages if permit is not None else None
         return permit
 
     monkeypatch.setattr(Circuit, "_move", moved)
@@ -71,13 +77,13 @@ def test_many_threads_and_tasks_lose_nothing_and_never_probe_too_much(
     until = time.monotonic() + float(os.environ.get("STRESS_SECONDS", "0"))
     seed = 0
     while True:
-        one_minute(ledger, probing, rules, seed)
+        one_minute(ledger, probing, rules, seed, backend)
         seed += 1
         if time.monotonic() >= until:
             break
 
 
-def one_minute(ledger: Ledger, probing: threading.local, rules: dict[str, object], seed: int) -> None:
+def one_minute(ledger: Ledger, probing: threading.local, rules: dict[str, object], seed: int, backend: str) -> None:
     """Spend 60 s of virtual time, in two thirds of which the dependency is up."""
     clock = VirtualClock()
     ledger.__init__()
@@ -93,8 +99,8 @@ def one_minute(ledger: Ledger, probing: threading.local, rules: dict[str, object
             **rules,
         )
 
-    def begin() -> HalfOpen | None:
-        """Enter the dependency; return what state let it in, if as a probe."""
+    def begin() -> int | None:
+        """Enter the dependency; return in which outage, if as a probe."""
         by = getattr(probing, "by", None)
         with ledger.lock:
             ledger.reached += 1
@@ -103,7 +109,7 @@ def one_minute(ledger: Ledger, probing: threading.local, rules: dict[str, object
                 ledger.most_probes = max(ledger.most_probes, ledger.probes[by])
         return by
 
-    def end(by: HalfOpen | None, chance: random.Random) -> str:
+    def end(by: int | None, chance: random.Random) -> str:
         if by is not None:
             with ledger.lock:
                 ledger.probes[by] -= 1
@@ -163,7 +169,7 @@ def one_minute(ledger: Ledger, probing: threading.local, rules: dict[str, object
     for each in threads:
         each.start()
     with using_clock(clock):
-        anyio.run(tasks)
+        anyio.run(tasks, backend=backend)
     for each in threads:
         each.join()
 

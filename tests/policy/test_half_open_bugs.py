@@ -235,6 +235,73 @@ def test_probes_of_an_earlier_round_mint_no_extra_probes_and_decide_nothing(circ
         circuit.must_be_full()
 
 
+@pytest.mark.parametrize("how", ["success", "failure", "ignored", "cancelled"])
+def test_probes_of_an_earlier_round_count_in_the_next_one_until_they_come_back(circuit: Circuit, how: str):
+    if circuit.probes == 1:
+        pytest.skip("the one probe has opened it again")
+    circuit.make(probe_timeout=1000)
+    first, *hung = circuit.half_open()
+    circuit.end(first, down)
+    circuit.clock.advance(30)
+    (probe,) = circuit.begin(1)
+    circuit.must_be_full()
+    for flight in hung:
+        circuit.end_as(flight, how)
+        assert (circuit.breaker.current_state, circuit.breaker.success_counter) == ("half-open", 0)
+        circuit.begin(1)
+        circuit.must_be_full()
+    circuit.end(probe)
+    assert circuit.breaker.current_state == "closed"
+
+
+@pytest.mark.parametrize("how", ["success", "failure", "ignored", "cancelled"])
+def test_probes_of_an_earlier_round_that_come_back_while_it_is_open_do_not_count_in_the_next(
+    circuit: Circuit, how: str
+):
+    circuit.make(probe_timeout=1000)
+    first, *hung = circuit.half_open()
+    circuit.end(first, down)
+    for flight in hung:
+        circuit.end_as(flight, how)
+        assert circuit.breaker.current_state == "open"
+    circuit.clock.advance(29.5)
+    assert circuit.call().rejected
+    circuit.clock.advance(0.5)
+    circuit.send_probes()
+
+
+def test_probes_of_an_earlier_round_count_in_the_next_one_until_their_lease_is_over(circuit: Circuit):
+    if circuit.probes == 1:
+        pytest.skip("the one probe has opened it again")
+    circuit.make(probe_timeout=40)
+    circuit.end(circuit.half_open()[0], down)
+    circuit.clock.advance(30)
+    circuit.begin(1)
+    circuit.must_be_full()
+    circuit.clock.advance(9.5)
+    circuit.must_be_full()
+    circuit.clock.advance(0.5)
+    circuit.begin(circuit.probes - 1)
+    circuit.must_be_full()
+
+
+def test_probes_of_before_it_closed_do_not_count_when_it_probes_again(circuit: Circuit):
+    circuit.make(probe_timeout=1000)
+    first, *_ = circuit.half_open()
+    circuit.end(first)
+    assert circuit.breaker.current_state == "closed"
+    circuit.half_open()
+
+
+def test_an_order_to_probe_does_not_wait_for_probes_of_earlier(circuit: Circuit):
+    circuit.make(probe_timeout=1000)
+    circuit.half_open()
+    with using_clock(circuit.clock):
+        circuit.breaker.open()
+        circuit.breaker.half_open()
+    circuit.send_probes()
+
+
 def test_a_probe_that_is_never_reported_does_not_wedge_it(circuit: Circuit):
     circuit.trip()
     circuit.clock.advance(30)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+import sys
 from datetime import timedelta
 
 import pybreaker
@@ -10,7 +11,9 @@ import pytest
 
 from resilience import CircuitOpenError, ErrorCategory, circuit_breaker, circuits, retry_on_category, subscribe
 from resilience.circuits import CircuitMode
+from resilience.classify.hint import retry_after
 from resilience.clock import using_clock
+from resilience.policy.base import Telling
 from resilience.testing import VirtualClock, virtual_time
 from tests.roads import Road, Takes
 
@@ -38,6 +41,12 @@ class JudgeAsync:
 def call(breaker, *script: object) -> list[object]:
     """Call through *breaker* once for each step of *script*; return what came of it."""
     return Road("sync").play(breaker, *script, pauses=(0.0,) * (len(script) - 1)).answers
+
+
+def call_now(breaker, error: Exception) -> None:
+    """Fail through *breaker*, by the clock there is."""
+    with pytest.raises(type(error)), breaker:
+        raise error
 
 
 BAD = [
@@ -278,11 +287,38 @@ def test_a_rate_limit_that_says_how_long_opens_it_for_exactly_that_long_though_i
     assert story.events[0].category is ErrorCategory.RATE_LIMIT
 
 
+def test_a_hint_of_less_than_a_second_counts_as_any_other():
+    breaker = circuit_breaker("b", open_for="rate_limit")
+    with virtual_time() as clock:
+        call_now(breaker, Limited(0.5))
+        assert breaker.state.until == clock.now() + 0.5
+
+
+def test_a_refusal_that_says_how_long_opens_it_after_as_many_failures_as_there_were_in_a_row():
+    class Conflict(Exception):
+        category = ErrorCategory.CONFLICT
+        retry_after = 3
+
+    for before, failures in [((down, down), 2), ((down, down, "ok"), 0), ((down, "ok", down), 1)]:
+        breaker = circuit_breaker("b", open_for="conflict")
+        call(breaker, *before, Conflict())
+        assert (breaker.current_state, breaker.fail_counter) == ("open", failures)
+
+
 @pytest.mark.parametrize("hint", [None, 0, -5, math.inf, math.nan, "soon", object], ids=str)
 def test_a_hint_that_says_nothing_opens_nothing(hint: object):
     breaker = circuit_breaker("b", failure_threshold=1, open_for="rate_limit")
     call(breaker, Limited(hint), Limited(hint))
     assert (breaker.current_state, breaker.fail_counter) == ("closed", 0)
+
+
+def test_a_server_that_asks_for_no_further_try_at_all_opens_nothing_for_ever():
+    limited = Limited()
+    limited.trailing_metadata = lambda: [("grpc-retry-pushback-ms", "-1")]
+    assert retry_after(limited) == math.inf
+    breaker = circuit_breaker("b", open_for="rate_limit")
+    call(breaker, limited)
+    assert breaker.current_state == "closed"
 
 
 def test_a_hint_of_another_category_is_not_listened_to(road: Road):
@@ -350,6 +386,21 @@ def test_it_stays_open_twice_as_long_each_time_in_a_row_and_starts_again_when_it
     assert waits == pytest.approx([wait * share for wait in (10, 20, 35, 35, 10, 20)])
 
 
+def test_an_opening_by_hand_is_one_more_in_a_row_while_the_circuit_probes():
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=10, max_reset_timeout=100)
+    waits = []
+    with using_clock(clock := Fair(0.0)):
+        call_now(breaker, down)
+        for _ in range(3):
+            waits.append(breaker.state.until - clock.now())
+            breaker.half_open()
+            breaker.open()
+        breaker.close()
+        breaker.open()
+        waits.append(breaker.state.until - clock.now())
+    assert waits == [5, 10, 20, 5]
+
+
 def test_the_jitter_of_a_wait_is_drawn_anew_each_time():
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=10, max_reset_timeout=10)
     waits = set()
@@ -403,6 +454,22 @@ def test_a_failure_while_it_ramps_up_counts_as_any_other():
         with pytest.raises(ConnectionResetError), breaker:
             raise down
     assert breaker.current_state == "open"
+
+
+def test_at_the_end_of_the_ramp_calls_ask_for_nothing_again(monkeypatch: pytest.MonkeyPatch):
+    breaker = circuit_breaker("b", ramp_up=100)
+    with virtual_time() as clock:
+        breaker.half_open()
+        with breaker:
+            pass
+        clock.advance(99.5)
+        assert breaker.call(int) == 0
+        assert not breaker.state.quiet
+        clock.advance(0.5)
+        assert breaker.call(int) == 0
+        assert breaker.state.quiet
+        monkeypatch.setattr(type(breaker.circuit), "_enter", None)
+        assert breaker.call(int) == 0
 
 
 @pytest.mark.parametrize("by", ["close", "reset"])
@@ -666,7 +733,7 @@ def test_a_rejection_may_be_worded_while_probes_come_and_go():
     class Moving(Permit):
         @property
         def until(self) -> float:
-            state.permits.add(Permit(0, 9))
+            state.permits.add(Permit(state, 0, 9))
             return 5.0
 
     state.permits.add(object.__new__(Moving))
@@ -686,10 +753,27 @@ def test_an_open_circuit_asks_a_shared_store_before_it_rejects():
 
 def test_a_rejection_nobody_hears_of_takes_no_steps(monkeypatch: pytest.MonkeyPatch):
     breaker = circuit_breaker("b")
-    breaker.open()
     monkeypatch.setattr(type(breaker.circuit), "_enter", None)
-    with pytest.raises(CircuitOpenError), breaker:
-        pass
+    with virtual_time() as clock:
+        breaker.open()
+        for _ in range(2):
+            with pytest.raises(CircuitOpenError), breaker:
+                pass
+            clock.advance(59.5)
+
+
+def test_where_threads_run_at_the_same_time_each_success_is_told(monkeypatch: pytest.MonkeyPatch):
+    def telling(**rules: object) -> Telling:
+        return circuit_breaker("b", **rules).circuit.telling
+
+    for gil in (True, False, None):
+        if gil is None:  # an interpreter that knows no other way
+            monkeypatch.delattr(sys, "_is_gil_enabled")
+        else:
+            monkeypatch.setattr(sys, "_is_gil_enabled", lambda gil=gil: gil, raising=False)
+        assert telling() is Telling.MARK
+        assert telling(failure_rate=0.5) is (Telling.CALL if gil is False else Telling.COUNT)
+        assert telling(failure_rate=0.5, window_seconds=10) is Telling.CALL
 
 
 @pytest.mark.parametrize("rules", [{}, {"failure_rate": 0.5}], ids=["in a row", "rate by count"])

@@ -55,12 +55,14 @@ class Counting(deque):
         return super().popleft()
 
 
-def test_a_million_outcomes_cost_a_window_of_calls_one_step_each_and_no_memory():
+@pytest.mark.parametrize("kind", ["fail", "slow"])
+def test_a_million_outcomes_cost_a_window_of_calls_one_step_each_and_no_memory(kind: str):
     window = LastCalls(100)
     window._marks = marks = Counting()
-    for number in range(1, 1_000_001, 2):  # every other one fails
-        window.fail(number, 1)
-    assert window.share(1_000_000) == Share(100, 50, 0)
+    note = (lambda number: window.fail(number, 1)) if kind == "fail" else window.slow
+    for number in range(1, 1_000_001, 2):  # every other one
+        note(number)
+    assert window.share(1_000_000) == Share(100, 50 * (kind == "fail"), 50 * (kind == "slow"))
     assert marks.taken == 500_000 - 50  # one step for each failure, none for a success
     assert marks.longest == 50
 
@@ -106,6 +108,14 @@ def test_a_bucket_is_a_tenth_and_goes_when_its_first_call_is_over_the_time():
     assert [window.share(now).calls for now in (12.999, 13.0, 13.999, 14.0)] == [3, 1, 1, 0]
 
 
+def test_calls_that_end_at_the_same_moment_fall_into_one_bucket():
+    window = LastSeconds(10.0)
+    for now in [3.0] * 100 + [3.5] * 100:
+        window.at(now).calls += 1
+    assert len(window._buckets) == 1
+    assert window.share(3.5).calls == 200
+
+
 @pytest.mark.parametrize("looked", [False, True])
 def test_a_clock_that_is_set_back_starts_a_window_of_time_again(looked: bool):
     window = LastSeconds(10.0)
@@ -121,5 +131,7 @@ def test_a_bucket_whose_time_was_over_to_one_clock_is_not_counted_in_by_another(
     window = LastSeconds(10.0)
     window.at(3.0).calls += 1
     assert window.share(300.0).calls == 0
-    window.at(3.5).calls += 1
-    assert window.share(3.5).calls == 1
+    for number, now in enumerate((3.5, 0.0, 0.5)):
+        window.share(300.0 + number)
+        window.at(now).calls += 1
+        assert window.share(now).calls == 1
