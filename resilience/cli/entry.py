@@ -75,6 +75,10 @@ def _command(arguments: argparse.Namespace) -> int:
         from resilience.cli.circuits import run_circuits
 
         return run_circuits(arguments)
+    if arguments.command == "codes":
+        from resilience.cli.codes import run_codes
+
+        return run_codes(arguments)
     if arguments.command == "call":
         from resilience.cli.call import run_call
 

@@ -19,6 +19,7 @@ examples:
   resilience explain httpx.ReadTimeout         what the toolkit makes of a failure
   resilience explain status 503
   resilience circuits shop.main                the circuits of an application
+  resilience codes shop.errors                 the error codes of an application
 
 exit codes:
   0    it worked
@@ -63,6 +64,18 @@ states are those of this fresh process. For those of a running service, let it
 return resilience.circuits.snapshot() at a health endpoint.
 
 exit codes: 0 imported, 1 it raised while it was imported, 2 no such module, 130 Ctrl-C
+"""
+
+_CODES_EXAMPLES = """\
+examples:
+  resilience codes                                     those of the toolkit
+  resilience codes shop.errors                         import an application first
+  resilience codes shop.errors --check docs/errors.md  hold them against a table
+  resilience codes shop.errors --prefix SHOP --json
+
+The table is Markdown; a row that counts has a code in one cell and the name of its class in the next.
+
+exit codes: 0 nothing wrong, 1 --check has found something or a module raised, 2 no such module, prefix or file
 """
 
 _DEMO_EXAMPLES = """\
@@ -116,6 +129,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     circuits.add_argument("application", metavar="MODULE[:ATTRIBUTE]", help="what to import")
     circuits.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+
+    codes = _command(commands, "codes", "list the error codes; hold them against a table", _CODES_EXAMPLES)
+    codes.add_argument(
+        "modules", metavar="MODULE", nargs="*", help="what to import first; without: the toolkit's codes"
+    )
+    codes.add_argument("--prefix", help="only codes such as PREFIX-E001")
+    codes.add_argument("--check", metavar="FILE", help="a Markdown file with a table of the codes")
+    codes.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
     return parser
 
 

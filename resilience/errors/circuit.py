@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import pybreaker
 
-from resilience.category import ErrorCategory
 from resilience.errors.base import ResilienceError
 
 __all__ = ["CircuitOpenError"]
 
 
-class CircuitOpenError(ResilienceError, pybreaker.CircuitBreakerError):
+class CircuitOpenError(ResilienceError, pybreaker.CircuitBreakerError, code="RES-E005", category="rejected"):
     """A call was not made: the circuit *name* is open, half-open with its probe on the way, or ramping up.
 
     *retry_after* is what is left, in seconds, until the next call is let through; infinite while it is isolated. The
@@ -21,8 +21,6 @@ class CircuitOpenError(ResilienceError, pybreaker.CircuitBreakerError):
     >>> str(CircuitOpenError("billing", 12.4, failures=5, last="ReadTimeout"))
     "circuit 'billing' is open after 5 failures (last: ReadTimeout); next probe in 12.4 s"
     """
-
-    category = ErrorCategory.REJECTED
 
     args: tuple[str, float, int, str | None, bool, bool]
 
@@ -45,7 +43,7 @@ class CircuitOpenError(ResilienceError, pybreaker.CircuitBreakerError):
         return self.args[0]
 
     @property
-    def retry_after(self) -> float:
+    def retry_after(self) -> float:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
         """Seconds until the next call is let through."""
         return self.args[1]
 
@@ -68,6 +66,9 @@ class CircuitOpenError(ResilienceError, pybreaker.CircuitBreakerError):
     def ramping(self) -> bool:
         """Whether the circuit has closed again, and lets only a share through as yet."""
         return self.args[5]
+
+    def _own_details(self) -> Mapping[str, object]:
+        return {"circuit": self.name, "failures": self.failures, "last": self.last}
 
     def __str__(self) -> str:
         if self.ramping:

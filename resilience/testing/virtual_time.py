@@ -139,7 +139,7 @@ class VirtualClock:
         finally:
             self.stop(timer)
 
-    def limit(self, seconds: float) -> AbstractContextManager[Limit]:
+    def limit(self, seconds: float, *, shared: bool = True) -> AbstractContextManager[Limit]:
         """Cancel the block when virtual time passes *seconds*, or nothing happens for *patience* real ones."""
         return _VirtualLimit(self, seconds)
 

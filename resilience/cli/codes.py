@@ -1,0 +1,111 @@
+"""`resilience codes`: the error codes of an application, and whether its table of them is right."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from resilience.cli.application import imported
+from resilience.cli.output import ExitCode, UserError, print_json
+from resilience.errors.codes import CodeRegistry, registries
+from resilience.errors.table import CodeProblem, check_codes
+from resilience.errors.wording import leaf_of
+from resilience.profile import row_of
+
+__all__ = ["run_codes"]
+
+_HEADS = ("code", "error", "category", "HTTP", "module")
+_OWN = ("circuit", "service", "executor")
+
+
+def run_codes(arguments: argparse.Namespace) -> int:
+    """Import what declares codes; print them, or what is wrong with them."""
+    chosen = _chosen(arguments.modules, arguments.prefix)
+    if arguments.check is not None:
+        return _checked(chosen, arguments.check, as_json=arguments.json)
+    if arguments.json:
+        codes = [row for registry in chosen for row in _rows(registry)]
+        retired = [{"code": code, "why": why} for registry in chosen for code, why in sorted(registry.retired.items())]
+        print_json({"codes": codes, "retired": retired})
+    else:
+        _show(chosen)
+    return ExitCode.OK
+
+
+def _chosen(modules: Sequence[str], prefix: str | None) -> list[CodeRegistry]:
+    """Return the registries asked for: of a prefix, of what the modules declare, or the toolkit's."""
+    for room in _OWN:
+        importlib.import_module(f"resilience.errors.{room}")
+    for module in modules:
+        imported(module)
+    known = registries()
+    if prefix is not None:
+        if prefix not in known:
+            what = ", ".join(known)
+            raise UserError(f"nothing declares a code with the prefix {prefix!r}; known are {what}. {_IMPORT}")
+        return [known[prefix]]
+    theirs = [registry for registry in known.values() if not _is_own(registry)]
+    if not modules:
+        return [registry for registry in known.values() if _is_own(registry)]
+    if not theirs:
+        raise UserError(f"{' and '.join(modules)} declares no codes: {_DECLARE}")
+    return theirs
+
+
+_IMPORT = "Name the module that declares it, such as shop.errors"
+_DECLARE = 'give a class one with class StockLocked(ResilienceError, code="SHOP-E001")'
+
+
+def _is_own(registry: CodeRegistry) -> bool:
+    return any(kind.__module__.partition(".")[0] == "resilience" for kind in registry.codes().values())
+
+
+def _rows(registry: CodeRegistry) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = []
+    for code, kind in registry.codes().items():
+        leaf = leaf_of(getattr(kind, "category", None))
+        found.append(
+            {
+                "code": code,
+                "error": kind.__qualname__,
+                "category": leaf.label,
+                "http": row_of(leaf).http,
+                "module": kind.__module__,
+            }
+        )
+    return found
+
+
+def _show(chosen: Sequence[CodeRegistry]) -> None:
+    rows = [tuple(str(cell) for cell in row.values()) for registry in chosen for row in _rows(registry)]
+    rows += [(code, "(retired)", "", "", why) for registry in chosen for code, why in sorted(registry.retired.items())]
+    widths = [max(map(len, column)) for column in zip(_HEADS, *rows, strict=True)]
+    for row in (_HEADS, *rows):
+        line = "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        sys.stdout.write(line.rstrip() + "\n")
+
+
+def _checked(chosen: Sequence[CodeRegistry], path: str, *, as_json: bool) -> int:
+    try:
+        text = Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise UserError(f"{path} cannot be read: {why}; give the Markdown file that holds the table") from None
+    problems = [problem for registry in chosen for problem in check_codes(registry.prefix, text)]
+    number = sum(len(registry.codes()) for registry in chosen)
+    if as_json:
+        print_json({"checked": number, "problems": [_document(problem) for problem in problems]})
+    else:
+        for problem in problems:
+            sys.stdout.write(f"{problem}\n")
+        if not problems:
+            prefixes = ", ".join(registry.prefix for registry in chosen)
+            sys.stdout.write(f"{path}: {number} codes of {prefixes}, nothing wrong\n")
+    return ExitCode.FAILED if problems else ExitCode.OK
+
+
+def _document(problem: CodeProblem) -> dict[str, object]:
+    return {"code": problem.code, "what": problem.what, "do": problem.do}
