@@ -175,10 +175,14 @@ class TimedOut(Event):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class FallbackUsed(Event):
-    """The caller gets a substitute for what *error* kept it from getting."""
+    """The caller gets a substitute for what *error* kept it from getting.
+
+    It comes from *source*: "default", "factory", "stale", or the function of that name in a chain.
+    """
 
     name: ClassVar[str] = "fallback.used"
     severity: ClassVar[Severity] = Severity.WARNING
 
     category: ErrorCategory
     error: Exception = dataclasses.field(repr=False)
+    source: str = "default"

@@ -9,9 +9,17 @@ import pytest
 import structlog
 
 import resilience.events
-from resilience import CircuitOpenError, circuit_breaker, fallback, retry_on_category, subscribe, timeout
-from resilience.events import AttemptFailed, CallRevised, CircuitClosed, CircuitModeChanged, Event
-from resilience.logs import log_events
+from resilience import CircuitOpenError, Severity, circuit_breaker, fallback, retry_on_category, subscribe, timeout
+from resilience.events import (
+    AttemptFailed,
+    CallRevised,
+    CircuitClosed,
+    CircuitModeChanged,
+    Event,
+    FallbackUsed,
+    RetryScheduled,
+)
+from resilience.logs import REDACTED, code_of, log_events, redact, redact_processor, severity_of
 from resilience.subscription import emit, listened
 from tests.roads import Road, Takes
 
@@ -140,7 +148,7 @@ def test_a_stdlib_record_has_the_fields_in_its_text_and_as_attributes(caplog: py
         emit(FAILED)
     (record,) = caplog.records
     assert record.name == "resilience"
-    assert record.levelno == logging.INFO
+    assert record.levelno == logging.WARNING
     assert record.message == (
         "attempt.failed target=shop.search policy=retry attempt=1 category=timeout error=TimeoutError"
     )
@@ -166,7 +174,7 @@ def test_structlog_gets_the_fields_as_keys_once_it_is_configured(unconfigured: N
         emit(FAILED)
     assert lines == [
         (
-            "info",
+            "warning",
             {
                 "event": "attempt.failed",
                 "target": "shop.search",
@@ -184,6 +192,143 @@ def test_an_unconfigured_structlog_is_left_alone(capsys: pytest.CaptureFixture, 
         emit(FAILED)
     assert capsys.readouterr().out == ""
     assert len(caplog.records) == 1
+
+
+def failed(category: str, error: Exception | None = None) -> AttemptFailed:
+    leaf = resilience.ErrorCategory(category)
+    return AttemptFailed(target="shop.search", policy="retry", attempt=1, category=leaf, error=error or KeyError())
+
+
+@pytest.mark.parametrize(
+    ("category", "level"),
+    [("validation", "INFO"), ("timeout", "WARNING"), ("server_error", "ERROR"), ("configuration", "CRITICAL")],
+)
+def test_a_failure_is_as_loud_as_its_category(category, level, caplog: pytest.LogCaptureFixture):
+    with caplog.at_level(logging.DEBUG), log_events():
+        emit(failed(category))
+    assert [record.levelname for record in caplog.records] == [level]
+
+
+def test_an_override_of_the_table_changes_how_loud_it_is():
+    with resilience.override_profiles({"timeout": {"severity": Severity.CRITICAL}}):
+        assert severity_of(failed("timeout")) is Severity.CRITICAL
+    assert severity_of(failed("timeout")) is Severity.WARNING
+
+
+def test_what_is_done_about_a_failure_is_no_louder_for_it_and_what_ends_with_it_is():
+    configuration = resilience.ErrorCategory.CONFIGURATION
+    story = {"target": "f", "policy": "p", "category": configuration}
+    scheduled = RetryScheduled(attempt=1, wait=1, **story)
+    used = FallbackUsed(error=KeyError(), **story)
+    assert severity_of(scheduled) is Severity.WARNING
+    assert severity_of(used) is Severity.CRITICAL
+    assert severity_of(dataclasses.replace(used, category=resilience.ErrorCategory.NOT_FOUND)) is Severity.WARNING
+
+
+def test_a_coded_error_has_its_code_on_the_line(caplog: pytest.LogCaptureFixture):
+    class OutOfStock(Exception):
+        code = "SHOP-E017"
+
+    class Anything(Exception):
+        def __init__(self) -> None:
+            self.code = SECRET
+
+    with caplog.at_level(logging.DEBUG), log_events():
+        emit(failed("conflict", OutOfStock()))
+        emit(failed("conflict", Anything()))
+        emit(failed("timeout", resilience.CallTimeoutError("f", 2)))
+    coded, uncoded, own = caplog.records
+    assert coded.code == "SHOP-E017"
+    assert coded.message.endswith("error=OutOfStock code=SHOP-E017")
+    assert not hasattr(uncoded, "code")
+    assert own.code == resilience.CallTimeoutError.code
+
+
+def test_a_hostile_class_has_no_code():
+    class Hostile(type):
+        def __getattribute__(cls, name: str) -> object:
+            raise RuntimeError
+
+    error = Hostile("Error", (Exception,), {})
+    assert code_of(BaseException.__new__(error)) is None
+
+
+def test_what_is_bound_is_on_every_line_and_its_secrets_are_not(caplog: pytest.LogCaptureFixture):
+    bind = {
+        "service": "shop",
+        "api_key": SECRET,
+        "database": {"DB_PASSWORD": SECRET, "port": 1},
+        "tags": [{"Cookie": SECRET}],
+    }
+    with caplog.at_level(logging.DEBUG), log_events(bind=bind):
+        emit(failed("timeout"))
+    (record,) = caplog.records
+    assert record.service == "shop"
+    assert record.api_key == REDACTED
+    assert record.database == {"DB_PASSWORD": REDACTED, "port": 1}
+    assert record.tags == [{"Cookie": REDACTED}]
+    assert SECRET not in record.message
+
+
+@pytest.mark.parametrize("key", ["event", "message", "name", "target", "category", "code", "wait"])
+def test_nothing_is_bound_over_what_a_line_has_anyway(key):
+    with pytest.raises(ValueError, match=key):
+        log_events(bind={key: SECRET})
+    assert not listened()
+
+
+@pytest.mark.parametrize("bind", ["service=shop", [("a", 1)], {1: 2}])
+def test_what_is_bound_is_a_mapping_from_names(bind):
+    with pytest.raises(TypeError, match="bind=a "):
+        log_events(bind=bind)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "password",
+        "dbPassword",
+        "API_KEY",
+        "x-api-key",
+        "Authorization",
+        "access_token",
+        "accessToken",
+        "AWSSecretAccessKey",
+    ]
+    + ["client_secret", "Set-Cookie", "session-id", "PIN", "HTTPToken", "proxy_auth", "credentials", "sentry.dsn"],
+)
+def test_a_key_that_looks_like_a_secrets_hides_its_value(key):
+    assert redact({key: SECRET}) == {key: REDACTED}
+
+
+@pytest.mark.parametrize(
+    "key", ["author", "pinned", "secretary", "monkey", "tokens", "max_tokens", "shipping", "authority"]
+)
+def test_a_key_that_only_has_its_letters_does_not(key):
+    assert redact({key: "seen"}) == {key: "seen"}
+
+
+def test_numbers_of_tokens_are_counted_and_whether_there_is_a_secret_is_none():
+    line = {"token": 7, "has_password": True, "password": None, "pin": 1234}
+    assert redact(line) == {**line, "pin": REDACTED}
+
+
+def test_a_mapping_that_holds_itself_is_cut_off():
+    loop: dict[str, object] = {}
+    loop["again"] = loop
+    assert REDACTED in str(redact(loop))
+
+
+def test_structlog_takes_it_as_a_processor(unconfigured: None):
+    lines = []
+
+    def keep(logger: object, method: str, line: dict) -> dict:
+        lines.append(dict(line))
+        raise structlog.DropEvent
+
+    structlog.configure(processors=[redact_processor, keep], cache_logger_on_first_use=False)
+    structlog.get_logger().bind(password=SECRET).info("signed in")
+    assert lines == [{"event": "signed in", "password": REDACTED}]
 
 
 def test_what_has_no_end_is_left_out_of_the_fields():

@@ -1,0 +1,56 @@
+"""Calls after which every metric has a number."""
+
+from __future__ import annotations
+
+import gc
+
+import resilience
+from resilience import (
+    CircuitBreaker,
+    ErrorCategory,
+    RetryBudget,
+    circuit_breaker,
+    fallback,
+    retry_on_category,
+)
+from resilience.events import CallRevised
+from resilience.metrics import track_errors
+from resilience.subscription import emit
+from resilience.testing import virtual_time
+from tests.roads import Road, Takes
+
+__all__ = ["everything"]
+
+
+def everything() -> list[object]:
+    """Have something of each kind happen; return what is to be kept alive while it is looked at."""
+    gc.collect()  # circuits of other tests
+    budget = RetryBudget("billing", tokens=100)
+    breaker = circuit_breaker(
+        "metered catalogue", failure_threshold=2, failure_rate=0.9, slow_call_rate=1.0, slow_call_seconds=9, reset_timeout=30
+    )
+
+    def decorate(function):
+        limited = breaker(resilience.timeout(5)(function))
+        return track_errors(fallback(default="other")(retry_on_category(attempts=2, budget=budget)(limited)))
+
+    Road("sync").play(
+        decorate, ConnectionResetError(), Takes(9), "ok", Takes(0.3, "ok"), KeyError("secret"), pauses=(0, 30, 0, 0)
+    )
+
+    emit(
+        CallRevised(target="f", policy="retry", attempt=1, category=ErrorCategory.SYNTAX, revision=1, error=KeyError())
+    )
+    keyed = CircuitBreaker("metered hosts", key=lambda host: host, failure_threshold=1)
+
+    @keyed
+    def fetch(host: str) -> None:
+        raise ConnectionResetError
+
+    with virtual_time():
+        for number in range(3):
+            try:
+                fetch(f"host-{number}")
+            except ConnectionResetError:
+                pass
+    return [budget, breaker, keyed, fetch]

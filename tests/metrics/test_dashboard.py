@@ -1,0 +1,93 @@
+"""What the dashboard and the page ask for is there, in what Prometheus is really shown."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from resilience.metrics.names import METRICS, prometheus_name
+from resilience.metrics.prometheus import install
+from resilience.metrics.records import RECORDS
+from tests.metrics.stories import everything
+
+DOCS = pathlib.Path(__file__).parents[2] / "docs"
+BOARD = json.loads((DOCS / "grafana-dashboard.json").read_text())
+PANELS = [panel for panel in BOARD["panels"] if panel["type"] != "row"]
+QUERIES = [target["expr"] for panel in PANELS for target in panel["targets"]]
+ASKED = [
+    *QUERIES,
+    *(variable.get("definition", "") for variable in BOARD["templating"]["list"]),
+    *(note["expr"] for note in BOARD["annotations"]["list"]),
+]
+PAGE = (DOCS / "metrics.md").read_text().replace("\\|", "|")
+ON_THE_PAGE = [*re.findall(r"```promql\n(.*?)```", PAGE, re.DOTALL), *re.findall(r"`(sum by [^`]+)`", PAGE)]
+WORDS = re.compile(r"\bresilience_\w+")
+
+
+@pytest.fixture(scope="module")
+def shown() -> dict[str, set[str]]:
+    """The labels of each sample of a real exposition, by its name."""
+    registry = CollectorRegistry()
+    with pytest.MonkeyPatch.context() as patch, install(registry):
+        patch.setattr(RECORDS, "_records", {})
+        kept = everything()
+        text = generate_latest(registry).decode()
+    assert kept
+    return {
+        sample.name: set(sample.labels) for family in text_string_to_metric_families(text) for sample in family.samples
+    }
+
+
+@pytest.mark.parametrize("query", [*ASKED, *ON_THE_PAGE])
+def test_every_metric_and_label_that_is_asked_for_is_there(query: str, shown: dict[str, set[str]]):
+    asked = WORDS.findall(query)
+    assert set(asked) <= set(shown)
+    known = set.union(*(shown[name] for name in asked)) if asked else set()
+    for labels in re.findall(r"by \(([^)]*)\)", query):
+        assert {label.strip() for label in labels.split(",")} <= known
+    for name, selector in re.findall(r"(resilience_\w+)\{([^}]*)\}", query):
+        assert set(re.findall(r"(\w+)(?:=~|!=|=)\"", selector)) <= shown[name]
+
+
+def test_every_metric_is_on_the_dashboard():
+    found = {
+        re.sub(r"_(bucket|sum|count)$", "", word) if "duration" in word else word
+        for query in QUERIES
+        for word in WORDS.findall(query)
+    }
+    assert found == {prometheus_name(metric) for metric in METRICS}
+
+
+def test_the_dashboard_is_whole():
+    assert len({panel["id"] for panel in BOARD["panels"]}) == len(BOARD["panels"])
+    assert all(panel["title"] and panel["targets"] for panel in PANELS)
+    titles = " ".join(panel["title"] for panel in PANELS)
+    for wanted in (
+        "Calls",
+        "category",
+        "Attempts per call",
+        "p50",
+        "p95",
+        "p99",
+        "Circuit states",
+        "Retries",
+        "budgets",
+    ):
+        assert wanted in titles
+    places = [
+        (x, y)
+        for panel in BOARD["panels"]
+        for x in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])
+        for y in range(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"])
+    ]
+    assert len(places) == len(set(places)), "panels lie on each other"
+    assert max(x for x, _ in places) < 24
+    variables = {variable["name"] for variable in BOARD["templating"]["list"]}
+    used = set(re.findall(r"\$\{?(\w+)", json.dumps(BOARD["panels"]))) - {"__rate_interval"}
+    assert used == variables
+    assert all(query.count("(") == query.count(")") for query in ASKED)
