@@ -18,6 +18,7 @@ from resilience.decorators import circuit_breaker, deadline, fallback, retry_on_
 if TYPE_CHECKING:
     from resilience.circuits import CircuitBreaker, CircuitState
     from resilience.classify import explain, register, retry_after
+    from resilience.collecting import ErrorCollector
     from resilience.due import remaining
     from resilience.engine.pipeline import Description, Pipeline, describe
     from resilience.errors import (
@@ -27,16 +28,23 @@ if TYPE_CHECKING:
         RetriesExhaustedError,
         TooManyAbandonedError,
     )
+    from resilience.errors.chain import error_chain
     from resilience.errors.circuit import CircuitOpenError
+    from resilience.gathered import CallResult, GatheredResults
+    from resilience.gathering import gather_results, gather_results_async
+    from resilience.metrics.tracking import track_errors
     from resilience.policy.backoff import Backoff
     from resilience.policy.budget import RetryBudget
+    from resilience.policy.degraded import Degraded
     from resilience.policy.history import AttemptReport, CallReport, last_call
     from resilience.policy.idempotency import by_method
     from resilience.policy.revision import Arguments
+    from resilience.policy.stale import StaleEntry
     from resilience.policy.stop import StopReason
     from resilience.policy.worst import WorstCase
     from resilience.profile import Profile, override_profiles, profile_of
     from resilience.subscription import subscribe
+    from resilience.translation import translating
 
 __version__ = "0.1.0"
 
@@ -45,13 +53,17 @@ __all__ = [
     "AttemptReport",
     "Backoff",
     "CallReport",
+    "CallResult",
     "CallTimeoutError",
     "CircuitBreaker",
     "CircuitOpenError",
     "CircuitState",
     "DeadlineExceededError",
+    "Degraded",
     "Description",
     "ErrorCategory",
+    "ErrorCollector",
+    "GatheredResults",
     "Pipeline",
     "Profile",
     "Recovery",
@@ -59,6 +71,7 @@ __all__ = [
     "RetriesExhaustedError",
     "RetryBudget",
     "Severity",
+    "StaleEntry",
     "StopReason",
     "TooManyAbandonedError",
     "WorstCase",
@@ -68,8 +81,11 @@ __all__ = [
     "classify",
     "deadline",
     "describe",
+    "error_chain",
     "explain",
     "fallback",
+    "gather_results",
+    "gather_results_async",
     "last_call",
     "override_profiles",
     "profile_of",
@@ -80,6 +96,8 @@ __all__ = [
     "retrying",
     "subscribe",
     "timeout",
+    "track_errors",
+    "translating",
 ]
 
 # Imported when first asked for. With the circuit comes pybreaker, and with it redis and tornado where installed.
@@ -88,23 +106,31 @@ _ROOMS = {
     "AttemptReport": "policy.history",
     "Backoff": "policy.backoff",
     "CallReport": "policy.history",
+    "CallResult": "gathered",
     "CallTimeoutError": "errors",
     "CircuitBreaker": "circuits",
     "CircuitOpenError": "errors.circuit",
     "CircuitState": "circuits",
     "DeadlineExceededError": "errors",
+    "Degraded": "policy.degraded",
     "Description": "engine.pipeline",
+    "ErrorCollector": "collecting",
+    "GatheredResults": "gathered",
     "Pipeline": "engine.pipeline",
     "Profile": "profile",
     "ResilienceError": "errors",
     "RetriesExhaustedError": "errors",
     "RetryBudget": "policy.budget",
+    "StaleEntry": "policy.stale",
     "StopReason": "policy.stop",
     "TooManyAbandonedError": "errors",
     "WorstCase": "policy.worst",
     "by_method": "policy.idempotency",
     "describe": "engine.pipeline",
+    "error_chain": "errors.chain",
     "explain": "classify.decide",
+    "gather_results": "gathering",
+    "gather_results_async": "gathering",
     "last_call": "policy.history",
     "override_profiles": "profile",
     "profile_of": "profile",
@@ -112,8 +138,10 @@ _ROOMS = {
     "remaining": "due",
     "retry_after": "classify.hint",
     "subscribe": "subscription",
+    "track_errors": "metrics.tracking",
+    "translating": "translation",
 }
-_SUBMODULES = {"events", "logs", "settings", "testing"}
+_SUBMODULES = {"circuits", "errors", "events", "logs", "metrics", "settings", "testing"}
 
 
 def __getattr__(name: str) -> object:

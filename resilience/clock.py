@@ -61,8 +61,8 @@ class Clock(Protocol):
         """Let the time run, *begin*, and wait in this thread for *done*; return whether it came within *seconds*."""
         ...
 
-    def limit(self, seconds: float) -> AbstractContextManager[Limit]:
-        """Cancel the block, in this task, when it takes longer than *seconds*."""
+    def limit(self, seconds: float, *, shared: bool = True) -> AbstractContextManager[Limit]:
+        """Cancel the block, in this task, when it takes longer than *seconds*; *shared* where others take that long."""
         ...
 
 
@@ -79,7 +79,7 @@ class SystemClock:
         if seconds <= 0 or (NO_WAITS.used and NO_WAITS.is_on()):
             return  # even sleep(0) is a system call and gives the processor away
         if wake is None:
-            time.sleep(seconds)
+            time.sleep(min(seconds, threading.TIMEOUT_MAX))
         else:
             wake.wait(min(seconds, threading.TIMEOUT_MAX))
 
@@ -97,23 +97,25 @@ class SystemClock:
         begin()
         return done.wait(min(seconds, threading.TIMEOUT_MAX))
 
-    def limit(self, seconds: float) -> AbstractContextManager[Limit]:
-        return _SystemLimit(seconds)
+    def limit(self, seconds: float, *, shared: bool = True) -> AbstractContextManager[Limit]:
+        return _SystemLimit(seconds, shared)
 
 
 class _SystemLimit:
     """The shared timer on asyncio, a cancel scope on trio."""
 
-    __slots__ = ("_scope", "_seconds", "_watch", "expired")
+    __slots__ = ("_scope", "_seconds", "_shared", "_watch", "expired")
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, shared: bool) -> None:
         self._seconds = seconds
+        self._shared = shared
         self.expired: bool = False
 
     def __enter__(self) -> _SystemLimit:
-        from resilience.timer import timer_of
+        from resilience.timer import Timer, timer_of
 
-        self._watch = timer_of(self._seconds).begin()
+        # What is left of a deadline is a number of its own each time: not one to keep a timer for.
+        self._watch = (timer_of if self._shared else Timer)(self._seconds).begin()
         if self._watch is None:
             import anyio
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from resilience.policy.budget import RetryBudget
     from resilience.policy.history import CallReport
     from resilience.policy.revision import Arguments
+    from resilience.policy.stale import StaleCache
     from resilience.profile import Profile
 
     Wait = Callable[[RetryCallState], float] | float
@@ -170,7 +171,8 @@ def retrying(*on: CategoryLike, **options: Unpack[RetryOptions]) -> Attempts:
     """Retry a block of code: loop over the attempts, with ``for`` or ``async for``.
 
     Takes what `retry_on_category` takes, but for what concerns the call's result or its arguments: *retry_if_result*,
-    *revise* and *idempotent* as a function. A failure worth another try ends with its block, the last one leaves it.
+    *revise* and *idempotent* as a function. *on_success* is a plain function here. A failure worth another try ends
+    with its block, the last one leaves it.
 
     >>> answers = iter([ConnectionResetError(), "hello"])
     >>> for attempt in retrying("network", base_delay=0):
@@ -183,8 +185,10 @@ def retrying(*on: CategoryLike, **options: Unpack[RetryOptions]) -> Attempts:
     """
     from resilience.engine.attempts import Attempts
 
-    for name in ("retry_if_result", "revise"):
-        if (given := options.get(name)) is not None:
+    if len(on) == 1 and callable(on[0]) and not isinstance(on[0], type):
+        raise TypeError(f"retrying({on[0]!r}): it decorates nothing; loop over it, or use retry_on_category")
+    for name in ("retry_if_result", "revise", "idempotent"):
+        if (given := options.get(name)) is not None and not isinstance(given, bool):
             raise TypeError(f"{name}={given!r}: a block has no result and no arguments; decorate a function")
     return Attempts(*retry_on_category(*on, **options).policies())
 
@@ -210,7 +214,25 @@ def deadline(seconds: float | timedelta) -> DeadlineGuard:
     return DeadlineGuard(Deadline(seconds))
 
 
-def timeout(seconds: float | timedelta, *, mode: str = "thread") -> TimeoutGuard:
+@overload
+def timeout(seconds: float | timedelta, *, mode: str = ...) -> TimeoutGuard: ...
+
+
+@overload
+def timeout(*, first_item: float | timedelta, idle: float | timedelta | None = ...) -> TimeoutGuard: ...
+
+
+@overload
+def timeout(*, idle: float | timedelta, first_item: float | timedelta | None = ...) -> TimeoutGuard: ...
+
+
+def timeout(
+    seconds: object = ...,
+    *,
+    first_item: float | timedelta | None = None,
+    idle: float | timedelta | None = None,
+    mode: str = "thread",
+) -> TimeoutGuard:
     """Give up on a call that takes longer than *seconds*: raise `CallTimeoutError`, a TimeoutError.
 
     An async function is cancelled, on asyncio and trio; ``async with timeout(2):`` limits a block. A sync function
@@ -219,30 +241,71 @@ def timeout(seconds: float | timedelta, *, mode: str = "thread") -> TimeoutGuard
     other threads as before). A TimeoutError of the function's own passes as it is. Where a deadline leaves less time,
     that is the limit.
 
+    On a generator function, sync or async, and on nothing else, give the seconds it may take until its *first_item* is
+    there, and the seconds each further one may take when it is asked for, *idle*; one of them or both.
+
     >>> @timeout(2.0)
     ... def quick() -> str:
     ...     return "in time"
     >>> quick()
     'in time'
     """
-    from resilience.guards import TimeoutGuard
-    from resilience.policy.timeout import Timeout
+    from resilience.guards import TimeoutGuard, make_timeout
 
-    return TimeoutGuard(Timeout(seconds, mode))
-
-
-@overload
-def fallback(default: V, *, on: CategoryLike = ...) -> FallbackGuard[V]: ...
+    return TimeoutGuard(make_timeout(seconds, first_item, idle, mode))
 
 
 @overload
-def fallback(*, factory: Callable[[Exception], V], on: CategoryLike = ...) -> FallbackGuard[V]: ...
+def fallback(
+    default: V,
+    *,
+    chain: Mapping[CategoryLike, Callable[..., object]] | None = ...,
+    stale: StaleCache | None = ...,
+    key: Callable[..., object] | None = ...,
+    max_age: float | timedelta | None = ...,
+    degraded: bool = ...,
+    on: CategoryLike = ...,
+) -> FallbackGuard[V]: ...
+
+
+@overload
+def fallback(
+    *,
+    factory: Callable[[Exception], V],
+    chain: Mapping[CategoryLike, Callable[..., object]] | None = ...,
+    stale: StaleCache | None = ...,
+    key: Callable[..., object] | None = ...,
+    max_age: float | timedelta | None = ...,
+    degraded: bool = ...,
+    on: CategoryLike = ...,
+) -> FallbackGuard[V]: ...
+
+
+@overload
+def fallback(
+    *,
+    stale: StaleCache,
+    key: Callable[..., object] | None = ...,
+    max_age: float | timedelta | None = ...,
+    chain: Mapping[CategoryLike, Callable[..., object]] | None = ...,
+    degraded: bool = ...,
+    on: CategoryLike = ...,
+) -> FallbackGuard[object]: ...
+
+
+@overload
+def fallback(*, chain: Mapping[CategoryLike, Callable[..., object]], degraded: bool = ...) -> FallbackGuard[object]: ...
 
 
 def fallback(
     default: object = ...,
     *,
     factory: Callable[[Exception], object] | None = None,
+    chain: Mapping[CategoryLike, Callable[..., object]] | None = None,
+    stale: StaleCache | None = None,
+    key: Callable[..., object] | None = None,
+    max_age: float | timedelta | None = None,
+    degraded: bool = False,
     on: CategoryLike = ErrorCategory.INFRASTRUCTURE | ErrorCategory.REJECTED,
 ) -> FallbackGuard[Any]:
     """Give the caller something else when the call fails with a category in *on*.
@@ -254,12 +317,26 @@ def fallback(
     ...     raise ConnectionRefusedError("nobody listens on that port")
     >>> result.value, result.degraded, type(result.error).__name__
     ([], True, 'ConnectionRefusedError')
-    """
-    from resilience.category import combine
-    from resilience.guards import FallbackGuard
-    from resilience.policy.fallback import Fallback
 
-    return FallbackGuard(Fallback(default, factory, combine("on", [on])))
+    Before these, or alone: a *chain*, and then a *stale* cache.
+
+    Args:
+        chain: functions by category, whatever *on* says: the first key that covers the failure has its function called
+            with the same arguments. When it fails too, its error takes the place of the first one.
+        stale: a mutable mapping, or an object with ``get(key)`` and ``set(key, value)``, in which what the function
+            itself returns is kept, to be handed out when it fails.
+        key: a function of the call's arguments that makes the key; unless given, the arguments, which must be hashable.
+        max_age: seconds after which what is kept is not handed out any more.
+        degraded: hand out substitutes as `Degraded`, which says where they come from.
+    """
+    from resilience.guards import FallbackGuard
+    from resilience.policy.fallback import make_fallback
+
+    return FallbackGuard(
+        make_fallback(
+            default, factory=factory, chain=chain, stale=stale, key=key, max_age=max_age, degraded=degraded, on=on
+        )
+    )
 
 
 def circuit_breaker(

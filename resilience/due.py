@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 from contextvars import ContextVar, Token
 from typing import NamedTuple
 
 from resilience.clock import SYSTEM, Clock, current_clock
 
-__all__ = ["Due", "announce", "due_by", "due_here", "remaining", "withdraw"]
+__all__ = ["Due", "announce", "due_anywhere", "due_by", "due_here", "remaining", "withdraw"]
 
 
 class Due(NamedTuple):
@@ -21,6 +22,10 @@ class Due(NamedTuple):
 
 
 _due: ContextVar[Due | None] = ContextVar("resilience.due", default=None)
+
+
+due_anywhere: Callable[[], Due | None] = _due.get
+"""Return what is in force here, by whatever clock."""
 
 
 def due_here(clock: Clock) -> Due | None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
 
-from resilience.category import CategoryLike, combine
+from resilience.category import CategoryLike, ErrorCategory, combine
 from resilience.engine.blocks import Block, BlockResult
+from resilience.engine.guard import is_generator, name_of, refuse_without_items, under_descriptor
 from resilience.engine.pipeline import Decorator
 from resilience.policy.backoff import Backoff
 from resilience.policy.base import Policy
-from resilience.policy.check import a_function, count, need, one_of, seconds, yes_or_no
+from resilience.policy.check import a_function, a_mapping, count, need, one_of, seconds, yes_or_no
 from resilience.policy.deadline import Deadline
 from resilience.policy.fallback import Fallback
 from resilience.policy.retry import Retry
-from resilience.policy.timeout import Timeout
+from resilience.policy.timeout import MODES, Timeout
 from resilience.profile import Profile, changed_profiles
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     Predicate = Callable[[RetryCallState], bool]
     ProfileRows = Mapping[CategoryLike, Mapping[str, object] | Profile]
 
-__all__ = ["DeadlineGuard", "FallbackGuard", "RetryGuard", "RetryOptions", "TimeoutGuard", "make_retry"]
+__all__ = ["DeadlineGuard", "FallbackGuard", "RetryGuard", "RetryOptions", "TimeoutGuard", "make_retry", "make_timeout"]
 
 V = TypeVar("V")
 
@@ -118,6 +119,13 @@ def make_retry(
         calls = None  # the stop strategy decides; a default must not cut it short
     else:
         calls = count("attempts", attempts)
+    for parameter, given, example in (
+        ("max_attempts", max_attempts, "{'timeout': 2}"),
+        ("waits", waits, "{'rate_limit': 5}"),
+        ("profiles", profiles, "{'timeout': {'base': 0.5}}"),
+    ):
+        if given is not None:
+            a_mapping(parameter, given, f"a mapping by category, such as {example}")
     backoff = Backoff(base_delay, max_delay, exponential_base, jitter)
     backoffs, asked = _waits_by_category(waits or {}, backoff)
     strategies = None
@@ -149,15 +157,14 @@ def make_retry(
         a_function("revise", revise, right, takes=2)
         from resilience.policy.revision import Reviser
 
-        reviser = Reviser(revise, count("max_revisions", max_revisions))
-        no_progress = 3 if no_progress is None else no_progress
+        alike = 3 if no_progress is None else count("no_progress", no_progress)
+        reviser = Reviser(revise, count("max_revisions", max_revisions), alike)
     return Retry(
         on=combine("on", on) if on else None,
         attempts=calls,
         most={
             leaf.value: count(f"max_attempts[{leaf.label!r}]", most)
-            for key, most in (max_attempts or {}).items()
-            for leaf in combine("max_attempts", [key])
+            for leaf, most in _by_leaf("max_attempts", max_attempts or {})
         },
         backoff=backoff,
         backoffs=backoffs,
@@ -182,20 +189,29 @@ def _waits_by_category(
     """Return the backoffs, and the strategies, of the categories that have their own; a number is a fixed wait."""
     backoffs: dict[int, Backoff] = {}
     strategies: dict[int, Callable[..., object]] = {}
-    for key, wait in waits.items():
-        for leaf in combine("waits", [key]):
-            parameter = f"waits[{leaf.label!r}]"
-            if isinstance(wait, Backoff):
-                backoffs[leaf.value] = wait
-            elif callable(wait):
-                from resilience.policy.strategies import a_strategy
+    for leaf, wait in _by_leaf("waits", waits):
+        parameter = f"waits[{leaf.label!r}]"
+        backoffs.pop(leaf.value, None)
+        strategies.pop(leaf.value, None)
+        if isinstance(wait, Backoff):
+            backoffs[leaf.value] = wait
+        elif callable(wait):
+            from resilience.policy.strategies import a_strategy
 
-                strategies[leaf.value] = a_strategy(parameter, wait)
-            else:
-                fixed = seconds(parameter, wait, zero=True)
-                need(fixed <= otherwise.cap, parameter, wait, f"at most max_delay={otherwise.cap:g}")
-                backoffs[leaf.value] = Backoff(fixed, otherwise.cap, 1.0, "none")
+            strategies[leaf.value] = a_strategy(parameter, wait)
+        else:
+            fixed = seconds(parameter, wait, zero=True)
+            need(fixed <= otherwise.cap, parameter, wait, f"at most max_delay={otherwise.cap:g}")
+            backoffs[leaf.value] = Backoff(fixed, otherwise.cap, 1.0, "none")
     return backoffs, strategies
+
+
+def _by_leaf(parameter: str, given: Mapping[CategoryLike, V]) -> Iterator[tuple[ErrorCategory, V]]:
+    """Yield what is given for each leaf; of two keys that name it, the one that names fewer comes last, and holds."""
+    keys = [(combine(parameter, [key]), value) for key, value in given.items()]
+    for category, value in sorted(keys, key=lambda each: -len(each[0])):
+        for leaf in category:
+            yield leaf, value
 
 
 class DeadlineGuard(Decorator, Block):
@@ -216,6 +232,27 @@ class DeadlineGuard(Decorator, Block):
         return str(self._deadline)
 
 
+def make_timeout(
+    limit: object, first_item: float | timedelta | None, idle: float | timedelta | None, mode: str
+) -> Timeout:
+    """Make the policy that the parameters of `timeout` ask for."""
+    given: Any = None if limit is ... else limit
+    if first_item is None and idle is None:
+        if limit is ...:
+            raise TypeError("timeout(): give seconds; for a generator function first_item= and idle=, either or both")
+        return Timeout(given, mode)
+    items = ", ".join(
+        f"{name}={each!r}" for name, each in (("first_item", first_item), ("idle", idle)) if each is not None
+    )
+    if limit is not ...:
+        raise TypeError(
+            f"timeout({limit!r}, {items}): give seconds for a call, or first_item= and idle= for a generator function"
+        )
+    if one_of("mode", mode, MODES) != "thread":
+        raise ValueError(f"mode={mode!r}: give none with {items}: sync items are fetched in threads")
+    return Timeout(None, first_item=first_item, idle=idle)
+
+
 class TimeoutGuard(Decorator, Block):
     """What `timeout` returns."""
 
@@ -225,12 +262,23 @@ class TimeoutGuard(Decorator, Block):
         self._timeout = policy
 
     def policies(self, target: object = None) -> tuple[Policy, ...]:
+        function = under_descriptor(target)
+        if callable(function) and not isinstance(function, type) and not is_generator(function):
+            refuse_without_items(name_of(function), (self._timeout,))  # `call` decorates nothing
         return (self._timeout,)
 
     def _policy(self) -> Policy:
+        self._refuse_a_block_without_items()
         return self._timeout
 
+    def _refuse_a_block_without_items(self) -> None:
+        if not self._timeout.calls:
+            raise TypeError(
+                f"with {self}: a block has no items; decorate a generator function, or give timeout(seconds)"
+            )
+
     def __enter__(self) -> object:
+        self._refuse_a_block_without_items()
         raise TypeError(
             "with timeout(...): a sync block cannot be interrupted; decorate a function, or use `async with`"
         )
@@ -248,9 +296,16 @@ class FallbackGuard(Decorator, Block, Generic[V]):
         self._fallback = policy
 
     def policies(self, target: object = None) -> tuple[Policy, ...]:
+        function = under_descriptor(target)
+        if self._fallback.chain is not None and callable(function) and not isinstance(function, type):
+            self._fallback.chain.refuse_other_parameters(function, name_of(function))
         return (self._fallback,)
 
     def _policy(self) -> Policy:
+        if self._fallback.stale is not None:
+            raise TypeError(f"with {self}: a block has no arguments to keep its value by; decorate a function")
+        if self._fallback.degraded:
+            raise TypeError(f"with {self}: a block's result says by itself whether it is degraded; leave it out")
         return self._fallback
 
     def _entered(self, result: BlockResult[object]) -> object:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 
 __all__ = ["DISABLED", "NO_WAITS", "Switch", "Switched", "disabled"]
 
@@ -31,29 +31,31 @@ class Switch:
         #: Called whenever it is turned on somewhere.
         self.told: list[Callable[[], object]] = []
         self._everywhere = 0
-        self._here: ContextVar[bool] = ContextVar(f"resilience.{name}", default=False)
+        #: How many blocks have it on in this context. Counted, since one block may be in use in many of them.
+        self._here: ContextVar[int] = ContextVar(f"resilience.{name}", default=0)
         self._lock = threading.Lock()
 
     def is_on(self) -> bool:
         """Whether it is on here."""
-        return self._everywhere > 0 or self._here.get()
+        return self._everywhere > 0 or self._here.get() > 0
 
-    def turn_on(self, everywhere: bool) -> Token[bool] | None:
+    def turn_on(self, everywhere: bool) -> None:
         """Turn it on in this context, or *everywhere*."""
         with self._lock:
             self.used += 1
             self._everywhere += everywhere
         for tell in self.told:
             tell()
-        return None if everywhere else self._here.set(True)
+        if not everywhere:
+            self._here.set(self._here.get() + 1)
 
-    def turn_back(self, token: Token[bool] | None) -> None:
+    def turn_back(self, everywhere: bool) -> None:
         """Undo what `turn_on` did."""
-        if token is not None:
-            self._here.reset(token)
+        if not everywhere:
+            self._here.set(max(0, self._here.get() - 1))
         with self._lock:
             self.used -= 1
-            self._everywhere -= token is None
+            self._everywhere -= everywhere
 
 
 DISABLED = Switch("disabled")
@@ -63,20 +65,19 @@ NO_WAITS = Switch("no_waits")
 class Switched:
     """A ``with`` block in which a switch is on."""
 
-    __slots__ = ("_everywhere", "_switch", "_tokens")
+    __slots__ = ("_everywhere", "_switch")
 
     def __init__(self, switch: Switch, everywhere: bool) -> None:
         if not isinstance(everywhere, bool):
             raise TypeError(f"everywhere={everywhere!r}: give True or False")
         self._switch = switch
         self._everywhere = everywhere
-        self._tokens: list[Token[bool] | None] = []
 
     def __enter__(self) -> None:
-        self._tokens.append(self._switch.turn_on(self._everywhere))
+        self._switch.turn_on(self._everywhere)
 
     def __exit__(self, *raised: object) -> None:
-        self._switch.turn_back(self._tokens.pop())
+        self._switch.turn_back(self._everywhere)
 
 
 def disabled(*, everywhere: bool = False) -> Switched:

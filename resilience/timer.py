@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import cast
 
 from resilience.clock import SYSTEM, current_clock
+from resilience.due import due_anywhere
 from resilience.outcome import set_context
 from resilience.settings import DISABLED
 
@@ -57,26 +58,29 @@ class Timer:
     def begin(self) -> Watch | None:
         """Put the task that runs under the limit, until `over`; None where none runs: on trio, in a callback.
 
-        None as well where a test's clock is in force, or all policies are switched off.
+        None as well where a test's clock is in force, a deadline is that this task has inherited, or all policies are
+        switched off.
         """
         if current_clock() is not SYSTEM:
             return None
         loop = _get_running_loop()
         if loop is None or (task := current_task(loop)) is None:
             return None
+        if (due := due_anywhere()) is not None and due.task is not task:
+            return None  # of a deadline that does not cancel this task by itself
         timer = self._last
         if timer.loop() is not loop:
             if DISABLED.used and DISABLED.is_on():
                 return None
             timer = self._of(loop)
         watch = Watch()
-        watch.due = due = timer.now() + self.seconds
+        watch.due = moment = timer.now() + self.seconds
         watch.task = task
         watch.cancelling = task.cancelling()
         watch.table = table = timer.table
         table[watch] = None
         if not timer.armed:
-            timer.arm(loop, due)
+            timer.arm(loop, moment)
         return watch
 
     def _of(self, loop: asyncio.AbstractEventLoop) -> _LoopTimer:

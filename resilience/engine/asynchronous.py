@@ -7,13 +7,14 @@ from types import CoroutineType, GeneratorType
 from typing import Any, TypeVar, cast
 
 from resilience.engine.limits import run_limited_async
+from resilience.engine.streams import has_begun
 from resilience.outcome import EXPIRED, Outcome, set_traceback
 from resilience.policy.base import NOBODY, Call, Effect, Invoke, Policy, Steps, abandon
 from resilience.settings import DISABLED
 from resilience.subscription import emit
 from resilience.trouble import report_trouble
 
-__all__ = ["drive", "enter", "leave", "perform"]
+__all__ = ["drive", "perform"]
 
 T = TypeVar("T")
 
@@ -21,12 +22,14 @@ T = TypeVar("T")
 async def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
     """Carry out the policies of *stack* from *depth* inwards around *call*, which those above *at* have let in.
 
-    Where the call has an outcome already, its `first`, they are told of that one first.
+    Where the call has an outcome already, its `first`, they are told of that one first. Where it opens a stream they
+    are told of nothing: what they took they keep until it has ended.
     """
-    if DISABLED.used and depth == 0 and call.first is not EXPIRED and DISABLED.is_on():
+    if DISABLED.used and depth == 0 and call.first is not EXPIRED and not call.committed and DISABLED.is_on():
         stack, at = NOBODY, 0
     bottom = len(stack)
     call.stack = stack
+    opener = call.opener
     outcome, call.first = call.first, None
     answer: Any = None  # what a policy said: an Outcome, a float, None or Steps
     try:
@@ -34,7 +37,7 @@ async def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Out
             while outcome is None:  # inwards, until somebody answers
                 if at == bottom:
                     try:
-                        value: Any = call.function(*call.arguments, **call.keywords)
+                        value: Any = (opener or call.function)(*call.arguments, **call.keywords)
                         if value.__class__ is CoroutineType or isinstance(cast("object", value), Awaitable):
                             value = await value
                         outcome = Outcome(value)
@@ -56,6 +59,9 @@ async def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Out
                     at += 1
                 else:
                     outcome = answer
+            if opener is not None and has_begun(outcome, call, depth):
+                at = depth
+                return outcome
             while at > depth:  # outwards, until somebody wants to run what is inside again
                 at -= 1
                 answer = stack[at].after(call, at, outcome)
@@ -76,36 +82,6 @@ async def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Out
     finally:
         abandon(stack, call, at, depth)
         answer = outcome = None  # a frame that an error's traceback leads to must not lead back to the error
-
-
-async def enter(stack: Sequence[Policy], call: Call) -> Outcome | None:
-    """Have the policies of *stack* let a stream in; return what the one that refuses comes to."""
-    at = 0
-    try:
-        while at < len(stack):
-            answer: Any = stack[at].before(call, at)
-            if answer.__class__ is GeneratorType:
-                answer = await perform(answer)
-            if answer is not None:
-                refused, at = at, 0
-                return await leave(stack, call, answer, refused)
-            at += 1
-        at = 0
-        return None
-    finally:
-        abandon(stack, call, at)
-
-
-async def leave(stack: Sequence[Policy], call: Call, outcome: Outcome, at: int) -> Outcome:
-    """Tell the policies above *at*, which let a stream in, how it ended."""
-    try:
-        while at:
-            at -= 1
-            answer: Any = stack[at].after(call, at, outcome)
-            outcome = await perform(answer) if answer.__class__ is GeneratorType else answer
-        return outcome
-    finally:
-        abandon(stack, call, at)
 
 
 async def perform(steps: Steps[T], effect: Effect | None = None) -> T:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator
 from types import TracebackType
+from typing import cast
 
 from resilience.engine import asynchronous, blocking
 from resilience.outcome import Outcome
@@ -59,8 +60,8 @@ class AttemptLoop:
         if self._ended():
             raise StopIteration
         if self._steps is not None:
-            steps, self._steps = self._steps, None
-            self._decided(blocking.perform(steps, self._effect))
+            steps, effect = self._pending()
+            self._decided(blocking.perform(steps, effect))
         if self._wait is not None:
             self._call.clock.sleep(self._wait)
             self._policy.resumed(self._call, 0)
@@ -70,12 +71,17 @@ class AttemptLoop:
         if self._ended():
             raise StopAsyncIteration
         if self._steps is not None:
-            steps, self._steps = self._steps, None
-            self._decided(await asynchronous.perform(steps, self._effect))
+            steps, effect = self._pending()
+            self._decided(await asynchronous.perform(steps, effect))
         if self._wait is not None:
             await self._call.clock.sleep_async(self._wait)
             self._policy.resumed(self._call, 0)
         return self._attempt()
+
+    def _pending(self) -> tuple[Steps[Outcome | float], Effect | None]:
+        pending = self._steps, self._effect
+        self._steps = self._effect = None  # an event holds its error, whose frames hold this loop
+        return cast("tuple[Steps[Outcome | float], Effect | None]", pending)
 
     def _ended(self) -> bool:
         if self._open:
@@ -105,6 +111,7 @@ class AttemptLoop:
         self._open = False
         if error is not None and not isinstance(error, Exception):
             self._finished = True
+            self._policy.release(self._call, 0)
             return False
         answer = self._policy.after(self._call, 0, Outcome(None, error))
         if error is None:  # who is told of it is told here: the loop may well be left now

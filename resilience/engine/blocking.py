@@ -7,6 +7,7 @@ from types import GeneratorType
 from typing import Any, TypeVar, cast
 
 from resilience.engine.limits import run_limited
+from resilience.engine.streams import has_begun
 from resilience.engine.worker import CallAbandoned
 from resilience.outcome import EXPIRED, Outcome, set_traceback
 from resilience.policy.base import NOBODY, Call, Effect, Invoke, Policy, Steps, abandon
@@ -14,7 +15,7 @@ from resilience.settings import DISABLED
 from resilience.subscription import emit
 from resilience.trouble import report_trouble
 
-__all__ = ["drive", "enter", "leave", "perform"]
+__all__ = ["drive", "perform"]
 
 T = TypeVar("T")
 
@@ -22,12 +23,14 @@ T = TypeVar("T")
 def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
     """Carry out the policies of *stack* from *depth* inwards around *call*, which those above *at* have let in.
 
-    Where the call has an outcome already, its `first`, they are told of that one first.
+    Where the call has an outcome already, its `first`, they are told of that one first. Where it opens a stream they
+    are told of nothing: what they took they keep until it has ended.
     """
-    if DISABLED.used and depth == 0 and call.first is not EXPIRED and DISABLED.is_on():
+    if DISABLED.used and depth == 0 and call.first is not EXPIRED and not call.committed and DISABLED.is_on():
         stack, at = NOBODY, 0
     bottom = len(stack)
     call.stack = stack
+    opener = call.opener
     outcome, call.first = call.first, None
     answer: Any = None  # what a policy said: an Outcome, a float, None or Steps
     try:
@@ -37,7 +40,7 @@ def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
                     if call.abandoned is not None and call.abandoned.left:
                         raise CallAbandoned
                     try:
-                        outcome = Outcome(call.function(*call.arguments, **call.keywords))
+                        outcome = Outcome((opener or call.function)(*call.arguments, **call.keywords))
                     except Exception as error:  # without this frame in the traceback: the wrapper raises the error
                         trace = error.__traceback__
                         set_traceback(error, None if trace is None else trace.tb_next)
@@ -56,6 +59,9 @@ def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
                     at += 1
                 else:
                     outcome = answer
+            if opener is not None and has_begun(outcome, call, depth):
+                at = depth
+                return outcome
             while at > depth:  # outwards, until somebody wants to run what is inside again
                 at -= 1
                 answer = stack[at].after(call, at, outcome)
@@ -76,36 +82,6 @@ def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
     finally:
         abandon(stack, call, at, depth)
         answer = outcome = None  # a frame that an error's traceback leads to must not lead back to the error
-
-
-def enter(stack: Sequence[Policy], call: Call) -> Outcome | None:
-    """Have the policies of *stack* let a stream in; return what the one that refuses comes to."""
-    at = 0
-    try:
-        while at < len(stack):
-            answer: Any = stack[at].before(call, at)
-            if answer.__class__ is GeneratorType:
-                answer = perform(answer)
-            if answer is not None:
-                refused, at = at, 0
-                return leave(stack, call, answer, refused)
-            at += 1
-        at = 0
-        return None
-    finally:
-        abandon(stack, call, at)
-
-
-def leave(stack: Sequence[Policy], call: Call, outcome: Outcome, at: int) -> Outcome:
-    """Tell the policies above *at*, which let a stream in, how it ended."""
-    try:
-        while at:
-            at -= 1
-            answer: Any = stack[at].after(call, at, outcome)
-            outcome = perform(answer) if answer.__class__ is GeneratorType else answer
-        return outcome
-    finally:
-        abandon(stack, call, at)
 
 
 def perform(steps: Steps[T], effect: Effect | None = None) -> T:

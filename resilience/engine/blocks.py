@@ -80,7 +80,7 @@ class Block:
         answer = begun.policy.before(begun.call, 0)
         if isinstance(answer, Generator):
             answer = blocking.perform(answer)
-        self._admit(begun, answer)
+        self._admit(begun, answer, cancels=False)
         return self._entered(begun.result)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
@@ -133,7 +133,7 @@ class Block:
         policy = _NOTHING if DISABLED.used and DISABLED.is_on() else self._policy()
         return _Begun(self, policy, Call(target, _the_block))
 
-    def _admit(self, begun: _Begun, refused: Outcome | None) -> float | None:
+    def _admit(self, begun: _Begun, refused: Outcome | None, *, cancels: bool = True) -> float | None:
         """Let the block begin, or raise; return the seconds after which an async one is to be cancelled."""
         if refused is None and begun.policy.limit is not None:
             begun.time = Scope(begun.policy.limit, begun.call)
@@ -148,7 +148,7 @@ class Block:
             finally:
                 del refused
         _begun.set((*_begun.get(), begun))
-        return None if begun.time is None else begun.time.enter()
+        return None if begun.time is None else begun.time.enter(cancels=cancels)
 
     def _end(self) -> _Begun:
         stack = _begun.get()

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import functools
 import inspect
+import sys
 import weakref
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
 from typing import Any, TypeVar, cast
 
+from resilience.engine.streams import Opened
 from resilience.engine.wrappers import stream_wrapper_of, wrapper_of
+from resilience.outcome import set_traceback
 from resilience.policy.base import Policy
 from resilience.policy.check import one_of
+from resilience.settings import DISABLED
 
-__all__ = ["Guarded", "guard", "guarded"]
+__all__ = ["Guarded", "guard", "guarded", "is_generator", "refuse_without_items"]
 
 T = TypeVar("T")
 
@@ -35,14 +40,19 @@ class Guarded:
 
     def wrap(self, like: object = None) -> Callable[..., object]:
         """Build the one wrapper over the original function; it takes its name and attributes from *like*, if given."""
-        streams = _is_generator(self.function)
+        streams = is_generator(self.function)
         asynchronously = is_async(self.function) or (streams and _is_async_generator(self.function))
         if not asynchronously:
             self._refuse_async_hooks()
         if streams:
             self._refuse_what_cannot_stream()
-        make = stream_wrapper_of if streams else wrapper_of
-        wrapper = make(self.target, self.function, self.policies, asynchronously=asynchronously)
+            opener = _opener_async(self.function) if asynchronously else _opener(self.function, self.policies)
+            wrapper = stream_wrapper_of(
+                self.target, self.function, self.policies, opener, asynchronously=asynchronously
+            )
+        else:
+            refuse_without_items(self.target, self.policies)
+            wrapper = wrapper_of(self.target, self.function, self.policies, asynchronously=asynchronously)
         if not _is_named(self.function):
             wrapper.__name__, wrapper.__qualname__ = self.target.rpartition(".")[2], self.target
         _take_after(wrapper, self.function if like is None else like)
@@ -55,9 +65,8 @@ class Guarded:
         for policy in self.policies:
             if not policy.streams:
                 raise TypeError(
-                    f"cannot guard the generator function {self.target} by {policy}: its items come after the call has"
-                    " returned; a circuit_breaker can, until the last one has come; with others guard the function"
-                    " that fetches one item or one page, and of a class its other methods one by one"
+                    f"cannot guard the generator function {self.target} by {policy}: {_instead(policy)}; of a class"
+                    " its other methods one by one"
                 )
 
     def _refuse_async_hooks(self) -> None:
@@ -68,6 +77,82 @@ class Guarded:
                         f"{parameter}={hook!r}: {self.target} is not async, so nobody could await this;"
                         f" give a plain function, or make {self.target} async"
                     )
+
+
+def refuse_without_items(target: str, stack: Sequence[Policy]) -> None:
+    """Raise TypeError where a policy of *stack* can guard generators alone, of which *target* is none."""
+    for policy in stack:
+        if not policy.calls:
+            raise TypeError(
+                f"cannot guard {target} by {policy}: it is no generator function and has no items;"
+                " give timeout(seconds)"
+            )
+
+
+def _instead(policy: Policy) -> str:
+    if policy.cooperative:
+        return "the time its consumer takes would count; put a `with` block of it around the loop that reads the items"
+    if policy.limit is not None:
+        return "the time its consumer takes would count; give timeout(first_item=..., idle=...), either or both"
+    if "retry_if_result" in policy.hooks():
+        return "retry_if_result has no result to judge before items are handed out; leave it out"
+    return (
+        "its items come after the call has returned, and those handed out cannot be taken back; guard the function"
+        " that fetches one item or one page"
+    )
+
+
+# These stand here because a signal may interrupt what they call: `interrupt` looks through this module's frames.
+
+
+def _opener(function: Callable[..., object], stack: Sequence[Policy]) -> Callable[..., object]:
+    """Return what calls a generator function and fetches the first item."""
+    function = cast("Callable[..., Generator[object, object, object]]", function)
+    threads = any(policy.limit is not None or policy.idle is not None for policy in stack)
+
+    def open_stream(*args: object, **kwargs: object) -> object:
+        # Where it may move from thread to thread it keeps its context variables: a token of one is good in no other.
+        context = contextvars.copy_context() if threads and not (DISABLED.used and DISABLED.is_on()) else None
+        items = function(*args, **kwargs)
+        try:
+            first = next(items) if context is None else context.run(next, items)
+        except StopIteration as done:
+            return done.value
+        except Exception as error:  # without this frame in the traceback
+            set_traceback(error, error.__traceback__ and error.__traceback__.tb_next)
+            raise
+        return Opened(first, items, context)
+
+    return open_stream
+
+
+def _let_go(items: object) -> None:
+    """Take the place of what closes an async generator that nobody has any more, when there is no event loop."""
+
+
+def _opener_async(function: Callable[..., object]) -> Callable[..., object]:
+    function = cast("Callable[..., AsyncGenerator[object, object]]", function)
+
+    async def open_stream(*args: object, **kwargs: object) -> object:
+        items = function(*args, **kwargs)
+        # The wrapper is a generator too, and closes this one. An event loop that knew of both would close both at once
+        # when it ends.
+        hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(None, _let_go)
+        try:
+            fetching = anext(items)
+        finally:
+            sys.set_asyncgen_hooks(*hooks)
+        try:
+            first = await fetching
+        except StopAsyncIteration:
+            return None
+        except Exception as error:  # without this frame in the traceback
+            set_traceback(error, error.__traceback__ and error.__traceback__.tb_next)
+            raise
+        return Opened(first, items)
+
+    return open_stream
 
 
 def guarded(target: object) -> Guarded | None:
@@ -205,7 +290,9 @@ def is_async(function: object) -> bool:
     return _is(inspect.iscoroutinefunction, function)
 
 
-def _is_generator(function: object) -> bool:
+def is_generator(function: object) -> bool:
+    """Whether calling *function* gives a generator, async or not."""
+    """Whether calling *function* gives a generator, sync or async."""
     return _is(inspect.isgeneratorfunction, function) or _is(inspect.isasyncgenfunction, function)
 
 

@@ -23,6 +23,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from types import CodeType, FrameType
+from typing import cast
 
 from resilience.clock import SYSTEM, SystemClock, current_clock
 from resilience.engine.worker import CallAbandoned, Drive, Signal, run_in_worker
@@ -93,13 +94,13 @@ class _Alarm:
     __slots__ = ("_handled", "_handler", "_interval", "_theirs", "left", "limit", "ours", "rung")
 
     def __init__(self, limit: float) -> None:
-        self.limit = limit
+        self.limit: float = limit
         #: Whether the time is up, here or further out: no further attempt is to begin.
         self.left: bool = False
         #: Whether it is up here.
-        self.rung = False
+        self.rung: bool = False
         #: When to look at this limit next, on the system's clock.
-        self.ours = math.inf
+        self.ours: float = math.inf
         #: What was being handled when the call began: not the call's own.
         self._handled = sys.exception()
         self._handler: object = None
@@ -267,10 +268,15 @@ def _lines_of_the_call(code: CodeType) -> frozenset[int]:
         instruction.positions.lineno
         for instruction in dis.get_instructions(code)
         if called is not None
-        and instruction.argval == called
+        # From 3.13 on two names may be loaded by one instruction.
+        and called in _names(instruction.argval)
         and instruction.positions is not None
         and instruction.positions.lineno is not None
     )
+
+
+def _names(argument: object) -> tuple[object, ...]:
+    return cast("tuple[object, ...]", argument) if isinstance(argument, tuple) else (argument,)
 
 
 def _leave_to_the_parent() -> None:

@@ -32,15 +32,19 @@ class Scope:
         #: What it comes to when the time has passed: it says whose time it was.
         self.late: Outcome = OVERDUE if call.due < own else EXPIRED
         #: Seconds there are.
-        self.left: float = self._due - now
+        # Not by the difference of two moments: a limit may be shorter than the clock can tell.
+        self.left: float = min(limit, call.due - now)
 
-    def enter(self) -> float:
-        """Have what is inside know; return the seconds after which an async caller has to cancel it by itself."""
-        call, task = self._call, _running_task()
+    def enter(self, *, cancels: bool = True) -> float:
+        """Have what is inside know; return the seconds after which an async caller has to cancel it by itself.
+
+        A sync caller *cancels* nobody, also not the task it may run in.
+        """
+        call, task = self._call, _running_task() if cancels else None
         seconds = self._limit
         further_out = due_here(call.clock)
         # A moment of this very task's cancels it by itself. Two cancellations at one moment would leave one for later.
-        if further_out is not None and further_out.task is not task:
+        if further_out is not None and (task is None or further_out.task is not task):
             seconds = min(seconds, further_out.moment - call.clock.now())
         call.due = self._due
         self._token: Token[Due | None] = announce(Due(self._due, call.clock, task))
@@ -61,7 +65,8 @@ def run_limited(drive: Drive, stack: Sequence[Policy], depth: int, policy: Polic
     scope = Scope(cast("float", policy.limit), call)
     if scope.left <= 0:
         return scope.late
-    scope.enter()
+    scope.enter(cancels=False)
+    outcome = EXPIRED
     try:
         if policy.cooperative:
             return drive(stack, depth, call, depth)
@@ -74,6 +79,7 @@ def run_limited(drive: Drive, stack: Sequence[Policy], depth: int, policy: Polic
         return scope.late if outcome is EXPIRED else outcome
     finally:
         scope.leave()
+        del outcome  # see `drive`: this frame must not lead back to the error
 
 
 async def run_limited_async(
@@ -86,11 +92,12 @@ async def run_limited_async(
     outcome = scope.late
     seconds = scope.enter()
     try:
-        with call.clock.limit(seconds):
+        with call.clock.limit(seconds, shared=seconds == policy.limit):
             outcome = await drive(stack, depth, call, depth)
         return outcome
     finally:
         scope.leave()
+        del outcome
 
 
 def _running_task() -> object:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from resilience.engine import asynchronous, blocking
-from resilience.engine.guard import guard, guarded, is_async, name_of, under_descriptor
+from resilience.engine.guard import guard, guarded, is_async, is_generator, name_of, under_descriptor
 from resilience.outcome import set_context
 from resilience.policy.base import Call, Policy
 from resilience.policy.worst import ONE_CALL, WorstCase, worst_case
@@ -43,6 +43,7 @@ class Decorator:
         """
         if is_async(function):
             raise TypeError(f"call({name_of(function)}): it is async; use `await ... .acall(...)`")
+        _refuse_generators("call", function)
         outcome = blocking.drive(self.policies(function), 0, Call(name_of(function), function, args, kwargs), 0)
         if (error := outcome.error) is None:
             return cast("R", outcome.value)
@@ -62,6 +63,7 @@ class Decorator:
 
     async def acall(self, function: Callable[..., object], /, *args: object, **kwargs: object) -> object:
         """Call *function*, async or sync, through the policies; await what it returns if that can be awaited."""
+        _refuse_generators("acall", function)
         outcome = await asynchronous.drive(
             self.policies(function), 0, Call(name_of(function), function, args, kwargs), 0
         )
@@ -74,6 +76,13 @@ class Decorator:
             if context is not None:  # as in the wrappers
                 set_context(error, context)
             del outcome, error, context
+
+
+def _refuse_generators(method: str, function: object) -> None:
+    if is_generator(function):
+        raise TypeError(
+            f"{method}({name_of(function)}): its items come after the call has returned; decorate it instead"
+        )
 
 
 class Pipeline(Decorator):

@@ -31,22 +31,23 @@ def __make(__function, __plan, __gate, __begins, __tallies, __give_ups, __Except
     return wrapper
 """
 _STREAM = """\
-def __make(__function, __plan, __Exception, __BaseException, __GeneratorExit, __StopAsyncIteration):
+def __make(__plan, __Opened, __Exception, __BaseException, __GeneratorExit, __Stop):
     {d}def wrapper({signature}):
         __call = __plan.call({packed}, {packed_keywords})
-        __outcome = {w}__plan.enter(__plan.stack, __call)
-        if __outcome is None:
+        __outcome = {w}__plan.drive(__plan.stack, 0, __call, 0)
+        if __outcome.value.__class__ is __Opened:
+            __function, __item = __plan.begin(__call, __outcome)
             try:
                 {relayed}
             except __GeneratorExit:  # nobody wants more of what came, and it came
-                {w}__plan.leave(__plan.stack, __call, __plan.outcome(), __plan.bottom)
+                {w}__plan.drive(__call.stack, 0, __call, __plan.ended(__call))
                 raise
             except __Exception as __error:
-                __outcome = __plan.failure(__error)
+                __at = __plan.ended(__call, None, __error)
             except __BaseException:
-                __plan.abandon(__plan.stack, __call, __plan.bottom)
+                __plan.cut_short(__call)
                 raise
-            __outcome = {w}__plan.leave(__plan.stack, __call, __outcome, __plan.bottom)
+            __outcome = {w}__plan.drive(__call.stack, 0, __call, __at)
         if (__error := __outcome.error) is None:
             return{value}
         __context = __error.__context__
@@ -55,27 +56,47 @@ def __make(__function, __plan, __Exception, __BaseException, __GeneratorExit, __
         finally:
             if __context is not None:
                 __plan.set_context(__error, __context)
-            __outcome = __error = __context = None
+            __outcome = __error = __context = __function = __item = None
     return wrapper
 """
-_RELAYED = "__outcome = __plan.outcome((yield from __function({passed})))"
-# What `yield from` would be, were there one for these.
-_RELAYED_ASYNC = """\
-__items = __function({passed})
+# What `yield from` is from the first item on. The generator goes by the name of the function, by which `interrupt`
+# knows the lines on which the user's code is at work.
+_RELAYED = """\
 try:
-    __item = await __items.__anext__()
     while True:
         try:
             __sent = yield __item
         except __GeneratorExit:
-            await __items.aclose()
+            __function.close()
             raise
         except __BaseException as __thrown:
-            __item = await __items.athrow(__thrown)
+            __item = __function.throw(__thrown)
         else:
-            __item = await __items.asend(__sent)
-except __StopAsyncIteration:
-    __outcome = __plan.outcome()
+            __item = None
+            if __sent is None:
+                __value = yield from __function
+                __at = __plan.ended(__call, __value)
+                break
+            __item = __function.send(__sent)
+except __Stop as __done:
+    __at = __plan.ended(__call, __done.value)
+"""
+# There is none for these.
+_RELAYED_ASYNC = """\
+try:
+    while True:
+        try:
+            __sent = yield __item
+        except __GeneratorExit:
+            await __function.aclose()
+            raise
+        except __BaseException as __thrown:
+            __item = await __function.athrow(__thrown)
+        else:
+            __item = None
+            __item = await __function.asend(__sent)
+except __Stop:
+    __at = __plan.ended(__call)
 """
 _DRIVEN = """\
 __call = __plan.call({packed}, {packed_keywords})
@@ -104,9 +125,11 @@ __call.first = None if __error is None else __plan.outcome(None, __error)
 __outcome = {w}__plan.drive(__plan.stack, 0, __call, 0 if __error is None else {gate_at})
 """
 _LIMITED = """\
+{unbegun}
 if {begun}:
     {limited}
 else:
+    {dropped}
     {driven}
 """
 # As a `with` block: whatever leaves it is looked at, and goes on unless it is the limit's own cancellation.
@@ -214,7 +237,16 @@ def module_of(shape: Shape) -> str:
         begun = " and ".join(
             f"({watch} := {begin}()) is not None" for watch, begin in zip(watches, begins, strict=True)
         )
-        body = fill(_LIMITED, begun=begun, limited=body, driven=_DRIVEN)
+        # Policies may be switched off between two of them: then the first must not stay.
+        first = watches[:-1]
+        body = fill(
+            _LIMITED,
+            unbegun=f"{' = '.join(first)} = None" if first else "",
+            begun=begun,
+            limited=body,
+            dropped="\n".join(f"{watch} is None or __plan.over({watch})" for watch in first),
+            driven=_DRIVEN,
+        )
     if shape.gate is not None:
         refused = (
             fill(_REFUSED_INSIDE, gate_at=str(shape.gate)) if shape.gate else fill(_REFUSED_OUTSIDE, driven=_DRIVEN)

@@ -20,6 +20,7 @@ from typing import TypeAlias
 from resilience.errors.base import TooManyAbandonedError
 from resilience.outcome import EXPIRED, Outcome
 from resilience.policy.base import Abandoned, Call, Policy
+from resilience.policy.history import remember_as
 
 __all__ = ["MOST_ABANDONED", "Abandonment", "CallAbandoned", "Drive", "abandoned", "run_in_worker"]
 
@@ -57,7 +58,7 @@ class Abandonment:
         self.left: bool = False
         #: Whether the call has come back, or never will: then `done` is set.
         self.over: bool = False
-        self.done = Signal()
+        self.done: Signal = Signal()
         self._running = False
         self._event: threading.Event | None = None
         self._inner: set[Abandonment] = set()
@@ -197,6 +198,7 @@ class _Work:
         self.left.end()
 
     def result(self) -> Outcome:
+        remember_as(self._context)
         if self._raised is None:
             outcome, self._outcome = self._outcome, EXPIRED  # see `drive`: no way back to the error
             return outcome

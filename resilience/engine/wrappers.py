@@ -26,9 +26,10 @@ from typing import TYPE_CHECKING, cast
 from resilience.clock import current_clock
 from resilience.due import due_by
 from resilience.engine import asynchronous, blocking
+from resilience.engine.streams import Opened, begin, cut_short, ended
 from resilience.engine.template import Shape, fill, module_of, stream_of
 from resilience.outcome import EXPIRED, Outcome, set_context, set_traceback
-from resilience.policy.base import Admission, Call, Policy, abandon
+from resilience.policy.base import Admission, Call, Policy
 from resilience.policy.give_ups import GIVE_UPS
 
 if TYPE_CHECKING:
@@ -42,9 +43,8 @@ _ANYTHING = "*args, **kwargs"
 class _Plan:
     """What a wrapper needs off the happy path. One name in its closure: a call pays for each of them."""
 
-    __slots__ = ("bottom", "drive", "enter", "function", "leave", "stack", "target")
+    __slots__ = ("drive", "function", "stack", "target")
 
-    abandon = staticmethod(abandon)
     clock = staticmethod(current_clock)
     outcome = Outcome
     set_context = staticmethod(set_context)
@@ -52,14 +52,10 @@ class _Plan:
     def __init__(
         self, target: str, function: Callable[..., object], stack: Sequence[Policy], asynchronously: bool
     ) -> None:
-        driver = asynchronous if asynchronously else blocking
         self.target = target
         self.function = function
         self.stack = stack
-        self.bottom = len(stack)
-        self.drive = driver.drive
-        self.enter = driver.enter
-        self.leave = driver.leave
+        self.drive = asynchronous.drive if asynchronously else blocking.drive
 
     def call(
         self, arguments: tuple[object, ...], keywords: Mapping[str, object] | None, state: Admission | None = None
@@ -130,6 +126,37 @@ class _Plan:
         return over(watch, error)
 
 
+class _StreamPlan(_Plan):
+    """What the wrapper of a generator function needs."""
+
+    __slots__ = ("asynchronously", "opener")
+
+    ended = staticmethod(ended)
+    cut_short = staticmethod(cut_short)
+
+    def __init__(
+        self,
+        target: str,
+        function: Callable[..., object],
+        stack: Sequence[Policy],
+        asynchronously: bool,
+        opener: Callable[..., object],
+    ) -> None:
+        super().__init__(target, function, stack, asynchronously)
+        self.asynchronously = asynchronously
+        self.opener = opener
+
+    def call(
+        self, arguments: tuple[object, ...], keywords: Mapping[str, object] | None, state: Admission | None = None
+    ) -> Call:
+        call = Call(self.target, self.function, arguments, keywords, state)
+        call.opener = self.opener
+        return call
+
+    def begin(self, call: Call, outcome: Outcome) -> tuple[object, object]:
+        return begin(call, outcome, self.drive, asynchronously=self.asynchronously)
+
+
 def wrapper_of(
     target: str, function: Callable[..., object], stack: Sequence[Policy], *, asynchronously: bool
 ) -> Callable[..., object]:
@@ -159,18 +186,26 @@ def wrapper_of(
 
 
 def stream_wrapper_of(
-    target: str, function: Callable[..., object], stack: Sequence[Policy], *, asynchronously: bool
+    target: str,
+    function: Callable[..., object],
+    stack: Sequence[Policy],
+    opener: Callable[..., object],
+    *,
+    asynchronously: bool,
 ) -> Callable[..., object]:
-    """Return the generator function, async if *function* is, that runs *function* through *stack* to its end."""
+    """Return the generator function, async if *function* is, that runs *function* through *stack* to its end.
+
+    *opener* calls *function* and fetches the first item: it comes to an `Opened`, or to what an empty one returns.
+    """
     signature = _signature_of(function)
     scope = function.__globals__ if type(function) is FunctionType else globals()
     wrapper: FunctionType = FunctionType(_code_of(signature, asynchronously, None), scope)(
-        function,
-        _Plan(target, function, stack, asynchronously),
+        _StreamPlan(target, function, stack, asynchronously, opener),
+        Opened,
         Exception,
         BaseException,
         GeneratorExit,
-        StopAsyncIteration,
+        StopAsyncIteration if asynchronously else StopIteration,
     )
     return _with_defaults(wrapper, function, signature)
 

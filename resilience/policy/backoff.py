@@ -6,6 +6,7 @@ Cap first, then jitter: jitter before the cap sends every client that has reache
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from resilience.policy.check import need, number, one_of, seconds
@@ -26,7 +27,8 @@ class Backoff:
     *equal* waits ``v * (0.5 + 0.5 u)``, *full* ``u v``, *none* ``v``, and *decorrelated*
     ``base + u (3 previous - base)``, drawn again from the upper half of the cap when it gets there.
 
-    >>> Backoff(jitter="none").delay(retry=3, base=0.1, previous=0.4, chance=0.5)
+    >>> import random
+    >>> Backoff(jitter="none").delay(retry=3, base=0.1, previous=0.4, draw=random.random)
     0.8
     """
 
@@ -53,10 +55,10 @@ class Backoff:
         if self.first is not None:
             need(self.first <= self.cap, "base_delay", self.first, f"at most max_delay={self.cap:g}")
 
-    def delay(self, retry: int, base: float, previous: float, chance: float) -> float:
+    def delay(self, retry: int, base: float, previous: float, draw: Callable[[], float]) -> float:
         """Return the wait before retry number *retry* (from 0), in seconds.
 
-        *base* is the category's, used unless `base_delay` is set; *previous* the wait before, *chance* u.
+        *base* is the category's, used unless `base_delay` is set; *previous* the wait before; *draw* gives u.
         """
         first = self.first
         if first is None:
@@ -65,13 +67,14 @@ class Backoff:
             return 0.0
         jitter = self.jitter
         if jitter == "decorrelated":
-            wait = first + chance * (3 * max(previous, first) - first)
-            return wait if wait < self.cap else self.cap * (0.5 + 0.5 * chance)
+            wait = first + draw() * (3 * max(previous, first) - first)
+            # Drawn anew: what got there is always a large one.
+            return wait if wait < self.cap else self.cap * (0.5 + 0.5 * draw())
         try:
             wait = first * self.exponential_base**retry
         except OverflowError:  # near retry 1024
             wait = self.cap
         wait = min(wait, self.cap)
         if jitter == "equal":
-            return wait * (0.5 + 0.5 * chance)
-        return wait * chance if jitter == "full" else wait
+            return wait * (0.5 + 0.5 * draw())
+        return wait * draw() if jitter == "full" else wait

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, cast
 
-__all__ = ["a_function", "count", "names", "need", "number", "one_of", "seconds", "yes_or_no"]
+__all__ = ["a_function", "a_mapping", "count", "names", "need", "number", "one_of", "seconds", "yes_or_no"]
 
 
 def need(good: bool, parameter: str, value: object, right: str, kind: type[Exception] = ValueError) -> None:
@@ -20,8 +20,12 @@ def number(parameter: str, value: object, right: str, *, least: float, above: bo
     """Return a finite number of at least (or *above*) *least*; TypeError or ValueError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{parameter}={value!r}: give {right}")
-    need(math.isfinite(value) and (value > least if above else value >= least), parameter, value, right)
-    return float(value)
+    try:
+        found = float(value)
+    except OverflowError:  # an int that is longer than any float
+        found = math.inf
+    need(math.isfinite(found) and (found > least if above else found >= least), parameter, value, right)
+    return found
 
 
 def seconds(parameter: str, value: object, *, zero: bool = False) -> float:
@@ -55,6 +59,12 @@ def names(parameter: str, value: object) -> tuple[str, ...]:
         if not isinstance(name, str):
             raise TypeError(f"{parameter}={value!r}: give {right}")
     return cast("tuple[str, ...]", found)
+
+
+def a_mapping(parameter: str, value: object, right: str) -> None:
+    """Refuse what is no mapping."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{parameter}={value!r}: give {right}")
 
 
 def yes_or_no(parameter: str, value: object) -> bool:

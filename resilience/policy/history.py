@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, NamedTuple, cast
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import Context, ContextVar
+from typing import TYPE_CHECKING, NamedTuple
 
 from resilience.category import ErrorCategory
-from resilience.errors.base import ResilienceError
 from resilience.policy.give_ups import GIVE_UPS
 from resilience.policy.stop import StopReason
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
-__all__ = ["AttemptReport", "CallReport", "History", "attach", "exhausted_inside", "last_call", "remember", "report_of"]
+__all__ = [
+    "AttemptReport",
+    "CallReport",
+    "History",
+    "attach",
+    "exhausted_inside",
+    "last_call",
+    "remember",
+    "remember_as",
+    "report_of",
+]
 
 _SHOWN = 5  # categories in a note
 _KEPT = 100  # attempts in a report: some calls are tried for days
-_DEEPEST = 8  # causes looked through
+_MOST_SEEN = 1000  # causes and members looked through
 _NAME = "resilience"
+_CIRCUIT = "resilience.errors.circuit"  # by its name: it brings pybreaker along
 
 
 class AttemptReport(NamedTuple):
@@ -43,6 +53,7 @@ class History:
     __slots__ = (
         "alike",
         "began",
+        "given",
         "kinds",
         "last_look",
         "last_wait",
@@ -65,6 +76,8 @@ class History:
         #: How many attempts failed.
         self.made: int = 0
         self.revisions: int = 0
+        #: The arguments before the first revision.
+        self.given: tuple[tuple[object, ...], Mapping[str, object]] | None = None
         #: Category, type of the error, wait before it and duration of the last attempts that failed.
         self.recent: list[tuple[ErrorCategory, type[Exception] | None, float, float | None]] = []
         self.last_wait: float = 0.0
@@ -127,8 +140,10 @@ class CallReport:
     ) -> None:
         self._history = history
         self.reason: StopReason = reason
+        # A retry of one attempt tried nothing again: that is left to one further out.
+        alone = reason is StopReason.ATTEMPTS and history.made == 1
         #: Its number among those that tell of a retry that has given up; else 0.
-        self.given_up: int = GIVE_UPS.next() if reason.gave_up else 0
+        self.given_up: int = GIVE_UPS.next() if reason.gave_up and not alone else 0
         #: What the circuits around the call, or inside, had to say.
         self.circuits: tuple[str, ...] = circuits
         #: Seconds that were left of the deadline when it ended; None without one.
@@ -209,6 +224,12 @@ class CallReport:
     def __hash__(self) -> int:
         return hash((self.target, self.reason, self.made))
 
+    def __copy__(self) -> CallReport:
+        return self  # nothing in it changes; and a new one would have been given up now
+
+    def __deepcopy__(self, memo: object) -> CallReport:
+        return self
+
     def __reduce__(self) -> tuple[Callable[..., CallReport], tuple[object, ...]]:
         kept = self._history
         numbers = (kept.target, kept.made, kept.revisions, kept.slept)
@@ -250,9 +271,11 @@ def attach(error: Exception, report: CallReport, *, noted: bool) -> None:
         error.__dict__[_NAME] = report
         if noted:
             opening = f"{_NAME}: {report.target} "
-            notes: list[str] = getattr(error, "__notes__", [])
-            notes[:] = [old for old in notes if not old.startswith(opening)]
-            error.add_note(f"{_NAME}: {report}")
+            notes: list[object] | None = getattr(error, "__notes__", None)
+            if notes is None:
+                notes = error.__dict__["__notes__"] = []
+            kept = [old for old in notes if not (isinstance(old, str) and old.startswith(opening))]
+            notes[:] = [*kept, f"{_NAME}: {report}"]
 
 
 def report_of(error: BaseException) -> CallReport | None:
@@ -265,22 +288,32 @@ def report_of(error: BaseException) -> CallReport | None:
 
 
 def exhausted_inside(error: BaseException, since: int) -> CallReport | None:
-    """Return the report of a retry that has given up on *error*, or on what it was raised from, *since* then.
+    """Return the report of a retry that has given up on *error*, on what it was raised from or holds, *since* then.
 
     A report of before is left from another call that raised the same object.
     """
-    seen: BaseException | None = error
-    for _ in range(_DEEPEST):
-        if seen is None:
-            return None
-        if isinstance(seen, BaseExceptionGroup):
-            members = cast("BaseExceptionGroup[BaseException]", seen).exceptions
-            return next((found for each in members if (found := exhausted_inside(each, since))), None)
-        report = report_of(seen)
+    waiting, seen = [error], set[int]()
+    while waiting and len(seen) < _MOST_SEEN:
+        each = waiting.pop()
+        if id(each) in seen:  # ``raise group.exceptions[0] from group``
+            continue
+        seen.add(id(each))
+        report = report_of(each)
         if report is not None and report.given_up > since:
             return report
-        seen = None if isinstance(seen, ResilienceError) else seen.__cause__
+        kind = type(each)
+        # What a circuit names as its cause is what opened it, and not what became of this call.
+        cause = None if kind.__module__ == _CIRCUIT else _cause_of(each)
+        if cause is not None:
+            waiting.append(cause)
+        if issubclass(kind, BaseExceptionGroup):
+            waiting.extend(reversed(_members_of(each)))
     return None
+
+
+# Of the base class: a subclass may hide them behind a property.
+_cause_of: Callable[[BaseException], BaseException | None] = BaseException.__dict__["__cause__"].__get__
+_members_of: Callable[[BaseException], tuple[BaseException, ...]] = vars(BaseExceptionGroup)["exceptions"].__get__
 
 
 _last: ContextVar[CallReport | History | None] = ContextVar("resilience.last_call", default=None)
@@ -288,6 +321,13 @@ _last: ContextVar[CallReport | History | None] = ContextVar("resilience.last_cal
 
 remember: Callable[[CallReport | History], object] = _last.set
 """Have `last_call` answer with a call: with its history if it succeeded."""
+
+
+def remember_as(context: Context) -> None:
+    """Have `last_call` answer here as it does in *context*, in which a part of the call was made."""
+    found = context.get(_last)
+    if found is not None and found is not _last.get():
+        _last.set(found)
 
 
 def last_call() -> CallReport | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import cast
@@ -42,7 +43,7 @@ class Arguments:
         self.args: tuple[object, ...] = tuple(args)
         self.kwargs: Mapping[str, object] = dict(kwargs or {})
 
-    def replace(self, **parameters: object) -> Arguments:
+    def replace(self, /, **parameters: object) -> Arguments:
         """Return these with other values for *parameters*, by the names the function gives them.
 
         Raises TypeError for a parameter it does not have.
@@ -58,6 +59,9 @@ class Arguments:
                 bound.arguments[rest] = {**bound.arguments.get(rest, {}), name: value}
             else:
                 raise TypeError(f"{name}={value!r}: {signature} has no such parameter")
+        for each in signature.parameters.values():  # one before another that is given by position has to be given, too
+            if each.kind is each.POSITIONAL_ONLY and each.default is not each.empty:
+                bound.arguments.setdefault(each.name, each.default)
         # In the order of the signature: what is given by position must not move behind what was just added.
         bound.arguments = {name: bound.arguments[name] for name in signature.parameters if name in bound.arguments}
         return Arguments(self.function, bound.args, bound.kwargs)
@@ -66,23 +70,24 @@ class Arguments:
         """Return the value of *parameter*, its default where it was not given; KeyError where there is none."""
         bound = inspect.signature(self.function).bind(*self.args, **self.kwargs)
         bound.apply_defaults()
-        return bound.arguments[parameter]
+        return bound.arguments[parameter] if parameter in bound.arguments else self.kwargs[parameter]
 
     def __repr__(self) -> str:
         return f"<Arguments {self.args!r}, {dict(self.kwargs)!r}>"
 
 
 class Reviser:
-    """Asks *callback* for other arguments, *most* times for one call."""
+    """Asks *callback* for other arguments, *most* times for one call, until *alike* failures in a row look the same."""
 
-    __slots__ = ("callback", "most")
+    __slots__ = ("alike", "callback", "most")
 
-    def __init__(self, callback: Callable[[Arguments, CallReport], object], most: int) -> None:
+    def __init__(self, callback: Callable[[Arguments, CallReport], object], most: int, alike: int) -> None:
         self.callback: Callable[[Arguments, CallReport], object] = callback
         self.most: int = most
+        self.alike: int = alike
 
-    def revise(self, call: Call, error: Exception, history: History) -> Steps[StopReason | None]:
-        """Give *call* other arguments, to be made again at once; or say why not."""
+    def revise(self, call: Call, error: Exception, history: History, needs: float) -> Steps[StopReason | None]:
+        """Give *call* other arguments, to be made again at once; or say why not. It *needs* so many seconds."""
         if history.revisions >= self.most:
             return StopReason.REVISIONS
         given = Arguments(call.function, call.arguments, call.keywords)
@@ -97,6 +102,9 @@ class Reviser:
         except Exception as trouble:
             report_trouble("revise callback", self.callback, trouble)
             return StopReason.STRATEGY_FAILED
+        if call.due != math.inf and call.clock.now() + needs >= call.due:  # to be asked may have taken its time
+            return StopReason.DEADLINE
+        history.given = history.given or (call.arguments, call.keywords)
         call.arguments, call.keywords = new.args, new.kwargs
         history.revisions += 1
         history.last_wait = 0.0

@@ -5,12 +5,15 @@ tenacity decides here, its engine never runs: that one catches BaseException and
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
 from resilience.category import ErrorCategory
 from resilience.policy.base import Call
 from resilience.policy.check import a_function, number
+from resilience.trouble import report_trouble
 
 if TYPE_CHECKING:
     import tenacity
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
     Strategy = Callable[["tenacity.RetryCallState"], object]
 
 __all__ = ["Strategies", "a_strategy"]
+
+
+_FOREVER = sys.float_info.max  # whole numbers may be longer
 
 
 class Strategies:
@@ -32,11 +38,13 @@ class Strategies:
 
     def __init__(
         self,
-        wait: Strategy | float | None = None,
+        wait: Strategy | float | timedelta | None = None,
         stop: Strategy | None = None,
         retry_if: Strategy | None = None,
         waits: Mapping[int, Strategy] | None = None,
     ) -> None:
+        if isinstance(wait, timedelta):
+            wait = wait.total_seconds()
         if wait is not None and not callable(wait):
             right = "seconds of 0 or more, a tenacity wait or a function of its RetryCallState"
             fixed = number("wait", wait, right, least=0.0)
@@ -61,6 +69,18 @@ class Strategies:
     def wait_for(self, bit: int, otherwise: bool) -> Strategy | None:
         """Return who says how long to wait after a failure of a category; None where a backoff of its own does."""
         return self.waits.get(bit) or (None if otherwise else self.wait)
+
+    @staticmethod
+    def a_wait(strategy: Strategy, answer: Outcome) -> float | None:
+        """Return the seconds a wait strategy has answered with; None where that is no wait, which is reported."""
+        given = answer.value
+        if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given < _FOREVER:
+            return float(given)
+        if answer.error is None:
+            shown = repr(given) if isinstance(given, float | str) else f"a {type(given).__name__}"
+            wrong = ValueError(f"it returned {shown:.100}: give seconds, a number of 0 or more")
+            report_trouble("wait strategy", strategy, wrong)
+        return None
 
     def begin(self, call: Call, owner: object) -> tenacity.RetryCallState:
         """Return the state of a call that starts now, by the clock in force."""

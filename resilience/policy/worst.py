@@ -60,11 +60,15 @@ def worst_case(stack: Sequence[Policy]) -> WorstCase:
 def longest_waits(backoff: Backoff, base: float, retries: float) -> float:
     """Return the most that so many waits of *backoff* come to, in seconds."""
     if retries == math.inf:
-        return math.inf if base > 0 and backoff.cap > 0 else 0.0
+        return math.inf if backoff.delay(0, base, 0.0, _most) > 0 else 0.0
     total = previous = 0.0
     for retry in range(int(retries)):
-        previous = backoff.delay(retry, base, previous, 1.0)
+        previous = backoff.delay(retry, base, previous, _most)
         if previous >= backoff.cap:  # and so are all that follow
             return total + (int(retries) - retry) * backoff.cap
         total += previous
     return total
+
+
+def _most() -> float:
+    return 1.0

@@ -192,7 +192,7 @@ def test_what_cannot_be_called_is_refused_where_it_is_written(decorate: object, 
         decorate(target)
 
 
-def test_generator_functions_are_refused_since_their_items_come_after_the_call():
+def test_generator_functions_are_refused_by_what_would_take_the_place_of_their_items():
     def items():
         yield 1
 
@@ -201,9 +201,9 @@ def test_generator_functions_are_refused_since_their_items_come_after_the_call()
 
     for function in (items, aitems, functools.partial(items)):
         with pytest.raises(
-            TypeError, match=r"cannot guard the generator function .*items by retry.*: its items come after"
+            TypeError, match=r"cannot guard the generator function .*items by fallback.*: its items come after"
         ):
-            retry(function)
+            fallback(default=())(function)
 
 
 # -- whole classes --------------------------------------------------------------------------------------------------
@@ -479,7 +479,7 @@ def test_a_class_that_is_refused_stays_as_it_was():
 
     before = dict(vars(Feed))
     with pytest.raises(TypeError, match="of a class its other methods one by one"):
-        retry(Feed)
+        fallback(default=())(Feed)
     assert dict(vars(Feed)) == before
 
 
@@ -583,7 +583,12 @@ def test_describe_names_policies_from_the_outermost_in():
         "circuit_breaker('catalogue', failure_threshold=5, reset_timeout=30)",
         "timeout(2)",
     )
-    assert str(said).splitlines()[-1].strip() == said.target
+    assert str(said).splitlines()[-2].strip() == said.target
+    assert (
+        str(said).splitlines()[-1]
+        == str(said.worst)
+        == ("worst case: 4 calls, 11.5 s; each wait up to 66 s where the other side asks for it")
+    )
     assert list(said) == list(said.policies)
     assert len(said) == 4
     assert describe(len).policies == ()

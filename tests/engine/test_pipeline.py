@@ -36,6 +36,16 @@ def test_a_call_of_an_async_function_says_what_to_await():
         stack.call(fetch)
 
 
+def test_a_generator_function_is_not_called_through_policies_but_decorated():
+    def pages():
+        yield 1
+
+    with pytest.raises(TypeError, match=r"pages\): its items come after the call has returned; decorate it instead"):
+        retry_on_category().call(pages)
+    with pytest.raises(TypeError, match=r"acall\(.*pages\): its items"):
+        anyio.run(retry_on_category().acall, pages)
+
+
 def test_the_errors_of_a_call_are_the_functions_own():
     error = ValueError("bug")
 

@@ -1,4 +1,4 @@
-"""Generators, sync and async: guarded by a circuit until they are exhausted or closed."""
+"""Generators, sync and async: guarded by a circuit until they are exhausted or closed. Alike with other policies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import anyio
 import pytest
 
-from resilience import CircuitBreaker, CircuitOpenError, circuit_breaker, fallback, retry_on_category, timeout
+from resilience import CircuitBreaker, CircuitOpenError, circuit_breaker, deadline, fallback, timeout
 from resilience.testing import virtual_time
 
 down = ConnectionResetError("down")
@@ -227,7 +227,7 @@ def test_wrong_arguments_fail_at_the_call_and_not_at_the_first_item():
 
 
 @pytest.mark.parametrize(
-    "policy", [retry_on_category(), timeout(1), fallback(default=1)], ids=["retry", "limit", "fallback"]
+    "policy", [deadline(1), timeout(1), fallback(default=1)], ids=["deadline", "limit", "fallback"]
 )
 def test_what_cannot_guard_a_stream_says_so(policy: Callable[..., object]):
     def pages() -> Iterator[int]:

@@ -12,7 +12,7 @@ chances = st.floats(0, 1, exclude_max=True)
 def delays(backoff: Backoff, chance: float, retries: int = 12, base: float = 0.1) -> list[float]:
     waits, previous = [], 0.0
     for retry in range(retries):
-        previous = backoff.delay(retry=retry, base=base, previous=previous, chance=chance)
+        previous = backoff.delay(retry=retry, base=base, previous=previous, draw=lambda: chance)
         waits.append(previous)
     return waits
 
@@ -38,8 +38,9 @@ def test_decorrelated_jitter_grows_from_the_wait_before():
 
 def test_decorrelated_jitter_is_drawn_again_from_the_upper_half_of_the_cap_when_it_gets_there():
     backoff = Backoff(1, 10, jitter="decorrelated")
-    assert backoff.delay(retry=9, base=1, previous=8, chance=0.5) == 7.5  # 12.5 would be over
-    assert backoff.delay(retry=9, base=1, previous=7, chance=0.45) == 10 * (0.5 + 0.5 * 0.45)  # exactly 10 is, too
+    assert backoff.delay(retry=9, base=1, previous=8, draw=lambda: 0.5) == 7.5  # 12.5 would be over
+    exactly = backoff.delay(retry=9, base=1, previous=7, draw=lambda: 0.45)  # 10, that is
+    assert exactly == 10 * (0.5 + 0.5 * 0.45)
 
 
 def test_a_first_wait_of_less_than_a_second_grows_to_the_same_cap():
@@ -60,7 +61,7 @@ def test_nobody_waits_exactly_the_cap(jitter: str):
     for _ in range(2000):
         previous = 0.0
         for retry in range(10):
-            previous = Backoff(0.1, 5, jitter=jitter).delay(retry=retry, base=0.1, previous=previous, chance=draw())
+            previous = Backoff(0.1, 5, jitter=jitter).delay(retry=retry, base=0.1, previous=previous, draw=draw)
         at_cap += previous == 5
     assert at_cap == 0
 
@@ -76,13 +77,14 @@ def test_nobody_waits_exactly_the_cap(jitter: str):
 def test_a_wait_is_never_negative_nor_above_the_cap(
     jitter: str, cap: float, factor: float, retry: int, previous: float, chance: float
 ):
-    wait = Backoff(None, cap, factor, jitter).delay(retry=retry, base=0.1, previous=min(previous, cap), chance=chance)
+    backoff = Backoff(None, cap, factor, jitter)
+    wait = backoff.delay(retry=retry, base=0.1, previous=min(previous, cap), draw=lambda: chance)
     assert 0 <= wait <= cap
 
 
 @given(chances)
 def test_the_ten_thousandth_retry_does_not_overflow(chance: float):
-    assert 15 <= Backoff(0.1, 30).delay(retry=10_000, base=1, previous=0, chance=chance) < 30.0000001
+    assert 15 <= Backoff(0.1, 30).delay(retry=10_000, base=1, previous=0, draw=lambda: chance) < 30.0000001
 
 
 def test_a_base_of_zero_never_waits():

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from resilience import circuit_breaker, retry_on_category, timeout
 from resilience.policy.budget import RetryBudget
+from tests.roads import Road
 
 # -- tokens -----------------------------------------------------------------------------------------------------------
 
@@ -389,3 +391,16 @@ def test_a_cost_is_not_negative(bad: float):
     with pytest.raises(ValueError, match="^cost="):
         budget.refund(bad)
     assert budget.left() == 500
+
+
+def test_unless_told_otherwise_it_holds_500_tokens_and_one_retry_a_second():
+    assert repr(RetryBudget()) == "RetryBudget(tokens=500, reserve=1)"
+
+
+def test_a_success_pays_whichever_way_the_call_took(road: Road):
+    judged = circuit_breaker("c", failure_if=lambda result: False)
+    for guard in (lambda fn: fn, timeout(60), circuit_breaker("b"), judged):
+        budget = RetryBudget(tokens=20, reserve=0)
+        budget.spend(14, now=0.0)
+        road.play(lambda fn: retry_on_category(budget=budget)(guard(fn)), "ok", "ok", pauses=(0,))  # noqa: B023
+        assert budget.left() == 8

@@ -72,7 +72,7 @@ def wrong() -> None:
     awaited()  # type: ignore[call-arg,unused-coroutine]  # pyright: ignore[reportCallIssue, reportUnusedCoroutine]
     Client("").get(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     retry_on_category(attempts="3")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
-    timeout("2")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    timeout("2")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
     circuit_breaker(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     fallback()  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
 

@@ -1,0 +1,127 @@
+"""What a stack can come to at worst is what comes of it when everything fails as slowly as it may."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import tenacity
+
+from resilience import (
+    Backoff,
+    ErrorCategory,
+    WorstCase,
+    circuit_breaker,
+    deadline,
+    describe,
+    fallback,
+    retry_on_category,
+    timeout,
+)
+
+three = retry_on_category("network", attempts=3, base_delay=1, max_delay=10, jitter="none")
+
+
+def worst(*policies: object) -> WorstCase:
+    def called() -> None: ...
+
+    guarded = called
+    for policy in reversed(policies):
+        guarded = policy(guarded)
+    return describe(guarded).worst
+
+
+def test_a_function_by_itself_is_one_call_of_any_length():
+    assert describe(len).worst == worst(fallback(default=0), circuit_breaker("a")) == WorstCase()
+    assert str(WorstCase()) == "worst case: 1 call, 0 s of waiting and what the calls take"
+
+
+def test_a_retry_is_its_attempts_and_its_waits():
+    found = worst(three)
+    assert (found.calls, found.waits, found.seconds, found.hint) == (3, 1 + 2, math.inf, 11.0)
+    said = "worst case: 3 calls, 3 s of waiting and what the calls take; each wait up to 11 s where the other side asks"
+    assert str(found) == f"{said} for it"
+
+
+def test_with_a_limit_for_each_attempt_it_has_an_end():
+    found = worst(three, timeout(2))
+    assert (found.calls, found.seconds) == (3, 3 * 2 + 3)
+    assert str(found) == "worst case: 3 calls, 9 s; each wait up to 11 s where the other side asks for it"
+
+
+@pytest.mark.parametrize("outer", [deadline(4), timeout(4)])
+def test_a_limit_around_it_all_holds(outer: object):
+    found = worst(outer, three, timeout(2))
+    assert (found.calls, found.waits, found.seconds) == (3, 3, 4)
+    assert worst(deadline(1), three).waits == 1
+    assert worst(deadline(40), three, timeout(2)).seconds == 9
+
+
+def test_a_single_attempt_waits_for_nothing():
+    found = worst(retry_on_category(attempts=1), timeout(2))
+    assert (found.calls, found.waits, found.seconds, found.hint) == (1, 0, 2, 0)
+
+
+def test_the_category_that_waits_longest_counts():
+    assert worst(retry_on_category("network", "rate_limit", attempts=2)).waits == 1.0  # of a rate limit
+    assert worst(retry_on_category("network", attempts=2)).waits == 0.1
+    own = {"timeout": Backoff(7, 30, jitter="full"), "network": 2}
+    assert worst(retry_on_category("network", "timeout", attempts=3, waits=own)).waits == 7 + 14
+    assert worst(retry_on_category("network", "timeout", attempts=3, waits=own)).hint == pytest.approx(66)
+    assert worst(retry_on_category("network", attempts=2, waits={"network": Backoff(1, 90)})).hint == pytest.approx(99)
+
+
+def test_waits_grow_to_the_cap_and_stay_there():
+    full = retry_on_category("network", attempts=6, base_delay=1, max_delay=5, jitter="full")
+    assert worst(full).waits == 1 + 2 + 4 + 5 + 5
+    decorrelated = retry_on_category("network", attempts=4, base_delay=1, max_delay=60, jitter="decorrelated")
+    assert worst(decorrelated).waits == 3 + 9 + 27
+    assert worst(retry_on_category("network", attempts=9, base_delay=0)).waits == 0
+
+
+def test_retries_in_retries_do_not_multiply_what_the_inner_one_gives_up_on():
+    assert worst(three, three).calls == 3
+    assert worst(three, three).waits == 3
+    wider = retry_on_category("network", "timeout", attempts=4, base_delay=0)
+    assert worst(wider, three).calls == 12  # a timeout, after two lost connections, is tried again
+    assert worst(wider, three).waits == 12
+    assert worst(three, wider).calls == 4
+
+
+def test_they_do_when_they_are_told_to():
+    told = retry_on_category("network", attempts=4, base_delay=0, retry_exhausted=True)
+    assert worst(told, three, timeout(1)).calls == 12
+    assert worst(told, three, timeout(1)).seconds == 4 * (3 + 3)
+
+
+def test_results_are_tried_again_whoever_has_given_up():
+    polling = retry_on_category("network", attempts=4, base_delay=0, retry_if_result=lambda result: not result)
+    assert worst(polling, three).calls == 12
+
+
+def test_revisions_come_on_top():
+    assert worst(retry_on_category("network", attempts=3, base_delay=0, revise=lambda call, report: None)).calls == 6
+
+
+@pytest.mark.parametrize(
+    "options", [{"wait": tenacity.wait_random(0, 9)}, {"waits": {"network": tenacity.wait_fixed(3)}}]
+)
+def test_nobody_knows_how_long_a_strategy_waits(options: dict[str, object]):
+    found = worst(retry_on_category("network", **options))
+    assert (found.calls, found.waits) == (3, math.inf)
+    assert str(found).startswith("worst case: 3 calls, no limit to the waiting; ")
+    assert worst(retry_on_category("network", attempts=1, **options)).waits == 0
+    assert worst(retry_on_category("network", retry_if=tenacity.retry_never)).waits < 1
+
+
+def test_without_a_limit_of_attempts_there_is_no_end():
+    endless = retry_on_category("network", stop=tenacity.stop_after_delay(9))
+    assert (worst(endless).calls, worst(endless).waits, worst(endless).seconds) == (math.inf,) * 3
+    assert str(worst(endless)).startswith("worst case: any number of calls, no limit to the waiting; ")
+    eager = retry_on_category("network", stop=tenacity.stop_after_delay(9), base_delay=0)
+    assert (worst(eager).waits, worst(eager, timeout(1)).seconds) == (0, math.inf)
+    assert worst(deadline(5), endless).seconds == 5
+
+
+def test_the_attempts_that_are_retried_are_told_apart_by_category():
+    assert worst(three).retried == ErrorCategory.NETWORK.value
