@@ -136,7 +136,7 @@ class Again:
             # back in the same second: a tenth of it at random.
             wait = max(hint, wait) + call.clock.random() * 0.1 * hint
         # Now, and not when the attempt failed: to be told how long to wait may have taken its time as well.
-        return StopReason.DEADLINE if self.is_too_late(call, wait) else wait
+        return StopReason.DEADLINE if call.due != math.inf and self.is_too_late(call, wait) else wait
 
     def cost(self, category: ErrorCategory) -> int:
         """Return the tokens that a retry after a failure of *category* takes from the budget."""

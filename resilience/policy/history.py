@@ -100,7 +100,7 @@ class History:
         began, recent = self.began, self.recent
         duration = None if began is None else now - began
         recent.append((category, None if error is None else type(error), self.last_wait, duration))
-        if len(recent) > _KEPT:
+        if self.made > _KEPT:
             del recent[0]
         self.began = now
 

@@ -108,7 +108,8 @@ class Retry(Again, Policy):
     def _content(self, call: Call, outcome: Outcome, kept: Any) -> Outcome | Steps[Outcome]:
         """Take a success for what it is."""
         if kept.__class__ is History and kept.made:
-            self._finish(call, kept)
+            if self.slow:  # else there is nothing to put away
+                self._finish(call, kept)
             if self.budget is not None:
                 self.budget.refund(kept.paid)
             remember(kept)
