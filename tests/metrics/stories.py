@@ -27,7 +27,12 @@ def everything() -> list[object]:
     gc.collect()  # circuits of other tests
     budget = RetryBudget("billing", tokens=100)
     breaker = circuit_breaker(
-        "metered catalogue", failure_threshold=2, failure_rate=0.9, slow_call_rate=1.0, slow_call_seconds=9, reset_timeout=30
+        "metered books",
+        failure_threshold=2,
+        failure_rate=0.9,
+        slow_call_rate=1.0,
+        slow_call_seconds=9,
+        reset_timeout=30,
     )
 
     def decorate(function):

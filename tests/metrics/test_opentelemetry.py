@@ -84,7 +84,7 @@ def test_the_numbers_are_those_of_what_happened(telemetry: Telemetry):
 
 
 def test_what_happens_is_an_event_of_the_current_span(telemetry: Telemetry, road: Road):
-    breaker = circuit_breaker("metered catalogue", failure_threshold=2, reset_timeout=30)
+    breaker = circuit_breaker("metered books", failure_threshold=2, reset_timeout=30)
 
     def decorate(function):
         guarded = retry_on_category(attempts=2, base_delay=1, jitter="none")(breaker(timeout(5)(function)))

@@ -58,20 +58,20 @@ def test_the_numbers_are_those_of_what_happened(registry: CollectorRegistry):
         assert samples(registry, "resilience_errors_total") == {("unknown", "KeyError", "shop"): 1}
         assert samples(registry, "resilience_retries_total") == {("network", target): 1}
         assert samples(registry, "resilience_retries_exhausted_total") == {("timeout", "attempts", target): 1}
-        assert samples(registry, "resilience_rejections_total") == {("metered catalogue", "false", target): 1}
+        assert samples(registry, "resilience_rejections_total") == {("metered books", "false", target): 1}
         assert samples(registry, "resilience_timeouts_total") == {(target,): 1}
         assert samples(registry, "resilience_fallbacks_total") == {("timeout", target): 1, ("rejected", target): 1}
         assert samples(registry, "resilience_circuit_transitions_total") == {
-            ("metered catalogue", "open"): 1,
-            ("metered catalogue", "half_open"): 1,
-            ("metered catalogue", "closed"): 1,
+            ("metered books", "open"): 1,
+            ("metered books", "half_open"): 1,
+            ("metered books", "closed"): 1,
             ("metered hosts", "open"): 3,
         }
         state = samples(registry, "resilience_circuit_state")
-        assert state["metered catalogue", "closed"] == 1
+        assert state["metered books", "closed"] == 1
         assert state["metered hosts", "open"] == 3
         assert state["metered hosts", "closed"] == 0
-        assert samples(registry, "resilience_circuit_failure_rate")["metered catalogue",] == 0.5
+        assert samples(registry, "resilience_circuit_failure_rate")["metered books",] == 0.5
         assert samples(registry, "resilience_retry_budget_size")["billing",] == 100
         assert samples(registry, "resilience_retry_budget_tokens")["billing",] < 100
         buckets = samples(registry, "resilience_call_duration_seconds_bucket")
