@@ -115,6 +115,7 @@ class Block:
             begun.time.leave()
             begun.limit.__exit__(kind, error, getattr(error, "__traceback__", None))
             if begun.scope.expired:  # not what __exit__ returned: trio says True of a block without an error too
+                begun.call.cut = error
                 outcome, error = begun.time.late, None
         if error is not None and not isinstance(error, Exception):
             begun.policy.release(begun.call, 0)

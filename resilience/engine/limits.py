@@ -93,8 +93,15 @@ async def run_limited_async(
     seconds = scope.enter()
     try:
         with call.clock.limit(seconds, shared=seconds == policy.limit):
-            outcome = await drive(stack, depth, call, depth)
+            try:
+                outcome = await drive(stack, depth, call, depth)
+            except BaseException as cut:  # the limit's own cancellation, if the block is left by it
+                call.cut = cut
+                raise
         return outcome
+    except BaseException:
+        call.cut = None
+        raise
     finally:
         scope.leave()
         del outcome

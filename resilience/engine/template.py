@@ -141,7 +141,7 @@ try:
 except __BaseException as __error:
     if not __plan.over({watch}, __error):
         raise
-    __call = __plan.expired(__call, {admitted})
+    __call = __plan.expired(__error, __call, {admitted})
 else:
     __plan.over({watch})
 """

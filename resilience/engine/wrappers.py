@@ -95,6 +95,7 @@ class _Plan:
 
     def expired(
         self,
+        cut: BaseException,
         call: Call | None,
         arguments: tuple[object, ...],
         keywords: Mapping[str, object] | None,
@@ -106,6 +107,7 @@ class _Plan:
         else:
             self.without(call)
         call.first = EXPIRED
+        call.cut = cut
         return call
 
     @staticmethod

@@ -142,6 +142,7 @@ class Call:
         "arguments",
         "clock",
         "committed",
+        "cut",
         "due",
         "first",
         "function",
@@ -177,6 +178,8 @@ class Call:
         self.opener: Callable[..., object] | None = None
         #: The policies around it, as far as a driver knows them.
         self.stack: Sequence[Policy] = ()
+        #: What was raised where a limit cut it short: its traceback says where it hung.
+        self.cut: BaseException | None = None
         #: Whether a part of its result has reached the caller: then nothing can be made undone by running it again.
         self.committed: bool = False
         #: The outcome the happy path came to, for whoever takes over from it.

@@ -8,6 +8,7 @@ from resilience.errors.base import DeadlineExceededError
 from resilience.outcome import EXPIRED, OVERDUE, Outcome
 from resilience.policy.base import Call, Emit, Policy, Steps
 from resilience.policy.check import seconds
+from resilience.policy.timeout import cut_short
 from resilience.subscription import listened
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Deadline(Policy):
             return outcome
         limit = self.seconds if outcome is EXPIRED else None
         expired = Outcome(None, DeadlineExceededError(call.target, limit))
+        cut_short(call, expired)
         return self._told(call, expired) if listened() else expired
 
     def _told(self, call: Call, expired: Outcome) -> Steps[Outcome]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from resilience.policy.worst import WorstCase
 
-__all__ = ["MODES", "Timeout"]
+__all__ = ["MODES", "Timeout", "cut_short"]
 
 MODES = ("thread", "signal")
 
@@ -51,6 +51,7 @@ class Timeout(Policy):
             expired = Outcome(None, DeadlineExceededError(call.target))
         else:
             return outcome
+        cut_short(call, expired)
         return self._told(call, expired) if listened() else expired
 
     def _limit_of(self, call: Call) -> float:
@@ -73,3 +74,10 @@ class Timeout(Policy):
             return f"timeout({self.limit:g}{', mode=signal' if self.interrupts else ''})"
         limits = {"first_item": self.limit, "idle": self.idle}
         return f"timeout({', '.join(f'{name}={limit:g}' for name, limit in limits.items() if limit is not None)})"
+
+
+def cut_short(call: Call, expired: Outcome) -> None:
+    """Have the error of a limit say where the call hung, as that of `asyncio.timeout` does."""
+    cut, call.cut = call.cut, None
+    if cut is not None and expired.error is not None:
+        expired.error.__cause__ = cut

@@ -29,7 +29,7 @@ class WorstCase(NamedTuple):
 
     def within(self, limit: float) -> WorstCase:
         """Return this under a limit of seconds."""
-        return self._replace(seconds=min(self.seconds, limit), waits=min(self.waits, limit))
+        return self._replace(seconds=min(self.seconds, limit), waits=min(self.waits, limit), hint=min(self.hint, limit))
 
     def __str__(self) -> str:
         calls = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 
 import anyio
@@ -389,3 +390,21 @@ def test_a_deadline_of_another_clock_cuts_no_limit_short(road: Road):
             return await timeout(50)(work_async)()
 
     assert road.run(sync, asynchronous) == "ok"
+
+
+@pytest.mark.parametrize("limit", [timeout, deadline])
+@pytest.mark.parametrize("form", ["function", "stack", "block"])
+def test_an_async_call_that_is_cut_short_says_where_it_hung(backend: str, limit, form: str):
+    async def hang() -> None:
+        await anyio.sleep_forever()
+
+    async def block() -> None:
+        async with limit(0.01):
+            await hang()
+
+    stack = retry_on_category(attempts=1)(limit(0.01)(hang))
+    called = {"function": limit(0.01)(hang), "stack": stack, "block": block}[form]
+    with pytest.raises(TimeoutError) as caught:
+        anyio.run(called, backend=backend)
+    names = [frame.name for frame in traceback.extract_tb(caught.value.__cause__.__traceback__)]
+    assert "hang" in names
