@@ -31,6 +31,14 @@ pytestmark = pytest.mark.skipif(not can_interrupt(), reason="no SIGALRM, or not 
 SHORT, LONG = 0.02, 60.0
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c():
+    """Ctrl-C is heard; a shell that starts the tests in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def limited(limit: float, function: Callable[..., object], *policies: Policy) -> Outcome:
     return run_interruptible(drive, policies, 0, limit, Call("shop.search", function))
 
