@@ -15,8 +15,10 @@ import pytest
 import resilience
 from resilience import (
     CircuitOpenError,
+    ErrorCategory,
     RetriesExhaustedError,
     RetryBudget,
+    StopReason,
     circuit_breaker,
     describe,
     last_call,
@@ -622,3 +624,28 @@ def test_time_between_items_is_the_consumers(road: Road):
     stream = Stream(road, retrying, [Takes(2, 1), Takes(2, 2)])
     assert stream.read(each=lambda: stream.clock.advance(100)) == [1, 2]
     assert stream.clock.now() == 204
+
+
+def test_a_stream_is_revised_before_its_first_item_and_not_after():
+    class Wrong(Exception):
+        category = ErrorCategory.RUNTIME
+
+    asked: list[object] = []
+
+    def rewrite(call: object, report: object) -> dict[str, object]:
+        asked.append(call)
+        return {"code": "right"}
+
+    @retry_on_category(revise=rewrite)
+    def run(code: str):
+        if code == "wrong":
+            raise Wrong
+        yield 1
+        raise Wrong
+
+    items = run("wrong")
+    assert next(items) == 1
+    with pytest.raises(Wrong) as caught:
+        next(items)
+    assert len(asked) == 1
+    assert caught.value.resilience.reason is StopReason.COMMITTED

@@ -1,0 +1,125 @@
+"""Whom a retry asks and tells, and whom not."""
+
+from __future__ import annotations
+
+import pytest
+import tenacity
+
+import resilience.trouble
+from resilience import (
+    CircuitOpenError,
+    StopReason,
+    circuit_breaker,
+    deadline,
+    last_call,
+    retry_on_category,
+)
+from resilience.clock import current_clock
+from resilience.profile import Unsafe
+from tests.roads import Road
+
+down = ConnectionResetError("down")
+
+
+@pytest.fixture
+def nothing_told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+    monkeypatch.setattr(resilience.trouble, "_told", set())
+    yield
+    assert not caplog.records
+
+
+@pytest.mark.usefixtures("nothing_told")
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"on_success": lambda report: None},
+        {"on_retry": lambda event: None},
+        {"wait": 1},
+        {"stop": tenacity.stop_after_attempt(3)},
+        {"retry_if": tenacity.retry_if_result(lambda result: result == "pending")},
+        {"retry_if_result": lambda result: result == "pending"},
+        {"revise": lambda call, report: None},
+        {"no_progress": 9},
+    ],
+    ids=lambda options: next(iter(options), "nothing"),
+)
+def test_nobody_is_asked_or_told_who_is_not_there(road: Road, options: dict[str, object]):
+    assert road.play(retry_on_category(base_delay=0, **options), down, "ok", "ok", pauses=(0,)).answers == ["ok", "ok"]
+    assert isinstance(road.play(retry_on_category(base_delay=0, **options), KeyError()).answer, KeyError)
+
+
+def test_a_wait_is_not_asked_for_after_a_failure_that_is_none_to_retry(road: Road):
+    asked = []
+    policy = retry_on_category(wait=lambda state: asked.append(state) or 0)
+    road.play(policy, KeyError())
+    assert asked == []
+    road.play(policy, down, "ok")
+    assert len(asked) == 1
+
+
+def test_a_result_that_is_tried_again_is_no_failed_attempt_but_a_scheduled_retry(road: Road):
+    story = road.play(retry_on_category(retry_if_result=lambda result: result == 1, base_delay=0, attempts=2), 1, 1)
+    assert story.names == ["retry.scheduled", "retry.exhausted"]
+    assert story.events[0].error is story.events[1].error is None
+
+
+def test_a_retry_that_is_called_off_since_telling_of_it_took_too_long_says_so(road: Road):
+    def slow(event: object) -> None:
+        current_clock().advance(4.5)
+
+    policy = retry_on_category(base_delay=1, jitter="none", on_retry=slow)
+    story = road.play(lambda fn: deadline(5)(policy(fn)), down, "never")
+    assert story.reached == 1
+    assert story.names == ["attempt.failed", "retry.scheduled", "retry.exhausted"]
+    assert story.events[-1].reason == "deadline"
+
+
+def test_of_what_an_inner_retry_gave_up_at_once_the_outer_one_says_nothing(road: Road):
+    inner = retry_on_category(attempts=2, base_delay=0)
+    outer = retry_on_category(attempts=9, base_delay=0)
+
+    def told_by() -> list[object]:
+        story = road.play(lambda fn: outer(inner(fn)), down, down)
+        assert story.answer.resilience.reason is StopReason.ATTEMPTS
+        return [event.attempts for event in story.events if event.name == "retry.exhausted"]
+
+    assert told_by() == [2]
+    if not road.is_async:
+        assert last_call().reason is StopReason.ATTEMPTS
+        assert last_call().made == 2
+
+
+def test_it_does_when_it_had_tried_before(road: Road):
+    inner = retry_on_category("network", attempts=2, base_delay=0)
+    outer = retry_on_category("timeout", "network", attempts=9, base_delay=0)
+    story = road.play(lambda fn: outer(inner(fn)), TimeoutError(), down, down)
+    told = [(event.reason, event.attempts) for event in story.events if event.name == "retry.exhausted"]
+    assert told == [("attempts", 2), ("nested", 2)]
+
+
+def test_a_call_that_an_open_circuit_rejects_was_not_tried_and_has_no_report():
+    breaker = circuit_breaker("b")
+    breaker.open()
+    with pytest.raises(CircuitOpenError) as caught:
+        retry_on_category()(breaker(lambda: None))()
+    assert not hasattr(caught.value, "resilience")
+
+
+@pytest.mark.parametrize(
+    ("failure", "reached"), [(ConnectionRefusedError(), 3), (ConnectionResetError(), 1), (TimeoutError(), 1)]
+)
+def test_a_call_that_must_not_happen_twice_is_repeated_where_it_did_not_happen(
+    road: Road, failure: Exception, reached: int
+):
+    story = road.play(retry_on_category(base_delay=0, idempotent=False), failure, failure, failure)
+    assert story.reached == reached
+    expected = StopReason.ATTEMPTS if reached == 3 else StopReason.NOT_IDEMPOTENT
+    assert story.answer.resilience.reason is expected
+
+
+def test_the_rows_of_its_own_say_what_may_happen_twice(road: Road):
+    told = retry_on_category(
+        base_delay=0, idempotent=False, profiles={"network": {"unsafe": resilience.profile.Unsafe.ALWAYS}}
+    )
+    assert road.play(told, *[ConnectionResetError()] * 3).reached == 3
