@@ -141,7 +141,7 @@ _ROOMS = {
     "track_errors": "metrics.tracking",
     "translating": "translation",
 }
-_SUBMODULES = {"circuits", "errors", "events", "logs", "metrics", "settings", "testing"}
+_SUBMODULES = {"circuits", "compat", "errors", "events", "logs", "metrics", "settings", "testing"}
 
 
 def __getattr__(name: str) -> object:

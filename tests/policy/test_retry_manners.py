@@ -119,7 +119,5 @@ def test_a_call_that_must_not_happen_twice_is_repeated_where_it_did_not_happen(
 
 
 def test_the_rows_of_its_own_say_what_may_happen_twice(road: Road):
-    told = retry_on_category(
-        base_delay=0, idempotent=False, profiles={"network": {"unsafe": resilience.profile.Unsafe.ALWAYS}}
-    )
+    told = retry_on_category(base_delay=0, idempotent=False, profiles={"network": {"unsafe": Unsafe.ALWAYS}})
     assert road.play(told, *[ConnectionResetError()] * 3).reached == 3
