@@ -10,14 +10,12 @@ from typing import Any, cast
 
 from resilience.category import ErrorCategory, Severity
 from resilience.errors.base import ResilienceError
+from resilience.errors.secrets import REDACTED, is_secret
 from resilience.events import CallRevised, Event, RetryScheduled
 from resilience.profile import row_of
 from resilience.subscription import Subscription, subscribe
 
 __all__ = ["REDACTED", "code_of", "log_events", "redact", "redact_processor", "severity_of"]
-
-REDACTED = "[redacted]"
-"""Stands for a value that is not to be seen."""
 
 _LEVELS = {
     Severity.DEBUG: logging.DEBUG,
@@ -111,7 +109,7 @@ def redact_processor(_logger: object, _method: str, line: MutableMapping[str, An
 
 
 def _redacted(fields: Mapping[str, object], depth: int) -> dict[str, object]:
-    return {key: REDACTED if _is_secret(key, value) else _inside(value, depth) for key, value in fields.items()}
+    return {key: REDACTED if is_secret(key, value) else _inside(value, depth) for key, value in fields.items()}
 
 
 def _inside(value: object, depth: int) -> object:
@@ -125,28 +123,6 @@ def _inside(value: object, depth: int) -> object:
             return REDACTED
         return [_inside(each, depth + 1) for each in cast("list[object]", value)]
     return value
-
-
-# As part of a key, whatever stands around it; and as one of its words.
-_SECRET_PARTS = (
-    *("password", "passwd", "passphrase", "clientsecret", "apikey", "accesskey", "privatekey", "signingkey"),
-    *("authorization", "credential", "cookie", "connectionstring", "sessionid", "cardnumber", "creditcard"),
-)
-_SECRET_WORDS = frozenset(
-    {"secret", "secrets", "token", "jwt", "bearer", "auth", "pwd", "pin", "otp", "cvv", "cvc", "ssn", "dsn", "iban"}
-)
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-
-
-def _is_secret(key: str, value: object) -> bool:
-    if value is None or isinstance(value, bool):  # that there is one is none
-        return False
-    words = [word.lower() for word in _WORDS.findall(key)]
-    run_on = "".join(words)
-    if any(part in run_on for part in _SECRET_PARTS):
-        return True
-    found = [word for word in words if word in _SECRET_WORDS]
-    return bool(found) and not (found == ["token"] and isinstance(value, int | float))
 
 
 def _field_names() -> frozenset[str]:

@@ -301,9 +301,7 @@ def test_a_key_that_looks_like_a_secrets_hides_its_value(key):
     assert redact({key: SECRET}) == {key: REDACTED}
 
 
-@pytest.mark.parametrize(
-    "key", ["author", "pinned", "secretary", "monkey", "tokens", "max_tokens", "shipping", "authority"]
-)
+@pytest.mark.parametrize("key", ["author", "pinned", "secretary", "monkey", "shipping", "authority"])
 def test_a_key_that_only_has_its_letters_does_not(key):
     assert redact({key: "seen"}) == {key: "seen"}
 

@@ -6,24 +6,21 @@ import dataclasses
 import datetime
 import decimal
 import enum
-import functools
 import math
 import pathlib
 import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
-from typing import Final, cast
+from typing import cast
 
 from resilience.category import ErrorCategory
+from resilience.errors.secrets import REDACTED, is_secret
 
-__all__ = ["HIDDEN", "Json", "is_secret", "message_of", "name_of_type", "safe_details", "safe_text", "safe_value"]
+__all__ = ["Json", "message_of", "name_of_type", "safe_details", "safe_text", "safe_value"]
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 """What `json.dumps` takes."""
-
-HIDDEN: Final = "[redacted]"
-"""What stands in the place of a secret."""
 
 _MOST_DEEP = 6
 _MOST_ITEMS = 50
@@ -32,15 +29,6 @@ _MOST_TEXT = 2000
 _MOST_KEY = 200
 _MOST_MESSAGE = 10_000
 _MOST_BITS = 256  # longer whole numbers are no honest detail, and str() of a very long one raises
-
-# Words of a key, capitals and separators aside. `token` is apart: a number of tokens is no secret.
-_SECRET = re.compile(
-    r"passw|passphrase|passcode|(?<![a-z])pwd|secret|credential|authori[sz]ation|cookie|api_?key|apikey|private_?key"
-    r"|access_?key|signing_?key|encryption_?key|(?<![a-z])jwt|bearer|session_?id|csrf|xsrf|(?<![a-z])auth(?![a-z])"
-    r"|connection_?string|(?<![a-z])(?:dsn|otp|cvv|ssn|pin)(?![a-z])"
-)
-_TOKEN = re.compile(r"token")
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 # What gives secrets away inside a text: the password of a URL, the credentials of a header, `password='...'` in a repr.
 _IN_URL = re.compile(r"(?<=://)[^\s/?#@]*:[^\s/?#@]*@")
@@ -86,9 +74,9 @@ def safe_text(text: str, most: int = _MOST_TEXT) -> str:
     if not text.isascii():  # a lone surrogate cannot be sent, and servers find out when the status is on its way
         text = text.encode("utf-8", "replace").decode("utf-8")
     if "://" in text and "@" in text:
-        text = _IN_URL.sub(f"{HIDDEN}@", text)
+        text = _IN_URL.sub(f"{REDACTED}@", text)
     if " " in text and ("asic " in text or "earer " in text or "EARER " in text):
-        text = _IN_HEADER.sub(rf"\1 {HIDDEN}", text)
+        text = _IN_HEADER.sub(rf"\1 {REDACTED}", text)
     return text
 
 
@@ -108,23 +96,6 @@ def name_of_type(value: object) -> str:
     """Return the name of the type of *value*, whatever that type makes of it."""
     kind: type = type(value)
     return _name_of(kind)
-
-
-@functools.lru_cache(maxsize=1024)
-def is_secret(key: str) -> bool:
-    """Return whether what stands under *key* is better not shown.
-
-    >>> [key for key in ("X-Api-Key", "dbPassword", "user", "author", "Set-Cookie") if is_secret(key)]
-    ['X-Api-Key', 'dbPassword', 'Set-Cookie']
-    """
-    word = _HUMP.sub("_", key[:_MOST_KEY]).lower().replace("-", "_").replace(" ", "_")
-    return _SECRET.search(word) is not None or _TOKEN.search(word) is not None
-
-
-@functools.lru_cache(maxsize=1024)
-def _counts_tokens(key: str) -> bool:
-    word = key[:_MOST_KEY].lower()
-    return _TOKEN.search(word) is not None and _SECRET.search(word) is None
 
 
 class _Look:
@@ -177,8 +148,8 @@ class _Look:
         found: dict[str, Json] = {}
         for key, value in items if total <= _MOST_ITEMS else islice(items, _MOST_ITEMS):
             name = key if type(key) is str and len(key) <= _MOST_KEY else _key(self.at(key, _MOST_DEEP))
-            if is_secret(name) and value is not None and not (type(value) in (int, float) and _counts_tokens(name)):
-                found[name] = HIDDEN
+            if is_secret(name, value):
+                found[name] = REDACTED
             else:
                 found[name] = self.at(value, depth + 1)
         if total > _MOST_ITEMS:
@@ -236,7 +207,7 @@ def _plain(value: object, kind: type) -> Json:
     if _is(kind, _SHOWN_BY_STR):
         return safe_text(str(value))
     shown = safe_text(_ADDRESS.sub("", repr(value)[: 2 * _MOST_TEXT]))
-    return _ASSIGNED.sub(rf"\g<key>\g<is>{HIDDEN}", shown)
+    return _ASSIGNED.sub(rf"\g<key>\g<is>{REDACTED}", shown)
 
 
 def _key(key: Json) -> str:

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from resilience import ErrorCategory
 from resilience.errors import ResilienceError
-from resilience.errors.details import HIDDEN, is_secret, message_of, safe_details, safe_value
+from resilience.errors.details import message_of, safe_details, safe_value
+from resilience.errors.secrets import REDACTED, is_secret
 
 
 class Colour(enum.Enum):
@@ -92,13 +93,13 @@ class Liar(str):  # noqa: SLOT000
         ((1, [2, {3}]), [1, [2, [3]]]),
         (OrderedDict(a=1), {"a": 1}),
         ({1: "a", None: "b", (1, 2): "c"}, {"1": "a", "None": "b", "<tuple>": "c"}),
-        (Settings("ada", "hunter2"), {"user": "ada", "password": HIDDEN}),
-        (Plain(), f"Plain(user='ada', password={HIDDEN}, api_key={HIDDEN}, retries=3)"),
+        (Settings("ada", "hunter2"), {"user": "ada", "password": REDACTED}),
+        (Plain(), f"Plain(user='ada', password={REDACTED}, api_key={REDACTED}, retries=3)"),
         (Hostile(), "<Hostile that cannot be shown>"),
         (HostileMapping(), "<HostileMapping that cannot be shown>"),
         (Liar("text"), "text"),
-        ("postgres://ada:hunter2@db/shop", f"postgres://{HIDDEN}@db/shop"),
-        ("sent Authorization: Bearer abcdef123456", f"sent Authorization: Bearer {HIDDEN}"),
+        ("postgres://ada:hunter2@db/shop", f"postgres://{REDACTED}@db/shop"),
+        ("sent Authorization: Bearer abcdef123456", f"sent Authorization: Bearer {REDACTED}"),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -115,7 +116,10 @@ def test_a_value_is_shown_as_json_takes_it(value, expected):
     " credentials session_id csrf_token jwt dsn connection_string aws_secret_access_key AccessKeyId passphrase".split(),
 )
 def test_a_key_that_looks_secret_loses_its_value(key):
-    assert safe_details({key: "hunter2", "deep": [{key: {"a": "hunter2"}}]}) == {key: HIDDEN, "deep": [{key: HIDDEN}]}
+    assert safe_details({key: "hunter2", "deep": [{key: {"a": "hunter2"}}]}) == {
+        key: REDACTED,
+        "deep": [{key: REDACTED}],
+    }
 
 
 @pytest.mark.parametrize("key", "author authors key keyboard compass monkey pinned spinning item passed field".split())
@@ -126,8 +130,8 @@ def test_a_key_that_only_sounds_alike_keeps_its_value(key):
 def test_a_number_of_tokens_is_no_secret_and_a_number_as_a_password_is():
     assert safe_details({"max_tokens": 4096, "tokens": "abc", "password": 1234}) == {
         "max_tokens": 4096,
-        "tokens": HIDDEN,
-        "password": HIDDEN,
+        "tokens": REDACTED,
+        "password": REDACTED,
     }
 
 
