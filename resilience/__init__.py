@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     )
     from resilience.errors.chain import error_chain
     from resilience.errors.circuit import CircuitOpenError
-    from resilience.gathered import CallResult, GatheredResults
-    from resilience.gathering import gather_results, gather_results_async
+    from resilience.gathering import CallResult, GatheredResults, gather_results, gather_results_async
     from resilience.metrics.tracking import track_errors
     from resilience.policy.backoff import Backoff
     from resilience.policy.budget import RetryBudget
@@ -106,7 +105,7 @@ _ROOMS = {
     "AttemptReport": "policy.history",
     "Backoff": "policy.backoff",
     "CallReport": "policy.history",
-    "CallResult": "gathered",
+    "CallResult": "gathering",
     "CallTimeoutError": "errors",
     "CircuitBreaker": "circuits",
     "CircuitOpenError": "errors.circuit",
@@ -115,7 +114,7 @@ _ROOMS = {
     "Degraded": "policy.degraded",
     "Description": "engine.pipeline",
     "ErrorCollector": "collecting",
-    "GatheredResults": "gathered",
+    "GatheredResults": "gathering",
     "Pipeline": "engine.pipeline",
     "Profile": "profile",
     "ResilienceError": "errors",

@@ -13,8 +13,8 @@ from resilience.classify.decide import categories_of
 from resilience.classify.hint import retry_after
 from resilience.classify.look import name_of
 from resilience.engine.guard import is_async, is_generator, under_descriptor
-from resilience.making import maker_of, refuse_what_nobody_takes
 from resilience.policy.history import attach, exhausted_inside, report_of
+from resilience.translation.making import maker_of, refuse_what_nobody_takes
 from resilience.trouble import report_trouble
 
 __all__ = ["Translating", "translating"]
@@ -48,7 +48,7 @@ def translating(translations: Mapping[Any, Translation], /, **parameters: object
     ...     raise ConnectionResetError("gone")
     Traceback (most recent call last):
     ...
-    resilience.translation.DatabaseError: Database query failed: gone
+    resilience.translation.block.DatabaseError: Database query failed: gone
 
     As a decorator it takes sync and async functions and generator functions. Raises TypeError or ValueError, where it
     is written, for keys and values that cannot be meant, and for classes that take more than is known.

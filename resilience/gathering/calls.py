@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeVar, cast, overload
 from resilience.due import remaining
 from resilience.engine.guard import is_async, name_of
 from resilience.errors.base import DeadlineExceededError
-from resilience.gathered import CallResult, GatheredResults
+from resilience.gathering.results import CallResult, GatheredResults
 from resilience.outcome import set_traceback
 from resilience.policy.check import count
 
