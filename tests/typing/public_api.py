@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import assert_type
 
 from resilience import (
+    Arguments,
+    CallReport,
     CircuitBreaker,
     ErrorCategory,
+    GatheredResults,
     Pipeline,
+    ResilienceError,
+    RetryBudget,
+    by_method,
     circuit_breaker,
     classify,
+    deadline,
     fallback,
+    gather_results,
+    gather_results_async,
+    last_call,
+    remaining,
     retry_on_category,
     retrying,
     timeout,
+    track_errors,
+    translating,
 )
 
 
@@ -34,6 +47,29 @@ def stacked(a: int, *, b: str = "") -> bytes:
 @retry_on_category("timeout", max_retries=2)
 async def awaited(a: int) -> str:
     return ""
+
+
+def rewritten(call: Arguments, report: CallReport) -> dict[str, object]:
+    return {"a": 1}
+
+
+@track_errors(component="typed")
+@translating({KeyError: ResilienceError})
+@deadline(5)
+@retry_on_category(budget=RetryBudget(), idempotent=by_method, waits={"timeout": 1}, revise=rewritten)
+def everything(a: int) -> bytes:
+    return b""
+
+
+@retry_on_category
+@timeout(first_item=1, idle=0.5)
+def items(a: int) -> Iterator[int]:
+    yield a
+
+
+@retry_on_category
+async def async_items(a: int) -> AsyncIterator[int]:
+    yield a
 
 
 @circuit_breaker("client")
@@ -64,9 +100,23 @@ def right() -> None:
     assert_type(Client.make(), Client)
     assert_type(classify(ValueError()), ErrorCategory)
     assert_type(circuit_breaker("b"), CircuitBreaker)
+    assert_type(everything(1), bytes)
+    assert_type(next(items(1)), int)
+    assert_type(async_items(1), AsyncIterator[int])
+    assert_type(remaining(), float | None)
+    assert_type(last_call(), CallReport | None)
+    assert_type(gather_results([lambda: len("")]), GatheredResults[int])
+
+
+async def right_async() -> None:
+    assert_type(await gather_results_async([lambda: awaited(1)]), GatheredResults[str])
 
 
 def wrong() -> None:
+    everything("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    items("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    deadline("5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    retry_on_category(budget=3)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
     bare("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     stacked(1, c="")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     awaited()  # type: ignore[call-arg,unused-coroutine]  # pyright: ignore[reportCallIssue, reportUnusedCoroutine]
