@@ -8,6 +8,7 @@ import tenacity
 import resilience.trouble
 from resilience import (
     CircuitOpenError,
+    ErrorCategory,
     StopReason,
     circuit_breaker,
     deadline,
@@ -121,3 +122,29 @@ def test_a_call_that_must_not_happen_twice_is_repeated_where_it_did_not_happen(
 def test_the_rows_of_its_own_say_what_may_happen_twice(road: Road):
     told = retry_on_category(base_delay=0, idempotent=False, profiles={"network": {"unsafe": Unsafe.ALWAYS}})
     assert road.play(told, *[ConnectionResetError()] * 3).reached == 3
+
+
+@pytest.mark.parametrize(("safe", "reached"), [(True, 3), (False, 1)])
+def test_a_function_of_the_arguments_says_what_may_happen_twice(road: Road, safe: bool, reached: int):
+    story = road.play(retry_on_category(base_delay=0, idempotent=lambda: safe), *[TimeoutError()] * 3)
+    assert story.reached == reached
+
+
+def test_a_stop_is_not_asked_where_there_is_nothing_to_stop(road: Road):
+    asked: list[object] = []
+    policy = retry_on_category(attempts=2, base_delay=0, stop=lambda state: asked.append(state.upcoming_sleep))
+    road.play(policy, down, down)
+    assert asked == [0.0]
+
+
+def test_what_was_cancelled_is_not_made_again_though_a_group_names_it(road: Road):
+    class Withdrawn(Exception):
+        category = ErrorCategory.CANCELLED
+
+    everything = retry_on_category(ErrorCategory.CANCELLED | ErrorCategory.NETWORK, base_delay=0)
+    assert road.play(everything, Withdrawn(), "never").reached == 1
+    assert road.play(everything, down, "ok").reached == 2
+
+
+def test_it_says_after_how_many_alike_failures_it_stops():
+    assert repr(retry_on_category(no_progress=4)).endswith(", no_progress=4)")
