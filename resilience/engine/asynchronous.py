@@ -70,11 +70,11 @@ async def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Out
                 if answer.__class__ is GeneratorType:
                     answer = await perform(answer)
                 if answer.__class__ is float:
+                    outcome = None
+                    at += 1  # who waits holds the call meanwhile
                     await call.clock.sleep_async(answer)
                     if answer > 0:
-                        stack[at].resumed(call, at)
-                    outcome = None
-                    at += 1
+                        stack[at - 1].resumed(call, at - 1)
                     break
                 outcome = answer
             else:

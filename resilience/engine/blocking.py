@@ -70,11 +70,11 @@ def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
                 if answer.__class__ is GeneratorType:
                     answer = perform(answer)
                 if answer.__class__ is float:
+                    outcome = None
+                    at += 1  # who waits holds the call meanwhile
                     if answer > 0:
                         call.clock.sleep(answer, call.abandoned)
-                        stack[at].resumed(call, at)
-                    outcome = None
-                    at += 1
+                        stack[at - 1].resumed(call, at - 1)
                     break
                 outcome = answer
             else:

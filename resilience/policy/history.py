@@ -65,6 +65,7 @@ class History:
         "slept",
         "state",
         "target",
+        "unmade",
     )
 
     def __init__(
@@ -88,6 +89,8 @@ class History:
         self.since: int = since
         #: What the last retry took from the budget.
         self.paid: float = 0.0
+        #: Whether that retry is still waited for.
+        self.unmade: bool = False
         #: How many failures of each category there were, by its bit, where that is limited.
         self.kinds: dict[int, int] | None = None
         #: What the last failure looked like, and how many in a row look like it, where anybody asks.

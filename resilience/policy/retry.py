@@ -98,11 +98,14 @@ class Retry(Again, Policy):
         history: Any = call.held[at]
         history.began = call.clock.now()
         history.since = GIVE_UPS.count
+        history.unmade = False
 
     def release(self, call: Call, at: int) -> None:
         history = call.held.pop(at, None)
         if isinstance(history, History) and history.made:
             self._finish(call, history)
+            if self.budget is not None and history.unmade:  # cancelled while it waited: that retry is not made
+                self.budget.refund(history.paid)
             remember(CallReport(history, StopReason.CANCELLED))
 
     def _content(self, call: Call, outcome: Outcome, kept: Any) -> Outcome | Steps[Outcome]:
@@ -141,6 +144,7 @@ class Retry(Again, Policy):
                 paid = budget.spend(self.cost(history.recent[-1][0]), call.clock.now())
             if paid is not None:
                 history.paid = paid
+                history.unmade = decision > 0
                 history.last_wait = decision
                 history.slept += decision
                 history.since = GIVE_UPS.count

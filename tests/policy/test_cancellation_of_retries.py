@@ -314,3 +314,24 @@ def test_threads_that_share_a_function_have_each_their_own_report():
         jobs = [pool.submit(contextvars.Context().run, functools.partial(one, number)) for number in range(50)]
         assert [job.result() for job in jobs] == [number + 1 for number in range(50)]
     assert Road("sync").name == "sync"
+
+
+@pytest.mark.parametrize(("wait", "left"), [(60, 20), (0, 6)])
+def test_a_retry_that_is_cancelled_before_it_is_made_costs_nothing(backend: str, wait: float, left: float):
+    budget = RetryBudget(tokens=20, reserve=0)
+    reached = 0
+
+    @retry_on_category(attempts=2, base_delay=wait, budget=budget)
+    async def call() -> None:
+        nonlocal reached
+        reached += 1
+        if reached == 1:
+            raise ConnectionResetError
+        await anyio.sleep_forever()
+
+    async def main() -> None:
+        with anyio.move_on_after(0.05):
+            await call()
+
+    anyio.run(main, backend=backend)
+    assert budget.left() == left
