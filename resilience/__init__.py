@@ -140,7 +140,7 @@ _ROOMS = {
     "track_errors": "metrics.tracking",
     "translating": "translation",
 }
-_SUBMODULES = {"circuits", "compat", "errors", "events", "logs", "metrics", "settings", "testing"}
+_SUBMODULES = {"circuits", "compat", "errors", "events", "http", "logs", "metrics", "settings", "testing"}
 
 
 def __getattr__(name: str) -> object:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
     from resilience.errors.base import ResilienceError
 
 __all__ = ["body_of", "problem_of", "wait_of"]
+
+_MOST_WAIT = 1e300  # seconds; also not infinite, and not NaN
 
 
 def body_of(error: ResilienceError, *, full: bool) -> dict[str, Json]:
@@ -69,7 +70,8 @@ def wait_of(error: BaseException) -> float | None:
     found = _ask(error, "retry_after")
     if isinstance(found, timedelta):
         found = found.total_seconds()
-    if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found):
+    # Not `isfinite`, which an int that is longer than any float makes raise.
+    if isinstance(found, bool) or not isinstance(found, int | float) or not -_MOST_WAIT < found < _MOST_WAIT:
         return None
     return found
 

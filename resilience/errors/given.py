@@ -33,7 +33,8 @@ def a_wait(retry_after: object) -> float:
     """Return seconds of 0 or more; TypeError where it is no number. A moment that has passed is 0."""
     if isinstance(retry_after, timedelta):
         retry_after = retry_after.total_seconds()
-    if isinstance(retry_after, bool) or not isinstance(retry_after, int | float) or math.isnan(retry_after):
+    nan = isinstance(retry_after, float) and math.isnan(retry_after)
+    if nan or isinstance(retry_after, bool) or not isinstance(retry_after, int | float):
         raise TypeError(f"retry_after={retry_after!r}: give seconds (a number or a timedelta) of 0 or more")
     return max(retry_after, 0)  # and a whole number stays one: it goes into a header as it is
 

@@ -214,3 +214,9 @@ def test_a_rejection_that_skipped_its_constructor_has_everything():
 def test_a_time_limit_s_target_is_no_errno():
     error = CallTimeoutError("shop.search", 2.0)
     assert (error.errno, error.strerror, error.args) == (None, None, ("shop.search", 2.0))
+
+
+def test_a_wait_that_is_longer_than_any_float_is_left_out_of_documents():
+    error = ResilienceError("busy", retry_after=10**400)
+    assert "retry_after" not in error.to_dict()
+    assert "retry_after" not in error.to_problem()

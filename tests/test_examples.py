@@ -1,0 +1,104 @@
+"""The examples as they are: real processes, real sockets."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from resilience import ErrorCategory as C
+from resilience import ResilienceError, profile_of
+from resilience.http import error_from_response
+
+ROOT = pathlib.Path(__file__).parents[1]
+PATIENCE = 60
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="the servers are handed their sockets")
+
+REFUSED_US = C.VALIDATION | C.AUTH_FAILURE
+
+
+@contextlib.contextmanager
+def process(name: str, **environment: str) -> Iterator[str]:
+    """One of the services as a process of its own; its address."""
+    # It is handed a socket that listens already: nobody else can take the port, and nobody has to wait for it.
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        descriptor = listener.fileno()
+        command = [sys.executable, "-m", "uvicorn", f"examples.two_services.{name}:app", "--fd", str(descriptor)]
+        given = {**os.environ, **environment, "PYTHONPATH": str(ROOT)}
+        running = subprocess.Popen(
+            [*command, "--log-level", "critical"], cwd=ROOT, env=given, pass_fds=[descriptor], stderr=subprocess.PIPE
+        )
+    try:
+        yield url
+    finally:
+        running.terminate()
+        running.communicate(timeout=PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def services() -> Iterator[tuple[httpx.Client, httpx.Client]]:
+    """Clients of the inner and the outer service."""
+    with (
+        process("inner") as inside,
+        process("outer", INNER=inside) as outside,
+        httpx.Client(base_url=inside, timeout=PATIENCE, trust_env=False) as inner,
+        httpx.Client(base_url=outside, timeout=PATIENCE, trust_env=False) as outer,
+    ):
+        yield inner, outer
+
+
+def test_while_nothing_is_hurt_there_is_an_offer(services: tuple[httpx.Client, httpx.Client]):
+    assert services[1].get("/offers/lamp").json() == {"offer": "7 of lamp"}
+
+
+@pytest.mark.parametrize("leaf", list(C), ids=str)
+def test_each_way_to_fail_is_tried_as_often_as_it_should_and_answered_as_what_it_is(
+    leaf: C, services: tuple[httpx.Client, httpx.Client]
+):
+    inner, outer = services
+    item = f"item-{leaf.label}"
+    answer = outer.get(f"/offers/{item}", params={"hurt": leaf.label})
+    told = C.DEPENDENCY if leaf in REFUSED_US else leaf
+    body = answer.json()
+    assert answer.status_code == body["status"] == profile_of(told).http
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (body["category"], body["instance"]) == (told.label, f"/offers/{item}")
+    assert "secret" not in answer.text
+    waits = leaf in C.RETRYABLE | C.REJECTED
+    assert answer.headers.get("retry-after") == ("1" if waits else None)
+    assert body.get("retry_after") == (0.02 if waits else None)
+    assert inner.get("/calls").json()[item] == (3 if leaf in C.TRANSIENT else 1)
+
+
+def test_the_code_of_the_inner_service_goes_up_with_what_is_the_callers(services: tuple[httpx.Client, httpx.Client]):
+    body = services[1].get("/offers/unicorn", params={"hurt": "not_found"}).json()
+    assert (body["code"], body["status"]) == ("STK-E001", 404)
+    assert services[1].get("/offers/lamp", params={"hurt": "validation"}).json()["code"] == "OFR-E001"
+
+
+def test_a_bug_inside_is_a_failure_that_tells_nothing(services: tuple[httpx.Client, httpx.Client]):
+    inner, outer = services
+    answer = outer.get("/offers/bug", params={"hurt": "bug"})
+    assert (answer.status_code, answer.json()["category"]) == (500, "unknown")
+    assert "secret" not in answer.text
+    assert inner.get("/calls").json()["bug"] == 1
+
+
+def test_without_the_inner_service_the_outer_answers_all_the_same():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    with process("outer", INNER=nobody) as outside, httpx.Client(base_url=outside, trust_env=False) as client:
+        answer = client.get("/offers/lamp", timeout=PATIENCE)
+    assert (answer.status_code, answer.json()["category"]) == (502, "network")
+    found = error_from_response(answer)
+    assert isinstance(found, ResilienceError)
+    assert found.category is C.NETWORK
