@@ -99,7 +99,7 @@ async def run_limited_async(
                 call.cut = cut
                 raise
         return outcome
-    except BaseException:
+    except BaseException:  # somebody else's, after all: nothing may keep it, nor its traceback, alive
         call.cut = None
         raise
     finally:

@@ -14,7 +14,8 @@ from resilience.classify.hint import retry_after
 from resilience.policy.backoff import Backoff
 from resilience.policy.base import Call
 from resilience.policy.give_ups import GIVE_UPS
-from resilience.policy.history import CallReport, History, exhausted_inside
+from resilience.policy.history import CallReport, History
+from resilience.policy.nested import exhausted_inside
 from resilience.policy.stop import StopReason
 from resilience.profile import Profile, Reading
 

@@ -14,7 +14,8 @@ from resilience.outcome import Outcome
 from resilience.policy.again import FIRST_WAIT, Again, base_of
 from resilience.policy.base import Call, Emit, Invoke, Policy, Steps
 from resilience.policy.give_ups import GIVE_UPS
-from resilience.policy.history import CallReport, History, attach, exhausted_inside, remember
+from resilience.policy.history import CallReport, History, attach, remember
+from resilience.policy.nested import exhausted_inside
 from resilience.policy.revision import REVISED, look_of
 from resilience.policy.stop import StopReason
 from resilience.policy.telling import exhausted, failed, scheduled

@@ -13,7 +13,8 @@ from resilience.classify.decide import categories_of
 from resilience.classify.hint import retry_after
 from resilience.classify.look import name_of
 from resilience.engine.guard import is_async, is_generator, under_descriptor
-from resilience.policy.history import attach, exhausted_inside, report_of
+from resilience.policy.history import attach, report_of
+from resilience.policy.nested import exhausted_inside
 from resilience.translation.making import maker_of, refuse_what_nobody_takes
 from resilience.trouble import report_trouble
 
