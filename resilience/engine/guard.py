@@ -291,7 +291,6 @@ def is_async(function: object) -> bool:
 
 
 def is_generator(function: object) -> bool:
-    """Whether calling *function* gives a generator, async or not."""
     """Whether calling *function* gives a generator, sync or async."""
     return _is(inspect.isgeneratorfunction, function) or _is(inspect.isasyncgenfunction, function)
 

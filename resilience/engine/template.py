@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from resilience.policy.base import Telling
@@ -14,10 +15,13 @@ __all__ = ["Shape", "fill", "module_of", "stream_of"]
 # {w} and {d} are `await ` and `async ` or nothing. The template's own names begin with two underscores, out of the way
 # of the parameters, which stand in the same scope.
 _MODULE = """\
-def __make(__function, __plan, __gate, __begins, __tallies, __give_ups, __Exception, __BaseException):
+def __make(
+    __function, __plan, __gate, __begins, __tallies, __stopwatch, __clock, __give_ups, __Exception, __BaseException
+):
     {begins}
     {tallies}
     {d}def wrapper({signature}):
+        {started}
         {body}
         if (__error := __outcome.error) is None:
             return __outcome.value
@@ -121,6 +125,7 @@ if __error is not None:
 """
 _REFUSED_INSIDE = """\
 __call = __plan.call({packed}, {packed_keywords})
+{handed}
 __call.first = None if __error is None else __plan.outcome(None, __error)
 __outcome = {w}__plan.drive(__plan.stack, 0, __call, 0 if __error is None else {gate_at})
 """
@@ -140,6 +145,7 @@ try:
     {inside}
 except __BaseException as __error:
     if not __plan.over({watch}, __error):
+        {cut}
         raise
     __call = __plan.expired(__error, __call, {admitted})
 else:
@@ -157,6 +163,7 @@ try:
     return {w}__function({passed})
 except __Exception as __error:
     __call = __plan.failed(__error, {admitted})
+{unfinished}
 """
 _NOTED = """\
 {dated}
@@ -166,6 +173,7 @@ try:
     return __value
 except __Exception as __error:
     __call = __plan.failed(__error, {admitted})
+{unfinished}
 """
 _CHECKED = """\
 {dated}
@@ -178,12 +186,34 @@ try:
     __call = __plan.late(__value, {admitted})
 except __Exception as __error:
     __call = __plan.failed(__error, {admitted})
+{unfinished}
 """
+# What no policy has to do with: nobody wants the call any more.
+_UNFINISHED = """\
+except __BaseException:
+    {cut}
+    raise
+"""
+_STARTED = """\
+__now = __clock().now
+__started = __now()
+"""
+_HANDED = "__call.held[{depth}] = __started\n"
+_CUT = "__stopwatch.cancelled(__now() - __started)"
 _NOTES = {
     Telling.MARK: "__state.passed = True",
     Telling.COUNT: "__state.passes += 1",
     Telling.CALL: "__gate.ended(__state, __began, __plan.clock())",
 }
+_TIMED = """\
+__took = __now() - __started
+if __took <= __stopwatch.quick_up_to:
+    __stopwatch.quick += 1
+    __stopwatch.quick_seconds += __took
+else:
+    __stopwatch.slow(__took)
+"""
+_TIMED_BY_CALL = "__stopwatch.slow(__now() - __started)"
 
 
 class Shape(NamedTuple):
@@ -201,6 +231,10 @@ class Shape(NamedTuple):
     dated: bool
     #: The depths of the limits.
     limits: tuple[int, ...]
+    #: The depth of the policy that times the calls, where there is one.
+    timed: int | None
+    #: Whether a call may be counted by hand.
+    alone: bool
     #: Whether the driver does everything.
     driven: bool
 
@@ -210,20 +244,51 @@ def module_of(shape: Shape) -> str:
     watches = [f"__watch{number}" for number in range(len(shape.limits))]
     begins = [f"__begin{number}" for number in range(len(shape.limits))]
     if shape.driven:
-        return fill(_MODULE, begins="", tallies="", body=_DRIVEN)
-    still = [f"(__table{number} := {watch}.table) is not None" for number, watch in enumerate(watches)]
-    ended = [f"del __table{number}[{watch}]" for number, watch in enumerate(watches)]
-    tallies = [f"__tally{number}" for number in range(shape.tallies)]
-    noted = "\n".join(
-        [*([] if shape.telling is None else [_NOTES[shape.telling]]), *(f"{tally}.passes += 1" for tally in tallies)]
+        return fill(_MODULE, begins="", tallies="", started="", body=_DRIVEN)
+    body = _begun(shape, watches, begins) if shape.limits else _attempt(shape, watches)
+    if shape.gate is not None:
+        refused = _REFUSED_INSIDE if shape.gate else _REFUSED_OUTSIDE
+        handed = _handed(shape) if shape.timed is not None and shape.timed < shape.gate else ""
+        began = "__began = __plan.clock().now()" if shape.telling is Telling.CALL else ""
+        refused = fill(refused, gate_at=str(shape.gate), handed=handed, driven=_DRIVEN)
+        body = fill(_GATED, began=began, quiet=body, refused=refused)
+    tallies = _tallies(shape)
+    return fill(
+        _MODULE,
+        begins=f"[{', '.join(begins)}] = __begins" if begins else "",
+        tallies=f"[{', '.join(tallies)}] = __tallies" if tallies else "",
+        started="" if shape.timed is None else _STARTED,
+        body=body,
     )
-    body = _CHECKED if watches else _NOTED if noted else _TRIED
-    body = fill(body, still=" and ".join(still), ended="\n".join(ended), noted=noted)
-    body = fill(body, dated="__since = __give_ups.count" if shape.dated else "")
+
+
+def _begun(shape: Shape, watches: Sequence[str], begins: Sequence[str]) -> str:
+    """Return the attempt where the time of a limit can run, and what else is done where it cannot."""
+    begun = " and ".join(f"({watch} := {begin}()) is not None" for watch, begin in zip(watches, begins, strict=True))
+    # Policies may be switched off between two of them: then the first must not stay.
+    first = watches[:-1]
+    return fill(
+        _LIMITED,
+        unbegun=f"{' = '.join(first)} = None" if first else "",
+        begun=begun,
+        limited=_attempt(shape, watches),
+        dropped="\n".join(f"{watch} is None or __plan.over({watch})" for watch in first),
+        driven=_DRIVEN,
+    )
+
+
+def _attempt(shape: Shape, watches: Sequence[str]) -> str:
+    """Return the call of the function under its limits, and the driver that takes over where it fails."""
+    timed = shape.timed
+    # Whatever leaves the policy that times it was timed by then: it is outermost of all that is as deep as this.
+    inner = [depth for depth in shape.limits if timed is not None and depth > timed]
+    body = _innermost(shape, watches, unfinished=timed is not None and not inner)
     at = shape.bottom
     for watch, depth in reversed([*zip(watches, shape.limits, strict=True)]):
         inside = fill(_INSIDE, depth=str(depth + 1), at=str(at), watch=watch) if depth + 1 < at else ""
-        body = fill(_UNDER_LIMIT, tried=body, inside=inside, watch=watch)
+        outermost = bool(inner) and depth == inner[0]
+        body = fill(_UNDER_LIMIT, tried=body, inside=inside, watch=watch, cut=_CUT if outermost else "")
+        body += _handed(shape) if outermost else ""
         at = depth + 1
     admitted = ", ".join(
         [
@@ -232,33 +297,34 @@ def module_of(shape: Shape) -> str:
             *(["since=__since"] if shape.dated else []),
         ]
     )
-    body = fill(body, admitted=admitted) + fill(_OUTSIDE, at=str(at))
-    if shape.limits:
-        begun = " and ".join(
-            f"({watch} := {begin}()) is not None" for watch, begin in zip(watches, begins, strict=True)
-        )
-        # Policies may be switched off between two of them: then the first must not stay.
-        first = watches[:-1]
-        body = fill(
-            _LIMITED,
-            unbegun=f"{' = '.join(first)} = None" if first else "",
-            begun=begun,
-            limited=body,
-            dropped="\n".join(f"{watch} is None or __plan.over({watch})" for watch in first),
-            driven=_DRIVEN,
-        )
-    if shape.gate is not None:
-        refused = (
-            fill(_REFUSED_INSIDE, gate_at=str(shape.gate)) if shape.gate else fill(_REFUSED_OUTSIDE, driven=_DRIVEN)
-        )
-        began = "__began = __plan.clock().now()" if shape.telling is Telling.CALL else ""
-        body = fill(_GATED, began=began, quiet=body, refused=refused)
-    return fill(
-        _MODULE,
-        begins=f"[{', '.join(begins)}] = __begins" if begins else "",
-        tallies=f"[{', '.join(tallies)}] = __tallies" if tallies else "",
-        body=body,
+    return fill(body, admitted=admitted) + fill(_OUTSIDE, at=str(at))
+
+
+def _innermost(shape: Shape, watches: Sequence[str], *, unfinished: bool) -> str:
+    """Return the call of the function, and what is noted of a success."""
+    still = [f"(__table{number} := {watch}.table) is not None" for number, watch in enumerate(watches)]
+    ended = [f"del __table{number}[{watch}]" for number, watch in enumerate(watches)]
+    noted = [] if shape.telling is None else [_NOTES[shape.telling]]
+    noted += [f"{tally}.passes += 1" for tally in _tallies(shape)]
+    if shape.timed is not None:
+        noted.append(_TIMED if shape.alone else _TIMED_BY_CALL)
+    body = fill(
+        _CHECKED if watches else _NOTED if noted else _TRIED,
+        still=" and ".join(still),
+        ended="\n".join(ended),
+        noted="\n".join(noted),
+        dated="__since = __give_ups.count" if shape.dated else "",
+        unfinished=fill(_UNFINISHED, cut=_CUT) if unfinished else "",
     )
+    return body + _handed(shape) if unfinished else body
+
+
+def _handed(shape: Shape) -> str:
+    return fill(_HANDED, depth=str(shape.timed))
+
+
+def _tallies(shape: Shape) -> list[str]:
+    return [f"__tally{number}" for number in range(shape.tallies)]
 
 
 def stream_of(asynchronously: bool) -> str:

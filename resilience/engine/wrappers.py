@@ -165,12 +165,29 @@ def wrapper_of(
     """Return the function that calls *function* through *stack*, outermost first; a coroutine function if it is one."""
     gates = [depth for depth, policy in enumerate(stack) if policy.gate is not None]
     limits = tuple(depth for depth, policy in enumerate(stack) if policy.limit is not None)
-    happy = all(policy.plain for policy in stack) and len(gates) <= 1 and (asynchronously or not limits)
+    watches = {depth: each for depth, policy in enumerate(stack) if (each := policy.stopwatch(target)) is not None}
+    happy = (
+        all(policy.plain for policy in stack)
+        and len(gates) <= 1
+        and len(watches) <= 1
+        and (asynchronously or not limits)
+    )
     gate = stack[gates[0]].gate if gates else None
     tallies = [policy.tally for policy in stack if policy.tally is not None]
     telling = None if gate is None else gate.telling
     dated = any(policy.dated for policy in stack)
-    shape = Shape(len(stack), gates[0] if gates else None, telling, len(tallies), dated, limits, not happy)
+    timed, stopwatch = next(iter(watches.items()), (None, None))
+    shape = Shape(
+        bottom=len(stack),
+        gate=gates[0] if gates else None,
+        telling=telling,
+        tallies=len(tallies),
+        dated=dated,
+        limits=limits,
+        timed=timed,
+        alone=stopwatch is not None and stopwatch.alone,
+        driven=not happy,
+    )
     signature = _signature_of(function)
     # In the function's own globals: whoever looks for the caller's module finds the one the function stands in.
     scope = function.__globals__ if type(function) is FunctionType else globals()
@@ -180,6 +197,8 @@ def wrapper_of(
         gate,
         _begins(stack, shape),
         tallies,
+        stopwatch,
+        current_clock,
         GIVE_UPS,
         Exception,
         BaseException,

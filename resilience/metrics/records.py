@@ -76,6 +76,8 @@ class Record:
         "told",
     )
 
+    alone: bool = COUNTS_ALONE
+
     def __init__(self, target: str, component: str | None = None) -> None:
         self.target: str = target
         self.component: str | None = component

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast, overload
 
 from resilience.engine.blocks import Block
-from resilience.engine.guard import guard, guarded, is_generator, public_methods, under_descriptor
+from resilience.engine.guard import guard, guarded, public_methods, under_descriptor
 from resilience.engine.pipeline import Decorator
 from resilience.metrics.records import RECORDS
-from resilience.metrics.timing import TimedGuarded
 from resilience.outcome import Outcome
-from resilience.policy.base import Call, Policy
+from resilience.policy.base import Call, Policy, Stopwatch
 from resilience.policy.budget import RetryBudget
 from resilience.policy.check import need
 
@@ -45,11 +44,13 @@ BUDGETS = Budgets()
 class Tracked(Policy):
     """Count and time what is inside."""
 
-    plain = False
     streams = True
 
     def __init__(self, component: str | None) -> None:
         self.component: str | None = component
+
+    def stopwatch(self, target: str) -> Stopwatch:
+        return RECORDS.of(target, self.component)
 
     def before(self, call: Call, at: int) -> None:
         call.held[at] = call.clock.now()
@@ -91,15 +92,16 @@ class TrackGuard(Decorator, Block):
 
     def __call__(self, target: F, /) -> F:
         """Return *target* tracked; a class is changed in place, but for methods that are tracked already."""
-        if not isinstance(target, type):
-            return cast("F", _timed(guard(target, *self.policies(target))))
-        cls = cast("type[object]", target)
-        before = dict(public_methods(cls))
-        already = [name for name, member in before.items() if _is_tracked(member)]
-        guard(cls, self._tracked, exclude=already)
-        for name in before.keys() - set(already):
-            setattr(cls, name, _timed(vars(cls)[name]))
-        return cast("F", cls)
+        if isinstance(target, type):
+            cls = cast("type[object]", target)
+            methods = dict(public_methods(cls))
+            guard(cls, self._tracked, exclude=[name for name in methods if _is_tracked(methods[name])])
+            for name in methods:
+                _note_budgets(vars(cls).get(name))
+            return cast("F", cls)
+        tracked = guard(target, *self.policies(target))
+        _note_budgets(tracked)
+        return tracked
 
     def _policy(self) -> Policy:
         return self._tracked
@@ -113,25 +115,9 @@ def _is_tracked(target: object) -> bool:
     return found is not None and any(isinstance(policy, Tracked) for policy in found.policies)
 
 
-def _timed(target: object) -> object:
-    """Return a guarded function, or the descriptor around it, with its outermost policy as a wrapper of its own."""
-    inside = under_descriptor(target)
-    found = guarded(inside)
-    if found is None or not isinstance(tracked := found.policies[0], Tracked):
-        return target
-    _note_budgets(found.policies)
-    if is_generator(found.function):
-        return target
-    timed = TimedGuarded(found, RECORDS.of(found.target, tracked.component)).wrap(like=inside)
-    if inside is target:
-        return timed
-    outside = type(target)(timed)  # type: ignore[call-arg]  # a static or class method
-    vars(outside).update(vars(target))
-    return outside
-
-
-def _note_budgets(policies: Sequence[Policy]) -> None:
-    for policy in policies:
+def _note_budgets(target: object) -> None:
+    found = guarded(under_descriptor(target))
+    for policy in () if found is None else found.policies:
         if isinstance(policy.tally, RetryBudget):
             BUDGETS.add(policy.tally)
 

@@ -26,6 +26,7 @@ __all__ = [
     "Invoke",
     "Policy",
     "Steps",
+    "Stopwatch",
     "Tally",
     "Telling",
     "abandon",
@@ -125,6 +126,27 @@ class Tally(Protocol):
     """Counts the calls that succeed at once: on the happy path by hand, `passes` one more."""
 
     passes: int
+
+
+class Stopwatch(Protocol):
+    """Counts and times calls. On the happy path those that succeed, by hand, where they took up to *quick_up_to*.
+
+    The policy it belongs to is told of any other by the driver: it finds when the call began in `Call.held`.
+    """
+
+    quick: int
+    quick_seconds: float
+    quick_up_to: float
+    #: Whether threads may count by hand.
+    alone: bool
+
+    def slow(self, took: float) -> None:
+        """Count a success."""
+        ...
+
+    def cancelled(self, took: float) -> None:
+        """Count a call that nobody wanted any more."""
+        ...
 
 
 class Abandoned(Waitable, Protocol):
@@ -235,6 +257,10 @@ class Policy:
     cooperative: bool = False
     #: Whether a sync call may be interrupted by a signal where it runs, in place of a thread that is abandoned.
     interrupts: bool = False
+
+    def stopwatch(self, target: str) -> Stopwatch | None:
+        """Return what times the calls of *target* on the happy path, if anything does."""
+        return None
 
     def before(self, call: Call, at: int) -> Outcome | Steps[Outcome | None] | None:
         """Let the call in, by None; or answer it. *at* is this policy's depth in the stack, its key to `call.held`."""

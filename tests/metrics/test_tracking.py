@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
-import linecache
 import threading
 import traceback
 import weakref
@@ -344,9 +343,7 @@ def test_threads_that_count_at_the_same_time_lose_nothing():
 
 
 def test_without_a_gil_successes_are_counted_under_the_lock(monkeypatch: pytest.MonkeyPatch):
-    from resilience.metrics import timing
-
-    monkeypatch.setattr(timing, "COUNTS_ALONE", False)
+    monkeypatch.setattr(Record, "alone", False)
 
     @track_errors
     def call() -> None: ...
@@ -354,19 +351,6 @@ def test_without_a_gil_successes_are_counted_under_the_lock(monkeypatch: pytest.
     call()
     assert numbers() == (1, 0, 0)
     assert only().quick == 0
-
-
-def test_where_the_text_of_wrappers_is_gone_it_counts_all_the_same():
-    def call() -> None: ...
-
-    kept = dict(linecache.cache)
-    guarded = retry_on_category(call)
-    linecache.clearcache()
-    try:
-        track_errors(guarded)()
-    finally:
-        linecache.cache.update(kept)
-    assert numbers() == (1, 0, 0)
 
 
 def test_who_watches_is_told_until_it_has_heard_enough():

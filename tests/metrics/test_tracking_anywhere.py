@@ -1,0 +1,105 @@
+"""Wherever it stands among other policies, the clock in the wrapper comes to what the driver would."""
+
+from __future__ import annotations
+
+import itertools
+
+import anyio
+import pytest
+
+from resilience import ErrorCategory, circuit_breaker, fallback, retry_on_category, timeout
+from resilience.metrics import track_errors
+from resilience.metrics.records import RECORDS
+from resilience.metrics.tracking import Tracked
+from tests.roads import Road, Takes
+
+KINDS = ("circuit", "fallback", "limit", "retry", "tracked")
+SLOW = Takes(3, "late")
+STORIES = {
+    "successes": lambda: ("ok", Takes(0.2, "ok"), "ok"),
+    "a failure between": lambda: ("ok", KeyError("lamp"), "ok"),
+    "retried": lambda: (ConnectionResetError(), "ok", ConnectionResetError(), ConnectionResetError(), "ok"),
+    "given up, then rejected": lambda: tuple(ConnectionResetError(number) for number in range(6)),
+    "too slow": lambda: (SLOW, "ok", Takes(3, KeyError("late"))),
+    "substituted": lambda: (SyntaxError("bad"), "ok", SyntaxError("worse")),
+}
+
+
+def stack_of(kinds: tuple[str, ...], function):
+    for kind in reversed(kinds):
+        make = {
+            "circuit": lambda: circuit_breaker("dependency", failure_threshold=2, reset_timeout=1000),
+            "fallback": lambda: fallback(default="other", on=ErrorCategory.SYNTAX | ErrorCategory.REJECTED),
+            "limit": lambda: timeout(1),
+            "retry": lambda: retry_on_category("network", attempts=2, base_delay=0),
+            "tracked": lambda: track_errors,
+        }[kind]
+        function = make()(function)
+    return function
+
+
+def counted(road: Road, kinds: tuple[str, ...], script: tuple[object, ...]) -> object:
+    RECORDS._records.clear()
+    made = []
+
+    def decorate(function):
+        made.append(stack_of(kinds, function))
+        return made[0]
+
+    story = road.play(decorate, *script, pauses=(0, 0))
+    (record,) = RECORDS
+    totals = record.totals()
+    shape = totals.success.counts, totals.failure.counts, totals.cancelled, totals.errors
+    seconds = totals.success.seconds, totals.failure.seconds
+    return [str(answer) for answer in story.answers], shape, [round(part, 1) for part in seconds], made[0]
+
+
+def check(road: Road, stack: tuple[str, ...], script, monkeypatch: pytest.MonkeyPatch) -> None:
+    *fast, wrapper = counted(road, stack, script())
+    assert "__stopwatch" in wrapper.__code__.co_freevars
+    with monkeypatch.context() as patch:
+        patch.setattr(Tracked, "plain", False)
+        *driven, wrapper = counted(road, stack, script())
+    assert "__stopwatch" not in wrapper.__code__.co_freevars
+    assert fast == driven, stack
+
+
+@pytest.mark.parametrize("script", STORIES.values(), ids=STORIES)
+@pytest.mark.parametrize("around", range(4), ids=lambda number: f"below {number}")
+def test_it_counts_the_same_wherever_it_stands(road: Road, around, script, monkeypatch: pytest.MonkeyPatch):
+    kinds = KINDS if road.is_async else tuple(kind for kind in KINDS if kind != "limit")  # sync limits are driven
+    for others in itertools.permutations(kinds[:-1], min(3, len(kinds) - 1)):
+        check(road, (*others[:around], "tracked", *others[around:]), script, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("limits", "outcome"),
+    [
+        ((None, 0.005), (1, 0)),
+        ((0.005, None), (0, 1)),
+        ((None, 0.005, 60), (1, 0)),
+        ((None, 60, 0.005), (1, 0)),
+        ((0.005, None, 60), (0, 1)),
+        ((60, None, 0.005), (1, 0)),
+        ((60, 0.005, None), (0, 1)),
+        ((0.005, 60, None), (0, 1)),
+    ],
+    ids=str,
+)
+def test_a_limit_inside_is_a_failure_and_one_outside_cancels(backend: str, limits, outcome):
+    # In real time: a virtual clock leaves limits to the driver.
+    async def hang() -> None:
+        await anyio.sleep_forever()
+
+    for seconds in reversed(limits):
+        hang = track_errors(hang) if seconds is None else timeout(seconds)(hang)
+
+    async def main() -> None:
+        with pytest.raises(TimeoutError):
+            await hang()
+
+    anyio.run(main, backend=backend)
+    (record,) = RECORDS
+    totals = record.totals()
+    assert (totals.failure.calls, totals.cancelled) == outcome
+    assert totals.success.calls == 0
