@@ -22,6 +22,7 @@ __all__ = [
     "CircuitModeChanged",
     "CircuitOpened",
     "Event",
+    "FallbackFailed",
     "FallbackUsed",
     "RetriesExhausted",
     "RetryScheduled",
@@ -182,6 +183,18 @@ class FallbackUsed(Event):
 
     name: ClassVar[str] = "fallback.used"
     severity: ClassVar[Severity] = Severity.WARNING
+
+    category: ErrorCategory
+    error: Exception = dataclasses.field(repr=False)
+    source: str = "default"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FallbackFailed(Event):
+    """What was called in place of the call, *source*, has failed as well: the caller gets its *error*."""
+
+    name: ClassVar[str] = "fallback.failed"
+    severity: ClassVar[Severity] = Severity.ERROR
 
     category: ErrorCategory
     error: Exception = dataclasses.field(repr=False)

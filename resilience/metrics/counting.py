@@ -14,6 +14,7 @@ from resilience.events import (
     CircuitHalfOpened,
     CircuitOpened,
     Event,
+    FallbackFailed,
     FallbackUsed,
     RetriesExhausted,
     RetryScheduled,
@@ -51,6 +52,8 @@ def counted(event: Event) -> tuple[Metric, tuple[str, ...]] | None:
             return names.TIMEOUTS, (event.target,)
         case FallbackUsed():
             return names.FALLBACKS, (event.target, event.category.label)
+        case FallbackFailed():
+            return names.FALLBACK_FAILURES, (event.target, event.category.label)
         case CircuitOpened():
             return names.TRANSITIONS, (event.policy, "open")
         case CircuitHalfOpened():

@@ -107,6 +107,12 @@ TIMEOUTS = Metric("resilience.timeouts", "counter", "Calls given up because they
 FALLBACKS = Metric(
     "resilience.fallbacks", "counter", "Callers who got a substitute, by what for.", ("target", "category")
 )
+FALLBACK_FAILURES = Metric(
+    "resilience.fallback.failures",
+    "counter",
+    "Callers who got no substitute, as that failed too, by what with.",
+    ("target", "category"),
+)
 TRANSITIONS = Metric(
     "resilience.circuit.transitions", "counter", "Circuits that came to a state.", ("circuit", "state")
 )
@@ -148,6 +154,7 @@ METRICS: Sequence[Metric] = (
     REJECTIONS,
     TIMEOUTS,
     FALLBACKS,
+    FALLBACK_FAILURES,
     TRANSITIONS,
     CIRCUIT_STATE,
     CIRCUIT_MODE,
@@ -165,6 +172,7 @@ SPAN_EVENTS: frozenset[str] = frozenset(
         "call.rejected",
         "call.timed_out",
         "fallback.used",
+        "fallback.failed",
         "circuit.opened",
         "circuit.half_opened",
         "circuit.closed",

@@ -110,6 +110,7 @@ class Fallback(Policy):
             keep_first(second.error, error, note)
             outcome, error = second, second.error
             if categories_of(error)._value_ & self._not:
+                yield from _told_of_failure(call, outcome, error, link.source)
                 return outcome
         if self.stale is not None:
             found = yield from self.stale.find(call)
@@ -120,6 +121,8 @@ class Fallback(Policy):
             yield from _told(call, outcome, error, "default")
             return self._handed_out(self.default, "default", error)
         if self.factory is None:
+            if link is not None:
+                yield from _told_of_failure(call, outcome, error, link.source)
             return outcome
         yield from _told(call, outcome, error, "factory")
         substitute = yield Invoke(self.factory, error)
@@ -129,6 +132,7 @@ class Fallback(Policy):
 
         # As if the factory had been called in an except block: whoever reads the second error sees the first.
         keep_first(substitute.error, error)
+        yield from _told_of_failure(call, substitute, substitute.error, "factory")
         return substitute
 
     def _handed_out(self, value: object, source: str, error: Exception, age: float | None = None) -> Outcome:
@@ -164,6 +168,14 @@ def _told(call: Call, outcome: Outcome, error: Exception, source: str) -> Steps[
 
         category = category_of(outcome)
         yield Emit(FallbackUsed(target=call.target, policy="fallback", category=category, error=error, source=source))
+
+
+def _told_of_failure(call: Call, outcome: Outcome, error: Exception, source: str) -> Steps[None]:
+    if listened():
+        from resilience.events import FallbackFailed
+
+        category = category_of(outcome)
+        yield Emit(FallbackFailed(target=call.target, policy="fallback", category=category, error=error, source=source))
 
 
 def make_fallback(

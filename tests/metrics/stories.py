@@ -46,6 +46,7 @@ def everything() -> list[object]:
     emit(
         CallRevised(target="f", policy="retry", attempt=1, category=ErrorCategory.SYNTAX, revision=1, error=KeyError())
     )
+    Road("sync").play(fallback(factory=lambda error: 1 / 0), ConnectionResetError())
     keyed = CircuitBreaker("metered hosts", key=lambda host: host, failure_threshold=1)
 
     @keyed

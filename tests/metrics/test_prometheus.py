@@ -60,7 +60,12 @@ def test_the_numbers_are_those_of_what_happened(registry: CollectorRegistry):
         assert samples(registry, "resilience_retries_exhausted_total") == {("timeout", "attempts", target): 1}
         assert samples(registry, "resilience_rejections_total") == {("metered books", "false", target): 1}
         assert samples(registry, "resilience_timeouts_total") == {(target,): 1}
-        assert samples(registry, "resilience_fallbacks_total") == {("timeout", target): 1, ("rejected", target): 1}
+        assert samples(registry, "resilience_fallbacks_total") == {
+            ("timeout", target): 1,
+            ("rejected", target): 1,
+            ("network", target): 1,
+        }
+        assert samples(registry, "resilience_fallback_failures_total") == {("unknown", target): 1}
         assert samples(registry, "resilience_circuit_transitions_total") == {
             ("metered books", "open"): 1,
             ("metered books", "half_open"): 1,

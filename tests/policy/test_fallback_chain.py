@@ -198,6 +198,29 @@ def test_each_substitute_is_told_with_where_it_comes_from(road: Road):
     assert [each.source for each in story.events] == ["factory"]
 
 
+def test_it_is_told_when_the_substitute_fails_too_and_nothing_stands_in_for_that(road: Road):
+    def out_of_reach(*args: object) -> object:
+        raise TimeoutError
+
+    def told(**parameters: object) -> list[tuple[str, str, str]]:
+        story = road.play(fallback(**parameters), Down())
+        return [(each.name, each.source, each.category.label) for each in story.events]
+
+    chain = {UNAVAILABLE: out_of_reach}
+    used, failed = ("fallback.used", "out_of_reach", "unavailable"), ("fallback.failed", "out_of_reach", "timeout")
+    assert told(chain=chain) == [used, failed]
+    assert told(chain=chain, default=1, on=UNAVAILABLE) == [used, failed]  # what it failed with is not covered
+    assert told(chain=chain, stale={}) == [used, failed]  # where there is no good answer
+
+    def broken(error: Exception) -> object:
+        raise KeyError from error
+
+    assert told(factory=broken) == [
+        ("fallback.used", "factory", "unavailable"),
+        ("fallback.failed", "factory", "unknown"),
+    ]
+
+
 def test_a_function_without_a_name_of_its_own_has_one_in_events(road: Road):
     class Client:
         def __call__(self, *args: object) -> object:
