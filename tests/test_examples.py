@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pathlib
 import socket
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from resilience import ErrorCategory as C
 from resilience import ResilienceError, profile_of
@@ -26,30 +28,37 @@ REFUSED_US = C.VALIDATION | C.AUTH_FAILURE
 
 
 @contextlib.contextmanager
-def process(name: str, **environment: str) -> Iterator[str]:
-    """One of the services as a process of its own; its address."""
+def process(name: str, log: pathlib.Path | None = None, **environment: str) -> Iterator[str]:
+    """One of the services as a process of its own, which writes its *log* there; its address."""
     # It is handed a socket that listens already: nobody else can take the port, and nobody has to wait for it.
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         descriptor = listener.fileno()
         command = [sys.executable, "-m", "uvicorn", f"examples.two_services.{name}:app", "--fd", str(descriptor)]
         given = {**os.environ, **environment, "PYTHONPATH": str(ROOT)}
-        running = subprocess.Popen(
-            [*command, "--log-level", "critical"], cwd=ROOT, env=given, pass_fds=[descriptor], stderr=subprocess.PIPE
-        )
+        with (log or pathlib.Path(os.devnull)).open("wb") as written:
+            running = subprocess.Popen(
+                [*command, "--log-level", "critical"], cwd=ROOT, env=given, pass_fds=[descriptor], stderr=written
+            )
     try:
         yield url
     finally:
         running.terminate()
-        running.communicate(timeout=PATIENCE)
+        running.wait(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
-def services() -> Iterator[tuple[httpx.Client, httpx.Client]]:
+def log(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """What the outer service logs."""
+    return tmp_path_factory.mktemp("outer") / "log"
+
+
+@pytest.fixture(scope="module")
+def services(log: pathlib.Path) -> Iterator[tuple[httpx.Client, httpx.Client]]:
     """Clients of the inner and the outer service."""
     with (
         process("inner") as inside,
-        process("outer", INNER=inside) as outside,
+        process("outer", log, INNER=inside) as outside,
         httpx.Client(base_url=inside, timeout=PATIENCE, trust_env=False) as inner,
         httpx.Client(base_url=outside, timeout=PATIENCE, trust_env=False) as outer,
     ):
@@ -77,6 +86,53 @@ def test_each_way_to_fail_is_tried_as_often_as_it_should_and_answered_as_what_it
     assert answer.headers.get("retry-after") == ("1" if waits else None)
     assert body.get("retry_after") == (0.02 if waits else None)
     assert inner.get("/calls").json()[item] == (3 if leaf in C.TRANSIENT else 1)
+
+
+@pytest.mark.parametrize("leaf", list(C), ids=str)
+def test_each_way_to_fail_is_logged_and_counted_as_what_it_is(
+    leaf: C, services: tuple[httpx.Client, httpx.Client], log: pathlib.Path
+):
+    _, outer = services
+    item = f"logged-{leaf.label}"
+    before = numbers(outer)
+    begun = log.stat().st_size
+    outer.get(f"/offers/{item}", params={"hurt": leaf.label})
+    told = C.DEPENDENCY if leaf in REFUSED_US else leaf
+    code = "OFR-E001" if leaf in REFUSED_US else "STK-E001" if leaf is C.NOT_FOUND else "STK-E000"
+
+    lines = [json.loads(line) for line in log.read_bytes()[begun:].splitlines()]
+    answered = [line for line in lines if line.get("path") == f"/offers/{item}"]
+    assert [(line["category"], line["code"], line["status"]) for line in answered] == [
+        (told.label, code, profile_of(told).http)
+    ]
+    assert answered[0]["level"] == profile_of(told).severity.value
+    retries = ["attempt.failed", "retry.scheduled"] * 2 + ["attempt.failed", "retry.exhausted"]
+    seen = [line for line in lines if line.get("service") == "offers"]
+    assert [line["event"].split()[0] for line in seen] == (retries if leaf in C.TRANSIENT else ["attempt.failed"])
+    assert {line["category"] for line in seen} == {leaf.label}
+    assert all("secret" not in line.get("event", "") for line in lines)
+
+    after = numbers(outer)
+    added = {sample: after[sample] - before.get(sample, 0) for sample in after}
+    errors = {
+        labels: number for (name, labels), number in added.items() if name == "resilience_errors_total" and number
+    }
+    gone = leaf is C.CANCELLED  # nobody's failure
+    assert errors == ({} if gone else {(("category", told.label), ("code", code), ("component", "stock")): 1})
+    target = ("target", "examples.two_services.outer.count_of")
+    outcome = ("outcome", "cancelled" if gone else "failure")
+    assert added["resilience_calls_total", (outcome, target)] == 1
+    assert added["resilience_attempts_total", (target,)] == (3 if leaf in C.TRANSIENT else 1)
+
+
+def numbers(client: httpx.Client) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """What the service shows to Prometheus."""
+    text = client.get("/metrics/").text
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
 
 
 def test_the_code_of_the_inner_service_goes_up_with_what_is_the_callers(services: tuple[httpx.Client, httpx.Client]):

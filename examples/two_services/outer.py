@@ -4,6 +4,8 @@
 
 What is transient is tried three times. What then still fails goes up as what it is, so that callers know whether to
 come again. Where the inner service did not like *our* request, that is our failure, not our caller's.
+
+Each failure is a line of JSON on stderr, and a number at ``/metrics``.
 """
 
 from __future__ import annotations
@@ -12,9 +14,13 @@ import os
 
 import httpx
 from fastapi import FastAPI
+from prometheus_client import make_asgi_app
 
+from examples.two_services.logs import log_as_json
 from resilience import ErrorCategory, ResilienceError, retry_on_category, translating
 from resilience.http import install, raise_for_problem
+from resilience.logs import log_events
+from resilience.metrics import prometheus, track_errors
 
 INNER = os.environ.get("INNER", "http://127.0.0.1:8001")
 
@@ -29,8 +35,13 @@ class StockRefusedUs(OfferError, code="OFR-E001", category="dependency"):
 
 app = FastAPI()
 install(app)
+app.mount("/metrics", make_asgi_app())
+log_as_json()
+log_events(bind={"service": "offers"})
+prometheus.install(component="offers")
 
 
+@track_errors(component="stock")
 @translating({ErrorCategory.VALIDATION | ErrorCategory.AUTH_FAILURE: StockRefusedUs})
 @retry_on_category(ErrorCategory.TRANSIENT, attempts=3, base_delay=0.01)
 async def count_of(item: str, hurt: str | None) -> int:

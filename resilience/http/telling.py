@@ -10,6 +10,7 @@ from urllib.parse import quote
 from resilience.category import CategoryLike, ErrorCategory
 from resilience.errors.details import Json, safe_text
 from resilience.http.answer import Format, a_format, category_told, document, is_ours, shown_for
+from resilience.logs import code_of
 from resilience.profile import row_of
 
 __all__ = ["Speaker", "encoded"]
@@ -57,8 +58,10 @@ def tell(exc: BaseException, method: object, path: object, status: int | None) -
         level = logging.ERROR if status is None or not is_ours(exc) else _level(exc)
         said = "after the answer had begun" if status is None else f"answered with {status}"
         trace = exc if status is None or status >= 500 or not is_ours(exc) else None
-        extra = {"path": _line(path), "method": _line(method), "status": status, "category": label}
-        _LOG.log(level, "%s: %s (%s), %s", where, type(exc).__qualname__, label, said, exc_info=trace, extra=extra)
+        code = code_of(exc)
+        extra = {"path": _line(path), "method": _line(method), "status": status, "category": label, "code": code}
+        name = type(exc).__qualname__ if code is None else f"[{code}] {type(exc).__qualname__}"
+        _LOG.log(level, "%s: %s (%s), %s", where, name, label, said, exc_info=trace, extra=extra)
     except Exception:  # noqa: S110 - a filter or a handler of the application's; the answer is worth more
         pass
 
