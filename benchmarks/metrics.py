@@ -30,7 +30,7 @@ _TRACKED = "track_errors"
 _TRACKED_STACK = f"{_TRACKED} + {_STACK}"
 _BELOW = f"retry + {_TRACKED}, the other way round"
 _BY_HAND = "a Counter and a Histogram by hand"
-_OURS = (_STACK, _TRACKED, _TRACKED_STACK)
+_OURS = (_STACK, _TRACKED, _TRACKED_STACK, _BELOW)
 
 
 def _tracked_stack(function: Function) -> Function:

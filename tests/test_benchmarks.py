@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import json
 import os
 import re
@@ -451,3 +452,11 @@ def test_a_complete_run_is_for_every_interpreter_and_a_part_of_one_for_this(
     monkeypatch.setattr("benchmarks.__main__._here", lambda *_, **__: 0)
     assert main(arguments) == 0
     assert asked == ([] if versions is None else [versions])
+
+
+@pytest.mark.parametrize("name", ["errors", "metrics"])
+def test_a_small_benchmark_measures_each_of_its_rows(name: str) -> None:
+    module = importlib.import_module(f"benchmarks.{name}")
+    found = module.measured(TINY) if name == "errors" else module.measured("sync", TINY)
+    assert len(found) > 5
+    assert all(number >= 0 for number in found.values())
