@@ -56,8 +56,6 @@ class RetryBudget:
         *now* is the caller's monotonic clock, in seconds.
         """
         need(cost >= 0, "cost", cost, "tokens of 0 or more")
-        if not cost:
-            return 0.0
         with self._lock:
             self._fold()
             if self._left >= cost:
@@ -71,8 +69,6 @@ class RetryBudget:
         A retry out of the reserve took no tokens and returns none, or the reserve would fill the bucket.
         """
         need(cost >= 0, "cost", cost, "tokens of 0 or more")
-        if not cost:
-            return
         with self._lock:
             self._fold()
             self._left = min(self.tokens, self._left + cost)

@@ -78,7 +78,7 @@ class Retry(Again, Policy):
             return self._content(call, outcome, kept)
         category = category_of(outcome)
         base = None if error is None else self.bases[category._value_]
-        if base is not None and isinstance(error, BaseExceptionGroup) and not self.wants_all(error):
+        if isinstance(error, BaseExceptionGroup) and not self.wants_all(error):
             base = None
         if kept.__class__ is not History:
             if base is None and category is _REJECTED and not self.slow and not listened():
@@ -189,8 +189,9 @@ class Retry(Again, Policy):
     ) -> Steps[Outcome | float]:
         """Do what `after` does where somebody is to be asked or told."""
         error = outcome.error
-        state, strategies = history.state, self.strategies
-        if state is not None and strategies is not None:
+        state: Any = history.state  # there is one where there are strategies
+        strategies = self.strategies
+        if strategies is not None:
             strategies.record(state, call, outcome, history.made + 1)
             if base is None and strategies.retry_if is not None and category is not _CANCELLED:
                 answer = yield Invoke(strategies.retry_if, state, role="retry_if strategy")
@@ -245,8 +246,9 @@ class Retry(Again, Policy):
         self, call: Call, error: Exception | None, category: ErrorCategory, base: float | None, history: History
     ) -> Steps[StopReason | float]:
         """Decide as `_decide` does, asking the strategies in the order wait, stop."""
-        state, strategies = history.state, self.strategies
-        if state is None or strategies is None:
+        state: Any = history.state
+        strategies = self.strategies
+        if strategies is None:
             return self.decide(call, error, category, base, history)
         wait: float | None = None
         strategy = strategies.wait_for(category._value_, category._value_ in self.backoffs)

@@ -408,3 +408,17 @@ def test_an_async_call_that_is_cut_short_says_where_it_hung(backend: str, limit,
         anyio.run(called, backend=backend)
     names = [frame.name for frame in traceback.extract_tb(caught.value.__cause__.__traceback__)]
     assert "hang" in names
+
+
+def test_its_error_shows_where_the_call_hung(backend: str):
+    async def hang() -> None:
+        await anyio.sleep_forever()
+
+    async def main() -> None:
+        with pytest.raises(DeadlineExceededError) as caught:
+            await deadline(0.005)(hang)()
+        shown = "".join(traceback.format_exception(caught.value))
+        assert "in hang" in shown
+        assert caught.value.__cause__ is not None
+
+    anyio.run(main, backend=backend)

@@ -333,3 +333,34 @@ def test_an_error_from_another_process_was_given_up_on_when_it_came(road: Road):
         road.run(outer(fetch), outer(fetch_async))
     assert len(reached) == 1
     assert caught.value.resilience.made == 3
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["unheard", "heard"])
+def test_what_was_given_up_on_during_an_earlier_attempt_is_fresh_in_the_next_where_it_is_raised_again(told: bool):
+    given_up: list[Exception] = []
+    calls = 0
+
+    @inner
+    def broken() -> None:
+        raise ConnectionResetError("inside")
+
+    @outer
+    def call() -> str:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            try:
+                broken()
+            except ConnectionResetError as error:
+                given_up.append(error)
+            raise ConnectionResetError("another")
+        if calls == 2:
+            raise given_up[0]  # no retry further in has been at work during this attempt
+        return "ok"
+
+    if told:
+        with subscribe(lambda event: None):
+            assert call() == "ok"
+    else:
+        assert call() == "ok"
+    assert calls == 3

@@ -148,3 +148,11 @@ def test_what_was_cancelled_is_not_made_again_though_a_group_names_it(road: Road
 
 def test_it_says_after_how_many_alike_failures_it_stops():
     assert repr(retry_on_category(no_progress=4)).endswith(", no_progress=4)")
+
+
+def test_a_result_that_is_wanted_is_no_failure_where_unknown_ones_are_retried(road: Road):
+    story = road.play(
+        retry_on_category("unknown", base_delay=0, retry_if_result=lambda result: result == "no"), "no", "ok"
+    )
+    assert story.answer == "ok"
+    assert story.reached == 2
