@@ -9,14 +9,17 @@ import resilience.trouble
 from resilience import (
     CircuitOpenError,
     ErrorCategory,
+    RetryBudget,
     StopReason,
     circuit_breaker,
     deadline,
     last_call,
     retry_on_category,
+    subscribe,
 )
 from resilience.clock import current_clock
 from resilience.profile import Unsafe
+from resilience.testing import virtual_time
 from tests.roads import Road
 
 down = ConnectionResetError("down")
@@ -156,3 +159,37 @@ def test_a_result_that_is_wanted_is_no_failure_where_unknown_ones_are_retried(ro
     )
     assert story.answer == "ok"
     assert story.reached == 2
+
+
+@pytest.mark.parametrize("jitter", ["none", "equal", "full", "decorrelated"])
+def test_waits_are_the_same_whether_somebody_listens_or_not(road: Road, jitter):
+    def began(**parameters: object) -> list[float]:
+        decorate = retry_on_category("network", attempts=6, base_delay=1, jitter=jitter, **parameters)
+        times = []
+
+        async def asynchronous() -> None:
+            @decorate
+            async def call() -> None:
+                times.append(current_clock().now())
+                raise ConnectionResetError
+
+            await call()
+
+        def sync() -> None:
+            @decorate
+            def call() -> None:
+                times.append(current_clock().now())
+                raise ConnectionResetError
+
+            call()
+
+        with virtual_time(), pytest.raises(ConnectionResetError):
+            road.run(sync, asynchronous)
+        return times
+
+    unheard = began()
+    with subscribe(lambda event: None):
+        assert began() == unheard
+    assert began(on_retry=lambda told: None) == unheard
+    assert began(budget=RetryBudget()) == unheard
+    assert len(set(unheard)) == 6
