@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from resilience.category import ErrorCategory, Recovery, Severity
 from resilience.classify import classify
 from resilience.decorators import circuit_breaker, deadline, fallback, retry_on_category, retrying, timeout
+from resilience.rooms import open_rooms
 
 if TYPE_CHECKING:
     from resilience.circuits import CircuitBreaker, CircuitState
@@ -140,20 +141,18 @@ _ROOMS = {
     "track_errors": "metrics.tracking",
     "translating": "translation",
 }
-_SUBMODULES = {"circuits", "compat", "errors", "events", "http", "logs", "metrics", "settings", "testing"}
+_SUBMODULES = {
+    "circuits",
+    "compat",
+    "errors",
+    "events",
+    "execution",
+    "http",
+    "logs",
+    "metrics",
+    "report",
+    "settings",
+    "testing",
+}
 
-
-def __getattr__(name: str) -> object:
-    import importlib
-
-    if name in _SUBMODULES:
-        return importlib.import_module(f"{__name__}.{name}")
-    if name not in _ROOMS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found: object = getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)
-    globals()[name] = found
-    return found
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+open_rooms(__name__, _ROOMS, _SUBMODULES)

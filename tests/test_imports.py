@@ -13,6 +13,8 @@ import pytest
 import resilience
 
 CLIENTS = ["redis", "tornado", "rich", "httpx", "requests", "aiohttp", "opentelemetry", "openai", "grpc", "pybreaker"]
+# What runs in the process of a program that is executed: there is no clock of ours there.
+ELSEWHERE = {("child", "timer.py"), ("jupyter", "helper.py")}
 ROOT = pathlib.Path(resilience.__file__).parent
 
 
@@ -53,6 +55,8 @@ def test_every_public_name_is_there_and_listed():
 @pytest.mark.parametrize("file", sorted(ROOT.rglob("*.py")), ids=lambda file: str(file.relative_to(ROOT)))
 def test_nothing_outside_of_the_clock_asks_the_time_or_chance(file: pathlib.Path):
     if file.name == "clock.py" or "testing" in file.parts or "cli" in file.parts:
+        return
+    if file.parts[-2:] in ELSEWHERE:
         return
     imported = {
         name.name.partition(".")[0]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from resilience.rooms import open_rooms
+
 if TYPE_CHECKING:
     from resilience.category import ErrorCategory
     from resilience.classify.aws_code import category_of_aws
@@ -69,11 +71,4 @@ def classify(exc: BaseException) -> ErrorCategory:
     return decide.classify(exc)
 
 
-def __getattr__(name: str) -> object:
-    if name not in _ROOMS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
-
-    found: object = getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)
-    globals()[name] = found
-    return found
+open_rooms(__name__, _ROOMS)

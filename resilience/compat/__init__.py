@@ -22,6 +22,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from resilience.rooms import open_rooms
+
 if TYPE_CHECKING:
     from resilience.compat import service, tools
     from resilience.compat.service import retry_with_backoff
@@ -32,18 +34,4 @@ __all__ = ["classify_error", "retry_with_backoff", "service", "tools", "with_ret
 # Imported when first asked for: with the circuit comes pybreaker.
 _ROOMS = {"classify_error": "tools", "retry_with_backoff": "service", "with_retry": "tools"}
 
-
-def __getattr__(name: str) -> object:
-    import importlib
-
-    if name in _ROOMS.values():
-        return importlib.import_module(f"{__name__}.{name}")
-    if name not in _ROOMS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found: object = getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)
-    globals()[name] = found
-    return found
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+open_rooms(__name__, _ROOMS, _ROOMS.values())

@@ -52,6 +52,7 @@ from resilience.errors.base import (
     TooManyAbandonedError,
 )
 from resilience.errors.codes import CodeRegistry, class_of_code, registries
+from resilience.rooms import open_rooms
 
 if TYPE_CHECKING:
     from resilience.errors.chain import ErrorLink, error_chain
@@ -74,12 +75,4 @@ __all__ = [
 
 _ROOMS = {"CodeProblem": "table", "ErrorLink": "chain", "check_codes": "table", "error_chain": "chain"}
 
-
-def __getattr__(name: str) -> object:
-    import importlib
-
-    if name not in _ROOMS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found: object = getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)
-    globals()[name] = found
-    return found
+open_rooms(__name__, _ROOMS)

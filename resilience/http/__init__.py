@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from resilience.rooms import open_rooms
+
 if TYPE_CHECKING:
     from resilience.http.answer import Format, document, headers, status_code
     from resilience.http.asgi import ProblemMiddleware
@@ -46,12 +48,4 @@ _ROOMS = {
     "status_code": "answer",
 }
 
-
-def __getattr__(name: str) -> object:
-    import importlib
-
-    if name not in _ROOMS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found: object = getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)
-    globals()[name] = found
-    return found
+open_rooms(__name__, _ROOMS)
