@@ -72,6 +72,7 @@ def retry_on_category(
     retry_exhausted: bool = False,
     no_progress: int | None = None,
     revise: Callable[[Arguments, CallReport], object] | None = None,
+    revise_on: CategoryLike | None = None,
     max_revisions: int = 3,
     on_retry: Callable[[RetryScheduled], object] | None = None,
     on_success: Callable[[CallReport], object] | None = None,
@@ -107,6 +108,7 @@ def retry_on_category(
         revise: for CODE_RELATED and VALIDATION failures, a function of the call's `Arguments` and its `CallReport`,
             whose `error` is the failure: returns new arguments (a mapping by parameter, or ``call.replace(...)``), with
             which the call is made again at once, or None to give up. *max_revisions* times, apart from *attempts*.
+        revise_on: the categories that *revise* is asked for, in place of those two.
         on_retry: called with a `RetryScheduled` before each wait.
         on_success: called with a `CallReport` when it has succeeded.
         on_exhausted: "raise" the last error, or "wrap" it: raise `RetriesExhaustedError` from it, also where results
@@ -157,6 +159,7 @@ def retry_on_category(
             retry_exhausted=retry_exhausted,
             no_progress=no_progress,
             revise=revise,
+            revise_on=revise_on,
             max_revisions=max_revisions,
             on_retry=on_retry,
             on_success=on_success,

@@ -57,6 +57,7 @@ class RetryOptions(TypedDict, total=False):
     retry_exhausted: bool
     no_progress: int | None
     revise: Callable[[Arguments, CallReport], object] | None
+    revise_on: CategoryLike | None
     max_revisions: int
     on_retry: Callable[[RetryScheduled], object] | None
     on_success: Callable[[CallReport], object] | None
@@ -101,6 +102,7 @@ def make_retry(
     retry_exhausted: bool,
     no_progress: int | None,
     revise: Callable[[Arguments, CallReport], object] | None,
+    revise_on: CategoryLike | None,
     max_revisions: int,
     on_retry: Callable[[RetryScheduled], object] | None,
     on_success: Callable[[CallReport], object] | None,
@@ -155,10 +157,13 @@ def make_retry(
     if revise is not None:
         right = "a function of the call's Arguments and its CallReport, which returns new arguments or None"
         a_function("revise", revise, right, takes=2)
-        from resilience.policy.revision import Reviser
+        from resilience.policy.revision import REVISED, Reviser
 
         alike = 3 if no_progress is None else count("no_progress", no_progress)
-        reviser = Reviser(revise, count("max_revisions", max_revisions), alike)
+        blamed = REVISED if revise_on is None else combine("revise_on", [revise_on])
+        reviser = Reviser(revise, count("max_revisions", max_revisions), alike, blamed)
+    elif revise_on is not None:
+        raise TypeError(f"revise_on={revise_on!r}: give it with revise=, a function that returns new arguments")
     return Retry(
         on=combine("on", on) if on else None,
         attempts=calls,

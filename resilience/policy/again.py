@@ -207,6 +207,8 @@ class Again:
             parts.append(f"idempotent={self.idempotency}")
         if self.reviser is not None:
             parts.append(f"max_revisions={self.reviser.most}")
+            if not self.reviser.usual:
+                parts.append(f"revise_on={self.reviser.on.label}")
         if self.no_progress is not None:
             parts.append(f"no_progress={self.no_progress}")
         if self.min_attempt_time:

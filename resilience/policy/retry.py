@@ -16,7 +16,7 @@ from resilience.policy.base import Call, Emit, Invoke, Policy, Steps
 from resilience.policy.give_ups import GIVE_UPS
 from resilience.policy.history import CallReport, History, attach, remember
 from resilience.policy.nested import exhausted_inside
-from resilience.policy.revision import REVISED, look_of
+from resilience.policy.revision import look_of
 from resilience.policy.stop import StopReason
 from resilience.policy.telling import exhausted, failed, scheduled
 from resilience.subscription import listened
@@ -209,7 +209,7 @@ class Retry(Again, Policy):
             history.last_look = look
         if error is not None and listened():
             yield Emit(failed(history, error))
-        if self.reviser is not None and error is not None and category in REVISED:
+        if self.reviser is not None and error is not None and category in self.reviser.on:
             reason = self._stuck(self.reviser, call, history)
             if reason is None:
                 reason = yield from self.reviser.revise(call, error, history, self.min_attempt_time)

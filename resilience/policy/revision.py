@@ -20,7 +20,7 @@ from resilience.trouble import report_trouble
 __all__ = ["REVISED", "Arguments", "Reviser", "look_of"]
 
 REVISED = ErrorCategory.CODE_RELATED | ErrorCategory.VALIDATION
-"""The failures that the arguments are to blame for."""
+"""The failures that the arguments are to blame for, unless it is said otherwise."""
 
 _VARYING = re.compile(r"0x[0-9a-f]+|\d+(?:\.\d+)?", re.IGNORECASE)
 _LOOKED_AT = 500  # characters of a message
@@ -77,14 +77,29 @@ class Arguments:
 
 
 class Reviser:
-    """Asks *callback* for other arguments, *most* times for one call, until *alike* failures in a row look the same."""
+    """Asks *callback* for other arguments, *most* times for one call, until *alike* failures in a row look the same.
 
-    __slots__ = ("alike", "callback", "most")
+    It does so after failures whose category is in *on*.
+    """
 
-    def __init__(self, callback: Callable[[Arguments, CallReport], object], most: int, alike: int) -> None:
+    __slots__ = ("alike", "callback", "most", "on")
+
+    def __init__(
+        self,
+        callback: Callable[[Arguments, CallReport], object],
+        most: int,
+        alike: int,
+        on: ErrorCategory = REVISED,
+    ) -> None:
         self.callback: Callable[[Arguments, CallReport], object] = callback
         self.most: int = most
         self.alike: int = alike
+        self.on: ErrorCategory = on
+
+    @property
+    def usual(self) -> bool:
+        """Whether *on* is what it is unless somebody says otherwise."""
+        return self.on == REVISED
 
     def revise(self, call: Call, error: Exception, history: History, needs: float) -> Steps[StopReason | None]:
         """Give *call* other arguments, to be made again at once; or say why not. It *needs* so many seconds."""

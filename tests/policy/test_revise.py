@@ -237,6 +237,34 @@ def test_only_what_the_arguments_are_to_blame_for_is_revised(road: Road):
         assert bool(asked) == blamed, leaf
 
 
+def test_what_is_revised_may_be_said(road: Road):
+    for leaf in ErrorCategory:
+        asked = []
+        policy = revising(lambda call, report: asked.append(1), revise_on="security_error|code_related", attempts=1)
+        play(road, policy, [Code(leaf.label)], "a")
+        assert bool(asked) == (leaf in ErrorCategory.CODE_RELATED | ErrorCategory.SECURITY), leaf
+
+
+def test_a_transient_failure_that_is_to_be_revised_is_not_waited_for(road: Road):
+    policy = revising(longer, revise_on=ErrorCategory.NETWORK)
+    assert play(road, policy, [down, "ok"], "a") == ("ok", ["a", "a!"])
+    error = Wrong("mine")
+    assert play(road, policy, [error, "never"], "a") == (error, ["a"])
+
+
+def test_what_is_revised_shows_where_it_is_not_the_usual():
+    assert "revise_on=security_error" in str(revising(longer, revise_on="security_error"))
+    assert "revise_on" not in str(revising(longer))
+    assert "revise_on" not in str(revising(longer, revise_on=ErrorCategory.VALIDATION | ErrorCategory.CODE_RELATED))
+
+
+def test_what_is_revised_without_anybody_to_revise_it_is_refused():
+    with pytest.raises(TypeError, match="revise_on='network': give it with revise="):
+        retry_on_category(revise_on="network")
+    with pytest.raises(ValueError, match="revise_on: 'nettwork' is not an ErrorCategory"):
+        revising(longer, revise_on="nettwork")
+
+
 @pytest.mark.parametrize(("k", "calls"), [(None, 3), (1, 1), (2, 2), (4, 4)])
 def test_failures_that_look_the_same_so_often_end_it_whatever_numbers_they_name(road: Road, k: int | None, calls: int):
     errors = [Wrong(f"line {n}: expected 0x{n:x}, got {n}.5") for n in range(10)]
