@@ -70,7 +70,6 @@ class RetryBudget:
         """
         need(cost >= 0, "cost", cost, "tokens of 0 or more")
         with self._lock:
-            self._fold()
             self._left = min(self.tokens, self._left + cost)
 
     def left(self) -> float:

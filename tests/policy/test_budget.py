@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from resilience import circuit_breaker, retry_on_category, timeout
+from resilience.clock import using_clock
 from resilience.policy.budget import RetryBudget
+from resilience.testing import VirtualClock
 from tests.roads import Road
 
 # -- tokens -----------------------------------------------------------------------------------------------------------
@@ -404,3 +406,32 @@ def test_a_success_pays_whichever_way_the_call_took(road: Road):
         budget.spend(14, now=0.0)
         road.play(lambda fn: retry_on_category(budget=budget)(guard(fn)), "ok", "ok", pauses=(0,))  # noqa: B023
         assert budget.left() == 8
+
+
+def test_a_clock_that_is_set_back_by_more_than_a_refill_counts_from_there():
+    budget = RetryBudget(tokens=1, reserve=2)
+    assert budget.spend(100, 50.0) == 0.0  # the reserve, of two
+    assert budget.spend(100, 50.0) == 0.0
+    assert budget.spend(100, 50.0) is None
+    assert budget.spend(100, 48.5) is None  # a second and a half ago: longer than the second that a refill takes
+    assert budget.spend(100, 49.0) == 0.0  # half a second after that
+
+
+def test_a_retry_that_is_cancelled_during_a_short_wait_is_paid_back(monkeypatch: pytest.MonkeyPatch):
+    budget = RetryBudget(tokens=100)
+
+    class Gone(BaseException):
+        pass
+
+    def asleep(*_: object) -> None:
+        raise Gone
+
+    @retry_on_category("network", base_delay=0.5, jitter="none", budget=budget)
+    def call() -> None:
+        raise ConnectionResetError
+
+    clock = VirtualClock()
+    monkeypatch.setattr(clock, "sleep", asleep)
+    with using_clock(clock), pytest.raises(Gone):
+        call()
+    assert budget.left() == 100

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextvars
+
 import pytest
 import tenacity
 
@@ -193,3 +195,80 @@ def test_waits_are_the_same_whether_somebody_listens_or_not(road: Road, jitter):
     assert began(on_retry=lambda told: None) == unheard
     assert began(budget=RetryBudget()) == unheard
     assert len(set(unheard)) == 6
+
+
+def test_a_rejection_is_tried_again_where_that_is_asked_for():
+    calls = 0
+
+    def rejected() -> str:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise CircuitOpenError("books", retry_after=0.0)
+        return "ok"
+
+    assert retry_on_category("rejected", base_delay=0)(rejected)() == "ok"
+    calls = 0
+    asked = tenacity.retry_if_exception_type(CircuitOpenError)
+    assert retry_on_category("network", base_delay=0, retry_if=asked)(rejected)() == "ok"
+
+
+def test_callbacks_that_were_not_given_are_not_called(road: Road, nothing_told):
+    waits = retry_on_category("network", wait=tenacity.wait_none())
+    assert road.play(waits, down, "ok").answer == "ok"
+    error = KeyError("lamp")
+    assert road.play(waits, error).answer is error
+    results = retry_on_category(base_delay=0, retry_if=tenacity.retry_if_result(lambda result: result == "no"))
+    assert road.play(results, "no", "ok").answer == "ok"
+
+
+def test_a_failure_has_no_result_to_be_judged(road: Road):
+    error = KeyError("lamp")
+    judged = []
+    decorate = retry_on_category("network", base_delay=0, retry_if_result=lambda result: judged.append(result) or True)
+    story = road.play(decorate, error, "never")
+    assert (story.answer, story.reached, judged) == (error, 1, [])
+
+
+def test_a_result_that_one_judge_refuses_needs_no_other(road: Road):
+    refused = tenacity.retry_if_result(lambda result: result == "no")
+    decorate = retry_on_category(base_delay=0, retry_if=refused, retry_if_result=lambda result: False)
+    assert road.play(decorate, "no", "ok").answer == "ok"
+
+
+def test_what_was_cancelled_at_the_first_attempt_leaves_no_report():
+    @retry_on_category(wait=tenacity.wait_none())
+    def stopped() -> None:
+        raise KeyboardInterrupt
+
+    def alone() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            stopped()
+        assert last_call() is None
+
+    contextvars.Context().run(alone)
+
+
+def test_no_progress_ends_retries_that_nobody_listens_to():
+    calls = 0
+
+    @retry_on_category("network", attempts=10, base_delay=0, no_progress=2)
+    def call() -> None:
+        nonlocal calls
+        calls += 1
+        raise ConnectionResetError("the same")
+
+    with pytest.raises(ConnectionResetError) as caught:
+        call()
+    assert calls == 2
+    assert caught.value.resilience.reason is StopReason.NO_PROGRESS
+
+
+def test_there_is_time_for_a_revision_as_long_as_any_is_left():
+    @retry_on_category(base_delay=0, revise=lambda call, report: {"code": "1"})
+    def run(code: str) -> int:
+        current_clock().sleep(0.6 if code != "1" else 0.0)
+        return eval(code)
+
+    with virtual_time(), deadline(1):
+        assert run("1 +") == 1
