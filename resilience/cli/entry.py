@@ -75,6 +75,18 @@ def _command(arguments: argparse.Namespace) -> int:
         from resilience.cli.circuits import run_circuits
 
         return run_circuits(arguments)
+    if arguments.command == "run":
+        from resilience.cli.script import run_script
+
+        return run_script(arguments)
+    if arguments.command == "report":
+        from resilience.cli.report import run_report
+
+        return run_report(arguments)
+    if arguments.command == "schema":
+        from resilience.cli.schema import run_schema
+
+        return run_schema(arguments)
     if arguments.command == "codes":
         from resilience.cli.codes import run_codes
 

@@ -20,6 +20,9 @@ examples:
   resilience explain status 503
   resilience circuits shop.main                the circuits of an application
   resilience codes shop.errors                 the error codes of an application
+  resilience report traceback.txt              explain a traceback that was saved
+  resilience schema report                     the JSON Schema of such a report
+  resilience run script.py --timeout 5         execute a script within limits; explain how it failed
 
 exit codes:
   0    it worked
@@ -78,6 +81,45 @@ The table is Markdown; a row that counts has a code in one cell and the name of 
 exit codes: 0 nothing wrong, 1 --check has found something or a module raised, 2 no such module, prefix or file
 """
 
+_RUN_EXAMPLES = """\
+examples:
+  resilience run script.py
+  resilience run script.py --timeout 5 --memory 256MB --level permissive
+  resilience run script.py --allow statistics --allow csv
+  echo 'print(1 / 0)' | resilience run - --json
+
+What the script prints streams; with --json it goes to stderr, and stdout is the document. The script has no
+stdin, an empty directory of its own, and the environment of nobody. The levels: strict (math, json, datetime,
+random), moderate (pure computation, files to read), permissive (anything the limits allow). They are guard
+rails for code that means well, not a security boundary.
+
+exit codes: 0 it ended well, 2 what was typed cannot be meant, 130 Ctrl-C; else by category: 10 syntax_error,
+11 runtime_error, 12 import_error, 13 security_error, 14 timeout_error, 15 memory_error, 16 internal,
+17 configuration, 18 any other
+"""
+
+_REPORT_EXAMPLES = """\
+examples:
+  resilience report traceback.txt              why it failed, and what to do
+  python shop.py 2>&1 | resilience report -    from a pipe
+  resilience report service.log --level 1      the summary, one line
+  resilience report traceback.txt --json
+  resilience report traceback.txt --llm 500    for a model, in at most 500 tokens
+
+The last traceback in the text is explained, whatever stands around it: a log, colours, a notebook. Files
+that it names are not read. Passwords, tokens and home directories are not shown.
+
+exit codes: 0 explained, 2 no such file, or no traceback in it
+"""
+
+_SCHEMA_EXAMPLES = """\
+examples:
+  resilience schema report                     what `resilience report --json` prints, at any level
+  resilience schema report --level 1
+
+exit codes: 0 printed, 2 there is no schema of that name
+"""
+
 _DEMO_EXAMPLES = """\
 Six phases: the server is healthy, slow, answers 503 with Retry-After, resets its connections, is killed, comes
 back. Every call is made twice at the same moment: protected by fallback > retry > circuit breaker > time limit,
@@ -130,6 +172,33 @@ def build_parser() -> argparse.ArgumentParser:
     circuits.add_argument("application", metavar="MODULE[:ATTRIBUTE]", help="what to import")
     circuits.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
+    script = _command(commands, "run", "execute a script within limits; explain how it failed", _RUN_EXAMPLES)
+    script.add_argument("script", metavar="SCRIPT", help="a Python file; - is stdin")
+    script.add_argument("--timeout", type=_number(0.001, 86400), default=30.0, help="seconds it may take (default: 30)")
+    script.add_argument("--memory", default="100MB", metavar="SIZE", help="what it may take (default: 100MB)")
+    script.add_argument("--level", default="strict", help="strict, moderate or permissive (default: strict)")
+    script.add_argument(
+        "--allow", action="append", default=[], metavar="MODULE", help="may be imported; may be repeated"
+    )
+    script.add_argument("--directory", metavar="DIR", help="where it runs (default: an empty one of its own)")
+    script.add_argument("--trace", action="store_true", help="say each line when it is first reached")
+    script.add_argument("--detail", type=int, choices=[1, 2, 3, 4], default=3, help="of the report (default: 3)")
+    script.add_argument("--json", action="store_true", help="print one JSON document on stdout")
+
+    report = _command(commands, "report", "explain a traceback that was saved", _REPORT_EXAMPLES)
+    report.add_argument("file", metavar="FILE", help="a text with a traceback in it; - is stdin")
+    report.add_argument("--level", type=int, choices=[1, 2, 3, 4], default=3, help="how much to tell (default: 3)")
+    form = report.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+    form.add_argument(
+        "--llm", type=_tokens, nargs="?", const=0, metavar="TOKENS", help="print it for a model, in so many tokens"
+    )
+
+    schema = _command(commands, "schema", "print the JSON Schema of a document", _SCHEMA_EXAMPLES)
+    schema.add_argument("name", choices=["report"], help="report: what `resilience report --json` prints")
+    schema.add_argument("--level", type=int, choices=[1, 2, 3, 4], help="of reports of this level alone")
+    schema.set_defaults(json=False)
+
     codes = _command(commands, "codes", "list the error codes; hold them against a table", _CODES_EXAMPLES)
     codes.add_argument(
         "modules", metavar="MODULE", nargs="*", help="what to import first; without: the toolkit's codes"
@@ -176,4 +245,12 @@ def _number(least: float, most: float) -> Callable[[str], float]:
 def _whole(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:5]) <= 1000):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000")
+    return int(text)
+
+
+def _tokens(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 50 <= int(text[:8]) <= 1_000_000):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of tokens from 50 to 1000000 (a file goes before --llm)"
+        )
     return int(text)

@@ -35,7 +35,7 @@ def is_secret(key: str, value: object = "") -> bool:
     >>> is_secret("max_tokens", 4096), is_secret("token", "4096"), is_secret("password", None)
     (False, True, False)
     """
-    if value is None or isinstance(value, bool):
+    if value is None or value is True or value is False:  # `isinstance` asks what may be a property
         return False
     secret, token = _look(key[:_MOST_KEY])
     return secret or (token and type(value) not in (int, float))

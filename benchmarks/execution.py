@@ -1,0 +1,156 @@
+"""What executing code in a process of its own costs: ``python -m benchmarks.execution [--quick]``.
+
+Ratios of medians, taken in turn, so that a busy machine is busy for both sides:
+
+* ``1+1`` in a spare, to the round trip of a process that runs already: `ProcessPoolExecutor` with one worker that
+  evaluates ``1+1``. Beside it, without a limit, to the least there can be: a pipe to a loop around `eval`. Neither has
+  limits, a policy or a report, and what one program leaves behind, the next one finds;
+* ``1+1`` without a spare, to ``python -I -c 1``;
+* a program that counts for a while, with all limits at level strict, to the same program in plain Python.
+
+Ends with 1 when one is over its limit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import multiprocessing
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+
+from resilience.execution import ExecutionRequest, SubprocessExecutor
+
+__all__ = ["measured"]
+
+LIMITS = {"a spare": 3.0, "a spare, to a bare pipe": math.inf, "cold": 2.0, "counting": 1.1}
+_ROUNDS = 100
+_REST = 0.02
+"""Seconds after which a process that was busy is idle: the state in which a call finds it."""
+_COUNTING = """
+def collatz(number):
+    steps = 0
+    while number != 1:
+        number = number // 2 if number % 2 == 0 else 3 * number + 1
+        steps += 1
+    return steps
+
+most = 0
+for number in range(1, {most}):
+    steps = collatz(number)
+    if steps > most:
+        most = steps
+"""
+_CHILD = """
+import json, sys
+requests, answers = sys.stdin.buffer, sys.stdout.buffer
+while header := requests.read(4):
+    request = json.loads(requests.read(int.from_bytes(header, "big")))
+    value = eval(compile(request["code"], "<string>", "eval"), {})
+    body = json.dumps({"success": True, "value": value}).encode()
+    answers.write(len(body).to_bytes(4, "big") + body)
+    answers.flush()
+"""
+
+Way = Callable[[], object]
+
+
+class _Running:
+    """A process that runs already."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-c", _CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+        )
+        self._requests, self._answers = self._process.stdin, self._process.stdout
+
+    def evaluate(self) -> object:
+        assert self._requests is not None
+        assert self._answers is not None
+        body = json.dumps({"code": "1+1"}).encode()
+        self._requests.write(len(body).to_bytes(4, "big") + body)
+        header = self._answers.read(4)
+        return json.loads(self._answers.read(int.from_bytes(header, "big")))["value"]
+
+    def close(self) -> None:
+        assert self._requests is not None
+        assert self._answers is not None
+        self._requests.close()
+        self._answers.close()
+        self._process.wait()
+
+
+def _medians(rounds: int, ready: Way, *ways: Way) -> list[float]:
+    taken: list[list[float]] = [[] for _ in ways]
+    for _ in range(rounds):
+        for way, times in zip(ways, taken, strict=True):
+            ready()
+            time.sleep(_REST)
+            began = time.perf_counter()
+            way()
+            times.append(time.perf_counter() - began)
+    return [statistics.median(times) for times in taken]
+
+
+def measured(rounds: int, most: int) -> dict[str, tuple[float, float]]:
+    """Return, of each row, the seconds and the ratio."""
+    source = _COUNTING.format(most=most)
+    with ExitStack() as stack:
+        warm = stack.enter_context(SubprocessExecutor())
+        cold = stack.enter_context(SubprocessExecutor(spares=0))
+        pool = stack.enter_context(ProcessPoolExecutor(1, multiprocessing.get_context("spawn")))
+        running = _Running()
+        stack.callback(running.close)
+
+        def in_the_pool() -> None:
+            assert pool.submit(eval, "1+1").result() == 2
+
+        def in_a_spare() -> None:
+            assert warm.execute_sync("1+1").execution_result.return_value == 2
+
+        def without() -> None:
+            assert cold.execute_sync("1+1").success
+
+        def plain(*code: str) -> None:
+            subprocess.run([sys.executable, "-I", *code], stdin=subprocess.DEVNULL, check=True)
+
+        def counting() -> None:
+            assert warm.execute_sync(ExecutionRequest(source, timeout=300)).success
+
+        running.evaluate()
+        in_the_pool()
+        pipe, trip, spare = _medians(rounds, warm.warm, running.evaluate, in_the_pool, in_a_spare)
+        python, start = _medians(rounds, warm.warm, lambda: plain("-c", "1"), without)
+        bare, guarded = _medians(max(rounds // 10, 1), warm.warm, lambda: plain("-c", source), counting)
+    return {
+        "a spare": (spare, spare / trip),
+        "a spare, to a bare pipe": (spare, spare / pipe),
+        "cold": (start, start / python),
+        "counting": (guarded, guarded / bare),
+    }
+
+
+def main() -> int:
+    """Measure, print, and say by the exit code whether the limits are kept."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.execution", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="only see that everything works")
+    quick = parser.parse_args().quick
+    print(f"CPython {platform.python_version()}")
+    kept = True
+    for name, (seconds, ratio) in measured(2 if quick else _ROUNDS, 2000 if quick else 60_000).items():
+        over = ratio > LIMITS[name]
+        kept = kept and not over
+        mark = "  over the limit" if over else ""
+        print(f"  {name:<24} {1000 * seconds:9.3f} ms {ratio:6.2f}x, limit {LIMITS[name]:.1f}x{mark}")
+    return 0 if kept or quick else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""`resilience report`: why a program failed whose traceback was saved, and what to do."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from resilience.cli.output import ExitCode, UserError, print_json
+from resilience.report.model import ErrorReport
+from resilience.report.saved import report_of_text
+
+__all__ = ["run_report"]
+
+_CHUNK = 1 << 20
+_MOST_BYTES = 8_000_000  # the last ones: a log ends with what is asked about
+
+
+def run_report(arguments: argparse.Namespace) -> int:
+    """Explain the last traceback in a file."""
+    text = _read(arguments.file)
+    try:
+        report = report_of_text(text)
+    except ValueError:
+        name = "stdin" if arguments.file == "-" else arguments.file
+        raise UserError(
+            f"there is no traceback in {name}; one begins with 'Traceback (most recent call last):'. "
+            "A single line is for `resilience explain`"
+        ) from None
+    if arguments.json:
+        print_json(report.to_dict(arguments.level))
+    elif arguments.llm is not None:
+        sys.stdout.write((report.to_llm(arguments.llm) if arguments.llm else report.to_llm()).rstrip("\n") + "\n")
+    else:
+        sys.stdout.write(_as_text(report, arguments.level))
+    return ExitCode.OK
+
+
+def _read(path: str) -> str:
+    try:
+        if path == "-":
+            data = _tail(sys.stdin.buffer)
+        else:
+            with Path(path).open("rb") as file:
+                data = _tail(file)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}; give a file with a traceback in it") from None
+    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"  # PowerShell redirects as UTF-16
+    return data.decode(encoding, "replace")
+
+
+def _tail(stream: BinaryIO) -> bytes:
+    data = b""
+    while chunk := stream.read(_CHUNK):
+        data = (data + chunk)[-_MOST_BYTES:]
+    return data
+
+
+def _as_text(report: ErrorReport, level: int) -> str:
+    if level == 1:
+        return f"{report.error_summary} [{report.category.label}]\n"
+    if level == 2:  # what and why, and not yet what to do
+        report = replace(report, suggestions=(), suggested_fix=None, local_variables={}, recovery_options=())
+    text = report.render().rstrip("\n") + "\n"
+    if level == 4 and report.exception is not None and report.exception.full_traceback:
+        text += f"\n{report.exception.full_traceback.rstrip()}\n"
+    return text

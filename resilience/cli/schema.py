@@ -1,0 +1,16 @@
+"""`resilience schema`: what the documents look like that others read."""
+
+from __future__ import annotations
+
+import argparse
+
+from resilience.cli.output import ExitCode, print_json
+from resilience.report.schema import report_schema
+
+__all__ = ["run_schema"]
+
+
+def run_schema(arguments: argparse.Namespace) -> int:
+    """Print the JSON Schema of the report."""
+    print_json(report_schema(arguments.level))
+    return ExitCode.OK

@@ -1,0 +1,1 @@
+"""What runs in the child process that executes code: standard library only, and quick to import."""

@@ -1,0 +1,170 @@
+"""Hold code to a policy while it runs: its imports, its builtins, and what it really does.
+
+A guard rail for code that means well, no boundary against code that does not: all of this lives in the process of that
+code. Runs in the child: standard library only, and nothing that is slow to import.
+"""
+
+from __future__ import annotations
+
+import builtins
+import sys
+
+from resilience.execution.child import audit, importing
+from resilience.execution.child.forbidden import ATTRIBUTES, DYNAMIC, denied, message
+from resilience.execution.child.source import Source
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import FrameType
+    from typing import NoReturn
+
+    from resilience.execution.child.forbidden import Policy
+
+__all__ = ["Guard", "SecurityViolation", "install"]
+
+_MOST_KEPT = 100
+_NOT_GIVEN = object()
+
+
+class SecurityViolation(Exception):
+    """The code did what its policy forbids. *violation* holds the fields of a `resilience.report.failure.Violation`."""
+
+    def __init__(self, violation: dict[str, object]) -> None:
+        super().__init__(message(str(violation["kind"]), str(violation["subject"])))
+        self.violation = violation
+
+
+class Guard:
+    """The policy that one namespace is held to. Who holds this can switch it off; code that is held to it has none."""
+
+    __slots__ = ("_policy", "_warn", "_warned", "namespace", "on", "source", "violations")
+
+    def __init__(
+        self,
+        policy: Policy,
+        namespace: dict[str, object],
+        source: str,
+        warn: Callable[[dict[str, object]], object] | None,
+    ) -> None:
+        self.namespace: dict[str, object] = namespace
+        #: Whether it is watched what happens.
+        self.on: bool = True
+        #: What was refused so far: code that catches the exception does not undo it.
+        self.violations: list[dict[str, object]] = []
+        self._policy = policy
+        #: The program, for the code that is blocked. It may be known later than the policy.
+        self.source: str = source
+        self._warn = warn
+        self._warned: set[tuple[object, ...]] = set()
+
+    def off(self) -> None:
+        """Watch no longer what happens; imports and builtins of the namespace stay as they are."""
+        self.on = False
+
+    def refuse(self, kind: str, subject: str, operation: str) -> NoReturn:
+        """Raise what says that this is denied, with the place in the code that does it."""
+        violation = self._violation(kind, subject, operation)
+        if len(self.violations) < _MOST_KEPT:
+            self.violations.append(violation)
+        raise SecurityViolation(violation)
+
+    def warn(self, kind: str, subject: str, operation: str) -> None:
+        """Tell of it once for each place, and let it happen."""
+        if self._warn is None or len(self._warned) >= _MOST_KEPT:
+            return
+        violation = self._violation(kind, subject, operation)
+        key = (kind, subject, violation["line"])
+        if key not in self._warned:
+            self._warned.add(key)
+            self._warn(violation)
+
+    def user_frame(self) -> FrameType | None:
+        """Return the innermost call of the code's own that is under way in this thread."""
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and frame.f_globals is not self.namespace:
+            frame = frame.f_back
+        return frame
+
+    def _violation(self, kind: str, subject: str, operation: str) -> dict[str, object]:
+        frame = self.user_frame()
+        if frame is None:
+            return denied(self._policy, kind, subject, operation)  # a thread that runs no function of the code
+        source = Source(self.source)
+        positions = list(frame.f_code.co_positions())[frame.f_lasti // 2]
+        line, end_line, offset, end_offset = positions
+        if line is None or end_line is None or offset is None or end_offset is None:
+            number = frame.f_lineno
+            return denied(self._policy, kind, subject, operation, source.line(number).strip(), number)
+        code = source.piece(line, offset, end_line, end_offset)
+        return denied(self._policy, kind, subject, operation, code, line, source.column(line, offset))
+
+
+def install(
+    policy: Mapping[str, object],
+    namespace: dict[str, object],
+    *,
+    source: str = "",
+    warn: Callable[[dict[str, object]], object] | None = None,
+) -> Guard:
+    """Hold the code that will run in *namespace* to *policy*, a `SecurityPolicy.to_dict()`, and watch the process.
+
+    *source* is the code, for the reports. At level permissive nothing is refused: *warn* is told what would be
+    elsewhere. Call it once in a process, after the working directory was changed to the code's own: an audit hook
+    cannot be removed. Code of modules that the policy allows is not held to anything while it is imported.
+    """
+    told: Policy = policy  # type: ignore[assignment]  # typing.cast would cost an import
+    guard = Guard(told, namespace, source, warn)
+    namespace["__builtins__"] = _builtins(guard, told)
+    if told["files"] != "all":
+        sys.dont_write_bytecode = True  # what is imported later would write where it must not
+    audit.watch(guard, told)
+    return guard
+
+
+def _builtins(guard: Guard, policy: Policy) -> dict[str, object]:
+    found = dict(vars(builtins))
+    if policy["modules"] is not None:
+        found["__import__"] = importing.guarded(guard, policy)
+    if policy["files"] == "none":
+        found["open"] = _no_open(guard)
+    if not policy["dynamic"]:
+        for name in DYNAMIC:
+            found[name] = _no_call(guard, name)
+        found["getattr"] = _guarded_getattr(guard)
+        del found["__loader__"], found["__spec__"]
+    return found
+
+
+def _no_call(guard: Guard, name: str) -> Callable[..., object]:
+    def refused(*_arguments: object, **_options: object) -> NoReturn:
+        guard.refuse("blocked_call", name, f"call {name}")
+
+    return _named(refused, name)
+
+
+def _no_open(guard: Guard) -> Callable[..., object]:
+    def refused(file: object = "", mode: object = "r", *_arguments: object, **_options: object) -> NoReturn:
+        kind = "file_write" if isinstance(mode, str) and audit.writes(mode) else "file_read"
+        guard.refuse(kind, audit.said(file), kind)
+
+    return _named(refused, "open")
+
+
+def _guarded_getattr(guard: Guard) -> Callable[..., object]:
+    real = getattr
+
+    def guarded(target: object, name: str, default: object = _NOT_GIVEN, /) -> object:
+        # A subclass of str may say that it is anything.
+        plain = str.__str__(name) if isinstance(name, str) else name
+        if plain in ATTRIBUTES:
+            guard.refuse("blocked_attribute", plain, f"access {plain}")
+        return real(target, plain) if default is _NOT_GIVEN else real(target, plain, default)
+
+    return _named(guarded, "getattr")
+
+
+def _named(function: Callable[..., object], name: str) -> Callable[..., object]:
+    function.__name__ = function.__qualname__ = name
+    function.__module__ = "builtins"
+    return function

@@ -1,0 +1,79 @@
+"""The source, compiled: first as a whole, so that a syntax error runs nothing, then statement by statement."""
+
+from __future__ import annotations
+
+from _ast import Expr, Expression, Module, PyCF_ONLY_AST
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _ast import expr, stmt
+    from types import CodeType
+__all__ = ["FILENAME", "Program", "Statement"]
+
+FILENAME = "<string>"
+_FUTURE = 0x1FE0000
+"""The bits of all `from __future__ import`, which a compiled module carries on."""
+
+
+class Statement:
+    """One statement of the top level."""
+
+    __slots__ = ("code", "end_column", "end_line", "is_value", "line")
+
+    def __init__(self, node: stmt, value: expr | None, flags: int) -> None:
+        self.line: int = node.lineno
+        self.end_line: int = node.end_lineno or node.lineno
+        self.end_column: int = node.end_col_offset or 0
+        self.is_value: bool = value is not None
+        tree, mode = (Module([node], []), "exec") if value is None else (Expression(value), "eval")
+        self.code: CodeType = compile(tree, FILENAME, mode, flags, dont_inherit=True)
+
+
+class Program:
+    """A program that can be carried out. Raises SyntaxError for anything that keeps a source from being compiled."""
+
+    def __init__(self, source: str) -> None:
+        _check_text(source)
+        self._tree: Module = compile(source, FILENAME, "exec", PyCF_ONLY_AST, dont_inherit=True)  # type: ignore[assignment]
+        self._flags = 0
+        if len(self._tree.body) > 1:  # one alone says for itself what is wrong
+            whole = compile(self._tree, FILENAME, "exec", dont_inherit=True)
+            self._flags = whole.co_flags & _FUTURE
+
+    def statements(self) -> list[Statement]:
+        """Return the statements. What the compiler warns of has been said for the whole, and is said again."""
+        last = len(self._tree.body) - 1
+        return [
+            Statement(node, _value(node, first=number == 0, last=number == last), self._flags)
+            for number, node in enumerate(self._tree.body)
+        ]
+
+
+def _value(node: stmt, *, first: bool, last: bool) -> expr | None:
+    """Return the expression whose value is asked for: that of the last statement.
+
+    A text, too: alone in its module, it would be its docstring.
+    """
+    if type(node) is not Expr:
+        return None
+    is_text = type(getattr(node.value, "value", None)) is str
+    return node.value if last or (is_text and not first) else None
+
+
+def _check_text(source: str) -> None:
+    """Raise an error with a place for the two kinds of text that Python refuses without one."""
+    at = source.find("\0")
+    if at >= 0:
+        raise _error_at(source, at, "source code cannot contain null bytes")
+    try:
+        source.encode()
+    except UnicodeEncodeError as error:
+        said = f"(unicode error) the character {source[error.start]!a} cannot be encoded as UTF-8"
+        raise _error_at(source, error.start, said) from None
+
+
+def _error_at(source: str, at: int, said: str) -> SyntaxError:
+    before = source[:at]
+    line_start = before.rfind("\n") + 1
+    text = source[line_start:].partition("\n")[0].encode("utf-8", "replace").decode("utf-8")
+    return SyntaxError(said, (FILENAME, before.count("\n") + 1, at - line_start + 1, text))

@@ -1,0 +1,69 @@
+"""The life of an executing child: it says hello, waits for a request, carries it out, answers, and is gone."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from resilience.execution.child.execution import Execution
+from resilience.execution.child.limits import Limits, out_of_the_way
+from resilience.execution.child.program import Program
+from resilience.execution.child.recorder import Recorder
+from resilience.execution.child.wire import Channel, ChannelClosed
+
+__all__ = ["serve"]
+
+_LATER = (
+    "linecache",
+    "traceback",
+    "resilience.errors.secrets",
+    "resilience.report.hints",
+    "resilience.report.tracebacks",
+)
+"""What is imported for a failure only."""
+
+
+def serve(control: int, recorder: int) -> None:
+    """Serve one request that comes in at *control*. Does not return.
+
+    A spare is told before, by a message of kind ``prepare``, which policy to expect, and has time to get ready for it.
+    """
+    channel = Channel(out_of_the_way(control, 0))
+    notes = Recorder(out_of_the_way(recorder, 1))
+    limits = Limits()
+    limits.set_fixed()
+    execution = Execution(channel, notes, limits)
+    try:
+        message = channel.receive()
+        if message["kind"] == "prepare":
+            _warm_up()
+            execution.settle()
+            execution.install(message["policy"])
+            _say_hello(channel)
+            message = channel.receive()
+        else:
+            _say_hello(channel)
+            execution.settle()
+    except ChannelClosed:  # the parent has no use for this one, or is gone
+        _remove_directory()
+        os._exit(0)
+    if message["kind"] == "run":
+        execution.carry_out(message)
+
+
+def _say_hello(channel: Channel) -> None:
+    channel.send({"kind": "hello", "python": sys.version.partition(" ")[0], "pid": os.getpid()})
+
+
+def _warm_up() -> None:
+    """Do, while there is time, what takes time when it is done for the first time."""
+    for name in _LATER:
+        __import__(name)
+    Program("1").statements()
+
+
+def _remove_directory() -> None:
+    try:
+        os.rmdir(os.getcwd())  # noqa: PTH106, PTH109
+    except OSError:
+        pass  # the parent was faster

@@ -1,0 +1,255 @@
+"""What has failed before, how often, and what helped."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import sqlite3
+import threading
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from resilience.errors.details import Json, safe_text
+from resilience.execution.executor import ExecutionReport
+from resilience.execution.history_file import HistoryFile
+from resilience.policy.check import count
+from resilience.report.model import ErrorReport
+from resilience.trouble import report_trouble
+
+__all__ = ["Advice", "CommonError", "ErrorHistory", "HistoryEntry", "pattern_of"]
+
+_MOST_TEXT = 500
+_MOST_CAUSES = 3
+# What differs from one failure to the next of the same kind: what is quoted, addresses, numbers.
+_QUOTED = re.compile(r"(?<!\w)(?:'[^'\n]*'|\"[^\"\n]*\")(?!\w)")
+_NUMBER = re.compile(r"0x[0-9a-f]+|\d+(?:\.\d+)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntry:
+    """One failure, and what became of it."""
+
+    execution_id: str
+    timestamp: datetime.datetime
+    error_type: str
+    message: str
+    cause: str = ""
+    resolution: str = ""
+    """What was done about it; empty until somebody says."""
+    learning: str = ""
+    """What to do, or not to do, from now on."""
+
+    @property
+    def pattern(self) -> str:
+        """What it has in common with others of its kind."""
+        return pattern_of(self.error_type, self.message)
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return it as JSON takes it."""
+        moment = self.timestamp.astimezone(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return {
+            "execution_id": self.execution_id,
+            "timestamp": moment,
+            "error_type": self.error_type,
+            "error_message": self.message,
+            "resolution": self.resolution,
+            "learning": self.learning,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CommonError:
+    """Failures of one kind: how many, and what caused most of them."""
+
+    error_pattern: str
+    frequency: int
+    typical_causes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return it as JSON takes it."""
+        return {
+            "error_pattern": self.error_pattern,
+            "frequency": self.frequency,
+            "typical_causes": list(self.typical_causes),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What helped before, and how many *times*."""
+
+    resolution: str
+    learning: str
+    times: int
+
+    def __str__(self) -> str:
+        return f"{self.resolution} ({self.learning})" if self.learning else self.resolution
+
+
+class ErrorHistory:
+    """Keeps the last *limit* failures: in memory, or with *path* in a file that outlives the process.
+
+    The file is an SQLite database; several threads and processes may share it. One that is broken, or stays locked,
+    breaks no execution: it is reported once on the ``resilience`` logger, and the history goes on in memory.
+
+    Kept are the type, the message and the cause of a failure as its report has them, redacted; neither code nor values.
+
+    >>> from resilience.category import ErrorCategory
+    >>> def missing(name: str) -> ErrorReport:
+    ...     noon = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
+    ...     return ErrorReport(category=ErrorCategory.RUNTIME, error_type="NameError", timestamp=noon,
+    ...                        error_message=f"name '{name}' is not defined", error_summary="undefined variable")
+    >>> history = ErrorHistory()
+    >>> history.record(missing("pd"), "exec_1")
+    >>> history.resolve("exec_1", "added import pandas as pd", "import before use")
+    True
+    >>> history.record(missing("np"), "exec_2")
+    >>> [str(advice) for advice in history.advice(missing("pd"))]
+    ['added import pandas as pd (import before use)']
+    >>> [(each.error_pattern, each.frequency) for each in history.common_errors()]
+    [("NameError: name '...' is not defined", 2)]
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None, *, limit: int = 1000) -> None:
+        self._limit = count("limit", limit)
+        self._memory: deque[HistoryEntry] = deque(maxlen=self._limit)
+        self._lock = threading.Lock()
+        self._file = None if path is None else HistoryFile(os.fspath(path), self._limit)
+
+    def record(self, report: ExecutionReport | ErrorReport, execution_id: str | None = None) -> None:
+        """Keep a failure under *execution_id*, by default that of the execution. A success is no failure: it is not."""
+        if isinstance(report, ExecutionReport):
+            execution_id = report.execution_id if execution_id is None else execution_id
+            if report.error is None:
+                return
+            report = report.error
+        entry = HistoryEntry(
+            execution_id=safe_text(execution_id or "", _MOST_TEXT),
+            timestamp=report.timestamp,
+            error_type=report.error_type,
+            message=safe_text(report.error_message, _MOST_TEXT),
+            cause=safe_text(report.immediate_cause, _MOST_TEXT),
+        )
+        if not self._written(entry):
+            with self._lock:
+                self._memory.append(entry)
+
+    def _written(self, entry: HistoryEntry) -> bool:
+        """Write to the file; return whether there is one, and it could be done."""
+        if self._file is None:
+            return False
+        try:
+            self._file.add(_row_of(entry), entry.pattern)
+        except (sqlite3.Error, OSError) as error:
+            self._report(error)
+            return False
+        return True
+
+    def resolve(self, execution_id: str, resolution: str, learning: str = "") -> bool:
+        """Say what was done about the failures of *execution_id*, and what is to be learned of it.
+
+        Return whether there are any: they may be forgotten by now.
+        """
+        execution_id = safe_text(execution_id, _MOST_TEXT)
+        resolution, learning = safe_text(resolution, _MOST_TEXT), safe_text(learning, _MOST_TEXT)
+        found = False
+        if self._file is not None:
+            try:
+                found = self._file.resolve(execution_id, resolution, learning)
+            except (sqlite3.Error, OSError) as error:
+                self._report(error)
+        with self._lock:
+            for at, entry in enumerate(self._memory):
+                if entry.execution_id == execution_id:
+                    self._memory[at] = replace(entry, resolution=resolution, learning=learning)
+                    found = True
+        return found
+
+    def advice(self, report: ExecutionReport | ErrorReport) -> tuple[Advice, ...]:
+        """Return what resolved failures like this one: first those with the same message, then by how often."""
+        error = report.error if isinstance(report, ExecutionReport) else report
+        if error is None:
+            return ()
+        message = safe_text(error.error_message, _MOST_TEXT)
+        alike = [each for each in self.entries(pattern_of(error.error_type, message)) if each.resolution]
+        times = Counter((each.resolution, each.learning) for each in alike)
+        same = {(each.resolution, each.learning) for each in alike if each.message == message}
+        ranked = sorted(times.items(), key=lambda item: (item[0] not in same, -item[1]))
+        return tuple(Advice(*said, times=number) for said, number in ranked)
+
+    def entries(self, pattern: str | None = None) -> list[HistoryEntry]:
+        """Return what is kept, the oldest first; with *pattern*, of that kind alone."""
+        found: list[HistoryEntry] = []
+        if self._file is not None:
+            try:
+                found = [_entry_of(row) for row in self._file.rows(pattern)]
+            except (sqlite3.Error, OSError, ValueError) as error:
+                self._report(error)
+        with self._lock:
+            memory = list(self._memory)
+        return found + [each for each in memory if pattern is None or each.pattern == pattern]
+
+    def common_errors(self) -> tuple[CommonError, ...]:
+        """Return the kinds of failures, the most frequent first."""
+        return _common(self.entries())
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return all of it as JSON takes it: ``error_history`` and ``common_errors``."""
+        entries = self.entries()
+        return {
+            "error_history": [each.to_dict() for each in entries],
+            "common_errors": [each.to_dict() for each in _common(entries)],
+        }
+
+    def __len__(self) -> int:
+        return len(self.entries())
+
+    def __repr__(self) -> str:
+        where = "in memory" if self._file is None else f"in {self._file.path!r}"
+        return f"<ErrorHistory {where}, limit={self._limit}>"
+
+    def _report(self, error: Exception) -> None:
+        report_trouble("error history", self, error)
+
+
+def pattern_of(error_type: str, message: str) -> str:
+    """Return what failures of one kind have in common.
+
+    >>> pattern_of("IndexError", "list index 7 out of range"), pattern_of("KeyError", "'lamp'")
+    ('IndexError: list index # out of range', "KeyError: '...'")
+    """
+    normal = _NUMBER.sub("#", _QUOTED.sub("'...'", message))
+    return f"{error_type}: {' '.join(normal.split())}"
+
+
+def _common(entries: Iterable[HistoryEntry]) -> tuple[CommonError, ...]:
+    causes: dict[str, Counter[str]] = {}
+    frequency: Counter[str] = Counter()
+    for entry in entries:
+        pattern = entry.pattern
+        frequency[pattern] += 1
+        causes.setdefault(pattern, Counter()).update([entry.cause] if entry.cause else [])
+    return tuple(
+        CommonError(pattern, number, tuple(cause for cause, _ in causes[pattern].most_common(_MOST_CAUSES)))
+        for pattern, number in frequency.most_common()
+    )
+
+
+def _row_of(entry: HistoryEntry) -> tuple[str, ...]:
+    moment = entry.timestamp.astimezone(datetime.UTC).isoformat()
+    return entry.execution_id, moment, entry.error_type, entry.message, entry.cause, entry.resolution, entry.learning
+
+
+def _entry_of(row: Sequence[str]) -> HistoryEntry:
+    execution_id, moment, error_type, message, cause, resolution, learning = row
+    return HistoryEntry(
+        execution_id=execution_id,
+        timestamp=datetime.datetime.fromisoformat(moment),
+        error_type=error_type,
+        message=message,
+        cause=cause,
+        resolution=resolution,
+        learning=learning,
+    )

@@ -1,0 +1,121 @@
+"""Execution in a process on this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from resilience.execution.executor import ExecutionReport, Listener
+from resilience.execution.request import ExecutionRequest
+from resilience.execution.running import Run
+from resilience.execution.spares import Spares
+from resilience.execution.telling import Telling
+from resilience.policy.check import count
+
+if TYPE_CHECKING:
+    from resilience.execution.streaming import EventStream
+
+__all__ = ["SubprocessExecutor"]
+
+
+class SubprocessExecutor:
+    r"""Executes Python code in a process of its own on this machine, within limits.
+
+    *python* is the interpreter, this one by default. *spares* processes wait for code, so that it need not wait for
+    them; the first is started after the first execution, or by `warm`. Use it from any number of threads and tasks, and
+    close it, best as a context manager: nothing of it is left then.
+
+    >>> with SubprocessExecutor() as executor:
+    ...     report = executor.execute_sync("total = sum([1, 2, 3])\nprint('added')\ntotal * 2")
+    >>> report.success, report.execution_result.return_value, report.execution_result.stdout
+    (True, 12, 'added\n')
+
+    The limits are guard rails for code that means well, not a security boundary. On macOS the system does not keep the
+    limit of memory. Windows is not supported: execution raises `ContainerConfigurationError` there.
+    """
+
+    def __init__(self, *, python: str | os.PathLike[str] | None = None, spares: int = 1) -> None:
+        self._python = sys.executable if python is None else os.fspath(python)
+        self._spares = Spares(self._python, count("spares", spares, least=0))
+
+    def execute_sync(self, request: ExecutionRequest | str, *, on_event: Listener | None = None) -> ExecutionReport:
+        """Execute the code of *request*, and return how it went: success and failure are both data.
+
+        *on_event* is told what happens while it happens, in this thread.
+        """
+        report = self._execute(ExecutionRequest.of(request), on_event, None)
+        assert report is not None, "only an execution that can be woken is cancelled"
+        return report
+
+    async def execute(self, request: ExecutionRequest | str, *, on_event: Listener | None = None) -> ExecutionReport:
+        """Do what `execute_sync` does, and let other tasks run meanwhile. Cancelled, it kills the process first.
+
+        *on_event* is called in this event loop.
+        """
+        from resilience.execution.waiting import in_thread
+
+        wanted = ExecutionRequest.of(request)
+        return await in_thread(lambda listener, wake: self._execute(wanted, listener, wake), on_event)
+
+    def stream(self, request: ExecutionRequest | str, *, most: int = 1000) -> EventStream:
+        """Execute the code of *request*, and return its events while it runs, as an async iterator.
+
+        At most *most* of them wait to be taken; see `EventStream`.
+
+        >>> import anyio
+        >>> async def main() -> list[str]:
+        ...     async with SubprocessExecutor() as executor, executor.stream("print('hi')") as events:
+        ...         return [event.kind async for event in events]
+        >>> list(dict.fromkeys(anyio.run(main)))
+        ['start', 'stdout', 'result']
+        """
+        from resilience.execution.streaming import EventStream
+
+        wanted = ExecutionRequest.of(request)
+        return EventStream(lambda listener, wake: self._execute(wanted, listener, wake), count("most", most))
+
+    def warm(self) -> None:
+        """Wait until the spares are ready."""
+        self._spares.fill()
+
+    def close(self) -> None:
+        """End all processes and wait until nothing is left of them. Executing after that raises RuntimeError."""
+        self._spares.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        from resilience.execution.waiting import closed
+
+        await closed(self.close)
+
+    def _execute(
+        self, request: ExecutionRequest, listener: Listener | None, wake: int | None
+    ) -> ExecutionReport | None:
+        """Execute; None where *wake* became readable, which says that nobody wants it any more."""
+        if self._spares.is_closed:
+            raise RuntimeError("this executor is closed")
+        tell = None if listener is None else Telling(listener)
+        if tell is not None:
+            tell("start")
+        report = Run(request, self._spares, tell, wake).carry_out()
+        if tell is not None and report is not None:
+            if report.error is not None:
+                tell("error", report.error.error_summary, report.error.line_number)
+            else:
+                value = report.execution_result.return_value
+                tell("result", "" if value is None else str(value))
+        return report

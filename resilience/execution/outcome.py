@@ -1,0 +1,271 @@
+"""How an execution ended, in the words of the report: a success, or a failure with its category."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import platform
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from resilience.category import ErrorCategory
+from resilience.clock import current_clock
+from resilience.errors.details import Json
+from resilience.execution.answers import Answer
+from resilience.execution.child.forbidden import message
+from resilience.execution.child.program import FILENAME
+from resilience.execution.child.recorder import Recording
+from resilience.execution.executor import ExecutionReport, ExecutionResult
+from resilience.execution.process import own_peak
+from resilience.execution.request import ExecutionRequest
+from resilience.execution.security import SecurityPolicy
+from resilience.execution.size import format_size
+from resilience.report.captured import Captured
+from resilience.report.explain import explain
+from resilience.report.failure import Failure, Progress, Violation
+
+__all__ = ["Death", "Execution"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Death:
+    """What is known of a process that gave no answer."""
+
+    late: bool
+    """Whether it was killed since its time was up."""
+    trouble: str
+    """What was wrong with its answer, where there was one."""
+    status: int | None
+    """What it ended with; a negative number for a signal."""
+    most_memory: int | None
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """One execution, and what is known of it."""
+
+    execution_id: str
+    request: ExecutionRequest
+    code: str
+    policy: SecurityPolicy
+    recorded: bytes
+    """What the process wrote down on its way."""
+    stdout: str = ""
+    stderr: str = ""
+    python: str = ""
+
+    @functools.cached_property
+    def recording(self) -> Recording:
+        """How far the program has come."""
+        return Recording(self.recorded)
+
+    def answered(self, answer: Answer) -> ExecutionReport:
+        """Return the report of a program whose process has told how it went."""
+        result = self._result(answer.exit_code, answer.seconds, answer.peak, answer.variables, answer.value)
+        kind, error_type, message = self._kind_of(answer)
+        if kind is None:
+            return self._report(result)
+        raised = answer.exception
+        specifics = self._specifics(kind, answer.seconds, answer.peak)
+        line = None
+        if kind is ErrorCategory.EXECUTION_TIMEOUT and answer.timed_out_at is not None:
+            line = specifics["last_executed_line"] = answer.timed_out_at
+        elif raised is not None:
+            line = self._line_of(raised)
+        failure = self._failure(
+            kind,
+            error_type,
+            message,
+            exception=raised,
+            violation=answer.violation if kind is ErrorCategory.SECURITY else None,
+            line=line,
+            specifics=specifics,
+            variables=answer.variables,
+        )
+        return self._report(result, failure)
+
+    def died(self, death: Death) -> ExecutionReport:
+        """Return the report of a program whose process ended without having told anything that can be used."""
+        kind, error_type, message = self._kind_of_death(death)
+        line = self.recording.line or (self.recording.path[-1] if self.recording.path else None)
+        specifics = self._specifics(kind, death.seconds, death.most_memory)
+        if kind is ErrorCategory.EXECUTION_TIMEOUT:
+            specifics["last_executed_line"] = line
+        if kind is ErrorCategory.INTERNAL:
+            specifics["stage"] = "execution"
+        status = death.status
+        code = 1 if kind is ErrorCategory.EXECUTION_TIMEOUT or not status else status if status > 0 else 128 - status
+        result = self._result(code, death.seconds, None, {}, None)
+        return self._report(result, self._failure(kind, error_type, message, line=line, specifics=specifics))
+
+    def refused(self, violations: Sequence[Violation]) -> ExecutionReport:
+        """Return the report of a program that was not run, since its source shows what it must not do."""
+        first = violations[0]
+        specifics = self._specifics(ErrorCategory.SECURITY, 0.0, None)
+        specifics["violations"] = len(violations)
+        said = message(first.kind, first.subject)
+        failure = self._failure(
+            ErrorCategory.SECURITY, "SecurityViolation", said, violation=first, line=first.line, specifics=specifics
+        )
+        return self._report(self._result(1, 0.0, None, {}, None), failure)
+
+    def _line_of(self, raised: Captured) -> int | None:
+        """Return the innermost line of the code that an exception went through."""
+        for frame in reversed(raised["frames"]):
+            if frame["filename"] == FILENAME:
+                return frame["line"]
+        path = self.recording.path
+        return path[-1] if path and raised["syntax"] is None else None
+
+    def _kind_of(self, answer: Answer) -> tuple[ErrorCategory | None, str, str]:
+        """Return category, type and message of what a program has told; no category for a success."""
+        raised = answer.exception
+        error_type, said = ("", "") if raised is None else (raised["type"], raised["message"])
+        if answer.timed_out:
+            return self._timeout()
+        if answer.violation is not None:
+            said = message(answer.violation.kind, answer.violation.subject)
+            return ErrorCategory.SECURITY, "SecurityViolation", said
+        if raised is None:
+            if answer.exit_code == 0:
+                return None, "", ""
+            return ErrorCategory.RUNTIME, "SystemExit", str(answer.exit_code)
+        if answer.stage == "compile":
+            return ErrorCategory.SYNTAX, error_type, said
+        bases = raised["bases"]
+        if "builtins.ImportError" in bases:
+            return ErrorCategory.IMPORT, error_type, said
+        if "builtins.MemoryError" in bases:
+            return ErrorCategory.MEMORY, error_type, self._over_memory()
+        return ErrorCategory.RUNTIME, error_type, said
+
+    def _kind_of_death(self, death: Death) -> tuple[ErrorCategory, str, str]:
+        status = death.status
+        if death.trouble:
+            return ErrorCategory.INTERNAL, "WorkflowError", f"the process sent what is no result: {death.trouble}"
+        # The process ended in time by itself, and could not say so: the program has closed what it says it to.
+        by_timer = status == 1 and death.seconds >= self.request.seconds
+        if death.late or by_timer or status == -signal.SIGXCPU:
+            return self._timeout()
+        if status == -signal.SIGKILL and self._is_over(death.most_memory):
+            return ErrorCategory.MEMORY, "MemoryError", self._over_memory()
+        if status is not None and status < 0:
+            name = _signal_name(-status)
+            return ErrorCategory.RUNTIME, name, f"the process was ended by the signal {name}"
+        if status:
+            said = f"the process ended itself with exit code {status}, before the program was over"
+            return ErrorCategory.RUNTIME, "ProcessExit", said
+        said = "the process ended as if all were well, and told no result"
+        return ErrorCategory.INTERNAL, "WorkflowError", said
+
+    def _timeout(self) -> tuple[ErrorCategory, str, str]:
+        said = f"Code execution exceeded {self.request.seconds:g} second timeout"
+        return ErrorCategory.EXECUTION_TIMEOUT, "ExecutionTimeout", said
+
+    def _over_memory(self) -> str:
+        return f"Memory limit of {format_size(self.request.memory_bytes)} exceeded"
+
+    def _is_over(self, most: int | None) -> bool:
+        """Return whether a process certainly had more than it may: *most* begins with what this process had."""
+        return most is not None and most > self.request.memory_bytes and most > own_peak()
+
+    def _specifics(self, kind: ErrorCategory, seconds: float, memory: int | None) -> dict[str, Json]:
+        if kind is ErrorCategory.EXECUTION_TIMEOUT:
+            limit = self.request.seconds
+            return {"timeout_limit": int(limit) if limit.is_integer() else limit, "execution_time": round(seconds, 3)}
+        if kind is ErrorCategory.MEMORY:
+            used = None if memory is None else format_size(memory)
+            return {"memory_limit": format_size(self.request.memory_bytes), "memory_used": used}
+        if kind is ErrorCategory.SECURITY:
+            return {"security_level": self.policy.level.value, "available_modules": list(self.policy.available_modules)}
+        if kind is ErrorCategory.INTERNAL:
+            return {}
+        return {"available_modules": list(self.policy.available_modules)}
+
+    def _failure(
+        self,
+        kind: ErrorCategory,
+        error_type: str,
+        said: str,
+        *,
+        exception: Captured | None = None,
+        violation: Violation | None = None,
+        line: int | None,
+        specifics: Mapping[str, Json],
+        variables: Mapping[str, Json] | None = None,
+    ) -> Failure:
+        return Failure(
+            category=kind,
+            error_type=error_type,
+            message=said,
+            exception=exception,
+            source=self.code,
+            line=line,
+            specifics=specifics,
+            progress=self._progress(line, variables or {}),
+            violation=violation,
+            system=self._system(),
+        )
+
+    def _progress(self, line: int | None, variables: Mapping[str, Json]) -> Progress:
+        recording = self.recording
+        lines = self.code.splitlines(keepends=True)
+        total = len(lines)
+        end = min(recording.end_line, total)
+        path = [each for each in recording.path if each <= total]
+        if line is not None:
+            path = [each for each in path if each != line] + [line]
+        snippet = "".join(lines[: max(0, end - 1)])
+        if end:
+            snippet += lines[end - 1].encode("utf-8", "replace")[: recording.end_column].decode("utf-8", "replace")
+        return Progress(
+            completed_lines=min(recording.completed_lines, total),
+            total_lines=total,
+            last_successful_line=end or None,
+            path=path,
+            stdout=self.stdout,
+            variables=variables,
+            snippet=snippet,
+        )
+
+    def _system(self) -> dict[str, Json]:
+        return {
+            "python": self.python,
+            "platform": platform.system(),
+            "machine": platform.machine(),
+            "timeout": self.request.seconds,
+            "memory_limit": format_size(self.request.memory_bytes),
+            "security_level": self.policy.level.value,
+        }
+
+    def _result(
+        self, exit_code: int, seconds: float, peak: int | None, variables: Mapping[str, Json], value: Json
+    ) -> ExecutionResult:
+        return ExecutionResult(
+            stdout=self.stdout,
+            stderr=self.stderr,
+            return_value=value,
+            variables=variables,
+            execution_time=seconds,
+            memory_used=peak,
+            exit_code=exit_code,
+        )
+
+    def _report(self, result: ExecutionResult, failure: Failure | None = None) -> ExecutionReport:
+        return ExecutionReport(
+            execution_id=self.execution_id,
+            success=failure is None,
+            execution_result=result,
+            timestamp=datetime.datetime.fromtimestamp(current_clock().wall(), datetime.UTC),
+            error=None if failure is None else explain(failure),
+            assigned_by=self.request.assigned_by,
+        )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"SIG{number}"

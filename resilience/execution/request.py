@@ -1,0 +1,89 @@
+"""What is to be executed, and within which limits."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from resilience.execution.security import SecurityLevel, SecurityPolicy
+from resilience.execution.size import parse_size
+
+__all__ = ["ExecutionRequest"]
+
+_MOST_CODE = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionRequest:
+    """Python *code* to execute, and its limits.
+
+    *timeout* in seconds, or a `timedelta`; *memory_limit* in bytes, or as ``"100MB"``, where a MB is 2**20 bytes: what
+    the code may take on top of the interpreter. *allowed_imports* may be imported besides what *security_level* allows,
+    a level or a policy of one's own. *return_variables* names the variables to report; None: all of the top level. In
+    *working_directory* it runs; None: an empty one of its own, removed afterwards. *trace* reports each line when it is
+    first reached.
+
+    >>> ExecutionRequest("1 + 1", memory_limit="1GB").memory_bytes
+    1073741824
+    >>> ExecutionRequest("1 + 1", timeout=0)
+    Traceback (most recent call last):
+    ...
+    ValueError: timeout=0: give seconds, more than 0 and finite
+    """
+
+    code: str
+    timeout: float | datetime.timedelta = 30.0
+    memory_limit: str | int = "100MB"
+    security_level: SecurityPolicy | SecurityLevel | str = SecurityLevel.STRICT
+    allowed_imports: Sequence[str] = ()
+    return_variables: Sequence[str] | None = None
+    working_directory: str | os.PathLike[str] | None = None
+    trace: bool = False
+    assigned_by: str = "ray"
+    """Who is told, in the reports."""
+    seconds: float = field(init=False, repr=False, compare=False, default=0.0)
+    """*timeout* in seconds."""
+    memory_bytes: int = field(init=False, repr=False, compare=False, default=0)
+    """*memory_limit* in bytes."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.code, str):
+            raise TypeError(f"code={type(self.code).__name__}: give the source as str")
+        if len(self.code) > _MOST_CODE:
+            raise ValueError(f"code: {len(self.code)} characters; give at most {_MOST_CODE}")
+        timeout = self.timeout
+        seconds = timeout.total_seconds() if isinstance(timeout, datetime.timedelta) else timeout
+        right = "give seconds, more than 0 and finite"
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            raise TypeError(f"timeout={timeout!r}: {right}")
+        if not 0 < seconds < math.inf:
+            raise ValueError(f"timeout={timeout!r}: {right}")
+        put = object.__setattr__  # the class is frozen
+        put(self, "seconds", float(seconds))
+        put(self, "memory_bytes", parse_size("memory_limit", self.memory_limit))
+        if not isinstance(self.security_level, SecurityPolicy):
+            put(self, "security_level", SecurityLevel.of(self.security_level))
+        put(self, "allowed_imports", _names("allowed_imports", self.allowed_imports))
+        if self.return_variables is not None:
+            put(self, "return_variables", _names("return_variables", self.return_variables))
+        if self.working_directory is not None and not Path(self.working_directory).is_dir():
+            raise ValueError(f"working_directory={os.fspath(self.working_directory)!r}: give a directory that exists")
+
+    @classmethod
+    def of(cls, request: ExecutionRequest | str) -> ExecutionRequest:
+        """Return *request*; a text is the code of one with all defaults."""
+        return request if isinstance(request, ExecutionRequest) else cls(request)
+
+
+def _names(parameter: str, given: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(given, str):
+        raise TypeError(f"{parameter}={given!r}: give several names, such as [{given!r}]")
+    names = tuple(given)
+    for name in names:
+        if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
+            raise ValueError(f"{parameter}: {name!r} is no name")
+    return names

@@ -1,0 +1,139 @@
+"""One execution from its request to its report."""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+
+from resilience.errors.details import Json
+from resilience.errors.executor import ContainerConfigurationError, ContainerConnectivityError
+from resilience.execution.analysis import analyse
+from resilience.execution.answers import Answer, NoAnswerError
+from resilience.execution.child.messages import Request
+from resilience.execution.child.recorder import Recording
+from resilience.execution.conversation import Conversation, Ending
+from resilience.execution.executor import ExecutionReport
+from resilience.execution.outcome import Death, Execution
+from resilience.execution.process import Child
+from resilience.execution.request import ExecutionRequest
+from resilience.execution.security import SecurityLevel, SecurityPolicy
+from resilience.execution.spares import Spares
+from resilience.execution.telling import Telling
+
+__all__ = ["Run"]
+
+_DEATH = 5.0
+_MOST_SAID = 500
+
+
+class Run:
+    """One execution. *wake* becomes readable when nobody wants it any more."""
+
+    def __init__(self, request: ExecutionRequest, spares: Spares, tell: Telling | None, wake: int | None) -> None:
+        self._request = request
+        self._spares = spares
+        self._tell = tell
+        self._wake = wake
+        self._id = f"exec_{os.urandom(6).hex()}"
+        self._code = request.code.removeprefix("\ufeff")  # a mark of editors, which Python takes off files only
+        self._policy, self._rules = _policy_of(request.security_level, tuple(request.allowed_imports))
+
+    def carry_out(self) -> ExecutionReport | None:
+        """Execute it; None where nobody wanted it any more.
+
+        Raises `ContainerConfigurationError` and `ContainerConnectivityError` where there is nothing to execute it with.
+        """
+        violations = analyse(self._code, self._policy)
+        if violations:
+            return self._known(b"").refused(violations)
+        for fresh in (False, True):
+            child = self._spares.take(fresh=fresh)
+            child.may_start_processes = self._policy.processes
+            try:
+                conversation = Conversation(child, self._message(), self._tell, self._wake)
+                ending = conversation.hold(self._refill)
+                if ending.how == "cancelled":
+                    return None
+                if ending.how == "answered" or Recording(child.read_recorder()).begun:
+                    return self._report(child, conversation, ending)
+                # It has not even taken the request: a spare may have died while it waited. A fresh one tells more.
+                trouble = _not_ready(child, conversation, ending)
+            finally:
+                self._spares.give_back(child)
+                self._refill()
+        raise trouble
+
+    def _refill(self) -> None:
+        self._spares.refill(self._rules)
+
+    def _message(self) -> Request:
+        request = self._request
+        directory = request.working_directory
+        return {
+            "kind": "run",
+            "code": self._code,
+            "timeout": request.seconds,
+            "memory": request.memory_bytes,
+            "policy": self._rules,
+            "directory": None if directory is None else str(Path(directory).absolute()),
+            "variables": None if request.return_variables is None else list(request.return_variables),
+            "trace": request.trace,
+        }
+
+    def _report(self, child: Child, conversation: Conversation, ending: Ending) -> ExecutionReport:
+        if self._tell is not None:
+            for name, output in (("stdout", conversation.stdout), ("stderr", conversation.stderr)):
+                if output.is_cut:
+                    self._tell("warning", f"{name} was too long: its middle is left out of the report")
+        known = self._known(child.read_recorder(), child, conversation)
+        trouble = ending.trouble
+        if ending.answer is not None:
+            try:
+                return known.answered(Answer.of(ending.answer))
+            except NoAnswerError as error:
+                trouble = str(error)
+        child.wait(_DEATH)
+        return known.died(
+            Death(
+                late=ending.how == "killed",
+                trouble=trouble,
+                status=child.status,
+                most_memory=child.most_memory,
+                seconds=ending.seconds,
+            )
+        )
+
+    def _known(
+        self, recorded: bytes, child: Child | None = None, conversation: Conversation | None = None
+    ) -> Execution:
+        return Execution(
+            execution_id=self._id,
+            request=self._request,
+            code=self._code,
+            policy=self._policy,
+            recorded=recorded,
+            stdout="" if conversation is None else conversation.stdout.text(),
+            stderr="" if conversation is None else conversation.stderr.text(),
+            python="" if child is None else child.python_version,
+        )
+
+
+@functools.lru_cache(maxsize=64)
+def _policy_of(
+    level: SecurityPolicy | SecurityLevel | str, imports: tuple[str, ...]
+) -> tuple[SecurityPolicy, dict[str, Json]]:
+    policy = SecurityPolicy.of(level, imports)
+    return policy, policy.to_dict()
+
+
+def _not_ready(
+    child: Child, conversation: Conversation, ending: Ending
+) -> ContainerConfigurationError | ContainerConnectivityError:
+    child.wait(_DEATH)
+    details = {"python": child.python, "status": child.status, "stderr": conversation.stderr.text()[-_MOST_SAID:]}
+    if ending.how == "mute" or (child.status or 0) < 0:
+        said = "did not get ready in time" if ending.how == "mute" else "was ended from outside while it got ready"
+        return ContainerConnectivityError(f"python={child.python!r} {said}", "localhost", 0, details)
+    said = f"ended with status {child.status} before it took any code; give the path of a Python 3.11 or later"
+    return ContainerConfigurationError(f"python={child.python!r} {said}", details)

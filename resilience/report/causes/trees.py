@@ -1,0 +1,90 @@
+"""Python's own parser, asked quietly: no warnings on the way, and no failure for code that is none."""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Callable
+from types import CodeType
+from typing import TypeVar
+
+__all__ = ["compiled", "fault_of", "parsed", "parsed_expression", "parsed_line"]
+
+T = TypeVar("T")
+
+_MOST = 200_000
+"""Characters. More is not parsed a second time for the sake of a hint."""
+_FILENAME = "<resilience.report>"
+# Warnings are chosen by file name: a filter of our own is safe with threads, `catch_warnings` is not before 3.14.
+_QUIET = ("ignore", None, Warning, re.compile(re.escape(_FILENAME)), 0)
+_REFUSED = (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError)
+
+# What a line of a longer statement lacks to be parsed alone, tried in order.
+_FRAMES = (
+    "{}",
+    "{} pass",
+    "if x: pass\n{} pass",
+    "try: pass\n{} pass",
+    "async def f():\n {}",
+    "async def f():\n {} pass",
+    "{}\ndef f(): pass",
+    "({}\n)",
+    "match x:\n {} pass",
+)
+
+
+def parsed(source: str) -> ast.Module | None:
+    """Return the tree of *source*, or None where it has none or is very long."""
+    return _quietly(lambda: ast.parse(source, _FILENAME), source)
+
+
+def parsed_expression(text: str) -> ast.expr | None:
+    """Return the tree of an expression, which may span lines.
+
+    >>> type(parsed_expression("a[0]")).__name__, parsed_expression("a =")
+    ('Subscript', None)
+    """
+    tree = _quietly(lambda: ast.parse(f"({text}\n)", _FILENAME, "eval"), text)
+    return tree.body if tree is not None else None
+
+
+def parsed_line(code: str) -> ast.Module | None:
+    """Return the tree of one line taken from a program, such as ``elif x > 1:``."""
+    for frame in _FRAMES:
+        tree = parsed(frame.format(code))
+        if tree is not None:
+            return tree
+    return None
+
+
+def compiled(source: str) -> CodeType | None:
+    """Return the code of a whole program, or None where it does not compile."""
+    return _quietly(lambda: compile(source, _FILENAME, "exec", dont_inherit=True), source)
+
+
+def fault_of(source: str) -> SyntaxError | None:
+    """Return what keeps *source* from being compiled; None where nothing does, or where that cannot be told."""
+    try:
+        _quiet()
+        compile(source[: _MOST + 1], _FILENAME, "exec", dont_inherit=True)
+    except SyntaxError as fault:
+        return fault.with_traceback(None)
+    except _REFUSED:
+        return None
+    return None
+
+
+def _quietly(make: Callable[[], T], source: str) -> T | None:
+    if len(source) > _MOST:
+        return None
+    try:
+        _quiet()
+        return make()
+    except _REFUSED:
+        return None
+
+
+def _quiet() -> None:
+    if _QUIET not in warnings.filters:
+        warnings.filterwarnings("ignore", module=re.escape(_FILENAME))

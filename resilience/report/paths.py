@@ -1,0 +1,74 @@
+"""Names of files as a report shows them: nothing of the host they lie on but what the reader needs."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+
+__all__ = ["is_library", "short_name", "without_paths"]
+
+# What installed code has before its module's path, and what of a home directory tells whose it is. Bounded in
+# directories, so that a text made of slashes takes no time.
+_DIRECTORY = r"[^/\\:*?\"'<>|\s]+"
+_LIBRARY = (
+    rf"(?:[A-Za-z]:)?(?:[/\\]{_DIRECTORY}){{0,30}}?[/\\]"
+    r"(?:lib(?:64)?/python3?(?:\.\d+)?t?/(?:(?:site|dist)-packages/|lib-dynload/)?"
+    r"|(?:site|dist)-packages[/\\]|Lib\\(?:site-packages\\)?)"
+)
+_HOME = r"(?:/home|/Users)/[^/\s'\":]+|(?<![\w/])/root(?=[/\s'\":,;)]|$)|[A-Za-z]:\\Users\\[^\\\s'\":]+"
+_IN_TEXT = re.compile(_LIBRARY)
+_HOME_IN_TEXT = re.compile(_HOME)
+_INSTALLED = re.compile(
+    r".*[/\\](?:lib(?:64)?/python3?(?:\.\d+)?t?/(?:(?:site|dist)-packages/)?|(?:site|dist)-packages[/\\]|Lib\\(?:site-packages\\)?)",
+    re.DOTALL,
+)
+_NAMED = re.compile(r'(?<=File ")[^"\n]*(?=")')
+_HINT = re.compile(r"[/\\](?:lib|Lib|root|home|Users|site-packages|dist-packages)")
+
+
+def is_library(filename: str) -> bool:
+    """Return whether a file belongs to Python or to an installed package, and not to the program.
+
+    >>> is_library("/usr/lib/python3.12/json/decoder.py"), is_library("<frozen runpy>"), is_library("<string>")
+    (True, True, False)
+    """
+    return filename.startswith("<frozen ") or _INSTALLED.match(filename) is not None
+
+
+def short_name(filename: str) -> str:
+    """Return a file's name without what it says of the host.
+
+    >>> short_name("/srv/venv/lib/python3.12/site-packages/httpx/_client.py"), short_name("/home/ada/shop/main.py")
+    ('httpx/_client.py', '~/shop/main.py')
+    """
+    found = _INSTALLED.match(filename)
+    if found is not None:
+        return filename[found.end() :].replace("\\", "/")
+    return _without_home(filename)
+
+
+def without_paths(text: str) -> str:
+    """Return a text in which files of installed packages go by their module's path, and home directories by ``~``.
+
+    >>> without_paths("cannot import name 'x' from 'json' (/usr/lib/python3.12/json/__init__.py)")
+    "cannot import name 'x' from 'json' (json/__init__.py)"
+    """
+    home = _home()
+    if not _HINT.search(text) and (not home or home not in text):
+        return text
+    text = _NAMED.sub(lambda found: short_name(found[0]), text)
+    return _without_home(_IN_TEXT.sub("", text))
+
+
+def _without_home(text: str) -> str:
+    home = _home()
+    if home and home in text:
+        text = re.sub(re.escape(home) + r"(?![\w.-])", "~", text)
+    return _HOME_IN_TEXT.sub("~", text)
+
+
+@functools.cache
+def _home() -> str:
+    home = os.path.expanduser("~").rstrip("/\\")  # noqa: PTH111 - Path.home() raises where there is none
+    return home if home.count("/") + home.count("\\") >= 1 and home != "~" else ""

@@ -1,0 +1,6 @@
+class Sticky:
+    def __del__(self):
+        while True:
+            pass
+x = Sticky()
+del x

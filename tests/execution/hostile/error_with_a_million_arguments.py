@@ -1,0 +1,1 @@
+raise ValueError(*range(1_000_000))

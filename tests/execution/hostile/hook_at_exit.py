@@ -1,0 +1,6 @@
+import atexit
+@atexit.register
+def forever():
+    while True:
+        pass
+'done'

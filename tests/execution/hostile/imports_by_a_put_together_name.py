@@ -1,0 +1,2 @@
+name = 'o' + 's'
+module = __import__(name)

@@ -1,0 +1,6 @@
+kept = []
+while True:
+    try:
+        kept.append('x' * 1_000_000)
+    except MemoryError:
+        pass

@@ -1,0 +1,2 @@
+x = 1
+block = bytearray(10**12)

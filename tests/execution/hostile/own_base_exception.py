@@ -1,0 +1,3 @@
+class Out(BaseException):
+    pass
+raise Out('gone')

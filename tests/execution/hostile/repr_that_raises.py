@@ -1,0 +1,5 @@
+class Rude:
+    def __repr__(self):
+        raise KeyError('no')
+rude = Rude()
+1 / 0

@@ -1,0 +1,2 @@
+password = 'hunter2-canary'
+raise ValueError('login failed: password=hunter2-canary')

@@ -1,0 +1,2 @@
+import json
+await json.loads('1')

@@ -1,0 +1,129 @@
+"""Executions that nobody waits for any more, and many at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import anyio
+import pytest
+
+from resilience.errors.executor import ContainerConfigurationError
+from resilience.execution import ExecutionRequest, StreamEvent, SubprocessExecutor
+from tests.execution.processes import has_ended, open_files
+
+ENDLESS = "import os\nos.write(1, str(os.getpid()).encode())\nwhile True: x = 1"
+
+
+def permissive(code: str, **options: object) -> ExecutionRequest:
+    return ExecutionRequest(code, security_level="permissive", **options)
+
+
+def test_an_execution_does_not_hold_up_the_event_loop(backend: str):
+    async def main() -> None:
+        async with SubprocessExecutor() as executor, anyio.create_task_group() as tasks:
+            turns = 0
+
+            async def turn() -> None:
+                nonlocal turns
+                while True:
+                    turns += 1
+                    await anyio.sleep(0.01)
+
+            tasks.start_soon(turn)
+            report = await executor.execute(permissive("import time\ntime.sleep(0.3)\n'slept'"))
+            assert report.execution_result.return_value == "slept" and turns > 5
+            tasks.cancel_scope.cancel()
+
+    anyio.run(main, backend=backend)
+
+
+def test_a_cancelled_execution_is_killed_before_the_cancellation_goes_on(backend: str, kept):
+    async def main() -> None:
+        async with SubprocessExecutor() as executor:
+            pids: list[int] = []
+            began = time.monotonic()
+            with anyio.CancelScope() as scope:
+
+                def listen(event: StreamEvent) -> None:
+                    if event.kind == "stdout":
+                        pids.append(int(event.text))
+                        scope.cancel()
+
+                await executor.execute(permissive(ENDLESS), on_event=listen)
+            assert scope.cancelled_caught and time.monotonic() - began < 10
+            assert has_ended(pids[0])
+            assert (await executor.execute("1 + 1")).execution_result.return_value == 2
+
+    anyio.run(main, backend=backend)
+    assert kept() == []
+
+
+def test_executions_are_cancelled_at_any_moment_without_a_trace(backend: str, kept):
+    async def main() -> None:
+        async with SubprocessExecutor() as executor:
+            for number in range(20):
+                with anyio.move_on_after(number / 400):
+                    await executor.execute(permissive("sum(range(10**10))"))
+
+    with SubprocessExecutor() as executor:
+        executor.execute_sync("1")
+    files = open_files()
+    anyio.run(main, backend=backend)
+    assert kept() == []
+    assert open_files() <= files + 1  # an event loop may keep one for its next
+
+
+def test_listeners_are_called_in_the_event_loop(backend: str):
+    async def main() -> list[str]:
+        heard: list[str] = []
+        here = threading.get_ident()
+
+        def listen(event: StreamEvent) -> None:
+            assert threading.get_ident() == here
+            heard.append(event.kind)
+
+        async with SubprocessExecutor() as executor:
+            await executor.execute("print('a')", on_event=listen)
+        return heard
+
+    heard = anyio.run(main, backend=backend)
+    assert heard[0] == "start" and heard[-1] == "result" and "stdout" in heard
+
+
+def test_sixteen_run_at_once(backend: str):
+    async def main() -> list[object]:
+        results: list[object] = []
+        async with SubprocessExecutor() as executor, anyio.create_task_group() as tasks:
+
+            async def one(number: int) -> None:
+                report = await executor.execute(permissive(f"print('x' * 100_000)\n{number}", timeout=60))
+                results.append(report.execution_result.return_value)
+
+            for number in range(16):
+                tasks.start_soon(one, number)
+        return sorted(results)
+
+    assert anyio.run(main, backend=backend) == list(range(16))
+
+
+def test_what_cannot_be_executed_raises_its_own_error_and_no_group(backend: str):
+    async def main() -> None:
+        async with SubprocessExecutor(python="/nowhere/python") as executor:
+            await executor.execute("1")
+
+    with pytest.raises(ContainerConfigurationError):
+        anyio.run(main, backend=backend)
+
+
+def test_ctrl_c_kills_the_process():
+    pids: list[int] = []
+
+    def listen(event: StreamEvent) -> None:
+        if event.kind == "stdout":
+            pids.append(int(event.text))
+            raise KeyboardInterrupt
+
+    with SubprocessExecutor() as executor, pytest.raises(KeyboardInterrupt):
+        executor.execute_sync(permissive(ENDLESS), on_event=listen)
+    assert has_ended(pids[0])

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import functools
+
+import pytest
+
+from resilience import CircuitOpenError, ErrorCategory, circuit_breaker, subscribe
+from resilience.errors.executor import ContainerConfigurationError, ContainerConnectivityError
+from resilience.events import Event
+from resilience.execution.events import StreamEvent
+from resilience.execution.executor import ExecutionReport
+from resilience.execution.fallback import FallbackExecutor
+from resilience.execution.local import SubprocessExecutor
+from resilience.execution.request import ExecutionRequest
+from resilience.testing import virtual_time
+from tests.execution.stand_ins import Known, refused, report
+from tests.roads import Road
+
+
+def run(executor: FallbackExecutor, road: Road, request: ExecutionRequest | str = "1", **given: object) -> object:
+    """What it comes to, a report or an error, without waiting."""
+    with virtual_time(patience=60):
+        try:
+            return road.run(
+                lambda: executor.execute_sync(request, **given), functools.partial(executor.execute, request, **given)
+            )
+        except Exception as error:
+            return error
+
+
+def test_what_can_be_reached_executes_and_nobody_else(road: Road):
+    remote, local = Known(report("there")), Known()
+    done = run(FallbackExecutor(remote, local), road, ExecutionRequest("6 * 7", timeout=3))
+    assert (done.execution_result.return_value, done.ran_on, done.tried) == ("there", "remote", ())
+    assert remote.seen == [ExecutionRequest("6 * 7", timeout=3)]
+
+
+def test_it_is_tried_again_before_it_is_given_up(road: Road):
+    remote = Known(refused(), refused(), report("there"))
+    done = run(FallbackExecutor(remote, Known()), road)
+    assert (done.execution_result.return_value, done.ran_on) == ("there", "remote")
+    assert [each.category for each in done.tried] == [ErrorCategory.NETWORK] * 2
+    assert [each.code for each in remote.seen] == ["1", "1", "1"]
+
+
+def test_what_cannot_be_reached_is_stood_in_for(road: Road):
+    remote, local = Known(refused(), refused()), Known(report("here"))
+    events: list[Event] = []
+    with subscribe(events.append):
+        done = run(FallbackExecutor(remote, local, attempts=2), road)
+    assert (done.execution_result.return_value, done.ran_on) == ("here", "local")
+    assert [each.error_type for each in done.tried] == ["ContainerConnectivityError"] * 2
+    assert [event.name for event in events].count("fallback.used") == 1
+    document = done.to_dict()
+    assert document["ran_on"] == "local"
+    assert [each["error_category"] for each in document["tried"]] == ["network", "network"]
+
+
+def test_an_open_circuit_is_not_asked(road: Road):
+    remote, local = Known(refused(), refused()), Known(report("a"), report("b"))
+    circuit = circuit_breaker("container", failure_threshold=2)
+    executor = FallbackExecutor(remote, local, circuit=circuit, attempts=2)
+    with virtual_time(patience=60):
+        run(executor, road)
+        done = run(executor, road)
+    assert executor.circuit is circuit
+    assert (len(remote.seen), done.execution_result.return_value, done.ran_on) == (2, "b", "local")
+    assert [each.category for each in done.tried] == [ErrorCategory.REJECTED]
+
+
+def test_a_failure_of_the_code_is_no_failure_of_the_remote(road: Road):
+    remote = Known(*[report(category="runtime_error")] * 7)
+    executor = FallbackExecutor(remote, Known(), circuit=circuit_breaker("c", failure_threshold=2))
+    for _ in range(7):
+        done = run(executor, road)
+        assert (done.category, done.ran_on) == (ErrorCategory.RUNTIME, "remote")
+
+
+def test_a_wrong_configuration_is_nothing_to_stand_in_for(road: Road):
+    error = ContainerConfigurationError("no kernel is called 'x'")
+    assert run(FallbackExecutor(Known(error), Known()), road) is error
+
+
+def test_where_both_fail_the_last_error_tells_of_the_first(road: Road):
+    first, second = refused(), refused()
+    error = run(FallbackExecutor(Known(first), Known(second), attempts=1), road)
+    assert error is second
+    assert error.__context__ is first
+
+
+def test_what_an_inner_one_has_tried_is_kept(road: Road):
+    inner = FallbackExecutor(Known(refused()), Known(report("middle")), circuit="inner", attempts=1)
+    outer = FallbackExecutor(Known(refused()), inner, circuit="outer", attempts=1)
+    done = run(outer, road)
+    assert (done.ran_on, len(done.tried)) == ("local", 2)
+
+
+def test_the_last_error_of_an_open_circuit_says_why():
+    executor = FallbackExecutor(
+        Known(refused()), Known(report()), circuit=circuit_breaker("container", failure_threshold=1), attempts=2
+    )
+    with virtual_time():
+        done = executor.execute_sync("1")
+    assert [each.error_type for each in done.tried] == [ContainerConnectivityError.__name__, CircuitOpenError.__name__]
+
+
+def test_what_happens_is_told_by_whoever_executes(road: Road):
+    events: list[StreamEvent] = []
+    with SubprocessExecutor(spares=0) as here:
+        executor = FallbackExecutor(Known(refused()), here, attempts=1)
+
+        def sync() -> ExecutionReport:
+            return executor.execute_sync("print('hello')", on_event=events.append)
+
+        done = road.run(sync, functools.partial(executor.execute, "print('hello')", on_event=events.append))
+    assert (done.ran_on, done.execution_result.stdout) == ("local", "hello\n")
+    assert list(dict.fromkeys(event.kind for event in events)) == ["start", "stdout", "result"]
+
+
+@pytest.mark.parametrize(("given", "error"), [({"attempts": 0}, ValueError), ({"base_delay": -1}, ValueError)])
+def test_wrong_parameters_are_refused(given: dict, error: type[Exception]):
+    with pytest.raises(error):
+        FallbackExecutor(Known(), Known(), **given)
+
+
+def test_its_repr_names_the_circuit():
+    assert repr(FallbackExecutor(Known(), Known(), circuit="box")) == (
+        "<FallbackExecutor: <CircuitBreaker 'box' closed>>"
+    )

@@ -1,0 +1,173 @@
+"""The parts of the Jupyter executor that need no kernel."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import datetime
+import json
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from resilience.errors.executor import WorkflowError
+from resilience.execution.events import StreamEvent
+from resilience.execution.jupyter import relay as relays
+from resilience.execution.jupyter import shipping
+from resilience.execution.jupyter.answers import KernelAnswer
+from resilience.execution.jupyter.background import BackgroundLoop
+from resilience.execution.jupyter.relay import Relay
+
+
+def bare_python(*lines: str) -> list[str]:
+    """What a Python prints that has nothing installed."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-"], input="\n".join(lines), capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_the_helper_works_where_nothing_is_installed():
+    code = "items = [1, 2]\nprint('hello')\n\n\ndef third(items):\n    return items[2]\n\n\nthird(items)\n"
+    printed, answer, modules = bare_python(
+        shipping.installation(),
+        shipping.call("run", "one", code, None, None),
+        f"print({shipping.call('answer', 'one')})",
+        "import sys",
+        "print([name for name in sys.modules if name.startswith('resilience')])",
+    )
+    found = json.loads(answer)
+    assert (printed, modules) == ("hello", "[]")
+    assert [frame["line"] for frame in found["exception"]["frames"]] == [9, 6]
+    assert found["exception"]["hints"] is not None
+    assert found["variables"] == {"items": "[1, 2]"}
+    assert (found["exit_code"], found["progress"]) == (1, [4, 6, 19])
+
+
+def test_a_program_finds_the_toolkit_that_is_installed_there_and_not_the_helpers():
+    code = "import resilience\nresilience.__name__"
+    (answer,) = bare_python(
+        "import sys, types",
+        "theirs = sys.modules['resilience'] = types.ModuleType('theirs')",
+        shipping.installation(),
+        shipping.call("run", "one", code, None, None),
+        f"print({shipping.call('answer', 'one')})",
+        "assert sys.modules['resilience'] is theirs",
+    )
+    assert json.loads(answer)["value"] == "theirs"
+
+
+def test_a_kernel_without_the_helper_is_told_by_its_error():
+    with pytest.raises(AttributeError) as raised:
+        eval(shipping.call("run", "one", "1", None, None))
+    assert shipping.is_missing(type(raised.value).__name__, str(raised.value))
+    assert not shipping.is_missing("AttributeError", "module 'math' has no attribute 'sqr'")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {},
+        {"user_expressions": None},
+        {"user_expressions": {"answer": {"status": "error", "ename": "KeyError"}}},
+        {"user_expressions": {"answer": {"data": {"text/plain": "no literal"}}}},
+        {"user_expressions": {"answer": {"data": {"text/plain": "'no json'"}}}},
+        {"user_expressions": {"answer": {"data": {"text/plain": "'{}'"}}}},
+        {"user_expressions": {"answer": {"data": {"text/plain": "'[]'"}}}},
+        {"user_expressions": {"answer": {"data": {"text/plain": "'{\"progress\": [-1, 0, 0]}'"}}}},
+        {"user_expressions": {"answer": {"data": {"text/plain": '\'{"progress": [0, 0, 0], "stage": 7}\''}}}},
+        {"user_expressions": {"answer": {"data": {"text/plain": "(" * 1000}}}},
+    ],
+    ids=range(10),
+)
+def test_an_answer_that_is_none_is_never_taken_for_a_success(reply: dict):
+    with pytest.raises(WorkflowError, match="no answer that can be read") as raised:
+        KernelAnswer.of(reply, timed_out=False)
+    assert raised.value.stage == "execution"
+
+
+# -- events ---------------------------------------------------------------------------------------------------------
+
+
+def done(value: object = "over") -> concurrent.futures.Future[object]:
+    future: concurrent.futures.Future[object] = concurrent.futures.Future()
+    future.set_result(value)
+    return future
+
+
+def test_events_are_handed_out_in_order_in_the_thread_that_waits():
+    events: list[StreamEvent] = []
+    relay = Relay(events.append)
+    future: concurrent.futures.Future[str] = concurrent.futures.Future()
+
+    def work() -> None:
+        relay.tell("stdout", "a")
+        relay.tell("error", "b", 3)
+        future.set_result("over")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert relay.wait(future) == "over"
+    thread.join()
+    assert [(event.kind, event.text, event.line) for event in events] == [("stdout", "a", None), ("error", "b", 3)]
+    assert events[0].timestamp.tzinfo is datetime.UTC
+
+
+def test_what_is_too_much_for_a_slow_listener_is_left_out_and_that_is_said(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(relays, "_MOST", 2)
+    events: list[StreamEvent] = []
+    relay = Relay(events.append)
+    for number in range(5):
+        relay.tell("stdout", str(number))
+    relay.tell("result", "6")
+    assert relay.wait(done()) == "over"
+    assert [(event.kind, event.text) for event in events] == [
+        ("stdout", "0"),
+        ("stdout", "1"),
+        ("warning", "3 pieces of output were left out here"),
+        ("result", "6"),
+    ]
+
+
+def test_without_a_listener_nothing_is_kept():
+    relay = Relay(None)
+    relay.tell("stdout", "a")
+    assert relay.wait(done(1)) == 1
+
+
+def test_who_is_interrupted_while_waiting_cancels_the_work():
+    def interrupt(event: StreamEvent) -> None:
+        raise KeyboardInterrupt
+
+    relay = Relay(interrupt)
+    relay.tell("stdout", "a")
+    future: concurrent.futures.Future[object] = concurrent.futures.Future()
+    with pytest.raises(KeyboardInterrupt):
+        relay.wait(future)
+    assert future.cancelled()
+
+
+def test_a_closed_loop_has_cancelled_its_tasks_and_done_what_was_to_be_done_last():
+    import asyncio
+
+    story: list[str] = []
+
+    async def hang() -> None:
+        try:
+            started.set()
+            await asyncio.sleep(3600)
+        finally:
+            story.append("cancelled")
+
+    async def finish() -> None:
+        story.append("finished")
+
+    started = threading.Event()
+    loop = BackgroundLoop("test")
+    future = loop.begin(hang())
+    assert started.wait(10)
+    loop.close(finish)
+    assert story == ["cancelled", "finished"]
+    assert future.cancelled()

@@ -1,0 +1,258 @@
+"""Programs that take too much, or do not end by themselves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from resilience import ErrorCategory
+from resilience.execution import ExecutionReport, ExecutionRequest, SubprocessExecutor
+from resilience.execution.child.recorder import TRACE, Recording
+from tests.execution.processes import has_ended
+
+MOST = 10.0
+"""Seconds after which an execution certainly hung, on a busy machine too."""
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[SubprocessExecutor]:
+    with SubprocessExecutor() as executor:
+        yield executor
+
+
+def run(executor: SubprocessExecutor, code: str, **options: object) -> ExecutionReport:
+    began = time.monotonic()
+    report = executor.execute_sync(
+        ExecutionRequest(code, **{"security_level": "permissive", "timeout": 0.3, **options})
+    )
+    assert time.monotonic() - began < MOST
+    return report
+
+
+LATE = {
+    "a loop": ("x = 1\nwhile True:\n    x = 1\n", 2),
+    "a loop in a function": ("def f():\n    y = 7\n    while y:\n        y = 7\nprint('a')\nf()\n", 4),
+    "sleep": ("import time\ntime.sleep(100)\n", 2),
+    "C code": ("x = 1\nsum(range(10**11))\n", 2),
+    "everything is caught": (
+        "while True:\n    try:\n        while True: x = 1\n    except BaseException:\n        pass\n",
+        3,
+    ),
+    "its signal is ignored": ("import signal\nsignal.signal(signal.SIGALRM, signal.SIG_IGN)\nwhile True: x = 1\n", 3),
+    "signals are blocked": (
+        "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\nwhile True: x = 1\n",
+        3,
+    ),
+    "a thread": ("import threading\nthreading.Thread(target=lambda: sum(iter(int, 1))).start()\n", None),
+    "at exit": ("import atexit, time\natexit.register(time.sleep, 100)\n", None),
+    "a lock": ("import threading\nlock = threading.Lock()\nlock.acquire()\nlock.acquire()\n", 4),
+    "compilation": ("x = " + "+".join(["1"] * 3000) + "\n" + "y = [" + "0," * 300_000 + "]\nwhile True: pass", None),
+}
+
+
+@pytest.mark.parametrize("kind", LATE)
+def test_whatever_it_does_a_program_ends_when_its_time_is_up(executor, kind):
+    code, line = LATE[kind]
+    report = run(executor, code)
+    assert (report.success, report.category) == (False, ErrorCategory.EXECUTION_TIMEOUT)
+    error = report.error
+    assert (error.error_type, error.error_message) == ("ExecutionTimeout", "Code execution exceeded 0.3 second timeout")
+    assert error.specifics["timeout_limit"] == 0.3 and error.specifics["execution_time"] >= 0.29
+    if line is not None:
+        assert line - 1 <= error.line_number <= line + 1 and error.specifics["last_executed_line"] == error.line_number
+
+
+def test_the_time_limit_tells_variables_and_output(executor):
+    report = run(executor, LATE["a loop in a function"][0])
+    assert report.error.local_variables == {"y": 7} and report.error.function_name == "f"
+    assert report.error.specifics["partial_output"] == "a\n"
+    assert report.execution_result.stderr.endswith("ExecutionTimeout: Code execution exceeded 0.3 second timeout\n")
+
+
+def test_output_without_a_line_end_survives_a_process_that_is_killed(executor):
+    report = run(executor, "print('half a line', end='')\nsum(range(10**11))")
+    assert report.execution_result.stdout == "half a line"
+    assert report.error.partial_results["completed_lines"] == 1
+
+
+def test_a_program_that_is_stopped_is_killed(executor):
+    report = run(executor, "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)\n")
+    assert report.category is ErrorCategory.EXECUTION_TIMEOUT
+
+
+def test_what_a_program_does_when_it_is_stopped_is_done(executor):
+    report = run(executor, "import time\ntry:\n    time.sleep(100)\nfinally:\n    print('tidied up')")
+    assert report.execution_result.stdout == "tidied up\n" and report.category is ErrorCategory.EXECUTION_TIMEOUT
+
+
+@pytest.mark.parametrize("timeout", [1e-9, 1e300, 10**9])
+def test_any_time_limit_can_be_kept(executor, timeout):
+    report = run(executor, "1", timeout=timeout)
+    assert report.success or (timeout < 1 and report.category is ErrorCategory.EXECUTION_TIMEOUT)
+
+
+HUNGRY = {
+    "at once": "numbers = [0] * 10**9",
+    "text": "text = 'x' * 10**9",
+    "in steps": "x = []\nwhile True:\n    x.append('a' * 10**5 + str(len(x)))",
+    "objects": "x = []\nwhile True:\n    x.append({})",
+    "in a function": "def f():\n    return bytearray(10**10)\nf()",
+}
+
+
+@pytest.mark.parametrize("kind", HUNGRY)
+def test_too_much_memory_is_told_with_its_line(executor, kind):
+    report = run(executor, HUNGRY[kind], timeout=30, security_level="strict")
+    assert (report.category, report.error.error_type) == (ErrorCategory.MEMORY, "MemoryError")
+    assert report.error.error_message == "Memory limit of 100MB exceeded"
+    assert report.error.specifics["memory_limit"] == "100MB" and report.error.specifics["memory_used"].endswith("MB")
+    assert report.error.line_number == {"in steps": 3, "objects": 3, "in a function": 2}.get(kind, 1)
+
+
+@pytest.mark.parametrize(("limit", "works"), [("400MB", True), ("50MB", False), (50 << 20, False), ("1GB", True)])
+def test_the_memory_limit_is_what_the_request_says(executor, limit, works):
+    report = run(executor, "x = bytearray(200 << 20)\nlen(x)", memory_limit=limit, timeout=30)
+    assert report.success == works
+    if works:
+        assert report.execution_result.memory_used >= 200 << 20
+
+
+def test_a_memory_error_that_the_program_deals_with_is_none(executor):
+    assert (
+        run(
+            executor, "try:\n    [0] * 10**9\nexcept MemoryError:\n    x = 1\nx", timeout=30
+        ).execution_result.return_value
+        == 1
+    )
+
+
+def test_a_memory_error_of_the_programs_own_is_one(executor):
+    assert run(executor, "raise MemoryError('mine')").category is ErrorCategory.MEMORY
+
+
+@pytest.mark.parametrize("limit", ["lots", "-1MB", 0, 1.5, None, "MB", True])
+def test_a_memory_limit_that_is_none_is_refused_where_it_is_written(limit):
+    with pytest.raises((TypeError, ValueError), match="memory_limit="):
+        ExecutionRequest("1", memory_limit=limit)
+
+
+def test_files_have_a_limit(executor):
+    code = "with open('big', 'wb') as file:\n    for _ in range(200):\n        file.write(bytes(1 << 20))"
+    report = run(executor, code, timeout=30)
+    assert report.error.error_type == "OSError" and "File too large" in report.error.error_message
+    report = run(executor, "files = [open('/dev/null') for _ in range(1000)]", timeout=30)
+    assert "Too many open files" in report.error.error_message
+
+
+def test_a_crash_leaves_no_core_and_has_the_name_of_its_signal_and_its_line(executor, tmp_path):
+    code = "import ctypes\ndef f():\n    ctypes.string_at(0)\nf()"
+    report = run(executor, code, working_directory=tmp_path)
+    assert (report.category, report.error.error_type) == (ErrorCategory.RUNTIME, "SIGSEGV")
+    assert (report.error.line_number, report.execution_result.exit_code) == (3, 128 + signal.SIGSEGV)
+    assert report.error.partial_results["completed_lines"] == 3
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGABRT", "SIGUSR1", "SIGHUP"])
+def test_a_signal_that_ends_the_program_is_told(executor, name):
+    report = run(executor, f"import os, signal\nprint('a')\nos.kill(os.getpid(), signal.{name})")
+    assert (report.category, report.error.error_type) == (ErrorCategory.RUNTIME, name)
+    assert report.execution_result.stdout == "a\n"
+
+
+def test_sigxcpu_is_a_time_limit(executor):
+    report = run(executor, "import os, signal\nos.kill(os.getpid(), signal.SIGXCPU)", timeout=5)
+    assert report.category is ErrorCategory.EXECUTION_TIMEOUT
+
+
+@pytest.mark.parametrize(("code", "kind"), [(3, "ProcessExit"), (0, "WorkflowError")])
+def test_a_process_that_just_ends_is_never_a_success(executor, code, kind):
+    report = run(executor, f"import os\nx = 1\nos._exit({code})\ny = 2")
+    assert (report.success, report.error.error_type) == (False, kind)
+    assert report.category is (ErrorCategory.RUNTIME if code else ErrorCategory.INTERNAL)
+    assert report.execution_result.exit_code == (code or 1)
+    assert report.error.execution_context.last_successful_line == 2
+
+
+def test_a_program_that_is_killed_from_outside_over_its_limit_has_used_too_much():
+    from resilience.execution.outcome import Death, Execution
+    from resilience.execution.process import own_peak
+    from resilience.execution.security import SecurityPolicy
+
+    request = ExecutionRequest("x", memory_limit="1MB")
+    known = Execution(execution_id="e", request=request, code="x", policy=SecurityPolicy.of("strict"), recorded=b"")
+    for memory, category in ((own_peak() + 1, ErrorCategory.MEMORY), (own_peak(), ErrorCategory.RUNTIME)):
+        death = Death(late=False, trouble="", status=-signal.SIGKILL, most_memory=memory, seconds=1.0)
+        assert known.died(death).category is category
+
+
+# -- what a program leaves running -----------------------------------------------------------------------------------
+
+FORKS = {
+    "a fork that sleeps": "import os, time\npid = os.fork()\nif not pid: time.sleep(100)\nprint(pid)",
+    "a fork that prints for ever": (
+        "import os\npid = os.fork()\nif not pid:\n    while True: os.write(2, b'y' * 1000)\nprint(pid)"
+    ),
+    "a grandchild": "import subprocess\nprint(subprocess.Popen(['sleep', '100']).pid)",
+    "one in a group of its own": "import subprocess\nprint(subprocess.Popen(['sleep', '100'], process_group=0).pid)",
+    "one in a session of its own": (
+        "import subprocess\nprint(subprocess.Popen(['sleep', '100'], start_new_session=True).pid)"
+    ),
+    "a daemon": (
+        "import os, time\nr, w = os.pipe()\nif not os.fork():\n    os.setsid()\n    pid = os.fork()\n    if pid:\n"
+        "        os.write(w, str(pid).encode())\n        os._exit(0)\n    time.sleep(100)\nprint(int(os.read(r, 20)))"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", FORKS)
+def test_nothing_that_a_program_starts_outlives_it_or_keeps_it_waiting(kind):
+    with SubprocessExecutor() as executor:
+        report = run(executor, FORKS[kind], timeout=20)
+        assert report.success
+        pid = next(
+            int(line) for line in report.execution_result.stdout.splitlines() if line.isdecimal() and line != "0"
+        )
+    assert has_ended(pid)
+
+
+def test_a_fork_does_not_answer_for_the_program(executor):
+    code = "import os\npid = os.fork()\nif pid:\n    os.waitpid(pid, 0)\n'parent' if pid else 1 / 0"
+    report = run(executor, code, timeout=20)
+    assert report.execution_result.return_value == "parent"
+    assert "ZeroDivisionError" in report.execution_result.stderr
+
+
+def test_a_fork_outlives_the_program_only_until_the_program_ends(executor):
+    report = run(executor, "import os, time\nif os.fork():\n    os._exit(7)\ntime.sleep(100)", timeout=20)
+    assert report.error.error_type == "ProcessExit" and report.execution_result.exit_code == 7
+
+
+# -- the recorder ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * TRACE, os.urandom(2 * TRACE), b"\1" + bytes(3 * TRACE)])
+def test_whatever_is_in_the_recorder_can_be_read(content):
+    recording = Recording(content)
+    assert isinstance(recording.path, list) and (recording.line is None or recording.line > 0)
+
+
+def test_a_program_that_writes_into_the_recorder_breaks_nothing(executor):
+    code = (
+        "import os\nfor fd in range(3, 20):\n    try:\n        os.pwrite(fd, b'\\xff' * 100000, 0)\n"
+        "    except OSError:\n        pass\nos._exit(1)"
+    )
+    report = run(executor, code)
+    assert not report.success
+    assert report.to_json(4)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the statements are the lines before sys.monitoring")
+def test_lines_inside_of_functions_are_on_the_path_of_a_traced_program_that_crashed(executor):
+    report = run(executor, "import os\ndef f():\n    x = 1\n    os._exit(3)\nf()", trace=True)
+    assert report.error.execution_context.execution_path[-2:] == ("line 3", "line 4 (failed)")

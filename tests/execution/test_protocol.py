@@ -1,0 +1,167 @@
+"""What a child sends: right, wrong, and not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resilience import ErrorCategory
+from resilience.execution import ExecutionReport, ExecutionRequest, SubprocessExecutor
+from resilience.execution.answers import Answer, NoAnswerError
+from resilience.execution.child.wire import HEADER, TOKEN, Channel, ChannelClosed, frame_of, length_of
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+FIND = """
+import os, socket
+def sockets():
+    for fd in range(3, 256):
+        try:
+            if os.readlink(f"/proc/self/fd/{fd}").startswith("socket:"):
+                yield fd
+        except OSError:
+            continue
+"""
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[SubprocessExecutor]:
+    with SubprocessExecutor() as executor:
+        yield executor
+
+
+def run(executor: SubprocessExecutor, code: str, **options: object) -> ExecutionReport:
+    return executor.execute_sync(ExecutionRequest(code, **{"security_level": "permissive", "timeout": 5, **options}))
+
+
+@given(JSON)
+def test_frames_hold_what_json_holds(value: object):
+    frame = frame_of(b"t" * TOKEN, {"value": value})
+    assert length_of(frame[:HEADER]) == len(frame) - HEADER
+    assert json.loads(frame[HEADER + TOKEN :]) == {"value": value}
+
+
+@given(st.dictionaries(st.text(), JSON))
+def test_what_one_side_sends_the_other_receives(message: dict[str, object]):
+    reading, writing = os.pipe()
+    try:
+        Channel(writing).send({"kind": "x"})
+        other = Channel(writing)
+        other.token = b"0123456789abcdef"
+        other.send(message)
+        receiver = Channel(reading)
+        assert receiver.receive() == {"kind": "x"}
+        assert (receiver.receive(), receiver.token) == (message, b"0123456789abcdef")
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), object(), b"x"])
+def test_what_json_does_not_have_is_not_sent(value):
+    with pytest.raises((ValueError, TypeError)):
+        frame_of(bytes(TOKEN), {"value": value})
+
+
+@pytest.mark.parametrize("length", [0, TOKEN, 1 << 31, (1 << 32) - 1])
+def test_no_frame_is_that_long(length):
+    with pytest.raises(ValueError, match="bytes"):
+        length_of(length.to_bytes(HEADER, "big"))
+
+
+def test_a_channel_whose_other_side_has_gone_says_so():
+    reading, writing = os.pipe()
+    os.close(writing)
+    with pytest.raises(ChannelClosed):
+        Channel(reading).receive()
+    os.close(reading)
+
+
+FORGERIES = {
+    "rubbish": "os.write(fd, b'rubbish' * 100)",
+    "a huge length": "os.write(fd, b'\\xff\\xff\\xff\\xff' * 10)",
+    "zeros": "os.write(fd, bytes(100))",
+    "a result without the token": (
+        'body = b\'{"kind": "result", "value": "forged"}\'\n'
+        "    os.write(fd, (len(body) + 16).to_bytes(4, 'big') + bytes(16) + body)"
+    ),
+    "half a frame": "os.write(fd, b'\\x00\\x00\\x10\\x00abc')",
+}
+
+
+@pytest.mark.parametrize("kind", FORGERIES)
+def test_what_a_program_writes_to_the_socket_is_never_a_result(executor, kind):
+    report = run(executor, f"{FIND}\nfor fd in sockets():\n    {FORGERIES[kind]}\n'honest'")
+    assert not report.success
+    assert (report.category, report.error.error_type) == (ErrorCategory.INTERNAL, "WorkflowError")
+    assert report.error.specifics["stage"] == "execution"
+
+
+def test_text_that_looks_like_the_protocol_is_text(executor):
+    code = (
+        """import os\nbody = b'{"kind": "result", "value": 666}'\n"""
+        "frame = (len(body) + 16).to_bytes(4, 'big') + bytes(16) + body\n"
+    )
+    report = run(executor, f"{code}for fd in (1, 2):\n    os.write(fd, frame * 10)\n'honest'")
+    assert report.execution_result.return_value == "honest"
+
+
+@pytest.mark.parametrize("ends", ["1", "os._exit(0)", "raise ValueError"])
+def test_a_program_that_closes_everything_has_no_result(executor, ends):
+    report = run(executor, f"import os\nos.closerange(3, 256)\n{ends}")
+    assert not report.success and report.to_json(4)
+
+
+def test_a_program_that_closes_everything_and_goes_on_is_stopped(executor):
+    report = run(executor, "import os\nos.closerange(0, 256)\nwhile True: pass", timeout=0.3)
+    assert report.category is ErrorCategory.EXECUTION_TIMEOUT
+
+
+def test_a_flood_on_the_socket_ends(executor):
+    report = run(executor, f"{FIND}\nfor fd in sockets():\n    while True: os.write(fd, bytes(1000))", timeout=1)
+    assert not report.success
+
+
+def test_a_program_that_breaks_the_reporting_is_no_success(executor):
+    report = run(executor, "import builtins\nbuiltins.isinstance = None\nbuiltins.dict = None\n1 / 0")
+    assert not report.success and report.to_json(4)
+
+
+RIGHT = {
+    "kind": "result", "stage": "run", "exit_code": 0, "seconds": 0.1, "peak": 1, "timed_out": False,
+    "timed_out_at": None, "violation": None, "variables": {"a": [1]}, "value": None, "exception": None,
+}  # fmt: skip
+
+
+def test_a_right_answer_is_one():
+    assert Answer.of({**RIGHT, "seconds": 1}).variables == {"a": [1]}
+
+
+@pytest.mark.parametrize("name", sorted(set(RIGHT) - {"kind"}))
+def test_an_answer_in_which_something_is_missing_or_wrong_is_none(name):
+    with pytest.raises(NoAnswerError):
+        Answer.of({each: value for each, value in RIGHT.items() if each != name})
+    if name != "value":
+        with pytest.raises(NoAnswerError):
+            Answer.of({**RIGHT, name: object()})
+
+
+@given(st.sampled_from(sorted(RIGHT)), JSON)
+def test_any_answer_is_taken_or_refused_and_can_be_sent_on(name: str, value: object):
+    try:
+        answer = Answer.of({**RIGHT, name: value})
+    except NoAnswerError:
+        return
+    json.dumps([answer.variables, answer.value, answer.exception]).encode()
+
+
+def test_lone_surrogates_are_replaced():
+    assert Answer.of({**RIGHT, "value": {"\ud800": ["\udfff"]}}).value == {"?": ["?"]}
