@@ -18,12 +18,18 @@ import anyio
 
 from resilience import circuit_breaker
 from resilience.errors.executor import ContainerConnectivityError
-from resilience.execution.executor import ExecutionReport, Executor, Listener
-from resilience.execution.fallback import FallbackExecutor
-from resilience.execution.generation import Feedback, GeneratedRun, run_generated
-from resilience.execution.history import ErrorHistory
-from resilience.execution.local import SubprocessExecutor
-from resilience.execution.request import ExecutionRequest
+from resilience.execution import (
+    ErrorHistory,
+    ExecutionReport,
+    ExecutionRequest,
+    Executor,
+    FallbackExecutor,
+    Feedback,
+    GeneratedRun,
+    Listener,
+    SubprocessExecutor,
+    run_generated,
+)
 
 DRAFTS = (
     "```python\nprices = [4, 8, 15, 16, 23, 42]\nprint('mean of', len(prices))\nround(mean(prices), 2)\n```",

@@ -41,7 +41,7 @@ def exit_code_of(category: ErrorCategory | None) -> int:
     >>> exit_code_of(ErrorCategory.SECURITY), exit_code_of(ErrorCategory.NETWORK), exit_code_of(None)
     (13, 18, 0)
     """
-    return ExitCode.OK if category is None else EXIT_CODES.get(category, OTHER_FAILURE)
+    return int(ExitCode.OK) if category is None else EXIT_CODES.get(category, OTHER_FAILURE)
 
 
 def run_script(arguments: argparse.Namespace) -> int:

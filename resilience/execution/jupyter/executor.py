@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self, cast
 from resilience.execution.executor import ExecutionReport, Listener
 from resilience.execution.jupyter.background import BackgroundLoop
 from resilience.execution.jupyter.conversation import become_ready
-from resilience.execution.jupyter.kernel import Kernel, KernelDiedError, unreachable
+from resilience.execution.jupyter.kernel import Kernel, KernelDiedError
 from resilience.execution.jupyter.relay import Relay
 from resilience.execution.jupyter.running import Running
 from resilience.execution.request import ExecutionRequest
@@ -147,16 +147,18 @@ class JupyterExecutor:
 
     async def _execute(self, running: Running) -> ExecutionReport:
         async with self._turn:
-            for _ in range(2):
+            while True:
+                is_fresh = not self._is_open
                 try:
                     await self._open()
                     return await running.run()
-                except KernelDiedError:  # while nobody looked: another one is asked
-                    continue
+                except KernelDiedError:
+                    if is_fresh:  # it was ready a moment ago: the program has ended it before it could say a word
+                        return running.died()
+                    # It died while nobody looked: another one is asked.
                 finally:
                     if not running.kernel_is_idle:
                         await self._let_go()
-        raise unreachable(self._kernel, "it ended before it took the program, twice")
 
     async def _open(self) -> None:
         if not self._is_open:

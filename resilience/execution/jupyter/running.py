@@ -58,7 +58,7 @@ class Running:
         except KernelDiedError:
             if not self._has_begun:
                 raise
-            return in_kernel(died(self._known(), self._kernel.exit_code(), self._seconds()), self._kernel)
+            return self.died()
         status = None if reply is None else reply.get("status")
         if reply is not None and status == "ok":
             return in_kernel(KernelAnswer.of(reply, timed_out=timed_out).reported(self._known()), self._kernel)
@@ -69,6 +69,10 @@ class Running:
             raise unreachable(self._kernel, "the request was aborted")
         name, message = self._output.error or ("no error", "")
         raise WorkflowError(f"{self._kernel.name} answered {status!r}: {name}: {message}", "execution")
+
+    def died(self) -> ExecutionReport:
+        """Return the report of a program that has ended its kernel."""
+        return in_kernel(died(self._known(), self._kernel.exit_code(), self._seconds()), self._kernel)
 
     async def _converse(self) -> tuple[bool, Mapping[str, Any] | None]:
         """Have the helper run the program; return whether its time was up, and the reply."""
