@@ -148,7 +148,8 @@ def main() -> int:
         over = ratio > LIMITS[name]
         kept = kept and not over
         mark = "  over the limit" if over else ""
-        print(f"  {name:<24} {1000 * seconds:9.3f} ms {ratio:6.2f}x, limit {LIMITS[name]:.1f}x{mark}")
+        limit = "" if LIMITS[name] == math.inf else f", limit {LIMITS[name]:.1f}x"
+        print(f"  {name:<24} {1000 * seconds:9.3f} ms {ratio:6.2f}x{limit}{mark}")
     return 0 if kept or quick else 1
 
 
