@@ -15,6 +15,14 @@ import pytest
 from resilience import override_profiles
 from resilience.cli import main
 
+# Where the tests run in the background of a shell, Ctrl-C is ignored, and children inherit that.
+HEEDING_CTRL_C = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from resilience.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
 
 @dataclasses.dataclass
 class Run:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from resilience.cli.phases import PHASES
-from tests.cli.conftest import Run, in_own_process
+from tests.cli.conftest import HEEDING_CTRL_C, Run, in_own_process
 
 # Bounds here follow from how the demo is built, not from how fast the machine is: the circuit is open when the
 # process is killed and then sends one probe per reset_timeout, a fifth of that phase's length.
@@ -130,15 +130,6 @@ def children_of(pid: int) -> list[int]:
         if int(fields[1]) == pid:
             found.append(int(status.parent.name))
     return found
-
-
-# Where the tests run in the background of a shell, Ctrl-C is ignored, and children inherit that.
-HEEDING_CTRL_C = """
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from resilience.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the server's process in /proc")

@@ -13,6 +13,7 @@ import pytest
 
 from resilience.category import ErrorCategory
 from resilience.cli.script import EXIT_CODES, OTHER_FAILURE
+from tests.cli.conftest import HEEDING_CTRL_C
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="executions need POSIX")
 
@@ -136,7 +137,7 @@ def test_a_script_comes_from_stdin_too():
 def test_ctrl_c_ends_the_script_and_everything_it_started(script, tmp_path):
     text = "import os, time\nopen('pid', 'w').write(str(os.getpid()))\nprint('ready', flush=True)\ntime.sleep(60)\n"
     options = ["--level", "permissive", "--directory", str(tmp_path)]
-    command = [sys.executable, "-m", "resilience.cli", "run", script(text), *options]
+    command = [sys.executable, "-c", HEEDING_CTRL_C, "run", script(text), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
         assert running.stdout.readline() == b"ready\n"
         running.send_signal(signal.SIGINT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 
@@ -163,6 +164,31 @@ def test_a_signal_that_ends_the_program_is_told(executor, name):
     report = run(executor, f"import os, signal\nprint('a')\nos.kill(os.getpid(), signal.{name})")
     assert (report.category, report.error.error_type) == (ErrorCategory.RUNTIME, name)
     assert report.execution_result.stdout == "a\n"
+
+
+@pytest.fixture
+def deaf() -> Iterator[None]:
+    """This process as a job in the background that `nohup` started, with the timer's signal blocked on top."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGHUP, signal.SIGINT)}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM, signal.SIGTERM])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@pytest.mark.skipif(threading.current_thread() is not threading.main_thread(), reason="signals are the main thread's")
+def test_what_this_process_ignores_or_blocks_is_none_of_the_programs_business(deaf):
+    with SubprocessExecutor(spares=0) as executor:
+        for name in ("SIGHUP", "SIGTERM"):
+            report = run(executor, f"import os, signal\nos.kill(os.getpid(), signal.{name})")
+            assert (report.category, report.error.error_type) == (ErrorCategory.RUNTIME, name)
+        report = run(executor, "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nwhile True: pass", timeout=5)
+        assert report.error.error_type == "KeyboardInterrupt"
+        report = run(executor, "n = 0\nwhile True:\n    n += 1", timeout=0.3)
+        assert (report.category, report.execution_result.variables.keys()) == (ErrorCategory.EXECUTION_TIMEOUT, {"n"})
 
 
 def test_sigxcpu_is_a_time_limit(executor):

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import traceback
 from contextvars import ContextVar
 from datetime import timedelta
 
@@ -289,3 +290,16 @@ except TimeoutError:
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "left\n"
+
+
+def test_the_error_of_an_async_limit_shows_where_the_call_waited(backend: str):
+    async def wait_for_ever() -> None:
+        await anyio.sleep_forever()
+
+    async def main() -> None:
+        with pytest.raises(TimeoutError) as caught:
+            await timeout(0.005)(wait_for_ever)()
+        assert caught.value.__cause__ is not None
+        assert "in wait_for_ever" in "".join(traceback.format_exception(caught.value))
+
+    anyio.run(main, backend=backend)

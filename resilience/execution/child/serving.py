@@ -9,6 +9,7 @@ from resilience.execution.child.execution import Execution
 from resilience.execution.child.limits import Limits, out_of_the_way
 from resilience.execution.child.program import Program
 from resilience.execution.child.recorder import Recorder
+from resilience.execution.child.signals import reset_signals
 from resilience.execution.child.wire import Channel, ChannelClosed
 
 __all__ = ["serve"]
@@ -28,6 +29,7 @@ def serve(control: int, recorder: int) -> None:
 
     A spare is told before, by a message of kind ``prepare``, which policy to expect, and has time to get ready for it.
     """
+    reset_signals()
     channel = Channel(out_of_the_way(control, 0))
     notes = Recorder(out_of_the_way(recorder, 1))
     limits = Limits()
