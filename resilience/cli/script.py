@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -30,6 +31,8 @@ EXIT_CODES = {
     ErrorCategory.CONFIGURATION: 17,
 }
 """What tells the shell how a script failed. They are never renumbered."""
+
+_TRACEBACK = re.compile(r"^(?:Traceback \(most recent call last\):$|  File \"<string>\", line \d)", re.MULTILINE)
 
 OTHER_FAILURE = 18
 """Of any other category."""
@@ -63,14 +66,16 @@ def run_script(arguments: argparse.Namespace) -> int:
         )
     except (TypeError, ValueError) as error:
         raise UserError(str(error)) from None
+    shown = _Shown(as_json=arguments.json)
     try:
         with SubprocessExecutor(spares=0) as executor:
-            report = executor.execute_sync(request, on_event=_Shown(as_json=arguments.json))
+            report = executor.execute_sync(request, on_event=shown)
     except PythonExecutorException as error:  # nothing to execute it with
         sys.stderr.write(f"resilience run: [{error.code}] {error}\n")
         if arguments.json:
             print_json({"error": str(error), "code": error.code, "category": error.category.label})
         return exit_code_of(error.category)
+    shown.end(report)
     _show(report, name, arguments)
     return exit_code_of(report.category)
 
@@ -85,22 +90,37 @@ def _read(path: str) -> bytes:
 
 
 class _Shown:
-    """Shows the script's output while it runs: its stdout on ours, or on stderr where ours is for the document."""
+    """Shows the script's output while it runs: its stdout on ours, or on stderr where ours is for the document.
+
+    A traceback is held back until it is known whether the report says all that is in it.
+    """
 
     def __init__(self, *, as_json: bool) -> None:
         self._stdout = sys.stderr if as_json else sys.stdout
+        self._as_json = as_json
+        self._held = ""
 
     def __call__(self, event: StreamEvent) -> None:
         if event.kind == "stdout":
             self._stdout.write(event.text)
             self._stdout.flush()
         elif event.kind == "stderr":
-            sys.stderr.write(event.text)
+            text = self._held + event.text
+            found = None if self._as_json else _TRACEBACK.search(text)
+            at = len(text) if found is None else found.start()
+            self._held = text[at:]
+            sys.stderr.write(text[:at])
             sys.stderr.flush()
         elif event.kind == "line":
             sys.stderr.write(f"line {event.line}\n")
         elif event.kind == "warning":
             sys.stderr.write(f"resilience run: {event.text}\n")
+
+    def end(self, report: ExecutionReport) -> None:
+        """Show what was held back, unless that is the traceback of *report*."""
+        raised = None if report.error is None else report.error.exception
+        if raised is None or self._held.strip() != raised.full_traceback.strip():
+            sys.stderr.write(self._held)
 
 
 def _show(report: ExecutionReport, name: str, arguments: argparse.Namespace) -> None:

@@ -71,6 +71,16 @@ def test_the_exit_code_tells_the_category_and_the_document_too(resilience, scrip
     assert run.code == EXIT_CODES[ErrorCategory(category)]
 
 
+def test_a_traceback_that_the_report_tells_is_not_shown_twice(resilience, script):
+    run = resilience("run", script("import sys\nprint('oops', file=sys.stderr)\n1 / 0\n"), "--level", "permissive")
+    assert run.err.startswith("oops\n")
+    assert "Traceback" not in run.err
+    assert resilience("run", script("x = = 1")).err.startswith("\nSyntaxError on line 1: invalid syntax")
+    own = "import sys\nprint('Traceback (most recent call last):\\n  of my own', file=sys.stderr)\n"
+    run = resilience("run", script(own), "--level", "permissive")
+    assert run.err.startswith("Traceback (most recent call last):\n  of my own\n")
+
+
 def test_exit_codes_are_not_renumbered():
     assert {category.label: code for category, code in EXIT_CODES.items()} == {
         "syntax_error": 10,

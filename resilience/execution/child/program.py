@@ -68,8 +68,10 @@ def _check_text(source: str) -> None:
     try:
         source.encode()
     except UnicodeEncodeError as error:
-        said = f"(unicode error) the character {source[error.start]!a} cannot be encoded as UTF-8"
-        raise _error_at(source, error.start, said) from None
+        character = source[error.start]
+        byte = ord(character) - 0xDC00  # what `surrogateescape` makes of a byte that it cannot decode
+        said = f"the byte {byte:#04x} is no UTF-8" if 128 <= byte < 256 else f"{character!a} cannot be encoded as UTF-8"
+        raise _error_at(source, error.start, f"(unicode error) {said}") from None
 
 
 def _error_at(source: str, at: int, said: str) -> SyntaxError:
