@@ -89,3 +89,9 @@ def test_the_root_of_a_saved_traceback_is_explained_too():
         )
     )
     assert report.immediate_cause == "it began with KeyError on line 41: item has no key 'price'"
+
+
+def test_a_division_by_a_literal_zero_is_called_what_it_is():
+    report = report_on("print(sum([1, 2]) / 0)")
+    assert report.immediate_cause == "sum([1, 2]) / 0 divides by 0 itself"
+    assert report.suggestions == ("Divide by something else: nothing can be divided by 0.",)

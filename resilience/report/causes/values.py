@@ -149,8 +149,12 @@ def zero_division(case: Case) -> Diagnosis | None:
         tips.append(f"Find out why {divisor} is 0{_assigned(facts)}.")
     if "negative power" in case.message:
         tips = ["0 has no negative power: test the base first."]
+    where = one_line(case.marked or case.code, 80) or "a division"
+    cause = f"{zero} is 0 in {where}"
+    if isinstance(node, ast.Constant):
+        cause, tips = f"{where} divides by {divisor} itself", ["Divide by something else: nothing can be divided by 0."]
     return Diagnosis(
-        immediate_cause=f"{zero} is 0 in {one_line(case.marked or case.code, 80) or 'a division'}",
+        immediate_cause=cause,
         contributing_factors=tuple(facts),
         suggestions=tuple(tips),
         specifics={"zero_expression": divisor} if divisor else {},
