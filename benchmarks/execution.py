@@ -2,9 +2,9 @@
 
 Ratios of medians, taken in turn, so that a busy machine is busy for both sides:
 
-* ``1+1`` in a spare, to the round trip of a process that runs already: `ProcessPoolExecutor` with one worker that
-  evaluates ``1+1``. Beside it, without a limit, to the least there can be: a pipe to a loop around `eval`. Neither has
-  limits, a policy or a report, and what one program leaves behind, the next one finds;
+* ``1+1`` in a spare, to the round trip of a process that runs already: a pipe to a loop around `eval`, the least there
+  can be. Beside it, without a limit, to `ProcessPoolExecutor` with one worker. Neither has limits, a policy or a
+  report, and what one program leaves behind, the next one finds;
 * ``1+1`` without a spare, to ``python -I -c 1``;
 * a program that counts for a while, with all limits at level strict, to the same program in plain Python.
 
@@ -30,7 +30,7 @@ from resilience.execution import ExecutionRequest, SubprocessExecutor
 
 __all__ = ["measured"]
 
-LIMITS = {"a spare": 3.0, "a spare, to a bare pipe": math.inf, "cold": 2.0, "counting": 1.1}
+LIMITS = {"a spare": 3.0, "a spare, to a process pool": math.inf, "cold": 2.0, "counting": 1.1}
 _ROUNDS = 100
 _REST = 0.02
 """Seconds after which a process that was busy is idle: the state in which a call finds it."""
@@ -130,8 +130,8 @@ def measured(rounds: int, most: int) -> dict[str, tuple[float, float]]:
         python, start = _medians(rounds, warm.warm, lambda: plain("-c", "1"), without)
         bare, guarded = _medians(max(rounds // 10, 1), warm.warm, lambda: plain("-c", source), counting)
     return {
-        "a spare": (spare, spare / trip),
-        "a spare, to a bare pipe": (spare, spare / pipe),
+        "a spare": (spare, spare / pipe),
+        "a spare, to a process pool": (spare, spare / trip),
         "cold": (start, start / python),
         "counting": (guarded, guarded / bare),
     }
@@ -149,7 +149,7 @@ def main() -> int:
         kept = kept and not over
         mark = "  over the limit" if over else ""
         limit = "" if LIMITS[name] == math.inf else f", limit {LIMITS[name]:.1f}x"
-        print(f"  {name:<24} {1000 * seconds:9.3f} ms {ratio:6.2f}x{limit}{mark}")
+        print(f"  {name:<26} {1000 * seconds:9.3f} ms {ratio:6.2f}x{limit}{mark}")
     return 0 if kept or quick else 1
 
 

@@ -19,21 +19,22 @@ def permissive(code: str, **options: object) -> ExecutionRequest:
     return ExecutionRequest(code, security_level="permissive", **options)
 
 
-def test_an_execution_does_not_hold_up_the_event_loop(backend: str):
+def test_an_execution_does_not_hold_up_the_event_loop(backend: str, tmp_path):
+    code = "import os\nprint('waiting')\nwhile not os.path.exists('go'):\n    pass\n'went on'"
+
     async def main() -> None:
         async with SubprocessExecutor() as executor, anyio.create_task_group() as tasks:
-            turns = 0
 
-            async def turn() -> None:
-                nonlocal turns
-                while True:
-                    turns += 1
-                    await anyio.sleep(0.01)
+            async def let_it_go() -> None:
+                (tmp_path / "go").touch()
 
-            tasks.start_soon(turn)
-            report = await executor.execute(permissive("import time\ntime.sleep(0.3)\n'slept'"))
-            assert report.execution_result.return_value == "slept" and turns > 5
-            tasks.cancel_scope.cancel()
+            def listen(event: StreamEvent) -> None:
+                if event.kind == "stdout":
+                    tasks.start_soon(let_it_go)  # by a loop that turns while the program waits for it
+
+            request = permissive(code, working_directory=tmp_path)
+            report = await executor.execute(request, on_event=listen)
+            assert report.execution_result.return_value == "went on"
 
     anyio.run(main, backend=backend)
 

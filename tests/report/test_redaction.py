@@ -120,7 +120,7 @@ def test_a_traceback_keeps_its_source_lines_and_loses_its_secrets():
         ("/usr/lib/python3.11/json/decoder.py", "json/decoder.py"),
         ("/usr/lib/python3/dist-packages/yaml/__init__.py", "yaml/__init__.py"),
         ("/srv/venv/lib/python3.13t/site-packages/a/b.py", "a/b.py"),
-        ("/root/.pyenv/versions/3.11.7/lib/python3.11/asyncio/runners.py", "asyncio/runners.py"),
+        ("/home/ada/.pyenv/versions/3.11.7/lib/python3.11/asyncio/runners.py", "asyncio/runners.py"),
         (r"C:\Python312\Lib\json\decoder.py", "json/decoder.py"),
         (r"C:\Users\Ada Smith\venv\Lib\site-packages\a\b.py", "a/b.py"),
     ],
