@@ -9,7 +9,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeAlias, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from resilience.errors.details import Json
-from resilience.execution.conversation import Message
+from resilience.execution.frames import Message
 from resilience.report.captured import Captured
 from resilience.report.failure import Violation
 
@@ -23,7 +23,7 @@ class NoAnswerError(ValueError):
     """What the child has sent is no answer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Answer:
     """What a program came to, as its process told it."""
 

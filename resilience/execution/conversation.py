@@ -1,35 +1,32 @@
 """The parent's part while code runs: it sends the request, reads what comes, keeps the time, and kills.
 
 One loop that blocks, for the sync and the async way: there is one place where a child can be waited for, and it waits
-for nothing without an end. What comes from the child is not trusted: frames are bounded, and must hold together.
+for nothing without an end.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import select
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 from resilience.clock import SYSTEM
 from resilience.execution.child.messages import Request
-from resilience.execution.child.wire import HEADER, TOKEN, frame_of, length_of
+from resilience.execution.child.wire import frame_of
+from resilience.execution.frames import MALFORMED, Message, number_of, text_of
 from resilience.execution.outputs import Output
 from resilience.execution.process import Child
 
-__all__ = ["Conversation", "Ending", "Message", "Tell"]
+__all__ = ["Conversation", "Ending", "Tell"]
 
-Message = Mapping[str, object]
 Tell = Callable[[Literal["stdout", "stderr", "line", "warning"], str, int | None], object]
 """Is told what happens: the kind, the text, the line."""
 How = Literal["answered", "ended", "killed", "cancelled", "corrupt", "mute"]
 """With an answer; by itself, without one; by us, since the time was up; since nobody wants it any more; by us, since
 what it sent made no sense; by us, since it never said hello."""
 
-_MOST_ANSWER = 16 << 20
-_MOST_FRAMES = 200_000
 _START = 30.0
 """Seconds that an interpreter may take to say hello."""
 _GRACE = 0.75
@@ -52,19 +49,18 @@ class Ending:
 
 
 class Conversation:
-    """One request to one child."""
+    """One request to one child, sent when this is made: it compiles the program, and waits to be told to run it."""
 
     def __init__(self, child: Child, request: Request, tell: Tell | None, wake: int | None) -> None:
         self.child = child
+        self._unsent = frame_of(child.token, request)
+        self._push()  # before all else: the child has more to do than this process
         self._tell = tell
         self._wake = wake
         self._seconds = request["timeout"] + _GRACE
         self._code = request["code"]
-        self._unsent = memoryview(frame_of(child.token, request))
-        self._received = bytearray()
-        self._frames_left = _MOST_FRAMES
-        self._began = SYSTEM.now()
-        self._deadline = self._began + (self._seconds if child.greeted else _START)
+        self._waits = not request["checked"]
+        self._began = self._deadline = 0.0
         self._ending: Ending | None = None
         self._lines: list[str] = []
         self._poll = select.poll()
@@ -77,13 +73,17 @@ class Conversation:
         )
 
     def hold(self, when_slow: Callable[[], object]) -> Ending:
-        """Go through it from the request to the end; *when_slow* is called after 10 ms.
+        """Have the program run, and wait for the end of it; *when_slow* is called after 10 ms.
 
         A child that has not answered is dead afterwards. One that has is about to end by itself.
         """
+        self._began = SYSTEM.now()
+        self._deadline = self._began + (self._seconds if self.child.greeted else _START)
         try:
+            if self._waits:
+                self._unsent += self.child.go
+                self._push()
             self._register()
-            self._send()
             if not self._turn(_SLOW):
                 when_slow()
             while (ending := self._ending) is None:
@@ -93,14 +93,16 @@ class Conversation:
             raise
         if ending.how != "answered":
             self.child.kill()
-        self.stdout.read_rest()
-        self.stderr.read_rest()
+        ready = {descriptor for descriptor, _ in self._poll.poll(0)}
+        for output in (self.stdout, self.stderr):
+            if output.descriptor in ready:
+                output.read_rest()
         ending.seconds = SYSTEM.now() - self._began
         return ending
 
     def _register(self) -> None:
         child = self.child
-        self._watch(child.control.fileno(), self._hear)
+        self._watch_control()
         self._watch(child.stdout, lambda: self._listen(self.stdout))
         self._watch(child.stderr, lambda: self._listen(self.stderr))
         if child.end is not None:
@@ -133,20 +135,25 @@ class Conversation:
     def _finish(self, how: How, answer: Message | None = None, trouble: str = "") -> None:
         self._ending = Ending(how, answer, trouble)
 
-    def _send(self) -> None:
-        control = self.child.control
-        while self._unsent:
-            try:
-                self._unsent = self._unsent[control.send(self._unsent) :]
-            except BlockingIOError:
-                self._watch(control.fileno(), self._send_and_hear, to_write=True)
-                return
-            except OSError:  # it has gone; its end will be seen
-                break
-        self._watch(control.fileno(), self._hear)
+    def _push(self) -> None:
+        """Send as much as it takes."""
+        left = memoryview(self._unsent)
+        try:
+            while left:
+                left = left[self.child.control.send(left) :]
+        except BlockingIOError:
+            pass
+        except OSError:  # it has gone; its end will be seen
+            left = left[:0]
+        self._unsent = bytes(left)
 
-    def _send_and_hear(self) -> None:
-        self._send()
+    def _watch_control(self) -> None:
+        more = bool(self._unsent)
+        self._watch(self.child.control.fileno(), self._push_and_hear if more else self._hear, to_write=more)
+
+    def _push_and_hear(self) -> None:
+        self._push()
+        self._watch_control()
         self._hear()
 
     def _listen(self, output: Output) -> None:
@@ -159,58 +166,35 @@ class Conversation:
             self._finish("ended")
 
     def _hear(self) -> None:
-        while self._ending is None:
-            try:
-                piece = self.child.control.recv(1 << 16)
-            except BlockingIOError:
-                return
-            except OSError:
-                piece = b""
-            if not piece:
-                # The other side is closed. The program may still run: it may have closed all there was.
-                self._unwatch(self.child.control.fileno())
-                return
-            self._received += piece
-            try:
-                self._take_frames()
-            except (ValueError, RecursionError, TypeError, KeyError) as error:
-                self._finish("corrupt", trouble=f"{type(error).__name__}: {error}"[:500])
-
-    def _take_frames(self) -> None:
-        while self._ending is None and len(self._received) >= HEADER:
-            length = length_of(bytes(self._received[:HEADER]))
-            if length > _MOST_ANSWER:
-                raise ValueError(f"a frame of {length} bytes")
-            if len(self._received) < HEADER + length:
-                return
-            frame = bytes(self._received[HEADER : HEADER + length])
-            del self._received[: HEADER + length]
-            self._frames_left -= 1
-            if self._frames_left < 0:
-                raise ValueError(f"more than {_MOST_FRAMES} frames")
-            if frame[:TOKEN] != self.child.token:
-                raise ValueError("a frame without the token")
-            message = _decode(frame[TOKEN:].decode("ascii"))
-            if not isinstance(message, dict):
-                raise TypeError("a frame that holds no object")
-            self._take(cast("Message", message))
+        frames = self.child.frames
+        more = True
+        try:
+            while more and self._ending is None:
+                more = frames.receive()
+                while self._ending is None and (message := frames.take()) is not None:
+                    self._take(message)
+        except MALFORMED as error:
+            self._finish("corrupt", trouble=f"{type(error).__name__}: {error}"[:500])
+        if frames.is_closed:  # on the other side, too; the program may still run, if it has closed all there was
+            self._unwatch(self.child.control.fileno())
 
     def _take(self, message: Message) -> None:
         kind = message["kind"]
         if not self.child.greeted:
-            self._take_hello(message)
+            self.child.take_hello(message)
+            self._deadline = SYSTEM.now() + self._seconds
         elif kind == "line":
-            line = _number(message["line"])
+            line = number_of(message["line"])
             if self._tell is not None:
                 self._tell("line", self._line(line), line)
         elif kind == "warning":
-            where = None if message["line"] is None else _number(message["line"])
+            where = None if message["line"] is None else number_of(message["line"])
             if self._tell is not None:
-                self._tell("warning", _text(message["text"]), where)
+                self._tell("warning", text_of(message["text"]), where)
         elif kind == "over":
             self._deadline = SYSTEM.now() + _REPORT
         elif kind == "trouble":
-            self._finish("corrupt", trouble=_text(message["text"]))
+            self._finish("corrupt", trouble=text_of(message["text"]))
         elif kind == "result":
             self._finish("answered", message)
         else:
@@ -220,29 +204,3 @@ class Conversation:
         if not self._lines:
             self._lines = self._code.splitlines()
         return self._lines[number - 1] if 0 < number <= len(self._lines) else ""
-
-    def _take_hello(self, message: Message) -> None:
-        if message["kind"] != "hello" or message["pid"] != self.child.pid:
-            raise ValueError("something else than hello")
-        self.child.greeted = True
-        self.child.python_version = _text(message["python"])
-        self._deadline = SYSTEM.now() + self._seconds
-
-
-def _number(value: object) -> int:
-    if type(value) is not int:
-        raise TypeError(f"{value!r} is no number")
-    return value
-
-
-def _text(value: object) -> str:
-    if type(value) is not str:
-        raise TypeError(f"{value!r} is no text")
-    return value.encode("utf-8", "replace").decode("utf-8")
-
-
-def _refuse(name: str) -> object:
-    raise ValueError(f"{name} is no JSON")
-
-
-_decode = json.JSONDecoder(parse_constant=_refuse).decode

@@ -6,7 +6,7 @@ import datetime
 import functools
 import platform
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from resilience.category import ErrorCategory
@@ -42,7 +42,7 @@ class Death:
     seconds: float
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Execution:
     """One execution, and what is known of it."""
 
@@ -50,8 +50,8 @@ class Execution:
     request: ExecutionRequest
     code: str
     policy: SecurityPolicy
-    recorded: bytes
-    """What the process wrote down on its way."""
+    recorder: Callable[[], bytes] = bytes
+    """Returns what the process wrote down on its way. Failures are asked for it only."""
     stdout: str = ""
     stderr: str = ""
     python: str = ""
@@ -59,7 +59,7 @@ class Execution:
     @functools.cached_property
     def recording(self) -> Recording:
         """How far the program has come."""
-        return Recording(self.recorded)
+        return Recording(self.recorder())
 
     def answered(self, answer: Answer) -> ExecutionReport:
         """Return the report of a program whose process has told how it went."""

@@ -21,8 +21,9 @@ from pathlib import Path
 
 from resilience.clock import SYSTEM
 from resilience.errors.executor import ContainerConfigurationError, ContainerConnectivityError
-from resilience.execution.child.messages import Policy, Prepare
+from resilience.execution.child.messages import Go, Policy, Prepare
 from resilience.execution.child.wire import frame_of
+from resilience.execution.frames import MALFORMED, Frames, Message, text_of
 from resilience.execution.strays import kill_strays
 
 __all__ = ["Child", "own_peak", "readable"]
@@ -36,6 +37,7 @@ _INHERITED = (
 )
 _INTERVAL = 0.05
 _LONGEST_DEATH = 10.0
+_GO: Go = {"kind": "go"}
 _MOST_RECORDED = 1 << 17
 _NOT_FOUND = (errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.ENOEXEC, errno.ELOOP, errno.EISDIR, errno.EPERM)
 
@@ -49,6 +51,8 @@ class Child:
         self.python = python
         self.token: bytes = os.urandom(16)
         self.mark: str = f"{_MARK}={self.token.hex()}"
+        self.prepared_for: Policy | None = None
+        """The policy it was told to expect."""
         self.greeted: bool = False
         """Whether it has said hello."""
         self.python_version: str = ""
@@ -59,6 +63,9 @@ class Child:
         """What it ended with, a negative number for a signal; None as long as it is not known."""
         self.most_memory: int | None = None
         """The most it had, in bytes, and at least what this process had when it made it."""
+        self.go: bytes = frame_of(self.token, _GO)
+        """What has a program run that it was sent."""
+        self.execution_id: str = f"exec_{os.urandom(6).hex()}"
         with contextlib.ExitStack() as undo:
             try:
                 self._start(python, undo)
@@ -79,6 +86,7 @@ class Child:
             undo.callback(self.control.close)
             theirs.callback(control.close)
             self.control.setblocking(False)
+            self.frames = Frames(self.control, self.token)
             self.recorder: int = _nameless_file()
             undo.callback(os.close, self.recorder)
             self._process = subprocess.Popen(  # noqa: S603
@@ -103,8 +111,26 @@ class Child:
     def prepare(self, policy: Policy) -> None:
         """Tell it which policy to expect, and have it get ready while there is time."""
         message: Prepare = {"kind": "prepare", "policy": policy}
+        self.prepared_for = policy
         with contextlib.suppress(OSError):  # it has died; whoever takes it will see
             self.control.sendall(frame_of(self.token, message))
+
+    def greet(self) -> None:
+        """Take its hello, if that has come."""
+        try:
+            self.frames.receive()
+            message = self.frames.take()
+            if message is not None:
+                self.take_hello(message)
+        except MALFORMED:  # whoever takes it will see it dead
+            self.kill()
+
+    def take_hello(self, message: Message) -> None:
+        """Take the first of its messages. Raises one of `MALFORMED` where that is something else."""
+        if message["kind"] != "hello" or message["pid"] != self.pid:
+            raise ValueError("something else than hello")
+        self.python_version = text_of(message["python"])
+        self.greeted = True
 
     def is_alive(self) -> bool:
         """Return whether the process has not ended yet."""

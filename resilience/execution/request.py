@@ -6,7 +6,7 @@ import datetime
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from resilience.execution.security import SecurityLevel, SecurityPolicy
@@ -45,10 +45,16 @@ class ExecutionRequest:
     trace: bool = False
     assigned_by: str = "ray"
     """Who is told, in the reports."""
-    seconds: float = field(init=False, repr=False, compare=False, default=0.0)
-    """*timeout* in seconds."""
-    memory_bytes: int = field(init=False, repr=False, compare=False, default=0)
-    """*memory_limit* in bytes."""
+
+    @property
+    def seconds(self) -> float:
+        """*timeout* in seconds."""
+        return float(self.timeout.total_seconds() if isinstance(self.timeout, datetime.timedelta) else self.timeout)
+
+    @property
+    def memory_bytes(self) -> int:
+        """*memory_limit* in bytes."""
+        return parse_size("memory_limit", self.memory_limit)
 
     def __post_init__(self) -> None:
         if not isinstance(self.code, str):
@@ -63,11 +69,11 @@ class ExecutionRequest:
         if not 0 < seconds < math.inf:
             raise ValueError(f"timeout={timeout!r}: {right}")
         put = object.__setattr__  # the class is frozen
-        put(self, "seconds", float(seconds))
-        put(self, "memory_bytes", parse_size("memory_limit", self.memory_limit))
-        if not isinstance(self.security_level, SecurityPolicy):
+        parse_size("memory_limit", self.memory_limit)
+        if not isinstance(self.security_level, SecurityPolicy | SecurityLevel):
             put(self, "security_level", SecurityLevel.of(self.security_level))
-        put(self, "allowed_imports", _names("allowed_imports", self.allowed_imports))
+        if self.allowed_imports != ():
+            put(self, "allowed_imports", _names("allowed_imports", self.allowed_imports))
         if self.return_variables is not None:
             put(self, "return_variables", _names("return_variables", self.return_variables))
         if self.working_directory is not None and not Path(self.working_directory).is_dir():

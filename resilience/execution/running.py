@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from resilience.errors.details import Json
 from resilience.errors.executor import ContainerConfigurationError, ContainerConnectivityError
-from resilience.execution.analysis import analyse
+from resilience.execution.analysis import analyse, is_clear
 from resilience.execution.answers import Answer, NoAnswerError
 from resilience.execution.child.messages import Request
 from resilience.execution.child.recorder import Recording
@@ -20,6 +21,7 @@ from resilience.execution.request import ExecutionRequest
 from resilience.execution.security import SecurityLevel, SecurityPolicy
 from resilience.execution.spares import Spares
 from resilience.execution.telling import Telling
+from resilience.report.failure import Violation
 
 __all__ = ["Run"]
 
@@ -35,23 +37,27 @@ class Run:
         self._spares = spares
         self._tell = tell
         self._wake = wake
-        self._id = f"exec_{os.urandom(6).hex()}"
         self._code = request.code.removeprefix("\ufeff")  # a mark of editors, which Python takes off files only
         self._policy, self._rules = _policy_of(request.security_level, tuple(request.allowed_imports))
+        self._is_clear = is_clear(self._code, self._policy)
 
     def carry_out(self) -> ExecutionReport | None:
         """Execute it; None where nobody wanted it any more.
 
         Raises `ContainerConfigurationError` and `ContainerConnectivityError` where there is nothing to execute it with.
         """
-        violations = analyse(self._code, self._policy)
-        if violations:
-            return self._known(b"").refused(violations)
+        trouble: Exception | None = None
         for fresh in (False, True):
-            child = self._spares.take(fresh=fresh)
+            child = None if fresh else self._spares.take()
+            if child is None:
+                if self._violations:
+                    break
+                child = self._spares.start()
             child.may_start_processes = self._policy.processes
             try:
-                conversation = Conversation(child, self._message(), self._tell, self._wake)
+                conversation = Conversation(child, self._message(child), self._tell, self._wake)
+                if self._violations:  # looked for while the child compiles the program
+                    break
                 ending = conversation.hold(self._refill)
                 if ending.how == "cancelled":
                     return None
@@ -60,14 +66,19 @@ class Run:
                 # It has not even taken the request: a spare may have died while it waited. A fresh one tells more.
                 trouble = _not_ready(child, conversation, ending)
             finally:
-                self._spares.give_back(child)
-                self._refill()
-        raise trouble
+                self._spares.give_back(child, self._rules)
+        if trouble is not None:
+            raise trouble
+        return self._known().refused(self._violations)
+
+    @functools.cached_property
+    def _violations(self) -> Sequence[Violation]:
+        return () if self._is_clear else analyse(self._code, self._policy)
 
     def _refill(self) -> None:
         self._spares.refill(self._rules)
 
-    def _message(self) -> Request:
+    def _message(self, child: Child) -> Request:
         request = self._request
         directory = request.working_directory
         return {
@@ -75,10 +86,11 @@ class Run:
             "code": self._code,
             "timeout": request.seconds,
             "memory": request.memory_bytes,
-            "policy": self._rules,
+            "policy": None if child.prepared_for == self._rules else self._rules,
             "directory": None if directory is None else str(Path(directory).absolute()),
             "variables": None if request.return_variables is None else list(request.return_variables),
             "trace": request.trace,
+            "checked": self._is_clear,
         }
 
     def _report(self, child: Child, conversation: Conversation, ending: Ending) -> ExecutionReport:
@@ -86,7 +98,7 @@ class Run:
             for name, output in (("stdout", conversation.stdout), ("stderr", conversation.stderr)):
                 if output.is_cut:
                     self._tell("warning", f"{name} was too long: its middle is left out of the report")
-        known = self._known(child.read_recorder(), child, conversation)
+        known = self._known(child, conversation)
         trouble = ending.trouble
         if ending.answer is not None:
             try:
@@ -104,15 +116,13 @@ class Run:
             )
         )
 
-    def _known(
-        self, recorded: bytes, child: Child | None = None, conversation: Conversation | None = None
-    ) -> Execution:
+    def _known(self, child: Child | None = None, conversation: Conversation | None = None) -> Execution:
         return Execution(
-            execution_id=self._id,
+            execution_id=f"exec_{os.urandom(6).hex()}" if child is None else child.execution_id,
             request=self._request,
             code=self._code,
             policy=self._policy,
-            recorded=recorded,
+            recorder=bytes if child is None else child.read_recorder,
             stdout="" if conversation is None else conversation.stdout.text(),
             stderr="" if conversation is None else conversation.stderr.text(),
             python="" if child is None else child.python_version,

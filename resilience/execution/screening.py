@@ -27,9 +27,7 @@ def screen(request: ExecutionRequest) -> ExecutionReport | None:
     """
     code = request.code.removeprefix("\ufeff")
     policy = SecurityPolicy.of(request.security_level, request.allowed_imports)
-    known = Execution(
-        execution_id=f"exec_{os.urandom(6).hex()}", request=request, code=code, policy=policy, recorded=b""
-    )
+    known = Execution(execution_id=f"exec_{os.urandom(6).hex()}", request=request, code=code, policy=policy)
     if check(code) is not None:
         return known.answered(_not_compiled(code))
     violations = analyse(code, policy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 __all__ = ["format_size", "parse_size"]
@@ -26,16 +27,18 @@ def parse_size(parameter: str, value: object) -> int:
     right = "give a size such as '100MB' or '1GB', or a number of bytes"
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise TypeError(f"{parameter}={value!r}: {right}")
-    if isinstance(value, int):
-        size = value
-    else:
-        found = _SIZE.fullmatch(value)
-        if found is None:
-            raise ValueError(f"{parameter}={value!r}: {right}")
-        size = int(float(found[1]) * 1024 ** _POWERS[found[2].upper()])
+    size = value if isinstance(value, int) else _read(value)
+    if size is None:
+        raise ValueError(f"{parameter}={value!r}: {right}")
     if size <= 0:
         raise ValueError(f"{parameter}={value!r}: {right}, more than 0")
     return size
+
+
+@functools.lru_cache(maxsize=64)
+def _read(text: str) -> int | None:
+    found = _SIZE.fullmatch(text)
+    return None if found is None else int(float(found[1]) * 1024 ** _POWERS[found[2].upper()])
 
 
 def format_size(size: int) -> str:

@@ -22,6 +22,7 @@ from resilience.trouble import report_trouble
 
 __all__ = ["Spares"]
 
+_HELLO = 0.2
 _IDLE = 10.0
 """Seconds after which the thread ends that has nothing to do."""
 
@@ -50,30 +51,24 @@ class Spares:
         self._starting = 0
         self.is_closed: bool = False
 
-    def take(self, *, fresh: bool = False) -> Child:
-        """Return a child that waits for a request; a new one where there is none, or it must be *fresh*.
+    def take(self) -> Child | None:
+        """Return a child that waits for a request, None where there is none. It may have died while it waited."""
+        with self._lock:
+            return self._idle.popleft() if self._idle else None
+
+    def start(self) -> Child:
+        """Return a new child.
 
         Raises `ContainerConfigurationError` and `ContainerConnectivityError` where none can be started.
         """
-        while not fresh:
-            with self._lock:
-                if not self._idle:
-                    break
-                child = self._idle.popleft()
-            if child.is_alive():
-                return child
-            self.give_back(child)
-        return self._start()
-
-    def _start(self) -> Child:
         child = Child(self._python)
         with self._lock:
             self._all.add(child)
         return child
 
-    def give_back(self, child: Child) -> None:
-        """Have a child buried, some time soon."""
-        self._do(lambda: self._bury(child))
+    def give_back(self, child: Child, policy: Policy | None = None) -> None:
+        """Have a child buried, and another one started if one is missing, some time soon."""
+        self._do(lambda: self._replace(child, policy))
 
     def refill(self, policy: Policy | None = None) -> None:
         """Have spares started, as many as are missing, some time soon. They will get ready for *policy*."""
@@ -92,7 +87,8 @@ class Spares:
         with self._quiet:
             self._quiet.wait_for(lambda: not self._busy, seconds)
             idle = list(self._idle)
-        return all(readable(child.control.fileno(), seconds) for child in idle) and len(idle) == self._number
+        ready = all(child.greeted or readable(child.control.fileno(), seconds) for child in idle)
+        return ready and len(idle) == self._number
 
     def close(self) -> None:
         """Bury all children, and wait until that is done."""
@@ -119,16 +115,31 @@ class Spares:
         child = None
         try:
             if not self.is_closed:
-                child = self._start()
+                child = self.start()
                 child.prepare(self._policy)
         finally:
             with self._lock:
                 self._starting -= 1
-                if child is not None and not self.is_closed:
+                usable = child is not None and not self.is_closed
+                if child is not None and usable:
                     self._idle.append(child)
-                    child = None
-        if child is not None:  # closed meanwhile
+        if child is not None and usable:
+            self._do(lambda: self._greet(child))
+        elif child is not None:  # closed meanwhile
             self._bury(child)
+
+    def _greet(self, child: Child) -> None:
+        """Take a hello, so that nobody need do that who is in a hurry."""
+        readable(child.control.fileno(), _HELLO)  # nobody closes it but this thread
+        with self._lock:
+            if child in self._idle:  # or it has been taken, and is listened to elsewhere
+                child.greet()
+
+    def _replace(self, child: Child, policy: Policy | None) -> None:
+        try:
+            self._bury(child)
+        finally:
+            self.refill(policy)
 
     def _bury(self, child: Child) -> None:
         try:

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import keyword
 import re
 import warnings
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from resilience.execution.analysis import analyse
+from resilience.execution.analysis import analyse, is_clear, would_forbid
+from resilience.execution.analysis.effects import LEAKS, OPENERS
+from resilience.execution.child.forbidden import ATTRIBUTES, DYNAMIC
 from resilience.execution.security import SecurityPolicy
+from tests.report.faulty import names, runtime, syntax
 
 STRICT = SecurityPolicy.of("strict")
 MODERATE = SecurityPolicy.of("moderate")
@@ -324,6 +328,16 @@ def test_what_a_module_may_be_imported_for_does_not_allow_what_it_does(code, kin
     assert "custom mode" in found.reason
 
 
+# What code could be made of that does what is forbidden.
+PIECES = [
+    *sorted(ATTRIBUTES | DYNAMIC | LEAKS | set(dir(builtins)) | {name.rpartition(".")[2] for name in OPENERS}),
+    *("(", ")", "()", "[", "]", ".", ", ", " + ", " = ", ": ", "{", "}", "x", "f", "f'{", "}'", "'", '"', "\n", ";"),
+    *("  ", "'ev' + 'al'", "['ev' + 'al']", "'os'", "('1')", "[::-1]", "lambda: ", "class x", "def f():\n "),
+    *("match x:\n case ", "attrgetter", "format_map", "modules", "system", "_os", "__dict__", "__getattribute__"),
+    *("ｅval", "\\x5f"),
+]
+
+
 def test_the_tables_are_as_long_as_they_ought_to_be():
     assert len(FORBIDDEN) + len(EFFECTS) >= 80
     assert len(set(HARMLESS) | set(HARMLESS_AT_MODERATE)) >= 60
@@ -346,6 +360,28 @@ def test_moderate_says_nothing_of(code):
 @pytest.mark.parametrize("code", [row[0] for row in (*FORBIDDEN, *EFFECTS)], ids=ascii)
 def test_permissive_forbids_nothing(code):
     assert analyse(code, SecurityPolicy.of("permissive")) == []
+
+
+@pytest.mark.parametrize("code", [row[0] for row in (*FORBIDDEN, *EFFECTS)], ids=ascii)
+def test_what_is_forbidden_is_not_clear_at_a_glance(code):
+    assert not is_clear(code, STRICT)
+
+
+def test_most_code_that_only_computes_is_clear_at_a_glance():
+    codes = [each.code for each in (*names.CORPUS, *runtime.CORPUS, *syntax.CORPUS)]
+    assert sum(is_clear(code, STRICT) for code in codes) > len(codes) / 2
+
+
+@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=12))
+@example(["globals", "()", "['ev' + 'al']", "('1')"])
+def test_in_what_is_clear_at_a_glance_there_is_nothing_to_find(pieces: list[str]):
+    code = "".join(pieces)
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError):
+        return
+    if is_clear(code, STRICT):
+        assert would_forbid(code, tree, STRICT) == []
 
 
 def test_what_is_said_of_an_import_is_what_the_document_asks_for():

@@ -211,7 +211,7 @@ def test_a_program_that_is_killed_from_outside_over_its_limit_has_used_too_much(
     from resilience.execution.security import SecurityPolicy
 
     request = ExecutionRequest("x", memory_limit="1MB")
-    known = Execution(execution_id="e", request=request, code="x", policy=SecurityPolicy.of("strict"), recorded=b"")
+    known = Execution(execution_id="e", request=request, code="x", policy=SecurityPolicy.of("strict"))
     for memory, category in ((own_peak() + 1, ErrorCategory.MEMORY), (own_peak(), ErrorCategory.RUNTIME)):
         death = Death(late=False, trouble="", status=-signal.SIGKILL, most_memory=memory, seconds=1.0)
         assert known.died(death).category is category
@@ -257,6 +257,22 @@ def test_a_fork_does_not_answer_for_the_program(executor):
 def test_a_fork_outlives_the_program_only_until_the_program_ends(executor):
     report = run(executor, "import os, time\nif os.fork():\n    os._exit(7)\ntime.sleep(100)", timeout=20)
     assert report.error.error_type == "ProcessExit" and report.execution_result.exit_code == 7
+
+
+def test_a_program_that_takes_the_signal_of_the_timer_is_stopped_in_what_it_leaves_for_the_end(executor):
+    code = (
+        "import atexit, signal\ndef spin():\n    while True: pass\natexit.register(spin)\n"
+        "signal.signal(signal.SIGALRM, signal.SIG_IGN)\n1 / 0"
+    )
+    report = run(executor, code, timeout=1)
+    assert report.error.error_type == "ZeroDivisionError"  # which was reported while the timer was the process's own
+    assert report.execution_result.execution_time < 1.5
+
+
+def test_a_long_program_has_as_much_memory_as_a_short_one(executor):
+    statements = "\n".join(f"x{number} = {number}" for number in range(20_000))
+    report = run(executor, f"{statements}\nlen(bytes(80 << 20))", memory_limit="100MB", timeout=60, return_variables=[])
+    assert report.execution_result.return_value == 80 << 20
 
 
 # -- the recorder ----------------------------------------------------------------------------------------------------

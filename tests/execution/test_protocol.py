@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -13,7 +15,13 @@ from hypothesis import strategies as st
 from resilience import ErrorCategory
 from resilience.execution import ExecutionReport, ExecutionRequest, SubprocessExecutor
 from resilience.execution.answers import Answer, NoAnswerError
+from resilience.execution.child.messages import Request
+from resilience.execution.child.recorder import Recording
 from resilience.execution.child.wire import HEADER, TOKEN, Channel, ChannelClosed, frame_of, length_of
+from resilience.execution.conversation import Conversation
+from resilience.execution.frames import Frames
+from resilience.execution.process import Child
+from resilience.execution.security import SecurityPolicy
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -133,6 +141,60 @@ def test_a_flood_on_the_socket_ends(executor):
 def test_a_program_that_breaks_the_reporting_is_no_success(executor):
     report = run(executor, "import builtins\nbuiltins.isinstance = None\nbuiltins.dict = None\n1 / 0")
     assert not report.success and report.to_json(4)
+
+
+def request(code: str, *, checked: bool) -> Request:
+    return {
+        "kind": "run", "code": code, "timeout": 20.0, "memory": 1 << 30, "directory": None, "variables": None,
+        "policy": SecurityPolicy.of("strict").to_dict(), "trace": False, "checked": checked,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def child() -> Iterator[Child]:
+    child = Child(sys.executable)
+    yield child
+    child.bury()
+
+
+def test_a_program_that_was_not_checked_is_compiled_and_not_run_before_it_may(child):
+    conversation = Conversation(child, request("print('ran')", checked=False), None, None)
+    child.control.shutdown(socket.SHUT_WR)  # nobody will say that it may
+    assert child.wait(20)
+    conversation.stdout.read_rest()
+    recording = Recording(child.read_recorder())
+    assert (recording.begun, recording.completed_lines, conversation.stdout.text()) == (True, 0, "")
+
+
+@pytest.mark.parametrize("checked", [False, True])
+def test_a_program_runs_once_it_may(child, checked):
+    ending = Conversation(child, request("6 * 7", checked=checked), None, None).hold(lambda: None)
+    assert ending.how == "answered" and ending.answer is not None and ending.answer["value"] == 42
+
+
+def test_a_request_that_is_longer_than_what_a_socket_holds_arrives_as_a_whole(child):
+    ending = Conversation(child, request(f"len({'x' * 3_000_000!r})", checked=False), None, None).hold(lambda: None)
+    assert ending.answer is not None and ending.answer["value"] == 3_000_000
+
+
+@given(st.lists(st.dictionaries(st.text(), JSON), max_size=5), st.data())
+def test_frames_come_out_as_they_went_in_however_they_are_cut(messages: list[dict[str, object]], data: st.DataObject):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        frames, taken = Frames(ours, b"t" * TOKEN), []
+        sent = b"".join(frame_of(b"t" * TOKEN, message) for message in messages)
+        while sent:
+            size = data.draw(st.integers(1, min(len(sent), 50_000)))
+            theirs.sendall(sent[:size])
+            sent = sent[size:]
+            while frames.receive():
+                pass
+            while (message := frames.take()) is not None:
+                taken.append(message)
+        theirs.close()
+        frames.receive()
+    assert taken == messages and frames.is_closed
 
 
 RIGHT = {

@@ -6,12 +6,12 @@ import ast
 from dataclasses import replace
 
 from resilience.execution.analysis.parsing import MOST_CODE, UNPARSABLE, parse
-from resilience.execution.analysis.rules import WORDS, Rules
+from resilience.execution.analysis.rules import WORDS, Rules, may_find
 from resilience.execution.analysis.tree import read
 from resilience.execution.security import SecurityLevel, SecurityPolicy
 from resilience.report.failure import Violation
 
-__all__ = ["analyse", "would_forbid"]
+__all__ = ["analyse", "is_clear", "would_forbid"]
 
 _MOST = 200
 
@@ -28,13 +28,22 @@ def analyse(code: str, policy: SecurityPolicy) -> list[Violation]:
     >>> violation.kind, violation.attempted_operation, violation.blocked_code, violation.line, violation.column
     ('blocked_import', 'import os', 'import math, os', 1, 0)
     """
-    if policy.level is SecurityLevel.PERMISSIVE or len(code) > MOST_CODE:
+    if is_clear(code, policy):
         return []
     try:
         tree = parse(code)
     except UNPARSABLE:
         return []
     return _gather(code, tree, policy)
+
+
+def is_clear(code: str, policy: SecurityPolicy) -> bool:
+    """Return whether a glance is enough to know that there is nothing to be found in *code*.
+
+    >>> is_clear("total = 1 + 1", SecurityPolicy.of("strict")), is_clear("import math", SecurityPolicy.of("strict"))
+    (True, False)
+    """
+    return policy.level is SecurityLevel.PERMISSIVE or len(code) > MOST_CODE or not may_find(code)
 
 
 def would_forbid(code: str, tree: ast.Module, policy: SecurityPolicy) -> list[Violation]:

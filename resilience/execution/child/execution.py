@@ -13,7 +13,7 @@ from resilience.execution.child.guard import SecurityViolation, install
 from resilience.execution.child.lines import Lines
 from resilience.execution.child.program import FILENAME, Program
 from resilience.execution.child.timer import Timer
-from resilience.execution.child.values import value_of, variables_of
+from resilience.execution.child.values import looks, value_of, variables_of
 from resilience.execution.child.wire import ChannelClosed
 from resilience.report.capture import capture
 
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from resilience.execution.child.guard import Guard
     from resilience.execution.child.limits import Limits
     from resilience.execution.child.messages import Policy, Request
+    from resilience.execution.child.program import Statement
     from resilience.execution.child.recorder import Recorder
     from resilience.execution.child.wire import Channel
     from resilience.report.captured import Captured, Json
+    from resilience.report.looks import Looks
 
 __all__ = ["Execution"]
 
@@ -35,6 +37,7 @@ _HERE = os.path.dirname(__file__)  # noqa: PTH120  # pathlib is slow to import
 _MOST_WARNINGS = 100
 _MOST_TEXT = 1000
 _RECURSION = 1000
+_SHORT = 4096
 
 
 class Execution:
@@ -46,12 +49,16 @@ class Execution:
         self._limits = limits
         self._is_fork = False
         self._main = type(sys)("__main__")
+        self._timer = Timer(FILENAME, channel, recorder.descriptor)
+        self._lines = Lines(self._reached)
         self._request: Request
-        self._timer: Timer
+        self._statements: list[Statement] = []
         self._guard: Guard | None = None
         self._stage = "compile"
         self._warnings_left = _MOST_WARNINGS
         self._value: object = None
+        self._is_looking = False
+        self._is_measured = False
 
     def settle(self) -> None:
         """Make this look like a Python that was asked to run a program, and nothing else."""
@@ -64,6 +71,14 @@ class Execution:
         warnings.showwarning = self._warn
         os.register_at_fork(after_in_child=self._abandon)
         faulthandler.enable(self._recorder.descriptor, all_threads=False)
+        self._timer.install()
+
+    def prepare(self, policy: Policy) -> None:
+        """Do, while there is time, what takes time when it is done for the first time."""
+        self.install(policy)
+        Program("1").statements()
+        self._limits.measure()
+        self._is_measured = True
 
     def install(self, policy: Policy) -> Guard:
         """Set up the guard, which does not watch yet."""
@@ -76,13 +91,17 @@ class Execution:
         """Run the program of *request*, answer, and end the process."""
         code = 1
         self._request = request
-        self._timer = Timer(request["timeout"], FILENAME, self._channel, self._recorder.descriptor)
         try:
             self._recorder.begin()
+            self._timer.set(request["timeout"])
             if request["directory"] is not None:
                 os.chdir(request["directory"])
-            self._limits.set_processor(request["timeout"])
-            error = self._until_the_time_is_up(self._run)
+            error = self._until_the_time_is_up(self._compile)
+            if error is None:
+                if not request["checked"]:
+                    self._channel.receive()  # that it may go on
+                self._limits.set_processor(request["timeout"])
+                error = self._until_the_time_is_up(self._run)
             answer, code = self._answer(error)
             self._hand_back()
             if error is not None and not self._timer.fired:
@@ -118,19 +137,23 @@ class Execution:
             return error
         return None
 
-    def _run(self) -> None:
+    def _compile(self) -> None:
         program = Program(self._request["code"])
         self._stage = "split"
-        statements = program.statements()
-        lines = Lines(self._reached)
-        lines.watch(statements, functions=self._request["trace"])
+        self._statements = program.statements()
+
+    def _run(self) -> None:
+        statements = self._statements
+        self._lines.watch(statements, functions=self._request["trace"])
         namespace = self._main.__dict__
         self._watch()
+        if not self._is_measured or len(self._request["code"]) > _SHORT:  # compiling may have taken much
+            self._limits.measure()
         self._limits.set_memory(self._request["memory"])
         self._stage = "run"
         completed = last = 0
         for statement in statements:
-            lines.begins(statement)
+            self._lines.begins(statement)
             if statement.is_value:
                 self._value = eval(statement.code, namespace)  # noqa: S307  # what all of this is for
             else:
@@ -143,8 +166,9 @@ class Execution:
     def _watch(self) -> None:
         """Have the guard watch, the one that was set up before if it is the right one."""
         request, guard = self._request, self._guard
-        if guard is None or request["policy"] != self._policy or request["directory"] is not None:
-            guard = self.install(request["policy"])
+        policy = request["policy"]
+        if guard is None or policy is not None or request["directory"] is not None:
+            guard = self.install(policy or self._policy)
         guard.source = request["code"]
         guard.on = True
 
@@ -153,7 +177,6 @@ class Execution:
         if self._timer.is_near:
             self._tell({"kind": "over"})
         self._take_back()
-        self._timer.limit_report()
         code = 1 if self._timer.fired else 0 if error is None else _exit_code(error)
         answer: dict[str, object] = {
             "kind": "result",
@@ -166,7 +189,7 @@ class Execution:
             "exception": None,
         }
         if code == 0:
-            answer["value"] = value_of(self._value)
+            answer["value"] = value_of(self._value, self._looks)
         elif error is not None:
             captured = self._captured(error)
             answer["exception"] = captured
@@ -175,11 +198,12 @@ class Execution:
 
     def _variables(self) -> dict[str, Json]:
         try:
-            return variables_of(self._main.__dict__, self._request["variables"])
+            return variables_of(self._main.__dict__, self._request["variables"], self._looks)
         except BaseException:  # a value that stops at nothing when it is looked at
             return {}
 
     def _captured(self, error: BaseException) -> Captured:
+        self._get_ready_to_look()
         try:
             return capture(error, source=self._request["code"], hidden=_is_ours)
         except BaseException:  # an exception, or a value in reach of it, that stops at nothing
@@ -193,14 +217,25 @@ class Execution:
         sys.setrecursionlimit(max(sys.getrecursionlimit(), _RECURSION))
         sys.settrace(None)
         sys.setprofile(None)
-        sys.modules.update(self._ours)
+
+    def _looks(self) -> Looks:
+        self._get_ready_to_look()
+        return looks()
+
+    def _get_ready_to_look(self) -> None:
+        """See to it that what the program has left behind can be looked at, and holds nothing up."""
+        if not self._is_looking:
+            self._is_looking = True
+            sys.modules.update(self._ours)
+            self._timer.limit_report()
 
     def _hand_back(self) -> None:
         """Let the program go on, with its threads and what it has registered for the end."""
         if self._guard is not None:
             self._guard.on = True
-        for name in self._ours:
-            sys.modules.pop(name, None)
+        if self._is_looking:
+            for name in self._ours:
+                sys.modules.pop(name, None)
 
     def _violation(self, error: BaseException | None) -> object:
         if _is(error, SecurityViolation):

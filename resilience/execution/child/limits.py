@@ -19,6 +19,10 @@ _BALLAST = 4 << 20
 _MOST_FILE = 100 << 20
 _MOST_OPEN = 256
 _LONGEST = 10**9
+_KINDS = (
+    *(resource.RLIMIT_AS, resource.RLIMIT_CORE, resource.RLIMIT_CPU),
+    *(resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE),
+)
 
 
 class Limits:
@@ -28,34 +32,54 @@ class Limits:
         # Opened before the guard is up, which would take it for the program's own doing.
         self._status = _opened("/proc/self/status", 2)
         self._statm = _opened("/proc/self/statm", 3)
+        self._size: int | None = None
         self._hard = 0
-        self._ballast: bytes | None = None
+        self._ceilings = {kind: resource.getrlimit(kind)[1] for kind in _KINDS}
+        # Of pages that nobody has touched, so it costs an address and no memory.
+        self._ballast: bytes | None = bytes(_BALLAST)
         self._processors = os.cpu_count() or 1
 
     def set_fixed(self) -> None:
         """Set what is the same for all programs."""
-        _limit(resource.RLIMIT_CORE, 0, 0)
-        _limit(resource.RLIMIT_NOFILE, _MOST_OPEN, _MOST_OPEN)
-        _limit(resource.RLIMIT_FSIZE, _MOST_FILE, _MOST_FILE)
+        self._limit(resource.RLIMIT_CORE, 0, 0)
+        self._limit(resource.RLIMIT_NOFILE, _MOST_OPEN, _MOST_OPEN)
+        self._limit(resource.RLIMIT_FSIZE, _MOST_FILE, _MOST_FILE)
 
     def set_processor(self, seconds: float) -> None:
         """Let it have all processors for *seconds*. The timer ends it much sooner; this holds without a parent, too."""
         most = min(int(seconds) + 1, _LONGEST) * self._processors + 1
-        _limit(resource.RLIMIT_CPU, most, most + 1)
+        self._limit(resource.RLIMIT_CPU, most, most + 1)
+
+    def measure(self) -> None:
+        """Take note of the address space it has: what comes on top is the program's."""
+        if self._statm is not None:
+            self._size = int(os.pread(self._statm, 64, 0).split()[0]) * resource.getpagesize()
 
     def set_memory(self, size: int) -> None:
-        """Let it have *size* bytes more of address space than it has now."""
-        if self._statm is not None:
-            self._ballast = bytes(_BALLAST)  # of pages that nobody has touched, so it costs an address and no memory
-            now = int(os.pread(self._statm, 64, 0).split()[0]) * resource.getpagesize()
-            self._hard = now + size + _RESERVE
-            _limit(resource.RLIMIT_AS, now + size, self._hard)
+        """Let it have *size* bytes more of address space than it was measured to have."""
+        if self._size is not None:
+            self._hard = self._size + size + _RESERVE
+            self._limit(resource.RLIMIT_AS, self._size + size, self._hard)
 
     def relax(self) -> None:
         """Have the reserve, too: the program is over."""
-        self._ballast = None  # to raise a limit takes some memory, too, and there may be none at all
-        if self._hard:
-            _limit(resource.RLIMIT_AS, self._hard, self._hard)
+        if not self._hard:
+            return
+        try:
+            self._limit(resource.RLIMIT_AS, self._hard, self._hard)
+        except MemoryError:  # that takes some, too, and there may be none at all
+            self._ballast = None
+            self._limit(resource.RLIMIT_AS, self._hard, self._hard)
+
+    def _limit(self, kind: int, soft: int, hard: int) -> None:
+        """Set a limit; never above one that was in force already."""
+        ceiling = self._ceilings[kind]
+        if ceiling != resource.RLIM_INFINITY:
+            hard = min(hard, ceiling)
+        try:
+            resource.setrlimit(kind, (min(soft, hard), hard))
+        except (ValueError, OSError):  # the platform does not take it
+            pass
 
     def peak(self) -> int:
         """Return the most memory it has had, in bytes.
@@ -63,22 +87,11 @@ class Limits:
         Not `ru_maxrss`, where there is better: that starts with what the parent had when it made this process.
         """
         if self._status is not None:
-            for line in os.pread(self._status, 8192, 0).splitlines():
-                if line.startswith(b"VmHWM:"):
-                    return int(line.split()[1]) << 10
+            _, found, rest = os.pread(self._status, 8192, 0).partition(b"VmHWM:")
+            if found:
+                return int(rest.partition(b"kB")[0]) << 10
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return most if sys.platform == "darwin" else most << 10
-
-
-def _limit(kind: int, soft: int, hard: int) -> None:
-    """Set a limit; never above one that is in force already."""
-    _, ceiling = resource.getrlimit(kind)
-    if ceiling != resource.RLIM_INFINITY:
-        hard = min(hard, ceiling)
-    try:
-        resource.setrlimit(kind, (min(soft, hard), hard))
-    except (ValueError, OSError):  # the platform does not take it
-        pass
 
 
 def out_of_the_way(descriptor: int, place: int) -> int:

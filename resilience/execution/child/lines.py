@@ -30,13 +30,14 @@ class Lines:
     def __init__(self, reached: Callable[[int], object]) -> None:
         self._reached = reached
         self._seen: set[int] = set()
+        if _monitoring is not None:
+            _monitoring.use_tool_id(_TOOL, "resilience")
+            _monitoring.register_callback(_TOOL, _monitoring.events.LINE, self._line)
 
     def watch(self, statements: list[Statement], *, functions: bool) -> None:
         """Have the lines of *statements* told, where Python can do that; those in *functions* and classes, too."""
         if _monitoring is None:
             return
-        _monitoring.use_tool_id(_TOOL, "resilience")
-        _monitoring.register_callback(_TOOL, _monitoring.events.LINE, self._line)
         for statement in statements:
             self._watch_code(statement.code, inside=functions)
 

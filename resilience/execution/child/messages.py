@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, TypeAlias, TypedDict
 
-__all__ = ["Policy", "Prepare", "Request"]
+__all__ = ["Go", "Policy", "Prepare", "Request"]
 
 Policy: TypeAlias = Mapping[str, object]
 """A `SecurityPolicy.to_dict()`."""
@@ -27,7 +27,16 @@ class Request(TypedDict):
     """Seconds."""
     memory: int
     """Bytes."""
-    policy: Policy
+    policy: Policy | None
+    """None: the one that the process was prepared for."""
     directory: str | None
     variables: list[str] | None
     trace: bool
+    checked: bool
+    """Whether it is known already that there is nothing in the source that the policy forbids."""
+
+
+class Go(TypedDict):
+    """After a request that was not checked: it is now, and may run."""
+
+    kind: Literal["go"]

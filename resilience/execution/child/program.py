@@ -11,28 +11,31 @@ if TYPE_CHECKING:
 __all__ = ["FILENAME", "Program", "Statement"]
 
 FILENAME = "<string>"
+_MOST_EXPRESSION = 200
 _FUTURE = 0x1FE0000
 """The bits of all `from __future__ import`, which a compiled module carries on."""
 
 
 class Statement:
-    """One statement of the top level."""
+    """One statement of the top level; the end is in bytes, as the compiler tells it."""
 
     __slots__ = ("code", "end_column", "end_line", "is_value", "line")
 
-    def __init__(self, node: stmt, value: expr | None, flags: int) -> None:
-        self.line: int = node.lineno
-        self.end_line: int = node.end_lineno or node.lineno
-        self.end_column: int = node.end_col_offset or 0
-        self.is_value: bool = value is not None
-        tree, mode = (Module([node], []), "exec") if value is None else (Expression(value), "eval")
-        self.code: CodeType = compile(tree, FILENAME, mode, flags, dont_inherit=True)
+    def __init__(self, code: CodeType, line: int, end_line: int, end_column: int, *, is_value: bool) -> None:
+        self.code: CodeType = code
+        self.line: int = line
+        self.end_line: int = end_line
+        self.end_column: int = end_column
+        self.is_value: bool = is_value
 
 
 class Program:
     """A program that can be carried out. Raises SyntaxError for anything that keeps a source from being compiled."""
 
     def __init__(self, source: str) -> None:
+        self._expression = _expression(source)
+        if self._expression is not None:
+            return
         _check_text(source)
         self._tree: Module = compile(source, FILENAME, "exec", PyCF_ONLY_AST, dont_inherit=True)  # type: ignore[assignment]
         self._flags = 0
@@ -42,11 +45,33 @@ class Program:
 
     def statements(self) -> list[Statement]:
         """Return the statements. What the compiler warns of has been said for the whole, and is said again."""
+        if self._expression is not None:
+            return [self._expression]
         last = len(self._tree.body) - 1
         return [
-            Statement(node, _value(node, first=number == 0, last=number == last), self._flags)
+            _statement(node, _value(node, first=number == 0, last=number == last), self._flags)
             for number, node in enumerate(self._tree.body)
         ]
+
+
+def _expression(source: str) -> Statement | None:
+    """Return the statement of a source that is one expression on one line, without the detour of a tree."""
+    if len(source) > _MOST_EXPRESSION or not source.isascii() or source[:1].isspace() or not source.isprintable():
+        return None
+    if "\\" in source:  # an escape that is none is warned of, and would be twice
+        return None
+    try:
+        code = compile(source, FILENAME, "eval", dont_inherit=True)
+    except Exception:  # it is something else; if it is no Python at all, the compiler says so once more
+        return None
+    return Statement(code, 1, 1, len(source.rstrip()), is_value=True)
+
+
+def _statement(node: stmt, value: expr | None, flags: int) -> Statement:
+    tree, mode = (Module([node], []), "exec") if value is None else (Expression(value), "eval")
+    code = compile(tree, FILENAME, mode, flags, dont_inherit=True)
+    line = node.lineno
+    return Statement(code, line, node.end_lineno or line, node.end_col_offset or 0, is_value=value is not None)
 
 
 def _value(node: stmt, *, first: bool, last: bool) -> expr | None:

@@ -7,7 +7,6 @@ import sys
 
 from resilience.execution.child.execution import Execution
 from resilience.execution.child.limits import Limits, out_of_the_way
-from resilience.execution.child.program import Program
 from resilience.execution.child.recorder import Recorder
 from resilience.execution.child.signals import reset_signals
 from resilience.execution.child.wire import Channel, ChannelClosed
@@ -38,9 +37,10 @@ def serve(control: int, recorder: int) -> None:
     try:
         message = channel.receive()
         if message["kind"] == "prepare":
-            _warm_up()
+            for name in _LATER:
+                __import__(name)
             execution.settle()
-            execution.install(message["policy"])
+            execution.prepare(message["policy"])
             _say_hello(channel)
             message = channel.receive()
         else:
@@ -55,13 +55,6 @@ def serve(control: int, recorder: int) -> None:
 
 def _say_hello(channel: Channel) -> None:
     channel.send({"kind": "hello", "python": sys.version.partition(" ")[0], "pid": os.getpid()})
-
-
-def _warm_up() -> None:
-    """Do, while there is time, what takes time when it is done for the first time."""
-    for name in _LATER:
-        __import__(name)
-    Program("1").statements()
 
 
 def _remove_directory() -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from resilience.report.captured import Json
+    from resilience.report.looks import Looks
 
-__all__ = ["value_of", "variables_of"]
+__all__ = ["looks", "value_of", "variables_of"]
 
 _MOST_TEXT = 100_000
 _MOST_NODES = 10_000
@@ -17,25 +18,30 @@ _MOST_DEEP = 20
 _MOST_BITS = 256  # longer whole numbers are read by few, and str() of very long ones raises
 
 
-def variables_of(namespace: dict[str, object], names: Sequence[str] | None) -> dict[str, Json]:
+def looks() -> Looks:
+    """Return what looks at values that may show themselves as they like."""
+    from resilience.report.looks import Looks
+
+    return Looks()
+
+
+def variables_of(
+    namespace: dict[str, object], names: Sequence[str] | None, get_looks: Callable[[], Looks] = looks
+) -> dict[str, Json]:
     """Return the variables called *names*, those that there are; without names, those that hold data."""
     if names is not None:
         namespace = {name: namespace[name] for name in names if name in namespace}
     elif all(name[:2] == name[-2:] == "__" for name in namespace):
         return {}
-    from resilience.report.looks import Looks
-
-    return Looks().variables(namespace, module=names is None)
+    return get_looks().variables(namespace, module=names is None)
 
 
-def value_of(value: object) -> Json:
+def value_of(value: object, get_looks: Callable[[], Looks] = looks) -> Json:
     """Return a value as it is, where JSON has it; anything else as a short text."""
     try:
         return _Plain().of(value, 0)
     except (_NotPlain, RuntimeError):  # or a thread of the program has changed it meanwhile
-        from resilience.report.looks import Looks
-
-        return Looks().at(value)
+        return get_looks().at(value)
 
 
 class _NotPlain(Exception):

@@ -13,23 +13,25 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from resilience.execution.child.messages import Prepare, Request
+    from resilience.execution.child.messages import Go, Prepare, Request
 
-__all__ = ["HEADER", "MOST", "TOKEN", "Channel", "ChannelClosed", "frame_of", "length_of"]
+__all__ = ["HEADER", "MOST", "TOKEN", "Channel", "ChannelClosed", "frame_of", "length_of", "message_of"]
 
 HEADER = 4
 """Bytes of the length: of what follows the header."""
 TOKEN = 16
 MOST = 64 << 20
 """Bytes of a frame; a request holds up to 10 million characters, which JSON may write as six bytes each."""
+_CHUNK = 1 << 13
+_MOST_CHUNK = 1 << 20
 
 
 class ChannelClosed(Exception):
     """The other side has gone."""
 
 
-def _codec() -> tuple[Callable[[object], str], Callable[[str], object]]:
-    """Return what makes JSON, and what reads it.
+def _codec() -> tuple[Callable[[object], str], Callable[[str, int], tuple[object, int]]]:
+    """Return what makes JSON, and what reads it from some place on, and tells where it ends.
 
     The package `json` takes 8 ms to import, mostly for regular expressions, where Python itself takes 12 ms to start.
     What does its work is a module of its own in CPython.
@@ -40,12 +42,13 @@ def _codec() -> tuple[Callable[[object], str], Callable[[str], object]]:
         pieces = make_encoder(None, _refuse, encode_basestring_ascii, None, ":", ",", False, False, False)
         scan = make_scanner(_Reading)  # type: ignore[arg-type]  # the real one takes anything of this shape
         if "".join(pieces([{"a": 1.5}], 0)) == '[{"a":1.5}]' and scan('{"a":[null]}', 0) == ({"a": [None]}, 12):
-            return lambda message: "".join(pieces(message, 0)), lambda text: scan(text, 0)[0]
+            return lambda message: "".join(pieces(message, 0)), scan
     except (ImportError, TypeError, AttributeError):
         pass
     import json
 
-    return lambda message: json.dumps(message, allow_nan=False), json.loads
+    decoder = json.JSONDecoder(parse_constant=_refuse)
+    return lambda message: json.dumps(message, allow_nan=False), decoder.raw_decode
 
 
 def _refuse(value: object) -> object:
@@ -88,6 +91,18 @@ def length_of(header: bytes) -> int:
     return length
 
 
+def message_of(frame: bytes) -> object:
+    """Return the message of what follows a header. Raises ValueError where that is no JSON, and RecursionError."""
+    text = frame[TOKEN:].decode("ascii")
+    try:
+        message, end = _read(text, 0)
+    except StopIteration as nothing:
+        raise ValueError(f"no JSON at {nothing.value}") from None
+    if end != len(text):
+        raise ValueError(f"more than JSON, from {end} on")
+    return message
+
+
 class Channel:
     """The child's end."""
 
@@ -97,6 +112,7 @@ class Channel:
         """The parent draws it, and sends it along."""
         self.busy: bool = False
         """Whether a frame is on its way, which nothing may break off."""
+        self._received = bytearray()
 
     def send(self, message: Mapping[str, object]) -> None:
         """Send one message. Raises ValueError for what JSON does not take, and `ChannelClosed`."""
@@ -114,25 +130,26 @@ class Channel:
         """Close this end in a fork: it must neither answer nor keep the parent waiting."""
         os.close(self.descriptor)
 
-    def receive(self) -> Prepare | Request:
+    def receive(self) -> Prepare | Request | Go:
         """Wait for a message. Raises `ChannelClosed`."""
         received = self._exactly(length_of(self._exactly(HEADER)))
         self.token = received[:TOKEN]
-        return _read(received[TOKEN:].decode("ascii"))  # type: ignore[return-value]
+        return message_of(received)  # type: ignore[return-value]
 
     def wait(self) -> None:
         """Wait until the other side has gone. Raises `ChannelClosed` then."""
         self._exactly(1)  # which never comes
 
     def _exactly(self, number: int) -> bytes:
-        parts: list[bytes] = []
-        while number:
+        received = self._received
+        while len(received) < number:
             try:
-                part = os.read(self.descriptor, min(number, 1 << 20))
+                part = os.read(self.descriptor, min(max(number - len(received), _CHUNK), _MOST_CHUNK))
             except OSError:  # it has gone without having read all that was sent
                 part = b""
             if not part:
                 raise ChannelClosed
-            parts.append(part)
-            number -= len(part)
-        return b"".join(parts)
+            received += part
+        taken = bytes(received[:number])
+        del received[:number]
+        return taken

@@ -48,7 +48,7 @@ class KernelAnswer:
 
     def reported(self, known: Execution) -> ExecutionReport:
         """Return the report."""
-        return dataclasses.replace(known, recorded=self.recorded).answered(self.answer)
+        return dataclasses.replace(known, recorder=lambda: self.recorded).answered(self.answer)
 
 
 def died(known: Execution, status: int | None, seconds: float) -> ExecutionReport:

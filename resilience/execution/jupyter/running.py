@@ -150,7 +150,6 @@ class Running:
             request=self._request,
             code=self._code,
             policy=self._policy,
-            recorded=b"",
             stdout=self._output.stdout,
             stderr=self._output.stderr,
         )
