@@ -5,6 +5,7 @@ Ratios of medians, taken in turn, so that a busy machine is busy for both sides:
 * ``1+1`` in a spare, to the round trip of a process that runs already: a pipe to a loop around `eval`, the least there
   can be. Beside it, without a limit, to `ProcessPoolExecutor` with one worker. Neither has limits, a policy or a
   report, and what one program leaves behind, the next one finds;
+* the same awaited, to the same round trip awaited, by asyncio;
 * ``1+1`` without a spare, to ``python -I -c 1``;
 * a program that counts for a while, with all limits at level strict, to the same program in plain Python.
 
@@ -26,11 +27,15 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 
+import anyio
+import anyio.to_thread
+from anyio.streams.buffered import BufferedByteReceiveStream
+
 from resilience.execution import ExecutionRequest, SubprocessExecutor
 
 __all__ = ["measured"]
 
-LIMITS = {"a spare": 3.0, "a spare, to a process pool": math.inf, "cold": 2.0, "counting": 1.1}
+LIMITS = {"a spare": 3.0, "a spare, awaited": 3.0, "a spare, to a process pool": math.inf, "cold": 2.0, "counting": 1.1}
 _ROUNDS = 100
 _REST = 0.02
 """Seconds after which a process that was busy is idle: the state in which a call finds it."""
@@ -99,6 +104,35 @@ def _medians(rounds: int, ready: Way, *ways: Way) -> list[float]:
     return [statistics.median(times) for times in taken]
 
 
+async def _awaited(rounds: int) -> list[float]:
+    async with SubprocessExecutor() as warm, await anyio.open_process([sys.executable, "-I", "-c", _CHILD]) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        requests, answers = process.stdin, BufferedByteReceiveStream(process.stdout)
+
+        async def in_a_spare() -> None:
+            assert (await warm.execute("1+1")).execution_result.return_value == 2
+
+        async def evaluate() -> None:
+            body = json.dumps({"code": "1+1"}).encode()
+            await requests.send(len(body).to_bytes(4, "big") + body)
+            header = await answers.receive_exactly(4)
+            assert json.loads(await answers.receive_exactly(int.from_bytes(header, "big")))["value"] == 2
+
+        ways = (evaluate, in_a_spare)
+        taken: list[list[float]] = [[] for _ in ways]
+        await evaluate()
+        for _ in range(rounds):
+            for way, times in zip(ways, taken, strict=True):
+                await anyio.to_thread.run_sync(warm.warm)
+                await anyio.sleep(_REST)
+                began = time.perf_counter()
+                await way()
+                times.append(time.perf_counter() - began)
+        await requests.aclose()
+    return [statistics.median(times) for times in taken]
+
+
 def measured(rounds: int, most: int) -> dict[str, tuple[float, float]]:
     """Return, of each row, the seconds and the ratio."""
     source = _COUNTING.format(most=most)
@@ -126,12 +160,15 @@ def measured(rounds: int, most: int) -> dict[str, tuple[float, float]]:
 
         running.evaluate()
         in_the_pool()
-        pipe, trip, spare = _medians(rounds, warm.warm, running.evaluate, in_the_pool, in_a_spare)
+        pipe, spare = _medians(rounds, warm.warm, running.evaluate, in_a_spare)
+        trip, beside = _medians(rounds, warm.warm, in_the_pool, in_a_spare)
         python, start = _medians(rounds, warm.warm, lambda: plain("-c", "1"), without)
         bare, guarded = _medians(max(rounds // 10, 1), warm.warm, lambda: plain("-c", source), counting)
+    awaited_pipe, awaited = anyio.run(_awaited, rounds)
     return {
         "a spare": (spare, spare / pipe),
-        "a spare, to a process pool": (spare, spare / trip),
+        "a spare, awaited": (awaited, awaited / awaited_pipe),
+        "a spare, to a process pool": (beside, beside / trip),
         "cold": (start, start / python),
         "counting": (guarded, guarded / bare),
     }

@@ -75,7 +75,7 @@ def _check_fields(kind: type) -> Check:
         if not checks:  # not before: a `Captured` may hold a `Captured`
             checks.update((name, _check(of)) for name, of in get_type_hints(kind).items())
         given = _an_object(value)
-        return kind(**{name: of(given[name]) for name, of in checks.items()})
+        return kind(**{name: of(given.get(name)) for name, of in checks.items()})  # None may be left out
 
     return check
 

@@ -51,12 +51,11 @@ class Ending:
 class Conversation:
     """One request to one child, sent when this is made: it compiles the program, and waits to be told to run it."""
 
-    def __init__(self, child: Child, request: Request, tell: Tell | None, wake: int | None) -> None:
+    def __init__(self, child: Child, request: Request, tell: Tell | None) -> None:
         self.child = child
         self._unsent = frame_of(child.token, request)
         self._push()  # before all else: the child has more to do than this process
         self._tell = tell
-        self._wake = wake
         self._seconds = request["timeout"] + _GRACE
         self._code = request["code"]
         self._waits = not request["checked"]
@@ -72,19 +71,18 @@ class Conversation:
             child.stderr, tell=None if tell is None else lambda text: tell("stderr", text, None)
         )
 
-    def hold(self, when_slow: Callable[[], object]) -> Ending:
+    def hold(self, when_slow: Callable[[], object], wake: int | None = None) -> Ending:
         """Have the program run, and wait for the end of it; *when_slow* is called after 10 ms.
 
+        *wake* becomes readable when nobody wants it any more.
         A child that has not answered is dead afterwards. One that has is about to end by itself.
         """
-        self._began = SYSTEM.now()
-        self._deadline = self._began + (self._seconds if self.child.greeted else _START)
         try:
-            if self._waits:
-                self._unsent += self.child.go
-                self._push()
-            self._register()
-            if not self._turn(_SLOW):
+            if not self._began:
+                self._listen_from_now_on()
+            if wake is not None:
+                self._watch(wake, lambda: self._finish("cancelled"))
+            if self._ending is None and not self._turn(_SLOW):
                 when_slow()
             while (ending := self._ending) is None:
                 self._turn(_AT_MOST)
@@ -100,15 +98,28 @@ class Conversation:
         ending.seconds = SYSTEM.now() - self._began
         return ending
 
-    def _register(self) -> None:
+    def hear(self) -> Ending | None:
+        """Have the program run, and deal with what has come in by now, without waiting; return the end if it is there.
+
+        `hold` is to be called all the same.
+        """
+        if not self._began:
+            self._listen_from_now_on()
+        self._turn(0.0)
+        return self._ending
+
+    def _listen_from_now_on(self) -> None:
+        self._began = SYSTEM.now()
+        self._deadline = self._began + (self._seconds if self.child.greeted else _START)
+        if self._waits:
+            self._unsent += self.child.go
+            self._push()
         child = self.child
         self._watch_control()
         self._watch(child.stdout, lambda: self._listen(self.stdout))
         self._watch(child.stderr, lambda: self._listen(self.stderr))
         if child.end is not None:
             self._watch(child.end, self._see_it_end)
-        if self._wake is not None:
-            self._watch(self._wake, lambda: self._finish("cancelled"))
 
     def _watch(self, descriptor: int, handler: Callable[[], None], *, to_write: bool = False) -> None:
         self._handlers[descriptor] = handler
@@ -124,7 +135,7 @@ class Conversation:
         if left <= 0:
             self._finish("killed" if self.child.greeted else "mute")
         else:
-            wait = min(left, most if self.child.end is not None else _POLL)
+            wait = min(left, most if self.child.end is not None else min(most, _POLL))
             for descriptor, _ in self._poll.poll(math.ceil(1000 * wait)):
                 if self._ending is None and descriptor in self._handlers:
                     self._handlers[descriptor]()

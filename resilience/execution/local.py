@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SubprocessExecutor"]
 
+_QUICK = 0.01
+"""Seconds that an execution is waited for without a thread."""
+
 
 class SubprocessExecutor:
     r"""Executes Python code in a process of its own on this machine, within limits.
@@ -45,7 +48,7 @@ class SubprocessExecutor:
 
         *on_event* is told what happens while it happens, in this thread.
         """
-        report = self._execute(ExecutionRequest.of(request), on_event, None)
+        report = self._carry_out(self._run(request), on_event, None)
         assert report is not None, "only an execution that can be woken is cancelled"
         return report
 
@@ -54,10 +57,20 @@ class SubprocessExecutor:
 
         *on_event* is called in this event loop.
         """
-        from resilience.execution.waiting import in_thread
+        from resilience.execution.waiting import in_thread, news
 
-        wanted = ExecutionRequest.of(request)
-        return await in_thread(lambda listener, wake: self._execute(wanted, listener, wake), on_event)
+        run = self._run(request)
+        try:
+            control = None if on_event is not None else run.begin()
+            if control is not None:  # most programs are over before a thread would have begun
+                await news(control, _QUICK)
+                report = run.finish_at_once()
+                if report is not None:
+                    return report
+            return await in_thread(lambda listener, wake: self._carry_out(run, listener, wake), on_event)
+        except BaseException:
+            run.give_up()
+            raise
 
     def stream(self, request: ExecutionRequest | str, *, most: int = 1000) -> EventStream:
         """Execute the code of *request*, and return its events while it runs, as an async iterator.
@@ -73,8 +86,8 @@ class SubprocessExecutor:
         """
         from resilience.execution.streaming import EventStream
 
-        wanted = ExecutionRequest.of(request)
-        return EventStream(lambda listener, wake: self._execute(wanted, listener, wake), count("most", most))
+        run = self._run(request)
+        return EventStream(lambda listener, wake: self._carry_out(run, listener, wake), count("most", most))
 
     def warm(self) -> None:
         """Wait until the spares are ready."""
@@ -102,16 +115,17 @@ class SubprocessExecutor:
 
         await closed(self.close)
 
-    def _execute(
-        self, request: ExecutionRequest, listener: Listener | None, wake: int | None
-    ) -> ExecutionReport | None:
-        """Execute; None where *wake* became readable, which says that nobody wants it any more."""
+    def _run(self, request: ExecutionRequest | str) -> Run:
         if self._spares.is_closed:
             raise RuntimeError("this executor is closed")
+        return Run(ExecutionRequest.of(request), self._spares)
+
+    def _carry_out(self, run: Run, listener: Listener | None, wake: int | None) -> ExecutionReport | None:
+        """Execute; None where *wake* became readable, which says that nobody wants it any more."""
         tell = None if listener is None else Telling(listener)
         if tell is not None:
             tell("start")
-        report = Run(request, self._spares, tell, wake).carry_out()
+        report = run.carry_out(tell, wake)
         if tell is not None and report is not None:
             if report.error is not None:
                 tell("error", report.error.error_summary, report.error.line_number)

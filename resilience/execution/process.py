@@ -86,7 +86,7 @@ class Child:
             undo.callback(self.control.close)
             theirs.callback(control.close)
             self.control.setblocking(False)
-            self.frames = Frames(self.control, self.token)
+            self.frames: Frames = Frames(self.control, self.token)
             self.recorder: int = _nameless_file()
             undo.callback(os.close, self.recorder)
             self._process = subprocess.Popen(  # noqa: S603

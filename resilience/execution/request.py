@@ -15,6 +15,7 @@ from resilience.execution.size import parse_size
 __all__ = ["ExecutionRequest"]
 
 _MOST_CODE = 10_000_000
+_LEVELS = (SecurityPolicy, SecurityLevel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class ExecutionRequest:
             raise ValueError(f"timeout={timeout!r}: {right}")
         put = object.__setattr__  # the class is frozen
         parse_size("memory_limit", self.memory_limit)
-        if not isinstance(self.security_level, SecurityPolicy | SecurityLevel):
+        if not isinstance(self.security_level, _LEVELS):
             put(self, "security_level", SecurityLevel.of(self.security_level))
         if self.allowed_imports != ():
             put(self, "allowed_imports", _names("allowed_imports", self.allowed_imports))

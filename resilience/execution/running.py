@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,42 +28,70 @@ __all__ = ["Run"]
 
 _DEATH = 5.0
 _MOST_SAID = 500
+_SHORT = 100_000
+"""Characters that are looked at, and sent, in no time."""
 
 
 class Run:
-    """One execution. *wake* becomes readable when nobody wants it any more."""
+    """One execution: `carry_out`, or where that must not block, `begin`, and once there is news, `finish_at_once`."""
 
-    def __init__(self, request: ExecutionRequest, spares: Spares, tell: Telling | None, wake: int | None) -> None:
+    def __init__(self, request: ExecutionRequest, spares: Spares) -> None:
         self._request = request
         self._spares = spares
-        self._tell = tell
-        self._wake = wake
+        self._begun: Conversation | None = None
         self._code = request.code.removeprefix("\ufeff")  # a mark of editors, which Python takes off files only
         self._policy, self._rules = _policy_of(request.security_level, tuple(request.allowed_imports))
-        self._is_clear = is_clear(self._code, self._policy)
 
-    def carry_out(self) -> ExecutionReport | None:
-        """Execute it; None where nobody wanted it any more.
+    def begin(self) -> socket.socket | None:
+        """Send the program to a spare, where one waits, and the source is short, and needs no further look.
+
+        Return what becomes readable when there is news of it; None where it was not sent.
+        """
+        child = self._spares.take() if len(self._code) <= _SHORT and self._is_clear else None
+        if child is None:
+            return None
+        try:
+            self._begun = self._converse(child, None)
+        except BaseException:
+            self._spares.give_back(child, self._rules)
+            raise
+        return child.control
+
+    def finish_at_once(self) -> ExecutionReport | None:
+        """Return the report of what was begun, where it has succeeded by now; what else there is, `carry_out` says."""
+        ending = None if self._begun is None else self._begun.hear()
+        answer = None if ending is None else ending.answer
+        quick = answer is not None and answer.get("exception") is None and answer.get("exit_code") == 0
+        return self.carry_out() if quick else None
+
+    def give_up(self) -> None:
+        """Have what was begun, and is not being carried out, end."""
+        if self._begun is not None:
+            self._begun.child.kill()
+            self._spares.give_back(self._begun.child, self._rules)
+
+    def carry_out(self, tell: Telling | None = None, wake: int | None = None) -> ExecutionReport | None:
+        """Execute it, or go on with what was begun; None where nobody wanted it any more, since *wake* became readable.
 
         Raises `ContainerConfigurationError` and `ContainerConnectivityError` where there is nothing to execute it with.
         """
         trouble: Exception | None = None
         for fresh in (False, True):
-            child = None if fresh else self._spares.take()
+            conversation, self._begun = self._begun, None
+            child = conversation.child if conversation else None if fresh else self._spares.take()
             if child is None:
                 if self._violations:
                     break
                 child = self._spares.start()
-            child.may_start_processes = self._policy.processes
             try:
-                conversation = Conversation(child, self._message(child), self._tell, self._wake)
+                conversation = conversation or self._converse(child, tell)
                 if self._violations:  # looked for while the child compiles the program
                     break
-                ending = conversation.hold(self._refill)
+                ending = conversation.hold(self._refill, wake)
                 if ending.how == "cancelled":
                     return None
                 if ending.how == "answered" or Recording(child.read_recorder()).begun:
-                    return self._report(child, conversation, ending)
+                    return self._report(child, conversation, ending, tell)
                 # It has not even taken the request: a spare may have died while it waited. A fresh one tells more.
                 trouble = _not_ready(child, conversation, ending)
             finally:
@@ -72,32 +101,46 @@ class Run:
         return self._known().refused(self._violations)
 
     @functools.cached_property
+    def _is_clear(self) -> bool:
+        return is_clear(self._code, self._policy)
+
+    @functools.cached_property
     def _violations(self) -> Sequence[Violation]:
         return () if self._is_clear else analyse(self._code, self._policy)
 
     def _refill(self) -> None:
         self._spares.refill(self._rules)
 
+    def _converse(self, child: Child, tell: Telling | None) -> Conversation:
+        child.may_start_processes = self._policy.processes
+        return Conversation(child, self._message(child), tell)
+
     def _message(self, child: Child) -> Request:
         request = self._request
-        directory = request.working_directory
-        return {
+        message: Request = {
             "kind": "run",
             "code": self._code,
             "timeout": request.seconds,
             "memory": request.memory_bytes,
-            "policy": None if child.prepared_for == self._rules else self._rules,
-            "directory": None if directory is None else str(Path(directory).absolute()),
-            "variables": None if request.return_variables is None else list(request.return_variables),
-            "trace": request.trace,
             "checked": self._is_clear,
         }
+        if child.prepared_for != self._rules:
+            message["policy"] = self._rules
+        if request.working_directory is not None:
+            message["directory"] = str(Path(request.working_directory).absolute())
+        if request.return_variables is not None:
+            message["variables"] = list(request.return_variables)
+        if request.trace:
+            message["trace"] = True
+        return message
 
-    def _report(self, child: Child, conversation: Conversation, ending: Ending) -> ExecutionReport:
-        if self._tell is not None:
+    def _report(
+        self, child: Child, conversation: Conversation, ending: Ending, tell: Telling | None
+    ) -> ExecutionReport:
+        if tell is not None:
             for name, output in (("stdout", conversation.stdout), ("stderr", conversation.stderr)):
                 if output.is_cut:
-                    self._tell("warning", f"{name} was too long: its middle is left out of the report")
+                    tell("warning", f"{name} was too long: its middle is left out of the report")
         known = self._known(child, conversation)
         trouble = ending.trouble
         if ending.answer is not None:

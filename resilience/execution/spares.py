@@ -1,6 +1,6 @@
 """Processes that wait for code: starting one takes longer than most code does.
 
-What need not be waited for, a thread of the pool's own does: burying the dead and starting the next.
+What need not be waited for, a thread of the pool's own does: burying the dead, starting the next, hearing it say hello.
 """
 
 from __future__ import annotations

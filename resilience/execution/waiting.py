@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
+import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import anyio
 import anyio.from_thread
@@ -14,7 +16,7 @@ import anyio.to_thread
 from resilience.execution.events import StreamEvent
 from resilience.execution.executor import Listener
 
-__all__ = ["Wake", "closed", "in_thread"]
+__all__ = ["Wake", "closed", "in_thread", "news"]
 
 T = TypeVar("T")
 
@@ -39,6 +41,12 @@ class Wake:
         os.close(self._writing)
 
 
+async def news(control: socket.socket, seconds: float) -> None:
+    """Wait until there is something to read, or the time is up."""
+    with anyio.move_on_after(seconds):
+        await anyio.wait_readable(control)
+
+
 async def in_thread(work: Callable[[Listener | None, int], T | None], listener: Listener | None) -> T:
     """Return what *work* returns, done in a thread, with *listener* called here.
 
@@ -46,37 +54,48 @@ async def in_thread(work: Callable[[Listener | None, int], T | None], listener: 
     go on, so that nothing is left behind.
     """
     wake = Wake()
-    done: list[T | None] = []
-    failed: list[BaseException] = []
-    over = anyio.Event()
     told = None if listener is None else _told_from_thread(listener)
-
-    async def shielded() -> None:
-        with anyio.CancelScope(shield=True):
-            try:
-                done.append(await anyio.to_thread.run_sync(work, told, wake.descriptor, limiter=_threads()))
-            except BaseException as error:  # raised below, without a group around it
-                failed.append(error)
-            over.set()
-
+    attempt = _Attempt(lambda: work(told, wake.descriptor))
     try:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(shielded)
-            try:
-                await over.wait()
-            except BaseException:
-                wake.set()
-                raise
+        value = await anyio.to_thread.run_sync(attempt.make, abandon_on_cancel=True, limiter=_threads())
+    except BaseException:
+        if attempt.abandon():
+            wake.set()
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(attempt.over.wait)
+        raise
     finally:
         wake.close()
-    try:
-        if failed:
-            raise failed[0]
-    finally:
-        failed.clear()
-    (value,) = done
     assert value is not None, "only what is cancelled comes to nothing"
     return value
+
+
+class _Attempt(Generic[T]):
+    """Work that a thread does, unless it is abandoned before it has begun."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work = work
+        self._lock = threading.Lock()
+        self._has_begun = False
+        self._is_abandoned = False
+        self.over = threading.Event()
+
+    def make(self) -> T | None:
+        """Do it."""
+        with self._lock:
+            if self._is_abandoned:
+                return None
+            self._has_begun = True
+        try:
+            return self._work()
+        finally:
+            self.over.set()
+
+    def abandon(self) -> bool:
+        """See to it that it does not begin any more; return whether it is under way."""
+        with self._lock:
+            self._is_abandoned = True
+            return self._has_begun and not self.over.is_set()
 
 
 async def closed(close: Callable[[], object]) -> None:

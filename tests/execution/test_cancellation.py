@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from resilience.errors.executor import ContainerConfigurationError
-from resilience.execution import ExecutionRequest, StreamEvent, SubprocessExecutor
+from resilience.execution import ExecutionReport, ExecutionRequest, StreamEvent, SubprocessExecutor, local, waiting
 from tests.execution.processes import has_ended, open_files
 
 ENDLESS = "import os\nos.write(1, str(os.getpid()).encode())\nwhile True: x = 1"
@@ -73,6 +73,61 @@ def test_executions_are_cancelled_at_any_moment_without_a_trace(backend: str, ke
     anyio.run(main, backend=backend)
     assert kept() == []
     assert open_files() <= files + 1  # an event loop may keep one for its next
+
+
+def test_an_execution_that_is_cancelled_while_it_waits_for_a_thread_is_ended(backend: str, kept, monkeypatch):
+    monkeypatch.setattr(waiting, "_MOST_THREADS", 1)
+    endless = "while True: x = 1"  # nothing to look for in this, so that it begins before there is a thread
+
+    async def main() -> None:
+        async with SubprocessExecutor(spares=2) as executor, anyio.create_task_group() as tasks:
+            executor.warm()
+            children = list(executor._spares._idle)
+            tasks.start_soon(executor.execute, endless)
+            tasks.start_soon(executor.execute, endless)
+            with anyio.fail_after(20):
+                while waiting._threads().statistics().tasks_waiting == 0:
+                    await anyio.sleep(0.001)
+            tasks.cancel_scope.cancel()
+        assert all(child.is_reaped for child in children)
+
+    anyio.run(main, backend=backend)
+    assert kept() == []
+
+
+def test_what_is_over_at_once_needs_no_thread(backend: str, monkeypatch):
+    def none(*_arguments: object) -> None:
+        raise AssertionError("a thread")
+
+    async def main() -> None:
+        async with SubprocessExecutor() as executor:
+            for code, value in (("1 + 1", 2), ("x = 'a'\nx * 3", "aaa"), ("print('said')", None)):
+                executor.warm()
+                with monkeypatch.context() as patch:
+                    patch.setattr(local, "_QUICK", 20.0)
+                    patch.setattr(waiting, "in_thread", none)
+                    report = await executor.execute(code)
+                assert report.execution_result.return_value == value
+
+    anyio.run(main, backend=backend)
+
+
+@pytest.mark.parametrize(
+    "code", ["1 / 0", "print('a' * 300_000)", "'a' * 90_000", "import math", "import os", "raise SystemExit(3)", "("]
+)
+def test_what_is_executed_is_the_same_in_the_loop_and_in_a_thread(backend: str, code: str):
+    def told(report: ExecutionReport) -> object:
+        result, error = report.execution_result, report.error
+        return report.success, result.stdout, result.exit_code, error and (error.error_type, error.line_number)
+
+    async def main() -> None:
+        async with SubprocessExecutor() as executor:
+            executor.warm()
+            awaited = await executor.execute(code)
+            executor.warm()
+            assert told(awaited) == told(executor.execute_sync(code))
+
+    anyio.run(main, backend=backend)
 
 
 def test_listeners_are_called_in_the_event_loop(backend: str):

@@ -94,7 +94,7 @@ class Execution:
         try:
             self._recorder.begin()
             self._timer.set(request["timeout"])
-            if request["directory"] is not None:
+            if "directory" in request:
                 os.chdir(request["directory"])
             error = self._until_the_time_is_up(self._compile)
             if error is None:
@@ -144,7 +144,7 @@ class Execution:
 
     def _run(self) -> None:
         statements = self._statements
-        self._lines.watch(statements, functions=self._request["trace"])
+        self._lines.watch(statements, functions=self._request.get("trace", False))
         namespace = self._main.__dict__
         self._watch()
         if not self._is_measured or len(self._request["code"]) > _SHORT:  # compiling may have taken much
@@ -166,9 +166,8 @@ class Execution:
     def _watch(self) -> None:
         """Have the guard watch, the one that was set up before if it is the right one."""
         request, guard = self._request, self._guard
-        policy = request["policy"]
-        if guard is None or policy is not None or request["directory"] is not None:
-            guard = self.install(policy or self._policy)
+        if guard is None or "policy" in request or "directory" in request:
+            guard = self.install(request.get("policy") or self._policy)
         guard.source = request["code"]
         guard.on = True
 
@@ -182,12 +181,13 @@ class Execution:
             "kind": "result",
             "stage": "run" if self._stage == "run" else "compile",
             "timed_out": self._timer.fired,
-            "timed_out_at": self._timer.line,
-            "violation": self._violation(error),
             "variables": self._variables(),
-            "value": None,
-            "exception": None,
         }
+        if self._timer.fired:
+            answer["timed_out_at"] = self._timer.line
+        violation = self._violation(error)
+        if violation is not None:
+            answer["violation"] = violation
         if code == 0:
             answer["value"] = value_of(self._value, self._looks)
         elif error is not None:
@@ -198,7 +198,7 @@ class Execution:
 
     def _variables(self) -> dict[str, Json]:
         try:
-            return variables_of(self._main.__dict__, self._request["variables"], self._looks)
+            return variables_of(self._main.__dict__, self._request.get("variables"), self._looks)
         except BaseException:  # a value that stops at nothing when it is looked at
             return {}
 
@@ -245,7 +245,7 @@ class Execution:
 
     def _reached(self, line: int) -> None:
         self._recorder.reached(line)
-        if self._request["trace"]:
+        if self._request.get("trace"):
             self._tell({"kind": "line", "line": line})
 
     def _would_be_refused(self, violation: dict[str, object]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, TypeAlias, TypedDict
+from typing import Literal, NotRequired, TypeAlias, TypedDict
 
 __all__ = ["Go", "Policy", "Prepare", "Request"]
 
@@ -19,7 +19,7 @@ class Prepare(TypedDict):
 
 
 class Request(TypedDict):
-    """What to execute."""
+    """What to execute. What is as it mostly is, is left out."""
 
     kind: Literal["run"]
     code: str
@@ -27,13 +27,13 @@ class Request(TypedDict):
     """Seconds."""
     memory: int
     """Bytes."""
-    policy: Policy | None
-    """None: the one that the process was prepared for."""
-    directory: str | None
-    variables: list[str] | None
-    trace: bool
     checked: bool
     """Whether it is known already that there is nothing in the source that the policy forbids."""
+    policy: NotRequired[Policy]
+    """Without: the one that the process was prepared for."""
+    directory: NotRequired[str]
+    variables: NotRequired[list[str]]
+    trace: NotRequired[bool]
 
 
 class Go(TypedDict):
