@@ -53,28 +53,25 @@ async def in_thread(work: Callable[[Listener | None, int], T | None], listener: 
     It is given what becomes readable when this is cancelled, and returns then: not before that does the cancellation
     go on, so that nothing is left behind.
     """
-    wake = Wake()
     told = None if listener is None else _told_from_thread(listener)
-    attempt = _Attempt(lambda: work(told, wake.descriptor))
+    attempt = _Attempt(lambda wake: work(told, wake))
     try:
         value = await anyio.to_thread.run_sync(attempt.make, abandon_on_cancel=True, limiter=_threads())
     except BaseException:
         if attempt.abandon():
-            wake.set()
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(attempt.over.wait)
         raise
-    finally:
-        wake.close()
     assert value is not None, "only what is cancelled comes to nothing"
     return value
 
 
 class _Attempt(Generic[T]):
-    """Work that a thread does, unless it is abandoned before it has begun."""
+    """Work that a thread does, unless it is abandoned before it has begun; later, it is woken."""
 
-    def __init__(self, work: Callable[[], T]) -> None:
+    def __init__(self, work: Callable[[int], T]) -> None:
         self._work = work
+        self._wake = Wake()
         self._lock = threading.Lock()
         self._has_begun = False
         self._is_abandoned = False
@@ -87,15 +84,22 @@ class _Attempt(Generic[T]):
                 return None
             self._has_begun = True
         try:
-            return self._work()
+            return self._work(self._wake.descriptor)
         finally:
-            self.over.set()
+            with self._lock:  # whoever abandons it must not write to what is closed, and is something else by then
+                self.over.set()
+                self._wake.close()
 
     def abandon(self) -> bool:
-        """See to it that it does not begin any more; return whether it is under way."""
+        """See to it that it does not begin any more, or ends soon; return whether it is under way."""
         with self._lock:
             self._is_abandoned = True
-            return self._has_begun and not self.over.is_set()
+            if not self._has_begun:
+                self._wake.close()
+            elif not self.over.is_set():
+                self._wake.set()
+                return True
+        return False
 
 
 async def closed(close: Callable[[], object]) -> None:

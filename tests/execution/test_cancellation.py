@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 
@@ -93,6 +94,33 @@ def test_an_execution_that_is_cancelled_while_it_waits_for_a_thread_is_ended(bac
 
     anyio.run(main, backend=backend)
     assert kept() == []
+
+
+@pytest.mark.parametrize(
+    "code", ["while True: x = 1", "import math\nwhile True: x = 1"]
+)  # without a thread, and in one
+def test_an_execution_that_is_cancelled_once_more_while_it_ends_is_ended(kept, code):
+    async def main() -> None:
+        async with SubprocessExecutor() as executor:
+            for turns in range(10):
+                executor.warm()
+                (child,) = executor._spares._idle
+                task = asyncio.create_task(executor.execute(code))
+                while not child.greeted or child in executor._spares._idle:
+                    await asyncio.sleep(0.001)
+                task.cancel()
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+        assert not executor._spares._all
+
+    with SubprocessExecutor() as executor:
+        executor.execute_sync("1")
+    files = open_files()
+    asyncio.run(main())
+    assert (open_files(), kept()) == (files, [])
 
 
 def test_what_is_over_at_once_needs_no_thread(backend: str, monkeypatch):
