@@ -269,6 +269,17 @@ def test_a_program_that_takes_the_signal_of_the_timer_is_stopped_in_what_it_leav
     assert report.execution_result.execution_time < 1.5
 
 
+def test_a_source_that_takes_more_memory_to_compile_than_it_may_is_over_its_limit(executor):
+    report = run(executor, "x=1\n" * 500_000, memory_limit="100MB", timeout=120)
+    assert (report.category, report.error.error_type) == (ErrorCategory.MEMORY, "MemoryError")
+    assert report.execution_result.memory_used < 700 << 20
+
+
+def test_a_source_that_is_nested_too_deeply_is_no_matter_of_memory(executor):
+    report = run(executor, f"{'-' * 100_000}1", memory_limit="100MB")
+    assert report.category is ErrorCategory.SYNTAX
+
+
 def test_a_long_program_has_as_much_memory_as_a_short_one(executor):
     statements = "\n".join(f"x{number} = {number}" for number in range(20_000))
     report = run(executor, f"{statements}\nlen(bytes(80 << 20))", memory_limit="100MB", timeout=60, return_variables=[])

@@ -138,6 +138,8 @@ class Execution:
         return None
 
     def _compile(self) -> None:
+        if len(self._request["code"]) > _SHORT:
+            self._limits.limit_compiler(self._request["memory"])
         program = Program(self._request["code"])
         self._stage = "split"
         self._statements = program.statements()
@@ -179,7 +181,7 @@ class Execution:
         code = 1 if self._timer.fired else 0 if error is None else _exit_code(error)
         answer: dict[str, object] = {
             "kind": "result",
-            "stage": "run" if self._stage == "run" else "compile",
+            "stage": "run" if self._stage == "run" or self._is_out_of_memory(error) else "compile",
             "timed_out": self._timer.fired,
             "variables": self._variables(),
         }
@@ -236,6 +238,9 @@ class Execution:
         if self._is_looking:
             for name in self._ours:
                 sys.modules.pop(name, None)
+
+    def _is_out_of_memory(self, error: BaseException | None) -> bool:
+        return _is(error, MemoryError) and self._limits.is_compiler_out_of_memory()
 
     def _violation(self, error: BaseException | None) -> object:
         if _is(error, SecurityViolation):

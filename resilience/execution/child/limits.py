@@ -16,6 +16,7 @@ __all__ = ["Limits", "out_of_the_way"]
 _RESERVE = 64 << 20
 """Bytes beyond the limit, for the report."""
 _BALLAST = 4 << 20
+_COMPILER = 512 << 20
 _MOST_FILE = 100 << 20
 _MOST_OPEN = 256
 _LONGEST = 10**9
@@ -34,6 +35,7 @@ class Limits:
         self._statm = _opened("/proc/self/statm", 3)
         self._size: int | None = None
         self._hard = 0
+        self._may_compile = 0
         self._ceilings = {kind: resource.getrlimit(kind)[1] for kind in _KINDS}
         # Of pages that nobody has touched, so it costs an address and no memory.
         self._ballast: bytes | None = bytes(_BALLAST)
@@ -61,6 +63,24 @@ class Limits:
             self._hard = self._size + size + _RESERVE
             self._limit(resource.RLIMIT_AS, self._size + size, self._hard)
 
+    def limit_compiler(self, size: int) -> None:
+        """Let compiling take *size* bytes more than there is now, or half a gigabyte where that is more.
+
+        A source of ten million characters could take seven.
+        """
+        self.measure()
+        if self._size is not None:
+            self._hard = self._ceilings[resource.RLIMIT_AS]
+            self._may_compile = max(size, _COMPILER)
+            self._limit(resource.RLIMIT_AS, self._size + self._may_compile, self._hard)
+
+    def is_compiler_out_of_memory(self) -> bool:
+        """Return whether that was what a compiler lacked that raised MemoryError. It does so for deep nesting, too."""
+        if self._size is None or not self._may_compile or self._status is None:
+            return False
+        _, _, rest = os.pread(self._status, 8192, 0).partition(b"VmPeak:")
+        return int(rest.partition(b"kB")[0] or 0) << 10 > self._size + self._may_compile // 2
+
     def relax(self) -> None:
         """Have the reserve, too: the program is over."""
         if not self._hard:
@@ -74,10 +94,10 @@ class Limits:
     def _limit(self, kind: int, soft: int, hard: int) -> None:
         """Set a limit; never above one that was in force already."""
         ceiling = self._ceilings[kind]
-        if ceiling != resource.RLIM_INFINITY:
-            hard = min(hard, ceiling)
+        if ceiling != resource.RLIM_INFINITY:  # which is a negative number
+            soft, hard = min(soft, ceiling), min(hard, ceiling) if hard >= 0 else ceiling
         try:
-            resource.setrlimit(kind, (min(soft, hard), hard))
+            resource.setrlimit(kind, (soft, hard))
         except (ValueError, OSError):  # the platform does not take it
             pass
 
