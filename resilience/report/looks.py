@@ -104,6 +104,8 @@ class Looks:
             found = value
         else:
             found = cut(self._text(value, 0), _MOST_TEXT)
+            if found.removeprefix("-")[:1].isdigit():  # or it would be taken for a text
+                found = f"{name_of(kind)}({found})"
         return found
 
     def _secret(self, name: object, value: Any) -> bool:

@@ -15,7 +15,7 @@ _MOST_VARIABLES = 20
 _MOST_VALUE = 120
 _MOST_CAUSES = 10
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_REPR = re.compile(r"[\[{(<]|-?\d|b['\"]|[^\W\d]\w*\(")
+_REPR = re.compile(r"[\[{(<]|b['\"]|[^\W\d]\w*\(")
 
 
 def rendered(report: ErrorReport) -> str:
@@ -81,8 +81,8 @@ def calls(info: ExceptionInfo, most: int) -> Iterator[str]:
 def value_text(value: Json) -> str:
     r"""Return a variable's value on one line.
 
-    >>> value_text("two\nlines"), value_text("[1, 2]"), value_text("Point(x=1)"), value_text(None)
-    ("'two\\nlines'", '[1, 2]', 'Point(x=1)', 'None')
+    >>> value_text("two\nlines"), value_text("[1, 2]"), value_text("Point(x=1)"), value_text("3"), value_text(3)
+    ("'two\\nlines'", '[1, 2]', 'Point(x=1)', "'3'", '3')
     """
     # A text and the short repr of an object are both strings: what looks like a repr is shown as it is.
     return value if isinstance(value, str) and _REPR.match(value) and value.isprintable() else repr(value)

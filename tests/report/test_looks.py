@@ -95,6 +95,10 @@ class Pretender:
         raise RuntimeError
 
 
+class Whole(int):
+    """A number whose repr is that of a number."""
+
+
 class List(list):
     def __repr__(self):
         raise AssertionError("a container is shown by its elements")
@@ -141,6 +145,8 @@ def test_what_json_has_stays_as_it_is(value: object):
         (Slotted(), "<Slotted left=1>"),
         (Colour.RED, "<Colour.RED: 'red'>"),
         (ValueError("bad", 3), "ValueError('bad', 3)"),
+        (Whole(3), "Whole(3)"),
+        (2j, "complex(2j)"),
         (int, "<class int>"),
         (len, "<function len>"),
         (look, "<function look>"),

@@ -81,7 +81,7 @@ def factors(case: Case, names: list[str] | None = None) -> list[str]:
         if origin is None:
             where = _as_argument(case, name)
         elif isinstance(origin.value, ast.Constant):  # whose code would say the same once more
-            value, where = shown(repr(case.value_of(name))), f", set on line {origin.line}"
+            value, where = one_line(repr(case.value_of(name)), 60), f", set on line {origin.line}"
         else:
             code = one_line(origin.code)
             where = f", set on line {origin.line}" + ("" if code == f"{name} = {value}" else f": {code}")

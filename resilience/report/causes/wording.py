@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 from resilience.errors.details import Json
@@ -12,6 +13,8 @@ __all__ = ["a", "clear_match", "clear_of", "listed", "near_matches", "one_line",
 _MOST_NAMES = 1000
 _LONGEST_NAME = 60
 _NEAR = 0.7
+_MISTAKEN = re.compile(r"-?\d|(None|True|False)$")
+"""Texts that would look like what is no text."""
 _COMPARED = 4
 _CLEAR = 0.72
 _AHEAD = 0.06
@@ -70,8 +73,12 @@ def listed(words: Iterable[str], most: int = 6, last: str = "and") -> str:
 
 
 def shown(value: Json, most: int = 60) -> str:
-    """Return a captured value on one line, cut where it is long."""
-    return one_line(value if isinstance(value, str) else repr(value), most)
+    """Return a captured value on one line, cut where it is long.
+
+    >>> shown("text"), shown("3"), shown(3)
+    ('text', "'3'", '3')
+    """
+    return one_line(value if isinstance(value, str) and not _MISTAKEN.match(value) else repr(value), most)
 
 
 def one_line(text: str, most: int = 100) -> str:

@@ -15,6 +15,15 @@ CORPUS = [
     ),
     faulty("number and text", "total = 5 + '3'", "an int and a str", "int('3')", fix=None),
     faulty(
+        "a text that looks like a number",
+        "total = 0\nfor x in [1, '3']:\n    total += x",
+        "an int and a str",
+        "int(x)",
+        line=3,
+        factors=("x = '3', set on line 2",),
+        fix=None,
+    ),
+    faulty(
         "none and number",
         "def f():\n    pass\nx = f()\ny = x + 1",
         "NoneType and an int",
