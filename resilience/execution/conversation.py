@@ -105,7 +105,8 @@ class Conversation:
         """
         if not self._began:
             self._listen_from_now_on()
-        self._turn(0.0)
+        if self._ending is None:
+            self._turn(0.0)
         return self._ending
 
     def _listen_from_now_on(self) -> None:

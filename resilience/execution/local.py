@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["SubprocessExecutor"]
 
 _QUICK = 0.01
-"""Seconds that an execution is waited for without a thread."""
+"""Seconds that news of an execution is waited for without a thread."""
 
 
 class SubprocessExecutor:
@@ -63,7 +63,10 @@ class SubprocessExecutor:
         try:
             control = None if on_event is not None else run.begin()
             if control is not None:  # most programs are over before a thread would have begun
-                await news(control, _QUICK)
+                for _ in ("hello, or a warning", "result"):
+                    await news(control, _QUICK)
+                    if run.is_over():
+                        break
                 report = run.finish_at_once()
                 if report is not None:
                     return report

@@ -33,7 +33,7 @@ _SHORT = 100_000
 
 
 class Run:
-    """One execution: `carry_out`, or where that must not block, `begin`, and once there is news, `finish_at_once`."""
+    """One execution: `carry_out`; or where that must not block, `begin`, see if it `is_over`, and `finish_at_once`."""
 
     def __init__(self, request: ExecutionRequest, spares: Spares) -> None:
         self._request = request
@@ -56,6 +56,10 @@ class Run:
             self._spares.give_back(child, self._rules)
             raise
         return child.control
+
+    def is_over(self) -> bool:
+        """Hear the news of what was begun, and return whether that was the end of it."""
+        return self._begun is not None and self._begun.hear() is not None
 
     def finish_at_once(self) -> ExecutionReport | None:
         """Return the report of what was begun, where it has succeeded by now; what else there is, `carry_out` says."""
@@ -185,6 +189,9 @@ def _not_ready(
 ) -> ContainerConfigurationError | ContainerConnectivityError:
     child.wait(_DEATH)
     details = {"python": child.python, "status": child.status, "stderr": conversation.stderr.text()[-_MOST_SAID:]}
+    if ending.how == "corrupt":
+        said = f"does not speak as a Python 3.11 or later does ({ending.trouble}); give the path of one"
+        return ContainerConfigurationError(f"python={child.python!r} {said}", details)
     if ending.how == "mute" or (child.status or 0) < 0:
         said = "did not get ready in time" if ending.how == "mute" else "was ended from outside while it got ready"
         return ContainerConnectivityError(f"python={child.python!r} {said}", "localhost", 0, details)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from resilience.errors.executor import ContainerConfigurationError
 from resilience.execution import ExecutionRequest, SubprocessExecutor
 from resilience.execution.process import readable
 from resilience.execution.spares import Spares
@@ -29,7 +30,7 @@ def test_a_spare_is_there_before_it_is_asked_for(pool):
     assert pool.fill()
     first, second = pool.take(), pool.take()
     assert first.pid != second.pid
-    assert first.greeted and first.is_alive()
+    assert (first.greeted or readable(first.control.fileno(), 0)) and first.is_alive()
     pool.give_back(first)
     pool.give_back(second)
 
@@ -52,6 +53,19 @@ def test_a_spare_that_dies_when_it_is_given_code_is_no_failure():
         timer.start()
         assert executor.execute_sync("1 + 1").execution_result.return_value == 2
         timer.join()
+
+
+@pytest.mark.parametrize("spares", [0, 1])
+def test_an_interpreter_that_says_what_makes_no_sense_is_none(tmp_path_factory, spares, kept):
+    code = "import os, sys, time; os.write(int(sys.argv[-2]), b'rubbish' * 9); time.sleep(99)"
+    script = tmp_path_factory.mktemp("interpreter") / "python"
+    script.write_text(f"#!{sys.executable}\n{code}\n")
+    script.chmod(0o755)
+    with SubprocessExecutor(python=script, spares=spares) as executor:
+        executor.warm()
+        with pytest.raises(ContainerConfigurationError, match="does not speak as a Python 3.11 or later does"):
+            executor.execute_sync("1 + 1")
+    assert kept() == []
 
 
 def test_closing_leaves_nothing_also_while_spares_start(kept):
