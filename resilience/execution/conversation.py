@@ -46,6 +46,7 @@ class Ending:
     answer: Message | None = None
     trouble: str = ""
     seconds: float = 0.0
+    """Since the request was sent: at least as long as the child has counted."""
 
 
 class Conversation:
@@ -53,13 +54,15 @@ class Conversation:
 
     def __init__(self, child: Child, request: Request, tell: Tell | None) -> None:
         self.child = child
+        self._began = SYSTEM.now()
         self._unsent = frame_of(child.token, request)
         self._push()  # before all else: the child has more to do than this process
         self._tell = tell
         self._seconds = request["timeout"] + _GRACE
         self._code = request["code"]
         self._waits = not request["checked"]
-        self._began = self._deadline = 0.0
+        self._is_listening = False
+        self._deadline = 0.0
         self._ending: Ending | None = None
         self._lines: list[str] = []
         self._poll = select.poll()
@@ -78,7 +81,7 @@ class Conversation:
         A child that has not answered is dead afterwards. One that has is about to end by itself.
         """
         try:
-            if not self._began:
+            if not self._is_listening:
                 self._listen_from_now_on()
             if wake is not None:
                 self._watch(wake, lambda: self._finish("cancelled"))
@@ -103,15 +106,15 @@ class Conversation:
 
         `hold` is to be called all the same.
         """
-        if not self._began:
+        if not self._is_listening:
             self._listen_from_now_on()
         if self._ending is None:
             self._turn(0.0)
         return self._ending
 
     def _listen_from_now_on(self) -> None:
-        self._began = SYSTEM.now()
-        self._deadline = self._began + (self._seconds if self.child.greeted else _START)
+        self._is_listening = True
+        self._deadline = SYSTEM.now() + (self._seconds if self.child.greeted else _START)
         if self._waits:
             self._unsent += self.child.go
             self._push()

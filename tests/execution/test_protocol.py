@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -20,7 +21,7 @@ from resilience.execution.child.recorder import Recording
 from resilience.execution.child.wire import HEADER, TOKEN, Channel, ChannelClosed, frame_of, length_of
 from resilience.execution.conversation import Conversation
 from resilience.execution.frames import Frames
-from resilience.execution.process import Child
+from resilience.execution.process import Child, readable
 from resilience.execution.security import SecurityPolicy
 
 JSON = st.recursive(
@@ -170,6 +171,14 @@ def test_a_program_that_was_not_checked_is_compiled_and_not_run_before_it_may(ch
 def test_a_program_runs_once_it_may(child, checked):
     ending = Conversation(child, request("6 * 7", checked=checked), None).hold(lambda: None)
     assert ending.how == "answered" and ending.answer is not None and ending.answer["value"] == 42
+
+
+def test_the_parent_counts_no_less_time_than_the_child_which_begins_when_it_has_the_program(child):
+    conversation = Conversation(child, request("1", checked=False), None)
+    sent = time.monotonic()
+    assert readable(child.control.fileno(), 20)  # some 10 ms later it says hello, and compiles
+    heard = time.monotonic()
+    assert conversation.hold(lambda: None).seconds > heard - sent
 
 
 def test_a_request_that_is_longer_than_what_a_socket_holds_arrives_as_a_whole(child):
