@@ -4,6 +4,7 @@ import ast
 import builtins
 import keyword
 import re
+import unicodedata
 import warnings
 
 import pytest
@@ -329,7 +330,7 @@ def test_what_a_module_may_be_imported_for_does_not_allow_what_it_does(code, kin
 
 
 # What code could be made of that does what is forbidden.
-PIECES = [
+FORBIDDING = [
     *sorted(ATTRIBUTES | DYNAMIC | LEAKS | set(dir(builtins)) | {name.rpartition(".")[2] for name in OPENERS}),
     *("(", ")", "()", "[", "]", ".", ", ", " + ", " = ", ": ", "{", "}", "x", "f", "f'{", "}'", "'", '"', "\n", ";"),
     *("  ", "'ev' + 'al'", "['ev' + 'al']", "'os'", "('1')", "[::-1]", "lambda: ", "class x", "def f():\n "),
@@ -372,7 +373,7 @@ def test_most_code_that_only_computes_is_clear_at_a_glance():
     assert sum(is_clear(code, STRICT) for code in codes) > len(codes) / 2
 
 
-@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=12))
+@given(st.lists(st.sampled_from(FORBIDDING), min_size=1, max_size=12))
 @example(["globals", "()", "['ev' + 'al']", "('1')"])
 def test_in_what_is_clear_at_a_glance_there_is_nothing_to_find(pieces: list[str]):
     code = "".join(pieces)
@@ -534,7 +535,7 @@ def test_anything_that_looks_like_python_can_be_analysed(text):
 @given(st.sampled_from(FORBIDDEN), st.lists(st.sampled_from(HARMLESS), max_size=5))
 def test_what_is_forbidden_stays_so_among_what_is_not(row, others):
     code, kind, subject, blocked, _, _ = row
-    names = set(re.findall(r"\w+", code)) - set(keyword.kwlist)
+    names = set(re.findall(r"\w+", unicodedata.normalize("NFKC", code))) - set(keyword.kwlist)
     before = "".join(f"{other}\n" for other in others if names.isdisjoint(re.findall(r"\w+", other)))
     found = [(each.kind, each.subject, each.blocked_code) for each in analyse(before + code, STRICT)]
     assert (kind, subject, blocked) in found
