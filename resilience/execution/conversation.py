@@ -1,7 +1,7 @@
 """The parent's part while code runs: it sends the request, reads what comes, keeps the time, and kills.
 
-One loop that blocks, for the sync and the async way: there is one place where a child can be waited for, and it waits
-for nothing without an end.
+One loop that blocks, for the sync and the async way, and waits for nothing without an end. An event loop may wait for
+the first news itself, and have them dealt with here.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class SubprocessExecutor:
         try:
             control = None if on_event is not None else run.begin()
             if control is not None:  # most programs are over before a thread would have begun
-                for _ in ("hello, or a warning", "result"):
+                for _ in range(2):  # a hello, or a warning, may come first
                     await news(control, _QUICK)
                     if run.is_over():
                         break

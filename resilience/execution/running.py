@@ -152,6 +152,7 @@ class Run:
                 return known.answered(Answer.of(ending.answer))
             except NoAnswerError as error:
                 trouble = str(error)
+                child.kill()  # or it would be waited for, perhaps by an event loop
         child.wait(_DEATH)
         return known.died(
             Death(

@@ -1,4 +1,4 @@
-"""Doing in a thread what blocks, while an event loop goes on: cancelled, the thread is woken and waited for."""
+"""Waiting in an event loop: for first news, or for a thread that does what blocks; cancelled, the thread is woken."""
 
 from __future__ import annotations
 

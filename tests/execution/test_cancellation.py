@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
 import threading
 import time
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from resilience.errors.executor import ContainerConfigurationError
@@ -88,7 +91,7 @@ def test_an_execution_that_is_cancelled_while_it_waits_for_a_thread_is_ended(bac
             tasks.start_soon(executor.execute, endless)
             with anyio.fail_after(20):
                 while waiting._threads().statistics().tasks_waiting == 0:
-                    await anyio.sleep(0.001)
+                    await anyio.lowlevel.checkpoint()
             tasks.cancel_scope.cancel()
         assert all(child.is_reaped for child in children)
 
@@ -106,8 +109,9 @@ def test_an_execution_that_is_cancelled_once_more_while_it_ends_is_ended(kept, c
                 executor.warm()
                 (child,) = executor._spares._idle
                 task = asyncio.create_task(executor.execute(code))
-                while not child.greeted or child in executor._spares._idle:
-                    await asyncio.sleep(0.001)
+                async with asyncio.timeout(20):
+                    while not child.greeted or child in executor._spares._idle:
+                        await asyncio.sleep(0)
                 task.cancel()
                 for _ in range(turns):
                     await asyncio.sleep(0)
@@ -154,6 +158,36 @@ def test_what_is_executed_is_the_same_in_the_loop_and_in_a_thread(backend: str, 
             awaited = await executor.execute(code)
             executor.warm()
             assert told(awaited) == told(executor.execute_sync(code))
+
+    anyio.run(main, backend=backend)
+
+
+ANSWERS_AND_STAYS = """
+import json, os, sys, time
+control = int(sys.argv[-2])
+def receive():
+    return os.read(control, int.from_bytes(os.read(control, 4), "big"))[:16]
+def send(token, message):
+    frame = token + json.dumps(message).encode()
+    os.write(control, len(frame).to_bytes(4, "big") + frame)
+send(receive(), {"kind": "hello", "python": "3.11", "pid": os.getpid()})
+send(receive(), {"kind": "result", "exit_code": 0})
+time.sleep(99)
+"""
+
+
+def test_a_child_that_answers_what_is_no_answer_does_not_hold_up_the_event_loop(backend: str, tmp_path, monkeypatch):
+    script = tmp_path / "python"
+    script.write_text(f"#!{sys.executable}{ANSWERS_AND_STAYS}")
+    script.chmod(0o755)
+    monkeypatch.setattr(local, "_QUICK", 20.0)  # however slow it is, the loop hears it
+
+    async def main() -> None:
+        async with SubprocessExecutor(python=script) as executor:
+            executor.warm()
+            (child,) = executor._spares._idle
+            report = await executor.execute("1 + 1")
+            assert (report.error.error_type, child.status) == ("WorkflowError", -signal.SIGKILL)
 
     anyio.run(main, backend=backend)
 

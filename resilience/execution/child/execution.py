@@ -38,6 +38,7 @@ _MOST_WARNINGS = 100
 _MOST_TEXT = 1000
 _RECURSION = 1000
 _SHORT = 4096
+"""Characters that are compiled without any memory to speak of."""
 
 
 class Execution:

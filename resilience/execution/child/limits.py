@@ -95,7 +95,7 @@ class Limits:
         """Set a limit; never above one that was in force already."""
         ceiling = self._ceilings[kind]
         if ceiling != resource.RLIM_INFINITY:  # which is a negative number
-            soft, hard = min(soft, ceiling), min(hard, ceiling) if hard >= 0 else ceiling
+            soft, hard = min(soft, ceiling), min(hard, ceiling)
         try:
             resource.setrlimit(kind, (soft, hard))
         except (ValueError, OSError):  # the platform does not take it
