@@ -364,6 +364,7 @@ def circuit_breaker(
     key: Callable[..., Hashable] | None = None,
     max_keys: int = 1024,
     per_instance: bool = False,
+    only: Sequence[str] | None = None,
     exclude: Sequence[str] = (),
     listeners: Sequence[pybreaker.CircuitBreakerListener] = (),
     storage: pybreaker.CircuitBreakerStorage | None = None,
@@ -389,7 +390,9 @@ def circuit_breaker(
     For *ramp_up* seconds after that a growing share of the calls passes.
 
     With *key*, a function of the call's arguments, there is a circuit for each key, *max_keys* of them at most; with
-    *per_instance*, for each object of a class. Of a class all public methods are guarded but those in *exclude*.
+    *per_instance*, for each object of a class. Of a class the public methods are guarded: those in *only*; else all but
+    those in *exclude* and well-known ones that make no request, such as ``close`` and ``build_request``. The outermost
+    guarded call decides: what it calls through the same circuit belongs to it and counts for nothing.
 
     >>> billing = circuit_breaker("billing", failure_threshold=2, reset_timeout=30)
     >>> @billing
@@ -421,6 +424,7 @@ def circuit_breaker(
         key=key,
         max_keys=max_keys,
         per_instance=per_instance,
+        only=only,
         exclude=exclude,
         listeners=listeners,
         storage=storage,

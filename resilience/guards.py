@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
 
 from resilience.category import CategoryLike, ErrorCategory, combine
-from resilience.engine.blocks import Block, BlockResult
+from resilience.engine.blocks import Block, BlockResult, SwallowingBlock
 from resilience.engine.guard import is_generator, name_of, refuse_without_items, under_descriptor
 from resilience.engine.pipeline import Decorator
 from resilience.policy.backoff import Backoff
@@ -292,7 +292,7 @@ class TimeoutGuard(Decorator, Block):
         return str(self._timeout)
 
 
-class FallbackGuard(Decorator, Block, Generic[V]):
+class FallbackGuard(Decorator, SwallowingBlock, Generic[V]):
     """What `fallback` returns."""
 
     __slots__ = ("_fallback",)

@@ -16,6 +16,7 @@ from resilience import CircuitBreaker, CircuitOpenError, Pipeline, circuit_break
 from resilience.circuits import CircuitSnapshot
 from resilience.circuits.registry import REGISTRY, Registry
 from resilience.testing import virtual_time
+from tests.callers import AnotherCaller
 
 
 @pytest.fixture(autouse=True)
@@ -232,12 +233,17 @@ def test_a_circuit_is_told_from_closed_to_open_to_half_open_and_closed_again():
         seen(breaker, state="open", since=opened, next_probe=18.0)
         clock.advance(20)  # nobody has called: it is open until somebody does
         seen(breaker, state="open", next_probe=0.0, probes=0)
+        others = AnotherCaller()
         with breaker:
             seen(breaker, state="half_open", since=opened + 32, failures_in_a_row=3, probes=1, probe_successes=0)
-            with breaker:
-                seen(breaker, state="half_open", next_probe=None, probes=2)
+            others.call(another_probe, breaker)
             seen(breaker, state="half_open", probes=1, probe_successes=1)
         seen(breaker, state="closed", since=opened + 32, failures_in_a_row=0, probes=0, probe_successes=0)
+
+
+def another_probe(breaker: CircuitBreaker) -> None:
+    with breaker:
+        seen(breaker, state="half_open", next_probe=None, probes=2)
 
 
 def test_a_lost_probe_is_no_longer_on_its_way():

@@ -15,12 +15,13 @@ from resilience.circuits.registry import REGISTRY
 from resilience.circuits.vocabulary import Vocabulary
 from resilience.circuits.watchers import Listener, SharedState
 from resilience.clock import current_clock
-from resilience.engine.blocks import Block
+from resilience.engine.blocks import Block, OneBlock
 from resilience.engine.guard import name_of
 from resilience.engine.pipeline import Decorator
 from resilience.policy.base import Policy
 from resilience.policy.breaker import Circuit
-from resilience.policy.check import count, names
+from resilience.policy.check import count
+from resilience.policy.class_methods import MethodSelection
 from resilience.policy.states import CircuitMode, CircuitState, HalfOpen, Open, Transition, Watcher
 from resilience.policy.trip import Rules
 from resilience.profile import Profile, changed_profiles
@@ -74,6 +75,7 @@ class CircuitBreaker(Decorator, Block, Vocabulary):  # type: ignore[misc]  # its
         key: Callable[..., Hashable] | None = None,
         max_keys: int = 1024,
         per_instance: bool = False,
+        only: Sequence[str] | None = None,
         exclude: Sequence[str] = (),
         listeners: Sequence[pybreaker.CircuitBreakerListener] = (),
         storage: pybreaker.CircuitBreakerStorage | None = None,
@@ -115,13 +117,13 @@ class CircuitBreaker(Decorator, Block, Vocabulary):  # type: ignore[misc]  # its
         self._named = name is not None
         self._key = key
         self._per_instance = per_instance
-        self.exclude: Sequence[str] = names("exclude", exclude)
         count("max_keys", max_keys)
         if key is not None:
             self._keys = Keys(self._fork, max_keys)
         if per_instance:
             self._instances = Instances(self._fork)
-        self._guard(Circuit(_UNNAMED if name is None else name, rules), listeners, storage)
+        circuit = Circuit(_UNNAMED if name is None else name, rules, MethodSelection(only, exclude))
+        self._guard(circuit, listeners, storage)
         REGISTRY.add(self)
 
     def _guard(
@@ -151,9 +153,13 @@ class CircuitBreaker(Decorator, Block, Vocabulary):  # type: ignore[misc]  # its
             raise TypeError(f"per_instance=True: add '__weakref__' to the __slots__ of {target.__qualname__}")
         return (PerInstance(self, target),)
 
-    def calling(self) -> CircuitBreaker:  # type: ignore[override]  # a context manager all the same
-        """Return this circuit as a block: ``with breaker.calling():`` is ``with breaker:``."""
-        return self
+    def calling(self) -> OneBlock:  # type: ignore[override]  # a context manager all the same
+        """Return one block of this circuit: ``with breaker.calling():``, as ``with breaker:``, sync or async.
+
+        It may be left in another context, task or thread than it was entered in, by hand too. Call this for each block:
+        entered twice, it raises RuntimeError.
+        """
+        return OneBlock(self)
 
     def call_async(  # pyright: ignore[reportIncompatibleMethodOverride]  # awaitable, where pybreaker's is tornado's
         self, func: Callable[..., Awaitable[R]], *args: object, **kwargs: object
@@ -205,8 +211,7 @@ class CircuitBreaker(Decorator, Block, Vocabulary):  # type: ignore[misc]  # its
         fork._named = True
         fork._key = None
         fork._per_instance = False
-        fork.exclude = ()
-        fork._guard(Circuit(self._circuit.name, self._circuit.rules), self._told, self._storage)
+        fork._guard(Circuit(self._circuit.name, self._circuit.rules, self._circuit.methods), self._told, self._storage)
         if self.mode is not CircuitMode.NORMAL:  # what was ordered for all is for those to come, too
             fork._circuit.change_mode(self.mode, current_clock())
         return fork

@@ -13,6 +13,7 @@ from resilience.policy.base import Call, Policy, Steps
 if TYPE_CHECKING:
     from resilience.circuits.breaker import CircuitBreaker
     from resilience.policy.breaker import Circuit
+    from resilience.policy.class_methods import MethodSelection
 
 __all__ = ["Instances", "PerInstance"]
 
@@ -59,6 +60,7 @@ class PerInstance(Policy):
 
     def __init__(self, template: CircuitBreaker, owner: type[object]) -> None:
         self._template = template
+        self.methods: MethodSelection | None = template.circuit.methods
         self._owner = owner
 
     def before(self, call: Call, at: int) -> Outcome | Steps[Outcome | None] | None:

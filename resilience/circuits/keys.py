@@ -15,6 +15,7 @@ from resilience.policy.states import CircuitMode, CircuitState
 if TYPE_CHECKING:
     from resilience.circuits.breaker import CircuitBreaker
     from resilience.policy.breaker import Circuit
+    from resilience.policy.class_methods import MethodSelection
 
 __all__ = ["Keyed", "Keys"]
 
@@ -68,6 +69,7 @@ class Keyed(Policy):
         if is_async(key):
             raise TypeError(f"key={key!r}: give a plain function of the call's arguments; an async one is not awaited")
         self._template = template
+        self.methods: MethodSelection | None = template.circuit.methods
         self._key = key
 
     def before(self, call: Call, at: int) -> Outcome | Steps[Outcome | None] | None:

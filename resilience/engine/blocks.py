@@ -1,7 +1,8 @@
 """A policy around a block of code: ``with`` and ``async with``.
 
 A block runs once, so only policies that call what is inside them once can guard it. One object may guard many
-blocks at the same time, in threads and tasks: what each has begun is kept in a context variable, innermost last.
+blocks at the same time, in threads, tasks and suspended generators, nested or overlapping, and a block may end in
+another context than it began in: each entry is an `_OpenBlock`, found again by the frame that its ``with`` stands in.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import sys
 from collections.abc import Generator
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from typing import Generic, TypeVar, cast
+from types import CodeType, FrameType, TracebackType
+from typing import Generic, TypeAlias, TypeVar, cast
 
 from resilience.clock import Limit
 from resilience.engine import asynchronous, blocking
@@ -19,7 +21,7 @@ from resilience.outcome import Outcome
 from resilience.policy.base import Call, Policy
 from resilience.settings import DISABLED
 
-__all__ = ["Block", "BlockResult"]
+__all__ = ["Block", "BlockResult", "OneBlock", "SwallowingBlock"]
 
 V = TypeVar("V")
 
@@ -41,28 +43,191 @@ class BlockResult(Generic[V]):
         return f"<BlockResult {'degraded' if self.degraded else 'ok'}>"
 
 
-class _Begun:
-    """One block on its way."""
+class _OpenBlock:
+    """One entry of a block: what its policy keeps of it, from its beginning to its end."""
 
-    __slots__ = ("call", "limit", "owner", "policy", "result", "scope", "time")
+    __slots__ = ("_ends", "call", "key", "limit", "outer", "owner", "policy", "result", "scope", "time")
 
     scope: Limit
 
-    def __init__(self, owner: object, policy: Policy, call: Call) -> None:
+    def __init__(self, owner: Block, frame: FrameType) -> None:
         self.owner = owner
-        self.policy = policy
-        self.call = call
+        self.policy: Policy = _NOTHING if DISABLED.used and DISABLED.is_on() else owner._policy()
+        # The block is named after the function it stands in.
+        self.call = Call(f"{frame.f_globals.get('__name__', '')}.{frame.f_code.co_qualname}", _the_block)
+        #: Where it is kept while it is open, and what was kept there before.
+        self.key = _key(owner, frame)
+        self.outer: _OpenBlock | None = None
         #: Where it has a limit: its time, and, where the block is async, what cancels it.
         self.time: Scope | None = None
         self.limit: AbstractContextManager[Limit] | None = None
         self.result: BlockResult[object] = BlockResult()
+        self._ends = [None]
+
+    def ends(self) -> bool:
+        """Whether this is the one time that it ends, whatever other threads do."""
+        try:
+            self._ends.pop()
+        except IndexError:
+            return False
+        return True
+
+    @property
+    def has_ended(self) -> bool:
+        return not self._ends
+
+    def enter(self) -> None:
+        answer = self.policy.before(self.call, 0)
+        if isinstance(answer, Generator):
+            answer = blocking.perform(answer)
+        self._admit(answer, cancels=False)
+
+    def exit(self, error: BaseException | None) -> bool:
+        """Tell the policy how the block ended; return whether its error ends here, or raise another one."""
+        if self.time is not None:
+            self.time.leave()
+        if error is not None and not isinstance(error, Exception):
+            self.policy.release(self.call, 0)
+            return False
+        answer = self.policy.after(self.call, 0, Outcome(self.result.value, error))
+        if isinstance(answer, Generator):
+            answer = blocking.perform(answer)
+        return self._leave(error, answer)
+
+    async def enter_async(self) -> None:
+        answer = self.policy.before(self.call, 0)
+        if isinstance(answer, Generator):
+            answer = await asynchronous.perform(answer)
+        seconds = self._admit(answer)
+        if seconds is not None:
+            self.limit = self.call.clock.limit(seconds)
+            self.scope = self.limit.__enter__()
+
+    async def exit_async(self, kind: type[BaseException] | None, error: BaseException | None) -> bool:
+        outcome = Outcome(self.result.value, error if isinstance(error, Exception) else None)
+        if self.limit is not None and self.time is not None:
+            self.time.leave()
+            self.limit.__exit__(kind, error, getattr(error, "__traceback__", None))
+            if self.scope.expired:  # not what __exit__ returned: trio says True of a block without an error too
+                self.call.cut = error
+                outcome, error = self.time.late, None
+        if error is not None and not isinstance(error, Exception):
+            self.policy.release(self.call, 0)
+            return False
+        answer = self.policy.after(self.call, 0, outcome)
+        if isinstance(answer, Generator):
+            answer = await asynchronous.perform(answer)
+        return self._leave(error, answer)
+
+    def _admit(self, refused: Outcome | None, *, cancels: bool = True) -> float | None:
+        """Let the block begin, or raise; return the seconds after which an async one is to be cancelled."""
+        if refused is None and self.policy.limit is not None:
+            self.time = Scope(self.policy.limit, self.call)
+            if self.time.left <= 0:
+                answer = self.policy.after(self.call, 0, self.time.late)
+                refused = cast("Outcome", blocking.perform(answer) if isinstance(answer, Generator) else answer)
+        if refused is not None:
+            if refused.error is None:
+                raise RuntimeError(f"{self.owner!r} answered without a call; it cannot guard a block")
+            try:
+                raise refused.error
+            finally:
+                del refused
+        return None if self.time is None else self.time.enter(cancels=cancels)
+
+    def _leave(self, error: Exception | None, answer: Outcome | float) -> bool:
+        if not isinstance(answer, Outcome):
+            # Not the block's type is wrong, but the policy.
+            raise RuntimeError("a policy that calls more than once cannot guard a block; use retrying(...)")  # noqa: TRY004
+        if answer.error is not None:
+            if answer.error is error:
+                return False
+            try:
+                raise answer.error
+            finally:
+                del answer
+        self.result.value = answer.value
+        self.result.degraded = error is not None
+        self.result.error = error
+        return True
 
 
-_begun: ContextVar[tuple[_Begun, ...]] = ContextVar("resilience.blocks", default=())
+# -- which of the open blocks of one object ends ---------------------------------------------------------------------
+
+_Key: TypeAlias = tuple[int, int, CodeType]
+# By the object, and the frame of the `with` statement that has begun them: it ends in the same frame, whatever context,
+# task or thread runs that by then. Blocks that stand in each other in one frame are chained by `outer`. A frame runs in
+# one thread at a time, so nothing here needs a lock.
+_open: dict[_Key, _OpenBlock] = {}
+# What this context has begun, the innermost last, for blocks that no `with` statement begins and ends.
+_begun: ContextVar[tuple[_OpenBlock, ...]] = ContextVar("resilience.blocks", default=())
+
+
+def _key(owner: Block, frame: FrameType) -> _Key:
+    # Not the frame itself: it would keep alive what it refers to. With its code, since that of a frame which has
+    # returned, such as `ExitStack.enter_context`, may be another one's by now.
+    return id(owner), id(frame), frame.f_code
+
+
+def _keep(block: _OpenBlock) -> None:
+    block.outer = _open.get(block.key)
+    _open[block.key] = block
+    _begun.set((*(each for each in _begun.get() if not each.has_ended), block))
+
+
+def _take(owner: Block, frame: FrameType) -> _OpenBlock:
+    """Return the block of *owner* that *frame* ends."""
+    block = _open.get(_key(owner, frame))
+    if block is None or not block.ends():
+        block = _taken_elsewhere(owner, frame)
+    _forget(block)
+    here = _begun.get()
+    if block in here:
+        _begun.set(tuple(each for each in here if each is not block))
+    return block
+
+
+def _taken_elsewhere(owner: Block, frame: FrameType) -> _OpenBlock:
+    """Return the block that ends where no `with` statement has begun it: by an `ExitStack`, or by hand.
+
+    Of those of *owner* that were begun by code of the same file, as an `ExitStack` does both, or else of all, it is the
+    last one of this context, or else the last one.
+    """
+    here, file = _begun.get(), frame.f_code.co_filename
+    found: list[_OpenBlock] = []
+    for head in list(_open.values()):
+        block: _OpenBlock | None = head
+        while block is not None:
+            if block.owner is owner:
+                found.append(block)
+            block = block.outer
+    found.sort(key=lambda block: (block.key[2].co_filename == file, here.index(block) + 1 if block in here else 0))
+    while found:
+        if found[-1].ends():
+            return found[-1]
+        found.pop()
+    raise RuntimeError(f"{owner!r} is left, but was not entered, or left already")
+
+
+def _forget(block: _OpenBlock) -> None:
+    head = _open.get(block.key)
+    if head is block:
+        if block.outer is None:
+            del _open[block.key]
+        else:
+            _open[block.key] = block.outer
+        return
+    while head is not None:
+        if head.outer is block:
+            head.outer = block.outer
+        head = head.outer
+
+
+# -- what is entered and left ----------------------------------------------------------------------------------------
 
 
 class Block:
-    """Makes a policy a context manager. Mixed into the public decorator objects."""
+    """Makes a policy a context manager that passes its block's errors on. Mixed into the public decorator objects."""
 
     __slots__ = ()
 
@@ -73,91 +238,85 @@ class Block:
         """Return what ``as`` gives."""
         return self
 
-    # -- sync ----------------------------------------------------------------------------------------------------
-
     def __enter__(self) -> object:
-        begun = self._begin()
-        answer = begun.policy.before(begun.call, 0)
-        if isinstance(answer, Generator):
-            answer = blocking.perform(answer)
-        self._admit(begun, answer, cancels=False)
-        return self._entered(begun.result)
+        block = _OpenBlock(self, sys._getframe(1))
+        block.enter()
+        _keep(block)
+        return self._entered(block.result)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
-        begun = self._end()
-        if begun.time is not None:
-            begun.time.leave()
-        if error is not None and not isinstance(error, Exception):
-            begun.policy.release(begun.call, 0)
-            return False
-        answer = begun.policy.after(begun.call, 0, _outcome(begun, error))
-        if isinstance(answer, Generator):
-            answer = blocking.perform(answer)
-        return _leave(begun, error, answer)
-
-    # -- async ---------------------------------------------------------------------------------------------------
+    # No block but a fallback's swallows an error: type checkers then know that `return` in it is reached.
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _take(self, sys._getframe(1)).exit(error)
 
     async def __aenter__(self) -> object:
-        begun = self._begin()
-        answer = begun.policy.before(begun.call, 0)
-        if isinstance(answer, Generator):
-            answer = await asynchronous.perform(answer)
-        seconds = self._admit(begun, answer)
-        if seconds is not None:
-            begun.limit = begun.call.clock.limit(seconds)
-            begun.scope = begun.limit.__enter__()
-        return self._entered(begun.result)
+        block = _OpenBlock(self, sys._getframe(1))
+        await block.enter_async()
+        _keep(block)
+        return self._entered(block.result)
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
-        begun = self._end()
-        outcome = _outcome(begun, error)
-        if begun.limit is not None and begun.time is not None:
-            begun.time.leave()
-            begun.limit.__exit__(kind, error, getattr(error, "__traceback__", None))
-            if begun.scope.expired:  # not what __exit__ returned: trio says True of a block without an error too
-                begun.call.cut = error
-                outcome, error = begun.time.late, None
-        if error is not None and not isinstance(error, Exception):
-            begun.policy.release(begun.call, 0)
-            return False
-        answer = begun.policy.after(begun.call, 0, outcome)
-        if isinstance(answer, Generator):
-            answer = await asynchronous.perform(answer)
-        return _leave(begun, error, answer)
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await _take(self, sys._getframe(1)).exit_async(kind, error)
 
-    # -- shared --------------------------------------------------------------------------------------------------
 
-    def _begin(self) -> _Begun:
-        # The block is named after the function it stands in: two frames up from here.
-        frame = sys._getframe(2)
-        target = f"{frame.f_globals.get('__name__', '')}.{frame.f_code.co_qualname}"
-        policy = _NOTHING if DISABLED.used and DISABLED.is_on() else self._policy()
-        return _Begun(self, policy, Call(target, _the_block))
+class SwallowingBlock(Block):
+    """Makes a policy a context manager that may answer its block's errors with a substitute."""
 
-    def _admit(self, begun: _Begun, refused: Outcome | None, *, cancels: bool = True) -> float | None:
-        """Let the block begin, or raise; return the seconds after which an async one is to be cancelled."""
-        if refused is None and begun.policy.limit is not None:
-            begun.time = Scope(begun.policy.limit, begun.call)
-            if begun.time.left <= 0:
-                answer = begun.policy.after(begun.call, 0, begun.time.late)
-                refused = cast("Outcome", blocking.perform(answer) if isinstance(answer, Generator) else answer)
-        if refused is not None:
-            if refused.error is None:
-                raise RuntimeError(f"{self!r} answered without a call; it cannot guard a block")
-            try:
-                raise refused.error
-            finally:
-                del refused
-        _begun.set((*_begun.get(), begun))
-        return None if begun.time is None else begun.time.enter(cancels=cancels)
+    __slots__ = ()
 
-    def _end(self) -> _Begun:
-        stack = _begun.get()
-        for index in range(len(stack) - 1, -1, -1):
-            if stack[index].owner is self:
-                _begun.set(stack[:index] + stack[index + 1 :])
-                return stack[index]
-        raise RuntimeError(f"{self!r} was entered in another task or thread; enter and leave a block in the same one")
+    def __exit__(  # type: ignore[override]  # it may swallow
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        return _take(self, sys._getframe(1)).exit(error)
+
+    async def __aexit__(  # type: ignore[override]  # it may swallow
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        return await _take(self, sys._getframe(1)).exit_async(kind, error)
+
+
+class OneBlock:
+    """One block of *owner*, to be entered once: it knows by itself which one it is, wherever it is left."""
+
+    __slots__ = ("_block", "_owner")
+
+    def __init__(self, owner: Block) -> None:
+        self._owner = owner
+        self._block: _OpenBlock | None = None
+
+    def __enter__(self) -> object:
+        block = self._begin(sys._getframe(1))
+        block.enter()
+        return self._owner
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end().exit(error)
+
+    async def __aenter__(self) -> object:
+        block = self._begin(sys._getframe(1))
+        await block.enter_async()
+        return self._owner
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._end().exit_async(kind, error)
+
+    def _begin(self, frame: FrameType) -> _OpenBlock:
+        if self._block is not None:
+            raise RuntimeError(f"this block of {self._owner!r} was entered already; call calling() for each block")
+        self._block = _OpenBlock(self._owner, frame)
+        return self._block
+
+    def _end(self) -> _OpenBlock:
+        if self._block is None or not self._block.ends():
+            raise RuntimeError(f"this block of {self._owner!r} is left, but was not entered, or left already")
+        return self._block
 
 
 _NOTHING = Policy()
@@ -166,25 +325,3 @@ _NOTHING = Policy()
 
 def _the_block() -> None:
     """Stand for the block where a function is expected."""
-
-
-def _outcome(begun: _Begun, error: BaseException | None) -> Outcome:
-    return Outcome(begun.result.value, error if isinstance(error, Exception) else None)
-
-
-def _leave(begun: _Begun, error: BaseException | None, answer: Outcome | float) -> bool:
-    """Say whether the block's error ends here."""
-    if not isinstance(answer, Outcome):
-        # Not the block's type is wrong, but the policy.
-        raise RuntimeError("a policy that calls more than once cannot guard a block; use retrying(...)")  # noqa: TRY004
-    if answer.error is not None:
-        if answer.error is error:
-            return False
-        try:
-            raise answer.error
-        finally:
-            del answer
-    begun.result.value = answer.value
-    begun.result.degraded = error is not None
-    begun.result.error = error if isinstance(error, Exception) else None
-    return True

@@ -8,14 +8,15 @@ import functools
 import inspect
 import sys
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Generator, Iterator, Sequence
 from typing import Any, TypeVar, cast
 
 from resilience.engine.streams import Opened
 from resilience.engine.wrappers import stream_wrapper_of, wrapper_of
 from resilience.outcome import set_traceback
 from resilience.policy.base import Policy
-from resilience.policy.check import one_of
+from resilience.policy.circuit_context import enter, leave
+from resilience.policy.class_methods import MethodSelection
 from resilience.settings import DISABLED
 
 __all__ = ["Guarded", "guard", "guarded", "is_generator", "refuse_without_items"]
@@ -162,15 +163,17 @@ def guarded(target: object) -> Guarded | None:
     return found if isinstance(found, Guarded) and found.belongs_to(function) else None
 
 
-def guard(target: T, *policies: Policy, exclude: Sequence[str] = ()) -> T:
+def guard(target: T, *policies: Policy, exclude: Collection[str] = ()) -> T:
     """Return *target* guarded by *policies*, outermost first; a class is changed in place, but for *exclude*.
 
     Raises TypeError for what cannot be called, and for generator functions around which a policy cannot stand.
     """
     if isinstance(target, type):
         return cast("T", _guard_class(cast("type[object]", target), policies, exclude))
-    if exclude:
-        raise TypeError(f"exclude={tuple(exclude)!r}: give it where a class is decorated; {name_of(target)} is none")
+    for policy in policies:
+        selection = policy.methods
+        if selection is not None and (selection.only is not None or selection.exclude):
+            raise TypeError(f"{selection}: give it where a class is decorated; {name_of(target)} is none")
     return cast("T", _guard_function(target, policies))
 
 
@@ -191,20 +194,63 @@ def _guard_function(target: object, policies: Sequence[Policy]) -> object:
     return Guarded(name, target, tuple(policies)).wrap()
 
 
-def _guard_class(cls: type[object], policies: Sequence[Policy], exclude: Sequence[str]) -> type[object]:
-    members = dict(public_methods(cls))
-    for name in exclude:
-        one_of("exclude", name, members)
+def _guard_class(cls: type[object], policies: Sequence[Policy], exclude: Collection[str]) -> type[object]:
+    members = {name: member for name, member in public_methods(cls) if name not in exclude}
+    guards = [
+        (policy, set(members) if policy.methods is None else policy.methods.select(members)) for policy in policies
+    ]
+    selections = dict.fromkeys(policy.methods for policy in policies if policy.methods is not None)
+    initializer = inspect.getattr_static(cls, "__init__")
+    if selections and inspect.isfunction(initializer):
+        members["__init__"] = initializer
     # All of them before any is put in place: a class that is refused stays as it was.
-    methods = {
-        name: _guard_function(member if name in vars(cls) else _inherited(cls, name, member), policies)
-        for name, member in members.items()
-        if name not in exclude
-    }
+    methods: dict[str, object] = {}
+    for name, member in members.items():
+        stack = [policy for policy, names in guards if name in names]
+        local = [selection for selection in selections if selection.is_local(name)]
+        if stack or local:
+            own = member if name in vars(cls) else _inherited(cls, name, member)
+            own = _local_method(own, local) if local else own
+            methods[name] = _guard_function(own, stack) if stack else own
     for name, method in methods.items():
         # A method that comes from a base is guarded on this class only: the base stays as it is.
         setattr(cls, name, method)
     return cls
+
+
+def _local_method(member: object, selections: Sequence[MethodSelection]) -> object:
+    """Return a method that makes no request: the circuits of *selections* are not asked about what it calls.
+
+    They would take it for an answer of the dependency, and reject it while they are open.
+    """
+    function = cast("Callable[..., Any]", under_descriptor(member))
+    if is_generator(function):
+        return member
+    method: Callable[..., object]
+    if is_async(function):
+
+        async def coroutine(*args: object, **kwargs: object) -> object:
+            calls = [enter(selection) for selection in selections]
+            try:
+                return await function(*args, **kwargs)
+            finally:
+                for call in calls:
+                    leave(call)
+
+        method = coroutine
+    else:
+
+        def plain(*args: object, **kwargs: object) -> object:
+            calls = [enter(selection) for selection in selections]
+            try:
+                return function(*args, **kwargs)
+            finally:
+                for call in calls:
+                    leave(call)
+
+        method = plain
+    functools.update_wrapper(method, function)
+    return type(member)(method) if function is not member else method  # type: ignore[call-arg]  # a class method
 
 
 def _inherited(cls: type[object], name: str, member: object) -> object:

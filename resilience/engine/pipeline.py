@@ -25,16 +25,13 @@ class Decorator:
 
     __slots__ = ()
 
-    #: The public methods of a class that stay as they are.
-    exclude: Sequence[str] = ()
-
     def policies(self, target: object = None) -> tuple[Policy, ...]:
         """Return the policies *target* is to be guarded by, outermost first."""
         raise NotImplementedError
 
     def __call__(self, target: F, /) -> F:
         """Return *target* guarded; a class is changed in place. Raises TypeError for what cannot be called."""
-        return guard(target, *self.policies(target), exclude=self.exclude)
+        return guard(target, *self.policies(target))
 
     def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a sync *function* through the policies.

@@ -7,10 +7,10 @@ To fetch the first item is the attempt: a failure before it is one like others. 
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextvars import Context
 from types import GeneratorType
-from typing import Any
+from typing import Any, cast
 
 from resilience.clock import current_clock
 from resilience.due import Due, announce, due_here, withdraw
@@ -18,6 +18,7 @@ from resilience.engine.limits import AsyncDrive, run_limited, run_limited_async
 from resilience.engine.worker import Drive
 from resilience.outcome import EXPIRED, OVERDUE, Outcome, set_traceback
 from resilience.policy.base import NOBODY, Call, Policy, abandon
+from resilience.policy.circuit_context import Admitted, admitted_here, reenter, restore
 
 __all__ = ["AsyncItems", "Broken", "Items", "Opened", "begin", "cut_short", "ended", "has_begun"]
 
@@ -73,6 +74,10 @@ def begin(call: Call, outcome: Outcome, drive: Any, *, asynchronously: bool) -> 
     opened: Any = outcome.value
     context = opened.context
     items, first = opened.take()
+    inside = [each for each in admitted_here() if each not in call.enclosing and each.by is not None]
+    if inside:  # the consumer's code belongs to none of them
+        restore(call.enclosing)
+        items = cast("Any", AsyncAdmittedItems if asynchronously else AdmittedItems)(items, inside)
     call.committed = True
     idles = [(policy.idle, -at) for at, policy in enumerate(call.stack) if policy.idle is not None]
     pause, at = None, 0
@@ -133,6 +138,65 @@ class _Pause(Policy):
 
     def __init__(self, limit: float) -> None:
         self.limit: float | None = limit
+
+
+class AdmittedItems(Iterator[object]):
+    """A generator whose code, not its consumer's, belongs to the calls *inside*; else like it: for ``yield from``."""
+
+    __slots__ = ("_inside", "_items")
+
+    def __init__(self, items: GeneratorType[object, object, object], inside: Sequence[Admitted]) -> None:
+        self._items = items
+        self._inside = inside
+
+    @property
+    def gi_running(self) -> bool:
+        return self._items.gi_running
+
+    def __next__(self) -> object:
+        return self.send(None)
+
+    def send(self, value: object) -> object:
+        return self._run(self._items.send, value)
+
+    def throw(self, error: BaseException) -> object:
+        return self._run(self._items.throw, error)
+
+    def close(self) -> None:
+        self._run(self._items.close)
+
+    def _run(self, method: Callable[..., object], *arguments: object) -> object:
+        before = reenter(self._inside)
+        try:
+            return method(*arguments)
+        finally:
+            restore(before)
+
+
+class AsyncAdmittedItems:
+    """An async generator whose code, not its consumer's, belongs to the calls *inside*; else like it."""
+
+    __slots__ = ("_inside", "_items")
+
+    def __init__(self, items: AsyncGenerator[object, object], inside: Sequence[Admitted]) -> None:
+        self._items = items
+        self._inside = inside
+
+    async def asend(self, value: object) -> object:
+        return await self._run(self._items.asend, value)
+
+    async def athrow(self, error: BaseException) -> object:
+        return await self._run(self._items.athrow, error)
+
+    async def aclose(self) -> None:
+        await self._run(self._items.aclose)
+
+    async def _run(self, method: Callable[..., Awaitable[object]], *arguments: object) -> object:
+        before = reenter(self._inside)
+        try:
+            return await method(*arguments)
+        finally:
+            restore(before)
 
 
 class Items(Iterator[object]):

@@ -107,7 +107,7 @@ __call = __plan.call({packed}, {packed_keywords})
 __outcome = {w}__plan.drive(__plan.stack, 0, __call, 0)
 """
 _GATED = """\
-__state = __gate.state
+__state = __gate.{state}
 if __state.quiet:
     {began}
     {quiet}
@@ -168,7 +168,7 @@ except __Exception as __error:
 _NOTED = """\
 {dated}
 try:
-    __value = {w}__function({passed})
+    {called}
     {noted}
     return __value
 except __Exception as __error:
@@ -178,7 +178,7 @@ except __Exception as __error:
 _CHECKED = """\
 {dated}
 try:
-    __value = {w}__function({passed})
+    {called}
     if {still}:
         {noted}
         {ended}
@@ -187,6 +187,15 @@ try:
 except __Exception as __error:
     __call = __plan.failed(__error, {admitted})
 {unfinished}
+"""
+_CALLED = "__value = {w}__function({passed})"
+# So that what the function calls through the same gate is known to be a part of this call.
+_CALLED_NESTING = """\
+__running = __gate.enter(__state)
+try:
+    __value = {w}__function({passed})
+finally:
+    __gate.leave(__running)
 """
 # What no policy has to do with: nobody wants the call any more.
 _UNFINISHED = """\
@@ -225,6 +234,8 @@ class Shape(NamedTuple):
     gate: int | None
     #: What that wants to know of a success.
     telling: Telling | None
+    #: Whether calls through it nest.
+    nests: bool
     #: How many of them count what succeeds.
     tallies: int
     #: Whether any of them asks for the date of an attempt.
@@ -251,7 +262,7 @@ def module_of(shape: Shape) -> str:
         handed = _handed(shape) if shape.timed is not None and shape.timed < shape.gate else ""
         began = "__began = __plan.clock().now()" if shape.telling is Telling.CALL else ""
         refused = fill(refused, gate_at=str(shape.gate), handed=handed, driven=_DRIVEN)
-        body = fill(_GATED, began=began, quiet=body, refused=refused)
+        body = fill(_GATED, state="state_here" if shape.nests else "state", began=began, quiet=body, refused=refused)
     tallies = _tallies(shape)
     return fill(
         _MODULE,
@@ -310,6 +321,7 @@ def _innermost(shape: Shape, watches: Sequence[str], *, unfinished: bool) -> str
         noted.append(_TIMED if shape.alone else _TIMED_BY_CALL)
     body = fill(
         _CHECKED if watches else _NOTED if noted else _TRIED,
+        called=_CALLED_NESTING if shape.nests else _CALLED,
         still=" and ".join(still),
         ended="\n".join(ended),
         noted="\n".join(noted),

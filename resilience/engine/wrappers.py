@@ -30,6 +30,7 @@ from resilience.engine.streams import Opened, begin, cut_short, ended
 from resilience.engine.template import Shape, fill, module_of, stream_of
 from resilience.outcome import EXPIRED, Outcome, set_context, set_traceback
 from resilience.policy.base import Admission, Call, Policy
+from resilience.policy.circuit_context import admitted_here
 from resilience.policy.give_ups import GIVE_UPS
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ class _StreamPlan(_Plan):
     ) -> Call:
         call = Call(self.target, self.function, arguments, keywords, state)
         call.opener = self.opener
+        call.enclosing = admitted_here()
         return call
 
     def begin(self, call: Call, outcome: Outcome) -> tuple[object, object]:
@@ -181,6 +183,7 @@ def wrapper_of(
         bottom=len(stack),
         gate=gates[0] if gates else None,
         telling=telling,
+        nests=gate is not None and gate.nests,
         tallies=len(tallies),
         dated=dated,
         limits=limits,

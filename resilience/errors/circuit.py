@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import pybreaker
 
+from resilience.category import ErrorCategory
 from resilience.errors.base import ResilienceError
 
 __all__ = ["CircuitOpenError"]
@@ -15,27 +16,29 @@ __all__ = ["CircuitOpenError"]
 class CircuitOpenError(ResilienceError, pybreaker.CircuitBreakerError, code="RES-E005", category="rejected"):
     """A call was not made: the circuit *name* is open, half-open with its probe on the way, or ramping up.
 
-    *retry_after* is what is left, in seconds, until the next call is let through; infinite while it is isolated. The
-    last failure that counted is its ``__cause__``.
+    *retry_after* is what is left, in seconds, until the next call is let through; infinite while it is isolated. Of the
+    last failure that counted it has the type and the category, `last_error_type` and `last_category`. The failure
+    itself, with its message and the local variables of its frames, belongs to another caller.
 
-    >>> str(CircuitOpenError("billing", 12.4, failures=5, last="ReadTimeout"))
+    >>> str(CircuitOpenError("billing", 12.4, failures=5, last_error_type="ReadTimeout"))
     "circuit 'billing' is open after 5 failures (last: ReadTimeout); next probe in 12.4 s"
     """
 
-    args: tuple[str, float, int, str | None, bool, bool]
+    args: tuple[str, float, int, str | None, ErrorCategory | None, bool, bool]
 
     def __init__(
         self,
         name: str,
         retry_after: float,
         failures: int = 0,
-        last: str | None = None,
+        last_error_type: str | None = None,
+        last_category: ErrorCategory | None = None,
         probing: bool = False,
         ramping: bool = False,
     ) -> None:
         # All of it in args: pickle calls the constructor with them, and while a dependency is down this is what
         # thousands of calls a second cost.
-        self.args = (name, retry_after, failures, last, probing, ramping)
+        self.args = (name, retry_after, failures, last_error_type, last_category, probing, ramping)
 
     @property
     def name(self) -> str:
@@ -53,22 +56,32 @@ class CircuitOpenError(ResilienceError, pybreaker.CircuitBreakerError, code="RES
         return self.args[2]
 
     @property
-    def last(self) -> str | None:
-        """The type of the last failure that counted."""
+    def last_error_type(self) -> str | None:
+        """The name of the type of the last failure that counted; None where none did."""
         return self.args[3]
+
+    @property
+    def last_category(self) -> ErrorCategory | None:
+        """The category of the last failure that counted; None where none did."""
+        return self.args[4]
 
     @property
     def probing(self) -> bool:
         """Whether the circuit is half-open and its probe on the way."""
-        return self.args[4]
+        return self.args[5]
 
     @property
     def ramping(self) -> bool:
         """Whether the circuit has closed again, and lets only a share through as yet."""
-        return self.args[5]
+        return self.args[6]
 
     def _own_details(self) -> Mapping[str, object]:
-        return {"circuit": self.name, "failures": self.failures, "last": self.last}
+        return {
+            "circuit": self.name,
+            "failures": self.failures,
+            "last": self.last_error_type,
+            "last_category": None if self.last_category is None else self.last_category.label,
+        }
 
     def __str__(self) -> str:
         if self.ramping:
@@ -80,5 +93,5 @@ class CircuitOpenError(ResilienceError, pybreaker.CircuitBreakerError, code="RES
             return f"circuit {self.name!r} is isolated; nobody is let through until it is reset"
         # Opened by hand, or by another process, there are no failures to count.
         after = f" after {self.failures} failure{'' if self.failures == 1 else 's'}" if self.failures else ""
-        last = f" (last: {self.last})" if self.last else ""
+        last = f" (last: {self.last_error_type})" if self.last_error_type else ""
         return f"circuit {self.name!r} is open{after}{last}; next probe in {self.retry_after:.1f} s"

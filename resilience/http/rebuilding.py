@@ -138,7 +138,15 @@ def _circuit_open(known: Known) -> ResilienceError:
     from resilience.errors.circuit import CircuitOpenError  # brings pybreaker along
 
     left = math.inf if known.wait is None else known.wait
-    return CircuitOpenError(known.text("circuit"), left, _count(known, "failures"), known.text("last", "") or None)
+    failures, last_error_type = _count(known, "failures"), known.text("last", "") or None
+    return CircuitOpenError(known.text("circuit"), left, failures, last_error_type, _category(known, "last_category"))
+
+
+def _category(known: Known, name: str) -> ErrorCategory | None:
+    try:
+        return ErrorCategory(known.text(name, ""))
+    except ValueError:  # a label of another version
+        return None
 
 
 # Those of the toolkit's own whose text is made of their arguments; what these constructors do is known.

@@ -50,14 +50,17 @@ def encoded(body: dict[str, Json]) -> bytes:
 def tell(exc: BaseException, method: object, path: object, status: int | None) -> None:
     """Log an exception, with where it happened; *status* is None where it can no longer be answered. Never raises.
 
-    One of the toolkit's base is as loud as it says, with its traceback from 500 on; any other is an error with one.
+    One of the toolkit's base is as loud as it says, with its traceback from 500 on; any other is an error with one. A
+    rejection has none: an open circuit rejects thousands of requests, each where it is meant to.
     """
     try:
         where = f"{_line(method)} {_line(path)}"
-        label = category_told(exc).label
-        level = logging.ERROR if status is None or not is_ours(exc) else _level(exc)
+        category, own = category_told(exc), is_ours(exc)
+        label = category.label
+        level = logging.ERROR if status is None or not own else _level(exc)
         said = "after the answer had begun" if status is None else f"answered with {status}"
-        trace = exc if status is None or status >= 500 or not is_ours(exc) else None
+        expected = own and (category is ErrorCategory.REJECTED or (status is not None and status < 500))
+        trace = None if expected else exc
         code = code_of(exc)
         extra = {"path": _line(path), "method": _line(method), "status": status, "category": label, "code": code}
         name = type(exc).__qualname__ if code is None else f"[{code}] {type(exc).__qualname__}"

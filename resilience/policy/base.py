@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 from resilience.clock import Clock, Waitable, current_clock
 from resilience.due import due_by
 from resilience.outcome import Outcome
+from resilience.policy.circuit_context import Admitted
 from resilience.policy.give_ups import GIVE_UPS
 
 if TYPE_CHECKING:
     from resilience.events import Event
+    from resilience.policy.class_methods import MethodSelection
     from resilience.policy.worst import WorstCase
 
 __all__ = [
@@ -121,6 +123,27 @@ class Gate(Protocol):
         """Return the error of a call that is surely not let through, where nobody wants to be told of it."""
         ...
 
+    @property
+    def nests(self) -> bool:
+        """Whether calls nest, as those of a class whose methods call each other.
+
+        Then `state_here` is looked at in place of `state`, and the function runs between `enter` and `leave`.
+        """
+        ...
+
+    @property
+    def state_here(self) -> Admission:
+        """The present state; or, within a call that was admitted by it, a quiet one that records nothing."""
+        ...
+
+    def enter(self, state: Admission, /) -> Admitted:
+        """Note that a call admitted by *state* runs."""
+        ...
+
+    def leave(self, call: Admitted, /) -> None:
+        """Note that *call* has ended."""
+        ...
+
 
 class Tally(Protocol):
     """Counts the calls that succeed at once: on the happy path by hand, `passes` one more."""
@@ -166,6 +189,7 @@ class Call:
         "committed",
         "cut",
         "due",
+        "enclosing",
         "first",
         "function",
         "held",
@@ -198,6 +222,8 @@ class Call:
         self.since: int = GIVE_UPS.count if since is None else since
         #: What calls the function in its place where that is a generator function: it fetches the first item, too.
         self.opener: Callable[..., object] | None = None
+        #: Of a stream: the calls that its consumer's code belongs to, see `circuit_context`.
+        self.enclosing: tuple[Admitted, ...] = ()
         #: The policies around it, as far as a driver knows them.
         self.stack: Sequence[Policy] = ()
         #: What was raised where a limit cut it short: its traceback says where it hung.
@@ -257,6 +283,9 @@ class Policy:
     cooperative: bool = False
     #: Whether a sync call may be interrupted by a signal where it runs, in place of a thread that is abandoned.
     interrupts: bool = False
+
+    #: Which public methods of a class it guards; None: all of them.
+    methods: MethodSelection | None = None
 
     def stopwatch(self, target: str) -> Stopwatch | None:
         """Return what times the calls of *target* on the happy path, if anything does."""

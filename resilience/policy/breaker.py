@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 from resilience.classify.decide import category_of, classify
 from resilience.classify.hint import retry_after
-from resilience.clock import Clock
+from resilience.clock import Clock, current_clock
 from resilience.errors.circuit import CircuitOpenError
 from resilience.outcome import Outcome
-from resilience.policy.base import Call, Emit, Gate, Invoke, Policy, Steps, Telling
+from resilience.policy.base import Admission, Call, Emit, Gate, Invoke, Policy, Steps, Telling
 from resilience.policy.check import need
+from resilience.policy.circuit_context import Admitted, admitted_here, enter, leave
+from resilience.policy.class_methods import MethodSelection
 from resilience.policy.machine import Machine
-from resilience.policy.states import CircuitMode, Closed, HalfOpen, Open, State, Transition
+from resilience.policy.states import INNER, CircuitMode, Closed, HalfOpen, Open, Permit, State, Transition
 from resilience.policy.trip import ANSWERED, NEUTRAL, Rules
 from resilience.settings import DISABLED
 from resilience.subscription import emit, listened
@@ -34,14 +36,18 @@ class Circuit(Machine, Policy):
 
     streams = True
 
-    __slots__ = ("__weakref__", "face", "name", "plain")
+    __slots__ = ("__weakref__", "face", "methods", "name", "plain")
 
-    def __init__(self, name: str, rules: Rules) -> None:
+    def __init__(self, name: str, rules: Rules, methods: MethodSelection | None = None) -> None:
         if not isinstance(name, str):
             raise TypeError(f"name={name!r}: give the dependency's name as text, such as 'billing'")
         need(bool(name.strip()), "name", name, "the dependency's name, such as 'billing'")
         super().__init__(rules)
         self.name: str = name
+        #: Shared by the circuits of all keys or objects of one pattern.
+        self.methods: MethodSelection = (  # pyright: ignore[reportIncompatibleVariableOverride]  # it has one always
+            MethodSelection(None, ()) if methods is None else methods
+        )
         self.plain: bool = rules.failure_if is None  # else every result is looked at
         #: The public object, which a circuit that guards something keeps alive.
         self.face: object = None
@@ -54,17 +60,27 @@ class Circuit(Machine, Policy):
 
     def before(self, call: Call, at: int) -> Outcome | Steps[Outcome | None] | None:
         state = self.state
-        if not state.quiet:
+        if not state.quiet or self.methods.guards_class:
+            if self._is_inner():
+                call.held[at] = INNER
+                return None
+            if state.quiet:
+                call.held[at] = (state, call.clock.now(), enter(state))
+                return None
             refused = self.refuse(call.clock)
             return self._enter(call, at) if refused is None else Outcome(None, refused)
-        call.held[at] = state if self.telling is not _CALL else (state, call.clock.now())
+        call.held[at] = state if self.telling is not _CALL else (state, call.clock.now(), None)
         return None
 
     def after(self, call: Call, at: int, outcome: Outcome) -> Outcome | Steps[Outcome]:
         admitted: object = call.held.pop(at, None) or call.admission  # the happy path looked at the state for us
         began = 0.0
         if admitted.__class__ is tuple:
-            admitted, began = cast("tuple[object, float]", admitted)
+            admitted, began, inside = cast("tuple[object, float, Admitted | None]", admitted)
+            if inside is not None:
+                leave(inside)
+        if admitted is INNER:
+            return outcome
         error = outcome.error
         if error is not None:
             category = category_of(outcome)
@@ -85,9 +101,14 @@ class Circuit(Machine, Policy):
     def release(self, call: Call, at: int) -> None:
         held = call.held.pop(at, None)
         if held.__class__ is tuple:  # else it was let in without being asked for more
-            self.give_back(cast("tuple[object, float]", held)[0])
+            admitted, _, inside = cast("tuple[object, float, Admitted | None]", held)
+            self.give_back(admitted)
+            if inside is not None:
+                leave(inside)
 
     def ended(self, state: Any, began: float, clock: Clock) -> None:
+        if state is INNER:
+            return
         transition = self.passed(state, began, clock)
         if transition is not None and listened():
             emit(self.event(self.name, transition))
@@ -116,6 +137,35 @@ class Circuit(Machine, Policy):
         """Whether *error* is a failure to this circuit."""
         return self.rules.weights[classify(error)._value_] > 0
 
+    # -- calls within calls --------------------------------------------------------------------------------------
+
+    def _is_inner(self) -> bool:
+        """Whether the running code belongs to a call that the present state admitted, or is local to its class.
+
+        Once the state has changed, the calls within go by the new state: a long one must not hold out against an open
+        circuit.
+        """
+        for running in admitted_here():
+            by = running.by
+            if (
+                by is self.state
+                or by is self.methods
+                or (isinstance(by, Permit) and self.is_leased(by, current_clock()))
+            ):
+                return True
+        return False
+
+    @property
+    def nests(self) -> bool:
+        return self.methods.guards_class
+
+    @property
+    def state_here(self) -> Admission:
+        return INNER if admitted_here() and self._is_inner() else self.state
+
+    enter = staticmethod(enter)
+    leave = staticmethod(leave)
+
     # -- who is not let in as a matter of course -----------------------------------------------------------------
 
     def _enter(self, call: Call, at: int) -> Steps[Outcome | None]:
@@ -138,7 +188,12 @@ class Circuit(Machine, Policy):
         finally:
             if not entered:  # cancelled while it was told: the probe is not on its way
                 self.give_back(admitted)
-        call.held[at] = (admitted, call.clock.now())
+        inside = None
+        if isinstance(admitted, Permit) or (
+            admitted is not None and (admitted.ramped is not None or self.methods.guards_class)
+        ):
+            inside = enter(admitted)
+        call.held[at] = (admitted, call.clock.now(), inside)
         return None
 
     def refuse(self, clock: Clock) -> CircuitOpenError | None:
@@ -153,11 +208,16 @@ class Circuit(Machine, Policy):
     def _rejection(self, state: State, left: float) -> CircuitOpenError:
         # Not through its __init__, which does the same: this is what every call costs while a dependency is down.
         kind = state.__class__
-        error = CircuitOpenError.__new__(
-            CircuitOpenError, self.name, left, state.failures, state.last_type, kind is HalfOpen, kind is Closed
+        return CircuitOpenError.__new__(
+            CircuitOpenError,
+            self.name,
+            left,
+            state.failures,
+            state.last_error_type,
+            state.last_category,
+            kind is HalfOpen,
+            kind is Closed,
         )
-        error.__cause__ = state.last
-        return error
 
     # -- telling -------------------------------------------------------------------------------------------------
 
@@ -196,7 +256,7 @@ class Circuit(Machine, Policy):
                 policy=self.name,
                 failures=state.failures,
                 retry_after=state.until - state.opened_at,
-                category=None if state.last is None else classify(state.last),
+                category=state.last_category,
             )
         kind = CircuitHalfOpened if isinstance(state, HalfOpen) else CircuitClosed
         return kind(target=target, policy=self.name)

@@ -76,7 +76,9 @@ class Machine:
                     state.opened_at, state.until = now, now + (state.until - state.opened_at)
                 if now < state.until:
                     return None, None
-                probed = HalfOpen(state.failures, state.last, state.openings, state.permits)
+                probed = HalfOpen(
+                    state.failures, state.last_error_type, state.last_category, state.openings, state.permits
+                )
                 transition = self._move(probed, clock, state)
                 if transition is None:
                     return self.admit(clock)
@@ -101,6 +103,11 @@ class Machine:
         state.permits.add(permit)
         return permit
 
+    def is_leased(self, permit: Permit, clock: Clock) -> bool:
+        """Whether *permit* is that of a probe in flight, in the present half-open state, whose lease is not over."""
+        state = self.state
+        return permit.by is state and permit in permit.by.permits and permit.is_out(clock.now())
+
     def give_back(self, admitted: Any) -> None:
         """Take back a probe's permit without a verdict; whatever else let a call in is left alone."""
         with self._lock:
@@ -122,7 +129,7 @@ class Machine:
             slow = self.rules.slow_seconds is not None and now - began >= self.rules.slow_seconds
             state.count(now, slow=slow)
             if slow and self.mode is not _DISABLED and state.is_too_bad(self.rules, now):
-                return self._move(self._opened(state, None, 0, clock), clock, state)
+                return self._move(self._opened(state, None, None, 0, clock), clock, state)
             return None
 
     def settle(
@@ -148,7 +155,9 @@ class Machine:
                 threshold = rules.failure_threshold
                 in_a_row = threshold is not None and state.failures >= threshold
                 if hold is not None or in_a_row or (rules.rates and state.is_too_bad(rules, now)):
-                    return self._move(self._opened(state, error, state.failures, clock, hold), clock, state)
+                    return self._move(
+                        self._opened(state, _type_name(error), category, state.failures, clock, hold), clock, state
+                    )
                 return None
             if admitted not in state.permits:  # its lease is over, or it comes late
                 return None
@@ -158,7 +167,9 @@ class Machine:
                 return None
             if failed or hold is not None:
                 self.category = category
-                return self._move(self._opened(by, error, by.failures + failed, clock, hold), clock, by)
+                return self._move(
+                    self._opened(by, _type_name(error), category, by.failures + failed, clock, hold), clock, by
+                )
             if weight == ANSWERED:
                 by.successes += 1
                 if by.successes >= self.rules.success_threshold:
@@ -167,13 +178,20 @@ class Machine:
             return None
 
     def _opened(
-        self, state: State, last: Exception | None, failures: int, clock: Clock, hold: float | None = None
+        self,
+        state: State,
+        last_error_type: str | None,
+        last_category: ErrorCategory | None,
+        failures: int,
+        clock: Clock,
+        hold: float | None = None,
     ) -> Open:
         """Return what comes after *state* when the circuit opens."""
         now = clock.now()
         openings = state.openings + 1
         wait = self.rules.open_seconds(openings, clock.random()) if hold is None else hold
-        return Open(failures, last, now, now + wait, openings, state.permits if isinstance(state, HalfOpen) else None)
+        permits = state.permits if isinstance(state, HalfOpen) else None
+        return Open(failures, last_error_type, last_category, now, now + wait, openings, permits)
 
     def _move(
         self, state: State, clock: Clock, seen: State | None = None, mode: CircuitMode | None = None
@@ -203,9 +221,9 @@ class Machine:
             elif state.kind is kind:
                 return None
             elif kind is CircuitState.OPEN:
-                new = self._opened(state, state.last, state.in_a_row, clock)
+                new = self._opened(state, state.last_error_type, state.last_category, state.in_a_row, clock)
             else:
-                new = HalfOpen(state.in_a_row, state.last, state.openings)
+                new = HalfOpen(state.in_a_row, state.last_error_type, state.last_category, state.openings)
             transition = self._move(new, clock, state)
             if transition is None:
                 return self.force(kind, clock)
@@ -219,7 +237,7 @@ class Machine:
         with self._lock:
             state: State
             if mode is CircuitMode.ISOLATED:
-                state = Open(0, None, -math.inf, math.inf, 0)
+                state = Open(0, None, None, -math.inf, math.inf, 0)
             elif mode is _DISABLED:
                 state = Closed(self.rules, quiet=True)
             elif self.mode in (CircuitMode.NORMAL, CircuitMode.SHADOW):
@@ -244,6 +262,10 @@ class Machine:
             return None
         # What a disabled one counts nevertheless, for speed, is not recorded.
         return Share(0, 0, 0) if self.mode is _DISABLED else state.share(now)
+
+
+def _type_name(error: Exception | None) -> str | None:
+    return None if error is None else type(error).__name__
 
 
 def _telling(rules: Rules) -> Telling:

@@ -8,13 +8,27 @@ object nobody looks at any more and can neither close nor reopen anything.
 from __future__ import annotations
 
 import enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from resilience.policy.base import Admission, Call
 from resilience.policy.trip import Rules
 from resilience.policy.window import LastCalls, LastSeconds, Share
 
-__all__ = ["CircuitMode", "CircuitState", "Closed", "HalfOpen", "Open", "Permit", "State", "Transition", "Watcher"]
+if TYPE_CHECKING:
+    from resilience.category import ErrorCategory
+
+__all__ = [
+    "INNER",
+    "CircuitMode",
+    "CircuitState",
+    "Closed",
+    "HalfOpen",
+    "Open",
+    "Permit",
+    "State",
+    "Transition",
+    "Watcher",
+]
 
 
 class CircuitState(enum.Enum):
@@ -46,9 +60,8 @@ class Closed(Admission):
     __slots__ = ("last_calls", "last_seconds", "ramped", "seen", "since")
     kind = CircuitState.CLOSED
     name = "closed"  # as pybreaker spells the states
-    # Never the last error: it would keep the frames of a failed call alive for as long as the circuit is closed.
-    last: None = None
-    last_type: None = None
+    last_error_type: None = None
+    last_category: None = None
     openings: int = 0
     failures: int
     passed: bool
@@ -116,24 +129,29 @@ class Closed(Admission):
 
 
 class Open(Admission):
-    """Nobody passes before *until*: for the *openings*-th time in a row. Probes may still be out, by *permits*."""
+    """Rejects all calls until *until*, for the *openings*-th time in a row. Probes may be in flight, by *permits*.
 
-    __slots__ = ("last", "last_type", "opened_at", "openings", "permits", "until")
+    Of the last failure that counted it keeps the type and the category. Never the exception: it belongs to the call
+    that failed, and would keep that call's frames and their local variables alive for as long as the circuit is open.
+    """
+
+    __slots__ = ("last_category", "last_error_type", "opened_at", "openings", "permits", "until")
     kind = CircuitState.OPEN
     name = "open"
 
     def __init__(
         self,
         failures: int,
-        last: Exception | None,
+        last_error_type: str | None,
+        last_category: ErrorCategory | None,
         opened_at: float,
         until: float,
         openings: int,
         permits: set[Permit] | None = None,
     ) -> None:
         super().__init__(quiet=False, failures=failures)
-        self.last: Exception | None = last
-        self.last_type: str | None = None if last is None else type(last).__name__
+        self.last_error_type: str | None = last_error_type
+        self.last_category: ErrorCategory | None = last_category
         self.opened_at: float = opened_at
         self.until: float = until
         self.openings: int = openings
@@ -148,16 +166,21 @@ class Open(Admission):
 class HalfOpen(Admission):
     """A few at a time pass, as probes, each by a `Permit`. Some may still be out from the last time it was so."""
 
-    __slots__ = ("last", "last_type", "openings", "permits", "successes")
+    __slots__ = ("last_category", "last_error_type", "openings", "permits", "successes")
     kind = CircuitState.HALF_OPEN
     name = "half-open"
 
     def __init__(
-        self, failures: int, last: Exception | None, openings: int, permits: set[Permit] | None = None
+        self,
+        failures: int,
+        last_error_type: str | None,
+        last_category: ErrorCategory | None,
+        openings: int,
+        permits: set[Permit] | None = None,
     ) -> None:
         super().__init__(quiet=False, failures=failures)
-        self.last: Exception | None = last
-        self.last_type: str | None = None if last is None else type(last).__name__
+        self.last_error_type: str | None = last_error_type
+        self.last_category: ErrorCategory | None = last_category
         self.openings: int = openings
         self.permits: set[Permit] = set() if permits is None else permits
         self.successes: int = 0
@@ -191,6 +214,9 @@ class Permit:
         """Whether the lease is not over; one that was given by another clock is."""
         return self.given <= now < self.until
 
+
+INNER: Final = Admission(quiet=True)
+"""What a call is admitted by that belongs to another call through the same circuit: it passes and records nothing."""
 
 State = Closed | Open | HalfOpen
 Transition = tuple[State, State]

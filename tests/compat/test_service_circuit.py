@@ -219,7 +219,7 @@ def test_the_rejection_is_an_error_of_its_own_with_code_category_and_what_is_lef
         error = anyio.run(main)
     assert str(error) == "circuit 'planner' is open after 1 failure (last: Down); next probe in 12.4 s"
     assert error.retry_after == pytest.approx(12.4)
-    assert (error.code, classify(error), type(error.__cause__)) == ("RES-E005", ErrorCategory.REJECTED, Down)
+    assert (error.code, classify(error), error.last_error_type) == ("RES-E005", ErrorCategory.REJECTED, "Down")
 
 
 def test_the_last_failure_has_a_date_that_a_success_leaves(backend: str):

@@ -84,9 +84,9 @@ def test_many_threads_and_tasks_may_be_in_blocks_of_one_object_at_once(backend: 
     assert answers == {0: 0, 1: "other", 2: 2, 3: "other"}
 
 
-def test_leaving_a_block_that_was_entered_elsewhere_says_so():
+def test_leaving_a_block_that_was_not_entered_says_so():
     breaker = circuit_breaker("b")
-    with pytest.raises(RuntimeError, match="enter and leave a block in the same one"):
+    with pytest.raises(RuntimeError, match="is left, but was not entered, or left already"):
         breaker.__exit__(None, None, None)
 
 

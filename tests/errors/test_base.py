@@ -186,8 +186,18 @@ def test_context_without_a_message_adds_no_note():
             0.0,
         ),
         (TooManyAbandonedError("s", 64), "RES-E004", {"target": "s", "running": 64}, None),
-        (CircuitOpenError("b", 12.4, 5, "E"), "RES-E005", {"circuit": "b", "failures": 5, "last": "E"}, 12.4),
-        (CircuitOpenError("b", float("inf")), "RES-E005", {"circuit": "b", "failures": 0, "last": None}, None),
+        (
+            CircuitOpenError("b", 12.4, 5, "E", ErrorCategory.TIMEOUT),
+            "RES-E005",
+            {"circuit": "b", "failures": 5, "last": "E", "last_category": "timeout"},
+            12.4,
+        ),
+        (
+            CircuitOpenError("b", float("inf")),
+            "RES-E005",
+            {"circuit": "b", "failures": 0, "last": None, "last_category": None},
+            None,
+        ),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
@@ -207,7 +217,12 @@ def test_a_rejection_that_skipped_its_constructor_has_everything():
     error = rejected.value
     assert error.__dict__ == {}
     assert (error.code, error.category, error.severity) == ("RES-E005", ErrorCategory.REJECTED, Severity.WARNING)
-    assert error.to_dict()["details"] == {"circuit": "b", "failures": 1, "last": "TimeoutError"}
+    assert error.to_dict()["details"] == {
+        "circuit": "b",
+        "failures": 1,
+        "last": "TimeoutError",
+        "last_category": "timeout",
+    }
     assert error.with_context("at checkout", basket=7).details["basket"] == 7
 
 

@@ -18,6 +18,7 @@ from resilience.policy.base import Call
 from resilience.policy.breaker import Circuit
 from resilience.policy.states import CircuitState, Closed, HalfOpen, Open
 from resilience.testing import VirtualClock
+from tests.callers import AnotherCaller
 
 CALLS, TICKS = 3, 2
 ENDS = ("succeed", "fail", "cancel")
@@ -79,9 +80,7 @@ class Explored:
     def admit(self, number: int) -> None:
         before, now = self.circuit.state, self.clock.now()
         call = Call("explored", len)
-        answer = self.circuit.before(call, 0)
-        if isinstance(answer, GeneratorType):
-            answer = perform(answer)
+        answer = AnotherCaller().call(self._ask, call)
         if answer is None:
             self.out[number] = (call, self.circuit.state, now)
             if isinstance(self.circuit.state, HalfOpen):
@@ -90,6 +89,10 @@ class Explored:
             assert answer is not None
             assert answer.error.retry_after == before.until - now
             assert self.circuit.state is before
+
+    def _ask(self, call: Call) -> Outcome | None:
+        answer = self.circuit.before(call, 0)
+        return perform(answer) if isinstance(answer, GeneratorType) else answer
 
     def end(self, step: str, number: int) -> None:
         call, by, _ = self.out.pop(number)

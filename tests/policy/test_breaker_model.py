@@ -21,6 +21,7 @@ from resilience.engine.blocking import perform
 from resilience.outcome import Outcome
 from resilience.policy.base import Call
 from resilience.testing import VirtualClock
+from tests.callers import AnotherCaller
 
 
 class Failed(Exception):
@@ -407,10 +408,12 @@ class Driven:
 
     def begin(self) -> tuple[Call | None, float | None]:
         call = Call("model", len)
-        answer = self.circuit.before(call, 0)
-        if isinstance(answer, GeneratorType):
-            answer = perform(answer)
+        answer = AnotherCaller().call(self._ask, call)
         return (call, None) if answer is None else (None, answer.error.retry_after)
+
+    def _ask(self, call: Call) -> Outcome | None:
+        answer = self.circuit.before(call, 0)
+        return perform(answer) if isinstance(answer, GeneratorType) else answer
 
     def end(self, call: Call, what: str) -> None:
         outcome = Outcome(None, ERRORS[what]) if what in ERRORS else Outcome(what)

@@ -21,6 +21,7 @@ from resilience.policy.base import Call
 from resilience.policy.breaker import Circuit
 from resilience.policy.states import CircuitMode, CircuitState, Closed, HalfOpen, Transition
 from resilience.testing import VirtualClock
+from tests.callers import AnotherCaller
 
 STUCK = 30  # seconds; never reached
 down = ConnectionResetError("down")
@@ -83,10 +84,11 @@ class Interrupted:
 
     def begin(self) -> Call | None:
         call = Call("b", len)
+        return call if AnotherCaller().call(self._ask, call) is None else None
+
+    def _ask(self, call: Call) -> Outcome | None:
         answer = self.circuit.before(call, 0)
-        if isinstance(answer, GeneratorType):
-            answer = perform(answer)
-        return call if answer is None else None
+        return perform(answer) if isinstance(answer, GeneratorType) else answer
 
     def end(self, call: Call, how: str) -> None:
         if how == "cancel":

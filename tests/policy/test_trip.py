@@ -281,7 +281,7 @@ def test_a_rate_limit_that_says_how_long_opens_it_for_exactly_that_long_though_i
     story = road.play(breaker, limited, "never", "ok", pauses=(7, 0.25))
     assert story.answers[0] is limited
     assert story.answers[1].retry_after == 0.25
-    assert story.answers[1].__cause__ is limited
+    assert (story.answers[1].last_error_type, story.answers[1].last_category) == ("Limited", ErrorCategory.RATE_LIMIT)
     assert story.reached == 2
     assert (story.events[0].retry_after, story.events[0].failures) == (7.25, 0)
     assert story.events[0].category is ErrorCategory.RATE_LIMIT
@@ -728,7 +728,7 @@ def test_a_rejection_may_be_worded_while_probes_come_and_go():
     """How long the first probe has left is asked without the lock: the set must not change under the question."""
     from resilience.policy.states import HalfOpen, Permit
 
-    state = HalfOpen(0, None, 0)
+    state = HalfOpen(0, None, None, 0)
 
     class Moving(Permit):
         @property

@@ -22,13 +22,17 @@ from resilience import (
     gather_results,
     gather_results_async,
     last_call,
+    override_profiles,
     remaining,
     retry_on_category,
     retrying,
+    subscribe,
     timeout,
     track_errors,
     translating,
 )
+from resilience.settings import disabled
+from resilience.testing import no_waits, virtual_time
 
 
 @retry_on_category
@@ -135,6 +139,52 @@ def blocks() -> None:
     for attempt in retrying("network"):
         with attempt:
             assert_type(attempt.number, int)
+
+
+def returned_in_a_circuit() -> int:
+    with circuit_breaker("b"):
+        return 1
+
+
+def returned_in_one_block() -> int:
+    with circuit_breaker("b").calling():
+        return 1
+
+
+def returned_in_a_deadline() -> int:
+    with deadline(3), track_errors(component="shop"):
+        return 1
+
+
+def assigned_in_a_circuit() -> int:
+    with circuit_breaker("b"), subscribe(print), disabled(), override_profiles({"timeout": {"base": 1}}):
+        answer = 1
+    return answer
+
+
+def returned_in_a_translation() -> int:
+    with translating({TimeoutError: ResilienceError}):
+        return 1
+
+
+def returned_in_virtual_time() -> int:
+    with virtual_time(), no_waits():
+        return 1
+
+
+async def returned_in_a_limit() -> int:
+    async with timeout(1), deadline(3), circuit_breaker("b"), track_errors(component="shop"):
+        return 1
+
+
+async def returned_in_an_async_block() -> int:
+    async with circuit_breaker("b").calling():
+        return 1
+
+
+def not_returned_from_a_fallback() -> int:  # type: ignore[return]  # pyright: ignore[reportReturnType]
+    with fallback(default=1):
+        return 1
 
 
 async def calls(pipeline: Pipeline, fetch: Callable[[int], Awaitable[str]]) -> None:

@@ -1,0 +1,61 @@
+"""The guarded calls that the running code belongs to, as far as a circuit has to know.
+
+A call that a circuit admits as a probe, or as the outermost call of a class that it guards, is noted in a context
+variable while its body runs: in this context, and in the tasks and threads that copy it. What the body calls through
+the same circuit belongs to that call: it passes and decides nothing. A generator is noted only while its own code
+runs, never while its consumer's does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+
+__all__ = ["Admitted", "admitted_here", "enter", "leave", "reenter", "restore"]
+
+
+class Admitted:
+    """A call in flight: what it was admitted *by*, None once it has ended.
+
+    That is the state object of the circuit or a probe's permit, so that the call stands for its circuit only until
+    the next transition; or, for local methods of a class, the selection of its guarded ones.
+    """
+
+    __slots__ = ("by",)
+
+    def __init__(self, by: object) -> None:
+        self.by: object = by
+
+
+_admitted: ContextVar[tuple[Admitted, ...]] = ContextVar("resilience.circuits", default=())
+
+#: The calls that the running code belongs to, the outermost first. Some may have ended.
+admitted_here: Callable[[], tuple[Admitted, ...]] = _admitted.get
+
+
+def enter(by: object) -> Admitted:
+    """Note a call that was admitted *by* that, until `leave`."""
+    call = Admitted(by)
+    # Calls that ended in another context than they began in are still noted here.
+    _admitted.set((*(each for each in _admitted.get() if each.by is not None), call))
+    return call
+
+
+def leave(call: Admitted) -> None:
+    """Note that *call* has ended, in every context that knows of it."""
+    call.by = None
+    here = _admitted.get()
+    if call in here:
+        _admitted.set(tuple(each for each in here if each is not call))
+
+
+def reenter(calls: Iterable[Admitted]) -> tuple[Admitted, ...]:
+    """Have the running code belong to *calls*, too; return what it belonged to before, for `restore`."""
+    before = _admitted.get()
+    _admitted.set((*before, *calls))
+    return before
+
+
+def restore(before: tuple[Admitted, ...]) -> None:
+    """Have the running code belong to what it belonged to before `reenter`."""
+    _admitted.set(before)
