@@ -5,10 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import pytest
 from sybil import Document, Example, Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 from sybil.typing import Evaluator
+
+from tests.docs_server import DocsServer, serving
 
 
 class Page(Document):
@@ -42,8 +47,26 @@ pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(), SkipParser()],
     patterns=["README.md", "docs/*.md"],
     setup=_in_a_shop,
+    fixtures=["docs_server"],
     document_types={".md": Page},
 ).pytest()
+
+
+@pytest.fixture(scope="session")
+def _docs_server() -> Iterator[DocsServer]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def docs_server(request: pytest.FixtureRequest, _docs_server: DocsServer) -> Iterator[DocsServer]:
+    """Send the requests of an example to a server that answers the first one for each URL of a page with 503."""
+    from resilience.testing import no_waits
+
+    page = request.node.path.name
+    # The README shows what a program is, without the line that would skip the pauses of its retries.
+    with _docs_server.page(page), no_waits() if page == "README.md" else contextlib.nullcontext():
+        yield _docs_server
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

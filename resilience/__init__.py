@@ -1,12 +1,15 @@
 """Keep calls working while what they depend on fails.
 
-An exception is classified once, into an `ErrorCategory`, and every policy reads its orders from that category:
+Each exception gets one `ErrorCategory` (`timeout`, `network`, `rate_limit`, ...), and every policy decides by it:
 
     @fallback(default=())
     @retry_on_category(ErrorCategory.TRANSIENT, attempts=3)
     @circuit_breaker("catalogue", failure_threshold=5, reset_timeout=30)
     @timeout(2.0)
-    async def search(query: str) -> Sequence[Item]: ...
+    async def search(query: str) -> tuple[str, ...]:
+        response = await client.get("/search", params={"q": query})
+        response.raise_for_status()  # a 503 is a failure only if it is raised
+        return tuple(item["name"] for item in response.json())
 """
 
 from typing import TYPE_CHECKING

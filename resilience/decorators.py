@@ -85,6 +85,9 @@ def retry_on_category(
     jitter; a server's Retry-After wins. The last error is raised unchanged, with what was tried in its notes and as
     its attribute ``resilience``, a `CallReport`. Seconds throughout, as numbers or timedeltas.
 
+    A response with an error status is a result, not a failure: call ``response.raise_for_status()`` in the decorated
+    function, or judge the result with *retry_if_result*.
+
     It stops early where a retry would do harm: when a deadline leaves too little time (`deadline`), when *budget* is
     used up, when the other side asks for a longer wait than *max_delay*, when a retry further in has given up already.
 
@@ -98,7 +101,8 @@ def retry_on_category(
         wait, stop, retry_if: tenacity objects, or functions of its `RetryCallState`. *wait* replaces the backoff
             (a number waits that long), *stop* the default of 3 attempts, *retry_if* retries more than *on* does,
             results included.
-        retry_if_result: a function of the result, true of one to try again. The last one is returned as it is.
+        retry_if_result: a function of the result, true of one to try again, such as ``lambda response:
+            response.status_code == 503``. The last result is returned as it is, and needs the same check.
         budget: a `RetryBudget` that everybody who calls the same dependency shares.
         idempotent: whether the call may happen twice. False retries only what never reached the other side; `by_method`
             goes by the HTTP method; a function is asked with the call's arguments.
@@ -120,13 +124,16 @@ def retry_on_category(
 
     Raises TypeError or ValueError, where it is written, for anything that cannot be meant.
 
+    >>> import httpx
+    >>> statuses = iter([503, 200])
+    >>> service = httpx.MockTransport(lambda request: httpx.Response(next(statuses), text="hello"))
+    >>> client = httpx.Client(base_url="http://service", transport=service)
     >>> @retry_on_category(ErrorCategory.TRANSIENT, attempts=3, base_delay=0)
-    ... def flaky(answers=iter([ConnectionResetError(), "hello"])):
-    ...     answer = next(answers)
-    ...     if isinstance(answer, Exception):
-    ...         raise answer
-    ...     return answer
-    >>> flaky()
+    ... def greeting() -> str:
+    ...     response = client.get("/greeting")
+    ...     response.raise_for_status()  # a 503 is a failure only if it is raised
+    ...     return response.text
+    >>> greeting()
     'hello'
     """
     from resilience.guards import RetryGuard, make_retry
@@ -177,13 +184,14 @@ def retrying(*on: CategoryLike, **options: Unpack[RetryOptions]) -> Attempts:
     *revise* and *idempotent* as a function. *on_success* is a plain function here. A failure worth another try ends
     with its block, the last one leaves it.
 
-    >>> answers = iter([ConnectionResetError(), "hello"])
-    >>> for attempt in retrying("network", base_delay=0):
+    >>> import httpx
+    >>> statuses = iter([503, 200])
+    >>> service = httpx.MockTransport(lambda request: httpx.Response(next(statuses), text="hello"))
+    >>> client = httpx.Client(base_url="http://service", transport=service)
+    >>> for attempt in retrying("unavailable", base_delay=0):
     ...     with attempt:
-    ...         answer = next(answers)
-    ...         if isinstance(answer, Exception):
-    ...             raise answer
-    >>> attempt.number, answer
+    ...         response = client.get("/greeting").raise_for_status()
+    >>> attempt.number, response.text
     (2, 'hello')
     """
     from resilience.engine.attempts import Attempts
@@ -314,7 +322,8 @@ def fallback(
     """Give the caller something else when the call fails with a category in *on*.
 
     Either *default*, a value (the same object every time), or what *factory* makes of the error; async where the
-    function is. When *factory* raises too, its error reaches the caller with the first one as its context. As a block:
+    function is. When *factory* raises too, its error reaches the caller with the first one as its context. Only
+    exceptions are replaced: a response with an error status needs ``response.raise_for_status()``. As a block:
 
     >>> with fallback(default=[]) as result:
     ...     raise ConnectionRefusedError("nobody listens on that port")
@@ -374,6 +383,9 @@ def circuit_breaker(
 
     What is returned decorates, is a ``with`` and ``async with`` block, and is a `pybreaker.CircuitBreaker`: give one
     object to all that call the same dependency.
+
+    A response with an error status is a success to it: call ``response.raise_for_status()`` in the decorated function,
+    or say with *failure_if* which results are failures.
 
     **It opens** after *failure_threshold* failures in a row, weighed by category; None switches that off. With
     *failure_rate* (0 to 1) also when that share of the last *window* calls (20), or of those of the last

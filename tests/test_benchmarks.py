@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import check, interpreters, page, plot, results, table
+from benchmarks import check, house, interpreters, page, plot, results, table
 from benchmarks.__main__ import main
 from benchmarks.candidate import CAPABILITIES, OURS, Candidate, candidates
 from benchmarks.cases import CASES
@@ -463,3 +463,201 @@ def test_a_small_benchmark_measures_each_of_its_rows(name: str) -> None:
     assert len(found) > 3
     for numbers in found.values():
         assert min(numbers if isinstance(numbers, tuple) else (numbers,)) >= 0
+
+
+# -- how dense the code is --------------------------------------------------------------------------------------------
+
+SNIPPET = '''\
+"""A module.
+
+Three lines of it count, without the quotes.
+"""
+
+import math  # a comment beside code leaves it code
+
+#: A comment.
+LIMIT = 3
+"""A string below an attribute: neither code nor a docstring."""
+
+TEXT = """one
+
+three"""
+
+
+class Shop:
+    """One line."""
+
+    @property
+    def name(self) -> str:
+        return "a" if LIMIT else "b"
+
+    @staticmethod
+    def both(left, right, /, *rest, key=None, **more):
+        """Say.
+
+            More.
+        """
+        if left and right and key:
+            return [each for each in rest if each]
+        elif left:
+            return {a: b for a in rest for b in rest}
+        else:
+            return lambda: left or right
+
+
+async def read(lines):
+    def inner(one):
+        while one:
+            one -= 1
+
+    async for line in lines:
+        try:
+            inner(line)
+        except (KeyError, ValueError):
+            pass
+        finally:
+            assert line
+    with lines:
+        match lines:
+            case [] | None:
+                pass
+            case _:
+                pass
+'''
+
+
+def snippet(tmp_path: Path, text: str = SNIPPET, name: str = "snippet.py") -> house.Package:
+    file = tmp_path / name
+    file.write_text(text, "utf-8")
+    return house.measure("snippet", [("snippet", file)])
+
+
+def test_density_is_counted_as_the_module_says(tmp_path: Path) -> None:
+    found = snippet(tmp_path)
+    # import, LIMIT, 2 of TEXT, class, 3 of name, 8 of both, 17 of read
+    assert (found.files, found.lines, found.code) == (1, 55, 33)
+    assert found.ternaries == 100 * 1 / 33
+    # both: if, 2 x and, a comprehension, elif, 2 of a comprehension, or: 8. read: for, except, 2 cases: 4.
+    # inner: while. name: a ternary.
+    assert found.branch_points == 100 * 14 / 33
+    assert found.docstring_lines == 100 * (3 + 1 + 3) / 33
+    assert found.functions == (
+        house.Function("snippet.Shop.name", complexity=2, parameters=0, lines=2),
+        house.Function("snippet.Shop.both", complexity=9, parameters=5, lines=7),
+        house.Function("snippet.read", complexity=5, parameters=1, lines=17),
+        house.Function("snippet.read.inner", complexity=2, parameters=1, lines=3),
+    )
+    figures = found.figures()
+    assert (figures["function_complexity"], figures["function_complexity_of"]) == (9, "snippet.Shop.both")
+    assert (figures["function_lines_median"], figures["function_lines"]) == (5.0, 17)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "branches"),
+    [
+        ("", 0, 0),
+        ("# only a comment\n", 0, 0),
+        ('"""Only a docstring."""\n', 0, 0),
+        ("x = (\n    1,\n    # a comment inside\n\n    2,\n)\n", 4, 0),
+        ("x = 1; y = 2\n", 1, 0),
+        ("a = b and c or d\n", 1, 2),
+        ("a = b if c else d if e else f\n", 1, 2),
+        ("a = [b for b in c for d in b if d if e]\n", 1, 2),
+        ("for a in b:\n    pass\nelse:\n    pass\n", 4, 1),
+        ("try:\n    pass\nexcept* OSError:\n    pass\n", 4, 1),
+        ("x = f'''{a if b else c}\n\n{d}'''\n", 2, 1),
+    ],
+)
+def test_lines_of_code_and_branch_points_of_small_texts(text: str, code: int, branches: int, tmp_path: Path) -> None:
+    found = snippet(tmp_path, text)
+    assert found.code == code
+    assert found.branch_points == (100 * branches / code if code else 0)
+
+
+def test_overloads_are_no_functions_and_a_bound_method_has_no_self(tmp_path: Path) -> None:
+    text = """
+class A:
+    @typing.overload
+    def f(self, a): ...
+    def f(self, a, b): ...
+    @classmethod
+    def g(cls, a): ...
+    @staticmethod
+    def h(a): ...
+    if True:
+        def i(self): ...
+"""
+    assert {each.name: each.parameters for each in snippet(tmp_path, text).functions} == {
+        "snippet.A.f": 2,
+        "snippet.A.g": 1,
+        "snippet.A.h": 1,
+        "snippet.A.i": 0,
+    }
+
+
+def test_what_is_over_a_limit_is_named_with_its_function(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    many = ", ".join(f"p{number}" for number in range(13))
+    branches = "\n".join(f"    if p{number}: pass" for number in range(15))
+    text = f"def most({many}):\n{branches}\nclass Owner:\n    def __init__(self, {many}): ...\n"
+    file = tmp_path / "crowded.py"
+    file.write_text(text, "utf-8")
+    assert house.main(["--check", "--package", str(file)]) == 1
+    told = capsys.readouterr()
+    assert told.err.splitlines() == [
+        f"over: {file}: branch points per 100 code lines 83.3333, at most 15",
+        f"over: {file}: docstring lines per 100 code lines 0, at least 30",
+        f"over: {file}: crowded.most: complexity 16, at most 15",
+        f"over: {file}: crowded.most: parameters 13, at most 12",
+    ]
+    assert house.main(["--package", str(file)]) == 0, "without --check nothing is judged"
+
+
+def test_a_package_within_its_limits_is_not_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    package = tmp_path / "calm"
+    (package / "inner").mkdir(parents=True)
+    (package / "__init__.py").write_text('"""Says what it is for."""\n', "utf-8")
+    (package / "inner" / "one.py").write_text('def one():\n    """Return one."""\n    return 1\n', "utf-8")
+    assert house.main(["--check", "--json", "--package", str(package), "--package", str(package / "inner")]) == 0
+    told = capsys.readouterr()
+    found = json.loads(told.out)
+    assert (found["over"], told.err) == ([], "")
+    assert found["limits"]["branch_points"] == 15
+    whole, inner = found["packages"]
+    assert (whole["name"], whole["files"], whole["code"], whole["docstring_lines"]) == (str(package), 2, 2, 100)
+    assert (inner["files"], inner["function_lines_of"]) == (1, "one.one")
+    assert whole["function_lines_of"] == "inner.one.one"
+
+
+def test_what_cannot_be_measured_ends_with_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = tmp_path / "broken.py"
+    broken.write_text("def (:\n", "utf-8")
+    assert house.main(["--package", str(tmp_path / "nothing")]) == 2
+    assert "nothing: no Python files there" in capsys.readouterr().err
+    assert house.main(["--package", str(broken)]) == 2
+    assert "broken.py" in capsys.readouterr().err
+
+
+def test_the_table_has_the_house_its_core_each_folder_and_the_peers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours = tmp_path / "resilience"
+    for folder in (".", "policy", "policy/report", "cli"):
+        (ours / folder).mkdir(exist_ok=True)
+        (ours / folder / "one.py").write_text("x = 1\n", "utf-8")
+    monkeypatch.setattr(house, "ROOT", tmp_path)
+    monkeypatch.setattr(house, "PEERS", ("stamina", "no_such_package"))
+    assert house.main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:4] == ["files", "lines", "code", "ternaries"]
+    rows = [re.split(r" {2,}", line)[:2] for line in lines[1:]]
+    assert rows[:-1] == [
+        ["resilience", "4"],
+        ["resilience, core", "3"],
+        ["resilience/*.py", "1"],
+        ["resilience/cli", "1"],
+        ["resilience/policy", "2"],
+        ["resilience/policy/report", "1"],
+    ]
+    assert rows[-1][0] == "stamina"
+    ends = {re.match(r".{18,}?  +\S+", line).end() for line in lines[1:3]}  # type: ignore[union-attr]
+    assert len(ends) == 1, "numbers stand below each other"

@@ -36,7 +36,7 @@ class ResilienceError(Exception):
     """The base of this toolkit's errors, and of an application's own.
 
     What a kind of error is, it declares with its class: *code*, a stable word for programs (`CodeRegistry`);
-    *category*, from which every policy reads its orders; *severity*, else that of the category; *user_message*, which
+    *category*, by which every policy decides; *severity*, else that of the category; *user_message*, which
     may be shown to users, else a sentence for the category that gives nothing away.
 
     >>> class StockLocked(ResilienceError, code="STOCK-E003", category="conflict"):
