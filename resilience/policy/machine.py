@@ -191,8 +191,13 @@ class Machine:
 
     # -- by hand -------------------------------------------------------------------------------------------------
 
-    def force(self, kind: CircuitState, clock: Clock) -> Transition | None:
-        """Go to *kind* whatever the present state; None when it is there already, or its mode keeps it."""
+    def force(
+        self, kind: CircuitState, clock: Clock, error: Exception | None = None, failures: int | None = None
+    ) -> Transition | None:
+        """Go to *kind* whatever the present state; None when it is there already, or its mode keeps it.
+
+        *error* and *failures* are what opens it, where others than its own calls failed as well.
+        """
         with self._lock:
             state, since = self.state, self.since
             if self.mode in (CircuitMode.ISOLATED, _DISABLED):
@@ -203,12 +208,13 @@ class Machine:
             elif state.kind is kind:
                 return None
             elif kind is CircuitState.OPEN:
-                new = self._opened(state, state.last, state.in_a_row, clock)
+                last = state.last if error is None else error
+                new = self._opened(state, last, state.in_a_row if failures is None else failures, clock)
             else:
                 new = HalfOpen(state.in_a_row, state.last, state.openings)
             transition = self._move(new, clock, state)
             if transition is None:
-                return self.force(kind, clock)
+                return self.force(kind, clock, error, failures)
             if state.kind is not kind:
                 return transition
             self.since = since  # no transition, but a new start: nothing recorded, and no ramp
