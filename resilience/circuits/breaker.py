@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
 from typing import Literal, TypeVar
 
 import pybreaker
@@ -14,6 +14,7 @@ from resilience.circuits.keys import Keyed, Keys
 from resilience.circuits.registry import REGISTRY
 from resilience.circuits.vocabulary import Vocabulary
 from resilience.circuits.watchers import Listener, SharedState
+from resilience.classify.decide import classify
 from resilience.clock import current_clock
 from resilience.engine.blocks import Block, OneBlock
 from resilience.engine.guard import name_of
@@ -22,7 +23,7 @@ from resilience.policy.base import Policy
 from resilience.policy.breaker import Circuit
 from resilience.policy.check import count
 from resilience.policy.class_methods import MethodSelection
-from resilience.policy.states import CircuitMode, CircuitState, HalfOpen, Open, Transition, Watcher
+from resilience.policy.states import CircuitMode, CircuitState, HalfOpen, Open, State, Transition, Watcher
 from resilience.policy.trip import Rules
 from resilience.profile import Profile, changed_profiles
 from resilience.subscription import emit, listened
@@ -137,6 +138,8 @@ class CircuitBreaker(Decorator, Block, Vocabulary):  # type: ignore[misc]  # its
         self._told: list[pybreaker.CircuitBreakerListener] = []
         self._storage = storage
         self.add_listeners(*listeners)
+        for shared in self._shared():
+            shared.follow()  # others may have opened it
 
     # -- guarding ------------------------------------------------------------------------------------------------
 
@@ -280,8 +283,8 @@ class CircuitBreaker(Decorator, Block, Vocabulary):  # type: ignore[misc]  # its
     def _watched_by(self, listeners: list[pybreaker.CircuitBreakerListener]) -> None:
         self._told = listeners
         watchers: list[Watcher] = [Listener(self, listener) for listener in listeners]
-        if self._storage is not None:
-            watchers.append(SharedState(self, self._storage))
+        if self._storage is not None:  # one that is there already knows what it has written
+            watchers.extend(self._shared() or [SharedState(self, self._storage)])
         self._circuit.watch(watchers)
         for _, other in self.others():
             other._watched_by(listeners)
@@ -295,24 +298,46 @@ class CircuitBreaker(Decorator, Block, Vocabulary):  # type: ignore[misc]  # its
     def _tell(self, watchers: Sequence[Watcher], what: str, *arguments: object) -> None:
         for watcher in watchers:
             try:
-                getattr(watcher, what)(*arguments)
+                value = getattr(watcher, what)(*arguments)
+                if isinstance(value, Coroutine):
+                    value.close()
+                    raise TypeError(f"{watcher.hook(what)!r} is async and no call is made that could await it")
             except Exception as error:
                 report_trouble("circuit listener", watcher.hook(what), error)
 
     def _shared(self) -> list[SharedState]:
         return [watcher for watcher in self._circuit.watchers if isinstance(watcher, SharedState)]
 
-    def adopt(self, kind: CircuitState, opened_ago: float) -> None:
-        """Go where a shared store says the circuit is, opened *opened_ago* seconds ago, without telling it again."""
-        now = current_clock().now()
-        transition = self._circuit.force(kind, current_clock())
+    def adopt(self, kind: CircuitState, left: float) -> State:
+        """Go where a shared store says the circuit is, open for *left* seconds, without telling it again.
+
+        Return the state it then is in.
+        """
+        circuit, clock = self._circuit, current_clock()
+        transition = circuit.force(kind, clock) if circuit.state.kind is not kind else None
         if transition is None:
-            return
+            return circuit.state
         new = transition[1]
         if isinstance(new, Open):
-            new.opened_at, new.until = now - opened_ago, now - opened_ago + self.reset_timeout
-            self._circuit.since -= opened_ago
-        self.announce(transition, [watcher for watcher in self._circuit.watchers if isinstance(watcher, Listener)])
+            now = clock.now()
+            ago = max(self.reset_timeout - left, 0.0)
+            new.opened_at, new.until = now - ago, now + left
+            circuit.since -= ago
+        self.announce(transition, [watcher for watcher in circuit.watchers if isinstance(watcher, Listener)])
+        return new
+
+    def extend(self, left: float) -> None:
+        """Stay open for at least *left* seconds: another circuit of a shared store has opened later."""
+        state = self._circuit.state
+        if isinstance(state, Open):
+            state.until = max(state.until, current_clock().now() + left)
+
+    def trip(self, error: Exception | None, failures: int) -> None:
+        """Open the circuit because of *error*: failures that others counted as well come to *failures*."""
+        last = None if error is None else (type(error).__name__, classify(error))
+        transition = self._circuit.force(CircuitState.OPEN, current_clock(), last, failures)
+        if transition is not None:
+            self.announce(transition, self._circuit.watchers)
 
     def __str__(self) -> str:
         return str(self._circuit)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NoReturn
 
 import pybreaker
 
-from resilience.circuits.watchers import KINDS
+from resilience.circuits.store import KINDS
 from resilience.policy.breaker import Circuit
 from resilience.policy.states import CircuitState, HalfOpen, State
 

@@ -58,10 +58,12 @@ class _ClassCircuit(Circuit):
                 self.last_failed = clock.wall()
         return super().settle(admitted, weight, clock, category, error, hold)
 
-    def _tell_all(self, call: Call, outcome: Outcome, weight: int, transition: Transition | None) -> Steps[Outcome]:
+    def _tell_all(
+        self, call: Call, outcome: Outcome, weight: int, transition: Transition | None, counted: bool
+    ) -> Steps[Outcome]:
         if outcome.error is not None:
             weight = self._weigh(outcome.error)
-        return super()._tell_all(call, outcome, weight, transition)
+        return super()._tell_all(call, outcome, weight, transition, counted)
 
 
 class ClassBreaker(CircuitBreaker):

@@ -95,7 +95,8 @@ class Circuit(Machine, Policy):
             else:
                 transition = self.settle(admitted, weight, call.clock)
         if (self.watchers and self.mode is not _DISABLED) or (transition is not None and listened()):
-            return self._tell_all(call, outcome, weight, transition)
+            counted = transition is not None or self.state is admitted  # else it comes late
+            return self._tell_all(call, outcome, weight, transition, counted)
         return outcome
 
     def release(self, call: Call, at: int) -> None:
@@ -221,11 +222,13 @@ class Circuit(Machine, Policy):
 
     # -- telling -------------------------------------------------------------------------------------------------
 
-    def _tell_all(self, call: Call, outcome: Outcome, weight: int, transition: Transition | None) -> Steps[Outcome]:
+    def _tell_all(
+        self, call: Call, outcome: Outcome, weight: int, transition: Transition | None, counted: bool
+    ) -> Steps[Outcome]:
         if weight == ANSWERED:
-            yield from self._tell("succeeded")
-        elif weight != NEUTRAL and outcome.error is not None:
-            yield from self._tell("failed", outcome.error)
+            yield from self._tell("succeeded", counted)
+        elif weight != NEUTRAL:
+            yield from self._tell("failed", outcome.error, weight, counted)
         if transition is not None:
             yield from self._announce(call, transition)
         return outcome

@@ -209,8 +209,18 @@ class Machine:
 
     # -- by hand -------------------------------------------------------------------------------------------------
 
-    def force(self, kind: CircuitState, clock: Clock) -> Transition | None:
-        """Go to *kind* whatever the present state; None when it is there already, or its mode keeps it."""
+    def force(
+        self,
+        kind: CircuitState,
+        clock: Clock,
+        last: tuple[str, ErrorCategory] | None = None,
+        failures: int | None = None,
+    ) -> Transition | None:
+        """Go to *kind* whatever the present state; None when it is there already, or its mode keeps it.
+
+        *last*, the type and the category of the last failure, and *failures* are what opens it, where others than its own
+        calls failed as well.
+        """
         with self._lock:
             state, since = self.state, self.since
             if self.mode in (CircuitMode.ISOLATED, _DISABLED):
@@ -221,12 +231,13 @@ class Machine:
             elif state.kind is kind:
                 return None
             elif kind is CircuitState.OPEN:
-                new = self._opened(state, state.last_error_type, state.last_category, state.in_a_row, clock)
+                error_type, category = last or (state.last_error_type, state.last_category)
+                new = self._opened(state, error_type, category, state.in_a_row if failures is None else failures, clock)
             else:
                 new = HalfOpen(state.in_a_row, state.last_error_type, state.last_category, state.openings)
             transition = self._move(new, clock, state)
             if transition is None:
-                return self.force(kind, clock)
+                return self.force(kind, clock, last, failures)
             if state.kind is not kind:
                 return transition
             self.since = since  # no transition, but a new start: nothing recorded, and no ramp

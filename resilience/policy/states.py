@@ -233,14 +233,14 @@ class Watcher(Protocol):
     def before_call(self, call: Call) -> None:
         """A call is about to be admitted or rejected."""
 
-    def admitted(self, call: Call) -> None:
+    def admitted(self, call: Call) -> object:
         """The call is about to be made."""
 
-    def failed(self, error: Exception) -> None:
-        """A call failed and counted."""
+    def failed(self, error: Exception | None, weight: int, counted: bool) -> object:
+        """A call failed, or its result is a failure; *counted* unless it came too late for the present state."""
 
-    def succeeded(self) -> None:
-        """A call succeeded."""
+    def succeeded(self, counted: bool) -> object:
+        """A call succeeded; *counted* where the state that let it in is still the present one, or this closed it."""
 
-    def changed(self, old: State, new: State) -> None:
+    def changed(self, old: State, new: State) -> object:
         """The circuit changed its state."""

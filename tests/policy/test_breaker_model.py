@@ -245,7 +245,7 @@ class Model:
         if self.mode != "disabled":
             if weight == "answered":
                 self.told.append("success")
-            elif fails and what != "bad":
+            elif fails:
                 self.told.append("failure")
         if isinstance(entry.by, Lease):
             if entry.by not in period.leases:

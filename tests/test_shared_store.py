@@ -1,0 +1,787 @@
+"""Circuits and a store they share: when it is asked, what becomes of its trouble, and what is written to it."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import os
+import threading
+from collections.abc import Callable
+
+import anyio
+import pybreaker
+import pytest
+
+import resilience
+from resilience import CircuitBreaker, CircuitOpenError, ErrorCategory, circuit_breaker
+from resilience.clock import current_clock
+from resilience.events import CircuitOpened
+from resilience.testing import virtual_time
+from tests.roads import Road
+
+down = ConnectionResetError("down")
+
+
+def call(road: Road, breaker: CircuitBreaker, what: object = "ok") -> object:
+    """Make one call in the time that is in force; return its result, or the exception it raised."""
+
+    def sync() -> object:
+        if isinstance(what, Exception):
+            raise what
+        return what
+
+    async def asynchronous() -> object:
+        return sync()
+
+    try:
+        return road.run(lambda: breaker.call(sync), lambda: breaker.acall(asynchronous))
+    except Exception as error:
+        return error
+
+
+class Shared(pybreaker.CircuitMemoryStorage):
+    """A store in memory that notes what is written to it."""
+
+    def __init__(self) -> None:
+        self.writes: list[str] = []
+        super().__init__(pybreaker.STATE_CLOSED)
+        self.writes.clear()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name in ("state", "opened_at"):
+            self.writes.append(f"{name}={value}" if name == "state" else name)
+
+    def increment_counter(self) -> None:
+        self.writes.append("increment_counter")
+        super().increment_counter()
+
+    def reset_counter(self) -> None:
+        self.writes.append("reset_counter")
+        super().reset_counter()
+
+    def forget(self) -> None:
+        """Be as if it had just been made by another process."""
+        super().__init__(pybreaker.STATE_CLOSED)
+        self.writes.clear()
+
+
+class Remote(pybreaker.CircuitBreakerStorage):
+    """A store behind a network: asked outside of the event loop, and with troubles."""
+
+    def __init__(self, memory: pybreaker.CircuitMemoryStorage | None = None) -> None:
+        super().__init__("remote")
+        self.memory = memory or pybreaker.CircuitMemoryStorage(pybreaker.STATE_CLOSED)
+        self.asked = 0
+        self.trouble: Callable[[], None] = lambda: None
+
+    def _ask(self) -> pybreaker.CircuitMemoryStorage:
+        self.asked += 1
+        self.trouble()
+        return self.memory
+
+    @property
+    def state(self) -> str:
+        return self._ask().state
+
+    @state.setter
+    def state(self, state: str) -> None:
+        self._ask().state = state
+
+    @property
+    def counter(self) -> int:
+        return self._ask().counter
+
+    @property
+    def success_counter(self) -> int:
+        return self._ask().success_counter
+
+    @property
+    def opened_at(self) -> datetime.datetime | None:
+        return self._ask().opened_at
+
+    @opened_at.setter
+    def opened_at(self, opened_at: datetime.datetime) -> None:
+        self._ask().opened_at = opened_at
+
+    def increment_counter(self) -> None:
+        self._ask().increment_counter()
+
+    def reset_counter(self) -> None:
+        self._ask().reset_counter()
+
+    def reset_success_counter(self) -> None:
+        self._ask().reset_success_counter()
+
+
+def refuse() -> None:
+    raise ConnectionRefusedError
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    return [(record.levelname, record.getMessage()) for record in caplog.records if record.name == "resilience"]
+
+
+# -- trouble -------------------------------------------------------------------------------------------------------
+
+
+def test_a_store_in_trouble_is_left_alone_for_a_growing_while(road: Road):
+    store = Remote()
+    with virtual_time() as clock:
+        breaker = circuit_breaker("b", storage=store)
+        store.trouble, store.asked = refuse, 0
+        asked_at = []
+        for _ in range(1000):
+            before = store.asked
+            assert call(road, breaker) == "ok"
+            if store.asked != before:
+                asked_at.append(clock.now())
+                assert store.asked == before + 1
+            clock.advance(0.125)
+        assert asked_at == [0, 1, 3, 7, 15, 31, 61, 91, 121]
+
+
+def test_the_trouble_of_a_store_and_its_end_are_one_log_line_each(road: Road, caplog: pytest.LogCaptureFixture):
+    store = Remote()
+    with caplog.at_level(logging.INFO, logger="resilience"), virtual_time() as clock:
+        one, two = (circuit_breaker(name, failure_threshold=100, storage=store) for name in ("one", "two"))
+        store.trouble = refuse
+        for _ in range(10):
+            call(road, one, down), call(road, two)
+            clock.advance(0.5)
+        store.trouble = lambda: None
+        clock.advance(10)
+        call(road, two), call(road, one)
+    raised = "shared store Remote of circuit 'one' raised ConnectionRefusedError"
+    then = "the circuit goes on by itself, and asks again in 1 s, later every 30 s"
+    back = "shared store Remote of circuit 'two' is back"
+    assert told(caplog) == [("WARNING", f"{raised}; {then}"), ("INFO", back)]
+
+
+def test_circuits_on_one_store_share_its_trouble(road: Road):
+    store = Remote()
+    with virtual_time():
+        breakers = [circuit_breaker(name, storage=store) for name in "abc"]
+        store.trouble, store.asked = refuse, 0
+        for breaker in breakers:
+            assert call(road, breaker) == "ok"
+        assert store.asked == 1
+
+
+def test_a_store_that_is_back_is_followed_at_once(road: Road):
+    store = Remote()
+    with virtual_time() as clock:
+        one, two = (circuit_breaker("b", failure_threshold=1, storage=store) for _ in range(2))
+        store.trouble = refuse
+        assert call(road, two) == "ok"
+        store.trouble = lambda: None
+        clock.advance(1)
+        assert call(road, one, down) is down
+        assert isinstance(call(road, two), CircuitOpenError)
+
+
+def test_what_happened_while_the_store_was_away_is_written_when_it_is_back(road: Road):
+    store = Remote()
+    with virtual_time() as clock:
+        one, two = (circuit_breaker("b", failure_threshold=2, reset_timeout=30, storage=store) for _ in range(2))
+        store.trouble = refuse
+        assert [call(road, one, down) for _ in range(2)] == [down, down]
+        assert one.current_state == "open"
+        clock.advance(5)
+        store.trouble = lambda: None
+        assert isinstance(call(road, one), CircuitOpenError)  # and not "closed", which the store still says
+        rejected = call(road, two)
+        assert isinstance(rejected, CircuitOpenError)
+        assert rejected.retry_after == pytest.approx(25)
+
+
+def test_a_circuit_that_closed_while_the_store_was_away_closes_the_others_when_it_is_back(road: Road):
+    store = Remote()
+    with virtual_time() as clock:
+        one, two = (circuit_breaker("b", failure_threshold=1, reset_timeout=30, storage=store) for _ in range(2))
+        assert call(road, one, down) is down
+        assert isinstance(call(road, two), CircuitOpenError)
+        clock.advance(30)
+        store.trouble = refuse
+        assert call(road, one) == "ok"
+        assert (one.current_state, store.memory.state) == ("closed", "open")
+        store.trouble = lambda: None
+        clock.advance(1)
+        assert call(road, one) == "ok"
+        assert (one.current_state, store.memory.state) == ("closed", "closed")
+
+
+def test_a_store_that_answers_too_late_is_set_aside(road: Road, caplog: pytest.LogCaptureFixture):
+    store = Remote()
+    with virtual_time() as clock:
+        breaker = circuit_breaker("b", storage=store)
+        a_read, store.asked = store.asked, 0
+        store.trouble = lambda: current_clock().sleep(1.5 if store.asked == a_read else 0)
+        assert [call(road, breaker), call(road, breaker)] == ["ok", "ok"]
+        assert (store.asked, clock.now()) == (a_read, 1.5)
+    ((_, line),) = told(caplog)
+    assert "gave no answer within 1 s" in line
+
+
+class Hung:
+    """A client without a time limit, whose server has stopped: it comes back when it is released."""
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+        self.waiting = 0
+
+    def __call__(self) -> None:
+        self.waiting += 1
+        self.released.wait()
+        self.waiting -= 1
+
+
+def test_a_store_that_never_answers_hangs_no_call(road: Road):
+    store, hung = Remote(), Hung()
+    try:
+        with virtual_time(patience=0.05) as clock:
+            breaker = circuit_breaker("b", failure_threshold=2, reset_timeout=60, storage=store)
+            store.trouble = hung
+            answers = []
+            for what in ("ok", down, down, "never"):
+                answers.append(call(road, breaker, what))
+            assert answers[:3] == ["ok", down, down]
+            assert isinstance(answers[3], CircuitOpenError)
+            assert (hung.waiting, clock.now()) == (1, 1)
+            for _ in range(20):
+                clock.advance(60)
+                call(road, breaker, down)
+            assert hung.waiting == 2  # the first, and one that asked whether it is back: no third while that is out
+    finally:
+        hung.released.set()
+
+
+@pytest.mark.parametrize("what", ["ok", down, "transition"])
+def test_a_write_that_hangs_hangs_no_call(road: Road, what: object):
+    store, hung = Remote(), Hung()
+    threshold = 1 if what == "transition" else 5
+    try:
+        with virtual_time(patience=0.05):
+            breaker = circuit_breaker("b", failure_threshold=threshold, storage=store)
+            if what == "ok":
+                store.memory.increment_counter()  # else a success has nothing to write
+            reads = store.asked
+
+            def hang_after_the_reads() -> None:
+                if store.asked > reads + 3:
+                    hung()
+
+            store.trouble = hang_after_the_reads
+            answer = down if what != "ok" else "ok"
+            assert call(road, breaker, answer) is answer
+            assert hung.waiting == 1
+            assert breaker.current_state == ("open" if what == "transition" else "closed")
+    finally:
+        hung.released.set()
+
+
+def test_what_a_question_left_behind_had_still_to_write_is_not_written(road: Road):
+    store, hung = Remote(Shared()), Hung()
+    with virtual_time(patience=0.05) as clock:
+        breaker = circuit_breaker("b", failure_threshold=2, storage=store)
+        store.trouble = hung
+        breaker.open()
+        breaker.close()
+        hung.released.set()
+        store.trouble = lambda: None
+        clock.advance(60)
+        while hung.waiting:
+            pass
+        assert call(road, breaker) == "ok"
+    assert store.memory.state == "closed"
+    assert "state=open" not in store.memory.writes
+
+
+def test_a_store_that_comes_back_only_to_fail_again_is_left_alone_for_longer(road: Road):
+    """A replica that can only be read: each question for the state is answered, each failure written is refused."""
+    store = Remote()
+
+    def refuse_to_write() -> None:
+        raise PermissionError
+
+    store.increment_counter = refuse_to_write
+    with virtual_time() as clock:
+        breaker = circuit_breaker("b", failure_threshold=1000, storage=store)
+        asked_at = []
+        for _ in range(200):
+            before = store.asked
+            call(road, breaker, down)
+            if store.asked != before:
+                asked_at.append(clock.now())
+            clock.advance(0.5)
+        assert asked_at == [0, 1, 3, 7, 15, 31, 61, 91]
+
+
+def test_a_store_that_failed_long_after_it_was_back_is_asked_soon_again(road: Road):
+    store = Remote()
+    with virtual_time() as clock:
+        breaker = circuit_breaker("b", storage=store)
+        store.trouble = refuse
+        for _ in range(5):
+            call(road, breaker)
+            clock.advance(30)
+        store.trouble = lambda: None
+        call(road, breaker)
+        clock.advance(30)
+        call(road, breaker)
+        store.trouble = refuse
+        call(road, breaker)
+        before = store.asked
+        clock.advance(1)
+        call(road, breaker)
+        assert store.asked == before + 1
+
+
+def test_a_store_in_memory_that_raises_is_set_aside_too(road: Road):
+    class Broken(pybreaker.CircuitMemoryStorage):
+        asked = 0
+
+        @property
+        def state(self) -> str:
+            Broken.asked += 1
+            raise ValueError
+
+        @state.setter
+        def state(self, state: str) -> None: ...
+
+    with virtual_time():
+        breaker = circuit_breaker("b", storage=Broken("closed"))
+        assert [call(road, breaker) for _ in range(3)] == ["ok"] * 3
+    assert Broken.asked == 1
+
+
+def test_many_threads_ask_a_store_at_the_same_time():
+    """One after the other they would wait for each other until it looks as if the store did not answer."""
+    together = threading.Barrier(8, timeout=10)
+    store = Remote()
+    breaker = circuit_breaker("b", storage=store)
+
+    def meet() -> None:
+        if threading.current_thread() not in met:
+            met.add(threading.current_thread())
+            together.wait()
+
+    met: set[threading.Thread] = set()
+    store.trouble = meet
+    answers: list[object] = []
+    threads = [threading.Thread(target=lambda: answers.append(breaker.call(lambda: "ok"))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == ["ok"] * 8
+    assert len(met) == 8
+
+
+def test_a_store_is_asked_again_when_no_thread_could_be_started(monkeypatch: pytest.MonkeyPatch):
+    from resilience.circuits import asking
+
+    def full(self: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    store = Remote()
+    with virtual_time() as clock:
+        breaker = circuit_breaker("b", storage=store)
+        with monkeypatch.context() as patched:
+            patched.setattr(asking, "_idle", type(asking._idle)())
+            patched.setattr(asking._Thread, "__init__", full)
+            asked = store.asked
+            assert breaker.call(lambda: "ok") == "ok"
+            assert store.asked == asked
+        clock.advance(1)
+        assert breaker.call(lambda: "ok") == "ok"
+        assert store.asked > asked
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of forks where there are threads: what this is about
+def test_a_forked_process_asks_a_store_that_hung_in_its_parent():
+    store, hung = Remote(), Hung()
+    try:
+        with virtual_time(patience=0.05) as clock:
+            breaker = circuit_breaker("b", storage=store)
+            store.trouble = hung
+            breaker.call(lambda: "ok")
+            clock.advance(1)
+            breaker.call(lambda: "ok")
+            assert hung.waiting == 2
+            clock.advance(60)
+            child = os.fork()
+            if child == 0:
+                try:
+                    store.trouble = lambda: None
+                    asked = store.asked
+                    breaker.call(lambda: "ok")
+                    os._exit(0 if store.asked > asked else 1)
+                except BaseException:
+                    os._exit(2)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        hung.released.set()
+
+
+# -- what is written ---------------------------------------------------------------------------------------------------
+
+
+def test_a_success_writes_nothing_while_nothing_is_counted(road: Road):
+    store = Shared()
+    breaker = circuit_breaker("b", storage=store)
+    with virtual_time():
+        assert [call(road, breaker) for _ in range(3)] == ["ok"] * 3
+        assert store.writes == []
+        call(road, breaker, down), call(road, breaker), call(road, breaker)
+        assert store.writes == ["increment_counter", "reset_counter"]
+
+
+def test_a_success_ends_a_row_of_failures_that_another_process_saw(road: Road):
+    store = Shared()
+    one, two = (circuit_breaker("b", storage=store) for _ in range(2))
+    with virtual_time():
+        call(road, one, down), call(road, two)
+    assert store.counter == 0
+
+
+def test_a_failure_counts_by_its_weight(road: Road):
+    store = Shared()
+    rows = {"network": {"weight": 2}}
+    one, two = (circuit_breaker("b", failure_threshold=4, profiles=rows, storage=store) for _ in range(2))
+    with virtual_time():
+        call(road, one, down)
+        assert (one.current_state, store.counter) == ("closed", 2)
+        call(road, two, down)
+        assert (two.current_state, store.counter, store.state) == ("open", 4, "open")
+
+
+def test_a_result_that_is_a_failure_counts_for_all(road: Road):
+    store = Shared()
+    one, two = (
+        circuit_breaker("b", failure_threshold=2, failure_if=lambda reply: reply == 503, storage=store)
+        for _ in range(2)
+    )
+    with virtual_time():
+        call(road, one, 503), call(road, two, 503)
+    assert (store.counter, store.state) == (2, "open")
+
+
+def test_a_result_that_comes_late_counts_for_none(backend: str):
+    store = Shared()
+    breaker = circuit_breaker("b", failure_threshold=2, reset_timeout=30, storage=store)
+    with virtual_time() as clock:
+        late = []
+
+        async def from_before(open_now: anyio.Event, fail_now: anyio.Event) -> None:
+            try:
+                async with breaker:
+                    open_now.set()
+                    await fail_now.wait()
+                    raise down
+            except ConnectionResetError as error:
+                late.append(error)
+
+        async def scene() -> None:
+            fail_now = anyio.Event()
+            async with anyio.create_task_group() as tasks:
+                for _ in range(3):
+                    begun = anyio.Event()
+                    tasks.start_soon(from_before, begun, fail_now)
+                    await begun.wait()
+                breaker.open()
+                clock.advance(30)
+                async with breaker:
+                    pass
+                assert breaker.current_state == "closed"
+                fail_now.set()
+
+        anyio.run(scene, backend=backend)
+        assert late == [down] * 3
+        assert (breaker.current_state, store.counter, store.state) == ("closed", 0, "closed")
+
+
+def test_a_circuit_opened_by_the_failures_of_all_says_what_failed_last(road: Road):
+    store = Shared()
+    one, two = (circuit_breaker("b", failure_threshold=3, storage=store) for _ in range(2))
+    heard: list[object] = []
+    with virtual_time(), resilience.subscribe(heard.append):
+        call(road, one, down), call(road, one, down), call(road, two, down)
+        rejected = call(road, two)
+    assert str(rejected) == "circuit 'b' is open after 3 failures (last: ConnectionResetError); next probe in 60.0 s"
+    assert [(each.failures, each.category.label) for each in heard if isinstance(each, CircuitOpened)] == [
+        (3, "network")
+    ]
+
+
+@pytest.mark.parametrize("mode", ["shadow", "disable", "isolate"])
+def test_a_mode_that_is_not_normal_writes_nothing_and_follows_nothing(mode: str, road: Road):
+    store = Shared()
+    one, two = (circuit_breaker("b", failure_threshold=2, storage=store) for _ in range(2))
+    with virtual_time():
+        getattr(one, mode)()
+        for _ in range(3):
+            call(road, one, down)
+        one.open()
+        one.close()
+        assert (store.writes, call(road, two)) == ([], "ok")
+        two.open()
+        state = one.current_state
+        assert call(road, one) == "ok" or mode == "isolate"
+        assert one.current_state == state
+        one.reset()
+        assert (call(road, one), call(road, two)) == ("ok", "ok")
+
+
+# -- when it opened ----------------------------------------------------------------------------------------------------
+
+
+class Busy(Exception):
+    category = ErrorCategory.RATE_LIMIT
+
+    def __init__(self, retry_after: float) -> None:
+        self.retry_after = retry_after
+
+
+@pytest.mark.parametrize("asked", [5.0, 300.0])
+def test_others_stay_away_for_as_long_as_the_dependency_asked_one_for(asked: float, road: Road):
+    store = Shared()
+    one, two = (circuit_breaker("b", open_for="rate_limit", reset_timeout=60, storage=store) for _ in range(2))
+    with virtual_time() as clock:
+        call(road, one, Busy(asked))
+        clock.advance(2)
+        rejected = call(road, two)
+        assert isinstance(rejected, CircuitOpenError)
+        assert rejected.retry_after == pytest.approx(asked - 2)
+        clock.advance(asked - 2)
+        assert call(road, two) == "ok"
+
+
+@pytest.mark.parametrize("reset", [60.0, 604_800.0])
+def test_a_dependency_that_asks_for_years_is_no_trouble_of_the_store(
+    reset: float, road: Road, caplog: pytest.LogCaptureFixture
+):
+    store = Shared()
+    one, two = (circuit_breaker("b", open_for="rate_limit", reset_timeout=reset, storage=store) for _ in range(2))
+    with virtual_time():
+        call(road, one, Busy(1e15))
+        rejected = call(road, two)
+        assert isinstance(rejected, CircuitOpenError)
+        assert rejected.retry_after == pytest.approx(86_400 + reset)
+    assert told(caplog) == []
+
+
+def test_an_opening_by_a_clock_that_is_wrong_is_one_of_just_now(road: Road):
+    store = Shared()
+    breaker = circuit_breaker("b", reset_timeout=60, storage=store)
+    with virtual_time():
+        store.state, store.opened_at = "open", datetime.datetime(2100, 1, 1, tzinfo=datetime.UTC)
+        rejected = call(road, breaker)
+        assert isinstance(rejected, CircuitOpenError)
+        assert rejected.retry_after == 60
+
+
+def test_a_circuit_stays_open_when_the_probe_of_another_fails(road: Road):
+    store = Shared()
+    one, two = (circuit_breaker("b", failure_threshold=1, reset_timeout=30, storage=store) for _ in range(2))
+    with virtual_time() as clock:
+        call(road, one, down)
+        assert isinstance(call(road, two), CircuitOpenError)
+        clock.advance(30)
+        call(road, one, down)
+        clock.advance(10)
+        rejected = call(road, two)
+        assert isinstance(rejected, CircuitOpenError)
+        assert rejected.retry_after == pytest.approx(20)
+
+
+def test_a_closed_circuit_that_learns_late_of_an_opening_probes_with_the_others(road: Road):
+    store = Shared()
+    one, two = (circuit_breaker("b", failure_threshold=1, reset_timeout=30, storage=store) for _ in range(2))
+    with virtual_time() as clock:
+        call(road, one, down)
+        clock.advance(31)
+        states = []
+
+        def probe() -> str:
+            states.append(two.current_state)
+            with pytest.raises(CircuitOpenError):
+                two.call(lambda: "never")
+            return "ok"
+
+        assert two.call(probe) == "ok"
+        assert states == ["half-open"]
+        assert (two.current_state, store.state) == ("closed", "closed")
+
+
+def test_a_circuit_that_is_made_while_the_others_are_open_is_open():
+    store = Shared()
+    with virtual_time() as clock:
+        circuit_breaker("b", reset_timeout=30, storage=store).open()
+        clock.advance(10)
+        late = circuit_breaker("b", reset_timeout=30, storage=store)
+        assert late.current_state == "open"
+        assert late.circuit.state.until - clock.now() == pytest.approx(20)
+
+
+# -- a store that loses its memory -------------------------------------------------------------------------------------
+
+
+def test_a_store_that_lost_its_memory_closes_nothing(road: Road):
+    store = Shared()
+    one, two = (circuit_breaker("b", failure_threshold=1, reset_timeout=30, storage=store) for _ in range(2))
+    with virtual_time() as clock:
+        call(road, one, down)
+        store.forget()
+        clock.advance(10)
+        assert isinstance(call(road, one), CircuitOpenError)
+        assert store.state == "open"
+        rejected = call(road, two)  # which had not heard of it
+        assert isinstance(rejected, CircuitOpenError)
+        assert rejected.retry_after == pytest.approx(20)
+
+
+def test_a_half_open_circuit_is_half_open_for_all_again_after_the_store_lost_its_memory(road: Road):
+    store = Shared()
+    one, two = (
+        circuit_breaker("b", failure_threshold=1, success_threshold=3, reset_timeout=30, storage=store)
+        for _ in range(2)
+    )
+    with virtual_time() as clock:
+        call(road, one, down)
+        clock.advance(30)
+        assert call(road, one) == "ok"
+        store.forget()
+        assert call(road, one) == "ok"
+        assert (one.current_state, store.state) == ("half-open", "half-open")
+        assert call(road, two) == "ok"
+        assert two.current_state == "half-open"
+        assert call(road, one) == "ok"
+        assert (one.current_state, store.state) == ("closed", "closed")
+        assert call(road, two) == "ok"
+        assert two.current_state == "closed"
+
+
+def test_a_store_that_came_back_with_an_older_memory_closes_nothing(road: Road):
+    store = Shared()
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30, storage=store)
+    with virtual_time() as clock:
+        before = datetime.datetime.fromtimestamp(clock.wall() - 600, datetime.UTC)
+        call(road, breaker, down)
+        store.forget()
+        store.opened_at = before
+        assert isinstance(call(road, breaker), CircuitOpenError)
+        assert store.state == "open"
+
+
+def test_a_store_without_a_state_is_followed_nowhere(road: Road):
+    class Blank(Shared):
+        state = None
+
+    with virtual_time():
+        breaker = circuit_breaker("b", storage=Blank())
+        assert call(road, breaker) == "ok"
+        assert breaker.current_state == "closed"
+
+
+def test_a_state_of_a_name_that_is_not_known_is_followed_nowhere(road: Road):
+    store = Shared()
+    with virtual_time():
+        breaker = circuit_breaker("b", storage=store)
+        breaker.open()
+        store.state = "metastable"
+        assert isinstance(call(road, breaker), CircuitOpenError)
+        assert store.state == "metastable"
+
+
+def test_a_store_that_keeps_no_times_is_followed_all_the_same(road: Road):
+    class Timeless(Shared):
+        opened_at = None
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if name != "opened_at":
+                super().__setattr__(name, value)
+
+    store = Timeless()
+    with virtual_time():
+        one, two = (circuit_breaker("b", storage=store) for _ in range(2))
+        one.open()
+        assert isinstance(call(road, two), CircuitOpenError)
+        two.close()
+        assert call(road, one) == "ok"
+
+
+# -- listeners ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_listener_added_later_leaves_what_is_known_of_the_store(road: Road):
+    store = Shared()
+    breaker = circuit_breaker("b", failure_threshold=1, storage=store)
+    with virtual_time():
+        call(road, breaker, down)
+        store.forget()
+        breaker.add_listener(pybreaker.CircuitBreakerListener())
+        assert isinstance(call(road, breaker), CircuitOpenError)
+        assert store.state == "open"
+
+
+class Awaited(pybreaker.CircuitBreakerListener):
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    async def before_call(self, cb, func, *args, **kwargs):
+        await anyio.lowlevel.checkpoint()
+        self.heard.append("before_call")
+
+    async def failure(self, cb, exc):
+        await anyio.lowlevel.checkpoint()
+        self.heard.append("failure")
+
+    async def success(self, cb):
+        await anyio.lowlevel.checkpoint()
+        self.heard.append("success")
+
+    async def state_change(self, cb, old_state, new_state):
+        await anyio.lowlevel.checkpoint()
+        self.heard.append(f"{old_state.name} -> {new_state.name}")
+
+
+def test_an_async_listener_of_async_calls_is_awaited(backend: str):
+    listener = Awaited()
+    breaker = circuit_breaker("b", failure_threshold=1, listeners=[listener])
+    with virtual_time():
+        call(Road(backend), breaker), call(Road(backend), breaker, down)
+    assert listener.heard == ["before_call", "success", "before_call", "failure", "closed -> open"]
+
+
+def test_an_async_listener_where_nothing_can_await_it_is_reported(caplog: pytest.LogCaptureFixture):
+    class Listener(Awaited):
+        pass
+
+    listener = Listener()
+    breaker = circuit_breaker("b", failure_threshold=1, listeners=[listener])
+    breaker.open()
+    with virtual_time(), pytest.raises(CircuitOpenError), breaker:
+        pass
+    assert listener.heard == []
+    assert breaker.current_state == "open"
+    assert "Awaited.state_change" in caplog.text
+
+
+def test_a_listener_hears_of_a_result_that_is_a_failure(road: Road):
+    class Recorder(pybreaker.CircuitBreakerListener):
+        def __init__(self) -> None:
+            self.heard: list[str] = []
+
+        def failure(self, cb, exc):
+            self.heard.append(str(exc))
+
+        def success(self, cb):
+            self.heard.append("success")
+
+    recorder = Recorder()
+    breaker = circuit_breaker("b", failure_if=lambda reply: reply == "secret 503", listeners=[recorder])
+    with virtual_time():
+        call(road, breaker, "secret 503"), call(road, breaker, "ok")
+    assert recorder.heard == ["circuit 'b': failure_if says that a call's result is a failure", "success"]
