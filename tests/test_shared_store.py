@@ -17,6 +17,7 @@ from resilience import CircuitBreaker, CircuitOpenError, ErrorCategory, circuit_
 from resilience.clock import current_clock
 from resilience.events import CircuitOpened
 from resilience.testing import virtual_time
+from tests.callers import AnotherCaller
 from tests.roads import Road
 
 down = ConnectionResetError("down")
@@ -603,11 +604,12 @@ def test_a_closed_circuit_that_learns_late_of_an_opening_probes_with_the_others(
         call(road, one, down)
         clock.advance(31)
         states = []
+        others = AnotherCaller()
 
         def probe() -> str:
             states.append(two.current_state)
             with pytest.raises(CircuitOpenError):
-                two.call(lambda: "never")
+                others.call(two.call, lambda: "never")
             return "ok"
 
         assert two.call(probe) == "ok"

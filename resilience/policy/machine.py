@@ -218,8 +218,8 @@ class Machine:
     ) -> Transition | None:
         """Go to *kind* whatever the present state; None when it is there already, or its mode keeps it.
 
-        *last*, the type and the category of the last failure, and *failures* are what opens it, where others than its own
-        calls failed as well.
+        *last*, the type and the category of the last failure, and *failures* are what opens it, where calls through
+        other circuits of a shared store failed as well.
         """
         with self._lock:
             state, since = self.state, self.since
