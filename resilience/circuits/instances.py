@@ -55,7 +55,6 @@ class Instances:
 class PerInstance(Policy):
     """The circuit of the object whose method is called. Static and class methods have none: they share another."""
 
-    plain = False
     streams = True
 
     def __init__(self, template: CircuitBreaker, owner: type[object]) -> None:

@@ -62,7 +62,6 @@ class Keys:
 class Keyed(Policy):
     """The circuit of the key of each call."""
 
-    plain = False
     streams = True
 
     def __init__(self, template: CircuitBreaker, key: Callable[..., Hashable]) -> None:

@@ -169,7 +169,7 @@ def wrapper_of(
     limits = tuple(depth for depth, policy in enumerate(stack) if policy.limit is not None)
     watches = {depth: each for depth, policy in enumerate(stack) if (each := policy.stopwatch(target)) is not None}
     happy = (
-        all(policy.plain for policy in stack)
+        all(policy.fast_path for policy in stack)
         and len(gates) <= 1
         and len(watches) <= 1
         and (asynchronously or not limits)

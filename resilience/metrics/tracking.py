@@ -44,6 +44,7 @@ BUDGETS = Budgets()
 class Tracked(Policy):
     """Count and time what is inside."""
 
+    fast_path = True
     streams = True
 
     def __init__(self, component: str | None) -> None:

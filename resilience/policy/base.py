@@ -260,8 +260,9 @@ class Policy:
 
     __slots__ = ()
 
-    #: Whether a call that succeeds needs nothing of this policy but a look at its gate, and its limit kept.
-    plain: bool = True
+    #: Whether a call that succeeds at once may leave this policy out: it needs no more than a look at its gate, and its
+    #: limit kept. Opted into: a policy that says nothing of itself is asked about every call.
+    fast_path: bool = False
     #: The state to look at before a call, if there is one.
     gate: Gate | None = None
     #: What counts the calls that succeed at once, if anything does.

@@ -36,7 +36,7 @@ class Circuit(Machine, Policy):
 
     streams = True
 
-    __slots__ = ("__weakref__", "face", "methods", "name", "plain")
+    __slots__ = ("__weakref__", "face", "fast_path", "methods", "name")
 
     def __init__(self, name: str, rules: Rules, methods: MethodSelection | None = None) -> None:
         if not isinstance(name, str):
@@ -48,7 +48,7 @@ class Circuit(Machine, Policy):
         self.methods: MethodSelection = (  # pyright: ignore[reportIncompatibleVariableOverride]  # it has one always
             MethodSelection(None, ()) if methods is None else methods
         )
-        self.plain: bool = rules.failure_if is None  # else every result is looked at
+        self.fast_path: bool = rules.failure_if is None  # else every result is looked at
         #: The public object, which a circuit that guards something keeps alive.
         self.face: object = None
 
@@ -89,7 +89,7 @@ class Circuit(Machine, Policy):
             hold = _asked_for(error) if wanted is not None and category in wanted else None
             transition = self.settle(admitted, weight, call.clock, category, error, hold)
         else:
-            weight = ANSWERED if self.plain else self._judge(outcome.value)
+            weight = ANSWERED if self.fast_path else self._judge(outcome.value)
             if weight == ANSWERED and isinstance(admitted, Closed):
                 transition = self.passed(admitted, began, call.clock)
             else:

@@ -20,7 +20,7 @@ __all__ = ["Deadline"]
 class Deadline(Policy):
     """Have everything inside know that *limit* seconds are left, or what a deadline further out leaves."""
 
-    plain = False  # what is inside must be told
+    # Not on the fast path: what is inside must be told.
     cooperative = True
 
     def __init__(self, limit: float | timedelta) -> None:

@@ -70,7 +70,7 @@ class Fallback(Policy):
         at_once = self.default is not ... and self.stale is None and not self.degraded
         object.__setattr__(self, "_at_once", at_once)
         # Only who keeps good answers has to see them.
-        object.__setattr__(self, "plain", self.stale is None)
+        object.__setattr__(self, "fast_path", self.stale is None)
 
     @property
     def _asks_on(self) -> bool:

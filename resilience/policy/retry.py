@@ -38,7 +38,7 @@ class Retry(Again, Policy):
     """Retry failures by what `Again` says: this is how calls go through it, who is asked, told and paid."""
 
     @property
-    def plain(self) -> bool:  # type: ignore[override]  # strategies judge results and measure from the start
+    def fast_path(self) -> bool:  # type: ignore[override]  # strategies judge results and measure from the start
         return self.strategies is None and self.retry_if_result is None and self.on_success is None
 
     dated = True

@@ -26,6 +26,8 @@ class Timeout(Policy):
     Or let a stream take at most *first_item* seconds until its first item is there, and *idle* for each further one.
     """
 
+    fast_path = True
+
     def __init__(
         self,
         limit: float | timedelta | None,

@@ -219,9 +219,9 @@ def test_a_block_is_refused():
 
 
 def test_without_stale_successes_are_not_looked_at():
-    assert fallback(default=1).policies()[0].plain
-    assert fallback(chain={"network": len}).policies()[0].plain
-    assert not fallback(stale={}).policies()[0].plain
+    assert fallback(default=1).policies()[0].fast_path
+    assert fallback(chain={"network": len}).policies()[0].fast_path
+    assert not fallback(stale={}).policies()[0].fast_path
 
 
 def test_a_description_shows_the_kind_of_cache_and_nothing_in_it():
