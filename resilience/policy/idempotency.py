@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol, cast
 
@@ -11,7 +12,8 @@ from resilience.category import ErrorCategory
 from resilience.classify.connection import never_connected
 from resilience.classify.decide import classify
 from resilience.classify.groups import members_of
-from resilience.classify.look import attribute
+from resilience.classify.hint import retry_after
+from resilience.classify.look import attribute, code
 from resilience.classify.structure import by_grpc, status_of
 from resilience.policy.base import Call
 from resilience.profile import Profile, Unsafe, row_of
@@ -70,14 +72,30 @@ def may_be_sent_again(row: Profile, error: Exception, rows: Callable[[ErrorCateg
 
 
 def _reached_nobody(row: Profile, error: BaseException) -> bool:
-    if row.unsafe is Unsafe.ALWAYS:
-        return not _passed_on(error)
-    return row.unsafe is Unsafe.UNCONNECTED and never_connected(error)
+    if row.unsafe is Unsafe.NEVER:
+        return False
+    if row.unsafe is Unsafe.ALWAYS and not _passed_on(error):
+        return True
+    if row.unsafe is Unsafe.HINTED and _asked_back(error):
+        return True
+    return never_connected(error)
+
+
+def _asked_back(error: BaseException) -> bool:
+    """Return whether the server asks for the call once more: it answered before it did anything (RFC 9110, 10.2.3)."""
+    hint = retry_after(error)
+    return hint is not None and hint != math.inf and not _passed_on(error)
 
 
 def _passed_on(error: BaseException) -> bool:
-    """Return whether a gateway answered, or a client for the connection it lost: the call may have got through."""
+    """Return whether the call may have got through, whatever its category.
+
+    A gateway answered, or a client for the connection it lost; or the answer had begun well, and failed in the middle.
+    """
     if status_of(error) in _GATEWAYS:
+        return True
+    answered = code(attribute(error, "response"), "status_code")
+    if answered is not None and 200 <= answered <= 299:
         return True
     said = by_grpc(error)
     return said is not None and said.category is ErrorCategory.UNAVAILABLE
