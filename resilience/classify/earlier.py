@@ -207,7 +207,7 @@ CLIENTS: Mapping[str, _Client] = {
     "urllib3": _Client(
         {
             "connectionpool.urlopen": _says("retries", _urllib3, missing=False),
-            "poolmanager.urlopen": lambda frame: False if "response" in frame.f_locals else None,
+            "poolmanager.urlopen": _unless(_unbound("response", missing=True)),
         },
         _names("request request_encode_url request_encode_body"),
     ),
@@ -262,8 +262,8 @@ _ONCE = _names(
     httpcore httpcore2 h11 h2 hpack hyperframe anyio sniffio trio outcome exceptiongroup aiohappyeyeballs async_timeout
     uvloop winloop gevent eventlet greenlet dns aiodns socks socksio python_socks aiohttp_socks httpx_socks truststore
     asyncpg psycopg psycopg_pool psycopg2 pymysql aiomysql pymongo sqlalchemy aiosqlite aiosmtplib
-    typing_extensions wrapt decorator opentelemetry sentry_sdk ddtrace newrelic elasticapm logfire asgiref typeguard beartype
-    pydantic cachetools async_lru"""
+    typing_extensions wrapt decorator opentelemetry sentry_sdk ddtrace newrelic elasticapm logfire asgiref typeguard
+    beartype pydantic cachetools async_lru"""
 )
 
 

@@ -12,14 +12,14 @@ from resilience.category import ErrorCategory
 from resilience.classify.connection import never_connected
 from resilience.classify.decide import classify
 from resilience.classify.groups import members_of
-from resilience.classify.hint import retry_after
+from resilience.classify.hint import retry_after, retry_after_of_result
 from resilience.classify.look import attribute, code
-from resilience.classify.structure import by_grpc, status_of
+from resilience.classify.structure import by_grpc, status_of, status_of_result
 from resilience.policy.base import Call
 from resilience.profile import Profile, Unsafe, row_of
 from resilience.trouble import report_trouble
 
-__all__ = ["Idempotency", "by_method", "idempotency_of", "may_be_sent_again"]
+__all__ = ["Idempotency", "by_method", "idempotency_of", "may_be_sent_again", "result_may_be_followed_by_another"]
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # RFC 9110, 9.2.2
 _METHODS = _IDEMPOTENT | {"POST", "PATCH", "CONNECT"}
@@ -71,6 +71,18 @@ def may_be_sent_again(row: Profile, error: Exception, rows: Callable[[ErrorCateg
     return _reached_nobody(row, error)
 
 
+def result_may_be_followed_by_another(row: Profile, result: object) -> bool:
+    """Return whether a call that is not idempotent may be made again after it returned *result*: a 429, for example."""
+    status = status_of_result(result)
+    if status is None or status in _GATEWAYS:
+        return False
+    return row.unsafe is Unsafe.ALWAYS or (row.unsafe is Unsafe.HINTED and _is_finite(retry_after_of_result(result)))
+
+
+def _is_finite(hint: float | None) -> bool:
+    return hint is not None and hint != math.inf
+
+
 def _reached_nobody(row: Profile, error: BaseException) -> bool:
     if row.unsafe is Unsafe.NEVER:
         return False
@@ -83,8 +95,7 @@ def _reached_nobody(row: Profile, error: BaseException) -> bool:
 
 def _asked_back(error: BaseException) -> bool:
     """Return whether the server asks for the call once more: it answered before it did anything (RFC 9110, 10.2.3)."""
-    hint = retry_after(error)
-    return hint is not None and hint != math.inf and not _passed_on(error)
+    return _is_finite(retry_after(error)) and not _passed_on(error)
 
 
 def _passed_on(error: BaseException) -> bool:
