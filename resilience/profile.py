@@ -23,6 +23,8 @@ class Unsafe(enum.Enum):
     NEVER = "never"
     UNCONNECTED = "unconnected"
     """Only where the connection was never made."""
+    HINTED = "hinted"
+    """Only where the answer asks to come back later (Retry-After), or the connection was never made."""
     ALWAYS = "always"
 
 
@@ -80,13 +82,13 @@ def _is_count(value: object) -> bool:
 
 def _table() -> dict[ErrorCategory, Profile]:
     c, r, s = ErrorCategory, Recovery, Severity
-    never, unconnected, always = Unsafe.NEVER, Unsafe.UNCONNECTED, Unsafe.ALWAYS
+    never, unconnected, hinted, always = Unsafe.NEVER, Unsafe.UNCONNECTED, Unsafe.HINTED, Unsafe.ALWAYS
     rows = [
         #       category             recovery             retry  base  cost weight unsafe  http  grpc                  severity
         Profile(c.TIMEOUT,           r.RETRY,             True,  0.1,  14, 1, unconnected, 504, "DEADLINE_EXCEEDED",   s.WARNING),
         Profile(c.NETWORK,           r.RETRY,             True,  0.1,  14, 1, unconnected, 502, "UNAVAILABLE",         s.WARNING),
         Profile(c.RATE_LIMIT,        r.WAIT,              True,  1.0,   5, 0, always,      429, "RESOURCE_EXHAUSTED",  s.WARNING),
-        Profile(c.UNAVAILABLE,       r.RETRY,             True,  0.5,   5, 1, always,      503, "UNAVAILABLE",         s.WARNING),
+        Profile(c.UNAVAILABLE,       r.RETRY,             True,  0.5,   5, 1, hinted,      503, "UNAVAILABLE",         s.WARNING),
         Profile(c.SERVER_ERROR,      r.RETRY,             True,  0.25, 14, 1, never,       502, "INTERNAL",            s.ERROR),
         Profile(c.DEPENDENCY,        r.USE_ALTERNATIVE,   False, 0.25, 14, 1, never,       502, "UNKNOWN",             s.ERROR),
         Profile(c.REJECTED,          r.WAIT,              False, None,  0, 0, always,      503, "UNAVAILABLE",         s.WARNING),

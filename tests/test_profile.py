@@ -16,7 +16,7 @@ _ROWS = [
     ("TIMEOUT", "retry", True, 0.1, 14, 1, "unconnected", 504, "DEADLINE_EXCEEDED", "warning"),
     ("NETWORK", "retry", True, 0.1, 14, 1, "unconnected", 502, "UNAVAILABLE", "warning"),
     ("RATE_LIMIT", "wait", True, 1.0, 5, 0, "always", 429, "RESOURCE_EXHAUSTED", "warning"),
-    ("UNAVAILABLE", "retry", True, 0.5, 5, 1, "always", 503, "UNAVAILABLE", "warning"),
+    ("UNAVAILABLE", "retry", True, 0.5, 5, 1, "hinted", 503, "UNAVAILABLE", "warning"),
     ("SERVER_ERROR", "retry", True, 0.25, 14, 1, "never", 502, "INTERNAL", "error"),
     ("DEPENDENCY", "use_alternative", False, 0.25, 14, 1, "never", 502, "UNKNOWN", "error"),
     ("REJECTED", "wait", False, None, 0, 0, "always", 503, "UNAVAILABLE", "warning"),

@@ -25,13 +25,15 @@ AWS_CODES: dict[str, ErrorCategory] = {
     **_codes(
         _C.UNAVAILABLE,
         """SlowDown ServiceUnavailable ServiceUnavailableException Unavailable ModelNotReadyException
-        ModelTimeoutException ResourceNotReadyException EC2Unavailable ServerUnavailable""",
+        ModelTimeoutException ResourceNotReadyException EC2Unavailable ServerUnavailable BadGatewayException""",
     ),
     **_codes(
         _C.SERVER_ERROR,
         """InternalError InternalFailure InternalServerError InternalServerException InternalServiceError
-        InternalServiceException ServiceException ServerException InternalException ModelErrorException""",
+        InternalServiceException ServiceException ServerException InternalException ModelErrorException
+        ModelStreamErrorException InternalFailureException ServiceFailureException""",
     ),
+    **_codes(_C.DEPENDENCY, "DependencyFailedException"),
     **_codes(_C.TIMEOUT, "RequestTimeout RequestTimeoutException TimeoutException"),
     **_codes(
         _C.AUTHENTICATION,
@@ -87,9 +89,23 @@ AWS_CODES: dict[str, ErrorCategory] = {
 
 
 def category_of_aws(code: str) -> ErrorCategory:
-    """Return the leaf for the error code of an AWS answer; UNKNOWN for one that is not listed.
+    """Return the leaf for the error code of an AWS answer, however it is written; UNKNOWN for one that is not listed.
+
+    Events in a stream are called by the same names, but begin with a small letter.
 
     >>> category_of_aws("ThrottlingException").label
     'rate_limit'
+    >>> category_of_aws("throttlingException").label
+    'rate_limit'
     """
-    return AWS_CODES.get(code, _C.UNKNOWN)
+    return AWS_CODES.get(code) or _FOLDED.get(_folded(code), _C.UNKNOWN)
+
+
+def _folded(code: str) -> str:
+    word = code.lower()
+    for end in ("exception", "error", "fault"):
+        word = word.removesuffix(end)
+    return word
+
+
+_FOLDED = {_folded(code): category for code, category in AWS_CODES.items()}

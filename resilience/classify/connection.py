@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Mapping
-from types import FrameType, TracebackType
 from typing import cast
 
+from resilience.classify.earlier import frames_of, library_of, proven_first
 from resilience.classify.groups import members_of
 from resilience.classify.look import attribute, code, kinds, name_of, number
 
-__all__ = ["CONNECTIONS", "Row", "never_connected"]
+__all__ = ["CONNECTIONS", "Row", "never_connected", "never_sent"]
 
 Row = bool | tuple[str, ...] | Callable[[BaseException], bool]
 """What one class says: never connected or not, where it keeps what does say it, or a function that knows."""
 
 _DEEPEST = 16  # wrappers around one error; the deepest real one (sqlalchemy over asyncpg) has 3
-_LONGEST = 2000  # frames of one traceback; more is a recursion that failed
 
 
 def never_connected(exc: BaseException) -> bool:
@@ -24,8 +23,9 @@ def never_connected(exc: BaseException) -> bool:
 
     Surely: a connection that was refused, a name that was not resolved, what a client library raises only while it
     connects. A plain time-out, a reset, a broken pipe or an unreachable host may come in the middle of a request too.
-    Where the client itself followed a redirect or tried again, an earlier request counts. Of a group, every member
-    must be so.
+    An earlier request of the same call counts: one that was answered with a redirect, one that the client retried.
+    Where the traceback runs through a client that may have made one, its frames must show that there was none; an
+    installed library that is not known to call once may have made one. Of a group, every member must be so.
 
     >>> never_connected(ConnectionRefusedError())
     True
@@ -33,19 +33,33 @@ def never_connected(exc: BaseException) -> bool:
     False
     """
     try:
-        return _never(exc, _DEEPEST)
+        return _never(exc, _DEEPEST, frozenset())
     except Exception:  # what cannot be looked at proves nothing
         return False
 
 
-def _never(exc: BaseException, depth: int, *, tried: bool = True) -> bool:
-    """Do what `never_connected` does, for what is wrapped *depth* times; unless *tried* do not ask what was before."""
+def never_sent(exc: BaseException) -> bool:
+    """Return the same of the request that failed with *exc* alone, whatever came before it."""
+    return _never(exc, _DEEPEST, None)
+
+
+def _never(exc: BaseException, depth: int, proven: frozenset[str] | None) -> bool:
+    """Do what `never_connected` does, for what is wrapped *depth* times.
+
+    *proven* are the clients that have sent nothing before, by what is known so far; None: that is not asked.
+    """
+    if proven is not None:
+        proven = proven_first(exc, proven)
+        if proven is None:
+            return False
     kind: type = type(exc)
-    if not depth or (tried and _was_not_the_first(exc)):
+    if not depth:
         return False
     if issubclass(kind, BaseExceptionGroup):
         members = members_of(exc)
-        return bool(members) and all(_never(member, depth - 1, tried=tried) for member in members)
+        return bool(members) and all(
+            _never(member, depth - 1, None if proven is None else frozenset()) for member in members
+        )
     for base in kinds(exc):
         library, name = name_of(base)
         row = CONNECTIONS.get(library, _NO_ROWS).get(name)
@@ -56,7 +70,7 @@ def _never(exc: BaseException, depth: int, *, tried: bool = True) -> bool:
         if callable(row):
             return row(exc)
         parts = _parts(exc, library, row)
-        return bool(parts) and all(_never(part, depth - 1, tried=tried) for part in parts)
+        return bool(parts) and all(_never(part, depth - 1, proven) for part in parts)
     # Unreachable hosts and networks (EHOSTUNREACH, ENETUNREACH) are told to established connections as well.
     return issubclass(kind, ConnectionRefusedError) or (
         issubclass(kind, OSError) and code(exc, "errno") == errno.ECONNREFUSED
@@ -80,73 +94,8 @@ def _handled(exc: BaseException, library: str) -> object:
     Any other context is whatever the caller was just dealing with, and says nothing of this call.
     """
     context = attribute(exc, "__context__")
-    handlers = _frames(context)[:1]
-    return context if handlers and handlers[0] in _frames(exc) and _library(handlers[0]) == library else None
-
-
-def _frames(exc: object) -> list[FrameType]:
-    """Return the frames of a traceback, that of whoever caught the exception first."""
-    trace = attribute(exc, "__traceback__")
-    found: list[FrameType] = []
-    while isinstance(trace, TracebackType) and len(found) < _LONGEST:
-        found.append(trace.tb_frame)
-        trace = trace.tb_next
-    return found
-
-
-def _library(frame: FrameType) -> str:
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
-
-
-# -- what a library did before ---------------------------------------------------------------------------------------
-
-
-def _was_not_the_first(exc: BaseException) -> bool:
-    """Return whether the client had sent something for the same call already: a redirect, a try of its own.
-
-    A payment may have been made by the request that was answered with a redirect to a host that is down. Nothing
-    but the frames of the client, which the traceback keeps, knows.
-    """
-    for frame in _frames(exc):
-        had = _EARLIER.get(_library(frame))
-        if had is not None and had(frame.f_locals):
-            return True
-    return False
-
-
-def _any(name: str) -> Callable[[Mapping[str, object]], bool]:
-    return lambda local: bool(local.get(name))
-
-
-def _more_than_one(name: str) -> Callable[[Mapping[str, object]], bool]:
-    return lambda local: (number(local.get(name)) or 0) > 1
-
-
-def _tried(local: Mapping[str, object]) -> bool:
-    """Look at what urllib3 writes down of each try: the error it ended with, or none where there was an answer."""
-    tries = attribute(local.get("retries"), "history")
-    for one in cast("tuple[object, ...]", tries) if type(tries) is tuple else ():
-        error = cast("BaseException", attribute(one, "error"))
-        # Its frames are those we come from: they tell of the tries after it as well.
-        if not issubclass(type(error), BaseException) or not _never(error, _DEEPEST, tried=False):
-            return True
-    return False
-
-
-_EARLIER: Mapping[str, Callable[[Mapping[str, object]], bool]] = {
-    "requests": _any("hist"),
-    "httpx": _any("history"),
-    "httpx2": _any("history"),
-    "aiohttp": _any("history"),
-    "urllib": _any("newurl"),
-    "urllib3": _tried,
-    # These try again by themselves and forget how the tries before went.
-    "openai": _any("retries_taken"),
-    "anthropic": _any("retries_taken"),
-    "botocore": _more_than_one("attempts"),
-    "redis": _more_than_one("failures"),
-}
-"""By library: what its frames know of requests before the one that failed."""
+    handlers = frames_of(context)[:1]
+    return context if handlers and handlers[0] in frames_of(exc) and library_of(handlers[0]) == library else None
 
 
 # -- the table -------------------------------------------------------------------------------------------------------

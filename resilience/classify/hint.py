@@ -11,7 +11,7 @@ from resilience.classify.groups import members_of
 from resilience.classify.look import attribute, entry
 from resilience.classify.static import is_kind, is_tame, says_nothing
 
-__all__ = ["retry_after"]
+__all__ = ["retry_after", "retry_after_of_result"]
 
 _MOST_DIGITS = 40  # no honest number is longer, and int() of a long text takes time
 _MOST_HEADERS = 1000
@@ -53,21 +53,29 @@ def retry_after(exc: BaseException) -> float | None:
     return max((hint for hint in hints if hint is not None), default=None)
 
 
-def _of(exc: BaseException) -> float | None:
-    hint = _seconds(attribute(exc, "retry_after"))
+def retry_after_of_result(result: object) -> float | None:
+    """Return the same of what a call returned: a response of whatever HTTP client, which has headers. Never raises."""
+    try:
+        return _of(result)
+    except Exception:  # what cannot be looked at asks for nothing
+        return None
+
+
+def _of(thing: object) -> float | None:
+    hint = _seconds(attribute(thing, "retry_after"))
     if hint is not None:
         return hint
-    for headers in _headers(exc):
+    for headers in _headers(thing):
         hint = _in_headers(headers)
         if hint is not None:
             return hint
-    return _pushback(exc)
+    return _pushback(thing)
 
 
-def _headers(exc: BaseException) -> Iterable[object]:
-    response = attribute(exc, "response")
+def _headers(thing: object) -> Iterable[object]:
+    response = attribute(thing, "response")
     yield attribute(response, "headers")
-    yield attribute(exc, "headers")
+    yield attribute(thing, "headers")
     yield entry(entry(response, "ResponseMetadata"), "HTTPHeaders")
 
 
@@ -150,8 +158,8 @@ def _date(word: str) -> float | None:
     return max(0.0, moment - current_clock().wall())
 
 
-def _pushback(exc: BaseException) -> float | None:
-    metadata = attribute(exc, "trailing_metadata")
+def _pushback(thing: object) -> float | None:
+    metadata = attribute(thing, "trailing_metadata")
     try:
         trailing: object = metadata() if callable(metadata) else metadata
     except Exception:  # some other library's method

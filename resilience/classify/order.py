@@ -21,7 +21,8 @@ _BY_RECOVERABILITY = (
     _C.UNKNOWN, _C.INTERNAL, _C.CANCELLED,
 )  # fmt: skip
 _RANK = {category: rank for rank, category in enumerate(_BY_RECOVERABILITY)}
-_UNSAFE_RANK = {Unsafe.ALWAYS: 0, Unsafe.UNCONNECTED: 1, Unsafe.NEVER: 2}
+_UNSAFE_RANK = {Unsafe.ALWAYS: 0, Unsafe.HINTED: 1, Unsafe.UNCONNECTED: 2, Unsafe.NEVER: 3}
+_TURNED_AWAY = (Unsafe.ALWAYS, Unsafe.HINTED)
 
 
 def least_recoverable(leaves: Iterable[ErrorCategory]) -> ErrorCategory:
@@ -42,10 +43,10 @@ def spokesman(group: ErrorCategory) -> ErrorCategory:
     """Return the leaf that stands for an exception which says no more than *group*.
 
     The most recoverable leaf, except that a coarse word is no proof that the call never arrived: a leaf whose
-    calls may always be repeated speaks only where there is no other of its kind. So INFRASTRUCTURE and TRANSIENT
+    calls may be turned away speaks only where there is no other of its kind. So INFRASTRUCTURE and TRANSIENT
     are NETWORK, RETRYABLE is SERVER_ERROR, CLIENT_ERROR is VALIDATION, CODE_RELATED is RUNTIME.
     """
     leaves = sorted(group, key=lambda leaf: (not row_of(leaf).retry, _RANK[leaf]))
     retried = [leaf for leaf in leaves if row_of(leaf).retry]
-    careful = [leaf for leaf in retried if row_of(leaf).unsafe is not Unsafe.ALWAYS]
+    careful = [leaf for leaf in retried if row_of(leaf).unsafe not in _TURNED_AWAY]
     return (careful or retried or leaves)[0]

@@ -68,6 +68,7 @@ class _Literal(Retry):
         base: float | None,
         history: History,
         wait: float | None = None,
+        result: object = None,
     ) -> StopReason | float:
         if base is None or error is None or not self.worth(error):
             return StopReason.NOT_RETRYABLE

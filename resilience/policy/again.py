@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from resilience.category import ErrorCategory, combine
 from resilience.classify.decide import categories_of
-from resilience.classify.hint import retry_after
+from resilience.classify.hint import retry_after, retry_after_of_result
 from resilience.policy.backoff import Backoff
 from resilience.policy.base import Call
 from resilience.policy.give_ups import GIVE_UPS
@@ -99,23 +99,28 @@ class Again:
         base: float | None,
         history: History,
         wait: float | None = None,
+        result: object = None,
     ) -> StopReason | float:
         """Decide after a failure whose category begins to wait with *base*; None is one that is not retried.
 
-        *wait* is what a strategy says; without it backoff does.
+        *wait* is what a strategy says; without it backoff does. Without an error it was the *result* that failed.
         """
         if base is None:
             return _NOT_RETRYABLE
         if call.committed:
             return StopReason.COMMITTED
-        # Somebody gave up on something since the attempt began. On this?
-        if history.since != GIVE_UPS.count and not self.retry_exhausted and error is not None:
-            inside = exhausted_inside(error, history.since)
-            if inside is not None:
-                return StopReason.NESTED
         bit = category._value_
-        if self.idempotency is not None and not self._may_happen_twice(self.idempotency, call, error, bit):
-            return StopReason.NOT_IDEMPOTENT
+        inside = None
+        # An inner retry was exhausted since the attempt began. By this error?
+        if history.since != GIVE_UPS.count and error is not None:
+            inside = exhausted_inside(error, history.since)
+            if inside is not None and not self.retry_exhausted:
+                return StopReason.NESTED
+        if self.idempotency is not None:
+            # Of several attempts that an inner retry has made, the last one proves nothing about the others.
+            proven = inside is None and self._changed_nothing(error, bit, result)
+            if not proven and not self.idempotency.allows(call):
+                return StopReason.NOT_IDEMPOTENT
         made = history.made - history.revisions
         if self.attempts is not None and made >= self.attempts:
             return _ATTEMPTS
@@ -129,7 +134,7 @@ class Again:
         backoff = self.backoffs.get(bit, self.backoff) if self.backoffs else self.backoff
         if wait is None:
             wait = backoff.delay(made - 1, base, history.last_wait, call.clock.random)
-        hint = None if error is None else retry_after(error)
+        hint = retry_after_of_result(result) if error is None else retry_after(error)
         if hint is not None:
             if hint > backoff.cap:
                 return StopReason.PUSHBACK
@@ -148,12 +153,12 @@ class Again:
         """Whether an attempt that began after *wait* seconds could not end in time."""
         return call.due != math.inf and call.clock.now() + wait + self.min_attempt_time >= call.due
 
-    def _may_happen_twice(self, idempotency: Idempotency, call: Call, error: Exception | None, bit: int) -> bool:
-        from resilience.policy.idempotency import may_be_sent_again
+    def _changed_nothing(self, error: Exception | None, bit: int, result: object) -> bool:
+        from resilience.policy.idempotency import may_be_sent_again, result_may_be_followed_by_another
 
-        if error is not None and may_be_sent_again(self.rows[bit], error, lambda leaf: self.rows[leaf._value_]):
-            return True
-        return idempotency.allows(call)
+        if error is None:
+            return result_may_be_followed_by_another(self.rows[bit], result)
+        return may_be_sent_again(self.rows[bit], error, lambda leaf: self.rows[leaf._value_])
 
     def wants_all(self, group: Exception) -> bool:
         """Whether a group of exceptions is one to retry."""

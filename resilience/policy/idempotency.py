@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol, cast
 
@@ -11,13 +12,14 @@ from resilience.category import ErrorCategory
 from resilience.classify.connection import never_connected
 from resilience.classify.decide import classify
 from resilience.classify.groups import members_of
-from resilience.classify.look import attribute
-from resilience.classify.structure import by_grpc, status_of
+from resilience.classify.hint import retry_after, retry_after_of_result
+from resilience.classify.look import attribute, code
+from resilience.classify.structure import by_grpc, status_of, status_of_result
 from resilience.policy.base import Call
 from resilience.profile import Profile, Unsafe, row_of
 from resilience.trouble import report_trouble
 
-__all__ = ["Idempotency", "by_method", "idempotency_of", "may_be_sent_again"]
+__all__ = ["Idempotency", "by_method", "idempotency_of", "may_be_sent_again", "result_may_be_followed_by_another"]
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # RFC 9110, 9.2.2
 _METHODS = _IDEMPOTENT | {"POST", "PATCH", "CONNECT"}
@@ -69,15 +71,42 @@ def may_be_sent_again(row: Profile, error: Exception, rows: Callable[[ErrorCateg
     return _reached_nobody(row, error)
 
 
+def result_may_be_followed_by_another(row: Profile, result: object) -> bool:
+    """Return whether a call that is not idempotent may be made again after it returned *result*: a 429, for example."""
+    status = status_of_result(result)
+    if status is None or status in _GATEWAYS:
+        return False
+    return row.unsafe is Unsafe.ALWAYS or (row.unsafe is Unsafe.HINTED and _is_finite(retry_after_of_result(result)))
+
+
+def _is_finite(hint: float | None) -> bool:
+    return hint is not None and hint != math.inf
+
+
 def _reached_nobody(row: Profile, error: BaseException) -> bool:
-    if row.unsafe is Unsafe.ALWAYS:
-        return not _passed_on(error)
-    return row.unsafe is Unsafe.UNCONNECTED and never_connected(error)
+    if row.unsafe is Unsafe.NEVER:
+        return False
+    if row.unsafe is Unsafe.ALWAYS and not _passed_on(error):
+        return True
+    if row.unsafe is Unsafe.HINTED and _asked_back(error):
+        return True
+    return never_connected(error)
+
+
+def _asked_back(error: BaseException) -> bool:
+    """Return whether the server asks for the call once more: it answered before it did anything (RFC 9110, 10.2.3)."""
+    return _is_finite(retry_after(error)) and not _passed_on(error)
 
 
 def _passed_on(error: BaseException) -> bool:
-    """Return whether a gateway answered, or a client for the connection it lost: the call may have got through."""
+    """Return whether the call may have got through, whatever its category.
+
+    A gateway answered, or a client for the connection it lost; or the answer had begun well, and failed in the middle.
+    """
     if status_of(error) in _GATEWAYS:
+        return True
+    answered = code(attribute(error, "response"), "status_code")
+    if answered is not None and 200 <= answered <= 299:
         return True
     said = by_grpc(error)
     return said is not None and said.category is ErrorCategory.UNAVAILABLE

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from resilience.category import ErrorCategory
 from resilience.classify.decide import category_of
-from resilience.classify.hint import retry_after
+from resilience.classify.hint import retry_after, retry_after_of_result
+from resilience.classify.structure import category_of_result
 from resilience.errors.base import RetriesExhaustedError
 from resilience.outcome import Outcome
 from resilience.policy.again import FIRST_WAIT, Again, base_of
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Retry"]
 
 # By names of their own: on CPython 3.11 a member of an enum is a call to find.
-_REJECTED, _CANCELLED = ErrorCategory.REJECTED, ErrorCategory.CANCELLED
+_REJECTED, _CANCELLED, _UNKNOWN = ErrorCategory.REJECTED, ErrorCategory.CANCELLED, ErrorCategory.UNKNOWN
 _NOT_RETRYABLE, _ATTEMPTS, _NESTED = StopReason.NOT_RETRYABLE, StopReason.ATTEMPTS, StopReason.NESTED
 _UNREMARKABLE = (_NOT_RETRYABLE, _ATTEMPTS, StopReason.COMMITTED)  # of a first attempt: needs no note
 _UNTOLD = (_NOT_RETRYABLE, StopReason.COMMITTED)
@@ -175,9 +176,8 @@ class Retry(Again, Policy):
             attach(error, report, noted=history.made > 1 or reason not in _UNREMARKABLE)
         if not self.wraps or not reason.gave_up:
             return outcome
-        wrapped = RetriesExhaustedError(
-            call.target, history.made, reason.value, None if error is None else retry_after(error)
-        )
+        hint = retry_after_of_result(outcome.value) if error is None else retry_after(error)
+        wrapped = RetriesExhaustedError(call.target, history.made, reason.value, hint)
         wrapped.__cause__ = error
         attach(wrapped, report, noted=False)
         return Outcome(None, wrapped)
@@ -195,10 +195,14 @@ class Retry(Again, Policy):
             strategies.record(state, call, outcome, history.made + 1)
             if base is None and strategies.retry_if is not None and category is not _CANCELLED:
                 answer = yield Invoke(strategies.retry_if, state, role="retry_if strategy")
-                base = base_of(self.rows[category._value_]) if answer.value else None
+                if answer.value:
+                    category = category if error is not None else category_of_result(outcome.value)
+                    base = base_of(self.rows[category._value_])
         if error is None and base is None and self.retry_if_result is not None:
             answer = yield Invoke(self.retry_if_result, outcome.value, role="retry_if_result")
-            base = FIRST_WAIT if answer.value else None
+            if answer.value:
+                category = category_of_result(outcome.value)
+                base = FIRST_WAIT if category is _UNKNOWN else base_of(self.rows[category._value_])
         if error is None and base is None:
             content = self._content(call, outcome, history)
             return content if isinstance(content, Outcome) else (yield from content)
@@ -217,7 +221,7 @@ class Retry(Again, Policy):
                 return 0.0
             decision: StopReason | float = reason
         else:
-            decision = yield from self._consult(call, error, category, base, history)
+            decision = yield from self._consult(call, outcome, category, base, history)
         settled = self._settle(call, outcome, history, decision)
         if not isinstance(settled, Outcome):
             if state is not None:
@@ -243,13 +247,14 @@ class Retry(Again, Policy):
         return settled
 
     def _consult(
-        self, call: Call, error: Exception | None, category: ErrorCategory, base: float | None, history: History
+        self, call: Call, outcome: Outcome, category: ErrorCategory, base: float | None, history: History
     ) -> Steps[StopReason | float]:
-        """Decide as `_decide` does, asking the strategies in the order wait, stop."""
+        """Decide as `decide` does, asking the strategies in the order wait, stop."""
+        error, result = outcome.error, outcome.value
         state: Any = history.state
         strategies = self.strategies
         if strategies is None:
-            return self.decide(call, error, category, base, history)
+            return self.decide(call, error, category, base, history, result=result)
         wait: float | None = None
         strategy = strategies.wait_for(category._value_, category._value_ in self.backoffs)
         left = self.attempts is None or history.made - history.revisions < self.attempts
@@ -257,7 +262,7 @@ class Retry(Again, Policy):
             wait = strategies.a_wait(strategy, (yield Invoke(strategy, state, role="wait strategy")))
             if wait is None:
                 return StopReason.STRATEGY_FAILED
-        decision = self.decide(call, error, category, base, history, wait)
+        decision = self.decide(call, error, category, base, history, wait, result)
         if not isinstance(decision, StopReason) and strategies.stop is not None:
             state.upcoming_sleep = decision
             answer = yield Invoke(strategies.stop, state, role="stop strategy")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import http
 import logging
@@ -9,8 +10,10 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
+import anthropic
 import grpc
 import httpx
+import httpx2
 import pytest
 import requests
 
@@ -263,8 +266,9 @@ def test_anything_else_is_refused(given: object) -> None:
 
 
 class _Status(Exception):
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, retry_after: float | None = None) -> None:
         self.status_code = status
+        self.retry_after = retry_after
 
 
 def _again(error: Exception) -> bool:
@@ -275,7 +279,8 @@ def _again(error: Exception) -> bool:
     "error",
     [
         ConnectionRefusedError(), httpx.ConnectError(""), httpx.ConnectTimeout(""), httpx.PoolTimeout(""),
-        _Status(429), _Status(503), ExceptionGroup("both", [httpx.ConnectTimeout(""), _Status(429)]),
+        _Status(429), _Status(503, 3), _Status(503, 0.0), _Status(425, 1), _Status(529, 2),
+        ExceptionGroup("both", [httpx.ConnectTimeout(""), _Status(429)]),
     ],
     ids=repr,
 )  # fmt: skip
@@ -287,6 +292,8 @@ def test_what_never_arrived_may_be_sent_again(error: Exception) -> None:
     "error",
     [
         TimeoutError(), httpx.ReadTimeout(""), ConnectionResetError(), httpx.ReadError(""), _Status(500), _Status(504),
+        _Status(503), _Status(425), _Status(529), _Status(500, 3), _Status(504, 3), _Status(502, 3), _Status(522, 3),
+        ExceptionGroup("both", [_Status(429), _Status(503)]),
         ValueError(), ExceptionGroup("both", [ConnectionRefusedError(), ConnectionResetError()]),
         ExceptionGroup("both", [_Status(429), TimeoutError()]),
     ],
@@ -301,10 +308,18 @@ def test_what_an_open_circuit_refused_never_arrived() -> None:
     assert may_be_sent_again(profile_of(C.REJECTED), error)
 
 
-@pytest.mark.parametrize(("status", "again"), [(503, True), (429, True), (529, True), (502, False), (522, False)])
-def test_a_gateway_may_have_passed_the_call_on(status: int, again: bool) -> None:
+@pytest.mark.parametrize("hint", [None, "3"])
+@pytest.mark.parametrize(("status", "hinted"), [(503, True), (429, True), (529, True), (502, False), (522, False)])
+def test_an_answer_proves_nothing_but_a_429_and_one_that_asks_to_come_back(
+    status: int, hinted: bool, hint: str | None
+) -> None:
     request = httpx.Request("POST", "http://shop/")
-    error = httpx.HTTPStatusError("", request=request, response=httpx.Response(status, request=request))
+    error = httpx.HTTPStatusError(
+        "",
+        request=request,
+        response=httpx.Response(status, request=request, headers={"Retry-After": hint} if hint else {}),
+    )
+    again = hinted if hint else status == 429
     assert may_be_sent_again(profile_of(classify(error)), error) is again
 
 
@@ -315,6 +330,26 @@ def test_a_call_that_grpc_lost_the_connection_of_may_have_got_through() -> None:
 
     assert classify(Lost()) is ErrorCategory.UNAVAILABLE
     assert not may_be_sent_again(profile_of("unavailable"), Lost())
+    asked = Lost()
+    asked.trailing_metadata = (("grpc-retry-pushback-ms", "2500"),)  # type: ignore[attr-defined]
+    assert not may_be_sent_again(profile_of("unavailable"), asked)
+    ours = row_of(C.UNAVAILABLE)
+    assert not may_be_sent_again(dataclasses.replace(ours, unsafe=Unsafe.ALWAYS), Lost())
+
+
+def test_an_overloaded_model_may_have_begun() -> None:
+    request = httpx2.Request("POST", "http://model/")
+    body = {"error": {"type": "overloaded_error"}}
+
+    def overloaded(status: int, **headers: str) -> Exception:
+        response = httpx2.Response(status, request=request, headers=headers)
+        return anthropic.APIStatusError("", response=response, body=body)
+
+    for status in (200, 529):
+        assert classify(overloaded(status)) is C.UNAVAILABLE
+        assert not _again(overloaded(status))
+    assert _again(overloaded(529, **{"retry-after": "3"}))
+    assert not _again(overloaded(200, **{"retry-after": "3"}))
 
 
 def test_the_row_decides() -> None:

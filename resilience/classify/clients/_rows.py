@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import cast
 
 from resilience.category import ErrorCategory
-from resilience.classify.look import Found, attribute
+from resilience.classify.look import Found, attribute, name_of
 
-__all__ = ["api_classes", "inside", "inside_or", "named", "said_or"]
+__all__ = ["api_classes", "bare", "inside", "inside_or", "named", "said_or"]
 
 
 def named(category: ErrorCategory, names: str) -> dict[str, ErrorCategory]:
@@ -44,12 +44,21 @@ def inside_or(default: ErrorCategory, *names: str) -> Callable[[BaseException], 
 
 
 def said_or(
-    said: Callable[[BaseException], Found | None], default: ErrorCategory
+    said: Callable[[BaseException], Found | None], default: ErrorCategory | Callable[[BaseException], Found]
 ) -> Callable[[BaseException], Found | ErrorCategory]:
     """Return a row: what *said* reads from the answer, else *default*."""
 
     def row(exc: BaseException) -> Found | ErrorCategory:
-        return said(exc) or default
+        return said(exc) or (default if isinstance(default, ErrorCategory) else default(exc))
+
+    return row
+
+
+def bare(category: ErrorCategory, name: str) -> Callable[[BaseException], ErrorCategory | None]:
+    """Return a row for a class that speaks for itself, and not for its subclasses: *name* is `library.Class`."""
+
+    def row(exc: BaseException) -> ErrorCategory | None:
+        return category if ".".join(name_of(type(exc))) == name else None
 
     return row
 

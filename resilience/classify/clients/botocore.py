@@ -1,12 +1,25 @@
 """botocore, and so boto3: what AWS answers, and what goes wrong before it is asked."""
 
 from resilience.category import ErrorCategory as C
+from resilience.classify.aws_code import category_of_aws
 from resilience.classify.clients import Rows
 from resilience.classify.clients._rows import inside_or, named
+from resilience.classify.look import Found, attribute, entry, text
 from resilience.classify.structure import by_aws
+
+
+def _streamed(exc: BaseException) -> Found:
+    """An event in the middle of a stream; the status 400 that goes with it is botocore's own."""
+    said = text(entry(entry(attribute(exc, "response"), "Error"), "Code"))
+    category = category_of_aws(said or "")
+    if category is C.UNKNOWN:
+        category = C.SERVER_ERROR
+    return Found(category, f"AWS event {said}" if said else "an error in the middle of an answer")
+
 
 ROWS: Rows = {
     "ClientError": by_aws,
+    "EventStreamError": _streamed,
     # Most of what the library itself raises is about profiles, regions, endpoints and options.
     "BotoCoreError": C.CONFIGURATION,
     "HTTPClientError": inside_or(C.NETWORK),

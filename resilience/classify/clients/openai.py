@@ -2,50 +2,33 @@
 
 from resilience.category import ErrorCategory as C
 from resilience.classify.clients import Rows
-from resilience.classify.clients._rows import api_classes, inside_or, named
-from resilience.classify.look import Found, attribute, text
+from resilience.classify.clients._rows import api_classes, bare, inside_or, named, said_or
+from resilience.classify.look import Found
+from resilience.classify.model_errors import in_a_stream, said_by_a_model
 from resilience.classify.structure import by_status
-
-_CODES = {
-    # A 429 that no waiting cures: the money is used up. CAPACITY is not retried, RATE_LIMIT would be.
-    **named(C.CAPACITY, "insufficient_quota billing_hard_limit_reached billing_not_active"),
-    **named(C.RATE_LIMIT, "rate_limit_exceeded rate_limit_error tokens requests"),
-    **named(C.SERVER_ERROR, "server_error"),
-    **named(C.UNAVAILABLE, "server_overloaded engine_overloaded"),
-    **named(C.VALIDATION, "context_length_exceeded invalid_request_error"),
-    **named(C.AUTHENTICATION, "invalid_api_key"),
-    **named(C.NOT_FOUND, "model_not_found"),
-}
-
-
-def _quota(exc: BaseException) -> Found | None:
-    said = text(attribute(exc, "code"))
-    return Found(C.CAPACITY, f"error code {said}") if said and _CODES.get(said) is C.CAPACITY else None
 
 
 def _status(exc: BaseException) -> Found | None:
-    return _quota(exc) or by_status(exc)
+    said = said_by_a_model(exc)
+    if said is not None and said.category is C.CAPACITY:
+        return said
+    return by_status(exc)
 
 
-def _streamed(exc: BaseException) -> Found | None:
-    """An error in the middle of a stream has no status of its own: the response had begun well."""
-    for name in ("code", "type"):
-        said = text(attribute(exc, name))
-        if said in _CODES:
-            return Found(_CODES[said], f"error {name} {said}")
-    return None
-
+_streamed = said_or(_status, in_a_stream)
 
 ROWS: Rows = {
-    "OpenAIError": C.CONFIGURATION,  # the bare one: no API key, say
-    "APIError": _streamed,
+    "OpenAIError": bare(C.CONFIGURATION, "openai.OpenAIError"),  # no API key, say
     **api_classes(_status),
+    # In the middle of a stream: the response had begun well, and the error has no status of its own. litellm's has.
+    **dict.fromkeys(("APIError", "APIStatusError"), _streamed),
     "OAuthError": C.AUTHENTICATION,
     "SubjectTokenProviderError": inside_or(C.AUTHENTICATION),
     "_TransientTokenExchangeError": inside_or(C.UNAVAILABLE),
     "InvalidWebhookSignatureError": C.AUTHENTICATION,
     **named(C.GENERATION, "LengthFinishReasonError ContentFilterFinishReasonError"),
     **named(C.GENERATION, "AgentOutputParseError AgentTurnResultError"),
+    **dict.fromkeys(("AgentFilePreparationError", "AgentFileStagingError"), inside_or(C.UNKNOWN, "__cause__")),
     "WebSocketConnectionClosedError": C.NETWORK,
     "ResponsesWebSocketError": C.DEPENDENCY,  # the server sent an error event
     **named(C.CAPACITY, "WebSocketQueueFullError ResponsesWebSocketBufferError"),

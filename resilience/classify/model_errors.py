@@ -1,0 +1,134 @@
+"""What the errors of model servers mean: in the middle of a stream, and of clients that Stainless has made."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from resilience.category import ErrorCategory
+from resilience.classify.http_status import category_of_status
+from resilience.classify.look import Found, attribute, entry, kinds, name_of, number, text
+
+__all__ = ["by_stainless", "in_a_stream", "said_by_a_model"]
+
+_C = ErrorCategory
+_MAX_WORD = 100  # no code or type is longer
+
+
+def _words(category: ErrorCategory, words: str) -> dict[str, ErrorCategory]:
+    return dict.fromkeys(words.split(), category)
+
+
+# In snake case, without `_error` and `_exception`.
+_BY_WORD: dict[str, ErrorCategory] = {
+    # A 429 that no waiting cures: the money is used up. CAPACITY is not retried, RATE_LIMIT would be.
+    **_words(_C.CAPACITY, "insufficient_quota billing_hard_limit_reached billing_not_active billing"),
+    **_words(_C.CAPACITY, "insufficient_credits insufficient_balance insufficient_funds service_quota_exceeded"),
+    **_words(_C.RATE_LIMIT, "rate_limit rate_limit_exceeded rate_limit_reached rate_limited too_many_requests"),
+    **_words(_C.RATE_LIMIT, "tokens requests throttling throttled resource_exhausted"),
+    **_words(_C.UNAVAILABLE, "overloaded server_overloaded engine_overloaded model_overloaded service_overloaded"),
+    **_words(_C.UNAVAILABLE, "slow_down unavailable service_unavailable server_unavailable temporarily_unavailable"),
+    **_words(_C.UNAVAILABLE, "bad_gateway model_not_ready server_busy"),
+    **_words(_C.TIMEOUT, "timeout timed_out request_timeout gateway_timeout model_timeout deadline_exceeded"),
+    **_words(
+        _C.SERVER_ERROR, "server internal_server internal api internal_failure internal_service model model_stream"
+    ),
+    **_words(_C.VALIDATION, "invalid_request bad_request validation invalid_argument invalid_prompt invalid_parameter"),
+    **_words(_C.VALIDATION, "context_length_exceeded request_too_large unprocessable_entity string_above_max_length"),
+    **_words(_C.AUTHENTICATION, "authentication invalid_api_key unauthorized unauthenticated invalid_authentication"),
+    **_words(_C.AUTHORIZATION, "permission permission_denied forbidden access_denied"),
+    **_words(_C.NOT_FOUND, "not_found model_not_found resource_not_found"),
+    **_words(_C.CONFLICT, "conflict"),
+}
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z0-9]+")
+
+
+def category_of_word(word: str) -> ErrorCategory | None:
+    """Return the leaf for the code or type of an error, however it is written, or None.
+
+    >>> category_of_word("rateLimitExceeded") is category_of_word("RATE_LIMIT_ERROR") is ErrorCategory.RATE_LIMIT
+    True
+    """
+    if len(word) > _MAX_WORD:
+        return None
+    plain = _HUMP.sub("_", word).lower()
+    return _BY_WORD.get(plain) or _BY_WORD.get(plain.removesuffix("_error").removesuffix("_exception"))
+
+
+def said_by_a_model(exc: BaseException) -> Found | None:
+    """Return what the code, the type or the status in an error of a model server says.
+
+    They are attributes of the exception, or in its body, which may have them under `error`. That the money is used up
+    goes before all else; then a number is an HTTP status; then the first word that is known decides.
+    """
+    said = list(_said(exc))
+    words = [(name, word, category_of_word(word)) for name, value in said if (word := text(value))]
+    for name, word, category in words:
+        if category is _C.CAPACITY:
+            return Found(category, f"error {name} {word}")
+    for name, value in said:
+        status = _status(value)
+        if status is not None:
+            return Found(category_of_status(status), f"error {name} {status}")
+    for name, word, category in words:
+        if category is not None:
+            return Found(category, f"error {name} {word}")
+    return None
+
+
+def _said(exc: BaseException) -> Iterator[tuple[str, object]]:
+    body = attribute(exc, "body")
+    names = ("code", "type")
+    for name in names:
+        yield name, attribute(exc, name)
+    for part in (entry(body, "error"), body):
+        for name in (*names, "status"):
+            yield name, entry(part, name)
+
+
+def _status(value: object) -> int | None:
+    word = text(value)
+    found = int(word) if word and len(word) == 3 and word.isascii() and word.isdigit() else number(value)
+    return found if found is not None and 400 <= found <= 599 else None
+
+
+def in_a_stream(exc: BaseException) -> Found:
+    """Return what an error means that came after an answer had begun well: what it says, else a server error."""
+    return said_by_a_model(exc) or Found(_C.SERVER_ERROR, "an error in the middle of an answer")
+
+
+def by_stainless(exc: BaseException) -> Found | None:
+    """Return what an error of a client means that Stainless has made, known by its classes: groq's and many others.
+
+    They are `APITimeoutError`, an `APIConnectionError`, an `APIError`, which is an error of that client; each carries
+    the request and the body of the answer.
+    """
+    made = [kind for kind in kinds(exc) if name_of(kind)[1] == "APIError"][-1:]
+    if not made or not _is_made_by_stainless(made[0], exc):
+        return None
+    names = {name for home, name in map(name_of, kinds(exc)) if home == name_of(made[0])[0]}
+    for name, category in _STAINLESS.items():
+        if name in names:
+            return Found(category, f"{name} of a client made by Stainless")
+    return in_a_stream(exc)
+
+
+def _is_made_by_stainless(kind: type, exc: BaseException) -> bool:
+    above = kind.__mro__[1]
+    request = attribute(exc, "request")
+    return (
+        above.__mro__[1] is Exception
+        and name_of(above)[0] == name_of(kind)[0]
+        and name_of(above)[1].endswith("Error")
+        and text(attribute(request, "method")) is not None
+        and attribute(request, "url") is not None
+        and text(attribute(exc, "message")) is not None
+        and "body" in vars(exc)
+    )
+
+
+_STAINLESS = {
+    "APITimeoutError": _C.TIMEOUT,  # which is an APIConnectionError
+    "APIConnectionError": _C.NETWORK,
+    "APIResponseValidationError": _C.DEPENDENCY,
+}
