@@ -10,11 +10,24 @@ from typing import NamedTuple
 
 from resilience.clock import SYSTEM, Clock, current_clock
 
-__all__ = ["Due", "announce", "due_anywhere", "due_by", "due_here", "remaining", "withdraw"]
+__all__ = [
+    "Announcement",
+    "Due",
+    "announce",
+    "due_anywhere",
+    "due_by",
+    "due_here",
+    "due_under",
+    "remaining",
+    "withdraw",
+]
 
 
 class Due(NamedTuple):
-    """A moment of *clock*, and the task (of asyncio) that is cancelled when it comes; None where nobody is."""
+    """A moment of *clock*, and the task (of asyncio) that is cancelled when it comes; None where no task is.
+
+    With a test's clock in force there always is one, of infinity at least: what has to look for both looks here.
+    """
 
     moment: float
     clock: Clock
@@ -40,7 +53,13 @@ def due_by(clock: Clock) -> float:
     return due.moment if due is not None and due.clock is clock else math.inf
 
 
-def announce(due: Due) -> Token[Due | None]:
+def due_under(clock: Clock) -> Due | None:
+    """Return what is in force once *clock* is, which has not been till now."""
+    due = due_here(clock)
+    return Due(math.inf, clock) if due is None and clock is not SYSTEM else due
+
+
+def announce(due: Due | None) -> Token[Due | None]:
     """Put *due* in force in this context, until `withdraw`."""
     return _due.set(due)
 
@@ -48,6 +67,41 @@ def announce(due: Due) -> Token[Due | None]:
 def withdraw(token: Token[Due | None]) -> None:
     """Take back what was announced."""
     _due.reset(token)
+
+
+class Announcement:
+    """One `announce` and its `withdraw`, either of which an exception from a signal handler may interrupt.
+
+    Put `begin` and `end` in one ``try``, and call `end` again in a ``finally`` around it. It does what has been left
+    undone, and nothing otherwise: a moment that stays announced makes every later call too late, once it has passed.
+
+    >>> announcement = Announcement(Due(5.0, current_clock()))
+    >>> announcement.begin()
+    >>> announcement.end()
+    >>> announcement.end()
+    >>> due_anywhere() is None
+    True
+    """
+
+    __slots__ = ("_before", "_due", "_token")
+
+    def __init__(self, due: Due) -> None:
+        self._due = due
+        self._before = _due.get()
+        self._token: Token[Due | None] | None = None
+
+    def begin(self) -> None:
+        """Announce it."""
+        self._token = _due.set(self._due)
+
+    def end(self) -> None:
+        """Withdraw it, unless it is withdrawn."""
+        if _due.get() is not self._due or self._before is self._due:
+            return
+        if self._token is None:  # interrupted before the token could be kept
+            _due.set(self._before)
+        else:
+            _due.reset(self._token)
 
 
 def remaining() -> float | None:
