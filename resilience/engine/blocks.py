@@ -77,16 +77,18 @@ class Block:
 
     def __enter__(self) -> object:
         begun = self._begin()
-        answer = begun.policy.before(begun.call, 0)
-        if isinstance(answer, Generator):
-            answer = blocking.perform(answer)
-        self._admit(begun, answer, cancels=False)
-        return self._entered(begun.result)
+        try:
+            answer = begun.policy.before(begun.call, 0)
+            if isinstance(answer, Generator):
+                answer = blocking.perform(answer)
+            self._admit(begun, answer, cancels=False)
+            return self._entered(begun.result)
+        except BaseException:  # also Ctrl-C, at any instruction: then there is no `__exit__`
+            _close(begun)
+            raise
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
         begun = self._end()
-        if begun.time is not None:
-            begun.time.leave()
         if error is not None and not isinstance(error, Exception):
             begun.policy.release(begun.call, 0)
             return False
@@ -99,20 +101,26 @@ class Block:
 
     async def __aenter__(self) -> object:
         begun = self._begin()
-        answer = begun.policy.before(begun.call, 0)
-        if isinstance(answer, Generator):
-            answer = await asynchronous.perform(answer)
-        seconds = self._admit(begun, answer)
-        if seconds is not None:
-            begun.limit = begun.call.clock.limit(seconds)
-            begun.scope = begun.limit.__enter__()
-        return self._entered(begun.result)
+        try:
+            answer = begun.policy.before(begun.call, 0)
+            if isinstance(answer, Generator):
+                answer = await asynchronous.perform(answer)
+            seconds = self._admit(begun, answer)
+            if seconds is not None:
+                limit = begun.call.clock.limit(seconds)
+                begun.scope = limit.__enter__()
+                begun.limit = limit
+            return self._entered(begun.result)
+        except BaseException:
+            _close(begun)
+            if begun.limit is not None:
+                begun.limit.__exit__(None, None, None)
+            raise
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
         begun = self._end()
         outcome = _outcome(begun, error)
         if begun.limit is not None and begun.time is not None:
-            begun.time.leave()
             begun.limit.__exit__(kind, error, getattr(error, "__traceback__", None))
             if begun.scope.expired:  # not what __exit__ returned: trio says True of a block without an error too
                 begun.call.cut = error
@@ -155,13 +163,25 @@ class Block:
         stack = _begun.get()
         for index in range(len(stack) - 1, -1, -1):
             if stack[index].owner is self:
-                _begun.set(stack[:index] + stack[index + 1 :])
-                return stack[index]
+                begun = stack[index]
+                try:
+                    _close(begun)
+                except BaseException:
+                    _close(begun)  # an exception from a signal handler may have come in the middle of it
+                    raise
+                return begun
         raise RuntimeError(f"{self!r} was entered in another task or thread; enter and leave a block in the same one")
 
 
 _NOTHING = Policy()
 """What guards a block while policies are switched off."""
+
+
+def _close(begun: _Begun) -> None:
+    """Forget a block and its time, unless that is done."""
+    if begun.time is not None:
+        begun.time.leave()
+    _begun.set(tuple(each for each in _begun.get() if each is not begun))
 
 
 def _the_block() -> None:
