@@ -19,6 +19,7 @@ __all__ = [
     "due_here",
     "due_under",
     "remaining",
+    "running_task",
     "withdraw",
 ]
 
@@ -32,6 +33,8 @@ class Due(NamedTuple):
     moment: float
     clock: Clock
     task: object = None
+    #: Where that task was among its cancel scopes: in a shield further in the moment means nothing.
+    place: object = None
 
 
 _due: ContextVar[Due | None] = ContextVar("resilience.due", default=None)
@@ -44,13 +47,37 @@ due_anywhere: Callable[[], Due | None] = _due.get
 def due_here(clock: Clock) -> Due | None:
     """Return what is in force here, by *clock*; a moment of another clock means nothing."""
     due = _due.get()
-    return due if due is not None and due.clock is clock else None
+    if due is None or due.clock is not clock or (due.task is not None and _is_shielded_from(due)):
+        return None
+    return due
+
+
+def _is_shielded_from(due: Due) -> bool:
+    from resilience.shields import is_shielded
+
+    task = running_task()
+    return task is not None and is_shielded(task, due.place)
+
+
+def running_task() -> object:
+    """Return the task that runs here, asyncio's or trio's; None outside of any."""
+    for library in ("asyncio", "trio.lowlevel"):
+        loaded = sys.modules.get(library)
+        if loaded is not None:
+            try:
+                task: object = loaded.current_task()
+            except RuntimeError:  # it does not run here
+                continue
+            if task is not None:
+                return task
+    return None
 
 
 def due_by(clock: Clock) -> float:
     """Return the moment in force here, infinity where there is none."""
-    due = _due.get()
-    return due.moment if due is not None and due.clock is clock else math.inf
+    if _due.get() is None or (due := due_here(clock)) is None:
+        return math.inf
+    return due.moment
 
 
 def due_under(clock: Clock) -> Due | None:
@@ -108,7 +135,8 @@ def remaining() -> float | None:
     """Return the seconds left to what runs here, never less than 0; None where no time is set.
 
     What the innermost of all `deadline` and `timeout` around the running code leaves: hand it to clients that take a
-    time limit of their own.
+    time limit of their own. Of those outside a shielded cancel scope it leaves nothing to tell: they do not end what is
+    shielded.
 
     >>> from resilience import deadline, remaining
     >>> from resilience.testing import virtual_time

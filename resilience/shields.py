@@ -13,13 +13,15 @@ were not there.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import sys
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-__all__ = ["BACKEND", "hand_over", "innermost", "leave", "substitute"]
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ["BACKEND", "hand_over", "innermost", "is_shielded", "leave", "place", "substitute"]
 
 #: A cancel scope of anyio's asyncio backend: all that is used of it is private.
 CancelScope: TypeAlias = Any
@@ -46,6 +48,29 @@ def innermost(task: asyncio.Task[object]) -> CancelScope | None:
         return None if state is None else state.cancel_scope
     except AttributeError:  # another anyio, or one that is being imported
         return None
+
+
+def place(task: object) -> object:
+    """Return where among the cancel scopes *task* is, which is one of asyncio or trio: for `is_shielded`."""
+    # Of trio's tasks this is private, too.
+    return task._cancel_status if hasattr(task, "_cancel_status") else innermost(task)  # type: ignore[arg-type]
+
+
+def is_shielded(task: object, outside: object) -> bool:
+    """Return whether a shield stands between where *task* is and *outside*, the `place` of what is further out.
+
+    Not where that cannot be told.
+    """
+    here: Any = place(task)
+    shielded = False
+    try:
+        while here is not outside:
+            scope = getattr(here, "_scope", here)  # trio keeps its scopes apart from how they are in one another
+            shielded = shielded or scope.shield
+            here = here._parent if scope is not here else here._parent_scope
+    except AttributeError:  # None: *outside* is of another task
+        return False
+    return shielded
 
 
 def substitute(task: asyncio.Task[object], outside: CancelScope | None) -> CancelScope | None:
@@ -94,9 +119,11 @@ def leave(limit: CancelScope, task: asyncio.Task[object], cancelling: int, error
     scope._cancelling_at_enter = cancelling
     if scope.__exit__(None if error is None else type(error), error, None if error is None else error.__traceback__):
         return True
+    from asyncio import CancelledError
+
     # A cancellation that the scope does not know by its message: of a limit inside, which ended when this one had
     # expired too. It is ours if there is nothing else that cancels the task.
-    return isinstance(error, asyncio.CancelledError) and task.cancelling() <= cancelling and not hand_over(task)
+    return isinstance(error, CancelledError) and task.cancelling() <= cancelling and not hand_over(task)
 
 
 def hand_over(task: asyncio.Task[object]) -> bool:
@@ -151,7 +178,9 @@ def _take_out(limit: CancelScope, task: asyncio.Task[object]) -> None:
 
 
 def _running_task() -> asyncio.Task[object] | None:
+    from asyncio import current_task
+
     try:
-        return asyncio.current_task()
+        return current_task()
     except RuntimeError:  # no loop
         return None

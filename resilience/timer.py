@@ -27,7 +27,7 @@ from resilience.clock import SYSTEM
 from resilience.due import due_anywhere
 from resilience.outcome import set_context
 from resilience.settings import DISABLED
-from resilience.shields import BACKEND, hand_over, innermost, leave, substitute
+from resilience.shields import BACKEND, hand_over, innermost, is_shielded, leave, substitute
 
 __all__ = ["Timer", "Watch", "begin", "begin_alone", "left_of_task", "over", "time_left", "timer_of"]
 
@@ -121,7 +121,7 @@ class Timer:
         timer = None if loop is None else self._loops.get(loop)
         if timer is None:
             return math.inf
-        return min((watch.due for watch in timer.table if watch.task is task), default=math.inf) - timer.now()
+        return min((watch.due for watch in timer.table if _is_on(task, watch)), default=math.inf) - timer.now()
 
 
 class _Alone(dict[Watch, None]):
@@ -226,6 +226,11 @@ def _explain(error: BaseException) -> None:
         error = before
 
 
+def _is_on(task: object, watch: Watch) -> bool:
+    """Return whether it is *task* that the limit of a call ends, and no shield stands in between."""
+    return watch.task is task and not is_shielded(task, getattr(watch, "outside", None))
+
+
 def time_left(watch: Watch) -> float:
     """Return the seconds left to a call, in its own task."""
     return watch.due - asyncio.get_running_loop().time()
@@ -239,7 +244,7 @@ def left_of_task() -> float:
         return math.inf
     with _making:
         timers = list(_timers)
-    alone = (time_left(watch) for table in list(_alone.values()) for watch in list(table) if watch.task is task)
+    alone = (time_left(watch) for table in list(_alone.values()) for watch in list(table) if _is_on(task, watch))
     return min(min((timer.left_of(task) for timer in timers), default=math.inf), min(alone, default=math.inf))
 
 

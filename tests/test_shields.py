@@ -12,7 +12,7 @@ import anyio
 import pytest
 from anyio import CancelScope
 
-from resilience import CallTimeoutError, DeadlineExceededError, deadline, retry_on_category, timeout
+from resilience import CallTimeoutError, DeadlineExceededError, deadline, remaining, retry_on_category, timeout
 from resilience import shields as shields_module
 from resilience.timer import over, timer_of
 from tests.loops import (
@@ -358,6 +358,51 @@ def test_a_task_that_never_waits_outside_of_shielded_checkpoints_is_ended(limite
 
     on(backend, main)
     assert 15 < len(rounds) < 25
+
+
+def test_a_guarded_clean_up_in_a_shield_has_its_own_time_and_attempts(limited: Limited, backend: str):
+    said: Said = []
+
+    @timeout(20)
+    @retry_on_category(attempts=3, base_delay=2, jitter="none")
+    @timeout(4)
+    async def close() -> None:
+        said.append(f"close {anyio.current_time() - begin:g}")
+        if len(said) == 2:
+            raise ConnectionResetError
+        await anyio.sleep(60 if len(said) == 3 else 1)
+
+    async def body() -> None:
+        nonlocal begin
+        begin = anyio.current_time()
+        try:
+            await timed([], "body", 60)
+        finally:
+            said.append("clean-up")
+            with CancelScope(shield=True):
+                await close()
+
+    begin = 0.0
+    assert on(backend, lambda: ends(limited, 2, body)) == pytest.approx(2 + 2 + 4 + 4 + 1)
+    assert said == ["clean-up", "close 2", "close 4", "close 12"]
+
+
+def test_what_remains_of_a_limit_is_not_told_inside_a_shield(limited: Limited, backend: str):
+    async def body() -> None:
+        assert remaining() is not None
+        with CancelScope(shield=True):
+            assert remaining() is None
+            async with timeout(50):
+                assert 49 < (remaining() or 0) <= 50
+                async with timeout(1000):
+                    assert 49 < (remaining() or 0) <= 50
+                    with CancelScope(shield=True):
+                        assert remaining() is None
+            await anyio.sleep(5)
+            assert remaining() is None
+        await anyio.sleep(0)
+
+    assert on(backend, lambda: ends(limited, 2, body)) == 5
 
 
 def test_what_is_returned_from_a_shield_is_returned_although_the_limit_has_passed(limited: Limited, backend: str):

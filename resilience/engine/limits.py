@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias, cast
 
-from resilience.due import Announcement, Due, due_here
+from resilience.due import Announcement, Due, due_here, running_task
 from resilience.engine.worker import Drive, run_in_worker
 from resilience.outcome import EXPIRED, OVERDUE, Outcome
 from resilience.policy.base import Call, Policy
+from resilience.shields import place
 
 __all__ = ["Scope", "run_limited", "run_limited_async"]
 
@@ -44,14 +44,14 @@ class Scope:
 
         A sync caller *cancels* nobody, also not the task it may run in.
         """
-        call, task = self._call, _running_task() if cancels else None
+        call, task = self._call, running_task() if cancels else None
         seconds = self._limit
         further_out = due_here(call.clock)
         # A moment of this very task's cancels it by itself. Two cancellations at one moment would leave one for later.
         if further_out is not None and (task is None or further_out.task is not task):
             seconds = min(seconds, further_out.moment - call.clock.now())
         call.due = self._due
-        self._announced = Announcement(Due(self._due, call.clock, task))
+        self._announced = Announcement(Due(self._due, call.clock, task, None if task is None else place(task)))
         self._announced.begin()
         return seconds
 
@@ -120,17 +120,3 @@ async def run_limited_async(
     finally:
         scope.leave()
         del outcome
-
-
-def _running_task() -> object:
-    """Return the task that runs here, asyncio's or trio's; None outside of any."""
-    for library in ("asyncio", "trio.lowlevel"):
-        loaded = sys.modules.get(library)
-        if loaded is not None:
-            try:
-                task: object = loaded.current_task()
-            except RuntimeError:  # it does not run here
-                continue
-            if task is not None:
-                return task
-    return None
