@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import functools
 import sys
+from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
+from weakref import ref
 
 if TYPE_CHECKING:
     import asyncio
@@ -40,14 +42,25 @@ _OF_A_SCOPE = (
 )
 
 
+_states: Mapping[ref[Any], Any] | None = None
+"""What anyio knows of each task that was in a scope, as far as it is known where that stands."""
+
+
 def innermost(task: asyncio.Task[object]) -> CancelScope | None:
     """Return the innermost cancel scope that *task* is in; None without one."""
-    backend = sys.modules.get(BACKEND)
+    # Every call under a limit comes by: not by the methods of the dictionary, which are not C code.
+    states = _find_states() if _states is None else _states
+    state = states.get(ref(task)) if states else None
+    return None if state is None else state.cancel_scope
+
+
+def _find_states() -> Mapping[ref[Any], Any] | None:
+    global _states
     try:
-        state = backend._task_states.get(task)  # type: ignore[union-attr]
-        return None if state is None else state.cancel_scope
-    except AttributeError:  # another anyio, or one that is being imported
+        _states = sys.modules[BACKEND]._task_states.data
+    except (KeyError, AttributeError):  # another anyio, or one that is being imported
         return None
+    return _states
 
 
 def place(task: object) -> object:
