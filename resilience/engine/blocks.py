@@ -160,17 +160,26 @@ class Block:
         return None if begun.time is None else begun.time.enter(cancels=cancels)
 
     def _end(self) -> _Begun:
-        stack = _begun.get()
-        for index in range(len(stack) - 1, -1, -1):
-            if stack[index].owner is self:
-                begun = stack[index]
-                try:
-                    _close(begun)
-                except BaseException:
-                    _close(begun)  # an exception from a signal handler may have come in the middle of it
-                    raise
+        begun = None
+        try:
+            begun = self._innermost()
+            if begun is not None:
+                _close(begun)
+        except BaseException:  # from a signal handler, which may have come at any instruction of it
+            begun = begun or self._innermost()
+            if begun is not None:
+                _close(begun)
+            raise
+        if begun is None:
+            where = "in another task or thread; enter and leave a block in the same one"
+            raise RuntimeError(f"{self!r} was entered {where}")
+        return begun
+
+    def _innermost(self) -> _Begun | None:
+        for begun in reversed(_begun.get()):
+            if begun.owner is self:
                 return begun
-        raise RuntimeError(f"{self!r} was entered in another task or thread; enter and leave a block in the same one")
+        return None
 
 
 _NOTHING = Policy()
