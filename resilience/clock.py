@@ -112,10 +112,10 @@ class _SystemLimit:
         self.expired: bool = False
 
     def __enter__(self) -> _SystemLimit:
-        from resilience.timer import Timer, timer_of
+        from resilience.timer import begin, begin_alone
 
-        # What is left of a deadline is a number of its own each time: not one to keep a timer for.
-        self._watch = (timer_of if self._shared else Timer)(self._seconds).begin()
+        # What is left of a deadline is a number of its own each time: not one to look for others of.
+        self._watch = (begin if self._shared else begin_alone)(self._seconds)
         if self._watch is None:
             import anyio
 
@@ -157,8 +157,14 @@ class using_clock:  # noqa: N801  # reads as a verb where it is used
         self._clock = clock
 
     def __enter__(self) -> Clock:
+        from resilience.due import announce, due_under
+
         self._token = _clock.set(self._clock)
+        self._due = announce(due_under(self._clock))
         return self._clock
 
     def __exit__(self, *raised: object) -> None:
+        from resilience.due import withdraw
+
+        withdraw(self._due)
         _clock.reset(self._token)

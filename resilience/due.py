@@ -10,15 +10,31 @@ from typing import NamedTuple
 
 from resilience.clock import SYSTEM, Clock, current_clock
 
-__all__ = ["Due", "announce", "due_anywhere", "due_by", "due_here", "remaining", "withdraw"]
+__all__ = [
+    "Announcement",
+    "Due",
+    "announce",
+    "due_anywhere",
+    "due_by",
+    "due_here",
+    "due_under",
+    "remaining",
+    "running_task",
+    "withdraw",
+]
 
 
 class Due(NamedTuple):
-    """A moment of *clock*, and the task (of asyncio) that is cancelled when it comes; None where nobody is."""
+    """A moment of *clock*, and the task (of asyncio) that is cancelled when it comes; None where no task is.
+
+    With a test's clock in force there always is one, of infinity at least: what has to look for both looks here.
+    """
 
     moment: float
     clock: Clock
     task: object = None
+    #: Where that task was among its cancel scopes: in a shield further in the moment means nothing.
+    place: object = None
 
 
 _due: ContextVar[Due | None] = ContextVar("resilience.due", default=None)
@@ -31,16 +47,46 @@ due_anywhere: Callable[[], Due | None] = _due.get
 def due_here(clock: Clock) -> Due | None:
     """Return what is in force here, by *clock*; a moment of another clock means nothing."""
     due = _due.get()
-    return due if due is not None and due.clock is clock else None
+    if due is None or due.clock is not clock or (due.task is not None and _is_shielded_from(due)):
+        return None
+    return due
+
+
+def _is_shielded_from(due: Due) -> bool:
+    from resilience.shields import is_shielded
+
+    task = running_task()
+    return task is not None and is_shielded(task, due.place)
+
+
+def running_task() -> object:
+    """Return the task that runs here, asyncio's or trio's; None outside of any."""
+    for library in ("asyncio", "trio.lowlevel"):
+        loaded = sys.modules.get(library)
+        if loaded is not None:
+            try:
+                task: object = loaded.current_task()
+            except RuntimeError:  # it does not run here
+                continue
+            if task is not None:
+                return task
+    return None
 
 
 def due_by(clock: Clock) -> float:
     """Return the moment in force here, infinity where there is none."""
-    due = _due.get()
-    return due.moment if due is not None and due.clock is clock else math.inf
+    if _due.get() is None or (due := due_here(clock)) is None:
+        return math.inf
+    return due.moment
 
 
-def announce(due: Due) -> Token[Due | None]:
+def due_under(clock: Clock) -> Due | None:
+    """Return what is in force once *clock* is, which has not been till now."""
+    due = due_here(clock)
+    return Due(math.inf, clock) if due is None and clock is not SYSTEM else due
+
+
+def announce(due: Due | None) -> Token[Due | None]:
     """Put *due* in force in this context, until `withdraw`."""
     return _due.set(due)
 
@@ -50,11 +96,47 @@ def withdraw(token: Token[Due | None]) -> None:
     _due.reset(token)
 
 
+class Announcement:
+    """One `announce` and its `withdraw`, either of which an exception from a signal handler may interrupt.
+
+    Put `begin` and `end` in one ``try``, and call `end` again in a ``finally`` around it. It does what has been left
+    undone, and nothing otherwise: a moment that stays announced makes every later call too late, once it has passed.
+
+    >>> announcement = Announcement(Due(5.0, current_clock()))
+    >>> announcement.begin()
+    >>> announcement.end()
+    >>> announcement.end()
+    >>> due_anywhere() is None
+    True
+    """
+
+    __slots__ = ("_before", "_due", "_token")
+
+    def __init__(self, due: Due) -> None:
+        self._due = due
+        self._before = _due.get()
+        self._token: Token[Due | None] | None = None
+
+    def begin(self) -> None:
+        """Announce it."""
+        self._token = _due.set(self._due)
+
+    def end(self) -> None:
+        """Withdraw it, unless it is withdrawn."""
+        if _due.get() is not self._due or self._before is self._due:
+            return
+        if self._token is None:  # interrupted before the token could be kept
+            _due.set(self._before)
+        else:
+            _due.reset(self._token)
+
+
 def remaining() -> float | None:
     """Return the seconds left to what runs here, never less than 0; None where no time is set.
 
     What the innermost of all `deadline` and `timeout` around the running code leaves: hand it to clients that take a
-    time limit of their own.
+    time limit of their own. Of those outside a shielded cancel scope it leaves nothing to tell: they do not end what is
+    shielded.
 
     >>> from resilience import deadline, remaining
     >>> from resilience.testing import virtual_time

@@ -4,7 +4,11 @@ Calls under one limit expire in the order they began. So they wait in a table th
 timer is set for the oldest of them alone. A call that ends in time costs an entry in the table and no timer.
 
 Cancellation is `asyncio.timeout`'s, to the letter: the task is cancelled once, and whether the cancellation that
-comes back is the limit's own is told by `Task.cancelling` and `Task.uncancel`.
+comes back is the limit's own is told by `Task.cancelling` and `Task.uncancel`. A shield of anyio's holds it off, as on
+trio (`resilience.shields`).
+
+A limit that only one call has, such as what is left of a deadline, has a timer of its own, cancelled when the call ends
+(`begin_alone`).
 """
 
 from __future__ import annotations
@@ -12,24 +16,26 @@ from __future__ import annotations
 import asyncio
 import functools
 import math
+import sys
 import threading
 import weakref
 from asyncio import _get_running_loop, current_task
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
-from resilience.clock import SYSTEM, current_clock
+from resilience.clock import SYSTEM
 from resilience.due import due_anywhere
 from resilience.outcome import set_context
 from resilience.settings import DISABLED
+from resilience.shields import BACKEND, hand_over, innermost, is_shielded, leave, substitute
 
-__all__ = ["Timer", "Watch", "left_of_task", "over", "time_left", "timer_of"]
+__all__ = ["Timer", "Watch", "begin", "begin_alone", "left_of_task", "over", "time_left", "timer_of"]
 
 
 class Watch:
     """A call under a limit. Without a constructor, which would double what it costs: there is one for every call."""
 
-    __slots__ = ("cancelling", "due", "table", "task")
+    __slots__ = ("cancelling", "due", "outside", "substitute", "table", "task")
 
     due: float
     task: asyncio.Task[object]
@@ -37,9 +43,14 @@ class Watch:
     cancelling: int
     #: The calls in flight, of which this is one; None when the limit has passed.
     table: dict[Watch, None] | None
+    #: The cancel scope of anyio in which the call began; not set where anyio is not in use.
+    outside: Any
+    #: The cancel scope that took this limit's place when it expired in a shield; not set without one.
+    substitute: Any
 
 
 _MOST_GONE = 1024
+_modules = sys.modules
 
 
 class Timer:
@@ -55,19 +66,24 @@ class Timer:
         with _making:
             _timers.add(self)
 
+    def __del__(self) -> None:
+        # With the last function under this limit its timers go too: whoever guards functions for one call each would
+        # leave one for each in the event loop.
+        for timer in self._loops.values():
+            timer.disarm()
+
     def begin(self) -> Watch | None:
         """Put the task that runs under the limit, until `over`; None where none runs: on trio, in a callback.
 
         None as well where a test's clock is in force, a deadline is that this task has inherited, or all policies are
         switched off.
         """
-        if current_clock() is not SYSTEM:
-            return None
         loop = _get_running_loop()
         if loop is None or (task := current_task(loop)) is None:
             return None
-        if (due := due_anywhere()) is not None and due.task is not task:
-            return None  # of a deadline that does not cancel this task by itself
+        # Of a deadline that does not cancel this task by itself, or of a test's clock.
+        if (due := due_anywhere()) is not None and (due.task is not task or due.clock is not SYSTEM):
+            return None
         timer = self._last
         if timer.loop() is not loop:
             if DISABLED.used and DISABLED.is_on():
@@ -77,6 +93,8 @@ class Timer:
         watch.due = moment = timer.now() + self.seconds
         watch.task = task
         watch.cancelling = task.cancelling()
+        if BACKEND in _modules:
+            watch.outside = innermost(task)
         watch.table = table = timer.table
         table[watch] = None
         if not timer.armed:
@@ -103,7 +121,78 @@ class Timer:
         timer = None if loop is None else self._loops.get(loop)
         if timer is None:
             return math.inf
-        return min((watch.due for watch in timer.table if watch.task is task), default=math.inf) - timer.now()
+        return min((watch.due for watch in timer.table if _is_on(task, watch)), default=math.inf) - timer.now()
+
+
+class _Alone(dict[Watch, None]):
+    """The table of a call that has a limit of its own."""
+
+    __slots__ = ("__weakref__", "handle")
+
+    handle: asyncio.Handle
+
+    def __delitem__(self, watch: Watch) -> None:
+        super().__delitem__(watch)
+        self.handle.cancel()
+
+
+def begin(seconds: float) -> Watch | None:
+    """Put the task that runs under a limit of *seconds*, as `Timer.begin` does.
+
+    With the timer that all calls under a limit of that length share, or without if this is the first of them for long.
+    """
+    length = _length(seconds)
+    if length.timer is None:
+        if not length.seen:
+            length.seen = True
+            return begin_alone(seconds)
+        length.timer = timer_of(seconds)
+    return length.timer.begin()
+
+
+def begin_alone(seconds: float) -> Watch | None:
+    """Put the task that runs under a limit of *seconds*, as `Timer.begin` does, with a timer of its own."""
+    loop = _get_running_loop()
+    if loop is None or (task := current_task(loop)) is None:
+        return None
+    if (due := due_anywhere()) is not None and (due.task is not task or due.clock is not SYSTEM):
+        return None
+    if DISABLED.used and DISABLED.is_on():
+        return None
+    watch = Watch()
+    watch.due = loop.time() + seconds
+    watch.task = task
+    watch.cancelling = task.cancelling()
+    if BACKEND in _modules:
+        watch.outside = innermost(task)
+    watch.table = table = _Alone()
+    table.handle = _call_at(loop, watch.due, functools.partial(_expire_alone, watch))
+    table[watch] = None
+    _alone[id(table)] = table
+    return watch
+
+
+def _expire_alone(watch: Watch) -> None:
+    assert watch.table is not None, "its timer is cancelled when it is over"
+    del watch.table[watch]
+    _expire(watch)
+
+
+def _call_at(loop: asyncio.AbstractEventLoop, due: float, call: Callable[[], None]) -> asyncio.Handle:
+    if due <= loop.time():  # shorter than the clock's tick: before whatever the task waits for
+        return loop.call_soon(call)
+    return loop.call_at(due, call)
+
+
+def _expire(watch: Watch) -> None:
+    """Cancel the task of a call whose limit has passed."""
+    watch.table = None
+    if BACKEND in _modules:
+        scope = substitute(watch.task, getattr(watch, "outside", None))
+        if scope is not None:
+            watch.substitute = scope
+            return
+    watch.task.cancel()
 
 
 def over(watch: Watch, error: BaseException | None = None) -> bool:
@@ -111,10 +200,13 @@ def over(watch: Watch, error: BaseException | None = None) -> bool:
     if watch.table is not None:
         del watch.table[watch]
         return False
+    scope = getattr(watch, "substitute", None)
+    if scope is not None:
+        return leave(scope, watch.task, watch.cancelling, error)
     if watch.task.uncancel() > watch.cancelling or error is None:
         return False
     if isinstance(error, asyncio.CancelledError):
-        return True
+        return BACKEND not in _modules or not hand_over(watch.task)
     _explain(error)
     if isinstance(error, ExceptionGroup):
         for inside in cast("ExceptionGroup[Exception]", error).exceptions:
@@ -134,6 +226,11 @@ def _explain(error: BaseException) -> None:
         error = before
 
 
+def _is_on(task: object, watch: Watch) -> bool:
+    """Return whether it is *task* that the limit of a call ends, and no shield stands in between."""
+    return watch.task is task and not is_shielded(task, getattr(watch, "outside", None))
+
+
 def time_left(watch: Watch) -> float:
     """Return the seconds left to a call, in its own task."""
     return watch.due - asyncio.get_running_loop().time()
@@ -147,7 +244,8 @@ def left_of_task() -> float:
         return math.inf
     with _making:
         timers = list(_timers)
-    return min((timer.left_of(task) for timer in timers), default=math.inf)
+    alone = (time_left(watch) for table in list(_alone.values()) for watch in list(table) if _is_on(task, watch))
+    return min(min((timer.left_of(task) for timer in timers), default=math.inf), min(alone, default=math.inf))
 
 
 def _look_again() -> None:
@@ -162,10 +260,35 @@ _making = threading.Lock()
 DISABLED.told.append(_look_again)
 
 
-@functools.lru_cache(maxsize=256)
+_alone: weakref.WeakValueDictionary[int, _Alone] = weakref.WeakValueDictionary()
+"""The tables of the calls in flight that have a timer of their own."""
+
+_shared: weakref.WeakValueDictionary[float, Timer] = weakref.WeakValueDictionary()
+_sharing = threading.Lock()
+
+
 def timer_of(seconds: float) -> Timer:
-    """Return the timer that all limits of so many *seconds* share."""
-    return Timer(seconds)
+    """Return the timer that all limits of so many *seconds* share, for as long as one of them keeps it."""
+    with _sharing:
+        timer = _shared.get(seconds)
+        if timer is None:
+            timer = _shared[seconds] = Timer(seconds)
+    return timer
+
+
+class _Length:
+    """What is known of limits of one length that are not a decorated function's."""
+
+    __slots__ = ("seen", "timer")
+
+    def __init__(self) -> None:
+        self.seen = False
+        self.timer: Timer | None = None
+
+
+@functools.lru_cache(maxsize=256)
+def _length(seconds: float) -> _Length:  # noqa: ARG001  # the key
+    return _Length()
 
 
 class _LoopTimer:
@@ -174,7 +297,10 @@ class _LoopTimer:
     It does not hold the loop: the loop holds it, while its timer is set.
     """
 
-    __slots__ = ("__weakref__", "_gone", "armed", "loop", "now", "table")
+    #: Here, as the module's globals are gone when a timer goes with the interpreter.
+    _running = staticmethod(_get_running_loop)
+
+    __slots__ = ("__weakref__", "_gone", "_handle", "armed", "loop", "now", "table")
 
     def __init__(self, loop: weakref.ref[asyncio.AbstractEventLoop] | Callable[[], None], kind: type[object]) -> None:
         self.loop = loop
@@ -184,15 +310,27 @@ class _LoopTimer:
         )
         self.table: dict[Watch, None] = {}
         self.armed = False
+        #: What the event loop calls back by. It holds the loop.
+        self._handle: Callable[[], asyncio.Handle | None] = _nothing
         self._gone = 0
 
     def arm(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
         """Have the loop call back at *due*."""
-        if due <= self.now():  # shorter than the clock's tick: before whatever the task waits for
-            loop.call_soon(self._fire)
-        else:
-            loop.call_at(due, self._fire)
+        self._handle = weakref.ref(_call_at(loop, due, self._fire))
         self.armed = True
+
+    def disarm(self) -> None:
+        """Have the loop forget this, unless calls are in flight: there will be no others."""
+        handle, loop = self._handle(), self.loop()
+        if handle is None or loop is None or self.table:
+            return
+        if self._running() is loop:
+            handle.cancel()
+            return
+        try:
+            loop.call_soon_threadsafe(handle.cancel)
+        except RuntimeError:  # it is closed
+            return
 
     def _fire(self) -> None:
         self.armed = False
@@ -205,8 +343,7 @@ class _LoopTimer:
             expired.append(watch)
         for watch in expired:
             del table[watch]
-            watch.table = None
-            watch.task.cancel()
+            _expire(watch)
         # A dict remembers the places of what was taken out until it grows: looking for its first entry gets slow.
         self._gone += len(expired)
         if self._gone > _MOST_GONE:
@@ -222,5 +359,9 @@ def _now(loop: Callable[[], asyncio.AbstractEventLoop | None]) -> float:
     return found.time()
 
 
-_NOWHERE = _LoopTimer(lambda: None, object)
+def _nothing() -> None:
+    return None
+
+
+_NOWHERE = _LoopTimer(_nothing, object)
 """The calls of a timer that was never used."""

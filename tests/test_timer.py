@@ -14,8 +14,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from resilience import CallTimeoutError, circuit_breaker, fallback, retry_on_category, timeout
-from resilience.timer import Timer, over, timer_of
+from resilience import CallTimeoutError, circuit_breaker, deadline, fallback, remaining, retry_on_category, timeout
+from resilience.timer import Timer, left_of_task, over, timer_of
 from tests.loops import (
     Body,
     JumpingLoop,
@@ -415,5 +415,123 @@ def test_a_value_that_comes_late_counts_once_for_the_circuit_around_it():
         assert breaker.state.passes == 1
         assert await stubborn(5) == "late"
         assert breaker.state.passes == 2
+
+    run(main())
+
+
+# -- limits whose length differs from call to call -------------------------------------------------------------------
+
+
+def armed(loop: asyncio.AbstractEventLoop) -> int:
+    """Return how many timers the event loop holds that have not been cancelled."""
+    return sum(not handle.cancelled() for handle in loop._scheduled)
+
+
+async def by_remaining(seconds: float, body: Body) -> None:
+    """A limit of what is left of a deadline."""
+    async with deadline(seconds + 1000), deadline(seconds):
+        await timeout(remaining() or 0)(awaiting(body))()
+
+
+@pytest.mark.parametrize("limited", [by_asyncio, by_block, by_function, by_stack, by_two_gates, by_remaining])
+def test_limits_of_which_each_has_another_length_leave_nothing_in_the_event_loop(limited: Limited):
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        for number in range(1000):
+            await limited(30 + number / 7, lambda: asyncio.sleep(0))
+        gc.collect()
+        assert armed(loop) == 0
+        assert len(loop._scheduled) <= 100  # cancelled ones: asyncio clears them away when they are many
+
+    run(main())
+
+
+def test_limits_of_other_lengths_that_overlap_leave_as_many_timers_as_calls():
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        gate = asyncio.Event()
+        tasks = [loop.create_task(by_block(30 + number / 7, gate.wait)) for number in range(1000)]
+        await asyncio.sleep(0)
+        assert armed(loop) == 1000
+        gate.set()
+        await asyncio.wait(tasks)
+        assert armed(loop) == 0
+
+    run(main())
+
+
+def test_a_block_whose_length_comes_again_shares_one_timer():
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        for _ in range(100):
+            await by_block(31.25, lambda: asyncio.sleep(0))
+        assert armed(loop) == 1
+
+    run(main())
+
+
+def test_lengths_that_come_again_leave_no_more_timers_than_there_are_places_for():
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        for number in range(1000):
+            for _ in range(3):
+                await by_block(40 + number / 7, lambda: asyncio.sleep(0))
+        gc.collect()
+        assert armed(loop) == 256
+
+    run(main())
+
+
+def test_a_function_guarded_for_a_few_calls_takes_its_timer_along():
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        for number in range(5):
+            guarded = timeout(30 + number / 7)(awaiting(lambda: asyncio.sleep(0)))
+            await guarded()
+            await guarded()
+            assert armed(loop) == 1
+            del guarded
+            gc.collect()
+            assert armed(loop) == 0
+
+    run(main())
+
+
+def test_a_function_forgotten_in_another_thread_takes_its_timer_along():
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        kept = [timeout(33.25)(awaiting(lambda: asyncio.sleep(0)))]
+        await kept[0]()
+        assert armed(loop) == 1
+
+        def forget() -> None:
+            kept.clear()
+            gc.collect()
+
+        thread = threading.Thread(target=forget)
+        thread.start()
+        thread.join()
+        await asyncio.sleep(0)
+        assert armed(loop) == 0
+
+    run(main())
+
+
+def test_a_call_under_a_limit_of_its_own_expires_and_is_seen_by_remaining():
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+
+        async def hang() -> None:
+            assert left_of_task() == 17.125
+            await asyncio.sleep(1)
+            assert left_of_task() == 16.125
+            await forever()
+
+        with pytest.raises(CallTimeoutError):
+            await by_block(17.125, hang)
+        assert loop.time() - begin == 17.125
+        assert armed(loop) == 0
+        assert left_of_task() == math.inf
 
     run(main())

@@ -46,7 +46,7 @@ class BlockResult(Generic[V]):
 class _OpenBlock:
     """One entry of a block: what its policy keeps of it, from its beginning to its end."""
 
-    __slots__ = ("_ends", "call", "key", "limit", "outer", "owner", "policy", "result", "scope", "time")
+    __slots__ = ("_ends", "admitted", "call", "key", "limit", "outer", "owner", "policy", "result", "scope", "time")
 
     scope: Limit
 
@@ -62,6 +62,8 @@ class _OpenBlock:
         self.time: Scope | None = None
         self.limit: AbstractContextManager[Limit] | None = None
         self.result: BlockResult[object] = BlockResult()
+        #: Whether the policy has let it begin.
+        self.admitted = False
         self._ends = [None]
 
     def ends(self) -> bool:
@@ -76,6 +78,21 @@ class _OpenBlock:
     def has_ended(self) -> bool:
         return not self._ends
 
+    def close(self) -> None:
+        """Forget it and its time, unless that is done."""
+        self._ends.clear()
+        if self.time is not None:
+            self.time.leave()
+        _forget(self)
+
+    def abandon(self) -> None:
+        """Give back what it took: it was interrupted before it began."""
+        self.close()
+        if self.limit is not None:
+            self.limit.__exit__(None, None, None)
+        if self.admitted:
+            self.policy.release(self.call, 0)
+
     def enter(self) -> None:
         answer = self.policy.before(self.call, 0)
         if isinstance(answer, Generator):
@@ -84,8 +101,6 @@ class _OpenBlock:
 
     def exit(self, error: BaseException | None) -> bool:
         """Tell the policy how the block ended; return whether its error ends here, or raise another one."""
-        if self.time is not None:
-            self.time.leave()
         if error is not None and not isinstance(error, Exception):
             self.policy.release(self.call, 0)
             return False
@@ -100,13 +115,13 @@ class _OpenBlock:
             answer = await asynchronous.perform(answer)
         seconds = self._admit(answer)
         if seconds is not None:
-            self.limit = self.call.clock.limit(seconds)
-            self.scope = self.limit.__enter__()
+            limit = self.call.clock.limit(seconds)
+            self.scope = limit.__enter__()
+            self.limit = limit
 
     async def exit_async(self, kind: type[BaseException] | None, error: BaseException | None) -> bool:
         outcome = Outcome(self.result.value, error if isinstance(error, Exception) else None)
         if self.limit is not None and self.time is not None:
-            self.time.leave()
             self.limit.__exit__(kind, error, getattr(error, "__traceback__", None))
             if self.scope.expired:  # not what __exit__ returned: trio says True of a block without an error too
                 self.call.cut = error
@@ -133,6 +148,7 @@ class _OpenBlock:
                 raise refused.error
             finally:
                 del refused
+        self.admitted = True
         return None if self.time is None else self.time.enter(cancels=cancels)
 
     def _leave(self, error: Exception | None, answer: Outcome | float) -> bool:
@@ -175,19 +191,28 @@ def _keep(block: _OpenBlock) -> None:
     _begun.set((*(each for each in _begun.get() if not each.has_ended), block))
 
 
-def _take(owner: Block, frame: FrameType) -> _OpenBlock:
-    """Return the block of *owner* that *frame* ends."""
-    block = _open.get(_key(owner, frame))
-    if block is None or not block.ends():
-        block = _taken_elsewhere(owner, frame)
-    _forget(block)
-    here = _begun.get()
-    if block in here:
-        _begun.set(tuple(each for each in here if each is not block))
+def _end(owner: Block, frame: FrameType) -> _OpenBlock:
+    """Return the block of *owner* that *frame* ends; its time is over."""
+    block = None
+    try:
+        block = _find(owner, frame)
+        if block is not None:
+            block.close()
+    except BaseException:  # from a signal handler, which may have come at any instruction of it
+        block = block or _find(owner, frame)
+        if block is not None:
+            block.close()
+        raise
+    if block is None:
+        raise RuntimeError(f"{owner!r} is left, but was not entered, or left already")
     return block
 
 
-def _taken_elsewhere(owner: Block, frame: FrameType) -> _OpenBlock:
+def _find(owner: Block, frame: FrameType) -> _OpenBlock | None:
+    return _open.get(_key(owner, frame)) or _found_elsewhere(owner, frame)
+
+
+def _found_elsewhere(owner: Block, frame: FrameType) -> _OpenBlock | None:
     """Return the block that ends where no `with` statement has begun it: by an `ExitStack`, or by hand.
 
     Of those of *owner* that were begun by code of the same file, as an `ExitStack` does both, or else of all, it is the
@@ -206,10 +231,13 @@ def _taken_elsewhere(owner: Block, frame: FrameType) -> _OpenBlock:
         if found[-1].ends():
             return found[-1]
         found.pop()
-    raise RuntimeError(f"{owner!r} is left, but was not entered, or left already")
+    return None
 
 
 def _forget(block: _OpenBlock) -> None:
+    here = _begun.get()
+    if block in here:
+        _begun.set(tuple(each for each in here if each is not block))
     head = _open.get(block.key)
     if head is block:
         if block.outer is None:
@@ -240,26 +268,34 @@ class Block:
 
     def __enter__(self) -> object:
         block = _OpenBlock(self, sys._getframe(1))
-        block.enter()
-        _keep(block)
-        return self._entered(block.result)
+        try:
+            block.enter()
+            _keep(block)
+            return self._entered(block.result)
+        except BaseException:  # also Ctrl-C, at any instruction: then there is no `__exit__`
+            block.abandon()
+            raise
 
     # No block but a fallback's swallows an error: type checkers then know that `return` in it is reached.
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _take(self, sys._getframe(1)).exit(error)
+        _end(self, sys._getframe(1)).exit(error)
 
     async def __aenter__(self) -> object:
         block = _OpenBlock(self, sys._getframe(1))
-        await block.enter_async()
-        _keep(block)
-        return self._entered(block.result)
+        try:
+            await block.enter_async()
+            _keep(block)
+            return self._entered(block.result)
+        except BaseException:
+            block.abandon()
+            raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await _take(self, sys._getframe(1)).exit_async(kind, error)
+        await _end(self, sys._getframe(1)).exit_async(kind, error)
 
 
 class SwallowingBlock(Block):
@@ -270,12 +306,12 @@ class SwallowingBlock(Block):
     def __exit__(  # type: ignore[override]  # it may swallow
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        return _take(self, sys._getframe(1)).exit(error)
+        return _end(self, sys._getframe(1)).exit(error)
 
     async def __aexit__(  # type: ignore[override]  # it may swallow
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        return await _take(self, sys._getframe(1)).exit_async(kind, error)
+        return await _end(self, sys._getframe(1)).exit_async(kind, error)
 
 
 class OneBlock:
@@ -316,6 +352,7 @@ class OneBlock:
     def _end(self) -> _OpenBlock:
         if self._block is None or not self._block.ends():
             raise RuntimeError(f"this block of {self._owner!r} is left, but was not entered, or left already")
+        self._block.close()
         return self._block
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable, Sequence
-from contextvars import Token
 from typing import TypeAlias, cast
 
-from resilience.due import Due, announce, due_here, withdraw
+from resilience.due import Announcement, Due, due_here, running_task
 from resilience.engine.worker import Drive, run_in_worker
 from resilience.outcome import EXPIRED, OVERDUE, Outcome
 from resilience.policy.base import Call, Policy
+from resilience.shields import place
 
 __all__ = ["Scope", "run_limited", "run_limited_async"]
 
@@ -18,9 +17,13 @@ AsyncDrive: TypeAlias = Callable[[Sequence[Policy], int, Call, int], Awaitable[O
 
 
 class Scope:
-    """The time a limit gives to what is inside it of *call*: its own, or what is left of a moment further out."""
+    """The time a limit gives to what is inside it of *call*: its own, or what is left of a moment further out.
 
-    __slots__ = ("_call", "_due", "_limit", "_outer", "_token", "late", "left")
+    Call `enter` and `leave` in one ``try``, and `leave` again in a ``finally`` around it: an exception from a signal
+    handler may come in the middle of either.
+    """
+
+    __slots__ = ("_announced", "_call", "_due", "_limit", "_outer", "late", "left")
 
     def __init__(self, limit: float, call: Call) -> None:
         now = call.clock.now()
@@ -29,6 +32,7 @@ class Scope:
         self._outer = call.due
         own = now + limit
         self._due = min(own, call.due)
+        self._announced: Announcement | None = None
         #: What it comes to when the time has passed: it says whose time it was.
         self.late: Outcome = OVERDUE if call.due < own else EXPIRED
         #: Seconds there are.
@@ -40,19 +44,21 @@ class Scope:
 
         A sync caller *cancels* nobody, also not the task it may run in.
         """
-        call, task = self._call, _running_task() if cancels else None
+        call, task = self._call, running_task() if cancels else None
         seconds = self._limit
         further_out = due_here(call.clock)
         # A moment of this very task's cancels it by itself. Two cancellations at one moment would leave one for later.
         if further_out is not None and (task is None or further_out.task is not task):
             seconds = min(seconds, further_out.moment - call.clock.now())
         call.due = self._due
-        self._token: Token[Due | None] = announce(Due(self._due, call.clock, task))
+        self._announced = Announcement(Due(self._due, call.clock, task, None if task is None else place(task)))
+        self._announced.begin()
         return seconds
 
     def leave(self) -> None:
-        """Take it back."""
-        withdraw(self._token)
+        """Take it back, unless that is done."""
+        if self._announced is not None:
+            self._announced.end()
         self._call.due = self._outer
 
 
@@ -65,20 +71,26 @@ def run_limited(drive: Drive, stack: Sequence[Policy], depth: int, policy: Polic
     scope = Scope(cast("float", policy.limit), call)
     if scope.left <= 0:
         return scope.late
-    scope.enter(cancels=False)
     outcome = EXPIRED
     try:
-        if policy.cooperative:
-            return drive(stack, depth, call, depth)
-        run = run_in_worker
-        if policy.interrupts:
-            from resilience.engine.interrupt import can_interrupt, run_interruptible
+        try:
+            scope.enter(cancels=False)
+            if policy.cooperative:
+                outcome = drive(stack, depth, call, depth)
+            else:
+                run = run_in_worker
+                if policy.interrupts:
+                    from resilience.engine.interrupt import can_interrupt, run_interruptible
 
-            run = run_interruptible if can_interrupt() else run
-        outcome = run(drive, stack, depth, scope.left, call)
-        return scope.late if outcome is EXPIRED else outcome
+                    run = run_interruptible if can_interrupt() else run
+                outcome = run(drive, stack, depth, scope.left, call)
+                if outcome is EXPIRED:
+                    outcome = scope.late
+        finally:
+            scope.leave()
+        return outcome
     finally:
-        scope.leave()
+        scope.leave()  # where Ctrl-C came before the other was done
         del outcome  # see `drive`: this frame must not lead back to the error
 
 
@@ -90,32 +102,21 @@ async def run_limited_async(
     if scope.left <= 0:
         return scope.late
     outcome = scope.late
-    seconds = scope.enter()
     try:
-        with call.clock.limit(seconds, shared=seconds == policy.limit):
-            try:
-                outcome = await drive(stack, depth, call, depth)
-            except BaseException as cut:  # the limit's own cancellation, if the block is left by it
-                call.cut = cut
-                raise
+        try:
+            seconds = scope.enter()
+            with call.clock.limit(seconds, shared=seconds == policy.limit):
+                try:
+                    outcome = await drive(stack, depth, call, depth)
+                except BaseException as cut:  # the limit's own cancellation, if the block is left by it
+                    call.cut = cut
+                    raise
+        except BaseException:  # somebody else's, after all: nothing may keep it, nor its traceback, alive
+            call.cut = None
+            raise
+        finally:
+            scope.leave()
         return outcome
-    except BaseException:  # somebody else's, after all: nothing may keep it, nor its traceback, alive
-        call.cut = None
-        raise
     finally:
         scope.leave()
         del outcome
-
-
-def _running_task() -> object:
-    """Return the task that runs here, asyncio's or trio's; None outside of any."""
-    for library in ("asyncio", "trio.lowlevel"):
-        loaded = sys.modules.get(library)
-        if loaded is not None:
-            try:
-                task: object = loaded.current_task()
-            except RuntimeError:  # it does not run here
-                continue
-            if task is not None:
-                return task
-    return None

@@ -13,7 +13,7 @@ from types import GeneratorType
 from typing import Any, cast
 
 from resilience.clock import current_clock
-from resilience.due import Due, announce, due_here, withdraw
+from resilience.due import Announcement, Due, due_here
 from resilience.engine.limits import AsyncDrive, run_limited, run_limited_async
 from resilience.engine.worker import Drive
 from resilience.outcome import EXPIRED, OVERDUE, Outcome, set_traceback
@@ -266,11 +266,15 @@ class Items(Iterator[object]):
 
 def _by(due: Due, method: Callable[..., object], *arguments: object) -> object:
     """Run *method* in a generator's own context, which has not heard of how much time is left here."""
-    token = announce(due)
+    announcement = Announcement(due)
     try:
-        return method(*arguments)
+        try:
+            announcement.begin()
+            return method(*arguments)
+        finally:
+            announcement.end()
     finally:
-        withdraw(token)
+        announcement.end()
 
 
 class AsyncItems:

@@ -247,7 +247,7 @@ def _begins(stack: Sequence[Policy], shape: Shape) -> Sequence[object]:
         return ()
     from resilience.timer import timer_of
 
-    return [timer_of(stack[depth].limit).begin for depth in shape.limits]
+    return [timer_of(cast("float", stack[depth].limit)).begin for depth in shape.limits]
 
 
 def _signature_of(function: Callable[..., object]) -> str:
