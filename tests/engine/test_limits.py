@@ -162,7 +162,9 @@ def test_wherever_ctrl_c_comes_in_a_block_the_time_outside_of_it_is_the_one_that
         with limit:
             return "value"
 
-    inside = LIMITS | {blocks.Block._admit.__code__, blocks.Block._innermost.__code__, blocks._close.__code__}
+    open_block = blocks._OpenBlock
+    stages = (open_block.enter, open_block._admit, open_block.close, blocks._keep, blocks._find, blocks._forget)
+    inside = LIMITS | {stage.__code__ for stage in stages}
     for _ in interruptions(block, inside):
         assert calls_go_on(clock, block)
 
