@@ -313,3 +313,20 @@ def test_a_refused_read_is_a_permission_error(executor):
     report = run(executor, code, security_level="moderate")
     assert report.execution_result.stdout == "13 Attempted to read a file: '/etc/hostname'\n"
     assert report.category is ErrorCategory.SECURITY
+
+
+def test_libraries_do_not_use_up_the_room_for_what_the_program_does(package):
+    loop = "import curious\nfor _ in range(300):\n    curious.own()\n"
+    assert package(loop, security_level="moderate").success
+    code = f"{loop}try:\n    open('/etc/passwd')\nexcept OSError:\n    pass"
+    report = package(code, security_level="moderate")
+    assert (report.category, report.error.line_number) == (ErrorCategory.SECURITY, 5)
+
+
+def test_an_exception_that_lies_about_its_cause_breaks_no_report(package):
+    code = (
+        "class Odd(Exception):\n    @property\n    def __cause__(self): raise RuntimeError('no')\n"
+        "    __context__ = __cause__\nraise Odd"
+    )
+    report = package(code, security_level="moderate")
+    assert (report.category, report.error.error_type) == (ErrorCategory.RUNTIME, "Odd")

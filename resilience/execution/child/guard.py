@@ -28,6 +28,9 @@ __all__ = ["Guard", "SecurityViolation", "install"]
 
 _MOST_KEPT = 100
 _MOST_DEEP = 20
+# Whatever a class of the program makes of these names.
+_cause_of = BaseException.__dict__["__cause__"].__get__
+_context_of = BaseException.__dict__["__context__"].__get__
 _NOT_GIVEN = object()
 _HERE = os.path.dirname(__file__)  # noqa: PTH120  # pathlib is slow to import
 _STANDARD = os.path.dirname(os.__file__)  # noqa: PTH120
@@ -40,29 +43,28 @@ class SecurityViolation(PermissionError):
     ready for an OSError.
     """
 
-    def __init__(self, violation: dict[str, object], refusal: Refusal | None = None) -> None:
+    def __init__(self, violation: dict[str, object]) -> None:
         super().__init__(message(str(violation["kind"]), str(violation["subject"])))
         self.errno = EACCES
         self.violation = violation
-        self._refusal = refusal
 
     def __del__(self) -> None:
-        if self._refusal is not None:
-            self._refusal.look_at(self)
+        refusal = _pending.pop(id(self), None)
+        if refusal is not None:
+            refusal.look_at(self)
 
 
 class Refusal:
     """Something that was refused. It counts, unless a library asked for it and caught the exception itself."""
 
-    def __init__(self, violation: dict[str, object], namespace: dict[str, object], *, counts: bool) -> None:
-        self.violation: dict[str, object] = violation
+    def __init__(self, error: SecurityViolation, namespace: dict[str, object], *, counts: bool) -> None:
+        self.violation: dict[str, object] = error.violation
         self._namespace = namespace
         self._counts = counts
-        self._error: ref[SecurityViolation] | None = None
-
-    def watch(self, error: SecurityViolation) -> None:
-        """Take note of the exception, without keeping it alive: that would keep the variables of all calls alive."""
+        # Not kept alive: that would keep the variables of all calls alive.
         self._error = ref(error)
+        if not counts:
+            _pending[id(error)] = self
 
     def look_at(self, error: SecurityViolation) -> None:
         """Have it count if *error* came to the program's own code, or if that can no longer be told."""
@@ -72,18 +74,27 @@ class Refusal:
             self._counts = entry.tb_frame.f_globals is self._namespace
             entry = entry.tb_next
 
+    @property
+    def is_open(self) -> bool:
+        """Whether its exception is still about."""
+        return self._error() is not None
+
     def counts(self) -> bool:
         """Return whether it is held against the program."""
-        error = None if self._error is None else self._error()
-        if error is not None:
+        error = self._error()
+        if error is not None and not self._counts:
             self.look_at(error)
         return self._counts
+
+
+_pending: dict[int, Refusal] = {}
+"""What is to be looked at when its exception ends, by the exception; an attribute of it could be reached by code."""
 
 
 class Guard:
     """The policy that one namespace is held to. Who holds this can switch it off; code that is held to it has none."""
 
-    __slots__ = ("_policy", "_refusals", "_warn", "_warned", "libraries", "namespace", "on", "source")
+    __slots__ = ("_policy", "_refusals", "_room", "_warn", "_warned", "libraries", "namespace", "on", "source")
 
     def __init__(
         self,
@@ -96,6 +107,7 @@ class Guard:
         #: Whether it is watched what happens.
         self.on: bool = True
         self._refusals: list[Refusal] = []
+        self._room = {True: _MOST_KEPT, False: _MOST_KEPT}
         self._policy = policy
         #: The program, for the code that is blocked. It may be known later than the policy.
         self.source: str = source
@@ -111,14 +123,23 @@ class Guard:
     def refuse(self, kind: str, subject: str, operation: str) -> NoReturn:
         """Raise what says that this is denied, with the place in the code that does it."""
         violation = self._violation(kind, subject, operation)
-        refusal = None
-        if len(self._refusals) < _MOST_KEPT:
-            refusal = Refusal(violation, self.namespace, counts=not self.is_asked_by_library(subject))
-            self._refusals.append(refusal)
-        error = SecurityViolation(violation, refusal)
-        if refusal is not None:
-            refusal.watch(error)
-        raise error
+        error = SecurityViolation(violation)
+        # Libraries cannot use up the room for what the program does itself.
+        if not self._room[True]:
+            self._forget_harmless()
+        by_library = self._room[True] > 0 and self.is_asked_by_library(subject)
+        if self._room[by_library]:
+            self._room[by_library] -= 1
+            self._refusals.append(Refusal(error, self.namespace, counts=not by_library))
+        try:
+            raise error
+        finally:
+            del error  # its traceback has this call, and would keep it alive
+
+    def _forget_harmless(self) -> None:
+        kept = [refusal for refusal in self._refusals if refusal.counts() or refusal.is_open]
+        self._room[True] += len(self._refusals) - len(kept)
+        self._refusals = kept
 
     def violation(self, error: BaseException | None) -> dict[str, object] | None:
         """Return what is held against a program that ended with *error*, also where it has caught the exception.
@@ -130,7 +151,7 @@ class Guard:
                 break
             if issubclass(type(error), SecurityViolation):
                 return error.violation  # type: ignore[attr-defined, no-any-return]
-            error = error.__cause__ or error.__context__
+            error = _cause_of(error) or _context_of(error)
         return next(iter(self.violations), None)
 
     @property
@@ -193,7 +214,8 @@ class Guard:
 
 
 def _names(value: object, path: str) -> bool:
-    if type(value).__module__.partition(".")[0] == "pathlib":
+    pathlib = sys.modules.get("pathlib")
+    if pathlib is not None and (type(value) is pathlib.PosixPath or type(value) is pathlib.PurePosixPath):
         value = str(value)
     return type(value) is str and value.endswith(path)
 
