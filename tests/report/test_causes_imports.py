@@ -62,7 +62,7 @@ UNKNOWN = [
 
 @pytest.mark.parametrize("level", [None, "strict", "moderate"])
 @pytest.mark.parametrize("module", UNKNOWN)
-def test_nothing_is_installed_that_nobody_knows(module, level):
+def test_no_unknown_name_is_installed(module, level):
     given = {} if level is None else {"specifics": {"security_level": level, "available_modules": ["math", "numpy"]}}
     for diagnosis in (diagnose(failure_of(f"import {module}", **given)), told(f"No module named '{module}'", **given)):
         assert "pip" not in words(diagnosis) and "nstall" not in words(diagnosis)

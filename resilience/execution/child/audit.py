@@ -55,7 +55,7 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 _ZONES = ("/usr/share/zoneinfo", "/usr/lib/zoneinfo", "/usr/share/lib/zoneinfo", "/etc/zoneinfo")
 _STANDARD_STREAMS = 2
-# What libraries look up to find out how many threads to start, and which fonts there are. It says nothing of anybody.
+# What libraries look up to find out how many threads to start, and which fonts there are.
 _SYSTEM_INFORMATION = (
     *("/sys/fs/cgroup", "/sys/devices/system/cpu", "/sys/devices/system/node", "/proc/cpuinfo", "/proc/meminfo"),
     *("/proc/stat", "/proc/loadavg", "/proc/sys/vm/overcommit_memory", "/proc/sys/kernel/osrelease"),

@@ -171,7 +171,7 @@ def _no_module(case: Case, module: str, allowed: list[str]) -> tuple[list[str], 
 def _package_of(module: str) -> str | None:
     """Return what an installer calls the package that has *module*; None where no table has it.
 
-    An invented name is no package, or worse: it is one, and somebody has registered it in wait for such a command.
+    An invented name may be registered by an attacker who waits for such a command.
     """
     top = module.partition(".")[0]
     if top in sys.stdlib_module_names or top in _GONE:
