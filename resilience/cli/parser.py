@@ -175,7 +175,12 @@ def build_parser() -> argparse.ArgumentParser:
     script = _command(commands, "run", "execute a script within limits; explain how it failed", _RUN_EXAMPLES)
     script.add_argument("script", metavar="SCRIPT", help="a Python file; - is stdin")
     script.add_argument("--timeout", type=_number(0.001, 86400), default=30.0, help="seconds it may take (default: 30)")
-    script.add_argument("--memory", default="100MB", metavar="SIZE", help="what it may take (default: 100MB)")
+    script.add_argument(
+        "--memory",
+        default="auto",
+        metavar="SIZE",
+        help="what it may take (default: 100MB; 1GB where the level allows libraries)",
+    )
     script.add_argument("--level", default="strict", help="strict, moderate or permissive (default: strict)")
     script.add_argument(
         "--allow", action="append", default=[], metavar="MODULE", help="may be imported; may be repeated"

@@ -37,6 +37,8 @@ class Answer:
     variables: dict[str, Json]
     value: Json
     exception: Captured | None
+    at_memory_limit: bool | None = None
+    """Whether the program had all the address space it may have at some time."""
 
     @classmethod
     def of(cls, message: Message) -> Answer:

@@ -18,10 +18,15 @@ __all__ = ["is_there", "missing_modules"]
 _FORGIVING = frozenset({"BaseException", "Exception", "ImportError", "ModuleNotFoundError"})
 
 
-def is_there(module: str) -> bool:
-    """Return whether there is such a module for this interpreter: the top of the dotted name. Nothing is imported."""
+def is_there(module: str, directory: str | None = None) -> bool:
+    """Return whether there is such a module for this interpreter: the top of the dotted name. Nothing is imported.
+
+    *directory* is looked into, too.
+    """
     top = module.partition(".")[0]
     if top in sys.stdlib_module_names:
+        return True
+    if directory is not None and any(each.name == top for each in pkgutil.iter_modules([directory])):
         return True
     try:
         return importlib.util.find_spec(top) is not None
@@ -29,7 +34,9 @@ def is_there(module: str) -> bool:
         return False
 
 
-def missing_modules(tree: ast.Module, source: Source, policy: SecurityPolicy) -> Iterator[Finding]:
+def missing_modules(
+    tree: ast.Module, source: Source, policy: SecurityPolicy, directory: str | None = None
+) -> Iterator[Finding]:
     """Find the imports that will fail, but for those whose failure the code provides for. Each module is told once."""
     seen: set[str] = set()
     for node in _imports(tree):
@@ -40,7 +47,7 @@ def missing_modules(tree: ast.Module, source: Source, policy: SecurityPolicy) ->
         names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
         for name in names:
             top = name.partition(".")[0]
-            if top not in seen and not is_there(top):
+            if top not in seen and not is_there(top, directory):
                 seen.add(top)
                 yield Finding.at(node, f"there is no module {top!r} here{_near(top, _known(policy))}", source)
         if isinstance(node, ast.ImportFrom):
@@ -82,5 +89,5 @@ def _missing_names(name: str, node: ast.ImportFrom) -> Iterator[str]:
 
 
 def _near(word: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1)
+    near = difflib.get_close_matches(word, [each for each in known if each != word], n=1)
     return f"; did you mean {near[0]!r}?" if near else ""

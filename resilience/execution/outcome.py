@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import functools
 import platform
+import re
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from resilience.execution.child.forbidden import message
 from resilience.execution.child.program import FILENAME
 from resilience.execution.child.recorder import Recording
 from resilience.execution.executor import ExecutionReport, ExecutionResult
+from resilience.execution.libraries import needed
 from resilience.execution.process import own_peak
 from resilience.execution.request import ExecutionRequest
 from resilience.execution.security import SecurityPolicy
@@ -26,6 +28,20 @@ from resilience.report.explain import explain
 from resilience.report.failure import Failure, Progress, Violation
 
 __all__ = ["Death", "Execution"]
+
+# What libraries say when address space ends: most raise no MemoryError, and some end the process, or send it SIGINT.
+_OUT_OF_MEMORY = re.compile(
+    r"memory allocation (?:still )?failed|memory allocation of \d+ bytes failed|std::bad_alloc|_PyErr_NoMemory"
+    r"|LLVM ERROR: out of memory|can(?:not|'t) allocate memory(?! in static TLS)"
+    r"|failed to map segment(?!.{0,40}(?:not permitted|denied))"
+    r"|can't start new thread|pthread_create failed|^MemoryError",
+    re.IGNORECASE | re.MULTILINE,
+)
+_OPENBLAS = re.compile(r"^OpenBLAS.*(?:memory|pthread_create)", re.IGNORECASE | re.MULTILINE)
+_LAST_WORDS = 2000
+_BROKEN_BY_MEMORY = frozenset({"builtins.ImportError", "builtins.SystemError"})
+"""What C code makes of a MemoryError that it does not pass on."""
+_MEANS_MEMORY = frozenset({"builtins.ImportError", "builtins.OSError", "builtins.RuntimeError", "builtins.SystemError"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +71,8 @@ class Execution:
     stdout: str = ""
     stderr: str = ""
     python: str = ""
+    memory_is_limited: bool = False
+    """Whether the system keeps the limit of memory."""
 
     @functools.cached_property
     def recording(self) -> Recording:
@@ -124,7 +142,7 @@ class Execution:
         raised = answer.exception
         error_type, said = ("", "") if raised is None else (raised["type"], raised["message"])
         if answer.timed_out:
-            return self._timeout()
+            return self._out_of_memory() if self._hangs_in_openblas else self._timeout()
         if answer.violation is not None:
             said = message(answer.violation.kind, answer.violation.subject)
             return ErrorCategory.SECURITY, "SecurityViolation", said
@@ -135,10 +153,12 @@ class Execution:
         if answer.stage == "compile":
             return ErrorCategory.SYNTAX, error_type, said
         bases = raised["bases"]
-        if "builtins.ImportError" in bases:
-            return ErrorCategory.IMPORT, error_type, said
         if "builtins.MemoryError" in bases:
             return ErrorCategory.MEMORY, error_type, self._over_memory()
+        if self._lacked_memory(raised, at_limit=answer.at_memory_limit is True):
+            return self._out_of_memory()
+        if "builtins.ImportError" in bases:
+            return ErrorCategory.IMPORT, error_type, said
         return ErrorCategory.RUNTIME, error_type, said
 
     def _kind_of_death(self, death: Death) -> tuple[ErrorCategory, str, str]:
@@ -148,9 +168,11 @@ class Execution:
         # The process ended in time by itself, and could not say so: the program has closed what it says it to.
         by_timer = status == 1 and death.seconds >= self.request.seconds
         if death.late or by_timer or status == -signal.SIGXCPU:
-            return self._timeout()
+            return self._out_of_memory() if self._hangs_in_openblas else self._timeout()
         if status == -signal.SIGKILL and self._is_over(death.most_memory):
-            return ErrorCategory.MEMORY, "MemoryError", self._over_memory()
+            return self._out_of_memory()
+        if status and self.memory_is_limited and _OUT_OF_MEMORY.search(self._last_words):
+            return self._out_of_memory()
         if status is not None and status < 0:
             name = _signal_name(-status)
             return ErrorCategory.RUNTIME, name, f"the process was ended by the signal {name}"
@@ -164,8 +186,48 @@ class Execution:
         said = f"Code execution exceeded {self.request.seconds:g} second timeout"
         return ErrorCategory.EXECUTION_TIMEOUT, "ExecutionTimeout", said
 
+    @property
+    def _last_words(self) -> str:
+        return self.stderr[-_LAST_WORDS:]
+
+    @property
+    def _hangs_in_openblas(self) -> bool:
+        """Whether it tried for ever to get memory: OpenBLAS does, after it has said so."""
+        return self.memory_is_limited and _OPENBLAS.search(self._last_words) is not None
+
+    def _lacked_memory(self, raised: Captured, *, at_limit: bool) -> bool:
+        """Return whether an exception that is no MemoryError tells of the limit."""
+        if not self.memory_is_limited or _is_raised_by_program(raised):
+            return False
+        bases = raised["bases"]
+        if at_limit and _BROKEN_BY_MEMORY.intersection(bases) and "builtins.ModuleNotFoundError" not in bases:
+            return True
+        if "builtins.KeyboardInterrupt" in bases:  # OpenBLAS sends SIGINT where it can start no thread
+            in_library = bool(raised["frames"]) and raised["frames"][-1]["filename"] != FILENAME
+            return (at_limit and in_library) or _OUT_OF_MEMORY.search(self._last_words) is not None
+        each: Captured | None = raised
+        while each is not None and _MEANS_MEMORY.intersection(each["bases"]):
+            if _OUT_OF_MEMORY.search(each["message"]):
+                return True
+            each = each["cause"]
+        return each is not None and each is not raised and "builtins.MemoryError" in each["bases"]
+
+    def _out_of_memory(self) -> tuple[ErrorCategory, str, str]:
+        return ErrorCategory.MEMORY, "MemoryError", self._over_memory()
+
     def _over_memory(self) -> str:
-        return f"Memory limit of {format_size(self.request.memory_bytes)} exceeded"
+        said = f"Memory limit of {format_size(self.request.memory_bytes)} exceeded"
+        libraries, size = self._needs
+        if not libraries:
+            return said
+        verb = "takes" if len(libraries) == 1 else "take"
+        return f"{said}: {' and '.join(libraries)} {verb} at least {format_size(size)}"
+
+    @functools.cached_property
+    def _needs(self) -> tuple[list[str], int]:
+        """The libraries of the program, and the memory that would do for them, where the limit is too low for them."""
+        libraries, size = needed(self.code)
+        return (libraries, size) if size > self.request.memory_bytes else ([], 0)
 
     def _is_over(self, most: int | None) -> bool:
         """Return whether a process certainly had more than it may: *most* begins with what this process had."""
@@ -177,7 +239,15 @@ class Execution:
             return {"timeout_limit": int(limit) if limit.is_integer() else limit, "execution_time": round(seconds, 3)}
         if kind is ErrorCategory.MEMORY:
             used = None if memory is None else format_size(memory)
-            return {"memory_limit": format_size(self.request.memory_bytes), "memory_used": used}
+            specifics: dict[str, Json] = {
+                "memory_limit": format_size(self.request.memory_bytes),
+                "memory_used": used,
+            }
+            libraries, size = self._needs
+            if libraries:
+                specifics["memory_needed"] = format_size(size)
+                specifics["libraries"] = [*libraries]
+            return specifics
         if kind is ErrorCategory.SECURITY:
             return {"security_level": self.policy.level.value, "available_modules": list(self.policy.available_modules)}
         if kind is ErrorCategory.INTERNAL:
@@ -262,6 +332,11 @@ class Execution:
             error=None if failure is None else explain(failure),
             assigned_by=self.request.assigned_by,
         )
+
+
+def _is_raised_by_program(raised: Captured) -> bool:
+    frames = raised["frames"]
+    return bool(frames) and frames[-1]["filename"] == FILENAME and frames[-1]["code"].startswith("raise ")
 
 
 def _signal_name(number: int) -> str:

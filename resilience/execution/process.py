@@ -24,6 +24,7 @@ from resilience.errors.executor import ContainerConfigurationError, ContainerCon
 from resilience.execution.child.messages import Go, Policy, Prepare
 from resilience.execution.child.wire import frame_of
 from resilience.execution.frames import MALFORMED, Frames, Message, text_of
+from resilience.execution.libraries import thread_settings
 from resilience.execution.strays import kill_strays
 
 __all__ = ["Child", "own_peak", "readable"]
@@ -106,7 +107,8 @@ class Child:
         """Return what the program sees of the environment: nothing that could be a secret."""
         found = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         name, _, value = self.mark.partition("=")
-        return {**found, "HOME": self.directory, "TMPDIR": self.directory, name: value}
+        own = {"HOME": self.directory, "TMPDIR": self.directory, name: value}
+        return {**thread_settings(os.environ), **found, **own}
 
     def prepare(self, policy: Policy) -> None:
         """Tell it which policy to expect, and have it get ready while there is time."""

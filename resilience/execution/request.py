@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from resilience.execution.libraries import default_limit
 from resilience.execution.security import SecurityLevel, SecurityPolicy
 from resilience.execution.size import parse_size
 
@@ -22,14 +24,17 @@ _LEVELS = (SecurityPolicy, SecurityLevel)
 class ExecutionRequest:
     """Python *code* to execute, and its limits.
 
-    *timeout* in seconds, or a `timedelta`; *memory_limit* in bytes, or as ``"100MB"``, where a MB is 2**20 bytes: what
-    the code may take on top of the interpreter. *allowed_imports* may be imported besides what *security_level* allows,
-    a level or a policy of one's own. *return_variables* names the variables to report; None: all of the top level. In
-    *working_directory* it runs; None: an empty one of its own, removed afterwards. *trace* reports each line when it is
-    first reached.
+    *timeout* in seconds, or a `timedelta`. *memory_limit* in bytes, or as ``"100MB"``, where a MB is 2**20 bytes: the
+    address space that the code may take on top of the interpreter. ``"auto"`` is 100MB where only modules of the
+    standard library may be imported, else 1GB: ``import pandas`` alone takes 150MB. *allowed_imports* may be imported
+    besides what *security_level* allows, a level or a policy of one's own. *return_variables* names the variables to
+    report; None: all of the top level. In *working_directory* it runs; None: an empty one of its own, removed
+    afterwards. *trace* reports each line when it is first reached.
 
-    >>> ExecutionRequest("1 + 1", memory_limit="1GB").memory_bytes
-    1073741824
+    >>> ExecutionRequest("1 + 1").memory_bytes, ExecutionRequest("1 + 1", security_level="moderate").memory_bytes
+    (104857600, 1073741824)
+    >>> ExecutionRequest("1 + 1", memory_limit="1.5GB").memory_bytes
+    1610612736
     >>> ExecutionRequest("1 + 1", timeout=0)
     Traceback (most recent call last):
     ...
@@ -38,7 +43,7 @@ class ExecutionRequest:
 
     code: str
     timeout: float | datetime.timedelta = 30.0
-    memory_limit: str | int = "100MB"
+    memory_limit: str | int = "auto"
     security_level: SecurityPolicy | SecurityLevel | str = SecurityLevel.STRICT
     allowed_imports: Sequence[str] = ()
     return_variables: Sequence[str] | None = None
@@ -55,6 +60,8 @@ class ExecutionRequest:
     @property
     def memory_bytes(self) -> int:
         """*memory_limit* in bytes."""
+        if self.memory_limit == "auto":
+            return _default_bytes(self.security_level, tuple(self.allowed_imports))
         return parse_size("memory_limit", self.memory_limit)
 
     def __post_init__(self) -> None:
@@ -70,7 +77,8 @@ class ExecutionRequest:
         if not 0 < seconds < math.inf:
             raise ValueError(f"timeout={timeout!r}: {right}")
         put = object.__setattr__  # the class is frozen
-        parse_size("memory_limit", self.memory_limit)
+        if self.memory_limit != "auto":
+            parse_size("memory_limit", self.memory_limit)
         if not isinstance(self.security_level, _LEVELS):
             put(self, "security_level", SecurityLevel.of(self.security_level))
         if self.allowed_imports != ():
@@ -84,6 +92,11 @@ class ExecutionRequest:
     def of(cls, request: ExecutionRequest | str) -> ExecutionRequest:
         """Return *request*; a text is the code of one with all defaults."""
         return request if isinstance(request, ExecutionRequest) else cls(request)
+
+
+@functools.lru_cache(maxsize=64)
+def _default_bytes(level: SecurityPolicy | SecurityLevel | str, imports: tuple[str, ...]) -> int:
+    return parse_size("memory_limit", default_limit(SecurityPolicy.of(level, imports)))
 
 
 def _names(parameter: str, given: Sequence[str]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import socket
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -174,6 +175,7 @@ class Run:
             stdout="" if conversation is None else conversation.stdout.text(),
             stderr="" if conversation is None else conversation.stderr.text(),
             python="" if child is None else child.python_version,
+            memory_is_limited=sys.platform == "linux",
         )
 
 

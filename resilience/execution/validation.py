@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -92,7 +93,9 @@ def validate(
 def _judged(tree: ast.Module, request: ExecutionRequest, policy: SecurityPolicy) -> Validation:
     source = Source(request.code.removeprefix("\ufeff"))
     violations = tuple(would_forbid(request.code, tree, policy))
-    issues = tuple(islice(missing_modules(tree, source, policy), _MOST))
+    given = request.working_directory
+    directory = None if given is None or policy.files == "write" else os.fspath(given)
+    issues = tuple(islice(missing_modules(tree, source, policy, directory), _MOST))
     allowed = not violations or policy.level is SecurityLevel.PERMISSIVE
     return Validation(
         valid=allowed and not issues,

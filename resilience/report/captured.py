@@ -65,8 +65,10 @@ class Captured(TypedDict):
     hints: dict[str, Json]
     """What only the live objects could tell. Of a NameError: ``name``, ``names`` in reach. Of an AttributeError:
     ``name``, ``owner`` (its type), ``names`` it has. Of an ImportError: ``name``, ``from`` (the module), ``names``
-    in it. Of a KeyError: ``key``, ``keys`` of the mapping that was asked, where it could be told. Of an IndexError:
-    ``index`` and ``length`` of the sequence that was asked, where it could be told."""
+    in it. Of a ModuleNotFoundError: ``name``, ``package`` (where it was looked for; none for the top), ``names`` of the
+    modules there; at the top those that are like it. Of a KeyError: ``key``, ``keys`` of the mapping that was asked,
+    where it could be told. Of an IndexError: ``index`` and ``length`` of the sequence that was asked, where it could be
+    told."""
     relation: Relation
     cause: Captured | None
     """The next one down: its cause, or without one its context unless that is suppressed."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["hints_of"]
 
 _MOST_NAMES = 500
+_MOST_OWN = 400
+_MOST_NEAR = 10
 _MOST_KEYS = 50
 _MOST_NAME = 100
 _MODULE = kind_of(sys)
@@ -98,13 +100,44 @@ def _of_import(exc: ImportError) -> dict[str, Json]:
     if type(module) is not str:
         return {}
     if is_one(exc, ModuleNotFoundError):
-        return {"name": module}
+        return {"name": module, **_modules_beside(module)}
     wanted = _wanted(exc)
     if wanted is None:
         return {"name": module}
     found = sys.modules.get(module)
-    names = _names(vars(found)) if type(found) is _MODULE else []
+    names = _names([*islice(vars(found), _MOST_OWN), *_modules_in(found)]) if type(found) is _MODULE else []
     return {"name": wanted, "from": module, "names": names}
+
+
+def _modules_beside(module: str) -> dict[str, Json]:
+    """Return the modules that *module* could have been meant for: in its package, or at the top."""
+    package = module.rpartition(".")[0]
+    if package:
+        return {"package": package, "names": _names(_modules_in(sys.modules.get(package)))}
+    near = _like(module, [name for name in _found_in(None) if name not in sys.stdlib_module_names])
+    return {"names": _names(near)} if near else {}
+
+
+def _like(word: str, names: list[str]) -> list[str]:
+    import difflib
+
+    same = [name for name in names if name.lower().replace("_", "") == word.lower().replace("_", "")]
+    return [*same, *difflib.get_close_matches(word[:_MOST_NAME], names, n=_MOST_NEAR, cutoff=0.6)]
+
+
+def _modules_in(package: object) -> list[str]:
+    path = vars(package).get("__path__") if type(package) is _MODULE else None
+    return [] if path is None else _found_in(path)
+
+
+def _found_in(path: Any) -> list[str]:
+    """Return the modules in the directories of *path*; None: of all where modules are looked for. None is imported."""
+    import pkgutil
+
+    try:
+        return sorted(each.name for each in pkgutil.iter_modules(path))
+    except Exception:  # whatever the program has made of it
+        return []
 
 
 def _wanted(exc: ImportError) -> str | None:

@@ -23,6 +23,14 @@ _INSTALLED = re.compile(
     r".*[/\\](?:lib(?:64)?/python3?(?:\.\d+)?t?/(?:(?:site|dist)-packages/)?|(?:site|dist)-packages[/\\]|Lib\\(?:site-packages\\)?)",
     re.DOTALL,
 )
+# What is called like this is a program that came from no file. Other such names are made by libraries.
+_PROGRAM = re.compile(
+    r"<(?:string|stdin|unknown|input|console|cell|code|exec|eval|module|program|script|test|source|snippet|main)>"
+    r"|<(?:ipython|ipykernel|python-input|doctest|pyshell|notebook)",
+    re.IGNORECASE,
+)
+_COMPILED = (".pyx", ".pxi", ".pxd")
+_ARCHIVED = re.compile(r"\.(?:egg|whl|zip)[/\\]")
 _NAMED = re.compile(r'(?<=File ")[^"\n]*(?=")')
 _HINT = re.compile(r"[/\\](?:lib|Lib|root|home|Users|site-packages|dist-packages)")
 
@@ -30,10 +38,19 @@ _HINT = re.compile(r"[/\\](?:lib|Lib|root|home|Users|site-packages|dist-packages
 def is_library(filename: str) -> bool:
     """Return whether a file belongs to Python or to an installed package, and not to the program.
 
+    So do the sources of Cython, which have the names that they had where they were compiled, and code that a library
+    has made: ``<attrs generated init shop.Item>``.
+
     >>> is_library("/usr/lib/python3.12/json/decoder.py"), is_library("<frozen runpy>"), is_library("<string>")
     (True, True, False)
+    >>> is_library("pandas/_libs/tslibs/strptime.pyx"), is_library("<lambdifygenerated-1>"), is_library("<stdin>")
+    (True, True, False)
     """
-    return filename.startswith("<frozen ") or _INSTALLED.match(filename) is not None
+    if filename.startswith("<"):
+        return _PROGRAM.match(filename) is None
+    return (
+        filename.endswith(_COMPILED) or _ARCHIVED.search(filename) is not None or _INSTALLED.match(filename) is not None
+    )
 
 
 def short_name(filename: str) -> str:

@@ -72,8 +72,9 @@ def own_frame(raised: Captured, source: str | None = None, filename: str = "<str
     frames = raised["frames"]
     for frame in reversed(frames):
         name, function = frame["filename"], frame["function"]
-        if not is_library(name) and not (name == filename and is_generated(function, source)):
-            return frame
+        if is_generated(function, source) if name == filename else is_library(name):
+            continue
+        return frame
     return frames[-1] if frames else None
 
 

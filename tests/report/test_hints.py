@@ -146,8 +146,24 @@ def test_a_name_that_a_module_does_not_have_comes_with_those_that_it_has():
     assert "sqrt" in found["names"]
 
 
-def test_a_module_that_is_not_there_is_named():
-    assert hints("import numpyy.linalg") == {"name": "numpyy"}
+def test_a_module_that_is_not_there_is_named_with_those_that_are_like_it():
+    found = hints("import numpyy.linalg")
+    assert found["name"] == "numpyy" and "numpy" in found["names"]
+    assert hints("import nothing_is_like_this") == {"name": "nothing_is_like_this"}
+
+
+def test_a_module_that_a_package_does_not_have_comes_with_those_that_it_has():
+    found = hints("import json.decodr")
+    assert (found["name"], found["package"]) == ("json.decodr", "json")
+    assert {"decoder", "encoder"} <= set(found["names"])
+    assert "pyplot" in hints("from matplotlib import pylot")["names"]
+
+
+def test_a_package_whose_path_is_nonsense_has_no_modules():
+    code = (
+        "import sys, types\nsys.modules['odd'] = odd = types.ModuleType('odd')\nodd.__path__ = [3]\nfrom odd import er"
+    )
+    assert hints(code)["name"] == "er"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import os
 import sys
 
 from resilience.execution.child.forbidden import ATTRIBUTES
+from resilience.execution.child.importing import exists
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,6 +55,13 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 _ZONES = ("/usr/share/zoneinfo", "/usr/lib/zoneinfo", "/usr/share/lib/zoneinfo", "/etc/zoneinfo")
 _STANDARD_STREAMS = 2
+# What libraries look up to find out how many threads to start, and which fonts there are.
+_SYSTEM_INFORMATION = (
+    *("/sys/fs/cgroup", "/sys/devices/system/cpu", "/sys/devices/system/node", "/proc/cpuinfo", "/proc/meminfo"),
+    *("/proc/stat", "/proc/loadavg", "/proc/sys/vm/overcommit_memory", "/proc/sys/kernel/osrelease"),
+    *("/etc/localtime", "/etc/timezone", "/usr/share/fonts", "/usr/local/share/fonts"),
+)
+_OWN_INFORMATION = ("cgroup", "maps", "stat", "statm", "status")
 
 
 def watch(guard: Guard, policy: Policy) -> None:
@@ -96,11 +104,12 @@ def _looks(guard: Guard, policy: Policy) -> dict[str, Look]:
     if not policy["processes"]:
         found |= {event: _always("process", event) for event in _PROCESS}
         found |= {event: _always("blocked_call", event) for event in _NATIVE}
+        found |= {event: _native(guard, event) for event in ("ctypes.dlopen", "ctypes.dlsym")}
     if not policy["dynamic"]:
         found["object.__getattr__"] = _attribute(guard)
         found |= {event: _inner(guard, event) for event in _INNER}
     if policy["files"] != "all":
-        found |= _Files(policy).looks()
+        found |= _Files(guard, policy).looks()
     return found
 
 
@@ -108,7 +117,8 @@ def _in_import(guard: Guard) -> bool:
     """Whether what happens is part of an import: such as reading the module."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_globals is not guard.namespace:
-        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+        code = frame.f_code
+        if code.co_filename == "<frozen importlib._bootstrap>" or code is exists.__code__:
             return True
         frame = frame.f_back
     return False
@@ -116,6 +126,18 @@ def _in_import(guard: Guard) -> bool:
 
 def _always(kind: str, event: str) -> Look:
     return lambda _arguments: (kind, event, f"call {event}")
+
+
+def _native(guard: Guard, event: str) -> Look:
+    """Let a library look up functions in shared objects that are installed with libraries: scikit-learn does."""
+
+    def look(arguments: tuple[object, ...]) -> Found | None:
+        installed = event != "ctypes.dlopen" or (
+            isinstance(arguments[0], str) and os.path.realpath(arguments[0]).startswith(guard.libraries)
+        )
+        return None if installed and guard.is_asked_by_library(event) else ("blocked_call", event, f"call {event}")
+
+    return look
 
 
 def _network(event: str) -> Look:
@@ -157,7 +179,8 @@ def _asked_by_code(guard: Guard) -> bool:
 class _Files:
     """Which files may be read and written."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, guard: Guard, policy: Policy) -> None:
+        self._guard = guard
         self._files = policy["files"]
         self._here = _working_directory()
         self._own: tuple[str, ...] = (self._here, *policy["paths"])
@@ -201,6 +224,8 @@ class _Files:
         place = os.path.realpath(os.fsdecode(path))
         if place in _DEVICES or self._allows(place, writing=writing):
             return None
+        if not writing and _is_information(place) and self._guard.is_asked_by_library(said(path)):
+            return None
         # Modules make paths absolute: where the code is run is nobody's business.
         return _file(said(path).removeprefix(f"{self._here}/"), writing=writing)
 
@@ -212,6 +237,11 @@ class _Files:
         if writing:
             return self._files == "write" and _below(place, self._own)
         return _below(place, self._system) or (self._files != "none" and _below(place, self._own))
+
+
+def _is_information(place: str) -> bool:
+    own = f"/proc/{os.getpid()}/"
+    return _below(place, _SYSTEM_INFORMATION) or (place.startswith(own) and place.removeprefix(own) in _OWN_INFORMATION)
 
 
 def _is_path(value: object) -> TypeGuard[str | bytes | os.PathLike[str]]:

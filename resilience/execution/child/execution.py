@@ -9,8 +9,9 @@ import sys
 import warnings
 
 from resilience.execution.child.bare import bare
-from resilience.execution.child.guard import SecurityViolation, install
+from resilience.execution.child.guard import install
 from resilience.execution.child.lines import Lines
+from resilience.execution.child.loading import watch_loads
 from resilience.execution.child.program import FILENAME, Program
 from resilience.execution.child.timer import Timer
 from resilience.execution.child.values import looks, value_of, variables_of
@@ -84,6 +85,8 @@ class Execution:
     def install(self, policy: Policy) -> Guard:
         """Set up the guard, which does not watch yet."""
         self._policy = policy
+        if not policy["processes"]:
+            os.environ.setdefault("JOBLIB_MULTIPROCESSING", "0")  # it does in this process what it is asked for
         self._guard = install(policy, self._main.__dict__, warn=self._would_be_refused)
         self._guard.off()
         return self._guard
@@ -150,9 +153,11 @@ class Execution:
         self._lines.watch(statements, functions=self._request.get("trace", False))
         namespace = self._main.__dict__
         self._watch()
+        self._add_directory()
         if not self._is_measured or len(self._request["code"]) > _SHORT:  # compiling may have taken much
             self._limits.measure()
         self._limits.set_memory(self._request["memory"])
+        watch_loads(self._limits)
         self._stage = "run"
         completed = last = 0
         for statement in statements:
@@ -173,6 +178,17 @@ class Execution:
             guard = self.install(request.get("policy") or self._policy)
         guard.source = request["code"]
         guard.on = True
+
+    def _add_directory(self) -> None:
+        """Have modules in the working directory found, behind all others, where it is not the program that writes them.
+
+        The code of a module is held to nothing while it is imported: one that the program could write would be a way
+        out.
+        """
+        request = self._request
+        policy = request.get("policy") or self._policy
+        if "directory" in request and policy["files"] != "write":
+            sys.path.append(request["directory"])
 
     def _answer(self, error: BaseException | None) -> tuple[dict[str, object], int]:
         """Return what there is to tell, and the exit code, once nothing of the program runs any more."""
@@ -196,6 +212,7 @@ class Execution:
         elif error is not None:
             captured = self._captured(error)
             answer["exception"] = captured
+            answer["at_memory_limit"] = self._limits.was_reached()
             _complain(error, captured["traceback"])
         return answer, code
 
@@ -244,10 +261,7 @@ class Execution:
         return _is(error, MemoryError) and self._limits.is_compiler_out_of_memory()
 
     def _violation(self, error: BaseException | None) -> object:
-        if _is(error, SecurityViolation):
-            return error.violation  # type: ignore[union-attr]
-        # One that the program caught.
-        return self._guard.violations[0] if self._guard is not None and self._guard.violations else None
+        return None if self._guard is None else self._guard.violation(error)
 
     def _reached(self, line: int) -> None:
         self._recorder.reached(line)

@@ -7,7 +7,10 @@ code. Runs in the child: standard library only, and nothing that is slow to impo
 from __future__ import annotations
 
 import builtins
+import os
 import sys
+from _weakref import ref
+from errno import EACCES
 
 from resilience.execution.child import audit, importing
 from resilience.execution.child.forbidden import ATTRIBUTES, DYNAMIC, denied, message
@@ -24,21 +27,74 @@ if TYPE_CHECKING:
 __all__ = ["Guard", "SecurityViolation", "install"]
 
 _MOST_KEPT = 100
+_MOST_DEEP = 20
+# Whatever a class of the program makes of these names.
+_cause_of = BaseException.__dict__["__cause__"].__get__
+_context_of = BaseException.__dict__["__context__"].__get__
 _NOT_GIVEN = object()
+_HERE = os.path.dirname(__file__)  # noqa: PTH120  # pathlib is slow to import
+_STANDARD = os.path.dirname(os.__file__)  # noqa: PTH120
 
 
-class SecurityViolation(Exception):
-    """The code did what its policy forbids. *violation* holds the fields of a `resilience.report.failure.Violation`."""
+class SecurityViolation(PermissionError):
+    """The code did what its policy forbids. *violation* holds the fields of a `resilience.report.failure.Violation`.
+
+    A PermissionError, as of a system that does not allow it: libraries look for files that may be missing, and are
+    ready for an OSError.
+    """
 
     def __init__(self, violation: dict[str, object]) -> None:
         super().__init__(message(str(violation["kind"]), str(violation["subject"])))
+        self.errno = EACCES
         self.violation = violation
+
+    def __del__(self) -> None:
+        refusal = _pending.pop(id(self), None)
+        if refusal is not None:
+            refusal.look_at(self)
+
+
+class Refusal:
+    """Something that was refused. It counts, unless a library asked for it and caught the exception itself."""
+
+    def __init__(self, error: SecurityViolation, namespace: dict[str, object], *, counts: bool) -> None:
+        self.violation: dict[str, object] = error.violation
+        self._namespace = namespace
+        self._counts = counts
+        # Not kept alive: that would keep the variables of all calls alive.
+        self._error = ref(error)
+        if not counts:
+            _pending[id(error)] = self
+
+    def look_at(self, error: SecurityViolation) -> None:
+        """Have it count if *error* came to the program's own code, or if that can no longer be told."""
+        entry = error.__traceback__
+        self._counts = self._counts or entry is None
+        while entry is not None and not self._counts:
+            self._counts = entry.tb_frame.f_globals is self._namespace
+            entry = entry.tb_next
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its exception is still about."""
+        return self._error() is not None
+
+    def counts(self) -> bool:
+        """Return whether it is held against the program."""
+        error = self._error()
+        if error is not None and not self._counts:
+            self.look_at(error)
+        return self._counts
+
+
+_pending: dict[int, Refusal] = {}
+"""What is to be looked at when its exception ends, by the exception; an attribute of it could be reached by code."""
 
 
 class Guard:
     """The policy that one namespace is held to. Who holds this can switch it off; code that is held to it has none."""
 
-    __slots__ = ("_policy", "_warn", "_warned", "namespace", "on", "source", "violations")
+    __slots__ = ("_policy", "_refusals", "_room", "_warn", "_warned", "libraries", "namespace", "on", "source")
 
     def __init__(
         self,
@@ -50,13 +106,15 @@ class Guard:
         self.namespace: dict[str, object] = namespace
         #: Whether it is watched what happens.
         self.on: bool = True
-        #: What was refused so far: code that catches the exception does not undo it.
-        self.violations: list[dict[str, object]] = []
+        self._refusals: list[Refusal] = []
+        self._room = {True: _MOST_KEPT, False: _MOST_KEPT}
         self._policy = policy
         #: The program, for the code that is blocked. It may be known later than the policy.
         self.source: str = source
         self._warn = warn
         self._warned: set[tuple[object, ...]] = set()
+        #: Directories that packages are installed in. The program's own modules lie elsewhere.
+        self.libraries: tuple[str, ...] = tuple(f"{each}/" for each in sys.path if each and not _is_standard(each))
 
     def off(self) -> None:
         """Watch no longer what happens; imports and builtins of the namespace stay as they are."""
@@ -65,9 +123,64 @@ class Guard:
     def refuse(self, kind: str, subject: str, operation: str) -> NoReturn:
         """Raise what says that this is denied, with the place in the code that does it."""
         violation = self._violation(kind, subject, operation)
-        if len(self.violations) < _MOST_KEPT:
-            self.violations.append(violation)
-        raise SecurityViolation(violation)
+        error = SecurityViolation(violation)
+        # Libraries cannot use up the room for what the program does itself.
+        if not self._room[True]:
+            self._forget_harmless()
+        by_library = self._room[True] > 0 and self.is_asked_by_library(subject)
+        if self._room[by_library]:
+            self._room[by_library] -= 1
+            self._refusals.append(Refusal(error, self.namespace, counts=not by_library))
+        try:
+            raise error
+        finally:
+            del error  # its traceback has this call, and would keep it alive
+
+    def _forget_harmless(self) -> None:
+        kept = [refusal for refusal in self._refusals if refusal.counts() or refusal.is_open]
+        self._room[True] += len(self._refusals) - len(kept)
+        self._refusals = kept
+
+    def violation(self, error: BaseException | None) -> dict[str, object] | None:
+        """Return what is held against a program that ended with *error*, also where it has caught the exception.
+
+        What a library tried and went on without is not: it was not done, and the program knows nothing of it.
+        """
+        for _ in range(_MOST_DEEP):
+            if error is None:
+                break
+            if issubclass(type(error), SecurityViolation):
+                return error.violation  # type: ignore[attr-defined, no-any-return]
+            error = _cause_of(error) or _context_of(error)
+        return next(iter(self.violations), None)
+
+    @property
+    def violations(self) -> list[dict[str, object]]:
+        """What was refused so far and is held against the program, in order."""
+        return [refusal.violation for refusal in self._refusals if refusal.counts()]
+
+    def is_asked_by_library(self, subject: str) -> bool:
+        """Return whether an installed package reaches for *subject* on its own account, and not for the program.
+
+        The standard library does what it is told to, so what matters is whose code called it. And what stands in the
+        program, or was handed over by it, was asked for by the program: `pandas.read_csv("/etc/passwd")`.
+        """
+        if subject in self.source:
+            return False
+        frame: FrameType | None = sys._getframe(1)
+        called: FrameType | None = None
+        by_library = False
+        while frame is not None and frame.f_globals is not self.namespace:
+            filename = frame.f_code.co_filename
+            if not by_library and not filename.startswith(_HERE):
+                by_library = filename.startswith(self.libraries)
+                if not by_library and not _is_standard(filename):
+                    return False
+            frame, called = frame.f_back, frame
+        if not by_library:
+            return False
+        places = [self.namespace, *(each.f_locals for each in (called, frame) if each is not None)]
+        return not any(_names(value, subject) for place in places for value in list(place.values()))
 
     def warn(self, kind: str, subject: str, operation: str) -> None:
         """Tell of it once for each place, and let it happen."""
@@ -98,6 +211,18 @@ class Guard:
             return denied(self._policy, kind, subject, operation, source.line(number).strip(), number)
         code = source.piece(line, offset, end_line, end_offset)
         return denied(self._policy, kind, subject, operation, code, line, source.column(line, offset))
+
+
+def _names(value: object, path: str) -> bool:
+    pathlib = sys.modules.get("pathlib")
+    if pathlib is not None and (type(value) is pathlib.PosixPath or type(value) is pathlib.PurePosixPath):
+        value = str(value)
+    return type(value) is str and value.endswith(path)
+
+
+def _is_standard(filename: str) -> bool:
+    inside = filename == _STANDARD or filename.startswith((f"{_STANDARD}/", "<frozen "))
+    return (inside and "-packages" not in filename) or filename.endswith(".zip")
 
 
 def install(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from resilience.execution.child.forbidden import Policy
     from resilience.execution.child.guard import Guard
 
-__all__ = ["guarded"]
+__all__ = ["exists", "guarded"]
 
 # What functions written in C import when they are first called, through the `__import__` of whoever calls them:
 # `datetime.strptime`, `strftime`, large ints, `class A[T]`. Harmless, all of them.
@@ -56,7 +56,7 @@ def guarded(guard: Guard, policy: Policy) -> Callable[..., object]:
                 return _thin(guard, allowed, plain)
             return module
         by_part = bool(fromlist) and all(f"{plain}.{item}" in allowed for item in fromlist or ())
-        if by_part or not _exists(plain) or (plain in _LAZY and not _is_statement(sys._getframe(1))):
+        if by_part or not exists(plain) or (plain in _LAZY and not _is_statement(sys._getframe(1))):
             return real(plain, globals, locals, fromlist or ())
         return guard.refuse("blocked_import", plain, _operation(plain, fromlist))
 
@@ -67,7 +67,7 @@ def _operation(name: str, fromlist: Sequence[str] | None) -> str:
     return f"from {name} import {', '.join(fromlist)}" if fromlist else f"import {name}"
 
 
-def _exists(name: str) -> bool:
+def exists(name: str) -> bool:
     """Whether there is such a module: one that is missing is no offence, but an error of its own."""
     top = name.partition(".")[0]
     if top in sys.modules or top in sys.builtin_module_names:

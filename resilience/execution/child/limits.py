@@ -13,8 +13,11 @@ import sys
 
 __all__ = ["Limits", "out_of_the_way"]
 
-_RESERVE = 64 << 20
-"""Bytes beyond the limit, for the report."""
+_RESERVE = 128 << 20
+"""Bytes beyond the limit, for the report, and for a shared object that is looked at once it is loaded: OpenBLAS takes
+100 MB."""
+_NEAR = 4 << 20
+"""Bytes that were left when something small did not fit: what is larger says so by itself."""
 _BALLAST = 4 << 20
 _COMPILER = 512 << 20
 _MOST_FILE = 100 << 20
@@ -34,6 +37,8 @@ class Limits:
         self._status = _opened("/proc/self/status", 2)
         self._statm = _opened("/proc/self/statm", 3)
         self._size: int | None = None
+        self._soft = 0
+        self._allowed = 0
         self._hard = 0
         self._may_compile = 0
         self._ceilings = {kind: resource.getrlimit(kind)[1] for kind in _KINDS}
@@ -60,8 +65,25 @@ class Limits:
     def set_memory(self, size: int) -> None:
         """Let it have *size* bytes more of address space than it was measured to have."""
         if self._size is not None:
-            self._hard = self._size + size + _RESERVE
-            self._limit(resource.RLIMIT_AS, self._size + size, self._hard)
+            self._soft = self._allowed = self._size + size
+            self._hard = self._soft + _RESERVE
+            self._limit(resource.RLIMIT_AS, self._soft, self._hard)
+
+    def open_reserve(self) -> None:
+        """Let it have the reserve, too, until `close_reserve`."""
+        if self._soft:
+            self._limit(resource.RLIMIT_AS, self._hard, self._hard)
+
+    def close_reserve(self) -> None:
+        """Have the limit hold again. What was taken of the reserve stays taken: `is_exceeded`."""
+        if self._soft:
+            self._limit(resource.RLIMIT_AS, self._soft, self._hard)
+
+    def is_exceeded(self) -> bool:
+        """Return whether it has more address space than it may, by what was taken of the reserve."""
+        if not self._soft or self._statm is None:
+            return False
+        return int(os.pread(self._statm, 64, 0).split()[0]) * resource.getpagesize() > self._soft
 
     def limit_compiler(self, size: int) -> None:
         """Let compiling take *size* bytes more than there is now, or half a gigabyte where that is more.
@@ -78,13 +100,24 @@ class Limits:
         """Return whether that was what a compiler lacked that raised MemoryError. It does so for deep nesting, too."""
         if self._size is None or not self._may_compile or self._status is None:
             return False
+        return self._highest() > self._size + self._may_compile // 2
+
+    def was_reached(self) -> bool:
+        """Return whether the program had all the address space it may have at some time."""
+        return bool(self._allowed) and self._highest() > self._allowed - _NEAR
+
+    def _highest(self) -> int:
+        """Return the most address space it has had, in bytes; 0 where that is not known."""
+        if self._status is None:
+            return 0
         _, _, rest = os.pread(self._status, 8192, 0).partition(b"VmPeak:")
-        return int(rest.partition(b"kB")[0] or 0) << 10 > self._size + self._may_compile // 2
+        return int(rest.partition(b"kB")[0] or 0) << 10
 
     def relax(self) -> None:
         """Have the reserve, too: the program is over."""
         if not self._hard:
             return
+        self._soft = 0
         try:
             self._limit(resource.RLIMIT_AS, self._hard, self._hard)
         except MemoryError:  # that takes some, too, and there may be none at all

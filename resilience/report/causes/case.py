@@ -76,8 +76,11 @@ class Case:
         """The number of the innermost frame of the program itself, not of a library that it called; -1 without one."""
         for number in range(len(self.frames) - 1, -1, -1):
             frame = self.frames[number]
-            made = frame.filename == self.failure.filename and is_generated(frame.function, self.source)
-            if not is_library(frame.filename) and not made:
+            if frame.filename == self.failure.filename:
+                inside = is_generated(frame.function, self.source)
+            else:
+                inside = is_library(frame.filename)
+            if not inside:
                 return number
         return len(self.frames) - 1
 

@@ -96,7 +96,7 @@ _ROWS: dict[ErrorCategory, tuple[str, tuple[str, ...]]] = {
     ),
     _C.IMPORT: (
         "a module could not be imported",
-        ("Check the name of the module.", "Use a module that is available, or install it where the program runs."),
+        ("Check the name of the module.", "Use a module that is available, or do without it."),
     ),
     _C.GENERATION: (
         "the model wrote no usable code",

@@ -113,6 +113,28 @@ PACKAGES = {
 }
 """What is installed under another name than it is imported by."""
 
+_SAME_NAME = """
+absl accelerate aiofiles aiohttp aiosqlite alembic altair anthropic anyio apscheduler arrow asyncpg attrs autogen
+backoff bcrypt black bokeh boto3 botocore bottle cachetools catboost celery certifi chardet chromadb
+click cloudpickle colorama cryptography cupy cvxpy cython dash dask datasets diskcache django docker duckdb einops
+elasticsearch emoji environs eventlet evaluate falcon faker fastapi feedparser filelock filetype flake8 flask fsspec
+gensim geopandas geopy gevent gradio graphviz greenlet gunicorn h5py html5lib httpx huggingface_hub humanize
+hypothesis imageio instructor ipykernel ipywidgets isort itsdangerous jax jinja2 jmespath joblib jsonschema kafka
+keras kombu kubernetes langchain lightgbm litellm locust loguru lxml mako marshmallow matplotlib mistune mlflow mock
+more_itertools mpmath msgpack mypy nbformat networkx nltk nose notebook numba numpy oauthlib onnx
+onnxruntime openai openpyxl optuna orjson packaging pandas pandera paramiko passlib patsy pendulum peft pexpect pika
+pip playwright plotly polars prettytable prometheus_client prophet psutil psycopg pyarrow pydantic pygame pygments
+pymongo pymysql pynput pypdf pyperclip pyspark pytest pytz pyzbar rapidfuzz ray redis regex reportlab requests retry
+rich ruff safetensors scapy scipy scrapy seaborn selenium sentencepiece setuptools shap shapely simplejson six
+sklearn_pandas smart_open snowflake sortedcontainers spacy sqlalchemy sqlmodel stamina starlette statsmodels
+streamlit stripe structlog sympy tabulate tenacity tensorboard tensorflow termcolor textblob tiktoken timm
+tokenizers toml tomli toolz torch torchaudio torchvision tornado tortoise tqdm transformers trio typer
+typing_extensions tzdata tzlocal ujson unidecode urllib3 uvicorn virtualenv wandb watchdog websockets werkzeug wheel
+wikipedia wordcloud wrapt xarray xgboost xlrd xlsxwriter xlwt xmltodict yarl yfinance zstandard
+"""
+SAME_NAME = frozenset(_SAME_NAME.split())
+"""What is installed by the name it is imported by: to an installer `more_itertools` is more-itertools."""
+
 INSTEAD = {
     "raw_input": "input",
     "xrange": "range",

@@ -6,10 +6,10 @@ import ast
 import re
 import signal
 
-from resilience.report.causes.case import Case
+from resilience.report.causes.case import Case, texts
 from resilience.report.causes.origins import factors
 from resilience.report.causes.trees import parsed
-from resilience.report.causes.wording import one_line
+from resilience.report.causes.wording import listed, one_line
 from resilience.report.diagnosis import Diagnosis
 
 __all__ = ["ended", "memory", "timeout"]
@@ -109,6 +109,9 @@ def memory(case: Case) -> Diagnosis | None:
     limit, used = case.specific("memory_limit"), case.specific("memory_used")
     line = _line(case)
     code = case.line_at(line).strip() or case.code
+    needed, libraries = case.specific("memory_needed"), texts(case.specifics.get("libraries"))
+    if needed and libraries:
+        return _libraries(case, libraries, needed, limit)
     tips: list[str] = []
     if re.search(r"\[[^\]]*\]\s*\*|\*\s*\[|\*\s*10\s*\*\*|\*\s*\d{6,}|<<\s*\d{2,}", code):
         tips.append(
@@ -129,6 +132,20 @@ def memory(case: Case) -> Diagnosis | None:
         immediate_cause=f"the program needs {what}{f' (it had {used})' if used else ''}{where}",
         contributing_factors=tuple(factors(case)),
         suggestions=tuple(tips),
+    )
+
+
+def _libraries(case: Case, libraries: tuple[str, ...], needed: str, limit: str) -> Diagnosis:
+    """Say that the limit is too low for the libraries alone."""
+    named, verb = listed(libraries), "takes" if len(libraries) == 1 else "take"
+    allowed = f"the limit of {limit}" if limit else "the limit"
+    return Diagnosis(
+        immediate_cause=f"{named} {verb} more memory than {allowed}: at least {needed}",
+        contributing_factors=tuple(factors(case)),
+        suggestions=(
+            f"Raise the limit to at least {needed} for {named}: memory_limit={needed!r}.",
+            f"Or do without {'it' if len(libraries) == 1 else 'them'}: the standard library takes next to nothing.",
+        ),
     )
 
 

@@ -150,7 +150,7 @@ CORPUS = [
     faulty("next", "next(iter([]))", "no value left", "default"),
     faulty("set pop", "s = set()\ns.pop()", "empty", line=2),
     # Imports.
-    faulty("no module", "import nonexistent_zz", "'nonexistent_zz'", "pip install nonexistent_zz"),
+    faulty("no module", "import nonexistent_zz", "'nonexistent_zz'", "No package is known", fix=None),
     faulty("near module", "import jsn", "'jsn'", "json", fix="import json"),
     faulty("package under another name", "import cv2", "'cv2'", "opencv-python"),
     faulty("python 2 module", "import urllib2", "'urllib2'", "urllib.request"),
