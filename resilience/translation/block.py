@@ -16,7 +16,7 @@ from resilience.engine.guard import is_async, is_generator, under_descriptor
 from resilience.policy.history import attach, report_of
 from resilience.policy.nested import exhausted_inside
 from resilience.translation.making import maker_of, refuse_what_nobody_takes
-from resilience.trouble import report_trouble
+from resilience.trouble import call_hook, report_trouble
 
 __all__ = ["Translating", "translating"]
 
@@ -183,7 +183,7 @@ class Translating:
         if make is None:
             return error
         try:
-            new = make(error)
+            new = call_hook(make, make, error)
             if not isinstance(new, Exception | None):
                 raise TypeError(f"{make!r} returned {type(new).__name__}: give an exception, or None")
         except Exception as trouble:  # it must not hide what went wrong
