@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-__all__ = ["RUNNING", "HookRecursionError", "call_hook", "is_running", "log_trouble", "report_trouble", "with_hook"]
+__all__ = [
+    "RUNNING",
+    "HookRecursionError",
+    "call_hook",
+    "is_running",
+    "log_trouble",
+    "refuse_coroutine",
+    "report_trouble",
+    "with_hook",
+]
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from resilience.engine.worker import Drive, run_in_worker
 from resilience.outcome import EXPIRED, OVERDUE, Outcome
 from resilience.policy.base import Call, Policy
 
-__all__ = ["Scope", "run_limited", "run_limited_async"]
+__all__ = ["Scope", "run_limited", "run_limited_async", "running_task"]
 
 AsyncDrive: TypeAlias = Callable[[Sequence[Policy], int, Call, int], Awaitable[Outcome]]
 
@@ -40,7 +40,7 @@ class Scope:
 
         A sync caller *cancels* nobody, also not the task it may run in.
         """
-        call, task = self._call, _running_task() if cancels else None
+        call, task = self._call, running_task() if cancels else None
         seconds = self._limit
         further_out = due_here(call.clock)
         # A moment of this very task's cancels it by itself. Two cancellations at one moment would leave one for later.
@@ -107,7 +107,7 @@ async def run_limited_async(
         del outcome
 
 
-def _running_task() -> object:
+def running_task() -> object:
     """Return the task that runs here, asyncio's or trio's; None outside of any."""
     for library in ("asyncio", "trio.lowlevel"):
         loaded = sys.modules.get(library)
