@@ -134,10 +134,12 @@ def _same(one: object, other: object) -> bool:
 
 
 def _text_of(hook: object) -> object:
-    """Return the code of a function, of a method's or a partial's function; None of what has none."""
+    """Return the code that a call of *hook* runs; None where it is none of Python's."""
     while isinstance(hook, functools.partial):
         hook = cast("functools.partial[object]", hook).func
     try:
-        return getattr(getattr(hook, "__func__", hook), "__code__", None)
+        function: object = getattr(hook, "__func__", hook)
+        call = getattr(type(function), "__call__", None)  # noqa: B004 - of an object
+        return getattr(function, "__code__", None) or getattr(call, "__code__", None)
     except Exception:  # an attribute of the user's own making
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import threading
 import warnings
@@ -457,12 +458,29 @@ def test_an_async_on_retry_is_not_called_for_calls_that_it_makes_itself(backend:
     assert calls == 2
 
 
-def test_a_hook_that_is_made_anew_for_each_call_comes_back():
+class Alert:
+    def __init__(self, alert: Callable[[object], None]) -> None:
+        self.alert = alert
+
+    def __call__(self, event: Event) -> None:
+        self.alert(event)
+
+
+ANEW = {
+    "lambda": lambda alert: lambda event: alert(event),
+    "partial": functools.partial,
+    "object": Alert,
+    "method": lambda alert: Alert(alert).__call__,
+}
+
+
+@pytest.mark.parametrize("make", ANEW)
+def test_a_hook_that_is_made_anew_for_each_call_comes_back(make: str):
     posts = 0
 
     def alert(event: object) -> None:
         nonlocal posts
-        for attempt in retrying(attempts=3, base_delay=0, on_retry=lambda event: alert(event)):
+        for attempt in retrying(attempts=3, base_delay=0, on_retry=ANEW[make](alert)):
             with attempt:
                 posts += 1
                 raise ConnectionRefusedError
@@ -531,6 +549,21 @@ def test_a_wait_strategy_that_makes_the_call_it_is_asked_about_is_reported(caplo
     assert len(asked) == 2
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "wait strategy _asking.<locals>.ask raised HookRecursionError" in caplog.text
+
+
+def test_a_hook_that_returns_a_coroutine_counts_as_one_that_raised(caplog: pytest.LogCaptureFixture):
+    async def judge(value: object) -> bool:
+        return True
+
+    breaker = circuit_breaker("async judge", failure_threshold=1, failure_if=lambda value: judge(value))
+    assert breaker(flaky(0))() == "ok"
+    assert breaker.current_state == "closed"
+    assert "failure_if" in caplog.text
+    assert "not awaited" in caplog.text
+    keyed = circuit_breaker("async key", key=lambda *arguments: judge(arguments))
+    with pytest.raises(TypeError, match="returned a coroutine, which is not awaited") as refused:
+        keyed(flaky(0))()
+    assert "the call was not made" in refused.value.__notes__[0]
 
 
 def test_a_circuit_listener_is_not_told_of_calls_that_it_makes_itself(road: Road):

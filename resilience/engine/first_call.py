@@ -99,7 +99,10 @@ def _code_of(asynchronously: bool) -> CodeType:
 
 def warn_of_unfinished(target: str, function: object, value: object, *, asynchronously: bool = False) -> None:
     """Emit a RuntimeWarning where *value*, which *function* returned, does its work later, after the call."""
-    found = _unfinished(function, value, asynchronously=asynchronously)
+    try:
+        found = _unfinished(function, value, asynchronously=asynchronously)
+    except Exception:  # a metaclass of the user's own making
+        return
     if found is None:
         return
     what, instead = found
@@ -114,6 +117,8 @@ def warn_of_unfinished(target: str, function: object, value: object, *, asynchro
         if type(value) is CoroutineType:
             cast("Coroutine[Any, Any, Any]", value).close()
         raise
+    except Exception:  # noqa: S110 - a log handler, where warnings are logged, or another hook; the call goes on
+        pass
 
 
 def _unfinished(function: object, value: object, *, asynchronously: bool) -> tuple[str, str] | None:

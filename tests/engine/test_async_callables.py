@@ -7,6 +7,7 @@ import contextlib
 import functools
 import inspect
 import itertools
+import logging
 import pathlib
 import socket
 import sys
@@ -512,6 +513,35 @@ def test_a_result_does_not_warn(value: object):
     guarded = retry(lambda: identity(value))
     assert guarded() is value
     assert guarded() is value
+
+
+def test_a_log_handler_that_raises_for_the_warning_changes_nothing():
+    class Raising(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise OSError("disk full")
+
+    handler = Raising()
+    logging.getLogger("py.warnings").addHandler(handler)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            logging.captureWarnings(capture=True)
+            returned = retry(lambda: fetch())()
+    finally:
+        logging.captureWarnings(capture=False)
+        logging.getLogger("py.warnings").removeHandler(handler)
+    assert asyncio.run(returned) == "ok"
+
+
+def test_a_result_with_a_hostile_class_is_a_result():
+    class Hostile(type):
+        def __getattr__(cls, name: str) -> object:
+            raise RuntimeError(name)
+
+    class Value(metaclass=Hostile): ...
+
+    value = Value()
+    assert retry(lambda: identity(value))() is value
 
 
 def test_a_first_call_that_fails_leaves_the_look_to_the_next():
