@@ -375,7 +375,8 @@ def is_generator(function: object) -> bool:
 
 def _is(kind: Callable[[object], bool], function: object) -> bool:
     try:
-        return kind(function) or kind(_call_of(function))
+        call = _call_of(function)
+        return kind(function) or (call is not function and kind(call))
     except TypeError:  # a mock of a function has a mock for its flags, too
         return False
 
@@ -400,7 +401,7 @@ _CONTEXT_MANAGER_CODES = {
     cast("FunctionType", make(cast("Any", None))).__code__
     for make in (contextlib.contextmanager, contextlib.asynccontextmanager)
 }
-_AWAITABLE = re.compile(r"(?:\w+\.)*(?:Awaitable|Coroutine|CoroutineType)")
+_AWAITABLE = re.compile(r"(?:\w+\.)*\b(?:Awaitable|Coroutine|CoroutineType)\b")
 _UNION = re.compile(r"(?:\w+\.)*(?:Union|Optional)")
 
 
@@ -409,16 +410,20 @@ def _gives_awaitable(function: object) -> bool:
         return True
     if hasattr(function, "__wrapped__") or inspect.isgeneratorfunction(function):
         return False  # `functools.wraps` copies annotations, and what is around a function may await it
-    return _AWAITABLE.fullmatch(_without_parameters(_returned_by(function))) is not None
+    annotation = _returned_by(function)
+    return bool(annotation) and _AWAITABLE.fullmatch(_without_parameters(annotation)) is not None
 
 
 def _may_give_awaitable(function: object) -> bool:
     annotation = _returned_by(function)
-    plain = _without_parameters(annotation)
-    # Not a function that returns one: Callable[..., Awaitable[int]].
-    if _AWAITABLE.search(annotation if _UNION.fullmatch(plain) else plain):
-        return True
+    if annotation:
+        plain = _without_parameters(annotation)
+        # Not a function that returns one: Callable[..., Awaitable[int]].
+        if _AWAITABLE.search(annotation if _UNION.fullmatch(plain) else plain):
+            return True
     try:
+        if not hasattr(function, "__wrapped__"):
+            return False
         inside = inspect.unwrap(cast("Callable[..., object]", function), stop=inspect.iscoroutinefunction)
     except Exception:  # a circle, or attributes of the user's own making
         return False
