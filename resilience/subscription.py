@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from resilience.trouble import report_trouble
+from resilience.trouble import RUNNING, is_running, refuse_coroutine, report_trouble
 
 if TYPE_CHECKING:
     from resilience.events import Event
@@ -49,7 +49,8 @@ class Subscription:
 def subscribe(listener: Listener) -> Subscription:
     """Have *listener* called with every event, in the thread or task that caused it, until undone.
 
-    A listener that raises is reported once on the ``resilience`` logger and never changes a call's outcome.
+    A listener that raises is reported once on the ``resilience`` logger and never changes a call's outcome. It may make
+    guarded calls itself: their events go to the other listeners.
     Keep it quick: it runs on the failing call's road. A coroutine function is refused with TypeError, since
     nobody would await it.
 
@@ -78,9 +79,15 @@ def listened() -> bool:
 
 
 def emit(event: Event) -> None:
-    """Hand *event* to everybody who listens."""
+    """Hand *event* to every listener but those that run in this context: they have made the call it tells of."""
     for listener in _listeners:
+        if is_running(listener):
+            continue
+        running = RUNNING.get()
         try:
-            listener(event)
+            RUNNING.set((*running, listener))
+            refuse_coroutine(listener(event))
         except Exception as trouble:
             report_trouble("event listener", listener, trouble)
+        finally:
+            RUNNING.set(running)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Literal, TypeVar
 
 import pybreaker
@@ -27,7 +27,7 @@ from resilience.policy.states import CircuitMode, CircuitState, HalfOpen, Open, 
 from resilience.policy.trip import Rules
 from resilience.profile import Profile, changed_profiles
 from resilience.subscription import emit, listened
-from resilience.trouble import report_trouble
+from resilience.trouble import call_hook, report_trouble
 
 __all__ = ["CircuitBreaker"]
 
@@ -297,13 +297,11 @@ class CircuitBreaker(Decorator, Block, Vocabulary):  # type: ignore[misc]  # its
 
     def _tell(self, watchers: Sequence[Watcher], what: str, *arguments: object) -> None:
         for watcher in watchers:
+            hook, tell = watcher.hook(what), getattr(watcher, what)
             try:
-                value = getattr(watcher, what)(*arguments)
-                if isinstance(value, Coroutine):
-                    value.close()
-                    raise TypeError(f"{watcher.hook(what)!r} is async and no call is made that could await it")
+                call_hook(hook if callable(hook) else tell, tell, *arguments)
             except Exception as error:
-                report_trouble("circuit listener", watcher.hook(what), error)
+                report_trouble("circuit listener", hook, error)
 
     def _shared(self) -> list[SharedState]:
         return [watcher for watcher in self._circuit.watchers if isinstance(watcher, SharedState)]

@@ -11,6 +11,7 @@ from resilience.engine.guard import is_async
 from resilience.outcome import Outcome
 from resilience.policy.base import Call, Policy, Steps
 from resilience.policy.states import CircuitMode, CircuitState
+from resilience.trouble import refuse_coroutine
 
 if TYPE_CHECKING:
     from resilience.circuits.breaker import CircuitBreaker
@@ -73,7 +74,7 @@ class Keyed(Policy):
 
     def before(self, call: Call, at: int) -> Outcome | Steps[Outcome | None] | None:
         try:
-            key = self._key(*call.arguments, **call.keywords)
+            key = refuse_coroutine(self._key(*call.arguments, **call.keywords))
         except Exception as error:
             error.add_note(f"resilience: raised by key= of circuit {self._template.name!r}; the call was not made")
             return Outcome(None, error)

@@ -9,6 +9,7 @@ from typing import Self, cast, overload
 
 from resilience.category import CategoryLike, ErrorCategory, combine
 from resilience.classify.look import Found
+from resilience.trouble import log_trouble
 
 __all__ = ["Predicate", "Registration", "Rules", "current_rules", "register"]
 
@@ -89,13 +90,8 @@ def _says_yes(entry: _Entry, exc: BaseException) -> bool:
     except Exception as error:  # the application's own code must not replace the failure
         if not entry.reported:
             entry.reported = True
-            import logging
-
-            logging.getLogger("resilience").warning(
-                "predicate %s raised %s and is skipped; this is said once",
-                _name(entry.matches),
-                type(error).__name__,
-            )
+            message = "predicate %s raised %s and is skipped; this is said once"
+            log_trouble(message, _name(entry.matches), type(error).__name__)
         return False
 
 

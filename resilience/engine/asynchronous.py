@@ -12,7 +12,7 @@ from resilience.outcome import EXPIRED, Outcome, set_traceback
 from resilience.policy.base import NOBODY, Call, Effect, Invoke, Policy, Steps, abandon
 from resilience.settings import DISABLED
 from resilience.subscription import emit
-from resilience.trouble import report_trouble
+from resilience.trouble import RUNNING, report_trouble, with_hook
 
 __all__ = ["drive", "perform"]
 
@@ -108,7 +108,10 @@ async def perform(steps: Steps[T], effect: Effect | None = None) -> T:
 
 async def invoke(effect: Invoke) -> Outcome:
     """Call a function of the user's that is not the guarded one."""
+    running = RUNNING.get()
     try:
+        if effect.role is not None:
+            RUNNING.set(with_hook(effect.runs))
         if effect.blocking:
             from anyio import to_thread
 
@@ -120,3 +123,5 @@ async def invoke(effect: Invoke) -> Outcome:
             report_trouble(effect.role, effect.hook, error)
         set_traceback(error, error.__traceback__ and error.__traceback__.tb_next)
         return Outcome(None, error)
+    finally:
+        RUNNING.set(running)

@@ -6,12 +6,24 @@ import contextlib
 import contextvars
 import functools
 import inspect
+import re
 import sys
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Collection,
+    Generator,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from types import ClassMethodDescriptorType, FunctionType
 from typing import Any, TypeVar, cast
 
 from resilience.engine.streams import Opened
+from resilience.engine.undecided import undecided_wrapper_of
 from resilience.engine.wrappers import stream_wrapper_of, wrapper_of
 from resilience.outcome import set_traceback
 from resilience.policy.base import Policy
@@ -22,6 +34,7 @@ from resilience.settings import DISABLED
 __all__ = ["Guarded", "guard", "guarded", "is_generator", "refuse_without_items"]
 
 T = TypeVar("T")
+_IMMUTABLE = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE
 
 
 class Guarded:
@@ -41,9 +54,15 @@ class Guarded:
 
     def wrap(self, like: object = None) -> Callable[..., object]:
         """Build the one wrapper over the original function; it takes its name and attributes from *like*, if given."""
+        if makes_context_manager(self.function):
+            raise TypeError(
+                f"cannot guard {self.target}: it returns a context manager, and entering it is another call; guard"
+                " what is called when it is entered, or in the `with` block"
+            )
         streams = is_generator(self.function)
         asynchronously = is_async(self.function) or (streams and _is_async_generator(self.function))
-        if not asynchronously:
+        undecided = not streams and not asynchronously and may_be_async(self.function)
+        if not asynchronously and not undecided:
             self._refuse_async_hooks()
         if streams:
             self._refuse_what_cannot_stream()
@@ -53,7 +72,10 @@ class Guarded:
             )
         else:
             refuse_without_items(self.target, self.policies)
-            wrapper = wrapper_of(self.target, self.function, self.policies, asynchronously=asynchronously)
+            if undecided:
+                wrapper = undecided_wrapper_of(self.target, self.function, self.policies)
+            else:
+                wrapper = wrapper_of(self.target, self.function, self.policies, asynchronously=asynchronously)
         if not _is_named(self.function):
             wrapper.__name__, wrapper.__qualname__ = self.target.rpartition(".")[2], self.target
         _take_after(wrapper, self.function if like is None else like)
@@ -195,10 +217,23 @@ def _guard_function(target: object, policies: Sequence[Policy]) -> object:
 
 
 def _guard_class(cls: type[object], policies: Sequence[Policy], exclude: Collection[str]) -> type[object]:
-    members = {name: member for name, member in public_methods(cls) if name not in exclude}
-    guards = [
-        (policy, set(members) if policy.methods is None else policy.methods.select(members)) for policy in policies
-    ]
+    members = dict(public_methods(cls))
+    _refuse_without_methods(cls, members)
+    members = {name: member for name, member in members.items() if name not in exclude}
+    # What makes a context manager stays as it is, unless it is named: a call of it does nothing that could fail.
+    unnamed = {name for name, member in members.items() if not makes_context_manager(member)}
+    guards: list[tuple[Policy, set[str]]] = []
+    for policy in policies:
+        selection = policy.methods
+        chosen = unnamed if selection is None else selection.select(members)
+        if selection is not None and selection.only is None:
+            chosen &= unnamed
+            if not chosen:
+                raise TypeError(
+                    f"cannot guard the class {cls.__qualname__} by {policy}: all its public methods are left out"
+                    f" ({', '.join(members)}); name those to guard, as in only={tuple(members)[:1]!r}"
+                )
+        guards.append((policy, chosen))
     selections = dict.fromkeys(policy.methods for policy in policies if policy.methods is not None)
     initializer = inspect.getattr_static(cls, "__init__")
     if selections and inspect.isfunction(initializer):
@@ -209,7 +244,7 @@ def _guard_class(cls: type[object], policies: Sequence[Policy], exclude: Collect
         stack = [policy for policy, names in guards if name in names]
         local = [selection for selection in selections if selection.is_local(name)]
         if stack or local:
-            own = member if name in vars(cls) else _inherited(cls, name, member)
+            own = member if _is_own_function(cls, name) else _called_on(cls, name, member)
             own = _local_method(own, local) if local else own
             methods[name] = _guard_function(own, stack) if stack else own
     for name, method in methods.items():
@@ -253,17 +288,41 @@ def _local_method(member: object, selections: Sequence[MethodSelection]) -> obje
     return type(member)(method) if function is not member else method  # type: ignore[call-arg]  # a class method
 
 
-def _inherited(cls: type[object], name: str, member: object) -> object:
+def _refuse_without_methods(cls: type[object], members: Mapping[str, object]) -> None:
+    if cls.__flags__ & _IMMUTABLE:
+        raise TypeError(
+            f"cannot guard the class {cls.__qualname__}: it is not written in Python, its methods cannot be replaced;"
+            " decorate a subclass of it, or guard a method of an object"
+        )
+    if not any(not makes_context_manager(member) for member in members.values()):
+        raise TypeError(
+            f"cannot guard the class {cls.__qualname__}: it has no public methods to guard; guard"
+            " functions, or the methods of an object, one by one"
+        )
+
+
+def _is_own_function(cls: type[object], name: str) -> bool:
+    """Whether a method is written in the body of *cls*, as a function that can be wrapped."""
+    member = vars(cls).get(name)
+    return callable(under_descriptor(member)) and not isinstance(member, ClassMethodDescriptorType)
+
+
+def _called_on(cls: type[object], name: str, member: object) -> object:
     """Return a method of *cls* that calls the one it inherits, whichever that is for the object at hand.
 
     Not the one that is inherited now: in ``class Both(Guarded, Mixin)`` what `Mixin` overrides must win, as without us.
+    Where *cls* has the method itself, and it is no function, it is bound and called.
     """
-    function = under_descriptor(member)
-    if isinstance(member, staticmethod) or guarded(function) is not None:  # nobody to ask; or guarded on the base
+    function = _under_method(member)
+    if isinstance(member, staticmethod) or guarded(function) is not None:  # nothing to bind to; or guarded on the base
         return member  # pyright: ignore[reportUnknownVariableType]
+    own: Any = vars(cls).get(name)
+    of_class = isinstance(member, classmethod | ClassMethodDescriptorType)
 
     def above(owner: object) -> Any:
-        return getattr(super(cls, owner), name)
+        if own is None:
+            return getattr(super(cls, owner), name)
+        return own.__get__(None, owner) if of_class else own.__get__(owner, type(owner))
 
     def plain(self: object, /, *args: object, **kwargs: object) -> object:
         return above(self)(*args, **kwargs)
@@ -288,7 +347,12 @@ def _inherited(cls: type[object], name: str, member: object) -> object:
     elif is_async(function):
         call = coroutine
     functools.update_wrapper(call, cast("Callable[..., object]", function))
-    return type(member)(call) if function is not member else call  # type: ignore[call-arg]  # a class method
+    if isinstance(member, functools.partialmethod):  # not what it fills in: by name and signature another method
+        vars(call).clear()
+        call.__name__, call.__qualname__ = name, f"{cls.__qualname__}.{name}"
+    if not isinstance(getattr(function, "__module__", None), str):  # of a class written in C
+        call.__module__ = getattr(function, "__objclass__", cls).__module__
+    return classmethod(call) if of_class else call
 
 
 def public_methods(cls: type[object]) -> Iterator[tuple[str, object]]:
@@ -297,8 +361,24 @@ def public_methods(cls: type[object]) -> Iterator[tuple[str, object]]:
         if name.startswith("_"):
             continue
         member = inspect.getattr_static(cls, name)
-        if isinstance(member, staticmethod | classmethod) or inspect.isfunction(member):
+        if isinstance(member, staticmethod | classmethod) or _is_method(member):
             yield name, member
+
+
+def _is_method(member: object) -> bool:
+    """Whether a class attribute is a method: of Python, Cython, mypyc or C, or one made of another method."""
+    if isinstance(member, functools.partialmethod | functools.singledispatchmethod):
+        return True
+    if isinstance(member, functools.partial):  # it has `__get__` from 3.13 on, and did not bind before
+        return False
+    return callable(member) and hasattr(type(member), "__get__")
+
+
+def _under_method(member: object) -> object:
+    """Return the function that says of a method what kind it is."""
+    if isinstance(member, functools.partialmethod | functools.singledispatchmethod):
+        return cast("functools.partialmethod[object]", member).func
+    return under_descriptor(member)
 
 
 def under_descriptor(target: object) -> object:
@@ -315,7 +395,10 @@ def name_of(target: object) -> str:
         function = cast("functools.partial[object]", function).func
     function = getattr(function, "__func__", function)
     named: object = function if _is_named(function) else type(function)  # pyright: ignore[reportUnknownVariableType]
-    return f"{getattr(named, '__module__', None) or ''}.{getattr(named, '__qualname__', '')}".lstrip(".")  # pyright: ignore[reportUnknownArgumentType]
+    module: object = getattr(named, "__module__", None)  # pyright: ignore[reportUnknownArgumentType]
+    if module is None:  # a method of a class written in C
+        module = getattr(getattr(named, "__objclass__", None), "__module__", None)  # pyright: ignore[reportUnknownArgumentType]
+    return f"{module or ''}.{getattr(named, '__qualname__', '')}".lstrip(".")  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _is_named(function: object) -> bool:
@@ -332,8 +415,23 @@ def _take_after(wrapper: Callable[..., object], function: object) -> None:
 
 
 def is_async(function: object) -> bool:
-    """Whether calling *function* gives a coroutine: coroutine functions, their partials, objects that call as one."""
-    return _is(inspect.iscoroutinefunction, function)
+    """Whether *function* is known to return an awaitable.
+
+    Coroutine functions, partials of them, objects that call as one, functions annotated to return an ``Awaitable`` or a
+    ``Coroutine``.
+    """
+    return _is(_gives_awaitable, function)
+
+
+def may_be_async(function: object) -> bool:
+    """Whether what *function* wraps is async, or its annotation leaves it open: its own code may await that or not."""
+    return _is(_may_give_awaitable, function)
+
+
+def makes_context_manager(function: object) -> bool:
+    """Whether *function* is one that `contextlib.contextmanager` or `asynccontextmanager` has made."""
+    function = under_descriptor(_without_partials(function))
+    return getattr(getattr(function, "__func__", function), "__code__", None) in _CONTEXT_MANAGER_CODES
 
 
 def is_generator(function: object) -> bool:
@@ -343,7 +441,8 @@ def is_generator(function: object) -> bool:
 
 def _is(kind: Callable[[object], bool], function: object) -> bool:
     try:
-        return kind(function) or kind(_call_of(function))
+        call = _call_of(function)
+        return kind(function) or (call is not function and kind(call))
     except TypeError:  # a mock of a function has a mock for its flags, too
         return False
 
@@ -353,7 +452,68 @@ def _is_async_generator(function: object) -> bool:
 
 
 def _call_of(function: object) -> object:
-    while isinstance(function, functools.partial):
-        function = cast("functools.partial[object]", function).func
+    function = _without_partials(function)
     # The type's attribute, not the object's: that is what a call looks up.
     return function if inspect.isroutine(function) else getattr(type(function), "__call__", None)  # noqa: B004
+
+
+def _without_partials(function: object) -> object:
+    while isinstance(function, functools.partial):
+        function = cast("functools.partial[object]", function).func
+    return function
+
+
+_CONTEXT_MANAGER_CODES = {
+    cast("FunctionType", make(cast("Any", None))).__code__
+    for make in (contextlib.contextmanager, contextlib.asynccontextmanager)
+}
+_AWAITABLE = re.compile(r"(?:\w+\.)*\b(?:Awaitable|Coroutine|CoroutineType)\b")
+_UNION = re.compile(r"(?:\w+\.)*(?:Union|Optional)")
+
+
+def _gives_awaitable(function: object) -> bool:
+    if inspect.iscoroutinefunction(function) or _is_marked(function):
+        return True
+    if hasattr(function, "__wrapped__") or inspect.isgeneratorfunction(function):
+        return False  # `functools.wraps` copies annotations, and what is around a function may await it
+    annotation = _returned_by(function)
+    return bool(annotation) and _AWAITABLE.fullmatch(_without_parameters(annotation)) is not None
+
+
+def _may_give_awaitable(function: object) -> bool:
+    annotation = _returned_by(function)
+    if annotation:
+        plain = _without_parameters(annotation)
+        # Not a function that returns one: Callable[..., Awaitable[int]].
+        if _AWAITABLE.search(annotation if _UNION.fullmatch(plain) else plain):
+            return True
+    try:
+        if not hasattr(function, "__wrapped__"):
+            return False
+        inside = inspect.unwrap(cast("Callable[..., object]", function), stop=inspect.iscoroutinefunction)
+    except Exception:  # a circle, or attributes of the user's own making
+        return False
+    return inspect.iscoroutinefunction(inside) or _is_marked(inside)
+
+
+def _is_marked(function: object) -> bool:
+    # How asyncio and asgiref marked functions before `inspect.markcoroutinefunction`.
+    mark = getattr(sys.modules.get("asyncio.coroutines"), "_is_coroutine", None)
+    return mark is not None and getattr(function, "_is_coroutine", None) is mark
+
+
+def _returned_by(function: object) -> str:
+    """Return the annotation of what *function* returns, as text; nothing is evaluated."""
+    try:
+        annotations: object = getattr(function, "__annotations__", None)
+        given: object = cast("dict[str, object]", annotations).get("return") if isinstance(annotations, dict) else None
+        return given if isinstance(given, str) else "" if given is None else inspect.formatannotation(given)
+    except Exception:  # from 3.14 on they are worked out when they are asked for, and may not be
+        return ""
+
+
+def _without_parameters(annotation: str) -> str:
+    """Return ``Awaitable`` of ``Awaitable[dict[str, int]]``."""
+    while (shorter := re.sub(r"\[[^\[\]]*\]", "", annotation)) != annotation:
+        annotation = shorter
+    return annotation

@@ -242,7 +242,8 @@ _BOOKS = tuple(
     f"resilience.{room}" for room in ("engine", "policy", "circuits", "classify", "subscription", "trouble", "events")
 )
 _PAUSES = {SystemClock.sleep.__code__, Signal.wait.__code__}
-_DRIVER, _LOOKS_THROUGH = "resilience.engine.blocking", "resilience.engine.guard"
+_DRIVER = "resilience.engine.blocking"
+_LOOKS_THROUGH = {f"resilience.engine.{room}" for room in ("guard", "undecided")}
 
 
 def _may_interrupt(frame: FrameType | None) -> bool:
@@ -253,7 +254,7 @@ def _may_interrupt(frame: FrameType | None) -> bool:
             return True
         name = str(frame.f_globals.get("__name__"))
         is_wrapper = code.co_filename.startswith("<resilience wrapper")
-        if is_wrapper or (name.startswith(_BOOKS) and name != _LOOKS_THROUGH):
+        if is_wrapper or (name.startswith(_BOOKS) and name not in _LOOKS_THROUGH):
             # The frame of a C function is its caller's: whether the books are closed is a question of the line.
             return (is_wrapper or name == _DRIVER) and frame.f_lineno in _lines_of_the_call(code)
         frame = frame.f_back

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from resilience.engine import asynchronous, blocking
+from resilience.engine.first_call import warn_of_unfinished
 from resilience.engine.guard import guard, guarded, is_async, is_generator, name_of, under_descriptor
 from resilience.outcome import set_context
 from resilience.policy.base import Call, Policy
@@ -36,13 +37,14 @@ class Decorator:
     def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a sync *function* through the policies.
 
-        Raises TypeError for a coroutine function: await `acall` instead.
+        Raises TypeError for a coroutine function: await `acall` instead. Warns where the function returns a coroutine.
         """
         if is_async(function):
             raise TypeError(f"call({name_of(function)}): it is async; use `await ... .acall(...)`")
         _refuse_generators("call", function)
         outcome = blocking.drive(self.policies(function), 0, Call(name_of(function), function, args, kwargs), 0)
         if (error := outcome.error) is None:
+            warn_of_unfinished(name_of(function), function, outcome.value)
             return cast("R", outcome.value)
         context = error.__context__
         try:

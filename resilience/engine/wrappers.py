@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, cast
 from resilience.clock import current_clock
 from resilience.due import due_by
 from resilience.engine import asynchronous, blocking
+from resilience.engine.first_call import FirstCall
 from resilience.engine.streams import Opened, begin, cut_short, ended
 from resilience.engine.template import Shape, fill, module_of, stream_of
 from resilience.outcome import EXPIRED, Outcome, set_context, set_traceback
@@ -44,24 +45,33 @@ _ANYTHING = "*args, **kwargs"
 class _Plan:
     """What a wrapper needs off the happy path. One name in its closure: a call pays for each of them."""
 
-    __slots__ = ("drive", "function", "stack", "target")
+    __slots__ = ("drive", "function", "opener", "stack", "target")
 
     clock = staticmethod(current_clock)
     outcome = Outcome
     set_context = staticmethod(set_context)
 
     def __init__(
-        self, target: str, function: Callable[..., object], stack: Sequence[Policy], asynchronously: bool
+        self,
+        target: str,
+        function: Callable[..., object],
+        stack: Sequence[Policy],
+        asynchronously: bool,
+        opener: Callable[..., object] | None,
     ) -> None:
         self.target = target
         self.function = function
         self.stack = stack
         self.drive = asynchronous.drive if asynchronously else blocking.drive
+        #: What a driver calls in place of the function: a stream's first item is fetched, a first result is looked at.
+        self.opener = opener
 
     def call(
         self, arguments: tuple[object, ...], keywords: Mapping[str, object] | None, state: Admission | None = None
     ) -> Call:
-        return Call(self.target, self.function, arguments, keywords, state)
+        call = Call(self.target, self.function, arguments, keywords, state)
+        call.opener = self.opener
+        return call
 
     def failed(
         self,
@@ -72,6 +82,7 @@ class _Plan:
         since: int | None = None,
     ) -> Call:
         call = Call(self.target, self.function, arguments, keywords, state, since)
+        call.opener = self.opener
         call.first = self.failure(error)
         return call
 
@@ -91,6 +102,7 @@ class _Plan:
         since: int | None = None,
     ) -> Call:
         call = Call(self.target, self.function, arguments, keywords, state, since)
+        call.opener = self.opener
         call.first = Outcome(value)
         return call
 
@@ -105,6 +117,7 @@ class _Plan:
     ) -> Call:
         if call is None:
             call = Call(self.target, self.function, arguments, keywords, state, since)
+            call.opener = self.opener
         else:
             self.without(call)
         call.first = EXPIRED
@@ -132,7 +145,7 @@ class _Plan:
 class _StreamPlan(_Plan):
     """What the wrapper of a generator function needs."""
 
-    __slots__ = ("asynchronously", "opener")
+    __slots__ = ("asynchronously",)
 
     ended = staticmethod(ended)
     cut_short = staticmethod(cut_short)
@@ -145,15 +158,13 @@ class _StreamPlan(_Plan):
         asynchronously: bool,
         opener: Callable[..., object],
     ) -> None:
-        super().__init__(target, function, stack, asynchronously)
+        super().__init__(target, function, stack, asynchronously, opener)
         self.asynchronously = asynchronously
-        self.opener = opener
 
     def call(
         self, arguments: tuple[object, ...], keywords: Mapping[str, object] | None, state: Admission | None = None
     ) -> Call:
-        call = Call(self.target, self.function, arguments, keywords, state)
-        call.opener = self.opener
+        call = super().call(arguments, keywords, state)
         call.enclosing = admitted_here()
         return call
 
@@ -162,9 +173,17 @@ class _StreamPlan(_Plan):
 
 
 def wrapper_of(
-    target: str, function: Callable[..., object], stack: Sequence[Policy], *, asynchronously: bool
+    target: str,
+    function: Callable[..., object],
+    stack: Sequence[Policy],
+    *,
+    asynchronously: bool,
+    first: FirstCall | None = None,
 ) -> Callable[..., object]:
-    """Return the function that calls *function* through *stack*, outermost first; a coroutine function if it is one."""
+    """Return the function that calls *function* through *stack*, outermost first; a coroutine function if it is one.
+
+    It does so by *first* until the function has returned once.
+    """
     gates = [depth for depth, policy in enumerate(stack) if policy.gate is not None]
     limits = tuple(depth for depth, policy in enumerate(stack) if policy.limit is not None)
     watches = {depth: each for depth, policy in enumerate(stack) if (each := policy.stopwatch(target)) is not None}
@@ -194,9 +213,11 @@ def wrapper_of(
     signature = _signature_of(function)
     # In the function's own globals: whoever looks for the caller's module finds the one the function stands in.
     scope = function.__globals__ if type(function) is FunctionType else globals()
+    first = first or FirstCall(target, function, asynchronously=asynchronously)
+    plan = _Plan(target, function, stack, asynchronously, None if first.call is function else first.call)
     wrapper: FunctionType = FunctionType(_code_of(signature, asynchronously, shape), scope)(
-        function,
-        _Plan(target, function, stack, asynchronously),
+        first.call,
+        plan,
         gate,
         _begins(stack, shape),
         tallies,
@@ -206,7 +227,22 @@ def wrapper_of(
         Exception,
         BaseException,
     )
+    _call_directly_after(first, wrapper, plan)
     return _with_defaults(wrapper, function, signature)
+
+
+def _call_directly_after(first: FirstCall, wrapper: FunctionType, plan: _Plan) -> None:
+    """Have *wrapper* and the driver call the function itself once *first* has seen what it returns."""
+    names = wrapper.__code__.co_freevars
+    # A wrapper that leaves everything to the driver does not name the function.
+    cell = wrapper.__closure__[names.index("__function")] if wrapper.__closure__ and "__function" in names else None
+
+    def call_directly() -> None:
+        plan.opener = None
+        if cell is not None:
+            cell.cell_contents = plan.function
+
+    first.then = call_directly
 
 
 def stream_wrapper_of(

@@ -70,6 +70,11 @@ class Invoke:
         self.hook: object = function if hook is None else hook
         self.blocking: bool = blocking
 
+    @property
+    def runs(self) -> object:
+        """The hook that runs meanwhile: a store of pybreaker's is none, but each method of its adapter."""
+        return self.hook if callable(self.hook) else self.function
+
 
 Effect: TypeAlias = Emit | Invoke
 Steps: TypeAlias = Generator[Effect, Outcome, T]

@@ -19,7 +19,7 @@ from resilience.policy.states import INNER, CircuitMode, Closed, HalfOpen, Open,
 from resilience.policy.trip import ANSWERED, NEUTRAL, Rules
 from resilience.settings import DISABLED
 from resilience.subscription import emit, listened
-from resilience.trouble import report_trouble
+from resilience.trouble import call_hook, report_trouble
 
 if TYPE_CHECKING:
     from resilience.events import CallRejected, CircuitClosed, CircuitHalfOpened, CircuitModeChanged, CircuitOpened
@@ -119,7 +119,7 @@ class Circuit(Machine, Policy):
         judge = self.rules.failure_if
         assert judge is not None
         try:
-            return 1 if judge(value) else ANSWERED
+            return 1 if call_hook(judge, judge, value) else ANSWERED
         except Exception as error:
             report_trouble("failure_if", judge, error)
             return ANSWERED

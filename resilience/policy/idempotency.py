@@ -17,7 +17,7 @@ from resilience.classify.look import attribute, code
 from resilience.classify.structure import by_grpc, status_of, status_of_result
 from resilience.policy.base import Call
 from resilience.profile import Profile, Unsafe, row_of
-from resilience.trouble import report_trouble
+from resilience.trouble import call_hook, report_trouble
 
 __all__ = ["Idempotency", "by_method", "idempotency_of", "may_be_sent_again", "result_may_be_followed_by_another"]
 
@@ -139,7 +139,7 @@ class _Asked:
 
     def allows(self, call: Call) -> bool:
         try:
-            answer = self._function(*call.arguments, **call.keywords)
+            answer = call_hook(self._function, self._function, *call.arguments, **call.keywords)
             if inspect.isawaitable(answer):  # which would count as true
                 close = attribute(answer, "close")
                 if callable(close):

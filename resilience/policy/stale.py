@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import timedelta
-from typing import Any, NamedTuple, Protocol, TypeAlias, cast
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from resilience.outcome import Outcome
 from resilience.policy.base import Call, Invoke, Steps
 from resilience.policy.check import seconds
-from resilience.trouble import report_trouble
+from resilience.trouble import call_hook, report_trouble
 
 __all__ = ["Stale", "StaleCache", "StaleEntry"]
 
@@ -51,7 +51,7 @@ class Stale:
     ) -> None:
         self.kind: str = type(cache).__name__
         given: Any = cache
-        self._mapping: MutableMapping[Any, Any] | None = None
+        self._mapping: Any = None
         self._get: Callable[..., object] | None = None
         self._set: Callable[..., object] | None = None
         if isinstance(cache, MutableMapping):
@@ -79,7 +79,7 @@ class Stale:
         if self._set is not None:
             return self._keep(self._set, key[0], entry, outcome)
         try:
-            cast("MutableMapping[Any, Any]", self._mapping)[key[0]] = entry
+            call_hook(self._mapping, self._mapping.__setitem__, key[0], entry)
         except Exception as trouble:
             report_trouble("stale cache", self._mapping, trouble)
         return outcome
@@ -106,7 +106,7 @@ class Stale:
         if self._get is not None:
             return (yield Invoke(self._get, key, role="stale cache")).value
         try:
-            return cast("MutableMapping[Any, Any]", self._mapping).get(key)
+            return call_hook(self._mapping, self._mapping.get, key)
         except Exception as trouble:
             report_trouble("stale cache", self._mapping, trouble)
             return None
@@ -115,7 +115,7 @@ class Stale:
         """Return the key, in a tuple; None where there is none to be had."""
         try:
             if self._key is not None:
-                return (self._key(*call.arguments, **call.keywords),)
+                return (call_hook(self._key, self._key, *call.arguments, **call.keywords),)
             key = (call.target, call.arguments, tuple(sorted(call.keywords.items())))
             hash(key)
             return (key,)

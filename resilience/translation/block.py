@@ -6,17 +6,18 @@ import contextlib
 import functools
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from types import CoroutineType
 from typing import Any, TypeAlias, TypeVar, cast
 
 from resilience.category import combine
 from resilience.classify.decide import categories_of
 from resilience.classify.hint import retry_after
 from resilience.classify.look import name_of
-from resilience.engine.guard import is_async, is_generator, under_descriptor
+from resilience.engine.guard import is_async, is_generator, makes_context_manager, under_descriptor
 from resilience.policy.history import attach, report_of
 from resilience.policy.nested import exhausted_inside
 from resilience.translation.making import maker_of, refuse_what_nobody_takes
-from resilience.trouble import report_trouble
+from resilience.trouble import call_hook, report_trouble
 
 __all__ = ["Translating", "translating"]
 
@@ -102,6 +103,11 @@ class Translating:
             return found
         if isinstance(function, type) or not callable(function):
             raise TypeError(f"translating(...) around {function!r}: give a function or a method")
+        if makes_context_manager(function):
+            raise TypeError(
+                f"translating(...) around {function!r}: it returns a context manager, and entering it is another call;"
+                " put it around what is called inside, or write `with translating(...):`"
+            )
         wrapper: Any = self._call_async if is_async(function) else self._call
         if is_generator(function):
             wrapper = self._iterate_async if _gives_async_generator(function) else self._iterate
@@ -110,7 +116,9 @@ class Translating:
     def _call(self, function: Callable[..., object]) -> Callable[..., object]:
         def call(*args: object, **kwargs: object) -> object:
             with self:
-                return function(*args, **kwargs)
+                value = function(*args, **kwargs)
+            # Of a plain function around a coroutine function, such as a method of an SDK's async client.
+            return self._awaited(cast("Awaitable[object]", value)) if type(value) is CoroutineType else value
 
         return call
 
@@ -120,6 +128,10 @@ class Translating:
                 return await function(*args, **kwargs)
 
         return call
+
+    async def _awaited(self, coroutine: Awaitable[object]) -> object:
+        with self:
+            return await coroutine
 
     def _iterate(self, function: Callable[..., Generator[object, object, object]]) -> Callable[..., object]:
         def iterate(*args: object, **kwargs: object) -> Generator[object, object, object]:
@@ -183,7 +195,7 @@ class Translating:
         if make is None:
             return error
         try:
-            new = make(error)
+            new = call_hook(make, make, error)
             if not isinstance(new, Exception | None):
                 raise TypeError(f"{make!r} returned {type(new).__name__}: give an exception, or None")
         except Exception as trouble:  # it must not hide what went wrong

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import datetime
 import functools
 import gc
 import inspect
 import pickle
+import sqlite3
 import traceback
 from collections.abc import AsyncIterator, Iterator
 
@@ -481,6 +484,134 @@ def test_a_class_that_is_refused_stays_as_it_was():
     with pytest.raises(TypeError, match="of a class its other methods one by one"):
         fallback(default=())(Feed)
     assert dict(vars(Feed)) == before
+
+
+# What is no plain Python function.
+
+
+def test_the_methods_of_a_class_written_in_c_are_guarded_on_a_subclass():
+    failures = [ConnectionResetError(), ConnectionResetError()]
+
+    @retry_on_category(attempts=3, base_delay=0)
+    class Database(sqlite3.Connection):
+        def cursor(self, *args: object) -> sqlite3.Cursor:
+            if failures:
+                raise failures.pop()
+            return super().cursor(*args)
+
+    with contextlib.closing(Database(":memory:")) as database:
+        assert database.execute("select 1").fetchone() == (1,)
+        assert database.cursor().execute("select 2").fetchone() == (2,)
+    assert describe(Database.execute).target == "sqlite3.Connection.execute"
+    assert len(describe(Database.execute)) == len(describe(Database.commit)) == 1
+    assert not describe(sqlite3.Connection.execute).policies
+
+
+def test_class_methods_of_a_class_written_in_c_are_guarded_and_make_the_subclass():
+    @retry
+    class Moment(datetime.datetime):
+        pass
+
+    assert type(Moment.fromisoformat("2020-01-02")) is Moment
+    assert describe(Moment.fromisoformat).target == "datetime.datetime.fromisoformat"
+
+
+def test_a_class_written_in_cython_is_refused_and_a_subclass_guarded():
+    cygrpc = pytest.importorskip("grpc._cython.cygrpc")
+    with pytest.raises(
+        TypeError, match=r"cannot guard the class CompletionQueue: it is not written in Python.*subclass"
+    ):
+        retry(cygrpc.CompletionQueue)
+
+    @retry
+    class Queue(cygrpc.CompletionQueue):
+        pass
+
+    assert describe(Queue.poll).policies
+
+
+def test_a_class_compiled_by_mypyc_is_guarded():
+    errors = pytest.importorskip("mypy.errors")
+    if not errors.__file__.endswith((".so", ".pyd")):
+        pytest.skip("this mypy is not compiled")
+
+    @retry
+    class Errors(errors.Errors):
+        pass
+
+    assert describe(Errors.report).target == "mypy.errors.Errors.report"
+
+
+def test_methods_that_are_made_of_other_methods_are_guarded():
+    class Base:
+        def __init__(self) -> None:
+            self.body = flaky()
+
+        def _request(self, method: str, url: str) -> tuple:
+            return self.body(method, url)
+
+        get = functools.partialmethod(_request, "GET")
+
+        @functools.singledispatchmethod
+        def send(self, what: object) -> tuple:
+            return self.body("object", what)
+
+        @send.register
+        def _(self, what: int) -> tuple:
+            return self.body("int", what)
+
+        @functools.lru_cache  # noqa: B019
+        def cached(self, what: str) -> tuple:
+            return self.body(what)
+
+    @retry
+    class Inherits(Base):
+        pass
+
+    own = retry(type("Own", (), {name: value for name, value in vars(Base).items() if name != "__dict__"}))
+    for cls in (Inherits, own):
+        assert cls().get("/") == ("GET", "/")
+        assert cls().send(1) == ("int", 1)
+        assert cls().send("a") == ("object", "a")
+        assert cls().cached("a") == ("a",)
+        assert describe(cls.get).target.endswith(f"{cls.__name__}.get")
+
+
+def test_an_async_partial_method_is_awaited(backend: str):
+    @retry
+    class Client:
+        def __init__(self) -> None:
+            self.body = flaky()
+
+        async def _request(self, method: str, url: str) -> tuple:
+            return self.body(method, url)
+
+        get = functools.partialmethod(_request, "GET")
+
+    assert anyio.run(Client().get, "/", backend=backend) == ("GET", "/")
+
+
+def test_a_class_with_nothing_to_guard_is_refused():
+    class Stub:
+        """As gRPC makes them."""
+
+        def __init__(self) -> None:
+            self.get_user = lambda request: request
+
+    class Server:
+        def __call__(self) -> None: ...
+
+        limit = property(lambda self: 3)
+        kind = int
+        greet = functools.partial(print, "hello")
+
+    for cls in (Stub, Server):
+        before = dict(vars(cls))
+        with pytest.raises(
+            TypeError, match=f"cannot guard the class .*{cls.__name__}: it has no public methods to guard"
+        ):
+            retry(cls)
+        assert dict(vars(cls)) == before
 
 
 def test_a_class_has_no_description_of_its_own():

@@ -357,6 +357,14 @@ def test_bad_selections_are_refused_where_they_are_written(
     assert dict(vars(Client)) == before
 
 
+def test_a_class_of_which_nothing_would_be_guarded_is_refused():
+    class Session:
+        def close(self) -> None: ...
+
+    with pytest.raises(TypeError, match=r"all its public methods are left out \(close\); name those to guard"):
+        circuit_breaker("api")(Session)
+
+
 @pytest.mark.parametrize("options", [{"only": ("get",)}, {"exclude": ("get",)}])
 def test_a_selection_of_methods_is_refused_on_what_is_no_class(options: dict[str, object]):
     with pytest.raises(TypeError, match="give it where a class is decorated; .* is none"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import abc
 import asyncio
 import concurrent.futures
-import contextlib
 import copy
 import dataclasses
 import functools
@@ -17,7 +16,7 @@ import sys
 import types
 import typing
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import FunctionType
 from unittest import mock
 
@@ -80,12 +79,6 @@ def signed(*args: object) -> tuple:
 signed.__signature__ = inspect.signature(lambda what, *, why: None)
 
 
-@contextlib.contextmanager
-def opened(name: str) -> Iterator[str]:
-    """Open it."""
-    yield name
-
-
 def made() -> FunctionType:
     scope = {"__name__": __name__}
     exec("def made(*, _: int, type: 'str' = 'x'): 'Made of text.'", scope)
@@ -109,7 +102,6 @@ FUNCTIONS = {
     "lambda": lambda match, case=1: (match, case),
     "decorated function": wrapped,
     "function with a signature": signed,
-    "context manager": opened,
     "single dispatch": functools.singledispatch(order),
     "function made of text": made(),
     "generic function": generic(),
