@@ -15,6 +15,8 @@ from sybil.typing import Evaluator
 
 from tests.docs_server import DocsServer, serving
 
+_FIXTURES = ("request", "docs_server", "_docs_server")
+
 
 class Page(Document):
     """A page whose blocks build on each other, wherever pytest-xdist runs them.
@@ -25,12 +27,18 @@ class Page(Document):
     def __init__(self, text: str, path: str) -> None:
         super().__init__(text, path)
         self._begun: set[int] = set()
+        self._own: dict[str, object] = {}
 
     def evaluate(self, example: Example, evaluator: Evaluator) -> None:
+        # Each example comes with the fixtures in its namespace, over the names that the page has given.
+        for name in _FIXTURES:
+            self.namespace.pop(name, None)
+        self.namespace.update(self._own)
         for earlier in self.examples():
             if earlier.start < example.start:
                 self._once(earlier)
         self._once(example)
+        self._own = {name: self.namespace[name] for name in _FIXTURES if name in self.namespace}
 
     def _once(self, example: Example) -> None:
         if example.start not in self._begun and example.region.evaluator is not None:

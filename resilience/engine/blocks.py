@@ -15,6 +15,7 @@ from types import CodeType, FrameType, TracebackType
 from typing import Generic, TypeAlias, TypeVar, cast
 
 from resilience.clock import Limit
+from resilience.due import running_task
 from resilience.engine import asynchronous, blocking
 from resilience.engine.limits import Scope
 from resilience.outcome import Outcome
@@ -46,9 +47,23 @@ class BlockResult(Generic[V]):
 class _OpenBlock:
     """One entry of a block: what its policy keeps of it, from its beginning to its end."""
 
-    __slots__ = ("_ends", "admitted", "call", "key", "limit", "outer", "owner", "policy", "result", "scope", "time")
+    __slots__ = (
+        "_ends",
+        "admitted",
+        "call",
+        "key",
+        "limit",
+        "outer",
+        "owner",
+        "policy",
+        "result",
+        "scope",
+        "task",
+        "time",
+    )
 
     scope: Limit
+    task: object
 
     def __init__(self, owner: Block, frame: FrameType) -> None:
         self.owner = owner
@@ -118,8 +133,13 @@ class _OpenBlock:
             limit = self.call.clock.limit(seconds)
             self.scope = limit.__enter__()
             self.limit = limit
+            self.task = running_task()
 
     async def exit_async(self, kind: type[BaseException] | None, error: BaseException | None) -> bool:
+        """Do what `exit` does; a block with a limit must be left in the task that it cancels."""
+        if self.limit is not None and running_task() is not self.task:
+            self.policy.release(self.call, 0)
+            raise RuntimeError(f"{self.owner!r} was entered in another task; enter and leave a limited block in one")
         outcome = Outcome(self.result.value, error if isinstance(error, Exception) else None)
         if self.limit is not None and self.time is not None:
             self.limit.__exit__(kind, error, getattr(error, "__traceback__", None))

@@ -58,7 +58,7 @@ def check(road: Road, stack: tuple[str, ...], script, monkeypatch: pytest.Monkey
     *fast, wrapper = counted(road, stack, script())
     assert "__stopwatch" in wrapper.__code__.co_freevars
     with monkeypatch.context() as patch:
-        patch.setattr(Tracked, "plain", False)
+        patch.setattr(Tracked, "fast_path", False)
         *driven, wrapper = counted(road, stack, script())
     assert "__stopwatch" not in wrapper.__code__.co_freevars
     assert fast == driven, stack
