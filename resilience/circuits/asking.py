@@ -149,9 +149,10 @@ class _Asked(Generic[T]):
         self._context = contextvars.copy_context()
         self.answer: T | None = None
         self.error: Exception | None = None
-        self.done = threading.Event()
+        self.done: threading.Event = threading.Event()
         #: Whether the asker has left, and whether the store has answered or raised.
-        self.left = self.ended = False
+        self.left: bool = False
+        self.ended: bool = False
 
     def begin(self) -> None:
         """Have a thread ask."""

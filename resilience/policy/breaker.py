@@ -164,8 +164,8 @@ class Circuit(Machine, Policy):
     def state_here(self) -> Admission:
         return INNER if admitted_here() and self._is_inner() else self.state
 
-    enter = staticmethod(enter)
-    leave = staticmethod(leave)
+    enter: staticmethod[[object], Admitted] = staticmethod(enter)
+    leave: staticmethod[[Admitted], None] = staticmethod(leave)
 
     # -- who is not let in as a matter of course -----------------------------------------------------------------
 

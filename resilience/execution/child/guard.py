@@ -45,7 +45,7 @@ class SecurityViolation(PermissionError):
 
     def __init__(self, violation: dict[str, object]) -> None:
         super().__init__(message(str(violation["kind"]), str(violation["subject"])))
-        self.errno = EACCES
+        self.errno: int | None = EACCES
         self.violation = violation
 
     def __del__(self) -> None:
