@@ -437,8 +437,8 @@ async def by_remaining(seconds: float, body: Body) -> None:
 def test_limits_of_which_each_has_another_length_leave_nothing_in_the_event_loop(limited: Limited):
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        for number in range(1000):
-            await limited(30 + number / 7, lambda: asyncio.sleep(0))
+        for number in range(1000):  # lengths that no other test has: those share a timer
+            await limited(30 + math.sqrt(2) + number / 7, lambda: asyncio.sleep(0))
         gc.collect()
         assert armed(loop) == 0
         assert len(loop._scheduled) <= 100  # cancelled ones: asyncio clears them away when they are many
@@ -450,7 +450,7 @@ def test_limits_of_other_lengths_that_overlap_leave_as_many_timers_as_calls():
     async def main() -> None:
         loop = asyncio.get_running_loop()
         gate = asyncio.Event()
-        tasks = [loop.create_task(by_block(30 + number / 7, gate.wait)) for number in range(1000)]
+        tasks = [loop.create_task(by_block(50 + math.sqrt(5) + number / 7, gate.wait)) for number in range(1000)]
         await asyncio.sleep(0)
         assert armed(loop) == 1000
         gate.set()
@@ -475,7 +475,7 @@ def test_lengths_that_come_again_leave_no_more_timers_than_there_are_places_for(
         loop = asyncio.get_running_loop()
         for number in range(1000):
             for _ in range(3):
-                await by_block(40 + number / 7, lambda: asyncio.sleep(0))
+                await by_block(40 + math.sqrt(3) + number / 7, lambda: asyncio.sleep(0))
         gc.collect()
         assert armed(loop) == 256
 
