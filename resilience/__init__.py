@@ -153,6 +153,7 @@ _SUBMODULES = {
     "http",
     "logs",
     "metrics",
+    "policies",
     "report",
     "settings",
     "testing",

@@ -14,7 +14,7 @@ from typing import Protocol, cast
 
 from resilience.settings import NO_WAITS
 
-__all__ = ["SYSTEM", "Clock", "Limit", "SystemClock", "Waitable", "current_clock", "using_clock"]
+__all__ = ["SYSTEM", "Clock", "Limit", "SystemClock", "Waitable", "current_clock", "in_task", "using_clock"]
 
 
 class Limit(Protocol):
@@ -87,7 +87,7 @@ class SystemClock:
         if NO_WAITS.used and NO_WAITS.is_on():
             seconds = 0
         asyncio = sys.modules.get("asyncio")  # who runs on it has imported it
-        if asyncio is not None and _in_task(asyncio):
+        if asyncio is not None and in_task(asyncio):
             return cast("Awaitable[None]", asyncio.sleep(seconds))  # what anyio would come to
         import anyio
 
@@ -136,7 +136,8 @@ class _SystemLimit:
         return self.expired
 
 
-def _in_task(asyncio: ModuleType) -> bool:
+def in_task(asyncio: ModuleType) -> bool:
+    """Return whether a task of *asyncio* runs here."""
     try:
         return asyncio.current_task() is not None  # None in a callback, where trio as a guest runs
     except RuntimeError:  # no loop

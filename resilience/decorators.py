@@ -11,22 +11,18 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     import pybreaker
-    from tenacity import RetryCallState
 
     from resilience.category import CategoryLike
     from resilience.circuits import CircuitBreaker
     from resilience.engine.attempts import Attempts
-    from resilience.events import RetryScheduled
-    from resilience.guards import DeadlineGuard, FallbackGuard, RetryGuard, RetryOptions, TimeoutGuard
-    from resilience.policy.backoff import Backoff
-    from resilience.policy.budget import RetryBudget
-    from resilience.policy.history import CallReport
-    from resilience.policy.revision import Arguments
+    from resilience.guards import RetryGuard
+    from resilience.policies.deadline import Deadline
+    from resilience.policies.fallback import Fallback
+    from resilience.policies.timeout import Timeout
+    from resilience.policy.again import RetryOptions
     from resilience.policy.stale import StaleCache
     from resilience.profile import Profile
 
-    Wait = Callable[[RetryCallState], float] | float
-    Predicate = Callable[[RetryCallState], bool]
     ProfileRows = Mapping[CategoryLike, Mapping[str, object] | Profile]
 
 # What makes the policies is imported when the first decorator is used: an import of the toolkit stays light.
@@ -37,13 +33,6 @@ F = TypeVar("F", bound="Callable[..., object]")
 V = TypeVar("V")
 
 
-class _Defaulted(int):
-    """A default that can be told from the same number written by the caller."""
-
-
-_THREE = _Defaulted(3)
-
-
 @overload
 def retry_on_category(function: F, /) -> F: ...
 
@@ -52,71 +41,45 @@ def retry_on_category(function: F, /) -> F: ...
 def retry_on_category(*on: CategoryLike, **options: Unpack[RetryOptions]) -> RetryGuard: ...
 
 
-def retry_on_category(
-    *on: object,
-    attempts: int = _THREE,
-    max_retries: int | None = None,
-    max_attempts: Mapping[CategoryLike, int] | None = None,
-    base_delay: float | timedelta | None = None,
-    max_delay: float | timedelta = 60.0,
-    exponential_base: float = 2.0,
-    jitter: str = "equal",
-    waits: Mapping[CategoryLike, Backoff | Wait] | None = None,
-    wait: Wait | None = None,
-    stop: Predicate | None = None,
-    retry_if: Predicate | None = None,
-    retry_if_result: Callable[[Any], object] | None = None,
-    budget: RetryBudget | None = None,
-    idempotent: bool | Callable[..., object] = True,
-    min_attempt_time: float | timedelta = 0.0,
-    retry_exhausted: bool = False,
-    no_progress: int | None = None,
-    revise: Callable[[Arguments, CallReport], object] | None = None,
-    revise_on: CategoryLike | None = None,
-    max_revisions: int = 3,
-    on_retry: Callable[[RetryScheduled], object] | None = None,
-    on_success: Callable[[CallReport], object] | None = None,
-    on_exhausted: str = "raise",
-    profiles: ProfileRows | None = None,
-) -> object:
+def retry_on_category(*on: object, **options: Unpack[RetryOptions]) -> object:
     """Call again when the failure is worth another try.
 
-    Waits grow from *base_delay* (by default the category's own) by *exponential_base* up to *max_delay*, then
-    jitter; a server's Retry-After wins. The last error is raised unchanged, with what was tried in its notes and as
-    its attribute ``resilience``, a `CallReport`. Seconds throughout, as numbers or timedeltas.
+    Waits grow from *base_delay* (by default the category's own) by *exponential_base* (2) up to *max_delay* (60),
+    then jitter; a server's Retry-After wins. The last error is raised unchanged, with what was tried in its notes and
+    as its attribute ``resilience``, a `CallReport`. Seconds throughout, as numbers or timedeltas.
 
     A response with an error status is a result, not a failure: call ``response.raise_for_status()`` in the decorated
     function, or judge the result with *retry_if_result*.
 
     It stops early where a retry would do harm: when a deadline leaves too little time (`deadline`), when *budget* is
-    used up, when the other side asks for a longer wait than *max_delay*, when a retry further in has given up already.
+    used up, when the server asks for a longer wait than *max_delay*, when a nested retry has been exhausted already.
 
     Args:
         on: categories or labels; unless given, those whose row in the table says ``retry``: TRANSIENT.
-        attempts: all calls, the first one included.
+        attempts: all calls, the first one included; 3.
         max_retries: the calls after the first, in place of *attempts*.
         max_attempts: by category, how many of its failures there may be, such as ``{"timeout": 2}``.
-        jitter: "equal", "full", "decorrelated" or "none"; see `Backoff` for the formulas.
+        jitter: "equal" (the default), "full", "decorrelated" or "none"; see `Backoff` for the formulas.
         waits: by category, seconds, a `Backoff`, a tenacity wait or a function of a `RetryCallState`.
         wait, stop, retry_if: tenacity objects, or functions of its `RetryCallState`. *wait* replaces the backoff
             (a number waits that long), *stop* the default of 3 attempts, *retry_if* retries more than *on* does,
             results included.
         retry_if_result: a function of the result, true of one to try again, such as ``lambda response:
             response.status_code == 503``. The last result is returned as it is, and needs the same check.
-        budget: a `RetryBudget` that everybody who calls the same dependency shares.
-        idempotent: whether the call may happen twice. False retries only what never reached the other side; `by_method`
-            goes by the HTTP method; a function is asked with the call's arguments.
-        min_attempt_time: seconds an attempt needs: with fewer left none begins.
-        retry_exhausted: retry failures as well that a retry further in has given up on, so that the two multiply.
+        budget: a `RetryBudget`, one object for all callers of the same dependency.
+        idempotent: whether the call may happen twice; True. False retries only what never reached the server;
+            `by_method` goes by the HTTP method; a function is asked with the call's arguments.
+        min_attempt_time: seconds an attempt needs: with fewer left none begins; 0.
+        retry_exhausted: retry failures as well that have exhausted a nested retry, so that the two multiply; False.
         no_progress: stop after so many failures in a row that look the same; 3 with *revise*.
         revise: for CODE_RELATED and VALIDATION failures, a function of the call's `Arguments` and its `CallReport`,
             whose `error` is the failure: returns new arguments (a mapping by parameter, or ``call.replace(...)``), with
-            which the call is made again at once, or None to give up. *max_revisions* times, apart from *attempts*.
+            which the call is made again at once, or None to stop. *max_revisions* times (3), apart from *attempts*.
         revise_on: the categories that *revise* is asked for, in place of those two.
         on_retry: called with a `RetryScheduled` before each wait.
         on_success: called with a `CallReport` when it has succeeded.
-        on_exhausted: "raise" the last error, or "wrap" it: raise `RetriesExhaustedError` from it, also where results
-            were tried.
+        on_exhausted: "raise" the last error (the default), or "wrap" it: raise `RetriesExhaustedError` from it, also
+            where results were tried.
         profiles: rows of the category table to read differently here, as `override_profiles` takes them.
 
     Functions given may be async where the decorated one is. One that raises is reported on the ``resilience`` logger
@@ -136,44 +99,19 @@ def retry_on_category(
     >>> greeting()
     'hello'
     """
-    from resilience.guards import RetryGuard, make_retry
+    from resilience.guards import RetryGuard
+    from resilience.policy.again import RetryOptions
+    from resilience.policy.check import known_names
+    from resilience.policy.retry import Retry
 
+    known_names("retry_on_category", options, RetryOptions.__annotations__)
     bare = len(on) == 1 and (callable(on[0]) or isinstance(on[0], classmethod | staticmethod))
     if bare and isinstance(on[0], type) and issubclass(on[0], BaseException):
         raise TypeError(
             f"on={on[0]!r}: give an ErrorCategory or its label, such as 'timeout'; what {on[0].__name__} means,"
             f" resilience.register({on[0].__name__}, ...) says"
         )
-    guard = RetryGuard(
-        make_retry(
-            () if bare else on,
-            attempts=attempts,
-            attempts_given=attempts is not _THREE,
-            max_retries=max_retries,
-            max_attempts=max_attempts,
-            base_delay=base_delay,
-            max_delay=max_delay,
-            exponential_base=exponential_base,
-            jitter=jitter,
-            waits=waits,
-            wait=wait,
-            stop=stop,
-            retry_if=retry_if,
-            retry_if_result=retry_if_result,
-            budget=budget,
-            idempotent=idempotent,
-            min_attempt_time=min_attempt_time,
-            retry_exhausted=retry_exhausted,
-            no_progress=no_progress,
-            revise=revise,
-            revise_on=revise_on,
-            max_revisions=max_revisions,
-            on_retry=on_retry,
-            on_success=on_success,
-            on_exhausted=on_exhausted,
-            profiles=profiles,
-        )
-    )
+    guard = RetryGuard(Retry(*(() if bare else on), **options))
     return guard(on[0]) if bare else guard  # type: ignore[type-var]  # written without parentheses: what it decorates
 
 
@@ -204,7 +142,7 @@ def retrying(*on: CategoryLike, **options: Unpack[RetryOptions]) -> Attempts:
     return Attempts(*retry_on_category(*on, **options).policies())
 
 
-def deadline(seconds: float | timedelta) -> DeadlineGuard:
+def deadline(seconds: float | timedelta) -> Deadline:
     """Give a piece of work, and everything it calls, *seconds* in all.
 
     Nested calls inherit what is left of it, in threads and tasks too (`remaining`); a deadline inside another one is
@@ -219,22 +157,21 @@ def deadline(seconds: float | timedelta) -> DeadlineGuard:
     ...     4.9 < remaining() <= 5.0
     True
     """
-    from resilience.guards import DeadlineGuard
-    from resilience.policy.deadline import Deadline
+    from resilience.policies.deadline import Deadline
 
-    return DeadlineGuard(Deadline(seconds))
-
-
-@overload
-def timeout(seconds: float | timedelta, *, mode: str = ...) -> TimeoutGuard: ...
+    return Deadline(seconds)
 
 
 @overload
-def timeout(*, first_item: float | timedelta, idle: float | timedelta | None = ...) -> TimeoutGuard: ...
+def timeout(seconds: float | timedelta, *, mode: str = ...) -> Timeout: ...
 
 
 @overload
-def timeout(*, idle: float | timedelta, first_item: float | timedelta | None = ...) -> TimeoutGuard: ...
+def timeout(*, first_item: float | timedelta, idle: float | timedelta | None = ...) -> Timeout: ...
+
+
+@overload
+def timeout(*, idle: float | timedelta, first_item: float | timedelta | None = ...) -> Timeout: ...
 
 
 def timeout(
@@ -243,7 +180,7 @@ def timeout(
     first_item: float | timedelta | None = None,
     idle: float | timedelta | None = None,
     mode: str = "thread",
-) -> TimeoutGuard:
+) -> Timeout:
     """Give up on a call that takes longer than *seconds*: raise `CallTimeoutError`, a TimeoutError.
 
     An async function is cancelled, on asyncio and trio; ``async with timeout(2):`` limits a block. A sync function
@@ -261,9 +198,9 @@ def timeout(
     >>> quick()
     'in time'
     """
-    from resilience.guards import TimeoutGuard, make_timeout
+    from resilience.policies.timeout import Timeout
 
-    return TimeoutGuard(make_timeout(seconds, first_item, idle, mode))
+    return Timeout(seconds, first_item=first_item, idle=idle, mode=mode)
 
 
 @overload
@@ -276,7 +213,7 @@ def fallback(
     max_age: float | timedelta | None = ...,
     degraded: bool = ...,
     on: CategoryLike = ...,
-) -> FallbackGuard[V]: ...
+) -> Fallback[V]: ...
 
 
 @overload
@@ -289,7 +226,7 @@ def fallback(
     max_age: float | timedelta | None = ...,
     degraded: bool = ...,
     on: CategoryLike = ...,
-) -> FallbackGuard[V]: ...
+) -> Fallback[V]: ...
 
 
 @overload
@@ -301,11 +238,11 @@ def fallback(
     chain: Mapping[CategoryLike, Callable[..., object]] | None = ...,
     degraded: bool = ...,
     on: CategoryLike = ...,
-) -> FallbackGuard[object]: ...
+) -> Fallback[object]: ...
 
 
 @overload
-def fallback(*, chain: Mapping[CategoryLike, Callable[..., object]], degraded: bool = ...) -> FallbackGuard[object]: ...
+def fallback(*, chain: Mapping[CategoryLike, Callable[..., object]], degraded: bool = ...) -> Fallback[object]: ...
 
 
 def fallback(
@@ -318,7 +255,7 @@ def fallback(
     max_age: float | timedelta | None = None,
     degraded: bool = False,
     on: CategoryLike = ErrorCategory.INFRASTRUCTURE | ErrorCategory.REJECTED,
-) -> FallbackGuard[Any]:
+) -> Fallback[Any]:
     """Give the caller something else when the call fails with a category in *on*.
 
     Either *default*, a value (the same object every time), or what *factory* makes of the error; async where the
@@ -341,13 +278,10 @@ def fallback(
         max_age: seconds after which what is kept is not handed out any more.
         degraded: hand out substitutes as `Degraded`, which says where they come from.
     """
-    from resilience.guards import FallbackGuard
-    from resilience.policy.fallback import make_fallback
+    from resilience.policies.fallback import Fallback
 
-    return FallbackGuard(
-        make_fallback(
-            default, factory=factory, chain=chain, stale=stale, key=key, max_age=max_age, degraded=degraded, on=on
-        )
+    return Fallback(
+        default, factory=factory, chain=chain, stale=stale, key=key, max_age=max_age, degraded=degraded, on=on
     )
 
 

@@ -27,6 +27,15 @@ class Outcome:
         #: The category of the error once a policy has asked for it: see `category_of`.
         self.category: ErrorCategory | None = None
 
+    @classmethod
+    def failed(cls, error: Exception) -> Outcome:
+        """Return the outcome of a call that raised *error*.
+
+        >>> Outcome.failed(TimeoutError()).error
+        TimeoutError()
+        """
+        return cls(None, error)
+
     def __repr__(self) -> str:
         # The type alone: a message or a value may hold what must not reach a log.
         what = "value" if self.error is None else type(self.error).__name__

@@ -75,6 +75,16 @@ def test_a_retry_that_cannot_be_meant_is_refused(decorator, parameters: dict, ki
         decorator(**parameters)
 
 
+@pytest.mark.parametrize("decorator", [retry_on_category, retrying])
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("atempts", "argument 'atempts'; did you mean 'attempts'?"), ("xyz", "got an unexpected keyword argument 'xyz'")],
+)
+def test_an_option_that_a_retry_does_not_have_is_refused(decorator, name: str, says: str):
+    with pytest.raises(TypeError, match=re.escape(says)):
+        decorator(**{name: 2})
+
+
 @pytest.mark.parametrize(
     ("on", "kind", "says"),
     [

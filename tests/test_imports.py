@@ -44,6 +44,25 @@ def test_guarding_and_failing_imports_only_what_the_policies_need():
     assert loaded.isdisjoint([*CLIENTS, "structlog", "tenacity", "asyncio", "trio", "resilience.events"])
 
 
+def test_a_policy_of_ones_own_imports_no_client_no_circuit_and_no_event_loop():
+    loaded = loaded_by(
+        "import resilience\n"
+        "class Nothing(resilience.policies.Policy):\n"
+        "    def run(self, call): return (yield resilience.policies.Proceed())\n"
+        "assert Nothing().call(int, '7') == 7"
+    )
+    assert "resilience.policies.base" in loaded
+    assert loaded.isdisjoint([*CLIENTS, "structlog", "tenacity", "asyncio", "trio", "resilience.events"])
+    assert loaded.isdisjoint(["resilience.circuits", "resilience.guards"])
+
+
+def test_every_public_name_of_the_protocol_is_there_and_listed():
+    names = resilience.policies.__all__
+    assert list(names) == sorted(names)
+    for name in names:
+        assert getattr(resilience.policies, name) is not None
+
+
 def test_every_public_name_is_there_and_listed():
     for name in resilience.__all__:
         assert getattr(resilience, name) is not None

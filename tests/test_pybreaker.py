@@ -192,7 +192,7 @@ def test_a_listener_that_leaves_an_open_circuit_changes_nothing():
     assert breaker.current_state == "open"
     breaker.close()
     assert recorder.heard == [("b", "closed", "open")]
-    assert breaker.state.quiet
+    assert breaker.state.fast_path
 
 
 def test_a_listener_that_comes_and_goes_does_not_end_the_ramp():
@@ -210,10 +210,10 @@ def test_a_listener_that_comes_and_goes_does_not_end_the_ramp():
         clock.advance(100)
         with breaker:
             pass
-        assert breaker.state.quiet
+        assert breaker.state.fast_path
         breaker.add_listener(recorder)
         breaker.remove_listener(recorder)
-        assert breaker.state.quiet  # it has ended, and stays so
+        assert breaker.state.fast_path  # it has ended, and stays so
 
 
 @pytest.mark.parametrize("listening", [False, True])
@@ -222,7 +222,7 @@ def test_who_listens_decides_which_road_calls_take_after_a_mode_is_over(listenin
     breaker = circuit_breaker("b", listeners=[recorder] if listening else [])
     breaker.disable()
     breaker.shadow()
-    assert breaker.state.quiet is not listening
+    assert breaker.state.fast_path is not listening
     with breaker:
         pass
     assert recorder.heard == ([("before", (), {}), "success"] if listening else [])

@@ -23,7 +23,7 @@ from resilience.policy.base import Policy
 from resilience.policy.breaker import Circuit
 from resilience.policy.check import count
 from resilience.policy.class_methods import MethodSelection
-from resilience.policy.states import CircuitMode, CircuitState, HalfOpen, Open, State, Transition, Watcher
+from resilience.policy.states import CircuitMode, CircuitObserver, CircuitState, HalfOpen, Open, State, Transition
 from resilience.policy.trip import Rules
 from resilience.profile import Profile, changed_profiles
 from resilience.subscription import emit, listened
@@ -134,7 +134,7 @@ class CircuitBreaker(Decorator, Block, Vocabulary):  # type: ignore[misc]  # its
         storage: pybreaker.CircuitBreakerStorage | None,
     ) -> None:
         self._circuit = circuit
-        circuit.face = self  # the registry finds it for as long as a function is guarded by it
+        circuit.owner = self  # the registry finds it for as long as a function is guarded by it
         self._told: list[pybreaker.CircuitBreakerListener] = []
         self._storage = storage
         self.add_listeners(*listeners)
@@ -206,7 +206,7 @@ class CircuitBreaker(Decorator, Block, Vocabulary):  # type: ignore[misc]  # its
         state, now = self._circuit.state, current_clock().now()
         if not isinstance(state, HalfOpen):
             return 0
-        return sum(permit.is_out(now) for permit in state.permits.copy())
+        return sum(permit.is_active(now) for permit in state.permits.copy())
 
     def _fork(self) -> CircuitBreaker:
         # Not through __init__: thousands of them share what was checked once.
@@ -259,9 +259,9 @@ class CircuitBreaker(Decorator, Block, Vocabulary):  # type: ignore[misc]  # its
             each._circuit.category = None
 
     def _force(self, kind: CircuitState) -> None:
-        transition = self._circuit.force(kind, current_clock())
+        transition = self._circuit.transition_to(kind, current_clock())
         if transition is not None:
-            self.announce(transition, self._circuit.watchers)
+            self.announce(transition, self._circuit.observers)
         elif kind is CircuitState.CLOSED and self.mode in (CircuitMode.NORMAL, CircuitMode.SHADOW):
             # It was closed and starts again; so does what it shares with others, who may have opened it meanwhile.
             self._tell(self._shared(), "start_again")
@@ -274,7 +274,7 @@ class CircuitBreaker(Decorator, Block, Vocabulary):  # type: ignore[misc]  # its
             if listened():
                 emit(self._circuit.mode_event(self.name))
             if transition is not None and transition[0].kind is not transition[1].kind:
-                self.announce(transition, self._circuit.watchers)
+                self.announce(transition, self._circuit.observers)
         for _, other in self.others():
             other._change_mode(mode)
 
@@ -282,29 +282,29 @@ class CircuitBreaker(Decorator, Block, Vocabulary):  # type: ignore[misc]  # its
 
     def _watched_by(self, listeners: list[pybreaker.CircuitBreakerListener]) -> None:
         self._told = listeners
-        watchers: list[Watcher] = [Listener(self, listener) for listener in listeners]
+        observers: list[CircuitObserver] = [Listener(self, listener) for listener in listeners]
         if self._storage is not None:  # one that is there already knows what it has written
-            watchers.extend(self._shared() or [SharedState(self, self._storage)])
-        self._circuit.watch(watchers)
+            observers.extend(self._shared() or [SharedState(self, self._storage)])
+        self._circuit.set_observers(observers)
         for _, other in self.others():
             other._watched_by(listeners)
 
-    def announce(self, transition: Transition, watchers: Sequence[Watcher]) -> None:
-        """Tell *watchers* and whoever listens to events of a transition that no call made."""
-        self._tell(watchers, "changed", *transition)
+    def announce(self, transition: Transition, observers: Sequence[CircuitObserver]) -> None:
+        """Tell *observers* and whoever listens to events of a transition that no call made."""
+        self._tell(observers, "changed", *transition)
         if listened():
             emit(self._circuit.event(self.name, transition))
 
-    def _tell(self, watchers: Sequence[Watcher], what: str, *arguments: object) -> None:
-        for watcher in watchers:
-            hook, tell = watcher.hook(what), getattr(watcher, what)
+    def _tell(self, observers: Sequence[CircuitObserver], what: str, *arguments: object) -> None:
+        for observer in observers:
+            hook, tell = observer.hook(what), getattr(observer, what)
             try:
                 call_hook(hook if callable(hook) else tell, tell, *arguments)
             except Exception as error:
                 report_trouble("circuit listener", hook, error)
 
     def _shared(self) -> list[SharedState]:
-        return [watcher for watcher in self._circuit.watchers if isinstance(watcher, SharedState)]
+        return [observer for observer in self._circuit.observers if isinstance(observer, SharedState)]
 
     def adopt(self, kind: CircuitState, left: float) -> State:
         """Go where a shared store says the circuit is, open for *left* seconds, without telling it again.
@@ -312,7 +312,7 @@ class CircuitBreaker(Decorator, Block, Vocabulary):  # type: ignore[misc]  # its
         Return the state it then is in.
         """
         circuit, clock = self._circuit, current_clock()
-        transition = circuit.force(kind, clock) if circuit.state.kind is not kind else None
+        transition = circuit.transition_to(kind, clock) if circuit.state.kind is not kind else None
         if transition is None:
             return circuit.state
         new = transition[1]
@@ -321,7 +321,7 @@ class CircuitBreaker(Decorator, Block, Vocabulary):  # type: ignore[misc]  # its
             ago = max(self.reset_timeout - left, 0.0)
             new.opened_at, new.until = now - ago, now + left
             circuit.since -= ago
-        self.announce(transition, [watcher for watcher in circuit.watchers if isinstance(watcher, Listener)])
+        self.announce(transition, [observer for observer in circuit.observers if isinstance(observer, Listener)])
         return new
 
     def extend(self, left: float) -> None:
@@ -333,9 +333,9 @@ class CircuitBreaker(Decorator, Block, Vocabulary):  # type: ignore[misc]  # its
     def trip(self, error: Exception | None, failures: int) -> None:
         """Open the circuit because of *error*: failures that others counted as well come to *failures*."""
         last = None if error is None else (type(error).__name__, classify(error))
-        transition = self._circuit.force(CircuitState.OPEN, current_clock(), last, failures)
+        transition = self._circuit.transition_to(CircuitState.OPEN, current_clock(), last, failures)
         if transition is not None:
-            self.announce(transition, self._circuit.watchers)
+            self.announce(transition, self._circuit.observers)
 
     def __str__(self) -> str:
         return str(self._circuit)

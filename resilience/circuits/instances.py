@@ -1,4 +1,4 @@
-"""A circuit for each object of a class."""
+"""A circuit breaker for each object of a class."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Instances", "PerInstance"]
 
 
 class Instances:
-    """A circuit for each object: told apart by identity, kept for as long as the object lives."""
+    """A circuit for each object, by identity, for as long as the object lives."""
 
     def __init__(self, make: Callable[[], CircuitBreaker]) -> None:
         self._make = make
@@ -53,26 +53,20 @@ class Instances:
 
 
 class PerInstance(Policy):
-    """The circuit of the object whose method is called. Static and class methods have none: they share another."""
+    """Takes each call through the circuit of the object whose method it is. Static and class methods share another."""
 
-    streams = True
+    supports_generators = True
 
     def __init__(self, template: CircuitBreaker, owner: type[object]) -> None:
         self._template = template
         self.methods: MethodSelection | None = template.circuit.methods
         self._owner = owner
 
-    def before(self, call: Call, at: int) -> Outcome | Steps[Outcome | None] | None:
-        return self._circuit_of(call).before(call, at)
+    def run(self, call: Call) -> Steps[Outcome]:
+        return (yield from self._circuit_of(call).run(call))
 
-    def after(self, call: Call, at: int, outcome: Outcome) -> Outcome | Steps[Outcome]:
-        return self._circuit_of(call).after(call, at, outcome)
-
-    def release(self, call: Call, at: int) -> None:
-        self._circuit_of(call).release(call, at)
-
-    def status(self, call: Call, at: int) -> str:
-        return self._circuit_of(call).status(call, at)
+    def status(self, call: Call) -> str:
+        return self._circuit_of(call).status(call)
 
     def _circuit_of(self, call: Call) -> Circuit:
         first = call.arguments[0] if call.arguments else None

@@ -1,11 +1,11 @@
-"""A circuit for each key that a function makes of a call's arguments."""
+"""A circuit breaker for each key, which a user's function derives from the call's arguments."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from resilience.engine.guard import is_async
 from resilience.outcome import Outcome
@@ -15,14 +15,13 @@ from resilience.trouble import refuse_coroutine
 
 if TYPE_CHECKING:
     from resilience.circuits.breaker import CircuitBreaker
-    from resilience.policy.breaker import Circuit
     from resilience.policy.class_methods import MethodSelection
 
 __all__ = ["Keyed", "Keys"]
 
 
 class Keys:
-    """A circuit for each of at most *most* keys, the least recently used forgotten first, but closed before open."""
+    """A circuit for each of at most *most* keys. The least recently used is evicted first, but closed before open."""
 
     def __init__(self, make: Callable[[], CircuitBreaker], most: int) -> None:
         self._make = make
@@ -47,13 +46,13 @@ class Keys:
                 self._circuits.move_to_end(key)
                 return found
             if len(self._circuits) >= self._most:
-                del self._circuits[self._dispensable()]
+                del self._circuits[self._eviction_candidate()]
             found = self._circuits[key] = self._make()
             return found
 
-    def _dispensable(self) -> Hashable:
-        # What an open circuit knows is worth more: without it a dependency that is down is called again. So is what
-        # somebody ordered by hand.
+    def _eviction_candidate(self) -> Hashable:
+        # An open circuit is worth more: without it a dependency that is down is called again. So is one whose mode was
+        # set by hand.
         for key, breaker in self._circuits.items():
             if breaker.circuit_state is CircuitState.CLOSED and breaker.mode is CircuitMode.NORMAL:
                 return key
@@ -61,9 +60,9 @@ class Keys:
 
 
 class Keyed(Policy):
-    """The circuit of the key of each call."""
+    """Takes each call through the circuit of its key."""
 
-    streams = True
+    supports_generators = True
 
     def __init__(self, template: CircuitBreaker, key: Callable[..., Hashable]) -> None:
         if is_async(key):
@@ -72,7 +71,7 @@ class Keyed(Policy):
         self.methods: MethodSelection | None = template.circuit.methods
         self._key = key
 
-    def before(self, call: Call, at: int) -> Outcome | Steps[Outcome | None] | None:
+    def run(self, call: Call) -> Steps[Outcome]:
         try:
             key = refuse_coroutine(self._key(*call.arguments, **call.keywords))
         except Exception as error:
@@ -81,24 +80,19 @@ class Keyed(Policy):
         try:
             circuit = self._template.of(key)._circuit
         except Exception as error:  # from its __hash__ or __eq__
-            wrong = f"circuit {self._template.name!r}: key= gave a {type(key).__name__}, which cannot be a dict's key"
-            refused = TypeError(f"{wrong}; the call was not made")
-            refused.__cause__ = error
-            return Outcome(None, refused)
-        call.held[~at] = circuit
-        return circuit.before(call, at)
+            return Outcome(None, self._not_a_key(key, error))
+        call.notes[self] = circuit
+        return (yield from circuit.run(call))
 
-    def after(self, call: Call, at: int, outcome: Outcome) -> Outcome | Steps[Outcome]:
-        return self._circuit_of(call, at).after(call, at, outcome)
+    def _not_a_key(self, key: object, error: Exception) -> TypeError:
+        wrong = f"circuit {self._template.name!r}: key= gave a {type(key).__name__}, which cannot be a dict's key"
+        refused = TypeError(f"{wrong}; the call was not made")
+        refused.__cause__ = error
+        return refused
 
-    def release(self, call: Call, at: int) -> None:
-        self._circuit_of(call, at).release(call, at)
-
-    def _circuit_of(self, call: Call, at: int) -> Circuit:
-        return call.held[~at]  # type: ignore[return-value]  # what we put there
-
-    def status(self, call: Call, at: int) -> str | None:
-        return self._circuit_of(call, at).status(call, at) if ~at in call.held else None  # else nobody got that far
+    def status(self, call: Call) -> str | None:
+        circuit: Any = call.notes.get(self)  # None where the call did not get so far
+        return None if circuit is None else circuit.status(call)
 
     def __str__(self) -> str:
         return f"{self._template} per key"

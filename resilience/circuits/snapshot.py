@@ -69,8 +69,8 @@ def _of(breaker: CircuitBreaker, key: str | None) -> CircuitSnapshot:
     with circuit._lock:  # all of one moment
         now = current_clock().now()
         state, mode, since, category = circuit.state, circuit.mode, circuit.since, circuit.category
-        share = circuit.share(now)
-        failures, probes, successes = state.in_a_row, breaker.probes_on_the_way, breaker.success_counter
+        share = circuit.window_snapshot(now)
+        failures, probes, successes = state.consecutive_failures, breaker.probes_on_the_way, breaker.success_counter
     waits = isinstance(state, Open) and state.until != math.inf
     return CircuitSnapshot(
         name=breaker.name,

@@ -68,7 +68,7 @@ class Vocabulary(pybreaker.CircuitBreaker):
     @property
     def fail_counter(self) -> int:
         """Failures in a row that count against the threshold, or that opened the circuit."""
-        return self._circuit.state.in_a_row
+        return self._circuit.state.consecutive_failures
 
     @property
     def success_counter(self) -> int:

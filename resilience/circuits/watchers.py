@@ -10,7 +10,7 @@ from resilience.circuits.asking import Question
 from resilience.circuits.store import KINDS, store_of
 from resilience.clock import current_clock
 from resilience.policy.base import Call
-from resilience.policy.states import CircuitMode, CircuitState, Closed, Open, State, Watcher
+from resilience.policy.states import CircuitMode, CircuitObserver, CircuitState, Closed, Open, State
 
 if TYPE_CHECKING:
     from resilience.circuits.breaker import CircuitBreaker
@@ -27,7 +27,7 @@ _LONGEST = 86_400.0
 _HOOKS = {"admitted": "before_call", "failed": "failure", "succeeded": "success", "changed": "state_change"}
 
 
-class Listener(Watcher):
+class Listener(CircuitObserver):
     """A listener of pybreaker's."""
 
     blocking = False
@@ -70,7 +70,7 @@ class _Hooks(Protocol):
     def state_change(self, cb: object, old_state: object, new_state: object, /) -> object: ...
 
 
-class SharedState(Watcher):
+class SharedState(CircuitObserver):
     """A storage of pybreaker's: what it holds, others see; what others wrote, this circuit follows.
 
     A store that cannot be reached, or hangs, is set aside and the circuit goes on by itself, see `Asker`. What it came

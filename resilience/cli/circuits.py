@@ -82,8 +82,8 @@ def _guarding(value: object) -> Iterator[CircuitBreaker]:
     known = guarded(under_descriptor(value))
     policies = value.policies() if isinstance(value, Pipeline) else known.policies if known is not None else ()
     for policy in policies:
-        if isinstance(policy, Circuit) and isinstance(policy.face, CircuitBreaker):
-            yield policy.face
+        if isinstance(policy, Circuit) and isinstance(policy.owner, CircuitBreaker):
+            yield policy.owner
         elif isinstance(policy, Keyed | PerInstance):
             yield policy._template
 
@@ -96,7 +96,7 @@ def _entries(breakers: Iterable[CircuitBreaker]) -> list[tuple[CircuitSnapshot, 
 
 
 def _parameters(breaker: CircuitBreaker) -> str:
-    return ", ".join(breaker.circuit.rules.shown())
+    return ", ".join(breaker.circuit.rules.non_default_options())
 
 
 # -- how it looks -----------------------------------------------------------------------------------------------------

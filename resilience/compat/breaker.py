@@ -1,24 +1,20 @@
-"""The engine's circuit with one decision taken from it: which failures count."""
+"""A circuit breaker that counts failures by exception class instead of by category."""
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pybreaker
 
 from resilience.category import ErrorCategory
 from resilience.circuits import CircuitBreaker
-from resilience.classify import classify
 from resilience.policy.breaker import Circuit
-from resilience.policy.trip import ANSWERED, NEUTRAL, Rules
+from resilience.policy.trip import IGNORED, SUCCESS, Rules
 
 if TYPE_CHECKING:
     from resilience.clock import Clock
-    from resilience.outcome import Outcome
-    from resilience.policy.base import Call, Steps
-    from resilience.policy.states import Transition
 
 __all__ = ["ClassBreaker"]
 
@@ -37,33 +33,12 @@ class _ClassCircuit(Circuit):
     def counts(self, error: Exception) -> bool:
         return isinstance(error, self.expected)
 
-    def _weigh(self, error: Exception) -> int:
+    def _error_weight(self, error: Exception, category: ErrorCategory, clock: Clock) -> int:
         if self.counts(error):
+            self.last_failed = clock.wall()
             return 1
-        # It answered, if only to refuse: that decides nothing, but a probe it satisfies.
-        return ANSWERED if classify(error) in ErrorCategory.CLIENT_ERROR else NEUTRAL
-
-    def settle(
-        self,
-        admitted: Any,
-        weight: int,
-        clock: Clock,
-        category: ErrorCategory | None = None,
-        error: Exception | None = None,
-        hold: float | None = None,
-    ) -> Transition | None:
-        if error is not None:
-            weight = self._weigh(error)
-            if weight > 0:
-                self.last_failed = clock.wall()
-        return super().settle(admitted, weight, clock, category, error, hold)
-
-    def _tell_all(
-        self, call: Call, outcome: Outcome, weight: int, transition: Transition | None, counted: bool
-    ) -> Steps[Outcome]:
-        if outcome.error is not None:
-            weight = self._weigh(outcome.error)
-        return super()._tell_all(call, outcome, weight, transition, counted)
+        # The dependency answered, if only to refuse: that decides nothing, but it satisfies a probe.
+        return SUCCESS if category in ErrorCategory.CLIENT_ERROR else IGNORED
 
 
 class ClassBreaker(CircuitBreaker):

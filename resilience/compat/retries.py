@@ -1,4 +1,4 @@
-"""The engine's retry with two decisions taken from it: which failures are worth another try, and how long to wait."""
+"""A retry with two decisions of its own: which failures are worth another attempt, and how long to wait."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, cast
 from resilience.category import ErrorCategory, combine
 from resilience.decorators import retry_on_category
 from resilience.guards import RetryGuard
-from resilience.policy.again import FIRST_WAIT
+from resilience.outcome import Outcome
 from resilience.policy.retry import Retry
 from resilience.policy.stop import StopReason
 
 if TYPE_CHECKING:
     from resilience.policy.base import Call
-    from resilience.policy.history import History
+    from resilience.policy.history import RetryState
 
 __all__ = ["Formula", "retries"]
 
@@ -46,35 +46,26 @@ class Formula:
 
 
 class _Literal(Retry):
-    """A retry for what is *worth* it, after what *formula* says.
+    """A retry of the failures that are *worth* it, whose waits are computed by *formula*.
 
-    All else is the engine's: it keeps to deadlines, tells its events, writes its report, and never takes a cancelled
-    call for a failed one.
+    All else is inherited: deadlines, events, reports, and that a cancelled call is not a failed one.
     """
 
     worth: Callable[[Exception], bool]
     formula: Formula
 
     def __init__(self, attempts: int, worth: Callable[[Exception], bool], formula: Formula) -> None:
-        # It is frozen, and what is not named here is as the one below has it, the readings of the table included: one
-        # of these is made for every call.
+        # One of these is made for every call: all other options, and what is read from the table, are those of `_ANY`.
         vars(self).update(vars(_ANY), attempts=attempts, worth=worth, formula=formula)
 
-    def decide(
-        self,
-        call: Call,
-        error: Exception | None,
-        category: ErrorCategory,
-        base: float | None,
-        history: History,
-        wait: float | None = None,
-        result: object = None,
+    def next_delay(
+        self, call: Call, outcome: Outcome, state: RetryState, wait: float | None = None
     ) -> StopReason | float:
-        if base is None or error is None or not self.worth(error):
+        if state.base_delay is None or outcome.error is None or not self.worth(outcome.error):
             return StopReason.NOT_RETRYABLE
-        wait = self.formula.delay(history.made - 1, call.clock.random)
-        # Without the error: the formula knows nothing of a Retry-After, nor of a retry further in that has given up.
-        return super().decide(call, None, category, FIRST_WAIT, history, wait)
+        wait = self.formula.delay(state.attempts - 1, call.clock.random)
+        # Without the error: the formula knows no Retry-After, and a failure that exhausted a nested retry is retried.
+        return super().next_delay(call, Outcome(), state, wait)
 
 
 # Everything but cancellation, which the engine takes out by itself.

@@ -1,44 +1,71 @@
-"""The driver of sync calls. `asynchronous` is the other one: same length, same words, with `await` in between."""
+"""The runner of sync calls. `asynchronous` is the other one: the same text but for `await`."""
 
 from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
-from types import GeneratorType
-from typing import Any, TypeVar, cast
 
+from resilience.engine.acquire import acquire
 from resilience.engine.limits import run_limited
 from resilience.engine.streams import has_begun
 from resilience.engine.worker import CallAbandoned
 from resilience.outcome import EXPIRED, Outcome, set_traceback
-from resilience.policy.base import NOBODY, Call, Effect, Invoke, Policy, Steps, abandon
+from resilience.policy.base import (
+    NOBODY,
+    Acquire,
+    Call,
+    Effect,
+    Emit,
+    Policy,
+    Proceed,
+    Race,
+    Run,
+    Sleep,
+    Steps,
+    check_generator,
+    close,
+    name_of,
+    returned,
+)
 from resilience.settings import DISABLED
 from resilience.subscription import emit
 from resilience.trouble import RUNNING, report_trouble, with_hook
 
-__all__ = ["drive", "perform"]
-
-T = TypeVar("T")
+__all__ = ["advance", "drive", "perform"]
 
 
 def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
-    """Carry out the policies of *stack* from *depth* inwards around *call*, which those above *at* have let in.
+    """Run *call* through the policies of *stack* from *depth* inwards, and return what they make of its outcome.
 
-    Where the call has an outcome already, its `first`, they are told of that one first. Where it opens a stream they
-    are told of nothing: what they took they keep until it has ended.
+    Where the call has an outcome already, its `first`, those above *at* are sent that one: the happy path has let it in
+    for them, or they are suspended. Where the call opens a stream, they stay suspended until it has ended.
     """
     if DISABLED.used and depth == 0 and call.first is not EXPIRED and not call.committed and DISABLED.is_on():
         stack, at = NOBODY, 0
     bottom = len(stack)
     call.stack = stack
-    opener = call.opener
+    opener, base, suspended = call.opener, call.base, call.suspended
     outcome, call.first = call.first, None
-    answer: Any = None  # what a policy said: an Outcome, a float, None or Steps
+    answer: object = None
+    effect: Effect | None = None
     try:
+        while base + len(suspended) < at:
+            call.position, call.admitted = base + len(suspended), True
+            suspended.append(stack[call.position].run(call))
+            first = advance(suspended[-1], None, call)
+            call.admitted = False
+            if not isinstance(first, Proceed):
+                raise TypeError(f"{stack[call.position]} is on the fast path, but does not proceed first")
         while True:
-            while outcome is None:  # inwards, until somebody answers
-                if at == bottom:
+            at = base + len(suspended)
+            if outcome is None:
+                if at < bottom:  # inwards
+                    call.position = at
+                    suspended.append(stack[at].run(call))
+                else:
                     if call.abandoned is not None and call.abandoned.left:
                         raise CallAbandoned
+                    if call.committed:
+                        raise RuntimeError(f"{call.target} cannot run again: its first items were handed out")
                     try:
                         outcome = Outcome((opener or call.function)(*call.arguments, **call.keywords))
                     except Exception as error:  # without this frame in the traceback: the wrapper raises the error
@@ -46,67 +73,82 @@ def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
                         set_traceback(error, None if trace is None else trace.tb_next)
                         outcome = Outcome(None, error)
                         del trace
-                    break
-                policy = stack[at]
-                if policy.limit is not None:
-                    at += 1
-                    outcome = run_limited(drive, stack, at, policy, call)
-                    break
-                answer = policy.before(call, at)
-                if answer.__class__ is GeneratorType:
-                    answer = perform(answer)
-                if answer is None:
-                    at += 1
-                else:
-                    outcome = answer
-            if opener is not None and has_begun(outcome, call, depth):
-                at = depth
-                return outcome
-            while at > depth:  # outwards, until somebody wants to run what is inside again
-                at -= 1
-                answer = stack[at].after(call, at, outcome)
-                if answer is outcome:
+                    if opener is not None and has_begun(outcome, call, depth):
+                        depth = at
+                        return outcome
                     continue
-                if answer.__class__ is GeneratorType:
-                    answer = perform(answer)
-                if answer.__class__ is float:
-                    outcome = None
-                    at += 1  # who waits holds the call meanwhile
-                    if answer > 0:
-                        call.clock.sleep(answer, call.abandoned)
-                        stack[at - 1].resumed(call, at - 1)
-                    break
-                outcome = answer
-            else:
+            elif at == depth:
                 return outcome
+            # As `advance` does it, here for speed: a call takes this step for each policy, on its way in and out.
+            steps, answer = suspended[-1], outcome
+            while True:
+                try:
+                    effect = steps.send(answer)
+                except StopIteration as done:
+                    suspended.pop()
+                    outcome = returned(done.value, steps)
+                    break
+                except AttributeError:
+                    check_generator(steps)
+                    raise
+                if not isinstance(effect, Proceed):
+                    answer = perform(effect, call)
+                    continue
+                if effect.timeout is None:
+                    outcome = None
+                    break
+                at = base + len(suspended)
+                outcome = effect.answer(call, run_limited(drive, stack, at, effect, call))
+                if opener is not None and has_begun(outcome, call, depth):
+                    depth = base + len(suspended)
+                    return outcome
+                answer = outcome
     finally:
-        abandon(stack, call, at, depth)
-        answer = outcome = None  # a frame that an error's traceback leads to must not lead back to the error
+        close(suspended, depth - base)
+        outcome = answer = effect = None  # a frame that an error's traceback leads to must not lead back to the error
 
 
-def perform(steps: Steps[T], effect: Effect | None = None) -> T:
-    """Do what *steps* want done and return what they come to. *effect* is one they wait for already."""
-    answer: Outcome | None = None
+def advance(steps: Steps[Outcome], answer: object, call: Call) -> Proceed | Outcome:
+    """Send *answer* to a policy and do what it wants done, until it proceeds or returns."""
     try:
         while True:
-            if effect is None:
-                # Only `send` in the try: what is called below must not be taken for the end of the steps.
-                try:
-                    effect = steps.send(answer)  # type: ignore[arg-type]  # None starts a generator
-                except StopIteration as done:
-                    return cast("T", done.value)
-            if isinstance(effect, Invoke):
-                answer = invoke(effect)
-            else:
-                emit(effect.event)
-                answer = None
-            effect = None
+            # Only `send` in the try: what is done below must not be taken for the end of the steps.
+            try:
+                effect = steps.send(answer)
+            except StopIteration as done:
+                return returned(done.value, steps)
+            except AttributeError:
+                check_generator(steps)
+                raise
+            if isinstance(effect, Proceed):
+                return effect
+            answer = perform(effect, call)
     finally:
-        steps.close()
         answer = None  # see `drive`
 
 
-def invoke(effect: Invoke) -> Outcome:
+def perform(effect: Effect, call: Call) -> object:
+    """Carry out an effect other than to proceed, and return its answer."""
+    if isinstance(effect, Emit):
+        emit(effect.event)
+        return None
+    if isinstance(effect, Run):
+        return invoke(effect)
+    if isinstance(effect, Sleep):
+        if effect.seconds > 0:
+            call.clock.sleep(effect.seconds, call.abandoned)
+            if call.abandoned is not None and call.abandoned.left:
+                raise CallAbandoned
+        return None
+    if isinstance(effect, Acquire):
+        return acquire(effect, call)
+    if isinstance(effect, Race):
+        raise TypeError(f"{call.target} is not async: Race cannot end a sync copy of a call")
+    policy = name_of(call.suspended[-1]) if call.suspended else "a policy"
+    raise TypeError(f"{policy} yielded {effect!r}: yield a Proceed, Sleep, Acquire, Run, Emit or Race")
+
+
+def invoke(effect: Run) -> Outcome:
     """Call a function of the user's that is not the guarded one."""
     running = RUNNING.get()
     try:

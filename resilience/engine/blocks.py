@@ -8,21 +8,20 @@ another context than it began in: each entry is an `_OpenBlock`, found again by 
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from types import CodeType, FrameType, TracebackType
-from typing import Generic, TypeAlias, TypeVar, cast
+from typing import Generic, TypeAlias, TypeVar
 
 from resilience.clock import Limit
 from resilience.due import running_task
 from resilience.engine import asynchronous, blocking
 from resilience.engine.limits import Scope
 from resilience.outcome import Outcome
-from resilience.policy.base import Call, Policy
+from resilience.policy.base import Call, PassThrough, Policy, Proceed, Steps, end
 from resilience.settings import DISABLED
 
-__all__ = ["Block", "BlockResult", "OneBlock", "SwallowingBlock"]
+__all__ = ["Block", "BlockResult", "OneBlock"]
 
 V = TypeVar("V")
 
@@ -49,15 +48,15 @@ class _OpenBlock:
 
     __slots__ = (
         "_ends",
-        "admitted",
         "call",
         "key",
         "limit",
         "outer",
         "owner",
-        "policy",
+        "proceed",
         "result",
         "scope",
+        "steps",
         "task",
         "time",
     )
@@ -67,9 +66,13 @@ class _OpenBlock:
 
     def __init__(self, owner: Block, frame: FrameType) -> None:
         self.owner = owner
-        self.policy: Policy = _NOTHING if DISABLED.used and DISABLED.is_on() else owner._policy()
+        policy = _NOTHING if DISABLED.used and DISABLED.is_on() else owner._policy()
         # The block is named after the function it stands in.
         self.call = Call(f"{frame.f_globals.get('__name__', '')}.{frame.f_code.co_qualname}", _the_block)
+        self.call.stack = (policy,)
+        #: The policy, suspended where it proceeds while the block runs, and how it does.
+        self.steps: Steps[Outcome] = policy.run(self.call)
+        self.proceed: Proceed
         #: Where it is kept while it is open, and what was kept there before.
         self.key = _key(owner, frame)
         self.outer: _OpenBlock | None = None
@@ -77,8 +80,6 @@ class _OpenBlock:
         self.time: Scope | None = None
         self.limit: AbstractContextManager[Limit] | None = None
         self.result: BlockResult[object] = BlockResult()
-        #: Whether the policy has let it begin.
-        self.admitted = False
         self._ends = [None]
 
     def ends(self) -> bool:
@@ -105,84 +106,107 @@ class _OpenBlock:
         self.close()
         if self.limit is not None:
             self.limit.__exit__(None, None, None)
-        if self.admitted:
-            self.policy.release(self.call, 0)
+        end(self.steps)
 
     def enter(self) -> None:
-        answer = self.policy.before(self.call, 0)
-        if isinstance(answer, Generator):
-            answer = blocking.perform(answer)
-        self._admit(answer, cancels=False)
+        step = blocking.advance(self.steps, None, self.call)
+        seconds = self._begin(step, cancels=False)
+        if seconds is not None and self.time is None:
+            self._refuse(blocking.advance(self.steps, self._late(), self.call))
 
     def exit(self, error: BaseException | None) -> bool:
         """Tell the policy how the block ended; return whether its error ends here, or raise another one."""
         if error is not None and not isinstance(error, Exception):
-            self.policy.release(self.call, 0)
+            end(self.steps)
             return False
-        answer = self.policy.after(self.call, 0, Outcome(self.result.value, error))
-        if isinstance(answer, Generator):
-            answer = blocking.perform(answer)
-        return self._leave(error, answer)
+        try:
+            step = blocking.advance(self.steps, Outcome(self.result.value, error), self.call)
+        except BaseException:  # Ctrl-C in an effect
+            end(self.steps)
+            raise
+        return self._leave(error, step)
 
     async def enter_async(self) -> None:
-        answer = self.policy.before(self.call, 0)
-        if isinstance(answer, Generator):
-            answer = await asynchronous.perform(answer)
-        seconds = self._admit(answer)
-        if seconds is not None:
-            limit = self.call.clock.limit(seconds)
-            self.scope = limit.__enter__()
-            self.limit = limit
-            self.task = running_task()
+        step = await asynchronous.advance(self.steps, None, self.call)
+        seconds = self._begin(step)
+        if seconds is None:
+            return
+        if self.time is None:
+            self._refuse(await asynchronous.advance(self.steps, self._late(), self.call))
+        limit = self.call.clock.limit(seconds)
+        self.scope = limit.__enter__()
+        self.limit = limit
+        self.task = running_task()
 
     async def exit_async(self, kind: type[BaseException] | None, error: BaseException | None) -> bool:
         """Do what `exit` does; a block with a limit must be left in the task that it cancels."""
         if self.limit is not None and running_task() is not self.task:
-            self.policy.release(self.call, 0)
+            end(self.steps)
             raise RuntimeError(f"{self.owner!r} was entered in another task; enter and leave a limited block in one")
         outcome = Outcome(self.result.value, error if isinstance(error, Exception) else None)
         if self.limit is not None and self.time is not None:
             self.limit.__exit__(kind, error, getattr(error, "__traceback__", None))
             if self.scope.expired:  # not what __exit__ returned: trio says True of a block without an error too
                 self.call.cut = error
-                outcome, error = self.time.late, None
+                outcome, error = self.proceed.answer(self.call, self.time.late), None
         if error is not None and not isinstance(error, Exception):
-            self.policy.release(self.call, 0)
+            end(self.steps)
             return False
-        answer = self.policy.after(self.call, 0, outcome)
-        if isinstance(answer, Generator):
-            answer = await asynchronous.perform(answer)
-        return self._leave(error, answer)
+        try:
+            step = await asynchronous.advance(self.steps, outcome, self.call)
+        except BaseException:  # cancelled in an effect
+            end(self.steps)
+            raise
+        return self._leave(error, step)
 
-    def _admit(self, refused: Outcome | None, *, cancels: bool = True) -> float | None:
-        """Let the block begin, or raise; return the seconds after which an async one is to be cancelled."""
-        if refused is None and self.policy.limit is not None:
-            self.time = Scope(self.policy.limit, self.call)
-            if self.time.left <= 0:
-                answer = self.policy.after(self.call, 0, self.time.late)
-                refused = cast("Outcome", blocking.perform(answer) if isinstance(answer, Generator) else answer)
-        if refused is not None:
-            if refused.error is None:
-                raise RuntimeError(f"{self.owner!r} answered without a call; it cannot guard a block")
-            try:
-                raise refused.error
-            finally:
-                del refused
-        self.admitted = True
-        return None if self.time is None else self.time.enter(cancels=cancels)
+    def _begin(self, step: Proceed | Outcome, *, cancels: bool = True) -> float | None:
+        """Let the block begin, or raise; return the seconds of its limit, after which an async one is cancelled.
 
-    def _leave(self, error: Exception | None, answer: Outcome | float) -> bool:
-        if not isinstance(answer, Outcome):
-            # Not the block's type is wrong, but the policy.
+        Where none are left it has no `time`.
+        """
+        if not isinstance(step, Proceed):
+            self._refuse(step)
+            return None
+        self.proceed = step
+        if step.timeout is None:
+            return None
+        if not cancels and not step.cooperative:
+            end(self.steps)
+            raise TypeError(
+                f"with {self.owner!r}: nothing interrupts a sync block; decorate a function, or `async with`"
+            )
+        time = Scope(step.timeout, self.call)
+        if time.left <= 0:
+            return 0.0
+        self.time = time
+        return time.enter(cancels=cancels)
+
+    def _late(self) -> Outcome:
+        assert self.proceed.timeout is not None
+        return self.proceed.answer(self.call, Scope(self.proceed.timeout, self.call).late)
+
+    def _refuse(self, step: Proceed | Outcome) -> None:
+        """Raise the error by which a policy keeps the block from beginning."""
+        if isinstance(step, Proceed) or step.error is None:
+            end(self.steps)
+            raise RuntimeError(f"{self.owner!r} answered without a call; it cannot guard a block")
+        try:
+            raise step.error
+        finally:
+            del step
+
+    def _leave(self, error: Exception | None, step: Proceed | Outcome) -> bool:
+        if isinstance(step, Proceed):
+            end(self.steps)
             raise RuntimeError("a policy that calls more than once cannot guard a block; use retrying(...)")  # noqa: TRY004
-        if answer.error is not None:
-            if answer.error is error:
+        if step.error is not None:
+            if step.error is error:
                 return False
             try:
-                raise answer.error
+                raise step.error
             finally:
-                del answer
-        self.result.value = answer.value
+                del step
+        self.result.value = step.value
         self.result.degraded = error is not None
         self.result.error = error
         return True
@@ -275,7 +299,7 @@ def _forget(block: _OpenBlock) -> None:
 
 
 class Block:
-    """Makes a policy a context manager that passes its block's errors on. Mixed into the public decorator objects."""
+    """Makes a policy a context manager. Mixed into the public decorator objects."""
 
     __slots__ = ()
 
@@ -296,11 +320,11 @@ class Block:
             block.abandon()
             raise
 
-    # No block but a fallback's swallows an error: type checkers then know that `return` in it is reached.
+    # Not bool: type checkers then take it that errors pass, and that a `return` in the block is reached.
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        _end(self, sys._getframe(1)).exit(error)
+    ) -> bool | None:
+        return _end(self, sys._getframe(1)).exit(error)
 
     async def __aenter__(self) -> object:
         block = _OpenBlock(self, sys._getframe(1))
@@ -314,23 +338,7 @@ class Block:
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await _end(self, sys._getframe(1)).exit_async(kind, error)
-
-
-class SwallowingBlock(Block):
-    """Makes a policy a context manager that may answer its block's errors with a substitute."""
-
-    __slots__ = ()
-
-    def __exit__(  # type: ignore[override]  # it may swallow
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        return _end(self, sys._getframe(1)).exit(error)
-
-    async def __aexit__(  # type: ignore[override]  # it may swallow
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
+    ) -> bool | None:
         return await _end(self, sys._getframe(1)).exit_async(kind, error)
 
 
@@ -376,7 +384,7 @@ class OneBlock:
         return self._block
 
 
-_NOTHING = Policy()
+_NOTHING = PassThrough()
 """What guards a block while policies are switched off."""
 
 

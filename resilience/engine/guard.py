@@ -24,6 +24,7 @@ from typing import Any, TypeVar, cast
 
 from resilience.engine.streams import Opened
 from resilience.engine.undecided import undecided_wrapper_of
+from resilience.engine.worker import in_worker
 from resilience.engine.wrappers import stream_wrapper_of, wrapper_of
 from resilience.outcome import set_traceback
 from resilience.policy.base import Policy
@@ -62,7 +63,10 @@ class Guarded:
         streams = is_generator(self.function)
         asynchronously = is_async(self.function) or (streams and _is_async_generator(self.function))
         undecided = not streams and not asynchronously and may_be_async(self.function)
+        if undecided and any(not policy.supports_sync for policy in self.policies):
+            asynchronously, undecided = True, False
         if not asynchronously and not undecided:
+            self._refuse_what_needs_async()
             self._refuse_async_hooks()
         if streams:
             self._refuse_what_cannot_stream()
@@ -86,11 +90,16 @@ class Guarded:
 
     def _refuse_what_cannot_stream(self) -> None:
         for policy in self.policies:
-            if not policy.streams:
+            if not policy.supports_generators:
                 raise TypeError(
                     f"cannot guard the generator function {self.target} by {policy}: {_instead(policy)}; of a class"
                     " its other methods one by one"
                 )
+
+    def _refuse_what_needs_async(self) -> None:
+        for policy in self.policies:
+            if not policy.supports_sync:
+                raise TypeError(f"cannot guard {self.target} by {policy}: it is not async, and nothing can end a copy")
 
     def _refuse_async_hooks(self) -> None:
         for policy in self.policies:
@@ -105,7 +114,7 @@ class Guarded:
 def refuse_without_items(target: str, stack: Sequence[Policy]) -> None:
     """Raise TypeError where a policy of *stack* can guard generators alone, of which *target* is none."""
     for policy in stack:
-        if not policy.calls:
+        if not policy.supports_calls:
             raise TypeError(
                 f"cannot guard {target} by {policy}: it is no generator function and has no items;"
                 " give timeout(seconds)"
@@ -113,9 +122,9 @@ def refuse_without_items(target: str, stack: Sequence[Policy]) -> None:
 
 
 def _instead(policy: Policy) -> str:
-    if policy.cooperative:
+    if policy.is_deadline:
         return "the time its consumer takes would count; put a `with` block of it around the loop that reads the items"
-    if policy.limit is not None:
+    if policy.time_limit is not None:
         return "the time its consumer takes would count; give timeout(first_item=..., idle=...), either or both"
     if "retry_if_result" in policy.hooks():
         return "retry_if_result has no result to judge before items are handed out; leave it out"
@@ -131,11 +140,12 @@ def _instead(policy: Policy) -> str:
 def _opener(function: Callable[..., object], stack: Sequence[Policy]) -> Callable[..., object]:
     """Return what calls a generator function and fetches the first item."""
     function = cast("Callable[..., Generator[object, object, object]]", function)
-    threads = any(policy.limit is not None or policy.idle is not None for policy in stack)
+    threads = any(policy.time_limit is not None or policy.item_timeout is not None for policy in stack)
 
     def open_stream(*args: object, **kwargs: object) -> object:
         # Where it may move from thread to thread it keeps its context variables: a token of one is good in no other.
-        context = contextvars.copy_context() if threads and not (DISABLED.used and DISABLED.is_on()) else None
+        moves = (threads and not (DISABLED.used and DISABLED.is_on())) or in_worker()
+        context = contextvars.copy_context() if moves else None
         items = function(*args, **kwargs)
         try:
             first = next(items) if context is None else context.run(next, items)

@@ -75,7 +75,7 @@ def run_interruptible(drive: Drive, stack: Sequence[Policy], depth: int, limit: 
     try:
         if not alarm.set():
             return run_in_worker(drive, stack, depth, limit, call)
-        return drive(stack, depth, call.fork(alarm), depth)
+        return drive(stack, depth, call.fork(depth, alarm), depth)
     except (Interrupt, CallAbandoned) as interrupt:
         instead = alarm.unwound(interrupt)
     finally:

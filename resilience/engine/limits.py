@@ -8,7 +8,7 @@ from typing import TypeAlias, cast
 from resilience.due import Announcement, Due, due_here, running_task
 from resilience.engine.worker import Drive, run_in_worker
 from resilience.outcome import EXPIRED, OVERDUE, Outcome
-from resilience.policy.base import Call, Policy
+from resilience.policy.base import Call, Policy, Proceed
 from resilience.shields import place
 
 __all__ = ["Scope", "run_limited", "run_limited_async"]
@@ -62,24 +62,24 @@ class Scope:
         self._call.due = self._outer
 
 
-def run_limited(drive: Drive, stack: Sequence[Policy], depth: int, policy: Policy, call: Call) -> Outcome:
-    """Drive *call* through *stack* from *depth* inwards for at most `policy.limit` seconds, and what is left of more.
+def run_limited(drive: Drive, stack: Sequence[Policy], depth: int, effect: Proceed, call: Call) -> Outcome:
+    """Drive *call* through *stack* from *depth* inwards for at most *effect*'s timeout, and what is left of more.
 
     A deadline is kept by what is inside: no attempt, wait or limited call begins that could not end in time. A limit is
     kept by leaving a worker thread, or by a signal.
     """
-    scope = Scope(cast("float", policy.limit), call)
+    scope = Scope(cast("float", effect.timeout), call)
     if scope.left <= 0:
         return scope.late
     outcome = EXPIRED
     try:
         try:
             scope.enter(cancels=False)
-            if policy.cooperative:
+            if effect.cooperative:
                 outcome = drive(stack, depth, call, depth)
             else:
                 run = run_in_worker
-                if policy.interrupts:
+                if effect.interrupts:
                     from resilience.engine.interrupt import can_interrupt, run_interruptible
 
                     run = run_interruptible if can_interrupt() else run
@@ -95,17 +95,17 @@ def run_limited(drive: Drive, stack: Sequence[Policy], depth: int, policy: Polic
 
 
 async def run_limited_async(
-    drive: AsyncDrive, stack: Sequence[Policy], depth: int, policy: Policy, call: Call
+    drive: AsyncDrive, stack: Sequence[Policy], depth: int, effect: Proceed, call: Call
 ) -> Outcome:
     """Do what `run_limited` does, by cancellation."""
-    scope = Scope(cast("float", policy.limit), call)
+    scope = Scope(cast("float", effect.timeout), call)
     if scope.left <= 0:
         return scope.late
     outcome = scope.late
     try:
         try:
             seconds = scope.enter()
-            with call.clock.limit(seconds, shared=seconds == policy.limit):
+            with call.clock.limit(seconds, shared=seconds == effect.timeout):
                 try:
                     outcome = await drive(stack, depth, call, depth)
                 except BaseException as cut:  # the limit's own cancellation, if the block is left by it

@@ -17,7 +17,7 @@ from resilience.due import Announcement, Due, due_here
 from resilience.engine.limits import AsyncDrive, run_limited, run_limited_async
 from resilience.engine.worker import Drive
 from resilience.outcome import EXPIRED, OVERDUE, Outcome, set_traceback
-from resilience.policy.base import NOBODY, Call, Policy, abandon
+from resilience.policy.base import NOBODY, Call, Proceed, close
 from resilience.policy.circuit_context import Admitted, admitted_here, reenter, restore
 
 __all__ = ["AsyncItems", "Broken", "Items", "Opened", "begin", "cut_short", "ended", "has_begun"]
@@ -43,6 +43,8 @@ class Opened:
         """Come out to where *call* is driven from *depth* inwards: perhaps in another thread than it was further in."""
         if self._call is not None and self._call is not call:
             call.held.update(self._call.held)
+            call.suspended += self._call.suspended
+            self._call.suspended = []
         self._call, self._depth = call, depth
 
     def take(self) -> tuple[Any, Any]:
@@ -55,7 +57,7 @@ class Opened:
         # It came too late: whoever waited for it has left this thread. No policy may wait for its end.
         call = self._call
         if call is not None:
-            abandon(call.stack, call, len(call.stack), self._depth)
+            close(call.suspended, self._depth - call.base)
             if self.context is not None:
                 self.context.run(self.items.close)
 
@@ -79,11 +81,11 @@ def begin(call: Call, outcome: Outcome, drive: Any, *, asynchronously: bool) -> 
         restore(call.enclosing)
         items = cast("Any", AsyncAdmittedItems if asynchronously else AdmittedItems)(items, inside)
     call.committed = True
-    idles = [(policy.idle, -at) for at, policy in enumerate(call.stack) if policy.idle is not None]
+    idles = [(policy.item_timeout, -at) for at, policy in enumerate(call.stack) if policy.item_timeout is not None]
     pause, at = None, 0
     if idles:
         idle, at = min(idles)  # of those that are alike the innermost, as for limits
-        pause, at = _Pause(idle), 1 - at
+        pause, at = Proceed(idle), 1 - at
     if asynchronously:
         return (items if pause is None else AsyncItems(items, call.target, drive, pause, at)), first
     if pause is None and context is None:
@@ -99,7 +101,7 @@ def ended(call: Call, value: object = None, error: Exception | None = None) -> i
         if call.first.error is not None:
             _leave_out_our_frames(call.first.error)
         if error.at is not None:  # those inside the limit hear of nothing, as when a call is cancelled
-            abandon(call.stack, call, at, error.at)
+            close(call.suspended, error.at)
             at = error.at
         return at
     if error is not None:
@@ -110,7 +112,7 @@ def ended(call: Call, value: object = None, error: Exception | None = None) -> i
 
 def cut_short(call: Call) -> None:
     """Have all policies around a stream give back what they hold: it was cancelled, or the program ends."""
-    abandon(call.stack, call, len(call.stack))
+    close(call.suspended, 0)
 
 
 def _leave_out_our_frames(error: BaseException, first: int = 0) -> None:
@@ -131,13 +133,6 @@ class Broken(Exception):
         super().__init__()
         self.outcome = outcome
         self.at = at
-
-
-class _Pause(Policy):
-    """Stands for the limit of one item where a policy is expected."""
-
-    def __init__(self, limit: float) -> None:
-        self.limit: float | None = limit
 
 
 class AdmittedItems(Iterator[object]):
@@ -209,7 +204,7 @@ class Items(Iterator[object]):
         items: GeneratorType[object, object, object],
         target: str,
         drive: Drive,
-        pause: Policy | None,
+        pause: Proceed | None,
         at: int,
         context: Context | None,
     ) -> None:
@@ -283,7 +278,7 @@ class AsyncItems:
     __slots__ = ("_at", "_drive", "_items", "_pause", "_target", "aclose")
 
     def __init__(
-        self, items: AsyncGenerator[object, object], target: str, drive: AsyncDrive, pause: Policy, at: int
+        self, items: AsyncGenerator[object, object], target: str, drive: AsyncDrive, pause: Proceed, at: int
     ) -> None:
         self._items = items
         self._target = target

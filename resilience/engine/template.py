@@ -108,11 +108,11 @@ __outcome = {w}__plan.drive(__plan.stack, 0, __call, 0)
 """
 _GATED = """\
 __state = __gate.{state}
-if __state.quiet:
+if __state.fast_path:
     {began}
-    {quiet}
+    {fast_path}
 else:
-    __error = __gate.refuse(__plan.clock())
+    __error = __gate.reject_if_open(__plan.clock())
     {refused}
 """
 _REFUSED_OUTSIDE = """\
@@ -184,6 +184,7 @@ try:
         {ended}
         return __value
     __call = __plan.late(__value, {admitted})
+    {began}
 except __Exception as __error:
     __call = __plan.failed(__error, {admitted})
 {unfinished}
@@ -210,8 +211,8 @@ __started = __now()
 _HANDED = "__call.held[{depth}] = __started\n"
 _CUT = "__stopwatch.cancelled(__now() - __started)"
 _NOTES = {
-    Telling.MARK: "__state.passed = True",
-    Telling.COUNT: "__state.passes += 1",
+    Telling.MARK: "__state.success_seen = True",
+    Telling.COUNT: "__state.call_count += 1",
     Telling.CALL: "__gate.ended(__state, __began, __plan.clock())",
 }
 _TIMED = """\
@@ -262,7 +263,9 @@ def module_of(shape: Shape) -> str:
         handed = _handed(shape) if shape.timed is not None and shape.timed < shape.gate else ""
         began = "__began = __plan.clock().now()" if shape.telling is Telling.CALL else ""
         refused = fill(refused, gate_at=str(shape.gate), handed=handed, driven=_DRIVEN)
-        body = fill(_GATED, state="state_here" if shape.nests else "state", began=began, quiet=body, refused=refused)
+        body = fill(
+            _GATED, state="state_here" if shape.nests else "state", began=began, fast_path=body, refused=refused
+        )
     tallies = _tallies(shape)
     return fill(
         _MODULE,
@@ -326,6 +329,7 @@ def _innermost(shape: Shape, watches: Sequence[str], *, unfinished: bool) -> str
         ended="\n".join(ended),
         noted="\n".join(noted),
         dated="__since = __give_ups.count" if shape.dated else "",
+        began="__call.began = __began" if shape.telling is Telling.CALL else "",
         unfinished=fill(_UNFINISHED, cut=_CUT) if unfinished else "",
     )
     return body + _handed(shape) if unfinished else body

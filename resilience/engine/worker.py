@@ -20,9 +20,9 @@ from typing import TypeAlias
 from resilience.errors.base import TooManyAbandonedError
 from resilience.outcome import EXPIRED, Outcome
 from resilience.policy.base import Abandoned, Call, Policy
-from resilience.policy.history import remember_as
+from resilience.policy.history import copy_last_call
 
-__all__ = ["MOST_ABANDONED", "Abandonment", "CallAbandoned", "Drive", "abandoned", "run_in_worker"]
+__all__ = ["MOST_ABANDONED", "Abandonment", "CallAbandoned", "Drive", "abandoned", "in_worker", "run_in_worker"]
 
 Drive: TypeAlias = Callable[[Sequence[Policy], int, Call, int], Outcome]
 
@@ -44,6 +44,11 @@ class CallAbandoned(BaseException):
 def abandoned() -> int:
     """Return how many calls of this process still run in a thread although their callers have left."""
     return len(_abandoned)
+
+
+def in_worker() -> bool:
+    """Whether this thread is a worker."""
+    return getattr(_here, "works", False)
 
 
 class Abandonment:
@@ -107,6 +112,7 @@ class Abandonment:
 # Re-entrant: a signal's handler, which may make limited calls as well, runs in the midst of anything.
 _leaving = threading.RLock()
 _abandoned: set[Abandonment] = set()
+_here = threading.local()
 
 
 def run_in_worker(drive: Drive, stack: Sequence[Policy], depth: int, limit: float, call: Call) -> Outcome:
@@ -120,7 +126,7 @@ def run_in_worker(drive: Drive, stack: Sequence[Policy], depth: int, limit: floa
     if (running := len(_abandoned)) >= MOST_ABANDONED:
         return Outcome(None, TooManyAbandonedError(call.target, running))
     left = Abandonment(call.abandoned)
-    work = _Work(drive, stack, depth, call.fork(left), left)
+    work = _Work(drive, stack, depth, call.fork(depth, left), left)
     try:
         if not call.clock.wait(work.begin, left.done, limit):
             return EXPIRED
@@ -198,7 +204,7 @@ class _Work:
         self.left.end()
 
     def result(self) -> Outcome:
-        remember_as(self._context)
+        copy_last_call(self._context)
         if self._raised is None:
             outcome, self._outcome = self._outcome, EXPIRED  # see `drive`: no way back to the error
             return outcome
@@ -223,6 +229,7 @@ class _Worker:
         self._ready.release()
 
     def _live(self) -> None:
+        _here.works = True
         while self._called():
             work, self._work = self._work, None
             if work is None:

@@ -1,7 +1,7 @@
 """The function a caller meets: the happy path, and nothing else.
 
 It looks at the gate's state, calls, leaves a mark there, and returns. No lock, no clock, no generator, no tenacity.
-Only when the call fails, or the state is not quiet, does a driver take over, with the outcome already in hand.
+Only when the call fails, or the state has no fast path, does a driver take over, with the outcome already in hand.
 
 Wrappers are made from one `template`, sync and async, for the function's own signature, as `dataclasses` makes
 ``__init__``: nothing is packed into ``*args`` and unpacked again, and a call with wrong arguments fails as it would
@@ -184,8 +184,8 @@ def wrapper_of(
 
     It does so by *first* until the function has returned once.
     """
-    gates = [depth for depth, policy in enumerate(stack) if policy.gate is not None]
-    limits = tuple(depth for depth, policy in enumerate(stack) if policy.limit is not None)
+    gates = [depth for depth, policy in enumerate(stack) if policy.fast_path_gate is not None]
+    limits = tuple(depth for depth, policy in enumerate(stack) if policy.time_limit is not None)
     watches = {depth: each for depth, policy in enumerate(stack) if (each := policy.stopwatch(target)) is not None}
     happy = (
         all(policy.fast_path for policy in stack)
@@ -193,10 +193,10 @@ def wrapper_of(
         and len(watches) <= 1
         and (asynchronously or not limits)
     )
-    gate = stack[gates[0]].gate if gates else None
-    tallies = [policy.tally for policy in stack if policy.tally is not None]
+    gate = stack[gates[0]].fast_path_gate if gates else None
+    tallies = [policy.success_counter for policy in stack if policy.success_counter is not None]
     telling = None if gate is None else gate.telling
-    dated = any(policy.dated for policy in stack)
+    dated = any(policy.tracks_exhaustion for policy in stack)
     timed, stopwatch = next(iter(watches.items()), (None, None))
     shape = Shape(
         bottom=len(stack),
@@ -283,7 +283,7 @@ def _begins(stack: Sequence[Policy], shape: Shape) -> Sequence[object]:
         return ()
     from resilience.timer import timer_of
 
-    return [timer_of(cast("float", stack[depth].limit)).begin for depth in shape.limits]
+    return [timer_of(cast("float", stack[depth].time_limit)).begin for depth in shape.limits]
 
 
 def _signature_of(function: Callable[..., object]) -> str:

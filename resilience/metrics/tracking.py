@@ -11,7 +11,7 @@ from resilience.engine.guard import guard, guarded, public_methods, under_descri
 from resilience.engine.pipeline import Decorator
 from resilience.metrics.records import RECORDS
 from resilience.outcome import Outcome
-from resilience.policy.base import Call, Policy, Stopwatch
+from resilience.policy.base import Call, Policy, Proceed, Steps, Stopwatch
 from resilience.policy.budget import RetryBudget
 from resilience.policy.check import need
 
@@ -45,7 +45,7 @@ class Tracked(Policy):
     """Count and time what is inside."""
 
     fast_path = True
-    streams = True
+    supports_generators = True
 
     def __init__(self, component: str | None) -> None:
         self.component: str | None = component
@@ -53,11 +53,18 @@ class Tracked(Policy):
     def stopwatch(self, target: str) -> Stopwatch:
         return RECORDS.of(target, self.component)
 
-    def before(self, call: Call, at: int) -> None:
-        call.held[at] = call.clock.now()
-
-    def after(self, call: Call, at: int, outcome: Outcome) -> Outcome:
-        began: Any = call.held.pop(at, None)
+    def run(self, call: Call) -> Steps[Outcome]:
+        at = call.position
+        if not call.admitted:  # else the happy path says when the call began, where it has not counted it already
+            call.held[at] = call.clock.now()
+        ended = False
+        try:
+            outcome: Outcome = yield Proceed()
+            ended = True
+        finally:
+            began: Any = call.held.pop(at, None)
+            if began is not None and not ended:
+                RECORDS.of(call.target, self.component).cancelled()
         if began is not None:
             took = call.clock.now() - began
             record = RECORDS.of(call.target, self.component)
@@ -66,10 +73,6 @@ class Tracked(Policy):
             else:
                 record.failed(outcome.error, took)
         return outcome
-
-    def release(self, call: Call, at: int) -> None:
-        if call.held.pop(at, None) is not None:
-            RECORDS.of(call.target, self.component).cancelled()
 
     def __str__(self) -> str:
         return "track_errors()" if self.component is None else f"track_errors(component={self.component!r})"
@@ -119,8 +122,8 @@ def _is_tracked(target: object) -> bool:
 def _note_budgets(target: object) -> None:
     found = guarded(under_descriptor(target))
     for policy in () if found is None else found.policies:
-        if isinstance(policy.tally, RetryBudget):
-            BUDGETS.add(policy.tally)
+        if isinstance(policy.success_counter, RetryBudget):
+            BUDGETS.add(policy.success_counter)
 
 
 @overload

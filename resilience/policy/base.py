@@ -1,37 +1,50 @@
-"""What a policy is: it is asked before a call and after it, and says what should happen, never how."""
+"""The policy protocol: a policy is a generator around a call. It yields effects, and the runners carry them out."""
 
 from __future__ import annotations
 
+import abc
 import enum
+import math
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from resilience.clock import Clock, Waitable, current_clock
 from resilience.due import due_by
-from resilience.outcome import Outcome
+from resilience.outcome import EXPIRED, OVERDUE, Outcome
+from resilience.policy.check import count, seconds
 from resilience.policy.circuit_context import Admitted
 from resilience.policy.give_ups import GIVE_UPS
 
 if TYPE_CHECKING:
     from resilience.events import Event
     from resilience.policy.class_methods import MethodSelection
+    from resilience.policy.slots import Slots
     from resilience.policy.worst import WorstCase
 
 __all__ = [
     "NOBODY",
     "Abandoned",
+    "Acquire",
     "Admission",
     "Call",
     "Effect",
     "Emit",
     "Gate",
-    "Invoke",
+    "PassThrough",
     "Policy",
+    "Proceed",
+    "Race",
+    "Run",
+    "Sleep",
     "Steps",
     "Stopwatch",
     "Tally",
     "Telling",
-    "abandon",
+    "check_generator",
+    "close",
+    "end",
+    "name_of",
+    "returned",
 ]
 
 T = TypeVar("T")
@@ -46,7 +59,7 @@ class Emit:
         self.event: Event = event
 
 
-class Invoke:
+class Run:
     """Call the user's *function*, which may be async where the call is, and answer with its outcome.
 
     With a *role* it is a bystander: an error of its own is reported under that name, as that of *hook* where *function*
@@ -76,25 +89,102 @@ class Invoke:
         return self.hook if callable(self.hook) else self.function
 
 
-Effect: TypeAlias = Emit | Invoke
-Steps: TypeAlias = Generator[Effect, Outcome, T]
-"""What a policy wants done on the way to its answer, which it returns: it yields effects and is sent their outcomes."""
+class Proceed:
+    """Run the next layer, in the end the function, and answer with its `Outcome`. May be yielded again.
+
+    With a *timeout*, in seconds, the next layer is given up when they have passed, or when an enclosing deadline has:
+    the answer then is a `CallTimeoutError` or a `DeadlineExceededError`. Async code is cancelled. Sync code runs in a
+    worker thread that its caller leaves; with *interrupts* a signal interrupts it where it can, with *cooperative* the
+    caller waits, and what is inside keeps the deadline by itself.
+
+    Around a generator function the answer comes when the items have ended or failed; the *timeout* is for the first.
+    """
+
+    __slots__ = ("cooperative", "interrupts", "raw", "timeout")
+
+    def __init__(
+        self,
+        timeout: float | None = None,
+        *,
+        cooperative: bool = False,
+        interrupts: bool = False,
+        raw: bool = False,
+    ) -> None:
+        self.timeout: float | None = timeout
+        self.cooperative: bool = cooperative
+        self.interrupts: bool = interrupts
+        #: Whether the answer of an expired one is EXPIRED or OVERDUE, for a policy with errors of its own.
+        self.raw: bool = raw
+
+    def answer(self, call: Call, outcome: Outcome) -> Outcome:
+        """Return what the policy is sent for what the next layer came to."""
+        if self.raw or (outcome is not EXPIRED and outcome is not OVERDUE):
+            return outcome
+        from resilience.errors.base import CallTimeoutError, DeadlineExceededError
+
+        assert self.timeout is not None, "nothing else can have passed"
+        late = CallTimeoutError(call.target, self.timeout)
+        error = DeadlineExceededError(call.target) if outcome is OVERDUE else late
+        error.__cause__, call.cut = call.cut, None
+        return Outcome.failed(error)
+
+
+class Sleep:
+    """Wait for so many *seconds*, by the call's clock."""
+
+    __slots__ = ("seconds",)
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds: float = seconds
+
+
+class Acquire:
+    """Take one of *slots*, waiting at most *timeout* seconds and no longer than the call's deadline; answer whether.
+
+    With a *timeout* of None only the deadline ends the wait. What was taken is given back by ``slots.release()``.
+    """
+
+    __slots__ = ("slots", "timeout")
+
+    def __init__(self, slots: Slots, timeout: float | None = None) -> None:
+        self.slots: Slots = slots
+        self.timeout: float | None = timeout
+
+
+class Race:
+    """Run the next layer, and up to *copies* more of it side by side, each *delay* seconds after the one before.
+
+    Answer with the first success, or, when all in flight have failed, with the last failure. The others are cancelled
+    and awaited. Only around async functions: nothing can end a sync copy. A policy that yields it declares
+    ``supports_sync = False`` and ``supports_generators = False``, and is refused where other functions are decorated.
+    """
+
+    __slots__ = ("copies", "delay")
+
+    def __init__(self, delay: float, copies: int = 1) -> None:
+        self.delay: float = seconds("delay", delay, zero=True)
+        self.copies: int = count("copies", copies)
+
+
+Effect: TypeAlias = Proceed | Sleep | Acquire | Emit | Run | Race
+Steps: TypeAlias = Generator[Effect, Any, T]
+"""What a policy wants done on the way to its answer, which it returns: it yields effects and is sent their answers."""
 
 
 class Admission:
-    """A gate's state at the moment a call came in: results are recorded on it and on no other.
+    """A gate's state at the moment a call began: the outcome is recorded on it and on no other.
 
-    A *quiet* state lets everybody through and wants to hear no more of a success than that there was one.
+    With *fast_path* it admits every call, and needs no more of a success than the gate's `Telling`.
     """
 
-    __slots__ = ("failures", "passed", "passes", "quiet")
+    __slots__ = ("call_count", "failures", "fast_path", "success_seen")
 
-    def __init__(self, quiet: bool, failures: int = 0) -> None:
-        self.quiet: bool = quiet
-        #: Whether a call succeeded since somebody looked last.
-        self.passed: bool = False
+    def __init__(self, fast_path: bool, failures: int = 0) -> None:
+        self.fast_path: bool = fast_path
+        #: Whether a call has succeeded since the last failure.
+        self.success_seen: bool = False
         #: How many calls ended, where the gate counts them.
-        self.passes: int = 0
+        self.call_count: int = 0
         self.failures: int = failures
 
 
@@ -102,9 +192,9 @@ class Telling(enum.Enum):
     """What a gate wants to know of a call that succeeds."""
 
     MARK = "mark"
-    """That there was one: `Admission.passed`."""
+    """That there was one: `Admission.success_seen`."""
     COUNT = "count"
-    """How many there were: `Admission.passes`."""
+    """How many there were: `Admission.call_count`."""
     CALL = "call"
     """Each of them: `Gate.ended`."""
 
@@ -124,8 +214,8 @@ class Gate(Protocol):
         """Hear of a success, where it is told, of a call that *began* then."""
         ...
 
-    def refuse(self, clock: Clock) -> Exception | None:
-        """Return the error of a call that is surely not let through, where nobody wants to be told of it."""
+    def reject_if_open(self, clock: Clock) -> Exception | None:
+        """Return the error of a call that is certainly rejected, where no listener has to be notified of it."""
         ...
 
     @property
@@ -138,7 +228,7 @@ class Gate(Protocol):
 
     @property
     def state_here(self) -> Admission:
-        """The present state; or, within a call that was admitted by it, a quiet one that records nothing."""
+        """The present state; or, within a call that was admitted by it, one on the fast path that records nothing."""
         ...
 
     def enter(self, state: Admission, /) -> Admitted:
@@ -189,7 +279,10 @@ class Call:
     __slots__ = (
         "abandoned",
         "admission",
+        "admitted",
         "arguments",
+        "base",
+        "began",
         "clock",
         "committed",
         "cut",
@@ -199,9 +292,12 @@ class Call:
         "function",
         "held",
         "keywords",
+        "notes",
         "opener",
+        "position",
         "since",
         "stack",
+        "suspended",
         "target",
     )
 
@@ -220,6 +316,8 @@ class Call:
         self.keywords: Mapping[str, object] = keywords or _NO_KEYWORDS
         #: The state of the stack's only gate when the happy path went through it.
         self.admission: Admission | None = admission
+        #: When it went through that, where the gate records how long calls take.
+        self.began: float = 0.0
         self.clock: Clock = current_clock()
         #: When it must be over, by its clock: what the deadlines and limits around it come to.
         self.due: float = due_by(self.clock)
@@ -239,16 +337,34 @@ class Call:
         self.first: Outcome | None = None
         #: What each policy keeps of this call, by its depth in the stack.
         self.held: dict[int, object] = {}
+        #: What policies note of this call for their own `Policy.status`.
+        self.notes: dict[Policy, object] = {}
         #: Set when the caller stopped waiting for this thread.
         self.abandoned: Abandoned | None = None
+        #: The generators of the policies that have proceeded, the outermost first, from the depth *base* on. Those
+        #: above it are suspended elsewhere.
+        self.suspended: list[Steps[Outcome]] = []
+        self.base: int = 0
+        #: The depth of the policy that begins to run, and whether the happy path has let the call in for it.
+        self.position: int = 0
+        self.admitted: bool = False
 
-    def fork(self, abandoned: Abandoned) -> Call:
-        """Return this call as another thread carries it on, who is told by *abandoned* to stop."""
+    def lacks_time(self, seconds: float) -> bool:
+        """Whether its deadline comes before *seconds* have passed from now."""
+        return self.due != math.inf and self.clock.now() + seconds >= self.due
+
+    def fork(self, base: int, abandoned: Abandoned | None = None) -> Call:
+        """Return this call as another thread or task carries it on from the depth *base* inwards.
+
+        It is told by *abandoned* to stop.
+        """
         other = Call(self.target, self.function, self.arguments, self.keywords)
+        other.base = base
         other.clock = self.clock
         other.due = self.due
         other.opener = self.opener
         other.stack = self.stack
+        other.notes = self.notes
         other.abandoned = abandoned
         return other
 
@@ -256,12 +372,8 @@ class Call:
 _NO_KEYWORDS: Mapping[str, object] = {}
 
 
-class Policy:
-    """A decision about calls, made once for sync and async.
-
-    A policy whose answer needs something done first, a user's function called or an event emitted, answers with
-    `Steps`. Code in their ``finally`` runs on cancellation and Ctrl-C as well, and must not yield.
-    """
+class Policy(abc.ABC):
+    """A decision about calls, made once for sync and async by `run`."""
 
     __slots__ = ()
 
@@ -269,26 +381,28 @@ class Policy:
     #: limit kept. Opted into: a policy that says nothing of itself is asked about every call.
     fast_path: bool = False
     #: The state to look at before a call, if there is one.
-    gate: Gate | None = None
+    fast_path_gate: Gate | None = None
     #: What counts the calls that succeed at once, if anything does.
-    tally: Tally | None = None
+    success_counter: Tally | None = None
     #: Whether it wants to know, of a call that fails, what had been given up when that began: `Call.since`.
-    dated: bool = False
+    tracks_exhaustion: bool = False
     #: Whether it can guard what is no generator: a call that has ended when it returns.
-    calls: bool = True
+    supports_calls: bool = True
+    #: Whether it can guard a function that is not async: it yields no `Race`.
+    supports_sync: bool = True
     #: Whether it can guard a generator: a call that has not ended when its first item comes. One that fails before is
     #: told to `after` as any call is, and may be run again; else its end is, when the call is `committed`.
-    streams: bool = False
+    supports_generators: bool = False
     #: Seconds that each further item of a stream may take from the moment it is asked for. When they pass, `after` is
-    #: told as for *limit*, which covers what comes before the first one is there.
-    idle: float | None = None
+    #: told as for *time_limit*, which covers what comes before the first one is there.
+    item_timeout: float | None = None
     #: Seconds that what is inside may take, each time it is run. When they pass, `after` is told EXPIRED, or OVERDUE
     #: when a deadline around it leaves fewer.
-    limit: float | None = None
+    time_limit: float | None = None
     #: Whether the limit is a deadline: everything inside keeps it by itself, so a sync caller waits for what runs.
-    cooperative: bool = False
+    is_deadline: bool = False
     #: Whether a sync call may be interrupted by a signal where it runs, in place of a thread that is abandoned.
-    interrupts: bool = False
+    uses_signal: bool = False
 
     #: Which public methods of a class it guards; None: all of them.
     methods: MethodSelection | None = None
@@ -297,42 +411,80 @@ class Policy:
         """Return what times the calls of *target* on the happy path, if anything does."""
         return None
 
-    def before(self, call: Call, at: int) -> Outcome | Steps[Outcome | None] | None:
-        """Let the call in, by None; or answer it. *at* is this policy's depth in the stack, its key to `call.held`."""
-        return None
+    @abc.abstractmethod
+    def run(self, call: Call) -> Steps[Outcome]:
+        """Take *call* through this policy: a generator that yields effects and returns the call's outcome.
 
-    def after(self, call: Call, at: int, outcome: Outcome) -> Outcome | float | Steps[Outcome | float]:
-        """Say what the outcome of what is inside means to whoever is outside; or, by a float, to run it again then.
-
-        Only a call that was let in comes here.
+        It is the same for sync, asyncio and trio. What it keeps of a call are its local variables. It is closed where
+        the call has no outcome for it, on cancellation and Ctrl-C: `finally` then gives back what it took, and must not
+        yield.
         """
-        return outcome
+        raise NotImplementedError
 
-    def resumed(self, call: Call, at: int) -> None:
-        """Hear that the wait this policy asked for is over."""
-
-    def status(self, call: Call, at: int) -> str | None:
+    def status(self, call: Call) -> str | None:
         """Return what whoever reads why a call failed should know of this policy's state, if anything."""
         return None
 
     def worst(self, inside: WorstCase) -> WorstCase:
         """Return what a call can come to at worst, when *inside* is what it comes to further in."""
-        return inside if self.limit is None else inside.within(self.limit)
-
-    def release(self, call: Call, at: int) -> None:
-        """Give back what a call took that was let in and will have no outcome: cancellation, Ctrl-C."""
+        return inside if self.time_limit is None else inside.within(self.time_limit)
 
     def hooks(self) -> Mapping[str, Callable[..., object]]:
         """Return the user's functions this policy invokes, by parameter: none may be async around a sync call."""
         return {}
 
 
+class PassThrough(Policy):
+    """A policy that does nothing."""
+
+    def run(self, call: Call) -> Steps[Outcome]:
+        outcome: Outcome = yield Proceed()
+        return outcome
+
+
 NOBODY: Sequence[Policy] = ()
 """The stack of a call while policies are switched off."""
 
 
-def abandon(stack: Sequence[Policy], call: Call, at: int, depth: int = 0) -> None:
-    """Have the policies of *stack* between *depth* and *at*, innermost first, give back what *call* took."""
-    while at > depth:
-        at -= 1
-        stack[at].release(call, at)
+def returned(value: object, steps: Steps[Outcome]) -> Outcome:
+    """Return what a policy has returned. Raises TypeError for what is no `Outcome`."""
+    if isinstance(value, Outcome):
+        return value
+    raise TypeError(f"{name_of(steps)} returned {value!r}: return an Outcome")
+
+
+def check_generator(steps: object) -> None:
+    """Raise TypeError for what is no generator."""
+    if not hasattr(steps, "send"):
+        raise TypeError(f"a policy's run() returned {steps!r}: make it a generator, by a yield") from None
+
+
+def close(suspended: list[Steps[Outcome]], keep: int) -> None:
+    """End all but the first *keep* of suspended generators, the innermost first: each gives back what it took."""
+    if len(suspended) > keep:
+        try:
+            end(suspended.pop())
+        finally:
+            close(suspended, keep)
+
+
+def end(steps: Steps[Outcome]) -> None:
+    """Close one generator. Raises RuntimeError where it yields in its ``finally``."""
+    try:
+        steps.close()
+    except RuntimeError:
+        if getattr(steps, "gi_frame", None) is None:  # an error of its own
+            raise
+        raise RuntimeError(
+            f"{name_of(steps)} yields while it is closed: a call that is cancelled has no effects left; give back"
+            " what was taken by plain calls, in `finally`"
+        ) from None
+    except AttributeError:
+        if hasattr(steps, "close"):
+            raise
+        # It is no generator: `advance` says so.
+
+
+def name_of(steps: Steps[Outcome]) -> str:
+    """Return the name of the method whose generator this is, such as ``DenyAll.run``."""
+    return str(getattr(steps, "__qualname__", type(steps).__name__))

@@ -1,27 +1,32 @@
-"""Stop calling what keeps failing, and find out when it is back: a circuit as calls meet it, and who is told."""
+"""The circuit breaker as a policy: admits or rejects a call, records its outcome and notifies listeners.
+
+`CircuitStateMachine` makes the decisions. Here a call meets them, sync or async, alone or inside another call through
+the same circuit.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from resilience.classify.decide import category_of, classify
 from resilience.classify.hint import retry_after
 from resilience.clock import Clock, current_clock
 from resilience.errors.circuit import CircuitOpenError
 from resilience.outcome import Outcome
-from resilience.policy.base import Admission, Call, Emit, Gate, Invoke, Policy, Steps, Telling
+from resilience.policy.base import Admission, Call, Emit, Gate, Policy, Proceed, Run, Steps, Telling
 from resilience.policy.check import need
 from resilience.policy.circuit_context import Admitted, admitted_here, enter, leave
 from resilience.policy.class_methods import MethodSelection
-from resilience.policy.machine import Machine
-from resilience.policy.states import INNER, CircuitMode, Closed, HalfOpen, Open, Permit, State, Transition
-from resilience.policy.trip import ANSWERED, NEUTRAL, Rules
+from resilience.policy.machine import CircuitStateMachine
+from resilience.policy.states import INNER, CircuitMode, Closed, HalfOpen, Open, ProbePermit, State, Transition
+from resilience.policy.trip import IGNORED, SUCCESS, Rules
 from resilience.settings import DISABLED
 from resilience.subscription import emit, listened
 from resilience.trouble import call_hook, report_trouble
 
 if TYPE_CHECKING:
+    from resilience.category import ErrorCategory
     from resilience.events import CallRejected, CircuitClosed, CircuitHalfOpened, CircuitModeChanged, CircuitOpened
 
 __all__ = ["Circuit"]
@@ -29,14 +34,15 @@ __all__ = ["Circuit"]
 # By names of their own: on CPython 3.11 a member of an enum is a call to find.
 _CALL = Telling.CALL
 _SHADOW, _DISABLED = CircuitMode.SHADOW, CircuitMode.DISABLED
+_PROCEED = Proceed()
 
 
-class Circuit(Machine, Policy):
-    """A circuit as a policy: what it says to a call before it is made, and what its outcome means."""
+class Circuit(CircuitStateMachine, Policy):
+    """A circuit breaker as a policy. Once admitted, a call holds only what its generator's local variables hold."""
 
-    streams = True
+    supports_generators = True
 
-    __slots__ = ("__weakref__", "face", "fast_path", "methods", "name")
+    __slots__ = ("__weakref__", "fast_path", "methods", "name", "owner")
 
     def __init__(self, name: str, rules: Rules, methods: MethodSelection | None = None) -> None:
         if not isinstance(name, str):
@@ -48,83 +54,125 @@ class Circuit(Machine, Policy):
         self.methods: MethodSelection = (  # pyright: ignore[reportIncompatibleVariableOverride]  # it has one always
             MethodSelection(None, ()) if methods is None else methods
         )
-        self.fast_path: bool = rules.failure_if is None  # else every result is looked at
-        #: The public object, which a circuit that guards something keeps alive.
-        self.face: object = None
+        self.fast_path: bool = rules.failure_if is None  # else every result is judged
+        #: The public `CircuitBreaker`, which a circuit that guards something keeps alive.
+        self.owner: object = None
 
     @property
-    def gate(self) -> Gate:  # type: ignore[override]  # a circuit is its own gate
+    def fast_path_gate(self) -> Gate:  # type: ignore[override]  # a circuit is its own gate
         return self
 
     # -- the call ------------------------------------------------------------------------------------------------
 
-    def before(self, call: Call, at: int) -> Outcome | Steps[Outcome | None] | None:
+    def run(self, call: Call) -> Steps[Outcome]:
+        """Admit *call* or reject it, and record its outcome on what admitted it: a state, or a probe's permit."""
         state = self.state
-        if not state.quiet or self.methods.guards_class:
-            if self._is_inner():
-                call.held[at] = INNER
-                return None
-            if state.quiet:
-                call.held[at] = (state, call.clock.now(), enter(state))
-                return None
-            refused = self.refuse(call.clock)
-            return self._enter(call, at) if refused is None else Outcome(None, refused)
-        call.held[at] = state if self.telling is not _CALL else (state, call.clock.now(), None)
-        return None
-
-    def after(self, call: Call, at: int, outcome: Outcome) -> Outcome | Steps[Outcome]:
-        admitted: object = call.held.pop(at, None) or call.admission  # the happy path looked at the state for us
+        admitted: Admission | ProbePermit | None = state
         began = 0.0
-        if admitted.__class__ is tuple:
-            admitted, began, inside = cast("tuple[object, float, Admitted | None]", admitted)
-            if inside is not None:
-                leave(inside)
+        running: Admitted | None = None
+        if call.admitted:  # the wrapper has done what comes before the call
+            admitted, began = call.admission, call.began
+        elif state.fast_path and not self.methods.guards_class:
+            if self.telling is _CALL:
+                began = call.clock.now()
+        elif self._is_inner():
+            admitted = INNER
+        else:
+            if not state.fast_path:
+                rejection = self.reject_if_open(call.clock)
+                if rejection is not None:
+                    return Outcome(None, rejection)
+                acquired = yield from self._acquire(call)
+                if isinstance(acquired, Outcome):
+                    return acquired
+                admitted = acquired
+            began = call.clock.now()
+            if self._has_inner_calls(admitted):
+                running = enter(admitted)
+        cancelled = True
+        try:
+            outcome: Outcome = yield _PROCEED
+            cancelled = False
+        finally:
+            if cancelled and isinstance(admitted, ProbePermit):
+                self.release(admitted)
+            if running is not None:
+                leave(running)
         if admitted is INNER:
             return outcome
-        error = outcome.error
-        if error is not None:
-            category = category_of(outcome)
-            weight = self.rules.weights[category._value_]
-            wanted = self.rules.open_for
-            hold = _asked_for(error) if wanted is not None and category in wanted else None
-            transition = self.settle(admitted, weight, call.clock, category, error, hold)
-        else:
-            weight = ANSWERED if self.fast_path else self._judge(outcome.value)
-            if weight == ANSWERED and isinstance(admitted, Closed):
-                transition = self.passed(admitted, began, call.clock)
-            else:
-                transition = self.settle(admitted, weight, call.clock)
-        if (self.watchers and self.mode is not _DISABLED) or (transition is not None and listened()):
-            counted = transition is not None or self.state is admitted  # else it comes late
-            return self._tell_all(call, outcome, weight, transition, counted)
+        weight, transition = self._record_outcome(outcome, admitted, began, call.clock)
+        if (self.observers and self.mode is not _DISABLED) or (transition is not None and listened()):
+            counted = transition is not None or self.state is admitted  # else it is late
+            yield from self._notify_result(call, outcome, weight, transition, counted)
         return outcome
 
-    def release(self, call: Call, at: int) -> None:
-        held = call.held.pop(at, None)
-        if held.__class__ is tuple:  # else it was let in without being asked for more
-            admitted, _, inside = cast("tuple[object, float, Admitted | None]", held)
-            self.give_back(admitted)
-            if inside is not None:
-                leave(inside)
+    def _acquire(self, call: Call) -> Steps[Closed | ProbePermit | Outcome | None]:
+        """Return what admits *call*, which is None for one that a circuit in shadow would reject; or its rejection."""
+        yield from self._notify("before_call", call)
+        admitted, opened = self.acquire(call.clock)
+        notified = False
+        try:
+            if opened is not None:
+                yield from self._notify_transition(call, opened)
+            if admitted is None:
+                shadow = self.mode is _SHADOW
+                state = self.state
+                error = self._rejection(state, max(state.until - call.clock.now(), 0.0))
+                if listened():
+                    yield Emit(self._rejected(call, error, shadow))
+                if not shadow:
+                    return Outcome(None, error)
+            yield from self._notify("admitted", call)
+            notified = True
+        finally:
+            if not notified and isinstance(admitted, ProbePermit):  # cancelled meanwhile: the probe is not made
+                self.release(admitted)
+        return admitted
+
+    def _has_inner_calls(self, admitted: Admission | ProbePermit | None) -> bool:
+        """Whether calls through this circuit from within a call that is so *admitted* belong to that call."""
+        if isinstance(admitted, Closed):
+            return self.methods.guards_class or admitted.ramped is not None
+        return isinstance(admitted, ProbePermit)
+
+    def _record_outcome(
+        self, outcome: Outcome, admitted: Admission | ProbePermit | None, began: float, clock: Clock
+    ) -> tuple[int, Transition | None]:
+        """Record *outcome*; return what it weighs, and the transition it caused."""
+        error = outcome.error
+        if error is None:
+            weight = SUCCESS if self.fast_path else self._result_weight(outcome.value)
+            if weight == SUCCESS and isinstance(admitted, Closed):
+                return weight, self.record_success(admitted, began, clock)
+            return weight, self.record(admitted, weight, clock)
+        category = category_of(outcome)
+        weight = self._error_weight(error, category, clock)
+        wanted = self.rules.open_for
+        open_for = _server_backoff(error) if wanted is not None and category in wanted else None
+        return weight, self.record(admitted, weight, clock, category, error, open_for)
+
+    def _error_weight(self, error: Exception, category: ErrorCategory, clock: Clock) -> int:
+        """Return what a failure weighs."""
+        return self.rules.weights[category._value_]
+
+    def _result_weight(self, value: object) -> int:
+        """Return what a result weighs: as much as a failure where `failure_if` takes it for one."""
+        judge = self.rules.failure_if
+        assert judge is not None
+        try:
+            return 1 if call_hook(judge, judge, value) else SUCCESS
+        except Exception as error:
+            report_trouble("failure_if", judge, error)
+            return SUCCESS
 
     def ended(self, state: Any, began: float, clock: Clock) -> None:
         if state is INNER:
             return
-        transition = self.passed(state, began, clock)
+        transition = self.record_success(state, began, clock)
         if transition is not None and listened():
             emit(self.event(self.name, transition))
 
-    def _judge(self, value: object) -> int:
-        """Say what a result weighs: a failure as much as one."""
-        judge = self.rules.failure_if
-        assert judge is not None
-        try:
-            return 1 if call_hook(judge, judge, value) else ANSWERED
-        except Exception as error:
-            report_trouble("failure_if", judge, error)
-            return ANSWERED
-
-    def status(self, call: Call, at: int) -> str:
+    def status(self, call: Call) -> str:
         state = self.state
         if isinstance(state, Open):
             left = state.until - call.clock.now()
@@ -132,7 +180,8 @@ class Circuit(Machine, Policy):
             return f"circuit {self.name!r} open, {until}"
         if isinstance(state, HalfOpen):
             return f"circuit {self.name!r} half-open"
-        return f"circuit {self.name!r} closed" + (f", {state.in_a_row} failures in a row" if state.in_a_row else "")
+        failures = state.consecutive_failures
+        return f"circuit {self.name!r} closed" + (f", {failures} failures in a row" if failures else "")
 
     def counts(self, error: Exception) -> bool:
         """Whether *error* is a failure to this circuit."""
@@ -143,15 +192,15 @@ class Circuit(Machine, Policy):
     def _is_inner(self) -> bool:
         """Whether the running code belongs to a call that the present state admitted, or is local to its class.
 
-        Once the state has changed, the calls within go by the new state: a long one must not hold out against an open
-        circuit.
+        After a transition the new state decides about inner calls: a long call must not keep on calling through a
+        circuit that has opened.
         """
         for running in admitted_here():
             by = running.by
             if (
                 by is self.state
                 or by is self.methods
-                or (isinstance(by, Permit) and self.is_leased(by, current_clock()))
+                or (isinstance(by, ProbePermit) and self.is_leased(by, current_clock()))
             ):
                 return True
         return False
@@ -167,39 +216,11 @@ class Circuit(Machine, Policy):
     enter: staticmethod[[object], Admitted] = staticmethod(enter)
     leave: staticmethod[[Admitted], None] = staticmethod(leave)
 
-    # -- who is not let in as a matter of course -----------------------------------------------------------------
+    # -- rejecting -----------------------------------------------------------------------------------------------
 
-    def _enter(self, call: Call, at: int) -> Steps[Outcome | None]:
-        yield from self._tell("before_call", call)
-        admitted, opened = self.admit(call.clock)
-        entered = False
-        try:
-            if opened is not None:
-                yield from self._announce(call, opened)
-            if admitted is None:
-                shadow = self.mode is _SHADOW
-                state = self.state
-                error = self._rejection(state, max(state.until - call.clock.now(), 0.0))
-                if listened():
-                    yield Emit(self._rejected(call, error, shadow))
-                if not shadow:
-                    return Outcome(None, error)
-            yield from self._tell("admitted", call)
-            entered = True
-        finally:
-            if not entered:  # cancelled while it was told: the probe is not on its way
-                self.give_back(admitted)
-        inside = None
-        if isinstance(admitted, Permit) or (
-            admitted is not None and (admitted.ramped is not None or self.methods.guards_class)
-        ):
-            inside = enter(admitted)
-        call.held[at] = (admitted, call.clock.now(), inside)
-        return None
-
-    def refuse(self, clock: Clock) -> CircuitOpenError | None:
+    def reject_if_open(self, clock: Clock) -> CircuitOpenError | None:
         state = self.state
-        if not isinstance(state, Open) or self.watchers or listened() or self.mode is _SHADOW:
+        if not isinstance(state, Open) or self.observers or listened() or self.mode is _SHADOW:
             return None
         if DISABLED.used and DISABLED.is_on():  # a driver sees to that
             return None
@@ -207,7 +228,7 @@ class Circuit(Machine, Policy):
         return self._rejection(state, state.until - now) if state.opened_at <= now < state.until else None
 
     def _rejection(self, state: State, left: float) -> CircuitOpenError:
-        # Not through its __init__, which does the same: this is what every call costs while a dependency is down.
+        # Not through its __init__, which does the same: while a dependency is down, every call pays for it.
         kind = state.__class__
         return CircuitOpenError.__new__(
             CircuitOpenError,
@@ -220,26 +241,25 @@ class Circuit(Machine, Policy):
             kind is Closed,
         )
 
-    # -- telling -------------------------------------------------------------------------------------------------
+    # -- listeners and events ------------------------------------------------------------------------------------
 
-    def _tell_all(
+    def _notify_result(
         self, call: Call, outcome: Outcome, weight: int, transition: Transition | None, counted: bool
-    ) -> Steps[Outcome]:
-        if weight == ANSWERED:
-            yield from self._tell("succeeded", counted)
-        elif weight != NEUTRAL:
-            yield from self._tell("failed", outcome.error, weight, counted)
+    ) -> Steps[None]:
+        if weight == SUCCESS:
+            yield from self._notify("succeeded", counted)
+        elif weight != IGNORED:
+            yield from self._notify("failed", outcome.error, weight, counted)
         if transition is not None:
-            yield from self._announce(call, transition)
-        return outcome
+            yield from self._notify_transition(call, transition)
 
-    def _tell(self, what: str, *arguments: object) -> Steps[None]:
-        for watcher in self.watchers:
-            told = getattr(watcher, what)
-            yield Invoke(told, *arguments, role="circuit listener", hook=watcher.hook(what), blocking=watcher.blocking)
+    def _notify(self, what: str, *arguments: object) -> Steps[None]:
+        for observer in self.observers:
+            method = getattr(observer, what)
+            yield Run(method, *arguments, role="circuit listener", hook=observer.hook(what), blocking=observer.blocking)
 
-    def _announce(self, call: Call, transition: Transition) -> Steps[None]:
-        yield from self._tell("changed", *transition)
+    def _notify_transition(self, call: Call, transition: Transition) -> Steps[None]:
+        yield from self._notify("changed", *transition)
         if listened():
             yield Emit(self.event(call.target, transition))
 
@@ -249,7 +269,7 @@ class Circuit(Machine, Policy):
         return CallRejected(target=call.target, policy=self.name, retry_after=error.retry_after, shadow=shadow)
 
     def event(self, target: str, transition: Transition) -> CircuitOpened | CircuitHalfOpened | CircuitClosed:
-        """Return what is told of a transition."""
+        """Return the event of a transition."""
         from resilience.events import CircuitClosed, CircuitHalfOpened, CircuitOpened
 
         state = transition[1]
@@ -265,16 +285,16 @@ class Circuit(Machine, Policy):
         return kind(target=target, policy=self.name)
 
     def mode_event(self, target: str) -> CircuitModeChanged:
-        """Return what is told of a change of mode."""
+        """Return the event of a change of mode."""
         from resilience.events import CircuitModeChanged
 
         return CircuitModeChanged(target=target, policy=self.name, mode=self.mode.value)
 
     def __str__(self) -> str:
-        return f"circuit_breaker({', '.join([repr(self.name), *self.rules.shown()])})"
+        return f"circuit_breaker({', '.join([repr(self.name), *self.rules.non_default_options()])})"
 
 
-def _asked_for(error: Exception) -> float | None:
-    """Return how long a failure asks everybody to stay away."""
+def _server_backoff(error: Exception) -> float | None:
+    """Return for how many seconds the server asks all callers to stay away, where it says so with *error*."""
     asked = retry_after(error)
     return asked if asked is not None and 0 < asked < math.inf else None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from resilience.category import CategoryLike, combine
 from resilience.outcome import set_context
-from resilience.policy.base import Call, Invoke
+from resilience.policy.base import Call, Run
 
 __all__ = ["Chain", "Link", "keep_first"]
 
@@ -31,11 +31,11 @@ class Link:
         """Whether it is meant for a failure with all of these leaves."""
         return not leaves & self._not
 
-    def invoke(self, call: Call) -> Invoke:
+    def invoke(self, call: Call) -> Run:
         """Call the function with the arguments of *call*."""
         if not call.keywords:
-            return Invoke(self.function, *call.arguments)
-        return Invoke(_Unseen(self.function, *call.arguments, **call.keywords))
+            return Run(self.function, *call.arguments)
+        return Run(_Unseen(self.function, *call.arguments, **call.keywords))
 
 
 class Chain:

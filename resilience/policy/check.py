@@ -7,7 +7,18 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, cast
 
-__all__ = ["a_function", "a_mapping", "count", "names", "need", "number", "one_of", "seconds", "yes_or_no"]
+__all__ = [
+    "a_function",
+    "a_mapping",
+    "count",
+    "known_names",
+    "names",
+    "need",
+    "number",
+    "one_of",
+    "seconds",
+    "yes_or_no",
+]
 
 
 def need(good: bool, parameter: str, value: object, right: str, kind: type[Exception] = ValueError) -> None:
@@ -85,6 +96,18 @@ def one_of(parameter: str, value: object, choices: Iterable[str]) -> str:
     hint = f"; did you mean {near[0]!r}?" if near else ""
     kind = ValueError if isinstance(value, str) else TypeError
     raise kind(f"{parameter}={value!r}: give one of {', '.join(map(repr, known))}{hint}")
+
+
+def known_names(function: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse keyword arguments that *function* does not have."""
+    choices = list(known)
+    for name in given:
+        if name not in choices:
+            import difflib
+
+            near = difflib.get_close_matches(name, choices, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}{hint}")
 
 
 def a_function(parameter: str, value: object, right: str, *, takes: int) -> Callable[..., Any]:

@@ -1,7 +1,8 @@
-"""How many calls any retry has given up on so far: the date of a give-up, and of an attempt.
+"""Counts the retries that were exhausted. Its value dates attempts and exhaustions.
 
-A failure that a retry further in has given up on is told from one that only carries the report of another call, because
-somebody raises the same object again and again, by which of the two came first: the give-up, or the attempt.
+An error that has exhausted a nested retry during the present attempt is to be told from one that still carries the
+report of an earlier call, because the same object is raised again and again. The counter tells which came first: the
+exhaustion or the start of the attempt.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import threading
 __all__ = ["GIVE_UPS"]
 
 
-class _GiveUps:
-    """Counts them. Looked at before every attempt, so that is no more than reading *count*."""
+class _ExhaustionCounter:
+    """Counts them. *count* is read before every attempt, so reading it has to cost no more than an attribute."""
 
     __slots__ = ("_lock", "count")
 
@@ -27,4 +28,4 @@ class _GiveUps:
             return self.count
 
 
-GIVE_UPS = _GiveUps()
+GIVE_UPS = _ExhaustionCounter()

@@ -1,4 +1,4 @@
-"""What one call's attempts came to: kept as they go, and as a report for whoever asks afterwards."""
+"""State of one retried call while it runs, and the report on it that the error and `last_call` keep afterwards."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ if TYPE_CHECKING:
 __all__ = [
     "AttemptReport",
     "CallReport",
-    "History",
-    "attach",
+    "RetryState",
+    "attach_report",
+    "copy_last_call",
     "last_call",
-    "remember",
-    "remember_as",
     "report_of",
+    "set_last_call",
 ]
 
 _SHOWN = 5  # categories in a note
 _KEPT = 100  # attempts in a report: some calls are tried for days
 _NAME = "resilience"
+_UNKNOWN = ErrorCategory.UNKNOWN
 
 
 class AttemptReport(NamedTuple):
     """One attempt that failed, or whose result was one to try again: *number* from 1, in seconds *wait* and *duration*.
 
-    *wait* is what came before it. *duration* is None where nobody looked at a clock when it began: the first attempt
-    of a call that goes the happy path. *error* is the name of its type.
+    *wait* is what came before it. *duration* is None where its start time is unknown: the first attempt of a call on
+    the fast path. *error* is the name of its type.
     """
 
     number: int
@@ -44,78 +45,133 @@ class AttemptReport(NamedTuple):
     duration: float | None
 
 
-class History:
-    """What one call's attempts came to so far. Of bounded size."""
+class RetryState:
+    """State of one call in a retry, from its first failure on. Of bounded size, however often the call is retried.
+
+    A `CallReport` reads `target`, `attempts`, `revisions`, `failures` and `total_wait`. The rest serves the next
+    decision; `forget_call` drops what would keep the call's arguments and errors alive.
+    """
 
     __slots__ = (
-        "alike",
-        "began",
-        "given",
-        "kinds",
-        "last_look",
+        "attempts",
+        "base_delay",
+        "category",
+        "exhaustions_at_start",
+        "failures",
+        "failures_by_category",
+        "last_fingerprint",
         "last_wait",
-        "made",
-        "paid",
-        "recent",
+        "original_arguments",
+        "repeated_failures",
+        "retry_pending",
         "revisions",
-        "since",
-        "slept",
-        "state",
+        "started_at",
         "target",
-        "unmade",
+        "tenacity_state",
+        "tokens_spent",
+        "total_wait",
     )
 
     def __init__(
-        self, target: str, began: float | None = None, since: int = 0, state: RetryCallState | None = None
+        self,
+        target: str,
+        started_at: float | None = None,
+        exhaustions_at_start: int = 0,
+        tenacity_state: RetryCallState | None = None,
     ) -> None:
         self.target: str = target
-        #: What tenacity's strategies are asked with, where there are any.
-        self.state: RetryCallState | None = state
-        #: How many attempts failed.
-        self.made: int = 0
+        #: What tenacity's strategies are called with; None without strategies.
+        self.tenacity_state: RetryCallState | None = tenacity_state
+        #: The number of failed attempts.
+        self.attempts: int = 0
+        #: How many of them were followed by a revision of the arguments.
         self.revisions: int = 0
         #: The arguments before the first revision.
-        self.given: tuple[tuple[object, ...], Mapping[str, object]] | None = None
-        #: Category, type of the error, wait before it and duration of the last attempts that failed.
-        self.recent: list[tuple[ErrorCategory, type[Exception] | None, float, float | None]] = []
+        self.original_arguments: tuple[tuple[object, ...], Mapping[str, object]] | None = None
+        #: Category, type of the error, wait before it and duration of the last failed attempts.
+        self.failures: list[tuple[ErrorCategory, type[Exception] | None, float, float | None]] = []
+        #: The category of the last failure, and the first wait after such a failure; None: not retryable.
+        self.category: ErrorCategory = _UNKNOWN
+        self.base_delay: float | None = None
         self.last_wait: float = 0.0
-        self.slept: float = 0.0
-        #: When the present attempt began, where somebody looked.
-        self.began: float | None = began
-        #: What had been given up when the present attempt began, see `give_ups`.
-        self.since: int = since
-        #: What the last retry took from the budget.
-        self.paid: float = 0.0
-        #: Whether that retry is still waited for.
-        self.unmade: bool = False
-        #: How many failures of each category there were, by its bit, where that is limited.
-        self.kinds: dict[int, int] | None = None
-        #: What the last failure looked like, and how many in a row look like it, where anybody asks.
-        self.last_look: object = None
-        self.alike: int = 0
+        self.total_wait: float = 0.0
+        #: When the present attempt began; None where it is unknown.
+        self.started_at: float | None = started_at
+        #: The exhaustion counter when the present attempt began, see `give_ups`.
+        self.exhaustions_at_start: int = exhaustions_at_start
+        #: The tokens that the last retry took from the budget.
+        self.tokens_spent: float = 0.0
+        #: Whether that retry is decided on and not yet made.
+        self.retry_pending: bool = False
+        #: The number of failures of each category, by its bit, where `max_attempts` limits it.
+        self.failures_by_category: dict[int, int] = {}
+        #: What the last failure looked like, and how many in a row looked the same; kept only where that is limited.
+        self.last_fingerprint: object = None
+        self.repeated_failures: int = 0
 
-    def failed(self, category: ErrorCategory, error: Exception | None, now: float) -> None:
-        """Note an attempt that ended *now*, and is none to be content with."""
-        self.made += 1
-        began, recent = self.began, self.recent
-        duration = None if began is None else now - began
-        recent.append((category, None if error is None else type(error), self.last_wait, duration))
-        if self.made > _KEPT:
-            del recent[0]
-        self.began = now
+    def record_failure(
+        self, category: ErrorCategory, base_delay: float | None, error: Exception | None, now: float
+    ) -> None:
+        """Record that the present attempt failed, by *error* or, without one, by its result."""
+        self.attempts += 1
+        self.category = category
+        self.base_delay = base_delay
+        started_at = self.started_at
+        self.failures.append(
+            (
+                category,
+                None if error is None else type(error),
+                self.last_wait,
+                None if started_at is None else now - started_at,
+            )
+        )
+        if self.attempts > _KEPT:
+            del self.failures[0]
 
-    def attempts(self) -> tuple[AttemptReport, ...]:
+    def record_fingerprint(self, fingerprint: object) -> None:
+        """Count how many failures in a row have the same *fingerprint*."""
+        if fingerprint != self.last_fingerprint:
+            self.repeated_failures = 0
+        self.repeated_failures += 1
+        self.last_fingerprint = fingerprint
+
+    def schedule_retry(self, wait: float, tokens_spent: float) -> None:
+        """Record that another attempt follows after *wait* seconds, paid for with *tokens_spent*."""
+        self.tokens_spent = tokens_spent
+        self.retry_pending = True
+        self.last_wait = wait
+        self.total_wait += wait
+
+    def unschedule_retry(self) -> None:
+        """Record that the attempt just scheduled is not made after all."""
+        self.retry_pending = False
+        self.total_wait -= self.last_wait
+
+    def start_attempt(self, now: float) -> None:
+        """Record that another attempt begins."""
+        self.started_at = now
+        self.exhaustions_at_start = GIVE_UPS.count
+        self.retry_pending = False
+
+    def forget_call(self) -> None:
+        """Drop what would keep the call's arguments, result and errors alive in a report."""
+        self.tenacity_state = None
+        self.original_arguments = None
+
+    def attempt_reports(self) -> tuple[AttemptReport, ...]:
         """Return the attempts that failed, the last 100 of them."""
         return tuple(
             AttemptReport(number, category, None if kind is None else kind.__name__, wait, duration)
-            for number, (category, kind, wait, duration) in enumerate(self.recent, self.made - len(self.recent) + 1)
+            for number, (category, kind, wait, duration) in enumerate(
+                self.failures, self.attempts - len(self.failures) + 1
+            )
         )
 
-    def copy(self) -> History:
-        """Return this as it stands, for somebody who is told before it ends."""
-        other = History(self.target)
-        other.made, other.revisions, other.slept = self.made, self.revisions, self.slept
-        other.recent = list(self.recent)
+    def copy(self) -> RetryState:
+        """Return what a report reads of this, as it stands: for a callback that runs before the call has ended."""
+        other = RetryState(self.target)
+        other.attempts, other.revisions, other.total_wait = self.attempts, self.revisions, self.total_wait
+        other.failures = list(self.failures)
         return other
 
 
@@ -126,11 +182,11 @@ class CallReport:
     be pickled, and keeps nothing alive.
     """
 
-    __slots__ = ("_history", "circuits", "error", "given_up", "inner", "reason", "time_left")
+    __slots__ = ("_state", "circuits", "error", "exhaustion_number", "inner", "reason", "time_left")
 
     def __init__(
         self,
-        history: History,
+        state: RetryState,
         reason: StopReason,
         *,
         circuits: tuple[str, ...] = (),
@@ -138,45 +194,45 @@ class CallReport:
         inner: CallReport | None = None,
         error: Exception | None = None,
     ) -> None:
-        self._history = history
+        self._state = state
         self.reason: StopReason = reason
-        # A retry of one attempt tried nothing again: that is left to one further out.
-        alone = reason is StopReason.ATTEMPTS and history.made == 1
-        #: Its number among those that tell of a retry that has given up; else 0.
-        self.given_up: int = GIVE_UPS.next() if reason.gave_up and not alone else 0
-        #: What the circuits around the call, or inside, had to say.
+        # A retry of one attempt retried nothing: that is left to an enclosing one.
+        alone = reason is StopReason.ATTEMPTS and state.attempts == 1
+        #: Its exhaustion number, from 1, see `give_ups`; 0 where no limit of the retry was exhausted.
+        self.exhaustion_number: int = GIVE_UPS.next() if reason.gave_up and not alone else 0
+        #: The states of the circuits in the same stack.
         self.circuits: tuple[str, ...] = circuits
         #: Seconds that were left of the deadline when it ended; None without one.
         self.time_left: float | None = time_left
-        #: The report of a retry further in that had given up.
+        #: The report of a nested retry that was exhausted.
         self.inner: CallReport | None = inner
-        #: The failure at hand, for a callback that is told of it; None in what is kept.
+        #: The failure, in the report that a callback gets; None in reports that are kept.
         self.error: Exception | None = error
 
     @property
     def target(self) -> str:
         """The name of what was called."""
-        return self._history.target
+        return self._state.target
 
     @property
     def attempts(self) -> tuple[AttemptReport, ...]:
         """The failed attempts in order, the last 100 of them."""
-        return self._history.attempts()
+        return self._state.attempt_reports()
 
     @property
     def made(self) -> int:
         """How many attempts were made in all, the successful one included."""
-        return self._history.made + (self.reason is StopReason.SUCCESS)
+        return self._state.attempts + (self.reason is StopReason.SUCCESS)
 
     @property
     def revisions(self) -> int:
         """How many of them followed a revision of the arguments."""
-        return self._history.revisions
+        return self._state.revisions
 
     @property
     def slept(self) -> float:
         """Seconds waited between attempts."""
-        return self._history.slept
+        return self._state.total_wait
 
     @property
     def categories(self) -> tuple[ErrorCategory, ...]:
@@ -225,16 +281,16 @@ class CallReport:
         return hash((self.target, self.reason, self.made))
 
     def __copy__(self) -> CallReport:
-        return self  # nothing in it changes; and a new one would have been given up now
+        return self  # immutable; and a new one would have a new exhaustion number
 
     def __deepcopy__(self, memo: object) -> CallReport:
         return self
 
     def __reduce__(self) -> tuple[Callable[..., CallReport], tuple[object, ...]]:
-        kept = self._history
-        numbers = (kept.target, kept.made, kept.revisions, kept.slept)
+        state = self._state
+        numbers = (state.target, state.attempts, state.revisions, state.total_wait)
         recent = tuple((each.category.value, each.error, each.wait, each.duration) for each in self.attempts)
-        return _again, (numbers, recent, self.reason.value, self.circuits, self.time_left, self.inner)
+        return _unpickled, (numbers, recent, self.reason.value, self.circuits, self.time_left, self.inner)
 
 
 def _shown(seconds: float) -> str:
@@ -243,7 +299,7 @@ def _shown(seconds: float) -> str:
     return "less than 1 ms" if seconds < 0.001 else f"{seconds:.3g} s"
 
 
-def _again(
+def _unpickled(
     numbers: tuple[str, int, int, float],
     recent: Sequence[tuple[int, str | None, float, float | None]],
     reason: str,
@@ -252,20 +308,20 @@ def _again(
     inner: CallReport | None,
 ) -> CallReport:
     """Return a report that was pickled."""
-    history = History(numbers[0])
-    _, history.made, history.revisions, history.slept = numbers
-    history.recent = [
-        # Of the type only the name has come along, which is all that is asked of it.
+    state = RetryState(numbers[0])
+    _, state.attempts, state.revisions, state.total_wait = numbers
+    state.failures = [
+        # Only the name of the type was pickled, and only its name is read.
         (ErrorCategory(category), None if error is None else type(error, (Exception,), {}), wait, duration)
         for category, error, wait, duration in recent
     ]
-    return CallReport(history, StopReason(reason), circuits=circuits, time_left=time_left, inner=inner)
+    return CallReport(state, StopReason(reason), circuits=circuits, time_left=time_left, inner=inner)
 
 
-def attach(error: Exception, report: CallReport, *, noted: bool) -> None:
-    """Hang *report* on *error*, and say it in a note for whoever reads its traceback; once, however often it is raised.
+def attach_report(error: Exception, report: CallReport, *, noted: bool) -> None:
+    """Set *report* as the attribute ``resilience`` of *error*; if *noted*, add a note, in place of an earlier one.
 
-    In its `__dict__`: an exception may forbid to set attributes, as one that is a frozen dataclass does.
+    Written to its `__dict__`: an exception may forbid to set attributes, as one that is a frozen dataclass does.
     """
     with contextlib.suppress(Exception):  # __notes__ or a __dict__ of the user's own making must not hide the error
         error.__dict__[_NAME] = report
@@ -279,7 +335,7 @@ def attach(error: Exception, report: CallReport, *, noted: bool) -> None:
 
 
 def report_of(error: BaseException) -> CallReport | None:
-    """Return the report that hangs on *error*, if one does."""
+    """Return the report that *error* carries, if any."""
     try:
         found: object = error.__dict__.get(_NAME)
     except Exception:  # a __dict__ of the user's own making
@@ -287,15 +343,15 @@ def report_of(error: BaseException) -> CallReport | None:
     return found if isinstance(found, CallReport) else None
 
 
-_last: ContextVar[CallReport | History | None] = ContextVar("resilience.last_call", default=None)
+_last: ContextVar[CallReport | RetryState | None] = ContextVar("resilience.last_call", default=None)
 
 
-remember: Callable[[CallReport | History], object] = _last.set
-"""Have `last_call` answer with a call: with its history if it succeeded."""
+set_last_call: Callable[[CallReport | RetryState], object] = _last.set
+"""Set what `last_call` returns in this context: the report of a call, or its state if it succeeded."""
 
 
-def remember_as(context: Context) -> None:
-    """Have `last_call` answer here as it does in *context*, in which a part of the call was made."""
+def copy_last_call(context: Context) -> None:
+    """Set what `last_call` returns here to what it returns in *context*, in which a part of the call ran."""
     found = context.get(_last)
     if found is not None and found is not _last.get():
         _last.set(found)
@@ -318,4 +374,4 @@ def last_call() -> CallReport | None:
     ('hello', 2, ['network'])
     """
     found = _last.get()
-    return CallReport(found, StopReason.SUCCESS) if isinstance(found, History) else found
+    return CallReport(found, StopReason.SUCCESS) if isinstance(found, RetryState) else found

@@ -1,4 +1,4 @@
-"""Whether a failure is one that a retry further in has given up on: then trying again would multiply its attempts."""
+"""Whether a failure has exhausted a nested retry: then another attempt would multiply the attempts of both."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from collections.abc import Callable
 
 from resilience.policy.history import CallReport, report_of
 
-__all__ = ["exhausted_inside"]
+__all__ = ["inner_exhaustion"]
 
 _CIRCUIT = "resilience.errors.circuit"  # by its name: it brings pybreaker along
-_MOST_SEEN = 1000  # causes and members looked through
+_MAX_EXCEPTIONS = 1000  # causes and members searched
 
 
-def exhausted_inside(error: BaseException, since: int) -> CallReport | None:
-    """Return the report of a retry that has given up on *error*, on what it was raised from or holds, *since* then.
+def inner_exhaustion(error: BaseException, after: int) -> CallReport | None:
+    """Return the report of a retry that *error*, one of its causes or members has exhausted, if it did so *after*.
 
-    A report of before is left from another call that raised the same object.
+    A report with an exhaustion number up to *after* is left from an earlier call that raised the same object.
     """
     waiting, seen = [error], set[int]()
-    while waiting and len(seen) < _MOST_SEEN:
+    while waiting and len(seen) < _MAX_EXCEPTIONS:
         each = waiting.pop()
         if id(each) in seen:  # ``raise group.exceptions[0] from group``
             continue
         seen.add(id(each))
         report = report_of(each)
-        if report is not None and report.given_up > since:
+        if report is not None and report.exhaustion_number > after:
             return report
         kind = type(each)
-        # What a circuit names as its cause is what opened it, and not what became of this call.
+        # The cause of a CircuitOpenError is what opened the circuit, not a failure of this call.
         cause = None if kind.__module__ == _CIRCUIT else _cause_of(each)
         if cause is not None:
             waiting.append(cause)

@@ -1,281 +1,331 @@
-"""Call again when the failure is worth another try."""
+"""Retry: make a call again when it failed with a category that is worth another attempt."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from resilience.category import ErrorCategory
 from resilience.classify.decide import category_of
-from resilience.classify.hint import retry_after, retry_after_of_result
 from resilience.classify.structure import category_of_result
 from resilience.errors.base import RetriesExhaustedError
 from resilience.outcome import Outcome
-from resilience.policy.again import FIRST_WAIT, Again, base_of
-from resilience.policy.base import Call, Emit, Invoke, Policy, Steps
+from resilience.policy.again import DEFAULT_BASE_DELAY, RetryConfig, base_delay_of
+from resilience.policy.base import Call, Emit, Proceed, Run, Sleep, Steps
 from resilience.policy.give_ups import GIVE_UPS
-from resilience.policy.history import CallReport, History, attach, remember
-from resilience.policy.nested import exhausted_inside
-from resilience.policy.revision import look_of
+from resilience.policy.history import CallReport, RetryState, attach_report, set_last_call
+from resilience.policy.nested import inner_exhaustion
+from resilience.policy.revision import failure_fingerprint
 from resilience.policy.stop import StopReason
-from resilience.policy.telling import exhausted, failed, scheduled
 from resilience.subscription import listened
 
 if TYPE_CHECKING:
-    from resilience.policy.budget import RetryBudget
-    from resilience.policy.revision import Reviser
+    from resilience.events import AttemptFailed, RetriesExhausted, RetryScheduled
 
 __all__ = ["Retry"]
 
 # By names of their own: on CPython 3.11 a member of an enum is a call to find.
 _REJECTED, _CANCELLED, _UNKNOWN = ErrorCategory.REJECTED, ErrorCategory.CANCELLED, ErrorCategory.UNKNOWN
-_NOT_RETRYABLE, _ATTEMPTS, _NESTED = StopReason.NOT_RETRYABLE, StopReason.ATTEMPTS, StopReason.NESTED
-_UNREMARKABLE = (_NOT_RETRYABLE, _ATTEMPTS, StopReason.COMMITTED)  # of a first attempt: needs no note
-_UNTOLD = (_NOT_RETRYABLE, StopReason.COMMITTED)
+_NESTED = StopReason.NESTED
+_NO_EVENT_REASONS = (StopReason.NOT_RETRYABLE, StopReason.COMMITTED)
+#: Where there was one attempt: the error itself says all there is to say.
+_NO_NOTE_REASONS = (StopReason.NOT_RETRYABLE, StopReason.COMMITTED, StopReason.ATTEMPTS)
+
+_PROCEED = Proceed()
 
 
-class Retry(Again, Policy):
-    """Retry failures by what `Again` says: this is how calls go through it, who is asked, told and paid."""
+class Retry(RetryConfig):
+    """Make a call again after failures that are worth another attempt.
 
-    @property
-    def fast_path(self) -> bool:  # type: ignore[override]  # strategies judge results and measure from the start
-        return self.strategies is None and self.retry_if_result is None and self.on_success is None
+    `run` is the loop: attempt, judge, decide, wait. `RetryConfig.next_delay` decides; what it needs to know of the call
+    is a `RetryState`, which is made at the first failure and is local to the loop, so that a success costs nothing and
+    concurrent calls share nothing but the budget.
 
-    dated = True
+    A failed attempt takes one of two paths to the decision. `_decide` is plain code. `_decide_with_callbacks` yields
+    effects as well: it calls the functions that the retry was given and emits events, where there are any.
+    """
 
-    @property
-    def streams(self) -> bool:  # type: ignore[override]  # what a stream comes to is known when it is handed out
-        return self.retry_if_result is None
+    tracks_exhaustion = True
 
-    @property
-    def tally(self) -> RetryBudget | None:  # type: ignore[override]
-        return self.budget
+    def run(self, call: Call) -> Steps[Outcome]:
+        """Make attempts until one succeeds or no other may follow; return the outcome of the last one.
 
-    def hooks(self) -> Mapping[str, Callable[..., object]]:
-        names = ("on_retry", "on_success", "retry_if_result")
-        given: dict[str, Any] = {name: getattr(self, name) for name in names}
-        if self.reviser is not None:
-            given["revise"] = self.reviser.callback
+        On cancellation, in an attempt, a wait or a callback, a retry that was paid for and not begun is refunded.
+        """
+        exhaustions, started_at = call.since, None  # on the fast path the first attempt has been made
+        if not call.admitted:
+            exhaustions, started_at = GIVE_UPS.count, call.clock.now()
+        state: RetryState | None = None
         if self.strategies is not None:
-            given |= self.strategies.hooks()
-        return {name: hook for name, hook in given.items() if hook is not None}
+            state = RetryState(call.target, started_at, exhaustions, self.strategies.begin(call, self))
+        try:
+            while True:
+                outcome: Outcome = yield _PROCEED
+                if outcome.error is None and not self.judges_results:
+                    return (yield from self._on_success(call, outcome, state))
+                category = category_of(outcome)
+                base_delay = self.base_delay_after(category, outcome.error)
+                slow_path = self.needs_slow_path or listened()
+                if state is None:
+                    if category is _REJECTED and base_delay is None and not slow_path:
+                        return outcome  # nothing to report: this is what an open circuit costs
+                    state = RetryState(call.target, started_at, exhaustions)
+                if slow_path:
+                    decision = yield from self._decide_with_callbacks(call, outcome, category, base_delay, state)
+                else:
+                    decision = self._decide(call, outcome, category, base_delay, state)
+                if isinstance(decision, Outcome):
+                    return decision
+                del outcome  # the frames of its error may lead to this generator
+                if decision > 0:
+                    yield Sleep(decision)
+                state.start_attempt(call.clock.now())
+        except GeneratorExit:
+            self._on_cancellation(call, state)
+            raise
 
-    # -- the call ----------------------------------------------------------------------------------------------------
+    # -- the ends of a call ------------------------------------------------------------------------------------------
 
-    def before(self, call: Call, at: int) -> None:
-        began = call.clock.now()
-        call.since = GIVE_UPS.count
-        # Else nothing is kept but the time, and nothing of a run before. Tenacity measures from the start.
-        strategies = self.strategies
-        call.held[at] = (
-            began if strategies is None else History(call.target, began, call.since, strategies.begin(call, self))
-        )
-
-    def after(self, call: Call, at: int, outcome: Outcome) -> Outcome | float | Steps[Outcome | float]:
-        error = outcome.error
-        kept: Any = call.held.get(at)
-        if error is None and not self.judges_results:
-            return self._content(call, outcome, kept)
-        category = category_of(outcome)
-        base = None if error is None else self.bases[category._value_]
-        if isinstance(error, BaseExceptionGroup) and not self.wants_all(error):
-            base = None
-        if kept.__class__ is not History:
-            if base is None and category is _REJECTED and not self.slow and not listened():
-                return outcome  # nothing was tried, nothing is to be said: this is what an open circuit costs
-            kept = call.held[at] = History(call.target, kept, call.since)
-        if self.slow or listened():
-            return self._deliberate(call, outcome, category, base, kept)
-        kept.failed(category, error, call.clock.now())
-        decision = self.decide(call, error, category, base, kept)
-        if self.budget is None and not isinstance(decision, StopReason):
-            kept.last_wait = decision
-            kept.slept += decision
-            kept.since = GIVE_UPS.count
-            return decision
-        return self._settle(call, outcome, kept, decision)
-
-    def resumed(self, call: Call, at: int) -> None:
-        history: Any = call.held[at]
-        history.began = call.clock.now()
-        history.since = GIVE_UPS.count
-        history.unmade = False
-
-    def release(self, call: Call, at: int) -> None:
-        history = call.held.pop(at, None)
-        if isinstance(history, History) and history.made:
-            self._finish(call, history)
-            if self.budget is not None and history.unmade:  # cancelled while it waited: that retry is not made
-                self.budget.refund(history.paid)
-            remember(CallReport(history, StopReason.CANCELLED))
-
-    def _content(self, call: Call, outcome: Outcome, kept: Any) -> Outcome | Steps[Outcome]:
-        """Take a success for what it is."""
-        if kept.__class__ is History and kept.made:
-            if self.slow:  # else there is nothing to put away
-                self._finish(call, kept)
-            if self.budget is not None:
-                self.budget.refund(kept.paid)
-            remember(kept)
+    def _on_success(self, call: Call, outcome: Outcome, state: RetryState | None) -> Steps[Outcome]:
+        """Refund the last retry, or count a success at the first attempt; call ``on_success``."""
+        if state is not None:
+            self._restore_arguments(call, state)
+        if state is not None and state.attempts:
+            self._refund(state)
+            set_last_call(state)
         elif self.budget is not None:
             self.budget.passes += 1
-        return outcome if self.on_success is None else self._told_success(self.on_success, call, outcome, kept)
-
-    @staticmethod
-    def _finish(call: Call, history: History) -> None:
-        """Keep nothing of the call alive by its report, and leave to those outside what they gave in."""
-        history.state = None
-        if history.given is not None:
-            call.arguments, call.keywords = history.given
-            history.given = None
-
-    def _told_success(
-        self, on_success: Callable[[CallReport], object], call: Call, outcome: Outcome, kept: Any
-    ) -> Steps[Outcome]:
-        history = kept if kept.__class__ is History else History(call.target, kept)
-        yield Invoke(on_success, CallReport(history, StopReason.SUCCESS), role="on_success callback")
+        if self.on_success is not None:
+            report = CallReport(state or RetryState(call.target), StopReason.SUCCESS)
+            yield Run(self.on_success, report, role="on_success callback")
         return outcome
 
-    def _settle(self, call: Call, outcome: Outcome, history: History, decision: StopReason | float) -> Outcome | float:
-        """Pay for the next attempt and have it waited for, or end here."""
-        if not isinstance(decision, StopReason):
-            budget = self.budget
-            paid: float | None = 0.0
-            if budget is not None:
-                paid = budget.spend(self.cost(history.recent[-1][0]), call.clock.now())
-            if paid is not None:
-                history.paid = paid
-                history.unmade = decision > 0
-                history.last_wait = decision
-                history.slept += decision
-                history.since = GIVE_UPS.count
-                return decision
-            decision = StopReason.BUDGET
-        return self._ended(call, outcome, history, decision)
+    def _on_cancellation(self, call: Call, state: RetryState | None) -> None:
+        """Refund a retry that is not made. A call that is cancelled in its first attempt leaves no report."""
+        if state is None or not state.attempts:
+            return
+        self._restore_arguments(call, state)
+        if state.retry_pending:
+            self._refund(state)
+        set_last_call(CallReport(state, StopReason.CANCELLED))
 
-    def _ended(self, call: Call, outcome: Outcome, history: History, reason: StopReason) -> Outcome:
+    def _exhaust(self, call: Call, outcome: Outcome, state: RetryState, reason: StopReason) -> Outcome:
+        """Report on a failed call that is not retried; return its last outcome, or its error wrapped.
+
+        The report goes to `last_call`, and with a note to the error. Where a nested retry was exhausted and this one
+        made a single attempt, the report of the nested one stays the only one.
+        """
         error = outcome.error
-        self._finish(call, history)
+        self._restore_arguments(call, state)
         inner = None
         if reason is _NESTED and error is not None:
-            inner = exhausted_inside(error, history.since)
-            if history.made == 1 and not self.wraps:  # what the retry further in has to say is all there is to say
-                return outcome
+            inner = inner_exhaustion(error, state.exhaustions_at_start)
+            if state.attempts == 1 and not self.wraps:
+                return outcome  # the report of the nested retry says it all
         report = CallReport(
-            history,
+            state,
             reason,
-            circuits=tuple(
-                status for depth, policy in enumerate(call.stack) if (status := policy.status(call, depth)) is not None
-            ),
+            circuits=_circuit_states(call),
             time_left=None if call.due == math.inf else max(0.0, call.due - call.clock.now()),
             inner=inner,
         )
-        remember(report)
-        if error is not None and (inner is None or history.made > 1):
-            attach(error, report, noted=history.made > 1 or reason not in _UNREMARKABLE)
+        set_last_call(report)
+        retried = state.attempts > 1
+        if error is not None and (inner is None or retried):
+            attach_report(error, report, noted=retried or reason not in _NO_NOTE_REASONS)
         if not self.wraps or not reason.gave_up:
             return outcome
-        hint = retry_after_of_result(outcome.value) if error is None else retry_after(error)
-        wrapped = RetriesExhaustedError(call.target, history.made, reason.value, hint)
-        wrapped.__cause__ = error
-        attach(wrapped, report, noted=False)
-        return Outcome(None, wrapped)
+        wrapper = RetriesExhaustedError(call.target, state.attempts, reason.value, self.server_delay(outcome))
+        wrapper.__cause__ = error
+        attach_report(wrapper, report, noted=False)
+        return Outcome(None, wrapper)
 
-    # -- deciding where somebody is to be asked or told --------------------------------------------------------------
+    def _refund(self, state: RetryState) -> None:
+        """Give the budget back what the last retry took from it."""
+        if self.budget is not None:
+            self.budget.refund(state.tokens_spent)
 
-    def _deliberate(
-        self, call: Call, outcome: Outcome, category: ErrorCategory, base: float | None, history: History
-    ) -> Steps[Outcome | float]:
-        """Do what `after` does where somebody is to be asked or told."""
-        error = outcome.error
-        state: Any = history.state  # there is one where there are strategies
-        strategies = self.strategies
-        if strategies is not None:
-            strategies.record(state, call, outcome, history.made + 1)
-            if base is None and strategies.retry_if is not None and category is not _CANCELLED:
-                answer = yield Invoke(strategies.retry_if, state, role="retry_if strategy")
-                if answer.value:
-                    category = category if error is not None else category_of_result(outcome.value)
-                    base = base_of(self.rows[category._value_])
-        if error is None and base is None and self.retry_if_result is not None:
-            answer = yield Invoke(self.retry_if_result, outcome.value, role="retry_if_result")
-            if answer.value:
-                category = category_of_result(outcome.value)
-                base = FIRST_WAIT if category is _UNKNOWN else base_of(self.rows[category._value_])
-        if error is None and base is None:
-            content = self._content(call, outcome, history)
-            return content if isinstance(content, Outcome) else (yield from content)
-        history.failed(category, error, call.clock.now())
-        if self.no_progress is not None or self.reviser is not None:
-            look = look_of(category, error)
-            history.alike = history.alike + 1 if look == history.last_look else 1
-            history.last_look = look
-        if error is not None and listened():
-            yield Emit(failed(history, error))
-        if self.reviser is not None and error is not None and category in self.reviser.on:
-            reason = self._stuck(self.reviser, call, history)
-            if reason is None:
-                reason = yield from self.reviser.revise(call, error, history, self.min_attempt_time)
-            if reason is None:
-                return 0.0
-            decision: StopReason | float = reason
-        else:
-            decision = yield from self._consult(call, outcome, category, base, history)
-        settled = self._settle(call, outcome, history, decision)
-        if not isinstance(settled, Outcome):
-            if state is not None:
-                state.idle_for += settled
-            if self.on_retry is not None or listened():
-                told = scheduled(history, settled, error)
-                if listened():
-                    yield Emit(told)
-                if self.on_retry is not None:
-                    yield Invoke(self.on_retry, told, role="on_retry callback")
-                    if self.is_too_late(call, settled):  # to be told may have taken its time
-                        if self.budget is not None:
-                            self.budget.refund(history.paid)
-                        history.slept -= settled
-                        settled = self._ended(call, outcome, history, StopReason.DEADLINE)
-                        if listened():
-                            yield Emit(exhausted(history, StopReason.DEADLINE, error))
-        elif listened():
-            # The budget has its say after the others.
-            reason = decision if isinstance(decision, StopReason) else StopReason.BUDGET
-            if reason not in _UNTOLD and not (reason is _NESTED and history.made == 1):
-                yield Emit(exhausted(history, reason, error))
-        return settled
+    @staticmethod
+    def _restore_arguments(call: Call, state: RetryState) -> None:
+        """Leave the arguments to enclosing policies as they came in, and nothing of the call to its report."""
+        if state.original_arguments is not None:
+            call.arguments, call.keywords = state.original_arguments
+        state.forget_call()
 
-    def _consult(
-        self, call: Call, outcome: Outcome, category: ErrorCategory, base: float | None, history: History
-    ) -> Steps[StopReason | float]:
-        """Decide as `decide` does, asking the strategies in the order wait, stop."""
-        error, result = outcome.error, outcome.value
-        state: Any = history.state
-        strategies = self.strategies
-        if strategies is None:
-            return self.decide(call, error, category, base, history, result=result)
-        wait: float | None = None
-        strategy = strategies.wait_for(category._value_, category._value_ in self.backoffs)
-        left = self.attempts is None or history.made - history.revisions < self.attempts
-        if base is not None and strategy is not None and left:
-            wait = strategies.a_wait(strategy, (yield Invoke(strategy, state, role="wait strategy")))
-            if wait is None:
-                return StopReason.STRATEGY_FAILED
-        decision = self.decide(call, error, category, base, history, wait, result)
-        if not isinstance(decision, StopReason) and strategies.stop is not None:
-            state.upcoming_sleep = decision
-            answer = yield Invoke(strategies.stop, state, role="stop strategy")
-            if answer.error is not None:  # a stop that cannot be asked must not become a loop without end
-                return StopReason.STRATEGY_FAILED
-            if answer.value:
-                return StopReason.STOPPED
+    # -- deciding ----------------------------------------------------------------------------------------------------
+
+    def _decide(
+        self, call: Call, outcome: Outcome, category: ErrorCategory, base_delay: float | None, state: RetryState
+    ) -> Outcome | float:
+        """Return the seconds to wait before the next attempt, or the outcome of the call."""
+        state.record_failure(category, base_delay, outcome.error, call.clock.now())
+        decision = self._commit_decision(call, state, self.next_delay(call, outcome, state))
+        if isinstance(decision, StopReason):
+            return self._exhaust(call, outcome, state, decision)
         return decision
 
-    def _stuck(self, reviser: Reviser, call: Call, history: History) -> StopReason | None:
-        """Say why there is no use in a revision."""
-        if call.committed:
-            return StopReason.COMMITTED
-        if history.alike >= reviser.alike:
-            return StopReason.NO_PROGRESS
-        return StopReason.DEADLINE if self.is_too_late(call, 0.0) else None
+    def _commit_decision(self, call: Call, state: RetryState, decision: StopReason | float) -> StopReason | float:
+        """Pay for the next attempt where *decision* is to make one; return why there is none, or the seconds to wait.
+
+        The budget is asked last: nothing that is paid for is then refused for another reason.
+        """
+        if isinstance(decision, StopReason):
+            return decision
+        tokens: float | None = 0.0
+        if self.budget is not None:
+            tokens = self.budget.spend(self.cost(state.category), call.clock.now())
+        if tokens is None:
+            return StopReason.BUDGET
+        state.schedule_retry(decision, tokens)
+        return decision
+
+    def _decide_with_callbacks(
+        self, call: Call, outcome: Outcome, category: ErrorCategory, base_delay: float | None, state: RetryState
+    ) -> Steps[Outcome | float]:
+        """Decide as `_decide` does, with callbacks called and events emitted."""
+        error = outcome.error
+        if self.strategies is not None:
+            self.strategies.record(_tenacity_state(state), call, outcome, state.attempts + 1)
+        if base_delay is None and self.judges_results and category is not _CANCELLED:
+            category, base_delay = yield from self._ask_whether_to_retry(outcome, category, state)
+        if error is None and base_delay is None:
+            return (yield from self._on_success(call, outcome, state))
+        state.record_failure(category, base_delay, error, call.clock.now())
+        if self.limits_repeats:
+            state.record_fingerprint(failure_fingerprint(category, error))
+        if error is not None and listened():
+            yield Emit(_attempt_failed(state, error))
+        decision = yield from self._revise_or_schedule(call, outcome, state)
+        if not isinstance(decision, StopReason):
+            return decision
+        final = self._exhaust(call, outcome, state, decision)
+        if listened() and self._is_event(decision, state):
+            yield Emit(_retries_exhausted(state, decision, error))
+        return final
+
+    @staticmethod
+    def _is_event(reason: StopReason, state: RetryState) -> bool:
+        """Whether a listener is to know *reason*: not where this retry had no part in the failure."""
+        if reason is _NESTED and state.attempts == 1:
+            return False
+        return reason not in _NO_EVENT_REASONS
+
+    def _ask_whether_to_retry(
+        self, outcome: Outcome, category: ErrorCategory, state: RetryState
+    ) -> Steps[tuple[ErrorCategory, float | None]]:
+        """Ask ``retry_if`` and ``retry_if_result``; return category and base delay of what one of them retries."""
+        strategies, error = self.strategies, outcome.error
+        if strategies is not None and strategies.retry_if is not None:
+            answer: Outcome = yield Run(strategies.retry_if, state.tenacity_state, role="retry_if strategy")
+            if answer.value:
+                category = category if error is not None else category_of_result(outcome.value)
+                return category, base_delay_of(self.rows[category._value_])
+        if self.retry_if_result is not None and error is None:
+            answer = yield Run(self.retry_if_result, outcome.value, role="retry_if_result")
+            if answer.value:
+                category = category_of_result(outcome.value)
+                base_delay = DEFAULT_BASE_DELAY if category is _UNKNOWN else base_delay_of(self.rows[category._value_])
+                return category, base_delay
+        return category, None
+
+    def _revise_or_schedule(self, call: Call, outcome: Outcome, state: RetryState) -> Steps[StopReason | float]:
+        """Replace the arguments, for another attempt at once, where ``revise`` is for such a failure; else schedule."""
+        error = outcome.error
+        if self.reviser is None or error is None or state.category not in self.reviser.on:
+            return (yield from self._schedule_retry(call, outcome, state))
+        reason = yield from self.reviser.revise(call, error, state, self.min_attempt_time)
+        return 0.0 if reason is None else reason
+
+    def _schedule_retry(self, call: Call, outcome: Outcome, state: RetryState) -> Steps[StopReason | float]:
+        """Decide on a retry, pay for it and announce it; return why there is none, or the seconds to wait.
+
+        Where ``on_retry`` takes so long that the attempt could not end in time, the retry is called off and refunded.
+        """
+        decision = yield from self._ask_strategies(call, outcome, state)
+        decision = self._commit_decision(call, state, decision)
+        if isinstance(decision, StopReason):
+            return decision
+        if state.tenacity_state is not None:
+            state.tenacity_state.idle_for += decision
+        if self.on_retry is None and not listened():
+            return decision
+        event = _retry_scheduled(state, decision, outcome.error)
+        if listened():
+            yield Emit(event)
+        if self.on_retry is not None:
+            yield Run(self.on_retry, event, role="on_retry callback")
+            if call.lacks_time(decision + self.min_attempt_time):  # the callback has taken some
+                self._refund(state)
+                state.unschedule_retry()
+                return StopReason.DEADLINE
+        return decision
+
+    def _ask_strategies(self, call: Call, outcome: Outcome, state: RetryState) -> Steps[StopReason | float]:
+        """Decide as `next_delay` does, with the answers of a wait and a stop strategy, asked in this order."""
+        strategies = self.strategies
+        if strategies is None:
+            return self.next_delay(call, outcome, state)
+        wait: float | None = None
+        bit = state.category._value_
+        strategy = strategies.wait_for(bit, bit in self.backoffs)
+        attempts_left = self.attempts is None or state.attempts - state.revisions < self.attempts
+        if strategy is not None and state.base_delay is not None and attempts_left:
+            answer: Outcome = yield Run(strategy, state.tenacity_state, role="wait strategy")
+            wait = strategies.validate_wait(strategy, answer)
+            if wait is None:
+                return StopReason.STRATEGY_FAILED
+        decision = self.next_delay(call, outcome, state, wait)
+        if isinstance(decision, StopReason) or strategies.stop is None:
+            return decision
+        _tenacity_state(state).upcoming_sleep = decision
+        answer = yield Run(strategies.stop, state.tenacity_state, role="stop strategy")
+        if answer.error is not None:  # without its answer the retries might never end
+            return StopReason.STRATEGY_FAILED
+        return StopReason.STOPPED if answer.value else decision
+
+
+def _tenacity_state(state: RetryState) -> Any:
+    """Return what tenacity's strategies are called with: there is one where there are strategies."""
+    return state.tenacity_state
+
+
+def _circuit_states(call: Call) -> tuple[str, ...]:
+    states = (policy.status(call) for policy in call.stack)
+    return tuple(each for each in states if each is not None)
+
+
+# -- events, made only where something listens, as importing them takes time ------------------------------------------
+
+
+def _attempt_failed(state: RetryState, error: Exception) -> AttemptFailed:
+    from resilience.events import AttemptFailed
+
+    return AttemptFailed(
+        target=state.target, policy="retry", attempt=state.attempts, category=state.category, error=error
+    )
+
+
+def _retry_scheduled(state: RetryState, wait: float, error: Exception | None) -> RetryScheduled:
+    from resilience.events import RetryScheduled
+
+    return RetryScheduled(
+        target=state.target,
+        policy="retry",
+        attempt=state.attempts,
+        category=state.category,
+        wait=wait,
+        error=error,
+    )
+
+
+def _retries_exhausted(state: RetryState, reason: StopReason, error: Exception | None) -> RetriesExhausted:
+    from resilience.events import RetriesExhausted
+
+    return RetriesExhausted(
+        target=state.target,
+        policy="retry",
+        attempts=state.attempts,
+        category=state.category,
+        reason=reason.value,
+        error=error,
+    )

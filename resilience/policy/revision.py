@@ -1,29 +1,30 @@
-"""Try again with other arguments: what a model wrote fails, is sent back with the report, and written anew."""
+"""Retry with other arguments: code that a model wrote fails, is sent back with the report, and is written anew."""
 
 from __future__ import annotations
 
 import inspect
-import math
 import re
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from resilience.category import ErrorCategory
-from resilience.policy.base import Call, Emit, Invoke, Steps
-from resilience.policy.give_ups import GIVE_UPS
-from resilience.policy.history import CallReport, History
+from resilience.policy.base import Call, Emit, Run, Steps
+from resilience.policy.history import CallReport, RetryState
 from resilience.policy.stop import StopReason
-from resilience.policy.telling import revised
 from resilience.subscription import listened
 from resilience.trouble import report_trouble
 
-__all__ = ["REVISED", "Arguments", "Reviser", "look_of"]
+if TYPE_CHECKING:
+    from resilience.events import CallRevised
+    from resilience.outcome import Outcome
+
+__all__ = ["REVISED", "ArgumentReviser", "Arguments", "failure_fingerprint"]
 
 REVISED = ErrorCategory.CODE_RELATED | ErrorCategory.VALIDATION
-"""The failures that the arguments are to blame for, unless it is said otherwise."""
+"""The categories that a revision of the arguments may mend: the default of ``revise_on``."""
 
 _VARYING = re.compile(r"0x[0-9a-f]+|\d+(?:\.\d+)?", re.IGNORECASE)
-_LOOKED_AT = 500  # characters of a message
+_COMPARED = 500  # characters of a message
 
 
 class Arguments:
@@ -76,58 +77,82 @@ class Arguments:
         return f"<Arguments {self.args!r}, {dict(self.kwargs)!r}>"
 
 
-class Reviser:
-    """Asks *callback* for other arguments, *most* times for one call, until *alike* failures in a row look the same.
+class ArgumentReviser:
+    """Replaces the arguments of a call that failed with a category in *on* by what *callback* returns.
 
-    It does so after failures whose category is in *on*.
+    It does so *max_revisions* times per call, and until *max_repeats* failures in a row look the same.
     """
 
-    __slots__ = ("alike", "callback", "most", "on")
+    __slots__ = ("callback", "max_repeats", "max_revisions", "on")
 
     def __init__(
         self,
         callback: Callable[[Arguments, CallReport], object],
-        most: int,
-        alike: int,
+        max_revisions: int,
+        max_repeats: int,
         on: ErrorCategory = REVISED,
     ) -> None:
         self.callback: Callable[[Arguments, CallReport], object] = callback
-        self.most: int = most
-        self.alike: int = alike
+        self.max_revisions: int = max_revisions
+        self.max_repeats: int = max_repeats
         self.on: ErrorCategory = on
 
     @property
-    def usual(self) -> bool:
-        """Whether *on* is what it is unless somebody says otherwise."""
+    def is_default(self) -> bool:
+        """Whether *on* has its default."""
         return self.on == REVISED
 
-    def revise(self, call: Call, error: Exception, history: History, needs: float) -> Steps[StopReason | None]:
-        """Give *call* other arguments, to be made again at once; or say why not. It *needs* so many seconds."""
-        if history.revisions >= self.most:
-            return StopReason.REVISIONS
+    def revise(
+        self, call: Call, error: Exception, state: RetryState, min_attempt_time: float
+    ) -> Steps[StopReason | None]:
+        """Replace the arguments of *call*, which is then to be made again at once; or return why not."""
+        blocked = self._blocked_by(call, state, min_attempt_time)
+        if blocked is not None:
+            return blocked
         given = Arguments(call.function, call.arguments, call.keywords)
-        report = CallReport(history.copy(), StopReason.NOT_RETRYABLE, error=error)
-        answer = yield Invoke(self.callback, given, report, role="revise callback")
+        report = CallReport(state.copy(), StopReason.NOT_RETRYABLE, error=error)
+        answer: Outcome = yield Run(self.callback, given, report, role="revise callback")
         if answer.error is not None:
             return StopReason.STRATEGY_FAILED
         if answer.value is None:
             return StopReason.NOT_REVISED
         try:
             new = _arguments(given, answer.value)
-        except Exception as trouble:
-            report_trouble("revise callback", self.callback, trouble)
+        except Exception as mistake:
+            report_trouble("revise callback", self.callback, mistake)
             return StopReason.STRATEGY_FAILED
-        if call.due != math.inf and call.clock.now() + needs >= call.due:  # to be asked may have taken its time
+        if call.lacks_time(min_attempt_time):  # the callback has taken some
             return StopReason.DEADLINE
-        history.given = history.given or (call.arguments, call.keywords)
+        state.original_arguments = state.original_arguments or (call.arguments, call.keywords)
         call.arguments, call.keywords = new.args, new.kwargs
-        history.revisions += 1
-        history.last_wait = 0.0
-        history.since = GIVE_UPS.count
-        history.began = call.clock.now()
+        state.revisions += 1
+        state.last_wait = 0.0
         if listened():
-            yield Emit(revised(history, error))
+            yield Emit(_revised(state, error))
         return None
+
+    def _blocked_by(self, call: Call, state: RetryState, min_attempt_time: float) -> StopReason | None:
+        """Return why no revision is asked for, if so."""
+        if call.committed:
+            return StopReason.COMMITTED
+        if state.repeated_failures >= self.max_repeats:
+            return StopReason.NO_PROGRESS
+        if call.lacks_time(min_attempt_time):
+            return StopReason.DEADLINE
+        return StopReason.REVISIONS if state.revisions >= self.max_revisions else None
+
+
+def _revised(state: RetryState, error: Exception) -> CallRevised:
+    from resilience.events import CallRevised
+
+    return CallRevised(
+        target=state.target,
+        policy="retry",
+        attempt=state.attempts,
+        category=state.category,
+        revision=state.revisions,
+        error=error,
+    )
 
 
 def _arguments(given: Arguments, answer: object) -> Arguments:
@@ -142,12 +167,12 @@ def _arguments(given: Arguments, answer: object) -> Arguments:
     )
 
 
-def look_of(category: ErrorCategory, error: Exception | None) -> object:
-    """Return what makes two failures the same: category, type and message, whatever numbers stand in it."""
+def failure_fingerprint(category: ErrorCategory, error: Exception | None) -> object:
+    """Return what two failures that look the same have in common: category, type, and message without its numbers."""
     if error is None:
         return category
     try:
-        message = str(error)[:_LOOKED_AT]
+        message = str(error)[:_COMPARED]
     except Exception:  # an error that cannot be shown
         message = ""
     return category, type(error), " ".join(_VARYING.sub("#", message).split())

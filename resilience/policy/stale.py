@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from resilience.outcome import Outcome
-from resilience.policy.base import Call, Invoke, Steps
+from resilience.policy.base import Call, Run, Steps
 from resilience.policy.check import seconds
 from resilience.trouble import call_hook, report_trouble
 
@@ -70,23 +70,19 @@ class Stale:
         methods = {"stale.get": self._get, "stale.set": self._set}
         return {name: method for name, method in methods.items() if method is not None}
 
-    def keep(self, call: Call, outcome: Outcome) -> Outcome | Steps[Outcome]:
-        """Store a good answer; a cache that fails is reported and changes nothing."""
+    def keep(self, call: Call, outcome: Outcome) -> Steps[Outcome]:
+        """Store a good answer, and return it; a cache that fails is reported and changes nothing."""
         key = self._key_of(call)
         if key is None:
             return outcome
         entry = StaleEntry(outcome.value, call.clock.wall())
         if self._set is not None:
-            return self._keep(self._set, key[0], entry, outcome)
+            yield Run(self._set, key[0], entry, role="stale cache")
+            return outcome
         try:
             call_hook(self._mapping, self._mapping.__setitem__, key[0], entry)
         except Exception as trouble:
             report_trouble("stale cache", self._mapping, trouble)
-        return outcome
-
-    @staticmethod
-    def _keep(store: Callable[..., object], key: object, entry: StaleEntry, outcome: Outcome) -> Steps[Outcome]:
-        yield Invoke(store, key, entry, role="stale cache")
         return outcome
 
     def find(self, call: Call) -> Steps[tuple[object, float | None] | None]:
@@ -104,7 +100,7 @@ class Stale:
 
     def _looked_up(self, key: object) -> Steps[object]:
         if self._get is not None:
-            return (yield Invoke(self._get, key, role="stale cache")).value
+            return (yield Run(self._get, key, role="stale cache")).value
         try:
             return call_hook(self._mapping, self._mapping.get, key)
         except Exception as trouble:

@@ -1,8 +1,8 @@
-"""The states of a circuit, and who is told of them.
+"""The states of a circuit breaker: closed, open and half-open, and the permits of its probes.
 
 The state object is the generation: a circuit holds one object for its present state, and every transition
-replaces it. A call records its result on what it was admitted by, so that a late result lands on an
-object nobody looks at any more and can neither close nor reopen anything.
+replaces it. A call records its outcome on the state or the permit that admitted it, so that a late outcome
+lands on an object that is no longer in use and can neither close nor reopen the circuit.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from resilience.policy.base import Admission, Call
 from resilience.policy.trip import Rules
-from resilience.policy.window import LastCalls, LastSeconds, Share
+from resilience.policy.window import CountWindow, TimeWindow, WindowSnapshot
 
 if TYPE_CHECKING:
     from resilience.category import ErrorCategory
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 __all__ = [
     "INNER",
     "CircuitMode",
+    "CircuitObserver",
     "CircuitState",
     "Closed",
     "HalfOpen",
     "Open",
-    "Permit",
+    "ProbePermit",
     "State",
     "Transition",
-    "Watcher",
 ]
 
 
@@ -40,102 +40,104 @@ class CircuitState(enum.Enum):
 
 
 class CircuitMode(enum.Enum):
-    """Whether a circuit does what it is for."""
+    """Whether a circuit records outcomes, and whether it rejects calls."""
 
     NORMAL = "normal"
     DISABLED = "disabled"
-    """Lets everybody through and records nothing."""
+    """Admits every call and records nothing."""
     SHADOW = "shadow"
-    """Records, opens and closes, and tells of it, but rejects nobody."""
+    """Records outcomes, opens and closes, and notifies of it, but rejects no call."""
     ISOLATED = "isolated"
-    """Lets nobody through until it is told otherwise."""
+    """Rejects every call until the mode is changed."""
 
 
 class Closed(Admission):
-    """Everybody passes. *failures* weigh what failed in a row.
+    """CLOSED admits every call. *failures* is the weight of the failures in a row.
 
-    After an outage a growing share passes between *since* and *ramped*.
+    After an outage it ramps up: it admits a growing share of the calls between *since* and *ramped*.
     """
 
-    __slots__ = ("last_calls", "last_seconds", "ramped", "seen", "since")
+    __slots__ = ("calls_at_last_failure", "count_window", "ramped", "since", "time_window")
     kind = CircuitState.CLOSED
     name = "closed"  # as pybreaker spells the states
     last_error_type: None = None
     last_category: None = None
-    openings: int = 0
+    consecutive_opens: int = 0
     failures: int
-    passed: bool
-    passes: int
+    success_seen: bool
+    call_count: int
 
-    def __init__(self, rules: Rules, *, quiet: bool, since: float | None = None) -> None:
+    def __init__(self, rules: Rules, *, fast_path: bool, since: float | None = None) -> None:
         ramping = since is not None and rules.ramp_up_seconds > 0
-        super().__init__(quiet and not ramping)
-        #: `passes` when the last failure was counted: whether any success came in between.
-        self.seen: int = 0
+        super().__init__(fast_path and not ramping)
+        #: The `call_count` after the last failure: another one now means that a call has succeeded since.
+        self.calls_at_last_failure: int = 0
         self.since: float = since or 0.0
-        #: When everybody passes again; None when everybody does.
+        #: When the ramp ends; None once it has.
         self.ramped: float | None = self.since + rules.ramp_up_seconds if ramping else None
-        self.last_calls: LastCalls | None = LastCalls(rules.window) if rules.window is not None else None
-        self.last_seconds: LastSeconds | None = LastSeconds(rules.period) if rules.period is not None else None
+        self.count_window: CountWindow | None = CountWindow(rules.window) if rules.window is not None else None
+        self.time_window: TimeWindow | None = TimeWindow(rules.period) if rules.period is not None else None
 
     @property
     def until(self) -> float:
-        """When everybody passes."""
+        """When it admits every call."""
         return 0.0 if self.ramped is None else self.ramped
 
     @property
-    def in_a_row(self) -> int:
-        """What failed since the last success."""
-        return 0 if self.passed or self.passes != self.seen else self.failures
+    def consecutive_failures(self) -> int:
+        """The weight of the failures since the last success."""
+        return 0 if self.success_seen or self.call_count != self.calls_at_last_failure else self.failures
 
     def fail(self, weight: int, now: float) -> None:
         """Record a failure that ends *now*."""
-        if self.passed or self.passes != self.seen:
-            self.passed = False
+        if self.success_seen or self.call_count != self.calls_at_last_failure:
+            self.success_seen = False
             self.failures = 0
         self.failures += weight
-        if self.last_calls is None and self.last_seconds is None:
+        if self.count_window is None and self.time_window is None:
             return
-        self.passes += 1
-        self.seen = self.passes
-        if self.last_calls is not None:
-            self.last_calls.fail(self.passes, weight)
-        if self.last_seconds is not None:
-            bucket = self.last_seconds.at(now)
+        self.call_count += 1
+        self.calls_at_last_failure = self.call_count
+        if self.count_window is not None:
+            self.count_window.fail(self.call_count, weight)
+        if self.time_window is not None:
+            bucket = self.time_window.bucket_for(now)
             bucket.calls += 1
             bucket.failed += weight
 
     def count(self, now: float, *, slow: bool) -> None:
         """Record a success that ends *now*."""
-        self.passes += 1
-        if slow and self.last_calls is not None:
-            self.last_calls.slow(self.passes)
-        if self.last_seconds is not None:
-            bucket = self.last_seconds.at(now)
+        self.call_count += 1
+        if slow and self.count_window is not None:
+            self.count_window.slow(self.call_count)
+        if self.time_window is not None:
+            bucket = self.time_window.bucket_for(now)
             bucket.calls += 1
             bucket.slow += slow
 
-    def share(self, now: float) -> Share | None:
-        """Return what the last calls came to; where there are both windows, the one of so many calls."""
-        if self.last_calls is not None:
-            return self.last_calls.share(self.passes)
-        return None if self.last_seconds is None else self.last_seconds.share(now)
+    def window_snapshot(self, now: float) -> WindowSnapshot | None:
+        """Return the window's outcomes: of the count window where there are both."""
+        if self.count_window is not None:
+            return self.count_window.snapshot(self.call_count)
+        return None if self.time_window is None else self.time_window.snapshot(now)
 
-    def is_too_bad(self, rules: Rules, now: float) -> bool:
-        """Whether of the last calls, or those of the last seconds, more went wrong than the rules bear."""
-        return (self.last_calls is not None and rules.too_many(self.last_calls.share(self.passes))) or (
-            self.last_seconds is not None and rules.too_many(self.last_seconds.share(now))
+    def threshold_exceeded(self, rules: Rules, now: float) -> bool:
+        """Whether the failure rate or the rate of slow calls of a window opens the circuit."""
+        return (self.count_window is not None and rules.rate_exceeded(self.count_window.snapshot(self.call_count))) or (
+            self.time_window is not None and rules.rate_exceeded(self.time_window.snapshot(now))
         )
 
 
 class Open(Admission):
-    """Rejects all calls until *until*, for the *openings*-th time in a row. Probes may be in flight, by *permits*.
+    """OPEN rejects every call until *until*. It is the *consecutive_opens*-th time since the circuit was closed.
+
+    Probes of the half-open state before it may still be in flight, by *permits*.
 
     Of the last failure that counted it keeps the type and the category. Never the exception: it belongs to the call
     that failed, and would keep that call's frames and their local variables alive for as long as the circuit is open.
     """
 
-    __slots__ = ("last_category", "last_error_type", "opened_at", "openings", "permits", "until")
+    __slots__ = ("consecutive_opens", "last_category", "last_error_type", "opened_at", "permits", "until")
     kind = CircuitState.OPEN
     name = "open"
 
@@ -146,27 +148,30 @@ class Open(Admission):
         last_category: ErrorCategory | None,
         opened_at: float,
         until: float,
-        openings: int,
-        permits: set[Permit] | None = None,
+        consecutive_opens: int,
+        permits: set[ProbePermit] | None = None,
     ) -> None:
-        super().__init__(quiet=False, failures=failures)
+        super().__init__(fast_path=False, failures=failures)
         self.last_error_type: str | None = last_error_type
         self.last_category: ErrorCategory | None = last_category
         self.opened_at: float = opened_at
         self.until: float = until
-        self.openings: int = openings
-        self.permits: set[Permit] = set() if permits is None else permits
+        self.consecutive_opens: int = consecutive_opens
+        self.permits: set[ProbePermit] = set() if permits is None else permits
 
     @property
-    def in_a_row(self) -> int:
-        """What failed before it opened."""
+    def consecutive_failures(self) -> int:
+        """The weight of the failures that opened the circuit."""
         return self.failures
 
 
 class HalfOpen(Admission):
-    """A few at a time pass, as probes, each by a `Permit`. Some may still be out from the last time it was so."""
+    """HALF_OPEN admits a few calls at a time as probes, each by a `ProbePermit`.
 
-    __slots__ = ("last_category", "last_error_type", "openings", "permits", "successes")
+    Probes of an earlier half-open state may still be in flight: their permits count until their lease ends.
+    """
+
+    __slots__ = ("consecutive_opens", "last_category", "last_error_type", "permits", "successes")
     kind = CircuitState.HALF_OPEN
     name = "half-open"
 
@@ -175,72 +180,75 @@ class HalfOpen(Admission):
         failures: int,
         last_error_type: str | None,
         last_category: ErrorCategory | None,
-        openings: int,
-        permits: set[Permit] | None = None,
+        consecutive_opens: int,
+        permits: set[ProbePermit] | None = None,
     ) -> None:
-        super().__init__(quiet=False, failures=failures)
+        super().__init__(fast_path=False, failures=failures)
         self.last_error_type: str | None = last_error_type
         self.last_category: ErrorCategory | None = last_category
-        self.openings: int = openings
-        self.permits: set[Permit] = set() if permits is None else permits
+        self.consecutive_opens: int = consecutive_opens
+        self.permits: set[ProbePermit] = set() if permits is None else permits
         self.successes: int = 0
 
     @property
     def until(self) -> float:
         """When the first permit expires."""
-        # A copy: whoever is rejected asks without the lock, and probes come and go meanwhile.
+        # A copy: a rejected call reads it without the lock, while probes begin and end.
         return min((permit.until for permit in self.permits.copy()), default=0.0)
 
     @property
-    def in_a_row(self) -> int:
-        """What failed before it opened."""
+    def consecutive_failures(self) -> int:
+        """The weight of the failures that opened the circuit."""
         return self.failures
 
 
-class Permit:
-    """What lets one probe through: a lease *until* then, so that a probe that is lost cannot keep it.
+class ProbePermit:
+    """The permit of one probe: a lease that ends at *until*, so that a probe that is lost cannot keep it.
 
-    It is good for a verdict on the state it was given *by*. It counts as out in the next half-open one, too.
+    The probe's outcome decides about *state*, the half-open state that gave the permit, and about no later one.
     """
 
-    __slots__ = ("by", "given", "until")
+    __slots__ = ("acquired_at", "state", "until")
 
-    def __init__(self, by: HalfOpen, given: float, until: float) -> None:
-        self.by: HalfOpen = by
-        self.given: float = given
+    def __init__(self, state: HalfOpen, acquired_at: float, until: float) -> None:
+        self.state: HalfOpen = state
+        self.acquired_at: float = acquired_at
         self.until: float = until
 
-    def is_out(self, now: float) -> bool:
-        """Whether the lease is not over; one that was given by another clock is."""
-        return self.given <= now < self.until
+    def is_active(self, now: float) -> bool:
+        """Whether the lease has not ended. A permit acquired by another clock is not active."""
+        return self.acquired_at <= now < self.until
 
 
-INNER: Final = Admission(quiet=True)
-"""What a call is admitted by that belongs to another call through the same circuit: it passes and records nothing."""
+INNER: Final = Admission(fast_path=True)
+"""Admits a call that belongs to another call through the same circuit: its outcome is not recorded."""
 
 State = Closed | Open | HalfOpen
 Transition = tuple[State, State]
 
 
-class Watcher(Protocol):
-    """Somebody who is told everything: pybreaker's listeners and storages, adapted. *blocking* if it does I/O."""
+class CircuitObserver(Protocol):
+    """Notified of every call and transition: the adapters of pybreaker's listeners and storages.
+
+    A *blocking* one does I/O.
+    """
 
     blocking: bool
 
     def hook(self, what: str) -> object:
-        """Return what one of the methods below is the adapter of: the one to name when it raises."""
+        """Return the function that the method *what* adapts: the one to name when it raises."""
 
     def before_call(self, call: Call) -> None:
-        """A call is about to be admitted or rejected."""
+        """Called before a call is admitted or rejected."""
 
     def admitted(self, call: Call) -> object:
-        """The call is about to be made."""
+        """Called once a call is admitted, before it is made."""
 
     def failed(self, error: Exception | None, weight: int, counted: bool) -> object:
-        """A call failed, or its result is a failure; *counted* unless it came too late for the present state."""
+        """Called when a call failed, or returned a failure; *counted* unless what admitted it is no longer in use."""
 
     def succeeded(self, counted: bool) -> object:
-        """A call succeeded; *counted* where the state that let it in is still the present one, or this closed it."""
+        """Called when a call succeeded; *counted* if what admitted it is still in use, or the success closed it."""
 
     def changed(self, old: State, new: State) -> object:
-        """The circuit changed its state."""
+        """Called when the circuit has changed its state."""

@@ -1,6 +1,6 @@
-"""tenacity's wait, stop and retry objects, driven by hand.
+"""Adapter to tenacity's wait, stop and retry objects, which are called with a real `RetryCallState`.
 
-tenacity decides here, its engine never runs: that one catches BaseException and shares its statistics.
+tenacity's engine never runs: it catches BaseException and shares its statistics between calls.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
     Strategy = Callable[["tenacity.RetryCallState"], object]
 
-__all__ = ["Strategies", "a_strategy"]
+__all__ = ["Strategies", "validate_strategy"]
 
 
 _FOREVER = sys.float_info.max  # whole numbers may be longer
 
 
 class Strategies:
-    """The strategies of one policy: *wait* in seconds, *stop* and *retry_if* as predicates of the call's state.
+    """The strategies of one retry: *wait* returns seconds, *stop* and *retry_if* are predicates of the call's state.
 
-    *waits* are those of some categories, by their bit.
+    *waits* are wait strategies for single categories, by their bit.
     """
 
     __slots__ = ("retry_if", "stop", "wait", "waits")
@@ -51,14 +51,11 @@ class Strategies:
             wait = lambda _: fixed  # noqa: E731  # as short as the strategy is
         for parameter, strategy in (("wait", wait), ("stop", stop), ("retry_if", retry_if)):
             if strategy is not None:
-                a_strategy(parameter, strategy)
+                validate_strategy(parameter, strategy)
         self.waits: Mapping[int, Strategy] = waits or {}
         self.wait: Strategy | None = wait
         self.stop: Strategy | None = stop
         self.retry_if: Strategy | None = retry_if
-
-    def __bool__(self) -> bool:
-        return not (self.wait is None and self.stop is None and self.retry_if is None and not self.waits)
 
     def hooks(self) -> dict[str, Callable[..., object]]:
         """Return them by the parameter they were given as."""
@@ -67,12 +64,12 @@ class Strategies:
         return {name: strategy for name, strategy in given.items() if strategy is not None}
 
     def wait_for(self, bit: int, otherwise: bool) -> Strategy | None:
-        """Return who says how long to wait after a failure of a category; None where a backoff of its own does."""
+        """Return the wait strategy for a category; None where there is none, or a backoff of its own (*otherwise*)."""
         return self.waits.get(bit) or (None if otherwise else self.wait)
 
     @staticmethod
-    def a_wait(strategy: Strategy, answer: Outcome) -> float | None:
-        """Return the seconds a wait strategy has answered with; None where that is no wait, which is reported."""
+    def validate_wait(strategy: Strategy, answer: Outcome) -> float | None:
+        """Return the seconds that a wait strategy returned; None where they are not valid, which is logged."""
         given = answer.value
         if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given < _FOREVER:
             return float(given)
@@ -83,7 +80,7 @@ class Strategies:
         return None
 
     def begin(self, call: Call, owner: object) -> tenacity.RetryCallState:
-        """Return the state of a call that starts now, by the clock in force."""
+        """Return the `RetryCallState` of a call that starts now, by its clock."""
         import tenacity
 
         state = tenacity.RetryCallState(
@@ -97,7 +94,7 @@ class Strategies:
 
     @staticmethod
     def record(state: tenacity.RetryCallState, call: Call, outcome: Outcome, attempt: int) -> None:
-        """Tell *state* how an attempt went."""
+        """Record the outcome of an attempt in *state*."""
         state.attempt_number = attempt
         if outcome.error is None:
             state.set_result(outcome.value)
@@ -113,8 +110,8 @@ _EXAMPLES = {
 }
 
 
-def a_strategy(parameter: str, strategy: object) -> Strategy:
-    """Return *strategy* when it can be asked with a `RetryCallState`."""
+def validate_strategy(parameter: str, strategy: object) -> Strategy:
+    """Return *strategy* if it can be called with a `RetryCallState`. Raises TypeError otherwise."""
     example = _EXAMPLES.get(parameter, _EXAMPLES["wait"])
     right = f"a tenacity object, such as tenacity.{example}, or a function of one argument, its RetryCallState"
     return a_function(parameter, strategy, right, takes=1)

@@ -1,4 +1,4 @@
-"""When a circuit opens, for how long, and how it finds out that it may close: its parameters, checked."""
+"""The configuration of a circuit breaker: its parameters, validated, and what follows from them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from resilience.profile import Profile, Reading
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from resilience.policy.window import Share
+    from resilience.policy.window import WindowSnapshot
 
-__all__ = ["ANSWERED", "NEUTRAL", "Rules"]
+__all__ = ["IGNORED", "SUCCESS", "Rules"]
 
-# What a failure weighs where it is none: the dependency answered, if only to refuse; or nothing can be said.
-ANSWERED, NEUTRAL = 0, -1
+# The weight of an outcome that is no failure: the dependency answered, if only to refuse; or it says nothing about it.
+SUCCESS, IGNORED = 0, -1
 
 _MINIMUM = 10
 _WINDOW = 20
@@ -51,16 +51,16 @@ class Rules:
     reset_seconds: float = dataclasses.field(init=False, repr=False)
     lease_seconds: float = dataclasses.field(init=False, repr=False)
     ramp_up_seconds: float = dataclasses.field(init=False, repr=False)
-    longest_seconds: float | None = dataclasses.field(init=False, repr=False)
+    max_reset_seconds: float | None = dataclasses.field(init=False, repr=False)
     slow_seconds: float | None = dataclasses.field(init=False, repr=False)
     period: float | None = dataclasses.field(init=False, repr=False)
-    #: The fewest calls whose share says anything.
-    fewest: int = dataclasses.field(init=False, repr=False)
-    #: What a failure of each category means: how much it counts, or ANSWERED, or NEUTRAL.
+    #: The number of calls below which rates do not open the circuit.
+    min_calls: int = dataclasses.field(init=False, repr=False)
+    #: The weight of a failure by category, or SUCCESS, or IGNORED.
     weights: Reading[int] = dataclasses.field(init=False, repr=False)
-    #: Whether shares of calls are looked at at all, and whether that or their length needs the time.
-    rates: bool = dataclasses.field(init=False, repr=False)
-    timed: bool = dataclasses.field(init=False, repr=False)
+    #: Whether the circuit opens by rates, and whether each call's time has to be known for that.
+    uses_rates: bool = dataclasses.field(init=False, repr=False)
+    needs_timing: bool = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.failure_threshold is not None:
@@ -70,7 +70,7 @@ class Rules:
             if rate is not None:
                 right = "a share of the calls, more than 0 and at most 1, such as 0.5"
                 need(number(parameter, rate, right, least=0.0, above=True) <= 1, parameter, rate, right)
-        self._set(rates=self.failure_rate is not None or self.slow_call_rate is not None)
+        self._set(uses_rates=self.failure_rate is not None or self.slow_call_rate is not None)
         self._check_windows()
         self._check_times()
         count("probes", self.probes)
@@ -88,7 +88,9 @@ class Rules:
         for parameter in ("trip_on", "open_for"):
             given = getattr(self, parameter)
             self._set(**{parameter: None if given is None else combine(parameter, [given])})
-        self._set(weights=self._weights(), timed=self.window_seconds is not None or self.slow_call_rate is not None)
+        self._set(
+            weights=self._weights(), needs_timing=self.window_seconds is not None or self.slow_call_rate is not None
+        )
         if self.trip_on is not None and not any(self.weights[leaf.value] > 0 for leaf in self.trip_on):
             raise ValueError(
                 f"trip_on={self.trip_on.label!r}: failures of this category have weight 0 and would never open the"
@@ -103,21 +105,21 @@ class Rules:
             raise TypeError(f"{given}={getattr(self, given)!r}: give {missing} with it")
         slow, period = self.slow_call_seconds, self.window_seconds
         self._set(slow_seconds=None if slow is None else seconds("slow_call_seconds", slow))
-        if self.failure_threshold is None and not self.rates:
+        if self.failure_threshold is None and not self.uses_rates:
             raise TypeError("failure_threshold=None: give failure_rate or slow_call_rate, or nothing opens the circuit")
         for parameter in ("window", "window_seconds", "minimum_calls"):
-            if getattr(self, parameter) is not None and not self.rates:
+            if getattr(self, parameter) is not None and not self.uses_rates:
                 raise TypeError(
                     f"{parameter}={getattr(self, parameter)!r}: give failure_rate or slow_call_rate with it"
                 )
         self._set(period=None if period is None else seconds("window_seconds", period))
-        if self.rates and self.window is None and period is None:
+        if self.uses_rates and self.window is None and period is None:
             self._set(window=_WINDOW)
         if self.window is not None:
             count("window", self.window)
-        self._set(fewest=min(_MINIMUM, self.window or _MINIMUM))
+        self._set(min_calls=min(_MINIMUM, self.window or _MINIMUM))
         if self.minimum_calls is not None:
-            self._set(fewest=self.minimum_calls)
+            self._set(min_calls=self.minimum_calls)
             count("minimum_calls", self.minimum_calls)
             right = f"at most window={self.window}, or the circuit would never open"
             need(self.window is None or self.minimum_calls <= self.window, "minimum_calls", self.minimum_calls, right)
@@ -129,7 +131,7 @@ class Rules:
             need(longest >= reset, "max_reset_timeout", longest, f"at least reset_timeout={reset:g}")
         lease = reset if self.probe_timeout is None else seconds("probe_timeout", self.probe_timeout)
         ramp_up = seconds("ramp_up", self.ramp_up, zero=True)
-        self._set(reset_seconds=reset, longest_seconds=longest, lease_seconds=lease, ramp_up_seconds=ramp_up)
+        self._set(reset_seconds=reset, max_reset_seconds=longest, lease_seconds=lease, ramp_up_seconds=ramp_up)
 
     def _set(self, **values: object) -> None:
         for name, value in values.items():
@@ -147,23 +149,23 @@ class Rules:
     def _weigh(self, row: Profile) -> int:
         if row.weight and (self.trip_on is None or row.category in self.trip_on):
             return row.weight
-        # It answered, if only to refuse. While closed that decides nothing; a probe it satisfies.
-        return ANSWERED if row.category in ErrorCategory.CLIENT_ERROR else NEUTRAL
+        # It answered, if only to refuse. That decides nothing while the circuit is closed, but it satisfies a probe.
+        return SUCCESS if row.category in ErrorCategory.CLIENT_ERROR else IGNORED
 
-    def too_many(self, share: Share) -> bool:
-        """Whether so many of the last calls failed, or were slow, that the circuit opens."""
-        calls = share.calls
-        if calls < self.fewest:
+    def rate_exceeded(self, window: WindowSnapshot) -> bool:
+        """Whether the failure rate or the rate of slow calls in *window* opens the circuit."""
+        calls = window.calls
+        if calls < self.min_calls:
             return False
         # Divided, not multiplied: 0.07 * 100 is more than 7.
-        return (self.failure_rate is not None and share.failed / calls >= self.failure_rate) or (
-            self.slow_call_rate is not None and share.slow / calls >= self.slow_call_rate
+        return (self.failure_rate is not None and window.failed / calls >= self.failure_rate) or (
+            self.slow_call_rate is not None and window.slow / calls >= self.slow_call_rate
         )
 
-    def shown(self) -> list[str]:
-        """Return the parameters that are not left as they are, as they would be written."""
+    def non_default_options(self) -> list[str]:
+        """Return the parameters that differ from their defaults, as they would be written."""
         always = ("failure_threshold", "reset_timeout")
-        shown: list[str] = []
+        options: list[str] = []
         for field in dataclasses.fields(self):
             given = getattr(self, field.name)
             if not field.init or field.name == "profiles" or (given == field.default and field.name not in always):
@@ -174,19 +176,20 @@ class Rules:
                 text = getattr(given, "__qualname__", type(given).__name__)
             else:
                 text = str(given) if given is None else f"{_seconds(given):g}"
-            shown.append(f"{field.name}={text}")
-        return shown
+            options.append(f"{field.name}={text}")
+        return options
 
-    def open_seconds(self, openings: int, chance: float) -> float:
-        """Return how long the circuit stays open the *openings*-th time in a row; *chance* is uniform in [0, 1).
+    def open_seconds(self, consecutive_opens: int, chance: float) -> float:
+        """Return for how many seconds the circuit stays open; *chance* is uniform in [0, 1).
 
-        ``v (0.5 + 0.5 chance)`` with ``v = min(max_reset_timeout, reset_timeout 2^(openings - 1))``: equal jitter, so
-        that the clients of one dependency do not come back all at once. Without `max_reset_timeout`, `reset_timeout`.
+        ``v (0.5 + 0.5 chance)`` with ``v = min(max_reset_timeout, reset_timeout 2^(consecutive_opens - 1))``: equal
+        jitter, so that the clients of one dependency do not come back all at once. Without `max_reset_timeout`,
+        `reset_timeout`.
         """
-        if self.longest_seconds is None:
+        if self.max_reset_seconds is None:
             return self.reset_seconds
-        grown = self.reset_seconds * 2.0 ** min(openings - 1, 64)
-        return min(self.longest_seconds, grown) * (0.5 + 0.5 * chance)
+        grown = self.reset_seconds * 2.0 ** min(consecutive_opens - 1, 64)
+        return min(self.max_reset_seconds, grown) * (0.5 + 0.5 * chance)
 
 
 def _seconds(given: float | timedelta) -> float:

@@ -18,6 +18,7 @@ class WorstCase(NamedTuple):
 
     *calls* of the function; *waits*, the seconds waited in between, unless the other side asks for more; *seconds* in
     all. Infinite where nothing limits them. *hint* is the longest that the other side may ask to wait each time.
+    *unknown* names the policies that do not say what they add.
     """
 
     calls: float = 1
@@ -26,12 +27,22 @@ class WorstCase(NamedTuple):
     hint: float = 0.0
     #: The bits of the categories that are retried until they are given up.
     retried: int = 0
+    #: The names of the policies that do not say what they add: nothing but *seconds* is a limit then.
+    unknown: tuple[str, ...] = ()
 
     def within(self, limit: float) -> WorstCase:
         """Return this under a limit of seconds."""
         return self._replace(seconds=min(self.seconds, limit), waits=min(self.waits, limit), hint=min(self.hint, limit))
 
+    def unknown_to(self, policy: str) -> WorstCase:
+        """Return this inside a policy, of that name, that may call any number of times and wait any time."""
+        return WorstCase(math.inf, math.inf, math.inf, unknown=(policy, *self.unknown))
+
     def __str__(self) -> str:
+        if self.unknown:
+            names = " and ".join(dict.fromkeys(self.unknown))
+            limit = f", {self.seconds:.4g} s in all" if self.seconds < math.inf else ""
+            return f"worst case: unknown ({names} {'does' if names in self.unknown else 'do'} not say){limit}"
         calls = (
             "any number of calls" if self.calls == math.inf else f"{self.calls:g} call{'' if self.calls == 1 else 's'}"
         )
@@ -53,7 +64,9 @@ def worst_case(stack: Sequence[Policy]) -> WorstCase:
     """Return what a call through *stack*, the outermost first, can come to."""
     worst = ONE_CALL
     for policy in reversed(stack):
-        worst = policy.worst(worst)
+        outer = policy.worst(worst)
+        # A policy that only multiplies numbers says nothing of those inside it.
+        worst = outer if outer.unknown else outer._replace(unknown=worst.unknown)
     return worst
 
 

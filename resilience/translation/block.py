@@ -14,8 +14,8 @@ from resilience.classify.decide import categories_of
 from resilience.classify.hint import retry_after
 from resilience.classify.look import name_of
 from resilience.engine.guard import is_async, is_generator, makes_context_manager, under_descriptor
-from resilience.policy.history import attach, report_of
-from resilience.policy.nested import exhausted_inside
+from resilience.policy.history import attach_report, report_of
+from resilience.policy.nested import inner_exhaustion
 from resilience.translation.making import maker_of, refuse_what_nobody_takes
 from resilience.trouble import call_hook, report_trouble
 
@@ -236,9 +236,9 @@ def _carry_over(old: Exception, new: Exception) -> None:
             with contextlib.suppress(Exception):
                 new.__dict__["retry_after"] = hint
     if report_of(new) is None:
-        report = report_of(old) or exhausted_inside(old, 0)
+        report = report_of(old) or inner_exhaustion(old, 0)
         if report is not None:
-            attach(new, report, noted=False)
+            attach_report(new, report, noted=False)
 
 
 def _library_and_name(key: str) -> tuple[str, str]:

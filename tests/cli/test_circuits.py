@@ -40,7 +40,7 @@ SHOP = """
         def count(self): ...
 
     nightly = Pipeline(circuit_breaker("nightly"))
-    nightly.policies()[0].face.isolate()
+    nightly.policies()[0].owner.isolate()
 
     class app: ...
 

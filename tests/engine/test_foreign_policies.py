@@ -12,15 +12,16 @@ from resilience import Pipeline, circuit_breaker, fallback, retry_on_category, t
 from resilience.engine.blocks import Block
 from resilience.engine.pipeline import Decorator
 from resilience.outcome import Outcome
-from resilience.policy.base import Call, Policy
+from resilience.policy.base import Call, Policy, Proceed, Steps
 from tests.roads import Road
 
 
 class DenyAll(Policy):
     """Says no, and nothing else of itself."""
 
-    def before(self, call: Call, at: int) -> Outcome:
-        return Outcome(None, PermissionError(call.target))
+    def run(self, call: Call) -> Steps[Outcome]:
+        return Outcome.failed(PermissionError(call.target))
+        yield
 
 
 class Recorder(Policy):
@@ -29,15 +30,15 @@ class Recorder(Policy):
     def __init__(self) -> None:
         self.told: list[str] = []
 
-    def before(self, call: Call, at: int) -> None:
+    def run(self, call: Call) -> Steps[Outcome]:
         self.told.append("before")
-
-    def after(self, call: Call, at: int, outcome: Outcome) -> Outcome:
+        try:
+            outcome = yield Proceed()
+        except GeneratorExit:
+            self.told.append("release")
+            raise
         self.told.append("after" if outcome.error is None else type(outcome.error).__name__)
         return outcome
-
-    def release(self, call: Call, at: int) -> None:
-        self.told.append("release")
 
 
 class Foreign(Decorator, Block):
@@ -146,8 +147,9 @@ def test_a_cancelled_call_is_released(backend: str):
 
 def test_a_fallback_outside_of_it_covers_what_it_says(road: Road):
     class Reject(Policy):
-        def before(self, call: Call, at: int) -> Outcome:
-            return Outcome(None, TimeoutError())
+        def run(self, call: Call) -> Steps[Outcome]:
+            return Outcome.failed(TimeoutError())
+            yield
 
     story = road.play(Pipeline(fallback(default="stale"), Foreign(Reject())), "never")
     assert (story.answer, story.reached) == ("stale", 0)

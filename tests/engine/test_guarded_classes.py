@@ -174,7 +174,7 @@ def test_slow_requests_count_once(road: Road):
     mine.fails = False
     with virtual_time(patience=5):
         send(road, mine, 4)
-        assert breaker.circuit.state.share(0).calls == 4
+        assert breaker.circuit.state.window_snapshot(0).calls == 4
 
 
 def test_a_half_open_circuit_of_a_class_admits_one_request_with_all_it_calls(road: Road):

@@ -23,7 +23,7 @@ from resilience.engine.blocking import drive
 from resilience.engine.interrupt import can_interrupt, run_interruptible
 from resilience.engine.worker import abandoned, run_in_worker
 from resilience.outcome import EXPIRED, Outcome
-from resilience.policy.base import Call, Policy
+from resilience.policy.base import Call, Policy, Proceed, Steps
 from resilience.testing import virtual_time
 
 pytestmark = pytest.mark.skipif(not can_interrupt(), reason="no SIGALRM, or not in the main thread")
@@ -68,16 +68,13 @@ class Permits(Policy):
     def __init__(self) -> None:
         self.taken = self.held = 0
 
-    def before(self, call: Call, at: int) -> None:
+    def run(self, call: Call) -> Steps[Outcome]:
         self.held += 1
         self.taken += 1
-
-    def after(self, call: Call, at: int, outcome: Outcome) -> Outcome:
-        self.held -= 1
-        return outcome
-
-    def release(self, call: Call, at: int) -> None:
-        self.held -= 1
+        try:
+            return (yield Proceed())
+        finally:
+            self.held -= 1
 
 
 @pytest.fixture(autouse=True)
@@ -289,10 +286,10 @@ def test_a_policy_at_work_is_not_interrupted_and_nothing_begins_after_it():
     called: list[int] = []
 
     class Slow(Permits):
-        def before(self, call: Call, at: int) -> None:
+        def run(self, call: Call) -> Steps[Outcome]:
             let_it_pass(call.abandoned)
             spin_for(SHORT)
-            super().before(call, at)
+            return (yield from super().run(call))
 
     slow = Slow()
     assert limited(LONG, lambda: called.append(1), slow) is EXPIRED
@@ -301,7 +298,8 @@ def test_a_policy_at_work_is_not_interrupted_and_nothing_begins_after_it():
 
 def test_a_value_that_was_ready_is_returned_although_a_policy_was_slow_to_hear_of_it():
     class Slow(Policy):
-        def after(self, call: Call, at: int, outcome: Outcome) -> Outcome:
+        def run(self, call: Call) -> Steps[Outcome]:
+            outcome = yield Proceed()
             let_it_pass(call.abandoned)
             spin_for(SHORT)
             return outcome

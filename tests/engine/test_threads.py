@@ -113,10 +113,10 @@ def test_a_thread_that_looked_at_the_clock_early_and_comes_in_late_gets_no_secon
         def now(self) -> float:
             before = super().now()
             if not breaker._circuit._lock._is_owned():  # read outside of the lock: another thread comes in first
-                granted.append(breaker._circuit.admit(SystemClock())[0])
+                granted.append(breaker._circuit.acquire(SystemClock())[0])
             return before
 
     breaker = circuit_breaker("b", reset_timeout=1000)
     breaker.half_open()
-    granted.append(breaker._circuit.admit(Overtaken())[0])
+    granted.append(breaker._circuit.acquire(Overtaken())[0])
     assert len([probe for probe in granted if probe is not None]) == 1

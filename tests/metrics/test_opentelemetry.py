@@ -208,4 +208,6 @@ def test_names_stand_in_one_module():
 
 
 def test_span_events_are_events():
-    assert {kind.name for kind in Event.__subclasses__()} - SPAN_EVENTS == {"attempt.failed"}
+    # Those of the package: tests define more.
+    ours = {kind.name for kind in Event.__subclasses__() if kind.__module__.startswith("resilience.")}
+    assert ours - SPAN_EVENTS == {"attempt.failed"}

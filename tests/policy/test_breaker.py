@@ -201,7 +201,7 @@ def test_a_probe_that_never_comes_back_gives_its_permit_up_after_reset_timeout()
     with virtual_time() as clock:
         breaker.open()
         clock.advance(30)
-        lost = breaker._circuit.admit(clock)[0]
+        lost = breaker._circuit.acquire(clock)[0]
         clock.advance(29)
         with pytest.raises(CircuitOpenError), breaker:
             pass
@@ -209,7 +209,7 @@ def test_a_probe_that_never_comes_back_gives_its_permit_up_after_reset_timeout()
         with breaker:
             pass
         assert breaker.current_state == "closed"
-        breaker._circuit.give_back(lost)
+        breaker._circuit.release(lost)
 
 
 def test_a_lost_probe_that_comes_back_late_decides_nothing_for_the_next_one():
@@ -246,7 +246,7 @@ def test_a_clock_that_steps_back_during_a_probe_does_not_wedge_it():
     with virtual_time() as clock:
         clock.advance(1000)
         breaker.half_open()
-        assert breaker._circuit.admit(clock)[0] is not None  # and never comes back
+        assert breaker._circuit.acquire(clock)[0] is not None  # and never comes back
     with virtual_time(), breaker:
         pass
     assert breaker.current_state == "closed"
@@ -449,12 +449,12 @@ def test_a_success_while_closed_takes_the_happy_path_again(monkeypatch: pytest.M
     with pytest.raises(ConnectionResetError):
         call()
     assert call() == "ok"
-    monkeypatch.setattr(type(breaker._circuit), "after", None)  # no generator from here on
+    monkeypatch.setattr(type(breaker._circuit), "run", None)  # no generator from here on
     assert call() == "ok"
 
 
 def test_a_new_circuit_lets_calls_pass_that_ask_for_nothing():
-    assert Circuit("b", Rules()).state.quiet
+    assert Circuit("b", Rules()).state.fast_path
 
 
 def test_a_call_through_a_closed_circuit_takes_no_lock_not_even_to_be_cancelled():
@@ -480,7 +480,7 @@ def test_a_call_through_a_closed_circuit_takes_no_lock_not_even_to_be_cancelled(
 @pytest.mark.parametrize("rules", [{}, {"failure_rate": 0.5, "minimum_calls": 1}], ids=["in a row", "rate by count"])
 def test_an_outcome_nobody_hears_of_takes_no_steps(rules: dict[str, object], monkeypatch: pytest.MonkeyPatch):
     breaker = circuit_breaker("b", failure_threshold=2, **rules)
-    monkeypatch.setattr(Circuit, "_tell_all", None)
+    monkeypatch.setattr(Circuit, "_notify_result", None)
     for _ in range(2):
         if breaker.current_state == "closed":
             with pytest.raises(ConnectionResetError), breaker:
@@ -522,7 +522,7 @@ def test_a_circuit_that_closed_takes_the_happy_path_again(reopen: str, monkeypat
         if reopen == "close":
             breaker.close()
         assert call() == "ok"
-    monkeypatch.setattr(type(breaker._circuit), "after", None)
+    monkeypatch.setattr(type(breaker._circuit), "run", None)
     assert call() == "ok"
 
 

@@ -6,19 +6,16 @@ Each beginning of a program is a program, too: its calls that have not come back
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from types import GeneratorType
 
 import pytest
 
 from resilience import circuit_breaker
 from resilience.clock import using_clock
-from resilience.engine.blocking import perform
 from resilience.outcome import Outcome
-from resilience.policy.base import Call
 from resilience.policy.breaker import Circuit
 from resilience.policy.states import CircuitState, Closed, HalfOpen, Open
 from resilience.testing import VirtualClock
-from tests.callers import AnotherCaller
+from tests.in_flight import InFlight
 
 CALLS, TICKS = 3, 2
 ENDS = ("succeed", "fail", "cancel")
@@ -59,7 +56,7 @@ class Explored:
             getattr(breaker, start)()
             self.breaker = breaker
         self.circuit: Circuit = breaker.circuit
-        self.out: dict[int, tuple[Call, object, float]] = {}
+        self.out: dict[int, tuple[InFlight, object, float]] = {}
         self.probes: set[int] = set()  # those out since it was last closed
 
     def do(self, step: str, number: int) -> None:
@@ -79,31 +76,26 @@ class Explored:
 
     def admit(self, number: int) -> None:
         before, now = self.circuit.state, self.clock.now()
-        call = Call("explored", len)
-        answer = AnotherCaller().call(self._ask, call)
-        if answer is None:
+        call = InFlight(self.circuit)
+        if call.rejection is None:
             self.out[number] = (call, self.circuit.state, now)
             if isinstance(self.circuit.state, HalfOpen):
                 self.probes.add(number)
         if isinstance(before, Open) and now < before.until:
-            assert answer is not None
-            assert answer.error.retry_after == before.until - now
+            assert call.rejection is not None
+            assert call.rejection.retry_after == before.until - now
             assert self.circuit.state is before
-
-    def _ask(self, call: Call) -> Outcome | None:
-        answer = self.circuit.before(call, 0)
-        return perform(answer) if isinstance(answer, GeneratorType) else answer
 
     def end(self, step: str, number: int) -> None:
         call, by, _ = self.out.pop(number)
-        permit = call.held[0][0] if isinstance(by, HalfOpen) else None
+        permit = call.admitted if isinstance(by, HalfOpen) else None
         before, looked = self.circuit.state, looks(self.circuit.state, without=permit)
         if step == "cancel":
-            self.circuit.release(call, 0)
+            call.cancel()
             assert self.circuit.state is before
         else:
             outcome = Outcome("ok") if step == "succeed" else Outcome(None, down)
-            assert self.circuit.after(call, 0, outcome) is outcome
+            assert call.end(outcome) is outcome
         if by is not before:
             assert self.circuit.state is before
             assert looks(before) == looked  # but for its permit, which may have counted against a later probe
@@ -162,11 +154,11 @@ class Door:
 def test_who_is_overtaken_by_another_probe_is_not_let_in_as_one():
     with using_clock(clock := VirtualClock()):
         circuit = circuit_breaker("overtaken", reset_timeout=1).circuit
-        circuit.force(CircuitState.OPEN, clock)
+        circuit.transition_to(CircuitState.OPEN, clock)
         clock.advance(1)
         others = []
-        Door(circuit, lambda: others.append(circuit.admit(clock)[0]))
-        assert circuit.admit(clock) == (None, None)
+        Door(circuit, lambda: others.append(circuit.acquire(clock)[0]))
+        assert circuit.acquire(clock) == (None, None)
     assert circuit.state.permits == set(others)
     assert len(others) == 1
 
@@ -175,11 +167,11 @@ def test_who_is_overtaken_by_another_probe_is_not_let_in_as_one():
 def test_who_is_overtaken_by_an_order_to_close_passes_as_everybody_does(start: CircuitState):
     with using_clock(clock := VirtualClock()):
         circuit = circuit_breaker("overtaken", reset_timeout=1).circuit
-        circuit.force(start, clock)
-        Door(circuit, lambda: circuit.force(CircuitState.CLOSED, clock))
-        admitted, transition = circuit.admit(clock)
+        circuit.transition_to(start, clock)
+        Door(circuit, lambda: circuit.transition_to(CircuitState.CLOSED, clock))
+        admitted, transition = circuit.acquire(clock)
     assert (admitted, transition) == (circuit.state, None)
-    assert circuit.state.quiet
+    assert circuit.state.fast_path
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -187,10 +179,10 @@ def test_a_probe_that_ends_while_the_circuit_is_closed_by_hand_comes_late(end: s
     with using_clock(clock := VirtualClock()):
         on = Explored({"reset_timeout": 1}, "half_open")
         on.do("admit", 0)
-        Door(on.circuit, lambda: on.circuit.force(CircuitState.CLOSED, clock))
+        Door(on.circuit, lambda: on.circuit.transition_to(CircuitState.CLOSED, clock))
         (call, _, _) = on.out.pop(0)
         if end == "cancel":
-            on.circuit.release(call, 0)
+            call.cancel()
         else:
-            on.circuit.after(call, 0, Outcome("ok") if end == "succeed" else Outcome(None, down))
+            call.end(Outcome("ok") if end == "succeed" else Outcome(None, down))
     assert (on.circuit.state.kind, on.circuit.state.failures) == (CircuitState.CLOSED, 0)

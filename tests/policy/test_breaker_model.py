@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import random
-from types import GeneratorType
 
 import pybreaker
 import pytest
@@ -17,11 +16,9 @@ from hypothesis import strategies as st
 
 from resilience import ErrorCategory, circuit_breaker, subscribe
 from resilience.clock import using_clock
-from resilience.engine.blocking import perform
 from resilience.outcome import Outcome
-from resilience.policy.base import Call
 from resilience.testing import VirtualClock
-from tests.callers import AnotherCaller
+from tests.in_flight import InFlight
 
 
 class Failed(Exception):
@@ -406,24 +403,16 @@ class Driven:
         )
         self.circuit = self.breaker.circuit
 
-    def begin(self) -> tuple[Call | None, float | None]:
-        call = Call("model", len)
-        answer = AnotherCaller().call(self._ask, call)
-        return (call, None) if answer is None else (None, answer.error.retry_after)
+    def begin(self) -> tuple[InFlight | None, float | None]:
+        call = InFlight(self.circuit)
+        return (call, None) if call.rejection is None else (None, call.rejection.retry_after)
 
-    def _ask(self, call: Call) -> Outcome | None:
-        answer = self.circuit.before(call, 0)
-        return perform(answer) if isinstance(answer, GeneratorType) else answer
-
-    def end(self, call: Call, what: str) -> None:
+    def end(self, call: InFlight, what: str) -> None:
         outcome = Outcome(None, ERRORS[what]) if what in ERRORS else Outcome(what)
-        answer = self.circuit.after(call, 0, outcome)
-        if isinstance(answer, GeneratorType):
-            answer = perform(answer)
-        assert answer is outcome
+        assert call.end(outcome) is outcome
 
-    def cancel(self, call: Call) -> None:
-        self.circuit.release(call, 0)
+    def cancel(self, call: InFlight) -> None:
+        call.cancel()
 
 
 def shown(event: object) -> tuple[object, ...]:
@@ -498,7 +487,7 @@ def long_program(chance: random.Random, length: int) -> list[tuple]:
 def play(config: Config, program: list[tuple]) -> None:
     clock, events, listener = Dice(), [], Heard()
     model = Model(config)
-    on_the_way: list[tuple[Entry, Call]] = []
+    on_the_way: list[tuple[Entry, InFlight]] = []
 
     def begin(chance: float) -> None:
         predicted, left = model.begin(chance)
@@ -562,4 +551,4 @@ def compare(model: Model, driven: Driven, clock: Dice) -> None:
         assert (state.opened_at, state.until) == (period.opened_at, period.until)
     elif period.kind == "closed":
         shares = model.shares()
-        assert driven.circuit.share(clock.now()) == (shares[0] if shares else None)
+        assert driven.circuit.window_snapshot(clock.now()) == (shares[0] if shares else None)

@@ -9,19 +9,16 @@ import gc
 import itertools
 import signal
 import threading
-from types import GeneratorType
 
 import pytest
 
 from resilience import circuit_breaker
 from resilience.clock import using_clock
-from resilience.engine.blocking import perform
 from resilience.outcome import Outcome
-from resilience.policy.base import Call
 from resilience.policy.breaker import Circuit
 from resilience.policy.states import CircuitMode, CircuitState, Closed, HalfOpen, Transition
 from resilience.testing import VirtualClock
-from tests.callers import AnotherCaller
+from tests.in_flight import InFlight
 
 STUCK = 30  # seconds; never reached
 down = ConnectionResetError("down")
@@ -58,7 +55,7 @@ class Interrupted:
 
     def __init__(self, start: str, rules: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
         self.transitions: list[Transition] = []
-        move = Circuit._move
+        move = Circuit._transition
 
         def moved(circuit, state, clock, seen=None, mode=None):
             transition = move(circuit, state, clock, seen, mode)
@@ -66,9 +63,9 @@ class Interrupted:
                 self.transitions.append(transition)
             return transition
 
-        monkeypatch.setattr(Circuit, "_move", moved)
+        monkeypatch.setattr(Circuit, "_transition", moved)
         self.clock = Interrupting()
-        self.out: Call | None = None
+        self.out: InFlight | None = None
         with using_clock(self.clock):
             self.breaker = circuit_breaker(
                 "b", failure_threshold=2, reset_timeout=10, probe_timeout=50, probes=2, **rules
@@ -82,21 +79,15 @@ class Interrupted:
                 self.out = self.begin()
             self.clock.advance(5)
 
-    def begin(self) -> Call | None:
-        call = Call("b", len)
-        return call if AnotherCaller().call(self._ask, call) is None else None
+    def begin(self) -> InFlight | None:
+        call = InFlight(self.circuit)
+        return call if call.rejection is None else None
 
-    def _ask(self, call: Call) -> Outcome | None:
-        answer = self.circuit.before(call, 0)
-        return perform(answer) if isinstance(answer, GeneratorType) else answer
-
-    def end(self, call: Call, how: str) -> None:
+    def end(self, call: InFlight, how: str) -> None:
         if how == "cancel":
-            self.circuit.release(call, 0)
-            return
-        answer = self.circuit.after(call, 0, Outcome(None, down) if how == "fail" else Outcome("ok"))
-        if isinstance(answer, GeneratorType):
-            perform(answer)
+            call.cancel()
+        else:
+            call.end(Outcome(None, down) if how == "fail" else Outcome("ok"))
 
     def call(self, how: str) -> None:
         call = self.begin()
@@ -198,7 +189,7 @@ def test_a_call_that_another_probe_interrupts_is_let_in_as_the_circuit_is_then(
         assert (call is not None) == passes
         state = on.circuit.state
         if passes:
-            assert call.held[0][0] in ([state] if meanwhile == "succeed" else state.permits)
+            assert call.admitted in ([state] if meanwhile == "succeed" else state.permits)
             on.end(call, "succeed")
             assert on.breaker.current_state == "closed"
         else:

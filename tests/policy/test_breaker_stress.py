@@ -59,7 +59,7 @@ def test_many_threads_and_tasks_lose_nothing_and_never_probe_too_much(
 ):
     ledger = Ledger()
     probing = threading.local()
-    move, lease = Circuit._move, Circuit._lease
+    move, lease = Circuit._transition, Circuit._acquire_probe
 
     def moved(self, state, clock, seen=None, mode=None):  # under the circuit's lock
         transition = move(self, state, clock, seen, mode)
@@ -72,8 +72,8 @@ def test_many_threads_and_tasks_lose_nothing_and_never_probe_too_much(
         probing.by = ledger.outages if permit is not None else None
         return permit
 
-    monkeypatch.setattr(Circuit, "_move", moved)
-    monkeypatch.setattr(Circuit, "_lease", leased)
+    monkeypatch.setattr(Circuit, "_transition", moved)
+    monkeypatch.setattr(Circuit, "_acquire_probe", leased)
     until = time.monotonic() + float(os.environ.get("STRESS_SECONDS", "0"))
     seed = 0
     while True:

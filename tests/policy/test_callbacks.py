@@ -138,6 +138,21 @@ def test_a_retry_that_is_too_late_once_on_retry_has_heard_of_it_is_called_off(to
     assert report.reason is (StopReason.ATTEMPTS if calls == 3 else StopReason.DEADLINE)
 
 
+@pytest.mark.parametrize("wait", [0, 3])
+def test_the_time_that_on_retry_takes_is_not_part_of_the_next_attempt(wait: float):
+    with virtual_time() as clock:
+
+        @retry_on_category(attempts=2, wait=wait, on_retry=lambda event: clock.advance(2))
+        def call() -> None:
+            clock.advance(1)
+            raise ConnectionResetError
+
+        with pytest.raises(ConnectionResetError) as caught:
+            call()
+        assert clock.now() == 4 + wait
+    assert [attempt.duration for attempt in caught.value.resilience.attempts] == [1, 1]
+
+
 # -- retry_if_result ------------------------------------------------------------------------------------------------
 
 

@@ -219,11 +219,11 @@ def test_cancellation_leaves_nothing_to_the_garbage_collector(backend: str):
     async def main() -> int:
         await one()
         gc.collect()
-        before = len([each for each in gc.get_objects() if type(each).__name__ in ("History", "Call")])
+        before = len([each for each in gc.get_objects() if type(each).__name__ in ("RetryState", "Call")])
         for _ in range(20):
             await one()
         gc.collect()
-        after = [each for each in gc.get_objects() if type(each).__name__ in ("History", "Call")]
+        after = [each for each in gc.get_objects() if type(each).__name__ in ("RetryState", "Call")]
         return len(after) - before
 
     assert anyio.run(main, backend=backend) <= 1  # what `last_call` answers with
@@ -314,6 +314,23 @@ def test_threads_that_share_a_function_have_each_their_own_report():
         jobs = [pool.submit(contextvars.Context().run, functools.partial(one, number)) for number in range(50)]
         assert [job.result() for job in jobs] == [number + 1 for number in range(50)]
     assert Road("sync").name == "sync"
+
+
+def test_a_retry_that_is_cancelled_while_on_retry_runs_costs_nothing(backend: str):
+    budget = RetryBudget(tokens=20, reserve=0)
+
+    @retry_on_category(base_delay=0, budget=budget, on_retry=lambda event: anyio.sleep_forever())
+    async def call() -> None:
+        raise ConnectionResetError
+
+    async def main() -> CallReport | None:
+        with anyio.move_on_after(0.05):
+            await call()
+        return last_call()
+
+    report = anyio.run(main, backend=backend)
+    assert budget.left() == 20
+    assert (report.reason, report.made) == (StopReason.CANCELLED, 1)
 
 
 @pytest.mark.parametrize(("wait", "left"), [(60, 20), (0, 6)])

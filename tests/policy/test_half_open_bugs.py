@@ -306,7 +306,7 @@ def test_a_probe_that_is_never_reported_does_not_wedge_it(circuit: Circuit):
     circuit.trip()
     circuit.clock.advance(30)
     with using_clock(circuit.clock):
-        lost = [circuit.breaker._circuit.admit(circuit.clock)[0] for _ in range(circuit.probes)]
+        lost = [circuit.breaker._circuit.acquire(circuit.clock)[0] for _ in range(circuit.probes)]
     assert None not in lost
     circuit.must_be_full()
     circuit.clock.advance(29.5)

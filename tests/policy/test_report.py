@@ -300,7 +300,7 @@ def test_an_error_is_pickled_with_its_report():
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy])
 def test_a_copy_was_given_up_when_the_report_was(again: Callable[[CallReport], CallReport]):
     report = a_report()
-    assert again(report).given_up == report.given_up
+    assert again(report).exhaustion_number == report.exhaustion_number
 
 
 def test_a_report_is_json(road: Road):

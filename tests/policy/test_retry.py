@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import math
 from datetime import timedelta
 
@@ -7,6 +8,7 @@ import pytest
 import tenacity
 
 from resilience import ErrorCategory, retry_on_category
+from resilience.policy.again import RetryConfig, RetryOptions
 from resilience.testing import virtual_time
 from tests.roads import Road, Takes
 
@@ -19,6 +21,12 @@ class Busy(Exception):
     def __init__(self, retry_after: float | None = None) -> None:
         super().__init__()
         self.retry_after = retry_after
+
+
+def test_type_checkers_see_the_options_that_a_retry_takes():
+    seen = {name: kind.__forward_arg__ for name, kind in RetryOptions.__annotations__.items()}
+    _, _, *taken = inspect.signature(RetryConfig.__init__).parameters.values()
+    assert seen == {option.name: option.annotation for option in taken}
 
 
 def test_a_transient_failure_is_tried_again_until_it_succeeds(road: Road):

@@ -134,7 +134,7 @@ def test_every_duration_may_be_a_timedelta():
     )
     rules = breaker.circuit.rules
     assert (rules.slow_seconds, rules.period, rules.reset_seconds) == (1, 2, 3)
-    assert (rules.longest_seconds, rules.lease_seconds, rules.ramp_up_seconds) == (4, 5, 6)
+    assert (rules.max_reset_seconds, rules.lease_seconds, rules.ramp_up_seconds) == (4, 5, 6)
     assert str(breaker) == (
         "circuit_breaker('b', failure_threshold=5, slow_call_rate=1, slow_call_seconds=1, window_seconds=2,"
         " reset_timeout=3, max_reset_timeout=4, probe_timeout=5, ramp_up=6)"
@@ -230,7 +230,7 @@ def test_slow_calls_of_the_last_seconds_open_it_and_those_of_before_are_forgotte
 def test_a_slow_failure_is_a_failure_and_not_slow(road: Road):
     breaker = circuit_breaker("b", slow_call_rate=0.1, slow_call_seconds=2, minimum_calls=1)
     assert road.play(breaker, *[Takes(5, down)] * 4).reached == 1
-    assert breaker.circuit.share(0).slow == 0
+    assert breaker.circuit.window_snapshot(0).slow == 0
     assert breaker.fail_counter == 1
 
 
@@ -464,11 +464,11 @@ def test_at_the_end_of_the_ramp_calls_ask_for_nothing_again(monkeypatch: pytest.
             pass
         clock.advance(99.5)
         assert breaker.call(int) == 0
-        assert not breaker.state.quiet
+        assert not breaker.state.fast_path
         clock.advance(0.5)
         assert breaker.call(int) == 0
-        assert breaker.state.quiet
-        monkeypatch.setattr(type(breaker.circuit), "_enter", None)
+        assert breaker.state.fast_path
+        monkeypatch.setattr(type(breaker.circuit), "_acquire", None)
         assert breaker.call(int) == 0
 
 
@@ -505,7 +505,7 @@ def test_a_disabled_circuit_lets_everybody_through_and_records_nothing(road: Roa
     breaker.disable()
     assert road.play(breaker, *["ok", down] * 5, pauses=(0,) * 9).reached == 10
     assert (breaker.mode, breaker.current_state, breaker.fail_counter) == (CircuitMode.DISABLED, "closed", 0)
-    assert breaker.circuit.share(0.0) == (0, 0, 0)
+    assert breaker.circuit.window_snapshot(0.0) == (0, 0, 0)
 
 
 def test_a_disabled_circuit_does_not_open_for_slow_calls_either(road: Road):
@@ -726,14 +726,14 @@ def test_a_probe_of_a_key_that_is_cancelled_gives_its_permit_back():
 
 def test_a_rejection_may_be_worded_while_probes_come_and_go():
     """How long the first probe has left is asked without the lock: the set must not change under the question."""
-    from resilience.policy.states import HalfOpen, Permit
+    from resilience.policy.states import HalfOpen, ProbePermit
 
     state = HalfOpen(0, None, None, 0)
 
-    class Moving(Permit):
+    class Moving(ProbePermit):
         @property
         def until(self) -> float:
-            state.permits.add(Permit(state, 0, 9))
+            state.permits.add(ProbePermit(state, 0, 9))
             return 5.0
 
     state.permits.add(object.__new__(Moving))
@@ -753,7 +753,7 @@ def test_an_open_circuit_asks_a_shared_store_before_it_rejects():
 
 def test_a_rejection_nobody_hears_of_takes_no_steps(monkeypatch: pytest.MonkeyPatch):
     breaker = circuit_breaker("b")
-    monkeypatch.setattr(type(breaker.circuit), "_enter", None)
+    monkeypatch.setattr(type(breaker.circuit), "_acquire", None)
     with virtual_time() as clock:
         breaker.open()
         for _ in range(2):

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Final
+from types import FunctionType, MethodType, TracebackType
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from resilience.category import CategoryLike, ErrorCategory, combine
 from resilience.classify.decide import categories_of, category_of
+from resilience.engine.guard import name_of, under_descriptor
 from resilience.outcome import Outcome
-from resilience.policy.base import Call, Emit, Invoke, Policy, Steps
+from resilience.policies.base import Policy, Steps
+from resilience.policy import base
+from resilience.policy.base import Call, Emit, Proceed, Run
 from resilience.policy.check import yes_or_no
 from resilience.subscription import listened
 
 if TYPE_CHECKING:
+    from resilience.engine.blocks import BlockResult
     from resilience.policy.chain import Chain, Link
     from resilience.policy.stale import Stale
+    from resilience.policy.worst import WorstCase
 
-__all__ = ["COVERED", "Fallback", "make_fallback"]
+__all__ = ["COVERED", "Fallback"]
+
+V = TypeVar("V")
 
 COVERED: Final = ErrorCategory.INFRASTRUCTURE | ErrorCategory.REJECTED
 """What is covered unless *on* says otherwise."""
@@ -27,28 +33,55 @@ COVERED: Final = ErrorCategory.INFRASTRUCTURE | ErrorCategory.REJECTED
 _ALL = -1  # every bit
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Fallback(Policy):
-    """Answer a failure with what a function of *chain* returns, else what was kept as *stale*, else with *default*.
+class Fallback(Policy, Generic[V]):
+    """Answer a failure with what a function of a chain returns, else what was kept as stale, else with a default.
 
-    In place of the default, what *factory* makes of the error. The chain has categories of its own; the others answer
-    where that of the error is in *on*: of the call's, or, where that was called, of the chain's.
+    In place of the default, what a factory makes of the error. The chain has categories of its own; the others answer
+    where that of the error is in *on*: of the call's, or, where that was called, of the chain's. `fallback` has the
+    parameters.
     """
 
-    default: object = ...  # no value: None is one a caller may well want back
-    factory: Callable[[Exception], object] | None = None
-    on: ErrorCategory = COVERED
-    chain: Chain | None = None
-    stale: Stale | None = None
-    degraded: bool = False
+    supports_generators = False
 
-    #: The bits of what is left alone: quicker to look at than a Flag.
-    _not: int = dataclasses.field(init=False, repr=False)
-    #: Whether there is nothing to be done but to hand out the default.
-    _at_once: bool = dataclasses.field(init=False, repr=False)
+    def __init__(
+        self,
+        default: object = ...,
+        *,
+        factory: Callable[[Exception], object] | None = None,
+        chain: Mapping[CategoryLike, Callable[..., object]] | None = None,
+        stale: object = None,
+        key: Callable[..., object] | None = None,
+        max_age: float | timedelta | None = None,
+        degraded: bool = False,
+        on: CategoryLike = COVERED,
+    ) -> None:
+        self.default: object = default  # no value is `...`: None is one a caller may well want back
+        self.factory: Callable[[Exception], object] | None = factory
+        self.chain: Chain | None = None
+        self.stale: Stale | None = None
+        self.degraded: bool = yes_or_no("degraded", degraded)
+        self.on: ErrorCategory = combine("on", [on])
+        if chain is not None:
+            from resilience.policy.chain import Chain
 
-    def __post_init__(self) -> None:
-        if self.default is ... and self.factory is None and self.chain is None and self.stale is None:
+            self.chain = Chain(chain)
+        if stale is not None:
+            from resilience.policy.stale import Stale
+
+            self.stale = Stale(stale, key, max_age)
+        for name, value in (("key", key), ("max_age", max_age)):
+            if value is not None and stale is None:
+                raise TypeError(f"{name}={value!r}: give it with stale=, a cache of good answers")
+        self._check_answers()
+        #: The bits of what is left alone: quicker to look at than a Flag.
+        self._not: int = ~self.on.value if self._asks_on else _ALL
+        #: Whether there is nothing to be done but to hand out the default.
+        self._at_once: bool = default is not ... and stale is None and not degraded
+        # Only who keeps good answers has to see them.
+        self.fast_path: bool = stale is None
+
+    def _check_answers(self) -> None:
+        if not self._asks_on and self.chain is None:
             raise TypeError(
                 "fallback(): give default=, a value, or factory=, a function of the error; or chain=, functions by"
                 " category, or stale=, a cache of good answers"
@@ -66,11 +99,6 @@ class Fallback(Policy):
             raise TypeError(
                 f"on={self.on.label!r}: give it with default=, factory= or stale=; what a chain answers, its keys say"
             )
-        object.__setattr__(self, "_not", ~combine("on", [self.on]).value if self._asks_on else _ALL)
-        at_once = self.default is not ... and self.stale is None and not self.degraded
-        object.__setattr__(self, "_at_once", at_once)
-        # Only who keeps good answers has to see them.
-        object.__setattr__(self, "fast_path", self.stale is None)
 
     @property
     def _asks_on(self) -> bool:
@@ -83,10 +111,11 @@ class Fallback(Policy):
                 found |= part.hooks()
         return found
 
-    def after(self, call: Call, at: int, outcome: Outcome) -> Outcome | Steps[Outcome]:
+    def run(self, call: Call) -> Steps:
+        outcome: Outcome = yield Proceed()
         error = outcome.error
         if error is None:
-            return outcome if self.stale is None else self.stale.keep(call, outcome)
+            return outcome if self.stale is None else (yield from self.stale.keep(call, outcome))
         # Of an exception group all members must be covered.
         covered = categories_of(error) if isinstance(error, BaseExceptionGroup) else category_of(outcome)
         leaves = covered._value_
@@ -96,9 +125,44 @@ class Fallback(Policy):
                 return outcome
             if self._at_once and not listened():
                 return Outcome(self.default)
-        return self._substitute(call, outcome, error, link)
+        return (yield from self._substitute(call, outcome, error, link))
 
-    def _substitute(self, call: Call, outcome: Outcome, error: Exception, link: Link | None) -> Steps[Outcome]:
+    # -- as a decorator and as a block ---------------------------------------------------------------------------
+
+    def policies(self, target: object = None) -> tuple[base.Policy, ...]:
+        function = under_descriptor(target)
+        if self.chain is not None and callable(function) and not isinstance(function, type):
+            self.chain.refuse_other_parameters(function, name_of(function))
+        return (self,)
+
+    def _policy(self) -> base.Policy:
+        if self.stale is not None:
+            raise TypeError(f"with {self}: a block has no arguments to keep its value by; decorate a function")
+        if self.degraded:
+            raise TypeError(f"with {self}: a block's result says by itself whether it is degraded; leave it out")
+        return self
+
+    def _entered(self, result: BlockResult[object]) -> object:
+        return result
+
+    if TYPE_CHECKING:
+
+        def __enter__(self) -> BlockResult[V]: ...
+
+        async def __aenter__(self) -> BlockResult[V]: ...
+
+        # It swallows the errors that it covers.
+        def __exit__(
+            self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        ) -> bool: ...
+
+        async def __aexit__(
+            self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        ) -> bool: ...
+
+    # -- what is handed out --------------------------------------------------------------------------------------
+
+    def _substitute(self, call: Call, outcome: Outcome, error: Exception, link: Link | None) -> Steps:
         if link is not None:
             yield from _told(call, outcome, error, link.source)
             second = yield link.invoke(call)
@@ -125,7 +189,7 @@ class Fallback(Policy):
                 yield from _told_of_failure(call, outcome, error, link.source)
             return outcome
         yield from _told(call, outcome, error, "factory")
-        substitute = yield Invoke(self.factory, error)
+        substitute: Outcome = yield Run(self.factory, error)
         if substitute.error is None:
             return self._handed_out(substitute.value, "factory", error)
         from resilience.policy.chain import keep_first
@@ -141,6 +205,9 @@ class Fallback(Policy):
         from resilience.policy.degraded import Degraded
 
         return Outcome(Degraded(value, source, error, age))
+
+    def worst(self, inside: WorstCase) -> WorstCase:
+        return inside
 
     def __str__(self) -> str:
         # Not the value: a default may be large, or secret.
@@ -161,8 +228,11 @@ class Fallback(Policy):
             parts.append(f"on={self.on.label}")
         return f"fallback({', '.join(parts)})"
 
+    def __repr__(self) -> str:
+        return str(self)
 
-def _told(call: Call, outcome: Outcome, error: Exception, source: str) -> Steps[None]:
+
+def _told(call: Call, outcome: Outcome, error: Exception, source: str) -> base.Steps[None]:
     if listened():
         from resilience.events import FallbackUsed
 
@@ -170,37 +240,9 @@ def _told(call: Call, outcome: Outcome, error: Exception, source: str) -> Steps[
         yield Emit(FallbackUsed(target=call.target, policy="fallback", category=category, error=error, source=source))
 
 
-def _told_of_failure(call: Call, outcome: Outcome, error: Exception, source: str) -> Steps[None]:
+def _told_of_failure(call: Call, outcome: Outcome, error: Exception, source: str) -> base.Steps[None]:
     if listened():
         from resilience.events import FallbackFailed
 
         category = category_of(outcome)
         yield Emit(FallbackFailed(target=call.target, policy="fallback", category=category, error=error, source=source))
-
-
-def make_fallback(
-    default: object,
-    *,
-    factory: Callable[[Exception], object] | None,
-    chain: Mapping[CategoryLike, Callable[..., object]] | None,
-    stale: object,
-    key: Callable[..., object] | None,
-    max_age: float | timedelta | None,
-    degraded: bool,
-    on: CategoryLike,
-) -> Fallback:
-    """Make the policy that the parameters of `fallback` ask for."""
-    links = cache = None
-    if chain is not None:
-        from resilience.policy.chain import Chain
-
-        links = Chain(chain)
-    if stale is not None:
-        from resilience.policy.stale import Stale
-
-        cache = Stale(stale, key, max_age)
-    else:
-        for name, value in (("key", key), ("max_age", max_age)):
-            if value is not None:
-                raise TypeError(f"{name}={value!r}: give it with stale=, a cache of good answers")
-    return Fallback(default, factory, combine("on", [on]), links, cache, yes_or_no("degraded", degraded))

@@ -1,0 +1,38 @@
+"""A sync call through one circuit, which a test begins and ends step by step, overlapping others."""
+
+from __future__ import annotations
+
+import inspect
+
+from resilience.engine.blocking import advance
+from resilience.errors.circuit import CircuitOpenError
+from resilience.outcome import Outcome
+from resilience.policy.base import Call, Proceed
+from resilience.policy.breaker import Circuit
+from tests.callers import AnotherCaller
+
+
+class InFlight:
+    """A call, made by a caller of its own, that the circuit has admitted, or not: then *rejection* says why."""
+
+    def __init__(self, circuit: Circuit) -> None:
+        self._call = Call("in flight", len)
+        self._steps = circuit.run(self._call)
+        step = AnotherCaller().call(advance, self._steps, None, self._call)
+        self.rejection: CircuitOpenError | None = None
+        if not isinstance(step, Proceed):
+            assert isinstance(step.error, CircuitOpenError)
+            self.rejection = step.error
+
+    @property
+    def admitted(self) -> object:
+        """The state or the permit that has admitted it."""
+        return inspect.getgeneratorlocals(self._steps)["admitted"]
+
+    def end(self, outcome: Outcome) -> object:
+        """Have the circuit record *outcome*; return what it makes of it."""
+        return advance(self._steps, outcome, self._call)
+
+    def cancel(self) -> None:
+        """Close it, as a driver does when the call is cancelled."""
+        self._steps.close()
