@@ -91,7 +91,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "generated_wrapper: about what only generated wrappers do; skipped with --wrappers=general"
     )
     if config.getoption("wrappers") == "general":  # here, before anything is decorated
-        from resilience.engine import wrappers
+        from resilience._runtime import fast_path as wrappers
 
         wrappers._signature_of = lambda _: wrappers._ANYTHING
 

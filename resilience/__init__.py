@@ -20,11 +20,12 @@ from resilience.decorators import circuit_breaker, deadline, fallback, retry_on_
 from resilience.rooms import open_rooms
 
 if TYPE_CHECKING:
+    from resilience._runtime.pipeline import Description, Pipeline, describe
+    from resilience._runtime.worst_case import WorstCase
     from resilience.circuits import CircuitBreaker, CircuitState
     from resilience.classify import explain, register, retry_after
     from resilience.collecting import ErrorCollector
     from resilience.due import remaining
-    from resilience.engine.pipeline import Description, Pipeline, describe
     from resilience.errors import (
         CallTimeoutError,
         DeadlineExceededError,
@@ -36,15 +37,14 @@ if TYPE_CHECKING:
     from resilience.errors.circuit import CircuitOpenError
     from resilience.gathering import CallResult, GatheredResults, gather_results, gather_results_async
     from resilience.metrics.tracking import track_errors
-    from resilience.policy.backoff import Backoff
-    from resilience.policy.budget import RetryBudget
-    from resilience.policy.degraded import Degraded
-    from resilience.policy.history import AttemptReport, CallReport, last_call
-    from resilience.policy.idempotency import by_method
-    from resilience.policy.revision import Arguments
-    from resilience.policy.stale import StaleEntry
-    from resilience.policy.stop import StopReason
-    from resilience.policy.worst import WorstCase
+    from resilience.policies.backoff import Backoff
+    from resilience.policies.degraded import Degraded
+    from resilience.policies.idempotency import by_method
+    from resilience.policies.retry_budget import RetryBudget
+    from resilience.policies.retry_report import AttemptReport, CallReport, last_call
+    from resilience.policies.revision import Arguments
+    from resilience.policies.stale_cache import StaleEntry
+    from resilience.policies.stop_reason import StopReason
     from resilience.profile import Profile, override_profiles, profile_of
     from resilience.subscription import subscribe
     from resilience.translation import translating
@@ -105,36 +105,36 @@ __all__ = [
 
 # Imported when first asked for. With the circuit comes pybreaker, and with it redis and tornado where installed.
 _ROOMS = {
-    "Arguments": "policy.revision",
-    "AttemptReport": "policy.history",
-    "Backoff": "policy.backoff",
-    "CallReport": "policy.history",
+    "Arguments": "policies.revision",
+    "AttemptReport": "policies.retry_report",
+    "Backoff": "policies.backoff",
+    "CallReport": "policies.retry_report",
     "CallResult": "gathering",
     "CallTimeoutError": "errors",
     "CircuitBreaker": "circuits",
     "CircuitOpenError": "errors.circuit",
     "CircuitState": "circuits",
     "DeadlineExceededError": "errors",
-    "Degraded": "policy.degraded",
-    "Description": "engine.pipeline",
+    "Degraded": "policies.degraded",
+    "Description": "_runtime.pipeline",
     "ErrorCollector": "collecting",
     "GatheredResults": "gathering",
-    "Pipeline": "engine.pipeline",
+    "Pipeline": "_runtime.pipeline",
     "Profile": "profile",
     "ResilienceError": "errors",
     "RetriesExhaustedError": "errors",
-    "RetryBudget": "policy.budget",
-    "StaleEntry": "policy.stale",
-    "StopReason": "policy.stop",
+    "RetryBudget": "policies.retry_budget",
+    "StaleEntry": "policies.stale_cache",
+    "StopReason": "policies.stop_reason",
     "TooManyAbandonedError": "errors",
-    "WorstCase": "policy.worst",
-    "by_method": "policy.idempotency",
-    "describe": "engine.pipeline",
+    "WorstCase": "_runtime.worst_case",
+    "by_method": "policies.idempotency",
+    "describe": "_runtime.pipeline",
     "error_chain": "errors.chain",
     "explain": "classify.decide",
     "gather_results": "gathering",
     "gather_results_async": "gathering",
-    "last_call": "policy.history",
+    "last_call": "policies.retry_report",
     "override_profiles": "profile",
     "profile_of": "profile",
     "register": "classify.registry",

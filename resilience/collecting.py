@@ -7,8 +7,8 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
+from resilience._validation import need
 from resilience.classify.look import attribute
-from resilience.policy.check import need
 
 __all__ = ["Collected", "ErrorCollector"]
 

@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
     import pybreaker
 
+    from resilience._runtime.retry_loop import Attempts
     from resilience.category import CategoryLike
     from resilience.circuits import CircuitBreaker
-    from resilience.engine.attempts import Attempts
     from resilience.guards import RetryGuard
     from resilience.policies.deadline import Deadline
     from resilience.policies.fallback import Fallback
+    from resilience.policies.retry_config import RetryOptions
+    from resilience.policies.stale_cache import StaleCache
     from resilience.policies.timeout import Timeout
-    from resilience.policy.again import RetryOptions
-    from resilience.policy.stale import StaleCache
     from resilience.profile import Profile
 
     ProfileRows = Mapping[CategoryLike, Mapping[str, object] | Profile]
@@ -99,10 +99,10 @@ def retry_on_category(*on: object, **options: Unpack[RetryOptions]) -> object:
     >>> greeting()
     'hello'
     """
+    from resilience._validation import known_names
     from resilience.guards import RetryGuard
-    from resilience.policy.again import RetryOptions
-    from resilience.policy.check import known_names
-    from resilience.policy.retry import Retry
+    from resilience.policies.retry import Retry
+    from resilience.policies.retry_config import RetryOptions
 
     known_names("retry_on_category", options, RetryOptions.__annotations__)
     bare = len(on) == 1 and (callable(on[0]) or isinstance(on[0], classmethod | staticmethod))
@@ -132,7 +132,7 @@ def retrying(*on: CategoryLike, **options: Unpack[RetryOptions]) -> Attempts:
     >>> attempt.number, response.text
     (2, 'hello')
     """
-    from resilience.engine.attempts import Attempts
+    from resilience._runtime.retry_loop import Attempts
 
     if len(on) == 1 and callable(on[0]) and not isinstance(on[0], type):
         raise TypeError(f"retrying({on[0]!r}): it decorates nothing; loop over it, or use retry_on_category")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from resilience.engine.pipeline import Decorator
-from resilience.policy.base import Policy
-from resilience.policy.retry import Retry
+from resilience._runtime.pipeline import Decorator
+from resilience._runtime.protocol import Policy
+from resilience.policies.retry import Retry
 
 __all__ = ["RetryGuard"]
 

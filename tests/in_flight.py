@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 
-from resilience.engine.blocking import advance
+from resilience._runtime.protocol import Call, Proceed
+from resilience._runtime.sync_runner import advance
 from resilience.errors.circuit import CircuitOpenError
 from resilience.outcome import Outcome
-from resilience.policy.base import Call, Proceed
-from resilience.policy.breaker import Circuit
+from resilience.policies.circuit_breaker import Circuit
 from tests.callers import AnotherCaller
 
 

@@ -14,7 +14,7 @@ import tenacity
 
 import resilience
 from benchmarks.storm.scene import Overloaded
-from resilience.policy.budget import RetryBudget
+from resilience.policies.retry_budget import RetryBudget
 
 __all__ = [
     "ALONE",

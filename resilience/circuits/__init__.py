@@ -12,7 +12,7 @@ True
 from resilience.circuits.breaker import CircuitBreaker
 from resilience.circuits.registry import REGISTRY
 from resilience.circuits.snapshot import CircuitSnapshot, snapshot
-from resilience.policy.states import CircuitMode, CircuitState
+from resilience.policies.circuit_states import CircuitMode, CircuitState
 
 __all__ = ["CircuitBreaker", "CircuitMode", "CircuitSnapshot", "CircuitState", "get", "snapshot"]
 

@@ -8,6 +8,12 @@ from typing import Literal, TypeVar
 
 import pybreaker
 
+from resilience._runtime.context_manager import Block, OneBlock
+from resilience._runtime.decorate import name_of
+from resilience._runtime.method_selection import MethodSelection
+from resilience._runtime.pipeline import Decorator
+from resilience._runtime.protocol import Policy
+from resilience._validation import count
 from resilience.category import CategoryLike, combine
 from resilience.circuits.instances import Instances, PerInstance
 from resilience.circuits.keys import Keyed, Keys
@@ -16,15 +22,17 @@ from resilience.circuits.vocabulary import Vocabulary
 from resilience.circuits.watchers import Listener, SharedState
 from resilience.classify.decide import classify
 from resilience.clock import current_clock
-from resilience.engine.blocks import Block, OneBlock
-from resilience.engine.guard import name_of
-from resilience.engine.pipeline import Decorator
-from resilience.policy.base import Policy
-from resilience.policy.breaker import Circuit
-from resilience.policy.check import count
-from resilience.policy.class_methods import MethodSelection
-from resilience.policy.states import CircuitMode, CircuitObserver, CircuitState, HalfOpen, Open, State, Transition
-from resilience.policy.trip import Rules
+from resilience.policies.circuit_breaker import Circuit
+from resilience.policies.circuit_breaker_config import Rules
+from resilience.policies.circuit_states import (
+    CircuitMode,
+    CircuitObserver,
+    CircuitState,
+    HalfOpen,
+    Open,
+    State,
+    Transition,
+)
 from resilience.profile import Profile, changed_profiles
 from resilience.subscription import emit, listened
 from resilience.trouble import call_hook, report_trouble

@@ -7,13 +7,13 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from resilience._runtime.protocol import Call, Policy, Steps
 from resilience.outcome import Outcome
-from resilience.policy.base import Call, Policy, Steps
 
 if TYPE_CHECKING:
+    from resilience._runtime.method_selection import MethodSelection
     from resilience.circuits.breaker import CircuitBreaker
-    from resilience.policy.breaker import Circuit
-    from resilience.policy.class_methods import MethodSelection
+    from resilience.policies.circuit_breaker import Circuit
 
 __all__ = ["Instances", "PerInstance"]
 

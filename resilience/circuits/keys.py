@@ -7,15 +7,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
-from resilience.engine.guard import is_async
+from resilience._runtime.decorate import is_async
+from resilience._runtime.protocol import Call, Policy, Steps
 from resilience.outcome import Outcome
-from resilience.policy.base import Call, Policy, Steps
-from resilience.policy.states import CircuitMode, CircuitState
+from resilience.policies.circuit_states import CircuitMode, CircuitState
 from resilience.trouble import refuse_coroutine
 
 if TYPE_CHECKING:
+    from resilience._runtime.method_selection import MethodSelection
     from resilience.circuits.breaker import CircuitBreaker
-    from resilience.policy.class_methods import MethodSelection
 
 __all__ = ["Keyed", "Keys"]
 

@@ -8,7 +8,7 @@ from typing import TypedDict
 from resilience.circuits.breaker import CircuitBreaker
 from resilience.circuits.registry import REGISTRY
 from resilience.clock import current_clock
-from resilience.policy.states import Open
+from resilience.policies.circuit_states import Open
 
 __all__ = ["CircuitSnapshot", "snapshot", "snapshot_of"]
 

@@ -11,7 +11,7 @@ from typing import NamedTuple, NoReturn, Protocol, cast
 import pybreaker
 
 from resilience.circuits.asking import Asker, Question
-from resilience.policy.states import CircuitState
+from resilience.policies.circuit_states import CircuitState
 
 __all__ = ["KINDS", "Seen", "Store", "store_of"]
 

@@ -11,8 +11,8 @@ from typing import Any, ClassVar, NoReturn
 import pybreaker
 
 from resilience.circuits.store import KINDS
-from resilience.policy.breaker import Circuit
-from resilience.policy.states import CircuitState, HalfOpen, State
+from resilience.policies.circuit_breaker import Circuit
+from resilience.policies.circuit_states import CircuitState, HalfOpen, State
 
 __all__ = ["Vocabulary"]
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 import pybreaker
 
+from resilience._runtime.protocol import Call
 from resilience.circuits.asking import Question
 from resilience.circuits.store import KINDS, store_of
 from resilience.clock import current_clock
-from resilience.policy.base import Call
-from resilience.policy.states import CircuitMode, CircuitObserver, CircuitState, Closed, Open, State
+from resilience.policies.circuit_states import CircuitMode, CircuitObserver, CircuitState, Closed, Open, State
 
 if TYPE_CHECKING:
     from resilience.circuits.breaker import CircuitBreaker

@@ -12,9 +12,9 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from resilience._runtime.decorate import guarded, public_methods, under_descriptor
 from resilience.cli.application import imported
 from resilience.cli.output import ExitCode, print_json
-from resilience.engine.guard import guarded, public_methods, under_descriptor
 
 if TYPE_CHECKING:
     from resilience.circuits import CircuitBreaker, CircuitSnapshot
@@ -66,11 +66,11 @@ def _circuits_of(value: object) -> tuple[list[CircuitBreaker], bool]:
 
 
 def _guarding(value: object) -> Iterator[CircuitBreaker]:
+    from resilience._runtime.pipeline import Pipeline
     from resilience.circuits import CircuitBreaker
     from resilience.circuits.instances import PerInstance
     from resilience.circuits.keys import Keyed
-    from resilience.engine.pipeline import Pipeline
-    from resilience.policy.breaker import Circuit
+    from resilience.policies.circuit_breaker import Circuit
 
     if isinstance(value, CircuitBreaker):
         yield value

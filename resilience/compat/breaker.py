@@ -10,8 +10,8 @@ import pybreaker
 
 from resilience.category import ErrorCategory
 from resilience.circuits import CircuitBreaker
-from resilience.policy.breaker import Circuit
-from resilience.policy.trip import IGNORED, SUCCESS, Rules
+from resilience.policies.circuit_breaker import Circuit
+from resilience.policies.circuit_breaker_config import IGNORED, SUCCESS, Rules
 
 if TYPE_CHECKING:
     from resilience.clock import Clock

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import cast
 
-from resilience.policy.check import need
+from resilience._validation import need
 
 __all__ = ["Classes", "a_call", "classes"]
 

@@ -10,12 +10,12 @@ from resilience.category import ErrorCategory, combine
 from resilience.decorators import retry_on_category
 from resilience.guards import RetryGuard
 from resilience.outcome import Outcome
-from resilience.policy.retry import Retry
-from resilience.policy.stop import StopReason
+from resilience.policies.retry import Retry
+from resilience.policies.stop_reason import StopReason
 
 if TYPE_CHECKING:
-    from resilience.policy.base import Call
-    from resilience.policy.history import RetryState
+    from resilience._runtime.protocol import Call
+    from resilience.policies.retry_report import RetryState
 
 __all__ = ["Formula", "retries"]
 

@@ -21,11 +21,11 @@ import functools
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, overload
 
+from resilience._validation import count, number, seconds, yes_or_no
 from resilience.compat.breaker import ClassBreaker
 from resilience.compat.given import Classes, a_call, classes
 from resilience.compat.retries import Formula, retries
-from resilience.policy.check import count, number, seconds, yes_or_no
-from resilience.policy.states import CircuitState
+from resilience.policies.circuit_states import CircuitState
 
 if TYPE_CHECKING:
     import datetime

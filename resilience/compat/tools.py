@@ -18,8 +18,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from resilience._validation import count, seconds
 from resilience.compat.given import a_call
-from resilience.policy.check import count, seconds
 
 if TYPE_CHECKING:
     from datetime import timedelta

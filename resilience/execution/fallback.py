@@ -13,7 +13,7 @@ from resilience.circuits import CircuitBreaker
 from resilience.decorators import circuit_breaker, fallback, retry_on_category
 from resilience.execution.executor import ExecutionReport, Executor, Listener
 from resilience.execution.request import ExecutionRequest
-from resilience.policy.degraded import Degraded
+from resilience.policies.degraded import Degraded
 from resilience.report.model import ErrorReport
 
 __all__ = ["FallbackExecutor"]

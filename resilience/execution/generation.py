@@ -6,13 +6,13 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from resilience.engine.guard import is_async
+from resilience._runtime.decorate import is_async
+from resilience._validation import count
 from resilience.execution.executor import Executor, Listener
 from resilience.execution.feedback import Feedback
 from resilience.execution.history import ErrorHistory
 from resilience.execution.loop import Draft, GeneratedRun, Limits, Loop
 from resilience.execution.request import ExecutionRequest
-from resilience.policy.check import count
 from resilience.trouble import report_trouble
 
 __all__ = ["Feedback", "GeneratedRun", "run_generated", "run_generated_sync"]

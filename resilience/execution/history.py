@@ -11,10 +11,10 @@ from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from resilience._validation import count
 from resilience.errors.details import Json, safe_text
 from resilience.execution.executor import ExecutionReport
 from resilience.execution.history_file import HistoryFile
-from resilience.policy.check import count
 from resilience.report.model import ErrorReport
 from resilience.trouble import report_trouble
 

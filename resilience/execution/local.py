@@ -7,12 +7,12 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from resilience._validation import count
 from resilience.execution.executor import ExecutionReport, Listener
 from resilience.execution.request import ExecutionRequest
 from resilience.execution.running import Run
 from resilience.execution.spares import Spares
 from resilience.execution.telling import Telling
-from resilience.policy.check import count
 
 if TYPE_CHECKING:
     from resilience.execution.streaming import EventStream

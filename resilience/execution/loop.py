@@ -27,9 +27,9 @@ from resilience.execution.raising import error_of
 from resilience.execution.request import ExecutionRequest
 from resilience.execution.screening import screen
 from resilience.guards import RetryGuard
-from resilience.policy.history import CallReport, report_of
-from resilience.policy.revision import Arguments
-from resilience.policy.stop import StopReason
+from resilience.policies.retry_report import CallReport, report_of
+from resilience.policies.revision import Arguments
+from resilience.policies.stop_reason import StopReason
 from resilience.report.model import ErrorReport
 
 __all__ = ["Draft", "GeneratedRun", "Limits", "Loop"]

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from resilience._validation import one_of, yes_or_no
 from resilience.errors.details import Json
 from resilience.execution.child.forbidden import covers
-from resilience.policy.check import one_of, yes_or_no
 
 __all__ = ["SecurityLevel", "SecurityPolicy"]
 

@@ -7,12 +7,12 @@ import threading
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias, TypeVar, cast, overload
 
+from resilience._runtime.decorate import is_async, name_of
+from resilience._validation import count
 from resilience.due import remaining
-from resilience.engine.guard import is_async, name_of
 from resilience.errors.base import DeadlineExceededError
 from resilience.gathering.results import CallResult, GatheredResults
 from resilience.outcome import set_traceback
-from resilience.policy.check import count
 
 __all__ = ["CallResult", "GatheredResults", "gather_results", "gather_results_async"]
 

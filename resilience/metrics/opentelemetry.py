@@ -13,13 +13,13 @@ from types import TracebackType
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import CallbackOptions, Histogram, Meter, MeterProvider, Observation
 
+from resilience._validation import yes_or_no
 from resilience.events import Event
 from resilience.metrics import names
 from resilience.metrics.names import BOUNDS, METRICS, SCOPE, SPAN_EVENTS, Metric, attribute
 from resilience.metrics.reading import Reader
 from resilience.metrics.records import RECORDS, Record
-from resilience.policy.budget import RetryBudget
-from resilience.policy.check import yes_or_no
+from resilience.policies.retry_budget import RetryBudget
 from resilience.subscription import subscribe
 
 __all__ = ["Installed", "install"]

@@ -14,7 +14,7 @@ from resilience.metrics import names
 from resilience.metrics.names import BOUNDS, METRICS, bound_name, prometheus_name
 from resilience.metrics.reading import Reader
 from resilience.metrics.records import Durations
-from resilience.policy.budget import RetryBudget
+from resilience.policies.retry_budget import RetryBudget
 from resilience.subscription import subscribe
 
 __all__ = ["Installed", "install"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from resilience._validation import need
 from resilience.metrics import names
 from resilience.metrics.counting import EventCounts
 from resilience.metrics.names import CANCELLED, FAILURE, SUCCESS, Metric
 from resilience.metrics.records import RECORDS, Durations, Record
 from resilience.metrics.tracking import BUDGETS
-from resilience.policy.budget import RetryBudget
-from resilience.policy.check import need
+from resilience.policies.retry_budget import RetryBudget
 
 __all__ = ["Reader"]
 
@@ -136,7 +136,7 @@ def _circuits() -> dict[Metric, Values]:
     if "resilience.circuits" not in sys.modules:
         return found
     from resilience.circuits.snapshot import snapshot
-    from resilience.policy.states import CircuitMode, CircuitState
+    from resilience.policies.circuit_states import CircuitMode, CircuitState
 
     for circuit in snapshot():
         if circuit["pattern"] == "key":  # nobody calls through that one

@@ -6,14 +6,14 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast, overload
 
-from resilience.engine.blocks import Block
-from resilience.engine.guard import guard, guarded, public_methods, under_descriptor
-from resilience.engine.pipeline import Decorator
+from resilience._runtime.context_manager import Block
+from resilience._runtime.decorate import guard, guarded, public_methods, under_descriptor
+from resilience._runtime.pipeline import Decorator
+from resilience._runtime.protocol import Call, Policy, Proceed, Steps, Stopwatch
+from resilience._validation import need
 from resilience.metrics.records import RECORDS
 from resilience.outcome import Outcome
-from resilience.policy.base import Call, Policy, Proceed, Steps, Stopwatch
-from resilience.policy.budget import RetryBudget
-from resilience.policy.check import need
+from resilience.policies.retry_budget import RetryBudget
 
 __all__ = ["BUDGETS", "TrackGuard", "Tracked", "track_errors"]
 

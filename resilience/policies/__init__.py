@@ -16,10 +16,15 @@ A policy is a generator around a call. It yields effects, and is sent their answ
                 self.slots.release()
 """
 
-from resilience.outcome import Outcome
-from resilience.policies.base import Policy, Steps
-from resilience.policy.base import Acquire, Call, Effect, Emit, Proceed, Race, Run, Sleep
-from resilience.policy.slots import Slots
+from typing import TYPE_CHECKING
+
+from resilience.rooms import open_rooms
+
+if TYPE_CHECKING:
+    from resilience._runtime.protocol import Acquire, Call, Effect, Emit, Proceed, Race, Run, Sleep
+    from resilience._runtime.slots import Slots
+    from resilience.outcome import Outcome
+    from resilience.policies.base import Policy, Steps
 
 __all__ = [
     "Acquire",
@@ -35,3 +40,8 @@ __all__ = [
     "Slots",
     "Steps",
 ]
+
+# Imported when they are asked for: the modules of this package are imported one by one, and each import stays light.
+_ROOMS = {"Policy": "base", "Steps": "base", **dict.fromkeys(set(__all__) - {"Policy", "Steps"}, "protocol")}
+
+open_rooms(__name__, _ROOMS)

@@ -6,12 +6,12 @@ import inspect
 from collections.abc import Generator
 from typing import Any, TypeAlias
 
-from resilience.engine.blocks import Block
-from resilience.engine.pipeline import Decorator
+from resilience._runtime import protocol as base
+from resilience._runtime.context_manager import Block
+from resilience._runtime.pipeline import Decorator
+from resilience._runtime.protocol import Effect
+from resilience._runtime.worst_case import WorstCase
 from resilience.outcome import Outcome
-from resilience.policy import base
-from resilience.policy.base import Effect
-from resilience.policy.worst import WorstCase
 
 __all__ = ["Policy", "Steps"]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from resilience._runtime.protocol import Call, Emit, Proceed
+from resilience._validation import seconds
 from resilience.errors.base import DeadlineExceededError
 from resilience.outcome import EXPIRED, OVERDUE, Outcome
 from resilience.policies.base import Policy, Steps
-from resilience.policy.base import Call, Emit, Proceed
-from resilience.policy.check import seconds
 from resilience.subscription import listened
 
 if TYPE_CHECKING:
-    from resilience.policy.worst import WorstCase
+    from resilience._runtime.worst_case import WorstCase
 
 __all__ = ["Deadline"]
 

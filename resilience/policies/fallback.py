@@ -7,21 +7,21 @@ from datetime import timedelta
 from types import FunctionType, MethodType, TracebackType
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from resilience._runtime import protocol as base
+from resilience._runtime.decorate import name_of, under_descriptor
+from resilience._runtime.protocol import Call, Emit, Proceed, Run
+from resilience._validation import yes_or_no
 from resilience.category import CategoryLike, ErrorCategory, combine
 from resilience.classify.decide import categories_of, category_of
-from resilience.engine.guard import name_of, under_descriptor
 from resilience.outcome import Outcome
 from resilience.policies.base import Policy, Steps
-from resilience.policy import base
-from resilience.policy.base import Call, Emit, Proceed, Run
-from resilience.policy.check import yes_or_no
 from resilience.subscription import listened
 
 if TYPE_CHECKING:
-    from resilience.engine.blocks import BlockResult
-    from resilience.policy.chain import Chain, Link
-    from resilience.policy.stale import Stale
-    from resilience.policy.worst import WorstCase
+    from resilience._runtime.context_manager import BlockResult
+    from resilience._runtime.worst_case import WorstCase
+    from resilience.policies.fallback_chain import Chain, Link
+    from resilience.policies.stale_cache import Stale
 
 __all__ = ["COVERED", "Fallback"]
 
@@ -62,11 +62,11 @@ class Fallback(Policy, Generic[V]):
         self.degraded: bool = yes_or_no("degraded", degraded)
         self.on: ErrorCategory = combine("on", [on])
         if chain is not None:
-            from resilience.policy.chain import Chain
+            from resilience.policies.fallback_chain import Chain
 
             self.chain = Chain(chain)
         if stale is not None:
-            from resilience.policy.stale import Stale
+            from resilience.policies.stale_cache import Stale
 
             self.stale = Stale(stale, key, max_age)
         for name, value in (("key", key), ("max_age", max_age)):
@@ -168,7 +168,7 @@ class Fallback(Policy, Generic[V]):
             second = yield link.invoke(call)
             if second.error is None:
                 return self._handed_out(second.value, link.source, error)
-            from resilience.policy.chain import keep_first
+            from resilience.policies.fallback_chain import keep_first
 
             note = f"resilience: {link.source} was called in place of {call.target}, after {type(error).__name__}"
             keep_first(second.error, error, note)
@@ -192,7 +192,7 @@ class Fallback(Policy, Generic[V]):
         substitute: Outcome = yield Run(self.factory, error)
         if substitute.error is None:
             return self._handed_out(substitute.value, "factory", error)
-        from resilience.policy.chain import keep_first
+        from resilience.policies.fallback_chain import keep_first
 
         # As if the factory had been called in an except block: whoever reads the second error sees the first.
         keep_first(substitute.error, error)
@@ -202,7 +202,7 @@ class Fallback(Policy, Generic[V]):
     def _handed_out(self, value: object, source: str, error: Exception, age: float | None = None) -> Outcome:
         if not self.degraded:
             return Outcome(value)
-        from resilience.policy.degraded import Degraded
+        from resilience.policies.degraded import Degraded
 
         return Outcome(Degraded(value, source, error, age))
 

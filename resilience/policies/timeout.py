@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from resilience.engine.guard import is_generator, name_of, refuse_without_items, under_descriptor
+from resilience._runtime import protocol as base
+from resilience._runtime.decorate import is_generator, name_of, refuse_without_items, under_descriptor
+from resilience._runtime.protocol import Call, Emit, Proceed
+from resilience._validation import one_of, seconds
 from resilience.errors.base import CallTimeoutError, DeadlineExceededError
 from resilience.outcome import EXPIRED, OVERDUE, Outcome
 from resilience.policies.base import Policy, Steps
-from resilience.policy import base
-from resilience.policy.base import Call, Emit, Proceed
-from resilience.policy.check import one_of, seconds
 from resilience.subscription import listened
 
 if TYPE_CHECKING:
-    from resilience.policy.worst import WorstCase
+    from resilience._runtime.worst_case import WorstCase
 
 __all__ = ["Timeout"]
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
+from resilience._validation import number
+from resilience._validation import seconds as a_duration
 from resilience.clock import Limit, Waitable, using_clock
-from resilience.policy.check import number
-from resilience.policy.check import seconds as a_duration
 
 __all__ = ["VirtualClock", "virtual_time"]
 

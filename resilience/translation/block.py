@@ -9,13 +9,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapp
 from types import CoroutineType
 from typing import Any, TypeAlias, TypeVar, cast
 
+from resilience._runtime.decorate import is_async, is_generator, makes_context_manager, under_descriptor
 from resilience.category import combine
 from resilience.classify.decide import categories_of
 from resilience.classify.hint import retry_after
 from resilience.classify.look import name_of
-from resilience.engine.guard import is_async, is_generator, makes_context_manager, under_descriptor
-from resilience.policy.history import attach_report, report_of
-from resilience.policy.nested import inner_exhaustion
+from resilience.policies.nested_retries import inner_exhaustion
+from resilience.policies.retry_report import attach_report, report_of
 from resilience.translation.making import maker_of, refuse_what_nobody_takes
 from resilience.trouble import call_hook, report_trouble
 

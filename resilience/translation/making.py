@@ -8,9 +8,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
+from resilience._validation import a_function, need
 from resilience.classify.hint import retry_after
 from resilience.classify.structure import status_of
-from resilience.policy.check import a_function, need
 
 __all__ = ["maker_of", "refuse_what_nobody_takes"]
 

@@ -14,8 +14,8 @@ from examples.policies.gcra import RateLimit
 from examples.policies.hedger import Hedger
 from examples.policies.recorder import Recorder
 from resilience import CallTimeoutError, Pipeline, retry_on_category, timeout
+from resilience._runtime.thread_timeout import abandoned
 from resilience.clock import current_clock
-from resilience.engine.worker import abandoned
 from resilience.policies import Acquire, Call, Policy, Proceed, Run, Sleep, Slots, Steps
 from resilience.testing import virtual_time
 

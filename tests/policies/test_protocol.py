@@ -273,7 +273,7 @@ WRONG = {
     ReturnsNothing: r"ReturnsNothing\.run returned None: return an Outcome",
     ReturnsAValue: r"ReturnsAValue\.run returned .*: return an Outcome",
     YieldsAValue: r"yielded 0\.5: yield a Proceed, Sleep, Acquire, Run, Emit or Race",
-    YieldsTheClass: r"yielded <class 'resilience\.policy\.base\.Proceed'>: yield a Proceed",
+    YieldsTheClass: r"yielded <class 'resilience\._runtime\.protocol\.Proceed'>: yield a Proceed",
     IsNoGenerator: r"a policy's run\(\) returned <Outcome value>: make it a generator, by a yield",
 }
 

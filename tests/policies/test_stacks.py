@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from examples.policies.concurrency_limit import ConcurrencyLimit
 from examples.policies.recorder import Recorder
 from resilience import Pipeline, circuit_breaker, deadline, describe, fallback, retry_on_category, timeout, track_errors
-from resilience.engine.guard import guarded
+from resilience._runtime.decorate import guarded
 from tests.roads import ROADS, Road
 
 PARTS: dict[str, Callable[[], object]] = {

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self, cast
 
+from resilience._validation import seconds
 from resilience.execution.executor import ExecutionReport, Listener
 from resilience.execution.jupyter.background import BackgroundLoop
 from resilience.execution.jupyter.conversation import become_ready
@@ -18,7 +19,6 @@ from resilience.execution.jupyter.relay import Relay
 from resilience.execution.jupyter.running import Running
 from resilience.execution.request import ExecutionRequest
 from resilience.execution.waiting import closed, in_thread
-from resilience.policy.check import seconds
 
 if TYPE_CHECKING:
     from jupyter_client.manager import AsyncKernelManager

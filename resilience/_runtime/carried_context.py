@@ -1,0 +1,26 @@
+"""Context variables that are carried back from the thread or the task in which a part of a call has run."""
+
+from __future__ import annotations
+
+from contextvars import Context, ContextVar
+from typing import Any, TypeVar
+
+__all__ = ["carried_back", "copy_back"]
+
+T = TypeVar("T")
+
+_carried: list[ContextVar[Any]] = []
+
+
+def carried_back(variable: ContextVar[T]) -> ContextVar[T]:
+    """Have *variable* carried back, and return it. None is what it has where it was not set."""
+    _carried.append(variable)
+    return variable
+
+
+def copy_back(context: Context) -> None:
+    """Set here what was set in *context*, in which a part of the call ran."""
+    for variable in _carried:
+        value = context.get(variable)
+        if value is not None and value is not variable.get():
+            variable.set(value)

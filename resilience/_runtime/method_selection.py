@@ -1,0 +1,109 @@
+"""Which methods of a class a circuit guards, and which are local: they make no request."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from resilience._validation import names, one_of
+
+__all__ = ["LOCAL_METHODS", "MethodSelection"]
+
+# Public methods that clients have and that send nothing. To guard one of them would count it as an answer of the
+# dependency, and reject it while the circuit is open: then a program could not even close its connections. Names that
+# mean a request elsewhere (`encode`, `validate`, `get_url`) are not among them: to leave out a request is the worse
+# mistake. What is missing here, `only` and `exclude` say.
+LOCAL_METHODS = frozenset(
+    [
+        "close",
+        "aclose",
+        "is_closed",
+        "is_connected",
+        "disconnect",
+        "dispose",
+        "url",
+        "url_for",
+        "build_url",
+        "make_url",
+        "join_url",
+        "base_url",
+        "absolute_url",
+        "full_url",
+        "endpoint_url",
+        "build_request",
+        "prepare_request",
+        "prepare_headers",
+        "build_headers",
+        "make_headers",
+        "auth_headers",
+        "default_headers",
+        "mount",
+        "get_adapter",
+        "merge_environment_settings",
+        "rebuild_auth",
+        "rebuild_method",
+        "rebuild_proxies",
+        "should_strip_auth",
+        "get_redirect_target",
+        "get_encoder",
+        "get_connection_kwargs",
+        "set_response_callback",
+        "from_url",
+        "from_env",
+        "from_config",
+        "from_settings",
+        "from_pool",
+        "from_dict",
+        "from_json",
+        "serialize",
+        "deserialize",
+        "to_dict",
+        "to_json",
+        "as_dict",
+        "with_options",
+        "set_debuglevel",
+        "can_paginate",
+        "get_paginator",
+        "get_waiter",
+    ]
+)
+
+
+class MethodSelection:
+    """The public methods of a class that one circuit, or each circuit of one key or object, guards.
+
+    Args:
+        only: The methods that are guarded, and no others.
+        exclude: Methods that stay as they are.
+
+    Without either, all but `LOCAL_METHODS` are guarded.
+    """
+
+    __slots__ = ("exclude", "guards_class", "only")
+
+    def __init__(self, only: Sequence[str] | None, exclude: Sequence[str]) -> None:
+        self.only: Sequence[str] | None = None if only is None else names("only", only)
+        self.exclude: Sequence[str] = names("exclude", exclude)
+        if only is not None and self.exclude:
+            raise TypeError(f"only={only!r}, exclude={exclude!r}: give one of them")
+        if only is not None and not self.only:
+            raise ValueError(f"only={only!r}: name the methods to guard, such as ('get', 'post')")
+        #: Whether it guards a class, whose methods call each other.
+        self.guards_class: bool = False
+
+    def select(self, methods: Collection[str]) -> set[str]:
+        """Return which of the public *methods* of a class are guarded. Raises ValueError for a name it has not."""
+        for name in self.only or ():
+            one_of("only", name, methods)
+        for name in self.exclude:
+            one_of("exclude", name, methods)
+        self.guards_class = True
+        if self.only is not None:
+            return set(self.only)
+        return set(methods) - LOCAL_METHODS - set(self.exclude)
+
+    def is_local(self, method: str) -> bool:
+        """Whether a method, or ``__init__``, makes no request as far as is known, nor what it calls."""
+        return method == "__init__" or (method in LOCAL_METHODS and method not in (self.only or ()))
+
+    def __str__(self) -> str:
+        return f"only={tuple(self.only)!r}" if self.only is not None else f"exclude={tuple(self.exclude)!r}"

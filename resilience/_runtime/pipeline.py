@@ -1,0 +1,161 @@
+"""Several policies as one value: reusable, decorates, calls; and the answer to what guards a function."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any, ParamSpec, TypeVar, cast, overload
+
+from resilience._runtime import async_runner, sync_runner
+from resilience._runtime.decorate import guard, guarded, is_async, is_generator, name_of, under_descriptor
+from resilience._runtime.first_call import warn_of_unfinished
+from resilience._runtime.protocol import Call, Policy
+from resilience._runtime.worst_case import ONE_CALL, WorstCase, worst_case
+from resilience.outcome import set_context
+
+__all__ = ["Decorator", "Description", "Pipeline", "WorstCase", "describe"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+# The very type that went in comes out: methods still bind, overloads stay. classmethod is invariant in its class.
+F = TypeVar("F", bound="Callable[..., object] | classmethod[Any, ..., object]")
+
+
+class Decorator:
+    """Policies that guard what they decorate: functions, methods, callable objects, classes."""
+
+    __slots__ = ()
+
+    def policies(self, target: object = None) -> tuple[Policy, ...]:
+        """Return the policies *target* is to be guarded by, outermost first."""
+        raise NotImplementedError
+
+    def __call__(self, target: F, /) -> F:
+        """Return *target* guarded; a class is changed in place. Raises TypeError for what cannot be called."""
+        return guard(target, *self.policies(target))
+
+    def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call a sync *function* through the policies.
+
+        Raises TypeError for a coroutine function: await `acall` instead. Warns where the function returns a coroutine.
+        """
+        if is_async(function):
+            raise TypeError(f"call({name_of(function)}): it is async; use `await ... .acall(...)`")
+        _refuse_generators("call", function)
+        outcome = sync_runner.drive(self.policies(function), 0, Call(name_of(function), function, args, kwargs), 0)
+        if (error := outcome.error) is None:
+            warn_of_unfinished(name_of(function), function, outcome.value)
+            return cast("R", outcome.value)
+        context = error.__context__
+        try:
+            raise error
+        finally:
+            if context is not None:  # as in the wrappers
+                set_context(error, context)
+            del outcome, error, context
+
+    @overload
+    async def acall(self, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    @overload
+    async def acall(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    async def acall(self, function: Callable[..., object], /, *args: object, **kwargs: object) -> object:
+        """Call *function*, async or sync, through the policies; await what it returns if that can be awaited."""
+        _refuse_generators("acall", function)
+        outcome = await async_runner.drive(
+            self.policies(function), 0, Call(name_of(function), function, args, kwargs), 0
+        )
+        if (error := outcome.error) is None:
+            return outcome.value
+        context = error.__context__
+        try:
+            raise error
+        finally:
+            if context is not None:  # as in the wrappers
+                set_context(error, context)
+            del outcome, error, context
+
+
+def _refuse_generators(method: str, function: object) -> None:
+    if is_generator(function):
+        raise TypeError(
+            f"{method}({name_of(function)}): its items come after the call has returned; decorate it instead"
+        )
+
+
+class Pipeline(Decorator):
+    """Policies in order, the outermost first, as one value that decorates and calls.
+
+    >>> from resilience import ErrorCategory, fallback, retry_on_category
+    >>> guarded = Pipeline(fallback(default=0), retry_on_category(attempts=2, base_delay=0))
+    >>> guarded.call(int, "42")
+    42
+
+    Raises TypeError for what is not a policy.
+    """
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, *policies: Decorator) -> None:
+        for part in policies:
+            if not isinstance(part, Decorator):
+                raise TypeError(
+                    f"Pipeline({part!r}): give policies, such as timeout(2.0) or retry_on_category(), outermost first"
+                )
+        if not policies:
+            raise TypeError("Pipeline(): give at least one policy, outermost first")
+        self._parts: Sequence[Decorator] = policies
+
+    def policies(self, target: object = None) -> tuple[Policy, ...]:
+        return tuple(policy for part in self._parts for policy in part.policies(target))
+
+    def __str__(self) -> str:
+        return " > ".join(str(policy) for policy in self.policies())
+
+    def __repr__(self) -> str:
+        return f"<Pipeline {self}>"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Description:
+    """What guards *target*: its *policies* as text, the outermost first, and the *worst* a call can come to."""
+
+    target: str
+    policies: tuple[str, ...]
+    worst: WorstCase = ONE_CALL
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.policies)
+
+    def __len__(self) -> int:
+        return len(self.policies)
+
+    def __str__(self) -> str:
+        lines = [f"{'  ' * depth}{policy}" for depth, policy in enumerate(self.policies)]
+        worst = [str(self.worst)] if self.policies else []
+        return "\n".join([*lines, f"{'  ' * len(lines)}{self.target}", *worst])
+
+
+def describe(target: object) -> Description:
+    r"""Say what guards a function or method, in order, and what a call can come to at worst.
+
+    >>> from resilience import fallback, retry_on_category
+    >>> @fallback(default=())
+    ... @retry_on_category("timeout", attempts=2, base_delay=0.1, jitter="none")
+    ... def search(query: str) -> tuple[str, ...]: ...
+    >>> print("\n".join(describe(search).policies))
+    fallback(default=tuple, on=infrastructure|rejected)
+    retry_on_category(timeout, attempts=2, base_delay=0.1, max_delay=60, jitter=none)
+    >>> print(describe(search).worst)
+    worst case: 2 calls, 0.1 s of waiting and what the calls take; each wait up to 66 s where the other side asks for it
+    """
+    target = under_descriptor(target)
+    if isinstance(target, type):
+        raise TypeError(f"describe({target.__qualname__}): give one of its methods; each is guarded by itself")
+    if not callable(target):
+        raise TypeError(f"describe({target!r}): give a function or a method")
+    found = guarded(target)
+    if found is None:
+        return Description(name_of(target), ())
+    return Description(found.target, tuple(str(policy) for policy in found.policies), worst_case(found.policies))

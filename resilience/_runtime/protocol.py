@@ -1,0 +1,490 @@
+"""The policy protocol: a policy is a generator around a call. It yields effects, and the runners carry them out."""
+
+from __future__ import annotations
+
+import abc
+import enum
+import math
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+
+from resilience._runtime.circuit_context import Admitted
+from resilience._runtime.exhaustion import GIVE_UPS
+from resilience._validation import count, seconds
+from resilience.clock import Clock, Waitable, current_clock
+from resilience.due import due_by
+from resilience.outcome import EXPIRED, OVERDUE, Outcome
+
+if TYPE_CHECKING:
+    from resilience._runtime.method_selection import MethodSelection
+    from resilience._runtime.slots import Slots
+    from resilience._runtime.worst_case import WorstCase
+    from resilience.events import Event
+
+__all__ = [
+    "NOBODY",
+    "Abandoned",
+    "Acquire",
+    "Admission",
+    "Call",
+    "Effect",
+    "Emit",
+    "Gate",
+    "PassThrough",
+    "Policy",
+    "Proceed",
+    "Race",
+    "Run",
+    "Sleep",
+    "Steps",
+    "Stopwatch",
+    "Tally",
+    "Telling",
+    "check_generator",
+    "close",
+    "end",
+    "name_of",
+    "returned",
+]
+
+T = TypeVar("T")
+
+
+class Emit:
+    """Hand *event* to those who listen."""
+
+    __slots__ = ("event",)
+
+    def __init__(self, event: Event) -> None:
+        self.event: Event = event
+
+
+class Run:
+    """Call the user's *function*, which may be async where the call is, and answer with its outcome.
+
+    With a *role* it is a bystander: an error of its own is reported under that name, as that of *hook* where *function*
+    is only its adapter, and answered as if it had returned. *blocking* work (a shared store) leaves the event loop's
+    thread.
+    """
+
+    __slots__ = ("arguments", "blocking", "function", "hook", "role")
+
+    def __init__(
+        self,
+        function: Callable[..., object],
+        *arguments: object,
+        role: str | None = None,
+        hook: object = None,
+        blocking: bool = False,
+    ) -> None:
+        self.function: Callable[..., object] = function
+        self.arguments: tuple[object, ...] = arguments
+        self.role: str | None = role
+        self.hook: object = function if hook is None else hook
+        self.blocking: bool = blocking
+
+    @property
+    def runs(self) -> object:
+        """The hook that runs meanwhile: a store of pybreaker's is none, but each method of its adapter."""
+        return self.hook if callable(self.hook) else self.function
+
+
+class Proceed:
+    """Run the next layer, in the end the function, and answer with its `Outcome`. May be yielded again.
+
+    With a *timeout*, in seconds, the next layer is given up when they have passed, or when an enclosing deadline has:
+    the answer then is a `CallTimeoutError` or a `DeadlineExceededError`. Async code is cancelled. Sync code runs in a
+    worker thread that its caller leaves; with *interrupts* a signal interrupts it where it can, with *cooperative* the
+    caller waits, and what is inside keeps the deadline by itself.
+
+    Around a generator function the answer comes when the items have ended or failed; the *timeout* is for the first.
+    """
+
+    __slots__ = ("cooperative", "interrupts", "raw", "timeout")
+
+    def __init__(
+        self,
+        timeout: float | None = None,
+        *,
+        cooperative: bool = False,
+        interrupts: bool = False,
+        raw: bool = False,
+    ) -> None:
+        self.timeout: float | None = timeout
+        self.cooperative: bool = cooperative
+        self.interrupts: bool = interrupts
+        #: Whether the answer of an expired one is EXPIRED or OVERDUE, for a policy with errors of its own.
+        self.raw: bool = raw
+
+    def answer(self, call: Call, outcome: Outcome) -> Outcome:
+        """Return what the policy is sent for what the next layer came to."""
+        if self.raw or (outcome is not EXPIRED and outcome is not OVERDUE):
+            return outcome
+        from resilience.errors.base import CallTimeoutError, DeadlineExceededError
+
+        assert self.timeout is not None, "nothing else can have passed"
+        late = CallTimeoutError(call.target, self.timeout)
+        error = DeadlineExceededError(call.target) if outcome is OVERDUE else late
+        error.__cause__, call.cut = call.cut, None
+        return Outcome.failed(error)
+
+
+class Sleep:
+    """Wait for so many *seconds*, by the call's clock."""
+
+    __slots__ = ("seconds",)
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds: float = seconds
+
+
+class Acquire:
+    """Take one of *slots*, waiting at most *timeout* seconds and no longer than the call's deadline; answer whether.
+
+    With a *timeout* of None only the deadline ends the wait. What was taken is given back by ``slots.release()``.
+    """
+
+    __slots__ = ("slots", "timeout")
+
+    def __init__(self, slots: Slots, timeout: float | None = None) -> None:
+        self.slots: Slots = slots
+        self.timeout: float | None = timeout
+
+
+class Race:
+    """Run the next layer, and up to *copies* more of it side by side, each *delay* seconds after the one before.
+
+    Answer with the first success, or, when all in flight have failed, with the last failure. The others are cancelled
+    and awaited. Only around async functions: nothing can end a sync copy. A policy that yields it declares
+    ``supports_sync = False`` and ``supports_generators = False``, and is refused where other functions are decorated.
+    """
+
+    __slots__ = ("copies", "delay")
+
+    def __init__(self, delay: float, copies: int = 1) -> None:
+        self.delay: float = seconds("delay", delay, zero=True)
+        self.copies: int = count("copies", copies)
+
+
+Effect: TypeAlias = Proceed | Sleep | Acquire | Emit | Run | Race
+Steps: TypeAlias = Generator[Effect, Any, T]
+"""What a policy wants done on the way to its answer, which it returns: it yields effects and is sent their answers."""
+
+
+class Admission:
+    """A gate's state at the moment a call began: the outcome is recorded on it and on no other.
+
+    With *fast_path* it admits every call, and needs no more of a success than the gate's `Telling`.
+    """
+
+    __slots__ = ("call_count", "failures", "fast_path", "success_seen")
+
+    def __init__(self, fast_path: bool, failures: int = 0) -> None:
+        self.fast_path: bool = fast_path
+        #: Whether a call has succeeded since the last failure.
+        self.success_seen: bool = False
+        #: How many calls ended, where the gate counts them.
+        self.call_count: int = 0
+        self.failures: int = failures
+
+
+class Telling(enum.Enum):
+    """What a gate wants to know of a call that succeeds."""
+
+    MARK = "mark"
+    """That there was one: `Admission.success_seen`."""
+    COUNT = "count"
+    """How many there were: `Admission.call_count`."""
+    CALL = "call"
+    """Each of them: `Gate.ended`."""
+
+
+class Gate(Protocol):
+    """A policy's state that has to be looked at before a call."""
+
+    @property
+    def state(self) -> Admission:
+        """The present state; replaced, never changed, by a transition."""
+        ...
+
+    #: How the happy path tells of a success.
+    telling: Telling
+
+    def ended(self, state: Admission, began: float, clock: Clock) -> object:
+        """Hear of a success, where it is told, of a call that *began* then."""
+        ...
+
+    def reject_if_open(self, clock: Clock) -> Exception | None:
+        """Return the error of a call that is certainly rejected, where no listener has to be notified of it."""
+        ...
+
+    @property
+    def nests(self) -> bool:
+        """Whether calls nest, as those of a class whose methods call each other.
+
+        Then `state_here` is looked at in place of `state`, and the function runs between `enter` and `leave`.
+        """
+        ...
+
+    @property
+    def state_here(self) -> Admission:
+        """The present state; or, within a call that was admitted by it, one on the fast path that records nothing."""
+        ...
+
+    def enter(self, state: Admission, /) -> Admitted:
+        """Note that a call admitted by *state* runs."""
+        ...
+
+    def leave(self, call: Admitted, /) -> None:
+        """Note that *call* has ended."""
+        ...
+
+
+class Tally(Protocol):
+    """Counts the calls that succeed at once: on the happy path by hand, `passes` one more."""
+
+    passes: int
+
+
+class Stopwatch(Protocol):
+    """Counts and times calls. On the happy path those that succeed, by hand, where they took up to *quick_up_to*.
+
+    The policy it belongs to is told of any other by the driver: it finds when the call began in `Call.held`.
+    """
+
+    quick: int
+    quick_seconds: float
+    quick_up_to: float
+    #: Whether threads may count by hand.
+    alone: bool
+
+    def slow(self, took: float) -> None:
+        """Count a success."""
+        ...
+
+    def cancelled(self, took: float) -> None:
+        """Count a call that nobody wanted any more."""
+        ...
+
+
+class Abandoned(Waitable, Protocol):
+    """Whether the caller of a thread has *left*; to be waited for."""
+
+    left: bool
+
+
+class Call:
+    """One call on its way through a stack of policies."""
+
+    __slots__ = (
+        "abandoned",
+        "admission",
+        "admitted",
+        "arguments",
+        "base",
+        "began",
+        "clock",
+        "committed",
+        "cut",
+        "due",
+        "enclosing",
+        "first",
+        "function",
+        "held",
+        "keywords",
+        "notes",
+        "opener",
+        "position",
+        "since",
+        "stack",
+        "suspended",
+        "target",
+    )
+
+    def __init__(
+        self,
+        target: str,
+        function: Callable[..., object],
+        arguments: tuple[object, ...] = (),
+        keywords: Mapping[str, object] | None = None,
+        admission: Admission | None = None,
+        since: int | None = None,
+    ) -> None:
+        self.target: str = target
+        self.function: Callable[..., object] = function
+        self.arguments: tuple[object, ...] = arguments
+        self.keywords: Mapping[str, object] = keywords or _NO_KEYWORDS
+        #: The state of the stack's only gate when the happy path went through it.
+        self.admission: Admission | None = admission
+        #: When it went through that, where the gate records how long calls take.
+        self.began: float = 0.0
+        self.clock: Clock = current_clock()
+        #: When it must be over, by its clock: what the deadlines and limits around it come to.
+        self.due: float = due_by(self.clock)
+        #: What had been given up when it began, see `give_ups`.
+        self.since: int = GIVE_UPS.count if since is None else since
+        #: What calls the function in its place where that is a generator function: it fetches the first item, too.
+        self.opener: Callable[..., object] | None = None
+        #: Of a stream: the calls that its consumer's code belongs to, see `circuit_context`.
+        self.enclosing: tuple[Admitted, ...] = ()
+        #: The policies around it, as far as a driver knows them.
+        self.stack: Sequence[Policy] = ()
+        #: What was raised where a limit cut it short: its traceback says where it hung.
+        self.cut: BaseException | None = None
+        #: Whether a part of its result has reached the caller: then nothing can be made undone by running it again.
+        self.committed: bool = False
+        #: The outcome the happy path came to, for whoever takes over from it.
+        self.first: Outcome | None = None
+        #: What each policy keeps of this call, by its depth in the stack.
+        self.held: dict[int, object] = {}
+        #: What policies note of this call for their own `Policy.status`.
+        self.notes: dict[Policy, object] = {}
+        #: Set when the caller stopped waiting for this thread.
+        self.abandoned: Abandoned | None = None
+        #: The generators of the policies that have proceeded, the outermost first, from the depth *base* on. Those
+        #: above it are suspended elsewhere.
+        self.suspended: list[Steps[Outcome]] = []
+        self.base: int = 0
+        #: The depth of the policy that begins to run, and whether the happy path has let the call in for it.
+        self.position: int = 0
+        self.admitted: bool = False
+
+    def lacks_time(self, seconds: float) -> bool:
+        """Whether its deadline comes before *seconds* have passed from now."""
+        return self.due != math.inf and self.clock.now() + seconds >= self.due
+
+    def fork(self, base: int, abandoned: Abandoned | None = None) -> Call:
+        """Return this call as another thread or task carries it on from the depth *base* inwards.
+
+        It is told by *abandoned* to stop.
+        """
+        other = Call(self.target, self.function, self.arguments, self.keywords)
+        other.base = base
+        other.clock = self.clock
+        other.due = self.due
+        other.opener = self.opener
+        other.stack = self.stack
+        other.notes = self.notes
+        other.abandoned = abandoned
+        return other
+
+
+_NO_KEYWORDS: Mapping[str, object] = {}
+
+
+class Policy(abc.ABC):
+    """A decision about calls, made once for sync and async by `run`."""
+
+    __slots__ = ()
+
+    #: Whether a call that succeeds at once may leave this policy out: it needs no more than a look at its gate, and its
+    #: limit kept. Opted into: a policy that says nothing of itself is asked about every call.
+    fast_path: bool = False
+    #: The state to look at before a call, if there is one.
+    fast_path_gate: Gate | None = None
+    #: What counts the calls that succeed at once, if anything does.
+    success_counter: Tally | None = None
+    #: Whether it wants to know, of a call that fails, what had been given up when that began: `Call.since`.
+    tracks_exhaustion: bool = False
+    #: Whether it can guard what is no generator: a call that has ended when it returns.
+    supports_calls: bool = True
+    #: Whether it can guard a function that is not async: it yields no `Race`.
+    supports_sync: bool = True
+    #: Whether it can guard a generator: a call that has not ended when its first item comes. One that fails before is
+    #: told to `after` as any call is, and may be run again; else its end is, when the call is `committed`.
+    supports_generators: bool = False
+    #: Seconds that each further item of a stream may take from the moment it is asked for. When they pass, `after` is
+    #: told as for *time_limit*, which covers what comes before the first one is there.
+    item_timeout: float | None = None
+    #: Seconds that what is inside may take, each time it is run. When they pass, `after` is told EXPIRED, or OVERDUE
+    #: when a deadline around it leaves fewer.
+    time_limit: float | None = None
+    #: Whether the limit is a deadline: everything inside keeps it by itself, so a sync caller waits for what runs.
+    is_deadline: bool = False
+    #: Whether a sync call may be interrupted by a signal where it runs, in place of a thread that is abandoned.
+    uses_signal: bool = False
+
+    #: Which public methods of a class it guards; None: all of them.
+    methods: MethodSelection | None = None
+
+    def stopwatch(self, target: str) -> Stopwatch | None:
+        """Return what times the calls of *target* on the happy path, if anything does."""
+        return None
+
+    @abc.abstractmethod
+    def run(self, call: Call) -> Steps[Outcome]:
+        """Take *call* through this policy: a generator that yields effects and returns the call's outcome.
+
+        It is the same for sync, asyncio and trio. What it keeps of a call are its local variables. It is closed where
+        the call has no outcome for it, on cancellation and Ctrl-C: `finally` then gives back what it took, and must not
+        yield.
+        """
+        raise NotImplementedError
+
+    def status(self, call: Call) -> str | None:
+        """Return what whoever reads why a call failed should know of this policy's state, if anything."""
+        return None
+
+    def worst(self, inside: WorstCase) -> WorstCase:
+        """Return what a call can come to at worst, when *inside* is what it comes to further in."""
+        return inside if self.time_limit is None else inside.within(self.time_limit)
+
+    def hooks(self) -> Mapping[str, Callable[..., object]]:
+        """Return the user's functions this policy invokes, by parameter: none may be async around a sync call."""
+        return {}
+
+
+class PassThrough(Policy):
+    """A policy that does nothing."""
+
+    def run(self, call: Call) -> Steps[Outcome]:
+        outcome: Outcome = yield Proceed()
+        return outcome
+
+
+NOBODY: Sequence[Policy] = ()
+"""The stack of a call while policies are switched off."""
+
+
+def returned(value: object, steps: Steps[Outcome]) -> Outcome:
+    """Return what a policy has returned. Raises TypeError for what is no `Outcome`."""
+    if isinstance(value, Outcome):
+        return value
+    raise TypeError(f"{name_of(steps)} returned {value!r}: return an Outcome")
+
+
+def check_generator(steps: object) -> None:
+    """Raise TypeError for what is no generator."""
+    if not hasattr(steps, "send"):
+        raise TypeError(f"a policy's run() returned {steps!r}: make it a generator, by a yield") from None
+
+
+def close(suspended: list[Steps[Outcome]], keep: int) -> None:
+    """End all but the first *keep* of suspended generators, the innermost first: each gives back what it took."""
+    if len(suspended) > keep:
+        try:
+            end(suspended.pop())
+        finally:
+            close(suspended, keep)
+
+
+def end(steps: Steps[Outcome]) -> None:
+    """Close one generator. Raises RuntimeError where it yields in its ``finally``."""
+    try:
+        steps.close()
+    except RuntimeError:
+        if getattr(steps, "gi_frame", None) is None:  # an error of its own
+            raise
+        raise RuntimeError(
+            f"{name_of(steps)} yields while it is closed: a call that is cancelled has no effects left; give back"
+            " what was taken by plain calls, in `finally`"
+        ) from None
+    except AttributeError:
+        if hasattr(steps, "close"):
+            raise
+        # It is no generator: `advance` says so.
+
+
+def name_of(steps: Steps[Outcome]) -> str:
+    """Return the name of the method whose generator this is, such as ``DenyAll.run``."""
+    return str(getattr(steps, "__qualname__", type(steps).__name__))

@@ -1,0 +1,118 @@
+"""Slots that calls take and give back, and wait for in the order they came: sync, asyncio and trio alike."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from resilience._validation import count
+
+__all__ = ["Slots", "Waiter"]
+
+
+class Waiter:
+    """A call that waits for a slot: *wake* is called when it has one, from whichever thread released that."""
+
+    __slots__ = ("granted", "wake")
+
+    def __init__(self, wake: Callable[[], object]) -> None:
+        self.granted: bool = False
+        self.wake: Callable[[], object] = wake
+
+
+class Slots:
+    """A number of slots that calls take by the effect `Acquire` and give back by `release`.
+
+    A slot that is given back goes to the call that has waited longest, in whatever thread or event loop that waits.
+
+    >>> slots = Slots(2)
+    >>> slots.try_acquire(), slots.try_acquire(), slots.try_acquire()
+    (True, True, False)
+    >>> slots.release()
+    >>> slots.free
+    1
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit: int = count("limit", limit)
+        self._free = limit
+        self._waiters: deque[Waiter] = deque()
+        self._lock = threading.RLock()  # the collector may run while it is held, and with it a destructor that releases
+
+    @property
+    def free(self) -> int:
+        """How many slots can be taken at once."""
+        return self._free
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for one."""
+        return len(self._waiters)
+
+    def try_acquire(self) -> bool:
+        """Take a slot if there is one; return whether."""
+        with self._lock:
+            if self._free == 0:
+                return False
+            self._free -= 1
+            return True
+
+    def release(self) -> None:
+        """Give a slot back."""
+        with self._lock:
+            if self._free >= self.limit:
+                raise RuntimeError("a slot is released that was not acquired")
+            self._free += 1
+            granted = self._grant()
+        self._wake(granted)
+
+    # -- for the runners -----------------------------------------------------------------------------------------
+
+    def queue_up(self, waiter: Waiter) -> None:
+        """Have a call wait for a slot; it may be woken at once."""
+        with self._lock:
+            self._waiters.append(waiter)
+            granted = self._grant()  # one that was released since there was none
+        self._wake(granted)
+
+    def stop_waiting(self, waiter: Waiter) -> bool:
+        """Return whether a call has its slot; it waits no longer."""
+        with self._lock:
+            if not waiter.granted:
+                self._waiters.remove(waiter)
+            return waiter.granted
+
+    def give_up(self, waiter: Waiter) -> None:
+        """Have a call wait no longer, and pass on a slot that it has by now. Once or more often."""
+        self._wake(self._withdraw(waiter))
+
+    def _grant(self) -> list[Waiter]:
+        """Give the free slots to the calls that have waited longest, and return those. Ask under the lock."""
+        granted: list[Waiter] = []
+        while self._free and self._waiters:
+            waiter = self._waiters.popleft()
+            self._free -= 1
+            waiter.granted = True
+            granted.append(waiter)
+        return granted
+
+    def _wake(self, granted: list[Waiter]) -> None:
+        while granted:
+            waiter = granted.pop()
+            try:
+                waiter.wake()
+            except RuntimeError:  # its event loop is closed: it will never take the slot
+                granted += self._withdraw(waiter)
+
+    def _withdraw(self, waiter: Waiter) -> list[Waiter]:
+        with self._lock:
+            if waiter.granted:
+                waiter.granted = False
+                self._free += 1
+            elif waiter in self._waiters:
+                self._waiters.remove(waiter)
+            return self._grant()
+
+    def __repr__(self) -> str:
+        return f"<Slots {self.limit - self._free} of {self.limit} taken, {len(self._waiters)} waiting>"

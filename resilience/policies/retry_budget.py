@@ -1,0 +1,113 @@
+"""How many retries a dependency is sent: as many as its successes have paid for.
+
+A limit of attempts bounds what one call adds to the load; when every call fails, every call adds it. A budget bounds
+what all of them add. It is paid by successes, not by calls: a dependency that answers nobody earns nobody a retry.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from resilience._validation import need, number
+
+__all__ = ["RetryBudget"]
+
+
+class RetryBudget:
+    """The retries that all who call one dependency may make: one object, given to each of them.
+
+    It holds *tokens*, all of them at first. A retry costs what its category's row says (`Profile.cost`). A call that
+    succeeds at once pays 1 back, one that succeeds after retries what the last of them cost. When the tokens do not
+    suffice, *reserve* retries per second are made all the same, so that a dependency that few calls go to is not
+    given up; 0 switches that off. The numbers are those of the AWS SDKs, the reserve is that of Finagle.
+
+    >>> budget = RetryBudget("billing", tokens=20, reserve=0)
+    >>> budget.spend(14, now=0.0), budget.spend(14, now=0.1)
+    (14.0, None)
+    >>> budget.refund(14)
+    >>> print(budget)
+    budget 'billing': 20 of 20 tokens left
+    """
+
+    __slots__ = ("_folded", "_left", "_lock", "_saved", "_saved_at", "name", "passes", "reserve", "tokens")
+
+    def __init__(self, name: str | None = None, *, tokens: float = 500, reserve: float = 1.0) -> None:
+        if name is not None:
+            right = "a name, such as that of the dependency; or None"
+            need(isinstance(name, str), "name", name, right, TypeError)
+            need(name != "", "name", name, right)
+        right = "a number above 0: what retries may cost together before a success has paid"
+        self.tokens: float = number("tokens", tokens, right, least=0.0, above=True)
+        right = "retries per second of 0 or more: those made even when no tokens are left"
+        self.reserve: float = number("reserve", reserve, right, least=0.0)
+        self.name: str | None = name
+        #: How many calls succeeded at the first attempt, counted by whoever saw it, without the lock. It only grows:
+        #: were it set to 0 where it is read, a success counted meanwhile would be undone, or counted twice.
+        self.passes: int = 0
+        self._folded = 0  # the passes that are in `_left`
+        self._left = self.tokens
+        self._saved = max(1.0, self.reserve)
+        self._saved_at: float | None = None  # when `_saved` was right, by the clock of who asked; None: nobody has
+        self._lock = threading.Lock()
+
+    def spend(self, cost: float, now: float) -> float | None:
+        """Pay for a retry: return the tokens it took, 0.0 where the reserve or nobody paid; None: do not retry.
+
+        *now* is the caller's monotonic clock, in seconds.
+        """
+        need(cost >= 0, "cost", cost, "tokens of 0 or more")
+        with self._lock:
+            self._fold()
+            if self._left >= cost:
+                self._left -= cost
+                return float(cost)
+            return 0.0 if self._draw(now) else None
+
+    def refund(self, cost: float) -> None:
+        """Give back the *cost* of a retry that was followed by a success: what `spend` returned for it, no more.
+
+        A retry out of the reserve took no tokens and returns none, or the reserve would fill the bucket.
+        """
+        need(cost >= 0, "cost", cost, "tokens of 0 or more")
+        with self._lock:
+            self._left = min(self.tokens, self._left + cost)
+
+    def left(self) -> float:
+        """Return the tokens there are, 0 to `tokens`."""
+        with self._lock:
+            self._fold()
+            return self._left
+
+    def _fold(self) -> None:
+        # Without a GIL a thread can set `passes` back to what it read before others counted. Those are lost then,
+        # which is strict; following it back would count later ones twice.
+        passes = self.passes
+        if passes > self._folded:
+            self._left = min(self.tokens, self._left + (passes - self._folded))
+            self._folded = passes
+
+    def _draw(self, now: float) -> bool:
+        """Take one retry out of the reserve, which refills by time."""
+        if not self.reserve:
+            return False
+        most = max(1.0, self.reserve)
+        then = now if self._saved_at is None else self._saved_at
+        if now >= then:
+            self._saved = min(most, self._saved + (now - then) * self.reserve)
+            self._saved_at = now
+        elif (then - now) * self.reserve > most:
+            # Longer ago than a refill takes: a clock that was set back, or another one. What it says from here on
+            # counts. Somewhat earlier is a thread that waited for the lock: going back to its time would refill twice.
+            self._saved_at = now
+        if self._saved < 1:
+            return False
+        self._saved -= 1
+        return True
+
+    def __repr__(self) -> str:
+        given = "" if self.name is None else f"{self.name!r}, "
+        return f"RetryBudget({given}tokens={self.tokens:g}, reserve={self.reserve:g})"
+
+    def __str__(self) -> str:
+        named = "" if self.name is None else f" {self.name!r}"
+        return f"budget{named}: {self.left():g} of {self.tokens:g} tokens left"

@@ -1,0 +1,178 @@
+"""Retry with other arguments: code that a model wrote fails, is sent back with the report, and is written anew."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, cast
+
+from resilience._runtime.protocol import Call, Emit, Run, Steps
+from resilience.category import ErrorCategory
+from resilience.policies.retry_report import CallReport, RetryState
+from resilience.policies.stop_reason import StopReason
+from resilience.subscription import listened
+from resilience.trouble import report_trouble
+
+if TYPE_CHECKING:
+    from resilience.events import CallRevised
+    from resilience.outcome import Outcome
+
+__all__ = ["REVISED", "ArgumentReviser", "Arguments", "failure_fingerprint"]
+
+REVISED = ErrorCategory.CODE_RELATED | ErrorCategory.VALIDATION
+"""The categories that a revision of the arguments may mend: the default of ``revise_on``."""
+
+_VARYING = re.compile(r"0x[0-9a-f]+|\d+(?:\.\d+)?", re.IGNORECASE)
+_COMPARED = 500  # characters of a message
+
+
+class Arguments:
+    """What *function* is called with: *args* and *kwargs*, both read only.
+
+    >>> def run(code: str, *, timeout: float = 1.0) -> None: ...
+    >>> Arguments(run, ("1 +",), {"timeout": 2.0}).replace(code="1 + 1")
+    <Arguments ('1 + 1',), {'timeout': 2.0}>
+    """
+
+    __slots__ = ("args", "function", "kwargs")
+
+    def __init__(
+        self, function: Callable[..., object], args: tuple[object, ...] = (), kwargs: Mapping[str, object] | None = None
+    ) -> None:
+        self.function: Callable[..., object] = function
+        self.args: tuple[object, ...] = tuple(args)
+        self.kwargs: Mapping[str, object] = dict(kwargs or {})
+
+    def replace(self, /, **parameters: object) -> Arguments:
+        """Return these with other values for *parameters*, by the names the function gives them.
+
+        Raises TypeError for a parameter it does not have.
+        """
+        signature = inspect.signature(self.function)
+        bound = signature.bind(*self.args, **self.kwargs)
+        rest = next((each.name for each in signature.parameters.values() if each.kind is each.VAR_KEYWORD), None)
+        for name, value in parameters.items():
+            known = signature.parameters.get(name)
+            if known is not None and known.kind not in (known.VAR_KEYWORD, known.VAR_POSITIONAL):
+                bound.arguments[name] = value
+            elif rest is not None:
+                bound.arguments[rest] = {**bound.arguments.get(rest, {}), name: value}
+            else:
+                raise TypeError(f"{name}={value!r}: {signature} has no such parameter")
+        for each in signature.parameters.values():  # one before another that is given by position has to be given, too
+            if each.kind is each.POSITIONAL_ONLY and each.default is not each.empty:
+                bound.arguments.setdefault(each.name, each.default)
+        # In the order of the signature: what is given by position must not move behind what was just added.
+        bound.arguments = {name: bound.arguments[name] for name in signature.parameters if name in bound.arguments}
+        return Arguments(self.function, bound.args, bound.kwargs)
+
+    def __getitem__(self, parameter: str) -> object:
+        """Return the value of *parameter*, its default where it was not given; KeyError where there is none."""
+        bound = inspect.signature(self.function).bind(*self.args, **self.kwargs)
+        bound.apply_defaults()
+        return bound.arguments[parameter] if parameter in bound.arguments else self.kwargs[parameter]
+
+    def __repr__(self) -> str:
+        return f"<Arguments {self.args!r}, {dict(self.kwargs)!r}>"
+
+
+class ArgumentReviser:
+    """Replaces the arguments of a call that failed with a category in *on* by what *callback* returns.
+
+    It does so *max_revisions* times per call, and until *max_repeats* failures in a row look the same.
+    """
+
+    __slots__ = ("callback", "max_repeats", "max_revisions", "on")
+
+    def __init__(
+        self,
+        callback: Callable[[Arguments, CallReport], object],
+        max_revisions: int,
+        max_repeats: int,
+        on: ErrorCategory = REVISED,
+    ) -> None:
+        self.callback: Callable[[Arguments, CallReport], object] = callback
+        self.max_revisions: int = max_revisions
+        self.max_repeats: int = max_repeats
+        self.on: ErrorCategory = on
+
+    @property
+    def is_default(self) -> bool:
+        """Whether *on* has its default."""
+        return self.on == REVISED
+
+    def revise(
+        self, call: Call, error: Exception, state: RetryState, min_attempt_time: float
+    ) -> Steps[StopReason | None]:
+        """Replace the arguments of *call*, which is then to be made again at once; or return why not."""
+        blocked = self._blocked_by(call, state, min_attempt_time)
+        if blocked is not None:
+            return blocked
+        given = Arguments(call.function, call.arguments, call.keywords)
+        report = CallReport(state.copy(), StopReason.NOT_RETRYABLE, error=error)
+        answer: Outcome = yield Run(self.callback, given, report, role="revise callback")
+        if answer.error is not None:
+            return StopReason.STRATEGY_FAILED
+        if answer.value is None:
+            return StopReason.NOT_REVISED
+        try:
+            new = _arguments(given, answer.value)
+        except Exception as mistake:
+            report_trouble("revise callback", self.callback, mistake)
+            return StopReason.STRATEGY_FAILED
+        if call.lacks_time(min_attempt_time):  # the callback has taken some
+            return StopReason.DEADLINE
+        state.original_arguments = state.original_arguments or (call.arguments, call.keywords)
+        call.arguments, call.keywords = new.args, new.kwargs
+        state.revisions += 1
+        state.last_wait = 0.0
+        if listened():
+            yield Emit(_revised(state, error))
+        return None
+
+    def _blocked_by(self, call: Call, state: RetryState, min_attempt_time: float) -> StopReason | None:
+        """Return why no revision is asked for, if so."""
+        if call.committed:
+            return StopReason.COMMITTED
+        if state.repeated_failures >= self.max_repeats:
+            return StopReason.NO_PROGRESS
+        if call.lacks_time(min_attempt_time):
+            return StopReason.DEADLINE
+        return StopReason.REVISIONS if state.revisions >= self.max_revisions else None
+
+
+def _revised(state: RetryState, error: Exception) -> CallRevised:
+    from resilience.events import CallRevised
+
+    return CallRevised(
+        target=state.target,
+        policy="retry",
+        attempt=state.attempts,
+        category=state.category,
+        revision=state.revisions,
+        error=error,
+    )
+
+
+def _arguments(given: Arguments, answer: object) -> Arguments:
+    """Return what the *answer* of a callback asks for: `Arguments`, or changes by parameter."""
+    if isinstance(answer, Arguments):
+        return answer
+    if isinstance(answer, Mapping):
+        return given.replace(**cast("Mapping[str, object]", answer))
+    raise TypeError(
+        f"revise returned {type(answer).__name__}: give a mapping of parameters to new values, such as"
+        " {'code': ...}, call.replace(code=...), or None to give up"
+    )
+
+
+def failure_fingerprint(category: ErrorCategory, error: Exception | None) -> object:
+    """Return what two failures that look the same have in common: category, type, and message without its numbers."""
+    if error is None:
+        return category
+    try:
+        message = str(error)[:_COMPARED]
+    except Exception:  # an error that cannot be shown
+        message = ""
+    return category, type(error), " ".join(_VARYING.sub("#", message).split())

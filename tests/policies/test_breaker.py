@@ -1,0 +1,592 @@
+from __future__ import annotations
+
+import anyio
+import pybreaker
+import pytest
+
+from resilience import CircuitBreaker, CircuitOpenError, CircuitState, ErrorCategory, circuit_breaker
+from resilience.policies.circuit_breaker import Circuit
+from resilience.policies.circuit_breaker_config import Rules
+from resilience.testing import virtual_time
+from tests.callers import AnotherCaller
+from tests.roads import Road
+
+down = ConnectionResetError("down")
+bug = TypeError("a bug of the caller's")  # internal: weight 0
+
+
+class NotThere(Exception):
+    category = ErrorCategory.NOT_FOUND
+
+
+class Rejected(Exception):
+    category = ErrorCategory.REJECTED
+
+
+def test_it_opens_after_failures_in_a_row_and_then_calls_nobody(road: Road):
+    breaker = circuit_breaker("billing", failure_threshold=3, reset_timeout=30)
+    story = road.play(breaker, *[down] * 3, "never", pauses=(0, 0, 0))
+    assert story.answers[:3] == [down] * 3  # the tripping call raises its own error
+    rejected = story.answers[3]
+    assert isinstance(rejected, CircuitOpenError)
+    assert isinstance(rejected, pybreaker.CircuitBreakerError)
+    assert rejected.name == "billing"
+    assert rejected.retry_after == 30
+    assert (rejected.last_error_type, rejected.last_category) == ("ConnectionResetError", ErrorCategory.NETWORK)
+    assert rejected.__cause__ is rejected.__context__ is None
+    assert str(rejected) == (
+        "circuit 'billing' is open after 3 failures (last: ConnectionResetError); next probe in 30.0 s"
+    )
+    assert story.reached == 3
+    assert story.names == ["circuit.opened", "call.rejected"]
+    assert breaker.current_state == "open"
+
+
+def test_a_rejection_says_what_is_left_not_the_whole_time(road: Road):
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+    story = road.play(breaker, down, "never", pauses=(12.5,))
+    assert story.answers[1].retry_after == 17.5
+
+
+def test_each_rejection_is_an_error_of_its_own(road: Road):
+    breaker = circuit_breaker("b", failure_threshold=1)
+    story = road.play(breaker, down, pauses=(0, 0))
+    assert story.answers[1] is not story.answers[2]
+
+
+def test_a_success_starts_the_count_again(road: Road):
+    breaker = circuit_breaker("b", failure_threshold=2)
+    story = road.play(breaker, down, "ok", down, "ok", down, down, pauses=(0,) * 5)
+    assert story.names == ["circuit.opened"]
+    assert story.reached == 6
+
+
+def test_after_its_time_one_probe_closes_it_again(road: Road):
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+    story = road.play(breaker, down, "ok", "ok", pauses=(30, 0))
+    assert story.answers[1:] == ["ok", "ok"]
+    assert story.names == ["circuit.opened", "circuit.half_opened", "circuit.closed"]
+    assert breaker.fail_counter == 0
+
+
+def test_it_lets_nobody_through_before_its_time(road: Road):
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+    assert road.play(breaker, down, "never", pauses=(29.999,)).reached == 1
+
+
+def test_a_failed_probe_opens_it_for_the_whole_time_again(road: Road):
+    breaker = circuit_breaker("b", failure_threshold=3, reset_timeout=30)
+    story = road.play(breaker, down, down, down, down, "never", "ok", pauses=(0, 0, 30, 29, 1))
+    assert isinstance(story.answers[4], CircuitOpenError)
+    assert story.answers[5] == "never"  # the script's next step, reached by the second probe
+    assert story.names.count("circuit.opened") == 2
+
+
+@pytest.mark.parametrize("error", [bug, NotThere(), Rejected()], ids=repr)
+def test_failures_without_weight_do_not_open_it(road: Road, error: Exception):
+    breaker = circuit_breaker("b", failure_threshold=2)
+    story = road.play(breaker, *[error] * 5, pauses=(0,) * 4)
+    assert story.reached == 5
+    assert breaker.current_state == "closed"
+
+
+def test_failures_without_weight_do_not_start_the_count_again_either(road: Road):
+    breaker = circuit_breaker("b", failure_threshold=2)
+    story = road.play(breaker, down, NotThere(), down, pauses=(0, 0))
+    assert story.names == ["circuit.opened"]
+
+
+def test_a_probe_that_is_refused_for_its_own_fault_closes_it_since_the_dependency_answered(road: Road):
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+    missing = NotThere()
+    story = road.play(breaker, down, missing, "ok", pauses=(30, 0))
+    assert story.answers[1] is missing
+    assert story.names == ["circuit.opened", "circuit.half_opened", "circuit.closed"]
+
+
+@pytest.mark.parametrize("error", [bug, Rejected()], ids=repr)
+def test_a_probe_that_says_nothing_of_the_dependency_decides_nothing(road: Road, error: Exception):
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+    story = road.play(breaker, down, error, "ok", pauses=(30, 0))
+    assert story.answers[1] is error
+    assert story.answers[2] == "ok"  # the permit was given back: the next call is a probe
+    assert story.names == ["circuit.opened", "circuit.half_opened", "circuit.closed"]
+
+
+def test_trip_on_narrows_what_counts(road: Road):
+    breaker = circuit_breaker("b", failure_threshold=1, trip_on=ErrorCategory.TIMEOUT)
+    road.play(breaker, down, down, pauses=(0,))
+    assert breaker.current_state == "closed"
+    road.play(breaker, TimeoutError())
+    assert breaker.current_state == "open"
+
+
+def test_a_probe_that_fails_outside_of_trip_on_decides_nothing(road: Road):
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30, trip_on="timeout")
+    story = road.play(breaker, TimeoutError(), down, pauses=(30,))
+    assert story.answers[1] is down
+    assert breaker.current_state == "half-open"
+
+
+def test_weights_can_be_changed_for_one_circuit(road: Road):
+    breaker = circuit_breaker("b", failure_threshold=4, profiles={"network": {"weight": 2}, "not_found": {"weight": 1}})
+    road.play(breaker, down, NotThere(), NotThere(), pauses=(0, 0))
+    assert breaker.current_state == "open"
+
+
+def test_a_late_failure_from_before_it_opened_does_not_extend_it():
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+    with virtual_time() as clock, pytest.raises(ConnectionResetError), breaker:
+        with pytest.raises(ConnectionResetError), breaker:
+            raise down
+        clock.advance(20)
+        raise down  # admitted while closed, fails while open
+    with virtual_time():
+        assert breaker._circuit.state.until == 30
+
+
+def test_a_late_success_from_before_it_opened_does_not_close_it():
+    breaker = circuit_breaker("b", failure_threshold=1)
+    with virtual_time(), breaker, pytest.raises(ConnectionResetError), breaker:
+        raise down
+    assert breaker.current_state == "open"
+
+
+def test_a_late_failure_does_not_reopen_a_circuit_that_is_probing():
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+    with virtual_time() as clock:
+        with pytest.raises(ConnectionResetError), breaker:
+            with pytest.raises(ConnectionResetError), breaker:
+                raise down
+            clock.advance(30)
+            with pytest.raises(NameError), breaker:  # a probe that decides nothing
+                raise NameError
+            assert breaker.current_state == "half-open"
+            raise down
+        assert breaker.current_state == "half-open"
+
+
+def test_a_late_result_of_a_plain_call_lands_on_the_state_it_was_admitted_by():
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+
+    @breaker
+    def late(error: Exception | None) -> None:
+        """Run while closed, come back when the circuit has long been open, and closed again."""
+        breaker.open()
+        breaker.close()
+        if error is not None:
+            raise error
+
+    with pytest.raises(ConnectionResetError):
+        late(down)
+    assert breaker.current_state == "closed"
+    assert breaker.fail_counter == 0
+
+
+def test_while_a_probe_is_on_its_way_others_are_rejected():
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+    with virtual_time() as clock:
+        breaker.open()
+        clock.advance(30)
+        others = AnotherCaller()
+        with breaker:
+            with pytest.raises(CircuitOpenError, match="half-open, its probe on the way; next one within 30.0 s"):
+                others.enter(breaker)
+            assert breaker.current_state == "half-open"
+        assert breaker.current_state == "closed"
+
+
+def test_a_probe_that_never_comes_back_gives_its_permit_up_after_reset_timeout():
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+    with virtual_time() as clock:
+        breaker.open()
+        clock.advance(30)
+        lost = breaker._circuit.acquire(clock)[0]
+        clock.advance(29)
+        with pytest.raises(CircuitOpenError), breaker:
+            pass
+        clock.advance(1)
+        with breaker:
+            pass
+        assert breaker.current_state == "closed"
+        breaker._circuit.release(lost)
+
+
+def test_a_lost_probe_that_comes_back_late_decides_nothing_for_the_next_one():
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+    with virtual_time() as clock:
+        breaker.open()
+        clock.advance(30)
+        with pytest.raises(ConnectionResetError), breaker:  # takes longer than its lease
+            clock.advance(30)
+            with breaker:  # the next probe
+                pass
+            assert breaker.current_state == "closed"
+            raise down
+        assert breaker.current_state == "closed"
+
+
+def test_a_clock_that_steps_back_starts_the_open_time_again_and_no_more():
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+    with virtual_time() as clock:
+        clock.advance(1000)
+        breaker.open()
+    with virtual_time() as clock:  # a thousand seconds earlier
+        with pytest.raises(CircuitOpenError) as rejected, breaker:
+            pass
+        assert rejected.value.retry_after == 30
+        clock.advance(30)
+        with breaker:
+            pass
+    assert breaker.current_state == "closed"
+
+
+def test_a_clock_that_steps_back_during_a_probe_does_not_wedge_it():
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+    with virtual_time() as clock:
+        clock.advance(1000)
+        breaker.half_open()
+        assert breaker._circuit.acquire(clock)[0] is not None  # and never comes back
+    with virtual_time(), breaker:
+        pass
+    assert breaker.current_state == "closed"
+
+
+def test_a_cancelled_probe_leaves_it_half_open_with_its_permit_free(backend: str):
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+
+    @breaker
+    async def hang() -> None:
+        await anyio.sleep_forever()
+
+    @breaker
+    async def well() -> str:
+        return "ok"
+
+    async def main() -> None:
+        with virtual_time() as clock:
+            breaker.open()
+            clock.advance(30)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(hang)
+                await anyio.wait_all_tasks_blocked()
+                with pytest.raises(CircuitOpenError):
+                    await well()
+                tasks.cancel_scope.cancel()
+            assert breaker.circuit_state is CircuitState.HALF_OPEN
+            assert await well() == "ok"
+            assert breaker.circuit_state is CircuitState.CLOSED
+
+    anyio.run(main, backend=backend)
+
+
+def test_a_cancelled_call_counts_for_nothing(backend: str):
+    breaker = circuit_breaker("b", failure_threshold=1)
+
+    @breaker
+    async def hang() -> None:
+        await anyio.sleep_forever()
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(hang)
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+        assert breaker.current_state == "closed"
+        assert breaker.fail_counter == 0
+
+    anyio.run(main, backend=backend)
+
+
+def test_ctrl_c_during_a_probe_gives_the_permit_back():
+    breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
+
+    @breaker
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with virtual_time() as clock:
+        breaker.open()
+        clock.advance(30)
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        assert breaker.current_state == "half-open"
+        with breaker:
+            pass
+        assert breaker.current_state == "closed"
+
+
+def test_retries_outside_of_a_circuit_ask_it_again_for_each_attempt(road: Road):
+    from resilience import retry_on_category
+
+    breaker = circuit_breaker("b", failure_threshold=2, reset_timeout=30)
+    story = road.play(lambda fn: retry_on_category(attempts=5, base_delay=0)(breaker(fn)), *[down] * 9)
+    assert story.reached == 2
+    assert isinstance(story.answer, CircuitOpenError)  # and a rejection is not retried
+
+
+def test_a_stack_with_two_circuits_asks_both(road: Road):
+    inner, outer = circuit_breaker("inner", failure_threshold=1), circuit_breaker("outer", failure_threshold=2)
+    story = road.play(lambda fn: outer(inner(fn)), down, "never", pauses=(0, 0))
+    assert story.reached == 1
+    assert (inner.current_state, outer.current_state) == ("open", "closed")  # a rejection trips nobody
+    assert outer.fail_counter == 1
+
+
+def test_one_circuit_serves_sync_and_async_callers(backend: str):
+    breaker = circuit_breaker("b", failure_threshold=2)
+    Road("sync").play(breaker, down)
+    Road(backend).play(breaker, down)
+    assert breaker.current_state == "open"
+
+
+def test_a_circuit_without_a_name_is_named_after_what_it_guards_first():
+    breaker = CircuitBreaker()
+
+    @breaker
+    def charge() -> None: ...
+
+    assert breaker.name.endswith("charge")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "says"),
+    [
+        (5, TypeError, "name=5: give the dependency's name as text, such as 'billing'"),
+        ("", ValueError, "name='': give the dependency's name, such as 'billing'"),
+        (" \n", ValueError, "name=' \\n': give the dependency's name, such as 'billing'"),
+    ],
+)
+def test_a_name_that_names_nothing_is_refused(name: object, kind: type[Exception], says: str):
+    with pytest.raises(kind) as refused:
+        circuit_breaker(name)
+    assert str(refused.value) == says
+
+
+def test_a_rejected_call_can_be_pickled_and_copied():
+    import copy
+    import pickle
+
+    error = CircuitOpenError("billing", 12.4, failures=5, last_error_type="ReadTimeout")
+    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert str(twin) == str(error)
+        assert twin.retry_after == 12.4
+
+
+def test_a_closed_circuit_keeps_no_failure_alive():
+    import gc
+    import weakref
+
+    refs = []
+
+    class Held(Exception):
+        category = ErrorCategory.NETWORK
+
+        def __init__(self) -> None:
+            super().__init__()
+            refs.append(weakref.ref(self))
+
+    breaker = circuit_breaker("b", failure_threshold=5)
+
+    @breaker
+    def fail() -> None:
+        raise Held
+
+    gc.disable()
+    try:
+        for _ in range(4):
+            with pytest.raises(Held):
+                fail()
+    finally:
+        gc.enable()
+    assert [ref() for ref in refs] == [None] * 4
+
+
+def test_the_event_of_an_opening_says_why_and_for_how_long(road: Road):
+    breaker = circuit_breaker("b", failure_threshold=2, reset_timeout=30)
+    story = road.play(breaker, down, down, TimeoutError(), pauses=(0, 30))
+    first, second = [event for event in story.events if event.name == "circuit.opened"]
+    assert (first.failures, first.retry_after, first.category) == (2, 30, ErrorCategory.NETWORK)
+    assert (second.failures, second.category) == (3, ErrorCategory.TIMEOUT)
+
+
+def test_an_opening_by_hand_has_no_category_and_its_rejection_no_number():
+    from resilience import subscribe
+
+    heard = []
+    breaker = circuit_breaker("b", reset_timeout=30)
+    with virtual_time(), subscribe(heard.append):
+        breaker.open()
+        with pytest.raises(CircuitOpenError, match=r"^circuit 'b' is open; next probe in 30.0 s$"), breaker:
+            pass
+    assert (heard[0].failures, heard[0].category, heard[0].target) == (0, None, "b")
+
+
+def test_one_failure_is_said_in_the_singular(road: Road):
+    breaker = circuit_breaker("b", failure_threshold=1)
+    assert "after 1 failure (last" in str(road.play(breaker, down, pauses=(0,)).answers[1])
+
+
+def test_a_circuit_says_what_it_is():
+    assert str(circuit_breaker("b", trip_on="timeout")) == (
+        "circuit_breaker('b', failure_threshold=5, trip_on=timeout, reset_timeout=60)"
+    )
+    assert repr(circuit_breaker("b")) == "<CircuitBreaker 'b' closed>"
+    assert str(circuit_breaker("b")) == "circuit_breaker('b', failure_threshold=5, reset_timeout=60)"
+
+
+def test_a_success_while_closed_takes_the_happy_path_again(monkeypatch: pytest.MonkeyPatch):
+    breaker = circuit_breaker("b")
+    answers = iter([down, "ok", "ok"])
+
+    @breaker
+    def call() -> object:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with pytest.raises(ConnectionResetError):
+        call()
+    assert call() == "ok"
+    monkeypatch.setattr(type(breaker._circuit), "run", None)  # no generator from here on
+    assert call() == "ok"
+
+
+def test_a_new_circuit_lets_calls_pass_that_ask_for_nothing():
+    assert Circuit("b", Rules()).state.fast_path
+
+
+def test_a_call_through_a_closed_circuit_takes_no_lock_not_even_to_be_cancelled():
+    breaker = circuit_breaker("b")
+    breaker.circuit._lock = None
+
+    @breaker
+    def call(error: BaseException | None) -> str:
+        if error is not None:
+            raise error
+        return "ok"
+
+    for _ in range(2):
+        assert call(None) == "ok"
+        with breaker:
+            pass
+        with pytest.raises(KeyboardInterrupt):
+            call(KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt), breaker:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("rules", [{}, {"failure_rate": 0.5, "minimum_calls": 1}], ids=["in a row", "rate by count"])
+def test_an_outcome_nobody_hears_of_takes_no_steps(rules: dict[str, object], monkeypatch: pytest.MonkeyPatch):
+    breaker = circuit_breaker("b", failure_threshold=2, **rules)
+    monkeypatch.setattr(Circuit, "_notify_result", None)
+    for _ in range(2):
+        if breaker.current_state == "closed":
+            with pytest.raises(ConnectionResetError), breaker:
+                raise down
+    assert breaker.current_state == "open"
+
+
+@pytest.mark.parametrize("listening", [False, True])
+def test_no_event_is_made_when_nobody_subscribed(listening: bool, monkeypatch: pytest.MonkeyPatch):
+    for made in ("event", "_rejected", "mode_event"):
+        monkeypatch.setattr(Circuit, made, None)
+    listeners = [pybreaker.CircuitBreakerListener()] if listening else []
+    breaker = circuit_breaker(
+        "b", failure_threshold=1, slow_call_rate=0.5, slow_call_seconds=1, minimum_calls=1, listeners=listeners
+    )
+    call = breaker(lambda wait: clock.advance(wait))
+    with virtual_time() as clock:
+        with pytest.raises(ConnectionResetError), breaker:
+            raise down
+        clock.advance(60)
+        others = AnotherCaller()
+        with breaker, pytest.raises(CircuitOpenError):
+            others.enter(breaker)
+        call(1.0)
+        assert breaker.current_state == "open"
+        breaker.shadow()
+        call(0.0)
+        breaker.reset()
+        assert breaker.current_state == "closed"
+
+
+@pytest.mark.parametrize("reopen", ["close", "probe"])
+def test_a_circuit_that_closed_takes_the_happy_path_again(reopen: str, monkeypatch: pytest.MonkeyPatch):
+    breaker = circuit_breaker("b", reset_timeout=30)
+    call = breaker(lambda: "ok")
+    with virtual_time() as clock:
+        breaker.open()
+        clock.advance(30)
+        if reopen == "close":
+            breaker.close()
+        assert call() == "ok"
+    monkeypatch.setattr(type(breaker._circuit), "run", None)
+    assert call() == "ok"
+
+
+def test_a_success_that_began_before_a_failure_and_ends_after_it_starts_the_count_again():
+    breaker = circuit_breaker("b", failure_threshold=3)
+
+    @breaker
+    def call(*others: Exception) -> str:
+        for error in others:  # while this one is on its way, others come and fail
+            with pytest.raises(ConnectionResetError):
+                fail(error)
+        return "ok"
+
+    @breaker
+    def fail(error: Exception) -> None:
+        raise error
+
+    for _ in range(5):
+        assert call(down, down) == "ok"
+        assert breaker.fail_counter == 0
+    assert breaker.current_state == "closed"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_failures_of_concurrent_calls_are_counted_in_the_order_they_end(backend: str, seed: int):
+    """A model that predicts: up to 20 calls at a time begin and end in any order, and three in ten fail."""
+    import random
+
+    chance = random.Random(seed)
+    breaker = circuit_breaker("b", failure_threshold=1000)
+    in_a_row, ended = 0, 0
+
+    @breaker
+    async def call(go_on: anyio.Event, fails: bool) -> None:
+        await go_on.wait()
+        if fails:
+            raise down
+
+    async def one(go_on: anyio.Event, fails: bool) -> None:
+        nonlocal in_a_row, ended
+        try:
+            await call(go_on, fails)
+        except ConnectionResetError:
+            in_a_row += 1
+        else:
+            in_a_row = 0
+        ended += 1
+
+    async def main() -> None:
+        waiting: list[anyio.Event] = []
+        async with anyio.create_task_group() as tasks:
+            for turn in range(200):
+                while len(waiting) < 20 and chance.random() < 0.8:
+                    waiting.append(anyio.Event())
+                    tasks.start_soon(one, waiting[-1], chance.random() < 0.3)
+                    await anyio.lowlevel.checkpoint()
+                if not waiting:
+                    continue
+                before = ended
+                waiting.pop(chance.randrange(len(waiting))).set()
+                while ended == before:
+                    await anyio.lowlevel.checkpoint()
+                assert breaker.fail_counter == in_a_row, f"after {turn} turns"
+            for event in waiting:
+                event.set()
+
+    anyio.run(main, backend=backend)

@@ -1,0 +1,152 @@
+"""A call may be cancelled at every point of its way through a circuit, also while listeners are notified."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+
+import pybreaker
+import pytest
+
+from resilience import circuit_breaker, retry_on_category, subscribe, timeout
+from resilience._runtime.circuit_context import admitted_here
+from resilience._runtime.protocol import Call, Proceed
+from resilience._runtime.sync_runner import perform
+from resilience.clock import using_clock
+from resilience.outcome import Outcome
+from resilience.testing import VirtualClock, virtual_time
+from tests.in_flight import InFlight
+
+down = ConnectionResetError("down")
+
+
+@pytest.mark.parametrize("outcome", [Outcome("ok"), Outcome(None, down)], ids=["success", "failure"])
+def test_a_probe_cancelled_at_any_point_gives_its_permit_back_or_has_been_recorded(outcome: Outcome):
+    recorded = []
+    for point in itertools.count(1):
+        with using_clock(clock := VirtualClock()):
+            listeners = [pybreaker.CircuitBreakerListener()]
+            breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=10, listeners=listeners)
+            breaker.open()
+            clock.advance(10)
+            unsubscribe = subscribe(lambda event: None)
+            try:
+                call = Call("cancelled", len)
+                steps = breaker.circuit.run(call)
+                answer: object = None
+                for _ in range(point):
+                    effect = steps.send(answer)
+                    answer = outcome if isinstance(effect, Proceed) else perform(effect, call)
+            except StopIteration:
+                break
+            finally:
+                unsubscribe()
+            steps.close()
+            assert admitted_here() == ()
+            assert breaker.probes_on_the_way == 0
+            recorded.append(breaker.current_state)
+            if breaker.current_state == "half-open":
+                with breaker:  # another probe may come at once
+                    pass
+                assert breaker.current_state == "closed"
+    # The listener before the call, of the transition, its event, the listener of the admission, the call itself.
+    before = ["open"] + ["half-open"] * 4
+    # The listener of the outcome, of the transition, its event.
+    assert recorded == before + (["closed"] if outcome.error is None else ["open"]) * 3
+
+
+def test_a_rejected_call_cancelled_while_its_event_is_emitted_leaves_the_probe_in_flight_alone():
+    with using_clock(VirtualClock()):
+        breaker = circuit_breaker("b")
+        breaker.half_open()
+        probe = InFlight(breaker.circuit)
+        unsubscribe = subscribe(lambda event: None)
+        try:
+            call = Call("rejected", len)
+            steps = breaker.circuit.run(call)
+            next(steps)
+            steps.close()
+        finally:
+            unsubscribe()
+        assert breaker.probes_on_the_way == 1
+        probe.end(Outcome("ok"))
+        assert breaker.current_state == "closed"
+
+
+def test_a_probe_that_is_collected_gives_its_permit_back():
+    with using_clock(VirtualClock()):
+        breaker = circuit_breaker("b")
+        breaker.half_open()
+        probe = InFlight(breaker.circuit)
+        assert breaker.probes_on_the_way == 1
+        del probe
+        assert breaker.probes_on_the_way == 0
+        assert breaker.current_state == "half-open"
+
+
+def test_what_a_judge_of_results_calls_through_a_probes_circuit_does_not_belong_to_the_probe():
+    inner: list[object] = []
+
+    def judge(value: object) -> bool:
+        inner.append(admitted_here())
+        return False
+
+    with using_clock(VirtualClock()):
+        breaker = circuit_breaker("b", failure_if=judge)
+        breaker.half_open()
+        assert breaker.call(lambda: len(admitted_here())) == 1
+        assert inner == [()]
+        assert breaker.current_state == "closed"
+
+
+# -- circuits by key ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limited", [False, True])
+def test_a_report_says_how_the_circuit_of_the_calls_key_is(limited: bool):
+    breaker = circuit_breaker("hosts", key=lambda host: host, failure_threshold=5)
+    breaker.of("healthy")
+
+    @retry_on_category(attempts=2, base_delay=0)
+    @(timeout(30) if limited else lambda function: function)  # a sync time limit runs what is inside in a thread
+    @breaker
+    def fetch(host: str) -> None:
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError) as caught:
+        fetch("down")
+    assert caught.value.resilience.circuits == ("circuit 'hosts' closed, 2 failures in a row",)
+
+
+def test_a_report_says_nothing_of_a_circuit_whose_key_failed():
+    breaker = circuit_breaker("hosts", key=lambda host: 1 // 0)
+
+    @retry_on_category(attempts=2, base_delay=0, retry_if=lambda error: True)
+    @breaker
+    def fetch(host: str) -> None: ...
+
+    with virtual_time(), pytest.raises(ZeroDivisionError) as caught:
+        fetch("down")
+    assert caught.value.resilience.circuits == ()
+
+
+class Unhashable:
+    def __hash__(self) -> int:
+        raise KeyError("hash")
+
+
+@pytest.mark.parametrize("key", [lambda: 1 // 0, list, Unhashable])
+def test_a_key_that_fails_leaves_nothing_to_the_garbage_collector(key):
+    breaker = circuit_breaker("hosts", key=key)
+    call = breaker(lambda: None)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(10):
+            try:
+                call()
+            except (ZeroDivisionError, TypeError):
+                pass
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

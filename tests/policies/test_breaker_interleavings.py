@@ -1,0 +1,188 @@
+"""Every way in which three calls through one circuit may overlap, with time passing in between, against invariants.
+
+Each beginning of a program is a program, too: its calls that have not come back are the ones that never do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from resilience import circuit_breaker
+from resilience.clock import using_clock
+from resilience.outcome import Outcome
+from resilience.policies.circuit_breaker import Circuit
+from resilience.policies.circuit_states import CircuitState, Closed, HalfOpen, Open
+from resilience.testing import VirtualClock
+from tests.in_flight import InFlight
+
+CALLS, TICKS = 3, 2
+ENDS = ("succeed", "fail", "cancel")
+down = ConnectionResetError("down")
+Program = tuple[tuple[str, int], ...]
+
+
+def programs(done: Program = (), begun: int = 0, out: tuple[int, ...] = (), ticks: int = 0) -> Iterator[Program]:
+    """Yield every program; the calls are numbered in the order they begin, since they are all alike."""
+    yield done
+    if begun < CALLS:
+        yield from programs((*done, ("admit", begun)), begun + 1, (*out, begun), ticks)
+    for number in out:
+        others = tuple(other for other in out if other != number)
+        for end in ENDS:
+            yield from programs((*done, (end, number)), begun, others, ticks)
+    if ticks < TICKS:
+        yield from programs((*done, ("tick", 0)), begun, out, ticks + 1)
+
+
+EVERY = list(programs())
+
+
+def test_the_explorer_explores_every_interleaving():
+    whole = [program for program in EVERY if len(program) == 2 * CALLS + TICKS]
+    # 8 steps in any order, of which 2 are ticks and 3 are pairs; the calls are alike; each ends in one of 3 ways.
+    assert len(whole) == 40320 // 2**CALLS // 2 // 6 * 3**CALLS == 11340
+    assert len(EVERY) == len(set(EVERY)) == 19504
+
+
+class Explored:
+    """A circuit, and what is to be known from outside of the calls on their way through it."""
+
+    def __init__(self, rules: dict[str, object], start: str) -> None:
+        self.clock = VirtualClock()
+        with using_clock(self.clock):
+            breaker = circuit_breaker("explored", failure_threshold=1, **rules)
+            getattr(breaker, start)()
+            self.breaker = breaker
+        self.circuit: Circuit = breaker.circuit
+        self.out: dict[int, tuple[InFlight, object, float]] = {}
+        self.probes: set[int] = set()  # those out since it was last closed
+
+    def do(self, step: str, number: int) -> None:
+        if step == "tick":
+            self.clock.advance(1)
+        elif step == "admit":
+            self.admit(number)
+        elif number in self.out:  # else it was rejected
+            self.end(step, number)
+        state = self.circuit.state
+        if isinstance(state, Closed):
+            self.probes.clear()
+        else:
+            now, lease = self.clock.now(), self.circuit.rules.lease_seconds
+            probes = [number for number in self.probes & self.out.keys() if now < self.out[number][2] + lease]
+            assert len(probes) <= len(state.permits) <= self.circuit.rules.probes
+
+    def admit(self, number: int) -> None:
+        before, now = self.circuit.state, self.clock.now()
+        call = InFlight(self.circuit)
+        if call.rejection is None:
+            self.out[number] = (call, self.circuit.state, now)
+            if isinstance(self.circuit.state, HalfOpen):
+                self.probes.add(number)
+        if isinstance(before, Open) and now < before.until:
+            assert call.rejection is not None
+            assert call.rejection.retry_after == before.until - now
+            assert self.circuit.state is before
+
+    def end(self, step: str, number: int) -> None:
+        call, by, _ = self.out.pop(number)
+        permit = call.admitted if isinstance(by, HalfOpen) else None
+        before, looked = self.circuit.state, looks(self.circuit.state, without=permit)
+        if step == "cancel":
+            call.cancel()
+            assert self.circuit.state is before
+        else:
+            outcome = Outcome("ok") if step == "succeed" else Outcome(None, down)
+            assert call.end(outcome) is outcome
+        if by is not before:
+            assert self.circuit.state is before
+            assert looks(before) == looked  # but for its permit, which may have counted against a later probe
+            assert permit is None or permit not in looks(before).get("permits", ())
+
+
+def looks(state: object, without: object = None) -> dict[str, object]:
+    """Return all that a state holds; of its permits those that are not *without*."""
+    names = [name for kind in type(state).__mro__ for name in getattr(kind, "__slots__", ())]
+    held = {name: getattr(state, name) for name in names}
+    return {name: value - {without} if isinstance(value, set) else value for name, value in held.items()}
+
+
+@pytest.mark.parametrize("start", ["close", "open", "half_open"])
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"reset_timeout": 1},
+        {"reset_timeout": 2, "probe_timeout": 1, "probes": 2, "success_threshold": 2},
+        {"reset_timeout": 1, "probe_timeout": 2, "probes": 2, "success_threshold": 2},
+    ],
+    ids=["one probe", "two probes, short lease", "two probes, long lease"],
+)
+def test_no_interleaving_of_three_calls_breaks_an_invariant(rules: dict[str, object], start: str):
+    explored = 0
+    for program in EVERY:
+        on = Explored(rules, start)
+        with using_clock(on.clock):
+            for step, number in program:
+                on.do(step, number)
+            state = on.circuit.state
+            if isinstance(state, HalfOpen):  # and nobody who is out ever comes back
+                on.clock.advance(on.circuit.rules.lease_seconds)
+                on.admit(CALLS)
+                assert CALLS in on.out
+        explored += 1
+    assert explored == len(EVERY) == 19504
+
+
+class Door:
+    """A circuit's lock, at whose door *another* is faster, once."""
+
+    def __init__(self, circuit: Circuit, another: Callable[[], object]) -> None:
+        self.lock, self.another = circuit._lock, another
+        circuit._lock = self
+
+    def __enter__(self) -> None:
+        another, self.another = self.another, lambda: None
+        another()
+        self.lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.lock.release()
+
+
+def test_who_is_overtaken_by_another_probe_is_not_let_in_as_one():
+    with using_clock(clock := VirtualClock()):
+        circuit = circuit_breaker("overtaken", reset_timeout=1).circuit
+        circuit.transition_to(CircuitState.OPEN, clock)
+        clock.advance(1)
+        others = []
+        Door(circuit, lambda: others.append(circuit.acquire(clock)[0]))
+        assert circuit.acquire(clock) == (None, None)
+    assert circuit.state.permits == set(others)
+    assert len(others) == 1
+
+
+@pytest.mark.parametrize("start", [CircuitState.OPEN, CircuitState.HALF_OPEN])
+def test_who_is_overtaken_by_an_order_to_close_passes_as_everybody_does(start: CircuitState):
+    with using_clock(clock := VirtualClock()):
+        circuit = circuit_breaker("overtaken", reset_timeout=1).circuit
+        circuit.transition_to(start, clock)
+        Door(circuit, lambda: circuit.transition_to(CircuitState.CLOSED, clock))
+        admitted, transition = circuit.acquire(clock)
+    assert (admitted, transition) == (circuit.state, None)
+    assert circuit.state.fast_path
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_probe_that_ends_while_the_circuit_is_closed_by_hand_comes_late(end: str):
+    with using_clock(clock := VirtualClock()):
+        on = Explored({"reset_timeout": 1}, "half_open")
+        on.do("admit", 0)
+        Door(on.circuit, lambda: on.circuit.transition_to(CircuitState.CLOSED, clock))
+        (call, _, _) = on.out.pop(0)
+        if end == "cancel":
+            call.cancel()
+        else:
+            call.end(Outcome("ok") if end == "succeed" else Outcome(None, down))
+    assert (on.circuit.state.kind, on.circuit.state.failures) == (CircuitState.CLOSED, 0)

@@ -1,0 +1,167 @@
+"""A policy that somebody writes outside of the package is asked about every call, wherever it can stand."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+import anyio
+import pytest
+
+from resilience import Pipeline, circuit_breaker, fallback, retry_on_category, timeout, track_errors
+from resilience._runtime.context_manager import Block
+from resilience._runtime.pipeline import Decorator
+from resilience._runtime.protocol import Call, Policy, Proceed, Steps
+from resilience.outcome import Outcome
+from tests.roads import Road
+
+
+class DenyAll(Policy):
+    """Says no, and nothing else of itself."""
+
+    def run(self, call: Call) -> Steps[Outcome]:
+        return Outcome.failed(PermissionError(call.target))
+        yield
+
+
+class Recorder(Policy):
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def run(self, call: Call) -> Steps[Outcome]:
+        self.told.append("before")
+        try:
+            outcome = yield Proceed()
+        except GeneratorExit:
+            self.told.append("release")
+            raise
+        self.told.append("after" if outcome.error is None else type(outcome.error).__name__)
+        return outcome
+
+
+class Foreign(Decorator, Block):
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+
+    def policies(self, target: object = None) -> tuple[Policy, ...]:
+        return (self.policy,)
+
+    def _policy(self) -> Policy:
+        return self.policy
+
+
+STACKS: dict[str, Callable[[Decorator], Decorator]] = {
+    "alone": lambda foreign: foreign,
+    "outside": lambda foreign: Pipeline(foreign, retry_on_category(attempts=2, base_delay=0), circuit_breaker("b")),
+    "inside": lambda foreign: Pipeline(retry_on_category(attempts=2, base_delay=0), circuit_breaker("b"), foreign),
+    "between": lambda foreign: Pipeline(track_errors(component="x"), foreign, circuit_breaker("b"), timeout(5)),
+}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_policy_that_answers_before_the_call_keeps_it_from_being_made(road: Road, stack: str):
+    story = road.play(STACKS[stack](Foreign(DenyAll())), "never")
+    assert type(story.answer) is PermissionError
+    assert story.reached == 0
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_policy_hears_of_calls_that_succeed_at_once(road: Road, stack: str):
+    recorder = Recorder()
+    story = road.play(STACKS[stack](Foreign(recorder)), "ok", pauses=(0,))
+    assert story.answers == ["ok", "script over"]
+    assert recorder.told == ["before", "after"] * 2
+
+
+def test_a_policy_hears_of_each_attempt_it_stands_within(road: Road):
+    recorder = Recorder()
+    story = road.play(STACKS["inside"](Foreign(recorder)), TimeoutError(), "ok")
+    assert story.answer == "ok"
+    assert recorder.told == ["before", "TimeoutError", "before", "after"]
+
+
+def test_methods_classes_and_plain_calls_are_kept_from_being_made_too(road: Road):
+    deny = Foreign(DenyAll())
+
+    @deny
+    class Client:
+        def get(self) -> str:
+            return "never"
+
+        @staticmethod
+        def static() -> str:
+            return "never"
+
+        @classmethod
+        def klass(cls) -> str:
+            return "never"
+
+        async def get_async(self) -> str:
+            return "never"
+
+    client = Client()
+
+    def main() -> None:
+        for call in (client.get, client.static, client.klass, lambda: deny.call(len, "abc")):
+            with pytest.raises(PermissionError):
+                call()
+        with pytest.raises(PermissionError), deny:
+            pytest.fail("the block runs")
+
+    async def main_async() -> None:
+        with pytest.raises(PermissionError):
+            await client.get_async()
+        with pytest.raises(PermissionError):
+            await deny.acall(anyio.sleep, 0)
+        with pytest.raises(PermissionError):
+            async with deny:
+                pytest.fail("the block runs")
+
+    road.run(main, main_async)
+
+
+def test_a_generator_function_is_refused_by_a_policy_that_does_not_say_that_it_can_guard_one():
+    def items():
+        yield 1
+
+    with pytest.raises(TypeError, match="cannot guard the generator function"):
+        Foreign(DenyAll())(items)
+
+
+def test_a_cancelled_call_is_released(backend: str):
+    recorder = Recorder()
+
+    @Foreign(recorder)
+    async def hang() -> None:
+        await anyio.sleep_forever()
+
+    async def main() -> None:
+        with anyio.move_on_after(0):
+            await hang()
+
+    anyio.run(main, backend=backend)
+    assert recorder.told == ["before", "release"]
+
+
+def test_a_fallback_outside_of_it_covers_what_it_says(road: Road):
+    class Reject(Policy):
+        def run(self, call: Call) -> Steps[Outcome]:
+            return Outcome.failed(TimeoutError())
+            yield
+
+    story = road.play(Pipeline(fallback(default="stale"), Foreign(Reject())), "never")
+    assert (story.answer, story.reached) == ("stale", 0)
+
+
+def test_ctrl_c_in_a_call_releases_it():
+    recorder = Recorder()
+
+    @Foreign(recorder)
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with contextlib.suppress(KeyboardInterrupt):
+        interrupted()
+    assert recorder.told == ["before", "release"]

@@ -1,0 +1,527 @@
+"""A circuit around a whole client class: which methods it guards, and which calls count."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import AsyncIterator, Iterator
+
+import anyio
+import httpx
+import pytest
+import requests
+
+from resilience import CircuitOpenError, Pipeline, circuit_breaker, describe, fallback, retry_on_category
+from resilience._runtime.method_selection import LOCAL_METHODS
+from resilience.testing import virtual_time
+from tests.callers import AnotherCaller
+from tests.roads import Road
+
+down = ConnectionResetError("down")
+
+
+class Requests:
+    """A client as people write them: public methods on top of each other, and some that send nothing."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.fails = True
+        self.closed = False
+        self.setup()
+
+    def setup(self) -> None:
+        """Prepare, without a request."""
+
+    def url(self, path: str) -> str:
+        return f"https://example.org/{path}"
+
+    def build_request(self, path: str) -> str:
+        return f"GET {self.url(path)}"
+
+    def request(self, path: str) -> str:
+        return self.send(self.build_request(path))
+
+    def send(self, request: str) -> str:
+        self.sent += 1
+        if self.fails:
+            raise down
+        return request
+
+    def get(self, path: str) -> str:
+        return self.request(path)
+
+    def close(self) -> None:
+        self.flush()
+        self.closed = True
+
+    def flush(self) -> None: ...
+
+
+class AsyncRequests(Requests):
+    async def request(self, path: str) -> str:
+        await anyio.lowlevel.checkpoint()
+        return await self.send(self.build_request(path))
+
+    async def send(self, request: str) -> str:
+        return super().send(request)
+
+    async def get(self, path: str) -> str:
+        return await self.request(path)
+
+    async def aclose(self) -> None:
+        self.close()
+
+
+def guarded(road: Road, **options: object) -> tuple[object, type[Requests]]:
+    breaker = circuit_breaker("api", **{"failure_threshold": 3, "reset_timeout": 30, **options})
+    base = AsyncRequests if road.is_async else Requests
+    return breaker, breaker(type("Client", (base,), {}))
+
+
+def send(road: Road, client: Requests, times: int = 1) -> list[type[Exception] | str]:
+    """Get something *times* times; return what came of it."""
+    came: list[type[Exception] | str] = []
+
+    def get() -> None:
+        for _ in range(times):
+            try:
+                came.append(client.get("x"))
+            except Exception as error:
+                came.append(type(error))
+
+    async def get_async() -> None:
+        for _ in range(times):
+            try:
+                came.append(await client.get("x"))
+            except Exception as error:
+                came.append(type(error))
+
+    road.run(get, get_async)
+    return came
+
+
+def test_each_request_that_fails_counts_once_however_many_methods_it_goes_through(road: Road):
+    breaker, client = guarded(road)
+    mine = client()
+    assert send(road, mine, 2) == [ConnectionResetError] * 2
+    assert (breaker.fail_counter, breaker.current_state) == (2, "closed")
+    assert send(road, mine, 2) == [ConnectionResetError, CircuitOpenError]
+    assert (mine.sent, breaker.current_state) == (3, "open")
+
+
+def test_a_request_that_succeeds_starts_the_count_anew(road: Road):
+    breaker, client = guarded(road)
+    mine = client()
+    send(road, mine, 2)
+    mine.fails = False
+    assert send(road, mine) == ["GET https://example.org/x"]
+    assert breaker.fail_counter == 0
+
+
+def test_local_methods_neither_reset_the_count_nor_are_rejected(road: Road):
+    breaker, client = guarded(road)
+    mine = client()
+    for _ in range(3):
+        send(road, mine)
+        assert mine.url("y") == "https://example.org/y"
+        assert mine.build_request("y") == "GET https://example.org/y"
+        client()  # its __init__ calls setup(), which is public
+    assert breaker.current_state == "open"
+    assert mine.url("y") == "https://example.org/y"
+    mine.close()  # although it calls flush(), which is guarded
+    assert mine.closed
+    client()
+    with pytest.raises(CircuitOpenError):
+        mine.flush()
+
+
+def test_an_async_client_can_be_closed_while_the_circuit_is_open(backend: str):
+    breaker, client = guarded(Road(backend))
+    mine = client()
+    breaker.open()
+    anyio.run(mine.aclose, backend=backend)
+    assert mine.closed
+
+
+def test_local_methods_do_not_close_a_half_open_circuit(road: Road):
+    breaker, client = guarded(road)
+    mine = client()
+    with virtual_time() as clock:
+        breaker.open()
+        clock.advance(30)
+        mine.url("x")
+        mine.close()
+        client()
+        assert breaker.current_state == "open"
+        assert send(road, mine) == [ConnectionResetError]  # the probe
+        assert breaker.current_state == "open"
+
+
+def test_a_share_of_requests_is_not_diluted_by_what_they_call(road: Road):
+    breaker, client = guarded(road, failure_threshold=None, failure_rate=0.5, window=10, minimum_calls=4)
+    mine = client()
+    for fails in (False, True, False, True):
+        mine.fails = fails
+        send(road, mine)
+    assert breaker.current_state == "open"
+
+
+def test_slow_requests_count_once(road: Road):
+    breaker, client = guarded(
+        road, failure_threshold=None, slow_call_rate=0.5, slow_call_seconds=1, window=10, minimum_calls=2
+    )
+    mine = client()
+    mine.fails = False
+    with virtual_time(patience=5):
+        send(road, mine, 4)
+        assert breaker.circuit.state.window_snapshot(0).calls == 4
+
+
+def test_a_half_open_circuit_of_a_class_admits_one_request_with_all_it_calls(road: Road):
+    breaker, client = guarded(road)
+    mine = client()
+    mine.fails = False
+    with virtual_time() as clock:
+        breaker.open()
+        clock.advance(30)
+        assert send(road, mine) == ["GET https://example.org/x"]
+    assert breaker.current_state == "closed"
+
+
+def test_what_a_long_call_calls_after_the_circuit_was_opened_by_others_is_rejected(road: Road):
+    breaker = circuit_breaker("api", failure_threshold=1)
+
+    @breaker
+    class Client:
+        def fetch(self) -> str:
+            return "answer"
+
+        def fetch_all(self) -> None:
+            assert self.fetch() == "answer"
+            breaker.open()
+            self.fetch()
+
+        async def fetch_async(self) -> str:
+            return "answer"
+
+        async def fetch_all_async(self) -> None:
+            assert await self.fetch_async() == "answer"
+            breaker.open()
+            await self.fetch_async()
+
+    def main() -> None:
+        with pytest.raises(CircuitOpenError):
+            Client().fetch_all()
+
+    async def main_async() -> None:
+        with pytest.raises(CircuitOpenError):
+            await Client().fetch_all_async()
+
+    road.run(main, main_async)
+
+
+def test_a_task_that_outlives_the_method_that_started_it_counts_by_itself(backend: str):
+    breaker = circuit_breaker("api", failure_threshold=2)
+
+    @breaker
+    class Poller:
+        async def poll(self) -> None:
+            raise down
+
+        async def start(self, tasks: anyio.abc.TaskGroup) -> None:
+            tasks.start_soon(self._run)
+
+        async def _run(self) -> None:
+            await go.wait()
+            for _ in range(2):
+                with pytest.raises(ConnectionResetError):
+                    await self.poll()
+
+    async def main() -> None:
+        nonlocal go
+        go = anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            await Poller().start(tasks)
+            go.set()
+
+    go: anyio.Event
+    anyio.run(main, backend=backend)
+    assert breaker.current_state == "open"
+
+
+def test_a_stream_of_a_class_counts_once_and_its_consumer_by_itself(road: Road):
+    breaker = circuit_breaker("api", failure_threshold=2)
+
+    @breaker
+    class Client:
+        def page(self) -> str:
+            return "page"
+
+        def fail(self) -> None:
+            raise down
+
+        def pages(self) -> Iterator[str]:
+            yield self.page()
+            yield self.page()
+
+        async def page_async(self) -> str:
+            return "page"
+
+        async def fail_async(self) -> None:
+            raise down
+
+        async def pages_async(self) -> AsyncIterator[str]:
+            yield await self.page_async()
+            yield await self.page_async()
+
+    client = Client()
+
+    def main() -> None:
+        for _ in client.pages():
+            with pytest.raises(ConnectionResetError):
+                client.fail()
+
+    async def main_async() -> None:
+        async for _ in client.pages_async():
+            with pytest.raises(ConnectionResetError):
+                await client.fail_async()
+
+    with contextlib.suppress(CircuitOpenError):  # the last page is rejected
+        road.run(main, main_async)
+    assert breaker.current_state == "open"
+
+
+def test_only_names_the_methods_that_are_guarded(road: Road):
+    breaker, client = guarded(road, only=("get",))
+    mine = client()
+    assert describe(client.get).policies and not describe(client.send).policies
+    mine.fails = False
+    send(road, mine)
+    breaker.open()
+    assert send(road, mine) == [CircuitOpenError]
+    mine.flush()
+
+
+def test_only_may_name_a_method_that_is_left_out_otherwise():
+    breaker = circuit_breaker("api", only=("close",))
+
+    @breaker
+    class Session:
+        def close(self) -> None: ...
+
+        def get(self) -> None: ...
+
+    breaker.open()
+    Session().get()
+    with pytest.raises(CircuitOpenError):
+        Session().close()
+
+
+def test_what_is_left_out_by_name_is_left_as_it_is():
+    class Session:
+        def get(self) -> None: ...
+
+        def ping(self) -> None: ...
+
+    ping = Session.ping
+    circuit_breaker("api", exclude=("ping",))(Session)
+    assert Session.ping is ping
+    assert describe(Session.get).policies
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"only": ("get", "psot")}, ValueError, "only='psot': give one of 'get', 'post'; did you mean 'post'"),
+        ({"exclude": ("psot",)}, ValueError, "exclude='psot': give one of 'get', 'post'; did you mean 'post'"),
+        ({"only": "get"}, TypeError, "only='get': give a tuple of names, such as"),
+        ({"only": ()}, ValueError, r"only=\(\): name the methods to guard, such as \('get', 'post'\)"),
+        (
+            {"only": ("get",), "exclude": ("post",)},
+            TypeError,
+            r"only=\('get',\), exclude=\('post',\): give one of them",
+        ),
+    ],
+)
+def test_bad_selections_are_refused_where_they_are_written(
+    options: dict[str, object], error: type[Exception], message: str
+):
+    class Client:
+        def get(self) -> None: ...
+
+        def post(self) -> None: ...
+
+    before = dict(vars(Client))
+    with pytest.raises(error, match=message):
+        circuit_breaker("api", **options)(Client)
+    assert dict(vars(Client)) == before
+
+
+def test_a_class_of_which_nothing_would_be_guarded_is_refused():
+    class Session:
+        def close(self) -> None: ...
+
+    with pytest.raises(TypeError, match=r"all its public methods are left out \(close\); name those to guard"):
+        circuit_breaker("api")(Session)
+
+
+@pytest.mark.parametrize("options", [{"only": ("get",)}, {"exclude": ("get",)}])
+def test_a_selection_of_methods_is_refused_on_what_is_no_class(options: dict[str, object]):
+    with pytest.raises(TypeError, match="give it where a class is decorated; .* is none"):
+        circuit_breaker("api", **options)(lambda: None)
+
+
+def test_other_policies_of_a_stack_guard_the_local_methods_too():
+    breaker = circuit_breaker("api", failure_threshold=1)
+
+    @Pipeline(fallback(default="unknown"), breaker)
+    class Client:
+        def url(self) -> str:
+            raise ConnectionResetError
+
+        def get(self) -> str:
+            raise ConnectionResetError
+
+    assert Client().url() == "unknown"
+    assert breaker.current_state == "closed"
+    assert describe(Client.url).policies == ("fallback(default=str, on=infrastructure|rejected)",)
+    assert Client().get() == "unknown"
+    assert breaker.current_state == "open"
+
+
+def test_retries_within_a_request_are_one_call_to_the_circuit():
+    breaker = circuit_breaker("api", failure_threshold=2)
+    calls = 0
+
+    @retry_on_category(attempts=3, base_delay=0)
+    @breaker
+    class Client:
+        def get(self) -> str:
+            return self.send()
+
+        def send(self) -> str:
+            nonlocal calls
+            calls += 1
+            raise down
+
+    with virtual_time(), pytest.raises(ConnectionResetError):
+        Client().get()
+    assert (calls, breaker.fail_counter) == (3, 1)
+
+
+@pytest.mark.parametrize("many", ["key", "per_instance"])
+def test_circuits_of_many_keys_and_objects_know_local_methods_too(many: str):
+    options = {"key": lambda self, *_: "all"} if many == "key" else {"per_instance": True}
+    breaker = circuit_breaker("api", failure_threshold=2, **options)
+    client = breaker(type("Client", (Requests,), {}))
+    mine = client()
+    for _ in range(2):
+        with pytest.raises(ConnectionResetError):
+            mine.get("x")
+        mine.url("x")
+    circuit = breaker.of("all" if many == "key" else mine)
+    assert (circuit.current_state, circuit.fail_counter, mine.sent) == ("open", 2, 2)
+    mine.close()
+    assert mine.closed
+
+
+def test_class_methods_static_methods_and_signatures_stay_as_they_are():
+    @circuit_breaker("api")
+    class Client:
+        def __init__(self, base: str, *, timeout: float = 3) -> None:
+            self.base = base
+
+        @classmethod
+        def from_url(cls, url: str) -> Client:
+            return cls(url)
+
+        @staticmethod
+        def join_url(base: str, path: str) -> str:
+            return f"{base}/{path}"
+
+        def get(self) -> str:
+            return self.base
+
+    assert Client.from_url("a").get() == "a"
+    assert Client.join_url("a", "b") == "a/b"
+    assert str(inspect.signature(Client)) == "(base: 'str', *, timeout: 'float' = 3) -> 'None'"
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'base'"):
+        Client()
+
+
+def test_a_subclass_s_own_initializer_and_methods_work_as_before():
+    breaker = circuit_breaker("api", failure_threshold=1)
+
+    @breaker
+    class Client:
+        def __init__(self) -> None:
+            self.ready = True
+
+        def get(self) -> str:
+            return "answer"
+
+    class Special(Client):
+        def __init__(self) -> None:
+            super().__init__()
+            self.special = True
+
+    assert Special().get() == "answer"
+    assert Special().ready and Special().special
+
+
+def test_a_circuit_on_the_real_httpx_client_opens_after_so_many_requests(closed_port: str):
+    breaker = circuit_breaker("api", failure_threshold=5)
+    client_class = breaker(type("Client", (httpx.Client,), {}))
+    with client_class() as client:
+        for _ in range(5):
+            with pytest.raises(httpx.ConnectError):
+                client.get(closed_port)
+        assert breaker.fail_counter == 5
+        with pytest.raises(CircuitOpenError):
+            client.get(closed_port)
+    assert client.is_closed
+
+
+def test_a_session_of_requests_that_is_made_while_half_open_is_no_probe(closed_port: str):
+    breaker = circuit_breaker("api", failure_threshold=2)
+    session_class = breaker(type("Session", (requests.Session,), {}))
+    breaker.half_open()
+    with session_class() as session:
+        assert breaker.current_state == "half-open"
+        with pytest.raises(requests.ConnectionError):
+            session.get(closed_port)
+        assert breaker.current_state == "open"
+    for name in ("mount", "prepare_request", "get_adapter", "close"):
+        assert name in LOCAL_METHODS
+
+
+@pytest.fixture
+def closed_port() -> str:
+    import socket
+
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port = listening.getsockname()[1]
+    return f"http://127.0.0.1:{port}/"
+
+
+def test_others_go_on_while_a_call_of_the_class_runs(road: Road):
+    """Only what it calls itself belongs to it: a failure of another caller counts."""
+    breaker = circuit_breaker("api", failure_threshold=1)
+
+    @breaker
+    class Client:
+        def fail(self) -> None:
+            raise down
+
+        def slow(self) -> None:
+            with pytest.raises(ConnectionResetError):
+                others.call(self.fail)
+
+        async def slow_async(self) -> None:
+            with pytest.raises(ConnectionResetError):
+                others.call(self.fail)
+
+    others = AnotherCaller()
+    road.run(lambda: Client().slow(), lambda: Client().slow_async())
+    assert breaker.current_state == "open"

@@ -1,0 +1,219 @@
+"""An exception from a signal handler, wherever it comes, leaves no limit behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import dis
+import sys
+from collections.abc import Callable, Iterator
+from types import CodeType, FrameType
+from typing import Any
+
+import pytest
+
+from resilience import deadline, remaining, retry_on_category, timeout
+from resilience import due as due_module
+from resilience._runtime import context_manager as blocks
+from resilience._runtime import generators as streams
+from resilience._runtime import time_limits as limits
+from resilience.due import Announcement, Due, announce, due_anywhere, withdraw
+from resilience.testing import VirtualClock, virtual_time
+
+
+def functions_of(*places: object) -> set[CodeType]:
+    """Return the code of the functions and methods that these modules and classes define."""
+    found: set[CodeType] = set()
+    for place in places:
+        for thing in vars(place).values():
+            thing = getattr(thing, "__func__", thing)  # noqa: PLW2901
+            if isinstance(thing, type) and thing.__module__ == getattr(place, "__name__", None):
+                found |= functions_of(thing)
+            elif code := getattr(thing, "__code__", None):
+                found.add(code)
+    return found
+
+
+LIMITS = functions_of(due_module, limits)
+
+
+class Interrupted:
+    """Raises KeyboardInterrupt before the *number*th instruction that is carried out in some functions.
+
+    Not before one that does nothing: no signal handler runs there, and the compiler leaves it out of every ``try``.
+    """
+
+    def __init__(self, number: int, inside: set[CodeType]) -> None:
+        self.left = number
+        self.inside = inside
+
+    def __call__(self, frame: FrameType, event: str, argument: object) -> Any:
+        if frame.f_code not in self.inside:
+            return None
+        frame.f_trace_opcodes = True
+        frame.f_trace_lines = False
+        if event == "opcode" and dis.opname[frame.f_code.co_code[frame.f_lasti]] != "NOP":
+            self.left -= 1
+            if self.left < 0:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return self
+
+
+def interruptions(call: Callable[[], object], inside: set[CodeType] = LIMITS) -> Iterator[int]:
+    """Make *call* again and again, interrupted an instruction later each time, until it comes to its end."""
+    before = sys.gettrace()
+
+    def made(number: int) -> int | None:
+        trace = Interrupted(number, inside)
+        sys.settrace(trace)
+        try:
+            call()
+        except KeyboardInterrupt:
+            return None
+        finally:
+            sys.settrace(before)
+        return number - trace.left
+
+    made(1_000_000)  # the first time, some interpreters are not ready to stop at single instructions
+    count = made(1_000_000)
+    assert count is not None
+    assert count > 50
+    for number in range(count):
+        if made(number) is None:
+            yield number
+
+
+@pytest.fixture
+def clock() -> Iterator[VirtualClock]:
+    with virtual_time() as clock:
+        yield clock
+
+
+def calls_go_on(clock: VirtualClock, call: Callable[[], object]) -> bool:
+    """Whether, long after, what is guarded works as if nothing had been."""
+    before = due_anywhere()
+    clock.advance(100)
+    return remaining() is None and call() == "value" and due_anywhere() == before == Due(float("inf"), clock)
+
+
+def value() -> str:
+    return "value"
+
+
+async def async_value() -> str:
+    await asyncio.sleep(0)
+    return "value"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        deadline(5)(value),
+        timeout(5)(value),
+        retry_on_category(attempts=2)(deadline(5)(timeout(3)(value))),
+    ],
+    ids=["deadline", "timeout", "both"],
+)
+def test_wherever_ctrl_c_comes_in_a_limit_the_next_call_works_as_ever(clock: VirtualClock, call: Callable[[], object]):
+    for _ in interruptions(call):
+        assert calls_go_on(clock, call)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore:coroutine:RuntimeWarning")
+def test_wherever_ctrl_c_comes_in_an_async_limit_its_moment_is_withdrawn(clock: VirtualClock):
+    """The rest of the task is the event loop's to end, the cancel scope of the limit included."""
+
+    @deadline(5)
+    async def call() -> str:
+        return await async_value()
+
+    async def main() -> None:
+        def by_hand() -> object:
+            coroutine = call()
+            try:
+                while True:
+                    coroutine.send(None)
+            except StopIteration as done:
+                return done.value
+            finally:
+                coroutine.close()
+
+        before = due_anywhere()
+        for _ in interruptions(by_hand):
+            assert due_anywhere() is before
+
+    asyncio.run(main())
+
+
+def test_wherever_ctrl_c_comes_in_the_limit_of_a_block_the_next_one_works_as_ever(clock: VirtualClock):
+    limit = deadline(5)
+
+    def block() -> str:
+        with limit:
+            return "value"
+
+    for _ in interruptions(block):
+        assert calls_go_on(clock, block)
+
+
+def test_wherever_ctrl_c_comes_in_a_block_the_time_outside_of_it_is_the_one_that_counts(clock: VirtualClock):
+    limit = deadline(5)
+
+    def block() -> str:
+        with limit:
+            return "value"
+
+    open_block = blocks._OpenBlock
+    stages = (open_block.enter, open_block._begin, open_block.close, blocks._keep, blocks._find, blocks._forget)
+    inside = LIMITS | {stage.__code__ for stage in stages}
+    for _ in interruptions(block, inside):
+        assert calls_go_on(clock, block)
+
+
+def test_wherever_ctrl_c_comes_in_a_limited_stream_the_next_one_works_as_ever(clock: VirtualClock):
+    @timeout(idle=5)
+    def stream() -> Iterator[str]:
+        yield "value"
+
+    def read() -> object:
+        return next(iter(list(stream())))
+
+    inside = LIMITS | {streams._by.__code__}
+    for _ in interruptions(read, inside):
+        assert calls_go_on(clock, read)
+
+
+def test_a_moment_is_withdrawn_once_and_what_was_in_force_before_is_again():
+    outer = Due(7.0, VirtualClock())
+    token = announce(outer)
+    announcement = Announcement(Due(5.0, VirtualClock()))
+    announcement.end()  # before it began
+    assert due_anywhere() is outer
+    announcement.begin()
+    announcement.end()
+    assert due_anywhere() is outer
+    announcement.end()
+    assert due_anywhere() is outer
+    withdraw(token)
+    assert due_anywhere() is None
+
+
+def test_a_moment_that_is_in_force_already_stays_so():
+    due = Due(7.0, VirtualClock())
+    token = announce(due)
+    announcement = Announcement(due)
+    announcement.begin()
+    announcement.end()
+    announcement.end()
+    assert due_anywhere() is due
+    withdraw(token)
+
+
+def test_to_withdraw_in_another_context_is_an_error():
+    announcement = Announcement(Due(5.0, VirtualClock()))
+    announcement.begin()
+    with pytest.raises(ValueError, match="different Context"):
+        contextvars.copy_context().run(announcement.end)
+    announcement.end()
+    assert due_anywhere() is None

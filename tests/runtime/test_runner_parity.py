@@ -1,0 +1,116 @@
+"""The two runners are one text: their trees are the same but for `await`, and for the differences named here."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import pathlib
+
+import pytest
+
+import resilience._runtime
+
+FOLDER = pathlib.Path(resilience._runtime.__file__).parent
+
+# What the async runner calls in place of what the sync one does.
+NAMES = {"run_limited_async": "run_limited", "acquire_async": "acquire"}
+
+# The lines that only one of them has, without `await`.
+ONLY_SYNC = {
+    "drive": {
+        # A thread's caller may have left it.
+        "if call.abandoned is not None and call.abandoned.left:",
+        "    raise CallAbandoned",
+        "outcome = Outcome((opener or call.function)(*call.arguments, **call.keywords))",
+    },
+    "advance": set(),
+    "perform": {
+        "if effect.seconds > 0:",
+        "    call.clock.sleep(effect.seconds, call.abandoned)",
+        "    if call.abandoned is not None and call.abandoned.left:",
+        "        raise CallAbandoned",
+        "raise TypeError(f'{call.target} is not async: Race cannot end a sync copy of a call')",
+    },
+    "invoke": {
+        "if isinstance(value, Coroutine):",
+        "    value.close()",
+        "    raise TypeError(f'{effect.function!r} is async and the call is not: nobody could await it')",
+        "return Outcome(value)",
+    },
+}
+ONLY_ASYNC = {
+    "drive": {
+        "value: Any = (opener or call.function)(*call.arguments, **call.keywords)",
+        "if value.__class__ is CoroutineType or isinstance(cast('object', value), Awaitable):",
+        "    value = value",
+        "outcome = Outcome(value)",
+    },
+    "advance": set(),
+    "perform": {
+        "call.clock.sleep_async(effect.seconds)",
+        "from resilience._runtime.race import race",
+        "return race(effect, drive, call)",
+    },
+    "invoke": {
+        # A shared store's work leaves the event loop's thread.
+        "if effect.blocking:",
+        "    from anyio import to_thread",
+        "    return Outcome(to_thread.run_sync(effect.function, *effect.arguments))",
+        "return Outcome(cast('Awaitable[object]', value) if isinstance(value, Awaitable) else value)",
+    },
+}
+
+
+class Synchronous(ast.NodeTransformer):
+    def visit_Await(self, node: ast.Await) -> ast.AST:
+        return self.visit(node.value)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        plain = ast.FunctionDef(**{field: getattr(node, field) for field in node._fields if hasattr(node, field)})
+        return self.generic_visit(ast.copy_location(plain, node))
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        return ast.copy_location(ast.Name(NAMES.get(node.id, node.id), node.ctx), node)
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        self.generic_visit(node)
+        node.attr = NAMES.get(node.attr, node.attr)
+        return node
+
+
+def functions(name: str) -> dict[str, str]:
+    tree = ast.fix_missing_locations(Synchronous().visit(ast.parse((FOLDER / name).read_text())))
+    return {node.name: ast.unparse(node) for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+SYNC, ASYNC = functions("sync_runner.py"), functions("async_runner.py")
+
+
+def test_they_consist_of_the_same_functions_in_the_same_order():
+    assert list(SYNC) == list(ASYNC) == ["drive", "advance", "perform", "invoke"]
+
+
+@pytest.mark.parametrize("name", SYNC)
+def test_a_function_differs_in_what_is_named_here_alone(name: str):
+    changes = list(difflib.ndiff(SYNC[name].splitlines(), ASYNC[name].splitlines()))
+
+    def only(sign: str, allowed: set[str]) -> set[str]:
+        lines = {line[2:] for line in changes if line.startswith(f"{sign} ")}
+        known = {line for line in lines if any(line.strip() == each.strip() for each in allowed)}
+        return lines - known
+
+    assert only("-", ONLY_SYNC[name]) == set()
+    assert only("+", ONLY_ASYNC[name]) == set()
+    # Each difference is still one.
+    stripped = {line[2:].strip() for line in changes if line[0] in "-+"}
+    assert {each.strip() for each in ONLY_SYNC[name] | ONLY_ASYNC[name]} <= stripped
+
+
+def test_the_same_names_are_imported_but_for_those_of_a_difference():
+    def imported(name: str) -> set[str]:
+        tree = ast.parse((FOLDER / name).read_text())
+        return {each.name for node in tree.body if isinstance(node, ast.ImportFrom) for each in node.names}
+
+    sync, asynchronous = imported("sync_runner.py"), imported("async_runner.py")
+    assert sync - asynchronous == {"CallAbandoned", "Coroutine", "acquire", "run_limited"}
+    assert asynchronous - sync == {"Any", "Awaitable", "CoroutineType", "acquire_async", "cast", "run_limited_async"}
