@@ -9,12 +9,13 @@ True
 ['closed']
 """
 
+from resilience._runtime.method_selection import LOCAL_METHODS
 from resilience.circuits.breaker import CircuitBreaker
 from resilience.circuits.registry import REGISTRY
 from resilience.circuits.snapshot import CircuitSnapshot, snapshot
 from resilience.policies.circuit_states import CircuitMode, CircuitState
 
-__all__ = ["CircuitBreaker", "CircuitMode", "CircuitSnapshot", "CircuitState", "get", "snapshot"]
+__all__ = ["LOCAL_METHODS", "CircuitBreaker", "CircuitMode", "CircuitSnapshot", "CircuitState", "get", "snapshot"]
 
 
 def get(name: str) -> CircuitBreaker:
