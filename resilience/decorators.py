@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from resilience._runtime.retry_loop import Attempts
     from resilience.category import CategoryLike
     from resilience.circuits import CircuitBreaker
-    from resilience.guards import RetryGuard
     from resilience.policies.deadline import Deadline
     from resilience.policies.fallback import Fallback
+    from resilience.policies.retry import Retry
     from resilience.policies.retry_config import RetryOptions
     from resilience.policies.stale_cache import StaleCache
     from resilience.policies.timeout import Timeout
@@ -38,7 +38,7 @@ def retry_on_category(function: F, /) -> F: ...
 
 
 @overload
-def retry_on_category(*on: CategoryLike, **options: Unpack[RetryOptions]) -> RetryGuard: ...
+def retry_on_category(*on: CategoryLike, **options: Unpack[RetryOptions]) -> Retry: ...
 
 
 def retry_on_category(*on: object, **options: Unpack[RetryOptions]) -> object:
@@ -100,7 +100,6 @@ def retry_on_category(*on: object, **options: Unpack[RetryOptions]) -> object:
     'hello'
     """
     from resilience._validation import known_names
-    from resilience.guards import RetryGuard
     from resilience.policies.retry import Retry
     from resilience.policies.retry_config import RetryOptions
 
@@ -111,7 +110,7 @@ def retry_on_category(*on: object, **options: Unpack[RetryOptions]) -> object:
             f"on={on[0]!r}: give an ErrorCategory or its label, such as 'timeout'; what {on[0].__name__} means,"
             f" resilience.register({on[0].__name__}, ...) says"
         )
-    guard = RetryGuard(Retry(*(() if bare else on), **options))
+    guard = Retry(*(() if bare else on), **options)
     return guard(on[0]) if bare else guard  # type: ignore[type-var]  # written without parentheses: what it decorates
 
 

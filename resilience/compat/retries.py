@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from resilience.category import ErrorCategory, combine
 from resilience.decorators import retry_on_category
-from resilience.guards import RetryGuard
 from resilience.outcome import Outcome
 from resilience.policies.retry import Retry
 from resilience.policies.stop_reason import StopReason
@@ -69,9 +68,9 @@ class _Literal(Retry):
 
 
 # Everything but cancellation, which the engine takes out by itself.
-_ANY = cast("Retry", retry_on_category(combine("on", ErrorCategory), attempts=1).policies()[0])
+_ANY = retry_on_category(combine("on", ErrorCategory), attempts=1)
 
 
-def retries(attempts: int, worth: Callable[[Exception], bool], formula: Formula) -> RetryGuard:
+def retries(attempts: int, worth: Callable[[Exception], bool], formula: Formula) -> Retry:
     """Return what calls a function up to *attempts* times."""
-    return RetryGuard(_Literal(attempts, worth, formula))
+    return _Literal(attempts, worth, formula)

@@ -26,7 +26,7 @@ from resilience.execution.history import ErrorHistory
 from resilience.execution.raising import error_of
 from resilience.execution.request import ExecutionRequest
 from resilience.execution.screening import screen
-from resilience.guards import RetryGuard
+from resilience.policies.retry import Retry
 from resilience.policies.retry_report import CallReport, report_of
 from resilience.policies.revision import Arguments
 from resilience.policies.stop_reason import StopReason
@@ -99,7 +99,7 @@ class Loop:
         self._noted: Exception | None = None
         self._ran_out: Operation = "code_generation"
 
-    def policy(self) -> RetryGuard:
+    def policy(self) -> Retry:
         """Return the one policy that decides what comes after a failure."""
         limits = self._limits
         return retry_on_category(

@@ -6,16 +6,17 @@ import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, TypeVar
 
 from resilience._runtime.exhaustion import GIVE_UPS
-from resilience._runtime.protocol import Call, Policy, Tally
+from resilience._runtime.protocol import Call, Tally
 from resilience._validation import a_function, a_mapping, count, need, one_of, seconds, yes_or_no
 from resilience.category import CategoryLike, ErrorCategory, combine
 from resilience.classify.decide import categories_of
 from resilience.classify.hint import retry_after, retry_after_of_result
 from resilience.outcome import Outcome
 from resilience.policies.backoff import Backoff
+from resilience.policies.base import Policy
 from resilience.policies.nested_retries import inner_exhaustion
 from resilience.policies.retry_report import CallReport, RetryState
 from resilience.policies.stop_reason import StopReason
@@ -166,6 +167,9 @@ class RetryConfig(Policy):
         # The result of a stream is known only when its items have been handed out.
         self.supports_generators: bool = retry_if_result is None
         self.success_counter: Tally | None = self.budget
+
+    def _policy(self) -> NoReturn:
+        raise TypeError(f"with {self}: a block cannot run twice; use `for attempt in retrying(...)`")
 
     def hooks(self) -> Mapping[str, Callable[..., object]]:
         given = {name: getattr(self, name) for name in ("on_retry", "on_success", "retry_if_result")}

@@ -6,7 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 import anyio
 import pytest
 
-from resilience import CallTimeoutError, CircuitOpenError, circuit_breaker, fallback, retrying, subscribe, timeout
+from resilience import (
+    CallTimeoutError,
+    CircuitOpenError,
+    circuit_breaker,
+    fallback,
+    retry_on_category,
+    retrying,
+    subscribe,
+    timeout,
+)
 from resilience.testing import virtual_time
 
 down = ConnectionResetError("down")
@@ -230,3 +239,16 @@ def test_a_stop_strategy_that_must_be_asked_ends_a_loop_with_the_error():
             with attempt:
                 raise ConnectionResetError
     assert attempt.number == 2
+
+
+def test_a_retry_is_no_block_and_says_what_to_write_instead(backend: str):
+    with pytest.raises(TypeError, match=r"a block cannot run twice; use `for attempt in retrying\(\.\.\.\)`"):
+        with retry_on_category("timeout"):
+            pytest.fail("the block runs")
+
+    async def main() -> None:
+        async with retry_on_category("timeout"):
+            pytest.fail("the block runs")
+
+    with pytest.raises(TypeError, match="a block cannot run twice"):
+        anyio.run(main, backend=backend)
