@@ -41,10 +41,10 @@ async def race(
         try:
             outcome = await drive(stack, depth, call.fork(depth), depth)
         except Exception as error:  # no outcome: a policy breaks the protocol
-            broken, outcome = error, None
+            broken = error
         in_flight -= 1
         if outcome is not None and outcome.error is not None:
-            failure = outcome
+            failure, outcome = outcome, None  # the traceback of its error may lead to this frame
             if in_flight > 0:
                 return
         elif success is None:
