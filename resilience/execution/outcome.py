@@ -39,6 +39,8 @@ _OUT_OF_MEMORY = re.compile(
 )
 _OPENBLAS = re.compile(r"^OpenBLAS.*(?:memory|pthread_create)", re.IGNORECASE | re.MULTILINE)
 _LAST_WORDS = 2000
+_CRASHES = frozenset(-getattr(signal, name, 0) for name in ("SIGSEGV", "SIGBUS", "SIGABRT")) - {0}
+"""How C code ends that uses memory it has not got: likely where the limit is too low for a library of the program."""
 _BROKEN_BY_MEMORY = frozenset({"builtins.ImportError", "builtins.SystemError"})
 """What C code makes of a MemoryError that it does not pass on."""
 _MEANS_MEMORY = frozenset({"builtins.ImportError", "builtins.OSError", "builtins.RuntimeError", "builtins.SystemError"})
@@ -172,6 +174,8 @@ class Execution:
         if status == -signal.SIGKILL and self._is_over(death.most_memory):
             return self._out_of_memory()
         if status and self.memory_is_limited and _OUT_OF_MEMORY.search(self._last_words):
+            return self._out_of_memory()
+        if status in _CRASHES and self.memory_is_limited and self._needs[0]:
             return self._out_of_memory()
         if status is not None and status < 0:
             name = _signal_name(-status)

@@ -190,6 +190,20 @@ def test_a_death_after_words_about_memory_is_a_matter_of_memory(executor, kind, 
 
 
 @LIMITED
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGBUS", "SIGABRT"])
+@pytest.mark.parametrize("limit", ["200MB", "1GB"], ids=["too low", "enough"])
+def test_a_crash_under_a_limit_too_low_for_a_library_is_a_matter_of_memory(executor, limit, name):
+    code = f"import os, signal, numpy\nos.kill(os.getpid(), signal.{name})"
+    report = run(executor, code, security_level="permissive", memory_limit=limit)
+    if limit == "200MB":
+        assert report.error.error_message == "Memory limit of 200MB exceeded: numpy takes at least 256MB"
+        assert report.category is ErrorCategory.MEMORY
+    else:
+        assert report.error.error_message == f"the process was ended by the signal {name}"
+        assert report.category is ErrorCategory.RUNTIME
+
+
+@LIMITED
 def test_an_interrupt_of_openblas_is_a_matter_of_memory(executor):
     code = f"import os, signal\nos.write(2, {SAID['a thread'].encode()!r})\nos.kill(os.getpid(), signal.SIGINT)"
     assert run(executor, code, security_level="permissive").category is ErrorCategory.MEMORY
