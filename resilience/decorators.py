@@ -1,4 +1,4 @@
-"""The public words. Each checks what it is given, makes a policy of it, and lets the engine do the rest."""
+"""The public decorators. Each makes a policy of its options, and imports what that takes when it is first used."""
 
 from __future__ import annotations
 

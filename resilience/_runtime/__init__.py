@@ -1,1 +1,1 @@
-"""Carries out what policies decide: two drivers, composition, and what can be wrapped and how."""
+"""The policy protocol, and what carries out the decisions of policies: runners, decorating, fast path, time limits."""

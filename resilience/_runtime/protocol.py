@@ -249,7 +249,7 @@ class Tally(Protocol):
 class Stopwatch(Protocol):
     """Counts and times calls. On the happy path those that succeed, by hand, where they took up to *quick_up_to*.
 
-    The policy it belongs to is told of any other by the driver: it finds when the call began in `Call.held`.
+    Any other call goes through `run` of the policy it belongs to, which finds in `Call.held` when the call began.
     """
 
     quick: int
@@ -263,7 +263,7 @@ class Stopwatch(Protocol):
         ...
 
     def cancelled(self, took: float) -> None:
-        """Count a call that nobody wanted any more."""
+        """Count a call that was cancelled."""
         ...
 
 
@@ -333,7 +333,7 @@ class Call:
         self.cut: BaseException | None = None
         #: Whether a part of its result has reached the caller: then nothing can be made undone by running it again.
         self.committed: bool = False
-        #: The outcome the happy path came to, for whoever takes over from it.
+        #: The outcome of the happy path, for the runner that takes over from it.
         self.first: Outcome | None = None
         #: What each policy keeps of this call, by its depth in the stack.
         self.held: dict[int, object] = {}
@@ -390,14 +390,13 @@ class Policy(abc.ABC):
     supports_calls: bool = True
     #: Whether it can guard a function that is not async: it yields no `Race`.
     supports_sync: bool = True
-    #: Whether it can guard a generator: a call that has not ended when its first item comes. One that fails before is
-    #: told to `after` as any call is, and may be run again; else its end is, when the call is `committed`.
+    #: Whether it can guard a generator function: `Proceed` then answers when the items have ended or failed. It may be
+    #: yielded again until the first item has been handed out and the call is `committed`.
     supports_generators: bool = False
-    #: Seconds that each further item of a stream may take from the moment it is asked for. When they pass, `after` is
-    #: told as for *time_limit*, which covers what comes before the first one is there.
+    #: Seconds that each further item of a stream may take from the moment it is asked for. When they pass, `Proceed`
+    #: answers with EXPIRED or OVERDUE, as for *time_limit*, which holds until the first item is there.
     item_timeout: float | None = None
-    #: Seconds that what is inside may take, each time it is run. When they pass, `after` is told EXPIRED, or OVERDUE
-    #: when a deadline around it leaves fewer.
+    #: The timeout of its `Proceed`, in seconds, for the fast path and the worst case; None where it sets none.
     time_limit: float | None = None
     #: Whether the limit is a deadline: everything inside keeps it by itself, so a sync caller waits for what runs.
     is_deadline: bool = False
@@ -422,7 +421,7 @@ class Policy(abc.ABC):
         raise NotImplementedError
 
     def status(self, call: Call) -> str | None:
-        """Return what whoever reads why a call failed should know of this policy's state, if anything."""
+        """Return this policy's state in words, for the note of a failed call; None where there is nothing to say."""
         return None
 
     def worst(self, inside: WorstCase) -> WorstCase:
