@@ -5,8 +5,11 @@ from __future__ import annotations
 import datetime
 import logging
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import anyio
 import pybreaker
@@ -399,31 +402,37 @@ def test_a_store_is_asked_again_when_no_thread_could_be_started(monkeypatch: pyt
         assert store.asked > asked
 
 
+# In a process of its own: a fork of the tests' process would copy the threads' state of all libraries loaded there.
+FORKS = """
+import os
+from resilience import circuit_breaker
+from resilience.testing import virtual_time
+from tests.test_shared_store import Hung, Remote
+
+store, hung = Remote(), Hung()
+with virtual_time(patience=0.05) as clock:
+    breaker = circuit_breaker("b", storage=store)
+    store.trouble = hung
+    breaker.call(lambda: "ok")
+    clock.advance(1)
+    breaker.call(lambda: "ok")
+    assert hung.waiting == 2
+    clock.advance(60)
+    child = os.fork()
+    if not child:
+        store.trouble = lambda: None
+        asked = store.asked
+        breaker.call(lambda: "ok")
+        os._exit(0 if store.asked > asked else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    hung.released.set()
+"""
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of forks where there are threads: what this is about
 def test_a_forked_process_asks_a_store_that_hung_in_its_parent():
-    store, hung = Remote(), Hung()
-    try:
-        with virtual_time(patience=0.05) as clock:
-            breaker = circuit_breaker("b", storage=store)
-            store.trouble = hung
-            breaker.call(lambda: "ok")
-            clock.advance(1)
-            breaker.call(lambda: "ok")
-            assert hung.waiting == 2
-            clock.advance(60)
-            child = os.fork()
-            if child == 0:
-                try:
-                    store.trouble = lambda: None
-                    asked = store.asked
-                    breaker.call(lambda: "ok")
-                    os._exit(0 if store.asked > asked else 1)
-                except BaseException:
-                    os._exit(2)
-            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    finally:
-        hung.released.set()
+    root = Path(__file__).parent.parent
+    subprocess.run([sys.executable, "-W", "ignore", "-c", FORKS], check=True, timeout=60, cwd=root)
 
 
 # -- what is written ---------------------------------------------------------------------------------------------------
