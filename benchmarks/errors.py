@@ -16,7 +16,7 @@ import httpx
 
 from benchmarks.measure import Sample, Settings, interleaved
 from resilience import classify
-from resilience.errors.service import DatabaseError, RateLimitError, TaskNotFoundError
+from resilience.contrib.service import DatabaseError, RateLimitError, TaskNotFoundError
 
 __all__ = ["measured"]
 

@@ -43,7 +43,7 @@ from typing import NamedTuple
 __all__ = ["LIMITS", "NOT_CORE", "PEERS", "Function", "Limit", "Package", "exceeded", "main", "measure"]
 
 ROOT = Path(__file__).parent.parent
-NOT_CORE = ("cli", "compat", "contrib", "execution", "report")
+NOT_CORE = ("cli", "contrib", "execution", "report")
 PEERS = ("stamina", "anyio", "tenacity", "trio", "httpx")
 
 

@@ -17,7 +17,7 @@ import socket
 import anyio
 
 from resilience import circuit_breaker
-from resilience.errors.executor import ContainerConnectivityError
+from resilience.contrib.executor import ContainerConnectivityError
 from resilience.execution import (
     ErrorHistory,
     ExecutionReport,

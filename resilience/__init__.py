@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         ResilienceError,
         RetriesExhaustedError,
         TooManyAbandonedError,
+        ValidationFailedError,
     )
     from resilience.errors.chain import error_chain
     from resilience.errors.circuit import CircuitOpenError
@@ -77,6 +78,7 @@ __all__ = [
     "StaleEntry",
     "StopReason",
     "TooManyAbandonedError",
+    "ValidationFailedError",
     "WorstCase",
     "__version__",
     "by_method",
@@ -127,6 +129,7 @@ _ROOMS = {
     "StaleEntry": "policies.stale_cache",
     "StopReason": "policies.stop_reason",
     "TooManyAbandonedError": "errors",
+    "ValidationFailedError": "errors",
     "WorstCase": "_runtime.worst_case",
     "by_method": "policies.idempotency",
     "describe": "_runtime.pipeline",
@@ -146,7 +149,7 @@ _ROOMS = {
 }
 _SUBMODULES = {
     "circuits",
-    "compat",
+    "contrib",
     "errors",
     "events",
     "execution",

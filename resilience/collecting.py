@@ -41,7 +41,7 @@ Raises = Callable[[list[dict[str, str]]], Exception]
 class ErrorCollector:
     """Collect what is wrong in a ``with`` block, and raise one error for all of it at the end.
 
-    That is a `ValidationErrors`, whose details hold ``{"errors": [{"field", "message"}]}``; or what *raises*, an
+    That is a `ValidationFailedError`, whose details hold ``{"errors": [{"field", "message"}]}``; or what *raises*, an
     exception class or a function, makes of this list. Exceptions that were caught are its cause, as an ExceptionGroup.
     An exception that leaves the block by itself goes first: it carries what was collected as a note.
 
@@ -123,7 +123,7 @@ class ErrorCollector:
     def _made(self) -> Exception:
         entries = [each.to_dict() for each in self._collected]
         if self._raises is None:
-            return _validation_errors(entries)
+            return _validation_failed(entries)
         made = cast("Any", self._raises)(entries)
         need(isinstance(made, Exception), "raises", self._raises, "what returns an exception", TypeError)
         return cast("Exception", made)
@@ -203,7 +203,7 @@ def _said(error: Exception) -> str:
         return type(error).__name__
 
 
-def _validation_errors(entries: list[dict[str, str]]) -> Exception:
-    from resilience.errors.service import ValidationErrors
+def _validation_failed(entries: list[dict[str, str]]) -> Exception:
+    from resilience.errors import ValidationFailedError
 
-    return ValidationErrors(entries)
+    return ValidationFailedError(entries)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
 
 import anyio
 import pytest
@@ -8,7 +10,8 @@ import pytest
 from resilience import classify
 from resilience.category import ErrorCategory
 from resilience.collecting import ErrorCollector
-from resilience.errors.service import InvalidInputError, ValidationErrors
+from resilience.contrib.service import InvalidInputError, ValidationErrors
+from resilience.errors import ValidationFailedError
 
 
 class Invalid(Exception):
@@ -53,13 +56,15 @@ def test_nothing_is_raised_where_nothing_is_wrong():
     assert len(errors) == 0
 
 
-def test_by_default_it_is_the_validation_errors_of_the_service_family():
-    with pytest.raises(ValidationErrors) as caught, ErrorCollector() as errors:
+def test_by_default_it_raises_a_general_error_that_names_the_fields_and_quotes_nothing():
+    with pytest.raises(ValidationFailedError) as caught, ErrorCollector() as errors:
         both(errors)
-    assert str(caught.value) == "Validation failed with 2 errors"
+    assert isinstance(caught.value, ValueError)
+    assert classify(caught.value) is ErrorCategory.VALIDATION
+    assert str(caught.value) == "validation failed with 2 errors: age, name"
     assert caught.value.to_dict() == {
-        "error": "VALIDATION_ERRORS",
-        "message": "Validation failed with 2 errors",
+        "error": "RES-E006",
+        "message": "validation failed with 2 errors: age, name",
         "details": {
             "errors": [
                 {"field": "age", "message": "must be positive"},
@@ -67,6 +72,26 @@ def test_by_default_it_is_the_validation_errors_of_the_service_family():
             ]
         },
     }
+
+
+def test_the_text_of_the_general_error_stays_short():
+    found = [{"field": f"f{number % 12}", "message": "m"} for number in range(24)]
+    assert str(ValidationFailedError(found)) == (
+        "validation failed with 24 errors: f0, f1, f2, f3, f4, f5, f6, f7, f8, f9 and 2 more"
+    )
+    assert str(ValidationFailedError([{"field": "", "message": "m"}])) == "validation failed with 1 error"
+
+
+def test_the_general_error_can_be_pickled_and_copied():
+    error = ValidationFailedError([{"field": "age", "message": "must be positive"}])
+    for twin in (pickle.loads(pickle.dumps(error)), copy.deepcopy(error)):
+        assert (str(twin), twin.errors, twin.details) == (str(error), error.errors, error.details)
+
+
+def test_the_service_family_has_an_error_of_its_own_for_it():
+    with pytest.raises(ValidationErrors, match="Validation failed with 2 errors"):
+        with ErrorCollector(raises=ValidationErrors) as errors:
+            both(errors)
 
 
 def test_exceptions_are_caught_and_kept_as_the_cause():
@@ -170,7 +195,7 @@ def test_what_an_inner_collector_raises_is_collected_field_by_field():
 
 
 def test_errors_of_the_service_family_keep_their_fields():
-    with pytest.raises(ValidationErrors) as caught, ErrorCollector() as errors:
+    with pytest.raises(ValidationFailedError) as caught, ErrorCollector() as errors:
         with errors.catching("address"):
             raise InvalidInputError("too short", field="zip")
         with errors.catching("parts"):

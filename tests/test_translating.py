@@ -155,7 +155,7 @@ def test_constructors_of_many_shapes_are_served(kind: type[Exception], args: tup
 
 
 def test_errors_of_the_service_family_are_made_as_they_ask():
-    from resilience.errors import service
+    from resilience.contrib import service
 
     domain = translating(
         {"dependency": service.DatabaseError, "server_error": service.LLMAPIError, "network": service.NetworkError},

@@ -18,7 +18,6 @@ from resilience.profile import row_of
 __all__ = ["run_codes"]
 
 _HEADS = ("code", "error", "category", "HTTP", "module")
-_OWN = ("circuit", "service", "executor")
 
 
 def run_codes(arguments: argparse.Namespace) -> int:
@@ -37,8 +36,7 @@ def run_codes(arguments: argparse.Namespace) -> int:
 
 def _chosen(modules: Sequence[str], prefix: str | None) -> list[CodeRegistry]:
     """Return the registries asked for: of a prefix, of what the modules declare, or the toolkit's."""
-    for room in _OWN:
-        importlib.import_module(f"resilience.errors.{room}")
+    importlib.import_module("resilience.errors.circuit")  # the one of the core's own that is not imported with the base
     for module in modules:
         imported(module)
     known = registries()
@@ -60,7 +58,8 @@ _DECLARE = 'give a class one with class StockLocked(ResilienceError, code="SHOP-
 
 
 def _is_own(registry: CodeRegistry) -> bool:
-    return any(kind.__module__.partition(".")[0] == "resilience" for kind in registry.codes().values())
+    modules = {kind.__module__ for kind in registry.codes().values()}
+    return any(name.startswith("resilience.") and not name.startswith("resilience.contrib.") for name in modules)
 
 
 def _rows(registry: CodeRegistry) -> list[dict[str, object]]:

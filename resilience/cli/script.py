@@ -9,7 +9,7 @@ from pathlib import Path
 
 from resilience.category import ErrorCategory
 from resilience.cli.output import ExitCode, UserError, print_json
-from resilience.errors.executor import PythonExecutorException
+from resilience.contrib.executor import PythonExecutorException
 from resilience.execution.events import StreamEvent
 from resilience.execution.executor import ExecutionReport
 from resilience.execution.files import source_of

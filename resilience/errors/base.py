@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self, cast
 
@@ -22,6 +22,7 @@ __all__ = [
     "ResilienceError",
     "RetriesExhaustedError",
     "TooManyAbandonedError",
+    "ValidationFailedError",
 ]
 
 
@@ -294,3 +295,35 @@ class TooManyAbandonedError(ResilienceError, code="RES-E004", category="rejected
         else:
             hangs = f"{self.running} calls that took too long are still running in threads nobody waits for"
         return f"{self.target} was not called: {hangs}"
+
+
+_MAX_FIELDS_SHOWN = 10
+
+
+class ValidationFailedError(ResilienceError, ValueError, code="RES-E006", category="validation"):
+    """Validation found *errors*, each a mapping with ``field`` and ``message``; `ErrorCollector` raises it.
+
+    The text names the fields and repeats no message: messages may quote input. The whole list is in `details`.
+
+    >>> error = ValidationFailedError([{"field": "age", "message": "must be positive"}])
+    >>> str(error)
+    'validation failed with 1 error: age'
+    >>> error.details
+    {'errors': [{'field': 'age', 'message': 'must be positive'}]}
+    """
+
+    args: tuple[list[dict[str, str]]]
+
+    def __init__(self, errors: Sequence[Mapping[str, str]]) -> None:
+        self.errors: list[dict[str, str]] = [dict(each) for each in errors]
+        self.args = (self.errors,)
+
+    def _own_details(self) -> Mapping[str, object]:
+        return {"errors": self.errors}
+
+    def __str__(self) -> str:
+        number = len(self.errors)
+        fields = list(dict.fromkeys(field for each in self.errors if (field := each.get("field"))))
+        shown = ", ".join(fields[:_MAX_FIELDS_SHOWN])
+        more = f" and {len(fields) - _MAX_FIELDS_SHOWN} more" if len(fields) > _MAX_FIELDS_SHOWN else ""
+        return f"validation failed with {number} error{'' if number == 1 else 's'}{shown and f': {shown}'}{more}"

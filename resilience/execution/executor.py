@@ -91,7 +91,7 @@ class ExecutionReport:
         return text_for_model(self, max_tokens)
 
     def raise_for_error(self) -> None:
-        """Raise the failure, if it is one, as an error of `resilience.errors.executor`.
+        """Raise the failure, if it is one, as an error of `resilience.contrib.executor`.
 
         SYNTAX is a `CodeSyntaxError`, EXECUTION_TIMEOUT an `ExecutionTimeoutError`, INTERNAL a `WorkflowError`, and
         what else code can fail with a `CodeRuntimeError`. Each has the category of the report, and the report in its

@@ -33,7 +33,7 @@ class FallbackExecutor:
     reaches the caller, with that of *remote* as its context. So do at once failures of *remote* that are not
     infrastructure's, such as a wrong configuration. It closes neither.
 
-    >>> from resilience.errors.executor import ContainerConnectivityError
+    >>> from resilience.contrib.executor import ContainerConnectivityError
     >>> class Gone:
     ...     def execute_sync(self, request, *, on_event=None):
     ...         raise ContainerConnectivityError("connection refused", "localhost", 8888)

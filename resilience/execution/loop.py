@@ -9,9 +9,7 @@ from typing import NoReturn
 
 from resilience.category import ErrorCategory
 from resilience.classify import classify
-from resilience.decorators import retry_on_category
-from resilience.errors.base import ResilienceError
-from resilience.errors.executor import (
+from resilience.contrib.executor import (
     CodeGenerationError,
     CodeRuntimeError,
     MaxAttemptsExceededError,
@@ -19,6 +17,8 @@ from resilience.errors.executor import (
     Stage,
     WorkflowError,
 )
+from resilience.decorators import retry_on_category
+from resilience.errors.base import ResilienceError
 from resilience.execution.executor import ExecutionReport
 from resilience.execution.feedback import Feedback
 from resilience.execution.fences import strip_fences

@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 
 from resilience.clock import SYSTEM
-from resilience.errors.executor import ContainerConfigurationError, ContainerConnectivityError
+from resilience.contrib.executor import ContainerConfigurationError, ContainerConnectivityError
 from resilience.execution.child.messages import Go, Policy, Prepare
 from resilience.execution.child.wire import frame_of
 from resilience.execution.frames import MALFORMED, Frames, Message, text_of

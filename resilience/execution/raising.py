@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from resilience.category import ErrorCategory
-from resilience.errors.executor import (
+from resilience.contrib.executor import (
     CodeRuntimeError,
     CodeSyntaxError,
     ContainerConnectivityError,

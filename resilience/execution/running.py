@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from resilience.contrib.executor import ContainerConfigurationError, ContainerConnectivityError
 from resilience.errors.details import Json
-from resilience.errors.executor import ContainerConfigurationError, ContainerConnectivityError
 from resilience.execution.analysis import analyse, is_clear
 from resilience.execution.answers import Answer, NoAnswerError
 from resilience.execution.child.messages import Request

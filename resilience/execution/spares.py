@@ -14,7 +14,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 
-from resilience.errors.executor import PythonExecutorException
+from resilience.contrib.executor import PythonExecutorException
 from resilience.execution.child.messages import Policy
 from resilience.execution.process import Child, readable
 from resilience.execution.security import SecurityPolicy

@@ -13,6 +13,7 @@ from resilience.classify.look import attribute
 from resilience.errors.base import ResilienceError
 from resilience.errors.codes import a_code
 from resilience.errors.details import Json
+from resilience.errors.families import family_of
 from resilience.errors.wording import USER_MESSAGES, leaf_of
 from resilience.profile import row_of
 
@@ -47,13 +48,14 @@ _INTERNAL: Final = "An internal error occurred"
 def status_code(exc: BaseException) -> int:
     """Return the HTTP status to answer *exc* with: 400 to 599. Never raises.
 
-    For `resilience.errors.service` the one of `get_status_code`; for every other `ResilienceError`, and for an
-    exception whose category was declared or registered, the one of the category's row in the profile table.
+    For an error of a family with statuses of its own, such as `resilience.contrib.service`, that one; for every other
+    `ResilienceError`, and for an exception whose category was declared or registered, the one of the category's row in
+    the profile table.
 
     Any other exception is classified, and never blames who has asked: what a library, or another service, calls a bad
     request or not found is this service's failure, 500; that it lets us do no more for now is 503.
 
-    >>> from resilience.errors import service
+    >>> from resilience.contrib import service
     >>> status_code(service.TaskNotFoundError("t-7")), status_code(ResilienceError("no", category="conflict"))
     (404, 409)
     >>> status_code(TimeoutError()), status_code(FileNotFoundError("/etc/shop.toml"))
@@ -155,10 +157,9 @@ def phrase_of(status: int) -> str:
 
 
 def _status(exc: BaseException) -> int:
-    from resilience.errors.service import OctoLLMError, get_status_code
-
-    if issubclass(type(exc), OctoLLMError):
-        return get_status_code(exc)
+    family = family_of(type(exc))
+    if family is not None and family.status is not None:
+        return family.status(exc)
     return row_of(category_told(exc)).http
 
 

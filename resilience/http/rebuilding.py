@@ -21,8 +21,8 @@ from resilience.errors.base import (
 from resilience.errors.carry import blank
 from resilience.errors.codes import name_of
 from resilience.errors.details import Json
+from resilience.errors.families import word_of
 from resilience.errors.given import add_note
-from resilience.http.families import word_of
 
 __all__ = ["Known", "rebuilt"]
 

@@ -10,8 +10,8 @@ from resilience.classify import category_of_status
 from resilience.errors.base import ResilienceError
 from resilience.errors.codes import CodeRegistry, a_code
 from resilience.errors.details import safe_details, safe_text
+from resilience.errors.families import class_of, class_of_word
 from resilience.http.answer import CATEGORY_HEADER, CODE_HEADER
-from resilience.http.families import class_of, class_of_word
 from resilience.http.reading import Heard, hear
 from resilience.http.rebuilding import Known, rebuilt
 

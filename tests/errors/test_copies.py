@@ -12,11 +12,11 @@ import threading
 import pytest
 
 from resilience import ErrorCategory, retry_on_category
+from resilience.contrib.executor import ContainerConnectivityError, ExecutionTimeoutError
+from resilience.contrib.service import DatabaseError
+from resilience.contrib.service import TimeoutError as ServiceTimeout
 from resilience.errors import CallTimeoutError, ResilienceError
 from resilience.errors.circuit import CircuitOpenError
-from resilience.errors.executor import ContainerConnectivityError, ExecutionTimeoutError
-from resilience.errors.service import DatabaseError
-from resilience.errors.service import TimeoutError as ServiceTimeout
 from resilience.testing import no_waits
 
 WAYS = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import pathlib
 import pkgutil
 import re
@@ -12,11 +13,12 @@ import sys
 import pytest
 
 import resilience.errors
-from resilience.errors import ResilienceError, executor, service
+from resilience.contrib import executor, service
+from resilience.errors import ResilienceError
 
-_NAMES = [room.name for room in pkgutil.iter_modules(resilience.errors.__path__)]
-ROOMS = [importlib.import_module(f"resilience.errors.{name}") for name in _NAMES]
-PAGE = pathlib.Path(resilience.errors.__file__).parents[2] / "docs" / "errors.md"
+_NAMES = [module.name for module in pkgutil.iter_modules(resilience.errors.__path__)]
+ROOMS = [*(importlib.import_module(f"resilience.errors.{name}") for name in _NAMES), executor, service]
+DOCS = pathlib.Path(resilience.errors.__file__).parents[2] / "docs"
 
 _LINE = re.compile(r"^    ((?:│   |    )*(?:[├└]── )?)([A-Z]\w+) +\S")
 
@@ -38,7 +40,7 @@ def classes(root: type) -> dict[str, str | None]:
     """Return each class of the toolkit, and the first of its bases that is one."""
     kinds = [root]
     for kind in kinds:
-        kinds += [each for each in kind.__subclasses__() if each in _public()]
+        kinds += [each for each in kind.__subclasses__() if each in _public(root)]
     return {
         kind.__name__: next((base.__name__ for base in kind.__bases__ if base in kinds), None)
         if kind is not root
@@ -47,8 +49,10 @@ def classes(root: type) -> dict[str, str | None]:
     }
 
 
-def _public() -> set[type]:
-    values = [value for room in ROOMS for value in vars(room).values()]
+def _public(root: type) -> set[type]:
+    ported = root.__module__.startswith("resilience.contrib.")
+    rooms = [room for room in ROOMS if ported or not room.__name__.startswith("resilience.contrib.")]
+    values = [value for room in rooms for value in vars(room).values()]
     return {value for value in values if isinstance(value, type) and issubclass(value, BaseException)}
 
 
@@ -81,15 +85,35 @@ def test_all_names_that_are_listed_are_there():
         _ = resilience.errors.eror_chain
 
 
-def test_the_table_in_the_documentation_has_every_code():
+@pytest.mark.parametrize(
+    ("page", "modules"),
+    [
+        ("errors.md", []),
+        ("contrib.md", ["resilience.contrib.service"]),
+        ("contrib.md", ["resilience.contrib.executor"]),
+    ],
+)
+def test_the_table_in_the_documentation_has_every_code(page: str, modules: list[str]):
     # In a process of its own: the tests declare classes that the table knows nothing of.
-    done = subprocess.run(
-        [sys.executable, "-m", "resilience.cli", "codes", "--check", str(PAGE)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = codes("--check", str(DOCS / page), *modules)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
+
+
+def test_the_core_declares_the_codes_of_the_core_alone():
+    listed = json.loads(codes("--json").stdout)["codes"]
+    assert {row["code"].partition("-")[0] for row in listed} == {"RES"}
+    assert {row["error"] for row in listed} == {*drawn(resilience.errors.__doc__)}
+
+
+def test_a_ported_family_is_declared_by_its_import():
+    for module, prefix in [("service", "OCTO"), ("executor", "PYX")]:
+        listed = json.loads(codes("--json", f"resilience.contrib.{module}").stdout)["codes"]
+        assert {row["code"].partition("-")[0] for row in listed} == {prefix}
+
+
+def codes(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "resilience.cli", "codes", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_making_an_error_imports_nothing_that_only_showing_one_needs():

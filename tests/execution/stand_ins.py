@@ -7,7 +7,7 @@ import datetime
 from anyio.lowlevel import checkpoint
 
 from resilience import ErrorCategory
-from resilience.errors.executor import ContainerConnectivityError
+from resilience.contrib.executor import ContainerConnectivityError
 from resilience.execution.executor import ExecutionReport, ExecutionResult, Listener
 from resilience.execution.request import ExecutionRequest
 from resilience.report.explain import explain

@@ -12,7 +12,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from resilience.errors.executor import ContainerConfigurationError
+from resilience.contrib.executor import ContainerConfigurationError
 from resilience.execution import ExecutionReport, ExecutionRequest, StreamEvent, SubprocessExecutor, local, waiting
 from tests.execution.processes import has_ended, open_files
 

@@ -5,7 +5,7 @@ import functools
 import pytest
 
 from resilience import CircuitOpenError, ErrorCategory, circuit_breaker, subscribe
-from resilience.errors.executor import ContainerConfigurationError, ContainerConnectivityError
+from resilience.contrib.executor import ContainerConfigurationError, ContainerConnectivityError
 from resilience.events import Event
 from resilience.execution.events import StreamEvent
 from resilience.execution.executor import ExecutionReport

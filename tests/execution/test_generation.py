@@ -15,7 +15,7 @@ import pytest
 import resilience.trouble
 from examples.generate_and_repair import DRAFTS, Model, generate_and_repair
 from resilience import CircuitOpenError, ErrorCategory, circuit_breaker, deadline, retry_on_category, subscribe
-from resilience.errors.executor import (
+from resilience.contrib.executor import (
     CodeGenerationError,
     CodeRuntimeError,
     CodeSyntaxError,

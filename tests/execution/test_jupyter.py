@@ -20,7 +20,7 @@ from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import AsyncKernelManager, KernelManager
 
 from resilience import ErrorCategory, classify
-from resilience.errors.executor import ContainerConfigurationError, ContainerConnectivityError, WorkflowError
+from resilience.contrib.executor import ContainerConfigurationError, ContainerConnectivityError, WorkflowError
 from resilience.execution.events import StreamEvent
 from resilience.execution.executor import ExecutionReport, Listener
 from resilience.execution.jupyter import JupyterExecutor

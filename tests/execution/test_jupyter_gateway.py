@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from resilience import ErrorCategory
-from resilience.errors.executor import ContainerConfigurationError, ContainerConnectivityError
+from resilience.contrib.executor import ContainerConfigurationError, ContainerConnectivityError
 from resilience.execution.events import StreamEvent
 from resilience.execution.jupyter import JupyterExecutor
 from resilience.execution.request import ExecutionRequest

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from resilience.errors.executor import WorkflowError
+from resilience.contrib.executor import WorkflowError
 from resilience.execution.events import StreamEvent
 from resilience.execution.jupyter import relay as relays
 from resilience.execution.jupyter import shipping

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from resilience.errors.executor import ContainerConfigurationError
+from resilience.contrib.executor import ContainerConfigurationError
 from resilience.execution import ExecutionRequest, SubprocessExecutor
 from resilience.execution.process import readable
 from resilience.execution.spares import Spares

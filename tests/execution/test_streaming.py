@@ -7,7 +7,7 @@ import time
 import anyio
 import pytest
 
-from resilience.errors.executor import ContainerConfigurationError
+from resilience.contrib.executor import ContainerConfigurationError
 from resilience.execution import ExecutionRequest, SubprocessExecutor
 from tests.execution.processes import has_ended
 

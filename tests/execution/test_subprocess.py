@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from resilience import ErrorCategory
-from resilience.errors.executor import (
+from resilience.contrib.executor import (
     CodeRuntimeError,
     CodeSyntaxError,
     ContainerConfigurationError,

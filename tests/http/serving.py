@@ -13,7 +13,8 @@ from collections.abc import Iterator
 import httpx
 import uvicorn
 
-from resilience.errors import ResilienceError, service
+from resilience.contrib import service
+from resilience.errors import ResilienceError
 
 CANARY = "canary-7f3a"
 """What must not be in an answer."""

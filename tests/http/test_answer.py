@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from resilience import ErrorCategory as C
 from resilience import ResilienceError, override_profiles, profile_of, register
-from resilience.errors import service
+from resilience.contrib import service
+from resilience.contrib.executor import PythonExecutorException
 from resilience.errors.circuit import CircuitOpenError
-from resilience.errors.executor import PythonExecutorException
 from resilience.http import document, headers, status_code
 from tests.http.serving import CANARY, hostile
 

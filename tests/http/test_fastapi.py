@@ -16,7 +16,8 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from resilience.errors import ResilienceError, service
+from resilience.contrib import service
+from resilience.errors import ResilienceError
 from resilience.http import install
 from tests.http.serving import CANARY, hostile, serving
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from resilience import ErrorCategory as C
 from resilience import classify, retry_after
-from resilience.errors import CodeRegistry, ResilienceError, executor, service
+from resilience.contrib import executor, service
+from resilience.errors import CodeRegistry, ResilienceError
 from resilience.errors.circuit import CircuitOpenError
 from resilience.http import document, error_from_response, raise_for_problem
 

@@ -11,14 +11,13 @@ from fastapi import FastAPI
 
 from resilience import ErrorCategory as C
 from resilience import retry_on_category
+from resilience.contrib import executor, service
 from resilience.errors import (
     CallTimeoutError,
     DeadlineExceededError,
     ResilienceError,
     RetriesExhaustedError,
     TooManyAbandonedError,
-    executor,
-    service,
 )
 from resilience.errors.circuit import CircuitOpenError
 from resilience.http import install, raise_for_problem

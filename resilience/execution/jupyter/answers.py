@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from resilience.category import ErrorCategory
+from resilience.contrib.executor import WorkflowError
 from resilience.errors.details import Json
-from resilience.errors.executor import WorkflowError
 from resilience.execution.answers import Answer, NoAnswerError
 from resilience.execution.child.program import FILENAME
 from resilience.execution.executor import ExecutionReport

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import anyio
 
 from resilience.clock import SYSTEM
-from resilience.errors.executor import ContainerConfigurationError
+from resilience.contrib.executor import ContainerConfigurationError
 from resilience.execution.jupyter.kernel import Kernel, KernelDiedError, Message, unreachable
 
 if TYPE_CHECKING:

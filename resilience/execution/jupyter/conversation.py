@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 
-from resilience.errors.executor import ContainerConfigurationError
+from resilience.contrib.executor import ContainerConfigurationError
 from resilience.execution.jupyter.kernel import Kernel, KernelDiedError, Message, inside, unreachable
 
 __all__ = ["Conversation", "become_ready"]

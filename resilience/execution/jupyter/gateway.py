@@ -16,8 +16,8 @@ from urllib.parse import quote, urlsplit
 
 from resilience.category import ErrorCategory
 from resilience.clock import current_clock
+from resilience.contrib.executor import ContainerConfigurationError
 from resilience.decorators import retry_on_category
-from resilience.errors.executor import ContainerConfigurationError
 from resilience.execution.jupyter.kernel import Kernel, Message, inside, unreachable
 
 if TYPE_CHECKING:

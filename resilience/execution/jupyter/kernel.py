@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from resilience.errors.executor import ContainerConnectivityError
+from resilience.contrib.executor import ContainerConnectivityError
 
 __all__ = ["Kernel", "KernelDiedError", "Message", "inside", "unreachable"]
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from resilience.clock import SYSTEM
-from resilience.errors.executor import ContainerConfigurationError, WorkflowError
+from resilience.contrib.executor import ContainerConfigurationError, WorkflowError
 from resilience.execution.analysis import analyse
 from resilience.execution.executor import ExecutionReport
 from resilience.execution.jupyter import shipping

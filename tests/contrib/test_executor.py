@@ -11,7 +11,7 @@ import pytest
 
 from resilience import ErrorCategory as C
 from resilience import classify, retry_on_category
-from resilience.errors import executor
+from resilience.contrib import executor
 from resilience.testing import no_waits
 
 TECHNICAL = {"image": "python:3.11"}

@@ -24,7 +24,7 @@
 The numbers are those of `get_status_code`. What the categories make of the same failures (504 for a time-out, 502 for a
 network) is in `to_problem`. Two of the names are also Python's, so import the module:
 
->>> from resilience.errors import service
+>>> from resilience.contrib import service
 >>> service.TaskNotFoundError("t-7").to_dict()
 {'error': 'TASK_NOT_FOUND', 'message': 'Task t-7 not found', 'details': {'task_id': 't-7'}}
 
@@ -41,6 +41,7 @@ from typing import Final
 
 from resilience.category import ErrorCategory
 from resilience.errors.base import ResilienceError
+from resilience.errors.families import ErrorFamily, register_family
 from resilience.errors.given import said_by
 from resilience.errors.wording import leaf_of
 from resilience.profile import row_of
@@ -351,3 +352,28 @@ def get_status_code(error: BaseException) -> int:
     if isinstance(error, OctoLLMError):
         return STATUS_BY_ERROR_CODE.get(error.error_code, 500)
     return row_of(leaf_of(error.category)).http if isinstance(error, ResilienceError) else 500
+
+
+register_family(
+    ErrorFamily(
+        OctoLLMError,
+        words={
+            "VALIDATION_ERROR": ValidationError,
+            "VALIDATION_ERRORS": ValidationErrors,
+            "TASK_NOT_FOUND": TaskNotFoundError,
+            "AUTHENTICATION_ERROR": AuthenticationError,
+            "AUTHORIZATION_ERROR": AuthorizationError,
+            "ARM_UNAVAILABLE": ArmUnavailableError,
+            "CAPACITY_EXCEEDED": CapacityExceededError,
+            "RATE_LIMIT_EXCEEDED": RateLimitError,
+            "DATABASE_ERROR": DatabaseError,
+            "CACHE_ERROR": CacheError,
+            "NETWORK_ERROR": NetworkError,
+            "TIMEOUT_ERROR": TimeoutError,
+            "LLM_API_ERROR": LLMAPIError,
+            "VECTOR_DB_ERROR": VectorDBError,
+            "THIRD_PARTY_API_ERROR": ThirdPartyAPIError,
+        },
+        status=get_status_code,
+    )
+)

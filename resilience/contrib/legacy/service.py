@@ -22,9 +22,9 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, overload
 
 from resilience._validation import count, number, seconds, yes_or_no
-from resilience.compat.breaker import ClassBreaker
-from resilience.compat.given import Classes, a_call, classes
-from resilience.compat.retries import Formula, retries
+from resilience.contrib.legacy.breaker import ClassBreaker
+from resilience.contrib.legacy.given import Classes, a_call, classes
+from resilience.contrib.legacy.retries import Formula, retries
 from resilience.policies.circuit_states import CircuitState
 
 if TYPE_CHECKING:

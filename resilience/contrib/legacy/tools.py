@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from resilience._validation import count, seconds
-from resilience.compat.given import a_call
+from resilience.contrib.legacy.given import a_call
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -86,7 +86,7 @@ async def with_retry(fn: Callable[[], object], max_retries: int = 3, base_delay:
     Raises ValueError or TypeError for *max_retries* that are no whole number of 1 or more, a *base_delay* below 0, and
     what cannot be called.
     """
-    from resilience.compat.retries import Formula, retries
+    from resilience.contrib.legacy.retries import Formula, retries
 
     a_call("fn", fn, "a function without arguments, such as lambda: fetch(url)")
     attempts = count("max_retries", max_retries)

@@ -12,9 +12,10 @@ import pytest
 
 from resilience import ErrorCategory as C
 from resilience import classify
-from resilience.errors import ResilienceError, service
+from resilience.contrib import service
+from resilience.contrib.service import get_status_code
+from resilience.errors import ResilienceError
 from resilience.errors.circuit import CircuitOpenError
-from resilience.errors.service import get_status_code
 
 FAILED = ValueError("disk full")
 

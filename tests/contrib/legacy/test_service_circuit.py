@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import resilience.circuits
 from resilience import CircuitOpenError, ErrorCategory, classify
-from resilience.compat.service import CircuitBreaker, CircuitState
-from resilience.errors import service
+from resilience.contrib import service
+from resilience.contrib.legacy.service import CircuitBreaker, CircuitState
 from resilience.logs import log_events
 from resilience.testing import virtual_time
 

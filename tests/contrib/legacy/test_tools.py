@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from resilience import deadline
-from resilience.compat.tools import ErrorCategory, classify_error, with_retry
+from resilience.contrib.legacy.tools import ErrorCategory, classify_error, with_retry
 from resilience.testing import virtual_time
-from tests.compat.calls import play
+from tests.contrib.legacy.calls import play
 
 REQUEST = httpx.Request("GET", "https://tool.test")
 
@@ -85,7 +85,7 @@ def test_anything_else_is_non_retryable(error: BaseException):
 
 def test_classifying_imports_no_httpx():
     program = (
-        "import sys; from resilience.compat import classify_error; assert classify_error(OSError()).value =="
+        "import sys; from resilience.contrib.legacy import classify_error; assert classify_error(OSError()).value =="
         " 'non_retryable'; assert not {'httpx', 'pybreaker'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -1,7 +1,7 @@
 """Retries, a circuit and a classifier as two services define them in writing, for code that is ported to the letter.
 
-    from resilience.compat.service import CircuitBreaker, retry_with_backoff
-    from resilience.compat.tools import ErrorCategory, classify_error, with_retry
+    from resilience.contrib.legacy.service import CircuitBreaker, retry_with_backoff
+    from resilience.contrib.legacy.tools import ErrorCategory, classify_error, with_retry
 
 Use them while a port has to be shown to change nothing: the same signatures, the same number of calls, the same waits.
 Underneath is the toolkit's engine, with its events, reports, deadlines and virtual time; but what is retried and what
@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING
 from resilience.rooms import open_rooms
 
 if TYPE_CHECKING:
-    from resilience.compat import service, tools
-    from resilience.compat.service import retry_with_backoff
-    from resilience.compat.tools import classify_error, with_retry
+    from resilience.contrib.legacy import service, tools
+    from resilience.contrib.legacy.service import retry_with_backoff
+    from resilience.contrib.legacy.tools import classify_error, with_retry
 
 __all__ = ["classify_error", "retry_with_backoff", "service", "tools", "with_retry"]
 

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resilience import CircuitOpenError
-from resilience.compat.service import retry_with_backoff
-from resilience.errors import service
+from resilience.contrib import service
+from resilience.contrib.legacy.service import retry_with_backoff
 from resilience.logs import log_events
 from resilience.testing import virtual_time
-from tests.compat.calls import play
+from tests.contrib.legacy.calls import play
 
 down = ConnectionResetError("down")
 

@@ -1,0 +1,15 @@
+"""Interfaces of other systems, for programs that move to this toolkit or talk to one that has not.
+
+    resilience.contrib.executor     errors of a service that generates code and executes it
+    resilience.contrib.service      errors of a distributed LLM service, with their words and HTTP statuses
+    resilience.contrib.legacy       retries, a circuit and a classifier with the signatures of two older services
+
+The core imports none of them. Each declares its error codes, and the words its errors have in an HTTP answer, when it
+is imported, and not before: `resilience codes` and `error_from_response` know what the program has imported.
+"""
+
+from resilience.rooms import open_rooms
+
+__all__ = ["executor", "legacy", "service"]
+
+open_rooms(__name__, {}, ("executor", "legacy", "service"))
