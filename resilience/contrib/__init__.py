@@ -8,7 +8,12 @@ The core imports none of them. Each declares its error codes, and the words its 
 is imported, and not before: `resilience codes` and `error_from_response` know what the program has imported.
 """
 
+from typing import TYPE_CHECKING
+
 from resilience.rooms import open_rooms
+
+if TYPE_CHECKING:
+    from resilience.contrib import executor, legacy, service
 
 __all__ = ["executor", "legacy", "service"]
 

@@ -7,8 +7,9 @@ nothing that a server says imports a module.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from resilience.errors.base import ResilienceError
@@ -26,7 +27,7 @@ class ErrorFamily:
     """
 
     base: type[ResilienceError]
-    words: Mapping[str, type[ResilienceError]] = field(default_factory=dict)
+    words: Mapping[str, type[ResilienceError]]
     status: Callable[[Any], int] | None = None
 
     @property
@@ -62,8 +63,8 @@ def class_of(code: str, allowed: frozenset[str] | None) -> type[ResilienceError]
     prefix = code.partition("-")[0]
     if allowed is not None and prefix not in allowed:
         return None
-    if prefix == "RES":  # the toolkit's own; the circuit's error brings pybreaker along, so it may not be imported yet
-        import resilience.errors.circuit  # noqa: F401  # declares its code
+    if prefix == "RES":  # the one of the toolkit's own that may not be declared yet: it brings pybreaker along
+        importlib.import_module("resilience.errors.circuit")
     try:
         found = class_of_code(code)
     except LookupError:
