@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from resilience._validation import need
 from resilience.classify.look import attribute
+from resilience.errors.given import safe_message
 
 __all__ = ["Collected", "ErrorCollector"]
 
@@ -189,18 +190,12 @@ def _within(field: str, error: Exception) -> list[Collected]:
     if found:
         return found
     message = attribute(error, "message")
-    return [Collected(_joined(field, known.get("field")), message if isinstance(message, str) else _said(error), error)]
+    text = message if isinstance(message, str) else safe_message(error) or type(error).__name__
+    return [Collected(_joined(field, known.get("field")), text, error)]
 
 
 def _joined(field: str, inner: object) -> str:
     return ".".join(part for part in (field, inner) if isinstance(part, str) and part)
-
-
-def _said(error: Exception) -> str:
-    try:
-        return str(error) or type(error).__name__
-    except Exception:  # an error that cannot be shown
-        return type(error).__name__
 
 
 def _validation_failed(entries: list[dict[str, str]]) -> Exception:

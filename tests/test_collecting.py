@@ -230,7 +230,7 @@ def test_an_exception_that_cannot_be_shown_is_named():
 
     errors = ErrorCollector()
     errors.add("name", Unshowable())
-    assert str(errors) == "name: Unshowable"
+    assert str(errors) == "name: <Unshowable whose message cannot be read>"
 
 
 def test_without_a_block_it_is_raised_on_demand():

@@ -312,7 +312,7 @@ def test_an_error_that_cannot_be_shown_is_named():
         def __str__(self) -> str:
             raise RuntimeError
 
-    assert CallResult(0, error=Unshowable()).to_dict()["error"] == "Unshowable"
+    assert CallResult(0, error=Unshowable()).to_dict()["error"] == "<Unshowable whose message cannot be read>"
     assert CallResult(0, error=ValueError()).to_dict()["error"] == "ValueError"
 
 

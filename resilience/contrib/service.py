@@ -42,7 +42,7 @@ from typing import Final
 from resilience.category import ErrorCategory
 from resilience.errors.base import ResilienceError
 from resilience.errors.families import ErrorFamily, register_family
-from resilience.errors.given import said_by
+from resilience.errors.given import safe_message
 from resilience.errors.wording import leaf_of
 from resilience.profile import row_of
 
@@ -223,7 +223,7 @@ class DatabaseError(SystemError, code="OCTO-E021", category="dependency"):
     def __init__(self, operation: str, original_error: BaseException) -> None:
         self.operation = operation
         self.original_error = original_error
-        said = said_by(original_error)
+        said = safe_message(original_error)
         super().__init__(
             f"Database {operation} failed: {said}", "DATABASE_ERROR", {"operation": operation, "error": said}
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self, cast
 from resilience.category import CategoryLike, ErrorCategory, Severity
 from resilience.errors.codes import CodeRegistry, a_code
 from resilience.errors.defaults import Default, sentence_for, severity_of
-from resilience.errors.given import a_leaf, a_severity, a_wait, add_note, alike, said_by
+from resilience.errors.given import a_leaf, a_severity, a_wait, add_note, alike, safe_message
 
 if TYPE_CHECKING:
     from resilience.errors.carry import Parts
@@ -72,7 +72,7 @@ class ResilienceError(Exception):
         """What may be said to a user."""
     else:
         details = Default(lambda error: dict(error._own_details()), kept=True)
-        message = Default(said_by)
+        message = Default(safe_message)
         error_code = Default(lambda error: error.code)
         severity = Default(severity_of)
         user_message = Default(sentence_for)

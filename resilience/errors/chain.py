@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, cast
 
 from resilience.category import ErrorCategory
-from resilience.errors.details import Json, message_of, name_of_type, safe_text, safe_value
+from resilience.errors.details import Json, message_of, safe_text, safe_value
+from resilience.errors.given import class_name
 
 __all__ = ["ErrorLink", "Relation", "error_chain"]
 
@@ -110,7 +111,7 @@ def _link(
     notes = _ask(error, "__notes__")
     given = cast("list[object]", notes)[:_MOST] if isinstance(notes, list) else []
     return ErrorLink(
-        type=name_of_type(error),
+        type=class_name(type(error)),
         message=message_of(error),
         code=code if type(code) is str else None,
         category=category.label if type(category) is ErrorCategory and category else None,

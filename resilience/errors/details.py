@@ -10,14 +10,15 @@ import math
 import pathlib
 import re
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import cast
 
 from resilience.category import ErrorCategory
+from resilience.errors.given import class_name, safe_message
 from resilience.errors.secrets import REDACTED, is_secret
 
-__all__ = ["Json", "message_of", "name_of_type", "safe_details", "safe_text", "safe_value"]
+__all__ = ["Json", "message_of", "safe_details", "safe_text", "safe_value"]
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 """What `json.dumps` takes."""
@@ -42,7 +43,6 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 _SHOWN_BY_STR = (decimal.Decimal, uuid.UUID, pathlib.PurePath)
 _SHOWN_BY_ISO = (datetime.datetime, datetime.date, datetime.time)
-_name_of: Callable[[type], str] = vars(type)["__name__"].__get__  # a metaclass may have a __name__ of its own
 
 
 def safe_details(details: object) -> dict[str, Json]:
@@ -86,16 +86,7 @@ def message_of(error: BaseException) -> str:
     >>> message_of(KeyError("lamp"))
     "'lamp'"
     """
-    try:
-        return safe_text(str(error), _MOST_MESSAGE)
-    except Exception:
-        return f"<{name_of_type(error)} whose message cannot be read>"
-
-
-def name_of_type(value: object) -> str:
-    """Return the name of the type of *value*, whatever that type makes of it."""
-    kind: type = type(value)
-    return _name_of(kind)
+    return safe_text(safe_message(error), _MOST_MESSAGE)
 
 
 class _Look:
@@ -124,7 +115,7 @@ class _Look:
         try:
             return self._inside(value, kind, depth)
         except Exception:  # whatever a foreign object does when it is looked at
-            return f"<{_name_of(kind)} that cannot be shown>"
+            return f"<{class_name(kind)} that cannot be shown>"
 
     def _inside(self, value: object, kind: type, depth: int) -> Json:
         if id(value) in self.path:
@@ -133,7 +124,7 @@ class _Look:
         if items is None and not _is(kind, (list, tuple, set, frozenset)):
             return _plain(value, kind)
         if depth >= _MOST_DEEP:
-            return f"<{_name_of(kind)}>"
+            return f"<{class_name(kind)}>"
         self.path.add(id(value))
         try:
             if items is not None:
@@ -189,9 +180,9 @@ def _plain(value: object, kind: type) -> Json:
     if _is(kind, enum.Enum):
         return safe_value(cast("enum.Enum", value).value)
     if _is(kind, BaseException):
-        return safe_text(f"{_name_of(kind)}: {message_of(cast('BaseException', value))}")
+        return safe_text(f"{class_name(kind)}: {message_of(cast('BaseException', value))}")
     if _is(kind, type):
-        return _name_of(cast("type", value))
+        return class_name(cast("type", value))
     if _is(kind, (bytes, bytearray, memoryview)):
         return f"<{len(cast('bytes', value))} bytes>"
     if _is(kind, _SHOWN_BY_ISO):

@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from resilience.category import Severity
-from resilience.errors.details import Json, message_of, name_of_type, safe_details, safe_text
+from resilience.errors.details import Json, message_of, safe_details, safe_text
+from resilience.errors.given import class_name
 from resilience.errors.wording import USER_MESSAGES, leaf_of, title_of
 from resilience.profile import row_of
 
@@ -34,7 +35,7 @@ def body_of(error: ResilienceError, *, full: bool) -> dict[str, Json]:
         body["code"] = _text(error, "code", "RES-E000")
         body["category"] = leaf.label
         body["severity"] = severity.value if isinstance(severity, Severity) else row_of(leaf).severity.value
-        body["type"] = name_of_type(error)
+        body["type"] = class_name(type(error))
     return body
 
 

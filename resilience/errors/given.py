@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import timedelta
 from typing import cast
 
 from resilience.category import ErrorCategory, Severity, combine
 
-__all__ = ["a_leaf", "a_severity", "a_wait", "add_note", "alike", "said_by"]
+__all__ = ["a_leaf", "a_severity", "a_wait", "add_note", "alike", "class_name", "safe_message"]
+
+class_name: Callable[[type], str] = vars(type)["__name__"].__get__
+"""Return the name of a class. A metaclass may have a `__name__` of its own, which is not asked."""
 
 
 def a_leaf(category: object) -> ErrorCategory:
@@ -39,12 +43,16 @@ def a_wait(retry_after: object) -> float:
     return max(retry_after, 0)  # and a whole number stays one: it goes into a header as it is
 
 
-def said_by(error: BaseException) -> str:
-    """Return what an exception says, also where its `__str__` fails."""
+def safe_message(error: BaseException) -> str:
+    """Return ``str(error)`` as a plain string, or a text that names its class where `__str__` fails. Never raises.
+
+    >>> safe_message(KeyError("lamp"))
+    "'lamp'"
+    """
     try:
-        return str(error)
+        return str.__str__(str(error))  # what `__str__` returns may be of a subclass, with methods of its own
     except Exception:
-        return f"<{type(error).__name__} whose message cannot be read>"
+        return f"<{class_name(type(error))} whose message cannot be read>"
 
 
 def alike(one: object, other: object) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Generic, TypeVar, cast
 
 from resilience.errors.base import ResilienceError
+from resilience.errors.given import safe_message
 
 __all__ = ["CallResult", "GatheredResults"]
 
@@ -45,7 +45,11 @@ class CallResult(Generic[T_co]):
         """
         if self.error is None:
             return {"task_id": self.task_id, "error": None, "error_code": None}
-        return {"task_id": self.task_id, "error": _said(self.error), "error_code": _code(self.error)}
+        return {
+            "task_id": self.task_id,
+            "error": safe_message(self.error) or type(self.error).__name__,
+            "error_code": _code(self.error),
+        }
 
     def __repr__(self) -> str:
         # Neither the value nor a message: both may hold what must not reach a log.
@@ -93,12 +97,6 @@ class GatheredResults(Generic[T_co]):
 
     def __repr__(self) -> str:
         return f"<GatheredResults: {len(self.results)} calls, {len(self.failures)} failed>"
-
-
-def _said(error: Exception) -> str:
-    with contextlib.suppress(Exception):  # an error that cannot be shown
-        return str(error) or type(error).__name__
-    return type(error).__name__
 
 
 def _code(error: Exception) -> str:

@@ -11,6 +11,7 @@ from typing import Any, cast
 from resilience._validation import a_function, need
 from resilience.classify.hint import retry_after
 from resilience.classify.structure import status_of
+from resilience.errors.given import safe_message
 
 __all__ = ["maker_of", "refuse_what_nobody_takes"]
 
@@ -130,4 +131,4 @@ def _text_of(error: Exception) -> str:
     # str() of a KeyError is the repr of its key.
     if type(error) is KeyError and len(error.args) == 1:
         return str(cast("object", error.args[0]))
-    return str(error) or type(error).__name__
+    return safe_message(error) or type(error).__name__
