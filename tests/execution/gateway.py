@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import queue
 import socket
 import subprocess
 import threading
@@ -99,8 +100,17 @@ class Channels(WebSocketHandler, Asked):
         self.gateway.sockets.append(self)
         self.client: AsyncKernelClient = self.manager(number).client()
         self.client.start_channels(stdin=False, hb=False)
+        await self.subscribed()
         self.tasks = [asyncio.ensure_future(self.forward(name)) for name in ("iopub", "shell")]
         self.tasks.append(asyncio.ensure_future(self.watch(number)))
+
+    async def subscribed(self) -> None:
+        """Return when the kernel's output arrives, as a Jupyter server does: what is published before that is lost."""
+        while True:
+            self.client.kernel_info()
+            with contextlib.suppress(queue.Empty):
+                await self.client.get_iopub_msg(timeout=0.2)
+                return
 
     async def forward(self, name: str) -> None:
         channel = getattr(self.client, f"{name}_channel")
