@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import re
 import sys
@@ -11,7 +12,7 @@ from typing import Any, cast
 from resilience.category import ErrorCategory, Severity
 from resilience.errors.base import ResilienceError
 from resilience.errors.secrets import REDACTED, is_secret
-from resilience.events import CallRevised, Event, RetryScheduled
+from resilience.events import Event, event_types
 from resilience.profile import row_of
 from resilience.subscription import Subscription, subscribe
 
@@ -53,7 +54,7 @@ def _bound(bind: Mapping[str, object]) -> Mapping[str, object]:
     if not isinstance(bind, Mapping) or not all(isinstance(key, str) for key in bind):
         raise TypeError(f"bind=a {type(bind).__qualname__}: give a mapping from names to values")  # they may be secret
     for key in bind:
-        if key in _TAKEN or key in _FIELDS:
+        if key in _TAKEN or key in _field_names():
             raise ValueError(f"bind={{{key!r}: ...}}: it has a meaning of its own on a log line; give another name")
     return redact(bind)
 
@@ -69,7 +70,7 @@ def severity_of(event: Event) -> Severity:
     <Severity.CRITICAL: 'critical'>
     """
     category: object = getattr(event, "category", None)
-    if not isinstance(category, ErrorCategory) or isinstance(event, RetryScheduled | CallRevised):
+    if not isinstance(category, ErrorCategory) or not event.escalates:
         return event.severity
     leaves = [row_of(leaf).severity for leaf in category]
     return max([event.severity, *leaves], key=_LEVELS.__getitem__)
@@ -126,13 +127,7 @@ def _inside(value: object, depth: int) -> object:
 
 
 def _field_names() -> frozenset[str]:
-    import dataclasses
-
-    kinds = Event.__subclasses__()
-    return frozenset(field.name for kind in kinds for field in dataclasses.fields(kind)) | {"code"}
-
-
-_FIELDS = _field_names()
+    return frozenset(field.name for kind in event_types() for field in dataclasses.fields(kind)) | {"code"}
 
 
 class _LogSink:

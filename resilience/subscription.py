@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from types import TracebackType
 from typing import TYPE_CHECKING
 
+from resilience._undo import Undo
 from resilience.trouble import RUNNING, is_running, refuse_coroutine, report_trouble
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _listeners: tuple[Listener, ...] = ()
 _lock = threading.Lock()
 
 
-class Subscription:
+class Subscription(Undo):
     """A listener on the list: call it, or leave its ``with`` block, to take the listener off again."""
 
     def __init__(self, listener: Listener) -> None:
@@ -36,14 +36,6 @@ class Subscription:
                 listeners.remove(self._listener)
                 _listeners = tuple(listeners)
                 self._listener = None
-
-    def __enter__(self) -> Subscription:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self()
 
 
 def subscribe(listener: Listener) -> Subscription:

@@ -1,4 +1,4 @@
-"""Counted and timed: `track_errors`, and what Prometheus and OpenTelemetry are shown of it.
+"""Metrics: `track_errors` counts and times calls, and two exporters show all numbers to monitoring systems.
 
 `resilience.metrics.prometheus` and `resilience.metrics.opentelemetry` each have an `install`. Neither library is
 imported before.
