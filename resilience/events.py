@@ -124,7 +124,9 @@ def event_type(
 
     def declare(cls: type[E]) -> type[E]:
         kind = dataclasses.dataclass(frozen=True, slots=True, kw_only=True)(cls)
-        _check(kind, name, counter)
+        _check_name(name, kind)
+        if counter is not None:
+            _check_counter(name, kind, counter)
         kind.name, kind.severity, kind.counter = name, severity, counter
         kind.on_span, kind.escalates = on_span, escalates
         _declared[name] = kind
@@ -138,22 +140,24 @@ def event_types() -> tuple[type[Event], ...]:
     return tuple(_declared.values())
 
 
-def _check(kind: type[Event], name: str, counter: Counter | None) -> None:
-    """Raise TypeError or ValueError unless *kind* may be declared as *name* and counted by *counter*."""
+def _check_name(name: str, kind: type[Event]) -> None:
+    """Raise TypeError or ValueError unless *kind* is an event class that may be called *name*."""
     if not issubclass(kind, Event):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be unchecked
         raise TypeError(f"@event_type({name!r}): give a subclass of Event, not {kind!r}")
     if not _NAME.fullmatch(name):
         raise ValueError(f"@event_type({name!r}): give lowercase words joined by dots, such as 'retry.scheduled'")
-    others = [other for other in _declared.values() if not _is_same(other, kind)]
-    if any(other.name == name for other in others):
+    if name in _declared and not _is_same(_declared[name], kind):
         raise ValueError(f"@event_type({name!r}): {_declared[name].__qualname__} has that name already")
-    if counter is None:
-        return
-    if any(other.counter and other.counter is not counter and other.counter.name == counter.name for other in others):
-        raise ValueError(f"@event_type({name!r}): another Counter is named {counter.name!r}; let both events share one")
+
+
+def _check_counter(name: str, kind: type[Event], counter: Counter) -> None:
+    """Raise TypeError or ValueError unless *kind* has the labels of *counter*, whose name is no other counter's."""
     for label in counter.labels:
         if not hasattr(kind, label):
             raise TypeError(f"@event_type({name!r}): {kind.__qualname__} has no {label!r}, a label of {counter.name}")
+    others = [other.counter for other in _declared.values() if not _is_same(other, kind)]
+    if any(other is not None and other is not counter and other.name == counter.name for other in others):
+        raise ValueError(f"@event_type({name!r}): another Counter is named {counter.name!r}; let both events share one")
 
 
 def _is_same(one: type[Event], other: type[Event]) -> bool:
