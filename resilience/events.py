@@ -40,6 +40,7 @@ __all__ = [
     "RetriesExhausted",
     "RetryScheduled",
     "Subscription",
+    "ThreadsExhausted",
     "TimedOut",
     "emit",
     "event_type",
@@ -318,6 +319,23 @@ class TimedOut(Event):
     """The call took longer than *limit* seconds; the caller waits no longer."""
 
     limit: float
+
+
+@event_type(
+    "threads.exhausted",
+    Severity.ERROR,
+    counter=Counter(
+        "resilience.threads.exhausted", "Calls rejected because too many threads hang after a time limit.", ("target",)
+    ),
+)
+class ThreadsExhausted(Event):
+    """The call was not made: *running* threads still execute calls whose time limits have passed, as many as may.
+
+    A thread cannot be stopped. The process rejects every sync call with a time limit until one of the threads comes
+    back; if none does, only a restart helps.
+    """
+
+    running: int
 
 
 @event_type(

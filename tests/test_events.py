@@ -19,6 +19,7 @@ from resilience.events import (
     FallbackFailed,
     FallbackUsed,
     RetryScheduled,
+    ThreadsExhausted,
     event_type,
     event_types,
 )
@@ -58,7 +59,7 @@ def test_every_event_happens_and_is_told_in_order(road: Road):
         "circuit.half_opened",
         "circuit.closed",
     ]
-    others = {CircuitModeChanged, CallRevised, FallbackFailed}
+    others = {CircuitModeChanged, CallRevised, FallbackFailed, ThreadsExhausted}
     assert {type(event) for event in story.events} == set(EVENTS) - others
     assert all(event.target.endswith("dependency") for event in story.events)
 
