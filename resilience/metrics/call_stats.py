@@ -66,6 +66,11 @@ class Durations(NamedTuple):
         """The number of calls."""
         return sum(self.counts)
 
+    @classmethod
+    def none(cls) -> Durations:
+        """Return the histogram of no calls."""
+        return cls([0] * (len(BOUNDS) + 1), 0.0)
+
     def merged(self, other: Durations) -> Durations:
         """Return the histogram of the calls of both."""
         counts = [mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)]
@@ -188,7 +193,9 @@ class CallStats:
 
     def _expect_observers(self, expected: bool) -> None:
         self.has_observers = expected
-        self.quick_up_to = _NEVER_FAST if expected else FAST_THRESHOLD
+        self.quick_up_to = FAST_THRESHOLD
+        if expected:
+            self.quick_up_to = _NEVER_FAST
 
     def totals(self) -> Totals:
         """Return the statistics as they are now, the calls that the wrapper counted included."""

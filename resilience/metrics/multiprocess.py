@@ -55,7 +55,12 @@ class _Sample(NamedTuple):
 
 
 class FileSink:
-    """Writes what a collector reads: the difference to what it wrote before, for counters; the value, for gauges."""
+    """Writes the values of a collector to the files of this process.
+
+    It remembers what it has written: of a counter it adds the difference, and a gauge whose circuit is gone it sets to
+    0. Two locks keep writers and timers apart. A call that ends takes `_timing` alone and only to start a timer, so it
+    never waits for a file. `flush` is idempotent, and safe to call from any thread, at exit and after a fork.
+    """
 
     def __init__(self, collector: Collector) -> None:
         self._collector = collector
@@ -83,8 +88,12 @@ class FileSink:
         self._schedule()
 
     def _on_call(self, stats: CallStats, outcome: str, took: float) -> bool:
+        """Observe the end of a call: schedule a flush, and ask for no further calls until it has run.
+
+        Until then calls are counted on the fast path again; `flush` writes them as well.
+        """
         self._schedule()
-        return False  # the next calls need not be announced before this one is written
+        return False
 
     def _schedule(self) -> None:
         """Write after `_DELAY`, or at once where no timer can be started."""
@@ -108,7 +117,11 @@ class FileSink:
             util.Finalize(None, self.flush, exitpriority=10)
 
     def _after_fork(self) -> None:
-        """Start at zero in a child: what the parent counted before the fork is the parent's to write."""
+        """Start at zero in a forked child.
+
+        The parent writes what was counted before the fork, so the child takes those numbers for written. Its files are
+        new ones: prometheus_client names them after the process. Locks may be held by threads that were not copied.
+        """
         if self._closed:
             return
         self._writing, self._timing = threading.RLock(), threading.RLock()
@@ -136,6 +149,7 @@ class FileSink:
                     self._write(sample, 0.0)
 
     def _write_circuits(self) -> None:
+        """Write the state and the mode of all circuits now, unless another thread is writing at the moment."""
         if not self._writing.acquire(blocking=False):
             return  # a flush is writing them, or will be, soon
         try:
@@ -147,6 +161,7 @@ class FileSink:
             self._writing.release()
 
     def _write(self, sample: _Sample, number: float) -> None:
+        """Write one number, if it is another one than before. A counter that has fallen adds nothing."""
         before = self._written.get(sample)
         if number == before:
             return
@@ -173,7 +188,7 @@ class FileSink:
             yield _Sample(DURATION, "_sum", labels), durations.seconds
 
     def close(self) -> None:
-        """Write for the last time. The files keep what is in them."""
+        """Write for the last time, then stop. The files keep what is in them: a counter must not fall."""
         self.flush()
         with self._writing, self._timing:
             self._closed = True
@@ -184,5 +199,6 @@ class FileSink:
 
 
 def _samples(metric: Metric, found: Mapping[tuple[str, ...], float]) -> Iterator[tuple[_Sample, float]]:
+    """Yield the samples of a counter or gauge with their numbers."""
     for labels, number in found.items():
         yield _Sample(metric, metric.suffix, labels), number

@@ -66,7 +66,10 @@ def install(
 
 
 class Installed(Undo):
-    """Metrics in a provider: call it, or leave its ``with`` block, to take them out again."""
+    """Metrics in a provider: call it, or leave its ``with`` block, to take them out again.
+
+    It subscribes the counts of events, the span events and the observer of durations, and undoes all three.
+    """
 
     def __init__(self, instruments: _Instruments, collector: Collector, *, durations: bool, spans: bool) -> None:
         self._instruments: _Instruments | None = instruments
@@ -89,7 +92,11 @@ class Installed(Undo):
 
 
 def add_to_span(event: Event) -> None:
-    """Add *event* to the current span, if its kind belongs there. Its fields are attributes, all of them plain."""
+    """Add *event* to the current span, if its kind belongs there.
+
+    It is a listener, called in the task or thread of the call, so the current span is the one the call is made in. The
+    event's fields become attributes. Errors are their types' names: a span holds no message and no argument.
+    """
     if not event.on_span:
         return
     span = trace.get_current_span()
@@ -103,7 +110,11 @@ def add_to_span(event: Event) -> None:
 
 
 class _Instruments:
-    """The instruments of one provider. Their callbacks read `collector`, the one that is installed at the moment."""
+    """The instruments of one provider, created once and kept for good.
+
+    Their callbacks read `collector`, the one that is installed at the moment; between two installs there is none, and
+    they report nothing. Creating them again would make the SDK warn of duplicates.
+    """
 
     def __init__(self) -> None:
         self.collector: Collector | None = None
@@ -115,12 +126,12 @@ class _Instruments:
         from resilience import __version__
 
         meter = provider.get_meter(SCOPE, __version__)
-        for metric in all_metrics():
-            if metric not in self._created:
-                self._created.add(metric)
-                self._create(meter, metric)
+        for metric in set(all_metrics()) - self._created:
+            self._created.add(metric)
+            self._create(meter, metric)
 
     def _create(self, meter: Meter, metric: Metric) -> None:
+        """Create one instrument. Counters and gauges are observed at export; durations are recorded as calls end."""
         if metric is DURATION:
             self._durations = meter.create_histogram(
                 DURATION.name, DURATION.unit, DURATION.help, explicit_bucket_boundaries_advisory=list(BOUNDS)
@@ -130,6 +141,8 @@ class _Instruments:
         create(metric.name, [self._callback(metric)], description=metric.help)
 
     def _callback(self, metric: Metric) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        """Return the function that the SDK calls for the values of *metric*, at each export."""
+
         def observe(_: CallbackOptions) -> Iterable[Observation]:
             if self.collector is None:
                 return []
@@ -139,7 +152,10 @@ class _Instruments:
         return observe
 
     def record(self, stats: CallStats, outcome: str, took: float) -> bool:
-        """Record the duration of a call of a tracked function, unless it was cancelled."""
+        """Record the duration of a call of a tracked function, unless it was cancelled.
+
+        It observes every call, so it always asks for the next one.
+        """
         if self._durations is not None and outcome != CANCELLED:
             self._durations.record(took, _attributes(DURATION, (stats.target, outcome)))
         return True

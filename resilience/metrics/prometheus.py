@@ -52,8 +52,9 @@ def install(
     if not isinstance(registry, CollectorRegistry):
         raise TypeError(f"registry={registry!r}: give a prometheus_client.CollectorRegistry")
     collector = Collector(component, budgets)
-    # The processes write to one directory, whatever the registry.
-    place = None if getattr(values.ValueClass, "_multiprocess", False) else registry
+    place: CollectorRegistry | None = registry
+    if getattr(values.ValueClass, "_multiprocess", False):
+        place = None  # the processes write to one directory, whatever the registry
     with _lock:
         export = _exports.get(place)
         if export is None:
@@ -84,7 +85,11 @@ class Installed(Undo):
 
 
 class _Sink(Protocol):
-    """Where the values go: into a registry, or into files."""
+    """Where the values go: into a registry, or into files.
+
+    `listener` counts events and is subscribed by the owner, `flush` writes what is not written yet, and `close` takes
+    everything out of its place.
+    """
 
     def listener(self, event: Event, /) -> object: ...
 
@@ -94,7 +99,11 @@ class _Sink(Protocol):
 
 
 class _Export:
-    """The metrics in one registry, or in the files of this process, and how many times they are installed there."""
+    """The metrics in one registry, or in the files of this process, and how many times they are installed there.
+
+    A framework and the application may both install them. The second install shares the first one's sink, since two
+    would count everything twice. The caller of `join` and `leave` holds `_lock`.
+    """
 
     def __init__(self, place: CollectorRegistry | None, collector: Collector) -> None:
         self._place = place
@@ -131,6 +140,7 @@ _lock = threading.Lock()
 
 
 def _sink(place: CollectorRegistry | None, collector: Collector) -> _Sink:
+    """Return the sink for a registry; for None that of the files, whose module is imported only then."""
     if place is not None:
         return _InRegistry(collector, place)
     from resilience.metrics.multiprocess import FileSink

@@ -59,9 +59,11 @@ class Tracked(Policy):
         self.component: str | None = component
 
     def stopwatch(self, target: str) -> Stopwatch:
+        """Return the statistics that the wrapper of *target* adds to."""
         return CALL_STATS.for_target(target, self.component)
 
     def run(self, call: Call) -> Steps[Outcome]:
+        """Record how the inner call ended and how long it took; a call that is closed at `Proceed` was cancelled."""
         index = call.position
         if not call.admitted:  # else the fast path noted when the call began, or has counted it and notes nothing
             call.held[index] = call.clock.now()
@@ -99,6 +101,7 @@ class TrackGuard(Decorator, Block):
         self._tracked = tracked
 
     def policies(self, target: object = None) -> tuple[Policy, ...]:
+        """Return the policy for *target*. Raises TypeError where it is tracked already: each call would count twice."""
         if not isinstance(target, type) and _is_tracked(target):
             raise TypeError(
                 f"{self!r} on {getattr(target, '__qualname__', target)!r}: it is tracked already, so each of its calls"
@@ -118,6 +121,7 @@ class TrackGuard(Decorator, Block):
         return tracked
 
     def _track_class(self, cls: type[object]) -> type[object]:
+        """Track the public methods of a class in place."""
         methods = dict(public_methods(cls))
         guard(cls, self._tracked, exclude=[name for name in methods if _is_tracked(methods[name])])
         for name in methods:
