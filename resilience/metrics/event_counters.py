@@ -7,8 +7,11 @@ monitoring library.
 
 from __future__ import annotations
 
+import operator
 import threading
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from resilience._metric import Counter, Metric
 from resilience.category import ErrorCategory
@@ -29,15 +32,17 @@ def label_values(event: Event, counter: Counter) -> tuple[str, ...]:
     >>> label_values(rejected, CallRejected.counter)
     ('shop.search', 'catalogue', 'false')
     """
-    return tuple([_as_text(getattr(event, label)) for label in counter.labels])
+    values: list[str] = []
+    for label in counter.labels:
+        value: object = getattr(event, label)
+        values.append(_AS_TEXT.get(type(value), str)(value))
+    return tuple(values)
 
 
-def _as_text(value: object) -> str:
-    if isinstance(value, ErrorCategory):
-        return value.label
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value)
+_AS_TEXT: Mapping[type, Callable[[Any], str]] = {
+    ErrorCategory: operator.attrgetter("label"),
+    bool: lambda value: str(value).lower(),
+}
 
 
 class EventCounters:
@@ -48,7 +53,7 @@ class EventCounters:
     """
 
     def __init__(self) -> None:
-        self._counts: dict[Metric, dict[tuple[str, ...], int]] = {}
+        self._counts: defaultdict[Metric, dict[tuple[str, ...], int]] = defaultdict(dict)
         # Re-entrant: a signal handler may make a call whose events arrive while the lock is held.
         self._lock = threading.RLock()
 
@@ -59,7 +64,7 @@ class EventCounters:
             return
         labels = label_values(event, counter)
         with self._lock:
-            counts = self._counts.setdefault(counter, {})
+            counts = self._counts[counter]
             if labels not in counts and len(counts) >= MAX_SERIES:
                 labels = (OTHER,) * len(labels)
             counts[labels] = counts.get(labels, 0) + 1
