@@ -18,7 +18,7 @@ from resilience.trouble import RUNNING, is_running, refuse_coroutine, report_tro
 if TYPE_CHECKING:
     from resilience.events import Event
 
-__all__ = ["Subscription", "emit", "listened", "subscribe"]
+__all__ = ["Subscription", "emit", "has_listeners", "subscribe"]
 
 Listener = Callable[["Event"], object]
 
@@ -71,7 +71,7 @@ def subscribe(listener: Listener) -> Subscription:
     return Subscription(listener)
 
 
-def listened() -> bool:
+def has_listeners() -> bool:
     """Whether there is a listener. Build an event only then: it costs more than the question."""
     return bool(_listeners)
 

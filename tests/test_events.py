@@ -24,7 +24,7 @@ from resilience.events import (
     event_types,
 )
 from resilience.logs import REDACTED, code_of, log_events, redact, redact_processor, severity_of
-from resilience.subscription import emit, listened
+from resilience.subscription import emit, has_listeners
 from tests.roads import Road, Takes
 
 SECRET = "hunter2"
@@ -187,7 +187,7 @@ def test_the_same_listener_may_be_on_the_list_twice():
     with subscribe(heard.append), subscribe(heard.append):
         emit(CircuitClosed(target="f", policy="b"))
     assert len(heard) == 2
-    assert not listened()
+    assert not has_listeners()
 
 
 def test_a_listener_that_raises_is_reported_once_and_changes_nothing(road: Road, caplog: pytest.LogCaptureFixture):
@@ -368,7 +368,7 @@ def test_what_is_bound_is_on_every_line_and_its_secrets_are_not(caplog: pytest.L
 def test_nothing_is_bound_over_what_a_line_has_anyway(key):
     with pytest.raises(ValueError, match=key):
         log_events(bind={key: SECRET})
-    assert not listened()
+    assert not has_listeners()
 
 
 @pytest.mark.parametrize("bind", ["service=shop", [("a", 1)], {1: 2}])

@@ -18,7 +18,7 @@ from resilience.events import Counter, Event, emit, event_type, event_types
 from resilience.metrics import definitions, track_errors
 from resilience.metrics.definitions import BOUNDS, all_metrics, attribute
 from resilience.metrics.opentelemetry import install
-from resilience.subscription import listened
+from resilience.subscription import has_listeners
 from tests.metrics.stories import everything
 from tests.roads import Road, Takes
 
@@ -160,7 +160,7 @@ def test_what_is_taken_out_is_gone_and_can_be_installed_again(telemetry: Telemet
         install(telemetry.meters)
     undo()
     undo()
-    assert not listened()
+    assert not has_listeners()
     call()
     assert "resilience.calls" not in telemetry.points()
     with install(telemetry.meters):
@@ -178,7 +178,7 @@ def test_without_an_sdk_it_goes_nowhere():
 def test_what_cannot_be_meant_is_refused(wrong):
     with pytest.raises(TypeError, match=next(iter(wrong))):
         install(**wrong)
-    assert not listened()
+    assert not has_listeners()
 
 
 def test_the_sdk_is_never_imported():

@@ -13,7 +13,7 @@ from resilience.events import Counter, Event, emit, event_type
 from resilience.metrics import definitions, event_counters, track_errors
 from resilience.metrics.definitions import LABELS, all_metrics
 from resilience.metrics.prometheus import install
-from resilience.subscription import listened
+from resilience.subscription import has_listeners
 from tests.metrics.stories import everything
 
 
@@ -100,7 +100,7 @@ def test_what_is_taken_out_is_gone_and_nobody_listens_any_more(registry: Collect
     undo()
     undo()
     assert generate_latest(registry) == b""
-    assert not listened()
+    assert not has_listeners()
     with install(registry):
         assert b"resilience_calls" in generate_latest(registry)
 
@@ -240,7 +240,7 @@ def test_a_retry_that_is_not_tracked_has_its_failures_counted(registry: Collecto
 def test_what_cannot_be_meant_is_refused(wrong):
     with pytest.raises((TypeError, ValueError), match=next(iter(wrong))):
         install(**{"registry": CollectorRegistry(), **wrong})
-    assert not listened()
+    assert not has_listeners()
 
 
 def test_names_are_those_that_prometheus_asks_for():
