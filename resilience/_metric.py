@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 __all__ = ["Counter", "Gauge", "Histogram", "Metric"]
+
+Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
 
 _DOTTED = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 _LABEL = re.compile(r"[a-z][a-z0-9_]*")
@@ -32,7 +34,7 @@ class Metric:
     label that is not a lowercase word.
     """
 
-    kind: ClassVar[Literal["counter", "gauge", "histogram"]]
+    kind: ClassVar[Kind]
     #: What Prometheus appends to the family's name in the name of a sample.
     suffix: ClassVar[str] = ""
 
@@ -68,7 +70,7 @@ class Counter(Metric):
     'shop_orders_total'
     """
 
-    kind: ClassVar[Literal["counter", "gauge", "histogram"]] = "counter"
+    kind: ClassVar[Kind] = "counter"
     suffix: ClassVar[str] = "_total"
 
 
@@ -80,7 +82,7 @@ class Gauge(Metric):
     in both cases of processes that are alive.
     """
 
-    kind: ClassVar[Literal["counter", "gauge", "histogram"]] = "gauge"
+    kind: ClassVar[Kind] = "gauge"
 
     multiprocess_mode: Literal["livesum", "livemax"] = "livesum"
 
@@ -93,7 +95,7 @@ class Histogram(Metric):
     'shop_order_duration_seconds'
     """
 
-    kind: ClassVar[Literal["counter", "gauge", "histogram"]] = "histogram"
+    kind: ClassVar[Kind] = "histogram"
     unit: ClassVar[str] = "s"
 
     bounds: tuple[float, ...]

@@ -18,7 +18,7 @@ from resilience._metric import Counter
 from resilience.events import Event, event_types
 from resilience.metrics.definitions import all_metrics, event_counters
 
-__all__ = ["DASHBOARD", "PAGES", "dashboard", "main", "page"]
+__all__ = ["DASHBOARD", "DOCS", "PAGES", "dashboard", "main", "page"]
 
 DOCS = pathlib.Path(__file__).parents[1] / "docs"
 DASHBOARD = DOCS / "grafana-dashboard.json"
