@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 import json
 import pathlib
 import re
@@ -30,10 +31,8 @@ def events() -> Iterator[str]:
     """The rows of the table of events."""
     yield "| name | class | level | metric | on spans | further fields |"
     yield "|---|---|---|---|---|---|"
+    inherited = {field.name for field in dataclasses.fields(Event)}
     for kind in event_types():
-        if not kind.__module__.startswith("resilience."):
-            continue  # of a test
-        inherited = {field.name for field in dataclasses.fields(Event)}
         fields = [f"`{field.name}`" for field in dataclasses.fields(kind) if field.name not in inherited]
         metric = f"`{kind.counter.name}`" if kind.counter else ""
         cells = f"`{kind.name}`", f"`{kind.__name__}`", kind.severity.value, metric, "yes" if kind.on_span else "no"
@@ -63,21 +62,15 @@ def page(path: pathlib.Path) -> str:
 def dashboard() -> str:
     """The dashboard with its last row written anew."""
     board = json.loads(DASHBOARD.read_text("utf-8"))
-    kept = [
-        panel
-        for panel in board["panels"]
-        if panel["title"] != ROW and not panel.get("description", "").endswith(DERIVED)
-    ]
+    kept = list(itertools.takewhile(lambda panel: panel["title"] != ROW, board["panels"]))
     queries = " ".join(target["expr"] for panel in kept for target in panel.get("targets", ()))
     missing = [counter for counter in event_counters() if counter.prometheus_name not in queries]
     board["panels"] = [*kept, *_further(kept, missing)]
     return json.dumps(board, indent=2) + "\n"
 
 
-DERIVED = "(From the event's declaration.)"
-
-
 def _further(kept: list[dict], counters: list[Counter]) -> Iterator[dict]:
+    """A row with a panel for each counter, below the panels that are kept and after the looks of the first ones."""
     if not counters:
         return
     number = max(panel["id"] for panel in kept) + 1
@@ -90,7 +83,7 @@ def _further(kept: list[dict], counters: list[Counter]) -> Iterator[dict]:
         selector = '{target=~"$target"}' if "target" in counter.labels else ""
         panel["id"] = number + 1 + place
         panel["title"] = counter.name.removeprefix("resilience.").replace(".", " ").capitalize()
-        panel["description"] = f"{counter.help} {DERIVED}"
+        panel["description"] = counter.help
         panel["gridPos"] = {"h": 8, "w": 8, "x": 8 * (place % 3), "y": top + 1 + 8 * (place // 3)}
         panel["targets"][0]["expr"] = f"sum by ({labels}) (rate({counter.prometheus_name}{selector}[$__rate_interval]))"
         panel["targets"][0]["legendFormat"] = " ".join(f"{{{{{label}}}}}" for label in counter.labels)
