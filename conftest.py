@@ -15,7 +15,7 @@ from sybil.typing import Evaluator
 
 from tests.docs_server import DocsServer, serving
 
-_FIXTURES = ("request", "docs_server", "_docs_server")
+_FIXTURES = ("request", "docs_server", "_docs_server", "own_events")
 
 
 class Page(Document):
@@ -55,7 +55,7 @@ pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(), SkipParser()],
     patterns=["README.md", "docs/*.md"],
     setup=_in_a_shop,
-    fixtures=["docs_server"],
+    fixtures=["docs_server", "own_events"],
     document_types={".md": Page},
 ).pytest()
 
@@ -75,6 +75,17 @@ def docs_server(request: pytest.FixtureRequest, _docs_server: DocsServer) -> Ite
     # The README shows what a program is, without the line that would skip the pauses of its retries.
     with _docs_server.page(page), no_waits() if page == "README.md" else contextlib.nullcontext():
         yield _docs_server
+
+
+@pytest.fixture(autouse=True)
+def own_events() -> Iterator[None]:
+    """Forget the kinds of events that a test, or an example, has declared."""
+    from resilience import events
+
+    before = dict(events._declared)
+    yield
+    events._declared.clear()
+    events._declared.update(before)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

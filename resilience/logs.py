@@ -1,17 +1,22 @@
-"""Events as log lines: by structlog where the application has configured it, else by the stdlib's `logging`."""
+"""Events as log lines, by structlog where the application has configured it, else by the stdlib's `logging`.
+
+`log_events` subscribes a sink that writes one line for each event: the event's dotted name, its fields as keys, and the
+keys the application binds. A line holds no argument, no result and no message of an error, since all of them may carry
+secrets. The level is what the event's class declares, raised to that of the failure's category where the class says so.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import re
 import sys
-from collections.abc import Mapping, MutableMapping
-from typing import Any, cast
+from collections.abc import Mapping
 
+from resilience._redact import REDACTED, redact, redact_processor
 from resilience.category import ErrorCategory, Severity
 from resilience.errors.base import ResilienceError
-from resilience.errors.secrets import REDACTED, is_secret
-from resilience.events import CallRevised, Event, RetryScheduled
+from resilience.events import Event, event_types
 from resilience.profile import row_of
 from resilience.subscription import Subscription, subscribe
 
@@ -24,10 +29,9 @@ _LEVELS = {
     Severity.ERROR: logging.ERROR,
     Severity.CRITICAL: logging.CRITICAL,
 }
-_A_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
-_DEEP = 8  # mappings in mappings
-# A record has these already, or its formatter makes them.
-_TAKEN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "event"}
+_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
+# A record has these attributes already, or its formatter sets them.
+_RECORD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "event"}
 
 
 def log_events(logger: str = "resilience", *, bind: Mapping[str, object] | None = None) -> Subscription:
@@ -35,33 +39,43 @@ def log_events(logger: str = "resilience", *, bind: Mapping[str, object] | None 
 
     structlog gets the keys as they are; a stdlib record has them in its text and as attributes (``extra``). What was
     called is named, how it failed is a category, an error's type and, where it has one, its code: never an argument, a
-    result or an error's message. The level is the event's, or that of the failure's category where that is louder
+    result or an error's message. The level is the event's, or that of the failure's category where that is higher
     (`severity_of`).
 
     What *bind* holds is on every line, such as the name of the service. A value under a key that looks like a
     secret's is not shown (`redact`).
+
+    Raises TypeError for a *logger* that is no name and a *bind* that is no mapping from names, ValueError for a key
+    that every line has already.
 
     >>> with log_events(bind={"service": "shop"}):
     ...     pass  # call what is guarded
     """
     if not isinstance(logger, str):
         raise TypeError(f"logger={logger!r}: give the name of a logger, such as 'resilience'")
-    return subscribe(_LogSink(logger, {} if bind is None else _bound(bind)))
+    return subscribe(_LogSink(logger, _bound(bind)))
 
 
-def _bound(bind: Mapping[str, object]) -> Mapping[str, object]:
+def _bound(bind: Mapping[str, object] | None) -> Mapping[str, object]:
+    """Return what is added to each line. Errors name the keys only: the values may be secret."""
+    if bind is None:
+        return {}
     if not isinstance(bind, Mapping) or not all(isinstance(key, str) for key in bind):
-        raise TypeError(f"bind=a {type(bind).__qualname__}: give a mapping from names to values")  # they may be secret
-    for key in bind:
-        if key in _TAKEN or key in _FIELDS:
-            raise ValueError(f"bind={{{key!r}: ...}}: it has a meaning of its own on a log line; give another name")
+        raise TypeError(f"bind=a {type(bind).__qualname__}: give a mapping from names to values")
+    for key in bind.keys() & (_RECORD_ATTRIBUTES | _event_fields()):
+        raise ValueError(f"bind={{{key!r}: ...}}: it has a meaning of its own on a log line; give another name")
     return redact(bind)
 
 
-def severity_of(event: Event) -> Severity:
-    """Return how loud an event is: as its class says, or as its category's row says where that is louder.
+def _event_fields() -> frozenset[str]:
+    """Return the keys that a line of some event has."""
+    return frozenset(field.name for kind in event_types() for field in dataclasses.fields(kind)) | {"code"}
 
-    A retry or a revision is no louder for what it is made for: the failed attempt has told that already.
+
+def severity_of(event: Event) -> Severity:
+    """Return the severity an event is logged at: its own, or that of its category where that is higher.
+
+    A retry and a revision do not escalate: the failed attempt before them is on a line of that severity already.
 
     >>> from resilience.events import AttemptFailed
     >>> category = ErrorCategory.CONFIGURATION
@@ -69,80 +83,46 @@ def severity_of(event: Event) -> Severity:
     <Severity.CRITICAL: 'critical'>
     """
     category: object = getattr(event, "category", None)
-    if not isinstance(category, ErrorCategory) or isinstance(event, RetryScheduled | CallRevised):
+    if not event.escalates or not isinstance(category, ErrorCategory):
         return event.severity
-    leaves = [row_of(leaf).severity for leaf in category]
-    return max([event.severity, *leaves], key=_LEVELS.__getitem__)
+    return max([event.severity, *(row_of(leaf).severity for leaf in category)], key=_LEVELS.__getitem__)
 
 
 def code_of(error: object) -> str | None:
-    """Return an error's stable ``code``: that of its type, or one of the toolkit's own kind was given.
+    """Return an error's stable ``code``: that of its class, or the one that an error of the toolkit was given.
 
-    Not what any other error carries by itself: that may be anything, and different each time.
+    An attribute that another error sets on its instances does not count. It may be anything, and different each time.
 
     >>> class OutOfStock(Exception):
     ...     code = "SHOP-E017"
     >>> code_of(OutOfStock()), code_of(KeyError())
     ('SHOP-E017', None)
     """
+    owner: object = type(error)
+    if isinstance(error, ResilienceError):
+        owner = error
     try:
-        code: object = getattr(error if isinstance(error, ResilienceError) else type(error), "code", None)
-        return code if type(code) is str and _A_CODE.fullmatch(code) else None
-    except Exception:  # a metaclass of the user's own making
+        code: object = getattr(owner, "code", None)
+    except Exception:  # the application's metaclass
         return None
-
-
-def redact(fields: Mapping[str, object]) -> dict[str, object]:
-    """Return *fields* with `REDACTED` for the values under keys that look like a secret's, in mappings inside too.
-
-    Case, separators and camel case make no difference. A number under ``token`` counts tokens, and stays.
-
-    >>> redact({"service": "shop", "apiKey": "k-123", "db": {"DB_PASSWORD": "x", "port": 5432}, "max_tokens": 99})
-    {'service': 'shop', 'apiKey': '[redacted]', 'db': {'DB_PASSWORD': '[redacted]', 'port': 5432}, 'max_tokens': 99}
-    """
-    return _redacted(fields, 0)
-
-
-def redact_processor(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Do what `redact` does, as one of structlog's processors: for what an application binds by itself."""
-    return redact(line)
-
-
-def _redacted(fields: Mapping[str, object], depth: int) -> dict[str, object]:
-    return {key: REDACTED if is_secret(key, value) else _inside(value, depth) for key, value in fields.items()}
-
-
-def _inside(value: object, depth: int) -> object:
-    if isinstance(value, Mapping):
-        if depth >= _DEEP:  # one that holds itself
-            return REDACTED
-        inner = cast("Mapping[object, object]", value)
-        return _redacted({str(key): each for key, each in inner.items()}, depth + 1)
-    if isinstance(value, list | tuple):
-        if depth >= _DEEP:
-            return REDACTED
-        return [_inside(each, depth + 1) for each in cast("list[object]", value)]
-    return value
-
-
-def _field_names() -> frozenset[str]:
-    import dataclasses
-
-    kinds = Event.__subclasses__()
-    return frozenset(field.name for kind in kinds for field in dataclasses.fields(kind)) | {"code"}
-
-
-_FIELDS = _field_names()
+    if type(code) is str and _CODE.fullmatch(code):
+        return code
+    return None
 
 
 class _LogSink:
+    """The listener that writes the lines.
+
+    It asks for structlog at each event, since applications configure it late. An unconfigured structlog prints to
+    stdout, and one that has not been imported is not configured.
+    """
+
     def __init__(self, name: str, bound: Mapping[str, object]) -> None:
         self._name = name
         self._bound = bound
 
     def __call__(self, event: Event) -> None:
         level = _LEVELS[severity_of(event)]
-        # An unconfigured structlog prints to stdout, and who has not imported it has not configured it.
         structlog = sys.modules.get("structlog")
         if structlog is not None and structlog.is_configured():
             structlog.get_logger(self._name).log(level, event.name, **self._fields(event))
@@ -150,9 +130,7 @@ class _LogSink:
         logger = logging.getLogger(self._name)
         if logger.isEnabledFor(level):
             fields = self._fields(event)
-            text = " ".join(
-                f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}" for key, value in fields.items()
-            )
+            text = " ".join(f"{key}={_as_text(value)}" for key, value in fields.items())
             logger.log(level, "%s %s", event.name, text, extra=fields)
 
     def _fields(self, event: Event) -> dict[str, object]:
@@ -161,3 +139,9 @@ class _LogSink:
         if code is not None:
             fields["code"] = code
         return {**fields, **self._bound}
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)

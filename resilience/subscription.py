@@ -1,18 +1,24 @@
-"""Who listens to events. Apart from the event classes, so that a program nobody listens to never loads them."""
+"""Delivery of events: the listeners of this process, `subscribe` and `emit`.
+
+Policies ask here whether there are listeners before they build an event. `resilience.events` has the event classes and
+offers `subscribe` and `emit` too; applications import them from there or from `resilience`. The two are apart for the
+time of an import alone: the event classes are dataclasses, which take nearly as long to load as all of
+`import resilience`, and a program without listeners never needs them.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from types import TracebackType
 from typing import TYPE_CHECKING
 
+from resilience._undo import Undo
 from resilience.trouble import RUNNING, is_running, refuse_coroutine, report_trouble
 
 if TYPE_CHECKING:
     from resilience.events import Event
 
-__all__ = ["Subscription", "emit", "listened", "subscribe"]
+__all__ = ["Subscription", "emit", "has_listeners", "subscribe"]
 
 Listener = Callable[["Event"], object]
 
@@ -21,14 +27,14 @@ _listeners: tuple[Listener, ...] = ()
 _lock = threading.Lock()
 
 
-class Subscription:
-    """A listener on the list: call it, or leave its ``with`` block, to take the listener off again."""
+class Subscription(Undo):
+    """A subscribed listener: call it, or leave its ``with`` block, to unsubscribe."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener: Listener | None = listener
 
     def __call__(self) -> None:
-        """Take the listener off. Doing it twice is fine."""
+        """Unsubscribe the listener. Doing it twice is fine."""
         global _listeners
         with _lock:
             if self._listener is not None:
@@ -37,22 +43,14 @@ class Subscription:
                 _listeners = tuple(listeners)
                 self._listener = None
 
-    def __enter__(self) -> Subscription:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self()
-
 
 def subscribe(listener: Listener) -> Subscription:
-    """Have *listener* called with every event, in the thread or task that caused it, until undone.
+    """Call *listener* with every event, in the thread or task that caused it, until undone.
 
-    A listener that raises is reported once on the ``resilience`` logger and never changes a call's outcome. It may make
-    guarded calls itself: their events go to the other listeners.
-    Keep it quick: it runs on the failing call's road. A coroutine function is refused with TypeError, since
-    nobody would await it.
+    A listener that raises is logged once on the ``resilience`` logger and never changes a call's outcome. It may make
+    guarded calls itself: their events go to the other listeners. Keep it quick: the failing call waits for it.
+
+    Raises TypeError for a coroutine function, whose coroutine would never be awaited.
 
     >>> from resilience.events import CircuitClosed
     >>> seen = []
@@ -73,13 +71,17 @@ def subscribe(listener: Listener) -> Subscription:
     return Subscription(listener)
 
 
-def listened() -> bool:
-    """Whether anybody listens: build an event only then."""
+def has_listeners() -> bool:
+    """Whether there is a listener. Build an event only then: it costs more than the question."""
     return bool(_listeners)
 
 
 def emit(event: Event) -> None:
-    """Hand *event* to every listener but those that run in this context: they have made the call it tells of."""
+    """Call every listener with *event*.
+
+    Listeners that run in this context are left out: the event belongs to a call that one of them makes, and would come
+    back to it without end. An exception of a listener is logged and goes no further.
+    """
     for listener in _listeners:
         if is_running(listener):
             continue
@@ -87,7 +89,7 @@ def emit(event: Event) -> None:
         try:
             RUNNING.set((*running, listener))
             refuse_coroutine(listener(event))
-        except Exception as trouble:
-            report_trouble("event listener", listener, trouble)
+        except Exception as error:
+            report_trouble("event listener", listener, error)
         finally:
             RUNNING.set(running)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import inspect
 import logging
 
 import pytest
@@ -15,17 +14,21 @@ from resilience.events import (
     CallRevised,
     CircuitClosed,
     CircuitModeChanged,
+    Counter,
     Event,
     FallbackFailed,
     FallbackUsed,
     RetryScheduled,
+    ThreadsExhausted,
+    event_type,
+    event_types,
 )
 from resilience.logs import REDACTED, code_of, log_events, redact, redact_processor, severity_of
-from resilience.subscription import emit, listened
+from resilience.subscription import emit, has_listeners
 from tests.roads import Road, Takes
 
 SECRET = "hunter2"
-EVENTS = [kind for kind in vars(resilience.events).values() if inspect.isclass(kind) and issubclass(kind, Event)]
+EVENTS = list(event_types())
 
 
 def everything(road: Road):
@@ -56,7 +59,7 @@ def test_every_event_happens_and_is_told_in_order(road: Road):
         "circuit.half_opened",
         "circuit.closed",
     ]
-    others = {Event, CircuitModeChanged, CallRevised, FallbackFailed}
+    others = {CircuitModeChanged, CallRevised, FallbackFailed, ThreadsExhausted}
     assert {type(event) for event in story.events} == set(EVENTS) - others
     assert all(event.target.endswith("dependency") for event in story.events)
 
@@ -71,6 +74,95 @@ def test_events_are_frozen_and_their_names_are_unique():
     assert len({kind.name for kind in EVENTS}) == len(EVENTS)
     with pytest.raises(dataclasses.FrozenInstanceError):
         CircuitClosed(target="f", policy="b").policy = "c"
+
+
+# -- declarations ---------------------------------------------------------------------------------------------------
+
+
+def declare(name: str = "order.lost", labels: tuple[str, ...] = ("target", "shelf"), base: type = Event) -> type[Event]:
+    counter = Counter("shop.orders.lost", "Orders that were lost.", labels)
+
+    @event_type(name, Severity.ERROR, counter=counter, escalates=False)
+    class OrderLost(base):
+        shelf: str
+        error: Exception | None = dataclasses.field(default=None, repr=False)
+
+    return OrderLost
+
+
+def test_a_class_says_all_there_is_to_say_of_an_event():
+    lost = declare()
+    assert (lost.name, lost.severity, lost.on_span, lost.escalates) == ("order.lost", Severity.ERROR, True, False)
+    assert lost.counter is not None
+    assert lost.counter.prometheus_name == "shop_orders_lost_total"
+    happened = lost(target="f", policy="stock", shelf="A", error=KeyError(SECRET))
+    assert SECRET not in repr(happened)
+    assert happened.fields() == {"target": "f", "policy": "stock", "shelf": "A", "error": "KeyError"}
+    assert not hasattr(happened, "__dict__")
+    assert event_types()[-1] is lost
+
+
+def test_an_event_of_an_application_is_logged_like_ours(caplog: pytest.LogCaptureFixture):
+    lost = declare()
+    with caplog.at_level(logging.DEBUG), log_events(bind={"service": "shop"}):
+        emit(lost(target="f", policy="stock", shelf="A"))
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("ERROR", "order.lost target=f policy=stock shelf=A service=shop")
+    ]
+    with pytest.raises(ValueError, match="shelf"):
+        log_events(bind={"shelf": "B"})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind", "message"),
+    [
+        ({"name": "lost"}, ValueError, "give lowercase words joined by dots"),
+        ({"name": "Order.Lost"}, ValueError, "give lowercase words joined by dots"),
+        ({"name": "retry.scheduled"}, ValueError, "RetryScheduled has that name already"),
+        ({"labels": ("target", "shelves")}, TypeError, "has no 'shelves', a label of shop.orders.lost"),
+        ({"labels": ("Target",)}, ValueError, "give lowercase words"),
+        ({"base": object}, TypeError, "give a subclass of Event"),
+    ],
+    ids=str,
+)
+def test_a_wrong_declaration_fails_where_the_class_is_made(wrong, kind, message):
+    before = event_types()
+    with pytest.raises(kind, match=message):
+        declare(**wrong)
+    assert event_types() == before
+
+
+def test_two_events_share_a_counter_or_have_one_each():
+    ours = resilience.events.TimedOut.counter
+    assert ours is not None
+
+    @event_type("stock.timed_out", Severity.INFO, counter=ours)
+    class StockTimedOut(Event): ...
+
+    assert StockTimedOut.counter is ours
+    with pytest.raises(ValueError, match=r"another Counter is named 'resilience\.timeouts'"):
+
+        @event_type("shelf.timed_out", Severity.INFO, counter=Counter(ours.name, "Others.", ("target",)))
+        class ShelfTimedOut(Event): ...
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "labels", "parameter"),
+    [
+        ("orders", "Orders.", (), "name="),
+        ("shop.orders", "", (), "help="),
+        ("shop.orders", "Orders.", ("a-b",), "labels="),
+    ],
+)
+def test_a_metric_is_checked_where_it_is_made(name, text, labels, parameter):
+    with pytest.raises(ValueError, match=parameter):
+        Counter(name, text, labels)
+
+
+def test_a_class_that_is_defined_again_takes_the_place_of_the_first():
+    first, second = declare(), declare()
+    assert first not in event_types()
+    assert event_types()[-1] is second
 
 
 def test_fields_are_plain_values_ready_for_json(road: Road):
@@ -95,7 +187,7 @@ def test_the_same_listener_may_be_on_the_list_twice():
     with subscribe(heard.append), subscribe(heard.append):
         emit(CircuitClosed(target="f", policy="b"))
     assert len(heard) == 2
-    assert not listened()
+    assert not has_listeners()
 
 
 def test_a_listener_that_raises_is_reported_once_and_changes_nothing(road: Road, caplog: pytest.LogCaptureFixture):
@@ -276,7 +368,7 @@ def test_what_is_bound_is_on_every_line_and_its_secrets_are_not(caplog: pytest.L
 def test_nothing_is_bound_over_what_a_line_has_anyway(key):
     with pytest.raises(ValueError, match=key):
         log_events(bind={key: SECRET})
-    assert not listened()
+    assert not has_listeners()
 
 
 @pytest.mark.parametrize("bind", ["service=shop", [("a", 1)], {1: 2}])

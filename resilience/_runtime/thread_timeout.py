@@ -21,6 +21,7 @@ from resilience._runtime.carried_context import copy_back
 from resilience._runtime.protocol import Abandoned, Call, Policy
 from resilience.errors.base import TooManyAbandonedError
 from resilience.outcome import EXPIRED, Outcome
+from resilience.subscription import emit, has_listeners
 
 __all__ = ["MOST_ABANDONED", "Abandonment", "CallAbandoned", "Drive", "abandoned", "in_worker", "run_in_worker"]
 
@@ -124,6 +125,10 @@ def run_in_worker(drive: Drive, stack: Sequence[Policy], depth: int, limit: floa
     if call.abandoned is not None and call.abandoned.left:
         raise CallAbandoned
     if (running := len(_abandoned)) >= MOST_ABANDONED:
+        if has_listeners():
+            from resilience.events import ThreadsExhausted
+
+            emit(ThreadsExhausted(target=call.target, policy="timeout", running=running))
         return Outcome(None, TooManyAbandonedError(call.target, running))
     left = Abandonment(call.abandoned)
     work = _Work(drive, stack, depth, call.fork(depth, left), left)

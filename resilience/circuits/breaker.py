@@ -34,7 +34,7 @@ from resilience.policies.circuit_states import (
     Transition,
 )
 from resilience.profile import Profile, changed_profiles
-from resilience.subscription import emit, listened
+from resilience.subscription import emit, has_listeners
 from resilience.trouble import call_hook, report_trouble
 
 __all__ = ["CircuitBreaker"]
@@ -279,7 +279,7 @@ class CircuitBreaker(Decorator, Block, Vocabulary):  # type: ignore[misc]  # its
     def _change_mode(self, mode: CircuitMode) -> None:
         if mode is not self.mode:
             transition = self._circuit.change_mode(mode, current_clock())
-            if listened():
+            if has_listeners():
                 emit(self._circuit.mode_event(self.name))
             if transition is not None and transition[0].kind is not transition[1].kind:
                 self.announce(transition, self._circuit.observers)
@@ -300,7 +300,7 @@ class CircuitBreaker(Decorator, Block, Vocabulary):  # type: ignore[misc]  # its
     def announce(self, transition: Transition, observers: Sequence[CircuitObserver]) -> None:
         """Tell *observers* and whoever listens to events of a transition that no call made."""
         self._tell(observers, "changed", *transition)
-        if listened():
+        if has_listeners():
             emit(self._circuit.event(self.name, transition))
 
     def _tell(self, observers: Sequence[CircuitObserver], what: str, *arguments: object) -> None:

@@ -5,26 +5,15 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator
-from typing import Final, cast
+from typing import cast
 
 from resilience.category import ErrorCategory
 from resilience.classify import explain
 from resilience.clock import current_clock
 from resilience.errors import CallTimeoutError
-from resilience.events import (
-    AttemptFailed,
-    CircuitClosed,
-    CircuitHalfOpened,
-    CircuitOpened,
-    Event,
-    RetriesExhausted,
-    RetryScheduled,
-)
+from resilience.events import AttemptFailed, CircuitTransition, Event, RetriesExhausted, RetryScheduled
 
-__all__ = ["STATES", "Account", "happened"]
-
-STATES: Final[dict[type[Event], str]] = {CircuitOpened: "open", CircuitHalfOpened: "half_open", CircuitClosed: "closed"}
-"""Which state of the circuit an event tells of."""
+__all__ = ["Account", "happened"]
 
 
 class Account:
@@ -38,8 +27,8 @@ class Account:
 
     def heard(self, event: Event) -> None:
         """Take note of one event. An attempt is told when it is known what follows from it."""
-        if isinstance(event, CircuitOpened | CircuitHalfOpened | CircuitClosed):
-            self.circuit = STATES[type(event)]
+        if isinstance(event, CircuitTransition):
+            self.circuit = event.state
         elif isinstance(event, AttemptFailed):
             found = explain(event.error)
             self._note(event.attempt, happened(event.error), found.category.label, found.rule, found.reason)

@@ -6,11 +6,10 @@ import dataclasses
 import enum
 from collections import Counter
 
-from resilience.cli.account import STATES
 from resilience.cli.phases import BARE, CIRCUIT, PHASES, PROTECTED, Settings
 from resilience.cli.tally import Tally
 from resilience.clock import current_clock
-from resilience.events import AttemptFailed, Event
+from resilience.events import AttemptFailed, CircuitTransition, Event
 
 __all__ = ["Board", "Ending", "Numbers", "Side", "Transition"]
 
@@ -141,7 +140,6 @@ class Board:
         """Take note of an event of the protected side's policies."""
         if isinstance(event, AttemptFailed):
             self.protected.failed_attempts[event.category.label] += 1
-        elif type(event) in STATES and event.policy == CIRCUIT:
-            new = STATES[type(event)]
-            self.transitions.append(Transition(self.now(), self.circuit, new))
-            self.circuit = new
+        elif isinstance(event, CircuitTransition) and event.circuit == CIRCUIT:
+            self.transitions.append(Transition(self.now(), self.circuit, event.state))
+            self.circuit = event.state

@@ -1,7 +1,16 @@
-"""Counted and timed: `track_errors`, and what Prometheus and OpenTelemetry are shown of it.
+"""Metrics: `track_errors` counts and times calls, and two exporters show all numbers to monitoring systems.
 
-`resilience.metrics.prometheus` and `resilience.metrics.opentelemetry` each have an `install`. Neither library is
-imported before.
+Numbers come from two places. Calls of tracked functions add to `call_stats` as they end. Policies emit events, each of
+which adds to the counter that its class declares (`event_counters`). Circuits and retry budgets keep their own state.
+
+    track_errors  ->  call_stats  --+
+    events  ->  event_counters    --+->  collector  ->  prometheus, multiprocess, opentelemetry
+    circuits, retry budgets       --+
+
+A collector reads all of them at the moment an exporter asks. `definitions` has the names, so no exporter spells one.
+
+`resilience.metrics.prometheus` and `resilience.metrics.opentelemetry` each have an `install`. Neither client library is
+imported before: a program that tracks its calls needs none of them.
 """
 
 from __future__ import annotations

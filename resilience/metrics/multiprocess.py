@@ -1,181 +1,204 @@
-"""Numbers of a process that is one of several: added to its files in PROMETHEUS_MULTIPROC_DIR, a second late at most.
+"""Metrics of one process among several, written to its files in PROMETHEUS_MULTIPROC_DIR.
 
-A scrape may be answered by any of them and reads the files of all, so nothing can be asked for at that moment. A call
-that ends has what changed written down a second later, once for all that ended meanwhile; a circuit that changes, at
-once. A process where nothing happens does nothing.
+A scrape is answered by any one of the processes, which adds up the files of all. Nothing can be read at that moment, so
+each process writes ahead: one second after a call has ended, once for all calls that ended meanwhile, and at once when
+a circuit changes its state or mode. An idle process writes nothing and has no timer.
+
+`FileSink` owns the timer and the values that prometheus_client maps to files; what there is to write it reads from a
+`Collector`.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import math
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from prometheus_client import values
 
-from resilience.events import CircuitModeChanged, Event
-from resilience.metrics.counting import counted
-from resilience.metrics.names import (
-    BOUNDS,
-    CIRCUIT_MODE,
-    CIRCUIT_STATE,
-    DURATION,
-    TRANSITIONS,
-    Metric,
-    bound_name,
-    prometheus_name,
-)
-from resilience.metrics.reading import Reader
-from resilience.metrics.records import RECORDS, Durations, Record
+from resilience._metric import Gauge, Metric
+from resilience.events import CIRCUIT_TRANSITIONS, CircuitModeChanged, CircuitTransition, Event
+from resilience.metrics.call_stats import CALL_STATS, CallStats, Durations
+from resilience.metrics.collector import Collector
+from resilience.metrics.definitions import BOUNDS, CIRCUIT_MODE, CIRCUIT_STATE, DURATION, bound_name
 
-__all__ = ["Files"]
+__all__ = ["FileSink"]
 
-_DELAY = 1.0  # seconds
-
-Key = tuple[Metric, str, tuple[str, ...]]
-"""A metric, the suffix of a sample of it, and the values of its labels."""
+_DELAY = 1.0
+"""Seconds from the first call that ended to the time its numbers are written."""
 
 
-class Files:
-    """Writes what a reader reads."""
+class _Sample(NamedTuple):
+    """One time series in the files: a metric, the suffix of the sample's name, and the values of the labels."""
 
-    def __init__(self, reader: Reader) -> None:
-        self.listener: Callable[..., object] = self._heard_event
-        self._reader = reader
-        self._written: dict[Key, float] = {}
-        self._values: dict[Key, Any] = {}
+    metric: Metric
+    suffix: str
+    labels: tuple[str, ...]
+
+    def open(self) -> Any:
+        """Return prometheus_client's value for it, which is backed by a file of this process."""
+        metric = self.metric
+        names = metric.labels
+        options: dict[str, Any] = {}
+        if isinstance(metric, Gauge):
+            options["multiprocess_mode"] = metric.multiprocess_mode
+        if self.suffix == "_bucket":
+            names = (*names, "le")
+        return values.ValueClass(
+            metric.kind, metric.family, metric.family + self.suffix, names, self.labels, metric.help, **options
+        )
+
+
+class FileSink:
+    """Writes the values of a collector to the files of this process.
+
+    It remembers what it has written: of a counter it adds the difference, and a gauge whose circuit is gone it sets to
+    0. Two locks keep writers and timers apart. A call that ends takes `_timing` alone and only to start a timer, so it
+    never waits for a file. `flush` is idempotent, and safe to call from any thread, at exit and after a fork.
+    """
+
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
+        self._written: dict[_Sample, float] = {}
+        self._values: dict[_Sample, Any] = {}
         self._durations: dict[tuple[str, ...], Durations] = {}
         self._writing = threading.RLock()
-        self._timing = threading.RLock()  # another one: a call that ends must not wait for what is written
+        self._timing = threading.RLock()  # another one: a call that ends must not wait for a file
         self._timer: threading.Timer | None = None
         self._closed = False
-        self._exits_in: int | None = None
-        RECORDS.watch(self._heard_call)
+        self._finalizer_pid: int | None = None
+        CALL_STATS.add_observer(self._on_call)
         atexit.register(self.flush)
         with contextlib.suppress(AttributeError):  # there is no fork on Windows
-            os.register_at_fork(after_in_child=self._forked)
+            os.register_at_fork(after_in_child=self._after_fork)
         self.flush()
 
     # -- when ----------------------------------------------------------------------------------------------------
 
-    def _heard_call(self, record: Record, outcome: str, took: float) -> bool:
-        self._soon()
-        return False  # of no further one, before this is written
-
-    def _heard_event(self, event: Event) -> None:
-        self._reader.counts(event)
-        found = counted(event)
-        if isinstance(event, CircuitModeChanged) or (found is not None and found[0] is TRANSITIONS):
+    def listener(self, event: Event, /) -> None:
+        """Count *event*. Write circuits at once: a process that is killed next must not leave them as they were."""
+        self._collector.events(event)
+        if isinstance(event, CircuitTransition | CircuitModeChanged):
             self._write_circuits()
-        self._soon()
+        self._schedule()
 
-    def _soon(self) -> None:
+    def _on_call(self, stats: CallStats, outcome: str, took: float) -> bool:
+        """Observe the end of a call: schedule a flush, and ask for no further calls until it has run.
+
+        Until then calls are counted on the fast path again; `flush` writes them as well.
+        """
+        self._schedule()
+        return False
+
+    def _schedule(self) -> None:
+        """Write after `_DELAY`, or at once where no timer can be started."""
         with self._timing:
             if self._timer is not None or self._closed:
                 return
             timer = self._timer = threading.Timer(_DELAY, self.flush)
             timer.daemon = True
             timer.name = "resilience metrics"
-            self._before_exit()
+            self._flush_at_exit()
         try:
             timer.start()
         except RuntimeError:  # no more threads, or the interpreter is going down
             self.flush()
 
-    def _before_exit(self) -> None:
-        """Have a child of `multiprocessing` write before it goes: it runs no `atexit`, but what it has for that."""
+    def _flush_at_exit(self) -> None:
+        """Write when a child of `multiprocessing` ends: it runs no `atexit` handlers, but finalizers of its own."""
         util = sys.modules.get("multiprocessing.util")
-        if util is not None and self._exits_in != os.getpid():
-            self._exits_in = os.getpid()
+        if util is not None and self._finalizer_pid != os.getpid():
+            self._finalizer_pid = os.getpid()
             util.Finalize(None, self.flush, exitpriority=10)
 
-    def _forked(self) -> None:
-        """Begin anew in a child: what the parent has counted is the parent's to write."""
+    def _after_fork(self) -> None:
+        """Start at zero in a forked child.
+
+        The parent writes what was counted before the fork, so the child takes those numbers for written. Its files are
+        new ones: prometheus_client names them after the process. Locks may be held by threads that were not copied.
+        """
         if self._closed:
             return
         self._writing, self._timing = threading.RLock(), threading.RLock()
-        self._reader.counts.unlock()
+        self._collector.events.reset_lock()
         self._timer = None
         self._values, self._durations = {}, {}
-        self._written = {key: number for key, number in self._numbers() if key[0].kind != "gauge"}
-        RECORDS.tell_again()
+        self._written = {sample: number for sample, number in self._numbers() if not isinstance(sample.metric, Gauge)}
+        CALL_STATS.renotify()
 
     # -- what ----------------------------------------------------------------------------------------------------
 
     def flush(self) -> None:
-        """Write down what has changed."""
+        """Write what has changed since it was written last."""
         with self._writing:
             if self._closed:
                 return
             with self._timing:
                 self._timer = None
-            RECORDS.tell_again()  # first: a call that ends from here on may be too late for this time
-            gone = {key for key, number in self._written.items() if key[0].kind == "gauge" and number}
-            for key, number in self._numbers():
-                gone.discard(key)
-                self._write(key, number)
-            for key in gone:  # a circuit nobody has any more
-                self._write(key, 0.0)
+            CALL_STATS.renotify()  # first: a call that ends from here on may be read too late for this time
+            numbers = dict(self._numbers())
+            for sample, number in numbers.items():
+                self._write(sample, number)
+            for sample in self._written.keys() - numbers.keys():
+                if isinstance(sample.metric, Gauge):  # of a circuit that does not exist any more
+                    self._write(sample, 0.0)
 
     def _write_circuits(self) -> None:
+        """Write the state and the mode of all circuits now, unless another thread is writing at the moment."""
         if not self._writing.acquire(blocking=False):
-            return  # it is being written, or will be, soon
+            return  # a flush is writing them, or will be, soon
         try:
             if not self._closed:
-                for metric in (TRANSITIONS, CIRCUIT_STATE, CIRCUIT_MODE):
-                    for key, number in _keyed(metric, self._reader.read(metric)):
-                        self._write(key, number)
+                for metric in (CIRCUIT_TRANSITIONS, CIRCUIT_STATE, CIRCUIT_MODE):
+                    for sample, number in _samples(metric, self._collector.read(metric)):
+                        self._write(sample, number)
         finally:
             self._writing.release()
 
-    def _write(self, key: Key, number: float) -> None:
-        before = self._written.get(key)
+    def _write(self, sample: _Sample, number: float) -> None:
+        """Write one number, if it is another one than before. A counter that has fallen adds nothing."""
+        before = self._written.get(sample)
         if number == before:
             return
-        value = self._values.get(key)
+        value = self._values.get(sample)
         if value is None:
-            value = self._values[key] = _value(*key)
-        if key[0].kind == "gauge":
+            value = self._values[sample] = sample.open()
+        if isinstance(sample.metric, Gauge):
             value.set(number)
-        elif number > (before or 0.0):
-            value.inc(number - (before or 0.0))
-        self._written[key] = number
+        else:
+            value.inc(max(0.0, number - (before or 0.0)))
+        self._written[sample] = number
 
-    def _numbers(self) -> Iterator[tuple[Key, float]]:
-        for metric, found in self._reader.read_all().items():
-            yield from _keyed(metric, found)
-        for labels, durations in self._reader.durations().items():
+    def _numbers(self) -> Iterator[tuple[_Sample, float]]:
+        """Yield the number of each sample; of histograms those that have changed, as there are many."""
+        for metric, found in self._collector.read_all().items():
+            yield from _samples(metric, found)
+        for labels, durations in self._collector.durations().items():
             if self._durations.get(labels) == durations:
                 continue
             self._durations[labels] = durations
-            # Each bucket by itself: whoever reads the files adds them up.
-            for bound, count in zip((*BOUNDS, float("inf")), durations.counts, strict=True):
-                yield (DURATION, "_bucket", (*labels, bound_name(bound))), float(count)
-            yield (DURATION, "_sum", labels), durations.seconds
+            # Not cumulative: MultiProcessCollector adds up the buckets.
+            for bound, count in zip((*BOUNDS, math.inf), durations.counts, strict=True):
+                yield _Sample(DURATION, "_bucket", (*labels, bound_name(bound))), float(count)
+            yield _Sample(DURATION, "_sum", labels), durations.seconds
 
     def close(self) -> None:
-        """Write for the last time. What is in the files stays there."""
+        """Write for the last time, then stop. The files keep what is in them: a counter must not fall."""
         self.flush()
         with self._writing, self._timing:
             self._closed = True
             if self._timer is not None:
                 self._timer.cancel()
-        RECORDS.unwatch(self._heard_call)
+        CALL_STATS.remove_observer(self._on_call)
         atexit.unregister(self.flush)
 
 
-def _keyed(metric: Metric, found: Mapping[tuple[str, ...], float]) -> Iterator[tuple[Key, float]]:
-    suffix = "_total" if metric.kind == "counter" else ""
+def _samples(metric: Metric, found: Mapping[tuple[str, ...], float]) -> Iterator[tuple[_Sample, float]]:
+    """Yield the samples of a counter or gauge with their numbers."""
     for labels, number in found.items():
-        yield (metric, suffix, labels), number
-
-
-def _value(metric: Metric, suffix: str, labels: Sequence[str]) -> Any:
-    name = prometheus_name(metric).removesuffix("_total")
-    words = (*metric.labels, "le") if suffix == "_bucket" else tuple(metric.labels)
-    options = {"multiprocess_mode": metric.together} if metric.kind == "gauge" else {}
-    return values.ValueClass(metric.kind, name, name + suffix, words, tuple(labels), metric.help, **options)
+        yield _Sample(metric, metric.suffix, labels), number

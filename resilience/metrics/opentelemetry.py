@@ -1,6 +1,8 @@
-"""What OpenTelemetry is told: numbers when it collects, durations as calls end, events on the span a call is made in.
+"""OpenTelemetry: metrics read when they are exported, durations recorded as calls end, events on the current span.
 
-By its API alone: without an SDK all of it goes nowhere.
+`install` uses the API alone: the application sets up the SDK, and without one nothing goes anywhere. An instrument can
+not be taken back from its provider, so each provider has one set of instruments for good, which observe the collector
+that is installed, or nothing.
 """
 
 from __future__ import annotations
@@ -8,17 +10,17 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from types import TracebackType
 
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import CallbackOptions, Histogram, Meter, MeterProvider, Observation
 
+from resilience._metric import Metric
+from resilience._undo import Undo
 from resilience._validation import yes_or_no
 from resilience.events import Event
-from resilience.metrics import names
-from resilience.metrics.names import BOUNDS, METRICS, SCOPE, SPAN_EVENTS, Metric, attribute
-from resilience.metrics.reading import Reader
-from resilience.metrics.records import RECORDS, Record
+from resilience.metrics.call_stats import CALL_STATS, CallStats
+from resilience.metrics.collector import Collector
+from resilience.metrics.definitions import BOUNDS, CANCELLED, DURATION, SCOPE, all_metrics, attribute
 from resilience.policies.retry_budget import RetryBudget
 from resilience.subscription import subscribe
 
@@ -33,7 +35,7 @@ def install(
     durations: bool = True,
     spans: bool = True,
 ) -> Installed:
-    """Have OpenTelemetry told what the policies and `track_errors` count, until undone.
+    """Show OpenTelemetry what the policies and `track_errors` count, until undone.
 
     *meter_provider* is the global one unless given. *component* is that of the errors of functions that name none
     themselves. *budgets* are retry budgets to show beside those of tracked functions; each needs a name. With
@@ -46,108 +48,121 @@ def install(
     >>> with install():
     ...     pass  # call what is guarded
     """
-    provider = metrics.get_meter_provider() if meter_provider is None else meter_provider
+    provider = meter_provider
+    if provider is None:
+        provider = metrics.get_meter_provider()
     if not isinstance(provider, MeterProvider):
         raise TypeError(f"meter_provider={meter_provider!r}: give an opentelemetry MeterProvider, or None")
     yes_or_no("durations", durations)
     yes_or_no("spans", spans)
-    reader = Reader(component, budgets)
+    collector = Collector(component, budgets)
     with _lock:
-        instruments = _instruments.get(provider)
-        if instruments is None:
-            instruments = _instruments[provider] = _Instruments(provider)
-        if instruments.reader is not None:
+        instruments = _instruments.setdefault(provider, _Instruments())
+        if instruments.collector is not None:
             raise ValueError("resilience.metrics.opentelemetry is installed in this provider already; undo that first")
-        instruments.reader = reader
-    return Installed(instruments, reader, durations=durations, spans=spans)
+        instruments.create_in(provider)
+        instruments.collector = collector
+    return Installed(instruments, collector, durations=durations, spans=spans)
 
 
-class Installed:
-    """Metrics in a provider: call it, or leave its ``with`` block, to take them out again."""
+class Installed(Undo):
+    """Metrics in a provider: call it, or leave its ``with`` block, to take them out again.
 
-    def __init__(self, instruments: _Instruments, reader: Reader, *, durations: bool, spans: bool) -> None:
+    It subscribes the counts of events, the span events and the observer of durations, and undoes all three.
+    """
+
+    def __init__(self, instruments: _Instruments, collector: Collector, *, durations: bool, spans: bool) -> None:
         self._instruments: _Instruments | None = instruments
-        self._undo: list[Callable[[], object]] = [subscribe(reader.counts)]
+        self._undo: list[Callable[[], object]] = [subscribe(collector.events)]
         if spans:
             self._undo.append(subscribe(add_to_span))
         if durations:
-            RECORDS.watch(instruments.record)
-            self._undo.append(lambda: RECORDS.unwatch(instruments.record))
+            CALL_STATS.add_observer(instruments.record)
+            self._undo.append(lambda: CALL_STATS.remove_observer(instruments.record))
 
     def __call__(self) -> None:
-        """Take them out. Doing it twice is fine."""
+        """Take the metrics out. Doing it twice is fine."""
         with _lock:
             if self._instruments is None:
                 return
-            self._instruments.reader = None
+            self._instruments.collector = None
             self._instruments = None
         for undo in self._undo:
             undo()
 
-    def __enter__(self) -> Installed:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self()
-
 
 def add_to_span(event: Event) -> None:
-    """Put *event* on the current span, if it is one to see there."""
-    if event.name not in SPAN_EVENTS:
+    """Add *event* to the current span, if its kind belongs there.
+
+    It is a listener, called in the task or thread of the call, so the current span is the one the call is made in. The
+    event's fields become attributes. Errors are their types' names: a span holds no message and no argument.
+    """
+    if not event.on_span:
         return
     span = trace.get_current_span()
     if span.is_recording():
-        fields = {
+        plain = {
             attribute(key): value
             for key, value in event.fields().items()
             if isinstance(value, str | bool | int | float)
         }
-        span.add_event(attribute(event.name), fields)
+        span.add_event(attribute(event.name), plain)
 
 
 class _Instruments:
-    """The instruments of a provider. It keeps them for good: those that are observed cannot be taken back."""
+    """The instruments of one provider, created once and kept for good.
 
-    def __init__(self, provider: MeterProvider) -> None:
+    Their callbacks read `collector`, the one that is installed at the moment; between two installs there is none, and
+    they report nothing. Creating them again would make the SDK warn of duplicates.
+    """
+
+    def __init__(self) -> None:
+        self.collector: Collector | None = None
+        self._created: set[Metric] = set()
+        self._durations: Histogram | None = None
+
+    def create_in(self, provider: MeterProvider) -> None:
+        """Create the instruments that *provider* lacks: all of them, later those of events declared since."""
         from resilience import __version__
 
-        #: What they show, while somebody has them installed.
-        self.reader: Reader | None = None
         meter = provider.get_meter(SCOPE, __version__)
-        for metric in METRICS:
-            if metric.kind == "histogram":
-                self._histogram = _histogram(meter, metric)
-            elif metric.kind == "counter":
-                meter.create_observable_counter(metric.name, [self._callback(metric)], description=metric.help)
-            else:
-                meter.create_observable_gauge(metric.name, [self._callback(metric)], description=metric.help)
+        for metric in set(all_metrics()) - self._created:
+            self._created.add(metric)
+            self._create(meter, metric)
+
+    def _create(self, meter: Meter, metric: Metric) -> None:
+        """Create one instrument. Counters and gauges are observed at export; durations are recorded as calls end."""
+        if metric is DURATION:
+            self._durations = meter.create_histogram(
+                DURATION.name, DURATION.unit, DURATION.help, explicit_bucket_boundaries_advisory=list(BOUNDS)
+            )
+            return
+        create = {"counter": meter.create_observable_counter, "gauge": meter.create_observable_gauge}[metric.kind]
+        create(metric.name, [self._callback(metric)], description=metric.help)
 
     def _callback(self, metric: Metric) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        """Return the function that the SDK calls for the values of *metric*, at each export."""
+
         def observe(_: CallbackOptions) -> Iterable[Observation]:
-            reader = self.reader
-            if reader is None:
+            if self.collector is None:
                 return []
-            return [Observation(number, _attributes(metric, labels)) for labels, number in reader.read(metric).items()]
+            values = self.collector.read(metric)
+            return [Observation(number, _attributes(metric, labels)) for labels, number in values.items()]
 
         return observe
 
-    def record(self, record: Record, outcome: str, took: float) -> bool:
-        """Record how long a call took."""
-        if outcome != names.CANCELLED:
-            self._histogram.record(took, _attributes(names.DURATION, (record.target, outcome)))
+    def record(self, stats: CallStats, outcome: str, took: float) -> bool:
+        """Record the duration of a call of a tracked function, unless it was cancelled.
+
+        It observes every call, so it always asks for the next one.
+        """
+        if self._durations is not None and outcome != CANCELLED:
+            self._durations.record(took, _attributes(DURATION, (stats.target, outcome)))
         return True
 
 
-def _histogram(meter: Meter, metric: Metric) -> Histogram:
-    return meter.create_histogram(
-        metric.name, metric.unit, metric.help, explicit_bucket_boundaries_advisory=list(BOUNDS)
-    )
-
-
 def _attributes(metric: Metric, labels: Iterable[str]) -> Mapping[str, str]:
-    return {attribute(word): value for word, value in zip(metric.labels, labels, strict=True)}
+    return {attribute(label): value for label, value in zip(metric.labels, labels, strict=True)}
 
 
 _instruments: weakref.WeakKeyDictionary[MeterProvider, _Instruments] = weakref.WeakKeyDictionary()

@@ -1,21 +1,32 @@
-"""What Prometheus is shown: read when it scrapes; written to files as it goes where several processes answer as one."""
+"""Prometheus: metrics in a registry, read when it is scraped; or in files, where several processes answer as one.
+
+`install` puts a collector into a `prometheus_client` registry. The collector holds no numbers of its own: a scrape
+reads the statistics of calls, the counts of events, the circuits and the budgets as they are at that moment. Where
+PROMETHEUS_MULTIPROC_DIR is set a scrape can ask only one of the processes, so each writes its numbers to files instead
+(`resilience.metrics.multiprocess`).
+"""
 
 from __future__ import annotations
 
+import itertools
+import math
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from types import TracebackType
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from prometheus_client import REGISTRY, CollectorRegistry, values
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from resilience.metrics import names
-from resilience.metrics.names import BOUNDS, METRICS, bound_name, prometheus_name
-from resilience.metrics.reading import Reader
-from resilience.metrics.records import Durations
+from resilience._undo import Undo
+from resilience.metrics.call_stats import Durations
+from resilience.metrics.collector import Collector
+from resilience.metrics.definitions import BOUNDS, DURATION, all_metrics, bound_name
 from resilience.policies.retry_budget import RetryBudget
 from resilience.subscription import subscribe
+
+if TYPE_CHECKING:
+    from resilience._metric import Metric as Declared
+    from resilience.events import Event
 
 __all__ = ["Installed", "install"]
 
@@ -23,7 +34,7 @@ __all__ = ["Installed", "install"]
 def install(
     registry: CollectorRegistry = REGISTRY, component: str | None = None, *, budgets: Iterable[RetryBudget] = ()
 ) -> Installed:
-    """Have Prometheus shown what the policies and `track_errors` count, in *registry*, until undone.
+    """Show Prometheus what the policies and `track_errors` count, in *registry*, until undone.
 
     *component* is that of the errors of functions that name none themselves. *budgets* are retry budgets to show beside
     those of tracked functions; each needs a name. Call it once in each process, at start-up. Installed twice in one
@@ -40,112 +51,127 @@ def install(
     """
     if not isinstance(registry, CollectorRegistry):
         raise TypeError(f"registry={registry!r}: give a prometheus_client.CollectorRegistry")
-    reader = Reader(component, budgets)
-    several = bool(getattr(values.ValueClass, "_multiprocess", False))
-    # All of a process's numbers go to the same files, whatever the registry.
-    place = None if several else registry
+    collector = Collector(component, budgets)
+    place: CollectorRegistry | None = registry
+    if getattr(values.ValueClass, "_multiprocess", False):
+        place = None  # the processes write to one directory, whatever the registry
     with _lock:
-        for held in _held:
-            if held.place is place:
-                if held.reader.component != component:
-                    raise ValueError(f"component={component!r}: installed already, with {held.reader.component!r}")
-                held.reader.add_budgets(reader)
-                held.times += 1
-                return Installed(held)
-        sink: _Sink
-        if several:
-            from resilience.metrics.multiprocess import Files
-
-            sink = Files(reader)
+        export = _exports.get(place)
+        if export is None:
+            export = _exports[place] = _Export(place, collector)
         else:
-            sink = _Collected(reader, registry)
-        _held.append(held := _Held(place, reader, sink, subscribe(sink.listener)))
-    return Installed(held)
+            export.join(collector)
+    return Installed(export)
+
+
+class Installed(Undo):
+    """Metrics in a registry: call it, or leave its ``with`` block, to take them out again."""
+
+    def __init__(self, export: _Export) -> None:
+        self._export: _Export | None = export
+
+    def flush(self) -> None:
+        """Write to the files of several processes at once, before a process ends that runs no exit handlers."""
+        if self._export is not None:
+            self._export.sink.flush()
+
+    def __call__(self) -> None:
+        """Take the metrics out, unless they are installed a second time. Doing it twice is fine."""
+        with _lock:
+            export, self._export = self._export, None
+            if export is None or not export.leave():
+                return
+        export.close()
 
 
 class _Sink(Protocol):
-    listener: Callable[..., object]
+    """Where the values go: into a registry, or into files.
+
+    `listener` counts events and is subscribed by the owner, `flush` writes what is not written yet, and `close` takes
+    everything out of its place.
+    """
+
+    def listener(self, event: Event, /) -> object: ...
 
     def flush(self) -> None: ...
 
     def close(self) -> None: ...
 
 
-class _Held:
-    """What is in one registry, and how many times it was asked for."""
+class _Export:
+    """The metrics in one registry, or in the files of this process, and how many times they are installed there.
 
-    def __init__(
-        self, place: CollectorRegistry | None, reader: Reader, sink: _Sink, unsubscribe: Callable[[], object]
-    ) -> None:
-        self.place = place
-        self.reader = reader
-        self.sink = sink
-        self.unsubscribe = unsubscribe
-        self.times: int = 1
+    A framework and the application may both install them. The second install shares the first one's sink, since two
+    would count everything twice. The caller of `join` and `leave` holds `_lock`.
+    """
+
+    def __init__(self, place: CollectorRegistry | None, collector: Collector) -> None:
+        self._place = place
+        self._collector = collector
+        self._installs = 1
+        self.sink: _Sink = _sink(place, collector)
+        self._unsubscribe = subscribe(self.sink.listener)
+
+    def join(self, collector: Collector) -> None:
+        """Install once more. Raises ValueError where the component is another one."""
+        if collector.component != self._collector.component:
+            raise ValueError(
+                f"component={collector.component!r}: installed already, with {self._collector.component!r}"
+            )
+        self._collector.add_budgets(collector)
+        self._installs += 1
+
+    def leave(self) -> bool:
+        """Undo one of the installs; return whether it was the last, after which `close` is to be called."""
+        self._installs -= 1
+        if self._installs:
+            return False
+        del _exports[self._place]
+        return True
+
+    def close(self) -> None:
+        """Stop counting events, and take the metrics out of their place."""
+        self._unsubscribe()
+        self.sink.close()
 
 
-_held: list[_Held] = []
+_exports: dict[CollectorRegistry | None, _Export] = {}
 _lock = threading.Lock()
 
 
-class Installed:
-    """Metrics in a registry: call it, or leave its ``with`` block, to take them out again."""
+def _sink(place: CollectorRegistry | None, collector: Collector) -> _Sink:
+    """Return the sink for a registry; for None that of the files, whose module is imported only then."""
+    if place is not None:
+        return _InRegistry(collector, place)
+    from resilience.metrics.multiprocess import FileSink
 
-    def __init__(self, held: _Held) -> None:
-        self._held: _Held | None = held
-
-    def flush(self) -> None:
-        """Write down at once what several processes share, before a process ends that runs no exit handlers."""
-        if self._held is not None:
-            self._held.sink.flush()
-
-    def __call__(self) -> None:
-        """Take them out. Doing it twice is fine."""
-        with _lock:
-            held, self._held = self._held, None
-            if held is None:
-                return
-            held.times -= 1
-            if held.times:
-                return
-            _held.remove(held)
-        held.unsubscribe()
-        held.sink.close()
-
-    def __enter__(self) -> Installed:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self()
+    return FileSink(collector)
 
 
-class _Collected:
-    """A collector: it keeps nothing but the counts of events, and reads everything when it is scraped."""
+class _InRegistry:
+    """A prometheus_client collector: asked for metric families by the registry at each scrape."""
 
-    def __init__(self, reader: Reader, registry: CollectorRegistry) -> None:
-        self.listener: Callable[..., object] = reader.counts
-        self._reader = reader
+    def __init__(self, collector: Collector, registry: CollectorRegistry) -> None:
+        self.listener = collector.events
+        self._collector = collector
         self._registry = registry
         registry.register(self)
 
     def describe(self) -> Iterator[Metric]:
-        """Return the names, for the registry to see that nobody else has them."""
-        return (_family(metric) for metric in METRICS)
+        """Return families without numbers: the registry refuses names that another collector has."""
+        return map(_family, all_metrics())
 
     def collect(self) -> Iterator[Metric]:
-        """Return the numbers of this moment."""
-        numbers = self._reader.read_all()
-        for metric in METRICS:
+        """Return the families with their numbers of this moment."""
+        for metric, found in self._collector.read_all().items():
             family = _family(metric)
-            if isinstance(family, HistogramMetricFamily):
-                for labels, durations in self._reader.durations().items():
-                    family.add_metric(labels, _buckets(durations), durations.seconds)
-            elif isinstance(family, CounterMetricFamily | GaugeMetricFamily):
-                for labels, number in numbers[metric].items():
-                    family.add_metric(labels, number)
+            for labels, number in found.items():
+                family.add_metric(labels, number)
             yield family
+        family = _family(DURATION)
+        for labels, durations in self._collector.durations().items():
+            family.add_metric(labels, _cumulative(durations), durations.seconds)
+        yield family
 
     def flush(self) -> None:
         pass
@@ -154,20 +180,16 @@ class _Collected:
         self._registry.unregister(self)
 
 
-def _family(metric: names.Metric) -> Metric:
-    name = prometheus_name(metric)
-    if metric.kind == "counter":
-        return CounterMetricFamily(name, metric.help, labels=metric.labels)
-    if metric.kind == "gauge":
-        return GaugeMetricFamily(name, metric.help, labels=metric.labels)
-    return HistogramMetricFamily(name, metric.help, labels=metric.labels)
+_FAMILIES = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "histogram": HistogramMetricFamily}
 
 
-def _buckets(durations: Durations) -> Sequence[tuple[str, float]]:
-    """Return the buckets as Prometheus has them: each holds those before it."""
-    found: list[tuple[str, float]] = []
-    so_far = 0
-    for bound, count in zip((*BOUNDS, float("inf")), durations.counts, strict=True):
-        so_far += count
-        found.append((bound_name(bound), float(so_far)))
-    return found
+def _family(metric: Declared) -> Any:
+    """Return an empty family. Its type is Any, since `add_metric` takes something else for each kind of metric."""
+    return _FAMILIES[metric.kind](metric.family, metric.help, labels=metric.labels)
+
+
+def _cumulative(durations: Durations) -> Sequence[tuple[str, float]]:
+    """Return Prometheus' buckets: the count of each includes those of the lower ones."""
+    bounds = map(bound_name, (*BOUNDS, math.inf))
+    counts = map(float, itertools.accumulate(durations.counts))
+    return list(zip(bounds, counts, strict=True))

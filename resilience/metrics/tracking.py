@@ -1,4 +1,8 @@
-"""`track_errors`: count and time what is called, and raise what it raises."""
+"""`track_errors`: the policy that counts and times calls, and raises what they raise.
+
+The policy decides nothing. It adds each call to the statistics of its function (`resilience.metrics.call_stats`), from
+where the exporters read them, and returns the outcome unchanged.
+"""
 
 from __future__ import annotations
 
@@ -11,24 +15,24 @@ from resilience._runtime.decorate import guard, guarded, public_methods, under_d
 from resilience._runtime.pipeline import Decorator
 from resilience._runtime.protocol import Call, Policy, Proceed, Steps, Stopwatch
 from resilience._validation import need
-from resilience.metrics.records import RECORDS
+from resilience.metrics.call_stats import CALL_STATS
 from resilience.outcome import Outcome
 from resilience.policies.retry_budget import RetryBudget
 
-__all__ = ["BUDGETS", "TrackGuard", "Tracked", "track_errors"]
+__all__ = ["BUDGETS", "TrackGuard", "Tracked", "check_component", "track_errors"]
 
 F = TypeVar("F", bound="Callable[..., object] | classmethod[Any, ..., object]")
 
 
 class Budgets:
-    """The retry budgets of tracked functions, by name; the last one of a name."""
+    """The named retry budgets of tracked functions, which exporters report. Of one name it keeps the last budget."""
 
     def __init__(self) -> None:
         self._budgets: dict[str, RetryBudget] = {}
         self._lock = threading.Lock()
 
     def add(self, budget: RetryBudget) -> None:
-        """Note a budget that has a name."""
+        """Add *budget*, if it has a name."""
         if budget.name is not None:
             with self._lock:
                 self._budgets[budget.name] = budget
@@ -42,7 +46,11 @@ BUDGETS = Budgets()
 
 
 class Tracked(Policy):
-    """Count and time what is inside."""
+    """Counts and times the inner call.
+
+    On the fast path the wrapper of the function does both, for calls that succeed (`stopwatch`). A call that fails, and
+    every call of a block, a stream or a foreign stack, goes through `run`.
+    """
 
     fast_path = True
     supports_generators = True
@@ -51,35 +59,41 @@ class Tracked(Policy):
         self.component: str | None = component
 
     def stopwatch(self, target: str) -> Stopwatch:
-        return RECORDS.of(target, self.component)
+        """Return the statistics that the wrapper of *target* adds to."""
+        return CALL_STATS.for_target(target, self.component)
 
     def run(self, call: Call) -> Steps[Outcome]:
-        at = call.position
-        if not call.admitted:  # else the happy path says when the call began, where it has not counted it already
-            call.held[at] = call.clock.now()
+        """Record how the inner call ended and how long it took; a call that is closed at `Proceed` was cancelled."""
+        index = call.position
+        if not call.admitted:  # else the fast path noted when the call began, or has counted it and notes nothing
+            call.held[index] = call.clock.now()
         ended = False
         try:
             outcome: Outcome = yield Proceed()
             ended = True
         finally:
-            began: Any = call.held.pop(at, None)
+            began: Any = call.held.pop(index, None)
             if began is not None and not ended:
-                RECORDS.of(call.target, self.component).cancelled()
+                CALL_STATS.for_target(call.target, self.component).cancelled()
         if began is not None:
-            took = call.clock.now() - began
-            record = RECORDS.of(call.target, self.component)
-            if outcome.error is None:
-                record.slow(took)
-            else:
-                record.failed(outcome.error, took)
+            self._record(call, outcome, call.clock.now() - began)
         return outcome
 
+    def _record(self, call: Call, outcome: Outcome, took: float) -> None:
+        stats = CALL_STATS.for_target(call.target, self.component)
+        if outcome.error is None:
+            stats.slow(took)
+        else:
+            stats.failed(outcome.error, took)
+
     def __str__(self) -> str:
-        return "track_errors()" if self.component is None else f"track_errors(component={self.component!r})"
+        if self.component is None:
+            return "track_errors()"
+        return f"track_errors(component={self.component!r})"
 
 
 class TrackGuard(Decorator, Block):
-    """What `track_errors` returns."""
+    """The decorator and context manager that `track_errors` returns."""
 
     __slots__ = ("_tracked",)
 
@@ -87,6 +101,7 @@ class TrackGuard(Decorator, Block):
         self._tracked = tracked
 
     def policies(self, target: object = None) -> tuple[Policy, ...]:
+        """Return the policy for *target*. Raises TypeError where it is tracked already: each call would count twice."""
         if not isinstance(target, type) and _is_tracked(target):
             raise TypeError(
                 f"{self!r} on {getattr(target, '__qualname__', target)!r}: it is tracked already, so each of its calls"
@@ -95,17 +110,23 @@ class TrackGuard(Decorator, Block):
         return (self._tracked,)
 
     def __call__(self, target: F, /) -> F:
-        """Return *target* tracked; a class is changed in place, but for methods that are tracked already."""
+        """Return *target* tracked. A class is changed in place; its methods that are tracked already stay as they are.
+
+        Raises TypeError for a function that is tracked already.
+        """
         if isinstance(target, type):
-            cls = cast("type[object]", target)
-            methods = dict(public_methods(cls))
-            guard(cls, self._tracked, exclude=[name for name in methods if _is_tracked(methods[name])])
-            for name in methods:
-                _note_budgets(vars(cls).get(name))
-            return cast("F", cls)
+            return cast("F", self._track_class(cast("type[object]", target)))
         tracked = guard(target, *self.policies(target))
-        _note_budgets(tracked)
+        _report_budgets(tracked)
         return tracked
+
+    def _track_class(self, cls: type[object]) -> type[object]:
+        """Track the public methods of a class in place."""
+        methods = dict(public_methods(cls))
+        guard(cls, self._tracked, exclude=[name for name in methods if _is_tracked(methods[name])])
+        for name in methods:
+            _report_budgets(vars(cls).get(name))
+        return cls
 
     def _policy(self) -> Policy:
         return self._tracked
@@ -114,14 +135,27 @@ class TrackGuard(Decorator, Block):
         return str(self._tracked)
 
 
+def check_component(component: object, expected: str) -> None:
+    """Raise TypeError or ValueError unless *component* is a name or None; *expected* says what would be right."""
+    need(component is None or isinstance(component, str), "component", component, expected, TypeError)
+    need(component != "", "component", component, expected)
+
+
+def _policies_of(target: object) -> tuple[Policy, ...]:
+    """Return the policies that guard a function; none where it is not guarded."""
+    found = guarded(under_descriptor(target))
+    if found is None:
+        return ()
+    return tuple(found.policies)
+
+
 def _is_tracked(target: object) -> bool:
-    found = guarded(under_descriptor(target))
-    return found is not None and any(isinstance(policy, Tracked) for policy in found.policies)
+    return any(isinstance(policy, Tracked) for policy in _policies_of(target))
 
 
-def _note_budgets(target: object) -> None:
-    found = guarded(under_descriptor(target))
-    for policy in () if found is None else found.policies:
+def _report_budgets(target: object) -> None:
+    """Have the exporters report the retry budgets of a tracked function."""
+    for policy in _policies_of(target):
         if isinstance(policy.success_counter, RetryBudget):
             BUDGETS.add(policy.success_counter)
 
@@ -145,7 +179,7 @@ def track_errors(function: object = None, /, *, component: str | None = None) ->
     Functions sync and async, generators (from the first item asked for to the end), methods, whole classes, and
     ``with`` blocks. Raises TypeError on what is tracked already.
 
-    >>> from resilience.metrics.records import RECORDS
+    >>> from resilience.metrics.call_stats import CALL_STATS
     >>> @track_errors(component="billing")
     ... def charge(amount):
     ...     if amount < 0:
@@ -155,13 +189,11 @@ def track_errors(function: object = None, /, *, component: str | None = None) ->
     Traceback (most recent call last):
     ...
     ValueError: -1
-    >>> totals = RECORDS.of(f"{__name__}.charge", "billing").totals()
+    >>> totals = CALL_STATS.for_target(f"{__name__}.charge", "billing").totals()
     >>> totals.success.calls, totals.errors
     (1, {('ValueError', 'unknown'): 1})
     """
-    right = "the name of a part of your program, such as 'billing'; or None"
-    need(component is None or isinstance(component, str), "component", component, right, TypeError)
-    need(component != "", "component", component, right)
+    check_component(component, "the name of a part of your program, such as 'billing'; or None")
     if isinstance(function, type) and issubclass(function, BaseException):
         raise TypeError(f"track_errors({function.__qualname__}): give what raises it; every error is counted")
     guard = TrackGuard(Tracked(component))

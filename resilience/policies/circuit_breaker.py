@@ -31,7 +31,7 @@ from resilience.policies.circuit_states import (
     Transition,
 )
 from resilience.settings import DISABLED
-from resilience.subscription import emit, listened
+from resilience.subscription import emit, has_listeners
 from resilience.trouble import call_hook, report_trouble
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Circuit(CircuitStateMachine, Policy):
         if admitted is INNER:
             return outcome
         weight, transition = self._record_outcome(outcome, admitted, began, call.clock)
-        if (self.observers and self.mode is not _DISABLED) or (transition is not None and listened()):
+        if (self.observers and self.mode is not _DISABLED) or (transition is not None and has_listeners()):
             counted = transition is not None or self.state is admitted  # else it is late
             yield from self._notify_result(call, outcome, weight, transition, counted)
         return outcome
@@ -127,7 +127,7 @@ class Circuit(CircuitStateMachine, Policy):
                 shadow = self.mode is _SHADOW
                 state = self.state
                 error = self._rejection(state, max(state.until - call.clock.now(), 0.0))
-                if listened():
+                if has_listeners():
                     yield Emit(self._rejected(call, error, shadow))
                 if not shadow:
                     return Outcome(None, error)
@@ -178,7 +178,7 @@ class Circuit(CircuitStateMachine, Policy):
         if state is INNER:
             return
         transition = self.record_success(state, began, clock)
-        if transition is not None and listened():
+        if transition is not None and has_listeners():
             emit(self.event(self.name, transition))
 
     def status(self, call: Call) -> str:
@@ -229,7 +229,7 @@ class Circuit(CircuitStateMachine, Policy):
 
     def reject_if_open(self, clock: Clock) -> CircuitOpenError | None:
         state = self.state
-        if not isinstance(state, Open) or self.observers or listened() or self.mode is _SHADOW:
+        if not isinstance(state, Open) or self.observers or has_listeners() or self.mode is _SHADOW:
             return None
         if DISABLED.used and DISABLED.is_on():  # a driver sees to that
             return None
@@ -269,7 +269,7 @@ class Circuit(CircuitStateMachine, Policy):
 
     def _notify_transition(self, call: Call, transition: Transition) -> Steps[None]:
         yield from self._notify("changed", *transition)
-        if listened():
+        if has_listeners():
             yield Emit(self.event(call.target, transition))
 
     def _rejected(self, call: Call, error: CircuitOpenError, shadow: bool) -> CallRejected:

@@ -10,7 +10,7 @@ from resilience._validation import seconds
 from resilience.errors.base import DeadlineExceededError
 from resilience.outcome import EXPIRED, OVERDUE, Outcome
 from resilience.policies.base import Policy, Steps
-from resilience.subscription import listened
+from resilience.subscription import has_listeners
 
 if TYPE_CHECKING:
     from resilience._runtime.worst_case import WorstCase
@@ -35,7 +35,7 @@ class Deadline(Policy):
             return outcome
         error = DeadlineExceededError(call.target, self.seconds if outcome is EXPIRED else None)
         error.__cause__, call.cut = call.cut, None
-        if listened():
+        if has_listeners():
             from resilience.events import TimedOut
 
             yield Emit(TimedOut(target=call.target, policy="deadline", limit=self.seconds))

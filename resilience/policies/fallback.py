@@ -15,7 +15,7 @@ from resilience.category import CategoryLike, ErrorCategory, combine
 from resilience.classify.decide import categories_of, category_of
 from resilience.outcome import Outcome
 from resilience.policies.base import Policy, Steps
-from resilience.subscription import listened
+from resilience.subscription import has_listeners
 
 if TYPE_CHECKING:
     from resilience._runtime.context_manager import BlockResult
@@ -123,7 +123,7 @@ class Fallback(Policy, Generic[V]):
         if link is None:
             if leaves & self._not:
                 return outcome
-            if self._at_once and not listened():
+            if self._at_once and not has_listeners():
                 return Outcome(self.default)
         return (yield from self._substitute(call, outcome, error, link))
 
@@ -233,7 +233,7 @@ class Fallback(Policy, Generic[V]):
 
 
 def _told(call: Call, outcome: Outcome, error: Exception, source: str) -> base.Steps[None]:
-    if listened():
+    if has_listeners():
         from resilience.events import FallbackUsed
 
         category = category_of(outcome)
@@ -241,7 +241,7 @@ def _told(call: Call, outcome: Outcome, error: Exception, source: str) -> base.S
 
 
 def _told_of_failure(call: Call, outcome: Outcome, error: Exception, source: str) -> base.Steps[None]:
-    if listened():
+    if has_listeners():
         from resilience.events import FallbackFailed
 
         category = category_of(outcome)

@@ -17,7 +17,7 @@ from resilience.policies.retry_config import DEFAULT_BASE_DELAY, RetryConfig, ba
 from resilience.policies.retry_report import CallReport, RetryState, attach_report, set_last_call
 from resilience.policies.revision import failure_fingerprint
 from resilience.policies.stop_reason import StopReason
-from resilience.subscription import listened
+from resilience.subscription import has_listeners
 
 if TYPE_CHECKING:
     from resilience.events import AttemptFailed, RetriesExhausted, RetryScheduled
@@ -65,7 +65,7 @@ class Retry(RetryConfig):
                     return (yield from self._on_success(call, outcome, state))
                 category = category_of(outcome)
                 base_delay = self.base_delay_after(category, outcome.error)
-                slow_path = self.needs_slow_path or listened()
+                slow_path = self.needs_slow_path or has_listeners()
                 if state is None:
                     if category is _REJECTED and base_delay is None and not slow_path:
                         return outcome  # nothing to report: this is what an open circuit costs
@@ -193,13 +193,13 @@ class Retry(RetryConfig):
         state.record_failure(category, base_delay, error, call.clock.now())
         if self.limits_repeats:
             state.record_fingerprint(failure_fingerprint(category, error))
-        if error is not None and listened():
+        if error is not None and has_listeners():
             yield Emit(_attempt_failed(state, error))
         decision = yield from self._revise_or_schedule(call, outcome, state)
         if not isinstance(decision, StopReason):
             return decision
         final = self._exhaust(call, outcome, state, decision)
-        if listened() and self._is_event(decision, state):
+        if has_listeners() and self._is_event(decision, state):
             yield Emit(_retries_exhausted(state, decision, error))
         return final
 
@@ -247,10 +247,10 @@ class Retry(RetryConfig):
             return decision
         if state.tenacity_state is not None:
             state.tenacity_state.idle_for += decision
-        if self.on_retry is None and not listened():
+        if self.on_retry is None and not has_listeners():
             return decision
         event = _retry_scheduled(state, decision, outcome.error)
-        if listened():
+        if has_listeners():
             yield Emit(event)
         if self.on_retry is not None:
             yield Run(self.on_retry, event, role="on_retry callback")

@@ -11,7 +11,7 @@ from resilience._runtime.protocol import Call, Emit, Run, Steps
 from resilience.category import ErrorCategory
 from resilience.policies.retry_report import CallReport, RetryState
 from resilience.policies.stop_reason import StopReason
-from resilience.subscription import listened
+from resilience.subscription import has_listeners
 from resilience.trouble import report_trouble
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class ArgumentReviser:
         call.arguments, call.keywords = new.args, new.kwargs
         state.revisions += 1
         state.last_wait = 0.0
-        if listened():
+        if has_listeners():
             yield Emit(_revised(state, error))
         return None
 

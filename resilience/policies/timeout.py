@@ -13,7 +13,7 @@ from resilience._validation import one_of, seconds
 from resilience.errors.base import CallTimeoutError, DeadlineExceededError
 from resilience.outcome import EXPIRED, OVERDUE, Outcome
 from resilience.policies.base import Policy, Steps
-from resilience.subscription import listened
+from resilience.subscription import has_listeners
 
 if TYPE_CHECKING:
     from resilience._runtime.worst_case import WorstCase
@@ -94,7 +94,7 @@ class Timeout(Policy):
         assert limit is not None, "nothing else can have passed"
         error = DeadlineExceededError(call.target) if outcome is OVERDUE else CallTimeoutError(call.target, limit)
         error.__cause__, call.cut = call.cut, None  # where the call hung, as the error of `asyncio.timeout` says
-        if listened():
+        if has_listeners():
             from resilience.events import TimedOut
 
             yield Emit(TimedOut(target=call.target, policy="timeout", limit=limit))

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from resilience.metrics.records import RECORDS
+from resilience.metrics.call_stats import CALL_STATS
 
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch):
     """Nothing has been counted yet."""
-    monkeypatch.setattr(RECORDS, "_records", {})
-    monkeypatch.setattr(RECORDS, "_codes", set())
+    monkeypatch.setattr(CALL_STATS, "_stats", {})
+    monkeypatch.setattr(CALL_STATS, "_codes", set())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 
 import resilience
@@ -13,17 +14,43 @@ from resilience import (
     fallback,
     retry_on_category,
 )
-from resilience.events import CallRevised
+from resilience.events import Event, event_types
 from resilience.metrics import track_errors
-from resilience.subscription import emit
+from resilience.subscription import emit, subscribe
 from resilience.testing import virtual_time
 from tests.roads import Road, Takes
 
 __all__ = ["everything"]
 
 
+VALUES = {
+    "str": "",
+    "int": 1,
+    "float": 1.0,
+    "bool": False,
+    "ErrorCategory": ErrorCategory.SYNTAX,
+    "Exception": KeyError("secret"),
+}
+
+
+def made_up(kind: type[Event]) -> Event:
+    """Return an event of a kind that is hard to bring about."""
+    fields = [field for field in dataclasses.fields(kind) if field.default is dataclasses.MISSING]
+    return kind(**{field.name: VALUES[field.type] for field in fields})
+
+
 def everything() -> list[object]:
     """Have something of each kind happen; return what is to be kept alive while it is looked at."""
+    heard: list[Event] = []
+    with subscribe(heard.append):
+        kept = story()
+    for kind in set(event_types()) - {type(event) for event in heard}:
+        emit(made_up(kind))
+    return kept
+
+
+def story() -> list[object]:
+    """Call what is guarded until nearly every kind of event has happened."""
     gc.collect()  # circuits of other tests
     budget = RetryBudget("billing", tokens=100)
     breaker = circuit_breaker(
@@ -43,9 +70,6 @@ def everything() -> list[object]:
         decorate, ConnectionResetError(), Takes(9), "ok", Takes(0.3, "ok"), KeyError("secret"), pauses=(0, 30, 0, 0)
     )
 
-    emit(
-        CallRevised(target="f", policy="retry", attempt=1, category=ErrorCategory.SYNTAX, revision=1, error=KeyError())
-    )
     Road("sync").play(fallback(factory=lambda error: 1 / 0), ConnectionResetError())
     keyed = CircuitBreaker("metered hosts", key=lambda host: host, failure_threshold=1)
 

@@ -10,9 +10,9 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from resilience.metrics.names import METRICS, prometheus_name
+from resilience.metrics.call_stats import CALL_STATS
+from resilience.metrics.definitions import all_metrics
 from resilience.metrics.prometheus import install
-from resilience.metrics.records import RECORDS
 from tests.metrics.stories import everything
 
 DOCS = pathlib.Path(__file__).parents[2] / "docs"
@@ -34,7 +34,7 @@ def shown() -> dict[str, set[str]]:
     """The labels of each sample of a real exposition, by its name."""
     registry = CollectorRegistry()
     with pytest.MonkeyPatch.context() as patch, install(registry):
-        patch.setattr(RECORDS, "_records", {})
+        patch.setattr(CALL_STATS, "_stats", {})
         kept = everything()
         text = generate_latest(registry).decode()
     assert kept
@@ -60,7 +60,7 @@ def test_every_metric_is_on_the_dashboard():
         for query in QUERIES
         for word in WORDS.findall(query)
     }
-    assert found == {prometheus_name(metric) for metric in METRICS}
+    assert found == {metric.prometheus_name for metric in all_metrics()}
 
 
 def test_the_dashboard_is_whole():

@@ -13,12 +13,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import resilience.metrics
-from resilience import circuit_breaker, retry_on_category, timeout
-from resilience.events import Event
-from resilience.metrics import names, track_errors
-from resilience.metrics.names import BOUNDS, METRICS, SPAN_EVENTS, attribute
+from resilience import Severity, circuit_breaker, retry_on_category, timeout
+from resilience.events import Counter, Event, emit, event_type, event_types
+from resilience.metrics import definitions, track_errors
+from resilience.metrics.definitions import BOUNDS, all_metrics, attribute
 from resilience.metrics.opentelemetry import install
-from resilience.subscription import listened
+from resilience.subscription import has_listeners
 from tests.metrics.stories import everything
 from tests.roads import Road, Takes
 
@@ -61,8 +61,8 @@ def test_every_metric_has_a_number_once_everything_has_happened(telemetry: Telem
     with install(telemetry.meters, component="shop"):
         kept = everything()
         points = telemetry.points()
-    assert set(points) == {metric.name for metric in METRICS}
-    for metric in METRICS:
+    assert set(points) == {metric.name for metric in all_metrics()}
+    for metric in all_metrics():
         assert set(points[metric.name][0].attributes) == {attribute(label) for label in metric.labels}
     assert "secret" not in str(points)
     assert kept
@@ -160,7 +160,7 @@ def test_what_is_taken_out_is_gone_and_can_be_installed_again(telemetry: Telemet
         install(telemetry.meters)
     undo()
     undo()
-    assert not listened()
+    assert not has_listeners()
     call()
     assert "resilience.calls" not in telemetry.points()
     with install(telemetry.meters):
@@ -178,7 +178,7 @@ def test_without_an_sdk_it_goes_nowhere():
 def test_what_cannot_be_meant_is_refused(wrong):
     with pytest.raises(TypeError, match=next(iter(wrong))):
         install(**wrong)
-    assert not listened()
+    assert not has_listeners()
 
 
 def test_the_sdk_is_never_imported():
@@ -198,7 +198,7 @@ def test_neither_library_is_imported_before_it_is_installed():
 
 def test_names_stand_in_one_module():
     """No metric, label or event is spelled out in the sinks."""
-    words = {metric.name for metric in METRICS} | {attribute(label) for label in names.LABELS}
+    words = {metric.name for metric in all_metrics()} | {attribute(label) for label in definitions.LABELS}
     room = pathlib.Path(resilience.metrics.__file__).parent
     for file in ("opentelemetry.py", "prometheus.py", "multiprocess.py"):
         found = {
@@ -207,7 +207,24 @@ def test_names_stand_in_one_module():
         assert not words & {text for text in found if isinstance(text, str)}
 
 
+def test_an_event_declared_after_the_first_install_is_counted_by_the_next(telemetry: Telemetry):
+    def lose() -> None:
+        with telemetry.tracer.start_as_current_span("call"):
+            emit(OrderLost(target="f", policy="stock"))
+
+    with install(telemetry.meters):
+
+        @event_type("order.lost", Severity.ERROR, counter=Counter("shop.orders.lost", "Orders lost.", ("target",)))
+        class OrderLost(Event): ...
+
+        lose()
+        assert telemetry.numbers("shop.orders.lost") == {}
+    with install(telemetry.meters):
+        lose()
+        assert telemetry.numbers("shop.orders.lost") == {("f",): 1}
+    spans = telemetry.spans.get_finished_spans()
+    assert [event.name for span in spans for event in span.events] == ["resilience.order.lost"] * 2
+
+
 def test_span_events_are_events():
-    # Those of the package: tests define more.
-    ours = {kind.name for kind in Event.__subclasses__() if kind.__module__.startswith("resilience.")}
-    assert ours - SPAN_EVENTS == {"attempt.failed"}
+    assert {kind.name for kind in event_types() if not kind.on_span} == {"attempt.failed"}

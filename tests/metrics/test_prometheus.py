@@ -8,11 +8,12 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from resilience import CircuitOpenError, RetryBudget, circuit_breaker, retry_on_category
-from resilience.metrics import counting, names, track_errors
-from resilience.metrics.names import LABELS, METRICS, prometheus_name
+from resilience import CircuitOpenError, RetryBudget, Severity, circuit_breaker, retry_on_category
+from resilience.events import Counter, Event, emit, event_type
+from resilience.metrics import definitions, event_counters, track_errors
+from resilience.metrics.definitions import LABELS, all_metrics
 from resilience.metrics.prometheus import install
-from resilience.subscription import listened
+from resilience.subscription import has_listeners
 from tests.metrics.stories import everything
 
 
@@ -40,8 +41,8 @@ def test_every_metric_has_a_number_once_everything_has_happened(registry: Collec
         kept = everything()
         text = generate_latest(registry).decode()
         shown = {sample.name: sample for family in text_string_to_metric_families(text) for sample in family.samples}
-    for metric in METRICS:
-        name = prometheus_name(metric)
+    for metric in all_metrics():
+        name = metric.prometheus_name
         sample = shown[f"{name}_count" if metric.kind == "histogram" else name]
         assert set(sample.labels) == set(metric.labels) <= set(LABELS)
     assert "secret" not in text
@@ -99,7 +100,7 @@ def test_what_is_taken_out_is_gone_and_nobody_listens_any_more(registry: Collect
     undo()
     undo()
     assert generate_latest(registry) == b""
-    assert not listened()
+    assert not has_listeners()
     with install(registry):
         assert b"resilience_calls" in generate_latest(registry)
 
@@ -185,7 +186,7 @@ def test_a_circuit_that_is_isolated_says_so(registry: CollectorRegistry):
 
 
 def test_there_is_an_end_to_how_many_series_there_are(registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(counting, "_MOST", 2)
+    monkeypatch.setattr(event_counters, "MAX_SERIES", 2)
     with install(registry):
         for number in range(5):
             circuit_breaker(f"circuit-{number}").open()
@@ -204,6 +205,19 @@ def test_a_revision_is_an_attempt_like_a_retry(registry: CollectorRegistry):
         assert run("x =") == 1
         assert list(samples(registry, "resilience_attempts_total").values()) == [2]
         assert list(samples(registry, "resilience_revisions_total")) == [("syntax_error", run_target(run))]
+
+
+def test_an_event_of_an_application_has_its_counter_shown_even_when_declared_late(registry: CollectorRegistry):
+    with install(registry):
+
+        @event_type(
+            "order.lost", Severity.ERROR, counter=Counter("shop.orders.lost", "Orders lost.", ("target", "kept"))
+        )
+        class OrderLost(Event):
+            kept: bool
+
+        emit(OrderLost(target="f", policy="stock", kept=True))
+        assert samples(registry, "shop_orders_lost_total") == {("true", "f"): 1}
 
 
 def test_a_retry_that_is_not_tracked_has_its_failures_counted(registry: CollectorRegistry):
@@ -226,16 +240,16 @@ def test_a_retry_that_is_not_tracked_has_its_failures_counted(registry: Collecto
 def test_what_cannot_be_meant_is_refused(wrong):
     with pytest.raises((TypeError, ValueError), match=next(iter(wrong))):
         install(**{"registry": CollectorRegistry(), **wrong})
-    assert not listened()
+    assert not has_listeners()
 
 
 def test_names_are_those_that_prometheus_asks_for():
-    found = {prometheus_name(metric) for metric in METRICS}
-    assert len(found) == len(METRICS)
+    found = {metric.prometheus_name for metric in all_metrics()}
+    assert len(found) == len(all_metrics())
     assert {
         "resilience_calls_total",
         "resilience_attempts_total",
         "resilience_call_duration_seconds",
         "resilience_errors_total",
     } <= found
-    assert names.ERRORS.labels == ("code", "category", "component")
+    assert definitions.ERRORS.labels == ("code", "category", "component")

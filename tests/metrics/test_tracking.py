@@ -12,15 +12,15 @@ import pytest
 
 from resilience import Pipeline, ResilienceError, circuit_breaker, describe, fallback, retry_on_category, timeout
 from resilience.clock import current_clock
-from resilience.metrics import records, track_errors
-from resilience.metrics.names import BOUNDS, OTHER
-from resilience.metrics.records import RECORDS, Record, Records
+from resilience.metrics import call_stats, track_errors
+from resilience.metrics.call_stats import CALL_STATS, CallStats, CallStatsRegistry
+from resilience.metrics.definitions import BOUNDS, OTHER
 from resilience.testing import virtual_time
 from tests.roads import Road, Takes
 
 
-def only() -> Record:
-    (record,) = RECORDS
+def only() -> CallStats:
+    (record,) = CALL_STATS
     return record
 
 
@@ -59,14 +59,14 @@ def test_outermost_it_counts_what_the_caller_gets_and_inside_it_counts_each_atte
     script = ConnectionResetError(), ConnectionResetError(), "ok"
     road.play(lambda function: track_errors(retry_on_category(base_delay=0)(function)), *script)
     assert numbers() == (1, 0, 0)
-    RECORDS._records.clear()
+    CALL_STATS._stats.clear()
     road.play(lambda function: retry_on_category(base_delay=0)(track_errors(function)), *script)
     assert numbers() == (1, 2, 0)
 
 
 def test_a_call_that_takes_exactly_a_bound_is_in_its_bucket():
     for number, bound in enumerate(BOUNDS):
-        record = Record("f")
+        record = CallStats("f")
         record.slow(bound)
         assert record.totals().success.counts[number] == 1
     record.slow(BOUNDS[-1] + 1)
@@ -139,9 +139,9 @@ def test_an_error_is_counted_by_its_code_and_else_by_its_type():
 
 
 def test_there_is_an_end_to_how_many_codes_and_functions_are_told_apart(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(records, "_MOST_CODES", 3)
-    monkeypatch.setattr(records, "_MOST_TARGETS", 3)
-    many = Records()
+    monkeypatch.setattr(call_stats, "_MAX_CODES", 3)
+    monkeypatch.setattr(call_stats, "_MAX_TARGETS", 3)
+    many = CallStatsRegistry()
     assert [many.code(type(f"Error{n}", (Exception,), {})()) for n in range(5)] == [
         "Error0",
         "Error1",
@@ -149,8 +149,8 @@ def test_there_is_an_end_to_how_many_codes_and_functions_are_told_apart(monkeypa
         OTHER,
         OTHER,
     ]
-    assert [many.of(f"f{n}", None).target for n in range(5)] == ["f0", "f1", "f2", OTHER, OTHER]
-    assert many.of("f4", None) is many.of("f5", None)
+    assert [many.for_target(f"f{n}", None).target for n in range(5)] == ["f0", "f1", "f2", OTHER, OTHER]
+    assert many.for_target("f4", None) is many.for_target("f5", None)
 
 
 def test_a_block_is_counted_under_the_function_it_stands_in(road: Road):
@@ -241,7 +241,7 @@ def test_a_class_has_its_methods_tracked_whatever_they_are():
     assert asyncio.run(client.asynchronous(3)) == 3
     assert client.already(4) == 4
     assert isinstance(vars(Client)["static"], staticmethod)
-    found = {record.target.rpartition(".")[2]: record for record in RECORDS}
+    found = {record.target.rpartition(".")[2]: record for record in CALL_STATS}
     assert {name: record.totals().success.calls for name, record in found.items()} == {
         "plain": 1,
         "static": 2,
@@ -343,7 +343,7 @@ def test_threads_that_count_at_the_same_time_lose_nothing():
 
 
 def test_without_a_gil_successes_are_counted_under_the_lock(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(Record, "alone", False)
+    monkeypatch.setattr(CallStats, "alone", False)
 
     @track_errors
     def call() -> None: ...
@@ -365,19 +365,19 @@ def test_who_watches_is_told_until_it_has_heard_enough():
         if not good:
             raise KeyError
 
-    RECORDS.watch(watcher)
+    CALL_STATS.add_observer(watcher)
     try:
         call()
         with pytest.raises(KeyError):
             call(False)
         call()
         assert heard == ["success", "failure"]
-        RECORDS.tell_again()
+        CALL_STATS.renotify()
         call()
         assert len(heard) == 3
     finally:
-        RECORDS.unwatch(watcher)
-        RECORDS.unwatch(watcher)
+        CALL_STATS.remove_observer(watcher)
+        CALL_STATS.remove_observer(watcher)
     call()
     assert len(heard) == 3
     assert numbers() == (4, 1, 0)
@@ -387,9 +387,9 @@ def test_a_watcher_that_raises_changes_nothing(caplog: pytest.LogCaptureFixture)
     def broken_watcher(record, outcome, took) -> bool:
         raise RuntimeError
 
-    RECORDS.watch(broken_watcher)
+    CALL_STATS.add_observer(broken_watcher)
     try:
         track_errors(lambda: None)()
     finally:
-        RECORDS.unwatch(broken_watcher)
+        CALL_STATS.remove_observer(broken_watcher)
     assert "metrics watcher" in caplog.text

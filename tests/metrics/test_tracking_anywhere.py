@@ -9,7 +9,7 @@ import pytest
 
 from resilience import ErrorCategory, circuit_breaker, fallback, retry_on_category, timeout
 from resilience.metrics import track_errors
-from resilience.metrics.records import RECORDS
+from resilience.metrics.call_stats import CALL_STATS
 from resilience.metrics.tracking import Tracked
 from tests.roads import Road, Takes
 
@@ -39,7 +39,7 @@ def stack_of(kinds: tuple[str, ...], function):
 
 
 def counted(road: Road, kinds: tuple[str, ...], script: tuple[object, ...]) -> object:
-    RECORDS._records.clear()
+    CALL_STATS._stats.clear()
     made = []
 
     def decorate(function):
@@ -47,7 +47,7 @@ def counted(road: Road, kinds: tuple[str, ...], script: tuple[object, ...]) -> o
         return made[0]
 
     story = road.play(decorate, *script, pauses=(0, 0))
-    (record,) = RECORDS
+    (record,) = CALL_STATS
     totals = record.totals()
     shape = totals.success.counts, totals.failure.counts, totals.cancelled, totals.errors
     seconds = totals.success.seconds, totals.failure.seconds
@@ -99,7 +99,7 @@ def test_a_limit_inside_is_a_failure_and_one_outside_cancels(backend: str, limit
             await hang()
 
     anyio.run(main, backend=backend)
-    (record,) = RECORDS
+    (record,) = CALL_STATS
     totals = record.totals()
     assert (totals.failure.calls, totals.cancelled) == outcome
     assert totals.success.calls == 0

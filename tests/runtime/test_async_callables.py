@@ -39,7 +39,7 @@ from resilience import (
 )
 from resilience.events import AttemptFailed, Event
 from resilience.metrics import track_errors
-from resilience.metrics.records import RECORDS
+from resilience.metrics.call_stats import CALL_STATS
 from tests.roads import Road
 
 retry = retry_on_category(attempts=3, base_delay=0)
@@ -240,7 +240,7 @@ def test_it_is_counted_once(backend: str):
         await counted()
 
     anyio.run(main, backend=backend)
-    totals = RECORDS.of(f"{__name__}.{counted.__wrapped__.__qualname__}", f"tests on {backend}").totals()
+    totals = CALL_STATS.for_target(f"{__name__}.{counted.__wrapped__.__qualname__}", f"tests on {backend}").totals()
     assert (totals.success.calls, totals.cancelled, totals.errors) == (2, 0, {})
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from resilience import CircuitBreaker, CircuitOpenError, circuit_breaker, deadline, fallback, remaining
 from resilience.metrics import track_errors
-from resilience.metrics.records import RECORDS
+from resilience.metrics.call_stats import CALL_STATS
 from resilience.testing import virtual_time
 from tests.callers import AnotherCaller
 
@@ -119,7 +119,7 @@ def test_blocks_of_one_function_nest(monkeypatch: pytest.MonkeyPatch):
         with tracked:
             clock.advance(2)
     name = f"{__name__}.{test_blocks_of_one_function_nest.__qualname__}"
-    totals = RECORDS.of(name, "nesting").totals()
+    totals = CALL_STATS.for_target(name, "nesting").totals()
     assert (totals.success.calls, totals.success.seconds) == (2, 5.0)
 
 
@@ -188,7 +188,7 @@ def test_exit_stacks_of_different_tasks_end_their_own_blocks():
 
     answers = asyncio.run(main())
     assert answers == [down, None]
-    totals = RECORDS.of("contextlib.AsyncExitStack.enter_async_context", "stacks").totals()
+    totals = CALL_STATS.for_target("contextlib.AsyncExitStack.enter_async_context", "stacks").totals()
     assert (totals.success.calls, dict(totals.errors)) == (1, {("ConnectionResetError", "network"): 1})
 
 

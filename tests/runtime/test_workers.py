@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from resilience import ErrorCategory, circuit_breaker, classify, fallback, retry_on_category, timeout
+from resilience import ErrorCategory, circuit_breaker, classify, fallback, retry_on_category, subscribe, timeout
 from resilience._runtime import thread_timeout as worker
 from resilience._runtime.protocol import Call
 from resilience._runtime.sync_runner import drive
 from resilience._runtime.thread_timeout import Abandonment, CallAbandoned, abandoned, run_in_worker
 from resilience.clock import current_clock
 from resilience.errors import TooManyAbandonedError
+from resilience.events import Event, ThreadsExhausted
 from resilience.outcome import EXPIRED
 from resilience.testing import virtual_time
 
@@ -183,6 +184,15 @@ def test_a_further_call_is_refused_without_a_thread(hang: Hanging, monkeypatch: 
     assert str(error) == (
         "shop.search was not called: 3 calls that took too long are still running in threads nobody waits for"
     )
+
+
+def test_a_refusal_is_an_event_that_says_how_many_threads_hang(hang: Hanging, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(worker, "MOST_ABANDONED", 2)
+    leave(hang, 2)
+    heard: list[Event] = []
+    with subscribe(heard.append):
+        limited(hang)
+    assert heard == [ThreadsExhausted(target="shop.search", policy="timeout", running=2)]
 
 
 def test_calls_are_made_again_when_one_has_come_back(hang: Hanging, monkeypatch: pytest.MonkeyPatch):

@@ -14,6 +14,7 @@ from resilience import (
     Pipeline,
     ResilienceError,
     RetryBudget,
+    Severity,
     by_method,
     circuit_breaker,
     classify,
@@ -31,6 +32,7 @@ from resilience import (
     track_errors,
     translating,
 )
+from resilience.events import Counter, Event, event_type
 from resilience.settings import disabled
 from resilience.testing import no_waits, virtual_time
 
@@ -196,3 +198,19 @@ async def calls(pipeline: Pipeline, fetch: Callable[[int], Awaitable[str]]) -> N
             pass
     async with circuit_breaker("b"), timeout(2):
         pass
+
+
+@event_type("order.lost", Severity.ERROR, counter=Counter("shop.orders.lost", "Orders lost.", ("target",)))
+class OrderLost(Event):
+    shelf: str
+    customers: int = 1
+
+
+def events() -> None:
+    lost = OrderLost(target="shop.order", policy="stock", shelf="A 7")
+    assert_type(lost, OrderLost)
+    assert_type(lost.shelf, str)
+    assert_type(OrderLost.counter, Counter | None)
+    OrderLost(target="shop.order", policy="stock")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    lost.shelf = "B"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+    event_type("order.lost", Severity.INFO)(int)  # type: ignore[type-var]  # pyright: ignore[reportArgumentType]
