@@ -132,7 +132,7 @@ def test_every_duration_may_be_a_timedelta():
         probe_timeout=5 * second,
         ramp_up=6 * second,
     )
-    rules = breaker.circuit.rules
+    rules = breaker.circuit.config
     assert (rules.slow_seconds, rules.period, rules.reset_seconds) == (1, 2, 3)
     assert (rules.max_reset_seconds, rules.lease_seconds, rules.ramp_up_seconds) == (4, 5, 6)
     assert str(breaker) == (
@@ -416,7 +416,7 @@ def test_the_jitter_of_a_wait_is_drawn_anew_each_time():
 
 
 def test_a_thousand_openings_in_a_row_are_no_number_too_large():
-    rules = circuit_breaker("b", reset_timeout=1, max_reset_timeout=100).circuit.rules
+    rules = circuit_breaker("b", reset_timeout=1, max_reset_timeout=100).circuit.config
     assert rules.open_seconds(10_000, 0.0) == 50
 
 
@@ -658,7 +658,7 @@ def test_the_key_used_least_recently_is_forgotten_first(road: Road):
     ask, _ = keyed(road, breaker)
     for host in ("a", "b", "a", "c"):
         ask(host)
-    assert [key for key, _ in breaker.others()] == ["a", "c"]
+    assert [key for key, _ in breaker.children()] == ["a", "c"]
 
 
 def test_an_open_circuit_is_forgotten_last(road: Road):
@@ -667,10 +667,10 @@ def test_an_open_circuit_is_forgotten_last(road: Road):
     ask("down", down)
     for host in ("a", "b", "c"):
         assert ask(host) == "ok"
-    assert [key for key, _ in breaker.others()] == ["down", "c"]
+    assert [key for key, _ in breaker.children()] == ["down", "c"]
     ask("c", down)
     ask("d")
-    assert [key for key, _ in breaker.others()] == ["c", "d"]  # where all are open, the oldest goes
+    assert [key for key, _ in breaker.children()] == ["c", "d"]  # where all are open, the oldest goes
 
 
 def test_a_key_function_that_raises_fails_the_call_and_says_so(road: Road):
@@ -683,7 +683,7 @@ def test_a_key_function_that_raises_fails_the_call_and_says_so(road: Road):
     ask, reached = keyed(road, breaker)
     assert ask("a") is problem
     assert problem.__notes__ == ["resilience: raised by key= of circuit 'host'; the call was not made"]
-    assert (reached, breaker.others()) == ([], [])
+    assert (reached, breaker.children()) == ([], [])
 
 
 class Broken:
@@ -701,7 +701,7 @@ def test_a_key_that_cannot_be_one_fails_the_call_and_says_so(road: Road, key: ob
         f"circuit 'host': key= gave a {type(key).__name__}, which cannot be a dict's key; the call was not made"
     )
     assert isinstance(error.__cause__, TypeError if isinstance(key, list) else ValueError)
-    assert (reached, breaker.others()) == ([], [])
+    assert (reached, breaker.children()) == ([], [])
 
 
 def test_a_probe_of_a_key_that_is_cancelled_gives_its_permit_back():
@@ -716,7 +716,7 @@ def test_a_probe_of_a_key_that_is_cancelled_gives_its_permit_back():
     breaker.of("a").half_open()
     with pytest.raises(KeyboardInterrupt):
         ask("a", KeyboardInterrupt())
-    assert breaker.of("a").probes_on_the_way == 0
+    assert breaker.of("a").probes_in_flight == 0
     assert ask("a") == "ok"
     assert breaker.of("a").current_state == "closed"
 
@@ -728,7 +728,7 @@ def test_a_rejection_may_be_worded_while_probes_come_and_go():
     """How long the first probe has left is asked without the lock: the set must not change under the question."""
     from resilience.policies.circuit_states import HalfOpen, ProbePermit
 
-    state = HalfOpen(0, None, None, 0)
+    state = HalfOpen(0, None, None, 0, set())
 
     class Moving(ProbePermit):
         @property

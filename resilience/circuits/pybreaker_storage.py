@@ -1,4 +1,9 @@
-"""What circuits read from and write to a storage of pybreaker's, as questions to be asked of it."""
+"""Operations on pybreaker's storages: what circuits read from a shared store, and write to it.
+
+A storage keeps a state by name, when the circuit opened last, and how many calls have failed and succeeded; each
+attribute is a round trip of its own. An operation is a generator that yields after each round trip, and
+`StorageExecutor` runs it. Nothing here knows a circuit.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +15,24 @@ from typing import NamedTuple, NoReturn, Protocol, cast
 
 import pybreaker
 
-from resilience.circuits.asking import Asker, Question
+from resilience.circuits.storage_executor import Operation, StorageExecutor
 from resilience.policies.circuit_states import CircuitState
 
-__all__ = ["KINDS", "Seen", "Store", "store_of"]
+__all__ = ["STATES_BY_NAME", "Store", "StoredState", "store_of"]
 
-# pybreaker's names, and our own for the one that differs.
-KINDS = {
+STATES_BY_NAME = {
     "closed": CircuitState.CLOSED,
     "open": CircuitState.OPEN,
     "half-open": CircuitState.HALF_OPEN,
     "half_open": CircuitState.HALF_OPEN,
 }
+"""pybreaker's names of the states, and our own for the one that differs."""
 
 
-class Seen(NamedTuple):
-    """What a store holds. It is *empty* when it holds no state: it is new, or was flushed, or has lost its memory.
+class StoredState(NamedTuple):
+    """The contents of a store. It is *empty* when it holds no state: it is new, was flushed, or has lost its contents.
 
-    *kind* is None then, and where the state has a name that is not known.
+    *kind* is None then, and where the state has a name that is not known. *opened_at* is in seconds since 1970.
     """
 
     kind: CircuitState | None
@@ -37,7 +42,11 @@ class Seen(NamedTuple):
 
 
 class Store:
-    """One storage object. All circuits that were given it share this, and with it what is known of its trouble."""
+    """Operations on one storage object. All circuits that were given it share this, and with it its executor.
+
+    Works on any `pybreaker.CircuitBreakerStorage`, by its public attributes alone. A storage in memory answers at once;
+    all others are taken to do I/O.
+    """
 
     def __init__(self, storage: pybreaker.CircuitBreakerStorage) -> None:
         #: The user's object.
@@ -45,33 +54,33 @@ class Store:
         #: The same, with errors that are raised and not logged.
         self.raw: pybreaker.CircuitBreakerStorage = storage
         blocking = not isinstance(storage, pybreaker.CircuitMemoryStorage)
-        self.asker: Asker = Asker(type(storage).__qualname__, blocking=blocking)
+        self.executor: StorageExecutor = StorageExecutor(type(storage).__qualname__, blocking=blocking)
 
-    def read(self) -> Question[Seen]:
-        """Return what it holds."""
+    def read(self) -> Operation[StoredState]:
+        """Return the contents."""
         name = self.raw.state
         yield
         failures = self.raw.counter
         yield
-        # Of a closed circuit too: where it is not there, the store has lost its memory and was not closed by anyone.
-        opened_at = self.raw.opened_at
-        return _seen(name, None if opened_at is None else opened_at.timestamp(), failures)
+        # Of a closed circuit too: where it is not there, the store has lost its contents, and no circuit has closed.
+        opened_at = _seconds(self.raw.opened_at)
+        return _stored_state(name, opened_at, failures)
 
-    def add_failures(self, weight: int) -> Question[int]:
-        """Count a failure that weighs so much; return what the failures of all weigh."""
+    def add_failures(self, weight: int) -> Operation[int]:
+        """Count a failure of *weight*; return the weight of the failures of all circuits."""
         for _ in range(weight):
             self.raw.increment_counter()
             yield
         return self.raw.counter
 
-    def reset_failures(self) -> Question[bool]:
+    def reset_failures(self) -> Operation[bool]:
         """Count from 0."""
         self.raw.reset_counter()
         yield
         return True
 
-    def write_closed(self) -> Question[bool]:
-        """Have all start again: closed, with nothing counted."""
+    def write_closed(self) -> Operation[bool]:
+        """Write that the circuit is closed, with nothing counted."""
         self.raw.reset_counter()
         yield
         self.raw.reset_success_counter()
@@ -79,31 +88,37 @@ class Store:
         self.raw.state = pybreaker.STATE_CLOSED
         return True
 
-    def write(self, name: str, opened_at: float | None) -> Question[Seen]:
-        """Write a state other than closed, and when it opened: never earlier than what is there. Return what then is.
+    def write(self, name: str, opened_at: float | None) -> Operation[StoredState]:
+        """Write a state other than closed, and when it opened: never earlier than what the store holds. Return both.
 
-        Where the time is lost a store that was flushed cannot be told from one that was closed, so it is written first.
+        The date is written first: without one, a store that was flushed cannot be told from one that was closed.
         """
-        held = self.raw.opened_at
+        held = _seconds(self.raw.opened_at)
         yield
-        if opened_at is not None and (held is None or held.timestamp() < opened_at):
+        if opened_at is not None and (held is None or held < opened_at):
             self.raw.opened_at = datetime.datetime.fromtimestamp(opened_at, datetime.UTC)
             yield
-            held = self.raw.opened_at  # it may keep whole seconds, or no times at all
+            held = _seconds(self.raw.opened_at)  # it may keep whole seconds, or no times at all
             yield
         if name == pybreaker.STATE_OPEN:
             self.raw.reset_success_counter()
             yield
         self.raw.state = name
-        return _seen(name, None if held is None else held.timestamp(), 0)
+        return _stored_state(name, held, 0)
 
     def rounded(self, moment: float, *, up: bool) -> float:
-        """Return a moment as the store can keep it."""
+        """Return a moment as the store can keep it: rounded *up* or down to whole seconds, where it keeps those."""
         return moment
 
 
-def _seen(name: str | None, opened_at: float | None, failures: int) -> Seen:
-    return Seen(None if name is None else KINDS.get(name), opened_at, failures, name is None)
+def _stored_state(name: str | None, opened_at: float | None, failures: int) -> StoredState:
+    return StoredState(STATES_BY_NAME.get(name or ""), opened_at, failures, empty=name is None)
+
+
+def _seconds(moment: datetime.datetime | None) -> float | None:
+    if moment is None:
+        return None
+    return moment.timestamp()
 
 
 class _RedisStore(Store):
@@ -131,7 +146,7 @@ class _RedisStore(Store):
     def _client(self) -> _Client:
         return cast("_Client", self._redis._redis)
 
-    def read(self) -> Question[Seen]:
+    def read(self) -> Operation[StoredState]:
         if not self._reads_plainly:
             return (yield from super().read())
         # Not by its `state`: that writes "closed" where there is none. And in one round trip.
@@ -148,9 +163,12 @@ class _RedisStore(Store):
         name, opened_at, failures = held
         if isinstance(name, bytes):  # str from a client with decode_responses=True
             name = name.decode()
-        return _seen(name, float(opened_at) if opened_at else None, int(failures or 0))
+        seconds = None
+        if opened_at:
+            seconds = float(opened_at)
+        return _stored_state(name, seconds, int(failures or 0))
 
-    def add_failures(self, weight: int) -> Question[int]:
+    def add_failures(self, weight: int) -> Operation[int]:
         if not (self._reads_plainly and self._counts_plainly):
             return (yield from super().add_failures(weight))
         counted = self._client.incrby(self._redis._namespace("fail_counter"), weight)
@@ -158,11 +176,13 @@ class _RedisStore(Store):
         return counted
 
     def rounded(self, moment: float, *, up: bool) -> float:
-        return math.ceil(moment) if up else math.floor(moment)  # it keeps whole seconds
+        if up:
+            return math.ceil(moment)
+        return math.floor(moment)
 
 
 class _Raising:
-    """A logger that raises the error it is told of."""
+    """A logger that raises the error it is to log."""
 
     def exception(self, *_: object) -> NoReturn:
         raise  # noqa: PLE0704  # it is called where the error is handled
@@ -173,7 +193,7 @@ _RAISING = property(lambda _: _Raising())
 
 
 class _Client(Protocol):
-    """Of a Redis client what is used here."""
+    """The methods of a Redis client that are used here."""
 
     def get(self, key: str, /) -> bytes | str | None: ...
 
@@ -183,13 +203,15 @@ class _Client(Protocol):
 
 
 _stores: weakref.WeakValueDictionary[int, Store] = weakref.WeakValueDictionary()
+# By identity, for as long as a circuit uses it: a storage may have an __eq__ of its own.
 
 
 def store_of(storage: pybreaker.CircuitBreakerStorage) -> Store:
-    """Return what all circuits share that were given *storage*."""
-    # By identity, for as long as a circuit uses it: a storage may have an __eq__ of its own.
+    """Return the one `Store` of *storage*, which all circuits share that were given it."""
     found = _stores.get(id(storage))
-    if found is None:
-        made = _RedisStore(storage) if isinstance(storage, pybreaker.CircuitRedisStorage) else Store(storage)
-        found = _stores.setdefault(id(storage), made)
-    return found
+    if found is not None:
+        return found
+    made = Store(storage)
+    if isinstance(storage, pybreaker.CircuitRedisStorage):
+        made = _RedisStore(storage)
+    return _stores.setdefault(id(storage), made)
