@@ -117,7 +117,7 @@ class StorageObserver(CircuitObserver):
         if failures is None:
             return
         self._failures = True
-        if circuit.config.too_many_in_a_row(failures) and isinstance(circuit.state, Closed):
+        if failures >= circuit.config.trip_failures and isinstance(circuit.state, Closed):
             self._trip(error, failures)
 
     def succeeded(self, counted: bool) -> None:

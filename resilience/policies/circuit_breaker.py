@@ -10,7 +10,7 @@ also keeps calls within calls apart: what a probe calls through the same circuit
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from resilience._runtime.circuit_context import Admitted, admitted_here, enter, leave
@@ -156,7 +156,9 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
         """Record *outcome*; return what it weighs, and the transition it caused."""
         error, config = outcome.error, self.config
         if error is None:
-            weight = self._result_weight(outcome.value)
+            weight = SUCCESS
+            if config.failure_if is not None:
+                weight = self._result_weight(config.failure_if, outcome.value)
             if weight == SUCCESS and isinstance(admitted, Closed):
                 return weight, self.record_success(admitted, began, clock)
             return weight, self.record(admitted, weight, clock)
@@ -171,11 +173,8 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
         """Return what a failure weighs."""
         return self.config.weights[category._value_]
 
-    def _result_weight(self, value: object) -> int:
-        """Return what a result weighs: as much as a failure where `failure_if` takes it for one."""
-        judge = self.config.failure_if
-        if judge is None:
-            return SUCCESS
+    def _result_weight(self, judge: Callable[..., object], value: object) -> int:
+        """Return what a result weighs: as much as a failure where *judge*, the option ``failure_if``, says so."""
         try:
             return int(bool(call_hook(judge, judge, value)))
         except Exception as error:
@@ -239,7 +238,6 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
 
     def _rejection(self, state: State, left: float) -> CircuitOpenError:
         # Not through its __init__, which does the same: while a dependency is down, every call pays for it.
-        kind = state.__class__
         return CircuitOpenError.__new__(
             CircuitOpenError,
             self.name,
@@ -247,8 +245,8 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
             state.failures,
             state.last_error_type,
             state.last_category,
-            kind is HalfOpen,
-            kind is Closed,
+            state.probing,
+            state.ramping,
         )
 
     # -- observers and events: in a call -------------------------------------------------------------------------

@@ -22,7 +22,7 @@ import pybreaker
 from resilience._runtime.decorate import is_async, name_of
 from resilience._validation import count, need, number, seconds
 from resilience.category import CategoryLike, ErrorCategory, combine
-from resilience.policies.sliding_window import WindowSnapshot
+from resilience.policies.sliding_window import CountWindow, TimeWindow, Window, WindowSnapshot
 from resilience.profile import Profile, Reading, changed_profiles
 
 __all__ = ["IGNORED", "SUCCESS", "CircuitBreakerConfig", "TripRates"]
@@ -191,6 +191,7 @@ class CircuitBreakerConfig:
     )
 
     #: What follows from the options, as numbers, for the state machine. Infinite: never.
+    trip_failures: float = field(init=False, repr=False)
     rates: TripRates | None = field(init=False, repr=False)
     slow_seconds: float = field(init=False, repr=False)
     period: float | None = field(init=False, repr=False)
@@ -254,6 +255,7 @@ class CircuitBreakerConfig:
     # -- what follows from the options -------------------------------------------------------------------------------
 
     def _set_rates(self) -> None:
+        self._set(trip_failures=self.failure_threshold or math.inf)
         self._set(rates=None, slow_seconds=math.inf, period=self.window_seconds)
         if self.failure_rate is None and self.slow_call_rate is None:
             return
@@ -295,9 +297,14 @@ class CircuitBreakerConfig:
         """Whether the circuit has to know when each call began or ended."""
         return self.period is not None or self.slow_seconds != math.inf
 
-    def too_many_in_a_row(self, failures: int) -> bool:
-        """Whether failures in a row of this weight open the closed circuit."""
-        return self.failure_threshold is not None and failures >= self.failure_threshold
+    def new_windows(self) -> list[Window]:
+        """Return the empty windows of a circuit with rates, that of calls first."""
+        windows: list[Window] = []
+        if self.window is not None:
+            windows.append(CountWindow(self.window))
+        if self.period is not None:
+            windows.append(TimeWindow(self.period))
+        return windows
 
     def closes_after(self, successes: int) -> bool:
         """Whether so many successful probes close the half-open circuit."""

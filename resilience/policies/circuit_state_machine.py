@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from resilience._runtime.protocol import Telling
+from resilience._runtime.protocol import Admission, Telling
 from resilience.clock import Clock, current_clock
 from resilience.policies.circuit_breaker_config import SUCCESS, CircuitBreakerConfig
 from resilience.policies.circuit_states import (
@@ -22,6 +22,7 @@ from resilience.policies.circuit_states import (
     CircuitObserver,
     CircuitState,
     Closed,
+    ClosedWithRates,
     HalfOpen,
     Open,
     ProbePermit,
@@ -63,7 +64,7 @@ class CircuitStateMachine:
         #: When the circuit came to its state: seconds since 1970.
         self.since: float = current_clock().wall()
         self._lock = threading.RLock()  # a stream that the collector closes, or a signal handler, may take it again
-        self.state: State = Closed(config, observed=False)
+        self.state: State = _closed(config, observed=False)
 
     # -- admission -----------------------------------------------------------------------------------------------
 
@@ -93,7 +94,7 @@ class CircuitStateMachine:
         """Take back a probe's permit, where that *admitted* a call without an outcome: it was cancelled."""
         if isinstance(admitted, ProbePermit):
             with self._lock:
-                self.state.settle(admitted)
+                self.state.take_back(admitted)
 
     # -- outcomes: each transition replaces the state object, under the lock -------------------------------------
 
@@ -114,7 +115,7 @@ class CircuitStateMachine:
 
     def record(
         self,
-        admitted: object,
+        admitted: Admission | ProbePermit | None,
         weight: int,
         clock: Clock,
         category: ErrorCategory | None = None,
@@ -127,7 +128,9 @@ class CircuitStateMachine:
         """
         with self._lock:
             state = self.state
-            if not state.settle(admitted) or self.mode is _DISABLED:
+            if admitted is not state and not (isinstance(admitted, ProbePermit) and state.take_back(admitted)):
+                return None  # it is late
+            if self.mode is _DISABLED:
                 return None
             if open_for is not None:
                 weight = max(weight, 0)
@@ -161,7 +164,7 @@ class CircuitStateMachine:
     # -- new states ----------------------------------------------------------------------------------------------
 
     def _closed(self, since: float = 0.0, ramp_up: float = 0.0) -> Closed:
-        return Closed(self.config, observed=bool(self.observers), since=since, ramp_up=ramp_up)
+        return _closed(self.config, observed=bool(self.observers), since=since, ramp_up=ramp_up)
 
     def _open(
         self,
@@ -224,7 +227,7 @@ class CircuitStateMachine:
             if mode is _ISOLATED:
                 state = Open(0, None, None, -math.inf, math.inf, 0, set())
             elif mode is _DISABLED:
-                state = Closed(self.config, observed=False)
+                state = _closed(self.config, observed=False)
             return self._transition(state, clock, mode=mode)
 
     def set_observers(self, observers: Sequence[CircuitObserver]) -> None:
@@ -239,6 +242,13 @@ class CircuitStateMachine:
         if found is not None and self.mode is _DISABLED:  # it counts calls on the fast path all the same
             return WindowSnapshot(0, 0, 0)
         return found
+
+
+def _closed(config: CircuitBreakerConfig, *, observed: bool, since: float = 0.0, ramp_up: float = 0.0) -> Closed:
+    """Return a closed state with nothing recorded; it ramps up from *since*, for *ramp_up* seconds."""
+    if config.rates is None:
+        return Closed(observed=observed, since=since, ramp_up=ramp_up)
+    return ClosedWithRates(config.rates, config.new_windows(), observed=observed, since=since, ramp_up=ramp_up)
 
 
 def _half_open(state: State, permits: set[ProbePermit]) -> HalfOpen:

@@ -4,20 +4,22 @@ The state object is the generation: a circuit holds one object for its present s
 A call records its outcome on the state or the permit that admitted it. A late outcome lands on an object that is no
 longer in use, and can neither close nor reopen the circuit.
 
-The three classes have the same methods, so that `CircuitStateMachine` asks whichever is in force: `admit` answers a
-call, `settle` says whether an outcome still counts, `record_failure` and `record_answer` count it and say whether that
-ends the state. States change only themselves. They take no lock, make no transition and notify no observer.
+The classes have the same methods, so that `CircuitStateMachine` asks whichever is in force: `admit` answers a call,
+`take_back` says whether the outcome of a probe still counts, `record_failure` and `record_answer` count an outcome and
+say whether that ends the state. States change only themselves. They take no lock, make no transition and notify no
+observer.
 """
 
 from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from resilience._runtime.protocol import Admission, Call
-from resilience.policies.circuit_breaker_config import CircuitBreakerConfig
-from resilience.policies.sliding_window import CountWindow, TimeWindow, Window, WindowSnapshot
+from resilience.policies.circuit_breaker_config import CircuitBreakerConfig, TripRates
+from resilience.policies.sliding_window import Window, WindowSnapshot
 
 if TYPE_CHECKING:
     from resilience.category import ErrorCategory
@@ -29,6 +31,7 @@ __all__ = [
     "CircuitObserver",
     "CircuitState",
     "Closed",
+    "ClosedWithRates",
     "HalfOpen",
     "Open",
     "ProbePermit",
@@ -58,47 +61,37 @@ class CircuitMode(enum.Enum):
 
 
 class Closed(Admission):
-    """CLOSED admits every call, and counts failures. *failures* is the weight of the failures in a row.
+    """CLOSED admits every call, and counts failures in a row. *failures* is their weight.
 
     After an outage it ramps up: from *since* to *until* it admits a growing share of the calls, at random.
 
-    Where the circuit opens by rates, `windows` hold the outcomes and `call_count` numbers the calls. A success needs no
-    lock: it sets `success_seen`, or adds 1 to `call_count`, and the next failure finds by that whether it is in a row.
+    A success needs no lock: it sets `success_seen`, by which the next failure knows that it is the first in a row.
     """
 
-    __slots__ = ("calls_at_last_failure", "observed", "ramping", "since", "until", "windows")
+    __slots__ = ("observed", "ramping", "since", "until")
     kind: ClassVar[CircuitState] = CircuitState.CLOSED
     name: ClassVar[str] = "closed"  # as pybreaker spells the states
     last_error_type: ClassVar[None] = None
     last_category: ClassVar[None] = None
     consecutive_opens: ClassVar[int] = 0
+    probing: ClassVar[bool] = False
     successes: ClassVar[int] = 0  # of probes
     fast_path: bool
     failures: int
     success_seen: bool
-    call_count: int
 
-    def __init__(
-        self, config: CircuitBreakerConfig, *, observed: bool, since: float = 0.0, ramp_up: float = 0.0
-    ) -> None:
+    def __init__(self, *, observed: bool, since: float = 0.0, ramp_up: float = 0.0) -> None:
         self.ramping: bool = ramp_up > 0
         super().__init__(fast_path=not observed and not self.ramping)
         #: Whether observers are notified of each call, which then takes the slow path.
         self.observed: bool = observed
-        #: The `call_count` after the last failure: another one now means that a call has succeeded since.
-        self.calls_at_last_failure: int = 0
         self.since: float = since
         self.until: float = since + ramp_up
-        self.windows: list[Window] = []
-        if config.rates is not None and config.window is not None:
-            self.windows.append(CountWindow(config.window))
-        if config.rates is not None and config.period is not None:
-            self.windows.append(TimeWindow(config.period))
 
     @property
     def consecutive_failures(self) -> int:
         """The weight of the failures since the last success."""
-        if self._succeeded_since():
+        if self.success_seen:
             return 0
         return self.failures
 
@@ -106,10 +99,6 @@ class Closed(Admission):
     def permits(self) -> set[ProbePermit]:
         """Of no probe: once the circuit has closed, probes in flight are calls like all others."""
         return set()
-
-    def _succeeded_since(self) -> bool:
-        """Whether a call has succeeded since the last failure."""
-        return self.success_seen or self.call_count != self.calls_at_last_failure
 
     def status(self, clock: Clock) -> str:
         """Return this state in words, for the note of a failed call."""
@@ -124,7 +113,7 @@ class Closed(Admission):
         self.fast_path = not observed and not self.ramping
 
     def half_opens(self, now: float) -> bool:
-        """Whether a call *now* makes the circuit half-open."""
+        """Whether a call *now* makes the circuit half-open: never."""
         return False
 
     def admit(self, now: float, clock: Clock, config: CircuitBreakerConfig) -> Closed | None:
@@ -136,45 +125,82 @@ class Closed(Admission):
             return None
         return self
 
-    def settle(self, admitted: object) -> bool:
-        """Whether the outcome of a call that *admitted* let in counts here."""
-        return admitted is self
+    def take_back(self, permit: ProbePermit) -> bool:
+        """Return False: no probe decides about a closed circuit."""
+        return False
 
     def record_failure(self, weight: int, clock: Clock, config: CircuitBreakerConfig) -> bool:
-        """Count a failure; return whether the circuit opens, by failures in a row or by a rate."""
-        now = 0.0
-        if self.windows:
-            now = clock.now()
-        if self._succeeded_since():
+        """Count a failure; return whether the circuit opens by failures in a row."""
+        if self.success_seen:
             self.success_seen = False
             self.failures = 0
         self.failures += weight
-        self.call_count += 1
-        self.calls_at_last_failure = self.call_count
-        for window in self.windows:
-            window.record(self.call_count, now, weight=weight)
-        return config.too_many_in_a_row(self.failures) or self._rate_exceeded(now, config)
+        return self.failures >= config.trip_failures
+
+    def record_success(self, now: float, config: CircuitBreakerConfig, *, slow: bool) -> bool:
+        """Count a success that ends *now*; return whether the circuit opens, as it was slow."""
+        self.success_seen = True
+        return False
 
     def record_answer(self, config: CircuitBreakerConfig) -> bool:
-        """Count an error by which the dependency shows that it works: that changes nothing here. Always False."""
+        """Return False: an error by which the dependency shows that it works changes nothing here."""
         return False
+
+    def window_snapshot(self, now: float) -> WindowSnapshot | None:
+        """Return the outcomes in the window; None where the circuit has no rates, and so no window."""
+        return None
+
+
+class ClosedWithRates(Closed):
+    """CLOSED, of a circuit that opens by the share of failed or slow calls as well as by failures in a row.
+
+    Calls are numbered by `call_count`. A success needs no lock here either where its time does not matter: it adds 1 to
+    `call_count`, by which the next failure knows that calls have succeeded since the last.
+    """
+
+    __slots__ = ("calls_at_last_failure", "rates", "windows")
+    call_count: int
+
+    def __init__(
+        self, rates: TripRates, windows: Sequence[Window], *, observed: bool, since: float = 0.0, ramp_up: float = 0.0
+    ) -> None:
+        super().__init__(observed=observed, since=since, ramp_up=ramp_up)
+        self.rates: TripRates = rates
+        self.windows: Sequence[Window] = windows
+        #: The `call_count` after the last failure.
+        self.calls_at_last_failure: int = 0
+
+    @property
+    def consecutive_failures(self) -> int:
+        """The weight of the failures since the last success."""
+        if self.call_count != self.calls_at_last_failure:
+            return 0
+        return self.failures
+
+    def record_failure(self, weight: int, clock: Clock, config: CircuitBreakerConfig) -> bool:
+        """Count a failure; return whether the circuit opens, by failures in a row or by a rate."""
+        now = clock.now()
+        self.success_seen = self.call_count != self.calls_at_last_failure
+        self.call_count += 1
+        self.calls_at_last_failure = self.call_count
+        too_many_in_a_row = super().record_failure(weight, clock, config)
+        for window in self.windows:
+            window.record(self.call_count, now, weight=weight)
+        return too_many_in_a_row or self._rate_exceeded(now)
 
     def record_success(self, now: float, config: CircuitBreakerConfig, *, slow: bool) -> bool:
         """Count a success that ends *now*; return whether it was slow, and the circuit opens by that."""
         self.call_count += 1
         for window in self.windows:
             window.record(self.call_count, now, slow=slow)
-        return slow and self._rate_exceeded(now, config)
+        return slow and self._rate_exceeded(now)
 
-    def _rate_exceeded(self, now: float, config: CircuitBreakerConfig) -> bool:
-        rates = config.rates
-        return rates is not None and any(
-            rates.exceeded_by(window.snapshot(self.call_count, now)) for window in self.windows
-        )
+    def _rate_exceeded(self, now: float) -> bool:
+        return any(self.rates.exceeded_by(window.snapshot(self.call_count, now)) for window in self.windows)
 
-    def window_snapshot(self, now: float) -> WindowSnapshot | None:
-        """Return the outcomes in the window: in that of calls where there are both, None where there is none."""
-        return next((window.snapshot(self.call_count, now) for window in self.windows), None)
+    def window_snapshot(self, now: float) -> WindowSnapshot:
+        """Return the outcomes in the window: in that of calls where there are both."""
+        return self.windows[0].snapshot(self.call_count, now)
 
 
 class _NotClosed(Admission):
@@ -185,6 +211,7 @@ class _NotClosed(Admission):
     """
 
     __slots__ = ("consecutive_opens", "last_category", "last_error_type", "permits")
+    ramping: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -223,6 +250,7 @@ class Open(_NotClosed):
     __slots__ = ("opened_at", "until")
     kind: ClassVar[CircuitState] = CircuitState.OPEN
     name: ClassVar[str] = "open"
+    probing: ClassVar[bool] = False
     successes: ClassVar[int] = 0  # of probes
 
     def __init__(
@@ -254,9 +282,9 @@ class Open(_NotClosed):
     def admit(self, now: float, clock: Clock, config: CircuitBreakerConfig) -> None:
         """Admit no call."""
 
-    def settle(self, admitted: object) -> bool:
-        """Take a probe's permit back. Its outcome decides nothing: the circuit has opened since."""
-        self.permits.discard(admitted)
+    def take_back(self, permit: ProbePermit) -> bool:
+        """Take a probe's permit back. Its outcome decides nothing: the circuit has opened since. Always False."""
+        self.permits.discard(permit)
         return False
 
     def record_failure(self, weight: int, clock: Clock, config: CircuitBreakerConfig) -> bool:
@@ -277,6 +305,7 @@ class HalfOpen(_NotClosed):
     __slots__ = ("failed_probes", "successes")
     kind: ClassVar[CircuitState] = CircuitState.HALF_OPEN
     name: ClassVar[str] = "half-open"
+    probing: ClassVar[bool] = True
     failures: int
 
     def __init__(
@@ -316,13 +345,12 @@ class HalfOpen(_NotClosed):
         self.permits.add(permit)
         return permit
 
-    def settle(self, admitted: object) -> bool:
-        """Take a probe's permit back; return whether it decides here: its lease holds, and it is of this state."""
-        if admitted not in self.permits:
+    def take_back(self, permit: ProbePermit) -> bool:
+        """Take a probe's permit back; return whether its outcome decides: its lease holds, and it is of this state."""
+        if permit not in self.permits:
             return False
-        assert isinstance(admitted, ProbePermit)
-        self.permits.discard(admitted)
-        return admitted.state is self
+        self.permits.discard(permit)
+        return permit.state is self
 
     def record_failure(self, weight: int, clock: Clock, config: CircuitBreakerConfig) -> bool:
         """Count a probe that failed; return whether the circuit opens again."""
