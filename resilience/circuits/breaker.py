@@ -65,29 +65,8 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
     """Stop calling what keeps failing, and find out when it is back.
 
     `circuit_breaker` is this class under the name that decorators have. The object decorates, is a ``with`` and ``async
-    with`` block, and is a `pybreaker.CircuitBreaker`: give one object to all that call the same dependency.
-
-    A response with an error status is a success to it: call ``response.raise_for_status()`` in the decorated function,
-    or say with *failure_if* which results are failures.
-
-    **It opens** after *failure_threshold* failures in a row, weighed by category; None switches that off. With
-    *failure_rate* (0 to 1) also when that share of the last *window* calls (20), or of those of the last
-    *window_seconds*, failed; with *slow_call_rate* when that share took *slow_call_seconds* or longer; both from
-    *minimum_calls* on (10, or *window* where that is less). *trip_on* narrows which categories count, *failure_if* is
-    asked whether a result is a failure. A failure with a category in *open_for* that says how long to stay away
-    (Retry-After) opens it at once for exactly that long.
-
-    **It rejects** calls with `CircuitOpenError` for *reset_timeout* seconds; with *max_reset_timeout* twice as long
-    each further time in a row, up to that, with equal jitter.
-
-    **It closes** after *success_threshold* successful probes, at most *probes* of them at a time, and opens again at
-    the first failed one. A probe that has not come back after *probe_timeout* (else *reset_timeout*) may be replaced.
-    For *ramp_up* seconds after that a growing share of the calls passes.
-
-    With *key*, a function of the call's arguments, there is a circuit for each key, *max_keys* of them at most; with
-    *per_instance*, for each object of a class. Of a class the public methods are guarded: those in *only*; else all but
-    those in *exclude* and well-known ones that make no request, such as ``close`` and ``build_request``. The outermost
-    guarded call decides: what it calls through the same circuit belongs to it and counts for nothing.
+    with`` block, and is a `pybreaker.CircuitBreaker`: give one object to all that call the same dependency. The options
+    are those of `CircuitBreakerConfig`, which ``help(circuit_breaker)`` shows below.
 
     Of pybreaker it has the listeners, storages and ``current_state``, not the engine. No lock is held while a call
     runs, async functions trip it, cancellation and Ctrl-C count for nothing, and the tripping call raises its own
