@@ -55,8 +55,8 @@ def _parse_threshold(parameter: str, value: object) -> int | None:
     return count(parameter, value)
 
 
-def _parse_share(parameter: str, value: object) -> float:
-    expected = "a share of the calls, more than 0 and at most 1, such as 0.5"
+def _parse_share(parameter: str, value: object, *, of: str = "calls") -> float:
+    expected = f"a share of the {of}, more than 0 and at most 1, such as 0.5"
     share = number(parameter, value, expected, least=0.0, above=True)
     need(share <= 1, parameter, value, expected)
     return share
@@ -95,6 +95,7 @@ _NAME = {"parse": _parse_name}
 _THRESHOLD = {"parse": _parse_threshold}
 _COUNT = {"parse": count}
 _SHARE = {"parse": _parse_share}
+_SHARE_OF_PROBES = {"parse": functools.partial(_parse_share, of="probes")}
 _SECONDS = {"parse": seconds}
 _SECONDS_OR_ZERO = {"parse": functools.partial(seconds, zero=True)}
 _CATEGORY = {"parse": _parse_category}
@@ -139,7 +140,8 @@ class CircuitBreakerConfig:
     each further time in a row, up to that, with equal jitter.
 
     **It closes** after *success_threshold* successful probes, at most *probes* of them at a time, and opens again at
-    the first failed one. A probe that has not come back after *probe_timeout* (else *reset_timeout*) may be replaced.
+    the first failed one, or with *close_rate* once so many have failed that those successes would be a smaller share of
+    all. A probe that has not come back after *probe_timeout* (else *reset_timeout*) may be replaced.
     For *ramp_up* seconds after that a growing share of the calls passes.
 
     With *key*, a function of the call's arguments, there is a circuit for each key, *max_keys* of them at most; with
@@ -170,6 +172,7 @@ class CircuitBreakerConfig:
         max_reset_timeout: With it *reset_timeout* doubles each further time in a row, up to this, with equal jitter.
         probes: How many probes the half-open circuit admits at a time.
         success_threshold: The successful probes that close the circuit.
+        close_rate: The share of the probes that must have succeeded when the circuit closes; more than 0, at most 1.
         probe_timeout: How long a probe keeps its permit when it does not come back; *reset_timeout* unless given.
         ramp_up: How long a circuit that has closed admits a growing share of the calls instead of all.
         profiles: Rows of the category table to read differently here, as `override_profiles` takes them.
@@ -198,6 +201,7 @@ class CircuitBreakerConfig:
     max_reset_timeout: float | timedelta | None = field(default=None, metadata=_SECONDS)
     probes: int = field(default=1, metadata=_COUNT)
     success_threshold: int = field(default=1, metadata=_COUNT)
+    close_rate: float = field(default=1.0, metadata=_SHARE_OF_PROBES)
     probe_timeout: float | timedelta | None = field(default=None, metadata=_SECONDS)
     ramp_up: float | timedelta = field(default=0.0, metadata=_SECONDS_OR_ZERO)
     # Options that `describe` does not show have no repr.
@@ -333,8 +337,16 @@ class CircuitBreakerConfig:
         return successes >= self.success_threshold
 
     def reopens_after(self, failures: int) -> bool:
-        """Whether so many failed probes open the half-open circuit again: the first one does."""
-        return failures > 0
+        """Whether so many failed probes open the half-open circuit again.
+
+        They do once the circuit could no longer close: *success_threshold* successes would be a smaller share than
+        *close_rate* of all probes. With a *close_rate* of 1 the first failed probe is too many.
+
+        >>> config = CircuitBreakerConfig(success_threshold=4, close_rate=0.8)
+        >>> [config.reopens_after(failures) for failures in (1, 2)]
+        [False, True]
+        """
+        return self.success_threshold / (self.success_threshold + failures) < self.close_rate
 
     def open_seconds(self, consecutive_opens: int, chance: float) -> float:
         """Return for how many seconds the circuit stays open; *chance* is uniform in [0, 1).

@@ -4,6 +4,7 @@ import logging
 import math
 import re
 import sys
+from contextlib import suppress
 from datetime import timedelta
 
 import pybreaker
@@ -11,7 +12,7 @@ import pytest
 
 from resilience import CircuitOpenError, ErrorCategory, circuit_breaker, circuits, retry_on_category, subscribe
 from resilience._runtime.protocol import Telling
-from resilience.circuits import CircuitMode
+from resilience.circuits import CircuitBreaker, CircuitMode
 from resilience.classify.hint import retry_after
 from resilience.clock import using_clock
 from resilience.testing import VirtualClock, virtual_time
@@ -97,6 +98,9 @@ BAD = [
             " category that counts, or give it weight with profiles={...: {'weight': 1}}"
         ),
     ),
+    ({"close_rate": 0}, ValueError, "close_rate=0: give a share of the probes, more than 0 and at most 1, such as 0.5"),
+    ({"close_rate": 1.5}, ValueError, "close_rate=1.5: give a share of the probes"),
+    ({"close_rate": None}, TypeError, "close_rate=None: give a share of the probes"),
     ({"key": "host"}, TypeError, "key='host': give a function of the call's arguments"),
     ({"key": str, "per_instance": True}, TypeError, "key=, per_instance=True: give one of them"),
 ]
@@ -802,3 +806,75 @@ def test_a_rejection_while_the_circuit_ramps_up_says_so():
             pass
         with pytest.raises(CircuitOpenError, match="lets a growing share through; everybody in 10.0 s"), breaker:
             pass
+
+
+# -- the share of probes that must succeed -----------------------------------------------------------------------------
+
+
+def probe(breaker: CircuitBreaker, *outcomes: str) -> str:
+    """Make a half-open circuit of *breaker*, and probes that end so; return the state it then is in."""
+    breaker.half_open()
+    for outcome in outcomes:
+        with suppress(ConnectionResetError), breaker:
+            if outcome == "fail":
+                raise down
+    return breaker.current_state
+
+
+@pytest.mark.parametrize(
+    ("close_rate", "success_threshold", "outcomes", "state"),
+    [
+        (1.0, 2, ["ok", "fail"], "open"),
+        (0.8, 4, ["fail", "ok", "ok", "ok"], "half-open"),
+        (0.8, 4, ["fail", "ok", "ok", "ok", "ok"], "closed"),
+        (0.8, 4, ["ok", "ok", "ok", "ok"], "closed"),  # none may fail after the last that is needed
+        (0.8, 4, ["fail", "ok", "ok", "ok", "fail"], "open"),
+        (0.81, 4, ["fail"], "open"),
+        (0.5, 1, ["fail", "ok"], "closed"),
+        (0.5, 1, ["fail", "fail"], "open"),
+        (0.1, 1, ["fail"] * 9 + ["ok"], "closed"),
+        (0.1, 1, ["fail"] * 10, "open"),
+    ],
+)
+def test_a_circuit_closes_when_enough_of_its_probes_have_succeeded(
+    close_rate: float, success_threshold: int, outcomes: list[str], state: str
+):
+    breaker = circuit_breaker("b", close_rate=close_rate, success_threshold=success_threshold)
+    assert probe(breaker, *outcomes) == state
+
+
+@pytest.mark.parametrize("failures", range(1, 20))
+def test_a_share_of_probes_that_is_met_exactly_closes_it_whatever_floats_make_of_it(failures: int):
+    for successes in range(1, 20):
+        rate = float(f"{successes / (successes + failures):.12f}"[:6])  # four digits, rounded down
+        breaker = circuit_breaker("b", close_rate=rate, success_threshold=successes)
+        assert probe(breaker, *["fail"] * failures, *["ok"] * successes) == "closed"
+
+
+def test_a_failed_probe_that_is_heavy_is_one_probe_of_the_share():
+    breaker = circuit_breaker(
+        "b", failure_threshold=3, success_threshold=1, close_rate=0.5, profiles={"network": {"weight": 3}}
+    )
+    assert probe(breaker, "fail") == "half-open"
+    assert breaker.fail_counter == 3
+
+
+def test_a_failed_probe_that_is_tolerated_is_told_to_listeners_and_is_no_transition():
+    class Ear(pybreaker.CircuitBreakerListener):
+        heard: list[str] = []
+
+        def failure(self, cb: object, exc: BaseException) -> None:
+            self.heard.append("failure")
+
+        def state_change(self, cb: object, old_state: object, new_state: object) -> None:
+            self.heard.append(new_state.name)
+
+    breaker = circuit_breaker("b", close_rate=0.5, listeners=[Ear()])
+    assert probe(breaker, "fail", "fail") == "open"
+    assert Ear.heard == ["half-open", "failure", "failure", "open"]
+
+
+def test_a_close_rate_is_shown():
+    assert str(circuit_breaker("b", close_rate=0.8)) == (
+        "circuit_breaker('b', failure_threshold=5, reset_timeout=60, close_rate=0.8)"
+    )
