@@ -15,6 +15,8 @@ import resilience.circuits
 from resilience import CircuitBreaker, CircuitOpenError, Pipeline, circuit_breaker, fallback
 from resilience.circuits import CircuitSnapshot
 from resilience.circuits.breaker import REGISTRY
+from resilience.circuits.per_instance import OneForAll, PerInstance
+from resilience.circuits.per_key import PerKey
 from resilience.circuits.registry import Registry
 from resilience.testing import virtual_time
 from tests.callers import AnotherCaller
@@ -580,8 +582,9 @@ def test_reset_forgets_what_was_recorded():
 def test_a_circuit_has_only_the_registers_of_others_that_it_needs():
     plain = circuit_breaker("plain")
     by_key, per_instance = circuit_breaker("by key", key=str), circuit_breaker("per instance", per_instance=True)
-    held = [(breaker.scope, breaker._unlisted) for breaker in (plain, by_key, per_instance)]
-    assert held == [(None, None), ("key", None), ("instance", None)]
+    held = [type(breaker._scoped) for breaker in (plain, by_key, per_instance)]
+    assert held == [OneForAll, PerKey, PerInstance]
+    assert plain._scoped._per_instance is None
     assert plain.children() == []
 
 

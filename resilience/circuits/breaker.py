@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Awaitable, Callable, Hashable, Sequence
-from typing import Concatenate, Literal, ParamSpec, TypeVar
+from typing import Concatenate, Literal, ParamSpec, TypeAlias, TypeVar
 
 import pybreaker
 
@@ -20,7 +20,7 @@ from resilience._runtime.method_selection import MethodSelection
 from resilience._runtime.pipeline import Decorator
 from resilience._runtime.protocol import Policy
 from resilience._validation import known_names
-from resilience.circuits.per_instance import PerInstance
+from resilience.circuits.per_instance import OneForAll, PerInstance
 from resilience.circuits.per_key import PerKey
 from resilience.circuits.pybreaker_adapters import ListenerAdapter, StorageObserver
 from resilience.circuits.pybreaker_compat import PybreakerCompat
@@ -81,9 +81,8 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
     ('paid', 'closed')
     """
 
-    # Most circuits have none of them.
-    _children: PerKey[CircuitBreaker] | PerInstance[CircuitBreaker] | None = None
-    _unlisted: PerInstance[CircuitBreaker] | None = None
+    _scoped: _Scoped
+    # Most circuits have none.
     _storage_observer: StorageObserver | None = None
 
     @_takes_options_of(CircuitBreakerConfig)
@@ -92,9 +91,9 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
         self._named = config.name is not None
         self._attach(self._make_policy(config, MethodSelection(config.only, config.exclude)), config.listeners)
         if config.key is not None:
-            self._children = PerKey(self, self._fork, config.key, config.max_keys)
+            self._scoped = PerKey(self, self._fork, config.key, config.max_keys)
         elif config.per_instance:
-            self._children = PerInstance(self, self._fork)
+            self._scoped = PerInstance(self, self._fork)
         REGISTRY.add(self)
 
     def _make_policy(self, config: CircuitBreakerConfig, methods: MethodSelection) -> CircuitBreakerPolicy:
@@ -102,6 +101,7 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
 
     def _attach(self, circuit: CircuitBreakerPolicy, listeners: Sequence[pybreaker.CircuitBreakerListener]) -> None:
         self._circuit = circuit
+        self._scoped = OneForAll(self, self._fork)
         circuit.owner = self  # the registry finds it for as long as a function is guarded by it
         if circuit.config.storage is not None:
             self._storage_observer = StorageObserver(circuit, circuit.config.storage)
@@ -126,9 +126,7 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
     def policies(self, target: object = None) -> tuple[Policy, ...]:
         if not self._named and callable(target):
             self._circuit.name, self._named = name_of(target), True
-        if self._children is None:
-            return (self._circuit,)
-        return (self._children.policy_for(target),)
+        return (self._scoped.policy_for(target),)
 
     def calling(self) -> OneBlock:  # type: ignore[override]  # a context manager all the same
         """Return one block of this circuit: ``with breaker.calling():``, as ``with breaker:``, sync or async.
@@ -165,25 +163,18 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
     @property
     def scope(self) -> Literal["key", "instance"] | None:
         """Whether calls go through circuits of their key, or of their object, which are made after this one."""
-        if self._children is None:
-            return None
-        return self._children.scope
+        return self._scoped.scope
 
     def of(self, instance: Hashable) -> CircuitBreaker:
         """Return the circuit of one key, or of one object of a class decorated with ``per_instance=True``.
 
-        Of a circuit that has neither it is one that goes with the object, and that no call goes through by itself.
+        Of a circuit that has neither it is one that goes with the object, and that calls go through only by hand.
         """
-        children = self._children or self._unlisted
-        if children is None:
-            children = vars(self).setdefault("_unlisted", PerInstance(self, self._fork))
-        return children.of(instance)
+        return self._scoped.of(instance)
 
     def children(self) -> list[tuple[Hashable, CircuitBreaker]]:
         """Return the circuits that exist by key, or for each object, with the key or the object's class and address."""
-        if self._children is None:
-            return []
-        return self._children.items()
+        return self._scoped.items()
 
     # -- by hand -------------------------------------------------------------------------------------------------
 
@@ -261,6 +252,8 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
     def __repr__(self) -> str:
         return f"<CircuitBreaker {self.name!r} {self.circuit_state.value}>"
 
+
+_Scoped: TypeAlias = PerKey[CircuitBreaker] | PerInstance[CircuitBreaker] | OneForAll[CircuitBreaker]
 
 circuit_breaker = CircuitBreaker
 """The class under the name that decorators have: ``@circuit_breaker("billing")``."""

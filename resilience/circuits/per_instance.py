@@ -15,7 +15,7 @@ from resilience.policies.circuit_breaker import CircuitBreakerPolicy
 if TYPE_CHECKING:
     from resilience._runtime.method_selection import MethodSelection
 
-__all__ = ["PerInstance", "PerInstancePolicy"]
+__all__ = ["OneForAll", "PerInstance", "PerInstancePolicy"]
 
 B = TypeVar("B", bound=HasCircuit)
 
@@ -68,6 +68,35 @@ class PerInstance(Generic[B]):
             found = self._breakers.get(address)
             if found is not None and found[0]() is None:  # not one that has the same address now
                 del self._breakers[address]
+
+
+class OneForAll(Generic[B]):
+    """The one circuit that all calls go through, where there is neither *key* nor *per_instance*.
+
+    `of` answers all the same: with a circuit that goes with the object, and that calls go through only by hand.
+    """
+
+    __slots__ = ("_make", "_per_instance", "_template")
+    scope: Final = None
+
+    def __init__(self, template: B, make: Callable[[], B]) -> None:
+        self._template = template
+        self._make = make
+        self._per_instance: PerInstance[B] | None = None
+
+    def policy_for(self, target: object) -> Policy:
+        """Return the policy of the one circuit."""
+        return self._template.circuit
+
+    def items(self) -> list[tuple[Hashable, B]]:
+        """Return no circuits."""
+        return []
+
+    def of(self, instance: object) -> B:
+        """Return the circuit that goes with an object."""
+        if self._per_instance is None:
+            self._per_instance = PerInstance(self._template, self._make)
+        return self._per_instance.of(instance)
 
 
 class PerInstancePolicy(Policy):

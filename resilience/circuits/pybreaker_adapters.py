@@ -111,7 +111,7 @@ class StorageObserver(CircuitObserver):
 
     def failed(self, error: Exception | None, weight: int, counted: bool) -> None:
         circuit = self._circuit
-        if not counted or circuit.mode is not _NORMAL:
+        if not counted:
             return
         failures = self._run(self._store.add_failures(weight))
         if failures is None:
@@ -121,19 +121,15 @@ class StorageObserver(CircuitObserver):
             self._trip(error, failures)
 
     def succeeded(self, counted: bool) -> None:
-        if not counted or not self._failures or self._circuit.mode is not _NORMAL:
-            return
-        if self._run(self._store.reset_failures()):
+        if counted and self._failures and self._run(self._store.reset_failures()):
             self._failures = False
 
     def changed(self, old: State, new: State) -> None:
-        if self._circuit.mode is _NORMAL:
-            self._write(new)
+        self._write(new)
 
     def reset(self) -> None:
         """Write that the circuit, which was closed, starts again with nothing recorded."""
-        if self._circuit.mode is _NORMAL:
-            self._write(self._circuit.state)
+        self._write(self._circuit.state)
 
     # -- from the store to the circuit ---------------------------------------------------------------------------------
 
@@ -162,11 +158,8 @@ class StorageObserver(CircuitObserver):
 
     def _read(self, own: State) -> StoredState | None:
         """Return what the store holds; None where that says nothing."""
-        circuit = self._circuit
-        if circuit.mode is not _NORMAL:
-            return None
         seen = self._run(self._store.read())
-        if seen is None or circuit.state is not own:  # it has changed meanwhile: the next call reads again
+        if seen is None or self._circuit.state is not own:  # it has changed meanwhile: the next call reads again
             return None
         if seen.kind is None and not seen.empty:  # a state whose name is not known
             return None
@@ -224,10 +217,10 @@ class StorageObserver(CircuitObserver):
     # -- from the circuit to the store ---------------------------------------------------------------------------------
 
     def _write(self, state: State) -> None:
+        if self._circuit.mode is not _NORMAL:
+            return
         if isinstance(state, Closed):
-            if self._run(self._store.write_closed()):
-                self._failures = False
-                self._written = state
+            self._write_closed(state)
             return
         if isinstance(state, Open):
             self._opened_at = self._stored_opening(state)
@@ -237,6 +230,11 @@ class StorageObserver(CircuitObserver):
         self._written = state
         if self._opened_at is None or not self._is_newer(seen):  # a later one is another circuit's: to be followed
             self._opened_at = seen.opened_at
+
+    def _write_closed(self, state: Closed) -> None:
+        if self._run(self._store.write_closed()):
+            self._failures = False
+            self._written = state
 
     def _stored_opening(self, state: Open) -> float:
         """Return when *state* is to have opened for those that read the store, which add their *reset_timeout* to it.
@@ -250,4 +248,7 @@ class StorageObserver(CircuitObserver):
         return self._store.rounded(opened_at, up=up)
 
     def _run(self, operation: Operation[T]) -> T | None:
+        """Return the answer of the store; None where it is set aside, and while the circuit's mode is not normal."""
+        if self._circuit.mode is not _NORMAL:
+            return None
         return self._store.executor.run(operation, self._circuit.name)

@@ -10,7 +10,7 @@ also keeps calls within calls apart: what a probe calls through the same circuit
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from resilience._runtime.circuit_context import Admitted, admitted_here, enter, leave
@@ -144,9 +144,7 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
 
     def _enter(self, admitted: Admission | ProbePermit | None) -> Admitted | None:
         """Note that a call runs, where calls through this circuit from within it belong to it."""
-        if isinstance(admitted, Closed) and not self.methods.guards_class and not admitted.ramping:
-            return None
-        if admitted is None or admitted is INNER:
+        if isinstance(admitted, Closed) and not (self.methods.guards_class or admitted.ramping):
             return None
         return enter(admitted)
 
@@ -185,8 +183,8 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
         if state is INNER:
             return
         transition = self.record_success(state, began, clock)
-        if transition is not None and listened():
-            emit(self.event(self.name, transition))
+        if transition is not None:
+            self.announce(transition, ())
 
     def status(self, call: Call) -> str:
         return f"circuit {self.name!r} {self.state.status(call.clock)}"
@@ -262,9 +260,7 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
             yield from self._notify_transition(call, transition)
 
     def _notify(self, what: str, *arguments: object) -> Steps[None]:
-        for observer in self.observers:
-            method = getattr(observer, what)
-            yield Run(method, *arguments, role="circuit listener", hook=observer.hook(what), blocking=observer.blocking)
+        yield from _notifications(self.observers, what, arguments)
 
     def _notify_transition(self, call: Call, transition: Transition) -> Steps[None]:
         yield from self._notify("changed", *transition)
@@ -281,16 +277,11 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
 
     def notify(self, observers: Sequence[CircuitObserver], what: str, *arguments: object) -> None:
         """Call the method *what* of *observers*, one after the other. An error of theirs is logged once."""
-        for observer in observers:
-            method = getattr(observer, what)
-            hook = observer.hook(what)
-            running = hook
-            if not callable(hook):  # a storage, of which the adapter's method calls several
-                running = method
+        for effect in _notifications(observers, what, arguments):
             try:
-                call_hook(running, method, *arguments)
+                call_hook(effect.runs, effect.function, *effect.arguments)
             except Exception as error:
-                report_trouble("circuit listener", hook, error)
+                report_trouble("circuit listener", effect.hook, error)
 
     def event(self, target: str, transition: Transition) -> CircuitOpened | CircuitHalfOpened | CircuitClosed:
         """Return the event of a transition."""
@@ -322,6 +313,15 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
 
     def __str__(self) -> str:
         return f"circuit_breaker({', '.join([repr(self.name), *self.config.non_default_options()])})"
+
+
+def _notifications(
+    observers: Sequence[CircuitObserver], what: str, arguments: tuple[object, ...]
+) -> Generator[Run, object, None]:
+    """Yield an effect for each of *observers*: a call of its method *what*."""
+    for observer in observers:
+        method, hook = getattr(observer, what), observer.hook(what)
+        yield Run(method, *arguments, role="circuit listener", hook=hook, blocking=observer.blocking)
 
 
 def _server_backoff(error: Exception) -> float | None:

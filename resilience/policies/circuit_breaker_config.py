@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import inspect
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import KW_ONLY, field
@@ -40,12 +39,11 @@ _MAX_DOUBLINGS = 64
 # -- checks of single options: given the name and a value that is not the default, they return the value to keep ------
 
 
-def _parse_name(parameter: str, value: object) -> str:
+def _parse_name(parameter: str, value: object) -> object:
     if callable(value):
         raise TypeError(f'@circuit_breaker without a name on {name_of(value)}: write @circuit_breaker("...")')
-    if not isinstance(value, str):
-        raise TypeError(f"{parameter}={value!r}: give the dependency's name as text, such as 'billing'")
-    need(bool(value.strip()), parameter, value, "the dependency's name, such as 'billing'")
+    need(isinstance(value, str), parameter, value, "the dependency's name as text, such as 'billing'", TypeError)
+    need(bool(str(value).strip()), parameter, value, "the dependency's name, such as 'billing'")
     return value
 
 
@@ -67,21 +65,17 @@ def _parse_category(parameter: str, value: object) -> ErrorCategory:
 
 
 def _parse_failure_if(parameter: str, value: object) -> object:
-    if not callable(value):
-        raise TypeError(f"{parameter}={value!r}: give a function of a call's result that says True or False")
-    call = getattr(value, "__call__", None)  # noqa: B004  # of an object whose call may be async
-    if inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(call):
-        raise TypeError(f"{parameter}={value!r}: give a plain function; what an async one says is not awaited")
+    need(callable(value), parameter, value, "a function of a call's result that says True or False", TypeError)
+    plain = "a plain function; what an async one says is not awaited"
+    need(not is_async(value), parameter, value, plain, TypeError)
     return value
 
 
 def _parse_key(parameter: str, value: object) -> object:
     expected = "a function of the call's arguments, such as lambda host, *_: host"
     need(callable(value), parameter, value, expected, TypeError)
-    if is_async(value):
-        raise TypeError(
-            f"{parameter}={value!r}: give a plain function of the call's arguments; an async one is not awaited"
-        )
+    plain = "a plain function of the call's arguments; an async one is not awaited"
+    need(not is_async(value), parameter, value, plain, TypeError)
     return value
 
 
@@ -99,6 +93,37 @@ _SHARE_OF_PROBES = {"parse": functools.partial(_parse_share, of="probes")}
 _SECONDS = {"parse": seconds}
 _SECONDS_OR_ZERO = {"parse": functools.partial(seconds, zero=True)}
 _CATEGORY = {"parse": _parse_category}
+
+
+_RATES = ("failure_rate", "slow_call_rate")
+
+_NEEDS: Mapping[str, Sequence[str]] = {
+    "slow_call_rate": ("slow_call_seconds",),
+    "slow_call_seconds": ("slow_call_rate",),
+    "window": _RATES,
+    "window_seconds": _RATES,
+    "minimum_calls": _RATES,
+}
+"""The options that mean nothing unless one of some others is given."""
+
+_EXCLUDES = (
+    (
+        "key",
+        "per_instance",
+        "key=, per_instance=True: give one of them; key=lambda self, *_: self is a circuit for each",
+    ),
+    (
+        "storage",
+        "key",
+        "storage=, key=: a storage holds the state of one circuit, so all would open together",
+    ),
+    (
+        "storage",
+        "per_instance",
+        "storage=, per_instance=True: a storage holds the state of one circuit, so all would open together",
+    ),
+)
+"""The options that cannot both be given, and why."""
 
 
 class TripRates(NamedTuple):
@@ -232,9 +257,8 @@ class CircuitBreakerConfig:
     def __post_init__(self) -> None:
         self._check_combinations()
         for option in dataclasses.fields(self):
-            given = getattr(self, option.name, option.default)
-            if "parse" in option.metadata and given is not option.default:
-                self._set(**{option.name: option.metadata["parse"](option.name, given)})
+            if "parse" in option.metadata and self._any_given(option.name):
+                self._set(**{option.name: option.metadata["parse"](option.name, getattr(self, option.name))})
         self._set_rates()
         self._set_durations()
         self._set_weights()
@@ -243,55 +267,40 @@ class CircuitBreakerConfig:
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
+    def _any_given(self, *options: str) -> bool:
+        """Whether one of *options* is not left at its default."""
+        return any(getattr(self, option) is not getattr(CircuitBreakerConfig, option) for option in options)
+
     # -- checks of several options -----------------------------------------------------------------------------------
 
     def _check_combinations(self) -> None:
-        """Refuse options that need another one, or exclude it."""
-        if self.failure_threshold is None:
-            self._require_rate(
-                "failure_threshold=None: give failure_rate or slow_call_rate, or nothing opens the circuit"
-            )
-        for option in ("window", "window_seconds", "minimum_calls"):
-            given = getattr(self, option)
-            if given is not None:
-                self._require_rate(f"{option}={given!r}: give failure_rate or slow_call_rate with it")
-        self._require_together("slow_call_rate", "slow_call_seconds")
-        self._require_together("slow_call_seconds", "slow_call_rate")
-        many = [
-            text for text, given in (("key=", self.key is not None), ("per_instance=True", self.per_instance)) if given
-        ]
-        if len(many) > 1:
-            raise TypeError(
-                "key=, per_instance=True: give one of them; key=lambda self, *_: self is a circuit for each"
-            )
-        if many and self.storage is not None:
-            raise TypeError(
-                f"storage=, {many[0]}: a storage holds the state of one circuit, so all would open together"
-            )
-
-    def _require_rate(self, problem: str) -> None:
-        if self.failure_rate is None and self.slow_call_rate is None:
-            raise TypeError(problem)
-
-    def _require_together(self, option: str, other: str) -> None:
-        given = getattr(self, option)
-        if given is not None and getattr(self, other) is None:
-            raise TypeError(f"{option}={given!r}: give {other} with it")
+        """Raise TypeError for options that need another one, or exclude it."""
+        for option, needed in _NEEDS.items():
+            if self._any_given(option) and not self._any_given(*needed):
+                raise TypeError(f"{option}={getattr(self, option)!r}: give {' or '.join(needed)} with it")
+        if self.failure_threshold is None and not self._any_given(*_RATES):
+            raise TypeError("failure_threshold=None: give failure_rate or slow_call_rate, or nothing opens the circuit")
+        for option, other, problem in _EXCLUDES:
+            if self._any_given(option) and self._any_given(other):
+                raise TypeError(problem)
 
     # -- what follows from the options -------------------------------------------------------------------------------
 
     def _set_rates(self) -> None:
-        self._set(trip_failures=self.failure_threshold or math.inf)
-        self._set(rates=None, slow_seconds=math.inf, period=self.window_seconds)
-        if self.failure_rate is None and self.slow_call_rate is None:
+        self._set(
+            trip_failures=_or_never(self.failure_threshold),
+            slow_seconds=_or_never(self.slow_call_seconds),
+            period=self.window_seconds,
+            rates=None,
+        )
+        if not self._any_given(*_RATES):
             return
-        if self.window is None and self.period is None:
+        if not self._any_given("window", "window_seconds"):
             self._set(window=_DEFAULT_WINDOW)
-        most = self.window or math.inf
-        fewest = self.minimum_calls or min(_DEFAULT_MIN_CALLS, most)
+        most = _or_never(self.window)
+        fewest = self.minimum_calls or int(min(_DEFAULT_MIN_CALLS, most))
         need(fewest <= most, "minimum_calls", fewest, f"at most window={most}, or the circuit would never open")
-        rates = TripRates(self.failure_rate or math.inf, self.slow_call_rate or math.inf, int(fewest))
-        self._set(rates=rates, slow_seconds=self.slow_call_seconds or math.inf)
+        self._set(rates=TripRates(_or_never(self.failure_rate), _or_never(self.slow_call_rate), fewest))
 
     def _set_durations(self) -> None:
         self._set(
@@ -370,6 +379,11 @@ class CircuitBreakerConfig:
             if option.repr
             and ((given := getattr(self, option.name)) != option.default or option.name in _ALWAYS_DESCRIBED)
         ]
+
+
+def _or_never(value: Any) -> Any:
+    """Return a limit; infinity where there is none."""
+    return value or math.inf
 
 
 _ALWAYS_DESCRIBED = ("failure_threshold", "reset_timeout")

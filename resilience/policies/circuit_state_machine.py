@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from resilience._runtime.protocol import Admission, Telling
@@ -186,17 +186,14 @@ class CircuitStateMachine:
 
     def transition_to(self, kind: CircuitState, clock: Clock) -> Transition | None:
         """Go to *kind* whatever the present state; None where it is there already, or the mode fixes the state."""
-        if kind is _CLOSED:
-            return self._force(kind, clock, lambda _: self._closed())
-        if kind is _OPEN:
-            return self._force(
-                kind,
-                clock,
-                lambda state: self._open(
-                    state, state.consecutive_failures, clock, state.last_error_type, state.last_category
-                ),
-            )
-        return self._force(kind, clock, lambda state: _half_open(state, set()))
+        make: Mapping[CircuitState, Callable[[State], State]] = {
+            CircuitState.CLOSED: lambda _: self._closed(),
+            CircuitState.OPEN: lambda state: self._open(
+                state, state.consecutive_failures, clock, state.last_error_type, state.last_category
+            ),
+            CircuitState.HALF_OPEN: lambda state: _half_open(state, set()),
+        }
+        return self._force(kind, clock, make[kind])
 
     def trip(
         self, failures: int, clock: Clock, error_type: str | None, category: ErrorCategory | None
@@ -260,11 +257,11 @@ def _half_open(state: State, permits: set[ProbePermit]) -> HalfOpen:
 
 def _telling(config: CircuitBreakerConfig) -> Telling:
     """Return what the fast path reports of a success."""
+    if config.rates is None:
+        return _MARK
     # Without the GIL, additions of threads that run at the same time would be lost: each success is recorded under the
     # lock.
     has_gil = getattr(sys, "_is_gil_enabled", lambda: True)()
-    if config.needs_timing or (config.rates is not None and not has_gil):
+    if config.needs_timing or not has_gil:
         return _CALL
-    if config.rates is None:
-        return _MARK
     return _COUNT
