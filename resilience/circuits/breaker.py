@@ -28,7 +28,7 @@ from resilience.circuits.registry import Registry
 from resilience.clock import current_clock
 from resilience.policies.circuit_breaker import CircuitBreakerPolicy
 from resilience.policies.circuit_breaker_config import CircuitBreakerConfig
-from resilience.policies.circuit_states import CircuitMode, CircuitObserver, CircuitState, HalfOpen
+from resilience.policies.circuit_states import CircuitMode, CircuitObserver, CircuitState
 from resilience.subscription import emit, listened
 
 __all__ = ["REGISTRY", "CircuitBreaker", "circuit_breaker"]
@@ -82,8 +82,8 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
     """
 
     _scoped: _Scoped
-    # Most circuits have none.
-    _storage_observer: StorageObserver | None = None
+    # One where there is a storage; most circuits have none.
+    _storage_observers: Sequence[StorageObserver] = ()
 
     @_takes_options_of(CircuitBreakerConfig)
     def __init__(self, config: CircuitBreakerConfig) -> None:
@@ -97,18 +97,20 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
         REGISTRY.add(self)
 
     def _make_policy(self, config: CircuitBreakerConfig, methods: MethodSelection) -> CircuitBreakerPolicy:
+        """Return the policy that calls go through. A subclass may count failures in another way."""
         return CircuitBreakerPolicy(config.name or _UNNAMED, config, methods)
 
     def _attach(self, circuit: CircuitBreakerPolicy, listeners: Sequence[pybreaker.CircuitBreakerListener]) -> None:
+        """Put this object in front of *circuit*, with *listeners* and the storage of its config."""
         self._circuit = circuit
         self._scoped = OneForAll(self, self._fork)
         circuit.owner = self  # the registry finds it for as long as a function is guarded by it
         if circuit.config.storage is not None:
-            self._storage_observer = StorageObserver(circuit, circuit.config.storage)
+            self._storage_observers = [StorageObserver(circuit, circuit.config.storage)]
         self._own_listeners: list[pybreaker.CircuitBreakerListener] = []
         self.add_listeners(*listeners)
-        if self._storage_observer is not None:
-            self._storage_observer.sync_from_storage()  # another process may have opened it
+        for observer in self._storage_observers:
+            observer.sync_from_storage()  # another process may have opened it
 
     def _fork(self) -> CircuitBreaker:
         """Return a new circuit with the options, listeners and mode of this one, for a key or an object."""
@@ -124,6 +126,7 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
     # -- guarding ------------------------------------------------------------------------------------------------
 
     def policies(self, target: object = None) -> tuple[Policy, ...]:
+        """Return the one policy that guards *target*. A circuit without a name is called after its first target."""
         if not self._named and callable(target):
             self._circuit.name, self._named = name_of(target), True
         return (self._scoped.policy_for(target),)
@@ -153,10 +156,7 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
     @property
     def probes_in_flight(self) -> int:
         """The number of probes in flight whose lease has not ended."""
-        state, now = self._circuit.state, current_clock().now()
-        if not isinstance(state, HalfOpen):
-            return 0
-        return sum(permit.is_active(now) for permit in state.permits.copy())
+        return self._circuit.state.probes_in_flight(current_clock().now())
 
     # -- circuits per key or object ------------------------------------------------------------------------------
 
@@ -216,17 +216,19 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
             breaker._circuit.category = None
 
     def _force(self, kind: CircuitState) -> None:
+        """Go to a state by hand, with all circuits that are made after this one."""
         circuit = self._circuit
         transition = circuit.transition_to(kind, current_clock())
         if transition is not None:
             circuit.announce(transition, circuit.observers)
-        elif kind is CircuitState.CLOSED and self._storage_observer is not None:
-            # It was closed and starts again. So does the shared state, which another process may have opened meanwhile.
-            circuit.notify([self._storage_observer], "reset")
+        elif kind is CircuitState.CLOSED:
+            # It was closed and starts again. So does a shared state, which another process may have opened meanwhile.
+            circuit.notify(circuit.observers, "restarted")
         for _, child in self.children():
             child._force(kind)
 
     def _change_mode(self, mode: CircuitMode) -> None:
+        """Change the mode by hand, with that of all circuits that are made after this one."""
         circuit = self._circuit
         if mode is not self.mode:
             transition = circuit.change_mode(mode, current_clock())
@@ -239,10 +241,8 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
 
     def _set_listeners(self, listeners: list[pybreaker.CircuitBreakerListener]) -> None:
         self._own_listeners = listeners
-        observers: list[CircuitObserver] = [ListenerAdapter(self, listener) for listener in listeners]
-        if self._storage_observer is not None:
-            observers.append(self._storage_observer)
-        self._circuit.set_observers(observers)
+        adapters: list[CircuitObserver] = [ListenerAdapter(self, listener) for listener in listeners]
+        self._circuit.set_observers([*adapters, *self._storage_observers])
         for _, child in self.children():
             child._set_listeners(listeners)
 

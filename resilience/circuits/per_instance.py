@@ -1,4 +1,7 @@
-"""A circuit breaker for each object of a class, for classes whose objects call different hosts."""
+"""A circuit breaker for each object of a class, for classes whose objects call different hosts.
+
+Objects are told apart by identity, not by equality, and are referred to weakly: a circuit goes when its object goes.
+"""
 
 from __future__ import annotations
 
@@ -127,9 +130,9 @@ class PerInstancePolicy(Policy):
         return self._circuit_for(call).status(call)
 
     def _circuit_for(self, call: Call) -> CircuitBreakerPolicy:
-        for first in call.arguments[:1]:
-            if isinstance(first, self._class):
-                return self._circuit_of(first)
+        instance = next(iter(call.arguments), None)
+        if isinstance(instance, self._class):
+            return self._circuit_of(instance)
         return self._template
 
     def __str__(self) -> str:

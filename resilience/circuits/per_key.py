@@ -24,7 +24,10 @@ __all__ = ["HasCircuit", "PerKey", "PerKeyPolicy"]
 
 
 class HasCircuit(Protocol):
-    """A public circuit breaker, as far as the circuits per key and per object know it."""
+    """A public circuit breaker, as far as the circuits per key and per object know it.
+
+    By this protocol they need no import of the breaker, which imports them.
+    """
 
     @property
     def circuit(self) -> CircuitBreakerPolicy:
@@ -90,7 +93,8 @@ class PerKey(Generic[B]):
 class PerKeyPolicy(Policy):
     """Takes each call through the circuit of its key.
 
-    An error of the key function reaches the caller, and the call is not made.
+    An error of the key function reaches the caller with a note, and the call is not made; neither is it where the key
+    cannot be a dict's key. No circuit counts either.
     """
 
     supports_generators = True
@@ -109,6 +113,7 @@ class PerKeyPolicy(Policy):
         self.owner: object = template.owner
 
     def run(self, call: Call) -> Steps[Outcome]:
+        """Take *call* through the circuit of its key, which is kept for `status`: the key is derived once."""
         try:
             key = refuse_coroutine(self._key(*call.arguments, **call.keywords))
         except Exception as error:
@@ -128,6 +133,7 @@ class PerKeyPolicy(Policy):
         return refused
 
     def status(self, call: Call) -> str | None:
+        """Return the state of the circuit that the call went through, for its note."""
         circuit: Any = call.notes.get(self)
         if circuit is None:  # the call did not get so far
             return None

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar, cast
 import pybreaker
 
 from resilience._runtime.protocol import Call
-from resilience.circuits.pybreaker_storage import StoredState, store_of
+from resilience.circuits.pybreaker_storage import NEVER, StoredState, store_of
 from resilience.circuits.storage_executor import Operation
 from resilience.classify.decide import classify
 from resilience.clock import current_clock
@@ -33,7 +33,12 @@ _HOOKS = {"admitted": "before_call", "failed": "failure", "succeeded": "success"
 
 
 class ListenerAdapter(CircuitObserver):
-    """A `pybreaker.CircuitBreakerListener`. Its methods may be async where the guarded call is."""
+    """Passes notifications on to a `pybreaker.CircuitBreakerListener`.
+
+    The listener is given the public breaker, as by pybreaker itself, and states that have pybreaker's names. Its
+    methods may be async where the guarded call is. It hears of late outcomes, too; not of `restarted`, which pybreaker
+    has no word for.
+    """
 
     blocking = False
 
@@ -46,12 +51,13 @@ class ListenerAdapter(CircuitObserver):
         return getattr(self._listener, _HOOKS.get(what, what), self._listener)
 
     def before_call(self, call: Call) -> None:
-        pass
+        """Do nothing: pybreaker's ``before_call`` is for calls that are admitted."""
 
     def admitted(self, call: Call) -> object:
         return self._hooks.before_call(self._breaker, call.function, *call.arguments, **call.keywords)
 
     def failed(self, error: Exception | None, weight: int, counted: bool) -> object:
+        """Pass a failure on. For a result that ``failure_if`` takes for one, that is a RuntimeError which says so."""
         if error is None:  # not one to raise: nothing of the result is in it
             error = RuntimeError(f"circuit {self._breaker.name!r}: failure_if says that a call's result is a failure")
         return self._hooks.failure(self._breaker, error)
@@ -61,6 +67,9 @@ class ListenerAdapter(CircuitObserver):
 
     def changed(self, old: State, new: State) -> object:
         return self._hooks.state_change(self._breaker, old, new)
+
+    def restarted(self) -> None:
+        """Do nothing: pybreaker has no such notification."""
 
 
 class _Hooks(Protocol):
@@ -94,7 +103,7 @@ class StorageObserver(CircuitObserver):
         #: The state of the circuit that was written last, or that follows what was read. Another one is to be written.
         self._written: State = circuit.state
         #: When the circuit opened last, as the store keeps it: seconds since 1970.
-        self._opened_at: float | None = None
+        self._opened_at: float = NEVER
         #: Whether failures may be counted in the store, which a success sets to 0.
         self._failures = False
 
@@ -107,9 +116,10 @@ class StorageObserver(CircuitObserver):
         self.sync_from_storage()
 
     def admitted(self, call: Call) -> None:
-        pass
+        """Do nothing: a call that runs changes nothing in the store."""
 
     def failed(self, error: Exception | None, weight: int, counted: bool) -> None:
+        """Count the failure in the store, and open the circuit when those of all processes are too many."""
         circuit = self._circuit
         if not counted:
             return
@@ -121,20 +131,32 @@ class StorageObserver(CircuitObserver):
             self._trip(error, failures)
 
     def succeeded(self, counted: bool) -> None:
+        """Start the count in the store again. Where none has failed since, nothing has to be written."""
         if counted and self._failures and self._run(self._store.reset_failures()):
             self._failures = False
 
     def changed(self, old: State, new: State) -> None:
         self._write(new)
 
-    def reset(self) -> None:
-        """Write that the circuit, which was closed, starts again with nothing recorded."""
+    def restarted(self) -> None:
         self._write(self._circuit.state)
 
     # -- from the store to the circuit ---------------------------------------------------------------------------------
 
     def sync_from_storage(self) -> None:
-        """Go where the store says the circuit is, or write where it is when the store does not know."""
+        """Go where the store says the circuit is, or write where it is when the store does not know.
+
+        ====================================================  ===================================================
+        the store                                             the circuit
+        ====================================================  ===================================================
+        cannot be read, or holds a state of unknown name      goes on by itself
+        holds no state, or has lost when this one opened      is written, unless it is closed
+        is behind: an own transition could not be written     is written, unless another circuit has opened since
+        says closed or half-open                              is that, too
+        says open, and the circuit is not                     opens for the time left; is half-open when none is
+        says open since a later time than the circuit is      stays open for longer
+        ====================================================  ===================================================
+        """
         own = self._circuit.state
         seen = self._read(own)
         if seen is None:
@@ -167,20 +189,18 @@ class StorageObserver(CircuitObserver):
 
     def _is_newer(self, seen: StoredState) -> bool:
         """Whether another circuit has opened since this one did."""
-        return seen.opened_at is not None and (self._opened_at is None or seen.opened_at > self._opened_at)
+        return seen.opened_at > self._opened_at
 
     def _is_lost(self, seen: StoredState, own: State) -> bool:
         """Whether the store has forgotten when this circuit opened: it was flushed, or restored from an old copy."""
-        if isinstance(own, Closed) or self._opened_at is None:
-            return False
-        return seen.opened_at is None or seen.opened_at < self._opened_at
+        return not isinstance(own, Closed) and seen.opened_at < self._opened_at
 
     def _seconds_left(self, seen: StoredState) -> float:
         """Return for how many seconds the circuit stays open by what the store holds."""
-        reset, now, opened_at = self._circuit.config.reset_seconds, current_clock().wall(), seen.opened_at
-        if opened_at is None or opened_at > now + 2 * _MAX_EXTENSION:
-            return reset
-        return opened_at + reset - now
+        reset, now = self._circuit.config.reset_seconds, current_clock().wall()
+        if NEVER < seen.opened_at <= now + 2 * _MAX_EXTENSION:
+            return seen.opened_at + reset - now
+        return reset
 
     def _follow_open(self, left: float) -> None:
         """Open for *left* seconds. Where they have passed, others may probe already: then be half-open."""
@@ -217,6 +237,7 @@ class StorageObserver(CircuitObserver):
     # -- from the circuit to the store ---------------------------------------------------------------------------------
 
     def _write(self, state: State) -> None:
+        """Write *state*. When the store cannot be written, the next call tries again."""
         if self._circuit.mode is not _NORMAL:
             return
         if isinstance(state, Closed):
@@ -228,7 +249,7 @@ class StorageObserver(CircuitObserver):
         if seen is None:
             return
         self._written = state
-        if self._opened_at is None or not self._is_newer(seen):  # a later one is another circuit's: to be followed
+        if self._opened_at == NEVER or not self._is_newer(seen):  # a later one is another circuit's: to be followed
             self._opened_at = seen.opened_at
 
     def _write_closed(self, state: Closed) -> None:

@@ -24,7 +24,8 @@ __all__ = ["PybreakerCompat"]
 class PybreakerCompat(pybreaker.CircuitBreaker):
     """A `pybreaker.CircuitBreaker` by type alone: its ``__init__`` is not called, each attribute has an answer here.
 
-    What calls go through, and what opens and closes it, belongs to the subclass `CircuitBreaker`.
+    The subclass `CircuitBreaker` adds what calls go through, and what opens and closes it by hand. Where pybreaker's
+    answer would be wrong here, as for excluded exceptions, setting it is a TypeError that says what to do instead.
     """
 
     _circuit: CircuitBreakerPolicy
@@ -111,6 +112,7 @@ class PybreakerCompat(pybreaker.CircuitBreaker):
         self._replace(reset_timeout=timeout)
 
     def _replace(self, **options: Any) -> None:
+        """Change options of this circuit, checked as where it was made. The present state stays."""
         self._circuit.config = dataclasses.replace(self._circuit.config, **options)
 
     # -- failures ------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ import pybreaker
 from resilience.circuits.storage_executor import Operation, StorageExecutor
 from resilience.policies.circuit_states import CircuitState
 
-__all__ = ["STATES_BY_NAME", "Store", "StoredState", "store_of"]
+__all__ = ["NEVER", "STATES_BY_NAME", "Store", "StoredState", "store_of"]
 
 STATES_BY_NAME = {
     "closed": CircuitState.CLOSED,
@@ -29,16 +29,21 @@ STATES_BY_NAME = {
 """pybreaker's names of the states, and our own for the one that differs."""
 
 
+NEVER = -math.inf
+"""The date on which a circuit opened last, where it has not, or the store does not keep it."""
+
+
 class StoredState(NamedTuple):
     """The contents of a store. It is *empty* when it holds no state: it is new, was flushed, or has lost its contents.
 
-    *kind* is None then, and where the state has a name that is not known. *opened_at* is in seconds since 1970.
+    *kind* is None then, and where the state has a name that is not known. *opened_at* is when a circuit opened last, in
+    seconds since 1970, or NEVER.
     """
 
     kind: CircuitState | None
-    opened_at: float | None = None
-    failures: int = 0
-    empty: bool = False
+    opened_at: float
+    failures: int
+    empty: bool
 
 
 class Store:
@@ -63,8 +68,7 @@ class Store:
         failures = self.raw.counter
         yield
         # Of a closed circuit too: where it is not there, the store has lost its contents, and no circuit has closed.
-        opened_at = _seconds(self.raw.opened_at)
-        return _stored_state(name, opened_at, failures)
+        return _stored_state(name, _seconds(self.raw.opened_at), failures)
 
     def add_failures(self, weight: int) -> Operation[int]:
         """Count a failure of *weight*; return the weight of the failures of all circuits."""
@@ -88,14 +92,14 @@ class Store:
         self.raw.state = pybreaker.STATE_CLOSED
         return True
 
-    def write(self, name: str, opened_at: float | None) -> Operation[StoredState]:
+    def write(self, name: str, opened_at: float) -> Operation[StoredState]:
         """Write a state other than closed, and when it opened: never earlier than what the store holds. Return both.
 
         The date is written first: without one, a store that was flushed cannot be told from one that was closed.
         """
         held = _seconds(self.raw.opened_at)
         yield
-        if opened_at is not None and (held is None or held < opened_at):
+        if held < opened_at:
             self.raw.opened_at = datetime.datetime.fromtimestamp(opened_at, datetime.UTC)
             yield
             held = _seconds(self.raw.opened_at)  # it may keep whole seconds, or no times at all
@@ -111,21 +115,23 @@ class Store:
         return moment
 
 
-def _stored_state(name: str | None, opened_at: float | None, failures: int) -> StoredState:
+def _stored_state(name: str | None, opened_at: float, failures: int) -> StoredState:
     return StoredState(STATES_BY_NAME.get(name or ""), opened_at, failures, empty=name is None)
 
 
-def _seconds(moment: datetime.datetime | None) -> float | None:
+def _seconds(moment: datetime.datetime | None) -> float:
     if moment is None:
-        return None
+        return NEVER
     return moment.timestamp()
 
 
 class _RedisStore(Store):
-    """pybreaker's storage in Redis.
+    """Operations on pybreaker's storage in Redis, in fewer round trips.
 
-    Its methods log each error of the client with a traceback and answer as if the circuit were closed and nothing had
-    been counted. Here the errors are raised.
+    The storage's methods log each error of the client with a traceback and answer as if the circuit were closed and
+    nothing had been counted. Here the errors are raised. It keeps whole seconds.
+
+    Where a subclass of the storage overrides what is read or counted, its own methods are used, one round trip each.
     """
 
     def __init__(self, storage: pybreaker.CircuitRedisStorage) -> None:
@@ -140,13 +146,15 @@ class _RedisStore(Store):
             getattr(kind, name) is getattr(pybreaker.CircuitRedisStorage, name)
             for name in ("state", "counter", "opened_at")
         )
-        self._counts_plainly = kind.increment_counter is pybreaker.CircuitRedisStorage.increment_counter
+        increments_plainly = kind.increment_counter is pybreaker.CircuitRedisStorage.increment_counter
+        self._counts_plainly = self._reads_plainly and increments_plainly
 
     @property
     def _client(self) -> _Client:
         return cast("_Client", self._redis._redis)
 
     def read(self) -> Operation[StoredState]:
+        """Return the contents: in one round trip, or in three of a cluster."""
         if not self._reads_plainly:
             return (yield from super().read())
         # Not by its `state`: that writes "closed" where there is none. And in one round trip.
@@ -163,13 +171,10 @@ class _RedisStore(Store):
         name, opened_at, failures = held
         if isinstance(name, bytes):  # str from a client with decode_responses=True
             name = name.decode()
-        seconds = None
-        if opened_at:
-            seconds = float(opened_at)
-        return _stored_state(name, seconds, int(failures or 0))
+        return _stored_state(name, float(opened_at or NEVER), int(failures or 0))
 
     def add_failures(self, weight: int) -> Operation[int]:
-        if not (self._reads_plainly and self._counts_plainly):
+        if not self._counts_plainly:
             return (yield from super().add_failures(weight))
         counted = self._client.incrby(self._redis._namespace("fail_counter"), weight)
         yield
@@ -193,7 +198,7 @@ _RAISING = property(lambda _: _Raising())
 
 
 class _Client(Protocol):
-    """The methods of a Redis client that are used here."""
+    """The methods of a Redis client that are used here. Texts are bytes, unless it has ``decode_responses=True``."""
 
     def get(self, key: str, /) -> bytes | str | None: ...
 

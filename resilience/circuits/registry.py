@@ -14,6 +14,8 @@ __all__ = ["Registry"]
 
 
 class _Named(Protocol):
+    """An object with a name that may change."""
+
     @property
     def name(self) -> str: ...
 
@@ -36,6 +38,7 @@ class Registry(Generic[N]):
         number = id(named)
 
         def forget(reference: weakref.ref[N]) -> None:
+            """Take the object off the list when it is collected."""
             with self._lock:
                 if self._references.get(number) is reference:  # not one that has the same address now
                     del self._references[number]
@@ -60,6 +63,7 @@ class Registry(Generic[N]):
         return found[0]
 
     def _hint(self, name: str) -> str:
+        """Return the end of the error of an unknown name: the nearest that is known, or all."""
         import difflib
 
         known = sorted({named.name for named in self})

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple, TypedDict
 
 from resilience.category import ErrorCategory
 from resilience.circuits.breaker import REGISTRY, CircuitBreaker
 from resilience.clock import current_clock
-from resilience.policies.circuit_states import Open, State
 from resilience.policies.sliding_window import WindowSnapshot
 
 __all__ = ["CircuitSnapshot", "snapshot", "snapshot_of"]
@@ -59,15 +57,17 @@ def snapshot_of(breaker: CircuitBreaker) -> list[CircuitSnapshot]:
 
 
 def _key_text(key: object) -> str:
+    """Return a key as text. One whose ``__str__`` raises must not hide the other circuits."""
     try:
         return str(key)
-    except Exception:  # a key of the user's own; the others are to be seen all the same
+    except Exception:
         return f"a {type(key).__qualname__}"
 
 
 def _of(breaker: CircuitBreaker, key: str | None) -> CircuitSnapshot:
+    """Return a snapshot of one circuit. Under its lock, so that all fields are of one moment."""
     circuit = breaker.circuit
-    with circuit._lock:  # all of one moment
+    with circuit._lock:
         now = current_clock().now()
         state = circuit.state
         window = _shares(circuit.window_snapshot(now))
@@ -85,13 +85,15 @@ def _of(breaker: CircuitBreaker, key: str | None) -> CircuitSnapshot:
             failure_rate=window.failure_rate,
             slow_rate=window.slow_rate,
             last_category=_label(circuit.category),
-            next_probe=_next_probe(state, now),
-            probes=breaker.probes_in_flight,
+            next_probe=state.next_probe_in(now),
+            probes=state.probes_in_flight(now),
             probe_successes=state.successes,
         )
 
 
 class _Shares(NamedTuple):
+    """The fields of a snapshot that come from the window, by their names there."""
+
     calls: int | None = None
     failed: int | None = None
     slow: int | None = None
@@ -113,9 +115,3 @@ def _label(category: ErrorCategory | None) -> str | None:
     if category is None:
         return None
     return category.label
-
-
-def _next_probe(state: State, now: float) -> float | None:
-    if isinstance(state, Open) and state.until != math.inf:
-        return max(state.until - now, 0.0)
-    return None

@@ -53,7 +53,11 @@ class StorageExecutor:
         _executors.add(self)
 
     def run(self, operation: Operation[T], circuit: str) -> T | None:
-        """Return the answer for *circuit*, or None: the store is set aside, or has just been."""
+        """Return the answer of the store, or None: it is set aside, or has just been.
+
+        Never raises what the store raises. That is logged once, with the name of *circuit*, and not again until the
+        store has recovered.
+        """
         clock = current_clock()
         pending = _Pending(operation, self)
         if not self._may_run(pending, clock.now()):
@@ -79,7 +83,10 @@ class StorageExecutor:
             return True
 
     def _finish(self, pending: _Pending[Any], clock: Clock) -> tuple[bool, bool]:
-        """Run *pending*; return whether the store was in time, and whether it was set aside by that or is back."""
+        """Run *pending*; return whether the store was in time, and whether it was set aside by that or is back.
+
+        Where a signal's exception interrupts the wait, the operation is abandoned as one that takes too long.
+        """
         try:
             in_time = True
             if self.blocking:
@@ -92,8 +99,8 @@ class StorageExecutor:
         finally:
             with _lock:
                 pending.abandoned = not pending.ended  # then its thread ends the trial
-                if pending.ended and self._trial is pending:
-                    self._trial = None
+                if pending.ended:
+                    self._end_trial(pending)
 
     def _judge(self, pending: _Pending[Any], now: float, *, succeeded: bool) -> bool:
         """Note how an operation ended; return whether the store was set aside by that, or is back."""
@@ -107,17 +114,26 @@ class StorageExecutor:
         return self._health.failed(now)
 
     def ended(self, pending: _Pending[Any]) -> None:
-        """Note that the store has answered *pending*, maybe long after the caller has left."""
+        """Note that the store has answered *pending*, maybe long after the caller has left.
+
+        A trial whose caller has left ends here: until then no other operation reaches a store that hangs.
+        """
         with _lock:
             pending.ended = True
-            if pending.abandoned and self._trial is pending:
-                self._trial = None
+            if pending.abandoned:
+                self._end_trial(pending)
+
+    def _end_trial(self, pending: _Pending[Any]) -> None:
+        """Let another operation be the trial, where *pending* was."""
+        if self._trial is pending:
+            self._trial = None
 
     def forked(self) -> None:
         """Forget an operation whose thread is in the parent process."""
         self._trial = None
 
     def _report(self, error: Exception | None, circuit: str) -> None:
+        """Log that the store was set aside, or is back."""
         import logging
 
         logger = logging.getLogger("resilience")
@@ -139,7 +155,11 @@ class StorageExecutor:
 
 
 class _Health:
-    """Whether a store is set aside, and for how long."""
+    """Whether a store is set aside, and for how long.
+
+    The pause doubles from `MIN_PAUSE` up to `MAX_PAUSE` for as long as trials fail. It begins anew with an outage that
+    comes later than one pause after the recovery. Changed under the module's lock only.
+    """
 
     def __init__(self) -> None:
         self.aside: bool = False
@@ -172,7 +192,12 @@ class _Health:
 
 
 class _Pending(Generic[T]):
-    """An operation, its caller's context, and its answer. The store is called in that context: it has the clock."""
+    """An operation, its caller's context, and its answer.
+
+    The store is called in the caller's context, which has the clock in force. Caller and thread share the object: the
+    thread writes `answer`, `error` and `ended`, the caller `abandoned`. An abandoned operation makes no further round
+    trip after the present one.
+    """
 
     __slots__ = ("_context", "_executor", "_operation", "abandoned", "answer", "done", "ended", "error")
 
@@ -188,7 +213,7 @@ class _Pending(Generic[T]):
         self.ended: bool = False
 
     def begin(self) -> None:
-        """Have a thread run it."""
+        """Have a thread run it, and set `done` when it is over. Where no thread can be started, that is its error."""
         try:
             _idle_thread().operations.put(self)
         except RuntimeError as error:  # no thread can be started
@@ -214,7 +239,11 @@ class _Pending(Generic[T]):
 
 
 class _WorkerThread:
-    """A thread that runs one operation after the other, and ends when none has come for a while."""
+    """A thread that runs one operation after the other, and ends when none has come for a while.
+
+    While it is idle it stands in `_idle`. Taking it from there is what gives a caller the right to put an operation
+    into its queue.
+    """
 
     def __init__(self) -> None:
         self.operations: SimpleQueue[_Pending[Any]] = SimpleQueue()
@@ -222,6 +251,7 @@ class _WorkerThread:
         threading.Thread(target=self._run, name="resilience shared store", daemon=True).start()
 
     def _run(self) -> None:
+        """Run operations until none comes any more."""
         while (pending := self._next()) is not None:
             done = pending.done
             try:
@@ -232,6 +262,7 @@ class _WorkerThread:
                 done.set()
 
     def _next(self) -> _Pending[Any] | None:
+        """Return the next operation; None when the thread has been idle for long enough, and is listed no more."""
         try:
             return self.operations.get(timeout=_IDLE_SECONDS)
         except Empty:
@@ -257,6 +288,7 @@ _lock = threading.RLock()  # held for a few lines; a signal handler or a destruc
 
 
 def _after_fork() -> None:
+    """Forget the threads and locks of the parent process."""
     global _lock
     _lock = threading.RLock()  # another thread may have held it
     _idle.clear()  # threads do not survive a fork

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from resilience._runtime.circuit_context import Admitted, admitted_here, enter, leave
 from resilience._runtime.method_selection import MethodSelection
@@ -40,9 +40,18 @@ from resilience.trouble import call_hook, report_trouble
 
 if TYPE_CHECKING:
     from resilience.category import ErrorCategory
-    from resilience.events import CallRejected, CircuitClosed, CircuitHalfOpened, CircuitModeChanged, CircuitOpened
+    from resilience.events import (
+        CallRejected,
+        CircuitClosed,
+        CircuitHalfOpened,
+        CircuitModeChanged,
+        CircuitOpened,
+        Event,
+    )
 
 __all__ = ["CircuitBreakerPolicy"]
+
+P = ParamSpec("P")
 
 # By names of their own: on CPython 3.11 a member of an enum is a call to find.
 _CALL = Telling.CALL
@@ -53,8 +62,19 @@ _PROCEED = Proceed()
 class CircuitBreakerPolicy(CircuitStateMachine, Policy):
     """A circuit breaker as a policy. What it keeps of a call are the local variables of `run`.
 
-    On the fast path `run` is not called at all: the wrapper of a guarded function looks at `state.fast_path`, and
-    reports a success as `telling` says. Every failure goes through `run`.
+    **Fast path.** A call that succeeds at once needs no `run`. The wrapper of a guarded function looks at
+    ``state.fast_path``, calls, and reports the success as `telling` says: by a mark or a number on the state, or by
+    `ended`. While the circuit is open, it raises what `reject_if_open` returns. All other calls, and every failure, go
+    through `run`.
+
+    **Late outcomes.** A call records its outcome on what admitted it, a state or a `ProbePermit`. When the circuit has
+    gone to another state since, the outcome changes nothing, but observers are notified of it all the same.
+
+    **Calls within calls.** A probe, and the outermost call of a guarded class, are noted in the context
+    (`circuit_context`) while they run. A call through the same circuit from within passes by `INNER` and decides
+    nothing: a request that goes through several guarded methods is one success or one failure.
+
+    It never catches what a call raises, and never holds the lock while a call runs.
     """
 
     supports_generators = True
@@ -71,13 +91,17 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
         self.owner: object = None
 
     @property
-    def fast_path_gate(self) -> Gate:  # type: ignore[override]  # a circuit is its own gate
+    def fast_path_gate(self) -> Gate:  # type: ignore[override]  # it has one always
+        """The circuit itself: the wrapper looks at its state before the call."""
         return self
 
     # -- the call ------------------------------------------------------------------------------------------------
 
     def run(self, call: Call) -> Steps[Outcome]:
-        """Admit *call* or reject it, and record its outcome on what admitted it: a state, or a probe's permit."""
+        """Admit *call* or reject it, and record its outcome on what admitted it: a state, or a probe's permit.
+
+        A call that is cancelled records nothing, and gives its permit back.
+        """
         admitted: Admission | ProbePermit | None = call.admission
         began = call.began
         running: Admitted | None = None
@@ -109,7 +133,10 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
         return outcome
 
     def _admit(self, call: Call) -> Steps[Admission | ProbePermit | Outcome | None]:
-        """Return what admits *call*, which is None for one that a circuit in shadow would reject; or its rejection."""
+        """Return what admits *call*, which is None for one that a circuit in shadow would reject; or its rejection.
+
+        Only for states that are not on the fast path, and for classes, whose methods call each other.
+        """
         state = self.state
         if self._is_inner():
             return INNER
@@ -126,13 +153,13 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
         admitted, half_opened = self.acquire(call.clock)
         notified = False
         try:
-            if half_opened is not None:
-                yield from self._notify_transition(call, half_opened)
+            yield from self._notify_transition(call, half_opened)
             if admitted is None:
                 shadow = self.mode is _SHADOW
-                error = self._rejection(self.state, max(self.state.until - call.clock.now(), 0.0))
-                if listened():
-                    yield Emit(self._rejected(call, error, shadow))
+                state = self.state
+                left = max(state.until - call.clock.now(), 0.0)
+                error = self._rejection(state, left, state.probing, state.ramping)
+                yield from self._emit(self._rejected, call, error, shadow)
                 if not shadow:
                     return Outcome(None, error)
             yield from self._notify("admitted", call)
@@ -143,7 +170,10 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
         return admitted
 
     def _enter(self, admitted: Admission | ProbePermit | None) -> Admitted | None:
-        """Note that a call runs, where calls through this circuit from within it belong to it."""
+        """Note that a call runs, where calls through this circuit from within it belong to it.
+
+        To a plain closed circuit each call is one of its own, and there is nothing to note.
+        """
         if isinstance(admitted, Closed) and not (self.methods.guards_class or admitted.ramping):
             return None
         return enter(admitted)
@@ -163,16 +193,19 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
         category = category_of(outcome)
         weight = self._error_weight(error, category, clock)
         open_for = None
-        if config.server_backoff is not None and category in config.server_backoff:
+        if category._value_ & config.server_backoff:
             open_for = _server_backoff(error)
-        return weight, self.record(admitted, weight, clock, category, type(error).__name__, open_for)
+        return weight, self.record(admitted, weight, clock, category, error, open_for)
 
     def _error_weight(self, error: Exception, category: ErrorCategory, clock: Clock) -> int:
-        """Return what a failure weighs."""
+        """Return what a failure weighs: by its category, unless a subclass counts other things."""
         return self.config.weights[category._value_]
 
     def _result_weight(self, judge: Callable[..., object], value: object) -> int:
-        """Return what a result weighs: as much as a failure where *judge*, the option ``failure_if``, says so."""
+        """Return what a result weighs: as much as a failure where *judge*, the option ``failure_if``, says so.
+
+        An error of *judge* is logged once, and the result counts as a success.
+        """
         try:
             return int(bool(call_hook(judge, judge, value)))
         except Exception as error:
@@ -180,6 +213,7 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
             return SUCCESS
 
     def ended(self, state: Any, began: float, clock: Clock) -> None:
+        """Record a success of a call on the fast path, which *state* admitted and which *began* then."""
         if state is INNER:
             return
         transition = self.record_success(state, began, clock)
@@ -187,6 +221,7 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
             self.announce(transition, ())
 
     def status(self, call: Call) -> str:
+        """Return name and state in words, for the note of a failed call."""
         return f"circuit {self.name!r} {self.state.status(call.clock)}"
 
     def counts(self, error: Exception) -> bool:
@@ -204,16 +239,19 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
         return any(self._stands_for(running.by) for running in admitted_here())
 
     def _stands_for(self, by: object) -> bool:
+        """Whether a call admitted *by* that still stands for this circuit."""
         if isinstance(by, ProbePermit):
             return self.is_leased(by, current_clock())
         return by is self.state or by is self.methods
 
     @property
     def nests(self) -> bool:
+        """Whether it guards a class. Then the wrapper looks at `state_here`, and calls between `enter` and `leave`."""
         return self.methods.guards_class
 
     @property
     def state_here(self) -> Admission:
+        """The present state; `INNER` within a call through this circuit, whatever the state."""
         if admitted_here() and self._is_inner():
             return INNER
         return self.state
@@ -224,6 +262,11 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
     # -- rejecting -----------------------------------------------------------------------------------------------
 
     def reject_if_open(self, clock: Clock) -> CircuitOpenError | None:
+        """Return the error of a call that an open circuit certainly rejects. It takes no lock.
+
+        None where the call has to go through `run`: the circuit is not open or its time is over, or the rejection is
+        to be notified of.
+        """
         state = self.state
         if not isinstance(state, Open) or self.observers or listened() or self.mode is _SHADOW:
             return None
@@ -234,7 +277,8 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
             return self._rejection(state, state.until - now)
         return None
 
-    def _rejection(self, state: State, left: float) -> CircuitOpenError:
+    def _rejection(self, state: State, left: float, probing: bool = False, ramping: bool = False) -> CircuitOpenError:
+        """Return the error of a rejected call; the next call may be admitted in *left* seconds."""
         # Not through its __init__, which does the same: while a dependency is down, every call pays for it.
         return CircuitOpenError.__new__(
             CircuitOpenError,
@@ -243,8 +287,8 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
             state.failures,
             state.last_error_type,
             state.last_category,
-            state.probing,
-            state.ramping,
+            probing,
+            ramping,
         )
 
     # -- observers and events: in a call -------------------------------------------------------------------------
@@ -252,20 +296,28 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
     def _notify_result(
         self, call: Call, outcome: Outcome, weight: int, transition: Transition | None, counted: bool
     ) -> Steps[None]:
+        """Notify observers and subscribers of the outcome of a call, and of the *transition* it has caused."""
         if weight == SUCCESS:
             yield from self._notify("succeeded", counted)
         elif weight != IGNORED:
             yield from self._notify("failed", outcome.error, weight, counted)
-        if transition is not None:
-            yield from self._notify_transition(call, transition)
+        yield from self._notify_transition(call, transition)
 
     def _notify(self, what: str, *arguments: object) -> Steps[None]:
+        """Call the method *what* of all observers, which may be async where the call is."""
         yield from _notifications(self.observers, what, arguments)
 
-    def _notify_transition(self, call: Call, transition: Transition) -> Steps[None]:
+    def _notify_transition(self, call: Call, transition: Transition | None) -> Steps[None]:
+        """Notify observers and subscribers of a transition that *call* has made, if it has."""
+        if transition is None:
+            return
         yield from self._notify("changed", *transition)
+        yield from self._emit(self.event, call.target, transition)
+
+    def _emit(self, make: Callable[P, Event], *args: P.args, **kwargs: P.kwargs) -> Steps[None]:
+        """Emit an event. It is made only where it has subscribers."""
         if listened():
-            yield Emit(self.event(call.target, transition))
+            yield Emit(make(*args, **kwargs))
 
     # -- observers and events: where no call is made -------------------------------------------------------------
 

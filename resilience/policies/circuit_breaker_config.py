@@ -250,7 +250,8 @@ class CircuitBreakerConfig:
     lease_seconds: float = field(init=False, repr=False)
     ramp_up_seconds: float = field(init=False, repr=False)
     max_reset_seconds: float | None = field(init=False, repr=False)
-    server_backoff: ErrorCategory | None = field(init=False, repr=False)
+    #: The bits of the categories in *open_for*.
+    server_backoff: int = field(init=False, repr=False)
     #: The weight of a failure by category, or SUCCESS, or IGNORED.
     weights: Reading[int] = field(init=False, repr=False)
 
@@ -308,12 +309,12 @@ class CircuitBreakerConfig:
             lease_seconds=self.probe_timeout or self.reset_timeout,
             max_reset_seconds=self.max_reset_timeout,
             ramp_up_seconds=self.ramp_up,
+            server_backoff=getattr(self.open_for, "value", 0),
         )
         longest, reset = self.max_reset_seconds, self.reset_seconds
         need(longest is None or longest >= reset, "max_reset_timeout", longest, f"at least reset_timeout={reset:g}")
 
     def _set_weights(self) -> None:
-        self._set(server_backoff=self.open_for)
         own_rows = changed_profiles("profiles", self.profiles or {})
         weights = Reading(functools.partial(_weight_of, self.trip_on), own_rows)
         if not own_rows:  # then circuits that count the same categories share it

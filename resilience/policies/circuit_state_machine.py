@@ -46,10 +46,22 @@ _FIXES_STATE = (_ISOLATED, _DISABLED)
 class CircuitStateMachine:
     """The state that all calls through one circuit share.
 
-    A call acquires admission by `acquire`, and ends in exactly one of `record_success`, `record` and `release`. No lock
-    is held while a call runs, and a call that succeeds through a closed circuit takes none. While the lock is held, a
-    destructor or a signal handler may run in the same thread, begin calls and end others: a transition therefore
-    compares the state it replaces with the one it has seen.
+    A call acquires admission by `acquire`, and ends in exactly one of `record_success`, `record` and `release`:
+
+    ==================  ==========================================  =========================================
+    the call            was admitted by a closed state              was admitted as a probe
+    ==================  ==========================================  =========================================
+    succeeds            `record_success`: no lock, or a short one   `record`: may close the circuit
+    fails               `record`: may open the circuit              `record`: may open the circuit again
+    is cancelled        nothing                                     `release`: gives the permit back
+    ==================  ==========================================  =========================================
+
+    No lock is held while a call runs, and a call that succeeds through a closed circuit takes none. While the lock is
+    held, a destructor or a signal handler may run in the same thread, begin calls and end others: a transition
+    therefore compares the state it replaces with the one it has seen.
+
+    Time is read from the clock that is handed in. Where another clock is handed in, or it is set back, periods start
+    again; the circuit never stays open for longer than its time from then on.
     """
 
     __slots__ = ("_lock", "category", "config", "mode", "observers", "since", "state", "telling")
@@ -86,7 +98,10 @@ class CircuitStateMachine:
             return state.admit(now, clock, self.config), transition
 
     def is_leased(self, permit: ProbePermit, clock: Clock) -> bool:
-        """Whether *permit* belongs to a probe in flight of the present half-open state whose lease has not ended."""
+        """Whether *permit* belongs to a probe in flight of the present half-open state whose lease has not ended.
+
+        Without the lock: what such a probe calls is admitted often, and a moment's difference does not matter.
+        """
         state = self.state
         return permit.state is state and permit in permit.state.permits and permit.is_active(clock.now())
 
@@ -99,12 +114,12 @@ class CircuitStateMachine:
     # -- outcomes: each transition replaces the state object, under the lock -------------------------------------
 
     def record_success(self, state: Closed, began: float, clock: Clock) -> Transition | None:
-        """Record a success on the closed state that admitted the call."""
-        if self.telling is _MARK:
-            state.success_seen = True
-            return None
-        if self.telling is _COUNT:
-            state.call_count += 1
+        """Record a success on the closed state that admitted the call.
+
+        The lock is taken only where the call's time matters. A success on a state that was replaced is lost with it.
+        """
+        if self.telling is not _CALL:
+            state.mark_success()
             return None
         with self._lock:
             now = clock.now()
@@ -119,18 +134,17 @@ class CircuitStateMachine:
         weight: int,
         clock: Clock,
         category: ErrorCategory | None = None,
-        error_type: str | None = None,
+        error: Exception | None = None,
         open_for: float | None = None,
     ) -> Transition | None:
         """Record any other outcome of *weight* on the state, or the permit, that admitted the call.
 
-        *open_for* opens the circuit at once, for so many seconds.
+        An outcome counts on the state that admitted the call while that is the present one, or by a permit that the
+        present state takes back. *open_for* opens the circuit at once, for so many seconds.
         """
         with self._lock:
             state = self.state
-            if admitted is not state and not (isinstance(admitted, ProbePermit) and state.take_back(admitted)):
-                return None  # it is late
-            if self.mode is _DISABLED:
+            if (admitted is not state and not state.take_back(admitted)) or self.mode is _DISABLED:
                 return None
             if open_for is not None:
                 weight = max(weight, 0)
@@ -139,10 +153,11 @@ class CircuitStateMachine:
             self.category = category
             if not state.record_failure(weight, clock, self.config) and open_for is None:
                 return None
-            opened = self._open(state, state.failures, clock, error_type, category, open_for)
+            opened = self._open(state, state.failures, clock, _type_name(error), category, open_for)
             return self._transition(opened, clock, state)
 
     def _record_answer(self, state: State, weight: int, clock: Clock) -> Transition | None:
+        """Record an outcome that is no failure: a successful probe may close the circuit."""
         if weight != SUCCESS or not state.record_answer(self.config):
             return None
         return self._transition(self._closed(since=clock.now(), ramp_up=self.config.ramp_up_seconds), clock, state)
@@ -164,6 +179,7 @@ class CircuitStateMachine:
     # -- new states ----------------------------------------------------------------------------------------------
 
     def _closed(self, since: float = 0.0, ramp_up: float = 0.0) -> Closed:
+        """Return a closed state that calls of this circuit go through, observed where there are observers."""
         return _closed(self.config, observed=bool(self.observers), since=since, ramp_up=ramp_up)
 
     def _open(
@@ -202,6 +218,10 @@ class CircuitStateMachine:
         return self._force(_OPEN, clock, lambda state: self._open(state, failures, clock, error_type, category))
 
     def _force(self, kind: CircuitState, clock: Clock, make: Callable[[State], State]) -> Transition | None:
+        """Go to the state of *kind* that *make* returns for the present one, whatever happens meanwhile.
+
+        A circuit that is closed already gets a new closed state, which is no transition.
+        """
         with self._lock:
             state, since = self.state, self.since
             if self.mode in _FIXES_STATE or (state.kind is kind and kind is not _CLOSED):
@@ -239,6 +259,12 @@ class CircuitStateMachine:
         if found is not None and self.mode is _DISABLED:  # it counts calls on the fast path all the same
             return WindowSnapshot(0, 0, 0)
         return found
+
+
+def _type_name(error: Exception | None) -> str | None:
+    if error is None:
+        return None
+    return type(error).__name__
 
 
 def _closed(config: CircuitBreakerConfig, *, observed: bool, since: float = 0.0, ramp_up: float = 0.0) -> Closed:

@@ -107,6 +107,13 @@ class Closed(Admission):
             return f"closed, {failures} failures in a row"
         return "closed"
 
+    def next_probe_in(self, now: float) -> None:
+        """Return None: a closed circuit does not probe."""
+
+    def probes_in_flight(self, now: float) -> int:
+        """Return 0: a closed circuit does not probe."""
+        return 0
+
     def set_observed(self, observed: bool) -> None:
         """Set whether each call takes the slow path, where observers are notified."""
         self.observed = observed
@@ -125,9 +132,13 @@ class Closed(Admission):
             return None
         return self
 
-    def take_back(self, permit: ProbePermit) -> bool:
+    def take_back(self, permit: object) -> bool:
         """Return False: no probe decides about a closed circuit."""
         return False
+
+    def mark_success(self) -> None:
+        """Note a success, without the lock, as the wrapper of a guarded function does."""
+        self.success_seen = True
 
     def record_failure(self, weight: int, clock: Clock, config: CircuitBreakerConfig) -> bool:
         """Count a failure; return whether the circuit opens by failures in a row."""
@@ -138,8 +149,8 @@ class Closed(Admission):
         return self.failures >= config.trip_failures
 
     def record_success(self, now: float, config: CircuitBreakerConfig, *, slow: bool) -> bool:
-        """Count a success that ends *now*; return whether the circuit opens, as it was slow."""
-        self.success_seen = True
+        """Count a success that ends *now*; return whether the circuit opens, as it was slow: never without rates."""
+        self.mark_success()
         return False
 
     def record_answer(self, config: CircuitBreakerConfig) -> bool:
@@ -176,6 +187,10 @@ class ClosedWithRates(Closed):
         if self.call_count != self.calls_at_last_failure:
             return 0
         return self.failures
+
+    def mark_success(self) -> None:
+        """Note a success whose time does not matter, without the lock."""
+        self.call_count += 1
 
     def record_failure(self, weight: int, clock: Clock, config: CircuitBreakerConfig) -> bool:
         """Count a failure; return whether the circuit opens, by failures in a row or by a rate."""
@@ -269,9 +284,20 @@ class Open(_NotClosed):
 
     def status(self, clock: Clock) -> str:
         """Return this state in words, for the note of a failed call."""
-        if self.until == math.inf:
+        left = self.next_probe_in(clock.now())
+        if left is None:
             return "open, until it is reset"
-        return f"open, next probe in {max(self.until - clock.now(), 0.0):.3g} s"
+        return f"open, next probe in {left:.3g} s"
+
+    def next_probe_in(self, now: float) -> float | None:
+        """Return the seconds until a call is admitted as a probe; None where the circuit is open until it is reset."""
+        if self.until == math.inf:
+            return None
+        return max(self.until - now, 0.0)
+
+    def probes_in_flight(self, now: float) -> int:
+        """Return 0: probes that are still in flight are none of this state."""
+        return 0
 
     def half_opens(self, now: float) -> bool:
         """Whether its time is over. Where the clock was set back, or is another one, its time starts again."""
@@ -282,7 +308,7 @@ class Open(_NotClosed):
     def admit(self, now: float, clock: Clock, config: CircuitBreakerConfig) -> None:
         """Admit no call."""
 
-    def take_back(self, permit: ProbePermit) -> bool:
+    def take_back(self, permit: object) -> bool:
         """Take a probe's permit back. Its outcome decides nothing: the circuit has opened since. Always False."""
         self.permits.discard(permit)
         return False
@@ -330,6 +356,13 @@ class HalfOpen(_NotClosed):
         """Return this state in words, for the note of a failed call."""
         return self.name
 
+    def next_probe_in(self, now: float) -> None:
+        """Return None: the circuit probes already."""
+
+    def probes_in_flight(self, now: float) -> int:
+        """Return the number of probes whose lease has not ended, those of earlier half-open states among them."""
+        return sum(permit.is_active(now) for permit in self.permits.copy())
+
     def half_opens(self, now: float) -> bool:
         """Whether a call *now* makes the circuit half-open: it is already."""
         return False
@@ -345,10 +378,11 @@ class HalfOpen(_NotClosed):
         self.permits.add(permit)
         return permit
 
-    def take_back(self, permit: ProbePermit) -> bool:
+    def take_back(self, permit: object) -> bool:
         """Take a probe's permit back; return whether its outcome decides: its lease holds, and it is of this state."""
         if permit not in self.permits:
             return False
+        assert isinstance(permit, ProbePermit)
         self.permits.discard(permit)
         return permit.state is self
 
@@ -416,3 +450,6 @@ class CircuitObserver(Protocol):
 
     def changed(self, old: State, new: State) -> object:
         """Called when the circuit has changed its state."""
+
+    def restarted(self) -> object:
+        """Called when a circuit that was closed starts again by hand, with nothing recorded."""
