@@ -240,12 +240,11 @@ class CircuitStateMachine:
             if mode not in _FIXES_STATE and self.mode not in _FIXES_STATE:
                 self.mode = mode
                 return None
-            state: State = self._closed()
-            if mode is _ISOLATED:
-                state = Open(0, None, None, -math.inf, math.inf, 0, set())
-            elif mode is _DISABLED:
-                state = _closed(self.config, observed=False)
-            return self._transition(state, clock, mode=mode)
+            make: Mapping[CircuitMode, Callable[[], State]] = {
+                _ISOLATED: lambda: Open(0, None, None, -math.inf, math.inf, 0, set()),
+                _DISABLED: lambda: _closed(self.config, observed=False),
+            }
+            return self._transition(make.get(mode, self._closed)(), clock, mode=mode)
 
     def set_observers(self, observers: Sequence[CircuitObserver]) -> None:
         """Replace the observers. With any, every call takes the slow path."""

@@ -131,12 +131,12 @@ class TimeWindow:
     def snapshot(self, number: int, now: float) -> WindowSnapshot:
         """Return the outcomes of the calls of the last seconds before *now*."""
         self._forget(now)
-        buckets = self._buckets
-        return WindowSnapshot(
-            sum(bucket.calls for bucket in buckets),
-            sum(bucket.failed for bucket in buckets),
-            sum(bucket.slow for bucket in buckets),
-        )
+        calls = failed = slow = 0
+        for bucket in self._buckets:
+            calls += bucket.calls
+            failed += bucket.failed
+            slow += bucket.slow
+        return WindowSnapshot(calls, failed, slow)
 
     def _forget(self, now: float) -> None:
         while self._buckets and self._buckets[0].begin + self.seconds <= now:
