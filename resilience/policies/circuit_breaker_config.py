@@ -206,7 +206,7 @@ class CircuitBreakerConfig:
         per_instance: Whether each object of the decorated class has a circuit of its own.
         only: The names of the methods of a decorated class that are guarded, and no others.
         exclude: The names of its methods that are not guarded, besides well-known ones that make no request.
-        listeners: pybreaker's listeners, notified of calls and transitions.
+        listeners: Listeners of pybreaker's, which are notified of calls and transitions.
         storage: A storage of pybreaker's, which shares the state between processes.
     """
 
