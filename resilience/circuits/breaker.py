@@ -45,7 +45,8 @@ def _takes_options_of(
     """Give an ``__init__`` that takes a finished config the parameters that the config itself is made of.
 
     So options are written in `CircuitBreakerConfig` alone. Type checkers and editors solve *P* from its fields,
-    `inspect.signature` follows ``__wrapped__``, and `help` shows its docstring.
+    `inspect.signature` follows ``__wrapped__``, and `help` shows its docstring. A keyword that is no option is refused
+    here, with the nearest one that is.
     """
     names = [option.name for option in dataclasses.fields(CircuitBreakerConfig) if option.init]
 

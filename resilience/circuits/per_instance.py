@@ -1,6 +1,6 @@
 """A circuit breaker for each object of a class, for classes whose objects call different hosts.
 
-Objects are told apart by identity, not by equality, and are referred to weakly: a circuit goes when its object goes.
+Objects are distinguished by identity, not by equality, and are referred to weakly: a circuit goes when its object goes.
 """
 
 from __future__ import annotations

@@ -36,8 +36,8 @@ class ListenerAdapter(CircuitObserver):
     """Passes notifications on to a `pybreaker.CircuitBreakerListener`.
 
     The listener is given the public breaker, as by pybreaker itself, and states that have pybreaker's names. Its
-    methods may be async where the guarded call is. It hears of late outcomes, too; not of `restarted`, which pybreaker
-    has no word for.
+    methods may be async where the guarded call is. It is notified of late outcomes, too; not of `restarted`, for which
+    pybreaker has no method.
     """
 
     blocking = False

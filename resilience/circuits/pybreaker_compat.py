@@ -1,7 +1,8 @@
 """The attributes of a `pybreaker.CircuitBreaker`, answered by the circuit of this toolkit.
 
 Libraries that ask for a pybreaker circuit (redis-py's multi-database client does) read and set these. Nothing of
-pybreaker's own engine runs.
+pybreaker's own engine runs: it would catch BaseException, hold a lock while a call runs, and not see that an async
+function has failed.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ class PybreakerCompat(pybreaker.CircuitBreaker):
         """The probes that have succeeded since the circuit is half-open."""
         return self._circuit.state.successes
 
-    # -- options that pybreaker lets its users set ---------------------------------------------------------------------
+    # -- options that users of pybreaker set ---------------------------------------------------------------------------
 
     @property
     def success_threshold(self) -> int:

@@ -1,6 +1,8 @@
 """The registry: every circuit of this process, found by name.
 
 It owns nothing. A circuit stays in it for as long as anything else holds the circuit, or a function that it guards.
+Names are for people and need not be unique, but a name that several circuits have finds none of them: two circuits of
+one dependency are a mistake, since each sees only a part of the failures.
 """
 
 from __future__ import annotations

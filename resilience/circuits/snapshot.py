@@ -1,4 +1,8 @@
-"""Snapshots of circuits: plain dicts, ready for JSON and for a health endpoint."""
+"""Snapshots of circuits: plain dicts, ready for JSON and for a health endpoint.
+
+A snapshot is a copy: it changes no circuit and stays as it is. Metrics, the command line and health endpoints all read
+circuits by it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ __all__ = ["CircuitSnapshot", "snapshot", "snapshot_of"]
 
 
 class CircuitSnapshot(TypedDict):
-    """One circuit. Times are seconds; *since*, when it came to its state, counts from 1970.
+    """One circuit. Times are seconds; *since*, when it entered its state, counts from 1970.
 
     *key* is ``str()`` of the circuit's key, or the class and address of its object. *pattern* is ``key`` or
     ``instance`` where circuits are made after this one: it counts what has no object, such as class methods.

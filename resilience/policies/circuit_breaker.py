@@ -1,8 +1,8 @@
 """The circuit breaker as a policy: admits or rejects a call, records its outcome and notifies of it.
 
-`CircuitBreakerPolicy` is a `CircuitStateMachine` that takes part in calls. The machine decides; the policy asks it
-before each call, tells it how the call went, and turns its transitions into events and notifications of observers. It
-also keeps calls within calls apart: what a probe calls through the same circuit belongs to the probe.
+`CircuitBreakerPolicy` is a `CircuitStateMachine` that takes part in calls. The machine decides; the policy asks it for
+admission before each call, has it record the outcome, and turns its transitions into events and notifications of
+observers. It also keeps calls within calls apart: what a probe calls through the same circuit belongs to the probe.
 
 `resilience.circuits` wraps it into the object that users hold.
 """

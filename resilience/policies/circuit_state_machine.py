@@ -73,7 +73,7 @@ class CircuitStateMachine:
         self.observers: Sequence[CircuitObserver] = ()
         #: The category of the last failure that counted.
         self.category: ErrorCategory | None = None
-        #: When the circuit came to its state: seconds since 1970.
+        #: When the circuit entered its state: seconds since 1970.
         self.since: float = current_clock().wall()
         self._lock = threading.RLock()  # a stream that the collector closes, or a signal handler, may take it again
         self.state: State = _closed(config, observed=False)
