@@ -170,6 +170,7 @@ class ClosedWithRates(Closed):
     """
 
     __slots__ = ("calls_at_last_failure", "rates", "windows")
+    success_seen: bool
     call_count: int
 
     def __init__(
