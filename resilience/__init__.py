@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 from resilience.category import ErrorCategory, Recovery, Severity
 from resilience.classify import classify
-from resilience.decorators import circuit_breaker, deadline, fallback, retry_on_category, retrying, timeout
+from resilience.decorators import deadline, fallback, retry_on_category, retrying, timeout
 from resilience.rooms import open_rooms
 
 if TYPE_CHECKING:
     from resilience._runtime.pipeline import Description, Pipeline, describe
     from resilience._runtime.worst_case import WorstCase
-    from resilience.circuits import CircuitBreaker, CircuitState
+    from resilience.circuits import CircuitBreaker, CircuitState, circuit_breaker
     from resilience.classify import explain, register, retry_after
     from resilience.collecting import ErrorCollector
     from resilience.due import remaining
@@ -132,6 +132,7 @@ _ROOMS = {
     "ValidationFailedError": "errors",
     "WorstCase": "_runtime.worst_case",
     "by_method": "policies.idempotency",
+    "circuit_breaker": "circuits",
     "describe": "_runtime.pipeline",
     "error_chain": "errors.chain",
     "explain": "classify.decide",

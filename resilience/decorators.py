@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 from resilience.category import ErrorCategory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from datetime import timedelta
-
-    import pybreaker
 
     from resilience._runtime.retry_loop import Attempts
     from resilience.category import CategoryLike
-    from resilience.circuits import CircuitBreaker
     from resilience.policies.deadline import Deadline
     from resilience.policies.fallback import Fallback
     from resilience.policies.retry import Retry
@@ -27,7 +24,7 @@ if TYPE_CHECKING:
 
 # What makes the policies is imported when the first decorator is used: an import of the toolkit stays light.
 
-__all__ = ["circuit_breaker", "deadline", "fallback", "retry_on_category", "retrying", "timeout"]
+__all__ = ["deadline", "fallback", "retry_on_category", "retrying", "timeout"]
 
 F = TypeVar("F", bound="Callable[..., object]")
 V = TypeVar("V")
@@ -281,97 +278,4 @@ def fallback(
 
     return Fallback(
         default, factory=factory, chain=chain, stale=stale, key=key, max_age=max_age, degraded=degraded, on=on
-    )
-
-
-def circuit_breaker(
-    name: str | None = None,
-    *,
-    failure_threshold: int | None = 5,
-    failure_rate: float | None = None,
-    slow_call_rate: float | None = None,
-    slow_call_seconds: float | timedelta | None = None,
-    window: int | None = None,
-    window_seconds: float | timedelta | None = None,
-    minimum_calls: int | None = None,
-    trip_on: CategoryLike | None = None,
-    open_for: CategoryLike | None = None,
-    failure_if: Callable[..., object] | None = None,
-    reset_timeout: float | timedelta = 60.0,
-    max_reset_timeout: float | timedelta | None = None,
-    probes: int = 1,
-    success_threshold: int = 1,
-    probe_timeout: float | timedelta | None = None,
-    ramp_up: float | timedelta = 0.0,
-    key: Callable[..., Hashable] | None = None,
-    max_keys: int = 1024,
-    per_instance: bool = False,
-    only: Sequence[str] | None = None,
-    exclude: Sequence[str] = (),
-    listeners: Sequence[pybreaker.CircuitBreakerListener] = (),
-    storage: pybreaker.CircuitBreakerStorage | None = None,
-    profiles: ProfileRows | None = None,
-) -> CircuitBreaker:
-    """Stop calling what keeps failing, and find out when it is back.
-
-    What is returned decorates, is a ``with`` and ``async with`` block, and is a `pybreaker.CircuitBreaker`: give one
-    object to all that call the same dependency.
-
-    A response with an error status is a success to it: call ``response.raise_for_status()`` in the decorated function,
-    or say with *failure_if* which results are failures.
-
-    **It opens** after *failure_threshold* failures in a row, weighed by category; None switches that off. With
-    *failure_rate* (0 to 1) also when that share of the last *window* calls (20), or of those of the last
-    *window_seconds*, failed; with *slow_call_rate* when that share took *slow_call_seconds* or longer; both from
-    *minimum_calls* on (10, or *window* where that is less). *trip_on* narrows which categories count, *failure_if* is
-    asked whether a result is a failure. A failure with a category in *open_for* that says how long to stay away
-    (Retry-After) opens it at once for exactly that long.
-
-    **It rejects** calls with `CircuitOpenError` for *reset_timeout* seconds; with *max_reset_timeout* twice as long
-    each further time in a row, up to that, with equal jitter.
-
-    **It closes** after *success_threshold* successful probes, at most *probes* of them at a time, and opens again at
-    the first failed one. A probe that has not come back after *probe_timeout* (else *reset_timeout*) may be replaced.
-    For *ramp_up* seconds after that a growing share of the calls passes.
-
-    With *key*, a function of the call's arguments, there is a circuit for each key, *max_keys* of them at most; with
-    *per_instance*, for each object of a class. Of a class the public methods are guarded: those in *only*; else all but
-    those in *exclude* and well-known ones that make no request, such as ``close`` and ``build_request``. The outermost
-    guarded call decides: what it calls through the same circuit belongs to it and counts for nothing.
-
-    >>> billing = circuit_breaker("billing", failure_threshold=2, reset_timeout=30)
-    >>> @billing
-    ... def charge() -> str:
-    ...     return "paid"
-    >>> charge(), billing.current_state
-    ('paid', 'closed')
-    """
-    from resilience.circuits import CircuitBreaker
-
-    return CircuitBreaker(
-        name,
-        failure_threshold=failure_threshold,
-        failure_rate=failure_rate,
-        slow_call_rate=slow_call_rate,
-        slow_call_seconds=slow_call_seconds,
-        window=window,
-        window_seconds=window_seconds,
-        minimum_calls=minimum_calls,
-        trip_on=trip_on,
-        open_for=open_for,
-        failure_if=failure_if,
-        reset_timeout=reset_timeout,
-        max_reset_timeout=max_reset_timeout,
-        probes=probes,
-        success_threshold=success_threshold,
-        probe_timeout=probe_timeout,
-        ramp_up=ramp_up,
-        key=key,
-        max_keys=max_keys,
-        per_instance=per_instance,
-        only=only,
-        exclude=exclude,
-        listeners=listeners,
-        storage=storage,
-        profiles=profiles,
     )

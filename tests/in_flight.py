@@ -8,14 +8,14 @@ from resilience._runtime.protocol import Call, Proceed
 from resilience._runtime.sync_runner import advance
 from resilience.errors.circuit import CircuitOpenError
 from resilience.outcome import Outcome
-from resilience.policies.circuit_breaker import Circuit
+from resilience.policies.circuit_breaker import CircuitBreakerPolicy
 from tests.callers import AnotherCaller
 
 
 class InFlight:
     """A call, made by a caller of its own, that the circuit has admitted, or not: then *rejection* says why."""
 
-    def __init__(self, circuit: Circuit) -> None:
+    def __init__(self, circuit: CircuitBreakerPolicy) -> None:
         self._call = Call("in flight", len)
         self._steps = circuit.run(self._call)
         step = AnotherCaller().call(advance, self._steps, None, self._call)

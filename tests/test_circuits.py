@@ -14,7 +14,10 @@ import pytest
 import resilience.circuits
 from resilience import CircuitBreaker, CircuitOpenError, Pipeline, circuit_breaker, fallback
 from resilience.circuits import CircuitSnapshot
-from resilience.circuits.registry import REGISTRY, Registry
+from resilience.circuits.breaker import REGISTRY
+from resilience.circuits.per_instance import OneForAll, PerInstance
+from resilience.circuits.per_key import PerKey
+from resilience.circuits.registry import Registry
 from resilience.testing import virtual_time
 from tests.callers import AnotherCaller
 
@@ -22,7 +25,7 @@ from tests.callers import AnotherCaller
 @pytest.fixture(autouse=True)
 def nobody_else(monkeypatch):
     """Circuits that other tests and pages of the documentation hold, under whatever name, are not seen here."""
-    monkeypatch.setattr(REGISTRY, "_breakers", {})
+    monkeypatch.setattr(REGISTRY, "_references", {})
 
 
 def entries(name: str) -> list[CircuitSnapshot]:
@@ -254,7 +257,7 @@ def test_a_lost_probe_is_no_longer_on_its_way():
             seen(breaker, probes=1)
             clock.advance(5)
             seen(breaker, state="half_open", probes=0)
-            assert breaker.probes_on_the_way == 0
+            assert breaker.probes_in_flight == 0
 
 
 def test_shares_of_the_last_calls_are_told_while_it_is_closed():
@@ -488,7 +491,7 @@ def test_objects_that_are_collected_while_they_are_listed_do_no_harm():
                 shard.read()
             del shard
             gc.set_threshold(gc.get_count()[0] + later)
-            assert len(shards.others()) >= len(alive)
+            assert len(shards.children()) >= len(alive)
             gc.set_threshold(*before)
     finally:
         gc.set_threshold(*before)
@@ -564,7 +567,7 @@ def test_a_key_with_an_order_by_hand_is_forgotten_last():
     breaker = circuit_breaker("few", key=lambda key: key, max_keys=2)
     breaker.of("ordered").disable()
     breaker.of("a"), breaker.of("b")
-    assert [key for key, _ in breaker.others()] == ["ordered", "b"]
+    assert [key for key, _ in breaker.children()] == ["ordered", "b"]
 
 
 def test_reset_forgets_what_was_recorded():
@@ -579,9 +582,10 @@ def test_reset_forgets_what_was_recorded():
 def test_a_circuit_has_only_the_registers_of_others_that_it_needs():
     plain = circuit_breaker("plain")
     by_key, per_instance = circuit_breaker("by key", key=str), circuit_breaker("per instance", per_instance=True)
-    held = [(breaker._keys is not None, breaker._instances is not None) for breaker in (plain, by_key, per_instance)]
-    assert held == [(False, False), (True, False), (False, True)]
-    assert plain.others() == []
+    held = [type(breaker._scoped) for breaker in (plain, by_key, per_instance)]
+    assert held == [OneForAll, PerKey, PerInstance]
+    assert plain._scoped._per_instance is None
+    assert plain.children() == []
 
 
 def test_a_plain_circuit_that_is_asked_for_another_one_always_answers_with_the_same():
@@ -593,7 +597,7 @@ def test_a_plain_circuit_that_is_asked_for_another_one_always_answers_with_the_s
     assert plain.of(one) is plain.of(one)
     assert plain.of(one) is not plain.of(two)
     assert plain.of(one).of(two) is plain.of(one).of(two)  # one made after another is no worse
-    assert plain.others() == []  # orders are for it alone
+    assert plain.children() == []  # orders are for it alone
 
 
 @pytest.mark.parametrize("by", ["close", "reset"])

@@ -1,4 +1,12 @@
-"""The circuits of this process: as objects, by name, and what is to be known of them. Imports pybreaker.
+"""The circuits of this process: the public object, and the registry that finds it by name. Imports pybreaker.
+
+A circuit decides in `resilience.policies.circuit_*`: there are the policy, its states and its options. Here are
+
+* ``breaker``: `CircuitBreaker`, the object that users hold, decorate with, and open and close by hand;
+* ``per_key``, ``per_instance``: circuits for each key of the calls, or each object of a class;
+* ``registry``, ``snapshot``: what `get` and `snapshot` answer from;
+* ``pybreaker_compat``, ``pybreaker_adapters``, ``pybreaker_storage``, ``storage_executor``: pybreaker's attributes,
+  listeners and storages, on top of the circuit.
 
 >>> import resilience.circuits
 >>> from resilience import circuit_breaker
@@ -10,17 +18,25 @@ True
 """
 
 from resilience._runtime.method_selection import LOCAL_METHODS
-from resilience.circuits.breaker import CircuitBreaker
-from resilience.circuits.registry import REGISTRY
+from resilience.circuits.breaker import REGISTRY, CircuitBreaker, circuit_breaker
 from resilience.circuits.snapshot import CircuitSnapshot, snapshot
 from resilience.policies.circuit_states import CircuitMode, CircuitState
 
-__all__ = ["LOCAL_METHODS", "CircuitBreaker", "CircuitMode", "CircuitSnapshot", "CircuitState", "get", "snapshot"]
+__all__ = [
+    "LOCAL_METHODS",
+    "CircuitBreaker",
+    "CircuitMode",
+    "CircuitSnapshot",
+    "CircuitState",
+    "circuit_breaker",
+    "get",
+    "snapshot",
+]
 
 
 def get(name: str) -> CircuitBreaker:
     """Return the circuit of that name.
 
-    Raises LookupError where there is none, or more than one: which of them is meant nobody can say.
+    Raises LookupError where there is none, and where there are several: a name does not say which of them is meant.
     """
     return REGISTRY.get(name)

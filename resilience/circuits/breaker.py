@@ -1,10 +1,16 @@
-"""The circuit as an object: what it is made of, what it guards, and what it is told by hand."""
+"""The circuit breaker as an object: it guards functions, methods, classes and blocks, and is opened and closed by hand.
+
+`CircuitBreaker` puts together what has modules of its own: the options (`CircuitBreakerConfig`), the policy that calls
+go through (`CircuitBreakerPolicy`), circuits per key or object, and pybreaker's listeners and storages. It decides
+nothing about a call.
+"""
 
 from __future__ import annotations
 
-import datetime
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
-from typing import Literal, TypeVar
+import dataclasses
+import functools
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import Concatenate, Literal, ParamSpec, TypeAlias, TypeVar
 
 import pybreaker
 
@@ -13,156 +19,118 @@ from resilience._runtime.decorate import name_of
 from resilience._runtime.method_selection import MethodSelection
 from resilience._runtime.pipeline import Decorator
 from resilience._runtime.protocol import Policy
-from resilience._validation import count
-from resilience.category import CategoryLike, combine
-from resilience.circuits.instances import Instances, PerInstance
-from resilience.circuits.keys import Keyed, Keys
-from resilience.circuits.registry import REGISTRY
-from resilience.circuits.vocabulary import Vocabulary
-from resilience.circuits.watchers import Listener, SharedState
-from resilience.classify.decide import classify
+from resilience._validation import known_names
+from resilience.circuits.per_instance import OneForAll, PerInstance
+from resilience.circuits.per_key import PerKey
+from resilience.circuits.pybreaker_adapters import ListenerAdapter, StorageObserver
+from resilience.circuits.pybreaker_compat import PybreakerCompat
+from resilience.circuits.registry import Registry
 from resilience.clock import current_clock
-from resilience.policies.circuit_breaker import Circuit
-from resilience.policies.circuit_breaker_config import Rules
-from resilience.policies.circuit_states import (
-    CircuitMode,
-    CircuitObserver,
-    CircuitState,
-    HalfOpen,
-    Open,
-    State,
-    Transition,
-)
-from resilience.profile import Profile, changed_profiles
+from resilience.policies.circuit_breaker import CircuitBreakerPolicy
+from resilience.policies.circuit_breaker_config import CircuitBreakerConfig
+from resilience.policies.circuit_states import CircuitMode, CircuitObserver, CircuitState
 from resilience.subscription import emit, has_listeners
-from resilience.trouble import call_hook, report_trouble
 
-__all__ = ["CircuitBreaker"]
+__all__ = ["REGISTRY", "CircuitBreaker", "circuit_breaker"]
 
+P = ParamSpec("P")
 R = TypeVar("R")
+S = TypeVar("S")
 _UNNAMED = "unnamed"
 
 
-class CircuitBreaker(Decorator, Block, Vocabulary):  # type: ignore[misc]  # its calls are not pybreaker's
-    """A circuit that guards functions, methods, classes and blocks; see `circuit_breaker` for its parameters.
+def _takes_options_of(
+    config: Callable[P, CircuitBreakerConfig],
+) -> Callable[[Callable[[S, CircuitBreakerConfig], None]], Callable[Concatenate[S, P], None]]:
+    """Give an ``__init__`` that takes a finished config the parameters that the config itself is made of.
 
-    It is a `pybreaker.CircuitBreaker`: listeners, storages and `current_state` are pybreaker's. The engine is not:
-    no lock is held while a call runs, async functions trip it, cancellation and Ctrl-C count for nothing, and
-    the tripping call raises its own error.
+    So options are written in `CircuitBreakerConfig` alone. Type checkers and editors solve *P* from its fields,
+    `inspect.signature` follows ``__wrapped__``, and `help` shows its docstring. A keyword that is no option is refused
+    here, with the nearest one that is.
+    """
+    names = [option.name for option in dataclasses.fields(CircuitBreakerConfig) if option.init]
 
-    >>> breaker = CircuitBreaker("billing", failure_threshold=1)
-    >>> with breaker:
-    ...     pass
-    >>> breaker.open(), breaker.current_state
-    (True, 'open')
+    def decorate(init: Callable[[S, CircuitBreakerConfig], None]) -> Callable[Concatenate[S, P], None]:
+        @functools.wraps(init)
+        def construct(self: S, /, *args: P.args, **kwargs: P.kwargs) -> None:
+            known_names("circuit_breaker", kwargs, names)
+            init(self, config(*args, **kwargs))
+
+        construct.__doc__ = config.__doc__
+        return functools.update_wrapper(construct, CircuitBreakerConfig.__init__, assigned=())
+
+    return decorate
+
+
+class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  # its calls are not pybreaker's
+    """Stop calling what keeps failing, and find out when it is back.
+
+    `circuit_breaker` is this class under the name that decorators have. The object decorates, is a ``with`` and ``async
+    with`` block, and is a `pybreaker.CircuitBreaker`: give one object to all that call the same dependency. The options
+    are those of `CircuitBreakerConfig`, which ``help(circuit_breaker)`` shows below.
+
+    Of pybreaker it has the listeners, storages and ``current_state``, not the engine. No lock is held while a call
+    runs, async functions trip it, cancellation and Ctrl-C count for nothing, and the tripping call raises its own
+    error.
+
+    >>> from resilience import circuit_breaker
+    >>> billing = circuit_breaker("billing", failure_threshold=2, reset_timeout=30)
+    >>> @billing
+    ... def charge() -> str:
+    ...     return "paid"
+    >>> charge(), billing.current_state
+    ('paid', 'closed')
     """
 
-    # Most circuits have neither.
-    _keys: Keys | None = None
-    _instances: Instances | None = None
+    _scoped: _Scoped
+    # One where there is a storage; most circuits have none.
+    _storage_observers: Sequence[StorageObserver] = ()
 
-    def __init__(
-        self,
-        name: str | None = None,
-        *,
-        failure_threshold: int | None = 5,
-        failure_rate: float | None = None,
-        slow_call_rate: float | None = None,
-        slow_call_seconds: float | datetime.timedelta | None = None,
-        window: int | None = None,
-        window_seconds: float | datetime.timedelta | None = None,
-        minimum_calls: int | None = None,
-        trip_on: CategoryLike | None = None,
-        open_for: CategoryLike | None = None,
-        failure_if: Callable[..., object] | None = None,
-        reset_timeout: float | datetime.timedelta = 60.0,
-        max_reset_timeout: float | datetime.timedelta | None = None,
-        probes: int = 1,
-        success_threshold: int = 1,
-        probe_timeout: float | datetime.timedelta | None = None,
-        ramp_up: float | datetime.timedelta = 0.0,
-        key: Callable[..., Hashable] | None = None,
-        max_keys: int = 1024,
-        per_instance: bool = False,
-        only: Sequence[str] | None = None,
-        exclude: Sequence[str] = (),
-        listeners: Sequence[pybreaker.CircuitBreakerListener] = (),
-        storage: pybreaker.CircuitBreakerStorage | None = None,
-        profiles: Mapping[CategoryLike, Mapping[str, object] | Profile] | None = None,
-    ) -> None:
+    @_takes_options_of(CircuitBreakerConfig)
+    def __init__(self, config: CircuitBreakerConfig) -> None:
         # Not pybreaker's __init__: every attribute it would set up has its own answer here.
-        if storage is not None and not isinstance(storage, pybreaker.CircuitBreakerStorage):
-            raise TypeError(f"storage={storage!r}: give a pybreaker.CircuitBreakerStorage")
-        if callable(name):
-            raise TypeError(f'@circuit_breaker without a name on {name_of(name)}: write @circuit_breaker("...")')
-        if key is not None and per_instance:
-            raise TypeError(
-                "key=, per_instance=True: give one of them; key=lambda self, *_: self is a circuit for each"
-            )
-        if storage is not None and (key is not None or per_instance):
-            many = "per_instance=True" if key is None else "key="
-            raise TypeError(f"storage=, {many}: a storage holds the state of one circuit, so all would open together")
-        if key is not None and not callable(key):
-            raise TypeError(f"key={key!r}: give a function of the call's arguments, such as lambda host, *_: host")
-        rules = Rules(
-            failure_threshold=failure_threshold,
-            failure_rate=failure_rate,
-            slow_call_rate=slow_call_rate,
-            slow_call_seconds=slow_call_seconds,
-            window=window,
-            window_seconds=window_seconds,
-            minimum_calls=minimum_calls,
-            trip_on=None if trip_on is None else combine("trip_on", [trip_on]),
-            open_for=None if open_for is None else combine("open_for", [open_for]),
-            failure_if=failure_if,
-            reset_timeout=reset_timeout,
-            max_reset_timeout=max_reset_timeout,
-            probes=probes,
-            success_threshold=success_threshold,
-            probe_timeout=probe_timeout,
-            ramp_up=ramp_up,
-            profiles=changed_profiles("profiles", profiles or {}),
-        )
-        self._named = name is not None
-        self._key = key
-        self._per_instance = per_instance
-        count("max_keys", max_keys)
-        if key is not None:
-            self._keys = Keys(self._fork, max_keys)
-        if per_instance:
-            self._instances = Instances(self._fork)
-        circuit = Circuit(_UNNAMED if name is None else name, rules, MethodSelection(only, exclude))
-        self._guard(circuit, listeners, storage)
+        self._named = config.name is not None
+        self._attach(self._make_policy(config, MethodSelection(config.only, config.exclude)), config.listeners)
+        if config.key is not None:
+            self._scoped = PerKey(self, self._fork, config.key, config.max_keys)
+        elif config.per_instance:
+            self._scoped = PerInstance(self, self._fork)
         REGISTRY.add(self)
 
-    def _guard(
-        self,
-        circuit: Circuit,
-        listeners: Sequence[pybreaker.CircuitBreakerListener],
-        storage: pybreaker.CircuitBreakerStorage | None,
-    ) -> None:
+    def _make_policy(self, config: CircuitBreakerConfig, methods: MethodSelection) -> CircuitBreakerPolicy:
+        """Return the policy that calls go through. A subclass may count failures in another way."""
+        return CircuitBreakerPolicy(config.name or _UNNAMED, config, methods)
+
+    def _attach(self, circuit: CircuitBreakerPolicy, listeners: Sequence[pybreaker.CircuitBreakerListener]) -> None:
+        """Put this object in front of *circuit*, with *listeners* and the storage of its config."""
         self._circuit = circuit
+        self._scoped = OneForAll(self, self._fork)
         circuit.owner = self  # the registry finds it for as long as a function is guarded by it
-        self._told: list[pybreaker.CircuitBreakerListener] = []
-        self._storage = storage
+        if circuit.config.storage is not None:
+            self._storage_observers = [StorageObserver(circuit, circuit.config.storage)]
+        self._own_listeners: list[pybreaker.CircuitBreakerListener] = []
         self.add_listeners(*listeners)
-        for shared in self._shared():
-            shared.follow()  # others may have opened it
+        for observer in self._storage_observers:
+            observer.sync_from_storage()  # another process may have opened it
+
+    def _fork(self) -> CircuitBreaker:
+        """Return a new circuit with the options, listeners and mode of this one, for a key or an object."""
+        # Not through __init__: thousands of them share what was checked once.
+        fork = CircuitBreaker.__new__(CircuitBreaker)
+        fork._named = True
+        circuit = CircuitBreakerPolicy(self._circuit.name, self._circuit.config, self._circuit.methods)
+        fork._attach(circuit, self._own_listeners)
+        if self.mode is not CircuitMode.NORMAL:
+            circuit.change_mode(self.mode, current_clock())
+        return fork
 
     # -- guarding ------------------------------------------------------------------------------------------------
 
     def policies(self, target: object = None) -> tuple[Policy, ...]:
+        """Return the one policy that guards *target*. A circuit without a name is called after its first target."""
         if not self._named and callable(target):
             self._circuit.name, self._named = name_of(target), True
-        if self._key is not None:
-            return (Keyed(self, self._key),)
-        if not self._per_instance:
-            return (self._circuit,)
-        if not isinstance(target, type):
-            raise TypeError("per_instance=True: decorate a class, whose objects then have a circuit each")
-        if not target.__weakrefoffset__:
-            raise TypeError(f"per_instance=True: add '__weakref__' to the __slots__ of {target.__qualname__}")
-        return (PerInstance(self, target),)
+        return (self._scoped.policy_for(target),)
 
     def calling(self) -> OneBlock:  # type: ignore[override]  # a context manager all the same
         """Return one block of this circuit: ``with breaker.calling():``, as ``with breaker:``, sync or async.
@@ -181,172 +149,115 @@ class CircuitBreaker(Decorator, Block, Vocabulary):  # type: ignore[misc]  # its
     def _policy(self) -> Policy:
         return self._circuit
 
-    # -- one, or one for each ------------------------------------------------------------------------------------
-
-    def of(self, instance: Hashable) -> CircuitBreaker:
-        """Return the circuit of one key, or of one object of a class decorated with ``per_instance=True``."""
-        if self._keys is not None:
-            return self._keys.of(instance)
-        instances = self._instances
-        if instances is None:
-            instances = vars(self).setdefault("_instances", Instances(self._fork))
-        return instances.of(instance)
-
     @property
-    def circuit(self) -> Circuit:
-        """The state machine."""
+    def circuit(self) -> CircuitBreakerPolicy:
+        """The policy that calls go through, with the state."""
         return self._circuit
 
     @property
-    def pattern(self) -> Literal["key", "instance"] | None:
-        """Whether calls go through circuits of their key, or of their object, which are made after this one."""
-        return "key" if self._key is not None else "instance" if self._per_instance else None
+    def probes_in_flight(self) -> int:
+        """The number of probes in flight whose lease has not ended."""
+        return self._circuit.state.probes_in_flight(current_clock().now())
 
-    def others(self) -> list[tuple[object, CircuitBreaker]]:
-        """Return the circuits there are by key, or for each object, with the key or the object's class and address."""
-        if self._keys is not None:
-            return [*self._keys.items()]
-        return [*self._instances.items()] if self._instances is not None and self._per_instance else []
+    # -- circuits per key or object ------------------------------------------------------------------------------
 
     @property
-    def probes_on_the_way(self) -> int:
-        """How many probes are out whose lease is not over."""
-        state, now = self._circuit.state, current_clock().now()
-        if not isinstance(state, HalfOpen):
-            return 0
-        return sum(permit.is_active(now) for permit in state.permits.copy())
+    def scope(self) -> Literal["key", "instance"] | None:
+        """Whether calls go through circuits of their key, or of their object, which are made after this one."""
+        return self._scoped.scope
 
-    def _fork(self) -> CircuitBreaker:
-        # Not through __init__: thousands of them share what was checked once.
-        fork = CircuitBreaker.__new__(CircuitBreaker)
-        fork._named = True
-        fork._key = None
-        fork._per_instance = False
-        fork._guard(Circuit(self._circuit.name, self._circuit.rules, self._circuit.methods), self._told, self._storage)
-        if self.mode is not CircuitMode.NORMAL:  # what was ordered for all is for those to come, too
-            fork._circuit.change_mode(self.mode, current_clock())
-        return fork
+    def of(self, instance: Hashable) -> CircuitBreaker:
+        """Return the circuit of one key, or of one object of a class decorated with ``per_instance=True``.
+
+        Of a circuit that has neither it is one that goes with the object, and that calls go through only by hand.
+        """
+        return self._scoped.of(instance)
+
+    def children(self) -> list[tuple[Hashable, CircuitBreaker]]:
+        """Return the circuits that exist by key, or for each object, with the key or the object's class and address."""
+        return self._scoped.items()
 
     # -- by hand -------------------------------------------------------------------------------------------------
 
     def open(self) -> bool:
-        """Open the circuit now; a probe is let through after *reset_timeout*. Always True."""
+        """Open the circuit now; a probe is admitted after *reset_timeout*. Always True."""
         self._force(CircuitState.OPEN)
         return True
 
     def half_open(self) -> None:
-        """Let the next call through as a probe."""
+        """Admit the next call as a probe."""
         self._force(CircuitState.HALF_OPEN)
 
     def close(self) -> None:
-        """Let everybody through."""
+        """Admit all calls, with nothing recorded."""
         self._force(CircuitState.CLOSED)
 
     @property
     def mode(self) -> CircuitMode:
-        """What the circuit does: ``CircuitMode.NORMAL``, unless it was told otherwise."""
+        """``CircuitMode.NORMAL``, unless it was changed by `isolate`, `disable` or `shadow`."""
         return self._circuit.mode
 
     def isolate(self) -> None:
-        """Let nobody through until `reset`."""
+        """Reject all calls until `reset`."""
         self._change_mode(CircuitMode.ISOLATED)
 
     def disable(self) -> None:
-        """Let everybody through and record nothing, until `reset`."""
+        """Admit all calls and record nothing, until `reset`."""
         self._change_mode(CircuitMode.DISABLED)
 
     def shadow(self) -> None:
-        """Record, open and close, and tell of it, but reject nobody, until `reset`."""
+        """Record, open and close, and notify of it, but reject no call, until `reset`."""
         self._change_mode(CircuitMode.SHADOW)
 
     def reset(self) -> None:
         """Start again: closed, with nothing recorded, in normal mode."""
         self._change_mode(CircuitMode.NORMAL)
         self.close()
-        for each in (self, *(other for _, other in self.others())):
-            each._circuit.category = None
+        for breaker in (self, *(child for _, child in self.children())):
+            breaker._circuit.category = None
 
     def _force(self, kind: CircuitState) -> None:
-        transition = self._circuit.transition_to(kind, current_clock())
+        """Go to a state by hand, with all circuits that are made after this one."""
+        circuit = self._circuit
+        transition = circuit.transition_to(kind, current_clock())
         if transition is not None:
-            self.announce(transition, self._circuit.observers)
-        elif kind is CircuitState.CLOSED and self.mode in (CircuitMode.NORMAL, CircuitMode.SHADOW):
-            # It was closed and starts again; so does what it shares with others, who may have opened it meanwhile.
-            self._tell(self._shared(), "start_again")
-        for _, other in self.others():
-            other._force(kind)
+            circuit.announce(transition, circuit.observers)
+        elif kind is CircuitState.CLOSED:
+            # It was closed and starts again. So does a shared state, which another process may have opened meanwhile.
+            circuit.notify(circuit.observers, "restarted")
+        for _, child in self.children():
+            child._force(kind)
 
     def _change_mode(self, mode: CircuitMode) -> None:
+        """Change the mode by hand, with that of all circuits that are made after this one."""
+        circuit = self._circuit
         if mode is not self.mode:
-            transition = self._circuit.change_mode(mode, current_clock())
+            transition = circuit.change_mode(mode, current_clock())
             if has_listeners():
-                emit(self._circuit.mode_event(self.name))
+                emit(circuit.mode_event(self.name))
             if transition is not None and transition[0].kind is not transition[1].kind:
-                self.announce(transition, self._circuit.observers)
-        for _, other in self.others():
-            other._change_mode(mode)
+                circuit.announce(transition, circuit.observers)
+        for _, child in self.children():
+            child._change_mode(mode)
 
-    # -- telling -------------------------------------------------------------------------------------------------
-
-    def _watched_by(self, listeners: list[pybreaker.CircuitBreakerListener]) -> None:
-        self._told = listeners
-        observers: list[CircuitObserver] = [Listener(self, listener) for listener in listeners]
-        if self._storage is not None:  # one that is there already knows what it has written
-            observers.extend(self._shared() or [SharedState(self, self._storage)])
-        self._circuit.set_observers(observers)
-        for _, other in self.others():
-            other._watched_by(listeners)
-
-    def announce(self, transition: Transition, observers: Sequence[CircuitObserver]) -> None:
-        """Tell *observers* and whoever listens to events of a transition that no call made."""
-        self._tell(observers, "changed", *transition)
-        if has_listeners():
-            emit(self._circuit.event(self.name, transition))
-
-    def _tell(self, observers: Sequence[CircuitObserver], what: str, *arguments: object) -> None:
-        for observer in observers:
-            hook, tell = observer.hook(what), getattr(observer, what)
-            try:
-                call_hook(hook if callable(hook) else tell, tell, *arguments)
-            except Exception as error:
-                report_trouble("circuit listener", hook, error)
-
-    def _shared(self) -> list[SharedState]:
-        return [observer for observer in self._circuit.observers if isinstance(observer, SharedState)]
-
-    def adopt(self, kind: CircuitState, left: float) -> State:
-        """Go where a shared store says the circuit is, open for *left* seconds, without telling it again.
-
-        Return the state it then is in.
-        """
-        circuit, clock = self._circuit, current_clock()
-        transition = circuit.transition_to(kind, clock) if circuit.state.kind is not kind else None
-        if transition is None:
-            return circuit.state
-        new = transition[1]
-        if isinstance(new, Open):
-            now = clock.now()
-            ago = max(self.reset_timeout - left, 0.0)
-            new.opened_at, new.until = now - ago, now + left
-            circuit.since -= ago
-        self.announce(transition, [observer for observer in circuit.observers if isinstance(observer, Listener)])
-        return new
-
-    def extend(self, left: float) -> None:
-        """Stay open for at least *left* seconds: another circuit of a shared store has opened later."""
-        state = self._circuit.state
-        if isinstance(state, Open):
-            state.until = max(state.until, current_clock().now() + left)
-
-    def trip(self, error: Exception | None, failures: int) -> None:
-        """Open the circuit because of *error*: failures that others counted as well come to *failures*."""
-        last = None if error is None else (type(error).__name__, classify(error))
-        transition = self._circuit.transition_to(CircuitState.OPEN, current_clock(), last, failures)
-        if transition is not None:
-            self.announce(transition, self._circuit.observers)
+    def _set_listeners(self, listeners: list[pybreaker.CircuitBreakerListener]) -> None:
+        self._own_listeners = listeners
+        adapters: list[CircuitObserver] = [ListenerAdapter(self, listener) for listener in listeners]
+        self._circuit.set_observers([*adapters, *self._storage_observers])
+        for _, child in self.children():
+            child._set_listeners(listeners)
 
     def __str__(self) -> str:
         return str(self._circuit)
 
     def __repr__(self) -> str:
         return f"<CircuitBreaker {self.name!r} {self.circuit_state.value}>"
+
+
+_Scoped: TypeAlias = PerKey[CircuitBreaker] | PerInstance[CircuitBreaker] | OneForAll[CircuitBreaker]
+
+circuit_breaker = CircuitBreaker
+"""The class under the name that decorators have: ``@circuit_breaker("billing")``."""
+
+REGISTRY: Registry[CircuitBreaker] = Registry()
+"""Every circuit of this process, but those per key or object, which the circuit they are made after lists."""

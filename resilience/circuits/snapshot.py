@@ -1,27 +1,30 @@
-"""What is to be known of the circuits, ready for JSON and for a health endpoint."""
+"""Snapshots of circuits: plain dicts, ready for JSON and for a health endpoint.
+
+A snapshot is a copy: it changes no circuit and stays as it is. Metrics, the command line and health endpoints all read
+circuits by it.
+"""
 
 from __future__ import annotations
 
-import math
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
-from resilience.circuits.breaker import CircuitBreaker
-from resilience.circuits.registry import REGISTRY
+from resilience.category import ErrorCategory
+from resilience.circuits.breaker import REGISTRY, CircuitBreaker
 from resilience.clock import current_clock
-from resilience.policies.circuit_states import Open
+from resilience.policies.sliding_window import WindowSnapshot
 
 __all__ = ["CircuitSnapshot", "snapshot", "snapshot_of"]
 
 
 class CircuitSnapshot(TypedDict):
-    """One circuit. Times are seconds; *since*, when it came to its state, counts from 1970.
+    """One circuit. Times are seconds; *since*, when it entered its state, counts from 1970.
 
     *key* is ``str()`` of the circuit's key, or the class and address of its object. *pattern* is ``key`` or
-    ``instance`` where the circuit is the pattern of such: it counts what has no object, such as class methods.
+    ``instance`` where circuits are made after this one: it counts what has no object, such as class methods.
 
     *calls*, *failed* and *slow* are those of the window of a closed circuit, failures by weight; *failure_rate* and
-    *slow_rate* are their share, at most 1. None without a window. *next_probe* is when an open circuit lets somebody
-    through, from now; None when it is not open, or until `CircuitBreaker.reset`. *probes* are on the way.
+    *slow_rate* are their share, at most 1. None without a window. *next_probe* is when an open circuit admits a probe,
+    from now; None when it is not open, or until `CircuitBreaker.reset`. *probes* are in flight.
     """
 
     name: str
@@ -43,51 +46,76 @@ class CircuitSnapshot(TypedDict):
 
 
 def snapshot() -> list[CircuitSnapshot]:
-    """Return what is to be known of every circuit of this process, by name and key, ready for JSON.
+    """Return a snapshot of every circuit of this process, by name and key, ready for JSON.
 
-    Of circuits that are kept by key, or for each object, there is an entry for the pattern and one for each that is
-    there. Nothing of a call is in it, but the keys as text: make no secret a key.
+    Of circuits per key, or per object, there is an entry for the one they are made after, and one for each that exists.
+    A snapshot holds nothing of a call, but the keys as text: make no secret a key.
     """
     found = [entry for breaker in REGISTRY for entry in snapshot_of(breaker)]
     return sorted(found, key=lambda circuit: (circuit["name"], circuit["key"] or ""))
 
 
 def snapshot_of(breaker: CircuitBreaker) -> list[CircuitSnapshot]:
-    """Return what is to be known of one circuit and, where it is a pattern, of those made after it."""
-    return [_of(breaker, None), *(_of(other, _shown(key)) for key, other in breaker.others())]
+    """Return a snapshot of one circuit, and of those that are made after it."""
+    return [_of(breaker, None), *(_of(child, _key_text(key)) for key, child in breaker.children())]
 
 
-def _shown(key: object) -> str:
+def _key_text(key: object) -> str:
+    """Return a key as text. One whose ``__str__`` raises must not hide the other circuits."""
     try:
         return str(key)
-    except Exception:  # a key of the user's own; the others are to be seen all the same
+    except Exception:
         return f"a {type(key).__qualname__}"
 
 
 def _of(breaker: CircuitBreaker, key: str | None) -> CircuitSnapshot:
+    """Return a snapshot of one circuit. Under its lock, so that all fields are of one moment."""
     circuit = breaker.circuit
-    with circuit._lock:  # all of one moment
+    with circuit._lock:
         now = current_clock().now()
-        state, mode, since, category = circuit.state, circuit.mode, circuit.since, circuit.category
-        share = circuit.window_snapshot(now)
-        failures, probes, successes = state.consecutive_failures, breaker.probes_on_the_way, breaker.success_counter
-    waits = isinstance(state, Open) and state.until != math.inf
-    return CircuitSnapshot(
-        name=breaker.name,
-        key=key,
-        pattern=breaker.pattern,
-        state=state.kind.value,
-        mode=mode.value,
-        since=since,
-        failures_in_a_row=failures,
-        calls=None if share is None else share.calls,
-        failed=None if share is None else share.failed,
-        slow=None if share is None else share.slow,
-        # By weight, two failures may be six of four calls.
-        failure_rate=min(share.failed / share.calls, 1.0) if share is not None and share.calls else None,
-        slow_rate=share.slow / share.calls if share is not None and share.calls else None,
-        last_category=None if category is None else category.label,
-        next_probe=max(state.until - now, 0.0) if waits else None,
-        probes=probes,
-        probe_successes=successes,
-    )
+        state = circuit.state
+        window = _shares(circuit.window_snapshot(now))
+        return CircuitSnapshot(
+            name=breaker.name,
+            key=key,
+            pattern=breaker.scope,
+            state=state.kind.value,
+            mode=circuit.mode.value,
+            since=circuit.since,
+            failures_in_a_row=state.consecutive_failures,
+            calls=window.calls,
+            failed=window.failed,
+            slow=window.slow,
+            failure_rate=window.failure_rate,
+            slow_rate=window.slow_rate,
+            last_category=_label(circuit.category),
+            next_probe=state.next_probe_in(now),
+            probes=state.probes_in_flight(now),
+            probe_successes=state.successes,
+        )
+
+
+class _Shares(NamedTuple):
+    """The fields of a snapshot that come from the window, by their names there."""
+
+    calls: int | None = None
+    failed: int | None = None
+    slow: int | None = None
+    failure_rate: float | None = None
+    slow_rate: float | None = None
+
+
+def _shares(window: WindowSnapshot | None) -> _Shares:
+    if window is None:
+        return _Shares()
+    calls, failed, slow = window
+    if not calls:
+        return _Shares(calls, failed, slow)
+    # By weight, two failures may be six of four calls.
+    return _Shares(calls, failed, slow, min(failed / calls, 1.0), slow / calls)
+
+
+def _label(category: ErrorCategory | None) -> str | None:
+    if category is None:
+        return None
+    return category.label

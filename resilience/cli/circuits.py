@@ -59,7 +59,7 @@ def run_circuits(arguments: argparse.Namespace) -> int:
 
 def _circuits_of(value: object) -> tuple[list[CircuitBreaker], bool]:
     """Return the circuits that guard *value*, or all there are where it is an application; and whether these only."""
-    from resilience.circuits.registry import REGISTRY
+    from resilience.circuits.breaker import REGISTRY
 
     own = list(dict.fromkeys(_guarding(value)))
     return (own, True) if own else (list(REGISTRY), False)
@@ -68,9 +68,6 @@ def _circuits_of(value: object) -> tuple[list[CircuitBreaker], bool]:
 def _guarding(value: object) -> Iterator[CircuitBreaker]:
     from resilience._runtime.pipeline import Pipeline
     from resilience.circuits import CircuitBreaker
-    from resilience.circuits.instances import PerInstance
-    from resilience.circuits.keys import Keyed
-    from resilience.policies.circuit_breaker import Circuit
 
     if isinstance(value, CircuitBreaker):
         yield value
@@ -82,10 +79,9 @@ def _guarding(value: object) -> Iterator[CircuitBreaker]:
     known = guarded(under_descriptor(value))
     policies = value.policies() if isinstance(value, Pipeline) else known.policies if known is not None else ()
     for policy in policies:
-        if isinstance(policy, Circuit) and isinstance(policy.owner, CircuitBreaker):
-            yield policy.owner
-        elif isinstance(policy, Keyed | PerInstance):
-            yield policy._template
+        owner = getattr(policy, "owner", None)
+        if isinstance(owner, CircuitBreaker):
+            yield owner
 
 
 def _entries(breakers: Iterable[CircuitBreaker]) -> list[tuple[CircuitSnapshot, str]]:
@@ -96,7 +92,7 @@ def _entries(breakers: Iterable[CircuitBreaker]) -> list[tuple[CircuitSnapshot, 
 
 
 def _parameters(breaker: CircuitBreaker) -> str:
-    return ", ".join(breaker.circuit.rules.non_default_options())
+    return ", ".join(breaker.circuit.config.non_default_options())
 
 
 # -- how it looks -----------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from resilience.category import CategoryLike, ErrorCategory
 from resilience.circuits import CircuitBreaker
-from resilience.decorators import circuit_breaker, fallback, retry_on_category
+from resilience.decorators import fallback, retry_on_category
 from resilience.execution.executor import ExecutionReport, Executor, Listener
 from resilience.execution.request import ExecutionRequest
 from resilience.policies.degraded import Degraded
@@ -57,7 +57,7 @@ class FallbackExecutor:
         attempts: int = 3,
         base_delay: float | timedelta | None = None,
     ) -> None:
-        self.circuit: CircuitBreaker = circuit if isinstance(circuit, CircuitBreaker) else circuit_breaker(circuit)
+        self.circuit: CircuitBreaker = circuit if isinstance(circuit, CircuitBreaker) else CircuitBreaker(circuit)
         retry = retry_on_category(ErrorCategory.INFRASTRUCTURE, attempts=attempts, base_delay=base_delay)
 
         def guarded(function: F, instead: F) -> F:

@@ -1,28 +1,32 @@
-"""The circuit breaker as a policy: admits or rejects a call, records its outcome and notifies listeners.
+"""The circuit breaker as a policy: admits or rejects a call, records its outcome and notifies of it.
 
-`CircuitStateMachine` makes the decisions. Here a call meets them, sync or async, alone or inside another call through
-the same circuit.
+`CircuitBreakerPolicy` is a `CircuitStateMachine` that takes part in calls. The machine decides; the policy asks it for
+admission before each call, has it record the outcome, and turns its transitions into events and notifications of
+observers. It also keeps calls within calls apart: what a probe calls through the same circuit belongs to the probe.
+
+`resilience.circuits` wraps it into the object that users hold.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Generator, Sequence
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from resilience._runtime.circuit_context import Admitted, admitted_here, enter, leave
 from resilience._runtime.method_selection import MethodSelection
 from resilience._runtime.protocol import Admission, Call, Emit, Gate, Policy, Proceed, Run, Steps, Telling
-from resilience._validation import need
 from resilience.classify.decide import category_of, classify
 from resilience.classify.hint import retry_after
 from resilience.clock import Clock, current_clock
 from resilience.errors.circuit import CircuitOpenError
 from resilience.outcome import Outcome
-from resilience.policies.circuit_breaker_config import IGNORED, SUCCESS, Rules
+from resilience.policies.circuit_breaker_config import IGNORED, SUCCESS, CircuitBreakerConfig
 from resilience.policies.circuit_state_machine import CircuitStateMachine
 from resilience.policies.circuit_states import (
     INNER,
     CircuitMode,
+    CircuitObserver,
     Closed,
     HalfOpen,
     Open,
@@ -36,9 +40,18 @@ from resilience.trouble import call_hook, report_trouble
 
 if TYPE_CHECKING:
     from resilience.category import ErrorCategory
-    from resilience.events import CallRejected, CircuitClosed, CircuitHalfOpened, CircuitModeChanged, CircuitOpened
+    from resilience.events import (
+        CallRejected,
+        CircuitClosed,
+        CircuitHalfOpened,
+        CircuitModeChanged,
+        CircuitOpened,
+        Event,
+    )
 
-__all__ = ["Circuit"]
+__all__ = ["CircuitBreakerPolicy"]
+
+P = ParamSpec("P")
 
 # By names of their own: on CPython 3.11 a member of an enum is a call to find.
 _CALL = Telling.CALL
@@ -46,64 +59,68 @@ _SHADOW, _DISABLED = CircuitMode.SHADOW, CircuitMode.DISABLED
 _PROCEED = Proceed()
 
 
-class Circuit(CircuitStateMachine, Policy):
-    """A circuit breaker as a policy. Once admitted, a call holds only what its generator's local variables hold."""
+class CircuitBreakerPolicy(CircuitStateMachine, Policy):
+    """A circuit breaker as a policy. What it keeps of a call are the local variables of `run`.
+
+    **Fast path.** A call that succeeds at once needs no `run`. The wrapper of a guarded function looks at
+    ``state.fast_path``, calls, and reports the success as `telling` says: by a mark or a number on the state, or by
+    `ended`. While the circuit is open, it raises what `reject_if_open` returns. All other calls, and every failure, go
+    through `run`.
+
+    **Late outcomes.** A call records its outcome on what admitted it, a state or a `ProbePermit`. When the circuit has
+    gone to another state since, the outcome changes nothing, but observers are notified of it all the same.
+
+    **Calls within calls.** A probe, and the outermost call of a guarded class, are noted in the context
+    (`circuit_context`) while they run. A call through the same circuit from within passes by `INNER` and decides
+    nothing: a request that goes through several guarded methods is one success or one failure.
+
+    It never catches what a call raises, and never holds the lock while a call runs.
+    """
 
     supports_generators = True
 
     __slots__ = ("__weakref__", "fast_path", "methods", "name", "owner")
 
-    def __init__(self, name: str, rules: Rules, methods: MethodSelection | None = None) -> None:
-        if not isinstance(name, str):
-            raise TypeError(f"name={name!r}: give the dependency's name as text, such as 'billing'")
-        need(bool(name.strip()), "name", name, "the dependency's name, such as 'billing'")
-        super().__init__(rules)
+    def __init__(self, name: str, config: CircuitBreakerConfig, methods: MethodSelection | None = None) -> None:
+        super().__init__(config)
         self.name: str = name
         #: Shared by the circuits of all keys or objects of one pattern.
-        self.methods: MethodSelection = (  # pyright: ignore[reportIncompatibleVariableOverride]  # it has one always
-            MethodSelection(None, ()) if methods is None else methods
-        )
-        self.fast_path: bool = rules.failure_if is None  # else every result is judged
+        self.methods: MethodSelection = methods or MethodSelection(None, ())  # pyright: ignore[reportIncompatibleVariableOverride]  # it has one always
+        self.fast_path: bool = config.failure_if is None  # else every result is judged
         #: The public `CircuitBreaker`, which a circuit that guards something keeps alive.
         self.owner: object = None
 
     @property
-    def fast_path_gate(self) -> Gate:  # type: ignore[override]  # a circuit is its own gate
+    def fast_path_gate(self) -> Gate:  # type: ignore[override]  # it has one always
+        """The circuit itself: the wrapper looks at its state before the call."""
         return self
 
     # -- the call ------------------------------------------------------------------------------------------------
 
     def run(self, call: Call) -> Steps[Outcome]:
-        """Admit *call* or reject it, and record its outcome on what admitted it: a state, or a probe's permit."""
-        state = self.state
-        admitted: Admission | ProbePermit | None = state
-        began = 0.0
+        """Admit *call* or reject it, and record its outcome on what admitted it: a state, or a probe's permit.
+
+        A call that is cancelled records nothing, and gives its permit back.
+        """
+        admitted: Admission | ProbePermit | None = call.admission
+        began = call.began
         running: Admitted | None = None
-        if call.admitted:  # the wrapper has done what comes before the call
-            admitted, began = call.admission, call.began
-        elif state.fast_path and not self.methods.guards_class:
-            if self.telling is _CALL:
+        if not call.admitted:  # else the wrapper has done what comes before the call
+            admitted = state = self.state
+            if not state.fast_path or self.methods.guards_class:
+                answer = yield from self._admit(call)
+                if isinstance(answer, Outcome):
+                    return answer
+                admitted, began = answer, call.clock.now()
+                running = self._enter(admitted)
+            elif self.telling is _CALL:
                 began = call.clock.now()
-        elif self._is_inner():
-            admitted = INNER
-        else:
-            if not state.fast_path:
-                rejection = self.reject_if_open(call.clock)
-                if rejection is not None:
-                    return Outcome(None, rejection)
-                acquired = yield from self._acquire(call)
-                if isinstance(acquired, Outcome):
-                    return acquired
-                admitted = acquired
-            began = call.clock.now()
-            if self._has_inner_calls(admitted):
-                running = enter(admitted)
-        cancelled = True
+        finished = False
         try:
             outcome: Outcome = yield _PROCEED
-            cancelled = False
+            finished = True
         finally:
-            if cancelled and isinstance(admitted, ProbePermit):
+            if not finished:
                 self.release(admitted)
             if running is not None:
                 leave(running)
@@ -115,86 +132,101 @@ class Circuit(CircuitStateMachine, Policy):
             yield from self._notify_result(call, outcome, weight, transition, counted)
         return outcome
 
+    def _admit(self, call: Call) -> Steps[Admission | ProbePermit | Outcome | None]:
+        """Return what admits *call*, which is None for one that a circuit in shadow would reject; or its rejection.
+
+        Only for states that are not on the fast path, and for classes, whose methods call each other.
+        """
+        state = self.state
+        if self._is_inner():
+            return INNER
+        if state.fast_path:
+            return state
+        rejection = self.reject_if_open(call.clock)
+        if rejection is not None:
+            return Outcome(None, rejection)
+        return (yield from self._acquire(call))
+
     def _acquire(self, call: Call) -> Steps[Closed | ProbePermit | Outcome | None]:
-        """Return what admits *call*, which is None for one that a circuit in shadow would reject; or its rejection."""
+        """Ask the state machine for admission, and notify observers and subscribers of it."""
         yield from self._notify("before_call", call)
-        admitted, opened = self.acquire(call.clock)
+        admitted, half_opened = self.acquire(call.clock)
         notified = False
         try:
-            if opened is not None:
-                yield from self._notify_transition(call, opened)
+            yield from self._notify_transition(call, half_opened)
             if admitted is None:
                 shadow = self.mode is _SHADOW
                 state = self.state
-                error = self._rejection(state, max(state.until - call.clock.now(), 0.0))
-                if has_listeners():
-                    yield Emit(self._rejected(call, error, shadow))
+                left = max(state.until - call.clock.now(), 0.0)
+                error = self._rejection(state, left, state.probing, state.ramping)
+                yield from self._emit(self._rejected, call, error, shadow)
                 if not shadow:
                     return Outcome(None, error)
             yield from self._notify("admitted", call)
             notified = True
         finally:
-            if not notified and isinstance(admitted, ProbePermit):  # cancelled meanwhile: the probe is not made
+            if not notified:  # cancelled meanwhile: the probe is not made
                 self.release(admitted)
         return admitted
 
-    def _has_inner_calls(self, admitted: Admission | ProbePermit | None) -> bool:
-        """Whether calls through this circuit from within a call that is so *admitted* belong to that call."""
-        if isinstance(admitted, Closed):
-            return self.methods.guards_class or admitted.ramped is not None
-        return isinstance(admitted, ProbePermit)
+    def _enter(self, admitted: Admission | ProbePermit | None) -> Admitted | None:
+        """Note that a call runs, where calls through this circuit from within it belong to it.
+
+        To a plain closed circuit each call is one of its own, and there is nothing to note.
+        """
+        if isinstance(admitted, Closed) and not (self.methods.guards_class or admitted.ramping):
+            return None
+        return enter(admitted)
 
     def _record_outcome(
         self, outcome: Outcome, admitted: Admission | ProbePermit | None, began: float, clock: Clock
     ) -> tuple[int, Transition | None]:
         """Record *outcome*; return what it weighs, and the transition it caused."""
-        error = outcome.error
+        error, config = outcome.error, self.config
         if error is None:
-            weight = SUCCESS if self.fast_path else self._result_weight(outcome.value)
+            weight = SUCCESS
+            if config.failure_if is not None:
+                weight = self._result_weight(config.failure_if, outcome.value)
             if weight == SUCCESS and isinstance(admitted, Closed):
                 return weight, self.record_success(admitted, began, clock)
             return weight, self.record(admitted, weight, clock)
         category = category_of(outcome)
         weight = self._error_weight(error, category, clock)
-        wanted = self.rules.open_for
-        open_for = _server_backoff(error) if wanted is not None and category in wanted else None
+        open_for = None
+        if category._value_ & config.server_backoff:
+            open_for = _server_backoff(error)
         return weight, self.record(admitted, weight, clock, category, error, open_for)
 
     def _error_weight(self, error: Exception, category: ErrorCategory, clock: Clock) -> int:
-        """Return what a failure weighs."""
-        return self.rules.weights[category._value_]
+        """Return what a failure weighs: by its category, unless a subclass counts other things."""
+        return self.config.weights[category._value_]
 
-    def _result_weight(self, value: object) -> int:
-        """Return what a result weighs: as much as a failure where `failure_if` takes it for one."""
-        judge = self.rules.failure_if
-        assert judge is not None
+    def _result_weight(self, judge: Callable[..., object], value: object) -> int:
+        """Return what a result weighs: as much as a failure where *judge*, the option ``failure_if``, says so.
+
+        An error of *judge* is logged once, and the result counts as a success.
+        """
         try:
-            return 1 if call_hook(judge, judge, value) else SUCCESS
+            return int(bool(call_hook(judge, judge, value)))
         except Exception as error:
             report_trouble("failure_if", judge, error)
             return SUCCESS
 
     def ended(self, state: Any, began: float, clock: Clock) -> None:
+        """Record a success of a call on the fast path, which *state* admitted and which *began* then."""
         if state is INNER:
             return
         transition = self.record_success(state, began, clock)
-        if transition is not None and has_listeners():
-            emit(self.event(self.name, transition))
+        if transition is not None:
+            self.announce(transition, ())
 
     def status(self, call: Call) -> str:
-        state = self.state
-        if isinstance(state, Open):
-            left = state.until - call.clock.now()
-            until = "until it is reset" if left == math.inf else f"next probe in {max(left, 0.0):.3g} s"
-            return f"circuit {self.name!r} open, {until}"
-        if isinstance(state, HalfOpen):
-            return f"circuit {self.name!r} half-open"
-        failures = state.consecutive_failures
-        return f"circuit {self.name!r} closed" + (f", {failures} failures in a row" if failures else "")
+        """Return name and state in words, for the note of a failed call."""
+        return f"circuit {self.name!r} {self.state.status(call.clock)}"
 
     def counts(self, error: Exception) -> bool:
         """Whether *error* is a failure to this circuit."""
-        return self.rules.weights[classify(error)._value_] > 0
+        return self.config.weights[classify(error)._value_] > 0
 
     # -- calls within calls --------------------------------------------------------------------------------------
 
@@ -204,23 +236,25 @@ class Circuit(CircuitStateMachine, Policy):
         After a transition the new state decides about inner calls: a long call must not keep on calling through a
         circuit that has opened.
         """
-        for running in admitted_here():
-            by = running.by
-            if (
-                by is self.state
-                or by is self.methods
-                or (isinstance(by, ProbePermit) and self.is_leased(by, current_clock()))
-            ):
-                return True
-        return False
+        return any(self._stands_for(running.by) for running in admitted_here())
+
+    def _stands_for(self, by: object) -> bool:
+        """Whether a call admitted *by* that still stands for this circuit."""
+        if isinstance(by, ProbePermit):
+            return self.is_leased(by, current_clock())
+        return by is self.state or by is self.methods
 
     @property
     def nests(self) -> bool:
+        """Whether it guards a class. Then the wrapper looks at `state_here`, and calls between `enter` and `leave`."""
         return self.methods.guards_class
 
     @property
     def state_here(self) -> Admission:
-        return INNER if admitted_here() and self._is_inner() else self.state
+        """The present state; `INNER` within a call through this circuit, whatever the state."""
+        if admitted_here() and self._is_inner():
+            return INNER
+        return self.state
 
     enter: staticmethod[[object], Admitted] = staticmethod(enter)
     leave: staticmethod[[Admitted], None] = staticmethod(leave)
@@ -228,17 +262,24 @@ class Circuit(CircuitStateMachine, Policy):
     # -- rejecting -----------------------------------------------------------------------------------------------
 
     def reject_if_open(self, clock: Clock) -> CircuitOpenError | None:
+        """Return the error of a call that an open circuit certainly rejects. It takes no lock.
+
+        None where the call has to go through `run`: the circuit is not open or its time is over, or the rejection is
+        to be notified of.
+        """
         state = self.state
         if not isinstance(state, Open) or self.observers or has_listeners() or self.mode is _SHADOW:
             return None
-        if DISABLED.used and DISABLED.is_on():  # a driver sees to that
+        if DISABLED.used and DISABLED.is_on():  # the runner sees to that
             return None
         now = clock.now()
-        return self._rejection(state, state.until - now) if state.opened_at <= now < state.until else None
+        if state.opened_at <= now < state.until:
+            return self._rejection(state, state.until - now)
+        return None
 
-    def _rejection(self, state: State, left: float) -> CircuitOpenError:
+    def _rejection(self, state: State, left: float, probing: bool = False, ramping: bool = False) -> CircuitOpenError:
+        """Return the error of a rejected call; the next call may be admitted in *left* seconds."""
         # Not through its __init__, which does the same: while a dependency is down, every call pays for it.
-        kind = state.__class__
         return CircuitOpenError.__new__(
             CircuitOpenError,
             self.name,
@@ -246,52 +287,70 @@ class Circuit(CircuitStateMachine, Policy):
             state.failures,
             state.last_error_type,
             state.last_category,
-            kind is HalfOpen,
-            kind is Closed,
+            probing,
+            ramping,
         )
 
-    # -- listeners and events ------------------------------------------------------------------------------------
+    # -- observers and events: in a call -------------------------------------------------------------------------
 
     def _notify_result(
         self, call: Call, outcome: Outcome, weight: int, transition: Transition | None, counted: bool
     ) -> Steps[None]:
+        """Notify observers and subscribers of the outcome of a call, and of the *transition* it has caused."""
         if weight == SUCCESS:
             yield from self._notify("succeeded", counted)
         elif weight != IGNORED:
             yield from self._notify("failed", outcome.error, weight, counted)
-        if transition is not None:
-            yield from self._notify_transition(call, transition)
+        yield from self._notify_transition(call, transition)
 
     def _notify(self, what: str, *arguments: object) -> Steps[None]:
-        for observer in self.observers:
-            method = getattr(observer, what)
-            yield Run(method, *arguments, role="circuit listener", hook=observer.hook(what), blocking=observer.blocking)
+        """Call the method *what* of all observers, which may be async where the call is."""
+        yield from _notifications(self.observers, what, arguments)
 
-    def _notify_transition(self, call: Call, transition: Transition) -> Steps[None]:
+    def _notify_transition(self, call: Call, transition: Transition | None) -> Steps[None]:
+        """Notify observers and subscribers of a transition that *call* has made, if it has."""
+        if transition is None:
+            return
         yield from self._notify("changed", *transition)
+        yield from self._emit(self.event, call.target, transition)
+
+    def _emit(self, make: Callable[P, Event], *args: P.args, **kwargs: P.kwargs) -> Steps[None]:
+        """Emit an event. It is made only where it has subscribers."""
         if has_listeners():
-            yield Emit(self.event(call.target, transition))
+            yield Emit(make(*args, **kwargs))
 
-    def _rejected(self, call: Call, error: CircuitOpenError, shadow: bool) -> CallRejected:
-        from resilience.events import CallRejected
+    # -- observers and events: where no call is made -------------------------------------------------------------
 
-        return CallRejected(target=call.target, policy=self.name, retry_after=error.retry_after, shadow=shadow)
+    def announce(self, transition: Transition, observers: Sequence[CircuitObserver]) -> None:
+        """Notify *observers* and subscribers of a transition that no call has made."""
+        self.notify(observers, "changed", *transition)
+        if has_listeners():
+            emit(self.event(self.name, transition))
+
+    def notify(self, observers: Sequence[CircuitObserver], what: str, *arguments: object) -> None:
+        """Call the method *what* of *observers*, one after the other. An error of theirs is logged once."""
+        for effect in _notifications(observers, what, arguments):
+            try:
+                call_hook(effect.runs, effect.function, *effect.arguments)
+            except Exception as error:
+                report_trouble("circuit listener", effect.hook, error)
 
     def event(self, target: str, transition: Transition) -> CircuitOpened | CircuitHalfOpened | CircuitClosed:
         """Return the event of a transition."""
         from resilience.events import CircuitClosed, CircuitHalfOpened, CircuitOpened
 
         state = transition[1]
-        if isinstance(state, Open):
-            return CircuitOpened(
-                target=target,
-                policy=self.name,
-                failures=state.failures,
-                retry_after=state.until - state.opened_at,
-                category=state.last_category,
-            )
-        kind = CircuitHalfOpened if isinstance(state, HalfOpen) else CircuitClosed
-        return kind(target=target, policy=self.name)
+        if isinstance(state, HalfOpen):
+            return CircuitHalfOpened(target=target, policy=self.name)
+        if isinstance(state, Closed):
+            return CircuitClosed(target=target, policy=self.name)
+        return CircuitOpened(
+            target=target,
+            policy=self.name,
+            failures=state.failures,
+            retry_after=state.until - state.opened_at,
+            category=state.last_category,
+        )
 
     def mode_event(self, target: str) -> CircuitModeChanged:
         """Return the event of a change of mode."""
@@ -299,11 +358,27 @@ class Circuit(CircuitStateMachine, Policy):
 
         return CircuitModeChanged(target=target, policy=self.name, mode=self.mode.value)
 
+    def _rejected(self, call: Call, error: CircuitOpenError, shadow: bool) -> CallRejected:
+        from resilience.events import CallRejected
+
+        return CallRejected(target=call.target, policy=self.name, retry_after=error.retry_after, shadow=shadow)
+
     def __str__(self) -> str:
-        return f"circuit_breaker({', '.join([repr(self.name), *self.rules.non_default_options()])})"
+        return f"circuit_breaker({', '.join([repr(self.name), *self.config.non_default_options()])})"
+
+
+def _notifications(
+    observers: Sequence[CircuitObserver], what: str, arguments: tuple[object, ...]
+) -> Generator[Run, object, None]:
+    """Yield an effect for each of *observers*: a call of its method *what*."""
+    for observer in observers:
+        method, hook = getattr(observer, what), observer.hook(what)
+        yield Run(method, *arguments, role="circuit listener", hook=hook, blocking=observer.blocking)
 
 
 def _server_backoff(error: Exception) -> float | None:
     """Return for how many seconds the server asks all callers to stay away, where it says so with *error*."""
     asked = retry_after(error)
-    return asked if asked is not None and 0 < asked < math.inf else None
+    if asked is not None and 0 < asked < math.inf:
+        return asked
+    return None

@@ -1,7 +1,9 @@
 """I/O-free circuit breaker state machine.
 
-Owns the current state, the window of outcomes, the permits of probes and every transition; knows nothing of sync or
-async, and notifies no one.
+Owns the current state and mode of one circuit, its lock and every transition. What a state admits and counts is the
+state's own affair (`circuit_states`); here an answer of a state becomes the next state, at one moment, under the lock.
+It knows nothing of sync or async, calls no user code and notifies no observer: it returns the transition it has made,
+and `CircuitBreakerPolicy` announces that.
 """
 
 from __future__ import annotations
@@ -9,17 +11,18 @@ from __future__ import annotations
 import math
 import sys
 import threading
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from resilience._runtime.protocol import Telling
+from resilience._runtime.protocol import Admission, Telling
 from resilience.clock import Clock, current_clock
-from resilience.policies.circuit_breaker_config import SUCCESS, Rules
+from resilience.policies.circuit_breaker_config import SUCCESS, CircuitBreakerConfig
 from resilience.policies.circuit_states import (
     CircuitMode,
     CircuitObserver,
     CircuitState,
     Closed,
+    ClosedWithRates,
     HalfOpen,
     Open,
     ProbePermit,
@@ -35,111 +38,99 @@ __all__ = ["CircuitStateMachine"]
 
 # By names of their own: on CPython 3.11 a member of an enum is a call to find.
 _MARK, _COUNT, _CALL = Telling.MARK, Telling.COUNT, Telling.CALL
-_DISABLED = CircuitMode.DISABLED
+_DISABLED, _ISOLATED = CircuitMode.DISABLED, CircuitMode.ISOLATED
+_CLOSED, _OPEN = CircuitState.CLOSED, CircuitState.OPEN
+_FIXES_STATE = (_ISOLATED, _DISABLED)
 
 
 class CircuitStateMachine:
     """The state that all calls through one circuit share.
 
-    A call acquires admission by `acquire`, and ends in exactly one of `record_success`, `record` and `release`. No lock
-    is held while a call runs, and a call that succeeds through a closed circuit takes none. While the lock is held, a
-    destructor or a signal handler may run in the same thread, begin calls and end others: a transition therefore
-    compares the state it replaces with the one it has seen.
+    A call acquires admission by `acquire`, and ends in exactly one of `record_success`, `record` and `release`:
+
+    ==================  ==========================================  =========================================
+    the call            was admitted by a closed state              was admitted as a probe
+    ==================  ==========================================  =========================================
+    succeeds            `record_success`: no lock, or a short one   `record`: may close the circuit
+    fails               `record`: may open the circuit              `record`: may open the circuit again
+    is cancelled        nothing                                     `release`: gives the permit back
+    ==================  ==========================================  =========================================
+
+    No lock is held while a call runs, and a call that succeeds through a closed circuit takes none. While the lock is
+    held, a destructor or a signal handler may run in the same thread, begin calls and end others: a transition
+    therefore compares the state it replaces with the one it has seen.
+
+    Time is read from the clock that is handed in. Where another clock is handed in, or it is set back, periods start
+    again; the circuit never stays open for longer than its time from then on.
     """
 
-    __slots__ = ("_lock", "category", "mode", "observers", "rules", "since", "state", "telling")
+    __slots__ = ("_lock", "category", "config", "mode", "observers", "since", "state", "telling")
 
-    def __init__(self, rules: Rules) -> None:
-        self.rules: Rules = rules
-        self.telling: Telling = _telling(rules)
+    def __init__(self, config: CircuitBreakerConfig) -> None:
+        self.config: CircuitBreakerConfig = config
+        self.telling: Telling = _telling(config)
         self.mode: CircuitMode = CircuitMode.NORMAL
         self.observers: Sequence[CircuitObserver] = ()
         #: The category of the last failure that counted.
         self.category: ErrorCategory | None = None
-        #: When the circuit came to its state: seconds since 1970.
+        #: When the circuit entered its state: seconds since 1970.
         self.since: float = current_clock().wall()
         self._lock = threading.RLock()  # a stream that the collector closes, or a signal handler, may take it again
-        self.state: State = Closed(rules, fast_path=True)
+        self.state: State = _closed(config, observed=False)
 
     # -- admission -----------------------------------------------------------------------------------------------
 
     def acquire(self, clock: Clock) -> tuple[Closed | ProbePermit | None, Transition | None]:
         """Admit a call or, by None, reject it: return what admits it, and the transition to half-open it has caused."""
         state = self.state
-        if isinstance(state, Closed) and state.ramped is None:
+        if isinstance(state, Closed) and not state.ramping:
             return state, None
         with self._lock:
             # Under the lock: a thread that looked at the clock before another one did, and came in after it, would
             # take it for a clock that was set back.
             now = clock.now()
-            state = self.state
-            transition: Transition | None = None
-            if isinstance(state, Closed):
-                return state if self._admitted_by_ramp_up(state, now, clock) else None, None
-            if isinstance(state, Open):
-                if now < state.opened_at:  # another clock, or one that was set back: the time starts again
-                    state.opened_at, state.until = now, now + (state.until - state.opened_at)
-                if now < state.until:
-                    return None, None
-                probed = HalfOpen(
-                    state.failures, state.last_error_type, state.last_category, state.consecutive_opens, state.permits
-                )
-                transition = self._transition(probed, clock, state)
+            state, transition = self.state, None
+            if state.half_opens(now):
+                transition = self._transition(_half_open(state, state.permits), clock, state)
                 if transition is None:
                     return self.acquire(clock)
-                state = probed
-            return self._acquire_probe(state, now), transition
-
-    def _admitted_by_ramp_up(self, state: Closed, now: float, clock: Clock) -> bool:
-        """Whether a call belongs to the share that is admitted while the circuit ramps up; ends the ramp in time."""
-        if state.ramped is None or not state.since <= now < state.ramped:
-            state.ramped = None
-            state.fast_path = not self.observers
-            return True
-        return clock.random() * (state.ramped - state.since) < now - state.since
-
-    def _acquire_probe(self, state: HalfOpen, now: float) -> ProbePermit | None:
-        for permit in state.permits.copy():
-            if not permit.is_active(now):  # the probe is lost
-                state.permits.discard(permit)
-        permit = ProbePermit(state, now, now + self.rules.lease_seconds)  # first: other calls may be admitted meanwhile
-        if len(state.permits) >= self.rules.probes:
-            return None
-        state.permits.add(permit)
-        return permit
+                state = transition[1]
+            return state.admit(now, clock, self.config), transition
 
     def is_leased(self, permit: ProbePermit, clock: Clock) -> bool:
-        """Whether *permit* belongs to a probe in flight of the present half-open state whose lease has not ended."""
+        """Whether *permit* belongs to a probe in flight of the present half-open state whose lease has not ended.
+
+        Without the lock: what such a probe calls is admitted often, and a moment's difference does not matter.
+        """
         state = self.state
         return permit.state is state and permit in permit.state.permits and permit.is_active(clock.now())
 
-    def release(self, permit: ProbePermit) -> None:
-        """Give back a probe's permit without an outcome: its call was cancelled."""
-        with self._lock:
-            if not isinstance(self.state, Closed):
-                self.state.permits.discard(permit)
+    def release(self, admitted: object) -> None:
+        """Take back a probe's permit, where that *admitted* a call without an outcome: it was cancelled."""
+        if isinstance(admitted, ProbePermit):
+            with self._lock:
+                self.state.take_back(admitted)
 
     # -- outcomes: each transition replaces the state object, under the lock -------------------------------------
 
     def record_success(self, state: Closed, began: float, clock: Clock) -> Transition | None:
-        """Record a success on the closed state that admitted the call."""
-        if self.telling is _MARK:
-            state.success_seen = True
-            return None
-        if self.telling is _COUNT:
-            state.call_count += 1
+        """Record a success on the closed state that admitted the call.
+
+        The lock is taken only where the call's time matters. A success on a state that was replaced is lost with it.
+        """
+        if self.telling is not _CALL:
+            state.mark_success()
             return None
         with self._lock:
             now = clock.now()
-            slow = self.rules.slow_seconds is not None and now - began >= self.rules.slow_seconds
-            state.count(now, slow=slow)
-            if slow and self.mode is not _DISABLED and state.threshold_exceeded(self.rules, now):
-                return self._transition(self._opened(state, None, None, 0, clock), clock, state)
-            return None
+            opens = state.record_success(now, self.config, slow=now - began >= self.config.slow_seconds)
+            if not opens or self.mode is _DISABLED:
+                return None
+            return self._transition(self._open(state, 0, clock, None, None), clock, state)
 
     def record(
         self,
-        admitted: Any,
+        admitted: Admission | ProbePermit | None,
         weight: int,
         clock: Clock,
         category: ErrorCategory | None = None,
@@ -148,60 +139,28 @@ class CircuitStateMachine:
     ) -> Transition | None:
         """Record any other outcome of *weight* on the state, or the permit, that admitted the call.
 
-        *open_for* opens the circuit at once, for so many seconds.
+        An outcome counts on the state that admitted the call while that is the present one, or by a permit that the
+        present state takes back. *open_for* opens the circuit at once, for so many seconds.
         """
-        failed = weight if weight > 0 else 0  # noqa: FURB136  # max() is 1100 instructions more on CPython 3.11
         with self._lock:
             state = self.state
-            if isinstance(state, Closed):
-                if state is not admitted or self.mode is _DISABLED or not (failed or open_for is not None):
-                    return None  # it is late, or decides nothing
-                self.category = category
-                rules = self.rules
-                now = clock.now() if rules.uses_rates else 0.0
-                state.fail(failed, now)
-                threshold = rules.failure_threshold
-                in_a_row = threshold is not None and state.failures >= threshold
-                if open_for is not None or in_a_row or (rules.uses_rates and state.threshold_exceeded(rules, now)):
-                    return self._transition(
-                        self._opened(state, _type_name(error), category, state.failures, clock, open_for), clock, state
-                    )
+            if (admitted is not state and not state.take_back(admitted)) or self.mode is _DISABLED:
                 return None
-            if admitted not in state.permits:  # its lease has ended, or it is late
+            if open_for is not None:
+                weight = max(weight, 0)
+            elif weight <= SUCCESS:
+                return self._record_answer(state, weight, clock)
+            self.category = category
+            if not state.record_failure(weight, clock, self.config) and open_for is None:
                 return None
-            state.permits.discard(admitted)
-            probed: HalfOpen = admitted.state
-            if probed is not state:  # the circuit has opened again since
-                return None
-            if failed or open_for is not None:
-                self.category = category
-                return self._transition(
-                    self._opened(probed, _type_name(error), category, probed.failures + failed, clock, open_for),
-                    clock,
-                    probed,
-                )
-            if weight == SUCCESS:
-                probed.successes += 1
-                if probed.successes >= self.rules.success_threshold:
-                    closed = Closed(self.rules, fast_path=not self.observers, since=clock.now())
-                    return self._transition(closed, clock, probed)
-            return None
+            opened = self._open(state, state.failures, clock, _type_name(error), category, open_for)
+            return self._transition(opened, clock, state)
 
-    def _opened(
-        self,
-        state: State,
-        last_error_type: str | None,
-        last_category: ErrorCategory | None,
-        failures: int,
-        clock: Clock,
-        open_for: float | None = None,
-    ) -> Open:
-        """Return the open state that follows *state*."""
-        now = clock.now()
-        consecutive_opens = state.consecutive_opens + 1
-        wait = self.rules.open_seconds(consecutive_opens, clock.random()) if open_for is None else open_for
-        permits = state.permits if isinstance(state, HalfOpen) else None
-        return Open(failures, last_error_type, last_category, now, now + wait, consecutive_opens, permits)
+    def _record_answer(self, state: State, weight: int, clock: Clock) -> Transition | None:
+        """Record an outcome that is no failure: a successful probe may close the circuit."""
+        if weight != SUCCESS or not state.record_answer(self.config):
+            return None
+        return self._transition(self._closed(since=clock.now(), ramp_up=self.config.ramp_up_seconds), clock, state)
 
     def _transition(
         self, state: State, clock: Clock, seen: State | None = None, mode: CircuitMode | None = None
@@ -217,40 +176,59 @@ class CircuitStateMachine:
             self.mode = mode
         return old, state
 
+    # -- new states ----------------------------------------------------------------------------------------------
+
+    def _closed(self, since: float = 0.0, ramp_up: float = 0.0) -> Closed:
+        """Return a closed state that calls of this circuit go through, observed where there are observers."""
+        return _closed(self.config, observed=bool(self.observers), since=since, ramp_up=ramp_up)
+
+    def _open(
+        self,
+        state: State,
+        failures: int,
+        clock: Clock,
+        error_type: str | None,
+        category: ErrorCategory | None,
+        open_for: float | None = None,
+    ) -> Open:
+        """Return the open state that follows *state*, for *open_for* seconds, or as long as the options say."""
+        now = clock.now()
+        consecutive_opens = state.consecutive_opens + 1
+        if open_for is None:
+            open_for = self.config.open_seconds(consecutive_opens, clock.random())
+        return Open(failures, error_type, category, now, now + open_for, consecutive_opens, state.permits)
+
     # -- by hand -------------------------------------------------------------------------------------------------
 
-    def transition_to(
-        self,
-        kind: CircuitState,
-        clock: Clock,
-        last: tuple[str, ErrorCategory] | None = None,
-        failures: int | None = None,
-    ) -> Transition | None:
-        """Go to *kind* whatever the present state; None where it is there already, or the mode fixes the state.
+    def transition_to(self, kind: CircuitState, clock: Clock) -> Transition | None:
+        """Go to *kind* whatever the present state; None where it is there already, or the mode fixes the state."""
+        make: Mapping[CircuitState, Callable[[State], State]] = {
+            CircuitState.CLOSED: lambda _: self._closed(),
+            CircuitState.OPEN: lambda state: self._open(
+                state, state.consecutive_failures, clock, state.last_error_type, state.last_category
+            ),
+            CircuitState.HALF_OPEN: lambda state: _half_open(state, set()),
+        }
+        return self._force(kind, clock, make[kind])
 
-        *last*, the type and the category of the last failure, and *failures* are what opens it, where calls through
-        other circuits of a shared store failed as well.
+    def trip(
+        self, failures: int, clock: Clock, error_type: str | None, category: ErrorCategory | None
+    ) -> Transition | None:
+        """Open the circuit after so many *failures*, some of them of other circuits; None where it is open already."""
+        return self._force(_OPEN, clock, lambda state: self._open(state, failures, clock, error_type, category))
+
+    def _force(self, kind: CircuitState, clock: Clock, make: Callable[[State], State]) -> Transition | None:
+        """Go to the state of *kind* that *make* returns for the present one, whatever happens meanwhile.
+
+        A circuit that is closed already gets a new closed state, which is no transition.
         """
         with self._lock:
             state, since = self.state, self.since
-            if self.mode in (CircuitMode.ISOLATED, _DISABLED):
+            if self.mode in _FIXES_STATE or (state.kind is kind and kind is not _CLOSED):
                 return None
-            new: State
-            if kind is CircuitState.CLOSED:
-                new = Closed(self.rules, fast_path=not self.observers)
-            elif state.kind is kind:
-                return None
-            elif kind is CircuitState.OPEN:
-                error_type, category = last or (state.last_error_type, state.last_category)
-                counted = state.consecutive_failures if failures is None else failures
-                new = self._opened(state, error_type, category, counted, clock)
-            else:
-                new = HalfOpen(
-                    state.consecutive_failures, state.last_error_type, state.last_category, state.consecutive_opens
-                )
-            transition = self._transition(new, clock, state)
+            transition = self._transition(make(state), clock, state)
             if transition is None:
-                return self.transition_to(kind, clock, last, failures)
+                return self._force(kind, clock, make)
             if state.kind is not kind:
                 return transition
             self.since = since  # no transition, but a new start: nothing recorded, and no ramp
@@ -259,45 +237,56 @@ class CircuitStateMachine:
     def change_mode(self, mode: CircuitMode, clock: Clock) -> Transition | None:
         """Go to *mode*. To isolate or disable the circuit, or to end that, discards what was recorded."""
         with self._lock:
-            state: State
-            if mode is CircuitMode.ISOLATED:
-                state = Open(0, None, None, -math.inf, math.inf, 0)
-            elif mode is _DISABLED:
-                state = Closed(self.rules, fast_path=True)
-            elif self.mode in (CircuitMode.NORMAL, CircuitMode.SHADOW):
+            if mode not in _FIXES_STATE and self.mode not in _FIXES_STATE:
                 self.mode = mode
                 return None
-            else:
-                state = Closed(self.rules, fast_path=not self.observers)
-            return self._transition(state, clock, mode=mode)
+            make: Mapping[CircuitMode, Callable[[], State]] = {
+                _ISOLATED: lambda: Open(0, None, None, -math.inf, math.inf, 0, set()),
+                _DISABLED: lambda: _closed(self.config, observed=False),
+            }
+            return self._transition(make.get(mode, self._closed)(), clock, mode=mode)
 
     def set_observers(self, observers: Sequence[CircuitObserver]) -> None:
         """Replace the observers. With any, every call takes the slow path."""
         with self._lock:
             self.observers = tuple(observers)
-            if isinstance(self.state, Closed):
-                notifies = bool(self.observers) and self.mode is not _DISABLED
-                self.state.fast_path = not notifies and self.state.ramped is None
+            self.state.set_observed(bool(self.observers) and self.mode is not _DISABLED)
 
     def window_snapshot(self, now: float) -> WindowSnapshot | None:
         """Return the window's outcomes while the circuit is closed and uses rates. Call it under the lock."""
-        state = self.state
-        if not self.rules.uses_rates or not isinstance(state, Closed):
-            return None
-        # A disabled circuit counts calls on the fast path all the same: they do not show.
-        return WindowSnapshot(0, 0, 0) if self.mode is _DISABLED else state.window_snapshot(now)
+        found = self.state.window_snapshot(now)
+        if found is not None and self.mode is _DISABLED:  # it counts calls on the fast path all the same
+            return WindowSnapshot(0, 0, 0)
+        return found
 
 
 def _type_name(error: Exception | None) -> str | None:
-    return None if error is None else type(error).__name__
+    if error is None:
+        return None
+    return type(error).__name__
 
 
-def _telling(rules: Rules) -> Telling:
+def _closed(config: CircuitBreakerConfig, *, observed: bool, since: float = 0.0, ramp_up: float = 0.0) -> Closed:
+    """Return a closed state with nothing recorded; it ramps up from *since*, for *ramp_up* seconds."""
+    if config.rates is None:
+        return Closed(observed=observed, since=since, ramp_up=ramp_up)
+    return ClosedWithRates(config.rates, config.new_windows(), observed=observed, since=since, ramp_up=ramp_up)
+
+
+def _half_open(state: State, permits: set[ProbePermit]) -> HalfOpen:
+    """Return the half-open state that follows *state*, in which the probes of *permits* are in flight."""
+    return HalfOpen(
+        state.consecutive_failures, state.last_error_type, state.last_category, state.consecutive_opens, permits
+    )
+
+
+def _telling(config: CircuitBreakerConfig) -> Telling:
     """Return what the fast path reports of a success."""
-    if rules.needs_timing:
-        return _CALL
-    if not rules.uses_rates:
+    if config.rates is None:
         return _MARK
     # Without the GIL, additions of threads that run at the same time would be lost: each success is recorded under the
     # lock.
-    return _COUNT if getattr(sys, "_is_gil_enabled", lambda: True)() else _CALL
+    has_gil = getattr(sys, "_is_gil_enabled", lambda: True)()
+    if config.needs_timing or not has_gil:
+        return _CALL
+    return _COUNT

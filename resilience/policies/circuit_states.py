@@ -1,21 +1,29 @@
 """The states of a circuit breaker: closed, open and half-open, and the permits of its probes.
 
-The state object is the generation: a circuit holds one object for its present state, and every transition
-replaces it. A call records its outcome on the state or the permit that admitted it, so that a late outcome
-lands on an object that is no longer in use and can neither close nor reopen the circuit.
+The state object is the generation: a circuit holds one object for its present state, and every transition replaces it.
+A call records its outcome on the state or the permit that admitted it. A late outcome lands on an object that is no
+longer in use, and can neither close nor reopen the circuit.
+
+The classes have the same methods, so that `CircuitStateMachine` asks whichever is in force: `admit` answers a call,
+`take_back` says whether the outcome of a probe still counts, `record_failure` and `record_answer` count an outcome and
+say whether that ends the state. States change only themselves. They take no lock, make no transition and notify no
+observer.
 """
 
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Final, Protocol
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from resilience._runtime.protocol import Admission, Call
-from resilience.policies.circuit_breaker_config import Rules
-from resilience.policies.sliding_window import CountWindow, TimeWindow, WindowSnapshot
+from resilience.policies.circuit_breaker_config import CircuitBreakerConfig, TripRates
+from resilience.policies.sliding_window import Window, WindowSnapshot
 
 if TYPE_CHECKING:
     from resilience.category import ErrorCategory
+    from resilience.clock import Clock
 
 __all__ = [
     "INNER",
@@ -23,6 +31,7 @@ __all__ = [
     "CircuitObserver",
     "CircuitState",
     "Closed",
+    "ClosedWithRates",
     "HalfOpen",
     "Open",
     "ProbePermit",
@@ -52,94 +61,213 @@ class CircuitMode(enum.Enum):
 
 
 class Closed(Admission):
-    """CLOSED admits every call. *failures* is the weight of the failures in a row.
+    """CLOSED admits every call, and counts failures in a row. *failures* is their weight.
 
-    After an outage it ramps up: it admits a growing share of the calls between *since* and *ramped*.
+    After an outage it ramps up: from *since* to *until* it admits a growing share of the calls, at random.
+
+    A success needs no lock: it sets `success_seen`, by which the next failure knows that it is the first in a row.
     """
 
-    __slots__ = ("calls_at_last_failure", "count_window", "ramped", "since", "time_window")
-    kind = CircuitState.CLOSED
-    name = "closed"  # as pybreaker spells the states
-    last_error_type: None = None
-    last_category: None = None
-    consecutive_opens: int = 0
+    __slots__ = ("observed", "ramping", "since", "until")
+    kind: ClassVar[CircuitState] = CircuitState.CLOSED
+    name: ClassVar[str] = "closed"  # as pybreaker spells the states
+    last_error_type: ClassVar[None] = None
+    last_category: ClassVar[None] = None
+    consecutive_opens: ClassVar[int] = 0
+    probing: ClassVar[bool] = False
+    successes: ClassVar[int] = 0  # of probes
+    fast_path: bool
     failures: int
     success_seen: bool
-    call_count: int
 
-    def __init__(self, rules: Rules, *, fast_path: bool, since: float | None = None) -> None:
-        ramping = since is not None and rules.ramp_up_seconds > 0
-        super().__init__(fast_path and not ramping)
-        #: The `call_count` after the last failure: another one now means that a call has succeeded since.
-        self.calls_at_last_failure: int = 0
-        self.since: float = since or 0.0
-        #: When the ramp ends; None once it has.
-        self.ramped: float | None = self.since + rules.ramp_up_seconds if ramping else None
-        self.count_window: CountWindow | None = CountWindow(rules.window) if rules.window is not None else None
-        self.time_window: TimeWindow | None = TimeWindow(rules.period) if rules.period is not None else None
-
-    @property
-    def until(self) -> float:
-        """When it admits every call."""
-        return 0.0 if self.ramped is None else self.ramped
+    def __init__(self, *, observed: bool, since: float = 0.0, ramp_up: float = 0.0) -> None:
+        self.ramping: bool = ramp_up > 0
+        super().__init__(fast_path=not observed and not self.ramping)
+        #: Whether observers are notified of each call, which then takes the slow path.
+        self.observed: bool = observed
+        self.since: float = since
+        self.until: float = since + ramp_up
 
     @property
     def consecutive_failures(self) -> int:
         """The weight of the failures since the last success."""
-        return 0 if self.success_seen or self.call_count != self.calls_at_last_failure else self.failures
+        if self.success_seen:
+            return 0
+        return self.failures
 
-    def fail(self, weight: int, now: float) -> None:
-        """Record a failure that ends *now*."""
-        if self.success_seen or self.call_count != self.calls_at_last_failure:
+    @property
+    def permits(self) -> set[ProbePermit]:
+        """Of no probe: once the circuit has closed, probes in flight are calls like all others."""
+        return set()
+
+    def status(self, clock: Clock) -> str:
+        """Return this state in words, for the note of a failed call."""
+        failures = self.consecutive_failures
+        if failures:
+            return f"closed, {failures} failures in a row"
+        return "closed"
+
+    def next_probe_in(self, now: float) -> None:
+        """Return None: a closed circuit does not probe."""
+
+    def probes_in_flight(self, now: float) -> int:
+        """Return 0: a closed circuit does not probe."""
+        return 0
+
+    def set_observed(self, observed: bool) -> None:
+        """Set whether each call takes the slow path, where observers are notified."""
+        self.observed = observed
+        self.fast_path = not observed and not self.ramping
+
+    def half_opens(self, now: float) -> bool:
+        """Whether a call *now* makes the circuit half-open: never."""
+        return False
+
+    def admit(self, now: float, clock: Clock, config: CircuitBreakerConfig) -> Closed | None:
+        """Return this state where it admits a call *now*; None while it ramps up and the call is not in the share."""
+        if not self.since <= now < self.until:  # also where the clock was set back
+            self.ramping = False
+            self.set_observed(self.observed)
+        elif self.ramping and clock.random() * (self.until - self.since) >= now - self.since:
+            return None
+        return self
+
+    def take_back(self, permit: object) -> bool:
+        """Return False: no probe decides about a closed circuit."""
+        return False
+
+    def mark_success(self) -> None:
+        """Note a success, without the lock, as the wrapper of a guarded function does."""
+        self.success_seen = True
+
+    def record_failure(self, weight: int, clock: Clock, config: CircuitBreakerConfig) -> bool:
+        """Count a failure; return whether the circuit opens by failures in a row."""
+        if self.success_seen:
             self.success_seen = False
             self.failures = 0
         self.failures += weight
-        if self.count_window is None and self.time_window is None:
-            return
-        self.call_count += 1
-        self.calls_at_last_failure = self.call_count
-        if self.count_window is not None:
-            self.count_window.fail(self.call_count, weight)
-        if self.time_window is not None:
-            bucket = self.time_window.bucket_for(now)
-            bucket.calls += 1
-            bucket.failed += weight
+        return self.failures >= config.trip_failures
 
-    def count(self, now: float, *, slow: bool) -> None:
-        """Record a success that ends *now*."""
-        self.call_count += 1
-        if slow and self.count_window is not None:
-            self.count_window.slow(self.call_count)
-        if self.time_window is not None:
-            bucket = self.time_window.bucket_for(now)
-            bucket.calls += 1
-            bucket.slow += slow
+    def record_success(self, now: float, config: CircuitBreakerConfig, *, slow: bool) -> bool:
+        """Count a success that ends *now*; return whether the circuit opens, as it was slow: never without rates."""
+        self.mark_success()
+        return False
+
+    def record_answer(self, config: CircuitBreakerConfig) -> bool:
+        """Return False: an error by which the dependency shows that it works changes nothing here."""
+        return False
 
     def window_snapshot(self, now: float) -> WindowSnapshot | None:
-        """Return the window's outcomes: of the count window where there are both."""
-        if self.count_window is not None:
-            return self.count_window.snapshot(self.call_count)
-        return None if self.time_window is None else self.time_window.snapshot(now)
-
-    def threshold_exceeded(self, rules: Rules, now: float) -> bool:
-        """Whether the failure rate or the rate of slow calls of a window opens the circuit."""
-        return (self.count_window is not None and rules.rate_exceeded(self.count_window.snapshot(self.call_count))) or (
-            self.time_window is not None and rules.rate_exceeded(self.time_window.snapshot(now))
-        )
+        """Return the outcomes in the window; None where the circuit has no rates, and so no window."""
+        return None
 
 
-class Open(Admission):
-    """OPEN rejects every call until *until*. It is the *consecutive_opens*-th time since the circuit was closed.
+class ClosedWithRates(Closed):
+    """CLOSED, of a circuit that opens by the share of failed or slow calls as well as by failures in a row.
 
-    Probes of the half-open state before it may still be in flight, by *permits*.
+    Calls are numbered by `call_count`. A success needs no lock here either where its time does not matter: it adds 1 to
+    `call_count`, by which the next failure knows that calls have succeeded since the last.
+    """
+
+    __slots__ = ("calls_at_last_failure", "rates", "windows")
+    success_seen: bool
+    call_count: int
+
+    def __init__(
+        self, rates: TripRates, windows: Sequence[Window], *, observed: bool, since: float = 0.0, ramp_up: float = 0.0
+    ) -> None:
+        super().__init__(observed=observed, since=since, ramp_up=ramp_up)
+        self.rates: TripRates = rates
+        self.windows: Sequence[Window] = windows
+        #: The `call_count` after the last failure.
+        self.calls_at_last_failure: int = 0
+
+    @property
+    def consecutive_failures(self) -> int:
+        """The weight of the failures since the last success."""
+        if self.call_count != self.calls_at_last_failure:
+            return 0
+        return self.failures
+
+    def mark_success(self) -> None:
+        """Note a success whose time does not matter, without the lock."""
+        self.call_count += 1
+
+    def record_failure(self, weight: int, clock: Clock, config: CircuitBreakerConfig) -> bool:
+        """Count a failure; return whether the circuit opens, by failures in a row or by a rate."""
+        now = clock.now()
+        self.success_seen = self.call_count != self.calls_at_last_failure
+        self.call_count += 1
+        self.calls_at_last_failure = self.call_count
+        too_many_in_a_row = super().record_failure(weight, clock, config)
+        for window in self.windows:
+            window.record(self.call_count, now, weight=weight)
+        return too_many_in_a_row or self._rate_exceeded(now)
+
+    def record_success(self, now: float, config: CircuitBreakerConfig, *, slow: bool) -> bool:
+        """Count a success that ends *now*; return whether it was slow, and the circuit opens by that."""
+        self.call_count += 1
+        for window in self.windows:
+            window.record(self.call_count, now, slow=slow)
+        return slow and self._rate_exceeded(now)
+
+    def _rate_exceeded(self, now: float) -> bool:
+        return any(self.rates.exceeded_by(window.snapshot(self.call_count, now)) for window in self.windows)
+
+    def window_snapshot(self, now: float) -> WindowSnapshot:
+        """Return the outcomes in the window: in that of calls where there are both."""
+        return self.windows[0].snapshot(self.call_count, now)
+
+
+class _NotClosed(Admission):
+    """Base of OPEN and HALF_OPEN: the failures that opened the circuit, and the permits of probes.
 
     Of the last failure that counted it keeps the type and the category. Never the exception: it belongs to the call
     that failed, and would keep that call's frames and their local variables alive for as long as the circuit is open.
     """
 
-    __slots__ = ("consecutive_opens", "last_category", "last_error_type", "opened_at", "permits", "until")
-    kind = CircuitState.OPEN
-    name = "open"
+    __slots__ = ("consecutive_opens", "last_category", "last_error_type", "permits")
+    ramping: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        failures: int,
+        last_error_type: str | None,
+        last_category: ErrorCategory | None,
+        consecutive_opens: int,
+        permits: set[ProbePermit],
+    ) -> None:
+        super().__init__(fast_path=False, failures=failures)
+        self.last_error_type: str | None = last_error_type
+        self.last_category: ErrorCategory | None = last_category
+        self.consecutive_opens: int = consecutive_opens
+        #: Of probes in flight, also those of earlier half-open states.
+        self.permits: set[ProbePermit] = permits
+
+    @property
+    def consecutive_failures(self) -> int:
+        """The weight of the failures that opened the circuit."""
+        return self.failures
+
+    def set_observed(self, observed: bool) -> None:
+        """Do nothing: every call takes the slow path, observed or not."""
+
+    def window_snapshot(self, now: float) -> None:
+        """Return None: only a closed circuit has windows."""
+
+
+class Open(_NotClosed):
+    """OPEN rejects every call until *until*. It is the *consecutive_opens*-th time since the circuit was closed.
+
+    Probes of the half-open state before it may still be in flight. They decide nothing any more, but keep their permits
+    for the next half-open state, so that a dependency that hangs is not sent more and more of them.
+    """
+
+    __slots__ = ("opened_at", "until")
+    kind: ClassVar[CircuitState] = CircuitState.OPEN
+    name: ClassVar[str] = "open"
+    probing: ClassVar[bool] = False
+    successes: ClassVar[int] = 0  # of probes
 
     def __init__(
         self,
@@ -149,31 +277,63 @@ class Open(Admission):
         opened_at: float,
         until: float,
         consecutive_opens: int,
-        permits: set[ProbePermit] | None = None,
+        permits: set[ProbePermit],
     ) -> None:
-        super().__init__(fast_path=False, failures=failures)
-        self.last_error_type: str | None = last_error_type
-        self.last_category: ErrorCategory | None = last_category
+        super().__init__(failures, last_error_type, last_category, consecutive_opens, permits)
         self.opened_at: float = opened_at
         self.until: float = until
-        self.consecutive_opens: int = consecutive_opens
-        self.permits: set[ProbePermit] = set() if permits is None else permits
 
-    @property
-    def consecutive_failures(self) -> int:
-        """The weight of the failures that opened the circuit."""
-        return self.failures
+    def status(self, clock: Clock) -> str:
+        """Return this state in words, for the note of a failed call."""
+        left = self.next_probe_in(clock.now())
+        if left is None:
+            return "open, until it is reset"
+        return f"open, next probe in {left:.3g} s"
+
+    def next_probe_in(self, now: float) -> float | None:
+        """Return the seconds until a call is admitted as a probe; None where the circuit is open until it is reset."""
+        if self.until == math.inf:
+            return None
+        return max(self.until - now, 0.0)
+
+    def probes_in_flight(self, now: float) -> int:
+        """Return 0: probes that are still in flight are none of this state."""
+        return 0
+
+    def half_opens(self, now: float) -> bool:
+        """Whether its time is over. Where the clock was set back, or is another one, its time starts again."""
+        if now < self.opened_at:
+            self.opened_at, self.until = now, now + (self.until - self.opened_at)
+        return now >= self.until
+
+    def admit(self, now: float, clock: Clock, config: CircuitBreakerConfig) -> None:
+        """Admit no call."""
+
+    def take_back(self, permit: object) -> bool:
+        """Take a probe's permit back. Its outcome decides nothing: the circuit has opened since. Always False."""
+        self.permits.discard(permit)
+        return False
+
+    def record_failure(self, weight: int, clock: Clock, config: CircuitBreakerConfig) -> bool:
+        """Count nothing: no call that OPEN has admitted can fail."""
+        return False
+
+    def record_answer(self, config: CircuitBreakerConfig) -> bool:
+        """Count nothing: no call that OPEN has admitted can succeed."""
+        return False
 
 
-class HalfOpen(Admission):
-    """HALF_OPEN admits a few calls at a time as probes, each by a `ProbePermit`.
+class HalfOpen(_NotClosed):
+    """HALF_OPEN admits a few calls at a time as probes, each by a `ProbePermit`, and counts how they end.
 
     Probes of an earlier half-open state may still be in flight: their permits count until their lease ends.
     """
 
-    __slots__ = ("consecutive_opens", "last_category", "last_error_type", "permits", "successes")
-    kind = CircuitState.HALF_OPEN
-    name = "half-open"
+    __slots__ = ("failed_probes", "successes")
+    kind: ClassVar[CircuitState] = CircuitState.HALF_OPEN
+    name: ClassVar[str] = "half-open"
+    probing: ClassVar[bool] = True
+    failures: int
 
     def __init__(
         self,
@@ -181,14 +341,11 @@ class HalfOpen(Admission):
         last_error_type: str | None,
         last_category: ErrorCategory | None,
         consecutive_opens: int,
-        permits: set[ProbePermit] | None = None,
+        permits: set[ProbePermit],
     ) -> None:
-        super().__init__(fast_path=False, failures=failures)
-        self.last_error_type: str | None = last_error_type
-        self.last_category: ErrorCategory | None = last_category
-        self.consecutive_opens: int = consecutive_opens
-        self.permits: set[ProbePermit] = set() if permits is None else permits
+        super().__init__(failures, last_error_type, last_category, consecutive_opens, permits)
         self.successes: int = 0
+        self.failed_probes: int = 0
 
     @property
     def until(self) -> float:
@@ -196,10 +353,50 @@ class HalfOpen(Admission):
         # A copy: a rejected call reads it without the lock, while probes begin and end.
         return min((permit.until for permit in self.permits.copy()), default=0.0)
 
-    @property
-    def consecutive_failures(self) -> int:
-        """The weight of the failures that opened the circuit."""
-        return self.failures
+    def status(self, clock: Clock) -> str:
+        """Return this state in words, for the note of a failed call."""
+        return self.name
+
+    def next_probe_in(self, now: float) -> None:
+        """Return None: the circuit probes already."""
+
+    def probes_in_flight(self, now: float) -> int:
+        """Return the number of probes whose lease has not ended, those of earlier half-open states among them."""
+        return sum(permit.is_active(now) for permit in self.permits.copy())
+
+    def half_opens(self, now: float) -> bool:
+        """Whether a call *now* makes the circuit half-open: it is already."""
+        return False
+
+    def admit(self, now: float, clock: Clock, config: CircuitBreakerConfig) -> ProbePermit | None:
+        """Return a permit for a probe; None where as many are in flight as there may be."""
+        for permit in self.permits.copy():
+            if not permit.is_active(now):  # the probe is lost
+                self.permits.discard(permit)
+        permit = ProbePermit(self, now, now + config.lease_seconds)  # first: other calls may be admitted meanwhile
+        if len(self.permits) >= config.probes:
+            return None
+        self.permits.add(permit)
+        return permit
+
+    def take_back(self, permit: object) -> bool:
+        """Take a probe's permit back; return whether its outcome decides: its lease holds, and it is of this state."""
+        if permit not in self.permits:
+            return False
+        assert isinstance(permit, ProbePermit)
+        self.permits.discard(permit)
+        return permit.state is self
+
+    def record_failure(self, weight: int, clock: Clock, config: CircuitBreakerConfig) -> bool:
+        """Count a probe that failed; return whether the circuit opens again."""
+        self.failures += weight
+        self.failed_probes += weight > 0
+        return config.reopens_after(self.failed_probes)
+
+    def record_answer(self, config: CircuitBreakerConfig) -> bool:
+        """Count a probe that succeeded, or that the dependency answered; return whether the circuit closes."""
+        self.successes += 1
+        return config.closes_after(self.successes)
 
 
 class ProbePermit:
@@ -225,12 +422,14 @@ INNER: Final = Admission(fast_path=True)
 
 State = Closed | Open | HalfOpen
 Transition = tuple[State, State]
+"""The state before, and the one after."""
 
 
 class CircuitObserver(Protocol):
     """Notified of every call and transition: the adapters of pybreaker's listeners and storages.
 
-    A *blocking* one does I/O.
+    Observers are notified outside of the circuit's lock. An error of theirs is logged once and changes no outcome. A
+    *blocking* observer does I/O, and is called in a thread of its own where the guarded call is async.
     """
 
     blocking: bool
@@ -252,3 +451,6 @@ class CircuitObserver(Protocol):
 
     def changed(self, old: State, new: State) -> object:
         """Called when the circuit has changed its state."""
+
+    def restarted(self) -> object:
+        """Called when a circuit that was closed starts again by hand, with nothing recorded."""

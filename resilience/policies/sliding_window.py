@@ -1,33 +1,49 @@
 """Sliding windows of outcomes: of the last N calls, and of the last N seconds.
 
-Nothing is stored for a success. Calls are numbered, a failure or a slow call is stored with its number, and the number
-of calls is a counter that costs a successful call one addition: `Closed.call_count`.
+A circuit that opens by a rate has one or both. A window keeps failures and slow calls, and nothing of a success but
+its number: calls are numbered from 1 by `Closed.call_count`, a counter that costs a successful call one addition.
+
+Windows do no locking. The circuit's lock protects every method here; the counter alone is written without it.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-__all__ = ["CountWindow", "TimeWindow", "WindowSnapshot"]
+__all__ = ["CountWindow", "TimeWindow", "Window", "WindowSnapshot"]
 
 _BUCKETS = 10
 
 
 class WindowSnapshot(NamedTuple):
-    """The outcomes in a window: the number of *calls*, the weight of those that *failed*, how many were *slow*."""
+    """The outcomes in a window: the number of *calls*, the weight of those that *failed*, how many were *slow*.
+
+    A failure of weight 3 adds 3 to *failed*, so that may be more than *calls*.
+    """
 
     calls: int
     failed: int
     slow: int
 
 
+class Window(Protocol):
+    """Outcomes that a circuit looks at for its failure rate and its rate of slow calls."""
+
+    def record(self, number: int, now: float, *, weight: int = 0, slow: bool = False) -> None:
+        """Record that call *number* has ended *now*: with a failure of *weight*, or a success, which may be slow."""
+
+    def snapshot(self, number: int, now: float) -> WindowSnapshot:
+        """Return the outcomes in the window when call *number* was the last one, and the time is *now*."""
+        ...
+
+
 class CountWindow:
     """The outcomes of the last *size* calls.
 
     >>> window = CountWindow(size=4)
-    >>> window.fail(number=1, weight=1)
-    >>> window.snapshot(number=2), window.snapshot(number=5)
+    >>> window.record(number=1, now=0.0, weight=1)
+    >>> window.snapshot(number=2, now=0.0), window.snapshot(number=5, now=0.0)
     (WindowSnapshot(calls=2, failed=1, slow=0), WindowSnapshot(calls=4, failed=0, slow=0))
     """
 
@@ -35,23 +51,20 @@ class CountWindow:
 
     def __init__(self, size: int) -> None:
         self.size: int = size
-        self._events: deque[tuple[int, int]] = deque()  # number of the call, weight; 0 is a slow one
+        #: The number of a call and its weight; a slow success weighs 0.
+        self._events: deque[tuple[int, int]] = deque()
         self._failed = self._slow = 0
 
-    def fail(self, number: int, weight: int) -> None:
-        """Record that call *number* (from 1) failed."""
-        self._forget(number)
-        self._events.append((number, weight))
-        self._failed += weight
+    def record(self, number: int, now: float, *, weight: int = 0, slow: bool = False) -> None:
+        """Record how call *number* has ended. A success that was not slow takes no memory."""
+        if weight or slow:
+            self._forget(number)
+            self._events.append((number, weight))
+            self._failed += weight
+            self._slow += slow
 
-    def slow(self, number: int) -> None:
-        """Record that call *number* succeeded, but was slow."""
-        self._forget(number)
-        self._events.append((number, 0))
-        self._slow += 1
-
-    def snapshot(self, number: int) -> WindowSnapshot:
-        """Return the outcomes of the last calls up to *number*."""
+    def snapshot(self, number: int, now: float) -> WindowSnapshot:
+        """Return the outcomes of the last calls up to *number*. The time does not matter."""
         self._forget(number)
         return WindowSnapshot(min(number, self.size), self._failed, self._slow)
 
@@ -79,9 +92,12 @@ class Bucket:
 class TimeWindow:
     """The outcomes of the calls of the last *seconds*, in buckets of a tenth of that.
 
+    A bucket begins with the first call that ends in it, so an idle circuit has none. A bucket that lies partly within
+    the window counts as a whole: the window is up to a tenth longer than asked for.
+
     >>> window = TimeWindow(seconds=10.0)
-    >>> window.bucket_for(now=3.0).calls += 1
-    >>> window.snapshot(now=12.9), window.snapshot(now=13.1)
+    >>> window.record(number=1, now=3.0)
+    >>> window.snapshot(number=1, now=12.9), window.snapshot(number=1, now=13.1)
     (WindowSnapshot(calls=1, failed=0, slow=0), WindowSnapshot(calls=0, failed=0, slow=0))
     """
 
@@ -94,6 +110,13 @@ class TimeWindow:
         #: The bucket a call that ends now most likely falls into.
         self.current: Bucket = Bucket(0.0, 0.0)
 
+    def record(self, number: int, now: float, *, weight: int = 0, slow: bool = False) -> None:
+        """Record how a call has ended *now*. Its number does not matter."""
+        bucket = self.bucket_for(now)
+        bucket.calls += 1
+        bucket.failed += weight
+        bucket.slow += slow
+
     def bucket_for(self, now: float) -> Bucket:
         """Return the bucket of a call that ends *now*."""
         current = self.current
@@ -105,18 +128,17 @@ class TimeWindow:
             self._buckets.append(current)
         return current
 
-    def snapshot(self, now: float) -> WindowSnapshot:
-        """Return the outcomes of the calls of the last seconds."""
+    def snapshot(self, number: int, now: float) -> WindowSnapshot:
+        """Return the outcomes of the calls of the last seconds before *now*."""
         self._forget(now)
-        buckets = self._buckets
-        return WindowSnapshot(
-            sum(bucket.calls for bucket in buckets),
-            sum(bucket.failed for bucket in buckets),
-            sum(bucket.slow for bucket in buckets),
-        )
+        calls = failed = slow = 0
+        for bucket in self._buckets:
+            calls += bucket.calls
+            failed += bucket.failed
+            slow += bucket.slow
+        return WindowSnapshot(calls, failed, slow)
 
     def _forget(self, now: float) -> None:
-        # By its end: a bucket that is partly within the window counts as a whole.
         while self._buckets and self._buckets[0].begin + self.seconds <= now:
             if self._buckets.popleft() is self.current:  # no clock may lead to it any more
                 self.current = Bucket(0.0, 0.0)

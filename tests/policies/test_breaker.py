@@ -5,8 +5,8 @@ import pybreaker
 import pytest
 
 from resilience import CircuitBreaker, CircuitOpenError, CircuitState, ErrorCategory, circuit_breaker
-from resilience.policies.circuit_breaker import Circuit
-from resilience.policies.circuit_breaker_config import Rules
+from resilience.policies.circuit_breaker import CircuitBreakerPolicy
+from resilience.policies.circuit_breaker_config import CircuitBreakerConfig
 from resilience.testing import virtual_time
 from tests.callers import AnotherCaller
 from tests.roads import Road
@@ -454,7 +454,7 @@ def test_a_success_while_closed_takes_the_happy_path_again(monkeypatch: pytest.M
 
 
 def test_a_new_circuit_lets_calls_pass_that_ask_for_nothing():
-    assert Circuit("b", Rules()).state.fast_path
+    assert CircuitBreakerPolicy("b", CircuitBreakerConfig()).state.fast_path
 
 
 def test_a_call_through_a_closed_circuit_takes_no_lock_not_even_to_be_cancelled():
@@ -480,7 +480,7 @@ def test_a_call_through_a_closed_circuit_takes_no_lock_not_even_to_be_cancelled(
 @pytest.mark.parametrize("rules", [{}, {"failure_rate": 0.5, "minimum_calls": 1}], ids=["in a row", "rate by count"])
 def test_an_outcome_nobody_hears_of_takes_no_steps(rules: dict[str, object], monkeypatch: pytest.MonkeyPatch):
     breaker = circuit_breaker("b", failure_threshold=2, **rules)
-    monkeypatch.setattr(Circuit, "_notify_result", None)
+    monkeypatch.setattr(CircuitBreakerPolicy, "_notify_result", None)
     for _ in range(2):
         if breaker.current_state == "closed":
             with pytest.raises(ConnectionResetError), breaker:
@@ -491,7 +491,7 @@ def test_an_outcome_nobody_hears_of_takes_no_steps(rules: dict[str, object], mon
 @pytest.mark.parametrize("listening", [False, True])
 def test_no_event_is_made_when_nobody_subscribed(listening: bool, monkeypatch: pytest.MonkeyPatch):
     for made in ("event", "_rejected", "mode_event"):
-        monkeypatch.setattr(Circuit, made, None)
+        monkeypatch.setattr(CircuitBreakerPolicy, made, None)
     listeners = [pybreaker.CircuitBreakerListener()] if listening else []
     breaker = circuit_breaker(
         "b", failure_threshold=1, slow_call_rate=0.5, slow_call_seconds=1, minimum_calls=1, listeners=listeners

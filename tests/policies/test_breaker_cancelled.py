@@ -43,7 +43,7 @@ def test_a_probe_cancelled_at_any_point_gives_its_permit_back_or_has_been_record
                 unsubscribe()
             steps.close()
             assert admitted_here() == ()
-            assert breaker.probes_on_the_way == 0
+            assert breaker.probes_in_flight == 0
             recorded.append(breaker.current_state)
             if breaker.current_state == "half-open":
                 with breaker:  # another probe may come at once
@@ -68,7 +68,7 @@ def test_a_rejected_call_cancelled_while_its_event_is_emitted_leaves_the_probe_i
             steps.close()
         finally:
             unsubscribe()
-        assert breaker.probes_on_the_way == 1
+        assert breaker.probes_in_flight == 1
         probe.end(Outcome("ok"))
         assert breaker.current_state == "closed"
 
@@ -78,9 +78,9 @@ def test_a_probe_that_is_collected_gives_its_permit_back():
         breaker = circuit_breaker("b")
         breaker.half_open()
         probe = InFlight(breaker.circuit)
-        assert breaker.probes_on_the_way == 1
+        assert breaker.probes_in_flight == 1
         del probe
-        assert breaker.probes_on_the_way == 0
+        assert breaker.probes_in_flight == 0
         assert breaker.current_state == "half-open"
 
 

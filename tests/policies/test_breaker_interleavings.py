@@ -12,7 +12,7 @@ import pytest
 from resilience import circuit_breaker
 from resilience.clock import using_clock
 from resilience.outcome import Outcome
-from resilience.policies.circuit_breaker import Circuit
+from resilience.policies.circuit_breaker import CircuitBreakerPolicy
 from resilience.policies.circuit_states import CircuitState, Closed, HalfOpen, Open
 from resilience.testing import VirtualClock
 from tests.in_flight import InFlight
@@ -55,7 +55,7 @@ class Explored:
             breaker = circuit_breaker("explored", failure_threshold=1, **rules)
             getattr(breaker, start)()
             self.breaker = breaker
-        self.circuit: Circuit = breaker.circuit
+        self.circuit: CircuitBreakerPolicy = breaker.circuit
         self.out: dict[int, tuple[InFlight, object, float]] = {}
         self.probes: set[int] = set()  # those out since it was last closed
 
@@ -70,9 +70,9 @@ class Explored:
         if isinstance(state, Closed):
             self.probes.clear()
         else:
-            now, lease = self.clock.now(), self.circuit.rules.lease_seconds
+            now, lease = self.clock.now(), self.circuit.config.lease_seconds
             probes = [number for number in self.probes & self.out.keys() if now < self.out[number][2] + lease]
-            assert len(probes) <= len(state.permits) <= self.circuit.rules.probes
+            assert len(probes) <= len(state.permits) <= self.circuit.config.probes
 
     def admit(self, number: int) -> None:
         before, now = self.circuit.state, self.clock.now()
@@ -128,7 +128,7 @@ def test_no_interleaving_of_three_calls_breaks_an_invariant(rules: dict[str, obj
                 on.do(step, number)
             state = on.circuit.state
             if isinstance(state, HalfOpen):  # and nobody who is out ever comes back
-                on.clock.advance(on.circuit.rules.lease_seconds)
+                on.clock.advance(on.circuit.config.lease_seconds)
                 on.admit(CALLS)
                 assert CALLS in on.out
         explored += 1
@@ -138,7 +138,7 @@ def test_no_interleaving_of_three_calls_breaks_an_invariant(rules: dict[str, obj
 class Door:
     """A circuit's lock, at whose door *another* is faster, once."""
 
-    def __init__(self, circuit: Circuit, another: Callable[[], object]) -> None:
+    def __init__(self, circuit: CircuitBreakerPolicy, another: Callable[[], object]) -> None:
         self.lock, self.another = circuit._lock, another
         circuit._lock = self
 

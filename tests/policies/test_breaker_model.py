@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import random
+from fractions import Fraction
 
 import pybreaker
 import pytest
@@ -70,6 +71,7 @@ class Config:
     max_reset_timeout: float | None = None
     probes: int = 1
     success_threshold: int = 1
+    close_rate: float = 1.0
     probe_timeout: float | None = None
     ramp_up: float = 0.0
     judged: bool = False
@@ -97,6 +99,15 @@ CONFIGS = {
     ),
     "probes": Config(failure_threshold=1, probes=2, success_threshold=2),
     "many probes": Config(failure_threshold=1, probes=3, success_threshold=5, reset_timeout=2.0),
+    "some probes may fail": Config(
+        failure_threshold=1, probes=2, success_threshold=2, close_rate=0.5, reset_timeout=2.0, trip_on="network"
+    ),
+    "few probes may fail": Config(
+        failure_threshold=2, probes=3, success_threshold=4, close_rate=0.8, max_reset_timeout=20.0, watched=True
+    ),
+    "one of three": Config(
+        failure_threshold=1, close_rate=0.3, reset_timeout=2.0, probe_timeout=3.0, open_for="infrastructure"
+    ),
     "short lease": Config(failure_threshold=1, probes=2, success_threshold=2, probe_timeout=3.0),
     "long lease": Config(failure_threshold=1, reset_timeout=2.0, probe_timeout=5.0),
     "open for less than a lease": Config(
@@ -134,6 +145,7 @@ class Period:
     ramp_from: float | None = None
     leases: list[Lease] = dataclasses.field(default_factory=list)  # half-open; out since then, open
     successes: int = 0
+    probes: list[bool] = dataclasses.field(default_factory=list)  # half-open: of those that decided, which succeeded
 
 
 @dataclasses.dataclass(eq=False)
@@ -252,9 +264,13 @@ class Model:
                 return
             if fails or hold is not None:
                 self.note(what)
-                self.open(period.failures + fails, period.openings + 1, chance, hold, what)
+                period.failures += fails
+                period.probes.extend([False] * bool(fails))
+                if hold is not None or not self.may_close(period):
+                    self.open(period.failures, period.openings + 1, chance, hold, what)
             elif weight == "answered":
                 period.successes += 1
+                period.probes.append(True)
                 if period.successes >= self.config.success_threshold:
                     since = self.now if self.config.ramp_up else None
                     self.move(Period("closed", ramp_from=since), "circuit.closed")
@@ -274,6 +290,12 @@ class Model:
             in_a_row = config.failure_threshold is not None and self.fail_counter >= config.failure_threshold
             if hold is not None or in_a_row or self.too_bad():
                 self.open(self.fail_counter, 1, chance, hold, what)
+
+    def may_close(self, period: Period) -> bool:
+        """Whether enough probes would have succeeded if all that are still missing did."""
+        missing = self.config.success_threshold - period.probes.count(True)
+        at_best = period.probes + [True] * missing
+        return Fraction(at_best.count(True), len(at_best)) >= Fraction(str(self.config.close_rate))
 
     def too_bad(self) -> bool:
         config = self.config

@@ -15,7 +15,7 @@ import pytest
 from resilience import circuit_breaker
 from resilience.clock import using_clock
 from resilience.outcome import Outcome
-from resilience.policies.circuit_breaker import Circuit
+from resilience.policies.circuit_breaker import CircuitBreakerPolicy
 from resilience.policies.circuit_states import CircuitMode, CircuitState, Closed, HalfOpen, Transition
 from resilience.testing import VirtualClock
 from tests.in_flight import InFlight
@@ -55,7 +55,7 @@ class Interrupted:
 
     def __init__(self, start: str, rules: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
         self.transitions: list[Transition] = []
-        move = Circuit._transition
+        move = CircuitBreakerPolicy._transition
 
         def moved(circuit, state, clock, seen=None, mode=None):
             transition = move(circuit, state, clock, seen, mode)
@@ -63,7 +63,7 @@ class Interrupted:
                 self.transitions.append(transition)
             return transition
 
-        monkeypatch.setattr(Circuit, "_transition", moved)
+        monkeypatch.setattr(CircuitBreakerPolicy, "_transition", moved)
         self.clock = Interrupting()
         self.out: InFlight | None = None
         with using_clock(self.clock):
@@ -229,7 +229,7 @@ def test_a_stream_that_is_collected_while_a_call_is_let_in_gives_its_permit_back
             me: list[object] = []
             me.append(stream(me))  # nothing but the collector frees it
             next(me[0])
-            answers.append(breaker.probes_on_the_way)
+            answers.append(breaker.probes_in_flight)
             del me
         with using_clock(Collecting()), breaker:
             answers.append(breaker.current_state)

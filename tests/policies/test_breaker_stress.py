@@ -17,8 +17,8 @@ import pytest
 
 from resilience import CircuitOpenError, circuit_breaker
 from resilience.clock import using_clock
-from resilience.policies.circuit_breaker import Circuit
-from resilience.policies.circuit_states import CircuitState
+from resilience.policies.circuit_breaker import CircuitBreakerPolicy
+from resilience.policies.circuit_states import CircuitState, HalfOpen
 from resilience.testing import VirtualClock
 
 THREADS, TASKS, PER_THREAD = 64, 10_000, 50
@@ -59,7 +59,7 @@ def test_many_threads_and_tasks_lose_nothing_and_never_probe_too_much(
 ):
     ledger = Ledger()
     probing = threading.local()
-    move, lease = Circuit._transition, Circuit._acquire_probe
+    move, lease = CircuitBreakerPolicy._transition, HalfOpen.admit
 
     def moved(self, state, clock, seen=None, mode=None):  # under the circuit's lock
         transition = move(self, state, clock, seen, mode)
@@ -67,13 +67,13 @@ def test_many_threads_and_tasks_lose_nothing_and_never_probe_too_much(
         ledger.outages += transition[0].kind is C
         return transition
 
-    def leased(self, state, now):
-        permit = lease(self, state, now)
+    def leased(self, now, clock, config):
+        permit = lease(self, now, clock, config)
         probing.by = ledger.outages if permit is not None else None
         return permit
 
-    monkeypatch.setattr(Circuit, "_transition", moved)
-    monkeypatch.setattr(Circuit, "_acquire_probe", leased)
+    monkeypatch.setattr(CircuitBreakerPolicy, "_transition", moved)
+    monkeypatch.setattr(HalfOpen, "admit", leased)
     until = time.monotonic() + float(os.environ.get("STRESS_SECONDS", "0"))
     seed = 0
     while True:
@@ -182,7 +182,7 @@ def one_minute(ledger: Ledger, probing: threading.local, rules: dict[str, object
     assert [old for old, _ in ledger.moves] == states[:-1]
     assert {(old.kind, new.kind) for old, new in ledger.moves} <= {(C, O), (O, H), (H, O), (H, C)}
     assert (C, O) in {(old.kind, new.kind) for old, new in ledger.moves}
-    assert breaker.probes_on_the_way == 0
+    assert breaker.probes_in_flight == 0
     settle(breaker, clock)
 
 

@@ -159,7 +159,7 @@ def test_cancelled_at_any_await_the_circuit_has_its_permit_back(backend: str, fa
             again = Cut()
             assert anyio.run(circuit(failing(again, 0)), backend=backend) == "ok"
             assert circuit.current_state == "closed"
-        assert circuit.probes_on_the_way == 0
+        assert circuit.probes_in_flight == 0
 
 
 @pytest.mark.parametrize("failures", [0, 1, 2])

@@ -89,7 +89,7 @@ class Circuit:
     @property
     def probes_out(self) -> int:
         with using_clock(self.clock):
-            return self.breaker.probes_on_the_way
+            return self.breaker.probes_in_flight
 
     def start(self) -> Flight:
         flight = Flight()

@@ -72,13 +72,13 @@ ASKING: dict[str, Callable[[], dict]] = {
 
 
 @pytest.mark.parametrize("options", ASKING.values(), ids=ASKING)
-@pytest.mark.parametrize("listened", [False, True])
+@pytest.mark.parametrize("has_listeners", [False, True])
 def test_the_last_failure_is_the_same_object_where_somebody_had_to_be_asked_first(
-    road: Road, options: Callable[[], dict], listened: bool
+    road: Road, options: Callable[[], dict], has_listeners: bool
 ):
     heard: list[object] = []
     script = errors(3)
-    if listened:
+    if has_listeners:
         with subscribe(heard.append):
             answer, made, _ = loop(road, script, **options())
         assert [event.name for event in heard][-1] == "retry.exhausted"

@@ -4,6 +4,7 @@ import logging
 import math
 import re
 import sys
+from contextlib import suppress
 from datetime import timedelta
 
 import pybreaker
@@ -11,7 +12,7 @@ import pytest
 
 from resilience import CircuitOpenError, ErrorCategory, circuit_breaker, circuits, retry_on_category, subscribe
 from resilience._runtime.protocol import Telling
-from resilience.circuits import CircuitMode
+from resilience.circuits import CircuitBreaker, CircuitMode
 from resilience.classify.hint import retry_after
 from resilience.clock import using_clock
 from resilience.testing import VirtualClock, virtual_time
@@ -97,6 +98,9 @@ BAD = [
             " category that counts, or give it weight with profiles={...: {'weight': 1}}"
         ),
     ),
+    ({"close_rate": 0}, ValueError, "close_rate=0: give a share of the probes, more than 0 and at most 1, such as 0.5"),
+    ({"close_rate": 1.5}, ValueError, "close_rate=1.5: give a share of the probes"),
+    ({"close_rate": None}, TypeError, "close_rate=None: give a share of the probes"),
     ({"key": "host"}, TypeError, "key='host': give a function of the call's arguments"),
     ({"key": str, "per_instance": True}, TypeError, "key=, per_instance=True: give one of them"),
 ]
@@ -132,7 +136,7 @@ def test_every_duration_may_be_a_timedelta():
         probe_timeout=5 * second,
         ramp_up=6 * second,
     )
-    rules = breaker.circuit.rules
+    rules = breaker.circuit.config
     assert (rules.slow_seconds, rules.period, rules.reset_seconds) == (1, 2, 3)
     assert (rules.max_reset_seconds, rules.lease_seconds, rules.ramp_up_seconds) == (4, 5, 6)
     assert str(breaker) == (
@@ -416,7 +420,7 @@ def test_the_jitter_of_a_wait_is_drawn_anew_each_time():
 
 
 def test_a_thousand_openings_in_a_row_are_no_number_too_large():
-    rules = circuit_breaker("b", reset_timeout=1, max_reset_timeout=100).circuit.rules
+    rules = circuit_breaker("b", reset_timeout=1, max_reset_timeout=100).circuit.config
     assert rules.open_seconds(10_000, 0.0) == 50
 
 
@@ -658,7 +662,7 @@ def test_the_key_used_least_recently_is_forgotten_first(road: Road):
     ask, _ = keyed(road, breaker)
     for host in ("a", "b", "a", "c"):
         ask(host)
-    assert [key for key, _ in breaker.others()] == ["a", "c"]
+    assert [key for key, _ in breaker.children()] == ["a", "c"]
 
 
 def test_an_open_circuit_is_forgotten_last(road: Road):
@@ -667,10 +671,10 @@ def test_an_open_circuit_is_forgotten_last(road: Road):
     ask("down", down)
     for host in ("a", "b", "c"):
         assert ask(host) == "ok"
-    assert [key for key, _ in breaker.others()] == ["down", "c"]
+    assert [key for key, _ in breaker.children()] == ["down", "c"]
     ask("c", down)
     ask("d")
-    assert [key for key, _ in breaker.others()] == ["c", "d"]  # where all are open, the oldest goes
+    assert [key for key, _ in breaker.children()] == ["c", "d"]  # where all are open, the oldest goes
 
 
 def test_a_key_function_that_raises_fails_the_call_and_says_so(road: Road):
@@ -683,7 +687,7 @@ def test_a_key_function_that_raises_fails_the_call_and_says_so(road: Road):
     ask, reached = keyed(road, breaker)
     assert ask("a") is problem
     assert problem.__notes__ == ["resilience: raised by key= of circuit 'host'; the call was not made"]
-    assert (reached, breaker.others()) == ([], [])
+    assert (reached, breaker.children()) == ([], [])
 
 
 class Broken:
@@ -701,7 +705,7 @@ def test_a_key_that_cannot_be_one_fails_the_call_and_says_so(road: Road, key: ob
         f"circuit 'host': key= gave a {type(key).__name__}, which cannot be a dict's key; the call was not made"
     )
     assert isinstance(error.__cause__, TypeError if isinstance(key, list) else ValueError)
-    assert (reached, breaker.others()) == ([], [])
+    assert (reached, breaker.children()) == ([], [])
 
 
 def test_a_probe_of_a_key_that_is_cancelled_gives_its_permit_back():
@@ -716,7 +720,7 @@ def test_a_probe_of_a_key_that_is_cancelled_gives_its_permit_back():
     breaker.of("a").half_open()
     with pytest.raises(KeyboardInterrupt):
         ask("a", KeyboardInterrupt())
-    assert breaker.of("a").probes_on_the_way == 0
+    assert breaker.of("a").probes_in_flight == 0
     assert ask("a") == "ok"
     assert breaker.of("a").current_state == "closed"
 
@@ -728,7 +732,7 @@ def test_a_rejection_may_be_worded_while_probes_come_and_go():
     """How long the first probe has left is asked without the lock: the set must not change under the question."""
     from resilience.policies.circuit_states import HalfOpen, ProbePermit
 
-    state = HalfOpen(0, None, None, 0)
+    state = HalfOpen(0, None, None, 0, set())
 
     class Moving(ProbePermit):
         @property
@@ -802,3 +806,75 @@ def test_a_rejection_while_the_circuit_ramps_up_says_so():
             pass
         with pytest.raises(CircuitOpenError, match="lets a growing share through; everybody in 10.0 s"), breaker:
             pass
+
+
+# -- the share of probes that must succeed -----------------------------------------------------------------------------
+
+
+def probe(breaker: CircuitBreaker, *outcomes: str) -> str:
+    """Make a half-open circuit of *breaker*, and probes that end so; return the state it then is in."""
+    breaker.half_open()
+    for outcome in outcomes:
+        with suppress(ConnectionResetError), breaker:
+            if outcome == "fail":
+                raise down
+    return breaker.current_state
+
+
+@pytest.mark.parametrize(
+    ("close_rate", "success_threshold", "outcomes", "state"),
+    [
+        (1.0, 2, ["ok", "fail"], "open"),
+        (0.8, 4, ["fail", "ok", "ok", "ok"], "half-open"),
+        (0.8, 4, ["fail", "ok", "ok", "ok", "ok"], "closed"),
+        (0.8, 4, ["ok", "ok", "ok", "ok"], "closed"),  # none may fail after the last that is needed
+        (0.8, 4, ["fail", "ok", "ok", "ok", "fail"], "open"),
+        (0.81, 4, ["fail"], "open"),
+        (0.5, 1, ["fail", "ok"], "closed"),
+        (0.5, 1, ["fail", "fail"], "open"),
+        (0.1, 1, ["fail"] * 9 + ["ok"], "closed"),
+        (0.1, 1, ["fail"] * 10, "open"),
+    ],
+)
+def test_a_circuit_closes_when_enough_of_its_probes_have_succeeded(
+    close_rate: float, success_threshold: int, outcomes: list[str], state: str
+):
+    breaker = circuit_breaker("b", close_rate=close_rate, success_threshold=success_threshold)
+    assert probe(breaker, *outcomes) == state
+
+
+@pytest.mark.parametrize("failures", range(1, 20))
+def test_a_share_of_probes_that_is_met_exactly_closes_it_whatever_floats_make_of_it(failures: int):
+    for successes in range(1, 20):
+        rate = float(f"{successes / (successes + failures):.12f}"[:6])  # four digits, rounded down
+        breaker = circuit_breaker("b", close_rate=rate, success_threshold=successes)
+        assert probe(breaker, *["fail"] * failures, *["ok"] * successes) == "closed"
+
+
+def test_a_failed_probe_that_is_heavy_is_one_probe_of_the_share():
+    breaker = circuit_breaker(
+        "b", failure_threshold=3, success_threshold=1, close_rate=0.5, profiles={"network": {"weight": 3}}
+    )
+    assert probe(breaker, "fail") == "half-open"
+    assert breaker.fail_counter == 3
+
+
+def test_a_failed_probe_that_is_tolerated_is_told_to_listeners_and_is_no_transition():
+    class Ear(pybreaker.CircuitBreakerListener):
+        heard: list[str] = []
+
+        def failure(self, cb: object, exc: BaseException) -> None:
+            self.heard.append("failure")
+
+        def state_change(self, cb: object, old_state: object, new_state: object) -> None:
+            self.heard.append(new_state.name)
+
+    breaker = circuit_breaker("b", close_rate=0.5, listeners=[Ear()])
+    assert probe(breaker, "fail", "fail") == "open"
+    assert Ear.heard == ["half-open", "failure", "failure", "open"]
+
+
+def test_a_close_rate_is_shown():
+    assert str(circuit_breaker("b", close_rate=0.8)) == (
+        "circuit_breaker('b', failure_threshold=5, reset_timeout=60, close_rate=0.8)"
+    )

@@ -21,24 +21,24 @@ def test_the_last_calls_come_to_what_a_list_of_them_does(size: int, calls: list[
     window = CountWindow(size)
     for number, call in enumerate(calls, start=1):
         if call in WEIGHTS:
-            window.fail(number, WEIGHTS[call])
+            window.record(number, 0.0, weight=WEIGHTS[call])
         elif call == "slow":
-            window.slow(number)
+            window.record(number, 0.0, slow=True)
         if number in looks or number == len(calls):
-            assert window.snapshot(number) == share_of(calls[:number][-size:])
+            assert window.snapshot(number, 0.0) == share_of(calls[:number][-size:])
 
 
 def test_before_the_first_call_there_is_nothing():
-    assert CountWindow(5).snapshot(0) == TimeWindow(5.0).snapshot(0.0) == WindowSnapshot(0, 0, 0)
+    assert CountWindow(5).snapshot(0, 0.0) == TimeWindow(5.0).snapshot(0, 0.0) == WindowSnapshot(0, 0, 0)
 
 
 def test_a_window_of_one_call_knows_the_last_one():
     window = CountWindow(1)
-    window.fail(1, 1)
-    assert window.snapshot(1) == WindowSnapshot(1, 1, 0)
-    window.slow(2)
-    assert window.snapshot(2) == WindowSnapshot(1, 0, 1)
-    assert window.snapshot(3) == WindowSnapshot(1, 0, 0)
+    window.record(1, 0.0, weight=1)
+    assert window.snapshot(1, 0.0) == WindowSnapshot(1, 1, 0)
+    window.record(2, 0.0, slow=True)
+    assert window.snapshot(2, 0.0) == WindowSnapshot(1, 0, 1)
+    assert window.snapshot(3, 0.0) == WindowSnapshot(1, 0, 0)
 
 
 class Counting(deque):
@@ -59,10 +59,10 @@ class Counting(deque):
 def test_a_million_outcomes_cost_a_window_of_calls_one_step_each_and_no_memory(kind: str):
     window = CountWindow(100)
     window._events = events = Counting()
-    note = (lambda number: window.fail(number, 1)) if kind == "fail" else window.slow
+    outcome = {"weight": 1} if kind == "fail" else {"slow": True}
     for number in range(1, 1_000_001, 2):  # every other one
-        note(number)
-    assert window.snapshot(1_000_000) == WindowSnapshot(100, 50 * (kind == "fail"), 50 * (kind == "slow"))
+        window.record(number, 0.0, **outcome)
+    assert window.snapshot(1_000_000, 0.0) == WindowSnapshot(100, 50 * (kind == "fail"), 50 * (kind == "slow"))
     assert events.taken == 500_000 - 50  # one step for each failure, none for a success
     assert events.longest == 50
 
@@ -74,7 +74,7 @@ def test_a_million_outcomes_cost_a_window_of_time_ten_buckets():
         window.bucket_for(number * 0.001).calls += 1
     assert buckets.longest == 10
     assert buckets.taken == 1000 - 10
-    assert window.snapshot(999.999).calls == 10_000
+    assert window.snapshot(0, 999.999).calls == 10_000
 
 
 @given(
@@ -93,7 +93,7 @@ def test_the_last_seconds_come_to_the_calls_in_them_to_a_tenth(waits: list[tuple
         calls.append((now, call))
         later = now + look / 8
         if look % 3 == 0:
-            found = window.snapshot(later)
+            found = window.snapshot(0, later)
             at_least = share_of([call for at, call in calls if at > later - 9.0])
             at_most = share_of([call for at, call in calls if at > later - 10.0])
             assert all(low <= is_ <= high for low, is_, high in zip(at_least, found, at_most, strict=True))
@@ -105,7 +105,7 @@ def test_a_bucket_is_a_tenth_and_goes_when_its_first_call_is_over_the_time():
     for now in (3.0, 3.999, 4.0):
         window.bucket_for(now).calls += 1
     assert len(window._buckets) == 2
-    assert [window.snapshot(now).calls for now in (12.999, 13.0, 13.999, 14.0)] == [3, 1, 1, 0]
+    assert [window.snapshot(0, now).calls for now in (12.999, 13.0, 13.999, 14.0)] == [3, 1, 1, 0]
 
 
 def test_calls_that_end_at_the_same_moment_fall_into_one_bucket():
@@ -113,7 +113,7 @@ def test_calls_that_end_at_the_same_moment_fall_into_one_bucket():
     for now in [3.0] * 100 + [3.5] * 100:
         window.bucket_for(now).calls += 1
     assert len(window._buckets) == 1
-    assert window.snapshot(3.5).calls == 200
+    assert window.snapshot(0, 3.5).calls == 200
 
 
 @pytest.mark.parametrize("looked", [False, True])
@@ -122,16 +122,16 @@ def test_a_clock_that_is_set_back_starts_a_window_of_time_again(looked: bool):
     for now in (100.0, 105.0):
         window.bucket_for(now).failed += 1
     if looked:
-        window.snapshot(300.0)
+        window.snapshot(0, 300.0)
     window.bucket_for(3.0).failed += 5
-    assert window.snapshot(3.0).failed == 5
+    assert window.snapshot(0, 3.0).failed == 5
 
 
 def test_a_bucket_whose_time_was_over_to_one_clock_is_not_counted_in_by_another():
     window = TimeWindow(10.0)
     window.bucket_for(3.0).calls += 1
-    assert window.snapshot(300.0).calls == 0
+    assert window.snapshot(0, 300.0).calls == 0
     for number, now in enumerate((3.5, 0.0, 0.5)):
-        window.snapshot(300.0 + number)
+        window.snapshot(0, 300.0 + number)
         window.bucket_for(now).calls += 1
-        assert window.snapshot(now).calls == 1
+        assert window.snapshot(0, now).calls == 1

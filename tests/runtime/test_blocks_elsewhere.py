@@ -56,7 +56,7 @@ def test_a_probe_that_is_left_in_another_context_closes_the_circuit(made: Callab
     breaker.half_open()
     steps = dependency(made(breaker))
     step_elsewhere(steps)
-    assert breaker.probes_on_the_way == 1
+    assert breaker.probes_in_flight == 1
     with pytest.raises(StopIteration):
         step_elsewhere(steps)
     assert breaker.current_state == "closed"
@@ -243,7 +243,7 @@ def test_a_block_that_is_cancelled_in_another_context_gives_its_permit_back():
     steps = dependency(breaker)
     step_elsewhere(steps)
     contextvars.copy_context().run(steps.close)
-    assert (breaker.current_state, breaker.probes_on_the_way) == ("half-open", 0)
+    assert (breaker.current_state, breaker.probes_in_flight) == ("half-open", 0)
     with breaker:
         pass
     assert breaker.current_state == "closed"

@@ -454,10 +454,10 @@ def test_the_circuit_of_an_object_goes_with_it():
 
     shard = Shard()
     assert shard.get() == "ok"
-    assert len(breaker._instances) == 1
+    assert len(breaker._scoped._breakers) == 1
     del shard
     gc.collect()
-    assert len(breaker._instances) == 0
+    assert len(breaker._scoped._breakers) == 0
 
 
 def test_per_instance_is_for_classes_whose_objects_can_be_referred_to():

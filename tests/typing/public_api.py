@@ -130,6 +130,8 @@ def wrong() -> None:
     retry_on_category(attempts="3")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
     timeout("2")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
     circuit_breaker(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    circuit_breaker("b", failure_threshold="5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    circuit_breaker("b", failure_treshold=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     fallback()  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
 
 

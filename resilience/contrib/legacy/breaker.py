@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import pybreaker
-
+from resilience._runtime.method_selection import MethodSelection
 from resilience.category import ErrorCategory
 from resilience.circuits import CircuitBreaker
-from resilience.policies.circuit_breaker import Circuit
-from resilience.policies.circuit_breaker_config import IGNORED, SUCCESS, Rules
+from resilience.policies.circuit_breaker import CircuitBreakerPolicy
+from resilience.policies.circuit_breaker_config import IGNORED, SUCCESS, CircuitBreakerConfig
 
 if TYPE_CHECKING:
     from resilience.clock import Clock
@@ -19,13 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["ClassBreaker"]
 
 
-class _ClassCircuit(Circuit):
+class _ClassCircuit(CircuitBreakerPolicy):
     """A circuit that counts failures of the *expected* classes, each as one, whatever their category."""
 
     __slots__ = ("expected", "last_failed")
 
-    def __init__(self, name: str, rules: Rules, expected: tuple[type[Exception], ...]) -> None:
-        super().__init__(name, rules)
+    def __init__(self, name: str, config: CircuitBreakerConfig, expected: tuple[type[Exception], ...]) -> None:
+        super().__init__(name, config)
         self.expected: tuple[type[Exception], ...] = expected
         #: When an expected failure came last: seconds since 1970.
         self.last_failed: float | None = None
@@ -52,13 +50,9 @@ class ClassBreaker(CircuitBreaker):
         self._expected = expected
         super().__init__(name, failure_threshold=failure_threshold, reset_timeout=reset_timeout)
 
-    def _guard(
-        self,
-        circuit: Circuit,
-        listeners: Sequence[pybreaker.CircuitBreakerListener],
-        storage: pybreaker.CircuitBreakerStorage | None,
-    ) -> None:
-        super()._guard(_ClassCircuit(circuit.name, circuit.rules, self._expected), listeners, storage)
+    def _make_policy(self, config: CircuitBreakerConfig, methods: MethodSelection) -> CircuitBreakerPolicy:
+        circuit = super()._make_policy(config, methods)
+        return _ClassCircuit(circuit.name, config, self._expected)
 
     @property
     def last_failure_time(self) -> datetime.datetime | None:
