@@ -14,7 +14,8 @@ from types import CodeType, FrameType, TracebackType
 from typing import Generic, TypeAlias, TypeVar
 
 from resilience._runtime import async_runner, sync_runner
-from resilience._runtime.protocol import Call, PassThrough, Policy, Proceed, Steps, end
+from resilience._runtime.protocol import Call, PassThrough, Policy, Proceed, Steps
+from resilience._runtime.steps import end
 from resilience._runtime.time_limits import Scope
 from resilience.clock import Limit
 from resilience.due import running_task

@@ -208,7 +208,7 @@ _STARTED = """\
 __now = __clock().now
 __started = __now()
 """
-_HANDED = "__call.held[{depth}] = __started\n"
+_HANDED = "__call.started_at = __started\n"
 _CUT = "__stopwatch.cancelled(__now() - __started)"
 _NOTES = {
     Telling.MARK: "__state.success_seen = True",
@@ -260,7 +260,7 @@ def module_of(shape: Shape) -> str:
     body = _begun(shape, watches, begins) if shape.limits else _attempt(shape, watches)
     if shape.gate is not None:
         refused = _REFUSED_INSIDE if shape.gate else _REFUSED_OUTSIDE
-        handed = _handed(shape) if shape.timed is not None and shape.timed < shape.gate else ""
+        handed = _HANDED if shape.timed is not None and shape.timed < shape.gate else ""
         began = "__began = __plan.clock().now()" if shape.telling is Telling.CALL else ""
         refused = fill(refused, gate_at=str(shape.gate), handed=handed, driven=_DRIVEN)
         body = fill(
@@ -302,7 +302,7 @@ def _attempt(shape: Shape, watches: Sequence[str]) -> str:
         inside = fill(_INSIDE, depth=str(depth + 1), at=str(at), watch=watch) if depth + 1 < at else ""
         outermost = bool(inner) and depth == inner[0]
         body = fill(_UNDER_LIMIT, tried=body, inside=inside, watch=watch, cut=_CUT if outermost else "")
-        body += _handed(shape) if outermost else ""
+        body += _HANDED if outermost else ""
         at = depth + 1
     admitted = ", ".join(
         [
@@ -332,11 +332,7 @@ def _innermost(shape: Shape, watches: Sequence[str], *, unfinished: bool) -> str
         began="__call.began = __began" if shape.telling is Telling.CALL else "",
         unfinished=fill(_UNFINISHED, cut=_CUT) if unfinished else "",
     )
-    return body + _handed(shape) if unfinished else body
-
-
-def _handed(shape: Shape) -> str:
-    return fill(_HANDED, depth=str(shape.timed))
+    return body + _HANDED if unfinished else body
 
 
 def _tallies(shape: Shape) -> list[str]:

@@ -13,7 +13,8 @@ from types import GeneratorType
 from typing import Any, cast
 
 from resilience._runtime.circuit_context import Admitted, admitted_here, reenter, restore
-from resilience._runtime.protocol import NOBODY, Call, Proceed, close
+from resilience._runtime.protocol import NOBODY, Call, Proceed
+from resilience._runtime.steps import close
 from resilience._runtime.thread_timeout import Drive
 from resilience._runtime.time_limits import AsyncDrive, run_limited, run_limited_async
 from resilience.clock import current_clock
@@ -42,7 +43,6 @@ class Opened:
     def pass_out(self, call: Call, depth: int) -> None:
         """Come out to where *call* is driven from *depth* inwards: perhaps in another thread than it was further in."""
         if self._call is not None and self._call is not call:
-            call.held.update(self._call.held)
             call.suspended += self._call.suspended
             self._call.suspended = []
         self._call, self._depth = call, depth

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NOBODY",
+    "PROCEED",
     "Abandoned",
     "Acquire",
     "Admission",
@@ -40,11 +41,6 @@ __all__ = [
     "Stopwatch",
     "Tally",
     "Telling",
-    "check_generator",
-    "close",
-    "end",
-    "name_of",
-    "returned",
 ]
 
 T = TypeVar("T")
@@ -127,6 +123,10 @@ class Proceed:
         error = DeadlineExceededError(call.target) if outcome is OVERDUE else late
         error.__cause__, call.cut = call.cut, None
         return Outcome.failed(error)
+
+
+PROCEED = Proceed()
+"""The one that needs no parameters: a policy may yield it again and again, in place of one made for each attempt."""
 
 
 class Sleep:
@@ -249,7 +249,7 @@ class Tally(Protocol):
 class Stopwatch(Protocol):
     """Counts and times calls. On the happy path those that succeed, by hand, where they took up to *quick_up_to*.
 
-    Any other call goes through `run` of the policy it belongs to, which finds in `Call.held` when the call began.
+    Any other call goes through `run` of the policy it belongs to, which finds in `Call.started_at` when the call began.
     """
 
     quick: int
@@ -290,15 +290,16 @@ class Call:
         "enclosing",
         "first",
         "function",
-        "held",
         "keywords",
         "notes",
         "opener",
         "position",
         "since",
         "stack",
+        "started_at",
         "suspended",
         "target",
+        "withdrawn",
     )
 
     def __init__(
@@ -335,8 +336,10 @@ class Call:
         self.committed: bool = False
         #: The outcome of the happy path, for the runner that takes over from it.
         self.first: Outcome | None = None
-        #: What each policy keeps of this call, by its depth in the stack.
-        self.held: dict[int, object] = {}
+        #: When it began, where the fast path times it for its stopwatch.
+        self.started_at: float | None = None
+        #: Whether it was taken back before its function began, as that is async: then it is no call to be counted.
+        self.withdrawn: bool = False
         #: What policies note of this call for their own `Policy.status`.
         self.notes: dict[Policy, object] = {}
         #: Set when the caller stopped waiting for this thread.
@@ -345,7 +348,8 @@ class Call:
         #: above it are suspended elsewhere.
         self.suspended: list[Steps[Outcome]] = []
         self.base: int = 0
-        #: The depth of the policy that begins to run, and whether the happy path has let the call in for it.
+        #: How many policies, from the outermost on, the fast path has admitted the call for, where it takes it to a
+        #: runner; and whether it has done so for the policy that begins to run.
         self.position: int = 0
         self.admitted: bool = False
 
@@ -437,53 +441,9 @@ class PassThrough(Policy):
     """A policy that does nothing."""
 
     def run(self, call: Call) -> Steps[Outcome]:
-        outcome: Outcome = yield Proceed()
+        outcome: Outcome = yield PROCEED
         return outcome
 
 
 NOBODY: Sequence[Policy] = ()
 """The stack of a call while policies are switched off."""
-
-
-def returned(value: object, steps: Steps[Outcome]) -> Outcome:
-    """Return what a policy has returned. Raises TypeError for what is no `Outcome`."""
-    if isinstance(value, Outcome):
-        return value
-    raise TypeError(f"{name_of(steps)} returned {value!r}: return an Outcome")
-
-
-def check_generator(steps: object) -> None:
-    """Raise TypeError for what is no generator."""
-    if not hasattr(steps, "send"):
-        raise TypeError(f"a policy's run() returned {steps!r}: make it a generator, by a yield") from None
-
-
-def close(suspended: list[Steps[Outcome]], keep: int) -> None:
-    """End all but the first *keep* of suspended generators, the innermost first: each gives back what it took."""
-    if len(suspended) > keep:
-        try:
-            end(suspended.pop())
-        finally:
-            close(suspended, keep)
-
-
-def end(steps: Steps[Outcome]) -> None:
-    """Close one generator. Raises RuntimeError where it yields in its ``finally``."""
-    try:
-        steps.close()
-    except RuntimeError:
-        if getattr(steps, "gi_frame", None) is None:  # an error of its own
-            raise
-        raise RuntimeError(
-            f"{name_of(steps)} yields while it is closed: a call that is cancelled has no effects left; give back"
-            " what was taken by plain calls, in `finally`"
-        ) from None
-    except AttributeError:
-        if hasattr(steps, "close"):
-            raise
-        # It is no generator: `advance` says so.
-
-
-def name_of(steps: Steps[Outcome]) -> str:
-    """Return the name of the method whose generator this is, such as ``DenyAll.run``."""
-    return str(getattr(steps, "__qualname__", type(steps).__name__))

@@ -265,7 +265,7 @@ def _may_interrupt(frame: FrameType | None) -> bool:
 @functools.lru_cache(maxsize=256)
 def _lines_of_the_call(code: CodeType) -> frozenset[int]:
     """Return the lines on which a driver or a wrapper calls the guarded function."""
-    called = "__function" if code.co_name == "wrapper" else "function" if code.co_name == "drive" else None
+    called = "__function" if code.co_name == "wrapper" else "function" if code.co_name == "call_function" else None
     return frozenset(
         instruction.positions.lineno
         for instruction in dis.get_instructions(code)

@@ -37,7 +37,6 @@ def undecided_wrapper_of(
     first = FirstCall(target, function, asynchronously=False)
     sync = wrapper_of(target, function, stack, asynchronously=False, first=first)
     coroutine_function = wrapper_of(target, function, stack, asynchronously=True)
-    timed = [depth for depth, policy in enumerate(stack) if policy.stopwatch(target) is not None]
     #: By whether an event loop runs.
     decided: dict[bool, Callable[..., object]] = {}
 
@@ -54,8 +53,7 @@ def undecided_wrapper_of(
                 set_traceback(error, error.__traceback__ and error.__traceback__.tb_next)
                 raise
             if type(value) is CoroutineType:
-                for depth in timed:  # it has not begun: what counts cancelled calls must not count it
-                    call.held.pop(depth, None)
+                call.withdrawn = True  # it has not begun: what counts cancelled calls must not count it
                 raise _ReturnedCoroutineError(cast("Coroutine[Any, Any, object]", value))
             first.returned(value)
             decided[in_loop] = sync

@@ -54,16 +54,17 @@ class Tracked(Policy):
         return RECORDS.of(target, self.component)
 
     def run(self, call: Call) -> Steps[Outcome]:
-        at = call.position
-        if not call.admitted:  # else the happy path says when the call began, where it has not counted it already
-            call.held[at] = call.clock.now()
+        admitted, began = call.admitted, None
+        if not admitted:
+            began = call.clock.now()
         ended = False
         try:
             outcome: Outcome = yield Proceed()
             ended = True
         finally:
-            began: Any = call.held.pop(at, None)
-            if began is not None and not ended:
+            if admitted:  # the fast path says when it began, unless it has counted the call
+                began = call.started_at
+            if not ended and not call.withdrawn and began is not None:
                 RECORDS.of(call.target, self.component).cancelled()
         if began is not None:
             took = call.clock.now() - began

@@ -21,7 +21,7 @@ from resilience import CallTimeoutError, circuit_breaker, retry_on_category, tim
 from resilience._runtime import signal_timeout as interrupt
 from resilience._runtime.protocol import Call, Policy, Proceed, Steps
 from resilience._runtime.signal_timeout import can_interrupt, run_interruptible
-from resilience._runtime.sync_runner import drive
+from resilience._runtime.sync_runner import call_function, drive
 from resilience._runtime.thread_timeout import abandoned, run_in_worker
 from resilience.outcome import EXPIRED, Outcome
 from resilience.testing import virtual_time
@@ -218,7 +218,7 @@ def test_every_way_to_call_the_function_is_known():
     @circuit_breaker("c")
     def guarded() -> None: ...
 
-    assert len(interrupt._lines_of_the_call(drive.__code__)) == 1
+    assert len(interrupt._lines_of_the_call(call_function.__code__)) == 1
     assert interrupt._lines_of_the_call(guarded.__code__)
     assert not interrupt._lines_of_the_call(run_interruptible.__code__)
 
