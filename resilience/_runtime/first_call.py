@@ -19,7 +19,7 @@ from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, Functi
 from typing import Any, cast
 
 from resilience._runtime.fast_path_template import fill
-from resilience.outcome import set_traceback
+from resilience._runtime.tracebacks import drop_frame
 
 __all__ = ["FirstCall", "warn_of_unfinished"]
 
@@ -62,7 +62,7 @@ class FirstCall:
     @staticmethod
     def failed(error: Exception) -> None:
         """Leave the frame of `call` out of the traceback of *error*."""
-        set_traceback(error, error.__traceback__ and error.__traceback__.tb_next)
+        drop_frame(error)
 
     def returned(self, value: object) -> None:
         """Take note of what the function has returned."""
