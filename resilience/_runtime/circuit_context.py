@@ -8,10 +8,11 @@ runs, never while its consumer's does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["Admitted", "admitted_here", "enter", "leave", "reenter", "restore"]
+__all__ = ["Admitted", "admitted_here", "enter", "entered", "leave", "reenter", "restore"]
 
 
 class Admitted:
@@ -47,6 +48,17 @@ def leave(call: Admitted) -> None:
     here = _admitted.get()
     if call in here:
         _admitted.set(tuple(each for each in here if each is not call))
+
+
+@contextmanager
+def entered(admitted_by: Iterable[object]) -> Generator[None]:
+    """Note calls that were admitted by each of those, while a ``with`` block runs."""
+    calls = [enter(each) for each in admitted_by]
+    try:
+        yield
+    finally:
+        for call in calls:
+            leave(call)
 
 
 def reenter(calls: Iterable[Admitted]) -> tuple[Admitted, ...]:

@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from resilience._runtime import async_runner, sync_runner
-from resilience._runtime.decorate import guard, guarded, is_async, is_generator, name_of, under_descriptor
+from resilience._runtime.callables import is_async, is_generator, name_of, under_descriptor
+from resilience._runtime.decorate import guarded
 from resilience._runtime.first_call import warn_of_unfinished
+from resilience._runtime.guard import guard
 from resilience._runtime.protocol import Call, Policy
 from resilience._runtime.tracebacks import result_of
 from resilience._runtime.worst_case import ONE_CALL, WorstCase, worst_case

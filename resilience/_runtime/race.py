@@ -21,7 +21,7 @@ async def race(
     """
     if not call.suspended:  # no driver has called this policy
         raise TypeError(f"{call.target} is a block: Race cannot run it twice")
-    from resilience._runtime.decorate import is_generator
+    from resilience._runtime.callables import is_generator
 
     if is_generator(call.function):
         raise TypeError(f"{call.target} is a generator function: Race cannot run it twice")

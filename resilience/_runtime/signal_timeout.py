@@ -244,7 +244,7 @@ _BOOKS = tuple(
 )
 _PAUSES = {SystemClock.sleep.__code__, Signal.wait.__code__}
 _DRIVER = "resilience._runtime.sync_runner"
-_LOOKS_THROUGH = {f"resilience._runtime.{room}" for room in ("decorate", "undecided")}
+_LOOKS_THROUGH = {f"resilience._runtime.{room}" for room in ("decorate", "guard", "undecided")}
 
 
 def _may_interrupt(frame: FrameType | None) -> bool:

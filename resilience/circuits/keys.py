@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
-from resilience._runtime.decorate import is_async
+from resilience._runtime.callables import is_async
 from resilience._runtime.protocol import Call, Policy, Steps
 from resilience.outcome import Outcome
 from resilience.policies.circuit_states import CircuitMode, CircuitState

@@ -6,8 +6,10 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast, overload
 
+from resilience._runtime.callables import under_descriptor
 from resilience._runtime.context_manager import Block
-from resilience._runtime.decorate import guard, guarded, public_methods, under_descriptor
+from resilience._runtime.decorate import guarded
+from resilience._runtime.guard import guard, public_methods
 from resilience._runtime.pipeline import Decorator
 from resilience._runtime.protocol import Call, Policy, Proceed, Steps, Stopwatch
 from resilience._validation import need

@@ -8,7 +8,7 @@ from types import FunctionType, MethodType, TracebackType
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from resilience._runtime import protocol as base
-from resilience._runtime.decorate import name_of, under_descriptor
+from resilience._runtime.callables import name_of, under_descriptor
 from resilience._runtime.protocol import Call, Emit, Proceed, Run
 from resilience._validation import yes_or_no
 from resilience.category import CategoryLike, ErrorCategory, combine

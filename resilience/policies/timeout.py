@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from resilience._runtime import protocol as base
-from resilience._runtime.decorate import is_generator, name_of, refuse_without_items, under_descriptor
+from resilience._runtime.callables import is_generator, name_of, under_descriptor
+from resilience._runtime.decorate import refuse_without_items
 from resilience._runtime.protocol import Call, Emit, Proceed
 from resilience._validation import one_of, seconds
 from resilience.errors.base import CallTimeoutError, DeadlineExceededError
