@@ -26,6 +26,7 @@ from resilience._runtime.steps import (
     begin_admitted,
     check_generator,
     close,
+    end,
     handler_of,
     outcome_of,
     resume,
@@ -46,7 +47,7 @@ async def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Out
     Where the call has an outcome already, its `first`, those above *at* are sent that one: the fast path has admitted
     it for them, or they are suspended. Where the call opens a stream, they stay suspended until it has ended.
     """
-    if DISABLED.used and depth == 0 and are_switched_off(call):
+    if DISABLED.used and are_switched_off(call, depth):
         stack, at = NOBODY, 0
     call.stack, bottom = stack, len(stack)
     base, suspended, opener = call.base, call.suspended, call.opener
@@ -108,13 +109,17 @@ async def call_function(call: Call) -> Outcome:
 async def advance(steps: Steps[Outcome], answer: object, call: Call) -> Proceed | Outcome:
     """Send *answer* to a policy and perform its effects, until it proceeds or returns.
 
-    For what has one policy and is resumed from outside: a block, a retry loop.
+    For what has one policy and is resumed from outside: a block, a retry loop. The policy is closed where an effect is
+    cancelled or interrupted.
     """
     try:
         step = resume(steps, answer)
         while not isinstance(step, (Proceed, Outcome)):
             step = resume(steps, await perform(step, call))
         return step
+    except BaseException:
+        end(steps)
+        raise
     finally:
         answer = None  # see `drive`
 

@@ -65,9 +65,9 @@ def check_generator(steps: object) -> None:
         raise TypeError(f"a policy's run() returned {steps!r}: make it a generator, by a yield") from None
 
 
-def are_switched_off(call: Call) -> bool:
+def are_switched_off(call: Call, depth: int) -> bool:
     """Whether policies are disabled where *call* begins; a call that has got past one of them stays as it is."""
-    return DISABLED.is_on() and call.first is not EXPIRED and not call.committed
+    return depth == 0 and DISABLED.is_on() and call.first is not EXPIRED and not call.committed
 
 
 def begin_admitted(call: Call, at: int) -> None:
