@@ -179,7 +179,7 @@ def test_wherever_ctrl_c_comes_in_a_limited_stream_the_next_one_works_as_ever(cl
     def read() -> object:
         return next(iter(list(stream())))
 
-    inside = LIMITS | {streams._by.__code__}
+    inside = LIMITS | {streams._with_deadline.__code__}
     for _ in interruptions(read, inside):
         assert calls_go_on(clock, read)
 
