@@ -1,4 +1,10 @@
-"""Waiting for one of the `Slots` that the effect `Acquire` names, in a thread or in a task."""
+"""Waiting for one of the `Slots` that the effect `Acquire` names, in a thread or in a task.
+
+A call that finds no slot free queues up as a `Waiter`, whose *wake* ends its wait from whichever thread releases a
+slot: a thread waits for an event, a task for an event of its loop. It waits as long as the effect and the call's
+deadline allow. Where a wait is cancelled or interrupted, the place in the queue is given up, and a slot that has been
+granted by then goes to the next one.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +21,14 @@ __all__ = ["acquire", "acquire_async"]
 
 
 def acquire(effect: Acquire, call: Call) -> bool:
-    """Take a slot, and wait for it in this thread; return whether there was one in time."""
+    """Take a slot, and wait for it in this thread; return whether there was one in time.
+
+    Raises CallAbandoned where the caller has left this thread meanwhile.
+    """
     slots = effect.slots
     if slots.try_acquire():
         return True
-    seconds = _seconds(effect.timeout, call)
+    seconds = _seconds(effect, call)
     if seconds <= 0:
         return False
     left = Abandonment(call.abandoned)  # set when the caller leaves this thread
@@ -43,7 +52,7 @@ async def acquire_async(effect: Acquire, call: Call) -> bool:
     slots = effect.slots
     if slots.try_acquire():
         return True
-    seconds = _seconds(effect.timeout, call)
+    seconds = _seconds(effect, call)
     if seconds <= 0:
         return False
     import anyio
@@ -63,10 +72,12 @@ async def acquire_async(effect: Acquire, call: Call) -> bool:
         raise
 
 
-def _seconds(timeout: float | None, call: Call) -> float:
-    """Return how long a call may wait: its own time, and what its deadline leaves."""
-    left = math.inf if call.due == math.inf else call.due - call.clock.now()
-    return left if timeout is None else min(timeout, left)
+def _seconds(effect: Acquire, call: Call) -> float:
+    """Return how long a call may wait: the effect's time, and what the call's deadline leaves."""
+    left = call.due - call.clock.now()
+    if effect.timeout is None:
+        return left
+    return min(effect.timeout, left)
 
 
 def _in_this_loop(wake: Callable[[], object]) -> Callable[[], object]:
@@ -81,4 +92,5 @@ def _in_this_loop(wake: Callable[[], object]) -> Callable[[], object]:
     return lambda: soon(wake)
 
 
-def _nothing() -> None: ...
+def _nothing() -> None:
+    """Begin nothing: the clock only waits."""

@@ -13,7 +13,7 @@ from resilience._runtime.first_call import warn_of_unfinished
 from resilience._runtime.guard import guard
 from resilience._runtime.protocol import Call, Policy
 from resilience._runtime.tracebacks import result_of
-from resilience._runtime.worst_case import ONE_CALL, WorstCase, worst_case
+from resilience._runtime.worst_case import SINGLE_CALL, WorstCase, worst_case
 
 __all__ = ["Decorator", "Description", "Pipeline", "WorstCase", "describe"]
 
@@ -109,7 +109,7 @@ class Description:
 
     target: str
     policies: tuple[str, ...]
-    worst: WorstCase = ONE_CALL
+    worst: WorstCase = SINGLE_CALL
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.policies)
