@@ -1,8 +1,18 @@
-"""Slots that calls take and give back, and wait for in the order they came: sync, asyncio and trio alike."""
+"""Slots that calls take and give back, and wait for in the order they came: sync, asyncio and trio alike.
+
+One `Slots` object serves threads and event loops at once. A slot that is released is granted to the call that has
+waited longest, under the lock, before that call runs again: no other call can take it in between. The call is then
+woken in its own way, outside of the lock. Where that fails, as its event loop is closed, the slot goes to the next one.
+
+A call waits by way of the effect `Acquire`, see `acquire`; `Slots.release` is a plain function, so that a policy can
+call it in a ``finally`` whatever ends the call.
+"""
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable
 
@@ -12,7 +22,10 @@ __all__ = ["Slots", "Waiter"]
 
 
 class Waiter:
-    """A call that waits for a slot: *wake* is called when it has one, from whichever thread released that."""
+    """A call that waits for a slot: *wake* is called when it has one, in whichever thread released that.
+
+    *granted* says that the slot is its own. It is set and taken back under the lock of the `Slots`.
+    """
 
     __slots__ = ("granted", "wake")
 
@@ -25,6 +38,7 @@ class Slots:
     """A number of slots that calls take by the effect `Acquire` and give back by `release`.
 
     A slot that is given back goes to the call that has waited longest, in whatever thread or event loop that waits.
+    In a forked process no call waits. Slots that were taken stay taken: the call that forks goes on in the child, too.
 
     >>> slots = Slots(2)
     >>> slots.try_acquire(), slots.try_acquire(), slots.try_acquire()
@@ -37,6 +51,11 @@ class Slots:
     def __init__(self, limit: int) -> None:
         self.limit: int = count("limit", limit)
         self._free = limit
+        self._begin_queue()
+        _all_slots.add(self)
+
+    def _begin_queue(self) -> None:
+        """Let no call wait, and no lock be held: at first, and in a forked process, which has no threads but one."""
         self._waiters: deque[Waiter] = deque()
         self._lock = threading.RLock()  # the collector may run while it is held, and with it a destructor that releases
 
@@ -116,3 +135,15 @@ class Slots:
 
     def __repr__(self) -> str:
         return f"<Slots {self.limit - self._free} of {self.limit} taken, {len(self._waiters)} waiting>"
+
+
+_all_slots: weakref.WeakSet[Slots] = weakref.WeakSet()
+
+
+def _begin_queues() -> None:
+    for slots in _all_slots:
+        slots._begin_queue()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_queues)

@@ -1,11 +1,17 @@
-"""A time limit on sync code. A thread cannot be stopped, so the caller leaves instead.
+"""A time limit on sync code: the call runs in a worker thread, and its caller stops waiting when the time has passed.
 
-The threads are daemons, so that a call that never returns cannot keep the process from ending, and they are used
-again: starting one for each call costs more than most calls do. There is no queue: a call that finds none idle starts
-one, so that waiting for a thread is never taken for a slow call.
+A thread cannot be stopped from outside. So the caller leaves it, and the user's function runs on until it returns by
+itself. From then on nothing more of the call is begun: `Abandonment` says so to the runner in that thread, which looks
+before each attempt, wakes from waits, and unwinds by `CallAbandoned`, so that policies inside the limit give back what
+they took. Limits inside the limit are told as well. The outcome that comes too late is dropped.
 
-Those left behind are counted. When there are `MOST_ABANDONED`, whatever they wait for is not coming back, and one more
-thread would help nobody.
+Workers are daemons, so that a call that never returns cannot keep the process from ending, and they are used again:
+starting one for each call costs more than most calls do. There is no queue: a call that finds none idle starts one, so
+that waiting for a thread is never taken for a slow call. The call runs in a copy of the caller's context, and what it
+sets of the toolkit's own variables is carried back, see `carried_context`.
+
+Threads that were left behind are counted. With `MOST_ABANDONED` of them the dependency does not come back, and further
+calls are refused instead of starting one more.
 """
 
 from __future__ import annotations
@@ -52,9 +58,13 @@ def in_worker() -> bool:
 
 
 class Abandonment:
-    """Told when the caller leaves; whoever works inside an inner limit hears of it too.
+    """The state of one call in a worker thread: whether its caller has *left*, and whether the call is *over*.
 
-    Nobody waits for most of them, and a `threading.Event` costs as much as handing a call to a worker does.
+    The worker calls `begin` and `end`, the caller `leave`. Those of inner limits are left along with an outer one. A
+    caller that comes late or a worker that ends meanwhile changes nothing: all of it happens under one lock.
+
+    A thread that sleeps inside the limit waits on it by `wait`. Most calls never do, and a `threading.Event` costs as
+    much as handing a call to a worker, so the first wait makes it.
     """
 
     __slots__ = ("_event", "_inner", "_outer", "_running", "done", "left", "over")
@@ -67,20 +77,21 @@ class Abandonment:
         self._running = False
         self._event: threading.Event | None = None
         self._inner: set[Abandonment] = set()
-        self._outer: Abandonment | None = outer if isinstance(outer, Abandonment) else None
-        if self._outer is not None:
+        self._outer: Abandonment | None = None
+        if isinstance(outer, Abandonment):
+            self._outer = outer
             with _leaving:
-                self._outer._inner.add(self)
-                self.left = self._outer.left
+                outer._inner.add(self)
+                self.left = outer.left
 
     def begin(self) -> bool:
-        """Say, in the worker, that the call begins; return whether anybody still waits for it."""
+        """Note, in the worker, that the call begins; return whether its caller still waits for it."""
         with _leaving:
             self._running = not self.left
             return self._running
 
     def end(self) -> None:
-        """Say, in the worker, that the call has come back."""
+        """Note, in the worker, that the call has come back."""
         with _leaving:
             self.over = True
             _abandoned.discard(self)
@@ -88,7 +99,7 @@ class Abandonment:
                 self._outer._inner.discard(self)
 
     def leave(self) -> None:
-        """Say that the caller has left."""
+        """Note that the caller has left, and wake what waits inside the limit: sleeps, and workers of inner limits."""
         with _leaving:
             self.left = True
             if self._running and not self.over:
@@ -119,7 +130,8 @@ def run_in_worker(drive: Drive, stack: Sequence[Policy], depth: int, limit: floa
     """Drive *call* through *stack* from *depth* inwards in a worker thread, with the caller's context variables.
 
     EXPIRED after *limit* seconds. The thread runs on then until the user's function comes back; whatever would follow
-    is not begun. With `MOST_ABANDONED` such threads the outcome is a `TooManyAbandonedError`, at once.
+    is not begun. With `MOST_ABANDONED` such threads the outcome is a `TooManyAbandonedError`, at once. Raises what
+    is raised in the worker, and CallAbandoned where the caller of this very thread has left it.
     """
     if call.abandoned is not None and call.abandoned.left:
         raise CallAbandoned
@@ -135,7 +147,7 @@ def run_in_worker(drive: Drive, stack: Sequence[Policy], depth: int, limit: floa
         return work.result()
     finally:
         if not left.over:
-            left.leave()  # on Ctrl-C in the caller too: nobody waits for this thread any more
+            left.leave()  # on Ctrl-C in the caller too
 
 
 class Signal:
@@ -148,7 +160,7 @@ class Signal:
         self._lock.acquire()
 
     def set(self) -> None:
-        """Let everybody through who waits, or will."""
+        """Let all threads through that wait, now or later."""
         _release(self._lock)
 
     def wait(self, timeout: float) -> bool:
@@ -167,7 +179,7 @@ def _release(lock: threading.Lock) -> None:
 
 
 class _Work:
-    """What a worker is to do, and what it came to."""
+    """One call for a worker: the context it runs in, and its outcome, or what was raised in place of one."""
 
     __slots__ = ("_context", "_depth", "_drive", "_outcome", "_raised", "_stack", "call", "left")
 
@@ -196,7 +208,8 @@ class _Work:
         worker.take(self)
 
     def run(self) -> None:
-        if self.left.begin():  # or the caller is gone already: Ctrl-C
+        """Make the call, in the worker, unless its caller has left already."""
+        if self.left.begin():
             try:
                 self._outcome = self._context.run(self._drive, self._stack, self._depth, self.call, self._depth)
             except BaseException as raised:  # handed to the caller, whose thread it belongs in
@@ -204,6 +217,7 @@ class _Work:
         self.left.end()
 
     def result(self) -> Outcome:
+        """Return the outcome, in the caller's thread, or raise what was raised in the worker."""
         copy_back(self._context)
         if self._raised is None:
             outcome, self._outcome = self._outcome, EXPIRED  # see `drive`: no way back to the error
@@ -215,7 +229,11 @@ class _Work:
 
 
 class _Worker:
-    """A thread that does one piece of work after the other, and ends when none has come for a while."""
+    """A thread that does one piece of work after the other, and ends when none has come for `_IDLE` seconds.
+
+    It takes itself out of the idle ones before it ends. Where a caller has taken it a moment earlier, work is on its
+    way, and it goes on. It keeps nothing of a call once that is over.
+    """
 
     def __init__(self) -> None:
         self._ready = threading.Lock()
@@ -258,9 +276,10 @@ _idle: deque[_Worker] = deque()
 
 
 def _forget_workers() -> None:
+    """Begin anew in a forked process, which has none of its parent's threads."""
     global _leaving
     _leaving = threading.RLock()  # another thread may have held it
-    _idle.clear()  # threads do not survive a fork
+    _idle.clear()
     _abandoned.clear()
 
 

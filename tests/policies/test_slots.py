@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
+import subprocess
+import sys
 import threading
 
 import anyio
@@ -314,3 +317,31 @@ def test_a_slot_released_by_a_destructor_while_the_lock_is_held_reaches_who_wait
     with slots._lock:  # as the collector may run in the middle of `queue_up`
         slots.release()
     assert slots.free == 1
+
+
+FORKING = """
+import os, threading
+from resilience.policies import Slots
+from resilience._runtime.slots import Waiter
+slots = Slots(2)
+assert slots.try_acquire() and slots.try_acquire()
+slots.queue_up(Waiter(lambda: None))  # of a thread that the child does not have
+held, gate = threading.Event(), threading.Event()
+def hold():
+    with slots._lock:
+        held.set()
+        gate.wait()
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+child = os.fork()
+if not child:
+    slots.release()
+    os._exit(0 if (slots.free, slots.waiting) == (1, 0) else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+def test_a_forked_child_waits_for_no_lock_of_its_parents_and_grants_no_slot_to_its_threads():
+    done = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "0\n", done.stderr
