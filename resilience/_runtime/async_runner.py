@@ -36,7 +36,7 @@ from resilience._runtime.tracebacks import failed_here
 from resilience.outcome import Outcome
 from resilience.settings import DISABLED
 from resilience.subscription import emit
-from resilience.trouble import RUNNING, report_trouble, with_hook
+from resilience.trouble import RUNNING
 
 __all__ = ["advance", "drive", "perform"]
 
@@ -151,8 +151,7 @@ async def call_user_function(effect: Run, _call: Call) -> Outcome:
     """Call a function of the user's that is not the guarded one. Its error is an outcome, and reported under a role."""
     running = RUNNING.get()
     try:
-        if effect.role is not None:
-            RUNNING.set(with_hook(effect.runs))
+        effect.enter()
         if effect.blocking:
             from anyio import to_thread
 
@@ -160,9 +159,7 @@ async def call_user_function(effect: Run, _call: Call) -> Outcome:
         value = effect.function(*effect.arguments)
         return Outcome(await cast("Awaitable[object]", value) if isinstance(value, Awaitable) else value)
     except Exception as error:
-        if effect.role is not None:
-            report_trouble(effect.role, effect.hook, error)
-        return failed_here(error)
+        return effect.failed(error)
     finally:
         RUNNING.set(running)
 

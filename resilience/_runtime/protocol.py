@@ -1,4 +1,27 @@
-"""The policy protocol: a policy is a generator around a call. It yields effects, and the runners carry them out."""
+"""The policy protocol: a policy is a generator around a call. It yields effects, and the runners carry them out.
+
+`Policy.run` is the same for sync, asyncio and trio, since it does no I/O and waits for nothing: it says by an *effect*
+what is to happen, and is sent the answer. `Proceed` runs the next layer, in the end the function, and is answered with
+an `Outcome`, a value or an error; nothing is raised inside a policy. The other effects wait, take a slot, call a
+function of the user's, emit an event, or run copies of the next layer.
+
+>>> class Twice(Policy):
+...     def run(self, call: Call) -> Steps[Outcome]:
+...         outcome = yield Proceed()
+...         if outcome.error is not None:
+...             yield Sleep(1.0)
+...             outcome = yield Proceed()
+...         return outcome
+>>> steps = Twice().run(Call("shop.search", print))
+>>> type(next(steps)).__name__, type(steps.send(Outcome.failed(TimeoutError()))).__name__
+('Proceed', 'Sleep')
+
+What a policy keeps of a call are the local variables of that generator. It is closed where the call ends without an
+outcome, so what has to be given back is given back in a ``finally``.
+
+Beside `run` a policy declares a few things for the runners and for `describe`. Those of the fast path (`Gate`, `Tally`,
+`Stopwatch`) say what a wrapper may do by itself for a call that succeeds at once, without `run`.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +33,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from resilience._runtime.circuit_context import Admitted
 from resilience._runtime.exhaustion import GIVE_UPS
+from resilience._runtime.tracebacks import failed_here
 from resilience._validation import count, seconds
 from resilience.clock import Clock, Waitable, current_clock
 from resilience.due import due_by
 from resilience.outcome import EXPIRED, OVERDUE, Outcome
+from resilience.trouble import RUNNING, report_trouble, with_hook
 
 if TYPE_CHECKING:
     from resilience._runtime.method_selection import MethodSelection
@@ -47,7 +72,10 @@ T = TypeVar("T")
 
 
 class Emit:
-    """Hand *event* to those who listen."""
+    """Hand *event* to its listeners, which may neither wait nor change the outcome; answer None.
+
+    Make the event only where something listens: importing its class and filling it in takes longer than a call.
+    """
 
     __slots__ = ("event",)
 
@@ -58,9 +86,9 @@ class Emit:
 class Run:
     """Call the user's *function*, which may be async where the call is, and answer with its outcome.
 
-    With a *role* it is a bystander: an error of its own is reported under that name, as that of *hook* where *function*
-    is only its adapter, and answered as if it had returned. *blocking* work (a shared store) leaves the event loop's
-    thread.
+    Its error is the outcome's, never raised. With a *role* ("on_retry callback") it is a callback: its error is logged
+    under that name, as that of *hook* where *function* is only its adapter, and no callback runs within itself.
+    *blocking* work (a shared store) leaves the event loop's thread.
     """
 
     __slots__ = ("arguments", "blocking", "function", "hook", "role")
@@ -84,6 +112,17 @@ class Run:
         """The hook that runs meanwhile: a store of pybreaker's is none, but each method of its adapter."""
         return self.hook if callable(self.hook) else self.function
 
+    def failed(self, error: Exception) -> Outcome:
+        """Return the outcome where *function* raised *error*, which has been caught; log that of a callback."""
+        if self.role is not None:
+            report_trouble(self.role, self.hook, error)
+        return failed_here(error)
+
+    def enter(self) -> None:
+        """Note that a callback runs in this context. Raises HookRecursionError where it runs already."""
+        if self.role is not None:
+            RUNNING.set(with_hook(self.runs))
+
 
 class Proceed:
     """Run the next layer, in the end the function, and answer with its `Outcome`. May be yielded again.
@@ -93,6 +132,7 @@ class Proceed:
     worker thread that its caller leaves; with *interrupts* a signal interrupts it where it can, with *cooperative* the
     caller waits, and what is inside keeps the deadline by itself.
 
+    The policy is suspended while the next layer runs. It is closed there where the call is cancelled, and sent nothing.
     Around a generator function the answer comes when the items have ended or failed; the *timeout* is for the first.
     """
 
@@ -113,14 +153,15 @@ class Proceed:
         self.raw: bool = raw
 
     def answer(self, call: Call, outcome: Outcome) -> Outcome:
-        """Return what the policy is sent for what the next layer came to."""
-        if self.raw or (outcome is not EXPIRED and outcome is not OVERDUE):
+        """Return what the policy is sent for the *outcome* of the next layer: an error where its time has passed."""
+        if self.raw or outcome not in (EXPIRED, OVERDUE):
             return outcome
         from resilience.errors.base import CallTimeoutError, DeadlineExceededError
 
         assert self.timeout is not None, "nothing else can have passed"
-        late = CallTimeoutError(call.target, self.timeout)
-        error = DeadlineExceededError(call.target) if outcome is OVERDUE else late
+        error: Exception = CallTimeoutError(call.target, self.timeout)
+        if outcome is OVERDUE:
+            error = DeadlineExceededError(call.target)
         error.__cause__, call.cut = call.cut, None
         return Outcome.failed(error)
 
@@ -130,7 +171,10 @@ PROCEED = Proceed()
 
 
 class Sleep:
-    """Wait for so many *seconds*, by the call's clock."""
+    """Wait for so many *seconds*, by the call's clock; answer None.
+
+    A wait is not cut to the call's deadline: a policy that has no time left for it asks `Call.lacks_time` before.
+    """
 
     __slots__ = ("seconds",)
 
@@ -141,7 +185,8 @@ class Sleep:
 class Acquire:
     """Take one of *slots*, waiting at most *timeout* seconds and no longer than the call's deadline; answer whether.
 
-    With a *timeout* of None only the deadline ends the wait. What was taken is given back by ``slots.release()``.
+    With a *timeout* of None only the deadline ends the wait. A slot that was taken is given back by
+    ``slots.release()``, in a ``finally`` around what follows. A wait that is cancelled takes nothing.
     """
 
     __slots__ = ("slots", "timeout")
@@ -168,13 +213,14 @@ class Race:
 
 Effect: TypeAlias = Proceed | Sleep | Acquire | Emit | Run | Race
 Steps: TypeAlias = Generator[Effect, Any, T]
-"""What a policy wants done on the way to its answer, which it returns: it yields effects and is sent their answers."""
+"""A generator that yields effects, is sent their answers, and returns a result: for a policy's `run` an `Outcome`."""
 
 
 class Admission:
     """A gate's state at the moment a call began: the outcome is recorded on it and on no other.
 
-    With *fast_path* it admits every call, and needs no more of a success than the gate's `Telling`.
+    A transition replaces the state, so the result of a call that began before it changes nothing after it. With
+    *fast_path* it admits every call, and needs no more of a success than the gate's `Telling`.
     """
 
     __slots__ = ("call_count", "failures", "fast_path", "success_seen")
@@ -189,7 +235,7 @@ class Admission:
 
 
 class Telling(enum.Enum):
-    """What a gate wants to know of a call that succeeds."""
+    """How a success on the fast path is reported to a gate."""
 
     MARK = "mark"
     """That there was one: `Admission.success_seen`."""
@@ -200,7 +246,12 @@ class Telling(enum.Enum):
 
 
 class Gate(Protocol):
-    """A policy's state that has to be looked at before a call."""
+    """A policy's state that decides before a call whether it is admitted: a circuit breaker's.
+
+    The fast path reads `state` (or `state_here`, where calls nest). Where that is on the fast path it calls the
+    function, and reports a success as `telling` says. All else goes through the policy's `run`: a failure, a state that
+    rejects or admits single calls.
+    """
 
     @property
     def state(self) -> Admission:
@@ -211,7 +262,7 @@ class Gate(Protocol):
     telling: Telling
 
     def ended(self, state: Admission, began: float, clock: Clock) -> object:
-        """Hear of a success, where it is told, of a call that *began* then."""
+        """Record a success, where each of them is reported, of a call that *began* then."""
         ...
 
     def reject_if_open(self, clock: Clock) -> Exception | None:
@@ -241,15 +292,17 @@ class Gate(Protocol):
 
 
 class Tally(Protocol):
-    """Counts the calls that succeed at once: on the happy path by hand, `passes` one more."""
+    """Counts the calls that succeed at once, such as a retry's budget: the fast path adds one to `passes`."""
 
     passes: int
 
 
 class Stopwatch(Protocol):
-    """Counts and times calls. On the happy path those that succeed, by hand, where they took up to *quick_up_to*.
+    """Counts and times calls.
 
-    Any other call goes through `run` of the policy it belongs to, which finds in `Call.started_at` when the call began.
+    The fast path counts those that succeed: one more `quick` one of so many seconds where a call took up to
+    *quick_up_to* and is *alone*, else by `slow`. Any other call goes through `run` of the policy that the stopwatch
+    belongs to, which finds in `Call.started_at` when the call began.
     """
 
     quick: int
@@ -268,13 +321,27 @@ class Stopwatch(Protocol):
 
 
 class Abandoned(Waitable, Protocol):
-    """Whether the caller of a thread has *left*; to be waited for."""
+    """Whether the caller of a thread has *left*. A sleep in that thread waits on it, and so ends at once."""
 
     left: bool
 
 
 class Call:
-    """One call on its way through a stack of policies."""
+    """One call on its way through a stack of policies: what is called, with what, by when, and how far it has come.
+
+    A policy reads *target*, *arguments*, *keywords*, *clock* and *due*, and replaces the arguments to have later
+    attempts made with others. Everything else belongs to the runners.
+
+    A call is made once for each call of a guarded function, block, loop or stream, when the fast path fails or does
+    not apply; it must be cheap to make. A part of a call that runs in another thread or task is a `fork` of it: it has
+    a list of suspended policies of its own, so that each generator is resumed and closed where it runs.
+
+    >>> call = Call("shop.search", len, ("lamp",))
+    >>> call.target, call.arguments, dict(call.keywords), call.due
+    ('shop.search', ('lamp',), {}, inf)
+    >>> call.lacks_time(3600.0)
+    False
+    """
 
     __slots__ = (
         "abandoned",
@@ -354,13 +421,13 @@ class Call:
         self.admitted: bool = False
 
     def lacks_time(self, seconds: float) -> bool:
-        """Whether its deadline comes before *seconds* have passed from now."""
+        """Whether its deadline comes before *seconds* have passed from now: then there is no use in waiting for it."""
         return self.due != math.inf and self.clock.now() + seconds >= self.due
 
     def fork(self, base: int, abandoned: Abandoned | None = None) -> Call:
         """Return this call as another thread or task carries it on from the depth *base* inwards.
 
-        It is told by *abandoned* to stop.
+        Policies above that depth are suspended in this one. *abandoned* says, in a thread, when its caller has left.
         """
         other = Call(self.target, self.function, self.arguments, self.keywords)
         other.base = base
@@ -377,7 +444,13 @@ _NO_KEYWORDS: Mapping[str, object] = {}
 
 
 class Policy(abc.ABC):
-    """A decision about calls, made once for sync and async by `run`."""
+    """A decision about calls, made once for sync and async by `run`.
+
+    One object guards any number of functions and is used from threads and event loops at once. What all calls share
+    is on the object, behind a lock where it is more than one step; what belongs to one call is local to `run`. The
+    attributes say what a policy can guard, and what the fast path, the limits and the worst case need to know of it.
+    Their defaults are safe: a policy that declares nothing is run for every call.
+    """
 
     __slots__ = ()
 
@@ -420,7 +493,8 @@ class Policy(abc.ABC):
 
         It is the same for sync, asyncio and trio. What it keeps of a call are its local variables. It is closed where
         the call has no outcome for it, on cancellation and Ctrl-C: `finally` then gives back what it took, and must not
-        yield.
+        yield. Where ``call.admitted`` is set the fast path has made the first attempt: `run` proceeds first, and is
+        sent its outcome.
         """
         raise NotImplementedError
 
@@ -429,8 +503,10 @@ class Policy(abc.ABC):
         return None
 
     def worst(self, inside: WorstCase) -> WorstCase:
-        """Return what a call can come to at worst, when *inside* is what it comes to further in."""
-        return inside if self.time_limit is None else inside.within(self.time_limit)
+        """Return the worst case of a call through this policy, where *inside* is that of the next layer."""
+        if self.time_limit is None:
+            return inside
+        return inside.within(self.time_limit)
 
     def hooks(self) -> Mapping[str, Callable[..., object]]:
         """Return the user's functions this policy invokes, by parameter: none may be async around a sync call."""
@@ -438,7 +514,7 @@ class Policy(abc.ABC):
 
 
 class PassThrough(Policy):
-    """A policy that does nothing."""
+    """A policy that does nothing: it stands for the policy of a block or a loop while policies are switched off."""
 
     def run(self, call: Call) -> Steps[Outcome]:
         outcome: Outcome = yield PROCEED
@@ -446,4 +522,4 @@ class PassThrough(Policy):
 
 
 NOBODY: Sequence[Policy] = ()
-"""The stack of a call while policies are switched off."""
+"""The stack of a call while policies are switched off, and of the fetching of an item."""

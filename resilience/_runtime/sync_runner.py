@@ -51,7 +51,7 @@ from resilience._runtime.tracebacks import failed_here
 from resilience.outcome import Outcome
 from resilience.settings import DISABLED
 from resilience.subscription import emit
-from resilience.trouble import RUNNING, report_trouble, with_hook
+from resilience.trouble import RUNNING
 
 __all__ = ["advance", "drive", "perform"]
 
@@ -166,17 +166,14 @@ def call_user_function(effect: Run, _call: Call) -> Outcome:
     """Call a function of the user's that is not the guarded one. Its error is an outcome, and reported under a role."""
     running = RUNNING.get()
     try:
-        if effect.role is not None:
-            RUNNING.set(with_hook(effect.runs))
+        effect.enter()
         value = effect.function(*effect.arguments)
         if isinstance(value, Coroutine):
             value.close()
             raise TypeError(f"{effect.function!r} is async and the call is not: nobody could await it")
         return Outcome(value)
     except Exception as error:
-        if effect.role is not None:
-            report_trouble(effect.role, effect.hook, error)
-        return failed_here(error)
+        return effect.failed(error)
     finally:
         RUNNING.set(running)
 
