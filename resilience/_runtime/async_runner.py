@@ -1,4 +1,13 @@
-"""The runner of async calls, on asyncio and trio: the text of `sync_runner`, where it is explained, with ``await``."""
+"""The runner of async calls, on asyncio and trio: the text of `sync_runner`, where it is explained, with ``await``.
+
+A call stays in the caller's own task, so that context variables, cancel scopes and ``current_task()`` are the caller's;
+only the further copies of a `Race` get tasks of their own. Cancellation arrives in `drive` as an exception from what it
+awaits: the function, a wait, a callback. It passes through, after the generators have been closed, and is never turned
+into an outcome. A time limit's own cancellation ends in `run_limited_async`, which answers with an outcome instead.
+
+Each `await` of a coroutine function of ours costs as much as several policies do, so the loop awaits only where
+something may wait; the policies themselves are plain generators.
+"""
 
 from __future__ import annotations
 
@@ -42,10 +51,12 @@ __all__ = ["advance", "drive", "perform"]
 
 
 async def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
-    """Run *call* through the policies of *stack* from *depth* inwards, and return what they make of its outcome.
+    """Run *call* through the policies of *stack* from *depth* inwards, and return its outcome at that depth.
 
-    Where the call has an outcome already, its `first`, those above *at* are sent that one: the fast path has admitted
-    it for them, or they are suspended. Where the call opens a stream, they stay suspended until it has ended.
+    Where the call has an outcome already, its `first`, the policies above *at* are sent that one: the fast path has
+    admitted the call for them, or they are suspended. A whole call is ``drive(stack, 0, call, 0)``; one that failed on
+    the fast path ``drive(stack, 0, call, len(stack))``; what a limit at depth 1 encloses ``drive(stack, 2, call, 2)``.
+    Where the call opens a stream, the policies stay suspended until it has ended.
     """
     if DISABLED.used and are_switched_off(call, depth):
         stack, at = NOBODY, 0

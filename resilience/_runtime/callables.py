@@ -72,7 +72,7 @@ def may_be_async(function: object) -> bool:
 
 def is_generator(function: object) -> bool:
     """Whether calling *function* gives a generator, sync or async."""
-    return _is(inspect.isgeneratorfunction, function) or _is(inspect.isasyncgenfunction, function)
+    return kind_of(function) in (Kind.GENERATOR, Kind.ASYNC_GENERATOR)
 
 
 def makes_context_manager(function: object) -> bool:
@@ -203,6 +203,9 @@ def has_name(function: object) -> bool:
 
 def copy_metadata(wrapper: Callable[..., object], function: object) -> None:
     """Do what `functools.update_wrapper` does, with mocks of functions too: those have mocks for attributes."""
+    if type(function) is FunctionType:
+        functools.update_wrapper(wrapper, function)
+        return
     for attribute in functools.WRAPPER_ASSIGNMENTS:
         with contextlib.suppress(AttributeError, TypeError):
             setattr(wrapper, attribute, getattr(function, attribute))

@@ -1,4 +1,4 @@
-"""The guarded calls that the running code belongs to, as far as a circuit has to know.
+"""The guarded calls that the running code belongs to, for circuits, which must not count a part of a call as a call.
 
 A call that a circuit admits as a probe, or as the outermost call of a class that it guards, is noted in a context
 variable while its body runs: in this context, and in the tasks and threads that copy it. What the body calls through

@@ -24,14 +24,13 @@ from types import CodeType, FrameType, TracebackType
 from typing import Generic, TypeAlias, TypeVar
 
 from resilience._runtime import async_runner, sync_runner
-from resilience._runtime.protocol import Call, PassThrough, Policy, Proceed, Steps
-from resilience._runtime.steps import end
+from resilience._runtime.protocol import Call, Policy, Proceed, Steps
+from resilience._runtime.steps import end, policy_in_force
 from resilience._runtime.time_limits import Scope
 from resilience._runtime.tracebacks import result_of
 from resilience.clock import Limit
 from resilience.due import running_task
 from resilience.outcome import Outcome
-from resilience.settings import DISABLED
 
 __all__ = ["Block", "BlockResult", "OneBlock"]
 
@@ -67,9 +66,7 @@ class _OpenBlock:
 
     def __init__(self, owner: Block, frame: FrameType) -> None:
         self.owner = owner
-        policy = owner._policy()
-        if DISABLED.used and DISABLED.is_on():
-            policy = _NO_POLICY
+        policy = policy_in_force(owner._policy())
         # The block is named after the function it stands in.
         self.call = Call(f"{frame.f_globals.get('__name__', '')}.{frame.f_code.co_qualname}", _the_block)
         self.call.stack = (policy,)
@@ -291,7 +288,12 @@ def _found_elsewhere(owner: Block, frame: FrameType) -> _OpenBlock | None:
 
 
 class Block:
-    """Makes a policy a context manager. Mixed into the public decorator objects."""
+    """Makes a policy a context manager. Mixed into the public policies.
+
+    The methods find the frame of the ``with`` statement by ``sys._getframe``, so a subclass that overrides one has to
+    keep to the depth of calls. On an exception in entering, Ctrl-C included, there is no ``__exit__``: what was taken
+    is given back at once.
+    """
 
     __slots__ = ()
 
@@ -335,7 +337,10 @@ class Block:
 
 
 class OneBlock:
-    """One block of *owner*, to be entered once: it knows by itself which one it is, wherever it is left."""
+    """One block of *owner*, to be entered once, as a circuit's ``calling()`` returns it.
+
+    It knows its entry by itself, and so can be left from any frame, task or thread, without being found by the frame.
+    """
 
     __slots__ = ("_block", "_owner")
 
@@ -374,10 +379,6 @@ class OneBlock:
             raise RuntimeError(f"this block of {self._owner!r} is left, but was not entered, or left already")
         self._block.close()
         return self._block
-
-
-_NO_POLICY = PassThrough()
-"""What guards a block while policies are switched off."""
 
 
 def _the_block() -> None:

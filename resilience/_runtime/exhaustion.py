@@ -1,4 +1,4 @@
-"""Counts the retries that were exhausted. Its value dates attempts and exhaustions.
+"""The counter of exhausted retries. Its value dates attempts and exhaustions.
 
 An error that has exhausted a nested retry during the present attempt is to be told from one that still carries the
 report of an earlier call, because the same object is raised again and again. The counter tells which came first: the

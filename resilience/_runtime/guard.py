@@ -54,7 +54,7 @@ def _guard_class(cls: type[object], policies: Sequence[Policy], exclude: Collect
     selected = [(policy, _selected_by(policy, cls, members)) for policy in policies]
     selections = dict.fromkeys(policy.methods for policy in policies if policy.methods is not None)
     initializer = inspect.getattr_static(cls, "__init__")
-    if selections and inspect.isfunction(initializer):
+    if inspect.isfunction(initializer):  # it makes no request, nor does what it calls
         members["__init__"] = initializer
     replacements: dict[str, object] = {}
     for name, member in members.items():

@@ -1,4 +1,9 @@
-"""Which methods of a class a circuit guards, and which are local: they make no request."""
+"""The selection of a class's methods that a circuit guards.
+
+A circuit stands for one dependency, so of a client class it guards the methods that make requests. Other policies
+guard all public methods. The rest are either *excluded*, and stay as they are, or *local*: known to make no request,
+such as ``close`` or ``build_url``. What a local method calls through the circuit is neither recorded nor rejected.
+"""
 
 from __future__ import annotations
 

@@ -38,7 +38,12 @@ async def race(effect: Race, drive: AsyncDrive, call: Call) -> Outcome:
 
 
 class _Race:
-    """One race: the copies in flight, and what has come of those that ended."""
+    """One race: the copies in flight, and the outcomes of those that have ended.
+
+    The first copy runs in the caller's own task, the others in tasks that begin ``effect.delay`` seconds after one
+    another, as long as the race is open. Ending it cancels the group's scope, and with it all copies but the one that
+    ended it.
+    """
 
     __slots__ = (
         "_broken",

@@ -16,11 +16,10 @@ import sys
 from types import TracebackType
 
 from resilience._runtime import async_runner, sync_runner
-from resilience._runtime.protocol import Call, Effect, Emit, PassThrough, Policy, Proceed, Steps
-from resilience._runtime.steps import end, resume
+from resilience._runtime.protocol import Call, Effect, Emit, Policy, Proceed, Steps
+from resilience._runtime.steps import end, policy_in_force, resume
 from resilience._runtime.tracebacks import result_of
 from resilience.outcome import Outcome
-from resilience.settings import DISABLED
 from resilience.subscription import emit
 
 __all__ = ["Attempt", "AttemptLoop", "Attempts"]
@@ -60,8 +59,7 @@ class AttemptLoop:
         # The loop is named after the function it stands in: two frames up, over __iter__.
         frame = sys._getframe(2)
         self._call = Call(f"{frame.f_globals.get('__name__', '')}.{frame.f_code.co_qualname}", _the_body)
-        if DISABLED.used and DISABLED.is_on():
-            policy = _NO_RETRY
+        policy = policy_in_force(policy)
         self._call.stack = (policy,)
         #: The policy, suspended where it proceeds while an attempt runs, or where it yields *effect*.
         self._steps: Steps[Outcome] = policy.run(self._call)
@@ -165,10 +163,6 @@ class Attempt:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         return self._loop.record(error)
-
-
-_NO_RETRY = PassThrough()
-"""The policy of a loop while policies are switched off."""
 
 
 def _the_body() -> None:

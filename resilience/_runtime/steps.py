@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from resilience._runtime.protocol import Call, Effect, Proceed, Steps
+from resilience._runtime.protocol import Call, Effect, PassThrough, Policy, Proceed, Steps
 from resilience.outcome import EXPIRED, Outcome
 from resilience.settings import DISABLED
 
@@ -27,6 +27,7 @@ __all__ = [
     "end",
     "handler_of",
     "outcome_of",
+    "policy_in_force",
     "resume",
 ]
 
@@ -63,6 +64,16 @@ def check_generator(steps: object) -> None:
     """Raise TypeError for what is no generator: the AttributeError of its ``send`` would not say so."""
     if not hasattr(steps, "send"):
         raise TypeError(f"a policy's run() returned {steps!r}: make it a generator, by a yield") from None
+
+
+def policy_in_force(policy: Policy) -> Policy:
+    """Return *policy*, or one that does nothing in its place where policies are switched off: for a block, a loop."""
+    if DISABLED.used and DISABLED.is_on():
+        return _NO_POLICY
+    return policy
+
+
+_NO_POLICY = PassThrough()
 
 
 def are_switched_off(call: Call, depth: int) -> bool:

@@ -57,10 +57,12 @@ __all__ = ["advance", "drive", "perform"]
 
 
 def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
-    """Run *call* through the policies of *stack* from *depth* inwards, and return what they make of its outcome.
+    """Run *call* through the policies of *stack* from *depth* inwards, and return its outcome at that depth.
 
-    Where the call has an outcome already, its `first`, those above *at* are sent that one: the fast path has admitted
-    it for them, or they are suspended. Where the call opens a stream, they stay suspended until it has ended.
+    Where the call has an outcome already, its `first`, the policies above *at* are sent that one: the fast path has
+    admitted the call for them, or they are suspended. A whole call is ``drive(stack, 0, call, 0)``; one that failed on
+    the fast path ``drive(stack, 0, call, len(stack))``; what a limit at depth 1 encloses ``drive(stack, 2, call, 2)``.
+    Where the call opens a stream, the policies stay suspended until it has ended.
     """
     if DISABLED.used and are_switched_off(call, depth):
         stack, at = NOBODY, 0

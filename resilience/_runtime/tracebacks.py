@@ -35,7 +35,11 @@ def result_of(outcome: Outcome) -> Any:
 
 
 def drop_frame(error: BaseException) -> None:
-    """Leave the frame that has caught *error*, the first one, out of its traceback."""
+    """Leave the frame that has caught *error*, the first one, out of its traceback.
+
+    For functions that only pass a call on: the traceback shows one frame of the toolkit, the wrapper's, however many
+    functions stand between.
+    """
     trace = error.__traceback__
     if trace is not None:
         set_traceback(error, trace.tb_next)
