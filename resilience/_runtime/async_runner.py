@@ -33,7 +33,6 @@ from resilience._runtime.protocol import (
 from resilience._runtime.steps import (
     are_switched_off,
     begin_admitted,
-    check_generator,
     close,
     end,
     handler_of,
@@ -91,9 +90,6 @@ async def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Out
             except StopIteration as done:
                 outcome = outcome_of(done.value, suspended.pop())
                 at -= 1
-            except AttributeError:
-                check_generator(suspended[-1])
-                raise
     except BaseException:
         close(suspended, depth - base)
         raise

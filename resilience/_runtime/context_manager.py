@@ -16,6 +16,7 @@ and from wherever it is called.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from contextlib import AbstractContextManager
@@ -239,11 +240,9 @@ def _register(block: _OpenBlock) -> None:
 
 
 def _unregister(block: _OpenBlock) -> None:
-    here = _begun.get()
-    if block in here:
-        _begun.set(tuple(each for each in here if each is not block))
+    _begun.set(tuple(each for each in _begun.get() if each is not block))
     blocks = _open.get(block.key, [])
-    if block in blocks:
+    with contextlib.suppress(ValueError):
         blocks.remove(block)
     if not blocks:
         _open.pop(block.key, None)

@@ -22,7 +22,6 @@ from resilience.settings import DISABLED
 __all__ = [
     "are_switched_off",
     "begin_admitted",
-    "check_generator",
     "close",
     "end",
     "handler_of",
@@ -37,15 +36,13 @@ _EFFECTS = "yield a Proceed, Sleep, Acquire, Run, Emit or Race"
 def resume(steps: Steps[Outcome], answer: object) -> Effect | Outcome:
     """Send *answer* to a policy; return its next effect, or the outcome it has returned.
 
-    Raises TypeError for a `run` that is no generator, and for one that returns or yields the wrong kind of value.
+    Raises TypeError for a `run` that returns or yields the wrong kind of value. Where it is no generator at all, `end`
+    says so, as the call is over with it.
     """
     try:
         effect = steps.send(answer)
     except StopIteration as done:
         return outcome_of(done.value, steps)
-    except AttributeError:
-        check_generator(steps)
-        raise
     finally:
         answer = None  # a frame that an error's traceback leads to must not lead back to the error
     if isinstance(effect, Outcome):
@@ -58,12 +55,6 @@ def outcome_of(value: object, steps: Steps[Outcome]) -> Outcome:
     if isinstance(value, Outcome):
         return value
     raise TypeError(f"{_name_of(steps)} returned {value!r}: return an Outcome")
-
-
-def check_generator(steps: object) -> None:
-    """Raise TypeError for what is no generator: the AttributeError of its ``send`` would not say so."""
-    if not hasattr(steps, "send"):
-        raise TypeError(f"a policy's run() returned {steps!r}: make it a generator, by a yield") from None
 
 
 def policy_in_force(policy: Policy) -> Policy:
@@ -117,7 +108,9 @@ def close(suspended: list[Steps[Outcome]], keep: int) -> None:
 
 
 def end(steps: Steps[Outcome]) -> None:
-    """Close one generator. Raises RuntimeError where it yields in its ``finally``."""
+    """Close one generator. Raises RuntimeError where it yields in its ``finally``, and TypeError for no generator."""
+    if not hasattr(steps, "close"):
+        raise TypeError(f"a policy's run() returned {steps!r}: make it a generator, by a yield") from None
     try:
         steps.close()
     except RuntimeError:
@@ -127,9 +120,6 @@ def end(steps: Steps[Outcome]) -> None:
             f"{_name_of(steps)} yields while it is closed: a call that is cancelled has no effects left; give back"
             " what was taken by plain calls, in `finally`"
         ) from None
-    except AttributeError:  # of what is no generator, which `resume` reports
-        if hasattr(steps, "close"):
-            raise
 
 
 def _name_of(steps: object) -> str:

@@ -38,14 +38,13 @@ from resilience._runtime.protocol import (
 from resilience._runtime.steps import (
     are_switched_off,
     begin_admitted,
-    check_generator,
     close,
     end,
     handler_of,
     outcome_of,
     resume,
 )
-from resilience._runtime.thread_timeout import CallAbandoned
+from resilience._runtime.thread_timeout import check_caller
 from resilience._runtime.time_limits import run_limited
 from resilience._runtime.tracebacks import failed_here
 from resilience.outcome import Outcome
@@ -97,9 +96,6 @@ def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
             except StopIteration as done:
                 outcome = outcome_of(done.value, suspended.pop())
                 at -= 1
-            except AttributeError:
-                check_generator(suspended[-1])
-                raise
     except BaseException:
         close(suspended, depth - base)
         raise
@@ -112,8 +108,8 @@ def call_function(call: Call) -> Outcome:
 
     `signal_timeout` knows this function by its name: only on the line that calls may a limit interrupt it.
     """
-    if call.abandoned is not None and call.abandoned.left:
-        raise CallAbandoned
+    if call.abandoned is not None:
+        check_caller(call)
     if call.committed:
         raise RuntimeError(f"{call.target} cannot run again: its first items were handed out")
     try:
@@ -155,8 +151,7 @@ def sleep(effect: Sleep, call: Call) -> None:
     """Wait in this thread, unless the call's caller leaves it."""
     if effect.seconds > 0:
         call.clock.sleep(effect.seconds, call.abandoned)
-        if call.abandoned is not None and call.abandoned.left:
-            raise CallAbandoned
+        check_caller(call)
 
 
 def race(_effect: Race, call: Call) -> Outcome:

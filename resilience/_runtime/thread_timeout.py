@@ -28,7 +28,16 @@ from resilience._runtime.protocol import Abandoned, Call, Policy
 from resilience.errors.base import TooManyAbandonedError
 from resilience.outcome import EXPIRED, Outcome
 
-__all__ = ["MOST_ABANDONED", "Abandonment", "CallAbandoned", "Drive", "abandoned", "in_worker", "run_in_worker"]
+__all__ = [
+    "MOST_ABANDONED",
+    "Abandonment",
+    "CallAbandoned",
+    "Drive",
+    "abandoned",
+    "check_caller",
+    "in_worker",
+    "run_in_worker",
+]
 
 Drive: TypeAlias = Callable[[Sequence[Policy], int, Call, int], Outcome]
 
@@ -45,6 +54,12 @@ _IDLE = 10.0
 
 class CallAbandoned(BaseException):
     """Unwinds a worker whose caller has left: no further attempt, permits given back. Never reaches a caller."""
+
+
+def check_caller(call: Call) -> None:
+    """Raise CallAbandoned where *call* runs in a thread that its caller has left: nothing more of it is begun."""
+    if call.abandoned is not None and call.abandoned.left:
+        raise CallAbandoned
 
 
 def abandoned() -> int:
@@ -133,8 +148,7 @@ def run_in_worker(drive: Drive, stack: Sequence[Policy], depth: int, limit: floa
     is not begun. With `MOST_ABANDONED` such threads the outcome is a `TooManyAbandonedError`, at once. Raises what
     is raised in the worker, and CallAbandoned where the caller of this very thread has left it.
     """
-    if call.abandoned is not None and call.abandoned.left:
-        raise CallAbandoned
+    check_caller(call)
     if (running := len(_abandoned)) >= MOST_ABANDONED:
         return Outcome(None, TooManyAbandonedError(call.target, running))
     left = Abandonment(call.abandoned)

@@ -20,16 +20,15 @@ ONLY_SYNC = {
     "call_function": {
         "`signal_timeout` knows this function by its name: only on the line that calls may a limit interrupt it.",
         # A thread's caller may have left it.
-        "if call.abandoned is not None and call.abandoned.left:",
-        "    raise CallAbandoned",
+        "if call.abandoned is not None:",
+        "    check_caller(call)",
         "return Outcome((call.opener or call.function)(*call.arguments, **call.keywords))",
     },
     "sleep": {
         '"""Wait in this thread, unless the call\'s caller leaves it."""',
         "if effect.seconds > 0:",
         "    call.clock.sleep(effect.seconds, call.abandoned)",
-        "    if call.abandoned is not None and call.abandoned.left:",
-        "        raise CallAbandoned",
+        "    check_caller(call)",
     },
     "race": {
         "def race(_effect: Race, call: Call) -> Outcome:",
@@ -135,5 +134,5 @@ def test_the_same_names_are_imported_but_for_those_of_a_difference():
         return {each.name for node in tree.body if isinstance(node, ast.ImportFrom) for each in node.names}
 
     sync, asynchronous = imported("sync_runner.py"), imported("async_runner.py")
-    assert sync - asynchronous == {"CallAbandoned", "Coroutine", "acquire", "run_limited"}
+    assert sync - asynchronous == {"Coroutine", "acquire", "check_caller", "run_limited"}
     assert asynchronous - sync == {"Awaitable", "CoroutineType", "acquire_async", "cast", "run_limited_async"}
