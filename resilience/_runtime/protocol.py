@@ -36,7 +36,7 @@ from resilience._runtime.exhaustion import GIVE_UPS
 from resilience._runtime.tracebacks import failed_here
 from resilience._validation import count, seconds
 from resilience.clock import Clock, Waitable, current_clock
-from resilience.due import due_by
+from resilience.due import due_anywhere, due_by
 from resilience.outcome import EXPIRED, OVERDUE, Outcome
 from resilience.trouble import RUNNING, report_trouble, with_hook
 
@@ -388,7 +388,9 @@ class Call:
         self.began: float = 0.0
         self.clock: Clock = current_clock()
         #: When it must be over, by its clock: what the deadlines and limits around it come to.
-        self.due: float = due_by(self.clock)
+        self.due: float = math.inf
+        if due_anywhere() is not None:
+            self.due = due_by(self.clock)
         #: What had been given up when it began, see `give_ups`.
         self.since: int = GIVE_UPS.count if since is None else since
         #: What calls the function in its place where that is a generator function: it fetches the first item, too.

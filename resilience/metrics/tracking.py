@@ -11,7 +11,7 @@ from resilience._runtime.context_manager import Block
 from resilience._runtime.decorate import guarded
 from resilience._runtime.guard import guard, public_methods
 from resilience._runtime.pipeline import Decorator
-from resilience._runtime.protocol import Call, Policy, Proceed, Steps, Stopwatch
+from resilience._runtime.protocol import PROCEED, Call, Policy, Steps, Stopwatch
 from resilience._validation import need
 from resilience.metrics.records import RECORDS
 from resilience.outcome import Outcome
@@ -61,7 +61,7 @@ class Tracked(Policy):
             began = call.clock.now()
         ended = False
         try:
-            outcome: Outcome = yield Proceed()
+            outcome: Outcome = yield PROCEED
             ended = True
         finally:
             if admitted:  # the fast path says when it began, unless it has counted the call
