@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from resilience._runtime.protocol import Acquire, Call
 from resilience._runtime.slots import Waiter
-from resilience._runtime.thread_timeout import Abandonment, CallAbandoned
+from resilience._runtime.thread_timeout import CallAbandoned, CancelToken
 from resilience.clock import in_task
 
 __all__ = ["acquire", "acquire_async"]
@@ -31,7 +31,7 @@ def acquire(effect: Acquire, call: Call) -> bool:
     seconds = _seconds(effect, call)
     if seconds <= 0:
         return False
-    left = Abandonment(call.abandoned)  # set when the caller leaves this thread
+    left = CancelToken(call.abandoned)  # set when the caller leaves this thread
     waiter = Waiter(left.done.set)
     try:
         slots.queue_up(waiter)

@@ -3,7 +3,8 @@
 A call stays in the caller's own task, so that context variables, cancel scopes and ``current_task()`` are the caller's;
 only the further copies of a `Race` get tasks of their own. Cancellation arrives in `drive` as an exception from what it
 awaits: the function, a wait, a callback. It passes through, after the generators have been closed, and is never turned
-into an outcome. A time limit's own cancellation ends in `run_limited_async`, which answers with an outcome instead.
+into an outcome. A time limit's own cancellation ends in `run_with_timeout_async`, which answers with an outcome
+instead.
 
 Each `await` of a coroutine function of ours costs as much as several policies do, so the loop awaits only where
 something may wait; the policies themselves are plain generators.
@@ -16,9 +17,9 @@ from types import CoroutineType
 from typing import Any, cast
 
 from resilience._runtime.acquire import acquire_async
-from resilience._runtime.generators import has_begun
+from resilience._runtime.generators import is_open_stream
 from resilience._runtime.protocol import (
-    NOBODY,
+    NO_POLICIES,
     PROCEED,
     Acquire,
     Call,
@@ -39,7 +40,7 @@ from resilience._runtime.steps import (
     outcome_of,
     resume,
 )
-from resilience._runtime.time_limits import run_limited_async
+from resilience._runtime.time_limits import run_with_timeout_async
 from resilience._runtime.tracebacks import failed_here
 from resilience.outcome import Outcome
 from resilience.settings import DISABLED
@@ -58,7 +59,7 @@ async def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Out
     Where the call opens a stream, the policies stay suspended until it has ended.
     """
     if DISABLED.used and are_switched_off(call, depth):
-        stack, at = NOBODY, 0
+        stack, at = NO_POLICIES, 0
     call.stack, bottom = stack, len(stack)
     base, suspended, opener = call.base, call.suspended, call.opener
     outcome, call.first = call.first, None  # on its way outwards; while there is none, the last effect counts
@@ -70,13 +71,13 @@ async def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Out
         at = base + len(suspended)
         while True:
             if outcome is not None:
-                if (opener is not None and has_begun(outcome, call, depth)) or at == depth:
+                if (opener is not None and is_open_stream(outcome, call, depth)) or at == depth:
                     return outcome
                 answer, outcome = outcome, None
             elif type(effect) is not Proceed:
                 answer = await perform(effect, call)
             elif effect.timeout is not None:
-                outcome = effect.answer(call, await run_limited_async(drive, stack, at, effect, call))
+                outcome = effect.answer(call, await run_with_timeout_async(drive, stack, at, effect, call))
                 continue
             elif at < bottom:
                 suspended.append(stack[at].run(call))

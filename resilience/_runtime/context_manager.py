@@ -6,8 +6,8 @@ without proceeding, raises a RuntimeError. A block cannot be called in a worker 
 block is refused, unless it is a deadline, and an async block under a limit is cancelled in its own task.
 
 One object may guard many blocks at the same time, in threads, tasks and suspended generators, nested or overlapping,
-and a block may end in another context than it began in. Each entry is an `_OpenBlock` of its own. It is found again by
-the frame that its ``with`` statement stands in, see `_key`; where there is no such frame (an `ExitStack`, calls by
+and a block may end in another context than it began in. Each entry is an `_ActiveBlock` of its own. It is found again
+by the frame that its ``with`` statement stands in, see `_key`; where there is no such frame (an `ExitStack`, calls by
 hand), by the context or by the order in which blocks were begun.
 
 An exception from a signal handler may come at any instruction, so what `_close` undoes it undoes once, however often
@@ -27,7 +27,7 @@ from typing import Generic, TypeAlias, TypeVar
 from resilience._runtime import async_runner, sync_runner
 from resilience._runtime.protocol import Call, Policy, Proceed, Steps
 from resilience._runtime.steps import end, policy_in_force
-from resilience._runtime.time_limits import Scope
+from resilience._runtime.time_limits import LimitScope
 from resilience._runtime.tracebacks import result_of
 from resilience.clock import Limit
 from resilience.due import running_task
@@ -56,7 +56,7 @@ class BlockResult(Generic[V]):
         return f"<BlockResult {'degraded' if self.degraded else 'ok'}>"
 
 
-class _OpenBlock:
+class _ActiveBlock:
     """One entry of a block, from its beginning to its end: the policy's generator, and the limit it stands under.
 
     `enter` or `enter_async` begins it, `exit` or `exit_async` ends it, and `abandon` is for one that was interrupted as
@@ -69,7 +69,7 @@ class _OpenBlock:
         self.owner = owner
         policy = policy_in_force(owner._policy())
         # The block is named after the function it stands in.
-        self.call = Call(f"{frame.f_globals.get('__name__', '')}.{frame.f_code.co_qualname}", _the_block)
+        self.call = Call(f"{frame.f_globals.get('__name__', '')}.{frame.f_code.co_qualname}", _block_body)
         self.call.stack = (policy,)
         #: The policy, suspended where it proceeds while the block runs, and how it does.
         self.steps: Steps[Outcome] = policy.run(self.call)
@@ -77,7 +77,7 @@ class _OpenBlock:
         #: Where it is kept while it is open.
         self.key = _key(owner, frame)
         #: Where it has a limit: its time, and, where the block is async, what cancels it.
-        self.time: Scope | None = None
+        self.time: LimitScope | None = None
         self.cancelling: _Cancelling | None = None
         self.result: BlockResult[object] = BlockResult()
         self._ended = threading.Lock()
@@ -118,7 +118,7 @@ class _OpenBlock:
         late = self._late()
         if late is not None:
             self._refuse(sync_runner.advance(self.steps, late, self.call))
-        self.time = Scope(self.proceed.timeout, self.call)
+        self.time = LimitScope(self.proceed.timeout, self.call)
         self.time.enter()
 
     async def enter_async(self) -> None:
@@ -129,7 +129,7 @@ class _OpenBlock:
         late = self._late()
         if late is not None:
             self._refuse(await async_runner.advance(self.steps, late, self.call))
-        self.time = Scope(self.proceed.timeout, self.call)
+        self.time = LimitScope(self.proceed.timeout, self.call)
         self.cancelling = _Cancelling(self.call.clock.limit(self.time.enter_task()))
 
     def _admit(self, step: Proceed | Outcome) -> None:
@@ -141,8 +141,8 @@ class _OpenBlock:
     def _late(self) -> Outcome | None:
         """Return what the policy is sent where no time is left when the block is to begin."""
         assert self.proceed.timeout is not None
-        time = Scope(self.proceed.timeout, self.call)
-        return self.proceed.answer(self.call, time.late) if time.left <= 0 else None
+        time = LimitScope(self.proceed.timeout, self.call)
+        return self.proceed.answer(self.call, time.expired_outcome) if time.remaining <= 0 else None
 
     def _refuse(self, step: Proceed | Outcome) -> None:
         """Raise the error by which a policy keeps the block from beginning."""
@@ -172,7 +172,7 @@ class _OpenBlock:
                 )
             if self.cancelling.leave(kind, error):
                 self.call.cut = error
-                late = self.proceed.answer(self.call, self.time.late)
+                late = self.proceed.answer(self.call, self.time.expired_outcome)
                 return self._leave(None, await async_runner.advance(self.steps, late, self.call))
         outcome = self._outcome_of(error)
         if outcome is None:
@@ -223,9 +223,9 @@ _Key: TypeAlias = tuple[int, int, CodeType]
 # By the object, and the frame of the `with` statement that has begun them: it ends in the same frame, whatever context,
 # task or thread runs that by then. Blocks that stand in each other in one frame are in one list, the innermost last. A
 # frame runs in one thread at a time, so nothing here needs a lock.
-_open: dict[_Key, list[_OpenBlock]] = {}
+_open: dict[_Key, list[_ActiveBlock]] = {}
 # What this context has begun, the innermost last, for blocks that no `with` statement begins and ends.
-_begun: ContextVar[tuple[_OpenBlock, ...]] = ContextVar("resilience.blocks", default=())
+_begun: ContextVar[tuple[_ActiveBlock, ...]] = ContextVar("resilience.blocks", default=())
 
 
 def _key(owner: Block, frame: FrameType) -> _Key:
@@ -234,12 +234,12 @@ def _key(owner: Block, frame: FrameType) -> _Key:
     return id(owner), id(frame), frame.f_code
 
 
-def _register(block: _OpenBlock) -> None:
+def _register(block: _ActiveBlock) -> None:
     _open.setdefault(block.key, []).append(block)
     _begun.set((*(each for each in _begun.get() if not each.has_ended), block))
 
 
-def _unregister(block: _OpenBlock) -> None:
+def _unregister(block: _ActiveBlock) -> None:
     _begun.set(tuple(each for each in _begun.get() if each is not block))
     blocks = _open.get(block.key, [])
     with contextlib.suppress(ValueError):
@@ -248,7 +248,7 @@ def _unregister(block: _OpenBlock) -> None:
         _open.pop(block.key, None)
 
 
-def _pop_block(owner: Block, frame: FrameType) -> _OpenBlock:
+def _pop_block(owner: Block, frame: FrameType) -> _ActiveBlock:
     """Return the block of *owner* that *frame* ends; it is open no longer."""
     block = None
     try:
@@ -265,12 +265,12 @@ def _pop_block(owner: Block, frame: FrameType) -> _OpenBlock:
     return block
 
 
-def _find(owner: Block, frame: FrameType) -> _OpenBlock | None:
+def _find(owner: Block, frame: FrameType) -> _ActiveBlock | None:
     blocks = _open.get(_key(owner, frame))
     return blocks[-1] if blocks else _found_elsewhere(owner, frame)
 
 
-def _found_elsewhere(owner: Block, frame: FrameType) -> _OpenBlock | None:
+def _found_elsewhere(owner: Block, frame: FrameType) -> _ActiveBlock | None:
     """Return the block that ends where no `with` statement has begun it: by an `ExitStack`, or by hand.
 
     Of those of *owner* that were begun by code of the same file, as an `ExitStack` does both, or else of all, it is the
@@ -304,7 +304,7 @@ class Block:
         return self
 
     def __enter__(self) -> object:
-        block = _OpenBlock(self, sys._getframe(1))
+        block = _ActiveBlock(self, sys._getframe(1))
         try:
             block.enter()
             _register(block)
@@ -320,7 +320,7 @@ class Block:
         return _pop_block(self, sys._getframe(1)).exit(error)
 
     async def __aenter__(self) -> object:
-        block = _OpenBlock(self, sys._getframe(1))
+        block = _ActiveBlock(self, sys._getframe(1))
         try:
             await block.enter_async()
             _register(block)
@@ -345,7 +345,7 @@ class OneBlock:
 
     def __init__(self, owner: Block) -> None:
         self._owner = owner
-        self._block: _OpenBlock | None = None
+        self._block: _ActiveBlock | None = None
 
     def __enter__(self) -> object:
         block = self._begin(sys._getframe(1))
@@ -367,18 +367,18 @@ class OneBlock:
     ) -> None:
         await self._end().exit_async(kind, error)
 
-    def _begin(self, frame: FrameType) -> _OpenBlock:
+    def _begin(self, frame: FrameType) -> _ActiveBlock:
         if self._block is not None:
             raise RuntimeError(f"this block of {self._owner!r} was entered already; call calling() for each block")
-        self._block = _OpenBlock(self._owner, frame)
+        self._block = _ActiveBlock(self._owner, frame)
         return self._block
 
-    def _end(self) -> _OpenBlock:
+    def _end(self) -> _ActiveBlock:
         if self._block is None or not self._block.ends():
             raise RuntimeError(f"this block of {self._owner!r} is left, but was not entered, or left already")
         self._block.close()
         return self._block
 
 
-def _the_block() -> None:
+def _block_body() -> None:
     """Stand for the block where a function is expected."""

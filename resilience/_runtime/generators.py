@@ -8,8 +8,8 @@ the consumer one by one, and in the end drives the call outwards with the outcom
 What has been handed out cannot be taken back. From `begin` on the call is *committed*, and to run it again is an error.
 
 The generator's own code may run elsewhere than its consumer's: in a worker thread where items have a time limit, in a
-copied context that stays the same from item to item, in the circuits' calls that admitted it. `Items`,
-`AdmittedItems` and their async twins are such generators, and otherwise behave as the one they fetch from.
+copied context that stays the same from item to item, in the circuits' calls that admitted it. `TimedGenerator`,
+`AdmittedGenerator` and their async twins are such generators, and otherwise behave as the one they fetch from.
 
 Where a stream is cancelled, or its consumer drops it, `cut_short` closes the policies as for any cancelled call.
 """
@@ -23,15 +23,24 @@ from types import GeneratorType
 from typing import Any, TypeAlias
 
 from resilience._runtime.circuit_context import Admitted, admitted_here, reenter, restore
-from resilience._runtime.protocol import NOBODY, Call, Policy, Proceed
+from resilience._runtime.protocol import NO_POLICIES, Call, Policy, Proceed
 from resilience._runtime.steps import close
 from resilience._runtime.thread_timeout import Drive
-from resilience._runtime.time_limits import AsyncDrive, run_limited, run_limited_async
+from resilience._runtime.time_limits import AsyncDrive, run_with_timeout, run_with_timeout_async
 from resilience.clock import current_clock
 from resilience.due import Announcement, Due, due_here
 from resilience.outcome import EXPIRED, OVERDUE, Outcome, set_traceback
 
-__all__ = ["AsyncItems", "Broken", "Items", "Opened", "begin", "cut_short", "ended", "has_begun"]
+__all__ = [
+    "ItemFailed",
+    "Opened",
+    "TimedAsyncGenerator",
+    "TimedGenerator",
+    "begin",
+    "cut_short",
+    "ended",
+    "is_open_stream",
+]
 
 _Generator: TypeAlias = "GeneratorType[object, object, object]"
 _AsyncGenerator: TypeAlias = AsyncGenerator[object, object]
@@ -57,14 +66,14 @@ class Opened:
         self._call: Call | None = None
         self._depth = 0
 
-    def pass_out(self, call: Call, depth: int) -> None:
+    def rebind(self, call: Call, depth: int) -> None:
         """Come out to where *call* is driven from *depth* inwards: perhaps in another thread than it was further in."""
         if self._call is not None and self._call is not call:
             call.suspended += self._call.suspended
             self._call.suspended = []
         self._call, self._depth = call, depth
 
-    def take(self) -> tuple[Any, Any]:
+    def detach(self) -> tuple[Any, Any]:
         """Return the items and the first one; from here on the taker answers for them."""
         items, first = self.items, self.first
         self._call = self.items = self.first = None
@@ -78,7 +87,7 @@ class Opened:
             self.context.run(self.items.close)
 
 
-class Broken(Exception):
+class ItemFailed(Exception):
     """Carries the outcome of fetching an item from here to the wrapper. Never reaches a caller.
 
     Where the time ran out, it is for the policies above the depth *at*.
@@ -93,12 +102,12 @@ class Broken(Exception):
 # -- from the runner to the wrapper, and back ------------------------------------------------------------------------
 
 
-def has_begun(outcome: Outcome, call: Call, depth: int) -> bool:
+def is_open_stream(outcome: Outcome, call: Call, depth: int) -> bool:
     """Whether *outcome* is an `Opened` stream, and not an empty one, nor the end of one; if so, pass it out."""
     opened: Any = outcome.value
     if opened.__class__ is not Opened:
         return False
-    opened.pass_out(call, depth)
+    opened.rebind(call, depth)
     return True
 
 
@@ -106,7 +115,7 @@ def begin(call: Call, outcome: Outcome, drive: Any, *, asynchronously: bool) -> 
     """Return the items of a stream that is handed out, as they are to be fetched, and the first one."""
     opened: Any = outcome.value
     context = opened.context
-    items, first = opened.take()
+    items, first = opened.detach()
     admitted, limited = _RELAYS[asynchronously]
     inside = [each for each in admitted_here() if each not in call.enclosing and each.by is not None]
     if inside:  # the consumer's code belongs to none of them
@@ -130,15 +139,15 @@ def _item_limit(stack: Sequence[Policy]) -> tuple[Proceed | None, int]:
 
 def ended(call: Call, value: object = None, error: Exception | None = None) -> int:
     """Give *call* the outcome its stream came to, as what is driven outwards first; return the depth to begin at."""
-    if isinstance(error, Broken):
-        return _broken(call, error.outcome, error.at)
+    if isinstance(error, ItemFailed):
+        return _item_failed(call, error.outcome, error.at)
     if error is not None:
         _leave_out_our_frames(error, 1)  # the wrapper's own: it raises the error itself in the end
     call.first = Outcome(value, error)
     return len(call.stack)
 
 
-def _broken(call: Call, outcome: Outcome, at: int) -> int:
+def _item_failed(call: Call, outcome: Outcome, at: int) -> int:
     call.first = outcome
     if outcome in _LATE:  # those inside the limit hear of nothing, as when a call is cancelled
         close(call.suspended, at)
@@ -219,7 +228,7 @@ class _AsyncRelay:
         raise NotImplementedError
 
 
-class AdmittedItems(_Relay):
+class AdmittedGenerator(_Relay):
     """A generator whose code, not its consumer's, belongs to the calls *inside*."""
 
     __slots__ = ("_inside",)
@@ -236,7 +245,7 @@ class AdmittedItems(_Relay):
             restore(before)
 
 
-class AsyncAdmittedItems(_AsyncRelay):
+class AdmittedAsyncGenerator(_AsyncRelay):
     """An async generator whose code, not its consumer's, belongs to the calls *inside*."""
 
     __slots__ = ("_inside",)
@@ -259,11 +268,11 @@ class AsyncAdmittedItems(_AsyncRelay):
             restore(before)
 
 
-class Items(_Relay):
+class TimedGenerator(_Relay):
     """A generator whose items are limited, or that runs in a *context* of its own.
 
     An item is fetched as a call without policies, under the limit. Where that fails, or comes too late, the generator
-    is closed, and `Broken` carries the outcome to the wrapper.
+    is closed, and `ItemFailed` carries the outcome to the wrapper.
     """
 
     __slots__ = ("_at", "_context", "_drive", "_proceed", "_target")
@@ -293,14 +302,14 @@ class Items(_Relay):
             if isinstance(outcome.error, StopIteration):
                 raise outcome.error
             self._close_unless_running()
-            raise Broken(outcome, self._at)
+            raise ItemFailed(outcome, self._at)
         finally:
             del call, outcome
 
     def _outcome_of(self, call: Call) -> Outcome:
         if self._proceed is None:
-            return self._drive(NOBODY, 0, call, 0)
-        return run_limited(self._drive, NOBODY, 0, self._proceed, call)
+            return self._drive(NO_POLICIES, 0, call, 0)
+        return run_with_timeout(self._drive, NO_POLICIES, 0, self._proceed, call)
 
     def _run(self, method: Callable[..., object], *arguments: object) -> object:
         if self._context is None:
@@ -331,8 +340,8 @@ def _with_deadline(due: Due, method: Callable[..., object], *arguments: object) 
         announcement.end()
 
 
-class AsyncItems(_AsyncRelay):
-    """An async generator whose items are limited, as those of `Items` are."""
+class TimedAsyncGenerator(_AsyncRelay):
+    """An async generator whose items are limited, as those of `TimedGenerator` are."""
 
     __slots__ = ("_at", "_drive", "_proceed", "_target")
 
@@ -347,20 +356,20 @@ class AsyncItems(_AsyncRelay):
 
     async def _fetch(self, method: Callable[..., object], argument: object) -> object:
         call = Call(self._target, method, (argument,))
-        outcome = await run_limited_async(self._drive, NOBODY, 0, self._proceed, call)
+        outcome = await run_with_timeout_async(self._drive, NO_POLICIES, 0, self._proceed, call)
         try:
             if outcome.error is None and outcome not in _LATE:
                 return outcome.value
             if isinstance(outcome.error, StopAsyncIteration):
                 raise outcome.error
             await self._items.aclose()  # where the time was over before it was asked: else it has ended
-            raise Broken(outcome, self._at)
+            raise ItemFailed(outcome, self._at)
         finally:
             del call, outcome
 
 
 _RELAYS: dict[bool, tuple[Callable[..., object], Callable[..., object]]] = {
-    False: (AdmittedItems, Items),
-    True: (AsyncAdmittedItems, AsyncItems),
+    False: (AdmittedGenerator, TimedGenerator),
+    True: (AdmittedAsyncGenerator, TimedAsyncGenerator),
 }
 """By whether the generator is async: what keeps the circuits' calls around its code, and what limits its items."""

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from resilience.events import Event
 
 __all__ = [
-    "NOBODY",
+    "NO_POLICIES",
     "PROCEED",
     "Abandoned",
     "Acquire",
@@ -523,5 +523,5 @@ class PassThrough(Policy):
         return outcome
 
 
-NOBODY: Sequence[Policy] = ()
+NO_POLICIES: Sequence[Policy] = ()
 """The stack of a call while policies are switched off, and of the fetching of an item."""

@@ -2,8 +2,8 @@
 
 The loop's policy is one generator. It is suspended at its `Proceed` while the body of the loop runs, and is sent each
 attempt's outcome when the attempt's ``with`` block ends. What it yields then is shared out: events are emitted there
-and then, in `AttemptLoop.record`, while waits and questions are left for the next turn of the loop, which knows
-whether it may await them. So `record` is the same for both kinds of loop.
+and then, in `AttemptLoop.record_attempt`, while waits and questions are left for the next turn of the loop, which knows
+whether it may await them. So `record_attempt` is the same for both kinds of loop.
 
 An attempt that succeeds ends the loop, and is reported where its block ends, as the loop may be left right after it. An
 error that is final leaves the block of the attempt that raised it. Where the loop is cancelled or interrupted inside an
@@ -22,10 +22,10 @@ from resilience._runtime.tracebacks import result_of
 from resilience.outcome import Outcome
 from resilience.subscription import emit
 
-__all__ = ["Attempt", "AttemptLoop", "Attempts"]
+__all__ = ["Attempt", "AttemptLoop", "RetryLoop"]
 
 
-class Attempts:
+class RetryLoop:
     """The value of `retrying`: iterate over it, as often as you like, each time for one piece of work.
 
     >>> from resilience import retrying
@@ -58,7 +58,7 @@ class AttemptLoop:
     def __init__(self, policy: Policy) -> None:
         # The loop is named after the function it stands in: two frames up, over __iter__.
         frame = sys._getframe(2)
-        self._call = Call(f"{frame.f_globals.get('__name__', '')}.{frame.f_code.co_qualname}", _the_body)
+        self._call = Call(f"{frame.f_globals.get('__name__', '')}.{frame.f_code.co_qualname}", _loop_body)
         policy = policy_in_force(policy)
         self._call.stack = (policy,)
         #: The policy, suspended where it proceeds while an attempt runs, or where it yields *effect*.
@@ -121,7 +121,7 @@ class AttemptLoop:
         self._open = True
         return Attempt(self, self._number)
 
-    def record(self, error: BaseException | None) -> bool:
+    def record_attempt(self, error: BaseException | None) -> bool:
         """Tell the policy how an attempt went; return whether its error ends here."""
         self._open = False
         self._finished = True
@@ -162,8 +162,8 @@ class Attempt:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        return self._loop.record(error)
+        return self._loop.record_attempt(error)
 
 
-def _the_body() -> None:
+def _loop_body() -> None:
     """Stand for the loop's body where a function is expected."""

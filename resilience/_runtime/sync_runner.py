@@ -21,9 +21,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from resilience._runtime.acquire import acquire
-from resilience._runtime.generators import has_begun
+from resilience._runtime.generators import is_open_stream
 from resilience._runtime.protocol import (
-    NOBODY,
+    NO_POLICIES,
     PROCEED,
     Acquire,
     Call,
@@ -45,7 +45,7 @@ from resilience._runtime.steps import (
     resume,
 )
 from resilience._runtime.thread_timeout import check_caller
-from resilience._runtime.time_limits import run_limited
+from resilience._runtime.time_limits import run_with_timeout
 from resilience._runtime.tracebacks import failed_here
 from resilience.outcome import Outcome
 from resilience.settings import DISABLED
@@ -64,7 +64,7 @@ def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
     Where the call opens a stream, the policies stay suspended until it has ended.
     """
     if DISABLED.used and are_switched_off(call, depth):
-        stack, at = NOBODY, 0
+        stack, at = NO_POLICIES, 0
     call.stack, bottom = stack, len(stack)
     base, suspended, opener = call.base, call.suspended, call.opener
     outcome, call.first = call.first, None  # on its way outwards; while there is none, the last effect counts
@@ -76,13 +76,13 @@ def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
         at = base + len(suspended)
         while True:
             if outcome is not None:
-                if (opener is not None and has_begun(outcome, call, depth)) or at == depth:
+                if (opener is not None and is_open_stream(outcome, call, depth)) or at == depth:
                     return outcome
                 answer, outcome = outcome, None
             elif type(effect) is not Proceed:
                 answer = perform(effect, call)
             elif effect.timeout is not None:
-                outcome = effect.answer(call, run_limited(drive, stack, at, effect, call))
+                outcome = effect.answer(call, run_with_timeout(drive, stack, at, effect, call))
                 continue
             elif at < bottom:
                 suspended.append(stack[at].run(call))

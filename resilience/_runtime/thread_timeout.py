@@ -1,7 +1,7 @@
 """A time limit on sync code: the call runs in a worker thread, and its caller stops waiting when the time has passed.
 
 A thread cannot be stopped from outside. So the caller leaves it, and the user's function runs on until it returns by
-itself. From then on nothing more of the call is begun: `Abandonment` says so to the runner in that thread, which looks
+itself. From then on nothing more of the call is begun: `CancelToken` says so to the runner in that thread, which looks
 before each attempt, wakes from waits, and unwinds by `CallAbandoned`, so that policies inside the limit give back what
 they took. Limits inside the limit are told as well. The outcome that comes too late is dropped.
 
@@ -10,8 +10,8 @@ starting one for each call costs more than most calls do. There is no queue: a c
 that waiting for a thread is never taken for a slow call. The call runs in a copy of the caller's context, and what it
 sets of the toolkit's own variables is carried back, see `carried_context`.
 
-Threads that were left behind are counted. With `MOST_ABANDONED` of them the dependency does not come back, and further
-calls are refused instead of starting one more.
+Threads that were left behind are counted. With `MAX_ABANDONED_THREADS` of them the dependency does not come back, and
+further calls are refused instead of starting one more.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from resilience.errors.base import TooManyAbandonedError
 from resilience.outcome import EXPIRED, Outcome
 
 __all__ = [
-    "MOST_ABANDONED",
-    "Abandonment",
+    "MAX_ABANDONED_THREADS",
     "CallAbandoned",
+    "CancelToken",
     "Drive",
     "abandoned",
     "check_caller",
@@ -41,7 +41,7 @@ __all__ = [
 
 Drive: TypeAlias = Callable[[Sequence[Policy], int, Call, int], Outcome]
 
-MOST_ABANDONED = 64
+MAX_ABANDONED_THREADS = 64
 """How many calls whose callers have left may hold a thread each, in this process, before the next one is refused.
 
 More than the 40 threads of an anyio or FastAPI service can leave behind at once, and far from where a container ends
@@ -72,28 +72,28 @@ def in_worker() -> bool:
     return getattr(_here, "works", False)
 
 
-class Abandonment:
-    """The state of one call in a worker thread: whether its caller has *left*, and whether the call is *over*.
+class CancelToken:
+    """The state of one call in a worker thread: whether its caller has *left*, and whether the call is *finished*.
 
-    The worker calls `begin` and `end`, the caller `leave`. Those of inner limits are left along with an outer one. A
+    The worker calls `begin` and `end`, the caller `cancel`. Those of inner limits are left along with an outer one. A
     caller that comes late or a worker that ends meanwhile changes nothing: all of it happens under one lock.
 
     A thread that sleeps inside the limit waits on it by `wait`. Most calls never do, and a `threading.Event` costs as
     much as handing a call to a worker, so the first wait makes it.
     """
 
-    __slots__ = ("_event", "_inner", "_outer", "_running", "done", "left", "over")
+    __slots__ = ("_event", "_inner", "_outer", "_running", "done", "finished", "left")
 
     def __init__(self, outer: Abandoned | None) -> None:
         self.left: bool = False
         #: Whether the call has come back, or never will: then `done` is set.
-        self.over: bool = False
+        self.finished: bool = False
         self.done: Signal = Signal()
         self._running = False
         self._event: threading.Event | None = None
-        self._inner: set[Abandonment] = set()
-        self._outer: Abandonment | None = None
-        if isinstance(outer, Abandonment):
+        self._inner: set[CancelToken] = set()
+        self._outer: CancelToken | None = None
+        if isinstance(outer, CancelToken):
             self._outer = outer
             with _leaving:
                 outer._inner.add(self)
@@ -108,22 +108,22 @@ class Abandonment:
     def end(self) -> None:
         """Note, in the worker, that the call has come back."""
         with _leaving:
-            self.over = True
+            self.finished = True
             _abandoned.discard(self)
             if self._outer is not None:
                 self._outer._inner.discard(self)
 
-    def leave(self) -> None:
+    def cancel(self) -> None:
         """Note that the caller has left, and wake what waits inside the limit: sleeps, and workers of inner limits."""
         with _leaving:
             self.left = True
-            if self._running and not self.over:
+            if self._running and not self.finished:
                 _abandoned.add(self)
             event, inner = self._event, [*self._inner]
         if event is not None:
             event.set()
         for other in inner:
-            other.leave()
+            other.cancel()
             other.done.set()  # a worker that waits for another one is free
 
     def wait(self, timeout: float, /) -> bool:
@@ -137,7 +137,7 @@ class Abandonment:
 
 # Re-entrant: a signal's handler, which may make limited calls as well, runs in the midst of anything.
 _leaving = threading.RLock()
-_abandoned: set[Abandonment] = set()
+_abandoned: set[CancelToken] = set()
 _here = threading.local()
 
 
@@ -145,23 +145,23 @@ def run_in_worker(drive: Drive, stack: Sequence[Policy], depth: int, limit: floa
     """Drive *call* through *stack* from *depth* inwards in a worker thread, with the caller's context variables.
 
     EXPIRED after *limit* seconds. The thread runs on then until the user's function comes back; whatever would follow
-    is not begun. With `MOST_ABANDONED` such threads the outcome is a `TooManyAbandonedError`, at once. Raises what
-    is raised in the worker, and CallAbandoned where the caller of this very thread has left it.
+    is not begun. With `MAX_ABANDONED_THREADS` such threads the outcome is a `TooManyAbandonedError`, at once. Raises
+    what is raised in the worker, and CallAbandoned where the caller of this very thread has left it.
     """
     check_caller(call)
-    if (running := len(_abandoned)) >= MOST_ABANDONED:
+    if (running := len(_abandoned)) >= MAX_ABANDONED_THREADS:
         return Outcome(None, TooManyAbandonedError(call.target, running))
-    left = Abandonment(call.abandoned)
-    work = _Work(drive, stack, depth, call.fork(depth, left), left)
+    left = CancelToken(call.abandoned)
+    work = _WorkItem(drive, stack, depth, call.fork(depth, left), left)
     try:
         if not call.clock.wait(work.begin, left.done, limit):
             return EXPIRED
-        if not left.over:  # not the call has come back: the caller of this thread's own has left
+        if not left.finished:  # not the call has come back: the caller of this thread's own has left
             raise CallAbandoned
         return work.result()
     finally:
-        if not left.over:
-            left.leave()  # on Ctrl-C in the caller too
+        if not left.finished:
+            left.cancel()  # on Ctrl-C in the caller too
 
 
 class Signal:
@@ -192,12 +192,12 @@ def _release(lock: threading.Lock) -> None:
         pass
 
 
-class _Work:
+class _WorkItem:
     """One call for a worker: the context it runs in, and its outcome, or what was raised in place of one."""
 
     __slots__ = ("_context", "_depth", "_drive", "_outcome", "_raised", "_stack", "call", "left")
 
-    def __init__(self, drive: Drive, stack: Sequence[Policy], depth: int, call: Call, left: Abandonment) -> None:
+    def __init__(self, drive: Drive, stack: Sequence[Policy], depth: int, call: Call, left: CancelToken) -> None:
         self._drive = drive
         self._stack = stack
         self._depth = depth
@@ -213,7 +213,7 @@ class _Work:
             worker = _idle.pop()  # the last to become idle: the others may end
         except IndexError:
             try:
-                worker = _Worker()
+                worker = _WorkerThread()
             except RuntimeError as error:  # no thread to be had: a failed call like others, for the policies outside
                 self._outcome = Outcome(None, error)
                 self.left.end()
@@ -242,7 +242,7 @@ class _Work:
             self._raised = None
 
 
-class _Worker:
+class _WorkerThread:
     """A thread that does one piece of work after the other, and ends when none has come for `_IDLE` seconds.
 
     It takes itself out of the idle ones before it ends. Where a caller has taken it a moment earlier, work is on its
@@ -252,11 +252,11 @@ class _Worker:
     def __init__(self) -> None:
         self._ready = threading.Lock()
         self._ready.acquire()
-        self._work: _Work | None = None
+        self._work: _WorkItem | None = None
         self._thread = threading.Thread(target=self._live, daemon=True)
         self._thread.start()
 
-    def take(self, work: _Work) -> None:
+    def take(self, work: _WorkItem) -> None:
         self._work = work
         self._ready.release()
 
@@ -286,7 +286,7 @@ class _Worker:
 
 
 # A deque: appended to and taken from by many threads without a lock.
-_idle: deque[_Worker] = deque()
+_idle: deque[_WorkerThread] = deque()
 
 
 def _forget_workers() -> None:

@@ -19,20 +19,20 @@ from resilience.due import Announcement, Due, due_here, running_task
 from resilience.outcome import EXPIRED, OVERDUE, Outcome
 from resilience.shields import place
 
-__all__ = ["AsyncDrive", "Scope", "run_limited", "run_limited_async"]
+__all__ = ["AsyncDrive", "LimitScope", "run_with_timeout", "run_with_timeout_async"]
 
 AsyncDrive: TypeAlias = Callable[[Sequence[Policy], int, Call, int], Awaitable[Outcome]]
 _Way: TypeAlias = Callable[[Drive, Sequence[Policy], int, float, Call], Outcome]
 
 
-class Scope:
+class LimitScope:
     """The time a limit gives to what is inside it of *call*: its own, or what is left of an outer moment.
 
     Call `enter` or `enter_task`, and `leave`, in one ``try``, and `leave` again in a ``finally`` around it: an
     exception from a signal handler may come in the middle of either. Seconds throughout, by the call's clock.
     """
 
-    __slots__ = ("_announced", "_call", "_due", "_limit", "_outer", "late", "left")
+    __slots__ = ("_announced", "_call", "_due", "_limit", "_outer", "expired_outcome", "remaining")
 
     def __init__(self, limit: float, call: Call) -> None:
         now = call.clock.now()
@@ -42,12 +42,12 @@ class Scope:
         self._due = now + limit
         self._announced: Announcement | None = None
         #: The outcome when the time has passed: it says whose time it was.
-        self.late: Outcome = EXPIRED
+        self.expired_outcome: Outcome = EXPIRED
         #: Seconds there are. Not by the difference of two moments: a limit may be shorter than the clock can tell.
-        self.left: float = limit
+        self.remaining: float = limit
         if call.due < self._due:
-            self._due, self.late = call.due, OVERDUE
-            self.left = min(limit, call.due - now)
+            self._due, self.expired_outcome = call.due, OVERDUE
+            self.remaining = min(limit, call.due - now)
 
     def enter(self) -> None:
         """Have what is inside know the moment. A sync caller cancels nothing, also not the task it may run in."""
@@ -82,23 +82,23 @@ class Scope:
         self._call.due = self._outer
 
 
-def run_limited(drive: Drive, stack: Sequence[Policy], depth: int, effect: Proceed, call: Call) -> Outcome:
+def run_with_timeout(drive: Drive, stack: Sequence[Policy], depth: int, effect: Proceed, call: Call) -> Outcome:
     """Drive *call* through *stack* from *depth* inwards for at most *effect*'s timeout, or until an outer moment.
 
     EXPIRED or OVERDUE where that time has passed; an outcome that comes later is dropped.
     """
-    scope = Scope(cast("float", effect.timeout), call)
-    if scope.left <= 0:
-        return scope.late
+    scope = LimitScope(cast("float", effect.timeout), call)
+    if scope.remaining <= 0:
+        return scope.expired_outcome
     outcome = EXPIRED
     try:
         try:
             scope.enter()
-            outcome = _way_of(effect)(drive, stack, depth, scope.left, call)
+            outcome = _way_of(effect)(drive, stack, depth, scope.remaining, call)
         finally:
             scope.leave()
         if outcome is EXPIRED:
-            return scope.late
+            return scope.expired_outcome
         return outcome
     finally:
         scope.leave()  # where Ctrl-C came before the other was done
@@ -121,18 +121,18 @@ def _run_here(drive: Drive, stack: Sequence[Policy], depth: int, _limit: float, 
     return drive(stack, depth, call, depth)
 
 
-async def run_limited_async(
+async def run_with_timeout_async(
     drive: AsyncDrive, stack: Sequence[Policy], depth: int, effect: Proceed, call: Call
 ) -> Outcome:
-    """Do what `run_limited` does, by cancellation.
+    """Do what `run_with_timeout` does, by cancellation.
 
     The exception that the limit's own cancellation raised inside is kept as ``call.cut``, whose traceback says where
     the call hung. Of any other nothing is kept: it would keep its frames alive.
     """
-    scope = Scope(cast("float", effect.timeout), call)
-    if scope.left <= 0:
-        return scope.late
-    outcome = scope.late
+    scope = LimitScope(cast("float", effect.timeout), call)
+    if scope.remaining <= 0:
+        return scope.expired_outcome
+    outcome = scope.expired_outcome
     try:
         try:
             seconds = scope.enter_task()

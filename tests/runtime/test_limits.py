@@ -164,7 +164,7 @@ def test_wherever_ctrl_c_comes_in_a_block_the_time_outside_of_it_is_the_one_that
         with limit:
             return "value"
 
-    open_block = blocks._OpenBlock
+    open_block = blocks._ActiveBlock
     stages = (open_block.enter, open_block._admit, open_block.close, blocks._register, blocks._find, blocks._unregister)
     inside = LIMITS | {stage.__code__ for stage in stages}
     for _ in interruptions(block, inside):

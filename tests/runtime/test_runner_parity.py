@@ -13,7 +13,7 @@ import resilience._runtime
 FOLDER = pathlib.Path(resilience._runtime.__file__).parent
 
 # What the async runner calls in place of what the sync one does.
-NAMES = {"run_limited_async": "run_limited", "acquire_async": "acquire"}
+NAMES = {"run_with_timeout_async": "run_with_timeout", "acquire_async": "acquire"}
 
 # The lines that only one of them has, without `await`. A docstring is a line.
 ONLY_SYNC = {
@@ -134,5 +134,5 @@ def test_the_same_names_are_imported_but_for_those_of_a_difference():
         return {each.name for node in tree.body if isinstance(node, ast.ImportFrom) for each in node.names}
 
     sync, asynchronous = imported("sync_runner.py"), imported("async_runner.py")
-    assert sync - asynchronous == {"Coroutine", "acquire", "check_caller", "run_limited"}
-    assert asynchronous - sync == {"Awaitable", "CoroutineType", "acquire_async", "cast", "run_limited_async"}
+    assert sync - asynchronous == {"Coroutine", "acquire", "check_caller", "run_with_timeout"}
+    assert asynchronous - sync == {"Awaitable", "CoroutineType", "acquire_async", "cast", "run_with_timeout_async"}
