@@ -90,6 +90,7 @@ def _is(test: Callable[[object], bool], function: object) -> bool:
 
 
 def _call_of(function: object) -> object:
+    """Return the function that a call of *function* runs: of an object the ``__call__`` of its class."""
     function = _without_partials(function)
     if inspect.isroutine(function):
         return function
@@ -116,24 +117,32 @@ _UNION = re.compile(r"(?:\w+\.)*(?:Union|Optional)")
 
 
 def _gives_awaitable(function: object) -> bool:
+    """Whether every call of *function* returns an awaitable, by its flags or by its annotation.
+
+    An annotation counts only where it stands on the function itself. ``functools.wraps`` copies it to functions around
+    that one, which may await the result.
+    """
     if inspect.iscoroutinefunction(function) or _is_marked(function):
         return True
     if hasattr(function, "__wrapped__") or inspect.isgeneratorfunction(function):
-        return False  # `functools.wraps` copies annotations, and what is around a function may await it
+        return False
     return _AWAITABLE.fullmatch(_without_parameters(_return_annotation(function))) is not None
 
 
 def _may_give_awaitable(function: object) -> bool:
+    """Whether a call of *function* returns an awaitable in some cases: by a union, or as a wrapper of async code.
+
+    Not for an awaitable that is only a parameter: a function that returns ``Callable[..., Awaitable[int]]`` gives none.
+    """
     annotation = _return_annotation(function)
-    outermost = _without_parameters(
-        annotation
-    )  # not that of a function that returns one: Callable[..., Awaitable[int]]
+    outermost = _without_parameters(annotation)
     if _UNION.fullmatch(outermost):
         outermost = annotation
     return _AWAITABLE.search(outermost) is not None or _wraps_coroutine_function(function)
 
 
 def _wraps_coroutine_function(function: object) -> bool:
+    """Whether the innermost function below ``functools.wraps`` is async."""
     try:
         inside = inspect.unwrap(cast("Callable[..., object]", function), stop=inspect.iscoroutinefunction)
     except Exception:  # a circle, or attributes of the user's own making

@@ -133,6 +133,7 @@ class _ActiveBlock:
         self.cancelling = _Cancelling(self.call.clock.limit(self.time.enter_task()))
 
     def _admit(self, step: Proceed | Outcome) -> None:
+        """Let the block run where its policy proceeds."""
         if not isinstance(step, Proceed):
             self._refuse(step)
         else:
@@ -187,6 +188,10 @@ class _ActiveBlock:
         return None
 
     def _leave(self, error: BaseException | None, step: Proceed | Outcome) -> bool:
+        """Return whether the block's *error* ends here, as the policy has a value for it; raise one of the policy's own.
+
+        A value that the policy returned, the block's or a substitute, is in the block's result.
+        """
         if isinstance(step, Proceed):
             end(self.steps)
             raise RuntimeError("a policy that calls more than once cannot guard a block; use retrying(...)")  # noqa: TRY004
@@ -229,17 +234,22 @@ _begun: ContextVar[tuple[_ActiveBlock, ...]] = ContextVar("resilience.blocks", d
 
 
 def _key(owner: Block, frame: FrameType) -> _Key:
-    # Not the frame itself: it would keep alive what it refers to. With its code, since that of a frame which has
-    # returned, such as `ExitStack.enter_context`, may be another one's by now.
+    """Return what a block of *owner* that *frame* begins is kept under.
+
+    Not the frame itself, which would keep alive what it refers to. The code is a part of it, since the id of a frame
+    that has returned, such as that of `ExitStack.enter_context`, may be another one's by now.
+    """
     return id(owner), id(frame), frame.f_code
 
 
 def _register(block: _ActiveBlock) -> None:
+    """Note *block* as the innermost one of its frame and of this context."""
     _open.setdefault(block.key, []).append(block)
     _begun.set((*(each for each in _begun.get() if not each.has_ended), block))
 
 
 def _unregister(block: _ActiveBlock) -> None:
+    """Forget *block*, in whatever order blocks end; unless that is done."""
     _begun.set(tuple(each for each in _begun.get() if each is not block))
     blocks = _open.get(block.key, [])
     with contextlib.suppress(ValueError):
@@ -266,6 +276,7 @@ def _pop_block(owner: Block, frame: FrameType) -> _ActiveBlock:
 
 
 def _find(owner: Block, frame: FrameType) -> _ActiveBlock | None:
+    """Return the block of *owner* that *frame* ends; None where there is none."""
     blocks = _open.get(_key(owner, frame))
     return blocks[-1] if blocks else _found_elsewhere(owner, frame)
 
@@ -297,6 +308,7 @@ class Block:
     __slots__ = ()
 
     def _policy(self) -> Policy:
+        """Return the policy that guards the next block."""
         raise NotImplementedError
 
     def _entered(self, result: BlockResult[object]) -> object:
@@ -368,12 +380,14 @@ class OneBlock:
         await self._end().exit_async(kind, error)
 
     def _begin(self, frame: FrameType) -> _ActiveBlock:
+        """Make the entry. Raises RuntimeError where there is one: the object is good for one block."""
         if self._block is not None:
             raise RuntimeError(f"this block of {self._owner!r} was entered already; call calling() for each block")
         self._block = _ActiveBlock(self._owner, frame)
         return self._block
 
     def _end(self) -> _ActiveBlock:
+        """Return the entry, which is open no longer. Raises RuntimeError where it has ended before."""
         if self._block is None or not self._block.ends():
             raise RuntimeError(f"this block of {self._owner!r} is left, but was not entered, or left already")
         self._block.close()

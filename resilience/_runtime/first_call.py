@@ -84,7 +84,10 @@ class FirstCall:
 
 
 def _may_return_what_it_called(function: object) -> bool:
-    # What calls nothing returns no coroutine: debuggers step through one frame of ours, and not two.
+    """Whether a look at its code leaves it open what *function* returns: one that calls nothing returns no coroutine.
+
+    Debuggers then step through one frame of the toolkit, and not two.
+    """
     return type(function) is not FunctionType or not _CALLS.isdisjoint(function.__code__.co_code[::2])
 
 
@@ -159,6 +162,7 @@ def _unfinished(function: object, value: object, *, asynchronously: bool) -> tup
 
 
 def _wraps_generator(function: object) -> bool:
+    """Whether *function* was made around a generator function: its result is that one's generator, and not data."""
     try:
         return inspect.isgeneratorfunction(inspect.unwrap(cast("Callable[..., object]", function)))
     except Exception:  # attributes of the user's own making

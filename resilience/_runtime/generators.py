@@ -80,6 +80,7 @@ class Opened:
         return items, first
 
     def __del__(self) -> None:
+        """Give back what policies hold for a stream that came too late: it will not be handed out."""
         if self._call is None:
             return
         close(self._call.suspended, self._depth - self._call.base)
@@ -148,8 +149,12 @@ def ended(call: Call, value: object = None, error: Exception | None = None) -> i
 
 
 def _item_failed(call: Call, outcome: Outcome, at: int) -> int:
+    """Give *call* the outcome of an item that failed, or that a limit of the policy above the depth *at* cut off.
+
+    Policies inside that limit are closed, and hear of nothing: the call was cancelled for them.
+    """
     call.first = outcome
-    if outcome in _LATE:  # those inside the limit hear of nothing, as when a call is cancelled
+    if outcome in _LATE:
         close(call.suspended, at)
         return at
     if outcome.error is not None:
@@ -163,6 +168,7 @@ def cut_short(call: Call) -> None:
 
 
 def _leave_out_our_frames(error: BaseException, first: int = 0) -> None:
+    """Leave the *first* frames of the traceback of *error* out, and those of this module that follow them."""
     trace = error.__traceback__
     while trace is not None and (first > 0 or trace.tb_frame.f_globals is globals()):
         first -= 1
@@ -312,13 +318,17 @@ class TimedGenerator(_Relay):
         return run_with_timeout(self._drive, NO_POLICIES, 0, self._proceed, call)
 
     def _run(self, method: Callable[..., object], *arguments: object) -> object:
+        """Run the generator's code in its own context, with the deadline that is in force where an item is asked for."""
         if self._context is None:
             return method(*arguments)
         clock = current_clock()
         return self._context.run(_with_deadline, due_here(clock) or Due(math.inf, clock), method, *arguments)
 
     def _close_unless_running(self) -> None:
-        # In the thread that was left behind: it closes itself when that comes back, and nothing refers to it any more.
+        """Close the generator, unless it runs in a thread that was left behind.
+
+        It closes itself when that comes back, since nothing refers to it any more.
+        """
         try:
             if not self._items.gi_running:
                 self.close()

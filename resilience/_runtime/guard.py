@@ -67,6 +67,7 @@ def _guard_class(cls: type[object], policies: Sequence[Policy], exclude: Collect
 
 
 def _guard_method(method: object, stack: Sequence[Policy], local: Sequence[MethodSelection]) -> object:
+    """Return *method* guarded by *stack*, and local to the circuits of the selections in *local*."""
     if local:
         method = _local_method(method, local)
     if stack:
@@ -75,6 +76,7 @@ def _guard_method(method: object, stack: Sequence[Policy], local: Sequence[Metho
 
 
 def _refuse_without_methods(cls: type[object], members: Mapping[str, object]) -> None:
+    """Raise TypeError for a class whose methods cannot be replaced, or that has none to guard."""
     if cls.__flags__ & _IMMUTABLE:
         raise TypeError(
             f"cannot guard the class {cls.__qualname__}: it is not written in Python, its methods cannot be replaced;"
@@ -156,6 +158,7 @@ def _forwarding_method(cls: type[object], name: str, member: object, function: o
     of_class = isinstance(member, classmethod | ClassMethodDescriptorType)
 
     def above(owner: object) -> _Method:
+        """Return the method as it would be found without the guarded one, bound to an object or a class."""
         if own is None:
             return cast("_Method", getattr(super(cls, owner), name))
         if of_class:
@@ -212,7 +215,10 @@ _FORWARDING = {
 
 
 def _local_method(member: object, selections: Sequence[MethodSelection]) -> object:
-    """Return a method that makes no request: the circuits of *selections* are not asked about what it calls."""
+    """Return a method that makes no request: the circuits of *selections* are not asked about what it calls.
+
+    A generator function stays as it is: its code runs while its consumer asks for an item, and not at the call.
+    """
     function = cast("_Method", under_descriptor(member))
     kind = kind_of(function)
     if kind not in _LOCAL:
@@ -238,5 +244,5 @@ def _local_coroutine(function: _Method, selections: Sequence[MethodSelection]) -
     return method
 
 
-#: A generator's code runs whenever its consumer asks for an item: it stays as it is.
 _LOCAL = {Kind.PLAIN: _local_plain, Kind.COROUTINE: _local_coroutine}
+"""By the kind of a method, what makes a local one of it."""

@@ -80,7 +80,13 @@ class MethodSelection:
         only: The methods that are guarded, and no others.
         exclude: Methods that stay as they are.
 
-    Without either, all but `LOCAL_METHODS` are guarded.
+    Without either, all but `LOCAL_METHODS` are guarded. Raises TypeError for both at once, ValueError for no name.
+
+    >>> selection = MethodSelection(None, exclude=("ping",))
+    >>> sorted(selection.select(["get", "put", "ping", "close"]))
+    ['get', 'put']
+    >>> selection.is_local("close"), selection.is_local("ping")
+    (True, False)
     """
 
     __slots__ = ("exclude", "guards_class", "only")

@@ -96,6 +96,7 @@ class _Race:
             self._success = self._failure = self._broken = outcome = None
 
     async def _start_others(self) -> None:
+        """Start the other copies, each as soon as its delay has passed, until the race is over."""
         for _ in range(self._effect.copies):
             await self._call.clock.sleep_async(self._effect.delay)
             self._in_flight += 1
@@ -115,6 +116,7 @@ class _Race:
             self._group.cancel_scope.cancel()  # where all have failed: what was to begin later is not begun
 
     def _record(self, outcome: Outcome) -> None:
+        """Note the outcome of a copy: the last failure, or the first success with the context it has run in."""
         if outcome.error is not None:
             self._failure = outcome
         elif self._success is None:

@@ -93,10 +93,12 @@ class AttemptLoop:
         return self._attempt()
 
     def _pending(self) -> Effect | None:
-        effect, self._effect = self._effect, None  # an event holds its error, whose frames hold this loop
+        """Return the effect that is left to perform, and forget it: it may lead to an error whose frames hold this."""
+        effect, self._effect = self._effect, None
         return effect
 
     def _has_ended(self) -> bool:
+        """Whether no attempt follows. Raises RuntimeError where the last one was not used as a block."""
         if self._open:
             self._finished = True
             raise RuntimeError("an attempt was not used: put the work in `with attempt:` inside the loop")

@@ -117,6 +117,7 @@ class Slots:
         return granted
 
     def _wake(self, granted: list[Waiter]) -> None:
+        """Wake calls that have a slot by now, not under the lock; the slot of one that cannot run goes to the next."""
         while granted:
             waiter = granted.pop()
             try:
@@ -125,6 +126,7 @@ class Slots:
                 granted += self._withdraw(waiter)
 
     def _withdraw(self, waiter: Waiter) -> list[Waiter]:
+        """Take a call out of the queue, or its slot from it; return the calls that have one instead."""
         with self._lock:
             if waiter.granted:
                 waiter.granted = False

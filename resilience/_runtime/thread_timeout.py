@@ -186,6 +186,7 @@ class Signal:
 
 
 def _release(lock: threading.Lock) -> None:
+    """Release *lock*, unless another thread was quicker."""
     try:
         lock.release()
     except RuntimeError:  # set twice: by the call that came back, and by the caller's caller who left
@@ -257,10 +258,12 @@ class _WorkerThread:
         self._thread.start()
 
     def take(self, work: _WorkItem) -> None:
+        """Have the thread, which is idle, make the call of *work*."""
         self._work = work
         self._ready.release()
 
     def _live(self) -> None:
+        """Make one call after the other. The thread is idle again before the caller of the last one goes on."""
         _here.works = True
         while self._called():
             work, self._work = self._work, None
@@ -276,6 +279,7 @@ class _WorkerThread:
             done.set()
 
     def _called(self) -> bool:
+        """Wait for work; return whether any came before the thread has been idle for too long."""
         if self._ready.acquire(timeout=_IDLE):
             return True
         try:

@@ -57,6 +57,7 @@ class WorstCase(NamedTuple):
         return f"worst case: {calls}, {self._time()}{self._hint()}"
 
     def _unknown_names(self) -> str:
+        """Return which policies do not say what they add, each once."""
         names = list(dict.fromkeys(self.unknown))
         verbs = {1: "does"}
         return f"{' and '.join(names)} {verbs.get(len(names), 'do')} not say"
@@ -67,6 +68,7 @@ class WorstCase(NamedTuple):
         return f", {self.seconds:.4g} s in all"
 
     def _time(self) -> str:
+        """Return the limit of seconds; without one, what is known of the waits."""
         if self.seconds < math.inf:
             return f"{self.seconds:.4g} s"
         if self.waits == math.inf:
