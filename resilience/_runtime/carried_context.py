@@ -27,5 +27,5 @@ def copy_back(context: Context) -> None:
     """Set here what was set in *context*, in which a part of the call ran."""
     for variable in _carried:
         value = context.get(variable)
-        if value is not None and value is not variable.get():
+        if value is not None:
             variable.set(value)

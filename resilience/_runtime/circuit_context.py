@@ -45,9 +45,7 @@ def enter(by: object) -> Admitted:
 def leave(call: Admitted) -> None:
     """Note that *call* has ended, in every context that knows of it."""
     call.by = None
-    here = _admitted.get()
-    if call in here:
-        _admitted.set(tuple(each for each in here if each is not call))
+    _admitted.set(tuple(each for each in _admitted.get() if each is not call))
 
 
 @contextmanager

@@ -109,41 +109,37 @@ class _ActiveBlock:
     def enter(self) -> None:
         """Run the policy up to its `Proceed`; raise what keeps the block from beginning."""
         self._admit(sync_runner.advance(self.steps, None, self.call))
-        if self.proceed.timeout is None:
+        if self.time is None:
             return
         if not self.proceed.cooperative:
             raise TypeError(
                 f"with {self.owner!r}: nothing interrupts a sync block; decorate a function, or `async with`"
             )
-        late = self._late()
-        if late is not None:
-            self._refuse(sync_runner.advance(self.steps, late, self.call))
-        self.time = LimitScope(self.proceed.timeout, self.call)
+        if self.time.remaining <= 0:
+            self._refuse(sync_runner.advance(self.steps, self._late(self.time), self.call))
         self.time.enter()
 
     async def enter_async(self) -> None:
         """Do what `enter` does; a limit then cancels the task that runs the block."""
         self._admit(await async_runner.advance(self.steps, None, self.call))
-        if self.proceed.timeout is None:
+        if self.time is None:
             return
-        late = self._late()
-        if late is not None:
-            self._refuse(await async_runner.advance(self.steps, late, self.call))
-        self.time = LimitScope(self.proceed.timeout, self.call)
-        self.cancelling = _Cancelling(self.call.clock.limit(self.time.enter_task()))
+        if self.time.remaining <= 0:
+            self._refuse(await async_runner.advance(self.steps, self._late(self.time), self.call))
+        self.cancelling = _Cancelling(self.time, self.call.clock.limit(self.time.enter_task()))
 
     def _admit(self, step: Proceed | Outcome) -> None:
         """Let the block run where its policy proceeds."""
         if not isinstance(step, Proceed):
             self._refuse(step)
-        else:
-            self.proceed = step
+            return
+        self.proceed = step
+        if step.timeout is not None:
+            self.time = LimitScope(step.timeout, self.call)
 
-    def _late(self) -> Outcome | None:
-        """Return what the policy is sent where no time is left when the block is to begin."""
-        assert self.proceed.timeout is not None
-        time = LimitScope(self.proceed.timeout, self.call)
-        return self.proceed.answer(self.call, time.expired_outcome) if time.remaining <= 0 else None
+    def _late(self, time: LimitScope) -> Outcome:
+        """Return what the policy is sent where the block's time is over."""
+        return self.proceed.answer(self.call, time.expired_outcome)
 
     def _refuse(self, step: Proceed | Outcome) -> None:
         """Raise the error by which a policy keeps the block from beginning."""
@@ -165,7 +161,7 @@ class _ActiveBlock:
 
     async def exit_async(self, kind: type[BaseException] | None, error: BaseException | None) -> bool:
         """Do what `exit` does; a block with a limit must be left in the task that it cancels."""
-        if self.cancelling is not None and self.time is not None:
+        if self.cancelling is not None:
             if self.cancelling.task is not running_task():
                 end(self.steps)
                 raise RuntimeError(
@@ -173,7 +169,7 @@ class _ActiveBlock:
                 )
             if self.cancelling.leave(kind, error):
                 self.call.cut = error
-                late = self.proceed.answer(self.call, self.time.expired_outcome)
+                late = self._late(self.cancelling.time)
                 return self._leave(None, await async_runner.advance(self.steps, late, self.call))
         outcome = self._outcome_of(error)
         if outcome is None:
@@ -188,7 +184,7 @@ class _ActiveBlock:
         return None
 
     def _leave(self, error: BaseException | None, step: Proceed | Outcome) -> bool:
-        """Return whether the block's *error* ends here, as the policy has a value for it; raise one of the policy's own.
+        """Return whether the block's *error* ends here, as the policy has a value for it; raise the policy's own error.
 
         A value that the policy returned, the block's or a substitute, is in the block's result.
         """
@@ -207,11 +203,12 @@ class _ActiveBlock:
 
 
 class _Cancelling:
-    """What cancels an async block when its time is over, and the *task* it cancels."""
+    """What cancels an async block when its *time* is over, and the *task* it cancels."""
 
-    __slots__ = ("_limit", "_scope", "task")
+    __slots__ = ("_limit", "_scope", "task", "time")
 
-    def __init__(self, limit: AbstractContextManager[Limit]) -> None:
+    def __init__(self, time: LimitScope, limit: AbstractContextManager[Limit]) -> None:
+        self.time = time
         self.task = running_task()
         self._scope = limit.__enter__()
         self._limit = limit

@@ -318,7 +318,7 @@ class TimedGenerator(_Relay):
         return run_with_timeout(self._drive, NO_POLICIES, 0, self._proceed, call)
 
     def _run(self, method: Callable[..., object], *arguments: object) -> object:
-        """Run the generator's code in its own context, with the deadline that is in force where an item is asked for."""
+        """Run the generator's code in its own context, with the deadline that is in force for the item."""
         if self._context is None:
             return method(*arguments)
         clock = current_clock()
