@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 
-__all__ = ["GIVE_UPS"]
+__all__ = ["exhaustion_counter"]
 
 
 class _ExhaustionCounter:
@@ -28,4 +28,4 @@ class _ExhaustionCounter:
             return self.count
 
 
-GIVE_UPS = _ExhaustionCounter()
+exhaustion_counter = _ExhaustionCounter()

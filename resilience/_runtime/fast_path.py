@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, cast
 
 from resilience._runtime import async_runner, sync_runner
 from resilience._runtime.circuit_context import admitted_here
-from resilience._runtime.exhaustion import GIVE_UPS
+from resilience._runtime.exhaustion import exhaustion_counter
 from resilience._runtime.fast_path_template import Shape, fill, module_of, stream_of
 from resilience._runtime.first_call import FirstCall
 from resilience._runtime.generators import Opened, begin, cut_short, ended
@@ -223,7 +223,7 @@ def wrapper_of(
         tallies,
         stopwatch,
         current_clock,
-        GIVE_UPS,
+        exhaustion_counter,
         Exception,
         BaseException,
     )

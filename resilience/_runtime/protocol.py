@@ -32,7 +32,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from resilience._runtime.circuit_context import Admitted
-from resilience._runtime.exhaustion import GIVE_UPS
+from resilience._runtime.exhaustion import exhaustion_counter
 from resilience._runtime.tracebacks import failed_here
 from resilience._validation import count, seconds
 from resilience.clock import Clock, Waitable, current_clock
@@ -392,7 +392,7 @@ class Call:
         if due_anywhere() is not None:
             self.due = due_by(self.clock)
         #: What had been given up when it began, see `give_ups`.
-        self.since: int = GIVE_UPS.count if since is None else since
+        self.since: int = exhaustion_counter.count if since is None else since
         #: What calls the function in its place where that is a generator function: it fetches the first item, too.
         self.opener: Callable[..., object] | None = None
         #: Of a stream: the calls that its consumer's code belongs to, see `circuit_context`.

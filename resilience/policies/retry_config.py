@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, TypeVar
 
-from resilience._runtime.exhaustion import GIVE_UPS
+from resilience._runtime.exhaustion import exhaustion_counter
 from resilience._runtime.protocol import Call, Tally
 from resilience._validation import a_function, a_mapping, count, need, one_of, seconds, yes_or_no
 from resilience.category import CategoryLike, ErrorCategory, combine
@@ -222,7 +222,7 @@ class RetryConfig(Policy):
         if call.committed:
             return StopReason.COMMITTED
         inner, error = None, outcome.error
-        if state.exhaustions_at_start != GIVE_UPS.count and error is not None:
+        if state.exhaustions_at_start != exhaustion_counter.count and error is not None:
             # Some retry was exhausted since the attempt began. By this error?
             inner = inner_exhaustion(error, state.exhaustions_at_start)
             if inner is not None and not self.retry_exhausted:
