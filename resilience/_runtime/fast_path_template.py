@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from resilience._runtime.protocol import Telling
+from resilience._runtime.protocol import SuccessReporting
 
 __all__ = ["Shape", "fill", "module_of", "stream_of"]
 
@@ -211,9 +211,9 @@ __started = __now()
 _HANDED = "__call.started_at = __started\n"
 _CUT = "__stopwatch.cancelled(__now() - __started)"
 _NOTES = {
-    Telling.MARK: "__state.success_seen = True",
-    Telling.COUNT: "__state.call_count += 1",
-    Telling.CALL: "__gate.ended(__state, __began, __plan.clock())",
+    SuccessReporting.MARK: "__state.success_seen = True",
+    SuccessReporting.COUNT: "__state.call_count += 1",
+    SuccessReporting.CALL: "__gate.ended(__state, __began, __plan.clock())",
 }
 _TIMED = """\
 __took = __now() - __started
@@ -234,7 +234,7 @@ class Shape(NamedTuple):
     #: The depth of the gate, where there is one.
     gate: int | None
     #: What that wants to know of a success.
-    telling: Telling | None
+    telling: SuccessReporting | None
     #: Whether calls through it nest.
     nests: bool
     #: How many of them count what succeeds.
@@ -261,7 +261,7 @@ def module_of(shape: Shape) -> str:
     if shape.gate is not None:
         refused = _REFUSED_INSIDE if shape.gate else _REFUSED_OUTSIDE
         handed = _HANDED if shape.timed is not None and shape.timed < shape.gate else ""
-        began = "__began = __plan.clock().now()" if shape.telling is Telling.CALL else ""
+        began = "__began = __plan.clock().now()" if shape.telling is SuccessReporting.CALL else ""
         refused = fill(refused, gate_at=str(shape.gate), handed=handed, driven=_DRIVEN)
         body = fill(
             _GATED, state="state_here" if shape.nests else "state", began=began, fast_path=body, refused=refused
@@ -329,7 +329,7 @@ def _innermost(shape: Shape, watches: Sequence[str], *, unfinished: bool) -> str
         ended="\n".join(ended),
         noted="\n".join(noted),
         dated="__since = __give_ups.count" if shape.dated else "",
-        began="__call.began = __began" if shape.telling is Telling.CALL else "",
+        began="__call.began = __began" if shape.telling is SuccessReporting.CALL else "",
         unfinished=fill(_UNFINISHED, cut=_CUT) if unfinished else "",
     )
     return body + _HANDED if unfinished else body

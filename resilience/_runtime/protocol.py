@@ -19,8 +19,9 @@ function of the user's, emit an event, or run copies of the next layer.
 What a policy keeps of a call are the local variables of that generator. It is closed where the call ends without an
 outcome, so what has to be given back is given back in a ``finally``.
 
-Beside `run` a policy declares a few things for the runners and for `describe`. Those of the fast path (`Gate`, `Tally`,
-`Stopwatch`) say what a wrapper may do by itself for a call that succeeds at once, without `run`.
+Beside `run` a policy declares a few things for the runners and for `describe`. Those of the fast path (`Gate`,
+`SuccessCounter`, `LatencyRecorder`) say what a wrapper may do by itself for a call that succeeds at once, without
+`run`.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ __all__ = [
     "Effect",
     "Emit",
     "Gate",
+    "LatencyRecorder",
     "PassThrough",
     "Policy",
     "Proceed",
@@ -63,9 +65,8 @@ __all__ = [
     "Run",
     "Sleep",
     "Steps",
-    "Stopwatch",
-    "Tally",
-    "Telling",
+    "SuccessCounter",
+    "SuccessReporting",
 ]
 
 T = TypeVar("T")
@@ -220,7 +221,7 @@ class Admission:
     """A gate's state at the moment a call began: the outcome is recorded on it and on no other.
 
     A transition replaces the state, so the result of a call that began before it changes nothing after it. With
-    *fast_path* it admits every call, and needs no more of a success than the gate's `Telling`.
+    *fast_path* it admits every call, and needs no more of a success than the gate's `SuccessReporting`.
     """
 
     __slots__ = ("call_count", "failures", "fast_path", "success_seen")
@@ -234,7 +235,7 @@ class Admission:
         self.failures: int = failures
 
 
-class Telling(enum.Enum):
+class SuccessReporting(enum.Enum):
     """How a success on the fast path is reported to a gate."""
 
     MARK = "mark"
@@ -259,7 +260,7 @@ class Gate(Protocol):
         ...
 
     #: How the happy path tells of a success.
-    telling: Telling
+    telling: SuccessReporting
 
     def ended(self, state: Admission, began: float, clock: Clock) -> object:
         """Record a success, where each of them is reported, of a call that *began* then."""
@@ -291,13 +292,13 @@ class Gate(Protocol):
         ...
 
 
-class Tally(Protocol):
+class SuccessCounter(Protocol):
     """Counts the calls that succeed at once, such as a retry's budget: the fast path adds one to `passes`."""
 
     passes: int
 
 
-class Stopwatch(Protocol):
+class LatencyRecorder(Protocol):
     """Counts and times calls.
 
     The fast path counts those that succeed: one more `quick` one of so many seconds where a call took up to
@@ -462,7 +463,7 @@ class Policy(abc.ABC):
     #: The state to look at before a call, if there is one.
     fast_path_gate: Gate | None = None
     #: What counts the calls that succeed at once, if anything does.
-    success_counter: Tally | None = None
+    success_counter: SuccessCounter | None = None
     #: Whether it wants to know, of a call that fails, what had been given up when that began: `Call.since`.
     tracks_exhaustion: bool = False
     #: Whether it can guard what is no generator: a call that has ended when it returns.
@@ -485,7 +486,7 @@ class Policy(abc.ABC):
     #: Which public methods of a class it guards; None: all of them.
     methods: MethodSelection | None = None
 
-    def stopwatch(self, target: str) -> Stopwatch | None:
+    def stopwatch(self, target: str) -> LatencyRecorder | None:
         """Return what times the calls of *target* on the happy path, if anything does."""
         return None
 

@@ -88,7 +88,7 @@ class CancelToken:
         self.left: bool = False
         #: Whether the call has come back, or never will: then `done` is set.
         self.finished: bool = False
-        self.done: Signal = Signal()
+        self.done: OneShotEvent = OneShotEvent()
         self._running = False
         self._event: threading.Event | None = None
         self._inner: set[CancelToken] = set()
@@ -164,7 +164,7 @@ def run_in_worker(drive: Drive, stack: Sequence[Policy], depth: int, limit: floa
             left.cancel()  # on Ctrl-C in the caller too
 
 
-class Signal:
+class OneShotEvent:
     """An event that is set once: a bare lock, taken from the beginning, a tenth of what `threading.Event` costs."""
 
     __slots__ = ("_lock",)

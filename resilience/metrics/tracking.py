@@ -11,7 +11,7 @@ from resilience._runtime.context_manager import Block
 from resilience._runtime.decorate import guarded
 from resilience._runtime.guard import guard, public_methods
 from resilience._runtime.pipeline import Decorator
-from resilience._runtime.protocol import PROCEED, Call, Policy, Steps, Stopwatch
+from resilience._runtime.protocol import PROCEED, Call, LatencyRecorder, Policy, Steps
 from resilience._validation import need
 from resilience.metrics.records import RECORDS
 from resilience.outcome import Outcome
@@ -52,7 +52,7 @@ class Tracked(Policy):
     def __init__(self, component: str | None) -> None:
         self.component: str | None = component
 
-    def stopwatch(self, target: str) -> Stopwatch:
+    def stopwatch(self, target: str) -> LatencyRecorder:
         return RECORDS.of(target, self.component)
 
     def run(self, call: Call) -> Steps[Outcome]:

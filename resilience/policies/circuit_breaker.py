@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from resilience._runtime.circuit_context import Admitted, admitted_here, enter, leave
 from resilience._runtime.method_selection import MethodSelection
-from resilience._runtime.protocol import Admission, Call, Emit, Gate, Policy, Proceed, Run, Steps, Telling
+from resilience._runtime.protocol import Admission, Call, Emit, Gate, Policy, Proceed, Run, Steps, SuccessReporting
 from resilience._validation import need
 from resilience.classify.decide import category_of, classify
 from resilience.classify.hint import retry_after
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["Circuit"]
 
 # By names of their own: on CPython 3.11 a member of an enum is a call to find.
-_CALL = Telling.CALL
+_CALL = SuccessReporting.CALL
 _SHADOW, _DISABLED = CircuitMode.SHADOW, CircuitMode.DISABLED
 _PROCEED = Proceed()
 

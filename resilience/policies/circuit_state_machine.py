@@ -12,7 +12,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from resilience._runtime.protocol import Telling
+from resilience._runtime.protocol import SuccessReporting
 from resilience.clock import Clock, current_clock
 from resilience.policies.circuit_breaker_config import SUCCESS, Rules
 from resilience.policies.circuit_states import (
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["CircuitStateMachine"]
 
 # By names of their own: on CPython 3.11 a member of an enum is a call to find.
-_MARK, _COUNT, _CALL = Telling.MARK, Telling.COUNT, Telling.CALL
+_MARK, _COUNT, _CALL = SuccessReporting.MARK, SuccessReporting.COUNT, SuccessReporting.CALL
 _DISABLED = CircuitMode.DISABLED
 
 
@@ -51,7 +51,7 @@ class CircuitStateMachine:
 
     def __init__(self, rules: Rules) -> None:
         self.rules: Rules = rules
-        self.telling: Telling = _telling(rules)
+        self.telling: SuccessReporting = _telling(rules)
         self.mode: CircuitMode = CircuitMode.NORMAL
         self.observers: Sequence[CircuitObserver] = ()
         #: The category of the last failure that counted.
@@ -292,7 +292,7 @@ def _type_name(error: Exception | None) -> str | None:
     return None if error is None else type(error).__name__
 
 
-def _telling(rules: Rules) -> Telling:
+def _telling(rules: Rules) -> SuccessReporting:
     """Return what the fast path reports of a success."""
     if rules.needs_timing:
         return _CALL

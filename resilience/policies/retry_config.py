@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, TypeVar
 
 from resilience._runtime.exhaustion import exhaustion_counter
-from resilience._runtime.protocol import Call, Tally
+from resilience._runtime.protocol import Call, SuccessCounter
 from resilience._validation import a_function, a_mapping, count, need, one_of, seconds, yes_or_no
 from resilience.category import CategoryLike, ErrorCategory, combine
 from resilience.classify.decide import categories_of
@@ -166,7 +166,7 @@ class RetryConfig(Policy):
         self.fast_path: bool = self.strategies is None and retry_if_result is None and on_success is None
         # The result of a stream is known only when its items have been handed out.
         self.supports_generators: bool = retry_if_result is None
-        self.success_counter: Tally | None = self.budget
+        self.success_counter: SuccessCounter | None = self.budget
 
     def _policy(self) -> NoReturn:
         raise TypeError(f"with {self}: a block cannot run twice; use `for attempt in retrying(...)`")
