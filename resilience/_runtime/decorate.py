@@ -27,7 +27,7 @@ from resilience._runtime.callables import (
     under_descriptor,
 )
 from resilience._runtime.fast_path import stream_wrapper_of, wrapper_of
-from resilience._runtime.generators import Opened
+from resilience._runtime.generators import OpenStream
 from resilience._runtime.protocol import Policy
 from resilience._runtime.thread_timeout import in_worker
 from resilience._runtime.tracebacks import drop_frame
@@ -153,7 +153,7 @@ def _opener(function: Callable[..., object], stack: Sequence[Policy]) -> Callabl
         except Exception as error:  # without this frame in the traceback
             drop_frame(error)
             raise
-        return Opened(first, items, context)
+        return OpenStream(first, items, context)
 
     return open_stream
 
@@ -182,7 +182,7 @@ def _opener_async(function: Callable[..., object]) -> Callable[..., object]:
         except Exception as error:  # without this frame in the traceback
             drop_frame(error)
             raise
-        return Opened(first, items)
+        return OpenStream(first, items)
 
     return open_stream
 

@@ -1,17 +1,19 @@
 """Generators as calls: opened by a runner as any call is made, and under their policies until they have ended.
 
 To fetch the first item is the attempt. A failure before it is retried, rejected or replaced like any other. Then the
-call has an `Opened` for its outcome, which the runner passes outwards past all policies: they stay suspended at their
-`Proceed`, and keep what they took. The wrapper, a generator itself, takes the items out of it by `begin`, hands them to
-the consumer one by one, and in the end drives the call outwards with the outcome that `ended` has noted.
+call has an `OpenStream` for its outcome, which the runner passes outwards past all policies: they stay suspended at
+their `Proceed`, and keep what they took. The wrapper, a generator itself, takes the items out of it by
+`start_iteration`, hands them to the consumer one by one, and in the end drives the call outwards with the outcome that
+`finish` has noted.
 
-What has been handed out cannot be taken back. From `begin` on the call is *committed*, and to run it again is an error.
+What has been handed out cannot be taken back. From `start_iteration` on the call is *committed*, and to run it again is
+an error.
 
 The generator's own code may run elsewhere than its consumer's: in a worker thread where items have a time limit, in a
 copied context that stays the same from item to item, in the circuits' calls that admitted it. `TimedGenerator`,
 `AdmittedGenerator` and their async twins are such generators, and otherwise behave as the one they fetch from.
 
-Where a stream is cancelled, or its consumer drops it, `cut_short` closes the policies as for any cancelled call.
+Where a stream is cancelled, or its consumer drops it, `cancel` closes the policies as for any cancelled call.
 """
 
 from __future__ import annotations
@@ -33,13 +35,13 @@ from resilience.outcome import EXPIRED, OVERDUE, Outcome, set_traceback
 
 __all__ = [
     "ItemFailed",
-    "Opened",
+    "OpenStream",
     "TimedAsyncGenerator",
     "TimedGenerator",
-    "begin",
-    "cut_short",
-    "ended",
+    "cancel",
+    "finish",
     "is_open_stream",
+    "start_iteration",
 ]
 
 _Generator: TypeAlias = "GeneratorType[object, object, object]"
@@ -47,7 +49,7 @@ _AsyncGenerator: TypeAlias = AsyncGenerator[object, object]
 _LATE = (EXPIRED, OVERDUE)
 
 
-class Opened:
+class OpenStream:
     """A stream whose *first* item is there, with the *items* after it, on its way out to the wrapper.
 
     Sync items that ran in a thread go on in a *context* of their own, where the variables they set are still set.
@@ -104,15 +106,15 @@ class ItemFailed(Exception):
 
 
 def is_open_stream(outcome: Outcome, call: Call, depth: int) -> bool:
-    """Whether *outcome* is an `Opened` stream, and not an empty one, nor the end of one; if so, pass it out."""
+    """Whether *outcome* is an `OpenStream`, and not an empty one, nor the end of one; if so, pass it out."""
     opened: Any = outcome.value
-    if opened.__class__ is not Opened:
+    if opened.__class__ is not OpenStream:
         return False
     opened.rebind(call, depth)
     return True
 
 
-def begin(call: Call, outcome: Outcome, drive: Any, *, asynchronously: bool) -> tuple[Any, Any]:
+def start_iteration(call: Call, outcome: Outcome, drive: Any, *, asynchronously: bool) -> tuple[Any, Any]:
     """Return the items of a stream that is handed out, as they are to be fetched, and the first one."""
     opened: Any = outcome.value
     context = opened.context
@@ -138,7 +140,7 @@ def _item_limit(stack: Sequence[Policy]) -> tuple[Proceed | None, int]:
     return Proceed(timeout), 1 - at
 
 
-def ended(call: Call, value: object = None, error: Exception | None = None) -> int:
+def finish(call: Call, value: object = None, error: Exception | None = None) -> int:
     """Give *call* the outcome its stream came to, as what is driven outwards first; return the depth to begin at."""
     if isinstance(error, ItemFailed):
         return _item_failed(call, error.outcome, error.at)
@@ -162,7 +164,7 @@ def _item_failed(call: Call, outcome: Outcome, at: int) -> int:
     return len(call.stack)
 
 
-def cut_short(call: Call) -> None:
+def cancel(call: Call) -> None:
     """Have all policies around a stream give back what they hold: it was cancelled, or the program ends."""
     close(call.suspended, 0)
 
