@@ -31,7 +31,7 @@ def acquire(effect: Acquire, call: Call) -> bool:
     seconds = _seconds(effect, call)
     if seconds <= 0:
         return False
-    left = CancelToken(call.abandoned)  # set when the caller leaves this thread
+    left = CancelToken(call.cancel_token)  # set when the caller leaves this thread
     waiter = Waiter(left.done.set)
     try:
         slots.queue_up(waiter)

@@ -168,7 +168,7 @@ class _ActiveBlock:
                     f"{self.owner!r} was entered in another task; enter and leave a limited block in one"
                 )
             if self.cancelling.leave(kind, error):
-                self.call.cut = error
+                self.call.cancellation = error
                 late = self._late(self.cancelling.time)
                 return self._leave(None, await async_runner.advance(self.steps, late, self.call))
         outcome = self._outcome_of(error)

@@ -83,7 +83,7 @@ class _Plan:
     ) -> Call:
         call = Call(self.target, self.function, arguments, keywords, state, since)
         call.opener = self.opener
-        call.first = self.failure(error)
+        call.initial_outcome = self.failure(error)
         return call
 
     @staticmethod
@@ -103,7 +103,7 @@ class _Plan:
     ) -> Call:
         call = Call(self.target, self.function, arguments, keywords, state, since)
         call.opener = self.opener
-        call.first = Outcome(value)
+        call.initial_outcome = Outcome(value)
         return call
 
     def expired(
@@ -120,8 +120,8 @@ class _Plan:
             call.opener = self.opener
         else:
             self.without(call)
-        call.first = EXPIRED
-        call.cut = cut
+        call.initial_outcome = EXPIRED
+        call.cancellation = cut
         return call
 
     @staticmethod

@@ -126,7 +126,7 @@ if __error is not None:
 _REFUSED_INSIDE = """\
 __call = __plan.call({packed}, {packed_keywords})
 {handed}
-__call.first = None if __error is None else __plan.outcome(None, __error)
+__call.initial_outcome = None if __error is None else __plan.outcome(None, __error)
 __outcome = {w}__plan.drive(__plan.stack, 0, __call, 0 if __error is None else {gate_at})
 """
 _LIMITED = """\
@@ -153,7 +153,7 @@ else:
 """
 _INSIDE = """\
 __plan.within(__call, {watch})
-__call.first = {w}__plan.drive(__plan.stack, {depth}, __call, {at})
+__call.initial_outcome = {w}__plan.drive(__plan.stack, {depth}, __call, {at})
 __plan.without(__call)
 """
 _OUTSIDE = "__outcome = {w}__plan.drive(__plan.stack, 0, __call, {at})"

@@ -6,7 +6,7 @@ their `Proceed`, and keep what they took. The wrapper, a generator itself, takes
 `start_iteration`, hands them to the consumer one by one, and in the end drives the call outwards with the outcome that
 `finish` has noted.
 
-What has been handed out cannot be taken back. From `start_iteration` on the call is *committed*, and to run it again is
+What has been handed out cannot be taken back. From `start_iteration` on items are *streaming*, and to run it again is
 an error.
 
 The generator's own code may run elsewhere than its consumer's: in a worker thread where items have a time limit, in a
@@ -124,7 +124,7 @@ def start_iteration(call: Call, outcome: Outcome, drive: Any, *, asynchronously:
     if inside:  # the consumer's code belongs to none of them
         restore(call.enclosing)
         items = admitted(items, inside)
-    call.committed = True
+    call.streaming_started = True
     proceed, at = _item_limit(call.stack)
     if proceed is not None or context is not None:
         items = limited(items, call.target, drive, proceed, at, context)
@@ -146,7 +146,7 @@ def finish(call: Call, value: object = None, error: Exception | None = None) -> 
         return _item_failed(call, error.outcome, error.at)
     if error is not None:
         _leave_out_our_frames(error, 1)  # the wrapper's own: it raises the error itself in the end
-    call.first = Outcome(value, error)
+    call.initial_outcome = Outcome(value, error)
     return len(call.stack)
 
 
@@ -155,7 +155,7 @@ def _item_failed(call: Call, outcome: Outcome, at: int) -> int:
 
     Policies inside that limit are closed, and hear of nothing: the call was cancelled for them.
     """
-    call.first = outcome
+    call.initial_outcome = outcome
     if outcome in _LATE:
         close(call.suspended, at)
         return at

@@ -163,7 +163,7 @@ class Proceed:
         error: Exception = CallTimeoutError(call.target, self.timeout)
         if outcome is OVERDUE:
             error = DeadlineExceededError(call.target)
-        error.__cause__, call.cut = call.cut, None
+        error.__cause__, call.cancellation = call.cancellation, None
         return Outcome.failed(error)
 
 
@@ -345,26 +345,26 @@ class Call:
     """
 
     __slots__ = (
-        "abandoned",
         "admission",
         "admitted",
         "arguments",
         "base",
         "began",
+        "cancel_token",
+        "cancellation",
         "clock",
-        "committed",
-        "cut",
         "due",
         "enclosing",
-        "first",
+        "exhaustions_at_start",
         "function",
+        "initial_outcome",
         "keywords",
         "notes",
         "opener",
         "position",
-        "since",
         "stack",
         "started_at",
+        "streaming_started",
         "suspended",
         "target",
         "withdrawn",
@@ -377,7 +377,7 @@ class Call:
         arguments: tuple[object, ...] = (),
         keywords: Mapping[str, object] | None = None,
         admission: Admission | None = None,
-        since: int | None = None,
+        exhaustions_at_start: int | None = None,
     ) -> None:
         self.target: str = target
         self.function: Callable[..., object] = function
@@ -393,7 +393,9 @@ class Call:
         if due_anywhere() is not None:
             self.due = due_by(self.clock)
         #: What had been given up when it began, see `give_ups`.
-        self.since: int = exhaustion_counter.count if since is None else since
+        self.exhaustions_at_start: int = exhaustion_counter.count
+        if exhaustions_at_start is not None:
+            self.exhaustions_at_start = exhaustions_at_start
         #: What calls the function in its place where that is a generator function: it fetches the first item, too.
         self.opener: Callable[..., object] | None = None
         #: Of a stream: the calls that its consumer's code belongs to, see `circuit_context`.
@@ -401,11 +403,11 @@ class Call:
         #: The policies around it, as far as a driver knows them.
         self.stack: Sequence[Policy] = ()
         #: What was raised where a limit cut it short: its traceback says where it hung.
-        self.cut: BaseException | None = None
+        self.cancellation: BaseException | None = None
         #: Whether a part of its result has reached the caller: then nothing can be made undone by running it again.
-        self.committed: bool = False
+        self.streaming_started: bool = False
         #: The outcome of the happy path, for the runner that takes over from it.
-        self.first: Outcome | None = None
+        self.initial_outcome: Outcome | None = None
         #: When it began, where the fast path times it for its stopwatch.
         self.started_at: float | None = None
         #: Whether it was taken back before its function began, as that is async: then it is no call to be counted.
@@ -413,7 +415,7 @@ class Call:
         #: What policies note of this call for their own `Policy.status`.
         self.notes: dict[Policy, object] = {}
         #: Set when the caller stopped waiting for this thread.
-        self.abandoned: Abandoned | None = None
+        self.cancel_token: Abandoned | None = None
         #: The generators of the policies that have proceeded, the outermost first, from the depth *base* on. Those
         #: above it are suspended elsewhere.
         self.suspended: list[Steps[Outcome]] = []
@@ -427,10 +429,10 @@ class Call:
         """Whether its deadline comes before *seconds* have passed from now: then there is no use in waiting for it."""
         return self.due != math.inf and self.clock.now() + seconds >= self.due
 
-    def fork(self, base: int, abandoned: Abandoned | None = None) -> Call:
+    def fork(self, base: int, cancel_token: Abandoned | None = None) -> Call:
         """Return this call as another thread or task carries it on from the depth *base* inwards.
 
-        Policies above that depth are suspended in this one. *abandoned* says, in a thread, when its caller has left.
+        Policies above that depth are suspended in this one. *cancel_token* says, in a thread, when its caller has left.
         """
         other = Call(self.target, self.function, self.arguments, self.keywords)
         other.base = base
@@ -439,7 +441,7 @@ class Call:
         other.opener = self.opener
         other.stack = self.stack
         other.notes = self.notes
-        other.abandoned = abandoned
+        other.cancel_token = cancel_token
         return other
 
 
@@ -464,14 +466,14 @@ class Policy(abc.ABC):
     fast_path_gate: Gate | None = None
     #: What counts the calls that succeed at once, if anything does.
     success_counter: SuccessCounter | None = None
-    #: Whether it wants to know, of a call that fails, what had been given up when that began: `Call.since`.
+    #: Whether it asks how many retries had been exhausted when a failed call began: `Call.exhaustions_at_start`.
     tracks_exhaustion: bool = False
     #: Whether it can guard what is no generator: a call that has ended when it returns.
     supports_calls: bool = True
     #: Whether it can guard a function that is not async: it yields no `Race`.
     supports_sync: bool = True
     #: Whether it can guard a generator function: `Proceed` then answers when the items have ended or failed. It may be
-    #: yielded again until the first item has been handed out and the call is `committed`.
+    #: yielded again until the first item has been handed out and the call has `Call.streaming_started`.
     supports_generators: bool = False
     #: Seconds that each further item of a stream may take from the moment it is asked for. When they pass, `Proceed`
     #: answers with EXPIRED or OVERDUE, as for *time_limit*, which holds until the first item is there.

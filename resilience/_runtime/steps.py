@@ -69,7 +69,7 @@ _NO_POLICY = PassThrough()
 
 def are_switched_off(call: Call, depth: int) -> bool:
     """Whether policies are disabled where *call* begins; a call that has got past one of them stays as it is."""
-    return depth == 0 and DISABLED.is_on() and call.first is not EXPIRED and not call.committed
+    return depth == 0 and DISABLED.is_on() and call.initial_outcome is not EXPIRED and not call.streaming_started
 
 
 def begin_admitted(call: Call, at: int) -> None:

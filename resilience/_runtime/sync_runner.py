@@ -58,16 +58,17 @@ __all__ = ["advance", "drive", "perform"]
 def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
     """Run *call* through the policies of *stack* from *depth* inwards, and return its outcome at that depth.
 
-    Where the call has an outcome already, its `first`, the policies above *at* are sent that one: the fast path has
-    admitted the call for them, or they are suspended. A whole call is ``drive(stack, 0, call, 0)``; one that failed on
-    the fast path ``drive(stack, 0, call, len(stack))``; what a limit at depth 1 encloses ``drive(stack, 2, call, 2)``.
-    Where the call opens a stream, the policies stay suspended until it has ended.
+    Where the call has an outcome already, its `initial_outcome`, the policies above *at* are sent that one: the fast
+    path has admitted the call for them, or they are suspended. A whole call is ``drive(stack, 0, call, 0)``; one that
+    failed on the fast path ``drive(stack, 0, call, len(stack))``; what a limit at depth 1 encloses ``drive(stack, 2,
+    call, 2)``. Where the call opens a stream, the policies stay suspended until it has ended.
     """
     if DISABLED.used and are_switched_off(call, depth):
         stack, at = NO_POLICIES, 0
     call.stack, bottom = stack, len(stack)
     base, suspended, opener = call.base, call.suspended, call.opener
-    outcome, call.first = call.first, None  # on its way outwards; while there is none, the last effect counts
+    # An outcome goes outwards; while there is none, the last effect counts.
+    outcome, call.initial_outcome = call.initial_outcome, None
     effect: object = PROCEED
     answer: object = None
     try:
@@ -108,9 +109,9 @@ def call_function(call: Call) -> Outcome:
 
     `signal_timeout` knows this function by its name: only on the line that calls may a limit interrupt it.
     """
-    if call.abandoned is not None:
+    if call.cancel_token is not None:
         check_caller(call)
-    if call.committed:
+    if call.streaming_started:
         raise RuntimeError(f"{call.target} cannot run again: its first items were handed out")
     try:
         return Outcome((call.opener or call.function)(*call.arguments, **call.keywords))
@@ -150,7 +151,7 @@ def emit_event(effect: Emit, _call: Call) -> None:
 def sleep(effect: Sleep, call: Call) -> None:
     """Wait in this thread, unless the call's caller leaves it."""
     if effect.seconds > 0:
-        call.clock.sleep(effect.seconds, call.abandoned)
+        call.clock.sleep(effect.seconds, call.cancel_token)
         check_caller(call)
 
 

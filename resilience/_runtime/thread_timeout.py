@@ -58,7 +58,7 @@ class CallAbandoned(BaseException):
 
 def check_caller(call: Call) -> None:
     """Raise CallAbandoned where *call* runs in a thread that its caller has left: nothing more of it is begun."""
-    if call.abandoned is not None and call.abandoned.left:
+    if call.cancel_token is not None and call.cancel_token.left:
         raise CallAbandoned
 
 
@@ -151,7 +151,7 @@ def run_in_worker(drive: Drive, stack: Sequence[Policy], depth: int, limit: floa
     check_caller(call)
     if (running := len(_abandoned)) >= MAX_ABANDONED_THREADS:
         return Outcome(None, TooManyAbandonedError(call.target, running))
-    left = CancelToken(call.abandoned)
+    left = CancelToken(call.cancel_token)
     work = _WorkItem(drive, stack, depth, call.fork(depth, left), left)
     try:
         if not call.clock.wait(work.begin, left.done, limit):

@@ -126,8 +126,8 @@ async def run_with_timeout_async(
 ) -> Outcome:
     """Do what `run_with_timeout` does, by cancellation.
 
-    The exception that the limit's own cancellation raised inside is kept as ``call.cut``, whose traceback says where
-    the call hung. Of any other nothing is kept: it would keep its frames alive.
+    The exception that the limit's own cancellation raised inside is kept as ``call.cancellation``, whose traceback says
+    where the call hung. Of any other nothing is kept: it would keep its frames alive.
     """
     scope = LimitScope(cast("float", effect.timeout), call)
     if scope.remaining <= 0:
@@ -140,10 +140,10 @@ async def run_with_timeout_async(
                 try:
                     outcome = await drive(stack, depth, call, depth)
                 except BaseException as cut:
-                    call.cut = cut
+                    call.cancellation = cut
                     raise
         except BaseException:  # an outer limit's, a caller's or a program's, after all
-            call.cut = None
+            call.cancellation = None
             raise
         finally:
             scope.leave()

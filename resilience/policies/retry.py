@@ -52,7 +52,7 @@ class Retry(RetryConfig):
 
         On cancellation, in an attempt, a wait or a callback, a retry that was paid for and not begun is refunded.
         """
-        exhaustions, started_at = call.since, None  # on the fast path the first attempt has been made
+        exhaustions, started_at = call.exhaustions_at_start, None  # on the fast path the first attempt has been made
         if not call.admitted:
             exhaustions, started_at = exhaustion_counter.count, call.clock.now()
         state: RetryState | None = None

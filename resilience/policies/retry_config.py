@@ -219,7 +219,7 @@ class RetryConfig(Policy):
         """Return why no further attempt may be made, whatever the wait; None: one may."""
         if state.base_delay is None:
             return _NOT_RETRYABLE
-        if call.committed:
+        if call.streaming_started:
             return StopReason.COMMITTED
         inner, error = None, outcome.error
         if state.exhaustions_at_start != exhaustion_counter.count and error is not None:

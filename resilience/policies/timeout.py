@@ -91,10 +91,10 @@ class Timeout(Policy):
         if outcome is not EXPIRED and outcome is not OVERDUE:
             return outcome
         # Another limit holds once the first item of a stream is there.
-        limit = self.item_timeout if call.committed else self.time_limit
+        limit = self.item_timeout if call.streaming_started else self.time_limit
         assert limit is not None, "nothing else can have passed"
         error = DeadlineExceededError(call.target) if outcome is OVERDUE else CallTimeoutError(call.target, limit)
-        error.__cause__, call.cut = call.cut, None  # where the call hung, as the error of `asyncio.timeout` says
+        error.__cause__, call.cancellation = call.cancellation, None  # where it hung, as `asyncio.timeout` says
         if listened():
             from resilience.events import TimedOut
 

@@ -287,7 +287,7 @@ def test_a_policy_at_work_is_not_interrupted_and_nothing_begins_after_it():
 
     class Slow(Permits):
         def run(self, call: Call) -> Steps[Outcome]:
-            let_it_pass(call.abandoned)
+            let_it_pass(call.cancel_token)
             spin_for(SHORT)
             return (yield from super().run(call))
 
@@ -300,7 +300,7 @@ def test_a_value_that_was_ready_is_returned_although_a_policy_was_slow_to_hear_o
     class Slow(Policy):
         def run(self, call: Call) -> Steps[Outcome]:
             outcome = yield Proceed()
-            let_it_pass(call.abandoned)
+            let_it_pass(call.cancel_token)
             spin_for(SHORT)
             return outcome
 

@@ -20,14 +20,14 @@ ONLY_SYNC = {
     "call_function": {
         "`signal_timeout` knows this function by its name: only on the line that calls may a limit interrupt it.",
         # A thread's caller may have left it.
-        "if call.abandoned is not None:",
+        "if call.cancel_token is not None:",
         "    check_caller(call)",
         "return Outcome((call.opener or call.function)(*call.arguments, **call.keywords))",
     },
     "sleep": {
         '"""Wait in this thread, unless the call\'s caller leaves it."""',
         "if effect.seconds > 0:",
-        "    call.clock.sleep(effect.seconds, call.abandoned)",
+        "    call.clock.sleep(effect.seconds, call.cancel_token)",
         "    check_caller(call)",
     },
     "race": {

@@ -118,7 +118,7 @@ def test_a_thread_nobody_waits_for_starts_no_other():
     left = CancelToken(None)
     left.cancel()
     call = Call("shop.search", list)
-    call.abandoned = left
+    call.cancel_token = left
     with pytest.raises(CallAbandoned):
         run_in_worker(drive, (), 0, 1, call)
 
