@@ -4,7 +4,7 @@ A plain function may return a coroutine, a generator or a context manager that a
 then guard a call that does nothing, which is a mistake that no error would tell of. So the first result is looked at,
 and a RuntimeWarning names what to write instead.
 
-Until a function has returned once it is called through `FirstCall.call`; from then on directly, so that the happy path
+Until a function has returned once it is called through `FirstCall.call`; from then on directly, so that the fast path
 pays for none of this.
 """
 

@@ -259,7 +259,7 @@ class Gate(Protocol):
         """The present state; replaced, never changed, by a transition."""
         ...
 
-    #: How the happy path tells of a success.
+    #: How the fast path reports a success.
     telling: SuccessReporting
 
     def ended(self, state: Admission, began: float, clock: Clock) -> object:
@@ -302,7 +302,7 @@ class LatencyRecorder(Protocol):
     """Counts and times calls.
 
     The fast path counts those that succeed: one more `quick` one of so many seconds where a call took up to
-    *quick_up_to* and is *alone*, else by `slow`. Any other call goes through `run` of the policy that the stopwatch
+    *quick_up_to* and is *alone*, else by `slow`. Any other call goes through `run` of the policy that the recorder
     belongs to, which finds in `Call.started_at` when the call began.
     """
 
@@ -383,7 +383,7 @@ class Call:
         self.function: Callable[..., object] = function
         self.arguments: tuple[object, ...] = arguments
         self.keywords: Mapping[str, object] = keywords or _NO_KEYWORDS
-        #: The state of the stack's only gate when the happy path went through it.
+        #: The state of the stack's only gate when the fast path went through it.
         self.admission: Admission | None = admission
         #: When it went through that, where the gate records how long calls take.
         self.began: float = 0.0
@@ -392,29 +392,29 @@ class Call:
         self.due: float = math.inf
         if due_anywhere() is not None:
             self.due = due_by(self.clock)
-        #: What had been given up when it began, see `give_ups`.
+        #: How many retries had been exhausted when it began, by `exhaustion_counter`.
         self.exhaustions_at_start: int = exhaustion_counter.count
         if exhaustions_at_start is not None:
             self.exhaustions_at_start = exhaustions_at_start
-        #: What calls the function in its place where that is a generator function: it fetches the first item, too.
+        #: What a runner calls in the function's place: it fetches a stream's first item, or looks at a first result.
         self.opener: Callable[..., object] | None = None
         #: Of a stream: the calls that its consumer's code belongs to, see `circuit_context`.
         self.enclosing: tuple[Admitted, ...] = ()
-        #: The policies around it, as far as a driver knows them.
+        #: The policies around it, the outermost first, once a runner drives it.
         self.stack: Sequence[Policy] = ()
-        #: What was raised where a limit cut it short: its traceback says where it hung.
+        #: The exception by which a limit has cancelled it: its traceback says where it hung.
         self.cancellation: BaseException | None = None
         #: Whether a part of its result has reached the caller: then nothing can be made undone by running it again.
         self.streaming_started: bool = False
-        #: The outcome of the happy path, for the runner that takes over from it.
+        #: The outcome of the fast path, for the runner that takes over from it.
         self.initial_outcome: Outcome | None = None
-        #: When it began, where the fast path times it for its stopwatch.
+        #: When it began, where the fast path times it for a `LatencyRecorder`.
         self.started_at: float | None = None
         #: Whether it was taken back before its function began, as that is async: then it is no call to be counted.
         self.withdrawn: bool = False
         #: What policies note of this call for their own `Policy.status`.
         self.notes: dict[Policy, object] = {}
-        #: Set when the caller stopped waiting for this thread.
+        #: In a worker thread, whether its caller has stopped waiting for it; None in the caller's own.
         self.cancel_token: Abandoned | None = None
         #: The generators of the policies that have proceeded, the outermost first, from the depth *base* on. Those
         #: above it are suspended elsewhere.
@@ -489,7 +489,7 @@ class Policy(abc.ABC):
     methods: MethodSelection | None = None
 
     def stopwatch(self, target: str) -> LatencyRecorder | None:
-        """Return what times the calls of *target* on the happy path, if anything does."""
+        """Return what times the calls of *target* on the fast path, if anything does."""
         return None
 
     @abc.abstractmethod
