@@ -17,7 +17,7 @@ from resilience._runtime.slots import Waiter
 from resilience._runtime.thread_timeout import CallAbandoned, CancelToken
 from resilience.clock import in_task
 
-__all__ = ["acquire", "acquire_async"]
+__all__ = ["acquire", "acquire_async", "give_back"]
 
 
 def acquire(effect: Acquire, call: Call) -> bool:
@@ -25,51 +25,66 @@ def acquire(effect: Acquire, call: Call) -> bool:
 
     Raises CallAbandoned where the caller has left this thread meanwhile.
     """
-    slots = effect.slots
-    if slots.try_acquire():
-        return True
+    waiter = call.waiter = Waiter()
+    try:
+        return effect.slots.grant(waiter) or _wait(effect, call, waiter)
+    except BaseException:
+        effect.slots.give_up(waiter)
+        raise
+
+
+def _wait(effect: Acquire, call: Call, waiter: Waiter) -> bool:
     seconds = _seconds(effect, call)
     if seconds <= 0:
         return False
     left = CancelToken(call.cancel_token)  # set when the caller leaves this thread
-    waiter = Waiter(left.done.set)
+    waiter.wake = left.done.set
     try:
-        slots.queue_up(waiter)
+        effect.slots.queue_up(waiter)
         if not left.left:
             call.clock.wait(_nothing, left.done, seconds)
         if left.left:
             raise CallAbandoned
-        return slots.stop_waiting(waiter)
-    except BaseException:
-        slots.give_up(waiter)
-        raise
+        return effect.slots.stop_waiting(waiter)
     finally:
         left.end()
 
 
 async def acquire_async(effect: Acquire, call: Call) -> bool:
     """Take a slot, and wait for it in this task; return whether there was one in time."""
-    slots = effect.slots
-    if slots.try_acquire():
-        return True
+    waiter = call.waiter = Waiter()
+    try:
+        return effect.slots.grant(waiter) or await _wait_async(effect, call, waiter)
+    except BaseException:
+        effect.slots.give_up(waiter)
+        raise
+
+
+async def _wait_async(effect: Acquire, call: Call, waiter: Waiter) -> bool:
     seconds = _seconds(effect, call)
     if seconds <= 0:
         return False
     import anyio
 
     event = anyio.Event()
-    waiter = Waiter(_in_this_loop(event.set))
-    try:
-        slots.queue_up(waiter)
-        if seconds == math.inf:
+    waiter.wake = _in_this_loop(event.set)
+    effect.slots.queue_up(waiter)
+    if seconds == math.inf:
+        await event.wait()
+    else:
+        with call.clock.limit(seconds, shared=False):
             await event.wait()
-        else:
-            with call.clock.limit(seconds, shared=False):
-                await event.wait()
-        return slots.stop_waiting(waiter)
-    except BaseException:
-        slots.give_up(waiter)
-        raise
+    return effect.slots.stop_waiting(waiter)
+
+
+def give_back(effect: object, call: Call) -> None:
+    """Give back the slot that *effect* was granted, where its policy was closed before it could protect it.
+
+    Ctrl-C may come between the grant and the ``try`` that follows it in the policy. Call this when the policy has been
+    closed: a slot that it has released by then is left alone.
+    """
+    if isinstance(effect, Acquire) and call.waiter is not None:
+        effect.slots.give_up(call.waiter)
 
 
 def _seconds(effect: Acquire, call: Call) -> float:

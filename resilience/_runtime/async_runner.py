@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from types import CoroutineType
 from typing import Any, cast
 
-from resilience._runtime.acquire import acquire_async
+from resilience._runtime.acquire import acquire_async, give_back
 from resilience._runtime.generators import is_open_stream
 from resilience._runtime.protocol import (
     NO_POLICIES,
@@ -94,6 +94,7 @@ async def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Out
                 at -= 1
     except BaseException:
         close(suspended, depth - base)
+        give_back(effect, call)
         raise
     finally:
         outcome = answer = effect = None  # a frame that an error's traceback leads to must not lead back to the error
@@ -121,6 +122,7 @@ async def advance(steps: Steps[Outcome], answer: object, call: Call) -> Proceed 
     For what has one policy and is resumed from outside: a block, a retry loop. The policy is closed where an effect is
     cancelled or interrupted.
     """
+    step: object = None
     try:
         step = resume(steps, answer)
         while not isinstance(step, (Proceed, Outcome)):
@@ -128,6 +130,7 @@ async def advance(steps: Steps[Outcome], answer: object, call: Call) -> Proceed 
         return step
     except BaseException:
         end(steps)
+        give_back(step, call)
         raise
     finally:
         answer = None  # see `drive`

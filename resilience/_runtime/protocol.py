@@ -43,7 +43,7 @@ from resilience.trouble import RUNNING, report_trouble, with_hook
 
 if TYPE_CHECKING:
     from resilience._runtime.method_selection import MethodSelection
-    from resilience._runtime.slots import Slots
+    from resilience._runtime.slots import Slots, Waiter
     from resilience._runtime.worst_case import WorstCase
     from resilience.events import Event
 
@@ -367,6 +367,7 @@ class Call:
         "streaming_started",
         "suspended",
         "target",
+        "waiter",
         "withdrawn",
     )
 
@@ -414,6 +415,8 @@ class Call:
         self.withdrawn: bool = False
         #: What policies note of this call for their own `Policy.status`.
         self.notes: dict[Policy, object] = {}
+        #: The slot that a policy of it took, or waits for, last.
+        self.waiter: Waiter | None = None
         #: In a worker thread, whether its caller has stopped waiting for it; None in the caller's own.
         self.cancel_token: Abandoned | None = None
         #: The generators of the policies that have proceeded, the outermost first, from the depth *base* on. Those

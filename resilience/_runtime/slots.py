@@ -21,15 +21,19 @@ from resilience._validation import count
 __all__ = ["Slots", "Waiter"]
 
 
+def _nothing() -> None:
+    """Stand for what wakes a call that does not wait."""
+
+
 class Waiter:
-    """A call that waits for a slot: *wake* is called when it has one, in whichever thread released that.
+    """A call that takes a slot, and may have to wait: *wake* is called when it has one, by the thread that released it.
 
     *granted* says that the slot is its own. It is set and taken back under the lock of the `Slots`.
     """
 
     __slots__ = ("granted", "wake")
 
-    def __init__(self, wake: Callable[[], object]) -> None:
+    def __init__(self, wake: Callable[[], object] = _nothing) -> None:
         self.granted: bool = False
         self.wake: Callable[[], object] = wake
 
@@ -57,6 +61,9 @@ class Slots:
     def _begin_queue(self) -> None:
         """Let no call wait, and no lock be held: at first, and in a forked process, which has no threads but one."""
         self._waiters: deque[Waiter] = deque()
+        #: The call that each thread has taken a slot for last. A slot released there is that one, as far as it matters:
+        #: until the call's policy has come from its `Acquire` into its ``try``, nothing else runs in the thread.
+        self._granted_last: dict[int, Waiter] = {}
         self._lock = threading.RLock()  # the collector may run while it is held, and with it a destructor that releases
 
     @property
@@ -83,10 +90,21 @@ class Slots:
             if self._free >= self.limit:
                 raise RuntimeError("a slot is released that was not acquired")
             self._free += 1
+            self._granted_last.pop(threading.get_ident(), _NO_WAITER).granted = False
             granted = self._grant()
         self._wake(granted)
 
     # -- for the runners -----------------------------------------------------------------------------------------
+
+    def grant(self, waiter: Waiter) -> bool:
+        """Take a slot for a call if there is one; return whether."""
+        with self._lock:
+            if self._free == 0:
+                return False
+            self._granted_last[threading.get_ident()] = waiter
+            self._free -= 1
+            waiter.granted = True
+            return True
 
     def queue_up(self, waiter: Waiter) -> None:
         """Have a call wait for a slot; it may be woken at once."""
@@ -100,7 +118,9 @@ class Slots:
         with self._lock:
             if not waiter.granted:
                 self._waiters.remove(waiter)
-            return waiter.granted
+                return False
+            self._granted_last[threading.get_ident()] = waiter
+            return True
 
     def give_up(self, waiter: Waiter) -> None:
         """Have a call wait no longer, and pass on a slot that it has by now. Once or more often."""
@@ -139,6 +159,7 @@ class Slots:
         return f"<Slots {self.limit - self._free} of {self.limit} taken, {len(self._waiters)} waiting>"
 
 
+_NO_WAITER = Waiter()
 _all_slots: weakref.WeakSet[Slots] = weakref.WeakSet()
 
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from resilience._runtime.acquire import acquire
+from resilience._runtime.acquire import acquire, give_back
 from resilience._runtime.generators import is_open_stream
 from resilience._runtime.protocol import (
     NO_POLICIES,
@@ -99,6 +99,7 @@ def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
                 at -= 1
     except BaseException:
         close(suspended, depth - base)
+        give_back(effect, call)
         raise
     finally:
         outcome = answer = effect = None  # a frame that an error's traceback leads to must not lead back to the error
@@ -125,6 +126,7 @@ def advance(steps: Steps[Outcome], answer: object, call: Call) -> Proceed | Outc
     For what has one policy and is resumed from outside: a block, a retry loop. The policy is closed where an effect is
     cancelled or interrupted.
     """
+    step: object = None
     try:
         step = resume(steps, answer)
         while not isinstance(step, (Proceed, Outcome)):
@@ -132,6 +134,7 @@ def advance(steps: Steps[Outcome], answer: object, call: Call) -> Proceed | Outc
         return step
     except BaseException:
         end(steps)
+        give_back(step, call)
         raise
     finally:
         answer = None  # see `drive`

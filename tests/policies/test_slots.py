@@ -14,9 +14,13 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from resilience._runtime import sync_runner
+from resilience._runtime.acquire import acquire
+from resilience._runtime.steps import resume
 from resilience.outcome import Outcome
 from resilience.policies import Acquire, Call, Policy, Proceed, Slots, Steps
 from resilience.testing import virtual_time
+from tests.interruptions import interruptions
 
 
 class Limit(Policy):
@@ -317,6 +321,39 @@ def test_a_slot_released_by_a_destructor_while_the_lock_is_held_reaches_who_wait
     with slots._lock:  # as the collector may run in the middle of `queue_up`
         slots.release()
     assert slots.free == 1
+
+
+class Timely(Policy):
+    """A limit that protects its slot at once, by a function of its own for what comes before."""
+
+    def __init__(self) -> None:
+        self.slots = Slots(1)
+
+    def run(self, call: Call) -> Steps:
+        if not (yield from self.acquired()):
+            return Outcome.failed(BlockingIOError())
+        try:
+            return (yield Proceed())
+        finally:
+            self.slots.release()
+
+    def acquired(self) -> Steps[bool]:
+        return (yield Acquire(self.slots))
+
+
+@pytest.mark.parametrize("way", ["call", "block"])
+def test_wherever_ctrl_c_comes_between_a_slot_and_the_try_of_its_policy_the_slot_is_given_back(way: str):
+    limit = Timely()
+
+    def block() -> str:
+        with limit:
+            return "value"
+
+    call = block if way == "block" else limit(lambda: "value")
+    functions = (acquire, Timely.acquired, sync_runner.drive, sync_runner.advance, sync_runner.perform, resume)
+    for _ in interruptions(call, {function.__code__ for function in functions}):
+        assert limit.slots.free == 1
+        assert call() == "value"
 
 
 FORKING = """
