@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import timedelta
 
-    from resilience._runtime.retry_loop import Attempts
+    from resilience._runtime.retry_loop import RetryLoop
     from resilience.category import CategoryLike
     from resilience.policies.deadline import Deadline
     from resilience.policies.fallback import Fallback
@@ -111,7 +111,7 @@ def retry_on_category(*on: object, **options: Unpack[RetryOptions]) -> object:
     return guard(on[0]) if bare else guard  # type: ignore[type-var]  # written without parentheses: what it decorates
 
 
-def retrying(*on: CategoryLike, **options: Unpack[RetryOptions]) -> Attempts:
+def retrying(*on: CategoryLike, **options: Unpack[RetryOptions]) -> RetryLoop:
     """Retry a block of code: loop over the attempts, with ``for`` or ``async for``.
 
     Takes what `retry_on_category` takes, but for what concerns the call's result or its arguments: *retry_if_result*,
@@ -128,14 +128,14 @@ def retrying(*on: CategoryLike, **options: Unpack[RetryOptions]) -> Attempts:
     >>> attempt.number, response.text
     (2, 'hello')
     """
-    from resilience._runtime.retry_loop import Attempts
+    from resilience._runtime.retry_loop import RetryLoop
 
     if len(on) == 1 and callable(on[0]) and not isinstance(on[0], type):
         raise TypeError(f"retrying({on[0]!r}): it decorates nothing; loop over it, or use retry_on_category")
     for name in ("retry_if_result", "revise", "idempotent"):
         if (given := options.get(name)) is not None and not isinstance(given, bool):
             raise TypeError(f"{name}={given!r}: a block has no result and no arguments; decorate a function")
-    return Attempts(*retry_on_category(*on, **options).policies())
+    return RetryLoop(*retry_on_category(*on, **options).policies())
 
 
 def deadline(seconds: float | timedelta) -> Deadline:

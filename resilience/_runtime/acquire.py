@@ -1,4 +1,10 @@
-"""Waiting for one of the `Slots` that the effect `Acquire` names, in a thread or in a task."""
+"""Waiting for one of the `Slots` that the effect `Acquire` names, in a thread or in a task.
+
+A call that finds no slot free queues up as a `Waiter`, whose *wake* ends its wait from whichever thread releases a
+slot: a thread waits for an event, a task for an event of its loop. It waits as long as the effect and the call's
+deadline allow. Where a wait is cancelled or interrupted, the place in the queue is given up, and a slot that has been
+granted by then goes to the next one.
+"""
 
 from __future__ import annotations
 
@@ -8,65 +14,85 @@ from collections.abc import Callable
 
 from resilience._runtime.protocol import Acquire, Call
 from resilience._runtime.slots import Waiter
-from resilience._runtime.thread_timeout import Abandonment, CallAbandoned
+from resilience._runtime.thread_timeout import CallAbandoned, CancelToken
 from resilience.clock import in_task
 
-__all__ = ["acquire", "acquire_async"]
+__all__ = ["acquire", "acquire_async", "give_back"]
 
 
 def acquire(effect: Acquire, call: Call) -> bool:
-    """Take a slot, and wait for it in this thread; return whether there was one in time."""
-    slots = effect.slots
-    if slots.try_acquire():
-        return True
-    seconds = _seconds(effect.timeout, call)
+    """Take a slot, and wait for it in this thread; return whether there was one in time.
+
+    Raises CallAbandoned where the caller has left this thread meanwhile.
+    """
+    waiter = call.waiter = Waiter()
+    try:
+        return effect.slots.grant(waiter) or _wait(effect, call, waiter)
+    except BaseException:
+        effect.slots.give_up(waiter)
+        raise
+
+
+def _wait(effect: Acquire, call: Call, waiter: Waiter) -> bool:
+    seconds = _seconds(effect, call)
     if seconds <= 0:
         return False
-    left = Abandonment(call.abandoned)  # set when the caller leaves this thread
-    waiter = Waiter(left.done.set)
+    left = CancelToken(call.cancel_token)  # set when the caller leaves this thread
+    waiter.wake = left.done.set
     try:
-        slots.queue_up(waiter)
+        effect.slots.queue_up(waiter)
         if not left.left:
             call.clock.wait(_nothing, left.done, seconds)
         if left.left:
             raise CallAbandoned
-        return slots.stop_waiting(waiter)
-    except BaseException:
-        slots.give_up(waiter)
-        raise
+        return effect.slots.stop_waiting(waiter)
     finally:
         left.end()
 
 
 async def acquire_async(effect: Acquire, call: Call) -> bool:
     """Take a slot, and wait for it in this task; return whether there was one in time."""
-    slots = effect.slots
-    if slots.try_acquire():
-        return True
-    seconds = _seconds(effect.timeout, call)
+    waiter = call.waiter = Waiter()
+    try:
+        return effect.slots.grant(waiter) or await _wait_async(effect, call, waiter)
+    except BaseException:
+        effect.slots.give_up(waiter)
+        raise
+
+
+async def _wait_async(effect: Acquire, call: Call, waiter: Waiter) -> bool:
+    seconds = _seconds(effect, call)
     if seconds <= 0:
         return False
     import anyio
 
     event = anyio.Event()
-    waiter = Waiter(_in_this_loop(event.set))
-    try:
-        slots.queue_up(waiter)
-        if seconds == math.inf:
+    waiter.wake = _in_this_loop(event.set)
+    effect.slots.queue_up(waiter)
+    if seconds == math.inf:
+        await event.wait()
+    else:
+        with call.clock.limit(seconds, shared=False):
             await event.wait()
-        else:
-            with call.clock.limit(seconds, shared=False):
-                await event.wait()
-        return slots.stop_waiting(waiter)
-    except BaseException:
-        slots.give_up(waiter)
-        raise
+    return effect.slots.stop_waiting(waiter)
 
 
-def _seconds(timeout: float | None, call: Call) -> float:
-    """Return how long a call may wait: its own time, and what its deadline leaves."""
-    left = math.inf if call.due == math.inf else call.due - call.clock.now()
-    return left if timeout is None else min(timeout, left)
+def give_back(effect: object, call: Call) -> None:
+    """Give back the slot that *effect* was granted, where its policy was closed before it could protect it.
+
+    Ctrl-C may come between the grant and the ``try`` that follows it in the policy. Call this when the policy has been
+    closed: a slot that it has released by then is left alone.
+    """
+    if isinstance(effect, Acquire) and call.waiter is not None:
+        effect.slots.give_up(call.waiter)
+
+
+def _seconds(effect: Acquire, call: Call) -> float:
+    """Return how long a call may wait: the effect's time, and what the call's deadline leaves."""
+    left = call.due - call.clock.now()
+    if effect.timeout is None:
+        return left
+    return min(effect.timeout, left)
 
 
 def _in_this_loop(wake: Callable[[], object]) -> Callable[[], object]:
@@ -81,4 +107,5 @@ def _in_this_loop(wake: Callable[[], object]) -> Callable[[], object]:
     return lambda: soon(wake)
 
 
-def _nothing() -> None: ...
+def _nothing() -> None:
+    """Begin nothing: the clock only waits."""

@@ -1,4 +1,9 @@
-"""Context variables that are carried back from the thread or the task in which a part of a call has run."""
+"""Context variables that are carried back from the thread or the task in which a part of a call has run.
+
+A worker thread and a racing copy run in a copy of the caller's context. What the user's code sets there stays there, as
+in any thread. What the toolkit notes of the call, such as the report of `last_call`, belongs to the caller, who reads
+it when the call has returned.
+"""
 
 from __future__ import annotations
 
@@ -22,5 +27,5 @@ def copy_back(context: Context) -> None:
     """Set here what was set in *context*, in which a part of the call ran."""
     for variable in _carried:
         value = context.get(variable)
-        if value is not None and value is not variable.get():
+        if value is not None:
             variable.set(value)

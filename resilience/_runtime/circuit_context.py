@@ -1,4 +1,4 @@
-"""The guarded calls that the running code belongs to, as far as a circuit has to know.
+"""The guarded calls that the running code belongs to, for circuits, which must not count a part of a call as a call.
 
 A call that a circuit admits as a probe, or as the outermost call of a class that it guards, is noted in a context
 variable while its body runs: in this context, and in the tasks and threads that copy it. What the body calls through
@@ -8,10 +8,11 @@ runs, never while its consumer's does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["Admitted", "admitted_here", "enter", "leave", "reenter", "restore"]
+__all__ = ["Admitted", "admitted_here", "enter", "entered", "leave", "reenter", "restore"]
 
 
 class Admitted:
@@ -44,9 +45,18 @@ def enter(by: object) -> Admitted:
 def leave(call: Admitted) -> None:
     """Note that *call* has ended, in every context that knows of it."""
     call.by = None
-    here = _admitted.get()
-    if call in here:
-        _admitted.set(tuple(each for each in here if each is not call))
+    _admitted.set(tuple(each for each in _admitted.get() if each is not call))
+
+
+@contextmanager
+def entered(admitted_by: Iterable[object]) -> Generator[None]:
+    """Note calls that were admitted by each of those, while a ``with`` block runs."""
+    calls = [enter(each) for each in admitted_by]
+    try:
+        yield
+    finally:
+        for call in calls:
+            leave(call)
 
 
 def reenter(calls: Iterable[Admitted]) -> tuple[Admitted, ...]:

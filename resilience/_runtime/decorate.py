@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
-import functools
 import inspect
-import re
 import sys
 import weakref
 from collections.abc import (
     AsyncGenerator,
-    AsyncIterator,
     Callable,
-    Collection,
     Generator,
-    Iterator,
-    Mapping,
     Sequence,
 )
-from types import ClassMethodDescriptorType, FunctionType
-from typing import Any, TypeVar, cast
+from typing import cast
 
-from resilience._runtime.circuit_context import enter, leave
+from resilience._runtime.callables import (
+    Kind,
+    copy_metadata,
+    has_name,
+    is_async,
+    is_generator,
+    kind_of,
+    makes_context_manager,
+    may_be_async,
+    name_of,
+    under_descriptor,
+)
 from resilience._runtime.fast_path import stream_wrapper_of, wrapper_of
-from resilience._runtime.generators import Opened
-from resilience._runtime.method_selection import MethodSelection
+from resilience._runtime.generators import OpenStream
 from resilience._runtime.protocol import Policy
 from resilience._runtime.thread_timeout import in_worker
+from resilience._runtime.tracebacks import drop_frame
 from resilience._runtime.undecided import undecided_wrapper_of
-from resilience.outcome import set_traceback
 from resilience.settings import DISABLED
 
-__all__ = ["Guarded", "guard", "guarded", "is_generator", "refuse_without_items"]
-
-T = TypeVar("T")
-_IMMUTABLE = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE
+__all__ = ["Guarded", "guard_function", "guarded", "refuse_without_items"]
 
 
 class Guarded:
@@ -61,7 +60,7 @@ class Guarded:
                 " what is called when it is entered, or in the `with` block"
             )
         streams = is_generator(self.function)
-        asynchronously = is_async(self.function) or (streams and _is_async_generator(self.function))
+        asynchronously = is_async(self.function) or (streams and kind_of(self.function) is Kind.ASYNC_GENERATOR)
         undecided = not streams and not asynchronously and may_be_async(self.function)
         if undecided and any(not policy.supports_sync for policy in self.policies):
             asynchronously, undecided = True, False
@@ -80,9 +79,9 @@ class Guarded:
                 wrapper = undecided_wrapper_of(self.target, self.function, self.policies)
             else:
                 wrapper = wrapper_of(self.target, self.function, self.policies, asynchronously=asynchronously)
-        if not _is_named(self.function):
+        if not has_name(self.function):
             wrapper.__name__, wrapper.__qualname__ = self.target.rpartition(".")[2], self.target
-        _take_after(wrapper, self.function if like is None else like)
+        copy_metadata(wrapper, self.function if like is None else like)
         self._wrapper = weakref.ref(wrapper)
         # Looked up beside the function, never typed on it.
         vars(wrapper).update(__wrapped__=self.function, __resilience__=self)
@@ -152,9 +151,9 @@ def _opener(function: Callable[..., object], stack: Sequence[Policy]) -> Callabl
         except StopIteration as done:
             return done.value
         except Exception as error:  # without this frame in the traceback
-            set_traceback(error, error.__traceback__ and error.__traceback__.tb_next)
+            drop_frame(error)
             raise
-        return Opened(first, items, context)
+        return OpenStream(first, items, context)
 
     return open_stream
 
@@ -181,9 +180,9 @@ def _opener_async(function: Callable[..., object]) -> Callable[..., object]:
         except StopAsyncIteration:
             return None
         except Exception as error:  # without this frame in the traceback
-            set_traceback(error, error.__traceback__ and error.__traceback__.tb_next)
+            drop_frame(error)
             raise
-        return Opened(first, items)
+        return OpenStream(first, items)
 
     return open_stream
 
@@ -195,24 +194,11 @@ def guarded(target: object) -> Guarded | None:
     return found if isinstance(found, Guarded) and found.belongs_to(function) else None
 
 
-def guard(target: T, *policies: Policy, exclude: Collection[str] = ()) -> T:
-    """Return *target* guarded by *policies*, outermost first; a class is changed in place, but for *exclude*.
-
-    Raises TypeError for what cannot be called, and for generator functions around which a policy cannot stand.
-    """
-    if isinstance(target, type):
-        return cast("T", _guard_class(cast("type[object]", target), policies, exclude))
-    for policy in policies:
-        selection = policy.methods
-        if selection is not None and (selection.only is not None or selection.exclude):
-            raise TypeError(f"{selection}: give it where a class is decorated; {name_of(target)} is none")
-    return cast("T", _guard_function(target, policies))
-
-
-def _guard_function(target: object, policies: Sequence[Policy]) -> object:
+def guard_function(target: object, policies: Sequence[Policy]) -> object:
+    """Return *target*, a function or another callable but no class, guarded by *policies*, outermost first."""
     inside = under_descriptor(target)
     if inside is not target:  # in either order: what is below the descriptor is guarded, the descriptor stays
-        outside = type(target)(_guard_function(inside, policies))  # type: ignore[call-arg]  # a static or class method
+        outside = type(target)(guard_function(inside, policies))  # type: ignore[call-arg]  # a static or class method
         vars(outside).update(vars(target))
         return outside
     name = name_of(target)
@@ -224,306 +210,3 @@ def _guard_function(target: object, policies: Sequence[Policy]) -> object:
         # the function (abstract, final, a mark of pytest) stays.
         return Guarded(inner.target, inner.function, (*policies, *inner.policies)).wrap(like=target)
     return Guarded(name, target, tuple(policies)).wrap()
-
-
-def _guard_class(cls: type[object], policies: Sequence[Policy], exclude: Collection[str]) -> type[object]:
-    members = dict(public_methods(cls))
-    _refuse_without_methods(cls, members)
-    members = {name: member for name, member in members.items() if name not in exclude}
-    # What makes a context manager stays as it is, unless it is named: a call of it does nothing that could fail.
-    unnamed = {name for name, member in members.items() if not makes_context_manager(member)}
-    guards: list[tuple[Policy, set[str]]] = []
-    for policy in policies:
-        selection = policy.methods
-        chosen = unnamed if selection is None else selection.select(members)
-        if selection is not None and selection.only is None:
-            chosen &= unnamed
-            if not chosen:
-                raise TypeError(
-                    f"cannot guard the class {cls.__qualname__} by {policy}: all its public methods are left out"
-                    f" ({', '.join(members)}); name those to guard, as in only={tuple(members)[:1]!r}"
-                )
-        guards.append((policy, chosen))
-    selections = dict.fromkeys(policy.methods for policy in policies if policy.methods is not None)
-    initializer = inspect.getattr_static(cls, "__init__")
-    if selections and inspect.isfunction(initializer):
-        members["__init__"] = initializer
-    # All of them before any is put in place: a class that is refused stays as it was.
-    methods: dict[str, object] = {}
-    for name, member in members.items():
-        stack = [policy for policy, names in guards if name in names]
-        local = [selection for selection in selections if selection.is_local(name)]
-        if stack or local:
-            own = member if _is_own_function(cls, name) else _called_on(cls, name, member)
-            own = _local_method(own, local) if local else own
-            methods[name] = _guard_function(own, stack) if stack else own
-    for name, method in methods.items():
-        # A method that comes from a base is guarded on this class only: the base stays as it is.
-        setattr(cls, name, method)
-    return cls
-
-
-def _local_method(member: object, selections: Sequence[MethodSelection]) -> object:
-    """Return a method that makes no request: the circuits of *selections* are not asked about what it calls.
-
-    They would take it for an answer of the dependency, and reject it while they are open.
-    """
-    function = cast("Callable[..., Any]", under_descriptor(member))
-    if is_generator(function):
-        return member
-    method: Callable[..., object]
-    if is_async(function):
-
-        async def coroutine(*args: object, **kwargs: object) -> object:
-            calls = [enter(selection) for selection in selections]
-            try:
-                return await function(*args, **kwargs)
-            finally:
-                for call in calls:
-                    leave(call)
-
-        method = coroutine
-    else:
-
-        def plain(*args: object, **kwargs: object) -> object:
-            calls = [enter(selection) for selection in selections]
-            try:
-                return function(*args, **kwargs)
-            finally:
-                for call in calls:
-                    leave(call)
-
-        method = plain
-    functools.update_wrapper(method, function)
-    return type(member)(method) if function is not member else method  # type: ignore[call-arg]  # a class method
-
-
-def _refuse_without_methods(cls: type[object], members: Mapping[str, object]) -> None:
-    if cls.__flags__ & _IMMUTABLE:
-        raise TypeError(
-            f"cannot guard the class {cls.__qualname__}: it is not written in Python, its methods cannot be replaced;"
-            " decorate a subclass of it, or guard a method of an object"
-        )
-    if not any(not makes_context_manager(member) for member in members.values()):
-        raise TypeError(
-            f"cannot guard the class {cls.__qualname__}: it has no public methods to guard; guard"
-            " functions, or the methods of an object, one by one"
-        )
-
-
-def _is_own_function(cls: type[object], name: str) -> bool:
-    """Whether a method is written in the body of *cls*, as a function that can be wrapped."""
-    member = vars(cls).get(name)
-    return callable(under_descriptor(member)) and not isinstance(member, ClassMethodDescriptorType)
-
-
-def _called_on(cls: type[object], name: str, member: object) -> object:
-    """Return a method of *cls* that calls the one it inherits, whichever that is for the object at hand.
-
-    Not the one that is inherited now: in ``class Both(Guarded, Mixin)`` what `Mixin` overrides must win, as without us.
-    Where *cls* has the method itself, and it is no function, it is bound and called.
-    """
-    function = _under_method(member)
-    if isinstance(member, staticmethod) or guarded(function) is not None:  # nothing to bind to; or guarded on the base
-        return member  # pyright: ignore[reportUnknownVariableType]
-    own: Any = vars(cls).get(name)
-    of_class = isinstance(member, classmethod | ClassMethodDescriptorType)
-
-    def above(owner: object) -> Any:
-        if own is None:
-            return getattr(super(cls, owner), name)
-        return own.__get__(None, owner) if of_class else own.__get__(owner, type(owner))
-
-    def plain(self: object, /, *args: object, **kwargs: object) -> object:
-        return above(self)(*args, **kwargs)
-
-    async def coroutine(self: object, /, *args: object, **kwargs: object) -> object:
-        return await above(self)(*args, **kwargs)
-
-    def generator(self: object, /, *args: object, **kwargs: object) -> Generator[object, object, object]:
-        items: Generator[object, object, object] = above(self)(*args, **kwargs)
-        return (yield from items)
-
-    async def async_generator(self: object, /, *args: object, **kwargs: object) -> AsyncIterator[object]:
-        async with contextlib.aclosing(above(self)(*args, **kwargs)) as items:
-            async for item in items:
-                yield item
-
-    call: Callable[..., object] = plain
-    if inspect.isasyncgenfunction(function):
-        call = async_generator
-    elif inspect.isgeneratorfunction(function):
-        call = generator
-    elif is_async(function):
-        call = coroutine
-    functools.update_wrapper(call, cast("Callable[..., object]", function))
-    if isinstance(member, functools.partialmethod):  # not what it fills in: by name and signature another method
-        vars(call).clear()
-        call.__name__, call.__qualname__ = name, f"{cls.__qualname__}.{name}"
-    if not isinstance(getattr(function, "__module__", None), str):  # of a class written in C
-        call.__module__ = getattr(function, "__objclass__", cls).__module__
-    return classmethod(call) if of_class else call
-
-
-def public_methods(cls: type[object]) -> Iterator[tuple[str, object]]:
-    """Yield the name and the plain attribute of each public method of *cls*, inherited ones too."""
-    for name in dir(cls):
-        if name.startswith("_"):
-            continue
-        member = inspect.getattr_static(cls, name)
-        if isinstance(member, staticmethod | classmethod) or _is_method(member):
-            yield name, member
-
-
-def _is_method(member: object) -> bool:
-    """Whether a class attribute is a method: of Python, Cython, mypyc or C, or one made of another method."""
-    if isinstance(member, functools.partialmethod | functools.singledispatchmethod):
-        return True
-    if isinstance(member, functools.partial):  # it has `__get__` from 3.13 on, and did not bind before
-        return False
-    return callable(member) and hasattr(type(member), "__get__")
-
-
-def _under_method(member: object) -> object:
-    """Return the function that says of a method what kind it is."""
-    if isinstance(member, functools.partialmethod | functools.singledispatchmethod):
-        return cast("functools.partialmethod[object]", member).func
-    return under_descriptor(member)
-
-
-def under_descriptor(target: object) -> object:
-    """Return the function below a `staticmethod` or `classmethod` object; anything else as it is."""
-    if isinstance(target, staticmethod | classmethod):
-        return cast("staticmethod[..., object]", target).__func__
-    return target
-
-
-def name_of(target: object) -> str:
-    """Return the dotted name events and errors call *target* by."""
-    function = target
-    while isinstance(function, functools.partial):
-        function = cast("functools.partial[object]", function).func
-    function = getattr(function, "__func__", function)
-    named: object = function if _is_named(function) else type(function)  # pyright: ignore[reportUnknownVariableType]
-    module: object = getattr(named, "__module__", None)  # pyright: ignore[reportUnknownArgumentType]
-    if module is None:  # a method of a class written in C
-        module = getattr(getattr(named, "__objclass__", None), "__module__", None)  # pyright: ignore[reportUnknownArgumentType]
-    return f"{module or ''}.{getattr(named, '__qualname__', '')}".lstrip(".")  # pyright: ignore[reportUnknownArgumentType]
-
-
-def _is_named(function: object) -> bool:
-    # A partial and an object that calls are not; a mock of a function has a mock for a name.
-    return isinstance(getattr(function, "__qualname__", None), str)
-
-
-def _take_after(wrapper: Callable[..., object], function: object) -> None:
-    """Do what `functools.update_wrapper` does, with mocks of functions too: those have mocks for attributes."""
-    for attribute in functools.WRAPPER_ASSIGNMENTS:
-        with contextlib.suppress(AttributeError, TypeError):
-            setattr(wrapper, attribute, getattr(function, attribute))
-    vars(wrapper).update(getattr(function, "__dict__", {}))
-
-
-def is_async(function: object) -> bool:
-    """Whether *function* is known to return an awaitable.
-
-    Coroutine functions, partials of them, objects that call as one, functions annotated to return an ``Awaitable`` or a
-    ``Coroutine``.
-    """
-    return _is(_gives_awaitable, function)
-
-
-def may_be_async(function: object) -> bool:
-    """Whether what *function* wraps is async, or its annotation leaves it open: its own code may await that or not."""
-    return _is(_may_give_awaitable, function)
-
-
-def makes_context_manager(function: object) -> bool:
-    """Whether *function* is one that `contextlib.contextmanager` or `asynccontextmanager` has made."""
-    function = under_descriptor(_without_partials(function))
-    return getattr(getattr(function, "__func__", function), "__code__", None) in _CONTEXT_MANAGER_CODES
-
-
-def is_generator(function: object) -> bool:
-    """Whether calling *function* gives a generator, sync or async."""
-    return _is(inspect.isgeneratorfunction, function) or _is(inspect.isasyncgenfunction, function)
-
-
-def _is(kind: Callable[[object], bool], function: object) -> bool:
-    try:
-        call = _call_of(function)
-        return kind(function) or (call is not function and kind(call))
-    except TypeError:  # a mock of a function has a mock for its flags, too
-        return False
-
-
-def _is_async_generator(function: object) -> bool:
-    return any(inspect.isasyncgenfunction(candidate) for candidate in (function, _call_of(function)))
-
-
-def _call_of(function: object) -> object:
-    function = _without_partials(function)
-    # The type's attribute, not the object's: that is what a call looks up.
-    return function if inspect.isroutine(function) else getattr(type(function), "__call__", None)  # noqa: B004
-
-
-def _without_partials(function: object) -> object:
-    while isinstance(function, functools.partial):
-        function = cast("functools.partial[object]", function).func
-    return function
-
-
-_CONTEXT_MANAGER_CODES = {
-    cast("FunctionType", make(cast("Any", None))).__code__
-    for make in (contextlib.contextmanager, contextlib.asynccontextmanager)
-}
-_AWAITABLE = re.compile(r"(?:\w+\.)*\b(?:Awaitable|Coroutine|CoroutineType)\b")
-_UNION = re.compile(r"(?:\w+\.)*(?:Union|Optional)")
-
-
-def _gives_awaitable(function: object) -> bool:
-    if inspect.iscoroutinefunction(function) or _is_marked(function):
-        return True
-    if hasattr(function, "__wrapped__") or inspect.isgeneratorfunction(function):
-        return False  # `functools.wraps` copies annotations, and what is around a function may await it
-    annotation = _returned_by(function)
-    return bool(annotation) and _AWAITABLE.fullmatch(_without_parameters(annotation)) is not None
-
-
-def _may_give_awaitable(function: object) -> bool:
-    annotation = _returned_by(function)
-    if annotation:
-        plain = _without_parameters(annotation)
-        # Not a function that returns one: Callable[..., Awaitable[int]].
-        if _AWAITABLE.search(annotation if _UNION.fullmatch(plain) else plain):
-            return True
-    try:
-        if not hasattr(function, "__wrapped__"):
-            return False
-        inside = inspect.unwrap(cast("Callable[..., object]", function), stop=inspect.iscoroutinefunction)
-    except Exception:  # a circle, or attributes of the user's own making
-        return False
-    return inspect.iscoroutinefunction(inside) or _is_marked(inside)
-
-
-def _is_marked(function: object) -> bool:
-    # How asyncio and asgiref marked functions before `inspect.markcoroutinefunction`.
-    mark = getattr(sys.modules.get("asyncio.coroutines"), "_is_coroutine", None)
-    return mark is not None and getattr(function, "_is_coroutine", None) is mark
-
-
-def _returned_by(function: object) -> str:
-    """Return the annotation of what *function* returns, as text; nothing is evaluated."""
-    try:
-        annotations: object = getattr(function, "__annotations__", None)
-        given: object = cast("dict[str, object]", annotations).get("return") if isinstance(annotations, dict) else None
-        return given if isinstance(given, str) else "" if given is None else inspect.formatannotation(given)
-    except Exception:  # from 3.14 on they are worked out when they are asked for, and may not be
-        return ""
-
-
-def _without_parameters(annotation: str) -> str:
-    """Return ``Awaitable`` of ``Awaitable[dict[str, int]]``."""
-    while (shorter := re.sub(r"\[[^\[\]]*\]", "", annotation)) != annotation:
-        annotation = shorter
-    return annotation

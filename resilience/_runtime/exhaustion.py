@@ -1,4 +1,4 @@
-"""Counts the retries that were exhausted. Its value dates attempts and exhaustions.
+"""The counter of exhausted retries. Its value dates attempts and exhaustions.
 
 An error that has exhausted a nested retry during the present attempt is to be told from one that still carries the
 report of an earlier call, because the same object is raised again and again. The counter tells which came first: the
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 
-__all__ = ["GIVE_UPS"]
+__all__ = ["exhaustion_counter"]
 
 
 class _ExhaustionCounter:
@@ -28,4 +28,4 @@ class _ExhaustionCounter:
             return self.count
 
 
-GIVE_UPS = _ExhaustionCounter()
+exhaustion_counter = _ExhaustionCounter()

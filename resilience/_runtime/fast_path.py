@@ -25,10 +25,10 @@ from typing import TYPE_CHECKING, cast
 
 from resilience._runtime import async_runner, sync_runner
 from resilience._runtime.circuit_context import admitted_here
-from resilience._runtime.exhaustion import GIVE_UPS
+from resilience._runtime.exhaustion import exhaustion_counter
 from resilience._runtime.fast_path_template import Shape, fill, module_of, stream_of
 from resilience._runtime.first_call import FirstCall
-from resilience._runtime.generators import Opened, begin, cut_short, ended
+from resilience._runtime.generators import OpenStream, cancel, finish, start_iteration
 from resilience._runtime.protocol import Admission, Call, Policy
 from resilience.clock import current_clock
 from resilience.due import due_by
@@ -83,7 +83,7 @@ class _Plan:
     ) -> Call:
         call = Call(self.target, self.function, arguments, keywords, state, since)
         call.opener = self.opener
-        call.first = self.failure(error)
+        call.initial_outcome = self.failure(error)
         return call
 
     @staticmethod
@@ -103,7 +103,7 @@ class _Plan:
     ) -> Call:
         call = Call(self.target, self.function, arguments, keywords, state, since)
         call.opener = self.opener
-        call.first = Outcome(value)
+        call.initial_outcome = Outcome(value)
         return call
 
     def expired(
@@ -120,8 +120,8 @@ class _Plan:
             call.opener = self.opener
         else:
             self.without(call)
-        call.first = EXPIRED
-        call.cut = cut
+        call.initial_outcome = EXPIRED
+        call.cancellation = cut
         return call
 
     @staticmethod
@@ -147,8 +147,8 @@ class _StreamPlan(_Plan):
 
     __slots__ = ("asynchronously",)
 
-    ended = staticmethod(ended)
-    cut_short = staticmethod(cut_short)
+    ended = staticmethod(finish)
+    cut_short = staticmethod(cancel)
 
     def __init__(
         self,
@@ -169,7 +169,7 @@ class _StreamPlan(_Plan):
         return call
 
     def begin(self, call: Call, outcome: Outcome) -> tuple[object, object]:
-        return begin(call, outcome, self.drive, asynchronously=self.asynchronously)
+        return start_iteration(call, outcome, self.drive, asynchronously=self.asynchronously)
 
 
 def wrapper_of(
@@ -223,7 +223,7 @@ def wrapper_of(
         tallies,
         stopwatch,
         current_clock,
-        GIVE_UPS,
+        exhaustion_counter,
         Exception,
         BaseException,
     )
@@ -255,13 +255,13 @@ def stream_wrapper_of(
 ) -> Callable[..., object]:
     """Return the generator function, async if *function* is, that runs *function* through *stack* to its end.
 
-    *opener* calls *function* and fetches the first item: it comes to an `Opened`, or to what an empty one returns.
+    *opener* calls *function* and fetches the first item: it comes to an `OpenStream`, or to what an empty one returns.
     """
     signature = _signature_of(function)
     scope = function.__globals__ if type(function) is FunctionType else globals()
     wrapper: FunctionType = FunctionType(_code_of(signature, asynchronously, None), scope)(
         _StreamPlan(target, function, stack, asynchronously, opener),
-        Opened,
+        OpenStream,
         Exception,
         BaseException,
         GeneratorExit,

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from resilience._runtime.protocol import Telling
+from resilience._runtime.protocol import SuccessReporting
 
 __all__ = ["Shape", "fill", "module_of", "stream_of"]
 
@@ -126,7 +126,7 @@ if __error is not None:
 _REFUSED_INSIDE = """\
 __call = __plan.call({packed}, {packed_keywords})
 {handed}
-__call.first = None if __error is None else __plan.outcome(None, __error)
+__call.initial_outcome = None if __error is None else __plan.outcome(None, __error)
 __outcome = {w}__plan.drive(__plan.stack, 0, __call, 0 if __error is None else {gate_at})
 """
 _LIMITED = """\
@@ -153,7 +153,7 @@ else:
 """
 _INSIDE = """\
 __plan.within(__call, {watch})
-__call.first = {w}__plan.drive(__plan.stack, {depth}, __call, {at})
+__call.initial_outcome = {w}__plan.drive(__plan.stack, {depth}, __call, {at})
 __plan.without(__call)
 """
 _OUTSIDE = "__outcome = {w}__plan.drive(__plan.stack, 0, __call, {at})"
@@ -208,12 +208,12 @@ _STARTED = """\
 __now = __clock().now
 __started = __now()
 """
-_HANDED = "__call.held[{depth}] = __started\n"
+_HANDED = "__call.started_at = __started\n"
 _CUT = "__stopwatch.cancelled(__now() - __started)"
 _NOTES = {
-    Telling.MARK: "__state.success_seen = True",
-    Telling.COUNT: "__state.call_count += 1",
-    Telling.CALL: "__gate.ended(__state, __began, __plan.clock())",
+    SuccessReporting.MARK: "__state.success_seen = True",
+    SuccessReporting.COUNT: "__state.call_count += 1",
+    SuccessReporting.CALL: "__gate.ended(__state, __began, __plan.clock())",
 }
 _TIMED = """\
 __took = __now() - __started
@@ -234,7 +234,7 @@ class Shape(NamedTuple):
     #: The depth of the gate, where there is one.
     gate: int | None
     #: What that wants to know of a success.
-    telling: Telling | None
+    telling: SuccessReporting | None
     #: Whether calls through it nest.
     nests: bool
     #: How many of them count what succeeds.
@@ -260,8 +260,8 @@ def module_of(shape: Shape) -> str:
     body = _begun(shape, watches, begins) if shape.limits else _attempt(shape, watches)
     if shape.gate is not None:
         refused = _REFUSED_INSIDE if shape.gate else _REFUSED_OUTSIDE
-        handed = _handed(shape) if shape.timed is not None and shape.timed < shape.gate else ""
-        began = "__began = __plan.clock().now()" if shape.telling is Telling.CALL else ""
+        handed = _HANDED if shape.timed is not None and shape.timed < shape.gate else ""
+        began = "__began = __plan.clock().now()" if shape.telling is SuccessReporting.CALL else ""
         refused = fill(refused, gate_at=str(shape.gate), handed=handed, driven=_DRIVEN)
         body = fill(
             _GATED, state="state_here" if shape.nests else "state", began=began, fast_path=body, refused=refused
@@ -302,7 +302,7 @@ def _attempt(shape: Shape, watches: Sequence[str]) -> str:
         inside = fill(_INSIDE, depth=str(depth + 1), at=str(at), watch=watch) if depth + 1 < at else ""
         outermost = bool(inner) and depth == inner[0]
         body = fill(_UNDER_LIMIT, tried=body, inside=inside, watch=watch, cut=_CUT if outermost else "")
-        body += _handed(shape) if outermost else ""
+        body += _HANDED if outermost else ""
         at = depth + 1
     admitted = ", ".join(
         [
@@ -329,14 +329,10 @@ def _innermost(shape: Shape, watches: Sequence[str], *, unfinished: bool) -> str
         ended="\n".join(ended),
         noted="\n".join(noted),
         dated="__since = __give_ups.count" if shape.dated else "",
-        began="__call.began = __began" if shape.telling is Telling.CALL else "",
+        began="__call.began = __began" if shape.telling is SuccessReporting.CALL else "",
         unfinished=fill(_UNFINISHED, cut=_CUT) if unfinished else "",
     )
-    return body + _handed(shape) if unfinished else body
-
-
-def _handed(shape: Shape) -> str:
-    return fill(_HANDED, depth=str(shape.timed))
+    return body + _HANDED if unfinished else body
 
 
 def _tallies(shape: Shape) -> list[str]:

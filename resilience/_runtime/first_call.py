@@ -1,6 +1,10 @@
 """The first call of a guarded function: it shows what decorating could not know, that its result is yet to be awaited.
 
-Until a function has returned once it is called through `FirstCall.call`; from then on directly, so that the happy path
+A plain function may return a coroutine, a generator or a context manager that another function has made. Its policies
+then guard a call that does nothing, which is a mistake that no error would tell of. So the first result is looked at,
+and a RuntimeWarning names what to write instead.
+
+Until a function has returned once it is called through `FirstCall.call`; from then on directly, so that the fast path
 pays for none of this.
 """
 
@@ -19,12 +23,9 @@ from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, Functi
 from typing import Any, cast
 
 from resilience._runtime.fast_path_template import fill
-from resilience.outcome import set_traceback
+from resilience._runtime.tracebacks import drop_frame
 
 __all__ = ["FirstCall", "warn_of_unfinished"]
-
-_CONTEXT_MANAGERS = (contextlib._GeneratorContextManager, contextlib._AsyncGeneratorContextManager)
-
 
 # A wrapper around the function, as the caller's: what looks for the caller of the function finds the same module.
 _TEXT = """\
@@ -42,7 +43,12 @@ def __make(__function, __first, __Exception):
 
 
 class FirstCall:
-    """Calls *function* until it has returned once, and warns where its result is yet to be awaited or iterated."""
+    """Calls *function* until it has returned once, and warns where its result is yet to be awaited or iterated.
+
+    `call` is what a wrapper or a runner calls in the function's place: a function of the same kind, in the same
+    globals, whose frame appears in no traceback. `then` is called when the function has returned, to put the function
+    itself there. Several threads may make first calls at once: one of them looks, all go on.
+    """
 
     __slots__ = ("_asynchronously", "_function", "_once", "_target", "call", "then")
 
@@ -62,7 +68,7 @@ class FirstCall:
     @staticmethod
     def failed(error: Exception) -> None:
         """Leave the frame of `call` out of the traceback of *error*."""
-        set_traceback(error, error.__traceback__ and error.__traceback__.tb_next)
+        drop_frame(error)
 
     def returned(self, value: object) -> None:
         """Take note of what the function has returned."""
@@ -78,7 +84,10 @@ class FirstCall:
 
 
 def _may_return_what_it_called(function: object) -> bool:
-    # What calls nothing returns no coroutine: debuggers step through one frame of ours, and not two.
+    """Whether a look at its code leaves it open what *function* returns: one that calls nothing returns no coroutine.
+
+    Debuggers then step through one frame of the toolkit, and not two.
+    """
     return type(function) is not FunctionType or not _CALLS.isdisjoint(function.__code__.co_code[::2])
 
 
@@ -107,9 +116,11 @@ def warn_of_unfinished(target: str, function: object, value: object, *, asynchro
         return
     what, instead = found
     name = target.rpartition(".")[2]
+    if not name.isidentifier():
+        name = "f"
     message = (
         f"{target} returned {what}: its policies guard the call, which has ended, and nothing that happens later."
-        f" {instead.format(name=name if name.isidentifier() else 'f')}"
+        f" {instead.format(name=name)}"
     )
     try:
         warnings.warn(message, RuntimeWarning, stacklevel=_level_of_caller(sys._getframe(1)))
@@ -121,15 +132,27 @@ def warn_of_unfinished(target: str, function: object, value: object, *, asynchro
         pass
 
 
+_AWAIT = "Guard `async def {name}(...): return await ...` instead."
+_ENTER = "Guard what is called when it is entered, or in the `with` block, instead."
+_ITERATE = "Guard a generator function instead: `def {name}(...): yield from ...`."
+_ITERATE_ASYNC = (
+    "Guard an async generator function instead: `async def {name}(...)` with `async for` and `yield` in it."
+)
+_UNFINISHED: dict[type, tuple[str, str]] = {
+    CoroutineType: ("a coroutine", _AWAIT),
+    AsyncGeneratorType: ("an async generator", _ITERATE_ASYNC),
+    contextlib._GeneratorContextManager: ("a context manager", _ENTER),
+    contextlib._AsyncGeneratorContextManager: ("a context manager", _ENTER),
+}
+"""What a value of each type is, and what to write instead."""
+
+
 def _unfinished(function: object, value: object, *, asynchronously: bool) -> tuple[str, str] | None:
     """Return what *value* is, and what to write instead; None where it is a result."""
     kind = type(value)
-    if kind is CoroutineType:
-        return "a coroutine", _AWAIT
-    if kind is AsyncGeneratorType:
-        return "an async generator", _ITERATE_ASYNC
-    if issubclass(kind, _CONTEXT_MANAGERS):
-        return "a context manager", _ENTER
+    for base in kind.__mro__:
+        if base in _UNFINISHED:
+            return _UNFINISHED[base]
     if kind is GeneratorType and _wraps_generator(function):
         return "a generator", _ITERATE
     # Of an async function an object that can be awaited may be meant: a task, a pool of connections.
@@ -138,15 +161,8 @@ def _unfinished(function: object, value: object, *, asynchronously: bool) -> tup
     return None
 
 
-_AWAIT = "Guard `async def {name}(...): return await ...` instead."
-_ITERATE_ASYNC = (
-    "Guard an async generator function instead: `async def {name}(...)` with `async for` and `yield` in it."
-)
-_ITERATE = "Guard a generator function instead: `def {name}(...): yield from ...`."
-_ENTER = "Guard what is called when it is entered, or in the `with` block, instead."
-
-
 def _wraps_generator(function: object) -> bool:
+    """Whether *function* was made around a generator function: its result is that one's generator, and not data."""
     try:
         return inspect.isgeneratorfunction(inspect.unwrap(cast("Callable[..., object]", function)))
     except Exception:  # attributes of the user's own making

@@ -1,7 +1,19 @@
-"""Generators as calls: opened by a driver as any call is made, on their way from their first item to their end.
+"""Generators as calls: opened by a runner as any call is made, and under their policies until they have ended.
 
-To fetch the first item is the attempt: a failure before it is one like others. Once it is there the call is
-`committed`: what its policies took they keep, and they are told of the end when it has come.
+To fetch the first item is the attempt. A failure before it is retried, rejected or replaced like any other. Then the
+call has an `OpenStream` for its outcome, which the runner passes outwards past all policies: they stay suspended at
+their `Proceed`, and keep what they took. The wrapper, a generator itself, takes the items out of it by
+`start_iteration`, hands them to the consumer one by one, and in the end drives the call outwards with the outcome that
+`finish` has noted.
+
+What has been handed out cannot be taken back. From `start_iteration` on items are *streaming*, and to run it again is
+an error.
+
+The generator's own code may run elsewhere than its consumer's: in a worker thread where items have a time limit, in a
+copied context that stays the same from item to item, in the circuits' calls that admitted it. `TimedGenerator`,
+`AdmittedGenerator` and their async twins are such generators, and otherwise behave as the one they fetch from.
+
+Where a stream is cancelled, or its consumer drops it, `cancel` closes the policies as for any cancelled call.
 """
 
 from __future__ import annotations
@@ -10,23 +22,40 @@ import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextvars import Context
 from types import GeneratorType
-from typing import Any, cast
+from typing import Any, TypeAlias
 
 from resilience._runtime.circuit_context import Admitted, admitted_here, reenter, restore
-from resilience._runtime.protocol import NOBODY, Call, Proceed, close
+from resilience._runtime.protocol import NO_POLICIES, Call, Policy, Proceed
+from resilience._runtime.steps import close
 from resilience._runtime.thread_timeout import Drive
-from resilience._runtime.time_limits import AsyncDrive, run_limited, run_limited_async
+from resilience._runtime.time_limits import AsyncDrive, run_with_timeout, run_with_timeout_async
 from resilience.clock import current_clock
 from resilience.due import Announcement, Due, due_here
 from resilience.outcome import EXPIRED, OVERDUE, Outcome, set_traceback
 
-__all__ = ["AsyncItems", "Broken", "Items", "Opened", "begin", "cut_short", "ended", "has_begun"]
+__all__ = [
+    "ItemFailed",
+    "OpenStream",
+    "TimedAsyncGenerator",
+    "TimedGenerator",
+    "cancel",
+    "finish",
+    "is_open_stream",
+    "start_iteration",
+]
+
+_Generator: TypeAlias = "GeneratorType[object, object, object]"
+_AsyncGenerator: TypeAlias = AsyncGenerator[object, object]
+_LATE = (EXPIRED, OVERDUE)
 
 
-class Opened:
-    """A stream whose *first* item is there, with the *items* after it, on its way out to the wrapper that hands it out.
+class OpenStream:
+    """A stream whose *first* item is there, with the *items* after it, on its way out to the wrapper.
 
-    Sync ones that ran in a thread go on in a *context* of their own, where what they set is still set.
+    Sync items that ran in a thread go on in a *context* of their own, where the variables they set are still set.
+
+    It owns the suspended policies until it is taken. Where it comes too late, since the caller of a worker thread has
+    left, it is collected instead: then they are closed, and so are the items.
     """
 
     __slots__ = ("_call", "_depth", "context", "first", "items")
@@ -39,83 +68,109 @@ class Opened:
         self._call: Call | None = None
         self._depth = 0
 
-    def pass_out(self, call: Call, depth: int) -> None:
+    def rebind(self, call: Call, depth: int) -> None:
         """Come out to where *call* is driven from *depth* inwards: perhaps in another thread than it was further in."""
         if self._call is not None and self._call is not call:
-            call.held.update(self._call.held)
             call.suspended += self._call.suspended
             self._call.suspended = []
         self._call, self._depth = call, depth
 
-    def take(self) -> tuple[Any, Any]:
+    def detach(self) -> tuple[Any, Any]:
         """Return the items and the first one; from here on the taker answers for them."""
         items, first = self.items, self.first
         self._call = self.items = self.first = None
         return items, first
 
     def __del__(self) -> None:
-        # It came too late: whoever waited for it has left this thread. No policy may wait for its end.
-        call = self._call
-        if call is not None:
-            close(call.suspended, self._depth - call.base)
-            if self.context is not None:
-                self.context.run(self.items.close)
+        """Give back what policies hold for a stream that came too late: it will not be handed out."""
+        if self._call is None:
+            return
+        close(self._call.suspended, self._depth - self._call.base)
+        if self.context is not None:
+            self.context.run(self.items.close)
 
 
-def has_begun(outcome: Outcome, call: Call, depth: int) -> bool:
-    """Whether *outcome* is an `Opened` stream, and not an empty one, nor the end of one; if so, pass it out."""
-    if outcome.value.__class__ is not Opened:
-        return False
+class ItemFailed(Exception):
+    """Carries the outcome of fetching an item from here to the wrapper. Never reaches a caller.
+
+    Where the time ran out, it is for the policies above the depth *at*.
+    """
+
+    def __init__(self, outcome: Outcome, at: int) -> None:
+        super().__init__()
+        self.outcome = outcome
+        self.at = at
+
+
+# -- from the runner to the wrapper, and back ------------------------------------------------------------------------
+
+
+def is_open_stream(outcome: Outcome, call: Call, depth: int) -> bool:
+    """Whether *outcome* is an `OpenStream`, and not an empty one, nor the end of one; if so, pass it out."""
     opened: Any = outcome.value
-    opened.pass_out(call, depth)
+    if opened.__class__ is not OpenStream:
+        return False
+    opened.rebind(call, depth)
     return True
 
 
-def begin(call: Call, outcome: Outcome, drive: Any, *, asynchronously: bool) -> tuple[Any, Any]:
+def start_iteration(call: Call, outcome: Outcome, drive: Any, *, asynchronously: bool) -> tuple[Any, Any]:
     """Return the items of a stream that is handed out, as they are to be fetched, and the first one."""
     opened: Any = outcome.value
     context = opened.context
-    items, first = opened.take()
+    items, first = opened.detach()
+    admitted, limited = _RELAYS[asynchronously]
     inside = [each for each in admitted_here() if each not in call.enclosing and each.by is not None]
     if inside:  # the consumer's code belongs to none of them
         restore(call.enclosing)
-        items = cast("Any", AsyncAdmittedItems if asynchronously else AdmittedItems)(items, inside)
-    call.committed = True
-    idles = [(policy.item_timeout, -at) for at, policy in enumerate(call.stack) if policy.item_timeout is not None]
-    pause, at = None, 0
-    if idles:
-        idle, at = min(idles)  # of those that are alike the innermost, as for limits
-        pause, at = Proceed(idle), 1 - at
-    if asynchronously:
-        return (items if pause is None else AsyncItems(items, call.target, drive, pause, at)), first
-    if pause is None and context is None:
-        return items, first
-    return Items(items, call.target, drive, pause, at, context), first
+        items = admitted(items, inside)
+    call.streaming_started = True
+    proceed, at = _item_limit(call.stack)
+    if proceed is not None or context is not None:
+        items = limited(items, call.target, drive, proceed, at, context)
+    return items, first
 
 
-def ended(call: Call, value: object = None, error: Exception | None = None) -> int:
+def _item_limit(stack: Sequence[Policy]) -> tuple[Proceed | None, int]:
+    """Return the shortest time limit on an item, and the depth inside the policy that sets it."""
+    limits = [(policy.item_timeout, -at) for at, policy in enumerate(stack) if policy.item_timeout is not None]
+    if not limits:
+        return None, 0
+    timeout, at = min(limits)  # of those that are alike the innermost, as for limits
+    return Proceed(timeout), 1 - at
+
+
+def finish(call: Call, value: object = None, error: Exception | None = None) -> int:
     """Give *call* the outcome its stream came to, as what is driven outwards first; return the depth to begin at."""
-    at = len(call.stack)
-    if isinstance(error, Broken):
-        call.first = error.outcome
-        if call.first.error is not None:
-            _leave_out_our_frames(call.first.error)
-        if error.at is not None:  # those inside the limit hear of nothing, as when a call is cancelled
-            close(call.suspended, error.at)
-            at = error.at
-        return at
+    if isinstance(error, ItemFailed):
+        return _item_failed(call, error.outcome, error.at)
     if error is not None:
         _leave_out_our_frames(error, 1)  # the wrapper's own: it raises the error itself in the end
-    call.first = Outcome(value, error)
-    return at
+    call.initial_outcome = Outcome(value, error)
+    return len(call.stack)
 
 
-def cut_short(call: Call) -> None:
+def _item_failed(call: Call, outcome: Outcome, at: int) -> int:
+    """Give *call* the outcome of an item that failed, or that a limit of the policy above the depth *at* cut off.
+
+    Policies inside that limit are closed, and hear of nothing: the call was cancelled for them.
+    """
+    call.initial_outcome = outcome
+    if outcome in _LATE:
+        close(call.suspended, at)
+        return at
+    if outcome.error is not None:
+        _leave_out_our_frames(outcome.error)
+    return len(call.stack)
+
+
+def cancel(call: Call) -> None:
     """Have all policies around a stream give back what they hold: it was cancelled, or the program ends."""
     close(call.suspended, 0)
 
 
 def _leave_out_our_frames(error: BaseException, first: int = 0) -> None:
+    """Leave the *first* frames of the traceback of *error* out, and those of this module that follow them."""
     trace = error.__traceback__
     while trace is not None and (first > 0 or trace.tb_frame.f_globals is globals()):
         first -= 1
@@ -123,97 +178,20 @@ def _leave_out_our_frames(error: BaseException, first: int = 0) -> None:
     set_traceback(error, trace)
 
 
-class Broken(Exception):
-    """Carries what the fetching of an item came to from here to the wrapper. Never reaches a caller.
-
-    Where the time ran out, it is for the policies above the depth *at*.
-    """
-
-    def __init__(self, outcome: Outcome, at: int | None) -> None:
-        super().__init__()
-        self.outcome = outcome
-        self.at = at
+# -- generators around the user's generator --------------------------------------------------------------------------
 
 
-class AdmittedItems(Iterator[object]):
-    """A generator whose code, not its consumer's, belongs to the calls *inside*; else like it: for ``yield from``."""
+class _Relay(Iterator[object]):
+    """A generator that runs another one in a way of its own, `_run`; otherwise like it, for ``yield from``."""
 
-    __slots__ = ("_inside", "_items")
+    __slots__ = ("_items",)
 
-    def __init__(self, items: GeneratorType[object, object, object], inside: Sequence[Admitted]) -> None:
+    def __init__(self, items: _Generator) -> None:
         self._items = items
-        self._inside = inside
 
     @property
     def gi_running(self) -> bool:
         return self._items.gi_running
-
-    def __next__(self) -> object:
-        return self.send(None)
-
-    def send(self, value: object) -> object:
-        return self._run(self._items.send, value)
-
-    def throw(self, error: BaseException) -> object:
-        return self._run(self._items.throw, error)
-
-    def close(self) -> None:
-        self._run(self._items.close)
-
-    def _run(self, method: Callable[..., object], *arguments: object) -> object:
-        before = reenter(self._inside)
-        try:
-            return method(*arguments)
-        finally:
-            restore(before)
-
-
-class AsyncAdmittedItems:
-    """An async generator whose code, not its consumer's, belongs to the calls *inside*; else like it."""
-
-    __slots__ = ("_inside", "_items")
-
-    def __init__(self, items: AsyncGenerator[object, object], inside: Sequence[Admitted]) -> None:
-        self._items = items
-        self._inside = inside
-
-    async def asend(self, value: object) -> object:
-        return await self._run(self._items.asend, value)
-
-    async def athrow(self, error: BaseException) -> object:
-        return await self._run(self._items.athrow, error)
-
-    async def aclose(self) -> None:
-        await self._run(self._items.aclose)
-
-    async def _run(self, method: Callable[..., Awaitable[object]], *arguments: object) -> object:
-        before = reenter(self._inside)
-        try:
-            return await method(*arguments)
-        finally:
-            restore(before)
-
-
-class Items(Iterator[object]):
-    """A generator whose items are limited, or that runs in a context of its own; else like it: for ``yield from``."""
-
-    __slots__ = ("_at", "_context", "_drive", "_items", "_pause", "_target")
-
-    def __init__(
-        self,
-        items: GeneratorType[object, object, object],
-        target: str,
-        drive: Drive,
-        pause: Proceed | None,
-        at: int,
-        context: Context | None,
-    ) -> None:
-        self._items = items
-        self._target = target
-        self._drive = drive
-        self._pause = pause
-        self._at = at
-        self._context = context
 
     def __next__(self) -> object:
         return self.send(None)
@@ -228,29 +206,131 @@ class Items(Iterator[object]):
         self._run(self._items.close)
 
     def _fetch(self, method: Callable[..., object], argument: object) -> object:
-        drive, pause = self._drive, self._pause
-        call = Call(self._target, self._run, (method, argument))
-        outcome = drive(NOBODY, 0, call, 0) if pause is None else run_limited(drive, NOBODY, 0, pause, call)
-        late = outcome is EXPIRED or outcome is OVERDUE
-        error = outcome.error
-        try:
-            if error is None and not late:
-                return outcome.value
-            if isinstance(error, StopIteration):
-                raise error
-            self._close_unless_running()
-            raise Broken(outcome, self._at if late else None)
-        finally:
-            del call, outcome, error
+        """Return the next item."""
+        return self._run(method, argument)
 
     def _run(self, method: Callable[..., object], *arguments: object) -> object:
+        """Run the generator's own code."""
+        raise NotImplementedError
+
+
+class _AsyncRelay:
+    """What `_Relay` is, for async generators."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: _AsyncGenerator) -> None:
+        self._items = items
+
+    async def asend(self, value: object) -> object:
+        return await self._fetch(self._items.asend, value)
+
+    async def athrow(self, error: BaseException) -> object:
+        return await self._fetch(self._items.athrow, error)
+
+    async def aclose(self) -> None:
+        await self._items.aclose()
+
+    async def _fetch(self, method: Callable[..., Awaitable[object]], argument: object) -> object:
+        """Return the next item."""
+        raise NotImplementedError
+
+
+class AdmittedGenerator(_Relay):
+    """A generator whose code, not its consumer's, belongs to the calls *inside*."""
+
+    __slots__ = ("_inside",)
+
+    def __init__(self, items: _Generator, inside: Sequence[Admitted]) -> None:
+        super().__init__(items)
+        self._inside = inside
+
+    def _run(self, method: Callable[..., object], *arguments: object) -> object:
+        before = reenter(self._inside)
+        try:
+            return method(*arguments)
+        finally:
+            restore(before)
+
+
+class AdmittedAsyncGenerator(_AsyncRelay):
+    """An async generator whose code, not its consumer's, belongs to the calls *inside*."""
+
+    __slots__ = ("_inside",)
+
+    def __init__(self, items: _AsyncGenerator, inside: Sequence[Admitted]) -> None:
+        super().__init__(items)
+        self._inside = inside
+
+    async def aclose(self) -> None:
+        await self._run(self._items.aclose)
+
+    async def _fetch(self, method: Callable[..., Awaitable[object]], argument: object) -> object:
+        return await self._run(method, argument)
+
+    async def _run(self, method: Callable[..., Awaitable[object]], *arguments: object) -> object:
+        before = reenter(self._inside)
+        try:
+            return await method(*arguments)
+        finally:
+            restore(before)
+
+
+class TimedGenerator(_Relay):
+    """A generator whose items are limited, or that runs in a *context* of its own.
+
+    An item is fetched as a call without policies, under the limit. Where that fails, or comes too late, the generator
+    is closed, and `ItemFailed` carries the outcome to the wrapper.
+    """
+
+    __slots__ = ("_at", "_context", "_drive", "_proceed", "_target")
+
+    def __init__(
+        self,
+        items: _Generator,
+        target: str,
+        drive: Drive,
+        proceed: Proceed | None,
+        at: int,
+        context: Context | None,
+    ) -> None:
+        super().__init__(items)
+        self._target = target
+        self._drive = drive
+        self._proceed = proceed
+        self._at = at
+        self._context = context
+
+    def _fetch(self, method: Callable[..., object], argument: object) -> object:
+        call = Call(self._target, self._run, (method, argument))
+        outcome = self._outcome_of(call)
+        try:
+            if outcome.error is None and outcome not in _LATE:
+                return outcome.value
+            if isinstance(outcome.error, StopIteration):
+                raise outcome.error
+            self._close_unless_running()
+            raise ItemFailed(outcome, self._at)
+        finally:
+            del call, outcome
+
+    def _outcome_of(self, call: Call) -> Outcome:
+        if self._proceed is None:
+            return self._drive(NO_POLICIES, 0, call, 0)
+        return run_with_timeout(self._drive, NO_POLICIES, 0, self._proceed, call)
+
+    def _run(self, method: Callable[..., object], *arguments: object) -> object:
+        """Run the generator's code in its own context, with the deadline that is in force for the item."""
         if self._context is None:
             return method(*arguments)
         clock = current_clock()
-        return self._context.run(_by, due_here(clock) or Due(math.inf, clock), method, *arguments)
+        return self._context.run(_with_deadline, due_here(clock) or Due(math.inf, clock), method, *arguments)
 
     def _close_unless_running(self) -> None:
-        # In the thread that was left behind: it closes itself when that comes back, and nobody has it any more.
+        """Close the generator, unless it runs in a thread that was left behind.
+
+        It closes itself when that comes back, since nothing refers to it any more.
+        """
         try:
             if not self._items.gi_running:
                 self.close()
@@ -259,7 +339,7 @@ class Items(Iterator[object]):
                 raise
 
 
-def _by(due: Due, method: Callable[..., object], *arguments: object) -> object:
+def _with_deadline(due: Due, method: Callable[..., object], *arguments: object) -> object:
     """Run *method* in a generator's own context, which has not heard of how much time is left here."""
     announcement = Announcement(due)
     try:
@@ -272,38 +352,36 @@ def _by(due: Due, method: Callable[..., object], *arguments: object) -> object:
         announcement.end()
 
 
-class AsyncItems:
-    """An async generator whose items are limited; else like it."""
+class TimedAsyncGenerator(_AsyncRelay):
+    """An async generator whose items are limited, as those of `TimedGenerator` are."""
 
-    __slots__ = ("_at", "_drive", "_items", "_pause", "_target", "aclose")
+    __slots__ = ("_at", "_drive", "_proceed", "_target")
 
     def __init__(
-        self, items: AsyncGenerator[object, object], target: str, drive: AsyncDrive, pause: Proceed, at: int
+        self, items: _AsyncGenerator, target: str, drive: AsyncDrive, proceed: Proceed, at: int, _context: None
     ) -> None:
-        self._items = items
+        super().__init__(items)
         self._target = target
         self._drive = drive
-        self._pause = pause
+        self._proceed = proceed
         self._at = at
-        self.aclose: Callable[[], Awaitable[object]] = items.aclose
-
-    async def asend(self, value: object) -> object:
-        return await self._fetch(self._items.asend, value)
-
-    async def athrow(self, error: BaseException) -> object:
-        return await self._fetch(self._items.athrow, error)
 
     async def _fetch(self, method: Callable[..., object], argument: object) -> object:
         call = Call(self._target, method, (argument,))
-        outcome = await run_limited_async(self._drive, NOBODY, 0, self._pause, call)
-        late = outcome is EXPIRED or outcome is OVERDUE
-        error = outcome.error
+        outcome = await run_with_timeout_async(self._drive, NO_POLICIES, 0, self._proceed, call)
         try:
-            if error is None and not late:
+            if outcome.error is None and outcome not in _LATE:
                 return outcome.value
-            if isinstance(error, StopAsyncIteration):
-                raise error
+            if isinstance(outcome.error, StopAsyncIteration):
+                raise outcome.error
             await self._items.aclose()  # where the time was over before it was asked: else it has ended
-            raise Broken(outcome, self._at if late else None)
+            raise ItemFailed(outcome, self._at)
         finally:
-            del call, outcome, error
+            del call, outcome
+
+
+_RELAYS: dict[bool, tuple[Callable[..., object], Callable[..., object]]] = {
+    False: (AdmittedGenerator, TimedGenerator),
+    True: (AdmittedAsyncGenerator, TimedAsyncGenerator),
+}
+"""By whether the generator is async: what keeps the circuits' calls around its code, and what limits its items."""

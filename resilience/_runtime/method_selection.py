@@ -1,4 +1,9 @@
-"""Which methods of a class a circuit guards, and which are local: they make no request."""
+"""The selection of a class's methods that a circuit guards.
+
+A circuit stands for one dependency, so of a client class it guards the methods that make requests. Other policies
+guard all public methods. The rest are either *excluded*, and stay as they are, or *local*: known to make no request,
+such as ``close`` or ``build_url``. What a local method calls through the circuit is neither recorded nor rejected.
+"""
 
 from __future__ import annotations
 
@@ -75,20 +80,33 @@ class MethodSelection:
         only: The methods that are guarded, and no others.
         exclude: Methods that stay as they are.
 
-    Without either, all but `LOCAL_METHODS` are guarded.
+    Without either, all but `LOCAL_METHODS` are guarded. Raises TypeError for both at once, ValueError for no name.
+
+    >>> selection = MethodSelection(None, exclude=("ping",))
+    >>> sorted(selection.select(["get", "put", "ping", "close"]))
+    ['get', 'put']
+    >>> selection.is_local("close"), selection.is_local("ping")
+    (True, False)
     """
 
     __slots__ = ("exclude", "guards_class", "only")
 
     def __init__(self, only: Sequence[str] | None, exclude: Sequence[str]) -> None:
-        self.only: Sequence[str] | None = None if only is None else names("only", only)
+        self.only: Sequence[str] | None = None
         self.exclude: Sequence[str] = names("exclude", exclude)
-        if only is not None and self.exclude:
-            raise TypeError(f"only={only!r}, exclude={exclude!r}: give one of them")
-        if only is not None and not self.only:
-            raise ValueError(f"only={only!r}: name the methods to guard, such as ('get', 'post')")
+        if only is not None:
+            self.only = names("only", only)
+            if self.exclude:
+                raise TypeError(f"only={only!r}, exclude={exclude!r}: give one of them")
+            if not self.only:
+                raise ValueError(f"only={only!r}: name the methods to guard, such as ('get', 'post')")
         #: Whether it guards a class, whose methods call each other.
         self.guards_class: bool = False
+
+    @property
+    def names_methods(self) -> bool:
+        """Whether it names methods, which only a class has."""
+        return self.only is not None or bool(self.exclude)
 
     def select(self, methods: Collection[str]) -> set[str]:
         """Return which of the public *methods* of a class are guarded. Raises ValueError for a name it has not."""
@@ -103,7 +121,9 @@ class MethodSelection:
 
     def is_local(self, method: str) -> bool:
         """Whether a method, or ``__init__``, makes no request as far as is known, nor what it calls."""
-        return method == "__init__" or (method in LOCAL_METHODS and method not in (self.only or ()))
+        return method == "__init__" or method in LOCAL_METHODS.difference(self.only or ())
 
     def __str__(self) -> str:
-        return f"only={tuple(self.only)!r}" if self.only is not None else f"exclude={tuple(self.exclude)!r}"
+        if self.only is not None:
+            return f"only={tuple(self.only)!r}"
+        return f"exclude={tuple(self.exclude)!r}"

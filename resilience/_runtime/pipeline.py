@@ -7,11 +7,13 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from resilience._runtime import async_runner, sync_runner
-from resilience._runtime.decorate import guard, guarded, is_async, is_generator, name_of, under_descriptor
+from resilience._runtime.callables import is_async, is_generator, name_of, under_descriptor
+from resilience._runtime.decorate import guarded
 from resilience._runtime.first_call import warn_of_unfinished
+from resilience._runtime.guard import guard
 from resilience._runtime.protocol import Call, Policy
-from resilience._runtime.worst_case import ONE_CALL, WorstCase, worst_case
-from resilience.outcome import set_context
+from resilience._runtime.tracebacks import result_of
+from resilience._runtime.worst_case import SINGLE_CALL, WorstCase, worst_case
 
 __all__ = ["Decorator", "Description", "Pipeline", "WorstCase", "describe"]
 
@@ -42,17 +44,11 @@ class Decorator:
         if is_async(function):
             raise TypeError(f"call({name_of(function)}): it is async; use `await ... .acall(...)`")
         _refuse_generators("call", function)
-        outcome = sync_runner.drive(self.policies(function), 0, Call(name_of(function), function, args, kwargs), 0)
-        if (error := outcome.error) is None:
-            warn_of_unfinished(name_of(function), function, outcome.value)
-            return cast("R", outcome.value)
-        context = error.__context__
-        try:
-            raise error
-        finally:
-            if context is not None:  # as in the wrappers
-                set_context(error, context)
-            del outcome, error, context
+        value = result_of(
+            sync_runner.drive(self.policies(function), 0, Call(name_of(function), function, args, kwargs), 0)
+        )
+        warn_of_unfinished(name_of(function), function, value)
+        return cast("R", value)
 
     @overload
     async def acall(self, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
@@ -63,18 +59,8 @@ class Decorator:
     async def acall(self, function: Callable[..., object], /, *args: object, **kwargs: object) -> object:
         """Call *function*, async or sync, through the policies; await what it returns if that can be awaited."""
         _refuse_generators("acall", function)
-        outcome = await async_runner.drive(
-            self.policies(function), 0, Call(name_of(function), function, args, kwargs), 0
-        )
-        if (error := outcome.error) is None:
-            return outcome.value
-        context = error.__context__
-        try:
-            raise error
-        finally:
-            if context is not None:  # as in the wrappers
-                set_context(error, context)
-            del outcome, error, context
+        call = Call(name_of(function), function, args, kwargs)
+        return result_of(await async_runner.drive(self.policies(function), 0, call, 0))
 
 
 def _refuse_generators(method: str, function: object) -> None:
@@ -123,7 +109,7 @@ class Description:
 
     target: str
     policies: tuple[str, ...]
-    worst: WorstCase = ONE_CALL
+    worst: WorstCase = SINGLE_CALL
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.policies)

@@ -1,4 +1,28 @@
-"""The policy protocol: a policy is a generator around a call. It yields effects, and the runners carry them out."""
+"""The policy protocol: a policy is a generator around a call. It yields effects, and the runners carry them out.
+
+`Policy.run` is the same for sync, asyncio and trio, since it does no I/O and waits for nothing: it says by an *effect*
+what is to happen, and is sent the answer. `Proceed` runs the next layer, in the end the function, and is answered with
+an `Outcome`, a value or an error; nothing is raised inside a policy. The other effects wait, take a slot, call a
+function of the user's, emit an event, or run copies of the next layer.
+
+>>> class Twice(Policy):
+...     def run(self, call: Call) -> Steps[Outcome]:
+...         outcome = yield Proceed()
+...         if outcome.error is not None:
+...             yield Sleep(1.0)
+...             outcome = yield Proceed()
+...         return outcome
+>>> steps = Twice().run(Call("shop.search", print))
+>>> type(next(steps)).__name__, type(steps.send(Outcome.failed(TimeoutError()))).__name__
+('Proceed', 'Sleep')
+
+What a policy keeps of a call are the local variables of that generator. It is closed where the call ends without an
+outcome, so what has to be given back is given back in a ``finally``.
+
+Beside `run` a policy declares a few things for the runners and for `describe`. Those of the fast path (`Gate`,
+`SuccessCounter`, `LatencyRecorder`) say what a wrapper may do by itself for a call that succeeds at once, without
+`run`.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +33,23 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from resilience._runtime.circuit_context import Admitted
-from resilience._runtime.exhaustion import GIVE_UPS
+from resilience._runtime.exhaustion import exhaustion_counter
+from resilience._runtime.tracebacks import failed_here
 from resilience._validation import count, seconds
 from resilience.clock import Clock, Waitable, current_clock
-from resilience.due import due_by
+from resilience.due import due_anywhere, due_by
 from resilience.outcome import EXPIRED, OVERDUE, Outcome
+from resilience.trouble import RUNNING, report_trouble, with_hook
 
 if TYPE_CHECKING:
     from resilience._runtime.method_selection import MethodSelection
-    from resilience._runtime.slots import Slots
+    from resilience._runtime.slots import Slots, Waiter
     from resilience._runtime.worst_case import WorstCase
     from resilience.events import Event
 
 __all__ = [
-    "NOBODY",
+    "NO_POLICIES",
+    "PROCEED",
     "Abandoned",
     "Acquire",
     "Admission",
@@ -30,6 +57,7 @@ __all__ = [
     "Effect",
     "Emit",
     "Gate",
+    "LatencyRecorder",
     "PassThrough",
     "Policy",
     "Proceed",
@@ -37,21 +65,18 @@ __all__ = [
     "Run",
     "Sleep",
     "Steps",
-    "Stopwatch",
-    "Tally",
-    "Telling",
-    "check_generator",
-    "close",
-    "end",
-    "name_of",
-    "returned",
+    "SuccessCounter",
+    "SuccessReporting",
 ]
 
 T = TypeVar("T")
 
 
 class Emit:
-    """Hand *event* to those who listen."""
+    """Hand *event* to its listeners, which may neither wait nor change the outcome; answer None.
+
+    Make the event only where something listens: importing its class and filling it in takes longer than a call.
+    """
 
     __slots__ = ("event",)
 
@@ -62,9 +87,9 @@ class Emit:
 class Run:
     """Call the user's *function*, which may be async where the call is, and answer with its outcome.
 
-    With a *role* it is a bystander: an error of its own is reported under that name, as that of *hook* where *function*
-    is only its adapter, and answered as if it had returned. *blocking* work (a shared store) leaves the event loop's
-    thread.
+    Its error is the outcome's, never raised. With a *role* ("on_retry callback") it is a callback: its error is logged
+    under that name, as that of *hook* where *function* is only its adapter, and no callback runs within itself.
+    *blocking* work (a shared store) leaves the event loop's thread.
     """
 
     __slots__ = ("arguments", "blocking", "function", "hook", "role")
@@ -88,6 +113,17 @@ class Run:
         """The hook that runs meanwhile: a store of pybreaker's is none, but each method of its adapter."""
         return self.hook if callable(self.hook) else self.function
 
+    def failed(self, error: Exception) -> Outcome:
+        """Return the outcome where *function* raised *error*, which has been caught; log that of a callback."""
+        if self.role is not None:
+            report_trouble(self.role, self.hook, error)
+        return failed_here(error)
+
+    def enter(self) -> None:
+        """Note that a callback runs in this context. Raises HookRecursionError where it runs already."""
+        if self.role is not None:
+            RUNNING.set(with_hook(self.runs))
+
 
 class Proceed:
     """Run the next layer, in the end the function, and answer with its `Outcome`. May be yielded again.
@@ -97,6 +133,7 @@ class Proceed:
     worker thread that its caller leaves; with *interrupts* a signal interrupts it where it can, with *cooperative* the
     caller waits, and what is inside keeps the deadline by itself.
 
+    The policy is suspended while the next layer runs. It is closed there where the call is cancelled, and sent nothing.
     Around a generator function the answer comes when the items have ended or failed; the *timeout* is for the first.
     """
 
@@ -117,20 +154,28 @@ class Proceed:
         self.raw: bool = raw
 
     def answer(self, call: Call, outcome: Outcome) -> Outcome:
-        """Return what the policy is sent for what the next layer came to."""
-        if self.raw or (outcome is not EXPIRED and outcome is not OVERDUE):
+        """Return what the policy is sent for the *outcome* of the next layer: an error where its time has passed."""
+        if self.raw or outcome not in (EXPIRED, OVERDUE):
             return outcome
         from resilience.errors.base import CallTimeoutError, DeadlineExceededError
 
         assert self.timeout is not None, "nothing else can have passed"
-        late = CallTimeoutError(call.target, self.timeout)
-        error = DeadlineExceededError(call.target) if outcome is OVERDUE else late
-        error.__cause__, call.cut = call.cut, None
+        error: Exception = CallTimeoutError(call.target, self.timeout)
+        if outcome is OVERDUE:
+            error = DeadlineExceededError(call.target)
+        error.__cause__, call.cancellation = call.cancellation, None
         return Outcome.failed(error)
 
 
+PROCEED = Proceed()
+"""The one that needs no parameters: a policy may yield it again and again, in place of one made for each attempt."""
+
+
 class Sleep:
-    """Wait for so many *seconds*, by the call's clock."""
+    """Wait for so many *seconds*, by the call's clock; answer None.
+
+    A wait is not cut to the call's deadline: a policy that has no time left for it asks `Call.lacks_time` before.
+    """
 
     __slots__ = ("seconds",)
 
@@ -141,7 +186,8 @@ class Sleep:
 class Acquire:
     """Take one of *slots*, waiting at most *timeout* seconds and no longer than the call's deadline; answer whether.
 
-    With a *timeout* of None only the deadline ends the wait. What was taken is given back by ``slots.release()``.
+    With a *timeout* of None only the deadline ends the wait. A slot that was taken is given back by
+    ``slots.release()``, in a ``finally`` around what follows. A wait that is cancelled takes nothing.
     """
 
     __slots__ = ("slots", "timeout")
@@ -168,13 +214,14 @@ class Race:
 
 Effect: TypeAlias = Proceed | Sleep | Acquire | Emit | Run | Race
 Steps: TypeAlias = Generator[Effect, Any, T]
-"""What a policy wants done on the way to its answer, which it returns: it yields effects and is sent their answers."""
+"""A generator that yields effects, is sent their answers, and returns a result: for a policy's `run` an `Outcome`."""
 
 
 class Admission:
     """A gate's state at the moment a call began: the outcome is recorded on it and on no other.
 
-    With *fast_path* it admits every call, and needs no more of a success than the gate's `Telling`.
+    A transition replaces the state, so the result of a call that began before it changes nothing after it. With
+    *fast_path* it admits every call, and needs no more of a success than the gate's `SuccessReporting`.
     """
 
     __slots__ = ("call_count", "failures", "fast_path", "success_seen")
@@ -188,8 +235,8 @@ class Admission:
         self.failures: int = failures
 
 
-class Telling(enum.Enum):
-    """What a gate wants to know of a call that succeeds."""
+class SuccessReporting(enum.Enum):
+    """How a success on the fast path is reported to a gate."""
 
     MARK = "mark"
     """That there was one: `Admission.success_seen`."""
@@ -200,18 +247,23 @@ class Telling(enum.Enum):
 
 
 class Gate(Protocol):
-    """A policy's state that has to be looked at before a call."""
+    """A policy's state that decides before a call whether it is admitted: a circuit breaker's.
+
+    The fast path reads `state` (or `state_here`, where calls nest). Where that is on the fast path it calls the
+    function, and reports a success as `telling` says. All else goes through the policy's `run`: a failure, a state that
+    rejects or admits single calls.
+    """
 
     @property
     def state(self) -> Admission:
         """The present state; replaced, never changed, by a transition."""
         ...
 
-    #: How the happy path tells of a success.
-    telling: Telling
+    #: How the fast path reports a success.
+    telling: SuccessReporting
 
     def ended(self, state: Admission, began: float, clock: Clock) -> object:
-        """Hear of a success, where it is told, of a call that *began* then."""
+        """Record a success, where each of them is reported, of a call that *began* then."""
         ...
 
     def reject_if_open(self, clock: Clock) -> Exception | None:
@@ -240,16 +292,18 @@ class Gate(Protocol):
         ...
 
 
-class Tally(Protocol):
-    """Counts the calls that succeed at once: on the happy path by hand, `passes` one more."""
+class SuccessCounter(Protocol):
+    """Counts the calls that succeed at once, such as a retry's budget: the fast path adds one to `passes`."""
 
     passes: int
 
 
-class Stopwatch(Protocol):
-    """Counts and times calls. On the happy path those that succeed, by hand, where they took up to *quick_up_to*.
+class LatencyRecorder(Protocol):
+    """Counts and times calls.
 
-    Any other call goes through `run` of the policy it belongs to, which finds in `Call.held` when the call began.
+    The fast path counts those that succeed: one more `quick` one of so many seconds where a call took up to
+    *quick_up_to* and is *alone*, else by `slow`. Any other call goes through `run` of the policy that the recorder
+    belongs to, which finds in `Call.started_at` when the call began.
     """
 
     quick: int
@@ -268,37 +322,53 @@ class Stopwatch(Protocol):
 
 
 class Abandoned(Waitable, Protocol):
-    """Whether the caller of a thread has *left*; to be waited for."""
+    """Whether the caller of a thread has *left*. A sleep in that thread waits on it, and so ends at once."""
 
     left: bool
 
 
 class Call:
-    """One call on its way through a stack of policies."""
+    """One call on its way through a stack of policies: what is called, with what, by when, and how far it has come.
+
+    A policy reads *target*, *arguments*, *keywords*, *clock* and *due*, and replaces the arguments to have later
+    attempts made with others. Everything else belongs to the runners.
+
+    A call is made once for each call of a guarded function, block, loop or stream, when the fast path fails or does
+    not apply; it must be cheap to make. A part of a call that runs in another thread or task is a `fork` of it: it has
+    a list of suspended policies of its own, so that each generator is resumed and closed where it runs.
+
+    >>> call = Call("shop.search", len, ("lamp",))
+    >>> call.target, call.arguments, dict(call.keywords), call.due
+    ('shop.search', ('lamp',), {}, inf)
+    >>> call.lacks_time(3600.0)
+    False
+    """
 
     __slots__ = (
-        "abandoned",
         "admission",
         "admitted",
         "arguments",
         "base",
         "began",
+        "cancel_token",
+        "cancellation",
         "clock",
-        "committed",
-        "cut",
         "due",
         "enclosing",
-        "first",
+        "exhaustions_at_start",
         "function",
-        "held",
+        "initial_outcome",
         "keywords",
         "notes",
         "opener",
         "position",
-        "since",
         "stack",
+        "started_at",
+        "streaming_started",
         "suspended",
         "target",
+        "waiter",
+        "withdrawn",
     )
 
     def __init__(
@@ -308,55 +378,64 @@ class Call:
         arguments: tuple[object, ...] = (),
         keywords: Mapping[str, object] | None = None,
         admission: Admission | None = None,
-        since: int | None = None,
+        exhaustions_at_start: int | None = None,
     ) -> None:
         self.target: str = target
         self.function: Callable[..., object] = function
         self.arguments: tuple[object, ...] = arguments
         self.keywords: Mapping[str, object] = keywords or _NO_KEYWORDS
-        #: The state of the stack's only gate when the happy path went through it.
+        #: The state of the stack's only gate when the fast path went through it.
         self.admission: Admission | None = admission
         #: When it went through that, where the gate records how long calls take.
         self.began: float = 0.0
         self.clock: Clock = current_clock()
         #: When it must be over, by its clock: what the deadlines and limits around it come to.
-        self.due: float = due_by(self.clock)
-        #: What had been given up when it began, see `give_ups`.
-        self.since: int = GIVE_UPS.count if since is None else since
-        #: What calls the function in its place where that is a generator function: it fetches the first item, too.
+        self.due: float = math.inf
+        if due_anywhere() is not None:
+            self.due = due_by(self.clock)
+        #: How many retries had been exhausted when it began, by `exhaustion_counter`.
+        self.exhaustions_at_start: int = exhaustion_counter.count
+        if exhaustions_at_start is not None:
+            self.exhaustions_at_start = exhaustions_at_start
+        #: What a runner calls in the function's place: it fetches a stream's first item, or looks at a first result.
         self.opener: Callable[..., object] | None = None
         #: Of a stream: the calls that its consumer's code belongs to, see `circuit_context`.
         self.enclosing: tuple[Admitted, ...] = ()
-        #: The policies around it, as far as a driver knows them.
+        #: The policies around it, the outermost first, once a runner drives it.
         self.stack: Sequence[Policy] = ()
-        #: What was raised where a limit cut it short: its traceback says where it hung.
-        self.cut: BaseException | None = None
+        #: The exception by which a limit has cancelled it: its traceback says where it hung.
+        self.cancellation: BaseException | None = None
         #: Whether a part of its result has reached the caller: then nothing can be made undone by running it again.
-        self.committed: bool = False
-        #: The outcome of the happy path, for the runner that takes over from it.
-        self.first: Outcome | None = None
-        #: What each policy keeps of this call, by its depth in the stack.
-        self.held: dict[int, object] = {}
+        self.streaming_started: bool = False
+        #: The outcome of the fast path, for the runner that takes over from it.
+        self.initial_outcome: Outcome | None = None
+        #: When it began, where the fast path times it for a `LatencyRecorder`.
+        self.started_at: float | None = None
+        #: Whether it was taken back before its function began, as that is async: then it is no call to be counted.
+        self.withdrawn: bool = False
         #: What policies note of this call for their own `Policy.status`.
         self.notes: dict[Policy, object] = {}
-        #: Set when the caller stopped waiting for this thread.
-        self.abandoned: Abandoned | None = None
+        #: The slot that a policy of it took, or waits for, last.
+        self.waiter: Waiter | None = None
+        #: In a worker thread, whether its caller has stopped waiting for it; None in the caller's own.
+        self.cancel_token: Abandoned | None = None
         #: The generators of the policies that have proceeded, the outermost first, from the depth *base* on. Those
         #: above it are suspended elsewhere.
         self.suspended: list[Steps[Outcome]] = []
         self.base: int = 0
-        #: The depth of the policy that begins to run, and whether the happy path has let the call in for it.
+        #: How many policies, from the outermost on, the fast path has admitted the call for, where it takes it to a
+        #: runner; and whether it has done so for the policy that begins to run.
         self.position: int = 0
         self.admitted: bool = False
 
     def lacks_time(self, seconds: float) -> bool:
-        """Whether its deadline comes before *seconds* have passed from now."""
+        """Whether its deadline comes before *seconds* have passed from now: then there is no use in waiting for it."""
         return self.due != math.inf and self.clock.now() + seconds >= self.due
 
-    def fork(self, base: int, abandoned: Abandoned | None = None) -> Call:
+    def fork(self, base: int, cancel_token: Abandoned | None = None) -> Call:
         """Return this call as another thread or task carries it on from the depth *base* inwards.
 
-        It is told by *abandoned* to stop.
+        Policies above that depth are suspended in this one. *cancel_token* says, in a thread, when its caller has left.
         """
         other = Call(self.target, self.function, self.arguments, self.keywords)
         other.base = base
@@ -365,7 +444,7 @@ class Call:
         other.opener = self.opener
         other.stack = self.stack
         other.notes = self.notes
-        other.abandoned = abandoned
+        other.cancel_token = cancel_token
         return other
 
 
@@ -373,7 +452,13 @@ _NO_KEYWORDS: Mapping[str, object] = {}
 
 
 class Policy(abc.ABC):
-    """A decision about calls, made once for sync and async by `run`."""
+    """A decision about calls, made once for sync and async by `run`.
+
+    One object guards any number of functions and is used from threads and event loops at once. What all calls share
+    is on the object, behind a lock where it is more than one step; what belongs to one call is local to `run`. The
+    attributes say what a policy can guard, and what the fast path, the limits and the worst case need to know of it.
+    Their defaults are safe: a policy that declares nothing is run for every call.
+    """
 
     __slots__ = ()
 
@@ -383,15 +468,15 @@ class Policy(abc.ABC):
     #: The state to look at before a call, if there is one.
     fast_path_gate: Gate | None = None
     #: What counts the calls that succeed at once, if anything does.
-    success_counter: Tally | None = None
-    #: Whether it wants to know, of a call that fails, what had been given up when that began: `Call.since`.
+    success_counter: SuccessCounter | None = None
+    #: Whether it asks how many retries had been exhausted when a failed call began: `Call.exhaustions_at_start`.
     tracks_exhaustion: bool = False
     #: Whether it can guard what is no generator: a call that has ended when it returns.
     supports_calls: bool = True
     #: Whether it can guard a function that is not async: it yields no `Race`.
     supports_sync: bool = True
     #: Whether it can guard a generator function: `Proceed` then answers when the items have ended or failed. It may be
-    #: yielded again until the first item has been handed out and the call is `committed`.
+    #: yielded again until the first item has been handed out and the call has `Call.streaming_started`.
     supports_generators: bool = False
     #: Seconds that each further item of a stream may take from the moment it is asked for. When they pass, `Proceed`
     #: answers with EXPIRED or OVERDUE, as for *time_limit*, which holds until the first item is there.
@@ -406,8 +491,8 @@ class Policy(abc.ABC):
     #: Which public methods of a class it guards; None: all of them.
     methods: MethodSelection | None = None
 
-    def stopwatch(self, target: str) -> Stopwatch | None:
-        """Return what times the calls of *target* on the happy path, if anything does."""
+    def stopwatch(self, target: str) -> LatencyRecorder | None:
+        """Return what times the calls of *target* on the fast path, if anything does."""
         return None
 
     @abc.abstractmethod
@@ -416,7 +501,8 @@ class Policy(abc.ABC):
 
         It is the same for sync, asyncio and trio. What it keeps of a call are its local variables. It is closed where
         the call has no outcome for it, on cancellation and Ctrl-C: `finally` then gives back what it took, and must not
-        yield.
+        yield. Where ``call.admitted`` is set the fast path has made the first attempt: `run` proceeds first, and is
+        sent its outcome.
         """
         raise NotImplementedError
 
@@ -425,8 +511,10 @@ class Policy(abc.ABC):
         return None
 
     def worst(self, inside: WorstCase) -> WorstCase:
-        """Return what a call can come to at worst, when *inside* is what it comes to further in."""
-        return inside if self.time_limit is None else inside.within(self.time_limit)
+        """Return the worst case of a call through this policy, where *inside* is that of the next layer."""
+        if self.time_limit is None:
+            return inside
+        return inside.within(self.time_limit)
 
     def hooks(self) -> Mapping[str, Callable[..., object]]:
         """Return the user's functions this policy invokes, by parameter: none may be async around a sync call."""
@@ -434,56 +522,12 @@ class Policy(abc.ABC):
 
 
 class PassThrough(Policy):
-    """A policy that does nothing."""
+    """A policy that does nothing: it stands for the policy of a block or a loop while policies are switched off."""
 
     def run(self, call: Call) -> Steps[Outcome]:
-        outcome: Outcome = yield Proceed()
+        outcome: Outcome = yield PROCEED
         return outcome
 
 
-NOBODY: Sequence[Policy] = ()
-"""The stack of a call while policies are switched off."""
-
-
-def returned(value: object, steps: Steps[Outcome]) -> Outcome:
-    """Return what a policy has returned. Raises TypeError for what is no `Outcome`."""
-    if isinstance(value, Outcome):
-        return value
-    raise TypeError(f"{name_of(steps)} returned {value!r}: return an Outcome")
-
-
-def check_generator(steps: object) -> None:
-    """Raise TypeError for what is no generator."""
-    if not hasattr(steps, "send"):
-        raise TypeError(f"a policy's run() returned {steps!r}: make it a generator, by a yield") from None
-
-
-def close(suspended: list[Steps[Outcome]], keep: int) -> None:
-    """End all but the first *keep* of suspended generators, the innermost first: each gives back what it took."""
-    if len(suspended) > keep:
-        try:
-            end(suspended.pop())
-        finally:
-            close(suspended, keep)
-
-
-def end(steps: Steps[Outcome]) -> None:
-    """Close one generator. Raises RuntimeError where it yields in its ``finally``."""
-    try:
-        steps.close()
-    except RuntimeError:
-        if getattr(steps, "gi_frame", None) is None:  # an error of its own
-            raise
-        raise RuntimeError(
-            f"{name_of(steps)} yields while it is closed: a call that is cancelled has no effects left; give back"
-            " what was taken by plain calls, in `finally`"
-        ) from None
-    except AttributeError:
-        if hasattr(steps, "close"):
-            raise
-        # It is no generator: `advance` says so.
-
-
-def name_of(steps: Steps[Outcome]) -> str:
-    """Return the name of the method whose generator this is, such as ``DenyAll.run``."""
-    return str(getattr(steps, "__qualname__", type(steps).__name__))
+NO_POLICIES: Sequence[Policy] = ()
+"""The stack of a call while policies are switched off, and of the fetching of an item."""

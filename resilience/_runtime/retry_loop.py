@@ -1,22 +1,42 @@
-"""Retry as a loop: ``for attempt in retrying(...): with attempt: ...``, and with ``async for``."""
+"""Retry as a loop: ``for attempt in retrying(...): with attempt: ...``, and with ``async for``.
+
+The loop's policy is one generator. It is suspended at its `Proceed` while the body of the loop runs, and is sent each
+attempt's outcome when the attempt's ``with`` block ends. What it yields then is shared out: events are emitted there
+and then, in `AttemptLoop.record_attempt`, while waits and questions are left for the next turn of the loop, which knows
+whether it may await them. So `record_attempt` is the same for both kinds of loop.
+
+An attempt that succeeds ends the loop, and is reported where its block ends, as the loop may be left right after it. An
+error that is final leaves the block of the attempt that raised it. Where the loop is cancelled or interrupted inside an
+attempt, the policy is closed, and gives back what it took.
+"""
 
 from __future__ import annotations
 
 import sys
 from types import TracebackType
-from typing import cast
 
 from resilience._runtime import async_runner, sync_runner
-from resilience._runtime.protocol import Call, Effect, Emit, PassThrough, Policy, Proceed, Steps
+from resilience._runtime.protocol import Call, Effect, Emit, Policy, Proceed, Steps
+from resilience._runtime.steps import end, policy_in_force, resume
+from resilience._runtime.tracebacks import result_of
 from resilience.outcome import Outcome
-from resilience.settings import DISABLED
 from resilience.subscription import emit
 
-__all__ = ["Attempt", "AttemptLoop", "Attempts"]
+__all__ = ["Attempt", "AttemptLoop", "RetryLoop"]
 
 
-class Attempts:
-    """What `retrying` returns: iterate over it, as often as you like, each time for one piece of work."""
+class RetryLoop:
+    """The value of `retrying`: iterate over it, as often as you like, each time for one piece of work.
+
+    >>> from resilience import retrying
+    >>> failures = [TimeoutError()]
+    >>> for attempt in retrying(attempts=2, base_delay=0):
+    ...     with attempt:
+    ...         if failures:
+    ...             raise failures.pop()
+    ...         print(attempt.number)
+    2
+    """
 
     __slots__ = ("_policy",)
 
@@ -31,24 +51,24 @@ class Attempts:
 
 
 class AttemptLoop:
-    """One loop over attempts. Ends after the first attempt that succeeds; an error that is final leaves its block."""
+    """One loop over attempts. It owns the call, the policy's generator, and whether an attempt is unfinished."""
 
     __slots__ = ("_call", "_effect", "_finished", "_number", "_open", "_steps")
 
     def __init__(self, policy: Policy) -> None:
         # The loop is named after the function it stands in: two frames up, over __iter__.
         frame = sys._getframe(2)
-        self._call = Call(f"{frame.f_globals.get('__name__', '')}.{frame.f_code.co_qualname}", _the_body)
-        policy = _ONCE if DISABLED.used and DISABLED.is_on() else policy
+        self._call = Call(f"{frame.f_globals.get('__name__', '')}.{frame.f_code.co_qualname}", _loop_body)
+        policy = policy_in_force(policy)
         self._call.stack = (policy,)
         #: The policy, suspended where it proceeds while an attempt runs, or where it yields *effect*.
         self._steps: Steps[Outcome] = policy.run(self._call)
         #: What is to be done before the next attempt: to wait, or, to know that, to ask a function of the user's.
         self._effect: Effect | None = None
-        self._decided(sync_runner.advance(self._steps, None, self._call))
         self._number = 0
-        self._open = False  # whether an attempt is out whose outcome is not known
+        self._open = False  # whether an attempt has begun whose outcome is not known
         self._finished = False
+        self._decided(sync_runner.advance(self._steps, None, self._call))
 
     def __iter__(self) -> AttemptLoop:
         return self
@@ -57,7 +77,7 @@ class AttemptLoop:
         return self
 
     def __next__(self) -> Attempt:
-        if self._ended():
+        if self._has_ended():
             raise StopIteration
         if self._effect is not None:
             answer = sync_runner.perform(self._pending(), self._call)
@@ -65,30 +85,36 @@ class AttemptLoop:
         return self._attempt()
 
     async def __anext__(self) -> Attempt:
-        if self._ended():
+        if self._has_ended():
             raise StopAsyncIteration
         if self._effect is not None:
             answer = await async_runner.perform(self._pending(), self._call)
             self._decided(await async_runner.advance(self._steps, answer, self._call))
         return self._attempt()
 
-    def _pending(self) -> Effect:
-        effect, self._effect = self._effect, None  # an event holds its error, whose frames hold this loop
-        return cast("Effect", effect)
+    def _pending(self) -> Effect | None:
+        """Return the effect that is left to perform, and forget it: it may lead to an error whose frames hold this."""
+        effect, self._effect = self._effect, None
+        return effect
 
-    def _ended(self) -> bool:
+    def _has_ended(self) -> bool:
+        """Whether no attempt follows. Raises RuntimeError where the last one was not used as a block."""
         if self._open:
             self._finished = True
             raise RuntimeError("an attempt was not used: put the work in `with attempt:` inside the loop")
         return self._finished
 
     def _decided(self, step: Proceed | Outcome) -> None:
+        """Go on with the loop where the policy proceeds, or raise its final error.
+
+        Only an error can come here: it was final, but to know that a function of the user's had to be asked.
+        """
         if isinstance(step, Proceed):
             return
         self._finished = True
-        # Only an error can come late: it was final, but to know that a function of the user's had to be asked.
         try:
-            raise step.error or RuntimeError("the loop's policy ended without an error")
+            result_of(step)
+            raise RuntimeError("the loop's policy ended without an error")
         finally:
             del step
 
@@ -97,37 +123,30 @@ class AttemptLoop:
         self._open = True
         return Attempt(self, self._number)
 
-    def record(self, error: BaseException | None) -> bool:
+    def record_attempt(self, error: BaseException | None) -> bool:
         """Tell the policy how an attempt went; return whether its error ends here."""
         self._open = False
-        if error is not None and not isinstance(error, Exception):
-            self._finished = True
-            self._steps.close()
-            return False
-        if error is None:  # who is told of it is told here: the loop may well be left now
-            self._finished = True
+        self._finished = True
+        if error is None:
             sync_runner.advance(self._steps, Outcome(), self._call)
             return False
-        answer: object = Outcome(None, error)
-        try:
-            effect = self._steps.send(answer)
-            while isinstance(effect, Emit):
-                emit(effect.event)
-                effect = self._steps.send(None)
-        except StopIteration as done:
-            answer = done.value
-        else:
-            # To ask and to wait is for the loop, which may be async.
-            self._effect = None if isinstance(effect, Proceed) else effect
-            return True
-        outcome = cast("Outcome", answer)
-        self._finished = True
-        if outcome.error is None or outcome.error is error:
+        if not isinstance(error, Exception):
+            end(self._steps)
             return False
-        try:
-            raise outcome.error  # wrapped
-        finally:
-            del outcome, answer
+        step = resume(self._steps, Outcome(None, error))
+        while isinstance(step, Emit):
+            emit(step.event)
+            step = resume(self._steps, None)
+        if isinstance(step, Outcome):
+            try:
+                if step.error is not error:  # wrapped
+                    result_of(step)
+                return False
+            finally:
+                del step
+        self._finished = False
+        self._effect = None if isinstance(step, Proceed) else step
+        return True
 
 
 class Attempt:
@@ -145,12 +164,8 @@ class Attempt:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        return self._loop.record(error)
+        return self._loop.record_attempt(error)
 
 
-_ONCE = PassThrough()
-"""What retries a loop while policies are switched off."""
-
-
-def _the_body() -> None:
+def _loop_body() -> None:
     """Stand for the loop's body where a function is expected."""

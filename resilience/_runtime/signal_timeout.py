@@ -26,7 +26,7 @@ from types import CodeType, FrameType
 from typing import cast
 
 from resilience._runtime.protocol import Call, Policy
-from resilience._runtime.thread_timeout import CallAbandoned, Drive, Signal, run_in_worker
+from resilience._runtime.thread_timeout import CallAbandoned, Drive, OneShotEvent, run_in_worker
 from resilience.clock import SYSTEM, SystemClock, current_clock
 from resilience.outcome import EXPIRED, Outcome
 
@@ -242,9 +242,9 @@ _BOOKS = tuple(
     f"resilience.{room}"
     for room in ("_runtime", "policies", "circuits", "classify", "subscription", "trouble", "events")
 )
-_PAUSES = {SystemClock.sleep.__code__, Signal.wait.__code__}
+_PAUSES = {SystemClock.sleep.__code__, OneShotEvent.wait.__code__}
 _DRIVER = "resilience._runtime.sync_runner"
-_LOOKS_THROUGH = {f"resilience._runtime.{room}" for room in ("decorate", "undecided")}
+_LOOKS_THROUGH = {f"resilience._runtime.{room}" for room in ("decorate", "guard", "undecided")}
 
 
 def _may_interrupt(frame: FrameType | None) -> bool:
@@ -265,7 +265,7 @@ def _may_interrupt(frame: FrameType | None) -> bool:
 @functools.lru_cache(maxsize=256)
 def _lines_of_the_call(code: CodeType) -> frozenset[int]:
     """Return the lines on which a driver or a wrapper calls the guarded function."""
-    called = "__function" if code.co_name == "wrapper" else "function" if code.co_name == "drive" else None
+    called = "__function" if code.co_name == "wrapper" else "function" if code.co_name == "call_function" else None
     return frozenset(
         instruction.positions.lineno
         for instruction in dis.get_instructions(code)

@@ -1,16 +1,32 @@
-"""The runner of sync calls. `async_runner` is the other one: the same text but for `await`."""
+"""The runner of sync calls: it carries out the effects that policies yield. `async_runner` is its twin.
+
+The runner is the only part of the toolkit that calls, catches, waits and sleeps; it knows effects and no policy. Both
+runners are one text but for ``await``, which `tests/runtime/test_runner_parity.py` holds: what waits for nothing is in
+`steps`, and is shared.
+
+`drive` takes a call through a stack of policies. The policies that have proceeded are generators, suspended in
+``Call.suspended``, the outermost first. The loop has one thing in hand. A `Proceed` leads inwards, to the next policy
+or to the function. An outcome goes outwards, to the policy that waits for it. Any other effect is performed on the
+spot. A `Proceed` with a timeout runs what is inside it by a `drive` of its own: in a worker thread here, in a cancel
+scope in the async runner.
+
+Where a call ends without an outcome, the exception passes through `drive`, which closes the generators it has in its
+charge, those from its *depth* on inwards. Where a stream has begun nothing is closed: its policies stay suspended until
+the items have ended, see `generators`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
-from resilience._runtime.acquire import acquire
-from resilience._runtime.generators import has_begun
+from resilience._runtime.acquire import acquire, give_back
+from resilience._runtime.generators import is_open_stream
 from resilience._runtime.protocol import (
-    NOBODY,
+    NO_POLICIES,
+    PROCEED,
     Acquire,
     Call,
-    Effect,
     Emit,
     Policy,
     Proceed,
@@ -18,151 +34,155 @@ from resilience._runtime.protocol import (
     Run,
     Sleep,
     Steps,
-    check_generator,
-    close,
-    name_of,
-    returned,
 )
-from resilience._runtime.thread_timeout import CallAbandoned
-from resilience._runtime.time_limits import run_limited
-from resilience.outcome import EXPIRED, Outcome, set_traceback
+from resilience._runtime.steps import (
+    are_switched_off,
+    begin_admitted,
+    close,
+    end,
+    handler_of,
+    outcome_of,
+    resume,
+)
+from resilience._runtime.thread_timeout import check_caller
+from resilience._runtime.time_limits import run_with_timeout
+from resilience._runtime.tracebacks import failed_here
+from resilience.outcome import Outcome
 from resilience.settings import DISABLED
 from resilience.subscription import emit
-from resilience.trouble import RUNNING, report_trouble, with_hook
+from resilience.trouble import RUNNING
 
 __all__ = ["advance", "drive", "perform"]
 
 
 def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
-    """Run *call* through the policies of *stack* from *depth* inwards, and return what they make of its outcome.
+    """Run *call* through the policies of *stack* from *depth* inwards, and return its outcome at that depth.
 
-    Where the call has an outcome already, its `first`, those above *at* are sent that one: the happy path has let it in
-    for them, or they are suspended. Where the call opens a stream, they stay suspended until it has ended.
+    Where the call has an outcome already, its `initial_outcome`, the policies above *at* are sent that one: the fast
+    path has admitted the call for them, or they are suspended. A whole call is ``drive(stack, 0, call, 0)``; one that
+    failed on the fast path ``drive(stack, 0, call, len(stack))``; what a limit at depth 1 encloses ``drive(stack, 2,
+    call, 2)``. Where the call opens a stream, the policies stay suspended until it has ended.
     """
-    if DISABLED.used and depth == 0 and call.first is not EXPIRED and not call.committed and DISABLED.is_on():
-        stack, at = NOBODY, 0
-    bottom = len(stack)
-    call.stack = stack
-    opener, base, suspended = call.opener, call.base, call.suspended
-    outcome, call.first = call.first, None
+    if DISABLED.used and are_switched_off(call, depth):
+        stack, at = NO_POLICIES, 0
+    call.stack, bottom = stack, len(stack)
+    base, suspended, opener = call.base, call.suspended, call.opener
+    # An outcome goes outwards; while there is none, the last effect counts.
+    outcome, call.initial_outcome = call.initial_outcome, None
+    effect: object = PROCEED
     answer: object = None
-    effect: Effect | None = None
     try:
-        while base + len(suspended) < at:
-            call.position, call.admitted = base + len(suspended), True
-            suspended.append(stack[call.position].run(call))
-            first = advance(suspended[-1], None, call)
-            call.admitted = False
-            if not isinstance(first, Proceed):
-                raise TypeError(f"{stack[call.position]} is on the fast path, but does not proceed first")
+        if outcome is not None:
+            begin_admitted(call, at)
+        at = base + len(suspended)
         while True:
-            at = base + len(suspended)
-            if outcome is None:
-                if at < bottom:  # inwards
-                    call.position = at
-                    suspended.append(stack[at].run(call))
-                else:
-                    if call.abandoned is not None and call.abandoned.left:
-                        raise CallAbandoned
-                    if call.committed:
-                        raise RuntimeError(f"{call.target} cannot run again: its first items were handed out")
-                    try:
-                        outcome = Outcome((opener or call.function)(*call.arguments, **call.keywords))
-                    except Exception as error:  # without this frame in the traceback: the wrapper raises the error
-                        trace = error.__traceback__
-                        set_traceback(error, None if trace is None else trace.tb_next)
-                        outcome = Outcome(None, error)
-                        del trace
-                    if opener is not None and has_begun(outcome, call, depth):
-                        depth = at
-                        return outcome
-                    continue
-            elif at == depth:
-                return outcome
-            # As `advance` does it, here for speed: a call takes this step for each policy, on its way in and out.
-            steps, answer = suspended[-1], outcome
-            while True:
-                try:
-                    effect = steps.send(answer)
-                except StopIteration as done:
-                    suspended.pop()
-                    outcome = returned(done.value, steps)
-                    break
-                except AttributeError:
-                    check_generator(steps)
-                    raise
-                if not isinstance(effect, Proceed):
-                    answer = perform(effect, call)
-                    continue
-                if effect.timeout is None:
-                    outcome = None
-                    break
-                at = base + len(suspended)
-                outcome = effect.answer(call, run_limited(drive, stack, at, effect, call))
-                if opener is not None and has_begun(outcome, call, depth):
-                    depth = base + len(suspended)
+            if outcome is not None:
+                if (opener is not None and is_open_stream(outcome, call, depth)) or at == depth:
                     return outcome
-                answer = outcome
-    finally:
+                answer, outcome = outcome, None
+            elif type(effect) is not Proceed:
+                answer = perform(effect, call)
+            elif effect.timeout is not None:
+                outcome = effect.answer(call, run_with_timeout(drive, stack, at, effect, call))
+                continue
+            elif at < bottom:
+                suspended.append(stack[at].run(call))
+                answer = None
+                at += 1
+            else:
+                outcome = call_function(call)
+                continue
+            try:  # as in `resume`: another Python call here is 4 % of a call that is retried twice
+                effect = suspended[-1].send(answer)
+            except StopIteration as done:
+                outcome = outcome_of(done.value, suspended.pop())
+                at -= 1
+    except BaseException:
         close(suspended, depth - base)
+        give_back(effect, call)
+        raise
+    finally:
         outcome = answer = effect = None  # a frame that an error's traceback leads to must not lead back to the error
 
 
-def advance(steps: Steps[Outcome], answer: object, call: Call) -> Proceed | Outcome:
-    """Send *answer* to a policy and do what it wants done, until it proceeds or returns."""
+def call_function(call: Call) -> Outcome:
+    """Call the guarded function; return its outcome, without this frame in the traceback of its error.
+
+    `signal_timeout` knows this function by its name: only on the line that calls may a limit interrupt it.
+    """
+    if call.cancel_token is not None:
+        check_caller(call)
+    if call.streaming_started:
+        raise RuntimeError(f"{call.target} cannot run again: its first items were handed out")
     try:
-        while True:
-            # Only `send` in the try: what is done below must not be taken for the end of the steps.
-            try:
-                effect = steps.send(answer)
-            except StopIteration as done:
-                return returned(done.value, steps)
-            except AttributeError:
-                check_generator(steps)
-                raise
-            if isinstance(effect, Proceed):
-                return effect
-            answer = perform(effect, call)
+        return Outcome((call.opener or call.function)(*call.arguments, **call.keywords))
+    except Exception as error:
+        return failed_here(error)
+
+
+def advance(steps: Steps[Outcome], answer: object, call: Call) -> Proceed | Outcome:
+    """Send *answer* to a policy and perform its effects, until it proceeds or returns.
+
+    For what has one policy and is resumed from outside: a block, a retry loop. The policy is closed where an effect is
+    cancelled or interrupted.
+    """
+    step: object = None
+    try:
+        step = resume(steps, answer)
+        while not isinstance(step, (Proceed, Outcome)):
+            step = resume(steps, perform(step, call))
+        return step
+    except BaseException:
+        end(steps)
+        give_back(step, call)
+        raise
     finally:
         answer = None  # see `drive`
 
 
-def perform(effect: Effect, call: Call) -> object:
+def perform(effect: object, call: Call) -> Any:
     """Carry out an effect other than to proceed, and return its answer."""
-    if isinstance(effect, Emit):
-        emit(effect.event)
-        return None
-    if isinstance(effect, Run):
-        return invoke(effect)
-    if isinstance(effect, Sleep):
-        if effect.seconds > 0:
-            call.clock.sleep(effect.seconds, call.abandoned)
-            if call.abandoned is not None and call.abandoned.left:
-                raise CallAbandoned
-        return None
-    if isinstance(effect, Acquire):
-        return acquire(effect, call)
-    if isinstance(effect, Race):
-        raise TypeError(f"{call.target} is not async: Race cannot end a sync copy of a call")
-    policy = name_of(call.suspended[-1]) if call.suspended else "a policy"
-    raise TypeError(f"{policy} yielded {effect!r}: yield a Proceed, Sleep, Acquire, Run, Emit or Race")
+    handler = _HANDLERS.get(type(effect)) or handler_of(effect, _HANDLERS, call)
+    return handler(effect, call)
 
 
-def invoke(effect: Run) -> Outcome:
-    """Call a function of the user's that is not the guarded one."""
+def emit_event(effect: Emit, _call: Call) -> None:
+    """Hand the event to its listeners, which may neither wait nor fail the call."""
+    emit(effect.event)
+
+
+def sleep(effect: Sleep, call: Call) -> None:
+    """Wait in this thread, unless the call's caller leaves it."""
+    if effect.seconds > 0:
+        call.clock.sleep(effect.seconds, call.cancel_token)
+        check_caller(call)
+
+
+def race(_effect: Race, call: Call) -> Outcome:
+    """Refuse: nothing could end the copy that has lost."""
+    raise TypeError(f"{call.target} is not async: Race cannot end a sync copy of a call")
+
+
+def call_user_function(effect: Run, _call: Call) -> Outcome:
+    """Call a function of the user's that is not the guarded one. Its error is an outcome, and reported under a role."""
     running = RUNNING.get()
     try:
-        if effect.role is not None:
-            RUNNING.set(with_hook(effect.runs))
+        effect.enter()
         value = effect.function(*effect.arguments)
         if isinstance(value, Coroutine):
             value.close()
             raise TypeError(f"{effect.function!r} is async and the call is not: nobody could await it")
         return Outcome(value)
     except Exception as error:
-        if effect.role is not None:
-            report_trouble(effect.role, effect.hook, error)
-        set_traceback(error, error.__traceback__ and error.__traceback__.tb_next)
-        return Outcome(None, error)
+        return effect.failed(error)
     finally:
         RUNNING.set(running)
+
+
+_HANDLERS: dict[type, Callable[..., object]] = {
+    Emit: emit_event,
+    Sleep: sleep,
+    Acquire: acquire,
+    Run: call_user_function,
+    Race: race,
+}

@@ -1,11 +1,17 @@
-"""A time limit on sync code. A thread cannot be stopped, so the caller leaves instead.
+"""A time limit on sync code: the call runs in a worker thread, and its caller stops waiting when the time has passed.
 
-The threads are daemons, so that a call that never returns cannot keep the process from ending, and they are used
-again: starting one for each call costs more than most calls do. There is no queue: a call that finds none idle starts
-one, so that waiting for a thread is never taken for a slow call.
+A thread cannot be stopped from outside. So the caller leaves it, and the user's function runs on until it returns by
+itself. From then on nothing more of the call is begun: `CancelToken` says so to the runner in that thread, which looks
+before each attempt, wakes from waits, and unwinds by `CallAbandoned`, so that policies inside the limit give back what
+they took. Limits inside the limit are told as well. The outcome that comes too late is dropped.
 
-Those left behind are counted. When there are `MOST_ABANDONED`, whatever they wait for is not coming back, and one more
-thread would help nobody.
+Workers are daemons, so that a call that never returns cannot keep the process from ending, and they are used again:
+starting one for each call costs more than most calls do. There is no queue: a call that finds none idle starts one, so
+that waiting for a thread is never taken for a slow call. The call runs in a copy of the caller's context, and what it
+sets of the toolkit's own variables is carried back, see `carried_context`.
+
+Threads that were left behind are counted. With `MAX_ABANDONED_THREADS` of them the dependency does not come back, and
+further calls are refused instead of starting one more.
 """
 
 from __future__ import annotations
@@ -23,11 +29,20 @@ from resilience.errors.base import TooManyAbandonedError
 from resilience.outcome import EXPIRED, Outcome
 from resilience.subscription import emit, has_listeners
 
-__all__ = ["MOST_ABANDONED", "Abandonment", "CallAbandoned", "Drive", "abandoned", "in_worker", "run_in_worker"]
+__all__ = [
+    "MAX_ABANDONED_THREADS",
+    "CallAbandoned",
+    "CancelToken",
+    "Drive",
+    "abandoned",
+    "check_caller",
+    "in_worker",
+    "run_in_worker",
+]
 
 Drive: TypeAlias = Callable[[Sequence[Policy], int, Call, int], Outcome]
 
-MOST_ABANDONED = 64
+MAX_ABANDONED_THREADS = 64
 """How many calls whose callers have left may hold a thread each, in this process, before the next one is refused.
 
 More than the 40 threads of an anyio or FastAPI service can leave behind at once, and far from where a container ends
@@ -42,6 +57,12 @@ class CallAbandoned(BaseException):
     """Unwinds a worker whose caller has left: no further attempt, permits given back. Never reaches a caller."""
 
 
+def check_caller(call: Call) -> None:
+    """Raise CallAbandoned where *call* runs in a thread that its caller has left: nothing more of it is begun."""
+    if call.cancel_token is not None and call.cancel_token.left:
+        raise CallAbandoned
+
+
 def abandoned() -> int:
     """Return how many calls of this process still run in a thread although their callers have left."""
     return len(_abandoned)
@@ -52,53 +73,58 @@ def in_worker() -> bool:
     return getattr(_here, "works", False)
 
 
-class Abandonment:
-    """Told when the caller leaves; whoever works inside an inner limit hears of it too.
+class CancelToken:
+    """The state of one call in a worker thread: whether its caller has *left*, and whether the call is *finished*.
 
-    Nobody waits for most of them, and a `threading.Event` costs as much as handing a call to a worker does.
+    The worker calls `begin` and `end`, the caller `cancel`. Those of inner limits are left along with an outer one. A
+    caller that comes late or a worker that ends meanwhile changes nothing: all of it happens under one lock.
+
+    A thread that sleeps inside the limit waits on it by `wait`. Most calls never do, and a `threading.Event` costs as
+    much as handing a call to a worker, so the first wait makes it.
     """
 
-    __slots__ = ("_event", "_inner", "_outer", "_running", "done", "left", "over")
+    __slots__ = ("_event", "_inner", "_outer", "_running", "done", "finished", "left")
 
     def __init__(self, outer: Abandoned | None) -> None:
         self.left: bool = False
         #: Whether the call has come back, or never will: then `done` is set.
-        self.over: bool = False
-        self.done: Signal = Signal()
+        self.finished: bool = False
+        self.done: OneShotEvent = OneShotEvent()
         self._running = False
         self._event: threading.Event | None = None
-        self._inner: set[Abandonment] = set()
-        self._outer: Abandonment | None = outer if isinstance(outer, Abandonment) else None
-        if self._outer is not None:
+        self._inner: set[CancelToken] = set()
+        self._outer: CancelToken | None = None
+        if isinstance(outer, CancelToken):
+            self._outer = outer
             with _leaving:
-                self._outer._inner.add(self)
-                self.left = self._outer.left
+                outer._inner.add(self)
+                self.left = outer.left
 
     def begin(self) -> bool:
-        """Say, in the worker, that the call begins; return whether anybody still waits for it."""
+        """Note, in the worker, that the call begins; return whether its caller still waits for it."""
         with _leaving:
             self._running = not self.left
             return self._running
 
     def end(self) -> None:
-        """Say, in the worker, that the call has come back."""
+        """Note, in the worker, that the call has come back."""
         with _leaving:
-            self.over = True
+            self.finished = True
             _abandoned.discard(self)
             if self._outer is not None:
                 self._outer._inner.discard(self)
 
-    def leave(self) -> None:
-        """Say that the caller has left."""
+    def cancel(self) -> None:
+        """Note that the caller has left, and wake what waits inside the limit: sleeps, and workers of inner limits."""
         with _leaving:
             self.left = True
-            if self._running and not self.over:
+            if self._running and not self.finished:
                 _abandoned.add(self)
             event, inner = self._event, [*self._inner]
         if event is not None:
             event.set()
         for other in inner:
-            other.leave()
+            other.cancel()
             other.done.set()  # a worker that waits for another one is free
 
     def wait(self, timeout: float, /) -> bool:
@@ -112,7 +138,7 @@ class Abandonment:
 
 # Re-entrant: a signal's handler, which may make limited calls as well, runs in the midst of anything.
 _leaving = threading.RLock()
-_abandoned: set[Abandonment] = set()
+_abandoned: set[CancelToken] = set()
 _here = threading.local()
 
 
@@ -120,30 +146,30 @@ def run_in_worker(drive: Drive, stack: Sequence[Policy], depth: int, limit: floa
     """Drive *call* through *stack* from *depth* inwards in a worker thread, with the caller's context variables.
 
     EXPIRED after *limit* seconds. The thread runs on then until the user's function comes back; whatever would follow
-    is not begun. With `MOST_ABANDONED` such threads the outcome is a `TooManyAbandonedError`, at once.
+    is not begun. With `MAX_ABANDONED_THREADS` such threads the outcome is a `TooManyAbandonedError`, at once. Raises
+    what is raised in the worker, and CallAbandoned where the caller of this very thread has left it.
     """
-    if call.abandoned is not None and call.abandoned.left:
-        raise CallAbandoned
-    if (running := len(_abandoned)) >= MOST_ABANDONED:
+    check_caller(call)
+    if (running := len(_abandoned)) >= MAX_ABANDONED_THREADS:
         if has_listeners():
             from resilience.events import ThreadsExhausted
 
             emit(ThreadsExhausted(target=call.target, policy="timeout", running=running))
         return Outcome(None, TooManyAbandonedError(call.target, running))
-    left = Abandonment(call.abandoned)
-    work = _Work(drive, stack, depth, call.fork(depth, left), left)
+    left = CancelToken(call.cancel_token)
+    work = _WorkItem(drive, stack, depth, call.fork(depth, left), left)
     try:
         if not call.clock.wait(work.begin, left.done, limit):
             return EXPIRED
-        if not left.over:  # not the call has come back: the caller of this thread's own has left
+        if not left.finished:  # not the call has come back: the caller of this thread's own has left
             raise CallAbandoned
         return work.result()
     finally:
-        if not left.over:
-            left.leave()  # on Ctrl-C in the caller too: nobody waits for this thread any more
+        if not left.finished:
+            left.cancel()  # on Ctrl-C in the caller too
 
 
-class Signal:
+class OneShotEvent:
     """An event that is set once: a bare lock, taken from the beginning, a tenth of what `threading.Event` costs."""
 
     __slots__ = ("_lock",)
@@ -153,7 +179,7 @@ class Signal:
         self._lock.acquire()
 
     def set(self) -> None:
-        """Let everybody through who waits, or will."""
+        """Let all threads through that wait, now or later."""
         _release(self._lock)
 
     def wait(self, timeout: float) -> bool:
@@ -165,18 +191,19 @@ class Signal:
 
 
 def _release(lock: threading.Lock) -> None:
+    """Release *lock*, unless another thread was quicker."""
     try:
         lock.release()
     except RuntimeError:  # set twice: by the call that came back, and by the caller's caller who left
         pass
 
 
-class _Work:
-    """What a worker is to do, and what it came to."""
+class _WorkItem:
+    """One call for a worker: the context it runs in, and its outcome, or what was raised in place of one."""
 
     __slots__ = ("_context", "_depth", "_drive", "_outcome", "_raised", "_stack", "call", "left")
 
-    def __init__(self, drive: Drive, stack: Sequence[Policy], depth: int, call: Call, left: Abandonment) -> None:
+    def __init__(self, drive: Drive, stack: Sequence[Policy], depth: int, call: Call, left: CancelToken) -> None:
         self._drive = drive
         self._stack = stack
         self._depth = depth
@@ -192,7 +219,7 @@ class _Work:
             worker = _idle.pop()  # the last to become idle: the others may end
         except IndexError:
             try:
-                worker = _Worker()
+                worker = _WorkerThread()
             except RuntimeError as error:  # no thread to be had: a failed call like others, for the policies outside
                 self._outcome = Outcome(None, error)
                 self.left.end()
@@ -201,7 +228,8 @@ class _Work:
         worker.take(self)
 
     def run(self) -> None:
-        if self.left.begin():  # or the caller is gone already: Ctrl-C
+        """Make the call, in the worker, unless its caller has left already."""
+        if self.left.begin():
             try:
                 self._outcome = self._context.run(self._drive, self._stack, self._depth, self.call, self._depth)
             except BaseException as raised:  # handed to the caller, whose thread it belongs in
@@ -209,6 +237,7 @@ class _Work:
         self.left.end()
 
     def result(self) -> Outcome:
+        """Return the outcome, in the caller's thread, or raise what was raised in the worker."""
         copy_back(self._context)
         if self._raised is None:
             outcome, self._outcome = self._outcome, EXPIRED  # see `drive`: no way back to the error
@@ -219,21 +248,27 @@ class _Work:
             self._raised = None
 
 
-class _Worker:
-    """A thread that does one piece of work after the other, and ends when none has come for a while."""
+class _WorkerThread:
+    """A thread that does one piece of work after the other, and ends when none has come for `_IDLE` seconds.
+
+    It takes itself out of the idle ones before it ends. Where a caller has taken it a moment earlier, work is on its
+    way, and it goes on. It keeps nothing of a call once that is over.
+    """
 
     def __init__(self) -> None:
         self._ready = threading.Lock()
         self._ready.acquire()
-        self._work: _Work | None = None
+        self._work: _WorkItem | None = None
         self._thread = threading.Thread(target=self._live, daemon=True)
         self._thread.start()
 
-    def take(self, work: _Work) -> None:
+    def take(self, work: _WorkItem) -> None:
+        """Have the thread, which is idle, make the call of *work*."""
         self._work = work
         self._ready.release()
 
     def _live(self) -> None:
+        """Make one call after the other. The thread is idle again before the caller of the last one goes on."""
         _here.works = True
         while self._called():
             work, self._work = self._work, None
@@ -249,6 +284,7 @@ class _Worker:
             done.set()
 
     def _called(self) -> bool:
+        """Wait for work; return whether any came before the thread has been idle for too long."""
         if self._ready.acquire(timeout=_IDLE):
             return True
         try:
@@ -259,13 +295,14 @@ class _Worker:
 
 
 # A deque: appended to and taken from by many threads without a lock.
-_idle: deque[_Worker] = deque()
+_idle: deque[_WorkerThread] = deque()
 
 
 def _forget_workers() -> None:
+    """Begin anew in a forked process, which has none of its parent's threads."""
     global _leaving
     _leaving = threading.RLock()  # another thread may have held it
-    _idle.clear()  # threads do not survive a fork
+    _idle.clear()
     _abandoned.clear()
 
 

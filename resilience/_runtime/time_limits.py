@@ -1,4 +1,12 @@
-"""What is inside a limit or a deadline, run: who leaves when the time has passed, and what the inside is told of it."""
+"""Time limits and deadlines around a part of a call: how long it may take, and who ends it.
+
+A limit announces the moment when it ends, so that what is inside begins no attempt, wait or limited call that could not
+end in time. Who ends it depends on the call. Async code is cancelled. A sync call under a limit is left in its worker
+thread, or interrupted by a signal; under a deadline its caller waits, since what is inside keeps the moment by itself.
+
+An outer moment that comes first wins, and the outcome says so: EXPIRED where a limit's own time has passed, OVERDUE
+where an enclosing one's has.
+"""
 
 from __future__ import annotations
 
@@ -11,49 +19,61 @@ from resilience.due import Announcement, Due, due_here, running_task
 from resilience.outcome import EXPIRED, OVERDUE, Outcome
 from resilience.shields import place
 
-__all__ = ["Scope", "run_limited", "run_limited_async"]
+__all__ = ["AsyncDrive", "LimitScope", "run_with_timeout", "run_with_timeout_async"]
 
 AsyncDrive: TypeAlias = Callable[[Sequence[Policy], int, Call, int], Awaitable[Outcome]]
+_Way: TypeAlias = Callable[[Drive, Sequence[Policy], int, float, Call], Outcome]
 
 
-class Scope:
-    """The time a limit gives to what is inside it of *call*: its own, or what is left of a moment further out.
+class LimitScope:
+    """The time a limit gives to what is inside it of *call*: its own, or what is left of an outer moment.
 
-    Call `enter` and `leave` in one ``try``, and `leave` again in a ``finally`` around it: an exception from a signal
-    handler may come in the middle of either.
+    Call `enter` or `enter_task`, and `leave`, in one ``try``, and `leave` again in a ``finally`` around it: an
+    exception from a signal handler may come in the middle of either. Seconds throughout, by the call's clock.
     """
 
-    __slots__ = ("_announced", "_call", "_due", "_limit", "_outer", "late", "left")
+    __slots__ = ("_announced", "_call", "_due", "_limit", "_outer", "expired_outcome", "remaining")
 
     def __init__(self, limit: float, call: Call) -> None:
         now = call.clock.now()
         self._call = call
         self._limit = limit
         self._outer = call.due
-        own = now + limit
-        self._due = min(own, call.due)
+        self._due = now + limit
         self._announced: Announcement | None = None
-        #: What it comes to when the time has passed: it says whose time it was.
-        self.late: Outcome = OVERDUE if call.due < own else EXPIRED
-        #: Seconds there are.
-        # Not by the difference of two moments: a limit may be shorter than the clock can tell.
-        self.left: float = min(limit, call.due - now)
+        #: The outcome when the time has passed: it says whose time it was.
+        self.expired_outcome: Outcome = EXPIRED
+        #: Seconds there are. Not by the difference of two moments: a limit may be shorter than the clock can tell.
+        self.remaining: float = limit
+        if call.due < self._due:
+            self._due, self.expired_outcome = call.due, OVERDUE
+            self.remaining = min(limit, call.due - now)
 
-    def enter(self, *, cancels: bool = True) -> float:
-        """Have what is inside know; return the seconds after which an async caller has to cancel it by itself.
+    def enter(self) -> None:
+        """Have what is inside know the moment. A sync caller cancels nothing, also not the task it may run in."""
+        self._announce(Due(self._due, self._call.clock))
 
-        A sync caller *cancels* nobody, also not the task it may run in.
+    def enter_task(self) -> float:
+        """Have what is inside know the moment; return the seconds after which this task has to cancel it by itself.
+
+        An outer moment of this very task cancels it by itself. Two cancellations at one moment would leave one for
+        later, so this one then keeps to its own limit.
         """
-        call, task = self._call, running_task() if cancels else None
+        clock, task = self._call.clock, running_task()
+        due = Due(self._due, clock)
+        if task is not None:
+            due = Due(self._due, clock, task, place(task))
         seconds = self._limit
-        further_out = due_here(call.clock)
-        # A moment of this very task's cancels it by itself. Two cancellations at one moment would leave one for later.
-        if further_out is not None and (task is None or further_out.task is not task):
-            seconds = min(seconds, further_out.moment - call.clock.now())
-        call.due = self._due
-        self._announced = Announcement(Due(self._due, call.clock, task, None if task is None else place(task)))
-        self._announced.begin()
+        outer = due_here(clock)
+        if outer is not None and (task is None or outer.task is not task):
+            seconds = min(seconds, outer.moment - clock.now())
+        self._announce(due)
         return seconds
+
+    def _announce(self, due: Due) -> None:
+        self._call.due = self._due
+        self._announced = Announcement(due)
+        self._announced.begin()
 
     def leave(self) -> None:
         """Take it back, unless that is done."""
@@ -62,57 +82,68 @@ class Scope:
         self._call.due = self._outer
 
 
-def run_limited(drive: Drive, stack: Sequence[Policy], depth: int, effect: Proceed, call: Call) -> Outcome:
-    """Drive *call* through *stack* from *depth* inwards for at most *effect*'s timeout, and what is left of more.
+def run_with_timeout(drive: Drive, stack: Sequence[Policy], depth: int, effect: Proceed, call: Call) -> Outcome:
+    """Drive *call* through *stack* from *depth* inwards for at most *effect*'s timeout, or until an outer moment.
 
-    A deadline is kept by what is inside: no attempt, wait or limited call begins that could not end in time. A limit is
-    kept by leaving a worker thread, or by a signal.
+    EXPIRED or OVERDUE where that time has passed; an outcome that comes later is dropped.
     """
-    scope = Scope(cast("float", effect.timeout), call)
-    if scope.left <= 0:
-        return scope.late
+    scope = LimitScope(cast("float", effect.timeout), call)
+    if scope.remaining <= 0:
+        return scope.expired_outcome
     outcome = EXPIRED
     try:
         try:
-            scope.enter(cancels=False)
-            if effect.cooperative:
-                outcome = drive(stack, depth, call, depth)
-            else:
-                run = run_in_worker
-                if effect.interrupts:
-                    from resilience._runtime.signal_timeout import can_interrupt, run_interruptible
-
-                    run = run_interruptible if can_interrupt() else run
-                outcome = run(drive, stack, depth, scope.left, call)
-                if outcome is EXPIRED:
-                    outcome = scope.late
+            scope.enter()
+            outcome = _way_of(effect)(drive, stack, depth, scope.remaining, call)
         finally:
             scope.leave()
+        if outcome is EXPIRED:
+            return scope.expired_outcome
         return outcome
     finally:
         scope.leave()  # where Ctrl-C came before the other was done
         del outcome  # see `drive`: this frame must not lead back to the error
 
 
-async def run_limited_async(
+def _way_of(effect: Proceed) -> _Way:
+    """Return what runs sync code under a limit: in this thread, interrupted by a signal, or in a worker thread."""
+    if effect.cooperative:
+        return _run_here
+    if effect.interrupts:
+        from resilience._runtime.signal_timeout import can_interrupt, run_interruptible
+
+        if can_interrupt():
+            return run_interruptible
+    return run_in_worker
+
+
+def _run_here(drive: Drive, stack: Sequence[Policy], depth: int, _limit: float, call: Call) -> Outcome:
+    return drive(stack, depth, call, depth)
+
+
+async def run_with_timeout_async(
     drive: AsyncDrive, stack: Sequence[Policy], depth: int, effect: Proceed, call: Call
 ) -> Outcome:
-    """Do what `run_limited` does, by cancellation."""
-    scope = Scope(cast("float", effect.timeout), call)
-    if scope.left <= 0:
-        return scope.late
-    outcome = scope.late
+    """Do what `run_with_timeout` does, by cancellation.
+
+    The exception that the limit's own cancellation raised inside is kept as ``call.cancellation``, whose traceback says
+    where the call hung. Of any other nothing is kept: it would keep its frames alive.
+    """
+    scope = LimitScope(cast("float", effect.timeout), call)
+    if scope.remaining <= 0:
+        return scope.expired_outcome
+    outcome = scope.expired_outcome
     try:
         try:
-            seconds = scope.enter()
+            seconds = scope.enter_task()
             with call.clock.limit(seconds, shared=seconds == effect.timeout):
                 try:
                     outcome = await drive(stack, depth, call, depth)
-                except BaseException as cut:  # the limit's own cancellation, if the block is left by it
-                    call.cut = cut
+                except BaseException as cut:
+                    call.cancellation = cut
                     raise
-        except BaseException:  # somebody else's, after all: nothing may keep it, nor its traceback, alive
-            call.cut = None
+        except BaseException:  # an outer limit's, a caller's or a program's, after all
+            call.cancellation = None
             raise
         finally:
             scope.leave()

@@ -1,4 +1,9 @@
-"""What a stack can come to when everything inside it fails: how many calls, and how long."""
+"""The worst case of a stack: how many calls and how many seconds one call can take when everything inside it fails.
+
+`describe` shows it. It is worked out from the inside: a function is one call of unknown length, and each policy says by
+`Policy.worst` what it makes of the worst case of the next layer. A retry multiplies calls and adds its waits, a limit
+caps seconds. A policy that does not say makes the rest unknown, but for an outer limit, which still holds.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +15,22 @@ if TYPE_CHECKING:
     from resilience._runtime.protocol import Policy
     from resilience.policies.backoff import Backoff
 
-__all__ = ["ONE_CALL", "WorstCase", "longest_waits", "worst_case"]
+__all__ = ["SINGLE_CALL", "WorstCase", "longest_waits", "worst_case"]
 
 
 class WorstCase(NamedTuple):
-    """The most that one call can come to.
+    """The most that one call can take.
 
     *calls* of the function; *waits*, the seconds waited in between, unless the other side asks for more; *seconds* in
     all. Infinite where nothing limits them. *hint* is the longest that the other side may ask to wait each time.
     *unknown* names the policies that do not say what they add.
+
+    >>> WorstCase(calls=3, waits=0.5)
+    WorstCase(calls=3, waits=0.5, seconds=inf, hint=0.0, retried=0, unknown=())
+    >>> print(WorstCase(calls=3, waits=0.5).within(2.0))
+    worst case: 3 calls, 2 s
+    >>> print(WorstCase().unknown_to("Hedge"))
+    worst case: unknown (Hedge does not say)
     """
 
     calls: float = 1
@@ -40,38 +52,55 @@ class WorstCase(NamedTuple):
 
     def __str__(self) -> str:
         if self.unknown:
-            names = " and ".join(dict.fromkeys(self.unknown))
-            limit = f", {self.seconds:.4g} s in all" if self.seconds < math.inf else ""
-            return f"worst case: unknown ({names} {'does' if names in self.unknown else 'do'} not say){limit}"
-        calls = (
-            "any number of calls" if self.calls == math.inf else f"{self.calls:g} call{'' if self.calls == 1 else 's'}"
-        )
+            return f"worst case: unknown ({self._unknown_names()}){self._limit()}"
+        calls = {1: "1 call", math.inf: "any number of calls"}.get(self.calls, f"{self.calls:g} calls")
+        return f"worst case: {calls}, {self._time()}{self._hint()}"
+
+    def _unknown_names(self) -> str:
+        """Return which policies do not say what they add, each once."""
+        names = list(dict.fromkeys(self.unknown))
+        verbs = {1: "does"}
+        return f"{' and '.join(names)} {verbs.get(len(names), 'do')} not say"
+
+    def _limit(self) -> str:
+        if self.seconds == math.inf:
+            return ""
+        return f", {self.seconds:.4g} s in all"
+
+    def _time(self) -> str:
+        """Return the limit of seconds; without one, what is known of the waits."""
         if self.seconds < math.inf:
-            time = f"{self.seconds:.4g} s"
-        elif self.waits == math.inf:
-            time = "no limit to the waiting"
-        else:
-            time = f"{self.waits:.4g} s of waiting and what the calls take"
-        more = f"; each wait up to {self.hint:.4g} s where the other side asks for it" if self.hint else ""
-        return f"worst case: {calls}, {time}{more}"
+            return f"{self.seconds:.4g} s"
+        if self.waits == math.inf:
+            return "no limit to the waiting"
+        return f"{self.waits:.4g} s of waiting and what the calls take"
+
+    def _hint(self) -> str:
+        if not self.hint:
+            return ""
+        return f"; each wait up to {self.hint:.4g} s where the other side asks for it"
 
 
-ONE_CALL = WorstCase()
-"""What a function comes to that nobody guards."""
+SINGLE_CALL = WorstCase()
+"""The worst case of a function that is not guarded."""
 
 
 def worst_case(stack: Sequence[Policy]) -> WorstCase:
     """Return what a call through *stack*, the outermost first, can come to."""
-    worst = ONE_CALL
+    worst = SINGLE_CALL
     for policy in reversed(stack):
         outer = policy.worst(worst)
-        # A policy that only multiplies numbers says nothing of those inside it.
-        worst = outer if outer.unknown else outer._replace(unknown=worst.unknown)
+        if not outer.unknown:  # a policy that only multiplies numbers says nothing of those inside it
+            outer = outer._replace(unknown=worst.unknown)
+        worst = outer
     return worst
 
 
 def longest_waits(backoff: Backoff, base: float, retries: float) -> float:
-    """Return the most that so many waits of *backoff* come to, in seconds."""
+    """Return the most that so many waits of *backoff* come to, in seconds: with the longest delay that jitter allows.
+
+    *base* is the base delay of the category that is retried. Infinitely many waits come to infinity, or to nothing.
+    """
     if retries == math.inf:
         return math.inf if backoff.delay(0, base, 0.0, _most) > 0 else 0.0
     total = previous = 0.0
@@ -84,4 +113,5 @@ def longest_waits(backoff: Backoff, base: float, retries: float) -> float:
 
 
 def _most() -> float:
+    """Stand in for chance where a delay is to be the longest."""
     return 1.0

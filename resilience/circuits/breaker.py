@@ -14,8 +14,8 @@ from typing import Concatenate, Literal, ParamSpec, TypeAlias, TypeVar
 
 import pybreaker
 
+from resilience._runtime.callables import name_of
 from resilience._runtime.context_manager import Block, OneBlock
-from resilience._runtime.decorate import name_of
 from resilience._runtime.method_selection import MethodSelection
 from resilience._runtime.pipeline import Decorator
 from resilience._runtime.protocol import Policy

@@ -12,7 +12,9 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from resilience._runtime.decorate import guarded, public_methods, under_descriptor
+from resilience._runtime.callables import under_descriptor
+from resilience._runtime.decorate import guarded
+from resilience._runtime.guard import public_methods
 from resilience.cli.application import imported
 from resilience.cli.output import ExitCode, print_json
 

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from resilience._runtime.decorate import is_async
+from resilience._runtime.callables import is_async
 from resilience._validation import count
 from resilience.execution.executor import Executor, Listener
 from resilience.execution.feedback import Feedback

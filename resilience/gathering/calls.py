@@ -7,7 +7,7 @@ import threading
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias, TypeVar, cast, overload
 
-from resilience._runtime.decorate import is_async, name_of
+from resilience._runtime.callables import is_async, name_of
 from resilience._validation import count
 from resilience.due import remaining
 from resilience.errors.base import DeadlineExceededError

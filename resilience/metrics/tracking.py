@@ -10,10 +10,12 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast, overload
 
+from resilience._runtime.callables import under_descriptor
 from resilience._runtime.context_manager import Block
-from resilience._runtime.decorate import guard, guarded, public_methods, under_descriptor
+from resilience._runtime.decorate import guarded
+from resilience._runtime.guard import guard, public_methods
 from resilience._runtime.pipeline import Decorator
-from resilience._runtime.protocol import Call, Policy, Proceed, Steps, Stopwatch
+from resilience._runtime.protocol import PROCEED, Call, LatencyRecorder, Policy, Steps
 from resilience._validation import need
 from resilience.metrics.call_stats import CALL_STATS
 from resilience.outcome import Outcome
@@ -58,22 +60,23 @@ class Tracked(Policy):
     def __init__(self, component: str | None) -> None:
         self.component: str | None = component
 
-    def stopwatch(self, target: str) -> Stopwatch:
+    def stopwatch(self, target: str) -> LatencyRecorder:
         """Return the statistics that the wrapper of *target* adds to."""
         return CALL_STATS.for_target(target, self.component)
 
     def run(self, call: Call) -> Steps[Outcome]:
         """Record how the inner call ended and how long it took; a call that is closed at `Proceed` was cancelled."""
-        index = call.position
-        if not call.admitted:  # else the fast path noted when the call began, or has counted it and notes nothing
-            call.held[index] = call.clock.now()
+        admitted, began = call.admitted, None
+        if not admitted:
+            began = call.clock.now()
         ended = False
         try:
-            outcome: Outcome = yield Proceed()
+            outcome: Outcome = yield PROCEED
             ended = True
         finally:
-            began: Any = call.held.pop(index, None)
-            if began is not None and not ended:
+            if admitted:  # the fast path says when it began, unless it has counted the call
+                began = call.started_at
+            if not ended and not call.withdrawn and began is not None:
                 CALL_STATS.for_target(call.target, self.component).cancelled()
         if began is not None:
             self._record(call, outcome, call.clock.now() - began)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 from resilience._runtime.circuit_context import Admitted, admitted_here, enter, leave
 from resilience._runtime.method_selection import MethodSelection
-from resilience._runtime.protocol import Admission, Call, Emit, Gate, Policy, Proceed, Run, Steps, Telling
+from resilience._runtime.protocol import Admission, Call, Emit, Gate, Policy, Proceed, Run, Steps, SuccessReporting
 from resilience.classify.decide import category_of, classify
 from resilience.classify.hint import retry_after
 from resilience.clock import Clock, current_clock
@@ -54,7 +54,7 @@ __all__ = ["CircuitBreakerPolicy"]
 P = ParamSpec("P")
 
 # By names of their own: on CPython 3.11 a member of an enum is a call to find.
-_CALL = Telling.CALL
+_CALL = SuccessReporting.CALL
 _SHADOW, _DISABLED = CircuitMode.SHADOW, CircuitMode.DISABLED
 _PROCEED = Proceed()
 

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 
 import pybreaker
 
-from resilience._runtime.decorate import is_async, name_of
+from resilience._runtime.callables import is_async, name_of
 from resilience._validation import count, need, number, seconds
 from resilience.category import CategoryLike, ErrorCategory, combine
 from resilience.policies.sliding_window import CountWindow, TimeWindow, Window, WindowSnapshot

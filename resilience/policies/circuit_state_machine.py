@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from resilience._runtime.protocol import Admission, Telling
+from resilience._runtime.protocol import Admission, SuccessReporting
 from resilience.clock import Clock, current_clock
 from resilience.policies.circuit_breaker_config import SUCCESS, CircuitBreakerConfig
 from resilience.policies.circuit_states import (
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["CircuitStateMachine"]
 
 # By names of their own: on CPython 3.11 a member of an enum is a call to find.
-_MARK, _COUNT, _CALL = Telling.MARK, Telling.COUNT, Telling.CALL
+_MARK, _COUNT, _CALL = SuccessReporting.MARK, SuccessReporting.COUNT, SuccessReporting.CALL
 _DISABLED, _ISOLATED = CircuitMode.DISABLED, CircuitMode.ISOLATED
 _CLOSED, _OPEN = CircuitState.CLOSED, CircuitState.OPEN
 _FIXES_STATE = (_ISOLATED, _DISABLED)
@@ -68,7 +68,7 @@ class CircuitStateMachine:
 
     def __init__(self, config: CircuitBreakerConfig) -> None:
         self.config: CircuitBreakerConfig = config
-        self.telling: Telling = _telling(config)
+        self.telling: SuccessReporting = _telling(config)
         self.mode: CircuitMode = CircuitMode.NORMAL
         self.observers: Sequence[CircuitObserver] = ()
         #: The category of the last failure that counted.
@@ -280,7 +280,7 @@ def _half_open(state: State, permits: set[ProbePermit]) -> HalfOpen:
     )
 
 
-def _telling(config: CircuitBreakerConfig) -> Telling:
+def _telling(config: CircuitBreakerConfig) -> SuccessReporting:
     """Return what the fast path reports of a success."""
     if config.rates is None:
         return _MARK

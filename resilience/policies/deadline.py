@@ -34,7 +34,7 @@ class Deadline(Policy):
         if outcome is not EXPIRED and outcome is not OVERDUE:
             return outcome
         error = DeadlineExceededError(call.target, self.seconds if outcome is EXPIRED else None)
-        error.__cause__, call.cut = call.cut, None
+        error.__cause__, call.cancellation = call.cancellation, None
         if has_listeners():
             from resilience.events import TimedOut
 

@@ -8,8 +8,8 @@ from types import FunctionType, MethodType, TracebackType
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from resilience._runtime import protocol as base
-from resilience._runtime.decorate import name_of, under_descriptor
-from resilience._runtime.protocol import Call, Emit, Proceed, Run
+from resilience._runtime.callables import name_of, under_descriptor
+from resilience._runtime.protocol import PROCEED, Call, Emit, Run
 from resilience._validation import yes_or_no
 from resilience.category import CategoryLike, ErrorCategory, combine
 from resilience.classify.decide import categories_of, category_of
@@ -112,7 +112,7 @@ class Fallback(Policy, Generic[V]):
         return found
 
     def run(self, call: Call) -> Steps:
-        outcome: Outcome = yield Proceed()
+        outcome: Outcome = yield PROCEED
         error = outcome.error
         if error is None:
             return outcome if self.stale is None else (yield from self.stale.keep(call, outcome))

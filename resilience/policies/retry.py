@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from resilience._runtime.exhaustion import GIVE_UPS
+from resilience._runtime.exhaustion import exhaustion_counter
 from resilience._runtime.protocol import Call, Emit, Proceed, Run, Sleep, Steps
 from resilience.category import ErrorCategory
 from resilience.classify.decide import category_of
@@ -52,9 +52,9 @@ class Retry(RetryConfig):
 
         On cancellation, in an attempt, a wait or a callback, a retry that was paid for and not begun is refunded.
         """
-        exhaustions, started_at = call.since, None  # on the fast path the first attempt has been made
+        exhaustions, started_at = call.exhaustions_at_start, None  # on the fast path the first attempt has been made
         if not call.admitted:
-            exhaustions, started_at = GIVE_UPS.count, call.clock.now()
+            exhaustions, started_at = exhaustion_counter.count, call.clock.now()
         state: RetryState | None = None
         if self.strategies is not None:
             state = RetryState(call.target, started_at, exhaustions, self.strategies.begin(call, self))

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, TypeVar
 
-from resilience._runtime.exhaustion import GIVE_UPS
-from resilience._runtime.protocol import Call, Tally
+from resilience._runtime.exhaustion import exhaustion_counter
+from resilience._runtime.protocol import Call, SuccessCounter
 from resilience._validation import a_function, a_mapping, count, need, one_of, seconds, yes_or_no
 from resilience.category import CategoryLike, ErrorCategory, combine
 from resilience.classify.decide import categories_of
@@ -166,7 +166,7 @@ class RetryConfig(Policy):
         self.fast_path: bool = self.strategies is None and retry_if_result is None and on_success is None
         # The result of a stream is known only when its items have been handed out.
         self.supports_generators: bool = retry_if_result is None
-        self.success_counter: Tally | None = self.budget
+        self.success_counter: SuccessCounter | None = self.budget
 
     def _policy(self) -> NoReturn:
         raise TypeError(f"with {self}: a block cannot run twice; use `for attempt in retrying(...)`")
@@ -219,10 +219,10 @@ class RetryConfig(Policy):
         """Return why no further attempt may be made, whatever the wait; None: one may."""
         if state.base_delay is None:
             return _NOT_RETRYABLE
-        if call.committed:
+        if call.streaming_started:
             return StopReason.COMMITTED
         inner, error = None, outcome.error
-        if state.exhaustions_at_start != GIVE_UPS.count and error is not None:
+        if state.exhaustions_at_start != exhaustion_counter.count and error is not None:
             # Some retry was exhausted since the attempt began. By this error?
             inner = inner_exhaustion(error, state.exhaustions_at_start)
             if inner is not None and not self.retry_exhausted:

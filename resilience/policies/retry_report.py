@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
 from resilience._runtime.carried_context import carried_back
-from resilience._runtime.exhaustion import GIVE_UPS
+from resilience._runtime.exhaustion import exhaustion_counter
 from resilience.category import ErrorCategory
 from resilience.policies.stop_reason import StopReason
 
@@ -150,7 +150,7 @@ class RetryState:
     def start_attempt(self, now: float) -> None:
         """Record that another attempt begins."""
         self.started_at = now
-        self.exhaustions_at_start = GIVE_UPS.count
+        self.exhaustions_at_start = exhaustion_counter.count
         self.retry_pending = False
 
     def forget_call(self) -> None:
@@ -199,7 +199,7 @@ class CallReport:
         # A retry of one attempt retried nothing: that is left to an enclosing one.
         alone = reason is StopReason.ATTEMPTS and state.attempts == 1
         #: Its exhaustion number, from 1, see `give_ups`; 0 where no limit of the retry was exhausted.
-        self.exhaustion_number: int = GIVE_UPS.next() if reason.gave_up and not alone else 0
+        self.exhaustion_number: int = exhaustion_counter.next() if reason.gave_up and not alone else 0
         #: The states of the circuits in the same stack.
         self.circuits: tuple[str, ...] = circuits
         #: Seconds that were left of the deadline when it ended; None without one.

@@ -133,7 +133,7 @@ class ArgumentReviser:
 
     def _blocked_by(self, call: Call, state: RetryState, min_attempt_time: float) -> StopReason | None:
         """Return why no revision is asked for, if so."""
-        if call.committed:
+        if call.streaming_started:
             return StopReason.COMMITTED
         if state.repeated_failures >= self.max_repeats:
             return StopReason.NO_PROGRESS

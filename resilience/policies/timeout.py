@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from resilience._runtime import protocol as base
-from resilience._runtime.decorate import is_generator, name_of, refuse_without_items, under_descriptor
+from resilience._runtime.callables import is_generator, name_of, under_descriptor
+from resilience._runtime.decorate import refuse_without_items
 from resilience._runtime.protocol import Call, Emit, Proceed
 from resilience._validation import one_of, seconds
 from resilience.errors.base import CallTimeoutError, DeadlineExceededError
@@ -90,10 +91,13 @@ class Timeout(Policy):
         if outcome is not EXPIRED and outcome is not OVERDUE:
             return outcome
         # Another limit holds once the first item of a stream is there.
-        limit = self.item_timeout if call.committed else self.time_limit
+        limit = self.item_timeout if call.streaming_started else self.time_limit
         assert limit is not None, "nothing else can have passed"
         error = DeadlineExceededError(call.target) if outcome is OVERDUE else CallTimeoutError(call.target, limit)
-        error.__cause__, call.cut = call.cut, None  # where the call hung, as the error of `asyncio.timeout` says
+        error.__cause__, call.cancellation = (
+            call.cancellation,
+            None,
+        )  # where it hung, as `asyncio.timeout` says
         if has_listeners():
             from resilience.events import TimedOut
 

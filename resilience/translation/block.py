@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapp
 from types import CoroutineType
 from typing import Any, TypeAlias, TypeVar, cast
 
-from resilience._runtime.decorate import is_async, is_generator, makes_context_manager, under_descriptor
+from resilience._runtime.callables import is_async, is_generator, makes_context_manager, under_descriptor
 from resilience.category import combine
 from resilience.classify.decide import categories_of
 from resilience.classify.hint import retry_after

@@ -13,7 +13,7 @@ import anyio.to_thread
 import pytest
 
 from resilience import RetriesExhaustedError, StopReason, retry_on_category, subscribe, timeout
-from resilience._runtime.exhaustion import GIVE_UPS
+from resilience._runtime.exhaustion import exhaustion_counter
 from resilience.testing import virtual_time
 from tests.roads import Road
 
@@ -272,7 +272,7 @@ def test_an_error_that_somebody_else_gives_up_on_while_a_retry_waits_is_tried_ag
 
     def meanwhile(event: object) -> None:
         if event.name == "retry.scheduled" and not before:
-            before.append(GIVE_UPS.count)
+            before.append(exhaustion_counter.count)
             with pytest.raises(ConnectionResetError):
                 retry_on_category(attempts=2, base_delay=0)(Dependency(always).fail)()
 

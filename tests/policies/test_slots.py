@@ -5,15 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
+import subprocess
+import sys
 import threading
 
 import anyio
 import anyio.to_thread
 import pytest
 
+from resilience._runtime import sync_runner
+from resilience._runtime.acquire import acquire
+from resilience._runtime.steps import resume
 from resilience.outcome import Outcome
 from resilience.policies import Acquire, Call, Policy, Proceed, Slots, Steps
 from resilience.testing import virtual_time
+from tests.interruptions import interruptions
 
 
 class Limit(Policy):
@@ -314,3 +321,64 @@ def test_a_slot_released_by_a_destructor_while_the_lock_is_held_reaches_who_wait
     with slots._lock:  # as the collector may run in the middle of `queue_up`
         slots.release()
     assert slots.free == 1
+
+
+class Timely(Policy):
+    """A limit that protects its slot at once, by a function of its own for what comes before."""
+
+    def __init__(self) -> None:
+        self.slots = Slots(1)
+
+    def run(self, call: Call) -> Steps:
+        if not (yield from self.acquired()):
+            return Outcome.failed(BlockingIOError())
+        try:
+            return (yield Proceed())
+        finally:
+            self.slots.release()
+
+    def acquired(self) -> Steps[bool]:
+        return (yield Acquire(self.slots))
+
+
+@pytest.mark.parametrize("way", ["call", "block"])
+def test_wherever_ctrl_c_comes_between_a_slot_and_the_try_of_its_policy_the_slot_is_given_back(way: str):
+    limit = Timely()
+
+    def block() -> str:
+        with limit:
+            return "value"
+
+    call = block if way == "block" else limit(lambda: "value")
+    functions = (acquire, Timely.acquired, sync_runner.drive, sync_runner.advance, sync_runner.perform, resume)
+    for _ in interruptions(call, {function.__code__ for function in functions}):
+        assert limit.slots.free == 1
+        assert call() == "value"
+
+
+FORKING = """
+import os, threading
+from resilience.policies import Slots
+from resilience._runtime.slots import Waiter
+slots = Slots(2)
+assert slots.try_acquire() and slots.try_acquire()
+slots.queue_up(Waiter(lambda: None))  # of a thread that the child does not have
+held, gate = threading.Event(), threading.Event()
+def hold():
+    with slots._lock:
+        held.set()
+        gate.wait()
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+child = os.fork()
+if not child:
+    slots.release()
+    os._exit(0 if (slots.free, slots.waiting) == (1, 0) else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+def test_a_forked_child_waits_for_no_lock_of_its_parents_and_grants_no_slot_to_its_threads():
+    done = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "0\n", done.stderr

@@ -11,7 +11,7 @@ import pybreaker
 import pytest
 
 from resilience import CircuitOpenError, ErrorCategory, circuit_breaker, circuits, retry_on_category, subscribe
-from resilience._runtime.protocol import Telling
+from resilience._runtime.protocol import SuccessReporting
 from resilience.circuits import CircuitBreaker, CircuitMode
 from resilience.classify.hint import retry_after
 from resilience.clock import using_clock
@@ -767,7 +767,7 @@ def test_a_rejection_nobody_hears_of_takes_no_steps(monkeypatch: pytest.MonkeyPa
 
 
 def test_where_threads_run_at_the_same_time_each_success_is_told(monkeypatch: pytest.MonkeyPatch):
-    def telling(**rules: object) -> Telling:
+    def telling(**rules: object) -> SuccessReporting:
         return circuit_breaker("b", **rules).circuit.telling
 
     for gil in (True, False, None):
@@ -775,9 +775,9 @@ def test_where_threads_run_at_the_same_time_each_success_is_told(monkeypatch: py
             monkeypatch.delattr(sys, "_is_gil_enabled")
         else:
             monkeypatch.setattr(sys, "_is_gil_enabled", lambda gil=gil: gil, raising=False)
-        assert telling() is Telling.MARK
-        assert telling(failure_rate=0.5) is (Telling.CALL if gil is False else Telling.COUNT)
-        assert telling(failure_rate=0.5, window_seconds=10) is Telling.CALL
+        assert telling() is SuccessReporting.MARK
+        assert telling(failure_rate=0.5) is (SuccessReporting.CALL if gil is False else SuccessReporting.COUNT)
+        assert telling(failure_rate=0.5, window_seconds=10) is SuccessReporting.CALL
 
 
 @pytest.mark.parametrize("rules", [{}, {"failure_rate": 0.5}], ids=["in a row", "rate by count"])

@@ -298,7 +298,7 @@ def test_many_threads_enter_and_leave_one_object():
 
     from resilience._runtime import context_manager as blocks
 
-    assert not [block for block in blocks._open.values() if block.owner is breaker]
+    assert not [block for each in blocks._open.values() for block in each if block.owner is breaker]
 
 
 @pytest.mark.parametrize("style", ["sync", "async", "calling"])

@@ -21,7 +21,7 @@ from resilience import CallTimeoutError, circuit_breaker, retry_on_category, tim
 from resilience._runtime import signal_timeout as interrupt
 from resilience._runtime.protocol import Call, Policy, Proceed, Steps
 from resilience._runtime.signal_timeout import can_interrupt, run_interruptible
-from resilience._runtime.sync_runner import drive
+from resilience._runtime.sync_runner import call_function, drive
 from resilience._runtime.thread_timeout import abandoned, run_in_worker
 from resilience.outcome import EXPIRED, Outcome
 from resilience.testing import virtual_time
@@ -218,7 +218,7 @@ def test_every_way_to_call_the_function_is_known():
     @circuit_breaker("c")
     def guarded() -> None: ...
 
-    assert len(interrupt._lines_of_the_call(drive.__code__)) == 1
+    assert len(interrupt._lines_of_the_call(call_function.__code__)) == 1
     assert interrupt._lines_of_the_call(guarded.__code__)
     assert not interrupt._lines_of_the_call(run_interruptible.__code__)
 
@@ -287,7 +287,7 @@ def test_a_policy_at_work_is_not_interrupted_and_nothing_begins_after_it():
 
     class Slow(Permits):
         def run(self, call: Call) -> Steps[Outcome]:
-            let_it_pass(call.abandoned)
+            let_it_pass(call.cancel_token)
             spin_for(SHORT)
             return (yield from super().run(call))
 
@@ -300,7 +300,7 @@ def test_a_value_that_was_ready_is_returned_although_a_policy_was_slow_to_hear_o
     class Slow(Policy):
         def run(self, call: Call) -> Steps[Outcome]:
             outcome = yield Proceed()
-            let_it_pass(call.abandoned)
+            let_it_pass(call.cancel_token)
             spin_for(SHORT)
             return outcome
 

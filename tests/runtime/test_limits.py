@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import dis
-import sys
 from collections.abc import Callable, Iterator
-from types import CodeType, FrameType
-from typing import Any
+from types import CodeType
 
 import pytest
 
@@ -19,6 +16,7 @@ from resilience._runtime import generators as streams
 from resilience._runtime import time_limits as limits
 from resilience.due import Announcement, Due, announce, due_anywhere, withdraw
 from resilience.testing import VirtualClock, virtual_time
+from tests.interruptions import interruptions
 
 
 def functions_of(*places: object) -> set[CodeType]:
@@ -35,53 +33,6 @@ def functions_of(*places: object) -> set[CodeType]:
 
 
 LIMITS = functions_of(due_module, limits)
-
-
-class Interrupted:
-    """Raises KeyboardInterrupt before the *number*th instruction that is carried out in some functions.
-
-    Not before one that does nothing: no signal handler runs there, and the compiler leaves it out of every ``try``.
-    """
-
-    def __init__(self, number: int, inside: set[CodeType]) -> None:
-        self.left = number
-        self.inside = inside
-
-    def __call__(self, frame: FrameType, event: str, argument: object) -> Any:
-        if frame.f_code not in self.inside:
-            return None
-        frame.f_trace_opcodes = True
-        frame.f_trace_lines = False
-        if event == "opcode" and dis.opname[frame.f_code.co_code[frame.f_lasti]] != "NOP":
-            self.left -= 1
-            if self.left < 0:
-                sys.settrace(None)
-                raise KeyboardInterrupt
-        return self
-
-
-def interruptions(call: Callable[[], object], inside: set[CodeType] = LIMITS) -> Iterator[int]:
-    """Make *call* again and again, interrupted an instruction later each time, until it comes to its end."""
-    before = sys.gettrace()
-
-    def made(number: int) -> int | None:
-        trace = Interrupted(number, inside)
-        sys.settrace(trace)
-        try:
-            call()
-        except KeyboardInterrupt:
-            return None
-        finally:
-            sys.settrace(before)
-        return number - trace.left
-
-    made(1_000_000)  # the first time, some interpreters are not ready to stop at single instructions
-    count = made(1_000_000)
-    assert count is not None
-    assert count > 50
-    for number in range(count):
-        if made(number) is None:
-            yield number
 
 
 @pytest.fixture
@@ -116,7 +67,7 @@ async def async_value() -> str:
     ids=["deadline", "timeout", "both"],
 )
 def test_wherever_ctrl_c_comes_in_a_limit_the_next_call_works_as_ever(clock: VirtualClock, call: Callable[[], object]):
-    for _ in interruptions(call):
+    for _ in interruptions(call, LIMITS):
         assert calls_go_on(clock, call)
 
 
@@ -140,7 +91,7 @@ def test_wherever_ctrl_c_comes_in_an_async_limit_its_moment_is_withdrawn(clock: 
                 coroutine.close()
 
         before = due_anywhere()
-        for _ in interruptions(by_hand):
+        for _ in interruptions(by_hand, LIMITS):
             assert due_anywhere() is before
 
     asyncio.run(main())
@@ -153,7 +104,7 @@ def test_wherever_ctrl_c_comes_in_the_limit_of_a_block_the_next_one_works_as_eve
         with limit:
             return "value"
 
-    for _ in interruptions(block):
+    for _ in interruptions(block, LIMITS):
         assert calls_go_on(clock, block)
 
 
@@ -164,8 +115,8 @@ def test_wherever_ctrl_c_comes_in_a_block_the_time_outside_of_it_is_the_one_that
         with limit:
             return "value"
 
-    open_block = blocks._OpenBlock
-    stages = (open_block.enter, open_block._begin, open_block.close, blocks._keep, blocks._find, blocks._forget)
+    open_block = blocks._ActiveBlock
+    stages = (open_block.enter, open_block._admit, open_block.close, blocks._register, blocks._find, blocks._unregister)
     inside = LIMITS | {stage.__code__ for stage in stages}
     for _ in interruptions(block, inside):
         assert calls_go_on(clock, block)
@@ -179,7 +130,7 @@ def test_wherever_ctrl_c_comes_in_a_limited_stream_the_next_one_works_as_ever(cl
     def read() -> object:
         return next(iter(list(stream())))
 
-    inside = LIMITS | {streams._by.__code__}
+    inside = LIMITS | {streams._with_deadline.__code__}
     for _ in interruptions(read, inside):
         assert calls_go_on(clock, read)
 

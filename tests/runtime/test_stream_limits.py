@@ -463,7 +463,7 @@ def test_when_too_many_hang_in_threads_the_next_item_is_not_asked_for(monkeypatc
     stream = Stream(Road("sync"), timeout(idle=2), [1, 2])
     with pytest.raises(TooManyAbandonedError):
         for _ in stream.guarded():
-            monkeypatch.setattr(worker, "MOST_ABANDONED", 0)
+            monkeypatch.setattr(worker, "MAX_ABANDONED_THREADS", 0)
     assert stream.closed == 1
 
 

@@ -16,7 +16,7 @@ from resilience import ErrorCategory, circuit_breaker, classify, fallback, retry
 from resilience._runtime import thread_timeout as worker
 from resilience._runtime.protocol import Call
 from resilience._runtime.sync_runner import drive
-from resilience._runtime.thread_timeout import Abandonment, CallAbandoned, abandoned, run_in_worker
+from resilience._runtime.thread_timeout import CallAbandoned, CancelToken, abandoned, run_in_worker
 from resilience.clock import current_clock
 from resilience.errors import TooManyAbandonedError
 from resilience.events import Event, ThreadsExhausted
@@ -108,18 +108,18 @@ def test_an_inner_limit_that_passes_leaves_its_own_thread_behind(hang: Hanging):
 
 
 def test_a_caller_that_leaves_before_the_call_begins_takes_it_along(hang: Hanging):
-    left = Abandonment(None)
-    left.leave()
+    left = CancelToken(None)
+    left.cancel()
     assert left.begin() is False
     assert abandoned() == 0
     left.end()
 
 
 def test_a_thread_nobody_waits_for_starts_no_other():
-    left = Abandonment(None)
-    left.leave()
+    left = CancelToken(None)
+    left.cancel()
     call = Call("shop.search", list)
-    call.abandoned = left
+    call.cancel_token = left
     with pytest.raises(CallAbandoned):
         run_in_worker(drive, (), 0, 1, call)
 
@@ -174,10 +174,10 @@ def test_the_count_is_right_when_many_leave_and_come_back_at_once(hang: Hanging)
 
 
 def test_a_further_call_is_refused_without_a_thread(hang: Hanging, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(worker, "MOST_ABANDONED", 3)
+    monkeypatch.setattr(worker, "MAX_ABANDONED_THREADS", 3)
     leave(hang, 3)
     started: list[object] = []
-    monkeypatch.setattr(worker._Work, "begin", started.append)
+    monkeypatch.setattr(worker._WorkItem, "begin", started.append)
     error = limited(hang).error
     assert isinstance(error, TooManyAbandonedError)
     assert (error.target, error.running, hang.calls, started) == ("shop.search", 3, 3, [])
@@ -196,7 +196,7 @@ def test_a_refusal_is_an_event_that_says_how_many_threads_hang(hang: Hanging, mo
 
 
 def test_calls_are_made_again_when_one_has_come_back(hang: Hanging, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(worker, "MOST_ABANDONED", 2)
+    monkeypatch.setattr(worker, "MAX_ABANDONED_THREADS", 2)
     first = Hanging()
     leave(first)
     leave(hang)
@@ -209,7 +209,7 @@ def test_calls_are_made_again_when_one_has_come_back(hang: Hanging, monkeypatch:
 def test_a_refusal_is_a_rejection_that_trips_no_circuit_and_can_be_covered(
     hang: Hanging, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(worker, "MOST_ABANDONED", 1)
+    monkeypatch.setattr(worker, "MAX_ABANDONED_THREADS", 1)
     leave(hang)
     breaker = circuit_breaker("search", failure_threshold=1)
     guarded = breaker(timeout(1)(hang))
@@ -264,7 +264,7 @@ from resilience._runtime import thread_timeout as worker
 hangs = [threading.Event().wait, threading.Lock(), lambda: time.sleep(3600)]
 hangs[1].acquire()
 hangs[1] = hangs[1].acquire
-while worker.abandoned() < worker.MOST_ABANDONED:
+while worker.abandoned() < worker.MAX_ABANDONED_THREADS:
     try:
         timeout(0.001)(hangs[worker.abandoned() % 3])()
     except TimeoutError:

@@ -1,0 +1,248 @@
+"""Guarding a target: a function, a method, a callable object, or a class.
+
+Of a class the public methods are guarded one by one, in place. Each policy says by its `MethodSelection` which of them
+it guards. Methods that make no request are *local* to the circuits: calls that they make of guarded methods pass
+through unseen, since those would be taken for answers of the dependency, and be rejected while the circuit is open.
+
+A method that comes from a base is guarded on the decorated class only: the base stays as it is. The replacement looks
+the method up above the class at each call, so that in ``class Both(Guarded, Mixin)`` what `Mixin` overrides still wins.
+
+Functions here stand between a guarded call and the user's method; `signal_timeout` looks through this module's frames.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+from collections.abc import AsyncIterator, Callable, Collection, Generator, Iterator, Mapping, Sequence
+from types import ClassMethodDescriptorType
+from typing import Any, TypeAlias, TypeVar, cast
+
+from resilience._runtime.callables import Kind, kind_of, makes_context_manager, name_of, under_descriptor
+from resilience._runtime.circuit_context import entered
+from resilience._runtime.decorate import guard_function, guarded
+from resilience._runtime.method_selection import MethodSelection
+from resilience._runtime.protocol import Policy
+
+__all__ = ["guard", "public_methods"]
+
+T = TypeVar("T")
+_Method: TypeAlias = Callable[..., Any]
+_IMMUTABLE = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE
+
+
+def guard(target: T, *policies: Policy, exclude: Collection[str] = ()) -> T:
+    """Return *target* guarded by *policies*, outermost first; a class is changed in place, but for *exclude*.
+
+    Raises TypeError for what cannot be called, and for generator functions around which a policy cannot stand.
+    """
+    if isinstance(target, type):
+        _guard_class(cast("type[object]", target), policies, exclude)
+        return target
+    for policy in policies:
+        if policy.methods is not None and policy.methods.names_methods:
+            raise TypeError(f"{policy.methods}: give it where a class is decorated; {name_of(target)} is none")
+    return cast("T", guard_function(target, policies))
+
+
+def _guard_class(cls: type[object], policies: Sequence[Policy], exclude: Collection[str]) -> None:
+    """Replace the methods of *cls*. All are made before the first is put in place: a class is guarded, or unchanged."""
+    members = dict(public_methods(cls))
+    _refuse_without_methods(cls, members)
+    members = {name: member for name, member in members.items() if name not in exclude}
+    selected = [(policy, _selected_by(policy, cls, members)) for policy in policies]
+    selections = dict.fromkeys(policy.methods for policy in policies if policy.methods is not None)
+    initializer = inspect.getattr_static(cls, "__init__")
+    if inspect.isfunction(initializer):  # it makes no request, nor does what it calls
+        members["__init__"] = initializer
+    replacements: dict[str, object] = {}
+    for name, member in members.items():
+        stack = [policy for policy, names in selected if name in names]
+        local = [selection for selection in selections if selection.is_local(name)]
+        if stack or local:
+            replacements[name] = _guard_method(_own_method(cls, name, member), stack, local)
+    for name, method in replacements.items():
+        setattr(cls, name, method)
+
+
+def _guard_method(method: object, stack: Sequence[Policy], local: Sequence[MethodSelection]) -> object:
+    """Return *method* guarded by *stack*, and local to the circuits of the selections in *local*."""
+    if local:
+        method = _local_method(method, local)
+    if stack:
+        method = guard_function(method, stack)
+    return method
+
+
+def _refuse_without_methods(cls: type[object], members: Mapping[str, object]) -> None:
+    """Raise TypeError for a class whose methods cannot be replaced, or that has none to guard."""
+    if cls.__flags__ & _IMMUTABLE:
+        raise TypeError(
+            f"cannot guard the class {cls.__qualname__}: it is not written in Python, its methods cannot be replaced;"
+            " decorate a subclass of it, or guard a method of an object"
+        )
+    if all(map(makes_context_manager, members.values())):
+        raise TypeError(
+            f"cannot guard the class {cls.__qualname__}: it has no public methods to guard; guard"
+            " functions, or the methods of an object, one by one"
+        )
+
+
+def _selected_by(policy: Policy, cls: type[object], members: Mapping[str, object]) -> Collection[str]:
+    """Return the names of the methods that *policy* guards.
+
+    What makes a context manager is guarded only where it is named: a call of it does nothing that could fail.
+    """
+    unnamed = {name for name, member in members.items() if not makes_context_manager(member)}
+    if policy.methods is None:
+        return unnamed
+    selected = policy.methods.select(members)
+    if policy.methods.only is not None:
+        return selected
+    if selected.isdisjoint(unnamed):
+        raise TypeError(
+            f"cannot guard the class {cls.__qualname__} by {policy}: all its public methods are left out"
+            f" ({', '.join(members)}); name those to guard, as in only={tuple(members)[:1]!r}"
+        )
+    return selected & unnamed
+
+
+# -- methods ---------------------------------------------------------------------------------------------------------
+
+
+def public_methods(cls: type[object]) -> Iterator[tuple[str, object]]:
+    """Yield the name and the plain attribute of each public method of *cls*, inherited ones too."""
+    for name in dir(cls):
+        member = inspect.getattr_static(cls, name)
+        if not name.startswith("_") and _is_method(member):
+            yield name, member
+
+
+def _is_method(member: object) -> bool:
+    """Whether a class attribute is a method: of Python, Cython, mypyc or C, or one made of another method."""
+    if isinstance(member, staticmethod | classmethod | functools.partialmethod | functools.singledispatchmethod):
+        return True
+    if isinstance(member, functools.partial):  # it has `__get__` from 3.13 on, and did not bind before
+        return False
+    return callable(member) and hasattr(type(member), "__get__")
+
+
+def _under_method(member: object) -> object:
+    """Return the function that says of a method what kind it is."""
+    if isinstance(member, functools.partialmethod | functools.singledispatchmethod):
+        return cast("functools.partialmethod[object]", member).func
+    return under_descriptor(member)
+
+
+def _own_method(cls: type[object], name: str, member: object) -> object:
+    """Return a method of *cls*: the one in its body, or one that calls what it inherits.
+
+    What is bound to nothing, or is guarded on the base already, stays what it is.
+    """
+    own = vars(cls).get(name)
+    if callable(under_descriptor(own)) and not isinstance(own, ClassMethodDescriptorType):
+        return member
+    function = _under_method(member)
+    if isinstance(member, staticmethod) or guarded(function) is not None:
+        return member  # pyright: ignore[reportUnknownVariableType]
+    return _forwarding_method(cls, name, member, function)
+
+
+def _forwarding_method(cls: type[object], name: str, member: object, function: object) -> object:
+    """Return a method that calls the one that *cls* inherits, whichever that is for the object at hand.
+
+    Where *cls* has the method itself, and it is no function, it is bound and called.
+    """
+    own: Any = vars(cls).get(name)
+    of_class = isinstance(member, classmethod | ClassMethodDescriptorType)
+
+    def above(owner: object) -> _Method:
+        """Return the method as it would be found without the guarded one, bound to an object or a class."""
+        if own is None:
+            return cast("_Method", getattr(super(cls, owner), name))
+        if of_class:
+            return cast("_Method", own.__get__(None, owner))
+        return cast("_Method", own.__get__(owner, type(owner)))
+
+    method = _FORWARDING[kind_of(function)](above)
+    functools.update_wrapper(method, cast("_Method", function))
+    if isinstance(member, functools.partialmethod):  # not what it fills in: by name and signature another method
+        vars(method).clear()
+        method.__name__, method.__qualname__ = name, f"{cls.__qualname__}.{name}"
+    if not isinstance(getattr(function, "__module__", None), str):  # of a class written in C
+        method.__module__ = getattr(function, "__objclass__", cls).__module__
+    return classmethod(method) if of_class else method
+
+
+def _forward_plain(above: Callable[[object], _Method]) -> _Method:
+    def method(self: object, /, *args: object, **kwargs: object) -> object:
+        return above(self)(*args, **kwargs)
+
+    return method
+
+
+def _forward_coroutine(above: Callable[[object], _Method]) -> _Method:
+    async def method(self: object, /, *args: object, **kwargs: object) -> object:
+        return await above(self)(*args, **kwargs)
+
+    return method
+
+
+def _forward_generator(above: Callable[[object], _Method]) -> _Method:
+    def method(self: object, /, *args: object, **kwargs: object) -> Generator[object, object, object]:
+        items: Generator[object, object, object] = above(self)(*args, **kwargs)
+        return (yield from items)
+
+    return method
+
+
+def _forward_async_generator(above: Callable[[object], _Method]) -> _Method:
+    async def method(self: object, /, *args: object, **kwargs: object) -> AsyncIterator[object]:
+        async with contextlib.aclosing(above(self)(*args, **kwargs)) as items:
+            async for item in items:
+                yield item
+
+    return method
+
+
+_FORWARDING = {
+    Kind.PLAIN: _forward_plain,
+    Kind.COROUTINE: _forward_coroutine,
+    Kind.GENERATOR: _forward_generator,
+    Kind.ASYNC_GENERATOR: _forward_async_generator,
+}
+
+
+def _local_method(member: object, selections: Sequence[MethodSelection]) -> object:
+    """Return a method that makes no request: the circuits of *selections* are not asked about what it calls.
+
+    A generator function stays as it is: its code runs while its consumer asks for an item, and not at the call.
+    """
+    function = cast("_Method", under_descriptor(member))
+    kind = kind_of(function)
+    if kind not in _LOCAL:
+        return member
+    method = _LOCAL[kind](function, selections)
+    functools.update_wrapper(method, function)
+    return type(member)(method) if function is not member else method  # type: ignore[call-arg]  # a class method
+
+
+def _local_plain(function: _Method, selections: Sequence[MethodSelection]) -> _Method:
+    def method(*args: object, **kwargs: object) -> object:
+        with entered(selections):
+            return function(*args, **kwargs)
+
+    return method
+
+
+def _local_coroutine(function: _Method, selections: Sequence[MethodSelection]) -> _Method:
+    async def method(*args: object, **kwargs: object) -> object:
+        with entered(selections):
+            return await function(*args, **kwargs)
+
+    return method
+
+
+_LOCAL = {Kind.PLAIN: _local_plain, Kind.COROUTINE: _local_coroutine}
+"""By the kind of a method, what makes a local one of it."""
