@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 __all__ = [
     "a_function",
@@ -16,9 +16,22 @@ __all__ = [
     "need",
     "number",
     "one_of",
+    "optional",
     "seconds",
     "yes_or_no",
 ]
+
+R = TypeVar("R")
+V = TypeVar("V")
+
+
+def optional(parse: Callable[[str, V], R], parameter: str, value: V | None) -> R | None:
+    """Return what *parse* makes of a value that was given; None of one that was not.
+
+    >>> optional(seconds, "max_age", None), optional(seconds, "max_age", 60)
+    (None, 60.0)
+    """
+    return None if value is None else parse(parameter, value)
 
 
 def need(good: bool, parameter: str, value: object, right: str, kind: type[Exception] = ValueError) -> None:

@@ -57,14 +57,14 @@ class _Literal(Retry):
         # One of these is made for every call: all other options, and what is read from the table, are those of `_ANY`.
         vars(self).update(vars(_ANY), attempts=attempts, worth=worth, formula=formula)
 
-    def next_delay(
+    def plan_wait(
         self, call: Call, outcome: Outcome, state: RetryState, wait: float | None = None
-    ) -> StopReason | float:
+    ) -> StopReason | None:
         if state.base_delay is None or outcome.error is None or not self.worth(outcome.error):
             return StopReason.NOT_RETRYABLE
         wait = self.formula.delay(state.attempts - 1, call.clock.random)
         # Without the error: the formula knows no Retry-After, and a failure that exhausted a nested retry is retried.
-        return super().next_delay(call, Outcome(), state, wait)
+        return super().plan_wait(call, Outcome(), state, wait)
 
 
 # Everything but cancellation, which the engine takes out by itself.

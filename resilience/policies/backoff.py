@@ -85,6 +85,13 @@ class Backoff:
             wait = self.cap
         return _SPREAD[self.jitter](wait, draw)
 
+    def options(self) -> Mapping[str, str]:
+        """Return what a description of a retry shows."""
+        base = "by category"
+        if self.first is not None:
+            base = f"{self.first:g}"
+        return {"base_delay": base, "max_delay": f"{self.cap:g}", "jitter": self.jitter}
+
     def _decorrelated(self, first: float, previous: float, draw: Draw) -> float:
         wait = first + draw() * (3 * max(previous, first) - first)
         if wait < self.cap:
@@ -100,7 +107,7 @@ def _full(wait: float, draw: Draw) -> float:
     return wait * draw()
 
 
-def _none(wait: float, draw: Draw) -> float:
+def _none(wait: float, _: Draw) -> float:
     return wait
 
 

@@ -15,6 +15,8 @@ from resilience.policies.stop_reason import StopReason
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
+    from resilience.policies.retry_rule import RetryRule
+
 __all__ = [
     "AttemptReport",
     "CallReport",
@@ -59,12 +61,15 @@ class RetryState:
         "exhaustions_at_start",
         "failures",
         "failures_by_category",
+        "inner",
         "last_fingerprint",
         "last_wait",
+        "next_wait",
         "original_arguments",
         "repeated_failures",
         "retry_pending",
         "revisions",
+        "rule",
         "started_at",
         "target",
         "tenacity_state",
@@ -90,10 +95,16 @@ class RetryState:
         self.original_arguments: tuple[tuple[object, ...], Mapping[str, object]] | None = None
         #: Category, type of the error, wait before it and duration of the last failed attempts.
         self.failures: list[tuple[ErrorCategory, type[Exception] | None, float, float | None]] = []
-        #: The category of the last failure, and the first wait after such a failure; None: not retryable.
+        #: The category of the last failure, and how its failures are retried. Set by the first failure.
         self.category: ErrorCategory = _UNKNOWN
+        self.rule: RetryRule
+        #: The first wait after the last failure; None: it is not retryable.
         self.base_delay: float | None = None
+        #: The report of a nested retry that the last failure has exhausted.
+        self.inner: CallReport | None = None
+        #: Seconds waited before the present attempt, before the one that follows, and in all.
         self.last_wait: float = 0.0
+        self.next_wait: float = 0.0
         self.total_wait: float = 0.0
         #: When the present attempt began; None where it is unknown.
         self.started_at: float | None = started_at
@@ -103,30 +114,38 @@ class RetryState:
         self.tokens_spent: float = 0.0
         #: Whether that retry is decided on and not yet made.
         self.retry_pending: bool = False
-        #: The number of failures of each category, by its bit, where `max_attempts` limits it.
-        self.failures_by_category: dict[int, int] = {}
+        #: The number of failures of each category, by its bit, where ``max_attempts`` limits it.
+        self.failures_by_category: dict[int, int] | None = None
         #: What the last failure looked like, and how many in a row looked the same; kept only where that is limited.
         self.last_fingerprint: object = None
         self.repeated_failures: int = 0
 
-    def record_failure(
-        self, category: ErrorCategory, base_delay: float | None, error: Exception | None, now: float
-    ) -> None:
-        """Record that the present attempt failed, by *error* or, without one, by its result."""
+    def record_failure(self, rule: RetryRule, base_delay: float | None, error: Exception | None, now: float) -> None:
+        """Record that the present attempt failed, by *error* or, without one, by its result.
+
+        *rule* is the one for the category of the failure; *base_delay* is None where it is not retryable.
+        """
         self.attempts += 1
-        self.category = category
+        self.rule = rule
+        self.category = category = rule.row.category
         self.base_delay = base_delay
-        started_at = self.started_at
-        self.failures.append(
-            (
-                category,
-                None if error is None else type(error),
-                self.last_wait,
-                None if started_at is None else now - started_at,
-            )
-        )
+        self.inner = None
+        kind = duration = None
+        if error is not None:
+            kind = type(error)
+        if self.started_at is not None:
+            duration = now - self.started_at
+        self.failures.append((category, kind, self.last_wait, duration))
         if self.attempts > _KEPT:
             del self.failures[0]
+
+    def count_failure(self) -> int:
+        """Count the last failure among those of its category, and return their number."""
+        if self.failures_by_category is None:
+            self.failures_by_category = {}
+        bit = self.category._value_
+        number = self.failures_by_category[bit] = self.failures_by_category.get(bit, 0) + 1
+        return number
 
     def record_fingerprint(self, fingerprint: object) -> None:
         """Count how many failures in a row have the same *fingerprint*."""
@@ -135,17 +154,17 @@ class RetryState:
         self.repeated_failures += 1
         self.last_fingerprint = fingerprint
 
-    def schedule_retry(self, wait: float, tokens_spent: float) -> None:
-        """Record that another attempt follows after *wait* seconds, paid for with *tokens_spent*."""
+    def schedule_retry(self, tokens_spent: float) -> None:
+        """Record that another attempt follows after `next_wait` seconds, paid for with *tokens_spent*."""
         self.tokens_spent = tokens_spent
         self.retry_pending = True
-        self.last_wait = wait
+        self.last_wait = wait = self.next_wait
         self.total_wait += wait
 
     def unschedule_retry(self) -> None:
         """Record that the attempt just scheduled is not made after all."""
         self.retry_pending = False
-        self.total_wait -= self.last_wait
+        self.total_wait -= self.next_wait
 
     def start_attempt(self, now: float) -> None:
         """Record that another attempt begins."""

@@ -90,17 +90,19 @@ class ArgumentReviser:
         callback: Callable[[Arguments, CallReport], object],
         max_revisions: int,
         max_repeats: int,
-        on: ErrorCategory = REVISED,
+        on: ErrorCategory | None = None,
     ) -> None:
         self.callback: Callable[[Arguments, CallReport], object] = callback
         self.max_revisions: int = max_revisions
         self.max_repeats: int = max_repeats
-        self.on: ErrorCategory = on
+        self.on: ErrorCategory = on or REVISED
 
-    @property
-    def is_default(self) -> bool:
-        """Whether *on* has its default."""
-        return self.on == REVISED
+    def options(self) -> Mapping[str, object]:
+        """Return what a description of a retry shows: *on* only where it is not the default."""
+        options: dict[str, object] = {"max_revisions": self.max_revisions}
+        if self.on != REVISED:
+            options["revise_on"] = self.on.label
+        return options
 
     def revise(
         self, call: Call, error: Exception, state: RetryState, min_attempt_time: float
@@ -126,7 +128,7 @@ class ArgumentReviser:
         state.original_arguments = state.original_arguments or (call.arguments, call.keywords)
         call.arguments, call.keywords = new.args, new.kwargs
         state.revisions += 1
-        state.last_wait = 0.0
+        state.last_wait = state.next_wait = 0.0  # at once
         if listened():
             yield Emit(_revised(state, error))
         return None

@@ -42,8 +42,9 @@ class StopReason(enum.Enum):
     text: str
     gave_up: bool
 
-    def __new__(cls, value: str, text: str, gave_up: bool) -> StopReason:
-        """Make a member whose value is the word alone, so that ``StopReason("budget")`` finds it."""
+    # With defaults, as type checkers take ``StopReason("budget")``, a look-up, for a call of this.
+    def __new__(cls, value: str, text: str = "", gave_up: bool = False) -> StopReason:
+        """Make a member whose value is the word alone."""
         member = object.__new__(cls)
         member._value_ = value
         member.text = text

@@ -1,6 +1,7 @@
 """Adapter to tenacity's wait, stop and retry objects, which are called with a real `RetryCallState`.
 
-tenacity's engine never runs: it catches BaseException and shares its statistics between calls.
+tenacity's engine never runs: it catches BaseException and shares its statistics between calls. Its strategies are
+functions of the state of one call, and work unchanged. tenacity is imported when a retry with strategies begins a call.
 """
 
 from __future__ import annotations
@@ -8,10 +9,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from resilience._runtime.protocol import Call
-from resilience._validation import a_function, number
+from resilience._validation import a_function, number, optional
 from resilience.category import ErrorCategory
 from resilience.trouble import report_trouble
 
@@ -20,18 +21,20 @@ if TYPE_CHECKING:
 
     from resilience.outcome import Outcome
 
-    Strategy = Callable[["tenacity.RetryCallState"], object]
+__all__ = ["Strategies", "Strategy", "validate_strategy"]
 
-__all__ = ["Strategies", "validate_strategy"]
-
+Strategy: TypeAlias = Callable[["tenacity.RetryCallState"], object]
+"""A tenacity object, or a function of the user's, that is called with the state of a call."""
 
 _FOREVER = sys.float_info.max  # whole numbers may be longer
+_NAMES = ("wait", "stop", "retry_if")
 
 
 class Strategies:
     """The strategies of one retry: *wait* returns seconds, *stop* and *retry_if* are predicates of the call's state.
 
-    *waits* are wait strategies for single categories, by their bit.
+    *waits* are wait strategies for single categories, by their bit; the caller has checked them. Shared by all calls:
+    what belongs to one is its `RetryCallState`, which `begin` makes.
     """
 
     __slots__ = ("retry_if", "stop", "wait", "waits")
@@ -43,29 +46,27 @@ class Strategies:
         retry_if: Strategy | None = None,
         waits: Mapping[int, Strategy] | None = None,
     ) -> None:
-        if isinstance(wait, timedelta):
-            wait = wait.total_seconds()
-        if wait is not None and not callable(wait):
-            right = "seconds of 0 or more, a tenacity wait or a function of its RetryCallState"
-            fixed = number("wait", wait, right, least=0.0)
-            wait = lambda _: fixed  # noqa: E731  # as short as the strategy is
-        for parameter, strategy in (("wait", wait), ("stop", stop), ("retry_if", retry_if)):
-            if strategy is not None:
-                validate_strategy(parameter, strategy)
         self.waits: Mapping[int, Strategy] = waits or {}
-        self.wait: Strategy | None = wait
-        self.stop: Strategy | None = stop
-        self.retry_if: Strategy | None = retry_if
+        self.wait: Strategy | None = _parse_wait("wait", wait)
+        self.stop: Strategy | None = optional(validate_strategy, "stop", stop)
+        self.retry_if: Strategy | None = optional(validate_strategy, "retry_if", retry_if)
 
-    def hooks(self) -> dict[str, Callable[..., object]]:
-        """Return them by the parameter they were given as."""
-        given = {name: getattr(self, name) for name in ("wait", "stop", "retry_if")}
-        given |= {f"waits[{ErrorCategory(bit).label!r}]": wait for bit, wait in self.waits.items()}
-        return {name: strategy for name, strategy in given.items() if strategy is not None}
+    @property
+    def has_waits(self) -> bool:
+        """Whether a wait strategy decides how long to wait, for all categories or for some."""
+        return self.wait is not None or bool(self.waits)
 
-    def wait_for(self, bit: int, otherwise: bool) -> Strategy | None:
-        """Return the wait strategy for a category; None where there is none, or a backoff of its own (*otherwise*)."""
-        return self.waits.get(bit) or (None if otherwise else self.wait)
+    def hooks(self) -> dict[str, Strategy]:
+        """Return the strategies by the parameter they were given as."""
+        return self._given() | {f"waits[{ErrorCategory(bit).label!r}]": wait for bit, wait in self.waits.items()}
+
+    def options(self) -> dict[str, str]:
+        """Return what a description of a retry shows: the types of the strategies for all categories."""
+        return {name: type(strategy).__name__ for name, strategy in self._given().items()}
+
+    def _given(self) -> dict[str, Strategy]:
+        strategies = {name: getattr(self, name) for name in _NAMES}
+        return {name: strategy for name, strategy in strategies.items() if strategy is not None}
 
     @staticmethod
     def validate_wait(strategy: Strategy, answer: Outcome) -> float | None:
@@ -73,10 +74,13 @@ class Strategies:
         given = answer.value
         if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given < _FOREVER:
             return float(given)
-        if answer.error is None:
-            shown = repr(given) if isinstance(given, float | str) else f"a {type(given).__name__}"
-            wrong = ValueError(f"it returned {shown:.100}: give seconds, a number of 0 or more")
-            report_trouble("wait strategy", strategy, wrong)
+        if answer.error is not None:
+            return None  # logged where it was raised
+        shown = f"a {type(given).__name__}"
+        if isinstance(given, float | str):
+            shown = repr(given)
+        wrong = ValueError(f"it returned {shown:.100}: give seconds, a number of 0 or more")
+        report_trouble("wait strategy", strategy, wrong)
         return None
 
     def begin(self, call: Call, owner: object) -> tenacity.RetryCallState:
@@ -101,6 +105,19 @@ class Strategies:
         else:
             state.set_exception((type(outcome.error), outcome.error, outcome.error.__traceback__))
         state.outcome_timestamp = call.clock.now()  # tenacity reads the machine's clock itself
+
+
+def _parse_wait(parameter: str, wait: Strategy | float | timedelta | None) -> Strategy | None:
+    """Return a wait strategy, if one was given. Seconds are a strategy that always returns them."""
+    if wait is None:
+        return None
+    if callable(wait):
+        return validate_strategy(parameter, wait)
+    if isinstance(wait, timedelta):
+        wait = wait.total_seconds()
+    right = "seconds of 0 or more, a tenacity wait or a function of its RetryCallState"
+    fixed = number(parameter, wait, right, least=0.0)
+    return lambda _: fixed
 
 
 _EXAMPLES = {
