@@ -22,6 +22,7 @@ from resilience.subscription import listened
 
 if TYPE_CHECKING:
     from resilience.events import RetriesExhausted
+    from resilience.policies.retry_rule import RetryRule
 
 __all__ = ["Retry"]
 
@@ -52,9 +53,7 @@ class Retry(RetryDecision):
 
         On cancellation, in an attempt, a wait or a callback, a retry that was paid for and not begun is refunded.
         """
-        exhaustions, started_at = call.since, None  # on the fast path the first attempt has been made
-        if not call.admitted:
-            exhaustions, started_at = GIVE_UPS.count, call.clock.now()
+        exhaustions, started_at = _start_of(call)
         state: RetryState | None = None
         if self.strategies is not None:
             state = RetryState(call.target, started_at, exhaustions, self.strategies.begin(call, self))
@@ -62,12 +61,12 @@ class Retry(RetryDecision):
             while True:
                 outcome: Outcome = yield _PROCEED
                 if outcome.error is None and not self.judges_results:
-                    return (yield from self._succeed(call, outcome, state))
+                    break
                 slow_path = self.needs_slow_path or listened()
                 rule = self.rules[category_of(outcome)._value_]
                 base_delay = self.base_delay_after(rule, outcome.error)
                 if state is None:
-                    if base_delay is None and not slow_path and rule.row.category is _REJECTED:
+                    if not slow_path and _is_final_rejection(rule, base_delay):
                         return outcome  # nothing to report: this is what an open circuit costs
                     state = RetryState(call.target, started_at, exhaustions)
                 if slow_path:
@@ -75,26 +74,27 @@ class Retry(RetryDecision):
                 else:
                     state.record_failure(rule, base_delay, outcome.error, call.clock.now())
                     reason = self.decide(call, outcome, state)
+                if reason is _SUCCESS:
+                    break
                 if reason is not None:
-                    return (yield from self._end(call, outcome, state, reason))
+                    return (yield from self._stop(call, outcome, state, reason))
                 del outcome  # the frames of its error may lead to this generator
                 if state.next_wait > 0:
                     yield Sleep(state.next_wait)
                 state.start_attempt(call.clock.now())
+            self._record_success(call, state)
+            if self.on_success is not None:
+                report = _success_report(call, state)
+                yield Run(self.on_success, report, role="on_success callback")
+            return outcome
         except GeneratorExit:
-            self._cancel(call, state)
+            self._record_cancellation(call, state)
             raise
-
-    def _end(self, call: Call, outcome: Outcome, state: RetryState, reason: StopReason) -> Steps[Outcome]:
-        """End the call for *reason*: a success, of which a result was judged, or a failure that is not retried."""
-        if reason is _SUCCESS:
-            return self._succeed(call, outcome, state)
-        return self._stop(call, outcome, state, reason)
 
     # -- the ends of a call ------------------------------------------------------------------------------------------
 
-    def _succeed(self, call: Call, outcome: Outcome, state: RetryState | None) -> Steps[Outcome]:
-        """Refund the last retry, or count a success at the first attempt; call ``on_success``."""
+    def _record_success(self, call: Call, state: RetryState | None) -> None:
+        """Refund the last retry, or count a success at the first attempt."""
         if state is not None:
             _restore_arguments(call, state)
         if state is not None and state.attempts:
@@ -102,12 +102,8 @@ class Retry(RetryDecision):
             set_last_call(state)
         elif self.budget is not None:
             self.budget.passes += 1
-        if self.on_success is not None:
-            report = CallReport(state or RetryState(call.target), StopReason.SUCCESS)
-            yield Run(self.on_success, report, role="on_success callback")
-        return outcome
 
-    def _cancel(self, call: Call, state: RetryState | None) -> None:
+    def _record_cancellation(self, call: Call, state: RetryState | None) -> None:
         """Refund a retry that is not made. A call that is cancelled in its first attempt leaves no report."""
         if state is None or not state.attempts:
             return
@@ -147,6 +143,25 @@ class Retry(RetryDecision):
         wrapper.__cause__ = error
         attach_report(wrapper, report, noted=False)
         return Outcome(None, wrapper)
+
+
+def _start_of(call: Call) -> tuple[int, float | None]:
+    """Return what had been exhausted when the first attempt began, and when that was; None where it is not known.
+
+    On the fast path the first attempt has been made when the retry begins to run.
+    """
+    if call.admitted:
+        return call.since, None
+    return GIVE_UPS.count, call.clock.now()
+
+
+def _is_final_rejection(rule: RetryRule, base_delay: float | None) -> bool:
+    """Whether a policy rejected the call, and rejections are not retried."""
+    return base_delay is None and rule.row.category is _REJECTED
+
+
+def _success_report(call: Call, state: RetryState | None) -> CallReport:
+    return CallReport(state or RetryState(call.target), StopReason.SUCCESS)
 
 
 def _restore_arguments(call: Call, state: RetryState) -> None:

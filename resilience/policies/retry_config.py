@@ -287,7 +287,7 @@ def _parse_attempts(attempts: int, max_retries: int | None, stop: object) -> int
         return count("max_retries", max_retries, least=0) + 1
     if stop is not None and attempts is _DEFAULT_ATTEMPTS:
         return None
-    return count("attempts", attempts)
+    return int(count("attempts", attempts))  # a plain one: it is compared at every failure
 
 
 def _parse_strategies(
