@@ -115,7 +115,7 @@ class RetryDecision(RetryConfig):
 
     def _is_safe_to_repeat(self, idempotency: Idempotency, call: Call, outcome: Outcome, state: RetryState) -> bool:
         """Whether the failed *outcome* proves that the call has not happened, or the call may happen twice."""
-        from resilience.policies.idempotency import may_be_sent_again, result_may_be_followed_by_another
+        from resilience.policies.unprocessed import may_be_sent_again, result_may_be_followed_by_another
 
         row, error = state.rule.row, outcome.error
         if error is None:
