@@ -14,7 +14,7 @@ from resilience.policies.stop_reason import StopReason
 
 if TYPE_CHECKING:
     from resilience._runtime.protocol import Call
-    from resilience.policies.retry_report import RetryState
+    from resilience.policies.retry_state import RetryState
 
 __all__ = ["Formula", "retries"]
 

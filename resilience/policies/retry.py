@@ -16,7 +16,8 @@ from resilience.classify.decide import category_of
 from resilience.errors.base import RetriesExhaustedError
 from resilience.outcome import Outcome
 from resilience.policies.retry_decision import RetryDecision, server_delay
-from resilience.policies.retry_report import CallReport, RetryState, attach_report, set_last_call
+from resilience.policies.retry_report import CallReport, attach_report, set_last_call
+from resilience.policies.retry_state import RetryState
 from resilience.policies.stop_reason import StopReason
 from resilience.subscription import listened
 

@@ -20,8 +20,8 @@ from resilience.classify.structure import category_of_result
 from resilience.outcome import Outcome
 from resilience.policies.nested_retries import inner_exhaustion
 from resilience.policies.retry_config import RetryConfig
-from resilience.policies.retry_report import RetryState
 from resilience.policies.retry_rule import DEFAULT_BASE_DELAY, RetryRule
+from resilience.policies.retry_state import RetryState
 from resilience.policies.revision import failure_fingerprint
 from resilience.policies.stop_reason import StopReason
 from resilience.subscription import listened
