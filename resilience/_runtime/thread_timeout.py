@@ -4,8 +4,8 @@ The threads are daemons, so that a call that never returns cannot keep the proce
 again: starting one for each call costs more than most calls do. There is no queue: a call that finds none idle starts
 one, so that waiting for a thread is never taken for a slow call.
 
-Those left behind are counted. When there are `MOST_ABANDONED`, whatever they wait for is not coming back, and one more
-thread would help nobody.
+Those left behind are counted. When there are as many as `settings` allows, whatever they wait for is not coming back,
+and one more thread would help nobody.
 """
 
 from __future__ import annotations
@@ -21,17 +21,11 @@ from resilience._runtime.carried_context import copy_back
 from resilience._runtime.protocol import Abandoned, Call, Policy
 from resilience.errors.base import TooManyAbandonedError
 from resilience.outcome import EXPIRED, Outcome
+from resilience.settings import ABANDONED_THREADS
 
-__all__ = ["MOST_ABANDONED", "Abandonment", "CallAbandoned", "Drive", "abandoned", "in_worker", "run_in_worker"]
+__all__ = ["Abandonment", "CallAbandoned", "Drive", "abandoned", "in_worker", "run_in_worker"]
 
 Drive: TypeAlias = Callable[[Sequence[Policy], int, Call, int], Outcome]
-
-MOST_ABANDONED = 64
-"""How many calls whose callers have left may hold a thread each, in this process, before the next one is refused.
-
-More than the 40 threads of an anyio or FastAPI service can leave behind at once, and far from where a container ends
-(1024 processes and threads on some platforms; 8 MB of address space for each).
-"""
 
 _IDLE = 10.0
 """Seconds a worker waits for its next call before it ends."""
@@ -111,7 +105,7 @@ class Abandonment:
 
 # Re-entrant: a signal's handler, which may make limited calls as well, runs in the midst of anything.
 _leaving = threading.RLock()
-_abandoned: set[Abandonment] = set()
+_abandoned = ABANDONED_THREADS.running
 _here = threading.local()
 
 
@@ -119,11 +113,11 @@ def run_in_worker(drive: Drive, stack: Sequence[Policy], depth: int, limit: floa
     """Drive *call* through *stack* from *depth* inwards in a worker thread, with the caller's context variables.
 
     EXPIRED after *limit* seconds. The thread runs on then until the user's function comes back; whatever would follow
-    is not begun. With `MOST_ABANDONED` such threads the outcome is a `TooManyAbandonedError`, at once.
+    is not begun. With `ABANDONED_THREADS.limit` such threads the outcome is a `TooManyAbandonedError`, at once.
     """
     if call.abandoned is not None and call.abandoned.left:
         raise CallAbandoned
-    if (running := len(_abandoned)) >= MOST_ABANDONED:
+    if (running := len(_abandoned)) >= ABANDONED_THREADS.limit:
         return Outcome(None, TooManyAbandonedError(call.target, running))
     left = Abandonment(call.abandoned)
     work = _Work(drive, stack, depth, call.fork(depth, left), left)

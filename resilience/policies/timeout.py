@@ -1,4 +1,8 @@
-"""Give up on a call that takes too long."""
+"""Timeout: give up on a call that takes too long.
+
+The limit itself is kept by the runners: they cancel async code, leave the thread of sync code behind or interrupt it by
+a signal. The policy says how long, and makes the error of a call that was too late.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from resilience._runtime import protocol as base
 from resilience._runtime.decorate import is_generator, name_of, refuse_without_items, under_descriptor
-from resilience._runtime.protocol import Call, Emit, Proceed
-from resilience._validation import one_of, seconds
-from resilience.errors.base import CallTimeoutError, DeadlineExceededError
+from resilience._runtime.protocol import Call, Proceed
+from resilience._validation import one_of, optional, seconds
+from resilience.errors.base import CallTimeoutError, DeadlineExceededError, ResilienceError
 from resilience.outcome import EXPIRED, OVERDUE, Outcome
 from resilience.policies.base import Policy, Steps
-from resilience.subscription import listened
+from resilience.policies.timed_out import time_out
 
 if TYPE_CHECKING:
     from resilience._runtime.worst_case import WorstCase
@@ -24,7 +28,14 @@ _MODES = ("thread", "signal")
 
 
 class Timeout(Policy):
-    """A time limit for each call, or for the items of each stream. `timeout` makes one."""
+    """A time limit for each call, or for the items of each stream: `timeout` makes one, and documents the parameters.
+
+    It raises `CallTimeoutError`, and `DeadlineExceededError` where an enclosing deadline has passed first. A
+    TimeoutError of the function's own is not taken for one of these: the runner says by identity which limit has
+    passed. Durations are in seconds.
+
+    Raises TypeError or ValueError for options that cannot be meant together.
+    """
 
     fast_path = True
 
@@ -38,31 +49,17 @@ class Timeout(Policy):
         mode: str = "thread",
     ) -> None:
         items = {name: given for name, given in (("first_item", first_item), ("idle", idle)) if given is not None}
-        self._refuse_both(limit, items, mode)
+        _check_together(limit, items, mode)
         self.uses_signal: bool = one_of("mode", mode, _MODES) == "signal"
         self.supports_generators: bool = bool(items)
         self.supports_calls: bool = not items
-        self.item_timeout: float | None = None if idle is None else seconds("idle", idle)
-        self.time_limit: float | None = None
+        self.item_timeout: float | None = optional(seconds, "idle", idle)
+        self.time_limit: float | None = optional(seconds, "first_item", first_item)
         if not items:
             self.time_limit = seconds("seconds", limit)
-        elif first_item is not None:
-            self.time_limit = seconds("first_item", first_item)
-
-    @staticmethod
-    def _refuse_both(limit: object, items: Mapping[str, object], mode: str) -> None:
-        given = ", ".join(f"{name}={value!r}" for name, value in items.items())
-        if not items and limit is ...:
-            raise TypeError("timeout(): give seconds; for a generator function first_item= and idle=, either or both")
-        if items and limit is not ...:
-            raise TypeError(
-                f"timeout({limit!r}, {given}): give seconds for a call, or first_item= and idle= for a generator"
-                " function"
-            )
-        if items and one_of("mode", mode, _MODES) != "thread":
-            raise ValueError(f"mode={mode!r}: give none with {given}: sync items are fetched in threads")
 
     def policies(self, target: object = None) -> tuple[base.Policy, ...]:
+        """Return this policy; raise TypeError where *target* is a function without the items that it limits."""
         function = under_descriptor(target)
         if callable(function) and not isinstance(function, type) and not is_generator(function):
             refuse_without_items(name_of(function), (self,))  # `call` decorates nothing
@@ -79,38 +76,56 @@ class Timeout(Policy):
             )
 
     def __enter__(self) -> object:
+        """Raise TypeError: nothing can end sync code in the midst of a block."""
         self._refuse_a_block_without_items()
         raise TypeError(
             "with timeout(...): a sync block cannot be interrupted; decorate a function, or use `async with`"
         )
 
     def run(self, call: Call) -> Steps:
+        """Return the outcome of the call, or an error where the limit, or an enclosing deadline, has passed."""
         outcome: Outcome = yield Proceed(self.time_limit, interrupts=self.uses_signal, raw=True)
         # By identity, not by type: a TimeoutError of the function's own passes as it is.
         if outcome is not EXPIRED and outcome is not OVERDUE:
             return outcome
-        # Another limit holds once the first item of a stream is there.
-        limit = self.item_timeout if call.committed else self.time_limit
+        limit = self.time_limit
+        if call.committed:
+            limit = self.item_timeout  # once the first item of a stream is there
         assert limit is not None, "nothing else can have passed"
-        error = DeadlineExceededError(call.target) if outcome is OVERDUE else CallTimeoutError(call.target, limit)
-        error.__cause__, call.cut = call.cut, None  # where the call hung, as the error of `asyncio.timeout` says
-        if listened():
-            from resilience.events import TimedOut
-
-            yield Emit(TimedOut(target=call.target, policy="timeout", limit=limit))
-        return Outcome.failed(error)
+        error: ResilienceError = CallTimeoutError(call.target, limit)
+        if outcome is OVERDUE:
+            error = DeadlineExceededError(call.target)
+        return (yield from time_out(call, error, "timeout", limit))
 
     def worst(self, inside: WorstCase) -> WorstCase:
-        # How many items there are is not known.
+        """Return *inside* within the limit. How many items a stream has is not known, so their limits limit nothing."""
         if self.supports_generators or self.time_limit is None:
             return inside
         return inside.within(self.time_limit)
 
     def __str__(self) -> str:
-        if self.supports_calls:
-            return f"timeout({self.time_limit:g}{', mode=signal' if self.uses_signal else ''})"
         limits = {"first_item": self.time_limit, "idle": self.item_timeout}
-        return f"timeout({', '.join(f'{name}={limit:g}' for name, limit in limits.items() if limit is not None)})"
+        shown = [f"{name}={limit:g}" for name, limit in limits.items() if limit is not None]
+        if self.supports_calls:
+            shown = [f"{self.time_limit:g}"]
+        if self.uses_signal:
+            shown.append("mode=signal")
+        return f"timeout({', '.join(shown)})"
 
     def __repr__(self) -> str:
         return str(self)
+
+
+def _check_together(limit: object, items: Mapping[str, object], mode: str) -> None:
+    """Refuse limits for calls and for items together, and signals for items. *items* are those that were given."""
+    if not items:
+        if limit is ...:
+            raise TypeError("timeout(): give seconds; for a generator function first_item= and idle=, either or both")
+        return
+    given = ", ".join(f"{name}={value!r}" for name, value in items.items())
+    if limit is not ...:
+        raise TypeError(
+            f"timeout({limit!r}, {given}): give seconds for a call, or first_item= and idle= for a generator function"
+        )
+    if one_of("mode", mode, _MODES) != "thread":
+        raise ValueError(f"mode={mode!r}: give none with {given}: sync items are fetched in threads")
