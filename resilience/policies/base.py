@@ -1,4 +1,8 @@
-"""The base of policies: what any of them can be used as."""
+"""The base of policies: what any of them can be used as.
+
+It adds to the protocol of policies the uses of an object of one, as a decorator, as a block and in a `Pipeline`, and
+defaults that are safe for a policy that says nothing of itself.
+"""
 
 from __future__ import annotations
 
