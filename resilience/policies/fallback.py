@@ -19,7 +19,7 @@ from resilience.category import CategoryLike, ErrorCategory, combine
 from resilience.classify.decide import categories_of, category_of
 from resilience.outcome import Outcome
 from resilience.policies.base import Policy, Steps
-from resilience.policies.fallback_source import DefaultSource, FactorySource, Source, failed
+from resilience.policies.fallback_source import Answer, DefaultSource, FactorySource, Source, error_of, failed
 from resilience.subscription import listened
 
 if TYPE_CHECKING:
@@ -131,8 +131,8 @@ class Fallback(Policy, Generic[V]):
             if answer is None:
                 continue
             if answer.outcome.error is None:
-                return self._handed_out(answer.outcome, source, outcome.error, answer.age)
-            _show_both(call, source, answer.outcome.error, outcome.error)
+                return self._handed_out(answer, source, error_of(outcome))
+            _show_both(call, source, answer.outcome.error, error_of(outcome))
             outcome, failure = answer.outcome, source
             if _leaves_of(outcome) & self._not_covered:
                 break
@@ -140,13 +140,14 @@ class Fallback(Policy, Generic[V]):
             yield from failed(call, outcome, failure.name)
         return outcome
 
-    def _handed_out(self, answer: Outcome, source: Source, error: Exception | None, age: float | None) -> Outcome:
-        """Return the answer, with what it stands in for where substitutes are to say so."""
-        if not self.degraded or error is None:
-            return Outcome(answer.value)
-        from resilience.policies.degraded import Degraded
+    def _handed_out(self, answer: Answer, source: Source, error: Exception) -> Outcome:
+        """Return the outcome of a source, with what it stands in for where substitutes are to say so."""
+        value = answer.outcome.value
+        if self.degraded:
+            from resilience.policies.degraded import Degraded
 
-        return Outcome(Degraded(answer.value, source.name, error, age))
+            value = Degraded(value, source.name, error, answer.age)
+        return Outcome(value)
 
     # -- as a decorator and as a block ---------------------------------------------------------------------------
 
@@ -187,16 +188,11 @@ class Fallback(Policy, Generic[V]):
         return inside
 
     def __str__(self) -> str:
-        options: dict[str, object] = {}
-        if self.chain is not None:
-            options["chain"] = self.chain
+        options: dict[str, object] = {"chain": self.chain}
         for source in self.sources:
             options |= source.options()
-        if self.degraded:
-            options["degraded"] = True
-        if self.sources:
-            options["on"] = self.on.label
-        return f"fallback({', '.join(f'{name}={value}' for name, value in options.items())})"
+        options |= {"degraded": self.degraded, "on": self.sources and self.on.label}
+        return f"fallback({', '.join(f'{name}={value}' for name, value in options.items() if value)})"
 
     def __repr__(self) -> str:
         return str(self)
@@ -210,12 +206,11 @@ def _leaves_of(outcome: Outcome) -> int:
     return category_of(outcome)._value_
 
 
-def _show_both(call: Call, source: Source, second: Exception, first: Exception | None) -> None:
+def _show_both(call: Call, source: Source, second: Exception, first: Exception) -> None:
     """Have the error of a source show the one before, as if it had been raised in an except block for it."""
     from resilience.policies.fallback_chain import chain_context
 
-    if first is not None:
-        chain_context(second, first, source.note(call, first))
+    chain_context(second, first, source.note(call, first))
 
 
 # -- checks of options -------------------------------------------------------------------------------------------------

@@ -9,14 +9,17 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Mapping
 from types import FunctionType, MethodType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from resilience._runtime.protocol import Call, Emit, Run, Steps
+from resilience._runtime.protocol import Call, Run, Steps
 from resilience.classify.decide import category_of
 from resilience.outcome import Outcome
-from resilience.subscription import listened
+from resilience.policies.announce import announce
 
-__all__ = ["Answer", "DefaultSource", "FactorySource", "Source", "failed", "used"]
+if TYPE_CHECKING:
+    from resilience.events import FallbackFailed, FallbackUsed
+
+__all__ = ["Answer", "DefaultSource", "FactorySource", "Source", "error_of", "failed", "used"]
 
 
 class Answer(NamedTuple):
@@ -24,6 +27,12 @@ class Answer(NamedTuple):
 
     outcome: Outcome
     age: float | None = None
+
+
+def error_of(failure: Outcome) -> Exception:
+    """Return the error of an outcome that is known to be a failure."""
+    assert failure.error is not None, "a source is asked for failures only"
+    return failure.error
 
 
 class Source(abc.ABC):
@@ -100,26 +109,28 @@ class FactorySource(Source):
         return {"factory": getattr(self.function, "__qualname__", "...")}
 
 
-# -- events, made only where something listens, as importing them takes time -------------------------------------------
+# -- events, made where something listens: see `announce` --------------------------------------------------------------
 
 
 def used(call: Call, failure: Outcome, source: str) -> Steps[None]:
     """Emit that *source* answers in place of *failure*."""
-    if listened() and failure.error is not None:
-        from resilience.events import FallbackUsed
-
-        category = category_of(failure)
-        yield Emit(
-            FallbackUsed(target=call.target, policy="fallback", category=category, error=failure.error, source=source)
-        )
+    return announce(_used, call.target, failure, source)
 
 
 def failed(call: Call, failure: Outcome, source: str) -> Steps[None]:
     """Emit that *source* has failed as well, by *failure*, which the caller gets."""
-    if listened() and failure.error is not None:
-        from resilience.events import FallbackFailed
+    return announce(_failed, call.target, failure, source)
 
-        category = category_of(failure)
-        yield Emit(
-            FallbackFailed(target=call.target, policy="fallback", category=category, error=failure.error, source=source)
-        )
+
+def _used(target: str, failure: Outcome, source: str) -> FallbackUsed:
+    from resilience.events import FallbackUsed
+
+    category, error = category_of(failure), error_of(failure)
+    return FallbackUsed(target=target, policy="fallback", category=category, error=error, source=source)
+
+
+def _failed(target: str, failure: Outcome, source: str) -> FallbackFailed:
+    from resilience.events import FallbackFailed
+
+    category, error = category_of(failure), error_of(failure)
+    return FallbackFailed(target=target, policy="fallback", category=category, error=error, source=source)

@@ -10,11 +10,12 @@ import math
 from typing import TYPE_CHECKING
 
 from resilience._runtime.exhaustion import GIVE_UPS
-from resilience._runtime.protocol import Call, Emit, Proceed, Run, Sleep, Steps
+from resilience._runtime.protocol import Call, Proceed, Run, Sleep, Steps
 from resilience.category import ErrorCategory
 from resilience.classify.decide import category_of
 from resilience.errors.base import RetriesExhaustedError
 from resilience.outcome import Outcome
+from resilience.policies.announce import announce
 from resilience.policies.retry_decision import RetryDecision, server_delay
 from resilience.policies.retry_report import CallReport, attach_report, set_last_call
 from resilience.policies.retry_state import RetryState
@@ -125,8 +126,8 @@ class Retry(RetryDecision):
         final = outcome
         if had_part or self.wraps:
             final = self._report(call, outcome, state, reason, noted=retried or reason not in _NO_NOTE_REASONS)
-        if had_part and reason not in _NO_EVENT_REASONS and listened():
-            yield Emit(_retries_exhausted(state, reason, outcome.error))
+        if had_part and reason not in _NO_EVENT_REASONS:
+            yield from announce(_retries_exhausted, state, reason, outcome.error)
         return final
 
     def _report(self, call: Call, outcome: Outcome, state: RetryState, reason: StopReason, *, noted: bool) -> Outcome:
@@ -185,7 +186,7 @@ def _circuit_states(call: Call) -> tuple[str, ...]:
 
 
 def _retries_exhausted(state: RetryState, reason: StopReason, error: Exception | None) -> RetriesExhausted:
-    from resilience.events import RetriesExhausted  # here, as importing it takes time
+    from resilience.events import RetriesExhausted
 
     return RetriesExhausted(
         target=state.target,

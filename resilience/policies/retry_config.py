@@ -45,7 +45,7 @@ class _Default(int):
 _DEFAULT_ATTEMPTS = _Default(3)
 
 #: Options with one of these values are not shown: they are switched off, or have their default.
-_NOT_SHOWN = (None, False, 0.0, "", "raise")
+_NOT_SHOWN = (None, False, 0.0, math.inf, "", "raise")
 
 
 class RetryOptions(TypedDict, total=False):
@@ -121,8 +121,8 @@ class RetryConfig(Policy):
         on_exhausted: str = "raise",
         profiles: ProfileRows | None = None,
     ) -> None:
-        #: The calls in all; None: no limit.
-        self.attempts: int | None = _parse_attempts(attempts, max_retries, stop)
+        #: The calls in all; infinity: no limit.
+        self.attempts: float = _parse_attempts(attempts, max_retries, stop)
         self.max_attempts: Mapping[int, int] = parse_max_attempts(max_attempts)
         self.backoff: Backoff = Backoff(base_delay, max_delay, exponential_base, jitter)
         #: The waits of the categories that have their own.
@@ -136,9 +136,9 @@ class RetryConfig(Policy):
         )
         self.on_retry: Callable[[RetryScheduled], object] | None = optional(_parse_hook, "on_retry", on_retry)
         self.on_success: Callable[[CallReport], object] | None = optional(_parse_hook, "on_success", on_success)
-        #: How many failures in a row may look the same; None: any number.
-        self.no_progress: int | None = optional(count, "no_progress", no_progress)
-        self.reviser: ArgumentReviser | None = _parse_revise(revise, revise_on, max_revisions, self.no_progress)
+        #: How many failures in a row may look the same; infinity: any number.
+        self.no_progress: float = optional(count, "no_progress", no_progress) or math.inf
+        self.reviser: ArgumentReviser | None = _parse_revise(revise, revise_on, max_revisions, no_progress)
         self.on: ErrorCategory | None = _parse_categories(on)
         #: Whether a failure that has exhausted a nested retry is retried.
         self.retry_exhausted: bool = yes_or_no("retry_exhausted", retry_exhausted)
@@ -213,7 +213,7 @@ class RetryConfig(Policy):
         """Return how many attempts a call can take. What exhausts a nested retry for the same categories is final."""
         attempts = 1.0
         if self.retry_exhausted or self.judges_results or retries_more_than_inner:
-            attempts = self.attempts or math.inf
+            attempts = self.attempts
         if self.reviser is not None:
             attempts += self.reviser.max_revisions
         return attempts
@@ -229,7 +229,7 @@ class RetryConfig(Policy):
 
     def __str__(self) -> str:
         """Return the retry as it would be written: limits and waits in any case, other options where they are set."""
-        options: dict[str, object] = {"attempts": self.attempts or "unlimited", **self._shown_waits()}
+        options: dict[str, object] = {"attempts": _number(self.attempts), **self._shown_waits()}
         options["max_attempts"] = _by_label(self.max_attempts)
         options["budget"] = self.budget and (self.budget.name or "unnamed")
         options["idempotent"] = self.idempotency
@@ -259,6 +259,10 @@ def _by_label(limits: Mapping[int, int]) -> str:
     return shown and f"{{{shown}}}"
 
 
+def _number(limit: float) -> object:
+    return "unlimited" if limit == math.inf else limit
+
+
 def _text(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
@@ -276,8 +280,8 @@ def _parse_categories(on: tuple[object, ...]) -> ErrorCategory | None:
     return categories
 
 
-def _parse_attempts(attempts: int, max_retries: int | None, stop: object) -> int | None:
-    """Return how many calls are made in all; None: a stop strategy decides, which a default must not cut short."""
+def _parse_attempts(attempts: int, max_retries: int | None, stop: object) -> float:
+    """Return how many calls are made in all; infinity: a stop strategy decides, which a default must not cut short."""
     if max_retries is not None:
         if attempts is not _DEFAULT_ATTEMPTS:
             raise TypeError(
@@ -286,7 +290,7 @@ def _parse_attempts(attempts: int, max_retries: int | None, stop: object) -> int
             )
         return count("max_retries", max_retries, least=0) + 1
     if stop is not None and attempts is _DEFAULT_ATTEMPTS:
-        return None
+        return math.inf
     return int(count("attempts", attempts))  # a plain one: it is compared at every failure
 
 

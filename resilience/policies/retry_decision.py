@@ -8,7 +8,6 @@ events.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from resilience._runtime.exhaustion import GIVE_UPS
@@ -18,6 +17,7 @@ from resilience.classify.decide import categories_of
 from resilience.classify.hint import retry_after, retry_after_of_result
 from resilience.classify.structure import category_of_result
 from resilience.outcome import Outcome
+from resilience.policies.announce import announce
 from resilience.policies.nested_retries import inner_exhaustion
 from resilience.policies.retry_config import RetryConfig
 from resilience.policies.retry_rule import DEFAULT_BASE_DELAY, RetryRule
@@ -59,36 +59,9 @@ class RetryDecision(RetryConfig):
 
     def decide(self, call: Call, outcome: Outcome, state: RetryState) -> StopReason | None:
         """Decide on the failure that *state* has recorded last, without callbacks and events."""
-        return self.plan_wait(call, outcome, state) or self._pay(call, state)
+        return self.blocked_by(call, outcome, state) or self.plan_wait(call, outcome, state) or self._pay(call, state)
 
-    def plan_wait(
-        self, call: Call, outcome: Outcome, state: RetryState, wait: float | None = None
-    ) -> StopReason | None:
-        """Plan the wait before another attempt, as `RetryState.next_wait`, or return why none follows.
-
-        *wait* is the answer of a wait strategy; without it the backoff is computed. The server's Retry-After is the
-        least that is waited. Clients that were given the same second must not come back in the same second, so a tenth
-        of it is added at random.
-        """
-        blocked = self._blocked_by(call, outcome, state)
-        if blocked is not None:
-            return blocked
-        backoff, random = state.rule.backoff, call.clock.random
-        if wait is None:
-            retries = state.attempts - state.revisions - 1
-            wait = backoff.delay(retries, state.base_delay or 0.0, state.last_wait, random)
-        asked = server_delay(outcome)
-        if asked is not None:
-            if asked > backoff.cap:
-                return StopReason.PUSHBACK
-            wait = max(asked, wait) + random() * 0.1 * asked
-        state.next_wait = wait
-        # Checked now, not when the attempt failed: a wait strategy may have taken some time as well.
-        if call.due != math.inf and call.lacks_time(wait + self.min_attempt_time):
-            return StopReason.DEADLINE
-        return None
-
-    def _blocked_by(self, call: Call, outcome: Outcome, state: RetryState) -> StopReason | None:
+    def blocked_by(self, call: Call, outcome: Outcome, state: RetryState) -> StopReason | None:
         """Return why no attempt may follow, whatever the wait: the first reason of several; None: one may."""
         if state.base_delay is None:
             return StopReason.NOT_RETRYABLE
@@ -100,8 +73,31 @@ class RetryDecision(RetryConfig):
             return StopReason.NOT_IDEMPOTENT
         if self._is_used_up(state):
             return StopReason.ATTEMPTS
-        if self.no_progress is not None and state.repeated_failures >= self.no_progress:
+        if state.repeated_failures >= self.no_progress:
             return StopReason.NO_PROGRESS
+        return None
+
+    def plan_wait(
+        self, call: Call, outcome: Outcome, state: RetryState, wait: float | None = None
+    ) -> StopReason | None:
+        """Plan the wait before another attempt, as `RetryState.next_wait`, or return why none follows.
+
+        *wait* is the answer of a wait strategy; without it the backoff is computed. The server's Retry-After is the
+        least that is waited. Clients that were given the same second must not come back in the same second, so a tenth
+        of it is added at random.
+        """
+        backoff, random = state.rule.backoff, call.clock.random
+        if wait is None:
+            wait = backoff.delay(state.counted - 1, state.base_delay or 0.0, state.last_wait, random)
+        asked = server_delay(outcome)
+        if asked is not None:
+            if asked > backoff.cap:
+                return StopReason.PUSHBACK
+            wait = max(asked, wait) + random() * 0.1 * asked
+        state.next_wait = wait
+        # Checked now, not when the attempt failed: a wait strategy may have taken some time as well.
+        if call.lacks_time(wait + self.min_attempt_time):
+            return StopReason.DEADLINE
         return None
 
     def _is_exhausted_inside(self, outcome: Outcome, state: RetryState) -> bool:
@@ -130,7 +126,7 @@ class RetryDecision(RetryConfig):
 
         Attempts that followed a revision are counted by the reviser.
         """
-        if self.attempts is not None and state.attempts - state.revisions >= self.attempts:
+        if state.counted >= self.attempts:
             return True
         return bool(self.max_attempts) and state.count_failure() >= state.rule.max_failures
 
@@ -164,7 +160,7 @@ class RetryDecision(RetryConfig):
         """
         error = outcome.error
         if self.strategies is not None:
-            self.strategies.record(_tenacity_state(state), call, outcome, state.attempts + 1)
+            self.strategies.record(_tenacity_state(state), call, outcome, state.attempts + 1, state.total_wait)
         if base_delay is None and self.judges_results and rule.row.category is not _CANCELLED:
             rule, base_delay = yield from self._ask_whether_to_retry(outcome, rule, state)
         if error is None and base_delay is None:
@@ -172,12 +168,14 @@ class RetryDecision(RetryConfig):
         state.record_failure(rule, base_delay, error, call.clock.now())
         if self.limits_repeats:
             state.record_fingerprint(failure_fingerprint(state.category, error))
-        if error is not None and listened():
-            yield Emit(_attempt_failed(state, error))
-        reviser = self.reviser
-        if reviser is None or error is None or state.category not in reviser.on:
-            return (yield from self._schedule_retry(call, outcome, state))
-        return (yield from reviser.revise(call, error, state, self.min_attempt_time))
+        if error is not None:
+            yield from announce(_attempt_failed, state, error)
+            if self.reviser is not None and state.category in self.reviser.on:
+                return (yield from self.reviser.revise(call, error, state, self.min_attempt_time))
+        reason = self.blocked_by(call, outcome, state)
+        if reason is not None:
+            return reason
+        return (yield from self._schedule_retry(call, outcome, state))
 
     def _ask_whether_to_retry(
         self, outcome: Outcome, rule: RetryRule, state: RetryState
@@ -203,7 +201,7 @@ class RetryDecision(RetryConfig):
         return self.rules[category_of_result(outcome.value)._value_]
 
     def _schedule_retry(self, call: Call, outcome: Outcome, state: RetryState) -> Steps[StopReason | None]:
-        """Decide on a retry, pay for it and announce it; return why there is none.
+        """Plan the wait before a retry that nothing blocks, pay for it and announce it; return why there is none.
 
         Where ``on_retry`` takes so long that the attempt could not end in time, the retry is called off and refunded.
         """
@@ -214,15 +212,12 @@ class RetryDecision(RetryConfig):
         reason = reason or self._pay(call, state)
         if reason is not None:
             return reason
-        if state.tenacity_state is not None:
-            state.tenacity_state.idle_for += state.next_wait
-        if self.on_retry is None and not listened():
+        if self.on_retry is None:
+            yield from announce(_retry_scheduled, state, outcome.error)
             return None
         event = _retry_scheduled(state, outcome.error)
         if listened():
             yield Emit(event)
-        if self.on_retry is None:
-            return None
         yield Run(self.on_retry, event, role="on_retry callback")
         if call.lacks_time(state.next_wait + self.min_attempt_time):  # the callback has taken some
             self.refund(state)
@@ -235,15 +230,12 @@ class RetryDecision(RetryConfig):
     ) -> Steps[StopReason | None]:
         """Plan as `plan_wait` does, with the answers of a wait and a stop strategy, asked in this order.
 
-        A wait strategy is left alone where its answer could not matter. One that fails ends the retries, as a failing
-        stop strategy does: without their answers they might never end.
+        One that fails ends the retries: without its answer they might never end.
         """
         wait: float | None = None
-        strategy = state.rule.wait_strategy
-        attempts_left = self.attempts is None or state.attempts - state.revisions < self.attempts
-        if strategy is not None and state.base_delay is not None and attempts_left:
-            answer: Outcome = yield Run(strategy, state.tenacity_state, role="wait strategy")
-            wait = strategies.validate_wait(strategy, answer)
+        if state.rule.wait_strategy is not None:
+            answer: Outcome = yield Run(state.rule.wait_strategy, state.tenacity_state, role="wait strategy")
+            wait = strategies.validate_wait(state.rule.wait_strategy, answer)
             if wait is None:
                 return StopReason.STRATEGY_FAILED
         reason = self.plan_wait(call, outcome, state, wait)
@@ -270,7 +262,7 @@ def _tenacity_state(state: RetryState) -> Any:
     return state.tenacity_state
 
 
-# -- events, made only where something listens, as importing them takes time ------------------------------------------
+# -- events, made where something listens: see `announce` --------------------------------------------------------------
 
 
 def _attempt_failed(state: RetryState, error: Exception) -> AttemptFailed:

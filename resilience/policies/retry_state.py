@@ -42,6 +42,7 @@ class RetryState:
         "attempts",
         "base_delay",
         "category",
+        "counted",
         "exhaustions_at_start",
         "failures",
         "failures_by_category",
@@ -73,8 +74,10 @@ class RetryState:
         self.tenacity_state: RetryCallState | None = tenacity_state
         #: The number of failed attempts.
         self.attempts: int = 0
-        #: How many of them were followed by a revision of the arguments.
+        #: How many of them were followed by a revision of the arguments, which have a limit of their own.
         self.revisions: int = 0
+        #: How many of them count for the limit of attempts.
+        self.counted: int = 0
         #: The arguments before the first revision.
         self.original_arguments: tuple[tuple[object, ...], Mapping[str, object]] | None = None
         #: The last failed attempts.
@@ -110,6 +113,7 @@ class RetryState:
         *rule* is the one for the category of the failure; *base_delay* is None where it is not retryable.
         """
         self.attempts += 1
+        self.counted += 1
         self.rule = rule
         self.category = category = rule.row.category
         self.base_delay = base_delay
@@ -154,6 +158,7 @@ class RetryState:
         """Record that an attempt with other *arguments* than these follows at once."""
         self.original_arguments = self.original_arguments or arguments
         self.revisions += 1
+        self.counted -= 1
         self.last_wait = self.next_wait = 0.0
 
     def start_attempt(self, now: float) -> None:

@@ -11,12 +11,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
-from resilience._runtime.protocol import Call, Emit, Run, Steps
+from resilience._runtime.protocol import Call, Run, Steps
 from resilience.category import ErrorCategory
+from resilience.policies.announce import announce
 from resilience.policies.retry_report import CallReport
 from resilience.policies.retry_state import RetryState
 from resilience.policies.stop_reason import StopReason
-from resilience.subscription import listened
 from resilience.trouble import report_trouble
 
 if TYPE_CHECKING:
@@ -143,8 +143,7 @@ class ArgumentReviser:
             return StopReason.DEADLINE
         state.revise((call.arguments, call.keywords))
         call.arguments, call.keywords = new.args, new.kwargs
-        if listened():
-            yield Emit(_revised(state, error))
+        yield from announce(_revised, state, error)
         return None
 
     def _blocked_by(self, call: Call, state: RetryState, min_attempt_time: float) -> StopReason | None:

@@ -97,9 +97,10 @@ class Strategies:
         return state
 
     @staticmethod
-    def record(state: tenacity.RetryCallState, call: Call, outcome: Outcome, attempt: int) -> None:
-        """Record the outcome of an attempt in *state*."""
+    def record(state: tenacity.RetryCallState, call: Call, outcome: Outcome, attempt: int, waited: float) -> None:
+        """Record the outcome of an *attempt*, from 1, in *state*; *waited* are the seconds slept so far."""
         state.attempt_number = attempt
+        state.idle_for = waited
         if outcome.error is None:
             state.set_result(outcome.value)
         else:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from resilience._runtime.protocol import Call, Emit, Steps
+from typing import TYPE_CHECKING
+
+from resilience._runtime.protocol import Call, Steps
 from resilience.errors.base import ResilienceError
 from resilience.outcome import Outcome
-from resilience.subscription import listened
+from resilience.policies.announce import announce
+
+if TYPE_CHECKING:
+    from resilience.events import TimedOut
 
 __all__ = ["time_out"]
 
@@ -17,8 +22,11 @@ def time_out(call: Call, error: ResilienceError, policy: str, limit: float) -> S
     `asyncio.timeout` does.
     """
     error.__cause__, call.cut = call.cut, None
-    if listened():
-        from resilience.events import TimedOut
-
-        yield Emit(TimedOut(target=call.target, policy=policy, limit=limit))
+    yield from announce(_timed_out, call.target, policy, limit)
     return Outcome.failed(error)
+
+
+def _timed_out(target: str, policy: str, limit: float) -> TimedOut:
+    from resilience.events import TimedOut
+
+    return TimedOut(target=target, policy=policy, limit=limit)
