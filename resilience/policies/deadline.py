@@ -27,6 +27,11 @@ class Deadline(Policy):
 
     Async code is cancelled when it comes. Sync code is not stopped: the guarded calls in it keep the deadline, and the
     caller waits for the rest. Raises `DeadlineExceededError`, a TimeoutError.
+
+    >>> from resilience import deadline, remaining
+    >>> with deadline(5), deadline(60):
+    ...     remaining() <= 5  # the earlier one holds
+    True
     """
 
     # Not on the fast path: the calls inside must know of it.

@@ -1,7 +1,8 @@
 """Fallback: give the caller something else when the call fails.
 
 The policy decides which failures are answered. The answers come from sources, asked in order: a function of the chain,
-the stale cache, then a default or a factory.
+the stale cache, then a default or a factory. A further kind of source is a class of `fallback_source`, and a parameter
+of `Fallback` that makes one.
 """
 
 from __future__ import annotations
@@ -47,6 +48,13 @@ class Fallback(Policy, Generic[V]):
 
     `fallback` has the parameters. The object holds no state of a call. Raises TypeError or ValueError for options that
     cannot be meant, and TypeError where a function of the chain takes other parameters than the decorated one.
+
+    >>> from resilience import fallback
+    >>> @fallback(default="EUR", chain={"unavailable": lambda country: "USD"})
+    ... def currency(country: str) -> str:
+    ...     raise TimeoutError
+    >>> currency("de")
+    'EUR'
     """
 
     supports_generators = False
@@ -104,7 +112,10 @@ class Fallback(Policy, Generic[V]):
         return {name: hook for source in sources for name, hook in source.hooks().items()}
 
     def run(self, call: Call) -> Steps:
-        """Return the outcome of the call, or the answer of the first source that has one for its failure."""
+        """Return the outcome of the call, or the answer of the first source that has one for its failure.
+
+        A failure that is not covered passes as it is, the same object.
+        """
         outcome: Outcome = yield Proceed()
         if outcome.error is None:
             if self.stale is None:
@@ -141,7 +152,7 @@ class Fallback(Policy, Generic[V]):
         return outcome
 
     def _handed_out(self, answer: Answer, source: Source, error: Exception) -> Outcome:
-        """Return the outcome of a source, with what it stands in for where substitutes are to say so."""
+        """Return the outcome of a source, as `Degraded` where substitutes are to say what they stand in for."""
         value = answer.outcome.value
         if self.degraded:
             from resilience.policies.degraded import Degraded
@@ -152,6 +163,10 @@ class Fallback(Policy, Generic[V]):
     # -- as a decorator and as a block ---------------------------------------------------------------------------
 
     def policies(self, target: object = None) -> tuple[base.Policy, ...]:
+        """Return this policy; raise TypeError where a function of the chain cannot be called as *target* is.
+
+        At decoration time: the chain is called in an outage, which is no time to find out.
+        """
         function = under_descriptor(target)
         if self.chain is not None and callable(function) and not isinstance(function, type):
             self.chain.check_signatures(function, name_of(function))

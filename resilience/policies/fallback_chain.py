@@ -24,7 +24,8 @@ _MAX_CONTEXTS = 64
 class FallbackRoute(Source):
     """One entry of a chain: *function* is called for failures of *category*, with the arguments of the failed call.
 
-    Raises TypeError for what is no function.
+    Its name in events is that of the function. The function may be guarded by policies of its own, and be async where
+    the call is. Raises TypeError for what is no function.
     """
 
     __slots__ = ("_not", "function", "name", "parameter")
@@ -85,6 +86,14 @@ class FallbackChain:
     """The routes for failed calls: the first one that matches the category of the failure is taken.
 
     Raises TypeError for anything but functions by category, and ValueError for a route that is never reached.
+
+    >>> chain = FallbackChain({"timeout": min, "transient": max})
+    >>> print(chain, chain.find(ErrorCategory.UNAVAILABLE.value).name)
+    {timeout: min, transient: max} max
+    >>> FallbackChain({"transient": max, "timeout": min})
+    Traceback (most recent call last):
+    ...
+    ValueError: chain['timeout']: what stands before covers all of it; put it first
     """
 
     __slots__ = ("_routes",)

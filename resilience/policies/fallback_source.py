@@ -36,7 +36,10 @@ def error_of(failure: Outcome) -> Exception:
 
 
 class Source(abc.ABC):
-    """One place where a fallback takes answers from. Its *name* is in events, and in `Degraded.source`."""
+    """One place where a fallback takes answers from. Its *name* is in events, and in `Degraded.source`.
+
+    Shared by all calls: what belongs to one call is local to `answer`, which is a generator of effects.
+    """
 
     __slots__ = ()
 

@@ -56,7 +56,10 @@ class RequestView:
             self.named = {**partial.keywords, **self.named}
 
     def _name_arguments(self) -> None:
-        """Add the names of positional arguments, and the defaults of those that were not given."""
+        """Add the names of positional arguments, and the defaults of those that were not given.
+
+        Read from the code object: `inspect.signature` takes many times as long, and this is done at every failure.
+        """
         plain, bound = self.function, attribute(self.function, "__func__")
         if bound is not None:
             plain = bound
@@ -73,10 +76,14 @@ class RequestView:
         }
 
     def methods(self) -> set[str]:
-        """Return the methods the call may be of: one, unless it has several requests in its arguments.
+        """Return the methods the call may be of, in capitals: one, unless it has several requests in its arguments.
 
         They are looked for in the parameter ``method``, in request objects, in the leading arguments, where one is a
         method in capitals, and at last in the name of the function.
+
+        >>> def send(url, body=None, method="PUT"): ...
+        >>> RequestView(Call("send", send, ("https://example.com",))).methods()
+        {'PUT'}
         """
         return (
             _upper([self.named.get("method")])
@@ -90,7 +97,10 @@ class RequestView:
         return set(words[:1])
 
     def has_key(self) -> bool:
-        """Whether the call carries an ``Idempotency-Key``: the server makes it once, however often it is sent."""
+        """Whether the call carries an ``Idempotency-Key``: the server processes it once, however often it is sent.
+
+        The header is that of Stripe's and other payment APIs (draft-ietf-httpapi-idempotency-key-header).
+        """
         headers = [self.named.get("headers"), *(attribute(value, "headers") for value in self.values)]
         return any(map(_has_key, headers))
 

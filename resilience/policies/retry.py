@@ -1,7 +1,13 @@
 """Retry: make a call again when it failed with a category that is worth another attempt.
 
-The policy is split by subject. `retry_config` has the options, `retry_rule` what they come to for one category,
-`retry_decision` whether another attempt follows and when. This module has the loop, and what is reported when it ends.
+The policy is split by subject:
+
+* `retry_config`: the options, how they are checked and described,
+* `retry_rule`: what the options and the table of categories come to for one category,
+* `retry_state`: the state of one call,
+* `retry_decision`: whether another attempt follows, and after how long,
+* `retry_report`: what was tried, as the error and callbacks have it,
+* this module: the loop, and the ends of a call.
 """
 
 from __future__ import annotations
@@ -45,7 +51,20 @@ class Retry(RetryDecision):
     which is made at the first failure and is local to the loop. So a success costs nothing, and concurrent calls share
     nothing but the budget.
 
-    The caller gets the last error, the same object, with a `CallReport` as its attribute ``resilience``.
+    The caller gets the last error, the same object, with a `CallReport` as its attribute ``resilience``. No local
+    variable of the loop keeps an error while it waits: the frames of the error may lead to the loop, and both would
+    wait for the garbage collector.
+
+    >>> from resilience.testing import no_waits
+    >>> answers = iter([TimeoutError(), ConnectionResetError(), "hello"])
+    >>> def flaky() -> str:
+    ...     answer = next(answers)
+    ...     if isinstance(answer, Exception):
+    ...         raise answer
+    ...     return answer
+    >>> with no_waits():
+    ...     Retry("timeout", "network").call(flaky)
+    'hello'
     """
 
     tracks_exhaustion = True
@@ -53,7 +72,8 @@ class Retry(RetryDecision):
     def run(self, call: Call) -> Steps[Outcome]:
         """Make attempts until one succeeds or no other may follow; return the outcome of the last one.
 
-        On cancellation, in an attempt, a wait or a callback, a retry that was paid for and not begun is refunded.
+        On cancellation, in an attempt, a wait or a callback, a retry that was paid for and not begun is refunded. An
+        attempt that was cancelled is neither a success nor a failure.
         """
         exhaustions, started_at = _start_of(call)
         state: RetryState | None = None
@@ -96,7 +116,7 @@ class Retry(RetryDecision):
     # -- the ends of a call ------------------------------------------------------------------------------------------
 
     def _record_success(self, call: Call, state: RetryState | None) -> None:
-        """Refund the last retry, or count a success at the first attempt."""
+        """Refund the last retry, or count a success at the first attempt, which pays for retries of other calls."""
         if state is not None:
             _restore_arguments(call, state)
         if state is not None and state.attempts:
@@ -131,7 +151,10 @@ class Retry(RetryDecision):
         return final
 
     def _report(self, call: Call, outcome: Outcome, state: RetryState, reason: StopReason, *, noted: bool) -> Outcome:
-        """Hand the report to `last_call` and, with a note where *noted*, to the error; wrap the error if asked to."""
+        """Hand the report to `last_call` and, with a note where *noted*, to the error; wrap the error if asked to.
+
+        Only what a limit of the retry has ended is wrapped: an error that is not retryable passes as it is.
+        """
         error, inner = outcome.error, None
         if reason is _NESTED:
             inner = state.inner

@@ -83,6 +83,10 @@ class RetryOptions(TypedDict, total=False):
 class RetryConfig(Policy):
     """The options of a retry, checked where they are written, and what follows from them alone.
 
+    >>> from resilience import retry_on_category
+    >>> retry_on_category("timeout", attempts=5, base_delay=0.5, max_attempts={"timeout": 2})
+    retry_on_category(timeout, attempts=5, base_delay=0.5, max_delay=60, jitter=equal, max_attempts={timeout: 2})
+
     `retry_on_category` documents the options. Without *on* the table of categories decides: those whose row says
     ``retry`` are retried, which are TRANSIENT as shipped.
 
@@ -90,7 +94,11 @@ class RetryConfig(Policy):
     `RetryState`. Mappings by category have the bit of a leaf as their key: hashing a member of an enum is a call of
     Python code.
 
-    Raises TypeError or ValueError, with the option, its value and what would be right.
+    A retry whose first attempt may be made without it is on the fast path (`fast_path`): a call that succeeds at once
+    costs nothing. It is not where strategies or callbacks have to know of every call.
+
+    Raises TypeError or ValueError, with the option, its value and what would be right, for options that cannot be meant
+    alone or together.
     """
 
     def __init__(
@@ -162,7 +170,10 @@ class RetryConfig(Policy):
         self.success_counter: Tally | None = self.budget
 
     def _rules(self, profiles: ProfileRows | None) -> Reading[RetryRule]:
-        """Return the rules by category, which are read from the table, or from the rows of this retry's own."""
+        """Return the rules by category, which are read from the table, or from the rows of this retry's own.
+
+        Made anew when `override_profiles` changes a row, for policies as well that were made before.
+        """
         example = "{'timeout': {'base': 0.5}}"
         own_rows = changed_profiles("profiles", dict(require_by_category("profiles", profiles, example)))
         wait = None if self.strategies is None else self.strategies.wait
@@ -174,7 +185,7 @@ class RetryConfig(Policy):
         raise TypeError(f"with {self}: a block cannot run twice; use `for attempt in retrying(...)`")
 
     def hooks(self) -> Mapping[str, Callable[..., object]]:
-        """Return the functions that the retry was given, by option."""
+        """Return the functions that the retry was given, by option: none may be async around a sync call."""
         given: dict[str, Callable[..., object] | None] = {
             name: getattr(self, name) for name in ("on_retry", "on_success", "retry_if_result")
         }
@@ -188,6 +199,9 @@ class RetryConfig(Policy):
 
     def worst(self, inside: WorstCase) -> WorstCase:
         """Return the worst case: every attempt fails, and every wait is as long as its jitter allows.
+
+        *inside* is the worst case of one attempt. A failure that has exhausted a nested retry is final, so the attempts
+        multiply only where this retry is for categories that the nested one is not for.
 
         Its `hint` is the longest wait that a server can ask for: beyond the cap of the backoff the retry stops, and a
         tenth is added at random.
@@ -210,7 +224,7 @@ class RetryConfig(Policy):
         )
 
     def _worst_attempts(self, retries_more_than_inner: bool) -> float:
-        """Return how many attempts a call can take. What exhausts a nested retry for the same categories is final."""
+        """Return how many attempts a call can take: one where a nested retry has retried all that this one would."""
         attempts = 1.0
         if self.retry_exhausted or self.judges_results or retries_more_than_inner:
             attempts = self.attempts
@@ -219,7 +233,7 @@ class RetryConfig(Policy):
         return attempts
 
     def _longest_waits(self, retried: list[int], retries: float) -> float:
-        """Return the most seconds that a call can wait between attempts."""
+        """Return the most seconds that a call can wait between attempts, in whatever category all of them fail."""
         from resilience._runtime.worst_case import longest_waits
 
         if retries and self.strategies is not None and self.strategies.has_waits:
@@ -254,7 +268,11 @@ class RetryConfig(Policy):
 
 
 def _by_label(limits: Mapping[int, int]) -> str:
-    """Return limits by category as text, empty without any."""
+    """Return limits by category as text, empty without any.
+
+    >>> _by_label({ErrorCategory.TIMEOUT.value: 2})
+    '{timeout: 2}'
+    """
     shown = ", ".join(f"{ErrorCategory(bit)}: {most}" for bit, most in limits.items())
     return shown and f"{{{shown}}}"
 
@@ -271,7 +289,10 @@ def _text(value: object) -> str:
 
 
 def _parse_categories(on: tuple[object, ...]) -> ErrorCategory | None:
-    """Return the categories that are retried, None where the table decides."""
+    """Return the categories that are retried, None where the table decides.
+
+    Raises ValueError for CANCELLED alone: a cancelled call is over, and among others it has no effect.
+    """
     if not on:
         return None
     categories = combine("on", on)
@@ -315,7 +336,10 @@ def _parse_budget(parameter: str, budget: RetryBudget) -> RetryBudget:
 
 
 def _parse_idempotent(idempotent: object) -> Idempotency | None:
-    """Return what knows whether a call may happen twice; None where any may, which is the default."""
+    """Return what knows whether a call may happen twice; None where any may, which is the default.
+
+    The module is imported where it is needed: most retries are of calls that may happen twice.
+    """
     if idempotent is True:
         return None
     from resilience.policies.idempotency import idempotency_of
@@ -329,6 +353,10 @@ def _parse_revise(
     max_revisions: int,
     no_progress: int | None,
 ) -> ArgumentReviser | None:
+    """Return what revises the arguments, None without a function that does.
+
+    Without a limit of its own a retry with *revise* stops at 3 failures in a row that look the same.
+    """
     if revise is None:
         if revise_on is not None:
             raise TypeError(f"revise_on={revise_on!r}: give it with revise=, a function that returns new arguments")

@@ -1,9 +1,18 @@
 """The decision of a retry after a failed attempt: whether another attempt follows, and after how long.
 
-`RetryDecision` decides in two ways that come to the same answers. `decide` is plain code, for a retry without
+The decision has three steps, in this order:
+
+1. What blocks a further attempt, whatever the wait: the failure itself, an exhausted nested retry, a call that must not
+   happen twice, the limits of attempts.
+2. The wait: backoff or wait strategy, the server's Retry-After, the deadline.
+3. The budget, which pays for the attempt. It is last, so that nothing is paid for and then refused for another reason.
+
+`RetryDecision` takes them in two ways that come to the same answers. `decide` is plain code, for a retry without
 callbacks while nothing listens to events: this is the path of most failures, and its length is what a failure costs.
 `decide_with_callbacks` is a generator of effects as well: it calls the functions that the retry was given and emits
 events.
+
+A new reason to stop is a row of `StopReason` and a line in `RetryDecision.blocked_by`.
 """
 
 from __future__ import annotations
@@ -43,6 +52,8 @@ class RetryDecision(RetryConfig):
     It never waits and never calls the function: `Retry` has the loop. Each step of the decision returns the
     `StopReason` that ends the attempts, or None where another attempt may follow. How long to wait before it is written
     to the `RetryState`, which is all that a decision changes.
+
+    A subclass may override a step: `blocked_by` to stop for a reason of its own, `plan_wait` to wait otherwise.
     """
 
     def base_delay_after(self, rule: RetryRule, error: Exception | None) -> float | None:
@@ -58,11 +69,18 @@ class RetryDecision(RetryConfig):
         return all(self.rules[leaf._value_].retried for leaf in categories)
 
     def decide(self, call: Call, outcome: Outcome, state: RetryState) -> StopReason | None:
-        """Decide on the failure that *state* has recorded last, without callbacks and events."""
+        """Decide on the failure that *state* has recorded last, without callbacks and events.
+
+        Return why no further attempt is made; None: one follows after `RetryState.next_wait` seconds, and is paid for.
+        """
         return self.blocked_by(call, outcome, state) or self.plan_wait(call, outcome, state) or self._pay(call, state)
 
     def blocked_by(self, call: Call, outcome: Outcome, state: RetryState) -> StopReason | None:
-        """Return why no attempt may follow, whatever the wait: the first reason of several; None: one may."""
+        """Return why no attempt may follow, whatever the wait; None: one may.
+
+        Of several reasons the first one is returned. They are ordered by what they say of the failure: that the failure
+        is not retryable at all tells the caller more than that the attempts are used up.
+        """
         if state.base_delay is None:
             return StopReason.NOT_RETRYABLE
         if call.committed:
@@ -80,11 +98,12 @@ class RetryDecision(RetryConfig):
     def plan_wait(
         self, call: Call, outcome: Outcome, state: RetryState, wait: float | None = None
     ) -> StopReason | None:
-        """Plan the wait before another attempt, as `RetryState.next_wait`, or return why none follows.
+        """Plan the wait before another attempt, as `RetryState.next_wait` in seconds; return why none follows, if so.
 
         *wait* is the answer of a wait strategy; without it the backoff is computed. The server's Retry-After is the
         least that is waited. Clients that were given the same second must not come back in the same second, so a tenth
-        of it is added at random.
+        of it is added at random. One that is longer than the cap of the backoff ends the attempts (PUSHBACK), as does
+        a deadline that leaves too little time for the wait and the attempt (DEADLINE).
         """
         backoff, random = state.rule.backoff, call.clock.random
         if wait is None:
@@ -110,7 +129,10 @@ class RetryDecision(RetryConfig):
         return state.inner is not None and not self.retry_exhausted
 
     def _is_safe_to_repeat(self, idempotency: Idempotency, call: Call, outcome: Outcome, state: RetryState) -> bool:
-        """Whether the failed *outcome* proves that the call has not happened, or the call may happen twice."""
+        """Whether the failed *outcome* proves that the call has not happened, or the call may happen twice.
+
+        The proof is looked for first: it costs less than asking the user's function.
+        """
         from resilience.policies.unprocessed import may_be_sent_again, result_may_be_followed_by_another
 
         row, error = state.rule.row, outcome.error
@@ -131,10 +153,7 @@ class RetryDecision(RetryConfig):
         return bool(self.max_attempts) and state.count_failure() >= state.rule.max_failures
 
     def _pay(self, call: Call, state: RetryState) -> StopReason | None:
-        """Pay for the retry that is planned and schedule it; return BUDGET where the tokens do not suffice.
-
-        The budget is asked last: nothing that is paid for is then refused for another reason.
-        """
+        """Pay for the retry that is planned, and schedule it; return BUDGET where the tokens do not suffice."""
         tokens = 0.0
         if self.budget is not None:
             spent = self.budget.spend(state.rule.cost, call.clock.now())
@@ -145,7 +164,7 @@ class RetryDecision(RetryConfig):
         return None
 
     def refund(self, state: RetryState) -> None:
-        """Give the budget back what the last retry took from it."""
+        """Give the budget back what the last retry took from it: the attempt succeeded, or was not made after all."""
         if self.budget is not None:
             self.budget.refund(state.tokens_spent)
 
@@ -180,7 +199,11 @@ class RetryDecision(RetryConfig):
     def _ask_whether_to_retry(
         self, outcome: Outcome, rule: RetryRule, state: RetryState
     ) -> Steps[tuple[RetryRule, float | None]]:
-        """Ask ``retry_if`` and ``retry_if_result``; return rule and base delay of what one of them retries."""
+        """Ask ``retry_if`` and ``retry_if_result``; return rule and base delay of what one of them retries.
+
+        A result has the category of its status where it is a response, so that a 429 waits as a rate limit does.
+        The base delay is None where neither of them wants another attempt.
+        """
         strategies, is_error = self.strategies, outcome.error is not None
         if strategies is not None and strategies.retry_if is not None:
             answer: Outcome = yield Run(strategies.retry_if, state.tenacity_state, role="retry_if strategy")
@@ -251,7 +274,7 @@ class RetryDecision(RetryConfig):
 
 
 def server_delay(outcome: Outcome) -> float | None:
-    """Return the seconds that the server asks to wait (Retry-After), if it does."""
+    """Return the seconds that the server asks to wait (Retry-After), if it does: by an error, or by a response."""
     if outcome.error is None:
         return retry_after_of_result(outcome.value)
     return retry_after(outcome.error)

@@ -41,7 +41,18 @@ class CallReport:
     """What was tried for one call of *target*, and the *reason* why it was not tried further.
 
     Found as ``error.resilience`` on an error that a retry has seen, and by `last_call`. Plain values throughout: it can
-    be pickled, and keeps nothing alive.
+    be pickled, and keeps neither the arguments of the call nor its errors alive. Seconds throughout.
+
+    >>> from resilience import retry_on_category
+    >>> @retry_on_category(attempts=2, base_delay=0)
+    ... def down() -> None:
+    ...     raise ConnectionRefusedError("port 5432")
+    >>> try:
+    ...     down()
+    ... except ConnectionRefusedError as error:
+    ...     report = error.resilience
+    >>> report.made, report.reason.text, [attempt.error for attempt in report.attempts]
+    (2, 'no attempt left', ['ConnectionRefusedError', 'ConnectionRefusedError'])
     """
 
     __slots__ = ("_state", "circuits", "error", "exhaustion_number", "inner", "reason", "time_left")
@@ -86,7 +97,7 @@ class CallReport:
 
     @property
     def made(self) -> int:
-        """How many attempts were made in all, the successful one included."""
+        """How many attempts were made in all, the successful one included; those in `attempts` failed."""
         return self._state.attempts + (self.reason is StopReason.SUCCESS)
 
     @property
@@ -105,7 +116,10 @@ class CallReport:
         return tuple(attempt.category for attempt in self.attempts)
 
     def to_dict(self) -> dict[str, object]:
-        """Return this as JSON takes it."""
+        """Return this as JSON takes it: categories and the reason as their labels, times in seconds.
+
+        Messages of errors are left out, since they may hold secrets: of an error there is the name of its type.
+        """
         return {
             "target": self.target,
             "reason": self.reason.value,
@@ -219,6 +233,7 @@ def _error_type(name: str | None) -> type[Exception] | None:
 def attach_report(error: Exception, report: CallReport, *, noted: bool) -> None:
     """Set *report* as the attribute ``resilience`` of *error*; if *noted*, add a note, in place of an earlier one.
 
+    An error that is raised again and again, as an instance kept by a client, has the report of its last call.
     Written to its `__dict__`: an exception may forbid to set attributes, as one that is a frozen dataclass does.
     """
     with contextlib.suppress(Exception):  # __notes__ or a __dict__ of the user's own making must not hide the error
@@ -238,7 +253,7 @@ def _add_note(error: Exception, report: CallReport) -> None:
 
 
 def report_of(error: BaseException) -> CallReport | None:
-    """Return the report that *error* carries, if any."""
+    """Return the report that *error* carries, if any; an attribute ``resilience`` of the user's own is none."""
     try:
         found: object = error.__dict__.get(_NAME)
     except Exception:  # a __dict__ of the user's own making

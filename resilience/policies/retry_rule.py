@@ -38,6 +38,11 @@ class RetryRule:
 
     Made by `of` from the category's row. The rules of a retry are a `Reading` of the table: a rule is made when the
     category is met for the first time, and made anew when its row is overridden.
+
+    >>> from resilience.profile import profile_of
+    >>> rule = RetryRule.of(None, Backoff(), None, {}, {}, profile_of("rate_limit"))
+    >>> rule.retried, rule.base_delay, rule.cost
+    (True, 1.0, 5)
     """
 
     row: Profile
@@ -94,7 +99,10 @@ class RetryRule:
 
 
 def parse_max_attempts(max_attempts: Mapping[CategoryLike, int] | None) -> dict[int, int]:
-    """Return how many failures of a category a call may have, by the bit of the category."""
+    """Return how many failures of a category a call may have, by the bit of the category.
+
+    Raises TypeError or ValueError for anything but whole numbers of 1 or more by category.
+    """
     return {
         leaf.value: count(f"max_attempts[{leaf.label!r}]", most)
         for leaf, most in _by_leaf("max_attempts", max_attempts, "{'timeout': 2}")
@@ -104,7 +112,15 @@ def parse_max_attempts(max_attempts: Mapping[CategoryLike, int] | None) -> dict[
 def parse_waits(
     waits: Mapping[CategoryLike, Backoff | Strategy | float | timedelta] | None, default: Backoff
 ) -> dict[int, Backoff | Strategy]:
-    """Return the waits of the categories that have their own, by the bit of the category. A number is a fixed wait."""
+    """Return the waits of the categories that have their own, by the bit of the category.
+
+    A wait is seconds, which are waited without jitter, a `Backoff`, or a wait strategy. Raises ValueError for seconds
+    above the *default* backoff's cap, which they would be cut to.
+
+    >>> waits = parse_waits({"transient": 1, "rate_limit": 5}, Backoff())
+    >>> waits[ErrorCategory.TIMEOUT.value].delay(0, 0.1, 0.0, float), waits[ErrorCategory.RATE_LIMIT.value].first
+    (1.0, 5.0)
+    """
     found: dict[int, Backoff | Strategy] = {}
     for leaf, wait in _by_leaf("waits", waits, "{'rate_limit': 5}"):
         found[leaf.value] = _parse_wait(f"waits[{leaf.label!r}]", wait, default)

@@ -2,6 +2,10 @@
 
 It is made at the first failure and belongs to one call, so nothing in it is locked. `retry_report` has what is kept of
 it when the call has ended.
+
+An attempt goes through these steps, each a method: `RetryState.record_failure`, then `schedule_retry` where another
+attempt follows (or `revise`, where it follows with other arguments), then `start_attempt`. Between the last two the
+retry waits: a cancellation finds `retry_pending` set, and the tokens are refunded.
 """
 
 from __future__ import annotations
@@ -108,7 +112,7 @@ class RetryState:
         self.repeated_failures: int = 0
 
     def record_failure(self, rule: RetryRule, base_delay: float | None, error: Exception | None, now: float) -> None:
-        """Record that the present attempt failed, by *error* or, without one, by its result.
+        """Record that the present attempt failed, by *error* or, without one, by its result; *now* is when.
 
         *rule* is the one for the category of the failure; *base_delay* is None where it is not retryable.
         """
@@ -128,7 +132,10 @@ class RetryState:
             del self.failures[0]
 
     def count_failure(self) -> int:
-        """Count the last failure among those of its category, and return their number."""
+        """Count the last failure among those of its category, and return their number.
+
+        Counted only where ``max_attempts`` limits it, so a call without such a limit has no dict.
+        """
         if self.failures_by_category is None:
             self.failures_by_category = {}
         bit = self.category._value_
@@ -136,7 +143,7 @@ class RetryState:
         return number
 
     def record_fingerprint(self, fingerprint: object) -> None:
-        """Count how many failures in a row have the same *fingerprint*."""
+        """Count how many failures in a row have the same *fingerprint*, see `failure_fingerprint`."""
         if fingerprint != self.last_fingerprint:
             self.repeated_failures = 0
         self.repeated_failures += 1
@@ -162,7 +169,10 @@ class RetryState:
         self.last_wait = self.next_wait = 0.0
 
     def start_attempt(self, now: float) -> None:
-        """Record that another attempt begins."""
+        """Record that another attempt begins at *now*.
+
+        A retry that is exhausted from here on, while the attempt runs, is nested in it.
+        """
         self.started_at = now
         self.exhaustions_at_start = GIVE_UPS.count
         self.retry_pending = False

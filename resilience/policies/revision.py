@@ -2,6 +2,9 @@
 
 Code that a model wrote fails, is sent back with the report on its failure, and is written anew: a call that cannot
 succeed as it is may succeed with other arguments. `Arguments` are those of one call, `ArgumentReviser` replaces them.
+
+It must not go on for ever: a model may write the same mistake again. So revisions are limited in number, and end when
+several failures in a row look the same, which `failure_fingerprint` tells.
 """
 
 from __future__ import annotations
@@ -53,7 +56,8 @@ class Arguments:
     def replace(self, /, **parameters: object) -> Arguments:
         """Return these with other values for *parameters*, by the names the function gives them.
 
-        Raises TypeError for a parameter it does not have.
+        It does not matter whether an argument was given by position or by name. Raises TypeError for a parameter that
+        the function does not have.
         """
         signature = inspect.signature(self.function)
         bound = signature.bind(*self.args, **self.kwargs)
@@ -123,7 +127,11 @@ class ArgumentReviser:
     def revise(
         self, call: Call, error: Exception, state: RetryState, min_attempt_time: float
     ) -> Steps[StopReason | None]:
-        """Replace the arguments of *call*, which is then to be made again at once; or return why not."""
+        """Replace the arguments of *call*, which is then to be made again at once; or return why not.
+
+        The callback gets a copy of the report so far, with the *error* itself, and may take its time: where less than
+        *min_attempt_time* seconds of the deadline are left afterwards, the call is not made again.
+        """
         blocked = self._blocked_by(call, state, min_attempt_time)
         if blocked is not None:
             return blocked
@@ -185,7 +193,15 @@ def _arguments(given: Arguments, answer: object) -> Arguments:
 
 
 def failure_fingerprint(category: ErrorCategory, error: Exception | None) -> object:
-    """Return what two failures that look the same have in common: category, type, and message without its numbers."""
+    """Return what two failures that look the same have in common: category, type, and message without its numbers.
+
+    Line numbers, addresses and counters differ between two runs of the same mistake.
+
+    >>> mistake = ErrorCategory.RUNTIME
+    >>> one, two = NameError("line 3: x"), NameError("line 14: x")
+    >>> failure_fingerprint(mistake, one) == failure_fingerprint(mistake, two)
+    True
+    """
     if error is None:
         return category
     try:

@@ -54,6 +54,14 @@ class Stale(Source):
     only without *max_age*.
 
     Raises TypeError for what is no cache, and for a *key* that is no plain function.
+
+    >>> from resilience import fallback
+    >>> answers = iter(["1.08"])
+    >>> @fallback(stale={}, on="unknown")
+    ... def rate(currency: str) -> str:
+    ...     return next(answers, None) or 1 / 0
+    >>> rate("EUR"), rate("EUR")  # the second one fails
+    ('1.08', '1.08')
     """
 
     __slots__ = ("_cache", "_key", "kind", "max_age")

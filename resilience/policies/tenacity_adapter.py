@@ -34,7 +34,8 @@ class Strategies:
     """The strategies of one retry: *wait* returns seconds, *stop* and *retry_if* are predicates of the call's state.
 
     *waits* are wait strategies for single categories, by their bit; the caller has checked them. Shared by all calls:
-    what belongs to one is its `RetryCallState`, which `begin` makes.
+    what belongs to one is its `RetryCallState`, which `begin` makes. Operators of tenacity (``wait_fixed(1) +
+    wait_random(0, 1)``, ``stop_after_attempt(3) | stop_after_delay(30)``) return objects that are strategies as well.
     """
 
     __slots__ = ("retry_if", "stop", "wait", "waits")
@@ -84,7 +85,10 @@ class Strategies:
         return None
 
     def begin(self, call: Call, owner: object) -> tenacity.RetryCallState:
-        """Return the `RetryCallState` of a call that starts now, by its clock."""
+        """Return the `RetryCallState` of a call that starts now, by its clock.
+
+        *owner* is the retry, which strategies find as ``retry_object``.
+        """
         import tenacity
 
         state = tenacity.RetryCallState(
@@ -129,7 +133,13 @@ _EXAMPLES = {
 
 
 def validate_strategy(parameter: str, strategy: object) -> Strategy:
-    """Return *strategy* if it can be called with a `RetryCallState`. Raises TypeError otherwise."""
+    """Return *strategy* if it can be called with a `RetryCallState`. Raises TypeError otherwise.
+
+    >>> validate_strategy("stop", 3)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    TypeError: stop=3: give a tenacity object, such as tenacity.stop_after_delay(30), or a function of one argument...
+    """
     example = _EXAMPLES.get(parameter, _EXAMPLES["wait"])
     right = f"a tenacity object, such as tenacity.{example}, or a function of one argument, its RetryCallState"
     return a_function(parameter, strategy, right, takes=1)

@@ -35,6 +35,10 @@ class Timeout(Policy):
     passed. Durations are in seconds.
 
     Raises TypeError or ValueError for options that cannot be meant together.
+
+    >>> from resilience import timeout
+    >>> timeout(2), timeout(first_item=5, idle=0.5)
+    (timeout(2), timeout(first_item=5, idle=0.5))
     """
 
     fast_path = True
@@ -83,7 +87,10 @@ class Timeout(Policy):
         )
 
     def run(self, call: Call) -> Steps:
-        """Return the outcome of the call, or an error where the limit, or an enclosing deadline, has passed."""
+        """Return the outcome of the call, or an error where the limit, or an enclosing deadline, has passed.
+
+        A stream has two limits: one until its first item is there, another one for each further item.
+        """
         outcome: Outcome = yield Proceed(self.time_limit, interrupts=self.uses_signal, raw=True)
         # By identity, not by type: a TimeoutError of the function's own passes as it is.
         if outcome is not EXPIRED and outcome is not OVERDUE:
@@ -98,7 +105,10 @@ class Timeout(Policy):
         return (yield from time_out(call, error, "timeout", limit))
 
     def worst(self, inside: WorstCase) -> WorstCase:
-        """Return *inside* within the limit. How many items a stream has is not known, so their limits limit nothing."""
+        """Return *inside* within the limit.
+
+        How many items a stream has is not known, so the limits of items say nothing of the whole.
+        """
         if self.supports_generators or self.time_limit is None:
             return inside
         return inside.within(self.time_limit)
