@@ -197,9 +197,9 @@ def timeout(
     >>> quick()
     'in time'
     """
-    from resilience.policies.timeout import Timeout
+    from resilience.policies.timeout import timeout_of
 
-    return Timeout(seconds, first_item=first_item, idle=idle, mode=mode)
+    return timeout_of(seconds, first_item, idle, mode)
 
 
 @overload

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from resilience._runtime import protocol as base
 from resilience._runtime.decorate import name_of, under_descriptor
 from resilience._runtime.protocol import Call, Proceed
-from resilience._validation import optional, yes_or_no
+from resilience._validation import need, optional, yes_or_no
 from resilience.category import CategoryLike, ErrorCategory, combine
 from resilience.classify.decide import categories_of, category_of
 from resilience.outcome import Outcome
@@ -99,10 +99,8 @@ class Fallback(Policy, Generic[V]):
                 "fallback(): give default=, a value, or factory=, a function of the error; or chain=, functions by"
                 " category, or stale=, a cache of good answers"
             )
-        if self.on != COVERED:
-            raise TypeError(
-                f"on={self.on.label!r}: give it with default=, factory= or stale=; what a chain answers, its keys say"
-            )
+        right = "it with default=, factory= or stale=; what a chain answers, its keys say"
+        need(self.on == COVERED, "on", self.on.label, right, TypeError)
 
     def hooks(self) -> Mapping[str, Callable[..., object]]:
         """Return the functions that the fallback was given, by parameter."""
@@ -243,8 +241,7 @@ def _parse_stale(stale: object, key: Callable[..., object] | None, max_age: floa
 
         return Stale(stale, key, max_age)
     for name, value in (("key", key), ("max_age", max_age)):
-        if value is not None:
-            raise TypeError(f"{name}={value!r}: give it with stale=, a cache of good answers")
+        need(value is None, name, value, "it with stale=, a cache of good answers", TypeError)
     return None
 
 

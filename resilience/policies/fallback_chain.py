@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 
 from resilience._runtime.protocol import Call, Run, Steps
+from resilience._validation import need
 from resilience.category import CategoryLike, ErrorCategory, combine
 from resilience.outcome import Outcome, set_context
 from resilience.policies.fallback_source import Answer, Source, used
@@ -34,10 +35,8 @@ class FallbackRoute(Source):
         self._not = ~category.value
         #: How the entry is written, for messages.
         self.parameter: str = f"chain[{category.label!r}]"
-        if not callable(function) or isinstance(function, type):
-            raise TypeError(
-                f"{self.parameter}={function!r}: give a function that takes the arguments of the failed one"
-            )
+        right = "a function that takes the arguments of the failed one"
+        need(callable(function) and not isinstance(function, type), self.parameter, function, right, TypeError)
         self.function: Callable[..., object] = function
         self.name: str = _name_of(function)
 
@@ -99,8 +98,8 @@ class FallbackChain:
     __slots__ = ("_routes",)
 
     def __init__(self, functions: Mapping[CategoryLike, Callable[..., object]]) -> None:
-        if not isinstance(functions, Mapping) or not functions:
-            raise TypeError(f"chain={functions!r}: give functions by category, such as {{'unavailable': replica}}")
+        right = "functions by category, such as {'unavailable': replica}"
+        need(isinstance(functions, Mapping) and len(functions) > 0, "chain", functions, right, TypeError)
         self._routes: dict[str, FallbackRoute] = {}
         seen = 0
         for key, function in functions.items():

@@ -12,6 +12,7 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, NamedTuple
 
 from resilience._runtime.protocol import Call, Run, Steps
+from resilience._validation import need
 from resilience.classify.decide import category_of
 from resilience.outcome import Outcome
 from resilience.policies.announce import announce
@@ -96,8 +97,8 @@ class FactorySource(Source):
     name = "factory"
 
     def __init__(self, function: Callable[[Exception], object]) -> None:
-        if not callable(function):
-            raise TypeError(f"factory={function!r}: give a function that takes the error; for a value, default=")
+        right = "a function that takes the error; for a value, default="
+        need(callable(function), "factory", function, right, TypeError)
         self.function: Callable[[Exception], object] = function
 
     def answer(self, call: Call, failure: Outcome) -> Steps[Answer | None]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from typing import cast
 
 from resilience._runtime.protocol import Call
+from resilience._validation import need
 from resilience.classify.look import attribute
 from resilience.policies.request_method import IDEMPOTENT_METHODS, RequestView
 from resilience.trouble import call_hook, report_trouble
@@ -46,12 +48,11 @@ def idempotency_of(given: object) -> Idempotency | None:
     if given is by_method:
         return Idempotency("by_method", by_method)
     right = "True, False, by_method or a function of the call's arguments"
-    if inspect.iscoroutinefunction(given) or inspect.iscoroutinefunction(attribute(given, "__call__")):
-        raise TypeError(f"idempotent={given!r}: give {right}, not an async one")
-    if not callable(given):
-        raise TypeError(f"idempotent={given!r}: give {right}")
+    asynchronous = inspect.iscoroutinefunction(given) or inspect.iscoroutinefunction(attribute(given, "__call__"))
+    need(not asynchronous, "idempotent", given, f"{right}, not an async one", TypeError)
+    need(callable(given), "idempotent", given, right, TypeError)
     name = attribute(given, "__qualname__") or type(given).__qualname__
-    return Idempotency(str(name), functools.partial(_ask, given))
+    return Idempotency(str(name), functools.partial(_ask, cast("Callable[..., object]", given)))
 
 
 def _never(_: Call) -> bool:

@@ -77,7 +77,7 @@ class Retry(RetryDecision):
         """
         exhaustions, started_at = _start_of(call)
         state: RetryState | None = None
-        if self.strategies is not None:
+        if self.strategies.given:
             state = RetryState(call.target, started_at, exhaustions, self.strategies.begin(call, self))
         try:
             while True:

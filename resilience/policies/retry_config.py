@@ -19,6 +19,7 @@ from resilience.policies.backoff import Backoff
 from resilience.policies.base import Policy
 from resilience.policies.retry_report import CallReport
 from resilience.policies.retry_rule import RetryRule, parse_max_attempts, parse_waits, require_by_category
+from resilience.policies.tenacity_adapter import Strategies, Strategy
 from resilience.profile import Profile, Reading, changed_profiles
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from resilience.policies.idempotency import Idempotency
     from resilience.policies.retry_budget import RetryBudget
     from resilience.policies.revision import ArgumentReviser, Arguments
-    from resilience.policies.tenacity_adapter import Strategies, Strategy
 
     Wait = Callable[[RetryCallState], float] | float
     Predicate = Callable[[RetryCallState], bool]
@@ -135,7 +135,8 @@ class RetryConfig(Policy):
         self.backoff: Backoff = Backoff(base_delay, max_delay, exponential_base, jitter)
         #: The waits of the categories that have their own.
         self.waits: Mapping[int, Backoff | Strategy] = parse_waits(waits, self.backoff)
-        self.strategies: Strategies | None = _parse_strategies(wait, stop, retry_if, self.waits)
+        wait_strategies = {bit: each for bit, each in self.waits.items() if not isinstance(each, Backoff)}
+        self.strategies: Strategies = Strategies(wait, stop, retry_if, wait_strategies)
         self.budget: RetryBudget | None = optional(_parse_budget, "budget", budget)
         #: Whether a call may happen twice; None: any.
         self.idempotency: Idempotency | None = _parse_idempotent(idempotent)
@@ -156,15 +157,17 @@ class RetryConfig(Policy):
         self.wraps: bool = self.on_exhausted == "wrap"
         #: By category, how its failures are retried.
         self.rules: Reading[RetryRule] = self._rules(profiles)
+        hooks = {"on_retry": on_retry, "on_success": on_success, "retry_if_result": retry_if_result, "revise": revise}
+        self._hooks: dict[str, Callable[..., object]] = {name: hook for name, hook in hooks.items() if hook is not None}
+        self._hooks |= self.strategies.hooks()
         #: Whether callbacks judge results.
-        self.judges_results: bool = retry_if_result is not None or retry_if is not None
+        self.judges_results: bool = not self._hooks.keys().isdisjoint(("retry_if", "retry_if_result"))
         #: Whether failures are compared with the one before.
         self.limits_repeats: bool = no_progress is not None or revise is not None
-        callbacks = (self.strategies, retry_if_result, on_retry, on_success, no_progress, revise)
         #: Whether each failure involves a callback, or a comparison with the one before.
-        self.needs_slow_path: bool = any(each is not None for each in callbacks)
+        self.needs_slow_path: bool = bool(self._hooks) or self.limits_repeats
         # Strategies measure from the start of the call, and may judge its result.
-        self.fast_path: bool = self.strategies is None and retry_if_result is None and on_success is None
+        self.fast_path: bool = self._hooks.keys() <= {"on_retry", "revise"}
         # The result of a stream is known only when its items have been handed out.
         self.supports_generators: bool = retry_if_result is None
         self.success_counter: Tally | None = self.budget
@@ -176,9 +179,10 @@ class RetryConfig(Policy):
         """
         example = "{'timeout': {'base': 0.5}}"
         own_rows = changed_profiles("profiles", dict(require_by_category("profiles", profiles, example)))
-        wait = None if self.strategies is None else self.strategies.wait
         # Not a method of this: a loop makes a policy each time, which must not wait for the garbage collector.
-        rule_of = functools.partial(RetryRule.of, self.on, self.backoff, wait, self.waits, self.max_attempts)
+        rule_of = functools.partial(
+            RetryRule.of, self.on, self.backoff, self.strategies.wait, self.waits, self.max_attempts
+        )
         return Reading(rule_of, own_rows)
 
     def _policy(self) -> NoReturn:
@@ -186,14 +190,7 @@ class RetryConfig(Policy):
 
     def hooks(self) -> Mapping[str, Callable[..., object]]:
         """Return the functions that the retry was given, by option: none may be async around a sync call."""
-        given: dict[str, Callable[..., object] | None] = {
-            name: getattr(self, name) for name in ("on_retry", "on_success", "retry_if_result")
-        }
-        if self.reviser is not None:
-            given["revise"] = self.reviser.callback
-        if self.strategies is not None:
-            given |= self.strategies.hooks()
-        return {name: hook for name, hook in given.items() if hook is not None}
+        return self._hooks
 
     # -- description -------------------------------------------------------------------------------------------------
 
@@ -236,7 +233,7 @@ class RetryConfig(Policy):
         """Return the most seconds that a call can wait between attempts, in whatever category all of them fail."""
         from resilience._runtime.worst_case import longest_waits
 
-        if retries and self.strategies is not None and self.strategies.has_waits:
+        if retries and self.strategies.has_waits:
             return math.inf  # a wait strategy may return anything
         rules = [self.rules[bit] for bit in retried]
         return max((longest_waits(rule.backoff, rule.base_delay, retries) for rule in rules), default=0.0)
@@ -256,8 +253,6 @@ class RetryConfig(Policy):
         return f"retry_on_category({', '.join([on.label, *shown])})"
 
     def _shown_waits(self) -> dict[str, object]:
-        if self.strategies is None:
-            return dict(self.backoff.options())
         strategies = self.strategies.options()
         if "wait" in strategies:  # in place of the backoff
             return dict(strategies)
@@ -315,18 +310,6 @@ def _parse_attempts(attempts: int, max_retries: int | None, stop: object) -> flo
     return int(count("attempts", attempts))  # a plain one: it is compared at every failure
 
 
-def _parse_strategies(
-    wait: Wait | None, stop: Predicate | None, retry_if: Predicate | None, waits: Mapping[int, Backoff | Strategy]
-) -> Strategies | None:
-    """Return the strategies of the retry, None where it has none: tenacity is not imported then."""
-    own = {bit: each for bit, each in waits.items() if not isinstance(each, Backoff)}
-    if not own and all(each is None for each in (wait, stop, retry_if)):
-        return None
-    from resilience.policies.tenacity_adapter import Strategies
-
-    return Strategies(wait, stop, retry_if, own)
-
-
 def _parse_budget(parameter: str, budget: RetryBudget) -> RetryBudget:
     from resilience.policies.retry_budget import RetryBudget
 
@@ -358,8 +341,8 @@ def _parse_revise(
     Without a limit of its own a retry with *revise* stops at 3 failures in a row that look the same.
     """
     if revise is None:
-        if revise_on is not None:
-            raise TypeError(f"revise_on={revise_on!r}: give it with revise=, a function that returns new arguments")
+        right = "it with revise=, a function that returns new arguments"
+        need(revise_on is None, "revise_on", revise_on, right, TypeError)
         return None
     from resilience.policies.revision import ArgumentReviser
 
@@ -381,6 +364,6 @@ def _parse_hook(parameter: str, hook: Callable[[Any], object]) -> Callable[[Any]
 
 
 def _parse_judge(parameter: str, judge: Callable[[Any], object]) -> Callable[[Any], object]:
-    if type(judge).__module__.startswith("tenacity"):
-        raise TypeError(f"{parameter}={judge!r}: give a function of the result, or this as retry_if=")
+    is_strategy = type(judge).__module__.startswith("tenacity")
+    need(not is_strategy, parameter, judge, "a function of the result, or this as retry_if=", TypeError)
     return _parse_hook(parameter, judge)

@@ -38,7 +38,6 @@ from resilience.subscription import listened
 if TYPE_CHECKING:
     from resilience.events import AttemptFailed, RetryScheduled
     from resilience.policies.idempotency import Idempotency
-    from resilience.policies.tenacity_adapter import Strategies
 
 __all__ = ["RetryDecision"]
 
@@ -178,7 +177,7 @@ class RetryDecision(RetryConfig):
         The attempt may not have failed at all: where its result is judged, and found good, the answer is SUCCESS.
         """
         error = outcome.error
-        if self.strategies is not None:
+        if self.strategies.given:
             self.strategies.record(_tenacity_state(state), call, outcome, state.attempts + 1, state.total_wait)
         if base_delay is None and self.judges_results and rule.row.category is not _CANCELLED:
             rule, base_delay = yield from self._ask_whether_to_retry(outcome, rule, state)
@@ -204,9 +203,9 @@ class RetryDecision(RetryConfig):
         A result has the category of its status where it is a response, so that a 429 waits as a rate limit does.
         The base delay is None where neither of them wants another attempt.
         """
-        strategies, is_error = self.strategies, outcome.error is not None
-        if strategies is not None and strategies.retry_if is not None:
-            answer: Outcome = yield Run(strategies.retry_if, state.tenacity_state, role="retry_if strategy")
+        is_error = outcome.error is not None
+        if self.strategies.retry_if is not None:
+            answer: Outcome = yield Run(self.strategies.retry_if, state.tenacity_state, role="retry_if strategy")
             if answer.value:
                 if not is_error:
                     rule = self._rule_of_result(outcome)
@@ -228,11 +227,7 @@ class RetryDecision(RetryConfig):
 
         Where ``on_retry`` takes so long that the attempt could not end in time, the retry is called off and refunded.
         """
-        if self.strategies is None:
-            reason = self.plan_wait(call, outcome, state)
-        else:
-            reason = yield from self._ask_strategies(self.strategies, call, outcome, state)
-        reason = reason or self._pay(call, state)
+        reason = (yield from self._ask_strategies(call, outcome, state)) or self._pay(call, state)
         if reason is not None:
             return reason
         if self.on_retry is None:
@@ -248,9 +243,7 @@ class RetryDecision(RetryConfig):
             return StopReason.DEADLINE
         return None
 
-    def _ask_strategies(
-        self, strategies: Strategies, call: Call, outcome: Outcome, state: RetryState
-    ) -> Steps[StopReason | None]:
+    def _ask_strategies(self, call: Call, outcome: Outcome, state: RetryState) -> Steps[StopReason | None]:
         """Plan as `plan_wait` does, with the answers of a wait and a stop strategy, asked in this order.
 
         One that fails ends the retries: without its answer they might never end.
@@ -258,14 +251,14 @@ class RetryDecision(RetryConfig):
         wait: float | None = None
         if state.rule.wait_strategy is not None:
             answer: Outcome = yield Run(state.rule.wait_strategy, state.tenacity_state, role="wait strategy")
-            wait = strategies.validate_wait(state.rule.wait_strategy, answer)
+            wait = self.strategies.validate_wait(state.rule.wait_strategy, answer)
             if wait is None:
                 return StopReason.STRATEGY_FAILED
         reason = self.plan_wait(call, outcome, state, wait)
-        if reason is not None or strategies.stop is None:
+        if reason is not None or self.strategies.stop is None:
             return reason
         _tenacity_state(state).upcoming_sleep = state.next_wait
-        answer = yield Run(strategies.stop, state.tenacity_state, role="stop strategy")
+        answer = yield Run(self.strategies.stop, state.tenacity_state, role="stop strategy")
         if answer.error is not None:
             return StopReason.STRATEGY_FAILED
         if answer.value:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, TypeVar
 from resilience._validation import a_mapping, count, need, seconds
 from resilience.category import CategoryLike, ErrorCategory, combine
 from resilience.policies.backoff import Backoff
+from resilience.policies.tenacity_adapter import Strategy, validate_strategy
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from resilience.policies.tenacity_adapter import Strategy
     from resilience.profile import Profile
 
 __all__ = ["DEFAULT_BASE_DELAY", "RetryRule", "parse_max_attempts", "parse_waits", "require_by_category"]
@@ -131,8 +131,6 @@ def _parse_wait(parameter: str, wait: Backoff | Strategy | float | timedelta, de
     if isinstance(wait, Backoff):
         return wait
     if callable(wait):
-        from resilience.policies.tenacity_adapter import validate_strategy
-
         return validate_strategy(parameter, wait)
     fixed = seconds(parameter, wait, zero=True)
     need(fixed <= default.cap, parameter, wait, f"at most max_delay={default.cap:g}")

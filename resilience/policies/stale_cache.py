@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
 from resilience._runtime.protocol import Call, Run, Steps
-from resilience._validation import optional, seconds
+from resilience._validation import need, optional, seconds
 from resilience.outcome import Outcome
 from resilience.policies.fallback_source import Answer, Source, used
 from resilience.trouble import call_hook, report_trouble
@@ -73,9 +73,7 @@ class Stale(Source):
     ) -> None:
         self.kind: str = type(cache).__name__
         self._cache: _Mapping | _Methods = _cache_of(cache)
-        if key is not None and (not callable(key) or inspect.iscoroutinefunction(key)):
-            raise TypeError(f"key={key!r}: give a plain function of the call's arguments that returns the key")
-        self._key: Callable[..., object] | None = key
+        self._key: Callable[..., object] | None = optional(_parse_key, "key", key)
         self.max_age: float | None = optional(seconds, "max_age", max_age)
 
     def hooks(self) -> Mapping[str, Callable[..., object]]:
@@ -123,6 +121,12 @@ class Stale(Source):
         except Exception as trouble:  # arguments that cannot be hashed, for one
             report_trouble("stale key", self._key or call.function, trouble)
             return None
+
+
+def _parse_key(parameter: str, key: Callable[..., object]) -> Callable[..., object]:
+    right = "a plain function of the call's arguments that returns the key"
+    need(callable(key) and not inspect.iscoroutinefunction(key), parameter, key, right, TypeError)
+    return key
 
 
 def _age_of(found: object, now: float) -> float | None:

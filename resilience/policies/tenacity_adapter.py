@@ -27,7 +27,6 @@ Strategy: TypeAlias = Callable[["tenacity.RetryCallState"], object]
 """A tenacity object, or a function of the user's, that is called with the state of a call."""
 
 _FOREVER = sys.float_info.max  # whole numbers may be longer
-_NAMES = ("wait", "stop", "retry_if")
 
 
 class Strategies:
@@ -38,7 +37,7 @@ class Strategies:
     wait_random(0, 1)``, ``stop_after_attempt(3) | stop_after_delay(30)``) return objects that are strategies as well.
     """
 
-    __slots__ = ("retry_if", "stop", "wait", "waits")
+    __slots__ = ("_common", "retry_if", "stop", "wait", "waits")
 
     def __init__(
         self,
@@ -51,6 +50,13 @@ class Strategies:
         self.wait: Strategy | None = _parse_wait("wait", wait)
         self.stop: Strategy | None = optional(validate_strategy, "stop", stop)
         self.retry_if: Strategy | None = optional(validate_strategy, "retry_if", retry_if)
+        common = {"wait": self.wait, "stop": self.stop, "retry_if": self.retry_if}
+        self._common = {name: strategy for name, strategy in common.items() if strategy is not None}
+
+    @property
+    def given(self) -> bool:
+        """Whether there are any: then tenacity is imported, and each call has a `RetryCallState` from its beginning."""
+        return bool(self._common or self.waits)
 
     @property
     def has_waits(self) -> bool:
@@ -59,15 +65,11 @@ class Strategies:
 
     def hooks(self) -> dict[str, Strategy]:
         """Return the strategies by the parameter they were given as."""
-        return self._given() | {f"waits[{ErrorCategory(bit).label!r}]": wait for bit, wait in self.waits.items()}
+        return self._common | {f"waits[{ErrorCategory(bit).label!r}]": wait for bit, wait in self.waits.items()}
 
     def options(self) -> dict[str, str]:
         """Return what a description of a retry shows: the types of the strategies for all categories."""
-        return {name: type(strategy).__name__ for name, strategy in self._given().items()}
-
-    def _given(self) -> dict[str, Strategy]:
-        strategies = {name: getattr(self, name) for name in _NAMES}
-        return {name: strategy for name, strategy in strategies.items() if strategy is not None}
+        return {name: type(strategy).__name__ for name, strategy in self._common.items()}
 
     @staticmethod
     def validate_wait(strategy: Strategy, answer: Outcome) -> float | None:
