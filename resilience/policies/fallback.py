@@ -13,20 +13,20 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from resilience._runtime import protocol as base
-from resilience._runtime.decorate import name_of, under_descriptor
+from resilience._runtime.decorate import name_of
 from resilience._runtime.protocol import Call, Proceed
 from resilience._validation import need, optional, yes_or_no
 from resilience.category import CategoryLike, ErrorCategory, combine
 from resilience.classify.decide import categories_of, category_of
 from resilience.outcome import Outcome
-from resilience.policies.base import Policy, Steps
+from resilience.policies.base import Policy, Steps, decorated_function
+from resilience.policies.fallback_chain import FallbackChain, chain_context
 from resilience.policies.fallback_source import Answer, DefaultSource, FactorySource, Source, error_of, failed
 from resilience.subscription import listened
 
 if TYPE_CHECKING:
     from resilience._runtime.context_manager import BlockResult
     from resilience._runtime.worst_case import WorstCase
-    from resilience.policies.fallback_chain import FallbackChain
     from resilience.policies.stale_cache import Stale
 
 __all__ = ["COVERED", "Fallback"]
@@ -104,10 +104,7 @@ class Fallback(Policy, Generic[V]):
 
     def hooks(self) -> Mapping[str, Callable[..., object]]:
         """Return the functions that the fallback was given, by parameter."""
-        sources = [*self.sources]
-        if self.chain is not None:
-            sources += self.chain
-        return {name: hook for source in sources for name, hook in source.hooks().items()}
+        return {name: hook for source in (*(self.chain or ()), *self.sources) for name, hook in source.hooks().items()}
 
     def run(self, call: Call) -> Steps:
         """Return the outcome of the call, or the answer of the first source that has one for its failure.
@@ -165,8 +162,8 @@ class Fallback(Policy, Generic[V]):
 
         At decoration time: the chain is called in an outage, which is no time to find out.
         """
-        function = under_descriptor(target)
-        if self.chain is not None and callable(function) and not isinstance(function, type):
+        function = decorated_function(target)
+        if function is not None and self.chain is not None:
             self.chain.check_signatures(function, name_of(function))
         return (self,)
 
@@ -221,17 +218,15 @@ def _leaves_of(outcome: Outcome) -> int:
 
 def _show_both(call: Call, source: Source, second: Exception, first: Exception) -> None:
     """Have the error of a source show the one before, as if it had been raised in an except block for it."""
-    from resilience.policies.fallback_chain import chain_context
-
     chain_context(second, first, source.note(call, first))
 
 
 # -- checks of options -------------------------------------------------------------------------------------------------
 
 
-def _parse_chain(_: str, chain: Mapping[CategoryLike, Callable[..., object]]) -> FallbackChain:
-    from resilience.policies.fallback_chain import FallbackChain
-
+def _parse_chain(parameter: str, chain: Mapping[CategoryLike, Callable[..., object]]) -> FallbackChain:
+    right = "functions by category, such as {'unavailable': replica}"
+    need(isinstance(chain, Mapping) and len(chain) > 0, parameter, chain, right, TypeError)
     return FallbackChain(chain)
 
 

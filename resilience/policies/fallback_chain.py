@@ -84,7 +84,7 @@ class FallbackRoute(Source):
 class FallbackChain:
     """The routes for failed calls: the first one that matches the category of the failure is taken.
 
-    Raises TypeError for anything but functions by category, and ValueError for a route that is never reached.
+    Raises TypeError for what is no function, and ValueError for a route that is never reached.
 
     >>> chain = FallbackChain({"timeout": min, "transient": max})
     >>> print(chain, chain.find(ErrorCategory.UNAVAILABLE.value).name)
@@ -98,8 +98,6 @@ class FallbackChain:
     __slots__ = ("_routes",)
 
     def __init__(self, functions: Mapping[CategoryLike, Callable[..., object]]) -> None:
-        right = "functions by category, such as {'unavailable': replica}"
-        need(isinstance(functions, Mapping) and len(functions) > 0, "chain", functions, right, TypeError)
         self._routes: dict[str, FallbackRoute] = {}
         seen = 0
         for key, function in functions.items():
@@ -112,7 +110,10 @@ class FallbackChain:
 
     def find(self, leaves: int) -> FallbackRoute | None:
         """Return the first route for a failure with these leaves."""
-        return next((route for route in self if route.matches(leaves)), None)
+        for route in self._routes.values():
+            if route.matches(leaves):
+                return route
+        return None
 
     def check_signatures(self, function: Callable[..., object], name: str) -> None:
         """Raise TypeError where a function of the chain cannot be called as *function* is: at decoration time.

@@ -119,10 +119,11 @@ class Retry(RetryDecision):
         """Refund the last retry, or count a success at the first attempt, which pays for retries of other calls."""
         if state is not None:
             _restore_arguments(call, state)
-        if state is not None and state.attempts:
-            self.refund(state)
-            set_last_call(state)
-        elif self.budget is not None:
+            if state.attempts:
+                self.refund(state)
+                set_last_call(state)
+                return
+        if self.budget is not None:
             self.budget.passes += 1
 
     def _record_cancellation(self, call: Call, state: RetryState | None) -> None:

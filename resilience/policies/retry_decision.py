@@ -17,6 +17,7 @@ A new reason to stop is a row of `StopReason` and a line in `RetryDecision.block
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from resilience._runtime.exhaustion import GIVE_UPS
@@ -114,7 +115,7 @@ class RetryDecision(RetryConfig):
             wait = max(asked, wait) + random() * 0.1 * asked
         state.next_wait = wait
         # Checked now, not when the attempt failed: a wait strategy may have taken some time as well.
-        if call.lacks_time(wait + self.min_attempt_time):
+        if call.due != math.inf and call.lacks_time(wait + self.min_attempt_time):
             return StopReason.DEADLINE
         return None
 

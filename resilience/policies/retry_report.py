@@ -93,7 +93,10 @@ class CallReport:
         """The failed attempts in order, the last 100 of them."""
         failures = self._state.failures
         first = self._state.attempts - len(failures) + 1
-        return tuple(_attempt_report(number, *failure) for number, failure in enumerate(failures, first))
+        return tuple(
+            AttemptReport(number, category, _name_of(kind), wait, duration)
+            for number, (category, kind, wait, duration) in enumerate(failures, first)
+        )
 
     @property
     def made(self) -> int:
@@ -183,13 +186,11 @@ class CallReport:
         return _unpickled, (numbers, recent, self.reason.value, self.circuits, self.time_left, self.inner)
 
 
-def _attempt_report(
-    number: int, category: ErrorCategory, kind: type[Exception] | None, wait: float, duration: float | None
-) -> AttemptReport:
-    name = None
-    if kind is not None:
-        name = kind.__name__
-    return AttemptReport(number, category, name, wait, duration)
+def _name_of(kind: type[Exception] | str | None) -> str | None:
+    """Return the name of a type of errors, or what stands in its place in a report that was pickled."""
+    if isinstance(kind, type):
+        return kind.__name__
+    return kind
 
 
 def _times(number: int) -> str:
@@ -217,17 +218,8 @@ def _unpickled(
     """Return a report that was pickled."""
     state = RetryState(numbers[0])
     _, state.attempts, state.revisions, state.total_wait = numbers
-    state.failures = [
-        (ErrorCategory(category), _error_type(name), wait, duration) for category, name, wait, duration in recent
-    ]
+    state.failures = [(ErrorCategory(bit), name, wait, duration) for bit, name, wait, duration in recent]
     return CallReport(state, StopReason(reason), circuits=circuits, time_left=time_left, inner=inner)
-
-
-def _error_type(name: str | None) -> type[Exception] | None:
-    """Return a type that has the *name* of an error's: only the name was pickled, and only the name is read."""
-    if name is None:
-        return None
-    return type(name, (Exception,), {})
 
 
 def attach_report(error: Exception, report: CallReport, *, noted: bool) -> None:

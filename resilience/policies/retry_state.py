@@ -27,10 +27,11 @@ __all__ = ["Failure", "RetryState"]
 _MAX_FAILURES = 100  # in a report: some calls are tried for days
 _UNKNOWN = ErrorCategory.UNKNOWN
 
-Failure: TypeAlias = tuple[ErrorCategory, type[Exception] | None, float, float | None]
+Failure: TypeAlias = tuple[ErrorCategory, type[Exception] | str | None, float, float | None]
 """A failed attempt: category, type of the error, the wait before it and its duration, both in seconds.
 
-The type is None of a result that was to be tried again, the duration where the start of the attempt is unknown.
+The type is None of a result that was to be tried again, and its name alone in a report that was pickled. The duration
+is None where the start of the attempt is unknown.
 """
 
 

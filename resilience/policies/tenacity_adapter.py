@@ -37,7 +37,7 @@ class Strategies:
     wait_random(0, 1)``, ``stop_after_attempt(3) | stop_after_delay(30)``) return objects that are strategies as well.
     """
 
-    __slots__ = ("_common", "retry_if", "stop", "wait", "waits")
+    __slots__ = ("_common", "given", "retry_if", "stop", "wait", "waits")
 
     def __init__(
         self,
@@ -52,11 +52,8 @@ class Strategies:
         self.retry_if: Strategy | None = optional(validate_strategy, "retry_if", retry_if)
         common = {"wait": self.wait, "stop": self.stop, "retry_if": self.retry_if}
         self._common = {name: strategy for name, strategy in common.items() if strategy is not None}
-
-    @property
-    def given(self) -> bool:
-        """Whether there are any: then tenacity is imported, and each call has a `RetryCallState` from its beginning."""
-        return bool(self._common or self.waits)
+        #: Whether there are any: then each call has a `RetryCallState` from its beginning.
+        self.given: bool = bool(self._common or self.waits)
 
     @property
     def has_waits(self) -> bool:

@@ -11,12 +11,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NoReturn
 
 from resilience._runtime import protocol as base
-from resilience._runtime.decorate import is_generator, name_of, refuse_without_items, under_descriptor
+from resilience._runtime.decorate import is_generator, name_of, refuse_without_items
 from resilience._runtime.protocol import Call, Proceed
 from resilience._validation import one_of, optional, seconds
 from resilience.errors.base import CallTimeoutError, DeadlineExceededError, ResilienceError
 from resilience.outcome import EXPIRED, OVERDUE, Outcome
-from resilience.policies.base import Policy, Steps
+from resilience.policies.base import Policy, Steps, decorated_function
 from resilience.policies.timed_out import time_out
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ class ItemTimeout(Timeout):
 
     def policies(self, target: object = None) -> tuple[base.Policy, ...]:
         """Return this policy; raise TypeError where *target* is a function without items."""
-        function = under_descriptor(target)
-        if callable(function) and not isinstance(function, type) and not is_generator(function):
+        function = decorated_function(target)
+        if function is not None and not is_generator(function):
             refuse_without_items(name_of(function), (self,))  # `call` decorates nothing
         return (self,)
 
