@@ -262,7 +262,7 @@ def fallback(
     exceptions are replaced: a response with an error status needs ``response.raise_for_status()``. As a block:
 
     >>> with fallback(default=[]) as result:
-    ...     raise ConnectionRefusedError("nobody listens on that port")
+    ...     raise ConnectionRefusedError("port 5432")
     >>> result.value, result.degraded, type(result.error).__name__
     ([], True, 'ConnectionRefusedError')
 

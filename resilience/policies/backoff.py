@@ -60,8 +60,8 @@ class Backoff:
         if self.base_delay is not None:
             first = seconds("base_delay", self.base_delay, zero=True)
         cap = seconds("max_delay", self.max_delay, zero=True)
-        right = "a number of 1 or more: each wait is that many times the one before"
-        factor = number("exponential_base", self.exponential_base, right, least=1.0)
+        expected = "a number of 1 or more: each wait is that many times the one before"
+        factor = number("exponential_base", self.exponential_base, expected, least=1.0)
         one_of("jitter", self.jitter, JITTERS)
         if first is not None:
             need(first <= cap, "base_delay", first, f"at most max_delay={cap:g}")

@@ -99,8 +99,8 @@ class Fallback(Policy, Generic[V]):
                 "fallback(): give default=, a value, or factory=, a function of the error; or chain=, functions by"
                 " category, or stale=, a cache of good answers"
             )
-        right = "it with default=, factory= or stale=; what a chain answers, its keys say"
-        need(self.on == COVERED, "on", self.on.label, right, TypeError)
+        expected = "it with default=, factory= or stale=; what a chain answers, its keys say"
+        need(self.on == COVERED, "on", self.on.label, expected, TypeError)
 
     def hooks(self) -> Mapping[str, Callable[..., object]]:
         """Return the functions that the fallback was given, by parameter."""
@@ -225,8 +225,8 @@ def _show_both(call: Call, source: Source, second: Exception, first: Exception) 
 
 
 def _parse_chain(parameter: str, chain: Mapping[CategoryLike, Callable[..., object]]) -> FallbackChain:
-    right = "functions by category, such as {'unavailable': replica}"
-    need(isinstance(chain, Mapping) and len(chain) > 0, parameter, chain, right, TypeError)
+    expected = "functions by category, such as {'unavailable': replica}"
+    need(isinstance(chain, Mapping) and len(chain) > 0, parameter, chain, expected, TypeError)
     return FallbackChain(chain)
 
 

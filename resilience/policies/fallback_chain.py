@@ -35,8 +35,8 @@ class FallbackRoute(Source):
         self._not = ~category.value
         #: How the entry is written, for messages.
         self.parameter: str = f"chain[{category.label!r}]"
-        right = "a function that takes the arguments of the failed one"
-        need(callable(function) and not isinstance(function, type), self.parameter, function, right, TypeError)
+        expected = "a function that takes the arguments of the failed one"
+        need(callable(function) and not isinstance(function, type), self.parameter, function, expected, TypeError)
         self.function: Callable[..., object] = function
         self.name: str = _name_of(function)
 

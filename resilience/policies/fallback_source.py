@@ -97,8 +97,8 @@ class FactorySource(Source):
     name = "factory"
 
     def __init__(self, function: Callable[[Exception], object]) -> None:
-        right = "a function that takes the error; for a value, default="
-        need(callable(function), "factory", function, right, TypeError)
+        expected = "a function that takes the error; for a value, default="
+        need(callable(function), "factory", function, expected, TypeError)
         self.function: Callable[[Exception], object] = function
 
     def answer(self, call: Call, failure: Outcome) -> Steps[Answer | None]:

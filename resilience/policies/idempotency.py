@@ -47,10 +47,10 @@ def idempotency_of(given: object) -> Idempotency | None:
         return Idempotency("False", _never)
     if given is by_method:
         return Idempotency("by_method", by_method)
-    right = "True, False, by_method or a function of the call's arguments"
+    expected = "True, False, by_method or a function of the call's arguments"
     asynchronous = inspect.iscoroutinefunction(given) or inspect.iscoroutinefunction(attribute(given, "__call__"))
-    need(not asynchronous, "idempotent", given, f"{right}, not an async one", TypeError)
-    need(callable(given), "idempotent", given, right, TypeError)
+    need(not asynchronous, "idempotent", given, f"{expected}, not an async one", TypeError)
+    need(callable(given), "idempotent", given, expected, TypeError)
     name = attribute(given, "__qualname__") or type(given).__qualname__
     return Idempotency(str(name), functools.partial(_ask, cast("Callable[..., object]", given)))
 

@@ -2,7 +2,7 @@
 
 An exhausted retry leaves a `CallReport` on its error. The error may reach an enclosing retry as it is, or as the cause
 of another one, or in an exception group. Reports are numbered by `exhaustion`, so one that an earlier call has left on
-the same object is told from one of the present attempt.
+the same object is not taken for one of the present attempt.
 """
 
 from __future__ import annotations

@@ -33,13 +33,13 @@ class RetryBudget:
 
     def __init__(self, name: str | None = None, *, tokens: float = 500, reserve: float = 1.0) -> None:
         if name is not None:
-            right = "a name, such as that of the dependency; or None"
-            need(isinstance(name, str), "name", name, right, TypeError)
-            need(name != "", "name", name, right)
-        right = "a number above 0: what retries may cost together before a success has paid"
-        self.tokens: float = number("tokens", tokens, right, least=0.0, above=True)
-        right = "retries per second of 0 or more: those made even when no tokens are left"
-        self.reserve: float = number("reserve", reserve, right, least=0.0)
+            expected = "a name, such as that of the dependency; or None"
+            need(isinstance(name, str), "name", name, expected, TypeError)
+            need(name != "", "name", name, expected)
+        expected = "a number above 0: what retries may cost together before a success has paid"
+        self.tokens: float = number("tokens", tokens, expected, least=0.0, above=True)
+        expected = "retries per second of 0 or more: those made even when no tokens are left"
+        self.reserve: float = number("reserve", reserve, expected, least=0.0)
         self.name: str | None = name
         #: How many calls succeeded at the first attempt, counted on the happy path, without the lock. It only grows:
         #: were it set to 0 where it is read, a success counted meanwhile would be undone, or counted twice.
@@ -102,11 +102,11 @@ class RetryBudget:
 
     def _refill(self, now: float, before: float) -> None:
         """Add to the reserve what the time since *before* is worth, up to what a second is worth, or one retry."""
-        most = max(1.0, self.reserve)
+        capacity = max(1.0, self.reserve)
         if now >= before:
-            self._saved = min(most, self._saved + (now - before) * self.reserve)
+            self._saved = min(capacity, self._saved + (now - before) * self.reserve)
             self._saved_at = now
-        elif (before - now) * self.reserve > most:
+        elif (before - now) * self.reserve > capacity:
             # Longer ago than a refill takes: a clock that was set back, or another one. What it says from here on
             # counts. Somewhat earlier is a thread that waited for the lock: going back to its time would refill twice.
             self._saved_at = now

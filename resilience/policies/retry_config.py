@@ -268,7 +268,7 @@ def _by_label(limits: Mapping[int, int]) -> str:
     >>> _by_label({ErrorCategory.TIMEOUT.value: 2})
     '{timeout: 2}'
     """
-    shown = ", ".join(f"{ErrorCategory(bit)}: {most}" for bit, most in limits.items())
+    shown = ", ".join(f"{ErrorCategory(bit)}: {limit}" for bit, limit in limits.items())
     return shown and f"{{{shown}}}"
 
 
@@ -313,8 +313,8 @@ def _parse_attempts(attempts: int, max_retries: int | None, stop: object) -> flo
 def _parse_budget(parameter: str, budget: RetryBudget) -> RetryBudget:
     from resilience.policies.retry_budget import RetryBudget
 
-    right = "a RetryBudget, one object for all who call the same dependency"
-    need(isinstance(budget, RetryBudget), parameter, budget, right, TypeError)
+    expected = "a RetryBudget, one object for all who call the same dependency"
+    need(isinstance(budget, RetryBudget), parameter, budget, expected, TypeError)
     return budget
 
 
@@ -341,13 +341,13 @@ def _parse_revise(
     Without a limit of its own a retry with *revise* stops at 3 failures in a row that look the same.
     """
     if revise is None:
-        right = "it with revise=, a function that returns new arguments"
-        need(revise_on is None, "revise_on", revise_on, right, TypeError)
+        expected = "it with revise=, a function that returns new arguments"
+        need(revise_on is None, "revise_on", revise_on, expected, TypeError)
         return None
     from resilience.policies.revision import ArgumentReviser
 
-    right = "a function of the call's Arguments and its CallReport, which returns new arguments or None"
-    a_function("revise", revise, right, takes=2)
+    expected = "a function of the call's Arguments and its CallReport, which returns new arguments or None"
+    a_function("revise", revise, expected, takes=2)
     on = optional(lambda parameter, given: combine(parameter, [given]), "revise_on", revise_on)
     return ArgumentReviser(revise, count("max_revisions", max_revisions), no_progress or 3, on)
 

@@ -104,8 +104,8 @@ def parse_max_attempts(max_attempts: Mapping[CategoryLike, int] | None) -> dict[
     Raises TypeError or ValueError for anything but whole numbers of 1 or more by category.
     """
     return {
-        leaf.value: count(f"max_attempts[{leaf.label!r}]", most)
-        for leaf, most in _by_leaf("max_attempts", max_attempts, "{'timeout': 2}")
+        leaf.value: count(f"max_attempts[{leaf.label!r}]", limit)
+        for leaf, limit in _by_leaf("max_attempts", max_attempts, "{'timeout': 2}")
     }
 
 

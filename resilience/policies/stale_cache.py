@@ -124,8 +124,8 @@ class Stale(Source):
 
 
 def _parse_key(parameter: str, key: Callable[..., object]) -> Callable[..., object]:
-    right = "a plain function of the call's arguments that returns the key"
-    need(callable(key) and not inspect.iscoroutinefunction(key), parameter, key, right, TypeError)
+    expected = "a plain function of the call's arguments that returns the key"
+    need(callable(key) and not inspect.iscoroutinefunction(key), parameter, key, expected, TypeError)
     return key
 
 

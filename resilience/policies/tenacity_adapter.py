@@ -119,8 +119,8 @@ def _parse_wait(parameter: str, wait: Strategy | float | timedelta | None) -> St
         return validate_strategy(parameter, wait)
     if isinstance(wait, timedelta):
         wait = wait.total_seconds()
-    right = "seconds of 0 or more, a tenacity wait or a function of its RetryCallState"
-    fixed = number(parameter, wait, right, least=0.0)
+    expected = "seconds of 0 or more, a tenacity wait or a function of its RetryCallState"
+    fixed = number(parameter, wait, expected, least=0.0)
     return lambda _: fixed
 
 
@@ -140,5 +140,5 @@ def validate_strategy(parameter: str, strategy: object) -> Strategy:
     TypeError: stop=3: give a tenacity object, such as tenacity.stop_after_delay(30), or a function of one argument...
     """
     example = _EXAMPLES.get(parameter, _EXAMPLES["wait"])
-    right = f"a tenacity object, such as tenacity.{example}, or a function of one argument, its RetryCallState"
-    return a_function(parameter, strategy, right, takes=1)
+    expected = f"a tenacity object, such as tenacity.{example}, or a function of one argument, its RetryCallState"
+    return a_function(parameter, strategy, expected, takes=1)
