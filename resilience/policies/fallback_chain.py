@@ -67,10 +67,9 @@ class FallbackRoute(Source):
         signature = _signature_of(self.function)
         if signature is None:
             return
-        kinds = [parameter.kind for parameter in expected.parameters.values()]
         keywords = [each.name for each in expected.parameters.values() if each.kind is each.KEYWORD_ONLY]
         # All of them: defaults are handed on, too.
-        positional = [None] * (len(kinds) - len(keywords))
+        positional = [None] * (len(expected.parameters) - len(keywords))
         try:
             signature.bind(*positional, **dict.fromkeys(keywords))
         except TypeError:

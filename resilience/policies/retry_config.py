@@ -240,14 +240,21 @@ class RetryConfig(Policy):
 
     def __str__(self) -> str:
         """Return the retry as it would be written: limits and waits in any case, other options where they are set."""
-        options: dict[str, object] = {"attempts": _number(self.attempts), **self._shown_waits()}
-        options["max_attempts"] = _by_label(self.max_attempts)
-        options["budget"] = self.budget and (self.budget.name or "unnamed")
-        options["idempotent"] = self.idempotency
+        revisions: Mapping[str, object] = {}
         if self.reviser is not None:
-            options |= self.reviser.options()
-        for name in ("no_progress", "min_attempt_time", "retry_exhausted", "on_exhausted"):
-            options[name] = getattr(self, name)
+            revisions = self.reviser.options()
+        options = {
+            "attempts": _number(self.attempts),
+            **self._shown_waits(),
+            "max_attempts": _by_label(self.max_attempts),
+            "budget": self.budget and (self.budget.name or "unnamed"),
+            "idempotent": self.idempotency,
+            **revisions,
+            "no_progress": self.no_progress,
+            "min_attempt_time": self.min_attempt_time,
+            "retry_exhausted": self.retry_exhausted,
+            "on_exhausted": self.on_exhausted,
+        }
         on = self.on or ErrorCategory.TRANSIENT
         shown = [f"{name}={_text(value)}" for name, value in options.items() if value not in _NOT_SHOWN]
         return f"retry_on_category({', '.join([on.label, *shown])})"

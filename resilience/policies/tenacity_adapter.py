@@ -6,7 +6,7 @@ functions of the state of one call, and work unchanged. tenacity is imported whe
 
 from __future__ import annotations
 
-import sys
+import contextlib
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeAlias, cast
@@ -25,8 +25,6 @@ __all__ = ["Strategies", "Strategy", "validate_strategy"]
 
 Strategy: TypeAlias = Callable[["tenacity.RetryCallState"], object]
 """A tenacity object, or a function of the user's, that is called with the state of a call."""
-
-_FOREVER = sys.float_info.max  # whole numbers may be longer
 
 
 class Strategies:
@@ -72,10 +70,10 @@ class Strategies:
     def validate_wait(strategy: Strategy, answer: Outcome) -> float | None:
         """Return the seconds that a wait strategy returned; None where they are not valid, which is logged."""
         given = answer.value
-        if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given < _FOREVER:
-            return float(given)
         if answer.error is not None:
             return None  # logged where it was raised
+        with contextlib.suppress(TypeError, ValueError):
+            return number("wait", given, "seconds of 0 or more", least=0.0)
         shown = f"a {type(given).__name__}"
         if isinstance(given, float | str):
             shown = repr(given)
