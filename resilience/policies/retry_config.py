@@ -83,10 +83,6 @@ class RetryOptions(TypedDict, total=False):
 class RetryConfig(Policy):
     """The options of a retry, checked where they are written, and what follows from them alone.
 
-    >>> from resilience import retry_on_category
-    >>> retry_on_category("timeout", attempts=5, base_delay=0.5, max_attempts={"timeout": 2})
-    retry_on_category(timeout, attempts=5, base_delay=0.5, max_delay=60, jitter=equal, max_attempts={timeout: 2})
-
     `retry_on_category` documents the options. Without *on* the table of categories decides: those whose row says
     ``retry`` are retried, which are TRANSIENT as shipped.
 
@@ -99,6 +95,10 @@ class RetryConfig(Policy):
 
     Raises TypeError or ValueError, with the option, its value and what would be right, for options that cannot be meant
     alone or together.
+
+    >>> from resilience import retry_on_category
+    >>> retry_on_category("timeout", attempts=5, base_delay=0.5, max_attempts={"timeout": 2})
+    retry_on_category(timeout, attempts=5, base_delay=0.5, max_delay=60, jitter=equal, max_attempts={timeout: 2})
     """
 
     def __init__(
