@@ -154,13 +154,12 @@ class RetryDecision(RetryConfig):
 
     def _pay(self, call: Call, state: RetryState) -> StopReason | None:
         """Pay for the retry that is planned, and schedule it; return BUDGET where the tokens do not suffice."""
-        tokens = 0.0
         if self.budget is not None:
-            spent = self.budget.spend(state.rule.cost, call.clock.now())
-            if spent is None:
+            tokens = self.budget.spend(state.rule.cost, call.clock.now())
+            if tokens is None:
                 return StopReason.BUDGET
-            tokens = spent
-        state.schedule_retry(tokens)
+            state.tokens_spent = tokens
+        state.schedule_retry()
         return None
 
     def refund(self, state: RetryState) -> None:

@@ -150,9 +150,8 @@ class RetryState:
         self.repeated_failures += 1
         self.last_fingerprint = fingerprint
 
-    def schedule_retry(self, tokens_spent: float) -> None:
-        """Record that another attempt follows after `next_wait` seconds, paid for with *tokens_spent*."""
-        self.tokens_spent = tokens_spent
+    def schedule_retry(self) -> None:
+        """Record that another attempt, which is paid for, follows after `next_wait` seconds."""
         self.retry_pending = True
         self.last_wait = wait = self.next_wait
         self.total_wait += wait
