@@ -1,11 +1,16 @@
-"""Configuration is checked where it is written: parameter, value, what would be right."""
+"""Checks of options: bad configuration fails where it is written, with parameter, value and what would be right.
+
+Each check takes the name of the parameter and its value, and returns the value in the one form that the toolkit works
+with: a duration is a float of seconds. TypeError says that a value is of no use at all, ValueError that another one of
+its type is.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 __all__ = [
     "a_function",
@@ -16,9 +21,22 @@ __all__ = [
     "need",
     "number",
     "one_of",
+    "optional",
     "seconds",
     "yes_or_no",
 ]
+
+R = TypeVar("R")
+V = TypeVar("V")
+
+
+def optional(parse: Callable[[str, V], R], parameter: str, value: V | None) -> R | None:
+    """Return what *parse* makes of a value that was given; None of one that was not.
+
+    >>> optional(seconds, "max_age", None), optional(seconds, "max_age", 60)
+    (None, 60.0)
+    """
+    return None if value is None else parse(parameter, value)
 
 
 def need(good: bool, parameter: str, value: object, right: str, kind: type[Exception] = ValueError) -> None:
@@ -74,8 +92,7 @@ def names(parameter: str, value: object) -> tuple[str, ...]:
 
 def a_mapping(parameter: str, value: object, right: str) -> None:
     """Refuse what is no mapping."""
-    if not isinstance(value, Mapping):
-        raise TypeError(f"{parameter}={value!r}: give {right}")
+    need(isinstance(value, Mapping), parameter, value, right, TypeError)
 
 
 def yes_or_no(parameter: str, value: object) -> bool:
@@ -88,14 +105,12 @@ def yes_or_no(parameter: str, value: object) -> bool:
 def one_of(parameter: str, value: object, choices: Iterable[str]) -> str:
     """Return *value* when it is one of *choices*; else say which it may have been meant to be."""
     known = list(choices)
-    if isinstance(value, str) and value in known:
+    right = f"one of {', '.join(map(repr, known))}"
+    if not isinstance(value, str):
+        raise TypeError(f"{parameter}={value!r}: give {right}")
+    if value in known:
         return value
-    import difflib
-
-    near = difflib.get_close_matches(value, known, n=1) if isinstance(value, str) else []
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    kind = ValueError if isinstance(value, str) else TypeError
-    raise kind(f"{parameter}={value!r}: give one of {', '.join(map(repr, known))}{hint}")
+    raise ValueError(f"{parameter}={value!r}: give {right}{_did_you_mean(value, known)}")
 
 
 def known_names(function: str, given: Iterable[str], known: Iterable[str]) -> None:
@@ -103,11 +118,15 @@ def known_names(function: str, given: Iterable[str], known: Iterable[str]) -> No
     choices = list(known)
     for name in given:
         if name not in choices:
-            import difflib
-
-            near = difflib.get_close_matches(name, choices, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = _did_you_mean(name, choices)
             raise TypeError(f"{function}() got an unexpected keyword argument {name!r}{hint}")
+
+
+def _did_you_mean(name: str, known: Sequence[str]) -> str:
+    """Return a hint at the one of *known* that *name* was probably meant to be; nothing where none is close."""
+    import difflib
+
+    return "".join(f"; did you mean {near!r}?" for near in difflib.get_close_matches(name, known, n=1))
 
 
 def a_function(parameter: str, value: object, right: str, *, takes: int) -> Callable[..., Any]:

@@ -101,14 +101,15 @@ def retry_on_category(*on: object, **options: Unpack[RetryOptions]) -> object:
     from resilience.policies.retry_config import RetryOptions
 
     known_names("retry_on_category", options, RetryOptions.__annotations__)
-    bare = len(on) == 1 and (callable(on[0]) or isinstance(on[0], classmethod | staticmethod))
-    if bare and isinstance(on[0], type) and issubclass(on[0], BaseException):
+    if len(on) != 1 or not (callable(on[0]) or isinstance(on[0], classmethod)):
+        return Retry(*on, **options)
+    (target,) = on  # written without parentheses: what it decorates
+    if isinstance(target, type) and issubclass(target, BaseException):
         raise TypeError(
-            f"on={on[0]!r}: give an ErrorCategory or its label, such as 'timeout'; what {on[0].__name__} means,"
-            f" resilience.register({on[0].__name__}, ...) says"
+            f"on={target!r}: give an ErrorCategory or its label, such as 'timeout'; what {target.__name__} means,"
+            f" resilience.register({target.__name__}, ...) says"
         )
-    guard = Retry(*(() if bare else on), **options)
-    return guard(on[0]) if bare else guard  # type: ignore[type-var]  # written without parentheses: what it decorates
+    return Retry(**options)(target)  # type: ignore[type-var]  # callable, or a class method
 
 
 def retrying(*on: CategoryLike, **options: Unpack[RetryOptions]) -> RetryLoop:
@@ -194,9 +195,9 @@ def timeout(
     >>> quick()
     'in time'
     """
-    from resilience.policies.timeout import Timeout
+    from resilience.policies.timeout import timeout_of
 
-    return Timeout(seconds, first_item=first_item, idle=idle, mode=mode)
+    return timeout_of(seconds, first_item, idle, mode)
 
 
 @overload
@@ -259,7 +260,7 @@ def fallback(
     exceptions are replaced: a response with an error status needs ``response.raise_for_status()``. As a block:
 
     >>> with fallback(default=[]) as result:
-    ...     raise ConnectionRefusedError("nobody listens on that port")
+    ...     raise ConnectionRefusedError("port 5432")
     >>> result.value, result.degraded, type(result.error).__name__
     ([], True, 'ConnectionRefusedError')
 

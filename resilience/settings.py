@@ -1,4 +1,6 @@
-"""Switch all policies off: for tests, and for the night a policy itself is the trouble.
+"""Settings of the process: policies switched off, and how many threads time limits may leave behind.
+
+`disabled` is for tests, and a kill switch for incidents in which a policy itself is the problem.
 
 >>> from resilience import retry_on_category, settings
 >>> @retry_on_category(attempts=3)
@@ -17,7 +19,17 @@ import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 
-__all__ = ["DISABLED", "NO_WAITS", "Switch", "Switched", "disabled"]
+__all__ = [
+    "ABANDONED_THREADS",
+    "DISABLED",
+    "NO_WAITS",
+    "AbandonedThreads",
+    "Switch",
+    "Switched",
+    "abandoned_threads",
+    "disabled",
+    "limit_abandoned_threads",
+]
 
 
 class Switch:
@@ -88,3 +100,44 @@ def disabled(*, everywhere: bool = False) -> Switched:
     process. Calls that are under way stay as they are.
     """
     return Switched(DISABLED, everywhere)
+
+
+class AbandonedThreads:
+    """The threads that callers have left when a time limit passed: those that run, and how many there may be."""
+
+    __slots__ = ("limit", "running")
+
+    def __init__(self, limit: int) -> None:
+        #: With so many *running*, a further sync call under a time limit is refused.
+        self.limit: int = limit
+        self.running: set[object] = set()
+
+
+ABANDONED_THREADS = AbandonedThreads(64)
+"""64 is more than the 40 threads of an anyio or FastAPI service can leave behind at once, and far from where a
+container ends (1024 processes and threads on some platforms; 8 MB of address space for each)."""
+
+
+def abandoned_threads() -> int:
+    """Return how many calls of this process still run in a thread although their callers have left: worth a gauge."""
+    return len(ABANDONED_THREADS.running)
+
+
+def limit_abandoned_threads(number: int) -> int:
+    """Allow *number* threads that callers have left, 64 by default, and return how many were allowed before.
+
+    With that many, a sync call under a time limit is not made: it raises `TooManyAbandonedError`. This holds for the
+    whole process, from the next call on. Raises TypeError or ValueError for anything but a whole number of 1 or more.
+
+    >>> limit_abandoned_threads(256)
+    64
+    >>> limit_abandoned_threads(64)
+    256
+    """
+    right = "a whole number of 1 or more"
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise TypeError(f"number={number!r}: give {right}")
+    if number < 1:
+        raise ValueError(f"number={number!r}: give {right}")
+    before, ABANDONED_THREADS.limit = ABANDONED_THREADS.limit, number
+    return before

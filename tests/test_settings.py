@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import anyio
 import pytest
@@ -26,7 +27,8 @@ from resilience import (
     subscribe,
     timeout,
 )
-from resilience.settings import DISABLED, NO_WAITS
+from resilience.errors import TooManyAbandonedError
+from resilience.settings import ABANDONED_THREADS, DISABLED, NO_WAITS
 from resilience.testing import no_waits
 from tests.roads import Road
 
@@ -397,3 +399,29 @@ def test_everywhere_is_over_when_the_last_block_is():
 def test_everywhere_is_yes_or_no(switch: Callable, everywhere: object):
     with pytest.raises(TypeError, match=f"everywhere={everywhere!r}: give True or False"):
         switch(everywhere=everywhere)
+
+
+# -- threads that callers have left ------------------------------------------------------------------------------------
+
+
+def test_a_call_is_refused_when_as_many_threads_are_left_behind_as_may(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ABANDONED_THREADS, "limit", 64)
+    assert settings.limit_abandoned_threads(1) == 64
+    gate = threading.Event()
+    with pytest.raises(CallTimeoutError):
+        timeout(0.01)(gate.wait)()
+    assert settings.abandoned_threads() == 1
+    with pytest.raises(TooManyAbandonedError, match="1 call that took too long is still running"):
+        timeout(1)(list.copy)([])
+    assert settings.limit_abandoned_threads(2) == 1
+    assert timeout(1)(list.copy)([]) == []
+    gate.set()
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"), [(0, ValueError), (-1, ValueError), (1.5, TypeError), (True, TypeError), ("64", TypeError)]
+)
+def test_the_limit_of_threads_left_behind_is_a_whole_number(number: Any, kind: type[Exception]):
+    with pytest.raises(kind, match=f"number={number!r}: give a whole number of 1 or more"):
+        settings.limit_abandoned_threads(number)
+    assert ABANDONED_THREADS.limit == 64

@@ -10,8 +10,8 @@ starting one for each call costs more than most calls do. There is no queue: a c
 that waiting for a thread is never taken for a slow call. The call runs in a copy of the caller's context, and what it
 sets of the toolkit's own variables is carried back, see `carried_context`.
 
-Threads that were left behind are counted. With `MAX_ABANDONED_THREADS` of them the dependency does not come back, and
-further calls are refused instead of starting one more.
+Threads that were left behind are counted. With as many of them as `settings` allows the dependency does not come
+back, and further calls are refused instead of starting one more.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from resilience._runtime.carried_context import copy_back
 from resilience._runtime.protocol import Abandoned, Call, Policy
 from resilience.errors.base import TooManyAbandonedError
 from resilience.outcome import EXPIRED, Outcome
+from resilience.settings import ABANDONED_THREADS
 from resilience.subscription import emit, has_listeners
 
 __all__ = [
-    "MAX_ABANDONED_THREADS",
     "CallAbandoned",
     "CancelToken",
     "Drive",
@@ -41,13 +41,6 @@ __all__ = [
 ]
 
 Drive: TypeAlias = Callable[[Sequence[Policy], int, Call, int], Outcome]
-
-MAX_ABANDONED_THREADS = 64
-"""How many calls whose callers have left may hold a thread each, in this process, before the next one is refused.
-
-More than the 40 threads of an anyio or FastAPI service can leave behind at once, and far from where a container ends
-(1024 processes and threads on some platforms; 8 MB of address space for each).
-"""
 
 _IDLE = 10.0
 """Seconds a worker waits for its next call before it ends."""
@@ -138,7 +131,7 @@ class CancelToken:
 
 # Re-entrant: a signal's handler, which may make limited calls as well, runs in the midst of anything.
 _leaving = threading.RLock()
-_abandoned: set[CancelToken] = set()
+_abandoned = ABANDONED_THREADS.running
 _here = threading.local()
 
 
@@ -146,11 +139,11 @@ def run_in_worker(drive: Drive, stack: Sequence[Policy], depth: int, limit: floa
     """Drive *call* through *stack* from *depth* inwards in a worker thread, with the caller's context variables.
 
     EXPIRED after *limit* seconds. The thread runs on then until the user's function comes back; whatever would follow
-    is not begun. With `MAX_ABANDONED_THREADS` such threads the outcome is a `TooManyAbandonedError`, at once. Raises
+    is not begun. With `ABANDONED_THREADS.limit` such threads the outcome is a `TooManyAbandonedError`, at once. Raises
     what is raised in the worker, and CallAbandoned where the caller of this very thread has left it.
     """
     check_caller(call)
-    if (running := len(_abandoned)) >= MAX_ABANDONED_THREADS:
+    if (running := len(_abandoned)) >= ABANDONED_THREADS.limit:
         if has_listeners():
             from resilience.events import ThreadsExhausted
 

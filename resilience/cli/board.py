@@ -7,7 +7,7 @@ import enum
 from collections import Counter
 
 from resilience.cli.phases import BARE, CIRCUIT, PHASES, PROTECTED, Settings
-from resilience.cli.tally import Tally
+from resilience.cli.tally import SuccessCounter
 from resilience.clock import current_clock
 from resilience.events import AttemptFailed, CircuitTransition, Event
 
@@ -77,7 +77,7 @@ class Transition:
 class Board:
     """What the load reports and the table shows. All times are seconds since the first phase began."""
 
-    def __init__(self, settings: Settings, tally: Tally) -> None:
+    def __init__(self, settings: Settings, tally: SuccessCounter) -> None:
         self.settings = settings
         self.protected: Side = Side(PROTECTED)
         self.bare: Side = Side(BARE)

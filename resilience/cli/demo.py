@@ -17,7 +17,7 @@ from resilience.cli.load import run_load
 from resilience.cli.output import ExitCode, UserError, need, print_json, run
 from resilience.cli.phases import Settings
 from resilience.cli.plain import causes, phase_line, summary
-from resilience.cli.tally import Tally
+from resilience.cli.tally import SuccessCounter
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -38,7 +38,7 @@ def run_demo(arguments: argparse.Namespace) -> int:
     screen = sys.stderr if arguments.json else sys.stdout
     show = functools.partial(_with_table, screen) if screen.isatty() else _quietly if arguments.json else _with_lines
     # A file without a name: nothing to clean up, however this ends.
-    with tempfile.TemporaryFile() as counts, Tally(counts.fileno()) as tally:
+    with tempfile.TemporaryFile() as counts, SuccessCounter(counts.fileno()) as tally:
         board = Board(settings, tally)
         child = Child(settings, counts.fileno())
         run(show, board, child, backend=settings.backend)

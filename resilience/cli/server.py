@@ -22,7 +22,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from resilience.cli.tally import Tally
+from resilience.cli.tally import SuccessCounter
 
 __all__ = ["main"]
 
@@ -37,7 +37,7 @@ _TIME_TO_BIND = 5.0
 class Server:
     """Answers HTTP/1.1 GET requests, or fails to, by its present mode."""
 
-    def __init__(self, tally: Tally, late: float, seed: int) -> None:
+    def __init__(self, tally: SuccessCounter, late: float, seed: int) -> None:
         self._tally = tally
         self._mode = "healthy"
         self._late = late
@@ -125,7 +125,7 @@ async def _serve(options: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     orders = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
-    with Tally(options.tally) as tally:
+    with SuccessCounter(options.tally) as tally:
         server = Server(tally, options.late, options.seed)
         _say({"pid": os.getpid()})
         while order := await orders.readline():

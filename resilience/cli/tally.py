@@ -9,13 +9,13 @@ from types import TracebackType
 
 from resilience.cli.phases import PHASES, SIDES
 
-__all__ = ["Tally"]
+__all__ = ["SuccessCounter"]
 
 _COUNT = struct.Struct("<Q")
 _SIZE = len(SIDES) * len(PHASES) * _COUNT.size
 
 
-class Tally:
+class SuccessCounter:
     """Requests that reached the server, by side and phase. One process writes at a time."""
 
     def __init__(self, descriptor: int) -> None:
@@ -38,7 +38,7 @@ class Tally:
         """Let go of the file."""
         self._memory.close()
 
-    def __enter__(self) -> Tally:
+    def __enter__(self) -> SuccessCounter:
         return self
 
     def __exit__(

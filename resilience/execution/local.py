@@ -12,7 +12,7 @@ from resilience.execution.executor import ExecutionReport, Listener
 from resilience.execution.request import ExecutionRequest
 from resilience.execution.running import Run
 from resilience.execution.spares import Spares
-from resilience.execution.telling import Telling
+from resilience.execution.telling import SuccessReporting
 
 if TYPE_CHECKING:
     from resilience.execution.streaming import EventStream
@@ -125,7 +125,7 @@ class SubprocessExecutor:
 
     def _carry_out(self, run: Run, listener: Listener | None, wake: int | None) -> ExecutionReport | None:
         """Execute; None where *wake* became readable, which says that nobody wants it any more."""
-        tell = None if listener is None else Telling(listener)
+        tell = None if listener is None else SuccessReporting(listener)
         if tell is not None:
             tell("start")
         report = run.carry_out(tell, wake)

@@ -22,7 +22,7 @@ from resilience.execution.process import Child
 from resilience.execution.request import ExecutionRequest
 from resilience.execution.security import SecurityLevel, SecurityPolicy
 from resilience.execution.spares import Spares
-from resilience.execution.telling import Telling
+from resilience.execution.telling import SuccessReporting
 from resilience.report.failure import Violation
 
 __all__ = ["Run"]
@@ -75,7 +75,7 @@ class Run:
             self._begun.child.kill()
             self._spares.give_back(self._begun.child, self._rules)
 
-    def carry_out(self, tell: Telling | None = None, wake: int | None = None) -> ExecutionReport | None:
+    def carry_out(self, tell: SuccessReporting | None = None, wake: int | None = None) -> ExecutionReport | None:
         """Execute it, or go on with what was begun; None where nobody wanted it any more, since *wake* became readable.
 
         Raises `ContainerConfigurationError` and `ContainerConnectivityError` where there is nothing to execute it with.
@@ -116,7 +116,7 @@ class Run:
     def _refill(self) -> None:
         self._spares.refill(self._rules)
 
-    def _converse(self, child: Child, tell: Telling | None) -> Conversation:
+    def _converse(self, child: Child, tell: SuccessReporting | None) -> Conversation:
         child.may_start_processes = self._policy.processes
         return Conversation(child, self._message(child), tell)
 
@@ -140,7 +140,7 @@ class Run:
         return message
 
     def _report(
-        self, child: Child, conversation: Conversation, ending: Ending, tell: Telling | None
+        self, child: Child, conversation: Conversation, ending: Ending, tell: SuccessReporting | None
     ) -> ExecutionReport:
         if tell is not None:
             for name, output in (("stdout", conversation.stdout), ("stderr", conversation.stderr)):

@@ -1,4 +1,4 @@
-"""Telling a listener what happens while it happens."""
+"""SuccessReporting a listener what happens while it happens."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from resilience.execution.events import EventKind, StreamEvent
 from resilience.execution.executor import Listener
 from resilience.trouble import report_trouble
 
-__all__ = ["Telling"]
+__all__ = ["SuccessReporting"]
 
 
-class Telling:
+class SuccessReporting:
     """Makes events for a listener, and sees to it that none of its errors gets in the way."""
 
     def __init__(self, listener: Listener) -> None:

@@ -1,12 +1,13 @@
-"""How long to wait before the next attempt.
+"""How long a retry waits before the next attempt.
 
-Cap first, then jitter: jitter before the cap sends every client that has reached it back at the same moment.
+The wait is capped first and spread by jitter afterwards. Jitter before the cap would send every client whose wait has
+reached the cap back at the same moment, which is what jitter is there to prevent.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from resilience._validation import need, number, one_of, seconds
@@ -14,18 +15,30 @@ from resilience._validation import need, number, one_of, seconds
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    Draw = Callable[[], float]
+
 __all__ = ["JITTERS", "Backoff"]
 
 JITTERS = ("equal", "full", "decorrelated", "none")
+"""The names of the jitters. The formulas: `Backoff`."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Backoff:
-    """Exponential backoff with jitter. Durations in seconds.
+    """Exponential backoff with jitter. Durations in seconds, as numbers or timedeltas.
 
     With ``v = min(max_delay, base * exponential_base ** n)`` for retry n = 0, 1, ... and u uniform in [0, 1):
-    *equal* waits ``v * (0.5 + 0.5 u)``, *full* ``u v``, *none* ``v``, and *decorrelated*
-    ``base + u (3 previous - base)``, drawn again from the upper half of the cap when it gets there.
+
+    * *equal* waits ``v * (0.5 + 0.5 u)``: never less than half of the backoff, so that a server gets its rest,
+    * *full* waits ``u v``: spreads the clients furthest,
+    * *decorrelated* waits ``base + u (3 previous - base)``, drawn again from the upper half of the cap when it gets
+      there,
+    * *none* waits ``v``: for tests, and where there is a single client.
+
+    The names and formulas are those of "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015). Without a
+    *base_delay* the base is that of the failure's category.
+
+    Raises TypeError or ValueError for options that cannot be meant.
 
     >>> import random
     >>> Backoff(jitter="none").delay(retry=3, base=0.1, previous=0.4, draw=random.random)
@@ -42,20 +55,19 @@ class Backoff:
     first: float | None = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        """Check the options, and keep durations in seconds: past the lock of a frozen dataclass."""
+        first = None
         if self.base_delay is not None:
-            object.__setattr__(self, "base_delay", seconds("base_delay", self.base_delay, zero=True))
-        object.__setattr__(self, "max_delay", seconds("max_delay", self.max_delay, zero=True))
-        right = "a number of 1 or more: each wait is that many times the one before"
-        object.__setattr__(
-            self, "exponential_base", number("exponential_base", self.exponential_base, right, least=1.0)
-        )
+            first = seconds("base_delay", self.base_delay, zero=True)
+        cap = seconds("max_delay", self.max_delay, zero=True)
+        expected = "a number of 1 or more: each wait is that many times the one before"
+        factor = number("exponential_base", self.exponential_base, expected, least=1.0)
         one_of("jitter", self.jitter, JITTERS)
-        object.__setattr__(self, "cap", self.max_delay)
-        object.__setattr__(self, "first", self.base_delay)
-        if self.first is not None:
-            need(self.first <= self.cap, "base_delay", self.first, f"at most max_delay={self.cap:g}")
+        if first is not None:
+            need(first <= cap, "base_delay", first, f"at most max_delay={cap:g}")
+        vars(self).update(base_delay=first, first=first, max_delay=cap, cap=cap, exponential_base=factor)
 
-    def delay(self, retry: int, base: float, previous: float, draw: Callable[[], float]) -> float:
+    def delay(self, retry: int, base: float, previous: float, draw: Draw) -> float:
         """Return the wait before retry number *retry* (from 0), in seconds.
 
         *base* is the category's, used unless `base_delay` is set; *previous* the wait before; *draw* gives u.
@@ -65,16 +77,38 @@ class Backoff:
             first = min(base, self.cap)
         if first <= 0:
             return 0.0
-        jitter = self.jitter
-        if jitter == "decorrelated":
-            wait = first + draw() * (3 * max(previous, first) - first)
-            # Drawn anew: what got there is always a large one.
-            return wait if wait < self.cap else self.cap * (0.5 + 0.5 * draw())
+        if self.jitter == "decorrelated":
+            return self._decorrelated(first, previous, draw)
         try:
-            wait = first * self.exponential_base**retry
+            wait = min(first * self.exponential_base**retry, self.cap)
         except OverflowError:  # near retry 1024
             wait = self.cap
-        wait = min(wait, self.cap)
-        if jitter == "equal":
-            return wait * (0.5 + 0.5 * draw())
-        return wait * draw() if jitter == "full" else wait
+        return _SPREAD[self.jitter](wait, draw)
+
+    def options(self) -> Mapping[str, str]:
+        """Return what a description of a retry shows."""
+        base = "by category"
+        if self.first is not None:
+            base = f"{self.first:g}"
+        return {"base_delay": base, "max_delay": f"{self.cap:g}", "jitter": self.jitter}
+
+    def _decorrelated(self, first: float, previous: float, draw: Draw) -> float:
+        wait = first + draw() * (3 * max(previous, first) - first)
+        if wait < self.cap:
+            return wait
+        return _equal(self.cap, draw)  # drawn anew: what got there is always a large one
+
+
+def _equal(wait: float, draw: Draw) -> float:
+    return wait * (0.5 + 0.5 * draw())
+
+
+def _full(wait: float, draw: Draw) -> float:
+    return wait * draw()
+
+
+def _none(wait: float, _: Draw) -> float:
+    return wait
+
+
+_SPREAD: Mapping[str, Callable[[float, Draw], float]] = {"equal": _equal, "full": _full, "none": _none}

@@ -1,19 +1,24 @@
-"""The base of policies: what any of them can be used as."""
+"""The base of policies: what any of them can be used as.
+
+It adds to the protocol of policies the uses of an object of one, as a decorator, as a block and in a `Pipeline`, and
+defaults that are safe for a policy that says nothing of itself.
+"""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, TypeAlias
 
 from resilience._runtime import protocol as base
+from resilience._runtime.callables import under_descriptor
 from resilience._runtime.context_manager import Block
 from resilience._runtime.pipeline import Decorator
 from resilience._runtime.protocol import Effect
 from resilience._runtime.worst_case import WorstCase
 from resilience.outcome import Outcome
 
-__all__ = ["Policy", "Steps"]
+__all__ = ["Policy", "Steps", "decorated_function"]
 
 Steps: TypeAlias = Generator[Effect, Any, Outcome]
 """What `Policy.run` returns: a generator that yields effects, is sent their answers, and returns an `Outcome`."""
@@ -87,6 +92,14 @@ class Policy(base.Policy, Decorator, Block):
 
     def __repr__(self) -> str:
         return f"<{self}>"
+
+
+def decorated_function(target: object) -> Callable[..., object] | None:
+    """Return the function that is decorated, that of a static or class method too; None of a class, or without one."""
+    function = under_descriptor(target)
+    if isinstance(function, type) or not callable(function):
+        return None
+    return function
 
 
 # What an instance would hide by an attribute of its own: the error would come with the first call that fails.

@@ -1,16 +1,20 @@
-"""Let a piece of work, and everything it calls, be over in time."""
+"""Deadline: let a piece of work, and everything it calls, be over in time.
+
+A deadline is a moment, not a duration: nested calls inherit it, and each looks at what is left. Retries make no attempt
+that could not end before it, waits and time limits are cut short. How it reaches threads and tasks: `due`.
+"""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from resilience._runtime.protocol import Call, Emit, Proceed
+from resilience._runtime.protocol import Call, Proceed
 from resilience._validation import seconds
 from resilience.errors.base import DeadlineExceededError
 from resilience.outcome import EXPIRED, OVERDUE, Outcome
 from resilience.policies.base import Policy, Steps
-from resilience.subscription import has_listeners
+from resilience.policies.timed_out import time_out
 
 if TYPE_CHECKING:
     from resilience._runtime.worst_case import WorstCase
@@ -19,9 +23,18 @@ __all__ = ["Deadline"]
 
 
 class Deadline(Policy):
-    """A moment by which everything inside must be over, unless an enclosing deadline is earlier."""
+    """A moment by which the call and all that it calls must be over, unless an enclosing deadline is earlier.
 
-    # Not on the fast path: what is inside must know of it.
+    Async code is cancelled when it comes. Sync code is not stopped: the guarded calls in it keep the deadline, and the
+    caller waits for the rest. Raises `DeadlineExceededError`, a TimeoutError.
+
+    >>> from resilience import deadline, remaining
+    >>> with deadline(5), deadline(60):
+    ...     remaining() <= 5  # the earlier one holds
+    True
+    """
+
+    # Not on the fast path: the calls inside must know of it.
     is_deadline = True
     supports_generators = False
 
@@ -30,16 +43,15 @@ class Deadline(Policy):
         self.time_limit: float | None = self.seconds
 
     def run(self, call: Call) -> Steps:
+        """Return the outcome of the call, or a `DeadlineExceededError` of this deadline or an enclosing one."""
         outcome: Outcome = yield Proceed(self.time_limit, cooperative=True, raw=True)
-        if outcome is not EXPIRED and outcome is not OVERDUE:
+        if outcome is EXPIRED:
+            error = DeadlineExceededError(call.target, self.seconds)
+        elif outcome is OVERDUE:
+            error = DeadlineExceededError(call.target)
+        else:
             return outcome
-        error = DeadlineExceededError(call.target, self.seconds if outcome is EXPIRED else None)
-        error.__cause__, call.cancellation = call.cancellation, None
-        if has_listeners():
-            from resilience.events import TimedOut
-
-            yield Emit(TimedOut(target=call.target, policy="deadline", limit=self.seconds))
-        return Outcome.failed(error)
+        return (yield from time_out(call, error, "deadline", self.seconds))
 
     def worst(self, inside: WorstCase) -> WorstCase:
         return inside.within(self.seconds)

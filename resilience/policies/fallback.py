@@ -1,26 +1,32 @@
-"""Give the caller something else when the call fails."""
+"""Fallback: give the caller something else when the call fails.
+
+The policy decides which failures are answered. The answers come from sources, asked in order: a function of the chain,
+the stale cache, then a default or a factory. A further kind of source is a class of `fallback_source`, and a parameter
+of `Fallback` that makes one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from types import FunctionType, MethodType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from resilience._runtime import protocol as base
-from resilience._runtime.callables import name_of, under_descriptor
-from resilience._runtime.protocol import PROCEED, Call, Emit, Run
-from resilience._validation import yes_or_no
+from resilience._runtime.callables import name_of
+from resilience._runtime.protocol import PROCEED, Call
+from resilience._validation import need, optional, yes_or_no
 from resilience.category import CategoryLike, ErrorCategory, combine
 from resilience.classify.decide import categories_of, category_of
 from resilience.outcome import Outcome
-from resilience.policies.base import Policy, Steps
+from resilience.policies.base import Policy, Steps, decorated_function
+from resilience.policies.fallback_chain import FallbackChain, chain_context
+from resilience.policies.fallback_source import Answer, DefaultSource, FactorySource, Source, error_of, failed
 from resilience.subscription import has_listeners
 
 if TYPE_CHECKING:
     from resilience._runtime.context_manager import BlockResult
     from resilience._runtime.worst_case import WorstCase
-    from resilience.policies.fallback_chain import Chain, Link
     from resilience.policies.stale_cache import Stale
 
 __all__ = ["COVERED", "Fallback"]
@@ -30,15 +36,25 @@ V = TypeVar("V")
 COVERED: Final = ErrorCategory.INFRASTRUCTURE | ErrorCategory.REJECTED
 """What is covered unless *on* says otherwise."""
 
-_ALL = -1  # every bit
+_EVERY_BIT = -1
 
 
 class Fallback(Policy, Generic[V]):
     """Answer a failure with what a function of a chain returns, else what was kept as stale, else with a default.
 
-    In place of the default, what a factory makes of the error. The chain has categories of its own; the others answer
-    where that of the error is in *on*: of the call's, or, where that was called, of the chain's. `fallback` has the
-    parameters.
+    In place of the default, what a factory makes of the error. A chain has categories of its own; the other sources
+    answer where the category of the error is in *on*: of the call's error or, where a function of the chain was called
+    and failed too, of that function's. Of an exception group all members must be covered.
+
+    `fallback` has the parameters. The object holds no state of a call. Raises TypeError or ValueError for options that
+    cannot be meant, and TypeError where a function of the chain takes other parameters than the decorated one.
+
+    >>> from resilience import fallback
+    >>> @fallback(default="EUR", chain={"unavailable": lambda country: "USD"})
+    ... def currency(country: str) -> str:
+    ...     raise TimeoutError
+    >>> currency("de")
+    'EUR'
     """
 
     supports_generators = False
@@ -55,84 +71,100 @@ class Fallback(Policy, Generic[V]):
         degraded: bool = False,
         on: CategoryLike = COVERED,
     ) -> None:
-        self.default: object = default  # no value is `...`: None is one a caller may well want back
-        self.factory: Callable[[Exception], object] | None = factory
-        self.chain: Chain | None = None
-        self.stale: Stale | None = None
         self.degraded: bool = yes_or_no("degraded", degraded)
         self.on: ErrorCategory = combine("on", [on])
-        if chain is not None:
-            from resilience.policies.fallback_chain import Chain
-
-            self.chain = Chain(chain)
-        if stale is not None:
-            from resilience.policies.stale_cache import Stale
-
-            self.stale = Stale(stale, key, max_age)
-        for name, value in (("key", key), ("max_age", max_age)):
-            if value is not None and stale is None:
-                raise TypeError(f"{name}={value!r}: give it with stale=, a cache of good answers")
-        self._check_answers()
-        #: The bits of what is left alone: quicker to look at than a Flag.
-        self._not: int = ~self.on.value if self._asks_on else _ALL
-        #: Whether there is nothing to be done but to hand out the default.
-        self._at_once: bool = default is not ... and stale is None and not degraded
-        # Only who keeps good answers has to see them.
+        self.chain: FallbackChain | None = optional(_parse_chain, "chain", chain)
+        self.stale: Stale | None = _parse_stale(stale, key, max_age)
+        last = _parse_last(default, factory)
+        #: The sources for failures in *on*, in the order in which they are asked.
+        self.sources: tuple[Source, ...] = tuple(each for each in (self.stale, last) if each is not None)
+        self._check_sources()
+        #: The bits of the categories that no source of these is for: quicker to look at than a Flag.
+        self._not_covered: int = _EVERY_BIT
+        if self.sources:
+            self._not_covered = ~self.on.value
+        #: The default, where there is nothing to be done but to hand it out.
+        self._at_once: DefaultSource | None = None
+        if isinstance(last, DefaultSource) and stale is None and not degraded:
+            self._at_once = last
+        # Only a fallback that keeps good answers has to see them.
         self.fast_path: bool = stale is None
 
-    def _check_answers(self) -> None:
-        if not self._asks_on and self.chain is None:
+    def _check_sources(self) -> None:
+        """Refuse a fallback without any source, and categories that no source is for."""
+        if self.sources:
+            return
+        if self.chain is None:
             raise TypeError(
                 "fallback(): give default=, a value, or factory=, a function of the error; or chain=, functions by"
                 " category, or stale=, a cache of good answers"
             )
-        if self.default is not ... and self.factory is not None:
-            raise TypeError("fallback(default=..., factory=...): give one of the two, not both")
-        if isinstance(self.default, FunctionType | MethodType):
-            raise TypeError(
-                f"default={self.default!r}: a function would be handed out, not called; give factory=, which takes the"
-                " error, and parentheses where the decorator has none"
-            )
-        if self.factory is not None and not callable(self.factory):
-            raise TypeError(f"factory={self.factory!r}: give a function that takes the error; for a value, default=")
-        if not self._asks_on and self.on != COVERED:
-            raise TypeError(
-                f"on={self.on.label!r}: give it with default=, factory= or stale=; what a chain answers, its keys say"
-            )
-
-    @property
-    def _asks_on(self) -> bool:
-        return self.default is not ... or self.factory is not None or self.stale is not None
+        expected = "it with default=, factory= or stale=; what a chain answers, its keys say"
+        need(self.on == COVERED, "on", self.on.label, expected, TypeError)
 
     def hooks(self) -> Mapping[str, Callable[..., object]]:
-        found: dict[str, Callable[..., object]] = {} if self.factory is None else {"factory": self.factory}
-        for part in (self.chain, self.stale):
-            if part is not None:
-                found |= part.hooks()
-        return found
+        """Return the functions that the fallback was given, by parameter."""
+        return {name: hook for source in (*(self.chain or ()), *self.sources) for name, hook in source.hooks().items()}
 
     def run(self, call: Call) -> Steps:
+        """Return the outcome of the call, or the answer of the first source that has one for its failure.
+
+        A failure that is not covered passes as it is, the same object.
+        """
         outcome: Outcome = yield PROCEED
-        error = outcome.error
-        if error is None:
-            return outcome if self.stale is None else (yield from self.stale.keep(call, outcome))
-        # Of an exception group all members must be covered.
-        covered = categories_of(error) if isinstance(error, BaseExceptionGroup) else category_of(outcome)
-        leaves = covered._value_
-        link = None if self.chain is None else self.chain.find(leaves)
-        if link is None:
-            if leaves & self._not:
+        if outcome.error is None:
+            if self.stale is None:
                 return outcome
-            if self._at_once and not has_listeners():
-                return Outcome(self.default)
-        return (yield from self._substitute(call, outcome, error, link))
+            return (yield from self.stale.store(call, outcome))
+        leaves = _leaves_of(outcome)
+        if self.chain is not None and (route := self.chain.find(leaves)) is not None:
+            return (yield from self._substitute(call, outcome, (route, *self.sources)))
+        if leaves & self._not_covered:
+            return outcome
+        if self._at_once is not None and not has_listeners():
+            return Outcome(self._at_once.value)
+        return (yield from self._substitute(call, outcome, self.sources))
+
+    def _substitute(self, call: Call, outcome: Outcome, sources: Iterable[Source]) -> Steps:
+        """Return the answer of the first of *sources* that has one; the last failure where all fail.
+
+        When a source fails, its error takes the place of the one before, which becomes its context; the sources after
+        it answer where that error is covered.
+        """
+        failure: Source | None = None
+        for source in sources:
+            answer = yield from source.answer(call, outcome)
+            if answer is None:
+                continue
+            if answer.outcome.error is None:
+                return self._handed_out(answer, source, error_of(outcome))
+            _show_both(call, source, answer.outcome.error, error_of(outcome))
+            outcome, failure = answer.outcome, source
+            if _leaves_of(outcome) & self._not_covered:
+                break
+        if failure is not None:
+            yield from failed(call, outcome, failure.name)
+        return outcome
+
+    def _handed_out(self, answer: Answer, source: Source, error: Exception) -> Outcome:
+        """Return the outcome of a source, as `Degraded` where substitutes are to say what they stand in for."""
+        value = answer.outcome.value
+        if self.degraded:
+            from resilience.policies.degraded import Degraded
+
+            value = Degraded(value, source.name, error, answer.age)
+        return Outcome(value)
 
     # -- as a decorator and as a block ---------------------------------------------------------------------------
 
     def policies(self, target: object = None) -> tuple[base.Policy, ...]:
-        function = under_descriptor(target)
-        if self.chain is not None and callable(function) and not isinstance(function, type):
-            self.chain.refuse_other_parameters(function, name_of(function))
+        """Return this policy; raise TypeError where a function of the chain cannot be called as *target* is.
+
+        At decoration time: the chain is called in an outage, which is no time to find out.
+        """
+        function = decorated_function(target)
+        if function is not None and self.chain is not None:
+            self.chain.check_signatures(function, name_of(function))
         return (self,)
 
     def _policy(self) -> base.Policy:
@@ -160,89 +192,60 @@ class Fallback(Policy, Generic[V]):
             self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
         ) -> bool: ...
 
-    # -- what is handed out --------------------------------------------------------------------------------------
-
-    def _substitute(self, call: Call, outcome: Outcome, error: Exception, link: Link | None) -> Steps:
-        if link is not None:
-            yield from _told(call, outcome, error, link.source)
-            second = yield link.invoke(call)
-            if second.error is None:
-                return self._handed_out(second.value, link.source, error)
-            from resilience.policies.fallback_chain import keep_first
-
-            note = f"resilience: {link.source} was called in place of {call.target}, after {type(error).__name__}"
-            keep_first(second.error, error, note)
-            outcome, error = second, second.error
-            if categories_of(error)._value_ & self._not:
-                yield from _told_of_failure(call, outcome, error, link.source)
-                return outcome
-        if self.stale is not None:
-            found = yield from self.stale.find(call)
-            if found is not None:
-                yield from _told(call, outcome, error, "stale")
-                return self._handed_out(found[0], "stale", error, found[1])
-        if self.default is not ...:
-            yield from _told(call, outcome, error, "default")
-            return self._handed_out(self.default, "default", error)
-        if self.factory is None:
-            if link is not None:
-                yield from _told_of_failure(call, outcome, error, link.source)
-            return outcome
-        yield from _told(call, outcome, error, "factory")
-        substitute: Outcome = yield Run(self.factory, error)
-        if substitute.error is None:
-            return self._handed_out(substitute.value, "factory", error)
-        from resilience.policies.fallback_chain import keep_first
-
-        # As if the factory had been called in an except block: whoever reads the second error sees the first.
-        keep_first(substitute.error, error)
-        yield from _told_of_failure(call, substitute, substitute.error, "factory")
-        return substitute
-
-    def _handed_out(self, value: object, source: str, error: Exception, age: float | None = None) -> Outcome:
-        if not self.degraded:
-            return Outcome(value)
-        from resilience.policies.degraded import Degraded
-
-        return Outcome(Degraded(value, source, error, age))
+    # -- description ---------------------------------------------------------------------------------------------
 
     def worst(self, inside: WorstCase) -> WorstCase:
         return inside
 
     def __str__(self) -> str:
-        # Not the value: a default may be large, or secret.
-        parts: list[str] = []
-        if self.chain is not None:
-            parts.append(f"chain={self.chain}")
-        if self.stale is not None:
-            parts.append(f"stale={self.stale}")
-            if self.stale.max_age is not None:
-                parts.append(f"max_age={self.stale.max_age:g}")
-        if self.factory is not None:
-            parts.append(f"factory={getattr(self.factory, '__qualname__', '...')}")
-        elif self.default is not ...:
-            parts.append(f"default={type(self.default).__name__}")
-        if self.degraded:
-            parts.append("degraded=True")
-        if self._asks_on:
-            parts.append(f"on={self.on.label}")
-        return f"fallback({', '.join(parts)})"
+        options: dict[str, object] = {"chain": self.chain}
+        for source in self.sources:
+            options |= source.options()
+        options |= {"degraded": self.degraded, "on": self.sources and self.on.label}
+        return f"fallback({', '.join(f'{name}={value}' for name, value in options.items() if value)})"
 
     def __repr__(self) -> str:
         return str(self)
 
 
-def _told(call: Call, outcome: Outcome, error: Exception, source: str) -> base.Steps[None]:
-    if has_listeners():
-        from resilience.events import FallbackUsed
+def _leaves_of(outcome: Outcome) -> int:
+    """Return the bits of the categories of a failure: one, of an exception group those of all members."""
+    error = outcome.error
+    if isinstance(error, BaseExceptionGroup):
+        return categories_of(error)._value_
+    return category_of(outcome)._value_
 
-        category = category_of(outcome)
-        yield Emit(FallbackUsed(target=call.target, policy="fallback", category=category, error=error, source=source))
+
+def _show_both(call: Call, source: Source, second: Exception, first: Exception) -> None:
+    """Have the error of a source show the one before, as if it had been raised in an except block for it."""
+    chain_context(second, first, source.note(call, first))
 
 
-def _told_of_failure(call: Call, outcome: Outcome, error: Exception, source: str) -> base.Steps[None]:
-    if has_listeners():
-        from resilience.events import FallbackFailed
+# -- checks of options -------------------------------------------------------------------------------------------------
 
-        category = category_of(outcome)
-        yield Emit(FallbackFailed(target=call.target, policy="fallback", category=category, error=error, source=source))
+
+def _parse_chain(parameter: str, chain: Mapping[CategoryLike, Callable[..., object]]) -> FallbackChain:
+    expected = "functions by category, such as {'unavailable': replica}"
+    need(isinstance(chain, Mapping) and len(chain) > 0, parameter, chain, expected, TypeError)
+    return FallbackChain(chain)
+
+
+def _parse_stale(stale: object, key: Callable[..., object] | None, max_age: float | timedelta | None) -> Stale | None:
+    if stale is not None:
+        from resilience.policies.stale_cache import Stale
+
+        return Stale(stale, key, max_age)
+    for name, value in (("key", key), ("max_age", max_age)):
+        need(value is None, name, value, "it with stale=, a cache of good answers", TypeError)
+    return None
+
+
+def _parse_last(default: object, factory: Callable[[Exception], object] | None) -> Source | None:
+    """Return the source that answers when no other does. No value is `...`: None is one a caller may well want back."""
+    if default is not ... and factory is not None:
+        raise TypeError("fallback(default=..., factory=...): give one of the two, not both")
+    if default is not ...:
+        return DefaultSource(default)
+    if factory is not None:
+        return FactorySource(factory)
+    return None

@@ -1,4 +1,8 @@
-"""Functions that are called in place of one that has failed, by the category of its failure."""
+"""Functions that are called in place of one that has failed, by the category of its failure.
+
+A `FallbackChain` is a list of `FallbackRoute`, each a source of the fallback that it belongs to. Routes are tried in
+the order in which they are written; the first one that is meant for a failure is the only one called for it.
+"""
 
 from __future__ import annotations
 
@@ -7,118 +11,151 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 
-from resilience._runtime.protocol import Call, Run
-from resilience.category import CategoryLike, combine
-from resilience.outcome import set_context
+from resilience._runtime.protocol import Call, Run, Steps
+from resilience._validation import need
+from resilience.category import CategoryLike, ErrorCategory, combine
+from resilience.outcome import Outcome, set_context
+from resilience.policies.fallback_source import Answer, Source, used
 
-__all__ = ["Chain", "Link", "keep_first"]
+__all__ = ["FallbackChain", "FallbackRoute", "chain_context"]
 
-_MOST_FOLLOWED = 64
+_MAX_CONTEXTS = 64
 
 
-class Link:
-    """One entry: of which category, what is called, and what that is called in events."""
+class FallbackRoute(Source):
+    """One entry of a chain: *function* is called for failures of *category*, with the arguments of the failed call.
 
-    __slots__ = ("_not", "function", "label", "source")
+    Its name in events is that of the function. The function may be guarded by policies of its own, and be async where
+    the call is. Raises TypeError for what is no function.
+    """
 
-    def __init__(self, leaves: int, label: str, function: Callable[..., object]) -> None:
-        self._not = ~leaves
-        self.label: str = label
+    __slots__ = ("_not", "function", "name", "parameter")
+
+    def __init__(self, category: ErrorCategory, function: Callable[..., object]) -> None:
+        self._not = ~category.value
+        #: How the entry is written, for messages.
+        self.parameter: str = f"chain[{category.label!r}]"
+        expected = "a function that takes the arguments of the failed one"
+        need(callable(function) and not isinstance(function, type), self.parameter, function, expected, TypeError)
         self.function: Callable[..., object] = function
-        self.source: str = _name_of(function)
+        self.name: str = _name_of(function)
 
-    def covers(self, leaves: int) -> bool:
+    def matches(self, leaves: int) -> bool:
         """Whether it is meant for a failure with all of these leaves."""
         return not leaves & self._not
 
-    def invoke(self, call: Call) -> Run:
-        """Call the function with the arguments of *call*."""
-        if not call.keywords:
-            return Run(self.function, *call.arguments)
-        return Run(_Unseen(self.function, *call.arguments, **call.keywords))
+    def answer(self, call: Call, failure: Outcome) -> Steps[Answer | None]:
+        yield from used(call, failure, self.name)
+        function, arguments = self.function, call.arguments
+        if call.keywords:
+            function, arguments = _OpaquePartial(function, *arguments, **call.keywords), ()
+        outcome: Outcome = yield Run(function, *arguments)
+        return Answer(outcome)
+
+    def note(self, call: Call, error: Exception) -> str | None:
+        """Return the note on an error of the function, which does not lie on the path that the caller called."""
+        return f"resilience: {self.name} was called in place of {call.target}, after {type(error).__name__}"
+
+    def hooks(self) -> Mapping[str, Callable[..., object]]:
+        return {self.parameter: self.function}
+
+    def options(self) -> Mapping[str, object]:
+        return {self.parameter: self.name}
+
+    def check_signature(self, expected: inspect.Signature, name: str) -> None:
+        """Raise TypeError where the function cannot be called as *name* is, whose signature is the *expected* one."""
+        signature = _signature_of(self.function)
+        if signature is None:
+            return
+        keywords = [each.name for each in expected.parameters.values() if each.kind is each.KEYWORD_ONLY]
+        # All of them: defaults are handed on, too.
+        positional = [None] * (len(expected.parameters) - len(keywords))
+        try:
+            signature.bind(*positional, **dict.fromkeys(keywords))
+        except TypeError:
+            raise TypeError(
+                f"{self.parameter}={self.name}: give a function that takes what {name} takes,"
+                f" ({', '.join(expected.parameters)}), defaults included; this one takes"
+                f" ({', '.join(signature.parameters)})"
+            ) from None
 
 
-class Chain:
-    """What stands in for a failed call: the first entry that covers its category."""
+class FallbackChain:
+    """The routes for failed calls: the first one that matches the category of the failure is taken.
 
-    __slots__ = ("_links",)
+    Raises TypeError for what is no function, and ValueError for a route that is never reached.
+
+    >>> chain = FallbackChain({"timeout": min, "transient": max})
+    >>> print(chain, chain.find(ErrorCategory.UNAVAILABLE.value).name)
+    {timeout: min, transient: max} max
+    >>> FallbackChain({"transient": max, "timeout": min})
+    Traceback (most recent call last):
+    ...
+    ValueError: chain['timeout']: what stands before covers all of it; put it first
+    """
+
+    __slots__ = ("_routes",)
 
     def __init__(self, functions: Mapping[CategoryLike, Callable[..., object]]) -> None:
-        if not isinstance(functions, Mapping) or not functions:
-            raise TypeError(f"chain={functions!r}: give functions by category, such as {{'unavailable': replica}}")
-        self._links: list[Link] = []
+        self._routes: dict[str, FallbackRoute] = {}
         seen = 0
         for key, function in functions.items():
             category = combine("chain", [key])
-            parameter = f"chain[{category.label!r}]"
-            if not callable(function) or isinstance(function, type):
-                raise TypeError(f"{parameter}={function!r}: give a function that takes the arguments of the failed one")
+            route = FallbackRoute(category, function)
             if not category.value & ~seen:
-                raise ValueError(f"{parameter}: what stands before covers all of it; put it first")
+                raise ValueError(f"{route.parameter}: what stands before covers all of it; put it first")
             seen |= category.value
-            self._links.append(Link(category.value, category.label, function))
+            self._routes[category.label] = route
 
-    def find(self, leaves: int) -> Link | None:
-        """Return the first entry for a failure with these leaves."""
-        for link in self._links:
-            if link.covers(leaves):
-                return link
+    def find(self, leaves: int) -> FallbackRoute | None:
+        """Return the first route for a failure with these leaves."""
+        for route in self._routes.values():
+            if route.matches(leaves):
+                return route
         return None
 
-    def hooks(self) -> Mapping[str, Callable[..., object]]:
-        """Return the functions by parameter."""
-        return {f"chain[{link.label!r}]": link.function for link in self._links}
+    def check_signatures(self, function: Callable[..., object], name: str) -> None:
+        """Raise TypeError where a function of the chain cannot be called as *function* is: at decoration time.
 
-    def refuse_other_parameters(self, function: Callable[..., object], name: str) -> None:
-        """Raise TypeError where a function of the chain cannot be called as *function* is: better now than at night."""
+        A function that takes any arguments says nothing of those that it will be called with.
+        """
         expected = _signature_of(function)
         if expected is None or any(each.kind in _STARRED for each in expected.parameters.values()):
-            return  # it takes who knows what
-        kinds = [each.kind for each in expected.parameters.values()]
-        keywords = [each.name for each in expected.parameters.values() if each.kind is each.KEYWORD_ONLY]
-        # All of them: defaults are handed on, too.
-        positional = [None] * (len(kinds) - len(keywords))
-        for link in self._links:
-            signature = _signature_of(link.function)
-            if signature is None:
-                continue
-            try:
-                signature.bind(*positional, **dict.fromkeys(keywords))
-            except TypeError:
-                raise TypeError(
-                    f"chain[{link.label!r}]={link.source}: give a function that takes what {name} takes,"
-                    f" ({', '.join(expected.parameters)}), defaults included; this one takes"
-                    f" ({', '.join(signature.parameters)})"
-                ) from None
+            return
+        for route in self:
+            route.check_signature(expected, name)
 
-    def __iter__(self) -> Iterator[Link]:
-        return iter(self._links)
+    def __iter__(self) -> Iterator[FallbackRoute]:
+        return iter(self._routes.values())
 
     def __str__(self) -> str:
-        return "{" + ", ".join(f"{link.label}: {link.source}" for link in self._links) + "}"
+        return "{" + ", ".join(f"{label}: {route.name}" for label, route in self._routes.items()) + "}"
 
 
-def keep_first(second: Exception, first: Exception, note: str | None = None) -> None:
-    """Have *second* show *first*, as if it had been raised in an except block for it, and say so in a *note*."""
+def chain_context(second: Exception, first: Exception, note: str | None = None) -> None:
+    """Have *second* show *first*, as if it had been raised in an except block for it, and say so in a *note*.
+
+    Contexts never become a circle, which tracebacks would be followed around in.
+    """
     if second is first:
         return
     with contextlib.suppress(Exception):  # notes of the user's own making must not hide the error
         if note is not None and note not in getattr(second, "__notes__", ()):
             second.add_note(note)
     end, before = _contexts(second)[-1], _contexts(first)
-    if all(each is not end for each in before) and all(each is not second for each in before):  # no way in circles
+    if {id(end), id(second)}.isdisjoint(map(id, before)):
         set_context(end, first)
 
 
 def _contexts(error: BaseException) -> list[BaseException]:
     """Return *error* and what it was raised in the handling of, the first last."""
     found = [error]
-    while (context := found[-1].__context__) is not None and len(found) < _MOST_FOLLOWED:
+    while (context := found[-1].__context__) is not None and len(found) < _MAX_CONTEXTS:
         found.append(context)
     return found
 
 
-class _Unseen(functools.partial[object]):
+class _OpaquePartial(functools.partial[object]):
     """A call that does not show its arguments: they may hold what must not reach a log."""
 
     def __repr__(self) -> str:
@@ -129,9 +166,10 @@ _STARRED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def _signature_of(function: Callable[..., object]) -> inspect.Signature | None:
+    """Return the signature of *function*, None of one that does not say what it takes, as many builtins."""
     try:
         return inspect.signature(function)
-    except (TypeError, ValueError):  # one that does not say what it takes
+    except (TypeError, ValueError):
         return None
 
 
@@ -139,4 +177,6 @@ def _name_of(function: Callable[..., object]) -> str:
     while isinstance(function, functools.partial):
         function = function.func
     name: object = getattr(function, "__name__", None)
-    return name if isinstance(name, str) else type(function).__name__
+    if isinstance(name, str):
+        return name
+    return type(function).__name__

@@ -1,8 +1,13 @@
-"""Whether a failure has exhausted a nested retry: then another attempt would multiply the attempts of both."""
+"""Whether a failure has exhausted a nested retry: then another attempt would multiply the attempts of both.
+
+An exhausted retry leaves a `CallReport` on its error. The error may reach an enclosing retry as it is, or as the cause
+of another one, or in an exception group. Reports are numbered by `exhaustion`, so one that an earlier call has left on
+the same object is not taken for one of the present attempt.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from resilience.policies.retry_report import CallReport, report_of
 
@@ -17,23 +22,33 @@ def inner_exhaustion(error: BaseException, after: int) -> CallReport | None:
 
     A report with an exhaustion number up to *after* is left from an earlier call that raised the same object.
     """
-    waiting, seen = [error], set[int]()
-    while waiting and len(seen) < _MAX_EXCEPTIONS:
-        each = waiting.pop()
-        if id(each) in seen:  # ``raise group.exceptions[0] from group``
-            continue
-        seen.add(id(each))
+    for each in _causes_and_members(error):
         report = report_of(each)
         if report is not None and report.exhaustion_number > after:
             return report
-        kind = type(each)
-        # The cause of a CircuitOpenError is what opened the circuit, not a failure of this call.
-        cause = None if kind.__module__ == _CIRCUIT else _cause_of(each)
-        if cause is not None:
-            waiting.append(cause)
-        if issubclass(kind, BaseExceptionGroup):
-            waiting.extend(reversed(_members_of(each)))
     return None
+
+
+def _causes_and_members(error: BaseException) -> Iterator[BaseException]:
+    """Yield *error*, its causes and its members, depth first, each once: ``raise group.exceptions[0] from group``."""
+    waiting, seen = [error], set[int]()
+    while waiting and len(seen) < _MAX_EXCEPTIONS:
+        each = waiting.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        waiting += _inside(each)
+
+
+def _inside(error: BaseException) -> Iterator[BaseException]:
+    kind = type(error)
+    # The cause of a CircuitOpenError is what opened the circuit, not a failure of this call.
+    cause = _cause_of(error)
+    if cause is not None and kind.__module__ != _CIRCUIT:
+        yield cause
+    if issubclass(kind, BaseExceptionGroup):
+        yield from reversed(_members_of(error))
 
 
 # Of the base class: a subclass may hide them behind a property.

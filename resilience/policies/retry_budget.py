@@ -1,7 +1,7 @@
-"""How many retries a dependency is sent: as many as its successes have paid for.
+"""Retry budget: how many retries a dependency is sent, as many as its successes have paid for.
 
 A limit of attempts bounds what one call adds to the load; when every call fails, every call adds it. A budget bounds
-what all of them add. It is paid by successes, not by calls: a dependency that answers nobody earns nobody a retry.
+what all of them add. It is paid by successes, not by calls: a dependency that answers no call earns no retry.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ class RetryBudget:
 
     def __init__(self, name: str | None = None, *, tokens: float = 500, reserve: float = 1.0) -> None:
         if name is not None:
-            right = "a name, such as that of the dependency; or None"
-            need(isinstance(name, str), "name", name, right, TypeError)
-            need(name != "", "name", name, right)
-        right = "a number above 0: what retries may cost together before a success has paid"
-        self.tokens: float = number("tokens", tokens, right, least=0.0, above=True)
-        right = "retries per second of 0 or more: those made even when no tokens are left"
-        self.reserve: float = number("reserve", reserve, right, least=0.0)
+            expected = "a name, such as that of the dependency; or None"
+            need(isinstance(name, str), "name", name, expected, TypeError)
+            need(name != "", "name", name, expected)
+        expected = "a number above 0: what retries may cost together before a success has paid"
+        self.tokens: float = number("tokens", tokens, expected, least=0.0, above=True)
+        expected = "retries per second of 0 or more: those made even when no tokens are left"
+        self.reserve: float = number("reserve", reserve, expected, least=0.0)
         self.name: str | None = name
-        #: How many calls succeeded at the first attempt, counted by whoever saw it, without the lock. It only grows:
+        #: How many calls succeeded at the first attempt, counted on the happy path, without the lock. It only grows:
         #: were it set to 0 where it is read, a success counted meanwhile would be undone, or counted twice.
         self.passes: int = 0
         self._folded = 0  # the passes that are in `_left`
         self._left = self.tokens
         self._saved = max(1.0, self.reserve)
-        self._saved_at: float | None = None  # when `_saved` was right, by the clock of who asked; None: nobody has
+        self._saved_at: float | None = None  # when `_saved` was right, by the caller's clock; None: never read yet
         self._lock = threading.Lock()
 
     def spend(self, cost: float, now: float) -> float | None:
-        """Pay for a retry: return the tokens it took, 0.0 where the reserve or nobody paid; None: do not retry.
+        """Pay for a retry: return the tokens it took, 0.0 where the reserve paid; None: do not retry.
 
-        *now* is the caller's monotonic clock, in seconds.
+        *cost* is in tokens, *now* is the caller's monotonic clock, in seconds. Raises ValueError for a cost below 0.
         """
         need(cost >= 0, "cost", cost, "tokens of 0 or more")
         with self._lock:
@@ -61,7 +61,9 @@ class RetryBudget:
             if self._left >= cost:
                 self._left -= cost
                 return float(cost)
-            return 0.0 if self._draw(now) else None
+            if self._draw(now):
+                return 0.0
+            return None
 
     def refund(self, cost: float) -> None:
         """Give back the *cost* of a retry that was followed by a success: what `spend` returned for it, no more.
@@ -90,24 +92,33 @@ class RetryBudget:
         """Take one retry out of the reserve, which refills by time."""
         if not self.reserve:
             return False
-        most = max(1.0, self.reserve)
-        then = now if self._saved_at is None else self._saved_at
-        if now >= then:
-            self._saved = min(most, self._saved + (now - then) * self.reserve)
+        if self._saved_at is None:
             self._saved_at = now
-        elif (then - now) * self.reserve > most:
-            # Longer ago than a refill takes: a clock that was set back, or another one. What it says from here on
-            # counts. Somewhat earlier is a thread that waited for the lock: going back to its time would refill twice.
-            self._saved_at = now
+        self._refill(now, self._saved_at)
         if self._saved < 1:
             return False
         self._saved -= 1
         return True
 
+    def _refill(self, now: float, before: float) -> None:
+        """Add to the reserve what the time since *before* is worth, up to what a second is worth, or one retry."""
+        capacity = max(1.0, self.reserve)
+        if now >= before:
+            self._saved = min(capacity, self._saved + (now - before) * self.reserve)
+            self._saved_at = now
+        elif (before - now) * self.reserve > capacity:
+            # Longer ago than a refill takes: a clock that was set back, or another one. What it says from here on
+            # counts. Somewhat earlier is a thread that waited for the lock: going back to its time would refill twice.
+            self._saved_at = now
+
     def __repr__(self) -> str:
-        given = "" if self.name is None else f"{self.name!r}, "
-        return f"RetryBudget({given}tokens={self.tokens:g}, reserve={self.reserve:g})"
+        options = f"tokens={self.tokens:g}, reserve={self.reserve:g}"
+        if self.name is None:
+            return f"RetryBudget({options})"
+        return f"RetryBudget({self.name!r}, {options})"
 
     def __str__(self) -> str:
-        named = "" if self.name is None else f" {self.name!r}"
-        return f"budget{named}: {self.left():g} of {self.tokens:g} tokens left"
+        left = f"{self.left():g} of {self.tokens:g} tokens left"
+        if self.name is None:
+            return f"budget: {left}"
+        return f"budget {self.name!r}: {left}"

@@ -1,34 +1,26 @@
-"""State of one retried call while it runs, and the report on it that the error and `last_call` keep afterwards."""
+"""The report on a retried call: what was tried, and why it was not tried further.
+
+The error of the call carries it as ``error.resilience`` and in a note, `last_call` returns it, and callbacks are called
+with it. It reads the `RetryState` of the call, which does not change any more when the call has ended.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from resilience._runtime.carried_context import carried_back
 from resilience._runtime.exhaustion import exhaustion_counter
 from resilience.category import ErrorCategory
+from resilience.policies.retry_state import RetryState
 from resilience.policies.stop_reason import StopReason
 
-if TYPE_CHECKING:
-    from tenacity import RetryCallState
-
-__all__ = [
-    "AttemptReport",
-    "CallReport",
-    "RetryState",
-    "attach_report",
-    "last_call",
-    "report_of",
-    "set_last_call",
-]
+__all__ = ["AttemptReport", "CallReport", "attach_report", "last_call", "report_of", "set_last_call"]
 
 _SHOWN = 5  # categories in a note
-_KEPT = 100  # attempts in a report: some calls are tried for days
 _NAME = "resilience"
-_UNKNOWN = ErrorCategory.UNKNOWN
 
 
 class AttemptReport(NamedTuple):
@@ -45,141 +37,22 @@ class AttemptReport(NamedTuple):
     duration: float | None
 
 
-class RetryState:
-    """State of one call in a retry, from its first failure on. Of bounded size, however often the call is retried.
-
-    A `CallReport` reads `target`, `attempts`, `revisions`, `failures` and `total_wait`. The rest serves the next
-    decision; `forget_call` drops what would keep the call's arguments and errors alive.
-    """
-
-    __slots__ = (
-        "attempts",
-        "base_delay",
-        "category",
-        "exhaustions_at_start",
-        "failures",
-        "failures_by_category",
-        "last_fingerprint",
-        "last_wait",
-        "original_arguments",
-        "repeated_failures",
-        "retry_pending",
-        "revisions",
-        "started_at",
-        "target",
-        "tenacity_state",
-        "tokens_spent",
-        "total_wait",
-    )
-
-    def __init__(
-        self,
-        target: str,
-        started_at: float | None = None,
-        exhaustions_at_start: int = 0,
-        tenacity_state: RetryCallState | None = None,
-    ) -> None:
-        self.target: str = target
-        #: What tenacity's strategies are called with; None without strategies.
-        self.tenacity_state: RetryCallState | None = tenacity_state
-        #: The number of failed attempts.
-        self.attempts: int = 0
-        #: How many of them were followed by a revision of the arguments.
-        self.revisions: int = 0
-        #: The arguments before the first revision.
-        self.original_arguments: tuple[tuple[object, ...], Mapping[str, object]] | None = None
-        #: Category, type of the error, wait before it and duration of the last failed attempts.
-        self.failures: list[tuple[ErrorCategory, type[Exception] | None, float, float | None]] = []
-        #: The category of the last failure, and the first wait after such a failure; None: not retryable.
-        self.category: ErrorCategory = _UNKNOWN
-        self.base_delay: float | None = None
-        self.last_wait: float = 0.0
-        self.total_wait: float = 0.0
-        #: When the present attempt began; None where it is unknown.
-        self.started_at: float | None = started_at
-        #: The exhaustion counter when the present attempt began, see `give_ups`.
-        self.exhaustions_at_start: int = exhaustions_at_start
-        #: The tokens that the last retry took from the budget.
-        self.tokens_spent: float = 0.0
-        #: Whether that retry is decided on and not yet made.
-        self.retry_pending: bool = False
-        #: The number of failures of each category, by its bit, where `max_attempts` limits it.
-        self.failures_by_category: dict[int, int] = {}
-        #: What the last failure looked like, and how many in a row looked the same; kept only where that is limited.
-        self.last_fingerprint: object = None
-        self.repeated_failures: int = 0
-
-    def record_failure(
-        self, category: ErrorCategory, base_delay: float | None, error: Exception | None, now: float
-    ) -> None:
-        """Record that the present attempt failed, by *error* or, without one, by its result."""
-        self.attempts += 1
-        self.category = category
-        self.base_delay = base_delay
-        started_at = self.started_at
-        self.failures.append(
-            (
-                category,
-                None if error is None else type(error),
-                self.last_wait,
-                None if started_at is None else now - started_at,
-            )
-        )
-        if self.attempts > _KEPT:
-            del self.failures[0]
-
-    def record_fingerprint(self, fingerprint: object) -> None:
-        """Count how many failures in a row have the same *fingerprint*."""
-        if fingerprint != self.last_fingerprint:
-            self.repeated_failures = 0
-        self.repeated_failures += 1
-        self.last_fingerprint = fingerprint
-
-    def schedule_retry(self, wait: float, tokens_spent: float) -> None:
-        """Record that another attempt follows after *wait* seconds, paid for with *tokens_spent*."""
-        self.tokens_spent = tokens_spent
-        self.retry_pending = True
-        self.last_wait = wait
-        self.total_wait += wait
-
-    def unschedule_retry(self) -> None:
-        """Record that the attempt just scheduled is not made after all."""
-        self.retry_pending = False
-        self.total_wait -= self.last_wait
-
-    def start_attempt(self, now: float) -> None:
-        """Record that another attempt begins."""
-        self.started_at = now
-        self.exhaustions_at_start = exhaustion_counter.count
-        self.retry_pending = False
-
-    def forget_call(self) -> None:
-        """Drop what would keep the call's arguments, result and errors alive in a report."""
-        self.tenacity_state = None
-        self.original_arguments = None
-
-    def attempt_reports(self) -> tuple[AttemptReport, ...]:
-        """Return the attempts that failed, the last 100 of them."""
-        return tuple(
-            AttemptReport(number, category, None if kind is None else kind.__name__, wait, duration)
-            for number, (category, kind, wait, duration) in enumerate(
-                self.failures, self.attempts - len(self.failures) + 1
-            )
-        )
-
-    def copy(self) -> RetryState:
-        """Return what a report reads of this, as it stands: for a callback that runs before the call has ended."""
-        other = RetryState(self.target)
-        other.attempts, other.revisions, other.total_wait = self.attempts, self.revisions, self.total_wait
-        other.failures = list(self.failures)
-        return other
-
-
 class CallReport:
     """What was tried for one call of *target*, and the *reason* why it was not tried further.
 
     Found as ``error.resilience`` on an error that a retry has seen, and by `last_call`. Plain values throughout: it can
-    be pickled, and keeps nothing alive.
+    be pickled, and keeps neither the arguments of the call nor its errors alive. Seconds throughout.
+
+    >>> from resilience import retry_on_category
+    >>> @retry_on_category(attempts=2, base_delay=0)
+    ... def down() -> None:
+    ...     raise ConnectionRefusedError("port 5432")
+    >>> try:
+    ...     down()
+    ... except ConnectionRefusedError as error:
+    ...     report = error.resilience
+    >>> report.made, report.reason.text, [attempt.error for attempt in report.attempts]
+    (2, 'no attempt left', ['ConnectionRefusedError', 'ConnectionRefusedError'])
     """
 
     __slots__ = ("_state", "circuits", "error", "exhaustion_number", "inner", "reason", "time_left")
@@ -196,10 +69,11 @@ class CallReport:
     ) -> None:
         self._state = state
         self.reason: StopReason = reason
+        #: Its exhaustion number, from 1, see `exhaustion`; 0 where no limit of the retry was exhausted.
+        self.exhaustion_number: int = 0
         # A retry of one attempt retried nothing: that is left to an enclosing one.
-        alone = reason is StopReason.ATTEMPTS and state.attempts == 1
-        #: Its exhaustion number, from 1, see `give_ups`; 0 where no limit of the retry was exhausted.
-        self.exhaustion_number: int = exhaustion_counter.next() if reason.gave_up and not alone else 0
+        if reason.gave_up and not (reason is StopReason.ATTEMPTS and state.attempts == 1):
+            self.exhaustion_number = exhaustion_counter.next()
         #: The states of the circuits in the same stack.
         self.circuits: tuple[str, ...] = circuits
         #: Seconds that were left of the deadline when it ended; None without one.
@@ -217,11 +91,16 @@ class CallReport:
     @property
     def attempts(self) -> tuple[AttemptReport, ...]:
         """The failed attempts in order, the last 100 of them."""
-        return self._state.attempt_reports()
+        failures = self._state.failures
+        first = self._state.attempts - len(failures) + 1
+        return tuple(
+            AttemptReport(number, category, _name_of(kind), wait, duration)
+            for number, (category, kind, wait, duration) in enumerate(failures, first)
+        )
 
     @property
     def made(self) -> int:
-        """How many attempts were made in all, the successful one included."""
+        """How many attempts were made in all, the successful one included; those in `attempts` failed."""
         return self._state.attempts + (self.reason is StopReason.SUCCESS)
 
     @property
@@ -240,7 +119,10 @@ class CallReport:
         return tuple(attempt.category for attempt in self.attempts)
 
     def to_dict(self) -> dict[str, object]:
-        """Return this as JSON takes it."""
+        """Return this as JSON takes it: categories and the reason as their labels, times in seconds.
+
+        Messages of errors are left out, since they may hold secrets: of an error there is the name of its type.
+        """
         return {
             "target": self.target,
             "reason": self.reason.value,
@@ -250,26 +132,37 @@ class CallReport:
             "time_left": self.time_left,
             "circuits": list(self.circuits),
             "attempts": [{**each._asdict(), "category": each.category.label} for each in self.attempts],
-            "inner": None if self.inner is None else self.inner.to_dict(),
+            "inner": self.inner and self.inner.to_dict(),
         }
 
     def __str__(self) -> str:
-        attempts, made = self.attempts, self.made
-        shown = ["..."] * (len(attempts) > _SHOWN) + [each.category.label for each in attempts[-_SHOWN:]]
-        times = "1 time" if made == 1 else f"{made} times"
-        what = f"failed {times} ({', '.join(shown)})"
-        if self.reason is StopReason.SUCCESS:
-            what = f"succeeded at attempt {made}" + (f" ({', '.join(shown)} before)" if attempts else "")
+        """Return two lines, as they stand in the note on an error: what was tried; why it ended, and circumstances."""
+        return f"{self.target} {self._result()}\n  {'; '.join([*self._circumstances(), *self.circuits])}"
+
+    def _result(self) -> str:
+        made = self.made
+        categories = [category.label for category in self.categories]
+        hidden = ["..."] * (len(categories) > _SHOWN)
+        failures = ", ".join(hidden + categories[-_SHOWN:])
+        if self.reason is not StopReason.SUCCESS:
+            result = f"failed {_times(made)} ({failures})"
+        elif failures:
+            result = f"succeeded at attempt {made} ({failures} before)"
+        else:
+            result = f"succeeded at attempt {made}"
         if made > 1:
-            what += f", {_shown(self.slept)} waited in between"
-        more = [f"stopped: {self.reason.text}"]
+            result += f", {_duration(self.slept)} waited in between"
+        return result
+
+    def _circumstances(self) -> list[str]:
+        found = [f"stopped: {self.reason.text}"]
         if self.revisions:
-            more.append(f"{self.revisions} of them after a revision")
-        if attempts and attempts[-1].duration is not None:
-            more.append(f"the last failure took {_shown(attempts[-1].duration)}")
+            found.append(f"{self.revisions} of them after a revision")
+        last = (attempt.duration for attempt in self.attempts[-1:])
+        found += [f"the last failure took {_duration(duration)}" for duration in last if duration is not None]
         if self.time_left is not None:
-            more.append(f"{_shown(self.time_left)} of the deadline left")
-        return f"{self.target} {what}\n  {'; '.join([*more, *self.circuits])}"
+            found.append(f"{_duration(self.time_left)} of the deadline left")
+        return found
 
     def __repr__(self) -> str:
         return f"<CallReport {self.target}: {self.made} made, {self.reason.value}>"
@@ -293,10 +186,25 @@ class CallReport:
         return _unpickled, (numbers, recent, self.reason.value, self.circuits, self.time_left, self.inner)
 
 
-def _shown(seconds: float) -> str:
+def _name_of(kind: type[Exception] | str | None) -> str | None:
+    """Return the name of a type of errors, or what stands in its place in a report that was pickled."""
+    if isinstance(kind, type):
+        return kind.__name__
+    return kind
+
+
+def _times(number: int) -> str:
+    if number == 1:
+        return "1 time"
+    return f"{number} times"
+
+
+def _duration(seconds: float) -> str:
     if seconds <= 0:
         return "0 s"
-    return "less than 1 ms" if seconds < 0.001 else f"{seconds:.3g} s"
+    if seconds < 0.001:
+        return "less than 1 ms"
+    return f"{seconds:.3g} s"
 
 
 def _unpickled(
@@ -310,32 +218,34 @@ def _unpickled(
     """Return a report that was pickled."""
     state = RetryState(numbers[0])
     _, state.attempts, state.revisions, state.total_wait = numbers
-    state.failures = [
-        # Only the name of the type was pickled, and only its name is read.
-        (ErrorCategory(category), None if error is None else type(error, (Exception,), {}), wait, duration)
-        for category, error, wait, duration in recent
-    ]
+    state.failures = [(ErrorCategory(bit), name, wait, duration) for bit, name, wait, duration in recent]
     return CallReport(state, StopReason(reason), circuits=circuits, time_left=time_left, inner=inner)
 
 
 def attach_report(error: Exception, report: CallReport, *, noted: bool) -> None:
     """Set *report* as the attribute ``resilience`` of *error*; if *noted*, add a note, in place of an earlier one.
 
+    An error that is raised again and again, as an instance kept by a client, has the report of its last call.
     Written to its `__dict__`: an exception may forbid to set attributes, as one that is a frozen dataclass does.
     """
     with contextlib.suppress(Exception):  # __notes__ or a __dict__ of the user's own making must not hide the error
         error.__dict__[_NAME] = report
         if noted:
-            opening = f"{_NAME}: {report.target} "
-            notes: list[object] | None = getattr(error, "__notes__", None)
-            if notes is None:
-                notes = error.__dict__["__notes__"] = []
-            kept = [old for old in notes if not (isinstance(old, str) and old.startswith(opening))]
-            notes[:] = [*kept, f"{_NAME}: {report}"]
+            _add_note(error, report)
+
+
+def _add_note(error: Exception, report: CallReport) -> None:
+    """Add *report* to the notes of *error*, in place of an earlier report on the same function."""
+    opening = f"{_NAME}: {report.target} "
+    notes: list[object] | None = getattr(error, "__notes__", None)
+    if notes is None:
+        notes = error.__dict__["__notes__"] = []
+    kept = [note for note in notes if not (isinstance(note, str) and note.startswith(opening))]
+    notes[:] = [*kept, f"{_NAME}: {report}"]
 
 
 def report_of(error: BaseException) -> CallReport | None:
-    """Return the report that *error* carries, if any."""
+    """Return the report that *error* carries, if any; an attribute ``resilience`` of the user's own is none."""
     try:
         found: object = error.__dict__.get(_NAME)
     except Exception:  # a __dict__ of the user's own making
@@ -367,4 +277,6 @@ def last_call() -> CallReport | None:
     ('hello', 2, ['network'])
     """
     found = _last.get()
-    return CallReport(found, StopReason.SUCCESS) if isinstance(found, RetryState) else found
+    if isinstance(found, RetryState):
+        return CallReport(found, StopReason.SUCCESS)
+    return found

@@ -1,4 +1,11 @@
-"""Retry with other arguments: code that a model wrote fails, is sent back with the report, and is written anew."""
+"""Retry with other arguments.
+
+Code that a model wrote fails, is sent back with the report on its failure, and is written anew: a call that cannot
+succeed as it is may succeed with other arguments. `Arguments` are those of one call, `ArgumentReviser` replaces them.
+
+It must not go on for ever: a model may write the same mistake again. So revisions are limited in number, and end when
+several failures in a row look the same, which `failure_fingerprint` tells.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +14,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
-from resilience._runtime.protocol import Call, Emit, Run, Steps
+from resilience._runtime.protocol import Call, Run, Steps
 from resilience.category import ErrorCategory
-from resilience.policies.retry_report import CallReport, RetryState
+from resilience.policies.announce import announce
+from resilience.policies.retry_report import CallReport
+from resilience.policies.retry_state import RetryState
 from resilience.policies.stop_reason import StopReason
-from resilience.subscription import has_listeners
 from resilience.trouble import report_trouble
 
 if TYPE_CHECKING:
@@ -25,6 +33,7 @@ REVISED = ErrorCategory.CODE_RELATED | ErrorCategory.VALIDATION
 
 _VARYING = re.compile(r"0x[0-9a-f]+|\d+(?:\.\d+)?", re.IGNORECASE)
 _COMPARED = 500  # characters of a message
+_VARIADIC = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 
 
 class Arguments:
@@ -47,19 +56,13 @@ class Arguments:
     def replace(self, /, **parameters: object) -> Arguments:
         """Return these with other values for *parameters*, by the names the function gives them.
 
-        Raises TypeError for a parameter it does not have.
+        It does not matter whether an argument was given by position or by name. Raises TypeError for a parameter that
+        the function does not have.
         """
         signature = inspect.signature(self.function)
         bound = signature.bind(*self.args, **self.kwargs)
-        rest = next((each.name for each in signature.parameters.values() if each.kind is each.VAR_KEYWORD), None)
         for name, value in parameters.items():
-            known = signature.parameters.get(name)
-            if known is not None and known.kind not in (known.VAR_KEYWORD, known.VAR_POSITIONAL):
-                bound.arguments[name] = value
-            elif rest is not None:
-                bound.arguments[rest] = {**bound.arguments.get(rest, {}), name: value}
-            else:
-                raise TypeError(f"{name}={value!r}: {signature} has no such parameter")
+            _assign(bound, name, value)
         for each in signature.parameters.values():  # one before another that is given by position has to be given, too
             if each.kind is each.POSITIONAL_ONLY and each.default is not each.empty:
                 bound.arguments.setdefault(each.name, each.default)
@@ -71,16 +74,33 @@ class Arguments:
         """Return the value of *parameter*, its default where it was not given; KeyError where there is none."""
         bound = inspect.signature(self.function).bind(*self.args, **self.kwargs)
         bound.apply_defaults()
-        return bound.arguments[parameter] if parameter in bound.arguments else self.kwargs[parameter]
+        if parameter in bound.arguments:
+            return bound.arguments[parameter]
+        return self.kwargs[parameter]
 
     def __repr__(self) -> str:
         return f"<Arguments {self.args!r}, {dict(self.kwargs)!r}>"
 
 
+def _assign(bound: inspect.BoundArguments, name: str, value: object) -> None:
+    """Give the parameter *name* another value: one that is declared, else one that ``**kwargs`` takes."""
+    parameters = bound.signature.parameters
+    known = parameters.get(name)
+    if known is not None and known.kind not in _VARIADIC:
+        bound.arguments[name] = value
+        return
+    rest = [each.name for each in parameters.values() if each.kind is each.VAR_KEYWORD]
+    if not rest:
+        raise TypeError(f"{name}={value!r}: {bound.signature} has no such parameter")
+    bound.arguments[rest[0]] = {**bound.arguments.get(rest[0], {}), name: value}
+
+
 class ArgumentReviser:
     """Replaces the arguments of a call that failed with a category in *on* by what *callback* returns.
 
-    It does so *max_revisions* times per call, and until *max_repeats* failures in a row look the same.
+    It does so *max_revisions* times per call, and until *max_repeats* failures in a row look the same. A revised call
+    is made at once, and takes none of the attempts of the retry. The arguments that the call came with are kept in its
+    `RetryState`, and restored when the retry ends: enclosing policies see those.
     """
 
     __slots__ = ("callback", "max_repeats", "max_revisions", "on")
@@ -90,22 +110,28 @@ class ArgumentReviser:
         callback: Callable[[Arguments, CallReport], object],
         max_revisions: int,
         max_repeats: int,
-        on: ErrorCategory = REVISED,
+        on: ErrorCategory | None = None,
     ) -> None:
         self.callback: Callable[[Arguments, CallReport], object] = callback
         self.max_revisions: int = max_revisions
         self.max_repeats: int = max_repeats
-        self.on: ErrorCategory = on
+        self.on: ErrorCategory = on or REVISED
 
-    @property
-    def is_default(self) -> bool:
-        """Whether *on* has its default."""
-        return self.on == REVISED
+    def options(self) -> Mapping[str, object]:
+        """Return what a description of a retry shows: *on* only where it is not the default."""
+        options: dict[str, object] = {"max_revisions": self.max_revisions}
+        if self.on != REVISED:
+            options["revise_on"] = self.on.label
+        return options
 
     def revise(
         self, call: Call, error: Exception, state: RetryState, min_attempt_time: float
     ) -> Steps[StopReason | None]:
-        """Replace the arguments of *call*, which is then to be made again at once; or return why not."""
+        """Replace the arguments of *call*, which is then to be made again at once; or return why not.
+
+        The callback gets a copy of the report so far, with the *error* itself, and may take its time: where less than
+        *min_attempt_time* seconds of the deadline are left afterwards, the call is not made again.
+        """
         blocked = self._blocked_by(call, state, min_attempt_time)
         if blocked is not None:
             return blocked
@@ -123,12 +149,9 @@ class ArgumentReviser:
             return StopReason.STRATEGY_FAILED
         if call.lacks_time(min_attempt_time):  # the callback has taken some
             return StopReason.DEADLINE
-        state.original_arguments = state.original_arguments or (call.arguments, call.keywords)
+        state.revise((call.arguments, call.keywords))
         call.arguments, call.keywords = new.args, new.kwargs
-        state.revisions += 1
-        state.last_wait = 0.0
-        if has_listeners():
-            yield Emit(_revised(state, error))
+        yield from announce(_revised, state, error)
         return None
 
     def _blocked_by(self, call: Call, state: RetryState, min_attempt_time: float) -> StopReason | None:
@@ -139,7 +162,9 @@ class ArgumentReviser:
             return StopReason.NO_PROGRESS
         if call.lacks_time(min_attempt_time):
             return StopReason.DEADLINE
-        return StopReason.REVISIONS if state.revisions >= self.max_revisions else None
+        if state.revisions >= self.max_revisions:
+            return StopReason.REVISIONS
+        return None
 
 
 def _revised(state: RetryState, error: Exception) -> CallRevised:
@@ -168,7 +193,15 @@ def _arguments(given: Arguments, answer: object) -> Arguments:
 
 
 def failure_fingerprint(category: ErrorCategory, error: Exception | None) -> object:
-    """Return what two failures that look the same have in common: category, type, and message without its numbers."""
+    """Return what two failures that look the same have in common: category, type, and message without its numbers.
+
+    Line numbers, addresses and counters differ between two runs of the same mistake.
+
+    >>> mistake = ErrorCategory.RUNTIME
+    >>> one, two = NameError("line 3: x"), NameError("line 14: x")
+    >>> failure_fingerprint(mistake, one) == failure_fingerprint(mistake, two)
+    True
+    """
     if error is None:
         return category
     try:

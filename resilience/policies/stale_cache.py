@@ -1,15 +1,20 @@
-"""The last good answer, kept for when there is no other: stale-if-error."""
+"""The last good answer of a call, kept for when there is no other.
+
+This is what HTTP caches call stale-if-error (RFC 5861): answers are stored while calls succeed, and handed out when a
+call has failed. A cache is never asked before the call.
+"""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import timedelta
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
 from resilience._runtime.protocol import Call, Run, Steps
-from resilience._validation import seconds
+from resilience._validation import need, optional, seconds
 from resilience.outcome import Outcome
+from resilience.policies.fallback_source import Answer, Source, used
 from resilience.trouble import call_hook, report_trouble
 
 __all__ = ["Stale", "StaleCache", "StaleEntry"]
@@ -41,83 +46,154 @@ StaleCache: TypeAlias = MutableMapping[Any, Any] | Store
 """Where good answers are kept."""
 
 
-class Stale:
-    """Keeps good answers in *cache*, by what *key* makes of a call's arguments, and hands them out up to *max_age*."""
+class Stale(Source):
+    """Keeps good answers in *cache*, by what *key* makes of a call's arguments, and hands them out up to *max_age*.
 
-    __slots__ = ("_get", "_key", "_mapping", "_set", "kind", "max_age")
+    The cache is the user's: it bounds itself and evicts. One that fails is reported on the ``resilience`` logger and
+    changes nothing. *max_age* is in seconds; an entry that someone else has put there has no age, and is handed out
+    only without *max_age*.
+
+    Raises TypeError for what is no cache, and for a *key* that is no plain function.
+
+    >>> from resilience import fallback
+    >>> answers = iter(["1.08"])
+    >>> @fallback(stale={}, on="unknown")
+    ... def rate(currency: str) -> str:
+    ...     return next(answers, None) or 1 / 0
+    >>> rate("EUR"), rate("EUR")  # the second one fails
+    ('1.08', '1.08')
+    """
+
+    __slots__ = ("_cache", "_key", "kind", "max_age")
+
+    name = "stale"
 
     def __init__(
         self, cache: object, key: Callable[..., object] | None = None, max_age: float | timedelta | None = None
     ) -> None:
         self.kind: str = type(cache).__name__
-        given: Any = cache
-        self._mapping: Any = None
-        self._get: Callable[..., object] | None = None
-        self._set: Callable[..., object] | None = None
-        if isinstance(cache, MutableMapping):
-            self._mapping = given
-        else:
-            self._get, self._set = getattr(cache, "get", None), getattr(cache, "set", None)
-            if isinstance(cache, type) or not (callable(self._get) and callable(self._set)):
-                raise TypeError(f"stale={cache!r}: give a mutable mapping, or an object with get(key), set(key, value)")
-        if key is not None and (not callable(key) or inspect.iscoroutinefunction(key)):
-            raise TypeError(f"key={key!r}: give a plain function of the call's arguments that returns the key")
-        self._key: Callable[..., object] | None = key
-        self.max_age: float | None = None if max_age is None else seconds("max_age", max_age)
+        self._cache: _Mapping | _Methods = _cache_of(cache)
+        self._key: Callable[..., object] | None = optional(_parse_key, "key", key)
+        self.max_age: float | None = optional(seconds, "max_age", max_age)
 
     def hooks(self) -> Mapping[str, Callable[..., object]]:
         """Return the methods of the cache by parameter, where they may be async."""
-        methods = {"stale.get": self._get, "stale.set": self._set}
-        return {name: method for name, method in methods.items() if method is not None}
+        return self._cache.hooks()
 
-    def keep(self, call: Call, outcome: Outcome) -> Steps[Outcome]:
-        """Store a good answer, and return it; a cache that fails is reported and changes nothing."""
+    def options(self) -> Mapping[str, object]:
+        options: dict[str, object] = {"stale": self.kind}
+        if self.max_age is not None:
+            options["max_age"] = f"{self.max_age:g}"
+        return options
+
+    def store(self, call: Call, outcome: Outcome) -> Steps[Outcome]:
+        """Store a good answer, and return it."""
         key = self._key_of(call)
-        if key is None:
-            return outcome
-        entry = StaleEntry(outcome.value, call.clock.wall())
-        if self._set is not None:
-            yield Run(self._set, key[0], entry, role="stale cache")
-            return outcome
-        try:
-            call_hook(self._mapping, self._mapping.__setitem__, key[0], entry)
-        except Exception as trouble:
-            report_trouble("stale cache", self._mapping, trouble)
+        if key is not None:
+            yield from self._cache.set(key[0], StaleEntry(outcome.value, call.clock.wall()))
         return outcome
 
-    def find(self, call: Call) -> Steps[tuple[object, float | None] | None]:
-        """Return the answer that is kept for *call*, if it is not too old, and its age as far as that is known."""
+    def answer(self, call: Call, failure: Outcome) -> Steps[Answer | None]:
+        """Answer with what is kept for *call*, if it is not too old, and its age as far as that is known."""
         key = self._key_of(call)
         if key is None:
             return None
-        found = yield from self._looked_up(key[0])
-        if found is None:
+        found = yield from self._cache.get(key[0])
+        age = _age_of(found, call.clock.wall())
+        if found is None or self._is_too_old(age):
             return None
-        if not isinstance(found, StaleEntry):  # somebody else's: it does not say how old it is
-            return (found, None) if self.max_age is None else None
-        age = max(0.0, call.clock.wall() - found.stored_at)
-        return (found.value, age) if self.max_age is None or age <= self.max_age else None
+        yield from used(call, failure, self.name)
+        if isinstance(found, StaleEntry):
+            found = found.value
+        return Answer(Outcome(found), age)
 
-    def _looked_up(self, key: object) -> Steps[object]:
-        if self._get is not None:
-            return (yield Run(self._get, key, role="stale cache")).value
-        try:
-            return call_hook(self._mapping, self._mapping.get, key)
-        except Exception as trouble:
-            report_trouble("stale cache", self._mapping, trouble)
-            return None
+    def _is_too_old(self, age: float | None) -> bool:
+        return self.max_age is not None and (age is None or age > self.max_age)
 
     def _key_of(self, call: Call) -> tuple[object] | None:
-        """Return the key, in a tuple; None where there is none to be had."""
+        """Return the key, in a tuple; None where there is none to be had: the call goes on without a cache."""
         try:
             if self._key is not None:
                 return (call_hook(self._key, self._key, *call.arguments, **call.keywords),)
             key = (call.target, call.arguments, tuple(sorted(call.keywords.items())))
             hash(key)
             return (key,)
-        except Exception as trouble:  # arguments that cannot be hashed, for one: the call goes on without a cache
+        except Exception as trouble:  # arguments that cannot be hashed, for one
             report_trouble("stale key", self._key or call.function, trouble)
             return None
 
-    def __str__(self) -> str:
-        return self.kind
+
+def _parse_key(parameter: str, key: Callable[..., object]) -> Callable[..., object]:
+    expected = "a plain function of the call's arguments that returns the key"
+    need(callable(key) and not inspect.iscoroutinefunction(key), parameter, key, expected, TypeError)
+    return key
+
+
+def _age_of(found: object, now: float) -> float | None:
+    """Return the seconds since an entry was stored, None of one that does not say when that was."""
+    if isinstance(found, StaleEntry):
+        return max(0.0, now - found.stored_at)
+    return None
+
+
+# -- the two kinds of caches -------------------------------------------------------------------------------------------
+
+
+class _Mapping:
+    """A cache that is a mutable mapping: quick, and never async.
+
+    Its methods are generators without effects, as those of `_Methods` are generators.
+    """
+
+    __slots__ = ("_mapping",)
+
+    def __init__(self, mapping: MutableMapping[object, object]) -> None:
+        self._mapping = mapping
+
+    def hooks(self) -> Mapping[str, Callable[..., object]]:
+        return {}
+
+    def get(self, key: object) -> Steps[object]:
+        yield from ()
+        return self._ask(self._mapping.get, key)
+
+    def set(self, key: object, entry: StaleEntry) -> Steps[object]:
+        yield from ()
+        return self._ask(self._mapping.__setitem__, key, entry)
+
+    def _ask(self, method: Callable[..., object], *arguments: object) -> object:
+        try:
+            return call_hook(self._mapping, method, *arguments)
+        except Exception as trouble:
+            report_trouble("stale cache", self._mapping, trouble)
+            return None
+
+
+class _Methods:
+    """A cache that is asked by methods, which may be async around an async call."""
+
+    __slots__ = ("_get", "_set")
+
+    def __init__(self, get: Callable[..., object], set_: Callable[..., object]) -> None:
+        self._get = get
+        self._set = set_
+
+    def hooks(self) -> Mapping[str, Callable[..., object]]:
+        return {"stale.get": self._get, "stale.set": self._set}
+
+    def get(self, key: object) -> Steps[object]:
+        answer: Outcome = yield Run(self._get, key, role="stale cache")
+        return answer.value
+
+    def set(self, key: object, entry: StaleEntry) -> Steps[object]:
+        yield Run(self._set, key, entry, role="stale cache")
+        return None
+
+
+def _cache_of(cache: object) -> _Mapping | _Methods:
+    if isinstance(cache, MutableMapping):
+        return _Mapping(cast("MutableMapping[object, object]", cache))
+    get, set_ = getattr(cache, "get", None), getattr(cache, "set", None)
+    if isinstance(cache, type) or not callable(get) or not callable(set_):
+        raise TypeError(f"stale={cache!r}: give a mutable mapping, or an object with get(key), set(key, value)")
+    return _Methods(get, set_)

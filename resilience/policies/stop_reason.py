@@ -1,4 +1,8 @@
-"""Why no further attempt was made."""
+"""Why a call is not retried any further: one `StopReason` for every check that can end the attempts.
+
+Each member is one row: the word that programs, events and metrics read, the text for people, and whether it is a limit
+of the retry that was reached. A new check of the decision begins with a row here.
+"""
 
 from __future__ import annotations
 
@@ -8,63 +12,41 @@ __all__ = ["StopReason"]
 
 
 class StopReason(enum.Enum):
-    """Why no further attempt was made: a word for programs, and *text* for people.
+    """Why no further attempt was made: *value*, a word for programs, and *text* for people.
+
+    A reason *gave_up* when a limit ended the attempts, such as their number, the budget or the deadline. It did not
+    when the failure itself or the caller ended them: then an enclosing retry may decide for itself.
 
     >>> StopReason.PUSHBACK.text
     'the other side asks for a longer wait than allowed'
+    >>> StopReason("budget").gave_up
+    True
     """
 
-    SUCCESS = "success"
-    NOT_RETRYABLE = "not_retryable"
-    NOT_IDEMPOTENT = "not_idempotent"
-    ATTEMPTS = "attempts"
-    REVISIONS = "revisions"
-    NOT_REVISED = "not_revised"
-    NO_PROGRESS = "no_progress"
-    DEADLINE = "deadline"
-    BUDGET = "budget"
-    PUSHBACK = "pushback"
-    NESTED = "nested"
-    COMMITTED = "committed"
-    STOPPED = "stopped"
-    STRATEGY_FAILED = "strategy_failed"
-    CANCELLED = "cancelled"
+    SUCCESS = "success", "it succeeded", False
+    NOT_RETRYABLE = "not_retryable", "the last failure is none to retry", False
+    NOT_IDEMPOTENT = "not_idempotent", "it may have happened, and must not happen twice", False
+    ATTEMPTS = "attempts", "no attempt left", True
+    REVISIONS = "revisions", "no revision left", True
+    NOT_REVISED = "not_revised", "revise() gave up", True
+    NO_PROGRESS = "no_progress", "the same failure again and again", True
+    DEADLINE = "deadline", "too little time left for another attempt", True
+    BUDGET = "budget", "the retry budget is used up", True
+    PUSHBACK = "pushback", "the other side asks for a longer wait than allowed", True
+    NESTED = "nested", "a retry further in has given up", True
+    COMMITTED = "committed", "a part of the result was handed out", False
+    STOPPED = "stopped", "the stop strategy says so", True
+    STRATEGY_FAILED = "strategy_failed", "a strategy failed", True
+    CANCELLED = "cancelled", "it was cancelled", False
 
-    @property
-    def text(self) -> str:
-        """Return what it means, for people."""
-        return _TEXTS[self]
+    text: str
+    gave_up: bool
 
-    @property
-    def gave_up(self) -> bool:
-        """Whether what ended the attempts was a limit to them, and not the failure itself or the caller."""
-        return self not in _NO_LIMITS
-
-
-_NO_LIMITS = frozenset(
-    {
-        StopReason.SUCCESS,
-        StopReason.NOT_RETRYABLE,
-        StopReason.NOT_IDEMPOTENT,
-        StopReason.COMMITTED,
-        StopReason.CANCELLED,
-    }
-)
-
-_TEXTS = {
-    StopReason.SUCCESS: "it succeeded",
-    StopReason.NOT_RETRYABLE: "the last failure is none to retry",
-    StopReason.NOT_IDEMPOTENT: "it may have happened, and must not happen twice",
-    StopReason.ATTEMPTS: "no attempt left",
-    StopReason.REVISIONS: "no revision left",
-    StopReason.NOT_REVISED: "revise() gave up",
-    StopReason.NO_PROGRESS: "the same failure again and again",
-    StopReason.DEADLINE: "too little time left for another attempt",
-    StopReason.BUDGET: "the retry budget is used up",
-    StopReason.PUSHBACK: "the other side asks for a longer wait than allowed",
-    StopReason.NESTED: "a retry further in has given up",
-    StopReason.COMMITTED: "a part of the result was handed out",
-    StopReason.STOPPED: "the stop strategy says so",
-    StopReason.STRATEGY_FAILED: "a strategy failed",
-    StopReason.CANCELLED: "it was cancelled",
-}
+    # With defaults, as type checkers take ``StopReason("budget")``, a look-up, for a call of this.
+    def __new__(cls, value: str, text: str = "", gave_up: bool = False) -> StopReason:
+        """Make a member whose value is the word alone."""
+        member = object.__new__(cls)
+        member._value_ = value
+        member.text = text
+        member.gave_up = gave_up
+        return member

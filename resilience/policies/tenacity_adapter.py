@@ -1,17 +1,18 @@
 """Adapter to tenacity's wait, stop and retry objects, which are called with a real `RetryCallState`.
 
-tenacity's engine never runs: it catches BaseException and shares its statistics between calls.
+tenacity's engine never runs: it catches BaseException and shares its statistics between calls. Its strategies are
+functions of the state of one call, and work unchanged. tenacity is imported when a retry with strategies begins a call.
 """
 
 from __future__ import annotations
 
-import sys
+import contextlib
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from resilience._runtime.protocol import Call
-from resilience._validation import a_function, number
+from resilience._validation import a_function, number, optional
 from resilience.category import ErrorCategory
 from resilience.trouble import report_trouble
 
@@ -20,21 +21,21 @@ if TYPE_CHECKING:
 
     from resilience.outcome import Outcome
 
-    Strategy = Callable[["tenacity.RetryCallState"], object]
+__all__ = ["Strategies", "Strategy", "validate_strategy"]
 
-__all__ = ["Strategies", "validate_strategy"]
-
-
-_FOREVER = sys.float_info.max  # whole numbers may be longer
+Strategy: TypeAlias = Callable[["tenacity.RetryCallState"], object]
+"""A tenacity object, or a function of the user's, that is called with the state of a call."""
 
 
 class Strategies:
     """The strategies of one retry: *wait* returns seconds, *stop* and *retry_if* are predicates of the call's state.
 
-    *waits* are wait strategies for single categories, by their bit.
+    *waits* are wait strategies for single categories, by their bit; the caller has checked them. Shared by all calls:
+    what belongs to one is its `RetryCallState`, which `begin` makes. Operators of tenacity (``wait_fixed(1) +
+    wait_random(0, 1)``, ``stop_after_attempt(3) | stop_after_delay(30)``) return objects that are strategies as well.
     """
 
-    __slots__ = ("retry_if", "stop", "wait", "waits")
+    __slots__ = ("_common", "given", "retry_if", "stop", "wait", "waits")
 
     def __init__(
         self,
@@ -43,44 +44,48 @@ class Strategies:
         retry_if: Strategy | None = None,
         waits: Mapping[int, Strategy] | None = None,
     ) -> None:
-        if isinstance(wait, timedelta):
-            wait = wait.total_seconds()
-        if wait is not None and not callable(wait):
-            right = "seconds of 0 or more, a tenacity wait or a function of its RetryCallState"
-            fixed = number("wait", wait, right, least=0.0)
-            wait = lambda _: fixed  # noqa: E731  # as short as the strategy is
-        for parameter, strategy in (("wait", wait), ("stop", stop), ("retry_if", retry_if)):
-            if strategy is not None:
-                validate_strategy(parameter, strategy)
         self.waits: Mapping[int, Strategy] = waits or {}
-        self.wait: Strategy | None = wait
-        self.stop: Strategy | None = stop
-        self.retry_if: Strategy | None = retry_if
+        self.wait: Strategy | None = _parse_wait("wait", wait)
+        self.stop: Strategy | None = optional(validate_strategy, "stop", stop)
+        self.retry_if: Strategy | None = optional(validate_strategy, "retry_if", retry_if)
+        common = {"wait": self.wait, "stop": self.stop, "retry_if": self.retry_if}
+        self._common = {name: strategy for name, strategy in common.items() if strategy is not None}
+        #: Whether there are any: then each call has a `RetryCallState` from its beginning.
+        self.given: bool = bool(self._common or self.waits)
 
-    def hooks(self) -> dict[str, Callable[..., object]]:
-        """Return them by the parameter they were given as."""
-        given = {name: getattr(self, name) for name in ("wait", "stop", "retry_if")}
-        given |= {f"waits[{ErrorCategory(bit).label!r}]": wait for bit, wait in self.waits.items()}
-        return {name: strategy for name, strategy in given.items() if strategy is not None}
+    @property
+    def has_waits(self) -> bool:
+        """Whether a wait strategy decides how long to wait, for all categories or for some."""
+        return self.wait is not None or bool(self.waits)
 
-    def wait_for(self, bit: int, otherwise: bool) -> Strategy | None:
-        """Return the wait strategy for a category; None where there is none, or a backoff of its own (*otherwise*)."""
-        return self.waits.get(bit) or (None if otherwise else self.wait)
+    def hooks(self) -> dict[str, Strategy]:
+        """Return the strategies by the parameter they were given as."""
+        return self._common | {f"waits[{ErrorCategory(bit).label!r}]": wait for bit, wait in self.waits.items()}
+
+    def options(self) -> dict[str, str]:
+        """Return what a description of a retry shows: the types of the strategies for all categories."""
+        return {name: type(strategy).__name__ for name, strategy in self._common.items()}
 
     @staticmethod
     def validate_wait(strategy: Strategy, answer: Outcome) -> float | None:
         """Return the seconds that a wait strategy returned; None where they are not valid, which is logged."""
         given = answer.value
-        if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given < _FOREVER:
-            return float(given)
-        if answer.error is None:
-            shown = repr(given) if isinstance(given, float | str) else f"a {type(given).__name__}"
-            wrong = ValueError(f"it returned {shown:.100}: give seconds, a number of 0 or more")
-            report_trouble("wait strategy", strategy, wrong)
+        if answer.error is not None:
+            return None  # logged where it was raised
+        with contextlib.suppress(TypeError, ValueError):
+            return number("wait", given, "seconds of 0 or more", least=0.0)
+        shown = f"a {type(given).__name__}"
+        if isinstance(given, float | str):
+            shown = repr(given)
+        wrong = ValueError(f"it returned {shown:.100}: give seconds, a number of 0 or more")
+        report_trouble("wait strategy", strategy, wrong)
         return None
 
     def begin(self, call: Call, owner: object) -> tenacity.RetryCallState:
-        """Return the `RetryCallState` of a call that starts now, by its clock."""
+        """Return the `RetryCallState` of a call that starts now, by its clock.
+
+        *owner* is the retry, which strategies find as ``retry_object``.
+        """
         import tenacity
 
         state = tenacity.RetryCallState(
@@ -93,14 +98,28 @@ class Strategies:
         return state
 
     @staticmethod
-    def record(state: tenacity.RetryCallState, call: Call, outcome: Outcome, attempt: int) -> None:
-        """Record the outcome of an attempt in *state*."""
+    def record(state: tenacity.RetryCallState, call: Call, outcome: Outcome, attempt: int, waited: float) -> None:
+        """Record the outcome of an *attempt*, from 1, in *state*; *waited* are the seconds slept so far."""
         state.attempt_number = attempt
+        state.idle_for = waited
         if outcome.error is None:
             state.set_result(outcome.value)
         else:
             state.set_exception((type(outcome.error), outcome.error, outcome.error.__traceback__))
         state.outcome_timestamp = call.clock.now()  # tenacity reads the machine's clock itself
+
+
+def _parse_wait(parameter: str, wait: Strategy | float | timedelta | None) -> Strategy | None:
+    """Return a wait strategy, if one was given. Seconds are a strategy that always returns them."""
+    if wait is None:
+        return None
+    if callable(wait):
+        return validate_strategy(parameter, wait)
+    if isinstance(wait, timedelta):
+        wait = wait.total_seconds()
+    expected = "seconds of 0 or more, a tenacity wait or a function of its RetryCallState"
+    fixed = number(parameter, wait, expected, least=0.0)
+    return lambda _: fixed
 
 
 _EXAMPLES = {
@@ -111,7 +130,13 @@ _EXAMPLES = {
 
 
 def validate_strategy(parameter: str, strategy: object) -> Strategy:
-    """Return *strategy* if it can be called with a `RetryCallState`. Raises TypeError otherwise."""
+    """Return *strategy* if it can be called with a `RetryCallState`. Raises TypeError otherwise.
+
+    >>> validate_strategy("stop", 3)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    TypeError: stop=3: give a tenacity object, such as tenacity.stop_after_delay(30), or a function of one argument...
+    """
     example = _EXAMPLES.get(parameter, _EXAMPLES["wait"])
-    right = f"a tenacity object, such as tenacity.{example}, or a function of one argument, its RetryCallState"
-    return a_function(parameter, strategy, right, takes=1)
+    expected = f"a tenacity object, such as tenacity.{example}, or a function of one argument, its RetryCallState"
+    return a_function(parameter, strategy, expected, takes=1)

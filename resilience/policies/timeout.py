@@ -1,120 +1,144 @@
-"""Give up on a call that takes too long."""
+"""Timeout: give up on a call that takes too long, or on a stream whose items do.
+
+The limit itself is kept by the runners: they cancel async code, leave the thread of sync code behind or interrupt it by
+a signal. The policy says how long, and makes the error of a call that was too late. `Timeout` is for calls,
+`ItemTimeout` for the items of generator functions; `timeout_of` makes the one that is meant.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from resilience._runtime import protocol as base
-from resilience._runtime.callables import is_generator, name_of, under_descriptor
+from resilience._runtime.callables import is_generator, name_of
 from resilience._runtime.decorate import refuse_without_items
-from resilience._runtime.protocol import Call, Emit, Proceed
-from resilience._validation import one_of, seconds
-from resilience.errors.base import CallTimeoutError, DeadlineExceededError
+from resilience._runtime.protocol import Call, Proceed
+from resilience._validation import one_of, optional, seconds
+from resilience.errors.base import CallTimeoutError, DeadlineExceededError, ResilienceError
 from resilience.outcome import EXPIRED, OVERDUE, Outcome
-from resilience.policies.base import Policy, Steps
-from resilience.subscription import has_listeners
+from resilience.policies.base import Policy, Steps, decorated_function
+from resilience.policies.timed_out import time_out
 
 if TYPE_CHECKING:
     from resilience._runtime.worst_case import WorstCase
 
-__all__ = ["Timeout"]
+__all__ = ["ItemTimeout", "Timeout", "timeout_of"]
 
 _MODES = ("thread", "signal")
 
 
 class Timeout(Policy):
-    """A time limit for each call, or for the items of each stream. `timeout` makes one."""
+    """A time limit for each call, in seconds: `timeout` makes one, and documents the parameters.
+
+    It raises `CallTimeoutError`, and `DeadlineExceededError` where an enclosing deadline has passed first. A
+    TimeoutError of the function's own is not taken for one of these: the runner says by identity which limit has
+    passed.
+
+    >>> from resilience import timeout
+    >>> timeout(2), timeout(first_item=5, idle=0.5)
+    (timeout(2), timeout(first_item=5, idle=0.5))
+    """
 
     fast_path = True
+    supports_generators = False
 
-    def __init__(
-        self,
-        limit: object = ...,
-        /,
-        *,
-        first_item: float | timedelta | None = None,
-        idle: float | timedelta | None = None,
-        mode: str = "thread",
-    ) -> None:
-        items = {name: given for name, given in (("first_item", first_item), ("idle", idle)) if given is not None}
-        self._refuse_both(limit, items, mode)
+    def __init__(self, limit: object, mode: str = "thread") -> None:
         self.uses_signal: bool = one_of("mode", mode, _MODES) == "signal"
-        self.supports_generators: bool = bool(items)
-        self.supports_calls: bool = not items
-        self.item_timeout: float | None = None if idle is None else seconds("idle", idle)
-        self.time_limit: float | None = None
-        if not items:
-            self.time_limit = seconds("seconds", limit)
-        elif first_item is not None:
-            self.time_limit = seconds("first_item", first_item)
+        self.time_limit: float | None = seconds("seconds", limit)
 
-    @staticmethod
-    def _refuse_both(limit: object, items: Mapping[str, object], mode: str) -> None:
-        given = ", ".join(f"{name}={value!r}" for name, value in items.items())
-        if not items and limit is ...:
-            raise TypeError("timeout(): give seconds; for a generator function first_item= and idle=, either or both")
-        if items and limit is not ...:
-            raise TypeError(
-                f"timeout({limit!r}, {given}): give seconds for a call, or first_item= and idle= for a generator"
-                " function"
-            )
-        if items and one_of("mode", mode, _MODES) != "thread":
-            raise ValueError(f"mode={mode!r}: give none with {given}: sync items are fetched in threads")
-
-    def policies(self, target: object = None) -> tuple[base.Policy, ...]:
-        function = under_descriptor(target)
-        if callable(function) and not isinstance(function, type) and not is_generator(function):
-            refuse_without_items(name_of(function), (self,))  # `call` decorates nothing
-        return (self,)
-
-    def _policy(self) -> base.Policy:
-        self._refuse_a_block_without_items()
-        return self
-
-    def _refuse_a_block_without_items(self) -> None:
-        if not self.supports_calls:
-            raise TypeError(
-                f"with {self}: a block has no items; decorate a generator function, or give timeout(seconds)"
-            )
-
-    def __enter__(self) -> object:
-        self._refuse_a_block_without_items()
+    def __enter__(self) -> NoReturn:
+        """Raise TypeError: nothing can end sync code in the midst of a block."""
         raise TypeError(
             "with timeout(...): a sync block cannot be interrupted; decorate a function, or use `async with`"
         )
 
     def run(self, call: Call) -> Steps:
+        """Return the outcome of the call, or an error where the limit, or an enclosing deadline, has passed."""
         outcome: Outcome = yield Proceed(self.time_limit, interrupts=self.uses_signal, raw=True)
         # By identity, not by type: a TimeoutError of the function's own passes as it is.
         if outcome is not EXPIRED and outcome is not OVERDUE:
             return outcome
-        # Another limit holds once the first item of a stream is there.
-        limit = self.item_timeout if call.streaming_started else self.time_limit
+        limit = self._limit_of(call)
         assert limit is not None, "nothing else can have passed"
-        error = DeadlineExceededError(call.target) if outcome is OVERDUE else CallTimeoutError(call.target, limit)
-        error.__cause__, call.cancellation = (
-            call.cancellation,
-            None,
-        )  # where it hung, as `asyncio.timeout` says
-        if has_listeners():
-            from resilience.events import TimedOut
+        error: ResilienceError = CallTimeoutError(call.target, limit)
+        if outcome is OVERDUE:
+            error = DeadlineExceededError(call.target)
+        return (yield from time_out(call, error, "timeout", limit))
 
-            yield Emit(TimedOut(target=call.target, policy="timeout", limit=limit))
-        return Outcome.failed(error)
+    def _limit_of(self, call: Call) -> float | None:
+        """Return the limit that is in force for *call* now."""
+        return self.time_limit
 
     def worst(self, inside: WorstCase) -> WorstCase:
-        # How many items there are is not known.
-        if self.supports_generators or self.time_limit is None:
-            return inside
-        return inside.within(self.time_limit)
+        """Return *inside* within the limit."""
+        return base.Policy.worst(self, inside)
 
     def __str__(self) -> str:
-        if self.supports_calls:
-            return f"timeout({self.time_limit:g}{', mode=signal' if self.uses_signal else ''})"
-        limits = {"first_item": self.time_limit, "idle": self.item_timeout}
-        return f"timeout({', '.join(f'{name}={limit:g}' for name, limit in limits.items() if limit is not None)})"
+        mode = ", mode=signal" * self.uses_signal
+        return f"timeout({self.time_limit:g}{mode})"
 
     def __repr__(self) -> str:
         return str(self)
+
+
+class ItemTimeout(Timeout):
+    """Time limits for the items of each stream: until the *first_item* is there, and for each further one, *idle*.
+
+    Guards generator functions and nothing else. Each limit is in seconds, and counts from the moment the item is asked
+    for: a slow consumer has all the time it likes. Either may be left out.
+    """
+
+    supports_generators = True
+    supports_calls = False
+
+    def __init__(self, first_item: float | timedelta | None, idle: float | timedelta | None) -> None:
+        self.item_timeout: float | None = optional(seconds, "idle", idle)
+        self.time_limit: float | None = optional(seconds, "first_item", first_item)
+
+    def policies(self, target: object = None) -> tuple[base.Policy, ...]:
+        """Return this policy; raise TypeError where *target* is a function without items."""
+        function = decorated_function(target)
+        if function is not None and not is_generator(function):
+            refuse_without_items(name_of(function), (self,))  # `call` decorates nothing
+        return (self,)
+
+    def _policy(self) -> NoReturn:
+        raise TypeError(f"with {self}: a block has no items; decorate a generator function, or give timeout(seconds)")
+
+    def __enter__(self) -> NoReturn:
+        self._policy()
+
+    def _limit_of(self, call: Call) -> float | None:
+        if call.streaming_started:
+            return self.item_timeout  # the first item has been handed out
+        return self.time_limit
+
+    def worst(self, inside: WorstCase) -> WorstCase:
+        """Return *inside*: how many items a stream has is not known, so their limits say nothing of the whole."""
+        return inside
+
+    def __str__(self) -> str:
+        limits = {"first_item": self.time_limit, "idle": self.item_timeout}
+        return f"timeout({', '.join(f'{name}={limit:g}' for name, limit in limits.items() if limit is not None)})"
+
+
+def timeout_of(
+    limit: object, first_item: float | timedelta | None, idle: float | timedelta | None, mode: str
+) -> Timeout:
+    """Return a limit for calls, of *limit* seconds, or for items; `...` is no limit.
+
+    Raises TypeError or ValueError for limits of both kinds, for none, and for signals with items.
+    """
+    items = {name: given for name, given in (("first_item", first_item), ("idle", idle)) if given is not None}
+    if items:
+        given = ", ".join(f"{name}={value!r}" for name, value in items.items())
+        if limit is not ...:
+            call = f"timeout({limit!r}, {given})"
+            raise TypeError(f"{call}: give seconds for a call, or first_item= and idle= for a generator function")
+        if one_of("mode", mode, _MODES) != "thread":
+            raise ValueError(f"mode={mode!r}: give none with {given}: sync items are fetched in threads")
+        return ItemTimeout(first_item, idle)
+    if limit is ...:
+        raise TypeError("timeout(): give seconds; for a generator function first_item= and idle=, either or both")
+    return Timeout(limit, mode)

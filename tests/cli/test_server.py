@@ -9,7 +9,7 @@ import tempfile
 
 import pytest
 
-from resilience.cli.tally import Tally
+from resilience.cli.tally import SuccessCounter
 
 REQUEST = b"GET /items HTTP/1.1\r\nHost: x\r\nX-Sender: %s\r\n\r\n"
 
@@ -59,7 +59,7 @@ def ask(wire: socket.socket, sender: bytes = b"protected/0") -> bytes:
 
 
 def test_it_answers_on_one_connection_as_it_is_told_and_counts_for_whom(child, counts):
-    with Tally(counts.fileno()) as tally, child.connect() as wire:
+    with SuccessCounter(counts.fileno()) as tally, child.connect() as wire:
         before = [tally.read(side, 3) for side in ("protected", "bare")]
         assert ask(wire, b"protected/3").startswith(b"HTTP/1.1 200 OK\r\n")
         assert ask(wire, b"bare/3").startswith(b"HTTP/1.1 200 OK\r\n")

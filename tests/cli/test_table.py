@@ -10,7 +10,7 @@ from resilience.cli.board import Board, Ending, Numbers
 from resilience.cli.phases import CIRCUIT, PHASES, Settings
 from resilience.cli.plain import causes, summary
 from resilience.cli.table import table_of
-from resilience.cli.tally import Tally
+from resilience.cli.tally import SuccessCounter
 from resilience.events import AttemptFailed, CircuitClosed, CircuitHalfOpened, CircuitOpened
 from resilience.testing import virtual_time
 
@@ -23,7 +23,7 @@ def time():
 
 @pytest.fixture
 def board(time):
-    with tempfile.TemporaryFile() as file, Tally(file.fileno()) as tally:
+    with tempfile.TemporaryFile() as file, SuccessCounter(file.fileno()) as tally:
         for _ in range(7):
             tally.add("bare", 0)
         yield Board(Settings(), tally)

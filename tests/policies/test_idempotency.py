@@ -21,7 +21,8 @@ from resilience._runtime.protocol import Call
 from resilience.category import ErrorCategory
 from resilience.classify import classify
 from resilience.errors.circuit import CircuitOpenError
-from resilience.policies.idempotency import by_method, idempotency_of, may_be_sent_again
+from resilience.policies.idempotency import by_method, idempotency_of
+from resilience.policies.unprocessed import may_be_sent_again
 from resilience.profile import Profile, Unsafe, override_profiles, profile_of, row_of
 
 C = ErrorCategory

@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import tenacity
@@ -228,6 +229,23 @@ def test_a_wait_is_asked_once_for_each_retry_and_not_after_the_last_attempt(road
 
     road.play(retry_on_category(attempts=3, wait=ask), *[down] * 3)
     assert asked == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("options", "asks"),
+    [({"idempotent": False}, 0), ({"no_progress": 2}, 1), ({"max_attempts": {"network": 1}}, 0)],
+    ids=["not idempotent", "no progress", "attempts of its category"],
+)
+def test_a_wait_is_not_asked_where_no_attempt_may_follow(road: Road, options: dict[str, Any], asks: int):
+    asked: list[int] = []
+
+    def ask(state: tenacity.RetryCallState) -> float:
+        asked.append(state.attempt_number)
+        return 0
+
+    story = road.play(retry_on_category(wait=ask, attempts=9, **options), *[down] * 3)
+    assert story.answer is down
+    assert len(asked) == asks == story.reached - 1
 
 
 # -- waits that are none --------------------------------------------------------------------------------------------

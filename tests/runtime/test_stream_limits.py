@@ -29,9 +29,9 @@ from resilience import (
     settings,
     timeout,
 )
-from resilience._runtime import thread_timeout as worker
 from resilience.clock import current_clock
 from resilience.errors import TooManyAbandonedError
+from resilience.settings import ABANDONED_THREADS
 from resilience.testing import virtual_time
 from tests.roads import Road, Takes
 from tests.streaming import Stream
@@ -463,7 +463,7 @@ def test_when_too_many_hang_in_threads_the_next_item_is_not_asked_for(monkeypatc
     stream = Stream(Road("sync"), timeout(idle=2), [1, 2])
     with pytest.raises(TooManyAbandonedError):
         for _ in stream.guarded():
-            monkeypatch.setattr(worker, "MAX_ABANDONED_THREADS", 0)
+            monkeypatch.setattr(ABANDONED_THREADS, "limit", 0)
     assert stream.closed == 1
 
 

@@ -21,6 +21,7 @@ from resilience.clock import current_clock
 from resilience.errors import TooManyAbandonedError
 from resilience.events import Event, ThreadsExhausted
 from resilience.outcome import EXPIRED
+from resilience.settings import ABANDONED_THREADS
 from resilience.testing import virtual_time
 
 
@@ -174,7 +175,7 @@ def test_the_count_is_right_when_many_leave_and_come_back_at_once(hang: Hanging)
 
 
 def test_a_further_call_is_refused_without_a_thread(hang: Hanging, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(worker, "MAX_ABANDONED_THREADS", 3)
+    monkeypatch.setattr(ABANDONED_THREADS, "limit", 3)
     leave(hang, 3)
     started: list[object] = []
     monkeypatch.setattr(worker._WorkItem, "begin", started.append)
@@ -187,7 +188,7 @@ def test_a_further_call_is_refused_without_a_thread(hang: Hanging, monkeypatch: 
 
 
 def test_a_refusal_is_an_event_that_says_how_many_threads_hang(hang: Hanging, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(worker, "MOST_ABANDONED", 2)
+    monkeypatch.setattr(ABANDONED_THREADS, "limit", 2)
     leave(hang, 2)
     heard: list[Event] = []
     with subscribe(heard.append):
@@ -196,7 +197,7 @@ def test_a_refusal_is_an_event_that_says_how_many_threads_hang(hang: Hanging, mo
 
 
 def test_calls_are_made_again_when_one_has_come_back(hang: Hanging, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(worker, "MAX_ABANDONED_THREADS", 2)
+    monkeypatch.setattr(ABANDONED_THREADS, "limit", 2)
     first = Hanging()
     leave(first)
     leave(hang)
@@ -209,7 +210,7 @@ def test_calls_are_made_again_when_one_has_come_back(hang: Hanging, monkeypatch:
 def test_a_refusal_is_a_rejection_that_trips_no_circuit_and_can_be_covered(
     hang: Hanging, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(worker, "MAX_ABANDONED_THREADS", 1)
+    monkeypatch.setattr(ABANDONED_THREADS, "limit", 1)
     leave(hang)
     breaker = circuit_breaker("search", failure_threshold=1)
     guarded = breaker(timeout(1)(hang))
@@ -261,10 +262,11 @@ def test_a_process_ends_although_as_many_calls_hang_as_may(end: str, code: int):
 import sys, threading, time
 from resilience import timeout
 from resilience._runtime import thread_timeout as worker
+from resilience.settings import ABANDONED_THREADS
 hangs = [threading.Event().wait, threading.Lock(), lambda: time.sleep(3600)]
 hangs[1].acquire()
 hangs[1] = hangs[1].acquire
-while worker.abandoned() < worker.MAX_ABANDONED_THREADS:
+while worker.abandoned() < ABANDONED_THREADS.limit:
     try:
         timeout(0.001)(hangs[worker.abandoned() % 3])()
     except TimeoutError:

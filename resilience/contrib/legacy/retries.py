@@ -14,7 +14,7 @@ from resilience.policies.stop_reason import StopReason
 
 if TYPE_CHECKING:
     from resilience._runtime.protocol import Call
-    from resilience.policies.retry_report import RetryState
+    from resilience.policies.retry_state import RetryState
 
 __all__ = ["Formula", "retries"]
 
@@ -57,18 +57,20 @@ class _Literal(Retry):
         # One of these is made for every call: all other options, and what is read from the table, are those of `_ANY`.
         vars(self).update(vars(_ANY), attempts=attempts, worth=worth, formula=formula)
 
-    def next_delay(
-        self, call: Call, outcome: Outcome, state: RetryState, wait: float | None = None
-    ) -> StopReason | float:
-        if state.base_delay is None or outcome.error is None or not self.worth(outcome.error):
+    def blocked_by(self, call: Call, outcome: Outcome, state: RetryState) -> StopReason | None:
+        if outcome.error is None or not self.worth(outcome.error):
             return StopReason.NOT_RETRYABLE
+        return super().blocked_by(call, outcome, state)
+
+    def plan_wait(
+        self, call: Call, outcome: Outcome, state: RetryState, wait: float | None = None
+    ) -> StopReason | None:
         wait = self.formula.delay(state.attempts - 1, call.clock.random)
-        # Without the error: the formula knows no Retry-After, and a failure that exhausted a nested retry is retried.
-        return super().next_delay(call, Outcome(), state, wait)
+        return super().plan_wait(call, Outcome(), state, wait)  # without the error: the formula knows no Retry-After
 
 
 # Everything but cancellation, which the engine takes out by itself.
-_ANY = retry_on_category(combine("on", ErrorCategory), attempts=1)
+_ANY = retry_on_category(combine("on", ErrorCategory), attempts=1, retry_exhausted=True)
 
 
 def retries(attempts: int, worth: Callable[[Exception], bool], formula: Formula) -> Retry:

@@ -1,0 +1,88 @@
+"""Failures which prove that the server has not processed a call: it may be made again though it is not idempotent.
+
+The evidence a category needs is the field ``unsafe`` of its row. A failure that proves nothing is never assumed to be
+safe: the call may have been processed, and only its answer was lost.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from resilience.category import ErrorCategory
+from resilience.classify.connection import never_connected
+from resilience.classify.decide import classify
+from resilience.classify.groups import members_of
+from resilience.classify.hint import retry_after, retry_after_of_result
+from resilience.classify.look import attribute, code
+from resilience.classify.structure import by_grpc, status_of, status_of_result
+from resilience.profile import Profile, Unsafe, row_of
+
+__all__ = ["may_be_sent_again", "result_may_be_followed_by_another"]
+
+_GATEWAYS = frozenset({502, *range(520, 528)})
+"""Statuses by which a gateway answers for a server that may have processed the request: 502, and Cloudflare's own."""
+
+
+def may_be_sent_again(row: Profile, error: Exception, rows: Callable[[ErrorCategory], Profile] = row_of) -> bool:
+    """Return whether a call that is not idempotent may be made again after *error*, whose category has this *row*.
+
+    Of an exception group every member must allow it, each by its own row, which *rows* gives.
+    """
+    if issubclass(type(error), BaseExceptionGroup):
+        members = members_of(error)
+        return bool(members) and all(_is_proven(rows(classify(member)), member) for member in members)
+    return _is_proven(row, error)
+
+
+def result_may_be_followed_by_another(row: Profile, result: object) -> bool:
+    """Return whether a call that is not idempotent may be made again after it returned *result*: a 429, for example."""
+    status = status_of_result(result)
+    if status is None or status in _GATEWAYS:
+        return False
+    if row.unsafe is Unsafe.HINTED:
+        return _is_finite(retry_after_of_result(result))
+    return row.unsafe is Unsafe.ALWAYS
+
+
+def _is_proven(row: Profile, error: BaseException) -> bool:
+    return any(proves(error) for proves in _PROOFS[row.unsafe])
+
+
+def _rejected(error: BaseException) -> bool:
+    """Return whether the server itself rejected the call, and not a gateway in its place."""
+    return not _passed_on(error)
+
+
+def _asked_back(error: BaseException) -> bool:
+    """Return whether the server asks for the call once more: it answered before it did anything (RFC 9110, 10.2.3)."""
+    return _is_finite(retry_after(error)) and not _passed_on(error)
+
+
+_PROOFS: Mapping[Unsafe, Sequence[Callable[[BaseException], bool]]] = {
+    Unsafe.NEVER: (),
+    Unsafe.UNCONNECTED: (never_connected,),
+    Unsafe.HINTED: (_asked_back, never_connected),
+    Unsafe.ALWAYS: (_rejected, never_connected),
+}
+"""By what the row of the category asks for: what may prove it. One proof is enough."""
+
+
+def _passed_on(error: BaseException) -> bool:
+    """Return whether the call may have been processed, whatever its category.
+
+    A gateway answered; or a client for the connection it lost, which is a status of gRPC's; or the answer had begun
+    well, and failed in the middle.
+    """
+    if status_of(error) in _GATEWAYS:
+        return True
+    answered = code(attribute(error, "response"), "status_code")
+    if answered is not None and 200 <= answered <= 299:
+        return True
+    said = by_grpc(error)
+    return said is not None and said.category is ErrorCategory.UNAVAILABLE
+
+
+def _is_finite(hint: float | None) -> bool:
+    """Whether the server names a time: by infinity it says not to try again."""
+    return hint is not None and hint != math.inf
