@@ -34,6 +34,10 @@ def acquire(effect: Acquire, call: Call) -> bool:
 
 
 def _wait(effect: Acquire, call: Call, waiter: Waiter) -> bool:
+    """Wait in this thread until a slot is granted, the time is over, or the caller has left; return whether one was.
+
+    By the call's clock, so that a test's virtual time passes at once. A slot that is granted as the time ends counts.
+    """
     seconds = _seconds(effect, call)
     if seconds <= 0:
         return False
@@ -61,6 +65,10 @@ async def acquire_async(effect: Acquire, call: Call) -> bool:
 
 
 async def _wait_async(effect: Acquire, call: Call, waiter: Waiter) -> bool:
+    """Wait in this task until a slot is granted or the time is over; return whether one was.
+
+    The event is of the loop that runs here, and is set from there: a slot may be released in any thread or other loop.
+    """
     seconds = _seconds(effect, call)
     if seconds <= 0:
         return False

@@ -76,7 +76,10 @@ def is_generator(function: object) -> bool:
 
 
 def makes_context_manager(function: object) -> bool:
-    """Whether *function* is one that `contextlib.contextmanager` or `asynccontextmanager` has made."""
+    """Whether *function* is one that `contextlib.contextmanager` or `asynccontextmanager` has made.
+
+    To call it does nothing yet: what could fail happens where the context manager is entered.
+    """
     function = under_descriptor(_without_partials(function))
     return getattr(getattr(function, "__func__", function), "__code__", None) in _CONTEXT_MANAGER_CODES
 

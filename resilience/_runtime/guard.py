@@ -35,6 +35,9 @@ _IMMUTABLE = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE
 def guard(target: T, *policies: Policy, exclude: Collection[str] = ()) -> T:
     """Return *target* guarded by *policies*, outermost first; a class is changed in place, but for *exclude*.
 
+    A descriptor (a static or class method) stays one, with the function below it guarded. What is guarded already is
+    not wrapped again: the policies go around those it has.
+
     Raises TypeError for what cannot be called, and for generator functions around which a policy cannot stand.
     """
     if isinstance(target, type):

@@ -24,7 +24,11 @@ F = TypeVar("F", bound="Callable[..., object] | classmethod[Any, ..., object]")
 
 
 class Decorator:
-    """Policies that guard what they decorate: functions, methods, callable objects, classes."""
+    """Policies that guard what they decorate: functions, methods, callable objects, classes.
+
+    The base of every public policy and of `Pipeline`. A subclass says by `policies` what it adds to a target;
+    decorating and calling are the same for all. A target that is guarded already gets one wrapper for all its policies.
+    """
 
     __slots__ = ()
 
@@ -105,7 +109,10 @@ class Pipeline(Decorator):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Description:
-    """What guards *target*: its *policies* as text, the outermost first, and the *worst* a call can come to."""
+    """The policies around *target*, as text, the outermost first, and the *worst* case of a call.
+
+    Its text shows them as a tree, the function innermost; iterating over it gives the policies.
+    """
 
     target: str
     policies: tuple[str, ...]

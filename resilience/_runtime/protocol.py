@@ -30,7 +30,7 @@ import abc
 import enum
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, final
 
 from resilience._runtime.circuit_context import Admitted
 from resilience._runtime.exhaustion import exhaustion_counter
@@ -125,6 +125,7 @@ class Run:
             RUNNING.set(with_hook(self.runs))
 
 
+@final
 class Proceed:
     """Run the next layer, in the end the function, and answer with its `Outcome`. May be yielded again.
 
@@ -133,8 +134,9 @@ class Proceed:
     worker thread that its caller leaves; with *interrupts* a signal interrupts it where it can, with *cooperative* the
     caller waits, and what is inside keeps the deadline by itself.
 
-    The policy is suspended while the next layer runs. It is closed there where the call is cancelled, and sent nothing.
-    Around a generator function the answer comes when the items have ended or failed; the *timeout* is for the first.
+    The runners know it by its exact type, so it has no subclasses. The policy is suspended while the next layer runs.
+    It is closed there where the call is cancelled, and sent nothing. Around a generator function the answer comes when
+    the items have ended or failed; the *timeout* is for the first.
     """
 
     __slots__ = ("cooperative", "interrupts", "raw", "timeout")

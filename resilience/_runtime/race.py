@@ -49,6 +49,7 @@ class _Race:
         "_broken",
         "_call",
         "_context",
+        "_decided",
         "_depth",
         "_drive",
         "_effect",
@@ -66,6 +67,7 @@ class _Race:
         self._call = call
         self._depth = call.base + len(call.suspended)
         self._in_flight = 1
+        self._decided = False
         self._success: Outcome | None = None
         self._failure: Outcome | None = None
         self._broken: Outcome | None = None
@@ -108,11 +110,12 @@ class _Race:
             outcome = await self._drive(self._call.stack, self._depth, self._call.fork(self._depth), self._depth)
         except Exception as error:  # no outcome: a policy breaks the protocol
             self._broken = Outcome(None, error)
+            self._decided = True
         else:
             self._record(outcome)
             del outcome  # the traceback of its error may lead to this frame
         self._in_flight -= 1
-        if self._in_flight == 0 or self._success is not None or self._broken is not None:
+        if self._decided or self._in_flight == 0:
             self._group.cancel_scope.cancel()  # where all have failed: what was to begin later is not begun
 
     def _record(self, outcome: Outcome) -> None:
@@ -122,3 +125,4 @@ class _Race:
         elif self._success is None:
             self._success = outcome
             self._context = contextvars.copy_context()
+            self._decided = True

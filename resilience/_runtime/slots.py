@@ -119,6 +119,7 @@ class Slots:
             if not waiter.granted:
                 self._waiters.remove(waiter)
                 return False
+            waiter.wake = _nothing  # it may lead to an event loop, which need not live as long
             self._granted_last[threading.get_ident()] = waiter
             return True
 

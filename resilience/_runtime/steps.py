@@ -75,6 +75,9 @@ def are_switched_off(call: Call, depth: int) -> bool:
 def begin_admitted(call: Call, at: int) -> None:
     """Start the policies above the depth *at*: the fast path has admitted the call for them, and made the attempt.
 
+    A call that succeeds at once costs no generator. Those of a call that fails are made afterwards, and brought to
+    where they would stand if they had been run from the beginning.
+
     Each finds ``call.admitted`` set, and has to proceed first; it is then sent the outcome that the fast path got.
     """
     call.admitted = True
