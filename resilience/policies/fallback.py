@@ -116,7 +116,9 @@ class Fallback(Policy, Generic[V]):
             if self.stale is None:
                 return outcome
             return (yield from self.stale.store(call, outcome))
-        leaves = _leaves_of(outcome)
+        leaves = category_of(outcome)._value_
+        if isinstance(outcome.error, BaseExceptionGroup):  # all members must be covered
+            leaves = categories_of(outcome.error)._value_
         if self.chain is not None and (route := self.chain.find(leaves)) is not None:
             return (yield from self._substitute(call, outcome, (route, *self.sources)))
         if leaves & self._not_covered:
@@ -140,7 +142,7 @@ class Fallback(Policy, Generic[V]):
                 return self._handed_out(answer, source, error_of(outcome))
             _show_both(call, source, answer.outcome.error, error_of(outcome))
             outcome, failure = answer.outcome, source
-            if _leaves_of(outcome) & self._not_covered:
+            if categories_of(answer.outcome.error)._value_ & self._not_covered:
                 break
         if failure is not None:
             yield from failed(call, outcome, failure.name)
@@ -206,14 +208,6 @@ class Fallback(Policy, Generic[V]):
 
     def __repr__(self) -> str:
         return str(self)
-
-
-def _leaves_of(outcome: Outcome) -> int:
-    """Return the bits of the categories of a failure: one, of an exception group those of all members."""
-    error = outcome.error
-    if isinstance(error, BaseExceptionGroup):
-        return categories_of(error)._value_
-    return category_of(outcome)._value_
 
 
 def _show_both(call: Call, source: Source, second: Exception, first: Exception) -> None:
