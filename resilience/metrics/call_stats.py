@@ -109,8 +109,8 @@ class CallStats:
     """The statistics of one function.
 
     The wrapper of the function reads `quick_up_to` and adds to `quick` and `quick_seconds` (see
-    `resilience._runtime.protocol.LatencyRecorder`). Once an observer is registered, `quick_up_to` is below zero, so that
-    no call is counted without the observer being called.
+    `resilience._runtime.protocol.LatencyRecorder`). Once an observer is registered, `quick_up_to` is below zero, so
+    that no call is counted without the observer being called.
     """
 
     __slots__ = (
