@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
+from functools import partial
 
 from resilience._runtime.acquire import acquire
 from resilience._runtime.generators import has_begun
+from resilience._runtime.interruptible import call_interruptibly, signal_limits
 from resilience._runtime.protocol import (
     NOBODY,
     Acquire,
@@ -67,7 +69,10 @@ def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
                     if call.committed:
                         raise RuntimeError(f"{call.target} cannot run again: its first items were handed out")
                     try:
-                        outcome = Outcome((opener or call.function)(*call.arguments, **call.keywords))
+                        function = opener or call.function
+                        if signal_limits:
+                            function = partial(call_interruptibly, function)
+                        outcome = Outcome(function(*call.arguments, **call.keywords))
                     except Exception as error:  # without this frame in the traceback: the wrapper raises the error
                         trace = error.__traceback__
                         set_traceback(error, None if trace is None else trace.tb_next)

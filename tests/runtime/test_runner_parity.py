@@ -21,7 +21,11 @@ ONLY_SYNC = {
         # A thread's caller may have left it.
         "if call.abandoned is not None and call.abandoned.left:",
         "    raise CallAbandoned",
-        "outcome = Outcome((opener or call.function)(*call.arguments, **call.keywords))",
+        # A signal may interrupt the function, and finds its mark on the stack.
+        "function = opener or call.function",
+        "if signal_limits:",
+        "    function = partial(call_interruptibly, function)",
+        "outcome = Outcome(function(*call.arguments, **call.keywords))",
     },
     "advance": set(),
     "perform": {
@@ -112,5 +116,13 @@ def test_the_same_names_are_imported_but_for_those_of_a_difference():
         return {each.name for node in tree.body if isinstance(node, ast.ImportFrom) for each in node.names}
 
     sync, asynchronous = imported("sync_runner.py"), imported("async_runner.py")
-    assert sync - asynchronous == {"CallAbandoned", "Coroutine", "acquire", "run_limited"}
+    assert sync - asynchronous == {
+        "CallAbandoned",
+        "Coroutine",
+        "acquire",
+        "call_interruptibly",
+        "partial",
+        "run_limited",
+        "signal_limits",
+    }
     assert asynchronous - sync == {"Any", "Awaitable", "CoroutineType", "acquire_async", "cast", "run_limited_async"}
