@@ -60,6 +60,7 @@ class Guarded:
                 f"cannot guard {self.target}: it returns a context manager, and entering it is another call; guard"
                 " what is called when it is entered, or in the `with` block"
             )
+        wrapper: Callable[..., object]
         streams = is_generator(self.function)
         asynchronously = is_async(self.function) or (streams and _is_async_generator(self.function))
         undecided = not streams and not asynchronously and may_be_async(self.function)

@@ -1,54 +1,121 @@
-"""The function a caller meets: the happy path, and nothing else.
+"""The function that a caller meets: it does the happy path itself and hands everything else to a runner.
 
-It looks at the gate's state, calls, leaves a mark there, and returns. No lock, no clock, no generator, no tenacity.
-Only when the call fails, or the state has no fast path, does a driver take over, with the outcome already in hand.
+A wrapper looks at the state of the stack's gate, calls the function, notes the success, and returns: no lock, no
+generator, and no clock unless calls are timed. When the call fails, when a limit cuts it off, or when the gate's state
+is not on the fast path, the wrapper makes a `Call` of it and a runner takes over, with the outcome so far.
 
-Wrappers are made from one `template`, sync and async, for the function's own signature, as `dataclasses` makes
-``__init__``: nothing is packed into ``*args`` and unpacked again, and a call with wrong arguments fails as it would
-without us. Functions of the same shape share their wrapper's code.
+A wrapper raises in its own frame and then forgets the error: a traceback shows one frame of ours however many policies
+guard the function, and no frame keeps the error that keeps the frame.
 
-A wrapper raises in its own frame and then forgets the error: a traceback shows one frame of ours however many
-policies guard the function, and no frame keeps the error that keeps the frame.
+Wrappers are made from the texts in `fast_path_template`, for the function's own parameters: nothing is packed into
+``*args`` and unpacked again, and a call with wrong arguments fails as it would without us.
 """
 
 from __future__ import annotations
 
-import functools
-import inspect
-import itertools
-import keyword
-import linecache
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from types import CodeType, FunctionType
-from typing import TYPE_CHECKING, cast
+from functools import partial
+from types import CellType, CodeType, FunctionType
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from resilience._runtime import async_runner, sync_runner
 from resilience._runtime.circuit_context import admitted_here
 from resilience._runtime.exhaustion import GIVE_UPS
-from resilience._runtime.fast_path_template import Shape, fill, module_of, stream_of
+from resilience._runtime.fast_path_template import ANYTHING, ASYNC_STREAM, CALL, STREAM, code_for, parameters_of
 from resilience._runtime.first_call import FirstCall
 from resilience._runtime.generators import Opened, begin, cut_short, ended
-from resilience._runtime.protocol import Admission, Call, Policy
+from resilience._runtime.protocol import Call, Gate, Policy, Stopwatch, Tally, Telling
 from resilience.clock import current_clock
 from resilience.due import due_by
 from resilience.outcome import EXPIRED, Outcome, set_context, set_traceback
 
 if TYPE_CHECKING:
-    from resilience.timer import Watch
+    from resilience.timer import Watch, Watches
 
 __all__ = ["stream_wrapper_of", "wrapper_of"]
 
-_ANYTHING = "*args, **kwargs"
+_Arguments: TypeAlias = tuple[object, ...]
+_Keywords: TypeAlias = Mapping[str, object] | None
+
+_NOWHERE = -1
+"""The position of a policy that the stack does not have."""
+
+_RUNNER_ONLY = frozenset({"RUNNER"})
+_BUILTINS = {each.__name__: each for each in (Exception, BaseException, GeneratorExit)}
 
 
-class _Plan:
-    """What a wrapper needs off the happy path. One name in its closure: a call pays for each of them."""
+T = TypeVar("T")
 
-    __slots__ = ("drive", "function", "opener", "stack", "target")
 
-    clock = staticmethod(current_clock)
-    outcome = Outcome
+def _first_of(found: Sequence[tuple[int, T]]) -> tuple[int, T | None]:
+    """Return the position and the part of the policy that has it; _NOWHERE and None without one."""
+    return found[0] if found else (_NOWHERE, None)
+
+
+class _FastPath:
+    """What the policies of a stack, outermost first, ask of the wrapper, and the *features* its text needs for it.
+
+    A wrapper does without the runner if all policies offer a fast path, and at most one of them is a gate, one counts
+    and one times the calls. Sync limits need the runner: a thread or a signal keeps them.
+    """
+
+    __slots__ = ("counter", "features", "gate", "gate_at", "limits", "recorder", "timed_at")
+
+    def __init__(self, target: str, stack: Sequence[Policy], *, asynchronously: bool) -> None:
+        gates: list[tuple[int, Gate]] = []
+        recorders: list[tuple[int, Stopwatch]] = []
+        counters: list[Tally] = []
+        limits: list[int] = []
+        for depth, policy in enumerate(stack):
+            gate, recorder = policy.fast_path_gate, policy.stopwatch(target)
+            if gate is not None:
+                gates.append((depth, gate))
+            if recorder is not None:
+                recorders.append((depth, recorder))
+            if policy.success_counter is not None:
+                counters.append(policy.success_counter)
+            if policy.time_limit is not None:
+                limits.append(depth)
+        self.gate_at, self.gate = _first_of(gates)
+        self.timed_at, self.recorder = _first_of(recorders)
+        self.counter = counters[0] if counters else None
+        #: The positions of the policies that limit the time.
+        self.limits: Sequence[int] = limits
+        several = len(gates) > 1 or len(recorders) > 1 or len(counters) > 1
+        if several or (limits and not asynchronously) or not all(policy.fast_path for policy in stack):
+            self.features = _RUNNER_ONLY
+        else:
+            self.features = self._features(any(policy.tracks_exhaustion for policy in stack))
+
+    def _features(self, tracks_exhaustion: bool) -> frozenset[str]:
+        telling = None if self.gate is None else self.gate.telling
+        needed = {
+            "GATED": self.gate is not None,
+            "OUTERMOST_GATE": self.gate_at == 0,
+            "NESTS": self.gate is not None and self.gate.nests,
+            "MARKS": telling is Telling.MARK,
+            "COUNTS": telling is Telling.COUNT,
+            "REPORTS": telling is Telling.CALL,
+            "COUNTED": self.counter is not None,
+            "TIMED": self.recorder is not None,
+            "TIMES_ALONE": self.recorder is not None and self.recorder.alone,
+            "LIMITED": bool(self.limits),
+        }
+        features = frozenset(name for name, is_needed in needed.items() if is_needed)
+        # What is noted of a success is all of these.
+        notes = features | {"NOTES"} if features else features
+        return notes | {"TRACKS_EXHAUSTION"} if tracks_exhaustion else notes
+
+
+class _SlowPath:
+    """Hands a call over to the runner. It owns what a wrapper needs off the happy path.
+
+    Each method makes the `Call`, with the outcome so far and the *position* at which the runner begins: the policies
+    above it have let the call in already.
+    """
+
+    __slots__ = ("drive", "function", "gate_at", "opener", "stack", "target", "timed_at")
+
     set_context = staticmethod(set_context)
 
     def __init__(
@@ -56,120 +123,149 @@ class _Plan:
         target: str,
         function: Callable[..., object],
         stack: Sequence[Policy],
-        asynchronously: bool,
         opener: Callable[..., object] | None,
+        *,
+        asynchronously: bool,
     ) -> None:
         self.target = target
         self.function = function
         self.stack = stack
-        self.drive = async_runner.drive if asynchronously else sync_runner.drive
-        #: What a driver calls in place of the function: a stream's first item is fetched, a first result is looked at.
+        #: What a runner calls in place of the function: a stream's first item is fetched, a first result is looked at.
         self.opener = opener
+        self.drive: Any = async_runner.drive if asynchronously else sync_runner.drive
+        self.gate_at = self.timed_at = _NOWHERE
 
-    def call(
-        self, arguments: tuple[object, ...], keywords: Mapping[str, object] | None, state: Admission | None = None
-    ) -> Call:
-        call = Call(self.target, self.function, arguments, keywords, state)
+    def call(self, arguments: _Arguments, keywords: _Keywords) -> Call:
+        """Return a call that no policy has let in yet."""
+        call = Call(self.target, self.function, arguments, keywords)
         call.opener = self.opener
         return call
 
-    def failed(
-        self,
-        error: Exception,
-        arguments: tuple[object, ...],
-        keywords: Mapping[str, object] | None,
-        state: Admission | None = None,
-        since: int | None = None,
-    ) -> Call:
-        call = Call(self.target, self.function, arguments, keywords, state, since)
-        call.opener = self.opener
-        call.first = self.failure(error)
-        return call
-
-    @staticmethod
-    def failure(error: Exception) -> Outcome:
-        # Without the wrapper's own frame: it raises the error itself in the end. Not by a method the error may have.
+    def failed(self, error: Exception, arguments: _Arguments, keywords: _Keywords) -> Call:
+        """Return a call whose function has raised *error*."""
+        # Without the wrapper's own frame, since it raises the error itself in the end. Not by the error's own method.
         trace = error.__traceback__
         set_traceback(error, None if trace is None else trace.tb_next)
-        return Outcome(None, error)
-
-    def late(
-        self,
-        value: object,
-        arguments: tuple[object, ...],
-        keywords: Mapping[str, object] | None,
-        state: Admission | None = None,
-        since: int | None = None,
-    ) -> Call:
-        call = Call(self.target, self.function, arguments, keywords, state, since)
+        call = Call(self.target, self.function, arguments, keywords)
         call.opener = self.opener
+        call.first = Outcome(None, error)
+        call.position = len(self.stack)
+        return call
+
+    def rejected(self, error: Exception | None, arguments: _Arguments, keywords: _Keywords) -> Call:
+        """Return a call that the gate rejects with *error*; without one, a call that it has to be asked about."""
+        call = self.call(arguments, keywords)
+        if error is not None:
+            call.first = Outcome(None, error)
+            call.position = self.gate_at
+        return call
+
+
+class _LimitedSlowPath(_SlowPath):
+    """The slow path of an async function whose policies limit its time: it takes a call out of its limits first.
+
+    As in nested ``with`` blocks, each limit sees what leaves it, the innermost first, and takes what is its own
+    cancellation. The policies inside a limit run under it.
+    """
+
+    __slots__ = ("limits", "recorder")
+
+    def __init__(self, *arguments: Any, limits: Sequence[int], recorder: Stopwatch | None) -> None:
+        super().__init__(*arguments, asynchronously=True)
+        #: The positions of the limits, the innermost first.
+        self.limits = limits[::-1]
+        self.recorder = recorder
+
+    def late(self, value: object, arguments: _Arguments, keywords: _Keywords) -> Call:
+        """Return a call that has returned *value* although one of its limits had passed."""
+        call = self.call(arguments, keywords)
         call.first = Outcome(value)
+        call.position = len(self.stack)
         return call
 
     def expired(
-        self,
-        cut: BaseException,
-        call: Call | None,
-        arguments: tuple[object, ...],
-        keywords: Mapping[str, object] | None,
-        state: Admission | None = None,
-        since: int | None = None,
-    ) -> Call:
-        if call is None:
-            call = Call(self.target, self.function, arguments, keywords, state, since)
-            call.opener = self.opener
-        else:
-            self.without(call)
-        call.first = EXPIRED
-        call.cut = cut
-        return call
+        self, cut: BaseException, watch: Watch | Watches, arguments: _Arguments, keywords: _Keywords
+    ) -> Call | None:
+        """Return a call that one of its limits has cut off; None where *cut* is not a limit's own."""
+        from resilience.timer import over, watches_of
 
-    @staticmethod
-    def within(call: Call, watch: Watch) -> None:
-        """Have the policies inside a limit, which are about to be driven, know how much it leaves."""
+        for depth, each in zip(self.limits, watches_of(watch), strict=True):
+            if over(each, cut):
+                call = self.call(arguments, keywords)
+                self._expire(call, depth, cut)
+                return call
+        return None
+
+    async def leave_limits(self, call: Call, watch: Watch | Watches) -> None:
+        """Take *call* out of all its limits, through the policies inside them."""
+        from resilience.timer import over, watches_of
+
+        cut: BaseException | None = None
+        if call.first is EXPIRED and call.position <= self.timed_at:
+            self._count_cancelled(call)
+        try:
+            for depth, each in zip(self.limits, watches_of(watch), strict=True):
+                if call.first is EXPIRED and depth + 1 >= call.position:  # it is the one that has passed, or inside
+                    continue
+                cut = cut or await self._run_inside(call, depth, each)
+                if over(each, cut) and cut is not None:
+                    if depth < self.timed_at < call.position:
+                        self._count_cancelled(call)
+                    self._expire(call, depth, cut)
+                    cut = None
+            if cut is not None:
+                if _NOWHERE < self.timed_at < call.position:
+                    self._count_cancelled(call)
+                raise cut
+        finally:
+            cut = None  # this frame, to which its traceback leads, must not lead back to it
+
+    async def _run_inside(self, call: Call, depth: int, watch: Watch) -> BaseException | None:
+        """Run the policies inside the limit at *depth*; return the exception that cut them off, if one did."""
         from resilience.timer import time_left
 
+        position, call.position = call.position, depth + 1
+        if position == depth + 1:
+            return None
+        # They have to know how much time the limit leaves.
         call.due = min(call.due, call.clock.now() + time_left(watch))
+        try:
+            call.first = await self.drive(self.stack, depth + 1, call, position)
+        except BaseException as cut:
+            return cut
+        finally:
+            call.position = depth + 1
+            call.due = due_by(call.clock)
+        return None
 
     @staticmethod
-    def without(call: Call) -> None:
-        """Forget the limits: those outside have not been looked at yet."""
-        call.due = due_by(call.clock)
+    def _expire(call: Call, depth: int, cut: BaseException) -> None:
+        call.first, call.cut = EXPIRED, cut
+        call.position = depth + 1
 
-    def over(self, watch: Watch, error: BaseException | None = None) -> bool:
-        from resilience.timer import over
+    def _count_cancelled(self, call: Call) -> None:
+        """Count the call for the policy that times it: a limit outside of that, or a cancellation, has ended it."""
+        if self.recorder is not None:
+            self.recorder.cancelled(call.clock.now() - cast("float", call.held[self.timed_at]))
 
-        return over(watch, error)
 
+class _StreamSlowPath(_SlowPath):
+    """What the wrapper of a generator function needs. Streams always run through the runner."""
 
-class _StreamPlan(_Plan):
-    """What the wrapper of a generator function needs."""
-
-    __slots__ = ("asynchronously",)
+    __slots__ = ()
 
     ended = staticmethod(ended)
     cut_short = staticmethod(cut_short)
 
-    def __init__(
-        self,
-        target: str,
-        function: Callable[..., object],
-        stack: Sequence[Policy],
-        asynchronously: bool,
-        opener: Callable[..., object],
-    ) -> None:
-        super().__init__(target, function, stack, asynchronously, opener)
-        self.asynchronously = asynchronously
-
-    def call(
-        self, arguments: tuple[object, ...], keywords: Mapping[str, object] | None, state: Admission | None = None
-    ) -> Call:
-        call = super().call(arguments, keywords, state)
+    def call(self, arguments: _Arguments, keywords: _Keywords) -> Call:
+        """Return a call that no policy has let in yet."""
+        call = super().call(arguments, keywords)
         call.enclosing = admitted_here()
         return call
 
     def begin(self, call: Call, outcome: Outcome) -> tuple[object, object]:
-        return begin(call, outcome, self.drive, asynchronously=self.asynchronously)
+        """Return the items of an opened stream, and the first one."""
+        return begin(call, outcome, self.drive, asynchronously=self.drive is async_runner.drive)
 
 
 def wrapper_of(
@@ -179,70 +275,44 @@ def wrapper_of(
     *,
     asynchronously: bool,
     first: FirstCall | None = None,
-) -> Callable[..., object]:
+) -> FunctionType:
     """Return the function that calls *function* through *stack*, outermost first; a coroutine function if it is one.
 
     It does so by *first* until the function has returned once.
     """
-    gates = [depth for depth, policy in enumerate(stack) if policy.fast_path_gate is not None]
-    limits = tuple(depth for depth, policy in enumerate(stack) if policy.time_limit is not None)
-    watches = {depth: each for depth, policy in enumerate(stack) if (each := policy.stopwatch(target)) is not None}
-    happy = (
-        all(policy.fast_path for policy in stack)
-        and len(gates) <= 1
-        and len(watches) <= 1
-        and (asynchronously or not limits)
-    )
-    gate = stack[gates[0]].fast_path_gate if gates else None
-    tallies = [policy.success_counter for policy in stack if policy.success_counter is not None]
-    telling = None if gate is None else gate.telling
-    dated = any(policy.tracks_exhaustion for policy in stack)
-    timed, stopwatch = next(iter(watches.items()), (None, None))
-    shape = Shape(
-        bottom=len(stack),
-        gate=gates[0] if gates else None,
-        telling=telling,
-        nests=gate is not None and gate.nests,
-        tallies=len(tallies),
-        dated=dated,
-        limits=limits,
-        timed=timed,
-        alone=stopwatch is not None and stopwatch.alone,
-        driven=not happy,
-    )
-    signature = _signature_of(function)
-    # In the function's own globals: whoever looks for the caller's module finds the one the function stands in.
-    scope = function.__globals__ if type(function) is FunctionType else globals()
+    fast = _FastPath(target, stack, asynchronously=asynchronously)
     first = first or FirstCall(target, function, asynchronously=asynchronously)
-    plan = _Plan(target, function, stack, asynchronously, None if first.call is function else first.call)
-    wrapper: FunctionType = FunctionType(_code_of(signature, asynchronously, shape), scope)(
-        first.call,
-        plan,
-        gate,
-        _begins(stack, shape),
-        tallies,
-        stopwatch,
-        current_clock,
-        GIVE_UPS,
-        Exception,
-        BaseException,
-    )
-    _call_directly_after(first, wrapper, plan)
-    return _with_defaults(wrapper, function, signature)
+    opener = None if first.call is function else first.call
+    is_limited = "LIMITED" in fast.features
+    slow: _SlowPath
+    if is_limited:
+        slow = _LimitedSlowPath(target, function, stack, opener, limits=fast.limits, recorder=fast.recorder)
+    else:
+        slow = _SlowPath(target, function, stack, opener, asynchronously=asynchronously)
+    slow.gate_at, slow.timed_at = fast.gate_at, fast.timed_at
+    free = {
+        "function": first.call,
+        "slow": slow,
+        "gate": fast.gate,
+        "begin": _begin(stack, fast.limits) if is_limited else None,
+        "counter": fast.counter,
+        "recorder": fast.recorder,
+        "clock": current_clock,
+        "exhaustion": GIVE_UPS,
+    }
+    wrapper = _wrapper(CALL, function, fast.features, free, asynchronously)
+    if opener is not None:
+        # Not the wrapper: an idle one would be left to the garbage collector, with the timers of its limits.
+        cells = [cell for cell in wrapper.__closure__ or () if cell.cell_contents is opener]
+        first.then = partial(_call_directly, slow, cells)
+    return wrapper
 
 
-def _call_directly_after(first: FirstCall, wrapper: FunctionType, plan: _Plan) -> None:
-    """Have *wrapper* and the driver call the function itself once *first* has seen what it returns."""
-    names = wrapper.__code__.co_freevars
-    # A wrapper that leaves everything to the driver does not name the function.
-    cell = wrapper.__closure__[names.index("__function")] if wrapper.__closure__ and "__function" in names else None
-
-    def call_directly() -> None:
-        plan.opener = None
-        if cell is not None:
-            cell.cell_contents = plan.function
-
-    first.then = call_directly
+def _call_directly(slow: _SlowPath, cells: Sequence[CellType]) -> None:
+    """Have a runner and the wrapper of these *cells* call the function itself: its first result has been looked at."""
+    for cell in cells:
+        cell.cell_contents = slow.function
+    slow.opener = None
 
 
 def stream_wrapper_of(
@@ -252,107 +322,38 @@ def stream_wrapper_of(
     opener: Callable[..., object],
     *,
     asynchronously: bool,
-) -> Callable[..., object]:
+) -> FunctionType:
     """Return the generator function, async if *function* is, that runs *function* through *stack* to its end.
 
     *opener* calls *function* and fetches the first item: it comes to an `Opened`, or to what an empty one returns.
     """
-    signature = _signature_of(function)
+    text, stop = (ASYNC_STREAM, StopAsyncIteration) if asynchronously else (STREAM, StopIteration)
+    slow = _StreamSlowPath(target, function, stack, opener, asynchronously=asynchronously)
+    return _wrapper(text, function, frozenset(), {"slow": slow, "Opened": Opened, "Stop": stop}, asynchronously)
+
+
+def _wrapper(
+    text: str, function: Callable[..., object], features: frozenset[str], free: Mapping[str, object], asynchronous: bool
+) -> FunctionType:
+    """Return the function of *text*, with the parameters and defaults of *function*."""
+    parameters = parameters_of(function)
+    code = code_for(text, parameters, features, asynchronously=asynchronous)
+    # In the function's own globals: whoever looks for the caller's module finds the one the function stands in.
     scope = function.__globals__ if type(function) is FunctionType else globals()
-    wrapper: FunctionType = FunctionType(_code_of(signature, asynchronously, None), scope)(
-        _StreamPlan(target, function, stack, asynchronously, opener),
-        Opened,
-        Exception,
-        BaseException,
-        GeneratorExit,
-        StopAsyncIteration if asynchronously else StopIteration,
-    )
-    return _with_defaults(wrapper, function, signature)
-
-
-def _with_defaults(wrapper: FunctionType, function: Callable[..., object], signature: str) -> FunctionType:
-    if signature != _ANYTHING:
-        original = cast("FunctionType", function)
-        wrapper.__defaults__ = original.__defaults__
-        wrapper.__kwdefaults__ = original.__kwdefaults__ and dict(original.__kwdefaults__)
+    wrapper = FunctionType(code, scope, closure=_closure(code, free))
+    if type(function) is FunctionType and parameters is not ANYTHING:
+        wrapper.__defaults__ = function.__defaults__
+        wrapper.__kwdefaults__ = function.__kwdefaults__ and dict(function.__kwdefaults__)
     return wrapper
 
 
-def _begins(stack: Sequence[Policy], shape: Shape) -> Sequence[object]:
-    if shape.driven or not shape.limits:
-        return ()
-    from resilience.timer import timer_of
-
-    return [timer_of(cast("float", stack[depth].time_limit)).begin for depth in shape.limits]
+def _closure(code: CodeType, free: Mapping[str, object]) -> tuple[CellType, ...]:
+    return tuple(CellType(free[name[1:]] if name[1:] in free else _BUILTINS[name[1:]]) for name in code.co_freevars)
 
 
-def _signature_of(function: Callable[..., object]) -> str:
-    """Return the parameters of *function* as they stand in a ``def``, without defaults; of any other callable, all."""
-    if type(function) is not FunctionType:  # not isinstance: a mock of a function says that it is one
-        return _ANYTHING
-    code = function.__code__
-    names = code.co_varnames
-    plain, keyword_only = code.co_argcount, code.co_kwonlyargcount
-    parts = list(names[:plain])
-    if code.co_posonlyargcount:
-        parts.insert(code.co_posonlyargcount, "/")
-    end = plain + keyword_only
-    if code.co_flags & inspect.CO_VARARGS:
-        parts.append(f"*{names[end]}")
-        end += 1
-    elif keyword_only:
-        parts.append("*")
-    parts += names[plain : plain + keyword_only]
-    if code.co_flags & inspect.CO_VARKEYWORDS:
-        parts.append(f"**{names[end]}")
-    written = [part.lstrip("*") for part in parts if part not in ("*", "/")]
-    exact = len(set(written)) == len(written) and all(map(_can_be_written, written))
-    return ", ".join(parts) if exact else _ANYTHING
+def _begin(stack: Sequence[Policy], limits: Sequence[int]) -> Callable[[], Watch | Watches | None]:
+    """Return the function that begins the limits of a call; None is its answer where they cannot be kept so."""
+    from resilience.timer import begin_all, timer_of
 
-
-def _can_be_written(name: str) -> bool:
-    # Code made by other means has parameters called `.0`, `class`, or what the compiler reads as another name; and some
-    # begin with two underscores, as the template's own do.
-    return (
-        name.isidentifier()
-        and not keyword.iskeyword(name)
-        and not name.startswith("__")
-        and (name.isascii() or unicodedata.normalize("NFKC", name) == name)
-    )
-
-
-@functools.lru_cache(maxsize=4096)
-def _code_of(signature: str, asynchronously: bool, shape: Shape | None) -> CodeType:
-    """Return the code of what makes wrappers for stacks of this shape, for generators without one."""
-    positional, keywords, after_star = list[str](), list[str](), False
-    for part in filter(None, signature.split(", ")):
-        if part.startswith("**"):
-            keywords.append(part)
-        elif part.startswith("*"):
-            after_star = True
-            if part != "*":
-                positional.append(part)
-        elif after_star:
-            keywords.append(part)
-        elif part != "/":
-            positional.append(part)
-    named = [name if name.startswith("**") else f"{name}={name}" for name in keywords]
-    packed_keywords = [name if name.startswith("**") else f'"{name}": {name}' for name in keywords]
-    module = module_of(shape) if shape is not None else stream_of(asynchronously)
-    source = fill(
-        module,
-        signature=signature,
-        passed=", ".join(positional + named),
-        packed=f"({''.join(f'{name}, ' for name in positional)})",
-        packed_keywords=f"{{{', '.join(packed_keywords)}}}" if keywords else "None",
-        w="await " if asynchronously else "",
-        d="async " if asynchronously else "",
-    )
-    filename = f"<resilience wrapper {next(_numbers)}>"
-    # So that tracebacks and debuggers show the lines of what they are in.
-    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-    # Our own template, filled with identifiers. What it defines is all there is in it.
-    return next(part for part in compile(source, filename, "exec").co_consts if isinstance(part, CodeType))
-
-
-_numbers = itertools.count(1)
+    timers = [timer_of(cast("float", stack[depth].time_limit)) for depth in limits]
+    return timers[0].begin if len(timers) == 1 else begin_all(timers)

@@ -7,38 +7,21 @@ pays for none of this.
 from __future__ import annotations
 
 import contextlib
-import functools
 import inspect
-import linecache
 import opcode
 import re
 import sys
 import warnings
 from collections.abc import Callable, Coroutine
-from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, FunctionType, GeneratorType
+from types import AsyncGeneratorType, CoroutineType, FrameType, FunctionType, GeneratorType
 from typing import Any, cast
 
-from resilience._runtime.fast_path_template import fill
+from resilience._runtime.fast_path_template import is_wrapper
 from resilience.outcome import set_traceback
 
 __all__ = ["FirstCall", "warn_of_unfinished"]
 
 _CONTEXT_MANAGERS = (contextlib._GeneratorContextManager, contextlib._AsyncGeneratorContextManager)
-
-
-# A wrapper around the function, as the caller's: what looks for the caller of the function finds the same module.
-_TEXT = """\
-def __make(__function, __first, __Exception):
-    {d}def wrapper(*args, **kwargs):
-        try:
-            __value = {w}__function(*args, **kwargs)
-        except __Exception as __error:
-            __first.failed(__error)
-            raise
-        __first.returned(__value)
-        return __value
-    return wrapper
-"""
 
 
 class FirstCall:
@@ -51,11 +34,10 @@ class FirstCall:
         self._function = function
         self._asynchronously = asynchronously
         self._once = dict[str, object]()  # empty until a call looks at what it returned: setting a default is atomic
-        scope = function.__globals__ if type(function) is FunctionType else globals()
         #: What is called in place of the function: the function itself where its results are beyond doubt.
         self.call: Callable[..., object] = function
         if _may_return_what_it_called(function):
-            self.call = FunctionType(_code_of(asynchronously), scope)(function, self, Exception)
+            self.call = _calling(function, self) if not asynchronously else _calling_async(function, self)
         #: Called when the function has returned.
         self.then: Callable[[], object] = _nothing
 
@@ -89,12 +71,41 @@ def _nothing() -> None:
     """Stand for what is called when the function has returned."""
 
 
-@functools.cache
-def _code_of(asynchronously: bool) -> CodeType:
-    source = fill(_TEXT, w="await " if asynchronously else "", d="async " if asynchronously else "")
-    filename = f"<resilience wrapper of a first call{' async' if asynchronously else ''}>"
-    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-    return next(part for part in compile(source, filename, "exec").co_consts if isinstance(part, CodeType))
+def _calling(function: Callable[..., Any], first: FirstCall) -> Callable[..., object]:
+    """Return a function that calls *function* and has *first* look at what it returned."""
+
+    def call(*args: object, **kwargs: object) -> object:
+        try:
+            value = function(*args, **kwargs)
+        except Exception as error:
+            first.failed(error)
+            raise
+        first.returned(value)
+        return value
+
+    return _as_if_written_beside(function, call)
+
+
+def _calling_async(function: Callable[..., Any], first: FirstCall) -> Callable[..., object]:
+    async def call(*args: object, **kwargs: object) -> object:
+        try:
+            value = await function(*args, **kwargs)
+        except Exception as error:
+            first.failed(error)
+            raise
+        first.returned(value)
+        return value
+
+    return _as_if_written_beside(function, call)
+
+
+def _as_if_written_beside(function: object, call: Callable[..., object]) -> Callable[..., object]:
+    """Return *call* as a function of the module of *function*: what looks for its caller there finds that module."""
+    if type(function) is not FunctionType:
+        return call
+    return FunctionType(
+        cast("FunctionType", call).__code__, function.__globals__, closure=cast("FunctionType", call).__closure__
+    )
 
 
 def warn_of_unfinished(target: str, function: object, value: object, *, asynchronously: bool = False) -> None:
@@ -158,7 +169,7 @@ def _level_of_caller(frame: FrameType | None) -> int:
     level = 2
     while frame is not None:
         ours = str(frame.f_globals.get("__name__")).startswith("resilience.")
-        if not ours and not frame.f_code.co_filename.startswith("<resilience wrapper"):
+        if not ours and not is_wrapper(frame.f_code) and frame.f_code.co_filename != __file__:
             return level
         frame = frame.f_back
         level += 1
