@@ -116,6 +116,7 @@ class _SlowPath:
 
     __slots__ = ("drive", "function", "gate_at", "opener", "stack", "target", "timed_at")
 
+    clock = staticmethod(current_clock)
     set_context = staticmethod(set_context)
 
     def __init__(

@@ -61,7 +61,7 @@ async def wrapper(*args, **kwargs):
     if RUNNER:
         call = slow.call(args, kwargs)
     elif GATED and not state.fast_path:
-        error = gate.reject_if_open(clock())
+        error = gate.reject_if_open(slow.clock())
         if OUTERMOST_GATE and error is not None:
             try:
                 raise error
@@ -74,7 +74,7 @@ async def wrapper(*args, **kwargs):
         call = slow.call(args, kwargs)
     else:
         if REPORTS:
-            began = clock().now()
+            began = slow.clock().now()
         if TRACKS_EXHAUSTION:
             since = exhaustion.count
         try:
@@ -96,7 +96,7 @@ async def wrapper(*args, **kwargs):
                 if COUNTS:
                     state.call_count += 1
                 if REPORTS:
-                    gate.ended(state, began, clock())
+                    gate.ended(state, began, slow.clock())
                 if COUNTED:
                     counter.passes += 1
                 if TIMED:
@@ -301,7 +301,7 @@ def _with_parameters(text: str, shape: Parameters) -> str:
 
 
 class _Specialized(ast.NodeTransformer):
-    """Leaves one branch of each ``if FEATURE`` or ``if FEATURE and condition``."""
+    """Leaves one branch of each ``if FEATURE`` or ``if FEATURE and condition``, and no handler that only raises."""
 
     def __init__(self, features: frozenset[str]) -> None:
         self.features = features
@@ -318,6 +318,11 @@ class _Specialized(ast.NodeTransformer):
         if condition is None:
             return node.body
         node.test = condition
+        return node
+
+    def visit_Try(self, node: ast.Try) -> ast.Try:
+        self.generic_visit(node)
+        node.handlers = [handler for handler in node.handlers if not isinstance(handler.body[0], ast.Raise)]
         return node
 
 
