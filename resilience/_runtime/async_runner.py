@@ -63,18 +63,7 @@ async def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Out
                     call.position = at
                     suspended.append(stack[at].run(call))
                 else:
-                    if call.committed:
-                        raise RuntimeError(f"{call.target} cannot run again: its first items were handed out")
-                    try:
-                        value: Any = (opener or call.function)(*call.arguments, **call.keywords)
-                        if value.__class__ is CoroutineType or isinstance(cast("object", value), Awaitable):
-                            value = await value
-                        outcome = Outcome(value)
-                    except Exception as error:  # without this frame in the traceback: the wrapper raises the error
-                        trace = error.__traceback__
-                        set_traceback(error, None if trace is None else trace.tb_next)
-                        outcome = Outcome(None, error)
-                        del trace
+                    outcome = await call_function(call)
                     if opener is not None and has_begun(outcome, call, depth):
                         depth = at
                         return outcome
@@ -108,6 +97,24 @@ async def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Out
     finally:
         close(suspended, depth - base)
         outcome = answer = effect = None  # a frame that an error's traceback leads to must not lead back to the error
+
+
+async def call_function(call: Call) -> Outcome:
+    """Call the guarded function; return its outcome, without this frame in the traceback of its error.
+
+    What the function returns is awaited where that can be done, also where it is no coroutine function.
+    """
+    if call.committed:
+        raise RuntimeError(f"{call.target} cannot run again: its first items were handed out")
+    try:
+        value: Any = (call.opener or call.function)(*call.arguments, **call.keywords)
+        if value.__class__ is CoroutineType or isinstance(cast("object", value), Awaitable):
+            value = await value
+        return Outcome(value)
+    except Exception as error:
+        trace = error.__traceback__
+        set_traceback(error, None if trace is None else trace.tb_next)
+        return Outcome(None, error)
 
 
 async def advance(steps: Steps[Outcome], answer: object, call: Call) -> Proceed | Outcome:

@@ -22,12 +22,12 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import cast
 
-from resilience._runtime.interruptible import is_interruptible, mark_interruptible, signal_limits
+from resilience._runtime.interruptible import is_interruptible, mark_interruptible
 from resilience._runtime.protocol import Call, Policy
+from resilience._runtime.sync_runner import call_function
 from resilience._runtime.thread_timeout import CallAbandoned, Drive, Signal, run_in_worker
-from resilience.clock import SYSTEM, current_clock
+from resilience.clock import SYSTEM, SystemClock, current_clock
 from resilience.outcome import EXPIRED, Outcome
 
 __all__ = ["Interrupt", "can_interrupt", "run_interruptible"]
@@ -233,8 +233,10 @@ class _SignalTimeout:
         return self.left
 
 
-_limits = cast("list[_SignalTimeout]", signal_limits)
-mark_interruptible(Signal.wait)
+_limits: list[_SignalTimeout] = []
+"""The limits in force, the outermost first. Only the main thread touches it."""
+
+mark_interruptible(call_function, SystemClock.sleep, Signal.wait)
 
 
 def _on_sigalrm(number: int, frame: FrameType | None) -> None:

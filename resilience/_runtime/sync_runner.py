@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
-from functools import partial
 
 from resilience._runtime.acquire import acquire
 from resilience._runtime.generators import has_begun
-from resilience._runtime.interruptible import call_interruptibly, signal_limits
 from resilience._runtime.protocol import (
     NOBODY,
     Acquire,
@@ -64,20 +62,7 @@ def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
                     call.position = at
                     suspended.append(stack[at].run(call))
                 else:
-                    if call.abandoned is not None and call.abandoned.left:
-                        raise CallAbandoned
-                    if call.committed:
-                        raise RuntimeError(f"{call.target} cannot run again: its first items were handed out")
-                    try:
-                        function = opener or call.function
-                        if signal_limits:
-                            function = partial(call_interruptibly, function)
-                        outcome = Outcome(function(*call.arguments, **call.keywords))
-                    except Exception as error:  # without this frame in the traceback: the wrapper raises the error
-                        trace = error.__traceback__
-                        set_traceback(error, None if trace is None else trace.tb_next)
-                        outcome = Outcome(None, error)
-                        del trace
+                    outcome = call_function(call)
                     if opener is not None and has_begun(outcome, call, depth):
                         depth = at
                         return outcome
@@ -111,6 +96,23 @@ def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
     finally:
         close(suspended, depth - base)
         outcome = answer = effect = None  # a frame that an error's traceback leads to must not lead back to the error
+
+
+def call_function(call: Call) -> Outcome:
+    """Call the guarded function; return its outcome, without this frame in the traceback of its error.
+
+    A signal may interrupt what runs in this frame (`interruptible`).
+    """
+    if call.abandoned is not None and call.abandoned.left:
+        raise CallAbandoned
+    if call.committed:
+        raise RuntimeError(f"{call.target} cannot run again: its first items were handed out")
+    try:
+        return Outcome((call.opener or call.function)(*call.arguments, **call.keywords))
+    except Exception as error:
+        trace = error.__traceback__
+        set_traceback(error, None if trace is None else trace.tb_next)
+        return Outcome(None, error)
 
 
 def advance(steps: Steps[Outcome], answer: object, call: Call) -> Proceed | Outcome:

@@ -17,15 +17,13 @@ NAMES = {"run_limited_async": "run_limited", "acquire_async": "acquire"}
 
 # The lines that only one of them has, without `await`.
 ONLY_SYNC = {
-    "drive": {
+    "drive": set(),
+    "call_function": {
+        "A signal may interrupt what runs in this frame (`interruptible`).",
         # A thread's caller may have left it.
         "if call.abandoned is not None and call.abandoned.left:",
         "    raise CallAbandoned",
-        # A signal may interrupt the function, and finds its mark on the stack.
-        "function = opener or call.function",
-        "if signal_limits:",
-        "    function = partial(call_interruptibly, function)",
-        "outcome = Outcome(function(*call.arguments, **call.keywords))",
+        "return Outcome((call.opener or call.function)(*call.arguments, **call.keywords))",
     },
     "advance": set(),
     "perform": {
@@ -43,11 +41,13 @@ ONLY_SYNC = {
     },
 }
 ONLY_ASYNC = {
-    "drive": {
-        "value: Any = (opener or call.function)(*call.arguments, **call.keywords)",
+    "drive": set(),
+    "call_function": {
+        "What the function returns is awaited where that can be done, also where it is no coroutine function.",
+        "value: Any = (call.opener or call.function)(*call.arguments, **call.keywords)",
         "if value.__class__ is CoroutineType or isinstance(cast('object', value), Awaitable):",
         "    value = value",
-        "outcome = Outcome(value)",
+        "return Outcome(value)",
     },
     "advance": set(),
     "perform": {
@@ -91,7 +91,7 @@ SYNC, ASYNC = functions("sync_runner.py"), functions("async_runner.py")
 
 
 def test_they_consist_of_the_same_functions_in_the_same_order():
-    assert list(SYNC) == list(ASYNC) == ["drive", "advance", "perform", "invoke"]
+    assert list(SYNC) == list(ASYNC) == ["drive", "call_function", "advance", "perform", "invoke"]
 
 
 @pytest.mark.parametrize("name", SYNC)
@@ -116,13 +116,5 @@ def test_the_same_names_are_imported_but_for_those_of_a_difference():
         return {each.name for node in tree.body if isinstance(node, ast.ImportFrom) for each in node.names}
 
     sync, asynchronous = imported("sync_runner.py"), imported("async_runner.py")
-    assert sync - asynchronous == {
-        "CallAbandoned",
-        "Coroutine",
-        "acquire",
-        "call_interruptibly",
-        "partial",
-        "run_limited",
-        "signal_limits",
-    }
+    assert sync - asynchronous == {"CallAbandoned", "Coroutine", "acquire", "run_limited"}
     assert asynchronous - sync == {"Any", "Awaitable", "CoroutineType", "acquire_async", "cast", "run_limited_async"}
