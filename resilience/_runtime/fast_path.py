@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from types import CellType, CodeType, FunctionType
+from operator import attrgetter, methodcaller
+from types import CellType, FunctionType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from resilience._runtime import async_runner, sync_runner
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["stream_wrapper_of", "wrapper_of"]
 
+T = TypeVar("T")
 _Arguments: TypeAlias = tuple[object, ...]
 _Keywords: TypeAlias = Mapping[str, object] | None
 
@@ -41,70 +43,62 @@ _NOWHERE = -1
 """The position of a policy that the stack does not have."""
 
 _RUNNER_ONLY = frozenset({"RUNNER"})
-_BUILTINS = {each.__name__: each for each in (Exception, BaseException, GeneratorExit)}
+_SUCCESS_NOTES = {Telling.MARK: "MARKS", Telling.COUNT: "COUNTS", Telling.CALL: "REPORTS"}
+"""The features by which a gate learns of a success."""
+
+# By the names they have in the code of wrappers, see `fast_path_template`.
+_BUILTINS = {f".{each.__name__}": each for each in (Exception, BaseException, GeneratorExit)}
+_GLOBALS = {".clock": current_clock, ".exhaustion": GIVE_UPS, ".Opened": Opened, **_BUILTINS}
 
 
-T = TypeVar("T")
+def _parts(stack: Sequence[Policy], part: Callable[[Policy], T | None]) -> dict[int, T]:
+    """Return the *part* of each policy of *stack* that has it, by position."""
+    found = [(position, part(policy)) for position, policy in enumerate(stack)]
+    return {position: each for position, each in found if each is not None}
 
 
-def _first_of(found: Sequence[tuple[int, T]]) -> tuple[int, T | None]:
-    """Return the position and the part of the policy that has it; _NOWHERE and None without one."""
-    return found[0] if found else (_NOWHERE, None)
+def _first(parts: Mapping[int, T]) -> tuple[int, T | None]:
+    return next(iter(parts.items()), (_NOWHERE, None))
 
 
 class _FastPath:
-    """What the policies of a stack, outermost first, ask of the wrapper, and the *features* its text needs for it.
+    """The parts of a stack's policies that a wrapper looks at, begins, or notes a success in, and their positions.
 
-    A wrapper does without the runner if all policies offer a fast path, and at most one of them is a gate, one counts
-    and one times the calls. Sync limits need the runner: a thread or a signal keeps them.
+    A wrapper does without the runner where all policies offer a fast path, and at most one of them is a gate, one
+    counts and one times the calls. Sync limits need the runner: a thread or a signal keeps them.
     """
 
     __slots__ = ("counter", "features", "gate", "gate_at", "limits", "recorder", "timed_at")
 
     def __init__(self, target: str, stack: Sequence[Policy], *, asynchronously: bool) -> None:
-        gates: list[tuple[int, Gate]] = []
-        recorders: list[tuple[int, Stopwatch]] = []
-        counters: list[Tally] = []
-        limits: list[int] = []
-        for depth, policy in enumerate(stack):
-            gate, recorder = policy.fast_path_gate, policy.stopwatch(target)
-            if gate is not None:
-                gates.append((depth, gate))
-            if recorder is not None:
-                recorders.append((depth, recorder))
-            if policy.success_counter is not None:
-                counters.append(policy.success_counter)
-            if policy.time_limit is not None:
-                limits.append(depth)
-        self.gate_at, self.gate = _first_of(gates)
-        self.timed_at, self.recorder = _first_of(recorders)
-        self.counter = counters[0] if counters else None
-        #: The positions of the policies that limit the time.
-        self.limits: Sequence[int] = limits
-        several = len(gates) > 1 or len(recorders) > 1 or len(counters) > 1
-        if several or (limits and not asynchronously) or not all(policy.fast_path for policy in stack):
-            self.features = _RUNNER_ONLY
-        else:
+        gates: dict[int, Gate] = _parts(stack, attrgetter("fast_path_gate"))
+        recorders: dict[int, Stopwatch] = _parts(stack, methodcaller("stopwatch", target))
+        counters: dict[int, Tally] = _parts(stack, attrgetter("success_counter"))
+        #: Seconds that the policies allow, by position.
+        self.limits: dict[int, float] = _parts(stack, attrgetter("time_limit"))
+        self.gate_at, self.gate = _first(gates)
+        self.timed_at, self.recorder = _first(recorders)
+        self.counter = next(iter(counters.values()), None)
+        #: What the wrapper's text has to do, see `fast_path_template.FEATURES`.
+        self.features = _RUNNER_ONLY
+        single = max(len(gates), len(recorders), len(counters)) <= 1
+        if single and (asynchronously or not self.limits) and all(policy.fast_path for policy in stack):
             self.features = self._features(any(policy.tracks_exhaustion for policy in stack))
 
     def _features(self, tracks_exhaustion: bool) -> frozenset[str]:
-        telling = None if self.gate is None else self.gate.telling
-        needed = {
-            "GATED": self.gate is not None,
-            "OUTERMOST_GATE": self.gate_at == 0,
-            "NESTS": self.gate is not None and self.gate.nests,
-            "MARKS": telling is Telling.MARK,
-            "COUNTS": telling is Telling.COUNT,
-            "REPORTS": telling is Telling.CALL,
-            "COUNTED": self.counter is not None,
-            "TIMED": self.recorder is not None,
-            "TIMES_ALONE": self.recorder is not None and self.recorder.alone,
-            "LIMITED": bool(self.limits),
-        }
-        features = frozenset(name for name, is_needed in needed.items() if is_needed)
-        # What is noted of a success is all of these.
-        notes = features | {"NOTES"} if features else features
-        return notes | {"TRACKS_EXHAUSTION"} if tracks_exhaustion else notes
+        features: list[str] = []
+        if self.gate is not None:
+            features += ["GATED", "NOTES", _SUCCESS_NOTES[self.gate.telling]]
+            features += ["OUTERMOST_GATE"] * (self.gate_at == 0) + ["NESTS"] * self.gate.nests
+        if self.counter is not None:
+            features += ["COUNTED", "NOTES"]
+        if self.recorder is not None:
+            features += ["TIMED", "NOTES"] + ["TIMES_ALONE"] * self.recorder.alone
+        if self.limits:
+            features += ["LIMITED", "NOTES"]
+        if tracks_exhaustion:
+            features += ["TRACKS_EXHAUSTION"]
+        return frozenset(features)
 
 
 class _SlowPath:
@@ -125,16 +119,21 @@ class _SlowPath:
         function: Callable[..., object],
         stack: Sequence[Policy],
         opener: Callable[..., object] | None,
+        drive: Any,
         *,
-        asynchronously: bool,
+        gate_at: int = _NOWHERE,
+        timed_at: int = _NOWHERE,
     ) -> None:
         self.target = target
         self.function = function
         self.stack = stack
         #: What a runner calls in place of the function: a stream's first item is fetched, a first result is looked at.
         self.opener = opener
-        self.drive: Any = async_runner.drive if asynchronously else sync_runner.drive
-        self.gate_at = self.timed_at = _NOWHERE
+        #: The runner, sync or async.
+        self.drive = drive
+        #: The positions of the gate and of the policy that times the calls.
+        self.gate_at = gate_at
+        self.timed_at = timed_at
 
     def call(self, arguments: _Arguments, keywords: _Keywords) -> Call:
         """Return a call that no policy has let in yet."""
@@ -171,11 +170,10 @@ class _LimitedSlowPath(_SlowPath):
 
     __slots__ = ("limits", "recorder")
 
-    def __init__(self, *arguments: Any, limits: Sequence[int], recorder: Stopwatch | None) -> None:
-        super().__init__(*arguments, asynchronously=True)
-        #: The positions of the limits, the innermost first.
-        self.limits = limits[::-1]
-        self.recorder = recorder
+    #: The positions of the limits, the innermost first.
+    limits: Sequence[int]
+    #: What times the calls, if anything does.
+    recorder: Stopwatch | None
 
     def late(self, value: object, arguments: _Arguments, keywords: _Keywords) -> Call:
         """Return a call that has returned *value* although one of its limits had passed."""
@@ -284,22 +282,21 @@ def wrapper_of(
     fast = _FastPath(target, stack, asynchronously=asynchronously)
     first = first or FirstCall(target, function, asynchronously=asynchronously)
     opener = None if first.call is function else first.call
-    is_limited = "LIMITED" in fast.features
-    slow: _SlowPath
-    if is_limited:
-        slow = _LimitedSlowPath(target, function, stack, opener, limits=fast.limits, recorder=fast.recorder)
-    else:
-        slow = _SlowPath(target, function, stack, opener, asynchronously=asynchronously)
-    slow.gate_at, slow.timed_at = fast.gate_at, fast.timed_at
+    kind = _LimitedSlowPath if "LIMITED" in fast.features else _SlowPath
+    drive = async_runner.drive if asynchronously else sync_runner.drive
+    slow = kind(target, function, stack, opener, drive, gate_at=fast.gate_at, timed_at=fast.timed_at)
+    begin = None
+    if isinstance(slow, _LimitedSlowPath):
+        slow.limits, slow.recorder = [*fast.limits][::-1], fast.recorder
+        begin = _begin([*fast.limits.values()])
     free = {
-        "function": first.call,
-        "slow": slow,
-        "gate": fast.gate,
-        "begin": _begin(stack, fast.limits) if is_limited else None,
-        "counter": fast.counter,
-        "recorder": fast.recorder,
-        "clock": current_clock,
-        "exhaustion": GIVE_UPS,
+        **_GLOBALS,
+        ".function": first.call,
+        ".slow": slow,
+        ".gate": fast.gate,
+        ".begin": begin,
+        ".counter": fast.counter,
+        ".recorder": fast.recorder,
     }
     wrapper = _wrapper(CALL, function, fast.features, free, asynchronously)
     if opener is not None:
@@ -328,9 +325,15 @@ def stream_wrapper_of(
 
     *opener* calls *function* and fetches the first item: it comes to an `Opened`, or to what an empty one returns.
     """
-    text, stop = (ASYNC_STREAM, StopAsyncIteration) if asynchronously else (STREAM, StopIteration)
-    slow = _StreamSlowPath(target, function, stack, opener, asynchronously=asynchronously)
-    return _wrapper(text, function, frozenset(), {"slow": slow, "Opened": Opened, "Stop": stop}, asynchronously)
+    text, stop, drive = _STREAMS[asynchronously]
+    slow = _StreamSlowPath(target, function, stack, opener, drive)
+    return _wrapper(text, function, frozenset(), {**_GLOBALS, ".slow": slow, ".Stop": stop}, asynchronously)
+
+
+_STREAMS: Mapping[bool, tuple[str, type[Exception], Any]] = {
+    False: (STREAM, StopIteration, sync_runner.drive),
+    True: (ASYNC_STREAM, StopAsyncIteration, async_runner.drive),
+}
 
 
 def _wrapper(
@@ -341,20 +344,16 @@ def _wrapper(
     code = code_for(text, parameters, features, asynchronously=asynchronous)
     # In the function's own globals: whoever looks for the caller's module finds the one the function stands in.
     scope = function.__globals__ if type(function) is FunctionType else globals()
-    wrapper = FunctionType(code, scope, closure=_closure(code, free))
+    wrapper = FunctionType(code, scope, closure=tuple([CellType(free[name]) for name in code.co_freevars]))
     if type(function) is FunctionType and parameters is not ANYTHING:
         wrapper.__defaults__ = function.__defaults__
         wrapper.__kwdefaults__ = function.__kwdefaults__ and dict(function.__kwdefaults__)
     return wrapper
 
 
-def _closure(code: CodeType, free: Mapping[str, object]) -> tuple[CellType, ...]:
-    return tuple(CellType(free[name[1:]] if name[1:] in free else _BUILTINS[name[1:]]) for name in code.co_freevars)
-
-
-def _begin(stack: Sequence[Policy], limits: Sequence[int]) -> Callable[[], Watch | Watches | None]:
-    """Return the function that begins the limits of a call; None is its answer where they cannot be kept so."""
+def _begin(limits: Sequence[float]) -> Callable[[], Watch | Watches | None]:
+    """Return the function that begins these limits of a call; None is its answer where they cannot be kept so."""
     from resilience.timer import begin_all, timer_of
 
-    timers = [timer_of(cast("float", stack[depth].time_limit)) for depth in limits]
+    timers = [timer_of(seconds) for seconds in limits]
     return timers[0].begin if len(timers) == 1 else begin_all(timers)

@@ -21,10 +21,21 @@ import inspect
 import itertools
 import linecache
 import textwrap
+from collections.abc import Mapping
 from types import CodeType, FunctionType
 from typing import NamedTuple, cast
 
-__all__ = ["ANYTHING", "ASYNC_STREAM", "CALL", "STREAM", "Parameters", "code_for", "is_wrapper", "parameters_of"]
+__all__ = [
+    "ANYTHING",
+    "ASYNC_STREAM",
+    "CALL",
+    "STREAM",
+    "Parameters",
+    "Shape",
+    "code_for",
+    "is_wrapper",
+    "parameters_of",
+]
 
 # What the texts take from around them: what a stack is made of, and builtins, which a module may have shadowed.
 _FREE = (
@@ -212,24 +223,31 @@ STREAM = _STREAM.replace("{relay}", _RELAY.strip())
 ASYNC_STREAM = _STREAM.replace("{relay}", _ASYNC_RELAY.strip()).replace("return outcome.value", "return")
 
 
-class Parameters(NamedTuple):
-    """The parameters of a function: their names in the order of its code, and how many there are of each kind."""
+class Shape(NamedTuple):
+    """How many parameters of each kind a function has."""
 
-    names: tuple[str, ...]
-    positional: int
+    positional: int = 0
     positional_only: int = 0
     keyword_only: int = 0
     var_positional: bool = False
     var_keyword: bool = False
 
     @property
-    def shape(self) -> Parameters:
-        """These parameters, numbered: those of all functions of this shape."""
-        return self._replace(names=tuple(f"argument_{number}" for number in range(len(self.names))))
+    def numbered(self) -> list[str]:
+        """Names for the parameters, in the order that they have in a code object."""
+        count = self.positional + self.keyword_only + self.var_positional + self.var_keyword
+        return [f"argument_{number}" for number in range(count)]
 
 
-ANYTHING = Parameters(("args", "kwargs"), 0, var_positional=True, var_keyword=True)
-"""The parameters of callables that are not written in Python, or hide how they are called."""
+class Parameters(NamedTuple):
+    """The parameters of a function: their names, in the order of its code object, and their shape."""
+
+    names: tuple[str, ...]
+    shape: Shape
+
+
+ANYTHING = Parameters(("args", "kwargs"), Shape(var_positional=True, var_keyword=True))
+"""The parameters of callables that are not written in Python."""
 
 
 def parameters_of(function: object) -> Parameters:
@@ -239,7 +257,7 @@ def parameters_of(function: object) -> Parameters:
     code = function.__code__
     stars = bool(code.co_flags & inspect.CO_VARARGS), bool(code.co_flags & inspect.CO_VARKEYWORDS)
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + sum(stars)]
-    return Parameters(names, code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, *stars)
+    return Parameters(names, Shape(code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, *stars))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -249,24 +267,23 @@ def code_for(text: str, parameters: Parameters, features: frozenset[str], *, asy
 
 
 def _named(code: CodeType, names: tuple[str, ...]) -> CodeType:
-    """Return *code* with its numbered parameters, and keywords in its calls, called by their *names*."""
-    count = len(names)
-    numbered = dict(zip(code.co_varnames, names, strict=False))
-    return code.replace(
-        co_varnames=names + tuple(f".{name}" for name in code.co_varnames[count:]),
-        co_freevars=tuple(f".{name}" for name in code.co_freevars),
-        co_consts=tuple(_renamed(constant, numbered) for constant in code.co_consts),
-    )
+    """Return *code* with its numbered parameters called by their *names*, keywords in its calls as well."""
+    numbered = code.co_varnames
+    code = code.replace(co_varnames=names + numbered[len(names) :])
+    if not code.co_kwonlyargcount:
+        return code
+    renamed = dict(zip(numbered, names, strict=False))
+    return code.replace(co_consts=tuple(_renamed(constant, renamed) for constant in code.co_consts))
 
 
-def _renamed(constant: object, names: dict[str, str]) -> object:
+def _renamed(constant: object, names: Mapping[str, str]) -> object:
     if isinstance(constant, tuple):  # the keywords of a call
         return tuple(_renamed(part, names) for part in cast("tuple[object, ...]", constant))
     return names.get(constant, constant) if isinstance(constant, str) else constant
 
 
 @functools.lru_cache(maxsize=1024)
-def _compiled(text: str, shape: Parameters, features: frozenset[str], asynchronously: bool) -> CodeType:
+def _compiled(text: str, shape: Shape, features: frozenset[str], asynchronously: bool) -> CodeType:
     """Return the code of *text* with numbered parameters."""
     if not asynchronously:
         text = text.replace("async def", "def").replace("await ", "")
@@ -276,16 +293,21 @@ def _compiled(text: str, shape: Parameters, features: frozenset[str], asynchrono
     # So that tracebacks and debuggers show the lines of what they are in.
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     # A text of our own, with words of our own in it.
-    return _inner(_inner(compile(source, filename, "exec")))
+    code = _inner(_inner(compile(source, filename, "exec")))
+    parameters = len(shape.numbered)
+    return code.replace(
+        co_varnames=code.co_varnames[:parameters] + tuple(f".{name}" for name in code.co_varnames[parameters:]),
+        co_freevars=tuple(f".{name}" for name in code.co_freevars),
+    )
 
 
 def _inner(code: CodeType) -> CodeType:
     return next(constant for constant in code.co_consts if isinstance(constant, CodeType))
 
 
-def _with_parameters(text: str, shape: Parameters) -> str:
+def _with_parameters(text: str, shape: Shape) -> str:
     """Put the parameters of a function where *text* takes any, passes them on, and hands them to the runner."""
-    names = list(shape.names)
+    names = shape.numbered
     stars = ["**" + names.pop()] if shape.var_keyword else []
     rest = ["*" + names.pop()] if shape.var_positional else []
     positional, keyword_only = names[: shape.positional], names[shape.positional :]

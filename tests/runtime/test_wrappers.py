@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import traceback
+import types
 from types import FunctionType
 
 import anyio
@@ -140,6 +142,39 @@ def test_functions_of_one_shape_share_their_wrappers_code():
     assert (one(0)["b"], two(0)["b"]) == (1, 2)
 
 
+def test_functions_whose_signatures_differ_in_names_alone_share_a_text():
+    one, two = retry(made("a, *, b")), retry(made("c, *, d"))
+    assert one.__code__.co_filename == two.__code__.co_filename
+    assert (one(1, b=2), two(3, d=4)) == ({"a": 1, "b": 2}, {"c": 3, "d": 4})
+
+
+def test_parameters_called_as_a_wrappers_own_variables_keep_their_values_under_a_tracer():
+    names = "function, slow, gate, state, error, call, value, outcome, context, since"
+    breaker = circuit_breaker("traced", failure_threshold=1000)
+    failures = [ConnectionResetError]
+
+    def fail_once(given: dict) -> dict:
+        if failures:
+            raise failures.pop()
+        return given
+
+    original = made(names, "return hear(locals())")
+    original.__globals__["hear"] = fail_once
+    guarded = breaker(retry(original))
+    given = {name: number for number, name in enumerate(names.split(", "))}
+
+    def look(frame: types.FrameType, event: str, argument: object) -> object:
+        _ = frame.f_locals  # a debugger reads them, and Python writes them back when it returns
+        return look
+
+    before = sys.gettrace()
+    sys.settrace(look)
+    try:
+        assert guarded(**given) == given
+    finally:
+        sys.settrace(before)
+
+
 def test_a_traceback_shows_the_line_of_the_wrapper():
     @retry
     def fail(a: int) -> None:
@@ -159,7 +194,10 @@ def test_what_is_no_python_function_takes_anything():
 
 @pytest.mark.generated_wrapper
 def test_a_python_function_takes_its_own_parameters():
-    assert wrappers.parameters_of(made("a, /, b, *c, d, **e")) == (("a", "b", "d", "c", "e"), 2, 1, 1, True, True)
+    assert wrappers.parameters_of(made("a, /, b, *c, d, **e")) == (
+        ("a", "b", "d", "c", "e"),
+        (2, 1, 1, True, True),
+    )
 
 
 def test_the_form_of_a_wrapper_is_the_one_the_tests_are_run_with(pytestconfig: pytest.Config):
