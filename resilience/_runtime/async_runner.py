@@ -26,6 +26,7 @@ from resilience._runtime.protocol import (
     returned,
 )
 from resilience._runtime.time_limits import run_limited_async
+from resilience._runtime.tracebacks import failed_here
 from resilience.outcome import EXPIRED, Outcome, set_traceback
 from resilience.settings import DISABLED
 from resilience.subscription import emit
@@ -112,9 +113,7 @@ async def call_function(call: Call) -> Outcome:
             value = await value
         return Outcome(value)
     except Exception as error:
-        trace = error.__traceback__
-        set_traceback(error, None if trace is None else trace.tb_next)
-        return Outcome(None, error)
+        return failed_here(error)
 
 
 async def advance(steps: Steps[Outcome], answer: object, call: Call) -> Proceed | Outcome:

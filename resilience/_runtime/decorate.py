@@ -29,8 +29,8 @@ from resilience._runtime.generators import Opened
 from resilience._runtime.method_selection import MethodSelection
 from resilience._runtime.protocol import Policy
 from resilience._runtime.thread_timeout import in_worker
+from resilience._runtime.tracebacks import drop_frame
 from resilience._runtime.undecided import undecided_wrapper_of
-from resilience.outcome import set_traceback
 from resilience.settings import DISABLED
 
 __all__ = ["Guarded", "guard", "guarded", "is_generator", "refuse_without_items"]
@@ -210,7 +210,7 @@ def _opener(function: Callable[..., object], stack: Sequence[Policy]) -> Callabl
         except StopIteration as done:
             return done.value
         except Exception as error:  # without this frame in the traceback
-            set_traceback(error, error.__traceback__ and error.__traceback__.tb_next)
+            drop_frame(error)
             raise
         return Opened(first, items, context)
 
@@ -239,7 +239,7 @@ def _opener_async(function: Callable[..., object]) -> Callable[..., object]:
         except StopAsyncIteration:
             return None
         except Exception as error:  # without this frame in the traceback
-            set_traceback(error, error.__traceback__ and error.__traceback__.tb_next)
+            drop_frame(error)
             raise
         return Opened(first, items)
 

@@ -26,9 +26,10 @@ from resilience._runtime.fast_path_template import ANYTHING, ASYNC_STREAM, CALL,
 from resilience._runtime.first_call import FirstCall
 from resilience._runtime.generators import Opened, begin, cut_short, ended
 from resilience._runtime.protocol import Call, Gate, Policy, Stopwatch, Tally, Telling
+from resilience._runtime.tracebacks import failed_here
 from resilience.clock import current_clock
 from resilience.due import due_by
-from resilience.outcome import EXPIRED, Outcome, set_context, set_traceback
+from resilience.outcome import EXPIRED, Outcome, set_context
 
 if TYPE_CHECKING:
     from resilience.timer import Watch, Watches
@@ -143,12 +144,9 @@ class _SlowPath:
 
     def failed(self, error: Exception, arguments: _Arguments, keywords: _Keywords) -> Call:
         """Return a call whose function has raised *error*."""
-        # Without the wrapper's own frame, since it raises the error itself in the end. Not by the error's own method.
-        trace = error.__traceback__
-        set_traceback(error, None if trace is None else trace.tb_next)
         call = Call(self.target, self.function, arguments, keywords)
         call.opener = self.opener
-        call.first = Outcome(None, error)
+        call.first = failed_here(error)  # without the wrapper's frame, since it raises the error itself in the end
         call.position = len(self.stack)
         return call
 

@@ -1,7 +1,8 @@
 """The first call of a guarded function: it shows what decorating could not know, that its result is yet to be awaited.
 
-Until a function has returned once it is called through `FirstCall.call`; from then on directly, so that the happy path
-pays for none of this.
+A plain function that returns a coroutine, a generator or a context manager has done nothing yet when its policies are
+done with the call. What it returns is looked at once, and a RuntimeWarning says what to guard instead. Until then the
+function is called through `FirstCall.call`; from then on directly, so that the happy path pays for none of this.
 """
 
 from __future__ import annotations
@@ -14,18 +15,20 @@ import sys
 import warnings
 from collections.abc import Callable, Coroutine
 from types import AsyncGeneratorType, CoroutineType, FrameType, FunctionType, GeneratorType
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from resilience._runtime.fast_path_template import is_wrapper
-from resilience.outcome import set_traceback
+from resilience._runtime.tracebacks import drop_frame
 
 __all__ = ["FirstCall", "warn_of_unfinished"]
 
-_CONTEXT_MANAGERS = (contextlib._GeneratorContextManager, contextlib._AsyncGeneratorContextManager)
-
 
 class FirstCall:
-    """Calls *function* until it has returned once, and warns where its result is yet to be awaited or iterated."""
+    """Calls *function* until it has returned once, and warns where its result is yet to be awaited or iterated.
+
+    A call that raises shows nothing, so the next one is looked at. Calls may overlap in threads and tasks: one of them
+    looks, and all that return meanwhile go through here.
+    """
 
     __slots__ = ("_asynchronously", "_function", "_once", "_target", "call", "then")
 
@@ -37,17 +40,12 @@ class FirstCall:
         #: What is called in place of the function: the function itself where its results are beyond doubt.
         self.call: Callable[..., object] = function
         if _may_return_what_it_called(function):
-            self.call = _calling(function, self) if not asynchronously else _calling_async(function, self)
+            self.call = _LOOKING[asynchronously](function, self)
         #: Called when the function has returned.
         self.then: Callable[[], object] = _nothing
 
-    @staticmethod
-    def failed(error: Exception) -> None:
-        """Leave the frame of `call` out of the traceback of *error*."""
-        set_traceback(error, error.__traceback__ and error.__traceback__.tb_next)
-
     def returned(self, value: object) -> None:
-        """Take note of what the function has returned."""
+        """Look at what the function has returned; have it called directly from now on."""
         mine = object()
         if self._once.setdefault("looked", mine) is mine:
             try:
@@ -56,7 +54,7 @@ class FirstCall:
                 self._once.clear()  # where warnings are errors, each call is one
                 raise
         self.then()
-        self.call, self.then = self._function, _nothing  # no circle for the garbage collector
+        self.call, self.then = self._function, _nothing  # no reference cycle for the garbage collector
 
 
 def _may_return_what_it_called(function: object) -> bool:
@@ -71,56 +69,92 @@ def _nothing() -> None:
     """Stand for what is called when the function has returned."""
 
 
-def _calling(function: Callable[..., Any], first: FirstCall) -> Callable[..., object]:
-    """Return a function that calls *function* and has *first* look at what it returned."""
+def _looking(function: Callable[..., Any], first: FirstCall) -> Callable[..., object]:
+    """Return a function that calls *function* and has *first* look at its result."""
 
     def call(*args: object, **kwargs: object) -> object:
         try:
             value = function(*args, **kwargs)
-        except Exception as error:
-            first.failed(error)
+        except failure as error:
+            drop(error)
             raise
         first.returned(value)
         return value
 
-    return _as_if_written_beside(function, call)
+    drop, failure = drop_frame, Exception  # by names that the module of the function does not have
+    return _beside(function, call)
 
 
-def _calling_async(function: Callable[..., Any], first: FirstCall) -> Callable[..., object]:
+def _looking_async(function: Callable[..., Any], first: FirstCall) -> Callable[..., object]:
+    """Return a coroutine function that awaits *function* and has *first* look at its result."""
+
     async def call(*args: object, **kwargs: object) -> object:
         try:
             value = await function(*args, **kwargs)
-        except Exception as error:
-            first.failed(error)
+        except failure as error:
+            drop(error)
             raise
         first.returned(value)
         return value
 
-    return _as_if_written_beside(function, call)
+    drop, failure = drop_frame, Exception  # by names that the module of the function does not have
+    return _beside(function, call)
 
 
-def _as_if_written_beside(function: object, call: Callable[..., object]) -> Callable[..., object]:
-    """Return *call* as a function of the module of *function*: what looks for its caller there finds that module."""
+_LOOKING = {False: _looking, True: _looking_async}
+
+
+def _beside(function: object, call: Any) -> Callable[..., object]:
+    """Return *call* as a function of the module of *function*: code that looks for its caller finds that module."""
     if type(function) is not FunctionType:
-        return call
-    return FunctionType(
-        cast("FunctionType", call).__code__, function.__globals__, closure=cast("FunctionType", call).__closure__
-    )
+        return cast("Callable[..., object]", call)
+    return FunctionType(call.__code__, function.__globals__, closure=call.__closure__)
+
+
+# -- the warning -----------------------------------------------------------------------------------------------------
+
+
+class _Unfinished(NamedTuple):
+    """A result that does its work later: what it is, and what to write instead."""
+
+    what: str
+    instead: str
+
+
+_AWAIT = "Guard `async def {name}(...): return await ...` instead."
+_COROUTINE = _Unfinished("a coroutine", _AWAIT)
+_ASYNC_GENERATOR = _Unfinished(
+    "an async generator",
+    "Guard an async generator function instead: `async def {name}(...)` with `async for` and `yield` in it.",
+)
+_GENERATOR = _Unfinished("a generator", "Guard a generator function instead: `def {name}(...): yield from ...`.")
+_CONTEXT_MANAGER = _Unfinished(
+    "a context manager", "Guard what is called when it is entered, or in the `with` block, instead."
+)
+_BY_TYPE = {
+    CoroutineType: _COROUTINE,
+    AsyncGeneratorType: _ASYNC_GENERATOR,
+    contextlib._GeneratorContextManager: _CONTEXT_MANAGER,
+    contextlib._AsyncGeneratorContextManager: _CONTEXT_MANAGER,
+}
 
 
 def warn_of_unfinished(target: str, function: object, value: object, *, asynchronously: bool = False) -> None:
-    """Emit a RuntimeWarning where *value*, which *function* returned, does its work later, after the call."""
+    """Emit a RuntimeWarning where *value*, which *function* returned, does its work later, after the call.
+
+    The warning is raised where warnings are errors. An error of a hook that prints or logs warnings is dropped: the
+    call goes on.
+    """
     try:
         found = _unfinished(function, value, asynchronously=asynchronously)
     except Exception:  # a metaclass of the user's own making
         return
     if found is None:
         return
-    what, instead = found
     name = target.rpartition(".")[2]
     message = (
-        f"{target} returned {what}: its policies guard the call, which has ended, and nothing that happens later."
-        f" {instead.format(name=name if name.isidentifier() else 'f')}"
+        f"{target} returned {found.what}: its policies guard the call, which has ended, and nothing that happens later."
+        f" {found.instead.format(name=name if name.isidentifier() else 'f')}"
     )
     try:
         warnings.warn(message, RuntimeWarning, stacklevel=_level_of_caller(sys._getframe(1)))
@@ -132,29 +166,18 @@ def warn_of_unfinished(target: str, function: object, value: object, *, asynchro
         pass
 
 
-def _unfinished(function: object, value: object, *, asynchronously: bool) -> tuple[str, str] | None:
+def _unfinished(function: object, value: object, *, asynchronously: bool) -> _Unfinished | None:
     """Return what *value* is, and what to write instead; None where it is a result."""
     kind = type(value)
-    if kind is CoroutineType:
-        return "a coroutine", _AWAIT
-    if kind is AsyncGeneratorType:
-        return "an async generator", _ITERATE_ASYNC
-    if issubclass(kind, _CONTEXT_MANAGERS):
-        return "a context manager", _ENTER
-    if kind is GeneratorType and _wraps_generator(function):
-        return "a generator", _ITERATE
+    for known in kind.__mro__:
+        if known in _BY_TYPE:
+            return _BY_TYPE[known]
+    if kind is GeneratorType:
+        return _GENERATOR if _wraps_generator(function) else None
     # Of an async function an object that can be awaited may be meant: a task, a pool of connections.
     if not asynchronously and hasattr(kind, "__await__"):
-        return f"an awaitable, {kind.__module__}.{kind.__qualname__}", _AWAIT
+        return _Unfinished(f"an awaitable, {kind.__module__}.{kind.__qualname__}", _AWAIT)
     return None
-
-
-_AWAIT = "Guard `async def {name}(...): return await ...` instead."
-_ITERATE_ASYNC = (
-    "Guard an async generator function instead: `async def {name}(...)` with `async for` and `yield` in it."
-)
-_ITERATE = "Guard a generator function instead: `def {name}(...): yield from ...`."
-_ENTER = "Guard what is called when it is entered, or in the `with` block, instead."
 
 
 def _wraps_generator(function: object) -> bool:
@@ -167,10 +190,13 @@ def _wraps_generator(function: object) -> bool:
 def _level_of_caller(frame: FrameType | None) -> int:
     """Return the ``stacklevel`` of the code that made the guarded call, as seen from *frame*."""
     level = 2
-    while frame is not None:
-        ours = str(frame.f_globals.get("__name__")).startswith("resilience.")
-        if not ours and not is_wrapper(frame.f_code) and frame.f_code.co_filename != __file__:
-            return level
+    while frame is not None and _is_ours(frame):
         frame = frame.f_back
         level += 1
-    return 2
+    return level if frame is not None else 2
+
+
+def _is_ours(frame: FrameType) -> bool:
+    # Wrappers, and what `_beside` makes, have the globals of the user's module.
+    code, module = frame.f_code, str(frame.f_globals.get("__name__"))
+    return module.startswith("resilience.") or is_wrapper(code) or code.co_filename == __file__

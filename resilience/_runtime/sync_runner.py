@@ -25,6 +25,7 @@ from resilience._runtime.protocol import (
 )
 from resilience._runtime.thread_timeout import CallAbandoned
 from resilience._runtime.time_limits import run_limited
+from resilience._runtime.tracebacks import failed_here
 from resilience.outcome import EXPIRED, Outcome, set_traceback
 from resilience.settings import DISABLED
 from resilience.subscription import emit
@@ -110,9 +111,7 @@ def call_function(call: Call) -> Outcome:
     try:
         return Outcome((call.opener or call.function)(*call.arguments, **call.keywords))
     except Exception as error:
-        trace = error.__traceback__
-        set_traceback(error, None if trace is None else trace.tb_next)
-        return Outcome(None, error)
+        return failed_here(error)
 
 
 def advance(steps: Steps[Outcome], answer: object, call: Call) -> Proceed | Outcome:

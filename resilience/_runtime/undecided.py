@@ -17,8 +17,9 @@ from resilience._runtime import async_runner, sync_runner
 from resilience._runtime.fast_path import wrapper_of
 from resilience._runtime.first_call import FirstCall
 from resilience._runtime.protocol import Call, Policy
+from resilience._runtime.tracebacks import drop_frame, result_of
 from resilience.due import running_task
-from resilience.outcome import Outcome, set_context, set_traceback
+from resilience.outcome import Outcome
 
 __all__ = ["undecided_wrapper_of"]
 
@@ -51,7 +52,7 @@ def undecided_wrapper_of(
             try:
                 value = function(*args, **kwargs)
             except Exception as error:  # without this frame in the traceback
-                set_traceback(error, error.__traceback__ and error.__traceback__.tb_next)
+                drop_frame(error)
                 raise
             if type(value) is CoroutineType:
                 for depth in timed:  # it has not begun: what counts cancelled calls must not count it
@@ -70,7 +71,7 @@ def undecided_wrapper_of(
             return awaited(found.coroutine, args, kwargs)
         if in_loop and in_loop not in decided:
             return handed_over(outcome)  # rejected, say, before it could be known: inside a loop it will be async
-        return _result_of(outcome)
+        return result_of(outcome)
 
     async def awaited(
         coroutine: Coroutine[Any, Any, object], args: tuple[object, ...], kwargs: dict[str, object]
@@ -87,21 +88,9 @@ def undecided_wrapper_of(
         finally:
             for unused in made:
                 unused.close()
-        return _result_of(outcome)
+        return result_of(outcome)
 
     async def handed_over(outcome: Outcome) -> object:
-        return _result_of(outcome)
+        return result_of(outcome)
 
     return wrapper
-
-
-def _result_of(outcome: Outcome) -> object:
-    if (error := outcome.error) is None:
-        return outcome.value
-    context = error.__context__
-    try:
-        raise error
-    finally:
-        if context is not None:  # as in the wrappers
-            set_context(error, context)
-        del outcome, error, context
