@@ -20,7 +20,7 @@ import sys
 import threading
 import weakref
 from asyncio import _get_running_loop, current_task
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, cast
 
 from resilience.clock import SYSTEM
@@ -29,19 +29,7 @@ from resilience.outcome import set_context
 from resilience.settings import DISABLED
 from resilience.shields import BACKEND, hand_over, innermost, is_shielded, leave, substitute
 
-__all__ = [
-    "Timer",
-    "Watch",
-    "Watches",
-    "begin",
-    "begin_all",
-    "begin_alone",
-    "left_of_task",
-    "over",
-    "time_left",
-    "timer_of",
-    "watches_of",
-]
+__all__ = ["Timer", "Watch", "begin", "begin_alone", "left_of_task", "over", "time_left", "timer_of"]
 
 
 class Watch:
@@ -134,47 +122,6 @@ class Timer:
         if timer is None:
             return math.inf
         return min((watch.due for watch in timer.table if _is_on(task, watch)), default=math.inf) - timer.now()
-
-
-class Watches:
-    """A call under several limits: to a wrapper they are one, which is kept while all of them are."""
-
-    __slots__ = ("each",)
-
-    def __init__(self, each: list[Watch]) -> None:
-        #: The outermost first.
-        self.each: list[Watch] = each
-
-    @property
-    def table(self) -> Watches | None:
-        """What to take the call out of when it has ended in time; None when one of the limits has passed."""
-        return None if any(watch.table is None for watch in self.each) else self
-
-    def __delitem__(self, watches: Watches) -> None:
-        for watch in watches.each:
-            over(watch)
-
-
-def watches_of(watch: Watch | Watches) -> list[Watch]:
-    """Return the limits that a call is under, the innermost first."""
-    return watch.each[::-1] if isinstance(watch, Watches) else [watch]
-
-
-def begin_all(timers: Sequence[Timer]) -> Callable[[], Watches | None]:
-    """Return what begins the limits of all *timers*, the outermost first, or none of them, as `Timer.begin` does."""
-
-    def begin() -> Watches | None:
-        each: list[Watch] = []
-        for timer in timers:
-            watch = timer.begin()
-            if watch is None:  # policies may be switched off between two of them: then the first must not stay
-                for begun in each:
-                    over(begun)
-                return None
-            each.append(watch)
-        return Watches(each)
-
-    return begin
 
 
 class _Alone(dict[Watch, None]):
