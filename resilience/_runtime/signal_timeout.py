@@ -50,7 +50,10 @@ _set_handler: Callable[[int, object], object] = importlib.import_module("_signal
 
 
 class Interrupt(BaseException):
-    """Unwinds a function whose time is up. Never reaches a caller."""
+    """Unwinds a function whose time is up. Never reaches a caller.
+
+    It is no `Exception`, so that a function that catches all errors does not take it for one.
+    """
 
     def __init__(self, limit: _SignalTimeout) -> None:
         super().__init__("the time limit of this call has passed")
@@ -132,25 +135,35 @@ class _PreviousAlarm:
             _set_handler(signal.SIGALRM, self.handler)
 
     def restore(self) -> None:
-        """Put the previous handler and timer back, or set the timer for the enclosing limit."""
+        """Put the previous handler and timer back, or set the timer for the enclosing limit.
+
+        Nothing is restored where the function has installed a handler of its own: that one is to stay.
+        """
         handler = _get_handler(signal.SIGALRM)
-        if handler is _on_sigalrm:  # else the function has installed another handler, to stay
+        if handler is _on_sigalrm:
             signal.setitimer(signal.ITIMER_REAL, 0)
             self.restore_handler()
-        if self.deadline < math.inf and handler in (_on_sigalrm, self.handler):
+        elif handler != self.handler:
+            return
+        if self.deadline < math.inf:
             _set_timer(self.deadline - SYSTEM.now(), self.interval)
-        elif _limits and handler is _on_sigalrm:
+        elif _limits:
             _rearm()
 
     def forward_signal(self, number: int, frame: FrameType | None) -> None:
-        """Do what was to happen at this moment without the limit."""
-        self.deadline = SYSTEM.now() + self.interval if self.interval else math.inf
+        """Do what was to happen at this moment without the limit: call the handler, or take the default action.
+
+        The handler may raise, which ends the call as it would without the limit, and may set its timer again.
+        """
+        self.deadline = math.inf
+        if self.interval:
+            self.deadline = SYSTEM.now() + self.interval
         if callable(self.handler):
             signal.setitimer(signal.ITIMER_REAL, 0)
             try:
                 self.handler(number, frame)
             finally:
-                self._take_timer()  # the handler may have set it again
+                self._take_timer()
         elif self.handler == signal.SIG_DFL:
             _set_handler(number, self.handler)
             os.kill(os.getpid(), number)
@@ -205,16 +218,23 @@ class _SignalTimeout:
         return min(self.own_deadline, self.previous.deadline)
 
     def is_being_handled(self) -> bool:
-        """Return whether the running code is in an ``except`` or ``finally`` on behalf of this limit's interrupt."""
+        """Return whether the running code is in an ``except`` or ``finally`` on behalf of this limit's interrupt.
+
+        It cleans up then. A second interrupt in the middle of that would leave things half done.
+        """
         return any(isinstance(error, Interrupt) and error.limit is self for error in self._chain(sys.exception()))
 
     def unwound_by(self, interrupt: Interrupt | CallAbandoned) -> BaseException | None:
-        """Return the exception that ends the call which *interrupt* has unwound; None where this limit does."""
+        """Return the exception that ends the call which *interrupt* has unwound; None where this limit does.
+
+        The interrupt of an enclosing limit goes on to that limit. So does Ctrl-C: a function that took too long to end
+        by it was interrupted as well, and the KeyboardInterrupt is among what the interrupt was raised in the handling
+        of.
+        """
         if isinstance(interrupt, Interrupt) and interrupt.limit is not self:
             return interrupt
         if not self.expired:  # an enclosing limit is up, and the function has swallowed its interrupt
             return next((Interrupt(limit) for limit in _limits if limit.expired), None)
-        # Ctrl-C, where the function took too long to end by it.
         expected = (Exception, GeneratorExit, Interrupt, CallAbandoned)
         return next((error for error in self._chain(interrupt.__context__) if not isinstance(error, expected)), None)
 
@@ -240,7 +260,11 @@ mark_interruptible(call_function, SystemClock.sleep, Signal.wait)
 
 
 def _on_sigalrm(number: int, frame: FrameType | None) -> None:
-    """Handle SIGALRM: interrupt the outermost call whose time is up."""
+    """Handle SIGALRM: interrupt the outermost call whose time is up, and forward what is due for the previous handler.
+
+    A limit whose interrupt cannot be raised now, as the toolkit is in a critical section or as an outer limit's goes
+    first, is looked at again soon. A limit whose interrupt is raised is looked at later, should it be swallowed.
+    """
     if not _limits:
         return
     now = SYSTEM.now()
@@ -249,9 +273,12 @@ def _on_sigalrm(number: int, frame: FrameType | None) -> None:
     may_interrupt = bool(due) and is_interruptible(frame)
     for limit in due:
         limit.expire()
-        limit.own_deadline = now + (_REPEAT_DELAY if may_interrupt else _RETRY_DELAY)
-        if may_interrupt and not limit.is_being_handled():
-            interrupt, may_interrupt = Interrupt(limit), False  # those inside have another look after this one
+        limit.own_deadline = now + _RETRY_DELAY
+        if not may_interrupt:
+            continue
+        limit.own_deadline = now + _REPEAT_DELAY
+        if not limit.is_being_handled():
+            interrupt, may_interrupt = Interrupt(limit), False  # the limits inside it are looked at after this one
     try:
         for limit in [*_limits]:
             if limit.previous.deadline <= now:
@@ -263,7 +290,7 @@ def _on_sigalrm(number: int, frame: FrameType | None) -> None:
 
 
 def _rearm() -> None:
-    """Set the timer for the next deadline."""
+    """Set the timer for the next deadline of all limits in force, and of the timers that they have replaced."""
     left = min(limit.next_deadline() for limit in _limits) - SYSTEM.now()
     # Again and again: a signal that comes as a thread is about to wait for a lock does not wake it.
     _set_timer(min(left, _MAX_TIMER), _REPEAT_DELAY)
