@@ -33,6 +33,10 @@ __all__ = ["stream_wrapper_of", "wrapper_of"]
 
 T = TypeVar("T")
 
+# By whether the function is async.
+_RUNNERS: Mapping[bool, Any] = {False: sync_runner.drive, True: async_runner.drive}
+_STREAMS = {False: (STREAM, StopIteration), True: (ASYNC_STREAM, StopAsyncIteration)}
+
 _RUNNER_ONLY = frozenset({"RUNNER"})
 _SUCCESS_NOTES = {Telling.MARK: "MARKS", Telling.COUNT: "COUNTS", Telling.CALL: "REPORTS"}
 """The features by which a gate learns of a success."""
@@ -104,9 +108,8 @@ def wrapper_of(
     """
     fast = _FastPath(target, stack, asynchronously=asynchronously)
     first = first or FirstCall(target, function, asynchronously=asynchronously)
-    opener = None if first.call is function else first.call
-    drive = async_runner.drive if asynchronously else sync_runner.drive
-    slow: SlowPath = SlowPath(target, function, stack, opener, drive)
+    opener, drive = first.opener, _RUNNERS[asynchronously]
+    slow = SlowPath(target, function, stack, opener, drive)
     begin = None
     if "LIMITED" in fast.features:
         from resilience._runtime.limited_slow_path import LimitedSlowPath, beginning
@@ -117,7 +120,7 @@ def wrapper_of(
     slow.gate_at, slow.timed_at = fast.gate_at, fast.timed_at
     free = {
         **_GLOBALS,
-        ".function": first.call,
+        ".function": opener or function,
         ".slow": slow,
         ".gate": fast.gate,
         ".begin": begin,
@@ -151,15 +154,9 @@ def stream_wrapper_of(
 
     *opener* calls *function* and fetches the first item: it comes to an `Opened`, or to what an empty one returns.
     """
-    text, stop, drive = _STREAMS[asynchronously]
-    slow = StreamSlowPath(target, function, stack, opener, drive)
+    text, stop = _STREAMS[asynchronously]
+    slow = StreamSlowPath(target, function, stack, opener, _RUNNERS[asynchronously])
     return _wrapper(text, function, frozenset(), {**_GLOBALS, ".slow": slow, ".Stop": stop}, asynchronously)
-
-
-_STREAMS: Mapping[bool, tuple[str, type[Exception], Any]] = {
-    False: (STREAM, StopIteration, sync_runner.drive),
-    True: (ASYNC_STREAM, StopAsyncIteration, async_runner.drive),
-}
 
 
 def _wrapper(
@@ -168,10 +165,12 @@ def _wrapper(
     """Return the function of *text*, with the parameters and defaults of *function* and the variables *free*."""
     parameters = parameters_of(function)
     code = code_for(text, parameters, features, asynchronously=asynchronous)
-    # In the function's own globals: whoever looks for the caller's module finds the one the function stands in.
-    scope = function.__globals__ if type(function) is FunctionType else globals()
-    wrapper = FunctionType(code, scope, closure=tuple([CellType(free[name]) for name in code.co_freevars]))
-    if type(function) is FunctionType and parameters is not ANYTHING:
+    closure = tuple([CellType(free[name]) for name in code.co_freevars])
+    if type(function) is not FunctionType:
+        return FunctionType(code, globals(), closure=closure)
+    # In the function's own globals: what looks for the caller's module finds the one the function stands in.
+    wrapper = FunctionType(code, function.__globals__, closure=closure)
+    if parameters is not ANYTHING:
         wrapper.__defaults__ = function.__defaults__
         wrapper.__kwdefaults__ = function.__kwdefaults__ and dict(function.__kwdefaults__)
     return wrapper

@@ -37,6 +37,8 @@ import itertools
 import linecache
 import textwrap
 from collections.abc import Mapping
+from inspect import Parameter
+from operator import attrgetter
 from types import CodeType, FunctionType
 from typing import NamedTuple, cast
 
@@ -247,11 +249,17 @@ class Shape(NamedTuple):
     var_positional: bool = False
     var_keyword: bool = False
 
-    @property
-    def numbered(self) -> list[str]:
-        """Names for the parameters, in the order that they have in a code object."""
-        count = self.positional + self.keyword_only + self.var_positional + self.var_keyword
-        return [f"argument_{number}" for number in range(count)]
+    def numbered(self) -> list[Parameter]:
+        """Return parameters of this shape in the order of a signature, with the numbers they have in a code object."""
+        kinds = [
+            *[Parameter.POSITIONAL_ONLY] * self.positional_only,
+            *[Parameter.POSITIONAL_OR_KEYWORD] * (self.positional - self.positional_only),
+            *[Parameter.KEYWORD_ONLY] * self.keyword_only,
+            *[Parameter.VAR_POSITIONAL] * self.var_positional,
+            *[Parameter.VAR_KEYWORD] * self.var_keyword,
+        ]
+        parameters = [Parameter(f"argument_{number}", kind) for number, kind in enumerate(kinds)]
+        return sorted(parameters, key=attrgetter("kind"))
 
 
 class Parameters(NamedTuple):
@@ -298,9 +306,11 @@ def _named(code: CodeType, names: tuple[str, ...]) -> CodeType:
 
 
 def _renamed(constant: object, names: Mapping[str, str]) -> object:
+    if isinstance(constant, str):
+        return names.get(constant, constant)
     if isinstance(constant, tuple):  # the keywords of a call
         return tuple(_renamed(part, names) for part in cast("tuple[object, ...]", constant))
-    return names.get(constant, constant) if isinstance(constant, str) else constant
+    return constant
 
 
 @functools.lru_cache(maxsize=1024)
@@ -315,7 +325,7 @@ def _compiled(text: str, shape: Shape, features: frozenset[str], asynchronously:
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     # A text of our own, with words of our own in it.
     code = _inner(_inner(compile(source, filename, "exec")))
-    parameters = len(shape.numbered)
+    parameters = len(shape.numbered())
     return code.replace(
         co_varnames=code.co_varnames[:parameters] + tuple(f".{name}" for name in code.co_varnames[parameters:]),
         co_freevars=tuple(f".{name}" for name in code.co_freevars),
@@ -332,19 +342,30 @@ def _with_parameters(text: str, shape: Shape) -> str:
     >>> _with_parameters("wrapper(*args, **kwargs): function(*args, **kwargs); slow.call(args, kwargs)", Shape(1))
     'wrapper(argument_0): function(argument_0); slow.call((argument_0, ), None)'
     """
-    names = shape.numbered
-    stars = ["**" + names.pop()] if shape.var_keyword else []
-    rest = ["*" + names.pop()] if shape.var_positional else []
-    positional, keyword_only = names[: shape.positional], names[shape.positional :]
-    signature = [*positional, *(rest or ["*"] * bool(keyword_only)), *keyword_only, *stars]
-    if shape.positional_only:
-        signature.insert(shape.positional_only, "/")
-    passed = [*positional, *rest, *(f"{name}={name}" for name in keyword_only), *stars]
-    arguments = "".join(f"{name}, " for name in [*positional, *rest])
-    keywords = ", ".join([*(f"{name!r}: {name}" for name in keyword_only), *stars])
+    parameters = shape.numbered()
+    signature = str(inspect.Signature(parameters))
+    passed = ", ".join(_PASSED[each.kind].format(each.name) for each in parameters)
+    arguments = "".join(_PACKED[each.kind].format(each.name) for each in parameters if each.kind in _PACKED)
+    keywords = ", ".join(_KEYWORDS[each.kind].format(each.name) for each in parameters if each.kind in _KEYWORDS)
     packed = f"({arguments}), {{{keywords}}}" if keywords else f"({arguments}), None"
-    text = text.replace("wrapper(*args, **kwargs)", f"wrapper({', '.join(signature)})")
-    return text.replace("function(*args, **kwargs)", f"function({', '.join(passed)})").replace("args, kwargs", packed)
+    text = text.replace("wrapper(*args, **kwargs)", f"wrapper{signature}")
+    return text.replace("function(*args, **kwargs)", f"function({passed})").replace("args, kwargs", packed)
+
+
+# How a parameter is written where it is passed on, and in the tuple and the dictionary that the runner gets.
+_PASSED = {
+    Parameter.POSITIONAL_ONLY: "{0}",
+    Parameter.POSITIONAL_OR_KEYWORD: "{0}",
+    Parameter.VAR_POSITIONAL: "*{0}",
+    Parameter.KEYWORD_ONLY: "{0}={0}",
+    Parameter.VAR_KEYWORD: "**{0}",
+}
+_PACKED = {
+    Parameter.POSITIONAL_ONLY: "{0}, ",
+    Parameter.POSITIONAL_OR_KEYWORD: "{0}, ",
+    Parameter.VAR_POSITIONAL: "*{0}, ",
+}
+_KEYWORDS = {Parameter.KEYWORD_ONLY: "'{0}': {0}", Parameter.VAR_KEYWORD: "**{0}"}
 
 
 class _Specialized(ast.NodeTransformer):

@@ -2,7 +2,7 @@
 
 A plain function that returns a coroutine, a generator or a context manager has done nothing yet when its policies are
 done with the call. What it returns is looked at once, and a RuntimeWarning says what to guard instead. Until then the
-function is called through `FirstCall.call`; from then on directly, so that the happy path pays for none of this.
+function is called through `FirstCall.opener`; from then on directly, so that the happy path pays for none of this.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ __all__ = ["FirstCall", "warn_of_unfinished"]
 
 
 class FirstCall:
-    """Calls *function* until it has returned once, and warns where its result is yet to be awaited or iterated.
+    """Looks at what *function* returns first, and warns where that is yet to be awaited or iterated.
 
-    A call that raises shows nothing, so the next one is looked at. Calls may overlap in threads and tasks: one of them
-    looks, and all that return meanwhile go through here.
+    Until then *opener* is called in place of the function. A call that raises shows nothing, so the next one is looked
+    at. Calls may overlap in threads and tasks: one of them looks, and all that return meanwhile go through here.
     """
 
-    __slots__ = ("_asynchronously", "_function", "_once", "_target", "call", "then")
+    __slots__ = ("_asynchronously", "_function", "_once", "_target", "opener", "then")
 
     def __init__(self, target: str, function: Callable[..., object], *, asynchronously: bool) -> None:
         self._target = target
         self._function = function
         self._asynchronously = asynchronously
         self._once = dict[str, object]()  # empty until a call looks at what it returned: setting a default is atomic
-        #: What is called in place of the function: the function itself where its results are beyond doubt.
-        self.call: Callable[..., object] = function
+        #: What calls the function and looks at its result; None where its results are beyond doubt.
+        self.opener: Callable[..., object] | None = None
         if _may_return_what_it_called(function):
-            self.call = _LOOKING[asynchronously](function, self)
+            self.opener = _LOOKING[asynchronously](function, self)
         #: Called when the function has returned.
         self.then: Callable[[], object] = _nothing
 
@@ -54,7 +54,7 @@ class FirstCall:
                 self._once.clear()  # where warnings are errors, each call is one
                 raise
         self.then()
-        self.call, self.then = self._function, _nothing  # no reference cycle for the garbage collector
+        self.opener, self.then = None, _nothing  # no reference cycle for the garbage collector
 
 
 def _may_return_what_it_called(function: object) -> bool:
@@ -152,9 +152,11 @@ def warn_of_unfinished(target: str, function: object, value: object, *, asynchro
     if found is None:
         return
     name = target.rpartition(".")[2]
+    if not name.isidentifier():  # of a partial, say
+        name = "f"
     message = (
         f"{target} returned {found.what}: its policies guard the call, which has ended, and nothing that happens later."
-        f" {found.instead.format(name=name if name.isidentifier() else 'f')}"
+        f" {found.instead.format(name=name)}"
     )
     try:
         warnings.warn(message, RuntimeWarning, stacklevel=_level_of_caller(sys._getframe(1)))
@@ -172,8 +174,8 @@ def _unfinished(function: object, value: object, *, asynchronously: bool) -> _Un
     for known in kind.__mro__:
         if known in _BY_TYPE:
             return _BY_TYPE[known]
-    if kind is GeneratorType:
-        return _GENERATOR if _wraps_generator(function) else None
+    if kind is GeneratorType and _wraps_generator(function):
+        return _GENERATOR
     # Of an async function an object that can be awaited may be meant: a task, a pool of connections.
     if not asynchronously and hasattr(kind, "__await__"):
         return _Unfinished(f"an awaitable, {kind.__module__}.{kind.__qualname__}", _AWAIT)
@@ -190,10 +192,12 @@ def _wraps_generator(function: object) -> bool:
 def _level_of_caller(frame: FrameType | None) -> int:
     """Return the ``stacklevel`` of the code that made the guarded call, as seen from *frame*."""
     level = 2
-    while frame is not None and _is_ours(frame):
+    while frame is not None:
+        if not _is_ours(frame):
+            return level
         frame = frame.f_back
         level += 1
-    return level if frame is not None else 2
+    return 2
 
 
 def _is_ours(frame: FrameType) -> bool:

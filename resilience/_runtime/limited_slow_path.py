@@ -36,7 +36,9 @@ class Watches:
     @property
     def table(self) -> Watches | None:
         """The watches themselves, as one table; None when one of the limits has passed."""
-        return None if any(watch.table is None for watch in self.each) else self
+        if any(watch.table is None for watch in self.each):
+            return None
+        return self
 
     def __delitem__(self, watches: Watches) -> None:
         """Take the limits off."""
@@ -121,8 +123,9 @@ class LimitedSlowPath(SlowPath):
 
     def _limits(self, watch: Watch | Watches) -> Sequence[tuple[int, Watch]]:
         """Return the limits of a call by their positions, the innermost first."""
-        each = watch.each[::-1] if isinstance(watch, Watches) else [watch]
-        return [*zip(self.limits, each, strict=True)]
+        if isinstance(watch, Watches):
+            return [*zip(self.limits, reversed(watch.each), strict=True)]
+        return [(self.limits[0], watch)]
 
     async def _run_inside(self, call: Call, position: int, watch: Watch) -> BaseException | None:
         """Run the policies inside the limit at *position*; return the exception that cut them off, if one did."""
