@@ -130,16 +130,19 @@ def wrapper_of(
     wrapper = _wrapper(CALL, function, fast.features, free, asynchronously)
     if opener is not None:
         # Not the wrapper: an idle one would be left to the garbage collector, with the timers of its limits.
-        cells = [cell for cell in wrapper.__closure__ or () if cell.cell_contents is opener]
-        first.then = partial(_call_directly, slow, cells)
+        cell = next((cell for cell in wrapper.__closure__ or () if cell.cell_contents is opener), None)
+        first.then = partial(_call_directly, slow, cell)
     return wrapper
 
 
-def _call_directly(slow: SlowPath, cells: Sequence[CellType]) -> None:
-    """Have a runner and the wrapper of these *cells* call the function itself: its first result has been looked at."""
-    for cell in cells:
-        cell.cell_contents = slow.function
+def _call_directly(slow: SlowPath, cell: CellType | None) -> None:
+    """Have a runner, and the wrapper that calls what is in *cell*, call the function itself from now on.
+
+    A wrapper that leaves everything to the runner has no such cell.
+    """
     slow.opener = None
+    if cell is not None:
+        cell.cell_contents = slow.function
 
 
 def stream_wrapper_of(

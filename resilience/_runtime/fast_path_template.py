@@ -41,6 +41,7 @@ from inspect import Parameter
 from operator import attrgetter
 from types import CodeType, FunctionType
 from typing import NamedTuple, cast
+from weakref import WeakValueDictionary
 
 __all__ = [
     "ANYTHING",
@@ -286,23 +287,35 @@ def parameters_of(function: object) -> Parameters:
     return Parameters(names, Shape(code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, *stars))
 
 
-@functools.lru_cache(maxsize=4096)
 def code_for(text: str, parameters: Parameters, features: frozenset[str], *, asynchronously: bool) -> CodeType:
     """Return the code of *text* for a function of these *parameters*, and a stack of these *features*.
 
-    Functions of the same signature share it.
+    Functions of the same signature share it, for as long as one of them exists.
     """
-    return _named(_compiled(text, parameters.shape, features, asynchronously), parameters.names)
+    return _compiled(text, parameters.shape, features, asynchronously).named(parameters.names)
 
 
-def _named(code: CodeType, names: tuple[str, ...]) -> CodeType:
-    """Return *code* with its numbered parameters called by their *names*, keywords in its calls as well."""
-    numbered = code.co_varnames
-    code = code.replace(co_varnames=names + numbered[len(names) :])
-    if not code.co_kwonlyargcount:
-        return code
-    renamed = dict(zip(numbered, names, strict=False))
-    return code.replace(co_consts=tuple(_renamed(constant, renamed) for constant in code.co_consts))
+class _Compiled:
+    """The code of a text whose parameters are numbered, and what was made of it for functions, by their names.
+
+    Each decorator of a stack makes a wrapper, and only the last one's is called. The code of the others goes with them.
+    """
+
+    def __init__(self, code: CodeType) -> None:
+        self.code = code
+        self._named: WeakValueDictionary[tuple[str, ...], CodeType] = WeakValueDictionary()
+
+    def named(self, names: tuple[str, ...]) -> CodeType:
+        """Return the code with its parameters called by their *names*, keywords in its calls as well."""
+        found = self._named.get(names)
+        if found is not None:
+            return found
+        numbered, constants = self.code.co_varnames, self.code.co_consts
+        if self.code.co_kwonlyargcount:
+            renamed = dict(zip(numbered, names, strict=False))
+            constants = tuple(_renamed(constant, renamed) for constant in constants)
+        code = self.code.replace(co_varnames=names + numbered[len(names) :], co_consts=constants)
+        return self._named.setdefault(names, code)
 
 
 def _renamed(constant: object, names: Mapping[str, str]) -> object:
@@ -314,7 +327,7 @@ def _renamed(constant: object, names: Mapping[str, str]) -> object:
 
 
 @functools.lru_cache(maxsize=1024)
-def _compiled(text: str, shape: Shape, features: frozenset[str], asynchronously: bool) -> CodeType:
+def _compiled(text: str, shape: Shape, features: frozenset[str], asynchronously: bool) -> _Compiled:
     """Return the code of *text* with numbered parameters."""
     if not asynchronously:
         text = text.replace("async def", "def").replace("await ", "")
@@ -325,10 +338,12 @@ def _compiled(text: str, shape: Shape, features: frozenset[str], asynchronously:
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     # A text of our own, with words of our own in it.
     code = _inner(_inner(compile(source, filename, "exec")))
-    parameters = len(shape.numbered())
-    return code.replace(
-        co_varnames=code.co_varnames[:parameters] + tuple(f".{name}" for name in code.co_varnames[parameters:]),
-        co_freevars=tuple(f".{name}" for name in code.co_freevars),
+    parameters, own = len(shape.numbered()), code.co_varnames
+    return _Compiled(
+        code.replace(
+            co_varnames=own[:parameters] + tuple(f".{name}" for name in own[parameters:]),
+            co_freevars=tuple(f".{name}" for name in code.co_freevars),
+        )
     )
 
 
