@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from operator import attrgetter, methodcaller
 from types import CellType, FunctionType
 from typing import Any, TypeVar
 
@@ -56,18 +55,24 @@ class _FastPath:
     __slots__ = ("counter", "features", "gate", "gate_at", "limits", "recorder", "timed_at")
 
     def __init__(self, target: str, stack: Sequence[Policy], *, asynchronously: bool) -> None:
-        gates: dict[int, Gate] = _parts(stack, attrgetter("fast_path_gate"))
-        recorders: dict[int, Stopwatch] = _parts(stack, methodcaller("stopwatch", target))
-        counters: dict[int, Tally] = _parts(stack, attrgetter("success_counter"))
+        gates: dict[int, Gate] = {}
+        recorders: dict[int, Stopwatch] = {}
+        counters: dict[int, Tally] = {}
+        limits: dict[int, float] = {}
+        for position, policy in enumerate(stack):
+            _note(gates, position, policy.fast_path_gate)
+            _note(recorders, position, policy.stopwatch(target))
+            _note(counters, position, policy.success_counter)
+            _note(limits, position, policy.time_limit)
         #: Seconds that the policies allow, by position.
-        self.limits: dict[int, float] = _parts(stack, attrgetter("time_limit"))
+        self.limits = limits
         self.gate_at, self.gate = _first(gates)
         self.timed_at, self.recorder = _first(recorders)
         self.counter = _first(counters)[1]
         #: What the wrapper's text has to do, see `fast_path_template.FEATURES`.
         self.features = _RUNNER_ONLY
         at_most_one = max(len(gates), len(recorders), len(counters)) <= 1
-        if at_most_one and (asynchronously or not self.limits) and all(policy.fast_path for policy in stack):
+        if at_most_one and (asynchronously or not limits) and all(policy.fast_path for policy in stack):
             self.features = self._features(any(policy.tracks_exhaustion for policy in stack))
 
     def _features(self, tracks_exhaustion: bool) -> frozenset[str]:
@@ -84,10 +89,9 @@ class _FastPath:
         return frozenset(features)
 
 
-def _parts(stack: Sequence[Policy], part: Callable[[Policy], T | None]) -> dict[int, T]:
-    """Return the *part* of each policy of *stack* that has it, by position."""
-    found = [(position, part(policy)) for position, policy in enumerate(stack)]
-    return {position: each for position, each in found if each is not None}
+def _note(parts: dict[int, T], position: int, part: T | None) -> None:
+    if part is not None:
+        parts[position] = part
 
 
 def _first(parts: Mapping[int, T]) -> tuple[int, T | None]:
