@@ -39,6 +39,8 @@ _STREAMS = {False: (STREAM, StopIteration), True: (ASYNC_STREAM, StopAsyncIterat
 _RUNNER_ONLY = frozenset({"RUNNER"})
 _SUCCESS_NOTES = {Telling.MARK: "MARKS", Telling.COUNT: "COUNTS", Telling.CALL: "REPORTS"}
 """The features by which a gate learns of a success."""
+_TIMED = {False: {"TIMED"}, True: {"TIMED", "TIMES_ALONE"}}
+"""The features of timing, by whether threads may count without a lock."""
 
 # By the names that they have in the code of wrappers, see `fast_path_template`.
 _BUILTINS = {f".{each.__name__}": each for each in (Exception, BaseException, GeneratorExit)}
@@ -76,16 +78,23 @@ class _FastPath:
             self.features = self._features(any(policy.tracks_exhaustion for policy in stack))
 
     def _features(self, tracks_exhaustion: bool) -> frozenset[str]:
-        features = ["TRACKS_EXHAUSTION"] * tracks_exhaustion
+        features: set[str] = set()
         if self.gate is not None:
-            features += ["GATED", "NOTES", _SUCCESS_NOTES[self.gate.telling]]
-            features += ["OUTERMOST_GATE"] * (self.gate_at == 0) + ["NESTS"] * self.gate.nests
+            features |= {"GATED", _SUCCESS_NOTES[self.gate.telling]}
+            if self.gate_at == 0:
+                features.add("OUTERMOST_GATE")
+            if self.gate.nests:
+                features.add("NESTS")
         if self.counter is not None:
-            features += ["COUNTED", "NOTES"]
+            features.add("COUNTED")
         if self.recorder is not None:
-            features += ["TIMED", "NOTES"] + ["TIMES_ALONE"] * self.recorder.alone
+            features |= _TIMED[self.recorder.alone]
         if self.limits:
-            features += ["LIMITED", "NOTES"]
+            features.add("LIMITED")
+        if features:
+            features.add("NOTES")
+        if tracks_exhaustion:
+            features.add("TRACKS_EXHAUSTION")
         return frozenset(features)
 
 
@@ -108,7 +117,10 @@ def wrapper_of(
 ) -> FunctionType:
     """Return the function that calls *function* through *stack*, outermost first; a coroutine function if it is one.
 
-    It does so by *first* until the function has returned once.
+    It has the parameters and defaults of *function* and the globals of its module, and no other metadata yet. A stack
+    that has no fast path gets a wrapper as well, which leaves each call to the runner.
+
+    Until the function has returned once, *first* calls it and looks at the result.
     """
     fast = _FastPath(target, stack, asynchronously=asynchronously)
     first = first or FirstCall(target, function, asynchronously=asynchronously)
@@ -159,7 +171,9 @@ def stream_wrapper_of(
 ) -> FunctionType:
     """Return the generator function, async if *function* is, that runs *function* through *stack* to its end.
 
-    *opener* calls *function* and fetches the first item: it comes to an `Opened`, or to what an empty one returns.
+    *opener* calls *function* and fetches the first item: it comes to an `Opened`, or to what an empty one returns. The
+    runner treats that as the call. The wrapper relays the items that follow, and gives the runner the outcome of the
+    stream when they have ended, failed, or are wanted no more.
     """
     text, stop = _STREAMS[asynchronously]
     slow = StreamSlowPath(target, function, stack, opener, _RUNNERS[asynchronously])

@@ -58,7 +58,10 @@ class FirstCall:
 
 
 def _may_return_what_it_called(function: object) -> bool:
-    # What calls nothing returns no coroutine: debuggers step through one frame of ours, and not two.
+    """Return whether *function* calls anything: what calls nothing has no coroutine to return.
+
+    For such a function debuggers step through one frame of ours from the beginning, and not through two.
+    """
     return type(function) is not FunctionType or not _CALLS.isdisjoint(function.__code__.co_code[::2])
 
 
@@ -169,7 +172,11 @@ def warn_of_unfinished(target: str, function: object, value: object, *, asynchro
 
 
 def _unfinished(function: object, value: object, *, asynchronously: bool) -> _Unfinished | None:
-    """Return what *value* is, and what to write instead; None where it is a result."""
+    """Return what *value* is, and what to write instead; None where it is a result.
+
+    A generator is a result unless the function wraps a generator function: many functions return one that they have
+    been given, or that other code is to read.
+    """
     kind = type(value)
     for known in kind.__mro__:
         if known in _BY_TYPE:
@@ -201,6 +208,6 @@ def _level_of_caller(frame: FrameType | None) -> int:
 
 
 def _is_ours(frame: FrameType) -> bool:
-    # Wrappers, and what `_beside` makes, have the globals of the user's module.
+    """Return whether *frame* is the toolkit's: wrappers and what `_beside` makes have the globals of another module."""
     code, module = frame.f_code, str(frame.f_globals.get("__name__"))
     return module.startswith("resilience.") or is_wrapper(code) or code.co_filename == __file__
