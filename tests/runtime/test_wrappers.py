@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import sys
 import traceback
 import types
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from resilience import circuit_breaker, retry_on_category
 from resilience._runtime import fast_path as wrappers
+from resilience.testing import virtual_time
 
 retry = retry_on_category(attempts=2, base_delay=0)
 SHAPES = [
@@ -205,3 +207,21 @@ def test_the_form_of_a_wrapper_is_the_one_the_tests_are_run_with(pytestconfig: p
     assert str(inspect.signature(retry(made("a, *, b")), follow_wrapped=False)) == (
         "(*args, **kwargs)" if general else "(a, *, b)"
     )
+
+
+def test_a_success_after_a_retry_is_timed_from_the_beginning_of_the_call():
+    with virtual_time() as clock:
+        clock.advance(1000)
+        slow = circuit_breaker("slow", failure_threshold=None, slow_call_rate=0.5, slow_call_seconds=5, minimum_calls=2)
+        calls = itertools.count()
+
+        @slow
+        @retry
+        def fetch() -> str:
+            if next(calls) % 2 == 0:
+                raise ConnectionResetError
+            return "ok"
+
+        for _ in range(4):
+            assert fetch() == "ok"
+        assert slow.current_state == "closed"
