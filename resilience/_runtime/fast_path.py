@@ -71,13 +71,14 @@ class _FastPath:
         self.gate_at, self.gate = _first(gates)
         self.timed_at, self.recorder = _first(recorders)
         self.counter = _first(counters)[1]
-        #: What the wrapper's text has to do, see `fast_path_template.FEATURES`.
+        #: What the wrapper's text has to do, see `fast_path_template`.
         self.features = _RUNNER_ONLY
         at_most_one = max(len(gates), len(recorders), len(counters)) <= 1
         if at_most_one and (asynchronously or not limits) and all(policy.fast_path for policy in stack):
             self.features = self._features(any(policy.tracks_exhaustion for policy in stack))
 
     def _features(self, tracks_exhaustion: bool) -> frozenset[str]:
+        """Return the features of the text of a wrapper that does without the runner."""
         features: set[str] = set()
         if self.gate is not None:
             features |= {"GATED", _SUCCESS_NOTES[self.gate.telling]}
@@ -99,11 +100,13 @@ class _FastPath:
 
 
 def _note(parts: dict[int, T], position: int, part: T | None) -> None:
+    """Add the *part* of the policy at *position*, if it has one."""
     if part is not None:
         parts[position] = part
 
 
 def _first(parts: Mapping[int, T]) -> tuple[int, T | None]:
+    """Return the position and the part of the outermost policy that has one; NOWHERE and None without."""
     return next(iter(parts.items()), (NOWHERE, None))
 
 

@@ -3,8 +3,8 @@
 Each text is the whole wrapper, as it would be written by hand for a function of ``*args, **kwargs``. `code_for` makes
 code of it, as `dataclasses` makes an ``__init__``, in two steps:
 
-* Of an ``if`` on a word in capitals only the branch remains that the stack needs (`FEATURES` lists the words). A stack
-  without a breaker does not look at the state of one, not even to find that there is none.
+* Of an ``if`` on a word in capitals, a feature, only the branch remains that the stack needs. A stack without a breaker
+  does not look at the state of one, not even to find that there is none.
 * ``*args, **kwargs`` become as many parameters as the function has. They are numbered in the text and get their names
   in the code object. So a text is compiled once for all functions with as many parameters of each kind, which takes a
   millisecond, and a function whose parameters have other names costs some microseconds.
@@ -22,6 +22,24 @@ For a retry around a function of two parameters this remains of `CALL`, which tr
         if (error := outcome.error) is None:
             return outcome.value
         ...
+
+These are the features of `CALL`, by what a stack has:
+
+========================= ============================================================================================
+``RUNNER``                a policy without a fast path, so that the runner does everything; alone
+``GATED``                 one gate, whose state is looked at before the call
+``OUTERMOST_GATE``        no policy outside of the gate, so that its rejection is raised at once
+``NESTS``                 calls through the gate that nest: the function runs between its ``enter`` and ``leave``
+``MARKS``                 a gate that wants to know that a call has succeeded
+``COUNTS``                a gate that wants to know how many have
+``REPORTS``               a gate that wants to hear of each success
+``COUNTED``               one policy that counts the calls that succeed at once
+``TIMED``                 one policy that times the calls
+``TIMES_ALONE``           its times, which threads may add to without a lock
+``LIMITED``               policies that limit the time of a call (async)
+``TRACKS_EXHAUSTION``     a policy that asks which retries were exhausted within the call
+``NOTES``                 a success that is noted in some way, or checked for a limit
+========================= ============================================================================================
 
 A wrapper's own variables get a dot before their name in the code object, as the compiler calls the iterable of a
 comprehension ``.0``. No parameter can have such a name. Debuggers read variables into a dictionary and Python writes
@@ -60,23 +78,6 @@ _FREE = (
     "function, slow, gate, begin, counter, recorder, clock, exhaustion, Opened, Stop, Exception, BaseException,"
     " GeneratorExit"
 )
-
-FEATURES = {
-    "RUNNER": "a policy has no fast path, so the runner does everything",
-    "GATED": "one policy is a gate, whose state is looked at before the call",
-    "OUTERMOST_GATE": "no policy is outside of the gate, so that its rejection is raised at once",
-    "NESTS": "calls through the gate nest, and the function runs between its `enter` and `leave`",
-    "MARKS": "the gate wants to know that a call has succeeded",
-    "COUNTS": "the gate wants to know how many have",
-    "REPORTS": "the gate wants to hear of each success",
-    "COUNTED": "one policy counts the calls that succeed at once",
-    "TIMED": "one policy times the calls",
-    "TIMES_ALONE": "threads may add to its times without a lock",
-    "LIMITED": "policies limit the time of a call (async)",
-    "TRACKS_EXHAUSTION": "a policy asks which retries were exhausted within the call",
-    "NOTES": "a success is noted in some way, or checked for a limit",
-}
-"""The words in capitals of `CALL`: what a text can do, by what a stack has."""
 
 CALL = """
 async def wrapper(*args, **kwargs):
@@ -397,7 +398,7 @@ class _Specialized(ast.NodeTransformer):
         feature, condition = node.test, None
         if isinstance(feature, ast.BoolOp):
             feature, condition = feature.values
-        if not isinstance(feature, ast.Name) or feature.id not in FEATURES:
+        if not isinstance(feature, ast.Name) or not feature.id.isupper():
             return node
         if feature.id not in self.features:
             return node.orelse
