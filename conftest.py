@@ -104,7 +104,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("wrappers") == "general":  # here, before anything is decorated
         from resilience._runtime import fast_path as wrappers
 
-        wrappers._signature_of = lambda _: wrappers._ANYTHING
+        wrappers.parameters_of = lambda _: wrappers.ANYTHING
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -486,7 +486,7 @@ def test_a_function_guarded_for_a_few_calls_takes_its_timer_along():
     async def main() -> None:
         loop = asyncio.get_running_loop()
         for number in range(5):
-            guarded = timeout(30 + number / 7)(awaiting(lambda: asyncio.sleep(0)))
+            guarded = timeout(32 + math.sqrt(2) + number / 7)(awaiting(lambda: asyncio.sleep(0)))
             await guarded()
             await guarded()
             assert armed(loop) == 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextvars
+import enum
+import functools
 import inspect
 import sys
 import weakref
@@ -10,8 +12,10 @@ from collections.abc import (
     AsyncGenerator,
     Callable,
     Generator,
+    Mapping,
     Sequence,
 )
+from types import FunctionType
 from typing import cast
 
 from resilience._runtime.callables import (
@@ -37,77 +41,98 @@ from resilience.settings import DISABLED
 __all__ = ["Guarded", "guard_function", "guarded", "refuse_without_items"]
 
 
+class Flavour(enum.Enum):
+    """How a function is called, and so what its wrapper has to be."""
+
+    PLAIN = "plain"
+    COROUTINE = "coroutine"
+    GENERATOR = "generator"
+    ASYNC_GENERATOR = "async generator"
+    UNDECIDED = "plain or coroutine: its first call shows it"
+
+
 class Guarded:
-    """What is known of a guarded function: the original, and the policies around it, outermost first."""
+    """What is known of a guarded function: the original, its flavour, and the policies around it, outermost first.
 
-    __slots__ = ("_wrapper", "function", "policies", "target")
+    It hangs on the wrapper as ``__resilience__``. A further decorator takes the original from it and makes one wrapper
+    for all policies, however many decorators there are: `around`.
+    """
 
-    def __init__(self, target: str, function: Callable[..., object], policies: tuple[Policy, ...]) -> None:
+    __slots__ = ("_flavour", "_wrapper", "function", "policies", "target")
+
+    def __init__(
+        self,
+        target: str,
+        function: Callable[..., object],
+        policies: tuple[Policy, ...],
+        flavour: Flavour | None = None,
+    ) -> None:
         self.target: str = target
         self.function: Callable[..., object] = function
         self.policies: tuple[Policy, ...] = policies
+        self._flavour: Flavour = flavour or _flavour_of(target, function)
         self._wrapper: weakref.ref[Callable[..., object]] | None = None
 
     def belongs_to(self, wrapper: object) -> bool:
         """Whether this is *wrapper*'s own: `functools.wraps` copies attributes to functions around it as well."""
         return self._wrapper is not None and self._wrapper() is wrapper
 
-    def wrap(self, like: object = None) -> Callable[..., object]:
-        """Build the one wrapper over the original function; it takes its name and attributes from *like*, if given."""
-        if makes_context_manager(self.function):
-            raise TypeError(
-                f"cannot guard {self.target}: it returns a context manager, and entering it is another call; guard"
-                " what is called when it is entered, or in the `with` block"
-            )
-        streams = is_generator(self.function)
-        asynchronously = is_async(self.function) or (streams and kind_of(self.function) is Kind.ASYNC_GENERATOR)
-        undecided = not streams and not asynchronously and may_be_async(self.function)
-        if undecided and any(not policy.supports_sync for policy in self.policies):
-            asynchronously, undecided = True, False
-        if not asynchronously and not undecided:
-            self._refuse_what_needs_async()
-            self._refuse_async_hooks()
-        if streams:
-            self._refuse_what_cannot_stream()
-            opener = _opener_async(self.function) if asynchronously else _opener(self.function, self.policies)
-            wrapper = stream_wrapper_of(
-                self.target, self.function, self.policies, opener, asynchronously=asynchronously
-            )
-        else:
-            refuse_without_items(self.target, self.policies)
-            if undecided:
-                wrapper = undecided_wrapper_of(self.target, self.function, self.policies)
-            else:
-                wrapper = wrapper_of(self.target, self.function, self.policies, asynchronously=asynchronously)
+    def wrap(self) -> Callable[..., object]:
+        """Return the function guarded. Raises TypeError where a policy cannot guard a function of its flavour."""
+        return self._wrap(self.policies, self.function)
+
+    def around(self, policies: Sequence[Policy], like: object) -> Callable[..., object]:
+        """Return the function guarded by *policies* outside of those it has, with the name and attributes of *like*."""
+        policies = tuple(policies)
+        outer = Guarded(self.target, self.function, policies + self.policies, self._flavour)
+        return outer._wrap(policies, like)
+
+    def _wrap(self, unchecked: Sequence[Policy], like: object) -> Callable[..., object]:
+        flavour = self._flavour
+        if flavour is Flavour.UNDECIDED and not all(policy.supports_sync for policy in self.policies):
+            flavour = Flavour.COROUTINE
+        for refuse in _REFUSALS[flavour]:
+            refuse(self.target, unchecked)
+        wrapper = _WRAPPERS[flavour](self.target, self.function, self.policies)
         if not has_name(self.function):
             wrapper.__name__, wrapper.__qualname__ = self.target.rpartition(".")[2], self.target
-        copy_metadata(wrapper, self.function if like is None else like)
+        copy_metadata(wrapper, like)
         self._wrapper = weakref.ref(wrapper)
         # Looked up beside the function, never typed on it.
         vars(wrapper).update(__wrapped__=self.function, __resilience__=self)
         return wrapper
 
-    def _refuse_what_cannot_stream(self) -> None:
-        for policy in self.policies:
-            if not policy.supports_generators:
-                raise TypeError(
-                    f"cannot guard the generator function {self.target} by {policy}: {_instead(policy)}; of a class"
-                    " its other methods one by one"
-                )
 
-    def _refuse_what_needs_async(self) -> None:
-        for policy in self.policies:
-            if not policy.supports_sync:
-                raise TypeError(f"cannot guard {self.target} by {policy}: it is not async, and nothing can end a copy")
+def _flavour_of(target: str, function: Callable[..., object]) -> Flavour:
+    if _is_plain(function):
+        return Flavour.PLAIN
+    if makes_context_manager(function):
+        raise TypeError(
+            f"cannot guard {target}: it returns a context manager, and entering it is another call; guard"
+            " what is called when it is entered, or in the `with` block"
+        )
+    if is_generator(function):
+        asynchronous = is_async(function) or kind_of(function) is Kind.ASYNC_GENERATOR
+        return Flavour.ASYNC_GENERATOR if asynchronous else Flavour.GENERATOR
+    if is_async(function):
+        return Flavour.COROUTINE
+    return Flavour.UNDECIDED if may_be_async(function) else Flavour.PLAIN
 
-    def _refuse_async_hooks(self) -> None:
-        for policy in self.policies:
-            for parameter, hook in policy.hooks().items():
-                if is_async(hook):
-                    raise TypeError(
-                        f"{parameter}={hook!r}: {self.target} is not async, so nobody could await this;"
-                        f" give a plain function, or make {self.target} async"
-                    )
+
+def _is_plain(function: object) -> bool:
+    """Whether *function* is a plain one beyond doubt, as most are: the longer look takes as long as the rest."""
+    return (
+        type(function) is FunctionType
+        and not function.__code__.co_flags & _NOT_PLAIN
+        and "return" not in function.__annotations__
+        and not vars(function)
+    )
+
+
+_NOT_PLAIN = inspect.CO_GENERATOR | inspect.CO_ITERABLE_COROUTINE | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+
+
+# -- what cannot be guarded by which policy --------------------------------------------------------------------------
 
 
 def refuse_without_items(target: str, stack: Sequence[Policy]) -> None:
@@ -117,6 +142,31 @@ def refuse_without_items(target: str, stack: Sequence[Policy]) -> None:
             raise TypeError(
                 f"cannot guard {target} by {policy}: it is no generator function and has no items;"
                 " give timeout(seconds)"
+            )
+
+
+def _refuse_without_async(target: str, stack: Sequence[Policy]) -> None:
+    for policy in stack:
+        if not policy.supports_sync:
+            raise TypeError(f"cannot guard {target} by {policy}: it is not async, and nothing can end a copy")
+
+
+def _refuse_async_hooks(target: str, stack: Sequence[Policy]) -> None:
+    for policy in stack:
+        for parameter, hook in policy.hooks().items():
+            if is_async(hook):
+                raise TypeError(
+                    f"{parameter}={hook!r}: {target} is not async, so nobody could await this;"
+                    f" give a plain function, or make {target} async"
+                )
+
+
+def _refuse_around_items(target: str, stack: Sequence[Policy]) -> None:
+    for policy in stack:
+        if not policy.supports_generators:
+            raise TypeError(
+                f"cannot guard the generator function {target} by {policy}: {_instead(policy)}; of a class"
+                " its other methods one by one"
             )
 
 
@@ -132,6 +182,17 @@ def _instead(policy: Policy) -> str:
         " that fetches one item or one page"
     )
 
+
+_REFUSALS: Mapping[Flavour, Sequence[Callable[[str, Sequence[Policy]], None]]] = {
+    Flavour.PLAIN: (_refuse_without_async, _refuse_async_hooks, refuse_without_items),
+    Flavour.COROUTINE: (refuse_without_items,),
+    Flavour.GENERATOR: (_refuse_without_async, _refuse_async_hooks, _refuse_around_items),
+    Flavour.ASYNC_GENERATOR: (_refuse_around_items,),
+    Flavour.UNDECIDED: (refuse_without_items,),
+}
+
+
+# -- wrappers --------------------------------------------------------------------------------------------------------
 
 # These stand here because a signal may interrupt what they call: `interrupt` looks through this module's frames.
 
@@ -187,6 +248,23 @@ def _opener_async(function: Callable[..., object]) -> Callable[..., object]:
     return open_stream
 
 
+def _stream(target: str, function: Callable[..., object], stack: Sequence[Policy]) -> FunctionType:
+    return stream_wrapper_of(target, function, stack, _opener(function, stack), asynchronously=False)
+
+
+def _async_stream(target: str, function: Callable[..., object], stack: Sequence[Policy]) -> FunctionType:
+    return stream_wrapper_of(target, function, stack, _opener_async(function), asynchronously=True)
+
+
+_WRAPPERS: Mapping[Flavour, Callable[[str, Callable[..., object], Sequence[Policy]], Callable[..., object]]] = {
+    Flavour.PLAIN: functools.partial(wrapper_of, asynchronously=False),
+    Flavour.COROUTINE: functools.partial(wrapper_of, asynchronously=True),
+    Flavour.GENERATOR: _stream,
+    Flavour.ASYNC_GENERATOR: _async_stream,
+    Flavour.UNDECIDED: undecided_wrapper_of,
+}
+
+
 def guarded(target: object) -> Guarded | None:
     """Return what is known of a guarded function or bound method, or None."""
     function = getattr(target, "__func__", target)
@@ -201,12 +279,11 @@ def guard_function(target: object, policies: Sequence[Policy]) -> object:
         outside = type(target)(guard_function(inside, policies))  # type: ignore[call-arg]  # a static or class method
         vars(outside).update(vars(target))
         return outside
-    name = name_of(target)
     if not callable(target):
         raise TypeError(f"cannot guard {target!r}: give a function, a method, a callable object or a class")
     inner = guarded(target)
-    if inner is not None and not inspect.ismethod(target):  # a bound method is a target of its own
-        # Fuse: one wrapper over the original, whatever the number of decorators. What a decorator in between left on
-        # the function (abstract, final, a mark of pytest) stays.
-        return Guarded(inner.target, inner.function, (*policies, *inner.policies)).wrap(like=target)
-    return Guarded(name, target, tuple(policies)).wrap()
+    if inner is None or inspect.ismethod(target):  # a bound method is a target of its own
+        return Guarded(name_of(target), target, tuple(policies)).wrap()
+    # Fuse: one wrapper over the original, whatever the number of decorators. What a decorator in between left on
+    # the function (abstract, final, a mark of pytest) stays.
+    return inner.around(policies, like=target)

@@ -1,361 +1,425 @@
-"""The text of wrappers: pieces, and how they make up a module for a stack of some shape."""
+"""The texts of the functions that callers meet: one for calls, and one for streams of either kind.
+
+Each text is the whole wrapper, as it would be written by hand for a function of ``*args, **kwargs``. `code_for` makes
+code of it, as `dataclasses` makes an ``__init__``, in two steps:
+
+* Of an ``if`` on a word in capitals, a feature, only the branch remains that the stack needs. A stack without a breaker
+  does not look at the state of one, not even to find that there is none.
+* ``*args, **kwargs`` become as many parameters as the function has. They are numbered in the text and get their names
+  in the code object. So a text is compiled once for all functions with as many parameters of each kind, which takes a
+  millisecond, and a function whose parameters have other names costs some microseconds.
+
+For a retry around a function of two parameters this remains of `CALL`, which tracebacks and debuggers show::
+
+    def wrapper(argument_0, argument_1):
+        since = exhaustion.count
+        try:
+            return function(argument_0, argument_1)
+        except Exception as error:
+            call = slow.failed(error, (argument_0, argument_1), None)
+        call.exhaustions_at_start = since
+        outcome = slow.drive(slow.stack, 0, call, call.position)
+        if (error := outcome.error) is None:
+            return outcome.value
+        ...
+
+These are the features of `CALL`, by what a stack has:
+
+========================= ============================================================================================
+``RUNNER``                a policy without a fast path, so that the runner does everything; alone
+``GATED``                 one gate, whose state is looked at before the call
+``OUTERMOST_GATE``        no policy outside of the gate, so that its rejection is raised at once
+``NESTS``                 calls through the gate that nest: the function runs between its ``enter`` and ``leave``
+``MARKS``                 a gate that wants to know that a call has succeeded
+``COUNTS``                a gate that wants to know how many have
+``REPORTS``               a gate that wants to hear of each success
+``COUNTED``               one policy that counts the calls that succeed at once
+``TIMED``                 one policy that times the calls
+``TIMES_ALONE``           its times, which threads may add to without a lock
+``LIMITED``               policies that limit the time of a call (async)
+``TRACKS_EXHAUSTION``     a policy that asks which retries were exhausted within the call
+``NOTES``                 a success that is noted in some way, or checked for a limit
+========================= ============================================================================================
+
+A wrapper's own variables get a dot before their name in the code object, as the compiler calls the iterable of a
+comprehension ``.0``. No parameter can have such a name. Debuggers read variables into a dictionary and Python writes
+them back by their names, so that two variables of one name would get each other's values.
+"""
 
 from __future__ import annotations
 
-import re
+import ast
+import functools
+import inspect
+import itertools
+import linecache
 import textwrap
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
+from inspect import Parameter
+from operator import attrgetter
+from types import CodeType, FunctionType
+from typing import NamedTuple, cast
+from weakref import WeakValueDictionary
 
-from resilience._runtime.protocol import SuccessReporting
+__all__ = [
+    "ANYTHING",
+    "ASYNC_STREAM",
+    "CALL",
+    "STREAM",
+    "Parameters",
+    "Shape",
+    "code_for",
+    "is_wrapper",
+    "parameters_of",
+]
 
-__all__ = ["Shape", "fill", "module_of", "stream_of"]
+# What the texts take from around them: what a stack is made of, and builtins, which a module may have shadowed.
+_FREE = (
+    "function, slow, gate, begin, counter, recorder, clock, exhaustion, OpenStream, Stop, Exception, BaseException,"
+    " GeneratorExit"
+)
 
-# The pieces wrappers are made of. A word in braces that has a line of its own is a block, any other a few words:
-# {w} and {d} are `await ` and `async ` or nothing. The template's own names begin with two underscores, out of the way
-# of the parameters, which stand in the same scope.
-_MODULE = """\
-def __make(
-    __function, __plan, __gate, __begins, __tallies, __stopwatch, __clock, __give_ups, __Exception, __BaseException
-):
-    {begins}
-    {tallies}
-    {d}def wrapper({signature}):
-        {started}
-        {body}
-        if (__error := __outcome.error) is None:
-            return __outcome.value
-        __context = __error.__context__
-        try:
-            raise __error
-        finally:
-            if __context is not None:  # raised where the caller handles another error, it has got that one instead
-                __plan.set_context(__error, __context)
-            __outcome = __error = __context = None
-    return wrapper
-"""
-_STREAM = """\
-def __make(__plan, __Opened, __Exception, __BaseException, __GeneratorExit, __Stop):
-    {d}def wrapper({signature}):
-        __call = __plan.call({packed}, {packed_keywords})
-        __outcome = {w}__plan.drive(__plan.stack, 0, __call, 0)
-        if __outcome.value.__class__ is __Opened:
-            __function, __item = __plan.begin(__call, __outcome)
+CALL = """
+async def wrapper(*args, **kwargs):
+    if TIMED:
+        now = clock().now
+        started = now()
+    if NESTS:
+        state = gate.state_here
+    elif GATED:
+        state = gate.state
+    if RUNNER:
+        call = slow.call(args, kwargs)
+    elif GATED and not state.fast_path:
+        error = gate.reject_if_open(slow.clock())
+        if OUTERMOST_GATE and error is not None:
             try:
-                {relayed}
-            except __GeneratorExit:  # nobody wants more of what came, and it came
-                {w}__plan.drive(__call.stack, 0, __call, __plan.ended(__call))
+                raise error
+            finally:
+                error = None
+        call = slow.rejected(error, args, kwargs)
+        if TIMED:
+            call.started_at = started
+    elif LIMITED and (watch := begin()) is None:
+        call = slow.call(args, kwargs)
+    else:
+        if REPORTS:
+            began = slow.clock().now()
+        if TRACKS_EXHAUSTION:
+            since = exhaustion.count
+        try:
+            if NESTS:
+                running = gate.enter(state)
+                try:
+                    value = await function(*args, **kwargs)
+                finally:
+                    gate.leave(running)
+            elif NOTES:
+                value = await function(*args, **kwargs)
+            else:
+                return await function(*args, **kwargs)
+            if LIMITED and (table := watch.table) is None:
+                call = slow.late(value, args, kwargs)
+            elif NOTES:
+                if MARKS:
+                    state.success_seen = True
+                if COUNTS:
+                    state.call_count += 1
+                if REPORTS:
+                    gate.ended(state, began, slow.clock())
+                if COUNTED:
+                    counter.passes += 1
+                if TIMED:
+                    took = now() - started
+                    if TIMES_ALONE and took <= recorder.quick_up_to:
+                        recorder.quick += 1
+                        recorder.quick_seconds += took
+                    else:
+                        recorder.slow(took)
+                if LIMITED:
+                    del table[watch]
+                return value
+        except Exception as error:
+            call = slow.failed(error, args, kwargs)
+        except BaseException as cut:
+            if LIMITED and (call := slow.expired(cut, watch, args, kwargs)) is not None:
+                pass
+            else:
+                if TIMED:
+                    recorder.cancelled(now() - started)
                 raise
-            except __Exception as __error:
-                __at = __plan.ended(__call, None, __error)
-            except __BaseException:
-                __plan.cut_short(__call)
-                raise
-            __outcome = {w}__plan.drive(__call.stack, 0, __call, __at)
-        if (__error := __outcome.error) is None:
-            return{value}
-        __context = __error.__context__
-        try:
-            raise __error
-        finally:
-            if __context is not None:
-                __plan.set_context(__error, __context)
-            __outcome = __error = __context = __function = __item = None
-    return wrapper
-"""
-# What `yield from` is from the first item on. The generator goes by the name of the function, by which `interrupt`
-# knows the lines on which the user's code is at work.
-_RELAYED = """\
-try:
-    while True:
-        try:
-            __sent = yield __item
-        except __GeneratorExit:
-            __function.close()
-            raise
-        except __BaseException as __thrown:
-            __item = __function.throw(__thrown)
-        else:
-            __item = None
-            if __sent is None:
-                __value = yield from __function
-                __at = __plan.ended(__call, __value)
-                break
-            __item = __function.send(__sent)
-except __Stop as __done:
-    __at = __plan.ended(__call, __done.value)
-"""
-# There is none for these.
-_RELAYED_ASYNC = """\
-try:
-    while True:
-        try:
-            __sent = yield __item
-        except __GeneratorExit:
-            await __function.aclose()
-            raise
-        except __BaseException as __thrown:
-            __item = await __function.athrow(__thrown)
-        else:
-            __item = None
-            __item = await __function.asend(__sent)
-except __Stop:
-    __at = __plan.ended(__call)
-"""
-_DRIVEN = """\
-__call = __plan.call({packed}, {packed_keywords})
-__outcome = {w}__plan.drive(__plan.stack, 0, __call, 0)
-"""
-_GATED = """\
-__state = __gate.{state}
-if __state.fast_path:
-    {began}
-    {fast_path}
-else:
-    __error = __gate.reject_if_open(__plan.clock())
-    {refused}
-"""
-_REFUSED_OUTSIDE = """\
-if __error is not None:
+        if GATED:
+            call.admission = state
+        if REPORTS:
+            call.began = began
+        if TRACKS_EXHAUSTION:
+            call.exhaustions_at_start = since
+        if TIMED:
+            call.started_at = started
+        if LIMITED:
+            await slow.leave_limits(call, watch)
+    outcome = await slow.drive(slow.stack, 0, call, call.position)
+    if (error := outcome.error) is None:
+        return outcome.value
+    context = error.__context__
     try:
-        raise __error
+        raise error
     finally:
-        __error = None
-{driven}
+        if context is not None:  # raised while the caller handles another error, it has got that one instead
+            slow.set_context(error, context)
+        outcome = error = context = None
 """
-_REFUSED_INSIDE = """\
-__call = __plan.call({packed}, {packed_keywords})
-{handed}
-__call.initial_outcome = None if __error is None else __plan.outcome(None, __error)
-__outcome = {w}__plan.drive(__plan.stack, 0, __call, 0 if __error is None else {gate_at})
+
+_STREAM = """
+async def wrapper(*args, **kwargs):
+    call = slow.call(args, kwargs)
+    outcome = await slow.drive(slow.stack, 0, call, 0)
+    if outcome.value.__class__ is OpenStream:
+        items, item = slow.begin(call, outcome)
+        try:
+            {relay}
+        except GeneratorExit:  # the caller wants no more of what came, and it came
+            await slow.drive(call.stack, 0, call, slow.finish(call))
+            raise
+        except Exception as error:
+            at = slow.finish(call, None, error)
+        except BaseException:
+            slow.cancel(call)
+            raise
+        outcome = await slow.drive(call.stack, 0, call, at)
+    if (error := outcome.error) is None:
+        return outcome.value
+    context = error.__context__
+    try:
+        raise error
+    finally:
+        if context is not None:
+            slow.set_context(error, context)
+        outcome = error = context = items = item = None
 """
-_LIMITED = """\
-{unbegun}
-if {begun}:
-    {limited}
-else:
-    {dropped}
-    {driven}
+
+# What `yield from` does, from the first item on.
+_RELAY = """
+            try:
+                while True:
+                    try:
+                        sent = yield item
+                    except GeneratorExit:
+                        items.close()
+                        raise
+                    except BaseException as thrown:
+                        item = items.throw(thrown)
+                    else:
+                        item = None
+                        if sent is None:
+                            value = yield from items
+                            at = slow.finish(call, value)
+                            break
+                        item = items.send(sent)
+            except Stop as done:
+                at = slow.finish(call, done.value)
 """
-# As a `with` block: whatever leaves it is looked at, and goes on unless it is the limit's own cancellation.
-_UNDER_LIMIT = """\
-__call = None
-try:
-    {tried}
-    {inside}
-except __BaseException as __error:
-    if not __plan.over({watch}, __error):
-        {cut}
-        raise
-    __call = __plan.expired(__error, __call, {admitted})
-else:
-    __plan.over({watch})
+
+# Async generators have no `yield from`, and return nothing.
+_ASYNC_RELAY = """
+            try:
+                while True:
+                    try:
+                        sent = yield item
+                    except GeneratorExit:
+                        await items.aclose()
+                        raise
+                    except BaseException as thrown:
+                        item = await items.athrow(thrown)
+                    else:
+                        item = None
+                        item = await items.asend(sent)
+            except Stop:
+                at = slow.finish(call)
 """
-_INSIDE = """\
-__plan.within(__call, {watch})
-__call.initial_outcome = {w}__plan.drive(__plan.stack, {depth}, __call, {at})
-__plan.without(__call)
-"""
-_OUTSIDE = "__outcome = {w}__plan.drive(__plan.stack, 0, __call, {at})"
-_TRIED = """\
-{dated}
-try:
-    return {w}__function({passed})
-except __Exception as __error:
-    __call = __plan.failed(__error, {admitted})
-{unfinished}
-"""
-_NOTED = """\
-{dated}
-try:
-    {called}
-    {noted}
-    return __value
-except __Exception as __error:
-    __call = __plan.failed(__error, {admitted})
-{unfinished}
-"""
-_CHECKED = """\
-{dated}
-try:
-    {called}
-    if {still}:
-        {noted}
-        {ended}
-        return __value
-    __call = __plan.late(__value, {admitted})
-    {began}
-except __Exception as __error:
-    __call = __plan.failed(__error, {admitted})
-{unfinished}
-"""
-_CALLED = "__value = {w}__function({passed})"
-# So that what the function calls through the same gate is known to be a part of this call.
-_CALLED_NESTING = """\
-__running = __gate.enter(__state)
-try:
-    __value = {w}__function({passed})
-finally:
-    __gate.leave(__running)
-"""
-# What no policy has to do with: nobody wants the call any more.
-_UNFINISHED = """\
-except __BaseException:
-    {cut}
-    raise
-"""
-_STARTED = """\
-__now = __clock().now
-__started = __now()
-"""
-_HANDED = "__call.started_at = __started\n"
-_CUT = "__stopwatch.cancelled(__now() - __started)"
-_NOTES = {
-    SuccessReporting.MARK: "__state.success_seen = True",
-    SuccessReporting.COUNT: "__state.call_count += 1",
-    SuccessReporting.CALL: "__gate.ended(__state, __began, __plan.clock())",
-}
-_TIMED = """\
-__took = __now() - __started
-if __took <= __stopwatch.quick_up_to:
-    __stopwatch.quick += 1
-    __stopwatch.quick_seconds += __took
-else:
-    __stopwatch.slow(__took)
-"""
-_TIMED_BY_CALL = "__stopwatch.slow(__now() - __started)"
+
+STREAM = _STREAM.replace("{relay}", _RELAY.strip())
+ASYNC_STREAM = _STREAM.replace("{relay}", _ASYNC_RELAY.strip()).replace("return outcome.value", "return")
 
 
 class Shape(NamedTuple):
-    """What of a stack the text of its wrapper depends on."""
+    """How many parameters of each kind a function has."""
 
-    #: The number of policies.
-    bottom: int
-    #: The depth of the gate, where there is one.
-    gate: int | None
-    #: What that wants to know of a success.
-    telling: SuccessReporting | None
-    #: Whether calls through it nest.
-    nests: bool
-    #: How many of them count what succeeds.
-    tallies: int
-    #: Whether any of them asks for the date of an attempt.
-    dated: bool
-    #: The depths of the limits.
-    limits: tuple[int, ...]
-    #: The depth of the policy that times the calls, where there is one.
-    timed: int | None
-    #: Whether a call may be counted by hand.
-    alone: bool
-    #: Whether the driver does everything.
-    driven: bool
+    positional: int = 0
+    positional_only: int = 0
+    keyword_only: int = 0
+    var_positional: bool = False
+    var_keyword: bool = False
 
-
-def module_of(shape: Shape) -> str:
-    """Return the text of the module that makes wrappers for stacks of this shape, but for what the function says."""
-    watches = [f"__watch{number}" for number in range(len(shape.limits))]
-    begins = [f"__begin{number}" for number in range(len(shape.limits))]
-    if shape.driven:
-        return fill(_MODULE, begins="", tallies="", started="", body=_DRIVEN)
-    body = _begun(shape, watches, begins) if shape.limits else _attempt(shape, watches)
-    if shape.gate is not None:
-        refused = _REFUSED_INSIDE if shape.gate else _REFUSED_OUTSIDE
-        handed = _HANDED if shape.timed is not None and shape.timed < shape.gate else ""
-        began = "__began = __plan.clock().now()" if shape.telling is SuccessReporting.CALL else ""
-        refused = fill(refused, gate_at=str(shape.gate), handed=handed, driven=_DRIVEN)
-        body = fill(
-            _GATED, state="state_here" if shape.nests else "state", began=began, fast_path=body, refused=refused
-        )
-    tallies = _tallies(shape)
-    return fill(
-        _MODULE,
-        begins=f"[{', '.join(begins)}] = __begins" if begins else "",
-        tallies=f"[{', '.join(tallies)}] = __tallies" if tallies else "",
-        started="" if shape.timed is None else _STARTED,
-        body=body,
-    )
-
-
-def _begun(shape: Shape, watches: Sequence[str], begins: Sequence[str]) -> str:
-    """Return the attempt where the time of a limit can run, and what else is done where it cannot."""
-    begun = " and ".join(f"({watch} := {begin}()) is not None" for watch, begin in zip(watches, begins, strict=True))
-    # Policies may be switched off between two of them: then the first must not stay.
-    first = watches[:-1]
-    return fill(
-        _LIMITED,
-        unbegun=f"{' = '.join(first)} = None" if first else "",
-        begun=begun,
-        limited=_attempt(shape, watches),
-        dropped="\n".join(f"{watch} is None or __plan.over({watch})" for watch in first),
-        driven=_DRIVEN,
-    )
-
-
-def _attempt(shape: Shape, watches: Sequence[str]) -> str:
-    """Return the call of the function under its limits, and the driver that takes over where it fails."""
-    timed = shape.timed
-    # Whatever leaves the policy that times it was timed by then: it is outermost of all that is as deep as this.
-    inner = [depth for depth in shape.limits if timed is not None and depth > timed]
-    body = _innermost(shape, watches, unfinished=timed is not None and not inner)
-    at = shape.bottom
-    for watch, depth in reversed([*zip(watches, shape.limits, strict=True)]):
-        inside = fill(_INSIDE, depth=str(depth + 1), at=str(at), watch=watch) if depth + 1 < at else ""
-        outermost = bool(inner) and depth == inner[0]
-        body = fill(_UNDER_LIMIT, tried=body, inside=inside, watch=watch, cut=_CUT if outermost else "")
-        body += _HANDED if outermost else ""
-        at = depth + 1
-    admitted = ", ".join(
-        [
-            "{packed}, {packed_keywords}",
-            *(["__state"] if shape.telling else []),
-            *(["since=__since"] if shape.dated else []),
+    def numbered(self) -> list[Parameter]:
+        """Return parameters of this shape in the order of a signature, with the numbers they have in a code object."""
+        kinds = [
+            *[Parameter.POSITIONAL_ONLY] * self.positional_only,
+            *[Parameter.POSITIONAL_OR_KEYWORD] * (self.positional - self.positional_only),
+            *[Parameter.KEYWORD_ONLY] * self.keyword_only,
+            *[Parameter.VAR_POSITIONAL] * self.var_positional,
+            *[Parameter.VAR_KEYWORD] * self.var_keyword,
         ]
+        parameters = [Parameter(f"argument_{number}", kind) for number, kind in enumerate(kinds)]
+        return sorted(parameters, key=attrgetter("kind"))
+
+
+class Parameters(NamedTuple):
+    """The parameters of a function: their names, in the order of its code object, and their shape.
+
+    In a code object parameters that can be passed by keyword alone stand before ``*args``.
+    """
+
+    names: tuple[str, ...]
+    shape: Shape
+
+
+ANYTHING = Parameters(("args", "kwargs"), Shape(var_positional=True, var_keyword=True))
+"""The parameters of callables that are not written in Python."""
+
+
+def parameters_of(function: object) -> Parameters:
+    """Return the parameters of a Python function; `ANYTHING` for any other callable."""
+    if type(function) is not FunctionType:  # not isinstance: a mock of a function says that it is one
+        return ANYTHING
+    code = function.__code__
+    stars = bool(code.co_flags & inspect.CO_VARARGS), bool(code.co_flags & inspect.CO_VARKEYWORDS)
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + sum(stars)]
+    return Parameters(names, Shape(code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, *stars))
+
+
+def code_for(text: str, parameters: Parameters, features: frozenset[str], *, asynchronously: bool) -> CodeType:
+    """Return the code of *text* for a function of these *parameters*, and a stack of these *features*.
+
+    Functions of the same signature share it, for as long as one of them exists.
+    """
+    return _compiled(text, parameters.shape, features, asynchronously).named(parameters.names)
+
+
+class _Compiled:
+    """The code of a text whose parameters are numbered, and what was made of it for functions, by their names.
+
+    Each decorator of a stack makes a wrapper, and only the last one's is called. The code of the others goes with them.
+    """
+
+    def __init__(self, code: CodeType) -> None:
+        self.code = code
+        self._named: WeakValueDictionary[tuple[str, ...], CodeType] = WeakValueDictionary()
+
+    def named(self, names: tuple[str, ...]) -> CodeType:
+        """Return the code with its parameters called by their *names*, keywords in its calls as well."""
+        found = self._named.get(names)
+        if found is not None:
+            return found
+        numbered, constants = self.code.co_varnames, self.code.co_consts
+        if self.code.co_kwonlyargcount:
+            renamed = dict(zip(numbered, names, strict=False))
+            constants = tuple(_renamed(constant, renamed) for constant in constants)
+        code = self.code.replace(co_varnames=names + numbered[len(names) :], co_consts=constants)
+        return self._named.setdefault(names, code)
+
+
+def _renamed(constant: object, names: Mapping[str, str]) -> object:
+    if isinstance(constant, str):
+        return names.get(constant, constant)
+    if isinstance(constant, tuple):  # the keywords of a call
+        return tuple(_renamed(part, names) for part in cast("tuple[object, ...]", constant))
+    return constant
+
+
+@functools.lru_cache(maxsize=1024)
+def _compiled(text: str, shape: Shape, features: frozenset[str], asynchronously: bool) -> _Compiled:
+    """Return the code of *text* with numbered parameters."""
+    if not asynchronously:
+        text = text.replace("async def", "def").replace("await ", "")
+    tree = ast.parse(f"def make({_FREE}):\n" + textwrap.indent(_with_parameters(text, shape), "    "))
+    source = ast.unparse(_Specialized(features).visit(tree))
+    filename = f"{_FILENAME} {next(_numbers)}>"
+    # So that tracebacks and debuggers show the lines of what they are in.
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    # A text of our own, with words of our own in it.
+    code = _inner(_inner(compile(source, filename, "exec")))
+    parameters, own = len(shape.numbered()), code.co_varnames
+    return _Compiled(
+        code.replace(
+            co_varnames=own[:parameters] + tuple(f".{name}" for name in own[parameters:]),
+            co_freevars=tuple(f".{name}" for name in code.co_freevars),
+        )
     )
-    return fill(body, admitted=admitted) + fill(_OUTSIDE, at=str(at))
 
 
-def _innermost(shape: Shape, watches: Sequence[str], *, unfinished: bool) -> str:
-    """Return the call of the function, and what is noted of a success."""
-    still = [f"(__table{number} := {watch}.table) is not None" for number, watch in enumerate(watches)]
-    ended = [f"del __table{number}[{watch}]" for number, watch in enumerate(watches)]
-    noted = [] if shape.telling is None else [_NOTES[shape.telling]]
-    noted += [f"{tally}.passes += 1" for tally in _tallies(shape)]
-    if shape.timed is not None:
-        noted.append(_TIMED if shape.alone else _TIMED_BY_CALL)
-    body = fill(
-        _CHECKED if watches else _NOTED if noted else _TRIED,
-        called=_CALLED_NESTING if shape.nests else _CALLED,
-        still=" and ".join(still),
-        ended="\n".join(ended),
-        noted="\n".join(noted),
-        dated="__since = __give_ups.count" if shape.dated else "",
-        began="__call.began = __began" if shape.telling is SuccessReporting.CALL else "",
-        unfinished=fill(_UNFINISHED, cut=_CUT) if unfinished else "",
-    )
-    return body + _HANDED if unfinished else body
+def _inner(code: CodeType) -> CodeType:
+    return next(constant for constant in code.co_consts if isinstance(constant, CodeType))
 
 
-def _tallies(shape: Shape) -> list[str]:
-    return [f"__tally{number}" for number in range(shape.tallies)]
+def _with_parameters(text: str, shape: Shape) -> str:
+    """Put the parameters of a function where *text* takes any, passes them on, and hands them to the runner.
+
+    >>> _with_parameters("wrapper(*args, **kwargs): function(*args, **kwargs); slow.call(args, kwargs)", Shape(1))
+    'wrapper(argument_0): function(argument_0); slow.call((argument_0, ), None)'
+    """
+    parameters = shape.numbered()
+    signature = str(inspect.Signature(parameters))
+    passed = ", ".join(_PASSED[each.kind].format(each.name) for each in parameters)
+    arguments = "".join(_PACKED[each.kind].format(each.name) for each in parameters if each.kind in _PACKED)
+    keywords = ", ".join(_KEYWORDS[each.kind].format(each.name) for each in parameters if each.kind in _KEYWORDS)
+    packed = f"({arguments}), {{{keywords}}}" if keywords else f"({arguments}), None"
+    text = text.replace("wrapper(*args, **kwargs)", f"wrapper{signature}")
+    return text.replace("function(*args, **kwargs)", f"function({passed})").replace("args, kwargs", packed)
 
 
-def stream_of(asynchronously: bool) -> str:
-    return fill(
-        _STREAM,
-        relayed=_RELAYED_ASYNC if asynchronously else _RELAYED,
-        value="" if asynchronously else " __outcome.value",
-    )
+# How a parameter is written where it is passed on, and in the tuple and the dictionary that the runner gets.
+_PASSED = {
+    Parameter.POSITIONAL_ONLY: "{0}",
+    Parameter.POSITIONAL_OR_KEYWORD: "{0}",
+    Parameter.VAR_POSITIONAL: "*{0}",
+    Parameter.KEYWORD_ONLY: "{0}={0}",
+    Parameter.VAR_KEYWORD: "**{0}",
+}
+_PACKED = {
+    Parameter.POSITIONAL_ONLY: "{0}, ",
+    Parameter.POSITIONAL_OR_KEYWORD: "{0}, ",
+    Parameter.VAR_POSITIONAL: "*{0}, ",
+}
+_KEYWORDS = {Parameter.KEYWORD_ONLY: "'{0}': {0}", Parameter.VAR_KEYWORD: "**{0}"}
 
 
-def fill(template: str, **pieces: str) -> str:
-    """Put *pieces* where their names stand in braces: a block where the name has the line for itself."""
+class _Specialized(ast.NodeTransformer):
+    """Leaves one branch of each ``if FEATURE`` or ``if FEATURE and condition``, and no handler that only raises.
 
-    def block(found: re.Match[str]) -> str:
-        piece = pieces.get(found[2])
-        return found[0] if piece is None else textwrap.indent(piece.rstrip("\n") + "\n" if piece else "", found[1])
+    Such a handler does nothing, but names `BaseException`, and each name of a closure costs every call a little.
+    """
 
-    def words(found: re.Match[str]) -> str:
-        return pieces.get(found[1], found[0])
+    def __init__(self, features: frozenset[str]) -> None:
+        self.features = features
 
-    filled = re.sub(r"^( *)\{(\w+)\}\n", block, template, flags=re.MULTILINE)
-    return re.sub(r"\{(\w+)\}", words, filled)
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        feature, condition = node.test, None
+        if isinstance(feature, ast.BoolOp):
+            feature, condition = feature.values
+        if not isinstance(feature, ast.Name) or not feature.id.isupper():
+            return node
+        if feature.id not in self.features:
+            return node.orelse
+        if condition is None:
+            return node.body
+        node.test = condition
+        return node
+
+    def visit_Try(self, node: ast.Try) -> ast.Try:
+        self.generic_visit(node)
+        node.handlers = [handler for handler in node.handlers if not isinstance(handler.body[0], ast.Raise)]
+        return node
+
+
+_numbers = itertools.count(1)
+_FILENAME = "<resilience wrapper"
+
+
+def is_wrapper(code: CodeType) -> bool:
+    """Return whether *code* is that of a wrapper, whose globals are those of the user's module.
+
+    What looks for the code that called a guarded function leaves it out.
+    """
+    return code.co_filename.startswith(_FILENAME)

@@ -1,20 +1,19 @@
 """A time limit on sync code that really stops it: a signal interrupts the main thread where it is.
 
-The handler of SIGALRM raises `Interrupt` in the code that runs. It does so only where the limited function, or a pause
-of the toolkit's own, is at work. In the midst of the engine's or a policy's bookkeeping it would lose permits: there it
-looks again a millisecond later.
+A limit sets the process's interval timer, and the handler of SIGALRM raises `Interrupt` in the code that runs. It does
+so only inside the limited function or a pause of the toolkit's own. In a critical section (`interruptible` says what is
+one) it would lose permits; there the handler leaves and looks again a millisecond later.
 
-An interrupt that was swallowed is raised again, as is one that came where Python drops exceptions (``__del__``). While
-an ``except`` or ``finally`` deals with it, the function is left alone, however long that takes.
+An interrupt that the function swallows is raised again a tenth of a second later, and so is one that came where Python
+drops exceptions (``__del__``). While an ``except`` or ``finally`` of the function handles the interrupt, the function
+is left alone, however long that takes.
 
-Whoever used SIGALRM and its timer before gets them back, with the time that is left; what falls due in between reaches
-its handler in time.
+The previous handler of SIGALRM and its timer are restored when the limit ends, with the time that is left. What falls
+due for them in between is forwarded in time.
 """
 
 from __future__ import annotations
 
-import dis
-import functools
 import importlib
 import math
 import os
@@ -22,165 +21,225 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from types import CodeType, FrameType
-from typing import cast
+from types import FrameType
 
+from resilience._runtime.interruptible import is_interruptible, mark_interruptible
 from resilience._runtime.protocol import Call, Policy
+from resilience._runtime.sync_runner import call_function
 from resilience._runtime.thread_timeout import CallAbandoned, Drive, OneShotEvent, run_in_worker
 from resilience.clock import SYSTEM, SystemClock, current_clock
 from resilience.outcome import EXPIRED, Outcome
 
 __all__ = ["Interrupt", "can_interrupt", "run_interruptible"]
 
-_SOON = 0.001
-"""Seconds until the next look where an interrupt would have hit the toolkit itself."""
+_RETRY_DELAY = 0.001
+"""Seconds until the handler looks again after it has found the toolkit in a critical section."""
 
-_AGAIN = 0.1
-"""Seconds after which an interrupt is looked for that may have been swallowed."""
+_REPEAT_DELAY = 0.1
+"""Seconds until an interrupt that may have been swallowed is raised again."""
 
-_LONGEST = 1e7
-"""Seconds a timer is set for at most; macOS refuses a little more."""
+_MAX_TIMER = 1e7
+"""The longest time, in seconds, that the timer is set to; macOS refuses a little more."""
+
+_MIN_TIMER = 1e-6
+"""The shortest: 0 would stop the timer."""
 
 # Not those of `signal`: they look their results up in an enum, which takes longer than all the rest here.
-_handler_of: Callable[[int], object] = importlib.import_module("_signal").getsignal
-_handle_by: Callable[[int, object], object] = importlib.import_module("_signal").signal
+_get_handler: Callable[[int], object] = importlib.import_module("_signal").getsignal
+_set_handler: Callable[[int, object], object] = importlib.import_module("_signal").signal
 
 
 class Interrupt(BaseException):
-    """Unwinds a function whose time is up. Never reaches a caller."""
+    """Unwinds a function whose time is up. Never reaches a caller.
 
-    def __init__(self, alarm: _Alarm) -> None:
+    It is no `Exception`, so that a function that catches all errors does not take it for one.
+    """
+
+    def __init__(self, limit: _SignalTimeout) -> None:
         super().__init__("the time limit of this call has passed")
-        self.alarm = alarm
+        self.limit = limit
 
 
 def can_interrupt() -> bool:
-    """Whether sync code can be interrupted here: in the main thread, on POSIX, by the system's clock."""
+    """Return whether a signal can interrupt sync code here: in the main thread, on POSIX, by the system's clock."""
     return (
         hasattr(signal, "setitimer")
         and threading.get_ident() == threading.main_thread().ident
         and current_clock() is SYSTEM
-        and _handler_of(signal.SIGALRM) is not None  # set by C code: it could not be given back
+        and _get_handler(signal.SIGALRM) is not None  # set by C code: it could not be restored
     )
 
 
 def run_interruptible(drive: Drive, stack: Sequence[Policy], depth: int, limit: float, call: Call) -> Outcome:
     """Drive *call* through *stack* from *depth* inwards, in this thread; interrupt it after *limit* seconds.
 
-    EXPIRED when it was. A value that is returned all the same, and an error that takes the interrupt's place, are the
-    call's outcome. C code that does not look for signals is interrupted when it comes back.
+    Return EXPIRED when the call was interrupted. A value that is returned all the same, and an error that takes the
+    interrupt's place, are the call's outcome. C code that does not check for signals is interrupted when it returns.
     """
-    alarm = _Alarm(limit)
+    timeout = _SignalTimeout(limit)
     instead: BaseException | None = None
     try:
-        if not alarm.set():
+        if not timeout.start():
             return run_in_worker(drive, stack, depth, limit, call)
-        return drive(stack, depth, call.fork(depth, alarm), depth)
+        return drive(stack, depth, call.fork(depth, timeout), depth)
     except (Interrupt, CallAbandoned) as interrupt:
-        instead = alarm.unwound(interrupt)
+        instead = timeout.unwound_by(interrupt)
     finally:
-        alarm.stop()
+        timeout.stop()
     if instead is None:
         return EXPIRED
     try:
         raise instead
     finally:
-        instead = None  # see `drive`
+        instead = None  # this frame, to which its traceback leads, must not lead back to it
 
 
-class _Alarm:
-    """A limit in force in the main thread, and whom SIGALRM belonged to before it."""
+class _PreviousAlarm:
+    """The handler and the timer of SIGALRM that were in force before a limit.
 
-    __slots__ = ("_handled", "_handler", "_interval", "_theirs", "left", "limit", "ours", "rung")
+    A limit inside another one finds the toolkit's own handler and replaces nothing: *handler* stays None then.
+    """
+
+    __slots__ = ("deadline", "handler", "interval")
+
+    def __init__(self) -> None:
+        self.handler: object = None
+        #: When the previous timer goes off next, on the system's clock.
+        self.deadline: float = math.inf
+        self.interval: float = 0.0
+
+    def replace(self) -> None:
+        """Keep what is in force, and put the toolkit's handler in its place.
+
+        Raises ValueError outside of the main interpreter.
+        """
+        handler = _get_handler(signal.SIGALRM)
+        # The timer before the handler: a signal that arrives in between still finds the previous handler.
+        if handler is _on_sigalrm:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        else:
+            self.handler = handler
+            self._take_timer()
+        _set_handler(signal.SIGALRM, _on_sigalrm)
+
+    def _take_timer(self) -> None:
+        """Stop the timer; note what it was set to, if it was."""
+        left, interval = signal.setitimer(signal.ITIMER_REAL, 0)
+        if left:
+            self.deadline, self.interval = SYSTEM.now() + left, interval
+
+    def restore_handler(self) -> None:
+        """Put the previous handler back."""
+        if self.handler is not None:
+            # Python runs handlers of signals that have arrived before it sets another one: a late one is still ours.
+            _set_handler(signal.SIGALRM, self.handler)
+
+    def restore(self) -> None:
+        """Put the previous handler and timer back, or set the timer for the enclosing limit.
+
+        Nothing is restored where the function has installed a handler of its own: that one is to stay.
+        """
+        handler = _get_handler(signal.SIGALRM)
+        if handler is _on_sigalrm:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            self.restore_handler()
+        elif handler != self.handler:
+            return
+        if self.deadline < math.inf:
+            _set_timer(self.deadline - SYSTEM.now(), self.interval)
+        elif _limits:
+            _rearm()
+
+    def forward_signal(self, number: int, frame: FrameType | None) -> None:
+        """Do what was to happen at this moment without the limit: call the handler, or take the default action.
+
+        The handler may raise, which ends the call as it would without the limit, and may set its timer again.
+        """
+        self.deadline = math.inf
+        if self.interval:
+            self.deadline = SYSTEM.now() + self.interval
+        if callable(self.handler):
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            try:
+                self.handler(number, frame)
+            finally:
+                self._take_timer()
+        elif self.handler == signal.SIG_DFL:
+            _set_handler(number, self.handler)
+            os.kill(os.getpid(), number)
+
+
+class _SignalTimeout:
+    """A limit in force in the main thread. It is the `Abandoned` of the calls inside: no attempt begins once it is up.
+
+    Limits nest. When one expires, those inside it are `left` as well, and its `Interrupt` passes through them.
+    """
+
+    __slots__ = ("_handled", "expired", "left", "limit", "own_deadline", "previous")
 
     def __init__(self, limit: float) -> None:
         self.limit: float = limit
-        #: Whether the time is up, here or further out: no further attempt is to begin.
+        #: Whether the time is up, here or in an enclosing limit.
         self.left: bool = False
         #: Whether it is up here.
-        self.rung: bool = False
-        #: When to look at this limit next, on the system's clock.
-        self.ours: float = math.inf
-        #: What was being handled when the call began: not the call's own.
+        self.expired: bool = False
+        #: When the handler looks at this limit next, on the system's clock.
+        self.own_deadline: float = math.inf
+        self.previous: _PreviousAlarm = _PreviousAlarm()
+        #: The exception that was being handled when the call began: it is not the call's own.
         self._handled = sys.exception()
-        self._handler: object = None
-        self._theirs, self._interval = math.inf, 0.0
 
-    def set(self) -> bool:
-        """Put the limit in force; return whether that can be done here."""
-        now = SYSTEM.now()
-        self.ours = now + self.limit
-        handler = _handler_of(signal.SIGALRM)
-        self._handler = None if handler is _ring else handler
-        # Their timer before their handler: when it goes off as we come, it finds that one.
-        left, interval = signal.setitimer(signal.ITIMER_REAL, 0)
-        if self._handler is not None and left:
-            self._theirs, self._interval = now + left, interval
+    def start(self) -> bool:
+        """Put the limit in force; return whether that is possible here."""
+        self.own_deadline = SYSTEM.now() + self.limit
         try:
-            _handle_by(signal.SIGALRM, _ring)
+            self.previous.replace()
         except ValueError:  # not the main interpreter
             return False
-        _alarms.append(self)
-        _wind()
+        _limits.append(self)
+        _rearm()
         return True
 
     def stop(self) -> None:
-        """Take the limit off, and give back what was in force before."""
-        if self in _alarms:
-            _alarms.remove(self)  # first: from here on a late signal finds nothing to do
-        handler = _handler_of(signal.SIGALRM)
-        if handler is _ring:  # else the function has put another one there, to stay
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            self.give_back()
-        if self._theirs < math.inf and handler in (_ring, self._handler):
-            signal.setitimer(signal.ITIMER_REAL, _at_least(self._theirs - SYSTEM.now()), self._interval)
-        elif _alarms and handler is _ring:
-            _wind()
+        """End the limit, and restore what was in force before."""
+        if self in _limits:
+            _limits.remove(self)  # first: from here on a late signal finds nothing to do
+        self.previous.restore()
         self._handled = None
 
-    def give_back(self) -> None:
-        """Have SIGALRM handled as it was before."""
-        if self._handler is not None:
-            # Python runs handlers of what has arrived before it sets another one: a late signal of ours is still ours.
-            _handle_by(signal.SIGALRM, self._handler)
+    def expire(self) -> None:
+        """Note that the time is up, for the limits inside as well."""
+        self.expired = True
+        for limit in _limits[_limits.index(self) :]:
+            limit.left = True
 
-    def due(self) -> float:
-        """Return when something is due, of ours or of theirs."""
-        return min(self.ours, self._theirs)
+    def next_deadline(self) -> float:
+        """Return when this limit or the previous timer falls due."""
+        return min(self.own_deadline, self.previous.deadline)
 
-    def pass_on(self, number: int, frame: FrameType | None) -> None:
-        """Do what was to happen at this moment before we came."""
-        self._theirs = SYSTEM.now() + self._interval if self._interval else math.inf
-        if callable(self._handler):
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            try:
-                self._handler(number, frame)
-            finally:  # it may have set its timer again
-                left, interval = signal.setitimer(signal.ITIMER_REAL, 0)
-                if left:
-                    self._theirs, self._interval = SYSTEM.now() + left, interval
-        elif self._handler == signal.SIG_DFL:
-            _handle_by(number, self._handler)
-            os.kill(os.getpid(), number)
+    def is_being_handled(self) -> bool:
+        """Return whether the running code is in an ``except`` or ``finally`` on behalf of this limit's interrupt.
 
-    def is_dealt_with(self) -> bool:
-        """Whether the running code is in an ``except`` or ``finally`` on behalf of this limit's interrupt."""
-        return any(isinstance(error, Interrupt) and error.alarm is self for error in self._own(sys.exception()))
+        It cleans up then. A second interrupt in the middle of that would leave things half done.
+        """
+        return any(isinstance(error, Interrupt) and error.limit is self for error in self._chain(sys.exception()))
 
-    def unwound(self, interrupt: Interrupt | CallAbandoned) -> BaseException | None:
-        """Return what the call ends by that *interrupt* has unwound; None where it is by this limit."""
-        if isinstance(interrupt, Interrupt) and interrupt.alarm is not self:
+    def unwound_by(self, interrupt: Interrupt | CallAbandoned) -> BaseException | None:
+        """Return the exception that ends the call which *interrupt* has unwound; None where this limit does.
+
+        The interrupt of an enclosing limit goes on to that limit. So does Ctrl-C: a function that took too long to end
+        by it was interrupted as well, and the KeyboardInterrupt is among what the interrupt was raised in the handling
+        of.
+        """
+        if isinstance(interrupt, Interrupt) and interrupt.limit is not self:
             return interrupt
-        if not self.rung:  # a limit further out has passed, and the function has swallowed its interrupt
-            further = next((alarm for alarm in _alarms if alarm.rung), None)
-            return None if further is None else Interrupt(further)
-        for error in self._own(interrupt.__context__):
-            if not isinstance(error, (Exception, GeneratorExit, Interrupt, CallAbandoned)):
-                return error  # Ctrl-C, whose way out took too long
-        return None
+        if not self.expired:  # an enclosing limit is up, and the function has swallowed its interrupt
+            return next((Interrupt(limit) for limit in _limits if limit.expired), None)
+        expected = (Exception, GeneratorExit, Interrupt, CallAbandoned)
+        return next((error for error in self._chain(interrupt.__context__) if not isinstance(error, expected)), None)
 
-    def _own(self, error: BaseException | None) -> list[BaseException]:
-        """Return *error* and those it came from, as far as they belong to this call."""
+    def _chain(self, error: BaseException | None) -> list[BaseException]:
+        """Return *error* and those it was raised in the handling of, as far as they belong to this call."""
         errors: list[BaseException] = []
         while error is not None and error is not self._handled and error not in errors:
             errors.append(error)
@@ -188,105 +247,65 @@ class _Alarm:
         return errors
 
     def wait(self, timeout: float, /) -> bool:
-        """Wait *timeout* seconds, unless the time is up; return whether it is. A driver asks, as of `Abandoned`."""
+        """Wait *timeout* seconds, unless the time is up; return whether it is."""
         if not self.left:
             SYSTEM.sleep(timeout)
         return self.left
 
 
-_alarms: list[_Alarm] = []
+_limits: list[_SignalTimeout] = []
 """The limits in force, the outermost first. Only the main thread touches it."""
 
+mark_interruptible(call_function, SystemClock.sleep, OneShotEvent.wait)
 
-def _ring(number: int, frame: FrameType | None) -> None:
-    """Handle SIGALRM: interrupt the outermost call whose time is up."""
-    if not _alarms:
+
+def _on_sigalrm(number: int, frame: FrameType | None) -> None:
+    """Handle SIGALRM: interrupt the outermost call whose time is up, and forward what is due for the previous handler.
+
+    A limit whose interrupt cannot be raised now, as the toolkit is in a critical section or as an outer limit's goes
+    first, is looked at again soon. A limit whose interrupt is raised is looked at later, should it be swallowed.
+    """
+    if not _limits:
         return
     now = SYSTEM.now()
-    raised: _Alarm | None = None
-    for at, alarm in enumerate(_alarms):
-        if alarm.ours > now:
+    due = [limit for limit in _limits if limit.own_deadline <= now]
+    interrupt: Interrupt | None = None
+    may_interrupt = bool(due) and is_interruptible(frame)
+    for limit in due:
+        limit.expire()
+        limit.own_deadline = now + _RETRY_DELAY
+        if not may_interrupt:
             continue
-        alarm.rung = True
-        for inside in _alarms[at:]:
-            inside.left = True
-        if raised is not None or not _may_interrupt(frame):
-            alarm.ours = now + _SOON
-        else:
-            alarm.ours = now + _AGAIN
-            raised = None if alarm.is_dealt_with() else alarm
+        limit.own_deadline = now + _REPEAT_DELAY
+        if not limit.is_being_handled():
+            interrupt, may_interrupt = Interrupt(limit), False  # the limits inside it are looked at after this one
     try:
-        for alarm in [*_alarms]:
-            if alarm.due() <= now:  # theirs: ours is put off by now
-                alarm.pass_on(number, frame)
+        for limit in [*_limits]:
+            if limit.previous.deadline <= now:
+                limit.previous.forward_signal(number, frame)
     finally:
-        _wind()
-    if raised is not None:
-        raise Interrupt(raised)
+        _rearm()
+    if interrupt is not None:
+        raise interrupt
 
 
-def _wind() -> None:
-    """Set the timer for what is due next."""
-    left = min(alarm.due() for alarm in _alarms) - SYSTEM.now()
+def _rearm() -> None:
+    """Set the timer for the next deadline of all limits in force, and of the timers that they have replaced."""
+    left = min(limit.next_deadline() for limit in _limits) - SYSTEM.now()
     # Again and again: a signal that comes as a thread is about to wait for a lock does not wake it.
-    signal.setitimer(signal.ITIMER_REAL, min(_at_least(left), _LONGEST), _AGAIN)
+    _set_timer(min(left, _MAX_TIMER), _REPEAT_DELAY)
 
 
-def _at_least(seconds: float) -> float:
-    return max(seconds, 1e-6)  # 0 would stop the timer
+def _set_timer(seconds: float, interval: float) -> None:
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, _MIN_TIMER), interval)
 
 
-# -- where an interrupt may land -------------------------------------------------------------------------------------
-
-_BOOKS = tuple(
-    f"resilience.{room}"
-    for room in ("_runtime", "policies", "circuits", "classify", "subscription", "trouble", "events")
-)
-_PAUSES = {SystemClock.sleep.__code__, OneShotEvent.wait.__code__}
-_DRIVER = "resilience._runtime.sync_runner"
-_LOOKS_THROUGH = {f"resilience._runtime.{room}" for room in ("decorate", "guard", "undecided")}
-
-
-def _may_interrupt(frame: FrameType | None) -> bool:
-    """Whether *frame* is of the user's code or of a pause, and none of our books is open around it."""
-    while frame is not None:
-        code = frame.f_code
-        if code in _PAUSES:
-            return True
-        name = str(frame.f_globals.get("__name__"))
-        is_wrapper = code.co_filename.startswith("<resilience wrapper")
-        if is_wrapper or (name.startswith(_BOOKS) and name not in _LOOKS_THROUGH):
-            # The frame of a C function is its caller's: whether the books are closed is a question of the line.
-            return (is_wrapper or name == _DRIVER) and frame.f_lineno in _lines_of_the_call(code)
-        frame = frame.f_back
-    return False
-
-
-@functools.lru_cache(maxsize=256)
-def _lines_of_the_call(code: CodeType) -> frozenset[int]:
-    """Return the lines on which a driver or a wrapper calls the guarded function."""
-    called = "__function" if code.co_name == "wrapper" else "function" if code.co_name == "call_function" else None
-    return frozenset(
-        instruction.positions.lineno
-        for instruction in dis.get_instructions(code)
-        if called is not None
-        # From 3.13 on two names may be loaded by one instruction.
-        and called in _names(instruction.argval)
-        and instruction.positions is not None
-        and instruction.positions.lineno is not None
-    )
-
-
-def _names(argument: object) -> tuple[object, ...]:
-    return cast("tuple[object, ...]", argument) if isinstance(argument, tuple) else (argument,)
-
-
-def _leave_to_the_parent() -> None:
-    """Forget the limits of the process this one was forked from: timers are not inherited."""
-    for alarm in reversed(_alarms):
-        alarm.give_back()
-    _alarms.clear()
+def _forget_limits() -> None:
+    """Drop the limits of the process this one was forked from: timers are not inherited."""
+    for limit in reversed(_limits):
+        limit.previous.restore_handler()
+    _limits.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_to_the_parent)
+    os.register_at_fork(after_in_child=_forget_limits)

@@ -108,7 +108,7 @@ def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
 def call_function(call: Call) -> Outcome:
     """Call the guarded function; return its outcome, without this frame in the traceback of its error.
 
-    `signal_timeout` knows this function by its name: only on the line that calls may a limit interrupt it.
+    A signal may interrupt what runs in this frame (`interruptible`).
     """
     if call.cancel_token is not None:
         check_caller(call)

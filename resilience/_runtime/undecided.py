@@ -25,70 +25,96 @@ __all__ = ["undecided_wrapper_of"]
 
 
 class _ReturnedCoroutineError(BaseException):
-    """Unwinds the policies of a sync call whose function turns out to be async. Never reaches a caller."""
+    """Unwinds the policies of a sync call whose function turns out to be async. Never reaches a caller.
+
+    As it is no `Exception`, the policies take it for a cancellation, and give back what they took.
+    """
 
     def __init__(self, coroutine: Coroutine[Any, Any, object]) -> None:
         self.coroutine = coroutine
 
 
-def undecided_wrapper_of(
-    target: str, function: Callable[..., object], stack: Sequence[Policy]
-) -> Callable[..., object]:
-    """Return the function that calls *function* through *stack*, and returns a coroutine where *function* does."""
-    first = FirstCall(target, function, asynchronously=False)
-    sync = wrapper_of(target, function, stack, asynchronously=False, first=first)
-    coroutine_function = wrapper_of(target, function, stack, asynchronously=True)
-    #: By whether an event loop runs.
-    decided: dict[bool, Callable[..., object]] = {}
+class _Undecided:
+    """The calls of a function until the first one has shown what it returns.
 
-    def wrapper(*args: object, **kwargs: object) -> object:
-        in_loop = running_task() is not None
-        call = decided.get(in_loop)
-        return decide(in_loop, args, kwargs) if call is None else call(*args, **kwargs)
+    It is called as a sync function and returns a coroutine or a result; either way the outcome is that of this call.
+    From then on *decided* has the wrapper for calls of that kind.
+    """
 
-    def decide(in_loop: bool, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+    __slots__ = ("coroutine_function", "decided", "first", "function", "stack", "sync", "target")
+
+    def __init__(self, target: str, function: Callable[..., object], stack: Sequence[Policy]) -> None:
+        self.target = target
+        self.function = function
+        self.stack = stack
+        self.first = FirstCall(target, function, asynchronously=False)
+        self.sync: Callable[..., object] = wrapper_of(target, function, stack, asynchronously=False, first=self.first)
+        self.coroutine_function: Callable[..., object] = wrapper_of(target, function, stack, asynchronously=True)
+        #: By whether an event loop runs.
+        self.decided: dict[bool, Callable[..., object]] = {}
+
+    def call(self, in_loop: bool, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+        """Call the function through its policies, and find out what it is."""
+        call = Call(self.target, self.function, args, kwargs)
+
         def opener(*args: object, **kwargs: object) -> object:
             try:
-                value = function(*args, **kwargs)
+                value = self.function(*args, **kwargs)
             except Exception as error:  # without this frame in the traceback
                 drop_frame(error)
                 raise
             if type(value) is CoroutineType:
                 call.withdrawn = True  # it has not begun: what counts cancelled calls must not count it
                 raise _ReturnedCoroutineError(cast("Coroutine[Any, Any, object]", value))
-            first.returned(value)
-            decided[in_loop] = sync
+            self.first.returned(value)
+            self.decided[in_loop] = self.sync
             return value
 
-        call = Call(target, function, args, kwargs)
         call.opener = opener
         try:
-            outcome = sync_runner.drive(stack, 0, call, 0)
+            outcome = sync_runner.drive(self.stack, 0, call, 0)
         except _ReturnedCoroutineError as found:
-            decided[in_loop] = coroutine_function
-            return awaited(found.coroutine, args, kwargs)
-        if in_loop and in_loop not in decided:
-            return handed_over(outcome)  # rejected, say, before it could be known: inside a loop it will be async
+            self.decided[in_loop] = self.coroutine_function
+            return self.call_again(found.coroutine, args, kwargs)
+        if in_loop and in_loop not in self.decided:
+            return _awaited(outcome)  # rejected, say, before it could be known: inside a loop it will be async
         return result_of(outcome)
 
-    async def awaited(
-        coroutine: Coroutine[Any, Any, object], args: tuple[object, ...], kwargs: dict[str, object]
+    async def call_again(
+        self, coroutine: Coroutine[Any, Any, object], args: tuple[object, ...], kwargs: dict[str, object]
     ) -> object:
+        """Make the call as an async one: its first attempt awaits *coroutine*, which is there already."""
         made = [coroutine]
 
         def opener(*args: object, **kwargs: object) -> object:
-            return made.pop() if made else function(*args, **kwargs)
+            return made.pop() if made else self.function(*args, **kwargs)
 
-        call = Call(target, function, args, kwargs)
+        call = Call(self.target, self.function, args, kwargs)
         call.opener = opener
         try:
-            outcome = await async_runner.drive(stack, 0, call, 0)
+            outcome = await async_runner.drive(self.stack, 0, call, 0)
         finally:
             for unused in made:
                 unused.close()
         return result_of(outcome)
 
-    async def handed_over(outcome: Outcome) -> object:
-        return result_of(outcome)
+
+async def _awaited(outcome: Outcome) -> object:
+    return result_of(outcome)
+
+
+def undecided_wrapper_of(
+    target: str, function: Callable[..., object], stack: Sequence[Policy]
+) -> Callable[..., object]:
+    """Return the function that calls *function* through *stack*, and returns a coroutine where *function* does."""
+    undecided = _Undecided(target, function, stack)
+    decided = undecided.decided
+
+    def wrapper(*args: object, **kwargs: object) -> object:
+        in_loop = running_task() is not None
+        call = decided.get(in_loop)
+        if call is not None:
+            return call(*args, **kwargs)
+        return undecided.call(in_loop, args, kwargs)
 
     return wrapper

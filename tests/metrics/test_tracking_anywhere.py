@@ -56,11 +56,11 @@ def counted(road: Road, kinds: tuple[str, ...], script: tuple[object, ...]) -> o
 
 def check(road: Road, stack: tuple[str, ...], script, monkeypatch: pytest.MonkeyPatch) -> None:
     *fast, wrapper = counted(road, stack, script())
-    assert "__stopwatch" in wrapper.__code__.co_freevars
+    assert ".recorder" in wrapper.__code__.co_freevars
     with monkeypatch.context() as patch:
         patch.setattr(Tracked, "fast_path", False)
         *driven, wrapper = counted(road, stack, script())
-    assert "__stopwatch" not in wrapper.__code__.co_freevars
+    assert ".recorder" not in wrapper.__code__.co_freevars
     assert fast == driven, stack
 
 

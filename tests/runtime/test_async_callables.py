@@ -37,6 +37,8 @@ from resilience import (
     timeout,
     translating,
 )
+from resilience._runtime import first_call
+from resilience._runtime.fast_path_template import is_wrapper
 from resilience.events import AttemptFailed, Event
 from resilience.metrics import track_errors
 from resilience.metrics.call_stats import CALL_STATS
@@ -571,7 +573,7 @@ def test_after_the_first_call_the_function_is_called_directly(road: Road):
     def note() -> None:
         frame = sys._getframe(2)
         wrappers.append(0)
-        while frame is not None and frame.f_code.co_filename.startswith("<resilience wrapper"):
+        while frame is not None and (is_wrapper(frame.f_code) or frame.f_code.co_filename == first_call.__file__):
             wrappers[-1] += 1
             frame = frame.f_back
 
@@ -586,7 +588,7 @@ def test_after_the_first_call_the_function_is_called_directly(road: Road):
         road.run(guarded, guarded)
     assert wrappers == [2, 1, 1]
     names = guarded.__code__.co_freevars
-    assert guarded.__closure__[names.index("__function")].cell_contents is guarded.__wrapped__
+    assert guarded.__closure__[names.index(".function")].cell_contents is guarded.__wrapped__
 
 
 # -- context managers -----------------------------------------------------------------------------------------------

@@ -180,7 +180,7 @@ def test_pdb_stops_at_a_breakpoint_and_shows_the_way_there(where: str):
     with trace_function_kept():
         assert debugger.runcall(lambda: guarded(4)) == 8
     debugger.clear_all_breaks()
-    for expected in (r"Breakpoint \d+ at ", r"-> return __function\(", "-> twice = number"):
+    for expected in (r"Breakpoint \d+ at ", r"-> return function\(", "-> twice = number"):
         assert re.search(expected, out.getvalue())
 
 

@@ -241,9 +241,7 @@ ROOT = pathlib.Path(resilience.__file__).parents[1]
 def shop(tmp_path: pathlib.Path, request: pytest.FixtureRequest) -> pathlib.Path:
     """A module of guarded functions, in the form that the tests are run with."""
     general = request.config.getoption("wrappers") == "general"
-    form = (
-        "from resilience._runtime import fast_path as wrappers; wrappers._signature_of = lambda _: wrappers._ANYTHING"
-    )
+    form = "from resilience._runtime import fast_path as wrappers; wrappers.parameters_of = lambda _: wrappers.ANYTHING"
     (tmp_path / "shop.py").write_text(SHOP.format(form=form if general else "").lstrip())
     return tmp_path
 

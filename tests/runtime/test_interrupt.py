@@ -19,9 +19,10 @@ import pytest
 
 from resilience import CallTimeoutError, circuit_breaker, retry_on_category, timeout
 from resilience._runtime import signal_timeout as interrupt
+from resilience._runtime.interruptible import is_interruptible
 from resilience._runtime.protocol import Call, Policy, Proceed, Steps
 from resilience._runtime.signal_timeout import can_interrupt, run_interruptible
-from resilience._runtime.sync_runner import call_function, drive
+from resilience._runtime.sync_runner import drive
 from resilience._runtime.thread_timeout import abandoned, run_in_worker
 from resilience.outcome import EXPIRED, Outcome
 from resilience.testing import virtual_time
@@ -54,11 +55,11 @@ def spin_for(seconds: float) -> None:
         pass
 
 
-def let_it_pass(alarm: interrupt._Alarm) -> None:
+def let_it_pass(limit: interrupt._SignalTimeout) -> None:
     """Have the time of a limit be up, and its signal come."""
-    alarm.ours = 0.0
-    interrupt._wind()
-    while not alarm.left:
+    limit.own_deadline = 0.0
+    interrupt._rearm()
+    while not limit.left:
         pass
 
 
@@ -81,7 +82,7 @@ class Permits(Policy):
 def nothing_stays_behind() -> Iterator[None]:
     handler = signal.getsignal(signal.SIGALRM)
     yield
-    assert interrupt._alarms == []
+    assert interrupt._limits == []
     assert signal.getsignal(signal.SIGALRM) is handler
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
@@ -102,7 +103,7 @@ def test_only_the_main_thread_on_the_systems_clock_can_be_interrupted(monkeypatc
 
 
 def test_a_handler_that_could_not_be_given_back_is_left_alone(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(interrupt, "_handler_of", lambda number: None)
+    monkeypatch.setattr(interrupt, "_get_handler", lambda number: None)
     assert not can_interrupt()
 
 
@@ -110,7 +111,7 @@ def test_where_signals_are_refused_a_worker_takes_the_call(monkeypatch: pytest.M
     def refuse(*arguments: object) -> None:
         raise ValueError("signal only works in main thread of the main interpreter")
 
-    monkeypatch.setattr(interrupt, "_handle_by", refuse)
+    monkeypatch.setattr(interrupt, "_set_handler", refuse)
     assert limited(LONG, threading.current_thread).value is not threading.current_thread()
 
 
@@ -214,13 +215,32 @@ def test_a_generator_and_whatever_else_is_open_is_closed():
     assert sorted(closed) == ["items", "work"]
 
 
-def test_every_way_to_call_the_function_is_known():
-    @circuit_breaker("c")
-    def guarded() -> None: ...
+@pytest.mark.parametrize("outcomes", [[None], [ConnectionResetError, None]], ids=["fast path", "runner"])
+def test_the_function_is_interruptible_however_it_is_called_and_a_policy_is_not(outcomes: list[type[Exception] | None]):
+    found: list[tuple[str, bool]] = []
 
-    assert len(interrupt._lines_of_the_call(call_function.__code__)) == 1
-    assert interrupt._lines_of_the_call(guarded.__code__)
-    assert not interrupt._lines_of_the_call(run_interruptible.__code__)
+    def note(where: str) -> None:
+        found.append((where, is_interruptible(sys._getframe(1))))
+
+    class Notes(Policy):
+        def run(self, call: Call) -> Steps[Outcome]:
+            note("policy")
+            outcome = yield Proceed()
+            note("policy")
+            return outcome
+
+    @retry_on_category(base_delay=0, on_retry=lambda attempt: note("callback"))
+    def function() -> None:
+        note("function")
+        if error := left.pop(0):
+            raise error
+
+    left = [*outcomes]
+    limited(LONG, function, Notes())
+    assert [free for where, free in found if where == "function"] == [True] * len(outcomes)
+    assert [free for where, free in found if where != "function"] == [False] * (1 + len(outcomes))
+    note("outside")
+    assert found[-1] == ("outside", False)
 
 
 def test_a_decorated_function_is_interrupted_in_the_main_thread_and_left_in_another():
@@ -380,7 +400,7 @@ def test_an_interrupt_that_python_drops_is_raised_again(monkeypatch: pytest.Monk
 
 
 def test_a_clean_up_may_take_its_time(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(interrupt, "_AGAIN", 0.005)
+    monkeypatch.setattr(interrupt, "_REPEAT_DELAY", 0.005)
     cleaned: list[str] = []
 
     def work() -> None:
@@ -460,7 +480,7 @@ def test_an_inner_limit_leaves_the_outer_one_its_time():
     def work() -> None:
         inner.append(limited(SHORT, spin))
         left.append(signal.getitimer(signal.ITIMER_REAL)[0])
-        let_it_pass(interrupt._alarms[0])
+        let_it_pass(interrupt._limits[0])
         spin()
 
     assert limited(LONG, work) is EXPIRED
@@ -606,7 +626,7 @@ def test_a_handler_the_function_puts_in_place_stays():
 
 
 def test_a_signal_that_comes_when_no_limit_is_left_does_nothing():
-    interrupt._ring(signal.SIGALRM, sys._getframe())
+    interrupt._on_sigalrm(signal.SIGALRM, sys._getframe())
 
 
 def play(program: str) -> subprocess.CompletedProcess[str]:
@@ -632,7 +652,7 @@ def work():
     if not child:
         os._exit(0 if signal.getsignal(signal.SIGALRM) is signal.SIG_DFL and limited(SHORT, spin) is EXPIRED else 1)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-    let_it_pass(interrupt._alarms[0])
+    let_it_pass(interrupt._limits[0])
     spin()
 print(limited(LONG, work) is EXPIRED)
 """)

@@ -36,7 +36,7 @@ GUARDS = {
 
 
 def guarded_by(guards: str, original: FunctionType, form: str) -> Callable[..., object]:
-    general = mock.patch.object(wrappers, "_signature_of", lambda function: wrappers._ANYTHING)
+    general = mock.patch.object(wrappers, "parameters_of", lambda function: wrappers.ANYTHING)
     with general if form == "general" else contextlib.nullcontext():
         return functools.reduce(lambda function, guard: guard(function), GUARDS[guards], original)
 
@@ -117,7 +117,7 @@ def test_a_guarded_function_answers_as_its_original_also_when_it_fails_first(for
 
         when, said = answer(made(signature, kind, lambda given: given), args, kwargs)
         original = made(signature, kind, hear)
-        exact = form == "generated" and wrappers._signature_of(original) != wrappers._ANYTHING
+        exact = form == "generated" and wrappers.parameters_of(original) != wrappers.ANYTHING
         if when == "called" and kind == "async def" and not exact:
             when = "awaited"  # the general form takes anything, and hands it on when it is awaited
         assert answer(guarded_by(guards, original, form), args, kwargs) == (when, said)

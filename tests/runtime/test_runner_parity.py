@@ -18,7 +18,7 @@ NAMES = {"run_with_timeout_async": "run_with_timeout", "acquire_async": "acquire
 # The lines that only one of them has, without `await`. A docstring is a line.
 ONLY_SYNC = {
     "call_function": {
-        "`signal_timeout` knows this function by its name: only on the line that calls may a limit interrupt it.",
+        "A signal may interrupt what runs in this frame (`interruptible`).",
         # A thread's caller may have left it.
         "if call.cancel_token is not None:",
         "    check_caller(call)",

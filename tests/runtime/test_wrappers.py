@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import itertools
+import sys
 import traceback
+import types
 from types import FunctionType
 
 import anyio
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 
 from resilience import circuit_breaker, retry_on_category
 from resilience._runtime import fast_path as wrappers
+from resilience.testing import virtual_time
 
 retry = retry_on_category(attempts=2, base_delay=0)
 SHAPES = [
@@ -130,7 +134,7 @@ def test_async_functions_have_the_same_shapes(backend: str):
             expected = outcome_of(made(shape), args, kwargs)
             if isinstance(expected, dict):
                 assert anyio.run(lambda: guarded(*args, **kwargs), backend=backend) == expected  # noqa: B023
-            elif wrappers._signature_of(original) != wrappers._ANYTHING:  # those fail when they are awaited
+            elif wrappers.parameters_of(original) != wrappers.ANYTHING:  # those fail when they are awaited
                 assert outcome_of(guarded, args, kwargs) == expected
 
 
@@ -138,6 +142,39 @@ def test_functions_of_one_shape_share_their_wrappers_code():
     one, two = retry(made("a, b=1")), retry(made("a, b=2"))
     assert one.__code__ is two.__code__
     assert (one(0)["b"], two(0)["b"]) == (1, 2)
+
+
+def test_functions_whose_signatures_differ_in_names_alone_share_a_text():
+    one, two = retry(made("a, *, b")), retry(made("c, *, d"))
+    assert one.__code__.co_filename == two.__code__.co_filename
+    assert (one(1, b=2), two(3, d=4)) == ({"a": 1, "b": 2}, {"c": 3, "d": 4})
+
+
+def test_parameters_called_as_a_wrappers_own_variables_keep_their_values_under_a_tracer():
+    names = "function, slow, gate, state, error, call, value, outcome, context, since"
+    breaker = circuit_breaker("traced", failure_threshold=1000)
+    failures = [ConnectionResetError]
+
+    def fail_once(given: dict) -> dict:
+        if failures:
+            raise failures.pop()
+        return given
+
+    original = made(names, "return hear(locals())")
+    original.__globals__["hear"] = fail_once
+    guarded = breaker(retry(original))
+    given = {name: number for number, name in enumerate(names.split(", "))}
+
+    def look(frame: types.FrameType, event: str, argument: object) -> object:
+        _ = frame.f_locals  # a debugger reads them, and Python writes them back when it returns
+        return look
+
+    before = sys.gettrace()
+    sys.settrace(look)
+    try:
+        assert guarded(**given) == given
+    finally:
+        sys.settrace(before)
 
 
 def test_a_traceback_shows_the_line_of_the_wrapper():
@@ -149,17 +186,20 @@ def test_a_traceback_shows_the_line_of_the_wrapper():
         fail(1)
     frames = traceback.extract_tb(caught.value.__traceback__)
     assert frames[1].filename.startswith("<resilience wrapper ")
-    assert frames[1].line == "raise __error"
+    assert frames[1].line == "raise error"
 
 
 def test_what_is_no_python_function_takes_anything():
-    assert wrappers._signature_of(len) == "*args, **kwargs"
-    assert wrappers._signature_of(made("__a")) == "*args, **kwargs"
+    assert wrappers.parameters_of(len) is wrappers.ANYTHING
+    assert retry(len).__code__.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
 
 
 @pytest.mark.generated_wrapper
 def test_a_python_function_takes_its_own_parameters():
-    assert wrappers._signature_of(made("a, /, b, *c, d, **e")) == "a, /, b, *c, d, **e"
+    assert wrappers.parameters_of(made("a, /, b, *c, d, **e")) == (
+        ("a", "b", "d", "c", "e"),
+        (2, 1, 1, True, True),
+    )
 
 
 def test_the_form_of_a_wrapper_is_the_one_the_tests_are_run_with(pytestconfig: pytest.Config):
@@ -167,3 +207,21 @@ def test_the_form_of_a_wrapper_is_the_one_the_tests_are_run_with(pytestconfig: p
     assert str(inspect.signature(retry(made("a, *, b")), follow_wrapped=False)) == (
         "(*args, **kwargs)" if general else "(a, *, b)"
     )
+
+
+def test_a_success_after_a_retry_is_timed_from_the_beginning_of_the_call():
+    with virtual_time() as clock:
+        clock.advance(1000)
+        slow = circuit_breaker("slow", failure_threshold=None, slow_call_rate=0.5, slow_call_seconds=5, minimum_calls=2)
+        calls = itertools.count()
+
+        @slow
+        @retry
+        def fetch() -> str:
+            if next(calls) % 2 == 0:
+                raise ConnectionResetError
+            return "ok"
+
+        for _ in range(4):
+            assert fetch() == "ok"
+        assert slow.current_state == "closed"

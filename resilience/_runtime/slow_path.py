@@ -1,0 +1,102 @@
+"""From a wrapper to a runner: the call that the happy path could not end, with what it has come to so far.
+
+A wrapper (`fast_path`) holds one of these for its function. It makes the `Call` and says at which *position* the runner
+begins: the fast path has admitted the call for the policies above it, which are the outer ones. They get the outcome
+when the runner comes to them on its way outwards; those below it have not been asked yet, or are not any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from resilience._runtime import async_runner
+from resilience._runtime.circuit_context import admitted_here
+from resilience._runtime.generators import cancel, finish, start_iteration
+from resilience._runtime.protocol import Call, Policy
+from resilience._runtime.tracebacks import failed_here
+from resilience.clock import current_clock
+from resilience.outcome import Outcome, set_context
+
+__all__ = ["NOWHERE", "Arguments", "Keywords", "SlowPath", "StreamSlowPath"]
+
+Arguments: TypeAlias = tuple[object, ...]
+Keywords: TypeAlias = Mapping[str, object] | None
+
+NOWHERE = -1
+"""The position of a policy that the stack does not have."""
+
+
+class SlowPath:
+    """Makes the call that a wrapper hands to its runner, `drive`.
+
+    It owns what a wrapper needs off the happy path. A wrapper looks everything up here that it does not need for a call
+    that succeeds, since each name of its closure costs every call a little.
+    """
+
+    __slots__ = ("drive", "function", "gate_at", "opener", "stack", "target", "timed_at")
+
+    clock = staticmethod(current_clock)
+    set_context = staticmethod(set_context)
+
+    def __init__(
+        self,
+        target: str,
+        function: Callable[..., object],
+        stack: Sequence[Policy],
+        opener: Callable[..., object] | None,
+        drive: Any,
+    ) -> None:
+        self.target = target
+        self.function = function
+        self.stack = stack
+        #: What a runner calls in place of the function: a stream's first item is fetched, a first result is looked at.
+        self.opener = opener
+        #: The runner, sync or async.
+        self.drive = drive
+        #: The positions of the gate and of the policy that times the calls.
+        self.gate_at = self.timed_at = NOWHERE
+
+    def call(self, arguments: Arguments, keywords: Keywords) -> Call:
+        """Return a call that no policy has admitted yet."""
+        call = Call(self.target, self.function, arguments, keywords)
+        call.opener = self.opener
+        return call
+
+    def failed(self, error: Exception, arguments: Arguments, keywords: Keywords) -> Call:
+        """Return a call whose function has raised *error*, without the wrapper's frame in its traceback.
+
+        The wrapper raises the error itself in the end, and puts its frame there.
+        """
+        call = Call(self.target, self.function, arguments, keywords)
+        call.opener = self.opener
+        call.initial_outcome = failed_here(error)
+        call.position = len(self.stack)
+        return call
+
+    def rejected(self, error: Exception | None, arguments: Arguments, keywords: Keywords) -> Call:
+        """Return a call that the gate rejects with *error*; without one, a call that all policies have to be asked."""
+        call = self.call(arguments, keywords)
+        if error is not None:
+            call.initial_outcome = Outcome(None, error)
+            call.position = self.gate_at
+        return call
+
+
+class StreamSlowPath(SlowPath):
+    """Makes the call of a generator function. It always goes through the runner, which opens the stream."""
+
+    __slots__ = ()
+
+    finish = staticmethod(finish)
+    cancel = staticmethod(cancel)
+
+    def call(self, arguments: Arguments, keywords: Keywords) -> Call:
+        """Return a call that no policy has admitted yet, which knows the calls that its consumer's code belongs to."""
+        call = super().call(arguments, keywords)
+        call.enclosing = admitted_here()
+        return call
+
+    def begin(self, call: Call, outcome: Outcome) -> tuple[object, object]:
+        """Return the items of an opened stream, and the first one."""
+        return start_iteration(call, outcome, self.drive, asynchronously=self.drive is async_runner.drive)
