@@ -13,12 +13,18 @@ if TYPE_CHECKING:
     from resilience.classify.grpc_status import category_of_grpc
     from resilience.classify.hint import retry_after
     from resilience.classify.http_status import category_of_status
+    from resilience.classify.libraries import register_library
+    from resilience.classify.library import ClientLibrary, PriorRequests
+    from resilience.classify.look import Match
     from resilience.classify.registry import Registration, register
     from resilience.classify.spoken import explain_text
     from resilience.classify.sqlstate import category_of_sqlstate
 
 __all__ = [
+    "ClientLibrary",
     "Explanation",
+    "Match",
+    "PriorRequests",
     "Registration",
     "Rule",
     "categories_of",
@@ -30,12 +36,16 @@ __all__ = [
     "explain",
     "explain_text",
     "register",
+    "register_library",
     "retry_after",
 ]
 
 # Imported when first asked for; policies import the rooms themselves.
 _ROOMS = {
+    "ClientLibrary": "library",
     "Explanation": "decide",
+    "Match": "look",
+    "PriorRequests": "library",
     "Registration": "registry",
     "Rule": "decide",
     "categories_of": "decide",
@@ -46,6 +56,7 @@ _ROOMS = {
     "explain": "decide",
     "explain_text": "spoken",
     "register": "registry",
+    "register_library": "libraries",
     "retry_after": "hint",
 }
 

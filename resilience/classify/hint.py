@@ -1,24 +1,33 @@
-"""How long the other side asks to wait before the next try."""
+"""Retry-After: how many seconds the server asks to wait before the next attempt.
+
+Servers say so in several ways, and clients keep it in several places: an attribute `retry_after`, HTTP headers of the
+exception or its response, the trailing metadata of gRPC. These are read of any exception, whatever its library; a
+library with a place of its own has a `retry_after` function in its `ClientLibrary`. All units are seconds.
+
+Nothing here decides whether to wait: policies cap what is asked for, and `math.inf` means "do not try again".
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
+from itertools import islice
 from typing import cast
 
+from resilience.classify._type_traits import declares_none_of, is_kind, uses_plain_lookup
 from resilience.classify.groups import members_of
-from resilience.classify.look import attribute, entry
-from resilience.classify.static import is_kind, is_tame, says_nothing
+from resilience.classify.libraries import library_named
+from resilience.classify.look import attribute, entry, name_of
+from resilience.classify.registry import current_rules
+from resilience.trouble import report_trouble
 
 __all__ = ["retry_after", "retry_after_of_result"]
 
-_MOST_DIGITS = 40  # no honest number is longer, and int() of a long text takes time
-_MOST_HEADERS = 1000
-_MOST_SILENT = 1024  # types made at run time must not fill the memory
+_MAX_DIGITS = 40  # no honest number is longer, and int() of a long text takes time
+_MAX_HEADERS = 1000
 _ASKED = frozenset({"retry_after", "response", "headers", "trailing_metadata"})
-# Types whose exceptions ask for nothing unless something was hung on the one at hand: most failures are of them.
-_silent: set[type] = set()
+_HEADERS = (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0))
 
 
 def retry_after(exc: BaseException) -> float | None:
@@ -26,7 +35,8 @@ def retry_after(exc: BaseException) -> float | None:
 
     Read from the attribute `retry_after` (a number, text or `timedelta`), else from the headers
     `retry-after-ms`, `x-ms-retry-after-ms` and `retry-after` (seconds or an HTTP date) of the exception or its
-    response, else from gRPC's `grpc-retry-pushback-ms`. A moment in the past is 0.0; garbage is ignored.
+    response, else from gRPC's `grpc-retry-pushback-ms`, else from where its client library keeps it. A moment in the
+    past is 0.0; garbage is ignored.
 
     `math.inf` means: do not try again. A gRPC server says so by a pushback that is negative or no number.
     The longest wait among the members of an exception group holds for the group.
@@ -37,20 +47,34 @@ def retry_after(exc: BaseException) -> float | None:
     1.5
     """
     try:
+        rules = current_rules()
         kind = type(exc)
-        if kind in _silent:
-            hung = exc.__dict__
-            if not hung or _ASKED.isdisjoint(hung):
+        # Most failures are of types that ask for nothing, unless the one at hand has an attribute of its own.
+        if kind in rules.hintless:
+            own = exc.__dict__
+            if not own or _ASKED.isdisjoint(own):
                 return None
-        if is_tame(kind) and says_nothing(kind, *_ASKED) and not is_kind(kind, BaseExceptionGroup):
-            if len(_silent) >= _MOST_SILENT:
-                _silent.clear()
-            _silent.add(kind)
-        hint = _of(exc)
-        hints = [hint, *(_of(member) for member in members_of(exc))]
-    except Exception:  # an exception that cannot be looked at asks for nothing
+        if _asks_for_nothing(kind):
+            rules.settle_hintless(kind)
+        hints = [_of(one) for one in (exc, *members_of(exc))]
+    except Exception:  # an exception that cannot be examined asks for nothing
         return None
     return max((hint for hint in hints if hint is not None), default=None)
+
+
+def _asks_for_nothing(kind: type) -> bool:
+    """Return whether exceptions of this type ask for a wait by attributes of their own only."""
+    if is_kind(kind, BaseExceptionGroup) or not uses_plain_lookup(kind):
+        return False
+    return declares_none_of(kind, *_ASKED) and not any(_readers(kind))
+
+
+def _readers(kind: type) -> Iterable[Callable[[BaseException], float | None]]:
+    """Yield the functions that the client libraries of a type's classes give for it."""
+    for library in dict.fromkeys(name_of(base)[0] for base in kind.__mro__):
+        read = library_named(library).retry_after
+        if read is not None:
+            yield read
 
 
 def retry_after_of_result(result: object) -> float | None:
@@ -69,10 +93,26 @@ def _of(thing: object) -> float | None:
         hint = _in_headers(headers)
         if hint is not None:
             return hint
-    return _pushback(thing)
+    hint = _pushback(thing)
+    if hint is not None or not isinstance(thing, BaseException):
+        return hint
+    return _by_library(thing)
+
+
+def _by_library(exc: BaseException) -> float | None:
+    for read in _readers(type(exc)):
+        try:
+            hint = read(exc)
+        except Exception as error:  # code of the program
+            report_trouble("retry_after of a client library", read, error)
+            continue
+        if hint is not None:
+            return math.inf if hint == math.inf else _seconds(hint)
+    return None
 
 
 def _headers(thing: object) -> Iterable[object]:
+    """Yield where clients keep HTTP headers: httpx and most others, aiohttp, botocore."""
     response = attribute(thing, "response")
     yield attribute(response, "headers")
     yield attribute(thing, "headers")
@@ -82,28 +122,24 @@ def _headers(thing: object) -> Iterable[object]:
 def _in_headers(headers: object) -> float | None:
     if headers is None:
         return None
-    for name, unit in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0)):
-        value = _header(headers, name)
-        if value is None:
-            continue
+    value = ""
+    for name, unit in _HEADERS:
+        value = _header(headers, name) or ""
         hint = _plain(value)
         if hint is not None:
             return hint * unit
-        if unit == 1.0:
-            return _date(value)
-    return None
+    return _date(value)
 
 
 def _header(headers: object, name: str) -> str | None:
-    """Look up a header in whatever library's headers, whatever its capitals."""
+    """Look up a header in the headers of any library, in upper or lower case."""
     get = attribute(headers, "get")
-    if callable(get):
-        try:
-            found: object = get(name)
-        except Exception:  # no headers after all
-            found = None
-        if found is not None:
-            return _decoded(found)
+    try:
+        found: object = get(name) if callable(get) else None
+    except Exception:  # no headers after all
+        found = None
+    if found is not None:
+        return _decoded(found)
     return next((_decoded(value) for key, value in _pairs(headers) if (_decoded(key) or "").lower() == name), None)
 
 
@@ -111,13 +147,8 @@ def _pairs(headers: object) -> list[tuple[object, object]]:
     items = attribute(headers, "items")
     try:
         pairs: object = items() if callable(items) else headers
-        found: list[tuple[object, object]] = []
-        for pair in cast("Iterable[object]", pairs):
-            if len(found) == _MOST_HEADERS:
-                break
-            key, value = cast("tuple[object, object]", pair)
-            found.append((key, value))
-        return found
+        found = cast("Iterable[tuple[object, object]]", pairs)
+        return [(key, value) for key, value in islice(found, _MAX_HEADERS)]
     except Exception:  # no headers after all
         return []
 
@@ -131,22 +162,25 @@ def _decoded(value: object) -> str | None:
 def _seconds(value: object) -> float | None:
     if isinstance(value, timedelta):
         return max(0.0, value.total_seconds())
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        # Errors that know when the time comes may be asked after it has come.
-        return max(0.0, float(value)) if math.isfinite(value) else None
-    word = _decoded(value)
-    return _plain(word) if word is not None else None
+    if not isinstance(value, int | float):
+        return _plain(_decoded(value) or "")
+    if isinstance(value, bool) or not math.isfinite(value):
+        return None
+    # Errors that know when the time comes may be asked after it has come.
+    return max(0.0, float(value))
 
 
 def _plain(word: str) -> float | None:
     """Return a number that is written with digits and perhaps a point; not `1e3`, `nan`, `-1` or `1_000`."""
     word = word.strip()
-    if not word or len(word) > _MOST_DIGITS or not word.isascii() or not word.replace(".", "", 1).isdigit():
+    if len(word) > _MAX_DIGITS or not word.isascii() or not word.replace(".", "", 1).isdigit():
         return None
     return float(word)
 
 
 def _date(word: str) -> float | None:
+    if not word:
+        return None
     from email.utils import parsedate_to_datetime
 
     from resilience.clock import current_clock
@@ -159,14 +193,14 @@ def _date(word: str) -> float | None:
 
 
 def _pushback(thing: object) -> float | None:
+    """Read gRPC's pushback; one that is negative or cannot be parsed means "do not retry" (gRFC A6)."""
     metadata = attribute(thing, "trailing_metadata")
     try:
         trailing: object = metadata() if callable(metadata) else metadata
     except Exception:  # some other library's method
         return None
-    word = _header(trailing, "grpc-retry-pushback-ms") if trailing is not None else None
+    word = None if trailing is None else _header(trailing, "grpc-retry-pushback-ms")
     if word is None:
         return None
-    hint = _plain(word)
-    # gRPC's retry design: a pushback that is negative or cannot be parsed means "do not retry".
-    return hint * 0.001 if hint is not None else math.inf
+    milliseconds = _plain(word)
+    return math.inf if milliseconds is None else milliseconds * 0.001

@@ -7,12 +7,12 @@ from typing import NamedTuple, cast
 
 from resilience.category import ErrorCategory
 
-__all__ = ["Found", "attribute", "chained", "code", "kinds", "name_of", "number", "text"]
+__all__ = ["Match", "attribute", "chained", "code", "kinds", "name_of", "number", "text"]
 
 _MOST_FOLLOWED = 64  # exceptions looked at in one chain; the deepest real one seen (requests over urllib3) has 9
 
 
-class Found(NamedTuple):
+class Match(NamedTuple):
     """A leaf and, for people, what it was read from."""
 
     category: ErrorCategory

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from resilience.category import ErrorCategory
 from resilience.classify.http_status import category_of_status
-from resilience.classify.look import Found, attribute, entry, kinds, name_of, number, text
+from resilience.classify.look import Match, attribute, entry, kinds, name_of, number, text
 
 __all__ = ["by_stainless", "in_a_stream", "said_by_a_model"]
 
@@ -55,7 +55,7 @@ def category_of_word(word: str) -> ErrorCategory | None:
     return _BY_WORD.get(plain) or _BY_WORD.get(plain.removesuffix("_error").removesuffix("_exception"))
 
 
-def said_by_a_model(exc: BaseException) -> Found | None:
+def said_by_a_model(exc: BaseException) -> Match | None:
     """Return what the code, the type or the status in an error of a model server says.
 
     They are attributes of the exception, or in its body, which may have them under `error`. That the money is used up
@@ -65,14 +65,14 @@ def said_by_a_model(exc: BaseException) -> Found | None:
     words = [(name, word, category_of_word(word)) for name, value in said if (word := text(value))]
     for name, word, category in words:
         if category is _C.CAPACITY:
-            return Found(category, f"error {name} {word}")
+            return Match(category, f"error {name} {word}")
     for name, value in said:
         status = _status(value)
         if status is not None:
-            return Found(category_of_status(status), f"error {name} {status}")
+            return Match(category_of_status(status), f"error {name} {status}")
     for name, word, category in words:
         if category is not None:
-            return Found(category, f"error {name} {word}")
+            return Match(category, f"error {name} {word}")
     return None
 
 
@@ -92,12 +92,12 @@ def _status(value: object) -> int | None:
     return found if found is not None and 400 <= found <= 599 else None
 
 
-def in_a_stream(exc: BaseException) -> Found:
+def in_a_stream(exc: BaseException) -> Match:
     """Return what an error means that came after an answer had begun well: what it says, else a server error."""
-    return said_by_a_model(exc) or Found(_C.SERVER_ERROR, "an error in the middle of an answer")
+    return said_by_a_model(exc) or Match(_C.SERVER_ERROR, "an error in the middle of an answer")
 
 
-def by_stainless(exc: BaseException) -> Found | None:
+def by_stainless(exc: BaseException) -> Match | None:
     """Return what an error of a client means that Stainless has made, known by its classes: groq's and many others.
 
     They are `APITimeoutError`, an `APIConnectionError`, an `APIError`, which is an error of that client; each carries
@@ -109,7 +109,7 @@ def by_stainless(exc: BaseException) -> Found | None:
     names = {name for home, name in map(name_of, kinds(exc)) if home == name_of(made[0])[0]}
     for name, category in _STAINLESS.items():
         if name in names:
-            return Found(category, f"{name} of a client made by Stainless")
+            return Match(category, f"{name} of a client made by Stainless")
     return in_a_stream(exc)
 
 

@@ -1,21 +1,26 @@
-"""What the application says about exceptions, before any rule of ours."""
+"""Registry of classification rules: what the application registers, and the answers remembered under those rules.
+
+A registered class or predicate goes before every other rule. `Rules` is the state at one moment; a registration
+replaces it as a whole. Nothing here looks into an exception: that is `decide`'s work.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from types import MappingProxyType, TracebackType
 from typing import Self, cast, overload
 
 from resilience.category import CategoryLike, ErrorCategory, combine
-from resilience.classify.look import Found
+from resilience.classify.look import Match
 from resilience.trouble import log_trouble
 
-__all__ = ["Predicate", "Registration", "Rules", "current_rules", "register"]
+__all__ = ["Predicate", "Registration", "Rules", "current_rules", "forget_answers", "register"]
 
 Predicate = Callable[[BaseException], bool]
 
-_MOST_SETTLED = 1024  # types made at run time must not fill the memory
+_MAX_REMEMBERED = 1024  # types made at run time must not fill the memory
 
 
 class _Entry:
@@ -32,10 +37,12 @@ class _Entry:
 class Rules:
     """All registrations at one moment, and the answers that follow from a type alone while they hold.
 
-    Never changed but replaced: an answer worked out under the old rules lands in a cache nobody reads any more.
+    Replaced, never changed: an answer that a thread works out under the old rules lands in a cache that no other
+    thread reads. `settled` holds the category of a type whose every plain exception has it, `hintless` the types whose
+    plain exceptions ask for no wait (`hint`).
     """
 
-    __slots__ = ("entries", "predicates", "settled", "types")
+    __slots__ = ("entries", "hintless", "predicates", "settled", "types")
 
     def __init__(self, entries: tuple[_Entry, ...]) -> None:
         self.entries: tuple[_Entry, ...] = entries
@@ -43,23 +50,30 @@ class Rules:
         self.types: MappingProxyType[type, ErrorCategory] = MappingProxyType(types)
         self.predicates: tuple[_Entry, ...] = tuple(e for e in reversed(entries) if not isinstance(e.matches, type))
         self.settled: dict[type, ErrorCategory] = {}
+        self.hintless: set[type] = set()
 
     def settle(self, kind: type, category: ErrorCategory) -> None:
         """Remember that every plain exception of this type is in *category*."""
-        if len(self.settled) >= _MOST_SETTLED:
+        if len(self.settled) >= _MAX_REMEMBERED:
             self.settled.clear()
         self.settled[kind] = category
 
-    def by_type(self, exc: BaseException) -> Found | None:
+    def settle_hintless(self, kind: type) -> None:
+        """Remember that plain exceptions of this type ask for no wait."""
+        if len(self.hintless) >= _MAX_REMEMBERED:
+            self.hintless.clear()
+        self.hintless.add(kind)
+
+    def by_type(self, exc: BaseException) -> Match | None:
         """Return what is registered for the most derived class of *exc*."""
         if self.types:
             for kind in type(exc).__mro__:
                 category = self.types.get(kind)
                 if category is not None:
-                    return Found(category, f"{kind.__qualname__} is registered")
+                    return Match(category, f"{kind.__qualname__} is registered")
         return None
 
-    def by_predicate(self, exc: BaseException) -> Found | None:
+    def by_predicate(self, exc: BaseException) -> Match | None:
         """Return what the newest predicate that says yes is registered for."""
         # A predicate that asks classify() about its own argument gets the answer of all other rules.
         if not self.predicates or getattr(_asking, "now", False):
@@ -68,7 +82,7 @@ class Rules:
         try:
             for entry in self.predicates:
                 if _says_yes(entry, exc):
-                    return Found(entry.category, f"the registered predicate {_name(entry.matches)} says yes")
+                    return Match(entry.category, f"the registered predicate {_name(entry.matches)} says yes")
         finally:
             _asking.now = False
         return None
@@ -100,18 +114,17 @@ def _name(matches: object) -> str:
 
 
 class Registration:
-    """A registration in force: call it, or leave its ``with`` block, to take it back."""
+    """A registration in force: call it, or leave its ``with`` block, to take it back. Doing so twice is harmless."""
 
-    __slots__ = ("_entry",)
+    __slots__ = ("_text", "_undo")
 
-    def __init__(self, entry: _Entry) -> None:
-        self._entry = entry
+    def __init__(self, text: str, undo: Callable[[], None]) -> None:
+        self._text = text
+        self._undo = undo
 
     def __call__(self) -> None:
-        """Take the registration back. Doing so twice is harmless."""
-        global _rules
-        with _lock:
-            _rules = Rules(tuple(entry for entry in _rules.entries if entry is not self._entry))
+        """Take the registration back."""
+        self._undo()
 
     def __enter__(self) -> Self:
         return self
@@ -122,7 +135,7 @@ class Registration:
         self()
 
     def __repr__(self) -> str:
-        return f"<Registration of {_name(self._entry.matches)} as {self._entry.category.label}>"
+        return f"<Registration of {self._text}>"
 
 
 @overload
@@ -144,16 +157,26 @@ def register(type_or_predicate: type[BaseException] | Predicate, category: Categ
     ...     classify(OutOfStock()).label
     'conflict'
     """
-    global _rules
     _check(type_or_predicate)
     leaf = combine("category", [category])
     if not leaf.is_leaf:
         leaves = " or ".join(repr(one.label) for one in leaf)
         raise ValueError(f"category={category!r}: an exception is in one leaf category; give {leaves}")
     entry = _Entry(type_or_predicate, leaf)
+    _replace(add=(entry,))
+    return Registration(f"{_name(type_or_predicate)} as {leaf.label}", partial(_replace, remove=entry))
+
+
+def forget_answers() -> None:
+    """Forget what was remembered of types: the tables of a library have changed."""
+    _replace()
+
+
+def _replace(*, add: tuple[_Entry, ...] = (), remove: _Entry | None = None) -> None:
+    global _rules
     with _lock:
-        _rules = Rules((*_rules.entries, entry))
-    return Registration(entry)
+        kept = [entry for entry in _rules.entries if entry is not remove]
+        _rules = Rules((*kept, *add))
 
 
 def _check(what: object) -> None:

@@ -1,4 +1,8 @@
-"""What a failure means that somebody only names: for a command line, and for people who choose what to retry."""
+"""Classify a failure that is only named: ``httpx.ReadTimeout``, ``status 503``, ``errno ECONNRESET``.
+
+For the command line, and for configuring a retry without the exception at hand. Nothing of a client
+library is imported: a class is looked up by its name in the tables.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,12 @@ import errno
 from collections.abc import Callable, Iterable
 
 from resilience.category import ErrorCategory
-from resilience.classify.clients import Row, libraries, rows_of
 from resilience.classify.decide import Explanation, explain
 from resilience.classify.grpc_status import GRPC_STATUS
 from resilience.classify.http_status import category_of_status
-from resilience.classify.look import Found
+from resilience.classify.libraries import known_libraries, library_named
+from resilience.classify.library import CategoryRow
+from resilience.classify.look import Match
 from resilience.classify.sqlstate import category_of_sqlstate, is_sqlstate
 
 __all__ = ["explain_text"]
@@ -104,23 +109,22 @@ def _builtin(name: str) -> Explanation | None:
 
 def _qualified(name: str) -> Explanation:
     library, _, rest = name.partition(".")
-    rows = rows_of(library)
+    rows = library_named(library).categories
     # The module between may be any: requests.ConnectionError is requests.exceptions.ConnectionError.
     parts = rest.split(".")
     for start in range(len(parts)):
-        row = rows.get(".".join(parts[start:]))
-        if row is not None:
-            return _of_row(library, ".".join(parts[start:]), row)
-    same = [f"{other}.{parts[-1]}" for other in libraries() if parts[-1] in rows_of(other)]
-    raise _unknown(name, [f"{library}.{known}" for known in rows] or same or libraries())
+        known = ".".join(parts[start:])
+        if known in rows:
+            return _of_row(library, known)
+    homes = [f"{library}.{known}" for known in rows] or [f"{home}.{parts[-1]}" for home in _homes(parts[-1])]
+    raise _unknown(name, homes or known_libraries())
 
 
 def _bare(name: str) -> Explanation:
-    homes = [library for library in libraries() if name in rows_of(library)]
-    found = {library: _of_row(library, name, rows_of(library)[name]) for library in homes}
-    if not found:
-        raise _unknown(name, [*dir(builtins), *(known for library in libraries() for known in rows_of(library))])
+    found = {library: _of_row(library, name) for library in _homes(name)}
     categories = {explanation.category for explanation in found.values()}
+    if not found:
+        raise _unknown(name, [*dir(builtins), *_all_names()])
     if len(categories) > 1:
         places = ", ".join(f"{library}.{name} ({found[library].category.label})" for library in found)
         raise ValueError(f"text={name!r} means different things: {places}; name the library too")
@@ -129,12 +133,22 @@ def _bare(name: str) -> Explanation:
     return Explanation(categories.pop(), "client", f"the tables of {', '.join(found)} agree on {name}")
 
 
-def _of_row(library: str, name: str, row: Row) -> Explanation:
+def _homes(name: str) -> list[str]:
+    """Return the libraries that have a class of this name."""
+    return [library for library in known_libraries() if name in library_named(library).categories]
+
+
+def _all_names() -> list[str]:
+    return [name for library in known_libraries() for name in library_named(library).categories]
+
+
+def _of_row(library: str, name: str) -> Explanation:
+    row: CategoryRow = library_named(library).categories[name]
     where = f"{library}.{name} is in the {library} table"
     if isinstance(row, ErrorCategory):
         return Explanation(row, "client", where)
     answer = row(Exception())
-    category = answer.category if isinstance(answer, Found) else answer or ErrorCategory.UNKNOWN
+    category = answer.category if isinstance(answer, Match) else answer or ErrorCategory.UNKNOWN
     return Explanation(category, "client", f"{where}; what a real one carries may tell more")
 
 

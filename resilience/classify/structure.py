@@ -8,7 +8,7 @@ from resilience.category import ErrorCategory
 from resilience.classify.aws_code import category_of_aws
 from resilience.classify.grpc_status import GRPC_STATUS
 from resilience.classify.http_status import category_of_status
-from resilience.classify.look import Found, attribute, code, entry, name_of, number, text
+from resilience.classify.look import Match, attribute, code, entry, name_of, number, text
 from resilience.classify.model_errors import by_stainless
 from resilience.classify.sqlstate import category_of_sqlstate
 
@@ -30,15 +30,15 @@ ASKED = frozenset({"response", "status_code", "status", "code", "sqlstate", "pgc
 _SIGNS = ("headers", "hdrs", "response", "url", "uri", "request", "request_info", "http_response")
 
 
-def by_structure(exc: BaseException) -> Found | None:
+def by_structure(exc: BaseException) -> Match | None:
     """Return what the attributes of *exc* say, or None."""
     return by_status(exc) or by_grpc(exc) or by_aws(exc) or by_sqlstate(exc) or by_stainless(exc)
 
 
-def by_status(exc: BaseException) -> Found | None:
+def by_status(exc: BaseException) -> Match | None:
     """Return what an HTTP status says: of the response, or of the exception itself."""
     found = _status_of(exc)
-    return None if found is None else Found(category_of_status(found[0]), f"{found[1]}status {found[0]}")
+    return None if found is None else Match(category_of_status(found[0]), f"{found[1]}status {found[0]}")
 
 
 def status_of(exc: BaseException) -> int | None:
@@ -102,7 +102,7 @@ def _carries(thing: object, sign: str) -> bool:
     return sign != "response" or not isinstance(value, str | bytes | tuple | list)
 
 
-def by_grpc(exc: BaseException) -> Found | None:
+def by_grpc(exc: BaseException) -> Match | None:
     """Return what a gRPC status says: `exc.code()` gives a member whose name is one."""
     ask = attribute(exc, "code")
     if not callable(ask):
@@ -114,27 +114,27 @@ def by_grpc(exc: BaseException) -> Found | None:
     name = text(attribute(status, "name"))
     if name is None or name not in GRPC_STATUS:
         return None
-    return Found(GRPC_STATUS[name], f"gRPC status {name}")
+    return Match(GRPC_STATUS[name], f"gRPC status {name}")
 
 
-def by_aws(exc: BaseException) -> Found | None:
+def by_aws(exc: BaseException) -> Match | None:
     """Return what an answer of AWS says: its error code, else its HTTP status."""
     response = attribute(exc, "response")
     if not issubclass(type(response), Mapping):
         return None
     name = text(entry(entry(response, "Error"), "Code"))
     if name is not None and category_of_aws(name) is not ErrorCategory.UNKNOWN:
-        return Found(category_of_aws(name), f"AWS error code {name}")
+        return Match(category_of_aws(name), f"AWS error code {name}")
     status = number(entry(entry(response, "ResponseMetadata"), "HTTPStatusCode"))
     if status is None or not 400 <= status <= 599:
         return None
-    return Found(category_of_status(status), f"response status {status}")
+    return Match(category_of_status(status), f"response status {status}")
 
 
-def by_sqlstate(exc: BaseException) -> Found | None:
+def by_sqlstate(exc: BaseException) -> Match | None:
     """Return what a database's SQLSTATE says."""
     for name in ("sqlstate", "pgcode"):
         state = text(attribute(exc, name))
         if state is not None and category_of_sqlstate(state) is not ErrorCategory.UNKNOWN:
-            return Found(category_of_sqlstate(state), f"SQLSTATE {state}")
+            return Match(category_of_sqlstate(state), f"SQLSTATE {state}")
     return None

@@ -1,9 +1,14 @@
-"""amqp, and so kombu and celery: the reply code of AMQP 0-9-1, which is no HTTP status."""
+"""amqp, and so kombu and celery: the reply code of AMQP 0-9-1 decides.
+
+The code is in `reply_code` or `code`. It has the form of an HTTP status and is none: 404 is a missing queue, 406 one
+that was declared with other arguments. Classes that carry a code answer by it; the recoverable and irrecoverable base
+classes answer where it is missing or not in the specification.
+"""
 
 from resilience.category import ErrorCategory as C
-from resilience.classify.clients import Rows
-from resilience.classify.clients._rows import named
-from resilience.classify.look import Found, code
+from resilience.classify.library import ClientLibrary
+from resilience.classify.look import Match, code
+from resilience.classify.tables import classes, lookup
 
 _CODES = {
     311: C.VALIDATION,  # content too large
@@ -23,25 +28,25 @@ _CODES = {
 }
 
 
+def _reply(exc: BaseException) -> Match | None:
+    return lookup(_CODES, code(exc, "reply_code") or code(exc, "code"), "AMQP reply")
+
+
 _WITH_A_CODE = """
     ContentTooLarge NoConsumers ConnectionForced InvalidPath AccessRefused NotFound ResourceLocked PreconditionFailed
     FrameError FrameSyntaxError InvalidCommand ChannelNotOpen UnexpectedFrame ResourceError NotAllowed
     AMQPNotImplementedError InternalError
 """
 
-
-def _reply(exc: BaseException) -> Found | None:
-    reply = code(exc, "reply_code") or code(exc, "code")
-    return Found(_CODES[reply], f"AMQP reply {reply}") if reply in _CODES else None
-
-
-ROWS: Rows = {
-    "AMQPError": _reply,
-    "ConnectionError": _reply,
-    "ChannelError": _reply,
-    **named(C.UNAVAILABLE, "RecoverableChannelError"),
-    **named(C.NETWORK, "RecoverableConnectionError"),
-    **dict.fromkeys(_WITH_A_CODE.split(), _reply),
-    **named(C.DEPENDENCY, "IrrecoverableChannelError IrrecoverableConnectionError"),
-    **named(C.UNAVAILABLE, "Blocked ConsumerCancelled MessageNacked"),
-}
+LIBRARY = ClientLibrary(
+    {
+        "AMQPError": _reply,
+        "ConnectionError": _reply,
+        "ChannelError": _reply,
+        **classes(C.UNAVAILABLE, "RecoverableChannelError"),
+        **classes(C.NETWORK, "RecoverableConnectionError"),
+        **classes(_reply, _WITH_A_CODE),
+        **classes(C.DEPENDENCY, "IrrecoverableChannelError IrrecoverableConnectionError"),
+        **classes(C.UNAVAILABLE, "Blocked ConsumerCancelled MessageNacked"),
+    }
+)

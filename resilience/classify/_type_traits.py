@@ -7,7 +7,7 @@ from types import GetSetDescriptorType
 from resilience.category import ErrorCategory
 from resilience.classify.look import attribute
 
-__all__ = ["declared_by", "is_kind", "is_tame", "says_nothing"]
+__all__ = ["class_category", "declares_none_of", "is_kind", "uses_plain_lookup"]
 
 _PLAIN_LOOKUPS = (object.__getattribute__, BaseException.__getattribute__)
 
@@ -17,7 +17,7 @@ def is_kind(kind: type, of: type) -> bool:
     return issubclass(kind, of)
 
 
-def is_tame(kind: type) -> bool:
+def uses_plain_lookup(kind: type) -> bool:
     """Return whether attributes of this type's exceptions are looked up as usual."""
     if attribute(kind, "__getattribute__") not in _PLAIN_LOOKUPS:
         return False
@@ -27,7 +27,7 @@ def is_tame(kind: type) -> bool:
     return True
 
 
-def says_nothing(kind: type, *names: str) -> bool:
+def declares_none_of(kind: type, *names: str) -> bool:
     """Return whether none of *names* is computed by the type or constant in it, built-in classes aside.
 
     A plain text called `category` is fine: nobody takes it for a category.
@@ -41,7 +41,7 @@ def says_nothing(kind: type, *names: str) -> bool:
     return True
 
 
-def declared_by(kind: type) -> ErrorCategory | None:
+def class_category(kind: type) -> ErrorCategory | None:
     """Return the category that stands in the body of the class."""
     for base in kind.__mro__:
         if "category" in vars(base):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from resilience.category import ErrorCategory
 from resilience.profile import Unsafe, row_of
 
-__all__ = ["least_recoverable", "spokesman"]
+__all__ = ["least_recoverable", "representative"]
 
 _C = ErrorCategory
 # From what heals by itself to what nothing heals.
@@ -30,16 +30,16 @@ def least_recoverable(leaves: Iterable[ErrorCategory]) -> ErrorCategory:
 
     Among leaves that are retried, the one that is most careful with calls that must not be repeated.
     """
-    return max(leaves, key=_reluctance)
+    return max(leaves, key=_retry_rank)
 
 
-def _reluctance(leaf: ErrorCategory) -> tuple[bool, bool, int, int]:
+def _retry_rank(leaf: ErrorCategory) -> tuple[bool, bool, int, int]:
     profile = row_of(leaf)  # the row in force: an application may have changed what is retried
     careful = _UNSAFE_RANK[profile.unsafe] if profile.retry else 0
     return leaf is _C.CANCELLED, not profile.retry, careful, _RANK[leaf]
 
 
-def spokesman(group: ErrorCategory) -> ErrorCategory:
+def representative(group: ErrorCategory) -> ErrorCategory:
     """Return the leaf that stands for an exception which says no more than *group*.
 
     The most recoverable leaf, except that a coarse word is no proof that the call never arrived: a leaf whose

@@ -6,7 +6,7 @@ import errno
 from typing import cast
 
 from resilience.category import ErrorCategory
-from resilience.classify.look import Found, code
+from resilience.classify.look import Match, code
 
 __all__ = ["BUILTINS", "ERRNO", "by_builtin", "by_errno"]
 
@@ -60,20 +60,20 @@ BUILTINS: dict[type[BaseException], ErrorCategory] = {
 """Classes that say enough by themselves. What is missing, ValueError and KeyError say, can mean anything."""
 
 
-def by_builtin(exc: BaseException) -> Found | None:
+def by_builtin(exc: BaseException) -> Match | None:
     """Return what the built-in classes of *exc*, and for an OSError its error number, say."""
     for kind in type(exc).__mro__:
         category = BUILTINS.get(kind)
         if category is not None:
-            return Found(category, f"{kind.__name__} is {category.label}")
+            return Match(category, f"{kind.__name__} is {category.label}")
         if kind is OSError:
             return by_errno(cast("OSError", exc))
     return None
 
 
-def by_errno(exc: BaseException) -> Found | None:
+def by_errno(exc: BaseException) -> Match | None:
     """Return what the operating system's error number says."""
     number = code(exc, "errno")
     if number is None or number not in ERRNO:
         return None
-    return Found(ERRNO[number], f"errno {errno.errorcode[number]}")
+    return Match(ERRNO[number], f"errno {errno.errorcode[number]}")
