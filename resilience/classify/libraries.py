@@ -1,29 +1,22 @@
 """Registry of client libraries: finds the tables of a library by the name of its top-level module.
 
 Three sources, in this order: what the program registered (`register_library`), the toolkit's own file in
-`resilience.classify.clients`, and the installed entry points of the group ``resilience.classification``. A table is
-loaded when the first exception of its library is classified, never before, and the library itself is not imported.
-Entry points are read once per process, when an exception of a library is met that the first two sources do not know.
+`resilience.classify.clients`, and the installed entry points (`entry_points`). A table is loaded when the first
+exception of its library is classified, never before, and the library itself is not imported.
 """
 
 from __future__ import annotations
 
 import functools
-import sys
 import threading
-from typing import TYPE_CHECKING, cast
 
 from resilience._validation import need
+from resilience.classify.entry_points import from_entry_point, offered_libraries
 from resilience.classify.library import UNKNOWN_LIBRARY, ClientLibrary
 from resilience.classify.registry import Registration, forget_answers
-from resilience.trouble import log_trouble
 
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
+__all__ = ["known_libraries", "library_named", "register_library"]
 
-__all__ = ["ENTRY_POINT_GROUP", "known_libraries", "library_named", "register_library"]
-
-ENTRY_POINT_GROUP = "resilience.classification"
 _CLIENTS = "resilience.classify.clients"
 _MAX_LOADED = 1024  # the names of modules made at run time must not fill the memory
 
@@ -53,7 +46,7 @@ class _Libraries:
 
     def load(self, name: str) -> ClientLibrary:
         """Return the tables of a library that is met for the first time."""
-        library = self._registered(name) or _own(name) or _from_entry_point(name)
+        library = self._registered(name) or _own(name) or from_entry_point(name)
         if library is None:
             return self._keep(name, UNKNOWN_LIBRARY)
         self._keep(name, library)
@@ -88,7 +81,7 @@ def known_libraries() -> list[str]:
 
     own = {module.name for module in pkgutil.iter_modules(clients.__path__) if not module.name.startswith("_")}
     registered = {one.name for one in _libraries.registered}
-    return sorted(own | registered | set(_entry_points()))
+    return sorted(own | registered | offered_libraries())
 
 
 def register_library(name: str, library: ClientLibrary) -> Registration:
@@ -128,9 +121,6 @@ def _replace(*, add: tuple[_Registered, ...] = (), remove: _Registered | None = 
     forget_answers()
 
 
-# -- where tables come from --------------------------------------------------------------------------------------------
-
-
 def _own(name: str) -> ClientLibrary | None:
     """Return the table of the toolkit's own file for a library."""
     # Any text may stand in the __module__ of a class.
@@ -144,55 +134,3 @@ def _own(name: str) -> ClientLibrary | None:
         return None
     library: ClientLibrary = importlib.import_module(module).LIBRARY
     return library
-
-
-def _from_entry_point(name: str) -> ClientLibrary | None:
-    """Return the table that an installed distribution offers for a library; one that is broken is logged and ignored.
-
-    The standard library and the program itself offer none: their exceptions do not have the metadata read.
-    """
-    if not name.isidentifier() or name.startswith("__") or name in sys.stdlib_module_names:
-        return None
-    point = _entry_points().get(name)
-    if point is None or name in _loading.names:
-        return None
-    _loading.names.add(name)
-    try:
-        library: object = point.load()
-        need(isinstance(library, ClientLibrary), point.value, library, "a ClientLibrary", TypeError)
-        return cast("ClientLibrary", library)
-    except Exception as error:
-        _entry_points().pop(name, None)  # logged once, however often the library is looked up
-        message = "entry point %s of %s is ignored: loading %s raised %s"
-        log_trouble(message, name, ENTRY_POINT_GROUP, point.value, type(error).__name__, error=error)
-        return None
-    finally:
-        _loading.names.discard(name)
-
-
-class _Loading(threading.local):
-    """The entry points that this thread loads: their own code may classify exceptions of their library."""
-
-    def __init__(self) -> None:
-        self.names: set[str] = set()
-
-
-_loading = _Loading()
-_reading = threading.RLock()
-
-
-def _entry_points() -> dict[str, EntryPoint]:
-    """Return the entry points by library. Threads that fail at the same moment wait for one of them to read."""
-    with _reading:
-        return _read_entry_points()
-
-
-@functools.cache
-def _read_entry_points() -> dict[str, EntryPoint]:
-    from importlib.metadata import entry_points
-
-    try:
-        return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
-    except Exception as error:  # the metadata of one distribution is not what it should be
-        log_trouble("the entry points of %s cannot be read: %s", ENTRY_POINT_GROUP, type(error).__name__)
-        return {}

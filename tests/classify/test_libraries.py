@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -355,19 +356,53 @@ print(sorted(set(found)))
     assert _run(tmp_path, program) == "['rate_limit']\n"
 
 
+def test_programs_without_entry_points_do_not_import_the_reader_of_metadata(tmp_path: Path) -> None:
+    program = """
+from resilience import classify
+print(classify(type("OutOfStock", (Exception,), {"__module__": "shop"})()).label)
+print("importlib.metadata" in sys.modules)
+"""
+    assert _run(tmp_path, program).splitlines() == ["unknown", "False"]
+
+
+@pytest.mark.parametrize("kind", ["archive", "finder"])
+def test_an_entry_point_is_found_wherever_a_distribution_may_lie(tmp_path: Path, kind: str) -> None:
+    _install(tmp_path / "lib", "acme", target="acme._resilience:LIBRARY", table=_TABLE)
+    if kind == "archive":
+        packed = shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "lib")
+        program = f"sys.path.insert(0, {packed!r})\n"
+    else:
+        info = tmp_path / "lib" / "acme-1.0.dist-info"
+        program = f"""
+import importlib.metadata, pathlib
+class Finder(importlib.metadata.DistributionFinder):
+    def find_spec(self, name, path, target=None): return None
+    def find_distributions(self, context=None):
+        yield importlib.metadata.PathDistribution(pathlib.Path({str(info)!r}))
+sys.meta_path.append(Finder())
+import importlib.util, types
+acme = types.ModuleType("acme")
+acme.__path__ = [{str(tmp_path / "lib/acme")!r}]
+sys.modules["acme"] = acme
+"""
+    program += "from resilience import classify\nimport acme.errors\nprint(classify(acme.errors.Busy()).label)\n"
+    assert _run(tmp_path / "nothing", program) == "rate_limit\n"
+
+
 def test_metadata_that_cannot_be_read_is_logged_and_ignored(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     import importlib.metadata
 
-    from resilience.classify import libraries
+    from resilience.classify import entry_points
 
     def broken(**selected: str) -> None:
         raise OSError
 
     monkeypatch.setattr(importlib.metadata, "entry_points", broken)
-    libraries._read_entry_points.cache_clear()
+    monkeypatch.setattr(entry_points, "_may_offer", lambda folder: True)
+    entry_points._read_entry_points.cache_clear()
     with caplog.at_level(logging.WARNING, "resilience"):
         assert classify(_class("Error", library="newer")()) is C.UNKNOWN
-    libraries._read_entry_points.cache_clear()
+    entry_points._read_entry_points.cache_clear()
     assert caplog.messages == [f"the entry points of {_REGARDING} cannot be read: OSError"]
