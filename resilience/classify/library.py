@@ -51,7 +51,7 @@ class PriorRequests:
     def __init__(self, evidence: Mapping[str, Evidence], *, callers: str = "", one_request_in: str = "") -> None:
         a_mapping("evidence", evidence, _EVIDENCE)
         for place, reader in evidence.items():
-            need("." in place and callable(reader), "evidence", {place: reader}, _EVIDENCE)
+            need("." in place and callable(reader), f"evidence[{place!r}]", reader, _EVIDENCE)
         need(isinstance(callers, str), "callers", callers, _CALLERS, TypeError)
         self.evidence: Mapping[str, Evidence] = MappingProxyType(dict(evidence))
         self.callers: frozenset[str] = frozenset(callers.split())
@@ -106,7 +106,7 @@ class ClientLibrary:
         a_mapping("categories", categories, _CATEGORIES)
         a_mapping("never_sent", never_sent, _NEVER_SENT)
         for name, row in never_sent.items():
-            need(_is_never_sent_row(name, row), "never_sent", {name: row}, _NEVER_SENT, TypeError)
+            need(_is_never_sent_row(name, row), f"never_sent[{name!r}]", row, _NEVER_SENT, TypeError)
         need(_is_prior_requests(prior_requests), "prior_requests", prior_requests, "PriorRequests(...)", TypeError)
         need(not (sends_once and prior_requests), "sends_once", sends_once, "it or prior_requests, not both")
         need(retry_after is None or callable(retry_after), "retry_after", retry_after, _FUNCTION, TypeError)
@@ -123,12 +123,13 @@ class ClientLibrary:
 
 
 def _category_row(name: object, row: CategoryLike | CategoryRow) -> CategoryRow:
-    need(isinstance(name, str), "categories", {name: row}, _CATEGORIES, TypeError)
+    parameter = f"categories[{name!r}]"
+    need(isinstance(name, str), parameter, row, _CATEGORIES, TypeError)
     if isinstance(row, ErrorCategory | str):
-        leaf = combine("categories", [row])
-        need(leaf.is_leaf, "categories", {name: row}, f"one leaf, such as {next(iter(leaf)).label!r}")
+        leaf = combine(parameter, [row])
+        need(leaf.is_leaf, parameter, row, f"one leaf, such as {next(iter(leaf)).label!r}")
         return leaf
-    need(callable(row) and not isinstance(row, type), "categories", {name: row}, _CATEGORIES, TypeError)
+    need(callable(row) and not isinstance(row, type), parameter, row, _CATEGORIES, TypeError)
     return row
 
 
