@@ -18,7 +18,7 @@ from typing import cast
 from resilience.classify._type_traits import declares_none_of, is_kind, uses_plain_lookup
 from resilience.classify.groups import members_of
 from resilience.classify.libraries import library_named
-from resilience.classify.look import attribute, entry, name_of
+from resilience.classify.look import attribute, called, entry, name_of
 from resilience.classify.registry import current_rules
 from resilience.trouble import report_trouble
 
@@ -78,32 +78,62 @@ def _readers(kind: type) -> Iterable[Callable[[BaseException], float | None]]:
 
 
 def retry_after_of_result(result: object) -> float | None:
-    """Return the same of what a call returned: a response of whatever HTTP client, which has headers. Never raises."""
+    """Return the same of what a call returned: a response of any HTTP client, which has headers. Never raises."""
     try:
         return _of(result)
-    except Exception:  # what cannot be looked at asks for nothing
+    except Exception:  # a result that cannot be examined asks for nothing
         return None
 
 
 def _of(thing: object) -> float | None:
-    hint = _seconds(attribute(thing, "retry_after"))
-    if hint is not None:
-        return hint
-    for headers in _headers(thing):
-        hint = _in_headers(headers)
+    for source in (_by_attribute, _by_headers, _by_pushback, _by_library):
+        hint = source(thing)
         if hint is not None:
             return hint
-    hint = _pushback(thing)
-    if hint is not None or not isinstance(thing, BaseException):
-        return hint
-    return _by_library(thing)
+    return None
 
 
-def _by_library(exc: BaseException) -> float | None:
-    for read in _readers(type(exc)):
+# -- where the wait may be written -------------------------------------------------------------------------------------
+
+
+def _by_attribute(thing: object) -> float | None:
+    return _seconds(attribute(thing, "retry_after"))
+
+
+def _by_headers(thing: object) -> float | None:
+    """Read the headers of a response where clients keep them: httpx and most others, aiohttp, botocore."""
+    response = attribute(thing, "response")
+    for headers in (
+        attribute(response, "headers"),
+        attribute(thing, "headers"),
+        entry(entry(response, "ResponseMetadata"), "HTTPHeaders"),
+    ):
+        hint = None if headers is None else _in_headers(headers)
+        if hint is not None:
+            return hint
+    return None
+
+
+def _by_pushback(thing: object) -> float | None:
+    """Read gRPC's pushback; one that is negative or cannot be parsed means "do not retry" (gRFC A6)."""
+    trailing = attribute(thing, "trailing_metadata")
+    if callable(trailing):
+        trailing = called(trailing)
+    word = None if trailing is None else _header(trailing, "grpc-retry-pushback-ms")
+    if word is None:
+        return None
+    milliseconds = _plain(word)
+    return math.inf if milliseconds is None else milliseconds * 0.001
+
+
+def _by_library(thing: object) -> float | None:
+    """Ask the client library of an exception. Its function is code of the program: one that raises is logged once."""
+    if not isinstance(thing, BaseException):
+        return None
+    for read in _readers(type(thing)):
         try:
-            hint = read(exc)
-        except Exception as error:  # code of the program
+            hint = read(thing)
+        except Exception as error:
             report_trouble("retry_after of a client library", read, error)
             continue
         if hint is not None:
@@ -111,17 +141,11 @@ def _by_library(exc: BaseException) -> float | None:
     return None
 
 
-def _headers(thing: object) -> Iterable[object]:
-    """Yield where clients keep HTTP headers: httpx and most others, aiohttp, botocore."""
-    response = attribute(thing, "response")
-    yield attribute(response, "headers")
-    yield attribute(thing, "headers")
-    yield entry(entry(response, "ResponseMetadata"), "HTTPHeaders")
+# -- what is written there ---------------------------------------------------------------------------------------------
 
 
 def _in_headers(headers: object) -> float | None:
-    if headers is None:
-        return None
+    """Return the seconds of the first header that has a number, else of a `retry-after` that is a date."""
     value = ""
     for name, unit in _HEADERS:
         value = _header(headers, name) or ""
@@ -132,7 +156,10 @@ def _in_headers(headers: object) -> float | None:
 
 
 def _header(headers: object, name: str) -> str | None:
-    """Look up a header in the headers of any library, in upper or lower case."""
+    """Look up a header in the headers of any library, in upper or lower case.
+
+    Most libraries have a mapping that ignores case. Others have a plain mapping or a list of pairs, texts or bytes.
+    """
     get = attribute(headers, "get")
     try:
         found: object = get(name) if callable(get) else None
@@ -154,19 +181,23 @@ def _pairs(headers: object) -> list[tuple[object, object]]:
 
 
 def _decoded(value: object) -> str | None:
+    """Return a header's value or name as text; a number is written out, anything else is None."""
     if type(value) is bytes:
         return value.decode("latin-1")
-    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
+    return str(value) if isinstance(value, str | int | float) and type(value) is not bool else None
 
 
 def _seconds(value: object) -> float | None:
+    """Return a duration given as a `timedelta`, a number or a text, never below 0.
+
+    Errors that know when the time comes may be asked after it has come.
+    """
     if isinstance(value, timedelta):
         return max(0.0, value.total_seconds())
     if not isinstance(value, int | float):
         return _plain(_decoded(value) or "")
     if isinstance(value, bool) or not math.isfinite(value):
         return None
-    # Errors that know when the time comes may be asked after it has come.
     return max(0.0, float(value))
 
 
@@ -179,6 +210,7 @@ def _plain(word: str) -> float | None:
 
 
 def _date(word: str) -> float | None:
+    """Return the seconds until an HTTP date (RFC 9110, 10.2.3), by the clock of the call; 0.0 for a past one."""
     if not word:
         return None
     from email.utils import parsedate_to_datetime
@@ -190,17 +222,3 @@ def _date(word: str) -> float | None:
     except Exception:  # it raises more than ValueError, depending on the version
         return None
     return max(0.0, moment - current_clock().wall())
-
-
-def _pushback(thing: object) -> float | None:
-    """Read gRPC's pushback; one that is negative or cannot be parsed means "do not retry" (gRFC A6)."""
-    metadata = attribute(thing, "trailing_metadata")
-    try:
-        trailing: object = metadata() if callable(metadata) else metadata
-    except Exception:  # some other library's method
-        return None
-    word = None if trailing is None else _header(trailing, "grpc-retry-pushback-ms")
-    if word is None:
-        return None
-    milliseconds = _plain(word)
-    return math.inf if milliseconds is None else milliseconds * 0.001

@@ -12,6 +12,7 @@ from functools import partial
 from types import MappingProxyType, TracebackType
 from typing import Self, cast, overload
 
+from resilience._validation import need
 from resilience.category import CategoryLike, ErrorCategory, combine
 from resilience.classify.look import Match
 from resilience.trouble import log_trouble
@@ -24,7 +25,7 @@ _MAX_REMEMBERED = 1024  # types made at run time must not fill the memory
 
 
 class _Entry:
-    """One registration in force."""
+    """One registration in force, of a class or a predicate. Its identity tells it from another one of the same."""
 
     __slots__ = ("category", "matches", "reported")
 
@@ -94,14 +95,15 @@ _rules = Rules(())
 
 
 def current_rules() -> Rules:
-    """Return the registrations in force."""
+    """Return the registrations in force. Read once per exception: they may be replaced between two reads."""
     return _rules
 
 
 def _says_yes(entry: _Entry, exc: BaseException) -> bool:
+    """Ask a predicate. It is the application's own code, so one that raises says no, and is logged once."""
     try:
         return bool(cast("Predicate", entry.matches)(exc))
-    except Exception as error:  # the application's own code must not replace the failure
+    except Exception as error:
         if not entry.reported:
             entry.reported = True
             message = "predicate %s raised %s and is skipped; this is said once"
@@ -180,11 +182,8 @@ def _replace(*, add: tuple[_Entry, ...] = (), remove: _Entry | None = None) -> N
 
 
 def _check(what: object) -> None:
+    right = "an exception class, or a function that takes an exception and returns True or False"
     if isinstance(what, type):
-        if not issubclass(what, BaseException):
-            raise TypeError(f"type_or_predicate={what!r}: give an exception class, such as ConnectionError")
-    elif not callable(what):
-        raise TypeError(
-            f"type_or_predicate={what!r}: give an exception class, or a function that takes an exception "
-            "and returns True or False"
-        )
+        right = "an exception class, such as ConnectionError"
+        need(issubclass(what, BaseException), "type_or_predicate", what, right, TypeError)
+    need(callable(what), "type_or_predicate", what, right, TypeError)
