@@ -1,4 +1,9 @@
-"""What Python's own exceptions mean."""
+"""Categories of Python's own exceptions, by class and, for an OSError, by its error number.
+
+The last rule to be asked, after everything that knows the exception better. PermissionError and FileNotFoundError are
+OSErrors and are no failures of the network; a full disk (ENOSPC) or a lack of file descriptors (EMFILE) is CAPACITY,
+whatever operation met it. ValueError and KeyError are missing on purpose: they can mean anything.
+"""
 
 from __future__ import annotations
 
@@ -57,11 +62,15 @@ BUILTINS: dict[type[BaseException], ErrorCategory] = {
     NotImplementedError: _C.INTERNAL,
     RecursionError: _C.INTERNAL,
 }
-"""Classes that say enough by themselves. What is missing, ValueError and KeyError say, can mean anything."""
+"""Classes that say enough by themselves; the most derived one decides."""
 
 
 def by_builtin(exc: BaseException) -> Match | None:
-    """Return what the built-in classes of *exc*, and for an OSError its error number, say."""
+    """Return the category of the nearest built-in class of *exc*; an OSError that has no row goes by its errno.
+
+    >>> by_builtin(ConnectionResetError()).why
+    'ConnectionError is network'
+    """
     for kind in type(exc).__mro__:
         category = BUILTINS.get(kind)
         if category is not None:
@@ -72,7 +81,11 @@ def by_builtin(exc: BaseException) -> Match | None:
 
 
 def by_errno(exc: BaseException) -> Match | None:
-    """Return what the operating system's error number says."""
+    """Return the category of the operating system's error number, in `errno`.
+
+    >>> by_errno(OSError(errno.ENOSPC, "disk full")).why
+    'errno ENOSPC'
+    """
     number = code(exc, "errno")
     if number is None or number not in ERRNO:
         return None

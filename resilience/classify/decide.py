@@ -117,6 +117,10 @@ def categories_of(exc: BaseException) -> ErrorCategory:
 
 
 def _decide(exc: BaseException) -> _Verdict:
+    """Ask the rules, and remember the answer where it holds for the type.
+
+    The rules are read once: an answer must not be remembered under others than those it was worked out by.
+    """
     try:
         rules = current_rules()
         verdict = _by_rules(exc, rules)
@@ -131,6 +135,7 @@ def _decide(exc: BaseException) -> _Verdict:
 
 
 def _by_rules(exc: BaseException, rules: Rules) -> _Verdict:
+    """Return what the application registered, the class before the predicates; else the answer of the later rules."""
     kind: type = type(exc)
     if not is_kind(kind, BaseException):
         return _Verdict(_C.UNKNOWN, "unknown", "this is no exception")
@@ -142,7 +147,7 @@ def _by_rules(exc: BaseException, rules: Rules) -> _Verdict:
         return _Verdict(found.category, "registered", found.why)
     verdict = _by_declaration(exc, kind)
     # While there are predicates, any one of them may say yes to the next exception of this type.
-    return verdict._replace(settled=False) if rules.predicates else verdict
+    return verdict._replace(settled=verdict.settled and not rules.predicates)
 
 
 def _by_declaration(exc: BaseException, kind: type) -> _Verdict:
@@ -207,23 +212,28 @@ def _read(row: CategoryRow, exc: BaseException) -> Match | None:
     The functions of an outsider's table are code of the program: one that raises, or answers with anything but a
     leaf, is logged once and passed over.
     """
+    if row is _C.UNKNOWN:
+        return None
     if isinstance(row, ErrorCategory):
-        return None if row is _C.UNKNOWN else Match(row, "")
+        return Match(row, "")
     try:
         found = row(exc)
-        if found is None:
-            return None
-        match = found if isinstance(found, Match) else Match(found, "")
-        if isinstance(match.category, ErrorCategory) and match.category.is_leaf:
-            return match
-        raise TypeError("it did not return a leaf category")
+        if isinstance(found, ErrorCategory):
+            found = Match(found, "")
+        if found is None or found.category.is_leaf:
+            return found
+        raise ValueError("it did not return a leaf")
     except Exception as error:
         report_trouble("classification row", row, error)
         return None
 
 
 def _by_attributes(exc: BaseException, kind: type) -> _Verdict:
-    """Return what a status or code of the exception says, then its members, then its built-in base classes."""
+    """Return what a status or code of the exception says, then its members, then its built-in base classes.
+
+    An errno decides differently for each exception, so an answer that was read from one is not settled, nor is that of
+    an OSError without one: the next may carry it.
+    """
     found = by_structure(exc)
     if found is not None:
         return _Verdict(found.category, "structure", found.why)
@@ -233,11 +243,12 @@ def _by_attributes(exc: BaseException, kind: type) -> _Verdict:
     settled = uses_plain_lookup(kind) and declares_none_of(kind, *_ASKED)
     if found is not None:
         return _Verdict(found.category, "builtin", found.why, settled and not found.why.startswith("errno"))
-    settled = settled and not is_kind(kind, OSError)  # the next one may carry an errno
+    settled = settled and not is_kind(kind, OSError)
     return _Verdict(_C.UNKNOWN, "unknown", f"no rule knows {kind.__qualname__}", settled)
 
 
 def _by_members(group: BaseException) -> _Verdict:
+    """Return the least recoverable of the members' categories: a group is retried only where each member would be."""
     members = members_of(group)
     leaf = least_recoverable([classify(member) for member in members])
     return _Verdict(leaf, "group", f"of its {len(members)} members the least recoverable is {leaf.label}")

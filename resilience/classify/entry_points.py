@@ -16,7 +16,7 @@ import functools
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from resilience._validation import need
 from resilience.classify.library import ClientLibrary
@@ -56,7 +56,7 @@ def from_entry_point(name: str) -> ClientLibrary | None:
     try:
         library: object = point.load()
         need(isinstance(library, ClientLibrary), point.value, library, "a ClientLibrary", TypeError)
-        return library if isinstance(library, ClientLibrary) else None
+        return cast("ClientLibrary", library)
     except Exception as error:
         _entry_points().pop(name, None)  # logged once, however often the library is looked up
         message = "entry point %s of %s is ignored: loading %s raised %s"
@@ -104,10 +104,10 @@ def _may_offer(folder: str) -> bool:
     """
     try:
         names = os.listdir(folder or ".")  # noqa: PTH208 - pathlib would be imported for this alone
-    except FileNotFoundError:
-        return False
     except NotADirectoryError:
         return True
+    except OSError:  # not there, or not to be read
+        return False
     return any(GROUP.encode() in _entry_points_of(f"{folder}/{name}") for name in names if name.endswith(_METADATA))
 
 

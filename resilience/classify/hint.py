@@ -56,10 +56,10 @@ def retry_after(exc: BaseException) -> float | None:
                 return None
         if _asks_for_nothing(kind):
             rules.settle_hintless(kind)
-        hints = [_of(one) for one in (exc, *members_of(exc))]
+        found = [hint for one in (exc, *members_of(exc)) if (hint := _of(one)) is not None]
     except Exception:  # an exception that cannot be examined asks for nothing
         return None
-    return max((hint for hint in hints if hint is not None), default=None)
+    return max(found, default=None)
 
 
 def _asks_for_nothing(kind: type) -> bool:
@@ -103,12 +103,9 @@ def _by_attribute(thing: object) -> float | None:
 def _by_headers(thing: object) -> float | None:
     """Read the headers of a response where clients keep them: httpx and most others, aiohttp, botocore."""
     response = attribute(thing, "response")
-    for headers in (
-        attribute(response, "headers"),
-        attribute(thing, "headers"),
-        entry(entry(response, "ResponseMetadata"), "HTTPHeaders"),
-    ):
-        hint = None if headers is None else _in_headers(headers)
+    of_botocore = entry(entry(response, "ResponseMetadata"), "HTTPHeaders")
+    for headers in (attribute(response, "headers"), attribute(thing, "headers"), of_botocore):
+        hint = _in_headers(headers)
         if hint is not None:
             return hint
     return None
@@ -116,10 +113,8 @@ def _by_headers(thing: object) -> float | None:
 
 def _by_pushback(thing: object) -> float | None:
     """Read gRPC's pushback; one that is negative or cannot be parsed means "do not retry" (gRFC A6)."""
-    trailing = attribute(thing, "trailing_metadata")
-    if callable(trailing):
-        trailing = called(trailing)
-    word = None if trailing is None else _header(trailing, "grpc-retry-pushback-ms")
+    metadata = attribute(thing, "trailing_metadata")
+    word = _header(called(metadata) or metadata, "grpc-retry-pushback-ms")
     if word is None:
         return None
     milliseconds = _plain(word)
@@ -146,6 +141,8 @@ def _by_library(thing: object) -> float | None:
 
 def _in_headers(headers: object) -> float | None:
     """Return the seconds of the first header that has a number, else of a `retry-after` that is a date."""
+    if headers is None:
+        return None
     value = ""
     for name, unit in _HEADERS:
         value = _header(headers, name) or ""
@@ -160,6 +157,8 @@ def _header(headers: object, name: str) -> str | None:
 
     Most libraries have a mapping that ignores case. Others have a plain mapping or a list of pairs, texts or bytes.
     """
+    if headers is None:
+        return None
     get = attribute(headers, "get")
     try:
         found: object = get(name) if callable(get) else None

@@ -10,7 +10,7 @@ return is a plain value or None.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple, cast
 
 from resilience.category import ErrorCategory
@@ -44,11 +44,18 @@ def attribute(thing: object, name: str) -> object:
 
 
 def called(function: object) -> object:
-    """Return the result of a call without arguments, or None where it fails or *function* cannot be called."""
+    """Return the result of a call without arguments, or None where it fails or *function* cannot be called.
+
+    >>> called(dict), called(len), called(None)
+    ({}, None, None)
+    """
+    if not callable(function):
+        return None
     try:
-        return cast("Callable[[], object]", function)()
+        found: object = function()
     except Exception:  # a method of a foreign class may want arguments, and raise anything
         return None
+    return found
 
 
 def entry(thing: object, key: str) -> object:

@@ -129,17 +129,18 @@ def _is_made_by_stainless(kind: type, exc: BaseException) -> bool:
     Its base is the root class of the client, directly below `Exception`, and its constructor sets a request, a message
     and a body. A class that only has the same name lacks some of that.
     """
-    above = kind.__mro__[1]
+    root = kind.__mro__[1]
     request = attribute(exc, "request")
-    return (
-        above.__mro__[1] is Exception
-        and name_of(above)[0] == name_of(kind)[0]
-        and name_of(above)[1].endswith("Error")
-        and text(attribute(request, "method")) is not None
-        and attribute(request, "url") is not None
-        and text(attribute(exc, "message")) is not None
-        and "body" in vars(exc)
+    signs = (
+        root.__mro__[1] is Exception,
+        name_of(root)[0] == name_of(kind)[0],
+        name_of(root)[1].endswith("Error"),
+        text(attribute(request, "method")) is not None,
+        attribute(request, "url") is not None,
+        text(attribute(exc, "message")) is not None,
+        "body" in vars(exc),
     )
+    return all(signs)
 
 
 _STAINLESS = {

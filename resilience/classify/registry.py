@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from types import MappingProxyType, TracebackType
-from typing import Self, cast, overload
+from typing import Self, TypeVar, cast, overload
 
 from resilience._validation import need
 from resilience.category import CategoryLike, ErrorCategory, combine
@@ -22,6 +22,8 @@ __all__ = ["Predicate", "Registration", "Rules", "current_rules", "forget_answer
 Predicate = Callable[[BaseException], bool]
 
 _MAX_REMEMBERED = 1024  # types made at run time must not fill the memory
+
+T = TypeVar("T")
 
 
 class _Entry:
@@ -51,19 +53,15 @@ class Rules:
         self.types: MappingProxyType[type, ErrorCategory] = MappingProxyType(types)
         self.predicates: tuple[_Entry, ...] = tuple(e for e in reversed(entries) if not isinstance(e.matches, type))
         self.settled: dict[type, ErrorCategory] = {}
-        self.hintless: set[type] = set()
+        self.hintless: dict[type, None] = {}
 
     def settle(self, kind: type, category: ErrorCategory) -> None:
         """Remember that every plain exception of this type is in *category*."""
-        if len(self.settled) >= _MAX_REMEMBERED:
-            self.settled.clear()
-        self.settled[kind] = category
+        _remember(self.settled, kind, category)
 
     def settle_hintless(self, kind: type) -> None:
         """Remember that plain exceptions of this type ask for no wait."""
-        if len(self.hintless) >= _MAX_REMEMBERED:
-            self.hintless.clear()
-        self.hintless.add(kind)
+        _remember(self.hintless, kind, None)
 
     def by_type(self, exc: BaseException) -> Match | None:
         """Return what is registered for the most derived class of *exc*."""
@@ -87,6 +85,12 @@ class Rules:
         finally:
             _asking.now = False
         return None
+
+
+def _remember(answers: dict[type, T], kind: type, answer: T) -> None:
+    if len(answers) >= _MAX_REMEMBERED:
+        answers.clear()
+    answers[kind] = answer
 
 
 _asking = threading.local()

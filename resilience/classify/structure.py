@@ -58,14 +58,15 @@ def by_status(exc: BaseException) -> Match | None:
     >>> by_status(HTTPError()).why
     'status 503'
     """
-    found = _status_of(exc)
-    return None if found is None else Match(category_of_status(found[0]), f"{found[1]}status {found[0]}")
+    status, where = _status_of(exc)
+    if status is None:
+        return None
+    return Match(category_of_status(status), f"{where}status {status}")
 
 
 def status_of(exc: BaseException) -> int | None:
     """Return the HTTP status of an exception that is about one: 400 to 599."""
-    found = _status_of(exc)
-    return None if found is None else found[0]
+    return _status_of(exc)[0]
 
 
 def status_of_result(result: object) -> int | None:
@@ -85,8 +86,8 @@ def category_of_result(result: object) -> ErrorCategory:
     return ErrorCategory.UNKNOWN if category is ErrorCategory.CANCELLED else category
 
 
-def _status_of(exc: BaseException) -> tuple[int, str] | None:
-    """Return a status, and where it was found as `explain` words it.
+def _status_of(exc: BaseException) -> tuple[int | None, str]:
+    """Return the status of an exception, and where it was found as `explain` words it.
 
     An exception about a response that went well (a wrong content type, say) is not about its status.
     """
@@ -94,8 +95,7 @@ def _status_of(exc: BaseException) -> tuple[int, str] | None:
     answered = _error_status(response, "status_code") or _error_status(response, "status")
     if answered is not None:
         return answered, "response "
-    own = _status_in(exc, ("status_code", "status", "code"))
-    return None if own is None else (own, "")
+    return _status_in(exc, ("status_code", "status", "code")), ""
 
 
 def _status_in(thing: object, names: tuple[str, ...]) -> int | None:
@@ -140,8 +140,8 @@ def by_grpc(exc: BaseException) -> Match | None:
     Other libraries have a method called `code` too, and it may want arguments; then there is no status.
     """
     ask = attribute(exc, "code")
-    name = text(attribute(called(ask), "name")) if callable(ask) else None
-    if name is None or name not in GRPC_STATUS:
+    name = text(attribute(called(ask), "name")) or ""
+    if name not in GRPC_STATUS:
         return None
     return Match(GRPC_STATUS[name], f"gRPC status {name}")
 
