@@ -19,7 +19,7 @@ from resilience.classify._type_traits import declares_none_of, is_kind, uses_pla
 from resilience.classify.groups import members_of
 from resilience.classify.libraries import library_named
 from resilience.classify.look import attribute, called, entry, name_of
-from resilience.classify.registry import current_rules
+from resilience.classify.registry import HINTLESS, current_rules, settle_hintless
 from resilience.trouble import report_trouble
 
 __all__ = ["retry_after", "retry_after_of_result"]
@@ -47,15 +47,15 @@ def retry_after(exc: BaseException) -> float | None:
     1.5
     """
     try:
-        rules = current_rules()
         kind = type(exc)
         # Most failures are of types that ask for nothing, unless the one at hand has an attribute of its own.
-        if kind in rules.hintless:
+        if kind in HINTLESS:
             own = exc.__dict__
             if not own or _ASKED.isdisjoint(own):
                 return None
+        rules = current_rules()
         if _asks_for_nothing(kind):
-            rules.settle_hintless(kind)
+            settle_hintless(kind, rules)
         found = [hint for one in (exc, *members_of(exc)) if (hint := _of(one)) is not None]
     except Exception:  # an exception that cannot be examined asks for nothing
         return None

@@ -17,7 +17,16 @@ from resilience.category import CategoryLike, ErrorCategory, combine
 from resilience.classify.look import Match
 from resilience.trouble import log_trouble
 
-__all__ = ["Predicate", "Registration", "Rules", "current_rules", "forget_answers", "register"]
+__all__ = [
+    "HINTLESS",
+    "Predicate",
+    "Registration",
+    "Rules",
+    "current_rules",
+    "forget_answers",
+    "register",
+    "settle_hintless",
+]
 
 Predicate = Callable[[BaseException], bool]
 
@@ -41,11 +50,10 @@ class Rules:
     """All registrations at one moment, and the answers that follow from a type alone while they hold.
 
     Replaced, never changed: an answer that a thread works out under the old rules lands in a cache that no other
-    thread reads. `settled` holds the category of a type whose every plain exception has it, `hintless` the types whose
-    plain exceptions ask for no wait (`hint`).
+    thread reads. `settled` holds the category of a type whose every plain exception has it.
     """
 
-    __slots__ = ("entries", "hintless", "predicates", "settled", "types")
+    __slots__ = ("entries", "predicates", "settled", "types")
 
     def __init__(self, entries: tuple[_Entry, ...]) -> None:
         self.entries: tuple[_Entry, ...] = entries
@@ -53,15 +61,10 @@ class Rules:
         self.types: MappingProxyType[type, ErrorCategory] = MappingProxyType(types)
         self.predicates: tuple[_Entry, ...] = tuple(e for e in reversed(entries) if not isinstance(e.matches, type))
         self.settled: dict[type, ErrorCategory] = {}
-        self.hintless: dict[type, None] = {}
 
     def settle(self, kind: type, category: ErrorCategory) -> None:
         """Remember that every plain exception of this type is in *category*."""
         _remember(self.settled, kind, category)
-
-    def settle_hintless(self, kind: type) -> None:
-        """Remember that plain exceptions of this type ask for no wait."""
-        _remember(self.hintless, kind, None)
 
     def by_type(self, exc: BaseException) -> Match | None:
         """Return what is registered for the most derived class of *exc*."""
@@ -93,6 +96,8 @@ def _remember(answers: dict[type, T], kind: type, answer: T) -> None:
     answers[kind] = answer
 
 
+HINTLESS: dict[type, None] = {}
+"""Types whose plain exceptions ask for no wait (`hint`). Cleared, never replaced: each failure looks at it."""
 _asking = threading.local()
 _lock = threading.Lock()
 _rules = Rules(())
@@ -101,6 +106,13 @@ _rules = Rules(())
 def current_rules() -> Rules:
     """Return the registrations in force. Read once per exception: they may be replaced between two reads."""
     return _rules
+
+
+def settle_hintless(kind: type, rules: Rules) -> None:
+    """Remember that plain exceptions of this type ask for no wait, unless *rules* have been replaced meanwhile."""
+    _remember(HINTLESS, kind, None)
+    if _rules is not rules:
+        HINTLESS.pop(kind, None)
 
 
 def _says_yes(entry: _Entry, exc: BaseException) -> bool:
@@ -183,6 +195,7 @@ def _replace(*, add: tuple[_Entry, ...] = (), remove: _Entry | None = None) -> N
     with _lock:
         kept = [entry for entry in _rules.entries if entry is not remove]
         _rules = Rules((*kept, *add))
+        HINTLESS.clear()
 
 
 def _check(what: object) -> None:
