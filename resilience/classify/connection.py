@@ -41,7 +41,10 @@ def never_connected(exc: BaseException) -> bool:
 
 
 def never_sent(exc: BaseException) -> bool:
-    """Return the same of the request that failed with *exc* alone, whatever came before it."""
+    """Return the same of the request that failed with *exc* alone, whatever came before it.
+
+    For tables that know of each attempt how it ended, and put the answers together themselves.
+    """
     return _never(exc, _MAX_WRAPPED, None)
 
 
@@ -76,7 +79,10 @@ def _all_never(parts: list[BaseException], depth: int, proven: frozenset[str] | 
 
 
 def _is_refused(exc: BaseException) -> bool:
-    # Unreachable hosts and networks (EHOSTUNREACH, ENETUNREACH) are reported to established connections as well.
+    """Return whether the operating system has refused a connection.
+
+    Unreachable hosts and networks (EHOSTUNREACH, ENETUNREACH) are reported to established connections as well.
+    """
     kind: type = type(exc)
     return issubclass(kind, ConnectionRefusedError) or (
         issubclass(kind, OSError) and code(exc, "errno") == errno.ECONNREFUSED

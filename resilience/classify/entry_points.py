@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["GROUP", "from_entry_point", "offered_libraries"]
 
 GROUP = "resilience.classification"
+_NOT_OFFERED = sys.stdlib_module_names | {"", "__main__", "__mp_main__"}
 _METADATA = (".dist-info", ".egg-info")
 
 
@@ -47,7 +48,7 @@ def from_entry_point(name: str) -> ClientLibrary | None:
 
     For the standard library and the program itself nothing is offered: their exceptions do not have metadata read.
     """
-    if not name.isidentifier() or name.startswith("__") or name in sys.stdlib_module_names:
+    if name in _NOT_OFFERED:
         return None
     point = _entry_points().get(name)
     if point is None or name in _loading.names:
@@ -100,20 +101,22 @@ def _read_entry_points() -> dict[str, EntryPoint]:
 def _may_offer(folder: str) -> bool:
     """Return whether a distribution in a folder of the import path has an entry point of the group.
 
-    An archive is not searched, and counts as if one had.
+    The name of the group anywhere in the file is enough; `importlib.metadata` then reads what it stands for. An archive
+    is not searched, and counts as if one had. A folder that is not there, or not to be read, has none.
     """
     try:
         names = os.listdir(folder or ".")  # noqa: PTH208 - pathlib would be imported for this alone
     except NotADirectoryError:
         return True
-    except OSError:  # not there, or not to be read
+    except OSError:
         return False
     return any(GROUP.encode() in _entry_points_of(f"{folder}/{name}") for name in names if name.endswith(_METADATA))
 
 
 def _entry_points_of(metadata: str) -> bytes:
+    """Return the content of a distribution's ``entry_points.txt``, empty where it has none, as most do."""
     try:
         with open(f"{metadata}/entry_points.txt", "rb") as opened:  # noqa: PTH123
             return opened.read()
-    except OSError:  # most distributions have none
+    except OSError:
         return b""

@@ -58,7 +58,10 @@ def has_variable(frame: FrameType, name: str) -> bool:
 
 
 def variable(name: str, proves: Callable[[object], bool], *, missing: bool | None = None) -> Evidence:
-    """Return evidence that reads one local variable: what *proves* says of its value, and *missing* without it."""
+    """Return evidence that reads one local variable: what *proves* says of its value, and *missing* without it.
+
+    *missing* is False for a variable that the function always had: without it, the library has changed.
+    """
 
     def evidence(frame: FrameType) -> bool | None:
         local = frame.f_locals
@@ -89,12 +92,19 @@ def both(one: Evidence, other: Evidence) -> Evidence:
 
 
 def only_objects(evidence: Evidence) -> Evidence:
-    """Return evidence that can tell of a prior request, but proves nothing where it finds none."""
+    """Return evidence that can tell of a prior request, but proves nothing where it finds none.
+
+    For a function that sees only a part of what was sent: a redirect that another function follows, say.
+    """
     return lambda frame: None if evidence(frame) else False
 
 
 def is_empty(value: object) -> bool:
-    """Return whether a value is a list or tuple without items, as a history of redirects is at first."""
+    """Return whether a value is a list or tuple without items, as a history of redirects is at first.
+
+    >>> is_empty([]), is_empty(None)
+    (True, False)
+    """
     return type(value) in (list, tuple) and not value
 
 

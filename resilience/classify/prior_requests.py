@@ -36,7 +36,7 @@ _TRANSPARENT = """
     typing_extensions wrapt decorator opentelemetry sentry_sdk ddtrace newrelic elasticapm logfire asgiref typeguard
     beartype cachetools async_lru
 """
-_SENDS_ONCE = frozenset(_TRANSPARENT.split())
+_SENDS_ONCE = sys.stdlib_module_names | set(_TRANSPARENT.split())
 
 
 def proven_first(exc: BaseException, proven: frozenset[str] = frozenset()) -> frozenset[str] | None:
@@ -57,7 +57,11 @@ def proven_first(exc: BaseException, proven: frozenset[str] = frozenset()) -> fr
 
 
 class _Proof:
-    """What the frames read so far show: which clients take part, and which of them have proven to send first."""
+    """What the frames read so far show: which clients take part, and which of them have proven to send first.
+
+    A traceback may run through several clients, requests over urllib3 for example. Each of them may retry, so each has
+    to prove for itself.
+    """
 
     __slots__ = ("clients", "frames", "in_one_request", "proven")
 
@@ -84,9 +88,12 @@ class _Proof:
         return found is not False
 
     def _admits_caller(self, table: PriorRequests, name: str, module: str, function: str) -> bool:
+        """Return whether a function that is no evidence may stand above the first proof of its library.
+
+        A helper that makes several requests calls the functions that make one, so there only the first is admitted.
+        """
         if not table.is_one_request(module):
             return function in table.callers
-        # A helper that makes several requests calls the functions that make one.
         first = name not in self.in_one_request
         self.in_one_request.add(name)
         return first
@@ -96,10 +103,14 @@ class _Proof:
 
 
 def _calls_once(frame: FrameType, library: str, frames: Iterable[FrameType]) -> bool:
-    """Return whether the code of a frame is known to call what is below it once, or is the caller's own."""
-    if library in _SENDS_ONCE or library in sys.stdlib_module_names or library_named(library).sends_once:
+    """Return whether the code of a frame is known to call what is below it once, or is the caller's own.
+
+    The caller's own code may call as often as it likes: a guarded call ends where it was made, so what came before is
+    another call. An application may be installed beside the libraries that it uses; it is the one that uses this
+    toolkit.
+    """
+    if library in _SENDS_ONCE or library_named(library).sends_once:
         return True
-    # An application may be installed beside the libraries that it uses. It is the one that uses this toolkit.
     return not _is_installed(frame) or any(_uses_us(one.f_globals) for one in frames if library_of(one) == library)
 
 
@@ -111,6 +122,10 @@ def _is_installed(frame: FrameType) -> bool:
 
 @lru_cache(maxsize=1024)
 def _is_among_libraries(file: str, module: str) -> bool:
+    """Return whether a module's top-level package lies in a folder that has the metadata of distributions.
+
+    Its name tells in the usual layouts, its content where libraries were installed by ``pip install --target``.
+    """
     path = Path(file)
     depth = module.count(".") + (path.stem == "__init__")
     where = path.parent
@@ -130,6 +145,7 @@ def _uses_us(variables: Mapping[str, object]) -> bool:
 
 
 def _home(value: object) -> str:
+    """Return the module that a module, class or function is, or was written in; empty for any other value."""
     if type(value) is ModuleType:
         return text(attribute(value, "__name__")) or ""
     if type(value) is FunctionType or issubclass(type(value), type):

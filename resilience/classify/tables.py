@@ -59,12 +59,22 @@ def wrapped_category(exc: BaseException, *names: str) -> ErrorCategory | None:
 
 
 def wrapped_or(default: ErrorCategory, *names: str) -> CategoryRow:
-    """Return a row: the category of the wrapped exception, looked up as `wrapped_category` does, else *default*."""
+    """Return a row: the category of the wrapped exception, looked up as `wrapped_category` does, else *default*.
+
+    >>> read = wrapped_or(ErrorCategory.NETWORK, "reason")
+    >>> read(Exception(TimeoutError())).label, read(Exception("text")).label
+    ('timeout', 'network')
+    """
     return lambda exc: wrapped_category(exc, *names) or default
 
 
 def response_or(read: Callable[[BaseException], Match | None], default: CategoryRow) -> CategoryRow:
-    """Return a row: what *read* finds in the server's response, else *default*, which may be a row itself."""
+    """Return a row: what *read* finds in the server's response, else *default*, which may be a row itself.
+
+    >>> from resilience.classify.structure import by_sqlstate
+    >>> response_or(by_sqlstate, ErrorCategory.NETWORK)(Exception()).label
+    'network'
+    """
     if isinstance(default, ErrorCategory):
         return lambda exc: read(exc) or default
     return lambda exc: read(exc) or default(exc)

@@ -21,7 +21,7 @@ def hides_certificate(exc: BaseException) -> bool:
     refused: object = getattr(ssl, "SSLCertVerificationError", None)
     if not isinstance(refused, type):
         return False
-    return issubclass(type(exc), refused) or any(issubclass(type(part), refused) for part in chained(exc))
+    return any(issubclass(type(part), refused) for part in (exc, *chained(exc)))
 
 
 def wraps_no_exception(exc: BaseException) -> bool:
