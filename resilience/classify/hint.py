@@ -104,7 +104,7 @@ def _by_headers(thing: object) -> float | None:
     """Read the headers of a response where clients keep them: httpx and most others, aiohttp, botocore."""
     response = attribute(thing, "response")
     of_botocore = entry(entry(response, "ResponseMetadata"), "HTTPHeaders")
-    for headers in (attribute(response, "headers"), attribute(thing, "headers"), of_botocore):
+    for headers in filter(None, (attribute(response, "headers"), attribute(thing, "headers"), of_botocore)):
         hint = _in_headers(headers)
         if hint is not None:
             return hint
@@ -141,8 +141,6 @@ def _by_library(thing: object) -> float | None:
 
 def _in_headers(headers: object) -> float | None:
     """Return the seconds of the first header that has a number, else of a `retry-after` that is a date."""
-    if headers is None:
-        return None
     value = ""
     for name, unit in _HEADERS:
         value = _header(headers, name) or ""

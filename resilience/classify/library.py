@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from types import FrameType, MappingProxyType
 from typing import TypeAlias, cast
 
-from resilience._validation import a_mapping, need, yes_or_no
+from resilience._validation import a_mapping, names, need, yes_or_no
 from resilience.category import CategoryLike, ErrorCategory, combine
 from resilience.classify.look import Match
 
@@ -51,7 +51,8 @@ class PriorRequests:
     def __init__(self, evidence: Mapping[str, Evidence], *, callers: str = "", one_request_in: str = "") -> None:
         a_mapping("evidence", evidence, _EVIDENCE)
         for place, reader in evidence.items():
-            need("." in place and callable(reader), f"evidence[{place!r}]", reader, _EVIDENCE)
+            need("." in place, f"evidence[{place!r}]", reader, _EVIDENCE)
+            need(callable(reader), f"evidence[{place!r}]", reader, _EVIDENCE)
         need(isinstance(callers, str), "callers", callers, _CALLERS, TypeError)
         self.evidence: Mapping[str, Evidence] = MappingProxyType(dict(evidence))
         self.callers: frozenset[str] = frozenset(callers.split())
@@ -106,7 +107,7 @@ class ClientLibrary:
         a_mapping("categories", categories, _CATEGORIES)
         a_mapping("never_sent", never_sent, _NEVER_SENT)
         for name, row in never_sent.items():
-            need(_is_never_sent_row(name, row), f"never_sent[{name!r}]", row, _NEVER_SENT, TypeError)
+            _check_never_sent(name, row)
         need(_is_prior_requests(prior_requests), "prior_requests", prior_requests, "PriorRequests(...)", TypeError)
         need(not (sends_once and prior_requests), "sends_once", sends_once, "it or prior_requests, not both")
         need(retry_after is None or callable(retry_after), "retry_after", retry_after, _FUNCTION, TypeError)
@@ -133,10 +134,13 @@ def _category_row(name: object, row: CategoryLike | CategoryRow) -> CategoryRow:
     return row
 
 
-def _is_never_sent_row(name: object, row: object) -> bool:
+def _check_never_sent(name: object, row: object) -> None:
+    parameter = f"never_sent[{name!r}]"
+    need(isinstance(name, str), parameter, row, _NEVER_SENT, TypeError)
     if isinstance(row, tuple):
-        return all(isinstance(part, str) for part in (name, *cast("tuple[object, ...]", row)))
-    return isinstance(name, str) and (isinstance(row, bool) or callable(row))
+        names(parameter, cast("tuple[object, ...]", row))
+    else:
+        need(isinstance(row, bool) or callable(row), parameter, row, _NEVER_SENT, TypeError)
 
 
 def _is_prior_requests(value: object) -> bool:

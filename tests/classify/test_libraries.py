@@ -217,7 +217,7 @@ def test_a_row_that_raises_is_logged_once_and_passed_over(caplog: pytest.LogCapt
             TypeError,
             "a tuple of attribute",
         ),
-        (lambda: ClientLibrary({}, never_sent={"Busy": cast("Any", (1,))}), TypeError, "a tuple of attribute"),
+        (lambda: ClientLibrary({}, never_sent={"Busy": cast("Any", (1,))}), TypeError, "a tuple of names"),
         (lambda: ClientLibrary({}, prior_requests=cast("Any", {})), TypeError, r"give PriorRequests\(...\)"),
         (lambda: ClientLibrary({}, sends_once=cast("Any", "no")), TypeError, "sends_once='no': give True or False"),
         (lambda: ClientLibrary({}, retry_after=cast("Any", 5)), TypeError, "returns seconds or None"),
