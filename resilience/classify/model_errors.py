@@ -102,7 +102,7 @@ def _said(exc: BaseException) -> Iterator[tuple[str, object]]:
 def in_a_stream(exc: BaseException) -> Match:
     """Return the category of an error that came after a response had begun well: what it says, else a server error.
 
-    The status of the response was 200, so an error that says nothing itself is the server's failure to go on.
+    The status of the response was 200, so an error without a known word is a failure of the server to go on.
     """
     return said_by_a_model(exc) or Match(_C.SERVER_ERROR, "an error in the middle of an answer")
 

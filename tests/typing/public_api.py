@@ -23,6 +23,7 @@ from resilience import (
     gather_results_async,
     last_call,
     override_profiles,
+    register_library,
     remaining,
     retry_on_category,
     retrying,
@@ -31,6 +32,8 @@ from resilience import (
     track_errors,
     translating,
 )
+from resilience.classify import ClientLibrary, Registration
+from resilience.classify.tables import classes
 from resilience.settings import disabled
 from resilience.testing import no_waits, virtual_time
 
@@ -103,6 +106,9 @@ def right() -> None:
     assert_type(Client.parse(""), int)
     assert_type(Client.make(), Client)
     assert_type(classify(ValueError()), ErrorCategory)
+    acme = ClientLibrary({"Busy": "unavailable", "Lost": ErrorCategory.NETWORK, "Odd": lambda exc: None})
+    assert_type(register_library("acme", acme), Registration)
+    ClientLibrary(classes(ErrorCategory.TIMEOUT, "Late Later"), never_sent={**classes(True, "Refused"), "Odd": ("a",)})
     assert_type(circuit_breaker("b"), CircuitBreaker)
     assert_type(everything(1), bytes)
     assert_type(next(items(1)), int)
@@ -119,6 +125,8 @@ async def right_async() -> None:
 def wrong() -> None:
     everything("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     items("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    register_library("acme", {"Busy": "timeout"})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ClientLibrary({"Busy": 5})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
     deadline("5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     retry_on_category(budget=3)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
     bare("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -1,8 +1,7 @@
 """qdrant_client, over REST: the status of the response decides, and the wrapped exception where there is none.
 
-Each failure of httpx arrives as a `ResponseHandlingException`, which keeps it in `source` and says nothing itself. A
-429 with a Retry-After header is a class of its own, with the seconds in `retry_after_s`. Over gRPC the client raises
-grpcio's own exceptions.
+Each failure of httpx arrives as a `ResponseHandlingException`, which keeps it in `source`. A 429 with a Retry-After
+header is a class of its own, with the seconds in `retry_after_s`. Over gRPC the client raises grpcio's own exceptions.
 
 The client does not retry, but its uploads make many requests, so nothing here proves that a call was not sent.
 """
