@@ -36,6 +36,8 @@ Rule = Literal["registered", "declared", "client", "structure", "builtin", "grou
 
 _C = ErrorCategory
 _ASKED = ASKED | {"category"}
+_LEAVES = frozenset(_C)
+_UNKNOWN = _C.UNKNOWN
 _NETWORK = _C.NETWORK  # the one answer that looks further: a bad certificate hides in connection errors
 
 
@@ -146,8 +148,9 @@ def _by_rules(exc: BaseException, rules: Rules) -> _Verdict:
     if found is not None:
         return _Verdict(found.category, "registered", found.why)
     verdict = _by_declaration(exc, kind)
-    # While there are predicates, any one of them may say yes to the next exception of this type.
-    return verdict._replace(settled=verdict.settled and not rules.predicates)
+    if rules.predicates:  # any one of them may say yes to the next exception of this type
+        return verdict._replace(settled=False)
+    return verdict
 
 
 def _by_declaration(exc: BaseException, kind: type) -> _Verdict:
@@ -212,7 +215,7 @@ def _read(row: CategoryRow, exc: BaseException) -> Match | None:
     The functions of an outsider's table are code of the program: one that raises, or answers with anything but a
     leaf, is logged once and passed over.
     """
-    if row is _C.UNKNOWN:
+    if row is _UNKNOWN:
         return None
     if isinstance(row, ErrorCategory):
         return Match(row, "")
@@ -220,7 +223,7 @@ def _read(row: CategoryRow, exc: BaseException) -> Match | None:
         found = row(exc)
         if isinstance(found, ErrorCategory):
             found = Match(found, "")
-        if found is None or found.category.is_leaf:
+        if found is None or found.category in _LEAVES:
             return found
         raise ValueError("it did not return a leaf")
     except Exception as error:

@@ -148,6 +148,6 @@ def _home(value: object) -> str:
     """Return the module that a module, class or function is, or was written in; empty for any other value."""
     if type(value) is ModuleType:
         return text(attribute(value, "__name__")) or ""
-    if type(value) is FunctionType or issubclass(type(value), type):
+    if issubclass(type(value), FunctionType | type):
         return text(attribute(value, "__module__")) or ""
     return ""

@@ -9,13 +9,13 @@ What is not a code is not read: no rule looks for words in a message.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from resilience.category import ErrorCategory
 from resilience.classify.aws_code import category_of_aws
 from resilience.classify.grpc_status import GRPC_STATUS
 from resilience.classify.http_status import category_of_status
-from resilience.classify.look import Match, attribute, called, code, entry, name_of, number, text
+from resilience.classify.look import Match, attribute, called, entry, name_of, number, text
 from resilience.classify.model_errors import by_stainless
 from resilience.classify.sqlstate import category_of_sqlstate
 
@@ -107,7 +107,7 @@ def _status_in(thing: object, names: tuple[str, ...]) -> int | None:
 
 
 def _error_status(thing: object, name: str) -> int | None:
-    status = code(thing, name)
+    status = number(attribute(thing, name))
     return status if status in _ERRORS else None
 
 
@@ -153,6 +153,8 @@ def by_aws(exc: BaseException) -> Match | None:
     ``["ResponseMetadata"]["HTTPStatusCode"]``.
     """
     response = attribute(exc, "response")
+    if not issubclass(type(response), Mapping):
+        return None
     name = text(entry(entry(response, "Error"), "Code")) or ""
     category = category_of_aws(name)
     if category is not ErrorCategory.UNKNOWN:
@@ -172,10 +174,9 @@ def by_sqlstate(exc: BaseException) -> Match | None:
     'SQLSTATE 40P01'
     """
     for name in ("sqlstate", "pgcode"):
-        state = text(attribute(exc, name)) or ""
-        category = category_of_sqlstate(state)
-        if category is not ErrorCategory.UNKNOWN:
-            return Match(category, f"SQLSTATE {state}")
+        state = text(attribute(exc, name))
+        if state is not None and category_of_sqlstate(state) is not ErrorCategory.UNKNOWN:
+            return Match(category_of_sqlstate(state), f"SQLSTATE {state}")
     return None
 
 
