@@ -46,11 +46,12 @@ class _Libraries:
 
     def load(self, name: str) -> ClientLibrary:
         """Return the tables of a library that is met for the first time."""
-        library = self._registered(name) or _own(name) or from_entry_point(name)
-        if library is None:
-            return self._keep(name, UNKNOWN_LIBRARY)
-        self._keep(name, library)
-        forget_answers()  # those that the code of an entry point has asked for while it was loaded
+        library = self._registered(name) or _own(name)
+        if library is not None:
+            return self._keep(name, library)
+        library = self._keep(name, from_entry_point(name) or UNKNOWN_LIBRARY)
+        if library is not UNKNOWN_LIBRARY:
+            forget_answers()  # what the code of the entry point has asked while the table was not there yet
         return library
 
     def _registered(self, name: str) -> ClientLibrary | None:
