@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from resilience._runtime.pipeline import Description, Pipeline, describe
     from resilience._runtime.worst_case import WorstCase
     from resilience.circuits import CircuitBreaker, CircuitState, circuit_breaker
-    from resilience.classify import explain, register, retry_after
+    from resilience.classify import explain, register, register_library, retry_after
     from resilience.collecting import ErrorCollector
     from resilience.due import remaining
     from resilience.errors import (
@@ -95,6 +95,7 @@ __all__ = [
     "override_profiles",
     "profile_of",
     "register",
+    "register_library",
     "remaining",
     "retry_after",
     "retry_on_category",
@@ -142,6 +143,7 @@ _ROOMS = {
     "override_profiles": "profile",
     "profile_of": "profile",
     "register": "classify.registry",
+    "register_library": "classify.libraries",
     "remaining": "due",
     "retry_after": "classify.hint",
     "subscribe": "subscription",

@@ -171,7 +171,7 @@ def test_a_server_that_hangs_hangs_one_call_for_a_moment(server: Server, road: R
 
 
 def test_a_server_that_hangs_for_long_is_left_with_few_threads(server: Server):
-    with virtual_time(patience=0.05) as clock:
+    with virtual_time(patience=0.2) as clock:
         breaker = shared(server, threshold=1000)
         before = threading.active_count()
         with server.stopped():

@@ -243,7 +243,7 @@ class Hung:
 def test_a_store_that_never_answers_hangs_no_call(road: Road):
     store, hung = Remote(), Hung()
     try:
-        with virtual_time(patience=0.05) as clock:
+        with virtual_time(patience=0.2) as clock:
             breaker = circuit_breaker("b", failure_threshold=2, reset_timeout=60, storage=store)
             store.trouble = hung
             answers = []
@@ -265,7 +265,7 @@ def test_a_write_that_hangs_hangs_no_call(road: Road, what: object):
     store, hung = Remote(), Hung()
     threshold = 1 if what == "transition" else 5
     try:
-        with virtual_time(patience=0.05):
+        with virtual_time(patience=0.2):
             breaker = circuit_breaker("b", failure_threshold=threshold, storage=store)
             if what == "ok":
                 store.memory.increment_counter()  # else a success has nothing to write
@@ -286,7 +286,7 @@ def test_a_write_that_hangs_hangs_no_call(road: Road, what: object):
 
 def test_what_a_question_left_behind_had_still_to_write_is_not_written(road: Road):
     store, hung = Remote(Shared()), Hung()
-    with virtual_time(patience=0.05) as clock:
+    with virtual_time(patience=0.2) as clock:
         breaker = circuit_breaker("b", failure_threshold=2, storage=store)
         store.trouble = hung
         breaker.open()
@@ -410,7 +410,7 @@ from resilience.testing import virtual_time
 from tests.test_shared_store import Hung, Remote
 
 store, hung = Remote(), Hung()
-with virtual_time(patience=0.05) as clock:
+with virtual_time(patience=0.2) as clock:
     breaker = circuit_breaker("b", storage=store)
     store.trouble = hung
     breaker.call(lambda: "ok")

@@ -1,4 +1,12 @@
-"""Exception -> category: rules for Python's own errors, a table for client libraries, and what the application says."""
+"""Classification: from an exception to its `ErrorCategory`, by which every policy decides.
+
+`classify` answers, `explain` says why, `retry_after` reads how long the server asks to wait. An application adds what
+it knows by `register` (a class or a predicate of its own) and `register_library` (the tables of a client library).
+
+No client library is imported, and none has to be installed: exceptions are recognised by the names of their classes,
+by the attributes they carry, and by Python's own classes. An exception that cannot be examined is UNKNOWN; nothing
+here raises in place of the failure at hand.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +21,18 @@ if TYPE_CHECKING:
     from resilience.classify.grpc_status import category_of_grpc
     from resilience.classify.hint import retry_after
     from resilience.classify.http_status import category_of_status
+    from resilience.classify.libraries import register_library
+    from resilience.classify.library import ClientLibrary, PriorRequests
+    from resilience.classify.look import Match
     from resilience.classify.registry import Registration, register
     from resilience.classify.spoken import explain_text
     from resilience.classify.sqlstate import category_of_sqlstate
 
 __all__ = [
+    "ClientLibrary",
     "Explanation",
+    "Match",
+    "PriorRequests",
     "Registration",
     "Rule",
     "categories_of",
@@ -30,12 +44,16 @@ __all__ = [
     "explain",
     "explain_text",
     "register",
+    "register_library",
     "retry_after",
 ]
 
-# Imported when first asked for; policies import the rooms themselves.
+# Imported when first asked for; policies import the modules themselves.
 _ROOMS = {
+    "ClientLibrary": "library",
     "Explanation": "decide",
+    "Match": "look",
+    "PriorRequests": "library",
     "Registration": "registry",
     "Rule": "decide",
     "categories_of": "decide",
@@ -46,6 +64,7 @@ _ROOMS = {
     "explain": "decide",
     "explain_text": "spoken",
     "register": "registry",
+    "register_library": "libraries",
     "retry_after": "hint",
 }
 
@@ -53,11 +72,11 @@ _ROOMS = {
 def classify(exc: BaseException) -> ErrorCategory:
     """Return the leaf category of an exception. Never raises.
 
-    Asked in this order: what the application registered, `exc.category`, the table of client libraries, the status
-    or code the exception carries, Python's own classes. What nobody knows is UNKNOWN. `explain` says who answered.
+    Asked in this order: what the application registered, `exc.category`, the tables of client libraries, the status
+    or code the exception carries, Python's own classes. UNKNOWN is the answer of none. `explain` says which answered.
 
-    Cancellation, Ctrl-C and whatever else is no `Exception` is CANCELLED; policies never ask about it. An exception
-    group is as recoverable as its least recoverable member.
+    Cancellation, Ctrl-C and anything else that is no `Exception` is CANCELLED; policies never ask about it. An
+    exception group is as recoverable as its least recoverable member.
 
     >>> classify(ConnectionResetError()).label
     'network'

@@ -1,4 +1,10 @@
-"""What the error code in an answer of AWS says about the failure."""
+"""Categories of the error codes in AWS responses.
+
+A code is a word such as ``ThrottlingException``; each service documents its own, and most of them come from the same
+few families. Throttling codes are those that botocore's own retries know. The same failure is called
+``InternalFailure`` by one service and ``InternalFailureException`` by another, so endings and capitals do not matter
+where the exact word is not listed.
+"""
 
 from __future__ import annotations
 
@@ -102,6 +108,7 @@ def category_of_aws(code: str) -> ErrorCategory:
 
 
 def _folded(code: str) -> str:
+    """Return a code in lower case, without the ending that some services add."""
     word = code.lower()
     for end in ("exception", "error", "fault"):
         word = word.removesuffix(end)

@@ -1,4 +1,8 @@
-"""What a gRPC status says about the failure."""
+"""Categories of gRPC statuses, by name (google.rpc.Code).
+
+RESOURCE_EXHAUSTED is used for quotas and for load alike, and is RATE_LIMIT, since the server may say when to come
+back. UNKNOWN is what a server answers whose handler has raised, and tells nothing of the failure.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ GRPC_STATUS: dict[str, ErrorCategory] = {
     "ALREADY_EXISTS": _C.CONFLICT,
     "PERMISSION_DENIED": _C.AUTHORIZATION,
     "RESOURCE_EXHAUSTED": _C.RATE_LIMIT,
-    "FAILED_PRECONDITION": _C.CONFLICT,  # the state of the other side is in the way; not retried as it is
+    "FAILED_PRECONDITION": _C.CONFLICT,  # the state of the server is in the way; not retried as it is
     "ABORTED": _C.CONFLICT,  # retry what surrounds the call (the transaction), not the call
     "OUT_OF_RANGE": _C.VALIDATION,
     "UNIMPLEMENTED": _C.CONFIGURATION,

@@ -1,24 +1,33 @@
-"""How long the other side asks to wait before the next try."""
+"""Retry-After: how many seconds the server asks to wait before the next attempt.
+
+Servers say so in several ways, and clients keep it in several places: an attribute `retry_after`, HTTP headers of the
+exception or its response, the trailing metadata of gRPC. These are read of any exception, whatever its library; a
+library with a place of its own has a `retry_after` function in its `ClientLibrary`. All units are seconds.
+
+Nothing here decides whether to wait: policies cap what is asked for, and `math.inf` means "do not try again".
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
+from itertools import islice
 from typing import cast
 
+from resilience.classify._type_traits import declares_none_of, is_kind, uses_plain_lookup
 from resilience.classify.groups import members_of
-from resilience.classify.look import attribute, entry
-from resilience.classify.static import is_kind, is_tame, says_nothing
+from resilience.classify.libraries import library_named
+from resilience.classify.look import attribute, called, entry, name_of
+from resilience.classify.registry import HINTLESS, current_rules, settle_hintless
+from resilience.trouble import report_trouble
 
 __all__ = ["retry_after", "retry_after_of_result"]
 
-_MOST_DIGITS = 40  # no honest number is longer, and int() of a long text takes time
-_MOST_HEADERS = 1000
-_MOST_SILENT = 1024  # types made at run time must not fill the memory
+_MAX_DIGITS = 40  # no honest number is longer, and int() of a long text takes time
+_MAX_HEADERS = 1000
 _ASKED = frozenset({"retry_after", "response", "headers", "trailing_metadata"})
-# Types whose exceptions ask for nothing unless something was hung on the one at hand: most failures are of them.
-_silent: set[type] = set()
+_HEADERS = (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0))
 
 
 def retry_after(exc: BaseException) -> float | None:
@@ -26,7 +35,8 @@ def retry_after(exc: BaseException) -> float | None:
 
     Read from the attribute `retry_after` (a number, text or `timedelta`), else from the headers
     `retry-after-ms`, `x-ms-retry-after-ms` and `retry-after` (seconds or an HTTP date) of the exception or its
-    response, else from gRPC's `grpc-retry-pushback-ms`. A moment in the past is 0.0; garbage is ignored.
+    response, else from gRPC's `grpc-retry-pushback-ms`, else from where its client library keeps it. A moment in the
+    past is 0.0; garbage is ignored.
 
     `math.inf` means: do not try again. A gRPC server says so by a pushback that is negative or no number.
     The longest wait among the members of an exception group holds for the group.
@@ -38,72 +48,122 @@ def retry_after(exc: BaseException) -> float | None:
     """
     try:
         kind = type(exc)
-        if kind in _silent:
-            hung = exc.__dict__
-            if not hung or _ASKED.isdisjoint(hung):
+        # Most failures are of types that ask for nothing, unless the one at hand has an attribute of its own.
+        if kind in HINTLESS:
+            own = exc.__dict__
+            if not own or _ASKED.isdisjoint(own):
                 return None
-        if is_tame(kind) and says_nothing(kind, *_ASKED) and not is_kind(kind, BaseExceptionGroup):
-            if len(_silent) >= _MOST_SILENT:
-                _silent.clear()
-            _silent.add(kind)
-        hint = _of(exc)
-        hints = [hint, *(_of(member) for member in members_of(exc))]
-    except Exception:  # an exception that cannot be looked at asks for nothing
+        rules = current_rules()
+        if _asks_for_nothing(kind):
+            settle_hintless(kind, rules)
+        found = [hint for one in (exc, *members_of(exc)) if (hint := _of(one)) is not None]
+    except Exception:  # an exception that cannot be examined asks for nothing
         return None
-    return max((hint for hint in hints if hint is not None), default=None)
+    return max(found, default=None)
+
+
+def _asks_for_nothing(kind: type) -> bool:
+    """Return whether exceptions of this type ask for a wait by attributes of their own only."""
+    if is_kind(kind, BaseExceptionGroup) or not uses_plain_lookup(kind):
+        return False
+    return declares_none_of(kind, *_ASKED) and not any(_readers(kind))
+
+
+def _readers(kind: type) -> Iterable[Callable[[BaseException], float | None]]:
+    """Yield the functions that the client libraries of a type's classes give for it."""
+    for library in dict.fromkeys(name_of(base)[0] for base in kind.__mro__):
+        read = library_named(library).retry_after
+        if read is not None:
+            yield read
 
 
 def retry_after_of_result(result: object) -> float | None:
-    """Return the same of what a call returned: a response of whatever HTTP client, which has headers. Never raises."""
+    """Return the same of what a call returned: a response of any HTTP client, which has headers. Never raises."""
     try:
         return _of(result)
-    except Exception:  # what cannot be looked at asks for nothing
+    except Exception:  # a result that cannot be examined asks for nothing
         return None
 
 
 def _of(thing: object) -> float | None:
-    hint = _seconds(attribute(thing, "retry_after"))
-    if hint is not None:
-        return hint
-    for headers in _headers(thing):
-        hint = _in_headers(headers)
+    for source in (_by_attribute, _by_headers, _by_pushback, _by_library):
+        hint = source(thing)
         if hint is not None:
             return hint
-    return _pushback(thing)
-
-
-def _headers(thing: object) -> Iterable[object]:
-    response = attribute(thing, "response")
-    yield attribute(response, "headers")
-    yield attribute(thing, "headers")
-    yield entry(entry(response, "ResponseMetadata"), "HTTPHeaders")
-
-
-def _in_headers(headers: object) -> float | None:
-    if headers is None:
-        return None
-    for name, unit in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0)):
-        value = _header(headers, name)
-        if value is None:
-            continue
-        hint = _plain(value)
-        if hint is not None:
-            return hint * unit
-        if unit == 1.0:
-            return _date(value)
     return None
 
 
-def _header(headers: object, name: str) -> str | None:
-    """Look up a header in whatever library's headers, whatever its capitals."""
-    get = attribute(headers, "get")
-    if callable(get):
+# -- where the wait may be written -------------------------------------------------------------------------------------
+
+
+def _by_attribute(thing: object) -> float | None:
+    return _seconds(attribute(thing, "retry_after"))
+
+
+def _by_headers(thing: object) -> float | None:
+    """Read the headers of a response where clients keep them: httpx and most others, aiohttp, botocore."""
+    response = attribute(thing, "response")
+    of_botocore = entry(entry(response, "ResponseMetadata"), "HTTPHeaders")
+    for headers in filter(None, (attribute(response, "headers"), attribute(thing, "headers"), of_botocore)):
+        hint = _in_headers(headers)
+        if hint is not None:
+            return hint
+    return None
+
+
+def _by_pushback(thing: object) -> float | None:
+    """Read gRPC's pushback; one that is negative or cannot be parsed means "do not retry" (gRFC A6)."""
+    metadata = attribute(thing, "trailing_metadata")
+    word = _header(called(metadata) or metadata, "grpc-retry-pushback-ms")
+    if word is None:
+        return None
+    milliseconds = _plain(word)
+    return math.inf if milliseconds is None else milliseconds * 0.001
+
+
+def _by_library(thing: object) -> float | None:
+    """Ask the client library of an exception. Its function is code of the program: one that raises is logged once."""
+    if not isinstance(thing, BaseException):
+        return None
+    for read in _readers(type(thing)):
         try:
-            found: object = get(name)
-        except Exception:  # no headers after all
-            found = None
-        if found is not None:
-            return _decoded(found)
+            hint = read(thing)
+        except Exception as error:
+            report_trouble("retry_after of a client library", read, error)
+            continue
+        if hint is not None:
+            return math.inf if hint == math.inf else _seconds(hint)
+    return None
+
+
+# -- what is written there ---------------------------------------------------------------------------------------------
+
+
+def _in_headers(headers: object) -> float | None:
+    """Return the seconds of the first header that has a number, else of a `retry-after` that is a date."""
+    value = ""
+    for name, unit in _HEADERS:
+        value = _header(headers, name) or ""
+        hint = _plain(value)
+        if hint is not None:
+            return hint * unit
+    return _date(value)
+
+
+def _header(headers: object, name: str) -> str | None:
+    """Look up a header in the headers of any library, in upper or lower case.
+
+    Most libraries have a mapping that ignores case. Others have a plain mapping or a list of pairs, texts or bytes.
+    """
+    if headers is None:
+        return None
+    get = attribute(headers, "get")
+    try:
+        found: object = get(name) if callable(get) else None
+    except Exception:  # no headers after all
+        found = None
+    if found is not None:
+        return _decoded(found)
     return next((_decoded(value) for key, value in _pairs(headers) if (_decoded(key) or "").lower() == name), None)
 
 
@@ -111,42 +171,45 @@ def _pairs(headers: object) -> list[tuple[object, object]]:
     items = attribute(headers, "items")
     try:
         pairs: object = items() if callable(items) else headers
-        found: list[tuple[object, object]] = []
-        for pair in cast("Iterable[object]", pairs):
-            if len(found) == _MOST_HEADERS:
-                break
-            key, value = cast("tuple[object, object]", pair)
-            found.append((key, value))
-        return found
+        found = cast("Iterable[tuple[object, object]]", pairs)
+        return [(key, value) for key, value in islice(found, _MAX_HEADERS)]
     except Exception:  # no headers after all
         return []
 
 
 def _decoded(value: object) -> str | None:
+    """Return a header's value or name as text; a number is written out, anything else is None."""
     if type(value) is bytes:
         return value.decode("latin-1")
-    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
+    return str(value) if isinstance(value, str | int | float) and type(value) is not bool else None
 
 
 def _seconds(value: object) -> float | None:
+    """Return a duration given as a `timedelta`, a number or a text, never below 0.
+
+    Errors that know when the time comes may be asked after it has come.
+    """
     if isinstance(value, timedelta):
         return max(0.0, value.total_seconds())
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        # Errors that know when the time comes may be asked after it has come.
-        return max(0.0, float(value)) if math.isfinite(value) else None
-    word = _decoded(value)
-    return _plain(word) if word is not None else None
+    if not isinstance(value, int | float):
+        return _plain(_decoded(value) or "")
+    if isinstance(value, bool) or not math.isfinite(value):
+        return None
+    return max(0.0, float(value))
 
 
 def _plain(word: str) -> float | None:
     """Return a number that is written with digits and perhaps a point; not `1e3`, `nan`, `-1` or `1_000`."""
     word = word.strip()
-    if not word or len(word) > _MOST_DIGITS or not word.isascii() or not word.replace(".", "", 1).isdigit():
+    if len(word) > _MAX_DIGITS or not word.isascii() or not word.replace(".", "", 1).isdigit():
         return None
     return float(word)
 
 
 def _date(word: str) -> float | None:
+    """Return the seconds until an HTTP date (RFC 9110, 10.2.3), by the clock of the call; 0.0 for a past one."""
+    if not word:
+        return None
     from email.utils import parsedate_to_datetime
 
     from resilience.clock import current_clock
@@ -156,17 +219,3 @@ def _date(word: str) -> float | None:
     except Exception:  # it raises more than ValueError, depending on the version
         return None
     return max(0.0, moment - current_clock().wall())
-
-
-def _pushback(thing: object) -> float | None:
-    metadata = attribute(thing, "trailing_metadata")
-    try:
-        trailing: object = metadata() if callable(metadata) else metadata
-    except Exception:  # some other library's method
-        return None
-    word = _header(trailing, "grpc-retry-pushback-ms") if trailing is not None else None
-    if word is None:
-        return None
-    hint = _plain(word)
-    # gRPC's retry design: a pushback that is negative or cannot be parsed means "do not retry".
-    return hint * 0.001 if hint is not None else math.inf

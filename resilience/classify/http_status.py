@@ -1,4 +1,9 @@
-"""What an HTTP status says about the failure."""
+"""Categories of HTTP statuses (RFC 9110, and what servers and gateways use beside it).
+
+A gateway's own statuses say that its upstream was not reached or did not answer in time: 502 and 503 are UNAVAILABLE,
+504 is TIMEOUT, and 520 to 527 are those of Cloudflare's edge. 529 is how model servers say that they are overloaded,
+499 how nginx logs a client that has gone. A status that is not listed is VALIDATION from 400 on, SERVER_ERROR from 500.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,8 @@ __all__ = ["category_of_status"]
 
 _C = ErrorCategory
 _BY_STATUS: dict[int, ErrorCategory] = {
+    **dict.fromkeys(range(400, 500), _C.VALIDATION),
+    **dict.fromkeys(range(500, 600), _C.SERVER_ERROR),
     401: _C.AUTHENTICATION,
     402: _C.AUTHORIZATION,
     403: _C.AUTHORIZATION,
@@ -39,9 +46,4 @@ def category_of_status(status: int) -> ErrorCategory:
     >>> category_of_status(418).label
     'validation'
     """
-    found = _BY_STATUS.get(status)
-    if found is not None:
-        return found
-    if 400 <= status <= 499:
-        return _C.VALIDATION
-    return _C.SERVER_ERROR if 500 <= status <= 599 else _C.UNKNOWN
+    return _BY_STATUS.get(status, _C.UNKNOWN)

@@ -1,4 +1,12 @@
-"""Look at an exception that may fight back: properties that raise, `__getattr__` that invents answers."""
+"""Safe access to exceptions of foreign classes, which may resist being examined.
+
+An exception's attribute may be a property that raises, `__getattr__` may invent an answer for every name, and a number
+may be a subclass with methods of its own. Classifying runs while a failure is handled and must not replace it by
+another one. So everything is read by these functions: none of them raises on account of the exception, and what they
+return is a plain value or None.
+
+`Match` is what rules return: a category, and for people what it was read from.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +15,27 @@ from typing import NamedTuple, cast
 
 from resilience.category import ErrorCategory
 
-__all__ = ["Found", "attribute", "chained", "code", "kinds", "name_of", "number", "text"]
+__all__ = ["Match", "attribute", "called", "chained", "code", "entry", "kinds", "name_of", "number", "text"]
 
-_MOST_FOLLOWED = 64  # exceptions looked at in one chain; the deepest real one seen (requests over urllib3) has 9
+_MAX_CHAINED = 64  # exceptions looked at in one chain; the deepest real one seen (requests over urllib3) has 9
 
 
-class Found(NamedTuple):
-    """A leaf and, for people, what it was read from."""
+class Match(NamedTuple):
+    """The answer of a rule or of a row: a leaf, and for people what it was read from.
+
+    *why* names the kind of code and the code ("status 503"), never a message or an argument, which may be secret.
+    """
 
     category: ErrorCategory
     why: str
 
 
 def attribute(thing: object, name: str) -> object:
-    """Return an attribute, or None where there is none or asking for it fails."""
+    """Return an attribute, or None where there is none or asking for it fails.
+
+    >>> attribute(OSError(28, "disk full"), "errno"), attribute(OSError(), "status")
+    (28, None)
+    """
     try:
         found: object = getattr(thing, name, None)
     except Exception:  # a property of a foreign class may raise anything
@@ -28,8 +43,27 @@ def attribute(thing: object, name: str) -> object:
     return found
 
 
+def called(function: object) -> object:
+    """Return the result of a call without arguments, or None where it fails or *function* cannot be called.
+
+    >>> called(dict), called(len), called(None)
+    ({}, None, None)
+    """
+    if not callable(function):
+        return None
+    try:
+        found: object = function()
+    except Exception:  # a method of a foreign class may want arguments, and raise anything
+        return None
+    return found
+
+
 def entry(thing: object, key: str) -> object:
-    """Return an entry of a mapping, or None where *thing* is no mapping or has no such entry."""
+    """Return an entry of a mapping, or None where *thing* is no mapping or has no such entry.
+
+    >>> entry({"Code": "SlowDown"}, "Code"), entry("SlowDown", "Code")
+    ('SlowDown', None)
+    """
     if not issubclass(type(thing), Mapping):
         return None
     try:
@@ -39,20 +73,24 @@ def entry(thing: object, key: str) -> object:
 
 
 def number(value: object) -> int | None:
-    """Return a whole number as an `int`; anything else, True and False too, is None."""
+    """Return a whole number as a plain `int`; anything else, True and False too, is None.
+
+    >>> number(503), number("503"), number(True)
+    (503, None, None)
+    """
     if issubclass(type(value), int) and type(value) is not bool:
         return int(cast("int", value))
     return None
 
 
 def code(thing: object, name: str) -> int | None:
-    """Return an attribute that is a whole number."""
+    """Return an attribute that is a whole number, as `number` does."""
     return number(attribute(thing, name))
 
 
 def text(value: object) -> str | None:
-    """Return a non-empty `str`; anything else is None."""
-    return str(value) if type(value) is str and value else None
+    """Return a non-empty `str`; anything else, a subclass of `str` too, is None."""
+    return value if type(value) is str and value else None
 
 
 def kinds(exc: object) -> tuple[type, ...]:
@@ -61,17 +99,25 @@ def kinds(exc: object) -> tuple[type, ...]:
 
 
 def name_of(kind: type) -> tuple[str, str]:
-    """Return the top-level module of a class and its qualified name, empty where they are no text."""
+    """Return the top-level module of a class and its qualified name, empty where they are no text.
+
+    >>> import concurrent.futures
+    >>> name_of(concurrent.futures.BrokenExecutor)
+    ('concurrent', 'BrokenExecutor')
+    """
     module = text(attribute(kind, "__module__")) or ""
     return module.partition(".")[0], text(attribute(kind, "__qualname__")) or ""
 
 
 def chained(exc: BaseException) -> list[BaseException]:
-    """Return the exceptions *exc* was made of, nearest first: causes, contexts, arguments and wrapped errors."""
+    """Return the exceptions *exc* was made of, nearest first: causes, contexts, arguments and wrapped errors.
+
+    Each is returned once, and at most 64 of them: a chain may lead back to its beginning.
+    """
     found: list[BaseException] = []
     seen = {id(exc)}
     queue: list[BaseException] = [exc]
-    while queue and len(seen) < _MOST_FOLLOWED:
+    while queue and len(seen) < _MAX_CHAINED:
         for part in _parts(queue.pop(0)):
             if issubclass(type(part), BaseException) and id(part) not in seen:
                 seen.add(id(part))
@@ -81,12 +127,15 @@ def chained(exc: BaseException) -> list[BaseException]:
 
 
 def _parts(exc: BaseException) -> list[object]:
+    """Return what an exception refers to, and may wrap.
+
+    urllib3 and requests keep the error they wrap in `args` and `reason`, aiohttp in `os_error`, SQLAlchemy in `orig`.
+    """
     parts: list[object] = [attribute(exc, "__cause__")]
-    if not attribute(exc, "__suppress_context__"):  # `raise ... from None` says: that one has nothing to do with me
+    if not attribute(exc, "__suppress_context__"):  # `raise ... from None`: the context has nothing to do with it
         parts.append(attribute(exc, "__context__"))
-    # urllib3 and requests keep the error they wrap in args and .reason, aiohttp in .os_error, sqlalchemy in .orig.
     parts += [attribute(exc, "reason"), attribute(exc, "os_error"), attribute(exc, "orig")]
     args = attribute(exc, "args")
     if type(args) is tuple:
-        parts += cast("tuple[object, ...]", args)[:_MOST_FOLLOWED]
+        parts += cast("tuple[object, ...]", args)[:_MAX_CHAINED]
     return parts

@@ -1,4 +1,10 @@
-"""What the errors of model servers mean: in the middle of a stream, and of clients that Stainless has made."""
+"""Errors of model servers: by their codes and types, in the middle of a stream, and of any client Stainless has made.
+
+Servers of language models report failures in the body of a response, or as an event in a stream that had begun with
+status 200. Each vendor has words of its own for the same few failures; they are compared in snake case, without an
+ending such as ``_error``. Known clients (openai, anthropic) use these functions as rows; `by_stainless` recognizes the
+many others that the same generator has made, without a table for each.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +13,13 @@ from collections.abc import Iterator
 
 from resilience.category import ErrorCategory
 from resilience.classify.http_status import category_of_status
-from resilience.classify.look import Found, attribute, entry, kinds, name_of, number, text
+from resilience.classify.look import Match, attribute, entry, kinds, name_of, number, text
 
 __all__ = ["by_stainless", "in_a_stream", "said_by_a_model"]
 
 _C = ErrorCategory
 _MAX_WORD = 100  # no code or type is longer
+_STATUSES: dict[object, int] = {key: status for status in range(400, 600) for key in (status, str(status))}
 
 
 def _words(category: ErrorCategory, words: str) -> dict[str, ErrorCategory]:
@@ -55,28 +62,34 @@ def category_of_word(word: str) -> ErrorCategory | None:
     return _BY_WORD.get(plain) or _BY_WORD.get(plain.removesuffix("_error").removesuffix("_exception"))
 
 
-def said_by_a_model(exc: BaseException) -> Found | None:
+def said_by_a_model(exc: BaseException) -> Match | None:
     """Return what the code, the type or the status in an error of a model server says.
 
     They are attributes of the exception, or in its body, which may have them under `error`. That the money is used up
     goes before all else; then a number is an HTTP status; then the first word that is known decides.
+
+    >>> error = Exception()
+    >>> error.body = {"error": {"type": "overloaded_error"}}
+    >>> said_by_a_model(error).why
+    'error type overloaded_error'
     """
     said = list(_said(exc))
-    words = [(name, word, category_of_word(word)) for name, value in said if (word := text(value))]
-    for name, word, category in words:
-        if category is _C.CAPACITY:
-            return Found(category, f"error {name} {word}")
-    for name, value in said:
-        status = _status(value)
-        if status is not None:
-            return Found(category_of_status(status), f"error {name} {status}")
-    for name, word, category in words:
-        if category is not None:
-            return Found(category, f"error {name} {word}")
-    return None
+    words = [
+        Match(category, f"error {name} {word}")
+        for name, value in said
+        if (word := text(value)) and (category := category_of_word(word))
+    ]
+    statuses = [
+        Match(category_of_status(status), f"error {name} {status}")
+        for name, value in said
+        if (status := _STATUSES.get(text(value) or number(value)))
+    ]
+    spent = [match for match in words if match.category is _C.CAPACITY]
+    return next(iter((*spent, *statuses, *words)), None)
 
 
 def _said(exc: BaseException) -> Iterator[tuple[str, object]]:
+    """Yield the fields of an error in which vendors put codes, with their names, the exception's own first."""
     body = attribute(exc, "body")
     names = ("code", "type")
     for name in names:
@@ -86,22 +99,19 @@ def _said(exc: BaseException) -> Iterator[tuple[str, object]]:
             yield name, entry(part, name)
 
 
-def _status(value: object) -> int | None:
-    word = text(value)
-    found = int(word) if word and len(word) == 3 and word.isascii() and word.isdigit() else number(value)
-    return found if found is not None and 400 <= found <= 599 else None
+def in_a_stream(exc: BaseException) -> Match:
+    """Return the category of an error that came after a response had begun well: what it says, else a server error.
+
+    The status of the response was 200, so an error without a known word is a failure of the server to go on.
+    """
+    return said_by_a_model(exc) or Match(_C.SERVER_ERROR, "an error in the middle of an answer")
 
 
-def in_a_stream(exc: BaseException) -> Found:
-    """Return what an error means that came after an answer had begun well: what it says, else a server error."""
-    return said_by_a_model(exc) or Found(_C.SERVER_ERROR, "an error in the middle of an answer")
+def by_stainless(exc: BaseException) -> Match | None:
+    """Return the category of an error of a client that Stainless has made: groq's and many others.
 
-
-def by_stainless(exc: BaseException) -> Found | None:
-    """Return what an error of a client means that Stainless has made, known by its classes: groq's and many others.
-
-    They are `APITimeoutError`, an `APIConnectionError`, an `APIError`, which is an error of that client; each carries
-    the request and the body of the answer.
+    It is known by its classes: an `APITimeoutError` is an `APIConnectionError` is an `APIError`, which is an error of
+    that client. Each carries the request and the body of the response.
     """
     made = [kind for kind in kinds(exc) if name_of(kind)[1] == "APIError"][-1:]
     if not made or not _is_made_by_stainless(made[0], exc):
@@ -109,22 +119,28 @@ def by_stainless(exc: BaseException) -> Found | None:
     names = {name for home, name in map(name_of, kinds(exc)) if home == name_of(made[0])[0]}
     for name, category in _STAINLESS.items():
         if name in names:
-            return Found(category, f"{name} of a client made by Stainless")
+            return Match(category, f"{name} of a client made by Stainless")
     return in_a_stream(exc)
 
 
 def _is_made_by_stainless(kind: type, exc: BaseException) -> bool:
-    above = kind.__mro__[1]
+    """Return whether *kind*, the class called `APIError` of *exc*, is what the generator makes.
+
+    Its base is the root class of the client, directly below `Exception`, and its constructor sets a request, a message
+    and a body. A class that only has the same name lacks some of that.
+    """
+    root = kind.__mro__[1]
     request = attribute(exc, "request")
-    return (
-        above.__mro__[1] is Exception
-        and name_of(above)[0] == name_of(kind)[0]
-        and name_of(above)[1].endswith("Error")
-        and text(attribute(request, "method")) is not None
-        and attribute(request, "url") is not None
-        and text(attribute(exc, "message")) is not None
-        and "body" in vars(exc)
+    signs = (
+        root.__mro__[1] is Exception,
+        name_of(root)[0] == name_of(kind)[0],
+        name_of(root)[1].endswith("Error"),
+        text(attribute(request, "method")) is not None,
+        attribute(request, "url") is not None,
+        text(attribute(exc, "message")) is not None,
+        "body" in vars(exc),
     )
+    return all(signs)
 
 
 _STAINLESS = {

@@ -1,25 +1,42 @@
-"""What the application says about exceptions, before any rule of ours."""
+"""Registry of classification rules: what the application registers, and the answers remembered under those rules.
+
+A registered class or predicate goes before every other rule. `Rules` is the state at one moment; a registration
+replaces it as a whole. Nothing here looks into an exception: that is `decide`'s work.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from types import MappingProxyType, TracebackType
-from typing import Self, cast, overload
+from typing import Self, TypeVar, cast, overload
 
+from resilience._validation import need
 from resilience.category import CategoryLike, ErrorCategory, combine
-from resilience.classify.look import Found
+from resilience.classify.look import Match
 from resilience.trouble import log_trouble
 
-__all__ = ["Predicate", "Registration", "Rules", "current_rules", "register"]
+__all__ = [
+    "HINTLESS",
+    "Predicate",
+    "Registration",
+    "Rules",
+    "current_rules",
+    "forget_answers",
+    "register",
+    "settle_hintless",
+]
 
 Predicate = Callable[[BaseException], bool]
 
-_MOST_SETTLED = 1024  # types made at run time must not fill the memory
+_MAX_REMEMBERED = 1024  # types made at run time must not fill the memory
+
+T = TypeVar("T")
 
 
 class _Entry:
-    """One registration in force."""
+    """One registration in force, of a class or a predicate. Its identity tells it from another one of the same."""
 
     __slots__ = ("category", "matches", "reported")
 
@@ -32,7 +49,8 @@ class _Entry:
 class Rules:
     """All registrations at one moment, and the answers that follow from a type alone while they hold.
 
-    Never changed but replaced: an answer worked out under the old rules lands in a cache nobody reads any more.
+    Replaced, never changed: an answer that a thread works out under the old rules lands in a cache that no other
+    thread reads. `settled` holds the category of a type whose every plain exception has it.
     """
 
     __slots__ = ("entries", "predicates", "settled", "types")
@@ -46,20 +64,18 @@ class Rules:
 
     def settle(self, kind: type, category: ErrorCategory) -> None:
         """Remember that every plain exception of this type is in *category*."""
-        if len(self.settled) >= _MOST_SETTLED:
-            self.settled.clear()
-        self.settled[kind] = category
+        _remember(self.settled, kind, category)
 
-    def by_type(self, exc: BaseException) -> Found | None:
+    def by_type(self, exc: BaseException) -> Match | None:
         """Return what is registered for the most derived class of *exc*."""
         if self.types:
             for kind in type(exc).__mro__:
                 category = self.types.get(kind)
                 if category is not None:
-                    return Found(category, f"{kind.__qualname__} is registered")
+                    return Match(category, f"{kind.__qualname__} is registered")
         return None
 
-    def by_predicate(self, exc: BaseException) -> Found | None:
+    def by_predicate(self, exc: BaseException) -> Match | None:
         """Return what the newest predicate that says yes is registered for."""
         # A predicate that asks classify() about its own argument gets the answer of all other rules.
         if not self.predicates or getattr(_asking, "now", False):
@@ -68,26 +84,42 @@ class Rules:
         try:
             for entry in self.predicates:
                 if _says_yes(entry, exc):
-                    return Found(entry.category, f"the registered predicate {_name(entry.matches)} says yes")
+                    return Match(entry.category, f"the registered predicate {_name(entry.matches)} says yes")
         finally:
             _asking.now = False
         return None
 
 
+def _remember(answers: dict[type, T], kind: type, answer: T) -> None:
+    if len(answers) >= _MAX_REMEMBERED:
+        answers.clear()
+    answers[kind] = answer
+
+
+HINTLESS: dict[type, None] = {}
+"""Types whose plain exceptions ask for no wait (`hint`). Cleared, never replaced: each failure looks at it."""
 _asking = threading.local()
 _lock = threading.Lock()
 _rules = Rules(())
 
 
 def current_rules() -> Rules:
-    """Return the registrations in force."""
+    """Return the registrations in force. Read once per exception: they may be replaced between two reads."""
     return _rules
 
 
+def settle_hintless(kind: type, rules: Rules) -> None:
+    """Remember that plain exceptions of this type ask for no wait, unless *rules* have been replaced meanwhile."""
+    _remember(HINTLESS, kind, None)
+    if _rules is not rules:
+        HINTLESS.pop(kind, None)
+
+
 def _says_yes(entry: _Entry, exc: BaseException) -> bool:
+    """Ask a predicate. It is the application's own code, so one that raises says no, and is logged once."""
     try:
         return bool(cast("Predicate", entry.matches)(exc))
-    except Exception as error:  # the application's own code must not replace the failure
+    except Exception as error:
         if not entry.reported:
             entry.reported = True
             message = "predicate %s raised %s and is skipped; this is said once"
@@ -100,18 +132,17 @@ def _name(matches: object) -> str:
 
 
 class Registration:
-    """A registration in force: call it, or leave its ``with`` block, to take it back."""
+    """A registration in force: call it, or leave its ``with`` block, to take it back. Doing so twice is harmless."""
 
-    __slots__ = ("_entry",)
+    __slots__ = ("_text", "_undo")
 
-    def __init__(self, entry: _Entry) -> None:
-        self._entry = entry
+    def __init__(self, text: str, undo: Callable[[], None]) -> None:
+        self._text = text
+        self._undo = undo
 
     def __call__(self) -> None:
-        """Take the registration back. Doing so twice is harmless."""
-        global _rules
-        with _lock:
-            _rules = Rules(tuple(entry for entry in _rules.entries if entry is not self._entry))
+        """Take the registration back."""
+        self._undo()
 
     def __enter__(self) -> Self:
         return self
@@ -122,7 +153,7 @@ class Registration:
         self()
 
     def __repr__(self) -> str:
-        return f"<Registration of {_name(self._entry.matches)} as {self._entry.category.label}>"
+        return f"<Registration of {self._text}>"
 
 
 @overload
@@ -144,24 +175,32 @@ def register(type_or_predicate: type[BaseException] | Predicate, category: Categ
     ...     classify(OutOfStock()).label
     'conflict'
     """
-    global _rules
     _check(type_or_predicate)
     leaf = combine("category", [category])
     if not leaf.is_leaf:
         leaves = " or ".join(repr(one.label) for one in leaf)
         raise ValueError(f"category={category!r}: an exception is in one leaf category; give {leaves}")
     entry = _Entry(type_or_predicate, leaf)
+    _replace(add=(entry,))
+    return Registration(f"{_name(type_or_predicate)} as {leaf.label}", partial(_replace, remove=entry))
+
+
+def forget_answers() -> None:
+    """Forget what was remembered of types: the tables of a library have changed."""
+    _replace()
+
+
+def _replace(*, add: tuple[_Entry, ...] = (), remove: _Entry | None = None) -> None:
+    global _rules
     with _lock:
-        _rules = Rules((*_rules.entries, entry))
-    return Registration(entry)
+        kept = [entry for entry in _rules.entries if entry is not remove]
+        _rules = Rules((*kept, *add))
+        HINTLESS.clear()
 
 
 def _check(what: object) -> None:
+    right = "an exception class, or a function that takes an exception and returns True or False"
     if isinstance(what, type):
-        if not issubclass(what, BaseException):
-            raise TypeError(f"type_or_predicate={what!r}: give an exception class, such as ConnectionError")
-    elif not callable(what):
-        raise TypeError(
-            f"type_or_predicate={what!r}: give an exception class, or a function that takes an exception "
-            "and returns True or False"
-        )
+        right = "an exception class, such as ConnectionError"
+        need(issubclass(what, BaseException), "type_or_predicate", what, right, TypeError)
+    need(callable(what), "type_or_predicate", what, right, TypeError)

@@ -1,4 +1,9 @@
-"""What a failure means that somebody only names: for a command line, and for people who choose what to retry."""
+"""Classify a failure that is only named: ``httpx.ReadTimeout``, ``status 503``, ``errno ECONNRESET``.
+
+For the command line, and for configuring a retry without the exception at hand. Nothing of a client library is
+imported: a class is looked up by its name in the tables, and one whose answer depends on what it carries is explained
+as if it carried nothing. A name that is not known is answered with near matches.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +12,11 @@ import errno
 from collections.abc import Callable, Iterable
 
 from resilience.category import ErrorCategory
-from resilience.classify.clients import Row, libraries, rows_of
 from resilience.classify.decide import Explanation, explain
 from resilience.classify.grpc_status import GRPC_STATUS
 from resilience.classify.http_status import category_of_status
-from resilience.classify.look import Found
+from resilience.classify.libraries import known_libraries, library_named
+from resilience.classify.look import Match
 from resilience.classify.sqlstate import category_of_sqlstate, is_sqlstate
 
 __all__ = ["explain_text"]
@@ -20,6 +25,7 @@ _ACCEPTED = (
     "give an exception such as httpx.ReadTimeout or TimeoutError, 'status 503', 'grpc UNAVAILABLE', "
     "'sqlstate 40001' or 'errno ECONNRESET'"
 )
+_STATUSES = frozenset(map(str, range(100, 600)))
 # Other names of Python's own classes.
 _ALIASES = {
     "asyncio.TimeoutError": "TimeoutError",
@@ -36,7 +42,7 @@ def explain_text(text: str) -> Explanation:
     """Explain a failure that is only named: an exception class, an HTTP or gRPC status, a SQLSTATE, an errno.
 
     Imports no client library: a class is looked up by name in the tables, and one whose answer depends on what it
-    carries is explained as if it carried nothing. Raises ValueError for a name nobody knows, with near matches,
+    carries is explained as if it carried nothing. Raises ValueError for a name that is not known, with near matches,
     and for a bare class name that means different things in different libraries, with all of them.
 
     >>> print(explain_text("httpx.ReadTimeout"))
@@ -47,18 +53,21 @@ def explain_text(text: str) -> Explanation:
     if not isinstance(text, str):
         raise TypeError(f"text={text!r}: {_ACCEPTED}")
     words = text.split()
-    if len(words) == 1 and words[0].isdigit():
-        return _http(words[0])
-    if len(words) == 2 and words[0].lower() in _KINDS:
-        return _KINDS[words[0].lower()](words[1])
+    if len(words) == 2 and words[0].lower() in _CODES:
+        return _CODES[words[0].lower()](words[1])
     if len(words) != 1:
         raise ValueError(f"text={text!r}: {_ACCEPTED}")
+    if words[0].isdigit():
+        return _http(words[0])
     name = _ALIASES.get(words[0], words[0]).removeprefix("builtins.")
-    return _builtin(name) or (_qualified(name) if "." in name else _bare(name))
+    return _builtin(name) or _in_tables(name)
+
+
+# -- codes -------------------------------------------------------------------------------------------------------------
 
 
 def _http(word: str) -> Explanation:
-    if not (word.isascii() and word.isdigit() and 100 <= int(word[:4]) <= 599):
+    if word not in _STATUSES:
         raise ValueError(f"status {word!r}: give an HTTP status, 100 to 599")
     return Explanation(category_of_status(int(word)), "structure", f"status {word}")
 
@@ -76,15 +85,16 @@ def _sqlstate(word: str) -> Explanation:
 
 
 def _errno(word: str) -> Explanation:
-    names = {name: number for number, name in errno.errorcode.items()}
-    name = errno.errorcode.get(int(word)) if word.isascii() and word.isdigit() and len(word) < 10 else word.upper()
-    if name not in names:
-        raise ValueError(f"errno {word!r}: give an error of the operating system; {_near(word.upper(), names)}")
+    """Explain an error of the operating system, given by its number or by its name, which differ between systems."""
+    numbers = {name: number for number, name in errno.errorcode.items()}
+    known = {**numbers, **{str(number): number for number in errno.errorcode}}
+    if word.upper() not in known:
+        raise ValueError(f"errno {word!r}: give an error of the operating system; {_near(word.upper(), numbers)}")
     # Making the exception lets Python choose the class, as it does for real ones.
-    return explain(OSError(names[name], ""))
+    return explain(OSError(known[word.upper()], ""))
 
 
-_KINDS: dict[str, Callable[[str], Explanation]] = {
+_CODES: dict[str, Callable[[str], Explanation]] = {
     "status": _http,
     "http": _http,
     "grpc": _grpc,
@@ -93,7 +103,11 @@ _KINDS: dict[str, Callable[[str], Explanation]] = {
 }
 
 
+# -- classes -----------------------------------------------------------------------------------------------------------
+
+
 def _builtin(name: str) -> Explanation | None:
+    """Explain one of Python's own exception classes, without calling its constructor, which may want arguments."""
     kind: object = getattr(builtins, name, None)
     if not (isinstance(kind, type) and issubclass(kind, BaseException)):
         return None
@@ -102,25 +116,34 @@ def _builtin(name: str) -> Explanation | None:
     return explain(kind.__new__(kind))
 
 
-def _qualified(name: str) -> Explanation:
+def _in_tables(name: str) -> Explanation:
+    """Explain a class of a client library, named with its library or alone."""
     library, _, rest = name.partition(".")
-    rows = rows_of(library)
-    # The module between may be any: requests.ConnectionError is requests.exceptions.ConnectionError.
-    parts = rest.split(".")
+    return _qualified(library, rest) if rest else _bare(name)
+
+
+def _qualified(library: str, name: str) -> Explanation:
+    """Explain a class by its library and its name, which may begin with the module it is in or imported from.
+
+    The module between is not compared: ``requests.ConnectionError`` is ``requests.exceptions.ConnectionError``.
+    """
+    rows = library_named(library).categories
+    parts = name.split(".")
     for start in range(len(parts)):
-        row = rows.get(".".join(parts[start:]))
-        if row is not None:
-            return _of_row(library, ".".join(parts[start:]), row)
-    same = [f"{other}.{parts[-1]}" for other in libraries() if parts[-1] in rows_of(other)]
-    raise _unknown(name, [f"{library}.{known}" for known in rows] or same or libraries())
+        known = ".".join(parts[start:])
+        if known in rows:
+            return _of_row(library, known)
+    others = [f"{library}.{known}" for known in rows] or [f"{other}.{parts[-1]}" for other in _homes(parts[-1])]
+    raise _unknown(f"{library}.{name}", others or known_libraries())
 
 
 def _bare(name: str) -> Explanation:
-    homes = [library for library in libraries() if name in rows_of(library)]
-    found = {library: _of_row(library, name, rows_of(library)[name]) for library in homes}
-    if not found:
-        raise _unknown(name, [*dir(builtins), *(known for library in libraries() for known in rows_of(library))])
+    """Explain a class by its name alone, where all libraries that have one of that name agree on it."""
+    found = {library: _of_row(library, name) for library in _homes(name)}
     categories = {explanation.category for explanation in found.values()}
+    if not found:
+        names = [known for library in known_libraries() for known in library_named(library).categories]
+        raise _unknown(name, [*dir(builtins), *names])
     if len(categories) > 1:
         places = ", ".join(f"{library}.{name} ({found[library].category.label})" for library in found)
         raise ValueError(f"text={name!r} means different things: {places}; name the library too")
@@ -129,13 +152,23 @@ def _bare(name: str) -> Explanation:
     return Explanation(categories.pop(), "client", f"the tables of {', '.join(found)} agree on {name}")
 
 
-def _of_row(library: str, name: str, row: Row) -> Explanation:
+def _homes(name: str) -> list[str]:
+    """Return the libraries that have a class of this name."""
+    return [library for library in known_libraries() if name in library_named(library).categories]
+
+
+def _of_row(library: str, name: str) -> Explanation:
+    """Explain a row of a table; a function of the exception is asked about one that carries nothing."""
+    row = library_named(library).categories[name]
     where = f"{library}.{name} is in the {library} table"
     if isinstance(row, ErrorCategory):
         return Explanation(row, "client", where)
-    answer = row(Exception())
-    category = answer.category if isinstance(answer, Found) else answer or ErrorCategory.UNKNOWN
+    answer = row(Exception()) or ErrorCategory.UNKNOWN
+    category = answer.category if isinstance(answer, Match) else answer
     return Explanation(category, "client", f"{where}; what a real one carries may tell more")
+
+
+# -- messages ----------------------------------------------------------------------------------------------------------
 
 
 def _unknown(name: str, known: list[str]) -> ValueError:

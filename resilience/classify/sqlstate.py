@@ -1,4 +1,8 @@
-"""What a SQLSTATE says about the failure."""
+"""Categories of SQLSTATE codes (ISO/IEC 9075), with the codes that PostgreSQL adds.
+
+Five characters: the first two are the class, all five the condition. The table of whole codes goes before that of
+classes, so it holds only conditions that differ from their class. PostgreSQL's list is its Appendix A, "Error Codes".
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ _BY_CODE: dict[str, ErrorCategory] = {
     "25P03": _C.TIMEOUT,  # idle in transaction for too long
     "25P04": _C.TIMEOUT,  # transaction_timeout
     # The database asks for exactly one thing, the same transaction again, and nothing was done: UNAVAILABLE, since
-    # CONFLICT means that somebody has to change something first.
+    # CONFLICT means that something has to change first.
     "40001": _C.UNAVAILABLE,
     "40P01": _C.UNAVAILABLE,
     "40002": _C.CONFLICT,
@@ -74,7 +78,11 @@ _BY_CLASS: dict[str, ErrorCategory] = {
 
 
 def is_sqlstate(code: str) -> bool:
-    """Return whether a text has the form of a SQLSTATE: five capital letters or digits."""
+    """Return whether a text has the form of a SQLSTATE: five capital letters or digits.
+
+    >>> is_sqlstate("40P01"), is_sqlstate("40p01"), is_sqlstate("503")
+    (True, False, False)
+    """
     return len(code) == 5 and code.isascii() and code.isalnum() and code == code.upper()
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from resilience.category import ErrorCategory
 from resilience.classify import classify
-from resilience.classify.clients import libraries, rows_of
+from resilience.classify.libraries import known_libraries, library_named
+from resilience.classify.library import UNKNOWN_LIBRARY
 
 # Importing these starts something, needs another system, or is somebody's test suite.
 _NOT_IMPORTED = (
@@ -63,14 +64,14 @@ def _classes(top: str) -> dict[str, type]:
 
 def _covered(top: str, kind: type) -> bool:
     """Whether a row speaks for the class: its own, or one of a base class that says more than UNKNOWN."""
-    rows = rows_of(top)
+    rows = library_named(top).categories
     if kind.__qualname__ in rows:
         return True
     bases = [base for base in kind.__mro__ if str(base.__module__).partition(".")[0] == top]
     return any(rows.get(base.__qualname__, ErrorCategory.UNKNOWN) is not ErrorCategory.UNKNOWN for base in bases)
 
 
-@pytest.mark.parametrize("library", libraries())
+@pytest.mark.parametrize("library", known_libraries())
 def test_every_exception_of_the_library_is_in_its_table(library: str) -> None:
     pytest.importorskip(library)
     missing = sorted(
@@ -81,21 +82,21 @@ def test_every_exception_of_the_library_is_in_its_table(library: str) -> None:
     assert not missing, f"no row of resilience/classify/clients/{library}.py covers {', '.join(missing)}"
 
 
-@pytest.mark.parametrize("library", libraries())
+@pytest.mark.parametrize("library", known_libraries())
 def test_every_row_of_the_table_is_an_exception_of_the_library(library: str) -> None:
     pytest.importorskip(library)
     there = _types(library)
     gone = [
         f"{library}.{name}"
-        for name in rows_of(library)
+        for name in library_named(library).categories
         if name not in there and f"{library}.{name}" not in _OF_OTHER_VERSIONS
     ]
     assert not gone, f"no longer there: {', '.join(gone)}"
 
 
-@pytest.mark.parametrize("library", libraries())
+@pytest.mark.parametrize("library", known_libraries())
 def test_every_row_answers_for_a_bare_exception_without_failing(library: str) -> None:
-    for name, row in rows_of(library).items():
+    for name, row in library_named(library).categories.items():
         kind = type(name.rpartition(".")[2], (Exception,), {"__module__": library, "__qualname__": name})
         category = classify(kind())
         assert category.is_leaf
@@ -103,12 +104,12 @@ def test_every_row_answers_for_a_bare_exception_without_failing(library: str) ->
             assert category is row
 
 
-def test_a_library_that_has_no_table_has_no_rows() -> None:
-    assert not rows_of("no_such_library")
-    assert not rows_of("../httpx")
-    assert not rows_of("_rows")
-    assert not rows_of("")
+def test_a_library_that_has_no_table_is_unknown() -> None:
+    assert library_named("no_such_library") is UNKNOWN_LIBRARY
+    assert library_named("../httpx") is UNKNOWN_LIBRARY
+    assert library_named("_smtp") is UNKNOWN_LIBRARY
+    assert library_named("") is UNKNOWN_LIBRARY
 
 
 def test_the_tables_are_named_after_the_libraries() -> None:
-    assert {"httpx", "httpx2", "requests", "redis", "grpc", "botocore", "openai", "anthropic"} <= set(libraries())
+    assert {"httpx", "httpx2", "requests", "redis", "grpc", "botocore", "openai", "anthropic"} <= set(known_libraries())

@@ -8,7 +8,6 @@ import sys
 _SCRIPT = """
 import sys
 from resilience.classify import classify, explain, explain_text, retry_after
-from resilience.classify.clients import libraries
 fresh = type("ReadTimeout", (Exception,), {"__module__": "httpx"})
 assert classify(fresh()).label == "timeout"
 for exc in (ValueError(), OSError(28, ""), ConnectionResetError(), TimeoutError(), SystemExit(),

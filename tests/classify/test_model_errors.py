@@ -103,9 +103,9 @@ def test_the_base_class_is_configuration_and_speaks_for_itself_alone() -> None:
 
 @pytest.mark.parametrize(("library", "base"), [("openai", openai.OpenAIError), ("anthropic", anthropic.AnthropicError)])
 def test_every_other_class_of_the_client_has_a_row_of_its_own(library: str, base: type) -> None:
-    from resilience.classify.clients import rows_of
+    from resilience.classify.libraries import library_named
 
-    rows = rows_of(library)
+    rows = library_named(library).categories
     without = [
         name
         for name, kind in _classes(library).items()

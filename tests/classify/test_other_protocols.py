@@ -7,6 +7,7 @@ import http
 import io
 import threading
 import urllib.error
+import xmlrpc.client
 from collections.abc import Callable, Iterator
 from email.message import Message
 from typing import Any
@@ -23,6 +24,7 @@ from resilience import retry_on_category
 from resilience.category import ErrorCategory
 from resilience.classify import classify, explain
 from resilience.classify.structure import status_of
+from tests.classify.peers import Peer
 from tests.classify.test_connection import _failure
 
 C = ErrorCategory
@@ -209,3 +211,10 @@ def test_a_clickhouse_that_is_not_there_is_a_network_error(closed_port: int) -> 
     assert classify(_failure(lambda: client.execute("select 1"))) is C.NETWORK
     connection = clickhouse_driver.dbapi.connect(f"clickhouse://127.0.0.1:{closed_port}")
     assert classify(_failure(lambda: connection.cursor().execute("select 1"))) is C.NETWORK
+
+
+def test_the_status_of_an_xmlrpc_response_is_one_of_http(peer: Peer) -> None:
+    with xmlrpc.client.ServerProxy(f"http://127.0.0.1:{peer.port}/503") as proxy:
+        error = _failure(lambda: proxy.pay())
+    assert str(explain(error)) == "unavailable (client: xmlrpc.ProtocolError: status 503); recovery: retry"
+    assert classify(xmlrpc.client.Fault(1, "no such account")) is C.UNKNOWN

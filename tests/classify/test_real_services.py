@@ -105,16 +105,21 @@ def _s3(port: int) -> object:
         client.close()
 
 
+def _patience(path: str) -> float:
+    """Return the seconds a client waits: long for the paths of a peer that answers, also on a busy machine."""
+    return 30 if path not in ("", "/v1") else PATIENCE
+
+
 def _openai(port: int, path: str = "/v1") -> object:
     with openai.OpenAI(
-        api_key="x", base_url=f"http://127.0.0.1:{port}{path}", max_retries=0, timeout=PATIENCE
+        api_key="x", base_url=f"http://127.0.0.1:{port}{path}", max_retries=0, timeout=_patience(path)
     ) as client:
         return client.models.list()
 
 
 def _anthropic(port: int, path: str = "") -> object:
     with anthropic.Anthropic(
-        api_key="x", base_url=f"http://127.0.0.1:{port}{path}", max_retries=0, timeout=PATIENCE
+        api_key="x", base_url=f"http://127.0.0.1:{port}{path}", max_retries=0, timeout=_patience(path)
     ) as client:
         return client.models.list()
 

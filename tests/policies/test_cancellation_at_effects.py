@@ -130,7 +130,7 @@ def test_an_async_call_is_ended_at_an_effect_by_a_limit_around_it(backend: str, 
     policy = Everything(effect)
 
     async def main() -> object:
-        with virtual_time(patience=0.05) as clock:
+        with virtual_time(patience=0.2) as clock:
             try:
                 answer = await timeout(5)(guarded_calls(policy)["function"])()
             except Exception as error:
@@ -205,7 +205,7 @@ def test_a_thread_whose_caller_has_left_stops_waiting(effect: str):
             finally:
                 ended.set()
 
-    with virtual_time(patience=0.05), pytest.raises(CallTimeoutError):
+    with virtual_time(patience=0.2), pytest.raises(CallTimeoutError):
         Pipeline(timeout(5), Ended(), policy).call(int)
     assert ended.wait(5)
     assert policy.seen == expected(effect)
@@ -228,7 +228,7 @@ def test_a_policy_that_sleeps_again_and_again_ends_when_its_caller_has_left():
             finally:
                 ended.set()
 
-    with virtual_time(patience=0.05), pytest.raises(CallTimeoutError):
+    with virtual_time(patience=0.2), pytest.raises(CallTimeoutError):
         Pipeline(timeout(5), Poll()).call(int)
     assert ended.wait(5)
     assert len(turns) == 3

@@ -354,13 +354,13 @@ def test_a_deadline_in_force_outside_ends_a_wait_for_a_slot(road: Road):
     caught: list[Exception] = []
 
     def main() -> None:
-        with virtual_time(patience=0.05) as clock:
+        with virtual_time(patience=0.2) as clock:
             with contextlib.suppress(TooBusyError), deadline(5):
                 limit.call(int)
             assert clock.now() == 5
 
     async def main_async() -> None:
-        with virtual_time(patience=0.05) as clock:
+        with virtual_time(patience=0.2) as clock:
             try:
                 async with deadline(5):
                     await limit.acall(int)

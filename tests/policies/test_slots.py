@@ -298,14 +298,14 @@ def test_without_a_timeout_and_a_deadline_a_call_waits_for_any_time(road):
     served: list[float] = []
 
     def main() -> None:
-        with virtual_time(patience=0.02) as clock:
+        with virtual_time(patience=0.2) as clock:
             timer = threading.Timer(0.2, policy.slots.release)
             timer.start()
             policy.call(lambda: served.append(clock.now()))
             timer.join()
 
     async def main_async() -> None:
-        with virtual_time(patience=0.02) as clock:
+        with virtual_time(patience=0.2) as clock:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(policy.acall, lambda: served.append(clock.now()))
                 await clock.sleep_async(1e6)

@@ -24,6 +24,7 @@ from resilience import (
     gather_results_async,
     last_call,
     override_profiles,
+    register_library,
     remaining,
     retry_on_category,
     retrying,
@@ -32,6 +33,8 @@ from resilience import (
     track_errors,
     translating,
 )
+from resilience.classify import ClientLibrary, Registration
+from resilience.classify.tables import classes
 from resilience.events import Counter, Event, event_type
 from resilience.settings import disabled
 from resilience.testing import no_waits, virtual_time
@@ -105,6 +108,9 @@ def right() -> None:
     assert_type(Client.parse(""), int)
     assert_type(Client.make(), Client)
     assert_type(classify(ValueError()), ErrorCategory)
+    acme = ClientLibrary({"Busy": "unavailable", "Lost": ErrorCategory.NETWORK, "Odd": lambda exc: None})
+    assert_type(register_library("acme", acme), Registration)
+    ClientLibrary(classes(ErrorCategory.TIMEOUT, "Late Later"), never_sent={**classes(True, "Refused"), "Odd": ("a",)})
     assert_type(circuit_breaker("b"), CircuitBreaker)
     assert_type(everything(1), bytes)
     assert_type(next(items(1)), int)
@@ -121,6 +127,8 @@ async def right_async() -> None:
 def wrong() -> None:
     everything("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     items("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    register_library("acme", {"Busy": "timeout"})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ClientLibrary({"Busy": 5})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
     deadline("5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     retry_on_category(budget=3)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
     bare("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
@@ -202,13 +210,12 @@ async def calls(pipeline: Pipeline, fetch: Callable[[int], Awaitable[str]]) -> N
         pass
 
 
-@event_type("order.lost", Severity.ERROR, counter=Counter("shop.orders.lost", "Orders lost.", ("target",)))
-class OrderLost(Event):
-    shelf: str
-    customers: int = 1
-
-
 def events() -> None:
+    @event_type("order.lost", Severity.ERROR, counter=Counter("shop.orders.lost", "Orders lost.", ("target",)))
+    class OrderLost(Event):
+        shelf: str
+        customers: int = 1
+
     lost = OrderLost(target="shop.order", policy="stock", shelf="A 7")
     assert_type(lost, OrderLost)
     assert_type(lost.shelf, str)

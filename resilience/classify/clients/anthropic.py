@@ -1,42 +1,36 @@
-"""anthropic: the type of the error in the answer beats its status."""
+"""anthropic: the response decides, by its status and, for a budget that is used up, by the type of its error.
+
+An overloaded server answers 529, or breaks off a stream that had begun with status 200; then the type in the event is
+all there is. Failures of a tool that the model called are RUNTIME, as those of the program's own code are.
+"""
 
 from resilience.category import ErrorCategory as C
-from resilience.classify.clients import Rows
-from resilience.classify.clients._rows import api_classes, bare, inside_or, named, said_or
-from resilience.classify.look import Found
-from resilience.classify.model_errors import in_a_stream, said_by_a_model
-from resilience.classify.structure import by_status
+from resilience.classify.clients._stainless import API_CLASSES, CALLERS, NEVER_SENT, NO_RETRY_YET, by_response
+from resilience.classify.library import ClientLibrary, PriorRequests
+from resilience.classify.tables import classes, only_itself, response_or, wrapped_or
 
-
-def _type_or_status(exc: BaseException) -> Found | None:
-    # A status that is an error is the finer word: 409, 412 and 413 are all of type invalid_request_error.
-    said = said_by_a_model(exc)
-    if said is not None and said.category is C.CAPACITY:
-        return said
-    return by_status(exc)
-
-
-_streamed = said_or(_type_or_status, in_a_stream)
-
-ROWS: Rows = {
-    "AnthropicError": bare(C.CONFIGURATION, "anthropic.AnthropicError"),  # no API key, say
-    **api_classes(_type_or_status),
-    # In the middle of a stream: with the status of the response, 200.
-    **dict.fromkeys(("APIError", "APIStatusError"), _streamed),
-    "ServiceUnavailableError": said_or(_type_or_status, C.UNAVAILABLE),
-    "OverloadedError": said_or(_type_or_status, C.UNAVAILABLE),
-    "GatewayTimeoutError": said_or(_type_or_status, C.TIMEOUT),
-    "APIWebhookValidationError": C.AUTHENTICATION,
-    # A 429 that no waiting cures: the money is used up.
-    **named(C.CAPACITY, "ContractSpendLimitReachedError EnforcedSpendLimitReachedError StorageQuotaExceededError"),
-    **named(C.CAPACITY, "PaymentRequiredError"),
-    "OrganizationOnHoldError": C.AUTHORIZATION,
-    **named(C.CONFIGURATION, "CMEKKeyDisabledError CMEKKeyNetworkBlockedError ClaudeCodeVersionTooOldError"),
-    "RetryableError": inside_or(C.UNAVAILABLE),
-    **named(C.AUTHENTICATION, "WorkloadIdentityError"),
-    **named(C.CONFIGURATION, "CredentialsError IdentityTokenFileError MutuallyExclusiveAuthError"),
-    **named(C.CONFIGURATION, "MissingDependencyError"),
-    **named(C.INTERNAL, "MissingStreamClassError StreamAlreadyConsumed _NonObjectPayloadError ToolsetUsageError"),
-    **named(C.RUNTIME, "ToolError FileStoreError SessionMemoryError"),  # a tool the model called failed
-    "ToolsetConfigError": C.CONFIGURATION,
-}
+LIBRARY = ClientLibrary(
+    {
+        "AnthropicError": only_itself(C.CONFIGURATION, "anthropic.AnthropicError"),  # no API key, say
+        **API_CLASSES,
+        "ServiceUnavailableError": response_or(by_response, C.UNAVAILABLE),
+        "OverloadedError": response_or(by_response, C.UNAVAILABLE),
+        "GatewayTimeoutError": response_or(by_response, C.TIMEOUT),
+        "APIWebhookValidationError": C.AUTHENTICATION,
+        # A 429 that no waiting cures: the money is used up.
+        **classes(C.CAPACITY, "ContractSpendLimitReachedError EnforcedSpendLimitReachedError"),
+        **classes(C.CAPACITY, "StorageQuotaExceededError PaymentRequiredError"),
+        "OrganizationOnHoldError": C.AUTHORIZATION,
+        **classes(C.CONFIGURATION, "CMEKKeyDisabledError CMEKKeyNetworkBlockedError ClaudeCodeVersionTooOldError"),
+        "RetryableError": wrapped_or(C.UNAVAILABLE),
+        **classes(C.AUTHENTICATION, "WorkloadIdentityError"),
+        **classes(C.CONFIGURATION, "CredentialsError IdentityTokenFileError MutuallyExclusiveAuthError"),
+        **classes(C.CONFIGURATION, "MissingDependencyError"),
+        **classes(C.INTERNAL, "MissingStreamClassError StreamAlreadyConsumed _NonObjectPayloadError"),
+        **classes(C.INTERNAL, "ToolsetUsageError"),
+        **classes(C.RUNTIME, "ToolError FileStoreError SessionMemoryError"),  # a tool the model called failed
+        "ToolsetConfigError": C.CONFIGURATION,
+    },
+    never_sent=NEVER_SENT,
+    prior_requests=PriorRequests({"_base_client._request": NO_RETRY_YET}, callers=CALLERS, one_request_in="resources"),
+)

@@ -1,17 +1,24 @@
-"""anyio."""
+"""anyio: streams, task groups, workers and the connectables.
+
+A `ConnectionFailed` has the failure of the socket as its cause, and comes before anything could be sent. Using a
+resource after it was closed, or from two tasks at once, is a bug of the calling program.
+"""
 
 from resilience.category import ErrorCategory as C
-from resilience.classify.clients import Rows
-from resilience.classify.clients._rows import inside_or, named
+from resilience.classify.library import ClientLibrary
+from resilience.classify.tables import classes
 
-ROWS: Rows = {
-    "ConnectionFailed": inside_or(C.NETWORK),
-    **named(C.NETWORK, "BrokenResourceError EndOfStream IncompleteRead"),
-    "DelimiterNotFound": C.VALIDATION,
-    "WouldBlock": C.UNAVAILABLE,
-    **named(C.INTERNAL, "ClosedResourceError BusyResourceError RunFinishedError NoEventLoopError"),
-    **named(C.INTERNAL, "BrokenWorkerProcess BrokenWorkerInterpreter TypedAttributeLookupError"),
-    **named(C.CANCELLED, "FutureCancelled TaskCancelled"),
-    **named(C.UNKNOWN, "FutureFailed TaskFailed"),
-    **named(C.INTERNAL, "FutureAlreadyFinished FutureNotFinished TaskNotFinished"),
-}
+LIBRARY = ClientLibrary(
+    {
+        **classes(C.NETWORK, "ConnectionFailed BrokenResourceError EndOfStream IncompleteRead"),
+        "DelimiterNotFound": C.VALIDATION,
+        "WouldBlock": C.UNAVAILABLE,
+        **classes(C.INTERNAL, "ClosedResourceError BusyResourceError RunFinishedError NoEventLoopError"),
+        **classes(C.INTERNAL, "BrokenWorkerProcess BrokenWorkerInterpreter TypedAttributeLookupError"),
+        **classes(C.CANCELLED, "FutureCancelled TaskCancelled"),
+        **classes(C.UNKNOWN, "FutureFailed TaskFailed"),
+        **classes(C.INTERNAL, "FutureAlreadyFinished FutureNotFinished TaskNotFinished"),
+    },
+    never_sent={"ConnectionFailed": True},
+    sends_once=True,
+)

@@ -1,14 +1,21 @@
-"""asyncio."""
+"""asyncio: what its streams, queues and synchronization primitives raise.
+
+`asyncio.TimeoutError` is Python's own TimeoutError and needs no row. `CancelledError` has one for `explain_text`; a
+policy never asks about it, since it is no `Exception`. A stream that ends before the bytes asked for is a connection
+that was lost.
+"""
 
 from resilience.category import ErrorCategory as C
-from resilience.classify.clients import Rows
-from resilience.classify.clients._rows import named
+from resilience.classify.library import ClientLibrary
+from resilience.classify.tables import classes
 
-ROWS: Rows = {
-    "CancelledError": C.CANCELLED,
-    "IncompleteReadError": C.NETWORK,
-    "LimitOverrunError": C.VALIDATION,
-    **named(C.CAPACITY, "QueueFull"),
-    **named(C.UNKNOWN, "QueueEmpty"),
-    **named(C.INTERNAL, "InvalidStateError BrokenBarrierError SendfileNotAvailableError QueueShutDown"),
-}
+LIBRARY = ClientLibrary(
+    {
+        "CancelledError": C.CANCELLED,
+        "IncompleteReadError": C.NETWORK,
+        "LimitOverrunError": C.VALIDATION,
+        **classes(C.CAPACITY, "QueueFull"),
+        **classes(C.UNKNOWN, "QueueEmpty"),
+        **classes(C.INTERNAL, "InvalidStateError BrokenBarrierError SendfileNotAvailableError QueueShutDown"),
+    }
+)

@@ -1,58 +1,73 @@
-"""botocore, and so boto3: what AWS answers, and what goes wrong before it is asked."""
+"""botocore, and so boto3 and aiobotocore: the error code in the response of AWS decides, else its HTTP status.
+
+A `ClientError` is a response of the service; its subclasses are made at run time from the service's model, and the
+code is in ``response["Error"]["Code"]``. Everything that botocore itself raises is a `BotoCoreError`. It retries by
+itself, and `attempts` in the sending function counts that from 1.
+"""
 
 from resilience.category import ErrorCategory as C
 from resilience.classify.aws_code import category_of_aws
-from resilience.classify.clients import Rows
-from resilience.classify.clients._rows import inside_or, named
-from resilience.classify.look import Found, attribute, entry, text
+from resilience.classify.frames import at_most, variable
+from resilience.classify.library import ClientLibrary, PriorRequests
+from resilience.classify.look import Match, attribute, entry, text
 from resilience.classify.structure import by_aws
+from resilience.classify.tables import classes, wrapped_or
 
 
-def _streamed(exc: BaseException) -> Found:
-    """An event in the middle of a stream; the status 400 that goes with it is botocore's own."""
+def _event(exc: BaseException) -> Match:
+    """Classify an error event in the middle of a stream; the status 400 that goes with it is botocore's own."""
     said = text(entry(entry(attribute(exc, "response"), "Error"), "Code"))
-    category = category_of_aws(said or "")
-    if category is C.UNKNOWN:
-        category = C.SERVER_ERROR
-    return Found(category, f"AWS event {said}" if said else "an error in the middle of an answer")
+    if said is None:
+        return Match(C.SERVER_ERROR, "an error in the middle of an answer")
+    category = category_of_aws(said)
+    return Match(C.SERVER_ERROR if category is C.UNKNOWN else category, f"AWS event {said}")
 
 
-ROWS: Rows = {
-    "ClientError": by_aws,
-    "EventStreamError": _streamed,
-    # Most of what the library itself raises is about profiles, regions, endpoints and options.
-    "BotoCoreError": C.CONFIGURATION,
-    "HTTPClientError": inside_or(C.NETWORK),
-    **named(C.NETWORK, "ConnectionError EndpointConnectionError ProxyConnectionError SSLError"),
-    **named(C.NETWORK, "ConnectionClosedError ResponseStreamingError IncompleteReadError"),
-    **named(C.TIMEOUT, "ConnectTimeoutError ReadTimeoutError"),
-    **named(C.NETWORK, "ChecksumError FlexibleChecksumError AwsChunkedWrapperError"),
-    **named(C.AUTHENTICATION, "NoCredentialsError PartialCredentialsError CredentialRetrievalError NoAuthTokenError"),
-    **named(C.AUTHENTICATION, "SSOError TokenRetrievalError LoginError RefreshWithMFAUnsupportedError"),
-    "LoginInsufficientPermissions": C.AUTHORIZATION,
-    "MetadataRetrievalError": C.UNAVAILABLE,
-    "CapacityNotAvailableError": C.CAPACITY,
-    "EndpointDiscoveryRefreshFailed": C.UNAVAILABLE,
-    **named(C.VALIDATION, "ParamValidationError ValidationError MissingParametersError UnsupportedS3ArnError"),
-    **named(C.VALIDATION, "UnsupportedS3ControlArnError InvalidDNSNameError InvalidHostLabelError"),
-    **named(C.VALIDATION, "InvalidArnException UnsupportedOutpostResourceError InvalidExpressionError"),
-    "InvalidRegionError": C.CONFIGURATION,
-    **named(C.INTERNAL, "OperationNotPageableError PaginationError UnknownClientMethodError UnseekableStreamError"),
-    **named(C.INTERNAL, "StubResponseError StubAssertionError UnStubbedResponseError"),
-    "WaiterError": C.TIMEOUT,  # what was waited for did not come
-    **named(C.DEPENDENCY, "ParserError ResponseParserError"),
-    **named(C.INTERNAL, "InvalidShapeError InvalidShapeReferenceError NoShapeFoundError OperationNotFoundError"),
-    "UndefinedModelAttributeError": C.INTERNAL,
-    "BadIMDSRequestError": C.UNAVAILABLE,
-    "_RetriesExceededError": C.UNAVAILABLE,
-    # The vendored requests and urllib3, which nothing but old code raises.
-    **named(C.UNKNOWN, "RequestException HTTPError PoolError RequestError"),
-    **named(C.NETWORK, "ProxyError ChunkedEncodingError ClosedPoolError ProtocolError MaxRetryError"),
-    **named(C.TIMEOUT, "Timeout ConnectTimeout ReadTimeout TimeoutError"),
-    **named(C.SERVER_ERROR, "RetryError ResponseError"),
-    **named(C.VALIDATION, "URLRequired MissingSchema InvalidSchema InvalidURL LocationValueError LocationParseError"),
-    **named(C.DEPENDENCY, "ContentDecodingError DecodeError ResponseNotChunked"),
-    **named(C.CAPACITY, "EmptyPoolError"),
-    **named(C.INTERNAL, "StreamConsumedError TimeoutStateError HostChangedError"),
-    "TooManyRedirects": C.CONFIGURATION,
-}
+LIBRARY = ClientLibrary(
+    {
+        "ClientError": by_aws,
+        "EventStreamError": _event,
+        # Most of what the library itself raises is about profiles, regions, endpoints and options.
+        "BotoCoreError": C.CONFIGURATION,
+        "HTTPClientError": wrapped_or(C.NETWORK),
+        **classes(C.NETWORK, "ConnectionError EndpointConnectionError ProxyConnectionError SSLError"),
+        **classes(C.NETWORK, "ConnectionClosedError ResponseStreamingError IncompleteReadError"),
+        **classes(C.TIMEOUT, "ConnectTimeoutError ReadTimeoutError"),
+        **classes(C.NETWORK, "ChecksumError FlexibleChecksumError AwsChunkedWrapperError"),
+        **classes(C.AUTHENTICATION, "NoCredentialsError PartialCredentialsError CredentialRetrievalError"),
+        **classes(C.AUTHENTICATION, "NoAuthTokenError SSOError TokenRetrievalError LoginError"),
+        "RefreshWithMFAUnsupportedError": C.AUTHENTICATION,
+        "LoginInsufficientPermissions": C.AUTHORIZATION,
+        "MetadataRetrievalError": C.UNAVAILABLE,
+        "CapacityNotAvailableError": C.CAPACITY,
+        "EndpointDiscoveryRefreshFailed": C.UNAVAILABLE,
+        **classes(C.VALIDATION, "ParamValidationError ValidationError MissingParametersError UnsupportedS3ArnError"),
+        **classes(C.VALIDATION, "UnsupportedS3ControlArnError InvalidDNSNameError InvalidHostLabelError"),
+        **classes(C.VALIDATION, "InvalidArnException UnsupportedOutpostResourceError InvalidExpressionError"),
+        "InvalidRegionError": C.CONFIGURATION,
+        **classes(C.INTERNAL, "OperationNotPageableError PaginationError UnknownClientMethodError"),
+        **classes(C.INTERNAL, "UnseekableStreamError StubResponseError StubAssertionError UnStubbedResponseError"),
+        "WaiterError": C.TIMEOUT,  # what was waited for did not come
+        **classes(C.DEPENDENCY, "ParserError ResponseParserError"),
+        **classes(C.INTERNAL, "InvalidShapeError InvalidShapeReferenceError NoShapeFoundError"),
+        **classes(C.INTERNAL, "OperationNotFoundError UndefinedModelAttributeError"),
+        "BadIMDSRequestError": C.UNAVAILABLE,
+        "_RetriesExceededError": C.UNAVAILABLE,
+        # The vendored requests and urllib3, which nothing but old code raises.
+        **classes(C.UNKNOWN, "RequestException HTTPError PoolError RequestError"),
+        **classes(C.NETWORK, "ProxyError ChunkedEncodingError ClosedPoolError ProtocolError MaxRetryError"),
+        **classes(C.TIMEOUT, "Timeout ConnectTimeout ReadTimeout TimeoutError"),
+        **classes(C.SERVER_ERROR, "RetryError ResponseError"),
+        **classes(C.VALIDATION, "URLRequired MissingSchema InvalidSchema InvalidURL"),
+        **classes(C.VALIDATION, "LocationValueError LocationParseError"),
+        **classes(C.DEPENDENCY, "ContentDecodingError DecodeError ResponseNotChunked"),
+        **classes(C.CAPACITY, "EmptyPoolError"),
+        **classes(C.INTERNAL, "StreamConsumedError TimeoutStateError HostChangedError"),
+        "TooManyRedirects": C.CONFIGURATION,
+    },
+    never_sent=classes(True, "EndpointConnectionError ConnectTimeoutError ProxyConnectionError"),
+    prior_requests=PriorRequests(
+        {"endpoint._send_request": variable("attempts", at_most(1))},
+        callers="_api_call wrapper _make_api_call _make_request make_request",
+    ),
+)

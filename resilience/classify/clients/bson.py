@@ -1,6 +1,9 @@
-"""bson, which comes with PyMongo."""
+"""bson, which comes with PyMongo: a document that cannot be encoded or decoded.
+
+The data is at fault, so the same document fails again.
+"""
 
 from resilience.category import ErrorCategory as C
-from resilience.classify.clients import Rows
+from resilience.classify.library import ClientLibrary
 
-ROWS: Rows = {"BSONError": C.VALIDATION}
+LIBRARY = ClientLibrary({"BSONError": C.VALIDATION})

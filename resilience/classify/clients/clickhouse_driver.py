@@ -1,9 +1,14 @@
-"""clickhouse_driver: the error code of ClickHouse, which is no HTTP status."""
+"""clickhouse_driver: the error code of ClickHouse decides, which is no HTTP status.
+
+A `ServerException` carries the code in `code` (the names are in ClickHouse's `src/Common/ErrorCodes.cpp`). A code that
+is not in the table is a DEPENDENCY failure: the server answered, and nothing shows that a second try would help. The
+DB-API layer wraps the driver's errors in `OperationalError`; the wrapped one decides.
+"""
 
 from resilience.category import ErrorCategory as C
-from resilience.classify.clients import Rows
-from resilience.classify.clients._rows import inside_or, named
-from resilience.classify.look import Found, code
+from resilience.classify.library import ClientLibrary
+from resilience.classify.look import Match, code
+from resilience.classify.tables import classes, wrapped_or
 
 _CODES = {
     **dict.fromkeys((192, 193, 194, 516), C.AUTHENTICATION),
@@ -25,28 +30,30 @@ _CODES = {
 }
 
 
-def _code(exc: BaseException) -> Found:
+def _code(exc: BaseException) -> Match:
     found = code(exc, "code")
-    category = _CODES.get(found, C.DEPENDENCY) if found is not None else C.DEPENDENCY
-    return Found(category, f"ClickHouse code {found}")
+    return Match(_CODES.get(found or 0, C.DEPENDENCY), f"ClickHouse code {found}")
 
 
-ROWS: Rows = {
-    "Error": C.UNKNOWN,
-    "ServerException": _code,
-    "NetworkError": C.NETWORK,
-    "SocketTimeoutError": C.TIMEOUT,
-    **named(C.DEPENDENCY, "UnexpectedPacketFromServerError UnknownPacketFromServerError ChecksumDoesntMatchError"),
-    **named(C.VALIDATION, "TypeMismatchError TooLargeStringSize CannotParseUuidError CannotParseDomainError"),
-    **named(C.INTERNAL, "LogicalError PartiallyConsumedQueryError UnknownTypeError"),
-    "UnknownCompressionMethod": C.CONFIGURATION,
-    **named(C.VALIDATION, "ColumnException ColumnTypeMismatchException StructPackException"),
-    # The DB-API wraps the driver's errors in OperationalError; the others are about the use of a cursor.
-    "DatabaseError": inside_or(C.DEPENDENCY),
-    "OperationalError": inside_or(C.DEPENDENCY),
-    **named(C.INTERNAL, "InterfaceError ProgrammingError InternalError"),
-    "IntegrityError": C.CONFLICT,
-    "DataError": C.VALIDATION,
-    "NotSupportedError": C.CONFIGURATION,
-    "Warning": C.UNKNOWN,
-}
+LIBRARY = ClientLibrary(
+    {
+        "Error": C.UNKNOWN,
+        "ServerException": _code,
+        "NetworkError": C.NETWORK,
+        "SocketTimeoutError": C.TIMEOUT,
+        **classes(C.DEPENDENCY, "UnexpectedPacketFromServerError UnknownPacketFromServerError"),
+        **classes(C.DEPENDENCY, "ChecksumDoesntMatchError"),
+        **classes(C.VALIDATION, "TypeMismatchError TooLargeStringSize CannotParseUuidError CannotParseDomainError"),
+        **classes(C.INTERNAL, "LogicalError PartiallyConsumedQueryError UnknownTypeError"),
+        "UnknownCompressionMethod": C.CONFIGURATION,
+        **classes(C.VALIDATION, "ColumnException ColumnTypeMismatchException StructPackException"),
+        # The DB-API wraps the driver's errors in these two; the others are about the use of a cursor.
+        "DatabaseError": wrapped_or(C.DEPENDENCY),
+        "OperationalError": wrapped_or(C.DEPENDENCY),
+        **classes(C.INTERNAL, "InterfaceError ProgrammingError InternalError"),
+        "IntegrityError": C.CONFLICT,
+        "DataError": C.VALIDATION,
+        "NotSupportedError": C.CONFIGURATION,
+        "Warning": C.UNKNOWN,
+    }
+)

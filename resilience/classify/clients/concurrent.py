@@ -1,12 +1,19 @@
-"""concurrent.futures."""
+"""concurrent.futures: futures and executors.
+
+`CancelledError` is an ordinary `Exception` here, unlike asyncio's, and means the same: the caller did not want the
+result any more. `_RemoteTraceback` is the cause that a process pool gives to an exception of a worker; what the worker
+sent before cannot be told from it (`prior_requests`).
+"""
 
 from resilience.category import ErrorCategory as C
-from resilience.classify.clients import Rows
+from resilience.classify.library import ClientLibrary
 
-ROWS: Rows = {
-    "Error": C.UNKNOWN,
-    "CancelledError": C.CANCELLED,  # an Exception, unlike asyncio's
-    "InvalidStateError": C.INTERNAL,
-    "BrokenExecutor": C.INTERNAL,  # a worker died; the executor takes no more work
-    "_RemoteTraceback": C.UNKNOWN,  # never raised: the cause of what is
-}
+LIBRARY = ClientLibrary(
+    {
+        "Error": C.UNKNOWN,
+        "CancelledError": C.CANCELLED,
+        "InvalidStateError": C.INTERNAL,
+        "BrokenExecutor": C.INTERNAL,  # a worker died; the executor takes no more work
+        "_RemoteTraceback": C.UNKNOWN,  # never raised
+    }
+)

@@ -1,11 +1,16 @@
-"""gridfs, which comes with PyMongo."""
+"""gridfs, which comes with PyMongo: files stored in chunks.
+
+Failures of the database itself are PyMongo's.
+"""
 
 from resilience.category import ErrorCategory as C
-from resilience.classify.clients import Rows
+from resilience.classify.library import ClientLibrary
 
-ROWS: Rows = {
-    "GridFSError": C.UNKNOWN,
-    "NoFile": C.NOT_FOUND,
-    "FileExists": C.CONFLICT,
-    "CorruptGridFile": C.DEPENDENCY,
-}
+LIBRARY = ClientLibrary(
+    {
+        "GridFSError": C.UNKNOWN,
+        "NoFile": C.NOT_FOUND,
+        "FileExists": C.CONFLICT,
+        "CorruptGridFile": C.DEPENDENCY,
+    }
+)

@@ -1,25 +1,32 @@
-"""grpcio: the status decides."""
+"""grpcio, sync and asyncio: the status decides.
+
+An `RpcError` says what happened by ``code()``, a member of `grpc.StatusCode`. UNAVAILABLE comes both from a server
+that is down and from a connection that broke in the middle of a call, so it never proves that nothing was sent. The
+server's pushback (``grpc-retry-pushback-ms``) is read for every exception that has trailing metadata.
+"""
 
 from resilience.category import ErrorCategory as C
-from resilience.classify.clients import Rows
-from resilience.classify.clients._rows import named
+from resilience.classify.library import ClientLibrary
 from resilience.classify.structure import by_grpc
+from resilience.classify.tables import classes
 
-ROWS: Rows = {
-    "RpcError": by_grpc,
-    "FutureTimeoutError": C.TIMEOUT,
-    "FutureCancelledError": C.CANCELLED,
-    "AioRpcStatus": by_grpc,
-    # Inside the library.
-    **named(C.INTERNAL, "BaseError UsageError _RequestCallError _WatchConnectivityFailed"),
-    "_ServerStoppedError": C.UNAVAILABLE,
-    # The old interfaces.
-    **named(C.CANCELLED, "Abandoned CancelledError CancellationError"),
-    **named(C.TIMEOUT, "TimeoutError ExpirationError"),
-    "AbortionError": C.DEPENDENCY,
-    "NetworkError": C.NETWORK,
-    **named(C.UNAVAILABLE, "LocalShutdownError RemoteShutdownError"),
-    "RemoteError": C.SERVER_ERROR,
-    "LocalError": C.INTERNAL,
-    "NoSuchMethodError": C.CONFIGURATION,
-}
+LIBRARY = ClientLibrary(
+    {
+        "RpcError": by_grpc,
+        "FutureTimeoutError": C.TIMEOUT,
+        "FutureCancelledError": C.CANCELLED,
+        "AioRpcStatus": by_grpc,
+        # Inside the library.
+        **classes(C.INTERNAL, "BaseError UsageError _RequestCallError _WatchConnectivityFailed"),
+        "_ServerStoppedError": C.UNAVAILABLE,
+        # The old interfaces.
+        **classes(C.CANCELLED, "Abandoned CancelledError CancellationError"),
+        **classes(C.TIMEOUT, "TimeoutError ExpirationError"),
+        "AbortionError": C.DEPENDENCY,
+        "NetworkError": C.NETWORK,
+        **classes(C.UNAVAILABLE, "LocalShutdownError RemoteShutdownError"),
+        "RemoteError": C.SERVER_ERROR,
+        "LocalError": C.INTERNAL,
+        "NoSuchMethodError": C.CONFIGURATION,
+    }
+)

@@ -1,14 +1,20 @@
-"""http.client, http.cookies and http.cookiejar."""
+"""http.client, http.cookies and http.cookiejar, from the standard library.
+
+A server that hangs up before its response, or in the middle of it, is a `RemoteDisconnected`, a `BadStatusLine` with
+an empty line or an `IncompleteRead`: the connection was lost, and the request may have been carried out.
+"""
 
 from resilience.category import ErrorCategory as C
-from resilience.classify.clients import Rows
-from resilience.classify.clients._rows import named
+from resilience.classify.library import ClientLibrary
+from resilience.classify.tables import classes
 
-ROWS: Rows = {
-    "HTTPException": C.UNKNOWN,
-    **named(C.NETWORK, "RemoteDisconnected BadStatusLine IncompleteRead"),
-    **named(C.DEPENDENCY, "LineTooLong UnknownProtocol UnknownTransferEncoding"),
-    "InvalidURL": C.VALIDATION,
-    **named(C.INTERNAL, "NotConnected ImproperConnectionState UnimplementedFileMode"),
-    **named(C.VALIDATION, "LoadError CookieError"),
-}
+LIBRARY = ClientLibrary(
+    {
+        "HTTPException": C.UNKNOWN,
+        **classes(C.NETWORK, "RemoteDisconnected BadStatusLine IncompleteRead"),
+        **classes(C.DEPENDENCY, "LineTooLong UnknownProtocol UnknownTransferEncoding"),
+        "InvalidURL": C.VALIDATION,
+        **classes(C.INTERNAL, "NotConnected ImproperConnectionState UnimplementedFileMode"),
+        **classes(C.VALIDATION, "LoadError CookieError"),
+    }
+)

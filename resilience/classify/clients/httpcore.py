@@ -1,12 +1,20 @@
-"""httpcore, what httpx stands on."""
+"""httpcore, the transport that httpx stands on.
+
+It sends one request per call and follows nothing. Its exceptions are met bare only by programs that use it directly:
+httpx maps each of them to a class of its own with the same name.
+"""
 
 from resilience.category import ErrorCategory as C
-from resilience.classify.clients import Rows
-from resilience.classify.clients._rows import named
+from resilience.classify.library import ClientLibrary
+from resilience.classify.tables import classes
 
-ROWS: Rows = {
-    **named(C.TIMEOUT, "TimeoutException ConnectTimeout ReadTimeout WriteTimeout PoolTimeout"),
-    **named(C.NETWORK, "NetworkError ConnectError ReadError WriteError ProxyError"),
-    **named(C.NETWORK, "ProtocolError RemoteProtocolError ConnectionNotAvailable"),
-    **named(C.VALIDATION, "LocalProtocolError UnsupportedProtocol"),
-}
+LIBRARY = ClientLibrary(
+    {
+        **classes(C.TIMEOUT, "TimeoutException ConnectTimeout ReadTimeout WriteTimeout PoolTimeout"),
+        **classes(C.NETWORK, "NetworkError ConnectError ReadError WriteError ProxyError"),
+        **classes(C.NETWORK, "ProtocolError RemoteProtocolError ConnectionNotAvailable"),
+        **classes(C.VALIDATION, "LocalProtocolError UnsupportedProtocol"),
+    },
+    never_sent=classes(True, "ConnectError ConnectTimeout PoolTimeout ProxyError UnsupportedProtocol"),
+    sends_once=True,
+)

@@ -1,5 +1,5 @@
-"""httpcore2, what httpx2 stands on."""
+"""httpcore2, the transport that httpx2 stands on: the classes of httpcore under another name."""
 
-from resilience.classify.clients.httpcore import ROWS
+from resilience.classify.clients.httpcore import LIBRARY
 
-__all__ = ["ROWS"]
+__all__ = ["LIBRARY"]

@@ -1,20 +1,40 @@
-"""httpx."""
+"""httpx, sync and async.
+
+A response with an error status is an exception only after ``raise_for_status()``. Transport errors have a class for
+each phase (connect, read, write, pool), and those of connecting prove that nothing was sent. httpx follows redirects
+and answers authentication challenges where it is told to; `history` and `response` in its sending functions show
+whether it has.
+"""
 
 from resilience.category import ErrorCategory as C
-from resilience.classify.clients import Rows
-from resilience.classify.clients._rows import named
+from resilience.classify.frames import both, is_empty, not_yet_bound, only_objects, variable
+from resilience.classify.library import ClientLibrary, PriorRequests
 from resilience.classify.structure import by_status
+from resilience.classify.tables import classes
 
-ROWS: Rows = {
-    "HTTPError": C.UNKNOWN,
-    "RequestError": C.UNKNOWN,
-    "TransportError": C.NETWORK,
-    **named(C.TIMEOUT, "TimeoutException ConnectTimeout ReadTimeout WriteTimeout PoolTimeout"),
-    **named(C.NETWORK, "NetworkError ConnectError ReadError WriteError CloseError ProxyError RemoteProtocolError"),
-    "ProtocolError": C.NETWORK,
-    **named(C.VALIDATION, "LocalProtocolError UnsupportedProtocol InvalidURL"),
-    "TooManyRedirects": C.CONFIGURATION,
-    "DecodingError": C.DEPENDENCY,
-    "HTTPStatusError": by_status,
-    **named(C.INTERNAL, "StreamError StreamConsumed StreamClosed ResponseNotRead RequestNotRead CookieConflict"),
-}
+_NO_RESPONSE_YET = both(variable("history", is_empty), not_yet_bound("response"))
+
+LIBRARY = ClientLibrary(
+    {
+        "HTTPError": C.UNKNOWN,
+        "RequestError": C.UNKNOWN,
+        "TransportError": C.NETWORK,
+        **classes(C.TIMEOUT, "TimeoutException ConnectTimeout ReadTimeout WriteTimeout PoolTimeout"),
+        **classes(C.NETWORK, "NetworkError ConnectError ReadError WriteError CloseError"),
+        **classes(C.NETWORK, "ProxyError RemoteProtocolError ProtocolError"),
+        **classes(C.VALIDATION, "LocalProtocolError UnsupportedProtocol InvalidURL"),
+        "TooManyRedirects": C.CONFIGURATION,
+        "DecodingError": C.DEPENDENCY,
+        "HTTPStatusError": by_status,
+        **classes(C.INTERNAL, "StreamError StreamConsumed StreamClosed ResponseNotRead RequestNotRead CookieConflict"),
+    },
+    never_sent=classes(True, "ConnectError ConnectTimeout PoolTimeout ProxyError UnsupportedProtocol"),
+    prior_requests=PriorRequests(
+        {
+            "_client._send_handling_redirects": _NO_RESPONSE_YET,
+            # It hands over a list to which redirects are not added: so it can only object.
+            "_client._send_handling_auth": only_objects(_NO_RESPONSE_YET),
+        },
+        callers="get options head post put patch delete request stream send",
+    ),
+)

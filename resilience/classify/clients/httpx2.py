@@ -1,11 +1,15 @@
-"""httpx2, the fork: the same classes, and server-sent events."""
+"""httpx2, the fork of httpx: the same classes and the same variables, and server-sent events."""
 
 from resilience.category import ErrorCategory as C
-from resilience.classify.clients import Rows
-from resilience.classify.clients.httpx import ROWS as HTTPX
+from resilience.classify.clients.httpx import LIBRARY as HTTPX
+from resilience.classify.library import ClientLibrary
 
-ROWS: Rows = {
-    **HTTPX,
-    "SSEError": C.DEPENDENCY,  # the stream is no stream of events
-    "QueueShutDown": C.INTERNAL,
-}
+LIBRARY = ClientLibrary(
+    {
+        **HTTPX.categories,
+        "SSEError": C.DEPENDENCY,  # the stream is no stream of events
+        "QueueShutDown": C.INTERNAL,
+    },
+    never_sent=HTTPX.never_sent,
+    prior_requests=HTTPX.prior_requests,
+)

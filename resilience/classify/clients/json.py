@@ -1,6 +1,10 @@
-"""json."""
+"""json, from the standard library.
+
+A text that is no JSON is VALIDATION: the same text fails again. Where the text is the response of a server, translate
+the exception or register it as DEPENDENCY.
+"""
 
 from resilience.category import ErrorCategory as C
-from resilience.classify.clients import Rows
+from resilience.classify.library import ClientLibrary
 
-ROWS: Rows = {"JSONDecodeError": C.VALIDATION}
+LIBRARY = ClientLibrary({"JSONDecodeError": C.VALIDATION})

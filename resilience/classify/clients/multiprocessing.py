@@ -1,15 +1,21 @@
-"""multiprocessing."""
+"""multiprocessing, from the standard library.
+
+Its `TimeoutError` is not Python's own. `RemoteTraceback` is the cause that a pool gives to an exception of a worker
+process; what the worker sent before cannot be told from it (`prior_requests`).
+"""
 
 from resilience.category import ErrorCategory as C
-from resilience.classify.clients import Rows
+from resilience.classify.library import ClientLibrary
 
-ROWS: Rows = {
-    "ProcessError": C.UNKNOWN,
-    "TimeoutError": C.TIMEOUT,  # no TimeoutError of Python's
-    "AuthenticationError": C.AUTHENTICATION,
-    "BufferTooShort": C.INTERNAL,
-    "RemoteError": C.UNKNOWN,
-    "MaybeEncodingError": C.INTERNAL,
-    "ReentrantCallError": C.INTERNAL,
-    "RemoteTraceback": C.UNKNOWN,  # never raised: the cause of what is
-}
+LIBRARY = ClientLibrary(
+    {
+        "ProcessError": C.UNKNOWN,
+        "TimeoutError": C.TIMEOUT,
+        "AuthenticationError": C.AUTHENTICATION,
+        "BufferTooShort": C.INTERNAL,
+        "RemoteError": C.UNKNOWN,
+        "MaybeEncodingError": C.INTERNAL,
+        "ReentrantCallError": C.INTERNAL,
+        "RemoteTraceback": C.UNKNOWN,  # never raised
+    }
+)

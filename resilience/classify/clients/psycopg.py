@@ -1,32 +1,35 @@
-"""psycopg 3."""
+"""psycopg 3, sync and async: the SQLSTATE decides, and the DB-API class where there is none.
 
-from collections.abc import Callable
+An `OperationalError` without a SQLSTATE comes from libpq: no connection was made, or one was lost. Its `pgconn` is set
+only where it was raised while connecting, which proves that no statement was sent.
+"""
 
 from resilience.category import ErrorCategory as C
-from resilience.classify.clients import Rows
-from resilience.classify.clients._rows import named
-from resilience.classify.look import Found
+from resilience.classify.library import ClientLibrary
+from resilience.classify.look import attribute
 from resilience.classify.structure import by_sqlstate
+from resilience.classify.tables import classes, response_or
 
 
-def _state_or(default: C) -> Callable[[BaseException], Found | C]:
-    def row(exc: BaseException) -> Found | C:
-        return by_sqlstate(exc) or default
-
-    return row
+def _while_connecting(exc: BaseException) -> bool:
+    # "The connection object, if the error was raised from a connection attempt", says psycopg.
+    return attribute(exc, "pgconn") is not None
 
 
-ROWS: Rows = {
-    "Error": _state_or(C.UNKNOWN),
-    # Without a SQLSTATE it was libpq that failed: no connection, or one that broke.
-    "OperationalError": _state_or(C.NETWORK),
-    **named(C.TIMEOUT, "ConnectionTimeout CancellationTimeout _WaitTimeout"),
-    "PipelineAborted": C.CONFLICT,  # something before it in the pipeline failed
-    "IntegrityError": _state_or(C.CONFLICT),
-    "DataError": _state_or(C.VALIDATION),
-    "ProgrammingError": _state_or(C.INTERNAL),
-    "InterfaceError": _state_or(C.INTERNAL),
-    "InternalError": _state_or(C.SERVER_ERROR),
-    "NotSupportedError": _state_or(C.CONFIGURATION),
-    **named(C.INTERNAL, "Warning Rollback OutOfOrderTransactionNesting"),
-}
+LIBRARY = ClientLibrary(
+    {
+        "Error": response_or(by_sqlstate, C.UNKNOWN),
+        "OperationalError": response_or(by_sqlstate, C.NETWORK),
+        **classes(C.TIMEOUT, "ConnectionTimeout CancellationTimeout _WaitTimeout"),
+        "PipelineAborted": C.CONFLICT,  # an earlier statement of the pipeline failed
+        "IntegrityError": response_or(by_sqlstate, C.CONFLICT),
+        "DataError": response_or(by_sqlstate, C.VALIDATION),
+        "ProgrammingError": response_or(by_sqlstate, C.INTERNAL),
+        "InterfaceError": response_or(by_sqlstate, C.INTERNAL),
+        "InternalError": response_or(by_sqlstate, C.SERVER_ERROR),
+        "NotSupportedError": response_or(by_sqlstate, C.CONFIGURATION),
+        **classes(C.INTERNAL, "Warning Rollback OutOfOrderTransactionNesting"),
+    },
+    never_sent={"ConnectionTimeout": True, "OperationalError": _while_connecting},
+    sends_once=True,
+)

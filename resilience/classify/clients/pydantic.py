@@ -1,13 +1,20 @@
-"""pydantic, and its first version inside it."""
+"""pydantic, and its first version inside it.
+
+`ValidationError` of version 2 belongs to `pydantic_core`. Input that does not fit the model is VALIDATION; a model
+that is itself wrong is a bug of the calling program.
+"""
 
 from resilience.category import ErrorCategory as C
-from resilience.classify.clients import Rows
-from resilience.classify.clients._rows import named
+from resilience.classify.library import ClientLibrary
+from resilience.classify.tables import classes
 
-ROWS: Rows = {
-    "ValidationError": C.VALIDATION,
-    **named(C.VALIDATION, "PydanticValueError PydanticTypeError"),
-    **named(C.INTERNAL, "PydanticUserError PydanticUndefinedAnnotation ConfigError SkipField"),
-    **named(C.INTERNAL, "MissingDefinitionForUnionRef InvalidSchemaError"),
-    **named(C.CONFIGURATION, "PydanticImportError SettingsError"),
-}
+LIBRARY = ClientLibrary(
+    {
+        "ValidationError": C.VALIDATION,
+        **classes(C.VALIDATION, "PydanticValueError PydanticTypeError"),
+        **classes(C.INTERNAL, "PydanticUserError PydanticUndefinedAnnotation ConfigError SkipField"),
+        **classes(C.INTERNAL, "MissingDefinitionForUnionRef InvalidSchemaError"),
+        **classes(C.CONFIGURATION, "PydanticImportError SettingsError"),
+    },
+    sends_once=True,
+)

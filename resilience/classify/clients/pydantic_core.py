@@ -1,11 +1,16 @@
-"""pydantic_core, where pydantic's ValidationError lives."""
+"""pydantic_core, the compiled part of pydantic, where `ValidationError` lives.
+
+`PydanticOmit` and `PydanticUseDefault` steer a validator and leave it only by mistake.
+"""
 
 from resilience.category import ErrorCategory as C
-from resilience.classify.clients import Rows
-from resilience.classify.clients._rows import named
+from resilience.classify.library import ClientLibrary
+from resilience.classify.tables import classes
 
-ROWS: Rows = {
-    **named(C.VALIDATION, "ValidationError PydanticCustomError PydanticKnownError"),
-    **named(C.INTERNAL, "PydanticSerializationError PydanticSerializationUnexpectedValue SchemaError"),
-    **named(C.INTERNAL, "PydanticOmit PydanticUseDefault MissingDefinitionError"),
-}
+LIBRARY = ClientLibrary(
+    {
+        **classes(C.VALIDATION, "ValidationError PydanticCustomError PydanticKnownError"),
+        **classes(C.INTERNAL, "PydanticSerializationError PydanticSerializationUnexpectedValue SchemaError"),
+        **classes(C.INTERNAL, "PydanticOmit PydanticUseDefault MissingDefinitionError"),
+    }
+)

@@ -1,11 +1,18 @@
-"""PyMongo: labels first, then the server's error code."""
+"""PyMongo: the server's error code decides, then its error labels, then the class.
 
-from collections.abc import Callable
+An `OperationFailure` is an answer of the server, with the code in `code`; the numbers are MongoDB's and have nothing
+to do with HTTP. The labels TransientTransactionError and RetryableWriteError say that nothing was done, or that the
+same write may be sent again: the driver and the server agree on them, whatever the code is.
+
+PyMongo repeats reads and writes once by itself where that is safe. A `ServerSelectionTimeoutError` then tells of the
+attempt before rather than of this one, and a `WaitQueueTimeoutError` may hide it, so only the former has a row in
+`never_sent`.
+"""
 
 from resilience.category import ErrorCategory as C
-from resilience.classify.clients import Rows
-from resilience.classify.clients._rows import named
-from resilience.classify.look import Found, attribute, code
+from resilience.classify.library import CategoryRow, ClientLibrary
+from resilience.classify.look import Match, attribute
+from resilience.classify.tables import by_code, classes, response_or
 
 _CODES: dict[int, C] = {
     **dict.fromkeys((6, 7, 9001), C.NETWORK),
@@ -22,44 +29,45 @@ _CODES: dict[int, C] = {
     11601: C.TIMEOUT,  # interrupted
     16500: C.RATE_LIMIT,  # request units used up, where the service is billed by them
 }
+_LABELS = ("TransientTransactionError", "RetryableWriteError")
+_by_code = by_code(_CODES, "MongoDB error code", "code")
 
 
-def _code_or(default: C) -> Callable[[BaseException], Found | C]:
-    def row(exc: BaseException) -> Found | C:
-        number = code(exc, "code")
-        if number in _CODES:
-            return Found(_CODES[number], f"MongoDB error code {number}")
-        for label in ("TransientTransactionError", "RetryableWriteError"):
-            if _has(exc, label):
-                return Found(C.UNAVAILABLE, f"MongoDB error label {label}")
-        return default
-
-    return row
+def _by_label(exc: BaseException) -> Match | None:
+    has_label = attribute(exc, "has_error_label")
+    if not callable(has_label):
+        return None
+    for label in _LABELS:
+        if has_label(label) is True:
+            return Match(C.UNAVAILABLE, f"MongoDB error label {label}")
+    return None
 
 
-def _has(exc: BaseException, label: str) -> bool:
-    ask = attribute(exc, "has_error_label")
-    return callable(ask) and ask(label) is True
+def _answer_or(default: C) -> CategoryRow:
+    return response_or(lambda exc: _by_code(exc) or _by_label(exc), default)
 
 
-ROWS: Rows = {
-    "PyMongoError": C.UNKNOWN,
-    **named(C.NETWORK, "ConnectionFailure AutoReconnect _OperationCancelled"),
-    **named(C.TIMEOUT, "NetworkTimeout WaitQueueTimeoutError ExecutionTimeout WTimeoutError"),
-    # No server answered for as long as we were ready to wait: what is broken is the way to them.
-    "ServerSelectionTimeoutError": C.NETWORK,
-    "NotPrimaryError": C.UNAVAILABLE,
-    "_PoolClosedError": C.NETWORK,
-    # Always an answer: a MongoDB code such as 451 is no HTTP status.
-    "OperationFailure": _code_or(C.DEPENDENCY),
-    "CursorNotFound": C.NOT_FOUND,
-    "WriteError": _code_or(C.VALIDATION),
-    "WriteConcernError": _code_or(C.UNAVAILABLE),
-    "DuplicateKeyError": C.CONFLICT,
-    "BulkWriteError": _code_or(C.CONFLICT),
-    "ClientBulkWriteException": _code_or(C.CONFLICT),
-    **named(C.VALIDATION, "DocumentTooLarge InvalidName CollectionInvalid"),
-    **named(C.CONFIGURATION, "ConfigurationError InvalidURI EncryptionError EncryptedCollectionError"),
-    "InvalidOperation": C.INTERNAL,
-    "ProtocolError": C.NETWORK,
-}
+LIBRARY = ClientLibrary(
+    {
+        "PyMongoError": C.UNKNOWN,
+        **classes(C.NETWORK, "ConnectionFailure AutoReconnect _OperationCancelled"),
+        **classes(C.TIMEOUT, "NetworkTimeout WaitQueueTimeoutError ExecutionTimeout WTimeoutError"),
+        # No server answered for as long as the client was ready to wait: the way to them is broken.
+        "ServerSelectionTimeoutError": C.NETWORK,
+        "NotPrimaryError": C.UNAVAILABLE,
+        "_PoolClosedError": C.NETWORK,
+        "OperationFailure": _answer_or(C.DEPENDENCY),
+        "CursorNotFound": C.NOT_FOUND,
+        "WriteError": _answer_or(C.VALIDATION),
+        "WriteConcernError": _answer_or(C.UNAVAILABLE),
+        "DuplicateKeyError": C.CONFLICT,
+        "BulkWriteError": _answer_or(C.CONFLICT),
+        "ClientBulkWriteException": _answer_or(C.CONFLICT),
+        **classes(C.VALIDATION, "DocumentTooLarge InvalidName CollectionInvalid"),
+        **classes(C.CONFIGURATION, "ConfigurationError InvalidURI EncryptionError EncryptedCollectionError"),
+        "InvalidOperation": C.INTERNAL,
+        "ProtocolError": C.NETWORK,
+    },
+    never_sent={"ServerSelectionTimeoutError": True},
+    sends_once=True,
+)

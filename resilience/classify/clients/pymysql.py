@@ -1,12 +1,13 @@
-"""PyMySQL: the server's error number is the first argument."""
+"""PyMySQL, and so aiomysql: the error number decides, which is the first argument.
 
-from collections.abc import Callable
-from typing import cast
+Numbers of 2000 to 2999 are the client's own (MySQL's `errmsg.h`), the others the server's. The class is chosen by the
+number too, but coarsely: an OperationalError may be a refused connection, a deadlock or a wrong password.
+"""
 
 from resilience.category import ErrorCategory as C
-from resilience.classify.clients import Rows
-from resilience.classify.clients._rows import named
-from resilience.classify.look import Found, attribute, number
+from resilience.classify.library import ClientLibrary
+from resilience.classify.look import attribute, number
+from resilience.classify.tables import by_code, classes, first_argument, response_or
 
 _CODES: dict[int, C] = {
     **dict.fromkeys((2002, 2003, 2005, 2006, 2013, 2014, 2055), C.NETWORK),  # the client's own numbers
@@ -22,32 +23,31 @@ _CODES: dict[int, C] = {
     **dict.fromkeys((1048, 1153, 1216, 1264, 1364, 1366, 1406, 1452, 3819), C.VALIDATION),
     **dict.fromkeys((1054, 1064, 1146, 1149), C.INTERNAL),
 }
-
-
-def _number_or(default: C) -> Callable[[BaseException], Found | C]:
-    def row(exc: BaseException) -> Found | C:
-        args = attribute(exc, "args")
-        first = cast("tuple[object, ...]", args)[:1] if type(args) is tuple else ()
-        code = number(first[0]) if first else None
-        return Found(_CODES[code], f"MySQL error {code}") if code in _CODES else default
-
-    return row
+_NO_CONNECTION = {2002, 2003, 2005}  # a socket, host or name it cannot connect to; 2006 and 2013 were connected
+_number = by_code(_CODES, "MySQL error")
 
 
 def _interface(exc: BaseException) -> C:
     # A connection that is closed answers every command with InterfaceError(0, "").
-    args = attribute(exc, "args")
-    return C.NETWORK if args == (0, "") else C.INTERNAL
+    return C.NETWORK if attribute(exc, "args") == (0, "") else C.INTERNAL
 
 
-ROWS: Rows = {
-    "MySQLError": _number_or(C.UNKNOWN),
-    "OperationalError": _number_or(C.DEPENDENCY),
-    "InterfaceError": _interface,
-    "IntegrityError": _number_or(C.CONFLICT),
-    "DataError": _number_or(C.VALIDATION),
-    "ProgrammingError": _number_or(C.INTERNAL),
-    "InternalError": _number_or(C.SERVER_ERROR),
-    "NotSupportedError": _number_or(C.CONFIGURATION),
-    **named(C.INTERNAL, "Warning"),
-}
+def _while_connecting(exc: BaseException) -> bool:
+    return number(first_argument(exc)) in _NO_CONNECTION
+
+
+LIBRARY = ClientLibrary(
+    {
+        "MySQLError": response_or(_number, C.UNKNOWN),
+        "OperationalError": response_or(_number, C.DEPENDENCY),
+        "InterfaceError": _interface,
+        "IntegrityError": response_or(_number, C.CONFLICT),
+        "DataError": response_or(_number, C.VALIDATION),
+        "ProgrammingError": response_or(_number, C.INTERNAL),
+        "InternalError": response_or(_number, C.SERVER_ERROR),
+        "NotSupportedError": response_or(_number, C.CONFIGURATION),
+        **classes(C.INTERNAL, "Warning"),
+    },
+    never_sent={"OperationalError": _while_connecting},
+    sends_once=True,
+)

@@ -1,10 +1,17 @@
-"""socket: names that cannot be resolved."""
+"""socket, from the standard library: names that cannot be resolved.
+
+Both errors come before there is an address to connect to. Everything else that a socket raises is an OSError with an
+errno, which Python's own rules classify.
+"""
 
 from resilience.category import ErrorCategory as C
-from resilience.classify.clients import Rows
-from resilience.classify.clients._rows import named
+from resilience.classify.library import ClientLibrary
+from resilience.classify.tables import classes
 
-ROWS: Rows = {
-    **named(C.NETWORK, "gaierror herror"),
-    "_GiveupOnSendfile": C.INTERNAL,
-}
+LIBRARY = ClientLibrary(
+    {
+        **classes(C.NETWORK, "gaierror herror"),
+        "_GiveupOnSendfile": C.INTERNAL,
+    },
+    never_sent=classes(True, "gaierror herror"),
+)

@@ -1,16 +1,19 @@
-"""sqlite3, from the standard library: the error code tells what the class does not."""
+"""sqlite3, from the standard library: the result code decides, which tells more than the class.
 
-from collections.abc import Callable
+The code is in `sqlite_errorcode` (Python 3.11). An extended code keeps the primary one in its low byte, so that byte
+is looked up: SQLITE_BUSY_SNAPSHOT (517) is a BUSY (5) as well. An `OperationalError` that is left over is about the
+statement, or a table that does not exist.
+"""
 
 from resilience.category import ErrorCategory as C
-from resilience.classify.clients import Rows
-from resilience.classify.look import Found, code
+from resilience.classify.library import ClientLibrary
+from resilience.classify.look import Match, code
+from resilience.classify.tables import response_or
 
-# Primary result codes; the extended ones keep them in their low byte.
 _CODES: dict[int, C] = {
     3: C.AUTHORIZATION,  # PERM
     4: C.CONFLICT,  # ABORT
-    5: C.UNAVAILABLE,  # BUSY: somebody else writes
+    5: C.UNAVAILABLE,  # BUSY: another connection writes
     6: C.UNAVAILABLE,  # LOCKED
     7: C.CAPACITY,  # NOMEM
     8: C.AUTHORIZATION,  # READONLY
@@ -29,23 +32,23 @@ _CODES: dict[int, C] = {
 }
 
 
-def _code_or(default: C) -> Callable[[BaseException], Found | C]:
-    def row(exc: BaseException) -> Found | C:
-        result = code(exc, "sqlite_errorcode")
-        primary = None if result is None else result & 0xFF
-        return Found(_CODES[primary], f"SQLite result code {result}") if primary in _CODES else default
-
-    return row
+def _result(exc: BaseException) -> Match | None:
+    result = code(exc, "sqlite_errorcode") or 0
+    if result & 0xFF not in _CODES:
+        return None
+    return Match(_CODES[result & 0xFF], f"SQLite result code {result}")
 
 
-ROWS: Rows = {
-    "Error": _code_or(C.UNKNOWN),
-    "OperationalError": _code_or(C.INTERNAL),  # what is left: the statement, or a table that is not there
-    "IntegrityError": _code_or(C.CONFLICT),
-    "DataError": _code_or(C.VALIDATION),
-    "ProgrammingError": C.INTERNAL,
-    "InterfaceError": C.INTERNAL,
-    "InternalError": _code_or(C.SERVER_ERROR),
-    "NotSupportedError": C.CONFIGURATION,
-    "Warning": C.INTERNAL,
-}
+LIBRARY = ClientLibrary(
+    {
+        "Error": response_or(_result, C.UNKNOWN),
+        "OperationalError": response_or(_result, C.INTERNAL),
+        "IntegrityError": response_or(_result, C.CONFLICT),
+        "DataError": response_or(_result, C.VALIDATION),
+        "ProgrammingError": C.INTERNAL,
+        "InterfaceError": C.INTERNAL,
+        "InternalError": response_or(_result, C.SERVER_ERROR),
+        "NotSupportedError": C.CONFIGURATION,
+        "Warning": C.INTERNAL,
+    }
+)

@@ -1,10 +1,16 @@
-"""subprocess."""
+"""subprocess, from the standard library.
+
+An exit status means something else in every program, so `CalledProcessError` stays UNKNOWN; register a predicate
+where the program's statuses are known.
+"""
 
 from resilience.category import ErrorCategory as C
-from resilience.classify.clients import Rows
+from resilience.classify.library import ClientLibrary
 
-ROWS: Rows = {
-    "SubprocessError": C.UNKNOWN,
-    "TimeoutExpired": C.EXECUTION_TIMEOUT,
-    "CalledProcessError": C.UNKNOWN,  # an exit status says nothing that holds for all programs
-}
+LIBRARY = ClientLibrary(
+    {
+        "SubprocessError": C.UNKNOWN,
+        "TimeoutExpired": C.EXECUTION_TIMEOUT,
+        "CalledProcessError": C.UNKNOWN,
+    }
+)

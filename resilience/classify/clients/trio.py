@@ -1,14 +1,21 @@
-"""trio."""
+"""trio.
+
+`Cancelled` is no `Exception`, and no policy asks about it. Using a resource after it was closed, or from two tasks at
+once, is a bug of the calling program; a peer that closed its end is a lost connection.
+"""
 
 from resilience.category import ErrorCategory as C
-from resilience.classify.clients import Rows
-from resilience.classify.clients._rows import named
+from resilience.classify.library import ClientLibrary
+from resilience.classify.tables import classes
 
-ROWS: Rows = {
-    "Cancelled": C.CANCELLED,
-    "TooSlowError": C.TIMEOUT,
-    **named(C.NETWORK, "BrokenResourceError EndOfChannel BadPacket"),
-    "WouldBlock": C.UNAVAILABLE,
-    **named(C.INTERNAL, "ClosedResourceError BusyResourceError NeedHandshakeError RunFinishedError"),
-    **named(C.INTERNAL, "TrioInternalError MultipleExceptionError"),
-}
+LIBRARY = ClientLibrary(
+    {
+        "Cancelled": C.CANCELLED,
+        "TooSlowError": C.TIMEOUT,
+        **classes(C.NETWORK, "BrokenResourceError EndOfChannel BadPacket"),
+        "WouldBlock": C.UNAVAILABLE,
+        **classes(C.INTERNAL, "ClosedResourceError BusyResourceError NeedHandshakeError RunFinishedError"),
+        **classes(C.INTERNAL, "TrioInternalError MultipleExceptionError"),
+    },
+    sends_once=True,
+)

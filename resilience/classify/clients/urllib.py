@@ -1,17 +1,22 @@
-"""urllib."""
+"""urllib.request and urllib.error, from the standard library.
+
+An `HTTPError` is the server's response, raised. Any other `URLError` keeps the exception of the socket in `reason`,
+which decides. An opener follows redirects; the variable `response` of `OpenerDirector.open` is unbound as long as no
+response has come.
+"""
 
 from resilience.category import ErrorCategory as C
-from resilience.classify.clients import Rows
-from resilience.classify.clients._rows import inside
+from resilience.classify.frames import not_yet_bound
+from resilience.classify.library import ClientLibrary, PriorRequests
 from resilience.classify.structure import by_status
+from resilience.classify.tables import wrapped_category
 
-
-def _reason(exc: BaseException) -> C | None:
-    return inside(exc, "reason")
-
-
-ROWS: Rows = {
-    "HTTPError": by_status,
-    "URLError": _reason,
-    "ContentTooShortError": C.NETWORK,
-}
+LIBRARY = ClientLibrary(
+    {
+        "HTTPError": by_status,
+        "URLError": lambda exc: wrapped_category(exc, "reason"),
+        "ContentTooShortError": C.NETWORK,
+    },
+    never_sent={"HTTPError": False, "URLError": ("reason",)},
+    prior_requests=PriorRequests({"request.open": not_yet_bound("response")}, callers="urlopen"),
+)

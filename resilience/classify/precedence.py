@@ -1,4 +1,9 @@
-"""Which of several categories speaks for all."""
+"""Precedence between categories: which one stands for several.
+
+An exception group has a category of its own, and an exception may declare a group of categories in place of a leaf.
+Policies decide by one leaf. The order is from what heals by itself to what nothing heals, and where it matters whether
+a call may be repeated at all, the table of profiles in force goes first: an application may have changed it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ from collections.abc import Iterable
 from resilience.category import ErrorCategory
 from resilience.profile import Unsafe, row_of
 
-__all__ = ["least_recoverable", "spokesman"]
+__all__ = ["least_recoverable", "representative"]
 
 _C = ErrorCategory
 # From what heals by itself to what nothing heals.
@@ -26,25 +31,32 @@ _TURNED_AWAY = (Unsafe.ALWAYS, Unsafe.HINTED)
 
 
 def least_recoverable(leaves: Iterable[ErrorCategory]) -> ErrorCategory:
-    """Return the leaf whose orders are right for all of *leaves*: retried only if each of them is.
+    """Return the leaf whose profile is right for all of *leaves*: retried only if each of them is.
 
     Among leaves that are retried, the one that is most careful with calls that must not be repeated.
+
+    >>> least_recoverable([_C.TIMEOUT, _C.VALIDATION, _C.UNAVAILABLE]).label
+    'validation'
     """
-    return max(leaves, key=_reluctance)
+    return max(leaves, key=_retry_rank)
 
 
-def _reluctance(leaf: ErrorCategory) -> tuple[bool, bool, int, int]:
+def _retry_rank(leaf: ErrorCategory) -> tuple[bool, bool, int, int]:
+    """Return how far a leaf is from being retried, for comparison: cancelled last of all, then what is not retried."""
     profile = row_of(leaf)  # the row in force: an application may have changed what is retried
     careful = _UNSAFE_RANK[profile.unsafe] if profile.retry else 0
     return leaf is _C.CANCELLED, not profile.retry, careful, _RANK[leaf]
 
 
-def spokesman(group: ErrorCategory) -> ErrorCategory:
+def representative(group: ErrorCategory) -> ErrorCategory:
     """Return the leaf that stands for an exception which says no more than *group*.
 
     The most recoverable leaf, except that a coarse word is no proof that the call never arrived: a leaf whose
     calls may be turned away speaks only where there is no other of its kind. So INFRASTRUCTURE and TRANSIENT
     are NETWORK, RETRYABLE is SERVER_ERROR, CLIENT_ERROR is VALIDATION, CODE_RELATED is RUNTIME.
+
+    >>> representative(ErrorCategory.TRANSIENT).label
+    'network'
     """
     leaves = sorted(group, key=lambda leaf: (not row_of(leaf).retry, _RANK[leaf]))
     retried = [leaf for leaf in leaves if row_of(leaf).retry]

@@ -49,7 +49,7 @@ from botocore.session import Session
 
 from resilience import retry_on_category
 from resilience.classify.connection import never_connected
-from resilience.classify.earlier import CLIENTS
+from resilience.classify.libraries import known_libraries, library_named
 from tests.classify import test_connection as known
 from tests.classify import test_real_services as services
 from tests.classify.peers import Peer
@@ -493,9 +493,13 @@ def test_the_usual_ways_to_call_a_client_prove_that_it_was_refused(closed_port: 
         assert never_connected(_failure(call)), number
 
 
-def test_every_client_that_may_send_twice_is_tried_here() -> None:
+def test_every_client_that_may_send_twice_is_tried_here_or_in_a_file_of_its_own() -> None:
     tried = {name.partition("_")[0] for name in _REDIRECTS}
-    assert tried | {"openai", "anthropic", "botocore", "redis", "xmlrpc"} == set(CLIENTS)
+    tried |= {"openai", "anthropic", "botocore", "redis", "xmlrpc"}
+    own = {file.stem.removeprefix("test_client_") for file in Path(__file__).parent.glob("test_client_*.py")}
+    several = {library for library in known_libraries() if library_named(library).prior_requests}
+    assert several <= tried | own
+    assert tried <= several
 
 
 def test_a_call_within_a_guarded_call_is_a_call_of_its_own(closed_port: int) -> None:

@@ -1,4 +1,9 @@
-"""What Python's own exceptions mean."""
+"""Categories of Python's own exceptions, by class and, for an OSError, by its error number.
+
+The last rule to be asked, after everything that knows the exception better. PermissionError and FileNotFoundError are
+OSErrors and are no failures of the network; a full disk (ENOSPC) or a lack of file descriptors (EMFILE) is CAPACITY,
+whatever operation met it. ValueError and KeyError are missing on purpose: they can mean anything.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ import errno
 from typing import cast
 
 from resilience.category import ErrorCategory
-from resilience.classify.look import Found, code
+from resilience.classify.look import Match, code
 
 __all__ = ["BUILTINS", "ERRNO", "by_builtin", "by_errno"]
 
@@ -57,23 +62,31 @@ BUILTINS: dict[type[BaseException], ErrorCategory] = {
     NotImplementedError: _C.INTERNAL,
     RecursionError: _C.INTERNAL,
 }
-"""Classes that say enough by themselves. What is missing, ValueError and KeyError say, can mean anything."""
+"""Classes that say enough by themselves; the most derived one decides."""
 
 
-def by_builtin(exc: BaseException) -> Found | None:
-    """Return what the built-in classes of *exc*, and for an OSError its error number, say."""
+def by_builtin(exc: BaseException) -> Match | None:
+    """Return the category of the nearest built-in class of *exc*; an OSError that has no row goes by its errno.
+
+    >>> by_builtin(ConnectionResetError()).why
+    'ConnectionError is network'
+    """
     for kind in type(exc).__mro__:
         category = BUILTINS.get(kind)
         if category is not None:
-            return Found(category, f"{kind.__name__} is {category.label}")
+            return Match(category, f"{kind.__name__} is {category.label}")
         if kind is OSError:
             return by_errno(cast("OSError", exc))
     return None
 
 
-def by_errno(exc: BaseException) -> Found | None:
-    """Return what the operating system's error number says."""
+def by_errno(exc: BaseException) -> Match | None:
+    """Return the category of the operating system's error number, in `errno`.
+
+    >>> by_errno(OSError(errno.ENOSPC, "disk full")).why
+    'errno ENOSPC'
+    """
     number = code(exc, "errno")
     if number is None or number not in ERRNO:
         return None
-    return Found(ERRNO[number], f"errno {errno.errorcode[number]}")
+    return Match(ERRNO[number], f"errno {errno.errorcode[number]}")

@@ -1,0 +1,33 @@
+"""xmlrpc.client, from the standard library.
+
+A `ProtocolError` is a response with an error status, which is in `errcode`. A `Fault` is what the remote procedure
+itself answers, with a code that each server defines for itself. A request over a connection that has gone cold is sent
+once more; the loop variable `i` of ``Transport.request`` counts that.
+"""
+
+from resilience.category import ErrorCategory as C
+from resilience.classify.frames import at_most, variable
+from resilience.classify.http_status import category_of_status
+from resilience.classify.library import ClientLibrary, PriorRequests
+from resilience.classify.look import Match, code
+from resilience.classify.tables import classes
+
+
+def _status(exc: BaseException) -> Match | None:
+    status = code(exc, "errcode") or 0
+    if not 400 <= status <= 599:
+        return None
+    return Match(category_of_status(status), f"status {status}")
+
+
+LIBRARY = ClientLibrary(
+    {
+        **classes(C.UNKNOWN, "Error Fault"),
+        "ProtocolError": _status,
+        "ResponseError": C.DEPENDENCY,  # the response is no XML-RPC
+    },
+    prior_requests=PriorRequests(
+        {"client.request": variable("i", at_most(0))},
+        callers="__call__ __request",
+    ),
+)
