@@ -7,9 +7,10 @@ import enum
 import threading
 import weakref
 from collections.abc import Callable, Mapping
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Any, TypeVar
 
+from resilience._undo import Undo
 from resilience.category import CategoryLike, ErrorCategory, Recovery, Severity, combine
 
 __all__ = ["PROFILES", "Profile", "Reading", "Unsafe", "changed_profiles", "override_profiles", "profile_of", "row_of"]
@@ -165,8 +166,10 @@ def profile_of(category: CategoryLike) -> Profile:
     return row_of(leaf)
 
 
-class ProfileOverride:
+class ProfileOverride(Undo):
     """An override in force: call it, or leave its ``with`` block, to take it back."""
+
+    __slots__ = ("_rows",)
 
     def __init__(self, rows: Mapping[int, Profile]) -> None:
         self._rows = rows
@@ -180,14 +183,6 @@ class ProfileOverride:
                 for bit in self._rows
             )
             _read_again()
-
-    def __enter__(self) -> ProfileOverride:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self()
 
 
 def override_profiles(rows: Mapping[CategoryLike, Mapping[str, object] | Profile]) -> ProfileOverride:

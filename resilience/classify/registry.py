@@ -9,9 +9,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import partial
-from types import MappingProxyType, TracebackType
-from typing import Self, TypeVar, cast, overload
+from types import MappingProxyType
+from typing import TypeVar, cast, overload
 
+from resilience._undo import Undo
 from resilience._validation import need
 from resilience.category import CategoryLike, ErrorCategory, combine
 from resilience.classify.look import Match
@@ -131,7 +132,7 @@ def _name(matches: object) -> str:
     return str(getattr(matches, "__qualname__", None) or type(matches).__qualname__)
 
 
-class Registration:
+class Registration(Undo):
     """A registration in force: call it, or leave its ``with`` block, to take it back. Doing so twice is harmless."""
 
     __slots__ = ("_text", "_undo")
@@ -143,14 +144,6 @@ class Registration:
     def __call__(self) -> None:
         """Take the registration back."""
         self._undo()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self()
 
     def __repr__(self) -> str:
         return f"<Registration of {self._text}>"
