@@ -69,11 +69,10 @@ class Rules:
 
     def by_type(self, exc: BaseException) -> Match | None:
         """Return what is registered for the most derived class of *exc*."""
-        if self.types:
-            for kind in type(exc).__mro__:
-                category = self.types.get(kind)
-                if category is not None:
-                    return Match(category, f"{kind.__qualname__} is registered")
+        for kind in type(exc).__mro__:
+            category = self.types.get(kind)
+            if category is not None:
+                return Match(category, f"{kind.__qualname__} is registered")
         return None
 
     def by_predicate(self, exc: BaseException) -> Match | None:
