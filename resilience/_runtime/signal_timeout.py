@@ -23,6 +23,7 @@ import threading
 from collections.abc import Callable, Sequence
 from types import FrameType
 
+from resilience._runtime.forks import call_in_forked_child
 from resilience._runtime.interruptible import is_interruptible, mark_interruptible
 from resilience._runtime.protocol import Call, Policy
 from resilience._runtime.sync_runner import call_function
@@ -307,5 +308,4 @@ def _forget_limits() -> None:
     _limits.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_limits)
+call_in_forked_child(_forget_limits)

@@ -17,13 +17,13 @@ back, and further calls are refused instead of starting one more.
 from __future__ import annotations
 
 import contextvars
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from resilience._runtime.carried_context import copy_back
+from resilience._runtime.forks import call_in_forked_child
 from resilience._runtime.protocol import Abandoned, Call, Policy
 from resilience.errors.base import TooManyAbandonedError
 from resilience.outcome import EXPIRED, Outcome
@@ -299,5 +299,4 @@ def _forget_workers() -> None:
     _abandoned.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_workers)
+call_in_forked_child(_forget_workers)
