@@ -148,10 +148,9 @@ def warn_of_unfinished(target: str, function: object, value: object, *, asynchro
     The warning is raised where warnings are errors. An error of a hook that prints or logs warnings is dropped: the
     call goes on.
     """
-    try:
+    found: _Unfinished | None = None
+    with contextlib.suppress(Exception):  # of a metaclass of the user's own making
         found = _unfinished(function, value, asynchronously=asynchronously)
-    except Exception:  # a metaclass of the user's own making
-        return
     if found is None:
         return
     name = target.rpartition(".")[2]
