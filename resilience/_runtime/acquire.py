@@ -104,7 +104,11 @@ def _seconds(effect: Acquire, call: Call) -> float:
 
 
 def _in_this_loop(wake: Callable[[], object]) -> Callable[[], object]:
-    """Return what calls *wake* in the event loop that runs here, from any thread or other loop."""
+    """Return what calls *wake* in the event loop that runs here, from any thread or other loop.
+
+    anyio's events are not thread-safe, so the loop itself sets them. Calling it raises RuntimeError where the loop has
+    been closed; the slot then goes to the next call, see `Slots`.
+    """
     asyncio = sys.modules.get("asyncio")
     if asyncio is not None and in_task(asyncio):
         soon: Callable[[Callable[[], object]], object] = asyncio.get_running_loop().call_soon_threadsafe

@@ -70,8 +70,8 @@ class Guarded:
     """The record of a guarded function: the original, its flavour, and the policies around it, outermost first.
 
     The wrapper has it as its attribute ``__resilience__``. `describe` reads the policies from it, and a further
-    decorator takes the original from it to make one wrapper for all policies: `around`. It never changes, and refers to
-    its wrapper weakly, so that a wrapper which is replaced is freed at once.
+    decorator takes the original from it to make one wrapper for all policies: `around`. It refers to its own wrapper
+    weakly, so that a wrapper which is replaced is freed at once.
     """
 
     __slots__ = ("_flavour", "_wrapper", "function", "policies", "target")
@@ -281,19 +281,19 @@ def _opener_async(function: Callable[..., object]) -> Callable[..., object]:
     return open_stream
 
 
-def _stream(target: str, function: Callable[..., object], stack: Sequence[Policy]) -> FunctionType:
+def _generator_wrapper_of(target: str, function: Callable[..., object], stack: Sequence[Policy]) -> FunctionType:
     return stream_wrapper_of(target, function, stack, _opener(function, stack), asynchronously=False)
 
 
-def _async_stream(target: str, function: Callable[..., object], stack: Sequence[Policy]) -> FunctionType:
+def _async_generator_wrapper_of(target: str, function: Callable[..., object], stack: Sequence[Policy]) -> FunctionType:
     return stream_wrapper_of(target, function, stack, _opener_async(function), asynchronously=True)
 
 
 _WRAPPERS: Mapping[Flavour, Callable[[str, Callable[..., object], Sequence[Policy]], Callable[..., object]]] = {
     Flavour.PLAIN: functools.partial(wrapper_of, asynchronously=False),
     Flavour.COROUTINE: functools.partial(wrapper_of, asynchronously=True),
-    Flavour.GENERATOR: _stream,
-    Flavour.ASYNC_GENERATOR: _async_stream,
+    Flavour.GENERATOR: _generator_wrapper_of,
+    Flavour.ASYNC_GENERATOR: _async_generator_wrapper_of,
     Flavour.UNDECIDED: undecided_wrapper_of,
 }
 

@@ -127,10 +127,12 @@ def wrapper_of(
 ) -> FunctionType:
     """Return the function that calls *function* through *stack*, outermost first; a coroutine function if it is one.
 
-    It has the parameters and defaults of *function* and the globals of its module, and no other metadata yet. A stack
-    that has no fast path gets a wrapper as well, which leaves each call to the runner.
+    It has the parameters and defaults of *function* and the globals of its module, and no other metadata yet: name,
+    docstring and attributes are copied by `decorate`. A stack that has no fast path gets a wrapper as well, which
+    leaves each call to the runner.
 
-    Until the function has returned once, *first* calls it and looks at the result.
+    Until the function has returned once, *first* calls it and looks at the result. Then the cell of the wrapper's
+    closure that holds the function is set to the function itself, and *first* is not called again.
     """
     fast = _FastPath(target, stack, asynchronously=asynchronously)
     first = first or FirstCall(target, function, asynchronously=asynchronously)

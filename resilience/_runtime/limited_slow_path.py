@@ -50,7 +50,8 @@ def beginning(limits: Sequence[float]) -> Callable[[], Watch | Watches | None]:
     """Return the function that begins *limits*, in seconds, the outermost first.
 
     It returns None, and has begun none of them, where the timer cannot keep them: outside of an asyncio task, under a
-    test's clock, or where policies are switched off. The runner is asked then.
+    test's clock, or where policies are switched off. The runner is asked then. Most functions have one limit, and for
+    them that function is the timer's own: it is called before every call, so nothing stands in between.
     """
     timers = [timer_of(seconds) for seconds in limits]
     if len(timers) == 1:
