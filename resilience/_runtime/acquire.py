@@ -41,17 +41,17 @@ def _wait(effect: Acquire, call: Call, waiter: Waiter) -> bool:
     seconds = _seconds(effect, call)
     if seconds <= 0:
         return False
-    left = CancelToken(call.cancel_token)  # set when the caller leaves this thread
-    waiter.wake = left.done.set
+    token = CancelToken(call.cancel_token)  # set when the caller leaves this thread
+    waiter.wake = token.done.set
     try:
         effect.slots.queue_up(waiter)
-        if not left.left:
-            call.clock.wait(_nothing, left.done, seconds)
-        if left.left:
+        if not token.cancelled:
+            call.clock.wait(_nothing, token.done, seconds)
+        if token.cancelled:
             raise CallAbandoned
         return effect.slots.stop_waiting(waiter)
     finally:
-        left.end()
+        token.end()
 
 
 async def acquire_async(effect: Acquire, call: Call) -> bool:

@@ -177,7 +177,7 @@ def stream_wrapper_of(
 ) -> FunctionType:
     """Return the generator function, async if *function* is, that runs *function* through *stack* to its end.
 
-    *opener* calls *function* and fetches the first item: it comes to an `OpenStream`, or to what an empty one returns.
+    *opener* calls *function* and fetches the first item. It returns an `OpenStream`, or the value of an empty stream.
     The runner treats that as the call. The wrapper relays the items that follow, and gives the runner the outcome of
     the stream when they have ended, failed, or are wanted no more.
     """

@@ -51,7 +51,7 @@ _LATE = (EXPIRED, OVERDUE)
 
 
 class OpenStream:
-    """A stream whose *first* item is there, with the *items* after it, on its way out to the wrapper.
+    """A stream whose *first* item is there, with the *items* after it: what the runner passes outwards to the wrapper.
 
     Sync items that ran in a thread go on in a *context* of their own, where the variables they set are still set.
 
@@ -142,7 +142,7 @@ def _item_limit(stack: Sequence[Policy]) -> tuple[Proceed | None, int]:
 
 
 def finish(call: Call, value: object = None, error: Exception | None = None) -> int:
-    """Give *call* the outcome its stream came to, as what is driven outwards first; return the depth to begin at."""
+    """Give *call* the outcome of its stream, for its policies; return the depth from which it is driven outwards."""
     if isinstance(error, ItemFailed):
         return _item_failed(call, error.outcome, error.at)
     if error is not None:
@@ -155,7 +155,7 @@ def finish(call: Call, value: object = None, error: Exception | None = None) -> 
 def _item_failed(call: Call, outcome: Outcome, at: int) -> int:
     """Give *call* the outcome of an item that failed, or that a limit of the policy above the depth *at* cut off.
 
-    Policies inside that limit are closed, and hear of nothing: the call was cancelled for them.
+    Policies inside that limit are closed and sent nothing: the call was cancelled for them.
     """
     call.initial_outcome = outcome
     if outcome in _LATE:
@@ -349,7 +349,7 @@ class TimedGenerator(_Relay):
 
 
 def _with_deadline(due: Due, method: Callable[..., object], *arguments: object) -> object:
-    """Run *method* in a generator's own context, which has not heard of how much time is left here."""
+    """Run *method* in a generator's own context, where the deadline that is in force here is not set."""
     announcement = Announcement(due)
     try:
         try:

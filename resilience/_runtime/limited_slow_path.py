@@ -147,8 +147,8 @@ class LimitedSlowPath(SlowPath):
     def _note_cancelled(self, call: Call, is_cut: bool, position: int, reached: int) -> None:
         """Count a call as cancelled where what ended it stands outside of the policy that times the calls.
 
-        That policy has not run if the call has only come to *reached*, on its way outwards; from the limit at
-        *position* on outwards it is over.
+        The call was cut off when it had been driven outwards as far as *reached*: a policy outside of that has not
+        seen its outcome. From the limit at *position* on outwards the call goes on, and is counted there.
         """
         if is_cut and self.recorder is not None and position < self.timed_at < reached:
             self.recorder.cancelled(call.clock.now() - cast("float", call.started_at))
