@@ -81,30 +81,28 @@ class _FastPath:
 
     def _features(self, tracks_exhaustion: bool) -> frozenset[str]:
         """Return the features of the text of a wrapper that does without the runner."""
-        notes = {
-            *self._gate_features(),
-            *self._timing_features(),
-            *_present(COUNTED=self.counter is not None, LIMITED=bool(self.limits)),
+        present = {
+            "COUNTED": self.counter is not None,
+            "LIMITED": bool(self.limits),
+            **self._gate_features(),
+            **self._timing_features(),
         }
-        return _present(*notes, NOTES=bool(notes), TRACKS_EXHAUSTION=tracks_exhaustion)
+        present["NOTES"] = any(present.values())
+        present["TRACKS_EXHAUSTION"] = tracks_exhaustion
+        return frozenset([feature for feature, is_present in present.items() if is_present])
 
-    def _gate_features(self) -> frozenset[str]:
+    def _gate_features(self) -> Mapping[str, bool]:
         """Return the features by which a wrapper looks at the gate, and reports a success to it."""
         if self.gate is None:
-            return frozenset()
+            return {}
         report = _SUCCESS_NOTES[self.gate.telling]
-        return _present("GATED", report, OUTERMOST_GATE=self.gate_at == 0, NESTS=self.gate.nests)
+        return {"GATED": True, report: True, "OUTERMOST_GATE": self.gate_at == 0, "NESTS": self.gate.nests}
 
-    def _timing_features(self) -> frozenset[str]:
+    def _timing_features(self) -> Mapping[str, bool]:
         """Return the features by which a wrapper times calls. Without a lock threads may add to times of their own."""
         if self.recorder is None:
-            return frozenset()
-        return _present("TIMED", TIMES_ALONE=self.recorder.alone)
-
-
-def _present(*always: str, **conditions: bool) -> frozenset[str]:
-    """Return the features in *always*, and those of *conditions* that hold."""
-    return frozenset([*always, *(feature for feature, holds in conditions.items() if holds)])
+            return {}
+        return {"TIMED": True, "TIMES_ALONE": self.recorder.alone}
 
 
 def _parts(stack: Sequence[Policy], part_of: Callable[[Policy], T | None]) -> dict[int, T]:
