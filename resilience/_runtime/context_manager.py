@@ -242,12 +242,12 @@ def _key(owner: Block, frame: FrameType) -> _Key:
 def _register(block: _ActiveBlock) -> None:
     """Note *block* as the innermost one of its frame and of this context."""
     _open.setdefault(block.key, []).append(block)
-    _note_begun(block)
+    _begun.set((*(each for each in _begun.get() if not each.has_ended), block))
 
 
 def _unregister(block: _ActiveBlock) -> None:
-    """Forget *block*, which has ended, in whatever order blocks end; unless that is done."""
-    _note_begun()
+    """Forget *block*, in whatever order blocks end; unless that is done."""
+    _begun.set(tuple(each for each in _begun.get() if each is not block))
     blocks = _open.get(block.key, [])
     with contextlib.suppress(ValueError):
         blocks.remove(block)
@@ -255,28 +255,20 @@ def _unregister(block: _ActiveBlock) -> None:
         _open.pop(block.key, None)
 
 
-def _note_begun(*blocks: _ActiveBlock) -> None:
-    """Have this context remember *blocks*, and those it has begun before that are still open."""
-    _begun.set((*(each for each in _begun.get() if not each.has_ended), *blocks))
-
-
 def _pop_block(owner: Block, frame: FrameType) -> _ActiveBlock:
     """Return the block of *owner* that *frame* ends; it is open no longer."""
     block = None
     try:
         block = _find(owner, frame)
-        _close(block)
-    except BaseException:  # from a signal handler, which may have come at any instruction of it
-        _close(block or _find(owner, frame))
-        raise
-    if block is None:
-        raise RuntimeError(f"{owner!r} is left, but was not entered, or left already")
-    return block
-
-
-def _close(block: _ActiveBlock | None) -> None:
-    if block is not None:
+        if block is None:
+            raise RuntimeError(f"{owner!r} is left, but was not entered, or left already")
         block.close()
+    except BaseException:  # also from a signal handler, which may have come at any instruction of it
+        block = block or _find(owner, frame)
+        if block is not None:
+            block.close()
+        raise
+    return block
 
 
 def _find(owner: Block, frame: FrameType) -> _ActiveBlock | None:

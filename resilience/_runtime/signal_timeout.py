@@ -290,7 +290,7 @@ def _next_interrupt(now: float, frame: FrameType | None) -> Interrupt | None:
     for limit in due:
         limit.expire()
         limit.own_deadline = now + _RETRY_DELAY
-    if not due or not is_interruptible(frame):
+    if not is_interruptible(frame):
         return None
     for limit in due:
         limit.own_deadline = now + _REPEAT_DELAY
