@@ -41,17 +41,17 @@ def _wait(effect: Acquire, call: Call, waiter: Waiter) -> bool:
     seconds = _seconds(effect, call)
     if seconds <= 0:
         return False
-    left = CancelToken(call.cancel_token)  # set when the caller leaves this thread
-    waiter.wake = left.done.set
+    token = CancelToken(call.cancel_token)  # set when the caller leaves this thread
+    waiter.wake = token.done.set
     try:
         effect.slots.queue_up(waiter)
-        if not left.left:
-            call.clock.wait(_nothing, left.done, seconds)
-        if left.left:
+        if not token.cancelled:
+            call.clock.wait(_nothing, token.done, seconds)
+        if token.cancelled:
             raise CallAbandoned
         return effect.slots.stop_waiting(waiter)
     finally:
-        left.end()
+        token.end()
 
 
 async def acquire_async(effect: Acquire, call: Call) -> bool:
@@ -104,7 +104,11 @@ def _seconds(effect: Acquire, call: Call) -> float:
 
 
 def _in_this_loop(wake: Callable[[], object]) -> Callable[[], object]:
-    """Return what calls *wake* in the event loop that runs here, from any thread or other loop."""
+    """Return what calls *wake* in the event loop that runs here, from any thread or other loop.
+
+    anyio's events are not thread-safe, so the loop itself sets them. Calling it raises RuntimeError where the loop has
+    been closed; the slot then goes to the next call, see `Slots`.
+    """
     asyncio = sys.modules.get("asyncio")
     if asyncio is not None and in_task(asyncio):
         soon: Callable[[Callable[[], object]], object] = asyncio.get_running_loop().call_soon_threadsafe

@@ -125,7 +125,7 @@ def _gives_awaitable(function: object) -> bool:
     An annotation counts only where it stands on the function itself. ``functools.wraps`` copies it to functions around
     that one, which may await the result.
     """
-    if inspect.iscoroutinefunction(function) or _is_marked(function):
+    if _is_coroutine_function(function):
         return True
     if hasattr(function, "__wrapped__") or inspect.isgeneratorfunction(function):
         return False
@@ -150,11 +150,16 @@ def _wraps_coroutine_function(function: object) -> bool:
         inside = inspect.unwrap(cast("Callable[..., object]", function), stop=inspect.iscoroutinefunction)
     except Exception:  # a circle, or attributes of the user's own making
         return False
-    return inspect.iscoroutinefunction(inside) or _is_marked(inside)
+    return _is_coroutine_function(inside)
 
 
-def _is_marked(function: object) -> bool:
-    """Whether asyncio or asgiref has marked a function, as was done before `inspect.markcoroutinefunction`."""
+def _is_coroutine_function(function: object) -> bool:
+    """Whether *function* is an ``async def``, or is marked as one.
+
+    The mark of asyncio and asgiref is older than `inspect.markcoroutinefunction`, and `inspect` does not look at it.
+    """
+    if inspect.iscoroutinefunction(function):
+        return True
     mark = getattr(sys.modules.get("asyncio.coroutines"), "_is_coroutine", None)
     return mark is not None and getattr(function, "_is_coroutine", None) is mark
 
@@ -204,8 +209,8 @@ def name_of(target: object) -> str:
         named = cast("Any", type(named))
     module = getattr(named, "__module__", None)
     if module is None:  # a method of a class written in C
-        module = getattr(getattr(named, "__objclass__", None), "__module__", None)
-    return f"{module or ''}.{getattr(named, '__qualname__', '')}".lstrip(".")
+        module = getattr(getattr(named, "__objclass__", None), "__module__", "")
+    return f"{module}.{getattr(named, '__qualname__', '')}".lstrip(".")
 
 
 def has_name(function: object) -> bool:

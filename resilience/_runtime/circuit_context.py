@@ -16,7 +16,7 @@ __all__ = ["Admitted", "admitted_here", "enter", "entered", "leave", "reenter", 
 
 
 class Admitted:
-    """A call in flight: what it was admitted *by*, None once it has ended.
+    """A guarded call whose body runs: what it was admitted *by*, None once it has ended.
 
     That is the state object of the circuit or a probe's permit, so that the call stands for its circuit only until
     the next transition; or, for local methods of a class, the selection of its guarded ones.

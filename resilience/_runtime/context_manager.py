@@ -144,7 +144,7 @@ class _ActiveBlock:
     def _refuse(self, step: Proceed | Outcome) -> None:
         """Raise the error by which a policy keeps the block from beginning."""
         try:
-            if isinstance(step, Outcome) and step.error is not None:
+            if isinstance(step, Outcome):
                 result_of(step)
             raise RuntimeError(f"{self.owner!r} answered without a call; it cannot guard a block")
         finally:
@@ -260,22 +260,23 @@ def _pop_block(owner: Block, frame: FrameType) -> _ActiveBlock:
     block = None
     try:
         block = _find(owner, frame)
-        if block is not None:
-            block.close()
-    except BaseException:  # from a signal handler, which may have come at any instruction of it
+        if block is None:
+            raise RuntimeError(f"{owner!r} is left, but was not entered, or left already")
+        block.close()
+    except BaseException:  # also from a signal handler, which may have come at any instruction of it
         block = block or _find(owner, frame)
         if block is not None:
             block.close()
         raise
-    if block is None:
-        raise RuntimeError(f"{owner!r} is left, but was not entered, or left already")
     return block
 
 
 def _find(owner: Block, frame: FrameType) -> _ActiveBlock | None:
     """Return the block of *owner* that *frame* ends; None where there is none."""
     blocks = _open.get(_key(owner, frame))
-    return blocks[-1] if blocks else _found_elsewhere(owner, frame)
+    if blocks:
+        return blocks[-1]
+    return _found_elsewhere(owner, frame)
 
 
 def _found_elsewhere(owner: Block, frame: FrameType) -> _ActiveBlock | None:

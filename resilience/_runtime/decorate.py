@@ -1,4 +1,16 @@
-"""What can be guarded, and how: functions, methods, static and class methods, partials, callable objects, classes."""
+"""Decorating one callable: a function, a method, a static or class method, a partial, a callable object.
+
+A target is guarded in three steps. Its *flavour* says what a call of it gives: a result, an awaitable, or a generator
+of either kind. Each policy is checked against that flavour, so that a policy that could not work fails here, where it
+is written, with a TypeError. Then `fast_path` makes the wrapper.
+
+Decorators do not nest. A function that is guarded already keeps its `Guarded`, and a further decorator makes one new
+wrapper around the original function, for the policies of both. Classes are taken apart into their methods in `guard`.
+
+A wrapper of a generator function calls it through an *opener*, which fetches the first item: that is the attempt which
+policies retry, reject or limit. Openers stand in this module because `interruptible` takes its frames for ones that
+only pass a call on: a signal may interrupt the user's code below them.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +27,15 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from operator import attrgetter
 from types import FunctionType
-from typing import cast
+from typing import Any, NamedTuple, cast
 
 from resilience._runtime.callables import (
     Kind,
     copy_metadata,
     has_name,
     is_async,
-    is_generator,
     kind_of,
     makes_context_manager,
     may_be_async,
@@ -42,7 +54,10 @@ __all__ = ["Guarded", "guard_function", "guarded", "refuse_without_items"]
 
 
 class Flavour(enum.Enum):
-    """How a function is called, and so what its wrapper has to be."""
+    """The kinds of wrappers: one for each `Kind` of function, and one for functions whose kind decorating cannot tell.
+
+    An undecided function is no ``async def``, but wraps one, or is annotated to return an awaitable in some cases.
+    """
 
     PLAIN = "plain"
     COROUTINE = "coroutine"
@@ -52,10 +67,11 @@ class Flavour(enum.Enum):
 
 
 class Guarded:
-    """What is known of a guarded function: the original, its flavour, and the policies around it, outermost first.
+    """The record of a guarded function: the original, its flavour, and the policies around it, outermost first.
 
-    It hangs on the wrapper as ``__resilience__``. A further decorator takes the original from it and makes one wrapper
-    for all policies, however many decorators there are: `around`.
+    The wrapper has it as its attribute ``__resilience__``. `describe` reads the policies from it, and a further
+    decorator takes the original from it to make one wrapper for all policies: `around`. It refers to its own wrapper
+    weakly, so that a wrapper which is replaced is freed at once.
     """
 
     __slots__ = ("_flavour", "_wrapper", "function", "policies", "target")
@@ -104,6 +120,7 @@ class Guarded:
 
 
 def _flavour_of(target: str, function: Callable[..., object]) -> Flavour:
+    """Return the flavour of *function*. Raises TypeError for one that `contextlib.contextmanager` has made."""
     if _is_plain(function):
         return Flavour.PLAIN
     if makes_context_manager(function):
@@ -111,12 +128,10 @@ def _flavour_of(target: str, function: Callable[..., object]) -> Flavour:
             f"cannot guard {target}: it returns a context manager, and entering it is another call; guard"
             " what is called when it is entered, or in the `with` block"
         )
-    if is_generator(function):
-        asynchronous = is_async(function) or kind_of(function) is Kind.ASYNC_GENERATOR
-        return Flavour.ASYNC_GENERATOR if asynchronous else Flavour.GENERATOR
-    if is_async(function):
-        return Flavour.COROUTINE
-    return Flavour.UNDECIDED if may_be_async(function) else Flavour.PLAIN
+    kind = kind_of(function)
+    if kind is Kind.PLAIN and may_be_async(function):
+        return Flavour.UNDECIDED
+    return Flavour(kind.value)
 
 
 def _is_plain(function: object) -> bool:
@@ -135,23 +150,43 @@ _NOT_PLAIN = inspect.CO_GENERATOR | inspect.CO_ITERABLE_COROUTINE | inspect.CO_C
 # -- what cannot be guarded by which policy --------------------------------------------------------------------------
 
 
+class _Requirement(NamedTuple):
+    """A flag that policies set if they can guard functions of a flavour, and the error for a policy that does not.
+
+    The *message* is a format text with the fields ``target``, ``policy`` and ``advice``.
+    """
+
+    is_met: Callable[[Policy], bool]
+    message: str
+
+    def check(self, target: str, stack: Sequence[Policy]) -> None:
+        """Raise TypeError for the first policy of *stack*, outermost first, that cannot guard *target*."""
+        for policy in stack:
+            if not self.is_met(policy):
+                raise TypeError(self.message.format(target=target, policy=policy, advice=_advice(policy)))
+
+
+_SUPPORTS_CALLS = _Requirement(
+    attrgetter("supports_calls"),
+    "cannot guard {target} by {policy}: it is no generator function and has no items; give timeout(seconds)",
+)
+_SUPPORTS_SYNC = _Requirement(
+    attrgetter("supports_sync"),
+    "cannot guard {target} by {policy}: it is not async, and nothing can end a copy",
+)
+_SUPPORTS_GENERATORS = _Requirement(
+    attrgetter("supports_generators"),
+    "cannot guard the generator function {target} by {policy}: {advice}; of a class its other methods one by one",
+)
+
+
 def refuse_without_items(target: str, stack: Sequence[Policy]) -> None:
     """Raise TypeError where a policy of *stack* can guard generators alone, of which *target* is none."""
-    for policy in stack:
-        if not policy.supports_calls:
-            raise TypeError(
-                f"cannot guard {target} by {policy}: it is no generator function and has no items;"
-                " give timeout(seconds)"
-            )
-
-
-def _refuse_without_async(target: str, stack: Sequence[Policy]) -> None:
-    for policy in stack:
-        if not policy.supports_sync:
-            raise TypeError(f"cannot guard {target} by {policy}: it is not async, and nothing can end a copy")
+    _SUPPORTS_CALLS.check(target, stack)
 
 
 def _refuse_async_hooks(target: str, stack: Sequence[Policy]) -> None:
+    """Raise TypeError for an async callback of a policy around *target*, which is sync and could not await it."""
     for policy in stack:
         for parameter, hook in policy.hooks().items():
             if is_async(hook):
@@ -161,16 +196,8 @@ def _refuse_async_hooks(target: str, stack: Sequence[Policy]) -> None:
                 )
 
 
-def _refuse_around_items(target: str, stack: Sequence[Policy]) -> None:
-    for policy in stack:
-        if not policy.supports_generators:
-            raise TypeError(
-                f"cannot guard the generator function {target} by {policy}: {_instead(policy)}; of a class"
-                " its other methods one by one"
-            )
-
-
-def _instead(policy: Policy) -> str:
+def _advice(policy: Policy) -> str:
+    """Return why *policy* cannot guard a generator function, and what to write instead."""
     if policy.is_deadline:
         return "the time its consumer takes would count; put a `with` block of it around the loop that reads the items"
     if policy.time_limit is not None:
@@ -184,31 +211,36 @@ def _instead(policy: Policy) -> str:
 
 
 _REFUSALS: Mapping[Flavour, Sequence[Callable[[str, Sequence[Policy]], None]]] = {
-    Flavour.PLAIN: (_refuse_without_async, _refuse_async_hooks, refuse_without_items),
-    Flavour.COROUTINE: (refuse_without_items,),
-    Flavour.GENERATOR: (_refuse_without_async, _refuse_async_hooks, _refuse_around_items),
-    Flavour.ASYNC_GENERATOR: (_refuse_around_items,),
-    Flavour.UNDECIDED: (refuse_without_items,),
+    Flavour.PLAIN: (_SUPPORTS_SYNC.check, _refuse_async_hooks, _SUPPORTS_CALLS.check),
+    Flavour.COROUTINE: (_SUPPORTS_CALLS.check,),
+    Flavour.GENERATOR: (_SUPPORTS_SYNC.check, _refuse_async_hooks, _SUPPORTS_GENERATORS.check),
+    Flavour.ASYNC_GENERATOR: (_SUPPORTS_GENERATORS.check,),
+    Flavour.UNDECIDED: (_SUPPORTS_CALLS.check,),
 }
 
 
 # -- wrappers --------------------------------------------------------------------------------------------------------
 
-# These stand here because a signal may interrupt what they call: `interrupt` looks through this module's frames.
-
 
 def _opener(function: Callable[..., object], stack: Sequence[Policy]) -> Callable[..., object]:
-    """Return what calls a generator function and fetches the first item."""
+    """Return the function that calls a generator function, fetches the first item, and returns an `OpenStream`.
+
+    A generator that ends without an item is a call that returned: the opener returns its value. Where items may be
+    fetched in several threads, the generator gets a context of its own, which stays the same from item to item: the
+    token of a context variable is valid in one context only.
+    """
     function = cast("Callable[..., Generator[object, object, object]]", function)
     threads = any(policy.time_limit is not None or policy.item_timeout is not None for policy in stack)
 
     def open_stream(*args: object, **kwargs: object) -> object:
-        # Where it may move from thread to thread it keeps its context variables: a token of one is good in no other.
-        moves = (threads and not (DISABLED.used and DISABLED.is_on())) or in_worker()
-        context = contextvars.copy_context() if moves else None
+        context: contextvars.Context | None = None
+        fetch: Any = next
+        if (threads and not DISABLED.is_on()) or in_worker():
+            context = contextvars.copy_context()
+            fetch = functools.partial(context.run, fetch)
         items = function(*args, **kwargs)
         try:
-            first = next(items) if context is None else context.run(next, items)
+            first = fetch(items)
         except StopIteration as done:
             return done.value
         except Exception as error:  # without this frame in the traceback
@@ -220,10 +252,11 @@ def _opener(function: Callable[..., object], stack: Sequence[Policy]) -> Callabl
 
 
 def _let_go(items: object) -> None:
-    """Take the place of what closes an async generator that nobody has any more, when there is no event loop."""
+    """Do nothing with an async generator that is collected: the finalizer while an opener fetches its first item."""
 
 
 def _opener_async(function: Callable[..., object]) -> Callable[..., object]:
+    """Return the coroutine function that does for an async generator function what `_opener` does for a sync one."""
     function = cast("Callable[..., AsyncGenerator[object, object]]", function)
 
     async def open_stream(*args: object, **kwargs: object) -> object:
@@ -248,32 +281,41 @@ def _opener_async(function: Callable[..., object]) -> Callable[..., object]:
     return open_stream
 
 
-def _stream(target: str, function: Callable[..., object], stack: Sequence[Policy]) -> FunctionType:
+def _generator_wrapper_of(target: str, function: Callable[..., object], stack: Sequence[Policy]) -> FunctionType:
     return stream_wrapper_of(target, function, stack, _opener(function, stack), asynchronously=False)
 
 
-def _async_stream(target: str, function: Callable[..., object], stack: Sequence[Policy]) -> FunctionType:
+def _async_generator_wrapper_of(target: str, function: Callable[..., object], stack: Sequence[Policy]) -> FunctionType:
     return stream_wrapper_of(target, function, stack, _opener_async(function), asynchronously=True)
 
 
 _WRAPPERS: Mapping[Flavour, Callable[[str, Callable[..., object], Sequence[Policy]], Callable[..., object]]] = {
     Flavour.PLAIN: functools.partial(wrapper_of, asynchronously=False),
     Flavour.COROUTINE: functools.partial(wrapper_of, asynchronously=True),
-    Flavour.GENERATOR: _stream,
-    Flavour.ASYNC_GENERATOR: _async_stream,
+    Flavour.GENERATOR: _generator_wrapper_of,
+    Flavour.ASYNC_GENERATOR: _async_generator_wrapper_of,
     Flavour.UNDECIDED: undecided_wrapper_of,
 }
 
 
 def guarded(target: object) -> Guarded | None:
-    """Return what is known of a guarded function or bound method, or None."""
+    """Return the record of a guarded function or bound method; None for a function that is not guarded.
+
+    Functions that `functools.wraps` has made around a guarded one are not guarded themselves.
+    """
     function = getattr(target, "__func__", target)
     found = getattr(function, "__resilience__", None)
-    return found if isinstance(found, Guarded) and found.belongs_to(function) else None
+    if isinstance(found, Guarded) and found.belongs_to(function):
+        return found
+    return None
 
 
 def guard_function(target: object, policies: Sequence[Policy]) -> object:
-    """Return *target*, a function or another callable but no class, guarded by *policies*, outermost first."""
+    """Return *target*, a function or another callable but no class, guarded by *policies*, outermost first.
+
+    A static or class method stays one, around the guarded function. Policies of a target that is guarded already are
+    kept, inside *policies*. Raises TypeError for what cannot be called, and for a policy that cannot guard *target*.
+    """
     inside = under_descriptor(target)
     if inside is not target:  # in either order: what is below the descriptor is guarded, the descriptor stays
         outside = type(target)(guard_function(inside, policies))  # type: ignore[call-arg]  # a static or class method

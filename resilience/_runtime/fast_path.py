@@ -24,7 +24,7 @@ from resilience._runtime.exhaustion import exhaustion_counter
 from resilience._runtime.fast_path_template import ANYTHING, ASYNC_STREAM, CALL, STREAM, code_for, parameters_of
 from resilience._runtime.first_call import FirstCall
 from resilience._runtime.generators import OpenStream
-from resilience._runtime.protocol import Gate, LatencyRecorder, Policy, SuccessCounter, SuccessReporting
+from resilience._runtime.protocol import Policy, SuccessReporting
 from resilience._runtime.slow_path import NOWHERE, SlowPath, StreamSlowPath
 from resilience.clock import current_clock
 
@@ -39,16 +39,24 @@ _STREAMS = {False: (STREAM, StopIteration), True: (ASYNC_STREAM, StopAsyncIterat
 _RUNNER_ONLY = frozenset({"RUNNER"})
 _SUCCESS_NOTES = {SuccessReporting.MARK: "MARKS", SuccessReporting.COUNT: "COUNTS", SuccessReporting.CALL: "REPORTS"}
 """The features by which a gate learns of a success."""
-_TIMED = {False: {"TIMED"}, True: {"TIMED", "TIMES_ALONE"}}
-"""The features of timing, by whether threads may count without a lock."""
+
+
+def _cells(variables: Mapping[str, object]) -> dict[str, CellType]:
+    """Return the free variables of a wrapper, by the names that they have in its code."""
+    return {name: CellType(value) for name, value in variables.items()}
+
 
 # By the names that they have in the code of wrappers, see `fast_path_template`.
 _BUILTINS = {f".{each.__name__}": each for each in (Exception, BaseException, GeneratorExit)}
-_GLOBALS = {".clock": current_clock, ".exhaustion": exhaustion_counter, ".OpenStream": OpenStream, **_BUILTINS}
+_GLOBALS = _cells({".clock": current_clock, ".exhaustion": exhaustion_counter, ".OpenStream": OpenStream, **_BUILTINS})
+"""The variables that all wrappers share."""
 
 
 class _FastPath:
-    """The parts of a stack's policies that a wrapper looks at, begins, or notes a success in, and their positions.
+    """The parts of a stack's policies that a wrapper handles by itself, and their positions in the stack.
+
+    The wrapper looks at the state of the *gate*, begins the *limits*, and notes a success in the *counter* and the
+    *recorder*. From these parts follow the *features* of its text.
 
     A wrapper does without the runner where all policies offer a fast path, and at most one of them is a gate, one
     counts and one times the calls. Sync limits need the runner: a thread or a signal keeps them.
@@ -57,52 +65,49 @@ class _FastPath:
     __slots__ = ("counter", "features", "gate", "gate_at", "limits", "recorder", "timed_at")
 
     def __init__(self, target: str, stack: Sequence[Policy], *, asynchronously: bool) -> None:
-        gates: dict[int, Gate] = {}
-        recorders: dict[int, LatencyRecorder] = {}
-        counters: dict[int, SuccessCounter] = {}
-        limits: dict[int, float] = {}
-        for position, policy in enumerate(stack):
-            _note(gates, position, policy.fast_path_gate)
-            _note(recorders, position, policy.stopwatch(target))
-            _note(counters, position, policy.success_counter)
-            _note(limits, position, policy.time_limit)
+        gates = _parts(stack, lambda policy: policy.fast_path_gate)
+        recorders = _parts(stack, lambda policy: policy.stopwatch(target))
+        counters = _parts(stack, lambda policy: policy.success_counter)
         #: Seconds that the policies allow, by position.
-        self.limits = limits
+        self.limits = _parts(stack, lambda policy: policy.time_limit)
         self.gate_at, self.gate = _first(gates)
         self.timed_at, self.recorder = _first(recorders)
         self.counter = _first(counters)[1]
         #: What the wrapper's text has to do, see `fast_path_template`.
         self.features = _RUNNER_ONLY
         at_most_one = max(len(gates), len(recorders), len(counters)) <= 1
-        if at_most_one and (asynchronously or not limits) and all(policy.fast_path for policy in stack):
+        if at_most_one and (asynchronously or not self.limits) and all(policy.fast_path for policy in stack):
             self.features = self._features(any(policy.tracks_exhaustion for policy in stack))
 
     def _features(self, tracks_exhaustion: bool) -> frozenset[str]:
         """Return the features of the text of a wrapper that does without the runner."""
-        features: set[str] = set()
-        if self.gate is not None:
-            features |= {"GATED", _SUCCESS_NOTES[self.gate.telling]}
-            if self.gate_at == 0:
-                features.add("OUTERMOST_GATE")
-            if self.gate.nests:
-                features.add("NESTS")
-        if self.counter is not None:
-            features.add("COUNTED")
-        if self.recorder is not None:
-            features |= _TIMED[self.recorder.alone]
-        if self.limits:
-            features.add("LIMITED")
-        if features:
-            features.add("NOTES")
-        if tracks_exhaustion:
-            features.add("TRACKS_EXHAUSTION")
-        return frozenset(features)
+        present = {
+            "COUNTED": self.counter is not None,
+            "LIMITED": bool(self.limits),
+            **self._gate_features(),
+            **self._timing_features(),
+        }
+        present["NOTES"] = any(present.values())
+        present["TRACKS_EXHAUSTION"] = tracks_exhaustion
+        return frozenset([feature for feature, is_present in present.items() if is_present])
+
+    def _gate_features(self) -> Mapping[str, bool]:
+        """Return the features by which a wrapper looks at the gate, and reports a success to it."""
+        if self.gate is None:
+            return {}
+        report = _SUCCESS_NOTES[self.gate.telling]
+        return {"GATED": True, report: True, "OUTERMOST_GATE": self.gate_at == 0, "NESTS": self.gate.nests}
+
+    def _timing_features(self) -> Mapping[str, bool]:
+        """Return the features by which a wrapper times calls. Without a lock threads may add to times of their own."""
+        if self.recorder is None:
+            return {}
+        return {"TIMED": True, "TIMES_ALONE": self.recorder.alone}
 
 
-def _note(parts: dict[int, T], position: int, part: T | None) -> None:
-    """Add the *part* of the policy at *position*, if it has one."""
-    if part is not None:
-        parts[position] = part
+def _parts(stack: Sequence[Policy], part_of: Callable[[Policy], T | None]) -> dict[int, T]:
+    """Return the part of each policy that has one, by the policy's position, the outermost first."""
+    return {position: part for position, policy in enumerate(stack) if (part := part_of(policy)) is not None}
 
 
 def _first(parts: Mapping[int, T]) -> tuple[int, T | None]:
@@ -120,10 +125,12 @@ def wrapper_of(
 ) -> FunctionType:
     """Return the function that calls *function* through *stack*, outermost first; a coroutine function if it is one.
 
-    It has the parameters and defaults of *function* and the globals of its module, and no other metadata yet. A stack
-    that has no fast path gets a wrapper as well, which leaves each call to the runner.
+    It has the parameters and defaults of *function* and the globals of its module, and no other metadata yet: name,
+    docstring and attributes are copied by `decorate`. A stack that has no fast path gets a wrapper as well, which
+    leaves each call to the runner.
 
-    Until the function has returned once, *first* calls it and looks at the result.
+    Until the function has returned once, *first* calls it and looks at the result. Then the cell of the wrapper's
+    closure that holds the function is set to the function itself, and *first* is not called again.
     """
     fast = _FastPath(target, stack, asynchronously=asynchronously)
     first = first or FirstCall(target, function, asynchronously=asynchronously)
@@ -137,8 +144,7 @@ def wrapper_of(
         slow.limits, slow.recorder = [*fast.limits][::-1], fast.recorder
         begin = beginning([*fast.limits.values()])
     slow.gate_at, slow.timed_at = fast.gate_at, fast.timed_at
-    free = {
-        **_GLOBALS,
+    own = {
         ".function": opener or function,
         ".slow": slow,
         ".gate": fast.gate,
@@ -146,22 +152,17 @@ def wrapper_of(
         ".counter": fast.counter,
         ".recorder": fast.recorder,
     }
-    wrapper = _wrapper(CALL, function, fast.features, free, asynchronously)
+    free = _cells(own)
     if opener is not None:
         # Not the wrapper: an idle one would be left to the garbage collector, with the timers of its limits.
-        cell = next((cell for cell in wrapper.__closure__ or () if cell.cell_contents is opener), None)
-        first.then = partial(_call_directly, slow, cell)
-    return wrapper
+        first.then = partial(_call_directly, slow, free[".function"])
+    return _wrapper(CALL, function, fast.features, free, asynchronously)
 
 
-def _call_directly(slow: SlowPath, cell: CellType | None) -> None:
-    """Have a runner, and the wrapper that calls what is in *cell*, call the function itself from now on.
-
-    A wrapper that leaves everything to the runner has no such cell.
-    """
+def _call_directly(slow: SlowPath, cell: CellType) -> None:
+    """Have a runner, and the wrapper that calls what is in *cell*, call the function itself from now on."""
     slow.opener = None
-    if cell is not None:
-        cell.cell_contents = slow.function
+    cell.cell_contents = slow.function
 
 
 def stream_wrapper_of(
@@ -174,22 +175,30 @@ def stream_wrapper_of(
 ) -> FunctionType:
     """Return the generator function, async if *function* is, that runs *function* through *stack* to its end.
 
-    *opener* calls *function* and fetches the first item: it comes to an `OpenStream`, or to what an empty one returns.
+    *opener* calls *function* and fetches the first item. It returns an `OpenStream`, or the value of an empty stream.
     The runner treats that as the call. The wrapper relays the items that follow, and gives the runner the outcome of
     the stream when they have ended, failed, or are wanted no more.
     """
     text, stop = _STREAMS[asynchronously]
     slow = StreamSlowPath(target, function, stack, opener, _RUNNERS[asynchronously])
-    return _wrapper(text, function, frozenset(), {**_GLOBALS, ".slow": slow, ".Stop": stop}, asynchronously)
+    return _wrapper(text, function, frozenset(), _cells({".slow": slow, ".Stop": stop}), asynchronously)
 
 
 def _wrapper(
-    text: str, function: Callable[..., object], features: frozenset[str], free: Mapping[str, object], asynchronous: bool
+    text: str,
+    function: Callable[..., object],
+    features: frozenset[str],
+    own: Mapping[str, CellType],
+    asynchronous: bool,
 ) -> FunctionType:
-    """Return the function of *text*, with the parameters and defaults of *function* and the variables *free*."""
+    """Return the function of *text*, with the parameters and defaults of *function*.
+
+    Of the free variables of its *own*, and of those that all wrappers share, it gets the ones that its code names.
+    """
     parameters = parameters_of(function)
     code = code_for(text, parameters, features, asynchronously=asynchronous)
-    closure = tuple([CellType(free[name]) for name in code.co_freevars])
+    free = {**_GLOBALS, **own}
+    closure = tuple([free[name] for name in code.co_freevars])
     if type(function) is not FunctionType:
         return FunctionType(code, globals(), closure=closure)
     # In the function's own globals: what looks for the caller's module finds the one the function stands in.

@@ -32,7 +32,7 @@ These are the features of `CALL`, by what a stack has:
 ``NESTS``                 calls through the gate that nest: the function runs between its ``enter`` and ``leave``
 ``MARKS``                 a gate that wants to know that a call has succeeded
 ``COUNTS``                a gate that wants to know how many have
-``REPORTS``               a gate that wants to hear of each success
+``REPORTS``               a gate that records each success
 ``COUNTED``               one policy that counts the calls that succeed at once
 ``TIMED``                 one policy that times the calls
 ``TIMES_ALONE``           its times, which threads may add to without a lock

@@ -108,7 +108,11 @@ _LOOKING = {False: _looking, True: _looking_async}
 
 
 def _beside(function: object, call: Any) -> Callable[..., object]:
-    """Return *call* as a function of the module of *function*: code that looks for its caller finds that module."""
+    """Return *call* as a function of the module of *function*: code that looks for its caller finds that module.
+
+    `warnings` and `collections.namedtuple` do so, by the globals of the frame. They are the user's, so *call* must use
+    none of them: it has all that it needs in its closure.
+    """
     if type(function) is not FunctionType:
         return cast("Callable[..., object]", call)
     return FunctionType(call.__code__, function.__globals__, closure=call.__closure__)
@@ -118,7 +122,10 @@ def _beside(function: object, call: Any) -> Callable[..., object]:
 
 
 class _Unfinished(NamedTuple):
-    """A result that does its work later: what it is, and what to write instead."""
+    """A result that does its work later, so that a call which returns it has succeeded before anything has happened.
+
+    *what* names it in the warning. *instead* says what to guard, with ``{name}`` for the name of the function.
+    """
 
     what: str
     instead: str
@@ -148,10 +155,9 @@ def warn_of_unfinished(target: str, function: object, value: object, *, asynchro
     The warning is raised where warnings are errors. An error of a hook that prints or logs warnings is dropped: the
     call goes on.
     """
-    try:
+    found: _Unfinished | None = None
+    with contextlib.suppress(Exception):  # of a metaclass of the user's own making
         found = _unfinished(function, value, asynchronously=asynchronously)
-    except Exception:  # a metaclass of the user's own making
-        return
     if found is None:
         return
     name = target.rpartition(".")[2]
@@ -190,6 +196,7 @@ def _unfinished(function: object, value: object, *, asynchronously: bool) -> _Un
 
 
 def _wraps_generator(function: object) -> bool:
+    """Whether the innermost function below ``functools.wraps`` is a generator function."""
     try:
         return inspect.isgeneratorfunction(inspect.unwrap(cast("Callable[..., object]", function)))
     except Exception:  # attributes of the user's own making
@@ -197,7 +204,10 @@ def _wraps_generator(function: object) -> bool:
 
 
 def _level_of_caller(frame: FrameType | None) -> int:
-    """Return the ``stacklevel`` of the code that made the guarded call, as seen from *frame*."""
+    """Return the ``stacklevel`` of the code that made the guarded call, as seen from *frame*.
+
+    Frames of the toolkit are passed over, however many there are: wrappers, runners, and what this module makes.
+    """
     level = 2
     while frame is not None:
         if not _is_ours(frame):

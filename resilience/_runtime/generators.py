@@ -29,6 +29,7 @@ from resilience._runtime.protocol import NO_POLICIES, Call, Policy, Proceed
 from resilience._runtime.steps import close
 from resilience._runtime.thread_timeout import Drive
 from resilience._runtime.time_limits import AsyncDrive, run_with_timeout, run_with_timeout_async
+from resilience._runtime.tracebacks import drop_frame, result_of
 from resilience.clock import current_clock
 from resilience.due import Announcement, Due, due_here
 from resilience.outcome import EXPIRED, OVERDUE, Outcome, set_traceback
@@ -50,7 +51,7 @@ _LATE = (EXPIRED, OVERDUE)
 
 
 class OpenStream:
-    """A stream whose *first* item is there, with the *items* after it, on its way out to the wrapper.
+    """A stream whose *first* item is there, with the *items* after it: what the runner passes outwards to the wrapper.
 
     Sync items that ran in a thread go on in a *context* of their own, where the variables they set are still set.
 
@@ -141,11 +142,12 @@ def _item_limit(stack: Sequence[Policy]) -> tuple[Proceed | None, int]:
 
 
 def finish(call: Call, value: object = None, error: Exception | None = None) -> int:
-    """Give *call* the outcome its stream came to, as what is driven outwards first; return the depth to begin at."""
+    """Give *call* the outcome of its stream, for its policies; return the depth from which it is driven outwards."""
     if isinstance(error, ItemFailed):
         return _item_failed(call, error.outcome, error.at)
     if error is not None:
-        _leave_out_our_frames(error, 1)  # the wrapper's own: it raises the error itself in the end
+        drop_frame(error)  # the wrapper's: it raises the error itself in the end
+        _leave_out_our_frames(error)
     call.initial_outcome = Outcome(value, error)
     return len(call.stack)
 
@@ -153,7 +155,7 @@ def finish(call: Call, value: object = None, error: Exception | None = None) -> 
 def _item_failed(call: Call, outcome: Outcome, at: int) -> int:
     """Give *call* the outcome of an item that failed, or that a limit of the policy above the depth *at* cut off.
 
-    Policies inside that limit are closed, and hear of nothing: the call was cancelled for them.
+    Policies inside that limit are closed and sent nothing: the call was cancelled for them.
     """
     call.initial_outcome = outcome
     if outcome in _LATE:
@@ -169,13 +171,22 @@ def cancel(call: Call) -> None:
     close(call.suspended, 0)
 
 
-def _leave_out_our_frames(error: BaseException, first: int = 0) -> None:
-    """Leave the *first* frames of the traceback of *error* out, and those of this module that follow them."""
+def _leave_out_our_frames(error: BaseException) -> None:
+    """Leave the frames of this module out that the traceback of *error* begins with.
+
+    A traceback shows one frame of the toolkit, the wrapper's, and then the user's generator.
+    """
     trace = error.__traceback__
-    while trace is not None and (first > 0 or trace.tb_frame.f_globals is globals()):
-        first -= 1
+    while trace is not None and trace.tb_frame.f_globals is globals():
         trace = trace.tb_next
     set_traceback(error, trace)
+
+
+def _is_answer(outcome: Outcome, stop: type[Exception]) -> bool:
+    """Whether a generator answered in time: with an item, or, by *stop*, that there are no more."""
+    if outcome in _LATE:
+        return False
+    return outcome.error is None or isinstance(outcome.error, stop)
 
 
 # -- generators around the user's generator --------------------------------------------------------------------------
@@ -305,10 +316,8 @@ class TimedGenerator(_Relay):
         call = Call(self._target, self._run, (method, argument))
         outcome = self._outcome_of(call)
         try:
-            if outcome.error is None and outcome not in _LATE:
-                return outcome.value
-            if isinstance(outcome.error, StopIteration):
-                raise outcome.error
+            if _is_answer(outcome, StopIteration):
+                return result_of(outcome)
             self._close_unless_running()
             raise ItemFailed(outcome, self._at)
         finally:
@@ -340,7 +349,7 @@ class TimedGenerator(_Relay):
 
 
 def _with_deadline(due: Due, method: Callable[..., object], *arguments: object) -> object:
-    """Run *method* in a generator's own context, which has not heard of how much time is left here."""
+    """Run *method* in a generator's own context, where the deadline that is in force here is not set."""
     announcement = Announcement(due)
     try:
         try:
@@ -370,10 +379,8 @@ class TimedAsyncGenerator(_AsyncRelay):
         call = Call(self._target, method, (argument,))
         outcome = await run_with_timeout_async(self._drive, NO_POLICIES, 0, self._proceed, call)
         try:
-            if outcome.error is None and outcome not in _LATE:
-                return outcome.value
-            if isinstance(outcome.error, StopAsyncIteration):
-                raise outcome.error
+            if _is_answer(outcome, StopAsyncIteration):
+                return result_of(outcome)
             await self._items.aclose()  # where the time was over before it was asked: else it has ended
             raise ItemFailed(outcome, self._at)
         finally:

@@ -50,7 +50,11 @@ def guard(target: T, *policies: Policy, exclude: Collection[str] = ()) -> T:
 
 
 def _guard_class(cls: type[object], policies: Sequence[Policy], exclude: Collection[str]) -> None:
-    """Replace the methods of *cls*. All are made before the first is put in place: a class is guarded, or unchanged."""
+    """Replace the methods of *cls* by guarded or local ones.
+
+    Each method gets the policies that select it, as one stack, and is local to the circuits that know it for one that
+    makes no request. All replacements are made before the first is put in place: an error leaves the class unchanged.
+    """
     members = dict(public_methods(cls))
     _refuse_without_methods(cls, members)
     members = {name: member for name, member in members.items() if name not in exclude}
@@ -93,9 +97,11 @@ def _refuse_without_methods(cls: type[object], members: Mapping[str, object]) ->
 
 
 def _selected_by(policy: Policy, cls: type[object], members: Mapping[str, object]) -> Collection[str]:
-    """Return the names of the methods that *policy* guards.
+    """Return the names of those *members* of *cls*, its public methods, that *policy* guards.
 
-    What makes a context manager is guarded only where it is named: a call of it does nothing that could fail.
+    What makes a context manager is guarded only where it is named: a call of it does nothing that could fail. Raises
+    TypeError where a circuit selects no method, since a decorator without effect is a mistake, and ValueError for a
+    name that the class does not have.
     """
     unnamed = {name for name, member in members.items() if not makes_context_manager(member)}
     if policy.methods is None:
@@ -123,7 +129,10 @@ def public_methods(cls: type[object]) -> Iterator[tuple[str, object]]:
 
 
 def _is_method(member: object) -> bool:
-    """Whether a class attribute is a method: of Python, Cython, mypyc or C, or one made of another method."""
+    """Whether a class attribute is a method: of Python, Cython, mypyc or C, or one made of another method.
+
+    Properties are none, and neither are nested classes and callable objects, since they do not bind.
+    """
     if isinstance(member, staticmethod | classmethod | functools.partialmethod | functools.singledispatchmethod):
         return True
     if isinstance(member, functools.partial):  # it has `__get__` from 3.13 on, and did not bind before
@@ -155,13 +164,15 @@ def _own_method(cls: type[object], name: str, member: object) -> object:
 def _forwarding_method(cls: type[object], name: str, member: object, function: object) -> object:
     """Return a method that calls the one that *cls* inherits, whichever that is for the object at hand.
 
-    Where *cls* has the method itself, and it is no function, it is bound and called.
+    ``super(cls, owner)`` finds it, at each call, so that multiple inheritance and later changes of the base count.
+    Where *cls* has the method itself, and it is no function (a `functools.partialmethod`, say), it is bound and called.
+    The new method has the name, signature and kind of the one it calls, by which it is then decorated like any other.
     """
     own: Any = vars(cls).get(name)
     of_class = isinstance(member, classmethod | ClassMethodDescriptorType)
 
     def above(owner: object) -> _Method:
-        """Return the method as it would be found without the guarded one, bound to an object or a class."""
+        """Return the method that would be found without the guarded one, bound to *owner*, an object or a class."""
         if own is None:
             return cast("_Method", getattr(super(cls, owner), name))
         if of_class:
@@ -215,12 +226,15 @@ _FORWARDING = {
     Kind.GENERATOR: _forward_generator,
     Kind.ASYNC_GENERATOR: _forward_async_generator,
 }
+"""By the kind of a method, what makes one of that kind that calls it."""
 
 
 def _local_method(member: object, selections: Sequence[MethodSelection]) -> object:
     """Return a method that makes no request: the circuits of *selections* are not asked about what it calls.
 
-    A generator function stays as it is: its code runs while its consumer asks for an item, and not at the call.
+    While it runs, `circuit_context` has an entry for each of them. A circuit that finds its own entry there admits the
+    call and records nothing. A generator function stays as it is: its code runs while its consumer asks for an item,
+    and not at the call.
     """
     function = cast("_Method", under_descriptor(member))
     kind = kind_of(function)
@@ -228,7 +242,9 @@ def _local_method(member: object, selections: Sequence[MethodSelection]) -> obje
         return member
     method = _LOCAL[kind](function, selections)
     functools.update_wrapper(method, function)
-    return type(member)(method) if function is not member else method  # type: ignore[call-arg]  # a class method
+    if function is member:
+        return method
+    return type(member)(method)  # type: ignore[call-arg]  # a static or class method
 
 
 def _local_plain(function: _Method, selections: Sequence[MethodSelection]) -> _Method:

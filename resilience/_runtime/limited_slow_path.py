@@ -50,7 +50,8 @@ def beginning(limits: Sequence[float]) -> Callable[[], Watch | Watches | None]:
     """Return the function that begins *limits*, in seconds, the outermost first.
 
     It returns None, and has begun none of them, where the timer cannot keep them: outside of an asyncio task, under a
-    test's clock, or where policies are switched off. The runner is asked then.
+    test's clock, or where policies are switched off. The runner is asked then. Most functions have one limit, and for
+    them that function is the timer's own: it is called before every call, so nothing stands in between.
     """
     timers = [timer_of(seconds) for seconds in limits]
     if len(timers) == 1:
@@ -146,8 +147,8 @@ class LimitedSlowPath(SlowPath):
     def _note_cancelled(self, call: Call, is_cut: bool, position: int, reached: int) -> None:
         """Count a call as cancelled where what ended it stands outside of the policy that times the calls.
 
-        That policy has not run if the call has only come to *reached*, on its way outwards; from the limit at
-        *position* on outwards it is over.
+        The call was cut off when it had been driven outwards as far as *reached*: a policy outside of that has not
+        seen its outcome. From the limit at *position* on outwards the call goes on, and is counted there.
         """
         if is_cut and self.recorder is not None and position < self.timed_at < reached:
             self.recorder.cancelled(call.clock.now() - cast("float", call.started_at))

@@ -89,31 +89,32 @@ class MethodSelection:
     (True, False)
     """
 
-    __slots__ = ("exclude", "guards_class", "only")
+    __slots__ = ("_names", "_parameter", "exclude", "guards_class", "only")
 
     def __init__(self, only: Sequence[str] | None, exclude: Sequence[str]) -> None:
         self.only: Sequence[str] | None = None
         self.exclude: Sequence[str] = names("exclude", exclude)
+        #: The methods that are named, and the parameter that names them.
+        self._parameter, self._names = "exclude", self.exclude
         if only is not None:
             self.only = names("only", only)
             if self.exclude:
                 raise TypeError(f"only={only!r}, exclude={exclude!r}: give one of them")
             if not self.only:
                 raise ValueError(f"only={only!r}: name the methods to guard, such as ('get', 'post')")
+            self._parameter, self._names = "only", self.only
         #: Whether it guards a class, whose methods call each other.
         self.guards_class: bool = False
 
     @property
     def names_methods(self) -> bool:
         """Whether it names methods, which only a class has."""
-        return self.only is not None or bool(self.exclude)
+        return bool(self._names)
 
     def select(self, methods: Collection[str]) -> set[str]:
         """Return which of the public *methods* of a class are guarded. Raises ValueError for a name it has not."""
-        for name in self.only or ():
-            one_of("only", name, methods)
-        for name in self.exclude:
-            one_of("exclude", name, methods)
+        for name in self._names:
+            one_of(self._parameter, name, methods)
         self.guards_class = True
         if self.only is not None:
             return set(self.only)
@@ -124,6 +125,4 @@ class MethodSelection:
         return method == "__init__" or method in LOCAL_METHODS.difference(self.only or ())
 
     def __str__(self) -> str:
-        if self.only is not None:
-            return f"only={tuple(self.only)!r}"
-        return f"exclude={tuple(self.exclude)!r}"
+        return f"{self._parameter}={tuple(self._names)!r}"

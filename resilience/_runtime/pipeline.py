@@ -131,7 +131,7 @@ class Description:
 
 
 def describe(target: object) -> Description:
-    r"""Say what guards a function or method, in order, and what a call can come to at worst.
+    r"""Return the policies around a function or method, in order, and the worst case of a call.
 
     >>> from resilience import fallback, retry_on_category
     >>> @fallback(default=())

@@ -324,13 +324,16 @@ class LatencyRecorder(Protocol):
 
 
 class Abandoned(Waitable, Protocol):
-    """Whether the caller of a thread has *left*. A sleep in that thread waits on it, and so ends at once."""
+    """Whether the caller has *cancelled* what it runs in this thread: it has left, or its time is up.
 
-    left: bool
+    A sleep waits on it, and so ends at once.
+    """
+
+    cancelled: bool
 
 
 class Call:
-    """One call on its way through a stack of policies: what is called, with what, by when, and how far it has come.
+    """One call in flight through a stack of policies: what is called, with what, by when, and how far it has come.
 
     A policy reads *target*, *arguments*, *keywords*, *clock* and *due*, and replaces the arguments to have later
     attempts made with others. Everything else belongs to the runners.
@@ -391,7 +394,7 @@ class Call:
         #: When it went through that, where the gate records how long calls take.
         self.began: float = 0.0
         self.clock: Clock = current_clock()
-        #: When it must be over, by its clock: what the deadlines and limits around it come to.
+        #: When it must be over, by its clock: the earliest of the deadlines and limits around it.
         self.due: float = math.inf
         if due_anywhere() is not None:
             self.due = due_by(self.clock)

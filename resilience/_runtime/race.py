@@ -3,6 +3,12 @@
 Each copy runs what is inside the policy that yielded the effect, on a `Call` of its own, so their policies keep nothing
 of each other. The losers are cancelled and awaited before the race is over: when the caller goes on, nothing of the
 call runs any more.
+
+The first copy runs in the caller's own task. A second task waits for the delay, and starts the others, each in a task
+of its own with a copy of the caller's context variables. What the toolkit notes there, such as the report of
+`last_call`, is carried back from the winner alone.
+
+anyio is imported with the first race, as `import resilience` loads no event loop.
 """
 
 from __future__ import annotations
@@ -119,7 +125,10 @@ class _Race:
             self._group.cancel_scope.cancel()  # where all have failed: what was to begin later is not begun
 
     def _record(self, outcome: Outcome) -> None:
-        """Note the outcome of a copy: the last failure, or the first success with the context it has run in."""
+        """Note the outcome of a copy: the last failure, or the first success with the context it has run in.
+
+        A success that comes after the first one, from a copy that swallowed its cancellation, is dropped.
+        """
         if outcome.error is not None:
             self._failure = outcome
         elif self._success is None:

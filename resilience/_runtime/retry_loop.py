@@ -51,7 +51,12 @@ class RetryLoop:
 
 
 class AttemptLoop:
-    """One loop over attempts. It owns the call, the policy's generator, and whether an attempt is unfinished."""
+    """One loop over attempts. It owns the call, the policy's generator, and whether an attempt is unfinished.
+
+    The policy is suspended at its `Proceed` while an attempt's block runs. When a block fails, `record_attempt` sends
+    the policy the error and has its events emitted, but waits for nothing: the block's ``__exit__`` is sync, also in
+    async code. A wait that the policy yields is kept, and performed where the loop asks for the next attempt.
+    """
 
     __slots__ = ("_call", "_effect", "_finished", "_number", "_open", "_steps")
 
@@ -124,7 +129,11 @@ class AttemptLoop:
         return Attempt(self, self._number)
 
     def record_attempt(self, error: BaseException | None) -> bool:
-        """Tell the policy how an attempt went; return whether its error ends here."""
+        """Send the policy the outcome of an attempt; return whether its error ends here, as the loop goes on.
+
+        A success ends the loop, and so does a cancellation or Ctrl-C, which closes the policy. An error that is final
+        leaves the block; where the policy has wrapped it, the policy's error is raised in its place.
+        """
         self._open = False
         self._finished = True
         if error is None:

@@ -23,6 +23,7 @@ import threading
 from collections.abc import Callable, Sequence
 from types import FrameType
 
+from resilience._runtime.forks import call_in_forked_child
 from resilience._runtime.interruptible import is_interruptible, mark_interruptible
 from resilience._runtime.protocol import Call, Policy
 from resilience._runtime.sync_runner import call_function
@@ -170,17 +171,17 @@ class _PreviousAlarm:
 
 
 class _SignalTimeout:
-    """A limit in force in the main thread. It is the `Abandoned` of the calls inside: no attempt begins once it is up.
+    """A limit in force in the main thread. The calls inside have it as their cancel token: see `Abandoned`.
 
-    Limits nest. When one expires, those inside it are `left` as well, and its `Interrupt` passes through them.
+    Limits nest. When one expires, those inside it are `cancelled` as well, and its `Interrupt` passes through them.
     """
 
-    __slots__ = ("_handled", "expired", "left", "limit", "own_deadline", "previous")
+    __slots__ = ("_handled", "cancelled", "expired", "limit", "own_deadline", "previous")
 
     def __init__(self, limit: float) -> None:
         self.limit: float = limit
         #: Whether the time is up, here or in an enclosing limit.
-        self.left: bool = False
+        self.cancelled: bool = False
         #: Whether it is up here.
         self.expired: bool = False
         #: When the handler looks at this limit next, on the system's clock.
@@ -211,7 +212,7 @@ class _SignalTimeout:
         """Note that the time is up, for the limits inside as well."""
         self.expired = True
         for limit in _limits[_limits.index(self) :]:
-            limit.left = True
+            limit.cancelled = True
 
     def next_deadline(self) -> float:
         """Return when this limit or the previous timer falls due."""
@@ -248,9 +249,9 @@ class _SignalTimeout:
 
     def wait(self, timeout: float, /) -> bool:
         """Wait *timeout* seconds, unless the time is up; return whether it is."""
-        if not self.left:
+        if not self.cancelled:
             SYSTEM.sleep(timeout)
-        return self.left
+        return self.cancelled
 
 
 _limits: list[_SignalTimeout] = []
@@ -260,25 +261,15 @@ mark_interruptible(call_function, SystemClock.sleep, OneShotEvent.wait)
 
 
 def _on_sigalrm(number: int, frame: FrameType | None) -> None:
-    """Handle SIGALRM: interrupt the outermost call whose time is up, and forward what is due for the previous handler.
+    """Handle SIGALRM: interrupt the outermost call whose time is up, and forward what is due for previous handlers.
 
-    A limit whose interrupt cannot be raised now, as the toolkit is in a critical section or as an outer limit's goes
-    first, is looked at again soon. A limit whose interrupt is raised is looked at later, should it be swallowed.
+    The interrupt is raised last, when the previous handlers have run and the timer is set again. It is raised from
+    here, so in the code that the signal has found running.
     """
     if not _limits:
         return
     now = SYSTEM.now()
-    due = [limit for limit in _limits if limit.own_deadline <= now]
-    interrupt: Interrupt | None = None
-    may_interrupt = bool(due) and is_interruptible(frame)
-    for limit in due:
-        limit.expire()
-        limit.own_deadline = now + _RETRY_DELAY
-        if not may_interrupt:
-            continue
-        limit.own_deadline = now + _REPEAT_DELAY
-        if not limit.is_being_handled():
-            interrupt, may_interrupt = Interrupt(limit), False  # the limits inside it are looked at after this one
+    interrupt = _next_interrupt(now, frame)
     try:
         for limit in [*_limits]:
             if limit.previous.deadline <= now:
@@ -287,6 +278,25 @@ def _on_sigalrm(number: int, frame: FrameType | None) -> None:
         _rearm()
     if interrupt is not None:
         raise interrupt
+
+
+def _next_interrupt(now: float, frame: FrameType | None) -> Interrupt | None:
+    """Note which limits are up by *now*; return the interrupt of the outermost that may be raised in *frame*.
+
+    A limit whose interrupt cannot be raised now, as the toolkit is in a critical section or as an outer limit's goes
+    first, is looked at again soon. A limit whose interrupt is raised is looked at later, should it be swallowed.
+    """
+    due = [limit for limit in _limits if limit.own_deadline <= now]
+    for limit in due:
+        limit.expire()
+        limit.own_deadline = now + _RETRY_DELAY
+    if not is_interruptible(frame):
+        return None
+    for limit in due:
+        limit.own_deadline = now + _REPEAT_DELAY
+        if not limit.is_being_handled():
+            return Interrupt(limit)
+    return None
 
 
 def _rearm() -> None:
@@ -307,5 +317,4 @@ def _forget_limits() -> None:
     _limits.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_limits)
+call_in_forked_child(_forget_limits)

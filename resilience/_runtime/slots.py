@@ -10,12 +10,12 @@ call it in a ``finally`` whatever ends the call.
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
 
+from resilience._runtime.forks import call_in_forked_child
 from resilience._validation import count
 
 __all__ = ["Slots", "Waiter"]
@@ -169,5 +169,4 @@ def _begin_queues() -> None:
         slots._begin_queue()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_queues)
+call_in_forked_child(_begin_queues)

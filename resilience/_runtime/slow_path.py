@@ -1,8 +1,9 @@
-"""From a wrapper to a runner: the call that the happy path could not end, with what it has come to so far.
+"""From a wrapper to a runner: makes the `Call` of a guarded call that the wrapper could not end by itself.
 
-A wrapper (`fast_path`) holds one of these for its function. It makes the `Call` and says at which *position* the runner
-begins: the fast path has admitted the call for the policies above it, which are the outer ones. They get the outcome
-when the runner comes to them on its way outwards; those below it have not been asked yet, or are not any more.
+A wrapper (`fast_path`) holds a `SlowPath` for its function. A call that succeeds on the fast path has no `Call`. When
+the function fails, a limit passes or the gate is not on the fast path, the `SlowPath` makes one, with its outcome so
+far and the *position* at which the runner begins: the fast path has admitted the call for the policies above it.
+The runner sends them the outcome. The policies below the position have not been run, or have ended already.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A time limit on sync code: the call runs in a worker thread, and its caller stops waiting when the time has passed.
 
 A thread cannot be stopped from outside. So the caller leaves it, and the user's function runs on until it returns by
-itself. From then on nothing more of the call is begun: `CancelToken` says so to the runner in that thread, which looks
-before each attempt, wakes from waits, and unwinds by `CallAbandoned`, so that policies inside the limit give back what
-they took. Limits inside the limit are told as well. The outcome that comes too late is dropped.
+itself. From then on nothing more of the call is begun. The runner in that thread looks at the call's `CancelToken`
+before each attempt, wakes from waits when it is cancelled, and unwinds by `CallAbandoned`, so that policies inside the
+limit give back what they took. The tokens of inner limits are cancelled with it. A late outcome is dropped.
 
 Workers are daemons, so that a call that never returns cannot keep the process from ending, and they are used again:
 starting one for each call costs more than most calls do. There is no queue: a call that finds none idle starts one, so
@@ -17,13 +17,13 @@ back, and further calls are refused instead of starting one more.
 from __future__ import annotations
 
 import contextvars
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from resilience._runtime.carried_context import copy_back
+from resilience._runtime.forks import call_in_forked_child
 from resilience._runtime.protocol import Abandoned, Call, Policy
 from resilience.errors.base import TooManyAbandonedError
 from resilience.outcome import EXPIRED, Outcome
@@ -52,7 +52,7 @@ class CallAbandoned(BaseException):
 
 def check_caller(call: Call) -> None:
     """Raise CallAbandoned where *call* runs in a thread that its caller has left: nothing more of it is begun."""
-    if call.cancel_token is not None and call.cancel_token.left:
+    if call.cancel_token is not None and call.cancel_token.cancelled:
         raise CallAbandoned
 
 
@@ -67,19 +67,19 @@ def in_worker() -> bool:
 
 
 class CancelToken:
-    """The state of one call in a worker thread: whether its caller has *left*, and whether the call is *finished*.
+    """The state of one call in a worker thread: whether it is *cancelled*, as its caller has left, or *finished*.
 
-    The worker calls `begin` and `end`, the caller `cancel`. Those of inner limits are left along with an outer one. A
-    caller that comes late or a worker that ends meanwhile changes nothing: all of it happens under one lock.
+    The worker calls `begin` and `end`, the caller `cancel`. The tokens of inner limits are cancelled with an outer one.
+    A caller that comes late or a worker that ends meanwhile changes nothing: all of it happens under one lock.
 
     A thread that sleeps inside the limit waits on it by `wait`. Most calls never do, and a `threading.Event` costs as
     much as handing a call to a worker, so the first wait makes it.
     """
 
-    __slots__ = ("_event", "_inner", "_outer", "_running", "done", "finished", "left")
+    __slots__ = ("_event", "_inner", "_outer", "_running", "cancelled", "done", "finished")
 
     def __init__(self, outer: Abandoned | None) -> None:
-        self.left: bool = False
+        self.cancelled: bool = False
         #: Whether the call has come back, or never will: then `done` is set.
         self.finished: bool = False
         self.done: OneShotEvent = OneShotEvent()
@@ -91,12 +91,12 @@ class CancelToken:
             self._outer = outer
             with _leaving:
                 outer._inner.add(self)
-                self.left = outer.left
+                self.cancelled = outer.cancelled
 
     def begin(self) -> bool:
         """Note, in the worker, that the call begins; return whether its caller still waits for it."""
         with _leaving:
-            self._running = not self.left
+            self._running = not self.cancelled
             return self._running
 
     def end(self) -> None:
@@ -110,7 +110,7 @@ class CancelToken:
     def cancel(self) -> None:
         """Note that the caller has left, and wake what waits inside the limit: sleeps, and workers of inner limits."""
         with _leaving:
-            self.left = True
+            self.cancelled = True
             if self._running and not self.finished:
                 _abandoned.add(self)
             event, inner = self._event, [*self._inner]
@@ -123,7 +123,7 @@ class CancelToken:
     def wait(self, timeout: float, /) -> bool:
         """Wait, at most *timeout* seconds; return whether the caller has left."""
         with _leaving:
-            if self.left:
+            if self.cancelled:
                 return True
             event = self._event = self._event or threading.Event()
         return event.wait(timeout)
@@ -149,17 +149,17 @@ def run_in_worker(drive: Drive, stack: Sequence[Policy], depth: int, limit: floa
 
             emit(ThreadsExhausted(target=call.target, policy="timeout", running=running))
         return Outcome(None, TooManyAbandonedError(call.target, running))
-    left = CancelToken(call.cancel_token)
-    work = _WorkItem(drive, stack, depth, call.fork(depth, left), left)
+    token = CancelToken(call.cancel_token)
+    work = _WorkItem(drive, stack, depth, call.fork(depth, token), token)
     try:
-        if not call.clock.wait(work.begin, left.done, limit):
+        if not call.clock.wait(work.begin, token.done, limit):
             return EXPIRED
-        if not left.finished:  # not the call has come back: the caller of this thread's own has left
+        if not token.finished:  # not the call has come back: the caller of this thread's own has left
             raise CallAbandoned
         return work.result()
     finally:
-        if not left.finished:
-            left.cancel()  # on Ctrl-C in the caller too
+        if not token.finished:
+            token.cancel()  # on Ctrl-C in the caller too
 
 
 class OneShotEvent:
@@ -194,9 +194,9 @@ def _release(lock: threading.Lock) -> None:
 class _WorkItem:
     """One call for a worker: the context it runs in, and its outcome, or what was raised in place of one."""
 
-    __slots__ = ("_context", "_depth", "_drive", "_outcome", "_raised", "_stack", "call", "left")
+    __slots__ = ("_context", "_depth", "_drive", "_outcome", "_raised", "_stack", "call", "token")
 
-    def __init__(self, drive: Drive, stack: Sequence[Policy], depth: int, call: Call, left: CancelToken) -> None:
+    def __init__(self, drive: Drive, stack: Sequence[Policy], depth: int, call: Call, token: CancelToken) -> None:
         self._drive = drive
         self._stack = stack
         self._depth = depth
@@ -204,7 +204,7 @@ class _WorkItem:
         self._outcome = EXPIRED
         self._raised: BaseException | None = None
         self.call = call
-        self.left = left
+        self.token = token
 
     def begin(self) -> None:
         """Hand this to a worker that has nothing to do, or to a new one."""
@@ -215,19 +215,19 @@ class _WorkItem:
                 worker = _WorkerThread()
             except RuntimeError as error:  # no thread to be had: a failed call like others, for the policies outside
                 self._outcome = Outcome(None, error)
-                self.left.end()
-                self.left.done.set()
+                self.token.end()
+                self.token.done.set()
                 return
         worker.take(self)
 
     def run(self) -> None:
         """Make the call, in the worker, unless its caller has left already."""
-        if self.left.begin():
+        if self.token.begin():
             try:
                 self._outcome = self._context.run(self._drive, self._stack, self._depth, self.call, self._depth)
             except BaseException as raised:  # handed to the caller, whose thread it belongs in
                 self._raised = raised
-        self.left.end()
+        self.token.end()
 
     def result(self) -> Outcome:
         """Return the outcome, in the caller's thread, or raise what was raised in the worker."""
@@ -269,7 +269,7 @@ class _WorkerThread:
                 continue
             self._thread.name = f"resilience {work.call.target}"
             work.run()
-            done = work.left.done
+            done = work.token.done
             del work  # what the call was made of must not outlive it in an idle thread
             self._thread.name = "resilience idle"
             # Idle before the caller hears of it: its next call finds this thread, and starts no other.
@@ -299,5 +299,4 @@ def _forget_workers() -> None:
     _abandoned.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_workers)
+call_in_forked_child(_forget_workers)

@@ -28,6 +28,8 @@ _Way: TypeAlias = Callable[[Drive, Sequence[Policy], int, float, Call], Outcome]
 class LimitScope:
     """The time a limit gives to what is inside it of *call*: its own, or what is left of an outer moment.
 
+    While it is in force, ``call.due`` and `resilience.remaining` show the moment, to policies and to the user's code.
+
     Call `enter` or `enter_task`, and `leave`, in one ``try``, and `leave` again in a ``finally`` around it: an
     exception from a signal handler may come in the middle of either. Seconds throughout, by the call's clock.
     """

@@ -54,7 +54,11 @@ class _Undecided:
         self.decided: dict[bool, Callable[..., object]] = {}
 
     def call(self, in_loop: bool, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
-        """Call the function through its policies, and find out what it is."""
+        """Call the function through its policies, as a sync one, and find out what it is.
+
+        A result shows a sync function, and a coroutine an async one: that is then awaited by `call_again`, so that the
+        function has been called once. A call that fails shows nothing, and the next one is looked at.
+        """
         call = Call(self.target, self.function, args, kwargs)
 
         def opener(*args: object, **kwargs: object) -> object:

@@ -21,8 +21,8 @@ __all__ = ["SINGLE_CALL", "WorstCase", "longest_waits", "worst_case"]
 class WorstCase(NamedTuple):
     """The most that one call can take.
 
-    *calls* of the function; *waits*, the seconds waited in between, unless the other side asks for more; *seconds* in
-    all. Infinite where nothing limits them. *hint* is the longest that the other side may ask to wait each time.
+    *calls* of the function; *waits*, the seconds waited in between, unless the server asks for more; *seconds* in all.
+    Infinite where nothing limits them. *hint* is the longest that the server may ask to wait each time (Retry-After).
     *unknown* names the policies that do not say what they add.
 
     >>> WorstCase(calls=3, waits=0.5)
@@ -86,7 +86,7 @@ SINGLE_CALL = WorstCase()
 
 
 def worst_case(stack: Sequence[Policy]) -> WorstCase:
-    """Return what a call through *stack*, the outermost first, can come to."""
+    """Return the worst case of a call through *stack*, the outermost first."""
     worst = SINGLE_CALL
     for policy in reversed(stack):
         outer = policy.worst(worst)
@@ -97,9 +97,9 @@ def worst_case(stack: Sequence[Policy]) -> WorstCase:
 
 
 def longest_waits(backoff: Backoff, base: float, retries: float) -> float:
-    """Return the most that so many waits of *backoff* come to, in seconds: with the longest delay that jitter allows.
+    """Return the longest total of so many waits of *backoff*, in seconds: each the longest delay that jitter allows.
 
-    *base* is the base delay of the category that is retried. Infinitely many waits come to infinity, or to nothing.
+    *base* is the base delay of the category that is retried. The total of infinitely many waits is infinite, or 0.
     """
     if retries == math.inf:
         return math.inf if backoff.delay(0, base, 0.0, _most) > 0 else 0.0

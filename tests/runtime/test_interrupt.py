@@ -59,7 +59,7 @@ def let_it_pass(limit: interrupt._SignalTimeout) -> None:
     """Have the time of a limit be up, and its signal come."""
     limit.own_deadline = 0.0
     interrupt._rearm()
-    while not limit.left:
+    while not limit.cancelled:
         pass
 
 
