@@ -256,14 +256,14 @@ class CircuitBreakerConfig:
         parsers = self._parsers_of_given()
         self._check_combinations(parsers.keys())
         for option, parse in parsers.items():
-            self._set(**{option: parse(option, getattr(self, option))})
+            vars(self)[option] = parse(option, getattr(self, option))
         self._set_rates(parsers.keys())
         self._set_durations()
         self._set_weights()
 
     def _set(self, **values: object) -> None:
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
+        """Set attributes, past the lock of a frozen dataclass."""
+        vars(self).update(values)
 
     def _parsers_of_given(self) -> Mapping[str, Callable[[str, object], object]]:
         """Return the checks of the options that are not left at their defaults, by option."""

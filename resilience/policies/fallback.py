@@ -77,7 +77,7 @@ class Fallback(Policy, Generic[V]):
         self.stale: Stale | None = _parse_stale(stale, key, max_age)
         last = _parse_last(default, factory)
         #: The sources for failures in *on*, in the order in which they are asked.
-        self.sources: tuple[Source, ...] = tuple(each for each in (self.stale, last) if each is not None)
+        self.sources: tuple[Source, ...] = tuple(filter(None, (self.stale, last)))
         self._check_sources()
         #: The bits of the categories that no source of these is for: quicker to look at than a Flag.
         self._not_covered: int = _EVERY_BIT
