@@ -368,9 +368,8 @@ class HalfOpen(_NotClosed):
 
     def admit(self, now: float, clock: Clock, config: CircuitBreakerConfig) -> ProbePermit | None:
         """Return a permit for a probe; None where as many are in flight as there may be."""
-        for permit in self.permits.copy():
-            if not permit.is_active(now):  # the probe is lost
-                self.permits.discard(permit)
+        lost = [permit for permit in self.permits.copy() if not permit.is_active(now)]
+        self.permits.difference_update(lost)
         permit = ProbePermit(self, now, now + config.lease_seconds)  # first: other calls may be admitted meanwhile
         if len(self.permits) >= config.probes:
             return None

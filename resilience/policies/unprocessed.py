@@ -39,8 +39,7 @@ def may_be_sent_again(row: Profile, error: Exception, rows: Callable[[ErrorCateg
 
 def result_may_be_followed_by_another(row: Profile, result: object) -> bool:
     """Return whether a call that is not idempotent may be made again after it returned *result*: a 429, for example."""
-    status = status_of_result(result)
-    if status is None or status in _GATEWAYS:
+    if status_of_result(result) in (None, *_GATEWAYS):
         return False
     if row.unsafe is Unsafe.HINTED:
         return _is_finite(retry_after_of_result(result))
