@@ -141,7 +141,7 @@ class CircuitStateMachine:
         """
         with self._lock:
             state = self.state
-            if not state.take_back(admitted) or self.mode is _DISABLED:
+            if (admitted is not state and not state.take_back(admitted)) or self.mode is _DISABLED:
                 return None
             if open_for is not None:
                 weight = max(weight, 0)

@@ -5,7 +5,7 @@ A call records its outcome on the state or the permit that admitted it. A late o
 longer in use, and can neither close nor reopen the circuit.
 
 The classes have the same methods, so that `CircuitStateMachine` asks whichever is in force: `admit` answers a call,
-`take_back` says whether the outcome of a call still counts, `record_failure` and `record_answer` count an outcome and
+`take_back` says whether the outcome of a probe still counts, `record_failure` and `record_answer` count an outcome and
 say whether that ends the state. States change only themselves. They take no lock, make no transition and notify no
 observer.
 """
@@ -130,9 +130,9 @@ class Closed(Admission):
             return None
         return self
 
-    def take_back(self, admitted: object) -> bool:
-        """Return whether this state *admitted* the call: neither a probe nor a late call decides about it."""
-        return admitted is self
+    def take_back(self, permit: object) -> bool:
+        """Return False: no probe decides about a closed circuit."""
+        return False
 
     def mark_success(self) -> None:
         """Note a success, without the lock, as the wrapper of a guarded function does."""
@@ -307,9 +307,9 @@ class Open(_NotClosed):
     def admit(self, now: float, clock: Clock, config: CircuitBreakerConfig) -> None:
         """Admit no call."""
 
-    def take_back(self, admitted: object) -> bool:
+    def take_back(self, permit: object) -> bool:
         """Take a probe's permit back. Its outcome decides nothing: the circuit has opened since. Always False."""
-        self.permits.discard(admitted)
+        self.permits.discard(permit)
         return False
 
     def record_failure(self, weight: int, clock: Clock, config: CircuitBreakerConfig) -> bool:
@@ -376,13 +376,13 @@ class HalfOpen(_NotClosed):
         self.permits.add(permit)
         return permit
 
-    def take_back(self, admitted: object) -> bool:
+    def take_back(self, permit: object) -> bool:
         """Take a probe's permit back; return whether its outcome decides: its lease holds, and it is of this state."""
-        if admitted not in self.permits:
+        if permit not in self.permits:
             return False
-        assert isinstance(admitted, ProbePermit)
-        self.permits.discard(admitted)
-        return admitted.state is self
+        assert isinstance(permit, ProbePermit)
+        self.permits.discard(permit)
+        return permit.state is self
 
     def record_failure(self, weight: int, clock: Clock, config: CircuitBreakerConfig) -> bool:
         """Count a probe that failed; return whether the circuit opens again."""
