@@ -16,6 +16,7 @@ __all__ = [
     "a_function",
     "a_mapping",
     "count",
+    "given",
     "known_names",
     "names",
     "need",
@@ -37,6 +38,15 @@ def optional(parse: Callable[[str, V], R], parameter: str, value: V | None) -> R
     (None, 60.0)
     """
     return None if value is None else parse(parameter, value)
+
+
+def given(**options: V | None) -> dict[str, V]:
+    """Return the options that were given, by name: those that are not None.
+
+    >>> given(first_item=5, idle=None)
+    {'first_item': 5}
+    """
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def need(good: bool, parameter: str, value: object, right: str, kind: type[Exception] = ValueError) -> None:

@@ -7,17 +7,16 @@ reached the cap back at the same moment, which is what jitter is there to preven
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TypeAlias
 
-from resilience._validation import need, number, one_of, seconds
-
-if TYPE_CHECKING:
-    from datetime import timedelta
-
-    Draw = Callable[[], float]
+from resilience._validation import need, number, one_of, optional, seconds
 
 __all__ = ["JITTERS", "Backoff"]
+
+Draw: TypeAlias = Callable[[], float]
 
 JITTERS = ("equal", "full", "decorrelated", "none")
 """The names of the jitters. The formulas: `Backoff`."""
@@ -56,9 +55,7 @@ class Backoff:
 
     def __post_init__(self) -> None:
         """Check the options, and keep durations in seconds: past the lock of a frozen dataclass."""
-        first = None
-        if self.base_delay is not None:
-            first = seconds("base_delay", self.base_delay, zero=True)
+        first = optional(functools.partial(seconds, zero=True), "base_delay", self.base_delay)
         cap = seconds("max_delay", self.max_delay, zero=True)
         expected = "a number of 1 or more: each wait is that many times the one before"
         factor = number("exponential_base", self.exponential_base, expected, least=1.0)

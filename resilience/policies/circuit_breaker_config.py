@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import KW_ONLY, field
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
@@ -19,7 +20,7 @@ from typing import Any, Final, NamedTuple
 import pybreaker
 
 from resilience._runtime.callables import is_async, name_of
-from resilience._validation import count, need, number, seconds
+from resilience._validation import count, need, number, optional, seconds
 from resilience.category import CategoryLike, ErrorCategory, combine
 from resilience.policies.sliding_window import CountWindow, TimeWindow, Window, WindowSnapshot
 from resilience.profile import Profile, Reading, changed_profiles
@@ -45,12 +46,6 @@ def _parse_name(parameter: str, value: object) -> object:
     need(isinstance(value, str), parameter, value, "the dependency's name as text, such as 'billing'", TypeError)
     need(bool(str(value).strip()), parameter, value, "the dependency's name, such as 'billing'")
     return value
-
-
-def _parse_threshold(parameter: str, value: object) -> int | None:
-    if value is None:
-        return None
-    return count(parameter, value)
 
 
 def _parse_share(parameter: str, value: object, *, of: str = "calls") -> float:
@@ -85,8 +80,13 @@ def _parse_storage(parameter: str, value: object) -> object:
     return value
 
 
+def _unchecked(_: str, value: object) -> object:
+    """Keep an option as it is: it is checked where it is used, as the methods of a class are when it is decorated."""
+    return value
+
+
 _NAME = {"parse": _parse_name}
-_THRESHOLD = {"parse": _parse_threshold}
+_THRESHOLD = {"parse": functools.partial(optional, count)}
 _COUNT = {"parse": count}
 _SHARE = {"parse": _parse_share}
 _SHARE_OF_PROBES = {"parse": functools.partial(_parse_share, of="probes")}
@@ -108,18 +108,15 @@ _NEEDS: Mapping[str, Sequence[str]] = {
 
 _EXCLUDES = (
     (
-        "key",
-        "per_instance",
+        {"key", "per_instance"},
         "key=, per_instance=True: give one of them; key=lambda self, *_: self is a circuit for each",
     ),
     (
-        "storage",
-        "key",
+        {"storage", "key"},
         "storage=, key=: a storage holds the state of one circuit, so all would open together",
     ),
     (
-        "storage",
-        "per_instance",
+        {"storage", "per_instance"},
         "storage=, per_instance=True: a storage holds the state of one circuit, so all would open together",
     ),
 )
@@ -256,47 +253,52 @@ class CircuitBreakerConfig:
     weights: Reading[int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._check_combinations()
-        for option in dataclasses.fields(self):
-            if "parse" in option.metadata and self._any_given(option.name):
-                self._set(**{option.name: option.metadata["parse"](option.name, getattr(self, option.name))})
-        self._set_rates()
+        parsers = self._parsers_of_given()
+        self._check_combinations(parsers.keys())
+        for option, parse in parsers.items():
+            vars(self)[option] = parse(option, getattr(self, option))
+        self._set_rates(parsers.keys())
         self._set_durations()
         self._set_weights()
 
     def _set(self, **values: object) -> None:
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
+        """Set attributes, past the lock of a frozen dataclass."""
+        vars(self).update(values)
 
-    def _any_given(self, *options: str) -> bool:
-        """Whether one of *options* is not left at its default."""
-        return any(getattr(self, option) is not getattr(CircuitBreakerConfig, option) for option in options)
+    def _parsers_of_given(self) -> Mapping[str, Callable[[str, object], object]]:
+        """Return the checks of the options that are not left at their defaults, by option."""
+        return {
+            option.name: option.metadata.get("parse", _unchecked)
+            for option in dataclasses.fields(self)
+            if option.init and getattr(self, option.name) is not option.default
+        }
 
     # -- checks of several options -----------------------------------------------------------------------------------
 
-    def _check_combinations(self) -> None:
-        """Raise TypeError for options that need another one, or exclude it."""
+    def _check_combinations(self, given: AbstractSet[str]) -> None:
+        """Raise TypeError where one of the *given* options needs another one, or excludes it."""
         for option, needed in _NEEDS.items():
-            if self._any_given(option) and not self._any_given(*needed):
+            if option in given and given.isdisjoint(needed):
                 raise TypeError(f"{option}={getattr(self, option)!r}: give {' or '.join(needed)} with it")
-        if self.failure_threshold is None and not self._any_given(*_RATES):
-            raise TypeError("failure_threshold=None: give failure_rate or slow_call_rate, or nothing opens the circuit")
-        for option, other, problem in _EXCLUDES:
-            if self._any_given(option) and self._any_given(other):
+        opens = self.failure_threshold is not None or not given.isdisjoint(_RATES)
+        expected = "failure_rate or slow_call_rate, or nothing opens the circuit"
+        need(opens, "failure_threshold", self.failure_threshold, expected, TypeError)
+        for options, problem in _EXCLUDES:
+            if options <= given:
                 raise TypeError(problem)
 
     # -- what follows from the options -------------------------------------------------------------------------------
 
-    def _set_rates(self) -> None:
+    def _set_rates(self, given: AbstractSet[str]) -> None:
         self._set(
             trip_failures=_or_never(self.failure_threshold),
             slow_seconds=_or_never(self.slow_call_seconds),
             period=self.window_seconds,
             rates=None,
         )
-        if not self._any_given(*_RATES):
+        if given.isdisjoint(_RATES):
             return
-        if not self._any_given("window", "window_seconds"):
+        if given.isdisjoint(("window", "window_seconds")):
             self._set(window=_DEFAULT_WINDOW)
         most = _or_never(self.window)
         fewest = self.minimum_calls or int(min(_DEFAULT_MIN_CALLS, most))
@@ -390,14 +392,20 @@ def _or_never(value: Any) -> Any:
 _ALWAYS_DESCRIBED = ("failure_threshold", "reset_timeout")
 
 
+@functools.singledispatch
 def _text_of(value: object) -> str:
-    if value is None:
-        return "None"
-    if isinstance(value, ErrorCategory):
-        return value.label
-    if isinstance(value, int | float):
-        return f"{value:g}"
+    """Return an option as a description shows it: numbers and categories in full, of an object its name or type."""
     return str(getattr(value, "__qualname__", type(value).__name__))
+
+
+_text_of.register(type(None), str)
+_text_of.register(ErrorCategory, str)
+
+
+@_text_of.register(int)
+@_text_of.register(float)
+def _(value: float) -> str:
+    return f"{value:g}"
 
 
 def _weight_of(trip_on: Any, row: Profile) -> int:

@@ -12,9 +12,9 @@ import math
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from resilience._runtime.protocol import Admission, SuccessReporting
+from resilience.category import ErrorCategory
 from resilience.clock import Clock, current_clock
 from resilience.policies.circuit_breaker_config import SUCCESS, CircuitBreakerConfig
 from resilience.policies.circuit_states import (
@@ -30,9 +30,6 @@ from resilience.policies.circuit_states import (
     Transition,
 )
 from resilience.policies.sliding_window import WindowSnapshot
-
-if TYPE_CHECKING:
-    from resilience.category import ErrorCategory
 
 __all__ = ["CircuitStateMachine"]
 

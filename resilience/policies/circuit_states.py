@@ -15,15 +15,13 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from resilience._runtime.protocol import Admission, Call
+from resilience.category import ErrorCategory
+from resilience.clock import Clock
 from resilience.policies.circuit_breaker_config import CircuitBreakerConfig, TripRates
 from resilience.policies.sliding_window import Window, WindowSnapshot
-
-if TYPE_CHECKING:
-    from resilience.category import ErrorCategory
-    from resilience.clock import Clock
 
 __all__ = [
     "INNER",
@@ -370,9 +368,8 @@ class HalfOpen(_NotClosed):
 
     def admit(self, now: float, clock: Clock, config: CircuitBreakerConfig) -> ProbePermit | None:
         """Return a permit for a probe; None where as many are in flight as there may be."""
-        for permit in self.permits.copy():
-            if not permit.is_active(now):  # the probe is lost
-                self.permits.discard(permit)
+        lost = [permit for permit in self.permits.copy() if not permit.is_active(now)]
+        self.permits.difference_update(lost)
         permit = ProbePermit(self, now, now + config.lease_seconds)  # first: other calls may be admitted meanwhile
         if len(self.permits) >= config.probes:
             return None

@@ -7,17 +7,14 @@ that could not end before it, waits and time limits are cut short. How it reache
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from resilience._runtime.protocol import Call, Proceed
+from resilience._runtime.worst_case import WorstCase
 from resilience._validation import seconds
 from resilience.errors.base import DeadlineExceededError
 from resilience.outcome import EXPIRED, OVERDUE, Outcome
 from resilience.policies.base import Policy, Steps
 from resilience.policies.timed_out import time_out
-
-if TYPE_CHECKING:
-    from resilience._runtime.worst_case import WorstCase
 
 __all__ = ["Deadline"]
 

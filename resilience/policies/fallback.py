@@ -36,8 +36,6 @@ V = TypeVar("V")
 COVERED: Final = ErrorCategory.INFRASTRUCTURE | ErrorCategory.REJECTED
 """What is covered unless *on* says otherwise."""
 
-_EVERY_BIT = -1
-
 
 class Fallback(Policy, Generic[V]):
     """Answer a failure with what a function of a chain returns, else what was kept as stale, else with a default.
@@ -77,12 +75,10 @@ class Fallback(Policy, Generic[V]):
         self.stale: Stale | None = _parse_stale(stale, key, max_age)
         last = _parse_last(default, factory)
         #: The sources for failures in *on*, in the order in which they are asked.
-        self.sources: tuple[Source, ...] = tuple(each for each in (self.stale, last) if each is not None)
+        self.sources: tuple[Source, ...] = tuple(filter(None, (self.stale, last)))
         self._check_sources()
         #: The bits of the categories that no source of these is for: quicker to look at than a Flag.
-        self._not_covered: int = _EVERY_BIT
-        if self.sources:
-            self._not_covered = ~self.on.value
+        self._not_covered: int = ~self.on.value
         #: The default, where there is nothing to be done but to hand it out.
         self._at_once: DefaultSource | None = None
         if isinstance(last, DefaultSource) and stale is None and not degraded:
@@ -234,12 +230,14 @@ def _parse_stale(stale: object, key: Callable[..., object] | None, max_age: floa
     return None
 
 
+def _parse_factory(_: str, factory: Callable[[Exception], object]) -> FactorySource:
+    return FactorySource(factory)
+
+
 def _parse_last(default: object, factory: Callable[[Exception], object] | None) -> Source | None:
     """Return the source that answers when no other does. No value is `...`: None is one a caller may well want back."""
-    if default is not ... and factory is not None:
-        raise TypeError("fallback(default=..., factory=...): give one of the two, not both")
-    if default is not ...:
-        return DefaultSource(default)
+    if default is ...:
+        return optional(_parse_factory, "factory", factory)
     if factory is not None:
-        return FactorySource(factory)
-    return None
+        raise TypeError("fallback(default=..., factory=...): give one of the two, not both")
+    return DefaultSource(default)

@@ -65,8 +65,6 @@ class FallbackRoute(Source):
     def check_signature(self, expected: inspect.Signature, name: str) -> None:
         """Raise TypeError where the function cannot be called as *name* is, whose signature is the *expected* one."""
         signature = _signature_of(self.function)
-        if signature is None:
-            return
         keywords = [each.name for each in expected.parameters.values() if each.kind is each.KEYWORD_ONLY]
         # All of them: defaults are handed on, too.
         positional = [None] * (len(expected.parameters) - len(keywords))
@@ -120,7 +118,7 @@ class FallbackChain:
         A function that takes any arguments says nothing of those that it will be called with.
         """
         expected = _signature_of(function)
-        if expected is None or any(each.kind in _STARRED for each in expected.parameters.values()):
+        if any(each.kind in _STARRED for each in expected.parameters.values()):
             return
         for route in self:
             route.check_signature(expected, name)
@@ -165,12 +163,20 @@ class _OpaquePartial(functools.partial[object]):
 _STARRED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def _signature_of(function: Callable[..., object]) -> inspect.Signature | None:
-    """Return the signature of *function*, None of one that does not say what it takes, as many builtins."""
+_ANY_ARGUMENTS = inspect.Signature(
+    [
+        inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL),
+        inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD),
+    ]
+)
+
+
+def _signature_of(function: Callable[..., object]) -> inspect.Signature:
+    """Return the signature of *function*: any arguments where it does not say what it takes, as many builtins."""
     try:
         return inspect.signature(function)
     except (TypeError, ValueError):
-        return None
+        return _ANY_ARGUMENTS
 
 
 def _name_of(function: Callable[..., object]) -> str:

@@ -130,7 +130,7 @@ def _word(value: object) -> str:
 
 def _has_key(headers: object) -> bool:
     """Return whether headers of any library, or pairs, have an idempotency key that is not empty."""
-    if headers is None or issubclass(type(headers), str | bytes | Iterator):  # an iterator is the call's to read
+    if issubclass(type(headers), str | bytes | Iterator | None):  # an iterator is the call's to read
         return False
     try:
         pairs = islice(_pairs(headers), _MAX_HEADERS)

@@ -205,8 +205,7 @@ def _time_left(call: Call) -> float | None:
 
 
 def _circuit_states(call: Call) -> tuple[str, ...]:
-    states = (policy.status(call) for policy in call.stack)
-    return tuple(each for each in states if each is not None)
+    return tuple(state for policy in call.stack if (state := policy.status(call)) is not None)
 
 
 def _retries_exhausted(state: RetryState, reason: StopReason, error: Exception | None) -> RetriesExhausted:

@@ -6,9 +6,10 @@ what all of them add. It is paid by successes, not by calls: a dependency that a
 
 from __future__ import annotations
 
+import math
 import threading
 
-from resilience._validation import need, number
+from resilience._validation import need, number, optional
 
 __all__ = ["RetryBudget"]
 
@@ -32,22 +33,18 @@ class RetryBudget:
     __slots__ = ("_folded", "_left", "_lock", "_saved", "_saved_at", "name", "passes", "reserve", "tokens")
 
     def __init__(self, name: str | None = None, *, tokens: float = 500, reserve: float = 1.0) -> None:
-        if name is not None:
-            expected = "a name, such as that of the dependency; or None"
-            need(isinstance(name, str), "name", name, expected, TypeError)
-            need(name != "", "name", name, expected)
         expected = "a number above 0: what retries may cost together before a success has paid"
         self.tokens: float = number("tokens", tokens, expected, least=0.0, above=True)
         expected = "retries per second of 0 or more: those made even when no tokens are left"
         self.reserve: float = number("reserve", reserve, expected, least=0.0)
-        self.name: str | None = name
+        self.name: str | None = optional(_parse_name, "name", name)
         #: How many calls succeeded at the first attempt, counted on the happy path, without the lock. It only grows:
         #: were it set to 0 where it is read, a success counted meanwhile would be undone, or counted twice.
         self.passes: int = 0
         self._folded = 0  # the passes that are in `_left`
         self._left = self.tokens
         self._saved = max(1.0, self.reserve)
-        self._saved_at: float | None = None  # when `_saved` was right, by the caller's clock; None: never read yet
+        self._saved_at = -math.inf  # when `_saved` was right, by the caller's clock; at the beginning, at any time
         self._lock = threading.Lock()
 
     def spend(self, cost: float, now: float) -> float | None:
@@ -92,16 +89,15 @@ class RetryBudget:
         """Take one retry out of the reserve, which refills by time."""
         if not self.reserve:
             return False
-        if self._saved_at is None:
-            self._saved_at = now
-        self._refill(now, self._saved_at)
+        self._refill(now)
         if self._saved < 1:
             return False
         self._saved -= 1
         return True
 
-    def _refill(self, now: float, before: float) -> None:
-        """Add to the reserve what the time since *before* is worth, up to what a second is worth, or one retry."""
+    def _refill(self, now: float) -> None:
+        """Add to the reserve what the time since the last refill is worth, up to a second's worth, or one retry."""
+        before = self._saved_at
         capacity = max(1.0, self.reserve)
         if now >= before:
             self._saved = min(capacity, self._saved + (now - before) * self.reserve)
@@ -122,3 +118,10 @@ class RetryBudget:
         if self.name is None:
             return f"budget: {left}"
         return f"budget {self.name!r}: {left}"
+
+
+def _parse_name(parameter: str, name: object) -> str:
+    expected = "a name, such as that of the dependency; or None"
+    need(isinstance(name, str), parameter, name, expected, TypeError)
+    need(name != "", parameter, name, expected)
+    return str(name)

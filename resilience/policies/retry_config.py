@@ -13,12 +13,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
 
 from resilience._runtime.protocol import SuccessCounter
-from resilience._validation import a_function, count, need, one_of, optional, seconds, yes_or_no
+from resilience._validation import a_function, count, given, need, one_of, optional, seconds, yes_or_no
 from resilience.category import CategoryLike, ErrorCategory, combine
 from resilience.policies.backoff import Backoff
 from resilience.policies.base import Policy
 from resilience.policies.retry_report import CallReport
 from resilience.policies.retry_rule import RetryRule, parse_max_attempts, parse_waits, require_by_category
+from resilience.policies.revision import NO_REVISIONS, REVISED, ArgumentReviser, Arguments
 from resilience.policies.tenacity_adapter import Strategies, Strategy
 from resilience.profile import Profile, Reading, changed_profiles
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from resilience.events import RetryScheduled
     from resilience.policies.idempotency import Idempotency
     from resilience.policies.retry_budget import RetryBudget
-    from resilience.policies.revision import ArgumentReviser, Arguments
 
     Wait = Callable[[RetryCallState], float] | float
     Predicate = Callable[[RetryCallState], bool]
@@ -147,7 +147,7 @@ class RetryConfig(Policy):
         self.on_success: Callable[[CallReport], object] | None = optional(_parse_hook, "on_success", on_success)
         #: How many failures in a row may look the same; infinity: any number.
         self.no_progress: float = optional(count, "no_progress", no_progress) or math.inf
-        self.reviser: ArgumentReviser | None = _parse_revise(revise, revise_on, max_revisions, no_progress)
+        self.reviser: ArgumentReviser = _parse_revise(revise, revise_on, max_revisions, no_progress)
         self.on: ErrorCategory | None = _parse_categories(on)
         #: Whether a failure that has exhausted a nested retry is retried.
         self.retry_exhausted: bool = yes_or_no("retry_exhausted", retry_exhausted)
@@ -157,8 +157,9 @@ class RetryConfig(Policy):
         self.wraps: bool = self.on_exhausted == "wrap"
         #: By category, how its failures are retried.
         self.rules: Reading[RetryRule] = self._rules(profiles)
-        hooks = {"on_retry": on_retry, "on_success": on_success, "retry_if_result": retry_if_result, "revise": revise}
-        self._hooks: dict[str, Callable[..., object]] = {name: hook for name, hook in hooks.items() if hook is not None}
+        self._hooks: dict[str, Callable[..., object]] = given(
+            on_retry=on_retry, on_success=on_success, retry_if_result=retry_if_result, revise=revise
+        )
         self._hooks |= self.strategies.hooks()
         #: Whether callbacks judge results.
         self.judges_results: bool = not self._hooks.keys().isdisjoint(("retry_if", "retry_if_result"))
@@ -225,9 +226,7 @@ class RetryConfig(Policy):
         attempts = 1.0
         if self.retry_exhausted or self.judges_results or retries_more_than_inner:
             attempts = self.attempts
-        if self.reviser is not None:
-            attempts += self.reviser.max_revisions
-        return attempts
+        return attempts + self.reviser.max_revisions
 
     def _longest_waits(self, retried: list[int], retries: float) -> float:
         """Return the most seconds that a call can wait between attempts, in whatever category all of them fail."""
@@ -240,16 +239,13 @@ class RetryConfig(Policy):
 
     def __str__(self) -> str:
         """Return the retry as it would be written: limits and waits in any case, other options where they are set."""
-        revisions: Mapping[str, object] = {}
-        if self.reviser is not None:
-            revisions = self.reviser.options()
         options = {
             "attempts": _number(self.attempts),
             **self._shown_waits(),
             "max_attempts": _by_label(self.max_attempts),
             "budget": self.budget and (self.budget.name or "unnamed"),
             "idempotent": self.idempotency,
-            **revisions,
+            **self.reviser.options(),
             "no_progress": self.no_progress,
             "min_attempt_time": self.min_attempt_time,
             "retry_exhausted": self.retry_exhausted,
@@ -342,20 +338,18 @@ def _parse_revise(
     revise_on: CategoryLike | None,
     max_revisions: int,
     no_progress: int | None,
-) -> ArgumentReviser | None:
-    """Return what revises the arguments, None without a function that does.
+) -> ArgumentReviser:
+    """Return what revises the arguments: `NO_REVISIONS` without a function that does.
 
     Without a limit of its own a retry with *revise* stops at 3 failures in a row that look the same.
     """
     if revise is None:
         expected = "it with revise=, a function that returns new arguments"
         need(revise_on is None, "revise_on", revise_on, expected, TypeError)
-        return None
-    from resilience.policies.revision import ArgumentReviser
-
+        return NO_REVISIONS
     expected = "a function of the call's Arguments and its CallReport, which returns new arguments or None"
     a_function("revise", revise, expected, takes=2)
-    on = optional(lambda parameter, given: combine(parameter, [given]), "revise_on", revise_on)
+    on = combine("revise_on", [revise_on or REVISED])
     return ArgumentReviser(revise, count("max_revisions", max_revisions), no_progress or 3, on)
 
 

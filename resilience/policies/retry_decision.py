@@ -21,7 +21,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from resilience._runtime.exhaustion import exhaustion_counter
-from resilience._runtime.protocol import Call, Emit, Run, Steps
+from resilience._runtime.protocol import Call, Run, Steps
 from resilience.category import ErrorCategory
 from resilience.classify.decide import categories_of
 from resilience.classify.hint import retry_after, retry_after_of_result
@@ -34,7 +34,6 @@ from resilience.policies.retry_rule import DEFAULT_BASE_DELAY, RetryRule
 from resilience.policies.retry_state import RetryState
 from resilience.policies.revision import failure_fingerprint
 from resilience.policies.stop_reason import StopReason
-from resilience.subscription import has_listeners
 
 if TYPE_CHECKING:
     from resilience.events import AttemptFailed, RetryScheduled
@@ -188,7 +187,7 @@ class RetryDecision(RetryConfig):
             state.record_fingerprint(failure_fingerprint(state.category, error))
         if error is not None:
             yield from announce(_attempt_failed, state, error)
-            if self.reviser is not None and state.category in self.reviser.on:
+            if state.category._value_ & self.reviser.bits:
                 return (yield from self.reviser.revise(call, error, state, self.min_attempt_time))
         reason = self.blocked_by(call, outcome, state)
         if reason is not None:
@@ -230,13 +229,10 @@ class RetryDecision(RetryConfig):
         reason = (yield from self._ask_strategies(call, outcome, state)) or self._pay(call, state)
         if reason is not None:
             return reason
+        yield from announce(_retry_scheduled, state, outcome.error)
         if self.on_retry is None:
-            yield from announce(_retry_scheduled, state, outcome.error)
             return None
-        event = _retry_scheduled(state, outcome.error)
-        if has_listeners():
-            yield Emit(event)
-        yield Run(self.on_retry, event, role="on_retry callback")
+        yield Run(self.on_retry, _retry_scheduled(state, outcome.error), role="on_retry callback")
         if call.lacks_time(state.next_wait + self.min_attempt_time):  # the callback has taken some
             self.refund(state)
             state.unschedule_retry()

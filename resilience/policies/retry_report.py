@@ -21,6 +21,7 @@ __all__ = ["AttemptReport", "CallReport", "attach_report", "last_call", "report_
 
 _SHOWN = 5  # categories in a note
 _NAME = "resilience"
+_TIMES = {1: "1 time"}
 
 
 class AttemptReport(NamedTuple):
@@ -145,7 +146,7 @@ class CallReport:
         hidden = ["..."] * (len(categories) > _SHOWN)
         failures = ", ".join(hidden + categories[-_SHOWN:])
         if self.reason is not StopReason.SUCCESS:
-            result = f"failed {_times(made)} ({failures})"
+            result = f"failed {_TIMES.get(made, f'{made} times')} ({failures})"
         elif failures:
             result = f"succeeded at attempt {made} ({failures} before)"
         else:
@@ -158,8 +159,8 @@ class CallReport:
         found = [f"stopped: {self.reason.text}"]
         if self.revisions:
             found.append(f"{self.revisions} of them after a revision")
-        last = (attempt.duration for attempt in self.attempts[-1:])
-        found += [f"the last failure took {_duration(duration)}" for duration in last if duration is not None]
+        last = self.attempts[-1:]
+        found += [f"the last failure took {_duration(each.duration)}" for each in last if each.duration is not None]
         if self.time_left is not None:
             found.append(f"{_duration(self.time_left)} of the deadline left")
         return found
@@ -191,12 +192,6 @@ def _name_of(kind: type[Exception] | str | None) -> str | None:
     if isinstance(kind, type):
         return kind.__name__
     return kind
-
-
-def _times(number: int) -> str:
-    if number == 1:
-        return "1 time"
-    return f"{number} times"
 
 
 def _duration(seconds: float) -> str:

@@ -9,17 +9,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from datetime import timedelta
+from typing import TypeVar
 
 from resilience._validation import a_mapping, count, need, seconds
 from resilience.category import CategoryLike, ErrorCategory, combine
 from resilience.policies.backoff import Backoff
 from resilience.policies.tenacity_adapter import Strategy, validate_strategy
-
-if TYPE_CHECKING:
-    from datetime import timedelta
-
-    from resilience.profile import Profile
+from resilience.profile import Profile
 
 __all__ = ["DEFAULT_BASE_DELAY", "RetryRule", "parse_max_attempts", "parse_waits", "require_by_category"]
 

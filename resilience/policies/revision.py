@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from resilience.events import CallRevised
     from resilience.outcome import Outcome
 
-__all__ = ["REVISED", "ArgumentReviser", "Arguments", "failure_fingerprint"]
+__all__ = ["NO_REVISIONS", "REVISED", "ArgumentReviser", "Arguments", "failure_fingerprint"]
 
 REVISED = ErrorCategory.CODE_RELATED | ErrorCategory.VALIDATION
 """The categories that a revision of the arguments may mend: the default of ``revise_on``."""
@@ -74,9 +74,7 @@ class Arguments:
         """Return the value of *parameter*, its default where it was not given; KeyError where there is none."""
         bound = inspect.signature(self.function).bind(*self.args, **self.kwargs)
         bound.apply_defaults()
-        if parameter in bound.arguments:
-            return bound.arguments[parameter]
-        return self.kwargs[parameter]
+        return {**self.kwargs, **bound.arguments}[parameter]
 
     def __repr__(self) -> str:
         return f"<Arguments {self.args!r}, {dict(self.kwargs)!r}>"
@@ -103,22 +101,24 @@ class ArgumentReviser:
     `RetryState`, and restored when the retry ends: enclosing policies see those.
     """
 
-    __slots__ = ("callback", "max_repeats", "max_revisions", "on")
+    __slots__ = ("bits", "callback", "max_repeats", "max_revisions", "on")
 
     def __init__(
         self,
         callback: Callable[[Arguments, CallReport], object],
         max_revisions: int,
         max_repeats: int,
-        on: ErrorCategory | None = None,
+        on: ErrorCategory = REVISED,
     ) -> None:
         self.callback: Callable[[Arguments, CallReport], object] = callback
         self.max_revisions: int = max_revisions
         self.max_repeats: int = max_repeats
-        self.on: ErrorCategory = on or REVISED
+        self.on: ErrorCategory = on
+        #: The bits of *on*: quicker to look at than a Flag.
+        self.bits: int = on.value
 
     def options(self) -> Mapping[str, object]:
-        """Return what a description of a retry shows: *on* only where it is not the default."""
+        """Return what a description of a retry shows: *on* only where it is not the default, nothing of no revision."""
         options: dict[str, object] = {"max_revisions": self.max_revisions}
         if self.on != REVISED:
             options["revise_on"] = self.on.label
@@ -165,6 +165,14 @@ class ArgumentReviser:
         if state.revisions >= self.max_revisions:
             return StopReason.REVISIONS
         return None
+
+
+def _no_revision(_: Arguments, __: CallReport) -> None:
+    """Give up at once."""
+
+
+NO_REVISIONS = ArgumentReviser(_no_revision, max_revisions=0, max_repeats=0, on=ErrorCategory(0))
+"""Revises nothing: of a retry without ``revise``."""
 
 
 def _revised(state: RetryState, error: Exception) -> CallRevised:

@@ -99,13 +99,11 @@ class Stale(Source):
         if key is None:
             return None
         found = yield from self._cache.get(key[0])
-        age = _age_of(found, call.clock.wall())
-        if found is None or self._is_too_old(age):
+        answer = _answer_with(found, call.clock.wall())
+        if found is None or self._is_too_old(answer.age):
             return None
         yield from used(call, failure, self.name)
-        if isinstance(found, StaleEntry):
-            found = found.value
-        return Answer(Outcome(found), age)
+        return answer
 
     def _is_too_old(self, age: float | None) -> bool:
         return self.max_age is not None and (age is None or age > self.max_age)
@@ -129,11 +127,11 @@ def _parse_key(parameter: str, key: Callable[..., object]) -> Callable[..., obje
     return key
 
 
-def _age_of(found: object, now: float) -> float | None:
-    """Return the seconds since an entry was stored, None of one that does not say when that was."""
+def _answer_with(found: object, now: float) -> Answer:
+    """Return what the cache has *found* as an answer, with its age unless it does not say when it was stored."""
     if isinstance(found, StaleEntry):
-        return max(0.0, now - found.stored_at)
-    return None
+        return Answer(Outcome(found.value), max(0.0, now - found.stored_at))
+    return Answer(Outcome(found))
 
 
 # -- the two kinds of caches -------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from resilience._runtime.protocol import Call
-from resilience._validation import a_function, number, optional
+from resilience._validation import a_function, given, number, optional
 from resilience.category import ErrorCategory
 from resilience.trouble import report_trouble
 
@@ -45,11 +45,10 @@ class Strategies:
         waits: Mapping[int, Strategy] | None = None,
     ) -> None:
         self.waits: Mapping[int, Strategy] = waits or {}
-        self.wait: Strategy | None = _parse_wait("wait", wait)
+        self.wait: Strategy | None = optional(_parse_wait, "wait", wait)
         self.stop: Strategy | None = optional(validate_strategy, "stop", stop)
         self.retry_if: Strategy | None = optional(validate_strategy, "retry_if", retry_if)
-        common = {"wait": self.wait, "stop": self.stop, "retry_if": self.retry_if}
-        self._common = {name: strategy for name, strategy in common.items() if strategy is not None}
+        self._common = given(wait=self.wait, stop=self.stop, retry_if=self.retry_if)
         #: Whether there are any: then each call has a `RetryCallState` from its beginning.
         self.given: bool = bool(self._common or self.waits)
 
@@ -69,14 +68,14 @@ class Strategies:
     @staticmethod
     def validate_wait(strategy: Strategy, answer: Outcome) -> float | None:
         """Return the seconds that a wait strategy returned; None where they are not valid, which is logged."""
-        given = answer.value
+        wait = answer.value
         if answer.error is not None:
             return None  # logged where it was raised
         with contextlib.suppress(TypeError, ValueError):
-            return number("wait", given, "seconds of 0 or more", least=0.0)
-        shown = f"a {type(given).__name__}"
-        if isinstance(given, float | str):
-            shown = repr(given)
+            return number("wait", wait, "seconds of 0 or more", least=0.0)
+        shown = f"a {type(wait).__name__}"
+        if isinstance(wait, float | str):
+            shown = repr(wait)
         wrong = ValueError(f"it returned {shown:.100}: give seconds, a number of 0 or more")
         report_trouble("wait strategy", strategy, wrong)
         return None
@@ -109,10 +108,8 @@ class Strategies:
         state.outcome_timestamp = call.clock.now()  # tenacity reads the machine's clock itself
 
 
-def _parse_wait(parameter: str, wait: Strategy | float | timedelta | None) -> Strategy | None:
-    """Return a wait strategy, if one was given. Seconds are a strategy that always returns them."""
-    if wait is None:
-        return None
+def _parse_wait(parameter: str, wait: object) -> Strategy:
+    """Return a wait strategy. Seconds are a strategy that always returns them."""
     if callable(wait):
         return validate_strategy(parameter, wait)
     if isinstance(wait, timedelta):

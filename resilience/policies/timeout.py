@@ -8,20 +8,18 @@ a signal. The policy says how long, and makes the error of a call that was too l
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from resilience._runtime import protocol as base
 from resilience._runtime.callables import is_generator, name_of
 from resilience._runtime.decorate import refuse_without_items
 from resilience._runtime.protocol import Call, Proceed
-from resilience._validation import one_of, optional, seconds
+from resilience._runtime.worst_case import WorstCase
+from resilience._validation import given, one_of, optional, seconds
 from resilience.errors.base import CallTimeoutError, DeadlineExceededError, ResilienceError
 from resilience.outcome import EXPIRED, OVERDUE, Outcome
 from resilience.policies.base import Policy, Steps, decorated_function
 from resilience.policies.timed_out import time_out
-
-if TYPE_CHECKING:
-    from resilience._runtime.worst_case import WorstCase
 
 __all__ = ["ItemTimeout", "Timeout", "timeout_of"]
 
@@ -119,8 +117,8 @@ class ItemTimeout(Timeout):
         return inside
 
     def __str__(self) -> str:
-        limits = {"first_item": self.time_limit, "idle": self.item_timeout}
-        return f"timeout({', '.join(f'{name}={limit:g}' for name, limit in limits.items() if limit is not None)})"
+        limits = given(first_item=self.time_limit, idle=self.item_timeout)
+        return f"timeout({', '.join(f'{name}={limit:g}' for name, limit in limits.items())})"
 
 
 def timeout_of(
@@ -130,14 +128,14 @@ def timeout_of(
 
     Raises TypeError or ValueError for limits of both kinds, for none, and for signals with items.
     """
-    items = {name: given for name, given in (("first_item", first_item), ("idle", idle)) if given is not None}
+    items = given(first_item=first_item, idle=idle)
     if items:
-        given = ", ".join(f"{name}={value!r}" for name, value in items.items())
+        shown = ", ".join(f"{name}={value!r}" for name, value in items.items())
         if limit is not ...:
-            call = f"timeout({limit!r}, {given})"
+            call = f"timeout({limit!r}, {shown})"
             raise TypeError(f"{call}: give seconds for a call, or first_item= and idle= for a generator function")
         if one_of("mode", mode, _MODES) != "thread":
-            raise ValueError(f"mode={mode!r}: give none with {given}: sync items are fetched in threads")
+            raise ValueError(f"mode={mode!r}: give none with {shown}: sync items are fetched in threads")
         return ItemTimeout(first_item, idle)
     if limit is ...:
         raise TypeError("timeout(): give seconds; for a generator function first_item= and idle=, either or both")

@@ -23,6 +23,8 @@ __all__ = ["may_be_sent_again", "result_may_be_followed_by_another"]
 _GATEWAYS = frozenset({502, *range(520, 528)})
 """Statuses by which a gateway answers for a server that may have processed the request: 502, and Cloudflare's own."""
 
+_SUCCESSES = range(200, 300)
+
 
 def may_be_sent_again(row: Profile, error: Exception, rows: Callable[[ErrorCategory], Profile] = row_of) -> bool:
     """Return whether a call that is not idempotent may be made again after *error*, whose category has this *row*.
@@ -37,8 +39,7 @@ def may_be_sent_again(row: Profile, error: Exception, rows: Callable[[ErrorCateg
 
 def result_may_be_followed_by_another(row: Profile, result: object) -> bool:
     """Return whether a call that is not idempotent may be made again after it returned *result*: a 429, for example."""
-    status = status_of_result(result)
-    if status is None or status in _GATEWAYS:
+    if status_of_result(result) in (None, *_GATEWAYS):
         return False
     if row.unsafe is Unsafe.HINTED:
         return _is_finite(retry_after_of_result(result))
@@ -76,8 +77,7 @@ def _passed_on(error: BaseException) -> bool:
     """
     if status_of(error) in _GATEWAYS:
         return True
-    answered = code(attribute(error, "response"), "status_code")
-    if answered is not None and 200 <= answered <= 299:
+    if code(attribute(error, "response"), "status_code") in _SUCCESSES:
         return True
     said = by_grpc(error)
     return said is not None and said.category is ErrorCategory.UNAVAILABLE
