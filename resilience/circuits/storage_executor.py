@@ -8,7 +8,6 @@ pybreaker.
 from __future__ import annotations
 
 import contextvars
-import os
 import threading
 import weakref
 from collections import deque
@@ -16,6 +15,7 @@ from collections.abc import Generator
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from resilience._runtime.forks import call_in_forked_child
 from resilience.clock import Clock, current_clock
 
 __all__ = ["MAX_PAUSE", "MIN_PAUSE", "OPERATION_TIMEOUT", "Operation", "StorageExecutor"]
@@ -296,5 +296,4 @@ def _after_fork() -> None:
         executor.forked()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+call_in_forked_child(_after_fork)

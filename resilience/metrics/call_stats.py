@@ -10,14 +10,13 @@ by the wrapper of the guarded function without a call or a lock. All other calls
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from resilience._runtime.forks import call_in_forked_child
 from resilience.category import ErrorCategory
 from resilience.classify.decide import classify
 from resilience.logs import code_of
@@ -279,5 +278,4 @@ class CallStatsRegistry:
 CALL_STATS = CallStatsRegistry()
 """The statistics of this process."""
 
-with contextlib.suppress(AttributeError):  # there is no fork on Windows
-    os.register_at_fork(after_in_child=CALL_STATS.reset_locks)
+call_in_forked_child(CALL_STATS.reset_locks)
