@@ -120,7 +120,10 @@ class ArgumentReviser:
         self.bits: int = on.value
 
     def options(self) -> Mapping[str, object]:
-        """Return what a description of a retry shows: *on* only where it is not the default, nothing of no revision."""
+        """Return what a description of a retry shows: *on* only where it is not the default.
+
+        Those of `NO_REVISIONS` are 0 and empty, which a description leaves out.
+        """
         options: dict[str, object] = {"max_revisions": self.max_revisions}
         if self.on != REVISED:
             options["revise_on"] = self.on.label
