@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from typing import Any, TypeAlias
 
 from resilience._runtime import protocol as base
-from resilience._runtime.callables import under_descriptor
+from resilience._runtime.callables import Kind, kind_of, under_descriptor
 from resilience._runtime.context_manager import Block
 from resilience._runtime.pipeline import Decorator
 from resilience._runtime.protocol import Effect
@@ -51,7 +51,7 @@ class Policy(base.Policy, Decorator, Block):
     def __init_subclass__(cls, **options: object) -> None:
         """Refuse a `run` that is async: one generator is the same for sync, asyncio and trio."""
         super().__init_subclass__(**options)
-        if inspect.iscoroutinefunction(cls.run) or inspect.isasyncgenfunction(cls.run):
+        if kind_of(cls.run) in _ASYNC_KINDS:
             raise TypeError(f"{cls.__qualname__}.run is async: write a plain generator that yields effects")
 
     def policies(self, target: object = None) -> tuple[base.Policy, ...]:
@@ -92,6 +92,9 @@ class Policy(base.Policy, Decorator, Block):
 
     def __repr__(self) -> str:
         return f"<{self}>"
+
+
+_ASYNC_KINDS = (Kind.COROUTINE, Kind.ASYNC_GENERATOR)
 
 
 def decorated_function(target: object) -> Callable[..., object] | None:

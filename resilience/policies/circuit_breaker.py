@@ -10,7 +10,7 @@ observers. It also keeps calls within calls apart: what a probe calls through th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from resilience._runtime.circuit_context import Admitted, admitted_here, enter, leave
@@ -27,8 +27,8 @@ from resilience.policies.circuit_states import (
     INNER,
     CircuitMode,
     CircuitObserver,
-    CircuitState,
     Closed,
+    HalfOpen,
     Open,
     ProbePermit,
     State,
@@ -340,19 +340,17 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
         from resilience.events import CircuitClosed, CircuitHalfOpened, CircuitOpened
 
         state = transition[1]
-        if isinstance(state, Open):
-            return CircuitOpened(
-                target=target,
-                policy=self.name,
-                failures=state.failures,
-                retry_after=state.until - state.opened_at,
-                category=state.last_category,
-            )
-        kinds: Mapping[CircuitState, type[CircuitHalfOpened | CircuitClosed]] = {
-            CircuitState.HALF_OPEN: CircuitHalfOpened,
-            CircuitState.CLOSED: CircuitClosed,
-        }
-        return kinds[state.kind](target=target, policy=self.name)
+        if isinstance(state, HalfOpen):
+            return CircuitHalfOpened(target=target, policy=self.name)
+        if isinstance(state, Closed):
+            return CircuitClosed(target=target, policy=self.name)
+        return CircuitOpened(
+            target=target,
+            policy=self.name,
+            failures=state.failures,
+            retry_after=state.until - state.opened_at,
+            category=state.last_category,
+        )
 
     def mode_event(self, target: str) -> CircuitModeChanged:
         """Return the event of a change of mode."""

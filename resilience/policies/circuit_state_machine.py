@@ -37,7 +37,7 @@ __all__ = ["CircuitStateMachine"]
 _MARK, _COUNT, _CALL = SuccessReporting.MARK, SuccessReporting.COUNT, SuccessReporting.CALL
 _DISABLED, _ISOLATED = CircuitMode.DISABLED, CircuitMode.ISOLATED
 _CLOSED, _OPEN = CircuitState.CLOSED, CircuitState.OPEN
-_FIXES_STATE = (_ISOLATED, _DISABLED)
+_FIXES_STATE = frozenset({_ISOLATED, _DISABLED})
 
 
 class CircuitStateMachine:
@@ -234,7 +234,7 @@ class CircuitStateMachine:
     def change_mode(self, mode: CircuitMode, clock: Clock) -> Transition | None:
         """Go to *mode*. To isolate or disable the circuit, or to end that, discards what was recorded."""
         with self._lock:
-            if mode not in _FIXES_STATE and self.mode not in _FIXES_STATE:
+            if _FIXES_STATE.isdisjoint((mode, self.mode)):
                 self.mode = mode
                 return None
             make: Mapping[CircuitMode, Callable[[], State]] = {

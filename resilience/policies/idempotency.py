@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Callable
 from typing import cast
 
+from resilience._runtime.callables import is_async
 from resilience._runtime.protocol import Call
 from resilience._validation import need
 from resilience.classify.look import attribute
@@ -48,8 +49,7 @@ def idempotency_of(given: object) -> Idempotency | None:
     if given is by_method:
         return Idempotency("by_method", by_method)
     expected = "True, False, by_method or a function of the call's arguments"
-    asynchronous = inspect.iscoroutinefunction(given) or inspect.iscoroutinefunction(attribute(given, "__call__"))
-    need(not asynchronous, "idempotent", given, f"{expected}, not an async one", TypeError)
+    need(not is_async(given), "idempotent", given, f"{expected}, not an async one", TypeError)
     need(callable(given), "idempotent", given, expected, TypeError)
     name = attribute(given, "__qualname__") or type(given).__qualname__
     return Idempotency(str(name), functools.partial(_ask, cast("Callable[..., object]", given)))

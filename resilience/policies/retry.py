@@ -7,13 +7,13 @@ The policy is split by subject:
 * `retry_state`: the state of one call,
 * `retry_decision`: whether another attempt follows, and after how long,
 * `retry_report`: what was tried, as the error and callbacks have it,
+* `retry_events`: the events it emits,
 * this module: the loop, and the ends of a call.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from resilience._runtime.exhaustion import exhaustion_counter
 from resilience._runtime.protocol import Call, Proceed, Run, Sleep, Steps
@@ -23,14 +23,12 @@ from resilience.errors.base import RetriesExhaustedError
 from resilience.outcome import Outcome
 from resilience.policies.announce import announce
 from resilience.policies.retry_decision import RetryDecision, server_delay
+from resilience.policies.retry_events import retries_exhausted
 from resilience.policies.retry_report import CallReport, attach_report, set_last_call
+from resilience.policies.retry_rule import RetryRule
 from resilience.policies.retry_state import RetryState
 from resilience.policies.stop_reason import StopReason
 from resilience.subscription import has_listeners
-
-if TYPE_CHECKING:
-    from resilience.events import RetriesExhausted
-    from resilience.policies.retry_rule import RetryRule
 
 __all__ = ["Retry"]
 
@@ -148,7 +146,7 @@ class Retry(RetryDecision):
         if had_part or self.wraps:
             final = self._report(call, outcome, state, reason, noted=retried or reason not in _NO_NOTE_REASONS)
         if had_part and reason not in _NO_EVENT_REASONS:
-            yield from announce(_retries_exhausted, state, reason, outcome.error)
+            yield from announce(retries_exhausted, state, reason, outcome.error)
         return final
 
     def _report(self, call: Call, outcome: Outcome, state: RetryState, reason: StopReason, *, noted: bool) -> Outcome:
@@ -206,16 +204,3 @@ def _time_left(call: Call) -> float | None:
 
 def _circuit_states(call: Call) -> tuple[str, ...]:
     return tuple(state for policy in call.stack if (state := policy.status(call)) is not None)
-
-
-def _retries_exhausted(state: RetryState, reason: StopReason, error: Exception | None) -> RetriesExhausted:
-    from resilience.events import RetriesExhausted
-
-    return RetriesExhausted(
-        target=state.target,
-        policy="retry",
-        attempts=state.attempts,
-        category=state.category,
-        reason=reason.value,
-        error=error,
-    )

@@ -120,8 +120,8 @@ class RetryBudget:
         return f"budget {self.name!r}: {left}"
 
 
-def _parse_name(parameter: str, name: object) -> str:
+def _parse_name(parameter: str, name: str) -> str:
     expected = "a name, such as that of the dependency; or None"
     need(isinstance(name, str), parameter, name, expected, TypeError)
     need(name != "", parameter, name, expected)
-    return str(name)
+    return name

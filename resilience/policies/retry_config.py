@@ -349,7 +349,7 @@ def _parse_revise(
         return NO_REVISIONS
     expected = "a function of the call's Arguments and its CallReport, which returns new arguments or None"
     a_function("revise", revise, expected, takes=2)
-    on = combine("revise_on", [revise_on or REVISED])
+    on = optional(lambda parameter, category: combine(parameter, [category]), "revise_on", revise_on) or REVISED
     return ArgumentReviser(revise, count("max_revisions", max_revisions), no_progress or 3, on)
 
 

@@ -18,7 +18,8 @@ A new reason to stop is a row of `StopReason` and a line in `RetryDecision.block
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from resilience._runtime.exhaustion import exhaustion_counter
 from resilience._runtime.protocol import Call, Run, Steps
@@ -30,14 +31,11 @@ from resilience.outcome import Outcome
 from resilience.policies.announce import announce
 from resilience.policies.nested_retries import inner_exhaustion
 from resilience.policies.retry_config import RetryConfig
+from resilience.policies.retry_events import attempt_failed, retry_scheduled
 from resilience.policies.retry_rule import DEFAULT_BASE_DELAY, RetryRule
 from resilience.policies.retry_state import RetryState
 from resilience.policies.revision import failure_fingerprint
 from resilience.policies.stop_reason import StopReason
-
-if TYPE_CHECKING:
-    from resilience.events import AttemptFailed, RetryScheduled
-    from resilience.policies.idempotency import Idempotency
 
 __all__ = ["RetryDecision"]
 
@@ -86,7 +84,7 @@ class RetryDecision(RetryConfig):
             return StopReason.COMMITTED
         if state.exhaustions_at_start != exhaustion_counter.count and self._is_exhausted_inside(outcome, state):
             return StopReason.NESTED
-        if self.idempotency is not None and not self._is_safe_to_repeat(self.idempotency, call, outcome, state):
+        if self.idempotency is not None and not self._is_safe_to_repeat(self.idempotency.allows, call, outcome, state):
             return StopReason.NOT_IDEMPOTENT
         if self._is_used_up(state):
             return StopReason.ATTEMPTS
@@ -127,7 +125,9 @@ class RetryDecision(RetryConfig):
             state.inner = inner_exhaustion(outcome.error, state.exhaustions_at_start)
         return state.inner is not None and not self.retry_exhausted
 
-    def _is_safe_to_repeat(self, idempotency: Idempotency, call: Call, outcome: Outcome, state: RetryState) -> bool:
+    def _is_safe_to_repeat(
+        self, allows: Callable[[Call], bool], call: Call, outcome: Outcome, state: RetryState
+    ) -> bool:
         """Whether the failed *outcome* proves that the call has not happened, or the call may happen twice.
 
         The proof is looked for first: it costs less than asking the user's function.
@@ -140,7 +140,7 @@ class RetryDecision(RetryConfig):
         else:
             # Of several attempts of a nested retry the last one proves nothing about the others.
             proven = state.inner is None and may_be_sent_again(row, error, lambda leaf: self.rules[leaf._value_].row)
-        return proven or idempotency.allows(call)
+        return proven or allows(call)
 
     def _is_used_up(self, state: RetryState) -> bool:
         """Whether the attempts are used up: all of them, or those for failures of the category, which are counted here.
@@ -186,7 +186,7 @@ class RetryDecision(RetryConfig):
         if self.limits_repeats:
             state.record_fingerprint(failure_fingerprint(state.category, error))
         if error is not None:
-            yield from announce(_attempt_failed, state, error)
+            yield from announce(attempt_failed, state, error)
             if state.category._value_ & self.reviser.bits:
                 return (yield from self.reviser.revise(call, error, state, self.min_attempt_time))
         reason = self.blocked_by(call, outcome, state)
@@ -229,10 +229,10 @@ class RetryDecision(RetryConfig):
         reason = (yield from self._ask_strategies(call, outcome, state)) or self._pay(call, state)
         if reason is not None:
             return reason
-        yield from announce(_retry_scheduled, state, outcome.error)
+        yield from announce(retry_scheduled, state, outcome.error)
         if self.on_retry is None:
             return None
-        yield Run(self.on_retry, _retry_scheduled(state, outcome.error), role="on_retry callback")
+        yield Run(self.on_retry, retry_scheduled(state, outcome.error), role="on_retry callback")
         if call.lacks_time(state.next_wait + self.min_attempt_time):  # the callback has taken some
             self.refund(state)
             state.unschedule_retry()
@@ -272,27 +272,3 @@ def server_delay(outcome: Outcome) -> float | None:
 def _tenacity_state(state: RetryState) -> Any:
     """Return what tenacity's strategies are called with: there is one where there are strategies."""
     return state.tenacity_state
-
-
-# -- events, made where something listens: see `announce` --------------------------------------------------------------
-
-
-def _attempt_failed(state: RetryState, error: Exception) -> AttemptFailed:
-    from resilience.events import AttemptFailed
-
-    return AttemptFailed(
-        target=state.target, policy="retry", attempt=state.attempts, category=state.category, error=error
-    )
-
-
-def _retry_scheduled(state: RetryState, error: Exception | None) -> RetryScheduled:
-    from resilience.events import RetryScheduled
-
-    return RetryScheduled(
-        target=state.target,
-        policy="retry",
-        attempt=state.attempts,
-        category=state.category,
-        wait=state.next_wait,
-        error=error,
-    )

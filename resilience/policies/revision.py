@@ -12,19 +12,17 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from resilience._runtime.protocol import Call, Run, Steps
 from resilience.category import ErrorCategory
+from resilience.outcome import Outcome
 from resilience.policies.announce import announce
+from resilience.policies.retry_events import call_revised
 from resilience.policies.retry_report import CallReport
 from resilience.policies.retry_state import RetryState
 from resilience.policies.stop_reason import StopReason
 from resilience.trouble import report_trouble
-
-if TYPE_CHECKING:
-    from resilience.events import CallRevised
-    from resilience.outcome import Outcome
 
 __all__ = ["NO_REVISIONS", "REVISED", "ArgumentReviser", "Arguments", "failure_fingerprint"]
 
@@ -63,11 +61,15 @@ class Arguments:
         bound = signature.bind(*self.args, **self.kwargs)
         for name, value in parameters.items():
             _assign(bound, name, value)
-        for each in signature.parameters.values():  # one before another that is given by position has to be given, too
-            if each.kind is each.POSITIONAL_ONLY and each.default is not each.empty:
-                bound.arguments.setdefault(each.name, each.default)
+        # One before another that is given by position has to be given, too.
+        defaults = {
+            each.name: each.default
+            for each in signature.parameters.values()
+            if each.kind is each.POSITIONAL_ONLY and each.default is not each.empty
+        }
+        found = {**defaults, **bound.arguments}
         # In the order of the signature: what is given by position must not move behind what was just added.
-        bound.arguments = {name: bound.arguments[name] for name in signature.parameters if name in bound.arguments}
+        bound.arguments = {name: found[name] for name in signature.parameters if name in found}
         return Arguments(self.function, bound.args, bound.kwargs)
 
     def __getitem__(self, parameter: str) -> object:
@@ -118,7 +120,10 @@ class ArgumentReviser:
         self.bits: int = on.value
 
     def options(self) -> Mapping[str, object]:
-        """Return what a description of a retry shows: *on* only where it is not the default, nothing of no revision."""
+        """Return what a description of a retry shows: *on* only where it is not the default.
+
+        Those of `NO_REVISIONS` are 0 and empty, which a description leaves out.
+        """
         options: dict[str, object] = {"max_revisions": self.max_revisions}
         if self.on != REVISED:
             options["revise_on"] = self.on.label
@@ -151,7 +156,7 @@ class ArgumentReviser:
             return StopReason.DEADLINE
         state.revise((call.arguments, call.keywords))
         call.arguments, call.keywords = new.args, new.kwargs
-        yield from announce(_revised, state, error)
+        yield from announce(call_revised, state, error)
         return None
 
     def _blocked_by(self, call: Call, state: RetryState, min_attempt_time: float) -> StopReason | None:
@@ -173,19 +178,6 @@ def _no_revision(_: Arguments, __: CallReport) -> None:
 
 NO_REVISIONS = ArgumentReviser(_no_revision, max_revisions=0, max_repeats=0, on=ErrorCategory(0))
 """Revises nothing: of a retry without ``revise``."""
-
-
-def _revised(state: RetryState, error: Exception) -> CallRevised:
-    from resilience.events import CallRevised
-
-    return CallRevised(
-        target=state.target,
-        policy="retry",
-        attempt=state.attempts,
-        category=state.category,
-        revision=state.revisions,
-        error=error,
-    )
 
 
 def _arguments(given: Arguments, answer: object) -> Arguments:

@@ -39,12 +39,12 @@ class Strategies:
 
     def __init__(
         self,
-        wait: Strategy | float | timedelta | None = None,
-        stop: Strategy | None = None,
-        retry_if: Strategy | None = None,
-        waits: Mapping[int, Strategy] | None = None,
+        wait: Strategy | float | timedelta | None,
+        stop: Strategy | None,
+        retry_if: Strategy | None,
+        waits: Mapping[int, Strategy],
     ) -> None:
-        self.waits: Mapping[int, Strategy] = waits or {}
+        self.waits: Mapping[int, Strategy] = waits
         self.wait: Strategy | None = optional(_parse_wait, "wait", wait)
         self.stop: Strategy | None = optional(validate_strategy, "stop", stop)
         self.retry_if: Strategy | None = optional(validate_strategy, "retry_if", retry_if)

@@ -23,7 +23,8 @@ __all__ = ["may_be_sent_again", "result_may_be_followed_by_another"]
 _GATEWAYS = frozenset({502, *range(520, 528)})
 """Statuses by which a gateway answers for a server that may have processed the request: 502, and Cloudflare's own."""
 
-_SUCCESSES = range(200, 300)
+_SUCCESSES = frozenset(range(200, 300))
+_UNPROVEN = _GATEWAYS | {None}  # of a result: not the server's own answer, or none by HTTP
 
 
 def may_be_sent_again(row: Profile, error: Exception, rows: Callable[[ErrorCategory], Profile] = row_of) -> bool:
@@ -39,7 +40,7 @@ def may_be_sent_again(row: Profile, error: Exception, rows: Callable[[ErrorCateg
 
 def result_may_be_followed_by_another(row: Profile, result: object) -> bool:
     """Return whether a call that is not idempotent may be made again after it returned *result*: a 429, for example."""
-    if status_of_result(result) in (None, *_GATEWAYS):
+    if status_of_result(result) in _UNPROVEN:
         return False
     if row.unsafe is Unsafe.HINTED:
         return _is_finite(retry_after_of_result(result))
