@@ -12,6 +12,7 @@ import math
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 from resilience._runtime.protocol import Admission, SuccessReporting
 from resilience.category import ErrorCategory
@@ -63,6 +64,9 @@ class CircuitStateMachine:
 
     __slots__ = ("_lock", "category", "config", "mode", "observers", "since", "state", "telling")
 
+    #: An attribute, since a call may be closed while the interpreter ends: the names of modules are gone by then.
+    _permit: ClassVar[type[ProbePermit]] = ProbePermit
+
     def __init__(self, config: CircuitBreakerConfig) -> None:
         self.config: CircuitBreakerConfig = config
         self.telling: SuccessReporting = _telling(config)
@@ -104,7 +108,7 @@ class CircuitStateMachine:
 
     def release(self, admitted: object) -> None:
         """Take back a probe's permit, where that *admitted* a call without an outcome: it was cancelled."""
-        if isinstance(admitted, ProbePermit):
+        if isinstance(admitted, self._permit):
             with self._lock:
                 self.state.take_back(admitted)
 

@@ -380,9 +380,9 @@ class HalfOpen(_NotClosed):
         """Take a probe's permit back; return whether its outcome decides: its lease holds, and it is of this state."""
         if permit not in self.permits:
             return False
-        assert isinstance(permit, ProbePermit)
-        self.permits.discard(permit)
-        return permit.state is self
+        probe: ProbePermit = permit  # pyright: ignore[reportAssignmentType]  # it is in the set
+        self.permits.discard(probe)
+        return probe.state is self
 
     def record_failure(self, weight: int, clock: Clock, config: CircuitBreakerConfig) -> bool:
         """Count a probe that failed; return whether the circuit opens again."""

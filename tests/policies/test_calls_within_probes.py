@@ -741,3 +741,18 @@ def test_a_stream_that_is_collected_half_way_leaves_its_probe_to_others(road: Ro
         await stream.aclose()
 
     assert play(road, breaker, main_sync, main) == HALF_OPENED_AND_CLOSED
+
+
+def test_a_probe_that_is_closed_while_the_interpreter_ends_needs_no_name_of_a_module(monkeypatch: pytest.MonkeyPatch):
+    breaker = circuit_breaker("shop", failure_threshold=1)
+    breaker.half_open()
+
+    @breaker
+    def items() -> Iterator[str]:
+        yield "lamp"
+
+    reading = items()
+    next(reading)
+    monkeypatch.setattr("resilience.policies.circuit_state_machine.ProbePermit", None)  # as the interpreter does it
+    reading.close()
+    assert not breaker.circuit.state.permits
