@@ -132,7 +132,7 @@ class Spares:
         """Take a hello, so that nobody need do that who is in a hurry."""
         readable(child.control.fileno(), _HELLO)  # nobody closes it but this thread
         with self._lock:
-            if child in self._idle:  # or it has been taken, and is has_listeners to elsewhere
+            if child in self._idle:  # or it has been taken, and is listened to elsewhere
                 child.greet()
 
     def _replace(self, child: Child, policy: Policy | None) -> None:

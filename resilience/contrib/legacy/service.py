@@ -139,7 +139,7 @@ class CircuitBreaker:
 
     @property
     def circuit(self) -> circuits.CircuitBreaker:
-        """The toolkit's own circuit underneath: opened and closed by hand, isolated, has_listeners to."""
+        """The toolkit's own circuit underneath: opened and closed by hand, isolated, subscribed to."""
         return self._breaker
 
     @property
