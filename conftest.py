@@ -80,7 +80,7 @@ def docs_server(request: pytest.FixtureRequest, _docs_server: DocsServer) -> Ite
 @pytest.fixture(autouse=True)
 def own_events() -> Iterator[None]:
     """Forget the kinds of events that a test, or an example, has declared."""
-    from resilience import events
+    from resilience import _event_type as events
 
     before = dict(events._declared)
     yield

@@ -18,8 +18,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from benchmarks import ours, references, subjects
 from benchmarks.measure import Sample, Settings, async_loop, calibrated, interleaved, sync_loop
 from benchmarks.terms import ARGUMENT, Function, Wrap
+from resilience.integrations.prometheus import install
 from resilience.metrics import track_errors
-from resilience.metrics.prometheus import install
 
 __all__ = ["LIMIT", "measured"]
 

@@ -14,18 +14,18 @@ Each exception gets one `ErrorCategory` (`timeout`, `network`, `rate_limit`, ...
 
 from typing import TYPE_CHECKING
 
-from resilience.category import ErrorCategory, Recovery, Severity
-from resilience.classify import classify
-from resilience.decorators import deadline, fallback, retry_on_category, retrying, timeout
-from resilience.rooms import open_rooms
+from resilience._decorators import deadline, fallback, retry_on_category, retrying, timeout
+from resilience._lazy import attach_lazy
+from resilience.categories import ErrorCategory, Recovery, Severity
 
 if TYPE_CHECKING:
+    from resilience._deadline_context import remaining
+    from resilience._listeners import subscribe
     from resilience._runtime.pipeline import Description, Pipeline, describe
     from resilience._runtime.worst_case import WorstCase
     from resilience.circuits import CircuitBreaker, CircuitState, circuit_breaker
-    from resilience.classify import explain, register, register_library, retry_after
-    from resilience.collecting import ErrorCollector
-    from resilience.due import remaining
+    from resilience.classification import classify, explain, register, register_library, retry_after
+    from resilience.collect import ErrorCollector
     from resilience.errors import (
         CallTimeoutError,
         DeadlineExceededError,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     )
     from resilience.errors.chain import error_chain
     from resilience.errors.circuit import CircuitOpenError
-    from resilience.gathering import CallResult, GatheredResults, gather_results, gather_results_async
+    from resilience.gather import CallResult, GatheredResults, gather_results, gather_results_async
     from resilience.metrics.tracking import track_errors
     from resilience.policies.backoff import Backoff
     from resilience.policies.degraded import Degraded
@@ -46,9 +46,8 @@ if TYPE_CHECKING:
     from resilience.policies.revision import Arguments
     from resilience.policies.stale_cache import StaleEntry
     from resilience.policies.stop_reason import StopReason
-    from resilience.profile import Profile, override_profiles, profile_of
-    from resilience.subscription import subscribe
-    from resilience.translation import translating
+    from resilience.profiles import Profile, override_profiles, profile_of
+    from resilience.translate import translating
 
 __version__ = "0.1.0"
 
@@ -107,12 +106,12 @@ __all__ = [
 ]
 
 # Imported when first asked for. With the circuit comes pybreaker, and with it redis and tornado where installed.
-_ROOMS = {
+_LAZY = {
     "Arguments": "policies.revision",
     "AttemptReport": "policies.retry_report",
     "Backoff": "policies.backoff",
     "CallReport": "policies.retry_report",
-    "CallResult": "gathering",
+    "CallResult": "gather",
     "CallTimeoutError": "errors",
     "CircuitBreaker": "circuits",
     "CircuitOpenError": "errors.circuit",
@@ -120,10 +119,10 @@ _ROOMS = {
     "DeadlineExceededError": "errors",
     "Degraded": "policies.degraded",
     "Description": "_runtime.pipeline",
-    "ErrorCollector": "collecting",
-    "GatheredResults": "gathering",
+    "ErrorCollector": "collect",
+    "GatheredResults": "gather",
     "Pipeline": "_runtime.pipeline",
-    "Profile": "profile",
+    "Profile": "profiles",
     "ResilienceError": "errors",
     "RetriesExhaustedError": "errors",
     "RetryBudget": "policies.retry_budget",
@@ -134,30 +133,31 @@ _ROOMS = {
     "WorstCase": "_runtime.worst_case",
     "by_method": "policies.idempotency",
     "circuit_breaker": "circuits",
+    "classify": "classification.classifier",
     "describe": "_runtime.pipeline",
     "error_chain": "errors.chain",
-    "explain": "classify.decide",
-    "gather_results": "gathering",
-    "gather_results_async": "gathering",
+    "explain": "classification.classifier",
+    "gather_results": "gather",
+    "gather_results_async": "gather",
     "last_call": "policies.retry_report",
-    "override_profiles": "profile",
-    "profile_of": "profile",
-    "register": "classify.registry",
-    "register_library": "classify.libraries",
-    "remaining": "due",
-    "retry_after": "classify.hint",
-    "subscribe": "subscription",
+    "override_profiles": "profiles",
+    "profile_of": "profiles",
+    "register": "classification.registry",
+    "register_library": "classification.libraries",
+    "remaining": "_deadline_context",
+    "retry_after": "classification.retry_hints",
+    "subscribe": "_listeners",
     "track_errors": "metrics.tracking",
-    "translating": "translation",
+    "translating": "translate",
 }
 _SUBMODULES = {
     "circuits",
+    "classification",
     "contrib",
     "errors",
     "events",
     "execution",
-    "http",
-    "logs",
+    "integrations",
     "metrics",
     "policies",
     "report",
@@ -165,4 +165,4 @@ _SUBMODULES = {
     "testing",
 }
 
-open_rooms(__name__, _ROOMS, _SUBMODULES)
+attach_lazy(__name__, _LAZY, _SUBMODULES)

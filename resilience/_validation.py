@@ -13,18 +13,18 @@ from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 __all__ = [
-    "a_function",
-    "a_mapping",
-    "count",
-    "given",
-    "known_names",
-    "names",
-    "need",
-    "number",
-    "one_of",
+    "given_options",
     "optional",
-    "seconds",
-    "yes_or_no",
+    "parse_count",
+    "parse_duration",
+    "parse_names",
+    "parse_number",
+    "require",
+    "require_bool",
+    "require_callable",
+    "require_choice",
+    "require_known_names",
+    "require_mapping",
 ]
 
 R = TypeVar("R")
@@ -40,7 +40,7 @@ def optional(parse: Callable[[str, V], R], parameter: str, value: V | None) -> R
     return None if value is None else parse(parameter, value)
 
 
-def given(**options: V | None) -> dict[str, V]:
+def given_options(**options: V | None) -> dict[str, V]:
     """Return the options that were given, by name: those that are not None.
 
     >>> given(first_item=5, idle=None)
@@ -49,13 +49,13 @@ def given(**options: V | None) -> dict[str, V]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def need(good: bool, parameter: str, value: object, right: str, kind: type[Exception] = ValueError) -> None:
+def require(good: bool, parameter: str, value: object, right: str, kind: type[Exception] = ValueError) -> None:
     """Raise *kind* unless *good*."""
     if not good:
         raise kind(f"{parameter}={value!r}: give {right}")
 
 
-def number(parameter: str, value: object, right: str, *, least: float, above: bool = False) -> float:
+def parse_number(parameter: str, value: object, right: str, *, least: float, above: bool = False) -> float:
     """Return a finite number of at least (or *above*) *least*; TypeError or ValueError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{parameter}={value!r}: give {right}")
@@ -63,11 +63,11 @@ def number(parameter: str, value: object, right: str, *, least: float, above: bo
         found = float(value)
     except OverflowError:  # an int that is longer than any float
         found = math.inf
-    need(math.isfinite(found) and (found > least if above else found >= least), parameter, value, right)
+    require(math.isfinite(found) and (found > least if above else found >= least), parameter, value, right)
     return found
 
 
-def seconds(parameter: str, value: object, *, zero: bool = False) -> float:
+def parse_duration(parameter: str, value: object, *, zero: bool = False) -> float:
     """Return a duration in seconds, given as a number or a timedelta.
 
     >>> seconds("reset_timeout", timedelta(minutes=1))
@@ -76,19 +76,19 @@ def seconds(parameter: str, value: object, *, zero: bool = False) -> float:
     if isinstance(value, timedelta):
         value = value.total_seconds()
     right = "seconds (a number or a timedelta) of " + ("0 or more" if zero else "more than 0")
-    return number(parameter, value, right, least=0.0, above=not zero)
+    return parse_number(parameter, value, right, least=0.0, above=not zero)
 
 
-def count(parameter: str, value: object, *, least: int = 1) -> int:
+def parse_count(parameter: str, value: object, *, least: int = 1) -> int:
     """Return a whole number of at least *least*."""
     right = f"a whole number of {least} or more"
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{parameter}={value!r}: give {right}")
-    need(value >= least, parameter, value, right)
+    require(value >= least, parameter, value, right)
     return value
 
 
-def names(parameter: str, value: object) -> tuple[str, ...]:
+def parse_names(parameter: str, value: object) -> tuple[str, ...]:
     """Return several names as a tuple; one text alone is refused, which would be taken for its letters."""
     right = "a tuple of names, such as ('close',)"
     if isinstance(value, str) or not isinstance(value, Iterable):
@@ -100,19 +100,19 @@ def names(parameter: str, value: object) -> tuple[str, ...]:
     return cast("tuple[str, ...]", found)
 
 
-def a_mapping(parameter: str, value: object, right: str) -> None:
+def require_mapping(parameter: str, value: object, right: str) -> None:
     """Refuse what is no mapping."""
-    need(isinstance(value, Mapping), parameter, value, right, TypeError)
+    require(isinstance(value, Mapping), parameter, value, right, TypeError)
 
 
-def yes_or_no(parameter: str, value: object) -> bool:
+def require_bool(parameter: str, value: object) -> bool:
     """Return True or False; anything else is refused, as 0 or "no" would be."""
     if not isinstance(value, bool):
         raise TypeError(f"{parameter}={value!r}: give True or False")
     return value
 
 
-def one_of(parameter: str, value: object, choices: Iterable[str]) -> str:
+def require_choice(parameter: str, value: object, choices: Iterable[str]) -> str:
     """Return *value* when it is one of *choices*; else say which it may have been meant to be."""
     known = list(choices)
     right = f"one of {', '.join(map(repr, known))}"
@@ -123,7 +123,7 @@ def one_of(parameter: str, value: object, choices: Iterable[str]) -> str:
     raise ValueError(f"{parameter}={value!r}: give {right}{_did_you_mean(value, known)}")
 
 
-def known_names(function: str, given: Iterable[str], known: Iterable[str]) -> None:
+def require_known_names(function: str, given: Iterable[str], known: Iterable[str]) -> None:
     """Refuse keyword arguments that *function* does not have."""
     choices = list(known)
     for name in given:
@@ -139,7 +139,7 @@ def _did_you_mean(name: str, known: Sequence[str]) -> str:
     return "".join(f"; did you mean {near!r}?" for near in difflib.get_close_matches(name, known, n=1))
 
 
-def a_function(parameter: str, value: object, right: str, *, takes: int) -> Callable[..., Any]:
+def require_callable(parameter: str, value: object, right: str, *, takes: int) -> Callable[..., Any]:
     """Return *value* when it can be called with *takes* arguments; *right* says what those are."""
     if not callable(value) or isinstance(value, type):
         raise TypeError(f"{parameter}={value!r}: give {right}")

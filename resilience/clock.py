@@ -14,10 +14,10 @@ from typing import Protocol, cast
 
 from resilience.settings import NO_WAITS
 
-__all__ = ["SYSTEM", "Clock", "Limit", "SystemClock", "Waitable", "current_clock", "in_task", "using_clock"]
+__all__ = ["SYSTEM", "Clock", "SystemClock", "TimeLimit", "Waitable", "current_clock", "in_task", "using_clock"]
 
 
-class Limit(Protocol):
+class TimeLimit(Protocol):
     """An async time limit in force, from `Clock.limit`."""
 
     @property
@@ -61,7 +61,7 @@ class Clock(Protocol):
         """Let the time run, *begin*, and wait in this thread for *done*; return whether it came within *seconds*."""
         ...
 
-    def limit(self, seconds: float, *, shared: bool = True) -> AbstractContextManager[Limit]:
+    def limit(self, seconds: float, *, shared: bool = True) -> AbstractContextManager[TimeLimit]:
         """Cancel the block, in this task, when it takes longer than *seconds*; *shared* where others take that long."""
         ...
 
@@ -97,11 +97,11 @@ class SystemClock:
         begin()
         return done.wait(min(seconds, threading.TIMEOUT_MAX))
 
-    def limit(self, seconds: float, *, shared: bool = True) -> AbstractContextManager[Limit]:
-        return _SystemLimit(seconds, shared)
+    def limit(self, seconds: float, *, shared: bool = True) -> AbstractContextManager[TimeLimit]:
+        return _SystemTimeLimit(seconds, shared)
 
 
-class _SystemLimit:
+class _SystemTimeLimit:
     """The shared timer on asyncio, a cancel scope on trio."""
 
     __slots__ = ("_scope", "_seconds", "_shared", "_watch", "expired")
@@ -111,11 +111,11 @@ class _SystemLimit:
         self._shared = shared
         self.expired: bool = False
 
-    def __enter__(self) -> _SystemLimit:
-        from resilience.timer import begin, begin_alone
+    def __enter__(self) -> _SystemTimeLimit:
+        from resilience._asyncio_timeout import start_single, start_timeout
 
         # What is left of a deadline is a number of its own each time: not one to look for others of.
-        self._watch = (begin if self._shared else begin_alone)(self._seconds)
+        self._watch = (start_timeout if self._shared else start_single)(self._seconds)
         if self._watch is None:
             import anyio
 
@@ -130,9 +130,9 @@ class _SystemLimit:
             ended = self._scope.__exit__(kind, error, trace)
             self.expired = self._scope.cancelled_caught
             return ended
-        from resilience.timer import over
+        from resilience._asyncio_timeout import finish_timeout
 
-        self.expired = over(self._watch, error)
+        self.expired = finish_timeout(self._watch, error)
         return self.expired
 
 
@@ -158,14 +158,14 @@ class using_clock:  # noqa: N801  # reads as a verb where it is used
         self._clock = clock
 
     def __enter__(self) -> Clock:
-        from resilience.due import announce, due_under
+        from resilience._deadline_context import current_deadline_unshielded, push_deadline
 
         self._token = _clock.set(self._clock)
-        self._due = announce(due_under(self._clock))
+        self._due = push_deadline(current_deadline_unshielded(self._clock))
         return self._clock
 
     def __exit__(self, *raised: object) -> None:
-        from resilience.due import withdraw
+        from resilience._deadline_context import pop_deadline
 
-        withdraw(self._due)
+        pop_deadline(self._due)
         _clock.reset(self._token)

@@ -9,20 +9,19 @@ dotted name, its log level, the counter it adds to, whether it appears on the cu
 Prometheus, OpenTelemetry, the tables in the documentation and the dashboard follow from these declarations. A new kind
 is one class in this file and the line that emits it.
 
-`subscribe` and `emit` live in `resilience.subscription`, which a program without listeners imports alone.
+`subscribe` and `emit` live in `resilience._listeners` and are offered here too: a program without
+listeners imports that module alone.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
-import re
-from collections.abc import Callable
-from typing import ClassVar, TypeVar, dataclass_transform
+from typing import ClassVar
 
+from resilience._event_type import Event, event_type, event_types
+from resilience._listeners import Subscription, emit, subscribe
 from resilience._metric import Counter
-from resilience.category import ErrorCategory, Severity
-from resilience.subscription import Subscription, emit, subscribe
+from resilience.categories import ErrorCategory, Severity
 
 __all__ = [
     "AttemptFailed",
@@ -47,123 +46,6 @@ __all__ = [
     "event_types",
     "subscribe",
 ]
-
-_NAME = re.compile(r"[a-z_]+(\.[a-z_]+)+")
-_declared: dict[str, type[Event]] = {}
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """Base of all events: *target* is the qualified name of the function called, *policy* names the policy.
-
-    The class variables are what `event_type` sets on each kind. A subclass without that declaration is an event as
-    well: it is logged under its `name` at its `severity`, and neither counted nor shown on spans.
-    """
-
-    name: ClassVar[str] = "event"
-    severity: ClassVar[Severity] = Severity.INFO
-    #: The metric that each event of this kind adds one to.
-    counter: ClassVar[Counter | None] = None
-    #: Whether OpenTelemetry adds it to the span that is current where it is emitted.
-    on_span: ClassVar[bool] = False
-    #: Whether it is logged at the severity of its category where that is higher than its own.
-    escalates: ClassVar[bool] = True
-
-    target: str
-    policy: str
-
-    def fields(self) -> dict[str, object]:
-        """Return the fields for a log line or a JSON document: plain values under stable keys.
-
-        A category is its label, an error the name of its type. What is None or infinite is left out: JSON has no
-        infinity.
-
-        >>> TimedOut(target="shop.search", policy="timeout", limit=2.0).fields()
-        {'target': 'shop.search', 'policy': 'timeout', 'limit': 2.0}
-        """
-        shown: dict[str, object] = {}
-        for field in dataclasses.fields(self):
-            value: object = getattr(self, field.name)
-            if isinstance(value, ErrorCategory):
-                shown[field.name] = value.label
-            elif isinstance(value, Exception):
-                shown[field.name] = type(value).__name__
-            elif value is not None and value != math.inf:
-                shown[field.name] = value
-        return shown
-
-
-E = TypeVar("E", bound=Event)
-
-
-@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(dataclasses.field,))
-def event_type(
-    name: str,
-    severity: Severity,
-    *,
-    counter: Counter | None = None,
-    on_span: bool = True,
-    escalates: bool = True,
-) -> Callable[[type[E]], type[E]]:
-    """Make a class a kind of event: a frozen dataclass with a *name* of its own and everything others need to know.
-
-    *severity* is the level of its log line, or with *escalates* that of its category where that is higher. *counter* is
-    the metric it adds one to; each label is an attribute of the event, a field or a class variable. *on_span* adds it
-    to the current OpenTelemetry span.
-
-    Raises TypeError where the class is made for a class that is not an `Event` and for a label that the event lacks,
-    ValueError for a name that is not made of words joined by dots, or that another kind of event or metric has.
-
-    >>> lost = Counter("shop.orders.lost", "Orders that were lost.", ("target", "shelf"))
-    >>> @event_type("order.lost", Severity.ERROR, counter=lost)
-    ... class OrderLost(Event):
-    ...     '''An order was accepted and its item is not on *shelf*.'''
-    ...     shelf: str
-    >>> OrderLost(target="shop.search", policy="stock", shelf="A").fields()
-    {'target': 'shop.search', 'policy': 'stock', 'shelf': 'A'}
-    """
-
-    def declare(cls: type[E]) -> type[E]:
-        kind = dataclasses.dataclass(frozen=True, slots=True, kw_only=True)(cls)
-        _check_name(name, kind)
-        if counter is not None:
-            _check_counter(name, kind, counter)
-        kind.name, kind.severity, kind.counter = name, severity, counter
-        kind.on_span, kind.escalates = on_span, escalates
-        _declared[name] = kind
-        return kind
-
-    return declare
-
-
-def event_types() -> tuple[type[Event], ...]:
-    """Return the kinds of events that have been declared, ours and the application's, in that order."""
-    return tuple(_declared.values())
-
-
-def _check_name(name: str, kind: type[Event]) -> None:
-    """Raise TypeError or ValueError unless *kind* is an event class that may be called *name*."""
-    if not issubclass(kind, Event):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be unchecked
-        raise TypeError(f"@event_type({name!r}): give a subclass of Event, not {kind!r}")
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"@event_type({name!r}): give lowercase words joined by dots, such as 'retry.scheduled'")
-    if name in _declared and not _is_same(_declared[name], kind):
-        raise ValueError(f"@event_type({name!r}): {_declared[name].__qualname__} has that name already")
-
-
-def _check_counter(name: str, kind: type[Event], counter: Counter) -> None:
-    """Raise TypeError or ValueError unless *kind* has the labels of *counter*, whose name is no other counter's."""
-    for label in counter.labels:
-        if not hasattr(kind, label):
-            raise TypeError(f"@event_type({name!r}): {kind.__qualname__} has no {label!r}, a label of {counter.name}")
-    others = [other.counter for other in _declared.values() if not _is_same(other, kind)]
-    if any(other is not None and other is not counter and other.name == counter.name for other in others):
-        raise ValueError(f"@event_type({name!r}): another Counter is named {counter.name!r}; let both events share one")
-
-
-def _is_same(one: type[Event], other: type[Event]) -> bool:
-    # A notebook's cell that is run again defines its class again.
-    return (one.__module__, one.__qualname__) == (other.__module__, other.__qualname__)
 
 
 # -- retries ----------------------------------------------------------------------------------------------------------

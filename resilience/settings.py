@@ -24,15 +24,15 @@ __all__ = [
     "DISABLED",
     "NO_WAITS",
     "AbandonedThreads",
-    "Switch",
-    "Switched",
+    "ContextSwitch",
+    "SwitchedOff",
     "abandoned_threads",
     "disabled",
     "limit_abandoned_threads",
 ]
 
 
-class Switch:
+class ContextSwitch:
     """Something that is on in some contexts, or everywhere. Off costs a look at *used*."""
 
     __slots__ = ("_everywhere", "_here", "_lock", "told", "used")
@@ -70,16 +70,16 @@ class Switch:
             self._everywhere -= everywhere
 
 
-DISABLED = Switch("disabled")
-NO_WAITS = Switch("no_waits")
+DISABLED = ContextSwitch("disabled")
+NO_WAITS = ContextSwitch("no_waits")
 
 
-class Switched:
+class SwitchedOff:
     """A ``with`` block in which a switch is on."""
 
     __slots__ = ("_everywhere", "_switch")
 
-    def __init__(self, switch: Switch, everywhere: bool) -> None:
+    def __init__(self, switch: ContextSwitch, everywhere: bool) -> None:
         if not isinstance(everywhere, bool):
             raise TypeError(f"everywhere={everywhere!r}: give True or False")
         self._switch = switch
@@ -92,14 +92,14 @@ class Switched:
         self._switch.turn_back(self._everywhere)
 
 
-def disabled(*, everywhere: bool = False) -> Switched:
+def disabled(*, everywhere: bool = False) -> SwitchedOff:
     """Have guarded functions do in a ``with`` block what they would without decorators.
 
     No retry, no circuit, no limit, no deadline, no fallback, no event: a call reaches the function once, and its error
     reaches the caller as it is. In this context (this task and those it starts, this thread), or *everywhere* in the
     process. Calls that are under way stay as they are.
     """
-    return Switched(DISABLED, everywhere)
+    return SwitchedOff(DISABLED, everywhere)
 
 
 class AbandonedThreads:

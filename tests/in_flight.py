@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 
+from resilience._outcome import Outcome
 from resilience._runtime.protocol import Call, Proceed
 from resilience._runtime.sync_runner import advance
 from resilience.errors.circuit import CircuitOpenError
-from resilience.outcome import Outcome
 from resilience.policies.circuit_breaker import CircuitBreakerPolicy
 from tests.callers import AnotherCaller
 

@@ -16,7 +16,7 @@ import anyio
 import pytest
 
 from resilience import CallTimeoutError, circuit_breaker, retry_on_category, subscribe, timeout
-from resilience.timer import left_of_task
+from resilience._asyncio_timeout import remaining_for_task
 from tests.loops import Body, Limited, by_asyncio, by_block, by_function, by_stack, forever, pass_time, run, run_trio
 
 TINY = 1e-300
@@ -749,11 +749,11 @@ def test_an_abandoned_coroutine_leaves_no_limit_behind(ours: Limited):
     async def main() -> None:
         coroutine = ours(77.0, forever)
         coroutine.send(None)
-        assert left_of_task() == 77.0
+        assert remaining_for_task() == 77.0
         coroutine.close()
         del coroutine
         gc.collect()
-        assert left_of_task() == math.inf
+        assert remaining_for_task() == math.inf
 
     run(main())
 

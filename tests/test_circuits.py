@@ -14,10 +14,10 @@ import pytest
 import resilience.circuits
 from resilience import CircuitBreaker, CircuitOpenError, Pipeline, circuit_breaker, fallback
 from resilience.circuits import CircuitSnapshot
+from resilience.circuits._per_instance import OneForAll, PerInstance
+from resilience.circuits._per_key import PerKey
+from resilience.circuits._registry import Registry
 from resilience.circuits.breaker import REGISTRY
-from resilience.circuits.per_instance import OneForAll, PerInstance
-from resilience.circuits.per_key import PerKey
-from resilience.circuits.registry import Registry
 from resilience.testing import virtual_time
 from tests.callers import AnotherCaller
 

@@ -9,6 +9,7 @@ import structlog
 
 import resilience.events
 from resilience import CircuitOpenError, Severity, circuit_breaker, fallback, retry_on_category, subscribe, timeout
+from resilience._listeners import emit, has_listeners
 from resilience.events import (
     AttemptFailed,
     CallRevised,
@@ -23,8 +24,7 @@ from resilience.events import (
     event_type,
     event_types,
 )
-from resilience.logs import REDACTED, code_of, log_events, redact, redact_processor, severity_of
-from resilience.subscription import emit, has_listeners
+from resilience.integrations.logging import REDACTED, code_of, log_events, redact, redact_processor, severity_of
 from tests.roads import Road, Takes
 
 SECRET = "hunter2"

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from resilience import ErrorCategory as C
 from resilience import ResilienceError, profile_of
-from resilience.http import error_from_response
+from resilience.integrations.http import error_from_response
 
 ROOT = pathlib.Path(__file__).parents[1]
 PATIENCE = 60

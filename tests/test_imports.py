@@ -14,7 +14,7 @@ import resilience
 
 CLIENTS = ["redis", "tornado", "rich", "httpx", "requests", "aiohttp", "opentelemetry", "openai", "grpc", "pybreaker"]
 # What runs in the process of a program that is executed: there is no clock of ours there.
-ELSEWHERE = {("child", "timer.py"), ("jupyter", "helper.py")}
+ELSEWHERE = {("_worker", "timer.py"), ("_jupyter", "helper.py")}
 ROOT = pathlib.Path(resilience.__file__).parent
 
 

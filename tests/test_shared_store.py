@@ -383,7 +383,7 @@ def test_many_threads_ask_a_store_at_the_same_time():
 
 
 def test_a_store_is_asked_again_when_no_thread_could_be_started(monkeypatch: pytest.MonkeyPatch):
-    from resilience.circuits import storage_executor
+    from resilience.integrations.pybreaker import storage_executor
 
     def full(self: object) -> None:
         raise RuntimeError("can't start new thread")

@@ -13,8 +13,8 @@ import pytest
 from anyio import CancelScope
 
 from resilience import CallTimeoutError, DeadlineExceededError, deadline, remaining, retry_on_category, timeout
-from resilience import shields as shields_module
-from resilience.timer import over, timer_of
+from resilience import _shields as shields_module
+from resilience._asyncio_timeout import finish_timeout, shared_timeout
 from tests.loops import (
     Body,
     Limited,
@@ -593,7 +593,7 @@ def test_a_call_that_began_before_anyio_was_in_use_is_held_off_as_well():
     """The first shield of a program may be inside the first limit."""
 
     async def main() -> None:
-        watch = timer_of(2.0).begin()
+        watch = shared_timeout(2.0).begin()
         assert watch is not None
         assert getattr(watch, "outside", None) is None
         with CancelScope(shield=True):
@@ -603,7 +603,7 @@ def test_a_call_that_began_before_anyio_was_in_use_is_held_off_as_well():
             await asyncio.sleep(0)
         except asyncio.CancelledError as cut:
             error = cut
-        assert over(watch, error)
+        assert finish_timeout(watch, error)
 
     run(main())
 

@@ -12,7 +12,7 @@ from collections import Counter
 from fastapi import FastAPI
 
 from resilience import ErrorCategory, ResilienceError
-from resilience.http import install
+from resilience.integrations.http import install
 
 WAIT = 0.02
 """Seconds the service asks to wait where it makes sense to come again: short, so that this does not take long."""

@@ -17,10 +17,10 @@ from fastapi import FastAPI
 from prometheus_client import make_asgi_app
 
 from examples.two_services.logs import log_as_json
-from resilience import ErrorCategory, ResilienceError, retry_on_category, translating
-from resilience.http import install, raise_for_problem
-from resilience.logs import log_events
-from resilience.metrics import prometheus, track_errors
+from resilience import ErrorCategory, ResilienceError, retry_on_category, track_errors, translating
+from resilience.integrations import prometheus
+from resilience.integrations.http import install, raise_for_problem
+from resilience.integrations.logging import log_events
 
 INNER = os.environ.get("INNER", "http://127.0.0.1:8001")
 

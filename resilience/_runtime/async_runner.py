@@ -16,6 +16,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from types import CoroutineType
 from typing import Any, cast
 
+from resilience._callback_errors import RUNNING
+from resilience._listeners import emit
+from resilience._outcome import Outcome
 from resilience._runtime.acquire import acquire_async, give_back
 from resilience._runtime.generators import is_open_stream
 from resilience._runtime.protocol import (
@@ -42,10 +45,7 @@ from resilience._runtime.steps import (
 )
 from resilience._runtime.time_limits import run_with_timeout_async
 from resilience._runtime.tracebacks import failed_here
-from resilience.outcome import Outcome
 from resilience.settings import DISABLED
-from resilience.subscription import emit
-from resilience.trouble import RUNNING
 
 __all__ = ["advance", "drive", "perform"]
 

@@ -24,14 +24,14 @@ from contextvars import ContextVar
 from types import CodeType, FrameType, TracebackType
 from typing import Generic, TypeAlias, TypeVar
 
+from resilience._deadline_context import running_task
+from resilience._outcome import Outcome
 from resilience._runtime import async_runner, sync_runner
 from resilience._runtime.protocol import Call, Policy, Proceed, Steps
 from resilience._runtime.steps import end, policy_in_force
 from resilience._runtime.time_limits import LimitScope
 from resilience._runtime.tracebacks import result_of
-from resilience.clock import Limit
-from resilience.due import running_task
-from resilience.outcome import Outcome
+from resilience.clock import TimeLimit
 
 __all__ = ["Block", "BlockResult", "OneBlock"]
 
@@ -207,7 +207,7 @@ class _Cancelling:
 
     __slots__ = ("_limit", "_scope", "task", "time")
 
-    def __init__(self, time: LimitScope, limit: AbstractContextManager[Limit]) -> None:
+    def __init__(self, time: LimitScope, limit: AbstractContextManager[TimeLimit]) -> None:
         self.time = time
         self.task = running_task()
         self._scope = limit.__enter__()

@@ -24,6 +24,8 @@ from contextvars import Context
 from types import GeneratorType
 from typing import Any, TypeAlias
 
+from resilience._deadline_context import ActiveDeadline, DeadlineScope, current_deadline
+from resilience._outcome import DEADLINE_EXCEEDED, TIMED_OUT, Outcome, set_traceback
 from resilience._runtime.circuit_context import Admitted, admitted_here, reenter, restore
 from resilience._runtime.protocol import NO_POLICIES, Call, Policy, Proceed
 from resilience._runtime.steps import close
@@ -31,8 +33,6 @@ from resilience._runtime.thread_timeout import Drive
 from resilience._runtime.time_limits import AsyncDrive, run_with_timeout, run_with_timeout_async
 from resilience._runtime.tracebacks import drop_frame, result_of
 from resilience.clock import current_clock
-from resilience.due import Announcement, Due, due_here
-from resilience.outcome import EXPIRED, OVERDUE, Outcome, set_traceback
 
 __all__ = [
     "ItemFailed",
@@ -47,7 +47,7 @@ __all__ = [
 
 _Generator: TypeAlias = "GeneratorType[object, object, object]"
 _AsyncGenerator: TypeAlias = AsyncGenerator[object, object]
-_LATE = (EXPIRED, OVERDUE)
+_LATE = (TIMED_OUT, DEADLINE_EXCEEDED)
 
 
 class OpenStream:
@@ -333,7 +333,9 @@ class TimedGenerator(_Relay):
         if self._context is None:
             return method(*arguments)
         clock = current_clock()
-        return self._context.run(_with_deadline, due_here(clock) or Due(math.inf, clock), method, *arguments)
+        return self._context.run(
+            _with_deadline, current_deadline(clock) or ActiveDeadline(math.inf, clock), method, *arguments
+        )
 
     def _close_unless_running(self) -> None:
         """Close the generator, unless it runs in a thread that was left behind.
@@ -348,9 +350,9 @@ class TimedGenerator(_Relay):
                 raise
 
 
-def _with_deadline(due: Due, method: Callable[..., object], *arguments: object) -> object:
+def _with_deadline(due: ActiveDeadline, method: Callable[..., object], *arguments: object) -> object:
     """Run *method* in a generator's own context, where the deadline that is in force here is not set."""
-    announcement = Announcement(due)
+    announcement = DeadlineScope(due)
     try:
         try:
             announcement.begin()

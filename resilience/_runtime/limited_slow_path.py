@@ -3,7 +3,7 @@
 A wrapper whose policies limit the time of a call begins all limits before the call, and takes the call out of them
 when it has succeeded in time. Any other end is for `LimitedSlowPath`, which treats the limits as nested ``with``
 blocks: what leaves the innermost one, an outcome or a cancellation, is what the next one sees. Loaded with the first
-limit of an async function, as `resilience.timer` loads asyncio.
+limit of an async function, as `resilience._asyncio_timeout` loads asyncio.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import cast
 
+from resilience._asyncio_timeout import SharedTimeout, TimeoutEntry, finish_timeout, shared_timeout, time_left
+from resilience._deadline_context import deadline_or_inf
+from resilience._outcome import TIMED_OUT, Outcome
 from resilience._runtime.protocol import Call, LatencyRecorder
 from resilience._runtime.slow_path import Arguments, Keywords, SlowPath
-from resilience.due import due_by
-from resilience.outcome import EXPIRED, Outcome
-from resilience.timer import Timer, Watch, over, time_left, timer_of
 
 __all__ = ["LimitedSlowPath", "Watches", "beginning"]
 
@@ -23,15 +23,15 @@ __all__ = ["LimitedSlowPath", "Watches", "beginning"]
 class Watches:
     """A call under several limits: to a wrapper they are one, which is kept while all of them are.
 
-    It has what a wrapper uses of a `Watch`: a table that the call is deleted from when it has ended in time, None once
-    a limit has passed.
+    It has what a wrapper uses of a `TimeoutEntry`: a table that the call is deleted from when it has ended in time,
+    None once a limit has passed.
     """
 
     __slots__ = ("each",)
 
-    def __init__(self, each: list[Watch]) -> None:
+    def __init__(self, each: list[TimeoutEntry]) -> None:
         #: The outermost first.
-        self.each: list[Watch] = each
+        self.each: list[TimeoutEntry] = each
 
     @property
     def table(self) -> Watches | None:
@@ -43,29 +43,29 @@ class Watches:
     def __delitem__(self, watches: Watches) -> None:
         """Take the limits off."""
         for watch in watches.each:
-            over(watch)
+            finish_timeout(watch)
 
 
-def beginning(limits: Sequence[float]) -> Callable[[], Watch | Watches | None]:
+def beginning(limits: Sequence[float]) -> Callable[[], TimeoutEntry | Watches | None]:
     """Return the function that begins *limits*, in seconds, the outermost first.
 
     It returns None, and has begun none of them, where the timer cannot keep them: outside of an asyncio task, under a
     test's clock, or where policies are switched off. The runner is asked then. Most functions have one limit, and for
     them that function is the timer's own: it is called before every call, so nothing stands in between.
     """
-    timers = [timer_of(seconds) for seconds in limits]
+    timers = [shared_timeout(seconds) for seconds in limits]
     if len(timers) == 1:
         return timers[0].begin
     return lambda: _begin_all(timers)
 
 
-def _begin_all(timers: Sequence[Timer]) -> Watches | None:
-    each: list[Watch] = []
+def _begin_all(timers: Sequence[SharedTimeout]) -> Watches | None:
+    each: list[TimeoutEntry] = []
     for timer in timers:
         watch = timer.begin()
         if watch is None:  # policies may be switched off between two of them: then the first must not stay
             for begun in each:
-                over(begun)
+                finish_timeout(begun)
             return None
         each.append(watch)
     return Watches(each)
@@ -74,7 +74,7 @@ def _begin_all(timers: Sequence[Timer]) -> Watches | None:
 class LimitedSlowPath(SlowPath):
     """Makes the call of an async function under limits, and takes it out of them before the runner goes on.
 
-    A limit that has passed takes its own cancellation, and the policies outside of it are sent EXPIRED. Any other
+    A limit that has passed takes its own cancellation, and the policies outside of it are sent TIMED_OUT. Any other
     cancellation goes on, through all limits. The policies inside a limit run under it.
     """
 
@@ -93,26 +93,26 @@ class LimitedSlowPath(SlowPath):
         return call
 
     def expired(
-        self, cut: BaseException, watch: Watch | Watches, arguments: Arguments, keywords: Keywords
+        self, cut: BaseException, watch: TimeoutEntry | Watches, arguments: Arguments, keywords: Keywords
     ) -> Call | None:
         """Return a call that one of its limits has cut off; None where *cut* is not a limit's own."""
         for position, each in self._limits(watch):
-            if over(each, cut):
+            if finish_timeout(each, cut):
                 call = self.call(arguments, keywords)
                 _expire(call, position, cut)
                 return call
         return None
 
-    async def leave_limits(self, call: Call, watch: Watch | Watches) -> None:
+    async def leave_limits(self, call: Call, watch: TimeoutEntry | Watches) -> None:
         """Take *call* out of its limits, through the policies inside each of them. Raises what cancels it meanwhile."""
-        self._note_cancelled(call, call.initial_outcome is EXPIRED, call.position - 1, len(self.stack))
+        self._note_cancelled(call, call.initial_outcome is TIMED_OUT, call.position - 1, len(self.stack))
         cut: BaseException | None = None
         try:
             for position, each in self._limits(watch):
-                if call.initial_outcome is EXPIRED and position + 1 >= call.position:
+                if call.initial_outcome is TIMED_OUT and position + 1 >= call.position:
                     continue  # `expired` has ended it
                 cut = cut or await self._run_inside(call, position, each)
-                if over(each, cut) and cut is not None:
+                if finish_timeout(each, cut) and cut is not None:
                     self._note_cancelled(call, True, position, call.position)
                     _expire(call, position, cut)
                     cut = None
@@ -122,13 +122,13 @@ class LimitedSlowPath(SlowPath):
         finally:
             cut = None  # this frame, to which its traceback leads, must not lead back to it
 
-    def _limits(self, watch: Watch | Watches) -> Sequence[tuple[int, Watch]]:
+    def _limits(self, watch: TimeoutEntry | Watches) -> Sequence[tuple[int, TimeoutEntry]]:
         """Return the limits of a call by their positions, the innermost first."""
         if isinstance(watch, Watches):
             return [*zip(self.limits, reversed(watch.each), strict=True)]
         return [(self.limits[0], watch)]
 
-    async def _run_inside(self, call: Call, position: int, watch: Watch) -> BaseException | None:
+    async def _run_inside(self, call: Call, position: int, watch: TimeoutEntry) -> BaseException | None:
         """Run the policies inside the limit at *position*; return the exception that cut them off, if one did."""
         begin_at, call.position = call.position, position + 1
         if begin_at == position + 1:
@@ -141,7 +141,7 @@ class LimitedSlowPath(SlowPath):
             return cut
         finally:
             call.position = position + 1  # the runner counts in it as well
-            call.due = due_by(call.clock)
+            call.due = deadline_or_inf(call.clock)
         return None
 
     def _note_cancelled(self, call: Call, is_cut: bool, position: int, reached: int) -> None:
@@ -155,6 +155,6 @@ class LimitedSlowPath(SlowPath):
 
 
 def _expire(call: Call, position: int, cut: BaseException) -> None:
-    """Make *call* one that the limit at *position* has ended: the policies outside of it are sent EXPIRED."""
-    call.initial_outcome, call.cancellation = EXPIRED, cut
+    """Make *call* one that the limit at *position* has ended: the policies outside of it are sent TIMED_OUT."""
+    call.initial_outcome, call.cancellation = TIMED_OUT, cut
     call.position = position + 1

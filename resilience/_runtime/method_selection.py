@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from resilience._validation import names, one_of
+from resilience._validation import parse_names, require_choice
 
 __all__ = ["LOCAL_METHODS", "MethodSelection"]
 
@@ -93,11 +93,11 @@ class MethodSelection:
 
     def __init__(self, only: Sequence[str] | None, exclude: Sequence[str]) -> None:
         self.only: Sequence[str] | None = None
-        self.exclude: Sequence[str] = names("exclude", exclude)
+        self.exclude: Sequence[str] = parse_names("exclude", exclude)
         #: The methods that are named, and the parameter that names them.
         self._parameter, self._names = "exclude", self.exclude
         if only is not None:
-            self.only = names("only", only)
+            self.only = parse_names("only", only)
             if self.exclude:
                 raise TypeError(f"only={only!r}, exclude={exclude!r}: give one of them")
             if not self.only:
@@ -114,7 +114,7 @@ class MethodSelection:
     def select(self, methods: Collection[str]) -> set[str]:
         """Return which of the public *methods* of a class are guarded. Raises ValueError for a name it has not."""
         for name in self._names:
-            one_of(self._parameter, name, methods)
+            require_choice(self._parameter, name, methods)
         self.guards_class = True
         if self.only is not None:
             return set(self.only)

@@ -32,14 +32,14 @@ import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, final
 
+from resilience._callback_errors import RUNNING, log_callback_error, with_hook
+from resilience._deadline_context import current_deadline_any_clock, deadline_or_inf
+from resilience._outcome import DEADLINE_EXCEEDED, TIMED_OUT, Outcome
 from resilience._runtime.circuit_context import Admitted
 from resilience._runtime.exhaustion import exhaustion_counter
 from resilience._runtime.tracebacks import failed_here
-from resilience._validation import count, seconds
+from resilience._validation import parse_count, parse_duration
 from resilience.clock import Clock, Waitable, current_clock
-from resilience.due import due_anywhere, due_by
-from resilience.outcome import EXPIRED, OVERDUE, Outcome
-from resilience.trouble import RUNNING, report_trouble, with_hook
 
 if TYPE_CHECKING:
     from resilience._runtime.method_selection import MethodSelection
@@ -116,7 +116,7 @@ class Run:
     def failed(self, error: Exception) -> Outcome:
         """Return the outcome where *function* raised *error*, which has been caught; log that of a callback."""
         if self.role is not None:
-            report_trouble(self.role, self.hook, error)
+            log_callback_error(self.role, self.hook, error)
         return failed_here(error)
 
     def enter(self) -> None:
@@ -152,18 +152,18 @@ class Proceed:
         self.timeout: float | None = timeout
         self.cooperative: bool = cooperative
         self.interrupts: bool = interrupts
-        #: Whether the answer of an expired one is EXPIRED or OVERDUE, for a policy with errors of its own.
+        #: Whether the answer of an expired one is TIMED_OUT or DEADLINE_EXCEEDED, for a policy with errors of its own.
         self.raw: bool = raw
 
     def answer(self, call: Call, outcome: Outcome) -> Outcome:
         """Return what the policy is sent for the *outcome* of the next layer: an error where its time has passed."""
-        if self.raw or outcome not in (EXPIRED, OVERDUE):
+        if self.raw or outcome not in (TIMED_OUT, DEADLINE_EXCEEDED):
             return outcome
         from resilience.errors.base import CallTimeoutError, DeadlineExceededError
 
         assert self.timeout is not None, "nothing else can have passed"
         error: Exception = CallTimeoutError(call.target, self.timeout)
-        if outcome is OVERDUE:
+        if outcome is DEADLINE_EXCEEDED:
             error = DeadlineExceededError(call.target)
         error.__cause__, call.cancellation = call.cancellation, None
         return Outcome.failed(error)
@@ -210,8 +210,8 @@ class Race:
     __slots__ = ("copies", "delay")
 
     def __init__(self, delay: float, copies: int = 1) -> None:
-        self.delay: float = seconds("delay", delay, zero=True)
-        self.copies: int = count("copies", copies)
+        self.delay: float = parse_duration("delay", delay, zero=True)
+        self.copies: int = parse_count("copies", copies)
 
 
 Effect: TypeAlias = Proceed | Sleep | Acquire | Emit | Run | Race
@@ -396,8 +396,8 @@ class Call:
         self.clock: Clock = current_clock()
         #: When it must be over, by its clock: the earliest of the deadlines and limits around it.
         self.due: float = math.inf
-        if due_anywhere() is not None:
-            self.due = due_by(self.clock)
+        if current_deadline_any_clock() is not None:
+            self.due = deadline_or_inf(self.clock)
         #: How many retries had been exhausted when it began, by `exhaustion_counter`.
         self.exhaustions_at_start: int = exhaustion_counter.count
         if exhaustions_at_start is not None:
@@ -484,7 +484,7 @@ class Policy(abc.ABC):
     #: yielded again until the first item has been handed out and the call has `Call.streaming_started`.
     supports_generators: bool = False
     #: Seconds that each further item of a stream may take from the moment it is asked for. When they pass, `Proceed`
-    #: answers with EXPIRED or OVERDUE, as for *time_limit*, which holds until the first item is there.
+    #: answers with TIMED_OUT or DEADLINE_EXCEEDED, as for *time_limit*, which holds until the first item is there.
     item_timeout: float | None = None
     #: The timeout of its `Proceed`, in seconds, for the fast path and the worst case; None where it sets none.
     time_limit: float | None = None

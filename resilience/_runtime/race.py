@@ -16,12 +16,12 @@ from __future__ import annotations
 import contextvars
 from typing import TYPE_CHECKING
 
+from resilience._outcome import Outcome
 from resilience._runtime.callables import is_generator
 from resilience._runtime.carried_context import copy_back
 from resilience._runtime.protocol import Call, Race
 from resilience._runtime.time_limits import AsyncDrive
 from resilience._runtime.tracebacks import result_of
-from resilience.outcome import Outcome
 
 if TYPE_CHECKING:
     import anyio.abc

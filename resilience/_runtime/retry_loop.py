@@ -15,12 +15,12 @@ from __future__ import annotations
 import sys
 from types import TracebackType
 
+from resilience._listeners import emit
+from resilience._outcome import Outcome
 from resilience._runtime import async_runner, sync_runner
 from resilience._runtime.protocol import Call, Effect, Emit, Policy, Proceed, Steps
 from resilience._runtime.steps import end, policy_in_force, resume
 from resilience._runtime.tracebacks import result_of
-from resilience.outcome import Outcome
-from resilience.subscription import emit
 
 __all__ = ["Attempt", "AttemptLoop", "RetryLoop"]
 

@@ -23,13 +23,13 @@ import threading
 from collections.abc import Callable, Sequence
 from types import FrameType
 
+from resilience._outcome import TIMED_OUT, Outcome
 from resilience._runtime.forks import call_in_forked_child
 from resilience._runtime.interruptible import is_interruptible, mark_interruptible
 from resilience._runtime.protocol import Call, Policy
 from resilience._runtime.sync_runner import call_function
 from resilience._runtime.thread_timeout import CallAbandoned, Drive, OneShotEvent, run_in_worker
 from resilience.clock import SYSTEM, SystemClock, current_clock
-from resilience.outcome import EXPIRED, Outcome
 
 __all__ = ["Interrupt", "can_interrupt", "run_interruptible"]
 
@@ -74,7 +74,7 @@ def can_interrupt() -> bool:
 def run_interruptible(drive: Drive, stack: Sequence[Policy], depth: int, limit: float, call: Call) -> Outcome:
     """Drive *call* through *stack* from *depth* inwards, in this thread; interrupt it after *limit* seconds.
 
-    Return EXPIRED when the call was interrupted. A value that is returned all the same, and an error that takes the
+    Return TIMED_OUT when the call was interrupted. A value that is returned all the same, and an error that takes the
     interrupt's place, are the call's outcome. C code that does not check for signals is interrupted when it returns.
     """
     timeout = _SignalTimeout(limit)
@@ -88,7 +88,7 @@ def run_interruptible(drive: Drive, stack: Sequence[Policy], depth: int, limit: 
     finally:
         timeout.stop()
     if instead is None:
-        return EXPIRED
+        return TIMED_OUT
     try:
         raise instead
     finally:

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 
 from resilience._runtime.forks import call_in_forked_child
-from resilience._validation import count
+from resilience._validation import parse_count
 
 __all__ = ["Slots", "Waiter"]
 
@@ -53,7 +53,7 @@ class Slots:
     """
 
     def __init__(self, limit: int) -> None:
-        self.limit: int = count("limit", limit)
+        self.limit: int = parse_count("limit", limit)
         self._free = limit
         self._begin_queue()
         _all_slots.add(self)

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from resilience._outcome import Outcome, set_context
 from resilience._runtime import async_runner
 from resilience._runtime.circuit_context import admitted_here
 from resilience._runtime.generators import cancel, finish, start_iteration
 from resilience._runtime.protocol import Call, Policy
 from resilience._runtime.tracebacks import failed_here
 from resilience.clock import current_clock
-from resilience.outcome import Outcome, set_context
 
 __all__ = ["NOWHERE", "Arguments", "Keywords", "SlowPath", "StreamSlowPath"]
 

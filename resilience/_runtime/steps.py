@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from resilience._outcome import TIMED_OUT, Outcome
 from resilience._runtime.protocol import Call, Effect, PassThrough, Policy, Proceed, Steps
-from resilience.outcome import EXPIRED, Outcome
 from resilience.settings import DISABLED
 
 __all__ = [
@@ -69,7 +69,7 @@ _NO_POLICY = PassThrough()
 
 def are_switched_off(call: Call, depth: int) -> bool:
     """Whether policies are disabled where *call* begins; a call that has got past one of them stays as it is."""
-    return depth == 0 and DISABLED.is_on() and call.initial_outcome is not EXPIRED and not call.streaming_started
+    return depth == 0 and DISABLED.is_on() and call.initial_outcome is not TIMED_OUT and not call.streaming_started
 
 
 def begin_admitted(call: Call, at: int) -> None:

@@ -20,6 +20,9 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from resilience._callback_errors import RUNNING
+from resilience._listeners import emit
+from resilience._outcome import Outcome
 from resilience._runtime.acquire import acquire, give_back
 from resilience._runtime.generators import is_open_stream
 from resilience._runtime.protocol import (
@@ -47,10 +50,7 @@ from resilience._runtime.steps import (
 from resilience._runtime.thread_timeout import check_caller
 from resilience._runtime.time_limits import run_with_timeout
 from resilience._runtime.tracebacks import failed_here
-from resilience.outcome import Outcome
 from resilience.settings import DISABLED
-from resilience.subscription import emit
-from resilience.trouble import RUNNING
 
 __all__ = ["advance", "drive", "perform"]
 

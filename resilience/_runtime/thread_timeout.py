@@ -22,13 +22,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+from resilience._listeners import emit, has_listeners
+from resilience._outcome import TIMED_OUT, Outcome
 from resilience._runtime.carried_context import copy_back
 from resilience._runtime.forks import call_in_forked_child
 from resilience._runtime.protocol import Abandoned, Call, Policy
 from resilience.errors.base import TooManyAbandonedError
-from resilience.outcome import EXPIRED, Outcome
 from resilience.settings import ABANDONED_THREADS
-from resilience.subscription import emit, has_listeners
 
 __all__ = [
     "CallAbandoned",
@@ -138,7 +138,7 @@ _here = threading.local()
 def run_in_worker(drive: Drive, stack: Sequence[Policy], depth: int, limit: float, call: Call) -> Outcome:
     """Drive *call* through *stack* from *depth* inwards in a worker thread, with the caller's context variables.
 
-    EXPIRED after *limit* seconds. The thread runs on then until the user's function comes back; whatever would follow
+    TIMED_OUT after *limit* seconds. The thread runs on then until the user's function comes back; whatever would follow
     is not begun. With `ABANDONED_THREADS.limit` such threads the outcome is a `TooManyAbandonedError`, at once. Raises
     what is raised in the worker, and CallAbandoned where the caller of this very thread has left it.
     """
@@ -153,7 +153,7 @@ def run_in_worker(drive: Drive, stack: Sequence[Policy], depth: int, limit: floa
     work = _WorkItem(drive, stack, depth, call.fork(depth, token), token)
     try:
         if not call.clock.wait(work.begin, token.done, limit):
-            return EXPIRED
+            return TIMED_OUT
         if not token.finished:  # not the call has come back: the caller of this thread's own has left
             raise CallAbandoned
         return work.result()
@@ -201,7 +201,7 @@ class _WorkItem:
         self._stack = stack
         self._depth = depth
         self._context = contextvars.copy_context()
-        self._outcome = EXPIRED
+        self._outcome = TIMED_OUT
         self._raised: BaseException | None = None
         self.call = call
         self.token = token
@@ -233,7 +233,7 @@ class _WorkItem:
         """Return the outcome, in the caller's thread, or raise what was raised in the worker."""
         copy_back(self._context)
         if self._raised is None:
-            outcome, self._outcome = self._outcome, EXPIRED  # see `drive`: no way back to the error
+            outcome, self._outcome = self._outcome, TIMED_OUT  # see `drive`: no way back to the error
             return outcome
         try:
             raise self._raised

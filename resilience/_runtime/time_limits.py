@@ -4,8 +4,8 @@ A limit announces the moment when it ends, so that what is inside begins no atte
 end in time. Who ends it depends on the call. Async code is cancelled. A sync call under a limit is left in its worker
 thread, or interrupted by a signal; under a deadline its caller waits, since what is inside keeps the moment by itself.
 
-An outer moment that comes first wins, and the outcome says so: EXPIRED where a limit's own time has passed, OVERDUE
-where an enclosing one's has.
+An outer moment that comes first wins, and the outcome says so: TIMED_OUT where a limit's own time has passed,
+DEADLINE_EXCEEDED where an enclosing one's has.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias, cast
 
+from resilience._deadline_context import ActiveDeadline, DeadlineScope, current_deadline, running_task
+from resilience._outcome import DEADLINE_EXCEEDED, TIMED_OUT, Outcome
 from resilience._runtime.protocol import Call, Policy, Proceed
 from resilience._runtime.thread_timeout import Drive, run_in_worker
-from resilience.due import Announcement, Due, due_here, running_task
-from resilience.outcome import EXPIRED, OVERDUE, Outcome
-from resilience.shields import place
+from resilience._shields import place
 
 __all__ = ["AsyncDrive", "LimitScope", "run_with_timeout", "run_with_timeout_async"]
 
@@ -42,18 +42,18 @@ class LimitScope:
         self._limit = limit
         self._outer = call.due
         self._due = now + limit
-        self._announced: Announcement | None = None
+        self._announced: DeadlineScope | None = None
         #: The outcome when the time has passed: it says whose time it was.
-        self.expired_outcome: Outcome = EXPIRED
+        self.expired_outcome: Outcome = TIMED_OUT
         #: Seconds there are. Not by the difference of two moments: a limit may be shorter than the clock can tell.
         self.remaining: float = limit
         if call.due < self._due:
-            self._due, self.expired_outcome = call.due, OVERDUE
+            self._due, self.expired_outcome = call.due, DEADLINE_EXCEEDED
             self.remaining = min(limit, call.due - now)
 
     def enter(self) -> None:
         """Have what is inside know the moment. A sync caller cancels nothing, also not the task it may run in."""
-        self._announce(Due(self._due, self._call.clock))
+        self._announce(ActiveDeadline(self._due, self._call.clock))
 
     def enter_task(self) -> float:
         """Have what is inside know the moment; return the seconds after which this task has to cancel it by itself.
@@ -62,19 +62,19 @@ class LimitScope:
         later, so this one then keeps to its own limit.
         """
         clock, task = self._call.clock, running_task()
-        due = Due(self._due, clock)
+        due = ActiveDeadline(self._due, clock)
         if task is not None:
-            due = Due(self._due, clock, task, place(task))
+            due = ActiveDeadline(self._due, clock, task, place(task))
         seconds = self._limit
-        outer = due_here(clock)
+        outer = current_deadline(clock)
         if outer is not None and (task is None or outer.task is not task):
             seconds = min(seconds, outer.moment - clock.now())
         self._announce(due)
         return seconds
 
-    def _announce(self, due: Due) -> None:
+    def _announce(self, due: ActiveDeadline) -> None:
         self._call.due = self._due
-        self._announced = Announcement(due)
+        self._announced = DeadlineScope(due)
         self._announced.begin()
 
     def leave(self) -> None:
@@ -87,19 +87,19 @@ class LimitScope:
 def run_with_timeout(drive: Drive, stack: Sequence[Policy], depth: int, effect: Proceed, call: Call) -> Outcome:
     """Drive *call* through *stack* from *depth* inwards for at most *effect*'s timeout, or until an outer moment.
 
-    EXPIRED or OVERDUE where that time has passed; an outcome that comes later is dropped.
+    TIMED_OUT or DEADLINE_EXCEEDED where that time has passed; an outcome that comes later is dropped.
     """
     scope = LimitScope(cast("float", effect.timeout), call)
     if scope.remaining <= 0:
         return scope.expired_outcome
-    outcome = EXPIRED
+    outcome = TIMED_OUT
     try:
         try:
             scope.enter()
             outcome = _way_of(effect)(drive, stack, depth, scope.remaining, call)
         finally:
             scope.leave()
-        if outcome is EXPIRED:
+        if outcome is TIMED_OUT:
             return scope.expired_outcome
         return outcome
     finally:

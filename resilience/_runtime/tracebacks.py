@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from resilience.outcome import Outcome, set_context, set_traceback
+from resilience._outcome import Outcome, set_context, set_traceback
 
 __all__ = ["drop_frame", "failed_here", "result_of"]
 

@@ -13,13 +13,13 @@ from collections.abc import Callable, Coroutine, Sequence
 from types import CoroutineType
 from typing import Any, cast
 
+from resilience._deadline_context import running_task
+from resilience._outcome import Outcome
 from resilience._runtime import async_runner, sync_runner
 from resilience._runtime.fast_path import wrapper_of
 from resilience._runtime.first_call import FirstCall
 from resilience._runtime.protocol import Call, Policy
 from resilience._runtime.tracebacks import drop_frame, result_of
-from resilience.due import running_task
-from resilience.outcome import Outcome
 
 __all__ = ["undecided_wrapper_of"]
 

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from resilience._runtime.protocol import Policy
-    from resilience.policies.backoff import Backoff
 
-__all__ = ["SINGLE_CALL", "WorstCase", "longest_waits", "worst_case"]
+__all__ = ["SINGLE_CALL", "WorstCase", "worst_case"]
 
 
 class WorstCase(NamedTuple):
@@ -94,24 +93,3 @@ def worst_case(stack: Sequence[Policy]) -> WorstCase:
             outer = outer._replace(unknown=worst.unknown)
         worst = outer
     return worst
-
-
-def longest_waits(backoff: Backoff, base: float, retries: float) -> float:
-    """Return the longest total of so many waits of *backoff*, in seconds: each the longest delay that jitter allows.
-
-    *base* is the base delay of the category that is retried. The total of infinitely many waits is infinite, or 0.
-    """
-    if retries == math.inf:
-        return math.inf if backoff.delay(0, base, 0.0, _most) > 0 else 0.0
-    total = previous = 0.0
-    for retry in range(int(retries)):
-        previous = backoff.delay(retry, base, previous, _most)
-        if previous >= backoff.cap:  # and so are all that follow
-            return total + (int(retries) - retry) * backoff.cap
-        total += previous
-    return total
-
-
-def _most() -> float:
-    """Stand in for chance where a delay is to be the longest."""
-    return 1.0

@@ -13,13 +13,13 @@ A circuit decides in `resilience.policies.circuit_*`: there are the policy, its 
 >>> ledger = circuit_breaker("ledger", failure_threshold=2)
 >>> resilience.circuits.get("ledger") is ledger
 True
->>> [circuit["state"] for circuit in resilience.circuits.snapshot() if circuit["name"] == "ledger"]
+>>> [circuit["state"] for circuit in resilience.circuits._snapshot() if circuit["name"] == "ledger"]
 ['closed']
 """
 
 from resilience._runtime.method_selection import LOCAL_METHODS
+from resilience.circuits._snapshot import CircuitSnapshot, snapshot
 from resilience.circuits.breaker import REGISTRY, CircuitBreaker, circuit_breaker
-from resilience.circuits.snapshot import CircuitSnapshot, snapshot
 from resilience.policies.circuit_states import CircuitMode, CircuitState
 
 __all__ = [

@@ -14,22 +14,22 @@ from typing import Concatenate, Literal, ParamSpec, TypeAlias, TypeVar
 
 import pybreaker
 
+from resilience._listeners import emit, has_listeners
 from resilience._runtime.callables import name_of
 from resilience._runtime.context_manager import Block, OneBlock
 from resilience._runtime.method_selection import MethodSelection
 from resilience._runtime.pipeline import Decorator
 from resilience._runtime.protocol import Policy
-from resilience._validation import known_names
-from resilience.circuits.per_instance import OneForAll, PerInstance
-from resilience.circuits.per_key import PerKey
-from resilience.circuits.pybreaker_adapters import ListenerAdapter, StorageObserver
-from resilience.circuits.pybreaker_compat import PybreakerCompat
-from resilience.circuits.registry import Registry
+from resilience._validation import require_known_names
+from resilience.circuits._per_instance import OneForAll, PerInstance
+from resilience.circuits._per_key import PerKey
+from resilience.circuits._registry import Registry
 from resilience.clock import current_clock
+from resilience.integrations.pybreaker.adapters import ListenerAdapter, StorageObserver
+from resilience.integrations.pybreaker.compat import PybreakerCompat
+from resilience.policies._circuit_breaker_config import CircuitBreakerConfig
 from resilience.policies.circuit_breaker import CircuitBreakerPolicy
-from resilience.policies.circuit_breaker_config import CircuitBreakerConfig
 from resilience.policies.circuit_states import CircuitMode, CircuitObserver, CircuitState
-from resilience.subscription import emit, has_listeners
 
 __all__ = ["REGISTRY", "CircuitBreaker", "circuit_breaker"]
 
@@ -53,7 +53,7 @@ def _takes_options_of(
     def decorate(init: Callable[[S, CircuitBreakerConfig], None]) -> Callable[Concatenate[S, P], None]:
         @functools.wraps(init)
         def construct(self: S, /, *args: P.args, **kwargs: P.kwargs) -> None:
-            known_names("circuit_breaker", kwargs, names)
+            require_known_names("circuit_breaker", kwargs, names)
             init(self, config(*args, **kwargs))
 
         construct.__doc__ = config.__doc__

@@ -4,6 +4,6 @@
 real request attempt by attempt, `resilience explain TEXT` says the category of a failure and what follows from it.
 """
 
-from resilience.cli.entry import main
+from resilience.cli.main import main
 
 __all__ = ["main"]

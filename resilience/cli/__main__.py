@@ -2,7 +2,7 @@
 
 import sys
 
-from resilience.cli.entry import main
+from resilience.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from resilience.category import ErrorCategory, Recovery
+from resilience.categories import ErrorCategory, Recovery
 
 __all__ = ["ADVICE", "groups_of"]
 

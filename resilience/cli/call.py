@@ -7,14 +7,14 @@ import dataclasses
 import sys
 from typing import TYPE_CHECKING
 
-from resilience.category import ErrorCategory, Recovery
-from resilience.classify import Explanation, explain
-from resilience.cli.account import Account, happened
+from resilience._listeners import subscribe
+from resilience.categories import ErrorCategory, Recovery
+from resilience.classification import Explanation, explain
 from resilience.cli.address import checked_headers, checked_method, checked_url, shown_url
 from resilience.cli.advice import ADVICE
+from resilience.cli.call_trace import Account, happened
 from resilience.cli.output import ExitCode, need, print_json, run
 from resilience.clock import current_clock
-from resilience.subscription import subscribe
 
 if TYPE_CHECKING:
     import httpx

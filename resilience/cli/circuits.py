@@ -25,7 +25,7 @@ __all__ = ["run_circuits"]
 
 _NOTE = (
     "These are the states of this process, which has just imported the application; a running service has its own.",
-    "To see those, let the service return resilience.circuits.snapshot() at a health endpoint.",
+    "To see those, let the service return resilience.circuits._snapshot() at a health endpoint.",
 )
 _STYLE = {"closed": "green", "half-open": "yellow", "open": "red"}
 
@@ -87,7 +87,7 @@ def _guarding(value: object) -> Iterator[CircuitBreaker]:
 
 
 def _entries(breakers: Iterable[CircuitBreaker]) -> list[tuple[CircuitSnapshot, str]]:
-    from resilience.circuits.snapshot import snapshot_of
+    from resilience.circuits._snapshot import snapshot_of
 
     found = [(entry, _parameters(breaker)) for breaker in breakers for entry in snapshot_of(breaker)]
     return sorted(found, key=lambda each: (each[0]["name"], each[0]["key"] or ""))

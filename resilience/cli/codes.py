@@ -10,10 +10,10 @@ from pathlib import Path
 
 from resilience.cli.application import imported
 from resilience.cli.output import ExitCode, UserError, print_json
+from resilience.errors._user_messages import leaf_of
+from resilience.errors.code_table import CodeProblem, check_codes
 from resilience.errors.codes import CodeRegistry, registries
-from resilience.errors.table import CodeProblem, check_codes
-from resilience.errors.wording import leaf_of
-from resilience.profile import row_of
+from resilience.profiles import profile_for
 
 __all__ = ["run_codes"]
 
@@ -71,7 +71,7 @@ def _rows(registry: CodeRegistry) -> list[dict[str, object]]:
                 "code": code,
                 "error": kind.__qualname__,
                 "category": leaf.label,
-                "http": row_of(leaf).http,
+                "http": profile_for(leaf).http,
                 "module": kind.__module__,
             }
         )

@@ -7,10 +7,10 @@ import re
 import sys
 from typing import cast
 
-from resilience.classify import explain_text
+from resilience.classification import explain_text
 from resilience.cli.advice import ADVICE, groups_of
 from resilience.cli.output import ExitCode, UserError, print_json
-from resilience.profile import profile_of
+from resilience.profiles import profile_of
 
 __all__ = ["explained", "run_explain"]
 

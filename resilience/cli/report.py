@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from resilience.cli.output import ExitCode, UserError, print_json
+from resilience.report._traceback_parser import report_of_text
 from resilience.report.model import ErrorReport
-from resilience.report.saved import report_of_text
 
 __all__ = ["run_report"]
 

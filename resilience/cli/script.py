@@ -7,15 +7,15 @@ import re
 import sys
 from pathlib import Path
 
-from resilience.category import ErrorCategory
+from resilience.categories import ErrorCategory
 from resilience.cli.output import ExitCode, UserError, print_json
 from resilience.contrib.executor import PythonExecutorException
+from resilience.execution._memory_size import format_size
 from resilience.execution.events import StreamEvent
 from resilience.execution.executor import ExecutionReport
-from resilience.execution.files import source_of
 from resilience.execution.local import SubprocessExecutor
 from resilience.execution.request import ExecutionRequest
-from resilience.execution.size import format_size
+from resilience.execution.source_decoding import source_of
 from resilience.report.model import ErrorReport
 
 __all__ = ["EXIT_CODES", "OTHER_FAILURE", "exit_code_of", "run_script"]

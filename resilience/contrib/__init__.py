@@ -10,11 +10,11 @@ is imported, and not before: `resilience codes` and `error_from_response` know w
 
 from typing import TYPE_CHECKING
 
-from resilience.rooms import open_rooms
+from resilience._lazy import attach_lazy
 
 if TYPE_CHECKING:
     from resilience.contrib import executor, legacy, service
 
 __all__ = ["executor", "legacy", "service"]
 
-open_rooms(__name__, {}, ("executor", "legacy", "service"))
+attach_lazy(__name__, {}, ("executor", "legacy", "service"))

@@ -27,7 +27,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from resilience.category import CategoryLike, ErrorCategory, combine
+from resilience.categories import CategoryLike, ErrorCategory, combine
 from resilience.errors.base import ResilienceError
 
 __all__ = [

@@ -39,12 +39,12 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from resilience.category import ErrorCategory
+from resilience.categories import ErrorCategory
+from resilience.errors._families import ErrorFamily, register_family
+from resilience.errors._user_messages import leaf_of
+from resilience.errors._validation import safe_message
 from resilience.errors.base import ResilienceError
-from resilience.errors.families import ErrorFamily, register_family
-from resilience.errors.given import safe_message
-from resilience.errors.wording import leaf_of
-from resilience.profile import row_of
+from resilience.profiles import profile_for
 
 __all__ = [
     "STATUS_BY_ERROR_CODE",
@@ -351,7 +351,7 @@ def get_status_code(error: BaseException) -> int:
             return status
     if isinstance(error, OctoLLMError):
         return STATUS_BY_ERROR_CODE.get(error.error_code, 500)
-    return row_of(leaf_of(error.category)).http if isinstance(error, ResilienceError) else 500
+    return profile_for(leaf_of(error.category)).http if isinstance(error, ResilienceError) else 500
 
 
 register_family(

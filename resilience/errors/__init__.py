@@ -16,6 +16,7 @@ systems live in `resilience.contrib`.
 
 from typing import TYPE_CHECKING
 
+from resilience._lazy import attach_lazy
 from resilience.errors.base import (
     CallTimeoutError,
     DeadlineExceededError,
@@ -25,11 +26,10 @@ from resilience.errors.base import (
     ValidationFailedError,
 )
 from resilience.errors.codes import CodeRegistry, class_of_code, registries
-from resilience.rooms import open_rooms
 
 if TYPE_CHECKING:
     from resilience.errors.chain import ErrorLink, error_chain
-    from resilience.errors.table import CodeProblem, check_codes
+    from resilience.errors.code_table import CodeProblem, check_codes
 
 __all__ = [
     "CallTimeoutError",
@@ -47,6 +47,6 @@ __all__ = [
     "registries",
 ]
 
-_ROOMS = {"CodeProblem": "table", "ErrorLink": "chain", "check_codes": "table", "error_chain": "chain"}
+_LAZY = {"CodeProblem": "code_table", "ErrorLink": "chain", "check_codes": "code_table", "error_chain": "chain"}
 
-open_rooms(__name__, _ROOMS)
+attach_lazy(__name__, _LAZY)

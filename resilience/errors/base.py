@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self, cast
 
-from resilience.category import CategoryLike, ErrorCategory, Severity
+from resilience.categories import CategoryLike, ErrorCategory, Severity
+from resilience.errors._class_defaults import Default, sentence_for, severity_of
+from resilience.errors._validation import a_leaf, a_severity, a_wait, add_note, alike, safe_message
 from resilience.errors.codes import CodeRegistry, a_code
-from resilience.errors.defaults import Default, sentence_for, severity_of
-from resilience.errors.given import a_leaf, a_severity, a_wait, add_note, alike, safe_message
 
 if TYPE_CHECKING:
-    from resilience.errors.carry import Parts
-    from resilience.errors.details import Json
+    from resilience.errors._json_safe import Json
+    from resilience.errors._pickling import Parts
 
 __all__ = [
     "CallTimeoutError",
@@ -28,7 +28,7 @@ __all__ = [
 
 @functools.cache  # on 3.11 an import that has been made long ago still takes 3 us, which is half of a body
 def _documents() -> tuple[Callable[..., dict[str, Json]], Callable[..., dict[str, Json]]]:
-    from resilience.errors.document import body_of, problem_of
+    from resilience.errors._serialization import body_of, problem_of
 
     return body_of, problem_of
 
@@ -189,12 +189,12 @@ class ResilienceError(Exception):
         return problem_of(self, instance, type_base, public=public)
 
     def __reduce__(self) -> tuple[object, ...]:
-        from resilience.errors.carry import apart
+        from resilience.errors._pickling import apart
 
         return apart(self)
 
     def __setstate__(self, state: object) -> None:
-        from resilience.errors.carry import together
+        from resilience.errors._pickling import together
 
         together(self, cast("Parts", state))
 

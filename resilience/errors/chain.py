@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, cast
 
-from resilience.category import ErrorCategory
-from resilience.errors.details import Json, message_of, safe_text, safe_value
-from resilience.errors.given import class_name
+from resilience.categories import ErrorCategory
+from resilience.errors._json_safe import Json, message_of, safe_text, safe_value
+from resilience.errors._validation import class_name
 
 __all__ = ["ErrorLink", "Relation", "error_chain"]
 

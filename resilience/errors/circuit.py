@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pybreaker
 
-from resilience.category import ErrorCategory
+from resilience.categories import ErrorCategory
 from resilience.errors.base import ResilienceError
 
 __all__ = ["CircuitOpenError"]

@@ -10,22 +10,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resilience.rooms import open_rooms
+from resilience._lazy import attach_lazy
 
 if TYPE_CHECKING:
+    from resilience.execution._jupyter.executor import JupyterExecutor
+    from resilience.execution._markdown import strip_fences
+    from resilience.execution.diagnostic import Finding
     from resilience.execution.events import StreamEvent
     from resilience.execution.executor import ExecutionReport, ExecutionResult, Executor, Listener
     from resilience.execution.fallback import FallbackExecutor
     from resilience.execution.feedback import Feedback
-    from resilience.execution.files import source_of
-    from resilience.execution.finding import Finding
     from resilience.execution.generation import run_generated, run_generated_sync
+    from resilience.execution.generation_state import GeneratedRun
     from resilience.execution.history import Advice, CommonError, ErrorHistory, HistoryEntry
-    from resilience.execution.jupyter.executor import JupyterExecutor
     from resilience.execution.local import SubprocessExecutor
-    from resilience.execution.loop import GeneratedRun
     from resilience.execution.request import ExecutionRequest
     from resilience.execution.security import SecurityLevel, SecurityPolicy
+    from resilience.execution.source_decoding import source_of
     from resilience.execution.streaming import EventStream
     from resilience.execution.validation import Validation, validate
 
@@ -53,11 +54,12 @@ __all__ = [
     "run_generated",
     "run_generated_sync",
     "source_of",
+    "strip_fences",
     "validate",
 ]
 
 # Imported when first asked for.
-_ROOMS = {
+_LAZY = {
     "Advice": "history",
     "CommonError": "history",
     "ErrorHistory": "history",
@@ -68,10 +70,10 @@ _ROOMS = {
     "Executor": "executor",
     "FallbackExecutor": "fallback",
     "Feedback": "feedback",
-    "Finding": "finding",
-    "GeneratedRun": "loop",
+    "Finding": "diagnostic",
+    "GeneratedRun": "generation_state",
     "HistoryEntry": "history",
-    "JupyterExecutor": "jupyter.executor",
+    "JupyterExecutor": "_jupyter.executor",
     "Listener": "executor",
     "SecurityLevel": "security",
     "SecurityPolicy": "security",
@@ -80,8 +82,9 @@ _ROOMS = {
     "Validation": "validation",
     "run_generated": "generation",
     "run_generated_sync": "generation",
-    "source_of": "files",
+    "source_of": "source_decoding",
+    "strip_fences": "_markdown",
     "validate": "validation",
 }
 
-open_rooms(__name__, _ROOMS)
+attach_lazy(__name__, _LAZY)

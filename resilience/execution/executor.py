@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from resilience.category import ErrorCategory
-from resilience.errors.details import Json
+from resilience.categories import ErrorCategory
+from resilience.errors._json_safe import Json
+from resilience.execution._memory_size import format_size
 from resilience.execution.events import StreamEvent
 from resilience.execution.request import ExecutionRequest
-from resilience.execution.size import format_size
 from resilience.report.model import ErrorReport
 
 __all__ = ["ExecutionReport", "ExecutionResult", "Executor", "Listener"]
@@ -74,7 +74,7 @@ class ExecutionReport:
         From level 2 on, a failure has the result, too: what was printed, the variables, the exception. Secrets are
         taken out of it then. A success is told as it is.
         """
-        from resilience.execution.documents import document_of
+        from resilience.execution._serialization import document_of
 
         return document_of(self, level)
 
@@ -86,7 +86,7 @@ class ExecutionReport:
 
     def to_llm(self, max_tokens: int = 1000) -> str:
         """Return it for a model, the most important first, in at most *max_tokens* by a cautious estimate."""
-        from resilience.execution.documents import text_for_model
+        from resilience.execution._serialization import text_for_model
 
         return text_for_model(self, max_tokens)
 
@@ -98,7 +98,7 @@ class ExecutionReport:
         `technical_details`.
         """
         if self.error is not None:
-            from resilience.execution.raising import error_of
+            from resilience.execution._to_exception import error_of
 
             raise error_of(self, self.error)
 

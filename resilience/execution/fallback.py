@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar
 
-from resilience.category import CategoryLike, ErrorCategory
+from resilience._decorators import fallback, retry_on_category
+from resilience.categories import CategoryLike, ErrorCategory
 from resilience.circuits import CircuitBreaker
-from resilience.decorators import fallback, retry_on_category
 from resilience.execution.executor import ExecutionReport, Executor, Listener
 from resilience.execution.request import ExecutionRequest
 from resilience.policies.degraded import Degraded

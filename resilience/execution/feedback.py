@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from resilience.execution.history import Advice
-from resilience.report.llm import estimated_tokens
+from resilience.report._llm import estimated_tokens
 from resilience.report.model import ErrorReport
 
 __all__ = ["Feedback"]

@@ -6,14 +6,14 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
+from resilience._callback_errors import log_callback_error
 from resilience._runtime.callables import is_async
-from resilience._validation import count
+from resilience._validation import parse_count
 from resilience.execution.executor import Executor, Listener
 from resilience.execution.feedback import Feedback
+from resilience.execution.generation_state import Draft, GeneratedRun, Limits, Loop
 from resilience.execution.history import ErrorHistory
-from resilience.execution.loop import Draft, GeneratedRun, Limits, Loop
 from resilience.execution.request import ExecutionRequest
-from resilience.trouble import report_trouble
 
 __all__ = ["Feedback", "GeneratedRun", "run_generated", "run_generated_sync"]
 
@@ -146,9 +146,9 @@ def run_generated_sync(
 
 def _limits(generations: int, executions: int, connections: int, base_delay: float | None) -> Limits:
     return Limits(
-        generations=count("max_generations", generations),
-        executions=count("max_executions", executions),
-        connections=count("max_connections", connections),
+        generations=parse_count("max_generations", generations),
+        executions=parse_count("max_executions", executions),
+        connections=parse_count("max_connections", connections),
         base_delay=base_delay,
     )
 
@@ -165,7 +165,7 @@ async def _told(callback: Callable[..., object] | None, role: str, *given: objec
             if inspect.isawaitable(answer):
                 await answer
         except Exception as error:
-            report_trouble(role, callback, error)
+            log_callback_error(role, callback, error)
 
 
 def _told_sync(callback: Callable[..., object] | None, role: str, *given: object) -> None:
@@ -173,4 +173,4 @@ def _told_sync(callback: Callable[..., object] | None, role: str, *given: object
         try:
             callback(*given)
         except Exception as error:
-            report_trouble(role, callback, error)
+            log_callback_error(role, callback, error)

@@ -11,12 +11,12 @@ from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from resilience._validation import count
-from resilience.errors.details import Json, safe_text
+from resilience._callback_errors import log_callback_error
+from resilience._validation import parse_count
+from resilience.errors._json_safe import Json, safe_text
+from resilience.execution._history_file import HistoryFile
 from resilience.execution.executor import ExecutionReport
-from resilience.execution.history_file import HistoryFile
 from resilience.report.model import ErrorReport
-from resilience.trouble import report_trouble
 
 __all__ = ["Advice", "CommonError", "ErrorHistory", "HistoryEntry", "pattern_of"]
 
@@ -96,7 +96,7 @@ class ErrorHistory:
 
     Kept are the type, the message and the cause of a failure as its report has them, redacted; neither code nor values.
 
-    >>> from resilience.category import ErrorCategory
+    >>> from resilience.categories import ErrorCategory
     >>> def missing(name: str) -> ErrorReport:
     ...     noon = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
     ...     return ErrorReport(category=ErrorCategory.RUNTIME, error_type="NameError", timestamp=noon,
@@ -113,7 +113,7 @@ class ErrorHistory:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None, *, limit: int = 1000) -> None:
-        self._limit = count("limit", limit)
+        self._limit = parse_count("limit", limit)
         self._memory: deque[HistoryEntry] = deque(maxlen=self._limit)
         self._lock = threading.Lock()
         self._file = None if path is None else HistoryFile(os.fspath(path), self._limit)
@@ -211,7 +211,7 @@ class ErrorHistory:
         return f"<ErrorHistory {where}, limit={self._limit}>"
 
     def _report(self, error: Exception) -> None:
-        report_trouble("error history", self, error)
+        log_callback_error("error history", self, error)
 
 
 def pattern_of(error_type: str, message: str) -> str:

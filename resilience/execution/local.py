@@ -7,12 +7,12 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from resilience._validation import count
+from resilience._validation import parse_count
+from resilience.execution._event_emitter import SuccessReporting
+from resilience.execution._job import Run
+from resilience.execution._worker_pool import Spares
 from resilience.execution.executor import ExecutionReport, Listener
 from resilience.execution.request import ExecutionRequest
-from resilience.execution.running import Run
-from resilience.execution.spares import Spares
-from resilience.execution.telling import SuccessReporting
 
 if TYPE_CHECKING:
     from resilience.execution.streaming import EventStream
@@ -41,7 +41,7 @@ class SubprocessExecutor:
 
     def __init__(self, *, python: str | os.PathLike[str] | None = None, spares: int = 1) -> None:
         self._python = sys.executable if python is None else os.fspath(python)
-        self._spares = Spares(self._python, count("spares", spares, least=0))
+        self._spares = Spares(self._python, parse_count("spares", spares, least=0))
 
     def execute_sync(self, request: ExecutionRequest | str, *, on_event: Listener | None = None) -> ExecutionReport:
         """Execute the code of *request*, and return how it went: success and failure are both data.
@@ -57,7 +57,7 @@ class SubprocessExecutor:
 
         *on_event* is called in this event loop.
         """
-        from resilience.execution.waiting import in_thread, news
+        from resilience.execution._waiting import in_thread, news
 
         run = self._run(request)
         try:
@@ -90,7 +90,7 @@ class SubprocessExecutor:
         from resilience.execution.streaming import EventStream
 
         run = self._run(request)
-        return EventStream(lambda listener, wake: self._carry_out(run, listener, wake), count("most", most))
+        return EventStream(lambda listener, wake: self._carry_out(run, listener, wake), parse_count("most", most))
 
     def warm(self) -> None:
         """Wait until the spares are ready."""
@@ -114,7 +114,7 @@ class SubprocessExecutor:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        from resilience.execution.waiting import closed
+        from resilience.execution._waiting import closed
 
         await closed(self.close)
 

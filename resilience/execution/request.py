@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from resilience.execution.libraries import default_limit
+from resilience.execution._library_memory import default_limit
+from resilience.execution._memory_size import parse_size
 from resilience.execution.security import SecurityLevel, SecurityPolicy
-from resilience.execution.size import parse_size
 
 __all__ = ["ExecutionRequest"]
 

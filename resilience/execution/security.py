@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from resilience._validation import one_of, yes_or_no
-from resilience.errors.details import Json
-from resilience.execution.child.forbidden import covers
+from resilience._validation import require_bool, require_choice
+from resilience.errors._json_safe import Json
+from resilience.execution._worker.policy_messages import covers
 
 __all__ = ["SecurityLevel", "SecurityPolicy"]
 
@@ -37,7 +37,7 @@ class SecurityLevel(enum.Enum):
         """
         if isinstance(level, cls):
             return level
-        return cls(one_of("security_level", level, [each.value for each in cls]))
+        return cls(require_choice("security_level", level, [each.value for each in cls]))
 
 
 _STRICT = ("math", "json", "datetime", "random")
@@ -128,11 +128,11 @@ class SecurityPolicy:
         return cls(
             level=SecurityLevel.CUSTOM,
             modules=None if modules is None else _names("modules", modules),
-            files=one_of("files", files, _FILES),
+            files=require_choice("files", files, _FILES),
             paths=_paths(paths),
-            network=yes_or_no("network", network),
-            processes=yes_or_no("processes", processes),
-            dynamic=yes_or_no("dynamic", dynamic),
+            network=require_bool("network", network),
+            processes=require_bool("processes", processes),
+            dynamic=require_bool("dynamic", dynamic),
         )
 
     @property

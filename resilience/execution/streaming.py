@@ -11,9 +11,9 @@ from typing import Self
 import anyio
 import anyio.to_thread
 
+from resilience.execution._waiting import Wake
 from resilience.execution.events import StreamEvent
 from resilience.execution.executor import ExecutionReport, Listener
-from resilience.execution.waiting import Wake
 
 __all__ = ["EventStream"]
 

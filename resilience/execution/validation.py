@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from itertools import islice
 
-from resilience.errors.details import Json
-from resilience.execution.advice import recommend
-from resilience.execution.analysis import would_forbid
-from resilience.execution.analysis.parsing import MOST_CODE, UNPARSABLE, check, parse
-from resilience.execution.child.source import Source
-from resilience.execution.finding import Finding
-from resilience.execution.modules import missing_modules
+from resilience.errors._json_safe import Json
+from resilience.execution._analysis import would_forbid
+from resilience.execution._analysis.parsing import MOST_CODE, UNPARSABLE, check, parse
+from resilience.execution._installed_modules import missing_modules
+from resilience.execution._lint import recommend
+from resilience.execution._worker.source import Source
+from resilience.execution.diagnostic import Finding
 from resilience.execution.request import ExecutionRequest
 from resilience.execution.security import SecurityLevel, SecurityPolicy
 from resilience.report.failure import Violation

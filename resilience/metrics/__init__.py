@@ -9,8 +9,8 @@ which adds to the counter that its class declares (`event_counters`). Circuits a
 
 A collector reads all of them at the moment an exporter asks. `definitions` has the names, so no exporter spells one.
 
-`resilience.metrics.prometheus` and `resilience.metrics.opentelemetry` each have an `install`. Neither client library is
-imported before: a program that tracks its calls needs none of them.
+The exporters are `resilience.integrations.prometheus` and `resilience.integrations.opentelemetry`, each with an
+`install`. Neither client library is imported before: a program that tracks its calls needs none of them.
 """
 
 from __future__ import annotations

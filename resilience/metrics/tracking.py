@@ -1,6 +1,6 @@
 """`track_errors`: the policy that counts and times calls, and raises what they raise.
 
-The policy decides nothing. It adds each call to the statistics of its function (`resilience.metrics.call_stats`), from
+The policy decides nothing. It adds each call to the statistics of its function (`resilience.metrics._call_stats`), from
 where the exporters read them, and returns the outcome unchanged.
 """
 
@@ -10,15 +10,15 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast, overload
 
+from resilience._outcome import Outcome
 from resilience._runtime.callables import under_descriptor
 from resilience._runtime.context_manager import Block
 from resilience._runtime.decorate import guarded
 from resilience._runtime.guard import guard, public_methods
 from resilience._runtime.pipeline import Decorator
 from resilience._runtime.protocol import PROCEED, Call, LatencyRecorder, Policy, Steps
-from resilience._validation import need
-from resilience.metrics.call_stats import CALL_STATS
-from resilience.outcome import Outcome
+from resilience._validation import require
+from resilience.metrics._call_stats import CALL_STATS
 from resilience.policies.retry_budget import RetryBudget
 
 __all__ = ["BUDGETS", "TrackGuard", "Tracked", "check_component", "track_errors"]
@@ -140,8 +140,8 @@ class TrackGuard(Decorator, Block):
 
 def check_component(component: object, expected: str) -> None:
     """Raise TypeError or ValueError unless *component* is a name or None; *expected* says what would be right."""
-    need(component is None or isinstance(component, str), "component", component, expected, TypeError)
-    need(component != "", "component", component, expected)
+    require(component is None or isinstance(component, str), "component", component, expected, TypeError)
+    require(component != "", "component", component, expected)
 
 
 def _policies_of(target: object) -> tuple[Policy, ...]:
@@ -174,15 +174,15 @@ def track_errors(*, component: str | None = ...) -> TrackGuard: ...
 def track_errors(function: object = None, /, *, component: str | None = None) -> object:
     """Count the calls of a function, how long they took and what they raised; raise it unchanged.
 
-    Put it on top of the others: it then counts what callers get. What it counts, `resilience.metrics.prometheus` and
-    `resilience.metrics.opentelemetry` show: calls and durations by the function's qualified name, errors by their
-    code, category and *component*, which is the first word of the function's module unless given. Nothing of a call's
-    arguments, results or messages is kept. Cancellation and Ctrl-C count as ``cancelled``, not as errors.
+    Put it on top of the others: it then counts what callers get. What it counts, the exporters for Prometheus and
+    OpenTelemetry in `resilience.integrations` show: calls and durations by the function's qualified name, errors by
+    their code, category and *component*, which is the first word of the function's module unless given. Nothing of a
+    call's arguments, results or messages is kept. Cancellation and Ctrl-C count as ``cancelled``, not as errors.
 
     Functions sync and async, generators (from the first item asked for to the end), methods, whole classes, and
     ``with`` blocks. Raises TypeError on what is tracked already.
 
-    >>> from resilience.metrics.call_stats import CALL_STATS
+    >>> from resilience.metrics._call_stats import CALL_STATS
     >>> @track_errors(component="billing")
     ... def charge(amount):
     ...     if amount < 0:

@@ -18,12 +18,12 @@ A policy is a generator around a call. It yields effects, and is sent their answ
 
 from typing import TYPE_CHECKING
 
-from resilience.rooms import open_rooms
+from resilience._lazy import attach_lazy
 
 if TYPE_CHECKING:
+    from resilience._outcome import Outcome
     from resilience._runtime.protocol import Acquire, Call, Effect, Emit, Proceed, Race, Run, Sleep
     from resilience._runtime.slots import Slots
-    from resilience.outcome import Outcome
     from resilience.policies.base import Policy, Steps
 
 __all__ = [
@@ -42,6 +42,6 @@ __all__ = [
 ]
 
 # Imported when they are asked for: the modules of this package are imported one by one, and each import stays light.
-_ROOMS = {"Policy": "base", "Steps": "base", **dict.fromkeys(set(__all__) - {"Policy", "Steps"}, "protocol")}
+_LAZY = {"Policy": "base", "Steps": "base", **dict.fromkeys(set(__all__) - {"Policy", "Steps"}, "protocol")}
 
-open_rooms(__name__, _ROOMS)
+attach_lazy(__name__, _LAZY)

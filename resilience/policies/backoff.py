@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TypeAlias
 
-from resilience._validation import need, number, one_of, optional, seconds
+from resilience._validation import optional, parse_duration, parse_number, require, require_choice
 
-__all__ = ["JITTERS", "Backoff"]
+__all__ = ["JITTERS", "Backoff", "longest_waits"]
 
 Draw: TypeAlias = Callable[[], float]
 
@@ -55,13 +56,13 @@ class Backoff:
 
     def __post_init__(self) -> None:
         """Check the options, and keep durations in seconds: past the lock of a frozen dataclass."""
-        first = optional(functools.partial(seconds, zero=True), "base_delay", self.base_delay)
-        cap = seconds("max_delay", self.max_delay, zero=True)
+        first = optional(functools.partial(parse_duration, zero=True), "base_delay", self.base_delay)
+        cap = parse_duration("max_delay", self.max_delay, zero=True)
         expected = "a number of 1 or more: each wait is that many times the one before"
-        factor = number("exponential_base", self.exponential_base, expected, least=1.0)
-        one_of("jitter", self.jitter, JITTERS)
+        factor = parse_number("exponential_base", self.exponential_base, expected, least=1.0)
+        require_choice("jitter", self.jitter, JITTERS)
         if first is not None:
-            need(first <= cap, "base_delay", first, f"at most max_delay={cap:g}")
+            require(first <= cap, "base_delay", first, f"at most max_delay={cap:g}")
         vars(self).update(base_delay=first, first=first, max_delay=cap, cap=cap, exponential_base=factor)
 
     def delay(self, retry: int, base: float, previous: float, draw: Draw) -> float:
@@ -109,3 +110,24 @@ def _none(wait: float, _: Draw) -> float:
 
 
 _SPREAD: Mapping[str, Callable[[float, Draw], float]] = {"equal": _equal, "full": _full, "none": _none}
+
+
+def longest_waits(backoff: Backoff, base: float, retries: float) -> float:
+    """Return the longest total of so many waits of *backoff*, in seconds: each the longest delay that jitter allows.
+
+    *base* is the base delay of the category that is retried. The total of infinitely many waits is infinite, or 0.
+    """
+    if retries == math.inf:
+        return math.inf if backoff.delay(0, base, 0.0, _most) > 0 else 0.0
+    total = previous = 0.0
+    for retry in range(int(retries)):
+        previous = backoff.delay(retry, base, previous, _most)
+        if previous >= backoff.cap:  # and so are all that follow
+            return total + (int(retries) - retry) * backoff.cap
+        total += previous
+    return total
+
+
+def _most() -> float:
+    """Stand in for chance where a delay is to be the longest."""
+    return 1.0

@@ -10,13 +10,13 @@ import inspect
 from collections.abc import Callable, Generator
 from typing import Any, TypeAlias
 
+from resilience._outcome import Outcome
 from resilience._runtime import protocol as base
 from resilience._runtime.callables import Kind, kind_of, under_descriptor
 from resilience._runtime.context_manager import Block
 from resilience._runtime.pipeline import Decorator
 from resilience._runtime.protocol import Effect
 from resilience._runtime.worst_case import WorstCase
-from resilience.outcome import Outcome
 
 __all__ = ["Policy", "Steps", "decorated_function"]
 

@@ -13,16 +13,18 @@ import math
 from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec
 
+from resilience._callback_errors import call_hook, log_callback_error
+from resilience._listeners import emit, has_listeners
+from resilience._outcome import Outcome
 from resilience._runtime.circuit_context import Admitted, admitted_here, enter, leave
 from resilience._runtime.method_selection import MethodSelection
 from resilience._runtime.protocol import Admission, Call, Emit, Gate, Policy, Proceed, Run, Steps, SuccessReporting
-from resilience.classify.decide import category_of, classify
-from resilience.classify.hint import retry_after
+from resilience.classification.classifier import category_of, classify
+from resilience.classification.retry_hints import retry_after
 from resilience.clock import Clock, current_clock
 from resilience.errors.circuit import CircuitOpenError
-from resilience.outcome import Outcome
-from resilience.policies.circuit_breaker_config import IGNORED, SUCCESS, CircuitBreakerConfig
-from resilience.policies.circuit_state_machine import CircuitStateMachine
+from resilience.policies._circuit_breaker_config import IGNORED, SUCCESS, CircuitBreakerConfig
+from resilience.policies._circuit_state_machine import CircuitStateMachine
 from resilience.policies.circuit_states import (
     INNER,
     CircuitMode,
@@ -35,11 +37,9 @@ from resilience.policies.circuit_states import (
     Transition,
 )
 from resilience.settings import DISABLED
-from resilience.subscription import emit, has_listeners
-from resilience.trouble import call_hook, report_trouble
 
 if TYPE_CHECKING:
-    from resilience.category import ErrorCategory
+    from resilience.categories import ErrorCategory
     from resilience.events import (
         CallRejected,
         CircuitClosed,
@@ -209,7 +209,7 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
         try:
             return int(bool(call_hook(judge, judge, value)))
         except Exception as error:
-            report_trouble("failure_if", judge, error)
+            log_callback_error("failure_if", judge, error)
             return SUCCESS
 
     def ended(self, state: Any, began: float, clock: Clock) -> None:
@@ -333,7 +333,7 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
             try:
                 call_hook(effect.runs, effect.function, *effect.arguments)
             except Exception as error:
-                report_trouble("circuit listener", effect.hook, error)
+                log_callback_error("circuit listener", effect.hook, error)
 
     def event(self, target: str, transition: Transition) -> CircuitOpened | CircuitHalfOpened | CircuitClosed:
         """Return the event of a transition."""

@@ -18,10 +18,10 @@ from collections.abc import Sequence
 from typing import ClassVar, Final, Protocol
 
 from resilience._runtime.protocol import Admission, Call
-from resilience.category import ErrorCategory
+from resilience.categories import ErrorCategory
 from resilience.clock import Clock
-from resilience.policies.circuit_breaker_config import CircuitBreakerConfig, TripRates
-from resilience.policies.sliding_window import Window, WindowSnapshot
+from resilience.policies._circuit_breaker_config import CircuitBreakerConfig, TripRates
+from resilience.policies._sliding_window import Window, WindowSnapshot
 
 __all__ = [
     "INNER",

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from resilience._outcome import DEADLINE_EXCEEDED, TIMED_OUT, Outcome
 from resilience._runtime.protocol import Call, Proceed
 from resilience._runtime.worst_case import WorstCase
-from resilience._validation import seconds
+from resilience._validation import parse_duration
 from resilience.errors.base import DeadlineExceededError
-from resilience.outcome import EXPIRED, OVERDUE, Outcome
+from resilience.policies._timed_out import time_out
 from resilience.policies.base import Policy, Steps
-from resilience.policies.timed_out import time_out
 
 __all__ = ["Deadline"]
 
@@ -36,15 +36,15 @@ class Deadline(Policy):
     supports_generators = False
 
     def __init__(self, limit: float | timedelta) -> None:
-        self.seconds: float = seconds("seconds", limit)
+        self.seconds: float = parse_duration("seconds", limit)
         self.time_limit: float | None = self.seconds
 
     def run(self, call: Call) -> Steps:
         """Return the outcome of the call, or a `DeadlineExceededError` of this deadline or an enclosing one."""
         outcome: Outcome = yield Proceed(self.time_limit, cooperative=True, raw=True)
-        if outcome is EXPIRED:
+        if outcome is TIMED_OUT:
             error = DeadlineExceededError(call.target, self.seconds)
-        elif outcome is OVERDUE:
+        elif outcome is DEADLINE_EXCEEDED:
             error = DeadlineExceededError(call.target)
         else:
             return outcome

@@ -12,17 +12,17 @@ from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from resilience._listeners import has_listeners
+from resilience._outcome import Outcome
 from resilience._runtime import protocol as base
 from resilience._runtime.callables import name_of
 from resilience._runtime.protocol import PROCEED, Call
-from resilience._validation import need, optional, yes_or_no
-from resilience.category import CategoryLike, ErrorCategory, combine
-from resilience.classify.decide import categories_of, category_of
-from resilience.outcome import Outcome
+from resilience._validation import optional, require, require_bool
+from resilience.categories import CategoryLike, ErrorCategory, combine
+from resilience.classification.classifier import categories_of, category_of
+from resilience.policies._fallback_chain import FallbackChain, chain_context
+from resilience.policies._fallback_source import Answer, DefaultSource, FactorySource, Source, error_of, failed
 from resilience.policies.base import Policy, Steps, decorated_function
-from resilience.policies.fallback_chain import FallbackChain, chain_context
-from resilience.policies.fallback_source import Answer, DefaultSource, FactorySource, Source, error_of, failed
-from resilience.subscription import has_listeners
 
 if TYPE_CHECKING:
     from resilience._runtime.context_manager import BlockResult
@@ -69,7 +69,7 @@ class Fallback(Policy, Generic[V]):
         degraded: bool = False,
         on: CategoryLike = COVERED,
     ) -> None:
-        self.degraded: bool = yes_or_no("degraded", degraded)
+        self.degraded: bool = require_bool("degraded", degraded)
         self.on: ErrorCategory = combine("on", [on])
         self.chain: FallbackChain | None = optional(_parse_chain, "chain", chain)
         self.stale: Stale | None = _parse_stale(stale, key, max_age)
@@ -96,7 +96,7 @@ class Fallback(Policy, Generic[V]):
                 " category, or stale=, a cache of good answers"
             )
         expected = "it with default=, factory= or stale=; what a chain answers, its keys say"
-        need(self.on == COVERED, "on", self.on.label, expected, TypeError)
+        require(self.on == COVERED, "on", self.on.label, expected, TypeError)
 
     def hooks(self) -> Mapping[str, Callable[..., object]]:
         """Return the functions that the fallback was given, by parameter."""
@@ -216,7 +216,7 @@ def _show_both(call: Call, source: Source, second: Exception, first: Exception) 
 
 def _parse_chain(parameter: str, chain: Mapping[CategoryLike, Callable[..., object]]) -> FallbackChain:
     expected = "functions by category, such as {'unavailable': replica}"
-    need(isinstance(chain, Mapping) and len(chain) > 0, parameter, chain, expected, TypeError)
+    require(isinstance(chain, Mapping) and len(chain) > 0, parameter, chain, expected, TypeError)
     return FallbackChain(chain)
 
 
@@ -226,7 +226,7 @@ def _parse_stale(stale: object, key: Callable[..., object] | None, max_age: floa
 
         return Stale(stale, key, max_age)
     for name, value in (("key", key), ("max_age", max_age)):
-        need(value is None, name, value, "it with stale=, a cache of good answers", TypeError)
+        require(value is None, name, value, "it with stale=, a cache of good answers", TypeError)
     return None
 
 

@@ -11,12 +11,12 @@ import inspect
 from collections.abc import Callable
 from typing import cast
 
+from resilience._callback_errors import call_hook, log_callback_error
 from resilience._runtime.callables import is_async
 from resilience._runtime.protocol import Call
-from resilience._validation import need
-from resilience.classify.look import attribute
-from resilience.policies.request_method import IDEMPOTENT_METHODS, RequestView
-from resilience.trouble import call_hook, report_trouble
+from resilience._safe_access import safe_getattr
+from resilience._validation import require
+from resilience.policies._request_method import IDEMPOTENT_METHODS, RequestView
 
 __all__ = ["Idempotency", "by_method", "idempotency_of"]
 
@@ -49,9 +49,9 @@ def idempotency_of(given: object) -> Idempotency | None:
     if given is by_method:
         return Idempotency("by_method", by_method)
     expected = "True, False, by_method or a function of the call's arguments"
-    need(not is_async(given), "idempotent", given, f"{expected}, not an async one", TypeError)
-    need(callable(given), "idempotent", given, expected, TypeError)
-    name = attribute(given, "__qualname__") or type(given).__qualname__
+    require(not is_async(given), "idempotent", given, f"{expected}, not an async one", TypeError)
+    require(callable(given), "idempotent", given, expected, TypeError)
+    name = safe_getattr(given, "__qualname__") or type(given).__qualname__
     return Idempotency(str(name), functools.partial(_ask, cast("Callable[..., object]", given)))
 
 
@@ -68,13 +68,13 @@ def _ask(function: Callable[..., object], call: Call) -> bool:
             raise TypeError("it returned an awaitable; give a function that is not async")
         return bool(answer)
     except Exception as error:
-        report_trouble("idempotent", function, error)
+        log_callback_error("idempotent", function, error)
         return False
 
 
 def _discard(awaitable: object) -> None:
     """Close what is not awaited, where it can be closed: Python warns of a coroutine that was never awaited."""
-    close = attribute(awaitable, "close")
+    close = safe_getattr(awaitable, "close")
     if callable(close):
         close()
 

@@ -1,7 +1,7 @@
 """What a policy is written with: the call, its outcome, and the effects."""
 
+from resilience._outcome import Outcome
 from resilience._runtime.protocol import Acquire, Call, Effect, Emit, Proceed, Race, Run, Sleep
 from resilience._runtime.slots import Slots
-from resilience.outcome import Outcome
 
 __all__ = ["Acquire", "Call", "Effect", "Emit", "Outcome", "Proceed", "Race", "Run", "Sleep", "Slots"]

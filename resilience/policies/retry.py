@@ -15,20 +15,20 @@ from __future__ import annotations
 
 import math
 
+from resilience._listeners import has_listeners
+from resilience._outcome import Outcome
 from resilience._runtime.exhaustion import exhaustion_counter
 from resilience._runtime.protocol import Call, Proceed, Run, Sleep, Steps
-from resilience.category import ErrorCategory
-from resilience.classify.decide import category_of
+from resilience.categories import ErrorCategory
+from resilience.classification.classifier import category_of
 from resilience.errors.base import RetriesExhaustedError
-from resilience.outcome import Outcome
-from resilience.policies.announce import announce
-from resilience.policies.retry_decision import RetryDecision, server_delay
-from resilience.policies.retry_events import retries_exhausted
+from resilience.policies._announce import announce
+from resilience.policies._retry_decision import RetryDecision, server_delay
+from resilience.policies._retry_events import retries_exhausted
+from resilience.policies._retry_rule import RetryRule
+from resilience.policies._retry_state import RetryState
 from resilience.policies.retry_report import CallReport, attach_report, set_last_call
-from resilience.policies.retry_rule import RetryRule
-from resilience.policies.retry_state import RetryState
 from resilience.policies.stop_reason import StopReason
-from resilience.subscription import has_listeners
 
 __all__ = ["Retry"]
 

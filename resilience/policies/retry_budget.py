@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 
-from resilience._validation import need, number, optional
+from resilience._validation import optional, parse_number, require
 
 __all__ = ["RetryBudget"]
 
@@ -34,9 +34,9 @@ class RetryBudget:
 
     def __init__(self, name: str | None = None, *, tokens: float = 500, reserve: float = 1.0) -> None:
         expected = "a number above 0: what retries may cost together before a success has paid"
-        self.tokens: float = number("tokens", tokens, expected, least=0.0, above=True)
+        self.tokens: float = parse_number("tokens", tokens, expected, least=0.0, above=True)
         expected = "retries per second of 0 or more: those made even when no tokens are left"
-        self.reserve: float = number("reserve", reserve, expected, least=0.0)
+        self.reserve: float = parse_number("reserve", reserve, expected, least=0.0)
         self.name: str | None = optional(_parse_name, "name", name)
         #: How many calls succeeded at the first attempt, counted on the happy path, without the lock. It only grows:
         #: were it set to 0 where it is read, a success counted meanwhile would be undone, or counted twice.
@@ -52,7 +52,7 @@ class RetryBudget:
 
         *cost* is in tokens, *now* is the caller's monotonic clock, in seconds. Raises ValueError for a cost below 0.
         """
-        need(cost >= 0, "cost", cost, "tokens of 0 or more")
+        require(cost >= 0, "cost", cost, "tokens of 0 or more")
         with self._lock:
             self._fold()
             if self._left >= cost:
@@ -67,7 +67,7 @@ class RetryBudget:
 
         A retry out of the reserve took no tokens and returns none, or the reserve would fill the bucket.
         """
-        need(cost >= 0, "cost", cost, "tokens of 0 or more")
+        require(cost >= 0, "cost", cost, "tokens of 0 or more")
         with self._lock:
             self._left = min(self.tokens, self._left + cost)
 
@@ -122,6 +122,6 @@ class RetryBudget:
 
 def _parse_name(parameter: str, name: str) -> str:
     expected = "a name, such as that of the dependency; or None"
-    need(isinstance(name, str), parameter, name, expected, TypeError)
-    need(name != "", parameter, name, expected)
+    require(isinstance(name, str), parameter, name, expected, TypeError)
+    require(name != "", parameter, name, expected)
     return name

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from resilience._runtime.carried_context import carried_back
 from resilience._runtime.exhaustion import exhaustion_counter
-from resilience.category import ErrorCategory
-from resilience.policies.retry_state import RetryState
+from resilience.categories import ErrorCategory
+from resilience.policies._retry_state import RetryState
 from resilience.policies.stop_reason import StopReason
 
 __all__ = ["AttemptReport", "CallReport", "attach_report", "last_call", "report_of", "set_last_call"]

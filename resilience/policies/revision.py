@@ -14,15 +14,15 @@ import re
 from collections.abc import Callable, Mapping
 from typing import cast
 
+from resilience._callback_errors import log_callback_error
+from resilience._outcome import Outcome
 from resilience._runtime.protocol import Call, Run, Steps
-from resilience.category import ErrorCategory
-from resilience.outcome import Outcome
-from resilience.policies.announce import announce
-from resilience.policies.retry_events import call_revised
+from resilience.categories import ErrorCategory
+from resilience.policies._announce import announce
+from resilience.policies._retry_events import call_revised
+from resilience.policies._retry_state import RetryState
 from resilience.policies.retry_report import CallReport
-from resilience.policies.retry_state import RetryState
 from resilience.policies.stop_reason import StopReason
-from resilience.trouble import report_trouble
 
 __all__ = ["NO_REVISIONS", "REVISED", "ArgumentReviser", "Arguments", "failure_fingerprint"]
 
@@ -150,7 +150,7 @@ class ArgumentReviser:
         try:
             new = _arguments(given, answer.value)
         except Exception as mistake:
-            report_trouble("revise callback", self.callback, mistake)
+            log_callback_error("revise callback", self.callback, mistake)
             return StopReason.STRATEGY_FAILED
         if call.lacks_time(min_attempt_time):  # the callback has taken some
             return StopReason.DEADLINE

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, MutableMapping
 from datetime import timedelta
 from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
+from resilience._callback_errors import call_hook, log_callback_error
+from resilience._outcome import Outcome
 from resilience._runtime.protocol import Call, Run, Steps
-from resilience._validation import need, optional, seconds
-from resilience.outcome import Outcome
-from resilience.policies.fallback_source import Answer, Source, used
-from resilience.trouble import call_hook, report_trouble
+from resilience._validation import optional, parse_duration, require
+from resilience.policies._fallback_source import Answer, Source, used
 
 __all__ = ["Stale", "StaleCache", "StaleEntry"]
 
@@ -74,7 +74,7 @@ class Stale(Source):
         self.kind: str = type(cache).__name__
         self._cache: _Mapping | _Methods = _cache_of(cache)
         self._key: Callable[..., object] | None = optional(_parse_key, "key", key)
-        self.max_age: float | None = optional(seconds, "max_age", max_age)
+        self.max_age: float | None = optional(parse_duration, "max_age", max_age)
 
     def hooks(self) -> Mapping[str, Callable[..., object]]:
         """Return the methods of the cache by parameter, where they may be async."""
@@ -117,13 +117,13 @@ class Stale(Source):
             hash(key)
             return (key,)
         except Exception as trouble:  # arguments that cannot be hashed, for one
-            report_trouble("stale key", self._key or call.function, trouble)
+            log_callback_error("stale key", self._key or call.function, trouble)
             return None
 
 
 def _parse_key(parameter: str, key: Callable[..., object]) -> Callable[..., object]:
     expected = "a plain function of the call's arguments that returns the key"
-    need(callable(key) and not inspect.iscoroutinefunction(key), parameter, key, expected, TypeError)
+    require(callable(key) and not inspect.iscoroutinefunction(key), parameter, key, expected, TypeError)
     return key
 
 
@@ -163,7 +163,7 @@ class _Mapping:
         try:
             return call_hook(self._mapping, method, *arguments)
         except Exception as trouble:
-            report_trouble("stale cache", self._mapping, trouble)
+            log_callback_error("stale cache", self._mapping, trouble)
             return None
 
 

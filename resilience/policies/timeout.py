@@ -10,16 +10,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import NoReturn
 
+from resilience._outcome import DEADLINE_EXCEEDED, TIMED_OUT, Outcome
 from resilience._runtime import protocol as base
 from resilience._runtime.callables import is_generator, name_of
 from resilience._runtime.decorate import refuse_without_items
 from resilience._runtime.protocol import Call, Proceed
 from resilience._runtime.worst_case import WorstCase
-from resilience._validation import given, one_of, optional, seconds
+from resilience._validation import given_options, optional, parse_duration, require_choice
 from resilience.errors.base import CallTimeoutError, DeadlineExceededError, ResilienceError
-from resilience.outcome import EXPIRED, OVERDUE, Outcome
+from resilience.policies._timed_out import time_out
 from resilience.policies.base import Policy, Steps, decorated_function
-from resilience.policies.timed_out import time_out
 
 __all__ = ["ItemTimeout", "Timeout", "timeout_of"]
 
@@ -42,8 +42,8 @@ class Timeout(Policy):
     supports_generators = False
 
     def __init__(self, limit: object, mode: str = "thread") -> None:
-        self.uses_signal: bool = one_of("mode", mode, _MODES) == "signal"
-        self.time_limit: float | None = seconds("seconds", limit)
+        self.uses_signal: bool = require_choice("mode", mode, _MODES) == "signal"
+        self.time_limit: float | None = parse_duration("seconds", limit)
 
     def __enter__(self) -> NoReturn:
         """Raise TypeError: nothing can end sync code in the midst of a block."""
@@ -55,12 +55,12 @@ class Timeout(Policy):
         """Return the outcome of the call, or an error where the limit, or an enclosing deadline, has passed."""
         outcome: Outcome = yield Proceed(self.time_limit, interrupts=self.uses_signal, raw=True)
         # By identity, not by type: a TimeoutError of the function's own passes as it is.
-        if outcome is not EXPIRED and outcome is not OVERDUE:
+        if outcome is not TIMED_OUT and outcome is not DEADLINE_EXCEEDED:
             return outcome
         limit = self._limit_of(call)
         assert limit is not None, "nothing else can have passed"
         error: ResilienceError = CallTimeoutError(call.target, limit)
-        if outcome is OVERDUE:
+        if outcome is DEADLINE_EXCEEDED:
             error = DeadlineExceededError(call.target)
         return (yield from time_out(call, error, "timeout", limit))
 
@@ -91,8 +91,8 @@ class ItemTimeout(Timeout):
     supports_calls = False
 
     def __init__(self, first_item: float | timedelta | None, idle: float | timedelta | None) -> None:
-        self.item_timeout: float | None = optional(seconds, "idle", idle)
-        self.time_limit: float | None = optional(seconds, "first_item", first_item)
+        self.item_timeout: float | None = optional(parse_duration, "idle", idle)
+        self.time_limit: float | None = optional(parse_duration, "first_item", first_item)
 
     def policies(self, target: object = None) -> tuple[base.Policy, ...]:
         """Return this policy; raise TypeError where *target* is a function without items."""
@@ -117,7 +117,7 @@ class ItemTimeout(Timeout):
         return inside
 
     def __str__(self) -> str:
-        limits = given(first_item=self.time_limit, idle=self.item_timeout)
+        limits = given_options(first_item=self.time_limit, idle=self.item_timeout)
         return f"timeout({', '.join(f'{name}={limit:g}' for name, limit in limits.items())})"
 
 
@@ -128,13 +128,13 @@ def timeout_of(
 
     Raises TypeError or ValueError for limits of both kinds, for none, and for signals with items.
     """
-    items = given(first_item=first_item, idle=idle)
+    items = given_options(first_item=first_item, idle=idle)
     if items:
         shown = ", ".join(f"{name}={value!r}" for name, value in items.items())
         if limit is not ...:
             call = f"timeout({limit!r}, {shown})"
             raise TypeError(f"{call}: give seconds for a call, or first_item= and idle= for a generator function")
-        if one_of("mode", mode, _MODES) != "thread":
+        if require_choice("mode", mode, _MODES) != "thread":
             raise ValueError(f"mode={mode!r}: give none with {shown}: sync items are fetched in threads")
         return ItemTimeout(first_item, idle)
     if limit is ...:

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resilience.rooms import open_rooms
+from resilience._lazy import attach_lazy
 
 if TYPE_CHECKING:
-    from resilience.report.captured import Captured, CapturedFrame, CapturedSyntax
-    from resilience.report.causes import diagnose
+    from resilience.report._capture import capture
+    from resilience.report._diagnosis import diagnose
+    from resilience.report._explain import explain
+    from resilience.report.captured_exception import Captured, CapturedFrame, CapturedSyntax
     from resilience.report.diagnosis import Diagnosis
     from resilience.report.failure import Failure, Progress, Violation
     from resilience.report.model import (
@@ -43,16 +45,17 @@ __all__ = [
     "SourceLine",
     "TracebackFrame",
     "Violation",
+    "capture",
     "diagnose",
+    "explain",
     "report_schema",
 ]
 
-# Imported when first asked for. The functions `capture` and `explain` have the names of their rooms: import them from
-# these.
-_ROOMS = {
-    "Captured": "captured",
-    "CapturedFrame": "captured",
-    "CapturedSyntax": "captured",
+# Imported when first asked for.
+_LAZY = {
+    "Captured": "captured_exception",
+    "CapturedFrame": "captured_exception",
+    "CapturedSyntax": "captured_exception",
     "Diagnosis": "diagnosis",
     "ErrorReport": "model",
     "ExceptionInfo": "model",
@@ -63,8 +66,10 @@ _ROOMS = {
     "SourceLine": "model",
     "TracebackFrame": "model",
     "Violation": "failure",
-    "diagnose": "causes",
+    "capture": "_capture",
+    "diagnose": "_diagnosis",
+    "explain": "_explain",
     "report_schema": "schema",
 }
 
-open_rooms(__name__, _ROOMS)
+attach_lazy(__name__, _LAZY)

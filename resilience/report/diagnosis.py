@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from resilience.errors.details import Json
+from resilience.errors._json_safe import Json
 
 __all__ = ["Diagnosis"]
 

@@ -6,9 +6,9 @@ import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from resilience.category import ErrorCategory
-from resilience.errors.details import Json
-from resilience.report.captured import Captured
+from resilience.categories import ErrorCategory
+from resilience.errors._json_safe import Json
+from resilience.report.captured_exception import Captured
 
 __all__ = ["Failure", "Progress", "Violation"]
 
@@ -54,7 +54,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """One failure: what `resilience.report.explain` makes an `ErrorReport` of."""
+    """One failure: what `resilience.report._explain` makes an `ErrorReport` of."""
 
     category: ErrorCategory
     """A leaf."""

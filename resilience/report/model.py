@@ -6,8 +6,8 @@ import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from resilience.category import ErrorCategory
-from resilience.errors.details import Json
+from resilience.categories import ErrorCategory
+from resilience.errors._json_safe import Json
 
 __all__ = ["ErrorReport", "ExceptionInfo", "ExecutionContext", "RecoveryOption", "SourceLine", "TracebackFrame"]
 
@@ -138,7 +138,7 @@ class ErrorReport:
         *source* is the text that was compiled as *filename*, for code that came from no file. The category is what
         `resilience.classify` says. Whatever the exception does when it is looked at, there is a report.
         """
-        from resilience.report.live import report_of
+        from resilience.report._from_exception import report_of
 
         return report_of(exc, source=source, filename=filename)
 
@@ -148,7 +148,7 @@ class ErrorReport:
         1 is a summary; 2 adds the technical side: where, calls, cause; 3 adds variables, suggestions and what
         worked; 4 adds the state of the system. Each has all of the one before it.
         """
-        from resilience.report.levels import report_dict
+        from resilience.report._levels import report_dict
 
         return report_dict(self, level)
 
@@ -161,9 +161,9 @@ class ErrorReport:
     def to_llm(self, max_tokens: int = _MOST_TOKENS) -> str:
         """Return it for a model, the most important first, in at most *max_tokens* by a cautious estimate.
 
-        The same report gives the same text. `resilience.report.llm.estimated_tokens` is the estimate.
+        The same report gives the same text. `resilience.report._llm.estimated_tokens` is the estimate.
         """
-        from resilience.report.llm import llm_text
+        from resilience.report._llm import llm_text
 
         return llm_text(self, max_tokens)
 
@@ -177,7 +177,7 @@ class ErrorReport:
 
     def render(self) -> str:
         """Return it for people: source, cause, what to do."""
-        from resilience.report.text import rendered
+        from resilience.report._text import rendered
 
         return rendered(self)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from resilience.category import ErrorCategory
-from resilience.errors.details import Json
-from resilience.report.details import detail_keys
+from resilience.categories import ErrorCategory
+from resilience.errors._json_safe import Json
+from resilience.report._level_fields import detail_keys
 
 __all__ = ["DIALECT", "report_schema"]
 

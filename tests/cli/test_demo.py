@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from resilience.cli.phases import PHASES
+from resilience.cli.demo.phases import PHASES
 from tests.cli.conftest import HEEDING_CTRL_C, Run, in_own_process
 
 # Bounds here follow from how the demo is built, not from how fast the machine is: the circuit is open when the

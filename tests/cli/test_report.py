@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from resilience.report.llm import estimated_tokens
+from resilience.report._llm import estimated_tokens
 from resilience.report.schema import report_schema
 from tests.cli.conftest import in_own_process
 

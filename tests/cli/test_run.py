@@ -11,7 +11,7 @@ import textwrap
 
 import pytest
 
-from resilience.category import ErrorCategory
+from resilience.categories import ErrorCategory
 from resilience.cli.script import EXIT_CODES, OTHER_FAILURE
 from tests.cli.conftest import HEEDING_CTRL_C
 

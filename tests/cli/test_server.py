@@ -9,7 +9,7 @@ import tempfile
 
 import pytest
 
-from resilience.cli.tally import SuccessCounter
+from resilience.cli.demo.shared_counters import SuccessCounter
 
 REQUEST = b"GET /items HTTP/1.1\r\nHost: x\r\nX-Sender: %s\r\n\r\n"
 
@@ -18,7 +18,7 @@ class Child:
     """The server's process, ordered about by hand."""
 
     def __init__(self, counts) -> None:
-        command = [sys.executable, "-m", "resilience.cli.server", "--tally", str(counts.fileno()), "--late", "60"]
+        command = [sys.executable, "-m", "resilience.cli.demo.server", "--tally", str(counts.fileno()), "--late", "60"]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[counts.fileno()], text=True
         )

@@ -6,11 +6,11 @@ import tempfile
 import pytest
 
 from resilience import classify
-from resilience.cli.board import Board, Ending, Numbers
-from resilience.cli.phases import CIRCUIT, PHASES, Settings
-from resilience.cli.plain import causes, summary
-from resilience.cli.table import table_of
-from resilience.cli.tally import SuccessCounter
+from resilience.cli.demo.phases import CIRCUIT, PHASES, Settings
+from resilience.cli.demo.shared_counters import SuccessCounter
+from resilience.cli.demo.stats import Board, Ending, Numbers
+from resilience.cli.demo.table import table_of
+from resilience.cli.demo.text import causes, summary
 from resilience.events import AttemptFailed, CircuitClosed, CircuitHalfOpened, CircuitOpened
 from resilience.testing import virtual_time
 

@@ -15,8 +15,8 @@ from resilience.errors import (
     RetriesExhaustedError,
     TooManyAbandonedError,
 )
+from resilience.errors._user_messages import USER_MESSAGES
 from resilience.errors.circuit import CircuitOpenError
-from resilience.errors.wording import USER_MESSAGES
 from resilience.testing import virtual_time
 
 

@@ -117,7 +117,7 @@ def codes(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_making_an_error_imports_nothing_that_only_showing_one_needs():
-    heavy = {"decimal", "uuid", "pathlib", "pickle", "resilience.errors.details", "resilience.errors.carry"}
+    heavy = {"decimal", "uuid", "pathlib", "pickle", "resilience.errors._json_safe", "resilience.errors._pickling"}
     program = (
         f"import sys; before = {heavy} & set(sys.modules)\n"
         "from resilience.errors import ResilienceError\n"

@@ -16,10 +16,10 @@ ROOT = Path(__file__).parents[2]
 BOOT = """
 import json, os, sys, types
 root, policy, code, warning = json.loads(sys.stdin.readline())
-for name in ("resilience", "resilience.execution", "resilience.execution.child"):
+for name in ("resilience", "resilience.execution", "resilience.execution._worker"):
     module = sys.modules[name] = types.ModuleType(name)
     module.__path__ = [os.path.join(root, *name.split("."))]
-from resilience.execution.child.guard import SecurityViolation, install
+from resilience.execution._worker.guard import SecurityViolation, install
 main = sys.modules["__main__"] = types.ModuleType("__main__")
 warnings, result = [], {}
 guard = install(policy, main.__dict__, source=code, warn=warnings.append if warning else None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from resilience.execution.process import readable
+from resilience.execution._worker_process import readable
 
 
 def open_files() -> int:

@@ -10,7 +10,7 @@ from resilience import ErrorCategory
 from resilience.contrib.executor import ContainerConnectivityError
 from resilience.execution.executor import ExecutionReport, ExecutionResult, Listener
 from resilience.execution.request import ExecutionRequest
-from resilience.report.explain import explain
+from resilience.report._explain import explain
 from resilience.report.failure import Failure
 
 NOON = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from resilience.execution.analysis import analyse, is_clear, would_forbid
-from resilience.execution.analysis.effects import LEAKS, OPENERS
-from resilience.execution.child.forbidden import ATTRIBUTES, DYNAMIC
+from resilience.execution._analysis import analyse, is_clear, would_forbid
+from resilience.execution._analysis.effects import LEAKS, OPENERS
+from resilience.execution._worker.policy_messages import ATTRIBUTES, DYNAMIC
 from resilience.execution.security import SecurityPolicy
 from tests.report.faulty import names, runtime, syntax
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-import resilience.trouble
+import resilience._callback_errors
 from examples.generate_and_repair import DRAFTS, Model, generate_and_repair
 from resilience import CircuitOpenError, ErrorCategory, circuit_breaker, deadline, retry_on_category, subscribe
 from resilience.contrib.executor import (
@@ -27,12 +27,12 @@ from resilience.contrib.executor import (
     WorkflowError,
 )
 from resilience.events import RetryScheduled
+from resilience.execution._jupyter import JupyterExecutor
 from resilience.execution.events import StreamEvent
 from resilience.execution.executor import Executor
 from resilience.execution.fallback import FallbackExecutor
 from resilience.execution.generation import Feedback, GeneratedRun, run_generated, run_generated_sync
 from resilience.execution.history import ErrorHistory
-from resilience.execution.jupyter import JupyterExecutor
 from resilience.execution.local import SubprocessExecutor
 from resilience.execution.request import ExecutionRequest
 from resilience.testing import virtual_time
@@ -204,7 +204,7 @@ def test_a_bug_of_the_analysis_is_one_too(road: Road, monkeypatch: pytest.Monkey
     def broken(request: ExecutionRequest) -> None:
         raise IndexError("ours")
 
-    monkeypatch.setattr("resilience.execution.loop.screen", broken)
+    monkeypatch.setattr("resilience.execution.generation_state.screen", broken)
     error = run(road, Generator("1"), Known())
     assert (error.stage, str(error.__cause__)) == ("static_analysis", "ours")
 
@@ -345,7 +345,7 @@ def test_the_generator_is_told_of_the_last_three_failures_of_its_code_and_of_no_
 
 
 def test_what_the_generator_is_told_is_no_longer_than_it_may_be():
-    from resilience.report.llm import estimated_tokens
+    from resilience.report._llm import estimated_tokens
 
     error = report(category="runtime_error", message="word " * 1000).error
     feedback = Feedback(generation=4, code="1", reports=(error,) * 3)
@@ -416,7 +416,7 @@ def test_callbacks_may_be_async(backend: str):
 def test_callbacks_that_raise_are_reported_and_change_nothing(
     road: Road, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    monkeypatch.setattr(resilience.trouble, "_told", set())
+    monkeypatch.setattr(resilience._callback_errors, "_told", set())
 
     def broken(*given: object) -> None:
         raise RuntimeError("not my day")

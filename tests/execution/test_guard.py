@@ -507,10 +507,10 @@ def test_an_audit_hook_of_the_code_is_not_installed(directory):
 def test_the_guard_brings_nothing_heavy_into_the_child():
     code = f"""
 import sys, types
-for name in ("resilience", "resilience.execution", "resilience.execution.child"):
+for name in ("resilience", "resilience.execution", "resilience.execution._worker"):
     module = sys.modules[name] = types.ModuleType(name)
     module.__path__ = [{str(ROOT)!r} + "/" + name.replace(".", "/")]
-import resilience.execution.child.guard
+import resilience.execution._worker.guard
 heavy = "typing re json dataclasses enum traceback ast inspect socket subprocess opcode pathlib".split()
 print(*sorted(set(heavy) & set(sys.modules)))
 """

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-import resilience.trouble
+import resilience._callback_errors
 from resilience import ErrorCategory
 from resilience.execution.executor import ExecutionReport, ExecutionResult
 from resilience.execution.history import ErrorHistory, pattern_of
@@ -47,7 +47,7 @@ def history(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> ErrorHist
 @pytest.fixture
 def untold(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing was reported before: what is told once is told here."""
-    monkeypatch.setattr(resilience.trouble, "_told", set())
+    monkeypatch.setattr(resilience._callback_errors, "_told", set())
 
 
 def test_a_failure_is_kept_with_what_was_done_about_it(history: ErrorHistory):
@@ -225,7 +225,7 @@ def test_a_file_that_cannot_be_used_is_reported_once_and_the_memory_takes_its_pl
 def test_a_file_that_stays_locked_holds_nobody_up_for_long(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    monkeypatch.setattr("resilience.execution.history_file._PATIENCE", 0.01)
+    monkeypatch.setattr("resilience.execution._history_file._PATIENCE", 0.01)
     path = tmp_path / "errors.db"
     history = ErrorHistory(path)
     history.record(failure(), "exec_1")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from resilience.execution import ExecutionReport, ExecutionRequest, SubprocessExecutor
-from resilience.execution.files import source_of
+from resilience.execution.source_decoding import source_of
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="executions need POSIX")
 

@@ -21,12 +21,12 @@ from jupyter_client.manager import AsyncKernelManager, KernelManager
 
 from resilience import ErrorCategory, classify
 from resilience.contrib.executor import ContainerConfigurationError, ContainerConnectivityError, WorkflowError
+from resilience.execution._jupyter import JupyterExecutor
+from resilience.execution._jupyter.kernel import Kernel, Message
+from resilience.execution._jupyter.output import without_ansi
+from resilience.execution._jupyter.session import Conversation
 from resilience.execution.events import StreamEvent
 from resilience.execution.executor import ExecutionReport, Listener
-from resilience.execution.jupyter import JupyterExecutor
-from resilience.execution.jupyter.conversation import Conversation
-from resilience.execution.jupyter.kernel import Kernel, Message
-from resilience.execution.jupyter.output import without_ansi
 from resilience.execution.request import ExecutionRequest
 from tests.roads import Road
 
@@ -453,7 +453,7 @@ def test_a_kernel_that_runs_already_is_used_and_left_running(elsewhere: KernelMa
 
 
 def test_a_kernel_of_somebody_else_whose_heart_stops_cannot_be_reached(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("resilience.execution.jupyter.channels._SILENCE", 0.1)
+    monkeypatch.setattr("resilience.execution._jupyter.channels._SILENCE", 0.1)
     manager = KernelManager()
     manager.start_kernel(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -600,7 +600,7 @@ def test_a_request_is_over_when_the_reply_has_come_and_all_output(messages: tupl
 def test_a_request_whose_end_was_washed_away_is_over_some_time_after_the_reply(
     monkeypatch: pytest.MonkeyPatch, backend: str
 ):
-    monkeypatch.setattr("resilience.execution.jupyter.conversation._LINGER", 0.01)
+    monkeypatch.setattr("resilience.execution._jupyter.session._LINGER", 0.01)
 
     async def main() -> tuple[bool, bool]:
         lost, silent = Conversation(Scripted(REPLY)), Conversation(Scripted(IDLE))

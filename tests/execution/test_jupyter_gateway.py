@@ -11,8 +11,8 @@ import pytest
 
 from resilience import ErrorCategory
 from resilience.contrib.executor import ContainerConfigurationError, ContainerConnectivityError
+from resilience.execution._jupyter import JupyterExecutor
 from resilience.execution.events import StreamEvent
-from resilience.execution.jupyter import JupyterExecutor
 from resilience.execution.request import ExecutionRequest
 from tests.execution.gateway import TOKEN, Gateway, serving
 from tests.roads import Road

@@ -12,12 +12,12 @@ import threading
 import pytest
 
 from resilience.contrib.executor import WorkflowError
+from resilience.execution._jupyter import bootstrap
+from resilience.execution._jupyter import event_bridge as relays
+from resilience.execution._jupyter.event_bridge import Relay
+from resilience.execution._jupyter.loop_thread import BackgroundLoop
+from resilience.execution._jupyter.result_decoder import KernelAnswer
 from resilience.execution.events import StreamEvent
-from resilience.execution.jupyter import relay as relays
-from resilience.execution.jupyter import shipping
-from resilience.execution.jupyter.answers import KernelAnswer
-from resilience.execution.jupyter.background import BackgroundLoop
-from resilience.execution.jupyter.relay import Relay
 
 
 def bare_python(*lines: str) -> list[str]:
@@ -32,9 +32,9 @@ def bare_python(*lines: str) -> list[str]:
 def test_the_helper_works_where_nothing_is_installed():
     code = "items = [1, 2]\nprint('hello')\n\n\ndef third(items):\n    return items[2]\n\n\nthird(items)\n"
     printed, answer, modules = bare_python(
-        shipping.installation(),
-        shipping.call("run", "one", code, None, None),
-        f"print({shipping.call('answer', 'one')})",
+        bootstrap.installation(),
+        bootstrap.call("run", "one", code, None, None),
+        f"print({bootstrap.call('answer', 'one')})",
         "import sys",
         "print([name for name in sys.modules if name.startswith('resilience')])",
     )
@@ -51,9 +51,9 @@ def test_a_program_finds_the_toolkit_that_is_installed_there_and_not_the_helpers
     (answer,) = bare_python(
         "import sys, types",
         "theirs = sys.modules['resilience'] = types.ModuleType('theirs')",
-        shipping.installation(),
-        shipping.call("run", "one", code, None, None),
-        f"print({shipping.call('answer', 'one')})",
+        bootstrap.installation(),
+        bootstrap.call("run", "one", code, None, None),
+        f"print({bootstrap.call('answer', 'one')})",
         "assert sys.modules['resilience'] is theirs",
     )
     assert json.loads(answer)["value"] == "theirs"
@@ -61,9 +61,9 @@ def test_a_program_finds_the_toolkit_that_is_installed_there_and_not_the_helpers
 
 def test_a_kernel_without_the_helper_is_told_by_its_error():
     with pytest.raises(AttributeError) as raised:
-        eval(shipping.call("run", "one", "1", None, None))
-    assert shipping.is_missing(type(raised.value).__name__, str(raised.value))
-    assert not shipping.is_missing("AttributeError", "module 'math' has no attribute 'sqr'")
+        eval(bootstrap.call("run", "one", "1", None, None))
+    assert bootstrap.is_missing(type(raised.value).__name__, str(raised.value))
+    assert not bootstrap.is_missing("AttributeError", "module 'math' has no attribute 'sqr'")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from resilience import ErrorCategory
 from resilience.execution import ExecutionReport, ExecutionRequest, SecurityPolicy, SubprocessExecutor
-from resilience.execution.libraries import DEFAULT_LIMIT, LIBRARY_LIMIT, default_limit, needed
+from resilience.execution._library_memory import DEFAULT_LIMIT, LIBRARY_LIMIT, default_limit, needed
 
 LIMITED = pytest.mark.skipif(sys.platform != "linux", reason="the system keeps no limit of memory")
 

@@ -13,7 +13,7 @@ import pytest
 
 from resilience import ErrorCategory
 from resilience.execution import ExecutionReport, ExecutionRequest, SubprocessExecutor
-from resilience.execution.child.recorder import TRACE, Recording
+from resilience.execution._worker.recorder import TRACE, Recording
 from tests.execution.processes import has_ended
 
 MOST = 10.0
@@ -206,8 +206,8 @@ def test_a_process_that_just_ends_is_never_a_success(executor, code, kind):
 
 
 def test_a_program_that_is_killed_from_outside_over_its_limit_has_used_too_much():
-    from resilience.execution.outcome import Death, Execution
-    from resilience.execution.process import own_peak
+    from resilience.execution._outcome import Death, Execution
+    from resilience.execution._worker_process import own_peak
     from resilience.execution.security import SecurityPolicy
 
     request = ExecutionRequest("x", memory_limit="1MB")

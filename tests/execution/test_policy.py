@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from resilience.execution.child.forbidden import ATTRIBUTES, DYNAMIC, denied, message
+from resilience.execution._worker.policy_messages import ATTRIBUTES, DYNAMIC, denied, message
 from resilience.execution.request import ExecutionRequest
 from resilience.execution.security import SecurityLevel, SecurityPolicy
 from resilience.report.failure import Violation

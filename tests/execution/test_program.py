@@ -6,8 +6,8 @@ import warnings
 
 import pytest
 
-from resilience.execution.child import program
-from resilience.execution.child.program import Program, Statement
+from resilience.execution._worker import statements
+from resilience.execution._worker.statements import Program, Statement
 
 ONE_LINERS = [
     *("1+1", "1 + 1  ", "1 + 1  # a sum", "'text'", "f'{1 + 1}'", "[x for x in 'ab']", "(lambda: 1)()", "..."),
@@ -38,7 +38,7 @@ def compiled(source: str) -> tuple[object, list[str]]:
 @pytest.mark.parametrize("source", ONE_LINERS, ids=ascii)
 def test_the_short_way_to_compile_an_expression_comes_to_the_same_as_the_long_one(source, monkeypatch):
     short = compiled(source)
-    monkeypatch.setattr(program, "_expression", lambda _source: None)
+    monkeypatch.setattr(statements, "_expression", lambda _source: None)
     assert short == compiled(source)
 
 

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from resilience import ErrorCategory
 from resilience.execution import ExecutionReport, ExecutionRequest, SubprocessExecutor
-from resilience.execution.answers import Answer, NoAnswerError
-from resilience.execution.child.messages import Request
-from resilience.execution.child.recorder import Recording
-from resilience.execution.child.wire import HEADER, TOKEN, Channel, ChannelClosed, frame_of, length_of
-from resilience.execution.conversation import Conversation
-from resilience.execution.frames import Frames
-from resilience.execution.process import Child, readable
+from resilience.execution._framing import Frames
+from resilience.execution._result_decoder import Answer, NoAnswerError
+from resilience.execution._session import Conversation
+from resilience.execution._worker.framing import HEADER, TOKEN, Channel, ChannelClosed, frame_of, length_of
+from resilience.execution._worker.messages import Request
+from resilience.execution._worker.recorder import Recording
+from resilience.execution._worker_process import Child, readable
 from resilience.execution.security import SecurityPolicy
 
 JSON = st.recursive(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resilience.execution.analysis import analyse
+from resilience.execution._analysis import analyse
 from resilience.execution.request import ExecutionRequest
 from resilience.execution.security import SecurityPolicy
 from resilience.execution.validation import Validation, validate

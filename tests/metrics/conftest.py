@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from resilience.metrics.call_stats import CALL_STATS
+from resilience.metrics._call_stats import CALL_STATS
 
 
 @pytest.fixture(autouse=True)

@@ -14,9 +14,9 @@ from resilience import (
     fallback,
     retry_on_category,
 )
+from resilience._listeners import emit, subscribe
 from resilience.events import Event, event_types
 from resilience.metrics import track_errors
-from resilience.subscription import emit, subscribe
 from resilience.testing import virtual_time
 from tests.roads import Road, Takes
 

@@ -10,9 +10,9 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from resilience.metrics.call_stats import CALL_STATS
+from resilience.integrations.prometheus import install
+from resilience.metrics._call_stats import CALL_STATS
 from resilience.metrics.definitions import all_metrics
-from resilience.metrics.prometheus import install
 from tests.metrics.stories import everything
 
 DOCS = pathlib.Path(__file__).parents[2] / "docs"

@@ -12,13 +12,13 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-import resilience.metrics
+import resilience.integrations
 from resilience import Severity, circuit_breaker, retry_on_category, timeout
+from resilience._listeners import has_listeners
 from resilience.events import Counter, Event, emit, event_type, event_types
+from resilience.integrations.opentelemetry import install
 from resilience.metrics import definitions, track_errors
 from resilience.metrics.definitions import BOUNDS, all_metrics, attribute
-from resilience.metrics.opentelemetry import install
-from resilience.subscription import has_listeners
 from tests.metrics.stories import everything
 from tests.roads import Road, Takes
 
@@ -183,7 +183,8 @@ def test_what_cannot_be_meant_is_refused(wrong):
 
 def test_the_sdk_is_never_imported():
     program = (
-        "import resilience.metrics.opentelemetry, sys; sys.exit(any('opentelemetry.sdk' in m for m in sys.modules))"
+        "import resilience.integrations.opentelemetry, sys; "
+        "sys.exit(any('opentelemetry.sdk' in m for m in sys.modules))"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 
@@ -199,10 +200,10 @@ def test_neither_library_is_imported_before_it_is_installed():
 def test_names_stand_in_one_module():
     """No metric, label or event is spelled out in the sinks."""
     words = {metric.name for metric in all_metrics()} | {attribute(label) for label in definitions.LABELS}
-    room = pathlib.Path(resilience.metrics.__file__).parent
-    for file in ("opentelemetry.py", "prometheus.py", "multiprocess.py"):
+    folder = pathlib.Path(resilience.integrations.__file__).parent
+    for file in ("opentelemetry.py", "prometheus.py", "_prometheus_multiprocess.py"):
         found = {
-            node.value for node in ast.walk(ast.parse((room / file).read_text())) if isinstance(node, ast.Constant)
+            node.value for node in ast.walk(ast.parse((folder / file).read_text())) if isinstance(node, ast.Constant)
         }
         assert not words & {text for text in found if isinstance(text, str)}
 

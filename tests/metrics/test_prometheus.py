@@ -9,11 +9,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from resilience import CircuitOpenError, RetryBudget, Severity, circuit_breaker, retry_on_category
+from resilience._listeners import has_listeners
 from resilience.events import Counter, Event, emit, event_type
-from resilience.metrics import definitions, event_counters, track_errors
+from resilience.integrations.prometheus import install
+from resilience.metrics import _event_counters, definitions, track_errors
 from resilience.metrics.definitions import LABELS, all_metrics
-from resilience.metrics.prometheus import install
-from resilience.subscription import has_listeners
 from tests.metrics.stories import everything
 
 
@@ -186,7 +186,7 @@ def test_a_circuit_that_is_isolated_says_so(registry: CollectorRegistry):
 
 
 def test_there_is_an_end_to_how_many_series_there_are(registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(event_counters, "MAX_SERIES", 2)
+    monkeypatch.setattr(_event_counters, "MAX_SERIES", 2)
     with install(registry):
         for number in range(5):
             circuit_breaker(f"circuit-{number}").open()

@@ -12,8 +12,8 @@ import pytest
 
 from resilience import Pipeline, ResilienceError, circuit_breaker, describe, fallback, retry_on_category, timeout
 from resilience.clock import current_clock
-from resilience.metrics import call_stats, track_errors
-from resilience.metrics.call_stats import CALL_STATS, CallStats, CallStatsRegistry
+from resilience.metrics import _call_stats, track_errors
+from resilience.metrics._call_stats import CALL_STATS, CallStats, CallStatsRegistry
 from resilience.metrics.definitions import BOUNDS, OTHER
 from resilience.testing import virtual_time
 from tests.roads import Road, Takes
@@ -139,8 +139,8 @@ def test_an_error_is_counted_by_its_code_and_else_by_its_type():
 
 
 def test_there_is_an_end_to_how_many_codes_and_functions_are_told_apart(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(call_stats, "_MAX_CODES", 3)
-    monkeypatch.setattr(call_stats, "_MAX_TARGETS", 3)
+    monkeypatch.setattr(_call_stats, "_MAX_CODES", 3)
+    monkeypatch.setattr(_call_stats, "_MAX_TARGETS", 3)
     many = CallStatsRegistry()
     assert [many.code(type(f"Error{n}", (Exception,), {})()) for n in range(5)] == [
         "Error0",

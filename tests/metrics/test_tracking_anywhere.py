@@ -9,7 +9,7 @@ import pytest
 
 from resilience import ErrorCategory, circuit_breaker, fallback, retry_on_category, timeout
 from resilience.metrics import track_errors
-from resilience.metrics.call_stats import CALL_STATS
+from resilience.metrics._call_stats import CALL_STATS
 from resilience.metrics.tracking import Tracked
 from tests.roads import Road, Takes
 

@@ -11,8 +11,8 @@ import time
 from prometheus_client import CollectorRegistry, generate_latest, multiprocess
 
 from resilience import circuit_breaker, retry_on_category
+from resilience.integrations.prometheus import install
 from resilience.metrics import track_errors
-from resilience.metrics.prometheus import install
 
 breaker = circuit_breaker("billing", failure_threshold=2, reset_timeout=60)
 

@@ -5,8 +5,8 @@ import pybreaker
 import pytest
 
 from resilience import CircuitBreaker, CircuitOpenError, CircuitState, ErrorCategory, circuit_breaker
+from resilience.policies._circuit_breaker_config import CircuitBreakerConfig
 from resilience.policies.circuit_breaker import CircuitBreakerPolicy
-from resilience.policies.circuit_breaker_config import CircuitBreakerConfig
 from resilience.testing import virtual_time
 from tests.callers import AnotherCaller
 from tests.roads import Road

@@ -9,11 +9,11 @@ import pybreaker
 import pytest
 
 from resilience import circuit_breaker, retry_on_category, subscribe, timeout
+from resilience._outcome import Outcome
 from resilience._runtime.circuit_context import admitted_here
 from resilience._runtime.protocol import Call, Proceed
 from resilience._runtime.sync_runner import perform
 from resilience.clock import using_clock
-from resilience.outcome import Outcome
 from resilience.testing import VirtualClock, virtual_time
 from tests.in_flight import InFlight
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from resilience import circuit_breaker
+from resilience._outcome import Outcome
 from resilience.clock import using_clock
-from resilience.outcome import Outcome
 from resilience.policies.circuit_breaker import CircuitBreakerPolicy
 from resilience.policies.circuit_states import CircuitState, Closed, HalfOpen, Open
 from resilience.testing import VirtualClock

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resilience import ErrorCategory, circuit_breaker, subscribe
+from resilience._outcome import Outcome
 from resilience.clock import using_clock
-from resilience.outcome import Outcome
 from resilience.testing import VirtualClock
 from tests.in_flight import InFlight
 

@@ -13,8 +13,8 @@ import threading
 import pytest
 
 from resilience import circuit_breaker
+from resilience._outcome import Outcome
 from resilience.clock import using_clock
-from resilience.outcome import Outcome
 from resilience.policies.circuit_breaker import CircuitBreakerPolicy
 from resilience.policies.circuit_states import CircuitMode, CircuitState, Closed, HalfOpen, Transition
 from resilience.testing import VirtualClock

@@ -753,6 +753,6 @@ def test_a_probe_that_is_closed_while_the_interpreter_ends_needs_no_name_of_a_mo
 
     reading = items()
     next(reading)
-    monkeypatch.setattr("resilience.policies.circuit_state_machine.ProbePermit", None)  # as the interpreter does it
+    monkeypatch.setattr("resilience.policies._circuit_state_machine.ProbePermit", None)  # as the interpreter does it
     reading.close()
     assert not breaker.circuit.state.permits

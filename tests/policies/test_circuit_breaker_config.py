@@ -11,7 +11,7 @@ import pytest
 
 import resilience
 from resilience import CircuitBreaker, circuit_breaker
-from resilience.policies.circuit_breaker_config import CircuitBreakerConfig
+from resilience.policies._circuit_breaker_config import CircuitBreakerConfig
 
 OPTIONS = [option.name for option in dataclasses.fields(CircuitBreakerConfig) if option.init]
 PAGE = (pathlib.Path(resilience.__file__).parent.parent / "docs" / "circuit-breaker.md").read_text()

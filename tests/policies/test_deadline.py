@@ -23,8 +23,8 @@ from resilience import (
     subscribe,
     timeout,
 )
+from resilience._deadline_context import deadline_or_inf
 from resilience.clock import SYSTEM, current_clock, using_clock
-from resilience.due import due_by
 from resilience.testing import VirtualClock, virtual_time
 from tests.roads import Road, Takes
 
@@ -325,7 +325,7 @@ def test_a_deadline_that_has_passed_refuses_what_is_limited_at_once(road: Road):
         road.run(sync, asynchronous)
     assert reached == []
     assert {event.name for event in heard} == {"call.timed_out"}
-    assert due_by(VirtualClock()) == float("inf")
+    assert deadline_or_inf(VirtualClock()) == float("inf")
 
 
 # -- nobody oversleeps it -------------------------------------------------------------------------------------------

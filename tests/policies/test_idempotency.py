@@ -18,12 +18,12 @@ import pytest
 import requests
 
 from resilience._runtime.protocol import Call
-from resilience.category import ErrorCategory
-from resilience.classify import classify
+from resilience.categories import ErrorCategory
+from resilience.classification import classify
 from resilience.errors.circuit import CircuitOpenError
+from resilience.policies._unprocessed import may_be_sent_again
 from resilience.policies.idempotency import by_method, idempotency_of
-from resilience.policies.unprocessed import may_be_sent_again
-from resilience.profile import Profile, Unsafe, override_profiles, profile_of, row_of
+from resilience.profiles import Profile, RetrySafety, override_profiles, profile_for, profile_of
 
 C = ErrorCategory
 URL = "https://shop.example/orders"
@@ -273,7 +273,7 @@ class _Status(Exception):
 
 
 def _again(error: Exception) -> bool:
-    return may_be_sent_again(row_of(classify(error)), error)
+    return may_be_sent_again(profile_for(classify(error)), error)
 
 
 @pytest.mark.parametrize(
@@ -334,8 +334,8 @@ def test_a_call_that_grpc_lost_the_connection_of_may_have_got_through() -> None:
     asked = Lost()
     asked.trailing_metadata = (("grpc-retry-pushback-ms", "2500"),)  # type: ignore[attr-defined]
     assert not may_be_sent_again(profile_of("unavailable"), asked)
-    ours = row_of(C.UNAVAILABLE)
-    assert not may_be_sent_again(dataclasses.replace(ours, unsafe=Unsafe.ALWAYS), Lost())
+    ours = profile_for(C.UNAVAILABLE)
+    assert not may_be_sent_again(dataclasses.replace(ours, unsafe=RetrySafety.ALWAYS), Lost())
 
 
 def test_an_overloaded_model_may_have_begun() -> None:
@@ -354,7 +354,7 @@ def test_an_overloaded_model_may_have_begun() -> None:
 
 
 def test_the_row_decides() -> None:
-    with override_profiles({"network": {"unsafe": Unsafe.ALWAYS}, "rate_limit": {"unsafe": Unsafe.NEVER}}):
+    with override_profiles({"network": {"unsafe": RetrySafety.ALWAYS}, "rate_limit": {"unsafe": RetrySafety.NEVER}}):
         assert _again(ConnectionResetError())
         assert not _again(_Status(429))
 

@@ -82,7 +82,7 @@ def test_the_event_of_an_opening_says_the_category_of_the_failure_that_opened_it
 
 @pytest.mark.parametrize("state", ["open", "half-open"])
 def test_a_rejected_request_is_logged_in_one_line(state: str, caplog: pytest.LogCaptureFixture):
-    from resilience.http.telling import tell
+    from resilience.integrations.http._error_responder import tell
 
     breaker = circuit_breaker("billing", failure_threshold=1)
     with virtual_time():
@@ -93,7 +93,7 @@ def test_a_rejected_request_is_logged_in_one_line(state: str, caplog: pytest.Log
             AnotherCaller().enter(breaker)
         with pytest.raises(CircuitOpenError) as rejected, breaker:
             pass
-    with caplog.at_level(logging.INFO, logger="resilience.http"):
+    with caplog.at_level(logging.INFO, logger="resilience.integrations.http"):
         tell(rejected.value, "GET", "/search", 503)
     (record,) = caplog.records
     assert record.exc_info is None

@@ -16,8 +16,8 @@ import tenacity
 from resilience import RetryBudget, StopReason, by_method, retry_on_category
 from resilience.errors.base import RetriesExhaustedError
 from resilience.events import RetryScheduled
-from resilience.profile import Unsafe
-from tests.classify.peers import Peer
+from resilience.profiles import RetrySafety
+from tests.classification.peers import Peer
 from tests.roads import Road
 
 Make = Callable[..., object]
@@ -151,7 +151,7 @@ def test_a_row_of_its_own_says_what_a_response_proves(road: Road) -> None:
         base_delay=0,
         idempotent=False,
         retry_if_result=_failed,
-        profiles={"unavailable": {"unsafe": Unsafe.ALWAYS}},
+        profiles={"unavailable": {"unsafe": RetrySafety.ALWAYS}},
     )
     assert road.play(policy, _httpx(503), _httpx(503)).reached == 2
     assert road.play(policy, _httpx(502), _httpx(502)).reached == 1
@@ -170,8 +170,8 @@ def test_a_result_that_cannot_be_looked_at_waits_as_ever(road: Road) -> None:
 def test_real_responses_of_real_clients_are_read() -> None:
     peer = Peer()
     peer.answers["503"] = (503, {"Retry-After": "3"}, b"{}")
-    from resilience.classify.hint import retry_after_of_result
-    from resilience.classify.structure import category_of_result
+    from resilience.classification._attributes import category_of_result
+    from resilience.classification.retry_hints import retry_after_of_result
 
     async def of_aiohttp() -> tuple[object, object]:
         async with aiohttp.ClientSession() as session, session.get(url) as response:

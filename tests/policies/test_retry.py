@@ -8,7 +8,7 @@ import pytest
 import tenacity
 
 from resilience import ErrorCategory, retry_on_category
-from resilience.policies.retry_config import RetryConfig, RetryOptions
+from resilience.policies._retry_config import RetryConfig, RetryOptions
 from resilience.testing import virtual_time
 from tests.roads import Road, Takes
 
@@ -178,7 +178,7 @@ def test_what_is_retried_by_default_is_what_the_table_says(road: Road):
 
 
 def test_the_table_as_shipped_retries_what_is_transient():
-    from resilience.profile import PROFILES
+    from resilience.profiles import PROFILES
 
     assert {leaf for leaf, row in PROFILES.items() if row.retry} == set(ErrorCategory.TRANSIENT)
 

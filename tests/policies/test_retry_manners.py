@@ -7,7 +7,7 @@ import contextvars
 import pytest
 import tenacity
 
-import resilience.trouble
+import resilience._callback_errors
 from resilience import (
     CircuitOpenError,
     ErrorCategory,
@@ -20,7 +20,7 @@ from resilience import (
     subscribe,
 )
 from resilience.clock import current_clock
-from resilience.profile import Unsafe
+from resilience.profiles import RetrySafety
 from resilience.testing import virtual_time
 from tests.roads import Road
 
@@ -29,7 +29,7 @@ down = ConnectionResetError("down")
 
 @pytest.fixture
 def nothing_told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
-    monkeypatch.setattr(resilience.trouble, "_told", set())
+    monkeypatch.setattr(resilience._callback_errors, "_told", set())
     yield
     assert not caplog.get_records("call")  # those of the test itself, not of what comes after
 
@@ -125,7 +125,7 @@ def test_a_call_that_must_not_happen_twice_is_repeated_where_it_did_not_happen(
 
 
 def test_the_rows_of_its_own_say_what_may_happen_twice(road: Road):
-    told = retry_on_category(base_delay=0, idempotent=False, profiles={"network": {"unsafe": Unsafe.ALWAYS}})
+    told = retry_on_category(base_delay=0, idempotent=False, profiles={"network": {"unsafe": RetrySafety.ALWAYS}})
     assert road.play(told, *[ConnectionResetError()] * 3).reached == 3
 
 

@@ -14,10 +14,10 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from resilience._outcome import Outcome
 from resilience._runtime import sync_runner
 from resilience._runtime.acquire import acquire
 from resilience._runtime.steps import resume
-from resilience.outcome import Outcome
 from resilience.policies import Acquire, Call, Policy, Proceed, Slots, Steps
 from resilience.testing import virtual_time
 from tests.interruptions import interruptions

@@ -13,7 +13,7 @@ import pytest
 from resilience import CircuitOpenError, ErrorCategory, circuit_breaker, circuits, retry_on_category, subscribe
 from resilience._runtime.protocol import SuccessReporting
 from resilience.circuits import CircuitBreaker, CircuitMode
-from resilience.classify.hint import retry_after
+from resilience.classification.retry_hints import retry_after
 from resilience.clock import using_clock
 from resilience.testing import VirtualClock, virtual_time
 from tests.roads import Road, Takes

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import textwrap
 
-from resilience.report.capture import capture
-from resilience.report.captured import Captured
+from resilience.report._capture import capture
+from resilience.report.captured_exception import Captured
 
 __all__ = ["captured", "raised", "taken"]
 

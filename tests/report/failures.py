@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime
 
-from resilience.category import ErrorCategory as C
+from resilience.categories import ErrorCategory as C
 from resilience.report import Failure, Progress, Violation
-from resilience.report.capture import capture
+from resilience.report._capture import capture
 from tests.report.failing import raised
 
 __all__ = ["FAILURES", "NOON"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import resilience
-from resilience.report.capture import capture
+from resilience.report._capture import capture
 from tests.report.failing import captured, raised, taken
 from tests.report.hostile import ERRORS
 
@@ -226,7 +226,7 @@ def test_it_takes_nothing_but_the_standard_library_and_little_of_that():
             stand_in = types.ModuleType(name)
             stand_in.__path__ = [{str(ROOT)!r} + path]
             sys.modules[name] = stand_in
-        from resilience.report.capture import capture
+        from resilience.report._capture import capture
         print(sorted(name for name in set(sys.modules) - before if not name.startswith("resilience")))
         try:
             {{"a": 1}}["b"]
@@ -246,11 +246,19 @@ def test_it_takes_nothing_but_the_standard_library_and_little_of_that():
             [
                 "resilience",
                 "resilience.errors",
-                "resilience.errors.secrets",
+                "resilience.errors._secrets",
                 "resilience.report",
                 *(
                     f"resilience.report.{name}"
-                    for name in ("bounded", "capture", "frames", "hints", "looks", "statics", "tracebacks")
+                    for name in (
+                        "_capture",
+                        "_frames",
+                        "_hints",
+                        "_safe_repr",
+                        "_static_introspection",
+                        "_step_limit",
+                        "_tracebacks",
+                    )
                 ),
             ]
         )

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from resilience.report.causes import diagnose
-from resilience.report.causes.case import Case
+from resilience.report._diagnosis import diagnose
+from resilience.report._diagnosis.context import Case
 from tests.report.faulty import Faulty, failure_of, names, raised_by, runtime, syntax
 
 CORPUS = [

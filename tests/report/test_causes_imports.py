@@ -8,10 +8,10 @@ import pytest
 
 from resilience import ErrorCategory
 from resilience.report import Failure
-from resilience.report.causes import diagnose
-from resilience.report.causes.homes import PACKAGES, SAME_NAME
+from resilience.report._diagnosis import diagnose
+from resilience.report._diagnosis.known_names import PACKAGES, SAME_NAME
+from resilience.report._traceback_parser import report_of_text
 from resilience.report.diagnosis import Diagnosis
-from resilience.report.saved import report_of_text
 from tests.report.faulty import failure_of
 
 

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from resilience.category import ErrorCategory
-from resilience.report.causes import diagnose
+from resilience.categories import ErrorCategory
+from resilience.report._diagnosis import diagnose
 from resilience.report.diagnosis import Diagnosis
 from resilience.report.failure import Failure, Violation
 from tests.report.faulty import failure_of

@@ -6,14 +6,21 @@ import warnings
 
 import pytest
 
-from resilience.report.causes import machinery, syntax_lines, syntax_table, system_rules, type_rules, value_rules
-from resilience.report.causes.patterns import compiled_pattern, searched
+from resilience.report._diagnosis import (
+    runtime_errors,
+    syntax_lines,
+    syntax_table,
+    system_rules,
+    type_rules,
+    value_rules,
+)
+from resilience.report._diagnosis.regex_cache import compiled_pattern, searched
 from tests.report.faulty import names, raised_by, runtime, syntax
 
 TABLES = {
     "types": [each.pattern for each in type_rules.RULES],
     "values": [each.pattern for each in value_rules.RULES],
-    "runtime": [each.pattern for each in machinery._RUNTIME],
+    "runtime": [each.pattern for each in runtime_errors._RUNTIME],
     "system": [each.pattern for rules in system_rules.RULES.values() for each in rules],
     "syntax": [each.pattern for each in syntax_table.ROWS],
     "habits": [each.pattern for each in syntax_lines._HABITS],

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from resilience.category import ErrorCategory
-from resilience.report import causes
-from resilience.report.causes import diagnose, lookup
-from resilience.report.causes.case import Case
+from resilience.categories import ErrorCategory
+from resilience.report import _diagnosis as diagnosers
+from resilience.report._diagnosis import diagnose, missing_keys
+from resilience.report._diagnosis.context import Case
 from resilience.report.failure import Failure, Progress, Violation
 from tests.report.faulty import failure_of, names, runtime, syntax
 
@@ -62,7 +62,7 @@ FRAMES = st.fixed_dictionaries(
         "locals": st.dictionaries(TEXTS, JSON, max_size=3) | JSON,
     },
 )
-NAMES = st.sampled_from([*causes._ROOMS, *causes.RULES, "Strange"])
+NAMES = st.sampled_from([*diagnosers._DIAGNOSERS, *diagnosers.RULES, "Strange"])
 CAPTURED = st.fixed_dictionaries(
     {},
     optional={
@@ -113,7 +113,7 @@ FAILURES = st.builds(
 @given(FAILURES)
 def test_any_failure_has_a_diagnosis_that_can_be_sent(failure: Failure):
     case = Case(failure)
-    diagnosis = causes._finished(case, causes._found(case))  # without the net below it
+    diagnosis = diagnosers._finished(case, diagnosers._found(case))  # without the net below it
     assert diagnosis.immediate_cause
     assert 1 <= len(diagnosis.suggestions) <= 5
     assert all(isinstance(each, str) and each.strip() for each in diagnosis.suggestions)
@@ -134,7 +134,7 @@ def test_any_text_that_does_not_compile_has_a_diagnosis_and_its_correction_parse
         else:
             return
         case = Case(failure)
-        diagnosis = causes._finished(case, causes._found(case))
+        diagnosis = diagnosers._finished(case, diagnosers._found(case))
         assert diagnosis.suggestions
         if diagnosis.suggested_fix is not None:
             assert diagnosis.suggested_fix.strip()
@@ -165,7 +165,7 @@ def test_a_mistake_in_a_room_costs_no_report(monkeypatch, caplog):
     def broken(case: Case) -> None:
         raise ZeroDivisionError("a mistake of ours")
 
-    monkeypatch.setattr(lookup, "key_error", broken)
+    monkeypatch.setattr(missing_keys, "key_error", broken)
     diagnosis = diagnose(Failure(category=ErrorCategory.RUNTIME, error_type="KeyError", message="'a'"))
     assert diagnosis.immediate_cause == "KeyError: 'a'"
     assert diagnosis.suggestions

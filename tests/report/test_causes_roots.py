@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from resilience.report import ErrorReport
-from resilience.report.saved import report_of_text
+from resilience.report._traceback_parser import report_of_text
 
 
 def report_on(code: str) -> ErrorReport:

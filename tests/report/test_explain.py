@@ -7,10 +7,10 @@ import json
 
 import pytest
 
-from resilience.category import ErrorCategory as C
+from resilience.categories import ErrorCategory as C
 from resilience.report import Failure
-from resilience.report.details import detail_keys
-from resilience.report.explain import explain
+from resilience.report._explain import explain
+from resilience.report._level_fields import detail_keys
 from tests.report.failures import FAILURES, NOON, of_source
 
 COMMON = ["error_type", "error_message", "line_number", "column_number"]

@@ -107,10 +107,10 @@ def test_importing_the_package_costs_nothing_that_is_not_used():
 
 
 def test_the_home_directory_is_not_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    from resilience.report import paths
+    from resilience.report import _path_redaction
 
     monkeypatch.setenv("HOME", str(tmp_path))
-    paths._home.cache_clear()
+    _path_redaction._home.cache_clear()
     try:
         program = tmp_path / "program.py"
         program.write_text("1 / 0\n")
@@ -120,4 +120,4 @@ def test_the_home_directory_is_not_told(monkeypatch: pytest.MonkeyPatch, tmp_pat
         assert report.filename == "~/program.py"
         assert str(tmp_path) not in report.to_json(4)
     finally:
-        paths._home.cache_clear()
+        _path_redaction._home.cache_clear()

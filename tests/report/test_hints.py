@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from resilience.report.capture import capture
+from resilience.report._capture import capture
 from tests.report.failing import captured
 
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import resilience
-from resilience.category import ErrorCategory as C
-from resilience.errors.details import Json
+from resilience.categories import ErrorCategory as C
+from resilience.errors._json_safe import Json
 from resilience.report import Failure, Progress, Violation, report_schema
-from resilience.report.explain import explain
+from resilience.report._explain import explain
 from tests.report.failures import FAILURES, NOON
 
 LEVELS = (1, 2, 3, 4)

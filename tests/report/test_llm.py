@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resilience.category import ErrorCategory as C
-from resilience.report.explain import explain
-from resilience.report.llm import estimated_tokens
+from resilience.categories import ErrorCategory as C
+from resilience.report._explain import explain
+from resilience.report._llm import estimated_tokens
 from tests.report.failures import FAILURES, of_source
 
 

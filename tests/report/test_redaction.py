@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resilience.report.paths import is_library, short_name, without_paths
-from resilience.report.redaction import Redaction
+from resilience.report._path_redaction import is_library, short_name, without_paths
+from resilience.report._redaction import Redaction
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc-DEF_123"
 

@@ -7,8 +7,8 @@ import traceback
 
 import pytest
 
-from resilience.report.capture import capture
-from resilience.report.tracebacks import MOST_TEXT, traceback_text
+from resilience.report._capture import capture
+from resilience.report._tracebacks import MOST_TEXT, traceback_text
 from tests.report.failing import raised, taken
 
 

@@ -41,7 +41,7 @@ from resilience._runtime import first_call
 from resilience._runtime.fast_path_template import is_wrapper
 from resilience.events import AttemptFailed, Event
 from resilience.metrics import track_errors
-from resilience.metrics.call_stats import CALL_STATS
+from resilience.metrics._call_stats import CALL_STATS
 from tests.roads import Road
 
 retry = retry_on_category(attempts=3, base_delay=0)

@@ -16,7 +16,7 @@ import pytest
 
 from resilience import CircuitBreaker, CircuitOpenError, circuit_breaker, deadline, fallback, remaining
 from resilience.metrics import track_errors
-from resilience.metrics.call_stats import CALL_STATS
+from resilience.metrics._call_stats import CALL_STATS
 from resilience.testing import virtual_time
 from tests.callers import AnotherCaller
 

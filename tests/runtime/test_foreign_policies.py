@@ -9,10 +9,10 @@ import anyio
 import pytest
 
 from resilience import Pipeline, circuit_breaker, fallback, retry_on_category, timeout, track_errors
+from resilience._outcome import Outcome
 from resilience._runtime.context_manager import Block
 from resilience._runtime.pipeline import Decorator
 from resilience._runtime.protocol import Call, Policy, Proceed, Steps
-from resilience.outcome import Outcome
 from tests.roads import Road
 
 

@@ -18,13 +18,13 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from resilience import CallTimeoutError, circuit_breaker, retry_on_category, timeout
+from resilience._outcome import TIMED_OUT, Outcome
 from resilience._runtime import signal_timeout as interrupt
 from resilience._runtime.interruptible import is_interruptible
 from resilience._runtime.protocol import Call, Policy, Proceed, Steps
 from resilience._runtime.signal_timeout import can_interrupt, run_interruptible
 from resilience._runtime.sync_runner import drive
 from resilience._runtime.thread_timeout import abandoned, run_in_worker
-from resilience.outcome import EXPIRED, Outcome
 from resilience.testing import virtual_time
 
 pytestmark = pytest.mark.skipif(not can_interrupt(), reason="no SIGALRM, or not in the main thread")
@@ -167,7 +167,7 @@ def fail_at_once() -> None:
     ],
 )
 def test_what_hangs_is_interrupted(hang: Callable[..., object]):
-    assert limited(SHORT, hang) is EXPIRED
+    assert limited(SHORT, hang) is TIMED_OUT
 
 
 def test_a_method_that_a_guarded_class_inherits_is_interrupted():
@@ -179,7 +179,7 @@ def test_a_method_that_a_guarded_class_inherits_is_interrupted():
     class Guarded(Client):
         pass
 
-    assert limited(SHORT, Guarded().search) is EXPIRED
+    assert limited(SHORT, Guarded().search) is TIMED_OUT
 
 
 def test_the_call_runs_in_the_callers_own_thread():
@@ -211,7 +211,7 @@ def test_a_generator_and_whatever_else_is_open_is_closed():
             finally:
                 closed.append("work")
 
-    assert limited(SHORT, work) is EXPIRED
+    assert limited(SHORT, work) is TIMED_OUT
     assert sorted(closed) == ["items", "work"]
 
 
@@ -297,7 +297,7 @@ def test_a_permit_is_given_back_wherever_the_alarm_comes():
         # The alarm comes before, in and after the function, and in whatever the policies do.
         limit, takes = number % 100 * 2e-6, number % 7 * 1e-5
         outcome = limited(limit, lambda takes=takes: spin_for(takes), *[permits] * 5)
-        came.append(outcome is EXPIRED)
+        came.append(outcome is TIMED_OUT)
         assert permits.held == 0
     assert any(came)
 
@@ -312,7 +312,7 @@ def test_a_policy_at_work_is_not_interrupted_and_nothing_begins_after_it():
             return (yield from super().run(call))
 
     slow = Slow()
-    assert limited(LONG, lambda: called.append(1), slow) is EXPIRED
+    assert limited(LONG, lambda: called.append(1), slow) is TIMED_OUT
     assert (slow.taken, slow.held, called) == (1, 0, [])
 
 
@@ -338,7 +338,7 @@ def test_a_retry_makes_no_further_attempt():
             raise ConnectionResetError
 
     retry = retry_on_category(attempts=9, base_delay=0).policies(stubborn)
-    assert limited(SHORT, stubborn, *retry) is EXPIRED
+    assert limited(SHORT, stubborn, *retry) is TIMED_OUT
     assert calls == [1]
 
 
@@ -350,7 +350,7 @@ def test_a_pause_between_attempts_is_interrupted():
         raise ConnectionResetError
 
     retry = retry_on_category(attempts=9, base_delay=LONG, max_delay=LONG).policies(fail)
-    assert limited(SHORT, fail, *retry) is EXPIRED
+    assert limited(SHORT, fail, *retry) is TIMED_OUT
     assert calls == [1]
 
 
@@ -360,7 +360,7 @@ def test_a_worker_that_is_waited_for_is_left():
     def by_worker() -> Outcome:
         return run_in_worker(drive, (), 0, LONG, Call("shop.search", gate.wait))
 
-    assert limited(SHORT, by_worker) is EXPIRED
+    assert limited(SHORT, by_worker) is TIMED_OUT
     assert abandoned() == before + 1
     gate.set()
 
@@ -379,7 +379,7 @@ def test_an_interrupt_that_is_swallowed_is_raised_again():
                 swallowed.append(error)
         spin()
 
-    assert limited(SHORT, stubborn) is EXPIRED
+    assert limited(SHORT, stubborn) is TIMED_OUT
     assert len(swallowed) == 3
 
 
@@ -395,7 +395,7 @@ def test_an_interrupt_that_python_drops_is_raised_again(monkeypatch: pytest.Monk
         Hangs()
         spin()
 
-    assert limited(SHORT, work) is EXPIRED
+    assert limited(SHORT, work) is TIMED_OUT
     assert dropped == [interrupt.Interrupt]
 
 
@@ -413,7 +413,7 @@ def test_a_clean_up_may_take_its_time(monkeypatch: pytest.MonkeyPatch):
                 spin_for(0.1)
                 cleaned.append("up")
 
-    assert limited(SHORT, work) is EXPIRED
+    assert limited(SHORT, work) is TIMED_OUT
     assert cleaned == ["up"]
 
 
@@ -467,7 +467,7 @@ def test_what_the_caller_is_handling_is_no_business_of_the_calls():
     try:
         raise KeyboardInterrupt
     except KeyboardInterrupt:
-        assert limited(SHORT, spin) is EXPIRED
+        assert limited(SHORT, spin) is TIMED_OUT
 
 
 # -- limits inside limits --------------------------------------------------------------------------------------------
@@ -483,13 +483,13 @@ def test_an_inner_limit_leaves_the_outer_one_its_time():
         let_it_pass(interrupt._limits[0])
         spin()
 
-    assert limited(LONG, work) is EXPIRED
-    assert inner == [EXPIRED]
+    assert limited(LONG, work) is TIMED_OUT
+    assert inner == [TIMED_OUT]
     assert LONG / 2 < left[0] < LONG
 
 
 def test_a_call_goes_on_after_an_inner_limit():
-    assert limited(LONG, lambda: [limited(SHORT, spin), limited(LONG, lambda: 1).value]).value == [EXPIRED, 1]
+    assert limited(LONG, lambda: [limited(SHORT, spin), limited(LONG, lambda: 1).value]).value == [TIMED_OUT, 1]
 
 
 def test_an_outer_limit_passes_through_the_inner_one():
@@ -498,15 +498,15 @@ def test_an_outer_limit_passes_through_the_inner_one():
     def work() -> None:
         inner.append(limited(LONG, spin, permits))
 
-    assert limited(SHORT, work, permits) is EXPIRED
+    assert limited(SHORT, work, permits) is TIMED_OUT
     assert (inner, permits.held) == ([], 0)
 
 
 def test_of_two_limits_at_the_same_moment_the_outer_one_counts():
     inner: list[Outcome] = []
-    assert limited(SHORT, lambda: inner.append(limited(SHORT, spin))) is EXPIRED
+    assert limited(SHORT, lambda: inner.append(limited(SHORT, spin))) is TIMED_OUT
     # The inner one begins later, and falls due while the outer one's interrupt is on its way, or not at all.
-    assert inner in ([], [EXPIRED])
+    assert inner in ([], [TIMED_OUT])
 
 
 def test_an_outer_limit_whose_interrupt_is_swallowed_inside_ends_the_inner_retry_too():
@@ -525,7 +525,7 @@ def test_an_outer_limit_whose_interrupt_is_swallowed_inside_ends_the_inner_retry
         limited(LONG, stubborn, *retry)
         went_on.append(1)
 
-    assert limited(SHORT, work) is EXPIRED
+    assert limited(SHORT, work) is TIMED_OUT
     assert (calls, went_on) == ([1], [])
 
 
@@ -538,8 +538,8 @@ def test_a_limit_in_a_clean_up_holds_there():
         finally:
             inner.append(limited(SHORT, spin))
 
-    assert limited(SHORT, work) is EXPIRED
-    assert inner == [EXPIRED]
+    assert limited(SHORT, work) is TIMED_OUT
+    assert inner == [TIMED_OUT]
 
 
 # -- other people's alarms -------------------------------------------------------------------------------------------
@@ -558,7 +558,7 @@ def rings() -> Iterator[list[int]]:
 def test_an_alarm_in_use_before_is_given_back_with_the_time_that_is_left(rings: list[int]):
     handler = signal.getsignal(signal.SIGALRM)
     signal.setitimer(signal.ITIMER_REAL, 1000, 7)
-    assert limited(SHORT, spin) is EXPIRED
+    assert limited(SHORT, spin) is TIMED_OUT
     left, interval = signal.setitimer(signal.ITIMER_REAL, 0)
     assert 500 < left <= 1000 - SHORT
     assert interval == 7
@@ -580,7 +580,7 @@ def test_an_alarm_that_falls_due_inside_reaches_its_handler(rings: list[int]):
 
 def test_an_alarm_that_falls_due_inside_does_not_end_the_limit(rings: list[int]):
     signal.setitimer(signal.ITIMER_REAL, SHORT / 2)
-    assert limited(2 * SHORT, spin) is EXPIRED
+    assert limited(2 * SHORT, spin) is TIMED_OUT
     assert rings == [signal.SIGALRM]
 
 
@@ -611,7 +611,7 @@ def test_another_handler_may_set_its_timer_again(rings: list[int]):
         while len(rings) < 3:
             pass
 
-    assert limited(LONG, work) is not EXPIRED
+    assert limited(LONG, work) is not TIMED_OUT
 
 
 def test_a_handler_the_function_puts_in_place_stays():

@@ -9,12 +9,18 @@ from types import CodeType
 
 import pytest
 
+from resilience import _deadline_context as due_module
 from resilience import deadline, remaining, retry_on_category, timeout
-from resilience import due as due_module
+from resilience._deadline_context import (
+    ActiveDeadline,
+    DeadlineScope,
+    current_deadline_any_clock,
+    pop_deadline,
+    push_deadline,
+)
 from resilience._runtime import context_manager as blocks
 from resilience._runtime import generators as streams
 from resilience._runtime import time_limits as limits
-from resilience.due import Announcement, Due, announce, due_anywhere, withdraw
 from resilience.testing import VirtualClock, virtual_time
 from tests.interruptions import interruptions
 
@@ -43,9 +49,13 @@ def clock() -> Iterator[VirtualClock]:
 
 def calls_go_on(clock: VirtualClock, call: Callable[[], object]) -> bool:
     """Whether, long after, what is guarded works as if nothing had been."""
-    before = due_anywhere()
+    before = current_deadline_any_clock()
     clock.advance(100)
-    return remaining() is None and call() == "value" and due_anywhere() == before == Due(float("inf"), clock)
+    return (
+        remaining() is None
+        and call() == "value"
+        and current_deadline_any_clock() == before == ActiveDeadline(float("inf"), clock)
+    )
 
 
 def value() -> str:
@@ -90,9 +100,9 @@ def test_wherever_ctrl_c_comes_in_an_async_limit_its_moment_is_withdrawn(clock: 
             finally:
                 coroutine.close()
 
-        before = due_anywhere()
+        before = current_deadline_any_clock()
         for _ in interruptions(by_hand, LIMITS):
-            assert due_anywhere() is before
+            assert current_deadline_any_clock() is before
 
     asyncio.run(main())
 
@@ -136,35 +146,35 @@ def test_wherever_ctrl_c_comes_in_a_limited_stream_the_next_one_works_as_ever(cl
 
 
 def test_a_moment_is_withdrawn_once_and_what_was_in_force_before_is_again():
-    outer = Due(7.0, VirtualClock())
-    token = announce(outer)
-    announcement = Announcement(Due(5.0, VirtualClock()))
+    outer = ActiveDeadline(7.0, VirtualClock())
+    token = push_deadline(outer)
+    announcement = DeadlineScope(ActiveDeadline(5.0, VirtualClock()))
     announcement.end()  # before it began
-    assert due_anywhere() is outer
+    assert current_deadline_any_clock() is outer
     announcement.begin()
     announcement.end()
-    assert due_anywhere() is outer
+    assert current_deadline_any_clock() is outer
     announcement.end()
-    assert due_anywhere() is outer
-    withdraw(token)
-    assert due_anywhere() is None
+    assert current_deadline_any_clock() is outer
+    pop_deadline(token)
+    assert current_deadline_any_clock() is None
 
 
 def test_a_moment_that_is_in_force_already_stays_so():
-    due = Due(7.0, VirtualClock())
-    token = announce(due)
-    announcement = Announcement(due)
+    due = ActiveDeadline(7.0, VirtualClock())
+    token = push_deadline(due)
+    announcement = DeadlineScope(due)
     announcement.begin()
     announcement.end()
     announcement.end()
-    assert due_anywhere() is due
-    withdraw(token)
+    assert current_deadline_any_clock() is due
+    pop_deadline(token)
 
 
 def test_to_withdraw_in_another_context_is_an_error():
-    announcement = Announcement(Due(5.0, VirtualClock()))
+    announcement = DeadlineScope(ActiveDeadline(5.0, VirtualClock()))
     announcement.begin()
     with pytest.raises(ValueError, match="different Context"):
         contextvars.copy_context().run(announcement.end)
     announcement.end()
-    assert due_anywhere() is None
+    assert current_deadline_any_clock() is None

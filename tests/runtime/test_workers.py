@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from resilience import ErrorCategory, circuit_breaker, classify, fallback, retry_on_category, subscribe, timeout
+from resilience._outcome import TIMED_OUT
 from resilience._runtime import thread_timeout as worker
 from resilience._runtime.protocol import Call
 from resilience._runtime.sync_runner import drive
@@ -20,7 +21,6 @@ from resilience._runtime.thread_timeout import CallAbandoned, CancelToken, aband
 from resilience.clock import current_clock
 from resilience.errors import TooManyAbandonedError
 from resilience.events import Event, ThreadsExhausted
-from resilience.outcome import EXPIRED
 from resilience.settings import ABANDONED_THREADS
 from resilience.testing import virtual_time
 
@@ -61,7 +61,7 @@ def leave(function: Callable[[], object], times: int = 1) -> None:
     """Call *function* under a limit that passes."""
     for _ in range(times):
         with virtual_time():
-            assert limited(function) is EXPIRED
+            assert limited(function) is TIMED_OUT
 
 
 def limited(function: Callable[[], object]) -> object:

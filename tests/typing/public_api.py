@@ -33,8 +33,8 @@ from resilience import (
     track_errors,
     translating,
 )
-from resilience.classify import ClientLibrary, Registration
-from resilience.classify.tables import classes
+from resilience.classification import ClientLibrary, Registration
+from resilience.classification.tables import classes
 from resilience.events import Counter, Event, event_type
 from resilience.settings import disabled
 from resilience.testing import no_waits, virtual_time

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resilience.rooms import open_rooms
+from resilience._lazy import attach_lazy
 
 if TYPE_CHECKING:
     from resilience.contrib.legacy import service, tools
@@ -32,6 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["classify_error", "retry_with_backoff", "service", "tools", "with_retry"]
 
 # Imported when first asked for: with the circuit comes pybreaker.
-_ROOMS = {"classify_error": "tools", "retry_with_backoff": "service", "with_retry": "tools"}
+_LAZY = {"classify_error": "tools", "retry_with_backoff": "service", "with_retry": "tools"}
 
-open_rooms(__name__, _ROOMS, _ROOMS.values())
+attach_lazy(__name__, _LAZY, _LAZY.values())

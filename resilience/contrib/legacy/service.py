@@ -21,10 +21,10 @@ import functools
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, overload
 
-from resilience._validation import count, number, seconds, yes_or_no
-from resilience.contrib.legacy.breaker import ClassBreaker
-from resilience.contrib.legacy.given import Classes, a_call, classes
-from resilience.contrib.legacy.retries import Formula, retries
+from resilience._validation import parse_count, parse_duration, parse_number, require_bool
+from resilience.contrib.legacy._breaker import ClassBreaker
+from resilience.contrib.legacy._retry import Formula, retries
+from resilience.contrib.legacy._validation import Classes, a_call, classes
 from resilience.policies.circuit_states import CircuitState
 
 if TYPE_CHECKING:
@@ -80,12 +80,12 @@ async def retry_with_backoff(
     Raises ValueError or TypeError for a parameter that cannot be meant. What is no `Exception` is never retried.
     """
     a_call("func", func, "a function without arguments, such as lambda: plan(task)")
-    attempts = count("max_retries", max_retries, least=0) + 1
+    attempts = parse_count("max_retries", max_retries, least=0) + 1
     formula = Formula(
-        seconds("base_delay", base_delay, zero=True),
-        number("exponential_base", exponential_base, "a number of 0 or more", least=0.0),
-        seconds("max_delay", max_delay, zero=True),
-        yes_or_no("jitter", jitter),
+        parse_duration("base_delay", base_delay, zero=True),
+        parse_number("exponential_base", exponential_base, "a number of 0 or more", least=0.0),
+        parse_duration("max_delay", max_delay, zero=True),
+        require_bool("jitter", jitter),
     )
     expected = classes("retry_on", retry_on)
     return await retries(attempts, functools.partial(_is_one_of, expected), formula).acall(func)
@@ -122,8 +122,8 @@ class CircuitBreaker:
         name: str | None = None,
     ) -> None:
         expected = classes("expected_exception", expected_exception)
-        threshold = count("failure_threshold", failure_threshold)
-        self._breaker = ClassBreaker(name, threshold, seconds("timeout", timeout), expected)
+        threshold = parse_count("failure_threshold", failure_threshold)
+        self._breaker = ClassBreaker(name, threshold, parse_duration("timeout", timeout), expected)
         self._expected_exception = expected_exception
 
     @overload

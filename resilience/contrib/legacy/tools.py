@@ -18,8 +18,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from resilience._validation import count, seconds
-from resilience.contrib.legacy.given import a_call
+from resilience._validation import parse_count, parse_duration
+from resilience.contrib.legacy._validation import a_call
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -86,11 +86,11 @@ async def with_retry(fn: Callable[[], object], max_retries: int = 3, base_delay:
     Raises ValueError or TypeError for *max_retries* that are no whole number of 1 or more, a *base_delay* below 0, and
     what cannot be called.
     """
-    from resilience.contrib.legacy.retries import Formula, retries
+    from resilience.contrib.legacy._retry import Formula, retries
 
     a_call("fn", fn, "a function without arguments, such as lambda: fetch(url)")
-    attempts = count("max_retries", max_retries)
-    formula = Formula(seconds("base_delay", base_delay, zero=True), 2.0, sys.float_info.max, jitter=False)
+    attempts = parse_count("max_retries", max_retries)
+    formula = Formula(parse_duration("base_delay", base_delay, zero=True), 2.0, sys.float_info.max, jitter=False)
     return await retries(attempts, _is_retryable, formula).acall(fn)
 
 

@@ -15,7 +15,7 @@ import resilience.circuits
 from resilience import CircuitOpenError, ErrorCategory, classify
 from resilience.contrib import service
 from resilience.contrib.legacy.service import CircuitBreaker, CircuitState
-from resilience.logs import log_events
+from resilience.integrations.logging import log_events
 from resilience.testing import virtual_time
 
 CLOSED, OPEN, HALF_OPEN = CircuitState

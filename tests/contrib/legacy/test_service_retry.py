@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from resilience import CircuitOpenError
 from resilience.contrib import service
 from resilience.contrib.legacy.service import retry_with_backoff
-from resilience.logs import log_events
+from resilience.integrations.logging import log_events
 from resilience.testing import virtual_time
 from tests.contrib.legacy.calls import play
 

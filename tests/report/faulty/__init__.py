@@ -6,8 +6,8 @@ import dataclasses
 import sys
 
 from resilience import classify
-from resilience.category import ErrorCategory
-from resilience.report.capture import capture
+from resilience.categories import ErrorCategory
+from resilience.report._capture import capture
 from resilience.report.failure import Failure
 
 

@@ -1,0 +1,103 @@
+"""What many calls came to."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Generic, TypeVar, cast
+
+from resilience.errors._validation import safe_message
+from resilience.errors.base import ResilienceError
+
+__all__ = ["CallResult", "GatheredResults"]
+
+T_co = TypeVar("T_co", covariant=True)
+
+_MOST_NAMED = 3  # of the calls that failed
+
+
+class CallResult(Generic[T_co]):
+    """How one call went: its *value*, or the *error* it failed with. *task_id* is its name, or its number from 0."""
+
+    __slots__ = ("_value", "error", "task_id")
+
+    def __init__(self, task_id: Hashable, value: T_co | None = None, error: Exception | None = None) -> None:
+        self.task_id: Hashable = task_id
+        self._value = value
+        self.error: Exception | None = error
+
+    @property
+    def ok(self) -> bool:
+        """Whether the call succeeded."""
+        return self.error is None
+
+    @property
+    def value(self) -> T_co:
+        """What the call returned; its error is raised where it failed."""
+        if self.error is not None:
+            raise self.error
+        return cast("T_co", self._value)
+
+    def to_dict(self) -> dict[str, object]:
+        """Say how it went as JSON takes it, but for the value. The code of an error that has none is UNKNOWN_ERROR.
+
+        >>> CallResult("a", error=KeyError("b")).to_dict()
+        {'task_id': 'a', 'error': "'b'", 'error_code': 'UNKNOWN_ERROR'}
+        """
+        if self.error is None:
+            return {"task_id": self.task_id, "error": None, "error_code": None}
+        return {
+            "task_id": self.task_id,
+            "error": safe_message(self.error) or type(self.error).__name__,
+            "error_code": _code(self.error),
+        }
+
+    def __repr__(self) -> str:
+        # Neither the value nor a message: both may hold what must not reach a log.
+        return f"<CallResult {self.task_id!r}: {'ok' if self.error is None else type(self.error).__name__}>"
+
+
+class GatheredResults(Generic[T_co]):
+    """How many calls went, in the order they were given in.
+
+    >>> gathered = GatheredResults([CallResult("a", 1), CallResult("b", error=KeyError("no b"))])
+    >>> gathered.successes, gathered.failures
+    ([1], [<CallResult 'b': KeyError>])
+    """
+
+    __slots__ = ("results",)
+
+    def __init__(self, results: Sequence[CallResult[T_co]]) -> None:
+        #: Of each call how it went.
+        self.results: Sequence[CallResult[T_co]] = results
+
+    @property
+    def successes(self) -> list[T_co]:
+        """The values of the calls that succeeded."""
+        return [each.value for each in self.results if each.ok]
+
+    @property
+    def failures(self) -> list[CallResult[T_co]]:
+        """The calls that failed."""
+        return [each for each in self.results if not each.ok]
+
+    def raise_if_failed(self) -> GatheredResults[T_co]:
+        """Raise an ExceptionGroup of all errors if there are any; else return this."""
+        failures = self.failures
+        errors = [each.error for each in failures if each.error is not None]
+        if not errors:
+            return self
+        names = [repr(each.task_id) for each in failures[:_MOST_NAMED]] + ["..."] * (len(failures) > _MOST_NAMED)
+        raise ExceptionGroup(f"{len(errors)} of {len(self.results)} calls failed: {', '.join(names)}", errors)
+
+    def __iter__(self) -> Iterator[CallResult[T_co]]:
+        return iter(self.results)
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def __repr__(self) -> str:
+        return f"<GatheredResults: {len(self.results)} calls, {len(self.failures)} failed>"
+
+
+def _code(error: Exception) -> str:
+    return error.error_code if isinstance(error, ResilienceError) else "UNKNOWN_ERROR"

@@ -1,0 +1,282 @@
+"""The public decorators. Each makes a policy of its options, and imports what that takes when it is first used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
+
+from resilience.categories import ErrorCategory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import timedelta
+
+    from resilience._runtime.retry_loop import RetryLoop
+    from resilience.categories import CategoryLike
+    from resilience.policies._retry_config import RetryOptions
+    from resilience.policies.deadline import Deadline
+    from resilience.policies.fallback import Fallback
+    from resilience.policies.retry import Retry
+    from resilience.policies.stale_cache import StaleCache
+    from resilience.policies.timeout import Timeout
+    from resilience.profiles import Profile
+
+    ProfileRows = Mapping[CategoryLike, Mapping[str, object] | Profile]
+
+# What makes the policies is imported when the first decorator is used: an import of the toolkit stays light.
+
+__all__ = ["deadline", "fallback", "retry_on_category", "retrying", "timeout"]
+
+F = TypeVar("F", bound="Callable[..., object]")
+V = TypeVar("V")
+
+
+@overload
+def retry_on_category(function: F, /) -> F: ...
+
+
+@overload
+def retry_on_category(*on: CategoryLike, **options: Unpack[RetryOptions]) -> Retry: ...
+
+
+def retry_on_category(*on: object, **options: Unpack[RetryOptions]) -> object:
+    """Call again when the failure is worth another try.
+
+    Waits grow from *base_delay* (by default the category's own) by *exponential_base* (2) up to *max_delay* (60),
+    then jitter; a server's Retry-After wins. The last error is raised unchanged, with what was tried in its notes and
+    as its attribute ``resilience``, a `CallReport`. Seconds throughout, as numbers or timedeltas.
+
+    A response with an error status is a result, not a failure: call ``response.raise_for_status()`` in the decorated
+    function, or judge the result with *retry_if_result*.
+
+    It stops early where a retry would do harm: when a deadline leaves too little time (`deadline`), when *budget* is
+    used up, when the server asks for a longer wait than *max_delay*, when a nested retry has been exhausted already.
+
+    Args:
+        on: categories or labels; unless given, those whose row in the table says ``retry``: TRANSIENT.
+        attempts: all calls, the first one included; 3.
+        max_retries: the calls after the first, in place of *attempts*.
+        max_attempts: by category, how many of its failures there may be, such as ``{"timeout": 2}``.
+        jitter: "equal" (the default), "full", "decorrelated" or "none"; see `Backoff` for the formulas.
+        waits: by category, seconds, a `Backoff`, a tenacity wait or a function of a `RetryCallState`.
+        wait, stop, retry_if: tenacity objects, or functions of its `RetryCallState`. *wait* replaces the backoff
+            (a number waits that long), *stop* the default of 3 attempts, *retry_if* retries more than *on* does,
+            results included.
+        retry_if_result: a function of the result, true of one to try again, such as ``lambda response:
+            response.status_code == 503``. The last result is returned as it is, and needs the same check.
+        budget: a `RetryBudget`, one object for all callers of the same dependency.
+        idempotent: whether the call may happen twice; True. False retries only what never reached the server;
+            `by_method` goes by the HTTP method; a function is asked with the call's arguments.
+        min_attempt_time: seconds an attempt needs: with fewer left none begins; 0.
+        retry_exhausted: retry failures as well that have exhausted a nested retry, so that the two multiply; False.
+        no_progress: stop after so many failures in a row that look the same; 3 with *revise*.
+        revise: for CODE_RELATED and VALIDATION failures, a function of the call's `Arguments` and its `CallReport`,
+            whose `error` is the failure: returns new arguments (a mapping by parameter, or ``call.replace(...)``), with
+            which the call is made again at once, or None to stop. *max_revisions* times (3), apart from *attempts*.
+        revise_on: the categories that *revise* is asked for, in place of those two.
+        on_retry: called with a `RetryScheduled` before each wait.
+        on_success: called with a `CallReport` when it has succeeded.
+        on_exhausted: "raise" the last error (the default), or "wrap" it: raise `RetriesExhaustedError` from it, also
+            where results were tried.
+        profiles: rows of the category table to read differently here, as `override_profiles` takes them.
+
+    Functions given may be async where the decorated one is. One that raises is reported on the ``resilience`` logger
+    and changes nothing, but for a wait, a stop and a *revise*, without which there is no way on: those end the retries.
+
+    Raises TypeError or ValueError, where it is written, for anything that cannot be meant.
+
+    >>> import httpx
+    >>> statuses = iter([503, 200])
+    >>> service = httpx.MockTransport(lambda request: httpx.Response(next(statuses), text="hello"))
+    >>> client = httpx.Client(base_url="http://service", transport=service)
+    >>> @retry_on_category(ErrorCategory.TRANSIENT, attempts=3, base_delay=0)
+    ... def greeting() -> str:
+    ...     response = client.get("/greeting")
+    ...     response.raise_for_status()  # a 503 is a failure only if it is raised
+    ...     return response.text
+    >>> greeting()
+    'hello'
+    """
+    from resilience._validation import require_known_names
+    from resilience.policies._retry_config import RetryOptions
+    from resilience.policies.retry import Retry
+
+    require_known_names("retry_on_category", options, RetryOptions.__annotations__)
+    if len(on) != 1 or not (callable(on[0]) or isinstance(on[0], classmethod)):
+        return Retry(*on, **options)
+    (target,) = on  # written without parentheses: what it decorates
+    if isinstance(target, type) and issubclass(target, BaseException):
+        raise TypeError(
+            f"on={target!r}: give an ErrorCategory or its label, such as 'timeout'; what {target.__name__} means,"
+            f" resilience.register({target.__name__}, ...) says"
+        )
+    return Retry(**options)(target)  # type: ignore[type-var]  # callable, or a class method
+
+
+def retrying(*on: CategoryLike, **options: Unpack[RetryOptions]) -> RetryLoop:
+    """Retry a block of code: loop over the attempts, with ``for`` or ``async for``.
+
+    Takes what `retry_on_category` takes, but for what concerns the call's result or its arguments: *retry_if_result*,
+    *revise* and *idempotent* as a function. *on_success* is a plain function here. A failure worth another try ends
+    with its block, the last one leaves it.
+
+    >>> import httpx
+    >>> statuses = iter([503, 200])
+    >>> service = httpx.MockTransport(lambda request: httpx.Response(next(statuses), text="hello"))
+    >>> client = httpx.Client(base_url="http://service", transport=service)
+    >>> for attempt in retrying("unavailable", base_delay=0):
+    ...     with attempt:
+    ...         response = client.get("/greeting").raise_for_status()
+    >>> attempt.number, response.text
+    (2, 'hello')
+    """
+    from resilience._runtime.retry_loop import RetryLoop
+
+    if len(on) == 1 and callable(on[0]) and not isinstance(on[0], type):
+        raise TypeError(f"retrying({on[0]!r}): it decorates nothing; loop over it, or use retry_on_category")
+    for name in ("retry_if_result", "revise", "idempotent"):
+        if (given := options.get(name)) is not None and not isinstance(given, bool):
+            raise TypeError(f"{name}={given!r}: a block has no result and no arguments; decorate a function")
+    return RetryLoop(*retry_on_category(*on, **options).policies())
+
+
+def deadline(seconds: float | timedelta) -> Deadline:
+    """Give a piece of work, and everything it calls, *seconds* in all.
+
+    Nested calls inherit what is left of it, in threads and tasks too (`remaining`); a deadline inside another one is
+    the earlier of the two. Retries make no attempt that could not end in time, waits and time limits are cut short.
+
+    An async function or ``async with`` block is cancelled when the time has passed, and raises
+    `DeadlineExceededError`, a TimeoutError. Sync code is not stopped: what is guarded inside, keeps to the deadline;
+    add a `timeout` where something is not. As a block:
+
+    >>> from resilience import remaining
+    >>> with deadline(5.0):
+    ...     4.9 < remaining() <= 5.0
+    True
+    """
+    from resilience.policies.deadline import Deadline
+
+    return Deadline(seconds)
+
+
+@overload
+def timeout(seconds: float | timedelta, *, mode: str = ...) -> Timeout: ...
+
+
+@overload
+def timeout(*, first_item: float | timedelta, idle: float | timedelta | None = ...) -> Timeout: ...
+
+
+@overload
+def timeout(*, idle: float | timedelta, first_item: float | timedelta | None = ...) -> Timeout: ...
+
+
+def timeout(
+    seconds: object = ...,
+    *,
+    first_item: float | timedelta | None = None,
+    idle: float | timedelta | None = None,
+    mode: str = "thread",
+) -> Timeout:
+    """Give up on a call that takes longer than *seconds*: raise `CallTimeoutError`, a TimeoutError.
+
+    An async function is cancelled, on asyncio and trio; ``async with timeout(2):`` limits a block. A sync function
+    runs in a daemon thread with the caller's context variables: the caller leaves on time, the thread ends when the
+    function comes back. With *mode* "signal" a call in the main thread is interrupted where it runs instead (POSIX; in
+    other threads as before). A TimeoutError of the function's own passes as it is. Where a deadline leaves less time,
+    that is the limit.
+
+    On a generator function, sync or async, and on nothing else, give the seconds it may take until its *first_item* is
+    there, and the seconds each further one may take when it is asked for, *idle*; one of them or both.
+
+    >>> @timeout(2.0)
+    ... def quick() -> str:
+    ...     return "in time"
+    >>> quick()
+    'in time'
+    """
+    from resilience.policies.timeout import timeout_of
+
+    return timeout_of(seconds, first_item, idle, mode)
+
+
+@overload
+def fallback(
+    default: V,
+    *,
+    chain: Mapping[CategoryLike, Callable[..., object]] | None = ...,
+    stale: StaleCache | None = ...,
+    key: Callable[..., object] | None = ...,
+    max_age: float | timedelta | None = ...,
+    degraded: bool = ...,
+    on: CategoryLike = ...,
+) -> Fallback[V]: ...
+
+
+@overload
+def fallback(
+    *,
+    factory: Callable[[Exception], V],
+    chain: Mapping[CategoryLike, Callable[..., object]] | None = ...,
+    stale: StaleCache | None = ...,
+    key: Callable[..., object] | None = ...,
+    max_age: float | timedelta | None = ...,
+    degraded: bool = ...,
+    on: CategoryLike = ...,
+) -> Fallback[V]: ...
+
+
+@overload
+def fallback(
+    *,
+    stale: StaleCache,
+    key: Callable[..., object] | None = ...,
+    max_age: float | timedelta | None = ...,
+    chain: Mapping[CategoryLike, Callable[..., object]] | None = ...,
+    degraded: bool = ...,
+    on: CategoryLike = ...,
+) -> Fallback[object]: ...
+
+
+@overload
+def fallback(*, chain: Mapping[CategoryLike, Callable[..., object]], degraded: bool = ...) -> Fallback[object]: ...
+
+
+def fallback(
+    default: object = ...,
+    *,
+    factory: Callable[[Exception], object] | None = None,
+    chain: Mapping[CategoryLike, Callable[..., object]] | None = None,
+    stale: StaleCache | None = None,
+    key: Callable[..., object] | None = None,
+    max_age: float | timedelta | None = None,
+    degraded: bool = False,
+    on: CategoryLike = ErrorCategory.INFRASTRUCTURE | ErrorCategory.REJECTED,
+) -> Fallback[Any]:
+    """Give the caller something else when the call fails with a category in *on*.
+
+    Either *default*, a value (the same object every time), or what *factory* makes of the error; async where the
+    function is. When *factory* raises too, its error reaches the caller with the first one as its context. Only
+    exceptions are replaced: a response with an error status needs ``response.raise_for_status()``. As a block:
+
+    >>> with fallback(default=[]) as result:
+    ...     raise ConnectionRefusedError("port 5432")
+    >>> result.value, result.degraded, type(result.error).__name__
+    ([], True, 'ConnectionRefusedError')
+
+    Before these, or alone: a *chain*, and then a *stale* cache.
+
+    Args:
+        chain: functions by category, whatever *on* says: the first key that covers the failure has its function called
+            with the same arguments. When it fails too, its error takes the place of the first one.
+        stale: a mutable mapping, or an object with ``get(key)`` and ``set(key, value)``, in which what the function
+            itself returns is kept, to be handed out when it fails.
+        key: a function of the call's arguments that makes the key; unless given, the arguments, which must be hashable.
+        max_age: seconds after which what is kept is not handed out any more.
+        degraded: hand out substitutes as `Degraded`, which says where they come from.
+    """
+    from resilience.policies.fallback import Fallback
+
+    return Fallback(
+        default, factory=factory, chain=chain, stale=stale, key=key, max_age=max_age, degraded=degraded, on=on
+    )

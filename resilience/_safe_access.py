@@ -1,0 +1,137 @@
+"""Safe access to exceptions of foreign classes, which may resist being examined.
+
+An exception's attribute may be a property that raises, `__getattr__` may invent an answer for every name, and a number
+may be a subclass with methods of its own. Classifying runs while a failure is handled and must not replace it by
+another one. So everything is read by these functions: none of them raises on account of the exception, and what they
+return is a plain value or None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+__all__ = [
+    "as_int",
+    "as_str",
+    "int_attribute",
+    "mro",
+    "qualified_name",
+    "safe_call",
+    "safe_getattr",
+    "safe_item",
+    "wrapped_exceptions",
+]
+
+_MAX_CHAINED = 64  # exceptions looked at in one chain; the deepest real one seen (requests over urllib3) has 9
+
+
+def safe_getattr(thing: object, name: str) -> object:
+    """Return an attribute, or None where there is none or asking for it fails.
+
+    >>> attribute(OSError(28, "disk full"), "errno"), attribute(OSError(), "status")
+    (28, None)
+    """
+    try:
+        found: object = getattr(thing, name, None)
+    except Exception:  # a property of a foreign class may raise anything
+        return None
+    return found
+
+
+def safe_call(function: object) -> object:
+    """Return the result of a call without arguments, or None where it fails or *function* cannot be called.
+
+    >>> called(dict), called(len), called(None)
+    ({}, None, None)
+    """
+    if not callable(function):
+        return None
+    try:
+        found: object = function()
+    except Exception:  # a method of a foreign class may want arguments, and raise anything
+        return None
+    return found
+
+
+def safe_item(thing: object, key: str) -> object:
+    """Return an entry of a mapping, or None where *thing* is no mapping or has no such entry.
+
+    >>> entry({"Code": "SlowDown"}, "Code"), entry("SlowDown", "Code")
+    ('SlowDown', None)
+    """
+    if not issubclass(type(thing), Mapping):
+        return None
+    try:
+        return cast("Mapping[object, object]", thing).get(key)
+    except Exception:  # a foreign mapping may raise anything
+        return None
+
+
+def as_int(value: object) -> int | None:
+    """Return a whole number as a plain `int`; anything else, True and False too, is None.
+
+    >>> number(503), number("503"), number(True)
+    (503, None, None)
+    """
+    if issubclass(type(value), int) and type(value) is not bool:
+        return int(cast("int", value))
+    return None
+
+
+def int_attribute(thing: object, name: str) -> int | None:
+    """Return an attribute that is a whole number, as `as_int` does."""
+    return as_int(safe_getattr(thing, name))
+
+
+def as_str(value: object) -> str | None:
+    """Return a non-empty `str`; anything else, a subclass of `str` too, is None."""
+    return value if type(value) is str and value else None
+
+
+def mro(exc: object) -> tuple[type, ...]:
+    """Return the classes of an exception, most derived first; what it claims in `__class__` is not asked."""
+    return type(exc).__mro__
+
+
+def qualified_name(kind: type) -> tuple[str, str]:
+    """Return the top-level module of a class and its qualified name, empty where they are no text.
+
+    >>> import concurrent.futures
+    >>> name_of(concurrent.futures.BrokenExecutor)
+    ('concurrent', 'BrokenExecutor')
+    """
+    module = as_str(safe_getattr(kind, "__module__")) or ""
+    return module.partition(".")[0], as_str(safe_getattr(kind, "__qualname__")) or ""
+
+
+def wrapped_exceptions(exc: BaseException) -> list[BaseException]:
+    """Return the exceptions *exc* was made of, nearest first: causes, contexts, arguments and wrapped errors.
+
+    Each is returned once, and at most 64 of them: a chain may lead back to its beginning.
+    """
+    found: list[BaseException] = []
+    seen = {id(exc)}
+    queue: list[BaseException] = [exc]
+    while queue and len(seen) < _MAX_CHAINED:
+        for part in _parts(queue.pop(0)):
+            if issubclass(type(part), BaseException) and id(part) not in seen:
+                seen.add(id(part))
+                found.append(cast("BaseException", part))
+                queue.append(cast("BaseException", part))
+    return found
+
+
+def _parts(exc: BaseException) -> list[object]:
+    """Return what an exception refers to, and may wrap.
+
+    urllib3 and requests keep the error they wrap in `args` and `reason`, aiohttp in `os_error`, SQLAlchemy in `orig`.
+    """
+    parts: list[object] = [safe_getattr(exc, "__cause__")]
+    if not safe_getattr(exc, "__suppress_context__"):  # `raise ... from None`: the context has nothing to do with it
+        parts.append(safe_getattr(exc, "__context__"))
+    parts += [safe_getattr(exc, "reason"), safe_getattr(exc, "os_error"), safe_getattr(exc, "orig")]
+    args = safe_getattr(exc, "args")
+    if type(args) is tuple:
+        parts += cast("tuple[object, ...]", args)[:_MAX_CHAINED]
+    return parts

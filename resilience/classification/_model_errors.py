@@ -1,0 +1,151 @@
+"""Errors of model servers: by their codes and types, in the middle of a stream, and of any client Stainless has made.
+
+Servers of language models report failures in the body of a response, or as an event in a stream that had begun with
+status 200. Each vendor has words of its own for the same few failures; they are compared in snake case, without an
+ending such as ``_error``. Known clients (openai, anthropic) use these functions as rows; `by_stainless` recognizes the
+many others that the same generator has made, without a table for each.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from resilience._safe_access import as_int, as_str, mro, qualified_name, safe_getattr, safe_item
+from resilience.categories import ErrorCategory
+from resilience.classification.http_status import category_of_status
+from resilience.classification.match import Match
+
+__all__ = ["by_stainless", "in_a_stream", "said_by_a_model"]
+
+_C = ErrorCategory
+_MAX_WORD = 100  # no code or type is longer
+_STATUSES: dict[object, int] = {key: status for status in range(400, 600) for key in (status, str(status))}
+
+
+def _words(category: ErrorCategory, words: str) -> dict[str, ErrorCategory]:
+    return dict.fromkeys(words.split(), category)
+
+
+# In snake case, without `_error` and `_exception`.
+_BY_WORD: dict[str, ErrorCategory] = {
+    # A 429 that no waiting cures: the money is used up. CAPACITY is not retried, RATE_LIMIT would be.
+    **_words(_C.CAPACITY, "insufficient_quota billing_hard_limit_reached billing_not_active billing"),
+    **_words(_C.CAPACITY, "insufficient_credits insufficient_balance insufficient_funds service_quota_exceeded"),
+    **_words(_C.RATE_LIMIT, "rate_limit rate_limit_exceeded rate_limit_reached rate_limited too_many_requests"),
+    **_words(_C.RATE_LIMIT, "tokens requests throttling throttled resource_exhausted"),
+    **_words(_C.UNAVAILABLE, "overloaded server_overloaded engine_overloaded model_overloaded service_overloaded"),
+    **_words(_C.UNAVAILABLE, "slow_down unavailable service_unavailable server_unavailable temporarily_unavailable"),
+    **_words(_C.UNAVAILABLE, "bad_gateway model_not_ready server_busy"),
+    **_words(_C.TIMEOUT, "timeout timed_out request_timeout gateway_timeout model_timeout deadline_exceeded"),
+    **_words(
+        _C.SERVER_ERROR, "server internal_server internal api internal_failure internal_service model model_stream"
+    ),
+    **_words(_C.VALIDATION, "invalid_request bad_request validation invalid_argument invalid_prompt invalid_parameter"),
+    **_words(_C.VALIDATION, "context_length_exceeded request_too_large unprocessable_entity string_above_max_length"),
+    **_words(_C.AUTHENTICATION, "authentication invalid_api_key unauthorized unauthenticated invalid_authentication"),
+    **_words(_C.AUTHORIZATION, "permission permission_denied forbidden access_denied"),
+    **_words(_C.NOT_FOUND, "not_found model_not_found resource_not_found"),
+    **_words(_C.CONFLICT, "conflict"),
+}
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z0-9]+")
+
+
+def category_of_word(word: str) -> ErrorCategory | None:
+    """Return the leaf for the code or type of an error, however it is written, or None.
+
+    >>> category_of_word("rateLimitExceeded") is category_of_word("RATE_LIMIT_ERROR") is ErrorCategory.RATE_LIMIT
+    True
+    """
+    if len(word) > _MAX_WORD:
+        return None
+    plain = _HUMP.sub("_", word).lower()
+    return _BY_WORD.get(plain) or _BY_WORD.get(plain.removesuffix("_error").removesuffix("_exception"))
+
+
+def said_by_a_model(exc: BaseException) -> Match | None:
+    """Return what the code, the type or the status in an error of a model server says.
+
+    They are attributes of the exception, or in its body, which may have them under `error`. That the money is used up
+    goes before all else; then a number is an HTTP status; then the first word that is known decides.
+
+    >>> error = Exception()
+    >>> error.body = {"error": {"type": "overloaded_error"}}
+    >>> said_by_a_model(error).why
+    'error type overloaded_error'
+    """
+    said = list(_said(exc))
+    words = [
+        Match(category, f"error {name} {word}")
+        for name, value in said
+        if (word := as_str(value)) and (category := category_of_word(word))
+    ]
+    statuses = [
+        Match(category_of_status(status), f"error {name} {status}")
+        for name, value in said
+        if (status := _STATUSES.get(as_str(value) or as_int(value)))
+    ]
+    spent = [match for match in words if match.category is _C.CAPACITY]
+    return next(iter((*spent, *statuses, *words)), None)
+
+
+def _said(exc: BaseException) -> Iterator[tuple[str, object]]:
+    """Yield the fields of an error in which vendors put codes, with their names, the exception's own first."""
+    body = safe_getattr(exc, "body")
+    names = ("code", "type")
+    for name in names:
+        yield name, safe_getattr(exc, name)
+    for part in (safe_item(body, "error"), body):
+        for name in (*names, "status"):
+            yield name, safe_item(part, name)
+
+
+def in_a_stream(exc: BaseException) -> Match:
+    """Return the category of an error that came after a response had begun well: what it says, else a server error.
+
+    The status of the response was 200, so an error without a known word is a failure of the server to go on.
+    """
+    return said_by_a_model(exc) or Match(_C.SERVER_ERROR, "an error in the middle of an answer")
+
+
+def by_stainless(exc: BaseException) -> Match | None:
+    """Return the category of an error of a client that Stainless has made: groq's and many others.
+
+    It is known by its classes: an `APITimeoutError` is an `APIConnectionError` is an `APIError`, which is an error of
+    that client. Each carries the request and the body of the response.
+    """
+    made = [kind for kind in mro(exc) if qualified_name(kind)[1] == "APIError"][-1:]
+    if not made or not _is_made_by_stainless(made[0], exc):
+        return None
+    names = {name for home, name in map(qualified_name, mro(exc)) if home == qualified_name(made[0])[0]}
+    for name, category in _STAINLESS.items():
+        if name in names:
+            return Match(category, f"{name} of a client made by Stainless")
+    return in_a_stream(exc)
+
+
+def _is_made_by_stainless(kind: type, exc: BaseException) -> bool:
+    """Return whether *kind*, the class called `APIError` of *exc*, is what the generator makes.
+
+    Its base is the root class of the client, directly below `Exception`, and its constructor sets a request, a message
+    and a body. A class that only has the same name lacks some of that.
+    """
+    root = kind.__mro__[1]
+    request = safe_getattr(exc, "request")
+    signs = (
+        root.__mro__[1] is Exception,
+        qualified_name(root)[0] == qualified_name(kind)[0],
+        qualified_name(root)[1].endswith("Error"),
+        as_str(safe_getattr(request, "method")) is not None,
+        safe_getattr(request, "url") is not None,
+        as_str(safe_getattr(exc, "message")) is not None,
+        "body" in vars(exc),
+    )
+    return all(signs)
+
+
+_STAINLESS = {
+    "APITimeoutError": _C.TIMEOUT,  # which is an APIConnectionError
+    "APIConnectionError": _C.NETWORK,
+    "APIResponseValidationError": _C.DEPENDENCY,
+}

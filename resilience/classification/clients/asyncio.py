@@ -1,0 +1,21 @@
+"""asyncio: what its streams, queues and synchronization primitives raise.
+
+`asyncio.TimeoutError` is Python's own TimeoutError and needs no row. `CancelledError` has one for `explain_text`; a
+policy never asks about it, since it is no `Exception`. A stream that ends before the bytes asked for is a connection
+that was lost.
+"""
+
+from resilience.categories import ErrorCategory as C
+from resilience.classification.library import ClientLibrary
+from resilience.classification.tables import classes
+
+LIBRARY = ClientLibrary(
+    {
+        "CancelledError": C.CANCELLED,
+        "IncompleteReadError": C.NETWORK,
+        "LimitOverrunError": C.VALIDATION,
+        **classes(C.CAPACITY, "QueueFull"),
+        **classes(C.UNKNOWN, "QueueEmpty"),
+        **classes(C.INTERNAL, "InvalidStateError BrokenBarrierError SendfileNotAvailableError QueueShutDown"),
+    }
+)

@@ -1,0 +1,16 @@
+"""pydantic_core, the compiled part of pydantic, where `ValidationError` lives.
+
+`PydanticOmit` and `PydanticUseDefault` steer a validator and leave it only by mistake.
+"""
+
+from resilience.categories import ErrorCategory as C
+from resilience.classification.library import ClientLibrary
+from resilience.classification.tables import classes
+
+LIBRARY = ClientLibrary(
+    {
+        **classes(C.VALIDATION, "ValidationError PydanticCustomError PydanticKnownError"),
+        **classes(C.INTERNAL, "PydanticSerializationError PydanticSerializationUnexpectedValue SchemaError"),
+        **classes(C.INTERNAL, "PydanticOmit PydanticUseDefault MissingDefinitionError"),
+    }
+)

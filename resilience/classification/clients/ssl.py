@@ -1,0 +1,16 @@
+"""ssl, from the standard library.
+
+A certificate that is not accepted does not heal by trying again: CONFIGURATION. Nothing is sent before the handshake
+has ended, so it also proves that the request was not. Any other TLS failure may come in the middle of a request.
+"""
+
+from resilience.categories import ErrorCategory as C
+from resilience.classification.library import ClientLibrary
+
+LIBRARY = ClientLibrary(
+    {
+        "SSLError": C.NETWORK,
+        "SSLCertVerificationError": C.CONFIGURATION,  # is an OSError and a ValueError too
+    },
+    never_sent={"SSLCertVerificationError": True},
+)

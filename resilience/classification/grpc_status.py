@@ -1,0 +1,40 @@
+"""Categories of gRPC statuses, by name (google.rpc.Code).
+
+RESOURCE_EXHAUSTED is used for quotas and for load alike, and is RATE_LIMIT, since the server may say when to come
+back. UNKNOWN is what a server answers whose handler has raised, and tells nothing of the failure.
+"""
+
+from __future__ import annotations
+
+from resilience.categories import ErrorCategory
+
+__all__ = ["GRPC_STATUS", "category_of_grpc"]
+
+_C = ErrorCategory
+GRPC_STATUS: dict[str, ErrorCategory] = {
+    "CANCELLED": _C.CANCELLED,
+    "UNKNOWN": _C.UNKNOWN,
+    "INVALID_ARGUMENT": _C.VALIDATION,
+    "DEADLINE_EXCEEDED": _C.TIMEOUT,
+    "NOT_FOUND": _C.NOT_FOUND,
+    "ALREADY_EXISTS": _C.CONFLICT,
+    "PERMISSION_DENIED": _C.AUTHORIZATION,
+    "RESOURCE_EXHAUSTED": _C.RATE_LIMIT,
+    "FAILED_PRECONDITION": _C.CONFLICT,  # the state of the server is in the way; not retried as it is
+    "ABORTED": _C.CONFLICT,  # retry what surrounds the call (the transaction), not the call
+    "OUT_OF_RANGE": _C.VALIDATION,
+    "UNIMPLEMENTED": _C.CONFIGURATION,
+    "INTERNAL": _C.SERVER_ERROR,
+    "UNAVAILABLE": _C.UNAVAILABLE,
+    "DATA_LOSS": _C.DEPENDENCY,
+    "UNAUTHENTICATED": _C.AUTHENTICATION,
+}
+
+
+def category_of_grpc(status: str) -> ErrorCategory:
+    """Return the leaf for the name of a gRPC status; UNKNOWN for OK and for names gRPC does not have.
+
+    >>> category_of_grpc("DEADLINE_EXCEEDED").label
+    'timeout'
+    """
+    return GRPC_STATUS.get(status.upper(), _C.UNKNOWN)

@@ -1,9 +1,0 @@
-"""bson, which comes with PyMongo: a document that cannot be encoded or decoded.
-
-The data is at fault, so the same document fails again.
-"""
-
-from resilience.category import ErrorCategory as C
-from resilience.classify.library import ClientLibrary
-
-LIBRARY = ClientLibrary({"BSONError": C.VALIDATION})

@@ -1,5 +1,0 @@
-"""httpcore2, the transport that httpx2 stands on: the classes of httpcore under another name."""
-
-from resilience.classify.clients.httpcore import LIBRARY
-
-__all__ = ["LIBRARY"]

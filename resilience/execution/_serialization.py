@@ -1,0 +1,70 @@
+"""The report of an execution, for programs and for models."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from resilience.errors._json_safe import Json
+from resilience.report._levels import moment
+from resilience.report._llm import estimated_tokens
+from resilience.report._redaction import Redaction
+
+if TYPE_CHECKING:
+    from resilience.execution.executor import ExecutionReport
+
+__all__ = ["document_of", "text_for_model"]
+
+_CUT = "..."
+
+
+def document_of(report: ExecutionReport, level: int) -> dict[str, Json]:
+    """Return *report* as JSON takes it, in the detail of *level*."""
+    error = report.error
+    found: dict[str, Json] = {"success": report.success, "execution_id": report.execution_id}
+    result = report.execution_result.to_dict()
+    if error is None:
+        found["execution_result"] = result
+    else:
+        told = error.to_dict(level)
+        if "exception_info" in told:  # from level 2 on
+            found["execution_result"] = {**_redacted(result), "exception_info": told.pop("exception_info")}
+        found.update((key, value) for key, value in told.items() if key != "success")
+    if report.tried:
+        found["tried"] = [each.to_dict(1) for each in report.tried]
+    if report.ran_on:
+        found["ran_on"] = report.ran_on
+    return {**found, "timestamp": moment(report.timestamp), "assigned_by": report.assigned_by}
+
+
+def _redacted(result: dict[str, Json]) -> dict[str, Json]:
+    """Return what a program left behind that failed; its output and its variables may say what nobody should read."""
+    clean = Redaction([])
+    found = dict(result)
+    found["stdout"] = clean.text(str(result["stdout"]))
+    found["stderr"] = clean.traceback(str(result["stderr"]))
+    variables = result["variables"]
+    if isinstance(variables, dict):
+        found["variables"] = clean.mapping(variables)
+    return found
+
+
+def text_for_model(report: ExecutionReport, max_tokens: int) -> str:
+    """Return *report* as a model reads it, in at most *max_tokens*."""
+    if report.error is not None:
+        return report.error.to_llm(max_tokens)
+    result = report.execution_result
+    lines = ["The code ran without an error."]
+    if result.return_value is not None:
+        lines.append(f"Its last expression is {json.dumps(result.return_value, ensure_ascii=False)}")
+    if result.stdout:
+        lines += ["It printed:", *result.stdout.splitlines()]
+    taken: list[str] = []
+    left = max_tokens - estimated_tokens(_CUT)
+    for line in lines:
+        left -= estimated_tokens(line) + 1
+        if left < 0:
+            taken.append(_CUT)
+            break
+        taken.append(line)
+    return "\n".join(taken)

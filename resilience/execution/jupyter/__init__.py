@@ -1,5 +1,0 @@
-"""Execute code in a Jupyter kernel: one that is started here, one that runs already, or one of a Jupyter server."""
-
-from resilience.execution.jupyter.executor import JupyterExecutor
-
-__all__ = ["JupyterExecutor"]

@@ -1,0 +1,12 @@
+"""Integrations: one module per library or protocol that the toolkit works together with.
+
+    resilience.integrations.logging         events as log lines, through structlog or the standard library
+    resilience.integrations.http            errors as HTTP answers and back: Starlette, Django, any ASGI or WSGI server
+    resilience.integrations.prometheus      metrics for prometheus_client, in one process or several
+    resilience.integrations.opentelemetry   metrics and spans for OpenTelemetry
+    resilience.integrations.tenacity        tenacity's waits, stops and predicates in a retry
+    resilience.integrations.pybreaker       pybreaker's listeners and storages around a circuit
+
+No library is imported before its integration is used. The core knows of two of them: a retry takes tenacity's
+strategies, and a circuit passes for a `pybreaker.CircuitBreaker`. Those two lie below the core, the others above it.
+"""

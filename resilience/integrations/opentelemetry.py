@@ -1,0 +1,171 @@
+"""OpenTelemetry: metrics read when they are exported, durations recorded as calls end, events on the current span.
+
+`install` uses the API alone: the application sets up the SDK, and without one nothing goes anywhere. An instrument can
+not be taken back from its provider, so each provider has one set of instruments for good, which observe the collector
+that is installed, or nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+
+from opentelemetry import metrics, trace
+from opentelemetry.metrics import CallbackOptions, Histogram, Meter, MeterProvider, Observation
+
+from resilience._listeners import subscribe
+from resilience._metric import Metric
+from resilience._undo import Undo
+from resilience._validation import require_bool
+from resilience.events import Event
+from resilience.metrics._call_stats import CALL_STATS, CallStats
+from resilience.metrics._collector import Collector
+from resilience.metrics.definitions import BOUNDS, CANCELLED, DURATION, SCOPE, all_metrics, attribute
+from resilience.policies.retry_budget import RetryBudget
+
+__all__ = ["Installed", "install"]
+
+
+def install(
+    meter_provider: MeterProvider | None = None,
+    component: str | None = None,
+    *,
+    budgets: Iterable[RetryBudget] = (),
+    durations: bool = True,
+    spans: bool = True,
+) -> Installed:
+    """Show OpenTelemetry what the policies and `track_errors` count, until undone.
+
+    *meter_provider* is the global one unless given. *component* is that of the errors of functions that name none
+    themselves. *budgets* are retry budgets to show beside those of tracked functions; each needs a name. With
+    *durations* each call of a tracked function is recorded as it ends, which costs a few microseconds; all else is read
+    when it is collected. With *spans* retries, rejections, time limits, substitutes and circuits that change are events
+    of the span that is current where they happen.
+
+    Raises ValueError where it is installed already in that provider.
+
+    >>> with install():
+    ...     pass  # call what is guarded
+    """
+    provider = meter_provider
+    if provider is None:
+        provider = metrics.get_meter_provider()
+    if not isinstance(provider, MeterProvider):
+        raise TypeError(f"meter_provider={meter_provider!r}: give an opentelemetry MeterProvider, or None")
+    require_bool("durations", durations)
+    require_bool("spans", spans)
+    collector = Collector(component, budgets)
+    with _lock:
+        instruments = _instruments.setdefault(provider, _Instruments())
+        if instruments.collector is not None:
+            raise ValueError(
+                "resilience.integrations.opentelemetry is installed in this provider already; undo that first"
+            )
+        instruments.create_in(provider)
+        instruments.collector = collector
+    return Installed(instruments, collector, durations=durations, spans=spans)
+
+
+class Installed(Undo):
+    """Metrics in a provider: call it, or leave its ``with`` block, to take them out again.
+
+    It subscribes the counts of events, the span events and the observer of durations, and undoes all three.
+    """
+
+    def __init__(self, instruments: _Instruments, collector: Collector, *, durations: bool, spans: bool) -> None:
+        self._instruments: _Instruments | None = instruments
+        self._undo: list[Callable[[], object]] = [subscribe(collector.events)]
+        if spans:
+            self._undo.append(subscribe(add_to_span))
+        if durations:
+            CALL_STATS.add_observer(instruments.record)
+            self._undo.append(lambda: CALL_STATS.remove_observer(instruments.record))
+
+    def __call__(self) -> None:
+        """Take the metrics out. Doing it twice is fine."""
+        with _lock:
+            if self._instruments is None:
+                return
+            self._instruments.collector = None
+            self._instruments = None
+        for undo in self._undo:
+            undo()
+
+
+def add_to_span(event: Event) -> None:
+    """Add *event* to the current span, if its kind belongs there.
+
+    It is a listener, called in the task or thread of the call, so the current span is the one the call is made in. The
+    event's fields become attributes. Errors are their types' names: a span holds no message and no argument.
+    """
+    if not event.on_span:
+        return
+    span = trace.get_current_span()
+    if span.is_recording():
+        plain = {
+            attribute(key): value
+            for key, value in event.fields().items()
+            if isinstance(value, str | bool | int | float)
+        }
+        span.add_event(attribute(event.name), plain)
+
+
+class _Instruments:
+    """The instruments of one provider, created once and kept for good.
+
+    Their callbacks read `collector`, the one that is installed at the moment; between two installs there is none, and
+    they report nothing. Creating them again would make the SDK warn of duplicates.
+    """
+
+    def __init__(self) -> None:
+        self.collector: Collector | None = None
+        self._created: set[Metric] = set()
+        self._durations: Histogram | None = None
+
+    def create_in(self, provider: MeterProvider) -> None:
+        """Create the instruments that *provider* lacks: all of them, later those of events declared since."""
+        from resilience import __version__
+
+        meter = provider.get_meter(SCOPE, __version__)
+        for metric in set(all_metrics()) - self._created:
+            self._created.add(metric)
+            self._create(meter, metric)
+
+    def _create(self, meter: Meter, metric: Metric) -> None:
+        """Create one instrument. Counters and gauges are observed at export; durations are recorded as calls end."""
+        if metric is DURATION:
+            self._durations = meter.create_histogram(
+                DURATION.name, DURATION.unit, DURATION.help, explicit_bucket_boundaries_advisory=list(BOUNDS)
+            )
+            return
+        create = {"counter": meter.create_observable_counter, "gauge": meter.create_observable_gauge}[metric.kind]
+        create(metric.name, [self._callback(metric)], description=metric.help)
+
+    def _callback(self, metric: Metric) -> Callable[[CallbackOptions], Iterable[Observation]]:
+        """Return the function that the SDK calls for the values of *metric*, at each export."""
+
+        def observe(_: CallbackOptions) -> Iterable[Observation]:
+            if self.collector is None:
+                return []
+            values = self.collector.read(metric)
+            return [Observation(number, _attributes(metric, labels)) for labels, number in values.items()]
+
+        return observe
+
+    def record(self, stats: CallStats, outcome: str, took: float) -> bool:
+        """Record the duration of a call of a tracked function, unless it was cancelled.
+
+        It observes every call, so it always asks for the next one.
+        """
+        if self._durations is not None and outcome != CANCELLED:
+            self._durations.record(took, _attributes(DURATION, (stats.target, outcome)))
+        return True
+
+
+def _attributes(metric: Metric, labels: Iterable[str]) -> Mapping[str, str]:
+    return {attribute(label): value for label, value in zip(metric.labels, labels, strict=True)}
+
+
+_instruments: weakref.WeakKeyDictionary[MeterProvider, _Instruments] = weakref.WeakKeyDictionary()
+_lock = threading.Lock()

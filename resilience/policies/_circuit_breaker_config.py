@@ -1,0 +1,420 @@
+"""The options of a circuit breaker, each written once: its name, type, default, check and meaning.
+
+`CircuitBreakerConfig` alone knows all options. `circuit_breaker(...)` takes exactly its parameters, for callers, type
+checkers and editors alike. To add an option, add a field and a sentence under ``Args``, and a row to
+``docs/circuit-breaker.md``. Where an option decides something, the decision is a method here on plain numbers: the
+states of the circuit ask, and need not know an option by name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import KW_ONLY, field
+from datetime import timedelta
+from typing import Any, Final, NamedTuple
+
+import pybreaker
+
+from resilience._runtime.callables import is_async, name_of
+from resilience._validation import optional, parse_count, parse_duration, parse_number, require
+from resilience.categories import CategoryLike, ErrorCategory, combine
+from resilience.policies._sliding_window import CountWindow, TimeWindow, Window, WindowSnapshot
+from resilience.profiles import DerivedTable, Profile, changed_profiles
+
+__all__ = ["IGNORED", "SUCCESS", "CircuitBreakerConfig", "TripRates"]
+
+SUCCESS: Final = 0
+"""The weight of an outcome that is no failure: the dependency answered, if only to refuse."""
+
+IGNORED: Final = -1
+"""The weight of an outcome that says nothing about the dependency."""
+
+_DEFAULT_WINDOW = 20
+_DEFAULT_MIN_CALLS = 10
+_MAX_DOUBLINGS = 64
+
+# -- checks of single options: given the name and a value that is not the default, they return the value to keep ------
+
+
+def _parse_name(parameter: str, value: object) -> object:
+    if callable(value):
+        raise TypeError(f'@circuit_breaker without a name on {name_of(value)}: write @circuit_breaker("...")')
+    require(isinstance(value, str), parameter, value, "the dependency's name as text, such as 'billing'", TypeError)
+    require(bool(str(value).strip()), parameter, value, "the dependency's name, such as 'billing'")
+    return value
+
+
+def _parse_share(parameter: str, value: object, *, of: str = "calls") -> float:
+    expected = f"a share of the {of}, more than 0 and at most 1, such as 0.5"
+    share = parse_number(parameter, value, expected, least=0.0, above=True)
+    require(share <= 1, parameter, value, expected)
+    return share
+
+
+def _parse_category(parameter: str, value: object) -> ErrorCategory:
+    return combine(parameter, [value])
+
+
+def _parse_failure_if(parameter: str, value: object) -> object:
+    require(callable(value), parameter, value, "a function of a call's result that says True or False", TypeError)
+    plain = "a plain function; what an async one says is not awaited"
+    require(not is_async(value), parameter, value, plain, TypeError)
+    return value
+
+
+def _parse_key(parameter: str, value: object) -> object:
+    expected = "a function of the call's arguments, such as lambda host, *_: host"
+    require(callable(value), parameter, value, expected, TypeError)
+    plain = "a plain function of the call's arguments; an async one is not awaited"
+    require(not is_async(value), parameter, value, plain, TypeError)
+    return value
+
+
+def _parse_storage(parameter: str, value: object) -> object:
+    is_storage = isinstance(value, pybreaker.CircuitBreakerStorage)
+    require(is_storage, parameter, value, "a pybreaker.CircuitBreakerStorage", TypeError)
+    return value
+
+
+def _unchecked(_: str, value: object) -> object:
+    """Keep an option as it is: it is checked where it is used, as the methods of a class are when it is decorated."""
+    return value
+
+
+_NAME = {"parse": _parse_name}
+_THRESHOLD = {"parse": functools.partial(optional, parse_count)}
+_COUNT = {"parse": parse_count}
+_SHARE = {"parse": _parse_share}
+_SHARE_OF_PROBES = {"parse": functools.partial(_parse_share, of="probes")}
+_SECONDS = {"parse": parse_duration}
+_SECONDS_OR_ZERO = {"parse": functools.partial(parse_duration, zero=True)}
+_CATEGORY = {"parse": _parse_category}
+
+
+_RATES = ("failure_rate", "slow_call_rate")
+
+_NEEDS: Mapping[str, Sequence[str]] = {
+    "slow_call_rate": ("slow_call_seconds",),
+    "slow_call_seconds": ("slow_call_rate",),
+    "window": _RATES,
+    "window_seconds": _RATES,
+    "minimum_calls": _RATES,
+}
+"""The options that mean nothing unless one of some others is given."""
+
+_EXCLUDES = (
+    (
+        {"key", "per_instance"},
+        "key=, per_instance=True: give one of them; key=lambda self, *_: self is a circuit for each",
+    ),
+    (
+        {"storage", "key"},
+        "storage=, key=: a storage holds the state of one circuit, so all would open together",
+    ),
+    (
+        {"storage", "per_instance"},
+        "storage=, per_instance=True: a storage holds the state of one circuit, so all would open together",
+    ),
+)
+"""The options that cannot both be given, and why."""
+
+
+class TripRates(NamedTuple):
+    """The shares of failed and of slow calls from which on a circuit opens; infinite where there is none.
+
+    A share of fewer than *min_calls* calls does not count: of one call that failed, all have failed.
+    """
+
+    failed: float
+    slow: float
+    min_calls: int
+
+    def exceeded_by(self, window: WindowSnapshot) -> bool:
+        """Whether the outcomes in *window* open the circuit.
+
+        >>> TripRates(failed=0.5, slow=math.inf, min_calls=4).exceeded_by(WindowSnapshot(calls=4, failed=2, slow=0))
+        True
+        """
+        calls = window.calls
+        # Divided, not multiplied: 0.07 * 100 is more than 7.
+        return calls >= self.min_calls and (window.failed / calls >= self.failed or window.slow / calls >= self.slow)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CircuitBreakerConfig:
+    """The options of `circuit_breaker`, checked. One value, which the circuits of all keys or objects share.
+
+    A response with an error status is a success to the circuit: call ``response.raise_for_status()`` in the decorated
+    function, or say with *failure_if* which results are failures.
+
+    **It opens** after *failure_threshold* failures in a row, weighed by category; None switches that off. With
+    *failure_rate* (0 to 1) also when that share of the last *window* calls (20), or of those of the last
+    *window_seconds*, failed; with *slow_call_rate* when that share took *slow_call_seconds* or longer; both from
+    *minimum_calls* on (10, or *window* where that is less). *trip_on* narrows which categories count, *failure_if* is
+    asked whether a result is a failure. A failure with a category in *open_for* that says how long to stay away
+    (Retry-After) opens it at once for exactly that long.
+
+    **It rejects** calls with `CircuitOpenError` for *reset_timeout* seconds; with *max_reset_timeout* twice as long
+    each further time in a row, up to that, with equal jitter.
+
+    **It closes** after *success_threshold* successful probes, at most *probes* of them at a time, and opens again at
+    the first failed one, or with *close_rate* once so many have failed that those successes would be a smaller share of
+    all. A probe that has not come back after *probe_timeout* (else *reset_timeout*) may be replaced.
+    For *ramp_up* seconds after that a growing share of the calls passes.
+
+    With *key*, a function of the call's arguments, there is a circuit for each key, *max_keys* of them at most; with
+    *per_instance*, for each object of a class. Of a class the public methods are guarded: those in *only*; else all but
+    those in *exclude* and well-known ones that make no request, such as ``close`` and ``build_request``. The outermost
+    guarded call decides: what it calls through the same circuit belongs to it and counts for nothing.
+
+    Durations are seconds, as numbers or timedeltas. Raises TypeError or ValueError for a value that cannot be meant,
+    and for options that contradict each other.
+
+    Args:
+        name: The dependency, in errors, events and logs. Unless given, the first function or class it decorates.
+        failure_threshold: Failures in a row, by weight, that open the circuit. None switches that off where a rate is
+            given.
+        failure_rate: The share of the calls in the window that open the circuit when they fail; more than 0, at most 1.
+        slow_call_rate: The same for calls that succeed slowly. Goes with *slow_call_seconds*.
+        slow_call_seconds: How long a slow call takes at least.
+        window: The number of last calls that the rates are shares of; 20 unless either window is given.
+        window_seconds: The last seconds whose calls the rates are shares of. Where both are given, either opens the
+            circuit.
+        minimum_calls: The number of calls in the window below which rates say nothing; 10, or *window* where that is
+            less.
+        trip_on: The categories that count. Unless given, all whose row in the table has a weight.
+        open_for: Categories that open the circuit at once where the failure carries a Retry-After, for exactly that
+            long.
+        failure_if: A function of a call's result: true if that is a failure, of weight 1. Not async.
+        reset_timeout: How long the circuit stays open.
+        max_reset_timeout: With it *reset_timeout* doubles each further time in a row, up to this, with equal jitter.
+        probes: How many probes the half-open circuit admits at a time.
+        success_threshold: The successful probes that close the circuit.
+        close_rate: The share of the probes that must have succeeded when the circuit closes; more than 0, at most 1.
+        probe_timeout: How long a probe keeps its permit when it does not come back; *reset_timeout* unless given.
+        ramp_up: How long a circuit that has closed admits a growing share of the calls instead of all.
+        profiles: Rows of the category table to read differently here, as `override_profiles` takes them.
+        key: A function of a call's arguments that returns its key: each key has a circuit of its own.
+        max_keys: The number of keys that are kept. The least recently used are evicted, closed circuits first.
+        per_instance: Whether each object of the decorated class has a circuit of its own.
+        only: The names of the methods of a decorated class that are guarded, and no others.
+        exclude: The names of its methods that are not guarded, besides well-known ones that make no request.
+        listeners: Listeners of pybreaker's, which are notified of calls and transitions.
+        storage: A storage of pybreaker's, which shares the state between processes.
+    """
+
+    name: str | None = field(default=None, repr=False, metadata=_NAME)
+    _: KW_ONLY
+    failure_threshold: int | None = field(default=5, metadata=_THRESHOLD)
+    failure_rate: float | None = field(default=None, metadata=_SHARE)
+    slow_call_rate: float | None = field(default=None, metadata=_SHARE)
+    slow_call_seconds: float | timedelta | None = field(default=None, metadata=_SECONDS)
+    window: int | None = field(default=None, metadata=_COUNT)
+    window_seconds: float | timedelta | None = field(default=None, metadata=_SECONDS)
+    minimum_calls: int | None = field(default=None, metadata=_COUNT)
+    trip_on: CategoryLike | None = field(default=None, metadata=_CATEGORY)
+    open_for: CategoryLike | None = field(default=None, metadata=_CATEGORY)
+    failure_if: Callable[..., object] | None = field(default=None, metadata={"parse": _parse_failure_if})
+    reset_timeout: float | timedelta = field(default=60.0, metadata=_SECONDS)
+    max_reset_timeout: float | timedelta | None = field(default=None, metadata=_SECONDS)
+    probes: int = field(default=1, metadata=_COUNT)
+    success_threshold: int = field(default=1, metadata=_COUNT)
+    close_rate: float = field(default=1.0, metadata=_SHARE_OF_PROBES)
+    probe_timeout: float | timedelta | None = field(default=None, metadata=_SECONDS)
+    ramp_up: float | timedelta = field(default=0.0, metadata=_SECONDS_OR_ZERO)
+    # Options that `describe` does not show have no repr.
+    profiles: Mapping[CategoryLike, Mapping[str, object] | Profile] | None = field(default=None, repr=False)
+    key: Callable[..., Hashable] | None = field(default=None, repr=False, metadata={"parse": _parse_key})
+    max_keys: int = field(default=1024, repr=False, metadata=_COUNT)
+    per_instance: bool = field(default=False, repr=False)
+    only: Sequence[str] | None = field(default=None, repr=False)
+    exclude: Sequence[str] = field(default=(), repr=False)
+    listeners: Sequence[pybreaker.CircuitBreakerListener] = field(default=(), repr=False)
+    storage: pybreaker.CircuitBreakerStorage | None = field(
+        default=None, repr=False, metadata={"parse": _parse_storage}
+    )
+
+    #: What follows from the options, as numbers, for the state machine. Infinite: never.
+    trip_failures: float = field(init=False, repr=False)
+    rates: TripRates | None = field(init=False, repr=False)
+    slow_seconds: float = field(init=False, repr=False)
+    period: float | None = field(init=False, repr=False)
+    reset_seconds: float = field(init=False, repr=False)
+    lease_seconds: float = field(init=False, repr=False)
+    ramp_up_seconds: float = field(init=False, repr=False)
+    max_reset_seconds: float | None = field(init=False, repr=False)
+    #: The bits of the categories in *open_for*.
+    server_backoff: int = field(init=False, repr=False)
+    #: The weight of a failure by category, or SUCCESS, or IGNORED.
+    weights: DerivedTable[int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        parsers = self._parsers_of_given()
+        self._check_combinations(parsers.keys())
+        for option, parse in parsers.items():
+            vars(self)[option] = parse(option, getattr(self, option))
+        self._set_rates(parsers.keys())
+        self._set_durations()
+        self._set_weights()
+
+    def _set(self, **values: object) -> None:
+        """Set attributes, past the lock of a frozen dataclass."""
+        vars(self).update(values)
+
+    def _parsers_of_given(self) -> Mapping[str, Callable[[str, object], object]]:
+        """Return the checks of the options that are not left at their defaults, by option."""
+        return {
+            option.name: option.metadata.get("parse", _unchecked)
+            for option in dataclasses.fields(self)
+            if option.init and getattr(self, option.name) is not option.default
+        }
+
+    # -- checks of several options -----------------------------------------------------------------------------------
+
+    def _check_combinations(self, given: AbstractSet[str]) -> None:
+        """Raise TypeError where one of the *given* options needs another one, or excludes it."""
+        for option, needed in _NEEDS.items():
+            if option in given and given.isdisjoint(needed):
+                raise TypeError(f"{option}={getattr(self, option)!r}: give {' or '.join(needed)} with it")
+        opens = self.failure_threshold is not None or not given.isdisjoint(_RATES)
+        expected = "failure_rate or slow_call_rate, or nothing opens the circuit"
+        require(opens, "failure_threshold", self.failure_threshold, expected, TypeError)
+        for options, problem in _EXCLUDES:
+            if options <= given:
+                raise TypeError(problem)
+
+    # -- what follows from the options -------------------------------------------------------------------------------
+
+    def _set_rates(self, given: AbstractSet[str]) -> None:
+        self._set(
+            trip_failures=_or_never(self.failure_threshold),
+            slow_seconds=_or_never(self.slow_call_seconds),
+            period=self.window_seconds,
+            rates=None,
+        )
+        if given.isdisjoint(_RATES):
+            return
+        if given.isdisjoint(("window", "window_seconds")):
+            self._set(window=_DEFAULT_WINDOW)
+        most = _or_never(self.window)
+        fewest = self.minimum_calls or int(min(_DEFAULT_MIN_CALLS, most))
+        require(fewest <= most, "minimum_calls", fewest, f"at most window={most}, or the circuit would never open")
+        self._set(rates=TripRates(_or_never(self.failure_rate), _or_never(self.slow_call_rate), fewest))
+
+    def _set_durations(self) -> None:
+        self._set(
+            reset_seconds=self.reset_timeout,
+            lease_seconds=self.probe_timeout or self.reset_timeout,
+            max_reset_seconds=self.max_reset_timeout,
+            ramp_up_seconds=self.ramp_up,
+            server_backoff=getattr(self.open_for, "value", 0),
+        )
+        longest, reset = self.max_reset_seconds, self.reset_seconds
+        require(longest is None or longest >= reset, "max_reset_timeout", longest, f"at least reset_timeout={reset:g}")
+
+    def _set_weights(self) -> None:
+        own_rows = changed_profiles("profiles", self.profiles or {})
+        weights = DerivedTable(functools.partial(_weight_of, self.trip_on), own_rows)
+        if not own_rows:  # then circuits that count the same categories share it
+            weights = _weights.setdefault(self.trip_on, weights)
+        self._set(weights=weights)
+        if isinstance(self.trip_on, ErrorCategory) and not any(self.weights[leaf.value] > 0 for leaf in self.trip_on):
+            raise ValueError(
+                f"trip_on={self.trip_on.label!r}: failures of this category have weight 0 and would never open the"
+                f" circuit; add a category that counts, or give it weight with profiles={{...: {{'weight': 1}}}}"
+            )
+
+    # -- decisions ---------------------------------------------------------------------------------------------------
+
+    @property
+    def needs_timing(self) -> bool:
+        """Whether the circuit has to know when each call began or ended."""
+        return self.period is not None or self.slow_seconds != math.inf
+
+    def new_windows(self) -> list[Window]:
+        """Return the empty windows of a circuit with rates, that of calls first."""
+        windows: list[Window] = []
+        if self.window is not None:
+            windows.append(CountWindow(self.window))
+        if self.period is not None:
+            windows.append(TimeWindow(self.period))
+        return windows
+
+    def closes_after(self, successes: int) -> bool:
+        """Whether so many successful probes close the half-open circuit."""
+        return successes >= self.success_threshold
+
+    def reopens_after(self, failures: int) -> bool:
+        """Whether so many failed probes open the half-open circuit again.
+
+        They do once the circuit could no longer close: *success_threshold* successes would be a smaller share than
+        *close_rate* of all probes. With a *close_rate* of 1 the first failed probe is too many.
+
+        >>> config = CircuitBreakerConfig(success_threshold=4, close_rate=0.8)
+        >>> [config.reopens_after(failures) for failures in (1, 2)]
+        [False, True]
+        """
+        return self.success_threshold / (self.success_threshold + failures) < self.close_rate
+
+    def open_seconds(self, consecutive_opens: int, chance: float) -> float:
+        """Return for how many seconds the circuit stays open; *chance* is uniform in [0, 1).
+
+        ``v (0.5 + 0.5 chance)`` with ``v = min(max_reset_timeout, reset_timeout 2^(consecutive_opens - 1))``: equal
+        jitter, so that the clients of one dependency do not come back all at once. Without *max_reset_timeout* it is
+        *reset_timeout*.
+        """
+        if self.max_reset_seconds is None:
+            return self.reset_seconds
+        grown = self.reset_seconds * 2.0 ** min(consecutive_opens - 1, _MAX_DOUBLINGS)
+        return min(self.max_reset_seconds, grown) * (0.5 + 0.5 * chance)
+
+    # -- description -------------------------------------------------------------------------------------------------
+
+    def non_default_options(self) -> list[str]:
+        """Return the options that differ from their defaults, as they would be written, and the two best known."""
+        return [
+            f"{option.name}={_text_of(given)}"
+            for option in dataclasses.fields(self)
+            if option.repr
+            and ((given := getattr(self, option.name)) != option.default or option.name in _ALWAYS_DESCRIBED)
+        ]
+
+
+def _or_never(value: Any) -> Any:
+    """Return a limit; infinity where there is none."""
+    return value or math.inf
+
+
+_ALWAYS_DESCRIBED = ("failure_threshold", "reset_timeout")
+
+
+@functools.singledispatch
+def _text_of(value: object) -> str:
+    """Return an option as a description shows it: numbers and categories in full, of an object its name or type."""
+    return str(getattr(value, "__qualname__", type(value).__name__))
+
+
+_text_of.register(type(None), str)
+_text_of.register(ErrorCategory, str)
+
+
+@_text_of.register(int)
+@_text_of.register(float)
+def _(value: float) -> str:
+    return f"{value:g}"
+
+
+def _weight_of(trip_on: Any, row: Profile) -> int:
+    if row.weight and (trip_on is None or row.category in trip_on):
+        return row.weight
+    if row.category in ErrorCategory.CLIENT_ERROR:
+        # The dependency answered, if only to refuse: nothing to a closed circuit, but a successful probe.
+        return SUCCESS
+    return IGNORED
+
+
+_weights: dict[object, DerivedTable[int]] = {}

@@ -1,0 +1,140 @@
+"""Where a fallback takes its answers from: the sources, which it asks in order until one has an answer.
+
+A `Source` is asked for one failed call. It yields effects, and announces itself before it is used. Routes of a chain
+and the stale cache are sources as well, in `fallback_chain` and `stale_cache`.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Mapping
+from types import FunctionType, MethodType
+from typing import TYPE_CHECKING, NamedTuple
+
+from resilience._outcome import Outcome
+from resilience._runtime.protocol import Call, Run, Steps
+from resilience._validation import require
+from resilience.classification.classifier import category_of
+from resilience.policies._announce import announce
+
+if TYPE_CHECKING:
+    from resilience.events import FallbackFailed, FallbackUsed
+
+__all__ = ["Answer", "DefaultSource", "FactorySource", "Source", "error_of", "failed", "used"]
+
+
+class Answer(NamedTuple):
+    """What a source answers: the *outcome*, and the *age* in seconds of a value that was stored, where it is known."""
+
+    outcome: Outcome
+    age: float | None = None
+
+
+def error_of(failure: Outcome) -> Exception:
+    """Return the error of an outcome that is known to be a failure."""
+    assert failure.error is not None, "a source is asked for failures only"
+    return failure.error
+
+
+class Source(abc.ABC):
+    """One place where a fallback takes answers from. Its *name* is in events, and in `Degraded.source`.
+
+    Shared by all calls: what belongs to one call is local to `answer`, which is a generator of effects.
+    """
+
+    __slots__ = ()
+
+    name: str
+
+    @abc.abstractmethod
+    def answer(self, call: Call, failure: Outcome) -> Steps[Answer | None]:
+        """Answer in place of *failure*, with an error where the source fails as well; None: it has no answer.
+
+        Emits `FallbackUsed` when it is about to answer.
+        """
+
+    def note(self, call: Call, error: Exception) -> str | None:
+        """Return what an error of this source says of the *error* before it, if anything."""
+        return None
+
+    def hooks(self) -> Mapping[str, Callable[..., object]]:
+        """Return the user's functions that this source calls, by parameter."""
+        return {}
+
+    @abc.abstractmethod
+    def options(self) -> Mapping[str, object]:
+        """Return what a description of the fallback shows of it, by parameter. Never a value: it may be secret."""
+
+
+class DefaultSource(Source):
+    """A value, the same object every time."""
+
+    __slots__ = ("value",)
+
+    name = "default"
+
+    def __init__(self, value: object) -> None:
+        if isinstance(value, FunctionType | MethodType):
+            raise TypeError(
+                f"default={value!r}: a function would be handed out, not called; give factory=, which takes the"
+                " error, and parentheses where the decorator has none"
+            )
+        self.value: object = value
+
+    def answer(self, call: Call, failure: Outcome) -> Steps[Answer | None]:
+        yield from used(call, failure, self.name)
+        return Answer(Outcome(self.value))
+
+    def options(self) -> Mapping[str, object]:
+        return {"default": type(self.value).__name__}
+
+
+class FactorySource(Source):
+    """A function of the user's, called with the error. When it fails, its error reaches the caller."""
+
+    __slots__ = ("function",)
+
+    name = "factory"
+
+    def __init__(self, function: Callable[[Exception], object]) -> None:
+        expected = "a function that takes the error; for a value, default="
+        require(callable(function), "factory", function, expected, TypeError)
+        self.function: Callable[[Exception], object] = function
+
+    def answer(self, call: Call, failure: Outcome) -> Steps[Answer | None]:
+        yield from used(call, failure, self.name)
+        outcome: Outcome = yield Run(self.function, failure.error)
+        return Answer(outcome)
+
+    def hooks(self) -> Mapping[str, Callable[..., object]]:
+        return {"factory": self.function}
+
+    def options(self) -> Mapping[str, object]:
+        return {"factory": getattr(self.function, "__qualname__", "...")}
+
+
+# -- events, made where something listens: see `announce` --------------------------------------------------------------
+
+
+def used(call: Call, failure: Outcome, source: str) -> Steps[None]:
+    """Emit that *source* answers in place of *failure*."""
+    return announce(_used, call.target, failure, source)
+
+
+def failed(call: Call, failure: Outcome, source: str) -> Steps[None]:
+    """Emit that *source* has failed as well, by *failure*, which the caller gets."""
+    return announce(_failed, call.target, failure, source)
+
+
+def _used(target: str, failure: Outcome, source: str) -> FallbackUsed:
+    from resilience.events import FallbackUsed
+
+    category, error = category_of(failure), error_of(failure)
+    return FallbackUsed(target=target, policy="fallback", category=category, error=error, source=source)
+
+
+def _failed(target: str, failure: Outcome, source: str) -> FallbackFailed:
+    from resilience.events import FallbackFailed
+
+    category, error = category_of(failure), error_of(failure)
+    return FallbackFailed(target=target, policy="fallback", category=category, error=error, source=source)

@@ -1,0 +1,242 @@
+"""The one table: what each category means to each policy. Change a row and everything changes."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from resilience._undo import Undo
+from resilience.categories import CategoryLike, ErrorCategory, Recovery, Severity, combine
+
+__all__ = [
+    "PROFILES",
+    "DerivedTable",
+    "Profile",
+    "RetrySafety",
+    "changed_profiles",
+    "override_profiles",
+    "profile_for",
+    "profile_of",
+]
+
+T = TypeVar("T")
+
+
+class RetrySafety(enum.Enum):
+    """Whether a failed call may be sent again although it is not idempotent: did it reach the other side?"""
+
+    NEVER = "never"
+    UNCONNECTED = "unconnected"
+    """Only where the connection was never made."""
+    HINTED = "hinted"
+    """Only where the answer asks to come back later (Retry-After), or the connection was never made."""
+    ALWAYS = "always"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Profile:
+    """What one leaf category means: a row of the table.
+
+    *base* is the first backoff in seconds (None: never retried by default), *cost* the tokens a retry takes
+    from a retry budget of 500, *weight* what one failure counts for a circuit breaker.
+
+    >>> profile_of(ErrorCategory.RATE_LIMIT).base
+    1.0
+    """
+
+    category: ErrorCategory
+    recovery: Recovery
+    retry: bool
+    base: float | None
+    cost: int
+    weight: int
+    unsafe: RetrySafety
+    http: int
+    grpc: str
+    severity: Severity
+
+    def __post_init__(self) -> None:
+        self._check(
+            "base",
+            self.base is None or (_is_number(self.base) and 0 <= self.base < float("inf")),
+            "seconds >= 0, or None",
+        )
+        self._check("cost", _is_count(self.cost), "a whole number >= 0")
+        self._check("weight", _is_count(self.weight), "a whole number >= 0")
+        self._check("http", _is_count(self.http) and 100 <= self.http <= 599, "an HTTP status, 100 to 599")
+        self._check("retry", isinstance(self.retry, bool), "True or False")
+        self._check("recovery", isinstance(self.recovery, Recovery), "a Recovery")
+        self._check("unsafe", isinstance(self.unsafe, RetrySafety), "an Unsafe")
+        self._check("severity", isinstance(self.severity, Severity), "a Severity")
+        self._check(
+            "grpc", isinstance(self.grpc, str) and self.grpc.isupper(), "a gRPC status name, such as UNAVAILABLE"
+        )
+
+    def _check(self, field: str, good: bool, right: str) -> None:
+        if not good:
+            raise ValueError(f"profile of {self.category.label}: {field}={getattr(self, field)!r}; give {right}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _table() -> dict[ErrorCategory, Profile]:
+    c, r, s = ErrorCategory, Recovery, Severity
+    never, unconnected, hinted, always = (
+        RetrySafety.NEVER,
+        RetrySafety.UNCONNECTED,
+        RetrySafety.HINTED,
+        RetrySafety.ALWAYS,
+    )
+    rows = [
+        #       category             recovery             retry  base  cost weight unsafe  http  grpc                  severity
+        Profile(c.TIMEOUT,           r.RETRY,             True,  0.1,  14, 1, unconnected, 504, "DEADLINE_EXCEEDED",   s.WARNING),
+        Profile(c.NETWORK,           r.RETRY,             True,  0.1,  14, 1, unconnected, 502, "UNAVAILABLE",         s.WARNING),
+        Profile(c.RATE_LIMIT,        r.WAIT,              True,  1.0,   5, 0, always,      429, "RESOURCE_EXHAUSTED",  s.WARNING),
+        Profile(c.UNAVAILABLE,       r.RETRY,             True,  0.5,   5, 1, hinted,      503, "UNAVAILABLE",         s.WARNING),
+        Profile(c.SERVER_ERROR,      r.RETRY,             True,  0.25, 14, 1, never,       502, "INTERNAL",            s.ERROR),
+        Profile(c.DEPENDENCY,        r.USE_ALTERNATIVE,   False, 0.25, 14, 1, never,       502, "UNKNOWN",             s.ERROR),
+        Profile(c.REJECTED,          r.WAIT,              False, None,  0, 0, always,      503, "UNAVAILABLE",         s.WARNING),
+        Profile(c.CAPACITY,          r.USE_ALTERNATIVE,   False, None,  0, 0, never,       503, "RESOURCE_EXHAUSTED",  s.ERROR),
+        Profile(c.AUTHENTICATION,    r.REAUTHENTICATE,    False, None,  0, 0, never,       401, "UNAUTHENTICATED",     s.ERROR),
+        Profile(c.AUTHORIZATION,     r.ESCALATE,          False, None,  0, 0, never,       403, "PERMISSION_DENIED",   s.ERROR),
+        Profile(c.VALIDATION,        r.FIX_INPUT,         False, None,  0, 0, never,       400, "INVALID_ARGUMENT",    s.INFO),
+        Profile(c.NOT_FOUND,         r.FIX_INPUT,         False, None,  0, 0, never,       404, "NOT_FOUND",           s.INFO),
+        Profile(c.CONFLICT,          r.FIX_INPUT,         False, None,  0, 0, never,       409, "ABORTED",             s.WARNING),
+        Profile(c.CONFIGURATION,     r.FIX_CONFIGURATION, False, None,  0, 0, never,       500, "FAILED_PRECONDITION", s.CRITICAL),
+        Profile(c.SYNTAX,            r.REGENERATE,        False, None,  0, 0, never,       422, "INVALID_ARGUMENT",    s.INFO),
+        Profile(c.RUNTIME,           r.REGENERATE,        False, None,  0, 0, never,       422, "FAILED_PRECONDITION", s.INFO),
+        Profile(c.IMPORT,            r.REGENERATE,        False, None,  0, 0, never,       422, "FAILED_PRECONDITION", s.INFO),
+        Profile(c.GENERATION,        r.REGENERATE,        False, None,  0, 0, never,       502, "INTERNAL",            s.WARNING),
+        Profile(c.MEMORY,            r.REGENERATE,        False, None,  0, 0, never,       422, "RESOURCE_EXHAUSTED",  s.WARNING),
+        Profile(c.SECURITY,          r.ESCALATE,          False, None,  0, 0, never,       403, "PERMISSION_DENIED",   s.ERROR),
+        Profile(c.EXECUTION_TIMEOUT, r.ESCALATE,          False, None,  0, 0, never,       504, "DEADLINE_EXCEEDED",   s.WARNING),
+        Profile(c.EXHAUSTED,         r.ESCALATE,          False, None,  0, 0, never,       503, "UNAVAILABLE",         s.ERROR),
+        Profile(c.APPROVAL,          r.ESCALATE,          False, None,  0, 0, never,       403, "FAILED_PRECONDITION", s.INFO),
+        Profile(c.CANCELLED,         r.GIVE_UP,           False, None,  0, 0, never,       499, "CANCELLED",           s.INFO),
+        Profile(c.INTERNAL,          r.GIVE_UP,           False, None,  0, 0, never,       500, "INTERNAL",            s.CRITICAL),
+        Profile(c.UNKNOWN,           r.GIVE_UP,           False, None,  0, 1, never,       500, "UNKNOWN",             s.ERROR),
+    ]  # fmt: skip
+    return {row.category: row for row in rows}
+
+
+PROFILES: Mapping[ErrorCategory, Profile] = MappingProxyType(_table())
+"""The table as shipped. What is in force is `profile_of`."""
+
+# By bit: hashing a member of an Enum is a call of Python code.
+_SHIPPED: Mapping[int, Profile] = {category.value: row for category, row in PROFILES.items()}
+_in_force: dict[int, Profile] = dict(_SHIPPED)
+_overrides: list[Mapping[int, Profile]] = []
+_readings: dict[int, weakref.ref[DerivedTable[Any]]] = {}
+_lock = threading.Lock()
+
+
+def profile_for(leaf: ErrorCategory) -> Profile:
+    """Return the row in force for what is known to be a leaf."""
+    return _in_force[leaf._value_]
+
+
+class DerivedTable(dict[int, T]):
+    """What a policy reads from the table, by the bit of a leaf: worked out once, again when a row is overridden.
+
+    *own* are the policy's own rows, which go before the table's.
+    """
+
+    __slots__ = ("__weakref__", "_own", "_read")
+
+    def __init__(self, read: Callable[[Profile], T], own: Mapping[int, Profile]) -> None:
+        super().__init__()
+        self._read = read
+        self._own = own
+        key = id(self)
+        _readings[key] = weakref.ref(self, lambda _: _readings.pop(key, None))
+
+    def __missing__(self, bit: int) -> T:
+        with _lock:  # what is read from a row that is overridden meanwhile would stay
+            found = self[bit] = self._read(self._own.get(bit) or _in_force[bit])
+        return found
+
+
+def profile_of(category: CategoryLike) -> Profile:
+    """Return the row in force for a leaf, or its label.
+
+    Raises ValueError for a group: only leaves have a row.
+    """
+    leaf = combine("category", [category])
+    if not leaf.is_leaf:
+        raise ValueError(
+            f"category={leaf.label!r}: give one leaf, such as {next(iter(leaf)).label!r}; groups have no row"
+        )
+    return profile_for(leaf)
+
+
+class ProfileOverride(Undo):
+    """An override in force: call it, or leave its ``with`` block, to take it back."""
+
+    __slots__ = ("_rows",)
+
+    def __init__(self, rows: Mapping[int, Profile]) -> None:
+        self._rows = rows
+
+    def __call__(self) -> None:
+        """Take it back, whatever was overridden before or since. Doing it twice is fine."""
+        with _lock:
+            _overrides[:] = [rows for rows in _overrides if rows is not self._rows]
+            _in_force.update(
+                (bit, next((rows[bit] for rows in reversed(_overrides) if bit in rows), _SHIPPED[bit]))
+                for bit in self._rows
+            )
+            _recompute_derived()
+
+
+def override_profiles(rows: Mapping[CategoryLike, Mapping[str, object] | Profile]) -> ProfileOverride:
+    """Change rows of the table for the whole application; call it once, at start-up.
+
+    A key may be a group: every leaf in it changes. Nothing changes unless every row is right. Policies that
+    were made before see the new rows too.
+
+    >>> with override_profiles({"rate_limit": {"base": 5.0}}):
+    ...     profile_of(ErrorCategory.RATE_LIMIT).base
+    5.0
+    """
+    changed = changed_profiles("override_profiles", rows)
+    with _lock:
+        _overrides.append(changed)
+        _in_force.update(changed)
+        _recompute_derived()
+    return ProfileOverride(changed)
+
+
+def _recompute_derived() -> None:
+    for reference in list(_readings.values()):
+        reading = reference()
+        if reading is not None:
+            reading.clear()
+
+
+def changed_profiles(parameter: str, rows: Mapping[CategoryLike, Mapping[str, object] | Profile]) -> dict[int, Profile]:
+    """Return the rows of the table with the changes asked for, validated, by the bit of their leaf."""
+    changed: dict[int, Profile] = {}
+    fields = {field.name for field in dataclasses.fields(Profile)} - {"category"}
+    for key, change in rows.items():
+        for leaf in combine(parameter, [key]):
+            if isinstance(change, Profile):
+                changed[leaf.value] = dataclasses.replace(change, category=leaf)
+                continue
+            unknown = sorted(set(change) - fields)
+            if unknown:
+                raise ValueError(
+                    f"{parameter}: {unknown[0]!r} is not a field of Profile; give one of {', '.join(sorted(fields))}"
+                )
+            changed[leaf.value] = dataclasses.replace(changed.get(leaf.value, profile_for(leaf)), **change)  # type: ignore[arg-type]  # checked by __post_init__
+    return changed

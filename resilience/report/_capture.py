@@ -1,0 +1,219 @@
+"""Take down an exception while it is alive, as plain values that outlive it and its process.
+
+It runs inside executing children, too: nothing but the standard library is imported, and that only where there is a
+failure. A child that hides the packages from the program makes them importable again while it calls this.
+"""
+
+from __future__ import annotations
+
+from resilience.report._frames import calls_of, frames_of
+from resilience.report._safe_repr import Looks, cut
+from resilience.report._static_introspection import bases_of, held_in, is_one, kind_of, module_of, name_of
+from resilience.report._step_limit import bounded
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeGuard
+
+    from resilience.report._frames import Call
+    from resilience.report.captured_exception import Captured, CapturedSyntax, Json, Relation
+
+__all__ = ["capture"]
+
+_MOST_TEXT = 4000
+_MOST_NOTES = 20
+_MOST_NOTE = 1000
+_MOST_DEEP = 10
+_MOST_MEMBERS = 10
+_MOST_EXCEPTIONS = 30
+_MOST_CODE = 500
+
+
+def capture(
+    exc: BaseException,
+    *,
+    source: str | None = None,
+    filename: str = "<string>",
+    hidden: Callable[[str], bool] | None = None,
+) -> Captured:
+    """Return what is worth keeping of an exception: what it says, where it was raised, what the variables were.
+
+    *source* is the text that was compiled as *filename*, so that its lines can be shown. The calls in files that
+    *hidden* answers True for are left out. Whatever the exception, its causes and the variables do when they are looked
+    at, what comes back is right in form, bounded in size, and plain JSON; values under secret names are not in it.
+    Raises only what is no Exception, such as the signal of a time limit.
+
+    >>> try:
+    ...     {"lamp": 9.5}["sofa"]
+    ... except KeyError as error:
+    ...     found = capture(error)
+    >>> found["type"], found["message"], found["frames"][-1]["function"]
+    ('KeyError', "'sofa'", '<module>')
+    """
+    import linecache
+
+    before = linecache.cache.get(filename)
+    if source is not None:
+        # Without a time of change: `linecache.checkcache` leaves it alone.
+        linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    try:
+        taker = _Taker(hidden)
+        found = taker.take(exc, "raised", 0)
+        found["traceback"] = _traceback(exc, hidden)
+        return _without(found, taker.looks.secrets)
+    finally:
+        if source is not None:
+            if before is None:
+                linecache.cache.pop(filename, None)
+            else:
+                linecache.cache[filename] = before
+
+
+class _Taker:
+    """One exception and all that hangs on it."""
+
+    def __init__(self, hidden: Callable[[str], bool] | None) -> None:
+        self.hidden = hidden
+        self.looks = Looks()
+        self.seen: set[int] = set()
+
+    def take(self, exc: BaseException, relation: Relation, depth: int) -> Captured:
+        self.seen.add(id(exc))
+        kind = type(exc)
+        calls = calls_of(held_in(exc, BaseException, "__traceback__"), self.hidden)
+        frames, dropped = frames_of(calls, self.looks)
+        return {
+            "type": name_of(kind),
+            "module": module_of(kind),
+            "bases": [f"{module_of(base)}.{name_of(base)}" for base in bases_of(kind)[:-1]],
+            "message": self._message(exc),
+            "notes": _notes(exc),
+            "frames": frames,
+            "frames_dropped": dropped,
+            "globals": self._globals(calls),
+            "traceback": "",
+            "code": _short(exc, "code"),
+            "category": _short(exc, "category"),
+            "syntax": self._syntax(exc),
+            "hints": self._hints(exc, calls),
+            "relation": relation,
+            "cause": self._cause(exc, depth),
+            "members": self._members(exc, depth),
+        }
+
+    def _message(self, exc: BaseException) -> str:
+        if is_one(exc, SyntaxError):
+            message = held_in(exc, SyntaxError, "msg")
+            if type(message) is str and message:  # str() adds where, which stands beside it
+                return cut(message, _MOST_TEXT)
+        try:
+            return cut(str.__str__(bounded(lambda: str(exc))), _MOST_TEXT)
+        except Exception:
+            return f"<{name_of(type(exc))} whose message cannot be read>"
+
+    def _globals(self, calls: list[Call]) -> dict[str, Json]:
+        if not calls:
+            return {}
+        return self.looks.variables(calls[-1].frame.f_globals, module=True)
+
+    def _syntax(self, exc: BaseException) -> CapturedSyntax | None:
+        if not is_one(exc, SyntaxError):
+            return None
+        name, text = held_in(exc, SyntaxError, "filename"), held_in(exc, SyntaxError, "text")
+        line, offset = _number(held_in(exc, SyntaxError, "lineno")), _number(held_in(exc, SyntaxError, "offset"))
+        end_offset = _number(held_in(exc, SyntaxError, "end_offset"))
+        return {
+            "filename": name if type(name) is str else "<unknown>",
+            "line": line,
+            "end_line": _number(held_in(exc, SyntaxError, "end_lineno")),
+            "column": offset - 1 if offset else None,
+            "end_column": end_offset - 1 if end_offset else None,
+            "code": _first_line(text) if type(text) is str else "",
+        }
+
+    def _hints(self, exc: BaseException, calls: list[Call]) -> dict[str, Json]:
+        from resilience.report._hints import hints_of
+
+        try:
+            return hints_of(exc, calls[-1] if calls else None, self.looks)
+        except Exception:  # a report without hints is better than none
+            return {}
+
+    def _cause(self, exc: BaseException, depth: int) -> Captured | None:
+        relation: Relation = "cause"
+        down = held_in(exc, BaseException, "__cause__")
+        if down is None and not held_in(exc, BaseException, "__suppress_context__"):
+            relation = "context"
+            down = held_in(exc, BaseException, "__context__")
+        return self.take(down, relation, depth + 1) if self._is_new(down, depth) else None
+
+    def _members(self, exc: BaseException, depth: int) -> list[Captured]:
+        if not issubclass(type(exc), BaseExceptionGroup):
+            return []
+        members: tuple[BaseException, ...] = held_in(exc, BaseExceptionGroup, "exceptions")
+        return [self.take(each, "member", depth + 1) for each in members[:_MOST_MEMBERS] if self._is_new(each, depth)]
+
+    def _is_new(self, exc: object, depth: int) -> TypeGuard[BaseException]:
+        return (
+            is_one(exc, BaseException)
+            and depth < _MOST_DEEP
+            and id(exc) not in self.seen
+            and len(self.seen) < _MOST_EXCEPTIONS
+        )
+
+
+def _traceback(exc: BaseException, hidden: Callable[[str], bool] | None) -> str:
+    from resilience.report._tracebacks import traceback_text
+
+    return traceback_text(exc, hidden)
+
+
+def _notes(exc: BaseException) -> list[str]:
+    held = held_in(exc, BaseException, "__dict__").get("__notes__")
+    kind = kind_of(held)
+    if kind is not list:
+        return []
+    return [cut(note, _MOST_NOTE) for note in held[:_MOST_NOTES] if type(note) is str]
+
+
+def _short(exc: BaseException, name: str) -> str | None:
+    """Return an attribute of an exception that is a word, or has one for a label."""
+    try:
+        found = bounded(lambda: getattr(exc, name, None))
+        label = found if isinstance(found, str) else getattr(found, "label", None)
+    except Exception:
+        return None
+    return str.__str__(label) if isinstance(label, str) and 0 < len(label) <= 100 else None
+
+
+def _number(value: object) -> int | None:
+    return value if type(value) is int and value > 0 else None
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0][:_MOST_CODE].rstrip()
+
+
+def _without(found: Captured, secrets: set[str]) -> Captured:
+    """Return *found* without the texts that stood under secret names, wherever else they stand."""
+    if not secrets:
+        return found
+    from resilience.errors._secrets import REDACTED
+
+    longest_first = sorted(secrets, key=len, reverse=True)
+
+    def clean(value: Any) -> Any:
+        kind = kind_of(value)
+        if kind is str:
+            for secret in longest_first:
+                value = value.replace(secret, REDACTED)
+            return value
+        if kind is list:
+            return [clean(each) for each in value]
+        if kind is dict:
+            return {key: clean(each) for key, each in value.items()}
+        return value
+
+    cleaned: Captured = clean(found)
+    return cleaned

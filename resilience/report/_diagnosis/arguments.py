@@ -1,0 +1,212 @@
+"""Calls with the wrong arguments."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from resilience.report._diagnosis.context import Case
+from resilience.report._diagnosis.line_edits import renamed
+from resilience.report._diagnosis.rules import by_rules, rule
+from resilience.report._diagnosis.text import clear_match, listed, near_matches
+from resilience.report._diagnosis.variable_origins import functions_named
+from resilience.report.diagnosis import Diagnosis
+
+__all__ = ["wrong_arguments"]
+
+_FUNCTION = r"(?P<function>[\w.<>]+)\(\)"
+_MISSING = re.compile(
+    rf"{_FUNCTION} missing (?P<count>\d+) required (?P<kind>positional|keyword-only) arguments?: (?P<names>.+)"
+)
+_TOO_MANY = re.compile(
+    rf"{_FUNCTION} takes (?P<takes>.+?) (?:positional )?arguments? (?:but|\()\s*(?P<given>\d+)"
+    r"(?: positional arguments? .*?)? ?(?:were|was)? ?given"
+)
+_UNEXPECTED = re.compile(
+    rf"(?:{_FUNCTION} got an unexpected keyword argument '(?P<name>\w+)'"
+    r"|'(?P<other>\w+)' is an invalid keyword argument for (?P<builtin>[\w.]+)\(\))"
+)
+_MULTIPLE = re.compile(rf"{_FUNCTION} got multiple values for (?:keyword )?argument '(?P<name>\w+)'")
+_BUILTIN = re.compile(
+    r"(?P<function>[\w.]+)(?:\(\))? (?:expected|takes) (?P<takes>(?:at (?:most|least)|exactly) \w+) arguments?,? "
+    r"(?:\(|got )(?P<given>\d+)"
+)
+_RULES = (
+    rule(
+        rf"{_FUNCTION} takes no keyword arguments",
+        "<function>() takes its arguments without names",
+        "Leave the names out: give the values alone, in order.",
+    ),
+    rule(
+        rf"{_FUNCTION} takes no arguments",
+        "<function>() takes no arguments, but got some",
+        "If <function> is a class of yours, give it __init__(self, ...), with two underscores on each side.",
+        "Or call it without arguments.",
+    ),
+    rule(
+        rf"{_FUNCTION} got some positional-only arguments passed as keyword arguments: '(?P<name>[^']+)'",
+        "<function>() takes <name> by its place only, not by name",
+        "Leave out the name: give the value of <name> alone, in order.",
+    ),
+)
+
+
+def wrong_arguments(case: Case) -> Diagnosis | None:
+    """A function was called with too few arguments, too many, or others than it has."""
+    for pattern, answer in (
+        (_MISSING, _missing),
+        (_TOO_MANY, _too_many),
+        (_UNEXPECTED, _unexpected),
+        (_MULTIPLE, _multiple),
+        (_BUILTIN, _too_many),
+    ):
+        found = pattern.search(case.message)
+        if found is not None:
+            return answer(case, found)
+    return by_rules(case, _RULES)
+
+
+def _missing(case: Case, found: re.Match[str]) -> Diagnosis:
+    function, names = found["function"], re.findall(r"'(\w+)'", found["names"])
+    signature, fact = _signature(case, function)
+    example = ", ".join(f"{name}=..." for name in names[:4])
+    tips = [f"Give {listed(names)} in the call: {_bare(function)}({'..., ' if signature else ''}{example})."]
+    if names[:1] == ["self"] or ("__init__" not in function and "." in function and signature == ""):
+        tips.insert(
+            0, f"Call it on an object and not on the class: {function.partition('.')[0]}().{_bare(function)}(...)."
+        )
+    tips.append(f"Or give {listed(names)} a default where {_bare(function)}() is defined.")
+    return Diagnosis(
+        immediate_cause=f"{_shown(function, signature)} was called without {listed(names)}",
+        contributing_factors=fact,
+        suggestions=tuple(tips),
+        specifics={"function": function, "missing_arguments": [*names], **_of(signature)},
+    )
+
+
+def _too_many(case: Case, found: re.Match[str]) -> Diagnosis:
+    function, takes, given = found["function"], found["takes"], found["given"]
+    signature, fact = _signature(case, function)
+    tips: list[str] = []
+    definition = _definition(case, function)
+    if (
+        definition is not None
+        and "." in function
+        and not _has_self(definition)
+        and int(given[:6]) == 1 + len(definition.args.args)
+    ):
+        tips.append(
+            f"Write self as the first parameter: def {definition.name}(self{', ' if definition.args.args else ''}"
+            f"{', '.join(each.arg for each in definition.args.args)}). A method gets its object first."
+        )
+    if function in ("range", "len", "input", "max", "min", "append", "list.append"):
+        tips.append(
+            {
+                "append": "Append one value at a time, or use extend([a, b]).",
+                "list.append": "Append one value at a time, or use extend([a, b]).",
+                "len": "len() measures one value: put several in a list.",
+                "input": "input() takes one text: join the parts first, with an f-string.",
+            }.get(function, "Look at how it is called.")
+        )
+    tips.append(
+        f"Call it with what it takes: {_shown(function, signature)}." if signature else f"Give it {takes} and no more."
+    )
+    tips.append(
+        f"Or add a parameter where {_bare(function)}() is defined."
+        if definition is not None
+        else "Look up its parameters with help()."
+    )
+    counts_self = ", its object included" if definition is not None and _has_self(definition) else ""
+    noun = "argument" if takes.split()[-1] in ("1", "one") else "arguments"
+    return Diagnosis(
+        immediate_cause=f"{_shown(function, signature)} takes {takes} {noun} but was given {given}{counts_self}",
+        contributing_factors=fact,
+        suggestions=tuple(tips),
+        specifics={"function": function, **_of(signature)},
+    )
+
+
+def _unexpected(case: Case, found: re.Match[str]) -> Diagnosis:
+    function, name = found["function"] or found["builtin"], found["name"] or found["other"]
+    signature, fact = _signature(case, function)
+    definition = _definition(case, function)
+    known = [each.arg for each in _all(definition)] if definition is not None else [*case.names]
+    hinted = re.search(r"Did you mean '(\w+)'", case.message)
+    meant = hinted[1] if hinted else clear_match(name, known)
+    near = near_matches(name, known)
+    tips = [f"Remove {name}=... from the call: {_bare(function)}() has no such parameter."]
+    if meant:
+        tips.insert(0, f"Write {meant}= instead of {name}=.")
+    elif near:
+        tips.insert(0, f"Did you mean {listed(near, last='or')}?")
+    if signature:
+        tips.append(f"It takes {_bare(function)}{signature}.")
+    return Diagnosis(
+        immediate_cause=f"{_bare(function)}() has no parameter called '{name}'",
+        contributing_factors=fact,
+        suggestions=tuple(tips),
+        suggested_fix=renamed(case, name, meant) if meant else None,
+        specifics={"function": function, "unexpected_argument": name, **_of(signature)},
+    )
+
+
+def _multiple(case: Case, found: re.Match[str]) -> Diagnosis:
+    function, name = found["function"], found["name"]
+    signature, fact = _signature(case, function)
+    return Diagnosis(
+        immediate_cause=f"{_shown(function, signature)} got '{name}' twice: by its place and by its name",
+        contributing_factors=fact,
+        suggestions=(f"Give {name} once: leave out {name}=..., or the value that stands in its place.",),
+        specifics={"function": function, **_of(signature)},
+    )
+
+
+def _definition(case: Case, function: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    found = functions_named(case, _method(function))
+    return found[0] if len(found) == 1 else _in_class(case, function)
+
+
+def _in_class(case: Case, function: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    owner = function.split(".")[-2] if "." in function else ""
+    for node in ast.walk(case.tree) if case.tree is not None and owner else ():
+        if isinstance(node, ast.ClassDef) and node.name == owner:
+            for each in node.body:
+                if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and each.name == _method(function):
+                    return each
+    return None
+
+
+def _signature(case: Case, function: str) -> tuple[str, tuple[str, ...]]:
+    """Return the parameters a function of the program has, as written, and where that is."""
+    definition = _definition(case, function)
+    if definition is None:
+        return case.hint("signature"), ()
+    signature = f"({ast.unparse(definition.args)})"
+    return signature, (f"{_bare(function)}{signature} is defined on line {definition.lineno}",)
+
+
+def _of(signature: str) -> dict[str, str]:
+    return {"signature": signature} if signature else {}
+
+
+def _method(function: str) -> str:
+    return function.rpartition(".")[2]
+
+
+def _bare(function: str) -> str:
+    """Return what a function is called by: the class for its __init__."""
+    if function.endswith(".__init__"):
+        return function.split(".")[-2]
+    return _method(function)
+
+
+def _shown(function: str, signature: str) -> str:
+    return f"{_bare(function)}{signature or '()'}"
+
+
+def _all(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.arg]:
+    return [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+
+
+def _has_self(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    return bool(function.args.args) and function.args.args[0].arg in ("self", "cls")

@@ -1,0 +1,179 @@
+"""Attributes that an object has not: AttributeError."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from resilience.report._diagnosis.context import Case
+from resilience.report._diagnosis.line_edits import renamed, replaced
+from resilience.report._diagnosis.other_languages import METHODS, MODULE_ATTRIBUTES
+from resilience.report._diagnosis.rules import by_rules, rule
+from resilience.report._diagnosis.text import a, clear_match, listed, near_matches, one_line
+from resilience.report._diagnosis.variable_origins import factors, origin_of, why_none
+from resilience.report.diagnosis import Diagnosis
+
+__all__ = ["attribute_error"]
+
+_OBJECT = re.compile(r"'([^']+)' object has no attribute '([^']+)'")
+_MODULE = re.compile(r"module '([^']+)' has no attribute '([^']+)'")
+_TYPE = re.compile(r"type object '([^']+)' has no attribute '([^']+)'")
+_FUNCTIONS = ("function", "method", "builtin_function_or_method", "method_descriptor", "staticmethod")
+# What cannot be set, by what Python says: cause, advice.
+_CANNOT_SET = (
+    rule(
+        r"property '?(?P<name>\w+)'? of '(?P<owner>[\w.]+)' object has no (?:setter|deleter)"
+        r"|can't (?:set|delete) attribute",
+        "the property <name> can be read only",
+        "Set what the property is computed from, or add a setter with @<name>.setter.",
+    ),
+    rule(
+        r"'(?P<owner>[\w.]+)' object attribute '(?P<name>\w+)' is read-only",
+        "the attribute <name> of <a owner> can be read only",
+        "Keep the value in a variable of your own, or make a new object.",
+    ),
+    rule(
+        r"cannot (?:set|assign to) (?:field )?'(?P<name>\w+)'(?: attribute of immutable type '(?P<owner>[\w.]+)')?",
+        "<name> cannot be assigned: what it belongs to is immutable",
+        "Make a new object with the other value, with dataclasses.replace() for a dataclass.",
+    ),
+    rule(
+        r"'(?P<owner>[\w.]+)' object has no attribute '(?P<name>\w+)' and no __dict__",
+        "<a owner> cannot be given an attribute <name>: its class fixes what it has (__slots__)",
+        "Add <name> to __slots__ of <owner>.",
+    ),
+)
+
+
+def attribute_error(case: Case) -> Diagnosis | None:
+    """An object, a class or a module was asked for what it has not."""
+    refused = by_rules(case, _CANNOT_SET)
+    if refused is not None:
+        return refused
+    module = _MODULE.search(case.message)
+    if module is not None:
+        return _of_module(case, module[1], module[2])
+    found = _OBJECT.search(case.message) or _TYPE.search(case.message)
+    if found is None:
+        name, owner = case.hint("name"), case.hint("owner")
+        return _of_object(case, owner or "object", name) if name else None
+    if found[1] == "NoneType":
+        return _of_none(case, found[2])
+    return _of_object(case, found[1], found[2])
+
+
+def _of_none(case: Case, name: str) -> Diagnosis:
+    target = _target(case, name)
+    shown = one_line(ast.unparse(target)) if target is not None else "the object"
+    facts, why = factors(case), ""
+    if isinstance(target, ast.Name):
+        origin = origin_of(case, target.id)
+        why = why_none(case, origin.value) if origin is not None else ""
+    else:
+        why = why_none(case, target)
+    tips = [f"Test it first: `if {shown} is not None:`." if target is not None else "Test for None first."]
+    if why:
+        tips.insert(0, f"Look at where {shown} comes from: {why}.")
+        facts.append(why)
+    elif isinstance(target, ast.Name) and (origin := origin_of(case, target.id)) is not None:
+        tips.insert(0, f"Look at line {origin.line}, where {shown} got its value: {one_line(origin.code)}")
+    return Diagnosis(
+        immediate_cause=f"{shown} is None, which has no attribute '{name}'",
+        contributing_factors=tuple(facts),
+        suggestions=tuple(tips),
+        specifics={
+            "attribute": name,
+            "owner": "NoneType",
+            **({"none_expression": shown} if target is not None else {}),
+        },
+    )
+
+
+def _of_module(case: Case, module: str, name: str) -> Diagnosis:
+    tips: list[str] = []
+    fix: str | None = None
+    known = MODULE_ATTRIBUTES.get((module, name))
+    if known is not None:
+        tips.append(known[0])
+        fix = replaced(case, case.raw_line.replace(f"{module}.{name}", known[1])) if known[1] else None
+    if "circular import" in case.message or "partially initialized" in case.message:
+        tips.append(
+            f"{module} is still being imported when {name} is asked for: two modules import each other. "
+            "Move one of the imports into the function that needs it."
+        )
+        tips.append(f"Look whether a file of yours is called {module.partition('.')[0]}.py: it hides the real module.")
+    elif "consider renaming" in case.message:
+        tips.append(f"Rename your file {module}.py: it is imported in place of the library of the same name.")
+    near = near_matches(name, case.names)
+    if near and not known:
+        tips.append(f"Did you mean {listed([f'{module}.{each}' for each in near], last='or')}?")
+        meant = clear_match(name, case.names)
+        if meant is not None:
+            tips[-1] = f"Write {module}.{meant} instead of {module}.{name}."
+            fix = renamed(case, name, meant)
+    tips.append(f"Look up what {module} offers: dir({module.rpartition('.')[2]}) lists it.")
+    return Diagnosis(
+        immediate_cause=f"the module {module} has nothing called '{name}'",
+        suggestions=tuple(tips),
+        suggested_fix=fix,
+        specifics={"attribute": name, "owner": module},
+    )
+
+
+def _of_object(case: Case, owner: str, name: str) -> Diagnosis:
+    target = _target(case, name)
+    shown = one_line(ast.unparse(target)) if target is not None else ""
+    tips: list[str] = []
+    fix: str | None = None
+    known = METHODS.get((owner, name))
+    if known is not None:
+        tips.append(known[0].format(target=shown or "value"))
+        fix = renamed(case, name, known[1]) if known[1] else None
+    if owner in _FUNCTIONS and shown:
+        tips.append(f"{shown} is a function: call it first, as in {shown}().{name}.")
+    if owner in ("coroutine", "async_generator"):
+        tips.append(f"Await it first: (await {shown or 'call(...)'}).{name}.")
+    if owner == "dict" and _has_key(case, target, name):
+        tips.append(f"Read the key instead: {shown}[{name!r}].")
+        fix = replaced(case, case.raw_line.replace(f"{shown}.{name}", f"{shown}[{name!r}]")) if shown else None
+    elif owner == "dict" and known is None and not hasattr(dict, name):
+        tips.append(f"A dict is read by key: {shown or 'value'}[{name!r}].")
+    if owner in ("list", "tuple", "set", "generator") and (hasattr(str, name) or hasattr(dict, name)) and known is None:
+        tips.append(f"Take one element first, or do it for each: [each.{name}(...) for each in {shown or 'values'}].")
+    meant = clear_match(name, case.names)
+    near = near_matches(name, case.names)
+    if known is None and meant is not None:
+        tips.insert(0, f"Write {meant} instead of {name}: {a(owner)} has {meant}.")
+        fix = fix or renamed(case, name, meant)
+    elif known is None and near:
+        tips.insert(0, f"Did you mean {listed(near, last='or')}? These {a(owner)} has.")
+    if not tips:
+        own = [each for each in case.names if not each.startswith("_")]
+        tips.append(
+            f"{a(owner).capitalize()} has {listed(own, 8)}."
+            if own
+            else f"Set {name} before it is read, in __init__ of {owner}."
+        )
+        tips.append(f"Check the type of {shown or 'the object'}: it is {a(owner)}; was something else expected?")
+    subject = f"{shown} is {a(owner)}, which" if shown else a(owner)
+    return Diagnosis(
+        immediate_cause=f"{subject} has no attribute '{name}'",
+        contributing_factors=tuple(factors(case)),
+        suggestions=tuple(tips),
+        suggested_fix=fix,
+        specifics={"attribute": name, "owner": owner},
+    )
+
+
+def _target(case: Case, name: str) -> ast.expr | None:
+    """Return what was asked for the attribute."""
+    node = case.expression or case.line_tree
+    if node is None:
+        return None
+    found = [each.value for each in ast.walk(node) if isinstance(each, ast.Attribute) and each.attr == name]
+    return found[0] if len(found) == 1 else None
+
+
+def _has_key(case: Case, target: ast.expr | None, name: str) -> bool:
+    shown = str(case.value_of(target.id)) if isinstance(target, ast.Name) else ""
+    return f"{name!r}:" in shown

@@ -1,0 +1,138 @@
+# ruff: noqa: RUF001, RUF002 - characters that look like others are what this is about
+"""Characters that do not belong in a program, and what a model leaves around one."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from itertools import islice
+
+from resilience.report._diagnosis.context import Case
+from resilience.report._diagnosis.line_edits import corrected
+from resilience.report._diagnosis.text import listed, one_line
+from resilience.report.diagnosis import Diagnosis
+
+__all__ = ["foreign_text", "invalid_character", "plain_line"]
+
+_PLAIN = str.maketrans(
+    {
+        **dict.fromkeys("“”„‟″«»＂", '"'),
+        **dict.fromkeys("‘’‚‛′`´＇", "'"),
+        **dict.fromkeys("‐‑‒–—−－", "-"),
+        **dict.fromkeys("\u00a0\u2002\u2003\u2007\u2009\u202f\u3000", " "),
+        **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f\x00", ""),
+        **dict.fromkeys("×·∗＊", "*"),
+        **dict(zip("（）［］｛｝，：；＝、。＋／＜＞！", "()[]{},:;=,.+/<>!", strict=True)),
+        **dict(zip("÷≤≥≠…→•", ["/", "<=", ">=", "!=", "...", "->", ""], strict=True)),
+    }
+)
+_MOST_FENCES = 20
+_FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
+_PROMPT = re.compile(r"^[ \t]*(>>>|\.\.\.|In \[\d+\]:|\$) ?", re.MULTILINE)
+_CHARACTER = re.compile(r"invalid (?:non-printable )?character (?:'.' \()?U\+(?P<code>[0-9A-Fa-f]{1,6})")
+_PROSE = re.compile(
+    r"^(?:sure|here(?:'s| is| are)|certainly|of course|this (?:code|script|program|function)|the following|below is|"
+    r"to (?:do|solve|fix|run)|note:|explanation|i (?:have|will|can)|let(?:'s| me)|you can|output:)\b",
+    re.IGNORECASE,
+)
+
+
+def plain_line(line: str) -> str:
+    r"""Return a line with the characters of a keyboard for typographic ones.
+
+    >>> plain_line("print(“lamp”)\u00a0# 3 × 4")
+    'print("lamp") # 3 * 4'
+    """
+    return line.translate(_PLAIN)
+
+
+def foreign_text(case: Case) -> Diagnosis | None:
+    """What surrounds a program but is none: code fences, prompts, prose, null bytes, a byte order mark."""
+    if "null bytes" in case.message or "\x00" in case.source[:100_000]:
+        return _null_bytes(case)
+    first = case.line_at(case.line) or case.frame.code
+    found = islice(_FENCE.finditer(case.source[:200_000]), _MOST_FENCES)
+    fences = [case.source.count("\n", 0, each.start()) + 1 for each in found]
+    if (fences and case.line in (None, *fences)) or _FENCE.match(first):
+        lines = listed([str(number) for number in fences], 4) if fences else str(case.line)
+        return Diagnosis(
+            immediate_cause=f"the code still has the fences of Markdown around it (```): line {lines}",
+            suggestions=(
+                f"Remove the fences on line {lines}; only what is between them is Python.",
+                "Send the bare code, without Markdown and without words around it.",
+            ),
+            specifics={"fence_lines": [*fences]},
+        )
+    prompt = _PROMPT.match(first)
+    if prompt is not None and prompt[1] != "...":
+        bare = _PROMPT.sub("", first)
+        return Diagnosis(
+            immediate_cause=f"the line begins with a prompt, {prompt[1]}, which is not part of the code",
+            suggestions=(f"Remove {prompt[1]} from the beginning of the lines, and lines that are output.",),
+            suggested_fix=corrected(case, case.line or 1, bare),
+        )
+    if _PROSE.match(first.strip()) and case.is_at_hand:
+        return Diagnosis(
+            immediate_cause=f"line {case.line} is prose and not Python: {one_line(first.strip(), 60)}",
+            suggestions=(
+                f"Remove line {case.line}, or make it a comment with # in front.",
+                "Send the bare code, without words around it.",
+            ),
+            suggested_fix=corrected(case, case.line or 1, f"# {first.strip()}"),
+        )
+    return None
+
+
+def invalid_character(case: Case) -> Diagnosis | None:
+    """A character that looks right and is another one."""
+    found = _CHARACTER.search(case.message)
+    if found is None:
+        return None
+    character = chr(min(int(found["code"], 16), 0x10FFFF))
+    name = unicodedata.name(character, "").lower() or {"\ufeff": "byte order mark"}.get(
+        character, "a control character"
+    )
+    code = f"U+{int(found['code'], 16):04X}"
+    line = case.raw_line or case.code
+    plain = plain_line(character)
+    if character == "\ufeff":
+        cause = "the code begins with a byte order mark (U+FEFF), which no editor shows"
+        tips = ["Remove the mark; when the code comes from a file, read that with encoding='utf-8-sig'."]
+    elif plain == character:
+        cause = f"Python has no use for {character} ({code}, {name}) outside texts and comments"
+        tips = [f"Remove {character}, or put it in quotes if it is part of a text."]
+    else:
+        seen = (
+            f"the invisible character {code}" if not character.strip() or not plain.strip() else f"{character} ({code})"
+        )
+        cause = f"{seen}, {name}, stands where Python wants {_described(plain)}"
+        tips = [f"Write {_described(plain)} instead of {code}, on line {case.line or 1} and wherever else it stands."]
+        tips.append(
+            "Text that went through a word processor, a chat or a web page often has such characters: type them anew."
+        )
+    return Diagnosis(
+        immediate_cause=cause,
+        suggestions=tuple(tips),
+        suggested_fix=corrected(case, case.line or 1, plain_line(line)),
+        specifics={"character": code},
+    )
+
+
+def _described(plain: str) -> str:
+    return {"": "nothing", " ": "a plain space", '"': 'the straight quote "', "'": "the straight quote '"}.get(
+        plain, plain
+    )
+
+
+def _null_bytes(case: Case) -> Diagnosis:
+    where = case.source.find("\x00")
+    line = case.source.count("\n", 0, where) + 1 if where >= 0 else None
+    at = f" on line {line}" if line else ""
+    return Diagnosis(
+        immediate_cause=f"the code has null bytes in it{at}, which Python does not take",
+        suggestions=(
+            "Remove them: code.replace('\\x00', '').",
+            "Null bytes often mean that the text is UTF-16, or no text at all: decode it with the right encoding.",
+        ),
+        specifics={} if line is None else {"null_byte_line": line},
+    )

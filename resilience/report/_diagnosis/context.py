@@ -1,0 +1,270 @@
+"""A failure as those read it who look for its cause: typed, bounded, and empty where nothing is known."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import cast
+
+from resilience.errors._json_safe import Json
+from resilience.report._diagnosis.ast_utils import parsed, parsed_expression, parsed_line
+from resilience.report._location import is_generated
+from resilience.report._path_redaction import is_library
+from resilience.report.failure import Failure
+
+__all__ = ["Case", "Frame", "FunctionNode", "items_of", "mapping", "text", "texts", "whole"]
+
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_MOST_TEXT = 20_000
+_MOST_MESSAGE = 2000  # patterns are searched in it
+_MOST_NAMES = 2000
+_MOST_FRAMES = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One call of the traceback."""
+
+    filename: str = ""
+    function: str = ""
+    line: int | None = None
+    end_line: int | None = None
+    column: int | None = None
+    end_column: int | None = None
+    code: str = ""
+    locals: Mapping[str, Json] = field(default_factory=dict[str, Json])
+
+    @property
+    def at_top_level(self) -> bool:
+        """Whether this is the module itself and not a function in it."""
+        return self.function in ("", "<module>")
+
+
+class Case:
+    """One failure. What it was made of may be incomplete or malformed; what is read from here is not."""
+
+    def __init__(self, failure: Failure) -> None:
+        self.failure: Failure = failure
+        self.raised: Mapping[str, object] = mapping(failure.exception)
+        self.specifics: Mapping[str, object] = mapping(failure.specifics)
+        self.hints: Mapping[str, object] = mapping(self.raised.get("hints"))
+        self.type: str = text(self.raised.get("type")) or text(failure.error_type)
+        self.message: str = text(self.raised.get("message"), _MOST_MESSAGE) or text(failure.message, _MOST_MESSAGE)
+        self.source: str = text(failure.source, 10_000_000)
+
+    @cached_property
+    def bases(self) -> tuple[str, ...]:
+        """The classes it is an instance of, dotted, the nearest first."""
+        given = texts(self.raised.get("bases"))
+        module = text(self.raised.get("module")) or "builtins"
+        own = f"{module}.{self.type}"
+        return tuple(dict.fromkeys([own, *given]))
+
+    @cached_property
+    def frames(self) -> tuple[Frame, ...]:
+        """All calls, the outermost first."""
+        given = items_of(self.raised.get("frames"))
+        return tuple(_frame(each) for each in given[-_MOST_FRAMES:] if mapping(each))
+
+    @cached_property
+    def position(self) -> int:
+        """The number of the innermost frame of the program itself, not of a library that it called; -1 without one."""
+        for number in range(len(self.frames) - 1, -1, -1):
+            frame = self.frames[number]
+            if frame.filename == self.failure.filename:
+                inside = is_generated(frame.function, self.source)
+            else:
+                inside = is_library(frame.filename)
+            if not inside:
+                return number
+        return len(self.frames) - 1
+
+    @cached_property
+    def frame(self) -> Frame:
+        """The innermost frame of the program itself; of a program that does not compile, where the parser gave up."""
+        if self.has_parsed_nothing:
+            return _frame(self.raised.get("syntax"))
+        return self.frames[self.position] if self.position >= 0 else Frame()
+
+    @cached_property
+    def has_parsed_nothing(self) -> bool:
+        """Whether a text was no Python: this program, or one that it wanted to evaluate."""
+        return bool(mapping(self.raised.get("syntax"))) and "builtins.SyntaxError" in self.bases
+
+    @cached_property
+    def in_library(self) -> str:
+        """The function of a library that raised it, called from `frame`; empty where the program itself did."""
+        return self.frames[-1].function if self.frames and self.position < len(self.frames) - 1 else ""
+
+    @property
+    def line(self) -> int | None:
+        """The line of the program that failed."""
+        return self.frame.line if self.frame.line is not None else whole(self.failure.line)
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The program, line by line."""
+        return _LINE_END.split(self.source) if self.source else []
+
+    def line_at(self, number: int | None) -> str:
+        """Return a line of the program as it stands there; empty where it is not at hand."""
+        return self.lines[number - 1] if number is not None and 0 < number <= len(self.lines) else ""
+
+    @cached_property
+    def is_at_hand(self) -> bool:
+        """Whether `source` is what the failing frame ran: a traceback may end in another file."""
+        there = self.line_at(self.line).strip()
+        return bool(there) and (not self.frame.code or self.frame.code.partition("\n")[0].strip() == there)
+
+    @cached_property
+    def raw_line(self) -> str:
+        """The failing line with its indentation, where that is known."""
+        return self.line_at(self.line) if self.is_at_hand else self.frame.code
+
+    @cached_property
+    def code(self) -> str:
+        """The failing line."""
+        return self.raw_line.strip()
+
+    @cached_property
+    def tree(self) -> ast.Module | None:
+        """The program."""
+        return parsed(self.source) if self.is_at_hand else None
+
+    @cached_property
+    def function(self) -> FunctionNode | None:
+        """The function of the program that failed, where its source is at hand; None at the top level."""
+        line = self.line
+        if line is None or self.frame.at_top_level or self.tree is None:
+            return None
+        named = [
+            node
+            for node in ast.walk(self.tree)
+            if isinstance(node, FunctionNode)
+            and node.name == self.frame.function
+            and node.lineno <= line <= (node.end_lineno or node.lineno)
+        ]
+        return max(named, key=lambda node: node.lineno, default=None)
+
+    @cached_property
+    def line_tree(self) -> ast.Module | None:
+        """The failing line alone, or the statement it begins."""
+        return parsed_line(self.code) if self.code else None
+
+    @cached_property
+    def marked(self) -> str:
+        """The part of the line that failed, as a traceback underlines it; empty where that is not known."""
+        given = text(self.hints.get("marked"))
+        frame = self.frame
+        if given or frame.column is None or frame.end_column is None or frame.line is None:
+            return given
+        end_line = frame.end_line or frame.line
+        if not self.is_at_hand:
+            return _by_width(self.line_tree, frame, self.code) if end_line == frame.line else ""
+        if end_line == frame.line:
+            return self.raw_line[frame.column : frame.end_column]
+        between = self.lines[frame.line - 1 : end_line]
+        if len(between) < 2 or len(between) > 200:
+            return ""
+        return "\n".join([between[0][frame.column :], *between[1:-1], between[-1][: frame.end_column]])
+
+    @cached_property
+    def expression(self) -> ast.expr | None:
+        """The expression that failed."""
+        return parsed_expression(self.marked) if self.marked.strip() else None
+
+    @cached_property
+    def globals(self) -> Mapping[str, Json]:
+        """The variables of the module."""
+        return cast("Mapping[str, Json]", mapping(self.raised.get("globals")))
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What names there were to choose from: those in reach, or those an object, module or mapping has."""
+        return texts(self.hints.get("names"))
+
+    def hint(self, key: str) -> str:
+        """Return a hint that is a text; empty where there is none."""
+        return text(self.hints.get(key))
+
+    def specific(self, key: str) -> str:
+        """Return what was handed in under *key* as a text; empty where there is none."""
+        value = self.specifics.get(key)
+        return text(value) or (f"{value:g}" if type(value) in (int, float) else "")
+
+    def knows(self, name: str) -> bool:
+        """Whether the value of a variable is known."""
+        return name in self.frame.locals or name in self.globals
+
+    def value_of(self, name: str) -> Json:
+        """Return the value of a variable at the moment of the failure; None too where it is not known."""
+        return self.frame.locals[name] if name in self.frame.locals else self.globals.get(name)
+
+
+def text(value: object, most: int = _MOST_TEXT) -> str:
+    """Return *value* where it is a text, bounded and fit to be sent; else an empty one."""
+    if not isinstance(value, str):
+        return ""
+    value = value[:most]
+    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+
+
+def texts(value: object) -> tuple[str, ...]:
+    """Return the texts in a list."""
+    return tuple(text(each, 200) for each in items_of(value)[:_MOST_NAMES] if isinstance(each, str))
+
+
+def items_of(value: object) -> list[object]:
+    """Return what is in a list or tuple; nothing of anything else."""
+    return list(cast("Iterable[object]", value)) if isinstance(value, (list, tuple)) else []
+
+
+def whole(value: object) -> int | None:
+    """Return *value* where it counts something."""
+    return value if type(value) is int and 0 <= value < 1 << 31 else None
+
+
+def mapping(value: object) -> Mapping[str, object]:
+    """Return *value* where it is a mapping with texts as keys; else an empty one."""
+    if not isinstance(value, Mapping):
+        return {}
+    given = cast("Mapping[object, object]", value)
+    return {key: each for key, each in given.items() if isinstance(key, str)}
+
+
+def _frame(given: object) -> Frame:
+    found = mapping(given)
+    return Frame(
+        filename=text(found.get("filename"), 1000),
+        function=text(found.get("function"), 200).rpartition(".")[2],
+        line=whole(found.get("line")),
+        end_line=whole(found.get("end_line")),
+        column=whole(found.get("column")),
+        end_column=whole(found.get("end_column")),
+        code=text(found.get("code"), 2000).strip(),
+        locals=cast("Mapping[str, Json]", mapping(found.get("locals"))),
+    )
+
+
+def _by_width(tree: ast.Module | None, frame: Frame, code: str) -> str:
+    """Find the marked part where the indentation of the line is not known: the one expression that is as wide."""
+    if tree is None or frame.column is None or frame.end_column is None or not code.isascii():
+        return ""
+    width = frame.end_column - frame.column
+    found = {
+        (node.col_offset, node.end_col_offset)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.expr)
+        and node.lineno == node.end_lineno == 1
+        and (node.end_col_offset or 0) - node.col_offset == width
+        and node.col_offset <= frame.column
+    }
+    if len(found) != 1:
+        return ""
+    start, end = found.pop()
+    return code[start:end]

@@ -1,0 +1,237 @@
+"""Limits of an execution: time, memory, processes that were ended."""
+
+from __future__ import annotations
+
+import ast
+import re
+import signal
+
+from resilience.report._diagnosis.ast_utils import parsed
+from resilience.report._diagnosis.context import Case, texts
+from resilience.report._diagnosis.text import listed, one_line
+from resilience.report._diagnosis.variable_origins import factors
+from resilience.report.diagnosis import Diagnosis
+
+__all__ = ["ended", "memory", "timeout"]
+
+_SIGNAL = re.compile(r"\b(SIG[A-Z0-9]+)\b|signal (\d{1,2})\b")
+_EXIT = re.compile(r"exit(?:ed|s)?(?: with)?(?: code| status)? (-?\d+)|exit code:? (-?\d+)")
+_WAITS = ("sleep", "input", "wait", "join", "recv", "accept", "acquire", "get", "read", "select")
+_SIGNALS = {
+    "SIGSEGV": (
+        "it read or wrote memory that is not its own (segmentation fault)",
+        "Look for the call into C code on the last line that was reached: ctypes, an extension, very deep recursion.",
+        "Do it in plain Python.",
+    ),
+    "SIGKILL": (
+        "it was killed from outside, most often for its use of memory",
+        "Use less memory: go through the data piece by piece.",
+        "Look whether the limit for memory is too small for the data.",
+    ),
+    "SIGABRT": (
+        "it aborted itself, from C code or the interpreter",
+        "Look at what it printed last, and at the extension that was called.",
+    ),
+    "SIGXCPU": (
+        "it used up its time on the processor",
+        "Take a better algorithm, or less data.",
+        "Raise the limit for time if the work is needed.",
+    ),
+    "SIGXFSZ": ("it wrote a file larger than it may", "Write less, or in several files."),
+    "SIGTERM": ("it was asked to end from outside", "Run it again if nobody meant it."),
+    "SIGINT": ("somebody pressed Ctrl-C", "Run it again if it is to go on."),
+    "SIGFPE": (
+        "C code computed something impossible, such as a division of whole numbers by zero",
+        "Test the numbers before they go into C code.",
+    ),
+    "SIGILL": (
+        "the processor does not know an instruction of it",
+        "Install a build of the package that is made for this machine.",
+    ),
+    "SIGBUS": (
+        "it read memory that is no longer there, such as of a file that became shorter",
+        "Do not shorten files that are mapped into memory.",
+    ),
+    "SIGPIPE": ("whoever was to read its output has gone away", "Look why the reader ended."),
+    "SIGALRM": ("an alarm of its own went off that nothing handles", "Remove signal.alarm(), or handle SIGALRM."),
+}
+
+
+def timeout(case: Case) -> Diagnosis | None:
+    """A program that ran longer than it may."""
+    limit = case.specific("timeout_limit")
+    line = _line(case)
+    code = case.line_at(line).strip() or case.code
+    during = f"{limit} seconds" if limit else "the time limit"
+    loop = _loop(case, line)
+    tips: list[str] = []
+    facts = factors(case)
+    if isinstance(loop, ast.While):
+        condition = one_line(ast.unparse(loop.test), 60)
+        unchanged = _unchanged(loop)
+        if _is_always(loop.test) and not _leaves(loop):
+            facts.insert(0, f"`while {condition}` on line {loop.lineno} has no break: it never ends")
+            tips.append(f"Give the loop on line {loop.lineno} a way out: a break, or a condition that becomes false.")
+        elif unchanged:
+            facts.insert(
+                0, f"the loop on line {loop.lineno} changes none of the variables of its condition, {condition}"
+            )
+            tips.append(
+                f"Change {unchanged[0]} in the loop on line {loop.lineno}, so that `{condition}` becomes false."
+            )
+        else:
+            tips.append(
+                f"Make sure that every round of the loop on line {loop.lineno} comes nearer to its end: `while "
+                f"{condition}`."
+            )
+    elif loop is not None:
+        tips.append(
+            f"The loop on line {loop.lineno} goes through {one_line(ast.unparse(loop.iter), 60)}: take less of it, "
+            "or do less in each round."
+        )
+    waits = _call(code)
+    if waits:
+        tips.append(f"{waits}() on line {line} waits: leave it out, or give it a shorter time.")
+    tips.append("Try it on a small part of the data first, and measure how the time grows.")
+    tips.append("Replace loops in loops by a dict or set look-up; keep what was computed already (functools.cache).")
+    tips.append(f"Raise the limit ({during}) only if the work really needs longer.")
+    where = f", at line {line}: {one_line(code, 80)}" if line else ""
+    return Diagnosis(
+        immediate_cause=f"the program was still running after {during}{where}",
+        contributing_factors=tuple(facts),
+        suggestions=tuple(tips),
+        specifics={} if line is None else {"last_executed_line": line},
+    )
+
+
+def memory(case: Case) -> Diagnosis | None:
+    """A program that needs more memory than it may have."""
+    limit, used = case.specific("memory_limit"), case.specific("memory_used")
+    line = _line(case)
+    code = case.line_at(line).strip() or case.code
+    needed, libraries = case.specific("memory_needed"), texts(case.specifics.get("libraries"))
+    if needed and libraries:
+        return _libraries(case, libraries, needed, limit)
+    tips: list[str] = []
+    if re.search(r"\[[^\]]*\]\s*\*|\*\s*\[|\*\s*10\s*\*\*|\*\s*\d{6,}|<<\s*\d{2,}", code):
+        tips.append(
+            f"Line {line} makes a very large value at once: make it smaller, or make its parts when they are needed."
+        )
+    elif re.search(r"\[.+ for .+ in .+\]", code):
+        tips.append(f"Make a generator of the list on line {line}: ( ) in place of [ ], and go through it once.")
+    elif re.search(r"\.append\(|\+=|\.extend\(", code):
+        tips.append(f"Line {line} lets something grow: keep only what is needed, and make sure that the loop ends.")
+    elif re.search(r"\.read\(\)|readlines\(\)|read_csv|json\.load", code):
+        tips.append(f"Line {line} reads everything at once: go through the file line by line, `for line in file:`.")
+    tips.append("Go through the data piece by piece, with generators, and keep only the result.")
+    tips.append("Delete large values that are no longer needed: del name.")
+    tips.append(f"Raise the limit{f' ({limit})' if limit else ''} if all of it must be in memory at once.")
+    what = f"more memory than the limit of {limit}" if limit else "more memory than there is"
+    where = f" on line {line}: {one_line(code, 80)}" if line else ""
+    return Diagnosis(
+        immediate_cause=f"the program needs {what}{f' (it had {used})' if used else ''}{where}",
+        contributing_factors=tuple(factors(case)),
+        suggestions=tuple(tips),
+    )
+
+
+def _libraries(case: Case, libraries: tuple[str, ...], needed: str, limit: str) -> Diagnosis:
+    """Say that the limit is too low for the libraries alone."""
+    named, verb = listed(libraries), "takes" if len(libraries) == 1 else "take"
+    allowed = f"the limit of {limit}" if limit else "the limit"
+    return Diagnosis(
+        immediate_cause=f"{named} {verb} more memory than {allowed}: at least {needed}",
+        contributing_factors=tuple(factors(case)),
+        suggestions=(
+            f"Raise the limit to at least {needed} for {named}: memory_limit={needed!r}.",
+            f"Or do without {'it' if len(libraries) == 1 else 'them'}: the standard library takes next to nothing.",
+        ),
+    )
+
+
+def ended(case: Case) -> Diagnosis | None:
+    """A process that ended by a signal or with an exit code, and without an exception."""
+    name = case.specific("signal") or _named_signal(case.message)
+    line = _line(case)
+    at = f" Line {line} was the last that was reached." if line else ""
+    if name:
+        why, *tips = _SIGNALS.get(name, (f"it was ended by {name}", "Look at what it printed last."))
+        return Diagnosis(
+            immediate_cause=f"the process was ended by {name}: {why}",
+            contributing_factors=(at.strip(),) if at else (),
+            suggestions=tuple(tips),
+            specifics={"signal": name},
+        )
+    found = _EXIT.search(case.message)
+    code = case.specific("exit_code") or (next(filter(None, found.groups())) if found else "")
+    if not code:
+        return None
+    return Diagnosis(
+        immediate_cause=f"the process ended with exit code {code} and said no more",
+        contributing_factors=(at.strip(),) if at else (),
+        suggestions=(
+            "Look at what it printed before, on stderr too.",
+            "Look for os._exit() or sys.exit() in the code, and raise an exception in their place.",
+        ),
+        specifics={"exit_code": int(code)} if re.fullmatch(r"-?\d{1,9}", code) else {},
+    )
+
+
+def _named_signal(message: str) -> str:
+    found = _SIGNAL.search(message)
+    if found is None:
+        return ""
+    if found[1]:
+        return found[1]
+    try:
+        return signal.Signals(int(found[2])).name
+    except ValueError:
+        return ""
+
+
+def _line(case: Case) -> int | None:
+    path = case.failure.progress.path if case.failure.progress is not None else ()
+    return case.line or (path[-1] if path else None)
+
+
+def _loop(case: Case, line: int | None) -> ast.While | ast.For | None:
+    tree = case.tree or (parsed(case.source) if case.source else None)
+    if tree is None or line is None:
+        return None
+    around = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.While, ast.For)) and node.lineno <= line <= (node.end_lineno or node.lineno)
+    ]
+    endless = [node for node in around if isinstance(node, ast.While)]
+    return max(endless or around, key=lambda node: node.lineno, default=None)
+
+
+def _is_always(test: ast.expr) -> bool:
+    return isinstance(test, ast.Constant) and bool(test.value)
+
+
+def _leaves(loop: ast.While) -> bool:
+    return any(isinstance(node, (ast.Break, ast.Return, ast.Raise)) for node in ast.walk(loop))
+
+
+def _unchanged(loop: ast.While) -> list[str]:
+    """Return the variables of a loop's condition, where the loop changes none of them."""
+    read = [node.id for node in ast.walk(loop.test) if isinstance(node, ast.Name)]
+    if any(isinstance(node, (ast.Call, ast.Attribute)) for node in ast.walk(loop.test)):
+        return []
+    for statement in loop.body:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and node.id in read and isinstance(node.ctx, ast.Store):
+                return []
+            # A method may change it: stack.pop().
+            if isinstance(node, ast.Call) and any(
+                isinstance(each, ast.Name) and each.id in read for each in ast.walk(node)
+            ):
+                return []
+    return read
+
+
+def _call(code: str) -> str:
+    found = re.search(rf"\b({'|'.join(_WAITS)})\(", code)
+    return found[1] if found else ""

@@ -1,0 +1,181 @@
+"""What is looked for and not there: KeyError, IndexError, StopIteration."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from resilience.report._diagnosis.ast_utils import parsed_expression
+from resilience.report._diagnosis.context import Case, items_of, whole
+from resilience.report._diagnosis.line_edits import replaced
+from resilience.report._diagnosis.rules import parts
+from resilience.report._diagnosis.text import clear_match, listed, near_matches, one_line, shown
+from resilience.report._diagnosis.variable_origins import factors
+from resilience.report.diagnosis import Diagnosis
+
+__all__ = ["index_error", "key_error", "stop_iteration"]
+
+
+def key_error(case: Case) -> Diagnosis | None:
+    """A mapping without that key."""
+    known = parts(case)
+    key = one_line(case.message or shown(case.hint("key")), 80)
+    target = known.get("target", "")
+    given = items_of(case.hints.get("keys"))
+    keys = [each for each in given if isinstance(each, str)] or _keys(case, target)
+    others = [each for each in given if not isinstance(each, str)]
+    bare = key.strip("'\"")
+    tips: list[str] = []
+    fix: str | None = None
+    meant = clear_match(bare, keys)
+    near = near_matches(bare, keys)
+    holder = target or "the dict"
+    # A message of more words is no key: pop() from an empty set, a library's own text.
+    if "pop from an empty set" in case.message or "popitem" in case.message:
+        return Diagnosis(
+            immediate_cause=f"{target.rpartition('.')[0] or 'the collection'} is empty: there is nothing to take out",
+            contributing_factors=tuple(factors(case)),
+            suggestions=("Test first that it is not empty: `while values:`.",),
+        )
+    if meant is not None:
+        tips.append(f"Write {meant!r} instead of {key}.")
+        fix = (
+            replaced(case, case.raw_line.replace(key, repr(meant) if "'" in key else f'"{meant}"'))
+            if case.raw_line.count(key) == 1
+            else None
+        )
+        fix = fix or _in_other_quotes(case, bare, meant)
+    elif near:
+        tips.append(f"Did you mean {listed(map(repr, near), last='or')}?")
+    if keys or others:
+        tips.append(f"{target or 'The dict'} has the keys {listed(map(repr, [*keys, *others]), 8)}.")
+    other = _of_other_type(bare, key, keys, others)
+    if other:
+        tips.insert(0, other)
+    tips.append(
+        f"Write {target or 'data'}.get({key}) to get None, or a default as second argument, where the key may be "
+        "missing."
+    )
+    tips.append(f"Test first: `if {key} in {target or 'data'}:`.")
+    return Diagnosis(
+        immediate_cause=f"{holder} has no key {key}",
+        contributing_factors=tuple(factors(case)),
+        suggestions=tuple(tips),
+        suggested_fix=fix,
+        specifics={"missing_key": key, **({"available_keys": [*keys[:20]]} if keys else {})},
+    )
+
+
+def index_error(case: Case) -> Diagnosis | None:
+    """A sequence with fewer elements."""
+    if "pop from" in case.message:
+        target = parts(case).get("target", "").rpartition(".")[0]
+        return Diagnosis(
+            immediate_cause=f"{target or 'the list'} is empty: there is nothing to take out",
+            contributing_factors=tuple(factors(case)),
+            suggestions=(f"Test first that it is not empty: `while {target or 'values'}:`.",),
+        )
+    known = parts(case)
+    target, index = known.get("target", ""), known.get("index", "")
+    length = whole(case.hints.get("length"))
+    length = _length(case, target) if length is None else length
+    number = case.hints.get("index")
+    number = number if type(number) is int else _number(case, index)
+    holder = target or "the sequence"
+    size = f", which has {length} element{'' if length == 1 else 's'}" if length is not None else ""
+    at = index or "the index"
+    if number is not None and index != str(number):
+        at = f"{index} = {number}"
+    tips: list[str] = []
+    if length == 0:
+        tips.append(f"{holder} is empty: test `if {target or 'values'}:` first, and find out why nothing is in it.")
+    elif length is not None:
+        tips.append(f"The last element is {target}[{length - 1}], or {target}[-1]: indexes begin with 0.")
+    if length is not None and number == length and length:
+        tips.append(f"The index is one too large: use range(len({target})), without + 1, and < in place of <=.")
+    if "assignment" in case.message:
+        tips.insert(0, f"A list does not grow by assignment: write {target or 'values'}.append(value).")
+    if "Replacement index" in case.message:
+        return Diagnosis(
+            immediate_cause=f"the text has more places {{}} than format() got values: {one_line(case.code, 80)}",
+            suggestions=("Give a value for each place, or use an f-string.",),
+        )
+    if re.search(r"sys\.argv", target):
+        tips.insert(0, "The program got no such argument: test len(sys.argv), or set the value in the code.")
+    if ".split(" in target:
+        tips.insert(0, "The text has fewer parts than expected: take the parts into a list, and test its length.")
+    tips.append(f"Go through the elements without an index: for each in {target or 'values'}: ...")
+    return Diagnosis(
+        immediate_cause=f"{at} is outside of {holder}{size}",
+        contributing_factors=tuple(factors(case)),
+        suggestions=tuple(tips),
+        specifics={
+            **({"index": number} if number is not None else {}),
+            **({"length": length} if length is not None else {}),
+        },
+    )
+
+
+def stop_iteration(case: Case) -> Diagnosis | None:
+    """An iterator without another value."""
+    return Diagnosis(
+        immediate_cause=f"next() found no value left: {one_line(case.marked or case.code, 80)}",
+        contributing_factors=tuple(factors(case)),
+        suggestions=(
+            "Give next() a default: next(values, None).",
+            "Go through the values with a for loop, which ends by itself.",
+            "A generator can be gone through once: make a list of it to use it again.",
+        ),
+    )
+
+
+def _keys(case: Case, target: str) -> list[str]:
+    """Return the keys of a dict that a captured variable shows, where it shows all of them."""
+    value = case.value_of(target) if case.knows(target) else None
+    node = parsed_expression(value) if isinstance(value, str) and len(value) < 2000 else None
+    if not isinstance(node, ast.Dict):
+        return []
+    return [each.value for each in node.keys if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+
+
+def _of_other_type(bare: str, key: str, keys: list[str], others: list[object]) -> str:
+    if key == bare and bare in keys:
+        return f"The key is the text {bare!r}, and {key} is a number: write str({key}), or make numbers of the keys."
+    if key != bare and bare in map(str, others):
+        return f"The key is the number {bare}, and {key} is a text: write int({key}), or make texts of the keys."
+    return ""
+
+
+def _in_other_quotes(case: Case, bare: str, meant: str) -> str | None:
+    for quote in "'\"":
+        written = f"{quote}{bare}{quote}"
+        if case.raw_line.count(written) == 1:
+            return replaced(case, case.raw_line.replace(written, f"{quote}{meant}{quote}"))
+    return None
+
+
+def _length(case: Case, target: str) -> int | None:
+    """Return how many elements a variable has, where its captured repr tells."""
+    if not case.knows(target):
+        return None
+    value = case.value_of(target)
+    if not isinstance(value, str):
+        return None
+    node = parsed_expression(value) if len(value) < 5000 else None
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return len(node.elts) if not any(_is_cut(each) for each in node.elts) else None
+    if "string index" in case.message and not value.endswith("..."):
+        return len(value)
+    return None
+
+
+def _is_cut(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is ...
+
+
+def _number(case: Case, index: str) -> int | None:
+    """Return the value of an index that is a number or a variable."""
+    if re.fullmatch(r"-?\d{1,9}", index):
+        return int(index)
+    value = case.value_of(index) if case.knows(index) else None
+    return value if type(value) is int else None

@@ -1,0 +1,254 @@
+"""Names that mean nothing where they stand: NameError, UnboundLocalError."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+
+from resilience.report._diagnosis.ast_utils import parsed
+from resilience.report._diagnosis.context import Case
+from resilience.report._diagnosis.known_names import INSTEAD, NOT_PYTHON, import_of
+from resilience.report._diagnosis.line_edits import imported, renamed
+from resilience.report._diagnosis.text import clear_of, listed, near_matches, one_line
+from resilience.report._diagnosis.variable_origins import own_nodes
+from resilience.report.diagnosis import Diagnosis
+
+__all__ = ["name_error", "unbound_local"]
+
+_NAME = re.compile(r"(?:name|variable) '([^']+)'")
+_MOST_SIZE = 100_000  # characters of a program that is searched for a name
+
+
+def name_error(case: Case) -> Diagnosis | None:
+    """A name that nothing in reach has."""
+    name = _name(case)
+    if not name:
+        return None
+    if "free variable" in case.message:
+        return _free(name)
+    owner = _owner(case, name)
+    facts = [] if owner else _elsewhere(case, name)
+    tips = [f"{fact}: {what}." for fact, what in facts]
+    fix: str | None = None
+    if owner:
+        tips.append(f"Write {owner}.{name}: {name} belongs to the object, and is not a variable of the method.")
+        fix = renamed(case, name, f"{owner}.{name}")
+    if name in INSTEAD and not owner:
+        tips.append(f"Write {INSTEAD[name]} instead of {name}.")
+        fix = renamed(case, name, INSTEAD[name])
+    if name in NOT_PYTHON and not owner:
+        tips.append(NOT_PYTHON[name])
+    if fix is None:
+        fix = _with_import(case, name, tips)
+    reach = [*_reach(case), *(each for each in dir(builtins) if not each.startswith("_"))]
+    near = [] if tips else near_matches(name, reach, 4)
+    if near:
+        tips.append(f"Did you mean {listed(near[:3], last='or')}? Names in reach that are written much the same.")
+        meant = clear_of(name, near)
+        if fix is None and meant is not None:
+            tips[-1] = f"Write {meant} instead of {name}."
+            fix = renamed(case, name, meant)
+    if _may_be_text(case, name):
+        tips.append(f"If {name} is meant as text, put it in quotes: '{name}'.")
+    tips.append(f"Define {name} before line {case.line}." if case.line else f"Define {name} before it is used.")
+    where = f" where line {case.line} uses it" if case.line else ""
+    return Diagnosis(
+        immediate_cause=f"the name '{name}' is not defined{where}",
+        contributing_factors=tuple(fact[0] for fact in facts),
+        suggestions=tuple(tips),
+        suggested_fix=fix,
+        specifics={"undefined_name": name},
+    )
+
+
+def unbound_local(case: Case) -> Diagnosis | None:
+    """A variable of a function that has no value yet."""
+    name = _name(case)
+    if not name:
+        return None
+    function = case.function
+    called = f"{function.name}()" if function is not None else f"{case.frame.function or 'the function'}()"
+    bound = _first_binding(function, name)
+    facts: list[str] = []
+    tips: list[str] = []
+    in_module = name in case.globals or name in _bound_at_top(case)
+    if bound is not None:
+        facts.append(
+            f"line {bound.lineno}, {one_line(case.line_at(bound.lineno).strip(), 80)}, makes {name} a variable of "
+            f"all of {called}"
+        )
+    if in_module:
+        tips.append(
+            f"Write `global {name}` as the first line of {called} if it is to change the variable of the module."
+        )
+        tips.append(f"Better: pass {name} to {called} as an argument and return the new value.")
+    if function is not None and name in dir(builtins):
+        tips.insert(0, f"Choose another name for the variable: {name} hides Python's own {name} in all of {called}.")
+    if bound is not None and case.line is not None and bound.lineno < case.line:
+        facts.append(f"line {bound.lineno} was not carried out, or {name} was deleted since")
+        tips.insert(0, f"Give {name} a value at the beginning of {called}, whichever way the code takes from there.")
+    if not tips:
+        tips.append(f"Give {name} a value at the beginning of {called}, before line {case.line or 'that uses it'}.")
+        tips.append(f"If {name} belongs to an outer function, write `nonlocal {name}` first.")
+    return Diagnosis(
+        immediate_cause=f"the local variable '{name}' is used in {called} before it has a value",
+        contributing_factors=tuple(facts),
+        suggestions=tuple(tips),
+        specifics={"undefined_name": name},
+    )
+
+
+def _name(case: Case) -> str:
+    found = _NAME.search(case.message)
+    return case.hint("name") or (found[1] if found else "")
+
+
+def _free(name: str) -> Diagnosis:
+    return Diagnosis(
+        immediate_cause=f"the variable '{name}' of the outer function has no value when the inner one uses it",
+        suggestions=(
+            f"Assign {name} in the outer function before the inner one is called.",
+            f"Pass {name} to the inner function as an argument.",
+        ),
+        specifics={"undefined_name": name},
+    )
+
+
+def _reach(case: Case) -> list[str]:
+    return [*case.frame.locals, *case.globals, *case.names]
+
+
+def _with_import(case: Case, name: str, tips: list[str]) -> str | None:
+    """Advise to import it, where that may be."""
+    home = import_of(name, case.code)
+    if home is None:
+        return None
+    module, statement = home
+    allowed = case.specifics.get("available_modules")
+    if isinstance(allowed, list) and allowed and module.partition(".")[0] not in allowed:
+        tips.append(f"{name} belongs to the module {module}, which is not available here: do without it.")
+        return None
+    tips.append(f"Import it first: `{statement}` at the top of the program.")
+    return imported(statement)
+
+
+def _owner(case: Case, name: str) -> str:
+    """Return ``self`` or ``cls`` where a method forgot it."""
+    function = case.function
+    if function is None or not function.args.args or case.tree is None:
+        return ""
+    first = function.args.args[0].arg
+    for node in ast.walk(case.tree):
+        if isinstance(node, ast.ClassDef) and function in node.body:
+            known = {each.name for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)}
+            known |= {target.id for target in _targets(node.body)}
+            known |= {
+                each.attr
+                for each in ast.walk(node)
+                if isinstance(each, ast.Attribute) and isinstance(each.value, ast.Name) and each.value.id == first
+            }
+            return first if name in known else ""
+    return ""
+
+
+def _targets(body: list[ast.stmt]) -> list[ast.Name]:
+    found: list[ast.Name] = []
+    for node in body:
+        if isinstance(node, ast.Assign):
+            found += [target for target in node.targets if isinstance(target, ast.Name)]
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found.append(node.target)
+    return found
+
+
+def _elsewhere(case: Case, name: str) -> list[tuple[str, str]]:
+    """Return where the program gives this name a meaning that does not reach here, and what to do about it."""
+    if case.line is None or len(case.source) > _MOST_SIZE or name not in case.source.replace(case.code, "", 1):
+        return []
+    tree = case.tree or parsed(case.source)
+    if tree is None:
+        return []
+    here = case.function
+    for scope in ast.walk(tree):
+        if isinstance(scope, ast.ExceptHandler) and scope.name == name and (scope.end_lineno or 0) < case.line:
+            return [
+                (
+                    f"Python deletes {name} at the end of the except block on line {scope.lineno}",
+                    "keep it under another name",
+                )
+            ]
+        if isinstance(scope, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
+            loops = [each.target.id for each in scope.generators if isinstance(each.target, ast.Name)]
+            if name in loops and scope.lineno != case.line:
+                return [
+                    (
+                        f"{name} exists only inside the comprehension on line {scope.lineno}",
+                        "compute what you need there",
+                    )
+                ]
+        if (
+            isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef)
+            and scope is not here
+            and name in _locals_of(scope)
+        ):
+            inside = f"{name} exists only inside {scope.name}(), line {scope.lineno}"
+            if not scope.lineno <= case.line <= (scope.end_lineno or 0):
+                return [(inside, f"let {scope.name}() return it")]
+        if isinstance(scope, ast.Delete) and any(
+            isinstance(each, ast.Name) and each.id == name for each in scope.targets
+        ):
+            return [(f"line {scope.lineno} deletes {name}", "do not delete what is used later")]
+    bound = [line for node in own_nodes(tree) if (line := _binds_at_top(node, name)) is not None]
+    later = min(bound, default=None)
+    if later is None:
+        return []
+    if later > case.line:
+        return [(f"{name} is defined on line {later} only, further down", f"move that above line {case.line}")]
+    if later < case.line:
+        return [
+            (
+                f"line {later}, which defines {name}, was not carried out",
+                f"give {name} a value on every way to line {case.line}",
+            )
+        ]
+    return []
+
+
+def _binds_at_top(node: ast.AST, name: str) -> int | None:
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and node.name == name:
+        return node.lineno
+    if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store):
+        return node.lineno
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        bound = [(each.asname or each.name).partition(".")[0] for each in node.names]
+        return node.lineno if name in bound else None
+    return None
+
+
+def _bound_at_top(case: Case) -> set[str]:
+    return {target.id for target in _targets(case.tree.body)} if case.tree is not None else set()
+
+
+def _locals_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    given = {each.arg for each in [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]}
+    return given | {
+        node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+
+
+def _first_binding(function: ast.FunctionDef | ast.AsyncFunctionDef | None, name: str) -> ast.stmt | ast.expr | None:
+    if function is None:
+        return None
+    found = [
+        node
+        for node in ast.walk(function)
+        if (isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store))
+        or (isinstance(node, (ast.Import, ast.ImportFrom)) and _binds_at_top(node, name) is not None)
+    ]
+    return min(found, key=lambda node: node.lineno, default=None)
+
+
+def _may_be_text(case: Case, name: str) -> bool:
+    """Whether quotes may have been forgotten: a key, or one argument among texts."""
+    return bool(re.search(rf"\[\s*{re.escape(name)}\s*\]|\(\s*{re.escape(name)}\s*\)", case.code))

@@ -1,0 +1,69 @@
+"""What the policy of an execution forbids."""
+
+from __future__ import annotations
+
+import re
+
+from resilience.report._diagnosis.context import Case, text, texts
+from resilience.report._diagnosis.text import listed, one_line
+from resilience.report.diagnosis import Diagnosis
+
+__all__ = ["violation"]
+
+_INSTEAD = {
+    "blocked_import": ("Do it with the modules that are allowed, or with none.",),
+    "blocked_call": (
+        "Write out what is to be computed, in plain functions.",
+        "Read values with json.loads() or ast.literal_eval(), which run no code.",
+    ),
+    "blocked_attribute": ("Use the public methods of the object, without names that begin with two underscores.",),
+    "file_read": (
+        "Put the data into the code as a text, and use io.StringIO where a file is expected.",
+        "Let the caller hand in the content of the file.",
+    ),
+    "file_write": (
+        "Keep the result in a variable, and print() or return it.",
+        "Use io.StringIO or io.BytesIO where a file is expected.",
+    ),
+    "network": ("Let the caller fetch the data, and work on what is handed in.", "Use example data in the code."),
+    "process": ("Compute it in Python, in this process.",),
+}
+_NAMED = re.compile(r"(?:restricted|blocked|forbidden) (?:module|function|name) '([\w.]+)'")
+
+
+def violation(case: Case) -> Diagnosis:
+    """Something was attempted that is not allowed."""
+    found = case.failure.violation
+    kind = text(getattr(found, "kind", "")) or case.specific("violation_type")
+    subject = text(getattr(found, "subject", "")) or _subject(case)
+    code = one_line(text(getattr(found, "blocked_code", "")) or case.specific("attempted_action") or case.code, 100)
+    level = case.specific("security_level")
+    allowed = list(texts(case.specifics.get("available_modules")))
+    given = [each for each in texts(getattr(found, "alternatives", None)) if each]
+    tips = given or list(_INSTEAD.get(kind, ("Leave it out, or do it in a way that is allowed.",)))
+    if kind == "blocked_import" and allowed and not any(allowed[0] in tip for tip in tips):
+        tips.append(f"These modules are allowed: {listed(allowed, 12)}.")
+    at = f" at level {level}" if level else ""
+    if kind == "blocked_import" and subject:
+        tips.append(f"If it is needed, ask for it: allowed_imports=[{subject.partition('.')[0]!r}].")
+    else:
+        tips.append(
+            f"If it is needed, ask whoever runs the code for a higher level{f' than {level}' if level else ''}."
+        )
+    reason = one_line(text(getattr(found, "reason", "")), 200)
+    what, why = code or subject or "what the code attempts", f": {reason}" if reason else ""
+    return Diagnosis(
+        immediate_cause=f"{what} is not allowed{at}{why}",
+        contributing_factors=(f"it was stopped before it happened, on line {case.line}",) if case.line else (),
+        suggestions=tuple(dict.fromkeys(tips)),
+        specifics={
+            **({"violation_type": kind} if kind else {}),
+            **({"attempted_action": code} if code else {}),
+            "alternative_approaches": [*(given or _INSTEAD.get(kind, ()))],
+        },
+    )
+
+
+def _subject(case: Case) -> str:
+    found = _NAMED.search(case.message)
+    return found[1] if found else ""

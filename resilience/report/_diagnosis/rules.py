@@ -1,0 +1,129 @@
+"""Tables of messages: what Python says, what that means here, and what to do."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from resilience.report._diagnosis.context import Case
+from resilience.report._diagnosis.regex_cache import searched
+from resilience.report._diagnosis.text import a, one_line
+from resilience.report._diagnosis.variable_origins import factors
+from resilience.report.diagnosis import Diagnosis
+
+__all__ = ["Rule", "Values", "by_rules", "filled", "parts", "rule"]
+
+Values = Mapping[str, str]
+_PLACE = re.compile(r"<(a )?(\w+)>")
+_WITHOUT = {
+    "target": "the value",
+    "left": "the left side",
+    "right": "the right side",
+    "index": "the index",
+    "marked": "the expression",
+    "code": "the line",
+    "line": "the failing line",
+}
+
+
+class Rule(NamedTuple):
+    """A message and what is said of it.
+
+    In the texts ``<name>`` is a group of the pattern, or a part of the failing expression: ``<target>`` what was
+    called, indexed or iterated over, ``<left>`` and ``<right>`` operands, ``<index>``, ``<marked>`` all of it;
+    ``<line>`` and ``<code>``. ``<a name>`` puts an article in front.
+    """
+
+    pattern: str
+    cause: str
+    tips: tuple[str, ...]
+
+
+def rule(pattern: str, cause: str, *tips: str) -> Rule:
+    """Make a rule of a pattern that is searched for in the message."""
+    return Rule(pattern, cause, tips)
+
+
+def by_rules(case: Case, rules: Iterable[Rule]) -> Diagnosis | None:
+    """Say what the first rule says whose pattern is in the message."""
+    for each in rules:
+        found = searched(each.pattern, case.message)
+        if found is not None:
+            values = {**parts(case), **{key: one_line(value) for key, value in found.groupdict().items() if value}}
+            return Diagnosis(
+                immediate_cause=filled(each.cause, values),
+                contributing_factors=tuple(factors(case)),
+                suggestions=tuple(filled(tip, values) for tip in each.tips),
+            )
+    return None
+
+
+def filled(template: str, values: Values) -> str:
+    """Fill the places of a text.
+
+    >>> filled("<target> is <a kind>, and <index> no <other>", {"target": "x", "kind": "int", "index": "i"})
+    'x is an int, and i no it'
+    """
+
+    def word(found: re.Match[str]) -> str:
+        value = values.get(found[2]) or _WITHOUT.get(found[2], "it")
+        return a(value) if found[1] else value
+
+    return _PLACE.sub(word, template)
+
+
+def parts(case: Case) -> dict[str, str]:
+    """Return the parts of the failing expression as they stand in the program."""
+    found = {
+        "line": f"line {case.line}" if case.line else "",
+        "code": one_line(case.code, 80),
+        "marked": one_line(case.marked, 80),
+    }
+    node = case.expression
+    statement = case.line_tree.body[0] if case.line_tree is not None and len(case.line_tree.body) == 1 else None
+    if statement is not None and (node is None or _is_target(statement, node)):
+        node = _value_of_statement(statement)
+    match node:
+        case ast.BinOp(left=left, right=right) | ast.Compare(left=left, comparators=[right]):
+            found |= {"left": _text(left), "right": _text(right)}
+        case (
+            ast.Call(func=target) | ast.Attribute(value=target) | ast.UnaryOp(operand=target) | ast.Await(value=target)
+        ):
+            found["target"] = _text(target)
+        case ast.Subscript(value=target, slice=index):
+            found |= {"target": _text(target), "index": _text(index)}
+        case None:
+            pass
+        case _:
+            found["target"] = _text(node)
+    return found
+
+
+def _text(node: ast.expr) -> str:
+    try:
+        return one_line(ast.unparse(node), 60)
+    except (ValueError, RecursionError, AttributeError):
+        return ""
+
+
+def _is_target(statement: ast.stmt, node: ast.expr) -> bool:
+    """Whether what is marked is the left side of an assignment, as where unpacking fails."""
+    return (
+        isinstance(statement, ast.Assign)
+        and isinstance(node, (ast.Tuple, ast.List))
+        and _text(node).strip("()") == _text(statement.targets[0]).strip("()")
+    )
+
+
+def _value_of_statement(node: ast.stmt) -> ast.expr | None:
+    match node:
+        case ast.Assign(value=value) | ast.AugAssign(value=value) | ast.Expr(value=value) | ast.For(iter=value):
+            return value
+        case ast.Return(value=value) | ast.AnnAssign(value=value):
+            return value
+        case ast.Assert(test=value) | ast.If(test=value) | ast.While(test=value):
+            return value
+        case _:
+            return None

@@ -1,0 +1,171 @@
+"""What Python's own machinery refuses: RuntimeError, asyncio, AssertionError, groups of exceptions."""
+
+from __future__ import annotations
+
+import ast
+
+from resilience.report._diagnosis.context import Case, items_of, mapping, text
+from resilience.report._diagnosis.rules import by_rules, rule
+from resilience.report._diagnosis.text import listed, one_line, shown
+from resilience.report._diagnosis.variable_origins import factors, names_in
+from resilience.report.diagnosis import Diagnosis
+
+__all__ = ["assertion", "group", "runtime_error"]
+
+_RUNTIME = (
+    rule(
+        r"(?P<kind>dictionary|Set|set|OrderedDict|deque) (?:changed size|mutated|keys changed)",
+        "the <kind> is changed while a loop goes through it: <code>",
+        "Go through a copy: for each in list(values): ...",
+        "Or collect what is to change, and change it after the loop.",
+    ),
+    rule(
+        r"asyncio\.run\(\) cannot be called from a running event loop",
+        "asyncio.run() is called where an event loop runs already",
+        "Write `await main()` in place of asyncio.run(main()).",
+        "In a notebook or a server the loop runs already: await there.",
+    ),
+    rule(
+        r"This event loop is already running|Cannot run the event loop while another loop is running",
+        "the event loop runs already, and cannot be started in itself",
+        "Await the coroutine in place of run_until_complete().",
+        "From another thread use asyncio.run_coroutine_threadsafe().",
+    ),
+    rule(
+        r"no running event loop|There is no current event loop",
+        "no event loop runs where the code needs one",
+        "Start it with asyncio.run(main()), and do it inside of main().",
+        "Make the function around it `async def` and await it.",
+    ),
+    rule(
+        r"cannot reuse already awaited coroutine|coroutine is being awaited already",
+        "one coroutine is awaited twice",
+        "Call the async function again for each await: await fetch(), not await the same object.",
+    ),
+    rule(
+        r"Event loop is closed",
+        "the event loop was closed already",
+        "Call asyncio.run() once, around all of it.",
+        "Close clients and connections before the loop ends.",
+    ),
+    rule(
+        r"attached to a different loop|different event loop",
+        "an object of one event loop is used in another",
+        "Make locks, queues and clients inside of the coroutine that asyncio.run() runs.",
+    ),
+    rule(
+        r"coroutine '(?P<name>[\w.<>]+)' was never awaited",
+        "the async function <name>() was called and nobody awaited it",
+        "Write await in front of the call.",
+        "Or start it as a task: asyncio.create_task(...).",
+    ),
+    rule(
+        r"generator raised StopIteration|coroutine raised StopIteration",
+        "next() ended a generator by accident: StopIteration in it",
+        "Give next() a default, next(values, None), and return where there is nothing left.",
+    ),
+    rule(
+        r"generator already executing",
+        "a generator is asked for a value while it makes one",
+        "Use it from one thread at a time, and not in itself.",
+    ),
+    rule(
+        r"generator ignored GeneratorExit|async generator ignored",
+        "a generator yields while it is closed",
+        "Do not yield in finally, nor after except GeneratorExit.",
+    ),
+    rule(
+        r"super\(\): (?P<what>.+)",
+        "super() is called where it cannot know its class: <what>",
+        "Call super() in a method that has self as its first parameter.",
+    ),
+    rule(r"can't start new thread", "no more threads can be started", "Use a ThreadPoolExecutor with a few workers."),
+    rule(
+        r"cannot (?:join|release)|release unlocked lock|un-?acquired lock",
+        "a lock or thread is released or joined that is not held or begun",
+        "Use `with lock:`; start() a thread before join().",
+    ),
+    rule(r"threads can only be started once", "a thread is started twice", "Make a new Thread for each start."),
+    rule(
+        r"bootstrapping phase|freeze_support",
+        "processes are started while the module is imported",
+        "Put the start under `if __name__ == '__main__':`.",
+    ),
+    rule(
+        r"wrapped C/C\+\+ object|Set changed|reentrant call",
+        "an object is used while it is busy or gone",
+        "Use it from one place at a time.",
+    ),
+    rule(r"lost sys\.std|I/O operation on closed", "the output was closed", "Do not close sys.stdout."),
+    rule(
+        r"No active exception to re-?raise",
+        "`raise` alone stands where no exception is handled",
+        "Name the exception: raise ValueError('what went wrong').",
+        "A bare raise belongs into an except block.",
+    ),
+    rule(
+        r"maximum recursion depth",
+        "functions call each other without an end",
+        "Give the function a case that returns without another call.",
+    ),
+    rule(
+        r"Working outside of application context|Working outside of request context",
+        "the call needs an application or a request around it",
+        "Write `with app.app_context():` around it.",
+    ),
+    rule(
+        r"CUDA|out of memory", "the graphics processor has no memory left", "Take smaller batches, or run on the CPU."
+    ),
+)
+
+
+def runtime_error(case: Case) -> Diagnosis | None:
+    """RuntimeError, RuntimeWarning and what is made of them."""
+    return by_rules(case, _RUNTIME)
+
+
+def assertion(case: Case) -> Diagnosis | None:
+    """An `assert` that does not hold."""
+    statement = case.line_tree.body[0] if case.line_tree is not None and case.line_tree.body else None
+    condition = one_line(ast.unparse(statement.test), 80) if isinstance(statement, ast.Assert) else ""
+    names = names_in(statement.test) if isinstance(statement, ast.Assert) else []
+    values = [f"{name} = {shown(case.value_of(name), 40)}" for name in names if case.knows(name)]
+    what = condition or one_line(case.code, 80) or "a condition"
+    said = f", which says: {one_line(case.message, 100)}" if case.message else ""
+    tips = [
+        f"With {listed(values, 4)} it does not hold: correct the code that gives these values."
+        if values
+        else "Find out which side is wrong: print both before the assert."
+    ]
+    if (
+        isinstance(statement, ast.Assert)
+        and isinstance(statement.test, ast.Compare)
+        and len(statement.test.comparators) == 1
+    ):
+        left, right = ast.unparse(statement.test.left), ast.unparse(statement.test.comparators[0])
+        tips.append(
+            f"Print {one_line(left, 40)} and {one_line(right, 40)} before line {case.line}, and see which one is wrong."
+        )
+    tips.append("If the expectation itself is wrong, correct the assert.")
+    return Diagnosis(
+        immediate_cause=f"the assertion `{what}` does not hold{said}",
+        contributing_factors=tuple(factors(case, names)),
+        suggestions=tuple(tips),
+        specifics={"assertion": condition} if condition else {},
+    )
+
+
+def group(case: Case) -> Diagnosis | None:
+    """Several exceptions at once."""
+    members = [mapping(each) for each in items_of(case.raised.get("members"))[:10]]
+    told = [f"{text(each.get('type'))}: {one_line(text(each.get('message')), 60)}" for each in members]
+    return Diagnosis(
+        immediate_cause=f"{len(told) or 'several'} failures came together: {listed(told, 3)}"
+        if told
+        else "several failures came together",
+        contributing_factors=tuple(told[:5]),
+        suggestions=(
+            "Look at each of them: they are independent of each other.",
+            "Catch them by kind with except*: except* ValueError as errors:.",
+        ),
+    )

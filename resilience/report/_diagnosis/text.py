@@ -1,0 +1,118 @@
+"""Names, values and lists of them, as a sentence says them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+from resilience.errors._json_safe import Json
+
+__all__ = ["a", "clear_match", "clear_of", "listed", "near_matches", "one_line", "shown"]
+
+_MOST_NAMES = 1000
+_LONGEST_NAME = 60
+_NEAR = 0.7
+_MISTAKEN = re.compile(r"-?\d|(None|True|False)$")
+"""Texts that would look like what is no text."""
+_COMPARED = 4
+_CLEAR = 0.72
+_AHEAD = 0.06
+"""How much nearer than the next one a name must be to be the one that was meant."""
+
+
+def near_matches(word: str, names: Iterable[str], most: int = 3) -> list[str]:
+    """Return those of *names* that *word* may have been meant for, the nearest first.
+
+    >>> near_matches("lenght", ["length", "width", "Lenght"])
+    ['Lenght', 'length']
+    """
+    if not word or len(word) > _LONGEST_NAME:
+        return []
+    given = _bounded(names, word)
+    same = [name for name in given if _plain(name) == _plain(word)]
+    if len(word) < 3:
+        return same[:most]
+    near = difflib.get_close_matches(word, given, n=most, cutoff=_NEAR)
+    hidden = word.startswith("_")
+    near.sort(key=lambda name: name.startswith("_") and not hidden)
+    return list(dict.fromkeys([*same, *near]))[:most]
+
+
+def clear_match(word: str, names: Iterable[str]) -> str | None:
+    """Return the one of *names* that *word* was meant for, None where there is doubt.
+
+    >>> clear_match("pritn", ["print", "sprint"]), clear_match("dat", ["data", "date"]), clear_match("Total", ["total"])
+    ('print', None, 'total')
+    """
+    return clear_of(word, near_matches(word, names, _COMPARED))
+
+
+def clear_of(word: str, near: list[str]) -> str | None:
+    """Do what `clear_match` does with what `near_matches` has found."""
+    if not near:
+        return None
+    best, *others = near
+    if _plain(best) == _plain(word):
+        return best if all(_plain(other) != _plain(word) for other in others) else None
+    ratio = _ratio(word, best)
+    ahead = all(ratio - _ratio(word, other) >= _AHEAD for other in others)
+    return best if ratio >= _CLEAR and ahead else None
+
+
+def listed(words: Iterable[str], most: int = 6, last: str = "and") -> str:
+    """Return words as a list in a sentence.
+
+    >>> listed(["a", "b", "c"]), listed(["a", "b"], last="or"), listed("abcdefgh", 3)
+    ('a, b and c', 'a or b', 'a, b, c and 5 more')
+    """
+    given = list(words)
+    if len(given) > most:
+        return f"{', '.join(given[:most])} and {len(given) - most} more"
+    return f" {last} ".join(filter(None, [", ".join(given[:-1]), *given[-1:]]))
+
+
+def shown(value: Json, most: int = 60) -> str:
+    """Return a captured value on one line, cut where it is long.
+
+    >>> shown("text"), shown("3"), shown(3)
+    ('text', "'3'", '3')
+    """
+    return one_line(value if isinstance(value, str) and not _MISTAKEN.match(value) else repr(value), most)
+
+
+def one_line(text: str, most: int = 100) -> str:
+    r"""Return *text* on one line of at most *most* characters.
+
+    >>> one_line("total = sum(\n    prices)", 40), one_line("abcdefghij", 6)
+    ('total = sum( prices)', 'abc...')
+    """
+    words = " ".join(text[: 4 * most].split())
+    return words if len(words) <= most else words[: most - 3] + "..."
+
+
+def a(noun: str) -> str:
+    """Return a noun with its article.
+
+    >>> a("int"), a("str"), a("list")
+    ('an int', 'a str', 'a list')
+    """
+    return f"{'an' if noun[:1].lower() in ('a', 'e', 'i', 'o') else 'a'} {noun}"
+
+
+def _bounded(names: Iterable[str], word: str) -> list[str]:
+    found: dict[str, None] = {}
+    for name in names:
+        if name and name != word and len(name) <= _LONGEST_NAME:
+            found[name] = None
+            if len(found) >= _MOST_NAMES:
+                break
+    return list(found)
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "")
+
+
+def _ratio(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, other, one).ratio()

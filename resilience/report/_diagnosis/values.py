@@ -1,0 +1,228 @@
+"""Values that an operation cannot do anything with: ValueError, ArithmeticError, RecursionError."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from resilience.report._diagnosis.ast_utils import parsed_expression
+from resilience.report._diagnosis.context import Case, whole
+from resilience.report._diagnosis.rules import by_rules, parts
+from resilience.report._diagnosis.text import listed, one_line, shown
+from resilience.report._diagnosis.value_rules import RULES
+from resilience.report._diagnosis.variable_origins import factors, names_in
+from resilience.report.diagnosis import Diagnosis
+
+__all__ = ["json_error", "overflow", "recursion", "value_error", "zero_division"]
+
+_LITERAL = re.compile(
+    r"invalid literal for int\(\) with base (?P<base>\d+): (?P<value>.+)"
+    r"|could not convert string to float: (?P<float>.+)",
+    re.DOTALL,
+)
+_UNPACK = re.compile(
+    r"(?P<how>not enough|too many) values to unpack \(expected (?:at least )?(?P<expected>\d+)(?:, got (?P<got>\d+))?"
+)
+_JSON = re.compile(r"^(?P<what>.+?): line (?P<line>\d+) column (?P<column>\d+) \(char (?P<char>\d+)\)$", re.DOTALL)
+
+
+def value_error(case: Case) -> Diagnosis | None:
+    """A value of the right type that makes no sense."""
+    found = _LITERAL.search(case.message)
+    if found is not None:
+        return _of_literal(case, found)
+    found = _UNPACK.search(case.message)
+    if found is not None:
+        return _of_unpacking(case, found)
+    return by_rules(case, RULES)
+
+
+def _of_literal(case: Case, found: re.Match[str]) -> Diagnosis:
+    value = found["value"] or found["float"]
+    function = "int" if found["value"] else "float"
+    text = value.strip("'\"") if len(value) > 1 and value[0] in "'\"" else value
+    call = parts(case).get("marked") or f"{function}(...)"
+    tips: list[str] = []
+    bare = text.strip()
+    if not bare:
+        tips.append("The text is empty: test for that first, or give a default.")
+    elif re.fullmatch(r"[+-]?\d+[.,]\d+", bare) and function == "int" and "," not in bare:
+        tips.append(f"{value} is a number with a fraction: write int(float({value})), or keep it a float.")
+    elif re.fullmatch(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?", bare):
+        tips.append(f"Remove the commas first: {function}({value}.replace(',', '')).")
+    elif re.fullmatch(r"[+-]?\d+,\d+", bare):
+        tips.append(f"The comma is a decimal comma: float({value}.replace(',', '.')).")
+    elif re.fullmatch(r"\W*\d[\d.,]*\s*\D*", bare):
+        tips.append(
+            f"{value} has more than digits in it: take out what is no number first, as with re.search(r'\\d+', text)."
+        )
+    elif re.fullmatch(r"0[xX][0-9a-fA-F]+|[0-9a-fA-F]+", bare) and function == "int":
+        tips.append(f"{value} looks hexadecimal: int({value}, 16).")
+    elif bare.lower() in ("nan", "none", "null", "n/a", "na", "-"):
+        tips.append(f"{value} stands for a missing value: skip it, or put a default in its place.")
+    tips.append("Test the text before: text.strip().isdigit(), or catch ValueError and say which value is wrong.")
+    number = "whole number" if function == "int" else "number"
+    return Diagnosis(
+        immediate_cause=f"{one_line(call, 60)} got {one_line(value, 60)}, which is no {number}",
+        contributing_factors=tuple(factors(case)),
+        suggestions=tuple(tips),
+        specifics={"value": one_line(text, 200)},
+    )
+
+
+def _of_unpacking(case: Case, found: re.Match[str]) -> Diagnosis:
+    expected, got = found["expected"], found["got"]
+    statement = case.line_tree.body[0] if case.line_tree is not None and case.line_tree.body else None
+    targets, source = "", ""
+    if isinstance(statement, ast.Assign):
+        targets, source = ast.unparse(statement.targets[0]), ast.unparse(statement.value)
+    elif isinstance(statement, ast.For):
+        targets, source = ast.unparse(statement.target), f"an element of {ast.unparse(statement.iter)}"
+    many = found["how"] == "too many"
+    number = f"{got} values" if got else ("more" if many else "fewer")
+    tips: list[str] = []
+    if many and isinstance(statement, ast.For) and isinstance(statement.iter, ast.Name):
+        tips.append(
+            f"To go through a dict write `for {targets.strip('()')} in {statement.iter.id}.items():`; for numbers "
+            f"with the elements, enumerate({statement.iter.id})."
+        )
+    if many:
+        tips.append(f"Let the last name take the rest: *{(targets.strip('()').split(', ') or ['rest'])[-1] or 'rest'}.")
+    else:
+        tips.append(f"Make sure that there are {expected} values: test len(...) first, or give defaults.")
+    tips.append(f"Write as many names on the left as there are values{f' ({got})' if got else ''}.")
+    return Diagnosis(
+        immediate_cause=f"{one_line(source, 60) or 'the right side'} has {number} where {expected} are expected"
+        + (f" by {one_line(targets, 60)}" if targets else ""),
+        contributing_factors=tuple(factors(case, names_in(statement))),
+        suggestions=tuple(tips),
+        specifics={"expected_values": int(expected[:6]), **({"actual_values": int(got[:9])} if got else {})},
+    )
+
+
+def json_error(case: Case) -> Diagnosis | None:
+    """A text that is no JSON."""
+    found = _JSON.search(case.message)
+    if found is None:
+        return None
+    what, at = found["what"], f"line {found['line']}, column {found['column']} of the text"
+    tips: list[str] = []
+    if what == "Expecting value" and found["char"] == "0":
+        tips.append(
+            "Look at what was parsed: it is empty, or not JSON at all (an error page, a path). Print it before."
+        )
+        tips.append("To read a file use json.load(file) and not json.loads(path).")
+    elif "property name" in what:
+        tips.append("JSON wants double quotes around keys, and no comma before }.")
+        tips.append("A text that Python printed is no JSON: read it with ast.literal_eval().")
+    elif what == "Extra data":
+        tips.append("There is more than one document: read one a line, with json.loads(line) for each.")
+    elif "delimiter" in what:
+        tips.append("A comma or colon is missing there, or a quote inside a text lacks its backslash.")
+    elif "Invalid control character" in what:
+        tips.append("A text in it has a bare line end: write it as \\n, or pass strict=False.")
+    elif "Unterminated string" in what:
+        tips.append("The document is cut off, or a quote in it lacks its backslash: make sure that all of it is there.")
+    elif "Illegal trailing comma" in what:
+        tips.append("Remove the comma before the closing bracket.")
+    tips.append(f"Look at the text around position {found['char']}, or catch json.JSONDecodeError.")
+    return Diagnosis(
+        immediate_cause=f"the text is no valid JSON: {what} at {at}",
+        contributing_factors=tuple(factors(case)),
+        suggestions=tuple(tips),
+        specifics={"json_line": int(found["line"][:9]), "json_column": int(found["column"][:9])},
+    )
+
+
+def zero_division(case: Case) -> Diagnosis | None:
+    """Something was divided by zero."""
+    divisor = _divisor(case)
+    zero = divisor or "the divisor"
+    facts = factors(case, names_in(_tree(divisor)) or None)
+    tips = [f"Test it first: `if {divisor or 'divisor'} != 0:`, and say what is right when it is 0."]
+    node = _tree(divisor)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "len" and node.args:
+        measured = ast.unparse(node.args[0])
+        tips.insert(0, f"{measured} is empty: test `if {measured}:` before, or return a default for nothing.")
+        facts.insert(0, f"{measured} is empty")
+    elif divisor:
+        tips.append(f"Find out why {divisor} is 0{_assigned(facts)}.")
+    if "negative power" in case.message:
+        tips = ["0 has no negative power: test the base first."]
+    where = one_line(case.marked or case.code, 80) or "a division"
+    cause = f"{zero} is 0 in {where}"
+    if isinstance(node, ast.Constant):
+        cause, tips = f"{where} divides by {divisor} itself", ["Divide by something else: nothing can be divided by 0."]
+    return Diagnosis(
+        immediate_cause=cause,
+        contributing_factors=tuple(facts),
+        suggestions=tuple(tips),
+        specifics={"zero_expression": divisor} if divisor else {},
+    )
+
+
+def overflow(case: Case) -> Diagnosis | None:
+    """A number that is too large for what is to hold it."""
+    known = by_rules(case, RULES)
+    return known or Diagnosis(
+        immediate_cause=f"the result of {one_line(case.marked or case.code, 80) or 'a computation'} is too large",
+        contributing_factors=tuple(factors(case)),
+        suggestions=(
+            "Compute with whole numbers, which have no largest, or with decimal.Decimal.",
+            "Compute with logarithms: add math.log() in place of multiplying.",
+        ),
+    )
+
+
+def recursion(case: Case) -> Diagnosis | None:
+    """Functions that call each other without an end."""
+    names = [frame.function for frame in case.frames[-60:]]
+    cycle = list(dict.fromkeys(reversed([name for name in names if names.count(name) > 2])))[:4]
+    function = (
+        case.frame.function if case.frame.function and not case.frame.at_top_level else (cycle or ["the function"])[0]
+    )
+    called = f"{function}()"
+    how = f"{listed([f'{name}()' for name in cycle])} call each other" if len(cycle) > 1 else f"{called} calls itself"
+    arguments = ", ".join(f"{name} = {shown(value, 30)}" for name, value in list(case.frame.locals.items())[:4])
+    facts = [f"at the end {called} was called with {arguments}"] if arguments else []
+    depth = whole(case.raised.get("frames_dropped")) or 0
+    if depth:
+        facts.append(f"{depth + len(case.frames)} calls deep")
+    return Diagnosis(
+        immediate_cause=f"{how} without an end, on line {case.line}" if case.line else f"{how} without an end",
+        contributing_factors=tuple(facts),
+        suggestions=(
+            f"Give {called} a case that returns without another call, tested first.",
+            f"Make sure that each call of {called} comes nearer to that case: pass on a smaller argument.",
+            "Write it as a loop if it has to go deep; raising the limit only delays the end.",
+        ),
+        specifics={"recursive_function": function},
+    )
+
+
+def _divisor(case: Case) -> str:
+    node: ast.AST | None = case.expression
+    if node is None and case.line_tree is not None:
+        divisions = [each for each in ast.walk(case.line_tree) if _divides(each)]
+        node = divisions[0] if len(divisions) == 1 else None
+    match node:
+        case ast.BinOp(op=ast.Div() | ast.FloorDiv() | ast.Mod(), right=right):
+            return one_line(ast.unparse(right), 60)
+        case ast.AugAssign(op=ast.Div() | ast.FloorDiv() | ast.Mod(), value=right):
+            return one_line(ast.unparse(right), 60)
+        case ast.Call(func=ast.Name(id="divmod"), args=[_, right]):
+            return one_line(ast.unparse(right), 60)
+        case _:
+            return ""
+
+
+def _divides(node: ast.AST) -> bool:
+    return isinstance(node, (ast.BinOp, ast.AugAssign)) and isinstance(node.op, (ast.Div, ast.FloorDiv, ast.Mod))
+
+
+def _assigned(facts: list[str]) -> str:
+    return f": {facts[0]}" if facts and ": line" in facts[0] else ""
+
+
+def _tree(text: str) -> ast.expr | None:
+    return parsed_expression(text) if text else None

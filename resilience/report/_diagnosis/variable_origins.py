@@ -1,0 +1,172 @@
+"""Where the variables came from that a failing expression is made of."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from resilience.report._diagnosis.context import Case, FunctionNode
+from resilience.report._diagnosis.text import one_line, shown
+
+__all__ = ["Origin", "factors", "functions_named", "names_in", "origin_of", "own_nodes", "why_none"]
+
+_MOST_FACTORS = 4
+# What changes an object and returns nothing.
+_IN_PLACE = {
+    "sort": "sorted()",
+    "reverse": "reversed()",
+    "append": "",
+    "extend": "",
+    "insert": "",
+    "remove": "",
+    "clear": "",
+    "update": "",
+    "add": "",
+    "discard": "",
+    "shuffle": "random.sample()",
+    "print": "",
+}
+_MATCHERS = ("match", "search", "fullmatch")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The last place before the failure that gave a variable its value."""
+
+    line: int
+    code: str
+    value: ast.expr | None
+    """What was assigned; None for a loop, a parameter, an import."""
+
+
+def names_in(node: ast.AST | None) -> list[str]:
+    """Return the variables an expression reads, in order, each once."""
+    if node is None:
+        return []
+    found = [each for each in ast.walk(node) if isinstance(each, ast.Name)]
+    found.sort(key=lambda each: (each.lineno, each.col_offset))
+    return list(dict.fromkeys(each.id for each in found))
+
+
+def functions_named(case: Case, name: str) -> list[FunctionNode]:
+    """Return the functions and methods that the program defines under a name."""
+    if case.tree is None:
+        return []
+    return [node for node in ast.walk(case.tree) if isinstance(node, FunctionNode) and node.name == name]
+
+
+def origin_of(case: Case, name: str) -> Origin | None:
+    """Return what gave a variable its value: before the failing line, in its function or else in the module."""
+    if case.tree is None or case.line is None:
+        return None
+    function = case.function
+    if function is not None:
+        # In a loop the line may be further down.
+        own = list(_assignments(function, name))
+        if own:
+            return _origin(case, own, case.line)
+        if name in [each.arg for each in _parameters(function)]:
+            return None
+    return _origin(case, list(_assignments(case.tree, name)), case.line if function is None else None)
+
+
+def factors(case: Case, names: list[str] | None = None) -> list[str]:
+    """Return a sentence for each variable the failing expression reads: its value, and where that came from."""
+    found: list[str] = []
+    for name in names_in(case.expression) if names is None else names:
+        if not case.knows(name):
+            continue
+        origin, value = origin_of(case, name), shown(case.value_of(name))
+        if origin is None:
+            where = _as_argument(case, name)
+        elif isinstance(origin.value, ast.Constant):  # whose code would say the same once more
+            value, where = one_line(repr(case.value_of(name)), 60), f", set on line {origin.line}"
+        else:
+            code = one_line(origin.code)
+            where = f", set on line {origin.line}" + ("" if code == f"{name} = {value}" else f": {code}")
+        found.append(f"{name} = {value}{where}")
+    return found[:_MOST_FACTORS]
+
+
+def why_none(case: Case, value: ast.expr | None) -> str:
+    """Say why an expression came to None, where its form tells; empty where it does not."""
+    if isinstance(value, ast.Await):
+        value = value.value
+    if not isinstance(value, ast.Call):
+        return ""
+    function = value.func
+    name = (
+        function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
+    )
+    if isinstance(function, ast.Attribute) or name in ("print", "shuffle"):
+        if name in _IN_PLACE:
+            instead = f"; use {_IN_PLACE[name]} for a result" if _IN_PLACE[name] else ""
+            return f"{name}() returns None: it only has an effect{instead}"
+        if name == "get":
+            return "get() returns None for a key that is not there: give it a default"
+        if name in _MATCHERS:
+            return f"{name}() returns None where the pattern does not match: test for that first"
+    for each in functions_named(case, name):
+        returns = [node for node in own_nodes(each) if isinstance(node, ast.Return) and node.value is not None]
+        if not returns:
+            return f"{name}(), defined on line {each.lineno}, has no return statement with a value"
+        return f"{name}(), defined on line {each.lineno}, returned None: not every way through it returns a value"
+    return ""
+
+
+def _as_argument(case: Case, name: str) -> str:
+    if name not in case.frame.locals or case.position < 1 or case.frame.at_top_level:
+        return ""
+    function = case.function
+    if function is None or name not in [each.arg for each in _parameters(function)]:
+        return ""
+    caller = case.frames[case.position - 1]
+    return f", given on line {caller.line}: {one_line(caller.code)}" if caller.code else ""
+
+
+def _parameters(function: FunctionNode) -> list[ast.arg]:
+    given = function.args
+    rest = [each for each in (given.vararg, given.kwarg) if each is not None]
+    return [*given.posonlyargs, *given.args, *given.kwonlyargs, *rest]
+
+
+def _assignments(scope: ast.Module | FunctionNode, name: str) -> Iterator[tuple[ast.stmt, ast.expr | None]]:
+    for node in own_nodes(scope):
+        value: ast.expr | None = None
+        match node:
+            case ast.Assign(targets=targets):
+                value = node.value if any(isinstance(target, ast.Name) for target in targets) else None
+            case ast.AnnAssign(target=target, value=ast.expr() as value) | ast.AugAssign(target=target, value=value):
+                targets = [target]
+            case ast.For(target=target) | ast.AsyncFor(target=target):
+                targets = [target]
+            case ast.With(items=items) | ast.AsyncWith(items=items):
+                targets = [item.optional_vars for item in items if item.optional_vars is not None]
+            case _:
+                continue
+        if any(_binds(target, name) for target in targets):
+            yield node, value
+
+
+def own_nodes(scope: ast.AST) -> Iterator[ast.AST]:
+    """Walk a scope: the functions and classes in it are met, but not what is inside of them."""
+    queue = list(ast.iter_child_nodes(scope))
+    while queue:
+        node = queue.pop(0)
+        yield node
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
+            queue.extend(ast.iter_child_nodes(node))
+
+
+def _binds(target: ast.expr, name: str) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(target))
+
+
+def _origin(case: Case, found: list[tuple[ast.stmt, ast.expr | None]], before: int | None) -> Origin | None:
+    earlier = [each for each in found if before is None or each[0].lineno < before]
+    chosen = max(earlier or found, key=lambda each: each[0].lineno, default=None)
+    if chosen is None:
+        return None
+    node, value = chosen
+    return Origin(node.lineno, case.line_at(node.lineno).strip(), value)

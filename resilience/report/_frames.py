@@ -1,0 +1,115 @@
+"""The calls of a traceback, few enough to be read.
+
+It runs inside executing children, too, so it imports nothing heavy before it is used.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import FrameType, TracebackType
+
+    from resilience.report._safe_repr import Looks
+    from resilience.report.captured_exception import CapturedFrame
+
+__all__ = ["Call", "calls_of", "frames_of", "line_of", "span_of"]
+
+MOST_FRAMES = 40
+_FIRST = 15  # of them where there are more: how it began; the rest is how it ended
+_MOST_REPEATS = 3
+_MOST_CODE = 500
+
+
+class Call:
+    """One entry of a traceback."""
+
+    __slots__ = ("frame", "instruction", "line")
+
+    def __init__(self, entry: TracebackType) -> None:
+        self.frame: FrameType = entry.tb_frame
+        self.line: int = entry.tb_lineno
+        self.instruction: int = entry.tb_lasti
+
+
+def calls_of(entry: TracebackType | None, hidden: Callable[[str], bool] | None) -> list[Call]:
+    """Return the calls of a traceback, the outermost first, without those in files that are *hidden*."""
+    found: list[Call] = []
+    while entry is not None:
+        if hidden is None or not hidden(entry.tb_frame.f_code.co_filename):
+            found.append(Call(entry))
+        entry = entry.tb_next
+    return found
+
+
+def frames_of(calls: Sequence[Call], looks: Looks) -> tuple[list[CapturedFrame], int]:
+    """Return what is kept of some calls, and how many are not told."""
+    kept = _few(_without_repeats(calls))
+    # What is innermost is looked at first: it matters most, and there is an end to looking.
+    return [_frame(call, looks) for call in reversed(kept)][::-1], len(calls) - len(kept)
+
+
+def _without_repeats(calls: Sequence[Call]) -> list[Call]:
+    """Return the calls without those in the middle of a run of the same one."""
+    found: list[Call] = []
+    run = 0
+    for call in calls:
+        same = bool(found) and found[-1].frame.f_code is call.frame.f_code and found[-1].line == call.line
+        run = run + 1 if same else 1
+        if run > _MOST_REPEATS:
+            found[-1] = call  # the last of the run is the one that tells how it ended
+        else:
+            found.append(call)
+    return found
+
+
+def _few(calls: list[Call]) -> list[Call]:
+    if len(calls) <= MOST_FRAMES:
+        return calls
+    return calls[:_FIRST] + calls[_FIRST - MOST_FRAMES :]
+
+
+def _frame(call: Call, looks: Looks) -> CapturedFrame:
+    frame = call.frame
+    code = frame.f_code
+    end_line, column, end_column = span_of(call)
+    return {
+        "filename": code.co_filename,
+        "function": code.co_name,
+        "line": call.line,
+        "end_line": end_line,
+        "column": column,
+        "end_column": end_column,
+        "code": line_of(call, call.line).strip()[:_MOST_CODE],
+        "locals": looks.variables(frame.f_locals, module=frame.f_locals is frame.f_globals),
+    }
+
+
+def span_of(call: Call) -> tuple[int | None, int | None, int | None]:
+    """Return the last line, the first column and the column behind the end of what a call was at, in characters."""
+    if call.instruction < 0:
+        return None, None, None
+    where = next(islice(call.frame.f_code.co_positions(), call.instruction // 2, None), (None,) * 4)
+    line, end_line, column, end_column = where
+    if line != call.line:
+        return None, None, None
+    return end_line, _characters(call, line, column), _characters(call, end_line, end_column)
+
+
+def line_of(call: Call, line: int) -> str:
+    """Return a line of the source that a call stands in; empty where there is no source."""
+    import linecache
+
+    return linecache.getline(call.frame.f_code.co_filename, line, call.frame.f_globals)
+
+
+def _characters(call: Call, line: int | None, column: int | None) -> int | None:
+    """Return a column in characters; the compiler counts the bytes of UTF-8."""
+    if line is None or column is None:
+        return None
+    text = line_of(call, line)
+    if text.isascii():
+        return column
+    return len(text.encode("utf-8", "surrogatepass")[:column].decode("utf-8", "replace"))

@@ -1,0 +1,70 @@
+"""The report of an exception that is still alive, in any program."""
+
+from __future__ import annotations
+
+import linecache
+import platform
+import sys
+import threading
+
+from resilience.categories import ErrorCategory
+from resilience.classification import classify
+from resilience.errors._json_safe import Json
+from resilience.report._capture import capture
+from resilience.report._explain import explain
+from resilience.report._location import own_frame
+from resilience.report._step_limit import TooLongError, bounded
+from resilience.report.captured_exception import Captured
+from resilience.report.failure import Failure
+from resilience.report.model import ErrorReport
+
+__all__ = ["report_of"]
+
+_MOST_SOURCE = 200_000  # of a file; a report reads no more to find a cause
+
+
+def report_of(exc: BaseException, *, source: str | None = None, filename: str = "<string>") -> ErrorReport:
+    """Return the report of an exception: see `ErrorReport.from_exception`."""
+    if not isinstance(exc, BaseException):
+        raise TypeError(f"exc={exc!r}: give an exception")
+    raised = capture(exc, source=source, filename=filename)
+    if source is None:
+        filename, source = _program(raised)
+    return explain(
+        Failure(
+            category=_category(exc),
+            error_type=raised["type"],
+            message=raised["message"],
+            exception=raised,
+            source=source,
+            filename=filename,
+            is_local=True,
+            system=_system(),
+        )
+    )
+
+
+def _category(exc: BaseException) -> ErrorCategory:
+    try:
+        return bounded(lambda: classify(exc))  # which reads attributes, and those may be code
+    except TooLongError:
+        return ErrorCategory.UNKNOWN
+
+
+def _program(raised: Captured) -> tuple[str, str | None]:
+    """Return the file that the failure is in, and its text where that can be read."""
+    syntax, frame = raised["syntax"], own_frame(raised)
+    filename = syntax["filename"] if syntax is not None else frame["filename"] if frame is not None else "<string>"
+    lines = linecache.getlines(filename)
+    size = sum(map(len, lines))
+    return filename, "".join(lines) if 0 < size <= _MOST_SOURCE else None
+
+
+def _system() -> dict[str, Json]:
+    return {
+        "python_version": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "platform": sys.platform,
+        "recursion_limit": sys.getrecursionlimit(),
+        "threads": threading.active_count(),
+    }

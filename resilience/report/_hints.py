@@ -1,0 +1,233 @@
+"""What only the live objects can tell of a failure: which names there are, which keys, how long it is.
+
+No code of the program is run for it: no property, no ``__getattr__``, no ``__dir__``. It runs inside executing
+children, too; it is imported when there is a failure.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from resilience.report._frames import Call, line_of, span_of
+from resilience.report._safe_repr import Looks
+from resilience.report._static_introspection import attributes, bases_of, held_in, is_one, kind_of, name_of
+
+if TYPE_CHECKING:
+    import ast
+
+    from resilience.report.captured_exception import Json
+
+__all__ = ["hints_of"]
+
+_MOST_NAMES = 500
+_MOST_OWN = 400
+_MOST_NEAR = 10
+_MOST_KEYS = 50
+_MOST_NAME = 100
+_MODULE = kind_of(sys)
+_NOTHING = object()
+
+
+def hints_of(exc: BaseException, call: Call | None, looks: Looks) -> dict[str, Json]:
+    """Return the hints of an exception that was raised in *call*: see `Captured`."""
+    if is_one(exc, NameError):
+        return _of_name(exc, call)
+    if is_one(exc, AttributeError):
+        return _of_attribute(exc)
+    if is_one(exc, ImportError):
+        return _of_import(exc)
+    if is_one(exc, KeyError) or is_one(exc, IndexError):
+        return _of_subscript(exc, call, looks)
+    return {}
+
+
+def _names(names: Iterable[object]) -> list[Json]:
+    found = dict.fromkeys(
+        name
+        for name in names
+        if type(name) is str and name.isidentifier() and len(name) <= _MOST_NAME and not name.startswith("__")
+    )
+    return list(islice(found, _MOST_NAMES))
+
+
+def _of_name(exc: NameError, call: Call | None) -> dict[str, Json]:
+    name = held_in(exc, NameError, "name")
+    if name is None and is_one(exc, UnboundLocalError) and type(exc.args[0]) is str:  # it has none
+        name = exc.args[0].partition("'")[2].partition("'")[0]
+    if type(name) is not str or not name or call is None:
+        return {}
+    frame = call.frame
+    names = [*frame.f_locals, *frame.f_globals, *frame.f_builtins]
+    if "self" in frame.f_locals and name in _attributes_of(frame.f_locals["self"]):
+        return {"name": name, "names": [f"self.{name}", *_names(names)]}
+    return {"name": name, "names": _names(names)}
+
+
+def _attributes_of(value: Any) -> dict[str, None]:
+    """Return the names of the attributes of an object, its own first."""
+    is_class = issubclass(kind_of(value), type)
+    kinds = bases_of(value if is_class else kind_of(value))
+    own = {} if is_class else attributes(value)
+    found: dict[str, None] = dict.fromkeys(name for name in own if type(name) is str)
+    for kind in kinds:
+        found.update(dict.fromkeys(type.__getattribute__(kind, "__dict__")))
+    return found
+
+
+def _of_attribute(exc: AttributeError) -> dict[str, Json]:
+    name, owner = held_in(exc, AttributeError, "name"), held_in(exc, AttributeError, "obj")
+    if type(name) is not str:
+        return {}
+    if type(owner) is _MODULE:
+        called = f"module {_module_name(owner)}"
+    elif issubclass(kind_of(owner), type):
+        called = f"class {name_of(owner)}"
+    else:
+        called = name_of(kind_of(owner))
+    return {"name": name, "owner": called, "names": _names(_attributes_of(owner))}
+
+
+def _module_name(module: object) -> str:
+    name = vars(module).get("__name__")
+    return name if type(name) is str else "?"
+
+
+def _of_import(exc: ImportError) -> dict[str, Json]:
+    module = held_in(exc, ImportError, "name")
+    if type(module) is not str:
+        return {}
+    if is_one(exc, ModuleNotFoundError):
+        return {"name": module, **_modules_beside(module)}
+    wanted = _wanted(exc)
+    if wanted is None:
+        return {"name": module}
+    found = sys.modules.get(module)
+    names = _names([*islice(vars(found), _MOST_OWN), *_modules_in(found)]) if type(found) is _MODULE else []
+    return {"name": wanted, "from": module, "names": names}
+
+
+def _modules_beside(module: str) -> dict[str, Json]:
+    """Return the modules that *module* could have been meant for: in its package, or at the top."""
+    package = module.rpartition(".")[0]
+    if package:
+        return {"package": package, "names": _names(_modules_in(sys.modules.get(package)))}
+    near = _like(module, [name for name in _found_in(None) if name not in sys.stdlib_module_names])
+    return {"names": _names(near)} if near else {}
+
+
+def _like(word: str, names: list[str]) -> list[str]:
+    import difflib
+
+    same = [name for name in names if name.lower().replace("_", "") == word.lower().replace("_", "")]
+    return [*same, *difflib.get_close_matches(word[:_MOST_NAME], names, n=_MOST_NEAR, cutoff=0.6)]
+
+
+def _modules_in(package: object) -> list[str]:
+    path = vars(package).get("__path__") if type(package) is _MODULE else None
+    return [] if path is None else _found_in(path)
+
+
+def _found_in(path: Any) -> list[str]:
+    """Return the modules in the directories of *path*; None: of all where modules are looked for. None is imported."""
+    import pkgutil
+
+    try:
+        return sorted(each.name for each in pkgutil.iter_modules(path))
+    except Exception:  # whatever the program has made of it
+        return []
+
+
+def _wanted(exc: ImportError) -> str | None:
+    if "name_from" in vars(ImportError):  # since CPython 3.12
+        wanted = held_in(exc, ImportError, "name_from")
+    else:
+        message = str(held_in(exc, ImportError, "msg"))
+        wanted = message.removeprefix("cannot import name ").partition(" from ")[0].strip("'")
+    return wanted if type(wanted) is str and wanted.isidentifier() else None
+
+
+def _of_subscript(exc: KeyError | IndexError, call: Call | None, looks: Looks) -> dict[str, Json]:
+    asked = _asked(call) if call is not None else None
+    if asked is None:
+        return {"key": looks.at(exc.args[0])} if is_one(exc, KeyError) and len(exc.args) == 1 else {}
+    of, key = asked
+    kind = kind_of(of)
+    if is_one(exc, KeyError):
+        if not issubclass(kind, dict) or len(exc.args) != 1:
+            return {}
+        mapping: Any = dict
+        keys: list[Any] = list(mapping.keys(of))[:_MOST_KEYS]
+        return {"key": looks.at(exc.args[0]), "keys": [looks.at(each) for each in keys]}
+    if kind not in (list, tuple, str):
+        return {}
+    return {"index": key if type(key) is int else None, "length": len(of)}
+
+
+def _asked(call: Call) -> tuple[Any, Any] | None:
+    """Return the object and the key of the subscript that failed, where both can be told without running anything."""
+    node = _expression(call)
+    import ast
+
+    if isinstance(node, ast.Subscript):
+        of, key = node.value, node.slice
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("pop", "remove"):
+        of, key = node.func.value, node.args[0] if node.args else ast.Constant(value=None)
+    else:
+        return None
+    found = _value(of, call)
+    return None if found is _NOTHING else (found, _value(key, call))
+
+
+def _expression(call: Call) -> ast.expr | None:
+    """Return the expression that a call was at."""
+    import ast
+
+    end_line, column, end_column = span_of(call)
+    if end_line is None or column is None or end_column is None or end_line - call.line > 20:
+        return None
+    lines = [line_of(call, line) for line in range(call.line, end_line + 1)]
+    lines[-1] = lines[-1][:end_column]
+    lines[0] = lines[0][column:]
+    try:
+        node = ast.parse(f"({''.join(lines)})", mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        # `del data["x"]` is no expression, but its target is one.
+        return None
+    return node
+
+
+def _value(node: ast.expr, call: Call) -> Any:
+    """Return what an expression stands for, where that is sure without running any code of the program."""
+    import ast
+
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
+        return -node.operand.value if type(node.operand.value) is int else _NOTHING
+    if isinstance(node, ast.Name):
+        for names in (call.frame.f_locals, call.frame.f_globals):
+            if node.id in names:
+                return names[node.id]
+        return _NOTHING
+    if isinstance(node, ast.Attribute):
+        owner = _value(node.value, call)
+        return _NOTHING if owner is _NOTHING else attributes(owner).get(node.attr, _NOTHING)
+    if isinstance(node, ast.Subscript):
+        return _item(_value(node.value, call), _value(node.slice, call))
+    return _NOTHING
+
+
+def _item(of: Any, key: Any) -> Any:
+    # Of the exact types only, and by keys whose hash and comparison are Python's own.
+    kind = kind_of(of)
+    if kind is dict and type(key) in (str, int):
+        return of.get(key, _NOTHING)
+    if kind in (list, tuple) and type(key) is int:
+        try:
+            return of[key]
+        except IndexError:
+            return _NOTHING
+    return _NOTHING

@@ -1,0 +1,128 @@
+"""Where in the program a failure is: the call to look at, and the lines around it."""
+
+from __future__ import annotations
+
+import linecache
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from resilience.categories import ErrorCategory
+from resilience.errors._json_safe import Json
+from resilience.report._path_redaction import is_library
+from resilience.report.captured_exception import Captured, CapturedFrame
+from resilience.report.failure import Failure
+from resilience.report.model import SourceLine
+
+__all__ = ["Place", "is_generated", "own_frame", "place_of"]
+
+_AROUND = 2
+_MOST_LINE = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """One place in a program. Lines count from 1, columns from 0."""
+
+    filename: str | None = None
+    line: int | None = None
+    column: int | None = None
+    end_line: int | None = None
+    end_column: int | None = None
+    code: str = ""
+    function: str | None = None
+    variables: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    excerpt: tuple[SourceLine, ...] = ()
+
+
+def place_of(failure: Failure) -> Place:
+    """Return the place of a failure: of the exception, of the parser, or what *failure* itself says."""
+    raised = failure.exception
+    syntax = raised["syntax"] if raised is not None else None
+    if syntax is not None and (failure.category is ErrorCategory.SYNTAX or raised is None or not raised["frames"]):
+        lines = _lines(failure, syntax["filename"])
+        return Place(
+            filename=syntax["filename"],
+            line=syntax["line"],
+            column=syntax["column"],
+            end_line=syntax["end_line"],
+            end_column=syntax["end_column"],
+            code=syntax["code"] or _line(lines, syntax["line"]),
+            excerpt=_excerpt(lines, syntax["line"], syntax["code"]),
+        )
+    frame = own_frame(raised, failure.source, failure.filename) if raised is not None else None
+    if frame is not None:
+        lines = _lines(failure, frame["filename"])
+        return Place(
+            filename=frame["filename"],
+            line=frame["line"],
+            column=frame["column"],
+            end_line=frame["end_line"],
+            end_column=frame["end_column"],
+            code=frame["code"],
+            function=frame["function"],
+            variables=frame["locals"],
+            excerpt=_excerpt(lines, frame["line"], frame["code"]),
+        )
+    return _as_told(failure)
+
+
+def own_frame(raised: Captured, source: str | None = None, filename: str = "<string>") -> CapturedFrame | None:
+    """Return the innermost call of the program itself, *source* compiled as *filename*, not of what it called."""
+    frames = raised["frames"]
+    for frame in reversed(frames):
+        name, function = frame["filename"], frame["function"]
+        if is_generated(function, source) if name == filename else is_library(name):
+            continue
+        return frame
+    return frames[-1] if frames else None
+
+
+def is_generated(function: str, source: str | None) -> bool:
+    """Whether a function stands nowhere in *source*: dataclasses make theirs, and compile them as ``<string>``.
+
+    >>> is_generated("__init__", "class Point: ..."), is_generated("area", "def area(): ..."), is_generated("f", None)
+    (True, False, False)
+    """
+    return (
+        bool(source) and function.isidentifier() and re.search(rf"\b(?:def|class)\s+{function}\b", source or "") is None
+    )
+
+
+def _as_told(failure: Failure) -> Place:
+    line, column = failure.line, failure.column
+    violation = failure.violation
+    if line is None and violation is not None:
+        line, column = violation.line, violation.column
+    lines = _lines(failure, failure.filename)
+    code = _line(lines, line)
+    progress = failure.progress
+    return Place(
+        filename=failure.filename if line is not None else None,
+        line=line,
+        column=column,
+        code=code,
+        variables=progress.variables if progress is not None else {},
+        excerpt=_excerpt(lines, line, code),
+    )
+
+
+def _lines(failure: Failure, filename: str) -> list[str]:
+    """Return the source of a file: the program's, or what the file holds where its name means the same file here."""
+    if failure.source is not None and filename == failure.filename:
+        return failure.source.splitlines()
+    return linecache.getlines(filename) if failure.is_local else []
+
+
+def _line(lines: list[str], line: int | None) -> str:
+    return lines[line - 1].strip()[:_MOST_LINE] if line is not None and 0 < line <= len(lines) else ""
+
+
+def _excerpt(lines: list[str], line: int | None, code: str) -> tuple[SourceLine, ...]:
+    """Return the lines around *line*; none where they are not those of the failure: a file changes."""
+    if line is None:
+        return ()
+    if _line(lines, line) != code[:_MOST_LINE].strip():
+        return (SourceLine(line, code),) if code else ()
+    first, last = max(1, line - _AROUND), min(len(lines), line + _AROUND)
+    return tuple(SourceLine(number, lines[number - 1].rstrip()[:_MOST_LINE]) for number in range(first, last + 1))

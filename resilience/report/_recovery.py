@@ -1,0 +1,119 @@
+"""What worked before a failure, and what can be done next."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from resilience.categories import ErrorCategory, Recovery
+from resilience.errors._json_safe import Json
+from resilience.profiles import profile_for
+from resilience.report._diagnosis.ast_utils import parsed
+from resilience.report._location import Place
+from resilience.report._redaction import Redaction
+from resilience.report.diagnosis import Diagnosis
+from resilience.report.failure import Failure, Progress
+from resilience.report.model import RecoveryOption
+
+__all__ = ["partial_results", "recovery_options"]
+
+_MOST_OPERATIONS = 20
+_MOST_LINE = 200
+_MOST_WATCHED = 3
+_WORD = re.compile(r"[^\W\d]\w*")
+
+# What a program can be corrected for. INTERNAL and UNKNOWN are what most of Python's own exceptions are outside of an
+# executor.
+_OF_CODE = (
+    ErrorCategory.CODE_RELATED
+    | ErrorCategory.SECURITY
+    | ErrorCategory.EXECUTION_TIMEOUT
+    | ErrorCategory.INTERNAL
+    | ErrorCategory.UNKNOWN
+)
+
+# What each recovery means to whoever reads the report; REGENERATE is to correct the code.
+_MEANS: dict[Recovery, str] = {
+    Recovery.RETRY: "Run the same code again after a short wait: what it depends on failed, not the code.",
+    Recovery.WAIT: "Wait before the same is tried again: there is no room for it now.",
+    Recovery.FIX_INPUT: "Correct what was given and try again.",
+    Recovery.USE_ALTERNATIVE: "Do it another way, or with another service: the same will fail again.",
+    Recovery.REAUTHENTICATE: "Renew the credentials, then try again.",
+    Recovery.FIX_CONFIGURATION: "Correct the configuration: no retry will help.",
+    Recovery.ESCALATE: "Ask a person to decide: this is not to be retried on its own.",
+    Recovery.GIVE_UP: "Do not try the same again.",
+}
+
+
+def partial_results(progress: Progress | None, clean: Redaction) -> dict[str, Json] | None:
+    """Return what a program had done before it failed; None where nobody kept count."""
+    if progress is None:
+        return None
+    return {
+        "completed_lines": progress.completed_lines,
+        "total_lines": progress.total_lines,
+        "stdout_before_error": clean.text(progress.stdout),
+        "variables_before_error": clean.mapping(progress.variables),
+        "successful_operations": [clean.code(operation) for operation in _operations(progress.snippet)],
+    }
+
+
+def _operations(snippet: str) -> list[str]:
+    """Return the first line of each statement that was carried out, the last ones."""
+    tree = parsed(snippet)
+    if tree is None:
+        return []
+    lines = snippet.splitlines()
+    first = [lines[node.lineno - 1].strip()[:_MOST_LINE] for node in tree.body if node.lineno <= len(lines)]
+    return first[-_MOST_OPERATIONS:]
+
+
+def recovery_options(
+    failure: Failure, diagnosis: Diagnosis, place: Place, clean: Redaction
+) -> tuple[RecoveryOption, ...]:
+    """Return what can be done now, the most promising first."""
+    return tuple(_options(failure, diagnosis, place, clean))
+
+
+def _options(failure: Failure, diagnosis: Diagnosis, place: Place, clean: Redaction) -> Iterator[RecoveryOption]:
+    if failure.category not in _OF_CODE:
+        recovery = profile_for(failure.category).recovery
+        yield RecoveryOption(recovery.value, _MEANS[recovery])
+    else:
+        line = diagnosis.specifics.get("root_cause_line") or place.line
+        where = f"line {line}" if line is not None else "the code"
+        yield RecoveryOption(
+            "fix_and_retry",
+            clean.code(f"Correct {where} and run it again. {diagnosis.suggestions[0]}"),
+            suggested_fix=None if diagnosis.suggested_fix is None else clean.code(diagnosis.suggested_fix),
+        )
+    if failure.progress is not None and failure.progress.snippet.strip():
+        yield RecoveryOption(
+            "partial_execution",
+            "Run only the statements that worked.",
+            code_snippet=clean.code(failure.progress.snippet),
+        )
+    if place.line is not None:
+        yield RecoveryOption(
+            "debug_mode",
+            "Look closer at what happens before it fails.",
+            next_steps=tuple(clean.code(step) for step in _steps(failure, place)),
+        )
+
+
+def _steps(failure: Failure, place: Place) -> Iterator[str]:
+    used = dict.fromkeys(name for name in _WORD.findall(place.code) if name in place.variables)
+    for name in list(used)[:_MOST_WATCHED]:
+        yield f"Print {name} and type({name}) before line {place.line}."
+    if failure.progress is not None and failure.progress.last_successful_line is not None:
+        last = failure.progress.last_successful_line
+        yield f"Run the code up to line {last}, which worked, and look at its variables."
+    if failure.category is ErrorCategory.EXECUTION_TIMEOUT:
+        yield "Run it on a small part of the data, and count the rounds of each loop."
+    if failure.category is ErrorCategory.SYNTAX:
+        yield f"Read line {place.line} and the one before it: brackets, quotes and colons."
+    elif place.function not in (None, "<module>"):
+        yield f"Call {place.function}() alone, with the arguments it had."
+    yield (
+        f"Run line {place.line} alone with simple values: {place.code}" if place.code else f"Look at line {place.line}."
+    )

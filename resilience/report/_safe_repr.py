@@ -1,0 +1,266 @@
+"""Show any value in a few words: bounded, without secrets, whatever the value does when it is looked at.
+
+It runs inside executing children, too, so it imports nothing heavy before it is used.
+"""
+
+from __future__ import annotations
+
+import sys
+from itertools import islice
+
+from resilience.report._static_introspection import attributes, kind_of, module_of, name_of, static
+from resilience.report._step_limit import STEPS, TooLongError, bounded
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import Any
+
+    from resilience.report.captured_exception import Json
+
+__all__ = ["Looks", "cut", "tells"]
+
+_MOST_VARIABLES = 50
+_MOST_TEXT = 400  # characters of one value
+_MOST_STRING = 200
+_MOST_ITEMS = 20
+_MOST_ATTRIBUTES = 6
+_MOST_DEEP = 4
+_MOST_NODES = 4000  # values looked at, in all
+_MOST_BITS = 256  # str() of a very long whole number takes long, or raises
+_MOST_SECRETS = 100
+_MOST_PATIENCE = 5  # objects whose repr may take too long; the next ones are not asked
+_NO_NUMBERS = ("inf", "-inf", "nan")
+
+_MODULE = kind_of(sys)
+_FUNCTION: type[Any] = type(lambda: None)
+_FUNCTIONS: tuple[type[Any], ...] = (_FUNCTION, type(len))
+_ITEMS: Any = vars(dict)["items"]
+_STRINGS = (str, bytes, bytearray)
+_CONTAINERS: tuple[Any, ...] = (dict, list, tuple, set, frozenset)
+# Shown by their elements, too, though they are none of the above: by module and name, so as not to import them.
+_SEQUENCES = frozenset(
+    {
+        ("builtins", "dict_keys"),
+        ("builtins", "dict_values"),
+        ("builtins", "dict_items"),
+        ("collections", "deque"),
+        ("array", "array"),
+    }
+)
+
+
+class Looks:
+    """The looks of one report: what may still be looked at, and which secrets were met.
+
+    >>> looks = Looks()
+    >>> looks.at([1, "two", {"password": "hunter2"}]), looks.at("a text"), looks.at(2.5)
+    ("[1, 'two', {'password': '[redacted]'}]", 'a text', 2.5)
+    >>> looks.secrets
+    {'hunter2'}
+    """
+
+    __slots__ = ("_is_secret", "_left", "_path", "_patience", "_redacted", "secrets")
+
+    def __init__(self) -> None:
+        # Not before: it needs regular expressions, and a program that succeeds needs none of this.
+        from resilience.errors._secrets import REDACTED, is_secret
+
+        self._is_secret = is_secret
+        self._redacted = REDACTED
+        self._left = _MOST_NODES
+        self._patience = _MOST_PATIENCE
+        self._path: set[int] = set()
+        self.secrets: set[str] = set()
+        """The texts that stood under secret names, to be taken out of every other text."""
+
+    def variables(self, variables: Mapping[str, object], *, module: bool = False) -> dict[str, Json]:
+        """Return variables by their names, the first ones. Modules and dunders are left out.
+
+        Of a *module*, functions and classes are left out, too: its source shows them.
+        """
+        found: dict[str, Json] = {}
+        for name, value in list(variables.items()):
+            if type(name) is not str or not name.isidentifier() or name[:2] == name[-2:] == "__":
+                continue
+            if type(value) is _MODULE or (module and (issubclass(type(value), type) or type(value) in _FUNCTIONS)):
+                continue
+            if len(found) == _MOST_VARIABLES:
+                found["..."] = "more"
+                break
+            found[name] = self.at(value, name)
+        return found
+
+    def at(self, value: Any, name: str = "") -> Json:
+        """Return a number, a string, a boolean and None as it is, and of anything else a short text."""
+        if name and self._secret(name, value):
+            return self._redacted
+        kind = kind_of(value)
+        if value is None or kind is bool or (kind is int and value.bit_length() <= _MOST_BITS):
+            found: Json = value
+        elif kind is str:
+            found = cut(value, _MOST_TEXT)
+        elif kind is float and str(value) not in _NO_NUMBERS:
+            found = value
+        else:
+            found = cut(self._text(value, 0), _MOST_TEXT)
+            if found.removeprefix("-")[:1].isdigit():  # or it would be taken for a text
+                found = f"{name_of(kind)}({found})"
+        return found
+
+    def _secret(self, name: object, value: Any) -> bool:
+        if type(name) is not str or not self._is_secret(name, value):
+            return False
+        if type(value) is bytes:
+            value = value[:1000].decode("utf-8", "replace")
+        if type(value) is str and len(self.secrets) < _MOST_SECRETS and tells(value):
+            self.secrets.add(value)
+        return True
+
+    def _text(self, value: Any, depth: int) -> str:
+        kind = kind_of(value)
+        self._left -= 1
+        if self._left < 0:
+            return "..."
+        if id(value) in self._path:
+            return "<circular>"
+        if depth > _MOST_DEEP:
+            return f"<{name_of(kind)}>"
+        self._path.add(id(value))
+        try:
+            return self._inside(value, kind, depth)
+        except TooLongError:
+            self._patience -= 1
+            return f"<{name_of(kind)} whose repr takes too long>"
+        except Exception as error:  # whatever a foreign object does when it is looked at
+            return f"<{name_of(kind)} whose repr fails with {name_of(type(error))}>"
+        finally:
+            self._path.discard(id(value))
+
+    def _inside(self, value: Any, kind: Any, depth: int) -> str:
+        shown_by = static(kind, "__repr__")
+        if kind is int and value.bit_length() > _MOST_BITS:
+            return f"<int of {value.bit_length()} bits>"
+        if any(shown_by is vars(each)["__repr__"] for each in _STRINGS):
+            return _string(value)
+        # Never by a repr of a subclass: one of a million elements would make a text of them all.
+        if issubclass(kind, _CONTAINERS):
+            return self._container(value, kind, depth)
+        if (module_of(kind), name_of(kind)) in _SEQUENCES:
+            return self._sequence(iter(value), len(value), f"{name_of(kind)}([", "])", depth)
+        if kind in _FUNCTIONS:
+            return f"<function {value.__name__}>"
+        if issubclass(kind, type):
+            return f"<class {name_of(value)}>"
+        if kind is _MODULE:
+            return f"<module {value.__name__}>"
+        if shown_by is vars(BaseException)["__repr__"]:
+            args: tuple[Any, ...] = vars(BaseException)["args"].__get__(value)
+            return self._sequence(iter(args), len(args), f"{name_of(kind)}(", ")", depth)
+        if shown_by is object.__repr__:
+            return self._object(value, kind, depth)
+        if _is_made_by_dataclass(kind, shown_by) or name_of(kind) == "SimpleNamespace":
+            held = attributes(value)
+            return self._named(held.items(), len(held), f"{name_of(kind)}(", ")", depth)
+        return self._foreign(value, kind)
+
+    def _container(self, value: Any, kind: Any, depth: int) -> str:
+        base: Any = next(each for each in _CONTAINERS if issubclass(kind, each))
+        size: int = base.__len__(value)
+        items: Iterator[Any] = base.__iter__(value)
+        fields = static(kind, "_fields")
+        if base is tuple and kind_of(fields) is tuple and len(fields) == size:
+            pairs = zip(fields, items, strict=True)
+            return self._named(pairs, size, f"{name_of(kind)}(", ")", depth)
+        begin, end = ("[", "]") if base is list else ("(", ")") if base is tuple else ("{", "}")
+        if kind is tuple and size == 1:
+            end = ",)"
+        if not size and base in (set, frozenset):
+            begin = end = ""
+        if kind not in (dict, list, tuple, set) or not begin:
+            begin, end = f"{name_of(kind)}({begin}", f"{end})"
+        if base is dict:
+            return self._mapping(_ITEMS(value), size, begin, end, depth)
+        return self._sequence(items, size, begin, end, depth, ordered=base in (list, tuple))
+
+    def _sequence(
+        self, items: Iterator[Any], size: int, begin: str, end: str, depth: int, *, ordered: bool = True
+    ) -> str:
+        parts = [self._text(item, depth + 1) for item in islice(items, _MOST_ITEMS)]
+        if not ordered:
+            parts.sort()  # or two runs of one program would tell two stories
+        return _joined(parts, size, begin, end)
+
+    def _mapping(self, items: Iterable[tuple[Any, Any]], size: int, begin: str, end: str, depth: int) -> str:
+        parts: list[str] = []
+        for key, item in list(islice(items, _MOST_ITEMS)):
+            shown = repr(self._redacted) if self._secret(key, item) else self._text(item, depth + 1)
+            parts.append(f"{self._text(key, depth + 1)}: {shown}")
+        return _joined(parts, size, begin, end)
+
+    def _named(
+        self, pairs: Iterable[tuple[str, Any]], size: int, begin: str, end: str, depth: int, between: str = ", "
+    ) -> str:
+        parts: list[str] = []
+        for name, item in pairs:
+            shown = self._redacted if self._secret(name, item) else self._text(item, depth + 1)
+            parts.append(f"{name}={shown}")
+            if len(parts) == _MOST_ITEMS:
+                break
+        return _joined(parts, size, begin, end, between)
+
+    def _object(self, value: Any, kind: type[Any], depth: int) -> str:
+        held = attributes(value)
+        if not held:
+            return f"<{name_of(kind)}>"
+        few = islice(held.items(), _MOST_ATTRIBUTES)
+        return self._named(few, len(held), f"<{name_of(kind)} ", ">", depth, " ")
+
+    def _foreign(self, value: Any, kind: type[Any]) -> str:
+        if self._patience <= 0:
+            return f"<{name_of(kind)}>"
+        ask: Callable[[], str] = lambda: repr(value)  # noqa: E731 - `partial` would need functools
+        shown = bounded(ask, STEPS)
+        return _without_addresses(cut(str.__str__(shown), _MOST_TEXT))
+
+
+def cut(text: str, most: int) -> str:
+    """Return a text that is not much longer than *most*, and says what is missing.
+
+    >>> cut("a very long text", 6)
+    'a very... (10 more)'
+    """
+    return text if len(text) <= most else f"{text[:most]}... ({len(text) - most} more)"
+
+
+def tells(text: str) -> bool:
+    """Return whether a secret is telling enough to be looked for in other texts; ``test`` and ``admin`` are not."""
+    return len(text) >= 12 or (len(text) >= 6 and not text.isalpha())
+
+
+def _string(value: Any) -> str:
+    few = str.__getitem__(value, slice(_MOST_STRING)) if isinstance(value, str) else bytes(value[:_MOST_STRING])
+    more = len(value) - _MOST_STRING
+    return f"{few!r}... ({more} more)" if more > 0 else repr(few)
+
+
+def _joined(parts: list[str], size: int, begin: str, end: str, between: str = ", ") -> str:
+    if size > len(parts):
+        parts.append(f"... {size - len(parts)} more")
+    return f"{begin}{between.join(parts)}{end}"
+
+
+def _is_made_by_dataclass(kind: type[Any], shown_by: Any) -> bool:
+    # It shows all of every field: a list of a million is a text of megabytes. The one that `dataclass` writes is
+    # wrapped, against recursion.
+    return (
+        type(shown_by) is _FUNCTION and "__wrapped__" in vars(shown_by) and bool(static(kind, "__dataclass_fields__"))
+    )
+
+
+def _without_addresses(text: str) -> str:
+    if " at 0x" not in text:
+        return text
+    import re
+
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", text)

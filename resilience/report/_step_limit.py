@@ -1,0 +1,72 @@
+"""Call code that is not ours, and come back also where it would not.
+
+It runs inside executing children, too, so it imports nothing but `sys`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
+
+__all__ = ["STEPS", "ForeignExitError", "TooLongError", "bounded"]
+
+STEPS = 100_000
+"""Lines of Python that foreign code may take to show itself: some 20 ms."""
+
+
+class TooLongError(Exception):
+    """The function took more steps than it was given."""
+
+
+class ForeignExitError(Exception):
+    """The function wanted to end the program."""
+
+
+class _Stop(BaseException):
+    """Thrown into the function: no `except Exception` of its own may hold it up."""
+
+
+def bounded(function: Callable[[], T], steps: int = STEPS, trusted: tuple[str, ...] = ()) -> T:
+    """Return what *function* returns; raise `TooLongError` once it has run *steps* lines of Python.
+
+    Lines are counted, not seconds, so that the same failure is reported in the same way on a busy machine. It cannot
+    interrupt C code, nor code that swallows every BaseException. Whatever traced the program before does so after.
+    Lines in *trusted* files are not counted, which is quicker; those of what they call are.
+
+    >>> def endless():
+    ...     while True:
+    ...         pass
+    >>> bounded(endless)
+    Traceback (most recent call last):
+    ...
+    resilience.report._step_limit.TooLongError: more than 100000 steps
+    """
+    left = steps
+
+    def count(frame: FrameType, _event: str, _arg: object) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise _Stop
+        return None if frame.f_code.co_filename in trusted else count
+
+    before = sys.gettrace()
+    try:
+        sys.settrace(count)
+    except Exception:  # an audit hook forbids it: its owner has limits of its own
+        return function()
+    try:
+        return function()
+    except _Stop:
+        raise TooLongError(f"more than {steps} steps") from None
+    except (SystemExit, GeneratorExit) as error:  # asked to show itself, it wants to end everything
+        raise ForeignExitError(type(error).__name__) from None
+    finally:
+        sys.settrace(before)

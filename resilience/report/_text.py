@@ -1,0 +1,152 @@
+"""The report for people: what failed and where, why, what to do, what worked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from resilience.errors._json_safe import Json
+from resilience.report.model import ErrorReport, ExceptionInfo, RecoveryOption
+
+__all__ = ["calls", "causes", "printable", "rendered", "source_lines", "value_text"]
+
+_MOST_CALLS = 10
+_MOST_VARIABLES = 20
+_MOST_VALUE = 120
+_MOST_CAUSES = 10
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_REPR = re.compile(r"[\[{(<]|b['\"]|[^\W\d]\w*\(")
+
+
+def rendered(report: ErrorReport) -> str:
+    """Return a report as a text of several lines, without colours."""
+    sections = (_head(report), _why(report), _suggestions(report), _variables(report), _calls(report), _next(report))
+    found = ["\n".join(section) for section in map(list, sections) if section]
+    return printable("\n\n".join(found)) + "\n"
+
+
+def printable(text: str) -> str:
+    r"""Return a text that a terminal shows and does not obey: of control characters line ends and tabs are left.
+
+    >>> printable("\x1b[31mred\x07")
+    '\\x1b[31mred\\x07'
+    """
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def source_lines(report: ErrorReport) -> Iterator[str]:
+    """Yield the lines around the failure, the failing one marked, and underlined where the columns are known."""
+    width = max((len(str(line.line_number)) for line in report.excerpt), default=0)
+    for line in report.excerpt:
+        fails = line.line_number == report.line_number
+        yield f"{'>' if fails else ' '} {line.line_number:>{width}} | {line.code}".rstrip()
+        if fails and (marks := _marks(report, line.code)):
+            yield f"  {'':>{width}} | {marks}"
+
+
+def _marks(report: ErrorReport, code: str) -> str:
+    start, end = report.column_number, report.end_column_number
+    if start is None or not 0 <= start <= len(code) or not code.strip().startswith(report.code_line[:20]):
+        return ""
+    if code == report.code_line and len(report.excerpt) == 1:
+        return ""  # without its indentation the columns are others
+    return " " * start + "^" * max(1, min(end or start + 1, len(code)) - start)
+
+
+def causes(info: ExceptionInfo | None) -> Iterator[str]:
+    """Yield a line for each exception that hangs on this one: what it was raised from, and the members of a group."""
+    found = [(info, 0)] if info is not None else []
+    told = 0
+    while found and told < _MOST_CAUSES:
+        each, depth = found.pop(0)
+        if each.relation != "raised":
+            told += 1
+            how = {"cause": "raised from", "context": "raised while handling"}.get(each.relation, "member:")
+            where = f" (line {each.traceback[-1].line_number})" if each.traceback else ""
+            yield f"{how} {each.type}: {_first_line(each.message)}{where}"
+        below = [(member, depth + 1) for member in each.members]
+        found = [*([(each.cause, depth)] if each.cause is not None else []), *below, *found]
+
+
+def calls(info: ExceptionInfo, most: int) -> Iterator[str]:
+    """Yield a line for each call, the last ones."""
+    left_out = max(0, len(info.traceback) - most) + info.frames_dropped
+    if left_out:
+        yield f"... {left_out} more calls"
+    for frame in info.traceback[-most:]:
+        code = f": {frame.code_line}" if frame.code_line else ""
+        yield f"{frame.filename} line {frame.line_number}, in {frame.function_name}{code}"
+
+
+def value_text(value: Json) -> str:
+    r"""Return a variable's value on one line.
+
+    >>> value_text("two\nlines"), value_text("[1, 2]"), value_text("Point(x=1)"), value_text("3"), value_text(3)
+    ("'two\\nlines'", '[1, 2]', 'Point(x=1)', "'3'", '3')
+    """
+    # A text and the short repr of an object are both strings: what looks like a repr is shown as it is.
+    return value if isinstance(value, str) and _REPR.match(value) and value.isprintable() else repr(value)
+
+
+def _head(report: ErrorReport) -> Iterator[str]:
+    yield f"{report.error_summary}  [{report.category.label}]"
+    message = report.error_message.strip()
+    if message and _first_line(message) not in report.error_summary:
+        yield from (f"  {line}" for line in message.splitlines())
+    if report.line_number is not None:
+        function = f", in {report.function_name}" if report.function_name not in (None, "<module>") else ""
+        yield f"  {report.filename}, line {report.line_number}{function}"
+    yield from (f"    {line}" for line in source_lines(report))
+
+
+def _why(report: ErrorReport) -> Iterator[str]:
+    if report.immediate_cause:
+        yield f"Cause: {report.immediate_cause}"
+    yield from (f"  {factor}" for factor in report.contributing_factors)
+    yield from (f"  {line}" for line in causes(report.exception))
+    notes = report.exception.notes if report.exception is not None else ()
+    yield from (f"  note: {_first_line(note)}" for note in notes)
+
+
+def _suggestions(report: ErrorReport) -> Iterator[str]:
+    if report.suggestions:
+        yield "What to do:"
+        yield from (f"  - {suggestion}" for suggestion in report.suggestions)
+    if report.suggested_fix:
+        yield f"  corrected: {report.suggested_fix.strip()}"
+
+
+def _variables(report: ErrorReport) -> Iterator[str]:
+    if report.local_variables:
+        yield "Variables:"
+    for name, value in list(report.local_variables.items())[:_MOST_VARIABLES]:
+        shown = value_text(value)
+        yield f"  {name} = {shown if len(shown) <= _MOST_VALUE else shown[:_MOST_VALUE] + '...'}"
+
+
+def _calls(report: ErrorReport) -> Iterator[str]:
+    info = report.exception
+    if info is not None and len(info.traceback) > 1:
+        yield "Calls, the last one failed:"
+        yield from (f"  {line}" for line in calls(info, _MOST_CALLS))
+
+
+def _next(report: ErrorReport) -> Iterator[str]:
+    done = report.partial_results
+    if done is not None:
+        yield f"{done['completed_lines']} of {done['total_lines']} lines were carried out before it."
+    if report.recovery_options:
+        yield "Recovery:"
+        yield from _options(report.recovery_options)
+
+
+def _options(options: Iterable[RecoveryOption]) -> Iterator[str]:
+    for option in options:
+        yield f"  {option.kind}: {option.description}"
+        yield from (f"    {number}. {step}" for number, step in enumerate(option.next_steps, 1))
+        if option.code_snippet is not None:
+            yield from (f"    {line}" for line in option.code_snippet.rstrip().splitlines())
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0][:300]

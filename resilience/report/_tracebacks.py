@@ -1,0 +1,80 @@
+"""The text of a traceback as CPython prints it, bounded.
+
+It runs inside executing children, too; it is imported when there is a failure.
+"""
+
+from __future__ import annotations
+
+import linecache
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from resilience.report._static_introspection import name_of
+from resilience.report._step_limit import STEPS, bounded
+
+__all__ = ["MOST_TEXT", "traceback_text"]
+
+MOST_TEXT = 20_000
+_TRUSTED = (traceback.__file__, linecache.__file__, __file__)
+_MOST_LINES = 100  # calls of one stack; CPython collapses a function that calls itself, not two that call each other
+
+
+def traceback_text(exc: BaseException, hidden: Callable[[str], bool] | None = None) -> str:
+    """Return what CPython prints of an exception, with its causes and its group, without the *hidden* files' calls.
+
+    What is longer than `MOST_TEXT` loses its middle.
+
+    >>> try:
+    ...     {}["lamp"]
+    ... except KeyError as error:
+    ...     print(traceback_text(error).splitlines()[-1])
+    KeyError: 'lamp'
+    """
+    try:
+        # The text of the exception, and what CPython looks at for "Did you mean", are the program's own code.
+        text = bounded(lambda: _formatted(exc, hidden), 2 * STEPS, _TRUSTED)
+    except Exception:
+        text = f"{name_of(type(exc))}: <the traceback cannot be shown>\n"
+    if len(text) <= MOST_TEXT:
+        return text
+    half = MOST_TEXT // 2
+    return f"{text[:half]}\n... ({len(text) - 2 * half} more characters)\n{text[-half:]}"
+
+
+def _formatted(exc: BaseException, hidden: Callable[[str], bool] | None) -> str:
+    shown = traceback.TracebackException(type(exc), exc, exc.__traceback__, compact=True)
+    _rework(shown, hidden)
+    return "".join(shown.format())
+
+
+def _rework(shown: traceback.TracebackException, hidden: Callable[[str], bool] | None) -> None:
+    found = [shown]
+    seen: set[int] = set()
+    while found:
+        each = found.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        each.stack = _Stack(frame for frame in each.stack if hidden is None or not hidden(frame.filename))
+        found += [other for other in (each.__cause__, each.__context__) if other is not None]
+        found += getattr(each, "exceptions", None) or []
+
+
+class _Stack(traceback.StackSummary):
+    """A stack that formats a call that returns again and again once, and has an end."""
+
+    def format_frame_summary(self, frame_summary: traceback.FrameSummary, **options: Any) -> str:
+        known: dict[object, str] = self.__dict__.setdefault("known", {})
+        frame = frame_summary
+        where = (frame.filename, frame.lineno, frame.name, frame.colno, frame.end_lineno, frame.end_colno)
+        if where not in known:
+            known[where] = super().format_frame_summary(frame, **options)
+        return known[where]
+
+    def format(self, **options: Any) -> list[str]:
+        lines: list[str] = super().format(**options)
+        if len(lines) <= _MOST_LINES:
+            return lines
+        half = _MOST_LINES // 2
+        return [*lines[:half], f"  [{len(lines) - 2 * half} more calls]\n", *lines[-half:]]
