@@ -102,11 +102,11 @@ class DeadlineScope:
     Put `begin` and `end` in one ``try``, and call `end` again in a ``finally`` around it. It does what has been left
     undone, and nothing otherwise: a moment that stays announced makes every later call too late, once it has passed.
 
-    >>> announcement = Announcement(Due(5.0, current_clock()))
-    >>> announcement.begin()
-    >>> announcement.end()
-    >>> announcement.end()
-    >>> due_anywhere() is None
+    >>> scope = DeadlineScope(ActiveDeadline(5.0, current_clock()))
+    >>> scope.begin()
+    >>> scope.end()
+    >>> scope.end()
+    >>> current_deadline_any_clock() is None
     True
     """
 

@@ -47,6 +47,7 @@ class Event:
         A category is its label, an error the name of its type. What is None or infinite is left out: JSON has no
         infinity.
 
+        >>> from resilience.events import TimedOut
         >>> TimedOut(target="shop.search", policy="timeout", limit=2.0).fields()
         {'target': 'shop.search', 'policy': 'timeout', 'limit': 2.0}
         """

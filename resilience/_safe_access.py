@@ -29,7 +29,7 @@ _MAX_CHAINED = 64  # exceptions looked at in one chain; the deepest real one see
 def safe_getattr(thing: object, name: str) -> object:
     """Return an attribute, or None where there is none or asking for it fails.
 
-    >>> attribute(OSError(28, "disk full"), "errno"), attribute(OSError(), "status")
+    >>> safe_getattr(OSError(28, "disk full"), "errno"), safe_getattr(OSError(), "status")
     (28, None)
     """
     try:
@@ -42,7 +42,7 @@ def safe_getattr(thing: object, name: str) -> object:
 def safe_call(function: object) -> object:
     """Return the result of a call without arguments, or None where it fails or *function* cannot be called.
 
-    >>> called(dict), called(len), called(None)
+    >>> safe_call(dict), safe_call(len), safe_call(None)
     ({}, None, None)
     """
     if not callable(function):
@@ -57,7 +57,7 @@ def safe_call(function: object) -> object:
 def safe_item(thing: object, key: str) -> object:
     """Return an entry of a mapping, or None where *thing* is no mapping or has no such entry.
 
-    >>> entry({"Code": "SlowDown"}, "Code"), entry("SlowDown", "Code")
+    >>> safe_item({"Code": "SlowDown"}, "Code"), safe_item("SlowDown", "Code")
     ('SlowDown', None)
     """
     if not issubclass(type(thing), Mapping):
@@ -71,7 +71,7 @@ def safe_item(thing: object, key: str) -> object:
 def as_int(value: object) -> int | None:
     """Return a whole number as a plain `int`; anything else, True and False too, is None.
 
-    >>> number(503), number("503"), number(True)
+    >>> as_int(503), as_int("503"), as_int(True)
     (503, None, None)
     """
     if issubclass(type(value), int) and type(value) is not bool:
@@ -98,7 +98,7 @@ def qualified_name(kind: type) -> tuple[str, str]:
     """Return the top-level module of a class and its qualified name, empty where they are no text.
 
     >>> import concurrent.futures
-    >>> name_of(concurrent.futures.BrokenExecutor)
+    >>> qualified_name(concurrent.futures.BrokenExecutor)
     ('concurrent', 'BrokenExecutor')
     """
     module = as_str(safe_getattr(kind, "__module__")) or ""

@@ -34,7 +34,7 @@ V = TypeVar("V")
 def optional(parse: Callable[[str, V], R], parameter: str, value: V | None) -> R | None:
     """Return what *parse* makes of a value that was given; None of one that was not.
 
-    >>> optional(seconds, "max_age", None), optional(seconds, "max_age", 60)
+    >>> optional(parse_duration, "max_age", None), optional(parse_duration, "max_age", 60)
     (None, 60.0)
     """
     return None if value is None else parse(parameter, value)
@@ -43,7 +43,7 @@ def optional(parse: Callable[[str, V], R], parameter: str, value: V | None) -> R
 def given_options(**options: V | None) -> dict[str, V]:
     """Return the options that were given, by name: those that are not None.
 
-    >>> given(first_item=5, idle=None)
+    >>> given_options(first_item=5, idle=None)
     {'first_item': 5}
     """
     return {name: value for name, value in options.items() if value is not None}
@@ -70,7 +70,7 @@ def parse_number(parameter: str, value: object, right: str, *, least: float, abo
 def parse_duration(parameter: str, value: object, *, zero: bool = False) -> float:
     """Return a duration in seconds, given as a number or a timedelta.
 
-    >>> seconds("reset_timeout", timedelta(minutes=1))
+    >>> parse_duration("reset_timeout", timedelta(minutes=1))
     60.0
     """
     if isinstance(value, timedelta):

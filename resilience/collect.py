@@ -27,7 +27,7 @@ class FieldError:
     def to_dict(self) -> dict[str, str]:
         """Return this as JSON takes it.
 
-        >>> Collected("age", "must be positive").to_dict()
+        >>> FieldError("age", "must be positive").to_dict()
         {'field': 'age', 'message': 'must be positive'}
         """
         return {"field": self.field, "message": self.message}

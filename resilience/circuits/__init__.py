@@ -13,7 +13,7 @@ A circuit decides in `resilience.policies.circuit_*`: there are the policy, its 
 >>> ledger = circuit_breaker("ledger", failure_threshold=2)
 >>> resilience.circuits.get("ledger") is ledger
 True
->>> [circuit["state"] for circuit in resilience.circuits._snapshot() if circuit["name"] == "ledger"]
+>>> [circuit["state"] for circuit in resilience.circuits.snapshot() if circuit["name"] == "ledger"]
 ['closed']
 """
 

@@ -25,7 +25,7 @@ __all__ = ["run_circuits"]
 
 _NOTE = (
     "These are the states of this process, which has just imported the application; a running service has its own.",
-    "To see those, let the service return resilience.circuits._snapshot() at a health endpoint.",
+    "To see those, let the service return resilience.circuits.snapshot() at a health endpoint.",
 )
 _STYLE = {"closed": "green", "half-open": "yellow", "open": "red"}
 

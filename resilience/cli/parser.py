@@ -64,7 +64,7 @@ examples:
 
 The application is imported, which runs its modules; nothing of it is called. The
 states are those of this fresh process. For those of a running service, let it
-return resilience.circuits._snapshot() at a health endpoint.
+return resilience.circuits.snapshot() at a health endpoint.
 
 exit codes: 0 imported, 1 it raised while it was imported, 2 no such module, 130 Ctrl-C
 """
