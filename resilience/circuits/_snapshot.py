@@ -22,9 +22,10 @@ class CircuitSnapshot(TypedDict):
     *key* is ``str()`` of the circuit's key, or the class and address of its object. *pattern* is ``key`` or
     ``instance`` where circuits are made after this one: it counts what has no object, such as class methods.
 
-    *calls*, *failed* and *slow* are those of the window of a closed circuit, failures by weight; *failure_rate* and
-    *slow_rate* are their share, at most 1. None without a window. *next_probe* is when an open circuit admits a probe,
-    from now; None when it is not open, or until `CircuitBreaker.reset`. *probes* are in flight.
+    *state* is ``half_open`` as soon as the next call would be a probe. *calls*, *failed* and *slow* are those of the
+    window of a closed circuit, failures by weight; *failure_rate* and *slow_rate* are their share, at most 1. None
+    without a window. *next_probe* is when an open circuit admits a probe, from now; None when it is not open, or until
+    `CircuitBreaker.reset`. *probes* are in flight.
     """
 
     name: str
@@ -79,7 +80,7 @@ def _of(breaker: CircuitBreaker, key: str | None) -> CircuitSnapshot:
             name=breaker.name,
             key=key,
             pattern=breaker.scope,
-            state=state.kind.value,
+            state=circuit.state_at(now).value,
             mode=circuit.mode.value,
             since=circuit.since,
             failures_in_a_row=state.consecutive_failures,

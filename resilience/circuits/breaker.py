@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Awaitable, Callable, Hashable, Sequence
-from typing import Concatenate, Literal, ParamSpec, TypeAlias, TypeVar
+from typing import Concatenate, Literal, ParamSpec, Self, TypeAlias, TypeVar
 
 import pybreaker
 
@@ -20,13 +20,14 @@ from resilience._runtime.context_manager import Block, OneBlock
 from resilience._runtime.method_selection import MethodSelection
 from resilience._runtime.pipeline import Decorator
 from resilience._runtime.protocol import Policy
-from resilience._validation import require_known_names
+from resilience._validation import did_you_mean, require_known_names
 from resilience.circuits._per_instance import OneForAll, PerInstance
 from resilience.circuits._per_key import PerKey
+from resilience.circuits._permit import Permit
 from resilience.circuits._registry import Registry
 from resilience.clock import current_clock
 from resilience.integrations.pybreaker.adapters import ListenerAdapter, StorageObserver
-from resilience.integrations.pybreaker.compat import PybreakerCompat
+from resilience.integrations.pybreaker.compat import SETTABLE, PybreakerCompat
 from resilience.policies._circuit_breaker_config import CircuitBreakerConfig
 from resilience.policies.circuit_breaker import CircuitBreakerPolicy
 from resilience.policies.circuit_states import CircuitMode, CircuitObserver, CircuitState
@@ -146,6 +147,23 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
         """Call an async function through the circuit; `acall` under pybreaker's name."""
         return self.acall(func, *args, **kwargs)
 
+    def acquire(self) -> Permit:
+        """Admit one call whose outcome is recorded by hand, by the methods of the `Permit`.
+
+        Raises `CircuitOpenError` where the circuit rejects the call, and TypeError for a circuit per key or object:
+        acquire a permit of the one that `of` returns.
+        """
+        if self.scope is not None:
+            raise TypeError(f"{self!r} has a circuit for each {self.scope}: call of({self.scope}).acquire()")
+        return Permit(self._circuit, f"circuit {self.name!r}")
+
+    def would_admit(self) -> bool:
+        """Return whether a call would be admitted now. It takes nothing: another call may be the one.
+
+        A circuit that ramps up admits a share of the calls, and answers True.
+        """
+        return self._circuit.would_admit(current_clock())
+
     def _policy(self) -> Policy:
         return self._circuit
 
@@ -246,6 +264,22 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
         self._circuit.set_observers([*adapters, *self._storage_observers])
         for _, child in self.children():
             child._set_listeners(listeners)
+
+    # -- copies ------------------------------------------------------------------------------------------------------
+
+    def __copy__(self) -> Self:
+        """Return this very circuit: a copy would see only its own failures."""
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """Return this very circuit, also in a deep copy of what holds it."""
+        return self
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set an attribute. Raises AttributeError for a name without effect, such as a misspelt option."""
+        if not name.startswith("_") and not hasattr(type(self), name):
+            raise AttributeError(f"a circuit has no {name!r} to set{did_you_mean(name, SETTABLE)}")
+        super().__setattr__(name, value)
 
     def __str__(self) -> str:
         return str(self._circuit)
