@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 
 from benchmarks import peers
-from benchmarks.terms import Unsupported, Wrap
+from benchmarks.terms import Unsupported, Wrap, require_python
 
 __all__ = ["CAPABILITIES", "OURS", "Candidate", "candidates", "load"]
 
@@ -29,10 +29,14 @@ class Candidate:
     module: ModuleType | None = None
     #: Why its file could not be loaded.
     problem: str = ""
+    #: Why this interpreter does not have it.
+    unsupported: str = ""
     lacks: dict[str, str] = field(default_factory=dict)
 
     def guard(self, capability: str, shape: str = "sync") -> Wrap:
         """Return the function that guards a function; raise `Unsupported` where the library has no such thing."""
+        if self.unsupported:
+            raise Unsupported(self.unsupported)
         if self.module is None:
             raise RuntimeError(self.problem)
         wrap: Wrap | None = getattr(self.module, capability, None)
@@ -70,9 +74,13 @@ def candidates() -> tuple[Candidate, ...]:
 
 
 def load(path: str) -> Candidate:
-    """Return the candidate that the module *path* sets up, or one that says why it could not be loaded."""
+    """Return the candidate that the module *path* sets up, or one with the reason why it could not be loaded."""
+    name = path.rpartition(".")[2]
     try:
+        require_python(name)
         module = importlib.import_module(path)
+    except Unsupported as reason:
+        return Candidate(name, path, unsupported=str(reason))
     except Exception as error:  # a peer that is not installed, or has changed: the others are still measured
-        return Candidate(path.rpartition(".")[2], path, problem=f"{type(error).__name__}: {error}")
+        return Candidate(name, path, problem=f"{type(error).__name__}: {error}")
     return Candidate(module.NAME, path, module, lacks=getattr(module, "LACKS", {}))

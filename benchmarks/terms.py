@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -18,6 +19,7 @@ __all__ = [
     "Unsupported",
     "Wrap",
     "new_name",
+    "require_python",
 ]
 
 # Peers without type stubs pass through here: what is measured is untyped on purpose.
@@ -37,11 +39,21 @@ DEFAULT = "default"
 #: What a failing call raises: everybody's idea of an error that passes.
 ERROR = ConnectionResetError
 
+#: The peers that need a later Python than this project does.
+_LATER_PYTHON = {"grelmicro": (3, 12)}
+
 _names = itertools.count(1)
 
 
 class Unsupported(Exception):
     """A peer cannot do this; the text says why."""
+
+
+def require_python(peer: str) -> None:
+    """Raise `Unsupported` where *peer* needs a later Python than the running one."""
+    major, minor = _LATER_PYTHON.get(peer, (3, 0))
+    if sys.version_info < (major, minor):
+        raise Unsupported(f"needs Python {major}.{minor}")
 
 
 def new_name() -> str:

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks import check, house, interpreters, page, plot, results, table
+from benchmarks import check, house, interpreters, page, plot, results, table, terms
 from benchmarks.__main__ import main
-from benchmarks.candidate import CAPABILITIES, OURS, Candidate, candidates
+from benchmarks.candidate import CAPABILITIES, OURS, Candidate, candidates, load
 from benchmarks.cases import CASES
 from benchmarks.cases.base import Case
 from benchmarks.cases.circuits import Circuits
@@ -257,6 +257,19 @@ def test_a_candidate_that_breaks_while_it_is_measured_does_not_end_the_run() -> 
 def test_a_file_that_cannot_be_loaded_is_a_candidate_that_fails() -> None:
     with pytest.raises(RuntimeError, match="ImportError: no such peer"):
         Candidate("ghost", "benchmarks.peers.ghost", problem="ImportError: no such peer").guard("retry")
+
+
+def test_a_peer_that_needs_a_later_python_is_left_out_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(terms._LATER_PYTHON, "purgatory", (3, 99))
+    later = load("benchmarks.peers.purgatory")
+    monkeypatch.setattr("benchmarks.cases.base.candidates", lambda: (candidates()[0], later))
+    monkeypatch.setattr("benchmarks.cases.importing.candidates", lambda: (candidates()[0], later))
+    monkeypatch.setattr("benchmarks.cases.importing._REFERENCE", OURS)
+    monkeypatch.setattr("benchmarks.cases.importing._child", lambda statement, _: (0.1, 3))
+    for case in (case_named("sync-breaker"), Importing()):
+        for found in case.run(TINY, silent):
+            assert found.left_out["purgatory"] == "needs Python 3.99"
+            assert {row.status for row in found.rows} == {"measured"}
 
 
 # -- the page and its plots -------------------------------------------------------------------------------------------

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import terms
+from benchmarks.half_open import __main__ as command
 from benchmarks.half_open import page
-from benchmarks.half_open.__main__ import GROUPS, LIBRARIES, OURS, _quiet, main
+from benchmarks.half_open.__main__ import GROUPS, LIBRARIES, OURS, UNSUPPORTED, _quiet, main
 from benchmarks.half_open.bugs import BUGS
+from benchmarks.half_open.libraries import load
 from benchmarks.half_open.scenarios import ERROR, NOT, RIGHT, WRONG, Scenario
 from benchmarks.half_open.terms import RESET, TASKS, THREADS, THRESHOLD, Breaker, OwnFault, Settings, Time
 
@@ -242,10 +245,36 @@ def test_the_command_writes_results_and_table_and_keeps_what_is_around_it(
     written.write_text(f"above\n\n{page._BEGIN}\nold\n{page._END}\nbelow\n", encoding="utf-8")
     monkeypatch.setattr(page, "_RESULTS", results)
     monkeypatch.setattr(page, "_PAGE", written)
+    monkeypatch.setattr(command, "UNSUPPORTED", {})
     assert main([]) == 0
     table = page.markdown(json.loads(results.read_text(encoding="utf-8")))
     assert written.read_text(encoding="utf-8") == f"above\n\n{page._BEGIN}\n\n{table}\n{page._END}\nbelow\n"
     assert capsys.readouterr().out == table
+
+
+def test_the_command_writes_no_files_where_a_library_does_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    results = tmp_path / "half_open.json"
+    monkeypatch.setattr(page, "_RESULTS", results)
+    monkeypatch.setattr(command, "UNSUPPORTED", {"later": "needs Python 3.99"})
+    assert main([]) == 0
+    written = capsys.readouterr()
+    assert "| ours |" in written.out
+    assert written.err == "writes no files: later needs Python 3.99\n"
+    assert not results.exists()
+
+
+def test_a_library_that_needs_a_later_python_is_left_out_with_the_reason(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(terms._LATER_PYTHON, "redress", (3, 99))
+    found, unsupported = load(["nopanic", "redress", "ours"])
+    assert [library.NAME for library in found] == ["nopanic", "ours"]
+    assert unsupported == {"redress": "needs Python 3.99"}
+
+
+def test_every_library_has_a_column_in_the_results_that_are_kept():
+    kept = json.loads((ROOT / "benchmarks" / "results" / "half_open.json").read_text(encoding="utf-8"))
+    assert {library.NAME for library in LIBRARIES} | set(UNSUPPORTED) == set(kept["libraries"])
 
 
 def test_a_page_without_markers_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -263,8 +292,6 @@ def test_a_page_without_markers_is_left_alone(tmp_path: Path, monkeypatch: pytes
 def test_the_command_fails_where_ours_is_wrong_or_a_scenario_gets_nowhere(
     few, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    from benchmarks.half_open import __main__ as command
-
     monkeypatch.setattr(command, "OURS", few[0])
     found = page.document(few, {"The eight": {scenario: [scenario.run(few[0])] for scenario in BUGS}})
     monkeypatch.setattr(command, "find", lambda: found)

@@ -39,11 +39,14 @@ class Importing:
         modules: dict[str, float] = {}
         samplers: dict[str, Sample] = {}
         failed: dict[str, str] = {}
+        left_out: dict[str, str] = {}
         with tempfile.TemporaryDirectory() as cache:
             environment = _environment(cache)
             for candidate in candidates():
                 if candidate.problem:
                     failed[candidate.name] = candidate.problem
+                if candidate.unsupported:
+                    left_out[candidate.name] = candidate.unsupported
                 for row, statement in candidate.imports.items():
                     progress(f"importing {row}")
                     try:
@@ -58,8 +61,10 @@ class Importing:
         name = f"{self.name}-modules"
         times = rows(self.name, taken, failed, 1000)
         return [
-            CaseResult(self.name, self.group, self.label, "ms", _REFERENCE, times),
-            CaseResult(name, self.group, "modules imported", "modules", _REFERENCE, rows(name, counted, failed)),
+            CaseResult(self.name, self.group, self.label, "ms", _REFERENCE, times, left_out),
+            CaseResult(
+                name, self.group, "modules imported", "modules", _REFERENCE, rows(name, counted, failed), left_out
+            ),
         ]
 
 

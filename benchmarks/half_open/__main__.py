@@ -13,14 +13,14 @@ from typing import Any
 from benchmarks.half_open import page
 from benchmarks.half_open.bugs import BUGS
 from benchmarks.half_open.further import FURTHER
-from benchmarks.half_open.libraries import circuitbreaker, interlock, ours, purgatory, pybreaker, pyresilience, redress
+from benchmarks.half_open.libraries import load
 from benchmarks.half_open.scenarios import ERROR, RIGHT, WRONG, Scenario
 from benchmarks.half_open.terms import Library
 
-__all__ = ["GROUPS", "LIBRARIES", "OURS", "find", "main"]
+__all__ = ["GROUPS", "LIBRARIES", "OURS", "UNSUPPORTED", "find", "main"]
 
-OURS: Library = ours
-LIBRARIES: tuple[Library, ...] = (pybreaker, circuitbreaker, purgatory, pyresilience, redress, interlock, ours)
+LIBRARIES, UNSUPPORTED = load()
+OURS: Library = LIBRARIES[-1]
 GROUPS: Mapping[str, tuple[Scenario, ...]] = {"The eight": BUGS, "Further": FURTHER}
 
 
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         print(json.dumps(found, indent=1))
     else:
-        page.write(found)
+        _write(found)
         print(page.markdown(found), end="")
     return _judge(found)
 
@@ -55,6 +55,15 @@ def find(libraries: Sequence[Library] = LIBRARIES) -> dict[str, Any]:
             for group, scenarios in GROUPS.items()
         }
     return page.document(libraries, cells)
+
+
+def _write(found: Mapping[str, Any]) -> None:
+    """Write results and page, unless a library is missing: its column would be lost."""
+    if not UNSUPPORTED:
+        page.write(found)
+        return
+    missing = ", ".join(f"{name} {reason}" for name, reason in UNSUPPORTED.items())
+    print(f"writes no files: {missing}", file=sys.stderr)
 
 
 @contextmanager

@@ -188,6 +188,8 @@ class Tasks:
             self._by_hand.pop(flight).close()
         except RuntimeError as error:  # it will not go
             raise Wrong(f"the coroutine cannot be closed: {error}") from error
+        except Exception:  # ignored, as the garbage collector ignores what closing a coroutine raises
+            pass
         flight.ended = True
 
     async def _all(self) -> None:

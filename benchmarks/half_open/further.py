@@ -13,6 +13,7 @@ from benchmarks.half_open.terms import (
     TASKS,
     THREADS,
     THRESHOLD,
+    DoesNotApply,
     OwnFaultOfAnotherKind,
 )
 from benchmarks.terms import ERROR
@@ -58,6 +59,38 @@ def a_late_failure_keeps_it_open_for_longer(play: Play) -> None:
     play.end(stale, ERROR())
     play.time.advance(2)
     play.must_let_through("after a late failure, the call that should probe")
+
+
+@scenario("late failures open it after it has closed")
+def late_failures_open_it_after_it_has_closed(play: Play) -> None:
+    """Calls from before it opened fail when it has closed again: it stays closed."""
+    stale = [play.begin() for _ in range(THRESHOLD)]
+    play.end(play.half_open())
+    play.must_be(CLOSED, after="a successful probe")
+    for flight in stale:
+        play.end(flight, ERROR())
+    play.must_be(CLOSED, after=f"{THRESHOLD} failures of calls from before it opened")
+
+
+@scenario("a probe of an earlier round mints an extra one", successes=2, probes=2)
+def a_probe_of_an_earlier_round_mints_an_extra_one(play: Play) -> None:
+    """A probe still runs when others have opened the circuit. It ends in the next round, without an outcome: no probe
+    more is let out than before."""
+    old = play.half_open()
+    for _ in range(THRESHOLD):
+        other = play.start()
+        if not other.entered:
+            raise DoesNotApply("lets out no other probes while the first one runs")
+        play.end(other, ERROR())
+        if play.state == OPEN:
+            break
+    if play.state != OPEN:
+        raise DoesNotApply("does not open while the first probe runs")
+    play.wait()
+    if all(play.start().entered for _ in range(_CROWD)):
+        raise DoesNotApply("does not bound its probes")
+    play.end(old, play.own_faults[0]())
+    play.must(not play.start().entered, "a probe more than before is out")
 
 
 @scenario("a lock is held through the call")
@@ -160,6 +193,8 @@ FURTHER: tuple[Scenario, ...] = (
     half_open_lets_everybody_through,
     a_late_success_closes_an_open_one,
     a_late_failure_keeps_it_open_for_longer,
+    late_failures_open_it_after_it_has_closed,
+    a_probe_of_an_earlier_round_mints_an_extra_one,
     a_lock_is_held_through_the_call,
     an_async_function_never_trips_it,
     a_cancelled_call_counts_as_a_failure,

@@ -94,6 +94,8 @@ class Settings:
 
     #: Successful probes that close it, where a library has such a number.
     successes: int = 1
+    #: Probes that may be out at the same time, where a library has such a number.
+    probes: int = 1
     #: The class of errors that say nothing of the dependency.
     own_fault: type[Exception] = OwnFault
     #: Called with every event, where a library has listeners.

@@ -58,7 +58,7 @@ def breaker(road: str, settings: Settings, time: Time) -> Breaker:
             window_size=THRESHOLD,
             wait_duration_in_open=RESET,
             permitted_calls_in_half_open=settings.successes,
-            max_concurrent_probes=1,
+            max_concurrent_probes=settings.probes,
         ),
         clock=time,
         listener=None if settings.listener is None else _Listener(settings),

@@ -59,6 +59,7 @@ def breaker(road: str, settings: Settings, time: Time) -> Breaker:
         failure_threshold=THRESHOLD,
         reset_timeout=RESET,
         success_threshold=settings.successes,
+        probes=settings.probes,
         listeners=[] if settings.listener is None else [_Listener(settings)],
     )
 
