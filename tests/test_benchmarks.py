@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 
 from benchmarks import check, house, interpreters, page, plot, results, table, terms
 from benchmarks.__main__ import main
@@ -345,10 +347,37 @@ def test_the_plot_is_xml_whose_text_is_text_and_whose_colours_follow_the_screen(
     drawn = plot.svg(document())
     texts = [element.text or "" for element in ET.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")]
     # The cost of a throughput of 0.8 is 1 / 0.8; counts have no ratio to draw.
-    assert {"Success", "stack", "against plain", "1.5x", "64 threads: time", "1.25x", "peer", "bare"} <= set(texts)
+    assert {"Success", "stack", "against plain", "1.5x", "64 threads: time", "1.25x", "peer", "grey bar: bare"} <= set(
+        texts
+    )
     assert "retries" not in texts
     for light in re.findall(r'\[style\*="fill: (#\w{6})"\]', drawn):
         assert drawn.count(light) > 2, f"{light}: nothing is drawn in it"
+
+
+@pytest.mark.parametrize("found", results.load_all(), ids=lambda found: found["interpreter"])
+def test_nothing_that_the_plot_says_is_cut_off_at_its_edge(found: dict[str, Any]) -> None:
+    figure = plot.draw(found)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    legend = figure.legends[0].get_window_extent(canvas.get_renderer())
+    texts = [text.get_window_extent(canvas.get_renderer()) for text in figure.findobj(Text) if text.get_text()]
+    for box in (legend, *texts):
+        assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1
+    assert legend.y0 >= max(axes.bbox.y1 for axes in figure.axes), "the legend covers a panel"
+
+
+def test_marks_that_would_cover_each_other_are_drawn_in_lanes_of_their_own() -> None:
+    crowd = plot._Line(("case",), (), 1.0, {"a": 1.0, "b": 1.01, "c": 1.02, "d": 1.5, "e": 9.0}, {})
+    assert crowd.lanes == {"a": -1, "b": 1, "c": -2, "d": 0, "e": 0}
+    alone = plot._Line(("case",), (), 1.0, {"a": 2.0}, {})
+    assert crowd.height > alone.height
+
+
+def test_the_legend_has_the_peers_that_were_measured_and_one_mark_for_what_needs_no_library() -> None:
+    legend = plot.draw(document()).legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == [OURS, "other", "peer", "without a library"]
 
 
 def test_results_of_an_older_format_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
