@@ -21,7 +21,7 @@ def write(documents: Sequence[Mapping[str, Any]]) -> Path:
     _, end, after = rest.partition(_END)
     if not begin or not end:
         raise ValueError(f"{path.name}: the markers {_BEGIN} and {_END} are gone; put them back")
-    lines = ["", "", "## Targets", "", table.targets(documents)]
+    lines = ["", "", "## Targets", "", table.targets(documents), table.code_targets()]
     for found in documents:
         drawn = f"benchmarks-{found['interpreter']}.svg"
         (_DOCS / drawn).write_text(plot.svg(found), encoding="utf-8")

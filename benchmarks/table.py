@@ -6,10 +6,13 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks import house
 from benchmarks.candidate import OURS
 from benchmarks.targets import TARGETS
 
-__all__ = ["gaps", "markdown", "number", "others", "sections", "targets"]
+__all__ = ["code_targets", "gaps", "markdown", "number", "others", "sections", "targets"]
+
+_MET = {None: "", True: "met", False: "**not met**"}
 
 Document = Mapping[str, Any]
 Result = Mapping[str, Any]
@@ -17,7 +20,8 @@ Result = Mapping[str, Any]
 
 def markdown(found: Document) -> str:
     """Return the results of one interpreter: its targets, a table for each group of cases, what was not measured."""
-    return "\n".join(["## Targets", "", targets([found]), *sections(found), "## Not measured", "", gaps([found])])
+    judged = ["## Targets", "", targets([found]), code_targets()]
+    return "\n".join([*judged, *sections(found), "## Not measured", "", gaps([found])])
 
 
 def targets(documents: Sequence[Document]) -> str:
@@ -31,6 +35,15 @@ def targets(documents: Sequence[Document]) -> str:
             row = _ours(known[0])
             cells = [_title(known[0]), known[0]["reference"], row["target"] if row else ""]
             lines.append(_line([*cells, *(_against_target(case) for case in cases)]))
+    return "\n".join([*lines, ""])
+
+
+def code_targets() -> str:
+    """Return every target for the density of the core's code, with what it is now."""
+    lines = [_line(["code of the core", "target", "measured", ""]), _line(["---", "---", "---:", "---"])]
+    for found in house.verdicts(house.core()):
+        worst = f" ({found.function})" if found.function else ""
+        lines.append(_line([found.text + worst, found.limit, f"{found.measured:.5g}", _MET[found.met]]))
     return "\n".join([*lines, ""])
 
 
@@ -99,7 +112,7 @@ def _against_target(case: Result | None) -> str:
 
 
 def _verdict(row: Mapping[str, Any]) -> str:
-    return "" if row["met"] is None else "met" if row["met"] else "**not met**"
+    return _MET[row["met"]]
 
 
 def _rows(case: Result, rest: Sequence[str]) -> list[list[str]]:

@@ -33,7 +33,7 @@ from benchmarks.cases.threads import Threads
 from benchmarks.cases.timed import Timed
 from benchmarks.measure import Settings, Taken, interleaved
 from benchmarks.outcome import CaseResult, rows
-from benchmarks.targets import TARGETS
+from benchmarks.targets import LIMITS, TARGETS
 from benchmarks.terms import ARGUMENT, DEFAULT, Function
 
 ROOT = Path(__file__).parent.parent
@@ -109,7 +109,7 @@ def test_a_case_that_breaks_does_not_end_the_run_and_does_not_meet_its_target(
 
     monkeypatch.setattr("benchmarks.__main__.CASES", (Broken(),))
     assert main(["--quick"]) == 0
-    assert "| success: stack |  | ≤ 0.7x | failed **not met** |" in capsys.readouterr().out
+    assert f"| success: stack |  | {TARGETS['sync-stack']} | failed **not met** |" in capsys.readouterr().out
 
 
 # -- what is found out before anything is timed -----------------------------------------------------------------------
@@ -321,11 +321,11 @@ def test_a_page_without_its_markers_is_left_alone(tmp_path: Path, monkeypatch: p
 
 def test_the_tables_show_targets_peers_and_what_is_missing() -> None:
     text = table.markdown(document())
-    assert "| success: stack | plain | ≤ 0.7x | 1.5 **not met** |" in text
+    assert f"| success: stack | plain | {TARGETS['sync-stack']} | 1.5 **not met** |" in text
     assert "| many: 64 threads: throughput | none | ≥ 0.97x | 0.8 **not met** |" in text
     assert "| left: retries |  | ≤ 0 objects | 0 objects met |" in text
     assert "| case | against | ours | ratio | target | verdict | bare | other | peer |" in text
-    assert "| stack | plain | 3 us | 1.5 | ≤ 0.7x | **not met** | 0.5 | failed | 45 |" in text
+    assert f"| stack | plain | 3 us | 1.5 | {TARGETS['sync-stack']} | **not met** | 0.5 | failed | 45 |" in text
     assert f"| stack ({OURS} twice) | plain | 6 us | 3 |  |  |  |  |  |" in text
     assert "* other: failed: OSError (sync-stack, cpython-3.11)." in text
     assert "* third: has none." in text
@@ -334,7 +334,9 @@ def test_the_tables_show_targets_peers_and_what_is_missing() -> None:
 def test_a_target_that_one_interpreter_has_no_result_for_is_still_shown() -> None:
     older = document("cpython-3.11")
     older["cases"] = older["cases"][1:]
-    assert "| success: stack | plain | ≤ 0.7x | - | 1.5 **not met** |" in table.targets([older, document()])
+    assert f"| success: stack | plain | {TARGETS['sync-stack']} | - | 1.5 **not met** |" in table.targets(
+        [older, document()]
+    )
 
 
 def test_the_plot_is_the_same_for_the_same_results() -> None:
@@ -689,7 +691,8 @@ def test_the_table_has_the_house_its_core_each_folder_and_the_peers(
     monkeypatch.setattr(house, "ROOT", tmp_path)
     monkeypatch.setattr(house, "PEERS", ("stamina", "no_such_package"))
     assert house.main([]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    written, targets = capsys.readouterr().out.split("\n\n")
+    lines = written.splitlines()
     assert lines[0].split()[:4] == ["files", "lines", "code", "ternaries"]
     rows = [re.split(r" {2,}", line)[:2] for line in lines[1:]]
     assert rows[:-1] == [
@@ -703,3 +706,30 @@ def test_the_table_has_the_house_its_core_each_folder_and_the_peers(
     assert rows[-1][0] == "stamina"
     ends = {re.match(r".{18,}?  +\S+", line).end() for line in lines[1:3]}  # type: ignore[union-attr]
     assert len(ends) == 1, "numbers stand below each other"
+    assert [re.split(r" {2,}", line) for line in targets.splitlines()] == [
+        ["targets of resilience, core", "measured"],
+        ["code lines", "at most 11300", "3", "met"],
+        ["ternaries per 100 code lines", "at most 1", "0", "met"],
+        ["branch points per 100 code lines", "at most 15", "0", "met"],
+        ["docstring lines per 100 code lines", "at least 30", "0", "not met"],
+        ["complexity", "at most 15", "0", "met"],
+        ["parameters", "at most 12", "0", "met"],
+    ]
+
+
+def test_a_target_for_functions_is_judged_by_the_function_that_has_most_of_it(tmp_path: Path) -> None:
+    many = ", ".join(f"p{number}" for number in range(13))
+    text = (
+        f"def few(a): ...\ndef most({many}):\n    if p1: pass\nclass Owner:\n    def __init__(self, {many}, p13): ...\n"
+    )
+    found = {verdict.text: verdict for verdict in house.verdicts(snippet(tmp_path, text))}
+    assert found["parameters"] == house.Verdict("parameters", "at most 12", 13, "snippet.most", met=False)
+    assert found["complexity"] == house.Verdict("complexity", "at most 15", 2, "snippet.most", met=True)
+
+
+def test_the_targets_of_the_core_are_in_the_document_too(capsys: pytest.CaptureFixture[str]) -> None:
+    house.main(["--check", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert [target["text"] for target in found["targets"]] == [limit.text for limit in LIMITS.values()]
+    core = found["packages"][0]
+    assert (found["targets"][0]["measured"], found["targets"][0]["met"]) == (core["code"], core["code"] <= 11_300)
