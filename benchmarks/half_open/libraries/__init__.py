@@ -1,4 +1,4 @@
-"""One file for each library: how its breaker is set up, which ways lead through it, and which clock it reads."""
+"""One file for each library: how its breaker is set up, in which styles it is called, and which clock it reads."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """grelmicro: its state is in memory. Sync calls go through the event loop of an application, in a thread of its own.
 
-Its `state` is what the last call saw, so the store is asked. An error that it is told to ignore is a success to it.
+Its `state` is that of the last call, so its store is read instead. An ignored error is a success to it.
 Needs Python 3.12.
 """
 
@@ -27,14 +27,14 @@ from benchmarks.half_open.terms import (
     THREADS,
     THRESHOLD,
     Breaker,
+    Clocks,
     Settings,
-    Time,
 )
 from benchmarks.terms import Function, new_name
 
 NAME = "grelmicro"
 DISTRIBUTIONS = ("grelmicro",)
-ROADS = {THREADS: "", BLOCKS: "", TASKS: ""}
+STYLES = {THREADS: "", BLOCKS: "", TASKS: ""}
 LACKS = {"a-listener-that-raises-keeps-it-from-opening": "has no listeners"}
 
 _STATES = {
@@ -45,10 +45,10 @@ _STATES = {
 
 
 @contextmanager
-def patched(time: Time) -> Generator[None]:
+def patch_clock(clocks: Clocks) -> Generator[None]:
     with (
-        mock.patch.object(memory, "monotonic", time.monotonic),
-        mock.patch.object(circuitbreaker, "monotonic", time.monotonic),
+        mock.patch.object(memory, "monotonic", clocks.monotonic),
+        mock.patch.object(circuitbreaker, "monotonic", clocks.monotonic),
     ):
         yield
 
@@ -60,13 +60,13 @@ def _application() -> asyncio.AbstractEventLoop:
     return loop
 
 
-def breaker(road: str, settings: Settings, time: Time) -> Breaker:
+def breaker(style: str, settings: Settings, clocks: Clocks) -> Breaker:
     backend = memory.MemoryCircuitBreakerAdapter()
-    if road != TASKS:
+    if style != TASKS:
         asyncio.run_coroutine_threadsafe(backend.__aenter__(), _application()).result()
     made = CircuitBreaker.consecutive_count(
         new_name(),
-        ignore_exceptions=settings.own_fault,
+        ignore_exceptions=settings.caller_bug,
         error_threshold=THRESHOLD,
         success_threshold=settings.successes,
         reset_timeout=RESET,
@@ -85,5 +85,5 @@ def breaker(road: str, settings: Settings, time: Time) -> Breaker:
 
         return guarded
 
-    guard: Any = block if road == BLOCKS else made
-    return Breaker(guard, state, CircuitBreakerError, (settings.own_fault,))
+    guard: Any = block if style == BLOCKS else made
+    return Breaker(guard, state, CircuitBreakerError, (settings.caller_bug,))

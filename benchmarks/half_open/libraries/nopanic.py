@@ -20,25 +20,25 @@ from benchmarks.half_open.terms import (
     THREADS,
     THRESHOLD,
     Breaker,
+    Clocks,
     Settings,
-    Time,
 )
 from benchmarks.terms import ERROR, Function, new_name
 
 NAME = "nopanic"
 DISTRIBUTIONS = ("nopanic",)
-ROADS = {THREADS: "", BLOCKS: "", TASKS: ""}
+STYLES = {THREADS: "", BLOCKS: "", TASKS: ""}
 LACKS: dict[str, str] = {}
 
 _STATES = {"closed": CLOSED, "open": OPEN, "half_open": HALF_OPEN}
 
 
-def patched(time: Time) -> AbstractContextManager[object]:
+def patch_clock(clocks: Clocks) -> AbstractContextManager[object]:
     return nullcontext()
 
 
-def breaker(road: str, settings: Settings, time: Time) -> Breaker:
-    def tell(*change: object) -> None:
+def breaker(style: str, settings: Settings, clocks: Clocks) -> Breaker:
+    def notify(*change: object) -> None:
         if settings.listener is not None:
             settings.listener()
 
@@ -49,8 +49,8 @@ def breaker(road: str, settings: Settings, time: Time) -> Breaker:
         half_open_max_calls=settings.successes,  # the successes that close it, and the probes out at a time
         on=ERROR,
         name=new_name(),
-        on_state_change=tell,
-        clock=time.monotonic,
+        on_state_change=notify,
+        clock=clocks.monotonic,
     )
 
     def block(function: Function) -> Function:
@@ -60,5 +60,5 @@ def breaker(road: str, settings: Settings, time: Time) -> Breaker:
 
         return guarded
 
-    guard: Any = block if road == BLOCKS else made
-    return Breaker(guard, lambda: _STATES[made.state], CircuitOpen, (settings.own_fault,))
+    guard: Any = block if style == BLOCKS else made
+    return Breaker(guard, lambda: _STATES[made.state], CircuitOpen, (settings.caller_bug,))
