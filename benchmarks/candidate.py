@@ -1,4 +1,4 @@
-"""Who is measured: this project, its peers, and how each is asked to guard a function."""
+"""The candidates: this project and its peers, and how each guards a function."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.terms import Unsupported, Wrap, require_python
 
 __all__ = ["CAPABILITIES", "OURS", "Candidate", "candidates", "load"]
 
-#: What a candidate's file may define. Each but the last two takes a function, sync or async, and returns it guarded.
+#: The functions that a candidate's file may define. Each but the last two guards a function, sync or async.
 CAPABILITIES = ("retry", "breaker", "fallback", "fallback_breaker", "stack", "limit", "full", "circuit", "keyed")
 OURS = "resilience"
 
@@ -24,7 +24,7 @@ class Candidate:
     """One library, or two composed, as its file in `benchmarks.peers` sets it up."""
 
     name: str
-    #: The module that sets it up.
+    #: The module with its setup.
     path: str
     module: ModuleType | None = None
     #: Why its file could not be loaded.
@@ -34,7 +34,7 @@ class Candidate:
     lacks: dict[str, str] = field(default_factory=dict)
 
     def guard(self, capability: str, shape: str = "sync") -> Wrap:
-        """Return the function that guards a function; raise `Unsupported` where the library has no such thing."""
+        """Return the function that guards a function; raise `Unsupported` if the library has no such thing."""
         if self.unsupported:
             raise Unsupported(self.unsupported)
         if self.module is None:
@@ -54,22 +54,22 @@ class Candidate:
 
     @property
     def imports(self) -> dict[str, str]:
-        """Return the statements whose time is taken, by the name of their row."""
-        found: dict[str, str] = getattr(self.module, "IMPORTS", {})
-        return found
+        """Return the import statements to measure, by the name of their row."""
+        statements: dict[str, str] = getattr(self.module, "IMPORTS", {})
+        return statements
 
 
 def _version(distribution: str) -> str:
     try:
         return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:  # imported from where the command was started
+    except importlib.metadata.PackageNotFoundError:  # imported from the current directory
         return "not installed"
 
 
 @functools.cache
 def candidates() -> tuple[Candidate, ...]:
     """Return this project first, then every file of `benchmarks.peers`, by name."""
-    names = sorted(found.name for found in pkgutil.iter_modules(peers.__path__))
+    names = sorted(module.name for module in pkgutil.iter_modules(peers.__path__))
     return (load("benchmarks.ours"), *(load(f"{peers.__name__}.{name}") for name in names))
 
 

@@ -19,13 +19,13 @@ Result = Mapping[str, Any]
 
 
 def markdown(found: Document) -> str:
-    """Return the results of one interpreter: its targets, a table for each group of cases, what was not measured."""
+    """Return the results of one interpreter: targets, a table for each group of cases, and the gaps."""
     judged = ["## Targets", "", targets([found]), code_targets()]
     return "\n".join([*judged, *sections(found), "## Not measured", "", gaps([found])])
 
 
 def targets(documents: Sequence[Document]) -> str:
-    """Return every target with what each interpreter came to."""
+    """Return every target with the result of each interpreter."""
     names = [found["interpreter"] for found in documents]
     lines = [_line(["case", "against", "target", *names]), _line(["---"] * 3 + ["---:"] * len(names))]
     for name in TARGETS:
@@ -62,22 +62,22 @@ def sections(found: Document) -> list[str]:
 
 
 def gaps(documents: Sequence[Document]) -> str:
-    """Return what was not measured: what somebody cannot do, and what failed."""
+    """Return the reasons why a candidate is missing in a case: it has no such thing, or it failed."""
     reasons: dict[str, dict[str, None]] = {}
     for found in documents:
         for case in found["cases"]:
-            told = dict(case["left_out"])
+            missing = dict(case["left_out"])
             for row in case["rows"]:
                 if row["value"] is None:
-                    told[row["candidate"]] = f"{row['status']} ({case['name']}, {found['interpreter']})"
-            for name, reason in told.items():
+                    missing[row["candidate"]] = f"{row['status']} ({case['name']}, {found['interpreter']})"
+            for name, reason in missing.items():
                 reasons.setdefault(name, {})[reason] = None
     lines = [f"* {name}: {'; '.join(reasons[name])}." for name in sorted(reasons)]
     return "\n".join([*lines, ""])
 
 
 def others(found: Document, cases: Sequence[Result]) -> list[str]:
-    """Return who is in *cases* besides ours and the references: what needs no library first, then the peers."""
+    """Return the columns of *cases* besides ours and the reference: those without a library, then the peers."""
     names = {row["candidate"] for case in cases for row in case["rows"] if not row["candidate"].startswith(OURS)}
     references = {case["reference"] for case in cases}
     return [*sorted(names - references - set(found["peers"])), *(name for name in found["peers"] if name in names)]

@@ -24,20 +24,20 @@ from benchmarks.cases import CASES
 from benchmarks.cases.base import Case
 from benchmarks.cases.circuits import Circuits
 from benchmarks.cases.decorating import Decorating
-from benchmarks.cases.flight import Flight
 from benchmarks.cases.garbage import Garbage
 from benchmarks.cases.importing import Importing
+from benchmarks.cases.in_flight import InFlight
 from benchmarks.cases.memory import Memory
 from benchmarks.cases.tasks import Tasks
 from benchmarks.cases.threads import Threads
 from benchmarks.cases.timed import Timed
-from benchmarks.measure import Settings, Taken, interleaved
+from benchmarks.measure import Measurement, Settings, sample_in_turn
 from benchmarks.outcome import CaseResult, rows
 from benchmarks.targets import LIMITS, TARGETS
 from benchmarks.terms import ARGUMENT, DEFAULT, Function
 
 ROOT = Path(__file__).parent.parent
-TINY = Settings(rounds=2, slow_rounds=2, loop=0.00002, tasks=20, flight=20, flights=1, kept=5)
+TINY = Settings(rounds=2, slow_rounds=2, loop=0.00002, tasks=20, in_flight=20, in_flight_rounds=1, objects=5)
 SHAPES = ("sync", "method", "class", "async")
 FEW = ("resilience", "pyresilience", "purgatory")
 
@@ -208,7 +208,7 @@ def test_the_check_refuses_a_retry_that_never_gives_up() -> None:
         (case_named("async-rejection-raised"), {}),
         (Threads(2), {}),
         (Tasks(), {}),
-        (Flight(), {"purgatory": "has no time limit"}),
+        (InFlight(), {"purgatory": "has no time limit"}),
         (case_named("decorating-signatures"), {"purgatory": "has no retry"}),
         (case_named("memory-signatures"), {"purgatory": "has no retry"}),
         (case_named("memory-circuit"), {"purgatory": "has circuits by key only"}),
@@ -236,7 +236,7 @@ def test_a_case_may_have_two_results(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_kind_of_case_is_among_them() -> None:
-    kinds = {Timed, Threads, Tasks, Flight, Importing, Decorating, Memory, Circuits, Garbage}
+    kinds = {Timed, Threads, Tasks, InFlight, Importing, Decorating, Memory, Circuits, Garbage}
     assert kinds == {type(case) for case in CASES}
 
 
@@ -250,8 +250,8 @@ def test_a_candidate_that_breaks_while_it_is_measured_does_not_end_the_run() -> 
     def broken() -> float:
         raise OSError("gone")
 
-    taken, failed = interleaved({"base": lambda: 2.0, "twice": lambda: 4.0, "broken": broken}, "base", 3, silent)
-    assert taken["twice"] == Taken((4.0, 4.0, 4.0), (2.0, 2.0, 2.0))
+    taken, failed = sample_in_turn({"base": lambda: 2.0, "twice": lambda: 4.0, "broken": broken}, "base", 3, silent)
+    assert taken["twice"] == Measurement((4.0, 4.0, 4.0), (2.0, 2.0, 2.0))
     assert taken["twice"].ratio == 2.0
     assert failed == {"broken": "OSError: gone"}
 
@@ -278,11 +278,15 @@ def test_a_peer_that_needs_a_later_python_is_left_out_with_the_reason(monkeypatc
 
 
 def document(interpreter: str = "cpython-3.11") -> dict[str, Any]:
-    taken = {OURS: Taken((3.0, 3.0), (2.0, 2.0)), "plain": Taken((2.0, 2.0), (2.0, 2.0))}
-    taken |= {f"{OURS} twice": Taken((6.0,), (2.0,)), "peer": Taken((90.0,), (2.0,)), "bare": Taken((1.0,), (2.0,))}
+    taken = {OURS: Measurement((3.0, 3.0), (2.0, 2.0)), "plain": Measurement((2.0, 2.0), (2.0, 2.0))}
+    taken |= {
+        f"{OURS} twice": Measurement((6.0,), (2.0,)),
+        "peer": Measurement((90.0,), (2.0,)),
+        "bare": Measurement((1.0,), (2.0,)),
+    }
     timed = rows("sync-stack", taken, {"other": "OSError"})
-    threads = rows("threads-64", {OURS: Taken((80.0,), (100.0,)), "none": Taken((100.0,), (100.0,))}, {})
-    counted = rows("garbage-retry", {OURS: Taken((0.0,), (1.0,)), "peer": Taken((7.0,), (1.0,))}, {})
+    threads = rows("threads-64", {OURS: Measurement((80.0,), (100.0,)), "none": Measurement((100.0,), (100.0,))}, {})
+    counted = rows("garbage-retry", {OURS: Measurement((0.0,), (1.0,)), "peer": Measurement((7.0,), (1.0,))}, {})
     cases = [
         CaseResult("sync-stack", "success", "stack", "us per call", "plain", timed, {"third": "has none"}),
         CaseResult("threads-64", "many", "64 threads: throughput", "calls/s", "none", threads, throughput=True),
@@ -493,7 +497,7 @@ def test_a_complete_run_is_for_every_interpreter_and_a_part_of_one_for_this(
 ) -> None:
     asked: list[Any] = []
     monkeypatch.setattr(interpreters, "run", lambda found, handed_on: asked.append(found) or 0)
-    monkeypatch.setattr("benchmarks.__main__._here", lambda *_, **__: 0)
+    monkeypatch.setattr("benchmarks.__main__._measure_here", lambda *_, **__: 0)
     assert main(arguments) == 0
     assert asked == ([] if versions is None else [versions])
 

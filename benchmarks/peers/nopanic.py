@@ -1,6 +1,6 @@
 """nopanic: policies for sync and async functions, composed in the order they are written.
 
-Its breaker knows rates within a time window: all of five calls is the same as five failures in a row.
+Its breaker knows rates within a time window: all of five calls is the same.
 """
 
 from __future__ import annotations
