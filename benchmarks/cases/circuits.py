@@ -55,5 +55,5 @@ class Circuits:
 
 CIRCUITS = (
     Circuits("memory-circuit", "per circuit", "circuit"),
-    Circuits("memory-keyed", "per circuit of a key", "keyed"),
+    Circuits("memory-keyed", "per circuit, by key", "keyed"),
 )

@@ -54,5 +54,5 @@ class Decorating:
 _STACK = "fallback + retry + breaker"
 DECORATING = (
     Decorating("decorating", _STACK, lambda: subjects.of_shape("answer", "sync")),
-    Decorating("decorating-signatures", f"{_STACK}, each function of a signature of its own", subjects.of_signature),
+    Decorating("decorating-signatures", f"{_STACK}, each function with its own signature", subjects.of_signature),
 )

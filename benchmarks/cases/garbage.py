@@ -79,8 +79,8 @@ GARBAGE = tuple(
     Garbage(f"{prefix}garbage-{name}", f"{shape}: {label}", capability, shape, rejected=name == "rejection")
     for shape, prefix in (("sync", ""), ("async", "async-"))
     for name, label, capability in (
-        ("retry", "retries used up", "retry"),
-        ("stack", "retries used up, fallback + retry + breaker", "stack"),
+        ("retry", "retries exhausted", "retry"),
+        ("stack", "retries exhausted, fallback + retry + breaker", "stack"),
         ("limit", "a failure within a time limit", "limit"),
         ("rejection", "rejected by an open circuit", "breaker"),
     )

@@ -71,5 +71,5 @@ _STACK = "fallback + retry + breaker"
 MEMORY = (
     Memory("memory-retry", "per function: retry", "retry", _answer),
     Memory("memory-stack", f"per function: {_STACK}", "stack", _answer),
-    Memory("memory-signatures", f"per function of a signature of its own: {_STACK}", "stack", subjects.of_signature),
+    Memory("memory-signatures", f"per function with its own signature: {_STACK}", "stack", subjects.of_signature),
 )

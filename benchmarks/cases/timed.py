@@ -103,7 +103,7 @@ def _success() -> list[Timed]:
         for shape in ("sync", "method", "async")
         for policy, label in _POLICIES.items()
     ]
-    of_anything = f"{_STACK}, of a function of *args, **kwargs"
+    of_anything = f"{_STACK}, of a function with *args, **kwargs"
     return [
         *cases[:4],
         Timed("sync-stack-open", "success, sync", of_anything, "stack", "sync", *_EMPTY, subject="open", beside=_BARE),
@@ -175,7 +175,7 @@ def _limits() -> list[Timed]:
     return [
         Timed(
             f"{shape}-{policy}{suffix}",
-            "time limit that does not fire",
+            "time limit that does not expire",
             f"{shape}: {label}{remark}",
             policy,
             shape,
