@@ -89,7 +89,7 @@ def test_the_list_names_every_case_once(capsys: pytest.CaptureFixture[str]) -> N
     assert len(set(names)) == len(names)
 
 
-def test_a_name_nobody_has_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_that_no_case_has_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--case", "nonsense"]) == 2
     assert "nonsense" in capsys.readouterr().err
 
@@ -218,7 +218,7 @@ def test_the_check_refuses_a_retry_that_never_gives_up() -> None:
     ],
     ids=lambda value: getattr(value, "name", ""),
 )
-def test_a_case_measures_everybody_who_can(case: Case, left_out: dict[str, str], few: None) -> None:
+def test_a_case_measures_every_candidate_that_can(case: Case, left_out: dict[str, str], few: None) -> None:
     for found in case.run(TINY, silent):
         assert found.left_out == left_out
         measured = {row.candidate: row for row in found.rows}
@@ -454,9 +454,9 @@ def test_each_interpreter_runs_the_command_in_an_environment_of_its_own(
     assert ROOT not in Path(environment).parents
     assert not Path(environment).exists(), "it goes away with the run"
     assert ran == "python -m benchmarks --here --quick --json --case=a* --case=sync-retry"
-    told = capfd.readouterr().err
-    assert "measured on Python 9.7; not found: 9.9" in told
-    assert "Python 9.7: making its environment" in told
+    output = capfd.readouterr().err
+    assert "measured on Python 9.7; not found: 9.9" in output
+    assert "Python 9.7: making its environment" in output
 
 
 def test_an_interpreter_without_an_environment_is_left_out_and_the_others_go_on(
@@ -475,9 +475,9 @@ def test_without_uv_there_is_only_the_running_interpreter(
     (machine / "uv").unlink()
     assert main(["--python", "9.7"]) == 2
     assert interpreters.run([HERE, "9.7"], ["--list"]) == 0
-    out, told = capfd.readouterr()
-    assert "uv is not found" in told
-    assert f"measured on Python {HERE}; not found: 9.7" in told
+    out, err = capfd.readouterr()
+    assert "uv is not found" in err
+    assert f"measured on Python {HERE}; not found: 9.7" in err
     assert out.splitlines()[0].startswith("sync-retry")
 
 
@@ -650,8 +650,8 @@ def test_what_is_over_a_limit_is_named_with_its_function(tmp_path: Path, capsys:
     file = tmp_path / "crowded.py"
     file.write_text(text, "utf-8")
     assert house.main(["--check", "--package", str(file)]) == 1
-    told = capsys.readouterr()
-    assert told.err.splitlines() == [
+    output = capsys.readouterr()
+    assert output.err.splitlines() == [
         f"over: {file}: branch points per 100 code lines 83.3333, at most 15",
         f"over: {file}: docstring lines per 100 code lines 0, at least 30",
         f"over: {file}: crowded.most: complexity 16, at most 15",
@@ -666,9 +666,9 @@ def test_a_package_within_its_limits_is_not_named(tmp_path: Path, capsys: pytest
     (package / "__init__.py").write_text('"""Says what it is for."""\n', "utf-8")
     (package / "inner" / "one.py").write_text('def one():\n    """Return one."""\n    return 1\n', "utf-8")
     assert house.main(["--check", "--json", "--package", str(package), "--package", str(package / "inner")]) == 0
-    told = capsys.readouterr()
-    found = json.loads(told.out)
-    assert (found["over"], told.err) == ([], "")
+    output = capsys.readouterr()
+    found = json.loads(output.out)
+    assert (found["over"], output.err) == ([], "")
     assert found["limits"]["branch_points"] == 15
     whole, inner = found["packages"]
     assert (whole["name"], whole["files"], whole["code"], whole["docstring_lines"]) == (str(package), 2, 2, 100)

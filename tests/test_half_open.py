@@ -39,7 +39,7 @@ def test_there_are_eight_and_their_names_differ():
 
 
 @every_scenario
-def test_ours_is_right_every_way(scenario: Scenario):
+def test_ours_is_right_in_every_style(scenario: Scenario):
     cell = scenario.run(OURS)
     assert [(finding.style, finding.verdict, finding.reason) for finding in cell.findings] == [
         (style, RIGHT, "") for style in scenario.styles
@@ -63,14 +63,14 @@ class TinyOpen(Exception):
 
 
 class Token:
-    """What a call was let in by."""
+    """The admission of a call."""
 
     def __init__(self, era: object) -> None:
         self.era = era
 
 
 class Tiny:
-    """A breaker that is right, but for the bug it is told to have."""
+    """A right breaker, except for the one bug it is made with."""
 
     def __init__(self, bug: str, settings: Settings, clocks: Clocks) -> None:
         self.bug, self.successes_wanted = bug, settings.successes
@@ -199,7 +199,7 @@ class NeverOpens(TinyLibrary):
 
 
 class OpenInName(TinyLibrary):
-    """It says that it is open, and lets everybody through."""
+    """It reports that it is open, and admits every call."""
 
     def breaker(self, style: str, settings: Settings, clocks: Clocks) -> Breaker:
         calls = []
