@@ -386,23 +386,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, SyntaxError, UnicodeDecodeError) as error:
         print(f"benchmarks.house: {error}", file=sys.stderr)
         return 2
-    over = [line for package in packages for line in exceeded(package)] if options.check else []
+    over = [line for package in packages for line in exceeded(package)]
     if options.json:
-        document: dict[str, object] = {"packages": [package.figures() for package in packages]}
-        if not options.package:
-            of_core = next(package for package in packages if package.name == _CORE)
-            document["targets"] = [found._asdict() for found in verdicts(of_core)]
-        if options.check:
-            document |= {"limits": {name: limit.value for name, limit in LIMITS.items()}, "over": over}
-        print(json.dumps(document, indent=1))
+        print(json.dumps(_document(packages, over if options.check else None), indent=1))
     else:
-        print(table(packages))
-        for package in packages:
-            if package.name == _CORE:
-                print(f"\n{targets(package)}")
+        print("\n\n".join([table(packages), *map(targets, _core_of(packages))]))
+    if not options.check:
+        return 0
     for line in over:
         print(f"over: {line}", file=sys.stderr)
-    return 1 if over else 0
+    return int(bool(over))
+
+
+def _core_of(packages: Sequence[Package]) -> list[Package]:
+    """Return the core, if it was measured as a whole."""
+    return [package for package in packages if package.name == _CORE]
+
+
+def _document(packages: Sequence[Package], over: Sequence[str] | None) -> dict[str, object]:
+    """Return the figures, the targets of the core, and what is *over* a limit, if that was asked for."""
+    document: dict[str, object] = {"packages": [package.figures() for package in packages]}
+    for package in _core_of(packages):
+        document["targets"] = [verdict._asdict() for verdict in verdicts(package)]
+    if over is not None:
+        document |= {"limits": {name: limit.value for name, limit in LIMITS.items()}, "over": over}
+    return document
 
 
 if __name__ == "__main__":
