@@ -78,7 +78,7 @@ class Function:
 
 @dataclasses.dataclass(frozen=True)
 class Package:
-    """What was counted in the files of a package.
+    """The figures of a package, counted in its files.
 
     `ternaries`, `branch_points` and `docstring_lines` are per 100 code lines.
     """

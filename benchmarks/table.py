@@ -63,7 +63,7 @@ def sections(found: Document) -> list[str]:
 
 def gaps(documents: Sequence[Document]) -> str:
     """Return the reasons why a candidate is missing in a case: it has no such thing, or it failed."""
-    reasons: dict[str, dict[str, None]] = {}
+    reasons: dict[str, dict[str, dict[str, None]]] = {}  # candidate -> reason -> interpreters
     for found in documents:
         for case in found["cases"]:
             missing = dict(case["left_out"])
@@ -71,9 +71,19 @@ def gaps(documents: Sequence[Document]) -> str:
                 if row["value"] is None:
                     missing[row["candidate"]] = f"{row['status']} ({case['name']}, {found['interpreter']})"
             for name, reason in missing.items():
-                reasons.setdefault(name, {})[reason] = None
-    lines = [f"* {name}: {'; '.join(reasons[name])}." for name in sorted(reasons)]
+                reasons.setdefault(name, {}).setdefault(reason, {})[found["interpreter"]] = None
+    lines = []
+    for name, of_candidate in sorted(reasons.items()):
+        texts = [_reason(reason, list(where), len(documents)) for reason, where in of_candidate.items()]
+        lines.append(f"* {name}: {'; '.join(texts)}.")
     return "\n".join([*lines, ""])
+
+
+def _reason(reason: str, interpreters: Sequence[str], documents: int) -> str:
+    """Return the reason, with its interpreters if it is not one for all of them."""
+    if len(interpreters) == documents or reason.startswith("failed"):
+        return reason
+    return f"{reason} ({', '.join(interpreters)})"
 
 
 def others(found: Document, cases: Sequence[Result]) -> list[str]:

@@ -34,7 +34,7 @@ class Target:
 
 
 class Limit(NamedTuple):
-    """What a figure of a package may be at most, or has to be at least."""
+    """A limit on a figure of a package: at most, or at least, so much."""
 
     value: float
     text: str

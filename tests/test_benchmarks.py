@@ -343,6 +343,14 @@ def test_a_target_that_one_interpreter_has_no_result_for_is_still_shown() -> Non
     )
 
 
+def test_a_reason_that_not_all_interpreters_share_names_those_that_do() -> None:
+    older, newer = document("cpython-3.11"), document("cpython-3.13")
+    older["cases"][0]["left_out"]["later"] = "needs Python 3.12"
+    gaps = table.gaps([older, newer])
+    assert "* later: needs Python 3.12 (cpython-3.11)." in gaps
+    assert "* third: has none." in gaps
+
+
 def test_the_plot_is_the_same_for_the_same_results() -> None:
     drawn = plot.svg(document())
     assert drawn == plot.svg(document())
