@@ -15,8 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from benchmarks import table
 from benchmarks.candidate import OURS
-from benchmarks.table import number, others
 
 __all__ = ["draw", "svg"]
 
@@ -175,8 +175,9 @@ def _lines(case: Mapping[str, Any], peers: Sequence[str], *, shared: bool) -> li
         if row["ratio"]
     }
     own = [name for name in costs if name.startswith(OURS)]
-    of_peers = {name: cost for name, cost in costs.items() if name in peers}
-    rest = {name: cost for name, cost in costs.items() if name not in (*own, *of_peers, case["reference"])}
+    others = {name: cost for name, cost in costs.items() if name not in (*own, case["reference"])}
+    of_peers = {name: cost for name, cost in others.items() if name in peers}
+    rest = {name: cost for name, cost in others.items() if name not in peers}
     label = str(case["label"]).replace(": throughput", ": time")  # what is drawn is its inverse
     against = () if shared else tuple(textwrap.wrap(f"against {case['reference']}", _LABEL_CHARACTERS))
     first = _Line(tuple(textwrap.wrap(label, _LABEL_CHARACTERS)), against, costs.get(OURS), of_peers, rest)
@@ -199,7 +200,7 @@ def _draw_head(figure: Figure, found: Mapping[str, Any], marks: Mapping[str, tup
     figure.text(left, 1 - 0.3 / height, title, size=13, weight="bold", color=_INK)
     explanation = "Cost as a multiple of the reference, the line at 1. Left is cheaper. The scale is logarithmic."
     figure.text(left, 1 - 0.54 / height, explanation, size=_MEDIUM, color=_INK)
-    measured = others(found, found["cases"])
+    measured = table.others(found, found["cases"])
     handles = [_handle(OURS, "D", _ACCENT, 8.5)]
     handles += [_handle(name, *mark, 6.5) for name, mark in marks.items() if name in measured]
     if not set(marks).issuperset(measured):
@@ -253,7 +254,7 @@ def _draw_rows(axes: Axes, lines: Sequence[_Line], marks: Mapping[str, tuple[str
         _draw_marks(axes, middle, line, marks)
         if line.ours is not None:
             axes.plot(line.ours, middle, marker="D", color=_ACCENT, markersize=8, zorder=4)
-            ratio = f"{number(line.ours)}x"
+            ratio = f"{table.number(line.ours)}x"
             axes.text(
                 right, middle, ratio, transform=beside, size=_LARGE, weight="bold", color=_ACCENT, va="center_baseline"
             )
