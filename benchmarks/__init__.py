@@ -1,1 +1,1 @@
-"""What a guarded call costs, next to what it costs with others: all in one run, as ratios."""
+"""Benchmarks: the cost of a guarded call, ours and the peers', measured in one run and given as ratios."""

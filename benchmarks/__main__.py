@@ -18,9 +18,9 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what was asked for. Return 0, 1 when an interpreter failed, or 2 when nothing of that name exists."""
+    """Run the command. Return 1 if an interpreter failed, 2 if no case has such a name."""
     options = _parser().parse_args(arguments)
-    cases = [case for case in CASES if _wanted(case, options.case)]
+    cases = [case for case in CASES if _is_selected(case, options.case)]
     if not cases:
         print(f"no case named {', '.join(options.case)}; --list shows them", file=sys.stderr)
         return 2
@@ -30,19 +30,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     complete = not options.quick and not options.case
     if options.python or options.everywhere or (complete and not options.here):
-        return interpreters.run(options.python or interpreters.VERSIONS, _handed_on(options))
-    return _here(cases, options, complete=complete)
+        return interpreters.run(options.python or interpreters.VERSIONS, _arguments_for(options))
+    return _measure_here(cases, options, complete=complete)
 
 
-def _here(cases: Sequence[Case], options: argparse.Namespace, *, complete: bool) -> int:
+def _measure_here(cases: Sequence[Case], options: argparse.Namespace, *, complete: bool) -> int:
     settings = Settings.quick() if options.quick else Settings()
-    found = results.document(_run(cases, settings), settings, complete=complete)
-    if complete:  # part of a run, or a quick one, must not pass for a result
-        from benchmarks import page  # draws, with what is large to import
+    document = results.document(_run(cases, settings), settings, complete=complete)
+    if complete:  # a quick or partial run is no result
+        from benchmarks import page  # imports matplotlib, which takes a second
 
-        results.write(found)
+        results.write(document)
         page.write(results.load_all())
-    print(json.dumps(found, indent=1) if options.json else table.markdown(found))
+    print(json.dumps(document, indent=1) if options.json else table.markdown(document))
     return 0
 
 
@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         " interpreter found and writes benchmarks/results/ and docs/benchmarks.*; --quick and --case write no files"
         " and measure on this interpreter.",
     )
-    parser.add_argument("--quick", action="store_true", help="few rounds and small crowds: see that it works")
+    parser.add_argument("--quick", action="store_true", help="few rounds and small numbers: see that it works")
     parser.add_argument(
         "--case",
         action="append",
@@ -74,36 +74,36 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _handed_on(options: argparse.Namespace) -> list[str]:
-    """Return the arguments that make another interpreter do the same on itself."""
+def _arguments_for(options: argparse.Namespace) -> list[str]:
+    """Return the arguments with which another interpreter runs the same cases on itself."""
     flags = [f"--{flag}" for flag in ("quick", "json") if getattr(options, flag)]
     return ["--here", *flags, *(f"--case={name}" for name in options.case)]
 
 
-def _wanted(case: Case, patterns: Sequence[str]) -> bool:
+def _is_selected(case: Case, patterns: Sequence[str]) -> bool:
     return not patterns or any(fnmatch.fnmatchcase(case.name, pattern) for pattern in patterns)
 
 
 def _run(cases: Sequence[Case], settings: Settings) -> list[CaseResult]:
-    found: list[CaseResult] = []
+    measured: list[CaseResult] = []
     for number, case in enumerate(cases, 1):
         place = f"[{number}/{len(cases)}] {case.name}"
-        if not sys.stderr.isatty():  # a line for each case in a log; on a screen the line below changes
+        if not sys.stderr.isatty():  # a log gets a line for each case; on a terminal one line changes
             print(place, file=sys.stderr, flush=True)
 
-        def progress(what: str, place: str = place) -> None:
-            _show(f"{place}: {what}")
+        def progress(step: str, place: str = place) -> None:
+            _show_progress(f"{place}: {step}")
 
         try:
-            found += case.run(settings, progress)
-        except Exception as error:  # the other cases are still worth having
+            measured += case.run(settings, progress)
+        except Exception as error:  # the other cases still run
             failed = {OURS: f"{type(error).__name__}: {error}"}
-            found.append(CaseResult(case.name, case.group, case.label, "", "", rows(case.name, {}, failed)))
-    _show("")
-    return found
+            measured.append(CaseResult(case.name, case.group, case.label, "", "", rows(case.name, {}, failed)))
+    _show_progress("")
+    return measured
 
 
-def _show(text: str) -> None:
+def _show_progress(text: str) -> None:
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\x1b[K{text[:110]}")
         sys.stderr.flush()

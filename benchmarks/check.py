@@ -1,4 +1,4 @@
-"""Before anything is timed: does the candidate do what the case says? One that does not is not measured."""
+"""Checks of each candidate before it is measured: it has to behave as the case says, or it fails."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _LONG = 1.0
 
 
 class CheckFailedError(Exception):
-    """The candidate does something else than the case says."""
+    """The candidate does not behave as the case says."""
 
 
 def check(capability: str, shape: str, guard: Wrap) -> None:
-    """Raise CheckFailedError unless what *guard* makes does what *capability* says, for functions of this *shape*."""
+    """Raise `CheckFailedError` unless functions of this *shape*, guarded by *guard*, behave as *capability* says."""
     for expectation in _EXPECTED[capability]:
         expectation(shape, guard)
 
 
 def opened(shape: str, guard: Wrap) -> tuple[Function, Counted]:
-    """Return a guarded function whose circuit its failures have opened, and the function inside it."""
+    """Return a guarded function whose circuit is open, and the inner function."""
     subject = Counted(failures=-1)
     guarded = called(shape, guard, subject.function(shape))
     for _ in range(THRESHOLD * ATTEMPTS):
@@ -50,9 +50,9 @@ async def _awaited(answer: Any) -> Any:
     return await answer
 
 
-def _expect(what: str, expected: object, found: object) -> None:
-    if found != expected:
-        raise CheckFailedError(f"{what}: {found!r} instead of {expected!r}")
+def _expect(subject: str, expected: object, actual: object) -> None:
+    if actual != expected:
+        raise CheckFailedError(f"{subject}: {actual!r} instead of {expected!r}")
 
 
 def _succeeds(shape: str, guard: Wrap) -> None:
@@ -88,14 +88,14 @@ def _rejects(shape: str, guard: Wrap) -> None:
     calls, subject.failures = subject.calls, 0
     found = _outcome(guarded)
     _expect("an open circuit raises", True, isinstance(found, Exception))
-    _expect("an open circuit lets pass", calls, subject.calls)
+    _expect("calls that an open circuit admits", calls, subject.calls)
 
 
 def _rejects_with_default(shape: str, guard: Wrap) -> None:
     guarded, subject = opened(shape, guard)
     calls, subject.failures = subject.calls, 0
     _expect("an open circuit behind a fallback answers", DEFAULT, _outcome(guarded))
-    _expect("an open circuit lets pass", calls, subject.calls)
+    _expect("calls that an open circuit admits", calls, subject.calls)
 
 
 def _falls_back(shape: str, guard: Wrap) -> None:
@@ -113,7 +113,7 @@ def _limits_with_default(shape: str, guard: Wrap) -> None:
 
 
 def _after_the_limit(shape: str, guard: Wrap) -> Any:
-    limit: Callable[..., Function] = guard  # it takes the seconds as well
+    limit: Callable[..., Function] = guard  # it also takes the seconds
 
     def slow(value: Any) -> Any:
         time.sleep(_LONG)
@@ -136,7 +136,7 @@ def _is_a_circuit(shape: str, circuit: Function) -> None:
     check("breaker", shape, guard)
 
 
-def _tells_keys_apart(shape: str, keyed: Function) -> None:
+def _separates_keys(shape: str, keyed: Function) -> None:
     new_key, call = keyed()
     first, second = new_key(), new_key()
     failing, working = Counted(failures=-1), Counted()
@@ -145,7 +145,7 @@ def _tells_keys_apart(shape: str, keyed: Function) -> None:
     _expect("failures of one key: calls", THRESHOLD, failing.calls)
     _expect("another key answers", ARGUMENT, _outcome(call, second, working.function(shape)))
     _outcome(call, first, working.function(shape))
-    _expect("the open circuit of one key lets pass", 1, working.calls)
+    _expect("calls that the open circuit of one key admits", 1, working.calls)
 
 
 _EXPECTED: dict[str, tuple[Callable[[str, Wrap], None], ...]] = {
@@ -157,5 +157,5 @@ _EXPECTED: dict[str, tuple[Callable[[str, Wrap], None], ...]] = {
     "limit": (_succeeds, _limits),
     "full": (_succeeds, _retries, _falls_back, _rejects_with_default, _limits_with_default),
     "circuit": (_is_a_circuit,),
-    "keyed": (_tells_keys_apart,),
+    "keyed": (_separates_keys,),
 }

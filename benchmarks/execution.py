@@ -1,4 +1,4 @@
-"""What executing code in a process of its own costs: ``python -m benchmarks.execution [--quick]``.
+"""Cost of executing code in a child process: ``python -m benchmarks.execution [--quick]``.
 
 Ratios of medians, taken in turn, so that a busy machine is busy for both sides:
 
@@ -9,7 +9,7 @@ Ratios of medians, taken in turn, so that a busy machine is busy for both sides:
 * ``1+1`` without a spare, to ``python -I -c 1``;
 * a program that counts for a while, with all limits at level strict, to the same program in plain Python.
 
-Ends with 1 when one is over its limit.
+The exit status is 1 if a row is over its limit.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ async def _awaited(rounds: int) -> list[float]:
 
 
 def measured(rounds: int, most: int) -> dict[str, tuple[float, float]]:
-    """Return, of each row, the seconds and the ratio."""
+    """Return the seconds and the ratio of each row."""
     source = _COUNTING.format(most=most)
     with ExitStack() as stack:
         warm = stack.enter_context(SubprocessExecutor())
@@ -175,19 +175,19 @@ def measured(rounds: int, most: int) -> dict[str, tuple[float, float]]:
 
 
 def main() -> int:
-    """Measure, print, and say by the exit code whether the limits are kept."""
+    """Measure and print. Return 1 if a row is over its limit."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.execution", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="only see that everything works")
     quick = parser.parse_args().quick
     print(f"CPython {platform.python_version()}")
-    kept = True
+    ok = True
     for name, (seconds, ratio) in measured(2 if quick else _ROUNDS, 2000 if quick else 60_000).items():
         over = ratio > LIMITS[name]
-        kept = kept and not over
+        ok = ok and not over
         mark = "  over the limit" if over else ""
         limit = "" if LIMITS[name] == math.inf else f", limit {LIMITS[name]:.1f}x"
         print(f"  {name:<26} {1000 * seconds:9.3f} ms {ratio:6.2f}x{limit}{mark}")
-    return 0 if kept or quick else 1
+    return 0 if ok or quick else 1
 
 
 if __name__ == "__main__":

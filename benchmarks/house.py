@@ -21,7 +21,8 @@ Measures `resilience/`, its core, each of its folders, and the installed peers, 
 Ternaries, branch points and docstring lines are given for each 100 code lines. Functions marked ``@overload`` are left
 out where functions are counted. Peers are measured as they are installed: trio with its tests, and once more without.
 
-``--check`` compares the core, or the packages given, with `LIMITS`, names what is over, and ends with 1 if anything is.
+Below the table are the targets of the core (`benchmarks.targets.LIMITS`), each with what was measured, met or not met.
+``--check`` compares the core, or the packages given, with them, names what is over, and ends with 1 if anything is.
 The list of a class's ``__init__`` may be of any length: the class that owns options has to take them.
 """
 
@@ -40,37 +41,28 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["LIMITS", "NOT_CORE", "PEERS", "Function", "Limit", "Package", "exceeded", "main", "measure"]
+from benchmarks.targets import LIMITS
+
+__all__ = [
+    "NOT_CORE",
+    "PEERS",
+    "Function",
+    "Package",
+    "Verdict",
+    "core",
+    "exceeded",
+    "main",
+    "measure",
+    "verdicts",
+]
 
 ROOT = Path(__file__).parent.parent
 NOT_CORE = ("cli", "contrib", "execution", "report")
+_CORE = "resilience, core"
 PEERS = ("stamina", "anyio", "tenacity", "trio", "httpx")
 
 
-class Limit(NamedTuple):
-    """What a figure of a package may be at most, or has to be at least."""
-
-    value: float
-    text: str
-    at_least: bool = False
-
-    def keeps(self, found: float) -> bool:
-        """Whether *found* is within the limit."""
-        return found >= self.value if self.at_least else found <= self.value
-
-    def __str__(self) -> str:
-        return f"at {'least' if self.at_least else 'most'} {self.value:g}"
-
-
-#: By the figure of a `Package`, or of each of its functions. The one place where they are set.
-LIMITS = {
-    "code": Limit(11_300, "code lines"),
-    "ternaries": Limit(1, "ternaries per 100 code lines"),
-    "branch_points": Limit(15, "branch points per 100 code lines"),
-    "docstring_lines": Limit(30, "docstring lines per 100 code lines", at_least=True),
-    "complexity": Limit(15, "complexity"),
-    "parameters": Limit(12, "parameters"),
-}
+#: The limits that are set on each function, and not on a package as a whole.
 _OF_FUNCTIONS = ("complexity", "parameters")
 
 
@@ -86,7 +78,7 @@ class Function:
 
 @dataclasses.dataclass(frozen=True)
 class Package:
-    """What was counted in the files of a package.
+    """The figures of a package, counted in its files.
 
     `ternaries`, `branch_points` and `docstring_lines` are per 100 code lines.
     """
@@ -112,6 +104,17 @@ class Package:
         lengths = [function.lines for function in self.functions]
         found["function_lines_median"] = statistics.median(lengths) if lengths else 0
         return found
+
+
+class Verdict(NamedTuple):
+    """A target, what was measured, and whether it is met."""
+
+    text: str
+    limit: str
+    measured: float
+    #: The function that has most of it, where the target is one for functions.
+    function: str
+    met: bool
 
 
 # -- counting ---------------------------------------------------------------------------------------------------------
@@ -244,18 +247,19 @@ def _module(path: Path) -> str:
     return ".".join(part for part in path.with_suffix("").parts if part != "__init__")
 
 
-def _core() -> Package:
+def core() -> Package:
+    """Measure the core: all of `resilience/` but the packages in `NOT_CORE`."""
     # Only folders directly below: a folder of such a name further in is a part of the core.
     ours = ROOT / "resilience"
-    core = [pair for pair in _files(ours) if pair[1].relative_to(ours).parts[0] not in NOT_CORE]
-    return measure("resilience, core", core)
+    files = [pair for pair in _files(ours) if pair[1].relative_to(ours).parts[0] not in NOT_CORE]
+    return measure(_CORE, files)
 
 
 def _house() -> Iterator[Package]:
     """Measure our package, its core, its own modules, each folder, and the peers that are installed."""
     ours = ROOT / "resilience"
     yield measure("resilience", _files(ours))
-    yield _core()
+    yield core()
     yield measure("resilience/*.py", _files(ours, deep=False))
     for folder in sorted({file.parent for _, file in _files(ours)} - {ours}):
         yield measure(folder.relative_to(ROOT).as_posix(), _files(folder))
@@ -284,16 +288,31 @@ def exceeded(package: Package) -> list[str]:
     """Return a line for each limit that *package* does not keep; of functions, one for each function."""
     if not package.code:
         return []
-    found = [(package.name, name, float(getattr(package, name))) for name in LIMITS if name not in _OF_FUNCTIONS] + [
-        (f"{package.name}: {function.name}", name, float(getattr(function, name)))
-        for name in _OF_FUNCTIONS
+    return [
+        f"{': '.join(filter(None, (package.name, function)))}: {LIMITS[name].text} {value:.6g}, {LIMITS[name]}"
+        for name in LIMITS
+        for function, value in _values(package, name)
+        if not LIMITS[name].keeps(value)
+    ]
+
+
+def verdicts(package: Package) -> list[Verdict]:
+    """Return each target with what *package* has; of a target for functions, with the function that has most of it."""
+    found = []
+    for name, limit in LIMITS.items():
+        function, value = max(_values(package, name), key=lambda pair: pair[1], default=("", 0.0))
+        found.append(Verdict(limit.text, str(limit), value, function, limit.keeps(value)))
+    return found
+
+
+def _values(package: Package, name: str) -> list[tuple[str, float]]:
+    """Return the figure of that *name*: of the package, or of each of its functions with the name of the function."""
+    if name not in _OF_FUNCTIONS:
+        return [("", float(getattr(package, name)))]
+    return [
+        (function.name, float(getattr(function, name)))
         for function in package.functions
         if not (name == "parameters" and function.name.endswith(".__init__"))
-    ]
-    return [
-        f"{whose}: {LIMITS[name].text} {value:.6g}, {LIMITS[name]}"
-        for whose, name, value in found
-        if not LIMITS[name].keeps(value)
     ]
 
 
@@ -320,8 +339,25 @@ def table(packages: Sequence[Package]) -> str:
     for found in figures:
         numbers = [format(found[key], how) for _, key, how in _COLUMNS]
         cells.append([str(found["name"]), *numbers, *(str(found[key]) for _, key in _NAMES)])
+    return _aligned(cells, right=range(1, 1 + len(_COLUMNS)))
+
+
+def targets(package: Package) -> str:
+    """Return the targets as lines of text: the limit, what *package* has, met or not, and the function it is about."""
+    cells = [[f"targets of {package.name}", "", "measured", "", ""]]
+    cells += [
+        [found.text, found.limit, f"{found.measured:.6g}", _VERDICTS[found.met], found.function]
+        for found in verdicts(package)
+    ]
+    return _aligned(cells, right=range(2, 3))
+
+
+_VERDICTS = {True: "met", False: "not met"}
+
+
+def _aligned(cells: Sequence[Sequence[str]], right: Sequence[int]) -> str:
+    """Return *cells* as lines with columns of one width each; the columns *right* are aligned to the right."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    right = range(1, 1 + len(_COLUMNS))
     lines = [
         "  ".join(
             cell.rjust(width) if at in right else cell.ljust(width)
@@ -346,21 +382,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     try:
-        packages = _given(options.package) or ([_core()] if options.check else list(_house()))
+        packages = _given(options.package) or ([core()] if options.check else list(_house()))
     except (OSError, SyntaxError, UnicodeDecodeError) as error:
         print(f"benchmarks.house: {error}", file=sys.stderr)
         return 2
-    over = [line for package in packages for line in exceeded(package)] if options.check else []
+    over = [line for package in packages for line in exceeded(package)]
     if options.json:
-        document: dict[str, object] = {"packages": [package.figures() for package in packages]}
-        if options.check:
-            document |= {"limits": {name: limit.value for name, limit in LIMITS.items()}, "over": over}
-        print(json.dumps(document, indent=1))
+        print(json.dumps(_document(packages, over if options.check else None), indent=1))
     else:
-        print(table(packages))
+        print("\n\n".join([table(packages), *map(targets, _core_of(packages))]))
+    if not options.check:
+        return 0
     for line in over:
         print(f"over: {line}", file=sys.stderr)
-    return 1 if over else 0
+    return int(bool(over))
+
+
+def _core_of(packages: Sequence[Package]) -> list[Package]:
+    """Return the core, if it was measured as a whole."""
+    return [package for package in packages if package.name == _CORE]
+
+
+def _document(packages: Sequence[Package], over: Sequence[str] | None) -> dict[str, object]:
+    """Return the figures, the targets of the core, and what is *over* a limit, if that was asked for."""
+    document: dict[str, object] = {"packages": [package.figures() for package in packages]}
+    for package in _core_of(packages):
+        document["targets"] = [verdict._asdict() for verdict in verdicts(package)]
+    if over is not None:
+        document |= {"limits": {name: limit.value for name, limit in LIMITS.items()}, "over": over}
+    return document
 
 
 if __name__ == "__main__":

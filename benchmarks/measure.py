@@ -1,4 +1,4 @@
-"""Take samples of several things in turn, so that a noisy moment hits all of them alike."""
+"""Samples of all candidates, taken in turn, so that a busy moment of the machine affects all of them."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from benchmarks.terms import Function
 
 __all__ = [
     "Progress",
-    "Sample",
+    "Sampler",
     "Settings",
-    "Taken",
+    "Measurement",
     "async_loop",
     "calibrated",
     "collector_paused",
-    "interleaved",
+    "sample_in_turn",
     "method_loop",
     "sync_loop",
 ]
 
-Sample = Callable[[], float]
+Sampler = Callable[[], float]
 Progress = Callable[[str], None]
 
 #: Seconds one inner loop should take: long enough for the clock, short enough to hit few interruptions.
@@ -38,27 +38,27 @@ _LOOP = 0.0015
 
 @dataclass(frozen=True)
 class Settings:
-    """How much to measure."""
+    """How many rounds, and of what size."""
 
     rounds: int = 41
-    #: Rounds where a sample takes long: a process, many threads, many tasks.
+    #: Rounds of samples that take long: a process, many threads, many tasks.
     slow_rounds: int = 21
     loop: float = _LOOP
     tasks: int = 10_000
-    #: Calls in flight at once, and the rounds of that.
-    flight: int = 100_000
-    flights: int = 2
-    #: Decorated functions, or circuits, whose memory is counted together.
-    kept: int = 200
+    #: Calls in flight at once, and the rounds of that case.
+    in_flight: int = 100_000
+    in_flight_rounds: int = 2
+    #: Objects, such as decorated functions, whose memory is counted together.
+    objects: int = 200
 
     @classmethod
     def quick(cls) -> Settings:
-        """Enough to see that everything works."""
-        return cls(rounds=7, slow_rounds=3, loop=_LOOP / 3, tasks=500, flight=2_000, flights=1, kept=50)
+        """Return settings that only show that everything works."""
+        return cls(rounds=7, slow_rounds=3, loop=_LOOP / 3, tasks=500, in_flight=2_000, in_flight_rounds=1, objects=50)
 
 
 @dataclass(frozen=True)
-class Taken:
+class Measurement:
     """The samples of one candidate, round by round, and those of the reference in the same rounds."""
 
     samples: tuple[float, ...]
@@ -88,28 +88,28 @@ class Taken:
         return low, high
 
 
-def interleaved(
-    samples: Mapping[str, Sample], reference: str, rounds: int, progress: Progress
-) -> tuple[dict[str, Taken], dict[str, str]]:
-    """Sample everything *rounds* times, in another order each round; return what was taken, and what failed."""
-    taken: dict[str, list[float]] = {name: [] for name in samples}
+def sample_in_turn(
+    samplers: Mapping[str, Sampler], reference: str, rounds: int, progress: Progress
+) -> tuple[dict[str, Measurement], dict[str, str]]:
+    """Sample all candidates *rounds* times, each round in another order; return the measurements, and the failures."""
+    values: dict[str, list[float]] = {name: [] for name in samplers}
     failed: dict[str, str] = {}
     with collector_paused():
         for number in range(rounds):
             progress(f"round {number + 1}/{rounds}")
-            gc.collect()  # what one candidate leaves behind must not be paid for by the next
-            gc.freeze()  # what is alive now need not be gone through again: purgatory keeps a traceback per rejection
-            names = [name for name in samples if name not in failed]
-            # Nobody always comes after the same one. The order is that of every run: chance has no part in a result.
+            gc.collect()  # a candidate must not pay for the garbage of the one before
+            gc.freeze()  # nor for objects that stay alive: purgatory keeps a traceback per rejection
+            names = [name for name in samplers if name not in failed]
+            # Each round has another order, the same in every run, so that no candidate always follows the same one.
             for name in random.Random(number).sample(names, len(names)):
                 try:
-                    taken[name].append(samples[name]())
+                    values[name].append(samplers[name]())
                 except Exception as error:
                     if name == reference:
                         raise
                     failed[name] = f"{type(error).__name__}: {error}"
-    base = tuple(taken[reference])
-    return {name: Taken(tuple(found), base) for name, found in taken.items() if name not in failed}, failed
+    base = tuple(values[reference])
+    return {name: Measurement(tuple(found), base) for name, found in values.items() if name not in failed}, failed
 
 
 @contextlib.contextmanager
@@ -125,19 +125,19 @@ def collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def calibrated(loop: Callable[[int], float], seconds: float) -> Sample:
+def calibrated(loop: Callable[[int], float], seconds: float) -> Sampler:
     """Return a sampler of seconds per call whose inner loop takes about *seconds*."""
     loop(20)  # specialises the bytecode, fills caches
     number = 1
     while True:
-        spent = min(loop(number) for _ in range(3))  # one interruption must not make the loops short
+        spent = min(loop(number) for _ in range(3))  # an interruption must not make the loops too short
         if spent >= seconds / 4 or number >= 1_000_000:
             break
         number *= 4
     number = max(1, round(number * seconds / max(spent, 1e-9)))
 
     def sample() -> float:
-        loop(max(1, number // 10))  # warms what the others before it have cooled
+        loop(max(1, number // 10))  # the samples before it have filled the caches
         return loop(number) / number
 
     return sample
@@ -164,7 +164,7 @@ def async_loop(
 
 
 def _fresh(function: Function) -> Function:
-    # The interpreter specialises a loop for what it calls: shared by all candidates, it would suit none.
+    # The interpreter specialises a loop for the function it calls: candidates must not share one.
     return types.FunctionType(function.__code__.replace(), function.__globals__, function.__name__)
 
 

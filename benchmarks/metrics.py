@@ -1,7 +1,7 @@
-"""What counting costs a call that succeeds: ``python -m benchmarks.metrics [--quick]``.
+"""Cost of counting for a call that succeeds: ``python -m benchmarks.metrics [--quick]``.
 
-In ratios to the empty decorator, Prometheus installed; what is written by hand with `prometheus_client` stands beside.
-Ends with 1 when a row of ours is over the limit.
+As ratios to an empty decorator, with Prometheus installed; `prometheus_client` used by hand is measured beside ours.
+The exit status is 1 if a row of ours is over the limit.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from benchmarks import ours, references, subjects
-from benchmarks.measure import Sample, Settings, async_loop, calibrated, interleaved, sync_loop
+from benchmarks.measure import Sampler, Settings, async_loop, calibrated, sample_in_turn, sync_loop
 from benchmarks.terms import ARGUMENT, Function, Wrap
 from resilience.integrations.prometheus import install
 from resilience.metrics import track_errors
@@ -68,8 +68,8 @@ def _by_hand() -> Wrap:
 
 
 def measured(shape: str, settings: Settings) -> dict[str, float]:
-    """Return the ratio of each way, in one *shape*, to the empty decorator."""
-    ways: dict[str, Wrap] = {
+    """Return the ratio of each decorator, for functions of one *shape*, to the empty decorator."""
+    decorators: dict[str, Wrap] = {
         _EMPTY: references.empty,
         _STACK: ours.stack,
         _TRACKED: track_errors,
@@ -79,30 +79,30 @@ def measured(shape: str, settings: Settings) -> dict[str, float]:
     }
     with asyncio.Runner() as runner, install(CollectorRegistry()):
 
-        def sample(wrap: Wrap) -> Sample:
+        def sample(wrap: Wrap) -> Sampler:
             guarded = wrap(subjects.of_shape("answer", shape))
             loop = async_loop(runner, guarded, ARGUMENT) if shape == "async" else sync_loop(guarded, ARGUMENT)
             return calibrated(loop, settings.loop)
 
-        samples = {name: sample(wrap) for name, wrap in ways.items()}
-        taken, _ = interleaved(samples, _EMPTY, settings.rounds, lambda _: None)
-    return {name: found.ratio for name, found in taken.items()}
+        samples = {name: sample(wrap) for name, wrap in decorators.items()}
+        measurements, _ = sample_in_turn(samples, _EMPTY, settings.rounds, lambda _: None)
+    return {name: found.ratio for name, found in measurements.items()}
 
 
 def main() -> int:
-    """Measure, print, and say by the exit code whether the limit is kept."""
+    """Measure and print. Return 1 if a row of ours is over the limit."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.metrics", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="only see that everything works")
     settings = Settings.quick() if parser.parse_args().quick else Settings()
     print(f"CPython {platform.python_version()}; a call that succeeds, times {_EMPTY}; limit {LIMIT}x")
-    kept = True
+    ok = True
     for shape in ("sync", "async"):
         print(shape)
         for name, ratio in measured(shape, settings).items():
             over = name in _OURS and ratio > LIMIT
-            kept = kept and not over
+            ok = ok and not over
             print(f"  {name:<48} {ratio:6.2f}{'  over the limit' if over else ''}")
-    return 0 if kept else 1
+    return 0 if ok else 1
 
 
 if __name__ == "__main__":

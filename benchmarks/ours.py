@@ -1,4 +1,4 @@
-"""This project, set up as its peers are."""
+"""This project, with the settings of its peers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ DISTRIBUTIONS = ("category-resilience",)
 CLASSES = True
 IMPORTS = {
     "resilience": "import resilience",
-    # The rooms behind the front door open when they are needed: with the first function that is guarded, ...
+    # Packages are imported when they are first used: the retry by the first function that it guards, ...
     "resilience with a first retry": "import resilience; resilience.retry_on_category(attempts=3)(lambda: None)",
-    # ... and pybreaker, with what it brings along, with the first circuit.
+    # ... and pybreaker, with its own imports, by the first circuit.
     "resilience with its breaker": "from resilience import CircuitBreaker",
 }
 

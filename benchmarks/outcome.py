@@ -1,4 +1,4 @@
-"""What a case comes to, as it is written to JSON."""
+"""The result of a case, as it is written to JSON."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from benchmarks.measure import Taken
+from benchmarks.measure import Measurement
 from benchmarks.targets import target_of
 
 __all__ = ["CaseResult", "Row", "rows"]
@@ -14,7 +14,7 @@ __all__ = ["CaseResult", "Row", "rows"]
 
 @dataclass(frozen=True)
 class Row:
-    """What one candidate came to in a case."""
+    """The result of one candidate in a case."""
 
     candidate: str
     status: str
@@ -27,17 +27,17 @@ class Row:
 
 @dataclass(frozen=True)
 class CaseResult:
-    """A case: what was measured, in which unit, against what."""
+    """The result of a case: its rows, their unit, and the reference of the ratios."""
 
     name: str
     group: str
     label: str
     unit: str
-    #: Empty where a count says it all, and a ratio nothing.
+    #: Empty for counts that are mostly 0, which have no ratio.
     reference: str
     rows: list[Row]
     left_out: dict[str, str] = field(default_factory=dict)
-    #: Whether more is better.
+    #: Whether a larger value is better.
     throughput: bool = False
 
     def to_dict(self) -> dict[str, Any]:
@@ -45,19 +45,19 @@ class CaseResult:
         return asdict(self)
 
 
-def rows(case: str, taken: Mapping[str, Taken], failed: Mapping[str, str], scale: float = 1.0) -> list[Row]:
-    """Make rows of what was taken and what failed; *scale* turns samples into the case's unit."""
-    made = [_row(case, name, found, scale) for name, found in taken.items()]
+def rows(case: str, measured: Mapping[str, Measurement], failed: Mapping[str, str], scale: float = 1.0) -> list[Row]:
+    """Return the rows of what was *measured* and of what *failed*; *scale* turns samples into the case's unit."""
+    made = [_row(case, name, found, scale) for name, found in measured.items()]
     return made + [_failed(case, name, reason) for name, reason in failed.items()]
 
 
 def _failed(case: str, name: str, reason: str) -> Row:
     target = target_of(case, name)
-    told = f"failed: {reason}"
-    return Row(name, told) if target is None else Row(name, told, target=str(target), met=False)
+    status = f"failed: {reason}"
+    return Row(name, status) if target is None else Row(name, status, target=str(target), met=False)
 
 
-def _row(case: str, name: str, found: Taken, scale: float) -> Row:
+def _row(case: str, name: str, found: Measurement, scale: float) -> Row:
     value, low, high = found.value * scale, *found.spread
     target = target_of(case, name)
     return Row(
@@ -72,5 +72,5 @@ def _row(case: str, name: str, found: Taken, scale: float) -> Row:
 
 
 def _digits(number: float) -> float:
-    # More digits than these are noise, and make every run a new diff.
+    # Further digits are noise, and would make every run a new diff.
     return float(f"{number:.4g}")

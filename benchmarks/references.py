@@ -1,4 +1,4 @@
-"""What one would write without any library: what ratios are taken of."""
+"""References of the ratios: the same written without a library."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ __all__ = [
     "by_hand",
     "caught",
     "empty",
-    "handed_over",
-    "keeping_retry",
+    "in_other_thread",
+    "classifying_retry",
     "naive_retry",
     "nothing",
     "plain_limit",
@@ -26,12 +26,12 @@ __all__ = [
 
 
 def nothing(function: Function) -> Function:
-    """Decorate not at all."""
+    """Return *function* undecorated."""
     return function
 
 
 def empty(function: Function) -> Function:
-    """Decorate with nothing."""
+    """Decorate with a wrapper that only calls *function*."""
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
@@ -76,8 +76,8 @@ def naive_retry(function: Function) -> Function:
     return wrapper
 
 
-class _Kept:
-    """A failure, set aside to be looked at."""
+class _Failure:
+    """A failure with its category."""
 
     __slots__ = ("category", "error")
 
@@ -89,14 +89,14 @@ class _Kept:
 _CATEGORIES: dict[type[Exception], str] = {ConnectionResetError: "network", ConnectionRefusedError: "network"}
 
 
-def _wanted(kept: _Kept, attempt: int) -> bool:
-    return kept.category == "network" and attempt < ATTEMPTS - 1
+def _is_retried(failure: _Failure, attempt: int) -> bool:
+    return failure.category == "network" and attempt < ATTEMPTS - 1
 
 
-def keeping_retry(function: Function) -> Function:
-    """Call again in a loop that keeps each error, looks its type up, and asks a function whether to go on.
+def classifying_retry(function: Function) -> Function:
+    """Call again in a loop that classifies each error and asks a function whether to retry.
 
-    No more than that: no waits, no circuit, nobody to tell. On the event loop it lets the others run in between.
+    It has no waits, no circuit and no events. On the event loop it lets other tasks run between attempts.
     """
     if inspect.iscoroutinefunction(function):
 
@@ -106,9 +106,9 @@ def keeping_retry(function: Function) -> Function:
                 try:
                     return await function(*args, **kwargs)
                 except Exception as error:
-                    kept = _Kept(error, _CATEGORIES[type(error)])
-                if not _wanted(kept, attempt):
-                    raise kept.error
+                    failure = _Failure(error, _CATEGORIES[type(error)])
+                if not _is_retried(failure, attempt):
+                    raise failure.error
                 await asyncio.sleep(0)
             return None
 
@@ -120,9 +120,9 @@ def keeping_retry(function: Function) -> Function:
             try:
                 return function(*args, **kwargs)
             except Exception as error:
-                kept = _Kept(error, _CATEGORIES[type(error)])
-            if not _wanted(kept, attempt):
-                raise kept.error
+                failure = _Failure(error, _CATEGORIES[type(error)])
+            if not _is_retried(failure, attempt):
+                raise failure.error
         return None
 
     return wrapper
@@ -152,7 +152,7 @@ def by_hand(function: Function) -> Function:
 
 
 def raising(function: Function) -> Function:
-    """Raise a plain exception, in its own frame and without calling *function*, where an open circuit would."""
+    """Raise a plain exception instead of calling *function*, as an open circuit does."""
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
@@ -174,7 +174,7 @@ def caught(function: Function) -> Function:
 
 
 class PlainCircuit:
-    """The least a circuit has to keep: a lock, a name, a state, a count and a time."""
+    """The minimum of a circuit: a lock, a name, a state, a count and a time."""
 
     __slots__ = ("_failures", "_lock", "_name", "_opened_at", "_state")
 
@@ -190,7 +190,7 @@ _pool: ThreadPoolExecutor | None = None
 
 
 def plain_limit(function: Function, seconds: float = NEVER) -> Function:
-    """Limit the time with what the standard library has: a thread pool, or `asyncio.timeout`."""
+    """Limit the time by the standard library: a thread pool, or `asyncio.timeout`."""
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
@@ -210,8 +210,8 @@ def plain_limit(function: Function, seconds: float = NEVER) -> Function:
     return wrapper
 
 
-def handed_over(function: Function) -> Function:
-    """Have one other thread call the function, by two locks: the least that leaving a hung call behind takes."""
+def in_other_thread(function: Function) -> Function:
+    """Call the function in one other thread, by two locks: the minimum for leaving a hung call behind."""
     ready, done = threading.Lock(), threading.Lock()
     ready.acquire()
     done.acquire()

@@ -1,7 +1,7 @@
-"""What a report of an error takes: ``python -m benchmarks.report [--quick]``.
+"""Time of a report on an error: ``python -m benchmarks.report [--quick]``.
 
-In milliseconds, from the exception to the JSON of level 3 and the text for a model, suggestions and all. The first
-report of a process imports what finds the causes, and is told apart. Ends with 1 when a row is over the limit.
+In milliseconds, from the exception to the JSON of level 3 and the text for a model, suggestions included. The first
+report of a process imports the diagnosers, and has a row of its own. The exit status is 1 if a row is over the limit.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from resilience.report import ErrorReport
 __all__ = ["LIMIT", "PROGRAMS", "measured"]
 
 LIMIT = 30.0
-"""Milliseconds that a report may take, the median."""
+"""The median of a report, in milliseconds, at most."""
 PROGRAMS: dict[str, str] = {
     "undefined name": "total = 10\ncount = 3\nprint(totl / count)\n",
     "missing key in a function": (
@@ -43,12 +43,12 @@ _FIRST = (
 
 
 def measured(rounds: int) -> dict[str, float]:
-    """Return the median of each program's report."""
+    """Return the median time of each program's report, in milliseconds."""
     return {name: _median(_reporting(source), rounds) for name, source in PROGRAMS.items()}
 
 
 def first(rounds: int) -> float:
-    """Return the median of the first report of a process."""
+    """Return the median time of the first report of a process, in milliseconds."""
     found = [
         float(subprocess.run([sys.executable, "-c", _FIRST], capture_output=True, text=True, check=True).stdout)
         for _ in range(rounds)
@@ -73,16 +73,16 @@ def _reporting(source: str) -> Callable[[], object]:
 
 def _median(function: Callable[[], object], rounds: int) -> float:
     function()
-    taken: list[float] = []
+    milliseconds: list[float] = []
     for _ in range(rounds):
         began = time.perf_counter()
         function()
-        taken.append((time.perf_counter() - began) * 1000)
-    return statistics.median(taken)
+        milliseconds.append((time.perf_counter() - began) * 1000)
+    return statistics.median(milliseconds)
 
 
 def main() -> int:
-    """Measure, print, and say by the exit code whether the limit is kept."""
+    """Measure and print. Return 1 if a row is over the limit."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="only see that everything works")
     quick = parser.parse_args().quick

@@ -1,4 +1,4 @@
-"""Results as JSON: one document per run, one file per interpreter. No paths, no host names."""
+"""Results as JSON: a document for each run, a file for each interpreter. No paths, no host names."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from benchmarks.outcome import CaseResult
 __all__ = ["document", "interpreter", "load_all", "write"]
 
 _RESULTS = Path(__file__).parent / "results"
-#: Of the document. Files of another one are passed over, until a run on their interpreter writes them anew.
+#: The version of the document. Files of another version are ignored until a run on their interpreter replaces them.
 _FORMAT = 2
 
 
 def interpreter() -> str:
-    """Return the name results of this interpreter go by, such as ``cpython-3.11``."""
+    """Return the name of this interpreter in results, such as ``cpython-3.11``."""
     return f"{sys.implementation.name}-{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def document(cases: Iterable[CaseResult], settings: Settings, *, complete: bool) -> dict[str, Any]:
-    """Return everything that was found, and with what it was found."""
+    """Return the results of *cases*, with the versions and the machine they were measured on."""
     versions = {name: version for candidate in candidates() for name, version in candidate.versions.items()}
     return {
         "format": _FORMAT,
@@ -46,7 +46,7 @@ def document(cases: Iterable[CaseResult], settings: Settings, *, complete: bool)
 
 
 def write(found: dict[str, Any]) -> Path:
-    """Write *found* to the file of its interpreter."""
+    """Write the document *found* to the file of its interpreter."""
     _RESULTS.mkdir(exist_ok=True)
     path = _RESULTS / f"{found['interpreter']}.json"
     path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The shapes a guarded function comes in: plain, a coroutine function, a method, a method of a decorated class."""
+"""The shapes of guarded functions: plain, a coroutine function, a method, a method of a decorated class."""
 
 from __future__ import annotations
 

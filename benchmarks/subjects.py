@@ -1,4 +1,4 @@
-"""The functions that are guarded and called. Each is made anew, so that no two candidates share one."""
+"""The functions that the candidates guard. Each is a new one: no two candidates share a function."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Counted", "of_shape", "of_signature", "waiting", "yielding"]
 
 
 def of_shape(kind: str, shape: str) -> Function:
-    """Return a new function of a *kind* (what it does) and a shape (how it is called)."""
+    """Return a new function of a *kind* (its behaviour) and a *shape* (how it is called)."""
     return _KINDS[kind]["method" if shape == "class" else shape]()
 
 
@@ -80,7 +80,7 @@ def _async_flaky() -> Function:
 
 
 def yielding(times: int) -> Function:
-    """Return a coroutine function that lets the event loop turn *times* times."""
+    """Return a coroutine function that yields to the event loop *times* times."""
 
     async def answer(value: Any) -> Any:
         for _ in range(times):
@@ -91,7 +91,7 @@ def yielding(times: int) -> Function:
 
 
 def waiting(seconds: float) -> Function:
-    """Return a function that waits, as a call over the network does."""
+    """Return a function that sleeps for *seconds*, as a call over the network waits."""
 
     def waiting(value: Any) -> Any:
         time.sleep(seconds)
@@ -100,8 +100,8 @@ def waiting(seconds: float) -> Function:
     return waiting
 
 
-#: answer: does nothing else. open: so, with a signature that takes anything. flaky: every third call answers.
-#: yielding: lets the event loop turn once, as any call that waits for something does.
+#: answer: returns its argument. open: the same, with the signature `*args, **kwargs`. flaky: every third call succeeds.
+#: yielding: yields to the event loop once, as every call that waits does.
 _KINDS: dict[str, dict[str, Callable[[], Function]]] = {
     "answer": {"sync": _answer, "async": _async_answer, "method": _method_answer},
     "open": {"sync": _open_answer, "async": _async_open_answer},
@@ -113,7 +113,7 @@ _signatures = itertools.count(1)
 
 
 def of_signature() -> Function:
-    """Return a function that answers and whose parameter is called like no other's."""
+    """Return a function with a signature of its own: no other has a parameter of that name."""
     scope: dict[str, Function] = {}
     name = f"value_{next(_signatures)}"
     exec(f"def answer({name}):\n    return {name}", scope)
@@ -134,7 +134,7 @@ class Counted:
         return value
 
     def function(self, shape: str) -> Function:
-        """Return it as a plain function, a coroutine function, or one to put into a class."""
+        """Return it as a plain function, a coroutine function, or a method."""
 
         def sync(value: Any) -> Any:
             return self._answer(value)

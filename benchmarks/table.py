@@ -6,22 +6,26 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks import house
 from benchmarks.candidate import OURS
 from benchmarks.targets import TARGETS
 
-__all__ = ["gaps", "markdown", "number", "others", "sections", "targets"]
+__all__ = ["code_targets", "gaps", "markdown", "number", "others", "sections", "targets"]
+
+_MET = {None: "", True: "met", False: "**not met**"}
 
 Document = Mapping[str, Any]
 Result = Mapping[str, Any]
 
 
 def markdown(found: Document) -> str:
-    """Return the results of one interpreter: its targets, a table for each group of cases, what was not measured."""
-    return "\n".join(["## Targets", "", targets([found]), *sections(found), "## Not measured", "", gaps([found])])
+    """Return the results of one interpreter: targets, a table for each group of cases, and the gaps."""
+    judged = ["## Targets", "", targets([found]), code_targets()]
+    return "\n".join([*judged, *sections(found), "## Not measured", "", gaps([found])])
 
 
 def targets(documents: Sequence[Document]) -> str:
-    """Return every target with what each interpreter came to."""
+    """Return every target with the result of each interpreter."""
     names = [found["interpreter"] for found in documents]
     lines = [_line(["case", "against", "target", *names]), _line(["---"] * 3 + ["---:"] * len(names))]
     for name in TARGETS:
@@ -31,6 +35,15 @@ def targets(documents: Sequence[Document]) -> str:
             row = _ours(known[0])
             cells = [_title(known[0]), known[0]["reference"], row["target"] if row else ""]
             lines.append(_line([*cells, *(_against_target(case) for case in cases)]))
+    return "\n".join([*lines, ""])
+
+
+def code_targets() -> str:
+    """Return every target for the density of the core's code, with what it is now."""
+    lines = [_line(["code of the core", "target", "measured", ""]), _line(["---", "---", "---:", "---"])]
+    for found in house.verdicts(house.core()):
+        worst = f" ({found.function})" if found.function else ""
+        lines.append(_line([found.text + worst, found.limit, f"{found.measured:.5g}", _MET[found.met]]))
     return "\n".join([*lines, ""])
 
 
@@ -49,22 +62,32 @@ def sections(found: Document) -> list[str]:
 
 
 def gaps(documents: Sequence[Document]) -> str:
-    """Return what was not measured: what somebody cannot do, and what failed."""
-    reasons: dict[str, dict[str, None]] = {}
+    """Return the reasons why a candidate is missing in a case: it has no such thing, or it failed."""
+    reasons: dict[str, dict[str, dict[str, None]]] = {}  # candidate -> reason -> interpreters
     for found in documents:
         for case in found["cases"]:
-            told = dict(case["left_out"])
+            missing = dict(case["left_out"])
             for row in case["rows"]:
                 if row["value"] is None:
-                    told[row["candidate"]] = f"{row['status']} ({case['name']}, {found['interpreter']})"
-            for name, reason in told.items():
-                reasons.setdefault(name, {})[reason] = None
-    lines = [f"* {name}: {'; '.join(reasons[name])}." for name in sorted(reasons)]
+                    missing[row["candidate"]] = f"{row['status']} ({case['name']}, {found['interpreter']})"
+            for name, reason in missing.items():
+                reasons.setdefault(name, {}).setdefault(reason, {})[found["interpreter"]] = None
+    lines = []
+    for name, of_candidate in sorted(reasons.items()):
+        texts = [_reason(reason, list(where), len(documents)) for reason, where in of_candidate.items()]
+        lines.append(f"* {name}: {'; '.join(texts)}.")
     return "\n".join([*lines, ""])
 
 
+def _reason(reason: str, interpreters: Sequence[str], documents: int) -> str:
+    """Return the reason, with its interpreters if it is not one for all of them."""
+    if len(interpreters) == documents or reason.startswith("failed"):
+        return reason
+    return f"{reason} ({', '.join(interpreters)})"
+
+
 def others(found: Document, cases: Sequence[Result]) -> list[str]:
-    """Return who is in *cases* besides ours and the references: what needs no library first, then the peers."""
+    """Return the columns of *cases* besides ours and the reference: those without a library, then the peers."""
     names = {row["candidate"] for case in cases for row in case["rows"] if not row["candidate"].startswith(OURS)}
     references = {case["reference"] for case in cases}
     return [*sorted(names - references - set(found["peers"])), *(name for name in found["peers"] if name in names)]
@@ -99,7 +122,7 @@ def _against_target(case: Result | None) -> str:
 
 
 def _verdict(row: Mapping[str, Any]) -> str:
-    return "" if row["met"] is None else "met" if row["met"] else "**not met**"
+    return _MET[row["met"]]
 
 
 def _rows(case: Result, rest: Sequence[str]) -> list[list[str]]:

@@ -14,28 +14,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 
-from benchmarks import check, house, interpreters, page, plot, results, table
+from benchmarks import check, house, interpreters, page, plot, results, table, terms
 from benchmarks.__main__ import main
-from benchmarks.candidate import CAPABILITIES, OURS, Candidate, candidates
+from benchmarks.candidate import CAPABILITIES, OURS, Candidate, candidates, load
 from benchmarks.cases import CASES
 from benchmarks.cases.base import Case
 from benchmarks.cases.circuits import Circuits
 from benchmarks.cases.decorating import Decorating
-from benchmarks.cases.flight import Flight
 from benchmarks.cases.garbage import Garbage
 from benchmarks.cases.importing import Importing
+from benchmarks.cases.in_flight import InFlight
 from benchmarks.cases.memory import Memory
 from benchmarks.cases.tasks import Tasks
 from benchmarks.cases.threads import Threads
 from benchmarks.cases.timed import Timed
-from benchmarks.measure import Settings, Taken, interleaved
+from benchmarks.measure import Measurement, Settings, sample_in_turn
 from benchmarks.outcome import CaseResult, rows
-from benchmarks.targets import TARGETS
+from benchmarks.targets import LIMITS, TARGETS
 from benchmarks.terms import ARGUMENT, DEFAULT, Function
 
 ROOT = Path(__file__).parent.parent
-TINY = Settings(rounds=2, slow_rounds=2, loop=0.00002, tasks=20, flight=20, flights=1, kept=5)
+TINY = Settings(rounds=2, slow_rounds=2, loop=0.00002, tasks=20, in_flight=20, in_flight_rounds=1, objects=5)
 SHAPES = ("sync", "method", "class", "async")
 FEW = ("resilience", "pyresilience", "purgatory")
 
@@ -87,7 +89,7 @@ def test_the_list_names_every_case_once(capsys: pytest.CaptureFixture[str]) -> N
     assert len(set(names)) == len(names)
 
 
-def test_a_name_nobody_has_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_that_no_case_has_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--case", "nonsense"]) == 2
     assert "nonsense" in capsys.readouterr().err
 
@@ -107,7 +109,7 @@ def test_a_case_that_breaks_does_not_end_the_run_and_does_not_meet_its_target(
 
     monkeypatch.setattr("benchmarks.__main__.CASES", (Broken(),))
     assert main(["--quick"]) == 0
-    assert "| success: stack |  | ≤ 0.7x | failed **not met** |" in capsys.readouterr().out
+    assert f"| success: stack |  | {TARGETS['sync-stack']} | failed **not met** |" in capsys.readouterr().out
 
 
 # -- what is found out before anything is timed -----------------------------------------------------------------------
@@ -206,7 +208,7 @@ def test_the_check_refuses_a_retry_that_never_gives_up() -> None:
         (case_named("async-rejection-raised"), {}),
         (Threads(2), {}),
         (Tasks(), {}),
-        (Flight(), {"purgatory": "has no time limit"}),
+        (InFlight(), {"purgatory": "has no time limit"}),
         (case_named("decorating-signatures"), {"purgatory": "has no retry"}),
         (case_named("memory-signatures"), {"purgatory": "has no retry"}),
         (case_named("memory-circuit"), {"purgatory": "has circuits by key only"}),
@@ -216,7 +218,7 @@ def test_the_check_refuses_a_retry_that_never_gives_up() -> None:
     ],
     ids=lambda value: getattr(value, "name", ""),
 )
-def test_a_case_measures_everybody_who_can(case: Case, left_out: dict[str, str], few: None) -> None:
+def test_a_case_measures_every_candidate_that_can(case: Case, left_out: dict[str, str], few: None) -> None:
     for found in case.run(TINY, silent):
         assert found.left_out == left_out
         measured = {row.candidate: row for row in found.rows}
@@ -234,7 +236,7 @@ def test_a_case_may_have_two_results(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_kind_of_case_is_among_them() -> None:
-    kinds = {Timed, Threads, Tasks, Flight, Importing, Decorating, Memory, Circuits, Garbage}
+    kinds = {Timed, Threads, Tasks, InFlight, Importing, Decorating, Memory, Circuits, Garbage}
     assert kinds == {type(case) for case in CASES}
 
 
@@ -248,8 +250,8 @@ def test_a_candidate_that_breaks_while_it_is_measured_does_not_end_the_run() -> 
     def broken() -> float:
         raise OSError("gone")
 
-    taken, failed = interleaved({"base": lambda: 2.0, "twice": lambda: 4.0, "broken": broken}, "base", 3, silent)
-    assert taken["twice"] == Taken((4.0, 4.0, 4.0), (2.0, 2.0, 2.0))
+    taken, failed = sample_in_turn({"base": lambda: 2.0, "twice": lambda: 4.0, "broken": broken}, "base", 3, silent)
+    assert taken["twice"] == Measurement((4.0, 4.0, 4.0), (2.0, 2.0, 2.0))
     assert taken["twice"].ratio == 2.0
     assert failed == {"broken": "OSError: gone"}
 
@@ -259,15 +261,32 @@ def test_a_file_that_cannot_be_loaded_is_a_candidate_that_fails() -> None:
         Candidate("ghost", "benchmarks.peers.ghost", problem="ImportError: no such peer").guard("retry")
 
 
+def test_a_peer_that_needs_a_later_python_is_left_out_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(terms._LATER_PYTHON, "purgatory", (3, 99))
+    later = load("benchmarks.peers.purgatory")
+    monkeypatch.setattr("benchmarks.cases.base.candidates", lambda: (candidates()[0], later))
+    monkeypatch.setattr("benchmarks.cases.importing.candidates", lambda: (candidates()[0], later))
+    monkeypatch.setattr("benchmarks.cases.importing._REFERENCE", OURS)
+    monkeypatch.setattr("benchmarks.cases.importing._child", lambda statement, _: (0.1, 3))
+    for case in (case_named("sync-breaker"), Importing()):
+        for found in case.run(TINY, silent):
+            assert found.left_out["purgatory"] == "needs Python 3.99"
+            assert {row.status for row in found.rows} == {"measured"}
+
+
 # -- the page and its plots -------------------------------------------------------------------------------------------
 
 
 def document(interpreter: str = "cpython-3.11") -> dict[str, Any]:
-    taken = {OURS: Taken((3.0, 3.0), (2.0, 2.0)), "plain": Taken((2.0, 2.0), (2.0, 2.0))}
-    taken |= {f"{OURS} twice": Taken((6.0,), (2.0,)), "peer": Taken((90.0,), (2.0,)), "bare": Taken((1.0,), (2.0,))}
+    taken = {OURS: Measurement((3.0, 3.0), (2.0, 2.0)), "plain": Measurement((2.0, 2.0), (2.0, 2.0))}
+    taken |= {
+        f"{OURS} twice": Measurement((6.0,), (2.0,)),
+        "peer": Measurement((90.0,), (2.0,)),
+        "bare": Measurement((1.0,), (2.0,)),
+    }
     timed = rows("sync-stack", taken, {"other": "OSError"})
-    threads = rows("threads-64", {OURS: Taken((80.0,), (100.0,)), "none": Taken((100.0,), (100.0,))}, {})
-    counted = rows("garbage-retry", {OURS: Taken((0.0,), (1.0,)), "peer": Taken((7.0,), (1.0,))}, {})
+    threads = rows("threads-64", {OURS: Measurement((80.0,), (100.0,)), "none": Measurement((100.0,), (100.0,))}, {})
+    counted = rows("garbage-retry", {OURS: Measurement((0.0,), (1.0,)), "peer": Measurement((7.0,), (1.0,))}, {})
     cases = [
         CaseResult("sync-stack", "success", "stack", "us per call", "plain", timed, {"third": "has none"}),
         CaseResult("threads-64", "many", "64 threads: throughput", "calls/s", "none", threads, throughput=True),
@@ -306,11 +325,11 @@ def test_a_page_without_its_markers_is_left_alone(tmp_path: Path, monkeypatch: p
 
 def test_the_tables_show_targets_peers_and_what_is_missing() -> None:
     text = table.markdown(document())
-    assert "| success: stack | plain | ≤ 0.7x | 1.5 **not met** |" in text
+    assert f"| success: stack | plain | {TARGETS['sync-stack']} | 1.5 **not met** |" in text
     assert "| many: 64 threads: throughput | none | ≥ 0.97x | 0.8 **not met** |" in text
     assert "| left: retries |  | ≤ 0 objects | 0 objects met |" in text
     assert "| case | against | ours | ratio | target | verdict | bare | other | peer |" in text
-    assert "| stack | plain | 3 us | 1.5 | ≤ 0.7x | **not met** | 0.5 | failed | 45 |" in text
+    assert f"| stack | plain | 3 us | 1.5 | {TARGETS['sync-stack']} | **not met** | 0.5 | failed | 45 |" in text
     assert f"| stack ({OURS} twice) | plain | 6 us | 3 |  |  |  |  |  |" in text
     assert "* other: failed: OSError (sync-stack, cpython-3.11)." in text
     assert "* third: has none." in text
@@ -319,7 +338,17 @@ def test_the_tables_show_targets_peers_and_what_is_missing() -> None:
 def test_a_target_that_one_interpreter_has_no_result_for_is_still_shown() -> None:
     older = document("cpython-3.11")
     older["cases"] = older["cases"][1:]
-    assert "| success: stack | plain | ≤ 0.7x | - | 1.5 **not met** |" in table.targets([older, document()])
+    assert f"| success: stack | plain | {TARGETS['sync-stack']} | - | 1.5 **not met** |" in table.targets(
+        [older, document()]
+    )
+
+
+def test_a_reason_that_not_all_interpreters_share_names_those_that_do() -> None:
+    older, newer = document("cpython-3.11"), document("cpython-3.13")
+    older["cases"][0]["left_out"]["later"] = "needs Python 3.12"
+    gaps = table.gaps([older, newer])
+    assert "* later: needs Python 3.12 (cpython-3.11)." in gaps
+    assert "* third: has none." in gaps
 
 
 def test_the_plot_is_the_same_for_the_same_results() -> None:
@@ -332,10 +361,37 @@ def test_the_plot_is_xml_whose_text_is_text_and_whose_colours_follow_the_screen(
     drawn = plot.svg(document())
     texts = [element.text or "" for element in ET.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")]
     # The cost of a throughput of 0.8 is 1 / 0.8; counts have no ratio to draw.
-    assert {"Success", "stack", "against plain", "1.5x", "64 threads: time", "1.25x", "peer", "bare"} <= set(texts)
+    assert {"Success", "stack", "against plain", "1.5x", "64 threads: time", "1.25x", "peer", "grey bar: bare"} <= set(
+        texts
+    )
     assert "retries" not in texts
     for light in re.findall(r'\[style\*="fill: (#\w{6})"\]', drawn):
         assert drawn.count(light) > 2, f"{light}: nothing is drawn in it"
+
+
+@pytest.mark.parametrize("found", results.load_all(), ids=lambda found: found["interpreter"])
+def test_nothing_that_the_plot_says_is_cut_off_at_its_edge(found: dict[str, Any]) -> None:
+    figure = plot.draw(found)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    legend = figure.legends[0].get_window_extent(canvas.get_renderer())
+    texts = [text.get_window_extent(canvas.get_renderer()) for text in figure.findobj(Text) if text.get_text()]
+    for box in (legend, *texts):
+        assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1
+    assert legend.y0 >= max(axes.bbox.y1 for axes in figure.axes), "the legend covers a panel"
+
+
+def test_marks_that_would_cover_each_other_are_drawn_in_lanes_of_their_own() -> None:
+    crowd = plot._Line(("case",), (), 1.0, {"a": 1.0, "b": 1.01, "c": 1.02, "d": 1.5, "e": 9.0}, {})
+    assert crowd.lanes == {"a": -1, "b": 1, "c": -2, "d": 0, "e": 0}
+    alone = plot._Line(("case",), (), 1.0, {"a": 2.0}, {})
+    assert crowd.height > alone.height
+
+
+def test_the_legend_has_the_peers_that_were_measured_and_one_mark_for_what_needs_no_library() -> None:
+    legend = plot.draw(document()).legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == [OURS, "other", "peer", "without a library"]
 
 
 def test_results_of_an_older_format_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -406,9 +462,9 @@ def test_each_interpreter_runs_the_command_in_an_environment_of_its_own(
     assert ROOT not in Path(environment).parents
     assert not Path(environment).exists(), "it goes away with the run"
     assert ran == "python -m benchmarks --here --quick --json --case=a* --case=sync-retry"
-    told = capfd.readouterr().err
-    assert "measured on Python 9.7; not found: 9.9" in told
-    assert "Python 9.7: making its environment" in told
+    output = capfd.readouterr().err
+    assert "measured on Python 9.7; not found: 9.9" in output
+    assert "Python 9.7: making its environment" in output
 
 
 def test_an_interpreter_without_an_environment_is_left_out_and_the_others_go_on(
@@ -427,9 +483,9 @@ def test_without_uv_there_is_only_the_running_interpreter(
     (machine / "uv").unlink()
     assert main(["--python", "9.7"]) == 2
     assert interpreters.run([HERE, "9.7"], ["--list"]) == 0
-    out, told = capfd.readouterr()
-    assert "uv is not found" in told
-    assert f"measured on Python {HERE}; not found: 9.7" in told
+    out, err = capfd.readouterr()
+    assert "uv is not found" in err
+    assert f"measured on Python {HERE}; not found: 9.7" in err
     assert out.splitlines()[0].startswith("sync-retry")
 
 
@@ -449,7 +505,7 @@ def test_a_complete_run_is_for_every_interpreter_and_a_part_of_one_for_this(
 ) -> None:
     asked: list[Any] = []
     monkeypatch.setattr(interpreters, "run", lambda found, handed_on: asked.append(found) or 0)
-    monkeypatch.setattr("benchmarks.__main__._here", lambda *_, **__: 0)
+    monkeypatch.setattr("benchmarks.__main__._measure_here", lambda *_, **__: 0)
     assert main(arguments) == 0
     assert asked == ([] if versions is None else [versions])
 
@@ -602,8 +658,8 @@ def test_what_is_over_a_limit_is_named_with_its_function(tmp_path: Path, capsys:
     file = tmp_path / "crowded.py"
     file.write_text(text, "utf-8")
     assert house.main(["--check", "--package", str(file)]) == 1
-    told = capsys.readouterr()
-    assert told.err.splitlines() == [
+    output = capsys.readouterr()
+    assert output.err.splitlines() == [
         f"over: {file}: branch points per 100 code lines 83.3333, at most 15",
         f"over: {file}: docstring lines per 100 code lines 0, at least 30",
         f"over: {file}: crowded.most: complexity 16, at most 15",
@@ -618,9 +674,9 @@ def test_a_package_within_its_limits_is_not_named(tmp_path: Path, capsys: pytest
     (package / "__init__.py").write_text('"""Says what it is for."""\n', "utf-8")
     (package / "inner" / "one.py").write_text('def one():\n    """Return one."""\n    return 1\n', "utf-8")
     assert house.main(["--check", "--json", "--package", str(package), "--package", str(package / "inner")]) == 0
-    told = capsys.readouterr()
-    found = json.loads(told.out)
-    assert (found["over"], told.err) == ([], "")
+    output = capsys.readouterr()
+    found = json.loads(output.out)
+    assert (found["over"], output.err) == ([], "")
     assert found["limits"]["branch_points"] == 15
     whole, inner = found["packages"]
     assert (whole["name"], whole["files"], whole["code"], whole["docstring_lines"]) == (str(package), 2, 2, 100)
@@ -647,7 +703,8 @@ def test_the_table_has_the_house_its_core_each_folder_and_the_peers(
     monkeypatch.setattr(house, "ROOT", tmp_path)
     monkeypatch.setattr(house, "PEERS", ("stamina", "no_such_package"))
     assert house.main([]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    written, targets = capsys.readouterr().out.split("\n\n")
+    lines = written.splitlines()
     assert lines[0].split()[:4] == ["files", "lines", "code", "ternaries"]
     rows = [re.split(r" {2,}", line)[:2] for line in lines[1:]]
     assert rows[:-1] == [
@@ -661,3 +718,30 @@ def test_the_table_has_the_house_its_core_each_folder_and_the_peers(
     assert rows[-1][0] == "stamina"
     ends = {re.match(r".{18,}?  +\S+", line).end() for line in lines[1:3]}  # type: ignore[union-attr]
     assert len(ends) == 1, "numbers stand below each other"
+    assert [re.split(r" {2,}", line) for line in targets.splitlines()] == [
+        ["targets of resilience, core", "measured"],
+        ["code lines", "at most 11300", "3", "met"],
+        ["ternaries per 100 code lines", "at most 1", "0", "met"],
+        ["branch points per 100 code lines", "at most 15", "0", "met"],
+        ["docstring lines per 100 code lines", "at least 30", "0", "not met"],
+        ["complexity", "at most 15", "0", "met"],
+        ["parameters", "at most 12", "0", "met"],
+    ]
+
+
+def test_a_target_for_functions_is_judged_by_the_function_that_has_most_of_it(tmp_path: Path) -> None:
+    many = ", ".join(f"p{number}" for number in range(13))
+    text = (
+        f"def few(a): ...\ndef most({many}):\n    if p1: pass\nclass Owner:\n    def __init__(self, {many}, p13): ...\n"
+    )
+    found = {verdict.text: verdict for verdict in house.verdicts(snippet(tmp_path, text))}
+    assert found["parameters"] == house.Verdict("parameters", "at most 12", 13, "snippet.most", met=False)
+    assert found["complexity"] == house.Verdict("complexity", "at most 15", 2, "snippet.most", met=True)
+
+
+def test_the_targets_of_the_core_are_in_the_document_too(capsys: pytest.CaptureFixture[str]) -> None:
+    house.main(["--check", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert [target["text"] for target in found["targets"]] == [limit.text for limit in LIMITS.values()]
+    core = found["packages"][0]
+    assert (found["targets"][0]["measured"], found["targets"][0]["met"]) == (core["code"], core["code"] <= 11_300)

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import terms
+from benchmarks.half_open import __main__ as command
 from benchmarks.half_open import page
-from benchmarks.half_open.__main__ import GROUPS, LIBRARIES, OURS, _quiet, main
+from benchmarks.half_open.__main__ import GROUPS, LIBRARIES, OURS, UNSUPPORTED, _logging_disabled, main
 from benchmarks.half_open.bugs import BUGS
-from benchmarks.half_open.scenarios import ERROR, NOT, RIGHT, WRONG, Scenario
-from benchmarks.half_open.terms import RESET, TASKS, THREADS, THRESHOLD, Breaker, OwnFault, Settings, Time
+from benchmarks.half_open.libraries import load
+from benchmarks.half_open.scenarios import ERROR, NOT_APPLICABLE, RIGHT, WRONG, Scenario
+from benchmarks.half_open.terms import BLOCKS, RESET, TASKS, THREADS, THRESHOLD, Breaker, CallerBug, Clocks, Settings
 
 ROOT = Path(__file__).parent.parent
 ALL = [scenario for scenarios in GROUPS.values() for scenario in scenarios]
@@ -25,21 +28,21 @@ every_scenario = pytest.mark.parametrize("scenario", ALL, ids=lambda scenario: s
 
 @pytest.fixture(autouse=True)
 def quiet():
-    with _quiet():
+    with _logging_disabled():
         yield
 
 
 def test_there_are_eight_and_their_names_differ():
     assert len(BUGS) == 8
     assert len({scenario.name for scenario in ALL}) == len(ALL)
-    assert all(scenario.right for scenario in ALL)
+    assert all(scenario.expected for scenario in ALL)
 
 
 @every_scenario
-def test_ours_is_right_every_way(scenario: Scenario):
+def test_ours_is_right_in_every_style(scenario: Scenario):
     cell = scenario.run(OURS)
-    assert [(finding.road, finding.verdict, finding.what) for finding in cell.findings] == [
-        (road, RIGHT, "") for road in scenario.roads
+    assert [(finding.style, finding.verdict, finding.reason) for finding in cell.findings] == [
+        (style, RIGHT, "") for style in scenario.styles
     ]
 
 
@@ -47,9 +50,9 @@ def test_ours_is_right_every_way(scenario: Scenario):
 @pytest.mark.parametrize("library", PEERS, ids=lambda library: library.NAME)
 def test_every_cell_of_a_peer_is_found_and_says_why(scenario: Scenario, library):
     cell = scenario.run(library)
-    assert cell.verdict in (RIGHT, WRONG, NOT), cell
+    assert cell.verdict in (RIGHT, WRONG, NOT_APPLICABLE), cell
     assert all(finding.verdict != ERROR for finding in cell.findings), cell
-    assert all(finding.what for finding in cell.findings if finding.verdict != RIGHT), cell
+    assert all(finding.reason for finding in cell.findings if finding.verdict != RIGHT), cell
 
 
 # -- a breaker with one bug -------------------------------------------------------------------------------------------
@@ -60,18 +63,18 @@ class TinyOpen(Exception):
 
 
 class Token:
-    """What a call was let in by."""
+    """The admission of a call."""
 
     def __init__(self, era: object) -> None:
         self.era = era
 
 
 class Tiny:
-    """A breaker that is right, but for the bug it is told to have."""
+    """A right breaker, except for the one bug it is made with."""
 
-    def __init__(self, bug: str, settings: Settings, time: Time) -> None:
+    def __init__(self, bug: str, settings: Settings, clocks: Clocks) -> None:
         self.bug, self.successes_wanted = bug, settings.successes
-        self.now = time.wall if bug == "the-clock-steps-back" else time.monotonic
+        self.now = clocks.wall if bug == "the-clock-steps-back" else clocks.monotonic
         self.leases = bug != "a-hung-probe-blocks-for-ever"
         self.move("closed")
 
@@ -131,7 +134,7 @@ class Tiny:
             self.move("closed")
 
     def kind(self, error: BaseException | None) -> str:
-        kinds = {ConnectionError: "failure", OwnFault: "fault", asyncio.CancelledError: "cancelled"}
+        kinds = {ConnectionError: "failure", CallerBug: "fault", asyncio.CancelledError: "cancelled"}
         if error is None:
             return "success"
         return next((kind for of, kind in kinds.items() if isinstance(error, of)), "lost")
@@ -163,18 +166,18 @@ class Tiny:
 class TinyLibrary:
     NAME = "tiny"
     DISTRIBUTIONS = ()
-    ROADS = {THREADS: "", TASKS: ""}
+    STYLES = {THREADS: "", TASKS: ""}
     LACKS = {"blocks": "has no block"}
 
     def __init__(self, bug: str = "") -> None:
         self.bug = bug
 
-    def patched(self, time: Time):
+    def patch_clock(self, clocks: Clocks):
         return nullcontext()
 
-    def breaker(self, road: str, settings: Settings, time: Time) -> Breaker:
-        tiny = Tiny(self.bug, settings, time)
-        return Breaker(tiny, lambda: tiny.state, TinyOpen, (settings.own_fault,))
+    def breaker(self, style: str, settings: Settings, clocks: Clocks) -> Breaker:
+        tiny = Tiny(self.bug, settings, clocks)
+        return Breaker(tiny, lambda: tiny.state, TinyOpen, (settings.caller_bug,))
 
 
 @pytest.mark.parametrize("bug", ["", *(scenario.name for scenario in BUGS)])
@@ -187,18 +190,18 @@ def test_a_wrong_cell_says_what_happened_and_which_way():
     cell = next(scenario for scenario in BUGS if scenario.name == "a-cancelled-probe-closes-it").run(
         TinyLibrary("a-cancelled-probe-closes-it")
     )
-    assert [(finding.road, finding.what) for finding in cell.findings] == [(TASKS, "closed after a cancelled probe")]
+    assert [(finding.style, finding.reason) for finding in cell.findings] == [(TASKS, "closed after a cancelled probe")]
 
 
 class NeverOpens(TinyLibrary):
-    def breaker(self, road: str, settings: Settings, time: Time) -> Breaker:
-        return Breaker(lambda function: function, lambda: "closed", TinyOpen, (settings.own_fault,))
+    def breaker(self, style: str, settings: Settings, clocks: Clocks) -> Breaker:
+        return Breaker(lambda function: function, lambda: "closed", TinyOpen, (settings.caller_bug,))
 
 
 class OpenInName(TinyLibrary):
-    """It says that it is open, and lets everybody through."""
+    """It reports that it is open, and admits every call."""
 
-    def breaker(self, road: str, settings: Settings, time: Time) -> Breaker:
+    def breaker(self, style: str, settings: Settings, clocks: Clocks) -> Breaker:
         calls = []
 
         def guard(function):
@@ -208,21 +211,21 @@ class OpenInName(TinyLibrary):
 
             return guarded
 
-        return Breaker(guard, lambda: "open" if len(calls) >= 2 else "closed", TinyOpen, (settings.own_fault,))
+        return Breaker(guard, lambda: "open" if len(calls) >= 2 else "closed", TinyOpen, (settings.caller_bug,))
 
 
 @pytest.mark.parametrize(
     ("library", "said"),
     [
         (NeverOpens(), "SetupError: it is closed, and should be open"),
-        (OpenInName(), "SetupError: it is open and yet lets a call through"),
+        (OpenInName(), "SetupError: it is open and admits a call"),
     ],
     ids=lambda value: type(value).__name__,
 )
 def test_a_scenario_that_does_not_get_the_circuit_open_is_an_error_not_a_verdict(library, said: str):
     cell = next(scenario for scenario in BUGS if scenario.name == "a-hung-probe-blocks-for-ever").run(library)
     assert cell.verdict == ERROR
-    assert cell.findings[0].what == said
+    assert cell.findings[0].reason == said
 
 
 # -- the command ------------------------------------------------------------------------------------------------------
@@ -242,10 +245,41 @@ def test_the_command_writes_results_and_table_and_keeps_what_is_around_it(
     written.write_text(f"above\n\n{page._BEGIN}\nold\n{page._END}\nbelow\n", encoding="utf-8")
     monkeypatch.setattr(page, "_RESULTS", results)
     monkeypatch.setattr(page, "_PAGE", written)
+    monkeypatch.setattr(command, "UNSUPPORTED", {})
     assert main([]) == 0
     table = page.markdown(json.loads(results.read_text(encoding="utf-8")))
     assert written.read_text(encoding="utf-8") == f"above\n\n{page._BEGIN}\n\n{table}\n{page._END}\nbelow\n"
     assert capsys.readouterr().out == table
+
+
+def test_the_command_writes_no_files_where_a_library_does_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    results = tmp_path / "half_open.json"
+    monkeypatch.setattr(page, "_RESULTS", results)
+    monkeypatch.setattr(command, "UNSUPPORTED", {"later": "needs Python 3.99"})
+    assert main([]) == 0
+    written = capsys.readouterr()
+    assert "| ours |" in written.out
+    assert written.err == "writes no files: later needs Python 3.99\n"
+    assert not results.exists()
+
+
+def test_a_library_that_needs_a_later_python_is_left_out_with_the_reason(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(terms._LATER_PYTHON, "redress", (3, 99))
+    found, unsupported = load(["nopanic", "redress", "ours"])
+    assert [library.NAME for library in found] == ["nopanic", "ours"]
+    assert unsupported == {"redress": "needs Python 3.99"}
+
+
+@pytest.mark.parametrize("library", LIBRARIES, ids=lambda library: library.NAME)
+def test_a_reason_why_something_does_not_apply_names_a_style_or_a_scenario(library):
+    assert set(library.LACKS) <= {THREADS, BLOCKS, TASKS, *(scenario.name for scenario in ALL)}
+
+
+def test_every_library_has_a_column_in_the_results_that_are_kept():
+    kept = json.loads((ROOT / "benchmarks" / "results" / "half_open.json").read_text(encoding="utf-8"))
+    assert {library.NAME for library in LIBRARIES} | set(UNSUPPORTED) == set(kept["libraries"])
 
 
 def test_a_page_without_markers_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -263,11 +297,9 @@ def test_a_page_without_markers_is_left_alone(tmp_path: Path, monkeypatch: pytes
 def test_the_command_fails_where_ours_is_wrong_or_a_scenario_gets_nowhere(
     few, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    from benchmarks.half_open import __main__ as command
-
     monkeypatch.setattr(command, "OURS", few[0])
     found = page.document(few, {"The eight": {scenario: [scenario.run(few[0])] for scenario in BUGS}})
-    monkeypatch.setattr(command, "find", lambda: found)
+    monkeypatch.setattr(command, "run_all", lambda: found)
     assert main(["--json"]) == 1
     heard = capsys.readouterr()
     assert json.loads(heard.out) == found
@@ -277,4 +309,4 @@ def test_the_command_fails_where_ours_is_wrong_or_a_scenario_gets_nowhere(
 def test_the_list_says_what_must_happen(capsys: pytest.CaptureFixture[str]):
     assert main(["--list"]) == 0
     listed = capsys.readouterr().out
-    assert all(f"  {scenario.name}\n    {scenario.right}" in listed for scenario in ALL)
+    assert all(f"  {scenario.name}\n    {scenario.expected}" in listed for scenario in ALL)

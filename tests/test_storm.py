@@ -1,4 +1,4 @@
-"""The simulation of retry storms: what ours sends, who recovers, and that the dependency is simulated as it is told."""
+"""The simulation of retry storms: the load of ours, recoveries, and the simulated dependency."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from benchmarks.storm import page, virtual
-from benchmarks.storm.__main__ import _judge, main
-from benchmarks.storm.contestants import ALONE, BUDGET, CONTESTANTS, NO_BUDGET, STAMINA, Contestant
-from benchmarks.storm.play import Diary, play
+from benchmarks.storm import page, virtual_loop
+from benchmarks.storm.__main__ import _exit_status, main
+from benchmarks.storm.dependency import NETWORK, OUTAGE, OVERLOAD, PATIENCE, RANDOM, Dependency, Scene
 from benchmarks.storm.plot import svg
-from benchmarks.storm.scene import NETWORK, OUTAGE, OVERLOAD, PATIENCE, RANDOM, Dependency, Scene
+from benchmarks.storm.simulation import Timeline, simulate
+from benchmarks.storm.strategies import BUDGET, NO_BUDGET, NO_RETRY, STAMINA, STRATEGIES, Strategy
 
 ROOT = Path(__file__).parent.parent
 
@@ -35,21 +35,21 @@ SHORT_OVERLOAD = dataclasses.replace(OVERLOAD, healthy=1, trouble=6, after=17, b
     ids=lambda value: f"{value.failing:.0%}" if isinstance(value, Scene) else "",
 )
 def test_with_a_budget_random_failures_hardly_add_to_the_load(scene: Scene, most: float):
-    diary = play(BUDGET, dataclasses.replace(scene, healthy=8), clients=1000)
-    assert sum(diary.begun) == 8000
-    assert 1 < sum(diary.load) / sum(diary.begun) < most
+    timeline = simulate(BUDGET, dataclasses.replace(scene, healthy=8), clients=1000)
+    assert sum(timeline.begun) == 8000
+    assert 1 < sum(timeline.load) / sum(timeline.begun) < most
 
 
 def test_with_a_budget_an_outage_adds_less_than_a_tenth_to_any_second_and_ends_when_it_ends():
-    diary = play(BUDGET, SHORT_OUTAGE, clients=500)
-    assert 1 < diary.peak() <= 1.1
-    assert diary.recovery() == 0
+    timeline = simulate(BUDGET, SHORT_OUTAGE, clients=500)
+    assert 1 < timeline.peak() <= 1.1
+    assert timeline.recovery() == 0
 
 
 def test_after_an_overload_a_budget_recovers_when_no_retry_does_and_three_attempts_do_not():
-    alone = play(ALONE, SHORT_OVERLOAD, clients=100)
-    none = play(NO_BUDGET, SHORT_OVERLOAD, clients=100)
-    ours = play(BUDGET, SHORT_OVERLOAD, clients=500)
+    alone = simulate(NO_RETRY, SHORT_OVERLOAD, clients=100)
+    none = simulate(NO_BUDGET, SHORT_OVERLOAD, clients=100)
+    ours = simulate(BUDGET, SHORT_OVERLOAD, clients=500)
     assert alone.recovery() is not None
     assert ours.recovery() == pytest.approx(alone.recovery(), abs=1)
     assert ours.peak() <= 1.1
@@ -59,7 +59,7 @@ def test_after_an_overload_a_budget_recovers_when_no_retry_does_and_three_attemp
 # -- time, and the others ---------------------------------------------------------------------------------------------
 
 
-def test_time_jumps_for_everybody_and_the_same_seed_gives_the_same_run():
+def test_time_jumps_for_all_libraries_and_the_same_seed_gives_the_same_run():
     seen: list[Any] = []
 
     async def wait() -> None:
@@ -71,7 +71,7 @@ def test_time_jumps_for_everybody_and_the_same_seed_gives_the_same_run():
         )
 
     for _ in range(2):
-        virtual.run(wait(), seed=1)
+        virtual_loop.run(wait(), seed=1)
     assert seen[0] == seen[1]
     assert seen[0][:3] == (3600, 3600, 3600)
 
@@ -81,7 +81,7 @@ def test_a_simulation_that_would_wait_for_ever_says_so():
         await asyncio.Event().wait()
 
     with pytest.raises(RuntimeError, match="every task waits for another"):
-        virtual.run(stuck(), seed=1)
+        virtual_loop.run(stuck(), seed=1)
 
 
 def test_time_and_chance_are_the_machines_again_afterwards():
@@ -89,17 +89,17 @@ def test_time_and_chance_are_the_machines_again_afterwards():
         pass
 
     before = time.monotonic
-    virtual.run(nothing(), seed=1)
+    virtual_loop.run(nothing(), seed=1)
     assert time.monotonic is before
 
 
 def test_stamina_makes_its_ten_attempts_before_its_time_limit_which_it_measures_in_virtual_time():
     dead = dataclasses.replace(OUTAGE, healthy=0, trouble=90, after=1)
-    diary = play(STAMINA, dead, clients=2)
-    assert diary.sent(45, 90) == pytest.approx(10, rel=0.05)
+    timeline = simulate(STAMINA, dead, clients=2)
+    assert timeline.sent(45, 90) == pytest.approx(10, rel=0.05)
 
 
-def test_a_mistake_in_a_contestant_is_not_taken_for_a_failure_of_the_dependency():
+def test_a_bug_in_a_strategy_is_not_taken_for_a_failure_of_the_dependency():
     def broken(_: Any) -> Any:
         async def call() -> None:
             raise TypeError("misspelt")
@@ -107,7 +107,7 @@ def test_a_mistake_in_a_contestant_is_not_taken_for_a_failure_of_the_dependency(
         return call
 
     with pytest.raises(ExceptionGroup, match="calls"):
-        play(Contestant("broken", "", broken), SHORT_OUTAGE, clients=1)
+        simulate(Strategy("broken", "", broken), SHORT_OUTAGE, clients=1)
 
 
 # -- the dependency ---------------------------------------------------------------------------------------------------
@@ -131,16 +131,16 @@ def ask(scene: Scene, *moments: float) -> list[tuple[str, float]]:
     async def all_of_them() -> None:
         await asyncio.gather(*map(one, moments))
 
-    virtual.run(all_of_them(), seed=1)
+    virtual_loop.run(all_of_them(), seed=1)
     return said
 
 
 def test_a_request_takes_what_the_server_and_the_network_take():
     assert ask(SERVER, 0) == [("answered", 0.5 + NETWORK)]
-    assert ask(SERVER, 20) == [("TimeoutError", 20 + PATIENCE)]  # a second of work is longer than anybody waits
+    assert ask(SERVER, 20) == [("TimeoutError", 20 + PATIENCE)]  # a second of work takes longer than the timeout
 
 
-def test_requests_are_worked_off_in_turn_those_that_nobody_waits_for_as_well():
+def test_requests_are_worked_off_in_turn_those_that_have_timed_out_as_well():
     fast = dataclasses.replace(SERVER, full=2.5)
     assert ask(fast, 0, 0.1, 0.2, 1.3) == [
         ("answered", 0.41),
@@ -164,14 +164,14 @@ def test_what_waits_when_it_dies_is_lost_and_takes_no_time_afterwards():
     ]
 
 
-# -- what a diary says ------------------------------------------------------------------------------------------------
+# -- the timeline -----------------------------------------------------------------------------------------------------
 
 
-def diary_of(*shares: float) -> Diary:
-    diary = Diary(100, Scene(healthy=1, trouble=1, after=len(shares), full=1, meanwhile=0, back=1, backlog=1))
-    diary.begun = [100] * (len(shares) + 2)
-    diary.answered = [100, 0, *(int(100 * share) for share in shares)]
-    return diary
+def diary_of(*shares: float) -> Timeline:
+    timeline = Timeline(100, Scene(healthy=1, trouble=1, after=len(shares), full=1, meanwhile=0, back=1, backlog=1))
+    timeline.begun = [100] * (len(shares) + 2)
+    timeline.answered = [100, 0, *(int(100 * share) for share in shares)]
+    return timeline
 
 
 @pytest.mark.parametrize(
@@ -201,8 +201,8 @@ def kept() -> dict[str, Any]:
 def test_the_page_and_its_picture_hold_the_results_that_are_kept(kept: dict[str, Any]):
     assert page.markdown(kept) in (ROOT / "docs" / "storm.md").read_text(encoding="utf-8")
     names = [row["name"] for row in kept["scenes"]["outage"]["rows"]]
-    assert names == [contestant.name for contestant in CONTESTANTS]
-    shown = [contestant.name for contestant in CONTESTANTS if contestant.shown]
+    assert names == [strategy.name for strategy in STRATEGIES]
+    shown = [strategy.name for strategy in STRATEGIES if strategy.shown]
     drawn = (ROOT / "docs" / "storm.svg").read_text(encoding="utf-8")
     assert all(f">{name}</text>" in drawn for name in shown)
 
@@ -214,12 +214,12 @@ def test_the_picture_of_the_same_results_is_the_same_text_and_is_xml(kept: dict[
 
 
 def test_the_results_that_are_kept_are_what_is_promised(kept: dict[str, Any], capsys: pytest.CaptureFixture[str]):
-    assert _judge(kept) == 0
+    assert _exit_status(kept) == 0
     kept = json.loads(json.dumps(kept))
     for scene in kept["scenes"].values():
         scene["rows"][1]["peak"] = 1.2
         scene["rows"][1]["recovery"] = 59
-    assert _judge(kept) == 1
+    assert _exit_status(kept) == 1
     assert "more than 1.1x" in capsys.readouterr().err
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from benchmarks.cases.base import Case
 from benchmarks.cases.circuits import CIRCUITS
 from benchmarks.cases.decorating import DECORATING
-from benchmarks.cases.flight import Flight
 from benchmarks.cases.garbage import GARBAGE
 from benchmarks.cases.importing import Importing
+from benchmarks.cases.in_flight import InFlight
 from benchmarks.cases.memory import MEMORY
 from benchmarks.cases.tasks import Tasks
 from benchmarks.cases.threads import THREADS
@@ -19,7 +19,7 @@ CASES: tuple[Case, ...] = (
     *TIMED,
     *THREADS,
     Tasks(),
-    Flight(),
+    InFlight(),
     Importing(),
     *DECORATING,
     *MEMORY,

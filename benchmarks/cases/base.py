@@ -1,4 +1,4 @@
-"""What a case is, and how its candidates are prepared."""
+"""The interface of a case, and the preparation of its candidates."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ T = TypeVar("T")
 
 
 class Case(Protocol):
-    """One question, asked of every candidate."""
+    """One thing to measure, of every candidate."""
 
     @property
     def name(self) -> str:
-        """What ``--case`` calls it."""
+        """The name that ``--case`` takes."""
         ...
 
     @property
     def group(self) -> str:
-        """The heading it stands under."""
+        """The heading of its table."""
         ...
 
     @property
     def label(self) -> str:
-        """What it is called there."""
+        """The name of its row."""
         ...
 
     def run(self, settings: Settings, progress: Progress) -> list[CaseResult]:
-        """Measure it: mostly one result, of the same name."""
+        """Measure it. Most cases have one result, of the same name."""
         ...
 
 
 def prepare(
     capability: str, shape: str, make: Callable[[Candidate], T], progress: Progress
 ) -> tuple[dict[str, T], dict[str, str], dict[str, str]]:
-    """Check every candidate and *make* of it what will be measured; also return who is left out, or failed."""
+    """Check every candidate, and *make* the object to measure of each; return these, the left out and the failed."""
     made: dict[str, T] = {}
     left_out: dict[str, str] = {}
     failed: dict[str, str] = {}
@@ -53,6 +53,6 @@ def prepare(
             made[candidate.name] = make(candidate)
         except Unsupported as reason:
             left_out[candidate.name] = str(reason)
-        except Exception as error:  # one peer's trouble must not end the run
+        except Exception as error:  # the other candidates are still measured
             failed[candidate.name] = f"{type(error).__name__}: {error}"
     return made, left_out, failed

@@ -1,4 +1,4 @@
-"""What a circuit keeps in memory: one by itself, and one of many that are told apart by key. Counted, not timed."""
+"""Memory of a circuit: a single one, and one of many circuits by key. Counted, not timed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from benchmarks import references, subjects
 from benchmarks.candidate import Candidate
 from benchmarks.cases.base import prepare
-from benchmarks.cases.memory import kept
-from benchmarks.measure import Progress, Settings, Taken
+from benchmarks.cases.memory import bytes_each
+from benchmarks.measure import Measurement, Progress, Settings
 from benchmarks.outcome import CaseResult, rows
 from benchmarks.terms import ARGUMENT, Function
 
@@ -17,7 +17,7 @@ __all__ = ["CIRCUITS", "Circuits"]
 
 @dataclass(frozen=True)
 class Circuits:
-    """Bytes kept per circuit through which one call has gone: some make their parts when the first call comes."""
+    """Bytes per circuit after one call through it: some are complete only then."""
 
     name: str
     label: str
@@ -28,13 +28,13 @@ class Circuits:
         """Measure it."""
 
         def made(candidate: Candidate) -> float:
-            return self._bytes(candidate.guard(self.capability), settings.kept)
+            return self._bytes(candidate.guard(self.capability), settings.objects)
 
         found, left_out, failed = prepare(self.capability, "sync", made, progress)
         reference = "a lock and four fields"
-        base = found[reference] = kept(references.PlainCircuit, settings.kept)
-        taken = {name: Taken((size,), (base,)) for name, size in found.items()}
-        measured = rows(self.name, taken, failed)
+        base = found[reference] = bytes_each(references.PlainCircuit, settings.objects)
+        measurements = {name: Measurement((size,), (base,)) for name, size in found.items()}
+        measured = rows(self.name, measurements, failed)
         return [CaseResult(self.name, self.group, self.label, "bytes per circuit", reference, measured, left_out)]
 
     def _bytes(self, make: Function, number: int) -> float:
@@ -42,18 +42,18 @@ class Circuits:
         if self.capability == "keyed":
             new_key, call = make()
             keys = [new_key() for _ in range(number + 1)]
-            left = iter(keys)  # the keys are the caller's, and stay
-            return kept(lambda: call(next(left), function), number)
+            left = iter(keys)  # not counted: keys belong to the caller
+            return bytes_each(lambda: call(next(left), function), number)
 
         def used() -> object:
             circuit, guard = make()
             guard(function)(ARGUMENT)
             return circuit
 
-        return kept(used, number)
+        return bytes_each(used, number)
 
 
 CIRCUITS = (
     Circuits("memory-circuit", "per circuit", "circuit"),
-    Circuits("memory-keyed", "per circuit of a key", "keyed"),
+    Circuits("memory-keyed", "per circuit, by key", "keyed"),
 )

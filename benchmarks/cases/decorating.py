@@ -1,4 +1,4 @@
-"""What decorating a function takes, once: what is done then need not be done in a call."""
+"""Time of decorating a function. Work that is done here need not be done in a call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from benchmarks import references, subjects
 from benchmarks.candidate import Candidate
 from benchmarks.cases.base import prepare
-from benchmarks.measure import Progress, Sample, Settings, interleaved
+from benchmarks.measure import Progress, Sampler, Settings, sample_in_turn
 from benchmarks.outcome import CaseResult, rows
 from benchmarks.terms import Function, Wrap
 
@@ -30,17 +30,17 @@ class Decorating:
     def run(self, settings: Settings, progress: Progress) -> list[CaseResult]:
         """Measure it."""
 
-        def sampler(candidate: Candidate) -> Sample:
+        def sampler(candidate: Candidate) -> Sampler:
             return self._sampler(candidate.guard("stack"))
 
         samplers, left_out, failed = prepare("stack", "sync", sampler, progress)
         reference = "empty decorator"
         samplers[reference] = self._sampler(references.empty)
-        taken, lost = interleaved(samplers, reference, settings.rounds, progress)
-        found = rows(self.name, taken, failed | lost, 1e6)
+        measurements, failures = sample_in_turn(samplers, reference, settings.rounds, progress)
+        found = rows(self.name, measurements, failed | failures, 1e6)
         return [CaseResult(self.name, self.group, self.label, "us per function", reference, found, left_out)]
 
-    def _sampler(self, guard: Wrap) -> Sample:
+    def _sampler(self, guard: Wrap) -> Sampler:
         def sample() -> float:
             functions = [self.make() for _ in range(_FUNCTIONS)]
             begin = time.perf_counter()
@@ -54,5 +54,5 @@ class Decorating:
 _STACK = "fallback + retry + breaker"
 DECORATING = (
     Decorating("decorating", _STACK, lambda: subjects.of_shape("answer", "sync")),
-    Decorating("decorating-signatures", f"{_STACK}, each function of a signature of its own", subjects.of_signature),
+    Decorating("decorating-signatures", f"{_STACK}, each function with its own signature", subjects.of_signature),
 )

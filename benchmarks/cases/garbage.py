@@ -1,4 +1,4 @@
-"""What a failed call leaves to the garbage collector. Counted, not timed."""
+"""Objects that a failed call leaves to the garbage collector. Counted, not timed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks import subjects
 from benchmarks.candidate import Candidate
 from benchmarks.cases.base import prepare
 from benchmarks.check import opened
-from benchmarks.measure import Progress, Settings, Taken, collector_paused
+from benchmarks.measure import Measurement, Progress, Settings, collector_paused
 from benchmarks.outcome import CaseResult, rows
 from benchmarks.terms import ARGUMENT, Function
 
@@ -34,12 +34,12 @@ class Garbage:
     def run(self, settings: Settings, progress: Progress) -> list[CaseResult]:
         """Measure it."""
         found, left_out, failed = prepare(self.capability, self.shape, self._left, progress)
-        measured = rows(self.name, {name: Taken((left,), (1.0,)) for name, left in found.items()}, failed)
+        measured = rows(self.name, {name: Measurement((left,), (1.0,)) for name, left in found.items()}, failed)
         return [CaseResult(self.name, self.group, self.label, "objects per call", "", measured, left_out)]
 
     def _left(self, candidate: Candidate) -> float:
         left = self._once(candidate)
-        # Fewer than one for each call are not the calls': a thread that ends in this process leaves some, once.
+        # Less than one per call is not from the calls: a thread that ends in this process leaves some, once.
         return self._once(candidate) if 0 < left < 1 else left
 
     def _once(self, candidate: Candidate) -> float:
@@ -55,7 +55,7 @@ def _left(functions: Sequence[Function]) -> float:
     with collector_paused():
         for number, function in enumerate(functions):
             if number == 1:
-                gc.collect()  # what the first call alone leaves
+                gc.collect()  # garbage of the first call alone
             try:
                 function(ARGUMENT)
             except Exception:
@@ -79,8 +79,8 @@ GARBAGE = tuple(
     Garbage(f"{prefix}garbage-{name}", f"{shape}: {label}", capability, shape, rejected=name == "rejection")
     for shape, prefix in (("sync", ""), ("async", "async-"))
     for name, label, capability in (
-        ("retry", "retries used up", "retry"),
-        ("stack", "retries used up, fallback + retry + breaker", "stack"),
+        ("retry", "retries exhausted", "retry"),
+        ("stack", "retries exhausted, fallback + retry + breaker", "stack"),
         ("limit", "a failure within a time limit", "limit"),
         ("rejection", "rejected by an open circuit", "breaker"),
     )

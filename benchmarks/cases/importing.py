@@ -1,4 +1,4 @@
-"""What an import costs a fresh process."""
+"""Time of an import in a fresh process, and the modules it imports."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import tempfile
 from dataclasses import dataclass
 
 from benchmarks.candidate import candidates
-from benchmarks.measure import Progress, Sample, Settings, Taken, interleaved
+from benchmarks.measure import Measurement, Progress, Sampler, Settings, sample_in_turn
 from benchmarks.outcome import CaseResult, rows
 
 __all__ = ["Importing"]
 
-# tenacity and pybreaker import tornado where it is installed, for coroutines of its own: none of them needs it.
+# tenacity and pybreaker import tornado if it is installed, for its coroutines, which no case uses.
 _CHILD = """
 import sys, time
 sys.modules["tornado"] = None
@@ -28,7 +28,7 @@ _REFERENCE = "tenacity"
 
 @dataclass(frozen=True)
 class Importing:
-    """The time of the import statement, taken inside the child process, and the modules it brings along."""
+    """The time of the import statement, measured in the child process, and the number of modules it imports."""
 
     name: str = "import"
     group: str = "import"
@@ -37,13 +37,16 @@ class Importing:
     def run(self, settings: Settings, progress: Progress) -> list[CaseResult]:
         """Measure it."""
         modules: dict[str, float] = {}
-        samplers: dict[str, Sample] = {}
+        samplers: dict[str, Sampler] = {}
         failed: dict[str, str] = {}
+        left_out: dict[str, str] = {}
         with tempfile.TemporaryDirectory() as cache:
             environment = _environment(cache)
             for candidate in candidates():
                 if candidate.problem:
                     failed[candidate.name] = candidate.problem
+                if candidate.unsupported:
+                    left_out[candidate.name] = candidate.unsupported
                 for row, statement in candidate.imports.items():
                     progress(f"importing {row}")
                     try:
@@ -52,24 +55,26 @@ class Importing:
                         failed[row] = f"{type(error).__name__}: {error}"
                     else:
                         samplers[row] = _sampler(statement, environment)
-            taken, lost = interleaved(samplers, _REFERENCE, settings.slow_rounds, progress)
-        failed |= lost
-        counted = {row: Taken((modules[row],), (modules[_REFERENCE],)) for row in taken}
+            measurements, failures = sample_in_turn(samplers, _REFERENCE, settings.slow_rounds, progress)
+        failed |= failures
+        counted = {row: Measurement((modules[row],), (modules[_REFERENCE],)) for row in measurements}
         name = f"{self.name}-modules"
-        times = rows(self.name, taken, failed, 1000)
+        times = rows(self.name, measurements, failed, 1000)
         return [
-            CaseResult(self.name, self.group, self.label, "ms", _REFERENCE, times),
-            CaseResult(name, self.group, "modules imported", "modules", _REFERENCE, rows(name, counted, failed)),
+            CaseResult(self.name, self.group, self.label, "ms", _REFERENCE, times, left_out),
+            CaseResult(
+                name, self.group, "modules imported", "modules", _REFERENCE, rows(name, counted, failed), left_out
+            ),
         ]
 
 
 def _environment(cache: str) -> dict[str, str]:
-    """Return the variables of a child that finds its bytecode in *cache*: compiling is paid once, not each time."""
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return kept | {"PYTHONPYCACHEPREFIX": cache}
+    """Return the variables of a child with its bytecode in *cache*, so that only the first child compiles."""
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return variables | {"PYTHONPYCACHEPREFIX": cache}
 
 
-def _sampler(statement: str, environment: dict[str, str]) -> Sample:
+def _sampler(statement: str, environment: dict[str, str]) -> Sampler:
     return lambda: _child(statement, environment)[0]
 
 

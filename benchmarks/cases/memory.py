@@ -1,4 +1,4 @@
-"""What decorating keeps in memory. Counted, not timed."""
+"""Memory of a decorated function. Counted, not timed."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from dataclasses import dataclass
 from benchmarks import references, subjects
 from benchmarks.candidate import Candidate
 from benchmarks.cases.base import prepare
-from benchmarks.measure import Progress, Settings, Taken
+from benchmarks.measure import Measurement, Progress, Settings
 from benchmarks.outcome import CaseResult, rows
 from benchmarks.terms import Function, Wrap
 
-__all__ = ["MEMORY", "Memory", "kept"]
+__all__ = ["MEMORY", "Memory", "bytes_each"]
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes kept per decorated function."""
+    """Bytes per decorated function."""
 
     name: str
     label: str
     capability: str
-    #: Makes the functions: all of one signature, or each of one of its own.
+    #: Makes the functions: all of one signature, or each with its own.
     make: Callable[[], Function]
     group: str = "memory"
 
@@ -32,8 +32,8 @@ class Memory:
         """Measure it."""
 
         def size(guard: Wrap) -> float:
-            functions = [self.make() for _ in range(settings.kept + 1)]
-            return kept(lambda: guard(functions.pop()), settings.kept)
+            functions = [self.make() for _ in range(settings.objects + 1)]
+            return bytes_each(lambda: guard(functions.pop()), settings.objects)
 
         def made(candidate: Candidate) -> float:
             return size(candidate.guard(self.capability))
@@ -41,14 +41,14 @@ class Memory:
         found, left_out, failed = prepare(self.capability, "sync", made, progress)
         reference = "empty decorator"
         base = found[reference] = size(references.empty)
-        taken = {name: Taken((bytes_,), (base,)) for name, bytes_ in found.items()}
-        measured = rows(self.name, taken, failed)
+        measurements = {name: Measurement((bytes_,), (base,)) for name, bytes_ in found.items()}
+        measured = rows(self.name, measurements, failed)
         return [CaseResult(self.name, self.group, self.label, "bytes per function", reference, measured, left_out)]
 
 
-def kept(make: Callable[[], object], number: int) -> float:
-    """Return the bytes that each of *number* objects keeps, after one that is not counted."""
-    objects = [None, make()]  # whatever the first one alone imports or caches
+def bytes_each(make: Callable[[], object], number: int) -> float:
+    """Return the bytes of each of *number* objects. One more is made first, and not counted."""
+    objects = [None, make()]  # imports and caches of the first one alone
     objects += [None] * number
     gc.collect()
     tracemalloc.start()
@@ -71,5 +71,5 @@ _STACK = "fallback + retry + breaker"
 MEMORY = (
     Memory("memory-retry", "per function: retry", "retry", _answer),
     Memory("memory-stack", f"per function: {_STACK}", "stack", _answer),
-    Memory("memory-signatures", f"per function of a signature of its own: {_STACK}", "stack", subjects.of_signature),
+    Memory("memory-signatures", f"per function with its own signature: {_STACK}", "stack", subjects.of_signature),
 )

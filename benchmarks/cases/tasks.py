@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from benchmarks import subjects
 from benchmarks.candidate import Candidate
 from benchmarks.cases.base import prepare
-from benchmarks.measure import Progress, Sample, Settings, interleaved
+from benchmarks.measure import Progress, Sampler, Settings, sample_in_turn
 from benchmarks.outcome import CaseResult, rows
 from benchmarks.terms import ARGUMENT, Function
 
 __all__ = ["Tasks"]
 
-#: How often each call lets the others go on.
+#: How often each call yields to the event loop.
 _TURNS = 3
 
 
@@ -31,17 +31,17 @@ class Tasks:
         """Measure it."""
         with asyncio.Runner() as runner:
 
-            def sampler(candidate: Candidate) -> Sample:
+            def sampler(candidate: Candidate) -> Sampler:
                 return sample(candidate.guard("breaker")(subjects.yielding(_TURNS)))
 
-            def sample(function: Function) -> Sample:
+            def sample(function: Function) -> Sampler:
                 return lambda: runner.run(_crowd(function, settings.tasks)) / settings.tasks
 
             samplers, left_out, failed = prepare("breaker", "async", sampler, progress)
             reference = "no breaker"
             samplers[reference] = sample(subjects.yielding(_TURNS))
-            taken, lost = interleaved(samplers, reference, settings.slow_rounds, progress)
-        found = rows(self.name, taken, failed | lost, 1e6)
+            measurements, failures = sample_in_turn(samplers, reference, settings.slow_rounds, progress)
+        found = rows(self.name, measurements, failed | failures, 1e6)
         return [CaseResult(self.name, self.group, self.label, "us per call", reference, found, left_out)]
 
 

@@ -1,4 +1,4 @@
-"""Many threads through one breaker: does it hold them up?"""
+"""Throughput of many threads through one breaker."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from benchmarks import subjects
 from benchmarks.candidate import Candidate
 from benchmarks.cases.base import prepare
-from benchmarks.measure import Progress, Sample, Settings, interleaved
+from benchmarks.measure import Progress, Sampler, Settings, sample_in_turn
 from benchmarks.outcome import CaseResult, rows
 from benchmarks.terms import ARGUMENT, Function
 
@@ -28,30 +28,30 @@ class Threads:
 
     @property
     def name(self) -> str:
-        """What ``--case`` calls it."""
+        """The name that ``--case`` takes."""
         return f"threads-{self.threads}"
 
     @property
     def label(self) -> str:
-        """What the table calls it."""
+        """The name of its row."""
         return f"{self.threads} threads x {_WAIT * 1000:g} ms through one breaker: throughput"
 
     def run(self, settings: Settings, progress: Progress) -> list[CaseResult]:
         """Measure it."""
 
-        def sampler(candidate: Candidate) -> Sample:
+        def sampler(candidate: Candidate) -> Sampler:
             return self._sampler(candidate.guard("breaker")(subjects.waiting(_WAIT)))
 
         samplers, left_out, failed = prepare("breaker", "sync", sampler, progress)
         reference = "no breaker"
         samplers[reference] = self._sampler(subjects.waiting(_WAIT))
-        taken, lost = interleaved(samplers, reference, settings.slow_rounds, progress)
-        found = rows(self.name, taken, failed | lost)
+        measurements, failures = sample_in_turn(samplers, reference, settings.slow_rounds, progress)
+        found = rows(self.name, measurements, failed | failures)
         return [
             CaseResult(self.name, self.group, self.label, "calls/s", reference, found, left_out, throughput=True),
         ]
 
-    def _sampler(self, function: Function) -> Sample:
+    def _sampler(self, function: Function) -> Sampler:
         return lambda: self.threads * _CALLS / self._elapsed(function)
 
     def _elapsed(self, function: Function) -> float:

@@ -13,12 +13,12 @@ from benchmarks.cases.base import prepare
 from benchmarks.check import opened
 from benchmarks.measure import (
     Progress,
-    Sample,
+    Sampler,
     Settings,
     async_loop,
     calibrated,
-    interleaved,
     method_loop,
+    sample_in_turn,
     sync_loop,
 )
 from benchmarks.outcome import CaseResult, rows
@@ -30,13 +30,13 @@ __all__ = ["TIMED", "Timed"]
 _MICROSECONDS = 1e6
 
 
-def _awake(seconds: float) -> None:
+def _no_sleep(seconds: float) -> None:
     """Stand in for `time.sleep`."""
 
 
 @dataclass(frozen=True)
 class Timed:
-    """The time of one call of a guarded function, again and again."""
+    """The time of one call of a guarded function, called in a loop."""
 
     name: str
     group: str
@@ -46,21 +46,21 @@ class Timed:
     reference: str
     against: Wrap
     subject: str = "answer"
-    #: What else is shown, though nobody's product: the least that something costs.
+    #: More rows without a library, such as the undecorated function.
     beside: tuple[tuple[str, Wrap], ...] = ()
-    #: Whether the circuit is opened first, and whether what the call raises is swallowed by the loop.
+    #: Whether the circuit is opened first, and whether the loop catches the error of the call.
     rejected: bool = False
     raises: bool = False
-    #: Whether `time.sleep` does nothing: sleeping for zero seconds costs far more than deciding to.
-    sleepless: bool = False
+    #: Whether `time.sleep` does nothing: even zero seconds take longer than all the rest.
+    without_sleep: bool = False
 
     def run(self, settings: Settings, progress: Progress) -> list[CaseResult]:
         """Measure it."""
         with asyncio.Runner() as runner, contextlib.ExitStack() as around:
-            if self.sleepless:
-                around.enter_context(mock.patch("time.sleep", _awake))
+            if self.without_sleep:
+                around.enter_context(mock.patch("time.sleep", _no_sleep))
 
-            def sampler(candidate: Candidate) -> Sample:
+            def sampler(candidate: Candidate) -> Sampler:
                 return self._sampler(candidate.guard(self.capability, self.shape), settings, runner)
 
             samplers, left_out, failed = prepare(self.capability, self.shape, sampler, progress)
@@ -68,15 +68,15 @@ class Timed:
             samplers[self.reference] = plain._sampler(self.against, settings, runner)
             for name, guard in self.beside:
                 samplers[name] = plain._sampler(guard, settings, runner)
-            taken, lost = interleaved(samplers, self.reference, settings.rounds, progress)
-        found = rows(self.name, taken, failed | lost, _MICROSECONDS)
+            measurements, failures = sample_in_turn(samplers, self.reference, settings.rounds, progress)
+        found = rows(self.name, measurements, failed | failures, _MICROSECONDS)
         return [CaseResult(self.name, self.group, self.label, "us per call", self.reference, found, left_out)]
 
     def _reference(self) -> Timed:
-        """Return the case as a reference is called: it has no circuit to open, and decorates no classes."""
+        """Return the case for references, which have no circuit to open and decorate no classes."""
         return replace(self, shape="method" if self.shape == "class" else self.shape, rejected=False)
 
-    def _sampler(self, guard: Wrap, settings: Settings, runner: asyncio.Runner) -> Sample:
+    def _sampler(self, guard: Wrap, settings: Settings, runner: asyncio.Runner) -> Sampler:
         if self.shape in OWNED:
             loop = method_loop(owner(self.shape, guard, subjects.of_shape(self.subject, self.shape)), ARGUMENT)
         elif self.shape == "async":
@@ -93,8 +93,8 @@ _STACK = "fallback + retry + breaker"
 _POLICIES = {"retry": "retry", "breaker": "breaker", "fallback": "fallback", "stack": _STACK}
 _EMPTY = ("empty decorator", references.empty)
 _BARE = (("not decorated", references.nothing),)
-_KEEPING = (("errors kept and told apart", references.keeping_retry),)
-_HANDED = (("a thread and two locks", references.handed_over),)
+_CLASSIFYING = (("errors classified", references.classifying_retry),)
+_OTHER_THREAD = (("a thread and two locks", references.in_other_thread),)
 
 
 def _success() -> list[Timed]:
@@ -103,7 +103,7 @@ def _success() -> list[Timed]:
         for shape in ("sync", "method", "async")
         for policy, label in _POLICIES.items()
     ]
-    of_anything = f"{_STACK}, of a function of *args, **kwargs"
+    of_anything = f"{_STACK}, of a function with *args, **kwargs"
     return [
         *cases[:4],
         Timed("sync-stack-open", "success, sync", of_anything, "stack", "sync", *_EMPTY, subject="open", beside=_BARE),
@@ -117,7 +117,7 @@ def _success() -> list[Timed]:
 
 
 def _failures() -> list[Timed]:
-    # On the event loop every pause lets it turn, even one of zero seconds. That is the libraries' doing: it stays in.
+    # On an event loop a pause of zero seconds yields to it. The libraries do that on purpose: it is measured.
     rows = (
         ("failures-retry", "retry", "sync", "retry, time.sleep(0) left out", True),
         ("failures-stack", "stack", "sync", f"{_STACK}, time.sleep(0) left out", True),
@@ -135,10 +135,10 @@ def _failures() -> list[Timed]:
             "loop with try/except",
             references.naive_retry,
             subject="flaky",
-            beside=_KEEPING,
-            sleepless=sleepless,
+            beside=_CLASSIFYING,
+            without_sleep=without_sleep,
         )
-        for name, policy, shape, label, sleepless in rows
+        for name, policy, shape, label, without_sleep in rows
     ]
 
 
@@ -175,19 +175,19 @@ def _limits() -> list[Timed]:
     return [
         Timed(
             f"{shape}-{policy}{suffix}",
-            "time limit that does not fire",
+            "time limit that does not expire",
             f"{shape}: {label}{remark}",
             policy,
             shape,
             "thread pool" if shape == "sync" else "asyncio.timeout",
             references.plain_limit,
             subject=subject,
-            beside=_HANDED if shape == "sync" else (),
+            beside=_OTHER_THREAD if shape == "sync" else (),
         )
         for shape, suffix, subject, remark in (
             ("sync", "", "answer", ""),
             ("async", "", "answer", ""),
-            # A coroutine that ends without ever waiting needs no timer; most do wait.
+            # A coroutine that never waits needs no timer; most do wait.
             ("async", "-yielding", "yielding", ", a function that waits once"),
         )
         for policy, label in (("limit", "limit"), ("full", f"{_STACK} + limit"))

@@ -1,1 +1,1 @@
-"""What breakers get wrong while they find out whether a dependency is back: one script for all libraries."""
+"""Bugs of circuit breakers, most of them while a circuit is half-open: the same scenarios for all libraries."""

@@ -1,4 +1,4 @@
-"""The table: as text, as JSON, and on its page."""
+"""The results as a JSON document, as tables in Markdown, and on their page in `docs/`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.half_open.scenarios import NOT, RIGHT, Cell, Scenario
+from benchmarks.half_open.scenarios import NOT_APPLICABLE, RIGHT, Cell, Scenario
 from benchmarks.half_open.terms import Library
 
 __all__ = ["document", "markdown", "write"]
@@ -23,7 +23,7 @@ Document = Mapping[str, Any]
 
 
 def document(libraries: Sequence[Library], groups: Mapping[str, Mapping[Scenario, Sequence[Cell]]]) -> dict[str, Any]:
-    """Return what was found, and with what it was found. *groups*: the cells of each scenario, library by library."""
+    """Return the results as a document. *groups*: for each scenario its cells, library by library."""
     distributions = [name for library in libraries for name in library.DISTRIBUTIONS]
     return {
         "format": "half-open",
@@ -40,12 +40,12 @@ def _row(scenario: Scenario, cells: Sequence[Cell]) -> dict[str, Any]:
     return {
         "name": scenario.name,
         "title": scenario.title,
-        "right": scenario.right,
+        "expected": scenario.expected,
         "cells": {
             cell.library: {
                 "verdict": cell.verdict,
                 "findings": [
-                    {"road": finding.road, "verdict": finding.verdict, "what": finding.what}
+                    {"style": finding.style, "verdict": finding.verdict, "reason": finding.reason}
                     for finding in cell.findings
                 ],
             }
@@ -55,7 +55,7 @@ def _row(scenario: Scenario, cells: Sequence[Cell]) -> dict[str, Any]:
 
 
 def markdown(found: Document) -> str:
-    """Return the tables, and below them what happened where the cell is not `right`."""
+    """Return the tables, and below them the reasons of all verdicts that are not `right`."""
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     lines = [f"Python {found['python']}. {versions}.", ""]
     for group, rows in found["groups"].items():
@@ -64,29 +64,29 @@ def markdown(found: Document) -> str:
             _line([row["title"], *(row["cells"][name]["verdict"] for name in found["libraries"])]) for row in rows
         ]
         lines += [_line(["right", *(_score(rows, name) for name in found["libraries"])]), ""]
-    lines += ["## What happened", ""]
+    lines += ["## Reasons", ""]
     for name in found["libraries"]:
-        told = [line for rows in found["groups"].values() for row in rows for line in _told(row, name)]
-        lines += [f"**{name}**:", "", *told, ""] if told else [f"**{name}**: right wherever it applies.", ""]
+        reasons = [line for rows in found["groups"].values() for row in rows for line in _reasons(row, name)]
+        lines += [f"**{name}**:", "", *(reasons or ["Right in all that apply."]), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _score(rows: Sequence[Mapping[str, Any]], name: str) -> str:
     verdicts = [row["cells"][name]["verdict"] for row in rows]
-    return f"{verdicts.count(RIGHT)} of {len(verdicts) - verdicts.count(NOT)}"
+    return f"{verdicts.count(RIGHT)} of {len(verdicts) - verdicts.count(NOT_APPLICABLE)}"
 
 
-def _told(row: Mapping[str, Any], name: str) -> list[str]:
-    """Return what was found of one library in one scenario, the ways that say the same together."""
+def _reasons(row: Mapping[str, Any], name: str) -> list[str]:
+    """Return the reasons for the verdict on one library in one scenario; styles with the same reason together."""
     cell = row["cells"][name]
     if cell["verdict"] == RIGHT:
         return []
-    told: dict[str, list[str]] = {}
+    styles: dict[str, list[str]] = {}
     for finding in cell["findings"]:
         if finding["verdict"] == cell["verdict"]:
-            told.setdefault(finding["what"], []).append(finding["road"])
-    shown = [what + (f" ({', '.join(roads)})" if any(roads) else "") for what, roads in told.items()]
-    mark = "does not apply, " if cell["verdict"] == NOT else ""
+            styles.setdefault(finding["reason"], []).append(finding["style"])
+    shown = [f"{reason} ({', '.join(names)})" if any(names) else reason for reason, names in styles.items()]
+    mark = "does not apply, " if cell["verdict"] == NOT_APPLICABLE else ""
     return [f"* {row['title']}: {mark}{'; '.join(shown)}."]
 
 
@@ -95,7 +95,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def write(found: Document) -> None:
-    """Write *found*, and its tables between the markers of the page; what is around those is kept."""
+    """Write *found*, and its tables between the markers of the page. The text outside the markers stays."""
     before, begin, rest = _PAGE.read_text(encoding="utf-8").partition(_BEGIN)
     _, end, after = rest.partition(_END)
     if not begin or not end:

@@ -1,4 +1,4 @@
-"""What the libraries are set up with, and what their files give to the scenarios."""
+"""The settings of all circuits, the verdicts as exceptions, and the interface of a library's file."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ __all__ = [
     "THREADS",
     "THRESHOLD",
     "Breaker",
-    "DoesNotApply",
+    "NotApplicable",
     "Killed",
     "Library",
-    "OwnFault",
-    "OwnFaultOfAnotherKind",
+    "CallerBug",
+    "CallerBugWithMetaclass",
     "Settings",
     "SetupError",
-    "Time",
-    "Wrong",
+    "Clocks",
+    "Violation",
 ]
 
 #: Failures in a row that open a circuit, and the seconds it then stays open.
@@ -37,105 +37,113 @@ RESET = 30.0
 
 CLOSED, OPEN, HALF_OPEN = "closed", "open", "half-open"
 
-#: The ways to go through a breaker: a decorated function, a `with` block, a decorated async function.
+#: The styles of calls through a circuit: a decorated function, a `with` block, a decorated async function.
 THREADS, BLOCKS, TASKS = "threads", "blocks", "tasks"
 
 
-class Wrong(Exception):
-    """The library does what it should not; the text says what."""
+class Violation(Exception):
+    """The library has the bug; the message is what happened."""
 
 
-class DoesNotApply(Exception):
-    """The scenario is about something the library does not have; the text says what."""
+class NotApplicable(Exception):
+    """The scenario is about something that the library does not have; the message is the reason."""
 
 
 class SetupError(Exception):
-    """The scenario did not get to the moment it is about: it says nothing of the library."""
+    """The circuit did not get into the state that the scenario is about: no verdict on the library."""
 
 
-class OwnFault(NameError):
-    """A mistake of the caller's own: it says nothing of the dependency."""
+class CallerBug(NameError):
+    """A bug of the caller's: no outcome of the dependency."""
 
 
-class OwnFaultOfAnotherKind(Exception, metaclass=ABCMeta):
+class CallerBugWithMetaclass(Exception, metaclass=ABCMeta):
     """The same, of a class that has a metaclass."""
 
 
 class Killed(BaseException):
-    """What ends a call from outside, as `greenlet.GreenletExit` does: no `Exception`, and not Ctrl-C either."""
+    """Ends a call from outside, as `greenlet.GreenletExit` does: neither an `Exception` nor Ctrl-C."""
 
 
-class Time:
-    """The machine's clocks. `monotonic` never steps back; `wall` does what somebody sets it to."""
+class Clocks:
+    """The machine's clocks. `monotonic` never steps back; `wall` can be set."""
 
     def __init__(self) -> None:
         self._monotonic = 10_000.0
         self._wall = 1_700_000_000.0
 
     def monotonic(self) -> float:
+        """Return the time of the clock that only goes forward, in seconds."""
         return self._monotonic
 
     def wall(self) -> float:
+        """Return the time of day, in seconds since 1970."""
         return self._wall
 
     def advance(self, seconds: float) -> None:
-        """Let *seconds* pass, on both."""
+        """Let *seconds* pass, on both clocks."""
         self._monotonic += seconds
         self._wall += seconds
 
-    def set_wall(self, seconds: float) -> None:
-        """Set the wall clock ahead by *seconds*, or back where they are negative. No time passes."""
+    def shift_wall_clock(self, seconds: float) -> None:
+        """Set the wall clock ahead by *seconds*, or back if they are negative. No time passes."""
         self._wall += seconds
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a scenario asks of a breaker. Each opens after `THRESHOLD` failures in a row and lets out one probe."""
+    """The settings of a scenario's circuit. It opens after `THRESHOLD` failures in a row."""
 
-    #: Successful probes that close it, where a library has such a number.
+    #: Successful probes that close it, if the library has such a number.
     successes: int = 1
-    #: The class of errors that say nothing of the dependency.
-    own_fault: type[Exception] = OwnFault
-    #: Called with every event, where a library has listeners.
+    #: Probes that are admitted at a time, if the library has such a number.
+    probes: int = 1
+    #: The class of errors that are no outcome of the dependency.
+    caller_bug: type[Exception] = CallerBug
+    #: Called with every event, if the library has listeners.
     listener: Callable[[], object] | None = None
 
 
 @dataclass(frozen=True)
 class Breaker:
-    """One breaker of a library, for one way to go through it."""
+    """One circuit of a library, for one style of calls."""
 
     guard: Wrap
-    #: Returns the present state, by one of the three names.
+    #: Returns the present state: `CLOSED`, `OPEN` or `HALF_OPEN`.
     state: Callable[[], str]
-    #: What a rejected call raises.
+    #: The class of the error that a rejected call raises.
     rejected: type[BaseException]
-    #: Make the errors that the library was told to take for nothing the dependency did; the first is what it ignores.
-    own_faults: tuple[Callable[[], Exception], ...]
+    #: Make errors that are bugs of the caller's. The library is set up to ignore the first.
+    caller_bugs: tuple[Callable[[], Exception], ...]
 
 
 class Library(Protocol):
-    """What a file of `benchmarks.half_open.libraries` defines."""
+    """The interface of a file in `benchmarks.half_open.libraries`."""
 
     @property
-    def NAME(self) -> str: ...
+    def NAME(self) -> str:
+        """The name in the tables."""
+        ...
 
     @property
-    def DISTRIBUTIONS(self) -> tuple[str, ...]: ...
+    def DISTRIBUTIONS(self) -> tuple[str, ...]:
+        """The distributions whose versions are recorded."""
+        ...
 
     @property
-    def ROADS(self) -> Mapping[str, str]:
-        """The ways it offers; with a reason where all that can be looked at is what its decorator does."""
+    def STYLES(self) -> Mapping[str, str]:
+        """The styles of calls it offers. A reason says why only the scenarios about decorators apply to one."""
         ...
 
     @property
     def LACKS(self) -> Mapping[str, str]:
-        """Why a way, or a scenario by its name, does not apply."""
+        """The reason why a style, or a scenario by its name, does not apply."""
         ...
 
-    def patched(self, time: Time) -> AbstractContextManager[object]:
-        """Make the clock this library reads that of *time*."""
+    def patch_clock(self, clocks: Clocks) -> AbstractContextManager[object]:
+        """Make the library read *clocks*."""
         ...
 
-    def breaker(self, road: str, settings: Settings, time: Time) -> Breaker:
-        """Return a new breaker."""
+    def breaker(self, style: str, settings: Settings, clocks: Clocks) -> Breaker:
+        """Return a new circuit."""
         ...

@@ -1,6 +1,6 @@
-"""The peers, one short file each. To add one, copy a file: it is found by being here.
+"""The peers, one short file each. To add one, copy a file: every file of this package is a peer.
 
-A file has NAME, DISTRIBUTIONS (whose versions are recorded), IMPORTS (row name -> statement) and any of the functions
-`retry`, `breaker`, `fallback`, `fallback_breaker`, `stack` and `limit`, each of which guards the function it is given,
-sync or async. LACKS says why one of them is missing; raise `Unsupported` for one of the two worlds.
+A file has NAME, DISTRIBUTIONS (whose versions are recorded), IMPORTS (an import statement by the name of its row) and
+any of the functions in `benchmarks.candidate.CAPABILITIES`, each of which guards a function, sync or async. LACKS has
+the reason why one is missing. A function raises `Unsupported` if the peer does not guard sync, or async, functions.
 """

@@ -1,4 +1,4 @@
-"""circuitbreaker: a breaker, with a fallback for what it rejects."""
+"""circuitbreaker: a breaker, with a fallback for rejected calls."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """interlock-cb: a breaker, and a pipeline whose retry is tenacity's.
 
-Its breaker knows rates, not failures in a row: all of the last five is the same thing.
+Its breaker knows rates, not failures in a row: all of the last five calls is the same.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""tenacity over pybreaker: what is usually put together. The fallback is tenacity's own, at the end of retries."""
+"""tenacity around pybreaker, the usual combination. The fallback is tenacity's own, after the last attempt."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the retries of a thousand clients do to a dependency in trouble: the libraries as they are, time simulated."""
+"""Retry storms: a thousand clients retry against a dependency in trouble. Real libraries, simulated time."""

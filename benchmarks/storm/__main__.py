@@ -9,20 +9,20 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.storm import page
-from benchmarks.storm.contestants import BUDGET
 from benchmarks.storm.runs import find
+from benchmarks.storm.strategies import BUDGET
 
 __all__ = ["main"]
 
-#: The most a second of ours may be, as a multiple of what is offered; and of all requests where some fail at random.
+#: The limits of ours: the peak load of a second per call begun, and all requests per call by the share that fails.
 _PEAK, _MOST = 1.1, {0.3: 1.2, 0.6: 1.1, 1.0: 1.02}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what was asked for. Return 1 where ours sends more than it should, or another one recovers earlier."""
+    """Run the command. Return 1 if ours sends more than its limits, or another strategy recovers earlier."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.storm",
-        description="Simulate what retries do to a dependency in trouble, and show it: two to three minutes.",
+        description="Simulate retries against a dependency in trouble: two to three minutes.",
     )
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout in place of the tables")
     parser.add_argument("--write", action="store_true", help="write docs/storm.md, docs/storm.svg and the results")
@@ -34,13 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         print(json.dumps(found))
     elif sys.stdout.isatty():
-        _show(found)
+        _print_tables(found)
     else:
         print(page.markdown(found), end="")
-    return _judge(found)
+    return _exit_status(found)
 
 
-def _show(found: page.Document) -> None:
+def _print_tables(found: page.Document) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -54,12 +54,12 @@ def _show(found: page.Document) -> None:
         console.print(table)
 
 
-def _judge(found: page.Document) -> int:
+def _exit_status(found: page.Document) -> int:
     bad = []
     for name, scene in found["scenes"].items():
         ours = next(row for row in scene["rows"] if row["name"] == BUDGET.name)
         if ours["peak"] > _PEAK:
-            bad.append(f"{name}: ours sends {ours['peak']:g}x what is offered in a second, more than {_PEAK:g}x")
+            bad.append(f"{name}: ours sends {ours['peak']:g} requests per call in a second, more than {_PEAK:g}x")
         recoveries = [row["recovery"] for row in scene["rows"] if row["recovery"] is not None]
         if ours["recovery"] is None or ours["recovery"] > min(recoveries):
             bad.append(f"{name}: ours is not the first to recover")

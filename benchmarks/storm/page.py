@@ -1,4 +1,4 @@
-"""What was found: as JSON, as tables, and on its page."""
+"""The results as a JSON document, as tables, and on their page in `docs/`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.storm.contestants import DISTRIBUTIONS, Contestant
-from benchmarks.storm.play import Diary
 from benchmarks.storm.plot import svg
+from benchmarks.storm.simulation import Timeline
+from benchmarks.storm.strategies import DISTRIBUTIONS, Strategy
 
 __all__ = ["SCENES", "document", "entry", "markdown", "tables", "write"]
 
@@ -38,32 +38,32 @@ Document = Mapping[str, Any]
 Table = tuple[str, tuple[str, ...], list[list[str]]]
 
 
-def entry(contestant: Contestant, diary: Diary) -> dict[str, Any]:
-    """Return what *contestant* came to. Loads are requests for each call begun: 1 where nobody retries."""
-    scene = diary.scene
+def entry(strategy: Strategy, timeline: Timeline) -> dict[str, Any]:
+    """Return the result of *strategy*. Loads are requests for each call begun: 1 without any retry."""
+    scene = timeline.scene
     found = {
-        "name": contestant.name,
-        "told": contestant.told,
-        "clients": diary.clients,
-        "processes": contestant.processes,
-        "requests": sum(diary.load),
-        "calls": sum(diary.begun),
-        "peak": round(diary.peak(), 4),
+        "name": strategy.name,
+        "code": strategy.code,
+        "clients": timeline.clients,
+        "processes": strategy.processes,
+        "requests": sum(timeline.load),
+        "calls": sum(timeline.begun),
+        "peak": round(timeline.peak(), 4),
     }
     if scene.failing:
         return found | {
             "failing": scene.failing,
             "failure": scene.failure.__name__,
-            "answered": round(diary.good(0, scene.end), 4),
+            "answered": round(timeline.good(0, scene.end), 4),
         }
     return found | {
-        "meanwhile": round(diary.sent(scene.healthy, scene.returns), 4),
-        "after": round(diary.sent(scene.returns, scene.end), 4),
-        "answered_after": round(diary.good(scene.returns, scene.end), 4),
-        "recovery": diary.recovery(),
-        "shown": contestant.shown,
-        "load": _each(diary.load, diary.begun),
-        "answered": _each(diary.answered, diary.begun),
+        "meanwhile": round(timeline.sent(scene.healthy, scene.returns), 4),
+        "after": round(timeline.sent(scene.returns, scene.end), 4),
+        "answered_after": round(timeline.good(scene.returns, scene.end), 4),
+        "recovery": timeline.recovery(),
+        "shown": strategy.shown,
+        "load": _each(timeline.load, timeline.begun),
+        "answered": _each(timeline.answered, timeline.begun),
     }
 
 
@@ -72,7 +72,7 @@ def _each(counts: Sequence[int], calls: Sequence[int]) -> list[float]:
 
 
 def document(found: Mapping[str, Sequence[Mapping[str, Any]]], scenes: Mapping[str, Mapping[str, Any]]) -> Document:
-    """Return all that was *found*, by scene, and with what it was found."""
+    """Return the document of all that was *found*, with the versions it was found with."""
     return {
         "format": "storm",
         "python": platform.python_version(),
@@ -84,7 +84,7 @@ def document(found: Mapping[str, Sequence[Mapping[str, Any]]], scenes: Mapping[s
 
 def tables(found: Document) -> list[Table]:
     """Return title, head and rows of each table."""
-    told = [(title, _HEAD, [_row(row) for row in found["scenes"][name]["rows"]]) for name, title in SCENES.items()]
+    of_scenes = [(title, _HEAD, [_row(row) for row in found["scenes"][name]["rows"]]) for name, title in SCENES.items()]
     pairs: dict[tuple[float, str], dict[str, Any]] = {}
     for row in found["random"]:
         pairs.setdefault((row["failing"], row["failure"]), {})[row["name"]] = row
@@ -94,7 +94,7 @@ def tables(found: Document) -> list[Table]:
         loads = [f"{row['requests'] / row['calls']:.3f}" for row in (budget, none)]
         answers = [f"{row['answered']:.1%}" for row in (budget, none)]
         rows.append([f"{share:.0%}", _failure(failure), *loads, *answers])
-    return [*told, (_RANDOM, _RANDOM_HEAD, rows)]
+    return [*of_scenes, (_RANDOM, _RANDOM_HEAD, rows)]
 
 
 def _failure(name: str) -> str:
@@ -112,13 +112,13 @@ def _times(load: float) -> str:
 
 
 def markdown(found: Document) -> str:
-    """Return the tables, and how each row is written."""
+    """Return the tables, and the code of each row."""
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     lines = [f"Python {found['python']}. {versions}.", ""]
     for title, head, rows in tables(found):
         lines += [f"### {title}", "", _line(head), _line(["---", *["---:"] * (len(head) - 1)]), *map(_line, rows), ""]
-    lines += ["### Who is who", ""]
-    lines += [f"* {row['name']}: {row['told']}." for row in found["scenes"]["outage"]["rows"]]
+    lines += ["### How each is written", ""]
+    lines += [f"* {row['name']}: {row['code']}." for row in found["scenes"]["outage"]["rows"]]
     return "\n".join(lines) + "\n"
 
 
@@ -127,7 +127,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def write(found: Document) -> None:
-    """Write *found*, the picture, and the tables between the markers of the page; what is around those is kept."""
+    """Write *found*, the picture, and the tables between the markers of the page; the text outside them stays."""
     before, begin, rest = _PAGE.read_text(encoding="utf-8").partition(_BEGIN)
     _, end, after = rest.partition(_END)
     if not begin or not end:

@@ -1,4 +1,4 @@
-"""The storms as a picture: what the dependency is sent, and what share of the calls is answered, second by second."""
+"""Draws the simulations, second by second: the load of the dependency, and the share of calls that are answered."""
 
 from __future__ import annotations
 
@@ -75,8 +75,10 @@ def draw(found: Mapping[str, Any]) -> Figure:
 
 def _head(figure: Figure) -> None:
     figure.text(0.015, 0.955, "Retry storms", size=13, weight="bold", color=_INK)
-    told = "A thousand clients, a call a second each. Grey: the dependency is in trouble. Loads on a logarithmic scale."
-    figure.text(0.015, 0.92, told, size=9.5, color=_INK)
+    explanation = (
+        "A thousand clients, a call a second each. Grey: the dependency is in trouble. Loads on a logarithmic scale."
+    )
+    figure.text(0.015, 0.92, explanation, size=9.5, color=_INK)
     handles = [
         Line2D([], [], color=colour, linestyle=style, linewidth=width, label=name)
         for name, (colour, style, width) in reversed(list(_LINES.items()))

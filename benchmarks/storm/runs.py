@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any, NamedTuple
 
-from benchmarks.storm.contestants import BUDGET, CONTESTANTS, NO_BUDGET
+from benchmarks.storm.dependency import OUTAGE, OVERLOAD, RANDOM, Scene
 from benchmarks.storm.page import Document, document, entry
-from benchmarks.storm.play import play
-from benchmarks.storm.scene import OUTAGE, OVERLOAD, RANDOM, Scene
+from benchmarks.storm.simulation import simulate
+from benchmarks.storm.strategies import BUDGET, NO_BUDGET, STRATEGIES
 
 __all__ = ["find"]
 
@@ -21,29 +21,29 @@ _LONGEST = ("stamina", "tenacity")
 
 
 class _Job(NamedTuple):
-    """Which simulation: of places, since a function that guards cannot be sent to another process."""
+    """A simulation, by indices: a decorator cannot be sent to another process."""
 
     group: str
-    contestant: int
+    strategy: int
     scene: int = 0
 
     @property
     def name(self) -> str:
-        return CONTESTANTS[self.contestant].name
+        return STRATEGIES[self.strategy].name
 
 
 def find(jobs: int) -> Document:
-    """Run all simulations, *jobs* at a time, and tell of each on stderr."""
+    """Run all simulations, *jobs* at a time, and report each on stderr."""
     plan = [
         _Job(group, place)
         for group in _SCENES
-        for place, contestant in enumerate(CONTESTANTS)
-        if contestant.shown or group == "outage"
+        for place, strategy in enumerate(STRATEGIES)
+        if strategy.shown or group == "outage"
     ]
-    pair = [CONTESTANTS.index(BUDGET), CONTESTANTS.index(NO_BUDGET)]
+    pair = [STRATEGIES.index(BUDGET), STRATEGIES.index(NO_BUDGET)]
     plan += [_Job("random", place, scene) for scene in range(len(RANDOM)) for place in pair]
     found: dict[_Job, dict[str, Any]] = {}
-    # Spawned, not forked: what one simulation patches must not be seen by another.
+    # Spawned, not forked: the patches of one simulation must not affect another.
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
         # The longest first: the last one to end should be short.
         order = sorted(plan, key=lambda job: job.name not in _LONGEST)
@@ -53,16 +53,16 @@ def find(jobs: int) -> Document:
             found[job], took = future.result()
             print(f"{done}/{len(plan)} {job.group}: {job.name}, {took:.0f} s", file=sys.stderr)
     rows = {group: [found[job] for job in plan if job.group == group] for group in (*_SCENES, "random")}
-    return document(rows, {name: _told(scene) for name, scene in _SCENES.items()})
+    return document(rows, {name: _durations(scene) for name, scene in _SCENES.items()})
 
 
 def _run(job: _Job) -> tuple[dict[str, Any], float]:
-    contestant = CONTESTANTS[job.contestant]
+    strategy = STRATEGIES[job.strategy]
     began = time.perf_counter()
     scene = RANDOM[job.scene] if job.group == "random" else _SCENES[job.group]
-    return entry(contestant, play(contestant, scene)), time.perf_counter() - began
+    return entry(strategy, simulate(strategy, scene)), time.perf_counter() - began
 
 
-def _told(scene: Scene) -> dict[str, float]:
+def _durations(scene: Scene) -> dict[str, float]:
     names = ("healthy", "trouble", "after", "full", "meanwhile", "back", "backlog")
     return {name: getattr(scene, name) for name in names}

@@ -1,4 +1,4 @@
-"""circuitbreaker: told which errors count. Its `with` block does not ask whether it is open, and is left out."""
+"""circuitbreaker: set up with the errors that count. Its `with` block admits calls when it is open: left out."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from unittest import mock
 
 import circuitbreaker
 
-from benchmarks.half_open.terms import BLOCKS, HALF_OPEN, RESET, TASKS, THREADS, THRESHOLD, Breaker, Settings, Time
+from benchmarks.half_open.terms import BLOCKS, HALF_OPEN, RESET, TASKS, THREADS, THRESHOLD, Breaker, Clocks, Settings
 from benchmarks.terms import ERROR, new_name
 
 NAME = "circuitbreaker"
 DISTRIBUTIONS = ("circuitbreaker",)
-ROADS = {THREADS: "", TASKS: ""}
+STYLES = {THREADS: "", TASKS: ""}
 LACKS = {
-    BLOCKS: "its block does not ask whether it is open",
+    BLOCKS: "its block does not check whether the circuit is open",
     "a-listener-that-raises-keeps-it-from-opening": "has no listeners",
 }
 
 
-def patched(time: Time) -> AbstractContextManager[object]:
-    return mock.patch.object(circuitbreaker, "monotonic", time.monotonic)
+def patch_clock(clocks: Clocks) -> AbstractContextManager[object]:
+    return mock.patch.object(circuitbreaker, "monotonic", clocks.monotonic)
 
 
-def breaker(road: str, settings: Settings, time: Time) -> Breaker:
+def breaker(style: str, settings: Settings, clocks: Clocks) -> Breaker:
     made = circuitbreaker.CircuitBreaker(
         failure_threshold=THRESHOLD, recovery_timeout=RESET, expected_exception=ERROR, name=new_name()
     )
@@ -32,4 +32,4 @@ def breaker(road: str, settings: Settings, time: Time) -> Breaker:
         found: str = made.state
         return HALF_OPEN if found == circuitbreaker.STATE_HALF_OPEN else found
 
-    return Breaker(made, state, circuitbreaker.CircuitBreakerError, (settings.own_fault,))
+    return Breaker(made, state, circuitbreaker.CircuitBreakerError, (settings.caller_bug,))

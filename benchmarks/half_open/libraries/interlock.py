@@ -1,7 +1,7 @@
 """interlock-cb: takes the clock as an argument, and knows rates: one failure of two is enough, and so are both.
 
-An error that says nothing of the dependency is one of its `unreachable_exceptions`, the milder of the two ways it has
-to say so: what its classifier does not count is a success to it.
+A bug of the caller's is one of its `unreachable_exceptions`, the milder of its two settings: an error that its
+classifier does not count is a success to it.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from benchmarks.half_open.terms import (
     THREADS,
     THRESHOLD,
     Breaker,
+    Clocks,
     Settings,
-    Time,
 )
 from benchmarks.terms import Function, new_name
 
 NAME = "interlock-cb"
 DISTRIBUTIONS = ("interlock-cb",)
-ROADS = {THREADS: "", BLOCKS: "", TASKS: ""}
+STYLES = {THREADS: "", BLOCKS: "", TASKS: ""}
 LACKS: dict[str, str] = {}
 
 _STATES = {State.CLOSED: CLOSED, State.OPEN: OPEN, State.HALF_OPEN: HALF_OPEN}
@@ -38,18 +38,18 @@ class _Listener:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def _tell(self, **event: object) -> None:
+    def _notify(self, **event: object) -> None:
         assert self._settings.listener is not None
         self._settings.listener()
 
-    on_state_change = on_call = on_rejected = on_reset = _tell
+    on_state_change = on_call = on_rejected = on_reset = _notify
 
 
-def patched(time: Time) -> AbstractContextManager[object]:
+def patch_clock(clocks: Clocks) -> AbstractContextManager[object]:
     return nullcontext()
 
 
-def breaker(road: str, settings: Settings, time: Time) -> Breaker:
+def breaker(style: str, settings: Settings, clocks: Clocks) -> Breaker:
     made = CircuitBreaker(
         name=new_name(),
         config=Config(
@@ -58,11 +58,11 @@ def breaker(road: str, settings: Settings, time: Time) -> Breaker:
             window_size=THRESHOLD,
             wait_duration_in_open=RESET,
             permitted_calls_in_half_open=settings.successes,
-            max_concurrent_probes=1,
+            max_concurrent_probes=settings.probes,
         ),
-        clock=time,
+        clock=clocks,
         listener=None if settings.listener is None else _Listener(settings),
-        unreachable_exceptions=(settings.own_fault,),
+        unreachable_exceptions=(settings.caller_bug,),
     )
 
     def block(function: Function) -> Function:
@@ -72,5 +72,5 @@ def breaker(road: str, settings: Settings, time: Time) -> Breaker:
 
         return guarded
 
-    guard: Any = block if road == BLOCKS else made
-    return Breaker(guard, lambda: _STATES[made.state], CircuitOpenError, (settings.own_fault,))
+    guard: Any = block if style == BLOCKS else made
+    return Breaker(guard, lambda: _STATES[made.state], CircuitOpenError, (settings.caller_bug,))

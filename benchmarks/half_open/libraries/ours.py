@@ -1,4 +1,4 @@
-"""Ours. What counts is decided by category: a NameError is the program's own fault, without being told."""
+"""Ours. The category decides which errors count: that of a NameError is INTERNAL, and is ignored."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from benchmarks.half_open.terms import (
     THREADS,
     THRESHOLD,
     Breaker,
-    OwnFaultOfAnotherKind,
+    CallerBugWithMetaclass,
+    Clocks,
     Settings,
-    Time,
 )
 from benchmarks.terms import Function, new_name
 from resilience.clock import SystemClock
 
 NAME = "ours"
 DISTRIBUTIONS = ("category-resilience",)
-ROADS = {THREADS: "", BLOCKS: "", TASKS: ""}
+STYLES = {THREADS: "", BLOCKS: "", TASKS: ""}
 LACKS: dict[str, str] = {}
 
 
@@ -44,21 +44,22 @@ class _Listener(pybreaker.CircuitBreakerListener):
 
 
 @contextmanager
-def patched(time: Time) -> Generator[None]:
+def patch_clock(clocks: Clocks) -> Generator[None]:
     with (
-        resilience.register(OwnFaultOfAnotherKind, resilience.ErrorCategory.INTERNAL),
-        mock.patch.object(SystemClock, "now", staticmethod(time.monotonic)),
-        mock.patch.object(SystemClock, "wall", staticmethod(time.wall)),
+        resilience.register(CallerBugWithMetaclass, resilience.ErrorCategory.INTERNAL),
+        mock.patch.object(SystemClock, "now", staticmethod(clocks.monotonic)),
+        mock.patch.object(SystemClock, "wall", staticmethod(clocks.wall)),
     ):
         yield
 
 
-def breaker(road: str, settings: Settings, time: Time) -> Breaker:
+def breaker(style: str, settings: Settings, clocks: Clocks) -> Breaker:
     made = resilience.circuit_breaker(
         new_name(),
         failure_threshold=THRESHOLD,
         reset_timeout=RESET,
         success_threshold=settings.successes,
+        probes=settings.probes,
         listeners=[] if settings.listener is None else [_Listener(settings)],
     )
 
@@ -69,5 +70,5 @@ def breaker(road: str, settings: Settings, time: Time) -> Breaker:
 
         return guarded
 
-    guard: Any = block if road == BLOCKS else made
-    return Breaker(guard, lambda: made.current_state, resilience.CircuitOpenError, (settings.own_fault,))
+    guard: Any = block if style == BLOCKS else made
+    return Breaker(guard, lambda: made.current_state, resilience.CircuitOpenError, (settings.caller_bug,))

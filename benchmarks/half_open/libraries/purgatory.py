@@ -20,30 +20,30 @@ from benchmarks.half_open.terms import (
     THREADS,
     THRESHOLD,
     Breaker,
+    Clocks,
     Settings,
-    Time,
 )
 from benchmarks.terms import Function, new_name
 
 NAME = "purgatory"
 DISTRIBUTIONS = ("purgatory",)
-ROADS = {THREADS: "", BLOCKS: "", TASKS: ""}
+STYLES = {THREADS: "", BLOCKS: "", TASKS: ""}
 LACKS: dict[str, str] = {}
 
 _STATES = {model.CLOSED: CLOSED, model.OPENED: OPEN, model.HALF_OPENED: HALF_OPEN}
 
 
-def patched(time: Time) -> AbstractContextManager[object]:
-    return mock.patch.object(model, "time", SimpleNamespace(time=time.wall))
+def patch_clock(clocks: Clocks) -> AbstractContextManager[object]:
+    return mock.patch.object(model, "time", SimpleNamespace(time=clocks.wall))
 
 
-def breaker(road: str, settings: Settings, time: Time) -> Breaker:
-    kind = AsyncCircuitBreakerFactory if road == TASKS else SyncCircuitBreakerFactory
-    factory: Any = kind(default_threshold=THRESHOLD, default_ttl=RESET, exclude=[settings.own_fault])
+def breaker(style: str, settings: Settings, clocks: Clocks) -> Breaker:
+    kind = AsyncCircuitBreakerFactory if style == TASKS else SyncCircuitBreakerFactory
+    factory: Any = kind(default_threshold=THRESHOLD, default_ttl=RESET, exclude=[settings.caller_bug])
     name = new_name()
     if settings.listener is not None:
-        tell = settings.listener
-        factory.add_listener(lambda circuit, what, event: what != "circuit_breaker_created" and tell())
+        notify = settings.listener
+        factory.add_listener(lambda circuit, what, event: what != "circuit_breaker_created" and notify())
 
     def block(function: Function) -> Function:
         def guarded(*args: Any) -> Any:
@@ -56,4 +56,4 @@ def breaker(road: str, settings: Settings, time: Time) -> Breaker:
         context = factory.uow.contexts.breakers.get(name)  # made by the first call
         return CLOSED if context is None else _STATES[context.state]
 
-    return Breaker(block if road == BLOCKS else factory(name), state, model.OpenedState, (settings.own_fault,))
+    return Breaker(block if style == BLOCKS else factory(name), state, model.OpenedState, (settings.caller_bug,))

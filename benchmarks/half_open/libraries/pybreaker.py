@@ -9,13 +9,13 @@ from unittest import mock
 
 import pybreaker
 
-from benchmarks.half_open.flights import TellingLock
-from benchmarks.half_open.terms import BLOCKS, RESET, TASKS, THREADS, THRESHOLD, Breaker, Settings, Time
+from benchmarks.half_open.calls import ObservedLock
+from benchmarks.half_open.terms import BLOCKS, RESET, TASKS, THREADS, THRESHOLD, Breaker, Clocks, Settings
 from benchmarks.terms import Function, new_name
 
 NAME = "pybreaker"
 DISTRIBUTIONS = ("pybreaker",)
-ROADS = {THREADS: "", BLOCKS: "", TASKS: "does not await what it guards"}
+STYLES = {THREADS: "", BLOCKS: "", TASKS: "does not await what it guards"}
 LACKS: dict[str, str] = {}
 
 
@@ -28,25 +28,25 @@ class _Listener(pybreaker.CircuitBreakerListener):
         self._settings.listener()
 
 
-def patched(time: Time) -> AbstractContextManager[object]:
+def patch_clock(clocks: Clocks) -> AbstractContextManager[object]:
     class Clock(datetime.datetime):
         @classmethod
         def now(cls, tz: datetime.tzinfo | None = None) -> Clock:
-            return cls.fromtimestamp(time.wall(), tz)
+            return cls.fromtimestamp(clocks.wall(), tz)
 
     return mock.patch.object(pybreaker, "datetime", Clock)
 
 
-def breaker(road: str, settings: Settings, time: Time) -> Breaker:
+def breaker(style: str, settings: Settings, clocks: Clocks) -> Breaker:
     made = pybreaker.CircuitBreaker(
         fail_max=THRESHOLD,
         reset_timeout=RESET,
         success_threshold=settings.successes,
-        exclude=[settings.own_fault],
+        exclude=[settings.caller_bug],
         listeners=[] if settings.listener is None else [_Listener(settings)],
         name=new_name(),
     )
-    made._lock = cast("Any", TellingLock(made._lock))
+    made._lock = cast("Any", ObservedLock(made._lock))
 
     def block(function: Function) -> Function:
         def guarded(*args: Any) -> Any:
@@ -55,5 +55,5 @@ def breaker(road: str, settings: Settings, time: Time) -> Breaker:
 
         return guarded
 
-    guard: Any = block if road == BLOCKS else made
-    return Breaker(guard, lambda: made.current_state, pybreaker.CircuitBreakerError, (settings.own_fault,))
+    guard: Any = block if style == BLOCKS else made
+    return Breaker(guard, lambda: made.current_state, pybreaker.CircuitBreakerError, (settings.caller_bug,))

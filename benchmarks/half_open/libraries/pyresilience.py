@@ -18,40 +18,40 @@ from benchmarks.half_open.terms import (
     THREADS,
     THRESHOLD,
     Breaker,
+    Clocks,
     Settings,
-    Time,
 )
 from benchmarks.terms import ERROR, Function
 
 NAME = "pyresilience"
 DISTRIBUTIONS = ("pyresilience",)
-ROADS = {THREADS: "", TASKS: ""}
+STYLES = {THREADS: "", TASKS: ""}
 LACKS = {BLOCKS: "has no block"}
 
 _STATES = {CircuitState.CLOSED: CLOSED, CircuitState.OPEN: OPEN, CircuitState.HALF_OPEN: HALF_OPEN}
 
 
-def patched(time: Time) -> AbstractContextManager[object]:
-    return mock.patch.object(_circuit_breaker, "_monotonic", time.monotonic)
+def patch_clock(clocks: Clocks) -> AbstractContextManager[object]:
+    return mock.patch.object(_circuit_breaker, "_monotonic", clocks.monotonic)
 
 
-def breaker(road: str, settings: Settings, time: Time) -> Breaker:
+def breaker(style: str, settings: Settings, clocks: Clocks) -> Breaker:
     config = CircuitBreakerConfig(
         failure_threshold=THRESHOLD,
         recovery_timeout=RESET,
         success_threshold=settings.successes,
         error_types=(ERROR,),
-        ignore_on=(settings.own_fault,),
+        ignore_on=(settings.caller_bug,),
     )
     made: list[Any] = []
     listeners: list[Any] = []
     if settings.listener is not None:
-        tell = settings.listener
-        listeners.append(lambda event: tell())
+        notify = settings.listener
+        listeners.append(lambda event: notify())
 
     def guard(function: Function) -> Function:
         guarded: Any = resilient(circuit_breaker=config, listeners=listeners)(function)
         made.append(guarded._executor._circuit_breaker)
         return guarded  # type: ignore[no-any-return]
 
-    return Breaker(guard, lambda: _STATES[made[0].state], CircuitOpenError, (settings.own_fault,))
+    return Breaker(guard, lambda: _STATES[made[0].state], CircuitOpenError, (settings.caller_bug,))

@@ -1,4 +1,4 @@
-"""redress: takes the clock as an argument. What it ignores is `AbortRetryError`; a NameError it calls unknown."""
+"""redress: takes the clock as an argument. It ignores `AbortRetryError`, and classifies a NameError as unknown."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from benchmarks.half_open.terms import (
     THREADS,
     THRESHOLD,
     Breaker,
+    Clocks,
     Settings,
-    Time,
 )
 from benchmarks.terms import Function
 
 NAME = "redress"
 DISTRIBUTIONS = ("redress",)
-ROADS = {THREADS: "", TASKS: ""}
+STYLES = {THREADS: "", TASKS: ""}
 LACKS = {
     BLOCKS: "has no block",
     "excluding-a-class-with-a-metaclass-excludes-everything": "excludes no classes",
@@ -35,33 +35,33 @@ LACKS = {
 _STATES = {CircuitState.CLOSED: CLOSED, CircuitState.OPEN: OPEN, CircuitState.HALF_OPEN: HALF_OPEN}
 
 
-def patched(time: Time) -> AbstractContextManager[object]:
+def patch_clock(clocks: Clocks) -> AbstractContextManager[object]:
     return nullcontext()
 
 
-def breaker(road: str, settings: Settings, time: Time) -> Breaker:
-    made = CircuitBreaker(failure_threshold=THRESHOLD, window_s=RESET, recovery_timeout_s=RESET, clock=time.monotonic)
-    told: dict[str, Any] = {}
+def breaker(style: str, settings: Settings, clocks: Clocks) -> Breaker:
+    made = CircuitBreaker(failure_threshold=THRESHOLD, window_s=RESET, recovery_timeout_s=RESET, clock=clocks.monotonic)
+    hooks: dict[str, Any] = {}
     if settings.listener is not None:
-        tell = settings.listener
-        told["on_metric"] = lambda *event: tell()
+        notify = settings.listener
+        hooks["on_metric"] = lambda *event: notify()
 
     def guard(function: Function) -> Function:
-        if road == TASKS:
+        if style == TASKS:
             async_policy = AsyncPolicy(circuit_breaker=made)
 
             @functools.wraps(function)
             async def async_guarded(*args: Any) -> Any:
-                return await async_policy.call(lambda: function(*args), **told)
+                return await async_policy.call(lambda: function(*args), **hooks)
 
             return async_guarded
         policy = Policy(circuit_breaker=made)
 
         @functools.wraps(function)
         def guarded(*args: Any) -> Any:
-            return policy.call(lambda: function(*args), **told)
+            return policy.call(lambda: function(*args), **hooks)
 
         return guarded
 
-    own_faults = (AbortRetryError, settings.own_fault)
-    return Breaker(guard, lambda: _STATES[made.state], CircuitOpenError, own_faults)
+    caller_bugs = (AbortRetryError, settings.caller_bug)
+    return Breaker(guard, lambda: _STATES[made.state], CircuitOpenError, caller_bugs)

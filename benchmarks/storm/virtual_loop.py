@@ -1,4 +1,4 @@
-"""Time that jumps: libraries run as they are, on asyncio, and nobody waits."""
+"""An asyncio event loop in virtual time: its time jumps to the next timer, so that no simulation waits."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from resilience.clock import SystemClock, using_clock
 __all__ = ["run"]
 
 
-class _Jumping(selectors.DefaultSelector):
-    """Where the loop would wait, its time jumps. Nobody sends anything here: the sockets are not asked."""
+class _JumpingSelector(selectors.DefaultSelector):
+    """Advances the time instead of waiting. It selects no sockets: the simulations have none."""
 
     now = 0.0
 
@@ -29,15 +29,15 @@ class _Jumping(selectors.DefaultSelector):
 
 class _Loop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
-        self._jumping = _Jumping()
-        super().__init__(self._jumping)
+        self._selector = _JumpingSelector()
+        super().__init__(self._selector)
 
     def time(self) -> float:
-        return self._jumping.now
+        return self._selector.now
 
 
 class _Clock(SystemClock):
-    """What the toolkit asks for the time here, and for chance."""
+    """The toolkit's clock: the time of the loop, and seeded random numbers."""
 
     __slots__ = ("_loop",)
 
@@ -54,18 +54,18 @@ class _Clock(SystemClock):
 def run(main: Coroutine[Any, Any, None], seed: int) -> None:
     """Run *main* in virtual time from 0 on; the same *seed*, the same run."""
     loop = _Loop()
-    # tenacity, and stamina on top of it, ask `time.monotonic` how long they have been at it.
+    # tenacity, and stamina with it, measure their elapsed time by `time.monotonic`.
     with (
-        _chance(seed),
+        _seeded(seed),
         mock.patch("time.monotonic", loop.time),
         using_clock(_Clock(loop)),
-        asyncio.Runner(loop_factory=lambda: loop) as runner,  # within: it keeps the context it is made in
+        asyncio.Runner(loop_factory=lambda: loop) as runner,  # inside: it copies the context when it is made
     ):
         runner.run(main)
 
 
 @contextmanager
-def _chance(seed: int) -> Generator[None]:
+def _seeded(seed: int) -> Generator[None]:
     before = random.getstate()
     random.seed(seed)
     try:

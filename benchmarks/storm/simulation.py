@@ -1,4 +1,4 @@
-"""One run: so many clients, one dependency, and a diary of what each second came to."""
+"""One simulation: clients, a dependency, and a timeline of calls, answers and load by second."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from benchmarks.storm import virtual
-from benchmarks.storm.contestants import FAILURES, Contestant, Request, quiet
-from benchmarks.storm.scene import Dependency, Scene
+from benchmarks.storm import virtual_loop
+from benchmarks.storm.dependency import Dependency, Scene
+from benchmarks.storm.strategies import FAILURES, Request, Strategy, logging_disabled
 
-__all__ = ["ENOUGH", "WINDOW", "Diary", "play"]
+__all__ = ["ENOUGH", "WINDOW", "Timeline", "simulate"]
 
 _SEED = 1
-#: It has recovered when this share of the calls begun within so many seconds is answered, from then on.
+#: The dependency has recovered when, from then on, this share of the calls of so many seconds is answered.
 ENOUGH, WINDOW = 0.95, 5
-#: Seconds before the end in which calls begin that may still be on their way then: not judged.
-_UNDECIDED = 5
+#: Seconds before the end: calls that begin then may not have ended, and are not judged.
+_NOT_JUDGED = 5
 
 
 @dataclass
-class Diary:
-    """What each second came to."""
+class Timeline:
+    """Calls, answers and load, by second."""
 
     clients: int
     scene: Scene
@@ -51,61 +51,61 @@ class Diary:
 
     def recovery(self) -> int | None:
         """Return how many seconds after the trouble calls are answered again, and stay so; None: never."""
-        returns, last = int(self.scene.returns), int(self.scene.end) - _UNDECIDED - WINDOW
+        returns, last = int(self.scene.returns), int(self.scene.end) - _NOT_JUDGED - WINDOW
         bad = [second for second in range(returns, last + 1) if self.good(second, second + WINDOW) < ENOUGH]
         if not bad:
             return 0
         return None if bad[-1] == last else bad[-1] + 1 - returns
 
 
-def play(contestant: Contestant, scene: Scene, clients: int | None = None) -> Diary:
-    """Let *contestant* go through *scene*, with its own number of clients or another one."""
-    diary = Diary(contestant.clients if clients is None else clients, scene)
-    dependency = Dependency(scene, diary.clients)
-    guarded = [contestant.wrap(dependency.request) for _ in range(contestant.processes)]
-    with quiet(), _seldom_collecting():
-        virtual.run(_crowd(guarded, diary), _SEED)
-    diary.load = dependency.load[: len(diary.load)]
-    return diary
+def simulate(strategy: Strategy, scene: Scene, clients: int | None = None) -> Timeline:
+    """Simulate *strategy* in *scene*, with its own number of clients or another."""
+    timeline = Timeline(strategy.clients if clients is None else clients, scene)
+    dependency = Dependency(scene, timeline.clients)
+    guarded = [strategy.wrap(dependency.request) for _ in range(strategy.processes)]
+    with logging_disabled(), _rare_collection():
+        virtual_loop.run(_crowd(guarded, timeline), _SEED)
+    timeline.load = dependency.load[: len(timeline.load)]
+    return timeline
 
 
-async def _crowd(guarded: list[Request], diary: Diary) -> None:
-    """Have each client make one call in each second, whether those before are done or not: users do not wait."""
+async def _crowd(guarded: list[Request], timeline: Timeline) -> None:
+    """Have each client make one call in each second, whether the earlier ones have ended or not: users do not wait."""
     loop = asyncio.get_running_loop()
     calls: set[asyncio.Task[None]] = set()
-    mistakes: list[Exception] = []
+    bugs: list[Exception] = []
 
     async def call(request: Request, second: int) -> None:
         try:
             await request()
         except FAILURES:
             return
-        except Exception as error:  # a mistake must not pass for a failure of the dependency's
-            mistakes.append(error)
+        except Exception as error:  # a bug is no failure of the dependency
+            bugs.append(error)
             return
-        diary.answered[second] += 1
+        timeline.answered[second] += 1
 
     async def client(number: int) -> None:
         request = guarded[number % len(guarded)]
-        chance = random.Random(f"{_SEED} {number}")  # the same moments whoever takes part
-        for second in range(len(diary.begun)):
+        chance = random.Random(f"{_SEED} {number}")  # the same moments for all strategies
+        for second in range(len(timeline.begun)):
             await asyncio.sleep(second + chance.random() - loop.time())
-            diary.begun[second] += 1
+            timeline.begun[second] += 1
             task = loop.create_task(call(request, second))
             calls.add(task)
             task.add_done_callback(calls.discard)
 
-    clients = [loop.create_task(client(number)) for number in range(diary.clients)]
-    await asyncio.sleep(diary.scene.end)
+    clients = [loop.create_task(client(number)) for number in range(timeline.clients)]
+    await asyncio.sleep(timeline.scene.end)
     for task in (*clients, *calls):
         task.cancel()
-    if mistakes:
-        raise ExceptionGroup(f"{len(mistakes)} calls", mistakes[:3])
+    if bugs:
+        raise ExceptionGroup(f"{len(bugs)} calls", bugs[:3])
 
 
 @contextmanager
-def _seldom_collecting() -> Generator[None]:
-    # Tens of thousands of calls are on their way: to look at all of them over and over would take most of the time.
+def _rare_collection() -> Generator[None]:
+    # With tens of thousands of calls in flight, frequent collections would take most of the time.
     before = gc.get_threshold()
     gc.set_threshold(100_000, *before[1:])
     try:

@@ -1,4 +1,4 @@
-"""Who takes part: libraries as they are, each told what to do in its own words."""
+"""The retry strategies that are simulated: real libraries, each set up by its own options."""
 
 from __future__ import annotations
 
@@ -13,47 +13,47 @@ import stamina.instrumentation
 import tenacity
 
 import resilience
-from benchmarks.storm.scene import Overloaded
+from benchmarks.storm.dependency import Overloaded
 from resilience.policies.retry_budget import RetryBudget
 
 __all__ = [
-    "ALONE",
+    "NO_RETRY",
     "BUDGET",
-    "CONTESTANTS",
+    "STRATEGIES",
     "DISTRIBUTIONS",
     "FAILURES",
     "NO_BUDGET",
     "STAMINA",
-    "Contestant",
+    "Strategy",
     "Request",
-    "quiet",
+    "logging_disabled",
 ]
 
 Request: TypeAlias = Callable[[], Awaitable[None]]
 
 DISTRIBUTIONS = ("tenacity", "stamina", "category-resilience")
 _RETRIED = (ConnectionError, TimeoutError)
-#: What a call comes to that fails; tenacity wraps what it gives up on.
+#: The errors of a failed call; tenacity wraps the last error in one of its own.
 FAILURES = (*_RETRIED, Overloaded, tenacity.RetryError)
 
 
 @dataclass(frozen=True)
-class Contestant:
+class Strategy:
     """A way to make a call."""
 
     name: str
-    #: How it is written.
-    told: str
+    #: The code of it.
+    code: str
     wrap: Callable[[Request], Request]
-    #: How many clients of the thousand are simulated. The dependency is as much smaller.
+    #: How many of the thousand clients are simulated. The dependency is smaller by the same factor.
     clients: int = 1000
-    #: In how many processes they are, each with its own of what `wrap` makes.
+    #: The processes that the clients are spread over. `wrap` is called once for each.
     processes: int = 1
-    #: Whether it is drawn, and takes part in all there is.
+    #: Whether it is drawn, and simulated in all scenes.
     shown: bool = True
 
 
-def _alone(request: Request) -> Request:
+def _no_retry(request: Request) -> Request:
     return request
 
 
@@ -85,32 +85,32 @@ def _tenacity_three(request: Request) -> Request:
     return tenacity.retry(wait=tenacity.wait_random_exponential(), stop=tenacity.stop_after_attempt(3))(request)
 
 
-ALONE = Contestant("no retry", "`await request()`", _alone)
-BUDGET = Contestant("ours, with a budget", '`@retry_on_category(budget=RetryBudget("dependency"))`', _budget)
-NO_BUDGET = Contestant("ours, without a budget", "`@retry_on_category()`: 3 attempts", _no_budget)
-STAMINA = Contestant("stamina", "`@stamina.retry(on=...)`: 10 attempts within 45 s", _stamina, clients=250)
-CONTESTANTS = (
-    ALONE,
+NO_RETRY = Strategy("no retry", "`await request()`", _no_retry)
+BUDGET = Strategy("ours, with a budget", '`@retry_on_category(budget=RetryBudget("dependency"))`', _budget)
+NO_BUDGET = Strategy("ours, without a budget", "`@retry_on_category()`: 3 attempts", _no_budget)
+STAMINA = Strategy("stamina", "`@stamina.retry(on=...)`: 10 attempts within 45 s", _stamina, clients=250)
+STRATEGIES = (
+    NO_RETRY,
     BUDGET,
     NO_BUDGET,
-    Contestant(
+    Strategy(
         "tenacity, 3 attempts",
         "`@retry(wait=wait_random_exponential(), stop=stop_after_attempt(3))`",
         _tenacity_three,
         clients=500,
     ),
-    Contestant("stamina, 3 attempts", "`@stamina.retry(on=..., attempts=3)`", _stamina_three, clients=500),
+    Strategy("stamina, 3 attempts", "`@stamina.retry(on=..., attempts=3)`", _stamina_three, clients=500),
     STAMINA,
     # A call that fails is repeated a hundred times a second, for ever: a thousand clients were 180 million requests.
-    Contestant("tenacity", "`@retry`: for ever, without a wait", _tenacity, clients=1),
-    Contestant(
+    Strategy("tenacity", "`@retry`: for ever, without a wait", _tenacity, clients=1),
+    Strategy(
         "ours, in 100 processes",
         'the same `RetryBudget("dependency")`, but one in each process of ten clients',
         _budget,
         processes=100,
         shown=False,
     ),
-    Contestant(
+    Strategy(
         "ours, in 100 processes, sized",
         'so, but `RetryBudget("dependency", tokens=14, reserve=0)`',
         _small_budget,
@@ -121,8 +121,8 @@ CONTESTANTS = (
 
 
 @contextmanager
-def quiet() -> Generator[None]:
-    """Log nothing: stamina tells of every retry."""
+def logging_disabled() -> Generator[None]:
+    """Log nothing: stamina logs every retry."""
     disabled, hooks = logging.root.manager.disable, stamina.instrumentation.get_on_retry_hooks()
     logging.disable()
     stamina.instrumentation.set_on_retry_hooks([])

@@ -1,4 +1,4 @@
-"""What happens: who calls, what they call, and what becomes of it."""
+"""The simulated dependency: a server with a capacity and a backlog, and the scenes in which it is in trouble."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from dataclasses import dataclass
 
 __all__ = ["NETWORK", "OUTAGE", "OVERLOAD", "PATIENCE", "RANDOM", "Dependency", "Overloaded", "Scene"]
 
-#: Seconds a client waits for an answer.
+#: Seconds until a request times out.
 PATIENCE = 1.0
-#: Seconds a request and its answer, or a refusal, are on their way.
+#: Seconds that the network takes for a request with its response or rejection.
 NETWORK = 0.01
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Durations in seconds; rates and numbers for each client, who makes one call a second."""
+    """A scene: durations in seconds, rates and numbers for each client, which makes one call a second."""
 
     healthy: float
     trouble: float
     after: float
-    #: Requests a second that are served before the trouble, meanwhile (0: it is dead), and after it.
+    #: The capacity in requests a second before, during (0: it is down) and after the trouble.
     full: float
     meanwhile: float
     back: float
-    #: Requests that may wait to be served; whoever comes then is refused.
+    #: Requests that may wait; further ones are rejected.
     backlog: float
-    #: The share of requests that fail at random, and with what.
+    #: The share of requests that fail at random, and their error.
     failing: float = 0.0
     failure: type[Exception] = ConnectionResetError
 
     @property
     def returns(self) -> float:
-        """When the trouble is over."""
+        """The second in which the trouble is over."""
         return self.healthy + self.trouble
 
     @property
@@ -46,7 +46,7 @@ OVERLOAD = Scene(healthy=10, trouble=20, after=60, full=2.4, meanwhile=0.5, back
 
 
 class Overloaded(Exception):
-    """What a server answers with that knows of its trouble: 503, UNAVAILABLE."""
+    """The response of an overloaded server: 503, UNAVAILABLE."""
 
     status_code = 503
 
@@ -55,12 +55,12 @@ def _random(share: float, failure: type[Exception]) -> Scene:
     return Scene(60, 0, 0, full=10, meanwhile=10, back=10, backlog=10, failing=share, failure=failure)
 
 
-#: A dependency that has capacity enough, and fails a share of the requests.
+#: A dependency with enough capacity that fails a share of the requests.
 RANDOM = tuple(_random(share, failure) for failure in (ConnectionResetError, Overloaded) for share in (0.3, 0.6, 1.0))
 
 
 class Dependency:
-    """One server. It works off what it is sent in the order it came, also what nobody waits for any more."""
+    """One server. It serves requests in order of arrival, also those that have timed out."""
 
     def __init__(self, scene: Scene, clients: int) -> None:
         self._scene = scene
@@ -71,13 +71,13 @@ class Dependency:
         )
         self._dies = scene.healthy if scene.trouble and not scene.meanwhile else float("inf")
         self._backlog = scene.backlog * clients
-        #: When it will have done all it has accepted.
+        #: The moment at which it has served all accepted requests.
         self._free = 0.0
-        #: Requests that reached it, by second, the refused ones included.
+        #: Requests that arrived, by second, rejected ones included.
         self.load = [0] * (int(scene.end) + 1)
 
     async def request(self) -> None:
-        """Answer, or fail as a dependency at the other end of a network does."""
+        """Return, or fail as a dependency across a network does."""
         scene = self._scene
         now = asyncio.get_running_loop().time()
         self.load[int(now)] += 1
@@ -104,6 +104,6 @@ class Dependency:
         return next(rate for _, end, rate in self._phases if moment < end)
 
     def _waiting(self, now: float) -> float:
-        """Return how many requests it has accepted and not done."""
+        """Return how many accepted requests are not served yet."""
         free = self._free
         return sum(max(0.0, min(end, free) - max(begin, now)) * rate for begin, end, rate in self._phases if rate)
