@@ -6,9 +6,11 @@ circuits by it.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple, TypedDict
 
 from resilience.categories import ErrorCategory
+from resilience.circuits._registry import full_name
 from resilience.circuits.breaker import REGISTRY, CircuitBreaker
 from resilience.clock import current_clock
 from resilience.policies._sliding_window import WindowSnapshot
@@ -49,10 +51,19 @@ class CircuitSnapshot(TypedDict):
 def snapshot() -> list[CircuitSnapshot]:
     """Return a snapshot of every circuit of this process, by name and key, ready for JSON.
 
+    Where several circuits have one name, each has the module in front that made it: ``shop.clients.billing``.
     Of circuits per key, or per object, there is an entry for the one they are made after, and one for each that exists.
     A snapshot holds nothing of a call, but the keys as text: make no secret a key.
     """
-    found = [entry for breaker in REGISTRY for entry in snapshot_of(breaker)]
+    breakers = list(REGISTRY)
+    names = Counter(breaker.name for breaker in breakers)
+    found: list[CircuitSnapshot] = []
+    for breaker in breakers:
+        entries = snapshot_of(breaker)
+        if names[breaker.name] > 1:
+            for entry in entries:
+                entry["name"] = full_name(breaker)
+        found += entries
     return sorted(found, key=lambda circuit: (circuit["name"], circuit["key"] or ""))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import sys
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Concatenate, Literal, ParamSpec, Self, TypeAlias, TypeVar
 
@@ -83,6 +84,8 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
     ('paid', 'closed')
     """
 
+    #: The module that made it, which tells circuits of one name apart; empty for those of keys and objects.
+    module: str = ""
     _scoped: _Scoped
     # One where there is a storage; most circuits have none.
     _storage_observers: Sequence[StorageObserver] = ()
@@ -91,12 +94,15 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
     def __init__(self, config: CircuitBreakerConfig) -> None:
         # Not pybreaker's __init__: every attribute it would set up has its own answer here.
         self._named = config.name is not None
+        self.module = sys._getframe(2).f_globals.get("__name__", "")  # 1 is `construct`
         self._attach(self._make_policy(config, MethodSelection(config.only, config.exclude)), config.listeners)
         if config.key is not None:
             self._scoped = PerKey(self, self._fork, config.key, config.max_keys)
         elif config.per_instance:
             self._scoped = PerInstance(self, self._fork)
         REGISTRY.add(self)
+        if self._named:
+            REGISTRY.check_name(self)
 
     def _make_policy(self, config: CircuitBreakerConfig, methods: MethodSelection) -> CircuitBreakerPolicy:
         """Return the policy that calls go through. A subclass may count failures in another way."""
@@ -131,6 +137,7 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
         """Return the one policy that guards *target*. A circuit without a name is called after its first target."""
         if not self._named and callable(target):
             self._circuit.name, self._named = name_of(target), True
+            REGISTRY.check_name(self)
         return (self._scoped.policy_for(target),)
 
     def calling(self) -> OneBlock:  # type: ignore[override]  # a context manager all the same
