@@ -96,8 +96,8 @@ class Registry(Generic[N]):
         found = [named for named in self if name in (named.name, full_name(named))]
         if len(found) > 1:
             raise LookupError(
-                f"{len(found)} circuits are called {name!r}: {', '.join(sorted(map(full_name, found)))}; give one object"
-                " to all that call the same dependency, or put the module in front"
+                f"{len(found)} circuits are called {name!r}: {', '.join(sorted(map(full_name, found)))}; give one"
+                " object to all that call the same dependency, or put the module in front"
             )
         if not found:
             raise LookupError(f"no circuit is called {name!r}{self._hint(name)}")
