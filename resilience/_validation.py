@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 __all__ = [
+    "did_you_mean",
     "given_options",
     "optional",
     "parse_count",
@@ -120,7 +121,7 @@ def require_choice(parameter: str, value: object, choices: Iterable[str]) -> str
         raise TypeError(f"{parameter}={value!r}: give {right}")
     if value in known:
         return value
-    raise ValueError(f"{parameter}={value!r}: give {right}{_did_you_mean(value, known)}")
+    raise ValueError(f"{parameter}={value!r}: give {right}{did_you_mean(value, known)}")
 
 
 def require_known_names(function: str, given: Iterable[str], known: Iterable[str]) -> None:
@@ -128,11 +129,11 @@ def require_known_names(function: str, given: Iterable[str], known: Iterable[str
     choices = list(known)
     for name in given:
         if name not in choices:
-            hint = _did_you_mean(name, choices)
+            hint = did_you_mean(name, choices)
             raise TypeError(f"{function}() got an unexpected keyword argument {name!r}{hint}")
 
 
-def _did_you_mean(name: str, known: Sequence[str]) -> str:
+def did_you_mean(name: str, known: Sequence[str]) -> str:
     """Return a hint at the one of *known* that *name* was probably meant to be; nothing where none is close."""
     import difflib
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import gc
 import json
+import re
 import threading
 import weakref
 
@@ -73,11 +75,84 @@ def test_a_name_nobody_has_is_answered_with_the_nearest_one():
     assert {breaker.name for breaker in registry} == {ledger.name, mail.name}
 
 
-def test_two_of_one_name_are_an_error_since_nobody_can_say_which_is_meant():
+def made_in(module: str, name: str) -> CircuitBreaker:
+    """Return a circuit that a module of that name has made."""
+    namespace: dict[str, CircuitBreaker] = {}
+    exec(f"from resilience import circuit_breaker\nmade = circuit_breaker({name!r})", {"__name__": module}, namespace)
+    return namespace["made"]
+
+
+def test_a_name_of_two_circuits_finds_neither_and_says_where_they_were_made():
     twins = [circuit_breaker("twin"), circuit_breaker("twin")]
-    with pytest.raises(LookupError, match="2 circuits are called 'twin'; give one object to all that call the same"):
+    with pytest.raises(LookupError, match=f"2 circuits are called 'twin': {__name__}.twin, {__name__}.twin; give one"):
         resilience.circuits.get("twin")
-    assert len(entries("twin")) == len(twins)
+    assert len(entries(f"{__name__}.twin")) == len(twins)
+
+
+def test_circuits_of_one_name_are_told_apart_by_the_module_that_made_them():
+    ours, theirs = made_in("shop.clients", "books"), made_in("shop.orders", "books")
+    assert resilience.circuits.get("shop.clients.books") is ours
+    assert resilience.circuits.get("shop.orders.books") is theirs
+    assert [entry["name"] for entry in resilience.circuits.snapshot()] == ["shop.clients.books", "shop.orders.books"]
+
+
+def test_a_second_circuit_of_a_name_is_logged_once(caplog: pytest.LogCaptureFixture):
+    kept = [made_in("shop.clients", "logged twice")]
+    assert caplog.messages == []
+    kept += [made_in("shop.orders", "logged twice"), made_in("shop.orders", "logged twice")]
+    (message,) = caplog.messages
+    assert message == (
+        "circuits of shop.clients and of shop.orders are both called 'logged twice': each sees only its own failures;"
+        " give one object to all that call the same dependency (logged once)"
+    )
+
+
+def test_a_circuit_may_have_the_name_of_one_that_is_gone(caplog: pytest.LogCaptureFixture):
+    for _ in range(3):
+        circuit_breaker("short-lived")
+        gc.collect()
+    assert caplog.messages == []
+
+
+def test_all_circuits_are_listed_by_name_and_reset_together():
+    circuits = [circuit_breaker(name, failure_threshold=1) for name in ("b", "a", "c")]
+    circuits[0].open()
+    circuits[1].isolate()
+    hosts = circuit_breaker("d", key=lambda host: host)
+    hosts.of("x").open()
+    assert [breaker.name for breaker in resilience.circuits.all_circuits()] == ["a", "b", "c", "d"]
+    resilience.circuits.reset_all()
+    assert {(c["state"], c["mode"]) for c in resilience.circuits.snapshot()} == {("closed", "normal")}
+
+
+# -- copies and settings -----------------------------------------------------------------------------------------------
+
+
+def test_a_copy_of_what_holds_a_circuit_holds_the_same_circuit():
+    breaker = circuit_breaker("shared")
+    held = {"breaker": breaker, "pipeline": Pipeline(breaker)}
+    assert copy.copy(breaker) is breaker
+    assert copy.deepcopy(held)["breaker"] is breaker
+    copied = copy.deepcopy(held)["pipeline"]
+    assert isinstance(copied, Pipeline)
+
+
+def test_a_setting_reaches_the_circuits_of_all_keys():
+    hosts = circuit_breaker("hosts", key=lambda host: host, failure_threshold=5, reset_timeout=30)
+    before, after = hosts.of("before"), "after"
+    hosts.fail_max, hosts.reset_timeout, hosts.success_threshold = 2, 7.0, 3
+    for breaker in (hosts, before, hosts.of(after)):
+        assert (breaker.fail_max, breaker.reset_timeout, breaker.success_threshold) == (2, 7.0, 3)
+    fail(before, times=2)
+    assert before.current_state == "open"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("failmax", "; did you mean 'fail_max'?"), ("reset_time", "; did you mean"), ("zeal", "")]
+)
+def test_an_attribute_without_effect_cannot_be_set(name: str, hint: str):
+    with pytest.raises(AttributeError, match=f"a circuit has no '{name}' to set{re.escape(hint)}"):
+        setattr(circuit_breaker("strict"), name, 3)
 
 
 def test_a_circuit_without_a_name_is_found_by_that_of_what_it_guards():
@@ -234,8 +309,8 @@ def test_a_circuit_is_told_from_closed_to_open_to_half_open_and_closed_again():
         seen(breaker, state="open", since=opened, failures_in_a_row=3, last_category="network", next_probe=30.0)
         clock.advance(12)
         seen(breaker, state="open", since=opened, next_probe=18.0)
-        clock.advance(20)  # nobody has called: it is open until somebody does
-        seen(breaker, state="open", next_probe=0.0, probes=0)
+        clock.advance(20)  # the next call is a probe, and a caller that looks before it calls sees that
+        seen(breaker, state="half_open", since=opened, next_probe=0.0, probes=0)
         others = AnotherCaller()
         with breaker:
             seen(breaker, state="half_open", since=opened + 32, failures_in_a_row=3, probes=1, probe_successes=0)

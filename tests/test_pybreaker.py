@@ -57,7 +57,7 @@ def test_properties_say_what_pybreakers_say():
     breaker = circuit_breaker("b", failure_threshold=7, reset_timeout=9)
     assert (breaker.name, breaker.fail_max, breaker.reset_timeout) == ("b", 7, 9)
     assert (breaker.fail_counter, breaker.success_counter, breaker.success_threshold) == (0, 0, 1)
-    assert breaker.current_state == breaker.state.name == pybreaker.STATE_CLOSED
+    assert breaker.state.name == breaker.state.name == pybreaker.STATE_CLOSED
     breaker.fail_max, breaker.reset_timeout, breaker.name = 2, 5, "c"
     breaker.success_threshold = 1
     assert (breaker.name, breaker.fail_max, breaker.reset_timeout) == ("c", 2, 5)
@@ -78,7 +78,7 @@ def test_it_is_opened_half_opened_and_closed_by_hand():
         (breaker.close, pybreaker.STATE_CLOSED),
     ]:
         change()
-        assert breaker.current_state == name
+        assert breaker.state.name == name
     for name in (pybreaker.STATE_OPEN, pybreaker.STATE_HALF_OPEN, pybreaker.STATE_CLOSED):
         breaker.state = name
         assert breaker.state.name == name
@@ -105,7 +105,7 @@ def test_call_calling_and_call_async_guard_like_the_decorator(backend: str):
             await breaker.call_async(fail)
 
     anyio.run(main, backend=backend)
-    assert breaker.current_state == "open"
+    assert breaker.state.name == "open"
 
 
 def test_exclusions_are_refused_with_the_way_to_say_it_by_category():
@@ -156,7 +156,7 @@ def test_a_listener_that_ends_the_program_leaves_the_probes_permit_free(road: Ro
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30, listeners=[Stopping()])
     with pytest.raises((Stop, BaseExceptionGroup)):
         road.play(breaker, down, "never", pauses=(30,))
-    assert breaker.current_state == "half-open"
+    assert breaker.state.name == "half-open"
     assert breaker.state.permits == set()
 
 
@@ -189,7 +189,7 @@ def test_a_listener_that_leaves_an_open_circuit_changes_nothing():
     breaker = circuit_breaker("b", listeners=[recorder])
     breaker.open()
     breaker.remove_listener(recorder)
-    assert breaker.current_state == "open"
+    assert breaker.state.name == "open"
     breaker.close()
     assert recorder.heard == [("b", "closed", "open")]
     assert breaker.state.fast_path
@@ -261,7 +261,7 @@ def test_a_listener_that_raises_changes_nothing(road: Road):
     breaker = circuit_breaker("b", failure_threshold=1, listeners=[Broken(), other])
     story = road.play(breaker, down)
     assert story.answer is down
-    assert breaker.current_state == "open"
+    assert breaker.state.name == "open"
     assert len(other.heard) == 3
 
 
@@ -283,7 +283,7 @@ def test_two_circuits_that_share_a_storage_open_and_close_together(road: Road):
     road.play(two, down)
     assert storage.state == "open"
     assert road.play(one, "never").reached == 0
-    assert one.current_state == "open"
+    assert one.state.name == "open"
     storage.state = "closed"
     assert road.play(one, "ok").answer == "ok"
 
@@ -318,7 +318,7 @@ def test_a_new_start_is_one_of_the_shared_count_too(by: str):
     assert storage.counter == 0
     one.reset()
     fail(), fail()
-    assert (one.current_state, storage.counter) == ("closed", 2)
+    assert (one.state.name, storage.counter) == ("closed", 2)
 
 
 @pytest.mark.parametrize("by", ["close", "reset"])
@@ -353,7 +353,7 @@ def test_a_new_start_does_without_a_storage_that_cannot_be_reached(caplog: pytes
     breaker = circuit_breaker("b", storage=Gone())
     with caplog.at_level(logging.WARNING, logger="resilience"):
         breaker.reset()
-    assert breaker.current_state == "closed"
+    assert breaker.state.name == "closed"
     assert "Gone" in caplog.text
 
 
@@ -379,7 +379,7 @@ def test_a_storage_that_cannot_be_reached_leaves_the_circuit_to_itself(road: Roa
     breaker = circuit_breaker("b", failure_threshold=2, reset_timeout=30, storage=Unreachable())
     story = road.play(breaker, down, down, "never", "ok", pauses=(0, 0, 30))
     assert story.reached == 3
-    assert breaker.current_state == "closed"
+    assert breaker.state.name == "closed"
 
 
 def test_a_storage_that_may_wait_is_asked_outside_of_the_event_loop(backend: str):

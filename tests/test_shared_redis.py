@@ -98,7 +98,7 @@ def test_failures_seen_by_two_processes_worth_of_circuits_are_counted_together(s
     one, two = shared(server), shared(server)
     road.play(one, down)
     road.play(two, down)
-    assert (one.fail_counter, two.current_state) == (1, "open")
+    assert (one.fail_counter, two.state.name) == (1, "open")
     story = road.play(one, "never")
     assert isinstance(story.answer, CircuitOpenError)
     assert story.reached == 0
@@ -110,7 +110,7 @@ def test_what_one_closes_the_other_lets_through(server: Server, road: Road):
     assert road.play(two, "never").reached == 0
     one.close()
     assert road.play(two, "ok").answer == "ok"
-    assert two.current_state == "closed"
+    assert two.state.name == "closed"
 
 
 def test_what_we_ask_of_pybreakers_redis_storage_is_still_there(server: Server):
@@ -127,7 +127,7 @@ def test_a_server_that_dies_leaves_each_circuit_to_itself(server: Server, road: 
     story = road.play(one, "ok", down, down, "never", pauses=(0, 0, 0))
     assert story.answers[0] == "ok"
     assert isinstance(story.answers[3], CircuitOpenError)
-    assert (one.current_state, two.current_state) == ("open", "closed")
+    assert (one.state.name, two.state.name) == ("open", "closed")
     ((_, where, line),) = caplog.record_tuples  # and none of pybreaker's
     assert (where, line.split(";")[0]) == (
         logging.WARNING,
@@ -143,7 +143,7 @@ def test_a_server_that_dies_closes_no_circuit_that_was_open(server: Server, road
     server.kill()
     for breaker in (one, two):
         assert road.play(breaker, "never").reached == 0
-        assert breaker.current_state == "open"
+        assert breaker.state.name == "open"
 
 
 def test_a_server_that_hangs_hangs_one_call_for_a_moment(server: Server, road: Road, caplog: pytest.LogCaptureFixture):
@@ -237,7 +237,7 @@ def test_a_client_that_decodes_and_a_cluster_are_followed_too(server: Server, ro
         assert isinstance(call(road, one), CircuitOpenError)
         clock.advance(60)
         assert (call(road, two), call(road, one)) == ("ok", "ok")
-        assert (one.current_state, two.current_state) == ("closed", "closed")
+        assert (one.state.name, two.state.name) == ("closed", "closed")
 
 
 class Lasting(pybreaker.CircuitRedisStorage):

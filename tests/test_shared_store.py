@@ -190,7 +190,7 @@ def test_what_happened_while_the_store_was_away_is_written_when_it_is_back(road:
         one, two = (circuit_breaker("b", failure_threshold=2, reset_timeout=30, storage=store) for _ in range(2))
         store.trouble = refuse
         assert [call(road, one, down) for _ in range(2)] == [down, down]
-        assert one.current_state == "open"
+        assert one.state.name == "open"
         clock.advance(5)
         store.trouble = lambda: None
         assert isinstance(call(road, one), CircuitOpenError)  # and not "closed", which the store still says
@@ -208,11 +208,11 @@ def test_a_circuit_that_closed_while_the_store_was_away_closes_the_others_when_i
         clock.advance(30)
         store.trouble = refuse
         assert call(road, one) == "ok"
-        assert (one.current_state, store.memory.state) == ("closed", "open")
+        assert (one.state.name, store.memory.state) == ("closed", "open")
         store.trouble = lambda: None
         clock.advance(1)
         assert call(road, one) == "ok"
-        assert (one.current_state, store.memory.state) == ("closed", "closed")
+        assert (one.state.name, store.memory.state) == ("closed", "closed")
 
 
 def test_a_store_that_answers_too_late_is_set_aside(road: Road, caplog: pytest.LogCaptureFixture):
@@ -279,7 +279,7 @@ def test_a_write_that_hangs_hangs_no_call(road: Road, what: object):
             answer = down if what != "ok" else "ok"
             assert call(road, breaker, answer) is answer
             assert hung.waiting == 1
-            assert breaker.current_state == ("open" if what == "transition" else "closed")
+            assert breaker.state.name == ("open" if what == "transition" else "closed")
     finally:
         hung.released.set()
 
@@ -462,9 +462,9 @@ def test_a_failure_counts_by_its_weight(road: Road):
     one, two = (circuit_breaker("b", failure_threshold=4, profiles=rows, storage=store) for _ in range(2))
     with virtual_time():
         call(road, one, down)
-        assert (one.current_state, store.counter) == ("closed", 2)
+        assert (one.state.name, store.counter) == ("closed", 2)
         call(road, two, down)
-        assert (two.current_state, store.counter, store.state) == ("open", 4, "open")
+        assert (two.state.name, store.counter, store.state) == ("open", 4, "open")
 
 
 def test_a_result_that_is_a_failure_counts_for_all(road: Road):
@@ -504,12 +504,12 @@ def test_a_result_that_comes_late_counts_for_none(backend: str):
                 clock.advance(30)
                 async with breaker:
                     pass
-                assert breaker.current_state == "closed"
+                assert breaker.state.name == "closed"
                 fail_now.set()
 
         anyio.run(scene, backend=backend)
         assert late == [down] * 3
-        assert (breaker.current_state, store.counter, store.state) == ("closed", 0, "closed")
+        assert (breaker.state.name, store.counter, store.state) == ("closed", 0, "closed")
 
 
 def test_a_circuit_opened_by_the_failures_of_all_says_what_failed_last(road: Road):
@@ -537,9 +537,9 @@ def test_a_mode_that_is_not_normal_writes_nothing_and_follows_nothing(mode: str,
         one.close()
         assert (store.writes, call(road, two)) == ([], "ok")
         two.open()
-        state = one.current_state
+        state = one.state.name
         assert call(road, one) == "ok" or mode == "isolate"
-        assert one.current_state == state
+        assert one.state.name == state
         one.reset()
         assert (call(road, one), call(road, two)) == ("ok", "ok")
 
@@ -616,14 +616,14 @@ def test_a_closed_circuit_that_learns_late_of_an_opening_probes_with_the_others(
         others = AnotherCaller()
 
         def probe() -> str:
-            states.append(two.current_state)
+            states.append(two.state.name)
             with pytest.raises(CircuitOpenError):
                 others.call(two.call, lambda: "never")
             return "ok"
 
         assert two.call(probe) == "ok"
         assert states == ["half-open"]
-        assert (two.current_state, store.state) == ("closed", "closed")
+        assert (two.state.name, store.state) == ("closed", "closed")
 
 
 def test_a_circuit_that_is_made_while_the_others_are_open_is_open():
@@ -632,7 +632,7 @@ def test_a_circuit_that_is_made_while_the_others_are_open_is_open():
         circuit_breaker("b", reset_timeout=30, storage=store).open()
         clock.advance(10)
         late = circuit_breaker("b", reset_timeout=30, storage=store)
-        assert late.current_state == "open"
+        assert late.state.name == "open"
         assert late.circuit.state.until - clock.now() == pytest.approx(20)
 
 
@@ -665,13 +665,13 @@ def test_a_half_open_circuit_is_half_open_for_all_again_after_the_store_lost_its
         assert call(road, one) == "ok"
         store.forget()
         assert call(road, one) == "ok"
-        assert (one.current_state, store.state) == ("half-open", "half-open")
+        assert (one.state.name, store.state) == ("half-open", "half-open")
         assert call(road, two) == "ok"
-        assert two.current_state == "half-open"
+        assert two.state.name == "half-open"
         assert call(road, one) == "ok"
-        assert (one.current_state, store.state) == ("closed", "closed")
+        assert (one.state.name, store.state) == ("closed", "closed")
         assert call(road, two) == "ok"
-        assert two.current_state == "closed"
+        assert two.state.name == "closed"
 
 
 def test_a_store_that_came_back_with_an_older_memory_closes_nothing(road: Road):
@@ -693,7 +693,7 @@ def test_a_store_without_a_state_is_followed_nowhere(road: Road):
     with virtual_time():
         breaker = circuit_breaker("b", storage=Blank())
         assert call(road, breaker) == "ok"
-        assert breaker.current_state == "closed"
+        assert breaker.state.name == "closed"
 
 
 def test_a_state_of_a_name_that_is_not_known_is_followed_nowhere(road: Road):
@@ -776,7 +776,7 @@ def test_an_async_listener_where_nothing_can_await_it_is_reported(caplog: pytest
     with virtual_time(), pytest.raises(CircuitOpenError), breaker:
         pass
     assert listener.heard == []
-    assert breaker.current_state == "open"
+    assert breaker.state.name == "open"
     assert "Awaited.state_change" in caplog.text
 
 

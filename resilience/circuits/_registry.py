@@ -1,8 +1,9 @@
 """The registry: every circuit of this process, found by name.
 
 It owns nothing. A circuit stays in it for as long as anything else holds the circuit, or a function that it guards.
-Names are for people and need not be unique, but a name that several circuits have finds none of them: two circuits of
-one dependency are a mistake, since each sees only a part of the failures.
+Names are for people and need not be unique. Two circuits of one dependency are a mistake, since each sees only a part
+of the failures, so a second circuit of a name is logged, once for each name. Such circuits are found by the name with
+the module in front that made them; the name alone finds none of them.
 """
 
 from __future__ import annotations
@@ -12,17 +13,32 @@ import weakref
 from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
 
-__all__ = ["Registry"]
+from resilience._callback_errors import log_internal_error
+
+__all__ = ["Registry", "full_name"]
+
+_MAX_NAMES = 10_000
 
 
 class _Named(Protocol):
-    """An object with a name that may change."""
+    """An object with a name that may change, and the module that made it."""
+
+    module: str
 
     @property
     def name(self) -> str: ...
 
 
 N = TypeVar("N", bound=_Named)
+
+
+def full_name(named: _Named) -> str:
+    """Return the name with the module in front that made the object."""
+    return f"{named.module}.{named.name}"
+
+
+def _no_object() -> None:
+    """Stand for a reference to an object that is gone."""
 
 
 class Registry(Generic[N]):
@@ -33,6 +49,8 @@ class Registry(Generic[N]):
 
     def __init__(self) -> None:
         self._references: dict[int, weakref.ref[N]] = {}
+        self._first_of: dict[str, weakref.ref[N]] = {}  # the first object of each name; bounded by `_MAX_NAMES`
+        self._logged: set[str] = set()
         self._lock = threading.RLock()  # a weak reference may die, and call back, while it is held
 
     def add(self, named: N) -> None:
@@ -48,6 +66,26 @@ class Registry(Generic[N]):
         with self._lock:
             self._references[number] = weakref.ref(named, forget)
 
+    def check_name(self, named: N) -> None:
+        """Log where another object of that name exists, once for each name."""
+        name = named.name
+        with self._lock:
+            first = self._first_of.get(name, _no_object)()
+            if first is None:
+                if len(self._first_of) >= _MAX_NAMES:
+                    self._first_of.clear()
+                self._first_of[name] = weakref.ref(named)
+            if first is None or first is named or first.name != name or name in self._logged:
+                return
+            self._logged.add(name)
+        log_internal_error(
+            "circuits of %s and of %s are both called %r: each sees only its own failures; give one object to all that"
+            " call the same dependency (logged once)",
+            first.module,
+            named.module,
+            name,
+        )
+
     def __iter__(self) -> Iterator[N]:
         with self._lock:
             references = list(self._references.values())
@@ -55,10 +93,11 @@ class Registry(Generic[N]):
 
     def get(self, name: str) -> N:
         """Return the object of that name. Raises LookupError where there is none, and where there are several."""
-        found = [named for named in self if named.name == name]
+        found = [named for named in self if name in (named.name, full_name(named))]
         if len(found) > 1:
             raise LookupError(
-                f"{len(found)} circuits are called {name!r}; give one object to all that call the same dependency"
+                f"{len(found)} circuits are called {name!r}: {', '.join(sorted(map(full_name, found)))}; give one"
+                " object to all that call the same dependency, or put the module in front"
             )
         if not found:
             raise LookupError(f"no circuit is called {name!r}{self._hint(name)}")

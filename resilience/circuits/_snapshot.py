@@ -6,9 +6,11 @@ circuits by it.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple, TypedDict
 
 from resilience.categories import ErrorCategory
+from resilience.circuits._registry import full_name
 from resilience.circuits.breaker import REGISTRY, CircuitBreaker
 from resilience.clock import current_clock
 from resilience.policies._sliding_window import WindowSnapshot
@@ -22,9 +24,10 @@ class CircuitSnapshot(TypedDict):
     *key* is ``str()`` of the circuit's key, or the class and address of its object. *pattern* is ``key`` or
     ``instance`` where circuits are made after this one: it counts what has no object, such as class methods.
 
-    *calls*, *failed* and *slow* are those of the window of a closed circuit, failures by weight; *failure_rate* and
-    *slow_rate* are their share, at most 1. None without a window. *next_probe* is when an open circuit admits a probe,
-    from now; None when it is not open, or until `CircuitBreaker.reset`. *probes* are in flight.
+    *state* is ``half_open`` as soon as the next call would be a probe. *calls*, *failed* and *slow* are those of the
+    window of a closed circuit, failures by weight; *failure_rate* and *slow_rate* are their share, at most 1. None
+    without a window. *next_probe* is when an open circuit admits a probe, from now; None when it is not open, or until
+    `CircuitBreaker.reset`. *probes* are in flight.
     """
 
     name: str
@@ -48,10 +51,19 @@ class CircuitSnapshot(TypedDict):
 def snapshot() -> list[CircuitSnapshot]:
     """Return a snapshot of every circuit of this process, by name and key, ready for JSON.
 
+    Where several circuits have one name, each has the module in front that made it: ``shop.clients.billing``.
     Of circuits per key, or per object, there is an entry for the one they are made after, and one for each that exists.
     A snapshot holds nothing of a call, but the keys as text: make no secret a key.
     """
-    found = [entry for breaker in REGISTRY for entry in snapshot_of(breaker)]
+    breakers = list(REGISTRY)
+    names = Counter(breaker.name for breaker in breakers)
+    found: list[CircuitSnapshot] = []
+    for breaker in breakers:
+        entries = snapshot_of(breaker)
+        if names[breaker.name] > 1:
+            for entry in entries:
+                entry["name"] = full_name(breaker)
+        found += entries
     return sorted(found, key=lambda circuit: (circuit["name"], circuit["key"] or ""))
 
 
@@ -79,7 +91,7 @@ def _of(breaker: CircuitBreaker, key: str | None) -> CircuitSnapshot:
             name=breaker.name,
             key=key,
             pattern=breaker.scope,
-            state=state.kind.value,
+            state=circuit.state_at(now).value,
             mode=circuit.mode.value,
             since=circuit.since,
             failures_in_a_row=state.consecutive_failures,

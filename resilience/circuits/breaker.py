@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import sys
 from collections.abc import Awaitable, Callable, Hashable, Sequence
-from typing import Concatenate, Literal, ParamSpec, TypeAlias, TypeVar
+from typing import Concatenate, Literal, ParamSpec, Self, TypeAlias, TypeVar
 
 import pybreaker
 
@@ -20,13 +21,14 @@ from resilience._runtime.context_manager import Block, OneBlock
 from resilience._runtime.method_selection import MethodSelection
 from resilience._runtime.pipeline import Decorator
 from resilience._runtime.protocol import Policy
-from resilience._validation import require_known_names
+from resilience._validation import did_you_mean, require_known_names
 from resilience.circuits._per_instance import OneForAll, PerInstance
 from resilience.circuits._per_key import PerKey
+from resilience.circuits._permit import Permit
 from resilience.circuits._registry import Registry
 from resilience.clock import current_clock
 from resilience.integrations.pybreaker.adapters import ListenerAdapter, StorageObserver
-from resilience.integrations.pybreaker.compat import PybreakerCompat
+from resilience.integrations.pybreaker.compat import SETTABLE, PybreakerCompat
 from resilience.policies._circuit_breaker_config import CircuitBreakerConfig
 from resilience.policies.circuit_breaker import CircuitBreakerPolicy
 from resilience.policies.circuit_states import CircuitMode, CircuitObserver, CircuitState
@@ -82,6 +84,8 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
     ('paid', 'closed')
     """
 
+    #: The module that made it, which tells circuits of one name apart; empty for those of keys and objects.
+    module: str = ""
     _scoped: _Scoped
     # One where there is a storage; most circuits have none.
     _storage_observers: Sequence[StorageObserver] = ()
@@ -90,12 +94,15 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
     def __init__(self, config: CircuitBreakerConfig) -> None:
         # Not pybreaker's __init__: every attribute it would set up has its own answer here.
         self._named = config.name is not None
+        self.module = sys._getframe(2).f_globals.get("__name__", "")  # 1 is `construct`
         self._attach(self._make_policy(config, MethodSelection(config.only, config.exclude)), config.listeners)
         if config.key is not None:
             self._scoped = PerKey(self, self._fork, config.key, config.max_keys)
         elif config.per_instance:
             self._scoped = PerInstance(self, self._fork)
         REGISTRY.add(self)
+        if self._named:
+            REGISTRY.check_name(self)
 
     def _make_policy(self, config: CircuitBreakerConfig, methods: MethodSelection) -> CircuitBreakerPolicy:
         """Return the policy that calls go through. A subclass may count failures in another way."""
@@ -130,6 +137,7 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
         """Return the one policy that guards *target*. A circuit without a name is called after its first target."""
         if not self._named and callable(target):
             self._circuit.name, self._named = name_of(target), True
+            REGISTRY.check_name(self)
         return (self._scoped.policy_for(target),)
 
     def calling(self) -> OneBlock:  # type: ignore[override]  # a context manager all the same
@@ -145,6 +153,23 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
     ) -> Awaitable[R]:
         """Call an async function through the circuit; `acall` under pybreaker's name."""
         return self.acall(func, *args, **kwargs)
+
+    def acquire(self) -> Permit:
+        """Admit one call whose outcome is recorded by hand, by the methods of the `Permit`.
+
+        Raises `CircuitOpenError` where the circuit rejects the call, and TypeError for a circuit per key or object:
+        acquire a permit of the one that `of` returns.
+        """
+        if self.scope is not None:
+            raise TypeError(f"{self!r} has a circuit for each {self.scope}: call of({self.scope}).acquire()")
+        return Permit(self._circuit, f"circuit {self.name!r}")
+
+    def would_admit(self) -> bool:
+        """Return whether a call would be admitted now. It takes nothing: another call may be the one.
+
+        A circuit that ramps up admits a share of the calls, and answers True.
+        """
+        return self._circuit.would_admit(current_clock())
 
     def _policy(self) -> Policy:
         return self._circuit
@@ -246,6 +271,22 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
         self._circuit.set_observers([*adapters, *self._storage_observers])
         for _, child in self.children():
             child._set_listeners(listeners)
+
+    # -- copies ------------------------------------------------------------------------------------------------------
+
+    def __copy__(self) -> Self:
+        """Return this very circuit: a copy would see only its own failures."""
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """Return this very circuit, also in a deep copy of what holds it."""
+        return self
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set an attribute. Raises AttributeError for a name without effect, such as a misspelt option."""
+        if not name.startswith("_") and not hasattr(type(self), name):
+            raise AttributeError(f"a circuit has no {name!r} to set{did_you_mean(name, SETTABLE)}")
+        super().__setattr__(name, value)
 
     def __str__(self) -> str:
         return str(self._circuit)

@@ -98,6 +98,17 @@ class CircuitStateMachine:
                 state = transition[1]
             return state.admit(now, clock, self.config), transition
 
+    def would_admit(self, clock: Clock) -> bool:
+        """Return whether `acquire` would admit a call now, or the mode admits every call. It changes nothing."""
+        return self.mode is CircuitMode.SHADOW or self.state.would_admit(clock.now(), self.config)
+
+    def state_at(self, now: float) -> CircuitState:
+        """Return the kind of the present state; half-open where the time of an open one is over."""
+        state = self.state
+        if isinstance(state, Open) and state.is_over(now):
+            return CircuitState.HALF_OPEN
+        return state.kind
+
     def is_leased(self, permit: ProbePermit, clock: Clock) -> bool:
         """Whether *permit* belongs to a probe in flight of the present half-open state whose lease has not ended.
 

@@ -57,6 +57,7 @@ P = ParamSpec("P")
 _CALL = SuccessReporting.CALL
 _SHADOW, _DISABLED = CircuitMode.SHADOW, CircuitMode.DISABLED
 _PROCEED = Proceed()
+_SLOW_PROBE = 1  # what a slow success weighs in a half-open circuit: as much as a failure, for it is no recovery
 
 
 class CircuitBreakerPolicy(CircuitStateMachine, Policy):
@@ -189,6 +190,8 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
                 weight = self._result_weight(config.failure_if, outcome.value)
             if weight == SUCCESS and isinstance(admitted, Closed):
                 return weight, self.record_success(admitted, began, clock)
+            if weight == SUCCESS and clock.now() - began >= config.slow_seconds:
+                weight = _SLOW_PROBE
             return weight, self.record(admitted, weight, clock)
         category = category_of(outcome)
         weight = self._error_weight(error, category, clock)

@@ -130,6 +130,10 @@ class Closed(Admission):
             return None
         return self
 
+    def would_admit(self, now: float, config: CircuitBreakerConfig) -> bool:
+        """Return True, also while it admits a share of the calls: whether it is this one is left to chance."""
+        return True
+
     def take_back(self, permit: object) -> bool:
         """Return False: no probe decides about a closed circuit."""
         return False
@@ -307,6 +311,14 @@ class Open(_NotClosed):
     def admit(self, now: float, clock: Clock, config: CircuitBreakerConfig) -> None:
         """Admit no call."""
 
+    def would_admit(self, now: float, config: CircuitBreakerConfig) -> bool:
+        """Whether a call *now* would be the first probe: its time is over, and earlier probes leave room."""
+        return self.is_over(now) and _active(self.permits, now) < config.probes
+
+    def is_over(self, now: float) -> bool:
+        """Whether its time is over. Not by a clock that was set back, by which it starts again."""
+        return now >= self.until and now >= self.opened_at
+
     def take_back(self, permit: object) -> bool:
         """Take a probe's permit back. Its outcome decides nothing: the circuit has opened since. Always False."""
         self.permits.discard(permit)
@@ -360,7 +372,7 @@ class HalfOpen(_NotClosed):
 
     def probes_in_flight(self, now: float) -> int:
         """Return the number of probes whose lease has not ended, those of earlier half-open states among them."""
-        return sum(permit.is_active(now) for permit in self.permits.copy())
+        return _active(self.permits, now)
 
     def half_opens(self, now: float) -> bool:
         """Whether a call *now* makes the circuit half-open: it is already."""
@@ -375,6 +387,10 @@ class HalfOpen(_NotClosed):
             return None
         self.permits.add(permit)
         return permit
+
+    def would_admit(self, now: float, config: CircuitBreakerConfig) -> bool:
+        """Whether a call *now* would be a probe."""
+        return _active(self.permits, now) < config.probes
 
     def take_back(self, permit: object) -> bool:
         """Take a probe's permit back; return whether its outcome decides: its lease holds, and it is of this state."""
@@ -412,6 +428,11 @@ class ProbePermit:
     def is_active(self, now: float) -> bool:
         """Whether the lease has not ended. A permit acquired by another clock is not active."""
         return self.acquired_at <= now < self.until
+
+
+def _active(permits: set[ProbePermit], now: float) -> int:
+    """Return the number of permits whose lease has not ended."""
+    return sum(permit.is_active(now) for permit in permits.copy())  # a copy: it is read without the lock, too
 
 
 INNER: Final = Admission(fast_path=True)

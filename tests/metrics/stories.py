@@ -71,7 +71,7 @@ def story() -> list[object]:
     )
 
     Road("sync").play(fallback(factory=lambda error: 1 / 0), ConnectionResetError())
-    keyed = CircuitBreaker("metered hosts", key=lambda host: host, failure_threshold=1)
+    keyed = CircuitBreaker("metered hosts", key=lambda host: host, failure_threshold=1, reset_timeout=1e9)
 
     @keyed
     def fetch(host: str) -> None:

@@ -39,7 +39,7 @@ def test_it_opens_after_failures_in_a_row_and_then_calls_nobody(road: Road):
     )
     assert story.reached == 3
     assert story.names == ["circuit.opened", "call.rejected"]
-    assert breaker.current_state == "open"
+    assert breaker.state.name == "open"
 
 
 def test_a_rejection_says_what_is_left_not_the_whole_time(road: Road):
@@ -87,7 +87,7 @@ def test_failures_without_weight_do_not_open_it(road: Road, error: Exception):
     breaker = circuit_breaker("b", failure_threshold=2)
     story = road.play(breaker, *[error] * 5, pauses=(0,) * 4)
     assert story.reached == 5
-    assert breaker.current_state == "closed"
+    assert breaker.state.name == "closed"
 
 
 def test_failures_without_weight_do_not_start_the_count_again_either(road: Road):
@@ -116,22 +116,22 @@ def test_a_probe_that_says_nothing_of_the_dependency_decides_nothing(road: Road,
 def test_trip_on_narrows_what_counts(road: Road):
     breaker = circuit_breaker("b", failure_threshold=1, trip_on=ErrorCategory.TIMEOUT)
     road.play(breaker, down, down, pauses=(0,))
-    assert breaker.current_state == "closed"
+    assert breaker.state.name == "closed"
     road.play(breaker, TimeoutError())
-    assert breaker.current_state == "open"
+    assert breaker.state.name == "open"
 
 
 def test_a_probe_that_fails_outside_of_trip_on_decides_nothing(road: Road):
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30, trip_on="timeout")
     story = road.play(breaker, TimeoutError(), down, pauses=(30,))
     assert story.answers[1] is down
-    assert breaker.current_state == "half-open"
+    assert breaker.state.name == "half-open"
 
 
 def test_weights_can_be_changed_for_one_circuit(road: Road):
     breaker = circuit_breaker("b", failure_threshold=4, profiles={"network": {"weight": 2}, "not_found": {"weight": 1}})
     road.play(breaker, down, NotThere(), NotThere(), pauses=(0, 0))
-    assert breaker.current_state == "open"
+    assert breaker.state.name == "open"
 
 
 def test_a_late_failure_from_before_it_opened_does_not_extend_it():
@@ -149,7 +149,7 @@ def test_a_late_success_from_before_it_opened_does_not_close_it():
     breaker = circuit_breaker("b", failure_threshold=1)
     with virtual_time(), breaker, pytest.raises(ConnectionResetError), breaker:
         raise down
-    assert breaker.current_state == "open"
+    assert breaker.state.name == "open"
 
 
 def test_a_late_failure_does_not_reopen_a_circuit_that_is_probing():
@@ -161,9 +161,9 @@ def test_a_late_failure_does_not_reopen_a_circuit_that_is_probing():
             clock.advance(30)
             with pytest.raises(NameError), breaker:  # a probe that decides nothing
                 raise NameError
-            assert breaker.current_state == "half-open"
+            assert breaker.state.name == "half-open"
             raise down
-        assert breaker.current_state == "half-open"
+        assert breaker.state.name == "half-open"
 
 
 def test_a_late_result_of_a_plain_call_lands_on_the_state_it_was_admitted_by():
@@ -179,7 +179,7 @@ def test_a_late_result_of_a_plain_call_lands_on_the_state_it_was_admitted_by():
 
     with pytest.raises(ConnectionResetError):
         late(down)
-    assert breaker.current_state == "closed"
+    assert breaker.state.name == "closed"
     assert breaker.fail_counter == 0
 
 
@@ -192,8 +192,8 @@ def test_while_a_probe_is_on_its_way_others_are_rejected():
         with breaker:
             with pytest.raises(CircuitOpenError, match="half-open, its probe on the way; next one within 30.0 s"):
                 others.enter(breaker)
-            assert breaker.current_state == "half-open"
-        assert breaker.current_state == "closed"
+            assert breaker.state.name == "half-open"
+        assert breaker.state.name == "closed"
 
 
 def test_a_probe_that_never_comes_back_gives_its_permit_up_after_reset_timeout():
@@ -208,7 +208,7 @@ def test_a_probe_that_never_comes_back_gives_its_permit_up_after_reset_timeout()
         clock.advance(1)
         with breaker:
             pass
-        assert breaker.current_state == "closed"
+        assert breaker.state.name == "closed"
         breaker._circuit.release(lost)
 
 
@@ -221,9 +221,9 @@ def test_a_lost_probe_that_comes_back_late_decides_nothing_for_the_next_one():
             clock.advance(30)
             with breaker:  # the next probe
                 pass
-            assert breaker.current_state == "closed"
+            assert breaker.state.name == "closed"
             raise down
-        assert breaker.current_state == "closed"
+        assert breaker.state.name == "closed"
 
 
 def test_a_clock_that_steps_back_starts_the_open_time_again_and_no_more():
@@ -238,7 +238,7 @@ def test_a_clock_that_steps_back_starts_the_open_time_again_and_no_more():
         clock.advance(30)
         with breaker:
             pass
-    assert breaker.current_state == "closed"
+    assert breaker.state.name == "closed"
 
 
 def test_a_clock_that_steps_back_during_a_probe_does_not_wedge_it():
@@ -249,7 +249,7 @@ def test_a_clock_that_steps_back_during_a_probe_does_not_wedge_it():
         assert breaker._circuit.acquire(clock)[0] is not None  # and never comes back
     with virtual_time(), breaker:
         pass
-    assert breaker.current_state == "closed"
+    assert breaker.state.name == "closed"
 
 
 def test_a_cancelled_probe_leaves_it_half_open_with_its_permit_free(backend: str):
@@ -273,9 +273,9 @@ def test_a_cancelled_probe_leaves_it_half_open_with_its_permit_free(backend: str
                 with pytest.raises(CircuitOpenError):
                     await well()
                 tasks.cancel_scope.cancel()
-            assert breaker.circuit_state is CircuitState.HALF_OPEN
+            assert breaker.state.kind is CircuitState.HALF_OPEN
             assert await well() == "ok"
-            assert breaker.circuit_state is CircuitState.CLOSED
+            assert breaker.state.kind is CircuitState.CLOSED
 
     anyio.run(main, backend=backend)
 
@@ -292,7 +292,7 @@ def test_a_cancelled_call_counts_for_nothing(backend: str):
             tasks.start_soon(hang)
             await anyio.wait_all_tasks_blocked()
             tasks.cancel_scope.cancel()
-        assert breaker.current_state == "closed"
+        assert breaker.state.name == "closed"
         assert breaker.fail_counter == 0
 
     anyio.run(main, backend=backend)
@@ -310,10 +310,10 @@ def test_ctrl_c_during_a_probe_gives_the_permit_back():
         clock.advance(30)
         with pytest.raises(KeyboardInterrupt):
             interrupted()
-        assert breaker.current_state == "half-open"
+        assert breaker.state.name == "half-open"
         with breaker:
             pass
-        assert breaker.current_state == "closed"
+        assert breaker.state.name == "closed"
 
 
 def test_retries_outside_of_a_circuit_ask_it_again_for_each_attempt(road: Road):
@@ -329,7 +329,7 @@ def test_a_stack_with_two_circuits_asks_both(road: Road):
     inner, outer = circuit_breaker("inner", failure_threshold=1), circuit_breaker("outer", failure_threshold=2)
     story = road.play(lambda fn: outer(inner(fn)), down, "never", pauses=(0, 0))
     assert story.reached == 1
-    assert (inner.current_state, outer.current_state) == ("open", "closed")  # a rejection trips nobody
+    assert (inner.state.name, outer.state.name) == ("open", "closed")  # a rejection trips nobody
     assert outer.fail_counter == 1
 
 
@@ -337,7 +337,7 @@ def test_one_circuit_serves_sync_and_async_callers(backend: str):
     breaker = circuit_breaker("b", failure_threshold=2)
     Road("sync").play(breaker, down)
     Road(backend).play(breaker, down)
-    assert breaker.current_state == "open"
+    assert breaker.state.name == "open"
 
 
 def test_a_circuit_without_a_name_is_named_after_what_it_guards_first():
@@ -482,10 +482,10 @@ def test_an_outcome_nobody_hears_of_takes_no_steps(rules: dict[str, object], mon
     breaker = circuit_breaker("b", failure_threshold=2, **rules)
     monkeypatch.setattr(CircuitBreakerPolicy, "_notify_result", None)
     for _ in range(2):
-        if breaker.current_state == "closed":
+        if breaker.state.name == "closed":
             with pytest.raises(ConnectionResetError), breaker:
                 raise down
-    assert breaker.current_state == "open"
+    assert breaker.state.name == "open"
 
 
 @pytest.mark.parametrize("listening", [False, True])
@@ -505,11 +505,11 @@ def test_no_event_is_made_when_nobody_subscribed(listening: bool, monkeypatch: p
         with breaker, pytest.raises(CircuitOpenError):
             others.enter(breaker)
         call(1.0)
-        assert breaker.current_state == "open"
+        assert breaker.state.name == "open"
         breaker.shadow()
         call(0.0)
         breaker.reset()
-        assert breaker.current_state == "closed"
+        assert breaker.state.name == "closed"
 
 
 @pytest.mark.parametrize("reopen", ["close", "probe"])
@@ -543,7 +543,7 @@ def test_a_success_that_began_before_a_failure_and_ends_after_it_starts_the_coun
     for _ in range(5):
         assert call(down, down) == "ok"
         assert breaker.fail_counter == 0
-    assert breaker.current_state == "closed"
+    assert breaker.state.name == "closed"
 
 
 @pytest.mark.parametrize("seed", range(5))

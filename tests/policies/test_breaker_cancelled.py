@@ -44,11 +44,11 @@ def test_a_probe_cancelled_at_any_point_gives_its_permit_back_or_has_been_record
             steps.close()
             assert admitted_here() == ()
             assert breaker.probes_in_flight == 0
-            recorded.append(breaker.current_state)
-            if breaker.current_state == "half-open":
+            recorded.append(breaker.state.name)
+            if breaker.state.name == "half-open":
                 with breaker:  # another probe may come at once
                     pass
-                assert breaker.current_state == "closed"
+                assert breaker.state.name == "closed"
     # The listener before the call, of the transition, its event, the listener of the admission, the call itself.
     before = ["open"] + ["half-open"] * 4
     # The listener of the outcome, of the transition, its event.
@@ -70,7 +70,7 @@ def test_a_rejected_call_cancelled_while_its_event_is_emitted_leaves_the_probe_i
             unsubscribe()
         assert breaker.probes_in_flight == 1
         probe.end(Outcome("ok"))
-        assert breaker.current_state == "closed"
+        assert breaker.state.name == "closed"
 
 
 def test_a_probe_that_is_collected_gives_its_permit_back():
@@ -81,7 +81,7 @@ def test_a_probe_that_is_collected_gives_its_permit_back():
         assert breaker.probes_in_flight == 1
         del probe
         assert breaker.probes_in_flight == 0
-        assert breaker.current_state == "half-open"
+        assert breaker.state.name == "half-open"
 
 
 def test_what_a_judge_of_results_calls_through_a_probes_circuit_does_not_belong_to_the_probe():
@@ -96,7 +96,7 @@ def test_what_a_judge_of_results_calls_through_a_probes_circuit_does_not_belong_
         breaker.half_open()
         assert breaker.call(lambda: len(admitted_here())) == 1
         assert inner == [()]
-        assert breaker.current_state == "closed"
+        assert breaker.state.name == "closed"
 
 
 # -- circuits by key ------------------------------------------------------------------------------------------------

@@ -562,7 +562,12 @@ def play(config: Config, program: list[tuple]) -> None:
 def compare(model: Model, driven: Driven, clock: Dice) -> None:
     breaker, period = driven.breaker, model.period
     state = driven.circuit.state
-    assert breaker.circuit_state.value == period.kind
+    leased = sum(lease.until > model.now for lease in period.leases)
+    over = period.kind == "open" and model.now >= period.until
+    assert breaker.circuit_state.value == ("half_open" if over else period.kind)
+    probes = period.kind != "open" or over
+    admits = period.kind == "closed" or (probes and leased < (model.config.probes or 1))
+    assert breaker.would_admit() == (model.mode == "shadow" or admits)
     assert breaker.mode.value == model.mode
     assert breaker.fail_counter == model.fail_counter
     assert breaker.success_counter == period.successes

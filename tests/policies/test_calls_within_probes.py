@@ -241,7 +241,7 @@ def test_the_consumer_of_a_stream_with_limits_is_outside_of_its_probe_too(road: 
                 await fetch_async(page)
 
     play(road, breaker, main_sync, main)
-    assert breaker.current_state == "closed"
+    assert breaker.state.name == "closed"
 
 
 def test_what_is_sent_and_thrown_into_a_probing_generator_arrives_and_its_end_decides(road: Road):
@@ -307,7 +307,7 @@ def test_tasks_that_a_probe_starts_belong_to_it(backend: str):
         probing(breaker, clock)
         anyio.run(fetch_all, backend=backend)
     assert sorted(answers) == [0, 1, 2, 3]
-    assert breaker.current_state == "closed"
+    assert breaker.state.name == "closed"
 
 
 def test_threads_that_copy_the_context_of_a_probe_belong_to_it(backend: str):
@@ -326,7 +326,7 @@ def test_threads_that_copy_the_context_of_a_probe_belong_to_it(backend: str):
 
     breaker.half_open()
     assert anyio.run(main, backend=backend) == [0, 1]
-    assert breaker.current_state == "closed"
+    assert breaker.state.name == "closed"
 
 
 def test_a_task_that_outlives_its_probe_is_a_caller_like_any_other():
@@ -354,7 +354,7 @@ def test_a_task_that_outlives_its_probe_is_a_caller_like_any_other():
         raise_in: list[asyncio.Task[str]] = []
         with pytest.raises(NameError):
             await start()
-        assert breaker.current_state == "half-open"
+        assert breaker.state.name == "half-open"
         other_ended = asyncio.Event()
 
         @breaker
@@ -367,7 +367,7 @@ def test_a_task_that_outlives_its_probe_is_a_caller_like_any_other():
         answer = await raise_in[0]
         other_ended.set()
         await other
-        return [answer, breaker.current_state]
+        return [answer, breaker.state.name]
 
     breaker.half_open()
     assert asyncio.run(main()) == ["rejected", "closed"]
@@ -408,7 +408,7 @@ def test_others_are_rejected_while_a_probe_and_what_it_calls_are_in_flight(road:
     others = AnotherCaller()
     play(road, breaker, main_sync, main)
     assert rejected == [True]
-    assert breaker.current_state == "closed"
+    assert breaker.state.name == "closed"
 
 
 def test_a_failure_within_a_probe_that_is_dealt_with_decides_nothing(road: Road):
@@ -488,12 +488,12 @@ def test_a_cancelled_probe_leaves_nothing_behind_for_its_task(backend: str):
     async def main() -> None:
         with anyio.move_on_after(0):
             await hang()
-        assert breaker.current_state == "half-open"
+        assert breaker.state.name == "half-open"
         others = AnotherCaller()
         async with breaker:  # another probe of the same task
             with pytest.raises(CircuitOpenError):
                 others.call(breaker.call, int)
-        assert breaker.current_state == "closed"
+        assert breaker.state.name == "closed"
 
     breaker.half_open()
     anyio.run(main, backend=backend)
@@ -510,7 +510,7 @@ def test_what_a_probe_calls_after_its_lease_is_over_is_a_probe_of_its_own(road: 
     def slow() -> None:
         clocks[0].advance(5)
         fetch()
-        assert breaker.current_state == "closed"
+        assert breaker.state.name == "closed"
         raise down  # late: it decides nothing
 
     @breaker
@@ -520,7 +520,7 @@ def test_what_a_probe_calls_after_its_lease_is_over_is_a_probe_of_its_own(road: 
     async def slow_async() -> None:
         clocks[0].advance(5)
         await fetch_async()
-        assert breaker.current_state == "closed"
+        assert breaker.state.name == "closed"
         raise down
 
     def main_sync() -> None:
@@ -535,7 +535,7 @@ def test_what_a_probe_calls_after_its_lease_is_over_is_a_probe_of_its_own(road: 
         clocks.append(clock)
         probing(breaker, clock)
         road.run(main_sync, main)
-    assert (breaker.current_state, breaker.fail_counter) == ("closed", 0)
+    assert (breaker.state.name, breaker.fail_counter) == ("closed", 0)
 
 
 def test_what_a_probe_calls_after_the_circuit_was_opened_again_is_rejected(road: Road):
@@ -566,7 +566,7 @@ def test_what_a_probe_calls_after_the_circuit_was_opened_again_is_rejected(road:
             await opening_async()
 
     play(road, breaker, main_sync, main)
-    assert breaker.current_state == "open"
+    assert breaker.state.name == "open"
 
 
 def test_a_probe_of_one_circuit_is_none_of_another(road: Road):
@@ -597,7 +597,7 @@ def test_a_probe_of_one_circuit_is_none_of_another(road: Road):
 
     two.open()
     play(road, one, main_sync, main)
-    assert one.current_state == "half-open"  # a rejection decides nothing
+    assert one.state.name == "half-open"  # a rejection decides nothing
 
 
 @pytest.mark.parametrize("other", [False, True], ids=["the same key", "another key"])
@@ -633,7 +633,7 @@ def test_with_a_circuit_for_each_key_the_calls_of_the_same_key_belong_together(r
         hosts.of("b").open()
         road.run(main_sync, main)
     assert answers == ["rejected" if other else "a"]
-    assert hosts.of("a").current_state == ("half-open" if other else "closed")
+    assert hosts.of("a").state.name == ("half-open" if other else "closed")
 
 
 def test_what_a_call_within_the_share_of_a_ramp_up_calls_is_in_the_share_too(road: Road):

@@ -152,7 +152,7 @@ class Circuit:
     def trip(self) -> None:
         for _ in range(2):
             assert self.call(down).error is down
-        assert self.breaker.current_state == "open"
+        assert self.breaker.state.name == "open"
         assert self.call().rejected
 
     def half_open(self) -> list[Flight]:
@@ -168,7 +168,7 @@ class Circuit:
 
     def must_be_full(self) -> None:
         """All probes are out, and nobody else gets in."""
-        assert self.breaker.current_state == "half-open"
+        assert self.breaker.state.name == "half-open"
         assert self.probes_out == self.probes
         assert self.call().rejected
 
@@ -198,9 +198,9 @@ def test_two_stale_successes_do_not_close_it(circuit: Circuit):
         assert circuit.breaker.success_counter == 0
         circuit.must_be_full()
     circuit.end(probes[0])
-    assert (circuit.breaker.current_state, circuit.breaker.success_counter) == ("half-open", 1)
+    assert (circuit.breaker.state.name, circuit.breaker.success_counter) == ("half-open", 1)
     assert circuit.call().error is None  # its permit is free again; the second success
-    assert circuit.breaker.current_state == "closed"
+    assert circuit.breaker.state.name == "closed"
 
 
 def test_stale_results_that_are_ignored_mint_no_extra_probes(circuit: Circuit):
@@ -247,11 +247,11 @@ def test_probes_of_an_earlier_round_count_in_the_next_one_until_they_come_back(c
     circuit.must_be_full()
     for flight in hung:
         circuit.end_as(flight, how)
-        assert (circuit.breaker.current_state, circuit.breaker.success_counter) == ("half-open", 0)
+        assert (circuit.breaker.state.name, circuit.breaker.success_counter) == ("half-open", 0)
         circuit.begin(1)
         circuit.must_be_full()
     circuit.end(probe)
-    assert circuit.breaker.current_state == "closed"
+    assert circuit.breaker.state.name == "closed"
 
 
 @pytest.mark.parametrize("how", ["success", "failure", "ignored", "cancelled"])
@@ -263,7 +263,7 @@ def test_probes_of_an_earlier_round_that_come_back_while_it_is_open_do_not_count
     circuit.end(first, down)
     for flight in hung:
         circuit.end_as(flight, how)
-        assert circuit.breaker.current_state == "open"
+        assert circuit.breaker.state.name == "open"
     circuit.clock.advance(29.5)
     assert circuit.call().rejected
     circuit.clock.advance(0.5)
@@ -289,7 +289,7 @@ def test_probes_of_before_it_closed_do_not_count_when_it_probes_again(circuit: C
     circuit.make(probe_timeout=1000)
     first, *_ = circuit.half_open()
     circuit.end(first)
-    assert circuit.breaker.current_state == "closed"
+    assert circuit.breaker.state.name == "closed"
     circuit.half_open()
 
 
@@ -334,7 +334,7 @@ def test_a_clock_that_steps_back_neither_wedges_an_open_one_nor_opens_it_early(c
     circuit.clock.advance(0.5)
     for flight in circuit.send_probes():
         circuit.end(flight)
-    assert circuit.breaker.current_state == "closed"
+    assert circuit.breaker.state.name == "closed"
 
 
 def test_a_clock_that_steps_back_a_little_keeps_it_open_for_so_much_longer(circuit: Circuit):
@@ -357,26 +357,26 @@ def test_a_clock_that_steps_back_does_not_wedge_one_that_is_probing(circuit: Cir
     circuit.end(lost[0], down)  # its lease is over: it decides nothing any more
     circuit.must_be_full()
     circuit.end(probes[0])
-    assert circuit.breaker.current_state == "closed"
+    assert circuit.breaker.state.name == "closed"
 
 
 def test_a_probe_error_that_says_nothing_of_the_dependency_does_not_close_it(circuit: Circuit):
     for error in SAYS_NOTHING:
-        probes = circuit.half_open() if circuit.breaker.current_state == "closed" else circuit.send_probes()
+        probes = circuit.half_open() if circuit.breaker.state.name == "closed" else circuit.send_probes()
         for flight in probes:
             circuit.end(flight, error)
             assert flight.error is error
-        assert (circuit.breaker.current_state, circuit.breaker.success_counter) == ("half-open", 0)
+        assert (circuit.breaker.state.name, circuit.breaker.success_counter) == ("half-open", 0)
         assert circuit.probes_out == 0
     circuit.end(circuit.send_probes()[0], down)
-    assert circuit.breaker.current_state == "open"
+    assert circuit.breaker.state.name == "open"
 
 
 def test_a_probe_error_that_trip_on_leaves_out_does_not_close_it(circuit: Circuit):
     circuit.make(trip_on="network")
     for flight in circuit.half_open():
         circuit.end(flight, TimeoutError())
-    assert circuit.breaker.current_state == "half-open"
+    assert circuit.breaker.state.name == "half-open"
     circuit.send_probes()
 
 
@@ -387,7 +387,7 @@ def test_a_stale_failure_does_not_reopen_one_that_is_probing(circuit: Circuit):
         circuit.end(flight, down)
         circuit.must_be_full()
     circuit.end(probes[0])
-    assert (circuit.breaker.current_state, circuit.breaker.fail_counter) == ("closed", 0)
+    assert (circuit.breaker.state.name, circuit.breaker.fail_counter) == ("closed", 0)
 
 
 def test_a_failure_of_a_probe_that_another_one_overtook_does_not_reopen_it(circuit: Circuit):
@@ -395,19 +395,19 @@ def test_a_failure_of_a_probe_that_another_one_overtook_does_not_reopen_it(circu
         pytest.skip("one probe cannot be overtaken")
     first, second, third = circuit.half_open()
     circuit.end(first)
-    assert circuit.breaker.current_state == "closed"
+    assert circuit.breaker.state.name == "closed"
     circuit.end(second, down)
     circuit.end(third, down)
-    assert (circuit.breaker.current_state, circuit.breaker.fail_counter) == ("closed", 0)
+    assert (circuit.breaker.state.name, circuit.breaker.fail_counter) == ("closed", 0)
 
 
 def test_a_cancelled_probe_does_not_close_it(circuit: Circuit):
     for flight in circuit.half_open():
         circuit.cancel(flight)
-        assert (circuit.breaker.current_state, circuit.breaker.success_counter) == ("half-open", 0)
+        assert (circuit.breaker.state.name, circuit.breaker.success_counter) == ("half-open", 0)
     assert circuit.probes_out == 0
     circuit.end(circuit.send_probes()[0], down)
-    assert circuit.breaker.current_state == "open"
+    assert circuit.breaker.state.name == "open"
 
 
 def test_a_probe_that_hangs_does_not_block_the_others_for_ever(circuit: Circuit):
@@ -422,7 +422,7 @@ def test_a_probe_that_hangs_does_not_block_the_others_for_ever(circuit: Circuit)
         circuit.end(flight)
         circuit.must_be_full()
     circuit.end(probes[0])
-    assert circuit.breaker.current_state == "closed"
+    assert circuit.breaker.state.name == "closed"
 
 
 def test_a_lease_is_as_long_as_probe_timeout_says(circuit: Circuit):

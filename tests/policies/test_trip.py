@@ -175,13 +175,13 @@ def test_a_share_that_is_met_exactly_opens_it_whatever_floats_make_of_it(failed:
     )
     with virtual_time():
         for number in range(100):
-            assert breaker.current_state == "closed"
+            assert breaker.state.name == "closed"
             if number < 100 - failed:
                 breaker.call(int)
             else:
                 with pytest.raises(ConnectionResetError), breaker:
                     raise down
-    assert breaker.current_state == "open"
+    assert breaker.state.name == "open"
 
 
 def test_a_window_smaller_than_the_usual_minimum_needs_only_itself():
@@ -192,7 +192,7 @@ def test_a_window_smaller_than_the_usual_minimum_needs_only_itself():
 def test_minimum_calls_may_be_as_many_as_the_window():
     breaker = circuit_breaker("b", failure_threshold=None, failure_rate=0.2, window=5, minimum_calls=5)
     assert call(breaker, down, "ok", "ok", "ok", down)[4] is down
-    assert breaker.current_state == "open"
+    assert breaker.state.name == "open"
 
 
 def test_weights_count_in_shares_too(road: Road):
@@ -243,7 +243,7 @@ def test_circuits_in_one_stack_each_measure_their_own_time(road: Road):
     inner = circuit_breaker("inner", slow_call_rate=1, slow_call_seconds=10, minimum_calls=1)
     retry = retry_on_category(attempts=2, base_delay=10, jitter="none")
     road.play(lambda function: outer(retry(inner(function))), down, Takes(9))
-    assert (outer.current_state, inner.current_state) == ("open", "closed")
+    assert (outer.state.name, inner.state.name) == ("open", "closed")
 
 
 # -- what a failure is -------------------------------------------------------------------------------------------------
@@ -274,7 +274,7 @@ def test_failure_if_that_raises_is_reported_once_and_the_call_is_a_success(
     with caplog.at_level(logging.WARNING, "resilience"):
         story = road.play(breaker, down, "ok", "ok", down, pauses=(0,) * 3)
     assert story.answers == [down, "ok", "ok", down]
-    assert (breaker.current_state, breaker.fail_counter) == ("closed", 1)
+    assert (breaker.state.name, breaker.fail_counter) == ("closed", 1)
     (record,) = caplog.records
     assert record.getMessage().startswith(f"failure_if judge on {road} raised LookupError")
 
@@ -306,14 +306,14 @@ def test_a_refusal_that_says_how_long_opens_it_after_as_many_failures_as_there_w
     for before, failures in [((down, down), 2), ((down, down, "ok"), 0), ((down, "ok", down), 1)]:
         breaker = circuit_breaker("b", open_for="conflict")
         call(breaker, *before, Conflict())
-        assert (breaker.current_state, breaker.fail_counter) == ("open", failures)
+        assert (breaker.state.name, breaker.fail_counter) == ("open", failures)
 
 
 @pytest.mark.parametrize("hint", [None, 0, -5, math.inf, math.nan, "soon", object], ids=str)
 def test_a_hint_that_says_nothing_opens_nothing(hint: object):
     breaker = circuit_breaker("b", failure_threshold=1, open_for="rate_limit")
     call(breaker, Limited(hint), Limited(hint))
-    assert (breaker.current_state, breaker.fail_counter) == ("closed", 0)
+    assert (breaker.state.name, breaker.fail_counter) == ("closed", 0)
 
 
 def test_a_server_that_asks_for_no_further_try_at_all_opens_nothing_for_ever():
@@ -322,7 +322,7 @@ def test_a_server_that_asks_for_no_further_try_at_all_opens_nothing_for_ever():
     assert retry_after(limited) == math.inf
     breaker = circuit_breaker("b", open_for="rate_limit")
     call(breaker, limited)
-    assert breaker.current_state == "closed"
+    assert breaker.state.name == "closed"
 
 
 def test_a_hint_of_another_category_is_not_listened_to(road: Road):
@@ -383,7 +383,7 @@ def test_it_stays_open_twice_as_long_each_time_in_a_row_and_starts_again_when_it
             fail()
         with breaker:
             pass
-        assert breaker.current_state == "closed"
+        assert breaker.state.name == "closed"
         fail()
         fail()
     share = 0.5 + 0.5 * chance
@@ -457,7 +457,7 @@ def test_a_failure_while_it_ramps_up_counts_as_any_other():
         clock.advance(99.999)
         with pytest.raises(ConnectionResetError), breaker:
             raise down
-    assert breaker.current_state == "open"
+    assert breaker.state.name == "open"
 
 
 def test_at_the_end_of_the_ramp_calls_ask_for_nothing_again(monkeypatch: pytest.MonkeyPatch):
@@ -508,7 +508,7 @@ def test_a_disabled_circuit_lets_everybody_through_and_records_nothing(road: Roa
     breaker = circuit_breaker("b", failure_threshold=1, failure_rate=0.5, window=4)
     breaker.disable()
     assert road.play(breaker, *["ok", down] * 5, pauses=(0,) * 9).reached == 10
-    assert (breaker.mode, breaker.current_state, breaker.fail_counter) == (CircuitMode.DISABLED, "closed", 0)
+    assert (breaker.mode, breaker.state.name, breaker.fail_counter) == (CircuitMode.DISABLED, "closed", 0)
     assert breaker.circuit.window_snapshot(0.0) == (0, 0, 0)
 
 
@@ -516,7 +516,7 @@ def test_a_disabled_circuit_does_not_open_for_slow_calls_either(road: Road):
     breaker = circuit_breaker("b", slow_call_rate=0.5, slow_call_seconds=1, minimum_calls=1)
     breaker.disable()
     assert road.play(breaker, *[Takes(2)] * 3, pauses=(0, 0)).reached == 3
-    assert breaker.current_state == "closed"
+    assert breaker.state.name == "closed"
 
 
 @pytest.mark.parametrize("first", ["disable", "listen"])
@@ -606,7 +606,7 @@ def test_a_late_result_from_before_a_reset_is_not_counted():
     with pytest.raises(ConnectionResetError), breaker:
         breaker.reset()
         raise down
-    assert breaker.current_state == "closed"
+    assert breaker.state.name == "closed"
 
 
 # -- by key ------------------------------------------------------------------------------------------------------------
@@ -653,8 +653,8 @@ def test_each_key_has_a_circuit_of_its_own(road: Road):
     assert isinstance(ask("a"), CircuitOpenError)
     assert ask("b") == "ok"
     assert reached == ["a", "b"]
-    assert (breaker.of("a").current_state, breaker.of("b").current_state) == ("open", "closed")
-    assert breaker.current_state == "closed"
+    assert (breaker.of("a").state.name, breaker.of("b").state.name) == ("open", "closed")
+    assert breaker.state.name == "closed"
 
 
 def test_the_key_used_least_recently_is_forgotten_first(road: Road):
@@ -722,7 +722,7 @@ def test_a_probe_of_a_key_that_is_cancelled_gives_its_permit_back():
         ask("a", KeyboardInterrupt())
     assert breaker.of("a").probes_in_flight == 0
     assert ask("a") == "ok"
-    assert breaker.of("a").current_state == "closed"
+    assert breaker.of("a").state.name == "closed"
 
 
 # -- races that were lost ----------------------------------------------------------------------------------------------
@@ -818,7 +818,7 @@ def probe(breaker: CircuitBreaker, *outcomes: str) -> str:
         with suppress(ConnectionResetError), breaker:
             if outcome == "fail":
                 raise down
-    return breaker.current_state
+    return breaker.state.name
 
 
 @pytest.mark.parametrize(

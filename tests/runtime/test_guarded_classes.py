@@ -104,9 +104,9 @@ def test_each_request_that_fails_counts_once_however_many_methods_it_goes_throug
     breaker, client = guarded(road)
     mine = client()
     assert send(road, mine, 2) == [ConnectionResetError] * 2
-    assert (breaker.fail_counter, breaker.current_state) == (2, "closed")
+    assert (breaker.fail_counter, breaker.state.name) == (2, "closed")
     assert send(road, mine, 2) == [ConnectionResetError, CircuitOpenError]
-    assert (mine.sent, breaker.current_state) == (3, "open")
+    assert (mine.sent, breaker.state.name) == (3, "open")
 
 
 def test_a_request_that_succeeds_starts_the_count_anew(road: Road):
@@ -126,7 +126,7 @@ def test_local_methods_neither_reset_the_count_nor_are_rejected(road: Road):
         assert mine.url("y") == "https://example.org/y"
         assert mine.build_request("y") == "GET https://example.org/y"
         client()  # its __init__ calls setup(), which is public
-    assert breaker.current_state == "open"
+    assert breaker.state.name == "open"
     assert mine.url("y") == "https://example.org/y"
     mine.close()  # although it calls flush(), which is guarded
     assert mine.closed
@@ -152,9 +152,9 @@ def test_local_methods_do_not_close_a_half_open_circuit(road: Road):
         mine.url("x")
         mine.close()
         client()
-        assert breaker.current_state == "open"
+        assert breaker.state.name == "open"
         assert send(road, mine) == [ConnectionResetError]  # the probe
-        assert breaker.current_state == "open"
+        assert breaker.state.name == "open"
 
 
 def test_a_share_of_requests_is_not_diluted_by_what_they_call(road: Road):
@@ -163,7 +163,7 @@ def test_a_share_of_requests_is_not_diluted_by_what_they_call(road: Road):
     for fails in (False, True, False, True):
         mine.fails = fails
         send(road, mine)
-    assert breaker.current_state == "open"
+    assert breaker.state.name == "open"
 
 
 def test_slow_requests_count_once(road: Road):
@@ -185,7 +185,7 @@ def test_a_half_open_circuit_of_a_class_admits_one_request_with_all_it_calls(roa
         breaker.open()
         clock.advance(30)
         assert send(road, mine) == ["GET https://example.org/x"]
-    assert breaker.current_state == "closed"
+    assert breaker.state.name == "closed"
 
 
 def test_what_a_long_call_calls_after_the_circuit_was_opened_by_others_is_rejected(road: Road):
@@ -246,7 +246,7 @@ def test_a_task_that_outlives_the_method_that_started_it_counts_by_itself(backen
 
     go: anyio.Event
     anyio.run(main, backend=backend)
-    assert breaker.current_state == "open"
+    assert breaker.state.name == "open"
 
 
 def test_a_stream_of_a_class_counts_once_and_its_consumer_by_itself(road: Road):
@@ -288,7 +288,7 @@ def test_a_stream_of_a_class_counts_once_and_its_consumer_by_itself(road: Road):
 
     with contextlib.suppress(CircuitOpenError):  # the last page is rejected
         road.run(main, main_async)
-    assert breaker.current_state == "open"
+    assert breaker.state.name == "open"
 
 
 def test_only_names_the_methods_that_are_guarded(road: Road):
@@ -383,10 +383,10 @@ def test_other_policies_of_a_stack_guard_the_local_methods_too():
             raise ConnectionResetError
 
     assert Client().url() == "unknown"
-    assert breaker.current_state == "closed"
+    assert breaker.state.name == "closed"
     assert describe(Client.url).policies == ("fallback(default=str, on=infrastructure|rejected)",)
     assert Client().get() == "unknown"
-    assert breaker.current_state == "open"
+    assert breaker.state.name == "open"
 
 
 def test_retries_within_a_request_are_one_call_to_the_circuit():
@@ -420,7 +420,7 @@ def test_circuits_of_many_keys_and_objects_know_local_methods_too(many: str):
             mine.get("x")
         mine.url("x")
     circuit = breaker.of("all" if many == "key" else mine)
-    assert (circuit.current_state, circuit.fail_counter, mine.sent) == ("open", 2, 2)
+    assert (circuit.state.name, circuit.fail_counter, mine.sent) == ("open", 2, 2)
     mine.close()
     assert mine.closed
 
@@ -487,10 +487,10 @@ def test_a_session_of_requests_that_is_made_while_half_open_is_no_probe(closed_p
     session_class = breaker(type("Session", (requests.Session,), {}))
     breaker.half_open()
     with session_class() as session:
-        assert breaker.current_state == "half-open"
+        assert breaker.state.name == "half-open"
         with pytest.raises(requests.ConnectionError):
             session.get(closed_port)
-        assert breaker.current_state == "open"
+        assert breaker.state.name == "open"
     for name in ("mount", "prepare_request", "get_adapter", "close"):
         assert name in LOCAL_METHODS
 
@@ -524,4 +524,4 @@ def test_others_go_on_while_a_call_of_the_class_runs(road: Road):
 
     others = AnotherCaller()
     road.run(lambda: Client().slow(), lambda: Client().slow_async())
-    assert breaker.current_state == "open"
+    assert breaker.state.name == "open"

@@ -10,16 +10,20 @@ from __future__ import annotations
 import dataclasses
 import sys
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import Any, ClassVar, NoReturn
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, ClassVar, NoReturn, Self
 
 import pybreaker
 
+from resilience.clock import current_clock
 from resilience.integrations.pybreaker.storage import STATES_BY_NAME
 from resilience.policies.circuit_breaker import CircuitBreakerPolicy
 from resilience.policies.circuit_states import CircuitState, State
 
-__all__ = ["PybreakerCompat"]
+__all__ = ["SETTABLE", "PybreakerCompat"]
+
+SETTABLE = ("fail_max", "name", "reset_timeout", "state", "success_threshold")
+"""The attributes that a program may set. Setting another one raises AttributeError."""
 
 
 class PybreakerCompat(pybreaker.CircuitBreaker):
@@ -38,6 +42,10 @@ class PybreakerCompat(pybreaker.CircuitBreaker):
         """Go to a state by hand."""
 
     @abstractmethod
+    def children(self) -> Sequence[tuple[Hashable, Self]]:
+        """Return the circuits that were made after this one."""
+
+    @abstractmethod
     def _set_listeners(self, listeners: list[pybreaker.CircuitBreakerListener]) -> None:
         """Notify *listeners*, and no others, from now on."""
 
@@ -54,13 +62,13 @@ class PybreakerCompat(pybreaker.CircuitBreaker):
 
     @property
     def circuit_state(self) -> CircuitState:
-        """The present state."""
-        return self._circuit.state.kind
+        """The present state: half-open as soon as the next call would be a probe."""
+        return self._circuit.state_at(current_clock().now())
 
     @property
     def current_state(self) -> str:
         """The present state as pybreaker spells it: ``closed``, ``open`` or ``half-open``."""
-        return self._circuit.state.name
+        return self.circuit_state.value.replace("_", "-")
 
     @property  # type: ignore[override]  # an object with a name, as pybreaker's
     def state(self) -> State:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -113,8 +121,10 @@ class PybreakerCompat(pybreaker.CircuitBreaker):
         self._replace(reset_timeout=timeout)
 
     def _replace(self, **options: Any) -> None:
-        """Change options of this circuit, checked as where it was made. The present state stays."""
+        """Change options of this circuit and of those made after it, checked as where it was made. States stay."""
         self._circuit.config = dataclasses.replace(self._circuit.config, **options)
+        for _, child in self.children():
+            child._replace(**options)
 
     # -- failures ------------------------------------------------------------------------------------------------------
 
