@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from resilience import ErrorCategory
 from resilience.execution import ExecutionReport, ExecutionRequest, SubprocessExecutor
 from resilience.execution.answers import Answer, NoAnswerError
+from resilience.execution.child import wire
 from resilience.execution.child.messages import Request
 from resilience.execution.child.recorder import Recording
 from resilience.execution.child.wire import HEADER, TOKEN, Channel, ChannelClosed, frame_of, length_of
@@ -49,6 +51,11 @@ def executor() -> Iterator[SubprocessExecutor]:
 
 def run(executor: SubprocessExecutor, code: str, **options: object) -> ExecutionReport:
     return executor.execute_sync(ExecutionRequest(code, **{"security_level": "permissive", "timeout": 5, **options}))
+
+
+def test_frames_are_written_and_read_without_the_package_json():
+    code = "import runpy, sys; runpy.run_path(sys.argv[1]); sys.exit('json' in sys.modules)"
+    subprocess.run([sys.executable, "-I", "-S", "-c", code, wire.__file__], check=True, timeout=60)
 
 
 @given(JSON)
