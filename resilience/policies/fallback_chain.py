@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 
 from resilience._runtime.protocol import Call, Run, Steps
-from resilience._validation import need
+from resilience._validation import need, signature_of
 from resilience.category import CategoryLike, ErrorCategory, combine
 from resilience.outcome import Outcome, set_context
 from resilience.policies.fallback_source import Answer, Source, used
@@ -174,7 +174,7 @@ _ANY_ARGUMENTS = inspect.Signature(
 def _signature_of(function: Callable[..., object]) -> inspect.Signature:
     """Return the signature of *function*: any arguments where it does not say what it takes, as many builtins."""
     try:
-        return inspect.signature(function)
+        return signature_of(function)
     except (TypeError, ValueError):
         return _ANY_ARGUMENTS
 
