@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import inspect
 import platform
 import sys
 import time
@@ -62,7 +63,7 @@ def _by_hand() -> Wrap:
             calls.inc()
             return value
 
-        return async_wrapper if asyncio.iscoroutinefunction(function) else wrapper
+        return async_wrapper if inspect.iscoroutinefunction(function) else wrapper
 
     return decorate
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from resilience._validation import require, require_callable
+from resilience._validation import require, require_callable, signature_of
 from resilience.classification._attributes import status_of
 from resilience.classification.retry_hints import retry_after
 from resilience.errors._validation import safe_message
@@ -84,7 +84,7 @@ _STARRED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 def _signature_of(target: type) -> inspect.Signature | None:
     try:
-        return inspect.signature(target)
+        return signature_of(target)
     except (TypeError, ValueError):  # with the constructor of a built-in exception: takes anything
         return None
 

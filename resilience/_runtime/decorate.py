@@ -35,6 +35,7 @@ from resilience._runtime.callables import (
     Kind,
     copy_metadata,
     has_name,
+    is_annotated,
     is_async,
     kind_of,
     makes_context_manager,
@@ -139,7 +140,7 @@ def _is_plain(function: object) -> bool:
     return (
         type(function) is FunctionType
         and not function.__code__.co_flags & _NOT_PLAIN
-        and "return" not in function.__annotations__
+        and not is_annotated(function)
         and not vars(function)
     )
 

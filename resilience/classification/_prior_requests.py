@@ -23,8 +23,12 @@ from resilience.classification.library import PriorRequests
 
 __all__ = ["proven_first"]
 
-# Exceptions of another process, whose frames stayed there.
-_REMOTE = {("concurrent", "_RemoteTraceback"), ("multiprocessing", "RemoteTraceback")}
+# Causes of exceptions of another process or interpreter, whose frames stayed there.
+_REMOTE = {
+    ("concurrent", "_RemoteTraceback"),
+    ("concurrent", "ExecutionFailed"),
+    ("multiprocessing", "RemoteTraceback"),
+}
 
 # Libraries without a file of their own whose functions send what they are given once, or nothing at all. What they do
 # while they connect again does not count: nothing is sent by that.

@@ -69,13 +69,14 @@ class FileSink:
         self._durations: dict[tuple[str, ...], Durations] = {}
         self._writing = threading.RLock()
         self._timing = threading.RLock()  # another one: a call that ends must not wait for a file
-        self._timer: threading.Timer | None = None
+        self._timer: threading.Timer | None = None  # the last one
+        self._scheduled = False
         self._closed = False
         self._finalizer_pid: int | None = None
         CALL_STATS.add_observer(self._on_call)
         atexit.register(self.flush)
         with contextlib.suppress(AttributeError):  # there is no fork on Windows
-            os.register_at_fork(after_in_child=self._after_fork)
+            os.register_at_fork(before=self._before_fork, after_in_child=self._after_fork)
         self.flush()
 
     # -- when ----------------------------------------------------------------------------------------------------
@@ -98,8 +99,9 @@ class FileSink:
     def _schedule(self) -> None:
         """Write after `_DELAY`, or at once where no timer can be started."""
         with self._timing:
-            if self._timer is not None or self._closed:
+            if self._scheduled or self._closed:
                 return
+            self._scheduled = True
             timer = self._timer = threading.Timer(_DELAY, self.flush)
             timer.daemon = True
             timer.name = "resilience metrics"
@@ -116,6 +118,20 @@ class FileSink:
             self._finalizer_pid = os.getpid()
             util.Finalize(None, self.flush, exitpriority=10)
 
+    def _before_fork(self) -> None:
+        """Write what is scheduled, and wait for the timer's thread to end.
+
+        Python warns where a process forks while it has several threads: a server that loads the application before it
+        forks has this one, if the application has made a guarded call.
+        """
+        timer = self._timer
+        if timer is None or self._closed:
+            return
+        timer.cancel()
+        self.flush()
+        if timer.is_alive():
+            timer.join(_DELAY)
+
     def _after_fork(self) -> None:
         """Start at zero in a forked child.
 
@@ -126,7 +142,7 @@ class FileSink:
             return
         self._writing, self._timing = threading.RLock(), threading.RLock()
         self._collector.events.reset_lock()
-        self._timer = None
+        self._timer, self._scheduled = None, False
         self._values, self._durations = {}, {}
         self._written = {sample: number for sample, number in self._numbers() if not isinstance(sample.metric, Gauge)}
         CALL_STATS.renotify()
@@ -139,7 +155,7 @@ class FileSink:
             if self._closed:
                 return
             with self._timing:
-                self._timer = None
+                self._scheduled = False
             CALL_STATS.renotify()  # first: a call that ends from here on may be read too late for this time
             numbers = dict(self._numbers())
             for sample, number in numbers.items():

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from resilience._outcome import Outcome, set_context
 from resilience._runtime.protocol import Call, Run, Steps
-from resilience._validation import require
+from resilience._validation import require, signature_of
 from resilience.categories import CategoryLike, ErrorCategory, combine
 from resilience.policies._fallback_source import Answer, Source, used
 
@@ -174,7 +174,7 @@ _ANY_ARGUMENTS = inspect.Signature(
 def _signature_of(function: Callable[..., object]) -> inspect.Signature:
     """Return the signature of *function*: any arguments where it does not say what it takes, as many builtins."""
     try:
-        return inspect.signature(function)
+        return signature_of(function)
     except (TypeError, ValueError):
         return _ANY_ARGUMENTS
 

@@ -17,6 +17,7 @@ from resilience._runtime.context_manager import Block
 from resilience._runtime.pipeline import Decorator
 from resilience._runtime.protocol import Effect
 from resilience._runtime.worst_case import WorstCase
+from resilience._validation import signature_of
 
 __all__ = ["Policy", "Steps", "decorated_function"]
 
@@ -111,7 +112,7 @@ _METHODS = {"acall", "call", "hooks", "methods", "policies", "run", "status", "s
 
 def _options_of(policy: type[Policy]) -> list[tuple[str, inspect.Parameter]]:
     try:
-        parameters = inspect.signature(policy).parameters
+        parameters = signature_of(policy).parameters
     except (TypeError, ValueError):  # a signature that cannot be read
         return []
     anything = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

@@ -17,6 +17,7 @@ from typing import cast
 from resilience._callback_errors import log_callback_error
 from resilience._outcome import Outcome
 from resilience._runtime.protocol import Call, Run, Steps
+from resilience._validation import signature_of
 from resilience.categories import ErrorCategory
 from resilience.policies._announce import announce
 from resilience.policies._retry_events import call_revised
@@ -57,7 +58,7 @@ class Arguments:
         It does not matter whether an argument was given by position or by name. Raises TypeError for a parameter that
         the function does not have.
         """
-        signature = inspect.signature(self.function)
+        signature = signature_of(self.function)
         bound = signature.bind(*self.args, **self.kwargs)
         for name, value in parameters.items():
             _assign(bound, name, value)
@@ -74,7 +75,7 @@ class Arguments:
 
     def __getitem__(self, parameter: str) -> object:
         """Return the value of *parameter*, its default where it was not given; KeyError where there is none."""
-        bound = inspect.signature(self.function).bind(*self.args, **self.kwargs)
+        bound = signature_of(self.function).bind(*self.args, **self.kwargs)
         bound.apply_defaults()
         return {**self.kwargs, **bound.arguments}[parameter]
 

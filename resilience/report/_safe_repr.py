@@ -5,6 +5,7 @@ It runs inside executing children, too, so it imports nothing heavy before it is
 
 from __future__ import annotations
 
+import builtins
 import sys
 from itertools import islice
 
@@ -35,9 +36,10 @@ _NO_NUMBERS = ("inf", "-inf", "nan")
 _MODULE = kind_of(sys)
 _FUNCTION: type[Any] = type(lambda: None)
 _FUNCTIONS: tuple[type[Any], ...] = (_FUNCTION, type(len))
-_ITEMS: Any = vars(dict)["items"]
 _STRINGS = (str, bytes, bytearray)
-_CONTAINERS: tuple[Any, ...] = (dict, list, tuple, set, frozenset)
+# `frozendict` is built in from Python 3.15 on, and no subclass of dict.
+_ITEMS: dict[Any, Any] = {kind: vars(kind)["items"] for kind in (dict, getattr(builtins, "frozendict", dict))}
+_CONTAINERS: tuple[Any, ...] = (*_ITEMS, list, tuple, set, frozenset)
 # Shown by their elements, too, though they are none of the above: by module and name, so as not to import them.
 _SEQUENCES = frozenset(
     {
@@ -179,8 +181,8 @@ class Looks:
             begin = end = ""
         if kind not in (dict, list, tuple, set) or not begin:
             begin, end = f"{name_of(kind)}({begin}", f"{end})"
-        if base is dict:
-            return self._mapping(_ITEMS(value), size, begin, end, depth)
+        if base in _ITEMS:
+            return self._mapping(_ITEMS[base](value), size, begin, end, depth)
         return self._sequence(items, size, begin, end, depth, ordered=base in (list, tuple))
 
     def _sequence(

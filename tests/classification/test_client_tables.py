@@ -23,6 +23,15 @@ _NOT_IMPORTED = (
 # Rows whose class the installed version of the library does not have.
 _OF_OTHER_VERSIONS = {
     "asyncio.QueueShutDown": "Python 3.13 and later",
+    "asyncio.CycleFoundException": "Python 3.14 and later",
+    **{
+        f"concurrent.{name}": "Python 3.14 and later"
+        for name in (
+            "ExecutionFailed InterpreterError InterpreterNotFoundError ItemInterpreterDestroyed NotShareableError "
+            "QueueEmpty QueueError QueueFull QueueNotFoundError"
+        ).split()
+    },
+    "ssl._GiveupOnSSLSendfile": "Python 3.15 and later",
     "multiprocessing.ReentrantCallError": "Python 3.11.4 and later",
     "pydantic_core.MissingDefinitionError": "private to the compiled part",
     "httpx2.QueueShutDown": "httpx2 brings its own where Python has none",

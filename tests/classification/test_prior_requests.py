@@ -430,6 +430,14 @@ def test_an_exception_of_another_process_left_its_frames_there(closed_port: int)
     assert not never_connected(error)
 
 
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="interpreters of 3.14")
+def test_an_exception_of_another_interpreter_left_its_frames_there(closed_port: int) -> None:
+    with concurrent.futures.InterpreterPoolExecutor(1) as pool:
+        error = _failure(lambda: pool.submit(socket.create_connection, ("127.0.0.1", closed_port)).result())
+    assert isinstance(error, ConnectionRefusedError)
+    assert not never_connected(error)
+
+
 def test_an_exception_that_was_made_here_says_what_it_is() -> None:
     assert never_connected(httpx.ConnectError(""))
     assert never_connected(pickle.loads(pickle.dumps(ConnectionRefusedError())))  # noqa: S301

@@ -241,7 +241,7 @@ def work():
 
 
 def test_a_worker_process_raises_it_here():
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
         error = pool.submit(work).exception()
     assert type(error) is ContainerConnectivityError

@@ -55,6 +55,8 @@ FORBIDDEN = [
     ("import json as j\nj.codecs.sys", "blocked_import", "sys", "j.codecs.sys", 2, 0),
     # Imports that are calls.
     ("__import__('os')", "blocked_import", "os", "__import__('os')", 1, 0),
+    ("__lazy_import__('os')", "blocked_import", "os", "__lazy_import__('os')", 1, 0),
+    ("__lazy_import__('os.path').system('a')", "process", "os.system", "__lazy_import__('os.path').system('a')", 1, 0),
     ("__import__(name='os')", "blocked_import", "os", "__import__(name='os')", 1, 0),
     ("__import__('o' + 's')", "blocked_import", "os", "__import__('o' + 's')", 1, 0),
     ("__import__('so'[::-1])", "blocked_import", "os", "__import__('so'[::-1])", 1, 0),

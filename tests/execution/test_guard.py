@@ -526,3 +526,41 @@ def test_the_guard_is_not_reached_through_the_namespace(directory):
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="syntax of 3.12")
 def test_generic_classes_need_no_import(directory):
     assert run("class A[T]:\n    x: T\ntype B = list[int]\nresult = A[int].__name__", STRICT, directory).result == "A"
+
+
+LAZY_IMPORTS = [
+    ("lazy import os", "os", "lazy import os", 1, 0),
+    ("x = 1\nlazy import os.path as p", "os.path", "lazy import os.path as p", 2, 0),
+    ("lazy from os import getcwd\ngetcwd()", "os", "lazy from os import getcwd", 1, 0),
+    ("lazy from random import _os", "os", "lazy from random import _os", 1, 0),
+    ("lazy import re", "re", "lazy import re", 1, 0),
+    ("__lazy_modules__ = ['os']\nimport os\nos.getcwd()", "os", "import os", 2, 0),
+    ("n = 'os'\n__lazy_import__(n).getcwd()", "os", "__lazy_import__(n)", 2, 0),
+    ("f = __builtins__['__lazy_' + 'import__']\nf('os', {})", "os", "f('os', {})", 2, 0),
+]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="lazy imports of 3.15")
+@pytest.mark.parametrize("row", LAZY_IMPORTS, ids=lambda row: ascii(row[0]))
+def test_a_lazy_import_is_refused_where_it_stands(row, directory):
+    code, subject, *place = row
+    check(run(code, STRICT, directory), code, "blocked_import", subject, *place)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="lazy imports of 3.15")
+def test_a_lazy_import_of_what_may_be_imported_is_carried_out(directory):
+    ran = run("lazy import json\nlazy from math import sqrt\nresult = json.dumps(sqrt(4))", STRICT, directory)
+    assert (ran.error, ran.result) == (None, "2.0")
+    assert run("lazy import maths", STRICT, directory).error == "ModuleNotFoundError"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="sys.remote_exec of 3.14")
+def test_code_is_not_run_in_another_process(directory):
+    code = "import sys, os\nsys.remote_exec(os.getppid(), 'data.txt')"
+    check(run(code, CUSTOM, directory), code, "process", "sys.remote_exec", None, 2, 0)
+
+
+def test_a_function_of_a_shared_object_that_the_program_found_is_not_called(directory):
+    code = "import ctypes\nctypes.pythonapi.Py_GetVersion()"
+    ran = run(code, CUSTOM, directory)
+    assert (ran.violation["kind"], ran.violation["line"]) == ("blocked_call", 2)

@@ -49,7 +49,7 @@ def test_a_syntax_error_has_its_place_and_its_line():
         ("x = " + "9" * 5000, 1, "digits"),
         ("(" * 500, 1, "nested"),
         ("x\n" + "-" * 100_000 + "1", None, "nested"),
-        ("1+" * 20_000 + "1", None, "nested"),
+        ("1+" * 200_000 + "1", None, "nested"),
         ("break", 1, "outside loop"),
         ("'\\N{no such}'", 1, "unicode"),
         ("a\0b", ..., "null bytes"),
@@ -64,6 +64,11 @@ def test_what_cannot_be_compiled_is_a_syntax_error(code, line, word):
     if line is not ...:  # not every version tells where a null byte is
         assert error.line == line
     json.dumps(found.to_dict())
+
+
+def test_what_stands_deep_in_an_expression_is_seen_where_python_compiles_that():
+    assert validate("1+" * 20_000 + "open('a', 'w')").valid is False
+    assert validate("open('a', 'w')" + ".a" * 20_000).valid is False
 
 
 @pytest.mark.parametrize(

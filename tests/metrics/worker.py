@@ -6,6 +6,7 @@ import gc
 import multiprocessing
 import os
 import sys
+import threading
 import time
 
 from prometheus_client import CollectorRegistry, generate_latest, multiprocess
@@ -73,9 +74,12 @@ def main(what: str) -> None:
         del short_lived
         gc.collect()
     elif what == "fork":  # as a server that loads the program before it forks
+        threads: list[int] = []
+        os.register_at_fork(before=lambda: threads.append(threading.active_count()))  # the last one to be called
         install()
         serve(good=3, bad=0)
         child = os.fork()
+        assert threads == [1]
         if child == 0:
             serve(good=4, bad=0)
             sys.exit()  # runs what atexit has

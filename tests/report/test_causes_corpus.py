@@ -10,11 +10,11 @@ import pytest
 
 from resilience.report._diagnosis import diagnose
 from resilience.report._diagnosis.context import Case
-from tests.report.faulty import Faulty, failure_of, names, raised_by, runtime, syntax
+from tests.report.faulty import Faulty, failure_of, names, raised_by, reworded, runtime, syntax
 
 CORPUS = [
     pytest.param(each, id=f"{room.__name__.rpartition('.')[2]}-{each.name}")
-    for room in (names, syntax, runtime)
+    for room in (names, syntax, runtime, reworded)
     for each in room.CORPUS
     if each.runs_here
 ]

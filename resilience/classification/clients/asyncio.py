@@ -17,5 +17,6 @@ LIBRARY = ClientLibrary(
         **classes(C.CAPACITY, "QueueFull"),
         **classes(C.UNKNOWN, "QueueEmpty"),
         **classes(C.INTERNAL, "InvalidStateError BrokenBarrierError SendfileNotAvailableError QueueShutDown"),
+        "CycleFoundException": C.INTERNAL,  # of `python -m asyncio pstree`
     }
 )

@@ -1,12 +1,14 @@
-"""concurrent.futures: futures and executors.
+"""concurrent.futures and concurrent.interpreters: futures, executors, interpreters and their queues.
 
 `CancelledError` is an ordinary `Exception` here, unlike asyncio's, and means the same: the caller did not want the
-result any more. `_RemoteTraceback` is the cause that a process pool gives to an exception of a worker; what the worker
-sent before cannot be told from it (`prior_requests`).
+result any more. `_RemoteTraceback` is the cause that a process pool gives to an exception of a worker, and
+`ExecutionFailed` the one that a pool of interpreters gives; what the worker sent before cannot be told from them
+(`prior_requests`). An `ExecutionFailed` by itself tells of an exception that could not be passed between interpreters.
 """
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification.library import ClientLibrary
+from resilience.classification.tables import classes
 
 LIBRARY = ClientLibrary(
     {
@@ -15,5 +17,10 @@ LIBRARY = ClientLibrary(
         "InvalidStateError": C.INTERNAL,
         "BrokenExecutor": C.INTERNAL,  # a worker died; the executor takes no more work
         "_RemoteTraceback": C.UNKNOWN,  # never raised
+        "ExecutionFailed": C.UNKNOWN,
+        "QueueEmpty": C.UNKNOWN,
+        "QueueFull": C.CAPACITY,
+        **classes(C.INTERNAL, "InterpreterError InterpreterNotFoundError NotShareableError"),
+        **classes(C.INTERNAL, "QueueError QueueNotFoundError ItemInterpreterDestroyed"),
     }
 )

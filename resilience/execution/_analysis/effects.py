@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-__all__ = ["INSTANCES", "LEAKS", "OPENERS", "Effect", "effect_of"]
+__all__ = ["IMPORTERS", "INSTANCES", "LEAKS", "OPENERS", "Effect", "effect_of"]
 
 
 class Effect(enum.Enum):
@@ -48,6 +48,12 @@ OPENERS = {
     "zipfile.ZipFile": 1,
 }
 """Functions that open a file, and which of their arguments is the mode."""
+
+IMPORTERS = (
+    *("builtins.__import__", "builtins.__lazy_import__", "importlib.__import__"),  # return the top of a package
+    "importlib.import_module",
+)
+"""Functions that import a module by its name; `__lazy_import__` is there from Python 3.15 on."""
 
 LEAKS = frozenset({"builtins", "ctypes", "importlib", "nt", "os", "posix", "shutil", "socket", "subprocess", "sys"})
 """Modules that others have imported, and that may be reached through them: ``random._os``."""
@@ -105,7 +111,9 @@ _EFFECTS: dict[str, Effect] = {
     **_of(Effect.PROCESS, "pty", "fork spawn"),
     **_of(Effect.PROCESS, "asyncio", "create_subprocess_exec create_subprocess_shell"),
     **_of(Effect.PROCESS, "multiprocessing", "Pool Process"),
-    **_of(Effect.PROCESS, "concurrent.futures", "ProcessPoolExecutor"),
+    **_of(Effect.PROCESS, "concurrent.futures", "InterpreterPoolExecutor ProcessPoolExecutor"),
+    **_of(Effect.PROCESS, "concurrent.interpreters", "create"),
+    **_of(Effect.PROCESS, "sys", "remote_exec"),
     **_of(Effect.PROCESS, "webbrowser", "open open_new open_new_tab"),
     **_of(Effect.PROCESS, "ctypes", "CDLL PyDLL WinDLL"),
     **_of(Effect.PROCESS, "ctypes.cdll", "LoadLibrary"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from resilience.execution._analysis.effects import INSTANCES, LEAKS, Effect, effect_of
+from resilience.execution._analysis.effects import IMPORTERS, INSTANCES, LEAKS, Effect, effect_of
 from resilience.execution._analysis.tree import Scope
 
 __all__ = ["member", "resolve", "text_of"]
@@ -13,7 +13,6 @@ __all__ = ["member", "resolve", "text_of"]
 _DEPTH = 12  # of what is followed: all that people write, and no more work for what a machine wrote
 _SURE = 6  # with so many steps left an answer is good for the next time, too
 _MOST_TEXT = 1000
-_IMPORTERS = ("builtins.__import__", "importlib.import_module", "importlib.__import__")
 
 
 def resolve(node: ast.expr, scope: Scope, depth: int = _DEPTH) -> str | None:
@@ -139,11 +138,12 @@ def _called(node: ast.Call, scope: Scope, depth: int) -> str | None:
     if function is None:
         return None
     first = node.args[0] if node.args else None
-    if function in _IMPORTERS:
+    if function in IMPORTERS:
         module = text_of(first, scope, depth - 1)
         if module is None:
             return None
-        return module.partition(".")[0] if function == "builtins.__import__" and len(node.args) < 4 else module
+        is_top = function != "importlib.import_module" and len(node.args) < 4
+        return module.partition(".")[0] if is_top else module
     if function == "builtins.getattr" and len(node.args) > 1:
         name = text_of(node.args[1], scope, depth - 1)
         base = resolve(node.args[0], scope, depth - 1)

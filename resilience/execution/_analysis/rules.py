@@ -6,7 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING, cast
 
-from resilience.execution._analysis.effects import LEAKS, OPENERS, Effect, effect_of
+from resilience.execution._analysis.effects import IMPORTERS, LEAKS, OPENERS, Effect, effect_of
 from resilience.execution._analysis.names import member, resolve, text_of
 from resilience.execution._analysis.tree import Scope
 from resilience.execution._installed_modules import is_there
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["WORDS", "Rules", "may_find"]
 
-_IMPORTERS = ("builtins.__import__", "importlib.import_module", "importlib.__import__")
 _GETTERS = ("operator.attrgetter", "operator.methodcaller")
 # What stands in the replacement field of a format string: {0.__class__.__globals__}, {f.__globals__[os]}.
 _FORMAT = re.compile(r"\.(" + "|".join(sorted(map(re.escape, ATTRIBUTES))) + r")\b")
@@ -117,7 +116,7 @@ class Rules:
         name = resolve(function, scope)
         if name is not None and self._effect(node, name, node, scope):
             return
-        if name in _IMPORTERS:
+        if name in IMPORTERS:
             self._dynamic_import(node, scope)
         elif not self._policy.dynamic:
             self._names_in_texts(node, name, scope)

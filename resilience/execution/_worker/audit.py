@@ -33,12 +33,13 @@ _NETWORK = (
 )
 _PROCESS = (
     *("os.exec", "os.fork", "os.forkpty", "os.kill", "os.killpg", "os.posix_spawn", "os.spawn", "os.startfile"),
-    *("os.system", "pty.spawn", "signal.pthread_kill", "subprocess.Popen", "webbrowser.open"),
+    *("os.system", "pty.spawn", "signal.pthread_kill", "subprocess.Popen", "sys.remote_exec", "webbrowser.open"),
 )
 _NATIVE = (
     *("ctypes.call_function", "ctypes.cdata", "ctypes.dlopen", "ctypes.dlsym", "ctypes.dlsym/handle"),
     *("ctypes.string_at", "ctypes.wstring_at"),
 )
+_NATIVE_OF_LIBRARIES = ("ctypes.call_function", "ctypes.dlopen", "ctypes.dlsym")
 # Events of which the code itself must not be the cause, while modules that it uses may be.
 _INNER = (
     *("code.__new__", "gc.get_objects", "gc.get_referents", "gc.get_referrers", "sys._current_exceptions"),
@@ -104,7 +105,7 @@ def _looks(guard: Guard, policy: Policy) -> dict[str, Look]:
     if not policy["processes"]:
         found |= {event: _always("process", event) for event in _PROCESS}
         found |= {event: _always("blocked_call", event) for event in _NATIVE}
-        found |= {event: _native(guard, event) for event in ("ctypes.dlopen", "ctypes.dlsym")}
+        found |= {event: _native(guard, event) for event in _NATIVE_OF_LIBRARIES}
     if not policy["dynamic"]:
         found["object.__getattr__"] = _attribute(guard)
         found |= {event: _inner(guard, event) for event in _INNER}
@@ -129,7 +130,10 @@ def _always(kind: str, event: str) -> Look:
 
 
 def _native(guard: Guard, event: str) -> Look:
-    """Let a library look up functions in shared objects that are installed with libraries: scikit-learn does."""
+    """Let a library look up and call functions of shared objects that are installed with libraries: scikit-learn does.
+
+    Each call of such a function is an event from Python 3.14 on.
+    """
 
     def look(arguments: tuple[object, ...]) -> Found | None:
         installed = event != "ctypes.dlopen" or (

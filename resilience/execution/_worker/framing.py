@@ -48,7 +48,7 @@ def _codec() -> tuple[Callable[[object], str], Callable[[str, int], tuple[object
     import json
 
     decoder = json.JSONDecoder(parse_constant=_refuse)
-    return lambda message: json.dumps(message, allow_nan=False), decoder.raw_decode
+    return lambda message: json.dumps(message, allow_nan=False, separators=(",", ":")), decoder.raw_decode
 
 
 def _refuse(value: object) -> object:
@@ -59,7 +59,7 @@ class _Reading:
     """What a scanner asks of the decoder it belongs to."""
 
     strict = True
-    object_hook = object_pairs_hook = None
+    object_hook = object_pairs_hook = array_hook = None
     parse_float = float
     parse_int = int
     parse_constant = staticmethod(_refuse)

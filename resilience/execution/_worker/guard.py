@@ -250,7 +250,8 @@ def install(
 def _builtins(guard: Guard, policy: Policy) -> dict[str, object]:
     found = dict(vars(builtins))
     if policy["modules"] is not None:
-        found["__import__"] = importing.guarded(guard, policy)
+        # From Python 3.15 on `lazy import os` asks `__lazy_import__`: what it imports is decided there and then.
+        found |= dict.fromkeys({"__import__", "__lazy_import__"} & found.keys(), importing.guarded(guard, policy))
     if policy["files"] == "none":
         found["open"] = _no_open(guard)
     if not policy["dynamic"]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from resilience._validation import signature_of
 from resilience.categories import ErrorCategory
 from resilience.errors._families import word_of
 from resilience.errors._json_safe import Json
@@ -113,7 +114,7 @@ def _fill(error: ResilienceError, kind: type[ResilienceError], known: Known) -> 
 def _parameters(kind: type[ResilienceError]) -> Mapping[str, object]:
     """Return what the constructor takes that is no attribute of the class: it keeps them by these names, as a rule."""
     try:
-        found = inspect.signature(kind).parameters.values()
+        found = signature_of(kind).parameters.values()
     except (TypeError, ValueError):
         return {}
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)

@@ -18,8 +18,8 @@ from resilience.report.diagnosis import Diagnosis
 __all__ = ["syntax_error"]
 
 _GENERIC = re.compile(
-    r"^(?:f-string: )?invalid syntax$|^expected ':'$|^expected '\('$|^unterminated string"
-    r"|^invalid (?:decimal )?literal$"
+    r"^(?:[ft]-string: )?invalid syntax(?:\.  Maybe you meant '!=' instead of '<>'\?)?$"
+    r"|^expected ':'$|^expected '\('$|^unterminated string|^invalid (?:decimal )?literal$"
 )
 
 

@@ -1,4 +1,4 @@
-"""What the messages of Python's parser mean, from 3.8 to 3.14: the first row that matches."""
+"""What the messages of Python's parser mean, from 3.8 to 3.15: the first row that matches."""
 
 from __future__ import annotations
 
@@ -68,6 +68,11 @@ ROWS: tuple[Row, ...] = (
         "Look whether the `except` that belongs to it is indented as the `try` is.",
     ),
     _row(
+        r"'elif' block follows an 'else' block",
+        "`elif` stands after `else`, which takes all that is left",
+        "Move the `else` block to the end.",
+    ),
+    _row(
         r"default 'except:' must be last",
         "a bare `except:` catches everything, so no other `except` can follow it",
         "Move the bare `except:` to the end, or write `except Exception:` and still put it last.",
@@ -116,13 +121,13 @@ ROWS: tuple[Row, ...] = (
     ),
     # Texts.
     _row(
-        r"unterminated triple-quoted (?P<kind>f-)?string literal|EOF while scanning triple-quoted",
+        r"unterminated triple-quoted (?P<kind>[ft]-)?string literal|EOF while scanning triple-quoted",
         "the text in triple quotes that begins on line <line> never ends",
         "End it with the three quotes it began with (\"\"\" or ''').",
         "If the code was cut off, send it again in full.",
     ),
     _row(
-        r"unterminated f-string|unterminated string|EOL while scanning string",
+        r"unterminated [ft]-string|unterminated string|EOL while scanning string",
         "the text that begins on line <line> has no closing quote: <code>",
         "End the text with the quote it began with.",
         "A quote inside the text ends it: use the other kind of quotes around it, or write \\' or \\\".",
@@ -153,25 +158,39 @@ ROWS: tuple[Row, ...] = (
         "Make both texts or both bytes: encode() one, or decode() the other.",
     ),
     _row(
+        r"cannot mix t-string literals with string or bytes literals",
+        'a template (t"...") and a text stand side by side as one literal',
+        "Put t in front of both, or join them with +: t-strings are added to t-strings alone.",
+    ),
+    _row(
+        r"'(?P<one>\w)' and '(?P<other>\w)' prefixes are incompatible",
+        "the quotes have both <one> and <other> in front, which exclude each other",
+        "Keep one of them.",
+    ),
+    _row(
         r"unexpected character after line continuation",
         "something follows the backslash that continues a line",
         "Remove what follows the backslash, blanks too; or use brackets to go on in the next line.",
     ),
-    # f-strings.
+    # f-strings, and t-strings from Python 3.14 on.
     _row(
-        r"f-string: (?:empty expression not allowed|valid expression required before '\}')",
-        "the braces of an f-string are empty",
+        r"(?P<kind>[ft]-string): (?:empty expression not allowed|valid expression required before '\}')",
+        "the braces of <a kind> are empty",
         "Put an expression between the braces, or write {{}} for the braces themselves.",
     ),
-    _row(r"f-string: single '\}' is not allowed", "a single } stands in an f-string", "Write }} for the brace itself."),
     _row(
-        r"f-string: (?:expecting|unterminated).*\}",
-        "a brace { in an f-string is not closed",
+        r"(?P<kind>[ft]-string): single '\}' is not allowed",
+        "a single } stands in <a kind>",
+        "Write }} for the brace itself.",
+    ),
+    _row(
+        r"(?P<kind>[ft]-string): (?:expecting|unterminated).*\}",
+        "a brace { in <a kind> is not closed",
         "Close it with }, or write {{ for the brace itself.",
     ),
     _row(
-        r"f-string: unmatched|f-string: unterminated string|f-string: mismatched",
-        "the quotes inside the braces of the f-string end it",
+        r"(?P<kind>[ft]-string): (?:unmatched|unterminated string|mismatched)",
+        "the quotes inside the braces of the <kind> end it",
         "Use the other kind of quotes inside the braces: f\"{data['key']}\".",
         "Or take the value into a variable before.",
         fixer="inner_quotes",
@@ -187,18 +206,18 @@ ROWS: tuple[Row, ...] = (
         "Take the expression into a variable before.",
     ),
     _row(
-        r"f-string: (?:invalid|missing) conversion",
-        "what follows ! in the f-string is no conversion",
+        r"(?P<kind>[ft]-string): (?:invalid|missing) conversion",
+        "what follows ! in the <kind> is no conversion",
         "Write !r, !s or !a, or leave it out; a format goes after a colon: {value:.2f}.",
     ),
     _row(
-        r"f-string: lambda",
-        "a lambda in an f-string needs parentheses, as its colon begins a format",
+        r"(?P<kind>[ft]-string): lambda",
+        "a lambda in <a kind> needs parentheses, as its colon begins a format",
         "Put the lambda in parentheses, or make it a function before.",
     ),
     _row(
-        r"f-string: expressions nested too deeply|too many nested f-strings",
-        "f-strings are nested too deeply",
+        r"[ft]-string: expressions nested too deeply|too many nested [ft]-strings",
+        "the braces of a text are nested too deeply",
         "Take the inner ones into variables before.",
     ),
     # Assignments and comparisons.
@@ -221,6 +240,11 @@ ROWS: tuple[Row, ...] = (
         r"|can't assign to keyword",
         "<name> is a constant of Python and cannot be assigned",
         "Choose another name for the variable.",
+    ),
+    _row(
+        r"cannot use dict unpacking in a dictionary (?P<what>key|value)",
+        "** stands where a <what> of the dict is expected",
+        "Write **other as an entry of its own: {**other, key: value}.",
     ),
     _row(
         r"can(?:not|'t) (?P<how>assign to|delete|use) (?P<what>[\w' -]+)",
@@ -291,9 +315,14 @@ ROWS: tuple[Row, ...] = (
         "Put the parameters without defaults first, give this one a default too, or put * before it.",
     ),
     _row(
-        r"arguments cannot follow var-keyword",
+        r"(?:arguments|parameters) cannot follow var-keyword",
         "a parameter stands after **, which takes all that is left",
         "Put ** last.",
+    ),
+    _row(
+        r"(?P<how>var-positional|var-keyword) (?:argument|parameter) cannot have default value",
+        "a parameter with a star takes what is left, and has no default",
+        "Remove the default: there is always a tuple after *, and a dict after **.",
     ),
     _row(
         r"named (?:arguments|parameters) must follow bare \*",
@@ -344,9 +373,19 @@ ROWS: tuple[Row, ...] = (
         "Write `a if condition else b`.",
     ),
     _row(
+        r"expected expression (?P<where>before 'if'|after 'else'), but statement is given",
+        "a statement stands <where>, where a value is needed",
+        "Write the conditional as a statement of several lines: if condition: ... else: ...",
+    ),
+    _row(
         r"dict unpacking cannot be used in|iterable unpacking cannot be used in",
-        "a comprehension cannot unpack with stars",
+        "before Python 3.15 a comprehension cannot unpack with stars",
         "Use a second `for`, or itertools.chain.",
+    ),
+    _row(
+        r"double star pattern must be the last",
+        "** takes all that is left of a mapping, so no other key can follow it",
+        "Put ** last.",
     ),
     # Where statements may stand.
     _row(
@@ -407,6 +446,12 @@ ROWS: tuple[Row, ...] = (
         r"nonlocal declaration not allowed",
         "nonlocal stands at the top level",
         "Remove it: there is no function around.",
+    ),
+    _row(
+        r"lazy (?:import|from).* not allowed(?P<where> in.*)?",
+        "an import cannot be lazy here: <code>",
+        "Leave out lazy, or move it to the top level of the module, outside of functions, classes and try blocks.",
+        "Name what is imported: `*` is never lazy.",
     ),
     _row(r"import \* only allowed at module level", "`import *` stands in a function", "Import the names one by one."),
     _row(

@@ -242,6 +242,11 @@ RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "Error": (
         rule(
+            r"Only (?P<name>base\d+) data is allowed",
+            "the text is no <name>",
+            "Make sure that all of it is there, and nothing else: text.strip() takes blanks and line ends off.",
+        ),
+        rule(
             r"Incorrect padding|Invalid base64|number of data characters",
             "the text is no base64",
             "Make sure that all of it is there; pad it: text + '=' * (-len(text) % 4).",
@@ -326,6 +331,14 @@ RULES: dict[str, tuple[Rule, ...]] = {
         ),
     ),
     "DivisionByZero": (rule("", "a Decimal is divided by zero: <marked>", "Test the divisor first."),),
+    "PicklingError": (
+        rule(
+            "",
+            "an object cannot be copied to another process or file: <marked>",
+            "Functions and classes are copied by name: define them at the top level of a module, and not as a lambda.",
+            "Hand over plain data, and make the object where it is used.",
+        ),
+    ),
     "BadZipFile": (
         rule("", "the file is no ZIP archive, or a damaged one", "Check the path, and that all of the file is there."),
     ),

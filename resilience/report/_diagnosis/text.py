@@ -94,10 +94,10 @@ def one_line(text: str, most: int = 100) -> str:
 def a(noun: str) -> str:
     """Return a noun with its article.
 
-    >>> a("int"), a("str"), a("list")
-    ('an int', 'a str', 'a list')
+    >>> a("int"), a("str"), a("f-string")
+    ('an int', 'a str', 'an f-string')
     """
-    return f"{'an' if noun[:1].lower() in ('a', 'e', 'i', 'o') else 'a'} {noun}"
+    return f"{'an' if noun.lower().startswith(('a', 'e', 'i', 'o', 'f-')) else 'a'} {noun}"
 
 
 def _bounded(names: Iterable[str], word: str) -> list[str]:

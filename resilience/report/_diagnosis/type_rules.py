@@ -84,7 +84,7 @@ RULES: tuple[Rule, ...] = (
     ),
     rule(
         r"'(?P<kind>[\w.]+)' object is not (?:a mapping|a sequence)"
-        r"|argument after \*\*? must be (?:a mapping|an iterable), not (?P<same>\w+)",
+        r"|(?:argument|Value) after \*\*? must be (?:a mapping|an iterable), not (?P<same>\w+)",
         "what stands after the star cannot be unpacked",
         "Give a list or tuple after *, and a dict after **.",
     ),
@@ -216,7 +216,7 @@ RULES: tuple[Rule, ...] = (
         "Give a value for each, as a tuple: text % (a, b).",
     ),
     rule(
-        r"%(?P<letter>\w) format: a (?P<want>[\w ]+) is required, not (?P<kind>\w+)",
+        r"%(?P<letter>\w) (?:format:|requires) an? (?P<want>[\w ]+?)(?: is required)?, not (?!a )(?P<kind>\w+)",
         "%<letter> needs <a want>, and got <a kind>",
         "Use %s, or convert the value first.",
     ),
@@ -296,12 +296,12 @@ RULES: tuple[Rule, ...] = (
         "For bytes open the file with 'wb'.",
     ),
     rule(
-        r"expected str, bytes or os.PathLike object, not (?P<kind>\w+)",
+        r"(?:expected str, bytes|should be a str) or (?:an )?os.PathLike object.*, not '?(?P<kind>\w+)",
         "a path is needed, and <a kind> was given",
         "Give the path as text; look where it should come from.",
     ),
     rule(
-        r"must be str, not (?P<kind>\w+)|must be string, not (?P<same>\w+)"
+        r"must be str(?: or [\w-]+)?, not (?P<kind>\w+)|must be string, not (?P<same>\w+)"
         r"|argument must be str(?:ing)?, not '?(?P<other>\w+)",
         "text is needed, and something else was given: <marked>",
         "Convert it with str(...).",
@@ -339,7 +339,7 @@ RULES: tuple[Rule, ...] = (
         "Call it first if it is a function; use `async with` for what is async, and `with` for what is not.",
     ),
     rule(
-        r"object (?P<kind>[\w.]+) can't be used in 'await' expression",
+        r"(?:object )?'?(?P<kind>[\w.]+)'?(?: object)? can't be (?:used in 'await' expression|awaited)",
         "`await` got <a kind>, which is no coroutine: <marked>",
         "Leave out await: the function is not async.",
         "If it should be, define it with async def.",
@@ -375,7 +375,7 @@ RULES: tuple[Rule, ...] = (
         "Write super() without arguments, in a method.",
     ),
     rule(
-        r"cannot convert dictionary update sequence",
+        r"cannot convert dictionary update sequence|^object is not iterable$",
         "dict() or update() got something that is no list of pairs",
         "Give pairs: [('key', value)], or a dict.",
     ),
@@ -386,7 +386,7 @@ RULES: tuple[Rule, ...] = (
         "Leave out the parentheses: map(function, values).",
     ),
     rule(
-        r"cannot pickle '(?P<kind>[\w.]+)' object",
+        r"cannot pickle '(?P<kind>[\w.]+)' (?:object|instances)",
         "<a kind> cannot be copied to another process or file",
         "Hand over plain data, and make the object where it is used.",
     ),

