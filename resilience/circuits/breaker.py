@@ -101,7 +101,7 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
         elif config.per_instance:
             self._scoped = PerInstance(self, self._fork)
         REGISTRY.add(self)
-        if self._named:
+        if self._named and config.storage is None:  # those that share a storage know of each other
             REGISTRY.check_name(self)
 
     def _make_policy(self, config: CircuitBreakerConfig, methods: MethodSelection) -> CircuitBreakerPolicy:

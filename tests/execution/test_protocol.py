@@ -19,7 +19,7 @@ from resilience.execution import ExecutionReport, ExecutionRequest, SubprocessEx
 from resilience.execution._framing import Frames
 from resilience.execution._result_decoder import Answer, NoAnswerError
 from resilience.execution._session import Conversation
-from resilience.execution._worker import wire
+from resilience.execution._worker import framing
 from resilience.execution._worker.framing import HEADER, TOKEN, Channel, ChannelClosed, frame_of, length_of
 from resilience.execution._worker.messages import Request
 from resilience.execution._worker.recorder import Recording
@@ -55,7 +55,7 @@ def run(executor: SubprocessExecutor, code: str, **options: object) -> Execution
 
 def test_frames_are_written_and_read_without_the_package_json():
     code = "import runpy, sys; runpy.run_path(sys.argv[1]); sys.exit('json' in sys.modules)"
-    subprocess.run([sys.executable, "-I", "-S", "-c", code, wire.__file__], check=True, timeout=60)
+    subprocess.run([sys.executable, "-I", "-S", "-c", code, framing.__file__], check=True, timeout=60)
 
 
 @given(JSON)
