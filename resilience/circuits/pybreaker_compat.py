@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NoReturn
 
 import pybreaker
@@ -31,14 +31,14 @@ class PybreakerCompat(pybreaker.CircuitBreaker):
 
     _circuit: CircuitBreakerPolicy
     _named: bool
-    _own_listeners: list[pybreaker.CircuitBreakerListener]
+    _own_listeners: Sequence[pybreaker.CircuitBreakerListener]
 
     @abstractmethod
     def _force(self, kind: CircuitState) -> None:
         """Go to a state by hand."""
 
     @abstractmethod
-    def _set_listeners(self, listeners: list[pybreaker.CircuitBreakerListener]) -> None:
+    def _set_listeners(self, listeners: Sequence[pybreaker.CircuitBreakerListener]) -> None:
         """Notify *listeners*, and no others, from now on."""
 
     # -- state -----------------------------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import KW_ONLY, field
 from datetime import timedelta
-from typing import Any, Final, NamedTuple
+from operator import attrgetter
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import pybreaker
 
@@ -85,6 +86,8 @@ def _unchecked(_: str, value: object) -> object:
     return value
 
 
+_Parse: TypeAlias = Callable[[str, object], object]
+
 _NAME = {"parse": _parse_name}
 _THRESHOLD = {"parse": functools.partial(optional, count)}
 _COUNT = {"parse": count}
@@ -144,7 +147,7 @@ class TripRates(NamedTuple):
         return calls >= self.min_calls and (window.failed / calls >= self.failed or window.slow / calls >= self.slow)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class CircuitBreakerConfig:
     """The options of `circuit_breaker`, checked. One value, which the circuits of all keys or objects share.
 
@@ -255,23 +258,21 @@ class CircuitBreakerConfig:
     def __post_init__(self) -> None:
         parsers = self._parsers_of_given()
         self._check_combinations(parsers.keys())
-        for option, parse in parsers.items():
-            vars(self)[option] = parse(option, getattr(self, option))
+        self._set(**{option: parse(option, getattr(self, option)) for option, parse in parsers.items()})
         self._set_rates(parsers.keys())
         self._set_durations()
         self._set_weights()
 
     def _set(self, **values: object) -> None:
         """Set attributes, past the lock of a frozen dataclass."""
-        vars(self).update(values)
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
-    def _parsers_of_given(self) -> Mapping[str, Callable[[str, object], object]]:
+    def _parsers_of_given(self) -> Mapping[str, _Parse]:
         """Return the checks of the options that are not left at their defaults, by option."""
-        return {
-            option.name: option.metadata.get("parse", _unchecked)
-            for option in dataclasses.fields(self)
-            if option.init and getattr(self, option.name) is not option.default
-        }
+        options, read = _options()
+        values = zip(options, read(self), strict=True)
+        return {name: parse for (name, default, parse), value in values if value is not default}
 
     # -- checks of several options -----------------------------------------------------------------------------------
 
@@ -317,11 +318,10 @@ class CircuitBreakerConfig:
         need(longest is None or longest >= reset, "max_reset_timeout", longest, f"at least reset_timeout={reset:g}")
 
     def _set_weights(self) -> None:
-        own_rows = changed_profiles("profiles", self.profiles or {})
-        weights = Reading(functools.partial(_weight_of, self.trip_on), own_rows)
-        if not own_rows:  # then circuits that count the same categories share it
-            weights = _weights.setdefault(self.trip_on, weights)
-        self._set(weights=weights)
+        self._set(weights=_weights_of(self.trip_on))
+        if self.profiles:
+            own_rows = changed_profiles("profiles", self.profiles)
+            self._set(weights=Reading(functools.partial(_weight_of, self.trip_on), own_rows))
         if isinstance(self.trip_on, ErrorCategory) and not any(self.weights[leaf.value] > 0 for leaf in self.trip_on):
             raise ValueError(
                 f"trip_on={self.trip_on.label!r}: failures of this category have weight 0 and would never open the"
@@ -389,6 +389,14 @@ def _or_never(value: Any) -> Any:
     return value or math.inf
 
 
+@functools.cache
+def _options() -> tuple[Sequence[tuple[str, object, _Parse]], Callable[[object], Sequence[object]]]:
+    """Return the name, the default and the check of each option, and what reads their values in the same order."""
+    options = [option for option in dataclasses.fields(CircuitBreakerConfig) if option.init]
+    checks = [(option.name, option.default, option.metadata.get("parse", _unchecked)) for option in options]
+    return checks, attrgetter(*[option.name for option in options])
+
+
 _ALWAYS_DESCRIBED = ("failure_threshold", "reset_timeout")
 
 
@@ -417,4 +425,7 @@ def _weight_of(trip_on: Any, row: Profile) -> int:
     return IGNORED
 
 
-_weights: dict[object, Reading[int]] = {}
+@functools.cache
+def _weights_of(trip_on: object) -> Reading[int]:
+    """Return the weights where the table alone decides: one object for all circuits that count the same categories."""
+    return Reading(functools.partial(_weight_of, trip_on), {})

@@ -66,7 +66,7 @@ class Closed(Admission):
     A success needs no lock: it sets `success_seen`, by which the next failure knows that it is the first in a row.
     """
 
-    __slots__ = ("observed", "ramping", "since", "until")
+    __slots__ = ("observed", "ramp_up", "ramping", "since")
     kind: ClassVar[CircuitState] = CircuitState.CLOSED
     name: ClassVar[str] = "closed"  # as pybreaker spells the states
     last_error_type: ClassVar[None] = None
@@ -84,7 +84,12 @@ class Closed(Admission):
         #: Whether observers are notified of each call, which then takes the slow path.
         self.observed: bool = observed
         self.since: float = since
-        self.until: float = since + ramp_up
+        self.ramp_up: float = ramp_up
+
+    @property
+    def until(self) -> float:
+        """When the ramp ends."""
+        return self.since + self.ramp_up
 
     @property
     def consecutive_failures(self) -> int:
@@ -126,7 +131,7 @@ class Closed(Admission):
         if not self.since <= now < self.until:  # also where the clock was set back
             self.ramping = False
             self.set_observed(self.observed)
-        elif self.ramping and clock.random() * (self.until - self.since) >= now - self.since:
+        elif self.ramping and clock.random() * self.ramp_up >= now - self.since:
             return None
         return self
 
