@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 
-__all__ = ["Admitted", "admitted_here", "enter", "entered", "leave", "reenter", "restore"]
+from resilience._runtime.fast_path_template import quiet_calls
+
+__all__ = ["Admitted", "admitted_here", "copied_context", "enter", "entered", "leave", "reenter", "restore"]
 
 
 class Admitted:
@@ -57,6 +59,15 @@ def entered(admitted_by: Iterable[object]) -> Generator[None]:
     finally:
         for call in calls:
             leave(call)
+
+
+def copied_context() -> Context:
+    """Return a copy of this context, for another thread, in which also quiet calls are noted, see `quiet_calls`."""
+    context = copy_context()
+    calls = [Admitted(by) for by in quiet_calls()]
+    if calls:
+        context.run(reenter, calls)
+    return context
 
 
 def reenter(calls: Iterable[Admitted]) -> tuple[Admitted, ...]:

@@ -14,6 +14,7 @@ how a wrapper is written.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
@@ -45,6 +46,8 @@ T = TypeVar("T")
 _RUNNERS: Mapping[bool, Any] = {False: sync_runner.drive, True: async_runner.drive}
 _STREAMS = {False: (STREAM, StopIteration), True: (ASYNC_STREAM, StopAsyncIteration)}
 
+# From 3.14 on threads may have the context of the thread that starts them.
+_THREADS_INHERIT = bool(getattr(sys.flags, "thread_inherit_context", False))
 _HAS_FAST_PATH, _TRACKS_EXHAUSTION = attrgetter("fast_path"), attrgetter("tracks_exhaustion")
 _RUNNER_ONLY = Features(runner=True)
 # By names of their own: on CPython 3.11 a member of an enum is a call to find.
@@ -86,22 +89,26 @@ class _FastPath:
         self.features = _RUNNER_ONLY
         at_most_one = min(gates.count(None), recorders.count(None), counters.count(None)) >= len(stack) - 1
         if at_most_one and (asynchronously or not self.limits) and all(map(_HAS_FAST_PATH, stack)):
-            self.features = self._features(any(map(_TRACKS_EXHAUSTION, stack)))
+            tracks_exhaustion = any(map(_TRACKS_EXHAUSTION, stack))
+            self.features = self._features(tracks_exhaustion, asynchronously=asynchronously)
 
-    def _features(self, tracks_exhaustion: bool) -> Features:
-        """Return what a wrapper has to do that does without the runner."""
-        gate, recorder = self.gate, self.recorder
-        telling = None if gate is None else gate.telling
+    def _features(self, tracks_exhaustion: bool, *, asynchronously: bool) -> Features:
+        """Return what a wrapper has to do that does without the runner.
+
+        An async call is noted also while its gate is quiet: tasks that its function starts have frames of their own.
+        """
+        nests, telling = getattr(self.gate, "nests", False), getattr(self.gate, "telling", None)
         return Features(
-            gated=gate is not None,
+            gated=self.gate is not None,
             outermost_gate=self.gate_at == 0,
-            nests=gate is not None and gate.nests,
+            nests=nests,
+            quiet=nests and telling is _MARK and not asynchronously and not _THREADS_INHERIT,
             marks=telling is _MARK,
             counts=telling is _COUNT,
             reports=telling is _CALL,
             counted=self.counter is not None,
-            timed=recorder is not None,
-            times_alone=recorder is not None and recorder.alone,
+            timed=self.recorder is not None,
+            times_alone=getattr(self.recorder, "alone", False),
             limited=bool(self.limits),
             tracks_exhaustion=tracks_exhaustion,
         )

@@ -37,11 +37,12 @@ import functools
 import inspect
 import itertools
 import linecache
+import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from inspect import Parameter
 from operator import attrgetter
-from types import CodeType, FunctionType
+from types import CodeType, FrameType, FunctionType
 from typing import NamedTuple, cast
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "code_for",
     "is_wrapper",
     "parameters_of",
+    "quiet_calls",
 ]
 
 # What the texts take from around them: what a stack is made of, and builtins, which a module may have shadowed.
@@ -68,10 +70,12 @@ async def wrapper(*args, **kwargs):
     if TIMED:
         now = clock().now
         started = now()
-    if NESTS:
-        state = gate.state_here
-    elif GATED:
+    if GATED:
         state = gate.state
+    if QUIET and state.quiet:
+        pass
+    elif NESTS:
+        state = gate.state_here
     if RUNNER:
         call = slow.call(args, kwargs)
     elif GATED and not state.fast_path:
@@ -92,7 +96,9 @@ async def wrapper(*args, **kwargs):
         if TRACKS_EXHAUSTION:
             since = exhaustion.count
         try:
-            if NESTS:
+            if QUIET and state.quiet:
+                value = await function(*args, **kwargs)
+            elif NESTS:
                 running = gate.enter(state)
                 try:
                     value = await function(*args, **kwargs)
@@ -106,7 +112,11 @@ async def wrapper(*args, **kwargs):
                 call = slow.late(value, args, kwargs)
             elif NOTES:
                 if MARKS:
-                    state.success_seen = True
+                    if NESTS:
+                        if not state.quiet:
+                            gate.succeeded(state)
+                    else:
+                        state.success_seen = True
                 if COUNTS:
                     state.call_count += 1
                 if REPORTS:
@@ -240,6 +250,8 @@ class Features(NamedTuple):
     outermost_gate: bool = False
     #: Run the function between the gate's ``enter`` and ``leave``: calls through the gate nest.
     nests: bool = False
+    #: Do so only while a success would change the gate's state: else `quiet_calls` finds a call by its frame.
+    quiet: bool = False
     #: Tell the gate that a call has succeeded.
     marks: bool = False
     #: Tell the gate how many calls have succeeded.
@@ -263,7 +275,7 @@ class Features(NamedTuple):
         >>> sorted(Features(gated=True, counts=True).words())
         ['COUNTS', 'GATED', 'NOTES']
         """
-        present = {name.upper() for name, is_present in self._asdict().items() if is_present}
+        present = {name.upper() for name in itertools.compress(self._fields, self)}
         if present & _NOTING:
             present.add("NOTES")
         return frozenset(present)
@@ -355,6 +367,8 @@ def _compiled(text: str, shape: Shape, features: Features, asynchronously: bool)
     filename = f"{_FILENAME} {next(_numbers)}>"
     # So that tracebacks and debuggers show the lines of what they are in.
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    if features.quiet:
+        _quiet_files.add(filename)
     # A text of our own, with words of our own in it.
     code = _inner(_inner(compile(source, filename, "exec")))
     parameters, own = len(shape.numbered()), code.co_varnames
@@ -430,6 +444,7 @@ class _Specialized(ast.NodeTransformer):
 
 
 _numbers = itertools.count(1)
+_quiet_files: set[str] = set()
 _FILENAME = "<resilience wrapper"
 
 
@@ -439,3 +454,24 @@ def is_wrapper(code: CodeType) -> bool:
     What looks for the code that called a guarded function leaves it out.
     """
     return code.co_filename.startswith(_FILENAME)
+
+
+def quiet_calls() -> Iterator[object]:
+    """Yield the state that admitted each call that runs in this thread and is noted nowhere else, the innermost first.
+
+    To note a call in a context variable costs more than all else that its wrapper does. While the gate's state is
+    *quiet* a wrapper leaves it out, and the few who have to know, such as a call that fails, look at its frame. It runs
+    the function for as long as it has neither a value nor made a `Call` of a failure.
+    """
+    if not _quiet_files:
+        return
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_filename in _quiet_files:
+            variables = frame.f_locals
+            if _AFTER.isdisjoint(variables):
+                yield variables.get(".state")
+        frame = frame.f_back
+
+
+_AFTER = frozenset({".value", ".call"})

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextvars
 import threading
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias, TypeVar, cast, overload
 
 from resilience._runtime.callables import is_async, name_of
+from resilience._runtime.circuit_context import copied_context
 from resilience._validation import count
 from resilience.due import remaining
 from resilience.errors.base import DeadlineExceededError
@@ -77,7 +77,7 @@ def _in_threads(intake: _Intake, limit: int) -> None:
         try:
             room.acquire()
             for number, (name, function) in enumerate(intake):
-                threads.submit(contextvars.copy_context().run, one, number, name, function)
+                threads.submit(copied_context().run, one, number, name, function)
                 room.acquire()
                 if raised:
                     break

@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from resilience._runtime.circuit_context import Admitted, admitted_here, enter, leave
+from resilience._runtime.fast_path_template import quiet_calls
 from resilience._runtime.method_selection import MethodSelection
 from resilience._runtime.protocol import Admission, Call, Emit, Gate, Policy, Proceed, Run, Steps, SuccessReporting
 from resilience.classify.decide import category_of, classify
@@ -124,7 +125,7 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
                 self.release(admitted)
             if running is not None:
                 leave(running)
-        if admitted is INNER:
+        if admitted is INNER or self._is_in_quiet_call(admitted, outcome):
             return outcome
         weight, transition = self._record_outcome(outcome, admitted, began, call.clock)
         if (self.observers and self.mode is not _DISABLED) or (transition is not None and has_listeners()):
@@ -244,9 +245,27 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
             return self.is_leased(by, current_clock())
         return by is self.state or by is self.methods
 
+    def _is_in_quiet_call(self, admitted: Admission | ProbePermit | None, outcome: Outcome) -> bool:
+        """Whether a call with this *outcome* belongs to one that is noted nowhere, since *admitted* was quiet.
+
+        Asked at the end of a call, and only where it matters. The two were admitted by the same state.
+        """
+        if not (self.nests and isinstance(admitted, Closed)) or (outcome.error is None and admitted.quiet):
+            return False
+        return any(by is admitted for by in quiet_calls())
+
+    def succeeded(self, state: Any) -> None:
+        """Record a success of a call that *state* admitted on the fast path, unless it belongs to another one."""
+        if not any(by is state for by in quiet_calls()):
+            with self._lock:
+                state.start_anew()
+
     @property
     def nests(self) -> bool:
-        """Whether it guards a class. Then the wrapper looks at `state_here`, and calls between `enter` and `leave`."""
+        """Whether it guards a class. Then the wrapper looks at `state_here`, and calls between `enter` and `leave`.
+
+        A wrapper may leave both out while the state is quiet.
+        """
         return self.methods.guards_class
 
     @property

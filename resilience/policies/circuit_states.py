@@ -75,6 +75,7 @@ class Closed(Admission):
     probing: ClassVar[bool] = False
     successes: ClassVar[int] = 0  # of probes
     fast_path: bool
+    quiet: bool
     failures: int
     success_seen: bool
 
@@ -121,6 +122,7 @@ class Closed(Admission):
         """Set whether each call takes the slow path, where observers are notified."""
         self.observed = observed
         self.fast_path = not observed and not self.ramping
+        self.quiet = self.fast_path and not self.failures
 
     def half_opens(self, now: float) -> bool:
         """Whether a call *now* makes the circuit half-open: never."""
@@ -143,8 +145,15 @@ class Closed(Admission):
         """Note a success, without the lock, as the wrapper of a guarded function does."""
         self.success_seen = True
 
+    def start_anew(self) -> None:
+        """Forget the failures in a row, as a success comes after them."""
+        self.success_seen = True
+        self.failures = 0
+        self.quiet = self.fast_path
+
     def record_failure(self, weight: int, clock: Clock, config: CircuitBreakerConfig) -> bool:
         """Count a failure; return whether the circuit opens by failures in a row."""
+        self.quiet = False
         if self.success_seen:
             self.success_seen = False
             self.failures = 0
