@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from functools import partial
 from operator import attrgetter
 from types import CellType, FunctionType
@@ -212,5 +213,5 @@ def _wrapper(
     wrapper = FunctionType(code, function.__globals__, closure=closure)
     if parameters is not ANYTHING:
         wrapper.__defaults__ = function.__defaults__
-        wrapper.__kwdefaults__ = function.__kwdefaults__ and dict(function.__kwdefaults__)
+        wrapper.__kwdefaults__ = copy(function.__kwdefaults__)
     return wrapper
