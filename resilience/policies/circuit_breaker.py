@@ -125,7 +125,7 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
                 self.release(admitted)
             if running is not None:
                 leave(running)
-        if admitted is INNER or self._is_in_quiet_call(admitted, outcome):
+        if admitted is INNER or (self.methods.guards_class and self._is_in_quiet_call(admitted, outcome)):
             return outcome
         weight, transition = self._record_outcome(outcome, admitted, began, call.clock)
         if (self.observers and self.mode is not _DISABLED) or (transition is not None and has_listeners()):
@@ -250,7 +250,7 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
 
         Asked at the end of a call, and only where it matters. The two were admitted by the same state.
         """
-        if not (self.nests and isinstance(admitted, Closed)) or (outcome.error is None and admitted.quiet):
+        if not isinstance(admitted, Closed) or (outcome.error is None and admitted.quiet):
             return False
         return any(by is admitted for by in quiet_calls())
 
