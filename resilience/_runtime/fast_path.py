@@ -103,7 +103,7 @@ class _FastPath:
             gated=self.gate is not None,
             outermost_gate=self.gate_at == 0,
             nests=nests,
-            quiet=nests and telling is _MARK and not asynchronously and not _THREADS_INHERIT,
+            quiet=nests and not (asynchronously or _THREADS_INHERIT),
             marks=telling is _MARK,
             counts=telling is _COUNT,
             reports=telling is _CALL,

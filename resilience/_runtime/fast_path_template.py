@@ -72,9 +72,7 @@ async def wrapper(*args, **kwargs):
         started = now()
     if GATED:
         state = gate.state
-    if QUIET and state.quiet:
-        pass
-    elif NESTS:
+    if NESTS and not state.quiet:
         state = gate.state_here
     if RUNNER:
         call = slow.call(args, kwargs)

@@ -125,7 +125,7 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
                 self.release(admitted)
             if running is not None:
                 leave(running)
-        if admitted is INNER or (self.methods.guards_class and self._is_in_quiet_call(admitted, outcome)):
+        if admitted is INNER or (self.methods.guards_class and self._is_part_of_a_call(admitted, outcome)):
             return outcome
         weight, transition = self._record_outcome(outcome, admitted, began, call.clock)
         if (self.observers and self.mode is not _DISABLED) or (transition is not None and has_listeners()):
@@ -245,18 +245,26 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
             return self.is_leased(by, current_clock())
         return by is self.state or by is self.methods
 
-    def _is_in_quiet_call(self, admitted: Admission | ProbePermit | None, outcome: Outcome) -> bool:
-        """Whether a call with this *outcome* belongs to one that is noted nowhere, since *admitted* was quiet.
+    def _is_part_of_a_call(self, admitted: Admission | ProbePermit | None, outcome: Outcome) -> bool:
+        """Whether a call of a guarded class belongs to another one, where that matters to its *outcome*.
 
-        Asked at the end of a call, and only where it matters. The two were admitted by the same state.
+        A success changes nothing while the circuit is quiet. A probe is never a part: what it calls is `INNER`.
         """
-        if not isinstance(admitted, Closed) or (outcome.error is None and admitted.quiet):
+        if not isinstance(admitted, Closed) or (admitted.quiet and outcome.error is None):
             return False
-        return any(by is admitted for by in quiet_calls())
+        return self._belongs_to_another(admitted)
+
+    def _belongs_to_another(self, admitted: Closed) -> bool:
+        """Whether a call that has ended belongs to another one that *admitted* has admitted too.
+
+        While a circuit is quiet, nothing of the kind is asked when a call begins.
+        """
+        noted = any(running.by is admitted for running in admitted_here())
+        return noted or any(by is admitted for by in quiet_calls())
 
     def succeeded(self, state: Any) -> None:
         """Record a success of a call that *state* admitted on the fast path, unless it belongs to another one."""
-        if not any(by is state for by in quiet_calls()):
+        if not self._belongs_to_another(state):
             with self._lock:
                 state.start_anew()
 

@@ -84,6 +84,7 @@ class Closed(Admission):
         super().__init__(fast_path=not observed and not self.ramping)
         #: Whether observers are notified of each call, which then takes the slow path.
         self.observed: bool = observed
+        self._set_quiet()
         self.since: float = since
         self.ramp_up: float = ramp_up
 
@@ -122,7 +123,7 @@ class Closed(Admission):
         """Set whether each call takes the slow path, where observers are notified."""
         self.observed = observed
         self.fast_path = not observed and not self.ramping
-        self.quiet = self.fast_path and not self.failures
+        self._set_quiet()
 
     def half_opens(self, now: float) -> bool:
         """Whether a call *now* makes the circuit half-open: never."""
@@ -149,7 +150,11 @@ class Closed(Admission):
         """Forget the failures in a row, as a success comes after them."""
         self.success_seen = True
         self.failures = 0
-        self.quiet = self.fast_path
+        self._set_quiet()
+
+    def _set_quiet(self) -> None:
+        """Set whether a success would change nothing here."""
+        self.quiet = self.fast_path and not self.failures
 
     def record_failure(self, weight: int, clock: Clock, config: CircuitBreakerConfig) -> bool:
         """Count a failure; return whether the circuit opens by failures in a row."""
@@ -200,6 +205,10 @@ class ClosedWithRates(Closed):
         if self.call_count != self.calls_at_last_failure:
             return 0
         return self.failures
+
+    def _set_quiet(self) -> None:
+        """Set that a success changes something here: it counts in the window."""
+        self.quiet = False
 
     def mark_success(self) -> None:
         """Note a success whose time does not matter, without the lock."""

@@ -705,6 +705,28 @@ def test_threads_belong_to_the_method_that_starts_them_where_they_inherit_its_co
     assert breaker.fail_counter == 0
 
 
+def test_tasks_that_an_async_method_waits_for_belong_to_it(backend: str):
+    breaker = circuit_breaker("api", failure_threshold=2)
+
+    @breaker
+    class Client:
+        async def inner(self) -> None:
+            await anyio.lowlevel.checkpoint()
+            raise down
+
+        async def outer(self) -> None:
+            async with anyio.create_task_group() as tasks:
+                for _ in range(3):
+                    tasks.start_soon(self._fail)
+
+        async def _fail(self) -> None:
+            with pytest.raises(ConnectionResetError):
+                await self.inner()
+
+    anyio.run(Client().outer, backend=backend)
+    assert (breaker.fail_counter, breaker.current_state) == (0, "closed")
+
+
 def test_a_call_after_a_method_has_ended_is_one_of_its_own():
     breaker, client = layered()
     mine = client()
