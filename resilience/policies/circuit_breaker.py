@@ -125,7 +125,7 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
                 self.release(admitted)
             if running is not None:
                 leave(running)
-        if admitted is INNER or (self.methods.guards_class and self._is_part_of_a_call(admitted, outcome)):
+        if admitted is INNER:
             return outcome
         weight, transition = self._record_outcome(outcome, admitted, began, call.clock)
         if (self.observers and self.mode is not _DISABLED) or (transition is not None and has_listeners()):
@@ -183,6 +183,8 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
         self, outcome: Outcome, admitted: Admission | ProbePermit | None, began: float, clock: Clock
     ) -> tuple[int, Transition | None]:
         """Record *outcome*; return what it weighs, and the transition it caused."""
+        if self.methods.guards_class and self._is_part_of_a_call(admitted, outcome):
+            return IGNORED, None
         error, config = outcome.error, self.config
         if error is None:
             weight = SUCCESS
@@ -259,8 +261,7 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
 
         While a circuit is quiet, nothing of the kind is asked when a call begins.
         """
-        noted = any(running.by is admitted for running in admitted_here())
-        return noted or any(by is admitted for by in quiet_calls())
+        return admitted in (*[running.by for running in admitted_here()], *quiet_calls())
 
     def succeeded(self, state: Any) -> None:
         """Record a success of a call that *state* admitted on the fast path, unless it belongs to another one."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
+import operator
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import KW_ONLY, field
 from datetime import timedelta
-from operator import attrgetter
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 import pybreaker
 
@@ -147,9 +148,9 @@ class TripRates(NamedTuple):
         return calls >= self.min_calls and (window.failed / calls >= self.failed or window.slow / calls >= self.slow)
 
 
-@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+@dataclasses.dataclass(eq=False, slots=True)  # not frozen: filling that takes as long as all checks
 class CircuitBreakerConfig:
-    """The options of `circuit_breaker`, checked. One value, which the circuits of all keys or objects share.
+    """The options of `circuit_breaker`, checked. One value, which never changes: circuits of all keys share it.
 
     A response with an error status is a success to the circuit: call ``response.raise_for_status()`` in the decorated
     function, or say with *failure_if* which results are failures.
@@ -258,21 +259,16 @@ class CircuitBreakerConfig:
     def __post_init__(self) -> None:
         parsers = self._parsers_of_given()
         self._check_combinations(parsers.keys())
-        self._set(**{option: parse(option, getattr(self, option)) for option, parse in parsers.items()})
+        for option, parse in parsers.items():
+            setattr(self, option, parse(option, getattr(self, option)))
         self._set_rates(parsers.keys())
         self._set_durations()
         self._set_weights()
 
-    def _set(self, **values: object) -> None:
-        """Set attributes, past the lock of a frozen dataclass."""
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
-
     def _parsers_of_given(self) -> Mapping[str, _Parse]:
         """Return the checks of the options that are not left at their defaults, by option."""
-        options, read = _options()
-        values = zip(options, read(self), strict=True)
-        return {name: parse for (name, default, parse), value in values if value is not default}
+        parsers, defaults, values_of = _options()
+        return dict(itertools.compress(parsers, map(operator.is_not, values_of(self), defaults)))
 
     # -- checks of several options -----------------------------------------------------------------------------------
 
@@ -291,37 +287,33 @@ class CircuitBreakerConfig:
     # -- what follows from the options -------------------------------------------------------------------------------
 
     def _set_rates(self, given: AbstractSet[str]) -> None:
-        self._set(
-            trip_failures=_or_never(self.failure_threshold),
-            slow_seconds=_or_never(self.slow_call_seconds),
-            period=self.window_seconds,
-            rates=None,
-        )
+        self.trip_failures = _or_never(self.failure_threshold)
+        self.slow_seconds = _or_never(self.slow_call_seconds)
+        self.period = cast("float | None", self.window_seconds)
+        self.rates = None
         if given.isdisjoint(_RATES):
             return
         if given.isdisjoint(("window", "window_seconds")):
-            self._set(window=_DEFAULT_WINDOW)
+            self.window = _DEFAULT_WINDOW
         most = _or_never(self.window)
         fewest = self.minimum_calls or int(min(_DEFAULT_MIN_CALLS, most))
         need(fewest <= most, "minimum_calls", fewest, f"at most window={most}, or the circuit would never open")
-        self._set(rates=TripRates(_or_never(self.failure_rate), _or_never(self.slow_call_rate), fewest))
+        self.rates = TripRates(_or_never(self.failure_rate), _or_never(self.slow_call_rate), fewest)
 
     def _set_durations(self) -> None:
-        self._set(
-            reset_seconds=self.reset_timeout,
-            lease_seconds=self.probe_timeout or self.reset_timeout,
-            max_reset_seconds=self.max_reset_timeout,
-            ramp_up_seconds=self.ramp_up,
-            server_backoff=getattr(self.open_for, "value", 0),
-        )
+        self.reset_seconds = cast("float", self.reset_timeout)
+        self.lease_seconds = cast("float", self.probe_timeout or self.reset_timeout)
+        self.max_reset_seconds = cast("float | None", self.max_reset_timeout)
+        self.ramp_up_seconds = cast("float", self.ramp_up)
+        self.server_backoff = getattr(self.open_for, "value", 0)
         longest, reset = self.max_reset_seconds, self.reset_seconds
         need(longest is None or longest >= reset, "max_reset_timeout", longest, f"at least reset_timeout={reset:g}")
 
     def _set_weights(self) -> None:
-        self._set(weights=_weights_of(self.trip_on))
+        self.weights = _weights_of(self.trip_on)
         if self.profiles:
             own_rows = changed_profiles("profiles", self.profiles)
-            self._set(weights=Reading(functools.partial(_weight_of, self.trip_on), own_rows))
+            self.weights = Reading(functools.partial(_weight_of, self.trip_on), own_rows)
         if isinstance(self.trip_on, ErrorCategory) and not any(self.weights[leaf.value] > 0 for leaf in self.trip_on):
             raise ValueError(
                 f"trip_on={self.trip_on.label!r}: failures of this category have weight 0 and would never open the"
@@ -390,11 +382,12 @@ def _or_never(value: Any) -> Any:
 
 
 @functools.cache
-def _options() -> tuple[Sequence[tuple[str, object, _Parse]], Callable[[object], Sequence[object]]]:
-    """Return the name, the default and the check of each option, and what reads their values in the same order."""
+def _options() -> tuple[Sequence[tuple[str, _Parse]], Sequence[object], Callable[[object], Sequence[object]]]:
+    """Return the options with their checks, their defaults, and what reads their values, all in the same order."""
     options = [option for option in dataclasses.fields(CircuitBreakerConfig) if option.init]
-    checks = [(option.name, option.default, option.metadata.get("parse", _unchecked)) for option in options]
-    return checks, attrgetter(*[option.name for option in options])
+    parsers = [(option.name, option.metadata.get("parse", _unchecked)) for option in options]
+    values_of = operator.attrgetter(*[option.name for option in options])
+    return parsers, [option.default for option in options], values_of
 
 
 _ALWAYS_DESCRIBED = ("failure_threshold", "reset_timeout")
