@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import threading
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias, TypeVar, cast, overload
@@ -11,6 +10,7 @@ from resilience._call_results import CallResult, GatheredResults
 from resilience._deadline_context import remaining
 from resilience._outcome import set_traceback
 from resilience._runtime.callables import is_async, name_of
+from resilience._runtime.circuit_context import copied_context
 from resilience._validation import parse_count
 from resilience.errors.base import DeadlineExceededError
 
@@ -77,7 +77,7 @@ def _in_threads(intake: _Intake, limit: int) -> None:
         try:
             room.acquire()
             for number, (name, function) in enumerate(intake):
-                threads.submit(contextvars.copy_context().run, one, number, name, function)
+                threads.submit(copied_context().run, one, number, name, function)
                 room.acquire()
                 if raised:
                     break

@@ -227,12 +227,12 @@ def _recompute_derived() -> None:
 def changed_profiles(parameter: str, rows: Mapping[CategoryLike, Mapping[str, object] | Profile]) -> dict[int, Profile]:
     """Return the rows of the table with the changes asked for, validated, by the bit of their leaf."""
     changed: dict[int, Profile] = {}
-    fields = {field.name for field in dataclasses.fields(Profile)} - {"category"}
     for key, change in rows.items():
         for leaf in combine(parameter, [key]):
             if isinstance(change, Profile):
                 changed[leaf.value] = dataclasses.replace(change, category=leaf)
                 continue
+            fields = {field.name for field in dataclasses.fields(Profile)} - {"category"}
             unknown = sorted(set(change) - fields)
             if unknown:
                 raise ValueError(

@@ -657,9 +657,10 @@ def test_reset_forgets_what_was_recorded():
 def test_a_circuit_has_only_the_registers_of_others_that_it_needs():
     plain = circuit_breaker("plain")
     by_key, per_instance = circuit_breaker("by key", key=str), circuit_breaker("per instance", per_instance=True)
-    held = [type(breaker._scoped) for breaker in (plain, by_key, per_instance)]
+    assert plain._scoped is None  # until it is asked
+    held = [type(breaker._circuits) for breaker in (plain, by_key, per_instance)]
     assert held == [OneForAll, PerKey, PerInstance]
-    assert plain._scoped._per_instance is None
+    assert plain._circuits._per_instance is None
     assert plain.children() == []
 
 

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from benchmarks import ours, references, subjects
 from benchmarks.check import opened
-from benchmarks.shapes import called, owner
+from benchmarks.shapes import OWNED, called, owner
 from benchmarks.terms import ARGUMENT, DEFAULT, Function, Wrap
 
 __all__ = ["CASES", "SIDES", "Case", "Drive", "Side"]
@@ -29,7 +29,7 @@ class Case:
     capability: str
     against: str
     reference: Wrap
-    shape: Literal["sync", "method", "async"] = "sync"
+    shape: Literal["sync", "method", "class", "async"] = "sync"
     subject: Literal["answer", "open", "flaky", "yielding"] = "answer"
     #: Whether it needs an event loop. Without one, only what the call itself does is counted.
     asyncio: bool = False
@@ -43,7 +43,7 @@ class Case:
     @property
     def drive(self) -> Drive:
         """How it is called."""
-        if self.shape == "method":
+        if self.shape in OWNED:
             return "method"
         if self.shape == "async":
             return "asyncio" if self.asyncio else "by hand"
@@ -51,15 +51,19 @@ class Case:
 
     def made(self, side: Side) -> object:
         """Return what the loop calls, made anew: a guarded function, or an object with a guarded method."""
-        guard = self.guard(side)
+        guard, shape = self.guard(side), self.shape_of(side)
         if self.rejected and side == "ours":
-            return opened(self.shape, guard)[0]
-        inside = subjects.of_shape(self.subject, self.shape)
-        return owner(self.shape, guard, inside) if self.shape == "method" else guard(inside)
+            return opened(shape, guard)[0]
+        inside = subjects.of_shape(self.subject, shape)
+        return owner(shape, guard, inside) if shape in OWNED else guard(inside)
 
     def guarded(self, side: Side, inside: Function) -> Function:
         """Return *inside* as this side guards it, ready to be called with one argument."""
-        return called(self.shape, self.guard(side), inside)
+        return called(self.shape_of(side), self.guard(side), inside)
+
+    def shape_of(self, side: Side) -> str:
+        """Return the shape this side is called in: a reference decorates no classes."""
+        return "method" if (self.shape, side) == ("class", "reference") else self.shape
 
     def guard(self, side: Side) -> Wrap:
         """Return what guards a function on this side."""
@@ -81,6 +85,7 @@ CASES = (
     Case("sync-stack", f"success: {_STACK}", "stack", *_EMPTY),
     Case("sync-stack-open", f"success: {_STACK}, of a function of *args, **kwargs", "stack", *_EMPTY, subject="open"),
     Case("method-stack", f"success, method: {_STACK}", "stack", *_EMPTY, shape="method"),
+    Case("class-stack", f"success, method: {_STACK}, on the class", "stack", *_EMPTY, shape="class"),
     Case("async-stack", f"success, async: {_STACK}", "stack", *_EMPTY, shape="async"),
     Case("async-limit", "success, asyncio: time limit", "limit", *_LIMIT, shape="async", asyncio=True, calls=500),
     Case("async-full", f"success, asyncio: {_STACK} + limit", "full", *_LIMIT, shape="async", asyncio=True, calls=500),

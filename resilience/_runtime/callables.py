@@ -213,9 +213,12 @@ def _without_parameters(annotation: str) -> str:
 # -- names -----------------------------------------------------------------------------------------------------------
 
 
+_DESCRIPTORS = (staticmethod, classmethod)
+
+
 def under_descriptor(target: object) -> object:
     """Return the function below a `staticmethod` or `classmethod` object; anything else as it is."""
-    if isinstance(target, staticmethod | classmethod):
+    if isinstance(target, _DESCRIPTORS):
         return cast("staticmethod[..., object]", target).__func__
     return target
 

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
+from operator import attrgetter
 
-__all__ = ["Admitted", "admitted_here", "enter", "entered", "leave", "reenter", "restore"]
+from resilience._runtime.fast_path_template import quiet_calls
+
+__all__ = ["Admitted", "admitted_here", "copied_context", "enter", "entered", "leave", "reenter", "restore"]
 
 
 class Admitted:
@@ -28,6 +31,8 @@ class Admitted:
         self.by: object = by
 
 
+#: Calls that ended in another context than they began in are still noted there.
+_is_running = attrgetter("by")
 _admitted: ContextVar[tuple[Admitted, ...]] = ContextVar("resilience.circuits", default=())
 
 #: The calls that the running code belongs to, the outermost first. Some may have ended.
@@ -37,15 +42,14 @@ admitted_here: Callable[[], tuple[Admitted, ...]] = _admitted.get
 def enter(by: object) -> Admitted:
     """Note a call that was admitted *by* that, until `leave`."""
     call = Admitted(by)
-    # Calls that ended in another context than they began in are still noted here.
-    _admitted.set((*(each for each in _admitted.get() if each.by is not None), call))
+    _admitted.set((*filter(_is_running, _admitted.get()), call))
     return call
 
 
 def leave(call: Admitted) -> None:
     """Note that *call* has ended, in every context that knows of it."""
     call.by = None
-    _admitted.set(tuple(each for each in _admitted.get() if each is not call))
+    _admitted.set(tuple(filter(_is_running, _admitted.get())))
 
 
 @contextmanager
@@ -57,6 +61,15 @@ def entered(admitted_by: Iterable[object]) -> Generator[None]:
     finally:
         for call in calls:
             leave(call)
+
+
+def copied_context() -> Context:
+    """Return a copy of this context, for another thread, in which also quiet calls are noted, see `quiet_calls`."""
+    context = copy_context()
+    calls = [Admitted(by) for by in quiet_calls()]
+    if calls:
+        context.run(reenter, calls)
+    return context
 
 
 def reenter(calls: Iterable[Admitted]) -> tuple[Admitted, ...]:

@@ -48,7 +48,6 @@ from resilience._runtime.generators import OpenStream
 from resilience._runtime.protocol import Policy
 from resilience._runtime.thread_timeout import in_worker
 from resilience._runtime.tracebacks import drop_frame
-from resilience._runtime.undecided import undecided_wrapper_of
 from resilience.settings import DISABLED
 
 __all__ = ["Guarded", "guard_function", "guarded", "refuse_without_items"]
@@ -290,12 +289,21 @@ def _async_generator_wrapper_of(target: str, function: Callable[..., object], st
     return stream_wrapper_of(target, function, stack, _opener_async(function), asynchronously=True)
 
 
+def _undecided_wrapper_of(
+    target: str, function: Callable[..., object], stack: Sequence[Policy]
+) -> Callable[..., object]:
+    """Return a wrapper that decides at the first call; `undecided` is loaded with the first such function."""
+    from resilience._runtime.undecided import undecided_wrapper_of
+
+    return undecided_wrapper_of(target, function, stack)
+
+
 _WRAPPERS: Mapping[Flavour, Callable[[str, Callable[..., object], Sequence[Policy]], Callable[..., object]]] = {
     Flavour.PLAIN: functools.partial(wrapper_of, asynchronously=False),
     Flavour.COROUTINE: functools.partial(wrapper_of, asynchronously=True),
     Flavour.GENERATOR: _generator_wrapper_of,
     Flavour.ASYNC_GENERATOR: _async_generator_wrapper_of,
-    Flavour.UNDECIDED: undecided_wrapper_of,
+    Flavour.UNDECIDED: _undecided_wrapper_of,
 }
 
 

@@ -14,14 +14,25 @@ how a wrapper is written.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from functools import partial
+from operator import attrgetter
 from types import CellType, FunctionType
 from typing import Any, TypeVar
 
 from resilience._runtime import async_runner, sync_runner
 from resilience._runtime.exhaustion import exhaustion_counter
-from resilience._runtime.fast_path_template import ANYTHING, ASYNC_STREAM, CALL, STREAM, code_for, parameters_of
+from resilience._runtime.fast_path_template import (
+    ANYTHING,
+    ASYNC_STREAM,
+    CALL,
+    STREAM,
+    Features,
+    code_for,
+    parameters_of,
+)
 from resilience._runtime.first_call import FirstCall
 from resilience._runtime.generators import OpenStream
 from resilience._runtime.protocol import Policy, SuccessReporting
@@ -36,20 +47,23 @@ T = TypeVar("T")
 _RUNNERS: Mapping[bool, Any] = {False: sync_runner.drive, True: async_runner.drive}
 _STREAMS = {False: (STREAM, StopIteration), True: (ASYNC_STREAM, StopAsyncIteration)}
 
-_RUNNER_ONLY = frozenset({"RUNNER"})
-_SUCCESS_NOTES = {SuccessReporting.MARK: "MARKS", SuccessReporting.COUNT: "COUNTS", SuccessReporting.CALL: "REPORTS"}
-"""The features by which a gate learns of a success."""
-
-
-def _cells(variables: Mapping[str, object]) -> dict[str, CellType]:
-    """Return the free variables of a wrapper, by the names that they have in its code."""
-    return {name: CellType(value) for name, value in variables.items()}
-
+# From 3.14 on threads may have the context of the thread that starts them.
+_THREADS_INHERIT = bool(getattr(sys.flags, "thread_inherit_context", False))
+_HAS_FAST_PATH, _TRACKS_EXHAUSTION = attrgetter("fast_path"), attrgetter("tracks_exhaustion")
+_RUNNER_ONLY = Features(runner=True)
+# By names of their own: on CPython 3.11 a member of an enum is a call to find.
+_MARK, _COUNT, _CALL = SuccessReporting.MARK, SuccessReporting.COUNT, SuccessReporting.CALL
 
 # By the names that they have in the code of wrappers, see `fast_path_template`.
 _BUILTINS = {f".{each.__name__}": each for each in (Exception, BaseException, GeneratorExit)}
-_GLOBALS = _cells({".clock": current_clock, ".exhaustion": exhaustion_counter, ".OpenStream": OpenStream, **_BUILTINS})
-"""The variables that all wrappers share."""
+_GLOBALS: Mapping[str, object] = {
+    ".clock": current_clock,
+    ".exhaustion": exhaustion_counter,
+    ".OpenStream": OpenStream,
+    **_BUILTINS,
+}
+_SHARED_CELLS = {name: CellType(value) for name, value in _GLOBALS.items()}
+"""The free variables that all wrappers share."""
 
 
 class _FastPath:
@@ -65,54 +79,48 @@ class _FastPath:
     __slots__ = ("counter", "features", "gate", "gate_at", "limits", "recorder", "timed_at")
 
     def __init__(self, target: str, stack: Sequence[Policy], *, asynchronously: bool) -> None:
-        gates = _parts(stack, lambda policy: policy.fast_path_gate)
-        recorders = _parts(stack, lambda policy: policy.stopwatch(target))
-        counters = _parts(stack, lambda policy: policy.success_counter)
-        #: Seconds that the policies allow, by position.
-        self.limits = _parts(stack, lambda policy: policy.time_limit)
+        gates = [policy.fast_path_gate for policy in stack]
+        counters = [policy.success_counter for policy in stack]
+        recorders = [policy.stopwatch(target) for policy in stack]
         self.gate_at, self.gate = _first(gates)
         self.timed_at, self.recorder = _first(recorders)
         self.counter = _first(counters)[1]
-        #: What the wrapper's text has to do, see `fast_path_template`.
+        #: Seconds that the policies allow, by position.
+        self.limits = {at: policy.time_limit for at, policy in enumerate(stack) if policy.time_limit is not None}
         self.features = _RUNNER_ONLY
-        at_most_one = max(len(gates), len(recorders), len(counters)) <= 1
-        if at_most_one and (asynchronously or not self.limits) and all(policy.fast_path for policy in stack):
-            self.features = self._features(any(policy.tracks_exhaustion for policy in stack))
+        at_most_one = min(gates.count(None), recorders.count(None), counters.count(None)) >= len(stack) - 1
+        if at_most_one and (asynchronously or not self.limits) and all(map(_HAS_FAST_PATH, stack)):
+            tracks_exhaustion = any(map(_TRACKS_EXHAUSTION, stack))
+            self.features = self._features(tracks_exhaustion, asynchronously=asynchronously)
 
-    def _features(self, tracks_exhaustion: bool) -> frozenset[str]:
-        """Return the features of the text of a wrapper that does without the runner."""
-        present = {
-            "COUNTED": self.counter is not None,
-            "LIMITED": bool(self.limits),
-            **self._gate_features(),
-            **self._timing_features(),
-        }
-        present["NOTES"] = any(present.values())
-        present["TRACKS_EXHAUSTION"] = tracks_exhaustion
-        return frozenset([feature for feature, is_present in present.items() if is_present])
+    def _features(self, tracks_exhaustion: bool, *, asynchronously: bool) -> Features:
+        """Return what a wrapper has to do that does without the runner.
 
-    def _gate_features(self) -> Mapping[str, bool]:
-        """Return the features by which a wrapper looks at the gate, and reports a success to it."""
-        if self.gate is None:
-            return {}
-        report = _SUCCESS_NOTES[self.gate.telling]
-        return {"GATED": True, report: True, "OUTERMOST_GATE": self.gate_at == 0, "NESTS": self.gate.nests}
-
-    def _timing_features(self) -> Mapping[str, bool]:
-        """Return the features by which a wrapper times calls. Without a lock threads may add to times of their own."""
-        if self.recorder is None:
-            return {}
-        return {"TIMED": True, "TIMES_ALONE": self.recorder.alone}
+        An async call is noted also while its gate is quiet: tasks that its function starts have frames of their own.
+        """
+        nests, telling = getattr(self.gate, "nests", False), getattr(self.gate, "telling", None)
+        return Features(
+            gated=self.gate is not None,
+            outermost_gate=self.gate_at == 0,
+            nests=nests,
+            quiet=nests and not (asynchronously or _THREADS_INHERIT),
+            marks=telling is _MARK,
+            counts=telling is _COUNT,
+            reports=telling is _CALL,
+            counted=self.counter is not None,
+            timed=self.recorder is not None,
+            times_alone=getattr(self.recorder, "alone", False),
+            limited=bool(self.limits),
+            tracks_exhaustion=tracks_exhaustion,
+        )
 
 
-def _parts(stack: Sequence[Policy], part_of: Callable[[Policy], T | None]) -> dict[int, T]:
-    """Return the part of each policy that has one, by the policy's position, the outermost first."""
-    return {position: part for position, policy in enumerate(stack) if (part := part_of(policy)) is not None}
-
-
-def _first(parts: Mapping[int, T]) -> tuple[int, T | None]:
+def _first(parts: Sequence[T | None]) -> tuple[int, T | None]:
     """Return the position and the part of the outermost policy that has one; NOWHERE and None without."""
-    return next(iter(parts.items()), (NOWHERE, None))
+    for position, part in enumerate(parts):
+        if part is not None:
+            return position, part
+    return NOWHERE, None
 
 
 def wrapper_of(
@@ -137,26 +145,26 @@ def wrapper_of(
     opener, drive = first.opener, _RUNNERS[asynchronously]
     slow = SlowPath(target, function, stack, opener, drive)
     begin = None
-    if "LIMITED" in fast.features:
+    if fast.features.limited:
         from resilience._runtime.limited_slow_path import LimitedSlowPath, beginning
 
         slow = LimitedSlowPath(target, function, stack, opener, drive)
         slow.limits, slow.recorder = [*fast.limits][::-1], fast.recorder
         begin = beginning([*fast.limits.values()])
     slow.gate_at, slow.timed_at = fast.gate_at, fast.timed_at
-    own = {
-        ".function": opener or function,
-        ".slow": slow,
-        ".gate": fast.gate,
-        ".begin": begin,
-        ".counter": fast.counter,
-        ".recorder": fast.recorder,
-    }
-    free = _cells(own)
+    called = CellType(opener or function)
     if opener is not None:
         # Not the wrapper: an idle one would be left to the garbage collector, with the timers of its limits.
-        first.then = partial(_call_directly, slow, free[".function"])
-    return _wrapper(CALL, function, fast.features, free, asynchronously)
+        first.then = partial(_call_directly, slow, called)
+    own = {
+        ".function": called,
+        ".slow": CellType(slow),
+        ".gate": CellType(fast.gate),
+        ".begin": CellType(begin),
+        ".counter": CellType(fast.counter),
+        ".recorder": CellType(fast.recorder),
+    }
+    return _wrapper(CALL, function, fast.features, own, asynchronously)
 
 
 def _call_directly(slow: SlowPath, cell: CellType) -> None:
@@ -181,13 +189,14 @@ def stream_wrapper_of(
     """
     text, stop = _STREAMS[asynchronously]
     slow = StreamSlowPath(target, function, stack, opener, _RUNNERS[asynchronously])
-    return _wrapper(text, function, frozenset(), _cells({".slow": slow, ".Stop": stop}), asynchronously)
+    own = {".slow": CellType(slow), ".Stop": CellType(stop)}
+    return _wrapper(text, function, Features(), own, asynchronously)
 
 
 def _wrapper(
     text: str,
     function: Callable[..., object],
-    features: frozenset[str],
+    features: Features,
     own: Mapping[str, CellType],
     asynchronous: bool,
 ) -> FunctionType:
@@ -197,13 +206,12 @@ def _wrapper(
     """
     parameters = parameters_of(function)
     code = code_for(text, parameters, features, asynchronously=asynchronous)
-    free = {**_GLOBALS, **own}
-    closure = tuple([free[name] for name in code.co_freevars])
+    closure = tuple([_SHARED_CELLS.get(name) or own[name] for name in code.co_freevars])
     if type(function) is not FunctionType:
         return FunctionType(code, globals(), closure=closure)
     # In the function's own globals: what looks for the caller's module finds the one the function stands in.
     wrapper = FunctionType(code, function.__globals__, closure=closure)
     if parameters is not ANYTHING:
         wrapper.__defaults__ = function.__defaults__
-        wrapper.__kwdefaults__ = function.__kwdefaults__ and dict(function.__kwdefaults__)
+        wrapper.__kwdefaults__ = copy(function.__kwdefaults__)
     return wrapper

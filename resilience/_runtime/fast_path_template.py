@@ -23,23 +23,7 @@ For a retry around a function of two parameters this remains of `CALL`, which tr
             return outcome.value
         ...
 
-These are the features of `CALL`, by what a stack has:
-
-========================= ============================================================================================
-``RUNNER``                a policy without a fast path, so that the runner does everything; alone
-``GATED``                 one gate, whose state is looked at before the call
-``OUTERMOST_GATE``        no policy outside of the gate, so that its rejection is raised at once
-``NESTS``                 calls through the gate that nest: the function runs between its ``enter`` and ``leave``
-``MARKS``                 a gate that wants to know that a call has succeeded
-``COUNTS``                a gate that wants to know how many have
-``REPORTS``               a gate that records each success
-``COUNTED``               one policy that counts the calls that succeed at once
-``TIMED``                 one policy that times the calls
-``TIMES_ALONE``           its times, which threads may add to without a lock
-``LIMITED``               policies that limit the time of a call (async)
-``TRACKS_EXHAUSTION``     a policy that asks which retries were exhausted within the call
-``NOTES``                 a success that is noted in some way, or checked for a limit
-========================= ============================================================================================
+`Features` are the words that the text of `CALL` is cut by.
 
 A wrapper's own variables get a dot before their name in the code object, as the compiler calls the iterable of a
 comprehension ``.0``. No parameter can have such a name. Debuggers read variables into a dictionary and Python writes
@@ -53,24 +37,26 @@ import functools
 import inspect
 import itertools
 import linecache
+import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from inspect import Parameter
 from operator import attrgetter
-from types import CodeType, FunctionType
+from types import CodeType, FrameType, FunctionType
 from typing import NamedTuple, cast
-from weakref import WeakValueDictionary
 
 __all__ = [
     "ANYTHING",
     "ASYNC_STREAM",
     "CALL",
     "STREAM",
+    "Features",
     "Parameters",
     "Shape",
     "code_for",
     "is_wrapper",
     "parameters_of",
+    "quiet_calls",
 ]
 
 # What the texts take from around them: what a stack is made of, and builtins, which a module may have shadowed.
@@ -84,10 +70,10 @@ async def wrapper(*args, **kwargs):
     if TIMED:
         now = clock().now
         started = now()
-    if NESTS:
-        state = gate.state_here
-    elif GATED:
+    if GATED:
         state = gate.state
+    if NESTS and not state.quiet:
+        state = gate.state_here
     if RUNNER:
         call = slow.call(args, kwargs)
     elif GATED and not state.fast_path:
@@ -108,7 +94,9 @@ async def wrapper(*args, **kwargs):
         if TRACKS_EXHAUSTION:
             since = exhaustion.count
         try:
-            if NESTS:
+            if QUIET and state.quiet:
+                value = await function(*args, **kwargs)
+            elif NESTS:
                 running = gate.enter(state)
                 try:
                     value = await function(*args, **kwargs)
@@ -122,7 +110,11 @@ async def wrapper(*args, **kwargs):
                 call = slow.late(value, args, kwargs)
             elif NOTES:
                 if MARKS:
-                    state.success_seen = True
+                    if NESTS:
+                        if not state.quiet:
+                            gate.succeeded(state)
+                    else:
+                        state.success_seen = True
                 if COUNTS:
                     state.call_count += 1
                 if REPORTS:
@@ -242,6 +234,54 @@ STREAM = _STREAM.replace("{relay}", _RELAY.strip())
 ASYNC_STREAM = _STREAM.replace("{relay}", _ASYNC_RELAY.strip()).replace("return outcome.value", "return")
 
 
+class Features(NamedTuple):
+    """What the wrapper of a stack has to do. The text has the names in capitals, ``if GATED:``.
+
+    Beside these it has ``NOTES``: a success that is noted in some way, or checked for a limit.
+    """
+
+    #: Leave each call to the runner: a policy has no fast path. No other feature is present then.
+    runner: bool = False
+    #: Look at the state of the one gate before the call.
+    gated: bool = False
+    #: Raise the gate's rejection at once: no policy is outside of it.
+    outermost_gate: bool = False
+    #: Run the function between the gate's ``enter`` and ``leave``: calls through the gate nest.
+    nests: bool = False
+    #: Do so only while a success would change the gate's state: else `quiet_calls` finds a call by its frame.
+    quiet: bool = False
+    #: Tell the gate that a call has succeeded.
+    marks: bool = False
+    #: Tell the gate how many calls have succeeded.
+    counts: bool = False
+    #: Tell the gate of each call that succeeds, and when it began.
+    reports: bool = False
+    #: Add to the one counter of calls that succeed at once.
+    counted: bool = False
+    #: Time the calls.
+    timed: bool = False
+    #: Add to the times without a lock.
+    times_alone: bool = False
+    #: Begin the limits of an async call, and end them.
+    limited: bool = False
+    #: Read how many retries had been exhausted when the call began.
+    tracks_exhaustion: bool = False
+
+    def words(self) -> frozenset[str]:
+        """Return the words in capitals that hold for the text.
+
+        >>> sorted(Features(gated=True, counts=True).words())
+        ['COUNTS', 'GATED', 'NOTES']
+        """
+        present = {name.upper() for name in itertools.compress(self._fields, self)}
+        if present & _NOTING:
+            present.add("NOTES")
+        return frozenset(present)
+
+
+_NOTING = frozenset({"GATED", "COUNTED", "TIMED", "LIMITED"})
+
+
 class Shape(NamedTuple):
     """How many parameters of each kind a function has."""
 
@@ -283,40 +323,28 @@ def parameters_of(function: object) -> Parameters:
     if type(function) is not FunctionType:  # not isinstance: a mock of a function says that it is one
         return ANYTHING
     code = function.__code__
-    stars = bool(code.co_flags & inspect.CO_VARARGS), bool(code.co_flags & inspect.CO_VARKEYWORDS)
-    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + sum(stars)]
-    return Parameters(names, Shape(code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, *stars))
+    flags, positional, keyword_only = code.co_flags, code.co_argcount, code.co_kwonlyargcount
+    args, kwargs = flags & _VARARGS != 0, flags & _VARKEYWORDS != 0
+    names = code.co_varnames[: positional + keyword_only + args + kwargs]
+    return Parameters(names, Shape(positional, code.co_posonlyargcount, keyword_only, args, kwargs))
 
 
-def code_for(text: str, parameters: Parameters, features: frozenset[str], *, asynchronously: bool) -> CodeType:
+_VARARGS, _VARKEYWORDS = inspect.CO_VARARGS, inspect.CO_VARKEYWORDS
+
+
+@functools.lru_cache(maxsize=128)
+def code_for(text: str, parameters: Parameters, features: Features, *, asynchronously: bool) -> CodeType:
     """Return the code of *text* for a function of these *parameters*, and a stack of these *features*.
 
-    Functions of the same signature share it, for as long as one of them exists.
+    Functions of one signature share it, where not too many others are decorated in between: each decorator of a stack
+    makes a wrapper, and only the last one's is called. The code of the others must not stay for ever.
     """
-    return _compiled(text, parameters.shape, features, asynchronously).named(parameters.names)
-
-
-class _Compiled:
-    """The code of a text whose parameters are numbered, and what was made of it for functions, by their names.
-
-    Each decorator of a stack makes a wrapper, and only the last one's is called. The code of the others goes with them.
-    """
-
-    def __init__(self, code: CodeType) -> None:
-        self.code = code
-        self._named: WeakValueDictionary[tuple[str, ...], CodeType] = WeakValueDictionary()
-
-    def named(self, names: tuple[str, ...]) -> CodeType:
-        """Return the code with its parameters called by their *names*, keywords in its calls as well."""
-        found = self._named.get(names)
-        if found is not None:
-            return found
-        numbered, constants = self.code.co_varnames, self.code.co_consts
-        if self.code.co_kwonlyargcount:
-            renamed = dict(zip(numbered, names, strict=False))
-            constants = tuple(_renamed(constant, renamed) for constant in constants)
-        code = self.code.replace(co_varnames=names + numbered[len(names) :], co_consts=constants)
-        return self._named.setdefault(names, code)
+    code = _compiled(text, parameters.shape, features, asynchronously)
+    names, numbered, constants = parameters.names, code.co_varnames, code.co_consts
+    if code.co_kwonlyargcount:  # calls have the names of these among their constants
+        renamed = dict(zip(numbered, names, strict=False))
+        constants = tuple(_renamed(constant, renamed) for constant in constants)
+    return code.replace(co_varnames=names + numbered[len(names) :], co_consts=constants)
 
 
 def _renamed(constant: object, names: Mapping[str, str]) -> object:
@@ -328,23 +356,23 @@ def _renamed(constant: object, names: Mapping[str, str]) -> object:
 
 
 @functools.lru_cache(maxsize=1024)
-def _compiled(text: str, shape: Shape, features: frozenset[str], asynchronously: bool) -> _Compiled:
+def _compiled(text: str, shape: Shape, features: Features, asynchronously: bool) -> CodeType:
     """Return the code of *text* with numbered parameters."""
     if not asynchronously:
         text = text.replace("async def", "def").replace("await ", "")
     tree = ast.parse(f"def make({_FREE}):\n" + textwrap.indent(_with_parameters(text, shape), "    "))
-    source = ast.unparse(_Specialized(features).visit(tree))
+    source = ast.unparse(_Specialized(features.words()).visit(tree))
     filename = f"{_FILENAME} {next(_numbers)}>"
     # So that tracebacks and debuggers show the lines of what they are in.
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    if features.quiet:
+        _quiet_files.add(filename)
     # A text of our own, with words of our own in it.
     code = _inner(_inner(compile(source, filename, "exec")))
     parameters, own = len(shape.numbered()), code.co_varnames
-    return _Compiled(
-        code.replace(
-            co_varnames=own[:parameters] + tuple(f".{name}" for name in own[parameters:]),
-            co_freevars=tuple(f".{name}" for name in code.co_freevars),
-        )
+    return code.replace(
+        co_varnames=own[:parameters] + tuple(f".{name}" for name in own[parameters:]),
+        co_freevars=tuple(f".{name}" for name in code.co_freevars),
     )
 
 
@@ -414,6 +442,7 @@ class _Specialized(ast.NodeTransformer):
 
 
 _numbers = itertools.count(1)
+_quiet_files: set[str] = set()
 _FILENAME = "<resilience wrapper"
 
 
@@ -423,3 +452,24 @@ def is_wrapper(code: CodeType) -> bool:
     What looks for the code that called a guarded function leaves it out.
     """
     return code.co_filename.startswith(_FILENAME)
+
+
+def quiet_calls() -> Iterator[object]:
+    """Yield the state that admitted each call that runs in this thread and is noted nowhere else, the innermost first.
+
+    To note a call in a context variable costs more than all else that its wrapper does. While the gate's state is
+    *quiet* a wrapper leaves it out, and the few who have to know, such as a call that fails, look at its frame. It runs
+    the function for as long as it has neither a value nor made a `Call` of a failure.
+    """
+    if not _quiet_files:
+        return
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_filename in _quiet_files:
+            variables = frame.f_locals
+            if _AFTER.isdisjoint(variables):
+                yield variables.get(".state")
+        frame = frame.f_back
+
+
+_AFTER = frozenset({".value", ".call"})

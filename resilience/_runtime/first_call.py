@@ -36,7 +36,7 @@ class FirstCall:
         self._target = target
         self._function = function
         self._asynchronously = asynchronously
-        self._once = dict[str, object]()  # empty until a call looks at what it returned: setting a default is atomic
+        self._once: dict[str, object] = {}  # empty until a call looks at what it returned: setting a default is atomic
         #: What calls the function and looks at its result; None where its results are beyond doubt.
         self.opener: Callable[..., object] | None = None
         if _may_return_what_it_called(function):

@@ -226,10 +226,12 @@ class Admission:
     *fast_path* it admits every call, and needs no more of a success than the gate's `SuccessReporting`.
     """
 
-    __slots__ = ("call_count", "failures", "fast_path", "success_seen")
+    __slots__ = ("call_count", "failures", "fast_path", "quiet", "success_seen")
 
     def __init__(self, fast_path: bool, failures: int = 0) -> None:
         self.fast_path: bool = fast_path
+        #: Whether it has counted no failure, so that a success changes nothing.
+        self.quiet: bool = fast_path
         #: Whether a call has succeeded since the last failure.
         self.success_seen: bool = False
         #: How many calls ended, where the gate counts them.
@@ -283,6 +285,10 @@ class Gate(Protocol):
     @property
     def state_here(self) -> Admission:
         """The present state; or, within a call that was admitted by it, one on the fast path that records nothing."""
+        ...
+
+    def succeeded(self, state: Admission, /) -> object:
+        """Record a success where calls nest and *state* is not quiet, unless the call belongs to another one."""
         ...
 
     def enter(self, state: Admission, /) -> Admitted:

@@ -16,7 +16,6 @@ back, and further calls are refused instead of starting one more.
 
 from __future__ import annotations
 
-import contextvars
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -25,6 +24,7 @@ from typing import TypeAlias
 from resilience._listeners import emit, has_listeners
 from resilience._outcome import TIMED_OUT, Outcome
 from resilience._runtime.carried_context import copy_back
+from resilience._runtime.circuit_context import copied_context
 from resilience._runtime.forks import call_in_forked_child
 from resilience._runtime.protocol import Abandoned, Call, Policy
 from resilience.errors.base import TooManyAbandonedError
@@ -200,7 +200,7 @@ class _WorkItem:
         self._drive = drive
         self._stack = stack
         self._depth = depth
-        self._context = contextvars.copy_context()
+        self._context = copied_context()
         self._outcome = TIMED_OUT
         self._raised: BaseException | None = None
         self.call = call

@@ -86,9 +86,10 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
 
     #: The module that made it, which tells circuits of one name apart; empty for those of keys and objects.
     module: str = ""
-    _scoped: _Scoped
-    # One where there is a storage; most circuits have none.
+    # Of the class where there are none, as in most circuits: a circuit of a key is made by the thousand.
+    _scoped: _Scoped | None = None
     _storage_observers: Sequence[StorageObserver] = ()
+    _own_listeners: Sequence[pybreaker.CircuitBreakerListener] = ()
 
     @_takes_options_of(CircuitBreakerConfig)
     def __init__(self, config: CircuitBreakerConfig) -> None:
@@ -111,12 +112,11 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
     def _attach(self, circuit: CircuitBreakerPolicy, listeners: Sequence[pybreaker.CircuitBreakerListener]) -> None:
         """Put this object in front of *circuit*, with *listeners* and the storage of its config."""
         self._circuit = circuit
-        self._scoped = OneForAll(self, self._fork)
         circuit.owner = self  # the registry finds it for as long as a function is guarded by it
         if circuit.config.storage is not None:
             self._storage_observers = [StorageObserver(circuit, circuit.config.storage)]
-        self._own_listeners: list[pybreaker.CircuitBreakerListener] = []
-        self.add_listeners(*listeners)
+        if listeners or self._storage_observers:
+            self.add_listeners(*listeners)
         for observer in self._storage_observers:
             observer.sync_from_storage()  # another process may have opened it
 
@@ -138,7 +138,7 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
         if not self._named and callable(target):
             self._circuit.name, self._named = name_of(target), True
             REGISTRY.check_name(self)
-        return (self._scoped.policy_for(target),)
+        return (self._circuits.policy_for(target),)
 
     def calling(self) -> OneBlock:  # type: ignore[override]  # a context manager all the same
         """Return one block of this circuit: ``with breaker.calling():``, as ``with breaker:``, sync or async.
@@ -187,20 +187,27 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
     # -- circuits per key or object ------------------------------------------------------------------------------
 
     @property
+    def _circuits(self) -> _Scoped:
+        """The circuits that calls go through: this one, or those that are made after it."""
+        if self._scoped is None:
+            self._scoped = OneForAll(self, self._fork)
+        return self._scoped
+
+    @property
     def scope(self) -> Literal["key", "instance"] | None:
         """Whether calls go through circuits of their key, or of their object, which are made after this one."""
-        return self._scoped.scope
+        return self._circuits.scope
 
     def of(self, instance: Hashable) -> CircuitBreaker:
         """Return the circuit of one key, or of one object of a class decorated with ``per_instance=True``.
 
         Of a circuit that has neither it is one that goes with the object, and that calls go through only by hand.
         """
-        return self._scoped.of(instance)
+        return self._circuits.of(instance)
 
     def children(self) -> list[tuple[Hashable, CircuitBreaker]]:
         """Return the circuits that exist by key, or for each object, with the key or the object's class and address."""
-        return self._scoped.items()
+        return self._circuits.items()
 
     # -- by hand -------------------------------------------------------------------------------------------------
 
@@ -265,7 +272,7 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
         for _, child in self.children():
             child._change_mode(mode)
 
-    def _set_listeners(self, listeners: list[pybreaker.CircuitBreakerListener]) -> None:
+    def _set_listeners(self, listeners: Sequence[pybreaker.CircuitBreakerListener]) -> None:
         self._own_listeners = listeners
         adapters: list[CircuitObserver] = [ListenerAdapter(self, listener) for listener in listeners]
         self._circuit.set_observers([*adapters, *self._storage_observers])

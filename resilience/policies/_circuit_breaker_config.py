@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
+import operator
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import KW_ONLY, field
 from datetime import timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 import pybreaker
 
@@ -85,6 +87,8 @@ def _unchecked(_: str, value: object) -> object:
     return value
 
 
+_Parse: TypeAlias = Callable[[str, object], object]
+
 _NAME = {"parse": _parse_name}
 _THRESHOLD = {"parse": functools.partial(optional, parse_count)}
 _COUNT = {"parse": parse_count}
@@ -144,9 +148,9 @@ class TripRates(NamedTuple):
         return calls >= self.min_calls and (window.failed / calls >= self.failed or window.slow / calls >= self.slow)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(eq=False, slots=True)  # not frozen: filling that takes as long as all checks
 class CircuitBreakerConfig:
-    """The options of `circuit_breaker`, checked. One value, which the circuits of all keys or objects share.
+    """The options of `circuit_breaker`, checked. One value, which never changes: circuits of all keys share it.
 
     A response with an error status is a success to the circuit: call ``response.raise_for_status()`` in the decorated
     function, or say with *failure_if* which results are failures.
@@ -256,22 +260,15 @@ class CircuitBreakerConfig:
         parsers = self._parsers_of_given()
         self._check_combinations(parsers.keys())
         for option, parse in parsers.items():
-            vars(self)[option] = parse(option, getattr(self, option))
+            setattr(self, option, parse(option, getattr(self, option)))
         self._set_rates(parsers.keys())
         self._set_durations()
         self._set_weights()
 
-    def _set(self, **values: object) -> None:
-        """Set attributes, past the lock of a frozen dataclass."""
-        vars(self).update(values)
-
-    def _parsers_of_given(self) -> Mapping[str, Callable[[str, object], object]]:
+    def _parsers_of_given(self) -> Mapping[str, _Parse]:
         """Return the checks of the options that are not left at their defaults, by option."""
-        return {
-            option.name: option.metadata.get("parse", _unchecked)
-            for option in dataclasses.fields(self)
-            if option.init and getattr(self, option.name) is not option.default
-        }
+        parsers, defaults, values_of = _options()
+        return dict(itertools.compress(parsers, map(operator.is_not, values_of(self), defaults)))
 
     # -- checks of several options -----------------------------------------------------------------------------------
 
@@ -290,38 +287,33 @@ class CircuitBreakerConfig:
     # -- what follows from the options -------------------------------------------------------------------------------
 
     def _set_rates(self, given: AbstractSet[str]) -> None:
-        self._set(
-            trip_failures=_or_never(self.failure_threshold),
-            slow_seconds=_or_never(self.slow_call_seconds),
-            period=self.window_seconds,
-            rates=None,
-        )
+        self.trip_failures = _or_never(self.failure_threshold)
+        self.slow_seconds = _or_never(self.slow_call_seconds)
+        self.period = cast("float | None", self.window_seconds)
+        self.rates = None
         if given.isdisjoint(_RATES):
             return
         if given.isdisjoint(("window", "window_seconds")):
-            self._set(window=_DEFAULT_WINDOW)
+            self.window = _DEFAULT_WINDOW
         most = _or_never(self.window)
         fewest = self.minimum_calls or int(min(_DEFAULT_MIN_CALLS, most))
         require(fewest <= most, "minimum_calls", fewest, f"at most window={most}, or the circuit would never open")
-        self._set(rates=TripRates(_or_never(self.failure_rate), _or_never(self.slow_call_rate), fewest))
+        self.rates = TripRates(_or_never(self.failure_rate), _or_never(self.slow_call_rate), fewest)
 
     def _set_durations(self) -> None:
-        self._set(
-            reset_seconds=self.reset_timeout,
-            lease_seconds=self.probe_timeout or self.reset_timeout,
-            max_reset_seconds=self.max_reset_timeout,
-            ramp_up_seconds=self.ramp_up,
-            server_backoff=getattr(self.open_for, "value", 0),
-        )
+        self.reset_seconds = cast("float", self.reset_timeout)
+        self.lease_seconds = cast("float", self.probe_timeout or self.reset_timeout)
+        self.max_reset_seconds = cast("float | None", self.max_reset_timeout)
+        self.ramp_up_seconds = cast("float", self.ramp_up)
+        self.server_backoff = getattr(self.open_for, "value", 0)
         longest, reset = self.max_reset_seconds, self.reset_seconds
         require(longest is None or longest >= reset, "max_reset_timeout", longest, f"at least reset_timeout={reset:g}")
 
     def _set_weights(self) -> None:
-        own_rows = changed_profiles("profiles", self.profiles or {})
-        weights = DerivedTable(functools.partial(_weight_of, self.trip_on), own_rows)
-        if not own_rows:  # then circuits that count the same categories share it
-            weights = _weights.setdefault(self.trip_on, weights)
-        self._set(weights=weights)
+        self.weights = _weights_of(self.trip_on)
+        if self.profiles:
+            own_rows = changed_profiles("profiles", self.profiles)
+            self.weights = DerivedTable(functools.partial(_weight_of, self.trip_on), own_rows)
         if isinstance(self.trip_on, ErrorCategory) and not any(self.weights[leaf.value] > 0 for leaf in self.trip_on):
             raise ValueError(
                 f"trip_on={self.trip_on.label!r}: failures of this category have weight 0 and would never open the"
@@ -389,6 +381,15 @@ def _or_never(value: Any) -> Any:
     return value or math.inf
 
 
+@functools.cache
+def _options() -> tuple[Sequence[tuple[str, _Parse]], Sequence[object], Callable[[object], Sequence[object]]]:
+    """Return the options with their checks, their defaults, and what reads their values, all in the same order."""
+    options = [option for option in dataclasses.fields(CircuitBreakerConfig) if option.init]
+    parsers = [(option.name, option.metadata.get("parse", _unchecked)) for option in options]
+    values_of = operator.attrgetter(*[option.name for option in options])
+    return parsers, [option.default for option in options], values_of
+
+
 _ALWAYS_DESCRIBED = ("failure_threshold", "reset_timeout")
 
 
@@ -417,4 +418,7 @@ def _weight_of(trip_on: Any, row: Profile) -> int:
     return IGNORED
 
 
-_weights: dict[object, DerivedTable[int]] = {}
+@functools.cache
+def _weights_of(trip_on: object) -> DerivedTable[int]:
+    """Return the weights where the table alone decides: one object for all circuits that count the same categories."""
+    return DerivedTable(functools.partial(_weight_of, trip_on), {})

@@ -17,6 +17,7 @@ from resilience._callback_errors import call_hook, log_callback_error
 from resilience._listeners import emit, has_listeners
 from resilience._outcome import Outcome
 from resilience._runtime.circuit_context import Admitted, admitted_here, enter, leave
+from resilience._runtime.fast_path_template import quiet_calls
 from resilience._runtime.method_selection import MethodSelection
 from resilience._runtime.protocol import Admission, Call, Emit, Gate, Policy, Proceed, Run, Steps, SuccessReporting
 from resilience.classification.classifier import category_of, classify
@@ -183,6 +184,8 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
         self, outcome: Outcome, admitted: Admission | ProbePermit | None, began: float, clock: Clock
     ) -> tuple[int, Transition | None]:
         """Record *outcome*; return what it weighs, and the transition it caused."""
+        if self.methods.guards_class and self._is_part_of_a_call(admitted, outcome):
+            return IGNORED, None
         error, config = outcome.error, self.config
         if error is None:
             weight = SUCCESS
@@ -247,9 +250,34 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
             return self.is_leased(by, current_clock())
         return by is self.state or by is self.methods
 
+    def _is_part_of_a_call(self, admitted: Admission | ProbePermit | None, outcome: Outcome) -> bool:
+        """Whether a call of a guarded class belongs to another one, where that matters to its *outcome*.
+
+        A success changes nothing while the circuit is quiet. A probe is never a part: what it calls is `INNER`.
+        """
+        if not isinstance(admitted, Closed) or (admitted.quiet and outcome.error is None):
+            return False
+        return self._belongs_to_another(admitted)
+
+    def _belongs_to_another(self, admitted: Closed) -> bool:
+        """Whether a call that has ended belongs to another one that *admitted* has admitted too.
+
+        While a circuit is quiet, nothing of the kind is asked when a call begins.
+        """
+        return admitted in (*[running.by for running in admitted_here()], *quiet_calls())
+
+    def succeeded(self, state: Any) -> None:
+        """Record a success of a call that *state* admitted on the fast path, unless it belongs to another one."""
+        if not self._belongs_to_another(state):
+            with self._lock:
+                state.start_anew()
+
     @property
     def nests(self) -> bool:
-        """Whether it guards a class. Then the wrapper looks at `state_here`, and calls between `enter` and `leave`."""
+        """Whether it guards a class. Then the wrapper looks at `state_here`, and calls between `enter` and `leave`.
+
+        A wrapper may leave both out while the state is quiet.
+        """
         return self.methods.guards_class
 
     @property

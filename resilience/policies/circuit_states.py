@@ -66,7 +66,7 @@ class Closed(Admission):
     A success needs no lock: it sets `success_seen`, by which the next failure knows that it is the first in a row.
     """
 
-    __slots__ = ("observed", "ramping", "since", "until")
+    __slots__ = ("observed", "ramp_up", "ramping", "since")
     kind: ClassVar[CircuitState] = CircuitState.CLOSED
     name: ClassVar[str] = "closed"  # as pybreaker spells the states
     last_error_type: ClassVar[None] = None
@@ -75,6 +75,7 @@ class Closed(Admission):
     probing: ClassVar[bool] = False
     successes: ClassVar[int] = 0  # of probes
     fast_path: bool
+    quiet: bool
     failures: int
     success_seen: bool
 
@@ -83,8 +84,14 @@ class Closed(Admission):
         super().__init__(fast_path=not observed and not self.ramping)
         #: Whether observers are notified of each call, which then takes the slow path.
         self.observed: bool = observed
+        self._set_quiet()
         self.since: float = since
-        self.until: float = since + ramp_up
+        self.ramp_up: float = ramp_up
+
+    @property
+    def until(self) -> float:
+        """When the ramp ends."""
+        return self.since + self.ramp_up
 
     @property
     def consecutive_failures(self) -> int:
@@ -116,6 +123,7 @@ class Closed(Admission):
         """Set whether each call takes the slow path, where observers are notified."""
         self.observed = observed
         self.fast_path = not observed and not self.ramping
+        self._set_quiet()
 
     def half_opens(self, now: float) -> bool:
         """Whether a call *now* makes the circuit half-open: never."""
@@ -126,7 +134,7 @@ class Closed(Admission):
         if not self.since <= now < self.until:  # also where the clock was set back
             self.ramping = False
             self.set_observed(self.observed)
-        elif self.ramping and clock.random() * (self.until - self.since) >= now - self.since:
+        elif self.ramping and clock.random() * self.ramp_up >= now - self.since:
             return None
         return self
 
@@ -142,8 +150,19 @@ class Closed(Admission):
         """Note a success, without the lock, as the wrapper of a guarded function does."""
         self.success_seen = True
 
+    def start_anew(self) -> None:
+        """Forget the failures in a row, as a success comes after them."""
+        self.success_seen = True
+        self.failures = 0
+        self._set_quiet()
+
+    def _set_quiet(self) -> None:
+        """Set whether a success would change nothing here."""
+        self.quiet = self.fast_path and not self.failures
+
     def record_failure(self, weight: int, clock: Clock, config: CircuitBreakerConfig) -> bool:
         """Count a failure; return whether the circuit opens by failures in a row."""
+        self.quiet = False
         if self.success_seen:
             self.success_seen = False
             self.failures = 0
@@ -190,6 +209,10 @@ class ClosedWithRates(Closed):
         if self.call_count != self.calls_at_last_failure:
             return 0
         return self.failures
+
+    def _set_quiet(self) -> None:
+        """Set that a success changes something here: it counts in the window."""
+        self.quiet = False
 
     def mark_success(self) -> None:
         """Note a success whose time does not matter, without the lock."""

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import inspect
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import anyio
 import httpx
 import pytest
 import requests
 
-from resilience import CircuitOpenError, Pipeline, circuit_breaker, describe, fallback, retry_on_category
+from resilience import (
+    CircuitOpenError,
+    Pipeline,
+    circuit_breaker,
+    describe,
+    fallback,
+    gather_results,
+    retry_on_category,
+    timeout,
+)
+from resilience._runtime import fast_path
 from resilience._runtime.method_selection import LOCAL_METHODS
 from resilience.testing import virtual_time
 from tests.callers import AnotherCaller
@@ -516,12 +528,234 @@ def test_others_go_on_while_a_call_of_the_class_runs(road: Road):
 
         def slow(self) -> None:
             with pytest.raises(ConnectionResetError):
-                others.call(self.fail)
+                threads.submit(others.call, self.fail).result()
 
         async def slow_async(self) -> None:
             with pytest.raises(ConnectionResetError):
                 others.call(self.fail)
 
     others = AnotherCaller()
-    road.run(lambda: Client().slow(), lambda: Client().slow_async())
+    with ThreadPoolExecutor(1) as threads:
+        road.run(lambda: Client().slow(), lambda: Client().slow_async())
     assert breaker.state.name == "open"
+
+
+# -- sync calls through a quiet circuit, which are noted nowhere -------------------------------------------------------
+
+
+def layered(**options: object) -> tuple[circuit_breaker, type]:
+    """Return a circuit, and a class it guards whose method ``outer`` does what it is given, ``inner`` or not."""
+    breaker = circuit_breaker("api", **{"failure_threshold": 3, **options})
+
+    @breaker
+    class Client:
+        def inner(self, error: Exception | None = None) -> str:
+            if error is not None:
+                raise error
+            return "answer"
+
+        async def inner_async(self, error: Exception | None = None) -> str:
+            return Client.__dict__["inner"].__wrapped__(self, error)
+
+        def outer(self, do: Callable[[], object]) -> object:
+            return do()
+
+    return breaker, Client
+
+
+def test_failures_that_a_method_deals_with_count_for_nothing():
+    breaker, client = layered()
+
+    def three_attempts() -> str:
+        for _ in range(4):
+            with contextlib.suppress(ConnectionResetError):
+                mine.inner(down)
+        return mine.inner()
+
+    mine = client()
+    for _ in range(3):
+        assert mine.outer(three_attempts) == "answer"
+    assert (breaker.fail_counter, breaker.state.name) == (0, "closed")
+
+
+def test_a_failure_within_a_method_within_a_method_counts_once():
+    breaker, client = layered()
+    mine = client()
+    for expected in (1, 2):
+        with pytest.raises(ConnectionResetError):
+            mine.outer(lambda: mine.outer(lambda: mine.inner(down)))
+        assert breaker.fail_counter == expected
+
+
+def test_a_success_within_a_method_that_fails_is_none():
+    breaker, client = layered()
+
+    def fail_after_a_success() -> None:
+        mine.inner()
+        mine.inner(down)
+
+    mine = client()
+    for expected in (1, 2, 3):
+        with pytest.raises(ConnectionResetError):
+            mine.outer(fail_after_a_success)
+        assert breaker.fail_counter == expected
+    assert breaker.state.name == "open"
+
+
+def test_a_success_within_a_method_that_fails_is_none_when_another_caller_has_failed_meanwhile():
+    breaker, client = layered()
+
+    def fail_after_others_and_a_success() -> None:
+        with ThreadPoolExecutor(1) as thread, pytest.raises(ConnectionResetError):
+            thread.submit(mine.inner, down).result()
+        assert breaker.fail_counter == 1
+        mine.inner()
+        assert breaker.fail_counter == 1
+        raise down
+
+    mine = client()
+    with pytest.raises(ConnectionResetError):
+        mine.outer(fail_after_others_and_a_success)
+    assert breaker.fail_counter == 2
+
+
+def test_a_method_that_succeeds_starts_the_count_anew_when_another_caller_has_failed_meanwhile():
+    breaker, client = layered()
+
+    def succeed_after_others() -> None:
+        with ThreadPoolExecutor(1) as thread, pytest.raises(ConnectionResetError):
+            thread.submit(mine.inner, down).result()
+        assert breaker.fail_counter == 1
+
+    mine = client()
+    mine.outer(succeed_after_others)
+    assert breaker.fail_counter == 0
+
+
+def test_retries_within_a_method_and_the_retries_of_the_method_itself_are_told_apart():
+    breaker, client = layered()
+    answers = iter([down, down, "answer"])
+
+    @retry_on_category(attempts=3, base_delay=0)
+    def answer() -> object:
+        given = next(answers)
+        return mine.inner(given) if isinstance(given, Exception) else mine.inner()
+
+    mine = client()
+    assert mine.outer(answer) == "answer"
+    assert breaker.fail_counter == 0
+
+
+def test_a_sync_method_that_runs_an_event_loop_decides_for_what_runs_in_it():
+    breaker, client = layered()
+
+    async def three_failures() -> None:
+        for _ in range(3):
+            with contextlib.suppress(ConnectionResetError):
+                await mine.inner_async(down)
+
+    mine = client()
+    mine.outer(lambda: anyio.run(three_failures))
+    assert (breaker.fail_counter, breaker.state.name) == (0, "closed")
+
+
+def test_a_block_and_a_stream_within_a_method_belong_to_it():
+    breaker, client = layered()
+
+    @breaker
+    def items() -> Iterator[str]:
+        yield "item"
+        raise down
+
+    def use_both() -> None:
+        with pytest.raises(ConnectionResetError), breaker:
+            raise down
+        with pytest.raises(ConnectionResetError):
+            list(items())
+
+    client().outer(use_both)
+    assert breaker.fail_counter == 0
+
+
+def test_threads_of_the_toolkit_s_own_belong_to_the_method_that_waits_for_them():
+    breaker, client = layered()
+
+    @timeout(5)
+    def in_a_thread() -> None:
+        with pytest.raises(ConnectionResetError):
+            mine.inner(down)
+
+    mine = client()
+    mine.outer(in_a_thread)
+    mine.outer(lambda: gather_results([lambda: mine.inner(down)] * 3, limit=3))
+    assert breaker.fail_counter == 0
+
+
+def test_threads_belong_to_the_method_that_starts_them_where_they_inherit_its_context(monkeypatch: pytest.MonkeyPatch):
+    """As on a free-threaded CPython 3.14."""
+    monkeypatch.setattr(fast_path, "_THREADS_INHERIT", True)
+    breaker, client = layered()
+
+    def in_a_thread() -> None:
+        with ThreadPoolExecutor(1) as thread, pytest.raises(ConnectionResetError):
+            thread.submit(contextvars.copy_context().run, mine.inner, down).result()
+
+    mine = client()
+    mine.outer(in_a_thread)
+    assert breaker.fail_counter == 0
+
+
+def test_tasks_that_an_async_method_waits_for_belong_to_it(backend: str):
+    breaker = circuit_breaker("api", failure_threshold=2)
+
+    @breaker
+    class Client:
+        async def inner(self) -> None:
+            await anyio.lowlevel.checkpoint()
+            raise down
+
+        async def outer(self) -> None:
+            async with anyio.create_task_group() as tasks:
+                for _ in range(3):
+                    tasks.start_soon(self._fail)
+
+        async def _fail(self) -> None:
+            with pytest.raises(ConnectionResetError):
+                await self.inner()
+
+    anyio.run(Client().outer, backend=backend)
+    assert (breaker.fail_counter, breaker.state.name) == (0, "closed")
+
+
+def test_a_call_after_a_method_has_ended_is_one_of_its_own():
+    breaker, client = layered()
+    mine = client()
+    assert mine.outer(mine.inner) == "answer"
+    with pytest.raises(ConnectionResetError):
+        mine.inner(down)
+    assert breaker.fail_counter == 1
+
+
+def test_the_methods_of_two_circuits_do_not_belong_to_each_other():
+    breaker, client = layered()
+    other, other_client = layered()
+    with pytest.raises(ConnectionResetError):
+        client().outer(lambda: other_client().inner(down))
+    assert (breaker.fail_counter, other.fail_counter) == (1, 1)
+
+
+def test_a_method_decides_while_its_own_retry_makes_another_attempt():
+    breaker = circuit_breaker("api", failure_threshold=4)
+
+    @retry_on_category(attempts=3, base_delay=0, retry_exhausted=True)
+    @breaker
+    class Client:
+        def inner(self) -> None:
+            raise down
+
+        def outer(self) -> None:
+            self.inner()
+
+    with pytest.raises(ConnectionResetError):
+        Client().outer()
+    assert breaker.fail_counter == 3  # attempts of the method; those of inner() within them are part of it

@@ -35,7 +35,7 @@ class PybreakerCompat(pybreaker.CircuitBreaker):
 
     _circuit: CircuitBreakerPolicy
     _named: bool
-    _own_listeners: list[pybreaker.CircuitBreakerListener]
+    _own_listeners: Sequence[pybreaker.CircuitBreakerListener]
 
     @abstractmethod
     def _force(self, kind: CircuitState) -> None:
@@ -46,7 +46,7 @@ class PybreakerCompat(pybreaker.CircuitBreaker):
         """Return the circuits that were made after this one."""
 
     @abstractmethod
-    def _set_listeners(self, listeners: list[pybreaker.CircuitBreakerListener]) -> None:
+    def _set_listeners(self, listeners: Sequence[pybreaker.CircuitBreakerListener]) -> None:
         """Notify *listeners*, and no others, from now on."""
 
     # -- state -----------------------------------------------------------------------------------------------------
