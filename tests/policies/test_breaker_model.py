@@ -251,6 +251,11 @@ class Model:
         asked = HINTS.get(what, 0.0)
         hold = asked if self.config.open_for is not None and 0 < asked < math.inf else None
         fails = weight if isinstance(weight, int) else 0
+        limit = self.config.slow_call_seconds
+        succeeded = what == "ok" or (what == "bad" and not fails)
+        slow = succeeded and limit is not None and self.now - entry.began >= limit
+        if slow and not isinstance(entry.by, Period):  # a slow probe is no recovery
+            what, weight, fails = "bad", 1, 1
         if self.mode != "disabled":
             if weight == "answered":
                 self.told.append("success")
@@ -278,8 +283,7 @@ class Model:
         if entry.by is not period or self.mode == "disabled":
             return
         config = self.config
-        if what == "ok" or (what == "bad" and not fails):
-            slow = config.slow_call_seconds is not None and self.now - entry.began >= config.slow_call_seconds
+        if succeeded:
             period.ended.append((self.now, 0, slow))
             if slow and self.too_bad():
                 self.open(0, 1, chance, None, None)

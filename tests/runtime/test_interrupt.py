@@ -650,10 +650,10 @@ def test_a_forked_child_is_under_no_limit_of_its_parents():
 def work():
     child = os.fork()
     if not child:
-        os._exit(0 if signal.getsignal(signal.SIGALRM) is signal.SIG_DFL and limited(SHORT, spin) is EXPIRED else 1)
+        os._exit(0 if signal.getsignal(signal.SIGALRM) is signal.SIG_DFL and limited(SHORT, spin) is TIMED_OUT else 1)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     let_it_pass(interrupt._limits[0])
     spin()
-print(limited(LONG, work) is EXPIRED)
+print(limited(LONG, work) is TIMED_OUT)
 """)
     assert done.stdout == "0\nTrue\n", done.stderr

@@ -93,7 +93,7 @@ def test_a_probe_inside_a_limit_is_held_to_the_end_of_the_stream(road: Road):
     seen = []
     assert stream.read(each=lambda: seen.append(len(breaker.state.permits))) == [1, 2]
     assert seen == [1, 1]
-    assert breaker.current_state == "closed"
+    assert breaker.state.name == "closed"
 
 
 # -- further items -------------------------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ def test_a_probe_inside_the_limit_is_given_back(road: Road):
     slow = retry_on_category("network", base_delay=2, jitter="none")
     stream = Stream(road, lambda f: timeout(idle=2)(slow(breaker(f))), [down], [1, Takes(3, 2)])
     assert is_timeout(stream.read()[-1], 2)
-    assert breaker.current_state == "half-open"
+    assert breaker.state.name == "half-open"
     assert len(breaker.state.permits) == 0
 
 
@@ -391,7 +391,7 @@ def test_a_sync_generator_that_hangs_is_left_behind_and_closes_itself_when_it_co
         while breaker.state.permits and time.monotonic() < give_up:
             time.sleep(0.001)
         assert len(breaker.state.permits) == 0
-        assert breaker.current_state == "half-open"  # what came too late decides nothing
+        assert breaker.state.name == "half-open"  # what came too late decides nothing
 
 
 def test_context_variables_of_a_sync_generator_are_its_own_copy_for_as_long_as_it_lives():

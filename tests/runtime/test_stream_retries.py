@@ -181,9 +181,9 @@ def test_a_probe_is_out_until_the_stream_has_ended(road: Road):
     patient = retry_on_category("network|rejected", attempts=2, base_delay=6, jitter="none")
     stream = Stream(road, lambda function: patient(breaker(function)), [down], [1, 2])
     seen = []
-    assert stream.read(each=lambda: seen.append((breaker.current_state, len(breaker.state.permits)))) == [1, 2]
+    assert stream.read(each=lambda: seen.append((breaker.state.name, len(breaker.state.permits)))) == [1, 2]
     assert seen == [("half-open", 1)] * 2
-    assert breaker.current_state == "closed"
+    assert breaker.state.name == "closed"
 
 
 def test_a_stream_that_breaks_off_counts_once(road: Road):
@@ -385,7 +385,7 @@ def test_one_that_is_under_way_when_policies_are_switched_off_stays_guarded(road
     stream = Stream(road, breaker, [1, down])
     stream.read(each=off.__enter__)
     off.__exit__()
-    assert breaker.current_state == "open"
+    assert breaker.state.name == "open"
 
 
 # -- cancellation, Ctrl-C, the garbage collector --------------------------------------------------------------------
@@ -436,7 +436,7 @@ def test_a_cancellation_at_any_await_closes_the_generator_and_frees_the_permit(b
                         async for _ in reading:
                             await anyio.lowlevel.checkpoint()
             assert len(begun) == len(closed)
-            assert breaker.current_state != "half-open" or permits_of(breaker) == 0
+            assert breaker.state.name != "half-open" or permits_of(breaker) == 0
 
     anyio.run(main, backend=backend)
 
@@ -451,7 +451,7 @@ def test_what_ends_a_program_frees_the_permit(stop: type[BaseException], items: 
         clock.advance(6)
         with pytest.raises(stop):
             list(stream.guarded())
-        assert breaker.current_state == "half-open"
+        assert breaker.state.name == "half-open"
         assert permits_of(breaker) == 0
     assert stream.closed == 1
 

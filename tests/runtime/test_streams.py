@@ -85,7 +85,7 @@ def test_a_failure_after_some_items_counts(kind: str):
         with pytest.raises(ConnectionResetError) as caught:
             stream.read(1, 2, down)
         assert caught.value is down
-    assert breaker.current_state == "open"
+    assert breaker.state.name == "open"
 
 
 def test_an_open_circuit_rejects_at_the_first_item_and_begins_nothing(kind: str):
@@ -113,7 +113,7 @@ def test_a_probe_is_out_until_its_stream_has_ended(kind: str):
         with pytest.raises(CircuitOpenError, match="its probe on the way"):
             stream.read(1)
         assert list(items) == [2]
-        assert breaker.current_state == "closed"
+        assert breaker.state.name == "closed"
 
 
 def test_a_stream_closed_before_its_first_item_was_never_there():
@@ -122,7 +122,7 @@ def test_a_stream_closed_before_its_first_item_was_never_there():
         breaker.open()
         clock.advance(30)
         Both("sync", breaker).items(1).close()
-        assert breaker.current_state == "open"
+        assert breaker.state.name == "open"
 
 
 def test_what_is_sent_and_thrown_reaches_the_generator():
@@ -187,7 +187,7 @@ def test_a_stream_that_is_cancelled_counts_for_nothing_and_frees_its_permit(back
                     async for _ in items:
                         scope.cancel()
             assert scope.cancelled_caught
-            assert breaker.current_state == "half-open"
+            assert breaker.state.name == "half-open"
             assert breaker.state.permits == set()
 
     anyio.run(main, backend=backend)
@@ -244,4 +244,4 @@ def test_circuits_stack_and_a_key_chooses_one(kind: str):
     with pytest.raises(CircuitOpenError, match="circuit 'host' is open"):
         stream.read(1, "b")
     assert stream.read(1, "a") == [1, "a"]
-    assert outer.current_state == "closed"  # a rejection counts for nobody
+    assert outer.state.name == "closed"  # a rejection counts for nobody
