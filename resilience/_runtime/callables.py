@@ -197,8 +197,9 @@ def _annotations(function: object) -> object:
     if sys.version_info >= (3, 14):
         from annotationlib import Format, call_annotate_function
 
-        annotate = getattr(function, "__annotate__", None)
-        if isinstance(annotate, FunctionType) and not annotate.__code__.co_flags & _ALL_TEXTS:
+        annotate: Any = getattr(function, "__annotate__", None)
+        flags: int = getattr(getattr(annotate, "__code__", None), "co_flags", _ALL_TEXTS)
+        if not flags & _ALL_TEXTS:
             found = call_annotate_function(annotate, Format.STRING, owner=function)
             alias = getattr(function, "__globals__", {}).get(found.get("return"))
             if get_origin(alias) is not None:  # `Reply = Awaitable[bytes]`
