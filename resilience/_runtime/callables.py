@@ -7,6 +7,7 @@ target whose attributes are of the user's own making, as a mock's are, is an ord
 """
 
 from __future__ import annotations
+import __future__
 
 import contextlib
 import enum
@@ -184,17 +185,21 @@ def _return_annotation(function: object) -> str:
         return ""
 
 
+_ALL_TEXTS = __future__.annotations.compiler_flag
+
+
 def _annotations(function: object) -> object:
     """Return the annotations of *function*, from Python 3.14 on as texts.
 
-    Annotations are evaluated when they are first read there. They may name what is defined further down, or what a
-    lazy import has not imported yet.
+    Annotations are evaluated when they are first read there, unless the module has made texts of all of them. They may
+    name what is defined further down, or what a lazy import has not imported yet.
     """
     if sys.version_info >= (3, 14):
         from annotationlib import Format, call_annotate_function
 
-        annotate = getattr(function, "__annotate__", None)
-        if annotate is not None:
+        annotate: Any = getattr(function, "__annotate__", None)
+        flags: int = getattr(getattr(annotate, "__code__", None), "co_flags", _ALL_TEXTS)
+        if not flags & _ALL_TEXTS:
             found = call_annotate_function(annotate, Format.STRING, owner=function)
             alias = getattr(function, "__globals__", {}).get(found.get("return"))
             if get_origin(alias) is not None:  # `Reply = Awaitable[bytes]`

@@ -54,6 +54,11 @@ from tests.classification import test_delivery as known
 from tests.classification import test_real_services as services
 from tests.classification.peers import Peer
 from tests.classification.test_delivery import _failure, _named
+from resilience import ErrorCategory, classify, retry_on_category
+from tests.classification import test_connection as known
+from tests.classification import test_real_services as services
+from tests.classification.peers import Peer
+from tests.classification.test_delivery import _failure, _named
 
 _GONE = "http://127.0.0.1:{}/"
 
@@ -436,6 +441,17 @@ def test_an_exception_of_another_interpreter_left_its_frames_there(closed_port: 
         error = _failure(lambda: pool.submit(socket.create_connection, ("127.0.0.1", closed_port)).result())
     assert isinstance(error, ConnectionRefusedError)
     assert not never_connected(error)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="interpreters of 3.14")
+def test_an_exception_that_no_other_interpreter_can_be_given_is_unknown(capfd: pytest.CaptureFixture[str]) -> None:
+    code = "class OutOfStock(Exception): pass\nraise OutOfStock"
+    with concurrent.futures.InterpreterPoolExecutor(1) as pool:
+        error = _failure(lambda: pool.submit(exec, code).result())
+    assert type(error).__name__ == "ExecutionFailed"
+    assert classify(error) is ErrorCategory.UNKNOWN
+    assert not never_connected(error)
+    capfd.readouterr()  # Python reports it on stderr
 
 
 def test_an_exception_that_was_made_here_says_what_it_is() -> None:

@@ -17,10 +17,11 @@ LIBRARY = ClientLibrary(
         "InvalidStateError": C.INTERNAL,
         "BrokenExecutor": C.INTERNAL,  # a worker died; the executor takes no more work
         "_RemoteTraceback": C.UNKNOWN,  # never raised
-        "ExecutionFailed": C.UNKNOWN,
+        "InterpreterError": C.UNKNOWN,
+        "ExecutionFailed": C.UNKNOWN,  # an InterpreterError
         "QueueEmpty": C.UNKNOWN,
         "QueueFull": C.CAPACITY,
-        **classes(C.INTERNAL, "InterpreterError InterpreterNotFoundError NotShareableError"),
+        **classes(C.INTERNAL, "InterpreterNotFoundError NotShareableError"),
         **classes(C.INTERNAL, "QueueError QueueNotFoundError ItemInterpreterDestroyed"),
     }
 )
