@@ -47,15 +47,11 @@ import urllib3.poolmanager
 from botocore.config import Config
 from botocore.session import Session
 
-from resilience import retry_on_category
+from resilience import ErrorCategory, classify, retry_on_category
 from resilience.classification._delivery import never_connected
 from resilience.classification.libraries import known_libraries, library_named
-from tests.classification import test_delivery as known
-from tests.classification import test_real_services as services
-from tests.classification.peers import Peer
-from tests.classification.test_delivery import _failure, _named
-from resilience import ErrorCategory, classify, retry_on_category
 from tests.classification import test_connection as known
+from tests.classification import test_delivery as known
 from tests.classification import test_real_services as services
 from tests.classification.peers import Peer
 from tests.classification.test_delivery import _failure, _named
