@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 __all__ = [
+    "did_you_mean",
     "given_options",
     "optional",
     "parse_count",
@@ -120,20 +121,27 @@ def require_choice(parameter: str, value: object, choices: Iterable[str]) -> str
         raise TypeError(f"{parameter}={value!r}: give {right}")
     if value in known:
         return value
-    raise ValueError(f"{parameter}={value!r}: give {right}{_did_you_mean(value, known)}")
+    raise ValueError(f"{parameter}={value!r}: give {right}{did_you_mean(value, known)}")
 
 
 def require_known_names(function: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """Refuse keyword arguments that *function* does not have."""
+    """Refuse keyword arguments that *function* does not have, with what to write for those of other libraries."""
     choices = list(known)
     for name in given:
         if name not in choices:
-            hint = _did_you_mean(name, choices)
+            from resilience._foreign_keywords import advice_on
+
+            advice = advice_on(function, name)
+            hint = did_you_mean(name, choices) if advice is None else f"; {advice}"
             raise TypeError(f"{function}() got an unexpected keyword argument {name!r}{hint}")
 
 
-def _did_you_mean(name: str, known: Sequence[str]) -> str:
-    """Return a hint at the one of *known* that *name* was probably meant to be; nothing where none is close."""
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """Return a hint at the one of *known* that *name* was probably meant to be; nothing where none is close.
+
+    >>> did_you_mean("reset_timout", ["reset_timeout", "window"]), did_you_mean("color", ["window"])
+    ("; did you mean 'reset_timeout'?", '')
+    """
     import difflib
 
     return "".join(f"; did you mean {near!r}?" for near in difflib.get_close_matches(name, known, n=1))

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
+from resilience._validation import did_you_mean
 from resilience.cli.output import ExitCode
 
 __all__ = ["build_parser"]
+
+_INVALID_CHOICE = re.compile(
+    r"argument (?P<argument>.+): invalid choice: (?P<value>.+) \(choose from (?P<choices>.+)\)"
+)
+_OPTION = re.compile(r"--[a-z]+")
 
 _EXAMPLES = """\
 examples:
@@ -130,9 +137,34 @@ exit codes: 0 it ran, 1 the server could not be started, 2 a wrong option or a l
 
 
 class _Parser(argparse.ArgumentParser):
+    """Answers a wrong argument in one line, with what was probably meant; argparse prints the usage as well."""
+
+    commands: Mapping[str, _Parser] = {}
+
     def error(self, message: str) -> NoReturn:
-        # argparse prints the usage as well; one clear line is easier to read, and --help is there.
-        self.exit(ExitCode.USAGE, f"{self.prog}: {message}; see `{self.prog} --help`\n")
+        line = f"{self.prog}: {_INVALID_CHOICE.sub(_say_choices, message)}; see `{self.prog} --help`"
+        self.exit(ExitCode.USAGE, line.replace("?; see", "? See") + "\n")
+
+    def parse_args(self, args: Sequence[str] | None = None) -> argparse.Namespace:  # type: ignore[override]
+        """Parse all of *args*; what is left over is refused by the parser of its command, which knows its options."""
+        arguments, unknown = self.parse_known_args(args)
+        if unknown:
+            self.commands.get(arguments.command, self).refuse(unknown)
+        return arguments
+
+    def refuse(self, unknown: Sequence[str]) -> NoReturn:
+        options = _OPTION.findall(self.format_usage())
+        named = next((word.partition("=")[0] for word in unknown if word.startswith("-")), "")
+        self.error(f"unrecognized arguments: {' '.join(unknown)}{did_you_mean(named, options)}")
+
+
+def _say_choices(found: re.Match[str]) -> str:
+    """Rewrite argparse's line on an invalid choice: its list is long, and has no near match."""
+    value, choices = found["value"].strip("'"), found["choices"].replace("'", "").split(", ")
+    hint = did_you_mean(value, choices)
+    if found["argument"] == "command" and hint:
+        return f"there is no command {value!r}{hint}"
+    return f"{found['argument']} {value!r} is not one of {', '.join(choices)}{hint}"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -147,6 +179,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"resilience {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command", parser_class=_Parser)
+    parser.commands = commands.choices
 
     demo = _command(commands, "demo", "hurt a real server; compare protected calls with bare ones", _DEMO_EXAMPLES)
     demo.add_argument("--seconds", type=_number(3, 3600), default=12.0, help="how long, in all (default: 12)")
@@ -181,7 +214,9 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="SIZE",
         help="what it may take (default: 100MB; 1GB where the level allows libraries)",
     )
-    script.add_argument("--level", default="strict", help="strict, moderate or permissive (default: strict)")
+    script.add_argument(
+        "--level", choices=["strict", "moderate", "permissive"], default="strict", help="default: strict"
+    )
     script.add_argument(
         "--allow", action="append", default=[], metavar="MODULE", help="may be imported; may be repeated"
     )
