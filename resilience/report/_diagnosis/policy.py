@@ -28,6 +28,10 @@ _INSTEAD = {
     "network": ("Let the caller fetch the data, and work on what is handed in.", "Use example data in the code."),
     "process": ("Compute it in Python, in this process.",),
 }
+_RAISE_LEVEL = {
+    "strict": "If it is needed, run the code at a higher level: security_level='moderate'.",
+    "moderate": "If it is needed, run the code at a higher level: security_level='permissive'.",
+}
 _NAMED = re.compile(r"(?:restricted|blocked|forbidden) (?:module|function|name) '([\w.]+)'")
 
 
@@ -40,16 +44,15 @@ def violation(case: Case) -> Diagnosis:
     level = case.specific("security_level")
     allowed = list(texts(case.specifics.get("available_modules")))
     given = [each for each in texts(getattr(found, "alternatives", None)) if each]
-    tips = given or list(_INSTEAD.get(kind, ("Leave it out, or do it in a way that is allowed.",)))
+    instead = given or _INSTEAD.get(kind, ())
+    tips = [*(instead or ("Leave it out, or do it in a way that is allowed.",))]
     if kind == "blocked_import" and allowed and not any(allowed[0] in tip for tip in tips):
         tips.append(f"These modules are allowed: {listed(allowed, 12)}.")
-    at = f" at level {level}" if level else ""
     if kind == "blocked_import" and subject:
-        tips.append(f"If it is needed, ask for it: allowed_imports=[{subject.partition('.')[0]!r}].")
+        tips.append(f"If it is needed, allow it: allowed_imports=[{subject.partition('.')[0]!r}].")
     else:
-        tips.append(
-            f"If it is needed, ask whoever runs the code for a higher level{f' than {level}' if level else ''}."
-        )
+        tips.append(_RAISE_LEVEL.get(level, "If it is needed, change the policy that the code runs under."))
+    at = f" at level {level}" if level else ""
     reason = one_line(text(getattr(found, "reason", "")), 200)
     what, why = code or subject or "what the code attempts", f": {reason}" if reason else ""
     return Diagnosis(
@@ -59,7 +62,7 @@ def violation(case: Case) -> Diagnosis:
         specifics={
             **({"violation_type": kind} if kind else {}),
             **({"attempted_action": code} if code else {}),
-            "alternative_approaches": [*(given or _INSTEAD.get(kind, ()))],
+            "alternative_approaches": [*instead],
         },
     )
 
