@@ -54,7 +54,9 @@ _EXPLAIN_EXAMPLES = """\
 examples:
   resilience explain httpx.ReadTimeout         an exception class, or the last line of a traceback
   resilience explain ConnectionResetError
-  resilience explain status 503                an HTTP status
+  resilience explain 503 Service Unavailable   an HTTP status
+  resilience explain CircuitOpenError          an error of the toolkit, by class or code
+  resilience explain --list                    the libraries whose exceptions are known
   resilience explain grpc UNAVAILABLE
   resilience explain sqlstate 40001
   resilience explain errno ECONNRESET
@@ -196,7 +198,8 @@ def build_parser() -> argparse.ArgumentParser:
     _shared(call)
 
     explain = _command(commands, "explain", "classify a failure given as text", _EXPLAIN_EXAMPLES)
-    explain.add_argument("text", metavar="TEXT", nargs="+", help="several words are joined")
+    explain.add_argument("text", metavar="TEXT", nargs="*", help="several words are joined")
+    explain.add_argument("--list", action="store_true", help="list the client libraries whose exceptions are known")
     explain.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
     circuits = _command(
