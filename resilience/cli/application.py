@@ -15,13 +15,13 @@ from types import ModuleType
 
 from resilience.cli.output import ExitCode, UserError
 
-__all__ = ["imported"]
+__all__ = ["import_application"]
 
 _NAMES = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
-_MOST_FRAMES = 3
+_MAX_FRAMES = 3
 
 
-def imported(text: str) -> tuple[ModuleType, object]:
+def import_application(text: str) -> tuple[ModuleType, object]:
     """Import ``MODULE[:ATTRIBUTE]`` with the current directory importable; return the module and the attribute's value.
 
     What the application prints on the way goes to stderr. Raises UserError; with a short traceback on stderr where the
@@ -29,7 +29,7 @@ def imported(text: str) -> tuple[ModuleType, object]:
     """
     name, colon, attribute = text.partition(":")
     if not _NAMES.fullmatch(name) or (colon and not _NAMES.fullmatch(attribute)):
-        raise UserError(f"{text!r} cannot be a module; {_right(name)}")
+        raise UserError(f"{text!r} cannot be a module; {_module_advice(name)}")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
@@ -41,18 +41,18 @@ def imported(text: str) -> tuple[ModuleType, object]:
                 value = _attribute(value, part, text)
         except ModuleNotFoundError as error:
             if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-                raise _raised(name, error, f"install {error.name} where this runs: {sys.executable}") from None
+                raise _import_failure(name, error, f"install {error.name} where this runs: {sys.executable}") from None
             raise UserError(_not_found(error.name)) from None
         except SystemExit as error:
-            raise _raised(name, error, "keep what ends the program under if __name__ == '__main__'") from None
+            raise _import_failure(name, error, "keep what ends the program under if __name__ == '__main__'") from None
         except UserError:
             raise
         except Exception as error:
-            raise _raised(name, error, f"see that `python -c 'import {name}'` works here") from None
+            raise _import_failure(name, error, f"see that `python -c 'import {name}'` works here") from None
     return module, value
 
 
-def _right(name: str) -> str:
+def _module_advice(name: str) -> str:
     path = name.removesuffix(".py")
     if path != name or "/" in name:
         dotted = ".".join(part for part in Path(path).parts if part not in (".", "..", os.sep))
@@ -84,7 +84,7 @@ def _attribute(value: object, part: str, text: str) -> object:
         raise UserError(f"{text}: the module was imported, but there is no {part!r} in it{meant}") from None
 
 
-def _raised(name: str, error: BaseException, advice: str) -> UserError:
+def _import_failure(name: str, error: BaseException, advice: str) -> UserError:
     # The application's own frames, the last ones: Python's import machinery and this file are in nobody's way.
     ours = (__file__, importlib.__file__)
     frames = [
@@ -93,9 +93,9 @@ def _raised(name: str, error: BaseException, advice: str) -> UserError:
         if frame.filename not in ours and not frame.filename.startswith("<frozen importlib")
     ]
     sys.stderr.write("Traceback (most recent call last):\n")
-    if len(frames) > _MOST_FRAMES:
-        sys.stderr.write(f"  ... {len(frames) - _MOST_FRAMES} more\n")
-    sys.stderr.write("".join(traceback.format_list(frames[-_MOST_FRAMES:])))
+    if len(frames) > _MAX_FRAMES:
+        sys.stderr.write(f"  ... {len(frames) - _MAX_FRAMES} more\n")
+    sys.stderr.write("".join(traceback.format_list(frames[-_MAX_FRAMES:])))
     sys.stderr.write("".join(traceback.format_exception_only(error)))
     said = " ".join(str(error).split())
     what = f"{type(error).__qualname__}{': ' + said if said else ''}"

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from resilience._listeners import subscribe
 from resilience.categories import ErrorCategory, Recovery
 from resilience.classification import Explanation, explain
-from resilience.cli.address import checked_headers, checked_method, checked_url, shown_url
+from resilience.cli.address import parse_headers, parse_method, parse_url, redacted_url
 from resilience.cli.advice import ADVICE
-from resilience.cli.call_trace import Account, happened
-from resilience.cli.output import ExitCode, need, print_json, run
+from resilience.cli.call_trace import CallTrace, describe_error
+from resilience.cli.output import ExitCode, print_json, require_libraries, run_async
 from resilience.clock import current_clock
 
 if TYPE_CHECKING:
@@ -42,41 +42,45 @@ class _Reply:
 
 
 def run_call(arguments: argparse.Namespace) -> int:
-    """Make the request and tell what happened; the exit code says whether it worked."""
-    need("httpx", *(["trio"] if arguments.backend == "trio" else []))
-    method = checked_method(arguments.method)
+    """Make the request and tell what describe_error; the exit code says whether it worked."""
+    require_libraries("httpx", *(["trio"] if arguments.backend == "trio" else []))
+    method = parse_method(arguments.method)
     attempts = arguments.attempts or (3 if method in _IDEMPOTENT else 1)
-    headers = checked_headers(arguments.header)
-    request = _Request(checked_url(arguments.url), method, headers, attempts, arguments.timeout)
-    account = Account(tell=_silent if arguments.json else _say)
-    shown = shown_url(request.url)
+    headers = parse_headers(arguments.header)
+    request = _Request(parse_url(arguments.url), method, headers, attempts, arguments.timeout)
+    trace = CallTrace(write=_discard if arguments.json else _print_line)
+    shown = redacted_url(request.url)
     if not arguments.json:
-        _say(f"{method} {shown} ({'' if attempts == 1 else 'at most '}{_attempts(attempts)}, {request.limit:g} s each)")
+        _print_line(
+            f"{method} {shown} ({'' if attempts == 1 else 'at most '}{_attempts(attempts)}, {request.limit:g} s each)"
+        )
     reply: _Reply | None = None
     failure: Exception | None = None
-    with subscribe(account.heard):
+    with subscribe(trace.on_event):
         try:
-            reply = run(_call, request, account, backend=arguments.backend)
+            reply = run_async(_call, request, trace, backend=arguments.backend)
         except Exception as error:
             failure = error
-    elapsed = current_clock().now() - account.began
+    elapsed = current_clock().now() - trace.started_at
     document: dict[str, object] = {"url": shown, "method": method, "ok": failure is None}
     if reply is not None:
-        account.answered(reply.status, reply.reason)
+        trace.record_response(reply.status, reply.reason)
         document |= {"status": reply.status, "bytes": reply.size}
     code = ExitCode.OK if failure is None else ExitCode.FAILED
-    document |= {"elapsed": round(elapsed, 4), "circuit": account.circuit, "attempts": account.attempts}
-    document |= {"error": None if failure is None else _told(failure), "exit_code": int(code)}
+    document |= {"elapsed": round(elapsed, 4), "circuit": trace.circuit, "attempts": trace.attempts}
+    document |= {"error": None if failure is None else _error_document(failure), "exit_code": int(code)}
     if failure is not None:
-        _complain(shown, failure, len(account.attempts))
+        _print_failure(shown, failure, len(trace.attempts))
     if arguments.json:
         print_json(document)
     elif reply is not None:
-        _say(f"{reply.status} {reply.reason}, {reply.size} bytes, {_attempts(len(account.attempts))}, {elapsed:.2f} s")
+        _print_line(
+            f"{reply.status} {reply.reason}, {reply.size} bytes, {_attempts(len(trace.attempts))}, {elapsed:.2f} s"
+        )
     return code
 
 
-async def _call(request: _Request, account: Account) -> _Reply:
+async def _call(request: _Request, trace: CallTrace) -> _Reply:
     import httpx
 
     from resilience import __version__, circuit_breaker, retry_on_category, timeout
@@ -86,7 +90,7 @@ async def _call(request: _Request, account: Account) -> _Reply:
     async with httpx.AsyncClient(timeout=request.limit, headers=agent) as client:
 
         @retry_on_category(ErrorCategory.TRANSIENT, attempts=request.attempts)
-        @circuit_breaker(shown_host(request.url), failure_threshold=5, reset_timeout=30)
+        @circuit_breaker(host_of(request.url), failure_threshold=5, reset_timeout=30)
         @timeout(request.limit)
         async def send() -> _Reply:
             async with client.stream(request.method, request.url, headers=request.headers) as response:
@@ -96,7 +100,7 @@ async def _call(request: _Request, account: Account) -> _Reply:
                     pass  # counted, not kept: it may be large
                 return _reply(response)
 
-        account.began = current_clock().now()  # libraries are loaded by now, and are no part of the call
+        trace.started_at = current_clock().now()  # libraries are loaded by now, and are no part of the call
         return await send()
 
 
@@ -104,15 +108,15 @@ def _reply(response: httpx.Response) -> _Reply:
     return _Reply(response.status_code, response.reason_phrase, response.num_bytes_downloaded)
 
 
-def shown_host(url: str) -> str:
+def host_of(url: str) -> str:
     """Return the host and port of *url*: the circuit's name."""
-    return shown_url(url).split("/")[2].partition("?")[0]
+    return redacted_url(url).split("/")[2].partition("?")[0]
 
 
-def _told(failure: Exception) -> dict[str, object]:
+def _error_document(failure: Exception) -> dict[str, object]:
     found = explain(failure)
     return {
-        "what": happened(failure),
+        "what": describe_error(failure),
         "category": found.category.label,
         "rule": found.rule,
         "reason": found.reason,
@@ -121,12 +125,12 @@ def _told(failure: Exception) -> dict[str, object]:
     }
 
 
-def _complain(shown: str, failure: Exception, tried: int) -> None:
+def _print_failure(shown: str, failure: Exception, tried: int) -> None:
     found = explain(failure)
     sys.stdout.flush()  # the attempts first, where both streams are one terminal
     sys.stderr.write(
         f"resilience call: {shown} failed after {_attempts(max(1, tried))}:"
-        f" {happened(failure)} [{found.category.label}]; {found.recovery.value}: {_advice(found)}\n"
+        f" {describe_error(failure)} [{found.category.label}]; {found.recovery.value}: {_advice(found)}\n"
     )
 
 
@@ -140,10 +144,10 @@ def _attempts(number: int) -> str:
     return "1 attempt" if number == 1 else f"{number} attempts"
 
 
-def _say(line: str) -> None:
+def _print_line(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
-def _silent(line: str) -> None:
+def _discard(line: str) -> None:
     pass

@@ -1,4 +1,4 @@
-"""What happened, attempt by attempt, from the events of one call."""
+"""What describe_error, attempt by attempt, from the events of one call."""
 
 from __future__ import annotations
 
@@ -13,39 +13,43 @@ from resilience.clock import current_clock
 from resilience.errors import CallTimeoutError
 from resilience.events import AttemptFailed, CircuitTransition, Event, RetriesExhausted, RetryScheduled
 
-__all__ = ["Account", "happened"]
+__all__ = ["CallTrace", "describe_error"]
 
 
-class Account:
-    """Listens to the events of one call; says each attempt to *tell* as soon as it is over."""
+class CallTrace:
+    """Listens to the events of one call; says each attempt to *write* as soon as it is over."""
 
-    def __init__(self, tell: Callable[[str], object]) -> None:
+    def __init__(self, write: Callable[[str], object]) -> None:
         self.attempts: list[dict[str, object]] = []
         self.circuit: str = "closed"
-        self.began: float = current_clock().now()
-        self._tell = tell
+        self.started_at: float = current_clock().now()
+        self._write = write
 
-    def heard(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Take note of one event. An attempt is told when it is known what follows from it."""
         if isinstance(event, CircuitTransition):
             self.circuit = event.state
         elif isinstance(event, AttemptFailed):
             found = explain(event.error)
-            self._note(event.attempt, happened(event.error), found.category.label, found.rule, found.reason)
-            if not _is_retried(event):
-                self._say()
+            self._record_attempt(
+                event.attempt, describe_error(event.error), found.category.label, found.rule, found.reason
+            )
+            if not _another_event_follows(event):
+                self._write_attempt()
         elif isinstance(event, RetryScheduled):
             self.attempts[-1]["waited"] = round(event.wait, 4)
-            self._say(f"; next in {event.wait:.2f} s")
+            self._write_attempt(f"; next in {event.wait:.2f} s")
         elif isinstance(event, RetriesExhausted):
-            self._say(f"; no more: {event.reason}" if event.reason != "attempts" else "; that was the last")
+            self._write_attempt(f"; no more: {event.reason}" if event.reason != "attempts" else "; that was the last")
 
-    def answered(self, status: int, reason: str) -> None:
+    def record_response(self, status: int, reason: str) -> None:
         """Take note of the attempt that worked: no event tells of it."""
-        self._note(len(self.attempts) + 1, f"status {status} {reason}".rstrip(), None, None, None)
-        self._say()
+        self._record_attempt(len(self.attempts) + 1, f"status {status} {reason}".rstrip(), None, None, None)
+        self._write_attempt()
 
-    def _note(self, number: int, what: str, category: str | None, rule: str | None, reason: str | None) -> None:
+    def _record_attempt(
+        self, number: int, what: str, category: str | None, rule: str | None, reason: str | None
+    ) -> None:
         self.attempts.append(
             {
                 "number": number,
@@ -58,21 +62,21 @@ class Account:
             }
         )
 
-    def _say(self, next_step: str = "") -> None:
+    def _write_attempt(self, next_step: str = "") -> None:
         last = self.attempts[-1]
         why = "" if last["category"] is None else f" [{last['category']}: {last['reason']}]"
-        self._tell(f"  {last['number']}. {last['outcome']}{why}; circuit {last['circuit']}{next_step}")
+        self._write(f"  {last['number']}. {last['outcome']}{why}; circuit {last['circuit']}{next_step}")
 
 
-def _is_retried(event: AttemptFailed) -> bool:
+def _another_event_follows(event: AttemptFailed) -> bool:
     """Whether another event follows: the retry's, or the one that says why there is none."""
     return event.category in ErrorCategory.TRANSIENT
 
 
-def happened(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """Say what *error* is, never in its own words: a message may hold the URL, and with it its secrets.
 
-    >>> happened(ConnectionRefusedError(111, "secret"))
+    >>> describe_error(ConnectionRefusedError(111, "secret"))
     'ConnectionRefusedError: Connection refused'
     """
     status = getattr(getattr(error, "response", None), "status_code", None)
@@ -83,7 +87,7 @@ def happened(error: Exception) -> str:
     kind = type(error)
     library = kind.__module__.partition(".")[0]
     name = kind.__qualname__ if library == "builtins" else f"{library}.{kind.__qualname__}"
-    detail = next((said for said in map(_system_says, _causes(error)) if said), None)
+    detail = next((said for said in map(_system_message, _causes(error)) if said), None)
     return f"{name}: {detail}" if detail else name
 
 
@@ -96,7 +100,7 @@ def _phrase(status: int) -> str:
         return ""
 
 
-def _system_says(error: BaseException) -> str | None:
+def _system_message(error: BaseException) -> str | None:
     """Return what the system calls *error*: fixed words for a number, so that they cannot hold a secret."""
     if isinstance(error, socket.gaierror):
         return "the host's name is not known"

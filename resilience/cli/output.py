@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar, TypeVarTuple, Unpack
 
-__all__ = ["ExitCode", "UserError", "need", "print_json", "run"]
+__all__ = ["ExitCode", "UserError", "print_json", "require_libraries", "run_async"]
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -43,7 +43,7 @@ def print_json(document: Mapping[str, object]) -> None:
     sys.stdout.flush()
 
 
-def run(function: Callable[[Unpack[Ts]], Awaitable[T]], *arguments: *Ts, backend: str) -> T:
+def run_async(function: Callable[[Unpack[Ts]], Awaitable[T]], *arguments: *Ts, backend: str) -> T:
     """Run an async function on the event loop named."""
     import anyio
 
@@ -52,7 +52,7 @@ def run(function: Callable[[Unpack[Ts]], Awaitable[T]], *arguments: *Ts, backend
     return anyio.run(function, *arguments, backend=backend, backend_options=options)
 
 
-def need(*libraries: str) -> None:
+def require_libraries(*libraries: str) -> None:
     """Raise UserError unless all of *libraries* can be imported."""
     missing = [library for library in libraries if importlib.util.find_spec(library) is None]
     if missing:

@@ -187,15 +187,15 @@ def build_parser() -> argparse.ArgumentParser:
     demo.add_argument("--seconds", type=_number(3, 3600), default=12.0, help="how long, in all (default: 12)")
     demo.add_argument("--rate", type=_number(1, 1000), default=80.0, help="calls per second on each side (default: 80)")
     demo.add_argument("--seed", type=int, default=1, help="the same seed gives the same arrivals (default: 1)")
-    _shared(demo)
+    _add_shared_options(demo)
 
     call = _command(commands, "call", "make one real request; tell it attempt by attempt", _CALL_EXAMPLES)
     call.add_argument("url", metavar="URL", help="http:// or https://")
     call.add_argument("--method", "-X", default="GET", help="default: GET")
-    call.add_argument("--attempts", type=_whole, help="calls at most, the first one included (default: 3)")
+    call.add_argument("--attempts", type=_attempts, help="calls at most, the first one included (default: 3)")
     call.add_argument("--timeout", type=_number(0.001, 86400), default=5.0, help="seconds per attempt (default: 5)")
     call.add_argument("--header", "-H", action="append", default=[], metavar="NAME:VALUE", help="may be repeated")
-    _shared(call)
+    _add_shared_options(call)
 
     explain = _command(commands, "explain", "classify a failure given as text", _EXPLAIN_EXAMPLES)
     explain.add_argument("text", metavar="TEXT", nargs="*", help="several words are joined")
@@ -267,7 +267,7 @@ def _command(
     )
 
 
-def _shared(command: argparse.ArgumentParser) -> None:
+def _add_shared_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--backend", choices=["asyncio", "trio"], default="asyncio", help="default: asyncio")
     command.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
@@ -285,7 +285,7 @@ def _number(least: float, most: float) -> Callable[[str], float]:
     return parse
 
 
-def _whole(text: str) -> int:
+def _attempts(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:5]) <= 1000):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000")
     return int(text)

@@ -15,7 +15,7 @@ from resilience.report.model import ErrorReport
 __all__ = ["run_report"]
 
 _CHUNK = 1 << 20
-_MOST_BYTES = 8_000_000  # the last ones: a log ends with what is asked about
+_MAX_BYTES = 8_000_000  # the last ones: a log ends with what is asked about
 
 
 def run_report(arguments: argparse.Namespace) -> int:
@@ -54,7 +54,7 @@ def _read(path: str) -> str:
 def _tail(stream: BinaryIO) -> bytes:
     data = b""
     while chunk := stream.read(_CHUNK):
-        data = (data + chunk)[-_MOST_BYTES:]
+        data = (data + chunk)[-_MAX_BYTES:]
     return data
 
 

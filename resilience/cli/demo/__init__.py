@@ -21,7 +21,7 @@ from resilience.cli.demo.server_process import ServerProcess
 from resilience.cli.demo.shared_counters import RequestCounter
 from resilience.cli.demo.stats import DemoStats
 from resilience.cli.demo.text import causes, phase_line, summary
-from resilience.cli.output import ExitCode, UserError, need, print_json, run
+from resilience.cli.output import ExitCode, UserError, print_json, require_libraries, run_async
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -34,7 +34,7 @@ _REFRESH = 0.15
 
 def run_demo(arguments: argparse.Namespace) -> int:
     """Run all phases, show the progress, print the summary or the document."""
-    need("httpx", "rich", *(["trio"] if arguments.backend == "trio" else []))
+    require_libraries("httpx", "rich", *(["trio"] if arguments.backend == "trio" else []))
     if os.name != "posix":  # the server inherits a descriptor and is killed by SIGKILL
         raise UserError("the demo needs a POSIX system, such as Linux or macOS", ExitCode.FAILED)
     settings = Settings(arguments.seconds, arguments.rate, arguments.seed, arguments.backend)
@@ -49,7 +49,7 @@ def run_demo(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryFile() as counts, RequestCounter(counts.fileno()) as counter:
         stats = DemoStats(settings, counter)
         server = ServerProcess(settings, counts.fileno())
-        run(show, stats, server, backend=settings.backend)
+        run_async(show, stats, server, backend=settings.backend)
         if arguments.json:
             print_json(document_of(stats, server))
         else:
