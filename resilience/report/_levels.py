@@ -18,7 +18,7 @@ from resilience.report.model import (
     TracebackFrame,
 )
 
-__all__ = ["exception_dict", "moment", "report_dict"]
+__all__ = ["exception_dict", "format_timestamp", "report_dict"]
 
 _SUMMARY, _TECHNICAL, _CONTEXT, _SYSTEM = 1, 2, 3, 4
 
@@ -32,7 +32,7 @@ def report_dict(report: ErrorReport, level: int) -> dict[str, Json]:
         "error_category": report.category.label,
         "error_summary": report.error_summary,
         "error_details": _details(report, level),
-        "timestamp": moment(report.timestamp),
+        "timestamp": format_timestamp(report.timestamp),
     }
     if level >= _TECHNICAL:
         found["filename"] = report.filename
@@ -48,10 +48,10 @@ def report_dict(report: ErrorReport, level: int) -> dict[str, Json]:
     return found
 
 
-def moment(timestamp: datetime.datetime) -> str:
+def format_timestamp(timestamp: datetime.datetime) -> str:
     """Return a time as reports tell it.
 
-    >>> moment(datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC))
+    >>> format_timestamp(datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC))
     '2026-01-01T12:00:00Z'
     """
     return timestamp.astimezone(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

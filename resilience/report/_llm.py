@@ -10,9 +10,9 @@ from resilience.report.model import ErrorReport, ExceptionInfo
 
 __all__ = ["estimated_tokens", "llm_text"]
 
-_MOST_LINE = 400
-_MOST_VARIABLES = 20
-_MOST_CALLS = 12
+_MAX_LINE = 400
+_MAX_VARIABLES = 20
+_MAX_CALLS = 12
 _PIECE = re.compile(r"[A-Za-z]+|[0-9]|[^\x00-\x7f]|\n|[^\w\s]|_|[ \t]{2,}|[^\S\n]")
 # A section may take this part of what is left, so that a long one does not push out all that follow.
 _SHARE = 0.6
@@ -132,7 +132,7 @@ def _do(report: ErrorReport) -> Iterator[str]:
 
 def _variables(report: ErrorReport) -> Iterator[str]:
     yield "Variables:"
-    for name, value in list(report.local_variables.items())[:_MOST_VARIABLES]:
+    for name, value in list(report.local_variables.items())[:_MAX_VARIABLES]:
         yield _line(f"    {name} = {value_text(value)}")
 
 
@@ -155,7 +155,7 @@ def _called(report: ErrorReport) -> Iterator[str]:
     if info is None or len(info.traceback) < 2:
         return
     yield "Calls, the last one failed:"
-    yield from (_line(f"    {line}") for line in calls(info, _MOST_CALLS))
+    yield from (_line(f"    {line}") for line in calls(info, _MAX_CALLS))
 
 
 def _indented(text: str) -> Iterator[str]:
@@ -165,4 +165,4 @@ def _indented(text: str) -> Iterator[str]:
 
 def _line(text: str) -> str:
     text = printable(text)
-    return text if len(text) <= _MOST_LINE else f"{text[:_MOST_LINE]}..."
+    return text if len(text) <= _MAX_LINE else f"{text[:_MAX_LINE]}..."

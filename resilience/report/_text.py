@@ -10,10 +10,10 @@ from resilience.report.model import ErrorReport, ExceptionInfo, RecoveryOption
 
 __all__ = ["calls", "causes", "printable", "rendered", "source_lines", "value_text"]
 
-_MOST_CALLS = 10
-_MOST_VARIABLES = 20
-_MOST_VALUE = 120
-_MOST_CAUSES = 10
+_MAX_CALLS = 10
+_MAX_VARIABLES = 20
+_MAX_VALUE = 120
+_MAX_CAUSES = 10
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _REPR = re.compile(r"[\[{(<]|b['\"]|[^\W\d]\w*\(")
 
@@ -57,7 +57,7 @@ def causes(info: ExceptionInfo | None) -> Iterator[str]:
     """Yield a line for each exception that hangs on this one: what it was raised from, and the members of a group."""
     found = [(info, 0)] if info is not None else []
     told = 0
-    while found and told < _MOST_CAUSES:
+    while found and told < _MAX_CAUSES:
         each, depth = found.pop(0)
         if each.relation != "raised":
             told += 1
@@ -119,16 +119,16 @@ def _suggestions(report: ErrorReport) -> Iterator[str]:
 def _variables(report: ErrorReport) -> Iterator[str]:
     if report.local_variables:
         yield "Variables:"
-    for name, value in list(report.local_variables.items())[:_MOST_VARIABLES]:
+    for name, value in list(report.local_variables.items())[:_MAX_VARIABLES]:
         shown = value_text(value)
-        yield f"  {name} = {shown if len(shown) <= _MOST_VALUE else shown[:_MOST_VALUE] + '...'}"
+        yield f"  {name} = {shown if len(shown) <= _MAX_VALUE else shown[:_MAX_VALUE] + '...'}"
 
 
 def _calls(report: ErrorReport) -> Iterator[str]:
     info = report.exception
     if info is not None and len(info.traceback) > 1:
         yield "Calls, the last one failed:"
-        yield from (f"  {line}" for line in calls(info, _MOST_CALLS))
+        yield from (f"  {line}" for line in calls(info, _MAX_CALLS))
 
 
 def _next(report: ErrorReport) -> Iterator[str]:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 __all__ = ["HEADER", "NOTEBOOK_HEADER", "clean_lines", "last_traceback"]
 
-_MOST_TEXT = 2_000_000  # characters, the last ones: a log ends with what is asked about
-_MOST_LINE = 5000
+_MAX_TEXT = 2_000_000  # characters, the last ones: a log ends with what is asked about
+_MAX_LINE = 5000
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
@@ -26,10 +26,10 @@ _CELL = re.compile(r"^\s*Cell In\s?\[\d+\], line \d+\s*$")
 
 def clean_lines(text: str) -> list[str]:
     """Return the lines of a text without colours, the last ones of a very long text."""
-    plain = _ANSI.sub("", text[-_MOST_TEXT:]).removeprefix("\ufeff")
+    plain = _ANSI.sub("", text[-_MAX_TEXT:]).removeprefix("\ufeff")
     if f"{HEADER}\\n" in plain:  # a log of JSON documents, one a line
         plain = plain.replace("\\n", "\n").replace('\\"', '"').replace("\\\\", "\\")
-    return [line[:_MOST_LINE].rstrip() for line in _LINE_END.split(plain)]
+    return [line[:_MAX_LINE].rstrip() for line in _LINE_END.split(plain)]
 
 
 def last_traceback(text: str) -> list[str]:

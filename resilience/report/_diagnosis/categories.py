@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from resilience.categories import ErrorCategory
-from resilience.report._diagnosis.context import Case, Frame
-from resilience.report._diagnosis.text import one_line
-from resilience.report._diagnosis.variable_origins import factors
+from resilience.report._diagnosis.context import FailureContext, Frame
+from resilience.report._diagnosis.text import single_line
+from resilience.report._diagnosis.variable_origins import variable_factors
 from resilience.report.diagnosis import Diagnosis
 
-__all__ = ["by_category"]
+__all__ = ["diagnose_by_category"]
 
 _C = ErrorCategory
 _ROWS: dict[ErrorCategory, tuple[str, tuple[str, ...]]] = {
@@ -141,28 +141,28 @@ _ROWS: dict[ErrorCategory, tuple[str, tuple[str, ...]]] = {
 _OF_CODE = _C.CODE_RELATED | _C.INTERNAL | _C.UNKNOWN
 
 
-def by_category(case: Case) -> Diagnosis:
+def diagnose_by_category(context: FailureContext) -> Diagnosis:
     """Say what holds for every failure of this category, with the facts of this one."""
-    category = case.failure.category if isinstance(case.failure.category, ErrorCategory) else _C.UNKNOWN
+    category = context.failure.category if isinstance(context.failure.category, ErrorCategory) else _C.UNKNOWN
     cause, tips = _ROWS.get(category, _ROWS[_C.UNKNOWN])
-    said = one_line(case.message, 200)
+    said = single_line(context.message, 200)
     given: list[str] = []
-    if category in _OF_CODE and case.line:
-        variables = [f"{name}" for name in _variables(case.frame)]
+    if category in _OF_CODE and context.line:
+        variables = [f"{name}" for name in _variables(context.frame)]
         watch = f" and print {', '.join(variables)} before it" if variables else ""
         given.append(
-            f"Look at line {case.line}{watch}: {one_line(case.code, 80)}"
-            if case.code
-            else f"Look at line {case.line}{watch}."
+            f"Look at line {context.line}{watch}: {single_line(context.code, 80)}"
+            if context.code
+            else f"Look at line {context.line}{watch}."
         )
-    if case.in_library:
-        given.append(f"Check what is given to {case.in_library}(), which raised it inside a library.")
-    called = f"{case.type}: " if case.type else ""
+    if context.library_function:
+        given.append(f"Check what is given to {context.library_function}(), which raised it inside a library.")
+    called = f"{context.type}: " if context.type else ""
     return Diagnosis(
         immediate_cause=f"{called}{said}"
         if said and category in _OF_CODE
         else f"{cause}{f' ({said})' if said else ''}",
-        contributing_factors=tuple(factors(case)),
+        contributing_factors=tuple(variable_factors(context)),
         suggestions=(*given, *tips),
     )
 

@@ -7,9 +7,9 @@ import re
 import signal
 
 from resilience.report._diagnosis.ast_utils import parsed
-from resilience.report._diagnosis.context import Case, texts
-from resilience.report._diagnosis.text import listed, one_line
-from resilience.report._diagnosis.variable_origins import factors
+from resilience.report._diagnosis.context import FailureContext, as_texts
+from resilience.report._diagnosis.text import join_words, single_line
+from resilience.report._diagnosis.variable_origins import variable_factors
 from resilience.report.diagnosis import Diagnosis
 
 __all__ = ["ended", "memory", "timeout"]
@@ -57,17 +57,17 @@ _SIGNALS = {
 }
 
 
-def timeout(case: Case) -> Diagnosis | None:
+def timeout(context: FailureContext) -> Diagnosis | None:
     """A program that ran longer than it may."""
-    limit = case.specific("timeout_limit")
-    line = _line(case)
-    code = case.line_at(line).strip() or case.code
+    limit = context.specific("timeout_limit")
+    line = _line(context)
+    code = context.line_at(line).strip() or context.code
     during = f"{limit} seconds" if limit else "the time limit"
-    loop = _loop(case, line)
+    loop = _loop(context, line)
     tips: list[str] = []
-    facts = factors(case)
+    facts = variable_factors(context)
     if isinstance(loop, ast.While):
-        condition = one_line(ast.unparse(loop.test), 60)
+        condition = single_line(ast.unparse(loop.test), 60)
         unchanged = _unchanged(loop)
         if _is_always(loop.test) and not _leaves(loop):
             facts.insert(0, f"`while {condition}` on line {loop.lineno} has no break: it never ends")
@@ -86,7 +86,7 @@ def timeout(case: Case) -> Diagnosis | None:
             )
     elif loop is not None:
         tips.append(
-            f"The loop on line {loop.lineno} goes through {one_line(ast.unparse(loop.iter), 60)}: take less of it, "
+            f"The loop on line {loop.lineno} goes through {single_line(ast.unparse(loop.iter), 60)}: take less of it, "
             "or do less in each round."
         )
     waits = _call(code)
@@ -95,7 +95,7 @@ def timeout(case: Case) -> Diagnosis | None:
     tips.append("Try it on a small part of the data first, and measure how the time grows.")
     tips.append("Replace loops in loops by a dict or set look-up; keep what was computed already (functools.cache).")
     tips.append(f"Raise the limit ({during}) only if the work really needs longer.")
-    where = f", at line {line}: {one_line(code, 80)}" if line else ""
+    where = f", at line {line}: {single_line(code, 80)}" if line else ""
     return Diagnosis(
         immediate_cause=f"the program was still running after {during}{where}",
         contributing_factors=tuple(facts),
@@ -104,14 +104,14 @@ def timeout(case: Case) -> Diagnosis | None:
     )
 
 
-def memory(case: Case) -> Diagnosis | None:
+def memory(context: FailureContext) -> Diagnosis | None:
     """A program that needs more memory than it may have."""
-    limit, used = case.specific("memory_limit"), case.specific("memory_used")
-    line = _line(case)
-    code = case.line_at(line).strip() or case.code
-    needed, libraries = case.specific("memory_needed"), texts(case.specifics.get("libraries"))
+    limit, used = context.specific("memory_limit"), context.specific("memory_used")
+    line = _line(context)
+    code = context.line_at(line).strip() or context.code
+    needed, libraries = context.specific("memory_needed"), as_texts(context.specifics.get("libraries"))
     if needed and libraries:
-        return _libraries(case, libraries, needed, limit)
+        return _libraries(context, libraries, needed, limit)
     tips: list[str] = []
     if re.search(r"\[[^\]]*\]\s*\*|\*\s*\[|\*\s*10\s*\*\*|\*\s*\d{6,}|<<\s*\d{2,}", code):
         tips.append(
@@ -127,21 +127,21 @@ def memory(case: Case) -> Diagnosis | None:
     tips.append("Delete large values that are no longer needed: del name.")
     tips.append(f"Raise the limit{f' ({limit})' if limit else ''} if all of it must be in memory at once.")
     what = f"more memory than the limit of {limit}" if limit else "more memory than there is"
-    where = f" on line {line}: {one_line(code, 80)}" if line else ""
+    where = f" on line {line}: {single_line(code, 80)}" if line else ""
     return Diagnosis(
         immediate_cause=f"the program needs {what}{f' (it had {used})' if used else ''}{where}",
-        contributing_factors=tuple(factors(case)),
+        contributing_factors=tuple(variable_factors(context)),
         suggestions=tuple(tips),
     )
 
 
-def _libraries(case: Case, libraries: tuple[str, ...], needed: str, limit: str) -> Diagnosis:
+def _libraries(context: FailureContext, libraries: tuple[str, ...], needed: str, limit: str) -> Diagnosis:
     """Say that the limit is too low for the libraries alone."""
-    named, verb = listed(libraries), "takes" if len(libraries) == 1 else "take"
+    named, verb = join_words(libraries), "takes" if len(libraries) == 1 else "take"
     allowed = f"the limit of {limit}" if limit else "the limit"
     return Diagnosis(
         immediate_cause=f"{named} {verb} more memory than {allowed}: at least {needed}",
-        contributing_factors=tuple(factors(case)),
+        contributing_factors=tuple(variable_factors(context)),
         suggestions=(
             f"Raise the limit to at least {needed} for {named}: memory_limit={needed!r}.",
             f"Or do without {'it' if len(libraries) == 1 else 'them'}: the standard library takes next to nothing.",
@@ -149,10 +149,10 @@ def _libraries(case: Case, libraries: tuple[str, ...], needed: str, limit: str) 
     )
 
 
-def ended(case: Case) -> Diagnosis | None:
+def ended(context: FailureContext) -> Diagnosis | None:
     """A process that ended by a signal or with an exit code, and without an exception."""
-    name = case.specific("signal") or _named_signal(case.message)
-    line = _line(case)
+    name = context.specific("signal") or _named_signal(context.message)
+    line = _line(context)
     at = f" Line {line} was the last that was reached." if line else ""
     if name:
         why, *tips = _SIGNALS.get(name, (f"it was ended by {name}", "Look at what it printed last."))
@@ -162,8 +162,8 @@ def ended(case: Case) -> Diagnosis | None:
             suggestions=tuple(tips),
             specifics={"signal": name},
         )
-    found = _EXIT.search(case.message)
-    code = case.specific("exit_code") or (next(filter(None, found.groups())) if found else "")
+    found = _EXIT.search(context.message)
+    code = context.specific("exit_code") or (next(filter(None, found.groups())) if found else "")
     if not code:
         return None
     return Diagnosis(
@@ -189,13 +189,13 @@ def _named_signal(message: str) -> str:
         return ""
 
 
-def _line(case: Case) -> int | None:
-    path = case.failure.progress.path if case.failure.progress is not None else ()
-    return case.line or (path[-1] if path else None)
+def _line(context: FailureContext) -> int | None:
+    path = context.failure.progress.path if context.failure.progress is not None else ()
+    return context.line or (path[-1] if path else None)
 
 
-def _loop(case: Case, line: int | None) -> ast.While | ast.For | None:
-    tree = case.tree or (parsed(case.source) if case.source else None)
+def _loop(context: FailureContext, line: int | None) -> ast.While | ast.For | None:
+    tree = context.tree or (parsed(context.source) if context.source else None)
     if tree is None or line is None:
         return None
     around = [
