@@ -1,4 +1,8 @@
-"""Import a user's application, and say in one line why that did not work."""
+"""Import of a user's application, with one line of explanation where it fails.
+
+The current directory is importable, as for servers. What the application prints goes to stderr, so that stdout is left
+to the command.
+"""
 
 from __future__ import annotations
 
@@ -44,11 +48,13 @@ def import_application(text: str) -> tuple[ModuleType, object]:
                 raise _import_failure(name, error, f"install {error.name} where this runs: {sys.executable}") from None
             raise UserError(_not_found(error.name)) from None
         except SystemExit as error:
-            raise _import_failure(name, error, "keep what ends the program under if __name__ == '__main__'") from None
+            raise _import_failure(
+                name, error, "put the call that ends the program under if __name__ == '__main__'"
+            ) from None
         except UserError:
             raise
         except Exception as error:
-            raise _import_failure(name, error, f"see that `python -c 'import {name}'` works here") from None
+            raise _import_failure(name, error, f"check that `python -c 'import {name}'` works here") from None
     return module, value
 
 
@@ -85,7 +91,7 @@ def _attribute(value: object, part: str, text: str) -> object:
 
 
 def _import_failure(name: str, error: BaseException, advice: str) -> UserError:
-    # The application's own frames, the last ones: Python's import machinery and this file are in nobody's way.
+    # Only the application's own frames, the last ones: not those of the import system or of this file.
     ours = (__file__, importlib.__file__)
     frames = [
         frame

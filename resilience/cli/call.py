@@ -1,4 +1,7 @@
-"""`resilience call`: one real request through retry, circuit and time limit, told attempt by attempt."""
+"""`resilience call`: one real request through retry, circuit breaker and time limit, shown attempt by attempt.
+
+Retry, breaker and timeout are the public decorators. Redirects are not followed, and the body is counted, not kept.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["run_call"]
 
-# RFC 9110, 9.2.2: what may be sent twice without harm.
+# RFC 9110, 9.2.2: methods that may be sent twice without harm.
 _IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}
 
 
@@ -42,7 +45,7 @@ class _Reply:
 
 
 def run_call(arguments: argparse.Namespace) -> int:
-    """Make the request and tell what describe_error; the exit code says whether it worked."""
+    """Make the request and print what happened; the exit code says whether it succeeded."""
     require_libraries("httpx", *(["trio"] if arguments.backend == "trio" else []))
     method = parse_method(arguments.method)
     attempts = arguments.attempts or (3 if method in _IDEMPOTENT else 1)
@@ -97,10 +100,10 @@ async def _call(request: _Request, trace: CallTrace) -> _Reply:
                 if response.is_error:  # raise_for_status would refuse redirects too
                     response.raise_for_status()
                 async for _ in response.aiter_raw():
-                    pass  # counted, not kept: it may be large
+                    pass  # counted, not kept: the body may be large
                 return _reply(response)
 
-        trace.started_at = current_clock().now()  # libraries are loaded by now, and are no part of the call
+        trace.started_at = current_clock().now()  # after the imports, which are no part of the call
         return await send()
 
 

@@ -1,4 +1,8 @@
-"""What describe_error, attempt by attempt, from the events of one call."""
+"""Attempts of one call, reconstructed from its events and printed as they end.
+
+Messages of exceptions are never printed, since they may hold the URL and its secrets: an attempt is described by the
+class of its error, its status, or the operating system's own words.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ __all__ = ["CallTrace", "describe_error"]
 
 
 class CallTrace:
-    """Listens to the events of one call; says each attempt to *write* as soon as it is over."""
+    """Listens to the events of one call, and passes a line for each attempt to *write* as soon as it has ended."""
 
     def __init__(self, write: Callable[[str], object]) -> None:
         self.attempts: list[dict[str, object]] = []
@@ -26,7 +30,7 @@ class CallTrace:
         self._write = write
 
     def on_event(self, event: Event) -> None:
-        """Take note of one event. An attempt is told when it is known what follows from it."""
+        """Record an event. The line of an attempt is written when it is known whether another attempt follows."""
         if isinstance(event, CircuitTransition):
             self.circuit = event.state
         elif isinstance(event, AttemptFailed):
@@ -43,7 +47,7 @@ class CallTrace:
             self._write_attempt(f"; no more: {event.reason}" if event.reason != "attempts" else "; that was the last")
 
     def record_response(self, status: int, reason: str) -> None:
-        """Take note of the attempt that worked: no event tells of it."""
+        """Record the attempt that succeeded, for which there is no event."""
         self._record_attempt(len(self.attempts) + 1, f"status {status} {reason}".rstrip(), None, None, None)
         self._write_attempt()
 
@@ -74,7 +78,7 @@ def _another_event_follows(event: AttemptFailed) -> bool:
 
 
 def describe_error(error: Exception) -> str:
-    """Say what *error* is, never in its own words: a message may hold the URL, and with it its secrets.
+    """Describe an error without its message, which may hold the URL and its secrets.
 
     >>> describe_error(ConnectionRefusedError(111, "secret"))
     'ConnectionRefusedError: Connection refused'
@@ -101,7 +105,7 @@ def _phrase(status: int) -> str:
 
 
 def _system_message(error: BaseException) -> str | None:
-    """Return what the system calls *error*: fixed words for a number, so that they cannot hold a secret."""
+    """Return the operating system's words for the number of *error*: they are fixed, and hold no secret."""
     if isinstance(error, socket.gaierror):
         return "the host's name is not known"
     if isinstance(error, OSError) and isinstance(error.errno, int) and error.errno > 0:
@@ -110,7 +114,7 @@ def _system_message(error: BaseException) -> str | None:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield *error*, what it came from, and the members of groups on the way."""
+    """Yield *error*, its causes, and the members of exception groups among them."""
     waiting, seen = [error], set[int]()
     while waiting:
         current = waiting.pop(0)

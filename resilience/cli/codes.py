@@ -1,4 +1,4 @@
-"""`resilience codes`: the error codes of an application, and whether its table of them is right."""
+"""`resilience codes`: list the error codes of an application, or check its documented table of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HEADINGS = ("code", "error", "category", "HTTP", "module")
 
 
 def run_codes(arguments: argparse.Namespace) -> int:
-    """Import what declares codes; print them, or what is wrong with them."""
+    """Import the modules that declare codes; print the codes, or the problems of a table."""
     selected = _select_registries(arguments.modules, arguments.prefix)
     if arguments.check is not None:
         return _check_table(selected, arguments.check, as_json=arguments.json)
@@ -37,8 +37,8 @@ def run_codes(arguments: argparse.Namespace) -> int:
 
 
 def _select_registries(modules: Sequence[str], prefix: str | None) -> list[CodeRegistry]:
-    """Return the registries asked for: of a prefix, of what the modules declare, or the toolkit's."""
-    importlib.import_module("resilience.errors.circuit")  # the one of the core's own that is not imported with the base
+    """Return the registries of a prefix, of the modules, or of the toolkit."""
+    importlib.import_module("resilience.errors.circuit")  # not imported with the other errors
     for module in modules:
         import_application(module)
     known = registries()

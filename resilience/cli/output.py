@@ -1,4 +1,4 @@
-"""What every command shares: exit codes, errors of one line, JSON on stdout, libraries that may be missing."""
+"""Output that all commands share: exit codes, errors of one line, JSON documents, hints at missing libraries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Ts = TypeVarTuple("Ts")
 
 
 class ExitCode(enum.IntEnum):
-    """How a command ended, to the shell."""
+    """Exit codes of all commands. `resilience run` has more, by category: `script.EXIT_CODES`."""
 
     OK = 0
     FAILED = 1
@@ -26,14 +26,14 @@ class ExitCode(enum.IntEnum):
 
 
 class UserError(Exception):
-    """What went wrong, as one line for the person at the terminal."""
+    """A failure of a command that the user can mend, as one line for the terminal."""
 
     def __init__(self, line: str, code: ExitCode = ExitCode.USAGE) -> None:
         super().__init__(line)
         self.code = code
 
     def document(self) -> dict[str, object]:
-        """Return what `--json` prints of it."""
+        """Return the document that `--json` prints."""
         return {"error": str(self), "exit_code": int(self.code)}
 
 

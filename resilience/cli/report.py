@@ -1,4 +1,4 @@
-"""`resilience report`: why a program failed whose traceback was saved, and what to do."""
+"""`resilience report`: explain the last traceback in a saved text, and say what to do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from resilience.report.model import ErrorReport
 __all__ = ["run_report"]
 
 _CHUNK = 1 << 20
-_MAX_BYTES = 8_000_000  # the last ones: a log ends with what is asked about
+_MAX_BYTES = 8_000_000  # of the end of the file, where a log has its last traceback
 
 
 def run_report(arguments: argparse.Namespace) -> int:
@@ -61,7 +61,7 @@ def _tail(stream: BinaryIO) -> bytes:
 def _as_text(report: ErrorReport, level: int) -> str:
     if level == 1:
         return f"{report.error_summary} [{report.category.label}]\n"
-    if level == 2:  # what and why, and not yet what to do
+    if level == 2:  # failure and cause, without advice
         report = replace(report, suggestions=(), suggested_fix=None, local_variables={}, recovery_options=())
     text = report.render().rstrip("\n") + "\n"
     if level == 4 and report.exception is not None and report.exception.full_traceback:

@@ -1,4 +1,4 @@
-"""Take down an exception while it is alive, as plain values that outlive it and its process.
+"""Capture of a live exception as plain JSON values, which outlive the exception and its process.
 
 It runs inside executing children, too: nothing but the standard library is imported, and that only where there is a
 failure. A child that hides the packages from the program makes them importable again while it calls this.

@@ -1,4 +1,7 @@
-"""From what is known of a failure to its report."""
+"""Assembly of a report: diagnosis, location, recovery and redaction of one failure.
+
+Every text of the report goes through one `Redaction`, made here. A field that is added later must, too.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The calls of a traceback, few enough to be read.
+"""Frames of a traceback, limited in number and without repetitions.
 
 It runs inside executing children, too, so it imports nothing heavy before it is used.
 """

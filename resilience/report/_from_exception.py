@@ -1,4 +1,4 @@
-"""The report of an exception that is still alive, in any program."""
+"""Report of a live exception, in any program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What only the live objects can tell of a failure: which names there are, which keys, how long it is.
+"""Hints that only live objects can give: names in reach, keys of a mapping, the length of a sequence.
 
 No code of the program is run for it: no property, no ``__getattr__``, no ``__dir__``. It runs inside executing
 children, too; it is imported when there is a failure.

@@ -1,4 +1,4 @@
-"""The report as JSON takes it, in four levels."""
+"""The report as JSON, in four levels of detail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report for a model: the most important first, and never more than was asked for."""
+"""The report as text for a model: the most important first, within a budget of tokens."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _why(report: ErrorReport) -> Iterator[str]:
     for reason in (report.immediate_cause, *report.contributing_factors, report.context):
         if reason:
             yield from _indented(reason)
-    yield from (_line(f"    {line}") for line in causes(report.exception))
+    yield from (_line(f"    {line}") for line in causes(report))
 
 
 def _do(report: ErrorReport) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Where in the program a failure is: the call to look at, and the lines around it."""
+"""Location of a failure: the program's own frame, and the lines around it."""
 
 from __future__ import annotations
 

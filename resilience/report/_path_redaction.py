@@ -1,4 +1,4 @@
-"""Names of files as a report shows them: nothing of the host they lie on but what the reader needs."""
+"""File names without what they say of the host: home directories and installation paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What worked before a failure, and what can be done next."""
+"""Partial results of a failed program, and the options for what to do next."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ _OF_CODE = (
     | ErrorCategory.UNKNOWN
 )
 
-# What each recovery means to whoever reads the report; REGENERATE is to correct the code.
+# The advice for each recovery; REGENERATE is to correct the code.
 _MEANS: dict[Recovery, str] = {
-    Recovery.RETRY: "Run the same code again after a short wait: what it depends on failed, not the code.",
-    Recovery.WAIT: "Wait before the same is tried again: there is no room for it now.",
-    Recovery.FIX_INPUT: "Correct what was given and try again.",
-    Recovery.USE_ALTERNATIVE: "Do it another way, or with another service: the same will fail again.",
+    Recovery.RETRY: "Run the same code again after a short wait: a dependency failed, not the code.",
+    Recovery.WAIT: "Wait before trying the same again: the limit is reached for now.",
+    Recovery.FIX_INPUT: "Correct the input and try again.",
+    Recovery.USE_ALTERNATIVE: "Use another way or another service: the same call will fail again.",
     Recovery.REAUTHENTICATE: "Renew the credentials, then try again.",
     Recovery.FIX_CONFIGURATION: "Correct the configuration: no retry will help.",
-    Recovery.ESCALATE: "Ask a person to decide: this is not to be retried on its own.",
+    Recovery.ESCALATE: "Ask a person to decide: it must not be retried automatically.",
     Recovery.GIVE_UP: "Do not try the same again.",
 }
 
 
 def partial_results(progress: Progress | None, redaction: Redaction) -> dict[str, Json] | None:
-    """Return what a program had done before it failed; None where nobody kept count."""
+    """Return what a program had done before it failed; None where it was not recorded."""
     if progress is None:
         return None
     return {

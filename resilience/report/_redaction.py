@@ -1,4 +1,4 @@
-"""Take out of a report's texts what nobody else may read: secrets, and where the host keeps its files."""
+"""Redaction of a report's texts: secrets, and paths of the host."""
 
 from __future__ import annotations
 

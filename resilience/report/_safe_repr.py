@@ -1,4 +1,4 @@
-"""Show any value in a few words: bounded, without secrets, whatever the value does when it is looked at.
+"""Short texts of any value: bounded, without secrets, whatever the value's own code does.
 
 It runs inside executing children, too, so it imports nothing heavy before it is used.
 """

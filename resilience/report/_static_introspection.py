@@ -1,4 +1,4 @@
-"""Read classes and objects without running any code of theirs.
+"""Static views of classes and objects: no code of theirs is run.
 
 It runs inside executing children, too, so it imports nothing.
 """

@@ -1,4 +1,4 @@
-"""Call code that is not ours, and come back also where it would not.
+"""Calls of untrusted code under a limit of steps, so that they return.
 
 It runs inside executing children, too, so it imports nothing but `sys`.
 """

@@ -1,9 +1,10 @@
-"""The report for people: what failed and where, why, what to do, what worked."""
+"""The report as text for people: failure, location, cause, advice, partial results."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from resilience.errors._json_safe import Json
 from resilience.report.model import ErrorReport, ExceptionInfo, RecoveryOption
@@ -53,19 +54,35 @@ def _marks(report: ErrorReport, code: str) -> str:
     return " " * start + "^" * max(1, min(end or start + 1, len(code)) - start)
 
 
-def causes(info: ExceptionInfo | None) -> Iterator[str]:
-    """Yield a line for each exception that hangs on this one: what it was raised from, and the members of a group."""
-    found = [(info, 0)] if info is not None else []
-    told = 0
-    while found and told < _MAX_CAUSES:
-        each, depth = found.pop(0)
-        if each.relation != "raised":
-            told += 1
-            how = {"cause": "raised from", "context": "raised while handling"}.get(each.relation, "member:")
-            where = f" (line {each.traceback[-1].line_number})" if each.traceback else ""
-            yield f"{how} {each.type}: {_first_line(each.message)}{where}"
-        below = [(member, depth + 1) for member in each.members]
-        found = [*([(each.cause, depth)] if each.cause is not None else []), *below, *found]
+def causes(report: ErrorReport) -> Iterator[str]:
+    """Yield a line for each exception that belongs to the one of *report*: its causes, and the members of a group."""
+    if report.exception is None:
+        return
+    others = islice(_exceptions_below(report.exception), _MAX_CAUSES)
+    for each in others:
+        yield f"{_RELATIONS[each.relation]} {each.type}: {_first_line(each.message)}{_place_of(each, report)}"
+
+
+_RELATIONS = {"cause": "raised from", "context": "raised while handling", "member": "member:"}
+
+
+def _exceptions_below(info: ExceptionInfo) -> Iterator[ExceptionInfo]:
+    below = [*info.members]
+    if info.cause is not None:
+        below.insert(0, info.cause)
+    for each in below:
+        yield each
+        yield from _exceptions_below(each)
+
+
+def _place_of(info: ExceptionInfo, report: ErrorReport) -> str:
+    """Return where an exception was raised; with the file where it is not the one of the report."""
+    if not info.traceback:
+        return ""
+    frame = info.traceback[-1]
+    if frame.filename == report.filename:
+        return f" (line {frame.line_number})"
+    return f" ({frame.filename} line {frame.line_number})"
 
 
 def calls(info: ExceptionInfo, most: int) -> Iterator[str]:
@@ -103,7 +120,7 @@ def _why(report: ErrorReport) -> Iterator[str]:
     if report.immediate_cause:
         yield f"Cause: {report.immediate_cause}"
     yield from (f"  {factor}" for factor in report.contributing_factors)
-    yield from (f"  {line}" for line in causes(report.exception))
+    yield from (f"  {line}" for line in causes(report))
     notes = report.exception.notes if report.exception is not None else ()
     yield from (f"  note: {_first_line(note)}" for note in notes)
 

@@ -1,4 +1,4 @@
-"""Read tracebacks again that were saved as text, and explain them."""
+"""Parser of saved tracebacks, back to the values that `capture` makes of a live exception."""
 
 from __future__ import annotations
 

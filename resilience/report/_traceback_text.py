@@ -1,4 +1,4 @@
-"""Find a traceback in a text: a file, a log, the output of a terminal. What stands around it and before it goes."""
+"""Search for the last traceback in a text, without the prefixes that a logger puts before each line."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _without_prefix(lines: list[str], prefix: str) -> list[str]:
         return lines  # a logger's, which stands in front of the first line alone
     kept = [lines[0]]
     for line, match in zip(lines[1:], found, strict=True):
-        # Without the prefix it is a line of somebody else's; blank ones have lost its last blank.
+        # A line without the prefix is another program's; in a blank line the logger's last blank is stripped.
         if match is not None:
             kept.append(line[match.end() :])
         elif line.strip() and line.strip() != prefix.strip():

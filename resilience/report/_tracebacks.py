@@ -1,4 +1,4 @@
-"""The text of a traceback as CPython prints it, bounded.
+"""The text of a live exception's traceback, as CPython prints it, bounded.
 
 It runs inside executing children, too; it is imported when there is a failure.
 """

@@ -1,4 +1,4 @@
-"""The report itself, and its parts."""
+"""`ErrorReport` and its parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""Why something failed, and what to do about it: a room for each family of failures."""
+"""Diagnosis of a failure: its cause, the facts that led to it, and what to do.
+
+A module for each family of failures holds its diagnosers: functions of a `FailureContext` that return a `Diagnosis`, or
+None where they recognise nothing. `diagnose` asks those of the exception's class and its bases, then those of its root
+cause, then the category's row. No diagnoser runs code of the program, and none may cost the report: an error in one is
+logged, and a plainer diagnosis is returned.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a program was doing when it failed."""
+"""The context of a failure in a sentence: the function, its arguments and its caller."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls with the wrong arguments."""
+"""Diagnosis of calls with wrong arguments: missing, too many, unknown, given twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Python's own parser, asked quietly: no warnings on the way, and no failure for code that is none."""
+"""Python's own parser without warnings, and with None in place of an error for code that it refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attributes that an object has not: AttributeError."""
+"""Diagnosis of AttributeError: unknown names, None, attributes that cannot be set."""
 
 from __future__ import annotations
 

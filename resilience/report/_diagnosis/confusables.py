@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001, RUF002 - characters that look like others are what this is about
-"""Characters that do not belong in a program, and what a model leaves around one."""
+"""Diagnosis of characters that do not belong in a program, and of text that a model leaves around code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""A failure as those read it who look for its cause: typed, bounded, and empty where nothing is known."""
+"""`FailureContext`: a failure as the diagnosers read it.
+
+Owns every view of a failure that is derived once and used often: the program's frame among those of libraries, the
+failing line, its syntax tree, the variables. Its input may be incomplete or malformed, as it may come from another
+process or from a text; all that is read from here is typed, bounded, and empty where nothing is known.
+"""
 
 from __future__ import annotations
 
@@ -100,8 +105,9 @@ class FailureContext:
 
     @cached_property
     def library_function(self) -> str:
-        """The function of a library that raised it, called from `frame`; empty where the program itself did."""
-        return self.frames[-1].function if self.frames and self.frame_index < len(self.frames) - 1 else ""
+        """The library's function that `frame` called and that raised; empty where the program itself raised."""
+        below = self.frames[self.frame_index + 1 :]
+        return below[0].function if below else ""
 
     @property
     def line(self) -> int | None:

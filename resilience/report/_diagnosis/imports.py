@@ -1,4 +1,4 @@
-"""Modules and names that cannot be imported."""
+"""Diagnosis of ImportError and ModuleNotFoundError."""
 
 from __future__ import annotations
 

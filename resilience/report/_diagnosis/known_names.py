@@ -1,4 +1,4 @@
-"""Names that programs use without importing them, and where they live."""
+"""Tables of names that programs use without importing them, and of modules and their packages."""
 
 from __future__ import annotations
 

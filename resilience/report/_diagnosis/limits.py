@@ -1,4 +1,4 @@
-"""Limits of an execution: time, memory, processes that were ended."""
+"""Diagnosis of executions that hit a limit: time, memory, signals, exit codes."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ _SIGNALS = {
         "Raise the limit for time if the work is needed.",
     ),
     "SIGXFSZ": ("it wrote a file larger than it may", "Write less, or in several files."),
-    "SIGTERM": ("it was asked to end from outside", "Run it again if nobody meant it."),
-    "SIGINT": ("somebody pressed Ctrl-C", "Run it again if it is to go on."),
+    "SIGTERM": ("it was asked to end from outside", "Run it again if that was not intended."),
+    "SIGINT": ("it was interrupted by Ctrl-C", "Run it again if it should continue."),
     "SIGFPE": (
         "C code computed something impossible, such as a division of whole numbers by zero",
         "Test the numbers before they go into C code.",
@@ -52,8 +52,8 @@ _SIGNALS = {
         "it read memory that is no longer there, such as of a file that became shorter",
         "Do not shorten files that are mapped into memory.",
     ),
-    "SIGPIPE": ("whoever was to read its output has gone away", "Look why the reader ended."),
-    "SIGALRM": ("an alarm of its own went off that nothing handles", "Remove signal.alarm(), or handle SIGALRM."),
+    "SIGPIPE": ("the reader of its output has ended", "Find out why the reader ended first."),
+    "SIGALRM": ("its own alarm went off, and no handler is set", "Remove signal.alarm(), or handle SIGALRM."),
 }
 
 

@@ -1,4 +1,4 @@
-"""Corrected lines: none is proposed that Python would not take."""
+"""Corrected lines. A correction is proposed only if Python can parse it."""
 
 from __future__ import annotations
 

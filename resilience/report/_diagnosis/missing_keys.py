@@ -1,4 +1,4 @@
-"""What is looked for and not there: KeyError, IndexError, StopIteration."""
+"""Diagnosis of KeyError, IndexError and StopIteration."""
 
 from __future__ import annotations
 

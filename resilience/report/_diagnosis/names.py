@@ -1,4 +1,4 @@
-"""Names that mean nothing where they stand: NameError, UnboundLocalError."""
+"""Diagnosis of NameError and UnboundLocalError."""
 
 from __future__ import annotations
 

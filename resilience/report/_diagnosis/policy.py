@@ -1,4 +1,4 @@
-"""What the policy of an execution forbids."""
+"""Diagnosis of code that an execution policy has stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Search with the patterns of long tables, most of which are never needed: none is compiled before its time."""
+"""Search with long tables of patterns, each compiled when a text may first match it."""
 
 from __future__ import annotations
 

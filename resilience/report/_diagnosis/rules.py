@@ -1,4 +1,4 @@
-"""Tables of messages: what Python says, what that means here, and what to do."""
+"""Tables of messages: a pattern of what Python says, the cause, and advice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Python's own machinery refuses: RuntimeError, asyncio, AssertionError, groups of exceptions."""
+"""Diagnosis of RuntimeError, asyncio's errors, AssertionError and exception groups."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _RUNTIME = (
     ),
     rule(
         r"coroutine '(?P<name>[\w.<>]+)' was never awaited",
-        "the async function <name>() was called and nobody awaited it",
+        "the async function <name>() was called but never awaited",
         "Write await in front of the call.",
         "Or start it as a task: asyncio.create_task(...).",
     ),

@@ -1,4 +1,4 @@
-"""Code that does not compile: SyntaxError, IndentationError, TabError."""
+"""Diagnosis of code that does not compile: SyntaxError, IndentationError, TabError."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Corrected lines for code that does not compile, as candidates: what Python does not take is dropped."""
+"""Candidates for corrected lines of code that does not compile. Those that Python refuses are dropped later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Habits from other languages, which the parser can only call invalid syntax: known by the line itself."""
+"""Diagnosis by the line itself of habits from other languages, for which the parser says `invalid syntax`."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def brace_above(context: FailureContext) -> Diagnosis | None:
 
 
 def habit_of(context: FailureContext) -> Diagnosis | None:
-    """Recognise what somebody wrote who thought of another language, or of no language."""
+    """Recognise a line that is written in the habit of another language."""
     line = context.raw_line
     if not line.strip() or len(line) > 1000:
         return None

@@ -1,4 +1,4 @@
-"""Names, values and lists of them, as a sentence says them."""
+"""Names, values and lists of them as parts of a sentence; near matches of a misspelt name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values of a type that an operation does not take: TypeError."""
+"""Diagnosis of TypeError: operands, None, arguments, and the table of its messages."""
 
 from __future__ import annotations
 

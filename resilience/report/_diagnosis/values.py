@@ -1,4 +1,4 @@
-"""Values that an operation cannot do anything with: ValueError, ArithmeticError, RecursionError."""
+"""Diagnosis of ValueError, ArithmeticError, RecursionError and JSONDecodeError."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the variables came from that a failing expression is made of."""
+"""Origins of the variables in a failing expression: the line that gave each its value."""
 
 from __future__ import annotations
 
