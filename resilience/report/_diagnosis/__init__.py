@@ -22,6 +22,7 @@ from resilience.report._diagnosis.context import FailureContext, as_mapping
 from resilience.report._diagnosis.policy import violation
 from resilience.report._diagnosis.rules import diagnose_by_rules
 from resilience.report._diagnosis.system_rules import RULES
+from resilience.report._path_redaction import is_library
 from resilience.report.captured_exception import Captured
 from resilience.report.diagnosis import Diagnosis
 from resilience.report.failure import Failure
@@ -119,8 +120,12 @@ def _diagnose_root(context: FailureContext) -> Diagnosis | None:
     found = _diagnose_by_class(below)
     if found is None:
         return None
-    where = f" on line {below.line}" if below.line is not None else ""
-    given: dict[str, Json] = {**found.specifics, "root_cause": below.type, "root_cause_line": below.line}
+    line, where = below.line, ""
+    if is_library(below.frame.filename):
+        line = None  # a line of another file
+    if line is not None:
+        where = f" on line {line}"
+    given: dict[str, Json] = {**found.specifics, "root_cause": below.type, "root_cause_line": line}
     if found.suggested_fix is not None:
         given.setdefault("fix_applies_to", _target_of_fix(below, found.suggested_fix))
     cause = f"it began with {below.type}{where}: {found.immediate_cause}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 
 from resilience.categories import ErrorCategory
@@ -176,4 +177,7 @@ def _advice_on_place(context: FailureContext, category: ErrorCategory) -> Iterat
             place += f" and print {', '.join(variables)} before it"
         yield f"{place}: {single_line(context.code, 80)}" if context.code else f"{place}."
     if context.library_function and category in _OF_ARGUMENTS:
-        yield f"Check the arguments of {context.library_function}(), which raised it inside a library."
+        called = context.library_function
+        if isinstance(context.expression, ast.Call):  # as the program calls it: a class, not its __init__
+            called = single_line(ast.unparse(context.expression.func), 60)
+        yield f"Check the arguments of {called}(), which raised it inside a library."

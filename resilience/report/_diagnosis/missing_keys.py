@@ -17,7 +17,9 @@ __all__ = ["index_error", "key_error", "stop_iteration"]
 
 
 def key_error(context: FailureContext) -> Diagnosis | None:
-    """A mapping without that key."""
+    """A mapping without that key. None for a library's subclass of KeyError, whose message is a sentence."""
+    if context.type != "KeyError" and context.library_function:
+        return None
     known = expression_parts(context)
     key = single_line(context.message or format_value(context.hint("key")), 80)
     target = known.get("target", "")
