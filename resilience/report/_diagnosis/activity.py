@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from resilience.report._diagnosis.context import FailureContext, Frame
-from resilience.report._diagnosis.text import format_value, single_line
+from resilience.report._diagnosis.text import format_value, phrase, single_line
 
 __all__ = ["context_of"]
 
@@ -19,23 +19,24 @@ def context_of(context: FailureContext) -> str:
         frame = context.frames[context.frame_index]
     line = frame.line if frame.line is not None else context.line
     if frame.is_top_level:
-        return f"at the top level, on line {line}" if line else ""
+        return phrase("at the top level, on line {}", line)
     said = f"in {frame.function}({_arguments(context, frame)}), on line {line}"
     caller = context.frames[context.frame_index - 1] if context.frame_index > 0 else None
     if caller is None or caller.line is None:
         return said
     place = "the top level" if caller.is_top_level else f"{caller.function}()"
-    code = f": {single_line(caller.code, 80)}" if caller.code else ""
-    return f"{said}, called from line {caller.line} of {place}{code}"
+    return f"{said}, called from line {caller.line} of {place}{phrase(': {}', single_line(caller.code, 80))}"
 
 
 def _arguments(context: FailureContext, frame: Frame) -> str:
-    function = context.function if frame is context.frame else None
-    if function is None:
+    function = context.function
+    if function is None or frame is not context.frame:
         return ""
     given = function.args
     names = [each.arg for each in [*given.posonlyargs, *given.args, *given.kwonlyargs]]
     known = [
         f"{name}={format_value(frame.locals[name], 40)}" for name in names if name in frame.locals and name != "self"
     ]
-    return ", ".join([*known[:_MAX_ARGUMENTS], *(["..."] if len(known) > _MAX_ARGUMENTS else [])])
+    if len(known) > _MAX_ARGUMENTS:
+        known[_MAX_ARGUMENTS:] = ["..."]
+    return ", ".join(known)

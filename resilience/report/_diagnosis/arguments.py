@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
-from resilience.report._diagnosis.context import FailureContext
+from resilience.report._diagnosis.context import FailureContext, known_facts
 from resilience.report._diagnosis.line_edits import rename_in_line
 from resilience.report._diagnosis.rules import diagnose_by_rules, rule
 from resilience.report._diagnosis.text import clear_match, join_words, near_matches
@@ -51,6 +51,9 @@ _RULES = (
 )
 
 
+_NOUNS = {"1": "argument", "one": "argument"}
+
+
 def wrong_arguments(context: FailureContext) -> Diagnosis | None:
     """A function was called with too few arguments, too many, or others than it has."""
     for pattern, answer in (
@@ -80,7 +83,7 @@ def _missing(context: FailureContext, found: re.Match[str]) -> Diagnosis:
         immediate_cause=f"{_shown(function, signature)} was called without {join_words(names)}",
         contributing_factors=fact,
         suggestions=tuple(tips),
-        specifics={"function": function, "missing_arguments": [*names], **_of(signature)},
+        specifics={"function": function, "missing_arguments": [*names], **known_facts(signature=signature)},
     )
 
 
@@ -117,12 +120,12 @@ def _too_many(context: FailureContext, found: re.Match[str]) -> Diagnosis:
         else "Look up its parameters with help()."
     )
     counts_self = ", its object included" if definition is not None and _has_self(definition) else ""
-    noun = "argument" if takes.split()[-1] in ("1", "one") else "arguments"
+    noun = _NOUNS.get(takes.split()[-1], "arguments")
     return Diagnosis(
         immediate_cause=f"{_shown(function, signature)} takes {takes} {noun} but was given {given}{counts_self}",
         contributing_factors=fact,
         suggestions=tuple(tips),
-        specifics={"function": function, **_of(signature)},
+        specifics={"function": function, **known_facts(signature=signature)},
     )
 
 
@@ -130,10 +133,12 @@ def _unexpected(context: FailureContext, found: re.Match[str]) -> Diagnosis:
     function, name = found["function"] or found["builtin"], found["name"] or found["other"]
     signature, fact = _signature(context, function)
     definition = _definition(context, function)
-    known = [each.arg for each in _all(definition)] if definition is not None else [*context.names]
+    parameters = [*context.names]
+    if definition is not None:
+        parameters = [each.arg for each in _all(definition)]
     hinted = re.search(r"Did you mean '(\w+)'", context.message)
-    meant = hinted[1] if hinted else clear_match(name, known)
-    near = near_matches(name, known)
+    meant = hinted[1] if hinted else clear_match(name, parameters)
+    near = near_matches(name, parameters)
     tips = [f"Remove {name}=... from the call: {_bare(function)}() has no such parameter."]
     if meant:
         tips.insert(0, f"Write {meant}= instead of {name}=.")
@@ -146,7 +151,7 @@ def _unexpected(context: FailureContext, found: re.Match[str]) -> Diagnosis:
         contributing_factors=fact,
         suggestions=tuple(tips),
         suggested_fix=rename_in_line(context, name, meant) if meant else None,
-        specifics={"function": function, "unexpected_argument": name, **_of(signature)},
+        specifics={"function": function, "unexpected_argument": name, **known_facts(signature=signature)},
     )
 
 
@@ -157,7 +162,7 @@ def _multiple(context: FailureContext, found: re.Match[str]) -> Diagnosis:
         immediate_cause=f"{_shown(function, signature)} got '{name}' twice: by its place and by its name",
         contributing_factors=fact,
         suggestions=(f"Give {name} once: leave out {name}=..., or the value that stands in its place.",),
-        specifics={"function": function, **_of(signature)},
+        specifics={"function": function, **known_facts(signature=signature)},
     )
 
 
@@ -183,10 +188,6 @@ def _signature(context: FailureContext, function: str) -> tuple[str, tuple[str, 
         return context.hint("signature"), ()
     signature = f"({ast.unparse(definition.args)})"
     return signature, (f"{_bare(function)}{signature} is defined on line {definition.lineno}",)
-
-
-def _of(signature: str) -> dict[str, str]:
-    return {"signature": signature} if signature else {}
 
 
 def _method(function: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
+from resilience.report._diagnosis.ast_utils import code_of
 from resilience.report._diagnosis.context import FailureContext
 from resilience.report._diagnosis.line_edits import rename_in_line, replace_line
 from resilience.report._diagnosis.other_languages import METHODS, MODULE_ATTRIBUTES
@@ -64,7 +65,7 @@ def attribute_error(context: FailureContext) -> Diagnosis | None:
 
 def _of_none(context: FailureContext, name: str) -> Diagnosis:
     target = _target(context, name)
-    shown = single_line(ast.unparse(target)) if target is not None else "the object"
+    shown = single_line(code_of(target)) or "the object"
     facts, why = variable_factors(context), ""
     if isinstance(target, ast.Name):
         origin = origin_of(context, target.id)
@@ -122,7 +123,7 @@ def _of_module(context: FailureContext, module: str, name: str) -> Diagnosis:
 
 def _of_object(context: FailureContext, owner: str, name: str) -> Diagnosis:
     target = _target(context, name)
-    shown = single_line(ast.unparse(target)) if target is not None else ""
+    shown = single_line(code_of(target))
     tips: list[str] = []
     fix: str | None = None
     known = METHODS.get((owner, name))

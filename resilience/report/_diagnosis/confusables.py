@@ -7,7 +7,7 @@ import re
 import unicodedata
 from itertools import islice
 
-from resilience.report._diagnosis.context import FailureContext
+from resilience.report._diagnosis.context import FailureContext, known_facts
 from resilience.report._diagnosis.line_edits import correct_line
 from resilience.report._diagnosis.text import join_words, single_line
 from resilience.report.diagnosis import Diagnosis
@@ -136,5 +136,5 @@ def _null_bytes(context: FailureContext) -> Diagnosis:
             "Remove them: code.replace('\\x00', '').",
             "Null bytes often mean that the text is UTF-16, or no text at all: decode it with the right encoding.",
         ),
-        specifics={} if line is None else {"null_byte_line": line},
+        specifics=known_facts(null_byte_line=line),
     )

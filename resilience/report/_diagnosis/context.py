@@ -20,7 +20,17 @@ from resilience.report._location import is_generated
 from resilience.report._path_redaction import is_library
 from resilience.report.failure import Failure
 
-__all__ = ["FailureContext", "Frame", "FunctionNode", "as_int", "as_list", "as_mapping", "as_text", "as_texts"]
+__all__ = [
+    "FailureContext",
+    "Frame",
+    "FunctionNode",
+    "as_int",
+    "as_list",
+    "as_mapping",
+    "as_text",
+    "as_texts",
+    "known_facts",
+]
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -165,6 +175,15 @@ class FailureContext:
         return parsed_line(self.code) if self.code else None
 
     @cached_property
+    def statement(self) -> ast.stmt | None:
+        """The statement on the failing line, where there is just one."""
+        match self.line_tree:
+            case ast.Module(body=[statement]):
+                return statement
+            case _:
+                return None
+
+    @cached_property
     def marked(self) -> str:
         """The part of the line that failed, as a traceback underlines it; empty where that is not known."""
         given = as_text(self.hints.get("marked"))
@@ -184,7 +203,7 @@ class FailureContext:
     @cached_property
     def expression(self) -> ast.expr | None:
         """The expression that failed."""
-        return parsed_expression(self.marked) if self.marked.strip() else None
+        return parsed_expression(self.marked)
 
     @cached_property
     def globals(self) -> Mapping[str, Json]:
@@ -211,7 +230,12 @@ class FailureContext:
 
     def value_of(self, name: str) -> Json:
         """Return the value of a variable at the moment of the failure; None too where it is not known."""
-        return self.frame.locals[name] if name in self.frame.locals else self.globals.get(name)
+        return self.frame.locals.get(name, self.globals.get(name))
+
+
+def known_facts(**values: Json) -> dict[str, Json]:
+    """Return the values that are known, by name: those that are neither None nor empty."""
+    return {name: value for name, value in values.items() if value not in (None, "", [])}
 
 
 def as_text(value: object, most: int = _MAX_TEXT) -> str:

@@ -6,10 +6,10 @@ import re
 import sys
 
 from resilience.errors._json_safe import Json
-from resilience.report._diagnosis.context import FailureContext, as_texts
+from resilience.report._diagnosis.context import FailureContext, as_texts, known_facts
 from resilience.report._diagnosis.known_names import PACKAGES, SAME_NAME
 from resilience.report._diagnosis.line_edits import rename_in_line
-from resilience.report._diagnosis.text import clear_match, join_words, near_matches
+from resilience.report._diagnosis.text import clear_match, join_words, near_matches, phrase
 from resilience.report.diagnosis import Diagnosis
 
 __all__ = ["import_error", "module_not_found"]
@@ -183,7 +183,7 @@ def _package_of(module: str) -> str | None:
 
 
 def _by_pip(package: str | None) -> str:
-    return "" if package is None else f": pip install {package}"
+    return phrase(": pip install {}", package)
 
 
 def _normal(name: str) -> str:
@@ -262,7 +262,7 @@ def _broken(context: FailureContext) -> Diagnosis:
         )
     library = re.search(r"(lib[\w.+-]+\.so[\w.]*|[\w-]+\.dll)", context.message)
     package = _package_of(name) if name else None
-    command = "" if package is None else f": pip install --force-reinstall {package}"
+    command = phrase(": pip install --force-reinstall {}", package)
     tips = [f"Reinstall the package that has it, for this Python and this machine{command}."]
     if library is not None:
         tips.insert(0, f"Install the system library that has {library[1]}.")
@@ -280,6 +280,6 @@ def _shadowed(context: FailureContext) -> tuple[str, ...]:
 
 def _specifics(module: str, allowed: list[str], name: str = "") -> dict[str, Json]:
     return {
-        "attempted_import": f"{module}.{name}" if name else module,
-        **({"available_modules": [*allowed]} if allowed else {}),
+        "attempted_import": module + phrase(".{}", name),
+        **known_facts(available_modules=[*allowed]),
     }

@@ -7,8 +7,8 @@ import re
 import signal
 
 from resilience.report._diagnosis.ast_utils import parsed
-from resilience.report._diagnosis.context import FailureContext, as_texts
-from resilience.report._diagnosis.text import join_words, single_line
+from resilience.report._diagnosis.context import FailureContext, as_texts, known_facts
+from resilience.report._diagnosis.text import join_words, phrase, plural, single_line
 from resilience.report._diagnosis.variable_origins import variable_factors
 from resilience.report.diagnosis import Diagnosis
 
@@ -62,7 +62,7 @@ def timeout(context: FailureContext) -> Diagnosis | None:
     limit = context.specific("timeout_limit")
     line = _line(context)
     code = context.line_at(line).strip() or context.code
-    during = f"{limit} seconds" if limit else "the time limit"
+    during = phrase("{} seconds", limit) or "the time limit"
     loop = _loop(context, line)
     tips: list[str] = []
     facts = variable_factors(context)
@@ -95,12 +95,12 @@ def timeout(context: FailureContext) -> Diagnosis | None:
     tips.append("Try it on a small part of the data first, and measure how the time grows.")
     tips.append("Replace loops in loops by a dict or set look-up; keep what was computed already (functools.cache).")
     tips.append(f"Raise the limit ({during}) only if the work really needs longer.")
-    where = f", at line {line}: {single_line(code, 80)}" if line else ""
+    where = phrase(", at line {}", line) + phrase(": {}", single_line(code, 80))
     return Diagnosis(
         immediate_cause=f"the program was still running after {during}{where}",
         contributing_factors=tuple(facts),
         suggestions=tuple(tips),
-        specifics={} if line is None else {"last_executed_line": line},
+        specifics=known_facts(last_executed_line=line),
     )
 
 
@@ -125,11 +125,11 @@ def memory(context: FailureContext) -> Diagnosis | None:
         tips.append(f"Line {line} reads everything at once: go through the file line by line, `for line in file:`.")
     tips.append("Go through the data piece by piece, with generators, and keep only the result.")
     tips.append("Delete large values that are no longer needed: del name.")
-    tips.append(f"Raise the limit{f' ({limit})' if limit else ''} if all of it must be in memory at once.")
-    what = f"more memory than the limit of {limit}" if limit else "more memory than there is"
-    where = f" on line {line}: {single_line(code, 80)}" if line else ""
+    tips.append(f"Raise the limit{phrase(' ({})', limit)} if all of it must be in memory at once.")
+    what = f"more memory than {phrase('the limit of {}', limit) or 'there is'}"
+    where = phrase(" on line {}", line) + phrase(": {}", single_line(code, 80))
     return Diagnosis(
-        immediate_cause=f"the program needs {what}{f' (it had {used})' if used else ''}{where}",
+        immediate_cause=f"the program needs {what}{phrase(' (it had {})', used)}{where}",
         contributing_factors=tuple(variable_factors(context)),
         suggestions=tuple(tips),
     )
@@ -137,14 +137,15 @@ def memory(context: FailureContext) -> Diagnosis | None:
 
 def _libraries(context: FailureContext, libraries: tuple[str, ...], needed: str, limit: str) -> Diagnosis:
     """Say that the limit is too low for the libraries alone."""
-    named, verb = join_words(libraries), "takes" if len(libraries) == 1 else "take"
-    allowed = f"the limit of {limit}" if limit else "the limit"
+    number = len(libraries)
+    named, verb = join_words(libraries), plural(number, "takes", "take")
+    allowed = f"the limit{phrase(' of {}', limit)}"
     return Diagnosis(
         immediate_cause=f"{named} {verb} more memory than {allowed}: at least {needed}",
         contributing_factors=tuple(variable_factors(context)),
         suggestions=(
             f"Raise the limit to at least {needed} for {named}: memory_limit={needed!r}.",
-            f"Or do without {'it' if len(libraries) == 1 else 'them'}: the standard library takes next to nothing.",
+            f"Or do without {plural(number, 'it', 'them')}: the standard library takes next to nothing.",
         ),
     )
 
@@ -153,12 +154,12 @@ def ended(context: FailureContext) -> Diagnosis | None:
     """A process that ended by a signal or with an exit code, and without an exception."""
     name = context.specific("signal") or _named_signal(context.message)
     line = _line(context)
-    at = f" Line {line} was the last that was reached." if line else ""
+    reached = tuple(filter(None, [phrase("Line {} was the last that was reached.", line)]))
     if name:
         why, *tips = _SIGNALS.get(name, (f"it was ended by {name}", "Look at what it printed last."))
         return Diagnosis(
             immediate_cause=f"the process was ended by {name}: {why}",
-            contributing_factors=(at.strip(),) if at else (),
+            contributing_factors=reached,
             suggestions=tuple(tips),
             specifics={"signal": name},
         )
@@ -168,7 +169,7 @@ def ended(context: FailureContext) -> Diagnosis | None:
         return None
     return Diagnosis(
         immediate_cause=f"the process ended with exit code {code} and said no more",
-        contributing_factors=(at.strip(),) if at else (),
+        contributing_factors=reached,
         suggestions=(
             "Look at what it printed before, on stderr too.",
             "Look for os._exit() or sys.exit() in the code, and raise an exception in their place.",

@@ -6,10 +6,10 @@ import ast
 import re
 
 from resilience.report._diagnosis.ast_utils import parsed_expression
-from resilience.report._diagnosis.context import FailureContext, as_int, as_list
+from resilience.report._diagnosis.context import FailureContext, as_int, as_list, known_facts
 from resilience.report._diagnosis.line_edits import replace_line
 from resilience.report._diagnosis.rules import expression_parts
-from resilience.report._diagnosis.text import clear_match, format_value, join_words, near_matches, single_line
+from resilience.report._diagnosis.text import clear_match, format_value, join_words, near_matches, plural, single_line
 from resilience.report._diagnosis.variable_origins import variable_factors
 from resilience.report.diagnosis import Diagnosis
 
@@ -64,7 +64,7 @@ def key_error(context: FailureContext) -> Diagnosis | None:
         contributing_factors=tuple(variable_factors(context)),
         suggestions=tuple(tips),
         suggested_fix=fix,
-        specifics={"missing_key": key, **({"available_keys": [*keys[:20]]} if keys else {})},
+        specifics={"missing_key": key, **known_facts(available_keys=[*keys[:20]])},
     )
 
 
@@ -84,7 +84,9 @@ def index_error(context: FailureContext) -> Diagnosis | None:
     number = context.hints.get("index")
     number = number if type(number) is int else _number(context, index)
     holder = target or "the sequence"
-    size = f", which has {length} element{'' if length == 1 else 's'}" if length is not None else ""
+    size = ""
+    if length is not None:
+        size = f", which has {length} {plural(length, 'element', 'elements')}"
     at = index or "the index"
     if number is not None and index != str(number):
         at = f"{index} = {number}"
@@ -112,8 +114,8 @@ def index_error(context: FailureContext) -> Diagnosis | None:
         contributing_factors=tuple(variable_factors(context)),
         suggestions=tuple(tips),
         specifics={
-            **({"index": number} if number is not None else {}),
-            **({"length": length} if length is not None else {}),
+            **known_facts(index=number),
+            **known_facts(length=length),
         },
     )
 

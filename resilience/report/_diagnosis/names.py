@@ -10,7 +10,7 @@ from resilience.report._diagnosis.ast_utils import parsed
 from resilience.report._diagnosis.context import FailureContext
 from resilience.report._diagnosis.known_names import NOT_PYTHON, REPLACEMENTS, import_of
 from resilience.report._diagnosis.line_edits import import_line, rename_in_line
-from resilience.report._diagnosis.text import clear_among, join_words, near_matches, single_line
+from resilience.report._diagnosis.text import clear_among, join_words, near_matches, phrase, single_line
 from resilience.report._diagnosis.variable_origins import walk_scope
 from resilience.report.diagnosis import Diagnosis
 
@@ -52,7 +52,7 @@ def name_error(context: FailureContext) -> Diagnosis | None:
     if _may_be_text(context, name):
         tips.append(f"If {name} is meant as text, put it in quotes: '{name}'.")
     tips.append(f"Define {name} before line {context.line}." if context.line else f"Define {name} before it is used.")
-    where = f" where line {context.line} uses it" if context.line else ""
+    where = phrase(" where line {} uses it", context.line)
     return Diagnosis(
         immediate_cause=f"the name '{name}' is not defined{where}",
         contributing_factors=tuple(fact[0] for fact in facts),

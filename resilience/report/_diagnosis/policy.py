@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from resilience.report._diagnosis.context import FailureContext, as_text, as_texts
-from resilience.report._diagnosis.text import join_words, single_line
+from resilience.report._diagnosis.context import FailureContext, as_text, as_texts, known_facts
+from resilience.report._diagnosis.text import join_words, phrase, single_line
 from resilience.report.diagnosis import Diagnosis
 
 __all__ = ["violation"]
@@ -54,16 +54,15 @@ def violation(context: FailureContext) -> Diagnosis:
         tips.append(f"If it is needed, allow it: allowed_imports=[{subject.partition('.')[0]!r}].")
     else:
         tips.append(_RAISE_LEVEL.get(level, "If it is needed, change the policy that the code runs under."))
-    at = f" at level {level}" if level else ""
     reason = single_line(as_text(getattr(found, "reason", "")), 200)
-    what, why = code or subject or "what the code attempts", f": {reason}" if reason else ""
+    what = code or subject or "what the code attempts"
+    stopped = phrase("it was stopped before it happened, on line {}", context.line)
     return Diagnosis(
-        immediate_cause=f"{what} is not allowed{at}{why}",
-        contributing_factors=(f"it was stopped before it happened, on line {context.line}",) if context.line else (),
+        immediate_cause=f"{what} is not allowed{phrase(' at level {}', level)}{phrase(': {}', reason)}",
+        contributing_factors=tuple(filter(None, [stopped])),
         suggestions=tuple(dict.fromkeys(tips)),
         specifics={
-            **({"violation_type": kind} if kind else {}),
-            **({"attempted_action": code} if code else {}),
+            **known_facts(violation_type=kind, attempted_action=code),
             "alternative_approaches": [*instead],
         },
     )

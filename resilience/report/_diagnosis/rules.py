@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from resilience.report._diagnosis.ast_utils import code_of
 from resilience.report._diagnosis.context import FailureContext
 from resilience.report._diagnosis.regex_cache import search_pattern
-from resilience.report._diagnosis.text import single_line, with_article
+from resilience.report._diagnosis.text import phrase, single_line, with_article
 from resilience.report._diagnosis.variable_origins import variable_factors
 from resilience.report.diagnosis import Diagnosis
 
@@ -80,7 +81,7 @@ def fill_template(template: str, values: Values) -> str:
 def expression_parts(context: FailureContext) -> dict[str, str]:
     """Return the parts of the failing expression as they stand in the program."""
     found = {
-        "line": f"line {context.line}" if context.line else "",
+        "line": phrase("line {}", context.line),
         "code": single_line(context.code, 80),
         "marked": single_line(context.marked, 80),
     }
@@ -107,10 +108,7 @@ def expression_parts(context: FailureContext) -> dict[str, str]:
 
 
 def _text(node: ast.expr) -> str:
-    try:
-        return single_line(ast.unparse(node), 60)
-    except (ValueError, RecursionError, AttributeError):
-        return ""
+    return single_line(code_of(node), 60)
 
 
 def _is_target(statement: ast.stmt, node: ast.expr) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 
-from resilience.report._diagnosis.context import FailureContext, as_list, as_mapping, as_text
+from resilience.report._diagnosis.ast_utils import code_of
+from resilience.report._diagnosis.context import FailureContext, as_list, as_mapping, as_text, known_facts
 from resilience.report._diagnosis.rules import diagnose_by_rules, rule
-from resilience.report._diagnosis.text import format_value, join_words, single_line
+from resilience.report._diagnosis.text import format_value, join_words, phrase, single_line
 from resilience.report._diagnosis.variable_origins import names_in, variable_factors
 from resilience.report.diagnosis import Diagnosis
 
@@ -126,31 +127,27 @@ def runtime_error(context: FailureContext) -> Diagnosis | None:
 
 def assertion(context: FailureContext) -> Diagnosis | None:
     """An `assert` that does not hold."""
-    statement = context.line_tree.body[0] if context.line_tree is not None and context.line_tree.body else None
-    condition = single_line(ast.unparse(statement.test), 80) if isinstance(statement, ast.Assert) else ""
-    names = names_in(statement.test) if isinstance(statement, ast.Assert) else []
+    test: ast.expr | None = None
+    if isinstance(context.statement, ast.Assert):
+        test = context.statement.test
+    condition, names = single_line(code_of(test), 80), names_in(test)
     values = [f"{name} = {format_value(context.value_of(name), 40)}" for name in names if context.knows(name)]
     what = condition or single_line(context.code, 80) or "a condition"
-    said = f", which says: {single_line(context.message, 100)}" if context.message else ""
+    said = phrase(", which says: {}", single_line(context.message, 100))
     tips = [
         f"With {join_words(values, 4)} it does not hold: correct the code that gives these values."
         if values
         else "Find out which side is wrong: print both before the assert."
     ]
-    if (
-        isinstance(statement, ast.Assert)
-        and isinstance(statement.test, ast.Compare)
-        and len(statement.test.comparators) == 1
-    ):
-        left = single_line(ast.unparse(statement.test.left), 40)
-        right = single_line(ast.unparse(statement.test.comparators[0]), 40)
+    if isinstance(test, ast.Compare) and len(test.comparators) == 1:
+        left, right = single_line(code_of(test.left), 40), single_line(code_of(test.comparators[0]), 40)
         tips.append(f"Print {left} and {right} before line {context.line}, and see which one is wrong.")
     tips.append("If the expectation itself is wrong, correct the assert.")
     return Diagnosis(
         immediate_cause=f"the assertion `{what}` does not hold{said}",
         contributing_factors=tuple(variable_factors(context, names)),
         suggestions=tuple(tips),
-        specifics={"assertion": condition} if condition else {},
+        specifics=known_facts(assertion=condition),
     )
 
 
@@ -159,9 +156,7 @@ def group(context: FailureContext) -> Diagnosis | None:
     members = [as_mapping(each) for each in as_list(context.exception.get("members"))[:10]]
     shown = [f"{as_text(each.get('type'))}: {single_line(as_text(each.get('message')), 60)}" for each in members]
     return Diagnosis(
-        immediate_cause=f"{len(shown) or 'several'} failures came together: {join_words(shown, 3)}"
-        if shown
-        else "several failures came together",
+        immediate_cause=f"{len(shown) or 'several'} failures came together{phrase(': {}', join_words(shown, 3))}",
         contributing_factors=tuple(shown[:5]),
         suggestions=(
             "Look at each of them: they are independent of each other.",

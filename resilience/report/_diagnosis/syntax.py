@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 
 from resilience.report._diagnosis.confusables import foreign_text, invalid_character
-from resilience.report._diagnosis.context import FailureContext
+from resilience.report._diagnosis.context import FailureContext, known_facts
 from resilience.report._diagnosis.line_edits import correct_line
 from resilience.report._diagnosis.regex_cache import search_pattern
 from resilience.report._diagnosis.rules import fill_template
 from resilience.report._diagnosis.syntax_fixes import FIXERS
 from resilience.report._diagnosis.syntax_lines import brace_above, habit_of
 from resilience.report._diagnosis.syntax_table import ROWS
-from resilience.report._diagnosis.text import single_line
+from resilience.report._diagnosis.text import phrase, single_line
 from resilience.report.diagnosis import Diagnosis
 
 __all__ = ["syntax_error"]
@@ -48,23 +48,22 @@ def _of_message(context: FailureContext) -> Diagnosis | None:
             immediate_cause=fill_template(row.cause, values),
             suggestions=tuple(fill_template(tip, values) for tip in row.tips),
             suggested_fix=fix,
-            specifics={} if fix is None else {"fix_applies_to": f"line {number}"},
+            specifics=known_facts(fix_applies_to=phrase("line {}", number)),
         )
     return None
 
 
-def _fixed(context: FailureContext, fixer: str | None) -> tuple[int, str | None]:
+def _fixed(context: FailureContext, fixer: str | None) -> tuple[int | None, str | None]:
     if fixer is not None and context.raw_line:
         for number, line, entirely in FIXERS[fixer](context):
             good = correct_line(context, number, line, entirely=entirely)
             if good is not None:
                 return number, good
-    return 0, None
+    return None, None
 
 
 def _generic(context: FailureContext) -> Diagnosis:
-    at = f" at {single_line(context.marked, 40)}" if context.marked.strip() else ""
-    where = f" on line {context.line}{at}" if context.line else ""
+    where = phrase(" on line {}", context.line) + phrase(" at {}", single_line(context.marked, 40))
     tips = [
         "Look at what stands right before that place: a missing operator, comma, quote or bracket shows only there."
     ]
@@ -84,7 +83,7 @@ def _generic(context: FailureContext) -> Diagnosis:
 
 def _placed(context: FailureContext, found: Diagnosis) -> Diagnosis:
     """Add where it is, and say so where it is not the program itself that is no Python."""
-    specifics = {"problematic_code": context.code, **found.specifics} if context.code else dict(found.specifics)
+    specifics = {**known_facts(problematic_code=context.code), **found.specifics}
     facts = list(found.contributing_factors)
     if context.frames and not context.source_is_known:
         caller = context.frames[context.frame_index] if context.frame_index >= 0 else None

@@ -8,7 +8,17 @@ from collections.abc import Iterable
 
 from resilience.errors._json_safe import Json
 
-__all__ = ["clear_among", "clear_match", "format_value", "join_words", "near_matches", "single_line", "with_article"]
+__all__ = [
+    "clear_among",
+    "clear_match",
+    "format_value",
+    "join_words",
+    "near_matches",
+    "phrase",
+    "plural",
+    "single_line",
+    "with_article",
+]
 
 _MAX_NAMES = 1000
 _LONGEST_NAME = 60
@@ -89,6 +99,20 @@ def single_line(text: str, most: int = 100) -> str:
     """
     words = " ".join(text[: 4 * most].split())
     return words if len(words) <= most else words[: most - 3] + "..."
+
+
+def phrase(template: str, value: object) -> str:
+    """Return *template* with *value* in its place; nothing where there is no value.
+
+    >>> phrase(" on line {}", 3), phrase(" on line {}", None), phrase(": {}", "")
+    (' on line 3', '', '')
+    """
+    return "" if value in (None, "") else template.format(value)
+
+
+def plural(number: int, one: str, many: str) -> str:
+    """Return the form of a word that goes with a number."""
+    return one if number == 1 else many
 
 
 def with_article(noun: str) -> str:
