@@ -31,6 +31,7 @@ __all__ = ["diagnose"]
 
 Diagnoser = Callable[[FailureContext], Diagnosis | None]
 
+_IMPORTS = ("import ", "from ")
 _MAX_SUGGESTIONS = 5
 _MAX_FACTORS = 6
 _MAX_SENTENCE = 400
@@ -156,8 +157,9 @@ def _bounded(context: FailureContext, found: Diagnosis) -> Diagnosis:
 
 
 def _target_of_fix(context: FailureContext, fix: str) -> str:
-    is_new = fix.startswith(("import ", "from ")) and not context.code.startswith(("import ", "from "))
-    return "a new line at the top" if is_new else f"line {context.line}"
+    if fix.startswith(_IMPORTS) and not context.code.startswith(_IMPORTS):
+        return "a new line at the top"
+    return f"line {context.line}"
 
 
 def _bounded_sentence(text: str) -> str:

@@ -9,7 +9,7 @@ from itertools import islice
 
 from resilience.report._diagnosis.context import FailureContext, known_facts
 from resilience.report._diagnosis.line_edits import correct_line
-from resilience.report._diagnosis.text import join_words, single_line
+from resilience.report._diagnosis.text import join_words, phrase, single_line
 from resilience.report.diagnosis import Diagnosis
 
 __all__ = ["foreign_text", "invalid_character", "plain_line"]
@@ -128,10 +128,11 @@ def _described(plain: str) -> str:
 
 def _null_bytes(context: FailureContext) -> Diagnosis:
     where = context.source.find("\x00")
-    line = context.source.count("\n", 0, where) + 1 if where >= 0 else None
-    at = f" on line {line}" if line else ""
+    line: int | None = None
+    if where >= 0:
+        line = context.source.count("\n", 0, where) + 1
     return Diagnosis(
-        immediate_cause=f"the code has null bytes in it{at}, which Python does not take",
+        immediate_cause=f"the code has null bytes in it{phrase(' on line {}', line)}, which Python rejects",
         suggestions=(
             "Remove them: code.replace('\\x00', '').",
             "Null bytes often mean that the text is UTF-16, or no text at all: decode it with the right encoding.",

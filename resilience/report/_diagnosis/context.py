@@ -106,7 +106,7 @@ class FailureContext:
         """The innermost frame of the program itself; of a program that does not compile, where the parser gave up."""
         if self.is_syntax_error:
             return _frame(self.exception.get("syntax"))
-        return self.frames[self.frame_index] if self.frame_index >= 0 else Frame()
+        return next(iter(self.frames[self.frame_index :]), Frame())
 
     @cached_property
     def is_syntax_error(self) -> bool:
@@ -116,22 +116,27 @@ class FailureContext:
     @cached_property
     def library_function(self) -> str:
         """The library's function that `frame` called and that raised; empty where the program itself raised."""
-        below = self.frames[self.frame_index + 1 :]
-        return below[0].function if below else ""
+        return next((frame.function for frame in self.frames[self.frame_index + 1 :]), "")
 
     @property
     def line(self) -> int | None:
         """The line of the program that failed."""
-        return self.frame.line if self.frame.line is not None else as_int(self.failure.line)
+        if self.frame.line is None:
+            return as_int(self.failure.line)
+        return self.frame.line
 
     @cached_property
     def lines(self) -> list[str]:
         """The program, line by line."""
-        return _LINE_END.split(self.source) if self.source else []
+        if not self.source:
+            return []
+        return _LINE_END.split(self.source)
 
     def line_at(self, number: int | None) -> str:
         """Return a line of the program as it stands there; empty where it is not at hand."""
-        return self.lines[number - 1] if number is not None and 0 < number <= len(self.lines) else ""
+        if number is None or not 0 < number <= len(self.lines):
+            return ""
+        return self.lines[number - 1]
 
     @cached_property
     def source_is_known(self) -> bool:
@@ -142,7 +147,9 @@ class FailureContext:
     @cached_property
     def raw_line(self) -> str:
         """The failing line with its indentation, where that is known."""
-        return self.line_at(self.line) if self.source_is_known else self.frame.code
+        if self.source_is_known:
+            return self.line_at(self.line)
+        return self.frame.code
 
     @cached_property
     def code(self) -> str:
@@ -152,7 +159,9 @@ class FailureContext:
     @cached_property
     def tree(self) -> ast.Module | None:
         """The program."""
-        return parsed(self.source) if self.source_is_known else None
+        if not self.source_is_known:
+            return None
+        return parsed(self.source)
 
     @cached_property
     def function(self) -> FunctionNode | None:
@@ -172,7 +181,9 @@ class FailureContext:
     @cached_property
     def line_tree(self) -> ast.Module | None:
         """The failing line alone, or the statement it begins."""
-        return parsed_line(self.code) if self.code else None
+        if not self.code:
+            return None
+        return parsed_line(self.code)
 
     @cached_property
     def statement(self) -> ast.stmt | None:
@@ -222,7 +233,9 @@ class FailureContext:
     def specific(self, key: str) -> str:
         """Return what was handed in under *key* as a text; empty where there is none."""
         value = self.specifics.get(key)
-        return as_text(value) or (f"{value:g}" if type(value) in (int, float) else "")
+        if type(value) in (int, float):
+            return f"{value:g}"
+        return as_text(value)
 
     def knows(self, name: str) -> bool:
         """Whether the value of a variable is known."""
@@ -242,8 +255,7 @@ def as_text(value: object, most: int = _MAX_TEXT) -> str:
     """Return *value* where it is a text, bounded and fit to be sent; else an empty one."""
     if not isinstance(value, str):
         return ""
-    value = value[:most]
-    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+    return value[:most].encode("utf-8", "replace").decode("utf-8")
 
 
 def as_texts(value: object) -> tuple[str, ...]:
@@ -253,12 +265,16 @@ def as_texts(value: object) -> tuple[str, ...]:
 
 def as_list(value: object) -> list[object]:
     """Return what is in a list or tuple; nothing of anything else."""
-    return list(cast("Iterable[object]", value)) if isinstance(value, (list, tuple)) else []
+    if not isinstance(value, (list, tuple)):
+        return []
+    return list(cast("Iterable[object]", value))
 
 
 def as_int(value: object) -> int | None:
     """Return *value* where it counts something."""
-    return value if type(value) is int and 0 <= value < 1 << 31 else None
+    if type(value) is not int or not 0 <= value < 1 << 31:
+        return None
+    return value
 
 
 def as_mapping(value: object) -> Mapping[str, object]:

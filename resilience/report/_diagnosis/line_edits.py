@@ -17,10 +17,12 @@ def replace_line(context: FailureContext, line: str) -> str | None:
     if not line.strip() or line == context.raw_line or len(line) > _LONGEST_LINE:
         return None
     if context.source_is_known and context.line is not None:
-        good = compiled(_with(context.lines, context.line, line)) is not None
+        code: object = compiled(_with(context.lines, context.line, line))
     else:
-        good = parsed_line(line.strip()) is not None
-    return line if good else None
+        code = parsed_line(line.strip())
+    if code is None:
+        return None
+    return line
 
 
 def rename_in_line(context: FailureContext, old: str, new: str) -> str | None:
@@ -38,7 +40,9 @@ def rename_in_line(context: FailureContext, old: str, new: str) -> str | None:
 
 def import_line(statement: str) -> str | None:
     """Return an import statement, if it is one."""
-    return statement if parsed(statement) is not None else None
+    if parsed(statement) is None:
+        return None
+    return statement
 
 
 def correct_line(context: FailureContext, number: int, line: str, *, entirely: bool = False) -> str | None:

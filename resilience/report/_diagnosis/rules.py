@@ -86,9 +86,7 @@ def expression_parts(context: FailureContext) -> dict[str, str]:
         "marked": single_line(context.marked, 80),
     }
     node = context.expression
-    statement = (
-        context.line_tree.body[0] if context.line_tree is not None and len(context.line_tree.body) == 1 else None
-    )
+    statement = context.statement
     if statement is not None and (node is None or _is_target(statement, node)):
         node = _value_of_statement(statement)
     match node:

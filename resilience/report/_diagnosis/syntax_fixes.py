@@ -182,7 +182,9 @@ FIXERS: dict[str, Callable[[FailureContext], Iterator[Candidate]]] = {
 def _split(line: str) -> tuple[str, str]:
     """Return a line without and with its comment."""
     found = _COMMENT.search(line)
-    return (line[: found.start()], line[found.start() :]) if found else (line.rstrip(), "")
+    if found is None:
+        return line.rstrip(), ""
+    return line[: found.start()], line[found.start() :]
 
 
 def _indentation(line: str) -> str:

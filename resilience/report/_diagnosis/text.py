@@ -88,7 +88,9 @@ def format_value(value: Json, most: int = 60) -> str:
     >>> format_value("text"), format_value("3"), format_value(3)
     ('text', "'3'", '3')
     """
-    return single_line(value if isinstance(value, str) and not _MISTAKEN.match(value) else repr(value), most)
+    if not isinstance(value, str) or _MISTAKEN.match(value):
+        value = repr(value)
+    return single_line(value, most)
 
 
 def single_line(text: str, most: int = 100) -> str:
@@ -98,7 +100,9 @@ def single_line(text: str, most: int = 100) -> str:
     ('total = sum( prices)', 'abc...')
     """
     words = " ".join(text[: 4 * most].split())
-    return words if len(words) <= most else words[: most - 3] + "..."
+    if len(words) <= most:
+        return words
+    return words[: most - 3] + "..."
 
 
 def phrase(template: str, value: object) -> str:
@@ -121,7 +125,9 @@ def with_article(noun: str) -> str:
     >>> with_article("int"), with_article("str"), with_article("list")
     ('an int', 'a str', 'a list')
     """
-    return f"{'an' if noun[:1].lower() in ('a', 'e', 'i', 'o') else 'a'} {noun}"
+    if noun[:1].lower() in ("a", "e", "i", "o"):
+        return f"an {noun}"
+    return f"a {noun}"
 
 
 def _bounded(names: Iterable[str], word: str) -> list[str]:

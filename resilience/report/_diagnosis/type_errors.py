@@ -7,7 +7,7 @@ import re
 
 from resilience.report._diagnosis.arguments import wrong_arguments
 from resilience.report._diagnosis.ast_utils import parsed_expression
-from resilience.report._diagnosis.context import FailureContext
+from resilience.report._diagnosis.context import FailureContext, known_facts
 from resilience.report._diagnosis.line_edits import replace_line
 from resilience.report._diagnosis.rules import diagnose_by_rules, expression_parts
 from resilience.report._diagnosis.text import single_line, with_article
@@ -71,7 +71,7 @@ def _of_operands(context: FailureContext, found: re.Match[str]) -> Diagnosis:
     right = found["two"] or found["second"] or found["right"]
     known = expression_parts(context)
     one, two = known.get("left", ""), known.get("right", "")
-    if not one and isinstance(statement := _augmented(context), ast.AugAssign):
+    if not one and isinstance(statement := context.statement, ast.AugAssign):
         one, two = ast.unparse(statement.target), ast.unparse(statement.value)
     sides = f"{one or 'the left side'} is {with_article(left)} and {two or 'the right side'} is {with_article(right)}"
     facts = variable_factors(context, None if context.expression is not None else _names(one, two))
@@ -92,7 +92,7 @@ def _of_operands(context: FailureContext, found: re.Match[str]) -> Diagnosis:
         if operator == "+":
             tips.append(f"For text: make the number text with str({number or 'number'}), or use an f-string.")
             fix = _with_str(context) if left == "str" else None
-        if not _is_wording(_parsed(text)):
+        if not _is_wording(parsed_expression(text)):
             tips.append(f"For numbers: convert the text with int({text or 'text'}) or float({text or 'text'}).")
     elif {left, right} == {"list", "int"} or {left, right} == {"list", "str"}:
         tips.append("Add a list to a list: put the single value in brackets, [value], or use append().")
@@ -131,7 +131,7 @@ def _of_none(context: FailureContext) -> Diagnosis:
     if "has no len" in context.message and isinstance(node := context.expression, ast.Call) and node.args:
         target = ast.unparse(node.args[0])
     target = single_line(target, 60)
-    node, line = _parsed(target), context.line
+    node, line = parsed_expression(target), context.line
     if isinstance(node, ast.Name) and (origin := origin_of(context, node.id)) is not None:
         node, line = origin.value, origin.line
     why = reason_for_none(context, node)
@@ -145,7 +145,7 @@ def _of_none(context: FailureContext) -> Diagnosis:
         immediate_cause=f"{target or 'the value'} is None, which cannot be {what}",
         contributing_factors=(*variable_factors(context, _names(target)), *filter(None, [why])),
         suggestions=tuple(tips),
-        specifics={"none_expression": target} if target else {},
+        specifics=known_facts(none_expression=target),
     )
 
 
@@ -184,13 +184,5 @@ def _is_wording(node: ast.expr | None) -> bool:
     )
 
 
-def _augmented(context: FailureContext) -> ast.stmt | None:
-    return context.line_tree.body[0] if context.line_tree is not None and len(context.line_tree.body) == 1 else None
-
-
 def _names(*expressions: str) -> list[str]:
     return [name for each in expressions for name in re.findall(r"(?<![\w.'\"])[A-Za-z_]\w*", each)]
-
-
-def _parsed(text: str) -> ast.expr | None:
-    return parsed_expression(text) if text else None

@@ -6,9 +6,9 @@ import ast
 import re
 
 from resilience.report._diagnosis.ast_utils import parsed_expression
-from resilience.report._diagnosis.context import FailureContext, as_int
+from resilience.report._diagnosis.context import FailureContext, as_int, known_facts
 from resilience.report._diagnosis.rules import diagnose_by_rules, expression_parts
-from resilience.report._diagnosis.text import format_value, join_words, single_line
+from resilience.report._diagnosis.text import format_value, join_words, phrase, single_line
 from resilience.report._diagnosis.value_rules import RULES
 from resilience.report._diagnosis.variable_origins import names_in, variable_factors
 from resilience.report.diagnosis import Diagnosis
@@ -39,7 +39,9 @@ def value_error(context: FailureContext) -> Diagnosis | None:
 
 def _of_literal(context: FailureContext, found: re.Match[str]) -> Diagnosis:
     value = found["value"] or found["float"]
-    function = "int" if found["value"] else "float"
+    function, number = "float", "number"
+    if found["value"]:
+        function, number = "int", "whole number"
     text = value.strip("'\"") if len(value) > 1 and value[0] in "'\"" else value
     call = expression_parts(context).get("marked") or f"{function}(...)"
     tips: list[str] = []
@@ -61,7 +63,6 @@ def _of_literal(context: FailureContext, found: re.Match[str]) -> Diagnosis:
     elif bare.lower() in ("nan", "none", "null", "n/a", "na", "-"):
         tips.append(f"{value} stands for a missing value: skip it, or put a default in its place.")
     tips.append("Test the text before: text.strip().isdigit(), or catch ValueError and say which value is wrong.")
-    number = "whole number" if function == "int" else "number"
     return Diagnosis(
         immediate_cause=f"{single_line(call, 60)} got {single_line(value, 60)}, which is no {number}",
         contributing_factors=tuple(variable_factors(context)),
@@ -72,14 +73,14 @@ def _of_literal(context: FailureContext, found: re.Match[str]) -> Diagnosis:
 
 def _of_unpacking(context: FailureContext, found: re.Match[str]) -> Diagnosis:
     expected, got = found["expected"], found["got"]
-    statement = context.line_tree.body[0] if context.line_tree is not None and context.line_tree.body else None
+    statement = context.statement
     targets, source = "", ""
     if isinstance(statement, ast.Assign):
         targets, source = ast.unparse(statement.targets[0]), ast.unparse(statement.value)
     elif isinstance(statement, ast.For):
         targets, source = ast.unparse(statement.target), f"an element of {ast.unparse(statement.iter)}"
     many = found["how"] == "too many"
-    number = f"{got} values" if got else ("more" if many else "fewer")
+    number = phrase("{} values", got) or {True: "more", False: "fewer"}[many]
     tips: list[str] = []
     if many and isinstance(statement, ast.For) and isinstance(statement.iter, ast.Name):
         tips.append(
@@ -90,10 +91,10 @@ def _of_unpacking(context: FailureContext, found: re.Match[str]) -> Diagnosis:
         tips.append(f"Let the last name take the rest: *{(targets.strip('()').split(', ') or ['rest'])[-1] or 'rest'}.")
     else:
         tips.append(f"Make sure that there are {expected} values: test len(...) first, or give defaults.")
-    tips.append(f"Write as many names on the left as there are values{f' ({got})' if got else ''}.")
+    tips.append(f"Write as many names on the left as there are values{phrase(' ({})', got)}.")
     return Diagnosis(
         immediate_cause=f"{single_line(source, 60) or 'the right side'} has {number} where {expected} are expected"
-        + (f" by {single_line(targets, 60)}" if targets else ""),
+        + phrase(" by {}", single_line(targets, 60)),
         contributing_factors=tuple(variable_factors(context, names_in(statement))),
         suggestions=tuple(tips),
         specifics={"expected_values": int(expected[:6]), **({"actual_values": int(got[:9])} if got else {})},
@@ -138,9 +139,9 @@ def zero_division(context: FailureContext) -> Diagnosis | None:
     """Something was divided by zero."""
     divisor = _divisor(context)
     zero = divisor or "the divisor"
-    facts = variable_factors(context, names_in(_tree(divisor)) or None)
+    facts = variable_factors(context, names_in(parsed_expression(divisor)) or None)
     tips = [f"Test it first: `if {divisor or 'divisor'} != 0:`, and say what is right when it is 0."]
-    node = _tree(divisor)
+    node = parsed_expression(divisor)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "len" and node.args:
         measured = ast.unparse(node.args[0])
         tips.insert(0, f"{measured} is empty: test `if {measured}:` before, or return a default for nothing.")
@@ -157,7 +158,7 @@ def zero_division(context: FailureContext) -> Diagnosis | None:
         immediate_cause=cause,
         contributing_factors=tuple(facts),
         suggestions=tuple(tips),
-        specifics={"zero_expression": divisor} if divisor else {},
+        specifics=known_facts(zero_expression=divisor),
     )
 
 
@@ -191,12 +192,12 @@ def recursion(context: FailureContext) -> Diagnosis | None:
     arguments = ", ".join(
         f"{name} = {format_value(value, 30)}" for name, value in list(context.frame.locals.items())[:4]
     )
-    facts = [f"at the end {called} was called with {arguments}"] if arguments else []
+    facts = [*filter(None, [phrase(f"at the end {called} was called with {{}}", arguments)])]
     depth = as_int(context.exception.get("frames_dropped")) or 0
     if depth:
         facts.append(f"{depth + len(context.frames)} calls deep")
     return Diagnosis(
-        immediate_cause=f"{how} without an end, on line {context.line}" if context.line else f"{how} without an end",
+        immediate_cause=f"{how} without an end{phrase(', on line {}', context.line)}",
         contributing_factors=tuple(facts),
         suggestions=(
             f"Give {called} a case that returns without another call, tested first.",
@@ -229,7 +230,3 @@ def _divides(node: ast.AST) -> bool:
 
 def _assigned(facts: list[str]) -> str:
     return f": {facts[0]}" if facts and ": line" in facts[0] else ""
-
-
-def _tree(text: str) -> ast.expr | None:
-    return parsed_expression(text) if text else None

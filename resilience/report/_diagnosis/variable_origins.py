@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from resilience.report._diagnosis.context import FailureContext, FunctionNode
-from resilience.report._diagnosis.text import format_value, single_line
+from resilience.report._diagnosis.text import format_value, phrase, single_line
 
 __all__ = ["Origin", "functions_named", "names_in", "origin_of", "reason_for_none", "variable_factors", "walk_scope"]
 
@@ -96,13 +96,10 @@ def reason_for_none(context: FailureContext, value: ast.expr | None) -> str:
     if not isinstance(value, ast.Call):
         return ""
     function = value.func
-    name = (
-        function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
-    )
+    name = getattr(function, "attr", "") or getattr(function, "id", "")
     if isinstance(function, ast.Attribute) or name in ("print", "shuffle"):
         if name in _IN_PLACE:
-            instead = f"; use {_IN_PLACE[name]} for a result" if _IN_PLACE[name] else ""
-            return f"{name}() returns None: it only has an effect{instead}"
+            return f"{name}() returns None: it only has an effect{phrase('; use {} for a result', _IN_PLACE[name])}"
         if name == "get":
             return "get() returns None for a key that is not there: give it a default"
         if name in _MATCHERS:
@@ -122,7 +119,7 @@ def _as_argument(context: FailureContext, name: str) -> str:
     if function is None or name not in [each.arg for each in _parameters(function)]:
         return ""
     caller = context.frames[context.frame_index - 1]
-    return f", given on line {caller.line}: {single_line(caller.code)}" if caller.code else ""
+    return phrase(f", given on line {caller.line}: {{}}", single_line(caller.code))
 
 
 def _parameters(function: FunctionNode) -> list[ast.arg]:
