@@ -17,6 +17,7 @@ _ADVICE = "give one such as https://example.org/health"
 _TOKEN = re.compile(
     r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 )  # RFC 9110, 5.6.2: the characters of a header's name and of a method
+_VALUE_OF_QUERY = re.compile(r"=[^&]*")
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
 
 
@@ -31,12 +32,16 @@ def parse_url(text: str) -> str:
         # urllib's message repeats parts of the text, which may hold a password.
         raise UserError(f"the URL is malformed ({_reason(error)}); {_ADVICE}") from None
     if scheme not in ("http", "https"):
-        named = f"not {scheme!r}" if scheme and parts.netloc else "and is missing"
+        named = "and is missing"
+        if scheme and parts.netloc:
+            named = f"not {scheme!r}"
         raise UserError(f"the URL is malformed: its scheme must be http or https, {named}; {_ADVICE}")
     if not host:
         raise UserError(f"the URL is malformed: it has no host; {_ADVICE}")
-    if port == 0 or re.search(r"[\s\x00-\x1f\x7f]", text):
-        raise UserError(f"the URL is malformed: {'port 0' if port == 0 else 'it contains a blank'}; {_ADVICE}")
+    if port == 0:
+        raise UserError(f"the URL is malformed: port 0; {_ADVICE}")
+    if re.search(r"[\s\x00-\x1f\x7f]", text):
+        raise UserError(f"the URL is malformed: it contains a blank; {_ADVICE}")
     try:
         _ = httpx.URL(text).host  # decodes international names, and raises for malformed ones
     except (httpx.InvalidURL, ValueError) as error:
@@ -56,12 +61,9 @@ def redacted_url(url: str) -> str:
     'https://example.org/a?token=...&flag'
     """
     parts = urlsplit(url)
-    query = "&".join(name + "=..." if equals else name for name, equals, _ in map(_split, parts.query.split("&")))
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}{'?' + query if query else ''}"
-
-
-def _split(pair: str) -> tuple[str, str, str]:
-    return pair.partition("=")
+    query = _VALUE_OF_QUERY.sub("=...", parts.query)
+    shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return "?".join(filter(None, [shown, query]))
 
 
 def parse_headers(given: Iterable[str]) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
+from resilience._validation import did_you_mean
 from resilience.cli.output import ExitCode, UserError
 
 __all__ = ["import_application"]
@@ -41,7 +42,7 @@ def import_application(text: str) -> tuple[ModuleType, object]:
         try:
             module = importlib.import_module(name)
             value: object = module
-            for part in attribute.split(".") if attribute else ():
+            for part in filter(None, attribute.split(".")):
                 value = _attribute(value, part, text)
         except ModuleNotFoundError as error:
             if error.name is None or not f"{name}.".startswith(f"{error.name}."):
@@ -78,15 +79,16 @@ def _not_found(name: str) -> str:
     near = difflib.get_close_matches(last, [module.name for module in pkgutil.iter_modules(where)], n=1)
     if near:
         return f"{line}; did you mean {'.'.join(filter(None, [parent, near[0]]))}?"
-    return line if parent else f"{line}; run this in the directory that holds it"
+    if parent:
+        return line
+    return f"{line}; run this in the directory that holds it"
 
 
 def _attribute(value: object, part: str, text: str) -> object:
     try:
         return getattr(value, part)
     except AttributeError:
-        near = difflib.get_close_matches(part, dir(value), n=1)
-        meant = f"; did you mean {near[0]!r}?" if near else ""
+        meant = did_you_mean(part, dir(value))
         raise UserError(f"{text}: the module was imported, but there is no {part!r} in it{meant}") from None
 
 
@@ -103,6 +105,5 @@ def _import_failure(name: str, error: BaseException, advice: str) -> UserError:
         sys.stderr.write(f"  ... {len(frames) - _MAX_FRAMES} more\n")
     sys.stderr.write("".join(traceback.format_list(frames[-_MAX_FRAMES:])))
     sys.stderr.write("".join(traceback.format_exception_only(error)))
-    said = " ".join(str(error).split())
-    what = f"{type(error).__qualname__}{': ' + said if said else ''}"
+    what = ": ".join(filter(None, [type(error).__qualname__, " ".join(str(error).split())]))
     return UserError(f"{name} raised while it was imported: {what}; {advice}", ExitCode.FAILED)

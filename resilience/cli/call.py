@@ -16,7 +16,7 @@ from resilience.classification import Explanation, explain
 from resilience.cli.address import parse_headers, parse_method, parse_url, redacted_url
 from resilience.cli.advice import ADVICE
 from resilience.cli.call_trace import CallTrace, describe_error
-from resilience.cli.output import ExitCode, print_json, require_libraries, run_async
+from resilience.cli.output import ExitCode, counted, libraries_of, print_json, require_libraries, run_async
 from resilience.clock import current_clock
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["run_call"]
 
 # RFC 9110, 9.2.2: methods that may be sent twice without harm.
-_IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}
+_ATTEMPTS = dict.fromkeys(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"], 3)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,17 +46,17 @@ class _Reply:
 
 def run_call(arguments: argparse.Namespace) -> int:
     """Make the request and print what happened; the exit code says whether it succeeded."""
-    require_libraries("httpx", *(["trio"] if arguments.backend == "trio" else []))
+    require_libraries("httpx", *libraries_of(arguments.backend))
     method = parse_method(arguments.method)
-    attempts = arguments.attempts or (3 if method in _IDEMPOTENT else 1)
+    attempts = arguments.attempts or _ATTEMPTS.get(method, 1)
     headers = parse_headers(arguments.header)
     request = _Request(parse_url(arguments.url), method, headers, attempts, arguments.timeout)
-    trace = CallTrace(write=_discard if arguments.json else _print_line)
+    write = _print_line
+    if arguments.json:
+        write = _discard
+    trace = CallTrace(write)
     shown = redacted_url(request.url)
-    if not arguments.json:
-        _print_line(
-            f"{method} {shown} ({'' if attempts == 1 else 'at most '}{_attempts(attempts)}, {request.limit:g} s each)"
-        )
+    write(f"{method} {shown} ({_at_most(attempts)}, {request.limit:g} s each)")
     reply: _Reply | None = None
     failure: Exception | None = None
     with subscribe(trace.on_event):
@@ -69,17 +69,18 @@ def run_call(arguments: argparse.Namespace) -> int:
     if reply is not None:
         trace.record_response(reply.status, reply.reason)
         document |= {"status": reply.status, "bytes": reply.size}
-    code = ExitCode.OK if failure is None else ExitCode.FAILED
+    code, error_document = ExitCode.OK, None
+    if failure is not None:
+        code, error_document = ExitCode.FAILED, _error_document(failure)
     document |= {"elapsed": round(elapsed, 4), "circuit": trace.circuit, "attempts": trace.attempts}
-    document |= {"error": None if failure is None else _error_document(failure), "exit_code": int(code)}
+    document |= {"error": error_document, "exit_code": int(code)}
     if failure is not None:
         _print_failure(shown, failure, len(trace.attempts))
     if arguments.json:
         print_json(document)
     elif reply is not None:
-        _print_line(
-            f"{reply.status} {reply.reason}, {reply.size} bytes, {_attempts(len(trace.attempts))}, {elapsed:.2f} s"
-        )
+        attempts_made = counted(len(trace.attempts), "attempt")
+        _print_line(f"{reply.status} {reply.reason}, {reply.size} bytes, {attempts_made}, {elapsed:.2f} s")
     return code
 
 
@@ -132,7 +133,7 @@ def _print_failure(shown: str, failure: Exception, tried: int) -> None:
     found = explain(failure)
     sys.stdout.flush()  # the attempts first, where both streams are one terminal
     sys.stderr.write(
-        f"resilience call: {shown} failed after {_attempts(max(1, tried))}:"
+        f"resilience call: {shown} failed after {counted(max(1, tried), 'attempt')}:"
         f" {describe_error(failure)} [{found.category.label}]; {found.recovery.value}: {_advice(found)}\n"
     )
 
@@ -143,8 +144,8 @@ def _advice(found: Explanation) -> str:
     return ADVICE[found.recovery]
 
 
-def _attempts(number: int) -> str:
-    return "1 attempt" if number == 1 else f"{number} attempts"
+def _at_most(attempts: int) -> str:
+    return "1 attempt" if attempts == 1 else f"at most {attempts} attempts"
 
 
 def _print_line(line: str) -> None:

@@ -20,6 +20,9 @@ from resilience.events import AttemptFailed, CircuitTransition, Event, RetriesEx
 __all__ = ["CallTrace", "describe_error"]
 
 
+_LAST = {"attempts": "; that was the last"}
+
+
 class CallTrace:
     """Listens to the events of one call, and passes a line for each attempt to *write* as soon as it has ended."""
 
@@ -44,7 +47,7 @@ class CallTrace:
             self.attempts[-1]["waited"] = round(event.wait, 4)
             self._write_attempt(f"; next in {event.wait:.2f} s")
         elif isinstance(event, RetriesExhausted):
-            self._write_attempt(f"; no more: {event.reason}" if event.reason != "attempts" else "; that was the last")
+            self._write_attempt(_LAST.get(event.reason, f"; no more: {event.reason}"))
 
     def record_response(self, status: int, reason: str) -> None:
         """Record the attempt that succeeded, for which there is no event."""
@@ -68,7 +71,9 @@ class CallTrace:
 
     def _write_attempt(self, next_step: str = "") -> None:
         last = self.attempts[-1]
-        why = "" if last["category"] is None else f" [{last['category']}: {last['reason']}]"
+        why = ""
+        if last["category"] is not None:
+            why = f" [{last['category']}: {last['reason']}]"
         self._write(f"  {last['number']}. {last['outcome']}{why}; circuit {last['circuit']}{next_step}")
 
 
@@ -90,9 +95,9 @@ def describe_error(error: Exception) -> str:
         return f"no answer within {error.limit:g} s"
     kind = type(error)
     library = kind.__module__.partition(".")[0]
-    name = kind.__qualname__ if library == "builtins" else f"{library}.{kind.__qualname__}"
+    name = f"{library}.{kind.__qualname__}".removeprefix("builtins.")
     detail = next((said for said in map(_system_message, _causes(error)) if said), None)
-    return f"{name}: {detail}" if detail else name
+    return ": ".join(filter(None, [name, detail]))
 
 
 def _phrase(status: int) -> str:

@@ -16,7 +16,7 @@ from resilience._runtime.decorate import guarded
 from resilience._runtime.guard import public_methods
 from resilience.cli.application import import_application
 from resilience.cli.circuit_table import print_circuits
-from resilience.cli.output import ExitCode, print_json
+from resilience.cli.output import ExitCode, counted, print_json
 
 if TYPE_CHECKING:
     from resilience._runtime.protocol import Policy
@@ -50,13 +50,9 @@ def run_circuits(arguments: argparse.Namespace) -> int:
             " circuit_breaker.\nCircuits that are made later, in a function or at the first request, are not listed.\n"
         )
     else:
-        sys.stdout.write(f"{_count(len(breakers))} {scope} {arguments.application}\n\n")
+        sys.stdout.write(f"{counted(len(breakers), 'circuit')} {scope} {arguments.application}\n\n")
         print_circuits(found, _NOTE)
     return ExitCode.OK
-
-
-def _count(number: int) -> str:
-    return "1 circuit" if number == 1 else f"{number} circuits"
 
 
 def _circuits_of(value: object) -> tuple[list[CircuitBreaker], str]:

@@ -95,7 +95,7 @@ def _check_table(selected: Sequence[CodeRegistry], path: str, *, as_json: bool) 
     try:
         text = Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        why = getattr(error, "strerror", "it is no UTF-8 text")
         raise UserError(f"{path} cannot be read: {why}; give the Markdown file that holds the table") from None
     problems = [problem for registry in selected for problem in check_codes(registry.prefix, text)]
     number = sum(len(registry.codes()) for registry in selected)
@@ -107,7 +107,9 @@ def _check_table(selected: Sequence[CodeRegistry], path: str, *, as_json: bool) 
         if not problems:
             prefixes = ", ".join(registry.prefix for registry in selected)
             sys.stdout.write(f"{path}: {number} codes of {prefixes}, nothing wrong\n")
-    return ExitCode.FAILED if problems else ExitCode.OK
+    if problems:
+        return ExitCode.FAILED
+    return ExitCode.OK
 
 
 def _document(problem: CodeProblem) -> dict[str, object]:

@@ -96,7 +96,9 @@ def _explain_text(named: str) -> Explanation:
 def _class_of(named: str) -> str:
     """Return the class in the last line of a traceback; anything else as it is."""
     message = _WITH_MESSAGE.fullmatch(named)
-    return message[1] if message else named
+    if message is None:
+        return named
+    return message[1]
 
 
 def _own_error(named: str) -> Explanation | None:

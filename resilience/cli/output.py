@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar, TypeVarTuple, Unpack
 
-__all__ = ["ExitCode", "UserError", "print_json", "require_libraries", "run_async"]
+__all__ = ["ExitCode", "UserError", "counted", "libraries_of", "print_json", "require_libraries", "run_async"]
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -48,15 +48,29 @@ def run_async(function: Callable[[Unpack[Ts]], Awaitable[T]], *arguments: *Ts, b
     import anyio
 
     # Ctrl-C on trio lands on whatever line runs, in a destructor too, where Python prints it and carries on.
-    options = {"restrict_keyboard_interrupt_to_checkpoints": True} if backend == "trio" else {}
-    return anyio.run(function, *arguments, backend=backend, backend_options=options)
+    options = {"trio": {"restrict_keyboard_interrupt_to_checkpoints": True}}
+    return anyio.run(function, *arguments, backend=backend, backend_options=options.get(backend, {}))
+
+
+def libraries_of(backend: str) -> tuple[str, ...]:
+    """Return the libraries that an event loop needs beside anyio."""
+    return {"trio": ("trio",)}.get(backend, ())
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    >>> counted(1, "attempt"), counted(3, "attempt")
+    ('1 attempt', '3 attempts')
+    """
+    return f"1 {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def require_libraries(*libraries: str) -> None:
     """Raise UserError unless all of *libraries* can be imported."""
     missing = [library for library in libraries if importlib.util.find_spec(library) is None]
     if missing:
-        verb = "is" if len(missing) == 1 else "are"
+        verb = {1: "is"}.get(len(missing), "are")
         raise UserError(
             f"{' and '.join(missing)} {verb} missing; install it with: pip install 'category-resilience[cli]'"
         )

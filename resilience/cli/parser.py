@@ -241,7 +241,7 @@ def build_parser() -> argparse.ArgumentParser:
     form = report.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
     form.add_argument(
-        "--llm", type=_tokens, nargs="?", const=0, metavar="TOKENS", help="print it for a model, in at most TOKENS"
+        "--llm", type=_tokens, nargs="?", const=2000, metavar="TOKENS", help="print it for a model, in at most TOKENS"
     )
 
     schema = _command(commands, "schema", "print the JSON Schema of a document", _SCHEMA_EXAMPLES)

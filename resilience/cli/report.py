@@ -24,7 +24,7 @@ def run_report(arguments: argparse.Namespace) -> int:
     try:
         report = report_of_text(text)
     except ValueError:
-        name = "stdin" if arguments.file == "-" else arguments.file
+        name = {"-": "stdin"}.get(arguments.file, arguments.file)
         raise UserError(
             f"there is no traceback in {name}; one begins with 'Traceback (most recent call last):'. "
             "A single line is for `resilience explain`"
@@ -32,7 +32,7 @@ def run_report(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(report.to_dict(arguments.level))
     elif arguments.llm is not None:
-        sys.stdout.write((report.to_llm(arguments.llm) if arguments.llm else report.to_llm()).rstrip("\n") + "\n")
+        sys.stdout.write(report.to_llm(arguments.llm).rstrip("\n") + "\n")
     else:
         sys.stdout.write(_as_text(report, arguments.level))
     return ExitCode.OK
@@ -47,8 +47,9 @@ def _read(path: str) -> str:
                 data = _tail(file)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}; give a file with a traceback in it") from None
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"  # PowerShell redirects as UTF-16
-    return data.decode(encoding, "replace")
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):  # PowerShell redirects as UTF-16
+        return data.decode("utf-16", "replace")
+    return data.decode("utf-8", "replace")
 
 
 def _tail(stream: BinaryIO) -> bytes:

@@ -49,7 +49,9 @@ def exit_code_of(category: ErrorCategory | None) -> int:
     >>> exit_code_of(ErrorCategory.SECURITY), exit_code_of(ErrorCategory.NETWORK), exit_code_of(None)
     (13, 18, 0)
     """
-    return int(ExitCode.OK) if category is None else EXIT_CODES.get(category, OTHER_FAILURE)
+    if category is None:
+        return int(ExitCode.OK)
+    return EXIT_CODES.get(category, OTHER_FAILURE)
 
 
 def run_script(arguments: argparse.Namespace) -> int:

@@ -21,7 +21,7 @@ from resilience.cli.demo.server_process import ServerProcess
 from resilience.cli.demo.shared_counters import RequestCounter
 from resilience.cli.demo.stats import DemoStats
 from resilience.cli.demo.text import causes, phase_line, summary
-from resilience.cli.output import ExitCode, UserError, print_json, require_libraries, run_async
+from resilience.cli.output import ExitCode, UserError, libraries_of, print_json, require_libraries, run_async
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -34,12 +34,12 @@ _REFRESH = 0.15
 
 def run_demo(arguments: argparse.Namespace) -> int:
     """Run all phases, show the progress, print the summary or the document."""
-    require_libraries("httpx", "rich", *(["trio"] if arguments.backend == "trio" else []))
+    require_libraries("httpx", "rich", *libraries_of(arguments.backend))
     if os.name != "posix":  # the server inherits a descriptor and is killed by SIGKILL
         raise UserError("the demo needs a POSIX system, such as Linux or macOS", ExitCode.FAILED)
     settings = Settings(arguments.seconds, arguments.rate, arguments.seed, arguments.backend)
     # With --json the table is shown on stderr.
-    screen = sys.stderr if arguments.json else sys.stdout
+    screen = {True: sys.stderr, False: sys.stdout}[arguments.json]
     show: Callable[[DemoStats, ServerProcess], Awaitable[None]] = _show_lines
     if screen.isatty():
         show = functools.partial(_show_table, screen)
@@ -70,8 +70,7 @@ async def _show_lines(stats: DemoStats, server: ServerProcess) -> None:
 
     def on_phase() -> None:
         nonlocal printed
-        done = stats.phase if stats.ended_at is None else stats.phase + 1
-        while printed < done:
+        while printed < stats.phases_done:
             sys.stdout.write(phase_line(stats, printed) + "\n")
             sys.stdout.flush()
             printed += 1

@@ -58,4 +58,6 @@ def _counts(counts: PhaseStats, reached: int) -> dict[str, object]:
 
 
 def _round_optional(number: float | None) -> float | None:
-    return None if number is None else round(number, 4)
+    if number is None:
+        return None
+    return round(number, 4)

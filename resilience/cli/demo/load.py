@@ -119,5 +119,7 @@ async def _make_call(stats: DemoStats, client: ClientStats, call: Call) -> None:
             client.failed_attempts[classify(error).label] += 1
         outcome = Outcome.FAILED
     else:
-        outcome = Outcome.DEGRADED if page is STALE else Outcome.SUCCEEDED
+        outcome = Outcome.SUCCEEDED
+        if page is STALE:
+            outcome = Outcome.DEGRADED
     stats.record_call(client, phase, outcome, stats.now() - began)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import math
 from collections import Counter
 
 from resilience.cli.demo.phases import BARE, CIRCUIT, PHASES, PROTECTED, Settings
@@ -41,12 +42,16 @@ class PhaseStats:
     @property
     def success_rate(self) -> float | None:
         """The share of calls whose caller got an answer, direct or degraded."""
-        return None if not self.calls else 1 - self.outcomes[Outcome.FAILED] / self.calls
+        if not self.calls:
+            return None
+        return 1 - self.outcomes[Outcome.FAILED] / self.calls
 
     def percentile(self, percent: int) -> float | None:
         """Return the time within which *percent* of the calls were over, failed ones included (nearest rank)."""
-        ordered = sorted(self.durations)
-        return ordered[max(0, -(-len(ordered) * percent // 100) - 1)] if ordered else None
+        if not self.durations:
+            return None
+        rank = math.ceil(len(self.durations) * percent / 100)
+        return sorted(self.durations)[max(0, rank - 1)]
 
 
 @dataclasses.dataclass
@@ -110,6 +115,11 @@ class DemoStats:
         self.phase = phase
         self.phase_starts.append(self.now())
 
+    @property
+    def phases_done(self) -> int:
+        """The number of phases that have ended."""
+        return self.phase + (self.ended_at is not None)
+
     def end(self) -> None:
         """Record the end of the last phase."""
         self.ended_at = self.now()
@@ -120,12 +130,20 @@ class DemoStats:
             return 0.0
         if phase + 1 < len(self.phase_starts):
             return self.phase_starts[phase + 1] - self.phase_starts[phase]
-        return (self.now() if self.ended_at is None else self.ended_at) - self.phase_starts[phase]
+        return self.elapsed - self.phase_starts[phase]
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the first phase began, until the end of the last one."""
+        if self.ended_at is None:
+            return self.now()
+        return self.ended_at
 
     def requests_reached(self, client: ClientStats, phase: int | None = None) -> int:
         """Return how many requests reached the server, by its own count; *phase* None: in all phases."""
-        phases = range(len(PHASES)) if phase is None else (phase,)
-        return sum(self._counter.read(client.name, index) for index in phases)
+        if phase is not None:
+            return self._counter.read(client.name, phase)
+        return sum(self._counter.read(client.name, index) for index in range(len(PHASES)))
 
     def record_call(self, client: ClientStats, phase: int, outcome: Outcome, took: float) -> None:
         """Record the outcome of a call that began in *phase*."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["table_of"]
 
+_WIDTHS: Final = {"bare\nok": 7}
 _STATE: Final = {"closed": "bold green", "half_open": "bold yellow", "open": "bold red"}
 _OUTCOME: Final = {Outcome.SUCCEEDED: "green", Outcome.DEGRADED: "yellow", Outcome.FAILED: "red"}
 
@@ -27,12 +28,12 @@ def table_of(stats: DemoStats) -> RenderableType:
     from rich.text import Text
 
     seconds = stats.settings.seconds
-    now, completed = stats.now(), min(stats.now(), seconds)
+    completed = min(stats.elapsed, seconds)
     if stats.ended_at is not None:
-        now, completed = stats.ended_at, seconds
+        completed = seconds
     header = Table.grid(padding=(0, 2))
     header.add_row(
-        Text(f"{min(now, 9999):5.1f} of {seconds:g} s"),
+        Text(f"{min(stats.elapsed, 9999):5.1f} of {seconds:g} s"),
         ProgressBar(total=seconds, completed=completed, width=30),
         Text("circuit "),
         Text(stats.circuit.replace("_", "-"), style=_STATE[stats.circuit]),
@@ -48,7 +49,7 @@ def _phases(stats: DemoStats) -> Table:
     table.add_column("\nphase", min_width=21, no_wrap=True)
     headings = ["protected\nok", "\ndegr.", "\nfail", "\nsent", "\nreach", "bare\nok", "\nfail", "\nsent", "\nreach"]
     for header in headings:
-        table.add_column(header, justify="right", min_width=7 if "bare" in header else 4, no_wrap=True)
+        table.add_column(header, justify="right", min_width=_WIDTHS.get(header, 4), no_wrap=True)
     for index in range(len(PHASES)):
         table.add_row(*_row(stats, index))
     return table

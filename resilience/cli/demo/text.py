@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from resilience.cli.demo.phases import DOWN, PHASES, Settings
 from resilience.cli.demo.stats import ClientStats, DemoStats, Outcome
+from resilience.cli.output import counted
 
 __all__ = ["causes", "phase_line", "summary"]
 
@@ -85,21 +86,23 @@ def _circuit_story(stats: DemoStats) -> str:
             probes += 1
         elif move.old == "closed" or move.new == "closed":
             if probes:
-                story.append(_probes(probes))
+                story.append(counted(probes, "probe"))
             story.append(f"{move.new} at {move.at:.1f} s")
             probes = 0
     if probes:
-        story.append(_probes(probes))
+        story.append(counted(probes, "probe"))
     return ", ".join(story) or "closed all the time"
 
 
-def _probes(number: int) -> str:
-    return "1 probe" if number == 1 else f"{number} probes"
-
-
 def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"
+    if share is None:
+        return "-"
+    return f"{100 * share:.1f} %"
 
 
 def _milliseconds(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{1000 * seconds:.{1 if seconds < 0.01 else 0}f} ms"
+    if seconds is None:
+        return "-"
+    if seconds < 0.01:
+        return f"{1000 * seconds:.1f} ms"
+    return f"{1000 * seconds:.0f} ms"
