@@ -28,6 +28,7 @@ _MAX_DEPTH = 10
 _MAX_MEMBERS = 10
 _MAX_EXCEPTIONS = 30
 _MAX_CODE = 500
+_MAX_LABEL = 100
 
 
 def capture(
@@ -130,8 +131,8 @@ class _Capturer:
             "filename": name if type(name) is str else "<unknown>",
             "line": line,
             "end_line": _number(exception_slot(exc, SyntaxError, "end_lineno")),
-            "column": offset - 1 if offset else None,
-            "end_column": end_offset - 1 if end_offset else None,
+            "column": _column(offset),
+            "end_column": _column(end_offset),
             "code": _first_line(text) if type(text) is str else "",
         }
 
@@ -149,7 +150,9 @@ class _Capturer:
         if down is None and not exception_slot(exc, BaseException, "__suppress_context__"):
             relation = "context"
             down = exception_slot(exc, BaseException, "__context__")
-        return self.capture_one(down, relation, depth + 1) if self._is_new(down, depth) else None
+        if not self._is_new(down, depth):
+            return None
+        return self.capture_one(down, relation, depth + 1)
 
     def _members(self, exc: BaseException, depth: int) -> list[Captured]:
         if not issubclass(type(exc), BaseExceptionGroup):
@@ -189,11 +192,22 @@ def _label_of(exc: BaseException, name: str) -> str | None:
         label = found if isinstance(found, str) else getattr(found, "label", None)
     except Exception:
         return None
-    return str.__str__(label) if isinstance(label, str) and 0 < len(label) <= 100 else None
+    if not isinstance(label, str) or not 0 < len(label) <= _MAX_LABEL:
+        return None
+    return str.__str__(label)
 
 
 def _number(value: object) -> int | None:
-    return value if type(value) is int and value > 0 else None
+    if type(value) is not int or value <= 0:
+        return None
+    return value
+
+
+def _column(offset: int | None) -> int | None:
+    """Return a column from 0; the parser's offsets begin with 1."""
+    if offset is None:
+        return None
+    return offset - 1
 
 
 def _first_line(text: str) -> str:

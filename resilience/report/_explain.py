@@ -99,7 +99,9 @@ def _messages(failure: Failure) -> list[str]:
 
 
 def _summary(failure: Failure, location: Location, message: str) -> str:
-    where = f" on line {location.line}" if location.line is not None else ""
+    where = ""
+    if location.line is not None:
+        where = f" on line {location.line}"
     first = _SHORT.get(failure.error_type) or message.strip().partition("\n")[0][:_MAX_SUMMARY]
     return f"{failure.error_type}{where}: {first}" if first else f"{failure.error_type}{where}"
 

@@ -54,7 +54,7 @@ def _category(exc: BaseException) -> ErrorCategory:
 def _program(raised: Captured) -> tuple[str, str | None]:
     """Return the file that the failure is in, and its text where that can be read."""
     syntax, frame = raised["syntax"], program_frame(raised)
-    filename = syntax["filename"] if syntax is not None else frame["filename"] if frame is not None else "<string>"
+    filename = (syntax or frame or {"filename": "<string>"})["filename"]
     lines = linecache.getlines(filename)
     size = sum(map(len, lines))
     return filename, "".join(lines) if 0 < size <= _MAX_SOURCE else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from resilience.report._text import calls, causes, printable, source_lines, value_text
+from resilience.report._text import calls, causes, in_function, printable, source_lines, value_text
 from resilience.report.model import ErrorReport, ExceptionInfo
 
 __all__ = ["estimated_tokens", "llm_text"]
@@ -71,7 +71,9 @@ def _fitting(lines: list[str], most: int) -> list[str]:
         if left < 0:
             break
         taken.append(line)
-    return [*taken, _CUT] if taken else []
+    if not taken:
+        return []
+    return [*taken, _CUT]
 
 
 def _cut(text: str, most: int) -> str:
@@ -106,8 +108,7 @@ def _what(report: ErrorReport) -> Iterator[str]:
 
 
 def _where(report: ErrorReport) -> Iterator[str]:
-    function = f", in {report.function_name}" if report.function_name not in (None, "<module>") else ""
-    yield f"Where: {report.filename or 'the program'}, line {report.line_number or 'unknown'}{function}"
+    yield f"Where: {report.filename or 'the program'}, line {report.line_number or 'unknown'}{in_function(report)}"
     yield from (f"    {line}" for line in source_lines(report))
 
 
@@ -165,4 +166,6 @@ def _indented(text: str) -> Iterator[str]:
 
 def _line(text: str) -> str:
     text = printable(text)
-    return text if len(text) <= _MAX_LINE else f"{text[:_MAX_LINE]}..."
+    if len(text) <= _MAX_LINE:
+        return text
+    return f"{text[:_MAX_LINE]}..."

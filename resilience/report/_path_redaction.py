@@ -88,4 +88,6 @@ def _without_home(text: str) -> str:
 @functools.cache
 def _home() -> str:
     home = os.path.expanduser("~").rstrip("/\\")  # noqa: PTH111 - Path.home() raises where there is none
-    return home if home.count("/") + home.count("\\") >= 1 and home != "~" else ""
+    if home == "~" or not {"/", "\\"} & set(home):
+        return ""
+    return home

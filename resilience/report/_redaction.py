@@ -102,7 +102,9 @@ class Redaction:
             if secret in text:
                 text = text.replace(secret, REDACTED)
         text = _SHAPES.sub(REDACTED, safe_text(text, _MAX_TEXT))
-        return _without(_LITERAL, text) if "'" in text or '"' in text else text
+        if "'" not in text and '"' not in text:
+            return text
+        return _without(_LITERAL, text)
 
 
 def _literals(source: str) -> set[str]:
@@ -118,11 +120,15 @@ def _values(pattern: re.Pattern[str], text: str) -> set[str]:
 
 def _in_strings(code: str) -> str:
     """Return source code without what stands under secret keys inside of its strings: ``"password=..."``."""
-    return _STRING.sub(lambda found: _without(_EQUALS, found[0]), code) if "'" in code or '"' in code else code
+    if "'" not in code and '"' not in code:
+        return code
+    return _STRING.sub(lambda found: _without(_EQUALS, found[0]), code)
 
 
 def _words(text: str) -> str:
-    return _without(_WORD, text) if "=" in text or ":" in text else text
+    if "=" not in text and ":" not in text:
+        return text
+    return _without(_WORD, text)
 
 
 def _without(pattern: re.Pattern[str], text: str) -> str:

@@ -36,6 +36,7 @@ _MODULE = class_of(sys)
 _FUNCTION: type[Any] = type(lambda: None)
 _FUNCTIONS: tuple[type[Any], ...] = (_FUNCTION, type(len))
 _ITEMS: Any = vars(dict)["items"]
+_BRACKETS: dict[Any, tuple[str, str]] = {list: ("[", "]"), tuple: ("(", ")")}
 _STRINGS = (str, bytes, bytearray)
 _CONTAINERS: tuple[Any, ...] = (dict, list, tuple, set, frozenset)
 # Shown by their elements, too, though they are none of the above: by module and name, so as not to import them.
@@ -175,7 +176,7 @@ class SafeRepr:
         if base is tuple and class_of(fields) is tuple and len(fields) == size:
             pairs = zip(fields, items, strict=True)
             return self._named(pairs, size, f"{name_of(kind)}(", ")", depth)
-        begin, end = ("[", "]") if base is list else ("(", ")") if base is tuple else ("{", "}")
+        begin, end = _BRACKETS.get(base, ("{", "}"))
         if kind is tuple and size == 1:
             end = ",)"
         if not size and base in (set, frozenset):
@@ -233,7 +234,9 @@ def cut(text: str, most: int) -> str:
     >>> cut("a very long text", 6)
     'a very... (10 more)'
     """
-    return text if len(text) <= most else f"{text[:most]}... ({len(text) - most} more)"
+    if len(text) <= most:
+        return text
+    return f"{text[:most]}... ({len(text) - most} more)"
 
 
 def is_distinctive(text: str) -> bool:
@@ -244,7 +247,9 @@ def is_distinctive(text: str) -> bool:
 def _string(value: Any) -> str:
     few = str.__getitem__(value, slice(_MAX_STRING)) if isinstance(value, str) else bytes(value[:_MAX_STRING])
     more = len(value) - _MAX_STRING
-    return f"{few!r}... ({more} more)" if more > 0 else repr(few)
+    if more > 0:
+        return f"{few!r}... ({more} more)"
+    return repr(few)
 
 
 def _joined(parts: list[str], size: int, begin: str, end: str, between: str = ", ") -> str:

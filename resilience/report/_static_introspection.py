@@ -46,7 +46,9 @@ def name_of(kind: type[Any]) -> str:
 def module_of(kind: type[Any]) -> str:
     """Return the module that a class says it was made in."""
     module = _dict_slot.__get__(kind).get("__module__", "builtins")
-    return module if type(module) is str else "?"
+    if type(module) is not str:
+        return "?"
+    return module
 
 
 def mro_of(kind: type[Any]) -> tuple[type[Any], ...]:

@@ -55,7 +55,9 @@ def with_step_limit(function: Callable[[], T], steps: int = STEPS, trusted: tupl
         left -= 1
         if left < 0:
             raise _Stop
-        return None if frame.f_code.co_filename in trusted else count
+        if frame.f_code.co_filename in trusted:
+            return None
+        return count
 
     before = sys.gettrace()
     try:

@@ -9,7 +9,7 @@ from itertools import islice
 from resilience.errors._json_safe import Json
 from resilience.report.model import ErrorReport, ExceptionInfo, RecoveryOption
 
-__all__ = ["calls", "causes", "printable", "rendered", "source_lines", "value_text"]
+__all__ = ["calls", "causes", "in_function", "printable", "rendered", "source_lines", "value_text"]
 
 _MAX_CALLS = 10
 _MAX_VARIABLES = 20
@@ -33,6 +33,13 @@ def printable(text: str) -> str:
     '\\x1b[31mred\\x07'
     """
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def in_function(report: ErrorReport) -> str:
+    """Return the function of the failure as the end of a sentence; nothing at the top level."""
+    if report.function_name in (None, "<module>"):
+        return ""
+    return f", in {report.function_name}"
 
 
 def source_lines(report: ErrorReport) -> Iterator[str]:
@@ -102,7 +109,9 @@ def value_text(value: Json) -> str:
     ("'two\\nlines'", '[1, 2]', 'Point(x=1)', "'3'", '3')
     """
     # A text and the short repr of an object are both strings: what looks like a repr is shown as it is.
-    return value if isinstance(value, str) and _REPR.match(value) and value.isprintable() else repr(value)
+    if isinstance(value, str) and _REPR.match(value) and value.isprintable():
+        return value
+    return repr(value)
 
 
 def _head(report: ErrorReport) -> Iterator[str]:
@@ -111,8 +120,7 @@ def _head(report: ErrorReport) -> Iterator[str]:
     if message and _first_line(message) not in report.error_summary:
         yield from (f"  {line}" for line in message.splitlines())
     if report.line_number is not None:
-        function = f", in {report.function_name}" if report.function_name not in (None, "<module>") else ""
-        yield f"  {report.filename}, line {report.line_number}{function}"
+        yield f"  {report.filename}, line {report.line_number}{in_function(report)}"
     yield from (f"    {line}" for line in source_lines(report))
 
 
@@ -121,8 +129,8 @@ def _why(report: ErrorReport) -> Iterator[str]:
         yield f"Cause: {report.immediate_cause}"
     yield from (f"  {factor}" for factor in report.contributing_factors)
     yield from (f"  {line}" for line in causes(report))
-    notes = report.exception.notes if report.exception is not None else ()
-    yield from (f"  note: {_first_line(note)}" for note in notes)
+    if report.exception is not None:
+        yield from (f"  note: {_first_line(note)}" for note in report.exception.notes)
 
 
 def _suggestions(report: ErrorReport) -> Iterator[str]:
@@ -138,7 +146,9 @@ def _variables(report: ErrorReport) -> Iterator[str]:
         yield "Variables:"
     for name, value in list(report.local_variables.items())[:_MAX_VARIABLES]:
         shown = value_text(value)
-        yield f"  {name} = {shown if len(shown) <= _MAX_VALUE else shown[:_MAX_VALUE] + '...'}"
+        if len(shown) > _MAX_VALUE:
+            shown = f"{shown[:_MAX_VALUE]}..."
+        yield f"  {name} = {shown}"
 
 
 def _calls(report: ErrorReport) -> Iterator[str]:

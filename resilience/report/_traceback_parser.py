@@ -64,7 +64,7 @@ def report_of_text(text: str) -> ErrorReport:
     if raised is None:
         raise ValueError(f"there is no traceback in the text; one begins with {HEADER!r}")
     frame, syntax = program_frame(raised), raised["syntax"]
-    filename = syntax["filename"] if syntax is not None else frame["filename"] if frame is not None else "<string>"
+    filename = (syntax or frame or {"filename": "<string>"})["filename"]
     return explain(
         Failure(
             category=_category(raised),

@@ -108,7 +108,9 @@ def _without_prefix(lines: list[str], prefix: str) -> list[str]:
 
 
 def _dedented(line: str, prefix: str) -> str:
-    return line.removeprefix(prefix) if line.startswith(prefix) else line.lstrip() if line[:1].isspace() else line
+    if line.startswith(prefix):
+        return line.removeprefix(prefix)
+    return line.lstrip()
 
 
 def _bare_syntax(lines: Sequence[str], after: int) -> int | None:
@@ -128,4 +130,6 @@ def _belongs(between: Sequence[str]) -> bool:
 
 
 def _indentation(line: str) -> str:
-    return "" if _FILE.match(line) and line.startswith("  File") else line[: len(line) - len(line.lstrip())]
+    if _FILE.match(line) and line.startswith("  File"):
+        return ""
+    return line[: len(line) - len(line.lstrip())]

@@ -215,7 +215,11 @@ DEEP = "\n".join(
     [
         ("1/0", "ZeroDivisionError: division by zero", "ZeroDivisionError: division by zero; check that `python -c"),
         ("import nosuchlib", "ModuleNotFoundError", f"install nosuchlib where this runs: {sys.executable}"),
-        ("import sys; sys.exit(3)", "SystemExit: 3", "SystemExit: 3; put the call that ends the program under if __name__"),
+        (
+            "import sys; sys.exit(3)",
+            "SystemExit: 3",
+            "SystemExit: 3; put the call that ends the program under if __name__",
+        ),
         ("(", "SyntaxError: '(' was never closed", "SyntaxError"),
         (DEEP, "... 4 more", "KeyError: 'SETTINGS'"),
     ],
