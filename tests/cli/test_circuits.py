@@ -24,7 +24,7 @@ SHOP = """
 
     billing = circuit_breaker("billing", failure_threshold=2, reset_timeout=30)
     hosts = circuit_breaker("hosts", failure_rate=0.5, key=lambda host: host)
-    circuit_breaker("nobody holds this one")
+    circuit_breaker("without a reference")
 
     @retry_on_category(attempts=1)
     @billing

@@ -115,7 +115,7 @@ def test_the_text_says_the_same_to_a_person(resilience):
     assert "UNAUTHENTICATED" in run.out
 
 
-def test_a_failure_nobody_knows_is_one_line_with_near_matches(resilience):
+def test_an_unknown_failure_is_one_line_with_near_matches(resilience):
     run = resilience("explain", "ReadTimeot")
     assert run.code == 2
     assert run.out == ""

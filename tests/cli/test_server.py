@@ -96,7 +96,7 @@ def test_resetting_breaks_connections_that_wait_and_every_new_one(server):
                 pass
 
 
-def test_it_ends_when_nobody_holds_its_stdin_any_more(server):
+def test_it_ends_when_its_stdin_is_closed(server):
     with server.connect() as wire:
         assert b"200 OK" in ask(wire)
         server.process.stdin.close()

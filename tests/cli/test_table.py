@@ -75,7 +75,7 @@ def test_the_circuit_is_told_with_its_probes_counted(stats, time):
     assert causes(stats).endswith("circuit: open at 1.0 s, 3 probes, closed at 7.0 s")
 
 
-def test_the_circuit_of_somebody_else_is_not_told(stats):
+def test_transitions_of_other_circuits_are_ignored(stats):
     stats.on_event(CircuitOpened(target="f", policy="another", failures=5, retry_after=1))
     assert stats.transitions == []
 

@@ -172,7 +172,7 @@ def test_a_mistake_in_a_room_costs_no_report(monkeypatch, caplog):
     assert "a mistake of ours" in caplog.text
 
 
-def test_warnings_of_the_parser_reach_nobody():
+def test_warnings_of_the_parser_are_suppressed():
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         code = "x = '\\d' if 1 is 1 else None\nprint(undefined)"
