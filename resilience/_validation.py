@@ -130,16 +130,23 @@ def require_choice(parameter: str, value: object, choices: Iterable[str]) -> str
 
 
 def require_known_names(function: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """Refuse keyword arguments that *function* does not have."""
+    """Refuse keyword arguments that *function* does not have, with what to write for those of other libraries."""
     choices = list(known)
     for name in given:
         if name not in choices:
-            hint = did_you_mean(name, choices)
+            from resilience._foreign_keywords import advice_on
+
+            advice = advice_on(function, name)
+            hint = did_you_mean(name, choices) if advice is None else f"; {advice}"
             raise TypeError(f"{function}() got an unexpected keyword argument {name!r}{hint}")
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """Return a hint at the one of *known* that *name* was probably meant to be; nothing where none is close."""
+    """Return a hint at the one of *known* that *name* was probably meant to be; nothing where none is close.
+
+    >>> did_you_mean("reset_timout", ["reset_timeout", "window"]), did_you_mean("color", ["window"])
+    ("; did you mean 'reset_timeout'?", '')
+    """
     import difflib
 
     return "".join(f"; did you mean {near!r}?" for near in difflib.get_close_matches(name, known, n=1))

@@ -1,4 +1,4 @@
-"""The command line: see the toolkit at work, make one call through it, ask what a failure means.
+"""The command line: show the toolkit at work, make one call through it, explain failures.
 
 `resilience demo` hurts a real server and compares protected calls with bare ones, `resilience call URL` tells one
 real request attempt by attempt, `resilience explain TEXT` says the category of a failure and what follows from it.

@@ -1,4 +1,4 @@
-"""What to do next, in words for the person at the terminal."""
+"""Advice for the person at the terminal, by the recovery of a category."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["ADVICE", "groups_of"]
 ADVICE: Final[dict[Recovery, str]] = {
     Recovery.RETRY: "try again, the same call may well succeed",
     Recovery.WAIT: "wait, then try again",
-    Recovery.FIX_INPUT: "change what is asked for; the same call will fail again",
-    Recovery.REGENERATE: "have the code written anew",
-    Recovery.USE_ALTERNATIVE: "use something else in its place",
+    Recovery.FIX_INPUT: "change the request; the same call will fail again",
+    Recovery.REGENERATE: "generate the code again",
+    Recovery.USE_ALTERNATIVE: "use an alternative",
     Recovery.REAUTHENTICATE: "sign in again",
     Recovery.FIX_CONFIGURATION: "correct the configuration",
-    Recovery.ESCALATE: "ask somebody who may decide",
-    Recovery.GIVE_UP: "look at the failure itself; nothing is known that would help",
+    Recovery.ESCALATE: "ask the person who decides",
+    Recovery.GIVE_UP: "look at the failure itself; no general advice applies",
 }
 
 

@@ -1,4 +1,7 @@
-"""`resilience call`: one real request through retry, circuit and time limit, told attempt by attempt."""
+"""`resilience call`: one real request through retry, circuit breaker and time limit, shown attempt by attempt.
+
+Retry, breaker and timeout are the public decorators. Redirects are not followed, and the body is counted, not kept.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,10 @@ from typing import TYPE_CHECKING
 from resilience._listeners import subscribe
 from resilience.categories import ErrorCategory, Recovery
 from resilience.classification import Explanation, explain
-from resilience.cli.address import checked_headers, checked_method, checked_url, shown_url
+from resilience.cli.address import parse_headers, parse_method, parse_url, redacted_url
 from resilience.cli.advice import ADVICE
-from resilience.cli.call_trace import Account, happened
-from resilience.cli.output import ExitCode, need, print_json, run
+from resilience.cli.call_trace import CallTrace, describe_error
+from resilience.cli.output import ExitCode, counted, libraries_of, print_json, require_libraries, run_async
 from resilience.clock import current_clock
 
 if TYPE_CHECKING:
@@ -21,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["run_call"]
 
-# RFC 9110, 9.2.2: what may be sent twice without harm.
-_IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}
+# RFC 9110, 9.2.2: methods that may be sent twice without harm.
+_ATTEMPTS = dict.fromkeys(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"], 3)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,41 +45,46 @@ class _Reply:
 
 
 def run_call(arguments: argparse.Namespace) -> int:
-    """Make the request and tell what happened; the exit code says whether it worked."""
-    need("httpx", *(["trio"] if arguments.backend == "trio" else []))
-    method = checked_method(arguments.method)
-    attempts = arguments.attempts or (3 if method in _IDEMPOTENT else 1)
-    headers = checked_headers(arguments.header)
-    request = _Request(checked_url(arguments.url), method, headers, attempts, arguments.timeout)
-    account = Account(tell=_silent if arguments.json else _say)
-    shown = shown_url(request.url)
-    if not arguments.json:
-        _say(f"{method} {shown} ({'' if attempts == 1 else 'at most '}{_attempts(attempts)}, {request.limit:g} s each)")
+    """Make the request and print what happened; the exit code says whether it succeeded."""
+    require_libraries("httpx", *libraries_of(arguments.backend))
+    method = parse_method(arguments.method)
+    attempts = arguments.attempts or _ATTEMPTS.get(method, 1)
+    headers = parse_headers(arguments.header)
+    request = _Request(parse_url(arguments.url), method, headers, attempts, arguments.timeout)
+    write = _print_line
+    if arguments.json:
+        write = _discard
+    trace = CallTrace(write)
+    shown = redacted_url(request.url)
+    write(f"{method} {shown} ({_at_most(attempts)}, {request.limit:g} s each)")
     reply: _Reply | None = None
     failure: Exception | None = None
-    with subscribe(account.heard):
+    with subscribe(trace.on_event):
         try:
-            reply = run(_call, request, account, backend=arguments.backend)
+            reply = run_async(_call, request, trace, backend=arguments.backend)
         except Exception as error:
             failure = error
-    elapsed = current_clock().now() - account.began
+    elapsed = current_clock().now() - trace.started_at
     document: dict[str, object] = {"url": shown, "method": method, "ok": failure is None}
     if reply is not None:
-        account.answered(reply.status, reply.reason)
+        trace.record_response(reply.status, reply.reason)
         document |= {"status": reply.status, "bytes": reply.size}
-    code = ExitCode.OK if failure is None else ExitCode.FAILED
-    document |= {"elapsed": round(elapsed, 4), "circuit": account.circuit, "attempts": account.attempts}
-    document |= {"error": None if failure is None else _told(failure), "exit_code": int(code)}
+    code, error_document = ExitCode.OK, None
     if failure is not None:
-        _complain(shown, failure, len(account.attempts))
+        code, error_document = ExitCode.FAILED, _error_document(failure)
+    document |= {"elapsed": round(elapsed, 4), "circuit": trace.circuit, "attempts": trace.attempts}
+    document |= {"error": error_document, "exit_code": int(code)}
+    if failure is not None:
+        _print_failure(shown, failure, len(trace.attempts))
     if arguments.json:
         print_json(document)
     elif reply is not None:
-        _say(f"{reply.status} {reply.reason}, {reply.size} bytes, {_attempts(len(account.attempts))}, {elapsed:.2f} s")
+        attempts_made = counted(len(trace.attempts), "attempt")
+        _print_line(f"{reply.status} {reply.reason}, {reply.size} bytes, {attempts_made}, {elapsed:.2f} s")
     return code
 
 
-async def _call(request: _Request, account: Account) -> _Reply:
+async def _call(request: _Request, trace: CallTrace) -> _Reply:
     import httpx
 
     from resilience import __version__, circuit_breaker, retry_on_category, timeout
@@ -86,17 +94,17 @@ async def _call(request: _Request, account: Account) -> _Reply:
     async with httpx.AsyncClient(timeout=request.limit, headers=agent) as client:
 
         @retry_on_category(ErrorCategory.TRANSIENT, attempts=request.attempts)
-        @circuit_breaker(shown_host(request.url), failure_threshold=5, reset_timeout=30)
+        @circuit_breaker(host_of(request.url), failure_threshold=5, reset_timeout=30)
         @timeout(request.limit)
         async def send() -> _Reply:
             async with client.stream(request.method, request.url, headers=request.headers) as response:
                 if response.is_error:  # raise_for_status would refuse redirects too
                     response.raise_for_status()
                 async for _ in response.aiter_raw():
-                    pass  # counted, not kept: it may be large
+                    pass  # counted, not kept: the body may be large
                 return _reply(response)
 
-        account.began = current_clock().now()  # libraries are loaded by now, and are no part of the call
+        trace.started_at = current_clock().now()  # after the imports, which are no part of the call
         return await send()
 
 
@@ -104,15 +112,15 @@ def _reply(response: httpx.Response) -> _Reply:
     return _Reply(response.status_code, response.reason_phrase, response.num_bytes_downloaded)
 
 
-def shown_host(url: str) -> str:
+def host_of(url: str) -> str:
     """Return the host and port of *url*: the circuit's name."""
-    return shown_url(url).split("/")[2].partition("?")[0]
+    return redacted_url(url).split("/")[2].partition("?")[0]
 
 
-def _told(failure: Exception) -> dict[str, object]:
+def _error_document(failure: Exception) -> dict[str, object]:
     found = explain(failure)
     return {
-        "what": happened(failure),
+        "what": describe_error(failure),
         "category": found.category.label,
         "rule": found.rule,
         "reason": found.reason,
@@ -121,12 +129,12 @@ def _told(failure: Exception) -> dict[str, object]:
     }
 
 
-def _complain(shown: str, failure: Exception, tried: int) -> None:
+def _print_failure(shown: str, failure: Exception, tried: int) -> None:
     found = explain(failure)
     sys.stdout.flush()  # the attempts first, where both streams are one terminal
     sys.stderr.write(
-        f"resilience call: {shown} failed after {_attempts(max(1, tried))}:"
-        f" {happened(failure)} [{found.category.label}]; {found.recovery.value}: {_advice(found)}\n"
+        f"resilience call: {shown} failed after {counted(max(1, tried), 'attempt')}:"
+        f" {describe_error(failure)} [{found.category.label}]; {found.recovery.value}: {_advice(found)}\n"
     )
 
 
@@ -136,14 +144,14 @@ def _advice(found: Explanation) -> str:
     return ADVICE[found.recovery]
 
 
-def _attempts(number: int) -> str:
-    return "1 attempt" if number == 1 else f"{number} attempts"
+def _at_most(attempts: int) -> str:
+    return "1 attempt" if attempts == 1 else f"at most {attempts} attempts"
 
 
-def _say(line: str) -> None:
+def _print_line(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
-def _silent(line: str) -> None:
+def _discard(line: str) -> None:
     pass

@@ -1,4 +1,8 @@
-"""What happened, attempt by attempt, from the events of one call."""
+"""Attempts of one call, reconstructed from its events and printed as they end.
+
+Messages of exceptions are never printed, since they may hold the URL and its secrets: an attempt is described by the
+class of its error, its status, or the operating system's own words.
+"""
 
 from __future__ import annotations
 
@@ -13,39 +17,46 @@ from resilience.clock import current_clock
 from resilience.errors import CallTimeoutError
 from resilience.events import AttemptFailed, CircuitTransition, Event, RetriesExhausted, RetryScheduled
 
-__all__ = ["Account", "happened"]
+__all__ = ["CallTrace", "describe_error"]
 
 
-class Account:
-    """Listens to the events of one call; says each attempt to *tell* as soon as it is over."""
+_LAST = {"attempts": "; that was the last"}
 
-    def __init__(self, tell: Callable[[str], object]) -> None:
+
+class CallTrace:
+    """Listens to the events of one call, and passes a line for each attempt to *write* as soon as it has ended."""
+
+    def __init__(self, write: Callable[[str], object]) -> None:
         self.attempts: list[dict[str, object]] = []
         self.circuit: str = "closed"
-        self.began: float = current_clock().now()
-        self._tell = tell
+        self.started_at: float = current_clock().now()
+        self._write = write
 
-    def heard(self, event: Event) -> None:
-        """Take note of one event. An attempt is told when it is known what follows from it."""
+    def on_event(self, event: Event) -> None:
+        """Record an event. The line of an attempt is written when it is known whether another attempt follows."""
         if isinstance(event, CircuitTransition):
             self.circuit = event.state
         elif isinstance(event, AttemptFailed):
             found = explain(event.error)
-            self._note(event.attempt, happened(event.error), found.category.label, found.rule, found.reason)
-            if not _is_retried(event):
-                self._say()
+            self._record_attempt(
+                event.attempt, describe_error(event.error), found.category.label, found.rule, found.reason
+            )
+            if not _another_event_follows(event):
+                self._write_attempt()
         elif isinstance(event, RetryScheduled):
             self.attempts[-1]["waited"] = round(event.wait, 4)
-            self._say(f"; next in {event.wait:.2f} s")
+            self._write_attempt(f"; next in {event.wait:.2f} s")
         elif isinstance(event, RetriesExhausted):
-            self._say(f"; no more: {event.reason}" if event.reason != "attempts" else "; that was the last")
+            self._write_attempt(_LAST.get(event.reason, f"; no more: {event.reason}"))
 
-    def answered(self, status: int, reason: str) -> None:
-        """Take note of the attempt that worked: no event tells of it."""
-        self._note(len(self.attempts) + 1, f"status {status} {reason}".rstrip(), None, None, None)
-        self._say()
+    def record_response(self, status: int, reason: str) -> None:
+        """Record the attempt that succeeded, for which there is no event."""
+        self._record_attempt(len(self.attempts) + 1, f"status {status} {reason}".rstrip(), None, None, None)
+        self._write_attempt()
 
-    def _note(self, number: int, what: str, category: str | None, rule: str | None, reason: str | None) -> None:
+    def _record_attempt(
+        self, number: int, what: str, category: str | None, rule: str | None, reason: str | None
+    ) -> None:
         self.attempts.append(
             {
                 "number": number,
@@ -58,21 +69,23 @@ class Account:
             }
         )
 
-    def _say(self, next_step: str = "") -> None:
+    def _write_attempt(self, next_step: str = "") -> None:
         last = self.attempts[-1]
-        why = "" if last["category"] is None else f" [{last['category']}: {last['reason']}]"
-        self._tell(f"  {last['number']}. {last['outcome']}{why}; circuit {last['circuit']}{next_step}")
+        why = ""
+        if last["category"] is not None:
+            why = f" [{last['category']}: {last['reason']}]"
+        self._write(f"  {last['number']}. {last['outcome']}{why}; circuit {last['circuit']}{next_step}")
 
 
-def _is_retried(event: AttemptFailed) -> bool:
+def _another_event_follows(event: AttemptFailed) -> bool:
     """Whether another event follows: the retry's, or the one that says why there is none."""
     return event.category in ErrorCategory.TRANSIENT
 
 
-def happened(error: Exception) -> str:
-    """Say what *error* is, never in its own words: a message may hold the URL, and with it its secrets.
+def describe_error(error: Exception) -> str:
+    """Describe an error without its message, which may hold the URL and its secrets.
 
-    >>> happened(ConnectionRefusedError(111, "secret"))
+    >>> describe_error(ConnectionRefusedError(111, "secret"))
     'ConnectionRefusedError: Connection refused'
     """
     status = getattr(getattr(error, "response", None), "status_code", None)
@@ -82,9 +95,9 @@ def happened(error: Exception) -> str:
         return f"no answer within {error.limit:g} s"
     kind = type(error)
     library = kind.__module__.partition(".")[0]
-    name = kind.__qualname__ if library == "builtins" else f"{library}.{kind.__qualname__}"
-    detail = next((said for said in map(_system_says, _causes(error)) if said), None)
-    return f"{name}: {detail}" if detail else name
+    name = f"{library}.{kind.__qualname__}".removeprefix("builtins.")
+    detail = next((said for said in map(_system_message, _causes(error)) if said), None)
+    return ": ".join(filter(None, [name, detail]))
 
 
 def _phrase(status: int) -> str:
@@ -96,8 +109,8 @@ def _phrase(status: int) -> str:
         return ""
 
 
-def _system_says(error: BaseException) -> str | None:
-    """Return what the system calls *error*: fixed words for a number, so that they cannot hold a secret."""
+def _system_message(error: BaseException) -> str | None:
+    """Return the operating system's words for the number of *error*: they are fixed, and hold no secret."""
     if isinstance(error, socket.gaierror):
         return "the host's name is not known"
     if isinstance(error, OSError) and isinstance(error.errno, int) and error.errno > 0:
@@ -106,7 +119,7 @@ def _system_says(error: BaseException) -> str | None:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield *error*, what it came from, and the members of groups on the way."""
+    """Yield *error*, its causes, and the members of exception groups among them."""
     waiting, seen = [error], set[int]()
     while waiting:
         current = waiting.pop(0)

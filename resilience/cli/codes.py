@@ -1,4 +1,4 @@
-"""`resilience codes`: the error codes of an application, and whether its table of them is right."""
+"""`resilience codes`: list the error codes of an application, or check its documented table of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from resilience.cli.application import imported
+from resilience.cli.application import import_application
 from resilience.cli.output import ExitCode, UserError, print_json
 from resilience.errors._user_messages import leaf_of
 from resilience.errors.code_table import CodeProblem, check_codes
@@ -17,28 +17,30 @@ from resilience.profiles import profile_for
 
 __all__ = ["run_codes"]
 
-_HEADS = ("code", "error", "category", "HTTP", "module")
+_HEADINGS = ("code", "error", "category", "HTTP", "module")
 
 
 def run_codes(arguments: argparse.Namespace) -> int:
-    """Import what declares codes; print them, or what is wrong with them."""
-    chosen = _chosen(arguments.modules, arguments.prefix)
+    """Import the modules that declare codes; print the codes, or the problems of a table."""
+    selected = _select_registries(arguments.modules, arguments.prefix)
     if arguments.check is not None:
-        return _checked(chosen, arguments.check, as_json=arguments.json)
+        return _check_table(selected, arguments.check, as_json=arguments.json)
     if arguments.json:
-        codes = [row for registry in chosen for row in _rows(registry)]
-        retired = [{"code": code, "why": why} for registry in chosen for code, why in sorted(registry.retired.items())]
+        codes = [row for registry in selected for row in _rows(registry)]
+        retired = [
+            {"code": code, "why": why} for registry in selected for code, why in sorted(registry.retired.items())
+        ]
         print_json({"codes": codes, "retired": retired})
     else:
-        _show(chosen)
+        _print_table(selected)
     return ExitCode.OK
 
 
-def _chosen(modules: Sequence[str], prefix: str | None) -> list[CodeRegistry]:
-    """Return the registries asked for: of a prefix, of what the modules declare, or the toolkit's."""
-    importlib.import_module("resilience.errors.circuit")  # the one of the core's own that is not imported with the base
+def _select_registries(modules: Sequence[str], prefix: str | None) -> list[CodeRegistry]:
+    """Return the registries of a prefix, of the modules, or of the toolkit."""
+    importlib.import_module("resilience.errors.circuit")  # not imported with the other errors
     for module in modules:
-        imported(module)
+        import_application(module)
     known = registries()
     if prefix is not None:
         if prefix not in known:
@@ -78,32 +80,36 @@ def _rows(registry: CodeRegistry) -> list[dict[str, object]]:
     return found
 
 
-def _show(chosen: Sequence[CodeRegistry]) -> None:
-    rows = [tuple(str(cell) for cell in row.values()) for registry in chosen for row in _rows(registry)]
-    rows += [(code, "(retired)", "", "", why) for registry in chosen for code, why in sorted(registry.retired.items())]
-    widths = [max(map(len, column)) for column in zip(_HEADS, *rows, strict=True)]
-    for row in (_HEADS, *rows):
+def _print_table(selected: Sequence[CodeRegistry]) -> None:
+    rows = [tuple(str(cell) for cell in row.values()) for registry in selected for row in _rows(registry)]
+    rows += [
+        (code, "(retired)", "", "", why) for registry in selected for code, why in sorted(registry.retired.items())
+    ]
+    widths = [max(map(len, column)) for column in zip(_HEADINGS, *rows, strict=True)]
+    for row in (_HEADINGS, *rows):
         line = "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
         sys.stdout.write(line.rstrip() + "\n")
 
 
-def _checked(chosen: Sequence[CodeRegistry], path: str, *, as_json: bool) -> int:
+def _check_table(selected: Sequence[CodeRegistry], path: str, *, as_json: bool) -> int:
     try:
         text = Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        why = getattr(error, "strerror", "it is no UTF-8 text")
         raise UserError(f"{path} cannot be read: {why}; give the Markdown file that holds the table") from None
-    problems = [problem for registry in chosen for problem in check_codes(registry.prefix, text)]
-    number = sum(len(registry.codes()) for registry in chosen)
+    problems = [problem for registry in selected for problem in check_codes(registry.prefix, text)]
+    number = sum(len(registry.codes()) for registry in selected)
     if as_json:
         print_json({"checked": number, "problems": [_document(problem) for problem in problems]})
     else:
         for problem in problems:
             sys.stdout.write(f"{problem}\n")
         if not problems:
-            prefixes = ", ".join(registry.prefix for registry in chosen)
+            prefixes = ", ".join(registry.prefix for registry in selected)
             sys.stdout.write(f"{path}: {number} codes of {prefixes}, nothing wrong\n")
-    return ExitCode.FAILED if problems else ExitCode.OK
+    if problems:
+        return ExitCode.FAILED
+    return ExitCode.OK
 
 
 def _document(problem: CodeProblem) -> dict[str, object]:

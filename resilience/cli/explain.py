@@ -1,26 +1,36 @@
-"""`resilience explain`: what the toolkit makes of a failure that is only named."""
+"""`resilience explain`: the category of a failure that is only named, and what follows from it."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import re
 import sys
 from typing import cast
 
-from resilience.classification import explain_text
+from resilience.classification import Explanation, explain, explain_text
+from resilience.classification.libraries import known_libraries, library_named
 from resilience.cli.advice import ADVICE, groups_of
 from resilience.cli.output import ExitCode, UserError, print_json
+from resilience.errors.codes import registries
 from resilience.profiles import profile_of
 
-__all__ = ["explained", "run_explain"]
+__all__ = ["explain_named_failure", "run_explain"]
 
 # The last line of a traceback, or an exception's repr: a dotted name, then its message.
 _WITH_MESSAGE = re.compile(r"([A-Za-z_][\w.]*)(?::\s|\().*", re.DOTALL)
+# As a server or a log shows a status: "503 Service Unavailable", "HTTP/1.1 503 Service Unavailable".
+_STATUS_LINE = re.compile(r"(?:HTTP(?:/[\d.]+)? )?([1-5]\d\d)(?: [A-Za-z][A-Za-z' -]*)?", re.IGNORECASE)
 
 
 def run_explain(arguments: argparse.Namespace) -> int:
-    """Print the category of a failure and what follows from it."""
-    document = explained(" ".join(arguments.text))
+    """Print the category of a failure and what follows from it, or the libraries that are known."""
+    if arguments.list:
+        _list_libraries(as_json=arguments.json)
+        return ExitCode.OK
+    if not arguments.text:
+        raise UserError("give a failure such as httpx.ReadTimeout or 'status 503', or --list for the known libraries")
+    document = explain_named_failure(" ".join(arguments.text))
     if arguments.json:
         print_json(document)
     else:
@@ -28,19 +38,34 @@ def run_explain(arguments: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
-def explained(text: str) -> dict[str, object]:
+def _list_libraries(*, as_json: bool) -> None:
+    libraries = {name: sorted(library_named(name).categories) for name in sorted(known_libraries())}
+    if as_json:
+        print_json({"libraries": libraries})
+        return
+    width = max(map(len, libraries))
+    for name, classes in libraries.items():
+        if classes:
+            sys.stdout.write(f"{name:<{width}}  {len(classes):>3} exceptions, such as {name}.{classes[0]}\n")
+    sys.stdout.write("and Python's own exceptions, HTTP and gRPC statuses, SQLSTATEs, errnos\n")
+
+
+def explain_named_failure(text: str) -> dict[str, object]:
     """Return what is known of a failure given as *text*. Raises UserError when it is not known.
 
-    >>> explained("httpx.ReadTimeout: The read operation timed out")["category"]
+    >>> explain_named_failure("httpx.ReadTimeout: The read operation timed out")["category"]
     'timeout'
+    >>> explain_named_failure("503 Service Unavailable")["category"]
+    'unavailable'
+    >>> explain_named_failure("CircuitOpenError")["category"]
+    'rejected'
     """
     named = " ".join(text.split())
-    message = _WITH_MESSAGE.fullmatch(named)
-    try:
-        found = explain_text(message[1] if message else named)
-    except ValueError as error:
-        raise UserError(str(error).removeprefix("text=")) from None
+    found = _own_error(named) or _explain_text(named)
     row = profile_of(found.category)
+    first_wait: float | None = None
+    if row.retry:
+        first_wait = row.base
     return {
         "text": named,
         "category": found.category.label,
@@ -50,12 +75,46 @@ def explained(text: str) -> dict[str, object]:
         "recovery": row.recovery.value,
         "advice": ADVICE[row.recovery],
         "retried_by_default": row.retry,
-        "first_wait": row.base if row.retry else None,
+        "first_wait": first_wait,
         "counts_for_circuit": row.weight,
         "http": row.http,
         "grpc": row.grpc,
         "severity": row.severity.value,
     }
+
+
+def _explain_text(named: str) -> Explanation:
+    status = _STATUS_LINE.fullmatch(named)
+    if status is not None:
+        named = f"status {status[1]}"
+    try:
+        return explain_text(_class_of(named))
+    except ValueError as error:
+        raise UserError(str(error).removeprefix("text=")) from None
+
+
+def _class_of(named: str) -> str:
+    """Return the class in the last line of a traceback; anything else as it is."""
+    message = _WITH_MESSAGE.fullmatch(named)
+    if message is None:
+        return named
+    return message[1]
+
+
+def _own_error(named: str) -> Explanation | None:
+    """Explain an error of the toolkit itself, given by its class or its code."""
+    importlib.import_module("resilience.errors.circuit")  # not imported with the other errors
+    module, _, name = _class_of(named).rpartition(".")
+    if module.partition(".")[0] not in ("", "resilience"):
+        return None
+    for registry in registries().values():
+        for code, kind in registry.codes().items():
+            if kind.__module__.startswith("resilience.") and name in (kind.__qualname__, code):
+                return explain(kind.__new__(kind))
+    return None
+
+
+_CIRCUIT: dict[object, str] = {0: "does not count", 1: "counts as 1 failure"}
 
 
 def _as_text(document: dict[str, object]) -> str:
@@ -65,8 +124,8 @@ def _as_text(document: dict[str, object]) -> str:
         "why": f"{document['reason']} ({document['rule']})",
         "groups": ", ".join(groups) or "none",
         "recovery": f"{document['recovery']}: {document['advice']}",
-        "retried": "yes, by default" if document["retried_by_default"] else "no, not by default",
-        "circuit": f"counts as {weight} failure{'' if weight == 1 else 's'}" if weight else "does not count",
+        "retried": "no, not by default",
+        "circuit": _CIRCUIT.get(weight, f"counts as {weight} failures"),
         "HTTP": document["http"],
         "gRPC": document["grpc"],
         "severity": document["severity"],

@@ -1,18 +1,42 @@
-"""From arguments to an exit code: no traceback, whatever the user typed or pressed."""
+"""Entry point of the command line: from arguments to an exit code.
+
+Owns what all commands have in common: parsing, error output of one line, Ctrl-C, and output that cannot be written.
+No input and no key may end in a traceback.
+"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
+import importlib
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
 from typing import cast
 
 from resilience.cli.output import ExitCode, UserError, print_json
 from resilience.cli.parser import build_parser
 
 __all__ = ["main"]
+
+Command = Callable[[argparse.Namespace], int]
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
+# Imported when the command is run: `explain` needs no httpx, and the help needs nothing.
+_COMMANDS = {
+    "call": ("resilience.cli.call", "run_call"),
+    "circuits": ("resilience.cli.circuits", "run_circuits"),
+    "codes": ("resilience.cli.codes", "run_codes"),
+    "demo": ("resilience.cli.demo", "run_demo"),
+    "explain": ("resilience.cli.explain", "run_explain"),
+    "report": ("resilience.cli.report", "run_report"),
+    "run": ("resilience.cli.script", "run_script"),
+    "schema": ("resilience.cli.schema", "run_schema"),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,40 +48,45 @@ def main(argv: Sequence[str] | None = None) -> int:
     ...
     <ExitCode.OK: 0>
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 must not cost the answer
+    _prepare_output()
     try:
-        parser = build_parser()
-        arguments = parser.parse_args(argv)
-        if arguments.command is None:
-            parser.print_help()
-            return ExitCode.OK
-        return _run(arguments)
-    except SystemExit as done:  # argparse's way to end: --help, --version, a wrong option
-        return done.code if isinstance(done.code, int) else ExitCode.USAGE
-    except BrokenPipeError:
-        # Whoever read the output has left (`| head`). Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.FAILED
+        code = _parse_and_run(argv)
+        sys.stdout.flush()  # here, where a closed pipe can still be answered
+        return code
+    except BrokenPipeError:  # the reader has left, as `head` does
+        return _output_lost("")
+    except OSError as error:
+        if error.errno not in _NO_SPACE:
+            raise
+        return _output_lost(f"resilience: the output cannot be written: {error.strerror}\n")
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
 
 
+def _prepare_output() -> None:
+    if sys.stdout is None:  # closed by the shell: `>&-`
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 still gets the output
+
+
+def _parse_and_run(argv: Sequence[str] | None) -> int:
+    parser = build_parser()
+    try:
+        arguments = parser.parse_args(argv)
+    except SystemExit as done:  # argparse ends this way: --help, --version, a wrong option
+        return cast("int", done.code)
+    if arguments.command is None:
+        parser.print_help()
+        return ExitCode.OK
+    return _run(arguments)
+
+
 def _run(arguments: argparse.Namespace) -> int:
     try:
-        try:
-            code = _command(arguments)
-            sys.stdout.flush()  # here, where a closed pipe is still ours to answer
-            return code
-        except BaseExceptionGroup as group:
-            # Task groups wrap what ends them: Ctrl-C on trio, our own errors on both.
-            if group.subgroup(KeyboardInterrupt) is not None:
-                return ExitCode.INTERRUPTED
-            ours = _first_of_ours(group)
-            if ours is None:
-                raise
-            raise ours from None
+        with _unwrapped_groups():
+            return _command(arguments.command)(arguments)
     except UserError as error:
         sys.stderr.write(f"resilience {arguments.command}: {error}\n")
         if arguments.json:
@@ -65,47 +94,55 @@ def _run(arguments: argparse.Namespace) -> int:
         return error.code
 
 
-def _command(arguments: argparse.Namespace) -> int:
-    # Each is imported when it is asked for: `explain` needs no httpx, and help needs nothing.
-    if arguments.command == "explain":
-        from resilience.cli.explain import run_explain
-
-        return run_explain(arguments)
-    if arguments.command == "circuits":
-        from resilience.cli.circuits import run_circuits
-
-        return run_circuits(arguments)
-    if arguments.command == "run":
-        from resilience.cli.script import run_script
-
-        return run_script(arguments)
-    if arguments.command == "report":
-        from resilience.cli.report import run_report
-
-        return run_report(arguments)
-    if arguments.command == "schema":
-        from resilience.cli.schema import run_schema
-
-        return run_schema(arguments)
-    if arguments.command == "codes":
-        from resilience.cli.codes import run_codes
-
-        return run_codes(arguments)
-    if arguments.command == "call":
-        from resilience.cli.call import run_call
-
-        return run_call(arguments)
-    from resilience.cli.demo import run_demo
-
-    return run_demo(arguments)
+def _command(name: str) -> Command:
+    module, function = _COMMANDS[name]
+    found: Command = getattr(importlib.import_module(module), function)
+    return found
 
 
-def _first_of_ours(group: BaseExceptionGroup[BaseException]) -> UserError | None:
+@contextlib.contextmanager
+def _unwrapped_groups() -> Generator[None]:
+    """Raise the reason for which a task group ended, out of the exception groups that wrap it.
+
+    Ctrl-C arrives in a group on trio; a user's error and output that cannot be written do on both backends.
+    """
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        reasons = sorted(filter(_is_reason, _leaves(group)), key=_is_no_interrupt)
+        if not reasons:
+            raise
+        raise reasons[0] from None
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Generator[BaseException]:
     for error in group.exceptions:
-        if isinstance(error, UserError):
-            return error
         if isinstance(error, BaseExceptionGroup):
-            inner = _first_of_ours(cast("BaseExceptionGroup[BaseException]", error))
-            if inner is not None:
-                return inner
-    return None
+            yield from _leaves(cast("BaseExceptionGroup[BaseException]", error))
+        else:
+            yield error
+
+
+def _is_reason(error: BaseException) -> bool:
+    return isinstance(error, (KeyboardInterrupt, UserError, BrokenPipeError)) or (
+        isinstance(error, OSError) and error.errno in _NO_SPACE
+    )
+
+
+def _is_no_interrupt(error: BaseException) -> bool:
+    return not isinstance(error, KeyboardInterrupt)
+
+
+def _output_lost(complaint: str) -> int:
+    """Discard all further output and return the exit code: Python would fail once more when it flushes at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except OSError:
+                os.dup2(nowhere, stream.fileno())
+    finally:
+        os.close(nowhere)
+    sys.stderr.write(complaint)
+    return ExitCode.FAILED

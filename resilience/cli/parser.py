@@ -1,22 +1,32 @@
-"""What can be typed, and the help."""
+"""Arguments of the command line and its help texts.
+
+A wrong argument is answered in one line with the nearest command, option or choice.
+"""
 
 from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
+from resilience._validation import did_you_mean
 from resilience.cli.output import ExitCode
 
 __all__ = ["build_parser"]
 
+_INVALID_CHOICE = re.compile(
+    r"argument (?P<argument>.+): invalid choice: (?P<value>.+) \(choose from (?P<choices>.+)\)"
+)
+_OPTION = re.compile(r"--[a-z]+")
+
 _EXAMPLES = """\
 examples:
-  resilience demo                              hurt a real server for 12 s and watch
+  resilience demo                              break a real server for 12 s and watch
   resilience demo --json > demo.json           the same as one document
   resilience call https://example.org/         one request through retry, circuit and time limit
-  resilience explain httpx.ReadTimeout         what the toolkit makes of a failure
+  resilience explain httpx.ReadTimeout         the category of a failure and what follows
   resilience explain status 503
   resilience circuits shop.main                the circuits of an application
   resilience codes shop.errors                 the error codes of an application
@@ -27,7 +37,7 @@ examples:
 exit codes:
   0    it worked
   1    it was tried and failed: no answer, or an error status
-  2    what was typed cannot be meant, or a library is missing
+  2    usage error, or an optional library is missing
   130  ended by Ctrl-C
 """
 
@@ -47,7 +57,9 @@ _EXPLAIN_EXAMPLES = """\
 examples:
   resilience explain httpx.ReadTimeout         an exception class, or the last line of a traceback
   resilience explain ConnectionResetError
-  resilience explain status 503                an HTTP status
+  resilience explain 503 Service Unavailable   an HTTP status
+  resilience explain CircuitOpenError          an error of the toolkit, by class or code
+  resilience explain --list                    the libraries whose exceptions are known
   resilience explain grpc UNAVAILABLE
   resilience explain sqlstate 40001
   resilience explain errno ECONNRESET
@@ -57,9 +69,9 @@ exit codes: 0 known, 2 not known
 
 _CIRCUITS_EXAMPLES = """\
 examples:
-  resilience circuits shop.main          a module; this directory is looked in first
-  resilience circuits shop.main:app      the same, as servers are told
-  resilience circuits shop.main:charge   what guards this function, class, pipeline
+  resilience circuits shop.main          a module; the current directory is searched first
+  resilience circuits shop.main:app      the same, in the form that servers take
+  resilience circuits shop.main:charge   the circuits of this function, class or pipeline
   resilience circuits shop.main --json
 
 The application is imported, which runs its modules; nothing of it is called. The
@@ -73,7 +85,7 @@ _CODES_EXAMPLES = """\
 examples:
   resilience codes                                     those of the toolkit
   resilience codes shop.errors                         import an application first
-  resilience codes shop.errors --check docs/errors.md  hold them against a table
+  resilience codes shop.errors --check docs/errors.md  check a table of them
   resilience codes shop.errors --prefix SHOP --json
 
 The table is Markdown; a row that counts has a code in one cell and the name of its class in the next.
@@ -89,11 +101,11 @@ examples:
   echo 'print(1 / 0)' | resilience run - --json
 
 What the script prints streams; with --json it goes to stderr, and stdout is the document. The script has no
-stdin, an empty directory of its own, and the environment of nobody. The levels: strict (math, json, datetime,
+stdin, an empty directory of its own, and an empty environment. The levels: strict (math, json, datetime,
 random), moderate (pure computation, files to read), permissive (anything the limits allow). They are guard
 rails for code that means well, not a security boundary.
 
-exit codes: 0 it ended well, 2 what was typed cannot be meant, 130 Ctrl-C; else by category: 10 syntax_error,
+exit codes: 0 it ended well, 2 usage error, 130 Ctrl-C; else by category: 10 syntax_error,
 11 runtime_error, 12 import_error, 13 security_error, 14 timeout_error, 15 memory_error, 16 internal,
 17 configuration, 18 any other
 """
@@ -130,9 +142,34 @@ exit codes: 0 it ran, 1 the server could not be started, 2 a wrong option or a l
 
 
 class _Parser(argparse.ArgumentParser):
+    """Answers a wrong argument in one line, with what was probably meant; argparse prints the usage as well."""
+
+    commands: Mapping[str, _Parser] = {}
+
     def error(self, message: str) -> NoReturn:
-        # argparse prints the usage as well; one clear line is easier to read, and --help is there.
-        self.exit(ExitCode.USAGE, f"{self.prog}: {message}; see `{self.prog} --help`\n")
+        line = f"{self.prog}: {_INVALID_CHOICE.sub(_say_choices, message)}; see `{self.prog} --help`"
+        self.exit(ExitCode.USAGE, line.replace("?; see", "? See") + "\n")
+
+    def parse_args(self, args: Sequence[str] | None = None) -> argparse.Namespace:  # type: ignore[override]
+        """Parse all of *args*; what is left over is refused by the parser of its command, which knows its options."""
+        arguments, unknown = self.parse_known_args(args)
+        if unknown:
+            self.commands.get(arguments.command, self).refuse(unknown)
+        return arguments
+
+    def refuse(self, unknown: Sequence[str]) -> NoReturn:
+        options = _OPTION.findall(self.format_usage())
+        named = next((word.partition("=")[0] for word in unknown if word.startswith("-")), "")
+        self.error(f"unrecognized arguments: {' '.join(unknown)}{did_you_mean(named, options)}")
+
+
+def _say_choices(found: re.Match[str]) -> str:
+    """Rewrite argparse's message about an invalid choice: its list is long, and has no near match."""
+    value, choices = found["value"].strip("'"), found["choices"].replace("'", "").split(", ")
+    hint = did_you_mean(value, choices)
+    if found["argument"] == "command" and hint:
+        return f"there is no command {value!r}{hint}"
+    return f"{found['argument']} {value!r} is not one of {', '.join(choices)}{hint}"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -147,66 +184,74 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"resilience {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command", parser_class=_Parser)
+    parser.commands = commands.choices
 
-    demo = _command(commands, "demo", "hurt a real server; compare protected calls with bare ones", _DEMO_EXAMPLES)
-    demo.add_argument("--seconds", type=_number(3, 3600), default=12.0, help="how long, in all (default: 12)")
-    demo.add_argument("--rate", type=_number(1, 1000), default=80.0, help="calls per second on each side (default: 80)")
+    demo = _command(commands, "demo", "break a real server; compare protected calls with bare ones", _DEMO_EXAMPLES)
+    demo.add_argument("--seconds", type=_number(3, 3600), default=12.0, help="duration of the demo (default: 12)")
+    demo.add_argument(
+        "--rate", type=_number(1, 1000), default=80.0, help="calls per second of each client (default: 80)"
+    )
     demo.add_argument("--seed", type=int, default=1, help="the same seed gives the same arrivals (default: 1)")
-    _shared(demo)
+    _add_shared_options(demo)
 
-    call = _command(commands, "call", "make one real request; tell it attempt by attempt", _CALL_EXAMPLES)
+    call = _command(commands, "call", "make one real request; show it attempt by attempt", _CALL_EXAMPLES)
     call.add_argument("url", metavar="URL", help="http:// or https://")
     call.add_argument("--method", "-X", default="GET", help="default: GET")
-    call.add_argument("--attempts", type=_whole, help="calls at most, the first one included (default: 3)")
+    call.add_argument("--attempts", type=_attempts, help="maximum number of calls, the first one included (default: 3)")
     call.add_argument("--timeout", type=_number(0.001, 86400), default=5.0, help="seconds per attempt (default: 5)")
     call.add_argument("--header", "-H", action="append", default=[], metavar="NAME:VALUE", help="may be repeated")
-    _shared(call)
+    _add_shared_options(call)
 
     explain = _command(commands, "explain", "classify a failure given as text", _EXPLAIN_EXAMPLES)
-    explain.add_argument("text", metavar="TEXT", nargs="+", help="several words are joined")
+    explain.add_argument("text", metavar="TEXT", nargs="*", help="several words are joined")
+    explain.add_argument("--list", action="store_true", help="list the client libraries whose exceptions are known")
     explain.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
     circuits = _command(
-        commands, "circuits", "import an application; print the circuits it comes with", _CIRCUITS_EXAMPLES
+        commands, "circuits", "import an application; print the circuits it defines", _CIRCUITS_EXAMPLES
     )
     circuits.add_argument("application", metavar="MODULE[:ATTRIBUTE]", help="what to import")
     circuits.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
     script = _command(commands, "run", "execute a script within limits; explain how it failed", _RUN_EXAMPLES)
     script.add_argument("script", metavar="SCRIPT", help="a Python file; - is stdin")
-    script.add_argument("--timeout", type=_number(0.001, 86400), default=30.0, help="seconds it may take (default: 30)")
+    script.add_argument(
+        "--timeout", type=_number(0.001, 86400), default=30.0, help="time limit in seconds (default: 30)"
+    )
     script.add_argument(
         "--memory",
         default="auto",
         metavar="SIZE",
-        help="what it may take (default: 100MB; 1GB where the level allows libraries)",
+        help="memory limit (default: 100MB; 1GB where the level allows libraries)",
     )
-    script.add_argument("--level", default="strict", help="strict, moderate or permissive (default: strict)")
     script.add_argument(
-        "--allow", action="append", default=[], metavar="MODULE", help="may be imported; may be repeated"
+        "--level", choices=["strict", "moderate", "permissive"], default="strict", help="default: strict"
     )
-    script.add_argument("--directory", metavar="DIR", help="where it runs (default: an empty one of its own)")
-    script.add_argument("--trace", action="store_true", help="say each line when it is first reached")
-    script.add_argument("--detail", type=int, choices=[1, 2, 3, 4], default=3, help="of the report (default: 3)")
+    script.add_argument(
+        "--allow", action="append", default=[], metavar="MODULE", help="allow an import; may be repeated"
+    )
+    script.add_argument("--directory", metavar="DIR", help="working directory (default: an empty one of its own)")
+    script.add_argument("--trace", action="store_true", help="print each line number when it is first reached")
+    script.add_argument("--detail", type=int, choices=[1, 2, 3, 4], default=3, help="detail of the report (default: 3)")
     script.add_argument("--json", action="store_true", help="print one JSON document on stdout")
 
     report = _command(commands, "report", "explain a traceback that was saved", _REPORT_EXAMPLES)
     report.add_argument("file", metavar="FILE", help="a text with a traceback in it; - is stdin")
-    report.add_argument("--level", type=int, choices=[1, 2, 3, 4], default=3, help="how much to tell (default: 3)")
+    report.add_argument("--level", type=int, choices=[1, 2, 3, 4], default=3, help="detail of the report (default: 3)")
     form = report.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
     form.add_argument(
-        "--llm", type=_tokens, nargs="?", const=0, metavar="TOKENS", help="print it for a model, in so many tokens"
+        "--llm", type=_tokens, nargs="?", const=2000, metavar="TOKENS", help="print it for a model, in at most TOKENS"
     )
 
     schema = _command(commands, "schema", "print the JSON Schema of a document", _SCHEMA_EXAMPLES)
     schema.add_argument("name", choices=["report"], help="report: what `resilience report --json` prints")
-    schema.add_argument("--level", type=int, choices=[1, 2, 3, 4], help="of reports of this level alone")
+    schema.add_argument("--level", type=int, choices=[1, 2, 3, 4], help="schema of reports of this level only")
     schema.set_defaults(json=False)
 
-    codes = _command(commands, "codes", "list the error codes; hold them against a table", _CODES_EXAMPLES)
+    codes = _command(commands, "codes", "list the error codes, or check a table of them", _CODES_EXAMPLES)
     codes.add_argument(
-        "modules", metavar="MODULE", nargs="*", help="what to import first; without: the toolkit's codes"
+        "modules", metavar="MODULE", nargs="*", help="module to import; without one: the toolkit's codes"
     )
     codes.add_argument("--prefix", help="only codes such as PREFIX-E001")
     codes.add_argument("--check", metavar="FILE", help="a Markdown file with a table of the codes")
@@ -229,7 +274,7 @@ def _command(
     )
 
 
-def _shared(command: argparse.ArgumentParser) -> None:
+def _add_shared_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--backend", choices=["asyncio", "trio"], default="asyncio", help="default: asyncio")
     command.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
@@ -247,7 +292,7 @@ def _number(least: float, most: float) -> Callable[[str], float]:
     return parse
 
 
-def _whole(text: str) -> int:
+def _attempts(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:5]) <= 1000):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000")
     return int(text)

@@ -1,4 +1,4 @@
-"""`resilience report`: why a program failed whose traceback was saved, and what to do."""
+"""`resilience report`: explain the last traceback in a saved text, and say what to do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from resilience.report.model import ErrorReport
 __all__ = ["run_report"]
 
 _CHUNK = 1 << 20
-_MOST_BYTES = 8_000_000  # the last ones: a log ends with what is asked about
+_MAX_BYTES = 8_000_000  # of the end of the file, where a log has its last traceback
 
 
 def run_report(arguments: argparse.Namespace) -> int:
@@ -24,7 +24,7 @@ def run_report(arguments: argparse.Namespace) -> int:
     try:
         report = report_of_text(text)
     except ValueError:
-        name = "stdin" if arguments.file == "-" else arguments.file
+        name = {"-": "stdin"}.get(arguments.file, arguments.file)
         raise UserError(
             f"there is no traceback in {name}; one begins with 'Traceback (most recent call last):'. "
             "A single line is for `resilience explain`"
@@ -32,7 +32,7 @@ def run_report(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(report.to_dict(arguments.level))
     elif arguments.llm is not None:
-        sys.stdout.write((report.to_llm(arguments.llm) if arguments.llm else report.to_llm()).rstrip("\n") + "\n")
+        sys.stdout.write(report.to_llm(arguments.llm).rstrip("\n") + "\n")
     else:
         sys.stdout.write(_as_text(report, arguments.level))
     return ExitCode.OK
@@ -47,21 +47,22 @@ def _read(path: str) -> str:
                 data = _tail(file)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}; give a file with a traceback in it") from None
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"  # PowerShell redirects as UTF-16
-    return data.decode(encoding, "replace")
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):  # PowerShell redirects as UTF-16
+        return data.decode("utf-16", "replace")
+    return data.decode("utf-8", "replace")
 
 
 def _tail(stream: BinaryIO) -> bytes:
     data = b""
     while chunk := stream.read(_CHUNK):
-        data = (data + chunk)[-_MOST_BYTES:]
+        data = (data + chunk)[-_MAX_BYTES:]
     return data
 
 
 def _as_text(report: ErrorReport, level: int) -> str:
     if level == 1:
         return f"{report.error_summary} [{report.category.label}]\n"
-    if level == 2:  # what and why, and not yet what to do
+    if level == 2:  # failure and cause, without advice
         report = replace(report, suggestions=(), suggested_fix=None, local_variables={}, recovery_options=())
     text = report.render().rstrip("\n") + "\n"
     if level == 4 and report.exception is not None and report.exception.full_traceback:

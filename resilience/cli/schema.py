@@ -1,4 +1,4 @@
-"""`resilience schema`: what the documents look like that others read."""
+"""`resilience schema`: the JSON Schemas of the documents that commands print."""
 
 from __future__ import annotations
 

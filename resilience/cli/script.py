@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from resilience.categories import ErrorCategory
+from resilience.cli.option_names import in_option_names, with_option_names
 from resilience.cli.output import ExitCode, UserError, print_json
 from resilience.contrib.executor import PythonExecutorException
 from resilience.execution._memory_size import format_size
@@ -30,12 +32,15 @@ EXIT_CODES = {
     ErrorCategory.INTERNAL: 16,
     ErrorCategory.CONFIGURATION: 17,
 }
-"""What tells the shell how a script failed. They are never renumbered."""
+"""The exit code for each category of failure. Scripts depend on them: they are never renumbered."""
 
-_TRACEBACK = re.compile(r"^(?:Traceback \(most recent call last\):$|  File \"<string>\", line \d)", re.MULTILINE)
+_NAMES_OF_STDIN = {"-": "<stdin>"}
+_MIN_MEMORY = 1 << 20  # less is a size whose unit was forgotten
+_TRACEBACK = re.compile(r"^(?=Traceback \(most recent call last\):$|  File \"<string>\", line \d)", re.MULTILINE)
+_NEVER = re.compile(r"(?!)")
 
 OTHER_FAILURE = 18
-"""Of any other category."""
+"""The exit code for any other category."""
 
 
 def exit_code_of(category: ErrorCategory | None) -> int:
@@ -44,16 +49,38 @@ def exit_code_of(category: ErrorCategory | None) -> int:
     >>> exit_code_of(ErrorCategory.SECURITY), exit_code_of(ErrorCategory.NETWORK), exit_code_of(None)
     (13, 18, 0)
     """
-    return int(ExitCode.OK) if category is None else EXIT_CODES.get(category, OTHER_FAILURE)
+    if category is None:
+        return int(ExitCode.OK)
+    return EXIT_CODES.get(category, OTHER_FAILURE)
 
 
 def run_script(arguments: argparse.Namespace) -> int:
-    """Execute the script: its output streams; then comes the report."""
-    name: str = "<stdin>" if arguments.script == "-" else arguments.script
+    """Execute the script: its output is shown while it runs, the report after it."""
+    path: str = arguments.script
+    name = _NAMES_OF_STDIN.get(path, path)
     try:
-        source = source_of(_read(arguments.script))
+        source = source_of(_read(path))
     except SyntaxError as error:
-        return _not_read(ErrorReport.from_exception(error), name, arguments)
+        return _report_unreadable(ErrorReport.from_exception(error), name, arguments)
+    request = _request(source, arguments)
+    output = _LiveOutput(as_json=arguments.json)
+    try:
+        with SubprocessExecutor(spares=0) as executor:
+            report = executor.execute_sync(request, on_event=output)
+    except PythonExecutorException as error:  # there is nothing to execute it with
+        sys.stderr.write(f"resilience run: [{error.code}] {error}\n")
+        if arguments.json:
+            print_json({"error": str(error), "code": error.code, "category": error.category.label})
+        return exit_code_of(error.category)
+    output.end(report)
+    if report.error is not None:
+        report = replace(report, error=with_option_names(report.error))
+    _print_report(report, name, arguments)
+    return exit_code_of(report.category)
+
+
+def _request(source: str, arguments: argparse.Namespace) -> ExecutionRequest:
+    """Return what is to be executed. Raises UserError that names the option, not the parameter behind it."""
     try:
         request = ExecutionRequest(
             source,
@@ -65,19 +92,12 @@ def run_script(arguments: argparse.Namespace) -> int:
             trace=arguments.trace,
         )
     except (TypeError, ValueError) as error:
-        raise UserError(str(error)) from None
-    shown = _Shown(as_json=arguments.json)
-    try:
-        with SubprocessExecutor(spares=0) as executor:
-            report = executor.execute_sync(request, on_event=shown)
-    except PythonExecutorException as error:  # nothing to execute it with
-        sys.stderr.write(f"resilience run: [{error.code}] {error}\n")
-        if arguments.json:
-            print_json({"error": str(error), "code": error.code, "category": error.category.label})
-        return exit_code_of(error.category)
-    shown.end(report)
-    _show(report, name, arguments)
-    return exit_code_of(report.category)
+        raise UserError(in_option_names(str(error))) from None
+    if request.memory_bytes < _MIN_MEMORY:
+        raise UserError(
+            f"--memory {arguments.memory} is {request.memory_bytes} bytes; give a size such as 100MB or 1GB"
+        )
+    return request
 
 
 def _read(path: str) -> bytes:
@@ -89,15 +109,17 @@ def _read(path: str) -> bytes:
         raise UserError(f"{path} cannot be read: {error.strerror}; give a Python file, or - for stdin") from None
 
 
-class _Shown:
-    """Shows the script's output while it runs: its stdout on ours, or on stderr where ours is for the document.
+class _LiveOutput:
+    """Shows the script's output while it runs; with ``--json`` on stderr, since stdout is for the document.
 
     A traceback is held back until it is known whether the report says all that is in it.
     """
 
     def __init__(self, *, as_json: bool) -> None:
-        self._stdout = sys.stderr if as_json else sys.stdout
-        self._as_json = as_json
+        self._stdout = sys.stdout
+        self._traceback: re.Pattern[str] = _TRACEBACK
+        if as_json:
+            self._stdout, self._traceback = sys.stderr, _NEVER
         self._held = ""
 
     def __call__(self, event: StreamEvent) -> None:
@@ -106,10 +128,9 @@ class _Shown:
             self._stdout.flush()
         elif event.kind == "stderr":
             text = self._held + event.text
-            found = None if self._as_json else _TRACEBACK.search(text)
-            at = len(text) if found is None else found.start()
-            self._held = text[at:]
-            sys.stderr.write(text[:at])
+            shown = self._traceback.split(text, maxsplit=1)[0]
+            self._held = text[len(shown) :]
+            sys.stderr.write(shown)
             sys.stderr.flush()
         elif event.kind == "line":
             sys.stderr.write(f"line {event.line}\n")
@@ -117,32 +138,40 @@ class _Shown:
             sys.stderr.write(f"resilience run: {event.text}\n")
 
     def end(self, report: ExecutionReport) -> None:
-        """Show what was held back, unless that is the traceback of *report*."""
-        raised = None if report.error is None else report.error.exception
-        if raised is None or self._held.strip() != raised.full_traceback.strip():
+        """Show what was held back, unless it is the traceback of *report*."""
+        if self._held.strip() != _traceback_of(report).strip():
             sys.stderr.write(self._held)
 
 
-def _show(report: ExecutionReport, name: str, arguments: argparse.Namespace) -> None:
+def _traceback_of(report: ExecutionReport) -> str:
+    if report.error is None or report.error.exception is None:
+        return ""
+    return report.error.exception.full_traceback
+
+
+def _print_report(report: ExecutionReport, name: str, arguments: argparse.Namespace) -> None:
     if arguments.json:
         print_json(report.to_dict(arguments.detail))
         return
     sys.stdout.flush()
+    outcome = "done"
     if report.error is not None:
-        _show_error(report.error, name)
+        _print_error(report.error, name)
+        outcome = report.error.category.label
     result = report.execution_result
-    memory = "" if result.memory_used is None else f", {format_size(result.memory_used)}"
-    how = "done" if report.success else report.error.category.label if report.error is not None else "failed"
-    sys.stderr.write(f"resilience run: {name}: {how} after {result.execution_time:.2f} s{memory}\n")
+    line = f"resilience run: {name}: {outcome} after {result.execution_time:.2f} s"
+    if result.memory_used is not None:
+        line += f", {format_size(result.memory_used)}"
+    sys.stderr.write(line + "\n")
 
 
-def _show_error(error: ErrorReport, name: str) -> None:
+def _print_error(error: ErrorReport, name: str) -> None:
     sys.stderr.write("\n" + error.render().replace("<string>", name) + "\n")
 
 
-def _not_read(error: ErrorReport, name: str, arguments: argparse.Namespace) -> int:
+def _report_unreadable(error: ErrorReport, name: str, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(error.to_dict(arguments.detail))
     else:
-        _show_error(error, name)
+        _print_error(error, name)
     return exit_code_of(error.category)

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from resilience.errors._json_safe import Json
-from resilience.report._levels import moment
+from resilience.report._levels import format_timestamp
 from resilience.report._llm import estimated_tokens
 from resilience.report._redaction import Redaction
 
@@ -34,7 +34,7 @@ def document_of(report: ExecutionReport, level: int) -> dict[str, Json]:
         found["tried"] = [each.to_dict(1) for each in report.tried]
     if report.ran_on:
         found["ran_on"] = report.ran_on
-    return {**found, "timestamp": moment(report.timestamp), "assigned_by": report.assigned_by}
+    return {**found, "timestamp": format_timestamp(report.timestamp), "assigned_by": report.assigned_by}
 
 
 def _redacted(result: dict[str, Json]) -> dict[str, Json]:

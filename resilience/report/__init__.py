@@ -1,4 +1,4 @@
-"""Say what went wrong in a program so that a person, a program or a model can repair it.
+"""Explain a failure so that a person, a program or a model can repair it.
 
 `ErrorReport.from_exception` explains any exception of any program:
 

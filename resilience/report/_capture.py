@@ -1,4 +1,4 @@
-"""Take down an exception while it is alive, as plain values that outlive it and its process.
+"""Capture of a live exception as plain JSON values, which outlive the exception and its process.
 
 It runs inside executing children, too: nothing but the standard library is imported, and that only where there is a
 failure. A child that hides the packages from the program makes them importable again while it calls this.
@@ -7,9 +7,9 @@ failure. A child that hides the packages from the program makes them importable 
 from __future__ import annotations
 
 from resilience.report._frames import calls_of, frames_of
-from resilience.report._safe_repr import Looks, cut
-from resilience.report._static_introspection import bases_of, held_in, is_one, kind_of, module_of, name_of
-from resilience.report._step_limit import bounded
+from resilience.report._safe_repr import SafeRepr, cut
+from resilience.report._static_introspection import class_of, exception_slot, is_instance, module_of, mro_of, name_of
+from resilience.report._step_limit import with_step_limit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
 __all__ = ["capture"]
 
-_MOST_TEXT = 4000
-_MOST_NOTES = 20
-_MOST_NOTE = 1000
-_MOST_DEEP = 10
-_MOST_MEMBERS = 10
-_MOST_EXCEPTIONS = 30
-_MOST_CODE = 500
+_MAX_TEXT = 4000
+_MAX_NOTES = 20
+_MAX_NOTE = 1000
+_MAX_DEPTH = 10
+_MAX_MEMBERS = 10
+_MAX_EXCEPTIONS = 30
+_MAX_CODE = 500
+_MAX_LABEL = 100
 
 
 def capture(
@@ -58,10 +59,10 @@ def capture(
         # Without a time of change: `linecache.checkcache` leaves it alone.
         linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     try:
-        taker = _Taker(hidden)
-        found = taker.take(exc, "raised", 0)
+        capturer = _Capturer(hidden)
+        found = capturer.capture_one(exc, "raised", 0)
         found["traceback"] = _traceback(exc, hidden)
-        return _without(found, taker.looks.secrets)
+        return _redacted(found, capturer.safe_repr.secrets)
     finally:
         if source is not None:
             if before is None:
@@ -70,31 +71,31 @@ def capture(
                 linecache.cache[filename] = before
 
 
-class _Taker:
+class _Capturer:
     """One exception and all that hangs on it."""
 
     def __init__(self, hidden: Callable[[str], bool] | None) -> None:
         self.hidden = hidden
-        self.looks = Looks()
+        self.safe_repr = SafeRepr()
         self.seen: set[int] = set()
 
-    def take(self, exc: BaseException, relation: Relation, depth: int) -> Captured:
+    def capture_one(self, exc: BaseException, relation: Relation, depth: int) -> Captured:
         self.seen.add(id(exc))
         kind = type(exc)
-        calls = calls_of(held_in(exc, BaseException, "__traceback__"), self.hidden)
-        frames, dropped = frames_of(calls, self.looks)
+        calls = calls_of(exception_slot(exc, BaseException, "__traceback__"), self.hidden)
+        frames, dropped = frames_of(calls, self.safe_repr)
         return {
             "type": name_of(kind),
             "module": module_of(kind),
-            "bases": [f"{module_of(base)}.{name_of(base)}" for base in bases_of(kind)[:-1]],
+            "bases": [f"{module_of(base)}.{name_of(base)}" for base in mro_of(kind)[:-1]],
             "message": self._message(exc),
             "notes": _notes(exc),
             "frames": frames,
             "frames_dropped": dropped,
             "globals": self._globals(calls),
             "traceback": "",
-            "code": _short(exc, "code"),
-            "category": _short(exc, "category"),
+            "code": _label_of(exc, "code"),
+            "category": _label_of(exc, "category"),
             "syntax": self._syntax(exc),
             "hints": self._hints(exc, calls),
             "relation": relation,
@@ -103,32 +104,35 @@ class _Taker:
         }
 
     def _message(self, exc: BaseException) -> str:
-        if is_one(exc, SyntaxError):
-            message = held_in(exc, SyntaxError, "msg")
+        if is_instance(exc, SyntaxError):
+            message = exception_slot(exc, SyntaxError, "msg")
             if type(message) is str and message:  # str() adds where, which stands beside it
-                return cut(message, _MOST_TEXT)
+                return cut(message, _MAX_TEXT)
         try:
-            return cut(str.__str__(bounded(lambda: str(exc))), _MOST_TEXT)
+            return cut(str.__str__(with_step_limit(lambda: str(exc))), _MAX_TEXT)
         except Exception:
             return f"<{name_of(type(exc))} whose message cannot be read>"
 
     def _globals(self, calls: list[Call]) -> dict[str, Json]:
         if not calls:
             return {}
-        return self.looks.variables(calls[-1].frame.f_globals, module=True)
+        return self.safe_repr.variables(calls[-1].frame.f_globals, module=True)
 
     def _syntax(self, exc: BaseException) -> CapturedSyntax | None:
-        if not is_one(exc, SyntaxError):
+        if not is_instance(exc, SyntaxError):
             return None
-        name, text = held_in(exc, SyntaxError, "filename"), held_in(exc, SyntaxError, "text")
-        line, offset = _number(held_in(exc, SyntaxError, "lineno")), _number(held_in(exc, SyntaxError, "offset"))
-        end_offset = _number(held_in(exc, SyntaxError, "end_offset"))
+        name, text = exception_slot(exc, SyntaxError, "filename"), exception_slot(exc, SyntaxError, "text")
+        line, offset = (
+            _number(exception_slot(exc, SyntaxError, "lineno")),
+            _number(exception_slot(exc, SyntaxError, "offset")),
+        )
+        end_offset = _number(exception_slot(exc, SyntaxError, "end_offset"))
         return {
             "filename": name if type(name) is str else "<unknown>",
             "line": line,
-            "end_line": _number(held_in(exc, SyntaxError, "end_lineno")),
-            "column": offset - 1 if offset else None,
-            "end_column": end_offset - 1 if end_offset else None,
+            "end_line": _number(exception_slot(exc, SyntaxError, "end_lineno")),
+            "column": _column(offset),
+            "end_column": _column(end_offset),
             "code": _first_line(text) if type(text) is str else "",
         }
 
@@ -136,30 +140,34 @@ class _Taker:
         from resilience.report._hints import hints_of
 
         try:
-            return hints_of(exc, calls[-1] if calls else None, self.looks)
+            return hints_of(exc, calls[-1] if calls else None, self.safe_repr)
         except Exception:  # a report without hints is better than none
             return {}
 
     def _cause(self, exc: BaseException, depth: int) -> Captured | None:
         relation: Relation = "cause"
-        down = held_in(exc, BaseException, "__cause__")
-        if down is None and not held_in(exc, BaseException, "__suppress_context__"):
+        down = exception_slot(exc, BaseException, "__cause__")
+        if down is None and not exception_slot(exc, BaseException, "__suppress_context__"):
             relation = "context"
-            down = held_in(exc, BaseException, "__context__")
-        return self.take(down, relation, depth + 1) if self._is_new(down, depth) else None
+            down = exception_slot(exc, BaseException, "__context__")
+        if not self._is_new(down, depth):
+            return None
+        return self.capture_one(down, relation, depth + 1)
 
     def _members(self, exc: BaseException, depth: int) -> list[Captured]:
         if not issubclass(type(exc), BaseExceptionGroup):
             return []
-        members: tuple[BaseException, ...] = held_in(exc, BaseExceptionGroup, "exceptions")
-        return [self.take(each, "member", depth + 1) for each in members[:_MOST_MEMBERS] if self._is_new(each, depth)]
+        members: tuple[BaseException, ...] = exception_slot(exc, BaseExceptionGroup, "exceptions")
+        return [
+            self.capture_one(each, "member", depth + 1) for each in members[:_MAX_MEMBERS] if self._is_new(each, depth)
+        ]
 
     def _is_new(self, exc: object, depth: int) -> TypeGuard[BaseException]:
         return (
-            is_one(exc, BaseException)
-            and depth < _MOST_DEEP
+            is_instance(exc, BaseException)
+            and depth < _MAX_DEPTH
             and id(exc) not in self.seen
-            and len(self.seen) < _MOST_EXCEPTIONS
+            and len(self.seen) < _MAX_EXCEPTIONS
         )
 
 
@@ -170,32 +178,43 @@ def _traceback(exc: BaseException, hidden: Callable[[str], bool] | None) -> str:
 
 
 def _notes(exc: BaseException) -> list[str]:
-    held = held_in(exc, BaseException, "__dict__").get("__notes__")
-    kind = kind_of(held)
+    held = exception_slot(exc, BaseException, "__dict__").get("__notes__")
+    kind = class_of(held)
     if kind is not list:
         return []
-    return [cut(note, _MOST_NOTE) for note in held[:_MOST_NOTES] if type(note) is str]
+    return [cut(note, _MAX_NOTE) for note in held[:_MAX_NOTES] if type(note) is str]
 
 
-def _short(exc: BaseException, name: str) -> str | None:
+def _label_of(exc: BaseException, name: str) -> str | None:
     """Return an attribute of an exception that is a word, or has one for a label."""
     try:
-        found = bounded(lambda: getattr(exc, name, None))
+        found = with_step_limit(lambda: getattr(exc, name, None))
         label = found if isinstance(found, str) else getattr(found, "label", None)
     except Exception:
         return None
-    return str.__str__(label) if isinstance(label, str) and 0 < len(label) <= 100 else None
+    if not isinstance(label, str) or not 0 < len(label) <= _MAX_LABEL:
+        return None
+    return str.__str__(label)
 
 
 def _number(value: object) -> int | None:
-    return value if type(value) is int and value > 0 else None
+    if type(value) is not int or value <= 0:
+        return None
+    return value
+
+
+def _column(offset: int | None) -> int | None:
+    """Return a column from 0; the parser's offsets begin with 1."""
+    if offset is None:
+        return None
+    return offset - 1
 
 
 def _first_line(text: str) -> str:
-    return text.strip().partition("\n")[0][:_MOST_CODE].rstrip()
+    return text.strip().partition("\n")[0][:_MAX_CODE].rstrip()
 
 
-def _without(found: Captured, secrets: set[str]) -> Captured:
+def _redacted(found: Captured, secrets: set[str]) -> Captured:
     """Return *found* without the texts that stood under secret names, wherever else they stand."""
     if not secrets:
         return found
@@ -204,7 +223,7 @@ def _without(found: Captured, secrets: set[str]) -> Captured:
     longest_first = sorted(secrets, key=len, reverse=True)
 
     def clean(value: Any) -> Any:
-        kind = kind_of(value)
+        kind = class_of(value)
         if kind is str:
             for secret in longest_first:
                 value = value.replace(secret, REDACTED)

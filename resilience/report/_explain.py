@@ -1,4 +1,7 @@
-"""From what is known of a failure to its report."""
+"""Assembly of a report: diagnosis, location, recovery and redaction of one failure.
+
+Every text of the report goes through one `Redaction`, made here. A field that is added later must, too.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from resilience.categories import ErrorCategory
 from resilience.clock import current_clock
 from resilience.errors._json_safe import Json
 from resilience.report._diagnosis import diagnose
-from resilience.report._location import Place, own_frame, place_of
+from resilience.report._location import Location, locate_failure, program_frame
 from resilience.report._path_redaction import short_name
 from resilience.report._recovery import partial_results, recovery_options
 from resilience.report._redaction import Redaction
@@ -20,8 +23,8 @@ from resilience.report.model import ErrorReport, ExceptionInfo, ExecutionContext
 
 __all__ = ["explain"]
 
-_MOST_NAMES = 100
-_MOST_SUMMARY = 200
+_MAX_NAMES = 100
+_MAX_SUMMARY = 200
 # What is said in the summary instead of a message that says no more.
 _SHORT = {"NameError": "undefined variable", "UnboundLocalError": "variable used before it has a value"}
 
@@ -37,37 +40,37 @@ def explain(failure: Failure) -> ErrorReport:
     ('MemoryError on line 3: too much', True)
     """
     diagnosis = diagnose(failure)
-    place = place_of(failure)
-    clean = Redaction(_sources(failure, place), _messages(failure))
-    message = clean.text(failure.message)
-    suggestions = tuple(clean.code(each) for each in diagnosis.suggestions)
-    local_variables = clean.mapping(place.variables)
+    location = locate_failure(failure)
+    redaction = Redaction(_sources(failure, location), _messages(failure))
+    message = redaction.text(failure.message)
+    suggestions = tuple(redaction.code(each) for each in diagnosis.suggestions)
+    local_variables = redaction.mapping(location.variables)
     return ErrorReport(
         category=failure.category,
         error_type=failure.error_type,
         error_message=message,
-        error_summary=_summary(failure, place, message),
+        error_summary=_summary(failure, location, message),
         timestamp=failure.timestamp or _now(),
-        exception=_exception(failure, diagnosis, local_variables, clean),
-        filename=None if place.filename is None else short_name(place.filename),
-        line_number=place.line,
-        column_number=place.column,
-        end_column_number=place.end_column if place.end_line in (None, place.line) else None,
-        code_line=clean.code(place.code),
-        function_name=place.function,
-        context=clean.code(diagnosis.context),
-        immediate_cause=clean.text(diagnosis.immediate_cause),
-        contributing_factors=tuple(clean.code(each) for each in diagnosis.contributing_factors),
+        exception=_exception(failure, diagnosis, local_variables, redaction),
+        filename=None if location.filename is None else short_name(location.filename),
+        line_number=location.line,
+        column_number=location.column,
+        end_column_number=location.end_column if location.end_line in (None, location.line) else None,
+        code_line=redaction.code(location.code),
+        function_name=location.function,
+        context=redaction.code(diagnosis.context),
+        immediate_cause=redaction.text(diagnosis.immediate_cause),
+        contributing_factors=tuple(redaction.code(each) for each in diagnosis.contributing_factors),
         suggestions=suggestions,
-        suggested_fix=None if diagnosis.suggested_fix is None else clean.code(diagnosis.suggested_fix),
+        suggested_fix=None if diagnosis.suggested_fix is None else redaction.code(diagnosis.suggested_fix),
         local_variables=local_variables,
-        excerpt=tuple(SourceLine(line.line_number, clean.code(line.code)) for line in place.excerpt),
-        specifics=clean.mapping(_specifics(failure, diagnosis, place)),
-        execution_context=_context(failure, place),
-        partial_results=partial_results(failure.progress, clean),
-        recovery_options=recovery_options(failure, diagnosis, place, clean),
-        security_violation=_violation(failure, clean),
-        system_state=clean.mapping(failure.system),
+        excerpt=tuple(SourceLine(line.line_number, redaction.code(line.code)) for line in location.excerpt),
+        specifics=redaction.mapping(_specifics(failure, diagnosis, location)),
+        execution_context=_context(failure, location),
+        partial_results=partial_results(failure.progress, redaction),
+        recovery_options=recovery_options(failure, diagnosis, location, redaction),
+        security_violation=_violation(failure, redaction),
+        system_state=redaction.mapping(failure.system),
     )
 
 
@@ -75,9 +78,9 @@ def _now() -> datetime.datetime:
     return datetime.datetime.fromtimestamp(current_clock().wall(), datetime.UTC)
 
 
-def _sources(failure: Failure, place: Place) -> list[str]:
+def _sources(failure: Failure, location: Location) -> list[str]:
     """Return the texts in which secrets stand as literals."""
-    shown = [line.code for line in place.excerpt]
+    shown = [line.code for line in location.excerpt]
     if failure.exception is not None:
         shown += [frame["code"] for frame in failure.exception["frames"]]
     return [failure.source or "", *shown]
@@ -95,30 +98,32 @@ def _messages(failure: Failure) -> list[str]:
     return found
 
 
-def _summary(failure: Failure, place: Place, message: str) -> str:
-    where = f" on line {place.line}" if place.line is not None else ""
-    first = _SHORT.get(failure.error_type) or message.strip().partition("\n")[0][:_MOST_SUMMARY]
+def _summary(failure: Failure, location: Location, message: str) -> str:
+    where = ""
+    if location.line is not None:
+        where = f" on line {location.line}"
+    first = _SHORT.get(failure.error_type) or message.strip().partition("\n")[0][:_MAX_SUMMARY]
     return f"{failure.error_type}{where}: {first}" if first else f"{failure.error_type}{where}"
 
 
 def _exception(
-    failure: Failure, diagnosis: Diagnosis, local_variables: Mapping[str, Json], clean: Redaction
+    failure: Failure, diagnosis: Diagnosis, local_variables: Mapping[str, Json], redaction: Redaction
 ) -> ExceptionInfo | None:
     raised = failure.exception
     if raised is None:
         return None
     return _info(
         raised,
-        clean,
+        redaction,
         local_variables,
-        context=clean.code(diagnosis.context),
-        suggestions=tuple(clean.code(each) for each in diagnosis.suggestions),
+        context=redaction.code(diagnosis.context),
+        suggestions=tuple(redaction.code(each) for each in diagnosis.suggestions),
     )
 
 
 def _info(
     raised: Captured,
-    clean: Redaction,
+    redaction: Redaction,
     local_variables: Mapping[str, Json],
     context: str = "",
     suggestions: tuple[str, ...] = (),
@@ -126,40 +131,40 @@ def _info(
     cause = raised["cause"]
     return ExceptionInfo(
         type=raised["type"],
-        message=clean.text(raised["message"]),
-        traceback=tuple(_frame(frame, clean) for frame in raised["frames"]),
-        full_traceback=clean.traceback(raised["traceback"]),
+        message=redaction.text(raised["message"]),
+        traceback=tuple(_frame(frame, redaction) for frame in raised["frames"]),
+        full_traceback=redaction.traceback(raised["traceback"]),
         local_variables=local_variables,
-        global_variables=clean.mapping(raised["globals"]),
+        global_variables=redaction.mapping(raised["globals"]),
         context=context,
         suggestions=suggestions,
-        notes=tuple(clean.text(note) for note in raised["notes"]),
-        cause=None if cause is None else _info(cause, clean, _locals_of(cause, clean)),
+        notes=tuple(redaction.text(note) for note in raised["notes"]),
+        cause=None if cause is None else _info(cause, redaction, _locals_of(cause, redaction)),
         relation=raised["relation"],
-        members=tuple(_info(member, clean, _locals_of(member, clean)) for member in raised["members"]),
+        members=tuple(_info(member, redaction, _locals_of(member, redaction)) for member in raised["members"]),
         frames_dropped=raised["frames_dropped"],
     )
 
 
-def _locals_of(raised: Captured, clean: Redaction) -> dict[str, Json]:
-    frame = own_frame(raised)
-    return {} if frame is None else clean.mapping(frame["locals"])
+def _locals_of(raised: Captured, redaction: Redaction) -> dict[str, Json]:
+    frame = program_frame(raised)
+    return {} if frame is None else redaction.mapping(frame["locals"])
 
 
-def _frame(frame: CapturedFrame, clean: Redaction) -> TracebackFrame:
+def _frame(frame: CapturedFrame, redaction: Redaction) -> TracebackFrame:
     return TracebackFrame(
         filename=short_name(frame["filename"]),
         line_number=frame["line"],
         function_name=frame["function"],
-        code_line=clean.code(frame["code"]),
-        local_vars=clean.mapping(frame["locals"]),
+        code_line=redaction.code(frame["code"]),
+        local_vars=redaction.mapping(frame["locals"]),
         column_number=frame["column"],
         end_line_number=frame["end_line"],
         end_column_number=frame["end_column"],
     )
 
 
-def _specifics(failure: Failure, diagnosis: Diagnosis, place: Place) -> dict[str, Json]:
+def _specifics(failure: Failure, diagnosis: Diagnosis, location: Location) -> dict[str, Json]:
     """Return what belongs to failures of this category: what was given counts more than what was derived."""
     derived: dict[str, Json] = {}
     raised, violation, progress = failure.exception, failure.violation, failure.progress
@@ -167,7 +172,7 @@ def _specifics(failure: Failure, diagnosis: Diagnosis, place: Place) -> dict[str
         derived["violation_type"] = violation.kind
         derived["attempted_action"] = violation.blocked_code or violation.attempted_operation
     if failure.category is ErrorCategory.EXECUTION_TIMEOUT:
-        derived["last_executed_line"] = place.line or (progress.path[-1] if progress and progress.path else None)
+        derived["last_executed_line"] = location.line or (progress.path[-1] if progress and progress.path else None)
         derived["partial_output"] = progress.stdout if progress is not None else ""
     if failure.category is ErrorCategory.IMPORT and raised is not None:
         derived["attempted_import"] = raised["hints"].get("from") or raised["hints"].get("name")
@@ -176,41 +181,41 @@ def _specifics(failure: Failure, diagnosis: Diagnosis, place: Place) -> dict[str
     return {**derived, **diagnosis.specifics, **failure.specifics}
 
 
-def _context(failure: Failure, place: Place) -> ExecutionContext:
+def _context(failure: Failure, location: Location) -> ExecutionContext:
     raised, progress = failure.exception, failure.progress
-    names = dict.fromkeys(name for name in place.variables if name != "...")
+    names = dict.fromkeys(name for name in location.variables if name != "...")
     if progress is not None:
         names.update(dict.fromkeys(progress.variables))
     if raised is not None:
         names.update(dict.fromkeys(name for name in raised["globals"] if name != "..."))
     return ExecutionContext(
-        variables_in_scope=tuple(names)[:_MOST_NAMES],
+        variables_in_scope=tuple(names)[:_MAX_NAMES],
         last_successful_line=progress.last_successful_line if progress is not None else None,
-        execution_path=_path(failure, place),
+        execution_path=_path(failure, location),
     )
 
 
-def _path(failure: Failure, place: Place) -> tuple[str, ...]:
+def _path(failure: Failure, location: Location) -> tuple[str, ...]:
     """Return the lines that were reached, the one that failed last; without a record of them, the calls."""
     progress, raised = failure.progress, failure.exception
     if progress is not None and progress.path:
         lines = list(progress.path)
-        if place.line is not None and lines[-1] != place.line:
-            lines.append(place.line)
+        if location.line is not None and lines[-1] != location.line:
+            lines.append(location.line)
         return (*(f"line {line}" for line in lines[:-1]), f"line {lines[-1]} (failed)")
     if raised is not None and raised["frames"]:
         calls = [f"{short_name(frame['filename'])} line {frame['line']}" for frame in raised["frames"]]
         return (*calls[:-1], f"{calls[-1]} (failed)")
-    return (f"line {place.line} (failed)",) if place.line is not None else ()
+    return (f"line {location.line} (failed)",) if location.line is not None else ()
 
 
-def _violation(failure: Failure, clean: Redaction) -> dict[str, Json] | None:
+def _violation(failure: Failure, redaction: Redaction) -> dict[str, Json] | None:
     violation = failure.violation
     if violation is None:
         return None
     return {
         "attempted_operation": violation.attempted_operation,
-        "blocked_code": clean.code(violation.blocked_code),
-        "reason": clean.text(violation.reason),
-        "alternative_approaches": [clean.text(each) for each in violation.alternatives],
+        "blocked_code": redaction.code(violation.blocked_code),
+        "reason": redaction.text(violation.reason),
+        "alternative_approaches": [redaction.text(each) for each in violation.alternatives],
     }

@@ -1,4 +1,4 @@
-"""The calls of a traceback, few enough to be read.
+"""Frames of a traceback, limited in number and without repetitions.
 
 It runs inside executing children, too, so it imports nothing heavy before it is used.
 """
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import FrameType, TracebackType
 
-    from resilience.report._safe_repr import Looks
+    from resilience.report._safe_repr import SafeRepr
     from resilience.report.captured_exception import CapturedFrame
 
 __all__ = ["Call", "calls_of", "frames_of", "line_of", "span_of"]
 
 MOST_FRAMES = 40
 _FIRST = 15  # of them where there are more: how it began; the rest is how it ended
-_MOST_REPEATS = 3
-_MOST_CODE = 500
+_MAX_REPEATS = 3
+_MAX_CODE = 500
 
 
 class Call:
@@ -44,11 +44,11 @@ def calls_of(entry: TracebackType | None, hidden: Callable[[str], bool] | None) 
     return found
 
 
-def frames_of(calls: Sequence[Call], looks: Looks) -> tuple[list[CapturedFrame], int]:
+def frames_of(calls: Sequence[Call], safe_repr: SafeRepr) -> tuple[list[CapturedFrame], int]:
     """Return what is kept of some calls, and how many are not told."""
     kept = _few(_without_repeats(calls))
     # What is innermost is looked at first: it matters most, and there is an end to looking.
-    return [_frame(call, looks) for call in reversed(kept)][::-1], len(calls) - len(kept)
+    return [_frame(call, safe_repr) for call in reversed(kept)][::-1], len(calls) - len(kept)
 
 
 def _without_repeats(calls: Sequence[Call]) -> list[Call]:
@@ -58,7 +58,7 @@ def _without_repeats(calls: Sequence[Call]) -> list[Call]:
     for call in calls:
         same = bool(found) and found[-1].frame.f_code is call.frame.f_code and found[-1].line == call.line
         run = run + 1 if same else 1
-        if run > _MOST_REPEATS:
+        if run > _MAX_REPEATS:
             found[-1] = call  # the last of the run is the one that tells how it ended
         else:
             found.append(call)
@@ -71,7 +71,7 @@ def _few(calls: list[Call]) -> list[Call]:
     return calls[:_FIRST] + calls[_FIRST - MOST_FRAMES :]
 
 
-def _frame(call: Call, looks: Looks) -> CapturedFrame:
+def _frame(call: Call, safe_repr: SafeRepr) -> CapturedFrame:
     frame = call.frame
     code = frame.f_code
     end_line, column, end_column = span_of(call)
@@ -82,8 +82,8 @@ def _frame(call: Call, looks: Looks) -> CapturedFrame:
         "end_line": end_line,
         "column": column,
         "end_column": end_column,
-        "code": line_of(call, call.line).strip()[:_MOST_CODE],
-        "locals": looks.variables(frame.f_locals, module=frame.f_locals is frame.f_globals),
+        "code": line_of(call, call.line).strip()[:_MAX_CODE],
+        "locals": safe_repr.variables(frame.f_locals, module=frame.f_locals is frame.f_globals),
     }
 
 

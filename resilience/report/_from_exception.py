@@ -1,4 +1,4 @@
-"""The report of an exception that is still alive, in any program."""
+"""Report of a live exception, in any program."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from resilience.classification import classify
 from resilience.errors._json_safe import Json
 from resilience.report._capture import capture
 from resilience.report._explain import explain
-from resilience.report._location import own_frame
-from resilience.report._step_limit import TooLongError, bounded
+from resilience.report._location import program_frame
+from resilience.report._step_limit import StepLimitError, with_step_limit
 from resilience.report.captured_exception import Captured
 from resilience.report.failure import Failure
 from resilience.report.model import ErrorReport
 
 __all__ = ["report_of"]
 
-_MOST_SOURCE = 200_000  # of a file; a report reads no more to find a cause
+_MAX_SOURCE = 200_000  # of a file; a report reads no more to find a cause
 
 
 def report_of(exc: BaseException, *, source: str | None = None, filename: str = "<string>") -> ErrorReport:
@@ -46,18 +46,18 @@ def report_of(exc: BaseException, *, source: str | None = None, filename: str = 
 
 def _category(exc: BaseException) -> ErrorCategory:
     try:
-        return bounded(lambda: classify(exc))  # which reads attributes, and those may be code
-    except TooLongError:
+        return with_step_limit(lambda: classify(exc))  # which reads attributes, and those may be code
+    except StepLimitError:
         return ErrorCategory.UNKNOWN
 
 
 def _program(raised: Captured) -> tuple[str, str | None]:
     """Return the file that the failure is in, and its text where that can be read."""
-    syntax, frame = raised["syntax"], own_frame(raised)
-    filename = syntax["filename"] if syntax is not None else frame["filename"] if frame is not None else "<string>"
+    syntax, frame = raised["syntax"], program_frame(raised)
+    filename = (syntax or frame or {"filename": "<string>"})["filename"]
     lines = linecache.getlines(filename)
     size = sum(map(len, lines))
-    return filename, "".join(lines) if 0 < size <= _MOST_SOURCE else None
+    return filename, "".join(lines) if 0 < size <= _MAX_SOURCE else None
 
 
 def _system() -> dict[str, Json]:

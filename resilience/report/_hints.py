@@ -1,4 +1,4 @@
-"""What only the live objects can tell of a failure: which names there are, which keys, how long it is.
+"""Hints that only live objects can give: names in reach, keys of a mapping, the length of a sequence.
 
 No code of the program is run for it: no property, no ``__getattr__``, no ``__dir__``. It runs inside executing
 children, too; it is imported when there is a failure.
@@ -12,8 +12,15 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from resilience.report._frames import Call, line_of, span_of
-from resilience.report._safe_repr import Looks
-from resilience.report._static_introspection import attributes, bases_of, held_in, is_one, kind_of, name_of
+from resilience.report._safe_repr import SafeRepr
+from resilience.report._static_introspection import (
+    class_of,
+    exception_slot,
+    instance_attributes,
+    is_instance,
+    mro_of,
+    name_of,
+)
 
 if TYPE_CHECKING:
     import ast
@@ -22,25 +29,25 @@ if TYPE_CHECKING:
 
 __all__ = ["hints_of"]
 
-_MOST_NAMES = 500
-_MOST_OWN = 400
-_MOST_NEAR = 10
-_MOST_KEYS = 50
-_MOST_NAME = 100
-_MODULE = kind_of(sys)
-_NOTHING = object()
+_MAX_NAMES = 500
+_MAX_OWN = 400
+_MAX_NEAR = 10
+_MAX_KEYS = 50
+_MAX_NAME = 100
+_MODULE = class_of(sys)
+_UNKNOWN = object()
 
 
-def hints_of(exc: BaseException, call: Call | None, looks: Looks) -> dict[str, Json]:
+def hints_of(exc: BaseException, call: Call | None, safe_repr: SafeRepr) -> dict[str, Json]:
     """Return the hints of an exception that was raised in *call*: see `Captured`."""
-    if is_one(exc, NameError):
-        return _of_name(exc, call)
-    if is_one(exc, AttributeError):
-        return _of_attribute(exc)
-    if is_one(exc, ImportError):
-        return _of_import(exc)
-    if is_one(exc, KeyError) or is_one(exc, IndexError):
-        return _of_subscript(exc, call, looks)
+    if is_instance(exc, NameError):
+        return _name_hints(exc, call)
+    if is_instance(exc, AttributeError):
+        return _attribute_hints(exc)
+    if is_instance(exc, ImportError):
+        return _import_hints(exc)
+    if is_instance(exc, KeyError) or is_instance(exc, IndexError):
+        return _subscript_hints(exc, call, safe_repr)
     return {}
 
 
@@ -48,14 +55,14 @@ def _names(names: Iterable[object]) -> list[Json]:
     found = dict.fromkeys(
         name
         for name in names
-        if type(name) is str and name.isidentifier() and len(name) <= _MOST_NAME and not name.startswith("__")
+        if type(name) is str and name.isidentifier() and len(name) <= _MAX_NAME and not name.startswith("__")
     )
-    return list(islice(found, _MOST_NAMES))
+    return list(islice(found, _MAX_NAMES))
 
 
-def _of_name(exc: NameError, call: Call | None) -> dict[str, Json]:
-    name = held_in(exc, NameError, "name")
-    if name is None and is_one(exc, UnboundLocalError) and type(exc.args[0]) is str:  # it has none
+def _name_hints(exc: NameError, call: Call | None) -> dict[str, Json]:
+    name = exception_slot(exc, NameError, "name")
+    if name is None and is_instance(exc, UnboundLocalError) and type(exc.args[0]) is str:  # it has none
         name = exc.args[0].partition("'")[2].partition("'")[0]
     if type(name) is not str or not name or call is None:
         return {}
@@ -68,25 +75,25 @@ def _of_name(exc: NameError, call: Call | None) -> dict[str, Json]:
 
 def _attributes_of(value: Any) -> dict[str, None]:
     """Return the names of the attributes of an object, its own first."""
-    is_class = issubclass(kind_of(value), type)
-    kinds = bases_of(value if is_class else kind_of(value))
-    own = {} if is_class else attributes(value)
+    is_class = issubclass(class_of(value), type)
+    kinds = mro_of(value if is_class else class_of(value))
+    own = {} if is_class else instance_attributes(value)
     found: dict[str, None] = dict.fromkeys(name for name in own if type(name) is str)
     for kind in kinds:
         found.update(dict.fromkeys(type.__getattribute__(kind, "__dict__")))
     return found
 
 
-def _of_attribute(exc: AttributeError) -> dict[str, Json]:
-    name, owner = held_in(exc, AttributeError, "name"), held_in(exc, AttributeError, "obj")
+def _attribute_hints(exc: AttributeError) -> dict[str, Json]:
+    name, owner = exception_slot(exc, AttributeError, "name"), exception_slot(exc, AttributeError, "obj")
     if type(name) is not str:
         return {}
     if type(owner) is _MODULE:
         called = f"module {_module_name(owner)}"
-    elif issubclass(kind_of(owner), type):
+    elif issubclass(class_of(owner), type):
         called = f"class {name_of(owner)}"
     else:
-        called = name_of(kind_of(owner))
+        called = name_of(class_of(owner))
     return {"name": name, "owner": called, "names": _names(_attributes_of(owner))}
 
 
@@ -95,17 +102,17 @@ def _module_name(module: object) -> str:
     return name if type(name) is str else "?"
 
 
-def _of_import(exc: ImportError) -> dict[str, Json]:
-    module = held_in(exc, ImportError, "name")
+def _import_hints(exc: ImportError) -> dict[str, Json]:
+    module = exception_slot(exc, ImportError, "name")
     if type(module) is not str:
         return {}
-    if is_one(exc, ModuleNotFoundError):
+    if is_instance(exc, ModuleNotFoundError):
         return {"name": module, **_modules_beside(module)}
-    wanted = _wanted(exc)
+    wanted = _imported_name(exc)
     if wanted is None:
         return {"name": module}
     found = sys.modules.get(module)
-    names = _names([*islice(vars(found), _MOST_OWN), *_modules_in(found)]) if type(found) is _MODULE else []
+    names = _names([*islice(vars(found), _MAX_OWN), *_modules_in(found)]) if type(found) is _MODULE else []
     return {"name": wanted, "from": module, "names": names}
 
 
@@ -114,15 +121,15 @@ def _modules_beside(module: str) -> dict[str, Json]:
     package = module.rpartition(".")[0]
     if package:
         return {"package": package, "names": _names(_modules_in(sys.modules.get(package)))}
-    near = _like(module, [name for name in _found_in(None) if name not in sys.stdlib_module_names])
+    near = _similar(module, [name for name in _found_in(None) if name not in sys.stdlib_module_names])
     return {"names": _names(near)} if near else {}
 
 
-def _like(word: str, names: list[str]) -> list[str]:
+def _similar(word: str, names: list[str]) -> list[str]:
     import difflib
 
     same = [name for name in names if name.lower().replace("_", "") == word.lower().replace("_", "")]
-    return [*same, *difflib.get_close_matches(word[:_MOST_NAME], names, n=_MOST_NEAR, cutoff=0.6)]
+    return [*same, *difflib.get_close_matches(word[:_MAX_NAME], names, n=_MAX_NEAR, cutoff=0.6)]
 
 
 def _modules_in(package: object) -> list[str]:
@@ -140,35 +147,35 @@ def _found_in(path: Any) -> list[str]:
         return []
 
 
-def _wanted(exc: ImportError) -> str | None:
+def _imported_name(exc: ImportError) -> str | None:
     if "name_from" in vars(ImportError):  # since CPython 3.12
-        wanted = held_in(exc, ImportError, "name_from")
+        wanted = exception_slot(exc, ImportError, "name_from")
     else:
-        message = str(held_in(exc, ImportError, "msg"))
+        message = str(exception_slot(exc, ImportError, "msg"))
         wanted = message.removeprefix("cannot import name ").partition(" from ")[0].strip("'")
     return wanted if type(wanted) is str and wanted.isidentifier() else None
 
 
-def _of_subscript(exc: KeyError | IndexError, call: Call | None, looks: Looks) -> dict[str, Json]:
-    asked = _asked(call) if call is not None else None
+def _subscript_hints(exc: KeyError | IndexError, call: Call | None, safe_repr: SafeRepr) -> dict[str, Json]:
+    asked = _failed_subscript(call) if call is not None else None
     if asked is None:
-        return {"key": looks.at(exc.args[0])} if is_one(exc, KeyError) and len(exc.args) == 1 else {}
+        return {"key": safe_repr.render(exc.args[0])} if is_instance(exc, KeyError) and len(exc.args) == 1 else {}
     of, key = asked
-    kind = kind_of(of)
-    if is_one(exc, KeyError):
+    kind = class_of(of)
+    if is_instance(exc, KeyError):
         if not issubclass(kind, dict) or len(exc.args) != 1:
             return {}
         mapping: Any = dict
-        keys: list[Any] = list(mapping.keys(of))[:_MOST_KEYS]
-        return {"key": looks.at(exc.args[0]), "keys": [looks.at(each) for each in keys]}
+        keys: list[Any] = list(mapping.keys(of))[:_MAX_KEYS]
+        return {"key": safe_repr.render(exc.args[0]), "keys": [safe_repr.render(each) for each in keys]}
     if kind not in (list, tuple, str):
         return {}
     return {"index": key if type(key) is int else None, "length": len(of)}
 
 
-def _asked(call: Call) -> tuple[Any, Any] | None:
+def _failed_subscript(call: Call) -> tuple[Any, Any] | None:
     """Return the object and the key of the subscript that failed, where both can be told without running anything."""
-    node = _expression(call)
+    node = _failed_expression(call)
     import ast
 
     if isinstance(node, ast.Subscript):
@@ -177,11 +184,11 @@ def _asked(call: Call) -> tuple[Any, Any] | None:
         of, key = node.func.value, node.args[0] if node.args else ast.Constant(value=None)
     else:
         return None
-    found = _value(of, call)
-    return None if found is _NOTHING else (found, _value(key, call))
+    found = _evaluate(of, call)
+    return None if found is _UNKNOWN else (found, _evaluate(key, call))
 
 
-def _expression(call: Call) -> ast.expr | None:
+def _failed_expression(call: Call) -> ast.expr | None:
     """Return the expression that a call was at."""
     import ast
 
@@ -199,35 +206,35 @@ def _expression(call: Call) -> ast.expr | None:
     return node
 
 
-def _value(node: ast.expr, call: Call) -> Any:
+def _evaluate(node: ast.expr, call: Call) -> Any:
     """Return what an expression stands for, where that is sure without running any code of the program."""
     import ast
 
     if isinstance(node, ast.Constant):
         return node.value
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
-        return -node.operand.value if type(node.operand.value) is int else _NOTHING
+        return -node.operand.value if type(node.operand.value) is int else _UNKNOWN
     if isinstance(node, ast.Name):
         for names in (call.frame.f_locals, call.frame.f_globals):
             if node.id in names:
                 return names[node.id]
-        return _NOTHING
+        return _UNKNOWN
     if isinstance(node, ast.Attribute):
-        owner = _value(node.value, call)
-        return _NOTHING if owner is _NOTHING else attributes(owner).get(node.attr, _NOTHING)
+        owner = _evaluate(node.value, call)
+        return _UNKNOWN if owner is _UNKNOWN else instance_attributes(owner).get(node.attr, _UNKNOWN)
     if isinstance(node, ast.Subscript):
-        return _item(_value(node.value, call), _value(node.slice, call))
-    return _NOTHING
+        return _item_of(_evaluate(node.value, call), _evaluate(node.slice, call))
+    return _UNKNOWN
 
 
-def _item(of: Any, key: Any) -> Any:
+def _item_of(of: Any, key: Any) -> Any:
     # Of the exact types only, and by keys whose hash and comparison are Python's own.
-    kind = kind_of(of)
+    kind = class_of(of)
     if kind is dict and type(key) in (str, int):
-        return of.get(key, _NOTHING)
+        return of.get(key, _UNKNOWN)
     if kind in (list, tuple) and type(key) is int:
         try:
             return of[key]
         except IndexError:
-            return _NOTHING
-    return _NOTHING
+            return _UNKNOWN
+    return _UNKNOWN

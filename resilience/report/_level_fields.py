@@ -1,4 +1,4 @@
-"""Which keys `error_details` has, by category and by level."""
+"""Keys of `error_details`, by category and by level."""
 
 from __future__ import annotations
 

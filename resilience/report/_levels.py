@@ -1,10 +1,10 @@
-"""The report as JSON takes it, in four levels."""
+"""The report as JSON, in four levels of detail."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
-from typing import cast
+from collections.abc import Callable, Iterable
+from typing import TypeVar, cast
 
 from resilience.categories import ErrorCategory
 from resilience.errors._json_safe import Json
@@ -18,7 +18,9 @@ from resilience.report.model import (
     TracebackFrame,
 )
 
-__all__ = ["exception_dict", "moment", "report_dict"]
+__all__ = ["exception_dict", "format_timestamp", "report_dict"]
+
+T = TypeVar("T")
 
 _SUMMARY, _TECHNICAL, _CONTEXT, _SYSTEM = 1, 2, 3, 4
 
@@ -32,26 +34,26 @@ def report_dict(report: ErrorReport, level: int) -> dict[str, Json]:
         "error_category": report.category.label,
         "error_summary": report.error_summary,
         "error_details": _details(report, level),
-        "timestamp": moment(report.timestamp),
+        "timestamp": format_timestamp(report.timestamp),
     }
     if level >= _TECHNICAL:
         found["filename"] = report.filename
         found["code_snippet"] = _snippet(report.excerpt)
         found["specifics"] = _rest(report)
-        found["exception_info"] = None if report.exception is None else exception_dict(report.exception, level)
+        found["exception_info"] = _optional(lambda info: exception_dict(info, level), report.exception)
     if level >= _CONTEXT:
-        found["partial_results"] = None if report.partial_results is None else dict(report.partial_results)
+        found["partial_results"] = _optional(dict, report.partial_results)
         found["recovery_options"] = [_option(option) for option in report.recovery_options]
-        found["security_violation"] = None if report.security_violation is None else dict(report.security_violation)
+        found["security_violation"] = _optional(dict, report.security_violation)
     if level >= _SYSTEM:
         found["system_state"] = dict(report.system_state)
     return found
 
 
-def moment(timestamp: datetime.datetime) -> str:
+def format_timestamp(timestamp: datetime.datetime) -> str:
     """Return a time as reports tell it.
 
-    >>> moment(datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC))
+    >>> format_timestamp(datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC))
     '2026-01-01T12:00:00Z'
     """
     return timestamp.astimezone(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -67,7 +69,7 @@ def exception_dict(info: ExceptionInfo, level: int) -> dict[str, Json]:
         "frames_dropped": info.frames_dropped,
         "notes": _texts(info.notes),
         "relation": info.relation,
-        "cause": None if info.cause is None else exception_dict(info.cause, level),
+        "cause": _optional(lambda cause: exception_dict(cause, level), info.cause),
         "members": [exception_dict(member, level) for member in info.members],
     }
     if level >= _CONTEXT:
@@ -77,6 +79,12 @@ def exception_dict(info: ExceptionInfo, level: int) -> dict[str, Json]:
     if level >= _SYSTEM:
         found["global_variables"] = dict(info.global_variables)
     return found
+
+
+def _optional(convert: Callable[[T], dict[str, Json]], value: T | None) -> dict[str, Json] | None:
+    if value is None:
+        return None
+    return convert(value)
 
 
 def _frame(frame: TracebackFrame, level: int) -> dict[str, Json]:
@@ -107,7 +115,7 @@ def _details(report: ErrorReport, level: int) -> dict[str, Json]:
         "suggestions": _texts(report.suggestions),
         "immediate_cause": report.immediate_cause,
         "contributing_factors": _texts(report.contributing_factors),
-        "execution_context": None if context is None else _context(context),
+        "execution_context": _optional(_context, context),
         **_of_category(report),
     }
     return {key: known.get(key) for key in detail_keys(report.category, level)}

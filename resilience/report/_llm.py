@@ -1,18 +1,18 @@
-"""The report for a model: the most important first, and never more than was asked for."""
+"""The report as text for a model: the most important first, within a budget of tokens."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
 
-from resilience.report._text import calls, causes, printable, source_lines, value_text
+from resilience.report._text import calls, causes, in_function, printable, source_lines, value_text
 from resilience.report.model import ErrorReport, ExceptionInfo
 
 __all__ = ["estimated_tokens", "llm_text"]
 
-_MOST_LINE = 400
-_MOST_VARIABLES = 20
-_MOST_CALLS = 12
+_MAX_LINE = 400
+_MAX_VARIABLES = 20
+_MAX_CALLS = 12
 _PIECE = re.compile(r"[A-Za-z]+|[0-9]|[^\x00-\x7f]|\n|[^\w\s]|_|[ \t]{2,}|[^\S\n]")
 # A section may take this part of what is left, so that a long one does not push out all that follow.
 _SHARE = 0.6
@@ -71,7 +71,9 @@ def _fitting(lines: list[str], most: int) -> list[str]:
         if left < 0:
             break
         taken.append(line)
-    return [*taken, _CUT] if taken else []
+    if not taken:
+        return []
+    return [*taken, _CUT]
 
 
 def _cut(text: str, most: int) -> str:
@@ -106,8 +108,7 @@ def _what(report: ErrorReport) -> Iterator[str]:
 
 
 def _where(report: ErrorReport) -> Iterator[str]:
-    function = f", in {report.function_name}" if report.function_name not in (None, "<module>") else ""
-    yield f"Where: {report.filename or 'the program'}, line {report.line_number or 'unknown'}{function}"
+    yield f"Where: {report.filename or 'the program'}, line {report.line_number or 'unknown'}{in_function(report)}"
     yield from (f"    {line}" for line in source_lines(report))
 
 
@@ -116,7 +117,7 @@ def _why(report: ErrorReport) -> Iterator[str]:
     for reason in (report.immediate_cause, *report.contributing_factors, report.context):
         if reason:
             yield from _indented(reason)
-    yield from (_line(f"    {line}") for line in causes(report.exception))
+    yield from (_line(f"    {line}") for line in causes(report))
 
 
 def _do(report: ErrorReport) -> Iterator[str]:
@@ -132,7 +133,7 @@ def _do(report: ErrorReport) -> Iterator[str]:
 
 def _variables(report: ErrorReport) -> Iterator[str]:
     yield "Variables:"
-    for name, value in list(report.local_variables.items())[:_MOST_VARIABLES]:
+    for name, value in list(report.local_variables.items())[:_MAX_VARIABLES]:
         yield _line(f"    {name} = {value_text(value)}")
 
 
@@ -155,7 +156,7 @@ def _called(report: ErrorReport) -> Iterator[str]:
     if info is None or len(info.traceback) < 2:
         return
     yield "Calls, the last one failed:"
-    yield from (_line(f"    {line}") for line in calls(info, _MOST_CALLS))
+    yield from (_line(f"    {line}") for line in calls(info, _MAX_CALLS))
 
 
 def _indented(text: str) -> Iterator[str]:
@@ -165,4 +166,6 @@ def _indented(text: str) -> Iterator[str]:
 
 def _line(text: str) -> str:
     text = printable(text)
-    return text if len(text) <= _MOST_LINE else f"{text[:_MOST_LINE]}..."
+    if len(text) <= _MAX_LINE:
+        return text
+    return f"{text[:_MAX_LINE]}..."

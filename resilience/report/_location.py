@@ -1,4 +1,4 @@
-"""Where in the program a failure is: the call to look at, and the lines around it."""
+"""Location of a failure: the program's own frame, and the lines around it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from resilience.report.captured_exception import Captured, CapturedFrame
 from resilience.report.failure import Failure
 from resilience.report.model import SourceLine
 
-__all__ = ["Place", "is_generated", "own_frame", "place_of"]
+__all__ = ["Location", "is_generated", "locate_failure", "program_frame"]
 
 _AROUND = 2
-_MOST_LINE = 500
+_MAX_LINE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Location:
     """One place in a program. Lines count from 1, columns from 0."""
 
     filename: str | None = None
@@ -35,13 +35,13 @@ class Place:
     excerpt: tuple[SourceLine, ...] = ()
 
 
-def place_of(failure: Failure) -> Place:
+def locate_failure(failure: Failure) -> Location:
     """Return the place of a failure: of the exception, of the parser, or what *failure* itself says."""
     raised = failure.exception
     syntax = raised["syntax"] if raised is not None else None
     if syntax is not None and (failure.category is ErrorCategory.SYNTAX or raised is None or not raised["frames"]):
         lines = _lines(failure, syntax["filename"])
-        return Place(
+        return Location(
             filename=syntax["filename"],
             line=syntax["line"],
             column=syntax["column"],
@@ -50,10 +50,10 @@ def place_of(failure: Failure) -> Place:
             code=syntax["code"] or _line(lines, syntax["line"]),
             excerpt=_excerpt(lines, syntax["line"], syntax["code"]),
         )
-    frame = own_frame(raised, failure.source, failure.filename) if raised is not None else None
+    frame = program_frame(raised, failure.source, failure.filename) if raised is not None else None
     if frame is not None:
         lines = _lines(failure, frame["filename"])
-        return Place(
+        return Location(
             filename=frame["filename"],
             line=frame["line"],
             column=frame["column"],
@@ -67,7 +67,7 @@ def place_of(failure: Failure) -> Place:
     return _as_told(failure)
 
 
-def own_frame(raised: Captured, source: str | None = None, filename: str = "<string>") -> CapturedFrame | None:
+def program_frame(raised: Captured, source: str | None = None, filename: str = "<string>") -> CapturedFrame | None:
     """Return the innermost call of the program itself, *source* compiled as *filename*, not of what it called."""
     frames = raised["frames"]
     for frame in reversed(frames):
@@ -89,7 +89,7 @@ def is_generated(function: str, source: str | None) -> bool:
     )
 
 
-def _as_told(failure: Failure) -> Place:
+def _as_told(failure: Failure) -> Location:
     line, column = failure.line, failure.column
     violation = failure.violation
     if line is None and violation is not None:
@@ -97,7 +97,7 @@ def _as_told(failure: Failure) -> Place:
     lines = _lines(failure, failure.filename)
     code = _line(lines, line)
     progress = failure.progress
-    return Place(
+    return Location(
         filename=failure.filename if line is not None else None,
         line=line,
         column=column,
@@ -115,14 +115,14 @@ def _lines(failure: Failure, filename: str) -> list[str]:
 
 
 def _line(lines: list[str], line: int | None) -> str:
-    return lines[line - 1].strip()[:_MOST_LINE] if line is not None and 0 < line <= len(lines) else ""
+    return lines[line - 1].strip()[:_MAX_LINE] if line is not None and 0 < line <= len(lines) else ""
 
 
 def _excerpt(lines: list[str], line: int | None, code: str) -> tuple[SourceLine, ...]:
     """Return the lines around *line*; none where they are not those of the failure: a file changes."""
     if line is None:
         return ()
-    if _line(lines, line) != code[:_MOST_LINE].strip():
+    if _line(lines, line) != code[:_MAX_LINE].strip():
         return (SourceLine(line, code),) if code else ()
     first, last = max(1, line - _AROUND), min(len(lines), line + _AROUND)
-    return tuple(SourceLine(number, lines[number - 1].rstrip()[:_MOST_LINE]) for number in range(first, last + 1))
+    return tuple(SourceLine(number, lines[number - 1].rstrip()[:_MAX_LINE]) for number in range(first, last + 1))

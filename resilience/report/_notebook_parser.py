@@ -1,4 +1,4 @@
-"""Frames of a traceback as IPython shows them: several lines of source each, the failing one with an arrow."""
+"""Frames of a traceback in IPython's format: several lines of source each, the failing one with an arrow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of files as a report shows them: nothing of the host they lie on but what the reader needs."""
+"""File names without what they say of the host: home directories and installation paths."""
 
 from __future__ import annotations
 
@@ -88,4 +88,6 @@ def _without_home(text: str) -> str:
 @functools.cache
 def _home() -> str:
     home = os.path.expanduser("~").rstrip("/\\")  # noqa: PTH111 - Path.home() raises where there is none
-    return home if home.count("/") + home.count("\\") >= 1 and home != "~" else ""
+    if home == "~" or not {"/", "\\"} & set(home):
+        return ""
+    return home

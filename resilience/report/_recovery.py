@@ -1,4 +1,4 @@
-"""What worked before a failure, and what can be done next."""
+"""Partial results of a failed program, and the options for what to do next."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from resilience.categories import ErrorCategory, Recovery
 from resilience.errors._json_safe import Json
 from resilience.profiles import profile_for
 from resilience.report._diagnosis.ast_utils import parsed
-from resilience.report._location import Place
+from resilience.report._location import Location
 from resilience.report._redaction import Redaction
 from resilience.report.diagnosis import Diagnosis
 from resilience.report.failure import Failure, Progress
@@ -17,9 +17,9 @@ from resilience.report.model import RecoveryOption
 
 __all__ = ["partial_results", "recovery_options"]
 
-_MOST_OPERATIONS = 20
-_MOST_LINE = 200
-_MOST_WATCHED = 3
+_MAX_OPERATIONS = 20
+_MAX_LINE = 200
+_MAX_WATCHED = 3
 _WORD = re.compile(r"[^\W\d]\w*")
 
 # What a program can be corrected for. INTERNAL and UNKNOWN are what most of Python's own exceptions are outside of an
@@ -32,29 +32,29 @@ _OF_CODE = (
     | ErrorCategory.UNKNOWN
 )
 
-# What each recovery means to whoever reads the report; REGENERATE is to correct the code.
+# The advice for each recovery; REGENERATE is to correct the code.
 _MEANS: dict[Recovery, str] = {
-    Recovery.RETRY: "Run the same code again after a short wait: what it depends on failed, not the code.",
-    Recovery.WAIT: "Wait before the same is tried again: there is no room for it now.",
-    Recovery.FIX_INPUT: "Correct what was given and try again.",
-    Recovery.USE_ALTERNATIVE: "Do it another way, or with another service: the same will fail again.",
+    Recovery.RETRY: "Run the same code again after a short wait: a dependency failed, not the code.",
+    Recovery.WAIT: "Wait before trying the same again: the limit is reached for now.",
+    Recovery.FIX_INPUT: "Correct the input and try again.",
+    Recovery.USE_ALTERNATIVE: "Use another way or another service: the same call will fail again.",
     Recovery.REAUTHENTICATE: "Renew the credentials, then try again.",
     Recovery.FIX_CONFIGURATION: "Correct the configuration: no retry will help.",
-    Recovery.ESCALATE: "Ask a person to decide: this is not to be retried on its own.",
+    Recovery.ESCALATE: "Ask a person to decide: it must not be retried automatically.",
     Recovery.GIVE_UP: "Do not try the same again.",
 }
 
 
-def partial_results(progress: Progress | None, clean: Redaction) -> dict[str, Json] | None:
-    """Return what a program had done before it failed; None where nobody kept count."""
+def partial_results(progress: Progress | None, redaction: Redaction) -> dict[str, Json] | None:
+    """Return what a program had done before it failed; None where it was not recorded."""
     if progress is None:
         return None
     return {
         "completed_lines": progress.completed_lines,
         "total_lines": progress.total_lines,
-        "stdout_before_error": clean.text(progress.stdout),
-        "variables_before_error": clean.mapping(progress.variables),
-        "successful_operations": [clean.code(operation) for operation in _operations(progress.snippet)],
+        "stdout_before_error": redaction.text(progress.stdout),
+        "variables_before_error": redaction.mapping(progress.variables),
+        "successful_operations": [redaction.code(operation) for operation in _operations(progress.snippet)],
     }
 
 
@@ -64,56 +64,60 @@ def _operations(snippet: str) -> list[str]:
     if tree is None:
         return []
     lines = snippet.splitlines()
-    first = [lines[node.lineno - 1].strip()[:_MOST_LINE] for node in tree.body if node.lineno <= len(lines)]
-    return first[-_MOST_OPERATIONS:]
+    first = [lines[node.lineno - 1].strip()[:_MAX_LINE] for node in tree.body if node.lineno <= len(lines)]
+    return first[-_MAX_OPERATIONS:]
 
 
 def recovery_options(
-    failure: Failure, diagnosis: Diagnosis, place: Place, clean: Redaction
+    failure: Failure, diagnosis: Diagnosis, location: Location, redaction: Redaction
 ) -> tuple[RecoveryOption, ...]:
     """Return what can be done now, the most promising first."""
-    return tuple(_options(failure, diagnosis, place, clean))
+    return tuple(_options(failure, diagnosis, location, redaction))
 
 
-def _options(failure: Failure, diagnosis: Diagnosis, place: Place, clean: Redaction) -> Iterator[RecoveryOption]:
+def _options(
+    failure: Failure, diagnosis: Diagnosis, location: Location, redaction: Redaction
+) -> Iterator[RecoveryOption]:
     if failure.category not in _OF_CODE:
         recovery = profile_for(failure.category).recovery
         yield RecoveryOption(recovery.value, _MEANS[recovery])
     else:
-        line = diagnosis.specifics.get("root_cause_line") or place.line
+        line = diagnosis.specifics.get("root_cause_line") or location.line
         where = f"line {line}" if line is not None else "the code"
         yield RecoveryOption(
             "fix_and_retry",
-            clean.code(f"Correct {where} and run it again. {diagnosis.suggestions[0]}"),
-            suggested_fix=None if diagnosis.suggested_fix is None else clean.code(diagnosis.suggested_fix),
+            redaction.code(f"Correct {where} and run it again. {diagnosis.suggestions[0]}"),
+            suggested_fix=None if diagnosis.suggested_fix is None else redaction.code(diagnosis.suggested_fix),
         )
     if failure.progress is not None and failure.progress.snippet.strip():
         yield RecoveryOption(
             "partial_execution",
             "Run only the statements that worked.",
-            code_snippet=clean.code(failure.progress.snippet),
+            code_snippet=redaction.code(failure.progress.snippet),
         )
-    if place.line is not None:
+    if location.line is not None:
         yield RecoveryOption(
             "debug_mode",
             "Look closer at what happens before it fails.",
-            next_steps=tuple(clean.code(step) for step in _steps(failure, place)),
+            next_steps=tuple(redaction.code(step) for step in _steps(failure, location)),
         )
 
 
-def _steps(failure: Failure, place: Place) -> Iterator[str]:
-    used = dict.fromkeys(name for name in _WORD.findall(place.code) if name in place.variables)
-    for name in list(used)[:_MOST_WATCHED]:
-        yield f"Print {name} and type({name}) before line {place.line}."
+def _steps(failure: Failure, location: Location) -> Iterator[str]:
+    used = dict.fromkeys(name for name in _WORD.findall(location.code) if name in location.variables)
+    for name in list(used)[:_MAX_WATCHED]:
+        yield f"Print {name} and type({name}) before line {location.line}."
     if failure.progress is not None and failure.progress.last_successful_line is not None:
         last = failure.progress.last_successful_line
         yield f"Run the code up to line {last}, which worked, and look at its variables."
     if failure.category is ErrorCategory.EXECUTION_TIMEOUT:
         yield "Run it on a small part of the data, and count the rounds of each loop."
     if failure.category is ErrorCategory.SYNTAX:
-        yield f"Read line {place.line} and the one before it: brackets, quotes and colons."
-    elif place.function not in (None, "<module>"):
-        yield f"Call {place.function}() alone, with the arguments it had."
+        yield f"Read line {location.line} and the one before it: brackets, quotes and colons."
+    elif location.function not in (None, "<module>"):
+        yield f"Call {location.function}() alone, with the arguments it had."
     yield (
-        f"Run line {place.line} alone with simple values: {place.code}" if place.code else f"Look at line {place.line}."
+        f"Run line {location.line} alone with simple values: {location.code}"
+        if location.code
+        else f"Look at line {location.line}."
     )

@@ -1,4 +1,4 @@
-"""Take out of a report's texts what nobody else may read: secrets, and where the host keeps its files."""
+"""Redaction of a report's texts: secrets, and paths of the host."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from resilience.errors._json_safe import Json, safe_text
 from resilience.errors._secrets import REDACTED, is_secret
 from resilience.report._path_redaction import without_paths
-from resilience.report._safe_repr import tells
+from resilience.report._safe_repr import is_distinctive
 
 __all__ = ["Redaction"]
 
-_MOST_TEXT = 200_000
-_MOST_SECRETS = 100
+_MAX_TEXT = 200_000
+_MAX_SECRETS = 100
 
 # Forms that credentials of the usual services have.
 _SHAPES = re.compile(
@@ -59,10 +59,10 @@ class Redaction:
     def __init__(self, sources: Iterable[str] = (), texts: Iterable[str] = ()) -> None:
         found: set[str] = set()
         for source in sources:
-            found |= _literals(source[:_MOST_TEXT])
+            found |= _literals(source[:_MAX_TEXT])
         for text in texts:
-            found |= _values(_WORD, text[:_MOST_TEXT])
-        self._secrets = sorted(found, key=lambda secret: (-len(secret), secret))[:_MOST_SECRETS]
+            found |= _values(_WORD, text[:_MAX_TEXT])
+        self._secrets = sorted(found, key=lambda secret: (-len(secret), secret))[:_MAX_SECRETS]
 
     def text(self, text: str) -> str:
         """Return what is left of a text that is no source code."""
@@ -101,8 +101,10 @@ class Redaction:
         for secret in self._secrets:
             if secret in text:
                 text = text.replace(secret, REDACTED)
-        text = _SHAPES.sub(REDACTED, safe_text(text, _MOST_TEXT))
-        return _without(_LITERAL, text) if "'" in text or '"' in text else text
+        text = _SHAPES.sub(REDACTED, safe_text(text, _MAX_TEXT))
+        if "'" not in text and '"' not in text:
+            return text
+        return _without(_LITERAL, text)
 
 
 def _literals(source: str) -> set[str]:
@@ -113,16 +115,20 @@ def _literals(source: str) -> set[str]:
 
 
 def _values(pattern: re.Pattern[str], text: str) -> set[str]:
-    return {found["value"] for found in _secret_matches(pattern, text) if tells(found["value"])}
+    return {found["value"] for found in _secret_matches(pattern, text) if is_distinctive(found["value"])}
 
 
 def _in_strings(code: str) -> str:
     """Return source code without what stands under secret keys inside of its strings: ``"password=..."``."""
-    return _STRING.sub(lambda found: _without(_EQUALS, found[0]), code) if "'" in code or '"' in code else code
+    if "'" not in code and '"' not in code:
+        return code
+    return _STRING.sub(lambda found: _without(_EQUALS, found[0]), code)
 
 
 def _words(text: str) -> str:
-    return _without(_WORD, text) if "=" in text or ":" in text else text
+    if "=" not in text and ":" not in text:
+        return text
+    return _without(_WORD, text)
 
 
 def _without(pattern: re.Pattern[str], text: str) -> str:

@@ -1,4 +1,4 @@
-"""Show any value in a few words: bounded, without secrets, whatever the value does when it is looked at.
+"""Short texts of any value: bounded, without secrets, whatever the value's own code does.
 
 It runs inside executing children, too, so it imports nothing heavy before it is used.
 """
@@ -9,8 +9,8 @@ import builtins
 import sys
 from itertools import islice
 
-from resilience.report._static_introspection import attributes, kind_of, module_of, name_of, static
-from resilience.report._step_limit import STEPS, TooLongError, bounded
+from resilience.report._static_introspection import class_attribute, class_of, instance_attributes, module_of, name_of
+from resilience.report._step_limit import STEPS, StepLimitError, with_step_limit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,23 +19,24 @@ if TYPE_CHECKING:
 
     from resilience.report.captured_exception import Json
 
-__all__ = ["Looks", "cut", "tells"]
+__all__ = ["SafeRepr", "cut", "is_distinctive"]
 
-_MOST_VARIABLES = 50
-_MOST_TEXT = 400  # characters of one value
-_MOST_STRING = 200
-_MOST_ITEMS = 20
-_MOST_ATTRIBUTES = 6
-_MOST_DEEP = 4
-_MOST_NODES = 4000  # values looked at, in all
-_MOST_BITS = 256  # str() of a very long whole number takes long, or raises
-_MOST_SECRETS = 100
-_MOST_PATIENCE = 5  # objects whose repr may take too long; the next ones are not asked
-_NO_NUMBERS = ("inf", "-inf", "nan")
+_MAX_VARIABLES = 50
+_MAX_TEXT = 400  # characters of one value
+_MAX_STRING = 200
+_MAX_ITEMS = 20
+_MAX_ATTRIBUTES = 6
+_MAX_DEPTH = 4
+_MAX_NODES = 4000  # values looked at, in all
+_MAX_BITS = 256  # str() of a very long whole number takes long, or raises
+_MAX_SECRETS = 100
+_MAX_SLOW_REPRS = 5  # objects whose repr may take too long; the next ones are not asked
+_NOT_JSON = ("inf", "-inf", "nan")
 
-_MODULE = kind_of(sys)
+_MODULE = class_of(sys)
 _FUNCTION: type[Any] = type(lambda: None)
 _FUNCTIONS: tuple[type[Any], ...] = (_FUNCTION, type(len))
+_BRACKETS: dict[Any, tuple[str, str]] = {list: ("[", "]"), tuple: ("(", ")")}
 _STRINGS = (str, bytes, bytearray)
 # `frozendict` is built in from Python 3.15 on, and no subclass of dict.
 _ITEMS: dict[Any, Any] = {kind: vars(kind)["items"] for kind in (dict, getattr(builtins, "frozendict", dict))}
@@ -52,17 +53,20 @@ _SEQUENCES = frozenset(
 )
 
 
-class Looks:
-    """The looks of one report: what may still be looked at, and which secrets were met.
+class SafeRepr:
+    """Renders the values of one report as bounded texts without secrets.
 
-    >>> looks = Looks()
-    >>> looks.at([1, "two", {"password": "hunter2"}]), looks.at("a text"), looks.at(2.5)
+    Owns the budget of the report (how many values, how many slow ``repr`` calls) and the secrets it has met. Runs a
+    value's own ``repr`` only where no static view exists, and under a step limit.
+
+    >>> safe_repr = SafeRepr()
+    >>> safe_repr.render([1, "two", {"password": "hunter2"}]), safe_repr.render("a text"), safe_repr.render(2.5)
     ("[1, 'two', {'password': '[redacted]'}]", 'a text', 2.5)
-    >>> looks.secrets
+    >>> safe_repr.secrets
     {'hunter2'}
     """
 
-    __slots__ = ("_is_secret", "_left", "_path", "_patience", "_redacted", "secrets")
+    __slots__ = ("_is_secret", "_nodes_left", "_path", "_redacted", "_slow_reprs_left", "secrets")
 
     def __init__(self) -> None:
         # Not before: it needs regular expressions, and a program that succeeds needs none of this.
@@ -70,8 +74,8 @@ class Looks:
 
         self._is_secret = is_secret
         self._redacted = REDACTED
-        self._left = _MOST_NODES
-        self._patience = _MOST_PATIENCE
+        self._nodes_left = _MAX_NODES
+        self._slow_reprs_left = _MAX_SLOW_REPRS
         self._path: set[int] = set()
         self.secrets: set[str] = set()
         """The texts that stood under secret names, to be taken out of every other text."""
@@ -87,25 +91,25 @@ class Looks:
                 continue
             if type(value) is _MODULE or (module and (issubclass(type(value), type) or type(value) in _FUNCTIONS)):
                 continue
-            if len(found) == _MOST_VARIABLES:
+            if len(found) == _MAX_VARIABLES:
                 found["..."] = "more"
                 break
-            found[name] = self.at(value, name)
+            found[name] = self.render(value, name)
         return found
 
-    def at(self, value: Any, name: str = "") -> Json:
+    def render(self, value: Any, name: str = "") -> Json:
         """Return a number, a string, a boolean and None as it is, and of anything else a short text."""
         if name and self._secret(name, value):
             return self._redacted
-        kind = kind_of(value)
-        if value is None or kind is bool or (kind is int and value.bit_length() <= _MOST_BITS):
+        kind = class_of(value)
+        if value is None or kind is bool or (kind is int and value.bit_length() <= _MAX_BITS):
             found: Json = value
         elif kind is str:
-            found = cut(value, _MOST_TEXT)
-        elif kind is float and str(value) not in _NO_NUMBERS:
+            found = cut(value, _MAX_TEXT)
+        elif kind is float and str(value) not in _NOT_JSON:
             found = value
         else:
-            found = cut(self._text(value, 0), _MOST_TEXT)
+            found = cut(self._render_text(value, 0), _MAX_TEXT)
             if found.removeprefix("-")[:1].isdigit():  # or it would be taken for a text
                 found = f"{name_of(kind)}({found})"
         return found
@@ -115,33 +119,33 @@ class Looks:
             return False
         if type(value) is bytes:
             value = value[:1000].decode("utf-8", "replace")
-        if type(value) is str and len(self.secrets) < _MOST_SECRETS and tells(value):
+        if type(value) is str and len(self.secrets) < _MAX_SECRETS and is_distinctive(value):
             self.secrets.add(value)
         return True
 
-    def _text(self, value: Any, depth: int) -> str:
-        kind = kind_of(value)
-        self._left -= 1
-        if self._left < 0:
+    def _render_text(self, value: Any, depth: int) -> str:
+        kind = class_of(value)
+        self._nodes_left -= 1
+        if self._nodes_left < 0:
             return "..."
         if id(value) in self._path:
             return "<circular>"
-        if depth > _MOST_DEEP:
+        if depth > _MAX_DEPTH:
             return f"<{name_of(kind)}>"
         self._path.add(id(value))
         try:
-            return self._inside(value, kind, depth)
-        except TooLongError:
-            self._patience -= 1
+            return self._render_by_type(value, kind, depth)
+        except StepLimitError:
+            self._slow_reprs_left -= 1
             return f"<{name_of(kind)} whose repr takes too long>"
         except Exception as error:  # whatever a foreign object does when it is looked at
             return f"<{name_of(kind)} whose repr fails with {name_of(type(error))}>"
         finally:
             self._path.discard(id(value))
 
-    def _inside(self, value: Any, kind: Any, depth: int) -> str:
-        shown_by = static(kind, "__repr__")
-        if kind is int and value.bit_length() > _MOST_BITS:
+    def _render_by_type(self, value: Any, kind: Any, depth: int) -> str:
+        shown_by = class_attribute(kind, "__repr__")
+        if kind is int and value.bit_length() > _MAX_BITS:
             return f"<int of {value.bit_length()} bits>"
         if any(shown_by is vars(each)["__repr__"] for each in _STRINGS):
             return _string(value)
@@ -162,19 +166,19 @@ class Looks:
         if shown_by is object.__repr__:
             return self._object(value, kind, depth)
         if _is_made_by_dataclass(kind, shown_by) or name_of(kind) == "SimpleNamespace":
-            held = attributes(value)
+            held = instance_attributes(value)
             return self._named(held.items(), len(held), f"{name_of(kind)}(", ")", depth)
-        return self._foreign(value, kind)
+        return self._call_repr(value, kind)
 
     def _container(self, value: Any, kind: Any, depth: int) -> str:
         base: Any = next(each for each in _CONTAINERS if issubclass(kind, each))
         size: int = base.__len__(value)
         items: Iterator[Any] = base.__iter__(value)
-        fields = static(kind, "_fields")
-        if base is tuple and kind_of(fields) is tuple and len(fields) == size:
+        fields = class_attribute(kind, "_fields")
+        if base is tuple and class_of(fields) is tuple and len(fields) == size:
             pairs = zip(fields, items, strict=True)
             return self._named(pairs, size, f"{name_of(kind)}(", ")", depth)
-        begin, end = ("[", "]") if base is list else ("(", ")") if base is tuple else ("{", "}")
+        begin, end = _BRACKETS.get(base, ("{", "}"))
         if kind is tuple and size == 1:
             end = ",)"
         if not size and base in (set, frozenset):
@@ -188,16 +192,16 @@ class Looks:
     def _sequence(
         self, items: Iterator[Any], size: int, begin: str, end: str, depth: int, *, ordered: bool = True
     ) -> str:
-        parts = [self._text(item, depth + 1) for item in islice(items, _MOST_ITEMS)]
+        parts = [self._render_text(item, depth + 1) for item in islice(items, _MAX_ITEMS)]
         if not ordered:
             parts.sort()  # or two runs of one program would tell two stories
         return _joined(parts, size, begin, end)
 
     def _mapping(self, items: Iterable[tuple[Any, Any]], size: int, begin: str, end: str, depth: int) -> str:
         parts: list[str] = []
-        for key, item in list(islice(items, _MOST_ITEMS)):
-            shown = repr(self._redacted) if self._secret(key, item) else self._text(item, depth + 1)
-            parts.append(f"{self._text(key, depth + 1)}: {shown}")
+        for key, item in list(islice(items, _MAX_ITEMS)):
+            shown = repr(self._redacted) if self._secret(key, item) else self._render_text(item, depth + 1)
+            parts.append(f"{self._render_text(key, depth + 1)}: {shown}")
         return _joined(parts, size, begin, end)
 
     def _named(
@@ -205,25 +209,25 @@ class Looks:
     ) -> str:
         parts: list[str] = []
         for name, item in pairs:
-            shown = self._redacted if self._secret(name, item) else self._text(item, depth + 1)
+            shown = self._redacted if self._secret(name, item) else self._render_text(item, depth + 1)
             parts.append(f"{name}={shown}")
-            if len(parts) == _MOST_ITEMS:
+            if len(parts) == _MAX_ITEMS:
                 break
         return _joined(parts, size, begin, end, between)
 
     def _object(self, value: Any, kind: type[Any], depth: int) -> str:
-        held = attributes(value)
+        held = instance_attributes(value)
         if not held:
             return f"<{name_of(kind)}>"
-        few = islice(held.items(), _MOST_ATTRIBUTES)
+        few = islice(held.items(), _MAX_ATTRIBUTES)
         return self._named(few, len(held), f"<{name_of(kind)} ", ">", depth, " ")
 
-    def _foreign(self, value: Any, kind: type[Any]) -> str:
-        if self._patience <= 0:
+    def _call_repr(self, value: Any, kind: type[Any]) -> str:
+        if self._slow_reprs_left <= 0:
             return f"<{name_of(kind)}>"
         ask: Callable[[], str] = lambda: repr(value)  # noqa: E731 - `partial` would need functools
-        shown = bounded(ask, STEPS)
-        return _without_addresses(cut(str.__str__(shown), _MOST_TEXT))
+        shown = with_step_limit(ask, STEPS)
+        return _without_addresses(cut(str.__str__(shown), _MAX_TEXT))
 
 
 def cut(text: str, most: int) -> str:
@@ -232,18 +236,22 @@ def cut(text: str, most: int) -> str:
     >>> cut("a very long text", 6)
     'a very... (10 more)'
     """
-    return text if len(text) <= most else f"{text[:most]}... ({len(text) - most} more)"
+    if len(text) <= most:
+        return text
+    return f"{text[:most]}... ({len(text) - most} more)"
 
 
-def tells(text: str) -> bool:
+def is_distinctive(text: str) -> bool:
     """Return whether a secret is telling enough to be looked for in other texts; ``test`` and ``admin`` are not."""
     return len(text) >= 12 or (len(text) >= 6 and not text.isalpha())
 
 
 def _string(value: Any) -> str:
-    few = str.__getitem__(value, slice(_MOST_STRING)) if isinstance(value, str) else bytes(value[:_MOST_STRING])
-    more = len(value) - _MOST_STRING
-    return f"{few!r}... ({more} more)" if more > 0 else repr(few)
+    few = str.__getitem__(value, slice(_MAX_STRING)) if isinstance(value, str) else bytes(value[:_MAX_STRING])
+    more = len(value) - _MAX_STRING
+    if more > 0:
+        return f"{few!r}... ({more} more)"
+    return repr(few)
 
 
 def _joined(parts: list[str], size: int, begin: str, end: str, between: str = ", ") -> str:
@@ -256,7 +264,9 @@ def _is_made_by_dataclass(kind: type[Any], shown_by: Any) -> bool:
     # It shows all of every field: a list of a million is a text of megabytes. The one that `dataclass` writes is
     # wrapped, against recursion.
     return (
-        type(shown_by) is _FUNCTION and "__wrapped__" in vars(shown_by) and bool(static(kind, "__dataclass_fields__"))
+        type(shown_by) is _FUNCTION
+        and "__wrapped__" in vars(shown_by)
+        and bool(class_attribute(kind, "__dataclass_fields__"))
     )
 
 

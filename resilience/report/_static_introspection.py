@@ -1,4 +1,4 @@
-"""Read classes and objects without running any code of theirs.
+"""Static views of classes and objects: no code of theirs is run.
 
 It runs inside executing children, too, so it imports nothing.
 """
@@ -11,7 +11,16 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-__all__ = ["attributes", "bases_of", "held_in", "is_one", "kind_of", "module_of", "name_of", "static"]
+__all__ = [
+    "class_attribute",
+    "class_of",
+    "exception_slot",
+    "instance_attributes",
+    "is_instance",
+    "module_of",
+    "mro_of",
+    "name_of",
+]
 
 # Asked of the slots themselves: a class or a metaclass may have a `__name__` or an `__mro__` of its own.
 _name_slot: Any = vars(type)["__name__"]
@@ -19,7 +28,7 @@ _mro_slot: Any = vars(type)["__mro__"]
 _dict_slot: Any = vars(type)["__dict__"]
 
 
-def kind_of(value: object) -> Any:
+def class_of(value: object) -> Any:
     """Return the class of an object. A value's `__class__` may say otherwise, and so may `isinstance`."""
     return type(value)
 
@@ -37,53 +46,55 @@ def name_of(kind: type[Any]) -> str:
 def module_of(kind: type[Any]) -> str:
     """Return the module that a class says it was made in."""
     module = _dict_slot.__get__(kind).get("__module__", "builtins")
-    return module if type(module) is str else "?"
+    if type(module) is not str:
+        return "?"
+    return module
 
 
-def bases_of(kind: type[Any]) -> tuple[type[Any], ...]:
+def mro_of(kind: type[Any]) -> tuple[type[Any], ...]:
     """Return the classes that instances of *kind* are instances of, itself first."""
     bases: tuple[type[Any], ...] = _mro_slot.__get__(kind)
     return bases
 
 
-def static(kind: type[Any], name: str) -> Any:
+def class_attribute(kind: type[Any], name: str) -> Any:
     """Return the attribute of a class as it stands in its `__dict__` or that of a base; None where there is none.
 
-    >>> static(bool, "real") is vars(int)["real"], static(bool, "no") is None
+    >>> class_attribute(bool, "real") is vars(int)["real"], class_attribute(bool, "no") is None
     (True, True)
     """
-    for base in bases_of(kind):
+    for base in mro_of(kind):
         members = _dict_slot.__get__(base)
         if name in members:
             return members[name]
     return None
 
 
-def held_in(exc: BaseException, kind: type[BaseException], name: str) -> Any:
+def exception_slot(exc: BaseException, kind: type[BaseException], name: str) -> Any:
     """Return what an exception holds in a slot of *kind*: a subclass may have put code of its own before it."""
     return _dict_slot.__get__(kind)[name].__get__(exc)
 
 
-def attributes(value: object) -> dict[str, Any]:
+def instance_attributes(value: object) -> dict[str, Any]:
     """Return what an object keeps in its slots and its `__dict__`.
 
     >>> class Point:
     ...     def __init__(self): self.x = 1
     ...     @property
     ...     def y(self): raise RuntimeError
-    >>> attributes(Point())
+    >>> instance_attributes(Point())
     {'x': 1}
     """
     kind = type(value)
     found: dict[str, Any] = {}
-    for base in reversed(bases_of(kind)):
+    for base in reversed(mro_of(kind)):
         for name, member in list(_dict_slot.__get__(base).items()):
             if type(member) is _SLOT and name != "__dict__":
                 try:
                     found[name] = member.__get__(value, kind)
                 except AttributeError:
                     continue  # nothing in it yet
-    holder = static(kind, "__dict__")
+    holder = class_attribute(kind, "__dict__")
     if type(holder) in (_GETSET, _SLOT):
         found.update(holder.__get__(value, kind))
     return found
@@ -97,10 +108,10 @@ class _Plain:
     pass
 
 
-_SLOT = kind_of(vars(_Slotted)["one"])
-_GETSET = kind_of(vars(_Plain)["__dict__"])
+_SLOT = class_of(vars(_Slotted)["one"])
+_GETSET = class_of(vars(_Plain)["__dict__"])
 
 
-def is_one(exc: object, kind: type[T]) -> TypeGuard[T]:
+def is_instance(exc: object, kind: type[T]) -> TypeGuard[T]:
     """Whether *exc* is of a *kind*, by its type: `isinstance` asks its ``__class__`` too, which may be a property."""
     return issubclass(type(exc), kind)

@@ -1,4 +1,4 @@
-"""Call code that is not ours, and come back also where it would not.
+"""Calls of untrusted code under a limit of steps, so that they return.
 
 It runs inside executing children, too, so it imports nothing but `sys`.
 """
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-__all__ = ["STEPS", "ForeignExitError", "TooLongError", "bounded"]
+__all__ = ["STEPS", "ForeignExitError", "StepLimitError", "with_step_limit"]
 
 STEPS = 100_000
 """Lines of Python that foreign code may take to show itself: some 20 ms."""
 
 
-class TooLongError(Exception):
+class StepLimitError(Exception):
     """The function took more steps than it was given."""
 
 
@@ -33,8 +33,8 @@ class _Stop(BaseException):
     """Thrown into the function: no `except Exception` of its own may hold it up."""
 
 
-def bounded(function: Callable[[], T], steps: int = STEPS, trusted: tuple[str, ...] = ()) -> T:
-    """Return what *function* returns; raise `TooLongError` once it has run *steps* lines of Python.
+def with_step_limit(function: Callable[[], T], steps: int = STEPS, trusted: tuple[str, ...] = ()) -> T:
+    """Return what *function* returns; raise `StepLimitError` once it has run *steps* lines of Python.
 
     Lines are counted, not seconds, so that the same failure is reported in the same way on a busy machine. It cannot
     interrupt C code, nor code that swallows every BaseException. Whatever traced the program before does so after.
@@ -43,10 +43,10 @@ def bounded(function: Callable[[], T], steps: int = STEPS, trusted: tuple[str, .
     >>> def endless():
     ...     while True:
     ...         pass
-    >>> bounded(endless)
+    >>> with_step_limit(endless)
     Traceback (most recent call last):
     ...
-    resilience.report._step_limit.TooLongError: more than 100000 steps
+    resilience.report._step_limit.StepLimitError: more than 100000 steps
     """
     left = steps
 
@@ -55,7 +55,9 @@ def bounded(function: Callable[[], T], steps: int = STEPS, trusted: tuple[str, .
         left -= 1
         if left < 0:
             raise _Stop
-        return None if frame.f_code.co_filename in trusted else count
+        if frame.f_code.co_filename in trusted:
+            return None
+        return count
 
     before = sys.gettrace()
     try:
@@ -65,7 +67,7 @@ def bounded(function: Callable[[], T], steps: int = STEPS, trusted: tuple[str, .
     try:
         return function()
     except _Stop:
-        raise TooLongError(f"more than {steps} steps") from None
+        raise StepLimitError(f"more than {steps} steps") from None
     except (SystemExit, GeneratorExit) as error:  # asked to show itself, it wants to end everything
         raise ForeignExitError(type(error).__name__) from None
     finally:

@@ -1,19 +1,20 @@
-"""The report for people: what failed and where, why, what to do, what worked."""
+"""The report as text for people: failure, location, cause, advice, partial results."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from resilience.errors._json_safe import Json
 from resilience.report.model import ErrorReport, ExceptionInfo, RecoveryOption
 
-__all__ = ["calls", "causes", "printable", "rendered", "source_lines", "value_text"]
+__all__ = ["calls", "causes", "in_function", "printable", "rendered", "source_lines", "value_text"]
 
-_MOST_CALLS = 10
-_MOST_VARIABLES = 20
-_MOST_VALUE = 120
-_MOST_CAUSES = 10
+_MAX_CALLS = 10
+_MAX_VARIABLES = 20
+_MAX_VALUE = 120
+_MAX_CAUSES = 10
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _REPR = re.compile(r"[\[{(<]|b['\"]|[^\W\d]\w*\(")
 
@@ -32,6 +33,13 @@ def printable(text: str) -> str:
     '\\x1b[31mred\\x07'
     """
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def in_function(report: ErrorReport) -> str:
+    """Return the function of the failure as the end of a sentence; nothing at the top level."""
+    if report.function_name in (None, "<module>"):
+        return ""
+    return f", in {report.function_name}"
 
 
 def source_lines(report: ErrorReport) -> Iterator[str]:
@@ -53,19 +61,35 @@ def _marks(report: ErrorReport, code: str) -> str:
     return " " * start + "^" * max(1, min(end or start + 1, len(code)) - start)
 
 
-def causes(info: ExceptionInfo | None) -> Iterator[str]:
-    """Yield a line for each exception that hangs on this one: what it was raised from, and the members of a group."""
-    found = [(info, 0)] if info is not None else []
-    told = 0
-    while found and told < _MOST_CAUSES:
-        each, depth = found.pop(0)
-        if each.relation != "raised":
-            told += 1
-            how = {"cause": "raised from", "context": "raised while handling"}.get(each.relation, "member:")
-            where = f" (line {each.traceback[-1].line_number})" if each.traceback else ""
-            yield f"{how} {each.type}: {_first_line(each.message)}{where}"
-        below = [(member, depth + 1) for member in each.members]
-        found = [*([(each.cause, depth)] if each.cause is not None else []), *below, *found]
+def causes(report: ErrorReport) -> Iterator[str]:
+    """Yield a line for each exception that belongs to the one of *report*: its causes, and the members of a group."""
+    if report.exception is None:
+        return
+    others = islice(_exceptions_below(report.exception), _MAX_CAUSES)
+    for each in others:
+        yield f"{_RELATIONS[each.relation]} {each.type}: {_first_line(each.message)}{_place_of(each, report)}"
+
+
+_RELATIONS = {"cause": "raised from", "context": "raised while handling", "member": "member:"}
+
+
+def _exceptions_below(info: ExceptionInfo) -> Iterator[ExceptionInfo]:
+    below = [*info.members]
+    if info.cause is not None:
+        below.insert(0, info.cause)
+    for each in below:
+        yield each
+        yield from _exceptions_below(each)
+
+
+def _place_of(info: ExceptionInfo, report: ErrorReport) -> str:
+    """Return where an exception was raised; with the file where it is not the one of the report."""
+    if not info.traceback:
+        return ""
+    frame = info.traceback[-1]
+    if frame.filename == report.filename:
+        return f" (line {frame.line_number})"
+    return f" ({frame.filename} line {frame.line_number})"
 
 
 def calls(info: ExceptionInfo, most: int) -> Iterator[str]:
@@ -85,7 +109,9 @@ def value_text(value: Json) -> str:
     ("'two\\nlines'", '[1, 2]', 'Point(x=1)', "'3'", '3')
     """
     # A text and the short repr of an object are both strings: what looks like a repr is shown as it is.
-    return value if isinstance(value, str) and _REPR.match(value) and value.isprintable() else repr(value)
+    if isinstance(value, str) and _REPR.match(value) and value.isprintable():
+        return value
+    return repr(value)
 
 
 def _head(report: ErrorReport) -> Iterator[str]:
@@ -94,8 +120,7 @@ def _head(report: ErrorReport) -> Iterator[str]:
     if message and _first_line(message) not in report.error_summary:
         yield from (f"  {line}" for line in message.splitlines())
     if report.line_number is not None:
-        function = f", in {report.function_name}" if report.function_name not in (None, "<module>") else ""
-        yield f"  {report.filename}, line {report.line_number}{function}"
+        yield f"  {report.filename}, line {report.line_number}{in_function(report)}"
     yield from (f"    {line}" for line in source_lines(report))
 
 
@@ -103,9 +128,9 @@ def _why(report: ErrorReport) -> Iterator[str]:
     if report.immediate_cause:
         yield f"Cause: {report.immediate_cause}"
     yield from (f"  {factor}" for factor in report.contributing_factors)
-    yield from (f"  {line}" for line in causes(report.exception))
-    notes = report.exception.notes if report.exception is not None else ()
-    yield from (f"  note: {_first_line(note)}" for note in notes)
+    yield from (f"  {line}" for line in causes(report))
+    if report.exception is not None:
+        yield from (f"  note: {_first_line(note)}" for note in report.exception.notes)
 
 
 def _suggestions(report: ErrorReport) -> Iterator[str]:
@@ -119,16 +144,18 @@ def _suggestions(report: ErrorReport) -> Iterator[str]:
 def _variables(report: ErrorReport) -> Iterator[str]:
     if report.local_variables:
         yield "Variables:"
-    for name, value in list(report.local_variables.items())[:_MOST_VARIABLES]:
+    for name, value in list(report.local_variables.items())[:_MAX_VARIABLES]:
         shown = value_text(value)
-        yield f"  {name} = {shown if len(shown) <= _MOST_VALUE else shown[:_MOST_VALUE] + '...'}"
+        if len(shown) > _MAX_VALUE:
+            shown = f"{shown[:_MAX_VALUE]}..."
+        yield f"  {name} = {shown}"
 
 
 def _calls(report: ErrorReport) -> Iterator[str]:
     info = report.exception
     if info is not None and len(info.traceback) > 1:
         yield "Calls, the last one failed:"
-        yield from (f"  {line}" for line in calls(info, _MOST_CALLS))
+        yield from (f"  {line}" for line in calls(info, _MAX_CALLS))
 
 
 def _next(report: ErrorReport) -> Iterator[str]:

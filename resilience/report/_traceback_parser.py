@@ -1,4 +1,4 @@
-"""Read tracebacks again that were saved as text, and explain them."""
+"""Parser of saved tracebacks, back to the values that `capture` makes of a live exception."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from resilience.categories import ErrorCategory
 from resilience.classification.parse import explain_text
 from resilience.errors._json_safe import Json
 from resilience.report._explain import explain
-from resilience.report._location import own_frame
+from resilience.report._location import program_frame
 from resilience.report._notebook_parser import is_cell, notebook_frames
 from resilience.report._traceback_text import HEADER, NOTEBOOK_HEADER, last_traceback
 from resilience.report.captured_exception import Captured, CapturedFrame, CapturedSyntax, Relation
@@ -19,11 +19,11 @@ from resilience.report.model import ErrorReport
 
 __all__ = ["parse_traceback", "report_of_text"]
 
-_MOST_FRAMES = 200
-_MOST_NOTES = 20
-_MOST_MEMBERS = 20
-_MOST_SHOWN = 20_000
-_MOST_DEEP = 10
+_MAX_FRAMES = 200
+_MAX_NOTES = 20
+_MAX_MEMBERS = 20
+_MAX_TEXT = 20_000
+_MAX_DEPTH = 10
 
 _FRAME = re.compile(r'^(?P<indent>\s+)File "(?P<filename>[^"]*)", line (?P<line>\d{1,9})(?:, in (?P<function>.+))?$')
 _REPEATED = re.compile(r"^\s+\[Previous line repeated (?P<times>\d{1,9}) more times?\]$")
@@ -63,8 +63,8 @@ def report_of_text(text: str) -> ErrorReport:
     raised = parse_traceback(text)
     if raised is None:
         raise ValueError(f"there is no traceback in the text; one begins with {HEADER!r}")
-    frame, syntax = own_frame(raised), raised["syntax"]
-    filename = syntax["filename"] if syntax is not None else frame["filename"] if frame is not None else "<string>"
+    frame, syntax = program_frame(raised), raised["syntax"]
+    filename = (syntax or frame or {"filename": "<string>"})["filename"]
     return explain(
         Failure(
             category=_category(raised),
@@ -88,10 +88,10 @@ def parse_traceback(text: str) -> Captured | None:
     lines = last_traceback(text)
     if not lines:
         return None
-    return _of_lines(lines, 0)
+    return _parse_chain(lines, 0)
 
 
-def _of_lines(lines: list[str], depth: int) -> Captured | None:
+def _parse_chain(lines: list[str], depth: int) -> Captured | None:
     """Read one exception after another; the last one is the one that was raised, those before it led to it."""
     found: Captured | None = None
     relation: Relation = "raised"
@@ -99,23 +99,23 @@ def _of_lines(lines: list[str], depth: int) -> Captured | None:
         if how is not None:
             relation = how
             continue
-        made = _of_one(part, depth)
+        made = _parse_exception(part, depth)
         if made is None:
             continue
-        if found is not None and relation != "raised" and depth < _MOST_DEEP:
+        if found is not None and relation != "raised" and depth < _MAX_DEPTH:
             found["relation"] = relation
             made["cause"] = found
         found, relation = made, "raised"
     return found
 
 
-def _of_one(lines: list[str], depth: int) -> Captured | None:
+def _parse_exception(lines: list[str], depth: int) -> Captured | None:
     for line in lines:
         if _GROUP.match(line):
-            return _of_group(lines, depth)
+            return _parse_group(lines, depth)
         if NOTEBOOK_HEADER.match(line) or is_cell(line):
-            return _of_notebook(lines)
-    return _of_part(lines)
+            return _parse_notebook(lines)
+    return _parse_block(lines)
 
 
 def _parts(lines: list[str]) -> Iterator[tuple[list[str], Relation | None]]:
@@ -133,7 +133,7 @@ def _parts(lines: list[str]) -> Iterator[tuple[list[str], Relation | None]]:
     yield part, None
 
 
-def _of_part(lines: list[str]) -> Captured | None:
+def _parse_block(lines: list[str]) -> Captured | None:
     frames: list[CapturedFrame] = []
     syntax: CapturedSyntax | None = None
     dropped, marked, number = 0, "", 0
@@ -143,8 +143,8 @@ def _of_part(lines: list[str]) -> Captured | None:
         if repeated is not None:
             dropped += int(repeated["times"])
         elif head is not None:
-            below = _below(lines, number, len(head["indent"]))
-            code, marked = _code_of(below)
+            below = _source_lines(lines, number, len(head["indent"]))
+            code, marked = _code_and_marks(below)
             number += len(below)
             if head["function"] is None:
                 syntax = _syntax(head["filename"], int(head["line"]), code)
@@ -152,8 +152,8 @@ def _of_part(lines: list[str]) -> Captured | None:
                 frames.append(_frame(head["filename"], head["function"], int(head["line"]), code))
         elif (last := _EXCEPTION.match(line)) is not None and (frames or syntax or _is_exception(last)):
             made = _captured(last, lines[number + 1 :], frames, syntax, marked)
-            made["frames_dropped"] = dropped + max(0, len(frames) - _MOST_FRAMES)
-            made["traceback"] = "\n".join(lines)[:_MOST_SHOWN]
+            made["frames_dropped"] = dropped + max(0, len(frames) - _MAX_FRAMES)
+            made["traceback"] = "\n".join(lines)[:_MAX_TEXT]
             return made
         number += 1
     return None
@@ -164,7 +164,7 @@ def _is_exception(last: re.Match[str]) -> bool:
     return last["message"] is not None or isinstance(getattr(builtins, last["type"], None), type)
 
 
-def _below(lines: list[str], head: int, indent: int) -> list[str]:
+def _source_lines(lines: list[str], head: int, indent: int) -> list[str]:
     """Return the lines of source, and the marks, that stand below the head of a frame."""
     found: list[str] = []
     for line in lines[head + 1 :]:
@@ -174,7 +174,7 @@ def _below(lines: list[str], head: int, indent: int) -> list[str]:
     return found
 
 
-def _code_of(below: list[str]) -> tuple[str, str]:
+def _code_and_marks(below: list[str]) -> tuple[str, str]:
     """Return the first line of source, and what of it is marked."""
     code = [line for line in below if not _MARKS.match(line)]
     if not code:
@@ -185,12 +185,12 @@ def _code_of(below: list[str]) -> tuple[str, str]:
     return code[0].strip(), ""
 
 
-def _of_group(lines: list[str], depth: int) -> Captured | None:
+def _parse_group(lines: list[str], depth: int) -> Captured | None:
     head = next(number for number, line in enumerate(lines) if _GROUP.match(line))
-    return _grouped(lines[head + 1 :], lines[head].index("+"), depth)
+    return _parse_members(lines[head + 1 :], lines[head].index("+"), depth)
 
 
-def _grouped(lines: list[str], margin: int, depth: int) -> Captured | None:
+def _parse_members(lines: list[str], margin: int, depth: int) -> Captured | None:
     """Read a group: what stands at its margin is its own, what is indented more are its members."""
     own: list[str] = [HEADER]
     members: list[list[str]] = []
@@ -204,28 +204,28 @@ def _grouped(lines: list[str], margin: int, depth: int) -> Captured | None:
             members[-1].append(line)
         elif line[margin : margin + 1] == "|":
             own.append(line[margin + 2 :])
-    made = _of_part(own)
+    made = _parse_block(own)
     if made is None:
         return None
-    made["traceback"] = "\n".join(lines)[:_MOST_SHOWN]
-    for each in members[:_MOST_MEMBERS] if depth < _MOST_DEEP else ():
-        member = _of_member(each, margin + 2, depth + 1)
+    made["traceback"] = "\n".join(lines)[:_MAX_TEXT]
+    for each in members[:_MAX_MEMBERS] if depth < _MAX_DEPTH else ():
+        member = _parse_member(each, margin + 2, depth + 1)
         if member is not None:
             member["relation"] = "member"
             made["members"].append(member)
     return made
 
 
-def _of_member(lines: list[str], margin: int, depth: int) -> Captured | None:
+def _parse_member(lines: list[str], margin: int, depth: int) -> Captured | None:
     if any(_GROUP.match(line) for line in lines):
-        return _of_lines(lines, depth)
+        return _parse_chain(lines, depth)
     if any(_FIRST_MEMBER.match(line) for line in lines):  # a group that was never raised has no traceback
-        return _grouped(lines, margin, depth)
+        return _parse_members(lines, margin, depth)
     bare = [line[margin + 2 :] for line in lines if line[margin : margin + 1] == "|"]
-    return _of_lines([HEADER, *bare] if bare and not bare[0].startswith(HEADER) else bare, depth)
+    return _parse_chain([HEADER, *bare] if bare and not bare[0].startswith(HEADER) else bare, depth)
 
 
-def _of_notebook(lines: list[str]) -> Captured | None:
+def _parse_notebook(lines: list[str]) -> Captured | None:
     heads = [found["type"] for line in lines if (found := NOTEBOOK_HEADER.match(line)) is not None]
     name = heads[0] if heads else ""
     for number in range(len(lines) - 1, 0, -1):
@@ -234,7 +234,7 @@ def _of_notebook(lines: list[str]) -> Captured | None:
             frames, bare = notebook_frames(lines[:number])
             syntax = _syntax(bare[0], bare[1], bare[2]) if bare is not None else None
             made = _captured(last, lines[number + 1 :], [_frame(*each) for each in frames], syntax, "")
-            made["traceback"] = "\n".join(lines[: number + 1])[:_MOST_SHOWN]
+            made["traceback"] = "\n".join(lines[: number + 1])[:_MAX_TEXT]
             return made
     return None
 
@@ -255,7 +255,7 @@ def _captured(
         "bases": bases or [qualified, "builtins.Exception", "builtins.BaseException"],
         "message": last["message"] or "",
         "notes": _notes(below),
-        "frames": frames[-_MOST_FRAMES:],
+        "frames": frames[-_MAX_FRAMES:],
         "frames_dropped": 0,
         "globals": {},
         "traceback": "",
@@ -289,7 +289,7 @@ def _hints(message: str, marked: str) -> dict[str, Json]:
 def _notes(below: list[str]) -> list[str]:
     """Return the lines after the exception's first one: CPython shows notes and longer messages alike."""
     found: list[str] = []
-    for line in below[:_MOST_NOTES]:
+    for line in below[:_MAX_NOTES]:
         if not line.strip() or _OTHER.match(line) or HEADER in line:
             break
         found.append(line)

@@ -1,4 +1,4 @@
-"""Find a traceback in a text: a file, a log, the output of a terminal. What stands around it and before it goes."""
+"""Search for the last traceback in a text, without the prefixes that a logger puts before each line."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 __all__ = ["HEADER", "NOTEBOOK_HEADER", "clean_lines", "last_traceback"]
 
-_MOST_TEXT = 2_000_000  # characters, the last ones: a log ends with what is asked about
-_MOST_LINE = 5000
+_MAX_TEXT = 2_000_000  # characters, the last ones: a log ends with what is asked about
+_MAX_LINE = 5000
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
@@ -26,10 +26,10 @@ _CELL = re.compile(r"^\s*Cell In\s?\[\d+\], line \d+\s*$")
 
 def clean_lines(text: str) -> list[str]:
     """Return the lines of a text without colours, the last ones of a very long text."""
-    plain = _ANSI.sub("", text[-_MOST_TEXT:]).removeprefix("\ufeff")
+    plain = _ANSI.sub("", text[-_MAX_TEXT:]).removeprefix("\ufeff")
     if f"{HEADER}\\n" in plain:  # a log of JSON documents, one a line
         plain = plain.replace("\\n", "\n").replace('\\"', '"').replace("\\\\", "\\")
-    return [line[:_MOST_LINE].rstrip() for line in _LINE_END.split(plain)]
+    return [line[:_MAX_LINE].rstrip() for line in _LINE_END.split(plain)]
 
 
 def last_traceback(text: str) -> list[str]:
@@ -97,7 +97,7 @@ def _without_prefix(lines: list[str], prefix: str) -> list[str]:
         return lines  # a logger's, which stands in front of the first line alone
     kept = [lines[0]]
     for line, match in zip(lines[1:], found, strict=True):
-        # Without the prefix it is a line of somebody else's; blank ones have lost its last blank.
+        # A line without the prefix is another program's; in a blank line the logger's last blank is stripped.
         if match is not None:
             kept.append(line[match.end() :])
         elif line.strip() and line.strip() != prefix.strip():
@@ -108,7 +108,9 @@ def _without_prefix(lines: list[str], prefix: str) -> list[str]:
 
 
 def _dedented(line: str, prefix: str) -> str:
-    return line.removeprefix(prefix) if line.startswith(prefix) else line.lstrip() if line[:1].isspace() else line
+    if line.startswith(prefix):
+        return line.removeprefix(prefix)
+    return line.lstrip()
 
 
 def _bare_syntax(lines: Sequence[str], after: int) -> int | None:
@@ -128,4 +130,6 @@ def _belongs(between: Sequence[str]) -> bool:
 
 
 def _indentation(line: str) -> str:
-    return "" if _FILE.match(line) and line.startswith("  File") else line[: len(line) - len(line.lstrip())]
+    if _FILE.match(line) and line.startswith("  File"):
+        return ""
+    return line[: len(line) - len(line.lstrip())]

@@ -1,4 +1,4 @@
-"""The text of a traceback as CPython prints it, bounded.
+"""The text of a live exception's traceback, as CPython prints it, bounded.
 
 It runs inside executing children, too; it is imported when there is a failure.
 """
@@ -11,13 +11,13 @@ from collections.abc import Callable
 from typing import Any
 
 from resilience.report._static_introspection import name_of
-from resilience.report._step_limit import STEPS, bounded
+from resilience.report._step_limit import STEPS, with_step_limit
 
-__all__ = ["MOST_TEXT", "traceback_text"]
+__all__ = ["MAX_TEXT", "traceback_text"]
 
-MOST_TEXT = 20_000
+MAX_TEXT = 20_000
 _TRUSTED = (traceback.__file__, linecache.__file__, __file__)
-_MOST_LINES = 100  # calls of one stack; CPython collapses a function that calls itself, not two that call each other
+_MAX_LINES = 100  # calls of one stack; CPython collapses a function that calls itself, not two that call each other
 
 
 def traceback_text(exc: BaseException, hidden: Callable[[str], bool] | None = None) -> str:
@@ -33,12 +33,12 @@ def traceback_text(exc: BaseException, hidden: Callable[[str], bool] | None = No
     """
     try:
         # The text of the exception, and what CPython looks at for "Did you mean", are the program's own code.
-        text = bounded(lambda: _formatted(exc, hidden), 2 * STEPS, _TRUSTED)
+        text = with_step_limit(lambda: _formatted(exc, hidden), 2 * STEPS, _TRUSTED)
     except Exception:
         text = f"{name_of(type(exc))}: <the traceback cannot be shown>\n"
-    if len(text) <= MOST_TEXT:
+    if len(text) <= MAX_TEXT:
         return text
-    half = MOST_TEXT // 2
+    half = MAX_TEXT // 2
     return f"{text[:half]}\n... ({len(text) - 2 * half} more characters)\n{text[-half:]}"
 
 
@@ -74,7 +74,7 @@ class _Stack(traceback.StackSummary):
 
     def format(self, **options: Any) -> list[str]:
         lines: list[str] = super().format(**options)
-        if len(lines) <= _MOST_LINES:
+        if len(lines) <= _MAX_LINES:
             return lines
-        half = _MOST_LINES // 2
+        half = _MAX_LINES // 2
         return [*lines[:half], f"  [{len(lines) - 2 * half} more calls]\n", *lines[-half:]]

@@ -1,4 +1,4 @@
-"""What is kept of an exception when it leaves its process: plain values, as JSON takes them.
+"""The captured exception: plain values, as JSON takes them, that may leave the process.
 
 Made by `resilience.report._capture` where the exception was raised, read by everything else in this package. A child
 process sends it to its parent, so nothing here, or in what makes it, may import more than the standard library.

@@ -1,4 +1,4 @@
-"""What was found out about why a program failed."""
+"""`Diagnosis`: the cause of a failure and the advice on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that is known of a failure before it is explained."""
+"""`Failure`: all that is known of a failure before it is explained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report itself, and its parts."""
+"""`ErrorReport` and its parts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from resilience.errors._json_safe import Json
 
 __all__ = ["ErrorReport", "ExceptionInfo", "ExecutionContext", "RecoveryOption", "SourceLine", "TracebackFrame"]
 
-_MOST_TOKENS = 2000
+_MAX_TOKENS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class ErrorReport:
 
         return json.dumps(self.to_dict(level), indent=indent, ensure_ascii=False, allow_nan=False)
 
-    def to_llm(self, max_tokens: int = _MOST_TOKENS) -> str:
+    def to_llm(self, max_tokens: int = _MAX_TOKENS) -> str:
         """Return it for a model, the most important first, in at most *max_tokens* by a cautious estimate.
 
         The same report gives the same text. `resilience.report._llm.estimated_tokens` is the estimate.
@@ -167,7 +167,7 @@ class ErrorReport:
 
         return llm_text(self, max_tokens)
 
-    def to_mcp(self, level: int = 3, *, max_tokens: int = _MOST_TOKENS) -> dict[str, Json]:
+    def to_mcp(self, level: int = 3, *, max_tokens: int = _MAX_TOKENS) -> dict[str, Json]:
         """Return it as the result of a tool call of the Model Context Protocol."""
         return {
             "isError": True,

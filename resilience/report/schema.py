@@ -1,4 +1,4 @@
-"""The JSON Schema of a report, made from the tables that the report itself is made from."""
+"""JSON Schema of a report, made from the tables that the report itself is made from."""
 
 from __future__ import annotations
 

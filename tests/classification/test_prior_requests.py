@@ -50,7 +50,6 @@ from botocore.session import Session
 from resilience import ErrorCategory, classify, retry_on_category
 from resilience.classification._delivery import never_connected
 from resilience.classification.libraries import known_libraries, library_named
-from tests.classification import test_connection as known
 from tests.classification import test_delivery as known
 from tests.classification import test_real_services as services
 from tests.classification.peers import Peer

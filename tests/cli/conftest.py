@@ -58,9 +58,9 @@ def resilience(capsys):
     return run
 
 
-def in_own_process(*arguments: str, cwd: pathlib.Path | None = None) -> Run:
+def in_own_process(*arguments: str, cwd: pathlib.Path | None = None, module: str = "resilience") -> Run:
     done = subprocess.run(
-        [sys.executable, "-m", "resilience.cli", *arguments],
+        [sys.executable, "-m", module, *arguments],
         cwd=cwd,
         capture_output=True,
         text=True,

@@ -32,7 +32,7 @@ def test_what_passes_is_tried_again_and_each_attempt_is_told(resilience, site, b
 
 def test_an_error_status_that_stays_is_one_line_and_exit_code_1(resilience, site):
     site.answers = [(404, {})]
-    run = resilience("call", site.url + "/nobody")
+    run = resilience("call", site.url + "/missing")
     assert run.code == 1
     assert len(site.seen) == 1, "asking again would not help"
     assert "failed after 1 attempt: status 404 Not Found [not_found]; fix_input: " in run.complaint
@@ -87,7 +87,7 @@ def test_a_dead_host_is_a_document_with_json(resilience, site):
 
 
 def test_an_answer_that_does_not_come_is_cut_off(resilience, site):
-    site.server.shutdown()  # the backlog still takes connections; nobody answers
+    site.server.shutdown()  # the backlog still takes connections without an answer
     run = resilience("call", site.url, "--timeout", "0.05", "--attempts", "2")
     site.server.server_close()
     assert run.code == 1
@@ -168,7 +168,7 @@ def test_what_may_not_be_sent_twice_is_sent_once(resilience, site, method, calls
     assert [seen[0] for seen in site.seen] == [method.upper()] * calls
 
 
-def test_whoever_asks_for_attempts_gets_them(resilience, site):
+def test_attempts_that_are_asked_for_are_made(resilience, site):
     site.answers = [(503, {})]
     resilience("call", site.url, "--method", "POST", "--attempts", "2")
     assert len(site.seen) == 2

@@ -24,7 +24,7 @@ SHOP = """
 
     billing = circuit_breaker("billing", failure_threshold=2, reset_timeout=30)
     hosts = circuit_breaker("hosts", failure_rate=0.5, key=lambda host: host)
-    circuit_breaker("nobody holds this one")
+    circuit_breaker("without a reference")
 
     @retry_on_category(attempts=1)
     @billing
@@ -213,9 +213,13 @@ DEEP = "\n".join(
 @pytest.mark.parametrize(
     ("text", "traceback", "line"),
     [
-        ("1/0", "ZeroDivisionError: division by zero", "ZeroDivisionError: division by zero; see that `python -c"),
+        ("1/0", "ZeroDivisionError: division by zero", "ZeroDivisionError: division by zero; check that `python -c"),
         ("import nosuchlib", "ModuleNotFoundError", f"install nosuchlib where this runs: {sys.executable}"),
-        ("import sys; sys.exit(3)", "SystemExit: 3", "SystemExit: 3; keep what ends the program under if __name__"),
+        (
+            "import sys; sys.exit(3)",
+            "SystemExit: 3",
+            "SystemExit: 3; put the call that ends the program under if __name__",
+        ),
         ("(", "SyntaxError: '(' was never closed", "SyntaxError"),
         (DEEP, "... 4 more", "KeyError: 'SETTINGS'"),
     ],

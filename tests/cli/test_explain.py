@@ -25,6 +25,54 @@ def test_a_failure_that_is_named_is_classified(resilience, text, category, http)
     assert run.document["http"] == http
 
 
+@pytest.mark.parametrize(
+    ("text", "category"),
+    [
+        ("CircuitOpenError", "rejected"),
+        ("resilience.CircuitOpenError", "rejected"),
+        ("resilience.errors.circuit.CircuitOpenError: circuit 'billing' is open", "rejected"),
+        ("RES-E005", "rejected"),
+        ("CallTimeoutError", "timeout"),
+        ("DeadlineExceededError", "timeout"),
+        ("RetriesExhaustedError", "attempts_exhausted"),
+    ],
+)
+def test_an_error_of_the_toolkit_is_known_by_class_and_by_code(resilience, text, category):
+    assert resilience("explain", text, "--json").document["category"] == category
+
+
+def test_every_code_that_the_command_codes_lists_can_be_explained(resilience):
+    for row in resilience("codes", "--json").document["codes"]:
+        assert resilience("explain", row["code"], "--json").document["category"] == row["category"]
+        assert resilience("explain", row["error"], "--json").document["category"] == row["category"]
+
+
+@pytest.mark.parametrize(
+    ("line", "category"),
+    [
+        ("503 Service Unavailable", "unavailable"),
+        ("HTTP/1.1 503 Service Unavailable", "unavailable"),
+        ("HTTP/2 429", "rate_limit"),
+        ("http 404", "not_found"),
+        ("418 I'm a teapot", "validation"),
+    ],
+)
+def test_a_status_line_is_understood(resilience, line, category):
+    assert resilience("explain", line, "--json").document["category"] == category
+
+
+def test_the_known_libraries_are_listed(resilience):
+    lines = resilience("explain", "--list").out.splitlines()
+    assert any(line.split()[0] == "httpx" and "exceptions, such as httpx." in line for line in lines)
+    libraries = resilience("explain", "--list", "--json").document["libraries"]
+    assert "ReadTimeout" in libraries["httpx"]
+    assert len(libraries) >= len(lines) - 1 > 20
+
+
+def test_without_a_failure_it_says_what_to_give(resilience):
+    assert "give a failure such as httpx.ReadTimeout" in resilience("explain").complaint
+
+
 def test_several_words_are_joined(resilience):
     assert resilience("explain", "status", "404", "--json").document["text"] == "status 404"
 
@@ -67,7 +115,7 @@ def test_the_text_says_the_same_to_a_person(resilience):
     assert "UNAUTHENTICATED" in run.out
 
 
-def test_a_failure_nobody_knows_is_one_line_with_near_matches(resilience):
+def test_an_unknown_failure_is_one_line_with_near_matches(resilience):
     run = resilience("explain", "ReadTimeot")
     assert run.code == 2
     assert run.out == ""

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import pathlib
 import subprocess
 import sys
 
@@ -89,17 +91,94 @@ def test_explain_needs_neither_httpx_nor_rich():
     assert (done.returncode, done.stdout.splitlines()[0], done.stderr) == (0, "timeout", "")
 
 
-def test_it_runs_as_a_module():
-    run = in_own_process("explain", "status", "503", "--json")
+@pytest.mark.parametrize("module", ["resilience", "resilience.cli"])
+def test_it_runs_as_a_module(module):
+    run = in_own_process("explain", "status", "503", "--json", module=module)
     assert (run.code, run.err) == (0, "")
     assert run.document["category"] == "unavailable"
 
 
-def test_a_reader_who_leaves_early_sees_no_traceback():
-    process = subprocess.Popen(
-        [sys.executable, "-m", "resilience.cli", "explain", "503"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ("exlpain", "503"),
+            "resilience: there is no command 'exlpain'; did you mean 'explain'? See `resilience --help`",
+        ),
+        (("circuit", "shop"), "there is no command 'circuit'; did you mean 'circuits'?"),
+        (("--verison",), "resilience: unrecognized arguments: --verison; did you mean '--version'?"),
+        (("demo", "--secnds", "3"), "resilience demo: unrecognized arguments: --secnds 3; did you mean '--seconds'?"),
+        (("call", "http://x", "--tmieout=3"), "did you mean '--timeout'? See `resilience call --help`"),
+        (("explain", "503", "--jsn"), "did you mean '--json'?"),
+        (
+            ("run", "x.py", "--level", "strct"),
+            "--level 'strct' is not one of strict, moderate, permissive; did you mean",
+        ),
+        (("demo", "--backend", "tiro"), "--backend 'tiro' is not one of asyncio, trio; did you mean 'trio'?"),
+        (("schema", "reprot"), "did you mean 'report'?"),
+    ],
+    ids=str,
+)
+def test_a_misspelt_command_option_or_choice_is_answered_with_the_right_one(resilience, arguments, said):
+    run = resilience(*arguments)
+    assert (run.code, run.out) == (2, "")
+    assert said in run.complaint
+
+
+def test_an_argument_that_resembles_nothing_is_answered_with_the_choices(resilience):
+    assert "'zzz' is not one of demo, call, explain" in resilience("zzz").complaint
+    assert "unrecognized arguments: --zzz; see" in resilience("demo", "--zzz").complaint
+
+
+FULL = pathlib.Path("/dev/full")
+EACH_COMMAND = [
+    ("--help",),
+    ("--version",),
+    ("explain", "503"),
+    ("explain", "503", "--json"),
+    ("codes",),
+    ("schema", "report"),
+    ("circuits", "json"),
+    ("report", "-"),
+    ("demo", "--seconds", "3"),
+    ("demo", "--seconds", "3", "--backend", "trio"),
+    ("run", "-"),
+]
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+SOURCE = b"print('hello')\nTraceback (most recent call last):\n  File 'a', line 1, in a\nKeyError: 'a'\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the demo needs POSIX")
+@pytest.mark.parametrize("arguments", EACH_COMMAND, ids=str)
+def test_a_reader_who_leaves_early_sees_no_traceback(arguments):
+    with subprocess.Popen(
+        [sys.executable, "-m", "resilience", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=BUFFERED,
+    ) as process:
+        process.stdout.close()  # long before Python has started
+        process.stdout = None
+        _, err = process.communicate(SOURCE, timeout=60)
+    assert b'Traceback (most recent call last):\n  File "/' not in err
+    assert b"BrokenPipe" not in err
+    assert process.returncode == (10 if arguments == ("run", "-") else 1), err
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("arguments", [("explain", "503"), ("--help",)], ids=str)
+def test_a_full_disk_is_one_line(arguments):
+    with FULL.open("wb") as full:
+        command = [sys.executable, "-m", "resilience", *arguments]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=BUFFERED, check=False)
+    assert done.stderr == b"resilience: the output cannot be written: No space left on device\n"
+    assert done.returncode == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell closes a stream")
+def test_a_closed_stdout_is_no_failure():
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$0" -m resilience explain 503 >&-', sys.executable], stderr=subprocess.PIPE, check=False
     )
-    process.stdout.close()  # long before Python has started
-    assert process.stderr.read() == b""
-    process.stderr.close()
-    assert process.wait() == 1
+    assert (done.returncode, done.stderr) == (0, b"")

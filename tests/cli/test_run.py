@@ -119,8 +119,11 @@ def test_modules_may_be_allowed_and_a_directory_given(resilience, script, tmp_pa
     [
         (("--level", "strct"), "did you mean 'strict'?"),
         (("--memory", "lots"), "give a size such as '100MB'"),
-        (("--allow", "no-name"), "allowed_imports: 'no-name' is no name"),
-        (("--directory", "/nonexistent"), "give a directory that exists"),
+        (("--memory", "lots"), "resilience run: --memory lots: give a size"),
+        (("--memory", "12"), "resilience run: --memory 12 is 12 bytes; give a size such as 100MB or 1GB"),
+        (("--allow", "no-name"), "resilience run: --allow: 'no-name' is no name"),
+        (("--directory", "/nonexistent"), "resilience run: --directory /nonexistent: give a directory that exists"),
+        (("--level", "custom"), "--level 'custom' is not one of strict, moderate, permissive"),
         (("--timeout", "0"), "is not a number from"),
     ],
     ids=str,
@@ -129,6 +132,25 @@ def test_what_cannot_be_meant_is_said_in_one_line(resilience, script, options, s
     run = resilience("run", script("1"), *options)
     assert run.code == 2
     assert said in run.complaint
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "advice"),
+    [
+        ("import os", (), "If it is needed, allow it: --allow os."),
+        ("open('/etc/passwd')", (), "run the code at a higher level: --level moderate."),
+        ("import socket; socket.socket()", ("--level", "moderate"), "--allow socket"),
+    ],
+)
+def test_advice_is_in_the_words_of_the_command_line(resilience, script, text, options, advice):
+    path = script(text)
+    run = resilience("run", path, *options)
+    assert advice in run.err
+    document = resilience("run", path, "--json", *options).out
+    assert advice in document
+    for said in (run.err, document):
+        for parameter in ("allowed_imports", "security_level=", "memory_limit=", "working_directory="):
+            assert parameter not in said
 
 
 def test_a_file_that_is_not_there(resilience):

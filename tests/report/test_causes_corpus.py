@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from resilience.report._diagnosis import diagnose
-from resilience.report._diagnosis.context import Case
+from resilience.report._diagnosis.context import FailureContext
 from tests.report.faulty import Faulty, failure_of, names, raised_by, reworded, runtime, syntax
 
 CORPUS = [
@@ -46,7 +46,7 @@ def test_the_diagnosis_names_what_is_wrong_and_what_to_do(faulty: Faulty):
     if faulty.fix != "?":
         assert diagnosis.suggested_fix == faulty.fix
     if faulty.line != "?":
-        assert Case(failure).line == faulty.line
+        assert FailureContext(failure).line == faulty.line
 
 
 @pytest.mark.parametrize("faulty", CORPUS)
@@ -72,10 +72,10 @@ def test_a_correction_lets_the_program_get_past_its_failure(faulty: Faulty):
     again = raised_by(applied(faulty.code, diagnosis.suggested_fix, str(diagnosis.specifics["fix_applies_to"])))
     if again is None:
         return
-    before, line = (failure.error_type, failure.message), Case(failure).line
+    before, line = (failure.error_type, failure.message), FailureContext(failure).line
     after = failure_of(applied(faulty.code, diagnosis.suggested_fix, str(diagnosis.specifics["fix_applies_to"])))
     # What is not installed is another matter; and a program with two faults shows the second one.
-    assert (after.error_type, after.message) != before or (Case(after).line or 0) > (line or 0)
+    assert (after.error_type, after.message) != before or (FailureContext(after).line or 0) > (line or 0)
 
 
 def applied(code: str, fix: str, where: str) -> str:

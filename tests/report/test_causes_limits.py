@@ -174,7 +174,7 @@ def test_the_alternatives_that_the_policy_names_come_first():
     assert diagnosis.suggestions == (
         "Use plain texts for paths.",
         "These modules are allowed: math, json, datetime and random.",
-        "If it is needed, ask for it: allowed_imports=['os'].",
+        "If it is needed, allow it: allowed_imports=['os'].",
     )
     assert diagnosis.contributing_factors == ("it was stopped before it happened, on line 3",)
 

@@ -14,7 +14,7 @@ from resilience.report._diagnosis import (
     type_rules,
     value_rules,
 )
-from resilience.report._diagnosis.regex_cache import compiled_pattern, searched
+from resilience.report._diagnosis.regex_cache import compiled_pattern, search_pattern
 from tests.report.faulty import names, raised_by, runtime, syntax
 
 TABLES = {
@@ -43,7 +43,7 @@ def test_what_is_searched_is_found_as_without_the_short_cut(table: str, messages
     for pattern in TABLES[table]:
         for message in messages:
             matched = compiled_pattern(pattern).search(message)
-            assert (matched is None) == (searched(pattern, message) is None), (pattern, message)
+            assert (matched is None) == (search_pattern(pattern, message) is None), (pattern, message)
             found += matched is not None
     assert found >= 5
 
@@ -51,5 +51,5 @@ def test_what_is_searched_is_found_as_without_the_short_cut(table: str, messages
 def test_few_patterns_are_compiled_for_a_message():
     compiled_pattern.cache_clear()
     for pattern in TABLES["types"]:
-        searched(pattern, "Object of type set is not JSON serializable")
+        search_pattern(pattern, "Object of type set is not JSON serializable")
     assert compiled_pattern.cache_info().misses <= 3

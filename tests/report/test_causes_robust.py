@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from resilience.categories import ErrorCategory
 from resilience.report import _diagnosis as diagnosers
 from resilience.report._diagnosis import diagnose, missing_keys
-from resilience.report._diagnosis.context import Case
+from resilience.report._diagnosis.context import FailureContext
 from resilience.report.failure import Failure, Progress, Violation
 from tests.report.faulty import failure_of, names, runtime, syntax
 
@@ -112,8 +112,8 @@ FAILURES = st.builds(
 @settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 @given(FAILURES)
 def test_any_failure_has_a_diagnosis_that_can_be_sent(failure: Failure):
-    case = Case(failure)
-    diagnosis = diagnosers._finished(case, diagnosers._found(case))  # without the net below it
+    context = FailureContext(failure)
+    diagnosis = diagnosers._bounded(context, diagnosers._diagnose(context))  # without the net below it
     assert diagnosis.immediate_cause
     assert 1 <= len(diagnosis.suggestions) <= 5
     assert all(isinstance(each, str) and each.strip() for each in diagnosis.suggestions)
@@ -133,8 +133,8 @@ def test_any_text_that_does_not_compile_has_a_diagnosis_and_its_correction_parse
             failure = failure_of(code)
         else:
             return
-        case = Case(failure)
-        diagnosis = diagnosers._finished(case, diagnosers._found(case))
+        context = FailureContext(failure)
+        diagnosis = diagnosers._bounded(context, diagnosers._diagnose(context))
         assert diagnosis.suggestions
         if diagnosis.suggested_fix is not None:
             assert diagnosis.suggested_fix.strip()
@@ -162,7 +162,7 @@ def test_every_category_has_advice_of_its_own(category: ErrorCategory):
 
 
 def test_a_mistake_in_a_room_costs_no_report(monkeypatch, caplog):
-    def broken(case: Case) -> None:
+    def broken(context: FailureContext) -> None:
         raise ZeroDivisionError("a mistake of ours")
 
     monkeypatch.setattr(missing_keys, "key_error", broken)
@@ -172,7 +172,7 @@ def test_a_mistake_in_a_room_costs_no_report(monkeypatch, caplog):
     assert "a mistake of ours" in caplog.text
 
 
-def test_warnings_of_the_parser_reach_nobody():
+def test_warnings_of_the_parser_are_suppressed():
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         code = "x = '\\d' if 1 is 1 else None\nprint(undefined)"

@@ -57,7 +57,7 @@ def test_an_exception_that_explains_itself_is_not_put_down_to_another_one():
     assert "'undefined'" in report.immediate_cause
 
 
-def test_a_root_that_nobody_knows_changes_nothing():
+def test_an_unknown_root_changes_nothing():
     report = report_on(
         """
         class Odd(Exception): ...

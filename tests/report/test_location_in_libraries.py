@@ -72,3 +72,59 @@ def test_a_program_is_one_whatever_it_is_called():
     except ValueError as error:
         report = ErrorReport.from_exception(error, source=code, filename="<rules of the shop>")
     assert (report.filename, report.line_number) == ("<rules of the shop>", 2)
+
+
+def report_of_call(code: str) -> ErrorReport:
+    error = raised_by(code)
+    assert isinstance(error, Exception)
+    return ErrorReport.from_exception(error, source=code)
+
+
+def test_a_failed_connection_gives_no_advice_on_the_arguments_of_the_librarys_inner_functions():
+    report = report_of_call("import httpx\nhttpx.get('http://127.0.0.1:9/', trust_env=False)")
+    assert report.category.label == "network"
+    assert not any("arguments of" in suggestion for suggestion in report.suggestions)
+
+
+@pytest.mark.parametrize(
+    ("code", "called"),
+    [
+        ("import uuid\nuuid.UUID(bytes=b'x')", "uuid.UUID"),
+        ("import tomllib\ntomllib.loads('a')", "tomllib.loads"),
+        ("import ipaddress\nipaddress.ip_network('x')", "ipaddress.ip_network"),
+    ],
+)
+def test_advice_on_arguments_names_the_function_as_the_program_calls_it(code, called):
+    advice = f"Check the arguments of {called}(), which raised it inside a library."
+    assert advice in report_of_call(code).suggestions
+
+
+def calling_a_library(library: str, call: str) -> ErrorReport:
+    return report_of_call(f"exec(compile({library!r}, '<shop library>', 'exec'))\n{call}")
+
+
+def test_a_librarys_subclass_of_key_error_is_not_taken_for_a_missing_key():
+    library = "class NoPriceError(KeyError): pass\ndef price(name): raise NoPriceError('no price is known')"
+    report = calling_a_library(library, "price('lamp')")
+    assert report.suggestions[1] == "Check the arguments of price(), which raised it inside a library."
+    assert not any(".get(" in suggestion for suggestion in report.suggestions)
+
+
+def test_a_root_cause_inside_a_library_has_no_line_of_the_program():
+    library = "class Odd(Exception): pass\ndef load():\n try: [][1]\n except IndexError as error: raise Odd from error"
+    report = calling_a_library(library, "load()")
+    assert report.immediate_cause.startswith("it began with IndexError: ")
+    assert report.specifics["root_cause_line"] is None
+
+
+def test_a_cause_from_another_file_is_shown_with_its_file():
+    report = report_of_call("import httpx\nhttpx.get('http://127.0.0.1:9/', trust_env=False)")
+    (cause,) = [line for line in report.render().splitlines() if "raised from ConnectError" in line]
+    assert cause.endswith("Connection refused (httpcore/_exceptions.py line " + cause.rpartition(" ")[2])
+
+
+def test_a_cause_from_the_same_file_is_shown_with_its_line():
+    report = report_of_call(
+        "try:\n    1 / 0\nexcept ZeroDivisionError as error:\n    raise ValueError('no') from error"
+    )
+    assert "  raised from ZeroDivisionError: division by zero (line 2)" in report.render().splitlines()

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resilience.report._safe_repr import Looks
-from resilience.report._step_limit import TooLongError, bounded
+from resilience.report._safe_repr import SafeRepr
+from resilience.report._step_limit import StepLimitError, with_step_limit
 
 Point = namedtuple("Point", "x y")  # noqa: PYI024
 
@@ -108,7 +108,7 @@ class List(list):
 
 
 def look(value: object) -> object:
-    return Looks().at(value)
+    return SafeRepr().render(value)
 
 
 @pytest.mark.parametrize("value", [None, True, 0, -7, 2.5, "", "a text", 2**200])
@@ -180,7 +180,7 @@ def test_a_value_that_cannot_be_shown_says_so(make: Callable[[], object], shown:
 
 
 def test_after_a_few_endless_ones_no_more_are_asked():
-    shown = str(Looks().at([Endless() for _ in range(8)]))
+    shown = str(SafeRepr().render([Endless() for _ in range(8)]))
     assert shown.startswith("[<Endless whose repr takes too long>, ")
     assert shown.endswith("<Endless>, <Endless>, <Endless>]")
 
@@ -213,11 +213,11 @@ def test_a_long_text_is_cut_and_says_by_how_much():
 
 def test_all_looks_together_have_an_end():
     wide = [[[[i] * 20 for i in range(20)] for _ in range(20)] for _ in range(20)]
-    looks = Looks()
+    safe_repr = SafeRepr()
     for _ in range(10):
-        looks.at(wide)
-    assert looks.at([1]) == "..."
-    assert looks.at(7) == 7
+        safe_repr.render(wide)
+    assert safe_repr.render([1]) == "..."
+    assert safe_repr.render(7) == 7
 
 
 def test_a_set_looks_the_same_in_every_process():
@@ -234,20 +234,20 @@ def test_addresses_are_left_out():
 
 
 def test_secrets_are_kept_out_by_their_names_and_noted():
-    looks = Looks()
-    found = looks.variables({"api_key": "sk-canary-1", "user": "ada", "config": {"db": {"password": "canary-22"}}})
+    safe_repr = SafeRepr()
+    found = safe_repr.variables({"api_key": "sk-canary-1", "user": "ada", "config": {"db": {"password": "canary-22"}}})
     assert found == {"api_key": "[redacted]", "user": "ada", "config": "{'db': {'password': '[redacted]'}}"}
-    assert looks.secrets == {"sk-canary-1", "canary-22"}
+    assert safe_repr.secrets == {"sk-canary-1", "canary-22"}
 
 
 def test_modules_dunders_and_odd_names_are_no_variables():
     names = {"sys": sys, "__name__": "x", ".0": iter([]), "total": 1, "f": look, "C": Plain}
-    assert Looks().variables(names) == {"total": 1, "f": "<function look>", "C": "<class Plain>"}
-    assert Looks().variables(names, module=True) == {"total": 1}
+    assert SafeRepr().variables(names) == {"total": 1, "f": "<function look>", "C": "<class Plain>"}
+    assert SafeRepr().variables(names, module=True) == {"total": 1}
 
 
 def test_many_variables_are_cut():
-    found = Looks().variables({f"v{i}": i for i in range(80)})
+    found = SafeRepr().variables({f"v{i}": i for i in range(80)})
     assert len(found) == 51
     assert found["..."] == "more"
 
@@ -285,7 +285,7 @@ def test_bounded_gives_back_the_tracer_that_was_there():
     before = sys.gettrace()
     sys.settrace(tracer)
     try:
-        assert bounded(lambda: 1) == 1
+        assert with_step_limit(lambda: 1) == 1
         assert sys.gettrace() is tracer
     finally:
         sys.settrace(before)
@@ -300,13 +300,13 @@ def test_bounded_stops_what_catches_every_exception():
             except Exception:
                 continue
 
-    with pytest.raises(TooLongError, match="more than 500 steps"):
-        bounded(stubborn, 500)
+    with pytest.raises(StepLimitError, match="more than 500 steps"):
+        with_step_limit(stubborn, 500)
 
 
 def test_bounded_passes_errors_on():
     with pytest.raises(ZeroDivisionError):
-        bounded(lambda: 1 // 0)
+        with_step_limit(lambda: 1 // 0)
 
 
 def test_collections_of_the_standard_library_are_known_by_name():
@@ -319,7 +319,7 @@ def test_a_repr_that_wants_to_end_the_program_does_not(kind):
         def __repr__(self):
             raise kind(0)
 
-    assert "Leaving" in str(Looks().at(Leaving()))
+    assert "Leaving" in str(SafeRepr().render(Leaving()))
 
 
 @pytest.mark.skipif(sys.version_info < (3, 15), reason="frozendict of 3.15")
@@ -327,10 +327,12 @@ def test_a_frozendict_is_shown_by_its_elements_and_without_its_secrets():
     class Settings(builtins.frozendict):
         pass
 
-    looks = Looks()
-    assert looks.at(builtins.frozendict(password="hunter2", user="ada")) == (
+    shown = SafeRepr()
+    assert shown.render(builtins.frozendict(password="hunter2", user="ada")) == (
         "frozendict({'password': '[redacted]', 'user': 'ada'})"
     )
-    assert looks.at(Settings(token="abcdef123456", user="ada")) == "Settings({'token': '[redacted]', 'user': 'ada'})"
-    assert looks.secrets == {"hunter2", "abcdef123456"}
-    assert looks.at(builtins.frozendict.fromkeys(range(100), 1)).endswith("... 80 more})")
+    assert (
+        shown.render(Settings(token="abcdef123456", user="ada")) == "Settings({'token': '[redacted]', 'user': 'ada'})"
+    )
+    assert shown.secrets == {"hunter2", "abcdef123456"}
+    assert shown.render(builtins.frozendict.fromkeys(range(100), 1)).endswith("... 80 more})")

@@ -8,7 +8,7 @@ import traceback
 import pytest
 
 from resilience.report._capture import capture
-from resilience.report._tracebacks import MOST_TEXT, traceback_text
+from resilience.report._tracebacks import MAX_TEXT, traceback_text
 from tests.report.failing import raised, taken
 
 
@@ -94,7 +94,7 @@ def test_the_lines_of_a_program_that_came_from_no_file_are_underlined():
 
 def test_a_very_long_text_loses_its_middle():
     text = traceback_text(taken(ValueError("x" * 1_000_000)))
-    assert len(text) < MOST_TEXT + 100
+    assert len(text) < MAX_TEXT + 100
     assert text.startswith("Traceback (most recent call last):\n")
     assert "more characters" in text
     assert text.endswith("xxx\n")

@@ -1,4 +1,8 @@
-"""`resilience demo`: a real server, really hurt, under the same load protected and bare."""
+"""`resilience demo`: a real server that fails in six ways, called with policies and without.
+
+`load` makes the calls and drives the server, `stats` counts, `text`, `table` and `document` show the result. The
+server is a real process (`server`, started by `server_process`), so that killing it breaks real connections.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,17 @@ import functools
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TextIO
 
 from resilience.cli.demo.document import document_of
 from resilience.cli.demo.load import run_load
 from resilience.cli.demo.phases import Settings
-from resilience.cli.demo.server_process import Child
-from resilience.cli.demo.shared_counters import SuccessCounter
-from resilience.cli.demo.stats import Board
+from resilience.cli.demo.server_process import ServerProcess
+from resilience.cli.demo.shared_counters import RequestCounter
+from resilience.cli.demo.stats import DemoStats
 from resilience.cli.demo.text import causes, phase_line, summary
-from resilience.cli.output import ExitCode, UserError, need, print_json, run
+from resilience.cli.output import ExitCode, UserError, libraries_of, print_json, require_libraries, run_async
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -29,50 +33,54 @@ _REFRESH = 0.15
 
 
 def run_demo(arguments: argparse.Namespace) -> int:
-    """Run the phases, show them as they go, print the summary or the document."""
-    need("httpx", "rich", *(["trio"] if arguments.backend == "trio" else []))
+    """Run all phases, show the progress, print the summary or the document."""
+    require_libraries("httpx", "rich", *libraries_of(arguments.backend))
     if os.name != "posix":  # the server inherits a descriptor and is killed by SIGKILL
         raise UserError("the demo needs a POSIX system, such as Linux or macOS", ExitCode.FAILED)
     settings = Settings(arguments.seconds, arguments.rate, arguments.seed, arguments.backend)
-    # With --json a person may still watch, on the other stream.
-    screen = sys.stderr if arguments.json else sys.stdout
-    show = functools.partial(_with_table, screen) if screen.isatty() else _quietly if arguments.json else _with_lines
+    # With --json the table is shown on stderr.
+    screen = {True: sys.stderr, False: sys.stdout}[arguments.json]
+    show: Callable[[DemoStats, ServerProcess], Awaitable[None]] = _show_lines
+    if screen.isatty():
+        show = functools.partial(_show_table, screen)
+    elif arguments.json:
+        show = _show_nothing
     # A file without a name: nothing to clean up, however this ends.
-    with tempfile.TemporaryFile() as counts, SuccessCounter(counts.fileno()) as tally:
-        board = Board(settings, tally)
-        child = Child(settings, counts.fileno())
-        run(show, board, child, backend=settings.backend)
+    with tempfile.TemporaryFile() as counts, RequestCounter(counts.fileno()) as counter:
+        stats = DemoStats(settings, counter)
+        server = ServerProcess(settings, counts.fileno())
+        run_async(show, stats, server, backend=settings.backend)
         if arguments.json:
-            print_json(document_of(board, child))
+            print_json(document_of(stats, server))
         else:
-            # The table, where there is one, ends with the causes and stays on the screen.
-            sys.stdout.write(summary(board) if screen.isatty() else f"\n{causes(board)}\n{summary(board)}")
+            if not screen.isatty():  # a table ends with the causes and stays on the screen
+                sys.stdout.write(f"\n{causes(stats)}\n")
+            sys.stdout.write(summary(stats))
     return ExitCode.OK
 
 
-async def _quietly(board: Board, child: Child) -> None:
-    async with child:
-        await run_load(board, child, entered=lambda: None)
+async def _show_nothing(stats: DemoStats, server: ServerProcess) -> None:
+    async with server:
+        await run_load(stats, server, on_phase=lambda: None)
 
 
-async def _with_lines(board: Board, child: Child) -> None:
-    """Print one line when a phase is over."""
+async def _show_lines(stats: DemoStats, server: ServerProcess) -> None:
+    """Print a line at the end of each phase."""
     printed = 0
 
-    def entered() -> None:
+    def on_phase() -> None:
         nonlocal printed
-        done = board.phase if board.ended is None else board.phase + 1
-        while printed < done:
-            sys.stdout.write(phase_line(board, printed) + "\n")
+        while printed < stats.phases_done:
+            sys.stdout.write(phase_line(stats, printed) + "\n")
             sys.stdout.flush()
             printed += 1
 
-    async with child:
-        await run_load(board, child, entered)
+    async with server:
+        await run_load(stats, server, on_phase)
 
 
-async def _with_table(screen: TextIO, board: Board, child: Child) -> None:
-    """Keep a table up to date, on the stream that is a terminal."""
+async def _show_table(screen: TextIO, stats: DemoStats, server: ServerProcess) -> None:
+    """Keep a table up to date on the terminal."""
     import anyio
     from rich.console import Console
     from rich.live import Live
@@ -80,13 +88,13 @@ async def _with_table(screen: TextIO, board: Board, child: Child) -> None:
     from resilience.cli.demo.table import table_of
 
     console = Console(file=screen)
-    # Refreshed by a task of ours: rich's own thread would read numbers that are being changed.
-    with Live(table_of(board), console=console, auto_refresh=False) as live:
-        async with child, anyio.create_task_group() as tasks:
-            tasks.start_soon(_refresh, live, lambda: table_of(board))
-            await run_load(board, child, entered=lambda: None)
+    # Refreshed by a task: a thread of rich would read numbers that are being changed.
+    with Live(table_of(stats), console=console, auto_refresh=False) as live:
+        async with server, anyio.create_task_group() as tasks:
+            tasks.start_soon(_refresh, live, lambda: table_of(stats))
+            await run_load(stats, server, on_phase=lambda: None)
             tasks.cancel_scope.cancel()
-        live.update(table_of(board), refresh=True)
+        live.update(table_of(stats), refresh=True)
 
 
 async def _refresh(live: Live, table: Callable[[], RenderableType]) -> None:

@@ -1,4 +1,4 @@
-"""The same request, protected and bare."""
+"""The two clients of the demo: the same request, protected by policies and bare."""
 
 from __future__ import annotations
 
@@ -8,47 +8,47 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 from resilience.cli.demo.phases import CIRCUIT, Settings
-from resilience.cli.demo.stats import Board, Side
+from resilience.cli.demo.stats import ClientStats, DemoStats
 
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["STALE", "Call", "Page", "called"]
+__all__ = ["STALE", "Call", "Page", "open_clients"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """What the caller wants."""
+    """A page of items, as the caller wants it."""
 
     items: tuple[str, ...]
 
 
 STALE: Final = Page(items=())
-"""What the caller gets where there is nothing better."""
+"""The fallback's answer: a page without items."""
 
 Call = Callable[[], Awaitable[Page]]
 
 
 @contextlib.asynccontextmanager
-async def called(board: Board, port: int) -> AsyncGenerator[tuple[Call, Call]]:
-    """Yield the protected and the bare call. Each side has a client of its own, made the same way."""
+async def open_clients(stats: DemoStats, port: int) -> AsyncGenerator[tuple[Call, Call]]:
+    """Yield the protected and the bare call. Each has an HTTP client of its own, made the same way."""
     async with contextlib.AsyncExitStack() as stack:
-        protected, bare = [await stack.enter_async_context(_client(board, side, port)) for side in board.sides]
-        yield _protected(protected, board.settings), _bare(bare)
+        protected, bare = [await stack.enter_async_context(_client(stats, side, port)) for side in stats.clients]
+        yield _protected(protected, stats.settings), _bare(bare)
 
 
-def _client(board: Board, side: Side, port: int) -> httpx.AsyncClient:
+def _client(stats: DemoStats, side: ClientStats, port: int) -> httpx.AsyncClient:
     import httpx
 
     async def count(request: httpx.Request) -> None:
-        # Just before a request goes out, on both sides alike: one that is refused reaches no server that could count.
-        side.phases[board.phase].sent += 1
-        request.headers["X-Sender"] = f"{side.name}/{board.phase}"
+        # Counted just before it is sent: a request that is refused reaches no server that could count it.
+        side.phases[stats.phase].sent += 1
+        request.headers["X-Sender"] = f"{side.name}/{stats.phase}"
 
     return httpx.AsyncClient(
         base_url=f"http://127.0.0.1:{port}",
-        timeout=board.settings.time_limit,
-        limits=httpx.Limits(max_connections=None),  # open loop: no call waits for another one's connection
+        timeout=stats.settings.time_limit,
+        limits=httpx.Limits(max_connections=None),  # no call waits for the connection of another one
         event_hooks={"request": [count]},
         trust_env=False,  # a proxy would not know this machine's loopback
     )

@@ -1,58 +1,63 @@
-"""What the demo found, as plain values."""
+"""The result of the demo as a JSON document."""
 
 from __future__ import annotations
 
 from resilience.cli.demo.phases import CIRCUIT, DOWN, PHASES
-from resilience.cli.demo.server_process import Child
-from resilience.cli.demo.stats import Board, Ending, Numbers, Side
+from resilience.cli.demo.server_process import ServerProcess
+from resilience.cli.demo.stats import ClientStats, DemoStats, Outcome, PhaseStats
 
 __all__ = ["document_of"]
 
 
-def document_of(board: Board, child: Child) -> dict[str, object]:
+def document_of(stats: DemoStats, server: ServerProcess) -> dict[str, object]:
     """Return the demo's document. Times are seconds; `at` and `started_at` count from the beginning."""
     return {
-        **{side.name: _side(board, side) for side in board.sides},
+        **{client.name: _client(stats, client) for client in stats.clients},
         "circuit": {
             "name": CIRCUIT,
-            "state": board.circuit,
-            "transitions": [{"at": round(t.at, 3), "from": t.old, "to": t.new} for t in board.transitions],
+            "state": stats.circuit,
+            "transitions": [{"at": round(t.at, 3), "from": t.old, "to": t.new} for t in stats.transitions],
         },
         "phases": [
             {
                 "name": phase.name,
                 "mode": phase.mode,
-                "started_at": round(board.entered[index], 3),
-                "seconds": round(board.lasted(index), 3),
-                **{side.name: _numbers(side.phases[index], board.reached(side, index)) for side in board.sides},
+                "started_at": round(stats.phase_starts[index], 3),
+                "seconds": round(stats.duration(index), 3),
+                **{
+                    client.name: _counts(client.phases[index], stats.requests_reached(client, index))
+                    for client in stats.clients
+                },
             }
             for index, phase in enumerate(PHASES)
         ],
-        "settings": board.settings.document(),
-        "server": {"port": child.port, "pids": child.pids},
+        "settings": stats.settings.document(),
+        "server": {"port": server.port, "pids": server.pids},
     }
 
 
-def _side(board: Board, side: Side) -> dict[str, object]:
+def _client(stats: DemoStats, client: ClientStats) -> dict[str, object]:
     return {
-        **_numbers(side.total, board.reached(side)),
-        "sent_while_down": side.phases[DOWN].sent,
-        "time_to_recover": _rounded(board.time_to_recover(side)),
-        "attempts_by_category": dict(side.failed_attempts.most_common()),
+        **_counts(client.total, stats.requests_reached(client)),
+        "sent_while_down": client.phases[DOWN].sent,
+        "time_to_recover": _round_optional(stats.time_to_recover(client)),
+        "attempts_by_category": dict(client.failed_attempts.most_common()),
     }
 
 
-def _numbers(numbers: Numbers, reached: int) -> dict[str, object]:
+def _counts(counts: PhaseStats, reached: int) -> dict[str, object]:
     return {
-        "calls": numbers.calls,
-        "success_rate": _rounded(numbers.success_rate),
-        **{ending.value: numbers.endings[ending] for ending in Ending},
-        "sent": numbers.sent,
+        "calls": counts.calls,
+        "success_rate": _round_optional(counts.success_rate),
+        **{outcome.value: counts.outcomes[outcome] for outcome in Outcome},
+        "sent": counts.sent,
         "reached": reached,
-        "p50": _rounded(numbers.percentile(50)),
-        "p99": _rounded(numbers.percentile(99)),
+        "p50": _round_optional(counts.percentile(50)),
+        "p99": _round_optional(counts.percentile(99)),
     }
 
 
-def _rounded(number: float | None) -> float | None:
-    return None if number is None else round(number, 4)
+def _round_optional(number: float | None) -> float | None:
+    if number is None:
+        return None
+    return round(number, 4)

@@ -1,4 +1,8 @@
-"""Calls at their appointed times, whatever became of the ones before, and the phases they meet."""
+"""Open-loop load for the demo: calls start on a schedule, and the server goes through its phases meanwhile.
+
+A slow call delays no other one, as with real clients. Both clients call at the same moments, so that they differ in
+nothing but the decorators.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from resilience._listeners import subscribe
 from resilience.classification import classify
-from resilience.cli.demo.clients import STALE, Call, called
+from resilience.cli.demo.clients import STALE, Call, open_clients
 from resilience.cli.demo.phases import PHASES
-from resilience.cli.demo.server_process import Child
-from resilience.cli.demo.stats import Board, Ending, Side
+from resilience.cli.demo.server_process import ServerProcess
+from resilience.cli.demo.stats import ClientStats, DemoStats, Outcome
 from resilience.cli.output import ExitCode, UserError
 from resilience.clock import current_clock
 
@@ -20,61 +24,61 @@ if TYPE_CHECKING:
 
 __all__ = ["run_load"]
 
-_PATIENCE = 5.0
-"""How much longer than planned the last phase may take until the circuit is closed: the machine may be busy."""
-_MOST_BEHIND = 0.5
-"""Calls that are later than this are not made up for."""
+_MAX_OVERTIME = 5.0
+"""Seconds by which the last phase may take longer than planned until the circuit is closed: the machine may be busy."""
+_MAX_LAG = 0.5
+"""Seconds. After a longer pause of the machine the missed calls are not made up for."""
 
 
-async def run_load(board: Board, child: Child, entered: Callable[[], object]) -> None:
-    """Start the server, hurt it phase by phase under the load of both sides, and wait for the last calls.
+async def run_load(stats: DemoStats, server: ServerProcess, on_phase: Callable[[], object]) -> None:
+    """Start the server, take it through its phases under the load of both clients, and wait for the last calls.
 
-    *entered* is called at the beginning of every phase and at the end.
+    *on_phase* is called at the beginning of every phase and at the end.
     """
     import anyio
 
-    await child.start()
-    await child.listen()
-    async with called(board, child.port) as calls:
+    await server.start()
+    await server.listen()
+    async with open_clients(stats, server.port) as calls:
         over = anyio.Event()
-        with subscribe(board.heard):
+        with subscribe(stats.on_event):
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_pace, board, calls, over)
-                await _hurt(board, child, entered)
+                tasks.start_soon(_schedule_calls, stats, calls, over)
+                await _run_phases(stats, server, on_phase)
                 over.set()
-    board.end()
-    entered()
+    stats.end()
+    on_phase()
 
 
-async def _hurt(board: Board, child: Child, entered: Callable[[], object]) -> None:
+async def _run_phases(stats: DemoStats, server: ServerProcess, on_phase: Callable[[], object]) -> None:
     import anyio
 
     for index, phase in enumerate(PHASES):
-        back = index > 0 and PHASES[index - 1].mode == "down"
+        is_restart = index > 0 and PHASES[index - 1].mode == "down"
         if phase.mode == "down":
-            await child.gone()
-        elif back:
-            await child.start()
+            await server.kill()
+        elif is_restart:
+            await server.start()
         else:
-            await child.become(phase.mode)
-        board.enter(index)
-        entered()
-        if back:  # only now, so that the dead server's phase has no request that was answered
-            await child.listen()
-            await _healthy(child.port)
-            board.back_at = board.now()
-        lasts = phase.share * board.settings.seconds
-        await anyio.sleep(lasts * phase.hurt)
-        if phase.hurt < 1:
-            await child.become("healthy")
-            await anyio.sleep(lasts * (1 - phase.hurt))
-    with anyio.move_on_after(_PATIENCE):
-        # Looked at, not waited for: two facts that two others note, and 10 ms are soon enough.
-        while board.circuit != "closed" or board.protected.recovered_at is None:  # noqa: ASYNC110
+            await server.set_mode(phase.mode)
+        stats.begin_phase(index)
+        on_phase()
+        if is_restart:  # only now, so that the dead server's phase has no request that was answered
+            await server.listen()
+            await _await_health(server.port)
+            stats.server_back_at = stats.now()
+        lasts = phase.share * stats.settings.seconds
+        await anyio.sleep(lasts * phase.fault_share)
+        if phase.fault_share < 1:
+            await server.set_mode("healthy")
+            await anyio.sleep(lasts * (1 - phase.fault_share))
+    with anyio.move_on_after(_MAX_OVERTIME):
+        # Polled: the circuit and the first direct answer are noted in different places, and 10 ms are soon enough.
+        while stats.circuit != "closed" or stats.protected.recovered_at is None:  # noqa: ASYNC110
             await anyio.sleep(0.01)
 
 
-async def _healthy(port: int) -> None:
+async def _await_health(port: int) -> None:
     """Return when the server has answered."""
     import anyio
     import httpx
@@ -86,34 +90,36 @@ async def _healthy(port: int) -> None:
                     return
             except httpx.TransportError:
                 await anyio.sleep(0.02)
-    raise UserError("the demo's server was started again and gives no answer", ExitCode.FAILED)
+    raise UserError("the demo's server was started again but does not answer", ExitCode.FAILED)
 
 
-async def _pace(board: Board, calls: tuple[Call, Call], over: anyio.Event) -> None:
-    """Make both calls at each moment of one schedule, so that the two sides differ in nothing but the decorators."""
+async def _schedule_calls(stats: DemoStats, calls: tuple[Call, Call], over: anyio.Event) -> None:
+    """Start both calls at each moment of one schedule."""
     import anyio
 
     clock = current_clock()
-    chance = random.Random(board.settings.seed)  # a generator of its own: the same seed, the same schedule
-    interval = 1 / board.settings.rate
+    rng = random.Random(stats.settings.seed)  # a generator of its own: the same seed, the same schedule
+    interval = 1 / stats.settings.rate
     due = clock.now()
     async with anyio.create_task_group() as tasks:
         while not over.is_set():
-            due = max(due + interval * chance.uniform(0.5, 1.5), clock.now() - _MOST_BEHIND)
+            due = max(due + interval * rng.uniform(0.5, 1.5), clock.now() - _MAX_LAG)
             # After a pause of the machine's the calls that are late follow each other closely, but not as one crowd.
             await anyio.sleep(max(due - clock.now(), interval / 8))
-            for side, call in zip(board.sides, calls, strict=True):
-                tasks.start_soon(_one, board, side, call)
+            for client, call in zip(stats.clients, calls, strict=True):
+                tasks.start_soon(_make_call, stats, client, call)
 
 
-async def _one(board: Board, side: Side, call: Call) -> None:
-    phase, began = board.phase, board.now()
+async def _make_call(stats: DemoStats, client: ClientStats, call: Call) -> None:
+    phase, began = stats.phase, stats.now()
     try:
         page = await call()
     except Exception as error:
-        if side is board.bare:  # what fails on the protected side is told by its policies, attempt by attempt
-            side.failed_attempts[classify(error).label] += 1
-        ending = Ending.FAILED
+        if client is stats.bare:  # the protected client's failures arrive as events, attempt by attempt
+            client.failed_attempts[classify(error).label] += 1
+        outcome = Outcome.FAILED
     else:
-        ending = Ending.DEGRADED if page is STALE else Ending.SUCCEEDED
-    board.over(side, phase, ending, board.now() - began)
+        outcome = Outcome.SUCCEEDED
+        if page is STALE:
+            outcome = Outcome.DEGRADED
+    stats.record_call(client, phase, outcome, stats.now() - began)

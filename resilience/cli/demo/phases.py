@@ -1,4 +1,4 @@
-"""What is done to the server, when, and the numbers the demo runs with."""
+"""The demo's script: the phases of the server, and the settings that both clients run with."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ CIRCUIT: Final = "demo server"
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """One thing that happens to the server, for *share* of the demo's time; after *hurt* of that it is well again."""
+    """A fault of the server.
+
+    It takes *share* of the demo's time; after *fault_share* of that the server is healthy again.
+    """
 
     name: str
     mode: Mode
     share: float
-    hurt: float = 1.0
+    fault_share: float = 1.0
 
 
 # The 503s pass before the connections break, so that the circuit is seen to close; the broken connections do not
@@ -30,18 +33,18 @@ class Phase:
 PHASES: Final = (
     Phase("healthy", "healthy", 1.0 / 12),
     Phase("slow, 1 in 3 late", "slow", 3.0 / 12),
-    Phase("503, Retry-After: 1", "unavailable", 2.5 / 12, hurt=0.6),
+    Phase("503, Retry-After: 1", "unavailable", 2.5 / 12, fault_share=0.6),
     Phase("connections reset", "reset", 1.0 / 12),
     Phase("process killed", "down", 3.0 / 12),
     Phase("process back", "healthy", 1.5 / 12),
 )
 DOWN: Final = 4
-"""The phase without a process."""
+"""The index of the phase in which the server's process is dead."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What the demo runs with. Seconds throughout; *rate* is calls per second on each side."""
+    """Options of the demo. Times are seconds; *rate* is calls per second of each client."""
 
     seconds: float = 12.0
     rate: float = 80.0

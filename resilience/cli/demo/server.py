@@ -1,8 +1,8 @@
-"""The demo's server: a process of its own, `python -m resilience.cli.demo.server`, that misbehaves as it is told.
+"""The demo's HTTP server, which fails on command, in a process of its own: ``python -m resilience.cli.demo.server``.
 
-It says in a JSON line on stdout that it is there, then obeys JSON lines on stdin, each answered by one on stdout:
-``{"port": 0}`` to listen there, ``{"mode": "slow"}`` to behave so. It ends with its stdin, and so with the process
-that started it, however that one ends.
+It announces itself by a JSON line on stdout, then takes commands as JSON lines on stdin and answers each by a line:
+``{"port": 0}`` listens on a port, ``{"mode": "slow"}`` changes the behaviour. It ends when its stdin is closed, and so
+with the process that started it, also when that one is killed.
 """
 
 from __future__ import annotations
@@ -22,55 +22,55 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from resilience.cli.demo.shared_counters import SuccessCounter
+from resilience.cli.demo.shared_counters import RequestCounter
 
 __all__ = ["main"]
 
 _BODY = b'{"status": "ok", "items": ["one", "two", "three"]}'
 _OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(_BODY)
 _UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
-_SENDER = re.compile(rb"\r\nx-sender: *(\w+)/(\d+)", re.IGNORECASE)  # side and phase: whom to count it for
-_LINGER_NOT = struct.pack("ii", 1, 0)  # on, for 0 s: closing sends RST in place of FIN
-_TIME_TO_BIND = 5.0
+_SENDER = re.compile(rb"\r\nx-sender: *(\w+)/(\d+)", re.IGNORECASE)  # the client and the phase to count it for
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # on, for 0 s: closing sends RST in place of FIN
+_BIND_TIMEOUT = 5.0
 
 
 class Server:
-    """Answers HTTP/1.1 GET requests, or fails to, by its present mode."""
+    """Answers HTTP/1.1 GET requests, or fails, as its mode says."""
 
-    def __init__(self, tally: SuccessCounter, late: float, seed: int) -> None:
-        self._tally = tally
+    def __init__(self, counter: RequestCounter, late: float, seed: int) -> None:
+        self._counter = counter
         self._mode = "healthy"
         self._late = late
         # A generator of its own with a known seed: the same run misbehaves in the same way.
-        self._chance = random.Random(seed)
-        # Every third of each side's, in turn: drawn at random, five in a row would open the circuit now and then.
+        self._rng = random.Random(seed)
+        # Every third request of each client is late. At random, five in a row would open the circuit now and then.
         self._turns: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
         self._open: set[asyncio.StreamWriter] = set()
 
-    def become(self, mode: str) -> None:
-        """Behave differently from now on. Resetting begins with the connections that wait for their next request."""
+    def set_mode(self, mode: str) -> None:
+        """Change the behaviour. The mode ``reset`` also resets the connections that are idle."""
         self._mode = mode
         if mode == "reset":
             for writer in tuple(self._open):
                 _reset(writer)
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection until somebody closes or breaks it."""
+        """Serve one connection until either end closes or resets it."""
         self._open.add(writer)
         # OSError: the client went away, as one does whose time limit is over.
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            if self._mode == "reset" and self._chance.random() < 0.5:
+            if self._mode == "reset" and self._rng.random() < 0.5:
                 _reset(writer)  # half of them at once, the others in the middle of an answer
             while not writer.is_closing():
-                await self._answer(await reader.readuntil(b"\r\n\r\n"), writer)
+                await self._reply(await reader.readuntil(b"\r\n\r\n"), writer)
         self._open.discard(writer)
         writer.close()
 
-    async def _answer(self, head: bytes, writer: asyncio.StreamWriter) -> None:
+    async def _reply(self, head: bytes, writer: asyncio.StreamWriter) -> None:
         sender = _SENDER.search(head)
         side = sender[1].decode() if sender else ""
         if sender:
-            self._tally.add(side, int(sender[2]))
+            self._counter.add(side, int(sender[2]))
         mode = self._mode
         if mode == "reset":
             writer.write(_OK + _BODY[:10])
@@ -80,7 +80,7 @@ class Server:
             writer.write(_UNAVAILABLE)
         else:
             late = mode == "slow" and next(self._turns[side]) % 3 == 2
-            await asyncio.sleep(self._late if late else self._chance.uniform(0.002, 0.01))
+            await asyncio.sleep(self._late if late else self._rng.uniform(0.002, 0.01))
             writer.write(_OK + _BODY)
         if not writer.is_closing():
             await writer.drain()
@@ -90,14 +90,14 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     wire = writer.get_extra_info("socket")
     if wire is not None:
         with contextlib.suppress(OSError):
-            wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+            wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
     writer.transport.abort()
 
 
 async def _bound(port: int) -> socket.socket:
-    """Return a listening socket. Somebody may hold the old port for a moment: connections of the killed process."""
+    """Return a listening socket. The port may be busy for a moment, with connections of the killed process."""
     loop = asyncio.get_running_loop()
-    until = loop.time() + _TIME_TO_BIND
+    until = loop.time() + _BIND_TIMEOUT
     while True:
         wire = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
@@ -123,31 +123,31 @@ async def _listen(server: Server, port: int) -> dict[str, object]:
 
 async def _serve(options: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
-    orders = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
-    with SuccessCounter(options.tally) as tally:
-        server = Server(tally, options.late, options.seed)
-        _say({"pid": os.getpid()})
-        while order := await orders.readline():
-            told = json.loads(order)
-            if "port" in told:
-                _say(await _listen(server, told["port"]))
+    commands = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
+    with RequestCounter(options.counter) as counter:
+        server = Server(counter, options.late, options.seed)
+        _write_line({"pid": os.getpid()})
+        while line := await commands.readline():
+            command = json.loads(line)
+            if "port" in command:
+                _write_line(await _listen(server, command["port"]))
             else:
-                server.become(told["mode"])
-                _say(told)
+                server.set_mode(command["mode"])
+                _write_line(command)
         # Not a return: the event loop would cancel every open connection first, and complain of each.
         os._exit(0)
 
 
-def _say(line: dict[str, object]) -> None:
-    sys.stdout.write(json.dumps(line) + "\n")
+def _write_line(message: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run until stdin ends."""
     parser = argparse.ArgumentParser(prog="python -m resilience.cli.demo.server")
-    parser.add_argument("--tally", type=int, required=True, help="the descriptor of the file to count in")
+    parser.add_argument("--counter", type=int, required=True, help="the descriptor of the file to count in")
     parser.add_argument("--late", type=float, default=0.5)
     parser.add_argument("--seed", type=int, default=1)
     asyncio.run(_serve(parser.parse_args(argv)))

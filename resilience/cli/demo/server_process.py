@@ -1,4 +1,4 @@
-"""The demo's server, seen from the process that starts, orders about, and kills it."""
+"""The demo's end of its server process: start, command, kill."""
 
 from __future__ import annotations
 
@@ -16,35 +16,38 @@ if TYPE_CHECKING:
     from anyio.abc import Process
     from anyio.streams.buffered import BufferedByteReceiveStream
 
-__all__ = ["Child"]
+__all__ = ["ServerProcess"]
 
-_TIME_TO_ANSWER = 15.0  # starting Python on a busy machine takes its time
+_REPLY_TIMEOUT = 15.0  # starting Python on a busy machine takes its time
 _ENDED = "the demo's server ended unexpectedly"
 
 
-class Child:
-    """A server process at a time; whatever happens, none is left when the block is over."""
+class ServerProcess:
+    """Runs one server process at a time.
 
-    def __init__(self, settings: Settings, tally: int) -> None:
+    At the end of its ``async with`` block no process is left, however the block ends.
+    """
+
+    def __init__(self, settings: Settings, counter: int) -> None:
         self._settings = settings
-        self._tally = tally
+        self._counter = counter
         self._process: Process | None = None
         self._lines: BufferedByteReceiveStream | None = None
         self.port: int = 0
         self.pids: list[int] = []
 
     async def start(self) -> None:
-        """Start the process; return when it is there. It does not listen yet."""
+        """Start the process and wait for its first line. It does not listen yet."""
         import anyio
         from anyio.streams.buffered import BufferedByteReceiveStream
 
         settings = self._settings
         options = {
-            "--tally": self._tally,
+            "--counter": self._counter,
             "--late": settings.late,
             "--seed": settings.seed,
         }
-        # A session of its own: Ctrl-C in the terminal is for the parent, who then ends the child.
+        # A session of its own: Ctrl-C in the terminal is for the parent, who then ends the server.
         self._process = await anyio.open_process(
             [
                 sys.executable,
@@ -54,50 +57,50 @@ class Child:
             ],
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            pass_fds=[self._tally],
+            pass_fds=[self._counter],
         )
         self.pids.append(self._process.pid)
         assert self._process.stdout is not None
         self._lines = BufferedByteReceiveStream(self._process.stdout)
-        await self._answer()
+        await self._reply()
 
     async def listen(self) -> None:
-        """Have the process listen, on the port the one before it had; return when it does."""
-        self.port = cast("int", (await self._order({"port": self.port}))["port"])
+        """Have the process listen, on the port of the process before it, and wait until it does."""
+        self.port = cast("int", (await self._send({"port": self.port}))["port"])
 
-    async def become(self, mode: Mode) -> None:
-        """Have the server misbehave differently; return when it does."""
-        await self._order({"mode": mode})
+    async def set_mode(self, mode: Mode) -> None:
+        """Change the behaviour of the server, and wait until it has changed."""
+        await self._send({"mode": mode})
 
-    async def _order(self, order: dict[str, object]) -> dict[str, object]:
+    async def _send(self, command: dict[str, object]) -> dict[str, object]:
         import anyio
 
         assert self._process is not None
         assert self._process.stdin is not None
         try:
-            await self._process.stdin.send(json.dumps(order).encode() + b"\n")
+            await self._process.stdin.send(json.dumps(command).encode() + b"\n")
         except (anyio.BrokenResourceError, OSError):
             raise UserError(_ENDED, ExitCode.FAILED) from None
-        return await self._answer()
+        return await self._reply()
 
-    async def _answer(self) -> dict[str, object]:
+    async def _reply(self) -> dict[str, object]:
         import anyio
 
         assert self._lines is not None
         try:
-            with anyio.fail_after(_TIME_TO_ANSWER):
+            with anyio.fail_after(_REPLY_TIMEOUT):
                 line = await self._lines.receive_until(b"\n", 1000)
         except (anyio.EndOfStream, anyio.IncompleteRead):
             raise UserError(_ENDED, ExitCode.FAILED) from None
         except TimeoutError:
-            raise UserError(f"the demo's server said nothing for {_TIME_TO_ANSWER:g} s", ExitCode.FAILED) from None
+            raise UserError(f"the demo's server did not answer for {_REPLY_TIMEOUT:g} s", ExitCode.FAILED) from None
         answer: dict[str, object] = json.loads(line)
         if "error" in answer:
             raise UserError(f"the demo's server cannot listen: {answer['error']}", ExitCode.FAILED)
         return answer
 
-    async def gone(self) -> None:
-        """Send SIGKILL to the process, if there is one, and wait for its end, even while being cancelled."""
+    async def kill(self) -> None:
+        """Send SIGKILL to the process, if there is one, and wait for its end, also while cancelled."""
         import anyio
 
         process, self._process = self._process, None
@@ -108,10 +111,10 @@ class Child:
                 await process.wait()
                 await process.aclose()
 
-    async def __aenter__(self) -> Child:
+    async def __aenter__(self) -> ServerProcess:
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.gone()
+        await self.kill()

@@ -1,4 +1,4 @@
-"""Counters in a file that two processes map: what one counted is still there after it was killed."""
+"""Counters in a file that two processes map: the server counts, the demo reads, also after the server was killed."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from types import TracebackType
 
 from resilience.cli.demo.phases import PHASES, SIDES
 
-__all__ = ["SuccessCounter"]
+__all__ = ["RequestCounter"]
 
 _COUNT = struct.Struct("<Q")
 _SIZE = len(SIDES) * len(PHASES) * _COUNT.size
 
 
-class SuccessCounter:
-    """Requests that reached the server, by side and phase. One process writes at a time."""
+class RequestCounter:
+    """Requests that reached the server, by client and phase. Only one process may write at a time."""
 
     def __init__(self, descriptor: int) -> None:
         if os.fstat(descriptor).st_size < _SIZE:
@@ -24,21 +24,21 @@ class SuccessCounter:
         self._memory = mmap.mmap(descriptor, _SIZE)
 
     def add(self, side: str, phase: int) -> None:
-        """Count one request. One of no known side or phase is not counted."""
+        """Count one request; a request of an unknown client or phase is not counted."""
         if side in SIDES and 0 <= phase < len(PHASES):
             at = _offset(side, phase)
             _COUNT.pack_into(self._memory, at, _COUNT.unpack_from(self._memory, at)[0] + 1)
 
     def read(self, side: str, phase: int) -> int:
-        """Return what was counted so far."""
+        """Return the number of requests so far."""
         count: int = _COUNT.unpack_from(self._memory, _offset(side, phase))[0]
         return count
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Unmap the file."""
         self._memory.close()
 
-    def __enter__(self) -> SuccessCounter:
+    def __enter__(self) -> RequestCounter:
         return self
 
     def __exit__(

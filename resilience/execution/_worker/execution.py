@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from resilience.execution._worker.messages import Policy, Request
     from resilience.execution._worker.recorder import Recorder
     from resilience.execution._worker.statements import Statement
-    from resilience.report._safe_repr import Looks
+    from resilience.report._safe_repr import SafeRepr
     from resilience.report.captured_exception import Captured, Json
 
 __all__ = ["Execution"]
@@ -238,7 +238,7 @@ class Execution:
         sys.settrace(None)
         sys.setprofile(None)
 
-    def _looks(self) -> Looks:
+    def _looks(self) -> SafeRepr:
         self._get_ready_to_look()
         return looks()
 

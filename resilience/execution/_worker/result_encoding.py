@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from resilience.report._safe_repr import Looks
+    from resilience.report._safe_repr import SafeRepr
     from resilience.report.captured_exception import Json
 
 __all__ = ["looks", "value_of", "variables_of"]
@@ -18,15 +18,15 @@ _MOST_DEEP = 20
 _MOST_BITS = 256  # longer whole numbers are read by few, and str() of very long ones raises
 
 
-def looks() -> Looks:
+def looks() -> SafeRepr:
     """Return what looks at values that may show themselves as they like."""
-    from resilience.report._safe_repr import Looks
+    from resilience.report._safe_repr import SafeRepr
 
-    return Looks()
+    return SafeRepr()
 
 
 def variables_of(
-    namespace: dict[str, object], names: Sequence[str] | None, get_looks: Callable[[], Looks] = looks
+    namespace: dict[str, object], names: Sequence[str] | None, get_looks: Callable[[], SafeRepr] = looks
 ) -> dict[str, Json]:
     """Return the variables called *names*, those that there are; without names, those that hold data."""
     if names is not None:
@@ -36,12 +36,12 @@ def variables_of(
     return get_looks().variables(namespace, module=names is None)
 
 
-def value_of(value: object, get_looks: Callable[[], Looks] = looks) -> Json:
+def value_of(value: object, get_looks: Callable[[], SafeRepr] = looks) -> Json:
     """Return a value as it is, where JSON has it; anything else as a short text."""
     try:
         return _Plain().of(value, 0)
     except (_NotPlain, RuntimeError):  # or a thread of the program has changed it meanwhile
-        return get_looks().at(value)
+        return get_looks().render(value)
 
 
 class _NotPlain(Exception):

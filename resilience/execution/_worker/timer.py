@@ -12,7 +12,7 @@ import faulthandler
 import os
 import time
 
-from resilience.report._step_limit import TooLongError
+from resilience.report._step_limit import StepLimitError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -125,4 +125,4 @@ class Timer:
                 return  # it is our own code that takes its time
             frame = frame.f_back
         if frame is not None:
-            raise TooLongError
+            raise StepLimitError

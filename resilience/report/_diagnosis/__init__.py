@@ -1,4 +1,10 @@
-"""Why something failed, and what to do about it: a room for each family of failures."""
+"""Diagnosis of a failure: its cause, the facts that led to it, and what to do.
+
+A module for each family of failures holds its diagnosers: functions of a `FailureContext` that return a `Diagnosis`, or
+None where they recognise nothing. `diagnose` asks those of the exception's class and its bases, then those of its root
+cause, then the category's row. No diagnoser runs code of the program, and none may cost the report: an error in one is
+logged, and a plainer diagnosis is returned.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +17,25 @@ from resilience._callback_errors import log_callback_error
 from resilience.categories import ErrorCategory
 from resilience.errors._json_safe import Json, safe_text, safe_value
 from resilience.report._diagnosis.activity import context_of
-from resilience.report._diagnosis.categories import by_category
-from resilience.report._diagnosis.context import Case, mapping
+from resilience.report._diagnosis.categories import diagnose_by_category
+from resilience.report._diagnosis.context import FailureContext, as_mapping
 from resilience.report._diagnosis.policy import violation
-from resilience.report._diagnosis.rules import by_rules
+from resilience.report._diagnosis.rules import diagnose_by_rules
 from resilience.report._diagnosis.system_rules import RULES
+from resilience.report._path_redaction import is_library
 from resilience.report.captured_exception import Captured
 from resilience.report.diagnosis import Diagnosis
 from resilience.report.failure import Failure
 
 __all__ = ["diagnose"]
 
-Diagnoser = Callable[[Case], Diagnosis | None]
+Diagnoser = Callable[[FailureContext], Diagnosis | None]
 
-_MOST_SUGGESTIONS = 5
-_MOST_FACTORS = 6
-_MOST_SENTENCE = 400
-_MOST_DEEP = 10
+_IMPORTS = ("import ", "from ")
+_MAX_SUGGESTIONS = 5
+_MAX_FACTORS = 6
+_MAX_SENTENCE = 400
+_MAX_DEPTH = 10
 
 _DIAGNOSERS = {
     "SyntaxError": ("syntax", "syntax_error"),
@@ -66,57 +74,61 @@ def diagnose(failure: Failure) -> Diagnosis:
     >>> diagnosis.suggestions[-1]
     'Install it where the program runs: pip install PyYAML (the package is called PyYAML, the module yaml).'
     """
-    case = Case(failure)
+    context = FailureContext(failure)
     try:
-        return _finished(case, _found(case))
+        return _bounded(context, _diagnose(context))
     except Exception as error:  # a report with less in it is better than none
         log_callback_error("diagnosis", diagnose, error)
     return Diagnosis(
-        immediate_cause=f"{case.type}: {case.message}"[:_MOST_SENTENCE],
+        immediate_cause=f"{context.type}: {context.message}"[:_MAX_SENTENCE],
         suggestions=("Look at the message and at the line that failed.",),
     )
 
 
-def _found(case: Case) -> Diagnosis:
+def _diagnose(context: FailureContext) -> Diagnosis:
     from resilience.report._diagnosis import limits
 
-    if case.failure.violation is not None or case.failure.category is ErrorCategory.SECURITY:
-        return violation(case)
-    if case.failure.category is ErrorCategory.EXECUTION_TIMEOUT:
-        return limits.timeout(case) or by_category(case)
-    if not case.raised:
-        ended = limits.ended(case)
+    if context.failure.violation is not None or context.failure.category is ErrorCategory.SECURITY:
+        return violation(context)
+    if context.failure.category is ErrorCategory.EXECUTION_TIMEOUT:
+        return limits.timeout(context) or diagnose_by_category(context)
+    if not context.exception:
+        ended = limits.ended(context)
         if ended is not None:
             return ended
-    if case.failure.category is ErrorCategory.MEMORY:
-        return limits.memory(case) or by_category(case)
-    return _by_class(case) or _at_the_root(case) or by_category(case)
+    if context.failure.category is ErrorCategory.MEMORY:
+        return limits.memory(context) or diagnose_by_category(context)
+    return _diagnose_by_class(context) or _diagnose_root(context) or diagnose_by_category(context)
 
 
-def _by_class(case: Case) -> Diagnosis | None:
-    for base in case.bases:
+def _diagnose_by_class(context: FailureContext) -> Diagnosis | None:
+    for base in context.bases:
         name = base.rpartition(".")[2]
-        found = _diagnoser(name)(case) if name in _DIAGNOSERS else by_rules(case, RULES.get(name, ()))
+        found = _diagnoser(name)(context) if name in _DIAGNOSERS else diagnose_by_rules(context, RULES.get(name, ()))
         if found is not None:
             return found
     return None
 
 
-def _at_the_root(case: Case) -> Diagnosis | None:
+def _diagnose_root(context: FailureContext) -> Diagnosis | None:
     """Explain what an exception that says nothing to us was raised from, in the end."""
-    root = case.raised
-    for _ in range(_MOST_DEEP):
-        root = mapping(root.get("cause")) or root
-    if root is case.raised:
+    root = context.exception
+    for _ in range(_MAX_DEPTH):
+        root = as_mapping(root.get("cause")) or root
+    if root is context.exception:
         return None
-    below = Case(replace(case.failure, exception=cast("Captured", root), violation=None))
-    found = _by_class(below)
+    below = FailureContext(replace(context.failure, exception=cast("Captured", root), violation=None))
+    found = _diagnose_by_class(below)
     if found is None:
         return None
-    where = f" on line {below.line}" if below.line is not None else ""
-    given: dict[str, Json] = {**found.specifics, "root_cause": below.type, "root_cause_line": below.line}
+    line, where = below.line, ""
+    if is_library(below.frame.filename):
+        line = None  # a line of another file
+    if line is not None:
+        where = f" on line {line}"
+    given: dict[str, Json] = {**found.specifics, "root_cause": below.type, "root_cause_line": line}
     if found.suggested_fix is not None:
-        given.setdefault("fix_applies_to", _place_of_fix(below, found.suggested_fix))
+        given.setdefault("fix_applies_to", _target_of_fix(below, found.suggested_fix))
     cause = f"it began with {below.type}{where}: {found.immediate_cause}"
     return replace(found, immediate_cause=cause, context="", specifics=given)
 
@@ -127,27 +139,28 @@ def _diagnoser(name: str) -> Diagnoser:
     return found
 
 
-def _finished(case: Case, found: Diagnosis) -> Diagnosis:
+def _bounded(context: FailureContext, found: Diagnosis) -> Diagnosis:
     """Return what was found, bounded and fit to be sent."""
-    suggestions = dict.fromkeys(_sentence(each) for each in found.suggestions if each.strip())
+    suggestions = dict.fromkeys(_bounded_sentence(each) for each in found.suggestions if each.strip())
     given = dict(found.specifics)
     if found.suggested_fix is not None:
-        given.setdefault("fix_applies_to", _place_of_fix(case, found.suggested_fix))
+        given.setdefault("fix_applies_to", _target_of_fix(context, found.suggested_fix))
     specifics = safe_value(given)
     return replace(
         found,
-        immediate_cause=_sentence(found.immediate_cause),
-        contributing_factors=tuple(_sentence(each) for each in found.contributing_factors[:_MOST_FACTORS]),
-        suggestions=tuple(suggestions)[:_MOST_SUGGESTIONS],
-        context=_sentence(found.context or context_of(case)),
+        immediate_cause=_bounded_sentence(found.immediate_cause),
+        contributing_factors=tuple(_bounded_sentence(each) for each in found.contributing_factors[:_MAX_FACTORS]),
+        suggestions=tuple(suggestions)[:_MAX_SUGGESTIONS],
+        context=_bounded_sentence(found.context or context_of(context)),
         specifics=specifics if isinstance(specifics, dict) else {},
     )
 
 
-def _place_of_fix(case: Case, fix: str) -> str:
-    is_new = fix.startswith(("import ", "from ")) and not case.code.startswith(("import ", "from "))
-    return "a new line at the top" if is_new else f"line {case.line}"
+def _target_of_fix(context: FailureContext, fix: str) -> str:
+    if fix.startswith(_IMPORTS) and not context.code.startswith(_IMPORTS):
+        return "a new line at the top"
+    return f"line {context.line}"
 
 
-def _sentence(text: str) -> str:
-    return safe_text(text, _MOST_SENTENCE)
+def _bounded_sentence(text: str) -> str:
+    return safe_text(text, _MAX_SENTENCE)

@@ -1,39 +1,42 @@
-"""What a program was doing when it failed."""
+"""The context of a failure in a sentence: the function, its arguments and its caller."""
 
 from __future__ import annotations
 
-from resilience.report._diagnosis.context import Case, Frame
-from resilience.report._diagnosis.text import one_line, shown
+from resilience.report._diagnosis.context import FailureContext, Frame
+from resilience.report._diagnosis.text import format_value, phrase, single_line
 
 __all__ = ["context_of"]
 
-_MOST_ARGUMENTS = 5
+_MAX_ARGUMENTS = 5
 
 
-def context_of(case: Case) -> str:
+def context_of(context: FailureContext) -> str:
     """Say which function failed, with which arguments, and which line called it."""
-    if case.has_parsed_nothing and (case.is_at_hand or not case.frames):
+    if context.is_syntax_error and (context.source_is_known or not context.frames):
         return "while the code was compiled: none of it has run"
-    frame = case.frame
-    if case.has_parsed_nothing and case.position >= 0:
-        frame = case.frames[case.position]
-    line = frame.line if frame.line is not None else case.line
-    if frame.at_top_level:
-        return f"at the top level, on line {line}" if line else ""
-    said = f"in {frame.function}({_arguments(case, frame)}), on line {line}"
-    caller = case.frames[case.position - 1] if case.position > 0 else None
+    frame = context.frame
+    if context.is_syntax_error and context.frame_index >= 0:
+        frame = context.frames[context.frame_index]
+    line = frame.line if frame.line is not None else context.line
+    if frame.is_top_level:
+        return phrase("at the top level, on line {}", line)
+    said = f"in {frame.function}({_arguments(context, frame)}), on line {line}"
+    caller = context.frames[context.frame_index - 1] if context.frame_index > 0 else None
     if caller is None or caller.line is None:
         return said
-    place = "the top level" if caller.at_top_level else f"{caller.function}()"
-    code = f": {one_line(caller.code, 80)}" if caller.code else ""
-    return f"{said}, called from line {caller.line} of {place}{code}"
+    place = "the top level" if caller.is_top_level else f"{caller.function}()"
+    return f"{said}, called from line {caller.line} of {place}{phrase(': {}', single_line(caller.code, 80))}"
 
 
-def _arguments(case: Case, frame: Frame) -> str:
-    function = case.function if frame is case.frame else None
-    if function is None:
+def _arguments(context: FailureContext, frame: Frame) -> str:
+    function = context.function
+    if function is None or frame is not context.frame:
         return ""
     given = function.args
     names = [each.arg for each in [*given.posonlyargs, *given.args, *given.kwonlyargs]]
-    known = [f"{name}={shown(frame.locals[name], 40)}" for name in names if name in frame.locals and name != "self"]
-    return ", ".join([*known[:_MOST_ARGUMENTS], *(["..."] if len(known) > _MOST_ARGUMENTS else [])])
+    known = [
+        f"{name}={format_value(frame.locals[name], 40)}" for name in names if name in frame.locals and name != "self"
+    ]
+    if len(known) > _MAX_ARGUMENTS:
+        known[_MAX_ARGUMENTS:] = ["..."]
+    return ", ".join(known)

@@ -1,14 +1,14 @@
-"""Calls with the wrong arguments."""
+"""Diagnosis of calls with wrong arguments: missing, too many, unknown, given twice."""
 
 from __future__ import annotations
 
 import ast
 import re
 
-from resilience.report._diagnosis.context import Case
-from resilience.report._diagnosis.line_edits import renamed
-from resilience.report._diagnosis.rules import by_rules, rule
-from resilience.report._diagnosis.text import clear_match, listed, near_matches
+from resilience.report._diagnosis.context import FailureContext, known_facts
+from resilience.report._diagnosis.line_edits import rename_in_line
+from resilience.report._diagnosis.rules import diagnose_by_rules, rule
+from resilience.report._diagnosis.text import clear_match, join_words, near_matches
 from resilience.report._diagnosis.variable_origins import functions_named
 from resilience.report.diagnosis import Diagnosis
 
@@ -51,7 +51,10 @@ _RULES = (
 )
 
 
-def wrong_arguments(case: Case) -> Diagnosis | None:
+_NOUNS = {"1": "argument", "one": "argument"}
+
+
+def wrong_arguments(context: FailureContext) -> Diagnosis | None:
     """A function was called with too few arguments, too many, or others than it has."""
     for pattern, answer in (
         (_MISSING, _missing),
@@ -60,35 +63,35 @@ def wrong_arguments(case: Case) -> Diagnosis | None:
         (_MULTIPLE, _multiple),
         (_BUILTIN, _too_many),
     ):
-        found = pattern.search(case.message)
+        found = pattern.search(context.message)
         if found is not None:
-            return answer(case, found)
-    return by_rules(case, _RULES)
+            return answer(context, found)
+    return diagnose_by_rules(context, _RULES)
 
 
-def _missing(case: Case, found: re.Match[str]) -> Diagnosis:
+def _missing(context: FailureContext, found: re.Match[str]) -> Diagnosis:
     function, names = found["function"], re.findall(r"'(\w+)'", found["names"])
-    signature, fact = _signature(case, function)
+    signature, fact = _signature(context, function)
     example = ", ".join(f"{name}=..." for name in names[:4])
-    tips = [f"Give {listed(names)} in the call: {_bare(function)}({'..., ' if signature else ''}{example})."]
+    tips = [f"Give {join_words(names)} in the call: {_bare(function)}({'..., ' if signature else ''}{example})."]
     if names[:1] == ["self"] or ("__init__" not in function and "." in function and signature == ""):
         tips.insert(
             0, f"Call it on an object and not on the class: {function.partition('.')[0]}().{_bare(function)}(...)."
         )
-    tips.append(f"Or give {listed(names)} a default where {_bare(function)}() is defined.")
+    tips.append(f"Or give {join_words(names)} a default where {_bare(function)}() is defined.")
     return Diagnosis(
-        immediate_cause=f"{_shown(function, signature)} was called without {listed(names)}",
+        immediate_cause=f"{_shown(function, signature)} was called without {join_words(names)}",
         contributing_factors=fact,
         suggestions=tuple(tips),
-        specifics={"function": function, "missing_arguments": [*names], **_of(signature)},
+        specifics={"function": function, "missing_arguments": [*names], **known_facts(signature=signature)},
     )
 
 
-def _too_many(case: Case, found: re.Match[str]) -> Diagnosis:
+def _too_many(context: FailureContext, found: re.Match[str]) -> Diagnosis:
     function, takes, given = found["function"], found["takes"], found["given"]
-    signature, fact = _signature(case, function)
+    signature, fact = _signature(context, function)
     tips: list[str] = []
-    definition = _definition(case, function)
+    definition = _definition(context, function)
     if (
         definition is not None
         and "." in function
@@ -117,58 +120,60 @@ def _too_many(case: Case, found: re.Match[str]) -> Diagnosis:
         else "Look up its parameters with help()."
     )
     counts_self = ", its object included" if definition is not None and _has_self(definition) else ""
-    noun = "argument" if takes.split()[-1] in ("1", "one") else "arguments"
+    noun = _NOUNS.get(takes.split()[-1], "arguments")
     return Diagnosis(
         immediate_cause=f"{_shown(function, signature)} takes {takes} {noun} but was given {given}{counts_self}",
         contributing_factors=fact,
         suggestions=tuple(tips),
-        specifics={"function": function, **_of(signature)},
+        specifics={"function": function, **known_facts(signature=signature)},
     )
 
 
-def _unexpected(case: Case, found: re.Match[str]) -> Diagnosis:
+def _unexpected(context: FailureContext, found: re.Match[str]) -> Diagnosis:
     function, name = found["function"] or found["builtin"], found["name"] or found["other"]
-    signature, fact = _signature(case, function)
-    definition = _definition(case, function)
-    known = [each.arg for each in _all(definition)] if definition is not None else [*case.names]
-    hinted = re.search(r"Did you mean '(\w+)'", case.message)
-    meant = hinted[1] if hinted else clear_match(name, known)
-    near = near_matches(name, known)
+    signature, fact = _signature(context, function)
+    definition = _definition(context, function)
+    parameters = [*context.names]
+    if definition is not None:
+        parameters = [each.arg for each in _all(definition)]
+    hinted = re.search(r"Did you mean '(\w+)'", context.message)
+    meant = hinted[1] if hinted else clear_match(name, parameters)
+    near = near_matches(name, parameters)
     tips = [f"Remove {name}=... from the call: {_bare(function)}() has no such parameter."]
     if meant:
         tips.insert(0, f"Write {meant}= instead of {name}=.")
     elif near:
-        tips.insert(0, f"Did you mean {listed(near, last='or')}?")
+        tips.insert(0, f"Did you mean {join_words(near, last='or')}?")
     if signature:
         tips.append(f"It takes {_bare(function)}{signature}.")
     return Diagnosis(
         immediate_cause=f"{_bare(function)}() has no parameter called '{name}'",
         contributing_factors=fact,
         suggestions=tuple(tips),
-        suggested_fix=renamed(case, name, meant) if meant else None,
-        specifics={"function": function, "unexpected_argument": name, **_of(signature)},
+        suggested_fix=rename_in_line(context, name, meant) if meant else None,
+        specifics={"function": function, "unexpected_argument": name, **known_facts(signature=signature)},
     )
 
 
-def _multiple(case: Case, found: re.Match[str]) -> Diagnosis:
+def _multiple(context: FailureContext, found: re.Match[str]) -> Diagnosis:
     function, name = found["function"], found["name"]
-    signature, fact = _signature(case, function)
+    signature, fact = _signature(context, function)
     return Diagnosis(
         immediate_cause=f"{_shown(function, signature)} got '{name}' twice: by its place and by its name",
         contributing_factors=fact,
         suggestions=(f"Give {name} once: leave out {name}=..., or the value that stands in its place.",),
-        specifics={"function": function, **_of(signature)},
+        specifics={"function": function, **known_facts(signature=signature)},
     )
 
 
-def _definition(case: Case, function: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
-    found = functions_named(case, _method(function))
-    return found[0] if len(found) == 1 else _in_class(case, function)
+def _definition(context: FailureContext, function: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    found = functions_named(context, _method(function))
+    return found[0] if len(found) == 1 else _in_class(context, function)
 
 
-def _in_class(case: Case, function: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+def _in_class(context: FailureContext, function: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
     owner = function.split(".")[-2] if "." in function else ""
-    for node in ast.walk(case.tree) if case.tree is not None and owner else ():
+    for node in ast.walk(context.tree) if context.tree is not None and owner else ():
         if isinstance(node, ast.ClassDef) and node.name == owner:
             for each in node.body:
                 if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and each.name == _method(function):
@@ -176,17 +181,13 @@ def _in_class(case: Case, function: str) -> ast.FunctionDef | ast.AsyncFunctionD
     return None
 
 
-def _signature(case: Case, function: str) -> tuple[str, tuple[str, ...]]:
+def _signature(context: FailureContext, function: str) -> tuple[str, tuple[str, ...]]:
     """Return the parameters a function of the program has, as written, and where that is."""
-    definition = _definition(case, function)
+    definition = _definition(context, function)
     if definition is None:
-        return case.hint("signature"), ()
+        return context.hint("signature"), ()
     signature = f"({ast.unparse(definition.args)})"
     return signature, (f"{_bare(function)}{signature} is defined on line {definition.lineno}",)
-
-
-def _of(signature: str) -> dict[str, str]:
-    return {"signature": signature} if signature else {}
 
 
 def _method(function: str) -> str:

@@ -1,4 +1,4 @@
-"""Python's own parser, asked quietly: no warnings on the way, and no failure for code that is none."""
+"""Python's own parser without warnings, and with None in place of an error for code that it refuses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import CodeType
 from typing import TypeVar
 
-__all__ = ["compiled", "fault_of", "parsed", "parsed_expression", "parsed_line"]
+__all__ = ["code_of", "compiled", "fault_of", "parsed", "parsed_expression", "parsed_line"]
 
 T = TypeVar("T")
 
@@ -40,13 +40,27 @@ def parsed(source: str) -> ast.Module | None:
 
 
 def parsed_expression(text: str) -> ast.expr | None:
-    """Return the tree of an expression, which may span lines.
+    """Return the tree of an expression, which may span lines; None of a blank text.
 
     >>> type(parsed_expression("a[0]")).__name__, parsed_expression("a =")
     ('Subscript', None)
     """
+    if not text.strip():
+        return None
     tree = _quietly(lambda: ast.parse(f"({text}\n)", _FILENAME, "eval"), text)
-    return tree.body if tree is not None else None
+    if tree is None:
+        return None
+    return tree.body
+
+
+def code_of(node: ast.AST | None) -> str:
+    """Return the source of a node; nothing of None, or of a tree that has none."""
+    if node is None:
+        return ""
+    try:
+        return ast.unparse(node)
+    except (ValueError, RecursionError, AttributeError):
+        return ""
 
 
 def parsed_line(code: str) -> ast.Module | None:

@@ -1,16 +1,17 @@
-"""Attributes that an object has not: AttributeError."""
+"""Diagnosis of AttributeError: unknown names, None, attributes that cannot be set."""
 
 from __future__ import annotations
 
 import ast
 import re
 
-from resilience.report._diagnosis.context import Case
-from resilience.report._diagnosis.line_edits import renamed, replaced
+from resilience.report._diagnosis.ast_utils import code_of
+from resilience.report._diagnosis.context import FailureContext
+from resilience.report._diagnosis.line_edits import rename_in_line, replace_line
 from resilience.report._diagnosis.other_languages import METHODS, MODULE_ATTRIBUTES
-from resilience.report._diagnosis.rules import by_rules, rule
-from resilience.report._diagnosis.text import a, clear_match, listed, near_matches, one_line
-from resilience.report._diagnosis.variable_origins import factors, origin_of, why_none
+from resilience.report._diagnosis.rules import diagnose_by_rules, rule
+from resilience.report._diagnosis.text import clear_match, join_words, near_matches, single_line, with_article
+from resilience.report._diagnosis.variable_origins import origin_of, reason_for_none, variable_factors
 from resilience.report.diagnosis import Diagnosis
 
 __all__ = ["attribute_error"]
@@ -45,38 +46,38 @@ _CANNOT_SET = (
 )
 
 
-def attribute_error(case: Case) -> Diagnosis | None:
+def attribute_error(context: FailureContext) -> Diagnosis | None:
     """An object, a class or a module was asked for what it has not."""
-    refused = by_rules(case, _CANNOT_SET)
+    refused = diagnose_by_rules(context, _CANNOT_SET)
     if refused is not None:
         return refused
-    module = _MODULE.search(case.message)
+    module = _MODULE.search(context.message)
     if module is not None:
-        return _of_module(case, module[1], module[2])
-    found = _OBJECT.search(case.message) or _TYPE.search(case.message)
+        return _of_module(context, module[1], module[2])
+    found = _OBJECT.search(context.message) or _TYPE.search(context.message)
     if found is None:
-        name, owner = case.hint("name"), case.hint("owner")
-        return _of_object(case, owner or "object", name) if name else None
+        name, owner = context.hint("name"), context.hint("owner")
+        return _of_object(context, owner or "object", name) if name else None
     if found[1] == "NoneType":
-        return _of_none(case, found[2])
-    return _of_object(case, found[1], found[2])
+        return _of_none(context, found[2])
+    return _of_object(context, found[1], found[2])
 
 
-def _of_none(case: Case, name: str) -> Diagnosis:
-    target = _target(case, name)
-    shown = one_line(ast.unparse(target)) if target is not None else "the object"
-    facts, why = factors(case), ""
+def _of_none(context: FailureContext, name: str) -> Diagnosis:
+    target = _target(context, name)
+    shown = single_line(code_of(target)) or "the object"
+    facts, why = variable_factors(context), ""
     if isinstance(target, ast.Name):
-        origin = origin_of(case, target.id)
-        why = why_none(case, origin.value) if origin is not None else ""
+        origin = origin_of(context, target.id)
+        why = reason_for_none(context, origin.value) if origin is not None else ""
     else:
-        why = why_none(case, target)
+        why = reason_for_none(context, target)
     tips = [f"Test it first: `if {shown} is not None:`." if target is not None else "Test for None first."]
     if why:
         tips.insert(0, f"Look at where {shown} comes from: {why}.")
         facts.append(why)
-    elif isinstance(target, ast.Name) and (origin := origin_of(case, target.id)) is not None:
-        tips.insert(0, f"Look at line {origin.line}, where {shown} got its value: {one_line(origin.code)}")
+    elif isinstance(target, ast.Name) and (origin := origin_of(context, target.id)) is not None:
+        tips.insert(0, f"Look at line {origin.line}, where {shown} got its value: {single_line(origin.code)}")
     return Diagnosis(
         immediate_cause=f"{shown} is None, which has no attribute '{name}'",
         contributing_factors=tuple(facts),
@@ -89,28 +90,28 @@ def _of_none(case: Case, name: str) -> Diagnosis:
     )
 
 
-def _of_module(case: Case, module: str, name: str) -> Diagnosis:
+def _of_module(context: FailureContext, module: str, name: str) -> Diagnosis:
     tips: list[str] = []
     fix: str | None = None
     known = MODULE_ATTRIBUTES.get((module, name))
     if known is not None:
         tips.append(known[0])
-        fix = replaced(case, case.raw_line.replace(f"{module}.{name}", known[1])) if known[1] else None
-    if "circular import" in case.message or "partially initialized" in case.message:
+        fix = replace_line(context, context.raw_line.replace(f"{module}.{name}", known[1])) if known[1] else None
+    if "circular import" in context.message or "partially initialized" in context.message:
         tips.append(
             f"{module} is still being imported when {name} is asked for: two modules import each other. "
             "Move one of the imports into the function that needs it."
         )
         tips.append(f"Look whether a file of yours is called {module.partition('.')[0]}.py: it hides the real module.")
-    elif "consider renaming" in case.message:
+    elif "consider renaming" in context.message:
         tips.append(f"Rename your file {module}.py: it is imported in place of the library of the same name.")
-    near = near_matches(name, case.names)
+    near = near_matches(name, context.names)
     if near and not known:
-        tips.append(f"Did you mean {listed([f'{module}.{each}' for each in near], last='or')}?")
-        meant = clear_match(name, case.names)
+        tips.append(f"Did you mean {join_words([f'{module}.{each}' for each in near], last='or')}?")
+        meant = clear_match(name, context.names)
         if meant is not None:
             tips[-1] = f"Write {module}.{meant} instead of {module}.{name}."
-            fix = renamed(case, name, meant)
+            fix = rename_in_line(context, name, meant)
     tips.append(f"Look up what {module} offers: dir({module.rpartition('.')[2]}) lists it.")
     return Diagnosis(
         immediate_cause=f"the module {module} has nothing called '{name}'",
@@ -120,60 +121,64 @@ def _of_module(case: Case, module: str, name: str) -> Diagnosis:
     )
 
 
-def _of_object(case: Case, owner: str, name: str) -> Diagnosis:
-    target = _target(case, name)
-    shown = one_line(ast.unparse(target)) if target is not None else ""
+def _of_object(context: FailureContext, owner: str, name: str) -> Diagnosis:
+    target = _target(context, name)
+    shown = single_line(code_of(target))
     tips: list[str] = []
     fix: str | None = None
     known = METHODS.get((owner, name))
     if known is not None:
         tips.append(known[0].format(target=shown or "value"))
-        fix = renamed(case, name, known[1]) if known[1] else None
+        fix = rename_in_line(context, name, known[1]) if known[1] else None
     if owner in _FUNCTIONS and shown:
         tips.append(f"{shown} is a function: call it first, as in {shown}().{name}.")
     if owner in ("coroutine", "async_generator"):
         tips.append(f"Await it first: (await {shown or 'call(...)'}).{name}.")
-    if owner == "dict" and _has_key(case, target, name):
+    if owner == "dict" and _has_key(context, target, name):
         tips.append(f"Read the key instead: {shown}[{name!r}].")
-        fix = replaced(case, case.raw_line.replace(f"{shown}.{name}", f"{shown}[{name!r}]")) if shown else None
+        fix = (
+            replace_line(context, context.raw_line.replace(f"{shown}.{name}", f"{shown}[{name!r}]")) if shown else None
+        )
     elif owner == "dict" and known is None and not hasattr(dict, name):
         tips.append(f"A dict is read by key: {shown or 'value'}[{name!r}].")
     if owner in ("list", "tuple", "set", "generator") and (hasattr(str, name) or hasattr(dict, name)) and known is None:
         tips.append(f"Take one element first, or do it for each: [each.{name}(...) for each in {shown or 'values'}].")
-    meant = clear_match(name, case.names)
-    near = near_matches(name, case.names)
+    meant = clear_match(name, context.names)
+    near = near_matches(name, context.names)
     if known is None and meant is not None:
-        tips.insert(0, f"Write {meant} instead of {name}: {a(owner)} has {meant}.")
-        fix = fix or renamed(case, name, meant)
+        tips.insert(0, f"Write {meant} instead of {name}: {with_article(owner)} has {meant}.")
+        fix = fix or rename_in_line(context, name, meant)
     elif known is None and near:
-        tips.insert(0, f"Did you mean {listed(near, last='or')}? These {a(owner)} has.")
+        tips.insert(0, f"Did you mean {join_words(near, last='or')}? These {with_article(owner)} has.")
     if not tips:
-        own = [each for each in case.names if not each.startswith("_")]
+        own = [each for each in context.names if not each.startswith("_")]
         tips.append(
-            f"{a(owner).capitalize()} has {listed(own, 8)}."
+            f"{with_article(owner).capitalize()} has {join_words(own, 8)}."
             if own
             else f"Set {name} before it is read, in __init__ of {owner}."
         )
-        tips.append(f"Check the type of {shown or 'the object'}: it is {a(owner)}; was something else expected?")
-    subject = f"{shown} is {a(owner)}, which" if shown else a(owner)
+        tips.append(
+            f"Check the type of {shown or 'the object'}: it is {with_article(owner)}; was something else expected?"
+        )
+    subject = f"{shown} is {with_article(owner)}, which" if shown else with_article(owner)
     return Diagnosis(
         immediate_cause=f"{subject} has no attribute '{name}'",
-        contributing_factors=tuple(factors(case)),
+        contributing_factors=tuple(variable_factors(context)),
         suggestions=tuple(tips),
         suggested_fix=fix,
         specifics={"attribute": name, "owner": owner},
     )
 
 
-def _target(case: Case, name: str) -> ast.expr | None:
+def _target(context: FailureContext, name: str) -> ast.expr | None:
     """Return what was asked for the attribute."""
-    node = case.expression or case.line_tree
+    node = context.expression or context.line_tree
     if node is None:
         return None
     found = [each.value for each in ast.walk(node) if isinstance(each, ast.Attribute) and each.attr == name]
     return found[0] if len(found) == 1 else None
 
 
-def _has_key(case: Case, target: ast.expr | None, name: str) -> bool:
-    shown = str(case.value_of(target.id)) if isinstance(target, ast.Name) else ""
+def _has_key(context: FailureContext, target: ast.expr | None, name: str) -> bool:
+    shown = str(context.value_of(target.id)) if isinstance(target, ast.Name) else ""
     return f"{name!r}:" in shown

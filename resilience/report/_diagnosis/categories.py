@@ -1,19 +1,23 @@
-"""What can be said of any failure by its category alone: there is advice for each of them."""
+"""Diagnosis by category alone: the last resort, with a row for each category."""
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
+
 from resilience.categories import ErrorCategory
-from resilience.report._diagnosis.context import Case, Frame
-from resilience.report._diagnosis.text import one_line
-from resilience.report._diagnosis.variable_origins import factors
+from resilience.report._diagnosis.context import FailureContext
+from resilience.report._diagnosis.text import single_line
+from resilience.report._diagnosis.variable_origins import variable_factors
 from resilience.report.diagnosis import Diagnosis
 
-__all__ = ["by_category"]
+__all__ = ["diagnose_by_category"]
 
 _C = ErrorCategory
+_MAX_VARIABLES = 3
 _ROWS: dict[ErrorCategory, tuple[str, tuple[str, ...]]] = {
     _C.TIMEOUT: (
-        "the other side did not answer in time",
+        "the server did not answer in time",
         (
             "Try again after a short wait; the same call may well succeed.",
             "Give it more time, or ask for less at once.",
@@ -35,19 +39,22 @@ _ROWS: dict[ErrorCategory, tuple[str, tuple[str, ...]]] = {
         ("Try again after a short wait.", "Use another service or an earlier result meanwhile."),
     ),
     _C.SERVER_ERROR: (
-        "the service failed inside",
-        ("Try again if the call may happen twice.", "Tell those who run the service, with the time and the request."),
+        "the service failed with an internal error",
+        (
+            "Try again if the call may happen twice.",
+            "Report it to the operators of the service, with the time and the request.",
+        ),
     ),
     _C.DEPENDENCY: (
         "something the program depends on failed",
-        ("Use another service or an earlier result in its place.", "Look at the log of what it depends on."),
+        ("Use another service or an earlier result in its place.", "Look at the log of the dependency."),
     ),
     _C.REJECTED: (
         "the call was not made: a circuit is open, or too many calls run already",
         ("Wait until calls are admitted again, as retry_after says.", "Look at why the earlier calls failed."),
     ),
     _C.CAPACITY: (
-        "there is no room left: memory, disk, files or connections",
+        "a resource is used up: memory, disk, files or connections",
         ("Release what is no longer needed, and close files and connections.", "Do less at once, or do it elsewhere."),
     ),
     _C.AUTHENTICATION: (
@@ -58,23 +65,23 @@ _ROWS: dict[ErrorCategory, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     _C.AUTHORIZATION: (
-        "whoever calls may not do this",
-        ("Ask somebody who may decide for the permission.", "Use what is allowed: another file, table or account."),
+        "the caller may not do this",
+        ("Ask the owner of the resource for the permission.", "Use what is allowed: another file, table or account."),
     ),
     _C.VALIDATION: (
-        "what was given is not what is wanted",
+        "the input is not valid",
         (
             "Correct the value the message names; the same call will fail again.",
-            "Check type, format and range of what is given before the call.",
+            "Check type, format and range of the input before the call.",
         ),
     ),
     _C.NOT_FOUND: (
-        "what was asked for is not there",
-        ("Check the name, path or number for its spelling.", "Make it first, or list what there is."),
+        "the requested thing does not exist",
+        ("Check the name, path or number for its spelling.", "Create it first, or list what exists."),
     ),
     _C.CONFLICT: (
         "it exists already, or was changed meanwhile",
-        ("Read the present state, and do it again on that.", "Choose another name."),
+        ("Read the current state, and repeat the change on that.", "Choose another name."),
     ),
     _C.CONFIGURATION: (
         "a setting is missing or wrong",
@@ -108,7 +115,7 @@ _ROWS: dict[ErrorCategory, tuple[str, tuple[str, ...]]] = {
     ),
     _C.SECURITY: (
         "the code attempts something that is not allowed",
-        ("Do it in a way that is allowed.", "Ask whoever runs the code for a higher level."),
+        ("Use what the policy allows.", "If it is needed, run the code at a higher security level."),
     ),
     _C.EXECUTION_TIMEOUT: (
         "the program ran longer than it may",
@@ -121,7 +128,7 @@ _ROWS: dict[ErrorCategory, tuple[str, tuple[str, ...]]] = {
             "Ask a person: trying the same again will not help.",
         ),
     ),
-    _C.APPROVAL: ("nobody has approved it", ("Ask somebody who may approve it.",)),
+    _C.APPROVAL: ("it has not been approved", ("Ask for approval, then run it again.",)),
     _C.CANCELLED: ("it was cancelled before it ended", ("Start it again if it is still wanted.",)),
     _C.INTERNAL: (
         "the program itself has a mistake",
@@ -139,33 +146,38 @@ _ROWS: dict[ErrorCategory, tuple[str, tuple[str, ...]]] = {
     ),
 }
 _OF_CODE = _C.CODE_RELATED | _C.INTERNAL | _C.UNKNOWN
+# Failures that the arguments of a call can cause. Those of a service or a network have other causes.
+_OF_ARGUMENTS = _OF_CODE | _C.VALIDATION | _C.NOT_FOUND | _C.CONFLICT | _C.CONFIGURATION
 
 
-def by_category(case: Case) -> Diagnosis:
+def diagnose_by_category(context: FailureContext) -> Diagnosis:
     """Say what holds for every failure of this category, with the facts of this one."""
-    category = case.failure.category if isinstance(case.failure.category, ErrorCategory) else _C.UNKNOWN
+    category = context.failure.category
+    if not isinstance(category, ErrorCategory):
+        category = _C.UNKNOWN
     cause, tips = _ROWS.get(category, _ROWS[_C.UNKNOWN])
-    said = one_line(case.message, 200)
-    given: list[str] = []
-    if category in _OF_CODE and case.line:
-        variables = [f"{name}" for name in _variables(case.frame)]
-        watch = f" and print {', '.join(variables)} before it" if variables else ""
-        given.append(
-            f"Look at line {case.line}{watch}: {one_line(case.code, 80)}"
-            if case.code
-            else f"Look at line {case.line}{watch}."
-        )
-    if case.in_library:
-        given.append(f"Check what is given to {case.in_library}(), which raised it inside a library.")
-    called = f"{case.type}: " if case.type else ""
+    message = single_line(context.message, 200)
+    if message and category in _OF_CODE:
+        cause = ": ".join(filter(None, [context.type, message]))
+    elif message:
+        cause = f"{cause} ({message})"
     return Diagnosis(
-        immediate_cause=f"{called}{said}"
-        if said and category in _OF_CODE
-        else f"{cause}{f' ({said})' if said else ''}",
-        contributing_factors=tuple(factors(case)),
-        suggestions=(*given, *tips),
+        immediate_cause=cause,
+        contributing_factors=tuple(variable_factors(context)),
+        suggestions=(*_advice_on_place(context, category), *tips),
     )
 
 
-def _variables(frame: Frame) -> list[str]:
-    return [name for name in frame.locals if name in frame.code][:3]
+def _advice_on_place(context: FailureContext, category: ErrorCategory) -> Iterator[str]:
+    """Point to the failing line where the code is at fault, and to a library's function whose arguments may be."""
+    if category in _OF_CODE and context.line:
+        place = f"Look at line {context.line}"
+        variables = [name for name in context.frame.locals if name in context.frame.code][:_MAX_VARIABLES]
+        if variables:
+            place += f" and print {', '.join(variables)} before it"
+        yield f"{place}: {single_line(context.code, 80)}" if context.code else f"{place}."
+    if context.library_function and category in _OF_ARGUMENTS:
+        called = context.library_function
+        if isinstance(context.expression, ast.Call):  # as the program calls it: a class, not its __init__
+            called = single_line(ast.unparse(context.expression.func), 60)
+        yield f"Check the arguments of {called}(), which raised it inside a library."

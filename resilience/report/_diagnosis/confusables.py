@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001, RUF002 - characters that look like others are what this is about
-"""Characters that do not belong in a program, and what a model leaves around one."""
+"""Diagnosis of characters that do not belong in a program, and of text that a model leaves around code."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import re
 import unicodedata
 from itertools import islice
 
-from resilience.report._diagnosis.context import Case
-from resilience.report._diagnosis.line_edits import corrected
-from resilience.report._diagnosis.text import listed, one_line
+from resilience.report._diagnosis.context import FailureContext, known_facts
+from resilience.report._diagnosis.line_edits import correct_line
+from resilience.report._diagnosis.text import join_words, phrase, single_line
 from resilience.report.diagnosis import Diagnosis
 
 __all__ = ["foreign_text", "invalid_character", "plain_line"]
@@ -26,7 +26,7 @@ _PLAIN = str.maketrans(
         **dict(zip("÷≤≥≠…→•", ["/", "<=", ">=", "!=", "...", "->", ""], strict=True)),
     }
 )
-_MOST_FENCES = 20
+_MAX_FENCES = 20
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
 _PROMPT = re.compile(r"^[ \t]*(>>>|\.\.\.|In \[\d+\]:|\$) ?", re.MULTILINE)
 _CHARACTER = re.compile(r"invalid (?:non-printable )?character (?:'.' \()?U\+(?P<code>[0-9A-Fa-f]{1,6})")
@@ -46,15 +46,15 @@ def plain_line(line: str) -> str:
     return line.translate(_PLAIN)
 
 
-def foreign_text(case: Case) -> Diagnosis | None:
+def foreign_text(context: FailureContext) -> Diagnosis | None:
     """What surrounds a program but is none: code fences, prompts, prose, null bytes, a byte order mark."""
-    if "null bytes" in case.message or "\x00" in case.source[:100_000]:
-        return _null_bytes(case)
-    first = case.line_at(case.line) or case.frame.code
-    found = islice(_FENCE.finditer(case.source[:200_000]), _MOST_FENCES)
-    fences = [case.source.count("\n", 0, each.start()) + 1 for each in found]
-    if (fences and case.line in (None, *fences)) or _FENCE.match(first):
-        lines = listed([str(number) for number in fences], 4) if fences else str(case.line)
+    if "null bytes" in context.message or "\x00" in context.source[:100_000]:
+        return _null_bytes(context)
+    first = context.line_at(context.line) or context.frame.code
+    found = islice(_FENCE.finditer(context.source[:200_000]), _MAX_FENCES)
+    fences = [context.source.count("\n", 0, each.start()) + 1 for each in found]
+    if (fences and context.line in (None, *fences)) or _FENCE.match(first):
+        lines = join_words([str(number) for number in fences], 4) if fences else str(context.line)
         return Diagnosis(
             immediate_cause=f"the code still has the fences of Markdown around it (```): line {lines}",
             suggestions=(
@@ -69,23 +69,23 @@ def foreign_text(case: Case) -> Diagnosis | None:
         return Diagnosis(
             immediate_cause=f"the line begins with a prompt, {prompt[1]}, which is not part of the code",
             suggestions=(f"Remove {prompt[1]} from the beginning of the lines, and lines that are output.",),
-            suggested_fix=corrected(case, case.line or 1, bare),
+            suggested_fix=correct_line(context, context.line or 1, bare),
         )
-    if _PROSE.match(first.strip()) and case.is_at_hand:
+    if _PROSE.match(first.strip()) and context.source_is_known:
         return Diagnosis(
-            immediate_cause=f"line {case.line} is prose and not Python: {one_line(first.strip(), 60)}",
+            immediate_cause=f"line {context.line} is prose and not Python: {single_line(first.strip(), 60)}",
             suggestions=(
-                f"Remove line {case.line}, or make it a comment with # in front.",
+                f"Remove line {context.line}, or make it a comment with # in front.",
                 "Send the bare code, without words around it.",
             ),
-            suggested_fix=corrected(case, case.line or 1, f"# {first.strip()}"),
+            suggested_fix=correct_line(context, context.line or 1, f"# {first.strip()}"),
         )
     return None
 
 
-def invalid_character(case: Case) -> Diagnosis | None:
+def invalid_character(context: FailureContext) -> Diagnosis | None:
     """A character that looks right and is another one."""
-    found = _CHARACTER.search(case.message)
+    found = _CHARACTER.search(context.message)
     if found is None:
         return None
     character = chr(min(int(found["code"], 16), 0x10FFFF))
@@ -93,7 +93,7 @@ def invalid_character(case: Case) -> Diagnosis | None:
         character, "a control character"
     )
     code = f"U+{int(found['code'], 16):04X}"
-    line = case.raw_line or case.code
+    line = context.raw_line or context.code
     plain = plain_line(character)
     if character == "\ufeff":
         cause = "the code begins with a byte order mark (U+FEFF), which no editor shows"
@@ -106,14 +106,16 @@ def invalid_character(case: Case) -> Diagnosis | None:
             f"the invisible character {code}" if not character.strip() or not plain.strip() else f"{character} ({code})"
         )
         cause = f"{seen}, {name}, stands where Python wants {_described(plain)}"
-        tips = [f"Write {_described(plain)} instead of {code}, on line {case.line or 1} and wherever else it stands."]
+        tips = [
+            f"Write {_described(plain)} instead of {code}, on line {context.line or 1} and wherever else it stands."
+        ]
         tips.append(
             "Text that went through a word processor, a chat or a web page often has such characters: type them anew."
         )
     return Diagnosis(
         immediate_cause=cause,
         suggestions=tuple(tips),
-        suggested_fix=corrected(case, case.line or 1, plain_line(line)),
+        suggested_fix=correct_line(context, context.line or 1, plain_line(line)),
         specifics={"character": code},
     )
 
@@ -124,15 +126,16 @@ def _described(plain: str) -> str:
     )
 
 
-def _null_bytes(case: Case) -> Diagnosis:
-    where = case.source.find("\x00")
-    line = case.source.count("\n", 0, where) + 1 if where >= 0 else None
-    at = f" on line {line}" if line else ""
+def _null_bytes(context: FailureContext) -> Diagnosis:
+    where = context.source.find("\x00")
+    line: int | None = None
+    if where >= 0:
+        line = context.source.count("\n", 0, where) + 1
     return Diagnosis(
-        immediate_cause=f"the code has null bytes in it{at}, which Python does not take",
+        immediate_cause=f"the code has null bytes in it{phrase(' on line {}', line)}, which Python rejects",
         suggestions=(
             "Remove them: code.replace('\\x00', '').",
             "Null bytes often mean that the text is UTF-16, or no text at all: decode it with the right encoding.",
         ),
-        specifics={} if line is None else {"null_byte_line": line},
+        specifics=known_facts(null_byte_line=line),
     )

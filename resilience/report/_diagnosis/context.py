@@ -1,4 +1,9 @@
-"""A failure as those read it who look for its cause: typed, bounded, and empty where nothing is known."""
+"""`FailureContext`: a failure as the diagnosers read it.
+
+Owns every view of a failure that is derived once and used often: the program's frame among those of libraries, the
+failing line, its syntax tree, the variables. Its input may be incomplete or malformed, as it may come from another
+process or from a text; all that is read from here is typed, bounded, and empty where nothing is known.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +20,25 @@ from resilience.report._location import is_generated
 from resilience.report._path_redaction import is_library
 from resilience.report.failure import Failure
 
-__all__ = ["Case", "Frame", "FunctionNode", "items_of", "mapping", "text", "texts", "whole"]
+__all__ = [
+    "FailureContext",
+    "Frame",
+    "FunctionNode",
+    "as_int",
+    "as_list",
+    "as_mapping",
+    "as_text",
+    "as_texts",
+    "known_facts",
+]
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
-_MOST_TEXT = 20_000
-_MOST_MESSAGE = 2000  # patterns are searched in it
-_MOST_NAMES = 2000
-_MOST_FRAMES = 500
+_MAX_TEXT = 20_000
+_MAX_MESSAGE = 2000  # patterns are searched in it
+_MAX_NAMES = 2000
+_MAX_FRAMES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,39 +55,41 @@ class Frame:
     locals: Mapping[str, Json] = field(default_factory=dict[str, Json])
 
     @property
-    def at_top_level(self) -> bool:
+    def is_top_level(self) -> bool:
         """Whether this is the module itself and not a function in it."""
         return self.function in ("", "<module>")
 
 
-class Case:
+class FailureContext:
     """One failure. What it was made of may be incomplete or malformed; what is read from here is not."""
 
     def __init__(self, failure: Failure) -> None:
         self.failure: Failure = failure
-        self.raised: Mapping[str, object] = mapping(failure.exception)
-        self.specifics: Mapping[str, object] = mapping(failure.specifics)
-        self.hints: Mapping[str, object] = mapping(self.raised.get("hints"))
-        self.type: str = text(self.raised.get("type")) or text(failure.error_type)
-        self.message: str = text(self.raised.get("message"), _MOST_MESSAGE) or text(failure.message, _MOST_MESSAGE)
-        self.source: str = text(failure.source, 10_000_000)
+        self.exception: Mapping[str, object] = as_mapping(failure.exception)
+        self.specifics: Mapping[str, object] = as_mapping(failure.specifics)
+        self.hints: Mapping[str, object] = as_mapping(self.exception.get("hints"))
+        self.type: str = as_text(self.exception.get("type")) or as_text(failure.error_type)
+        self.message: str = as_text(self.exception.get("message"), _MAX_MESSAGE) or as_text(
+            failure.message, _MAX_MESSAGE
+        )
+        self.source: str = as_text(failure.source, 10_000_000)
 
     @cached_property
     def bases(self) -> tuple[str, ...]:
         """The classes it is an instance of, dotted, the nearest first."""
-        given = texts(self.raised.get("bases"))
-        module = text(self.raised.get("module")) or "builtins"
+        given = as_texts(self.exception.get("bases"))
+        module = as_text(self.exception.get("module")) or "builtins"
         own = f"{module}.{self.type}"
         return tuple(dict.fromkeys([own, *given]))
 
     @cached_property
     def frames(self) -> tuple[Frame, ...]:
         """All calls, the outermost first."""
-        given = items_of(self.raised.get("frames"))
-        return tuple(_frame(each) for each in given[-_MOST_FRAMES:] if mapping(each))
+        given = as_list(self.exception.get("frames"))
+        return tuple(_frame(each) for each in given[-_MAX_FRAMES:] if as_mapping(each))
 
     @cached_property
-    def position(self) -> int:
+    def frame_index(self) -> int:
         """The number of the innermost frame of the program itself, not of a library that it called; -1 without one."""
         for number in range(len(self.frames) - 1, -1, -1):
             frame = self.frames[number]
@@ -87,36 +104,42 @@ class Case:
     @cached_property
     def frame(self) -> Frame:
         """The innermost frame of the program itself; of a program that does not compile, where the parser gave up."""
-        if self.has_parsed_nothing:
-            return _frame(self.raised.get("syntax"))
-        return self.frames[self.position] if self.position >= 0 else Frame()
+        if self.is_syntax_error:
+            return _frame(self.exception.get("syntax"))
+        return next(iter(self.frames[self.frame_index :]), Frame())
 
     @cached_property
-    def has_parsed_nothing(self) -> bool:
+    def is_syntax_error(self) -> bool:
         """Whether a text was no Python: this program, or one that it wanted to evaluate."""
-        return bool(mapping(self.raised.get("syntax"))) and "builtins.SyntaxError" in self.bases
+        return bool(as_mapping(self.exception.get("syntax"))) and "builtins.SyntaxError" in self.bases
 
     @cached_property
-    def in_library(self) -> str:
-        """The function of a library that raised it, called from `frame`; empty where the program itself did."""
-        return self.frames[-1].function if self.frames and self.position < len(self.frames) - 1 else ""
+    def library_function(self) -> str:
+        """The library's function that `frame` called and that raised; empty where the program itself raised."""
+        return next((frame.function for frame in self.frames[self.frame_index + 1 :]), "")
 
     @property
     def line(self) -> int | None:
         """The line of the program that failed."""
-        return self.frame.line if self.frame.line is not None else whole(self.failure.line)
+        if self.frame.line is None:
+            return as_int(self.failure.line)
+        return self.frame.line
 
     @cached_property
     def lines(self) -> list[str]:
         """The program, line by line."""
-        return _LINE_END.split(self.source) if self.source else []
+        if not self.source:
+            return []
+        return _LINE_END.split(self.source)
 
     def line_at(self, number: int | None) -> str:
         """Return a line of the program as it stands there; empty where it is not at hand."""
-        return self.lines[number - 1] if number is not None and 0 < number <= len(self.lines) else ""
+        if number is None or not 0 < number <= len(self.lines):
+            return ""
+        return self.lines[number - 1]
 
     @cached_property
-    def is_at_hand(self) -> bool:
+    def source_is_known(self) -> bool:
         """Whether `source` is what the failing frame ran: a traceback may end in another file."""
         there = self.line_at(self.line).strip()
         return bool(there) and (not self.frame.code or self.frame.code.partition("\n")[0].strip() == there)
@@ -124,7 +147,9 @@ class Case:
     @cached_property
     def raw_line(self) -> str:
         """The failing line with its indentation, where that is known."""
-        return self.line_at(self.line) if self.is_at_hand else self.frame.code
+        if self.source_is_known:
+            return self.line_at(self.line)
+        return self.frame.code
 
     @cached_property
     def code(self) -> str:
@@ -134,13 +159,15 @@ class Case:
     @cached_property
     def tree(self) -> ast.Module | None:
         """The program."""
-        return parsed(self.source) if self.is_at_hand else None
+        if not self.source_is_known:
+            return None
+        return parsed(self.source)
 
     @cached_property
     def function(self) -> FunctionNode | None:
         """The function of the program that failed, where its source is at hand; None at the top level."""
         line = self.line
-        if line is None or self.frame.at_top_level or self.tree is None:
+        if line is None or self.frame.is_top_level or self.tree is None:
             return None
         named = [
             node
@@ -154,17 +181,28 @@ class Case:
     @cached_property
     def line_tree(self) -> ast.Module | None:
         """The failing line alone, or the statement it begins."""
-        return parsed_line(self.code) if self.code else None
+        if not self.code:
+            return None
+        return parsed_line(self.code)
+
+    @cached_property
+    def statement(self) -> ast.stmt | None:
+        """The statement on the failing line, where there is just one."""
+        match self.line_tree:
+            case ast.Module(body=[statement]):
+                return statement
+            case _:
+                return None
 
     @cached_property
     def marked(self) -> str:
         """The part of the line that failed, as a traceback underlines it; empty where that is not known."""
-        given = text(self.hints.get("marked"))
+        given = as_text(self.hints.get("marked"))
         frame = self.frame
         if given or frame.column is None or frame.end_column is None or frame.line is None:
             return given
         end_line = frame.end_line or frame.line
-        if not self.is_at_hand:
+        if not self.source_is_known:
             return _by_width(self.line_tree, frame, self.code) if end_line == frame.line else ""
         if end_line == frame.line:
             return self.raw_line[frame.column : frame.end_column]
@@ -176,26 +214,28 @@ class Case:
     @cached_property
     def expression(self) -> ast.expr | None:
         """The expression that failed."""
-        return parsed_expression(self.marked) if self.marked.strip() else None
+        return parsed_expression(self.marked)
 
     @cached_property
     def globals(self) -> Mapping[str, Json]:
         """The variables of the module."""
-        return cast("Mapping[str, Json]", mapping(self.raised.get("globals")))
+        return cast("Mapping[str, Json]", as_mapping(self.exception.get("globals")))
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """What names there were to choose from: those in reach, or those an object, module or mapping has."""
-        return texts(self.hints.get("names"))
+        return as_texts(self.hints.get("names"))
 
     def hint(self, key: str) -> str:
         """Return a hint that is a text; empty where there is none."""
-        return text(self.hints.get(key))
+        return as_text(self.hints.get(key))
 
     def specific(self, key: str) -> str:
         """Return what was handed in under *key* as a text; empty where there is none."""
         value = self.specifics.get(key)
-        return text(value) or (f"{value:g}" if type(value) in (int, float) else "")
+        if type(value) in (int, float):
+            return f"{value:g}"
+        return as_text(value)
 
     def knows(self, name: str) -> bool:
         """Whether the value of a variable is known."""
@@ -203,33 +243,41 @@ class Case:
 
     def value_of(self, name: str) -> Json:
         """Return the value of a variable at the moment of the failure; None too where it is not known."""
-        return self.frame.locals[name] if name in self.frame.locals else self.globals.get(name)
+        return self.frame.locals.get(name, self.globals.get(name))
 
 
-def text(value: object, most: int = _MOST_TEXT) -> str:
+def known_facts(**values: Json) -> dict[str, Json]:
+    """Return the values that are known, by name: those that are neither None nor empty."""
+    return {name: value for name, value in values.items() if value not in (None, "", [])}
+
+
+def as_text(value: object, most: int = _MAX_TEXT) -> str:
     """Return *value* where it is a text, bounded and fit to be sent; else an empty one."""
     if not isinstance(value, str):
         return ""
-    value = value[:most]
-    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+    return value[:most].encode("utf-8", "replace").decode("utf-8")
 
 
-def texts(value: object) -> tuple[str, ...]:
+def as_texts(value: object) -> tuple[str, ...]:
     """Return the texts in a list."""
-    return tuple(text(each, 200) for each in items_of(value)[:_MOST_NAMES] if isinstance(each, str))
+    return tuple(as_text(each, 200) for each in as_list(value)[:_MAX_NAMES] if isinstance(each, str))
 
 
-def items_of(value: object) -> list[object]:
+def as_list(value: object) -> list[object]:
     """Return what is in a list or tuple; nothing of anything else."""
-    return list(cast("Iterable[object]", value)) if isinstance(value, (list, tuple)) else []
+    if not isinstance(value, (list, tuple)):
+        return []
+    return list(cast("Iterable[object]", value))
 
 
-def whole(value: object) -> int | None:
+def as_int(value: object) -> int | None:
     """Return *value* where it counts something."""
-    return value if type(value) is int and 0 <= value < 1 << 31 else None
+    if type(value) is not int or not 0 <= value < 1 << 31:
+        return None
+    return value
 
 
-def mapping(value: object) -> Mapping[str, object]:
+def as_mapping(value: object) -> Mapping[str, object]:
     """Return *value* where it is a mapping with texts as keys; else an empty one."""
     if not isinstance(value, Mapping):
         return {}
@@ -238,16 +286,16 @@ def mapping(value: object) -> Mapping[str, object]:
 
 
 def _frame(given: object) -> Frame:
-    found = mapping(given)
+    found = as_mapping(given)
     return Frame(
-        filename=text(found.get("filename"), 1000),
-        function=text(found.get("function"), 200).rpartition(".")[2],
-        line=whole(found.get("line")),
-        end_line=whole(found.get("end_line")),
-        column=whole(found.get("column")),
-        end_column=whole(found.get("end_column")),
-        code=text(found.get("code"), 2000).strip(),
-        locals=cast("Mapping[str, Json]", mapping(found.get("locals"))),
+        filename=as_text(found.get("filename"), 1000),
+        function=as_text(found.get("function"), 200).rpartition(".")[2],
+        line=as_int(found.get("line")),
+        end_line=as_int(found.get("end_line")),
+        column=as_int(found.get("column")),
+        end_column=as_int(found.get("end_column")),
+        code=as_text(found.get("code"), 2000).strip(),
+        locals=cast("Mapping[str, Json]", as_mapping(found.get("locals"))),
     )
 
 

@@ -1,4 +1,4 @@
-"""Modules and names that cannot be imported."""
+"""Diagnosis of ImportError and ModuleNotFoundError."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 import sys
 
 from resilience.errors._json_safe import Json
-from resilience.report._diagnosis.context import Case, texts
+from resilience.report._diagnosis.context import FailureContext, as_texts, known_facts
 from resilience.report._diagnosis.known_names import PACKAGES, SAME_NAME
-from resilience.report._diagnosis.line_edits import renamed
-from resilience.report._diagnosis.text import clear_match, listed, near_matches
+from resilience.report._diagnosis.line_edits import rename_in_line
+from resilience.report._diagnosis.text import clear_match, join_words, near_matches, phrase
 from resilience.report.diagnosis import Diagnosis
 
 __all__ = ["import_error", "module_not_found"]
@@ -81,59 +81,61 @@ _MOVED = {
 }
 
 
-def module_not_found(case: Case) -> Diagnosis | None:
+def module_not_found(context: FailureContext) -> Diagnosis | None:
     """A module that is not there, or not for this code."""
-    found = _MODULE.search(case.message)
-    module = case.hint("name") or (found[1] if found else "")
+    found = _MODULE.search(context.message)
+    module = context.hint("name") or (found[1] if found else "")
     if not module:
         return None
-    allowed = list(texts(case.specifics.get("available_modules")))
+    allowed = list(as_texts(context.specifics.get("available_modules")))
     parent = module.rpartition(".")[0]
     # Python names all of it where what stands before the last dot was found.
-    tips, fix = _no_submodule(case, module) if parent and module not in PACKAGES else _no_module(case, module, allowed)
+    tips, fix = (
+        _no_submodule(context, module) if parent and module not in PACKAGES else _no_module(context, module, allowed)
+    )
     return Diagnosis(
         immediate_cause=f"there is no module '{module}' where the program runs",
-        contributing_factors=_shadowed(case),
+        contributing_factors=_shadowed(context),
         suggestions=tuple(tips),
         suggested_fix=fix,
         specifics=_specifics(module, allowed),
     )
 
 
-def _no_submodule(case: Case, module: str) -> tuple[list[str], str | None]:
+def _no_submodule(context: FailureContext, module: str) -> tuple[list[str], str | None]:
     """Return what to do about a module that is missing in a package that is there: no installation will help."""
     parent, _, last = module.rpartition(".")
     tips: list[str] = []
     fix: str | None = None
-    if "is not a package" in case.message:
+    if "is not a package" in context.message:
         tips.append(
             f"{parent} is a module and no package: import {parent} alone, or look whether a file {parent}.py of yours "
             "hides the real one."
         )
-    near, meant = near_matches(last, case.names), clear_match(last, case.names)
+    near, meant = near_matches(last, context.names), clear_match(last, context.names)
     if module in _MOVED:
         tips.append(f"It moved: write {_MOVED[module]} instead of {module}.")
-        fix = renamed(case, module, _MOVED[module])
+        fix = rename_in_line(context, module, _MOVED[module])
     elif meant is not None:
         tips.append(f"Write {parent}.{meant} instead of {module}.")
-        fix = renamed(case, last, meant)
+        fix = rename_in_line(context, last, meant)
     elif near:
-        tips.append(f"Did you mean {listed([f'{parent}.{each}' for each in near], last='or')}?")
-    public = [name for name in case.names if not name.startswith("_")]
+        tips.append(f"Did you mean {join_words([f'{parent}.{each}' for each in near], last='or')}?")
+    public = [name for name in context.names if not name.startswith("_")]
     if public and not near and not tips:
-        tips.append(f"The modules in {parent} are {listed(public, 12)}.")
+        tips.append(f"The modules in {parent} are {join_words(public, 12)}.")
     tips.append(f"{parent} is there and has no module {last}: look up its name.")
     return tips, fix
 
 
-def _no_module(case: Case, module: str, allowed: list[str]) -> tuple[list[str], str | None]:
+def _no_module(context: FailureContext, module: str, allowed: list[str]) -> tuple[list[str], str | None]:
     """Return what to do about a module that is missing as a whole."""
     top = module.partition(".")[0]
     package = _package_of(module)
     tips: list[str] = []
     fix: str | None = None
     standard = [name for name in sys.stdlib_module_names if not name.startswith("_")]
-    there = allowed or [*standard, *case.names]
+    there = allowed or [*standard, *context.names]
     is_standard = top in sys.stdlib_module_names
     near: list[str] = []
     other = _MODULE_OF.get(_normal(top))
@@ -141,28 +143,28 @@ def _no_module(case: Case, module: str, allowed: list[str]) -> tuple[list[str], 
         tips.append(f"{top} is not part of this Python any more: use {_GONE[top]}.")
     elif other is not None and other != top:
         tips.append(f"The package {PACKAGES[other]} has the module {other}: write {other} instead of {top}.")
-        fix = renamed(case, top, other) if other in there else None
+        fix = rename_in_line(context, top, other) if other in there else None
     elif package is None and not is_standard:
-        every = [*there, *standard, *case.names, *_KNOWN]
+        every = [*there, *standard, *context.names, *_KNOWN]
         near = near_matches(top, there) or near_matches(top, every)
         meant = clear_match(top, there)
         if meant is not None and clear_match(top, every) in (None, meant):
             tips.append(f"Write {meant} instead of {top}.")
-            fix = renamed(case, top, meant)
+            fix = rename_in_line(context, top, meant)
         elif near:
-            tips.append(f"Did you mean {listed(near, last='or')}?")
+            tips.append(f"Did you mean {join_words(near, last='or')}?")
     if top in _STANDARD:
         tips.append(f"Do without {top}: the standard library has {_STANDARD[top]}.")
     if top in allowed:
         tips.append(f"{top} may be imported, and is not installed where the program runs{_by_pip(package)}.")
     elif allowed:
-        tips.append(f"Use the modules that are available: {listed(allowed, 12)}.")
+        tips.append(f"Use the modules that are available: {join_words(allowed, 12)}.")
     elif package is not None and top not in _GONE:
         named = f" (the package is called {package}, the module {top})" if package != top else ""
         tips.append(f"Install it where the program runs{_by_pip(package)}{named}.")
     if not tips or (package is None and not near and other is None and top not in _GONE and not is_standard):
         tips.append(f"No package is known that has a module {top}: remove the import, and write what it was to do.")
-    level = case.specific("security_level")
+    level = context.specific("security_level")
     if level and top not in allowed and (package is not None or is_standard):
         tips.append(f"If {top} is needed, have it allowed: allowed_imports=[{top!r}], or a higher level than {level}.")
     return tips, fix
@@ -181,7 +183,7 @@ def _package_of(module: str) -> str | None:
 
 
 def _by_pip(package: str | None) -> str:
-    return "" if package is None else f": pip install {package}"
+    return phrase(": pip install {}", package)
 
 
 def _normal(name: str) -> str:
@@ -195,11 +197,11 @@ _MODULE_OF = {
 """For each package the module that it has, where these are called differently."""
 
 
-def import_error(case: Case) -> Diagnosis | None:
+def import_error(context: FailureContext) -> Diagnosis | None:
     """A module that has no such name, or that cannot be loaded."""
-    found = _NAME.search(case.message)
+    found = _NAME.search(context.message)
     if found is None:
-        if "relative import" in case.message:
+        if "relative import" in context.message:
             return Diagnosis(
                 immediate_cause="a relative import (with a dot) needs a package around it, and there is none",
                 suggestions=(
@@ -207,9 +209,9 @@ def import_error(case: Case) -> Diagnosis | None:
                     "Or run it as a module of its package: python -m package.module.",
                 ),
             )
-        return _broken(case)
+        return _broken(context)
     name, module = found[1], found[3]
-    near, meant = near_matches(name, case.names), clear_match(name, case.names)
+    near, meant = near_matches(name, context.names), clear_match(name, context.names)
     tips: list[str] = []
     fix: str | None = None
     if found["partly"]:
@@ -229,38 +231,38 @@ def import_error(case: Case) -> Diagnosis | None:
         "Sized",
     ):
         tips.append(f"It moved: write from {moved} import {name}.")
-        fix = renamed(case, module, moved)
+        fix = rename_in_line(context, module, moved)
     elif meant is not None:
         tips.append(f"Write {meant} instead of {name}.")
-        fix = renamed(case, name, meant)
+        fix = rename_in_line(context, name, meant)
     elif near:
-        tips.append(f"Did you mean {listed(near, last='or')}?")
-    own = [each for each in case.names if not each.startswith("_")]
+        tips.append(f"Did you mean {join_words(near, last='or')}?")
+    own = [each for each in context.names if not each.startswith("_")]
     if own and not near:
-        tips.append(f"{module} has {listed(own, 12)}.")
+        tips.append(f"{module} has {join_words(own, 12)}.")
     tips.append(f"Import the module and look what it has: `import {module}; print(dir({module}))`.")
     tips.append(f"If {name} came with another version of {module}, use what this one has.")
     return Diagnosis(
         immediate_cause=f"the module {module} has no '{name}'",
-        contributing_factors=_shadowed(case),
+        contributing_factors=_shadowed(context),
         suggestions=tuple(tips),
         suggested_fix=fix,
-        specifics=_specifics(module, list(texts(case.specifics.get("available_modules"))), name),
+        specifics=_specifics(module, list(as_texts(context.specifics.get("available_modules"))), name),
     )
 
 
-def _broken(case: Case) -> Diagnosis:
-    name = case.hint("name")
-    specifics = _specifics(name, list(texts(case.specifics.get("available_modules")))) if name else {}
-    if _NO_MEMORY.search(case.message):
+def _broken(context: FailureContext) -> Diagnosis:
+    name = context.hint("name")
+    specifics = _specifics(name, list(as_texts(context.specifics.get("available_modules")))) if name else {}
+    if _NO_MEMORY.search(context.message):
         return Diagnosis(
             immediate_cause=f"there is not enough memory to load {f'the module {name}' if name else 'a library'}",
             suggestions=("Raise the limit of memory, or import less.",),
             specifics=specifics,
         )
-    library = re.search(r"(lib[\w.+-]+\.so[\w.]*|[\w-]+\.dll)", case.message)
+    library = re.search(r"(lib[\w.+-]+\.so[\w.]*|[\w-]+\.dll)", context.message)
     package = _package_of(name) if name else None
-    command = "" if package is None else f": pip install --force-reinstall {package}"
+    command = phrase(": pip install --force-reinstall {}", package)
     tips = [f"Reinstall the package that has it, for this Python and this machine{command}."]
     if library is not None:
         tips.insert(0, f"Install the system library that has {library[1]}.")
@@ -271,13 +273,13 @@ def _broken(case: Case) -> Diagnosis:
     )
 
 
-def _shadowed(case: Case) -> tuple[str, ...]:
-    origin = re.search(r"\(([^()]+\.py)\)$", case.message)
+def _shadowed(context: FailureContext) -> tuple[str, ...]:
+    origin = re.search(r"\(([^()]+\.py)\)$", context.message)
     return (f"it was imported from {origin[1].replace(chr(92), '/').rpartition('/')[2]}",) if origin else ()
 
 
 def _specifics(module: str, allowed: list[str], name: str = "") -> dict[str, Json]:
     return {
-        "attempted_import": f"{module}.{name}" if name else module,
-        **({"available_modules": [*allowed]} if allowed else {}),
+        "attempted_import": module + phrase(".{}", name),
+        **known_facts(available_modules=[*allowed]),
     }

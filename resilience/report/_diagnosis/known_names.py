@@ -1,10 +1,10 @@
-"""Names that programs use without importing them, and where they live."""
+"""Tables of names that programs use without importing them, and of modules and their packages."""
 
 from __future__ import annotations
 
 import sys
 
-__all__ = ["INSTEAD", "NOT_PYTHON", "PACKAGES", "import_of"]
+__all__ = ["NOT_PYTHON", "PACKAGES", "REPLACEMENTS", "import_of"]
 
 _FROM = {
     "math": "sqrt ceil floor pi sin cos tan exp log log2 log10 gcd lcm factorial isclose hypot radians degrees inf nan",
@@ -135,7 +135,7 @@ wikipedia wordcloud wrapt xarray xgboost xlrd xlsxwriter xlwt xmltodict yarl yfi
 SAME_NAME = frozenset(_SAME_NAME.split())
 """What is installed by the name it is imported by: to an installer `more_itertools` is more-itertools."""
 
-INSTEAD = {
+REPLACEMENTS = {
     "raw_input": "input",
     "xrange": "range",
     "unicode": "str",

@@ -1,4 +1,4 @@
-"""Limits of an execution: time, memory, processes that were ended."""
+"""Diagnosis of executions that hit a limit: time, memory, signals, exit codes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import re
 import signal
 
 from resilience.report._diagnosis.ast_utils import parsed
-from resilience.report._diagnosis.context import Case, texts
-from resilience.report._diagnosis.text import listed, one_line
-from resilience.report._diagnosis.variable_origins import factors
+from resilience.report._diagnosis.context import FailureContext, as_texts, known_facts
+from resilience.report._diagnosis.text import join_words, phrase, plural, single_line
+from resilience.report._diagnosis.variable_origins import variable_factors
 from resilience.report.diagnosis import Diagnosis
 
 __all__ = ["ended", "memory", "timeout"]
@@ -38,8 +38,8 @@ _SIGNALS = {
         "Raise the limit for time if the work is needed.",
     ),
     "SIGXFSZ": ("it wrote a file larger than it may", "Write less, or in several files."),
-    "SIGTERM": ("it was asked to end from outside", "Run it again if nobody meant it."),
-    "SIGINT": ("somebody pressed Ctrl-C", "Run it again if it is to go on."),
+    "SIGTERM": ("it was asked to end from outside", "Run it again if that was not intended."),
+    "SIGINT": ("it was interrupted by Ctrl-C", "Run it again if it should continue."),
     "SIGFPE": (
         "C code computed something impossible, such as a division of whole numbers by zero",
         "Test the numbers before they go into C code.",
@@ -52,22 +52,22 @@ _SIGNALS = {
         "it read memory that is no longer there, such as of a file that became shorter",
         "Do not shorten files that are mapped into memory.",
     ),
-    "SIGPIPE": ("whoever was to read its output has gone away", "Look why the reader ended."),
-    "SIGALRM": ("an alarm of its own went off that nothing handles", "Remove signal.alarm(), or handle SIGALRM."),
+    "SIGPIPE": ("the reader of its output has ended", "Find out why the reader ended first."),
+    "SIGALRM": ("its own alarm went off, and no handler is set", "Remove signal.alarm(), or handle SIGALRM."),
 }
 
 
-def timeout(case: Case) -> Diagnosis | None:
+def timeout(context: FailureContext) -> Diagnosis | None:
     """A program that ran longer than it may."""
-    limit = case.specific("timeout_limit")
-    line = _line(case)
-    code = case.line_at(line).strip() or case.code
-    during = f"{limit} seconds" if limit else "the time limit"
-    loop = _loop(case, line)
+    limit = context.specific("timeout_limit")
+    line = _line(context)
+    code = context.line_at(line).strip() or context.code
+    during = phrase("{} seconds", limit) or "the time limit"
+    loop = _loop(context, line)
     tips: list[str] = []
-    facts = factors(case)
+    facts = variable_factors(context)
     if isinstance(loop, ast.While):
-        condition = one_line(ast.unparse(loop.test), 60)
+        condition = single_line(ast.unparse(loop.test), 60)
         unchanged = _unchanged(loop)
         if _is_always(loop.test) and not _leaves(loop):
             facts.insert(0, f"`while {condition}` on line {loop.lineno} has no break: it never ends")
@@ -86,7 +86,7 @@ def timeout(case: Case) -> Diagnosis | None:
             )
     elif loop is not None:
         tips.append(
-            f"The loop on line {loop.lineno} goes through {one_line(ast.unparse(loop.iter), 60)}: take less of it, "
+            f"The loop on line {loop.lineno} goes through {single_line(ast.unparse(loop.iter), 60)}: take less of it, "
             "or do less in each round."
         )
     waits = _call(code)
@@ -95,23 +95,23 @@ def timeout(case: Case) -> Diagnosis | None:
     tips.append("Try it on a small part of the data first, and measure how the time grows.")
     tips.append("Replace loops in loops by a dict or set look-up; keep what was computed already (functools.cache).")
     tips.append(f"Raise the limit ({during}) only if the work really needs longer.")
-    where = f", at line {line}: {one_line(code, 80)}" if line else ""
+    where = phrase(", at line {}", line) + phrase(": {}", single_line(code, 80))
     return Diagnosis(
         immediate_cause=f"the program was still running after {during}{where}",
         contributing_factors=tuple(facts),
         suggestions=tuple(tips),
-        specifics={} if line is None else {"last_executed_line": line},
+        specifics=known_facts(last_executed_line=line),
     )
 
 
-def memory(case: Case) -> Diagnosis | None:
+def memory(context: FailureContext) -> Diagnosis | None:
     """A program that needs more memory than it may have."""
-    limit, used = case.specific("memory_limit"), case.specific("memory_used")
-    line = _line(case)
-    code = case.line_at(line).strip() or case.code
-    needed, libraries = case.specific("memory_needed"), texts(case.specifics.get("libraries"))
+    limit, used = context.specific("memory_limit"), context.specific("memory_used")
+    line = _line(context)
+    code = context.line_at(line).strip() or context.code
+    needed, libraries = context.specific("memory_needed"), as_texts(context.specifics.get("libraries"))
     if needed and libraries:
-        return _libraries(case, libraries, needed, limit)
+        return _libraries(context, libraries, needed, limit)
     tips: list[str] = []
     if re.search(r"\[[^\]]*\]\s*\*|\*\s*\[|\*\s*10\s*\*\*|\*\s*\d{6,}|<<\s*\d{2,}", code):
         tips.append(
@@ -125,50 +125,51 @@ def memory(case: Case) -> Diagnosis | None:
         tips.append(f"Line {line} reads everything at once: go through the file line by line, `for line in file:`.")
     tips.append("Go through the data piece by piece, with generators, and keep only the result.")
     tips.append("Delete large values that are no longer needed: del name.")
-    tips.append(f"Raise the limit{f' ({limit})' if limit else ''} if all of it must be in memory at once.")
-    what = f"more memory than the limit of {limit}" if limit else "more memory than there is"
-    where = f" on line {line}: {one_line(code, 80)}" if line else ""
+    tips.append(f"Raise the limit{phrase(' ({})', limit)} if all of it must be in memory at once.")
+    what = f"more memory than {phrase('the limit of {}', limit) or 'there is'}"
+    where = phrase(" on line {}", line) + phrase(": {}", single_line(code, 80))
     return Diagnosis(
-        immediate_cause=f"the program needs {what}{f' (it had {used})' if used else ''}{where}",
-        contributing_factors=tuple(factors(case)),
+        immediate_cause=f"the program needs {what}{phrase(' (it had {})', used)}{where}",
+        contributing_factors=tuple(variable_factors(context)),
         suggestions=tuple(tips),
     )
 
 
-def _libraries(case: Case, libraries: tuple[str, ...], needed: str, limit: str) -> Diagnosis:
+def _libraries(context: FailureContext, libraries: tuple[str, ...], needed: str, limit: str) -> Diagnosis:
     """Say that the limit is too low for the libraries alone."""
-    named, verb = listed(libraries), "takes" if len(libraries) == 1 else "take"
-    allowed = f"the limit of {limit}" if limit else "the limit"
+    number = len(libraries)
+    named, verb = join_words(libraries), plural(number, "takes", "take")
+    allowed = f"the limit{phrase(' of {}', limit)}"
     return Diagnosis(
         immediate_cause=f"{named} {verb} more memory than {allowed}: at least {needed}",
-        contributing_factors=tuple(factors(case)),
+        contributing_factors=tuple(variable_factors(context)),
         suggestions=(
             f"Raise the limit to at least {needed} for {named}: memory_limit={needed!r}.",
-            f"Or do without {'it' if len(libraries) == 1 else 'them'}: the standard library takes next to nothing.",
+            f"Or do without {plural(number, 'it', 'them')}: the standard library takes next to nothing.",
         ),
     )
 
 
-def ended(case: Case) -> Diagnosis | None:
+def ended(context: FailureContext) -> Diagnosis | None:
     """A process that ended by a signal or with an exit code, and without an exception."""
-    name = case.specific("signal") or _named_signal(case.message)
-    line = _line(case)
-    at = f" Line {line} was the last that was reached." if line else ""
+    name = context.specific("signal") or _named_signal(context.message)
+    line = _line(context)
+    reached = tuple(filter(None, [phrase("Line {} was the last that was reached.", line)]))
     if name:
         why, *tips = _SIGNALS.get(name, (f"it was ended by {name}", "Look at what it printed last."))
         return Diagnosis(
             immediate_cause=f"the process was ended by {name}: {why}",
-            contributing_factors=(at.strip(),) if at else (),
+            contributing_factors=reached,
             suggestions=tuple(tips),
             specifics={"signal": name},
         )
-    found = _EXIT.search(case.message)
-    code = case.specific("exit_code") or (next(filter(None, found.groups())) if found else "")
+    found = _EXIT.search(context.message)
+    code = context.specific("exit_code") or (next(filter(None, found.groups())) if found else "")
     if not code:
         return None
     return Diagnosis(
         immediate_cause=f"the process ended with exit code {code} and said no more",
-        contributing_factors=(at.strip(),) if at else (),
+        contributing_factors=reached,
         suggestions=(
             "Look at what it printed before, on stderr too.",
             "Look for os._exit() or sys.exit() in the code, and raise an exception in their place.",
@@ -189,13 +190,13 @@ def _named_signal(message: str) -> str:
         return ""
 
 
-def _line(case: Case) -> int | None:
-    path = case.failure.progress.path if case.failure.progress is not None else ()
-    return case.line or (path[-1] if path else None)
+def _line(context: FailureContext) -> int | None:
+    path = context.failure.progress.path if context.failure.progress is not None else ()
+    return context.line or (path[-1] if path else None)
 
 
-def _loop(case: Case, line: int | None) -> ast.While | ast.For | None:
-    tree = case.tree or (parsed(case.source) if case.source else None)
+def _loop(context: FailureContext, line: int | None) -> ast.While | ast.For | None:
+    tree = context.tree or (parsed(context.source) if context.source else None)
     if tree is None or line is None:
         return None
     around = [

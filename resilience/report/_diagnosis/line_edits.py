@@ -1,63 +1,69 @@
-"""Corrected lines: none is proposed that Python would not take."""
+"""Corrected lines. A correction is proposed only if Python can parse it."""
 
 from __future__ import annotations
 
 import re
 
 from resilience.report._diagnosis.ast_utils import compiled, fault_of, parsed, parsed_line
-from resilience.report._diagnosis.context import Case
+from resilience.report._diagnosis.context import FailureContext
 
-__all__ = ["corrected", "imported", "renamed", "replaced"]
+__all__ = ["correct_line", "import_line", "rename_in_line", "replace_line"]
 
 _LONGEST_LINE = 2000
 
 
-def replaced(case: Case, line: str) -> str | None:
+def replace_line(context: FailureContext, line: str) -> str | None:
     """Return *line*, which is to stand where the failing one does, if the program still compiles with it."""
-    if not line.strip() or line == case.raw_line or len(line) > _LONGEST_LINE:
+    if not line.strip() or line == context.raw_line or len(line) > _LONGEST_LINE:
         return None
-    if case.is_at_hand and case.line is not None:
-        good = compiled(_with(case.lines, case.line, line)) is not None
+    if context.source_is_known and context.line is not None:
+        code: object = compiled(_with(context.lines, context.line, line))
     else:
-        good = parsed_line(line.strip()) is not None
-    return line if good else None
+        code = parsed_line(line.strip())
+    if code is None:
+        return None
+    return line
 
 
-def renamed(case: Case, old: str, new: str) -> str | None:
+def rename_in_line(context: FailureContext, old: str, new: str) -> str | None:
     """Return the failing line with *new* for *old*, where there is one place that can be meant."""
-    line, frame = case.raw_line, case.frame
+    line, frame = context.raw_line, context.frame
     places = [found.start() for found in re.finditer(rf"(?<!\w){re.escape(old)}(?!\w)", line)]
-    if case.is_at_hand and frame.column is not None and frame.end_column is not None:
+    if context.source_is_known and frame.column is not None and frame.end_column is not None:
         within = [place for place in places if frame.column <= place < frame.end_column]
         places = within[:1] if len(within) == 1 else places
     if len(places) != 1:
         return None
     start = places[0]
-    return replaced(case, line[:start] + new + line[start + len(old) :])
+    return replace_line(context, line[:start] + new + line[start + len(old) :])
 
 
-def imported(statement: str) -> str | None:
+def import_line(statement: str) -> str | None:
     """Return an import statement, if it is one."""
-    return statement if parsed(statement) is not None else None
+    if parsed(statement) is None:
+        return None
+    return statement
 
 
-def corrected(case: Case, number: int, line: str, *, entirely: bool = False) -> str | None:
+def correct_line(context: FailureContext, number: int, line: str, *, entirely: bool = False) -> str | None:
     """Return *line* for line *number* of a program that does not compile, if the program is better for it.
 
     Better is: it compiles, or, unless it has to *entirely*, what keeps it from that comes further down.
     """
-    at_hand = case.is_at_hand
-    before = case.line_at(number) if at_hand else case.code
+    at_hand = context.source_is_known
+    before = context.line_at(number) if at_hand else context.code
     if line == before or not line.strip() or len(line) > _LONGEST_LINE:
         return None
     if not at_hand:
         return line if parsed_line(line.strip()) is not None else None
-    source = _with(case.lines, number, line)
+    source = _with(context.lines, number, line)
     if compiled(source) is not None:
         return line
     fault = None if entirely else fault_of(source)
     return (
-        line if fault is not None and fault.lineno is not None and fault.lineno > max(number, case.line or 0) else None
+        line
+        if fault is not None and fault.lineno is not None and fault.lineno > max(number, context.line or 0)
+        else None
     )
 
 

@@ -1,4 +1,4 @@
-"""What is looked for and not there: KeyError, IndexError, StopIteration."""
+"""Diagnosis of KeyError, IndexError and StopIteration."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ import ast
 import re
 
 from resilience.report._diagnosis.ast_utils import parsed_expression
-from resilience.report._diagnosis.context import Case, items_of, whole
-from resilience.report._diagnosis.line_edits import replaced
-from resilience.report._diagnosis.rules import parts
-from resilience.report._diagnosis.text import clear_match, listed, near_matches, one_line, shown
-from resilience.report._diagnosis.variable_origins import factors
+from resilience.report._diagnosis.context import FailureContext, as_int, as_list, known_facts
+from resilience.report._diagnosis.line_edits import replace_line
+from resilience.report._diagnosis.rules import expression_parts
+from resilience.report._diagnosis.text import clear_match, format_value, join_words, near_matches, plural, single_line
+from resilience.report._diagnosis.variable_origins import variable_factors
 from resilience.report.diagnosis import Diagnosis
 
 __all__ = ["index_error", "key_error", "stop_iteration"]
 
 
-def key_error(case: Case) -> Diagnosis | None:
-    """A mapping without that key."""
-    known = parts(case)
-    key = one_line(case.message or shown(case.hint("key")), 80)
+def key_error(context: FailureContext) -> Diagnosis | None:
+    """A mapping without that key. None for a library's subclass of KeyError, whose message is a sentence."""
+    if context.type != "KeyError" and context.library_function:
+        return None
+    known = expression_parts(context)
+    key = single_line(context.message or format_value(context.hint("key")), 80)
     target = known.get("target", "")
-    given = items_of(case.hints.get("keys"))
-    keys = [each for each in given if isinstance(each, str)] or _keys(case, target)
+    given = as_list(context.hints.get("keys"))
+    keys = [each for each in given if isinstance(each, str)] or _keys(context, target)
     others = [each for each in given if not isinstance(each, str)]
     bare = key.strip("'\"")
     tips: list[str] = []
@@ -31,24 +33,24 @@ def key_error(case: Case) -> Diagnosis | None:
     near = near_matches(bare, keys)
     holder = target or "the dict"
     # A message of more words is no key: pop() from an empty set, a library's own text.
-    if "pop from an empty set" in case.message or "popitem" in case.message:
+    if "pop from an empty set" in context.message or "popitem" in context.message:
         return Diagnosis(
             immediate_cause=f"{target.rpartition('.')[0] or 'the collection'} is empty: there is nothing to take out",
-            contributing_factors=tuple(factors(case)),
+            contributing_factors=tuple(variable_factors(context)),
             suggestions=("Test first that it is not empty: `while values:`.",),
         )
     if meant is not None:
         tips.append(f"Write {meant!r} instead of {key}.")
         fix = (
-            replaced(case, case.raw_line.replace(key, repr(meant) if "'" in key else f'"{meant}"'))
-            if case.raw_line.count(key) == 1
+            replace_line(context, context.raw_line.replace(key, repr(meant) if "'" in key else f'"{meant}"'))
+            if context.raw_line.count(key) == 1
             else None
         )
-        fix = fix or _in_other_quotes(case, bare, meant)
+        fix = fix or _in_other_quotes(context, bare, meant)
     elif near:
-        tips.append(f"Did you mean {listed(map(repr, near), last='or')}?")
+        tips.append(f"Did you mean {join_words(map(repr, near), last='or')}?")
     if keys or others:
-        tips.append(f"{target or 'The dict'} has the keys {listed(map(repr, [*keys, *others]), 8)}.")
+        tips.append(f"{target or 'The dict'} has the keys {join_words(map(repr, [*keys, *others]), 8)}.")
     other = _of_other_type(bare, key, keys, others)
     if other:
         tips.insert(0, other)
@@ -59,30 +61,32 @@ def key_error(case: Case) -> Diagnosis | None:
     tips.append(f"Test first: `if {key} in {target or 'data'}:`.")
     return Diagnosis(
         immediate_cause=f"{holder} has no key {key}",
-        contributing_factors=tuple(factors(case)),
+        contributing_factors=tuple(variable_factors(context)),
         suggestions=tuple(tips),
         suggested_fix=fix,
-        specifics={"missing_key": key, **({"available_keys": [*keys[:20]]} if keys else {})},
+        specifics={"missing_key": key, **known_facts(available_keys=[*keys[:20]])},
     )
 
 
-def index_error(case: Case) -> Diagnosis | None:
+def index_error(context: FailureContext) -> Diagnosis | None:
     """A sequence with fewer elements."""
-    if "pop from" in case.message:
-        target = parts(case).get("target", "").rpartition(".")[0]
+    if "pop from" in context.message:
+        target = expression_parts(context).get("target", "").rpartition(".")[0]
         return Diagnosis(
             immediate_cause=f"{target or 'the list'} is empty: there is nothing to take out",
-            contributing_factors=tuple(factors(case)),
+            contributing_factors=tuple(variable_factors(context)),
             suggestions=(f"Test first that it is not empty: `while {target or 'values'}:`.",),
         )
-    known = parts(case)
+    known = expression_parts(context)
     target, index = known.get("target", ""), known.get("index", "")
-    length = whole(case.hints.get("length"))
-    length = _length(case, target) if length is None else length
-    number = case.hints.get("index")
-    number = number if type(number) is int else _number(case, index)
+    length = as_int(context.hints.get("length"))
+    length = _length(context, target) if length is None else length
+    number = context.hints.get("index")
+    number = number if type(number) is int else _number(context, index)
     holder = target or "the sequence"
-    size = f", which has {length} element{'' if length == 1 else 's'}" if length is not None else ""
+    size = ""
+    if length is not None:
+        size = f", which has {length} {plural(length, 'element', 'elements')}"
     at = index or "the index"
     if number is not None and index != str(number):
         at = f"{index} = {number}"
@@ -93,11 +97,11 @@ def index_error(case: Case) -> Diagnosis | None:
         tips.append(f"The last element is {target}[{length - 1}], or {target}[-1]: indexes begin with 0.")
     if length is not None and number == length and length:
         tips.append(f"The index is one too large: use range(len({target})), without + 1, and < in place of <=.")
-    if "assignment" in case.message:
+    if "assignment" in context.message:
         tips.insert(0, f"A list does not grow by assignment: write {target or 'values'}.append(value).")
-    if "Replacement index" in case.message:
+    if "Replacement index" in context.message:
         return Diagnosis(
-            immediate_cause=f"the text has more places {{}} than format() got values: {one_line(case.code, 80)}",
+            immediate_cause=f"the text has more places {{}} than format() got values: {single_line(context.code, 80)}",
             suggestions=("Give a value for each place, or use an f-string.",),
         )
     if re.search(r"sys\.argv", target):
@@ -107,20 +111,20 @@ def index_error(case: Case) -> Diagnosis | None:
     tips.append(f"Go through the elements without an index: for each in {target or 'values'}: ...")
     return Diagnosis(
         immediate_cause=f"{at} is outside of {holder}{size}",
-        contributing_factors=tuple(factors(case)),
+        contributing_factors=tuple(variable_factors(context)),
         suggestions=tuple(tips),
         specifics={
-            **({"index": number} if number is not None else {}),
-            **({"length": length} if length is not None else {}),
+            **known_facts(index=number),
+            **known_facts(length=length),
         },
     )
 
 
-def stop_iteration(case: Case) -> Diagnosis | None:
+def stop_iteration(context: FailureContext) -> Diagnosis | None:
     """An iterator without another value."""
     return Diagnosis(
-        immediate_cause=f"next() found no value left: {one_line(case.marked or case.code, 80)}",
-        contributing_factors=tuple(factors(case)),
+        immediate_cause=f"next() found no value left: {single_line(context.marked or context.code, 80)}",
+        contributing_factors=tuple(variable_factors(context)),
         suggestions=(
             "Give next() a default: next(values, None).",
             "Go through the values with a for loop, which ends by itself.",
@@ -129,9 +133,9 @@ def stop_iteration(case: Case) -> Diagnosis | None:
     )
 
 
-def _keys(case: Case, target: str) -> list[str]:
+def _keys(context: FailureContext, target: str) -> list[str]:
     """Return the keys of a dict that a captured variable shows, where it shows all of them."""
-    value = case.value_of(target) if case.knows(target) else None
+    value = context.value_of(target) if context.knows(target) else None
     node = parsed_expression(value) if isinstance(value, str) and len(value) < 2000 else None
     if not isinstance(node, ast.Dict):
         return []
@@ -146,25 +150,25 @@ def _of_other_type(bare: str, key: str, keys: list[str], others: list[object]) -
     return ""
 
 
-def _in_other_quotes(case: Case, bare: str, meant: str) -> str | None:
+def _in_other_quotes(context: FailureContext, bare: str, meant: str) -> str | None:
     for quote in "'\"":
         written = f"{quote}{bare}{quote}"
-        if case.raw_line.count(written) == 1:
-            return replaced(case, case.raw_line.replace(written, f"{quote}{meant}{quote}"))
+        if context.raw_line.count(written) == 1:
+            return replace_line(context, context.raw_line.replace(written, f"{quote}{meant}{quote}"))
     return None
 
 
-def _length(case: Case, target: str) -> int | None:
+def _length(context: FailureContext, target: str) -> int | None:
     """Return how many elements a variable has, where its captured repr tells."""
-    if not case.knows(target):
+    if not context.knows(target):
         return None
-    value = case.value_of(target)
+    value = context.value_of(target)
     if not isinstance(value, str):
         return None
     node = parsed_expression(value) if len(value) < 5000 else None
     if isinstance(node, (ast.List, ast.Tuple)):
         return len(node.elts) if not any(_is_cut(each) for each in node.elts) else None
-    if "string index" in case.message and not value.endswith("..."):
+    if "string index" in context.message and not value.endswith("..."):
         return len(value)
     return None
 
@@ -173,9 +177,9 @@ def _is_cut(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is ...
 
 
-def _number(case: Case, index: str) -> int | None:
+def _number(context: FailureContext, index: str) -> int | None:
     """Return the value of an index that is a number or a variable."""
     if re.fullmatch(r"-?\d{1,9}", index):
         return int(index)
-    value = case.value_of(index) if case.knows(index) else None
+    value = context.value_of(index) if context.knows(index) else None
     return value if type(value) is int else None

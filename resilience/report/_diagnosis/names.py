@@ -1,4 +1,4 @@
-"""Names that mean nothing where they stand: NameError, UnboundLocalError."""
+"""Diagnosis of NameError and UnboundLocalError."""
 
 from __future__ import annotations
 
@@ -7,52 +7,52 @@ import builtins
 import re
 
 from resilience.report._diagnosis.ast_utils import parsed
-from resilience.report._diagnosis.context import Case
-from resilience.report._diagnosis.known_names import INSTEAD, NOT_PYTHON, import_of
-from resilience.report._diagnosis.line_edits import imported, renamed
-from resilience.report._diagnosis.text import clear_of, listed, near_matches, one_line
-from resilience.report._diagnosis.variable_origins import own_nodes
+from resilience.report._diagnosis.context import FailureContext
+from resilience.report._diagnosis.known_names import NOT_PYTHON, REPLACEMENTS, import_of
+from resilience.report._diagnosis.line_edits import import_line, rename_in_line
+from resilience.report._diagnosis.text import clear_among, join_words, near_matches, phrase, single_line
+from resilience.report._diagnosis.variable_origins import walk_scope
 from resilience.report.diagnosis import Diagnosis
 
 __all__ = ["name_error", "unbound_local"]
 
 _NAME = re.compile(r"(?:name|variable) '([^']+)'")
-_MOST_SIZE = 100_000  # characters of a program that is searched for a name
+_MAX_SIZE = 100_000  # characters of a program that is searched for a name
 
 
-def name_error(case: Case) -> Diagnosis | None:
+def name_error(context: FailureContext) -> Diagnosis | None:
     """A name that nothing in reach has."""
-    name = _name(case)
+    name = _name(context)
     if not name:
         return None
-    if "free variable" in case.message:
+    if "free variable" in context.message:
         return _free(name)
-    owner = _owner(case, name)
-    facts = [] if owner else _elsewhere(case, name)
+    owner = _owner(context, name)
+    facts = [] if owner else _binding_elsewhere(context, name)
     tips = [f"{fact}: {what}." for fact, what in facts]
     fix: str | None = None
     if owner:
         tips.append(f"Write {owner}.{name}: {name} belongs to the object, and is not a variable of the method.")
-        fix = renamed(case, name, f"{owner}.{name}")
-    if name in INSTEAD and not owner:
-        tips.append(f"Write {INSTEAD[name]} instead of {name}.")
-        fix = renamed(case, name, INSTEAD[name])
+        fix = rename_in_line(context, name, f"{owner}.{name}")
+    if name in REPLACEMENTS and not owner:
+        tips.append(f"Write {REPLACEMENTS[name]} instead of {name}.")
+        fix = rename_in_line(context, name, REPLACEMENTS[name])
     if name in NOT_PYTHON and not owner:
         tips.append(NOT_PYTHON[name])
     if fix is None:
-        fix = _with_import(case, name, tips)
-    reach = [*_reach(case), *(each for each in dir(builtins) if not each.startswith("_"))]
+        fix = _with_import(context, name, tips)
+    reach = [*_names_in_reach(context), *(each for each in dir(builtins) if not each.startswith("_"))]
     near = [] if tips else near_matches(name, reach, 4)
     if near:
-        tips.append(f"Did you mean {listed(near[:3], last='or')}? Names in reach that are written much the same.")
-        meant = clear_of(name, near)
+        tips.append(f"Did you mean {join_words(near[:3], last='or')}? Names in reach that are written much the same.")
+        meant = clear_among(name, near)
         if fix is None and meant is not None:
             tips[-1] = f"Write {meant} instead of {name}."
-            fix = renamed(case, name, meant)
-    if _may_be_text(case, name):
+            fix = rename_in_line(context, name, meant)
+    if _may_be_text(context, name):
         tips.append(f"If {name} is meant as text, put it in quotes: '{name}'.")
-    tips.append(f"Define {name} before line {case.line}." if case.line else f"Define {name} before it is used.")
-    where = f" where line {case.line} uses it" if case.line else ""
+    tips.append(f"Define {name} before line {context.line}." if context.line else f"Define {name} before it is used.")
+    where = phrase(" where line {} uses it", context.line)
     return Diagnosis(
         immediate_cause=f"the name '{name}' is not defined{where}",
         contributing_factors=tuple(fact[0] for fact in facts),
@@ -62,22 +62,20 @@ def name_error(case: Case) -> Diagnosis | None:
     )
 
 
-def unbound_local(case: Case) -> Diagnosis | None:
+def unbound_local(context: FailureContext) -> Diagnosis | None:
     """A variable of a function that has no value yet."""
-    name = _name(case)
+    name = _name(context)
     if not name:
         return None
-    function = case.function
-    called = f"{function.name}()" if function is not None else f"{case.frame.function or 'the function'}()"
+    function = context.function
+    called = f"{function.name}()" if function is not None else f"{context.frame.function or 'the function'}()"
     bound = _first_binding(function, name)
     facts: list[str] = []
     tips: list[str] = []
-    in_module = name in case.globals or name in _bound_at_top(case)
+    in_module = name in context.globals or name in _bound_at_top(context)
     if bound is not None:
-        facts.append(
-            f"line {bound.lineno}, {one_line(case.line_at(bound.lineno).strip(), 80)}, makes {name} a variable of "
-            f"all of {called}"
-        )
+        code = single_line(context.line_at(bound.lineno).strip(), 80)
+        facts.append(f"line {bound.lineno}, {code}, makes {name} a variable of all of {called}")
     if in_module:
         tips.append(
             f"Write `global {name}` as the first line of {called} if it is to change the variable of the module."
@@ -85,11 +83,11 @@ def unbound_local(case: Case) -> Diagnosis | None:
         tips.append(f"Better: pass {name} to {called} as an argument and return the new value.")
     if function is not None and name in dir(builtins):
         tips.insert(0, f"Choose another name for the variable: {name} hides Python's own {name} in all of {called}.")
-    if bound is not None and case.line is not None and bound.lineno < case.line:
+    if bound is not None and context.line is not None and bound.lineno < context.line:
         facts.append(f"line {bound.lineno} was not carried out, or {name} was deleted since")
         tips.insert(0, f"Give {name} a value at the beginning of {called}, whichever way the code takes from there.")
     if not tips:
-        tips.append(f"Give {name} a value at the beginning of {called}, before line {case.line or 'that uses it'}.")
+        tips.append(f"Give {name} a value at the beginning of {called}, before line {context.line or 'that uses it'}.")
         tips.append(f"If {name} belongs to an outer function, write `nonlocal {name}` first.")
     return Diagnosis(
         immediate_cause=f"the local variable '{name}' is used in {called} before it has a value",
@@ -99,9 +97,9 @@ def unbound_local(case: Case) -> Diagnosis | None:
     )
 
 
-def _name(case: Case) -> str:
-    found = _NAME.search(case.message)
-    return case.hint("name") or (found[1] if found else "")
+def _name(context: FailureContext) -> str:
+    found = _NAME.search(context.message)
+    return context.hint("name") or (found[1] if found else "")
 
 
 def _free(name: str) -> Diagnosis:
@@ -115,31 +113,31 @@ def _free(name: str) -> Diagnosis:
     )
 
 
-def _reach(case: Case) -> list[str]:
-    return [*case.frame.locals, *case.globals, *case.names]
+def _names_in_reach(context: FailureContext) -> list[str]:
+    return [*context.frame.locals, *context.globals, *context.names]
 
 
-def _with_import(case: Case, name: str, tips: list[str]) -> str | None:
+def _with_import(context: FailureContext, name: str, tips: list[str]) -> str | None:
     """Advise to import it, where that may be."""
-    home = import_of(name, case.code)
+    home = import_of(name, context.code)
     if home is None:
         return None
     module, statement = home
-    allowed = case.specifics.get("available_modules")
+    allowed = context.specifics.get("available_modules")
     if isinstance(allowed, list) and allowed and module.partition(".")[0] not in allowed:
         tips.append(f"{name} belongs to the module {module}, which is not available here: do without it.")
         return None
     tips.append(f"Import it first: `{statement}` at the top of the program.")
-    return imported(statement)
+    return import_line(statement)
 
 
-def _owner(case: Case, name: str) -> str:
+def _owner(context: FailureContext, name: str) -> str:
     """Return ``self`` or ``cls`` where a method forgot it."""
-    function = case.function
-    if function is None or not function.args.args or case.tree is None:
+    function = context.function
+    if function is None or not function.args.args or context.tree is None:
         return ""
     first = function.args.args[0].arg
-    for node in ast.walk(case.tree):
+    for node in ast.walk(context.tree):
         if isinstance(node, ast.ClassDef) and function in node.body:
             known = {each.name for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)}
             known |= {target.id for target in _targets(node.body)}
@@ -162,16 +160,20 @@ def _targets(body: list[ast.stmt]) -> list[ast.Name]:
     return found
 
 
-def _elsewhere(case: Case, name: str) -> list[tuple[str, str]]:
+def _binding_elsewhere(context: FailureContext, name: str) -> list[tuple[str, str]]:
     """Return where the program gives this name a meaning that does not reach here, and what to do about it."""
-    if case.line is None or len(case.source) > _MOST_SIZE or name not in case.source.replace(case.code, "", 1):
+    if (
+        context.line is None
+        or len(context.source) > _MAX_SIZE
+        or name not in context.source.replace(context.code, "", 1)
+    ):
         return []
-    tree = case.tree or parsed(case.source)
+    tree = context.tree or parsed(context.source)
     if tree is None:
         return []
-    here = case.function
+    here = context.function
     for scope in ast.walk(tree):
-        if isinstance(scope, ast.ExceptHandler) and scope.name == name and (scope.end_lineno or 0) < case.line:
+        if isinstance(scope, ast.ExceptHandler) and scope.name == name and (scope.end_lineno or 0) < context.line:
             return [
                 (
                     f"Python deletes {name} at the end of the except block on line {scope.lineno}",
@@ -180,7 +182,7 @@ def _elsewhere(case: Case, name: str) -> list[tuple[str, str]]:
             ]
         if isinstance(scope, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
             loops = [each.target.id for each in scope.generators if isinstance(each.target, ast.Name)]
-            if name in loops and scope.lineno != case.line:
+            if name in loops and scope.lineno != context.line:
                 return [
                     (
                         f"{name} exists only inside the comprehension on line {scope.lineno}",
@@ -193,23 +195,23 @@ def _elsewhere(case: Case, name: str) -> list[tuple[str, str]]:
             and name in _locals_of(scope)
         ):
             inside = f"{name} exists only inside {scope.name}(), line {scope.lineno}"
-            if not scope.lineno <= case.line <= (scope.end_lineno or 0):
+            if not scope.lineno <= context.line <= (scope.end_lineno or 0):
                 return [(inside, f"let {scope.name}() return it")]
         if isinstance(scope, ast.Delete) and any(
             isinstance(each, ast.Name) and each.id == name for each in scope.targets
         ):
             return [(f"line {scope.lineno} deletes {name}", "do not delete what is used later")]
-    bound = [line for node in own_nodes(tree) if (line := _binds_at_top(node, name)) is not None]
+    bound = [line for node in walk_scope(tree) if (line := _binds_at_top(node, name)) is not None]
     later = min(bound, default=None)
     if later is None:
         return []
-    if later > case.line:
-        return [(f"{name} is defined on line {later} only, further down", f"move that above line {case.line}")]
-    if later < case.line:
+    if later > context.line:
+        return [(f"{name} is defined on line {later} only, further down", f"move that above line {context.line}")]
+    if later < context.line:
         return [
             (
                 f"line {later}, which defines {name}, was not carried out",
-                f"give {name} a value on every way to line {case.line}",
+                f"give {name} a value on every way to line {context.line}",
             )
         ]
     return []
@@ -226,8 +228,8 @@ def _binds_at_top(node: ast.AST, name: str) -> int | None:
     return None
 
 
-def _bound_at_top(case: Case) -> set[str]:
-    return {target.id for target in _targets(case.tree.body)} if case.tree is not None else set()
+def _bound_at_top(context: FailureContext) -> set[str]:
+    return {target.id for target in _targets(context.tree.body)} if context.tree is not None else set()
 
 
 def _locals_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
@@ -249,6 +251,6 @@ def _first_binding(function: ast.FunctionDef | ast.AsyncFunctionDef | None, name
     return min(found, key=lambda node: node.lineno, default=None)
 
 
-def _may_be_text(case: Case, name: str) -> bool:
+def _may_be_text(context: FailureContext, name: str) -> bool:
     """Whether quotes may have been forgotten: a key, or one argument among texts."""
-    return bool(re.search(rf"\[\s*{re.escape(name)}\s*\]|\(\s*{re.escape(name)}\s*\)", case.code))
+    return bool(re.search(rf"\[\s*{re.escape(name)}\s*\]|\(\s*{re.escape(name)}\s*\)", context.code))

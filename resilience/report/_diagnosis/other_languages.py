@@ -1,4 +1,4 @@
-"""What other languages, and older Pythons, call the methods and functions of Python's own types and modules."""
+"""Methods and functions of other languages and older Pythons, with their equivalent in Python."""
 
 from __future__ import annotations
 

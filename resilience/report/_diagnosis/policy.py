@@ -1,11 +1,11 @@
-"""What the policy of an execution forbids."""
+"""Diagnosis of code that an execution policy has stopped."""
 
 from __future__ import annotations
 
 import re
 
-from resilience.report._diagnosis.context import Case, text, texts
-from resilience.report._diagnosis.text import listed, one_line
+from resilience.report._diagnosis.context import FailureContext, as_text, as_texts, known_facts
+from resilience.report._diagnosis.text import join_words, phrase, single_line
 from resilience.report.diagnosis import Diagnosis
 
 __all__ = ["violation"]
@@ -28,42 +28,46 @@ _INSTEAD = {
     "network": ("Let the caller fetch the data, and work on what is handed in.", "Use example data in the code."),
     "process": ("Compute it in Python, in this process.",),
 }
+_RAISE_LEVEL = {
+    "strict": "If it is needed, run the code at a higher level: security_level='moderate'.",
+    "moderate": "If it is needed, run the code at a higher level: security_level='permissive'.",
+}
 _NAMED = re.compile(r"(?:restricted|blocked|forbidden) (?:module|function|name) '([\w.]+)'")
 
 
-def violation(case: Case) -> Diagnosis:
+def violation(context: FailureContext) -> Diagnosis:
     """Something was attempted that is not allowed."""
-    found = case.failure.violation
-    kind = text(getattr(found, "kind", "")) or case.specific("violation_type")
-    subject = text(getattr(found, "subject", "")) or _subject(case)
-    code = one_line(text(getattr(found, "blocked_code", "")) or case.specific("attempted_action") or case.code, 100)
-    level = case.specific("security_level")
-    allowed = list(texts(case.specifics.get("available_modules")))
-    given = [each for each in texts(getattr(found, "alternatives", None)) if each]
-    tips = given or list(_INSTEAD.get(kind, ("Leave it out, or do it in a way that is allowed.",)))
+    found = context.failure.violation
+    kind = as_text(getattr(found, "kind", "")) or context.specific("violation_type")
+    subject = as_text(getattr(found, "subject", "")) or _subject(context)
+    code = single_line(
+        as_text(getattr(found, "blocked_code", "")) or context.specific("attempted_action") or context.code, 100
+    )
+    level = context.specific("security_level")
+    allowed = list(as_texts(context.specifics.get("available_modules")))
+    given = [each for each in as_texts(getattr(found, "alternatives", None)) if each]
+    instead = given or _INSTEAD.get(kind, ())
+    tips = [*(instead or ("Leave it out, or do it in a way that is allowed.",))]
     if kind == "blocked_import" and allowed and not any(allowed[0] in tip for tip in tips):
-        tips.append(f"These modules are allowed: {listed(allowed, 12)}.")
-    at = f" at level {level}" if level else ""
+        tips.append(f"These modules are allowed: {join_words(allowed, 12)}.")
     if kind == "blocked_import" and subject:
-        tips.append(f"If it is needed, ask for it: allowed_imports=[{subject.partition('.')[0]!r}].")
+        tips.append(f"If it is needed, allow it: allowed_imports=[{subject.partition('.')[0]!r}].")
     else:
-        tips.append(
-            f"If it is needed, ask whoever runs the code for a higher level{f' than {level}' if level else ''}."
-        )
-    reason = one_line(text(getattr(found, "reason", "")), 200)
-    what, why = code or subject or "what the code attempts", f": {reason}" if reason else ""
+        tips.append(_RAISE_LEVEL.get(level, "If it is needed, change the policy that the code runs under."))
+    reason = single_line(as_text(getattr(found, "reason", "")), 200)
+    what = code or subject or "what the code attempts"
+    stopped = phrase("it was stopped before it happened, on line {}", context.line)
     return Diagnosis(
-        immediate_cause=f"{what} is not allowed{at}{why}",
-        contributing_factors=(f"it was stopped before it happened, on line {case.line}",) if case.line else (),
+        immediate_cause=f"{what} is not allowed{phrase(' at level {}', level)}{phrase(': {}', reason)}",
+        contributing_factors=tuple(filter(None, [stopped])),
         suggestions=tuple(dict.fromkeys(tips)),
         specifics={
-            **({"violation_type": kind} if kind else {}),
-            **({"attempted_action": code} if code else {}),
-            "alternative_approaches": [*(given or _INSTEAD.get(kind, ()))],
+            **known_facts(violation_type=kind, attempted_action=code),
+            "alternative_approaches": [*instead],
         },
     )
 
 
-def _subject(case: Case) -> str:
-    found = _NAMED.search(case.message)
+def _subject(context: FailureContext) -> str:
+    found = _NAMED.search(context.message)
     return found[1] if found else ""

@@ -1,19 +1,19 @@
-"""Search with the patterns of long tables, most of which are never needed: none is compiled before its time."""
+"""Search with long tables of patterns, each compiled when a text may first match it."""
 
 from __future__ import annotations
 
 import functools
 import re
 
-__all__ = ["compiled_pattern", "searched"]
+__all__ = ["compiled_pattern", "search_pattern"]
 
 
-def searched(pattern: str, text: str) -> re.Match[str] | None:
+def search_pattern(pattern: str, text: str) -> re.Match[str] | None:
     r"""Do what `re.search` does, and compile nothing where a word that the pattern needs is not in the text.
 
     To compile a table of a hundred patterns takes longer than all the rest of a report.
 
-    >>> searched(r"has no len\(\)|is not (\w+)", "it is not there")[1]
+    >>> search_pattern(r"has no len\(\)|is not (\w+)", "it is not there")[1]
     'there'
     """
     if not any(word in text for word in _needed(pattern)):

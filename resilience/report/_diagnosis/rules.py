@@ -1,4 +1,4 @@
-"""Tables of messages: what Python says, what that means here, and what to do."""
+"""Tables of messages: a pattern of what Python says, the cause, and advice."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from resilience.report._diagnosis.context import Case
-from resilience.report._diagnosis.regex_cache import searched
-from resilience.report._diagnosis.text import a, one_line
-from resilience.report._diagnosis.variable_origins import factors
+from resilience.report._diagnosis.ast_utils import code_of
+from resilience.report._diagnosis.context import FailureContext
+from resilience.report._diagnosis.regex_cache import search_pattern
+from resilience.report._diagnosis.text import phrase, single_line, with_article
+from resilience.report._diagnosis.variable_origins import variable_factors
 from resilience.report.diagnosis import Diagnosis
 
-__all__ = ["Rule", "Values", "by_rules", "filled", "parts", "rule"]
+__all__ = ["Rule", "Values", "diagnose_by_rules", "expression_parts", "fill_template", "rule"]
 
 Values = Mapping[str, str]
 _PLACE = re.compile(r"<(a )?(\w+)>")
@@ -46,43 +47,46 @@ def rule(pattern: str, cause: str, *tips: str) -> Rule:
     return Rule(pattern, cause, tips)
 
 
-def by_rules(case: Case, rules: Iterable[Rule]) -> Diagnosis | None:
+def diagnose_by_rules(context: FailureContext, rules: Iterable[Rule]) -> Diagnosis | None:
     """Say what the first rule says whose pattern is in the message."""
     for each in rules:
-        found = searched(each.pattern, case.message)
+        found = search_pattern(each.pattern, context.message)
         if found is not None:
-            values = {**parts(case), **{key: one_line(value) for key, value in found.groupdict().items() if value}}
+            values = {
+                **expression_parts(context),
+                **{key: single_line(value) for key, value in found.groupdict().items() if value},
+            }
             return Diagnosis(
-                immediate_cause=filled(each.cause, values),
-                contributing_factors=tuple(factors(case)),
-                suggestions=tuple(filled(tip, values) for tip in each.tips),
+                immediate_cause=fill_template(each.cause, values),
+                contributing_factors=tuple(variable_factors(context)),
+                suggestions=tuple(fill_template(tip, values) for tip in each.tips),
             )
     return None
 
 
-def filled(template: str, values: Values) -> str:
+def fill_template(template: str, values: Values) -> str:
     """Fill the places of a text.
 
-    >>> filled("<target> is <a kind>, and <index> no <other>", {"target": "x", "kind": "int", "index": "i"})
+    >>> fill_template("<target> is <a kind>, and <index> no <other>", {"target": "x", "kind": "int", "index": "i"})
     'x is an int, and i no it'
     """
 
     def word(found: re.Match[str]) -> str:
         value = values.get(found[2]) or _WITHOUT.get(found[2], "it")
-        return a(value) if found[1] else value
+        return with_article(value) if found[1] else value
 
     return _PLACE.sub(word, template)
 
 
-def parts(case: Case) -> dict[str, str]:
+def expression_parts(context: FailureContext) -> dict[str, str]:
     """Return the parts of the failing expression as they stand in the program."""
     found = {
-        "line": f"line {case.line}" if case.line else "",
-        "code": one_line(case.code, 80),
-        "marked": one_line(case.marked, 80),
+        "line": phrase("line {}", context.line),
+        "code": single_line(context.code, 80),
+        "marked": single_line(context.marked, 80),
     }
-    node = case.expression
-    statement = case.line_tree.body[0] if case.line_tree is not None and len(case.line_tree.body) == 1 else None
+    node = context.expression
+    statement = context.statement
     if statement is not None and (node is None or _is_target(statement, node)):
         node = _value_of_statement(statement)
     match node:
@@ -102,10 +106,7 @@ def parts(case: Case) -> dict[str, str]:
 
 
 def _text(node: ast.expr) -> str:
-    try:
-        return one_line(ast.unparse(node), 60)
-    except (ValueError, RecursionError, AttributeError):
-        return ""
+    return single_line(code_of(node), 60)
 
 
 def _is_target(statement: ast.stmt, node: ast.expr) -> bool:

@@ -1,13 +1,14 @@
-"""What Python's own machinery refuses: RuntimeError, asyncio, AssertionError, groups of exceptions."""
+"""Diagnosis of RuntimeError, asyncio's errors, AssertionError and exception groups."""
 
 from __future__ import annotations
 
 import ast
 
-from resilience.report._diagnosis.context import Case, items_of, mapping, text
-from resilience.report._diagnosis.rules import by_rules, rule
-from resilience.report._diagnosis.text import listed, one_line, shown
-from resilience.report._diagnosis.variable_origins import factors, names_in
+from resilience.report._diagnosis.ast_utils import code_of
+from resilience.report._diagnosis.context import FailureContext, as_list, as_mapping, as_text, known_facts
+from resilience.report._diagnosis.rules import diagnose_by_rules, rule
+from resilience.report._diagnosis.text import format_value, join_words, phrase, single_line
+from resilience.report._diagnosis.variable_origins import names_in, variable_factors
 from resilience.report.diagnosis import Diagnosis
 
 __all__ = ["assertion", "group", "runtime_error"]
@@ -55,7 +56,7 @@ _RUNTIME = (
     ),
     rule(
         r"coroutine '(?P<name>[\w.<>]+)' was never awaited",
-        "the async function <name>() was called and nobody awaited it",
+        "the async function <name>() was called but never awaited",
         "Write await in front of the call.",
         "Or start it as a task: asyncio.create_task(...).",
     ),
@@ -119,51 +120,44 @@ _RUNTIME = (
 )
 
 
-def runtime_error(case: Case) -> Diagnosis | None:
+def runtime_error(context: FailureContext) -> Diagnosis | None:
     """RuntimeError, RuntimeWarning and what is made of them."""
-    return by_rules(case, _RUNTIME)
+    return diagnose_by_rules(context, _RUNTIME)
 
 
-def assertion(case: Case) -> Diagnosis | None:
+def assertion(context: FailureContext) -> Diagnosis | None:
     """An `assert` that does not hold."""
-    statement = case.line_tree.body[0] if case.line_tree is not None and case.line_tree.body else None
-    condition = one_line(ast.unparse(statement.test), 80) if isinstance(statement, ast.Assert) else ""
-    names = names_in(statement.test) if isinstance(statement, ast.Assert) else []
-    values = [f"{name} = {shown(case.value_of(name), 40)}" for name in names if case.knows(name)]
-    what = condition or one_line(case.code, 80) or "a condition"
-    said = f", which says: {one_line(case.message, 100)}" if case.message else ""
+    test: ast.expr | None = None
+    if isinstance(context.statement, ast.Assert):
+        test = context.statement.test
+    condition, names = single_line(code_of(test), 80), names_in(test)
+    values = [f"{name} = {format_value(context.value_of(name), 40)}" for name in names if context.knows(name)]
+    what = condition or single_line(context.code, 80) or "a condition"
+    said = phrase(", which says: {}", single_line(context.message, 100))
     tips = [
-        f"With {listed(values, 4)} it does not hold: correct the code that gives these values."
+        f"With {join_words(values, 4)} it does not hold: correct the code that gives these values."
         if values
         else "Find out which side is wrong: print both before the assert."
     ]
-    if (
-        isinstance(statement, ast.Assert)
-        and isinstance(statement.test, ast.Compare)
-        and len(statement.test.comparators) == 1
-    ):
-        left, right = ast.unparse(statement.test.left), ast.unparse(statement.test.comparators[0])
-        tips.append(
-            f"Print {one_line(left, 40)} and {one_line(right, 40)} before line {case.line}, and see which one is wrong."
-        )
+    if isinstance(test, ast.Compare) and len(test.comparators) == 1:
+        left, right = single_line(code_of(test.left), 40), single_line(code_of(test.comparators[0]), 40)
+        tips.append(f"Print {left} and {right} before line {context.line}, and see which one is wrong.")
     tips.append("If the expectation itself is wrong, correct the assert.")
     return Diagnosis(
         immediate_cause=f"the assertion `{what}` does not hold{said}",
-        contributing_factors=tuple(factors(case, names)),
+        contributing_factors=tuple(variable_factors(context, names)),
         suggestions=tuple(tips),
-        specifics={"assertion": condition} if condition else {},
+        specifics=known_facts(assertion=condition),
     )
 
 
-def group(case: Case) -> Diagnosis | None:
+def group(context: FailureContext) -> Diagnosis | None:
     """Several exceptions at once."""
-    members = [mapping(each) for each in items_of(case.raised.get("members"))[:10]]
-    told = [f"{text(each.get('type'))}: {one_line(text(each.get('message')), 60)}" for each in members]
+    members = [as_mapping(each) for each in as_list(context.exception.get("members"))[:10]]
+    shown = [f"{as_text(each.get('type'))}: {single_line(as_text(each.get('message')), 60)}" for each in members]
     return Diagnosis(
-        immediate_cause=f"{len(told) or 'several'} failures came together: {listed(told, 3)}"
-        if told
-        else "several failures came together",
-        contributing_factors=tuple(told[:5]),
+        immediate_cause=f"{len(shown) or 'several'} failures came together{phrase(': {}', join_words(shown, 3))}",
+        contributing_factors=tuple(shown[:5]),
         suggestions=(
             "Look at each of them: they are independent of each other.",
             "Catch them by kind with except*: except* ValueError as errors:.",

@@ -1,4 +1,4 @@
-"""Corrected lines for code that does not compile, as candidates: what Python does not take is dropped."""
+"""Candidates for corrected lines of code that does not compile. Those that Python refuses are dropped later."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from resilience.report._diagnosis.confusables import plain_line
-from resilience.report._diagnosis.context import Case
+from resilience.report._diagnosis.context import FailureContext
 
 __all__ = ["FIXERS", "Candidate"]
 
@@ -21,63 +21,63 @@ _STATEMENT = re.compile(r"^(\s*)(print|exec)\s+(?!>>)(.*?),?$")
 _CLOSER = {"(": ")", "[": "]", "{": "}"}
 
 
-def colon(case: Case) -> Iterator[Candidate]:
+def colon(context: FailureContext) -> Iterator[Candidate]:
     """End a line that begins a block with a colon."""
-    line, number = case.raw_line, case.line or 1
+    line, number = context.raw_line, context.line or 1
     code, comment = _split(line)
     yield number, re.sub(r"\belse\s+if\b", "elif", line), False
     yield number, f"{code.rstrip(' {').rstrip()}:{comment}", False
-    column = case.frame.column
+    column = context.frame.column
     if column is not None and not line[column:].startswith("="):
         yield number, f"{line[:column].rstrip()}: {line[column:].lstrip()}", False
 
 
-def equality(case: Case) -> Iterator[Candidate]:
+def equality(context: FailureContext) -> Iterator[Candidate]:
     """Compare with ``==`` where ``=`` stands in a condition."""
-    line, start = case.raw_line, case.frame.column or 0
+    line, start = context.raw_line, context.frame.column or 0
     if not re.match(r"\s*(if|elif|while|assert|return)\b", line) and "(" not in line[:start]:
         return
     found = _SINGLE_EQUALS.search(line, start)
     if found is not None:
-        yield case.line or 1, f"{line[: found.start()]}=={line[found.end() :]}", False
+        yield context.line or 1, f"{line[: found.start()]}=={line[found.end() :]}", False
 
 
-def parentheses(case: Case) -> Iterator[Candidate]:
+def parentheses(context: FailureContext) -> Iterator[Candidate]:
     """Put what follows ``print`` in parentheses."""
-    code, comment = _split(case.raw_line)
+    code, comment = _split(context.raw_line)
     found = _STATEMENT.match(code)
     if found is not None:
-        yield case.line or 1, f"{found[1]}{found[2]}({found[3]}){comment}", False
+        yield context.line or 1, f"{found[1]}{found[2]}({found[3]}){comment}", False
 
 
-def close(case: Case) -> Iterator[Candidate]:
+def close(context: FailureContext) -> Iterator[Candidate]:
     """Close the bracket that was left open: on its own line, or at the end of the program."""
-    found = re.search(r"'([(\[{])' was never closed", case.message)
+    found = re.search(r"'([(\[{])' was never closed", context.message)
     if found is None:
         return
-    closer, number = _CLOSER[found[1]], case.line or 1
-    for at in (number, len(case.lines)):
-        code, comment = _split(case.line_at(at))
+    closer, number = _CLOSER[found[1]], context.line or 1
+    for at in (number, len(context.lines)):
+        code, comment = _split(context.line_at(at))
         block = code.rstrip().endswith(":")
         if block and not code.rstrip().endswith(closer + ":"):
             yield at, f"{code.rstrip()[:-1]}{closer}:{comment}", True
         yield at, f"{code.rstrip()}{closer}{comment}", True
-    if not case.lines:
-        yield number, f"{case.code}{closer}", True
+    if not context.lines:
+        yield number, f"{context.code}{closer}", True
 
 
-def unmatched(case: Case) -> Iterator[Candidate]:
+def unmatched(context: FailureContext) -> Iterator[Candidate]:
     """Take out a bracket that closes nothing; put the right one for a wrong one."""
-    line, column = case.raw_line, case.frame.column
+    line, column = context.raw_line, context.frame.column
     if column is None or column >= len(line):
         return
-    found = re.search(r"does not match opening parenthesis '([(\[{])'", case.message)
-    yield case.line or 1, line[:column] + (_CLOSER[found[1]] if found else "") + line[column + 1 :], True
+    found = re.search(r"does not match opening parenthesis '([(\[{])'", context.message)
+    yield context.line or 1, line[:column] + (_CLOSER[found[1]] if found else "") + line[column + 1 :], True
 
 
-def end_quote(case: Case) -> Iterator[Candidate]:
+def end_quote(context: FailureContext) -> Iterator[Candidate]:
     """End a text: at the end of the line, before what closes there, or with the quote it began with."""
-    line, start, number = case.raw_line, case.frame.column or 0, case.line or 1
+    line, start, number = context.raw_line, context.frame.column or 0, context.line or 1
     opened = re.compile(r"[A-Za-z]{0,2}(['\"])").match(line, start)
     quote = opened[1] if opened else "'" if line.count("'") % 2 else '"'
     other = '"' if quote == "'" else "'"
@@ -93,16 +93,16 @@ def end_quote(case: Case) -> Iterator[Candidate]:
     yield number, line + quote, True
 
 
-def raw_text(case: Case) -> Iterator[Candidate]:
+def raw_text(context: FailureContext) -> Iterator[Candidate]:
     """Have backslashes in a text mean themselves."""
-    line = case.raw_line
+    line = context.raw_line
     for found in re.finditer(r"(?<![\w'\"\\])(['\"])(?=[^'\"]*\\[UuxN])", line):
-        yield case.line or 1, f"{line[: found.start()]}r{line[found.start() :]}", False
+        yield context.line or 1, f"{line[: found.start()]}r{line[found.start() :]}", False
 
 
-def comma(case: Case) -> Iterator[Candidate]:
+def comma(context: FailureContext) -> Iterator[Candidate]:
     """Put the comma that is missing between two values."""
-    line, frame, number = case.raw_line, case.frame, case.line or 1
+    line, frame, number = context.raw_line, context.frame, context.line or 1
     start = frame.column or 0
     if frame.end_line is not None and frame.end_line != frame.line:
         code, comment = _split(line)
@@ -113,52 +113,56 @@ def comma(case: Case) -> Iterator[Candidate]:
         yield number, f"{line[: start + found.start()]}, {line[start + found.end() :]}", False
 
 
-def indent(case: Case) -> Iterator[Candidate]:
+def indent(context: FailureContext) -> Iterator[Candidate]:
     """Indent the first line of a block more than the line that begins it."""
-    found = re.search(r"on line (\d+)", case.message)
-    if found is None or case.line is None:
+    found = re.search(r"on line (\d+)", context.message)
+    if found is None or context.line is None:
         return
-    above = case.line_at(int(found[1][:8]))
-    yield case.line, f"{_indentation(above)}    {case.code}", False
+    above = context.line_at(int(found[1][:8]))
+    yield context.line, f"{_indentation(above)}    {context.code}", False
 
 
-def dedent(case: Case) -> Iterator[Candidate]:
+def dedent(context: FailureContext) -> Iterator[Candidate]:
     """Begin a line where one of those above begins, the nearest first."""
-    if case.line is None or not case.lines:
+    if context.line is None or not context.lines:
         return
-    above = [line for line in case.lines[max(0, case.line - 50) : case.line - 1] if line.strip()]
+    above = [line for line in context.lines[max(0, context.line - 50) : context.line - 1] if line.strip()]
     indentations = list(dict.fromkeys(_indentation(line) for line in reversed(above))) or [""]
-    own = len(_indentation(case.raw_line).expandtabs(8))
+    own = len(_indentation(context.raw_line).expandtabs(8))
     if above and above[-1].rstrip().endswith(":"):
         indentations.insert(0, f"{_indentation(above[-1])}    ")
     for each in sorted(indentations, key=lambda each: abs(len(each.expandtabs(8)) - own)):
-        yield case.line, each + case.code, False
+        yield context.line, each + context.code, False
 
 
-def group(case: Case) -> Iterator[Candidate]:
+def group(context: FailureContext) -> Iterator[Candidate]:
     """Put several exceptions in parentheses."""
-    yield case.line or 1, re.sub(r"\bexcept\s+([^:()]+?)(\s+as\s+\w+)?\s*:", r"except (\1)\2:", case.raw_line), False
+    yield (
+        context.line or 1,
+        re.sub(r"\bexcept\s+([^:()]+?)(\s+as\s+\w+)?\s*:", r"except (\1)\2:", context.raw_line),
+        False,
+    )
 
 
-def inner_quotes(case: Case) -> Iterator[Candidate]:
+def inner_quotes(context: FailureContext) -> Iterator[Candidate]:
     """Use the other quotes inside the braces of an f-string."""
-    line = case.raw_line
+    line = context.raw_line
     for quote, other in (('"', "'"), ("'", '"')):
         if re.search(rf"\bf{quote}", line):
             inner = re.compile(rf"\{{[^{{}}]*{quote}[^{{}}]*\}}")
-            yield case.line or 1, inner.sub(partial(_swapped, quote, other), line), False
+            yield context.line or 1, inner.sub(partial(_swapped, quote, other), line), False
 
 
 def _swapped(quote: str, other: str, found: re.Match[str]) -> str:
     return found[0].replace(quote, other)
 
 
-def characters(case: Case) -> Iterator[Candidate]:
+def characters(context: FailureContext) -> Iterator[Candidate]:
     """Put the characters of a keyboard for typographic ones."""
-    yield case.line or 1, plain_line(case.raw_line), False
+    yield context.line or 1, plain_line(context.raw_line), False
 
 
-FIXERS: dict[str, Callable[[Case], Iterator[Candidate]]] = {
+FIXERS: dict[str, Callable[[FailureContext], Iterator[Candidate]]] = {
     "colon": colon,
     "equality": equality,
     "parentheses": parentheses,
@@ -178,7 +182,9 @@ FIXERS: dict[str, Callable[[Case], Iterator[Candidate]]] = {
 def _split(line: str) -> tuple[str, str]:
     """Return a line without and with its comment."""
     found = _COMMENT.search(line)
-    return (line[: found.start()], line[found.start() :]) if found else (line.rstrip(), "")
+    if found is None:
+        return line.rstrip(), ""
+    return line[: found.start()], line[found.start() :]
 
 
 def _indentation(line: str) -> str:

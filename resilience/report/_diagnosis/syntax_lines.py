@@ -1,4 +1,4 @@
-"""Habits from other languages, which the parser can only call invalid syntax: known by the line itself."""
+"""Diagnosis by the line itself of habits from other languages, for which the parser says `invalid syntax`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from resilience.report._diagnosis.ast_utils import parsed_line
-from resilience.report._diagnosis.context import Case
-from resilience.report._diagnosis.line_edits import corrected
-from resilience.report._diagnosis.regex_cache import compiled_pattern, searched
-from resilience.report._diagnosis.text import one_line
+from resilience.report._diagnosis.context import FailureContext
+from resilience.report._diagnosis.line_edits import correct_line
+from resilience.report._diagnosis.regex_cache import compiled_pattern, search_pattern
+from resilience.report._diagnosis.text import single_line
 from resilience.report.diagnosis import Diagnosis
 
 __all__ = ["brace_above", "habit_of"]
@@ -164,43 +164,44 @@ _HABITS = (
 )
 
 
-def brace_above(case: Case) -> Diagnosis | None:
+def brace_above(context: FailureContext) -> Diagnosis | None:
     """Recognise a block in braces, which the parser takes for a dict and complains of further down."""
-    number = (case.line or 1) - 1
-    found = _BRACE.match(case.line_at(number)) if case.is_at_hand else None
+    number = (context.line or 1) - 1
+    found = _BRACE.match(context.line_at(number)) if context.source_is_known else None
     if found is None:
         return None
     fix = f"{found[1]}{found[2]}{found[3]}:"
+    code = single_line(found[0].strip(), 60)
     return Diagnosis(
-        immediate_cause=f"blocks begin with a colon and are indented: line {number}, {one_line(found[0].strip(), 60)}",
+        immediate_cause=f"blocks begin with a colon and are indented: line {number}, {code}",
         suggestions=(f"Write : instead of {{ on line {number}, and remove the }} that belongs to it.",),
         suggested_fix=fix if parsed_line(fix.strip()) is not None else None,
         specifics={"fix_applies_to": f"line {number}"},
     )
 
 
-def habit_of(case: Case) -> Diagnosis | None:
-    """Recognise what somebody wrote who thought of another language, or of no language."""
-    line = case.raw_line
+def habit_of(context: FailureContext) -> Diagnosis | None:
+    """Recognise a line that is written in the habit of another language."""
+    line = context.raw_line
     if not line.strip() or len(line) > 1000:
         return None
     blank = _without_texts(line)
     for habit in _HABITS:
-        found = searched(habit.pattern, blank)
+        found = search_pattern(habit.pattern, blank)
         if found is not None:
-            fixed = _fixed(case, habit, line) if habit.fix is not None else None
+            fixed = _fixed(context, habit, line) if habit.fix is not None else None
             # Without a correction that Python takes, the look of a line is little evidence.
-            if fixed is None and habit.fix is not None and not _at(case, found):
+            if fixed is None and habit.fix is not None and not _at(context, found):
                 continue
             return Diagnosis(
-                immediate_cause=f"{habit.cause}: {one_line(line.strip(), 80)}",
+                immediate_cause=f"{habit.cause}: {single_line(line.strip(), 80)}",
                 suggestions=(habit.tip, "Look at the other lines for the same."),
                 suggested_fix=fixed,
             )
-    return _keyword(case, blank)
+    return _keyword(context, blank)
 
 
-def _fixed(case: Case, habit: Habit, line: str) -> str | None:
+def _fixed(context: FailureContext, habit: Habit, line: str) -> str | None:
     """Apply a habit's correction outside of texts and comments."""
     assert habit.fix is not None
     pattern = compiled_pattern(habit.pattern)
@@ -209,15 +210,15 @@ def _fixed(case: Case, habit: Habit, line: str) -> str | None:
     else:
         parts = enumerate(_TEXTS.split(line))
         new = "".join(part if number % 2 else pattern.sub(habit.fix, part) for number, part in parts)
-    return corrected(case, case.line or 1, new.rstrip(" ;") if new.rstrip().endswith(";") else new)
+    return correct_line(context, context.line or 1, new.rstrip(" ;") if new.rstrip().endswith(";") else new)
 
 
-def _at(case: Case, found: re.Match[str]) -> bool:
-    column = case.frame.column
+def _at(context: FailureContext, found: re.Match[str]) -> bool:
+    column = context.frame.column
     return column is None or found.start() - 1 <= column <= found.end() + 1
 
 
-def _keyword(case: Case, blank: str) -> Diagnosis | None:
+def _keyword(context: FailureContext, blank: str) -> Diagnosis | None:
     """Recognise a word of Python's own used as a name."""
     for found in re.finditer(
         r"(?:(?<=\.)|(?<=[(,])\s*|^\s*|\b(?:def|class|import|for)\s+)([a-z]+)(?=\s*=[^=]|\s*\(|\s*$|\s+in\b|\s*,)",
@@ -238,8 +239,9 @@ def _keyword(case: Case, blank: str) -> Diagnosis | None:
             "else",
             "try",
         ):
+            code = single_line(context.code, 80)
             return Diagnosis(
-                immediate_cause=f"{word} is a word of Python itself and cannot be a name: {one_line(case.code, 80)}",
+                immediate_cause=f"{word} is a word of Python itself and cannot be a name: {code}",
                 suggestions=(
                     f"Choose another name, such as {word}_.",
                     "Reach a key of that name with brackets: data['class'].",

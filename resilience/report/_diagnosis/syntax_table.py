@@ -1,4 +1,4 @@
-"""What the messages of Python's parser mean, from 3.8 to 3.15: the first row that matches."""
+"""Table of the parser's messages, of Python 3.8 to 3.15. The first row that matches counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the messages of the operating system, of files and of Python's own machinery mean."""
+"""Tables of messages of the operating system, of files, processes and standard library modules."""
 
 from __future__ import annotations
 
@@ -56,17 +56,17 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "ConnectionResetError": (
         rule(
             "",
-            "the other side closed the connection in the middle",
-            "Try again after a short wait: the call may have been carried out, so only what may happen twice.",
-            "Look at the log of the other side.",
+            "the server closed the connection in the middle",
+            "Try again after a short wait, if the call may happen twice: the server may have carried it out.",
+            "Look at the log of the server.",
         ),
     ),
     "BrokenPipeError": (
         rule(
             "",
-            "whoever was to read has gone away",
+            "the reader at the other end of the pipe has ended",
             "Stop writing: the reader has ended.",
-            "Look why the reader ended first.",
+            "Find out why the reader ended first.",
         ),
     ),
     "gaierror": (
@@ -80,7 +80,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "TimeoutError": (
         rule(
             "",
-            "the other side did not answer in time",
+            "the server did not answer in time",
             "Try again after a short wait.",
             "Give it more time, or ask for less at once.",
         ),
@@ -88,7 +88,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "BlockingIOError": (
         rule(
             "",
-            "there was nothing to read, or no room to write, and the program does not wait",
+            "reading or writing would have to wait, and the file or socket is non-blocking",
             "Wait until it is ready (select, asyncio), or make it blocking.",
         ),
     ),
@@ -118,7 +118,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         rule(r"Errno 27|File too large", "the file is larger than it may be", "Write less, or in several files."),
         rule(
             r"Errno 22|Invalid argument",
-            "the operating system does not take an argument: <marked>",
+            "the operating system rejects an argument: <marked>",
             "Check the path for characters such as ? and : and for backslashes that need an r in front of the quotes.",
         ),
         rule(
@@ -165,7 +165,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "EOFError": (
         rule(
             r"when reading a line|^$",
-            "input() asked for a line, and nobody is there to type one",
+            "input() asked for a line, but the program has no input",
             "Put the value into the code in place of input(): name = 'Ada'.",
             "Give the program what it needs as arguments.",
         ),
@@ -179,7 +179,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
             "Override the method in the class that is used.",
         ),
     ),
-    "KeyboardInterrupt": (rule("", "somebody pressed Ctrl-C", "Run it again if it is to go on."),),
+    "KeyboardInterrupt": (rule("", "the program was interrupted by Ctrl-C", "Run it again if it should continue."),),
     "SystemExit": (
         rule(r"^(?:0|None)?$", "the program ended itself", "Leave exit() out if the lines after it are to run."),
         rule(
@@ -301,7 +301,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "ProgrammingError": (
         rule(
             r"(?P<message>.+)",
-            "the database does not take the call: <message>",
+            "the database rejects the call: <message>",
             "Give as many values as there are placeholders: execute(sql, (a, b)); one value is (a,).",
         ),
     ),
@@ -350,9 +350,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
             "Make a changed copy: dataclasses.replace(value, <name>=...).",
         ),
     ),
-    "CancelledError": (
-        rule("", "the task was cancelled by whoever started it", "Do not catch CancelledError; clean up in finally."),
-    ),
+    "CancelledError": (rule("", "the task was cancelled", "Do not catch CancelledError; clean up in finally."),),
     "InvalidStateError": (
         rule("", "the future has no result yet, or has one already", "Await it first; set a result once."),
     ),

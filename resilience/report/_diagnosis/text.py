@@ -1,4 +1,4 @@
-"""Names, values and lists of them, as a sentence says them."""
+"""Names, values and lists of them as parts of a sentence; near matches of a misspelt name."""
 
 from __future__ import annotations
 
@@ -8,9 +8,19 @@ from collections.abc import Iterable
 
 from resilience.errors._json_safe import Json
 
-__all__ = ["a", "clear_match", "clear_of", "listed", "near_matches", "one_line", "shown"]
+__all__ = [
+    "clear_among",
+    "clear_match",
+    "format_value",
+    "join_words",
+    "near_matches",
+    "phrase",
+    "plural",
+    "single_line",
+    "with_article",
+]
 
-_MOST_NAMES = 1000
+_MAX_NAMES = 1000
 _LONGEST_NAME = 60
 _NEAR = 0.7
 _MISTAKEN = re.compile(r"-?\d|(None|True|False)$")
@@ -45,10 +55,10 @@ def clear_match(word: str, names: Iterable[str]) -> str | None:
     >>> clear_match("pritn", ["print", "sprint"]), clear_match("dat", ["data", "date"]), clear_match("Total", ["total"])
     ('print', None, 'total')
     """
-    return clear_of(word, near_matches(word, names, _COMPARED))
+    return clear_among(word, near_matches(word, names, _COMPARED))
 
 
-def clear_of(word: str, near: list[str]) -> str | None:
+def clear_among(word: str, near: list[str]) -> str | None:
     """Do what `clear_match` does with what `near_matches` has found."""
     if not near:
         return None
@@ -60,10 +70,10 @@ def clear_of(word: str, near: list[str]) -> str | None:
     return best if ratio >= _CLEAR and ahead else None
 
 
-def listed(words: Iterable[str], most: int = 6, last: str = "and") -> str:
+def join_words(words: Iterable[str], most: int = 6, last: str = "and") -> str:
     """Return words as a list in a sentence.
 
-    >>> listed(["a", "b", "c"]), listed(["a", "b"], last="or"), listed("abcdefgh", 3)
+    >>> join_words(["a", "b", "c"]), join_words(["a", "b"], last="or"), join_words("abcdefgh", 3)
     ('a, b and c', 'a or b', 'a, b, c and 5 more')
     """
     given = list(words)
@@ -72,32 +82,52 @@ def listed(words: Iterable[str], most: int = 6, last: str = "and") -> str:
     return f" {last} ".join(filter(None, [", ".join(given[:-1]), *given[-1:]]))
 
 
-def shown(value: Json, most: int = 60) -> str:
+def format_value(value: Json, most: int = 60) -> str:
     """Return a captured value on one line, cut where it is long.
 
-    >>> shown("text"), shown("3"), shown(3)
+    >>> format_value("text"), format_value("3"), format_value(3)
     ('text', "'3'", '3')
     """
-    return one_line(value if isinstance(value, str) and not _MISTAKEN.match(value) else repr(value), most)
+    if not isinstance(value, str) or _MISTAKEN.match(value):
+        value = repr(value)
+    return single_line(value, most)
 
 
-def one_line(text: str, most: int = 100) -> str:
+def single_line(text: str, most: int = 100) -> str:
     r"""Return *text* on one line of at most *most* characters.
 
-    >>> one_line("total = sum(\n    prices)", 40), one_line("abcdefghij", 6)
+    >>> single_line("total = sum(\n    prices)", 40), single_line("abcdefghij", 6)
     ('total = sum( prices)', 'abc...')
     """
     words = " ".join(text[: 4 * most].split())
-    return words if len(words) <= most else words[: most - 3] + "..."
+    if len(words) <= most:
+        return words
+    return words[: most - 3] + "..."
 
 
-def a(noun: str) -> str:
+def phrase(template: str, value: object) -> str:
+    """Return *template* with *value* in its place; nothing where there is no value.
+
+    >>> phrase(" on line {}", 3), phrase(" on line {}", None), phrase(": {}", "")
+    (' on line 3', '', '')
+    """
+    return "" if value in (None, "") else template.format(value)
+
+
+def plural(number: int, one: str, many: str) -> str:
+    """Return the form of a word that goes with a number."""
+    return one if number == 1 else many
+
+
+def with_article(noun: str) -> str:
     """Return a noun with its article.
 
-    >>> a("int"), a("str"), a("f-string")
+    >>> with_article("int"), with_article("str"), with_article("f-string")
     ('an int', 'a str', 'an f-string')
     """
-    return f"{'an' if noun.lower().startswith(('a', 'e', 'i', 'o', 'f-')) else 'a'} {noun}"
+    if noun.lower().startswith(("a", "e", "i", "o", "f-")):
+        return f"an {noun}"
+    return f"a {noun}"
 
 
 def _bounded(names: Iterable[str], word: str) -> list[str]:
@@ -105,7 +135,7 @@ def _bounded(names: Iterable[str], word: str) -> list[str]:
     for name in names:
         if name and name != word and len(name) <= _LONGEST_NAME:
             found[name] = None
-            if len(found) >= _MOST_NAMES:
+            if len(found) >= _MAX_NAMES:
                 break
     return list(found)
 

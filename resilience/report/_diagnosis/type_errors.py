@@ -1,4 +1,4 @@
-"""Values of a type that an operation does not take: TypeError."""
+"""Diagnosis of TypeError: operands, None, arguments, and the table of its messages."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import re
 
 from resilience.report._diagnosis.arguments import wrong_arguments
 from resilience.report._diagnosis.ast_utils import parsed_expression
-from resilience.report._diagnosis.context import Case
-from resilience.report._diagnosis.line_edits import replaced
-from resilience.report._diagnosis.rules import by_rules, parts
-from resilience.report._diagnosis.text import a, one_line
+from resilience.report._diagnosis.context import FailureContext, known_facts
+from resilience.report._diagnosis.line_edits import replace_line
+from resilience.report._diagnosis.rules import diagnose_by_rules, expression_parts
+from resilience.report._diagnosis.text import single_line, with_article
 from resilience.report._diagnosis.type_rules import RULES
-from resilience.report._diagnosis.variable_origins import factors, origin_of, why_none
+from resilience.report._diagnosis.variable_origins import origin_of, reason_for_none, variable_factors
 from resilience.report.diagnosis import Diagnosis
 
 __all__ = ["type_error"]
@@ -29,52 +29,52 @@ _NONE = re.compile(
 )
 
 
-def type_error(case: Case) -> Diagnosis | None:
+def type_error(context: FailureContext) -> Diagnosis | None:
     """An operation got a value of a type that it does not take."""
-    operands = _OPERANDS.search(case.message)
+    operands = _OPERANDS.search(context.message)
     if operands is not None:
-        return _of_operands(case, operands)
-    if _NONE.search(case.message):
-        return _of_none(case)
-    return _missing_comma(case) or wrong_arguments(case) or by_rules(case, RULES)
+        return _of_operands(context, operands)
+    if _NONE.search(context.message):
+        return _of_none(context)
+    return _missing_comma(context) or wrong_arguments(context) or diagnose_by_rules(context, RULES)
 
 
-def _missing_comma(case: Case) -> Diagnosis | None:
+def _missing_comma(context: FailureContext) -> Diagnosis | None:
     """Recognise a value written out that a bracket follows: ``[(1, 2) (3, 4)]`` calls the first pair."""
-    node = case.expression
+    node = context.expression
     if not isinstance(node, (ast.Call, ast.Subscript)):
         return None
     value = node.func if isinstance(node, ast.Call) else node.value
-    if "not callable" not in case.message and not isinstance(node, ast.Subscript):
+    if "not callable" not in context.message and not isinstance(node, ast.Subscript):
         return None
     if not isinstance(value, (ast.Tuple, ast.List, ast.Dict, ast.Set, ast.Constant, ast.JoinedStr)):
         return None
-    written = ast.get_source_segment(f"({case.marked}\n)", value) or ""
+    written = ast.get_source_segment(f"({context.marked}\n)", value) or ""
     fix = None
-    if written and case.raw_line.count(case.marked) == 1 and "\n" not in case.marked:
-        rest = case.marked[len(written) :].lstrip()
-        fix = replaced(case, case.raw_line.replace(case.marked, f"{written}, {rest}"))
+    if written and context.raw_line.count(context.marked) == 1 and "\n" not in context.marked:
+        rest = context.marked[len(written) :].lstrip()
+        fix = replace_line(context, context.raw_line.replace(context.marked, f"{written}, {rest}"))
     return Diagnosis(
-        immediate_cause=f"a comma is missing after {one_line(written, 40)}: what follows in brackets is taken for "
+        immediate_cause=f"a comma is missing after {single_line(written, 40)}: what follows in brackets is taken for "
         + ("the arguments of a call" if isinstance(node, ast.Call) else "an index"),
         suggestions=(
-            f"Put a comma after {one_line(written, 40)}.",
+            f"Put a comma after {single_line(written, 40)}.",
             "Or an operator, such as *, if it is to be computed.",
         ),
         suggested_fix=fix,
     )
 
 
-def _of_operands(case: Case, found: re.Match[str]) -> Diagnosis:
+def _of_operands(context: FailureContext, found: re.Match[str]) -> Diagnosis:
     operator = found["op"] or found["cmp"] or "+"
     left = found["one"] or found["first"] or found["left"]
     right = found["two"] or found["second"] or found["right"]
-    known = parts(case)
+    known = expression_parts(context)
     one, two = known.get("left", ""), known.get("right", "")
-    if not one and isinstance(statement := _augmented(case), ast.AugAssign):
+    if not one and isinstance(statement := context.statement, ast.AugAssign):
         one, two = ast.unparse(statement.target), ast.unparse(statement.value)
-    sides = f"{one or 'the left side'} is {a(left)} and {two or 'the right side'} is {a(right)}"
-    facts = factors(case, None if case.expression is not None else _names(one, two))
+    sides = f"{one or 'the left side'} is {with_article(left)} and {two or 'the right side'} is {with_article(right)}"
+    facts = variable_factors(context, None if context.expression is not None else _names(one, two))
     tips: list[str] = []
     fix: str | None = None
     if "NoneType" in (left, right):
@@ -82,8 +82,8 @@ def _of_operands(case: Case, found: re.Match[str]) -> Diagnosis:
         tips.append(
             f"Find out why {empty or 'a side'} is None, and give it a value before {known.get('line') or 'that'}."
         )
-        origin = origin_of(case, empty) if empty.isidentifier() else None
-        why = why_none(case, origin.value) if origin is not None else ""
+        origin = origin_of(context, empty) if empty.isidentifier() else None
+        why = reason_for_none(context, origin.value) if origin is not None else ""
         if why:
             facts.append(why)
             tips.insert(0, f"Look at line {origin.line if origin else ''}: {why}.")
@@ -91,8 +91,8 @@ def _of_operands(case: Case, found: re.Match[str]) -> Diagnosis:
         number, text = (one, two) if right == "str" else (two, one)
         if operator == "+":
             tips.append(f"For text: make the number text with str({number or 'number'}), or use an f-string.")
-            fix = _with_str(case) if left == "str" else None
-        if not _is_wording(_parsed(text)):
+            fix = _with_str(context) if left == "str" else None
+        if not _is_wording(parsed_expression(text)):
             tips.append(f"For numbers: convert the text with int({text or 'text'}) or float({text or 'text'}).")
     elif {left, right} == {"list", "int"} or {left, right} == {"list", "str"}:
         tips.append("Add a list to a list: put the single value in brackets, [value], or use append().")
@@ -111,7 +111,7 @@ def _of_operands(case: Case, found: re.Match[str]) -> Diagnosis:
         tips.append("A power is written ** in Python; ^ works on bits.")
     tips.append(f"Convert one side so that both are of one type before {operator}.")
     return Diagnosis(
-        immediate_cause=f"{operator} does not go with {a(left)} and {a(right)}: {sides}",
+        immediate_cause=f"{operator} does not go with {with_article(left)} and {with_article(right)}: {sides}",
         contributing_factors=tuple(facts),
         suggestions=tuple(tips),
         suggested_fix=fix,
@@ -119,31 +119,33 @@ def _of_operands(case: Case, found: re.Match[str]) -> Diagnosis:
     )
 
 
-def _of_none(case: Case) -> Diagnosis:
-    known = parts(case)
+def _of_none(context: FailureContext) -> Diagnosis:
+    known = expression_parts(context)
     target = known.get("target", "")
-    if "unpack" in case.message and case.line_tree is not None:
-        target = next((ast.unparse(each.value) for each in case.line_tree.body if isinstance(each, ast.Assign)), target)
-    if "argument of type" in case.message and known.get("right"):
+    if "unpack" in context.message and context.line_tree is not None:
+        target = next(
+            (ast.unparse(each.value) for each in context.line_tree.body if isinstance(each, ast.Assign)), target
+        )
+    if "argument of type" in context.message and known.get("right"):
         target = known["right"]
-    if "has no len" in case.message and isinstance(node := case.expression, ast.Call) and node.args:
+    if "has no len" in context.message and isinstance(node := context.expression, ast.Call) and node.args:
         target = ast.unparse(node.args[0])
-    target = one_line(target, 60)
-    node, line = _parsed(target), case.line
-    if isinstance(node, ast.Name) and (origin := origin_of(case, node.id)) is not None:
+    target = single_line(target, 60)
+    node, line = parsed_expression(target), context.line
+    if isinstance(node, ast.Name) and (origin := origin_of(context, node.id)) is not None:
         node, line = origin.value, origin.line
-    why = why_none(case, node)
-    what = _purpose(case.message)
+    why = reason_for_none(context, node)
+    what = _purpose(context.message)
     tips = [f"Test it first: `if {target or 'value'} is not None:`."]
     if why:
         tips.insert(0, f"Look at line {line}: {why}.")
-    elif target.isidentifier() and line != case.line:
+    elif target.isidentifier() and line != context.line:
         tips.insert(0, f"Look at line {line}, where {target} got its value, and give it another one than None.")
     return Diagnosis(
         immediate_cause=f"{target or 'the value'} is None, which cannot be {what}",
-        contributing_factors=(*factors(case, _names(target)), *filter(None, [why])),
+        contributing_factors=(*variable_factors(context, _names(target)), *filter(None, [why])),
         suggestions=tuple(tips),
-        specifics={"none_expression": target} if target else {},
+        specifics=known_facts(none_expression=target),
     )
 
 
@@ -162,16 +164,16 @@ def _purpose(message: str) -> str:
     return "iterated over"
 
 
-def _with_str(case: Case) -> str | None:
+def _with_str(context: FailureContext) -> str | None:
     """Put str() around the right side, where the left one is written as text that is no number."""
-    node = case.expression
+    node = context.expression
     if not isinstance(node, ast.BinOp) or not _is_wording(node.left):
         return None
-    marked = case.marked
+    marked = context.marked
     segment = ast.get_source_segment(f"({marked}\n)", node.right)
-    if not segment or "\n" in marked or case.raw_line.count(marked) != 1 or not marked.endswith(segment):
+    if not segment or "\n" in marked or context.raw_line.count(marked) != 1 or not marked.endswith(segment):
         return None
-    return replaced(case, case.raw_line.replace(marked, f"{marked[: -len(segment)]}str({segment})"))
+    return replace_line(context, context.raw_line.replace(marked, f"{marked[: -len(segment)]}str({segment})"))
 
 
 def _is_wording(node: ast.expr | None) -> bool:
@@ -182,13 +184,5 @@ def _is_wording(node: ast.expr | None) -> bool:
     )
 
 
-def _augmented(case: Case) -> ast.stmt | None:
-    return case.line_tree.body[0] if case.line_tree is not None and len(case.line_tree.body) == 1 else None
-
-
 def _names(*expressions: str) -> list[str]:
     return [name for each in expressions for name in re.findall(r"(?<![\w.'\"])[A-Za-z_]\w*", each)]
-
-
-def _parsed(text: str) -> ast.expr | None:
-    return parsed_expression(text) if text else None

@@ -1,4 +1,4 @@
-"""What the messages of TypeError mean that are told by a table."""
+"""Table of TypeError's messages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RULES: tuple[Rule, ...] = (
     ),
     rule(
         r"'(?P<kind>coroutine|async_generator)' object is not (?:subscriptable|iterable)",
-        "<target> is a coroutine that nobody awaited",
+        "<target> is a coroutine that was never awaited",
         "Await it first: await <target>.",
     ),
     rule(

@@ -1,4 +1,4 @@
-"""What the messages of ValueError, and of errors made of it, mean that are told by a table."""
+"""Table of the messages of ValueError and its subclasses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values that an operation cannot do anything with: ValueError, ArithmeticError, RecursionError."""
+"""Diagnosis of ValueError, ArithmeticError, RecursionError and JSONDecodeError."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import ast
 import re
 
 from resilience.report._diagnosis.ast_utils import parsed_expression
-from resilience.report._diagnosis.context import Case, whole
-from resilience.report._diagnosis.rules import by_rules, parts
-from resilience.report._diagnosis.text import listed, one_line, shown
+from resilience.report._diagnosis.context import FailureContext, as_int, known_facts
+from resilience.report._diagnosis.rules import diagnose_by_rules, expression_parts
+from resilience.report._diagnosis.text import format_value, join_words, phrase, single_line
 from resilience.report._diagnosis.value_rules import RULES
-from resilience.report._diagnosis.variable_origins import factors, names_in
+from resilience.report._diagnosis.variable_origins import names_in, variable_factors
 from resilience.report.diagnosis import Diagnosis
 
 __all__ = ["json_error", "overflow", "recursion", "value_error", "zero_division"]
@@ -26,22 +26,24 @@ _UNPACK = re.compile(
 _JSON = re.compile(r"^(?P<what>.+?): line (?P<line>\d+) column (?P<column>\d+) \(char (?P<char>\d+)\)$", re.DOTALL)
 
 
-def value_error(case: Case) -> Diagnosis | None:
+def value_error(context: FailureContext) -> Diagnosis | None:
     """A value of the right type that makes no sense."""
-    found = _LITERAL.search(case.message)
+    found = _LITERAL.search(context.message)
     if found is not None:
-        return _of_literal(case, found)
-    found = _UNPACK.search(case.message)
+        return _of_literal(context, found)
+    found = _UNPACK.search(context.message)
     if found is not None:
-        return _of_unpacking(case, found)
-    return by_rules(case, RULES)
+        return _of_unpacking(context, found)
+    return diagnose_by_rules(context, RULES)
 
 
-def _of_literal(case: Case, found: re.Match[str]) -> Diagnosis:
+def _of_literal(context: FailureContext, found: re.Match[str]) -> Diagnosis:
     value = found["value"] or found["float"]
-    function = "int" if found["value"] else "float"
+    function, number = "float", "number"
+    if found["value"]:
+        function, number = "int", "whole number"
     text = value.strip("'\"") if len(value) > 1 and value[0] in "'\"" else value
-    call = parts(case).get("marked") or f"{function}(...)"
+    call = expression_parts(context).get("marked") or f"{function}(...)"
     tips: list[str] = []
     bare = text.strip()
     if not bare:
@@ -61,25 +63,24 @@ def _of_literal(case: Case, found: re.Match[str]) -> Diagnosis:
     elif bare.lower() in ("nan", "none", "null", "n/a", "na", "-"):
         tips.append(f"{value} stands for a missing value: skip it, or put a default in its place.")
     tips.append("Test the text before: text.strip().isdigit(), or catch ValueError and say which value is wrong.")
-    number = "whole number" if function == "int" else "number"
     return Diagnosis(
-        immediate_cause=f"{one_line(call, 60)} got {one_line(value, 60)}, which is no {number}",
-        contributing_factors=tuple(factors(case)),
+        immediate_cause=f"{single_line(call, 60)} got {single_line(value, 60)}, which is no {number}",
+        contributing_factors=tuple(variable_factors(context)),
         suggestions=tuple(tips),
-        specifics={"value": one_line(text, 200)},
+        specifics={"value": single_line(text, 200)},
     )
 
 
-def _of_unpacking(case: Case, found: re.Match[str]) -> Diagnosis:
+def _of_unpacking(context: FailureContext, found: re.Match[str]) -> Diagnosis:
     expected, got = found["expected"], found["got"]
-    statement = case.line_tree.body[0] if case.line_tree is not None and case.line_tree.body else None
+    statement = context.statement
     targets, source = "", ""
     if isinstance(statement, ast.Assign):
         targets, source = ast.unparse(statement.targets[0]), ast.unparse(statement.value)
     elif isinstance(statement, ast.For):
         targets, source = ast.unparse(statement.target), f"an element of {ast.unparse(statement.iter)}"
     many = found["how"] == "too many"
-    number = f"{got} values" if got else ("more" if many else "fewer")
+    number = phrase("{} values", got) or {True: "more", False: "fewer"}[many]
     tips: list[str] = []
     if many and isinstance(statement, ast.For) and isinstance(statement.iter, ast.Name):
         tips.append(
@@ -90,19 +91,19 @@ def _of_unpacking(case: Case, found: re.Match[str]) -> Diagnosis:
         tips.append(f"Let the last name take the rest: *{(targets.strip('()').split(', ') or ['rest'])[-1] or 'rest'}.")
     else:
         tips.append(f"Make sure that there are {expected} values: test len(...) first, or give defaults.")
-    tips.append(f"Write as many names on the left as there are values{f' ({got})' if got else ''}.")
+    tips.append(f"Write as many names on the left as there are values{phrase(' ({})', got)}.")
     return Diagnosis(
-        immediate_cause=f"{one_line(source, 60) or 'the right side'} has {number} where {expected} are expected"
-        + (f" by {one_line(targets, 60)}" if targets else ""),
-        contributing_factors=tuple(factors(case, names_in(statement))),
+        immediate_cause=f"{single_line(source, 60) or 'the right side'} has {number} where {expected} are expected"
+        + phrase(" by {}", single_line(targets, 60)),
+        contributing_factors=tuple(variable_factors(context, names_in(statement))),
         suggestions=tuple(tips),
         specifics={"expected_values": int(expected[:6]), **({"actual_values": int(got[:9])} if got else {})},
     )
 
 
-def json_error(case: Case) -> Diagnosis | None:
+def json_error(context: FailureContext) -> Diagnosis | None:
     """A text that is no JSON."""
-    found = _JSON.search(case.message)
+    found = _JSON.search(context.message)
     if found is None:
         return None
     what, at = found["what"], f"line {found['line']}, column {found['column']} of the text"
@@ -128,28 +129,28 @@ def json_error(case: Case) -> Diagnosis | None:
     tips.append(f"Look at the text around position {found['char']}, or catch json.JSONDecodeError.")
     return Diagnosis(
         immediate_cause=f"the text is no valid JSON: {what} at {at}",
-        contributing_factors=tuple(factors(case)),
+        contributing_factors=tuple(variable_factors(context)),
         suggestions=tuple(tips),
         specifics={"json_line": int(found["line"][:9]), "json_column": int(found["column"][:9])},
     )
 
 
-def zero_division(case: Case) -> Diagnosis | None:
+def zero_division(context: FailureContext) -> Diagnosis | None:
     """Something was divided by zero."""
-    divisor = _divisor(case)
+    divisor = _divisor(context)
     zero = divisor or "the divisor"
-    facts = factors(case, names_in(_tree(divisor)) or None)
+    facts = variable_factors(context, names_in(parsed_expression(divisor)) or None)
     tips = [f"Test it first: `if {divisor or 'divisor'} != 0:`, and say what is right when it is 0."]
-    node = _tree(divisor)
+    node = parsed_expression(divisor)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "len" and node.args:
         measured = ast.unparse(node.args[0])
         tips.insert(0, f"{measured} is empty: test `if {measured}:` before, or return a default for nothing.")
         facts.insert(0, f"{measured} is empty")
     elif divisor:
         tips.append(f"Find out why {divisor} is 0{_assigned(facts)}.")
-    if "negative power" in case.message:
+    if "negative power" in context.message:
         tips = ["0 has no negative power: test the base first."]
-    where = one_line(case.marked or case.code, 80) or "a division"
+    where = single_line(context.marked or context.code, 80) or "a division"
     cause = f"{zero} is 0 in {where}"
     if isinstance(node, ast.Constant):
         cause, tips = f"{where} divides by {divisor} itself", ["Divide by something else: nothing can be divided by 0."]
@@ -157,16 +158,17 @@ def zero_division(case: Case) -> Diagnosis | None:
         immediate_cause=cause,
         contributing_factors=tuple(facts),
         suggestions=tuple(tips),
-        specifics={"zero_expression": divisor} if divisor else {},
+        specifics=known_facts(zero_expression=divisor),
     )
 
 
-def overflow(case: Case) -> Diagnosis | None:
+def overflow(context: FailureContext) -> Diagnosis | None:
     """A number that is too large for what is to hold it."""
-    known = by_rules(case, RULES)
+    known = diagnose_by_rules(context, RULES)
+    computed = single_line(context.marked or context.code, 80) or "a computation"
     return known or Diagnosis(
-        immediate_cause=f"the result of {one_line(case.marked or case.code, 80) or 'a computation'} is too large",
-        contributing_factors=tuple(factors(case)),
+        immediate_cause=f"the result of {computed} is too large",
+        contributing_factors=tuple(variable_factors(context)),
         suggestions=(
             "Compute with whole numbers, which have no largest, or with decimal.Decimal.",
             "Compute with logarithms: add math.log() in place of multiplying.",
@@ -174,22 +176,28 @@ def overflow(case: Case) -> Diagnosis | None:
     )
 
 
-def recursion(case: Case) -> Diagnosis | None:
+def recursion(context: FailureContext) -> Diagnosis | None:
     """Functions that call each other without an end."""
-    names = [frame.function for frame in case.frames[-60:]]
+    names = [frame.function for frame in context.frames[-60:]]
     cycle = list(dict.fromkeys(reversed([name for name in names if names.count(name) > 2])))[:4]
     function = (
-        case.frame.function if case.frame.function and not case.frame.at_top_level else (cycle or ["the function"])[0]
+        context.frame.function
+        if context.frame.function and not context.frame.is_top_level
+        else (cycle or ["the function"])[0]
     )
     called = f"{function}()"
-    how = f"{listed([f'{name}()' for name in cycle])} call each other" if len(cycle) > 1 else f"{called} calls itself"
-    arguments = ", ".join(f"{name} = {shown(value, 30)}" for name, value in list(case.frame.locals.items())[:4])
-    facts = [f"at the end {called} was called with {arguments}"] if arguments else []
-    depth = whole(case.raised.get("frames_dropped")) or 0
+    how = (
+        f"{join_words([f'{name}()' for name in cycle])} call each other" if len(cycle) > 1 else f"{called} calls itself"
+    )
+    arguments = ", ".join(
+        f"{name} = {format_value(value, 30)}" for name, value in list(context.frame.locals.items())[:4]
+    )
+    facts = [*filter(None, [phrase(f"at the end {called} was called with {{}}", arguments)])]
+    depth = as_int(context.exception.get("frames_dropped")) or 0
     if depth:
-        facts.append(f"{depth + len(case.frames)} calls deep")
+        facts.append(f"{depth + len(context.frames)} calls deep")
     return Diagnosis(
-        immediate_cause=f"{how} without an end, on line {case.line}" if case.line else f"{how} without an end",
+        immediate_cause=f"{how} without an end{phrase(', on line {}', context.line)}",
         contributing_factors=tuple(facts),
         suggestions=(
             f"Give {called} a case that returns without another call, tested first.",
@@ -200,18 +208,18 @@ def recursion(case: Case) -> Diagnosis | None:
     )
 
 
-def _divisor(case: Case) -> str:
-    node: ast.AST | None = case.expression
-    if node is None and case.line_tree is not None:
-        divisions = [each for each in ast.walk(case.line_tree) if _divides(each)]
+def _divisor(context: FailureContext) -> str:
+    node: ast.AST | None = context.expression
+    if node is None and context.line_tree is not None:
+        divisions = [each for each in ast.walk(context.line_tree) if _divides(each)]
         node = divisions[0] if len(divisions) == 1 else None
     match node:
         case ast.BinOp(op=ast.Div() | ast.FloorDiv() | ast.Mod(), right=right):
-            return one_line(ast.unparse(right), 60)
+            return single_line(ast.unparse(right), 60)
         case ast.AugAssign(op=ast.Div() | ast.FloorDiv() | ast.Mod(), value=right):
-            return one_line(ast.unparse(right), 60)
+            return single_line(ast.unparse(right), 60)
         case ast.Call(func=ast.Name(id="divmod"), args=[_, right]):
-            return one_line(ast.unparse(right), 60)
+            return single_line(ast.unparse(right), 60)
         case _:
             return ""
 
@@ -222,7 +230,3 @@ def _divides(node: ast.AST) -> bool:
 
 def _assigned(facts: list[str]) -> str:
     return f": {facts[0]}" if facts and ": line" in facts[0] else ""
-
-
-def _tree(text: str) -> ast.expr | None:
-    return parsed_expression(text) if text else None

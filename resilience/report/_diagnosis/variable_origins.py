@@ -1,4 +1,4 @@
-"""Where the variables came from that a failing expression is made of."""
+"""Origins of the variables in a failing expression: the line that gave each its value."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from resilience.report._diagnosis.context import Case, FunctionNode
-from resilience.report._diagnosis.text import one_line, shown
+from resilience.report._diagnosis.context import FailureContext, FunctionNode
+from resilience.report._diagnosis.text import format_value, phrase, single_line
 
-__all__ = ["Origin", "factors", "functions_named", "names_in", "origin_of", "own_nodes", "why_none"]
+__all__ = ["Origin", "functions_named", "names_in", "origin_of", "reason_for_none", "variable_factors", "walk_scope"]
 
-_MOST_FACTORS = 4
+_MAX_FACTORS = 4
 # What changes an object and returns nothing.
 _IN_PLACE = {
     "sort": "sorted()",
@@ -49,80 +49,77 @@ def names_in(node: ast.AST | None) -> list[str]:
     return list(dict.fromkeys(each.id for each in found))
 
 
-def functions_named(case: Case, name: str) -> list[FunctionNode]:
+def functions_named(context: FailureContext, name: str) -> list[FunctionNode]:
     """Return the functions and methods that the program defines under a name."""
-    if case.tree is None:
+    if context.tree is None:
         return []
-    return [node for node in ast.walk(case.tree) if isinstance(node, FunctionNode) and node.name == name]
+    return [node for node in ast.walk(context.tree) if isinstance(node, FunctionNode) and node.name == name]
 
 
-def origin_of(case: Case, name: str) -> Origin | None:
+def origin_of(context: FailureContext, name: str) -> Origin | None:
     """Return what gave a variable its value: before the failing line, in its function or else in the module."""
-    if case.tree is None or case.line is None:
+    if context.tree is None or context.line is None:
         return None
-    function = case.function
+    function = context.function
     if function is not None:
         # In a loop the line may be further down.
         own = list(_assignments(function, name))
         if own:
-            return _origin(case, own, case.line)
+            return _origin(context, own, context.line)
         if name in [each.arg for each in _parameters(function)]:
             return None
-    return _origin(case, list(_assignments(case.tree, name)), case.line if function is None else None)
+    return _origin(context, list(_assignments(context.tree, name)), context.line if function is None else None)
 
 
-def factors(case: Case, names: list[str] | None = None) -> list[str]:
+def variable_factors(context: FailureContext, names: list[str] | None = None) -> list[str]:
     """Return a sentence for each variable the failing expression reads: its value, and where that came from."""
     found: list[str] = []
-    for name in names_in(case.expression) if names is None else names:
-        if not case.knows(name):
+    for name in names_in(context.expression) if names is None else names:
+        if not context.knows(name):
             continue
-        origin, value = origin_of(case, name), shown(case.value_of(name))
+        origin, value = origin_of(context, name), format_value(context.value_of(name))
         if origin is None:
-            where = _as_argument(case, name)
+            where = _as_argument(context, name)
         elif isinstance(origin.value, ast.Constant):  # whose code would say the same once more
-            value, where = one_line(repr(case.value_of(name)), 60), f", set on line {origin.line}"
+            value, where = single_line(repr(context.value_of(name)), 60), f", set on line {origin.line}"
         else:
-            code = one_line(origin.code)
+            code = single_line(origin.code)
             where = f", set on line {origin.line}" + ("" if code == f"{name} = {value}" else f": {code}")
         found.append(f"{name} = {value}{where}")
-    return found[:_MOST_FACTORS]
+    return found[:_MAX_FACTORS]
 
 
-def why_none(case: Case, value: ast.expr | None) -> str:
+def reason_for_none(context: FailureContext, value: ast.expr | None) -> str:
     """Say why an expression came to None, where its form tells; empty where it does not."""
     if isinstance(value, ast.Await):
         value = value.value
     if not isinstance(value, ast.Call):
         return ""
     function = value.func
-    name = (
-        function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
-    )
+    name = getattr(function, "attr", "") or getattr(function, "id", "")
     if isinstance(function, ast.Attribute) or name in ("print", "shuffle"):
         if name in _IN_PLACE:
-            instead = f"; use {_IN_PLACE[name]} for a result" if _IN_PLACE[name] else ""
-            return f"{name}() returns None: it only has an effect{instead}"
+            return f"{name}() returns None: it only has an effect{phrase('; use {} for a result', _IN_PLACE[name])}"
         if name == "get":
             return "get() returns None for a key that is not there: give it a default"
         if name in _MATCHERS:
             return f"{name}() returns None where the pattern does not match: test for that first"
-    for each in functions_named(case, name):
-        returns = [node for node in own_nodes(each) if isinstance(node, ast.Return) and node.value is not None]
+    for each in functions_named(context, name):
+        returns = [node for node in walk_scope(each) if isinstance(node, ast.Return) and node.value is not None]
         if not returns:
             return f"{name}(), defined on line {each.lineno}, has no return statement with a value"
         return f"{name}(), defined on line {each.lineno}, returned None: not every way through it returns a value"
     return ""
 
 
-def _as_argument(case: Case, name: str) -> str:
-    if name not in case.frame.locals or case.position < 1 or case.frame.at_top_level:
+def _as_argument(context: FailureContext, name: str) -> str:
+    if name not in context.frame.locals or context.frame_index < 1 or context.frame.is_top_level:
         return ""
-    function = case.function
+    function = context.function
     if function is None or name not in [each.arg for each in _parameters(function)]:
         return ""
-    caller = case.frames[case.position - 1]
-    return f", given on line {caller.line}: {one_line(caller.code)}" if caller.code else ""
+    caller = context.frames[context.frame_index - 1]
+    return phrase(f", given on line {caller.line}: {{}}", single_line(caller.code))
 
 
 def _parameters(function: FunctionNode) -> list[ast.arg]:
@@ -132,7 +129,7 @@ def _parameters(function: FunctionNode) -> list[ast.arg]:
 
 
 def _assignments(scope: ast.Module | FunctionNode, name: str) -> Iterator[tuple[ast.stmt, ast.expr | None]]:
-    for node in own_nodes(scope):
+    for node in walk_scope(scope):
         value: ast.expr | None = None
         match node:
             case ast.Assign(targets=targets):
@@ -149,7 +146,7 @@ def _assignments(scope: ast.Module | FunctionNode, name: str) -> Iterator[tuple[
             yield node, value
 
 
-def own_nodes(scope: ast.AST) -> Iterator[ast.AST]:
+def walk_scope(scope: ast.AST) -> Iterator[ast.AST]:
     """Walk a scope: the functions and classes in it are met, but not what is inside of them."""
     queue = list(ast.iter_child_nodes(scope))
     while queue:
@@ -163,10 +160,12 @@ def _binds(target: ast.expr, name: str) -> bool:
     return any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(target))
 
 
-def _origin(case: Case, found: list[tuple[ast.stmt, ast.expr | None]], before: int | None) -> Origin | None:
+def _origin(
+    context: FailureContext, found: list[tuple[ast.stmt, ast.expr | None]], before: int | None
+) -> Origin | None:
     earlier = [each for each in found if before is None or each[0].lineno < before]
     chosen = max(earlier or found, key=lambda each: each[0].lineno, default=None)
     if chosen is None:
         return None
     node, value = chosen
-    return Origin(node.lineno, case.line_at(node.lineno).strip(), value)
+    return Origin(node.lineno, context.line_at(node.lineno).strip(), value)
