@@ -9,7 +9,8 @@ from typing import cast
 
 from resilience._callback_errors import log_callback_error
 from resilience.categories import ErrorCategory
-from resilience.errors._json_safe import Json, safe_text, safe_value
+from resilience.errors._json_safe import Json, bounded, safe_value
+from resilience.errors._redaction import redact_forms
 from resilience.report._diagnosis.activity import context_of
 from resilience.report._diagnosis.categories import by_category
 from resilience.report._diagnosis.context import Case, mapping
@@ -150,4 +151,4 @@ def _place_of_fix(case: Case, fix: str) -> str:
 
 
 def _sentence(text: str) -> str:
-    return safe_text(text, _MOST_SENTENCE)
+    return redact_forms(bounded(text, _MOST_SENTENCE))  # a sentence quotes code, in which `token=token` is none
