@@ -118,7 +118,10 @@ def hint_jitter(wait: float, asked: float, chance: float) -> float:
     >>> hint_jitter(1.0, asked=30.0, chance=0.5)
     31.5
     """
-    return max(asked, wait) + chance * 0.1 * asked
+    return max(asked, wait) + chance * _HINT_SHARE * asked
+
+
+_HINT_SHARE = 0.1  # of the hint: enough to part clients, little enough to keep what the server planned
 
 
 _SPREAD: Mapping[str, Callable[[float, Draw], float]] = {
