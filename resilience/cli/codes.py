@@ -107,4 +107,4 @@ def _checked(chosen: Sequence[CodeRegistry], path: str, *, as_json: bool) -> int
 
 
 def _document(problem: CodeProblem) -> dict[str, object]:
-    return {"code": problem.code, "what": problem.what, "do": problem.do}
+    return {"code": problem.code, "what": problem.what, "do": problem.fix}

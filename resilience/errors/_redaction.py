@@ -33,13 +33,14 @@ __all__ = [
 _MAX_DEPTH = 8
 """Mappings within mappings that `redact` walks. What is deeper, as in one that holds itself, is replaced as a whole."""
 
-_MIN_TOKEN = 15
-"""Characters of the shortest token that `_TOKENS` knows. Most values of an error's details are shorter."""
+_MIN_LENGTH = 12
+"""Characters of the shortest token or header below. Most values of an error's details are shorter."""
 
 # The user and the password of a URL. Passwords may hold an @ that is not encoded; the last one ends them.
 _URL_CREDENTIALS = re.compile(r"(?<=://)[^\s/?#:]*:[^\s/?#]*@")
 # Signatures of presigned URLs (S3, GCS, Azure). As names of other things these words are harmless.
 _URL_SIGNATURE = re.compile(r"(?<=[?&])(?P<key>(?:X-\w{2,5}-)?Sig(?:nature)?)=[^\s&#'\"]+", re.IGNORECASE)
+_AUTH_SCHEMES = ("earer ", "asic ", "EARER ", "ASIC ")
 _AUTH_HEADER = re.compile(r"\b(bearer|basic) +[\w.~+/=-]{6,}", re.IGNORECASE)
 _TOKENS = {
     mark: re.compile(pattern, re.DOTALL)
@@ -96,10 +97,10 @@ def redact_forms(text: str) -> str:
     if "://" in text:
         text = _URL_CREDENTIALS.sub(f"{REDACTED}@", text)
         text = _URL_SIGNATURE.sub(rf"\g<key>={REDACTED}", text)
-    if " " in text and ("asic " in text or "earer " in text or "EARER " in text or "ASIC " in text):
-        text = _AUTH_HEADER.sub(rf"\1 {REDACTED}", text)
-    if len(text) < _MIN_TOKEN:
+    if len(text) < _MIN_LENGTH:
         return text
+    if any(map(text.__contains__, _AUTH_SCHEMES)):
+        text = _AUTH_HEADER.sub(rf"\1 {REDACTED}", text)
     for mark, pattern in _TOKENS.items():
         if mark in text:
             text = pattern.sub(REDACTED, text)

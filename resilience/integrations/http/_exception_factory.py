@@ -13,7 +13,7 @@ from typing import Final
 from resilience.categories import ErrorCategory
 from resilience.errors._families import word_of
 from resilience.errors._json_safe import Json
-from resilience.errors._pickling import blank
+from resilience.errors._pickling import new_uninitialized
 from resilience.errors._validation import add_note
 from resilience.errors.base import (
     CallTimeoutError,
@@ -22,7 +22,7 @@ from resilience.errors.base import (
     RetriesExhaustedError,
     TooManyAbandonedError,
 )
-from resilience.errors.codes import name_of
+from resilience.errors.codes import full_name
 
 __all__ = ["Known", "rebuilt"]
 
@@ -73,12 +73,12 @@ def rebuilt(kind: type[ResilienceError], known: Known) -> ResilienceError:
 
 
 def _of(kind: type[ResilienceError], known: Known) -> ResilienceError:
-    make = _MAKERS.get(name_of(kind))
+    make = _MAKERS.get(full_name(kind))
     if make is not None:
         error = make(known)
         add_note(error, known.message)
     else:
-        made = blank(kind, (known.message,))
+        made = new_uninitialized(kind, (known.message,))
         if not isinstance(made, ResilienceError):
             raise TypeError(f"{kind!r} makes something else")
         error = made

@@ -7,10 +7,10 @@ from typing import Final, TypeVar
 
 from resilience.categories import ErrorCategory
 from resilience.classification import category_of_status
-from resilience.errors._families import class_of, class_of_word
+from resilience.errors._families import class_for_code, class_for_word
 from resilience.errors._json_safe import safe_details, safe_text
 from resilience.errors.base import ResilienceError
-from resilience.errors.codes import CodeRegistry, a_code
+from resilience.errors.codes import CodeRegistry, parse_code
 from resilience.integrations.http._exception_factory import Known, rebuilt
 from resilience.integrations.http._response_parser import Heard, hear
 from resilience.integrations.http.problem_details import CATEGORY_HEADER, CODE_HEADER
@@ -48,9 +48,9 @@ def error_from_response(
         return None
     code = _code(heard)
     word = heard.word("error")
-    kind = None if code is None else class_of(code, allowed)
+    kind = None if code is None else class_for_code(code, allowed)
     if kind is None and word is not None and code is None:
-        kind = class_of_word(word, allowed)
+        kind = class_for_word(word, allowed)
     own = None if kind is None else kind.category
     return rebuilt(
         kind or ResilienceError,
@@ -94,7 +94,7 @@ def _allowed(registry: CodeRegistry | Iterable[CodeRegistry] | None) -> frozense
 def _code(heard: Heard) -> str | None:
     for found in (heard.word("code"), heard.headers.get(CODE_HEADER.lower()), heard.word("error")):
         try:
-            return a_code("code", found)
+            return parse_code("code", found)
         except (TypeError, ValueError):  # a word, a number, or nothing
             continue
     return None

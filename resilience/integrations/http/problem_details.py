@@ -14,7 +14,7 @@ from resilience.errors._families import family_of
 from resilience.errors._json_safe import Json
 from resilience.errors._user_messages import USER_MESSAGES, leaf_of
 from resilience.errors.base import ResilienceError
-from resilience.errors.codes import a_code
+from resilience.errors.codes import parse_code
 from resilience.profiles import profile_for
 
 __all__ = [
@@ -193,7 +193,7 @@ def _for_programs(exc: BaseException, leaf: ErrorCategory) -> dict[str, str]:
     found = {CATEGORY_HEADER: leaf.label}
     if isinstance(exc, ResilienceError):
         try:
-            found[CODE_HEADER] = a_code("code", exc.code)  # letters, digits and a dash: nothing that ends a header
+            found[CODE_HEADER] = parse_code("code", exc.code)  # letters, digits and a dash: nothing that ends a header
         except (TypeError, ValueError):
             pass
     return found
