@@ -95,7 +95,7 @@ class SharedTimeout:
             return None
         timer = self._last
         if timer.loop() is not loop:
-            if DISABLED.used and DISABLED.is_on():
+            if DISABLED.active_count and DISABLED.is_on():
                 return None
             timer = self._of(loop)
         watch = TimeoutEntry()
@@ -116,7 +116,7 @@ class SharedTimeout:
             if timer is None:
                 timer = self._loops[loop] = _LoopTimer(weakref.ref(loop), type(loop))
             # While policies are switched off somewhere, every call has to look whether they are for it.
-            self._last = _NO_LOOP if DISABLED.used else timer
+            self._last = _NO_LOOP if DISABLED.active_count else timer
         return timer
 
     def look_again(self) -> None:
@@ -166,7 +166,7 @@ def start_single(seconds: float) -> TimeoutEntry | None:
         return None
     if (due := current_deadline_any_clock()) is not None and (due.task is not task or due.clock is not SYSTEM):
         return None
-    if DISABLED.used and DISABLED.is_on():
+    if DISABLED.active_count and DISABLED.is_on():
         return None
     watch = TimeoutEntry()
     watch.due = loop.time() + seconds
@@ -266,7 +266,7 @@ def _invalidate_cache() -> None:
 
 _timers: weakref.WeakSet[SharedTimeout] = weakref.WeakSet()
 _making = threading.Lock()
-DISABLED.told.append(_invalidate_cache)
+DISABLED.on_change.append(_invalidate_cache)
 
 
 _alone: weakref.WeakValueDictionary[int, _SingleTimeout] = weakref.WeakValueDictionary()
