@@ -92,6 +92,7 @@ def build_exception(kind: type[ResilienceError], fields: ErrorFields) -> Resilie
 
 
 def _build(kind: type[ResilienceError], fields: ErrorFields) -> ResilienceError:
+    """Return an error of *kind* with the attributes of *fields*. May raise what its class does."""
     construct = _CONSTRUCTORS.get(full_name(kind), functools.partial(_build_uninitialized, kind))
     error = construct(fields)
     # Into the dict: a class may refuse to be set, or answer by a property, which then decides.
@@ -114,6 +115,11 @@ def _own_attributes(kind: type[ResilienceError], fields: ErrorFields) -> dict[st
 
 
 def _build_uninitialized(kind: type[ResilienceError], fields: ErrorFields) -> ResilienceError:
+    """Return an error whose constructor was not called.
+
+    It has the message, the identifier of its family, and the details that its constructor has as parameters; of the
+    other parameters the defaults.
+    """
     error = new_uninitialized(kind, (fields.message,))
     if not isinstance(error, ResilienceError):
         raise TypeError(f"{kind!r} makes something else")

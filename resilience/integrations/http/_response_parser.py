@@ -73,6 +73,7 @@ def parse_response(response: object) -> ParsedResponse | None:
 
 
 def _parts_of(response: object) -> tuple[object, object, object]:
+    """Return status, headers and body of a response, each of any type and None where it has none."""
     if isinstance(response, tuple):
         parts = cast("tuple[object, ...]", response)
         if len(parts) != 3:
@@ -86,13 +87,17 @@ def _parts_of(response: object) -> tuple[object, object, object]:
 
 
 def _body_of(response: object) -> object:
-    # `content` of a streamed response of requests downloads the body, and a hostile one has no end.
+    """Return the body of a response object that has been read; None otherwise.
+
+    `content` of a streamed response of requests would download the body, and a hostile one has no end.
+    """
     if safe_getattr(response, "_content") is False:
         return None
     return safe_getattr(response, "content")  # httpx raises where the body was not read
 
 
 def _parse_headers(headers: object) -> dict[str, str]:
+    """Return headers by their names in lower case. Of several with one name the first counts."""
     parsed: dict[str, str] = {}
     try:
         for name, value in _pairs_of(headers):
@@ -105,6 +110,7 @@ def _parse_headers(headers: object) -> dict[str, str]:
 
 
 def _pairs_of(headers: object) -> Iterable[tuple[object, object]]:
+    """Return the headers as pairs: of a mapping its items, and a list of pairs, as ASGI has them, itself."""
     items: object = getattr(headers, "items", None)
     if callable(items):
         headers = items()
@@ -112,12 +118,17 @@ def _pairs_of(headers: object) -> Iterable[tuple[object, object]]:
 
 
 def _decoded(part: object) -> str:
+    """Return a name or a value as text. Bytes are latin-1, as in HTTP/1.1."""
     if isinstance(part, bytes):
         return part.decode("latin-1")
     return str(part)
 
 
 def _parse_document(body: object, media_type: str) -> Mapping[str, object]:
+    """Return the JSON object of a body; an empty one where there is none, it is too long, or it is something else.
+
+    A body without a media type is tried: some servers do not send one.
+    """
     if isinstance(body, Mapping):  # parsed by the caller
         entries = cast("Mapping[object, object]", body).items()
         return {key: value for key, value in entries if isinstance(key, str)}
@@ -135,4 +146,5 @@ def _parse_document(body: object, media_type: str) -> Mapping[str, object]:
 
 
 def _reject(constant: str) -> object:
+    """Raise ValueError for NaN and Infinity, which Python's parser accepts and JSON does not have."""
     raise ValueError(f"{constant} is not valid JSON")

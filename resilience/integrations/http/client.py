@@ -104,6 +104,7 @@ def _class_for(code: str | None, word: str | None, prefixes: frozenset[str] | No
 
 
 def _code(parsed: ParsedResponse) -> str | None:
+    """Return the code of a document or a header; the field ``error`` may be a code or a word."""
     for code in (parsed.text("code"), parsed.headers.get(CODE_HEADER.lower()), parsed.text("error")):
         with contextlib.suppress(TypeError, ValueError):  # a word, a number, or nothing
             return parse_code("code", code)
@@ -111,6 +112,7 @@ def _code(parsed: ParsedResponse) -> str | None:
 
 
 def _category(parsed: ParsedResponse, kind: type[ResilienceError] | None) -> ErrorCategory:
+    """Return the category of a response: by its document, a header, the class of the error, or the status."""
     for label in (parsed.text("category"), parsed.headers.get(CATEGORY_HEADER.lower())):
         if label in _LEAVES:
             return _LEAVES[label]
@@ -121,5 +123,6 @@ def _category(parsed: ParsedResponse, kind: type[ResilienceError] | None) -> Err
 
 
 def _message(parsed: ParsedResponse) -> str:
+    """Return the text of a document, in either format, without secrets; the status where it has none."""
     texts = [parsed.text(name, limit=_MAX_MESSAGE) for name in ("message", "detail", "title")]
     return next((safe_text(text) for text in texts if text is not None), f"HTTP {parsed.status}")

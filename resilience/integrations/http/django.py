@@ -60,6 +60,7 @@ class ProblemMiddleware:
 
 
 def _left_to_django() -> tuple[type[BaseException], ...]:
+    """Return the exception classes that Django answers itself."""
     return tuple(
         cast("type[BaseException]", getattr(importlib.import_module(module), name)) for module, name in _LEFT_TO_DJANGO
     )

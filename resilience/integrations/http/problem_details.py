@@ -159,6 +159,7 @@ def parse_public(public: CategoryLike | None) -> ErrorCategory | None:
 
 
 def _status(exc: BaseException) -> int:
+    """Return the status that the family of an error, or the profile of its category, says."""
     family = family_of(type(exc))
     if family is not None and family.status is not None:
         return family.status(exc)
@@ -176,6 +177,7 @@ def _wait(exc: BaseException) -> float | None:
 def _service_answer(
     exc: BaseException, status: int, sent: dict[str, str], _instance: str | None, _public: ErrorCategory | None
 ) -> _Answer:
+    """Return the answer in the service format: the error's own body, or a minimal one for other exceptions."""
     sent = sent | {CATEGORY_HEADER: published_category(exc).label}
     if isinstance(exc, ResilienceError):
         with contextlib.suppress(TypeError, ValueError):  # a valid code holds nothing that ends a header
@@ -191,6 +193,7 @@ def _service_answer(
 def _problem_answer(
     exc: BaseException, status: int, sent: dict[str, str], instance: str | None, public: ErrorCategory | None
 ) -> _Answer:
+    """Return the answer as a problem of RFC 9457; other exceptions become a `ResilienceError` without a message."""
     leaf = published_category(exc)
     is_public = isinstance(exc, ResilienceError) and public is not None and leaf in public
     if not isinstance(exc, ResilienceError):

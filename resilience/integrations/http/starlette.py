@@ -66,13 +66,17 @@ def install(
 
 
 def _response(status: int, headers: dict[str, str], content: bytes) -> Response:
+    """Return a response with exactly these headers."""
     from starlette.responses import Response
 
     return Response(content, status, headers)
 
 
 def _refused_by_fastapi(app: object) -> type[Exception] | None:
-    # If the application is one of FastAPI's, FastAPI has been imported.
+    """Return FastAPI's exception for invalid requests; None for an application that is not FastAPI's.
+
+    If it is one, FastAPI has been imported.
+    """
     fastapi = sys.modules.get("fastapi")
     if fastapi is None or not isinstance(app, fastapi.FastAPI):
         return None
