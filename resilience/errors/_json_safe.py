@@ -28,7 +28,7 @@ from resilience.errors._validation import class_name, safe_message
 __all__ = ["Json", "bounded", "message_of", "safe_details", "safe_text", "safe_value"]
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
-"""What `json.dumps` takes."""
+"""A value that `json.dumps` takes."""
 
 _MAX_DEPTH = 6
 _MAX_ITEMS = 50

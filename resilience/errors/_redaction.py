@@ -61,7 +61,7 @@ _TOKENS = {
         "npm_": r"\bnpm_[A-Za-z0-9]{30,}",
     }.items()
 }
-"""Tokens that can be told by their form, by a part that each of them has: looking for that is quick."""
+"""Tokens with a form of their own, by a part that each of them has: searching for that part is quick."""
 
 # Possessive: a shorter key is never what stands before the sign, and trying each takes time.
 _KEY = r"(?<![\w-])(?P<key>[A-Za-z_][\w-]{2,80}+)"
@@ -82,7 +82,7 @@ _EXCEPTION_NAMES = ("Error", "Exception", "Warning", "Group", "Interrupt")
 
 
 def redact_text(text: str) -> str:
-    """Return a message or another text without the secrets that can be told in it.
+    """Return a message or another text without the secrets that can be recognised in it.
 
     >>> redact_text("GET https://ada:hunter2@example.org/?page=2&access_token=abc failed")
     'GET https://[redacted]@example.org/?page=2&access_token=[redacted] failed'
