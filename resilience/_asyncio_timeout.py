@@ -1,14 +1,17 @@
 """Async time limits on asyncio: one timer for all calls under the same limit, not one for each.
 
-Calls under one limit expire in the order they began. So they wait in a table that keeps that order, and the loop's
-timer is set for the oldest of them alone. A call that ends in time costs an entry in the table and no timer.
+Calls under limits of the same length expire in the order in which they started. `SharedTimeout` keeps them in a table
+in that order, and sets the event loop's timer for the oldest call alone. A call that ends in time costs an entry in the
+table and no timer.
 
-Cancellation is `asyncio.timeout`'s, to the letter: the task is cancelled once, and whether the cancellation that
-comes back is the limit's own is told by `Task.cancelling` and `Task.uncancel`. A shield of anyio's holds it off, as on
-trio (`resilience._shields`).
+Cancellation matches `asyncio.timeout` exactly: the task is cancelled once, and `Task.cancelling` and `Task.uncancel`
+say whether the cancellation that comes back is the limit's own. A shield of anyio holds the limit off, as on trio
+(`resilience._shields`).
 
-A limit that only one call has, such as what is left of a deadline, has a timer of its own, cancelled when the call ends
-(`start_single`).
+A limit of a length that no other call has, such as the rest of a deadline, has a timer of its own that is cancelled
+when the call ends (`start_single`).
+
+Every limited call runs `SharedTimeout.start` and `finish_timeout`. They are written for speed, with few calls.
 """
 
 from __future__ import annotations
@@ -42,19 +45,19 @@ __all__ = [
 
 
 class TimeoutEntry:
-    """A call under a limit. Without a constructor, which would double what it costs: there is one for every call."""
+    """A call under a limit, from its start to its end. Without a constructor, which would double its cost."""
 
     __slots__ = ("cancelling", "due", "outside", "substitute", "table", "task")
 
     due: float
     task: asyncio.Task[object]
-    #: How often the task was being cancelled when the call began.
+    #: The number of cancellation requests that the task had when the call started.
     cancelling: int
     #: The calls in flight, of which this is one; None when the limit has passed.
     table: dict[TimeoutEntry, None] | None
-    #: The cancel scope of anyio in which the call began; not set where anyio is not in use.
+    #: The cancel scope of anyio in which the call started; not set where anyio is not in use.
     outside: Any
-    #: The cancel scope that took this limit's place when it expired in a shield; not set without one.
+    #: The cancel scope that stands for this limit since it expired inside a shield; not set without one.
     substitute: Any
 
 
@@ -63,7 +66,7 @@ _modules = sys.modules
 
 
 class SharedTimeout:
-    """The calls under a limit of so many *seconds*, on whatever event loops."""
+    """The calls under limits of the same length, in *seconds*: a table and a timer for each event loop."""
 
     __slots__ = ("__weakref__", "_last", "_lock", "_loops", "seconds")
 
@@ -72,20 +75,20 @@ class SharedTimeout:
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopTimer] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
         self._last: _LoopTimer = _NO_LOOP
-        with _making:
+        with _registry_lock:
             _timers.add(self)
 
     def __del__(self) -> None:
-        # With the last function under this limit its timers go too: whoever guards functions for one call each would
-        # leave one for each in the event loop.
+        # With the last function under this limit its timers go too: a program that guards functions for one call each
+        # would leave one for each in the event loop.
         for timer in self._loops.values():
             timer.disarm()
 
-    def begin(self) -> TimeoutEntry | None:
-        """Put the task that runs under the limit, until `finish_timeout`; None where none runs: on trio, in a callback.
+    def start(self) -> TimeoutEntry | None:
+        """Put the running task under the limit, until `finish_timeout`, and return the entry of the call.
 
-        None as well where a test's clock is in force, a deadline is that this task has inherited, or all policies are
-        switched off.
+        None where no task of asyncio runs (on trio, in a callback), where a test's clock is in force, where the task
+        has inherited a deadline, and where all policies are switched off: then the slow path is responsible.
         """
         loop = _get_running_loop()
         if loop is None or (task := current_task(loop)) is None:
@@ -95,60 +98,59 @@ class SharedTimeout:
             return None
         timer = self._last
         if timer.loop() is not loop:
-            if DISABLED.used and DISABLED.is_on():
+            if DISABLED.active_count and DISABLED.is_on():
                 return None
             timer = self._of(loop)
-        watch = TimeoutEntry()
-        watch.due = moment = timer.now() + self.seconds
-        watch.task = task
-        watch.cancelling = task.cancelling()
+        entry = TimeoutEntry()
+        entry.due = moment = timer.now() + self.seconds
+        entry.task = task
+        entry.cancelling = task.cancelling()
         if BACKEND in _modules:
-            watch.outside = innermost(task)
-        watch.table = table = timer.table
-        table[watch] = None
+            entry.outside = innermost(task)
+        entry.table = table = timer.table
+        table[entry] = None
         if not timer.armed:
             timer.arm(loop, moment)
-        return watch
+        return entry
 
     def _of(self, loop: asyncio.AbstractEventLoop) -> _LoopTimer:
         with self._lock:
             timer = self._loops.get(loop)
             if timer is None:
                 timer = self._loops[loop] = _LoopTimer(weakref.ref(loop), type(loop))
-            # While policies are switched off somewhere, every call has to look whether they are for it.
-            self._last = _NO_LOOP if DISABLED.used else timer
+            # While policies are switched off in some context, every call has to check its own.
+            self._last = _NO_LOOP if DISABLED.active_count else timer
         return timer
 
-    def look_again(self) -> None:
-        """Have the next call find its event loop, and the switch, anew."""
+    def invalidate_cache(self) -> None:
+        """Have the next call look up the timer of its event loop, and check the switch, again."""
         with self._lock:
             self._last = _NO_LOOP
 
-    def left_of(self, task: object) -> float:
-        """Return the seconds that calls of *task* in flight have at least; infinity where it makes none."""
+    def remaining_for(self, task: object) -> float:
+        """Return the seconds until the first call of *task* expires; infinity where it makes none."""
         loop = _get_running_loop()
-        timer = None if loop is None else self._loops.get(loop)
-        if timer is None:
+        if loop is None or (timer := self._loops.get(loop)) is None:
             return math.inf
-        return min((watch.due for watch in timer.table if _is_on(task, watch)), default=math.inf) - timer.now()
+        return min((entry.due for entry in timer.table if _ends(task, entry)), default=math.inf) - timer.now()
 
 
 class _SingleTimeout(dict[TimeoutEntry, None]):
-    """The table of a call that has a limit of its own."""
+    """The table of a call with a timer of its own: removing the entry cancels the timer."""
 
     __slots__ = ("__weakref__", "handle")
 
     handle: asyncio.Handle
 
-    def __delitem__(self, watch: TimeoutEntry) -> None:
-        super().__delitem__(watch)
+    def __delitem__(self, entry: TimeoutEntry) -> None:
+        super().__delitem__(entry)
         self.handle.cancel()
 
 
 def start_timeout(seconds: float) -> TimeoutEntry | None:
-    """Put the task that runs under a limit of *seconds*, as `Timer.begin` does.
+    """Put the running task under a limit of *seconds*, as `SharedTimeout.start` does.
 
-    With the timer that all calls under a limit of that length share, or without if this is the first of them for long.
+    The first limit of a length has a timer of its own; from the second on all limits of that length share one.
     """
     length = _length(seconds)
     if length.timer is None:
@@ -156,75 +158,80 @@ def start_timeout(seconds: float) -> TimeoutEntry | None:
             length.seen = True
             return start_single(seconds)
         length.timer = shared_timeout(seconds)
-    return length.timer.begin()
+    return length.timer.start()
 
 
 def start_single(seconds: float) -> TimeoutEntry | None:
-    """Put the task that runs under a limit of *seconds*, as `Timer.begin` does, with a timer of its own."""
+    """Put the running task under a limit of *seconds*, as `SharedTimeout.start` does, with a timer of its own."""
     loop = _get_running_loop()
     if loop is None or (task := current_task(loop)) is None:
         return None
     if (due := current_deadline_any_clock()) is not None and (due.task is not task or due.clock is not SYSTEM):
         return None
-    if DISABLED.used and DISABLED.is_on():
+    if DISABLED.active_count and DISABLED.is_on():
         return None
-    watch = TimeoutEntry()
-    watch.due = loop.time() + seconds
-    watch.task = task
-    watch.cancelling = task.cancelling()
+    entry = TimeoutEntry()
+    entry.due = loop.time() + seconds
+    entry.task = task
+    entry.cancelling = task.cancelling()
     if BACKEND in _modules:
-        watch.outside = innermost(task)
-    watch.table = table = _SingleTimeout()
-    table.handle = _call_at(loop, watch.due, functools.partial(_expire_alone, watch))
-    table[watch] = None
-    _alone[id(table)] = table
-    return watch
+        entry.outside = innermost(task)
+    entry.table = table = _SingleTimeout()
+    table.handle = _call_at(loop, entry.due, functools.partial(_expire_single, entry))
+    table[entry] = None
+    _single_timeouts[id(table)] = table
+    return entry
 
 
-def _expire_alone(watch: TimeoutEntry) -> None:
-    assert watch.table is not None, "its timer is cancelled when it is over"
-    del watch.table[watch]
-    _expire(watch)
+def _expire_single(entry: TimeoutEntry) -> None:
+    """Expire a call that has a timer of its own."""
+    assert entry.table is not None, "its timer is cancelled when it is over"
+    del entry.table[entry]
+    _expire(entry)
 
 
 def _call_at(loop: asyncio.AbstractEventLoop, due: float, call: Callable[[], None]) -> asyncio.Handle:
-    if due <= loop.time():  # shorter than the clock's tick: before whatever the task waits for
+    if due <= loop.time():  # shorter than the clock's tick: before the event that the task waits for
         return loop.call_soon(call)
     return loop.call_at(due, call)
 
 
-def _expire(watch: TimeoutEntry) -> None:
+def _expire(entry: TimeoutEntry) -> None:
     """Cancel the task of a call whose limit has passed."""
-    watch.table = None
+    entry.table = None
     if BACKEND in _modules:
-        scope = substitute(watch.task, getattr(watch, "outside", None))
+        scope = substitute(entry.task, getattr(entry, "outside", None))
         if scope is not None:
-            watch.substitute = scope
+            entry.substitute = scope
             return
-    watch.task.cancel()
+    entry.task.cancel()
 
 
-def finish_timeout(watch: TimeoutEntry, error: BaseException | None = None) -> bool:
-    """Take the limit off a call that came to *error*, or to none; return whether it is the limit that ended it."""
-    if watch.table is not None:
-        del watch.table[watch]
+def finish_timeout(entry: TimeoutEntry, error: BaseException | None = None) -> bool:
+    """End the limit of a call that ended with *error*, or None; return whether the limit has ended the call.
+
+    Where it has, the caller raises its own error in place of the cancellation. *error* may also be another exception
+    that the function raised while it was cancelled; it is raised as it is, with a TimeoutError in its context.
+    """
+    if entry.table is not None:
+        del entry.table[entry]
         return False
-    scope = getattr(watch, "substitute", None)
+    scope = getattr(entry, "substitute", None)
     if scope is not None:
-        return leave(scope, watch.task, watch.cancelling, error)
-    if watch.task.uncancel() > watch.cancelling or error is None:
+        return leave(scope, entry.task, entry.cancelling, error)
+    if entry.task.uncancel() > entry.cancelling or error is None:
         return False
     if isinstance(error, asyncio.CancelledError):
-        return BACKEND not in _modules or not hand_over(watch.task)
-    _explain(error)
+        return BACKEND not in _modules or not hand_over(entry.task)
+    _set_timeout_context(error)
     if isinstance(error, ExceptionGroup):
         for inside in cast("ExceptionGroup[Exception]", error).exceptions:
-            _explain(inside)
+            _set_timeout_context(inside)
     return False
 
 
-def _explain(error: BaseException) -> None:
-    """Say in the history of *error* that the cancellation it came of was a limit's, as `asyncio.timeout` does."""
+def _set_timeout_context(error: BaseException) -> None:
+    """Put a TimeoutError before the cancellation in the contexts of *error*, as `asyncio.timeout` does."""
     while (before := error.__context__) is not None:
         if isinstance(before, asyncio.CancelledError):
             limit = TimeoutError()
@@ -235,41 +242,42 @@ def _explain(error: BaseException) -> None:
         error = before
 
 
-def _is_on(task: object, watch: TimeoutEntry) -> bool:
-    """Return whether it is *task* that the limit of a call ends, and no shield stands in between."""
-    return watch.task is task and not is_shielded(task, getattr(watch, "outside", None))
+def _ends(task: object, entry: TimeoutEntry) -> bool:
+    """Return whether the limit of a call cancels *task*, and no shield stands in between."""
+    return entry.task is task and not is_shielded(task, getattr(entry, "outside", None))
 
 
-def time_left(watch: TimeoutEntry) -> float:
-    """Return the seconds left to a call, in its own task."""
-    return watch.due - asyncio.get_running_loop().time()
+def time_left(entry: TimeoutEntry) -> float:
+    """Return the seconds until a call expires. Called in the task of the call."""
+    return entry.due - asyncio.get_running_loop().time()
 
 
 def remaining_for_task() -> float:
-    """Return the seconds left to the running task by the limits it is under; infinity without."""
+    """Return the seconds until the first limit around the running task expires; infinity without one."""
     loop = _get_running_loop()
-    task = None if loop is None else current_task(loop)
-    if task is None:
+    if loop is None or (task := current_task(loop)) is None:
         return math.inf
-    with _making:
+    with _registry_lock:
         timers = list(_timers)
-    alone = (time_left(watch) for table in list(_alone.values()) for watch in list(table) if _is_on(task, watch))
-    return min(min((timer.left_of(task) for timer in timers), default=math.inf), min(alone, default=math.inf))
+    shared = [timer.remaining_for(task) for timer in timers]
+    single = [entry for table in list(_single_timeouts.values()) for entry in list(table)]
+    return min([*shared, *(time_left(entry) for entry in single if _ends(task, entry))], default=math.inf)
 
 
-def _invalidate_cache() -> None:
-    with _making:
+def _invalidate_caches() -> None:
+    """Have each timer check again whether policies are switched off."""
+    with _registry_lock:
         timers = list(_timers)
     for timer in timers:
-        timer.look_again()
+        timer.invalidate_cache()
 
 
 _timers: weakref.WeakSet[SharedTimeout] = weakref.WeakSet()
-_making = threading.Lock()
-DISABLED.told.append(_invalidate_cache)
+_registry_lock = threading.Lock()
+DISABLED.on_change.append(_invalidate_caches)
 
 
-_alone: weakref.WeakValueDictionary[int, _SingleTimeout] = weakref.WeakValueDictionary()
+_single_timeouts: weakref.WeakValueDictionary[int, _SingleTimeout] = weakref.WeakValueDictionary()
 """The tables of the calls in flight that have a timer of their own."""
 
 _shared: weakref.WeakValueDictionary[float, SharedTimeout] = weakref.WeakValueDictionary()
@@ -277,7 +285,7 @@ _sharing = threading.Lock()
 
 
 def shared_timeout(seconds: float) -> SharedTimeout:
-    """Return the timer that all limits of so many *seconds* share, for as long as one of them keeps it."""
+    """Return the timer that all limits of *seconds* share. It exists for as long as one of them refers to it."""
     with _sharing:
         timer = _shared.get(seconds)
         if timer is None:
@@ -286,7 +294,7 @@ def shared_timeout(seconds: float) -> SharedTimeout:
 
 
 class _Length:
-    """What is known of limits of one length that are not a decorated function's."""
+    """The limits of one length that belong to blocks and slow paths, not to the wrapper of a function."""
 
     __slots__ = ("seen", "timer")
 
@@ -301,27 +309,27 @@ def _length(seconds: float) -> _Length:  # noqa: ARG001  # the key
 
 
 class _LoopTimer:
-    """The calls in flight on one event loop, the oldest first.
+    """The calls in flight on one event loop under limits of one length, the oldest first, and the loop's timer for it.
 
-    It does not hold the loop: the loop holds it, while its timer is set.
+    It does not keep the loop alive: the loop refers to it while its timer is set, and not the other way round.
     """
 
-    #: Here, as the module's globals are gone when a timer goes with the interpreter.
+    #: Stored here because the module's globals are gone when a timer is collected at the end of the interpreter.
     _running = staticmethod(_get_running_loop)
 
-    __slots__ = ("__weakref__", "_gone", "_handle", "armed", "loop", "now", "table")
+    __slots__ = ("__weakref__", "_deleted", "_handle", "armed", "loop", "now", "table")
 
     def __init__(self, loop: weakref.ref[asyncio.AbstractEventLoop] | Callable[[], None], kind: type[object]) -> None:
         self.loop = loop
-        #: The loop's own clock; asyncio's reads the machine's, and asking that is quicker.
-        self.now: Callable[[], float] = (
-            SYSTEM.now if getattr(kind, "time", None) is asyncio.BaseEventLoop.time else functools.partial(_now, loop)
-        )
+        #: The loop's own clock. Loops of asyncio use the system's, which is quicker to call directly.
+        self.now: Callable[[], float] = functools.partial(_now, loop)
+        if getattr(kind, "time", None) is asyncio.BaseEventLoop.time:
+            self.now = SYSTEM.now
         self.table: dict[TimeoutEntry, None] = {}
         self.armed = False
-        #: What the event loop calls back by. It holds the loop.
+        #: A weak reference to the event loop's handle, which refers to the loop.
         self._handle: Callable[[], asyncio.Handle | None] = _nothing
-        self._gone = 0
+        self._deleted = 0
 
     def arm(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
         """Have the loop call back at *due*."""
@@ -329,7 +337,7 @@ class _LoopTimer:
         self.armed = True
 
     def disarm(self) -> None:
-        """Have the loop forget this, unless calls are in flight: there will be no others."""
+        """Cancel the loop's timer, unless calls are in flight. Called when no further call can start."""
         handle, loop = self._handle(), self.loop()
         if handle is None or loop is None or self.table:
             return
@@ -342,21 +350,22 @@ class _LoopTimer:
             return
 
     def _fire(self) -> None:
+        """Expire the calls that are due, and set the timer for the oldest of the others."""
         self.armed = False
         now, table = self.now(), self.table
         expired: list[TimeoutEntry] = []
-        for watch in table:
-            if watch.due > now:
-                self.arm(asyncio.get_running_loop(), watch.due)
+        for entry in table:
+            if entry.due > now:
+                self.arm(asyncio.get_running_loop(), entry.due)
                 break
-            expired.append(watch)
-        for watch in expired:
-            del table[watch]
-            _expire(watch)
-        # A dict remembers the places of what was taken out until it grows: looking for its first entry gets slow.
-        self._gone += len(expired)
-        if self._gone > _MAX_DELETED:
-            self._gone = 0
+            expired.append(entry)
+        for entry in expired:
+            del table[entry]
+            _expire(entry)
+        # A dict keeps the places of deleted entries until it grows: finding its first entry gets slow.
+        self._deleted += len(expired)
+        if self._deleted > _MAX_DELETED:
+            self._deleted = 0
             left = dict(table)
             table.clear()
             table.update(left)
@@ -373,4 +382,4 @@ def _nothing() -> None:
 
 
 _NO_LOOP = _LoopTimer(_nothing, object)
-"""The calls of a timer that was never used."""
+"""The timer of no event loop, in place of the last one used."""

@@ -1,4 +1,4 @@
-"""What many calls came to."""
+"""Results of many calls: `CallResult` for each, `GatheredResults` for all of them. `resilience.gather` makes them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["CallResult", "GatheredResults"]
 
 T_co = TypeVar("T_co", covariant=True)
 
-_MOST_NAMED = 3  # of the calls that failed
+_MAX_NAMED = 3  # of the calls that failed
 
 
 class CallResult(Generic[T_co]):
-    """How one call went: its *value*, or the *error* it failed with. *task_id* is its name, or its number from 0."""
+    """The result of one call: its *value*, or the *error* it raised. *task_id* is its name, or its number from 0."""
 
     __slots__ = ("_value", "error", "task_id")
 
@@ -32,13 +32,13 @@ class CallResult(Generic[T_co]):
 
     @property
     def value(self) -> T_co:
-        """What the call returned; its error is raised where it failed."""
+        """The value that the call returned. Raises its error where it failed."""
         if self.error is not None:
             raise self.error
         return cast("T_co", self._value)
 
     def to_dict(self) -> dict[str, object]:
-        """Say how it went as JSON takes it, but for the value. The code of an error that has none is UNKNOWN_ERROR.
+        """Return the result without its value, as JSON takes it. An error without a code has UNKNOWN_ERROR.
 
         >>> CallResult("a", error=KeyError("b")).to_dict()
         {'task_id': 'a', 'error': "'b'", 'error_code': 'UNKNOWN_ERROR'}
@@ -52,12 +52,14 @@ class CallResult(Generic[T_co]):
         }
 
     def __repr__(self) -> str:
-        # Neither the value nor a message: both may hold what must not reach a log.
-        return f"<CallResult {self.task_id!r}: {'ok' if self.error is None else type(self.error).__name__}>"
+        # Neither the value nor a message: both may be secret.
+        if self.error is None:
+            return f"<CallResult {self.task_id!r}: ok>"
+        return f"<CallResult {self.task_id!r}: {type(self.error).__name__}>"
 
 
 class GatheredResults(Generic[T_co]):
-    """How many calls went, in the order they were given in.
+    """The results of several calls, in the order in which the calls were given.
 
     >>> gathered = GatheredResults([CallResult("a", 1), CallResult("b", error=KeyError("no b"))])
     >>> gathered.successes, gathered.failures
@@ -67,7 +69,7 @@ class GatheredResults(Generic[T_co]):
     __slots__ = ("results",)
 
     def __init__(self, results: Sequence[CallResult[T_co]]) -> None:
-        #: Of each call how it went.
+        #: The result of each call.
         self.results: Sequence[CallResult[T_co]] = results
 
     @property
@@ -86,7 +88,9 @@ class GatheredResults(Generic[T_co]):
         errors = [each.error for each in failures if each.error is not None]
         if not errors:
             return self
-        names = [repr(each.task_id) for each in failures[:_MOST_NAMED]] + ["..."] * (len(failures) > _MOST_NAMED)
+        names = [repr(each.task_id) for each in failures[:_MAX_NAMED]]
+        if len(failures) > _MAX_NAMED:
+            names.append("...")
         raise ExceptionGroup(f"{len(errors)} of {len(self.results)} calls failed: {', '.join(names)}", errors)
 
     def __iter__(self) -> Iterator[CallResult[T_co]]:
@@ -100,4 +104,6 @@ class GatheredResults(Generic[T_co]):
 
 
 def _code(error: Exception) -> str:
-    return error.error_code if isinstance(error, ResilienceError) else "UNKNOWN_ERROR"
+    if isinstance(error, ResilienceError):
+        return error.error_code
+    return "UNKNOWN_ERROR"

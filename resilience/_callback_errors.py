@@ -1,8 +1,11 @@
-"""The user's hooks: told of a call or asked about it, they never change its outcome, and no hook runs within itself.
+"""Isolation of the user's callbacks ("hooks"): their errors are logged, and none of them runs within itself.
 
-A hook may make guarded calls of its own: an alert that is sent over HTTP, a log handler. The hooks that run are kept in
-a context variable, so what such a call emits does not come back to the hook that makes it. Other threads and tasks are
-not concerned; a thread or task that a hook starts is, where it has a copy of the hook's context.
+A callback never changes the outcome of the call that it is called for: `log_callback_error` logs its exception once and
+the call goes on.
+
+A callback may make guarded calls of its own: an alert that is sent over HTTP, a log handler. The running callbacks are
+kept in a context variable, so that an event of such a call does not come back to the callback that makes it. The
+variable belongs to one thread or task, and to those that the callback starts with a copy of its context.
 """
 
 from __future__ import annotations
@@ -31,44 +34,45 @@ __all__ = [
 T = TypeVar("T")
 
 _MAX_REMEMBERED = 1000
-_NESTED = 2  # hooks of one text, made anew for each call, that may run within each other
-_told: set[tuple[object, ...]] = set()
+_MAX_NESTED = 2  # callbacks from one place in the source, made anew for each call, that may run within each other
+_logged: set[tuple[object, ...]] = set()
 _lock = threading.Lock()
-_REPORTING = object()  # runs in place of a hook while trouble is logged
+_LOGGING = object()
+"""Stands for the log handlers among the running callbacks, while an error is logged."""
 
-#: Hooks that are told and not asked: nothing waits for their answer, so a skipped one is not reported.
-_EVENT_ROLES = {"circuit listener", "event listener", "on_retry callback", "on_success callback"}
+#: Callbacks that are notified and return nothing of use: where one is skipped, nothing is missing.
+_NOTIFIED_ROLES = {"circuit listener", "event listener", "on_retry callback", "on_success callback"}
 
 RUNNING: ContextVar[tuple[object, ...]] = ContextVar("resilience.hooks", default=())
-"""The hooks that run in this context, the outermost first."""
+"""The callbacks that run in this context, the outermost first."""
 
 
 class HookRecursionError(RecursionError):
-    """Takes the place of a hook's answer about a call that the hook makes itself. Never reaches a caller."""
+    """Raised in place of calling a hook for a guarded call that this hook makes. Never reaches a caller."""
 
 
 def is_running(hook: object) -> bool:
-    """Whether *hook* runs in this context."""
+    """Return whether *hook* runs in this context."""
     running = RUNNING.get()
-    return bool(running) and any(_same(each, hook) for each in running)
+    return bool(running) and any(_is_same(each, hook) for each in running)
 
 
 def with_hook(hook: object) -> tuple[object, ...]:
-    """Return what runs in this context with *hook* in it, for `RUNNING`; the caller sets back what was there before.
+    """Return the value of `RUNNING` with *hook* added. The caller sets it, and sets the old one back afterwards.
 
     Raises HookRecursionError where *hook* runs already.
     """
     running = RUNNING.get()
     if running:
-        text = _text_of(hook)
-        alike = text is not None and sum(_text_of(each) is text for each in running) >= _NESTED
-        if alike or any(_same(each, hook) for each in running):
-            raise HookRecursionError("asked about a call that it makes itself")
+        code = _code_of(hook)
+        nested = [each for each in running if code is not None and _code_of(each) is code]
+        if len(nested) >= _MAX_NESTED or is_running(hook):
+            raise HookRecursionError("called for a call that it makes itself")
     return (*running, hook)
 
 
 def call_hook(hook: object, function: Callable[..., T], *arguments: object, **keywords: object) -> T:
-    """Return what *function* returns, which is *hook* or calls it. Raises what it raises, and HookRecursionError."""
+    """Return the result of *function*, which is *hook* or calls it. Raises its exception, and HookRecursionError."""
     running = RUNNING.get()
     try:
         # Set inside the `try`: an exception of a signal handler must not leave it set.
@@ -79,7 +83,7 @@ def call_hook(hook: object, function: Callable[..., T], *arguments: object, **ke
 
 
 def refuse_coroutine(value: T) -> T:
-    """Return what a hook has returned. Raises TypeError for a coroutine, which would be true and never awaited."""
+    """Return the result of a hook. Raises TypeError for a coroutine, which would count as true and never be awaited."""
     if value.__class__ is CoroutineType:
         cast("Coroutine[Any, Any, Any]", value).close()
         raise TypeError("it returned a coroutine, which is not awaited here; give a function that is not async")
@@ -89,57 +93,64 @@ def refuse_coroutine(value: T) -> T:
 def log_callback_error(role: str, hook: object, error: Exception) -> None:
     """Log that *hook*, called as *role*, raised: once for each hook and type of error. Never raises.
 
-    The traceback goes along, since it is the hook's own; nothing of the guarded call does.
+    The traceback is logged too. It is the hook's own, and holds nothing of the guarded call.
     """
-    if isinstance(error, HookRecursionError) and role in _EVENT_ROLES:
+    if isinstance(error, HookRecursionError) and role in _NOTIFIED_ROLES:
         return
     try:
         name = str(getattr(hook, "__qualname__", None) or type(hook).__qualname__)
         # Two lambdas share a name, not a line. Not the hook itself: it may be made anew for every call.
         code = getattr(hook, "__code__", None)
         key = (role, name, getattr(code, "co_filename", ""), getattr(code, "co_firstlineno", 0), type(error))
-        if is_running(_REPORTING):  # a log handler that is being told of trouble makes calls: later, then
-            return
-        with _lock:
-            if key in _told:
-                return
-            if len(_told) >= _MAX_REMEMBERED:  # hooks made anew for every call must not fill the memory
-                _told.clear()
-            _told.add(key)
-        message = "%s %s raised %s; the call goes on without it (told once)"
-        log_internal_error(message, role, name, type(error).__name__, error=error)
-    except Exception:  # noqa: S110 - a hook that cannot even be named; the call goes on
+        # A log handler that makes guarded calls while it logs an error must not log the errors of those.
+        if not is_running(_LOGGING) and _is_first(key):
+            log_internal_error(_MESSAGE, role, name, type(error).__name__, error=error)
+    except Exception:  # noqa: S110 - a hook without a name that can be read; the call goes on
         pass
 
 
+_MESSAGE = "%s %s raised %s; the call goes on without it (logged once; further occurrences suppressed)"
+
+
+def _is_first(key: tuple[object, ...]) -> bool:
+    """Return whether nothing was logged under *key* before; note that now it is."""
+    with _lock:
+        if key in _logged:
+            return False
+        if len(_logged) >= _MAX_REMEMBERED:  # hooks made anew for every call must not fill the memory
+            _logged.clear()
+        _logged.add(key)
+        return True
+
+
 def log_internal_error(message: str, *arguments: object, error: Exception | None = None) -> None:
-    """Log a warning on the logger ``resilience``. A filter or a handler that raises changes nothing."""
+    """Log a warning on the logger ``resilience``. An exception of a filter or a handler is ignored."""
     running = RUNNING.get()
     try:
-        RUNNING.set((*running, _REPORTING))
+        RUNNING.set((*running, _LOGGING))
         import logging
 
         logging.getLogger("resilience").warning(message, *arguments, exc_info=error)
-    except Exception:  # noqa: S110 - there is no other place to tell of it
+    except Exception:  # noqa: S110 - there is no other place to log it
         pass
     finally:
         RUNNING.set(running)
 
 
-def _same(one: object, other: object) -> bool:
+def _is_same(one: object, other: object) -> bool:
+    """Return whether two hooks are one. A bound method is made anew each time it is looked up."""
     if one is other:
         return True
-    # A bound method is made anew each time it is looked up.
     return type(one) is type(other) and type(one) in (MethodType, BuiltinMethodType) and one == other
 
 
-def _text_of(hook: object) -> object:
-    """Return the code that a call of *hook* runs; None where it is none of Python's."""
+def _code_of(hook: object) -> object:
+    """Return the code object that a call of *hook* runs; None where it is not written in Python."""
     while isinstance(hook, functools.partial):
         hook = cast("functools.partial[object]", hook).func
     try:
         function: object = getattr(hook, "__func__", hook)
         call = getattr(type(function), "__call__", None)  # noqa: B004 - of an object
         return getattr(function, "__code__", None) or getattr(call, "__code__", None)
-    except Exception:  # an attribute of the user's own making
+    except Exception:  # a property of the application
         return None

@@ -1,4 +1,8 @@
-"""Until when what runs here must be over: a moment that nested calls, threads and tasks inherit."""
+"""The deadline of the running code: a context variable that nested calls, threads and tasks inherit.
+
+A limit or a deadline pushes an `ActiveDeadline`; every policy inside reads it to decide whether another attempt, a wait
+or a call can still end in time. A deadline belongs to a clock: by another clock it has no meaning.
+"""
 
 from __future__ import annotations
 
@@ -25,15 +29,15 @@ __all__ = [
 
 
 class ActiveDeadline(NamedTuple):
-    """A moment of *clock*, and the task (of asyncio) that is cancelled when it comes; None where no task is.
+    """A moment of *clock*, and the task of asyncio or trio that is cancelled when it comes; None where none is.
 
-    With a test's clock in force there always is one, of infinity at least: what has to look for both looks here.
+    While a test's clock is in force there always is one, at infinity if nothing else: one look finds both.
     """
 
     moment: float
     clock: Clock
     task: object = None
-    #: Where that task was among its cancel scopes: in a shield further in the moment means nothing.
+    #: The position of that task among its cancel scopes: inside a shield the deadline does not hold.
     place: object = None
 
 
@@ -41,11 +45,11 @@ _due: ContextVar[ActiveDeadline | None] = ContextVar("resilience._deadline_conte
 
 
 current_deadline_any_clock: Callable[[], ActiveDeadline | None] = _due.get
-"""Return what is in force here, by whatever clock."""
+"""Return the deadline of this context, by any clock; None without one."""
 
 
 def current_deadline(clock: Clock) -> ActiveDeadline | None:
-    """Return what is in force here, by *clock*; a moment of another clock means nothing."""
+    """Return the deadline of this context by *clock*; None without one, for another clock's, and inside a shield."""
     due = _due.get()
     if due is None or due.clock is not clock or (due.task is not None and _is_shielded_from(due)):
         return None
@@ -60,13 +64,13 @@ def _is_shielded_from(due: ActiveDeadline) -> bool:
 
 
 def running_task() -> object:
-    """Return the task that runs here, asyncio's or trio's; None outside of any."""
+    """Return the running task of asyncio or trio; None outside of tasks."""
     for library in ("asyncio", "trio.lowlevel"):
         loaded = sys.modules.get(library)
         if loaded is not None:
             try:
                 task: object = loaded.current_task()
-            except RuntimeError:  # it does not run here
+            except RuntimeError:  # no loop of it runs in this thread
                 continue
             if task is not None:
                 return task
@@ -74,33 +78,35 @@ def running_task() -> object:
 
 
 def deadline_or_inf(clock: Clock) -> float:
-    """Return the moment in force here, infinity where there is none."""
+    """Return the moment of the deadline by *clock*; infinity without one."""
     if _due.get() is None or (due := current_deadline(clock)) is None:
         return math.inf
     return due.moment
 
 
 def current_deadline_unshielded(clock: Clock) -> ActiveDeadline | None:
-    """Return what is in force once *clock* is, which has not been till now."""
+    """Return the deadline for a context in which *clock* is about to be in force."""
     due = current_deadline(clock)
-    return ActiveDeadline(math.inf, clock) if due is None and clock is not SYSTEM else due
+    if due is None and clock is not SYSTEM:
+        return ActiveDeadline(math.inf, clock)
+    return due
 
 
 def push_deadline(due: ActiveDeadline | None) -> Token[ActiveDeadline | None]:
-    """Put *due* in force in this context, until `pop_deadline`."""
+    """Set the deadline of this context, until `pop_deadline`."""
     return _due.set(due)
 
 
 def pop_deadline(token: Token[ActiveDeadline | None]) -> None:
-    """Take back what was announced."""
+    """Set the deadline back that was in force before `push_deadline`."""
     _due.reset(token)
 
 
 class DeadlineScope:
     """One `push_deadline` and its `pop_deadline`, either of which an exception from a signal handler may interrupt.
 
-    Put `begin` and `end` in one ``try``, and call `end` again in a ``finally`` around it. It does what has been left
-    undone, and nothing otherwise: a moment that stays announced makes every later call too late, once it has passed.
+    Put `begin` and `end` in one ``try``, and call `end` again in a ``finally`` around it: it completes what was
+    interrupted, and does nothing otherwise. A deadline that stays in force would make every later call too late.
 
     >>> scope = DeadlineScope(ActiveDeadline(5.0, current_clock()))
     >>> scope.begin()
@@ -118,11 +124,11 @@ class DeadlineScope:
         self._token: Token[ActiveDeadline | None] | None = None
 
     def begin(self) -> None:
-        """Announce it."""
+        """Put the deadline in force."""
         self._token = _due.set(self._due)
 
     def end(self) -> None:
-        """Withdraw it, unless it is withdrawn."""
+        """Set the one before back, unless that has been done."""
         if _due.get() is not self._due or self._before is self._due:
             return
         if self._token is None:  # interrupted before the token could be kept
@@ -132,11 +138,10 @@ class DeadlineScope:
 
 
 def remaining() -> float | None:
-    """Return the seconds left to what runs here, never less than 0; None where no time is set.
+    """Return the seconds that the running code has left, 0 or more; None where nothing limits it.
 
-    What the innermost of all `deadline` and `timeout` around the running code leaves: hand it to clients that take a
-    time limit of their own. Of those outside a shielded cancel scope it leaves nothing to tell: they do not end what is
-    shielded.
+    The time is that of the earliest `deadline` or `timeout` around the running code. Pass it to clients that take a
+    time limit of their own. Limits outside of a shielded cancel scope do not count: they do not end shielded code.
 
     >>> from resilience import deadline, remaining
     >>> from resilience.testing import virtual_time
@@ -152,4 +157,6 @@ def remaining() -> float | None:
     timer = sys.modules.get("resilience._asyncio_timeout")  # loaded with the first limit on an event loop
     if clock is SYSTEM and timer is not None:
         left = min(left, timer.remaining_for_task())
-    return None if left == math.inf else max(0.0, left)
+    if left == math.inf:
+        return None
+    return max(0.0, left)

@@ -1,4 +1,8 @@
-"""The public decorators. Each makes a policy of its options, and imports what that takes when it is first used."""
+"""The public decorators: thin functions that make a policy of their options.
+
+The modules of the policies are imported when a decorator is first used, so that `import resilience` stays light. The
+signatures are written out for editors and type checkers.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +43,7 @@ def retry_on_category(*on: CategoryLike, **options: Unpack[RetryOptions]) -> Ret
 
 
 def retry_on_category(*on: object, **options: Unpack[RetryOptions]) -> object:
-    """Call again when the failure is worth another try.
+    """Retry a call after failures of certain categories.
 
     Waits grow from *base_delay* (by default the category's own) by *exponential_base* (2) up to *max_delay* (60),
     then jitter; a server's Retry-After wins. The last error is raised unchanged, with what was tried in its notes and
@@ -49,7 +53,7 @@ def retry_on_category(*on: object, **options: Unpack[RetryOptions]) -> object:
     function, or judge the result with *retry_if_result*.
 
     It stops early where a retry would do harm: when a deadline leaves too little time (`deadline`), when *budget* is
-    used up, when the server asks for a longer wait than *max_delay*, when a nested retry has been exhausted already.
+    used up, when the server asks for a longer wait than *max_delay*, and when a nested retry is already exhausted.
 
     Args:
         on: categories or labels; unless given, those whose row in the table says ``retry``: TRANSIENT.
@@ -79,10 +83,10 @@ def retry_on_category(*on: object, **options: Unpack[RetryOptions]) -> object:
             where results were tried.
         profiles: rows of the category table to read differently here, as `override_profiles` takes them.
 
-    Functions given may be async where the decorated one is. One that raises is reported on the ``resilience`` logger
-    and changes nothing, but for a wait, a stop and a *revise*, without which there is no way on: those end the retries.
+    Callbacks may be async where the decorated function is. An exception of a callback is logged once on the
+    ``resilience`` logger and changes nothing, except that of a wait, a stop or a *revise*, which ends the retries.
 
-    Raises TypeError or ValueError, where it is written, for anything that cannot be meant.
+    Raises TypeError or ValueError, where it is written, for invalid options.
 
     >>> import httpx
     >>> statuses = iter([503, 200])
@@ -106,8 +110,8 @@ def retry_on_category(*on: object, **options: Unpack[RetryOptions]) -> object:
     (target,) = on  # written without parentheses: what it decorates
     if isinstance(target, type) and issubclass(target, BaseException):
         raise TypeError(
-            f"on={target!r}: give an ErrorCategory or its label, such as 'timeout'; what {target.__name__} means,"
-            f" resilience.register({target.__name__}, ...) says"
+            f"on={target!r}: give a category, not an exception class: an ErrorCategory or its label, such as 'timeout';"
+            f" the category of {target.__name__} is set by resilience.register({target.__name__}, ...)"
         )
     return Retry(**options)(target)  # type: ignore[type-var]  # callable, or a class method
 
@@ -116,8 +120,8 @@ def retrying(*on: CategoryLike, **options: Unpack[RetryOptions]) -> RetryLoop:
     """Retry a block of code: loop over the attempts, with ``for`` or ``async for``.
 
     Takes what `retry_on_category` takes, but for what concerns the call's result or its arguments: *retry_if_result*,
-    *revise* and *idempotent* as a function. *on_success* is a plain function here. A failure worth another try ends
-    with its block, the last one leaves it.
+    *revise* and *idempotent* as a function. *on_success* is a plain function here. A block suppresses a failure that
+    is retried; the last failure leaves the loop.
 
     >>> import httpx
     >>> statuses = iter([503, 200])
@@ -132,7 +136,7 @@ def retrying(*on: CategoryLike, **options: Unpack[RetryOptions]) -> RetryLoop:
     from resilience._runtime.retry_loop import RetryLoop
 
     if len(on) == 1 and callable(on[0]) and not isinstance(on[0], type):
-        raise TypeError(f"retrying({on[0]!r}): it decorates nothing; loop over it, or use retry_on_category")
+        raise TypeError(f"retrying({on[0]!r}): it is no decorator; loop over it, or use retry_on_category")
     for name in ("retry_if_result", "revise", "idempotent"):
         if (given := options.get(name)) is not None and not isinstance(given, bool):
             raise TypeError(f"{name}={given!r}: a block has no result and no arguments; decorate a function")
@@ -140,14 +144,14 @@ def retrying(*on: CategoryLike, **options: Unpack[RetryOptions]) -> RetryLoop:
 
 
 def deadline(seconds: float | timedelta) -> Deadline:
-    """Give a piece of work, and everything it calls, *seconds* in all.
+    """Limit a piece of work, with everything it calls, to *seconds* in all.
 
     Nested calls inherit what is left of it, in threads and tasks too (`remaining`); a deadline inside another one is
     the earlier of the two. Retries make no attempt that could not end in time, waits and time limits are cut short.
 
     An async function or ``async with`` block is cancelled when the time has passed, and raises
-    `DeadlineExceededError`, a TimeoutError. Sync code is not stopped: what is guarded inside, keeps to the deadline;
-    add a `timeout` where something is not. As a block:
+    `DeadlineExceededError`, a TimeoutError. Sync code is not interrupted: guarded calls inside keep to the deadline;
+    add a `timeout` to other calls. Raises TypeError or ValueError for invalid *seconds*. As a block:
 
     >>> from resilience import remaining
     >>> with deadline(5.0):
@@ -178,16 +182,16 @@ def timeout(
     idle: float | timedelta | None = None,
     mode: str = "thread",
 ) -> Timeout:
-    """Give up on a call that takes longer than *seconds*: raise `CallTimeoutError`, a TimeoutError.
+    """Limit a call to *seconds*. One that takes longer raises `CallTimeoutError`, a TimeoutError.
 
     An async function is cancelled, on asyncio and trio; ``async with timeout(2):`` limits a block. A sync function
-    runs in a daemon thread with the caller's context variables: the caller leaves on time, the thread ends when the
-    function comes back. With *mode* "signal" a call in the main thread is interrupted where it runs instead (POSIX; in
-    other threads as before). A TimeoutError of the function's own passes as it is. Where a deadline leaves less time,
-    that is the limit.
+    runs in a daemon thread with the caller's context variables: the caller returns in time, and the thread ends when
+    the function does. With *mode* "signal" a signal interrupts a call in the main thread instead (POSIX; in other
+    threads the mode is "thread"). A TimeoutError of the function itself passes unchanged. Where a deadline leaves less
+    time, that is the limit.
 
-    On a generator function, sync or async, and on nothing else, give the seconds it may take until its *first_item* is
-    there, and the seconds each further one may take when it is asked for, *idle*; one of them or both.
+    For generator functions, sync or async, give *first_item*, the seconds until the first item, and *idle*, the seconds
+    for each further item; one of them or both. Raises TypeError or ValueError for invalid options.
 
     >>> @timeout(2.0)
     ... def quick() -> str:
@@ -253,11 +257,11 @@ def fallback(
     degraded: bool = False,
     on: CategoryLike = ErrorCategory.INFRASTRUCTURE | ErrorCategory.REJECTED,
 ) -> Fallback[Any]:
-    """Give the caller something else when the call fails with a category in *on*.
+    """Return a substitute when the call fails with a category in *on*.
 
-    Either *default*, a value (the same object every time), or what *factory* makes of the error; async where the
-    function is. When *factory* raises too, its error reaches the caller with the first one as its context. Only
-    exceptions are replaced: a response with an error status needs ``response.raise_for_status()``. As a block:
+    The substitute is *default*, the same object each time, or the result of *factory* for the error; the factory may be
+    async where the function is. When *factory* raises, its error reaches the caller with the first one as its context.
+    Only exceptions are replaced: call ``response.raise_for_status()`` on a response. As a block:
 
     >>> with fallback(default=[]) as result:
     ...     raise ConnectionRefusedError("port 5432")

@@ -1,4 +1,4 @@
-"""How a call went: a value or an error."""
+"""`Outcome`: the result of a call as a value that policies can pass on, a returned value or a raised error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["DEADLINE_EXCEEDED", "TIMED_OUT", "Outcome", "set_context", "set_trac
 
 
 class Outcome:
-    """What a call came to: its *value*, or the *error* it raised (None when it succeeded).
+    """The result of a call: its *value*, or the *error* it raised; *error* is None where it succeeded.
 
     >>> Outcome(42).value
     42
@@ -24,7 +24,7 @@ class Outcome:
     def __init__(self, value: object = None, error: Exception | None = None) -> None:
         self.value: object = value
         self.error: Exception | None = error
-        #: The category of the error once a policy has asked for it: see `category_of`.
+        #: The category of the error, once a policy has asked for it by `category_of`.
         self.category: ErrorCategory | None = None
 
     @classmethod
@@ -37,21 +37,22 @@ class Outcome:
         return cls(None, error)
 
     def __repr__(self) -> str:
-        # The type alone: a message or a value may hold what must not reach a log.
-        what = "value" if self.error is None else type(self.error).__name__
-        return f"<Outcome {what}>"
+        # The type alone: a message or a value may be secret.
+        if self.error is None:
+            return "<Outcome value>"
+        return f"<Outcome {type(self.error).__name__}>"
 
 
 TIMED_OUT: Final = Outcome()
-"""The driver's answer to a limited call that did not come back in time: told by identity, who fired is known."""
+"""The outcome of a call that exceeded its own time limit. Compared by identity."""
 
 DEADLINE_EXCEEDED: Final = Outcome()
-"""The same, where it is a deadline further out, inherited or in the same stack, that has passed first."""
+"""The outcome of a call that an outer deadline cut off, inherited or of the same stack. Compared by identity."""
 
 
-# As the interpreter does it, and not by what the exception has of that name: one that is a frozen dataclass refuses.
+# Of the base class: an exception that is a frozen dataclass refuses to set attributes.
 set_context: Callable[[BaseException, BaseException | None], None] = BaseException.__dict__["__context__"].__set__
-"""Say during the handling of which error another one was raised."""
+"""Set the context of an exception: the one that was being handled when it was raised."""
 
 set_traceback: Callable[[BaseException, TracebackType | None], object] = BaseException.with_traceback
-"""Say where an error comes from."""
+"""Set the traceback of an exception."""

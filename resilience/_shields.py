@@ -1,14 +1,14 @@
-"""Limits of the shared timer and the cancel scopes of anyio, on asyncio: a shield inside a limit holds the limit off.
+"""Shielded cancel scopes of anyio on asyncio: a shield inside a time limit holds the limit off.
 
-On trio a limit is a cancel scope, and so are anyio's own on asyncio: what a shield (``CancelScope(shield=True)``) is
-around runs to its end, and the cancellation comes at the first checkpoint after it. The shared timer cancels tasks
-instead, which anyio's shields do not stop. So when a limit expires while a shield stands inside it, a cancelled
-cancel scope is put where a scope of the limit's own would stand. From there on everything is anyio's doing: it
-cancels other tasks in the limit, waits for the shield, goes on cancelling after it.
+On trio a limit is a cancel scope. The code in a shield (``CancelScope(shield=True)``) inside it runs to its end, and
+the cancellation comes at the first checkpoint after the shield. The shared timer for asyncio cancels tasks instead,
+which anyio's shields do not prevent. So when a limit expires while a shield stands inside it, a cancelled scope is put
+where a scope of the limit would stand: the *substitute*. From then on anyio does the work: it cancels the other tasks
+in the limit, waits for the end of the shield, and cancels again after it.
 
-anyio has no public way to enter a scope around scopes that are entered already. So this needs private attributes of its
-asyncio backend, the same from anyio 4.7 to 4.16. Where one of them is missing the task is cancelled as if anyio
-were not there.
+anyio has no public way to put a scope around scopes that are entered already. This module uses private attributes of
+its asyncio backend, the same from anyio 4.7 to 4.16. Where one of them is missing, the task is cancelled as if anyio
+were not in use.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import functools
 import sys
 from collections.abc import Mapping
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from weakref import ref
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 __all__ = ["BACKEND", "hand_over", "innermost", "is_shielded", "leave", "place", "substitute"]
 
-#: A cancel scope of anyio's asyncio backend: all that is used of it is private.
+#: A cancel scope of anyio's asyncio backend. All attributes used here are private.
 CancelScope: TypeAlias = Any
 
 BACKEND = "anyio._backends._asyncio"
 """The module that is loaded once a cancel scope of anyio may be open on asyncio."""
 
-_OF_A_SCOPE = (
+_SCOPE_ATTRIBUTES = (
     "_active",
     "_child_scopes",
     "_host_task",
@@ -43,15 +43,18 @@ _OF_A_SCOPE = (
 
 
 _states: Mapping[ref[Any], Any] | None = None
-"""What anyio knows of each task that was in a scope, as far as it is known where that stands."""
+"""anyio's table of the tasks that were in a scope, once it has been found."""
 
 
 def innermost(task: asyncio.Task[object]) -> CancelScope | None:
     """Return the innermost cancel scope that *task* is in; None without one."""
-    # Every call under a limit comes by: not by the methods of the dictionary, which are not C code.
-    states = _find_states() if _states is None else _states
-    state = states.get(ref(task)) if states else None
-    return None if state is None else state.cancel_scope
+    # Part of every limited call: the inner dictionary, whose methods are C code, not anyio's WeakKeyDictionary.
+    states = _states
+    if states is None:
+        states = _find_states()
+    if not states or (state := states.get(ref(task))) is None:
+        return None
+    return state.cancel_scope
 
 
 def _find_states() -> Mapping[ref[Any], Any] | None:
@@ -64,86 +67,100 @@ def _find_states() -> Mapping[ref[Any], Any] | None:
 
 
 def place(task: object) -> object:
-    """Return where among the cancel scopes *task* is, which is one of asyncio or trio: for `is_shielded`."""
-    # Of trio's tasks this is private, too.
-    return task._cancel_status if hasattr(task, "_cancel_status") else innermost(task)  # type: ignore[arg-type]
+    """Return the position of a task of asyncio or trio among its cancel scopes, for `is_shielded`."""
+    if hasattr(task, "_cancel_status"):  # of trio, private too
+        return cast("Any", task)._cancel_status
+    return innermost(cast("asyncio.Task[object]", task))
 
 
 def is_shielded(task: object, outside: object) -> bool:
-    """Return whether a shield stands between where *task* is and *outside*, the `place` of what is further out.
+    """Return whether a shield stands between *task* and *outside*, the `place` of an enclosing limit.
 
-    Not where that cannot be told.
+    False where *outside* belongs to another task.
     """
     here: Any = place(task)
     shielded = False
     try:
         while here is not outside:
-            scope = getattr(here, "_scope", here)  # trio keeps its scopes apart from how they are in one another
+            scope, here = _step_out(here)
             shielded = shielded or scope.shield
-            here = here._parent if scope is not here else here._parent_scope
-    except AttributeError:  # None: *outside* is of another task
+    except AttributeError:  # of None, beyond the outermost scope
         return False
     return shielded
 
 
-def substitute(task: asyncio.Task[object], outside: CancelScope | None) -> CancelScope | None:
-    """Put a cancelled scope in place of a limit on *task* that began directly inside *outside*.
+def _step_out(here: Any) -> tuple[CancelScope, Any]:
+    """Return the scope at a place, and the place outside of it. trio nests objects apart from the scopes."""
+    if hasattr(here, "_scope"):
+        return here._scope, here._parent
+    return here, here._parent_scope
 
-    Return it; None where no shield stands inside the limit, or none can be told.
+
+def substitute(task: asyncio.Task[object], outside: CancelScope | None) -> CancelScope | None:
+    """Put a cancelled scope in place of a limit on *task* that started directly inside *outside*, and return it.
+
+    None where no shield stands inside the limit, and where anyio is not the one this module knows.
     """
     backend = sys.modules.get(BACKEND)
-    kind = None if backend is None else _kind(backend)
-    if kind is None:
+    if backend is None or (kind := _substitute_class(backend)) is None:
         return None
-    outermost: CancelScope = None
+    inner = _shielded_scope(task, outside)
+    if inner is None:
+        return None
+    limit = kind()
+    limit._host_task = task
+    limit._active = True
+    limit._parent_scope = outside
+    limit._child_scopes.add(inner)
+    if outside is not None:
+        outside._child_scopes.discard(inner)
+        outside._child_scopes.add(limit)
+    inner._parent_scope = limit
+    limit.cancel()
+    return limit
+
+
+def _shielded_scope(task: asyncio.Task[object], outside: CancelScope | None) -> CancelScope | None:
+    """Return the scope of *task* directly inside *outside*; None unless it is a shield or has one inside."""
+    inner: CancelScope = None
     shielded = False
     scope = innermost(task)
     while scope is not outside:
         if scope is None:  # *outside* was left before the limit
             return None
         shielded = shielded or scope._shield
-        outermost, scope = scope, scope._parent_scope
-    if outermost is None or not shielded:
-        return None
-    limit = kind()
-    limit._host_task = task
-    limit._active = True
-    limit._parent_scope = outside
-    limit._child_scopes.add(outermost)
-    if outside is not None:
-        outside._child_scopes.discard(outermost)
-        outside._child_scopes.add(limit)
-    outermost._parent_scope = limit
-    limit.cancel()
-    return limit
+        inner, scope = scope, scope._parent_scope
+    if shielded:
+        return inner
+    return None
 
 
 def leave(limit: CancelScope, task: asyncio.Task[object], cancelling: int, error: BaseException | None) -> bool:
-    """Leave the scope that took a limit's place with *error*, or none; return whether it is the limit that ended it.
+    """Leave the substitute of a limit with *error*, or None; return whether the limit has ended the call.
 
-    *cancelling* is how often the task was being cancelled when the limit began.
+    *cancelling* is the number of cancellation requests that the task had when the limit started.
     """
     scope: CancelScope = innermost(task)
-    if _running_task() is not task or not _stands_for_a_limit(scope):
-        _take_out(limit, task)  # a coroutine that is closed from outside, or scopes left out of turn
+    if _running_task() is not task or not _is_substitute(scope):
+        _remove(limit, task)  # a coroutine that another task closes, or scopes that are left in the wrong order
         return False
-    # Of several limits that expired in one shield the scopes stand next to each other, in whatever order: the first
-    # one that is left is the innermost.
+    # The substitutes of several limits that expired in one shield are next to each other, in any order: the first one
+    # to be left is the innermost.
     scope._cancelling_at_enter = cancelling
-    if scope.__exit__(None if error is None else type(error), error, None if error is None else error.__traceback__):
+    if scope.__exit__(*_exit_arguments(error)):
         return True
     from asyncio import CancelledError
 
-    # A cancellation that the scope does not know by its message: of a limit inside, which ended when this one had
-    # expired too. It is ours if there is nothing else that cancels the task.
+    # A cancellation that the scope does not recognise by its message: of an inner limit, which ended when this one had
+    # expired too. It is this limit's if nothing else cancels the task.
     return isinstance(error, CancelledError) and task.cancelling() <= cancelling and not hand_over(task)
 
 
 def hand_over(task: asyncio.Task[object]) -> bool:
-    """Return whether a limit further out has expired too, with no shield in between: the cancellation is its, then."""
+    """Return whether an outer limit has expired too, with no shield in between: then it owns the cancellation."""
     scope = innermost(task)
     while scope is not None:
-        if _stands_for_a_limit(scope):
+        if _is_substitute(scope):
             return True
         if scope._shield:
             return False
@@ -152,27 +169,37 @@ def hand_over(task: asyncio.Task[object]) -> bool:
 
 
 class _Substitute:
-    """Marks the scopes that stand for limits."""
+    """Base of the scopes that stand for limits."""
 
     __slots__ = ()
 
 
-def _stands_for_a_limit(scope: CancelScope | None) -> bool:
+def _is_substitute(scope: CancelScope | None) -> bool:
     return isinstance(scope, _Substitute)
 
 
 @functools.lru_cache(maxsize=1)
-def _kind(backend: ModuleType) -> Any:
-    """Return the class of the scopes that stand for limits; None where anyio is not as we know it."""
+def _substitute_class(backend: ModuleType) -> Any:
+    """Return the class of substitutes; None where anyio lacks an attribute that this module needs."""
     try:
         kind = type("Substitute", (_Substitute, backend.CancelScope), {"__slots__": ("_cancelling_at_enter",)})
         scope = kind()
     except (AttributeError, TypeError):
         return None
-    return kind if all(hasattr(scope, name) for name in _OF_A_SCOPE) else None
+    if all(hasattr(scope, name) for name in _SCOPE_ATTRIBUTES):
+        return kind
+    return None
 
 
-def _take_out(limit: CancelScope, task: asyncio.Task[object]) -> None:
+def _exit_arguments(error: BaseException | None) -> tuple[type[BaseException] | None, BaseException | None, Any]:
+    """Return the arguments of `__exit__` for a block that ended with *error*, or None."""
+    if error is None:
+        return None, None, None
+    return type(error), error, error.__traceback__
+
+
+def _remove(limit: CancelScope, task: asyncio.Task[object]) -> None:
+    """Remove a substitute from among the scopes of *task* without leaving it."""
     if not limit._active:
         return
     outside = limit._parent_scope

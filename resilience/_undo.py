@@ -1,4 +1,4 @@
-"""The object that takes something back: a subscription, an installed exporter."""
+"""`Undo`: the base of objects that take something back, such as a subscription or an installed exporter."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ __all__ = ["Undo"]
 
 
 class Undo(abc.ABC):
-    """Something in force. Call it, or leave its ``with`` block, to take it back; doing so twice is fine."""
+    """A handle on something that is in force. Call it, or leave its ``with`` block, to end that. Idempotent."""
 
     __slots__ = ()
 
     @abc.abstractmethod
     def __call__(self) -> None:
-        """Take it back."""
+        """End what is in force. Doing it again does nothing."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:

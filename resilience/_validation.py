@@ -1,8 +1,8 @@
-"""Checks of options: bad configuration fails where it is written, with parameter, value and what would be right.
+"""Checks of options: invalid configuration fails where it is written, with parameter, value and what is expected.
 
 Each check takes the name of the parameter and its value, and returns the value in the one form that the toolkit works
-with: a duration is a float of seconds. TypeError says that a value is of no use at all, ValueError that another one of
-its type is.
+with: a duration is a float of seconds. A value of the wrong type raises TypeError, a wrong value of the right type
+ValueError. The message is always ``parameter=value: give ...``.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ V = TypeVar("V")
 
 
 def optional(parse: Callable[[str, V], R], parameter: str, value: V | None) -> R | None:
-    """Return what *parse* makes of a value that was given; None of one that was not.
+    """Return the value as *parse* returns it; None where it is None.
 
     >>> optional(parse_duration, "max_age", None), optional(parse_duration, "max_age", 60)
     (None, 60.0)
@@ -47,7 +47,7 @@ def optional(parse: Callable[[str, V], R], parameter: str, value: V | None) -> R
 
 
 def given_options(**options: V | None) -> dict[str, V]:
-    """Return the options that were given, by name: those that are not None.
+    """Return the options that are not None, by name.
 
     >>> given_options(first_item=5, idle=None)
     {'first_item': 5}
@@ -55,82 +55,92 @@ def given_options(**options: V | None) -> dict[str, V]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def require(good: bool, parameter: str, value: object, right: str, kind: type[Exception] = ValueError) -> None:
-    """Raise *kind* unless *good*."""
-    if not good:
-        raise kind(f"{parameter}={value!r}: give {right}")
+def require(valid: bool, parameter: str, value: object, expected: str, kind: type[Exception] = ValueError) -> None:
+    """Raise *kind* unless *valid*.
+
+    >>> require(False, "attempts", 0, "a whole number of 1 or more")
+    Traceback (most recent call last):
+    ...
+    ValueError: attempts=0: give a whole number of 1 or more
+    """
+    if not valid:
+        raise kind(f"{parameter}={value!r}: give {expected}")
 
 
-def parse_number(parameter: str, value: object, right: str, *, least: float, above: bool = False) -> float:
-    """Return a finite number of at least (or *above*) *least*; TypeError or ValueError otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{parameter}={value!r}: give {right}")
+def parse_number(parameter: str, value: object, expected: str, *, least: float, above: bool = False) -> float:
+    """Return a finite number of at least *least*, or with *above* greater than it, as a float."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    require(is_number, parameter, value, expected, TypeError)
     try:
-        found = float(value)
+        number = float(cast("float", value))
     except OverflowError:  # an int that is longer than any float
-        found = math.inf
-    require(math.isfinite(found) and (found > least if above else found >= least), parameter, value, right)
-    return found
+        number = math.inf
+    require(math.isfinite(number) and number >= least, parameter, value, expected)
+    require(number > least or not above, parameter, value, expected)
+    return number
 
 
 def parse_duration(parameter: str, value: object, *, zero: bool = False) -> float:
-    """Return a duration in seconds, given as a number or a timedelta.
+    """Return a duration in seconds, given as a number or a timedelta: more than 0, or with *zero* 0 or more.
 
     >>> parse_duration("reset_timeout", timedelta(minutes=1))
     60.0
     """
     if isinstance(value, timedelta):
         value = value.total_seconds()
-    right = "seconds (a number or a timedelta) of " + ("0 or more" if zero else "more than 0")
-    return parse_number(parameter, value, right, least=0.0, above=not zero)
+    lowest = "more than 0"
+    if zero:
+        lowest = "0 or more"
+    expected = f"seconds (a number or a timedelta) of {lowest}"
+    return parse_number(parameter, value, expected, least=0.0, above=not zero)
 
 
 def parse_count(parameter: str, value: object, *, least: int = 1) -> int:
     """Return a whole number of at least *least*."""
-    right = f"a whole number of {least} or more"
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{parameter}={value!r}: give {right}")
-    require(value >= least, parameter, value, right)
-    return value
+    expected = f"a whole number of {least} or more"
+    require(isinstance(value, int) and not isinstance(value, bool), parameter, value, expected, TypeError)
+    number = cast("int", value)
+    require(number >= least, parameter, value, expected)
+    return number
 
 
 def parse_names(parameter: str, value: object) -> tuple[str, ...]:
-    """Return several names as a tuple; one text alone is refused, which would be taken for its letters."""
-    right = "a tuple of names, such as ('close',)"
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise TypeError(f"{parameter}={value!r}: give {right}")
-    found = tuple(cast("Iterable[object]", value))
-    for name in found:
-        if not isinstance(name, str):
-            raise TypeError(f"{parameter}={value!r}: give {right}")
-    return cast("tuple[str, ...]", found)
+    """Return several names as a tuple. A single text is rejected: it would be taken for its letters."""
+    expected = "a tuple of names, such as ('close',)"
+    given: Any = value
+    require(isinstance(given, Iterable) and not isinstance(given, str), parameter, value, expected, TypeError)
+    names = tuple(cast("Iterable[object]", given))
+    require(all(isinstance(name, str) for name in names), parameter, value, expected, TypeError)
+    return cast("tuple[str, ...]", names)
 
 
-def require_mapping(parameter: str, value: object, right: str) -> None:
-    """Refuse what is no mapping."""
-    require(isinstance(value, Mapping), parameter, value, right, TypeError)
+def require_mapping(parameter: str, value: object, expected: str) -> None:
+    """Raise TypeError unless *value* is a mapping."""
+    require(isinstance(value, Mapping), parameter, value, expected, TypeError)
 
 
 def require_bool(parameter: str, value: object) -> bool:
-    """Return True or False; anything else is refused, as 0 or "no" would be."""
-    if not isinstance(value, bool):
-        raise TypeError(f"{parameter}={value!r}: give True or False")
-    return value
+    """Return True or False. Raises TypeError for anything else, such as 0 or "no"."""
+    require(isinstance(value, bool), parameter, value, "True or False", TypeError)
+    return cast("bool", value)
 
 
 def require_choice(parameter: str, value: object, choices: Iterable[str]) -> str:
-    """Return *value* when it is one of *choices*; else say which it may have been meant to be."""
+    """Return *value* if it is one of *choices*. The error lists them, and names the closest one."""
     known = list(choices)
-    right = f"one of {', '.join(map(repr, known))}"
-    if not isinstance(value, str):
-        raise TypeError(f"{parameter}={value!r}: give {right}")
-    if value in known:
-        return value
-    raise ValueError(f"{parameter}={value!r}: give {right}{did_you_mean(value, known)}")
+    expected = f"one of {', '.join(map(repr, known))}"
+    require(isinstance(value, str), parameter, value, expected, TypeError)
+    choice = cast("str", value)
+    if choice not in known:
+        raise ValueError(f"{parameter}={value!r}: give {expected}{did_you_mean(choice, known)}")
+    return choice
 
 
 def require_known_names(function: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """Refuse keyword arguments that *function* does not have, with what to write for those of other libraries."""
+    """Raise TypeError for a keyword argument that *function* does not have.
+
+    The error says what to write for a keyword of another library, else it names the closest one.
+    """
     choices = list(known)
     for name in given:
         if name not in choices:
@@ -142,7 +152,7 @@ def require_known_names(function: str, given: Iterable[str], known: Iterable[str
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """Return a hint at the one of *known* that *name* was probably meant to be; nothing where none is close.
+    """Return a hint at the one of *known* that is closest to *name*; an empty text where none is close.
 
     >>> did_you_mean("reset_timout", ["reset_timeout", "window"]), did_you_mean("color", ["window"])
     ("; did you mean 'reset_timeout'?", '')
@@ -152,19 +162,19 @@ def did_you_mean(name: str, known: Sequence[str]) -> str:
     return "".join(f"; did you mean {near!r}?" for near in difflib.get_close_matches(name, known, n=1))
 
 
-def require_callable(parameter: str, value: object, right: str, *, takes: int) -> Callable[..., Any]:
-    """Return *value* when it can be called with *takes* arguments; *right* says what those are."""
-    if not callable(value) or isinstance(value, type):
-        raise TypeError(f"{parameter}={value!r}: give {right}")
+def require_callable(parameter: str, value: object, expected: str, *, takes: int) -> Callable[..., Any]:
+    """Return *value* if it is a function of *takes* arguments. Raises TypeError otherwise, for a class too."""
+    require(callable(value) and not isinstance(value, type), parameter, value, expected, TypeError)
+    function = cast("Callable[..., Any]", value)
     try:
-        signature = signature_of(value)
-    except (TypeError, ValueError):  # a builtin that does not say what it takes
-        return value
+        signature = signature_of(function)
+    except (TypeError, ValueError):  # a builtin without a signature
+        return function
     try:
         signature.bind(*[None] * takes)
     except TypeError:
-        raise TypeError(f"{parameter}={value!r}: give {right}; this one takes {signature}") from None
-    return value
+        raise TypeError(f"{parameter}={value!r}: give {expected}; this one takes {signature}") from None
+    return function
 
 
 def signature_of(function: Callable[..., object]) -> inspect.Signature:

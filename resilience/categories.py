@@ -1,4 +1,8 @@
-"""What went wrong, in one word that every policy understands."""
+"""Categories of failures: `ErrorCategory`, `Recovery` and `Severity`.
+
+An exception is classified once, into one leaf of `ErrorCategory`. Every policy decides by that category; the row of
+`resilience.profiles` for it has the numbers.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ __all__ = ["CategoryLike", "ErrorCategory", "Recovery", "Severity", "combine"]
 
 
 class Recovery(enum.Enum):
-    """What whoever is told about a failure should do next."""
+    """The advice that belongs to a failure: what a person, a program or an agent should do next."""
 
     RETRY = "retry"
     WAIT = "wait"
@@ -23,7 +27,7 @@ class Recovery(enum.Enum):
 
 
 class Severity(enum.Enum):
-    """How loud a failure is: the log level it is reported at."""
+    """The log level of a failure."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -33,7 +37,7 @@ class Severity(enum.Enum):
 
 
 class ErrorCategory(enum.Flag):
-    """The category of a failure: the one word retry, breaker, fallback, logs and HTTP all read.
+    """The category of a failure, by which retry, breaker, fallback, log level and HTTP status are decided.
 
     One bit is a *leaf*, the answer of `classify`. Several bits are a *group*; write your own with ``|``.
     A label or a name is accepted wherever a category is, case and all:
@@ -154,7 +158,7 @@ _WIDE = sorted((value for value in _LABELS if value.bit_count() > 2), key=int.bi
 
 
 def _words(value: int) -> list[str]:
-    """Say a combination nobody named in as few words as the groups allow."""
+    """Return the labels of a combination without a name of its own: as few as the groups allow."""
     words: list[str] = []
     for known in (*_WIDE, *(leaf.value for leaf in ErrorCategory)):
         if value & known == known:

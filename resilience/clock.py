@@ -1,4 +1,8 @@
-"""Time, waiting and chance as values that are handed in. Nothing else in the toolkit asks `time` or `random`."""
+"""Clocks: the one source of time, waiting and random numbers.
+
+No other module of the toolkit calls `time` or `random`. A policy asks `current_clock`, so that a test can put a virtual
+clock in force (`resilience.testing.virtual_time`) and every wait, limit and jitter follows it.
+"""
 
 from __future__ import annotations
 
@@ -18,31 +22,31 @@ __all__ = ["SYSTEM", "Clock", "SystemClock", "TimeLimit", "Waitable", "current_c
 
 
 class TimeLimit(Protocol):
-    """An async time limit in force, from `Clock.limit`."""
+    """An async time limit in force, from `Clock.move_on_after`."""
 
     @property
     def expired(self) -> bool:
-        """Whether this limit, and nobody else, ended the block."""
+        """Whether this limit, and nothing else, ended the block."""
         ...
 
 
 class Waitable(Protocol):
-    """What a thread can wait for: a `threading.Event`, say."""
+    """An object that a thread can wait for, such as a `threading.Event`."""
 
     def wait(self, timeout: float, /) -> bool:
-        """Wait, at most *timeout* seconds; return whether it came."""
+        """Wait for at most *timeout* seconds; return whether the event came."""
         ...
 
 
 class Clock(Protocol):
-    """What the toolkit asks of time. Seconds throughout."""
+    """The interface of a clock. Durations are seconds."""
 
     def now(self) -> float:
-        """Seconds on a clock that never steps back; only differences mean anything."""
+        """Return seconds that never step back; only differences have a meaning."""
         ...
 
     def wall(self) -> float:
-        """Seconds since 1970, for the dates other machines send."""
+        """Return seconds since 1970, to compare with dates that servers send."""
         ...
 
     def random(self) -> float:
@@ -50,24 +54,27 @@ class Clock(Protocol):
         ...
 
     def sleep(self, seconds: float, wake: Waitable | None = None) -> None:
-        """Wait in this thread, or until *wake* is set."""
+        """Wait in this thread for *seconds*, or until *wake* is set."""
         ...
 
     def sleep_async(self, seconds: float) -> Awaitable[None]:
-        """Wait in this task; always lets the others run, even for zero seconds."""
+        """Wait in this task for *seconds*; even with 0 other tasks get to run."""
         ...
 
-    def wait(self, begin: Callable[[], object], done: Waitable, seconds: float) -> bool:
-        """Let the time run, *begin*, and wait in this thread for *done*; return whether it came within *seconds*."""
+    def run_and_wait(self, begin: Callable[[], object], done: Waitable, seconds: float) -> bool:
+        """Call *begin*, then wait in this thread for *done*; return whether it came within *seconds* of the call."""
         ...
 
-    def limit(self, seconds: float, *, shared: bool = True) -> AbstractContextManager[TimeLimit]:
-        """Cancel the block, in this task, when it takes longer than *seconds*; *shared* where others take that long."""
+    def move_on_after(self, seconds: float, *, shared: bool = True) -> AbstractContextManager[TimeLimit]:
+        """Return a block of this task that is cancelled when it takes longer than *seconds*.
+
+        *shared* says that other blocks have limits of the same length; they share a timer.
+        """
         ...
 
 
 class SystemClock:
-    """The machine's own time."""
+    """The clock of the machine."""
 
     __slots__ = ()
 
@@ -76,35 +83,35 @@ class SystemClock:
     random: staticmethod[[], float] = staticmethod(random.random)
 
     def sleep(self, seconds: float, wake: Waitable | None = None) -> None:
-        if seconds <= 0 or (NO_WAITS.used and NO_WAITS.is_on()):
-            return  # even sleep(0) is a system call and gives the processor away
+        if seconds <= 0 or (NO_WAITS.active_count and NO_WAITS.is_on()):
+            return  # even sleep(0) is a system call, and yields the processor
         if wake is None:
             time.sleep(min(seconds, threading.TIMEOUT_MAX))
         else:
             wake.wait(min(seconds, threading.TIMEOUT_MAX))
 
     def sleep_async(self, seconds: float) -> Awaitable[None]:
-        if NO_WAITS.used and NO_WAITS.is_on():
+        if NO_WAITS.active_count and NO_WAITS.is_on():
             seconds = 0
-        asyncio = sys.modules.get("asyncio")  # who runs on it has imported it
+        asyncio = sys.modules.get("asyncio")  # a program that runs on it has imported it
         if asyncio is not None and in_task(asyncio):
-            return cast("Awaitable[None]", asyncio.sleep(seconds))  # what anyio would come to
+            return cast("Awaitable[None]", asyncio.sleep(seconds))  # what anyio would call
         import anyio
 
         return anyio.sleep(seconds)
 
-    def wait(self, begin: Callable[[], object], done: Waitable, seconds: float) -> bool:
+    def run_and_wait(self, begin: Callable[[], object], done: Waitable, seconds: float) -> bool:
         begin()
         return done.wait(min(seconds, threading.TIMEOUT_MAX))
 
-    def limit(self, seconds: float, *, shared: bool = True) -> AbstractContextManager[TimeLimit]:
+    def move_on_after(self, seconds: float, *, shared: bool = True) -> AbstractContextManager[TimeLimit]:
         return _SystemTimeLimit(seconds, shared)
 
 
 class _SystemTimeLimit:
     """The shared timer on asyncio, a cancel scope on trio."""
 
-    __slots__ = ("_scope", "_seconds", "_shared", "_watch", "expired")
+    __slots__ = ("_entry", "_scope", "_seconds", "_shared", "expired")
 
     def __init__(self, seconds: float, shared: bool) -> None:
         self._seconds = seconds
@@ -114,9 +121,11 @@ class _SystemTimeLimit:
     def __enter__(self) -> _SystemTimeLimit:
         from resilience._asyncio_timeout import start_single, start_timeout
 
-        # What is left of a deadline is a number of its own each time: not one to look for others of.
-        self._watch = (start_timeout if self._shared else start_single)(self._seconds)
-        if self._watch is None:
+        if self._shared:
+            self._entry = start_timeout(self._seconds)
+        else:  # the rest of a deadline is another number each time
+            self._entry = start_single(self._seconds)
+        if self._entry is None:  # no task of asyncio
             import anyio
 
             self._scope = anyio.move_on_after(self._seconds)
@@ -126,18 +135,18 @@ class _SystemTimeLimit:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        if self._watch is None:
+        if self._entry is None:
             ended = self._scope.__exit__(kind, error, trace)
             self.expired = self._scope.cancelled_caught
             return ended
         from resilience._asyncio_timeout import finish_timeout
 
-        self.expired = finish_timeout(self._watch, error)
+        self.expired = finish_timeout(self._entry, error)
         return self.expired
 
 
 def in_task(asyncio: ModuleType) -> bool:
-    """Return whether a task of *asyncio* runs here."""
+    """Return whether the running code belongs to a task of *asyncio*."""
     try:
         return asyncio.current_task() is not None  # None in a callback, where trio as a guest runs
     except RuntimeError:  # no loop
@@ -148,11 +157,11 @@ SYSTEM: Clock = SystemClock()
 _clock: ContextVar[Clock] = ContextVar("resilience.clock", default=SYSTEM)
 
 current_clock: Callable[[], Clock] = _clock.get
-"""Return the clock in force here: the system's, unless a test put another one in this context."""
+"""Return the clock of this context: the system's, unless a test has put another one in force."""
 
 
 class using_clock:  # noqa: N801  # reads as a verb where it is used
-    """Put *clock* in force in this context (this thread or task and what it starts) for a ``with`` block."""
+    """Put *clock* in force in a ``with`` block, in this context: this thread or task and those it starts."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

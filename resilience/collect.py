@@ -1,4 +1,4 @@
-"""Check everything, and raise once: what is wrong, all of it, by field."""
+"""Collection of validation errors: check all fields, and raise one error that names everything wrong."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from resilience._safe_access import safe_getattr
+from resilience._safe_access import safe_getattr, safe_item
 from resilience._validation import require
 from resilience.errors._validation import safe_message
 
@@ -18,7 +18,7 @@ _MAX_NOTED = 10  # errors spelled out in a note
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FieldError:
-    """One thing that is wrong: with which *field*, what, and the *error* it was caught as, if it was."""
+    """One error of a *field*: its *message*, and the exception it was caught as, if any."""
 
     field: str
     message: str
@@ -33,18 +33,20 @@ class FieldError:
         return {"field": self.field, "message": self.message}
 
     def __str__(self) -> str:
-        return f"{self.field}: {self.message}" if self.field else self.message
+        if self.field:
+            return f"{self.field}: {self.message}"
+        return self.message
 
 
 Raises = Callable[[list[dict[str, str]]], Exception]
 
 
 class ErrorCollector:
-    """Collect what is wrong in a ``with`` block, and raise one error for all of it at the end.
+    """Collect errors in a ``with`` block, and raise one exception for all of them at its end.
 
-    That is a `ValidationFailedError`, whose details hold ``{"errors": [{"field", "message"}]}``; or what *raises*, an
-    exception class or a function, makes of this list. Exceptions that were caught are its cause, as an ExceptionGroup.
-    An exception that leaves the block by itself goes first: it carries what was collected as a note.
+    The exception is a `ValidationFailedError`, whose details are ``{"errors": [{"field", "message"}]}``; or that which
+    *raises*, an exception class or a function, makes of this list. Its cause is an ExceptionGroup of the caught
+    exceptions. Another exception that leaves the block is raised instead, with the collected errors as a note.
 
     >>> order = {"amount": -1, "city": ""}
     >>> with ErrorCollector(raises=ValueError) as errors:
@@ -56,30 +58,30 @@ class ErrorCollector:
     ...
     ValueError: [{'field': 'amount', 'message': 'must be positive'}, {'field': 'address', 'message': 'no such city'}]
 
-    Without a block, `raise_if_any` does what its end does.
+    Without a block, call `raise_if_any`. Raises TypeError for invalid arguments.
     """
 
     __slots__ = ("_collected", "_entered", "_raises")
 
     def __init__(self, *, raises: Raises | type[Exception] | None = None) -> None:
         if raises is not None:
-            right = "an exception class, or a function, that takes the list of errors"
-            require(callable(raises), "raises", raises, right, TypeError)
+            expected = "an exception class, or a function, that takes the list of errors"
+            require(callable(raises), "raises", raises, expected, TypeError)
             if isinstance(raises, type):
-                require(issubclass(raises, Exception), "raises", raises, right, TypeError)
+                require(issubclass(raises, Exception), "raises", raises, expected, TypeError)
         self._raises = raises
         self._collected: list[FieldError] = []
         self._entered = False
 
     @property
     def errors(self) -> Sequence[FieldError]:
-        """What was collected so far, in order."""
+        """The errors collected so far, in order."""
         return tuple(self._collected)
 
     def add(self, field: str, message: str | Exception) -> None:
-        """Say what is wrong with *field*, "" for the whole. An exception says it by its own message.
+        """Add an error of *field*, "" for the input as a whole; an exception adds its own message.
 
-        One that holds errors of its own, as that of another collector does, adds those, each under
+        An exception that holds errors of its own, as that of another collector, adds each of them under
         ``field.its_field``.
         """
         require(isinstance(field, str), "field", field, "the field's name as text", TypeError)
@@ -97,7 +99,7 @@ class ErrorCollector:
         return False
 
     def catching(self, field: str = "", *kinds: type[Exception]) -> contextlib.AbstractContextManager[None]:
-        """Return a block whose exceptions, of any kind or those of *kinds*, end there and are collected under *field*.
+        """Return a block whose exceptions, all or those of *kinds*, are suppressed and collected under *field*.
 
         >>> errors = ErrorCollector()
         >>> with errors.catching("age", ValueError):
@@ -111,17 +113,17 @@ class ErrorCollector:
         return _Capture(self, field, kinds or (Exception,))
 
     def raise_if_any(self) -> None:
-        """Raise one error for all that was collected, if anything was."""
+        """Raise one exception for all collected errors; do nothing where there are none."""
         if not self._collected:
             return
-        error = self._made()
+        error = self._exception()
         caught = [each.error for each in self._collected if each.error is not None]
-        distinct = list({id(each): each for each in caught}.values())  # one exception may have told of many fields
+        distinct = list({id(each): each for each in caught}.values())  # one exception may hold errors of many fields
         if distinct:
             raise error from ExceptionGroup("what was collected", distinct)
         raise error
 
-    def _made(self) -> Exception:
+    def _exception(self) -> Exception:
         entries = [each.to_dict() for each in self._collected]
         if self._raises is None:
             return _validation_failed(entries)
@@ -139,7 +141,7 @@ class ErrorCollector:
         if error is None:
             self.raise_if_any()
         elif isinstance(error, Exception) and self._collected:
-            with contextlib.suppress(Exception):  # notes of the user's own making must not hide the error
+            with contextlib.suppress(Exception):  # an `add_note` of the application must not hide the error
                 error.add_note(f"collected before this: {self}")
 
     def __len__(self) -> int:
@@ -154,14 +156,16 @@ class ErrorCollector:
     def __str__(self) -> str:
         shown = [str(each) for each in self._collected[:_MAX_NOTED]]
         left = len(self._collected) - len(shown)
-        return "; ".join([*shown, f"and {left} more"] if left else shown) or "nothing"
+        if left:
+            shown.append(f"and {left} more")
+        return "; ".join(shown) or "nothing"
 
     def __repr__(self) -> str:
-        return f"<ErrorCollector: {len(self._collected)} collected>"  # not what: it may quote what somebody typed
+        return f"<ErrorCollector: {len(self._collected)} collected>"  # no messages: they may quote input
 
 
 class _Capture(contextlib.AbstractContextManager[None]):
-    """A block whose exceptions are collected."""
+    """The block that `ErrorCollector.catching` returns."""
 
     __slots__ = ("_collector", "_field", "_kinds")
 
@@ -178,20 +182,28 @@ class _Capture(contextlib.AbstractContextManager[None]):
 
 
 def _nested_errors(field: str, error: Exception) -> list[FieldError]:
-    """Return what *error* says is wrong with *field*, or with fields within it."""
+    """Return the errors that *error* holds of fields within *field*; where it holds none, its message as one error."""
     details = safe_getattr(error, "details")
-    known: Mapping[str, object] = cast("Any", details) if isinstance(details, Mapping) else {}
-    found: list[FieldError] = []
-    inside = known.get("errors")
-    for each in cast("list[object]", inside) if isinstance(inside, list | tuple) else []:
-        if isinstance(each, Mapping):
-            entry = cast("Mapping[str, object]", each)
-            found.append(FieldError(_joined(field, entry.get("field")), str(entry.get("message", "")), error))
-    if found:
-        return found
+    entries = safe_item(details, "errors")
+    if isinstance(entries, list | tuple):
+        found = [_entry(field, entry, error) for entry in map(_as_mapping, cast("Sequence[object]", entries)) if entry]
+        if found:
+            return found
     message = safe_getattr(error, "message")
-    text = message if isinstance(message, str) else safe_message(error) or type(error).__name__
-    return [FieldError(_joined(field, known.get("field")), text, error)]
+    if not isinstance(message, str):
+        message = safe_message(error) or type(error).__name__
+    return [FieldError(_joined(field, safe_item(details, "field")), message, error)]
+
+
+def _as_mapping(entry: object) -> Mapping[str, object]:
+    """Return an entry of a list of errors; an empty mapping for one that is none."""
+    if isinstance(entry, Mapping):
+        return cast("Mapping[str, object]", entry)
+    return {}
+
+
+def _entry(field: str, entry: Mapping[str, object], error: Exception) -> FieldError:
+    return FieldError(_joined(field, entry.get("field")), str(entry.get("message", "")), error)
 
 
 def _joined(field: str, inner: object) -> str:

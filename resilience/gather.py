@@ -1,4 +1,8 @@
-"""Make many calls, and learn of each how it went: one failure stops nothing."""
+"""Many calls at once: `gather_results` in threads, `gather_results_async` in tasks. One failure stops no other call.
+
+Both take their calls from a `_CallSource`, one at a time, so that the calls may come from a generator without end in
+memory. Cancellation and Ctrl-C are no failures: they end the whole.
+"""
 
 from __future__ import annotations
 
@@ -22,67 +26,68 @@ Calls: TypeAlias = Mapping[Any, Callable[[], T]] | Iterable[Callable[[], T]]
 
 
 def gather_results(calls: Calls[T], *, limit: int = 1) -> GatheredResults[T]:
-    """Call every function, whatever becomes of the others, and return how each went, in order.
+    """Call every function, also where others fail, and return the result of each, in order.
 
-    *calls* take no arguments: functions, lambdas, partials; by name in a mapping, or in any iterable, from which the
-    next is taken when there is room for it. At most *limit* run at a time: one after the other here and now, or in as
-    many threads, each with a copy of the caller's context variables.
+    *calls* are functions without arguments: in a mapping by name, or in any iterable. The next one is taken from the
+    iterable when it can start. At most *limit* run at a time: with 1 in the caller's thread, else in *limit* threads,
+    each call with a copy of the caller's context variables.
 
-    What a deadline around it leaves no time to begin fails with `DeadlineExceededError`. KeyboardInterrupt and other
-    exceptions that are no `Exception` reach the caller: nothing more is begun, and what runs in threads is waited for.
+    A call that an enclosing deadline leaves no time to start fails with `DeadlineExceededError`. KeyboardInterrupt and
+    other exceptions that are no `Exception` reach the caller: no further call starts, and running threads are awaited.
+    Raises TypeError or ValueError for an invalid *limit* and for calls that cannot be called without arguments.
 
     >>> gathered = gather_results({"ten": lambda: int("10"), "x": lambda: int("x")})
     >>> gathered.successes, [failure.task_id for failure in gathered.failures]
     ([10], ['x'])
     """
-    intake = _Intake(calls, parse_count("limit", limit), asynchronously=False)
+    source = _CallSource(calls, parse_count("limit", limit), asynchronously=False)
     if limit == 1:
-        for number, (name, function) in enumerate(intake):
-            intake.note(number, _call(name, function))
+        for number, (name, function) in enumerate(source):
+            source.set_result(number, _call(name, function))
     else:
-        _in_threads(intake, limit)
-    return intake.gathered()
+        _in_threads(source, limit)
+    return source.results()
 
 
 def _call(name: Hashable, function: Callable[[], object]) -> CallResult[Any]:
-    if _too_late():
-        return _not_begun(name, function)
+    if _is_too_late():
+        return _not_started(name, function)
     try:
         value = function()
         if isinstance(value, Coroutine):
             value.close()
-            raise TypeError(f"{function!r} is async: use gather_results_async, or nobody awaits it")
+            raise TypeError(f"{function!r} is async: use gather_results_async, which awaits it")
     except Exception as error:
         return _failed(name, error)
     return CallResult(name, value)
 
 
-def _in_threads(intake: _Intake, limit: int) -> None:
+def _in_threads(source: _CallSource, limit: int) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    room = threading.Semaphore(limit)
+    slots = threading.Semaphore(limit)
     raised: list[BaseException] = []
 
     def one(number: int, name: Hashable, function: Callable[[], object]) -> None:
         try:
             if not raised:
-                intake.note(number, _call(name, function))
-        except BaseException as error:  # handed to the caller, whose thread it belongs in
+                source.set_result(number, _call(name, function))
+        except BaseException as error:  # raised in the thread of the caller
             raised.append(error)
         finally:
-            room.release()
+            slots.release()
 
-    # The caller's thread takes the calls from the iterable, which need not be ready for several at once.
+    # Only the caller's thread takes calls from the iterable, which need not be safe for several threads.
     with ThreadPoolExecutor(limit, "resilience gather") as threads:
         try:
-            room.acquire()
-            for number, (name, function) in enumerate(intake):
+            slots.acquire()
+            for number, (name, function) in enumerate(source):
                 threads.submit(copied_context().run, one, number, name, function)
-                room.acquire()
+                slots.acquire()
                 if raised:
                     break
         except BaseException as error:
-            raised.append(error)  # those that wait for a thread are not begun
+            raised.append(error)  # calls that wait for a thread do not start
             raise
     if raised:
         try:
@@ -100,10 +105,10 @@ async def gather_results_async(calls: Calls[T], *, limit: int = ...) -> Gathered
 
 
 async def gather_results_async(calls: Calls[object], *, limit: int = 32) -> GatheredResults[Any]:
-    """Do what `gather_results` does with functions that are async, or not: at most *limit* tasks at a time.
+    """Call functions that are async, or not, as `gather_results` does: at most *limit* tasks at a time.
 
-    On asyncio and trio. Cancelled from outside, all of them are cancelled, and nothing more is begun; a deadline that
-    cancels does that, too. One with *limit* 1 runs them one after the other in the caller's own task.
+    Works on asyncio and trio. Where this call is cancelled, by a deadline too, all tasks are cancelled and no further
+    one starts. With a *limit* of 1 the calls run one after the other in the caller's task.
 
     >>> import anyio
     >>> async def double(number: int) -> int:
@@ -113,18 +118,18 @@ async def gather_results_async(calls: Calls[object], *, limit: int = 32) -> Gath
     >>> anyio.run(main).successes
     [0, 2, 4, 6]
     """
-    intake = _Intake(calls, parse_count("limit", limit), asynchronously=True)
+    source = _CallSource(calls, parse_count("limit", limit), asynchronously=True)
     if limit == 1:
-        for number, (name, function) in enumerate(intake):
-            intake.note(number, await _call_async(name, function))
+        for number, (name, function) in enumerate(source):
+            source.set_result(number, await _call_async(name, function))
     else:
-        await _in_tasks(intake, limit)
-    return intake.gathered()
+        await _in_tasks(source, limit)
+    return source.results()
 
 
 async def _call_async(name: Hashable, function: Callable[[], object]) -> CallResult[Any]:
-    if _too_late():
-        return _not_begun(name, function)
+    if _is_too_late():
+        return _not_started(name, function)
     try:
         value: object = function()
         if isinstance(value, Awaitable):
@@ -134,35 +139,35 @@ async def _call_async(name: Hashable, function: Callable[[], object]) -> CallRes
     return CallResult(name, value)
 
 
-async def _in_tasks(intake: _Intake, limit: int) -> None:
+async def _in_tasks(source: _CallSource, limit: int) -> None:
     import anyio
 
-    room = anyio.Semaphore(limit)
+    slots = anyio.Semaphore(limit)
     raised: list[BaseException] = []
 
     cancelled = (anyio.get_cancelled_exc_class(), GeneratorExit)
 
     async def one(number: int, name: Hashable, function: Callable[[], object]) -> None:
         try:
-            intake.note(number, await _call_async(name, function))
+            source.set_result(number, await _call_async(name, function))
         except cancelled as error:
-            raised.append(error)  # of what the call waited for, perhaps, and then of no task here: it is not lost
+            raised.append(error)  # perhaps of a task outside, for which the call waited: then it must not be lost
             raise
         except BaseException as error:  # without a group around it
             raised.append(error)
             tasks.cancel_scope.cancel()
         finally:
-            room.release()
+            slots.release()
 
     async with anyio.create_task_group() as tasks:
         try:
-            await room.acquire()
-            for number, (name, function) in enumerate(intake):
+            await slots.acquire()
+            for number, (name, function) in enumerate(source):
                 tasks.start_soon(one, number, name, function, name=f"resilience gather {name!r}")
-                await room.acquire()
+                await slots.acquire()
         except cancelled:
             raise
-        except BaseException as error:  # of the iterable's own
+        except BaseException as error:  # of the iterable
             raised.insert(0, error)
             tasks.cancel_scope.cancel()
     if raised:
@@ -172,8 +177,8 @@ async def _in_tasks(intake: _Intake, limit: int) -> None:
             raised.clear()
 
 
-class _Intake:
-    """The calls, one at a time, and what became of each."""
+class _CallSource:
+    """The calls that are to be made, checked one at a time, and the results of those that were made."""
 
     def __init__(self, calls: Calls[object], limit: int, *, asynchronously: bool) -> None:
         if not isinstance(calls, Iterable):
@@ -185,7 +190,7 @@ class _Intake:
             self._pairs: Iterable[tuple[Hashable, Callable[[], object]]] = pairs
         else:
             self._pairs = enumerate(calls)
-        if isinstance(calls, Collection):  # all of them before any is begun
+        if isinstance(calls, Collection):  # checked as a whole before the first call
             for name, function in self._pairs:
                 self._check(name, function)
             self._pairs = self._pairs if isinstance(calls, Mapping) else enumerate(calls)
@@ -204,25 +209,25 @@ class _Intake:
         if not self._asynchronously and is_async(function):
             raise TypeError(f"calls[{name!r}]={function!r}: it is async; await gather_results_async(...)")
 
-    def note(self, number: int, result: CallResult[Any]) -> None:
-        """Keep how the call with this number went."""
+    def set_result(self, number: int, result: CallResult[Any]) -> None:
+        """Store the result of the call with this number, from 0."""
         self._results[number] = result
 
-    def gathered(self) -> GatheredResults[Any]:
+    def results(self) -> GatheredResults[Any]:
         """Return all results, in order."""
         return GatheredResults([self._results[number] for number in range(len(self._results))])
 
 
-def _too_late() -> bool:
+def _is_too_late() -> bool:
     left = remaining()
     return left is not None and left <= 0
 
 
-def _not_begun(name: Hashable, function: Callable[[], object]) -> CallResult[Any]:
+def _not_started(name: Hashable, function: Callable[[], object]) -> CallResult[Any]:
     return CallResult(name, error=DeadlineExceededError(name if isinstance(name, str) else name_of(function)))
 
 
 def _failed(name: Hashable, error: Exception) -> CallResult[Any]:
-    # Without our own frame, which would lead from the error back to it.
+    # Without the frame of this module, which would refer from the error back to itself.
     set_traceback(error, error.__traceback__ and error.__traceback__.tb_next)
     return CallResult(name, error=error)

@@ -1,4 +1,8 @@
-"""The one table: what each category means to each policy. Change a row and everything changes."""
+"""The profile table: one row for each category, with what every policy needs to know of it.
+
+`PROFILES` is the table as shipped. `override_profiles` changes rows for the whole process, and policies that exist
+already follow: what they derive from the table is kept in `DerivedTable` objects, which are cleared at each change.
+"""
 
 from __future__ import annotations
 
@@ -28,19 +32,19 @@ T = TypeVar("T")
 
 
 class RetrySafety(enum.Enum):
-    """Whether a failed call may be sent again although it is not idempotent: did it reach the other side?"""
+    """Whether a call that is not idempotent may be retried after such a failure: may the server have executed it?"""
 
     NEVER = "never"
     UNCONNECTED = "unconnected"
-    """Only where the connection was never made."""
+    """Only where no connection was made."""
     HINTED = "hinted"
-    """Only where the answer asks to come back later (Retry-After), or the connection was never made."""
+    """Only where the server sends Retry-After, or no connection was made."""
     ALWAYS = "always"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Profile:
-    """What one leaf category means: a row of the table.
+    """A row of the table: what policies do about failures of one leaf category.
 
     *base* is the first backoff in seconds (None: never retried by default), *cost* the tokens a retry takes
     from a retry budget of 500, *weight* what one failure counts for a circuit breaker.
@@ -71,15 +75,15 @@ class Profile:
         self._check("http", _is_count(self.http) and 100 <= self.http <= 599, "an HTTP status, 100 to 599")
         self._check("retry", isinstance(self.retry, bool), "True or False")
         self._check("recovery", isinstance(self.recovery, Recovery), "a Recovery")
-        self._check("unsafe", isinstance(self.unsafe, RetrySafety), "an Unsafe")
+        self._check("unsafe", isinstance(self.unsafe, RetrySafety), "a RetrySafety")
         self._check("severity", isinstance(self.severity, Severity), "a Severity")
         self._check(
             "grpc", isinstance(self.grpc, str) and self.grpc.isupper(), "a gRPC status name, such as UNAVAILABLE"
         )
 
-    def _check(self, field: str, good: bool, right: str) -> None:
-        if not good:
-            raise ValueError(f"profile of {self.category.label}: {field}={getattr(self, field)!r}; give {right}")
+    def _check(self, field: str, valid: bool, expected: str) -> None:
+        if not valid:
+            raise ValueError(f"profile of {self.category.label}: {field}={getattr(self, field)!r}; give {expected}")
 
 
 def _is_number(value: object) -> bool:
@@ -131,25 +135,25 @@ def _table() -> dict[ErrorCategory, Profile]:
 
 
 PROFILES: Mapping[ErrorCategory, Profile] = MappingProxyType(_table())
-"""The table as shipped. What is in force is `profile_of`."""
+"""The table as shipped. `profile_of` returns the row in force."""
 
 # By bit: hashing a member of an Enum is a call of Python code.
 _SHIPPED: Mapping[int, Profile] = {category.value: row for category, row in PROFILES.items()}
 _in_force: dict[int, Profile] = dict(_SHIPPED)
 _overrides: list[Mapping[int, Profile]] = []
-_readings: dict[int, weakref.ref[DerivedTable[Any]]] = {}
+_derived: dict[int, weakref.ref[DerivedTable[Any]]] = {}
 _lock = threading.Lock()
 
 
 def profile_for(leaf: ErrorCategory) -> Profile:
-    """Return the row in force for what is known to be a leaf."""
+    """Return the row in force for a leaf, without a check."""
     return _in_force[leaf._value_]
 
 
 class DerivedTable(dict[int, T]):
-    """What a policy reads from the table, by the bit of a leaf: worked out once, again when a row is overridden.
+    """Values that a policy derives from the table, by the bit of a leaf: cached until a row is overridden.
 
-    *own* are the policy's own rows, which go before the table's.
+    *own* are rows of the policy itself, which have precedence.
     """
 
     __slots__ = ("__weakref__", "_own", "_read")
@@ -159,10 +163,10 @@ class DerivedTable(dict[int, T]):
         self._read = read
         self._own = own
         key = id(self)
-        _readings[key] = weakref.ref(self, lambda _: _readings.pop(key, None))
+        _derived[key] = weakref.ref(self, lambda _: _derived.pop(key, None))
 
     def __missing__(self, bit: int) -> T:
-        with _lock:  # what is read from a row that is overridden meanwhile would stay
+        with _lock:  # else a value of a row that is overridden meanwhile would be kept
             found = self[bit] = self._read(self._own.get(bit) or _in_force[bit])
         return found
 
@@ -181,7 +185,7 @@ def profile_of(category: CategoryLike) -> Profile:
 
 
 class ProfileOverride(Undo):
-    """An override in force: call it, or leave its ``with`` block, to take it back."""
+    """An override in force: call it, or leave its ``with`` block, to end it."""
 
     __slots__ = ("_rows",)
 
@@ -189,7 +193,7 @@ class ProfileOverride(Undo):
         self._rows = rows
 
     def __call__(self) -> None:
-        """Take it back, whatever was overridden before or since. Doing it twice is fine."""
+        """End this override, whatever was overridden before or since. Idempotent."""
         with _lock:
             _overrides[:] = [rows for rows in _overrides if rows is not self._rows]
             _in_force.update(
@@ -202,8 +206,8 @@ class ProfileOverride(Undo):
 def override_profiles(rows: Mapping[CategoryLike, Mapping[str, object] | Profile]) -> ProfileOverride:
     """Change rows of the table for the whole application; call it once, at start-up.
 
-    A key may be a group: every leaf in it changes. Nothing changes unless every row is right. Policies that
-    were made before see the new rows too.
+    A key may be a group: every leaf in it changes. Policies that exist already follow. Raises TypeError or ValueError
+    for an invalid row, and changes nothing then.
 
     >>> with override_profiles({"rate_limit": {"base": 5.0}}):
     ...     profile_of(ErrorCategory.RATE_LIMIT).base
@@ -218,14 +222,14 @@ def override_profiles(rows: Mapping[CategoryLike, Mapping[str, object] | Profile
 
 
 def _recompute_derived() -> None:
-    for reference in list(_readings.values()):
+    for reference in list(_derived.values()):
         reading = reference()
         if reading is not None:
             reading.clear()
 
 
 def changed_profiles(parameter: str, rows: Mapping[CategoryLike, Mapping[str, object] | Profile]) -> dict[int, Profile]:
-    """Return the rows of the table with the changes asked for, validated, by the bit of their leaf."""
+    """Return the changed rows, checked, by the bit of their leaf."""
     changed: dict[int, Profile] = {}
     for key, change in rows.items():
         for leaf in combine(parameter, [key]):

@@ -1,6 +1,7 @@
-"""Settings of the process: policies switched off, and how many threads time limits may leave behind.
+"""Settings of the process: `disabled` switches policies off, `limit_abandoned_threads` bounds abandoned threads.
 
-`disabled` is for tests, and a kill switch for incidents in which a policy itself is the problem.
+`disabled` is for tests, and a kill switch for incidents in which a policy itself is the problem. A switch is on in a
+context or in the whole process. While it is on nowhere, a guarded call pays for one look at a counter.
 
 >>> from resilience import retry_on_category, settings
 >>> @retry_on_category(attempts=3)
@@ -19,13 +20,15 @@ import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 
+from resilience._validation import parse_count, require_bool
+
 __all__ = [
     "ABANDONED_THREADS",
     "DISABLED",
     "NO_WAITS",
     "AbandonedThreads",
     "ContextSwitch",
-    "SwitchedOff",
+    "Switched",
     "abandoned_threads",
     "disabled",
     "limit_abandoned_threads",
@@ -33,40 +36,40 @@ __all__ = [
 
 
 class ContextSwitch:
-    """Something that is on in some contexts, or everywhere. Off costs a look at *used*."""
+    """A switch that is on in some contexts, or in the whole process. Check `active_count` first: it costs the least."""
 
-    __slots__ = ("_everywhere", "_here", "_lock", "told", "used")
+    __slots__ = ("_everywhere", "_here", "_lock", "active_count", "on_change")
 
     def __init__(self, name: str) -> None:
-        #: How many blocks have it on, wherever; while there are none, nobody needs to look further.
-        self.used: int = 0
-        #: Called whenever it is turned on somewhere.
-        self.told: list[Callable[[], object]] = []
+        #: The number of blocks that have the switch on, in any context. While it is 0, the switch is off everywhere.
+        self.active_count: int = 0
+        #: Called without arguments whenever the switch is turned on.
+        self.on_change: list[Callable[[], object]] = []
         self._everywhere = 0
-        #: How many blocks have it on in this context. Counted, since one block may be in use in many of them.
+        #: The number of blocks that have it on in this context; one block may be entered in many contexts.
         self._here: ContextVar[int] = ContextVar(f"resilience.{name}", default=0)
         self._lock = threading.Lock()
 
     def is_on(self) -> bool:
-        """Whether it is on here."""
+        """Return whether the switch is on in this context."""
         return self._everywhere > 0 or self._here.get() > 0
 
     def turn_on(self, everywhere: bool) -> None:
-        """Turn it on in this context, or *everywhere*."""
+        """Turn the switch on in this context, or *everywhere* in the process."""
         with self._lock:
-            self.used += 1
+            self.active_count += 1
             self._everywhere += everywhere
-        for tell in self.told:
-            tell()
+        for notify in self.on_change:
+            notify()
         if not everywhere:
             self._here.set(self._here.get() + 1)
 
-    def turn_back(self, everywhere: bool) -> None:
-        """Undo what `turn_on` did."""
+    def turn_off(self, everywhere: bool) -> None:
+        """Take back one `turn_on`. The switch stays on for other blocks that have it on."""
         if not everywhere:
             self._here.set(max(0, self._here.get() - 1))
         with self._lock:
-            self.used -= 1
+            self.active_count -= 1
             self._everywhere -= everywhere
 
 
@@ -74,70 +77,67 @@ DISABLED = ContextSwitch("disabled")
 NO_WAITS = ContextSwitch("no_waits")
 
 
-class SwitchedOff:
-    """A ``with`` block in which a switch is on."""
+class Switched:
+    """A ``with`` block in which a `ContextSwitch` is on; it may be entered several times."""
 
     __slots__ = ("_everywhere", "_switch")
 
     def __init__(self, switch: ContextSwitch, everywhere: bool) -> None:
-        if not isinstance(everywhere, bool):
-            raise TypeError(f"everywhere={everywhere!r}: give True or False")
         self._switch = switch
-        self._everywhere = everywhere
+        self._everywhere = require_bool("everywhere", everywhere)
 
     def __enter__(self) -> None:
         self._switch.turn_on(self._everywhere)
 
     def __exit__(self, *raised: object) -> None:
-        self._switch.turn_back(self._everywhere)
+        self._switch.turn_off(self._everywhere)
 
 
-def disabled(*, everywhere: bool = False) -> SwitchedOff:
-    """Have guarded functions do in a ``with`` block what they would without decorators.
+def disabled(*, everywhere: bool = False) -> Switched:
+    """Switch all policies off in a ``with`` block: guarded functions behave as without their decorators.
 
     No retry, no circuit, no limit, no deadline, no fallback, no event: a call reaches the function once, and its error
-    reaches the caller as it is. In this context (this task and those it starts, this thread), or *everywhere* in the
-    process. Calls that are under way stay as they are.
+    reaches the caller unchanged. This holds in this context (this task and those it starts, this thread), or
+    *everywhere* in the process. Calls that are in flight keep their policies. Raises TypeError unless *everywhere* is a
+    bool.
     """
-    return SwitchedOff(DISABLED, everywhere)
+    return Switched(DISABLED, everywhere)
 
 
 class AbandonedThreads:
-    """The threads that callers have left when a time limit passed: those that run, and how many there may be."""
+    """The threads that still execute calls whose time limits have passed, and how many of them there may be."""
 
     __slots__ = ("limit", "running")
 
     def __init__(self, limit: int) -> None:
-        #: With so many *running*, a further sync call under a time limit is refused.
+        #: With so many *running*, further sync calls under a time limit are rejected.
         self.limit: int = limit
         self.running: set[object] = set()
 
 
 ABANDONED_THREADS = AbandonedThreads(64)
-"""64 is more than the 40 threads of an anyio or FastAPI service can leave behind at once, and far from where a
-container ends (1024 processes and threads on some platforms; 8 MB of address space for each)."""
+"""The threads of this process. 64 is more than the 40 worker threads of an anyio or FastAPI service can leave behind
+at once, and far below the limits of a container (1024 processes and threads on some platforms; 8 MB of address space
+for each)."""
 
 
 def abandoned_threads() -> int:
-    """Return how many calls of this process still run in a thread although their callers have left: worth a gauge."""
+    """Return the number of calls that still run in a thread after their time limits: a number to monitor."""
     return len(ABANDONED_THREADS.running)
 
 
 def limit_abandoned_threads(number: int) -> int:
-    """Allow *number* threads that callers have left, 64 by default, and return how many were allowed before.
+    """Allow *number* abandoned threads, 64 by default, and return the limit before.
 
-    With that many, a sync call under a time limit is not made: it raises `TooManyAbandonedError`. This holds for the
-    whole process, from the next call on. Raises TypeError or ValueError for anything but a whole number of 1 or more.
+    A thread is abandoned when a sync call exceeds its time limit: the caller leaves, and the thread ends when the
+    function returns. While so many run, sync calls under a time limit raise `TooManyAbandonedError`. The limit holds
+    for the whole process, from the next call on. Raises TypeError or ValueError unless it is a whole number of 1 or
+    more.
 
     >>> limit_abandoned_threads(256)
     64
     >>> limit_abandoned_threads(64)
     256
     """
-    right = "a whole number of 1 or more"
-    if isinstance(number, bool) or not isinstance(number, int):
-        raise TypeError(f"number={number!r}: give {right}")
-    if number < 1:
-        raise ValueError(f"number={number!r}: give {right}")
-    before, ABANDONED_THREADS.limit = ABANDONED_THREADS.limit, number
+    before, ABANDONED_THREADS.limit = ABANDONED_THREADS.limit, parse_count("number", number)
     return before

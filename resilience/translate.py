@@ -1,4 +1,10 @@
-"""Say in an application's own errors what went wrong in a library."""
+"""Translation of a library's exceptions into an application's own: `translating`, a decorator and a block.
+
+The layer that calls a library translates its errors, so that no layer above needs to know the library. A translation
+keeps what policies around it need: the wait that the error asks for, and the report of a retry.
+
+It is no policy. It decides nothing about a call, and works where policies are switched off.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +16,7 @@ from types import CoroutineType
 from typing import Any, TypeAlias, TypeVar, cast
 
 from resilience._callback_errors import call_hook, log_callback_error
-from resilience._exception_factory import maker_of, refuse_what_nobody_takes
+from resilience._exception_factory import exception_factory, reject_unknown_arguments
 from resilience._runtime.callables import is_async, is_generator, makes_context_manager, under_descriptor
 from resilience._safe_access import qualified_name
 from resilience.categories import combine
@@ -24,23 +30,23 @@ __all__ = ["Translating", "translating"]
 F = TypeVar("F", bound="Callable[..., object] | classmethod[Any, ..., object]")
 
 Translation: TypeAlias = type[Exception] | Callable[[Any], Exception | None]
-Maker: TypeAlias = Callable[[Exception], Exception | None]
+Factory: TypeAlias = Callable[[Exception], Exception | None]
 
 
 # Keys of any type: a mapping is invariant in its keys, and one of exception classes alone is fine.
 def translating(translations: Mapping[Any, Translation], /, **parameters: object) -> Translating:
-    """Raise an application's own error in place of a library's, from it: a block, or a decorator.
+    """Raise an application's own error from a library's, in its place. Use it as a decorator or as a block.
 
-    Keys are exception classes, names of ones that need not be installed (``"asyncpg.PostgresError"``: library and
-    class, whatever module in between), or categories. The most specific wins: of classes the nearest one in the
+    Keys are exception classes, names of classes that need not be installed (``"asyncpg.PostgresError"``: library and
+    class, without the modules in between), or categories. The most specific key applies: the nearest class in the
     error's MRO, then the category with the fewest leaves, then Exception.
 
-    Values are exception classes, or functions of the error that return an exception, or None to leave it as it is. A
-    class is given those of *parameters* that it has, and the error as ``original_error``, ``original_exception`` or
-    ``cause`` where it has that; its text as ``message`` or as the first argument; ``retry_after`` and ``status_code``.
+    Values are exception classes, or functions of the error that return an exception, or None to raise the error itself.
+    A class gets those of *parameters* that its constructor has; the error as ``original_error``, ``original_exception``
+    or ``cause``; its text as ``message`` or as the first argument; its ``retry_after`` and ``status_code``.
 
-    The new error keeps what a retry around it goes by: the wait the old one asks for, and the report of what was tried
-    already. An error that is an instance of one of the classes to be raised passes as it is, and what is no Exception.
+    The new error keeps what an enclosing retry needs: the wait that the old one asks for, and the report of a nested
+    retry. An instance of one of the target classes passes unchanged, as do cancellation and Ctrl-C.
 
     >>> class NotFoundError(Exception): ...
     >>> class DatabaseError(Exception):
@@ -53,15 +59,15 @@ def translating(translations: Mapping[Any, Translation], /, **parameters: object
     resilience.translate.DatabaseError: Database query failed: gone
 
     As a decorator it takes sync and async functions and generator functions. Raises TypeError or ValueError, where it
-    is written, for keys and values that cannot be meant, and for classes that take more than is known.
+    is written, for invalid keys and values, and for classes whose constructors need more arguments.
     """
     return Translating(translations, parameters)
 
 
 class Translating:
-    """What `translating` returns. It keeps nothing of a block: one object is good for many, at the same time, too."""
+    """The object that `translating` returns. It keeps nothing of a block or a call: many may use it at a time."""
 
-    __slots__ = ("_by_category", "_by_class", "_by_name", "_otherwise", "_targets")
+    __slots__ = ("_by_category", "_by_class", "_by_name", "_default", "_targets")
 
     def __init__(self, translations: Mapping[Any, Translation], parameters: Mapping[str, object]) -> None:
         if not isinstance(translations, Mapping) or not translations:
@@ -69,37 +75,40 @@ class Translating:
                 f"translating({translations!r}): give a mapping, such as {{KeyError: NotFoundError}}, from an exception"
                 " class, its dotted name or a category to an exception class or a function of the error"
             )
-        self._by_class: dict[type, Maker] = {}
-        self._by_name: dict[tuple[str, str], Maker] = {}
-        self._otherwise: Maker | None = None
-        by_category: list[tuple[int, Maker]] = []
+        self._by_class: dict[type, Factory] = {}
+        self._by_name: dict[tuple[str, str], Factory] = {}
+        #: By the bits of the category, those with the fewest leaves first.
+        self._by_category: list[tuple[int, Factory]] = []
+        self._default: Factory | None = None
         for key, target in translations.items():
-            make = maker_of(f"translations[{_shown(key)}]", target, parameters)
-            if key is Exception:
-                self._otherwise = make
-            elif isinstance(key, type):
-                if not issubclass(key, Exception):
-                    raise TypeError(f"translations[{_shown(key)}]: give an Exception class; what is none is left alone")
-                self._by_class[key] = make
-            elif isinstance(key, str) and "." in key:
-                self._by_name[_library_and_name(key)] = make
-            else:
-                by_category.append((combine("translations", [key]).value, make))
-        self._by_category = sorted(by_category, key=lambda entry: entry[0].bit_count())
+            self._add(key, exception_factory(f"translations[{_shown(key)}]", target, parameters))
+        self._by_category.sort(key=lambda entry: entry[0].bit_count())
         classes = [target for target in translations.values() if isinstance(target, type)]
-        if len(classes) == len(translations):  # a function may make of them what it likes
-            refuse_what_nobody_takes(classes, parameters)
+        if len(classes) == len(translations):  # functions may do anything with the parameters
+            reject_unknown_arguments(classes, parameters)
         #: Not the built-in ones: {KeyError: LookupError} is meant, although every KeyError is one.
         self._targets = tuple(target for target in classes if target.__module__ != "builtins")
+
+    def _add(self, key: Any, factory: Factory) -> None:
+        if key is Exception:
+            self._default = factory
+        elif isinstance(key, type):
+            if not issubclass(key, Exception):
+                raise TypeError(f"translations[{_shown(key)}]: give an Exception class; others are never translated")
+            self._by_class[key] = factory
+        elif isinstance(key, str) and "." in key:
+            self._by_name[_library_and_name(key)] = factory
+        else:
+            self._by_category.append((combine("translations", [key]).value, factory))
 
     # -- as a decorator ------------------------------------------------------------------------------------------------
 
     def __call__(self, function: F, /) -> F:
         """Return *function* with its errors translated."""
-        inside: Any = under_descriptor(function)
-        if inside is not function:
+        inner: Any = under_descriptor(function)
+        if inner is not function:
             descriptor: Any = type(function)
-            found: F = descriptor(self(inside))
+            found: F = descriptor(self(inner))
             return found
         if isinstance(function, type) or not callable(function):
             raise TypeError(f"translating(...) around {function!r}: give a function or a method")
@@ -108,17 +117,25 @@ class Translating:
                 f"translating(...) around {function!r}: it returns a context manager, and entering it is another call;"
                 " put it around what is called inside, or write `with translating(...):`"
             )
-        wrapper: Any = self._call_async if is_async(function) else self._call
+        wrap = self._wrapper_for(function)
+        return cast("F", functools.wraps(function)(wrap(function)))
+
+    def _wrapper_for(self, function: Callable[..., object]) -> Callable[[Any], Callable[..., object]]:
         if is_generator(function):
-            wrapper = self._iterate_async if _gives_async_generator(function) else self._iterate
-        return cast("F", functools.wraps(function)(wrapper(function)))
+            if _gives_async_generator(function):
+                return self._iterate_async
+            return self._iterate
+        if is_async(function):
+            return self._call_async
+        return self._call
 
     def _call(self, function: Callable[..., object]) -> Callable[..., object]:
         def call(*args: object, **kwargs: object) -> object:
             with self:
                 value = function(*args, **kwargs)
-            # Of a plain function around a coroutine function, such as a method of an SDK's async client.
-            return self._awaited(cast("Awaitable[object]", value)) if type(value) is CoroutineType else value
+            if type(value) is CoroutineType:  # a plain function that returns one, such as a method of an async client
+                return self._awaited(cast("Awaitable[object]", value))
+            return value
 
         return call
 
@@ -146,7 +163,7 @@ class Translating:
             with self:
                 try:
                     item = await _first(items)
-                    while True:  # what `yield from` would do
+                    while True:  # `yield from`, which async generators do not have
                         try:
                             sent = yield item
                         except GeneratorExit:
@@ -191,48 +208,48 @@ class Translating:
         >>> translating({KeyError: LookupError}).translate(KeyError("lamp"))
         LookupError('lamp')
         """
-        make = self._find(error)
-        if make is None:
+        factory = self._find(error)
+        if factory is None:
             return error
         try:
-            new = call_hook(make, make, error)
+            new = call_hook(factory, factory, error)
             if not isinstance(new, Exception | None):
-                raise TypeError(f"{make!r} returned {type(new).__name__}: give an exception, or None")
-        except Exception as trouble:  # it must not hide what went wrong
-            log_callback_error("translation", make, trouble)
+                raise TypeError(f"{factory!r} returned {type(new).__name__}: give an exception, or None")
+        except Exception as raised:  # it must not hide the error of the call
+            log_callback_error("translation", factory, raised)
             return error
         if new is None or new is error:
             return error
         _carry_over(error, new)
         return new
 
-    def _find(self, error: Exception) -> Maker | None:
+    def _find(self, error: Exception) -> Factory | None:
+        """Return the factory of the most specific key; None where no key applies or *error* is a target itself."""
         for base in type(error).__mro__:
-            if base is Exception:
-                break
-            found = self._by_class.get(base) or (self._by_name.get(qualified_name(base)) if self._by_name else None)
-            if found is not None:
-                return found
+            if base in self._by_class:
+                return self._by_class[base]
+            if self._by_name and (named := self._by_name.get(qualified_name(base))) is not None:
+                return named
             if base in self._targets:
                 return None
         if self._by_category:
             leaves = categories_of(error).value
-            for covered, make in self._by_category:
-                if not leaves & ~covered:
-                    return make
-        return self._otherwise
+            for bits, factory in self._by_category:
+                if not leaves & ~bits:
+                    return factory
+        return self._default
 
     def __repr__(self) -> str:
         return f"<translating {len(self._by_class) + len(self._by_name) + len(self._by_category)} kinds of errors>"
 
 
 def _carry_over(old: Exception, new: Exception) -> None:
-    """Have *new* ask for the wait that *old* asks for, and tell what was tried already."""
+    """Give *new* the wait that *old* asks for, and the report of the retry that *old* has exhausted."""
     hint = retry_after(old)
     if hint is not None and retry_after(new) is None:
         try:
             new.retry_after = hint  # type: ignore[attr-defined]
-        except Exception:  # one that forbids to set attributes, as a frozen dataclass does
+        except Exception:  # a class that forbids to set attributes, as a frozen dataclass does
             with contextlib.suppress(Exception):
                 new.__dict__["retry_after"] = hint
     if report_of(new) is None:
@@ -250,7 +267,9 @@ def _library_and_name(key: str) -> tuple[str, str]:
 
 
 def _shown(key: Any) -> str:
-    return str(key.__qualname__) if isinstance(key, type) else repr(key)
+    if isinstance(key, type):
+        return key.__qualname__
+    return repr(key)
 
 
 def _gives_async_generator(function: object) -> bool:
@@ -262,9 +281,12 @@ def _gives_async_generator(function: object) -> bool:
 
 
 async def _first(items: AsyncGenerator[object, object]) -> object:
-    # The wrapper closes these. An event loop that knew of both generators would close both at once when it ends.
+    """Return the first of *items* without the event loop's hooks.
+
+    The wrapper closes these items. An event loop that knew both generators would close both at once when it ends.
+    """
     hooks = sys.get_asyncgen_hooks()
-    sys.set_asyncgen_hooks(None, _let_go)
+    sys.set_asyncgen_hooks(None, _ignore)
     try:
         fetching = anext(items)
     finally:
@@ -272,5 +294,5 @@ async def _first(items: AsyncGenerator[object, object]) -> object:
     return await fetching
 
 
-def _let_go(items: object) -> None:
-    """Take the place of what closes an async generator that nobody has any more, when there is no event loop."""
+def _ignore(items: object) -> None:
+    """Take the place of the hook that closes a collected async generator."""

@@ -285,13 +285,13 @@ def test_a_loop_that_is_gone_is_not_kept():
 
 def test_outside_of_a_task_there_is_nobody_to_cancel():
     timer = SharedTimeout(1.0)
-    assert timer.begin() is None
+    assert timer.start() is None
     found = []
 
     async def main() -> None:
-        asyncio.get_running_loop().call_soon(lambda: found.append(timer.begin()))
+        asyncio.get_running_loop().call_soon(lambda: found.append(timer.start()))
         await asyncio.sleep(0.1)
-        watch = timer.begin()
+        watch = timer.start()
         assert watch is not None
         assert finish_timeout(watch) is False
 

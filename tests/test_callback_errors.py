@@ -39,7 +39,7 @@ class Raising(logging.Handler):
 
 @pytest.fixture(autouse=True)
 def nothing_told(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(resilience._callback_errors, "_told", set())
+    monkeypatch.setattr(resilience._callback_errors, "_logged", set())
     yield
 
 

@@ -408,7 +408,7 @@ def test_who_is_rejected_by_an_isolated_circuit_is_told_so():
     breaker.isolate()
     with pytest.raises(CircuitOpenError) as caught, breaker:
         pass
-    assert str(caught.value) == "circuit 'alone' is isolated; nobody is let through until it is reset"
+    assert str(caught.value) == "circuit 'alone' is isolated; it rejects all calls until it is reset"
 
 
 def test_of_circuits_by_key_there_is_the_pattern_and_each_of_its_keys():

@@ -42,15 +42,15 @@ def test_a_real_sleep_ends_when_it_is_woken():
 
 def test_a_real_wait_says_whether_it_was_done_in_time():
     done = threading.Event()
-    assert SystemClock().wait(done.set, done, 3600)
-    assert not SystemClock().wait(lambda: None, threading.Event(), 0.001)
+    assert SystemClock().run_and_wait(done.set, done, 3600)
+    assert not SystemClock().run_and_wait(lambda: None, threading.Event(), 0.001)
 
 
 def test_a_real_limit_ends_the_block_and_says_so(backend: str):
     async def main() -> tuple[bool, bool]:
-        with SystemClock().limit(0.001) as short:
+        with SystemClock().move_on_after(0.001) as short:
             await anyio.sleep_forever()
-        with SystemClock().limit(3600) as long:
+        with SystemClock().move_on_after(3600) as long:
             await anyio.lowlevel.checkpoint()
         return short.expired, long.expired
 

@@ -177,8 +177,8 @@ def test_a_policys_own_row_goes_before_the_tables_and_its_override() -> None:
 def test_a_reading_that_nobody_uses_is_forgotten() -> None:
     from resilience import profiles
 
-    before = len(profiles._readings)
+    before = len(profiles._derived)
     reading = DerivedTable(lambda row: row.base, {})
-    assert len(profiles._readings) == before + 1
+    assert len(profiles._derived) == before + 1
     del reading
-    assert len(profiles._readings) == before
+    assert len(profiles._derived) == before

@@ -571,7 +571,7 @@ def test_the_installed_anyio_has_what_a_shield_needs():
     import anyio._backends._asyncio as backend
 
     assert shields_module.BACKEND in sys.modules
-    assert shields_module._kind(backend) is not None
+    assert shields_module._substitute_class(backend) is not None
 
 
 def test_with_an_anyio_that_is_built_otherwise_the_limit_cancels_the_task_as_ever(
@@ -579,7 +579,7 @@ def test_with_an_anyio_that_is_built_otherwise_the_limit_cancels_the_task_as_eve
 ):
     """It fails safe: a limit that goes through a shield is better than one that never acts."""
     said: Said = []
-    monkeypatch.setattr(shields_module, "_kind", lambda backend: None)
+    monkeypatch.setattr(shields_module, "_substitute_class", lambda backend: None)
 
     async def body() -> None:
         with CancelScope(shield=True):
@@ -593,7 +593,7 @@ def test_a_call_that_began_before_anyio_was_in_use_is_held_off_as_well():
     """The first shield of a program may be inside the first limit."""
 
     async def main() -> None:
-        watch = shared_timeout(2.0).begin()
+        watch = shared_timeout(2.0).start()
         assert watch is not None
         assert getattr(watch, "outside", None) is None
         with CancelScope(shield=True):

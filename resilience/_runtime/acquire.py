@@ -46,7 +46,7 @@ def _wait(effect: Acquire, call: Call, waiter: Waiter) -> bool:
     try:
         effect.slots.queue_up(waiter)
         if not token.cancelled:
-            call.clock.wait(_nothing, token.done, seconds)
+            call.clock.run_and_wait(_nothing, token.done, seconds)
         if token.cancelled:
             raise CallAbandoned
         return effect.slots.stop_waiting(waiter)
@@ -80,7 +80,7 @@ async def _wait_async(effect: Acquire, call: Call, waiter: Waiter) -> bool:
     if seconds == math.inf:
         await event.wait()
     else:
-        with call.clock.limit(seconds, shared=False):
+        with call.clock.move_on_after(seconds, shared=False):
             await event.wait()
     return effect.slots.stop_waiting(waiter)
 

@@ -126,7 +126,7 @@ class _ActiveBlock:
             return
         if self.time.remaining <= 0:
             self._refuse(await async_runner.advance(self.steps, self._late(self.time), self.call))
-        self.cancelling = _Cancelling(self.time, self.call.clock.limit(self.time.enter_task()))
+        self.cancelling = _Cancelling(self.time, self.call.clock.move_on_after(self.time.enter_task()))
 
     def _admit(self, step: Proceed | Outcome) -> None:
         """Let the block run where its policy proceeds."""

@@ -55,14 +55,14 @@ def beginning(limits: Sequence[float]) -> Callable[[], TimeoutEntry | Watches | 
     """
     timers = [shared_timeout(seconds) for seconds in limits]
     if len(timers) == 1:
-        return timers[0].begin
+        return timers[0].start
     return lambda: _begin_all(timers)
 
 
 def _begin_all(timers: Sequence[SharedTimeout]) -> Watches | None:
     each: list[TimeoutEntry] = []
     for timer in timers:
-        watch = timer.begin()
+        watch = timer.start()
         if watch is None:  # policies may be switched off between two of them: then the first must not stay
             for begun in each:
                 finish_timeout(begun)

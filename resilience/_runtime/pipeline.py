@@ -141,7 +141,7 @@ def describe(target: object) -> Description:
     fallback(default=tuple, on=infrastructure|rejected)
     retry_on_category(timeout, attempts=2, base_delay=0.1, max_delay=60, jitter=none)
     >>> print(describe(search).worst)
-    worst case: 2 calls, 0.1 s of waiting and what the calls take; each wait up to 66 s where the other side asks for it
+    worst case: 2 calls, 0.1 s of waiting and what the calls take (up to 66 s per wait if the server sends Retry-After)
     """
     target = under_descriptor(target)
     if isinstance(target, type):

@@ -63,7 +63,7 @@ def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
     failed on the fast path ``drive(stack, 0, call, len(stack))``; what a limit at depth 1 encloses ``drive(stack, 2,
     call, 2)``. Where the call opens a stream, the policies stay suspended until it has ended.
     """
-    if DISABLED.used and are_switched_off(call, depth):
+    if DISABLED.active_count and are_switched_off(call, depth):
         stack, at = NO_POLICIES, 0
     call.stack, bottom = stack, len(stack)
     base, suspended, opener = call.base, call.suspended, call.opener

@@ -152,7 +152,7 @@ def run_in_worker(drive: Drive, stack: Sequence[Policy], depth: int, limit: floa
     token = CancelToken(call.cancel_token)
     work = _WorkItem(drive, stack, depth, call.fork(depth, token), token)
     try:
-        if not call.clock.wait(work.begin, token.done, limit):
+        if not call.clock.run_and_wait(work.begin, token.done, limit):
             return TIMED_OUT
         if not token.finished:  # not the call has come back: the caller of this thread's own has left
             raise CallAbandoned

@@ -138,7 +138,7 @@ async def run_with_timeout_async(
     try:
         try:
             seconds = scope.enter_task()
-            with call.clock.limit(seconds, shared=seconds == effect.timeout):
+            with call.clock.move_on_after(seconds, shared=seconds == effect.timeout):
                 try:
                     outcome = await drive(stack, depth, call, depth)
                 except BaseException as cut:

@@ -77,7 +77,7 @@ class WorstCase(NamedTuple):
     def _hint(self) -> str:
         if not self.hint:
             return ""
-        return f"; each wait up to {self.hint:.4g} s where the other side asks for it"
+        return f" (up to {self.hint:.4g} s per wait if the server sends Retry-After)"
 
 
 SINGLE_CALL = WorstCase()

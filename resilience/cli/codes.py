@@ -113,4 +113,4 @@ def _check_table(selected: Sequence[CodeRegistry], path: str, *, as_json: bool) 
 
 
 def _document(problem: CodeProblem) -> dict[str, object]:
-    return {"code": problem.code, "what": problem.what, "do": problem.do}
+    return {"code": problem.code, "what": problem.what, "do": problem.fix}

@@ -1,17 +1,17 @@
-"""Errors of a service that has code written and executes it.
+"""Errors of a service that generates code and executes it.
 
     PythonExecutorException             the base
     ├── ContainerConnectivityError      the container cannot be reached: run the same code again
-    ├── ContainerConfigurationError     its settings are wrong: somebody has to correct them
+    ├── ContainerConfigurationError     its settings are wrong and have to be corrected
     ├── CodeGenerationError             no valid code was generated
-    ├── CodeSyntaxError                 the code cannot be parsed: have it written anew
-    ├── CodeRuntimeError                the code has failed: have it written anew
-    ├── ExecutionTimeoutError           the code ran for too long: tell the user
-    ├── MaxAttemptsExceededError        it was tried as often as it may be: tell the user
-    └── WorkflowError                   a fault of the executor's own
+    ├── CodeSyntaxError                 the code cannot be parsed: generate it again
+    ├── CodeRuntimeError                the code has failed: generate it again
+    ├── ExecutionTimeoutError           the code ran for too long: report it to the user
+    ├── MaxAttemptsExceededError        all attempts have failed: report it to the user
+    └── WorkflowError                   the executor itself has failed
 
-The category alone says what to do: INFRASTRUCTURE is tried again with the same code, CODE_RELATED needs other code,
-WORKFLOW a person, CONFIGURATION a correction.
+The category says what to do: retry INFRASTRUCTURE errors with the same code, generate other code for CODE_RELATED ones,
+hand WORKFLOW ones to a person, and correct the settings for CONFIGURATION.
 
 >>> error = ContainerConnectivityError("connection refused", "localhost", 8888)
 >>> error.should_retry_execution(), error.should_retry_code_generation()
@@ -45,13 +45,13 @@ __all__ = [
 ]
 
 Operation = Literal["code_generation", "execution", "connectivity"]
-"""What is tried several times."""
+"""The operation that was repeated."""
 Stage = Literal["code_generation", "static_analysis", "execution", "orchestration"]
-"""Where the executor is at."""
+"""The stage of the executor's work."""
 
 
 class PythonExecutorException(ResilienceError, code="PYX-E000"):
-    """The base of the executor's errors. Raise one of the others: they know what they are.
+    """The base class of the executor's errors. Raise one of its subclasses, which have codes and categories.
 
     *category* may be a group here, such as INFRASTRUCTURE. *technical_details* are for debugging, and the same dict as
     `details`; *folder_path* is where the code was executed.
@@ -77,7 +77,7 @@ class PythonExecutorException(ResilienceError, code="PYX-E000"):
 
     @property
     def technical_details(self) -> dict[str, object]:
-        """What is known of the failure, for debugging."""
+        """Details of the failure, for debugging."""
         return self.details
 
     @technical_details.setter
@@ -85,27 +85,27 @@ class PythonExecutorException(ResilienceError, code="PYX-E000"):
         self.details = details
 
     def is_infrastructure_error(self) -> bool:
-        """Return whether what the code needs to run has failed, and not the code."""
+        """Return whether the environment of the code has failed, and not the code."""
         return self.category in ErrorCategory.INFRASTRUCTURE
 
     def is_code_error(self) -> bool:
-        """Return whether it is the code that has failed."""
+        """Return whether the code itself has failed."""
         return self.category in ErrorCategory.CODE_RELATED
 
     def is_workflow_error(self) -> bool:
-        """Return whether it is for a person to decide what comes next."""
+        """Return whether a person has to decide how to go on."""
         return self.category in ErrorCategory.WORKFLOW
 
     def should_retry_execution(self) -> bool:
-        """Return whether to run the same code again, after a pause."""
+        """Return whether to execute the same code again, after a wait."""
         return self.is_infrastructure_error()
 
     def should_retry_code_generation(self) -> bool:
-        """Return whether to have the code written anew, with what the error says."""
+        """Return whether to generate the code again, with this error as feedback."""
         return self.is_code_error()
 
     def get_user_message(self) -> str:
-        """Return what may be said to the user: nothing of the technical details."""
+        """Return a sentence for the user, without technical details."""
         return self.user_message
 
 
@@ -120,7 +120,7 @@ class ContainerConnectivityError(PythonExecutorException, code="PYX-E001", categ
         self.port = port
 
     def get_user_message(self) -> str:
-        """Return what may be said to the user."""
+        """Return a sentence for the user."""
         return f"Python execution environment is not reachable at {self.host}:{self.port}"
 
 
@@ -132,7 +132,7 @@ class ContainerConfigurationError(PythonExecutorException, code="PYX-E002", cate
 
 
 class CodeGenerationError(PythonExecutorException, code="PYX-E003", category="generation"):
-    """The model has not come up with valid code; *error_chain* is what went wrong at each attempt."""
+    """The model has generated no valid code; *error_chain* has the failure of each attempt."""
 
     def __init__(
         self,
@@ -191,7 +191,7 @@ class ExecutionTimeoutError(PythonExecutorException, code="PYX-E006", category="
 
 
 class MaxAttemptsExceededError(PythonExecutorException, code="PYX-E007", category="attempts_exhausted"):
-    """It was tried *max_attempts* times; *error_chain* is what went wrong each time.
+    """All *max_attempts* attempts have failed; *error_chain* has the failure of each.
 
     >>> str(MaxAttemptsExceededError("execution", 3, ["NameError", "NameError", "KeyError"]))
     'Maximum execution attempts (3) exceeded'
@@ -213,7 +213,7 @@ class MaxAttemptsExceededError(PythonExecutorException, code="PYX-E007", categor
 
 
 class WorkflowError(PythonExecutorException, code="PYX-E008", category="internal"):
-    """The executor itself has failed at *stage*: a fault of ours, not of the code."""
+    """The executor itself has failed at *stage*, not the code."""
 
     def __init__(
         self,
@@ -228,5 +228,5 @@ class WorkflowError(PythonExecutorException, code="PYX-E008", category="internal
         self.original_exception = original_exception
 
     def get_user_message(self) -> str:
-        """Return what may be said to the user."""
+        """Return a sentence for the user."""
         return f"An unexpected error occurred in the Python executor during {self.stage}"

@@ -1,13 +1,13 @@
-"""Errors of a distributed service, by the names such services give them.
+"""Errors of a distributed LLM service, under the names and HTTP statuses of that service.
 
-    OctoLLMError                        the base; `error_code` is the word in the body of an answer
-    ├── ValidationError                 400  the request cannot be done
+    OctoLLMError                        the base; `error_code` is the identifier in the body of an answer
+    ├── ValidationError                 400  the request is not valid
     │   ├── InvalidInputError           400
     │   ├── ValidationErrors            400  several of them at once
     │   ├── TaskNotFoundError           404
     │   ├── AuthenticationError         401
     │   └── AuthorizationError          403
-    ├── ResourceError                   503  nothing is there to do it
+    ├── ResourceError                   503  a resource is missing
     │   ├── ArmUnavailableError         503
     │   ├── CapacityExceededError       503
     │   └── RateLimitError              429
@@ -16,20 +16,20 @@
     │   ├── CacheError                  500
     │   ├── NetworkError                500
     │   └── TimeoutError                500  also Python's TimeoutError
-    └── ExternalError                   500  somebody else's service has failed
+    └── ExternalError                   500  a third-party service has failed
         ├── LLMAPIError                 500
         ├── VectorDBError               500
         └── ThirdPartyAPIError          500
 
-The numbers are those of `get_status_code`. What the categories make of the same failures (504 for a time-out, 502 for a
-network) is in `to_problem`. Two of the names are also Python's, so import the module:
+The numbers are those of `get_status_code`. `to_problem` has the statuses of the categories instead, such as 504 for a
+timeout and 502 for a network error. Two of the names are also Python's, so import the module:
 
 >>> from resilience.contrib import service
 >>> service.TaskNotFoundError("t-7").to_dict()
 {'error': 'TASK_NOT_FOUND', 'message': 'Task t-7 not found', 'details': {'task_id': 't-7'}}
 
-An error has two names for programs: `error_code`, the word in the body, which several classes may share, and `code`,
-which only its class has.
+An error has two identifiers for programs: `error_code`, the word in the body, which several classes may share, and
+`code`, which is unique to its class.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ _C = ErrorCategory
 
 
 class OctoLLMError(ResilienceError, code="OCTO-E000"):
-    """The base of the service's errors.
+    """The base class of the service's errors.
 
     >>> OctoLLMError("wait", "SLOW_DOWN", retry_after=0).to_dict()
     {'error': 'SLOW_DOWN', 'message': 'wait', 'details': {}, 'retry_after': 0}
@@ -92,15 +92,16 @@ class OctoLLMError(ResilienceError, code="OCTO-E000"):
     ) -> None:
         super().__init__(message, details=details or {}, retry_after=retry_after)
         self.message = message
-        # A class with a word of its own says it where nothing else was given.
-        self.error_code: str = self._word if error_code == "UNKNOWN_ERROR" else error_code
+        self.error_code: str = error_code
+        if error_code == "UNKNOWN_ERROR":  # the default: the class may have a word of its own
+            self.error_code = self._word
 
 
 # -- the request ------------------------------------------------------------------------------------------------------
 
 
 class ValidationError(OctoLLMError, code="OCTO-E001", category="validation"):
-    """A request that cannot be done as it is; *field* names what is wrong with it.
+    """A request that is not valid; *field* names the part that is wrong.
 
     >>> ValidationError("must be positive", "budget").details
     {'field': 'budget'}
@@ -135,19 +136,19 @@ class TaskNotFoundError(ValidationError, code="OCTO-E003", category="not_found")
 
 
 class AuthenticationError(ValidationError, code="OCTO-E004", category="authentication"):
-    """Nobody knows who is asking."""
+    """The client has not proved its identity."""
 
     _word = "AUTHENTICATION_ERROR"
 
 
 class AuthorizationError(ValidationError, code="OCTO-E005", category="authorization"):
-    """Who is asking may not do this."""
+    """The client is not allowed to do this."""
 
     _word = "AUTHORIZATION_ERROR"
 
 
 class ValidationErrors(ValidationError, code="OCTO-E006"):
-    """Everything that is wrong with a request: *errors* are entries with `field` and `message`, or errors.
+    """All errors of a request: *errors* are mappings with `field` and `message`, or validation errors.
 
     >>> several = ValidationErrors([{"field": "goal", "message": "is empty"}, ValidationError("is negative", "budget")])
     >>> str(several), several.errors[1]
@@ -163,11 +164,11 @@ class ValidationErrors(ValidationError, code="OCTO-E006"):
         super().__init__(message, error_code="VALIDATION_ERRORS", details={"errors": self.errors})
 
 
-# -- what is there to do it -------------------------------------------------------------------------------------------
+# -- resources --------------------------------------------------------------------------------------------------------
 
 
 class ResourceError(OctoLLMError, code="OCTO-E010", category="unavailable"):
-    """Something that is needed is not there at the moment."""
+    """A resource that the request needs is not available at the moment."""
 
 
 class ArmUnavailableError(ResourceError, code="OCTO-E011"):
@@ -183,13 +184,13 @@ class ArmUnavailableError(ResourceError, code="OCTO-E011"):
 
 
 class CapacityExceededError(ResourceError, code="OCTO-E012", category="capacity"):
-    """There is no room for more."""
+    """The capacity of the service is used up."""
 
     _word = "CAPACITY_EXCEEDED"
 
 
 class RateLimitError(ResourceError, code="OCTO-E013", category="rate_limit"):
-    """More than *limit* requests in *window* seconds; the next is welcome in *retry_after* seconds.
+    """More than *limit* requests in *window* seconds; the next one is accepted in *retry_after* seconds.
 
     >>> str(RateLimitError(100, 60, 12))
     'Rate limit exceeded: 100 requests per 60s'
@@ -256,15 +257,15 @@ class TimeoutError(SystemError, builtins.TimeoutError, code="OCTO-E024", categor
         self.timeout = timeout
 
 
-# -- somebody else's services -----------------------------------------------------------------------------------------
+# -- third-party services ---------------------------------------------------------------------------------------------
 
 
 class ExternalError(OctoLLMError, code="OCTO-E030", category="dependency"):
-    """Somebody else's service has failed."""
+    """A third-party service has failed."""
 
 
 class LLMAPIError(ExternalError, code="OCTO-E031"):
-    """A provider of language models has failed. Its status, where it is a passing one, makes the category.
+    """A provider of language models has failed. A status of a transient failure decides the category.
 
     >>> error = LLMAPIError("openai", 429, "slow down")
     >>> str(error), error.category.label
@@ -280,9 +281,9 @@ class LLMAPIError(ExternalError, code="OCTO-E031"):
         self.provider = provider
         self.status_code = status_code
         self.error_message = error_message
-        passing = _passing(status_code)
-        if passing is not None:
-            self.category = passing
+        transient = _transient_category(status_code)
+        if transient is not None:
+            self.category = transient
 
 
 class VectorDBError(ExternalError, code="OCTO-E032"):
@@ -297,16 +298,18 @@ class ThirdPartyAPIError(ExternalError, code="OCTO-E033"):
     _word = "THIRD_PARTY_API_ERROR"
 
 
-# A 401 or a 404 of a provider is our own fault, and nothing to tell our callers: it stays a failed dependency.
-_PASSING: Final = {408: _C.TIMEOUT, 504: _C.TIMEOUT, 429: _C.RATE_LIMIT} | dict.fromkeys(
+# A 401 or a 404 of a provider is an error of this service, not of its clients: a failed dependency.
+_TRANSIENT: Final = {408: _C.TIMEOUT, 504: _C.TIMEOUT, 429: _C.RATE_LIMIT} | dict.fromkeys(
     (425, 502, 503, *range(520, 528), 529), _C.UNAVAILABLE
 )
 
 
-def _passing(status: int | None) -> ErrorCategory | None:
+def _transient_category(status: int | None) -> ErrorCategory | None:
     if status is None:
         return None
-    return _PASSING.get(status) or (_C.SERVER_ERROR if 500 <= status <= 599 else None)
+    if status not in _TRANSIENT and 500 <= status <= 599:
+        return _C.SERVER_ERROR
+    return _TRANSIENT.get(status)
 
 
 # -- HTTP -------------------------------------------------------------------------------------------------------------
@@ -322,7 +325,7 @@ STATUS_BY_ERROR_CODE: Final[Mapping[str, int]] = MappingProxyType(
         "INTERNAL_ERROR": 500,
     }
 )
-"""The words of the service's reflex layer, whichever language says them."""
+"""HTTP statuses of the words that the service's reflex layer uses, which is written in another language."""
 
 # The most specific first: a task that is not found is a ValidationError too.
 _STATUS: Final[tuple[tuple[type[OctoLLMError], int], ...]] = (
@@ -340,8 +343,8 @@ _STATUS: Final[tuple[tuple[type[OctoLLMError], int], ...]] = (
 def get_status_code(error: BaseException) -> int:
     """Return the HTTP status this service answers with.
 
-    By class for its own errors; by the word where the class says nothing; by category for other errors of the toolkit's
-    base; 500 for everything else.
+    By class for its own errors; by the word where the class has no status; by category for any other
+    `ResilienceError`; 500 for all other exceptions.
 
     >>> get_status_code(TaskNotFoundError("t-7")), get_status_code(OctoLLMError("no", "PII_DETECTED"))
     (404, 400)

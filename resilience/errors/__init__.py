@@ -1,17 +1,17 @@
-"""What the toolkit raises, and the base of what applications raise.
+"""The toolkit's errors, and `ResilienceError`, the base class for an application's own.
 
     ResilienceError                     the base: a code, a category, details, retry_after
     ├── CallTimeoutError                a call took longer than its time limit; also a TimeoutError
-    ├── DeadlineExceededError           a deadline passed; also a TimeoutError
+    ├── DeadlineExceededError           a deadline has passed; also a TimeoutError
     ├── RetriesExhaustedError           all attempts failed, and on_exhausted="wrap" asked for this
-    ├── TooManyAbandonedError           a sync call was refused: too many before it hold threads nobody waits for
+    ├── TooManyAbandonedError           a sync call was rejected: too many abandoned threads
     ├── CircuitOpenError                a circuit rejected the call; also a pybreaker.CircuitBreakerError
     └── ValidationFailedError           an `ErrorCollector` has collected errors; also a ValueError
 
-An error of the function that was called is wrapped in one of these only on demand: it reaches the caller as the same
-object.
-`CircuitOpenError` lives in `resilience.errors.circuit`, since it brings pybreaker along. The error families of other
-systems live in `resilience.contrib`.
+The error of a guarded function reaches the caller as the same object. It is wrapped in one of these only on demand.
+
+`CircuitOpenError` is in `resilience.errors.circuit`, since it imports pybreaker. The error families of other systems
+are in `resilience.contrib`.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,8 @@
-"""What an error has of itself, where nothing else was said."""
+"""Defaults of an error's attributes, computed when they are read.
+
+Most errors are raised and caught without a look at their details or their severity. A default that is computed on
+demand makes constructing an error cheap, and follows the profile table as it is when the attribute is read.
+"""
 
 from __future__ import annotations
 
@@ -11,37 +15,41 @@ from resilience.profiles import profile_for
 if TYPE_CHECKING:
     from resilience.errors.base import ResilienceError
 
-__all__ = ["Default", "sentence_for", "severity_of"]
+__all__ = ["Default", "default_severity", "default_user_message"]
 
 
 class Default:
-    """What an error has while nothing else was put there: worked out when asked, so that making one costs nothing."""
+    """A descriptor: the value of an attribute until the instance, or its class, sets another one.
 
-    def __init__(self, make: Callable[[ResilienceError], object], *, kept: bool = False) -> None:
-        self.make = make
-        self.kept = kept
+    *compute* makes the value from the error. With *keep* it is computed once and stored on the instance, as a value
+    that callers may change must be.
+    """
+
+    def __init__(self, compute: Callable[[ResilienceError], object], *, keep: bool = False) -> None:
+        self._compute = compute
+        self._keep = keep
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
+        self._name = name
 
     def __get__(self, error: ResilienceError | None, owner: type[ResilienceError]) -> object:
         if error is None:
             return self
-        found = self.make(error)
-        if self.kept:
-            error.__dict__[self.name] = found
-        return found
+        value = self._compute(error)
+        if self._keep:
+            error.__dict__[self._name] = value
+        return value
 
 
-def sentence_for(error: ResilienceError) -> str:
-    """Return what may be said to a user of an error of this category."""
+def default_user_message(error: ResilienceError) -> str:
+    """Return the sentence for users that belongs to the category of *error*."""
     from resilience.errors._user_messages import USER_MESSAGES
 
     return USER_MESSAGES[_leaf(error)]
 
 
-def severity_of(error: ResilienceError) -> Severity:
-    """Return how loud an error of this category is."""
+def default_severity(error: ResilienceError) -> Severity:
+    """Return the severity in the profile of the category of *error*."""
     return profile_for(_leaf(error)).severity
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from resilience._safe_access import safe_getattr
 from resilience.errors.base import ResilienceError
 
 __all__ = ["code_of"]
@@ -24,10 +25,7 @@ def code_of(error: object) -> str | None:
     owner: object = type(error)
     if isinstance(error, ResilienceError):
         owner = error
-    try:
-        code: object = getattr(owner, "code", None)
-    except Exception:  # the application's metaclass
-        return None
+    code = safe_getattr(owner, "code")
     if type(code) is str and _CODE.fullmatch(code):
         return code
     return None

@@ -1,29 +1,30 @@
-"""Error families: errors that have words of their own in HTTP answers, and perhaps statuses of their own.
+"""Error families: groups of error classes with identifiers, and perhaps HTTP statuses, of their own.
 
-A family is declared by the module that defines its classes, when that module is imported (`resilience.contrib.service`
-does). An answer that names a code or a word is turned into a class of a family only where the program has imported it:
-nothing that a server says imports a module.
+The errors of another system are identified by words such as ``TASK_NOT_FOUND`` in HTTP answers, not by the codes of
+this toolkit. A family maps such words to classes. The module that defines the classes registers the family when it is
+imported, as `resilience.contrib.service` does. An answer is turned into a class of a family only where the program has
+imported it: nothing that a server sends imports a module.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from resilience.errors.base import ResilienceError
 from resilience.errors.codes import class_of_code
 
-__all__ = ["ErrorFamily", "class_of", "class_of_word", "family_of", "register_family", "word_of"]
+__all__ = ["ErrorFamily", "class_for_code", "class_for_word", "family_of", "register_family", "word_of"]
 
 
 @dataclass(frozen=True)
 class ErrorFamily:
-    """The classes below *base*, their words, and the HTTP status of each.
+    """The error classes derived from *base*, with their *words* in HTTP answers.
 
-    *words* has a class for each word; where several classes share a word, the most general of them. *status* returns
-    the HTTP status to answer an error of the family with, in place of the status of its category.
+    *words* maps each word to a class; of several classes with the same word to the most general. *status* returns the
+    HTTP status to answer an error of the family with, in place of the status of its category.
     """
 
     base: type[ResilienceError]
@@ -36,7 +37,7 @@ class ErrorFamily:
         return self.base.code.partition("-")[0]
 
     def word_of(self, kind: type[ResilienceError]) -> str:
-        """Return the word that *kind* has in an answer: that of its nearest class with one."""
+        """Return the word of *kind* in an answer: its own, or that of its nearest base class with one."""
         words = {owner: word for word, owner in self.words.items()}
         return next((words[base] for base in kind.__mro__ if base in words), "UNKNOWN_ERROR")
 
@@ -45,7 +46,7 @@ _families: list[ErrorFamily] = []
 
 
 def register_family(family: ErrorFamily) -> None:
-    """Have answers over HTTP know *family*: the words and the statuses of its errors."""
+    """Make the words and the statuses of *family* known to HTTP answers and clients of this process."""
     _families.append(family)
 
 
@@ -54,39 +55,44 @@ def family_of(kind: type) -> ErrorFamily | None:
     return next((family for family in _families if issubclass(kind, family.base)), None)
 
 
-def class_of(code: str, allowed: frozenset[str] | None) -> type[ResilienceError] | None:
-    """Return the class that declares *code*, or None; *allowed* are the prefixes that count.
+def word_of(kind: type[ResilienceError]) -> str | None:
+    """Return the word of *kind* in answers, or None where it belongs to no family."""
+    family = family_of(kind)
+    if family is None:
+        return None
+    return family.word_of(kind)
 
-    >>> class_of("RES-E001", None).__name__, class_of("NOBODY-E001", None)
+
+def class_for_code(code: str, prefixes: Collection[str] | None) -> type[ResilienceError] | None:
+    """Return the class that declares *code*, or None. Only codes with one of *prefixes* count; None allows all.
+
+    >>> class_for_code("RES-E001", None).__name__, class_for_code("UNKNOWN-E001", None)
     ('CallTimeoutError', None)
     """
     prefix = code.partition("-")[0]
-    if allowed is not None and prefix not in allowed:
+    if not _is_allowed(prefix, prefixes):
         return None
-    if prefix == "RES":  # the one of the toolkit's own that may not be declared yet: it brings pybreaker along
+    if prefix == "RES":  # the class that may not be declared yet: its module imports pybreaker
         importlib.import_module("resilience.errors.circuit")
     try:
-        found = class_of_code(code)
+        kind = class_of_code(code)
     except LookupError:
         return None
-    # A registry may hold foreign exceptions too; those are nothing a server may have raised here.
-    return found if issubclass(found, ResilienceError) else None
+    if issubclass(kind, ResilienceError):
+        return kind
+    return None  # a foreign class in a registry: no server of ours raises it
 
 
-def class_of_word(word: str, allowed: frozenset[str] | None) -> type[ResilienceError] | None:
-    """Return the class of a family that has *word* in answers, or None; *allowed* are the prefixes that count.
+def class_for_word(word: str, prefixes: Collection[str] | None) -> type[ResilienceError] | None:
+    """Return the class of a family that has *word* in answers, or None. *prefixes* as for `class_for_code`.
 
     >>> import resilience.contrib.service
-    >>> class_of_word("TASK_NOT_FOUND", None).__name__
+    >>> class_for_word("TASK_NOT_FOUND", None).__name__
     'TaskNotFoundError'
     """
-    for family in _families:
-        if word in family.words and (allowed is None or family.prefix in allowed):
-            return family.words[word]
-    return None
+    allowed = [family for family in _families if _is_allowed(family.prefix, prefixes)]
+    return next((family.words[word] for family in allowed if word in family.words), None)
 
 
-def word_of(kind: type[ResilienceError]) -> str | None:
-    """Return the word that *kind* has in answers, or None where it belongs to no family."""
-    family = family_of(kind)
-    return None if family is None else family.word_of(kind)
+def _is_allowed(prefix: str, prefixes: Collection[str] | None) -> bool:
+    return prefixes is None or prefix in prefixes

@@ -1,4 +1,9 @@
-"""Make of any value what JSON takes: bounded, without secrets, whatever the value does when it is looked at."""
+"""Encoding of any value as JSON: bounded in size, without secrets, and never failing.
+
+Details of errors are values of the application, and may be anything: objects whose attributes raise, structures that
+refer to themselves, a gigabyte of bytes. `safe_value` returns for each of them something that `json.dumps` takes. The
+size of the result is bounded whatever the size of the value.
+"""
 
 from __future__ import annotations
 
@@ -10,52 +15,46 @@ import math
 import pathlib
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
-from typing import cast
+from types import NoneType
+from typing import Any, cast
 
 from resilience.categories import ErrorCategory
-from resilience.errors._secrets import REDACTED, is_secret
+from resilience.errors._redaction import REDACTED, redact_text
+from resilience.errors._secrets import is_secret
 from resilience.errors._validation import class_name, safe_message
 
-__all__ = ["Json", "message_of", "safe_details", "safe_text", "safe_value"]
+__all__ = ["Json", "bounded", "message_of", "safe_details", "safe_text", "safe_value"]
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
-"""What `json.dumps` takes."""
+"""A value that `json.dumps` takes."""
 
-_MOST_DEEP = 6
-_MOST_ITEMS = 50
-_MOST_NODES = 1000  # in all: 50 in each of 6 levels would be 15 billion
-_MOST_TEXT = 2000
-_MOST_KEY = 200
-_MOST_MESSAGE = 10_000
-_MOST_BITS = 256  # longer whole numbers are no honest detail, and str() of a very long one raises
+_MAX_DEPTH = 6
+_MAX_ITEMS = 50
+_MAX_NODES = 1000  # in all: 50 in each of 6 levels would be 15 billion
+_MAX_TEXT = 2000
+_MAX_KEY = 200
+_MAX_MESSAGE = 10_000
+_MAX_BITS = 256  # longer whole numbers are no honest detail, and str() of a very long one raises
 
-# What gives secrets away inside a text: the password of a URL, the credentials of a header, `password='...'` in a repr.
-_IN_URL = re.compile(r"(?<=://)[^\s/?#@]*:[^\s/?#@]*@")
-_IN_HEADER = re.compile(r"\b(bearer|basic) +[\w.~+/=-]{6,}", re.IGNORECASE)
-_ASSIGNED = re.compile(
-    r"""(?P<key>[\w-]*(?:passw|secret|token|api_?key|credential|authorization|cookie|private_?key)[\w-]*)"""
-    r"""(?P<is>['"]?\s*[=:]\s*)(?P<value>b?'[^']*'?|b?"[^"]*"?|[^\s,)}\]]+)""",
-    re.IGNORECASE,
-)
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
-
-_SHOWN_BY_STR = (decimal.Decimal, uuid.UUID, pathlib.PurePath)
-_SHOWN_BY_ISO = (datetime.datetime, datetime.date, datetime.time)
+_QUOTED_MARK = re.compile(rf"""b?(['"]){re.escape(REDACTED)}\1""")
 
 
 def safe_details(details: object) -> dict[str, Json]:
     """Return *details* as a JSON object; `{}` where it is no mapping. Never raises.
 
-    Keys that look secret keep their place and lose their value. What is deep, long or refers to itself is cut; what
-    cannot be shown says so.
+    Keys that look secret keep their place and lose their value. What is deep, long or refers to itself is cut; a value
+    that cannot be shown is replaced by a text that says so.
 
     >>> safe_details({"user": "ada", "password": "hunter2", "url": "https://ada:hunter2@example.org/"})
     {'user': 'ada', 'password': '[redacted]', 'url': 'https://[redacted]@example.org/'}
     """
-    found = safe_value(details)
-    return found if isinstance(found, dict) else {}
+    encoded = safe_value(details)
+    if isinstance(encoded, dict):
+        return encoded
+    return {}
 
 
 def safe_value(value: object) -> Json:
@@ -64,142 +63,185 @@ def safe_value(value: object) -> Json:
     >>> safe_value({1: (2, {"a"}), "when": datetime.date(2024, 2, 29), "bad": float("nan")})
     {'1': [2, ['a']], 'when': '2024-02-29', 'bad': 'nan'}
     """
-    return _Look().at(value, 0)
+    return _Encoder().encode(value, 0)
 
 
-def safe_text(text: str, most: int = _MOST_TEXT) -> str:
-    """Return a text that is not too long, holds no credentials of the usual forms and can be sent as UTF-8."""
-    if len(text) > most:
-        text = f"{text[:most]}... ({len(text) - most} more)"
-    if not text.isascii():  # a lone surrogate cannot be sent, and servers find out when the status is on its way
+def safe_text(text: str, limit: int = _MAX_TEXT) -> str:
+    """Return a text of at most *limit* characters that holds no secret of the usual forms and can be sent as UTF-8."""
+    return redact_text(bounded(text, limit))
+
+
+def bounded(text: str, limit: int) -> str:
+    """Return a text that is cut after *limit* characters and can be sent as UTF-8; the cut says how much is missing."""
+    if len(text) > limit:
+        text = f"{text[:limit]}... ({len(text) - limit} more)"
+    if not text.isascii():  # a lone surrogate cannot be sent, and a server would notice after it has sent the status
         text = text.encode("utf-8", "replace").decode("utf-8")
-    if "://" in text and "@" in text:
-        text = _IN_URL.sub(f"{REDACTED}@", text)
-    if " " in text and ("asic " in text or "earer " in text or "EARER " in text):
-        text = _IN_HEADER.sub(rf"\1 {REDACTED}", text)
     return text
 
 
 def message_of(error: BaseException) -> str:
-    """Return what an exception says, also where it cannot say it. Never raises.
+    """Return the message of an exception, without secrets; a text in its place where `__str__` fails. Never raises.
 
     >>> message_of(KeyError("lamp"))
     "'lamp'"
     """
-    return safe_text(safe_message(error), _MOST_MESSAGE)
+    return safe_text(safe_message(error), _MAX_MESSAGE)
 
 
-class _Look:
-    """One look at one value: what was met on the way down, and how much may still be met."""
+class _Encoder:
+    """Encodes one value: knows the containers it is inside of, and how many nodes may still be encoded."""
 
-    __slots__ = ("left", "path")
+    __slots__ = ("_nodes_left", "_path")
 
     def __init__(self) -> None:
-        self.path: set[int] = set()
-        self.left = _MOST_NODES
+        self._path: set[int] = set()
+        self._nodes_left = _MAX_NODES
 
-    def at(self, value: object, depth: int) -> Json:
-        self.left -= 1
-        if self.left < 0:
+    def encode(self, value: object, depth: int) -> Json:
+        """Return *value* as JSON. Never raises."""
+        self._nodes_left -= 1
+        if self._nodes_left < 0:
             return "..."
-        kind: type = type(value)
-        if kind is str:
-            return safe_text(cast("str", value))
-        if value is None or kind is bool:
-            return cast("bool | None", value)
-        if kind is int:
-            number = cast("int", value)
-            return number if number.bit_length() <= _MOST_BITS else f"<int of {number.bit_length()} bits>"
-        if kind is float:
-            return cast("float", value) if math.isfinite(cast("float", value)) else str(value)
+        kind = type(value)
+        for exact, convert in _EXACT_TYPES:
+            if kind is exact:
+                return convert(value)
         try:
-            return self._inside(value, kind, depth)
-        except Exception:  # whatever a foreign object does when it is looked at
+            return self._encode_object(value, kind, depth)
+        except Exception:  # a foreign object may raise anything when it is examined
             return f"<{class_name(kind)} that cannot be shown>"
 
-    def _inside(self, value: object, kind: type, depth: int) -> Json:
-        if id(value) in self.path:
+    def _encode_object(self, value: object, kind: type, depth: int) -> Json:
+        if id(value) in self._path:
             return "<circular>"
-        items = _pairs(value, kind) if kind is not dict else _entries(cast("dict[object, object]", value))
-        if items is None and not _is(kind, (list, tuple, set, frozenset)):
-            return _plain(value, kind)
-        if depth >= _MOST_DEEP:
+        encode_children = _container_encoder(kind)
+        if encode_children is None:
+            return _encode_leaf(value, kind)
+        if depth >= _MAX_DEPTH:
             return f"<{class_name(kind)}>"
-        self.path.add(id(value))
+        self._path.add(id(value))
         try:
-            if items is not None:
-                return self._object(items, depth)
-            found = self._array(cast("Iterable[object]", value), len(cast("list[object]", value)), depth)
-            return sorted(found, key=repr) if _is(kind, (set, frozenset)) else found
+            return encode_children(self, value, depth + 1)
         finally:
-            self.path.discard(id(value))
+            self._path.discard(id(value))
 
-    def _object(self, pairs: tuple[int, Iterable[tuple[object, object]]], depth: int) -> dict[str, Json]:
-        total, items = pairs
-        found: dict[str, Json] = {}
-        for key, value in items if total <= _MOST_ITEMS else islice(items, _MOST_ITEMS):
-            name = key if type(key) is str and len(key) <= _MOST_KEY else _key(self.at(key, _MOST_DEEP))
-            if is_secret(name, value):
-                found[name] = REDACTED
-            else:
-                found[name] = self.at(value, depth + 1)
-        if total > _MOST_ITEMS:
-            found["..."] = f"{total - _MOST_ITEMS} more"
-        return found
+    def encode_dict(self, value: dict[object, object], depth: int) -> Json:
+        """Encode a dict as an object."""
+        if type(value) is dict and len(value) <= _MAX_ITEMS:  # a cheap copy: another thread may change it meanwhile
+            return self._object(len(value), list(value.items()), depth)
+        return self.encode_mapping(value, depth)
 
-    def _array(self, values: Iterable[object], total: int, depth: int) -> list[Json]:
-        found = [self.at(value, depth + 1) for value in islice(values, _MOST_ITEMS)]
-        if total > _MOST_ITEMS:
-            found.append(f"... {total - _MOST_ITEMS} more")
-        return found
+    def encode_mapping(self, value: Mapping[object, object], depth: int) -> Json:
+        """Encode any mapping as an object."""
+        return self._object(len(value), value.items(), depth)
+
+    def encode_dataclass(self, value: Any, depth: int) -> Json:
+        """Encode a dataclass as an object of its fields."""
+        names = [field.name for field in dataclasses.fields(value)]
+        return self._object(len(names), ((name, getattr(value, name, None)) for name in names), depth)
+
+    def _object(self, total: int, pairs: Iterable[tuple[object, object]], depth: int) -> dict[str, Json]:
+        encoded: dict[str, Json] = {}
+        for key, value in islice(pairs, _MAX_ITEMS):
+            name = self._key(key)
+            encoded[name] = REDACTED
+            if not is_secret(name, value):
+                encoded[name] = self.encode(value, depth)
+        if total > _MAX_ITEMS:
+            encoded["..."] = f"{total - _MAX_ITEMS} more"
+        return encoded
+
+    def _key(self, key: object) -> str:
+        if type(key) is str and len(key) <= _MAX_KEY:
+            return key
+        return str(self.encode(key, _MAX_DEPTH))[:_MAX_KEY]
+
+    def encode_array(self, values: list[object] | tuple[object, ...], depth: int) -> list[Json]:
+        """Encode a list or a tuple as an array."""
+        return self._items(len(values), values, depth)
+
+    def encode_set(self, values: set[object] | frozenset[object], depth: int) -> list[Json]:
+        """Encode a set as an array, in an order that is the same for equal sets."""
+        return sorted(self._items(len(values), values, depth), key=repr)
+
+    def _items(self, total: int, values: Iterable[object], depth: int) -> list[Json]:
+        encoded = [self.encode(value, depth) for value in islice(values, _MAX_ITEMS)]
+        if total > _MAX_ITEMS:
+            encoded.append(f"... {total - _MAX_ITEMS} more")
+        return encoded
 
 
-def _is(kind: type, of: type | tuple[type, ...]) -> bool:
-    return issubclass(kind, of)  # for type checkers, which narrow too much on it
+_CONTAINERS: tuple[tuple[type | tuple[type, ...], Callable[[_Encoder, Any, int], Json]], ...] = (
+    (dict, _Encoder.encode_dict),
+    (Mapping, _Encoder.encode_mapping),
+    ((list, tuple), _Encoder.encode_array),
+    ((set, frozenset), _Encoder.encode_set),
+)
 
 
-def _entries(value: dict[object, object]) -> tuple[int, Iterable[tuple[object, object]]]:
-    total = len(value)
-    # A copy where that is cheap: another thread may be at it.
-    return total, list(value.items()) if total <= _MOST_ITEMS else value.items()
-
-
-def _pairs(value: object, kind: type) -> tuple[int, Iterable[tuple[object, object]]] | None:
-    if _is(kind, Mapping):
-        mapping = cast("Mapping[object, object]", value)
-        return len(mapping), iter(mapping.items())
-    if dataclasses.is_dataclass(kind) and not _is(kind, BaseException):
-        names = [field.name for field in dataclasses.fields(kind)]
-        return len(names), ((name, getattr(value, name, None)) for name in names)
+def _container_encoder(kind: type[object]) -> Callable[[_Encoder, Any, int], Json] | None:
+    """Return the method that encodes what values of *kind* contain; None for those that are no containers."""
+    for bases, method in _CONTAINERS:
+        if issubclass(kind, bases):
+            return method
+    if dataclasses.is_dataclass(kind) and not issubclass(kind, BaseException):
+        return _Encoder.encode_dataclass
     return None
 
 
-def _plain(value: object, kind: type) -> Json:
-    if _is(kind, ErrorCategory):
-        return cast("ErrorCategory", value).label
-    if _is(kind, enum.Enum):
-        return safe_value(cast("enum.Enum", value).value)
-    if _is(kind, BaseException):
-        return safe_text(f"{class_name(kind)}: {message_of(cast('BaseException', value))}")
-    if _is(kind, type):
-        return class_name(cast("type", value))
-    if _is(kind, (bytes, bytearray, memoryview)):
-        return f"<{len(cast('bytes', value))} bytes>"
-    if _is(kind, _SHOWN_BY_ISO):
-        return cast("datetime.date", value).isoformat()
-    if _is(kind, datetime.timedelta):
-        return cast("datetime.timedelta", value).total_seconds()
-    if _is(kind, str):
-        return safe_text(str.__str__(cast("str", value)))
-    if _is(kind, int):
-        return safe_value(int.__int__(cast("int", value)))
-    if _is(kind, float):
-        return safe_value(float.__float__(cast("float", value)))
-    if _is(kind, _SHOWN_BY_STR):
-        return safe_text(str(value))
-    shown = safe_text(_ADDRESS.sub("", repr(value)[: 2 * _MOST_TEXT]))
-    return _ASSIGNED.sub(rf"\g<key>\g<is>{REDACTED}", shown)
+def _unchanged(value: Any) -> Json:
+    return cast("Json", value)
 
 
-def _key(key: Json) -> str:
-    return (key if type(key) is str else str(key))[:_MOST_KEY]
+def _encode_int(number: int) -> Json:
+    bits = number.bit_length()
+    if bits > _MAX_BITS:
+        return f"<int of {bits} bits>"
+    return number
+
+
+def _encode_float(number: float) -> Json:
+    if math.isfinite(number):
+        return number
+    return str(number)
+
+
+_EXACT_TYPES: tuple[tuple[type, Callable[[Any], Json]], ...] = (
+    (str, safe_text),
+    (int, _encode_int),
+    (NoneType, _unchanged),
+    (bool, _unchanged),
+    (float, _encode_float),
+)
+"""The values that most details hold. Compared by identity: hashing a class may run a metaclass of the application."""
+
+
+def _encode_leaf(value: object, kind: type) -> Json:
+    """Encode what is no container, by the first of `_LEAF_TYPES` that its class is derived from; else by its `repr`."""
+    for bases, convert in _LEAF_TYPES:
+        if issubclass(kind, bases):
+            return convert(value)
+    shown = safe_text(_ADDRESS.sub("", repr(value)[: 2 * _MAX_TEXT]))
+    return _QUOTED_MARK.sub(REDACTED, shown)  # the mark stands for the literal with its quotes
+
+
+def _encode_exception(error: BaseException) -> str:
+    return safe_text(f"{class_name(type(error))}: {message_of(error)}")
+
+
+_LEAF_TYPES: tuple[tuple[type | tuple[type, ...], Callable[[Any], Json]], ...] = (
+    (ErrorCategory, lambda category: category.label),
+    (enum.Enum, lambda member: safe_value(member.value)),
+    (BaseException, _encode_exception),
+    (type, class_name),
+    ((bytes, bytearray, memoryview), lambda data: f"<{len(data)} bytes>"),
+    ((datetime.datetime, datetime.date, datetime.time), lambda moment: moment.isoformat()),
+    (datetime.timedelta, lambda duration: duration.total_seconds()),
+    # Of the base class: a subclass may override these methods.
+    (str, lambda text: safe_text(str.__str__(text))),
+    (int, lambda number: safe_value(int.__int__(number))),
+    (float, lambda number: safe_value(float.__float__(number))),
+    ((decimal.Decimal, uuid.UUID, pathlib.PurePath), lambda value: safe_text(str(value))),
+)
+"""From the precise to the general: a member of an IntEnum is encoded as a member, not as an int."""

@@ -1,4 +1,12 @@
-"""Take an exception apart and put it together again, whatever its constructor asks for: for pickle and copy."""
+"""Pickling and copying of exceptions without their constructors.
+
+Python rebuilds an exception by calling its class with `args`. That fails for a class whose constructor takes anything
+else, and loses notes, cause and slots. Here an exception is reduced to its parts, an instance is made without
+`__init__`, and the parts are put back.
+
+Each value is pickled by itself. One that cannot be pickled (a lock, a socket, the traceback of another error) arrives
+as a text that describes it, and keeps no other value from arriving.
+"""
 
 from __future__ import annotations
 
@@ -6,30 +14,32 @@ import contextlib
 import copy
 import pickle
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import BuiltinFunctionType, MemberDescriptorType
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from resilience.errors._validation import add_note
 
-__all__ = ["Parts", "apart", "blank", "together"]
+__all__ = ["Parts", "new_uninitialized", "reduce_exception", "restore_exception"]
 
-Parts = tuple[tuple[object, ...], dict[str, object], dict[str, object], object, bool]
-"""Arguments, ``__dict__``, what stands in slots, the cause, and whether the context is suppressed."""
+Parts: TypeAlias = tuple[tuple[object, ...], dict[str, object], dict[str, object], object, bool]
+"""Arguments, ``__dict__``, the values of slots, the cause, and whether the context is suppressed."""
 
-_LOST: Final = "its cause stayed behind: "
-_MOST_NESTED = 16  # causes of causes; each is pickled within the one before
+_Reduced: TypeAlias = tuple[Callable[..., BaseException], tuple[object, ...], Parts]
+
+_LOST_CAUSE: Final = "its cause could not be pickled: "
+_MAX_NESTED = 16  # causes of causes; each is pickled within the one before
 _PLAIN = (str, int, float, bool, type(None), bytes)
 # Of the base class: a subclass may hide them behind properties, or refuse to set them, as a frozen dataclass does.
 _ARGS: Any = vars(BaseException)["args"]
-_QUIET: Any = vars(BaseException)["__suppress_context__"]
+_SUPPRESS_CONTEXT: Any = vars(BaseException)["__suppress_context__"]
 _CAUSE: Any = vars(BaseException)["__cause__"]
 _MEMBERS: Any = vars(BaseExceptionGroup)["exceptions"]
 _MESSAGE: Any = vars(BaseExceptionGroup)["message"]
 
 
-def blank(kind: type[BaseException], args: tuple[object, ...] = ()) -> BaseException:
-    """Return an exception of *kind* whose constructor, or `__new__`, has not been asked."""
+def new_uninitialized(kind: type[BaseException], args: tuple[object, ...] = ()) -> BaseException:
+    """Return an exception of *kind* with *args*; neither its `__init__` nor a `__new__` written in Python is called."""
     base: type = kind
     # `__base__` leads to the class whose layout the instance has, and only that one's `__new__` makes it.
     while not isinstance(vars(base).get("__new__"), BuiltinFunctionType):
@@ -38,117 +48,126 @@ def blank(kind: type[BaseException], args: tuple[object, ...] = ()) -> BaseExcep
     return new(kind, *args)
 
 
-def _blank_group(kind: type[BaseException], message: str, members: list[object]) -> BaseException:
-    found = [_arrived(each) for each in members]
-    return blank(kind, (message, [each if isinstance(each, BaseException) else Exception(each) for each in found]))
-
-
-def apart(error: BaseException) -> tuple[Callable[..., BaseException], tuple[object, ...], Parts]:
-    """Return what `__reduce__` has to."""
-    hung: dict[str, object] = error.__dict__
+def reduce_exception(error: BaseException) -> _Reduced:
+    """Return what `__reduce__` returns: how to make an instance, with which arguments, and the parts to put back."""
     parts: Parts = (
-        tuple(_carried(value) for value in error.args),
-        {name: _carried(value) for name, value in hung.items()},
-        {name: _carried(value) for name, value in _slots_of(error).items()},
-        _carried(_CAUSE.__get__(error)),
+        tuple(_wrap(value) for value in error.args),
+        {name: _wrap(value) for name, value in error.__dict__.items()},
+        {name: _wrap(value) for name, value in _slot_values(error)},
+        _wrap(_CAUSE.__get__(error)),
         bool(error.__suppress_context__),
     )
-    if issubclass(type(error), BaseExceptionGroup):  # holds its members where only its `__new__` puts them
+    if issubclass(type(error), BaseExceptionGroup):  # only the `__new__` of a group can set its members
         members: tuple[BaseException, ...] = _MEMBERS.__get__(error)
-        return _blank_group, (type(error), _MESSAGE.__get__(error), [_carried(each) for each in members]), parts
-    return blank, (type(error),), parts
+        return _new_group, (type(error), _MESSAGE.__get__(error), [_wrap(member) for member in members]), parts
+    return new_uninitialized, (type(error),), parts
 
 
-def together(error: BaseException, parts: Parts) -> None:
-    """Do what `__setstate__` has to."""
-    args, hung, slots, cause, suppressed = parts
-    _ARGS.__set__(error, tuple(_arrived(value) for value in args))
-    error.__dict__.update({name: _arrived(value) for name, value in hung.items()})
-    for name, value in slots.items():
-        member = _members(type(error)).get(name)
-        with contextlib.suppress(AttributeError, TypeError):  # one that is made by `__new__` and cannot be set
-            if member is not None:
-                member.__set__(error, _arrived(value))
-    found = _arrived(cause)
-    if isinstance(found, BaseException):
-        _CAUSE.__set__(error, found)
-    elif found is not None:
-        add_note(error, f"{_LOST}{found}")
-    _QUIET.__set__(error, suppressed)
+def restore_exception(error: BaseException, parts: Parts) -> None:
+    """Do what `__setstate__` does: put the *parts* of an exception into a new instance."""
+    args, attributes, slots, cause, suppressed = parts
+    _ARGS.__set__(error, tuple(_unwrap(value) for value in args))
+    error.__dict__.update({name: _unwrap(value) for name, value in attributes.items()})
+    members = _slots_of(type(error))
+    for name in slots.keys() & members.keys():
+        with contextlib.suppress(AttributeError, TypeError):  # one that `__new__` has set and that is read-only
+            members[name].__set__(error, _unwrap(slots[name]))
+    _restore_cause(error, _unwrap(cause))
+    _SUPPRESS_CONTEXT.__set__(error, suppressed)
 
 
-def _members(kind: type) -> dict[str, MemberDescriptorType]:
+def _restore_cause(error: BaseException, cause: object) -> None:
+    if isinstance(cause, BaseException):
+        _CAUSE.__set__(error, cause)
+    elif cause is not None:  # the text that stands in for it
+        add_note(error, f"{_LOST_CAUSE}{cause}")
+
+
+def _new_group(kind: type[BaseException], message: str, members: list[object]) -> BaseException:
+    return new_uninitialized(kind, (message, [_as_exception(_unwrap(member)) for member in members]))
+
+
+def _as_exception(member: object) -> BaseException:
+    if isinstance(member, BaseException):
+        return member
+    return Exception(member)  # the text that stands in for it
+
+
+def _slots_of(kind: type) -> dict[str, MemberDescriptorType]:
     """Return the slots of a class, those of Python's own exceptions among them (`errno`, `filename`)."""
-    return {
-        name: member
-        for base in reversed(kind.__mro__)
-        if base is not BaseException
-        for name, member in vars(base).items()
-        if isinstance(member, MemberDescriptorType)
-    }
+    bases = [base for base in reversed(kind.__mro__) if base is not BaseException]
+    attributes = [(name, value) for base in bases for name, value in vars(base).items()]
+    return {name: value for name, value in attributes if isinstance(value, MemberDescriptorType)}
 
 
-def _slots_of(error: BaseException) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for name, member in _members(type(error)).items():
-        with contextlib.suppress(AttributeError):  # a slot that nothing was put in
+def _slot_values(error: BaseException) -> Iterator[tuple[str, object]]:
+    for name, member in _slots_of(type(error)).items():
+        with contextlib.suppress(AttributeError):  # an empty slot
             value = member.__get__(error, type(error))
-            # Python's own read as None where nothing was put in, and say so once None has been put there.
+            # An empty slot of Python's own exceptions reads as None, but one that is set to None prints as "None".
             if value is not None or member.__objclass__.__module__ != "builtins":
-                found[name] = value
-    return found
+                yield name, value
 
 
-class _Carried:
-    """A value on its way: pickled by itself, so that one that cannot be does not keep the others from arriving."""
+class _PickleSafe:
+    """A value that is pickled by itself, so that one that cannot be does not keep the others from arriving."""
 
     __slots__ = ("value",)
 
     def __init__(self, value: object) -> None:
         self.value = value
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Carried:
+    def __deepcopy__(self, memo: dict[int, Any]) -> _PickleSafe:
         try:
-            return _Carried(copy.deepcopy(self.value, memo))
-        except Exception:  # a lock, a socket: the copy has the same one
+            return _PickleSafe(copy.deepcopy(self.value, memo))
+        except Exception:  # a lock, a socket: the copy shares it
             return self
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
-        travelling: list[int] = _here.__dict__.setdefault("travelling", [])
-        data: bytes | None = None
-        if id(self.value) not in travelling and len(travelling) < _MOST_NESTED:
-            travelling.append(id(self.value))
-            try:
-                data = pickle.dumps(self.value)
-            except Exception:  # it arrives as what can be said of it
-                data = None
-            finally:
-                travelling.pop()
-        return _unpacked, (data, _stand_in(self.value))
+        return _load, (self._dump(), _describe(self.value))
+
+    def _dump(self) -> bytes | None:
+        """Return the pickle of the value; None where it has none, or refers to itself."""
+        enclosing: list[int] = _pickling.__dict__.setdefault("enclosing", [])
+        if id(self.value) in enclosing or len(enclosing) >= _MAX_NESTED:
+            return None
+        enclosing.append(id(self.value))
+        try:
+            return pickle.dumps(self.value)
+        except Exception:
+            return None
+        finally:
+            enclosing.pop()
 
 
-_here = threading.local()
+_pickling = threading.local()
+"""The values that this thread is pickling, each within the one before."""
 
 
-def _carried(value: object) -> object:
-    return value if type(value) in _PLAIN else _Carried(value)
+def _wrap(value: object) -> object:
+    if type(value) in _PLAIN:
+        return value
+    return _PickleSafe(value)
 
 
-def _arrived(value: object) -> object:
-    return value.value if isinstance(value, _Carried) else value
+def _unwrap(value: object) -> object:
+    if isinstance(value, _PickleSafe):  # copied, not pickled: pickle has replaced it by the value
+        return value.value
+    return value
 
 
-def _unpacked(data: bytes | None, stand_in: object) -> object:
+def _load(data: bytes | None, description: object) -> object:
+    """Return the value of a pickle; its *description* where there is none or it cannot be read."""
     if data is None:
-        return stand_in
+        return description
     try:
-        found: object = pickle.loads(data)  # noqa: S301 - out of a pickle that is being read already
-    except Exception:  # one of those whose constructor wants other arguments than it keeps
-        return stand_in
-    return found
+        value: object = pickle.loads(data)  # noqa: S301 - part of a pickle that is being loaded already
+    except Exception:  # of a class whose constructor takes other arguments than it stores
+        return description
+    return value
 
 
-def _stand_in(value: object) -> object:
-    from resilience.errors._json_safe import safe_value  # here, so that errors that stay at home do not import it
+def _describe(value: object) -> object:
+    from resilience.errors._json_safe import safe_value  # most errors are never pickled
 
     return safe_value(value)

@@ -1,4 +1,8 @@
-"""What may be said to a user: a sentence for each category that tells what to do and nothing of the inside."""
+"""Sentences for users: one for each category. They say what to do and reveal nothing of the implementation.
+
+An application shows them in place of an error's message, which may hold names of hosts, tables and people. An error
+class with something better to say declares a ``user_message`` of its own.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ USER_MESSAGES: Final[dict[ErrorCategory, str]] = {
     _C.VALIDATION: "The request is not valid. Please correct it.",
     _C.NOT_FOUND: "What you asked for was not found.",
     _C.CONFLICT: "This conflicts with something that has changed meanwhile.",
-    _C.CONFIGURATION: "The service is not set up correctly. Please tell whoever runs it.",
+    _C.CONFIGURATION: "The service is not set up correctly. Please contact its operator.",
     _C.SYNTAX: "The code is not valid.",
     _C.RUNTIME: "The code failed while it ran.",
     _C.IMPORT: "The code needs a module that is not there.",
@@ -40,18 +44,18 @@ USER_MESSAGES: Final[dict[ErrorCategory, str]] = {
     _C.UNKNOWN: "An unexpected error occurred.",
 }
 
-# For what says no more than the name of a group, as executors of code do.
-_SPEAKS_FOR: Final = {
+# For errors that declare no more than a group, as executors of code do.
+_REPRESENTATIVES: Final = {
     _C.TRANSIENT.value: _C.NETWORK,
     _C.INFRASTRUCTURE.value: _C.NETWORK,
     _C.CODE_RELATED.value: _C.RUNTIME,
     _C.WORKFLOW.value: _C.INTERNAL,
 }
-_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_WORD_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def leaf_of(category: object) -> ErrorCategory:
-    """Return the leaf that a category stands for: itself, one of a group, UNKNOWN for anything else.
+    """Return the leaf that represents a category: itself, one leaf of a group, UNKNOWN for anything else.
 
     >>> leaf_of(ErrorCategory.CODE_RELATED).label
     'runtime_error'
@@ -60,11 +64,11 @@ def leaf_of(category: object) -> ErrorCategory:
         return _C.UNKNOWN
     if category.value.bit_count() == 1:
         return category
-    return _SPEAKS_FOR.get(category.value) or next(iter(category))
+    return _REPRESENTATIVES.get(category.value) or next(iter(category))
 
 
 def title_of(kind: type) -> str:
-    """Return what a class of errors is called, in words.
+    """Return the name of an exception class in words, for the title of a problem document.
 
     >>> class HTTPStockLockedError(Exception): ...
     >>> title_of(HTTPStockLockedError)
@@ -73,5 +77,11 @@ def title_of(kind: type) -> str:
     name = kind.__name__
     for ending in ("Error", "Exception"):
         name = name.removesuffix(ending) or name
-    first, *others = _WORDS.sub(" ", name.strip("_")).split() or [name]
-    return " ".join([first, *(word if word.isupper() else word.lower() for word in others)])
+    first, *others = _WORD_BOUNDARY.sub(" ", name.strip("_")).split() or [name]
+    return " ".join([first, *map(_lower_unless_acronym, others)])
+
+
+def _lower_unless_acronym(word: str) -> str:
+    if word.isupper():
+        return word
+    return word.lower()

@@ -1,22 +1,39 @@
-"""What errors are given, checked where it is written."""
+"""Checks of what errors are given, and operations on exceptions of unknown classes that never fail.
+
+Errors are made while something else has failed. A constructor must therefore reject wrong arguments where they are
+written, and what reads or changes an exception must not raise a second error in place of the first.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import cast
 
+from resilience._validation import require
 from resilience.categories import ErrorCategory, Severity, combine
 
-__all__ = ["a_leaf", "a_severity", "a_wait", "add_note", "alike", "class_name", "safe_message"]
+__all__ = [
+    "add_note",
+    "class_name",
+    "parse_details",
+    "parse_leaf",
+    "parse_severity",
+    "parse_wait",
+    "safe_equal",
+    "safe_message",
+]
 
 class_name: Callable[[type], str] = vars(type)["__name__"].__get__
 """Return the name of a class. A metaclass may have a `__name__` of its own, which is not asked."""
 
 
-def a_leaf(category: object) -> ErrorCategory:
-    """Return one leaf, given as a member, its label or its name; TypeError or ValueError otherwise."""
+def parse_leaf(category: object) -> ErrorCategory:
+    """Return one leaf category, given as a member, its label or its name.
+
+    Raises ValueError for a group and for an unknown label, TypeError for anything else.
+    """
     found = combine("category", [category])
     if not found.is_leaf:
         near = next(iter(found)).label
@@ -24,8 +41,8 @@ def a_leaf(category: object) -> ErrorCategory:
     return found
 
 
-def a_severity(severity: Severity | str) -> Severity:
-    """Return a severity, given as a member or its value; ValueError otherwise."""
+def parse_severity(severity: object) -> Severity:
+    """Return a severity, given as a member or its value. Raises ValueError for anything else."""
     try:
         return Severity(severity)
     except ValueError:
@@ -33,18 +50,33 @@ def a_severity(severity: Severity | str) -> Severity:
         raise ValueError(f"severity={severity!r}: give one of {known}") from None
 
 
-def a_wait(retry_after: object) -> float:
-    """Return seconds of 0 or more; TypeError where it is no number. A moment that has passed is 0."""
-    if isinstance(retry_after, timedelta):
-        retry_after = retry_after.total_seconds()
-    nan = isinstance(retry_after, float) and math.isnan(retry_after)
-    if nan or isinstance(retry_after, bool) or not isinstance(retry_after, int | float):
-        raise TypeError(f"retry_after={retry_after!r}: give seconds (a number or a timedelta) of 0 or more")
-    return max(retry_after, 0)  # and a whole number stays one: it goes into a header as it is
+def parse_wait(retry_after: object) -> float:
+    """Return seconds of 0 or more, given as a number or a timedelta; a moment that has passed is 0.
+
+    A whole number stays one: it is written into headers as it is. Raises TypeError for anything but a number.
+    """
+    seconds = retry_after
+    if isinstance(seconds, timedelta):
+        seconds = seconds.total_seconds()
+    expected = "seconds (a number or a timedelta) of 0 or more"
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    require(is_number, "retry_after", seconds, expected, TypeError)
+    wait = cast("float", seconds)
+    require(isinstance(wait, int) or not math.isnan(wait), "retry_after", wait, expected, TypeError)
+    return max(wait, 0)
+
+
+def parse_details(details: object) -> dict[str, object]:
+    """Return a copy of *details* as a dict. Raises TypeError unless it is a mapping."""
+    require(isinstance(details, Mapping), "details", details, "a dict, such as {'item': 'lamp'}", TypeError)
+    return dict(cast("Mapping[str, object]", details))
 
 
 def safe_message(error: BaseException) -> str:
     """Return ``str(error)`` as a plain string, or a text that names its class where `__str__` fails. Never raises.
+
+    This is the one way in which the toolkit reads the message of an exception. The text is complete, secrets included;
+    `resilience.errors._json_safe.message_of` returns it as it may leave the process.
 
     >>> safe_message(KeyError("lamp"))
     "'lamp'"
@@ -55,15 +87,17 @@ def safe_message(error: BaseException) -> str:
         return f"<{class_name(type(error))} whose message cannot be read>"
 
 
-def alike(one: object, other: object) -> bool:
-    """Return whether two details are the same."""
+def safe_equal(one: object, other: object) -> bool:
+    """Return whether two values are the same object or equal; False where they cannot be compared. Never raises."""
     try:
         return one is other or bool(one == other)
-    except Exception:  # an array, which has as many answers as members
+    except Exception:  # the comparison of an array has as many answers as members
         return False
 
 
 def add_note(error: BaseException, note: str) -> None:
     """Add a note, also to an exception that forbids to set attributes, as one that is a frozen dataclass does."""
     notes: object = error.__dict__.get("__notes__")
-    error.__dict__["__notes__"] = [*cast("list[str]", notes), note] if isinstance(notes, list) else [note]
+    if not isinstance(notes, list):
+        notes = []
+    error.__dict__["__notes__"] = [*cast("list[str]", notes), note]

@@ -1,16 +1,33 @@
-"""The base of errors, the toolkit's and an application's own, and the toolkit's of time limits and retries."""
+"""`ResilienceError`, the base class of errors, and the toolkit's own errors of time limits, retries and validation.
+
+A class declares what it is (code, category, severity, user message), an instance what happened (message, details,
+wait). Both are checked where they are written. Documents are made in `resilience.errors._serialization`, pickles in
+`resilience.errors._pickling`; both are imported when the first one is asked for, since most errors are only raised and
+caught.
+
+`CircuitOpenError` is in `resilience.errors.circuit`: it imports pybreaker.
+"""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
+from resilience._validation import given_options
 from resilience.categories import CategoryLike, ErrorCategory, Severity
-from resilience.errors._class_defaults import Default, sentence_for, severity_of
-from resilience.errors._validation import a_leaf, a_severity, a_wait, add_note, alike, safe_message
-from resilience.errors.codes import CodeRegistry, a_code
+from resilience.errors._class_defaults import Default, default_severity, default_user_message
+from resilience.errors._validation import (
+    add_note,
+    parse_details,
+    parse_leaf,
+    parse_severity,
+    parse_wait,
+    safe_equal,
+    safe_message,
+)
+from resilience.errors.codes import CodeRegistry, parse_code
 
 if TYPE_CHECKING:
     from resilience.errors._json_safe import Json
@@ -26,7 +43,18 @@ __all__ = [
 ]
 
 
-@functools.cache  # on 3.11 an import that has been made long ago still takes 3 us, which is half of a body
+_PARSERS: Mapping[str, Callable[[Any], object]] = {
+    "code": functools.partial(parse_code, "code"),
+    "category": parse_leaf,
+    "severity": parse_severity,
+    "user_message": lambda text: text,
+    "details": parse_details,
+    "retry_after": parse_wait,
+}
+"""The check of each attribute that a class or an instance may be given."""
+
+
+@functools.cache  # on 3.11 an import that was made before still takes 3 us, half of the time a body takes
 def _documents() -> tuple[Callable[..., dict[str, Json]], Callable[..., dict[str, Json]]]:
     from resilience.errors._serialization import body_of, problem_of
 
@@ -34,11 +62,11 @@ def _documents() -> tuple[Callable[..., dict[str, Json]], Callable[..., dict[str
 
 
 class ResilienceError(Exception):
-    """The base of this toolkit's errors, and of an application's own.
+    """The base class of this toolkit's errors, and of an application's own.
 
-    What a kind of error is, it declares with its class: *code*, a stable word for programs (`CodeRegistry`);
-    *category*, by which every policy decides; *severity*, else that of the category; *user_message*, which
-    may be shown to users, else a sentence for the category that gives nothing away.
+    A class declares with keywords: *code*, a stable identifier for programs (`CodeRegistry`); *category*, by which
+    every policy decides; *severity*, unless given that of the category; *user_message*, a sentence for users, unless
+    given one for the category that reveals nothing.
 
     >>> class StockLocked(ResilienceError, code="STOCK-E003", category="conflict"):
     ...     def __init__(self, item: str) -> None:
@@ -48,34 +76,37 @@ class ResilienceError(Exception):
     >>> str(StockLocked("lamp")), StockLocked("lamp").severity.value
     ('lamp is being counted', 'warning')
 
-    An instance may differ from its class by the keywords of the same name. A subclass may have any constructor: it can
-    be pickled and copied all the same, with its notes and its cause. What cannot be pickled arrives as a text.
+    An instance takes the same keywords where it differs from its class. A subclass may have any constructor: its
+    instances can be pickled and copied all the same, with notes and cause. A value that cannot be pickled is replaced
+    by a text that describes it.
+
+    Raises TypeError or ValueError for an invalid argument, of an instance and of a class.
     """
 
     category: ErrorCategory = ErrorCategory.UNKNOWN
-    """What kind of failure this is."""
+    """The kind of failure, by which policies decide."""
     code: str = "RES-E000"
-    """The stable code, for programs and tables; no part of the message."""
+    """The stable code, for programs and tables; not part of the message."""
     retry_after: float | None = None
-    """Seconds to wait before the next try, where that is known; 0 means at once."""
-    _made: bool = True  # in the body of each class that was not refused; one that was may live on for a while
+    """Seconds to wait before the next attempt, where known; 0 means at once."""
+    _valid: bool = True  # in the namespace of each class that was accepted; a rejected one may exist for a while
     if TYPE_CHECKING:
         details: dict[str, object]
-        """What belongs to the failure, for programs: names and numbers."""
+        """Names and numbers that belong to the failure, for programs."""
         message: str
-        """What the error says, also where its `__str__` fails."""
+        """The text of the error; a replacement where its `__str__` fails."""
         error_code: str
-        """The word in the body of an answer: the code, unless a family has words of its own."""
+        """The identifier in the body of an HTTP answer: the code, unless the error's family has words of its own."""
         severity: Severity
-        """How loud it is reported."""
+        """The level at which the error is logged."""
         user_message: str
-        """What may be said to a user."""
+        """A sentence for users."""
     else:
-        details = Default(lambda error: dict(error._own_details()), kept=True)
+        details = Default(lambda error: dict(error._own_details()), keep=True)
         message = Default(safe_message)
         error_code = Default(lambda error: error.code)
-        severity = Default(severity_of)
-        user_message = Default(sentence_for)
+        severity = Default(default_severity)
+        user_message = Default(default_user_message)
 
     def __init_subclass__(
         cls,
@@ -86,26 +117,21 @@ class ResilienceError(Exception):
         user_message: str | None = None,
         **others: object,
     ) -> None:
-        """Check what the class declares, and give it its code."""
+        """Check what the class declares, by keywords or in its body, and register its code."""
         super().__init_subclass__(**others)
-        if code is not None:
-            cls.code = code
-        if category is not None:
-            cls.category = a_leaf(category)
-        if severity is not None:
-            cls.severity = a_severity(severity)
-        if user_message is not None:
-            cls.user_message = user_message
+        given = given_options(code=code, category=category, severity=severity, user_message=user_message)
+        for name, value in given.items():
+            setattr(cls, name, _PARSERS[name](value))
+        # In the body of a class an attribute may be a property or a descriptor as well.
         body = vars(cls)
-        if isinstance(body.get("category"), str | ErrorCategory):  # not where it is a property
-            cls.category = a_leaf(body["category"])
+        if isinstance(body.get("category"), str | ErrorCategory):
+            cls.category = parse_leaf(body["category"])
         if isinstance(body.get("severity"), str):
-            cls.severity = a_severity(body["severity"])
-        declared = body.get("code")
-        if isinstance(declared, str | int):
-            prefix = a_code("code", declared).partition("-")[0]
-            CodeRegistry(prefix).declare(str(declared), cls)
-        cls._made = True
+            cls.severity = parse_severity(body["severity"])
+        if isinstance(body.get("code"), str | int):
+            declared = parse_code("code", body["code"])
+            CodeRegistry(declared.partition("-")[0]).declare(declared, cls)
+        cls._valid = True
 
     def __init__(
         self,
@@ -118,32 +144,28 @@ class ResilienceError(Exception):
         severity: Severity | str | None = None,
         user_message: str | None = None,
     ) -> None:
-        super().__init__(*((message,) if message != "" else ()))
-        # Nothing is put on the instance that is not its own: most errors are never asked.
-        if details is not None:
-            if not isinstance(details, Mapping):
-                raise TypeError(f"details={details!r}: give a dict, such as {{'item': 'lamp'}}")
-            self.details = dict(details)
-        if retry_after is not None:
-            self.retry_after = a_wait(retry_after)
-        if code is not None:
-            self.code = a_code("code", code)
-        if category is not None:
-            self.category = a_leaf(category)
-        if severity is not None:
-            self.severity = a_severity(severity)
-        if user_message is not None:
-            self.user_message = user_message
+        super().__init__(*[text for text in (message,) if text != ""])
+        # Only what differs from the class is stored on the instance: most errors are never asked for it.
+        given = given_options(
+            details=details,
+            retry_after=retry_after,
+            code=code,
+            category=category,
+            severity=severity,
+            user_message=user_message,
+        )
+        for name, value in given.items():
+            setattr(self, name, _PARSERS[name](value))
 
     def _own_details(self) -> Mapping[str, object]:
-        """Return the details of an error that was given none."""
+        """Return the details of an error that was constructed without any."""
         return {}
 
     def with_context(self, message: str | None = None, **details: object) -> Self:
-        """Say more about this error, where more is known; return the same object, to ``raise`` it on.
+        """Add what an outer function knows about this error; return the same object, for ``raise``.
 
-        The message becomes a note. Nothing the error has is replaced: a detail whose name is taken by another value
-        gets a number.
+        *message* becomes a note. *details* are added to those the error has and replace none: a detail whose name is
+        taken by another value gets a number.
 
         >>> error = ResilienceError("no price", details={"item": "lamp"})
         >>> error.with_context("while the basket was priced", basket=7, item="shade").details
@@ -156,19 +178,15 @@ class ResilienceError(Exception):
         if details:
             merged = dict(self.details)
             for name, value in details.items():
-                free, number = name, 1
-                while free in merged and not alike(merged[free], value):
-                    number += 1
-                    free = f"{name}_{number}"
-                merged[free] = value
+                merged[_free_name(name, value, merged)] = value
             self.__dict__["details"] = merged  # a new one: a copy of this error may share the old
         return self
 
     def to_dict(self, *, full: bool = False) -> dict[str, Json]:
-        """Return the body of an answer: `error`, `message`, `details`, and `retry_after` where there is one.
+        """Return the body of an HTTP answer: `error`, `message`, `details`, and `retry_after` where there is one.
 
-        *full* adds `code`, `category`, `severity` and `type`, for logs. Never raises, and JSON takes the result
-        whatever the details hold: they are cut where they are long or deep, and what looks secret is left out.
+        *full* adds `code`, `category`, `severity` and `type`, for logs. Never raises. The result is plain JSON whatever
+        the details hold: long and deep ones are cut, and secrets are redacted.
         """
         body_of, _ = _documents()
         return body_of(self, full=full)
@@ -178,8 +196,9 @@ class ResilienceError(Exception):
     ) -> dict[str, Json]:
         """Return a problem as of RFC 9457, with the HTTP status of the category.
 
-        *type_base* and the code make the type; without, it is ``about:blank``. `detail` is the user message. Where
-        what the error says is meant for whoever asked, *public* puts the message there and adds the details.
+        *type_base* and the code make the type; without *type_base* it is ``about:blank``. `detail` is the user message.
+        Where message and details are meant for the client of the service, *public* makes `detail` the message and adds
+        the details. Never raises.
 
         >>> problem = ResilienceError("row 7 is locked", category="conflict").to_problem(instance="/orders/7")
         >>> problem["status"], problem["title"], problem["detail"]
@@ -189,14 +208,23 @@ class ResilienceError(Exception):
         return problem_of(self, instance, type_base, public=public)
 
     def __reduce__(self) -> tuple[object, ...]:
-        from resilience.errors._pickling import apart
+        from resilience.errors._pickling import reduce_exception
 
-        return apart(self)
+        return reduce_exception(self)
 
     def __setstate__(self, state: object) -> None:
-        from resilience.errors._pickling import together
+        from resilience.errors._pickling import restore_exception
 
-        together(self, cast("Parts", state))
+        restore_exception(self, cast("Parts", state))
+
+
+def _free_name(name: str, value: object, taken: Mapping[str, object]) -> str:
+    """Return *name*, or with a number the first one under which there is no other value."""
+    free, number = name, 1
+    while free in taken and not safe_equal(taken[free], value):
+        number += 1
+        free = f"{name}_{number}"
+    return free
 
 
 CodeRegistry("RES").declare("RES-E000", ResilienceError)
@@ -224,7 +252,7 @@ class CallTimeoutError(ResilienceError, TimeoutError, code="RES-E001", category=
 
 
 class DeadlineExceededError(ResilienceError, TimeoutError, code="RES-E002", category="timeout"):
-    """A deadline passed: of *limit* seconds around this very call, or, without, one it inherited.
+    """A deadline passed: one of *limit* seconds on this very call, or, where that is None, an inherited one.
 
     >>> str(DeadlineExceededError("shop.search"))
     'the deadline has passed before shop.search was over'
@@ -241,15 +269,16 @@ class DeadlineExceededError(ResilienceError, TimeoutError, code="RES-E002", cate
         return {"target": self.target, "limit": self.limit}
 
     def __str__(self) -> str:
-        of = "" if self.limit is None else f" of {self.limit:g} s"
-        return f"the deadline{of} has passed before {self.target} was over"
+        if self.limit is None:
+            return f"the deadline has passed before {self.target} was over"
+        return f"the deadline of {self.limit:g} s has passed before {self.target} was over"
 
 
 class RetriesExhaustedError(ResilienceError, code="RES-E003", category="attempts_exhausted"):
-    """All attempts at *target* have failed, and ``on_exhausted="wrap"`` asked for this. Its cause is the last error.
+    """All attempts to call *target* failed. A retry with ``on_exhausted="wrap"`` raises this from the last error.
 
-    *made* is how many there were, *reason* what ended them, as in a `StopReason`, *retry_after* what the last error
-    asks for.
+    *made* is the number of attempts, *reason* the value of the `StopReason` that ended them, *retry_after* the wait
+    that the last error asks for, in seconds.
 
     >>> str(RetriesExhaustedError("shop.search", 3, "attempts"))
     'shop.search failed 3 times; stopped by attempts'
@@ -268,15 +297,19 @@ class RetriesExhaustedError(ResilienceError, code="RES-E003", category="attempts
         return {"target": self.target, "attempts": self.made, "reason": self.reason}
 
     def __str__(self) -> str:
-        times = "1 time" if self.made == 1 else f"{self.made} times"
-        return f"{self.target} failed {times}; stopped by {self.reason}"
+        return f"{self.target} failed {_counted(self.made, 'time')}; stopped by {self.reason}"
 
 
 class TooManyAbandonedError(ResilienceError, code="RES-E004", category="rejected"):
-    """A sync call was not made: too many *running* calls, whose callers have left, still hold a thread each.
+    """A sync call was rejected, because *running* threads still execute calls that exceeded their time limits.
+
+    A thread cannot be stopped, so its caller leaves and abandons it. `resilience.settings.limit_abandoned_threads` says
+    how many there may be.
 
     >>> str(TooManyAbandonedError("shop.search", 64))
-    'shop.search was not called: 64 calls that took too long are still running in threads nobody waits for'
+    'shop.search was not called: 64 calls that exceeded their time limits still run in abandoned threads'
+    >>> str(TooManyAbandonedError("shop.search", 1))
+    'shop.search was not called: 1 call that exceeded its time limit still runs in an abandoned thread'
     """
 
     args: tuple[str, int]
@@ -290,11 +323,10 @@ class TooManyAbandonedError(ResilienceError, code="RES-E004", category="rejected
         return {"target": self.target, "running": self.running}
 
     def __str__(self) -> str:
+        running = f"{self.running} calls that exceeded their time limits still run in abandoned threads"
         if self.running == 1:
-            hangs = "1 call that took too long is still running in a thread nobody waits for"
-        else:
-            hangs = f"{self.running} calls that took too long are still running in threads nobody waits for"
-        return f"{self.target} was not called: {hangs}"
+            running = "1 call that exceeded its time limit still runs in an abandoned thread"
+        return f"{self.target} was not called: {running}"
 
 
 _MAX_FIELDS_SHOWN = 10
@@ -303,7 +335,8 @@ _MAX_FIELDS_SHOWN = 10
 class ValidationFailedError(ResilienceError, ValueError, code="RES-E006", category="validation"):
     """Validation found *errors*, each a mapping with ``field`` and ``message``; `ErrorCollector` raises it.
 
-    The text names the fields and repeats no message: messages may quote input. The whole list is in `details`.
+    The text of this error names the fields and repeats no message, since messages may quote input. `details` has the
+    whole list.
 
     >>> error = ValidationFailedError([{"field": "age", "message": "must be positive"}])
     >>> str(error)
@@ -322,8 +355,17 @@ class ValidationFailedError(ResilienceError, ValueError, code="RES-E006", catego
         return {"errors": self.errors}
 
     def __str__(self) -> str:
-        number = len(self.errors)
+        text = f"validation failed with {_counted(len(self.errors), 'error')}"
         fields = list(dict.fromkeys(field for each in self.errors if (field := each.get("field"))))
-        shown = ", ".join(fields[:_MAX_FIELDS_SHOWN])
-        more = f" and {len(fields) - _MAX_FIELDS_SHOWN} more" if len(fields) > _MAX_FIELDS_SHOWN else ""
-        return f"validation failed with {number} error{'' if number == 1 else 's'}{shown and f': {shown}'}{more}"
+        if fields:
+            text = f"{text}: {', '.join(fields[:_MAX_FIELDS_SHOWN])}"
+        if len(fields) > _MAX_FIELDS_SHOWN:
+            text = f"{text} and {len(fields) - _MAX_FIELDS_SHOWN} more"
+        return text
+
+
+def _counted(number: int, noun: str) -> str:
+    """Return a number with its noun in the singular or the plural."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun}s"

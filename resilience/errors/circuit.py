@@ -1,4 +1,8 @@
-"""The error of a circuit that lets nobody through. Apart, because it imports pybreaker."""
+"""`CircuitOpenError`, raised in place of a call that a circuit rejects.
+
+A module of its own because it imports pybreaker: `import resilience` must not. The error passes for pybreaker's, so
+that programs written for that library catch it.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +18,16 @@ __all__ = ["CircuitOpenError"]
 
 
 class CircuitOpenError(ResilienceError, pybreaker.CircuitBreakerError, code="RES-E005", category="rejected"):
-    """A call was not made: the circuit *name* is open, half-open with its probe on the way, or ramping up.
+    """The circuit *name* rejected a call: it is open, its probe is in flight, or it is ramping up.
 
-    *retry_after* is what is left, in seconds, until the next call is let through; infinite while it is isolated. Of the
-    last failure that counted it has the type and the category, `last_error_type` and `last_category`. The failure
-    itself, with its message and the local variables of its frames, belongs to another caller.
+    *retry_after* is the time until the circuit admits another call, in seconds; infinite while it is isolated.
+    *last_error_type* and *last_category* describe the last failure that counted. The failure itself, with its message
+    and the local variables of its frames, belongs to another caller and is not kept.
 
     >>> str(CircuitOpenError("billing", 12.4, failures=5, last_error_type="ReadTimeout"))
     "circuit 'billing' is open after 5 failures (last: ReadTimeout); next probe in 12.4 s"
+    >>> str(CircuitOpenError("billing", 3.0, ramping=True))
+    "circuit 'billing' is ramping up; full traffic in 3.0 s"
     """
 
     args: tuple[str, float, int, str | None, ErrorCategory | None, bool, bool]
@@ -36,8 +42,8 @@ class CircuitOpenError(ResilienceError, pybreaker.CircuitBreakerError, code="RES
         probing: bool = False,
         ramping: bool = False,
     ) -> None:
-        # All of it in args: pickle calls the constructor with them, and while a dependency is down this is what
-        # thousands of calls a second cost.
+        # Everything is in args. Pickle calls the constructor with them; and while a dependency is down, thousands of
+        # these are made in a second.
         self.args = (name, retry_after, failures, last_error_type, last_category, probing, ramping)
 
     @property
@@ -47,51 +53,61 @@ class CircuitOpenError(ResilienceError, pybreaker.CircuitBreakerError, code="RES
 
     @property
     def retry_after(self) -> float:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Seconds until the next call is let through."""
+        """Seconds until the circuit admits another call."""
         return self.args[1]
 
     @property
     def failures(self) -> int:
-        """How many failures opened the circuit."""
+        """The number of failures that opened the circuit; 0 where it was opened by hand or by another process."""
         return self.args[2]
 
     @property
     def last_error_type(self) -> str | None:
-        """The name of the type of the last failure that counted; None where none did."""
+        """The name of the type of the last failure that counted; None where none has."""
         return self.args[3]
 
     @property
     def last_category(self) -> ErrorCategory | None:
-        """The category of the last failure that counted; None where none did."""
+        """The category of the last failure that counted; None where none has."""
         return self.args[4]
 
     @property
     def probing(self) -> bool:
-        """Whether the circuit is half-open and its probe on the way."""
+        """Whether the circuit is half-open and its probe in flight."""
         return self.args[5]
 
     @property
     def ramping(self) -> bool:
-        """Whether the circuit has closed again, and lets only a share through as yet."""
+        """Whether the circuit has closed again and admits a growing share of the calls."""
         return self.args[6]
 
     def _own_details(self) -> Mapping[str, object]:
-        return {
+        details: dict[str, object] = {
             "circuit": self.name,
             "failures": self.failures,
             "last": self.last_error_type,
-            "last_category": None if self.last_category is None else self.last_category.label,
+            "last_category": None,
         }
+        if self.last_category is not None:
+            details["last_category"] = self.last_category.label
+        return details
 
     def __str__(self) -> str:
+        circuit = f"circuit {self.name!r}"
         if self.ramping:
-            left = f"{self.retry_after:.1f} s"
-            return f"circuit {self.name!r} has just closed and lets a growing share through; everybody in {left}"
+            return f"{circuit} is ramping up; full traffic in {self.retry_after:.1f} s"
         if self.probing:
-            return f"circuit {self.name!r} is half-open, its probe on the way; next one within {self.retry_after:.1f} s"
+            return f"{circuit} is half-open and its probe is in flight; next probe within {self.retry_after:.1f} s"
         if self.retry_after == math.inf:
-            return f"circuit {self.name!r} is isolated; nobody is let through until it is reset"
-        # Opened by hand, or by another process, there are no failures to count.
-        after = f" after {self.failures} failure{'' if self.failures == 1 else 's'}" if self.failures else ""
-        last = f" (last: {self.last_error_type})" if self.last_error_type else ""
-        return f"circuit {self.name!r} is open{after}{last}; next probe in {self.retry_after:.1f} s"
+            return f"{circuit} is isolated; it rejects all calls until it is reset"
+        return f"{circuit} is open{self._reason()}; next probe in {self.retry_after:.1f} s"
+
+    def _reason(self) -> str:
+        reason = ""
+        if self.failures:
+            reason = f" after {self.failures} failures"
+        if self.failures == 1:
+            reason = " after 1 failure"
+        if self.last_error_type:
+            reason = f"{reason} (last: {self.last_error_type})"
+        return reason

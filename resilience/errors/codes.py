@@ -1,4 +1,10 @@
-"""Stable codes of errors: declared with the class, unique, never used twice."""
+"""Registries of stable error codes, such as ``SHOP-E017``.
+
+A code identifies a class of errors for programs, dashboards and support, across releases. It is declared with the
+class, is unique in the process, and is never used again: a class that is gone leaves its code retired.
+
+There is one registry for each prefix. `resilience.errors.code_table` compares a registry with a written table.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +12,27 @@ import re
 import threading
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, cast
 
-__all__ = ["CodeRegistry", "a_code", "class_of_code", "registries"]
+from resilience._validation import require
+
+__all__ = ["CodeRegistry", "class_of_code", "full_name", "parse_code", "registries"]
 
 _PREFIX: Final = re.compile(r"[A-Z][A-Z0-9]*")
 _CODE: Final = re.compile(r"([A-Z][A-Z0-9]*)-E(\d{3})")
 # A program that is run with `python -m shop` has its first module twice, under both names.
 _MAIN: Final = frozenset({"__main__", "__mp_main__"})
-_MOST = 999
+_MAX_NUMBER = 999
 
 _registries: dict[str, CodeRegistry] = {}
 _lock = threading.RLock()
 
 
 class CodeRegistry:
-    """The codes with one prefix: which class has which, and which are retired. One per prefix, however often asked for.
+    """The codes with one prefix: the class of each, and those that are retired.
 
-    Codes are declared with their class. A code belongs to its class for ever: declaring a taken one fails, and one that
-    is retired cannot be declared again.
+    ``CodeRegistry("SHOP")`` returns the same object each time. Codes are declared with their class. A code belongs to
+    its class for ever: declaring a taken or a retired one raises ValueError.
 
     >>> from resilience.errors import ResilienceError
     >>> class LampLocked(ResilienceError, code="LAMPS-E001", category="conflict"): ...
@@ -46,11 +54,10 @@ class CodeRegistry:
     _retired: dict[str, str]
 
     def __new__(cls, prefix: str) -> CodeRegistry:
-        """Return the registry of *prefix*, such as ``SHOP``; open it when it is the first time."""
-        if not isinstance(prefix, str):
-            raise TypeError(f"prefix={prefix!r}: give capital letters, such as 'SHOP'")
-        if not _PREFIX.fullmatch(prefix):
-            raise ValueError(f"prefix={prefix!r}: give capital letters, such as 'SHOP', for codes such as SHOP-E001")
+        """Return the registry of *prefix*, such as ``SHOP``; the first call makes it."""
+        expected = "capital letters, such as 'SHOP'"
+        require(isinstance(prefix, str), "prefix", prefix, expected, TypeError)
+        require(bool(_PREFIX.fullmatch(prefix)), "prefix", prefix, f"{expected}, for codes such as SHOP-E001")
         with _lock:
             found = _registries.get(prefix)
             if found is None:
@@ -68,51 +75,63 @@ class CodeRegistry:
 
     @property
     def retired(self) -> Mapping[str, str]:
-        """The codes that are out of use, and what became of each."""
+        """The codes that are out of use, each with the reason."""
         return MappingProxyType(self._retired)
 
     def by_code(self, code: str) -> type[BaseException]:
-        """Return the class that has *code*. Raises LookupError where none has, and says what is known of it."""
+        """Return the class that declares *code*. Raises LookupError, which lists the known codes, where none does."""
         found = self._declared.get(code)
-        if found is None:
-            why = f"it is retired: {self._retired[code]}" if code in self._retired else "no class declares it"
-            known = ", ".join(sorted(self._declared)) or "none yet"
-            raise LookupError(f"code={code!r}: {why}; {self.prefix} has {known}")
-        return found
+        if found is not None:
+            return found
+        why = "no class declares it"
+        if code in self._retired:
+            why = f"it is retired: {self._retired[code]}"
+        known = ", ".join(sorted(self._declared)) or "none yet"
+        raise LookupError(f"code={code!r}: {why}; {self.prefix} has {known}")
 
     def next_code(self) -> str:
         """Return the first code after all that were ever declared or retired."""
-        last = max((int(code[-3:]) for code in (*self._declared, *self._retired)), default=-1)
-        return f"{self.prefix}-E{last + 1:03}" if last < _MOST else f"{self.prefix}-E... (all are used up)"
+        number = 1 + max((int(code[-3:]) for code in (*self._declared, *self._retired)), default=-1)
+        if number > _MAX_NUMBER:
+            return f"{self.prefix}-E... (all are used up)"
+        return f"{self.prefix}-E{number:03}"
 
     def retire(self, code: str, why: str) -> None:
-        """Say that *code* is out of use for good, and *why*. No class can declare it again."""
-        a_code("code", code)
+        """Take *code* out of use for good, with the reason *why*. No class can declare it again.
+
+        Raises TypeError or ValueError for an invalid code or reason, and for a code that a class declares.
+        """
+        parse_code("code", code)
         if not isinstance(why, str) or not why.strip():
             raise ValueError(f"why={why!r}: say what became of {code}, such as 'was StockMissing until 1.4'")
         with _lock:
-            if not code.startswith(f"{self.prefix}-"):
-                raise ValueError(f"code={code!r}: give one of this registry, such as {self.next_code()!r}")
+            self._check_prefix(code)
             owner = self._declared.get(code)
             if owner is not None:
-                raise ValueError(f"code={code!r}: {name_of(owner)} has it; remove it from the class, then retire it")
+                raise ValueError(f"code={code!r}: {full_name(owner)} has it; remove it from the class, then retire it")
             if self._retired.setdefault(code, why) != why:
                 raise ValueError(f"code={code!r}: it is retired already: {self._retired[code]}")
 
     def declare(self, code: str, owner: type[BaseException]) -> None:
-        """Give *code* to a class that is no `ResilienceError`; those say ``code=`` with their class."""
-        a_code("code", code)
+        """Register *code* for a class. A `ResilienceError` does so by ``code=``; other exception classes call this.
+
+        Raises TypeError or ValueError for an invalid code, and for one that is taken or retired.
+        """
+        parse_code("code", code)
         with _lock:
-            if not code.startswith(f"{self.prefix}-"):
-                raise ValueError(f"code={code!r}: give one of this registry, such as {self.next_code()!r}")
+            self._check_prefix(code)
             if code in self._retired:
                 why = f"it is retired ({self._retired[code]}), and no code is used twice"
-                raise ValueError(f"code={code!r} of {name_of(owner)}: {why}; give {self.next_code()!r}")
-            there = self._declared.get(code)
-            if there is not None and not _same(there, owner):
+                raise ValueError(f"code={code!r} of {full_name(owner)}: {why}; give {self.next_code()!r}")
+            other = self._declared.setdefault(code, owner)
+            if not _is_same(other, owner):
                 free = f"give a free one, such as {self.next_code()!r}"
-                raise ValueError(f"code={code!r} of {name_of(owner)}: it is taken by {name_of(there)}; {free}")
+                raise ValueError(f"code={code!r} of {full_name(owner)}: it is taken by {full_name(other)}; {free}")
             self._declared[code] = owner
+
+    def _check_prefix(self, code: str) -> None:
+        belongs = code.startswith(f"{self.prefix}-")
+        require(belongs, "code", code, f"one of this registry, such as {self.next_code()!r}")
 
     def __repr__(self) -> str:
         return f"<CodeRegistry {self.prefix}: {len(self._declared)} declared, {len(self._retired)} retired>"
@@ -130,36 +149,35 @@ def registries() -> Mapping[str, CodeRegistry]:
 
 
 def class_of_code(code: str) -> type[BaseException]:
-    """Return the class that has *code*, whatever its prefix. Raises LookupError where none has.
+    """Return the class that declares *code*, whatever its prefix. Raises LookupError where none does.
 
     >>> import resilience.errors
     >>> class_of_code("RES-E001").__name__
     'CallTimeoutError'
     """
-    prefix = a_code("code", code).partition("-")[0]
+    prefix = parse_code("code", code).partition("-")[0]
     found = _registries.get(prefix)
     if found is None:
         raise LookupError(f"code={code!r}: nothing with this prefix is declared; import the module that does")
     return found.by_code(code)
 
 
-def a_code(parameter: str, code: object) -> str:
-    """Return *code* where it is written as codes are; TypeError or ValueError otherwise."""
-    right = "a prefix, -E and three digits, such as 'SHOP-E003'"
-    if not isinstance(code, str):
-        raise TypeError(f"{parameter}={code!r}: give {right}")
-    if not _CODE.fullmatch(code) or not code.isascii():
-        raise ValueError(f"{parameter}={code!r}: give {right}")
-    return code
+def parse_code(parameter: str, code: object) -> str:
+    """Return *code*. Raises TypeError or ValueError unless it is a prefix, ``-E`` and three digits."""
+    expected = "a prefix, -E and three digits, such as 'SHOP-E003'"
+    require(isinstance(code, str), parameter, code, expected, TypeError)
+    text = cast("str", code)
+    require(text.isascii() and bool(_CODE.fullmatch(text)), parameter, code, expected)
+    return text
 
 
-def name_of(kind: type) -> str:
-    """Return where a class is from and what it is called."""
+def full_name(kind: type) -> str:
+    """Return the module and the qualified name of a class, joined by a dot."""
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _same(one: type, other: type) -> bool:
-    """Return whether a class is another one that was made again: reloaded, run as a program, given slots."""
+def _is_same(one: type, other: type) -> bool:
+    """Return whether two classes come from the same statement, which ran twice: reloaded, as a program, with slots."""
     if one is other:
         return True
     modules = {one.__module__, other.__module__}

@@ -10,13 +10,14 @@ from __future__ import annotations
 import dataclasses
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
+from typing import Any
 
 from resilience._listeners import Subscription, subscribe
 from resilience.categories import ErrorCategory, Severity
 from resilience.errors._error_code import code_of
+from resilience.errors._redaction import REDACTED, redact
 from resilience.events import Event, event_types
-from resilience.integrations._log_redaction import REDACTED, redact, redact_processor
 from resilience.profiles import profile_for
 
 __all__ = ["REDACTED", "code_of", "log_events", "redact", "redact_processor", "severity_of"]
@@ -52,6 +53,15 @@ def log_events(logger: str = "resilience", *, bind: Mapping[str, object] | None 
     if not isinstance(logger, str):
         raise TypeError(f"logger={logger!r}: give the name of a logger, such as 'resilience'")
     return subscribe(_LogSink(logger, _bound(bind)))
+
+
+def redact_processor(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Redact a log entry as one of structlog's processors: for keys that the application binds by itself.
+
+    >>> redact_processor(None, "info", {"event": "login", "password": "hunter2"})
+    {'event': 'login', 'password': '[redacted]'}
+    """
+    return redact(line)
 
 
 def _bound(bind: Mapping[str, object] | None) -> Mapping[str, object]:

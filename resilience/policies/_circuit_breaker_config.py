@@ -25,6 +25,7 @@ from resilience._runtime.callables import is_async, name_of
 from resilience._validation import optional, parse_count, parse_duration, parse_number, require
 from resilience.categories import CategoryLike, ErrorCategory, combine
 from resilience.policies._sliding_window import CountWindow, TimeWindow, Window, WindowSnapshot
+from resilience.policies.backoff import equal_jitter
 from resilience.profiles import DerivedTable, Profile, changed_profiles
 
 __all__ = ["IGNORED", "SUCCESS", "CircuitBreakerConfig", "TripRates"]
@@ -355,14 +356,13 @@ class CircuitBreakerConfig:
     def open_seconds(self, consecutive_opens: int, chance: float) -> float:
         """Return for how many seconds the circuit stays open; *chance* is uniform in [0, 1).
 
-        ``v (0.5 + 0.5 chance)`` with ``v = min(max_reset_timeout, reset_timeout 2^(consecutive_opens - 1))``: equal
-        jitter, so that the clients of one dependency do not come back all at once. Without *max_reset_timeout* it is
-        *reset_timeout*.
+        ``min(max_reset_timeout, reset_timeout 2^(consecutive_opens - 1))`` with equal jitter, so that the clients of
+        one dependency do not come back all at once. Without *max_reset_timeout* it is *reset_timeout*.
         """
         if self.max_reset_seconds is None:
             return self.reset_seconds
         grown = self.reset_seconds * 2.0 ** min(consecutive_opens - 1, _MAX_DOUBLINGS)
-        return min(self.max_reset_seconds, grown) * (0.5 + 0.5 * chance)
+        return equal_jitter(min(self.max_reset_seconds, grown), chance)
 
     # -- description -------------------------------------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ from resilience.policies._retry_config import RetryConfig
 from resilience.policies._retry_events import attempt_failed, retry_scheduled
 from resilience.policies._retry_rule import DEFAULT_BASE_DELAY, RetryRule
 from resilience.policies._retry_state import RetryState
+from resilience.policies.backoff import hint_jitter
 from resilience.policies.revision import failure_fingerprint
 from resilience.policies.stop_reason import StopReason
 
@@ -109,7 +110,7 @@ class RetryDecision(RetryConfig):
         if asked is not None:
             if asked > backoff.cap:
                 return StopReason.PUSHBACK
-            wait = max(asked, wait) + random() * 0.1 * asked
+            wait = hint_jitter(wait, asked, random())
         state.next_wait = wait
         # Checked now, not when the attempt failed: a wait strategy may have taken some time as well.
         if call.due != math.inf and call.lacks_time(wait + self.min_attempt_time):

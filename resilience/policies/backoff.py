@@ -1,7 +1,10 @@
-"""How long a retry waits before the next attempt.
+"""Backoff and jitter: how long a retry waits before the next attempt, and every formula that spreads clients in time.
 
 The wait is capped first and spread by jitter afterwards. Jitter before the cap would send every client whose wait has
 reached the cap back at the same moment, which is what jitter is there to prevent.
+
+No other module has a jitter formula of its own: the circuit's open time is spread by `equal_jitter`, a server's
+Retry-After by `hint_jitter`. To change a formula, or to add one, change this file and its test.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import TypeAlias
 
 from resilience._validation import optional, parse_duration, parse_number, require, require_choice
 
-__all__ = ["JITTERS", "Backoff", "longest_waits"]
+__all__ = ["JITTERS", "Backoff", "equal_jitter", "hint_jitter", "longest_waits"]
 
 Draw: TypeAlias = Callable[[], float]
 
@@ -94,22 +97,39 @@ class Backoff:
         wait = first + draw() * (3 * max(previous, first) - first)
         if wait < self.cap:
             return wait
-        return _equal(self.cap, draw)  # drawn anew: what got there is always a large one
+        return equal_jitter(self.cap, draw())  # drawn anew: what got there is always a large one
 
 
-def _equal(wait: float, draw: Draw) -> float:
-    return wait * (0.5 + 0.5 * draw())
+def equal_jitter(wait: float, chance: float) -> float:
+    """Return a random part of *wait*, of half of it at least; *chance* is uniform in [0, 1).
+
+    >>> equal_jitter(8.0, chance=0.0), equal_jitter(8.0, chance=0.5)
+    (4.0, 6.0)
+    """
+    return wait * (0.5 + 0.5 * chance)
 
 
-def _full(wait: float, draw: Draw) -> float:
-    return wait * draw()
+def hint_jitter(wait: float, asked: float, chance: float) -> float:
+    """Return the wait after a server's hint: *wait*, or the *asked* seconds if those are longer, and up to 10 % more.
+
+    A server gives the same Retry-After to all clients. They must not come back at the same second, and none of them
+    before it.
+
+    >>> hint_jitter(1.0, asked=30.0, chance=0.5)
+    31.5
+    """
+    return max(asked, wait) + chance * _HINT_SHARE * asked
 
 
-def _none(wait: float, _: Draw) -> float:
-    return wait
+_HINT_SHARE = 0.1  # of the hint: enough to part clients, little enough to keep what the server planned
 
 
-_SPREAD: Mapping[str, Callable[[float, Draw], float]] = {"equal": _equal, "full": _full, "none": _none}
+_SPREAD: Mapping[str, Callable[[float, Draw], float]] = {
+    "equal": lambda wait, draw: equal_jitter(wait, draw()),
+    "full": lambda wait, draw: wait * draw(),
+    "none": lambda wait, _: wait,
+}
+"""The jitters that depend on the capped wait alone. The other one, *decorrelated*, goes by the wait before."""
 
 
 def longest_waits(backoff: Backoff, base: float, retries: float) -> float:

@@ -301,7 +301,7 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
         state = self.state
         if not isinstance(state, Open) or self.observers or has_listeners() or self.mode is _SHADOW:
             return None
-        if DISABLED.used and DISABLED.is_on():  # the runner sees to that
+        if DISABLED.active_count and DISABLED.is_on():  # the runner sees to that
             return None
         now = clock.now()
         if state.opened_at <= now < state.until:

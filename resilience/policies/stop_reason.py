@@ -18,24 +18,24 @@ class StopReason(enum.Enum):
     when the failure itself or the caller ended them: then an enclosing retry may decide for itself.
 
     >>> StopReason.PUSHBACK.text
-    'the other side asks for a longer wait than allowed'
+    'the server asks for a longer wait than allowed'
     >>> StopReason("budget").gave_up
     True
     """
 
     SUCCESS = "success", "it succeeded", False
-    NOT_RETRYABLE = "not_retryable", "the last failure is none to retry", False
-    NOT_IDEMPOTENT = "not_idempotent", "it may have happened, and must not happen twice", False
+    NOT_RETRYABLE = "not_retryable", "the last failure is not retryable", False
+    NOT_IDEMPOTENT = "not_idempotent", "the call may have been executed, and is not idempotent", False
     ATTEMPTS = "attempts", "no attempt left", True
     REVISIONS = "revisions", "no revision left", True
-    NOT_REVISED = "not_revised", "revise() gave up", True
+    NOT_REVISED = "not_revised", "revise() returned no new arguments", True
     NO_PROGRESS = "no_progress", "the same failure again and again", True
     DEADLINE = "deadline", "too little time left for another attempt", True
     BUDGET = "budget", "the retry budget is used up", True
-    PUSHBACK = "pushback", "the other side asks for a longer wait than allowed", True
-    NESTED = "nested", "a retry further in has given up", True
-    COMMITTED = "committed", "a part of the result was handed out", False
-    STOPPED = "stopped", "the stop strategy says so", True
+    PUSHBACK = "pushback", "the server asks for a longer wait than allowed", True
+    NESTED = "nested", "a nested retry is exhausted", True
+    COMMITTED = "committed", "the caller has received a part of the result", False
+    STOPPED = "stopped", "the stop strategy ended the attempts", True
     STRATEGY_FAILED = "strategy_failed", "a strategy failed", True
     CANCELLED = "cancelled", "it was cancelled", False
 

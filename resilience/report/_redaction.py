@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
-from resilience.errors._json_safe import Json, safe_text
-from resilience.errors._secrets import REDACTED, is_secret
+from resilience.errors._json_safe import Json, bounded
+from resilience.errors._redaction import (
+    REDACTED,
+    redact_forms,
+    redact_literals,
+    redact_strings,
+    redact_words,
+    secret_literals,
+    secret_words,
+)
+from resilience.errors._secrets import is_secret
 from resilience.report._path_redaction import without_paths
 from resilience.report._safe_repr import is_distinctive
 
@@ -15,30 +23,7 @@ __all__ = ["Redaction"]
 _MAX_TEXT = 200_000
 _MAX_SECRETS = 100
 
-# Forms that credentials of the usual services have.
-_SHAPES = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
-    r"|\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?"
-    r"|\b(?:sk-[\w-]{20,}|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}|xox[abeprs]-[\w-]{10,}"
-    r"|(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w-]{30,}|[rs]k_(?:live|test)_\w{10,}|hf_[A-Za-z0-9]{30,}|npm_[A-Za-z0-9]{30,})",
-    re.DOTALL,
-)
-# `key = 'literal'`, `key: str = 'literal'`, `"key": 'literal'`, `["key"] = 'literal'`, `"key", 'literal'`,
-# `key == 'literal'`; the quotes escaped, where it is a literal within one.
-_KEY = r"(?<![\w-])(?P<key>[A-Za-z_][\w-]{2,80})"
-_IS = r"""(?:\\?['"]?\]?(?:\s*:\s*[\w.\[\]| ]{1,40}?(?==))?\s*(?:[=!]?=|:)\s*|\\?['"]\s*,\s*)"""
-_OPEN = r"""[rbufRBUF]{0,2}(?P<escaped>\\)?(?P<quote>(?P<triple>'{3}|"{3})|['"])"""
-_CLOSE = r"(?=(?(escaped)\\(?P=quote)|(?P=quote))|(?(triple)\Z|(?:\n|\Z)))"
-# A path is no key: `open('/etc/passwd', 'w')`.
-_LITERAL = re.compile(rf"(?<!/){_KEY}{_IS}{_OPEN}(?P<value>(?:\\.|[^\\])*?){_CLOSE}", re.DOTALL)
-# `key=word`, `key: word`: where it is no source code, in which a word is a name or a call.
-_WORD = re.compile(_KEY + r"""\\?['"]?\s*[=:]\s*(?P<value>[^\s'"\[{,;)}\]&][^\s'",;)}\]&]*)""")
-# `key=word` alone: what reads `key: word` in a string of a program is a sentence more often than not.
-_EQUALS = re.compile(_KEY + r"""=(?P<value>[^\s'"\[{,;)}\]&][^\s'",;)}\]&]*)""")
-_STRING = re.compile(r"""(['"])(?:\\.|(?!\1)[^\\\n])*""")
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _CODE_LINE = "    "
-_NO_KEYS = ("Error", "Exception", "Warning", "Group", "Interrupt")
 
 
 class Redaction:
@@ -59,24 +44,25 @@ class Redaction:
     def __init__(self, sources: Iterable[str] = (), texts: Iterable[str] = ()) -> None:
         found: set[str] = set()
         for source in sources:
-            found |= _literals(source[:_MAX_TEXT])
+            found |= secret_literals(source[:_MAX_TEXT])
         for text in texts:
-            found |= _values(_WORD, text[:_MAX_TEXT])
-        self._secrets = sorted(found, key=lambda secret: (-len(secret), secret))[:_MAX_SECRETS]
+            found |= secret_words(text[:_MAX_TEXT])
+        distinctive = filter(is_distinctive, found)
+        self._secrets = sorted(distinctive, key=lambda secret: (-len(secret), secret))[:_MAX_SECRETS]
 
     def text(self, text: str) -> str:
         """Return what is left of a text that is no source code."""
-        return without_paths(_words(self._any(text)))
+        return without_paths(redact_words(self._any(text)))
 
     def code(self, code: str) -> str:
         """Return what is left of source code: names and calls stay, literals under secret names do not."""
-        return without_paths(_in_strings(self._any(code)))
+        return without_paths(redact_strings(self._any(code)))
 
     def traceback(self, text: str) -> str:
         """Return what is left of a traceback: its source lines are code, all else is text."""
         text = self._any(text)
         lines = text.splitlines(keepends=True)
-        cleaned = (_in_strings(line) if line.startswith(_CODE_LINE) else _words(line) for line in lines)
+        cleaned = (redact_strings(line) if line.startswith(_CODE_LINE) else redact_words(line) for line in lines)
         return without_paths("".join(cleaned))
 
     def value(self, value: Json, key: str = "") -> Json:
@@ -101,53 +87,4 @@ class Redaction:
         for secret in self._secrets:
             if secret in text:
                 text = text.replace(secret, REDACTED)
-        text = _SHAPES.sub(REDACTED, safe_text(text, _MAX_TEXT))
-        if "'" not in text and '"' not in text:
-            return text
-        return _without(_LITERAL, text)
-
-
-def _literals(source: str) -> set[str]:
-    found = _values(_LITERAL, source)
-    for string in _STRING.finditer(source):
-        found |= _values(_EQUALS, string[0])
-    return found
-
-
-def _values(pattern: re.Pattern[str], text: str) -> set[str]:
-    return {found["value"] for found in _secret_matches(pattern, text) if is_distinctive(found["value"])}
-
-
-def _in_strings(code: str) -> str:
-    """Return source code without what stands under secret keys inside of its strings: ``"password=..."``."""
-    if "'" not in code and '"' not in code:
-        return code
-    return _STRING.sub(lambda found: _without(_EQUALS, found[0]), code)
-
-
-def _words(text: str) -> str:
-    if "=" not in text and ":" not in text:
-        return text
-    return _without(_WORD, text)
-
-
-def _without(pattern: re.Pattern[str], text: str) -> str:
-    """Return a text without what stands under secret keys."""
-    parts: list[str] = []
-    end = 0
-    for found in _secret_matches(pattern, text):
-        parts += text[end : found.start("value")], REDACTED
-        end = found.end("value")
-    return "".join([*parts, text[end:]])
-
-
-def _secret_matches(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
-    found = pattern.search(text)
-    while found is not None:
-        key, value = found["key"], found["value"]
-        shown: object = 1 if _NUMBER.fullmatch(value) else value  # a number under "tokens" is none
-        secret = value and value != REDACTED and not key.endswith(_NO_KEYS) and is_secret(key, shown)
-        if secret:
-            yield found
-        # What is no secret may have one in it: `message = "password='...'"`.
-        found = pattern.search(text, found.end("value") if secret else found.start("value"))
+        return redact_literals(redact_forms(bounded(text, _MAX_TEXT)))

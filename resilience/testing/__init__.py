@@ -1,4 +1,9 @@
-"""For the tests of programs that use the toolkit: time that jumps instead of passing, and waits that do not wait."""
+"""Helpers for tests of programs that use the toolkit.
+
+virtual_time     backoffs, open circuits and time limits take no real time
+no_waits         retries follow at once; time is real
+assert_codes     the declared error codes agree with a written table
+"""
 
 from resilience.testing._codes import assert_codes
 from resilience.testing._no_waits import no_waits

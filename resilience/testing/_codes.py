@@ -1,4 +1,4 @@
-"""A test that keeps a project's error codes and their table together."""
+"""`assert_codes`: a test that the error codes of a project and their table agree."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ __all__ = ["assert_codes"]
 
 
 def assert_codes(prefix: str, table: str | os.PathLike[str]) -> None:
-    """Fail unless the codes with *prefix* are those in *table*, the path of a Markdown file or its text.
+    """Raise AssertionError unless the codes with *prefix* agree with *table*, the path of a Markdown file or its text.
 
-    Import the modules that declare them first. The AssertionError has a line for each problem, with what to do.
+    Import the modules that declare the codes first. The error has a line with the fix for each problem.
 
     >>> from resilience.errors import ResilienceError
     >>> class JamMissing(ResilienceError, code="JAM-E001", category="not_found"): ...
@@ -25,12 +25,18 @@ def assert_codes(prefix: str, table: str | os.PathLike[str]) -> None:
     from resilience.errors.code_table import check_codes
     from resilience.errors.codes import CodeRegistry
 
-    # A text of several lines, or of one row, is no path.
-    text = table if isinstance(table, str) and ("\n" in table or "|" in table) else Path(table).read_text("utf-8")
-    problems = check_codes(prefix, text)
+    problems = check_codes(prefix, _text_of(table))
     if not problems and not CodeRegistry(prefix).codes():
         raise AssertionError(f"nothing declares a code with the prefix {prefix}: import the modules that do first")
     if problems:
-        number = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        counted = f"{len(problems)} problems"
+        if len(problems) == 1:
+            counted = "1 problem"
         lines = "".join(f"\n  {problem}" for problem in problems)
-        raise AssertionError(f"{number} with the codes of {prefix}:{lines}")
+        raise AssertionError(f"{counted} with the codes of {prefix}:{lines}")
+
+
+def _text_of(table: str | os.PathLike[str]) -> str:
+    if isinstance(table, str) and not {"\n", "|"}.isdisjoint(table):  # several lines, or one row: no path
+        return table
+    return Path(table).read_text("utf-8")

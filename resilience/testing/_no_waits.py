@@ -1,17 +1,18 @@
-"""Retries that do not wait."""
+"""`no_waits`: tests of retries that take no time."""
 
 from __future__ import annotations
 
-from resilience.settings import NO_WAITS, SwitchedOff
+from resilience.settings import NO_WAITS, Switched
 
 __all__ = ["no_waits"]
 
 
-def no_waits(*, everywhere: bool = False) -> SwitchedOff:
-    """Have the toolkit skip its waits in a ``with`` block: a retry follows at once, and nothing else changes.
+def no_waits(*, everywhere: bool = False) -> Switched:
+    """Skip the waits of the toolkit in a ``with`` block: retries follow at once, and nothing else changes.
 
-    In this context (this task and those it starts, this thread), or *everywhere* in the process. Time itself goes on as
-    it does, so circuits stay open for as long as they do: `virtual_time` moves that as well.
+    This holds in this context (this task and those it starts, this thread), or *everywhere* in the process. Time itself
+    is real, so an open circuit stays open for its full time; `virtual_time` replaces time as well. Raises TypeError
+    unless *everywhere* is a bool.
 
     >>> from resilience import retry_on_category
     >>> @retry_on_category(attempts=3, base_delay=60)
@@ -24,4 +25,4 @@ def no_waits(*, everywhere: bool = False) -> SwitchedOff:
     ConnectionRefusedError
     resilience: ...
     """
-    return SwitchedOff(NO_WAITS, everywhere)
+    return Switched(NO_WAITS, everywhere)

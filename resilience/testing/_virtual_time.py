@@ -1,4 +1,10 @@
-"""Virtual time: every clock, sleep and timer of the toolkit jumps instead of waiting."""
+"""Virtual time: every clock, sleep and time limit of the toolkit jumps instead of waiting.
+
+A `VirtualClock` keeps a list of timers, one for each sleeper and each time limit, ordered by their deadlines. Time
+jumps to the first deadline when the program makes no progress without that: a sync sleep jumps at once, an async one
+after a few rounds of the event loop without another timer, a limit after *patience* real seconds. `_VirtualLimit` is a
+cancel scope of anyio, so that limits work on asyncio and on trio.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +18,26 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
-from resilience._validation import parse_duration as a_duration
-from resilience._validation import parse_number
+from resilience._validation import parse_duration, parse_number
 from resilience.clock import TimeLimit, Waitable, using_clock
 
 __all__ = ["VirtualClock", "virtual_time"]
 
-# A task that is about to sleep gets there within a few rounds of the event loop; then nobody else is going to.
 _IDLE_ROUNDS = 16
+"""Rounds of the event loop after which a sleeper may jump: a task that is about to sleep gets there in fewer."""
+_POLL_SECONDS = 0.0005
 
 
 @contextmanager
 def virtual_time(*, patience: float = 1.0, seed: int = 0) -> Generator[VirtualClock]:
-    """Make the toolkit's time virtual in this context: this task and the ones it starts, and this thread.
+    """Make the toolkit's time virtual in this context: this thread, this task and the tasks it starts.
 
-    Threads get it where context variables go along: `asyncio.to_thread`, `anyio.to_thread`, the workers of sync time
-    limits; not a bare `threading.Thread`.
+    Threads that copy context variables have it too: `asyncio.to_thread`, `anyio.to_thread`, the workers of sync time
+    limits; a bare `threading.Thread` does not.
 
-    A backoff of an hour returns at once, and an hour has passed. Jitter is drawn from *seed*: the same every run.
-    Work the toolkit does not do (I/O, the program's own sleeps) takes no virtual time; a call under a time limit
-    that is really waiting for something is given *patience* real seconds, then time jumps to its limit.
+    A backoff of an hour returns at once, and an hour has passed. Jitter is drawn from *seed*, so it is the same in each
+    run. I/O and the program's own sleeps take no virtual time. A call under a time limit that waits for one of them has
+    *patience* real seconds; then time jumps to its limit. Raises TypeError or ValueError for an invalid *patience*.
 
     >>> from resilience import retry_on_category
     >>> @retry_on_category(attempts=3, base_delay=60, jitter="none")
@@ -50,22 +56,25 @@ def virtual_time(*, patience: float = 1.0, seed: int = 0) -> Generator[VirtualCl
 
 
 class _Timer:
-    """Somebody who waits for a moment of virtual time."""
+    """A moment of virtual time that a sleeper or a limit waits for: *due* when the clock has reached *deadline*."""
 
     def __init__(self, deadline: float, due: bool) -> None:
         self.deadline = deadline
         self.due: bool = due
 
     def fall_due(self) -> None:
-        """Its moment has come."""
+        """Mark the timer as due."""
         self.due = True
 
     def arm(self, patience: float | None) -> None:
-        """Be the next one: after *patience* real seconds without any change its moment has come. None: not any more."""
+        """Let the timer fall due by itself after *patience* real seconds; None takes that back. Sleepers need not."""
 
 
 class VirtualClock:
-    """A clock whose time passes when somebody sleeps on it, or by `advance`. Starts at 0."""
+    """A clock whose time passes when the toolkit sleeps on it, or by `advance`. It starts at 0.
+
+    It may be used from several threads and tasks at once.
+    """
 
     def __init__(self, *, patience: float = 1.0, seed: int = 0) -> None:
         self.patience: float = parse_number("patience", patience, "real seconds of more than 0", least=0.0, above=True)
@@ -75,27 +84,31 @@ class VirtualClock:
         self._order = itertools.count()
         self._timers: list[tuple[float, int, _Timer]] = []
         self._armed: _Timer | None = None
-        #: How often somebody came, went or moved time: while it changes, nobody has waited in vain.
+        #: Counts timers that started or stopped and jumps of time. While it changes, the program makes progress.
         self.moves: int = 0
 
     def now(self) -> float:
-        """Seconds of virtual time since this clock was made."""
+        """Return the seconds of virtual time since this clock was made."""
         return self._now
 
     def wall(self) -> float:
-        """Seconds since 1970 when this clock was made on 2000-01-01T00:00:00Z."""
+        """Return seconds since 1970, as if this clock had been made on 2000-01-01T00:00:00Z."""
         return 946_684_800.0 + self._now
 
     def random(self) -> float:
-        """Return the next of the numbers the seed stands for, in [0, 1)."""
+        """Return the next random number of the seed, in [0, 1)."""
         return self._random.random()
 
     def advance(self, seconds: float) -> None:
-        """Let *seconds* pass, for a test that moves time itself. Sleepers and limits that are due end."""
-        self.reach(self._now + a_duration("seconds", seconds, zero=True))
+        """Let *seconds* pass. Sleepers wake and limits expire that are due by then."""
+        self.reach(self._now + parse_duration("seconds", seconds, zero=True))
 
     def sleep(self, seconds: float, wake: Waitable | None = None) -> None:
-        """Let *seconds* pass at once, but not past the limit of a caller who then leaves, and sets *wake*."""
+        """Let *seconds* pass at once.
+
+        With *wake*, timers that are due earlier fall due first: the limit of the caller may be one of them, and the
+        caller sets *wake* when it leaves.
+        """
         deadline = self._now + seconds
         while wake is not None and (timer := self.next_timer()) is not None and timer.deadline < deadline:
             self.reach(timer.deadline)
@@ -104,7 +117,7 @@ class VirtualClock:
         self.reach(deadline)
 
     async def sleep_async(self, seconds: float) -> None:
-        """Let *seconds* pass for this task, after everybody who wakes before it."""
+        """Let *seconds* pass for this task, after all sleepers that wake before it."""
         from anyio.lowlevel import checkpoint
 
         timer = self.start(_Timer(self._now + seconds, due=seconds <= 0))
@@ -112,44 +125,45 @@ class VirtualClock:
             idle, moves = 0, self.moves
             while not timer.due:
                 await checkpoint()
-                idle, moves = (idle + 1, moves) if moves == self.moves else (0, self.moves)
-                first = self.next_timer()
-                # Another sleeper jumps by itself; another task's limit has its own patience.
-                if idle > _IDLE_ROUNDS and first is not None and (first is timer or first in _enclosing.get()):
-                    self.reach(first.deadline)
+                idle += 1
+                if moves != self.moves:
+                    idle, moves = 0, self.moves
+                elif idle > _IDLE_ROUNDS:
+                    self._jump(timer)
             await checkpoint()
         finally:
             self.stop(timer)
 
-    def wait(self, begin: Callable[[], object], done: Waitable, seconds: float) -> bool:
-        """Wait for *done* for as long as virtual time stays within *seconds*, or *patience* where it stands still."""
+    def run_and_wait(self, begin: Callable[[], object], done: Waitable, seconds: float) -> bool:
+        """Call *begin*, then wait for *done*; return whether it came within *seconds* of virtual time.
+
+        Where virtual time stands still, it jumps to the end of the limit after *patience* real seconds.
+        """
         if seconds == math.inf:  # time cannot jump there
             begin()
             return done.wait(seconds)
         timer = self.start(_Timer(self._now + seconds, due=False))
         try:
             begin()
-            give_up, moves = time.monotonic() + self.patience, self.moves
-            # No way to wait for an event and for virtual time together: look at both, often.
-            while not done.wait(0.0005):
-                if timer.due:
-                    return False
+            patience_ends, moves = time.monotonic() + self.patience, self.moves
+            # There is no way to wait for an event and for virtual time together, so both are polled.
+            while not timer.due and not done.wait(_POLL_SECONDS):
                 if moves != self.moves:
-                    give_up, moves = time.monotonic() + self.patience, self.moves
-                elif time.monotonic() >= give_up and self.next_timer() is timer:
-                    self.reach(timer.deadline)
-            return not timer.due  # done, but its own sleeping may have taken it past the limit
+                    patience_ends, moves = time.monotonic() + self.patience, self.moves
+                elif time.monotonic() >= patience_ends:
+                    self._jump(timer)
+            return not timer.due  # it may be done, but after a sleep of its own past the limit
         finally:
             self.stop(timer)
 
-    def limit(self, seconds: float, *, shared: bool = True) -> AbstractContextManager[TimeLimit]:
-        """Cancel the block when virtual time passes *seconds*, or nothing happens for *patience* real ones."""
+    def move_on_after(self, seconds: float, *, shared: bool = True) -> AbstractContextManager[TimeLimit]:
+        """Return a block that is cancelled after *seconds* of virtual time, or a *patience* without progress."""
         return _VirtualLimit(self, seconds)
 
     # -- for the timers of this file -----------------------------------------------------------------------------
 
     def start(self, timer: _Timer) -> _Timer:
-        """Put *timer* on the list."""
+        """Add *timer* to the list, unless it is due; return it."""
         with self._lock:
             if not timer.due:
                 heapq.heappush(self._timers, (timer.deadline, next(self._order), timer))
@@ -157,7 +171,7 @@ class VirtualClock:
         return timer
 
     def stop(self, timer: _Timer) -> None:
-        """Take *timer* off the list, due or not."""
+        """Remove *timer* from the list, whether it is due or not."""
         with self._lock:
             kept = [entry for entry in self._timers if entry[2] is not timer]
             if len(kept) != len(self._timers):
@@ -166,12 +180,12 @@ class VirtualClock:
             self._moved()
 
     def next_timer(self) -> _Timer | None:
-        """Return who is due first."""
+        """Return the timer that is due first."""
         with self._lock:
-            return self._timers[0][2] if self._timers else None
+            return self._first()
 
     def reach(self, deadline: float) -> None:
-        """Let time pass until *deadline*; whoever is due by then falls due."""
+        """Let time pass until *deadline*; the timers of this time fall due."""
         due: list[_Timer] = []
         with self._lock:
             self._now = max(self._now, deadline)
@@ -181,9 +195,24 @@ class VirtualClock:
         for timer in due:
             timer.fall_due()
 
+    def _jump(self, timer: _Timer) -> None:
+        """Let time pass until the first deadline, if that is *timer*'s or that of a limit around this task.
+
+        Another sleeper jumps by itself, and the limit of another task has a patience of its own.
+        """
+        first = self.next_timer()
+        if first is not None and first in (timer, *_enclosing.get()):
+            self.reach(first.deadline)
+
+    def _first(self) -> _Timer | None:
+        for _, _, timer in self._timers[:1]:
+            return timer
+        return None
+
     def _moved(self) -> None:
+        """Note progress, and have the first timer, and no other, wait for the patience to end."""
         self.moves += 1
-        first = self._timers[0][2] if self._timers else None
+        first = self._first()
         if self._armed is not None and self._armed is not first:
             self._armed.arm(None)
         self._armed = first
@@ -192,7 +221,7 @@ class VirtualClock:
 
 
 class _VirtualLimit(_Timer):
-    """A time limit of an async block: a cancel scope whose real deadline is the clock's patience."""
+    """A time limit on an async block: a cancel scope whose real deadline is the end of the clock's patience."""
 
     def __init__(self, clock: VirtualClock, seconds: float) -> None:
         super().__init__(clock.now() + seconds, due=False)
@@ -211,9 +240,9 @@ class _VirtualLimit(_Timer):
     def __exit__(self, *raised: object) -> bool | None:
         _enclosing.reset(self._token)
         self._clock.stop(self)
-        caught = self._scope.__exit__(*raised)  # type: ignore[arg-type]  # what `with` handed us
+        caught = self._scope.__exit__(*raised)  # type: ignore[arg-type]  # as `with` passes them
         if self._scope.cancelled_caught:
-            self._clock.reach(self.deadline)  # when it was patience that ended
+            self._clock.reach(self.deadline)  # where the patience has ended
         return caught
 
     @property
@@ -222,14 +251,16 @@ class _VirtualLimit(_Timer):
 
     def fall_due(self) -> None:
         super().fall_due()
-        if threading.get_ident() == self._thread:  # elsewhere the scope must not be touched: patience ends it
+        if threading.get_ident() == self._thread:  # other threads must not touch the scope: its patience ends it
             self._scope.cancel()
 
     def arm(self, patience: float | None) -> None:
         if threading.get_ident() == self._thread:
             import anyio
 
-            self._scope.deadline = math.inf if patience is None else anyio.current_time() + patience
+            self._scope.deadline = math.inf
+            if patience is not None:
+                self._scope.deadline = anyio.current_time() + patience
 
 
 _enclosing: ContextVar[tuple[_VirtualLimit, ...]] = ContextVar("resilience.virtual_limits", default=())

@@ -190,7 +190,7 @@ def test_a_cause_that_cannot_travel_leaves_a_note(cause):
     error.__cause__ = cause
     found = pickle.loads(pickle.dumps(error))
     assert found.__cause__ is None
-    assert found.__notes__ == [f"its cause stayed behind: {type(cause).__name__}: a"]
+    assert found.__notes__ == [f"its cause could not be pickled: {type(cause).__name__}: a"]
     assert copy.copy(error).__cause__ is cause
 
 

@@ -416,7 +416,7 @@ def test_callbacks_may_be_async(backend: str):
 def test_callbacks_that_raise_are_reported_and_change_nothing(
     road: Road, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    monkeypatch.setattr(resilience._callback_errors, "_told", set())
+    monkeypatch.setattr(resilience._callback_errors, "_logged", set())
 
     def broken(*given: object) -> None:
         raise RuntimeError("not my day")

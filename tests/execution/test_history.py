@@ -47,7 +47,7 @@ def history(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> ErrorHist
 @pytest.fixture
 def untold(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing was reported before: what is told once is told here."""
-    monkeypatch.setattr(resilience._callback_errors, "_told", set())
+    monkeypatch.setattr(resilience._callback_errors, "_logged", set())
 
 
 def test_a_failure_is_kept_with_what_was_done_about_it(history: ErrorHistory):

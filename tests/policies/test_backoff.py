@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resilience.policies.backoff import JITTERS, Backoff
+from resilience.policies.backoff import JITTERS, Backoff, hint_jitter
 
 chances = st.floats(0, 1, exclude_max=True)
 
@@ -89,3 +89,12 @@ def test_the_ten_thousandth_retry_does_not_overflow(chance: float):
 
 def test_a_base_of_zero_never_waits():
     assert delays(Backoff(0), 0.9) == [0] * 12
+
+
+@pytest.mark.parametrize(("chance", "expected"), [(0.0, 30.0), (0.5, 31.5), (1.0, 33.0)])
+def test_a_hint_of_the_server_is_waited_out_and_exceeded_by_a_tenth_at_most(chance: float, expected: float):
+    assert hint_jitter(1.0, asked=30.0, chance=chance) == expected
+
+
+def test_a_backoff_longer_than_the_hint_is_kept():
+    assert hint_jitter(40.0, asked=30.0, chance=0.0) == 40.0

@@ -190,7 +190,9 @@ def test_while_a_probe_is_on_its_way_others_are_rejected():
         clock.advance(30)
         others = AnotherCaller()
         with breaker:
-            with pytest.raises(CircuitOpenError, match="half-open, its probe on the way; next one within 30.0 s"):
+            with pytest.raises(
+                CircuitOpenError, match="half-open and its probe is in flight; next probe within 30.0 s"
+            ):
                 others.enter(breaker)
             assert breaker.state.name == "half-open"
         assert breaker.state.name == "closed"

@@ -157,7 +157,7 @@ class Interrupted:
     def sleep(self, seconds: float, wake: object = None) -> None:
         raise KeyboardInterrupt
 
-    def wait(self, begin: object, done: object, seconds: float) -> bool:
+    def run_and_wait(self, begin: object, done: object, seconds: float) -> bool:
         raise KeyboardInterrupt
 
 

@@ -1,4 +1,4 @@
-"""Errors that are hard to look through for what a retry further in has given up on."""
+"""Errors that are hard to look through for the exhaustion of a nested retry."""
 
 from __future__ import annotations
 

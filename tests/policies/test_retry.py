@@ -12,6 +12,8 @@ from resilience.policies._retry_config import RetryConfig, RetryOptions
 from resilience.testing import virtual_time
 from tests.roads import Road, Takes
 
+LOGGED_ONCE = "(logged once; further occurrences suppressed)"
+
 down = ConnectionResetError("down")
 
 
@@ -106,7 +108,7 @@ def test_a_failure_that_stops_being_transient_stops_the_retries_and_says_so(road
     road.play(retry_on_category(base_delay=0), down, error, "never")
     note = error.__notes__[0]
     assert "failed 2 times (network, unknown), 0 s waited in between\n" in note
-    assert "\n  stopped: the last failure is none to retry" in note
+    assert "\n  stopped: the last failure is not retryable" in note
 
 
 @pytest.mark.parametrize(
@@ -226,7 +228,7 @@ def test_a_pushback_on_the_first_attempt_is_noted_without_a_wait(road: Road):
     busy = Busy(3600)
     road.play(retry_on_category(), busy)
     assert busy.__notes__[0].endswith(
-        "failed 1 time (rate_limit)\n  stopped: the other side asks for a longer wait than allowed"
+        "failed 1 time (rate_limit)\n  stopped: the server asks for a longer wait than allowed"
     )
 
 
@@ -268,7 +270,7 @@ def test_on_retry_that_raises_changes_nothing_and_is_reported_once(road: Road, c
     story = road.play(retry_on_category(base_delay=0, on_retry=broken), down, down, "ok")
     assert story.answer == "ok"
     assert [record.message for record in caplog.records] == [
-        f"on_retry callback broken_on_{road} raised RuntimeError; the call goes on without it (told once)"
+        f"on_retry callback broken_on_{road} raised RuntimeError; the call goes on without it {LOGGED_ONCE}"
     ]
 
 

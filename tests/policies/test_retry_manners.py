@@ -29,7 +29,7 @@ down = ConnectionResetError("down")
 
 @pytest.fixture
 def nothing_told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
-    monkeypatch.setattr(resilience._callback_errors, "_told", set())
+    monkeypatch.setattr(resilience._callback_errors, "_logged", set())
     yield
     assert not caplog.get_records("call")  # those of the test itself, not of what comes after
 

@@ -80,7 +80,7 @@ def test_a_failure_that_is_none_to_retry_has_a_report_as_well_and_no_note(road: 
             {},
             (
                 "failed 3 times (network, timeout, unknown), 3 s waited in between\n"
-                "  stopped: the last failure is none to retry; the last failure took 0 s"
+                "  stopped: the last failure is not retryable; the last failure took 0 s"
             ),
         ),
         (
@@ -99,7 +99,7 @@ def test_a_failure_that_is_none_to_retry_has_a_report_as_well_and_no_note(road: 
         (
             [ConnectionError()],
             {"stop": lambda state: True, "wait": 0},
-            "failed 1 time (network)\n  stopped: the stop strategy says so; the last failure took 0 s",
+            "failed 1 time (network)\n  stopped: the stop strategy ended the attempts; the last failure took 0 s",
         ),
     ],
 )

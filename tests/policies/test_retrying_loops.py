@@ -174,7 +174,7 @@ def test_a_circuit_inside_a_loop_is_asked_for_each_attempt():
 
 
 def test_on_success_of_a_loop_is_a_plain_function_since_an_attempt_is_a_plain_block(backend: str, caplog, monkeypatch):
-    monkeypatch.setattr(resilience._callback_errors, "_told", set())
+    monkeypatch.setattr(resilience._callback_errors, "_logged", set())
 
     async def hear(report: object) -> None: ...
 

@@ -797,14 +797,14 @@ def test_a_success_needs_no_clock_nor_does_a_failure_that_is_only_counted(rules:
 def test_a_rejection_while_the_circuit_ramps_up_says_so():
     error = CircuitOpenError("b", 12.0, ramping=True)
     assert error.ramping
-    assert str(error) == "circuit 'b' has just closed and lets a growing share through; everybody in 12.0 s"
+    assert str(error) == "circuit 'b' is ramping up; full traffic in 12.0 s"
     with virtual_time() as clock:
         breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=5, ramp_up=10)
         breaker.open()
         clock.advance(5)
         with breaker:
             pass
-        with pytest.raises(CircuitOpenError, match="lets a growing share through; everybody in 10.0 s"), breaker:
+        with pytest.raises(CircuitOpenError, match="is ramping up; full traffic in 10.0 s"), breaker:
             pass
 
 

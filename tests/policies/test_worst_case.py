@@ -39,14 +39,14 @@ def test_a_function_by_itself_is_one_call_of_any_length():
 def test_a_retry_is_its_attempts_and_its_waits():
     found = worst(three)
     assert (found.calls, found.waits, found.seconds, found.hint) == (3, 1 + 2, math.inf, 11.0)
-    said = "worst case: 3 calls, 3 s of waiting and what the calls take; each wait up to 11 s where the other side asks"
-    assert str(found) == f"{said} for it"
+    calls = "worst case: 3 calls, 3 s of waiting and what the calls take"
+    assert str(found) == f"{calls} (up to 11 s per wait if the server sends Retry-After)"
 
 
 def test_with_a_limit_for_each_attempt_it_has_an_end():
     found = worst(three, timeout(2))
     assert (found.calls, found.seconds) == (3, 3 * 2 + 3)
-    assert str(found) == "worst case: 3 calls, 9 s; each wait up to 11 s where the other side asks for it"
+    assert str(found) == "worst case: 3 calls, 9 s (up to 11 s per wait if the server sends Retry-After)"
 
 
 @pytest.mark.parametrize("outer", [deadline(4), timeout(4)])
@@ -109,7 +109,7 @@ def test_revisions_come_on_top():
 def test_nobody_knows_how_long_a_strategy_waits(options: dict[str, object]):
     found = worst(retry_on_category("network", **options))
     assert (found.calls, found.waits) == (3, math.inf)
-    assert str(found).startswith("worst case: 3 calls, no limit to the waiting; ")
+    assert str(found).startswith("worst case: 3 calls, no limit to the waiting (")
     assert worst(retry_on_category("network", attempts=1, **options)).waits == 0
     assert worst(retry_on_category("network", retry_if=tenacity.retry_never)).waits < 1
 
@@ -117,7 +117,7 @@ def test_nobody_knows_how_long_a_strategy_waits(options: dict[str, object]):
 def test_without_a_limit_of_attempts_there_is_no_end():
     endless = retry_on_category("network", stop=tenacity.stop_after_delay(9))
     assert (worst(endless).calls, worst(endless).waits, worst(endless).seconds) == (math.inf,) * 3
-    assert str(worst(endless)).startswith("worst case: any number of calls, no limit to the waiting; ")
+    assert str(worst(endless)).startswith("worst case: any number of calls, no limit to the waiting (")
     eager = retry_on_category("network", stop=tenacity.stop_after_delay(9), base_delay=0)
     assert (worst(eager).waits, worst(eager, timeout(1)).seconds) == (0, math.inf)
     assert worst(deadline(5), endless).seconds == 5

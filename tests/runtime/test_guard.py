@@ -718,7 +718,7 @@ def test_describe_names_policies_from_the_outermost_in():
     assert (
         str(said).splitlines()[-1]
         == str(said.worst)
-        == ("worst case: 4 calls, 11.5 s; each wait up to 66 s where the other side asks for it")
+        == ("worst case: 4 calls, 11.5 s (up to 66 s per wait if the server sends Retry-After)")
     )
     assert list(said) == list(said.policies)
     assert len(said) == 4

@@ -83,7 +83,7 @@ def test_retries_before_the_first_item_are_told_of_in_a_failure_after_it(road: R
     stream = Stream(road, retrying, [down], [1, error])
     assert stream.read() == [1, error]
     assert error.resilience.made == 2
-    assert "a part of the result was handed out" in error.__notes__[0]
+    assert "the caller has received a part of the result" in error.__notes__[0]
 
 
 def test_an_error_is_not_wrapped_once_an_item_is_out(road: Road):

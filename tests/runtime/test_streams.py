@@ -110,7 +110,7 @@ def test_a_probe_is_out_until_its_stream_has_ended(kind: str):
         clock.advance(30)
         items = stream.items(1, 2)
         assert next(items) == 1
-        with pytest.raises(CircuitOpenError, match="its probe on the way"):
+        with pytest.raises(CircuitOpenError, match="its probe is in flight"):
             stream.read(1)
         assert list(items) == [2]
         assert breaker.state.name == "closed"

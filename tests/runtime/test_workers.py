@@ -183,7 +183,7 @@ def test_a_further_call_is_refused_without_a_thread(hang: Hanging, monkeypatch: 
     assert isinstance(error, TooManyAbandonedError)
     assert (error.target, error.running, hang.calls, started) == ("shop.search", 3, 3, [])
     assert str(error) == (
-        "shop.search was not called: 3 calls that took too long are still running in threads nobody waits for"
+        "shop.search was not called: 3 calls that exceeded their time limits still run in abandoned threads"
     )
 
 
@@ -225,7 +225,7 @@ def test_the_error_survives_pickle_and_knows_one_from_many():
     error = pickle.loads(pickle.dumps(TooManyAbandonedError("shop.search", 1)))
     assert (error.target, error.running, error.retry_after) == ("shop.search", 1, None)
     assert str(error) == (
-        "shop.search was not called: 1 call that took too long is still running in a thread nobody waits for"
+        "shop.search was not called: 1 call that exceeded its time limit still runs in an abandoned thread"
     )
 
 

@@ -1,21 +1,21 @@
-"""Retries, a circuit and a classifier as two services define them in writing, for code that is ported to the letter.
+"""Drop-in shims for the retries, the circuit breaker and the classifier of two older services.
 
     from resilience.contrib.legacy.service import CircuitBreaker, retry_with_backoff
     from resilience.contrib.legacy.tools import ErrorCategory, classify_error, with_retry
 
-Use them while a port has to be shown to change nothing: the same signatures, the same number of calls, the same waits.
-Underneath is the toolkit's engine, with its events, reports, deadlines and virtual time; but what is retried and what
-counts goes by class or status here, and no other policy knows of it.
+They have the same signatures, make the same number of calls and wait the same times, so that a port can be shown to
+change nothing. The toolkit's engine runs them, with its events, reports, deadlines and virtual time; but they decide by
+exception class or status, not by category.
 
-After that write this, which goes by category, heeds Retry-After and takes budgets:
+After the port, write this in their place. It decides by category, honours Retry-After and takes budgets:
 
     retry_with_backoff(f, max_retries=3)   retry_on_category(max_retries=3)(f)
     with_retry(f, max_retries=3)           retry_on_category("retryable", attempts=3, base_delay=1, jitter="none")(f)
     CircuitBreaker(5, 60)                  circuit_breaker("billing", failure_threshold=5, reset_timeout=60)
     classify_error(error)                  classify(error)
 
-What has the name of something else in the toolkit, `CircuitBreaker`, `CircuitState` and `ErrorCategory`, is in its
-module only.
+`CircuitBreaker`, `CircuitState` and `ErrorCategory` share their names with other classes of the toolkit, so they are
+available from their modules only.
 """
 
 from __future__ import annotations

@@ -18,14 +18,14 @@ __all__ = ["ClassBreaker"]
 
 
 class _ClassCircuit(CircuitBreakerPolicy):
-    """A circuit that counts failures of the *expected* classes, each as one, whatever their category."""
+    """The policy of a circuit that counts errors of the *expected* classes, each as one, whatever their category."""
 
     __slots__ = ("expected", "last_failed")
 
     def __init__(self, name: str, config: CircuitBreakerConfig, expected: tuple[type[Exception], ...]) -> None:
         super().__init__(name, config)
         self.expected: tuple[type[Exception], ...] = expected
-        #: When an expected failure came last: seconds since 1970.
+        #: The time of the last failure that counted, in seconds since 1970.
         self.last_failed: float | None = None
 
     def counts(self, error: Exception) -> bool:
@@ -36,11 +36,13 @@ class _ClassCircuit(CircuitBreakerPolicy):
             self.last_failed = clock.wall()
             return 1
         # The dependency answered, if only to refuse: that decides nothing, but it satisfies a probe.
-        return SUCCESS if category in ErrorCategory.CLIENT_ERROR else IGNORED
+        if category in ErrorCategory.CLIENT_ERROR:
+            return SUCCESS
+        return IGNORED
 
 
 class ClassBreaker(CircuitBreaker):
-    """The toolkit's circuit, but for what counts."""
+    """The toolkit's circuit breaker around a `_ClassCircuit`: it differs in the errors that count as failures."""
 
     _circuit: _ClassCircuit
 
@@ -56,6 +58,8 @@ class ClassBreaker(CircuitBreaker):
 
     @property
     def last_failure_time(self) -> datetime.datetime | None:
-        """When a failure that counts came last, in UTC."""
-        at = self._circuit.last_failed
-        return None if at is None else datetime.datetime.fromtimestamp(at, datetime.UTC)
+        """The time of the last failure that counted, in UTC."""
+        failed_at = self._circuit.last_failed
+        if failed_at is None:
+            return None
+        return datetime.datetime.fromtimestamp(failed_at, datetime.UTC)

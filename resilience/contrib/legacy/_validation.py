@@ -1,37 +1,42 @@
-"""What the shims are given, checked."""
+"""Checks of the arguments of the ported interfaces: each error names the parameter, the value and a right one."""
 
 from __future__ import annotations
 
 import inspect
-from typing import cast
+from typing import TypeAlias, cast
 
 from resilience._validation import require
 
-__all__ = ["Classes", "a_call", "classes"]
+__all__ = ["ExceptionClasses", "parse_classes", "require_call"]
 
-Classes = type[Exception] | tuple[type[Exception], ...]
-
-
-def a_call(parameter: str, given: object, right: str) -> None:
-    """Refuse what cannot be called; *right* says what can."""
-    if not callable(given):
-        if inspect.iscoroutine(given):
-            given.close()  # nobody will await it: what it would warn of is said here
-        raise TypeError(f"{parameter}={given!r}: give {right}")
+ExceptionClasses: TypeAlias = type[Exception] | tuple[type[Exception], ...]
 
 
-def classes(parameter: str, given: object) -> tuple[type[Exception], ...]:
-    """Return classes of exceptions, one or a tuple of them, as a tuple.
+def require_call(parameter: str, value: object, expected: str) -> None:
+    """Raise TypeError unless *value* can be called; *expected* says what would be right.
 
-    What is no `Exception`, cancellation and Ctrl-C, is refused: it always passes.
+    A coroutine is closed first: it is never awaited, and this error says so more clearly than the warning would.
+    """
+    if inspect.iscoroutine(value):
+        value.close()
+    require(callable(value), parameter, value, expected, TypeError)
 
-    >>> classes("retry_on", OSError)
+
+def parse_classes(parameter: str, value: object) -> tuple[type[Exception], ...]:
+    """Return exception classes, one or a tuple of them, as a tuple.
+
+    Raises TypeError for a class that is not derived from `Exception`: cancellation and Ctrl-C always pass. Raises
+    ValueError for an empty tuple.
+
+    >>> parse_classes("retry_on", OSError)
     (<class 'OSError'>,)
     """
-    found = cast("tuple[object, ...]", given if isinstance(given, tuple) else (given,))
-    right = "an Exception class, or a tuple of them"
-    good = all(isinstance(kind, type) and issubclass(kind, Exception) for kind in found)
-    shown: object = found if len(found) != 1 else found[0]
-    require(good, parameter, shown, right, TypeError)
-    require(bool(found), parameter, shown, f"{right}, at least one")
-    return cast("tuple[type[Exception], ...]", found)
+    expected = "an Exception class, or a tuple of them"
+    classes = cast("tuple[object, ...]", value if isinstance(value, tuple) else (value,))
+    shown: object = classes
+    if len(classes) == 1:
+        (shown,) = classes
+    are_exceptions = all(isinstance(kind, type) and issubclass(kind, Exception) for kind in classes)
+    require(are_exceptions, parameter, shown, expected, TypeError)
+    require(bool(classes), parameter, shown, f"{expected}, at least one")
+    return cast("tuple[type[Exception], ...]", classes)

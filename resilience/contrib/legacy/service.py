@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar, overload
 
 from resilience._validation import parse_count, parse_duration, parse_number, require_bool
 from resilience.contrib.legacy._breaker import ClassBreaker
-from resilience.contrib.legacy._retry import Formula, retries
-from resilience.contrib.legacy._validation import Classes, a_call, classes
+from resilience.contrib.legacy._retry import ExactRetry, FixedBackoff
+from resilience.contrib.legacy._validation import ExceptionClasses, parse_classes, require_call
 from resilience.policies.circuit_states import CircuitState
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ async def retry_with_backoff(
     max_delay: float | datetime.timedelta = ...,
     exponential_base: float = ...,
     jitter: bool = ...,
-    retry_on: Classes = ...,
+    retry_on: ExceptionClasses = ...,
 ) -> T: ...
 
 
@@ -59,7 +59,7 @@ async def retry_with_backoff(
     max_delay: float | datetime.timedelta = ...,
     exponential_base: float = ...,
     jitter: bool = ...,
-    retry_on: Classes = ...,
+    retry_on: ExceptionClasses = ...,
 ) -> T: ...
 
 
@@ -70,25 +70,26 @@ async def retry_with_backoff(
     max_delay: float | datetime.timedelta = 60.0,
     exponential_base: float = 2.0,
     jitter: bool = True,
-    retry_on: Classes = (Exception,),
+    retry_on: ExceptionClasses = (Exception,),
 ) -> object:
     """Call *func*, async or sync, and up to *max_retries* times more when it raises one of *retry_on*.
 
     Before retry n = 0, 1, ... waits ``min(base_delay * exponential_base ** n, max_delay)`` seconds, with *jitter* times
-    a number in [0.5, 1). The last error is raised as it is, with what was tried in its notes; others at once.
+    a number in [0.5, 1). The last error is raised unchanged, with the attempts in its notes; an error of another class
+    is raised at once.
 
-    Raises ValueError or TypeError for a parameter that cannot be meant. What is no `Exception` is never retried.
+    Raises ValueError or TypeError for an invalid parameter. An exception that is no `Exception` is never retried.
     """
-    a_call("func", func, "a function without arguments, such as lambda: plan(task)")
+    require_call("func", func, "a function without arguments, such as lambda: plan(task)")
     attempts = parse_count("max_retries", max_retries, least=0) + 1
-    formula = Formula(
+    backoff = FixedBackoff(
         parse_duration("base_delay", base_delay, zero=True),
         parse_number("exponential_base", exponential_base, "a number of 0 or more", least=0.0),
         parse_duration("max_delay", max_delay, zero=True),
         require_bool("jitter", jitter),
     )
-    expected = classes("retry_on", retry_on)
-    return await retries(attempts, functools.partial(_is_one_of, expected), formula).acall(func)
+    is_retryable = functools.partial(_is_one_of, parse_classes("retry_on", retry_on))
+    return await ExactRetry(attempts, is_retryable, backoff).acall(func)
 
 
 def _is_one_of(expected: tuple[type[Exception], ...], error: Exception) -> bool:
@@ -96,16 +97,16 @@ def _is_one_of(expected: tuple[type[Exception], ...], error: Exception) -> bool:
 
 
 class CircuitBreaker:
-    """Stop calling a dependency that fails *failure_threshold* times in a row; try it again *timeout* seconds later.
+    """Stop calling a dependency that fails *failure_threshold* times in a row; probe it *timeout* seconds later.
 
-    Failures of *expected_exception*, a class or a tuple of classes, count, others pass. One call at a time probes a
-    circuit that is half-open: its success closes it, and so does an error outside *expected_exception* by which the
-    dependency refuses a request (its category is a CLIENT_ERROR); its failure opens it again; after any other error
-    the next call probes.
+    Errors of *expected_exception*, a class or a tuple of classes, count as failures; other errors do not. A half-open
+    circuit admits one probe at a time. The probe closes the circuit when it succeeds, and when it raises an error
+    outside *expected_exception* by which the dependency refuses the request (its category is a CLIENT_ERROR). A probe
+    that fails opens the circuit again. After any other error the next call is the probe.
 
-    While it is open, calls raise `resilience.CircuitOpenError`, whose ``retry_after`` is what is left of *timeout*.
-    Make one for each dependency, where all its callers find it. *name* is what errors, events and logs call it: unless
-    given, what is called first.
+    While the circuit is open, calls raise `resilience.CircuitOpenError`; its ``retry_after`` is the rest of *timeout*.
+    Make one object for each dependency and share it among all callers. *name* is the name of the circuit in errors,
+    events and logs; unless given, that of the function that is called first.
 
     >>> import anyio
     >>> breaker = CircuitBreaker(failure_threshold=1, name="planner")
@@ -117,11 +118,11 @@ class CircuitBreaker:
         self,
         failure_threshold: int = 5,
         timeout: float | datetime.timedelta = 60,
-        expected_exception: Classes = Exception,
+        expected_exception: ExceptionClasses = Exception,
         *,
         name: str | None = None,
     ) -> None:
-        expected = classes("expected_exception", expected_exception)
+        expected = parse_classes("expected_exception", expected_exception)
         threshold = parse_count("failure_threshold", failure_threshold)
         self._breaker = ClassBreaker(name, threshold, parse_duration("timeout", timeout), expected)
         self._expected_exception = expected_exception
@@ -133,28 +134,28 @@ class CircuitBreaker:
     async def call(self, func: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
     async def call(self, func: Callable[..., object], /, *args: object, **kwargs: object) -> object:
-        """Call *func*, async or sync, unless the circuit is open. What it raises is raised as it is."""
-        a_call("func", func, "a function, and its arguments after it")
+        """Call *func*, async or sync, unless the circuit is open. Its error is raised unchanged."""
+        require_call("func", func, "a function, and its arguments after it")
         return await self._breaker.acall(func, *args, **kwargs)
 
     @property
     def circuit(self) -> circuits.CircuitBreaker:
-        """The toolkit's own circuit underneath: opened and closed by hand, isolated, subscribed to."""
+        """The toolkit's circuit that does the work. Use it to open, close or isolate the circuit by hand."""
         return self._breaker
 
     @property
     def state(self) -> CircuitState:
-        """The present state; an open circuit is half-open from the call on that comes when its time is over."""
+        """The present state. An open circuit becomes half-open with the first call after its *timeout*."""
         return self._breaker.circuit_state
 
     @property
     def failure_count(self) -> int:
-        """Failures in a row, or those that opened the circuit."""
+        """The number of failures in a row, or of those that opened the circuit."""
         return self._breaker.fail_counter
 
     @property
     def last_failure_time(self) -> datetime.datetime | None:
-        """When an expected failure came last, in UTC; None before the first. Nothing is decided by it."""
+        """The time of the last failure that counted, in UTC; None before the first. For display only."""
         return self._breaker.last_failure_time
 
     @property
@@ -164,12 +165,12 @@ class CircuitBreaker:
 
     @property
     def timeout(self) -> float:
-        """Seconds until an open circuit lets a call through."""
+        """Seconds until an open circuit admits a probe."""
         return self._breaker.reset_timeout
 
     @property
-    def expected_exception(self) -> Classes:
-        """What counts."""
+    def expected_exception(self) -> ExceptionClasses:
+        """The exception classes that count as failures."""
         return self._expected_exception
 
     def __repr__(self) -> str:

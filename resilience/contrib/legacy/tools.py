@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from resilience._validation import parse_count, parse_duration
-from resilience.contrib.legacy._validation import a_call
+from resilience.contrib.legacy._validation import require_call
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 class ErrorCategory(enum.Enum):
-    """What became of a tool call. Not the toolkit's own `resilience.ErrorCategory`, which tells more apart."""
+    """The outcome of a failed tool call. Not `resilience.ErrorCategory`, which has finer categories."""
 
     RETRYABLE = "retryable"
     NON_RETRYABLE = "non_retryable"
@@ -49,13 +49,13 @@ def classify_error(exc: BaseException) -> ErrorCategory:
 
     An `httpx.TimeoutException`, of connecting too: TIMEOUT. An `httpx.ConnectError`: NETWORK. An
     `httpx.HTTPStatusError` of 401 or 403: AUTH_FAILURE, of 429, 500, 502 or 503: RETRYABLE. Everything else, a 408, a
-    504 and a connection that was cut among it: NON_RETRYABLE. `resilience.classify` knows better.
+    504 and a connection that was cut among it: NON_RETRYABLE. `resilience.classify` is more precise.
 
     >>> classify_error(TimeoutError())
     <ErrorCategory.NON_RETRYABLE: 'non_retryable'>
     """
     httpx: Any = sys.modules.get("httpx")
-    if httpx is None:  # then nobody can have raised one of its errors
+    if httpx is None:  # then no error of httpx can have been raised
         return ErrorCategory.NON_RETRYABLE
     if isinstance(exc, httpx.TimeoutException):
         return ErrorCategory.TIMEOUT
@@ -81,17 +81,17 @@ async def with_retry(fn: Callable[[], object], max_retries: int = 3, base_delay:
     """Call *fn*, async or sync, up to *max_retries* times in all, as long as its failures are RETRYABLE.
 
     Waits *base_delay* seconds, then twice as long each time, without jitter and without a limit. The last error is
-    raised as it is, with what was tried in its notes.
+    raised unchanged, with the attempts in its notes.
 
-    Raises ValueError or TypeError for *max_retries* that are no whole number of 1 or more, a *base_delay* below 0, and
-    what cannot be called.
+    Raises ValueError or TypeError unless *max_retries* is a whole number of 1 or more, *base_delay* 0 or more, and *fn*
+    can be called.
     """
-    from resilience.contrib.legacy._retry import Formula, retries
+    from resilience.contrib.legacy._retry import ExactRetry, FixedBackoff
 
-    a_call("fn", fn, "a function without arguments, such as lambda: fetch(url)")
+    require_call("fn", fn, "a function without arguments, such as lambda: fetch(url)")
     attempts = parse_count("max_retries", max_retries)
-    formula = Formula(parse_duration("base_delay", base_delay, zero=True), 2.0, sys.float_info.max, jitter=False)
-    return await retries(attempts, _is_retryable, formula).acall(fn)
+    backoff = FixedBackoff(parse_duration("base_delay", base_delay, zero=True), 2.0, sys.float_info.max, jitter=False)
+    return await ExactRetry(attempts, _is_retryable, backoff).acall(fn)
 
 
 def _is_retryable(error: Exception) -> bool:

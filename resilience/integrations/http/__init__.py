@@ -1,12 +1,12 @@
-"""Errors over HTTP: out of a service as an answer, back in a client as the same error.
+"""Errors over HTTP: a service answers an exception with a document, and a client raises the same error from it.
 
-    status_code, headers, document      what is said about an exception
+    status_code, headers, document      the answer to an exception
     install                             Starlette and FastAPI
     ProblemMiddleware                   any ASGI application
     WsgiProblemMiddleware               any WSGI application
     resilience.integrations.http.django              Django
-    error_from_response                 an answer -> the error it is about
-    raise_for_problem                   the same, raised
+    error_from_response                 the error that an answer reports
+    raise_for_problem                   raises it
 
 No framework and no client is imported before it is used.
 """

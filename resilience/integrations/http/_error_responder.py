@@ -1,4 +1,8 @@
-"""What the log hears of an exception that is answered, and what the answer is as bytes."""
+"""The HTTP answer to an exception as bytes, and its line in the log.
+
+Every middleware of this package answers through an `ErrorResponder`. The answer tells the client no more than the
+format allows; what a developer needs, the traceback above all, goes to the log.
+"""
 
 from __future__ import annotations
 
@@ -7,37 +11,47 @@ import logging
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from resilience._safe_access import safe_getattr
 from resilience.categories import CategoryLike, ErrorCategory
 from resilience.errors._error_code import code_of
 from resilience.errors._json_safe import Json, safe_text
-from resilience.integrations.http.problem_details import Format, a_format, category_told, document, is_ours, shown_for
+from resilience.integrations.http.problem_details import (
+    Format,
+    document,
+    is_ours,
+    parse_public,
+    published_category,
+    require_format,
+)
 from resilience.profiles import profile_for
 
-__all__ = ["Speaker", "encoded"]
+__all__ = ["ErrorResponder", "encoded", "log_error"]
 
 _LOG = logging.getLogger("resilience.integrations.http")
-_MOST_PATH = 500
+_MAX_PATH = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Speaker:
-    """How a server speaks of exceptions: to the log, and to whoever asked."""
+class ErrorResponder:
+    """Answers and logs exceptions. *format* and *public* as for `document`."""
 
     format: Format
     public: ErrorCategory | None
 
     @classmethod
-    def of(cls, format: Format, public: CategoryLike | None) -> Speaker:  # noqa: A002 - a public parameter
-        """Return one, checked where it is configured."""
-        a_format(format)
-        return cls(format, shown_for(public))
+    def of(cls, format: Format, public: CategoryLike | None) -> ErrorResponder:  # noqa: A002 - a public parameter
+        """Return one. Raises ValueError or TypeError for an invalid *format* or *public*."""
+        require_format(format)
+        return cls(format, parse_public(public))
 
     def answer(self, exc: BaseException, method: object, path: object) -> tuple[int, dict[str, str], bytes]:
-        """Log *exc*, and return what to answer it with. Never raises."""
-        asked = path if isinstance(path, str) else ""
-        instance = quote(asked[:_MOST_PATH].encode("utf-8", "replace"), safe="/:@!$&'()*+,;=~-._") or None
+        """Log *exc*, and return status, headers and body of the answer to it. Never raises."""
+        requested = ""
+        if isinstance(path, str):
+            requested = path
+        instance = quote(requested[:_MAX_PATH].encode("utf-8", "replace"), safe="/:@!$&'()*+,;=~-._") or None
         status, headers, body = document(exc, format=self.format, instance=instance, public=self.public)
-        tell(exc, method, asked, status)
+        log_error(exc, method, requested, status)
         content = encoded(body)
         return status, {**headers, "Content-Length": str(len(content))}, content
 
@@ -47,38 +61,47 @@ def encoded(body: dict[str, Json]) -> bytes:
     return json.dumps(body, allow_nan=False).encode("ascii")
 
 
-def tell(exc: BaseException, method: object, path: object, status: int | None) -> None:
-    """Log an exception, with where it happened; *status* is None where it can no longer be answered. Never raises.
+def log_error(exc: BaseException, method: object, path: object, status: int | None) -> None:
+    """Log an exception and the request that raised it. Never raises.
 
-    One of the toolkit's base is as loud as it says, with its traceback from 500 on; any other is an error with one. A
-    rejection has none: an open circuit rejects thousands of requests, each where it is meant to.
+    *status* is that of the answer; None where the answer had begun and the exception could not be answered. A
+    `ResilienceError` is logged at its own severity, every other exception as an error. The traceback is logged where
+    the service has failed: not for a `ResilienceError` answered below 500, and not for a rejection, since an open
+    circuit rejects thousands of requests as it should.
     """
     try:
-        where = f"{_line(method)} {_line(path)}"
-        category, own = category_told(exc), is_ours(exc)
-        label = category.label
-        level = logging.ERROR if status is None or not own else _level(exc)
-        said = "after the answer had begun" if status is None else f"answered with {status}"
-        expected = own and (category is ErrorCategory.REJECTED or (status is not None and status < 500))
-        trace = None if expected else exc
-        code = code_of(exc)
-        extra = {"path": _line(path), "method": _line(method), "status": status, "category": label, "code": code}
-        name = type(exc).__qualname__ if code is None else f"[{code}] {type(exc).__qualname__}"
-        _LOG.log(level, "%s: %s (%s), %s", where, name, label, said, exc_info=trace, extra=extra)
-    except Exception:  # noqa: S110 - a filter or a handler of the application's; the answer is worth more
+        category, ours = published_category(exc), is_ours(exc)
+        trace: BaseException | None = exc
+        outcome, level = "after the answer had begun", logging.ERROR
+        if ours and (category is ErrorCategory.REJECTED or (status is not None and status < 500)):
+            trace = None
+        if status is not None:
+            outcome = f"answered with {status}"
+        if status is not None and ours:
+            level = _level_of(exc)
+        name, code = type(exc).__qualname__, code_of(exc)
+        if code is not None:
+            name = f"[{code}] {name}"
+        request = f"{_one_line(method)} {_one_line(path)}"
+        extra = {
+            "path": _one_line(path),
+            "method": _one_line(method),
+            "status": status,
+            "category": category.label,
+            "code": code,
+        }
+        _LOG.log(level, "%s: %s (%s), %s", request, name, category.label, outcome, exc_info=trace, extra=extra)
+    except Exception:  # noqa: S110 - a filter or a handler of the application's; the answer matters more
         pass
 
 
-def _level(exc: BaseException) -> int:
-    try:
-        severity: object = getattr(exc, "severity", None)
-        name = str(getattr(severity, "name", ""))
-    except Exception:  # a property of the application's
-        name = ""
+def _level_of(exc: BaseException) -> int:
+    """Return the log level of a `ResilienceError`: that of its severity, else that of its category's profile."""
     levels = logging.getLevelNamesMapping()
-    return levels.get(name) or levels[profile_for(category_told(exc)).severity.name]
+    name = safe_getattr(safe_getattr(exc, "severity"), "name")
+    return levels.get(str(name)) or levels[profile_for(published_category(exc)).severity.name]
 
 
-def _line(text: object) -> str:
-    # One line each: a path may hold %0A, and what follows would pass for a line of its own.
-    return safe_text(str(text)[:_MOST_PATH]).encode("unicode_escape").decode("ascii")
+def _one_line(text: object) -> str:
+    """Return a text on one line. A path may hold %0A; what follows would pass for a log line of its own."""
+    return safe_text(str(text)[:_MAX_PATH]).encode("unicode_escape").decode("ascii")

@@ -1,4 +1,9 @@
-"""Put an error together of what an answer has said, without asking the constructor of its class."""
+"""Construction of exceptions from the fields of an error response, without their constructors.
+
+A server names the class, but its constructor is not called with what the server sent: it may do anything, and take
+arguments that were not sent. The instance is made uninitialized, and the fields become its attributes. Only classes
+of the toolkit, whose constructors are known, are called.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,7 @@ from resilience._validation import signature_of
 from resilience.categories import ErrorCategory
 from resilience.errors._families import word_of
 from resilience.errors._json_safe import Json
-from resilience.errors._pickling import blank
+from resilience.errors._pickling import new_uninitialized
 from resilience.errors._validation import add_note
 from resilience.errors.base import (
     CallTimeoutError,
@@ -23,17 +28,17 @@ from resilience.errors.base import (
     RetriesExhaustedError,
     TooManyAbandonedError,
 )
-from resilience.errors.codes import name_of
+from resilience.errors.codes import full_name
 
-__all__ = ["Known", "rebuilt"]
+__all__ = ["ErrorFields", "build_exception"]
 
-_THERE: Final = "the other side"
+_UNNAMED: Final = "the server"
 _WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What an answer has said of an error: checked, bounded, without secrets."""
+class ErrorFields:
+    """The fields of an error that a response has: checked, bounded and without secrets."""
 
     message: str
     category: ErrorCategory
@@ -42,125 +47,160 @@ class Known:
     details: dict[str, Json]
     wait: float | None
 
-    def text(self, name: str, otherwise: str = _THERE) -> str:
-        """Return a detail that is a text."""
-        found = self.details.get(name)
-        return found if isinstance(found, str) and found else otherwise
+    def text(self, name: str, default: str = _UNNAMED) -> str:
+        """Return a detail that is a text; *default* where it is none."""
+        detail = self.details.get(name)
+        if isinstance(detail, str) and detail:
+            return detail
+        return default
 
     def number(self, name: str) -> float | None:
-        """Return a detail that is a number."""
-        found = self.details.get(name)
-        return found if isinstance(found, int | float) and not isinstance(found, bool) else None
+        """Return a detail that is a number; None where it is none."""
+        detail = self.details.get(name)
+        if isinstance(detail, int | float) and not isinstance(detail, bool):
+            return detail
+        return None
+
+    def count(self, name: str) -> int:
+        """Return a detail that is a number, as a whole one; 0 where it is none."""
+        return int(self.number(name) or 0)
+
+    def leaf(self, name: str) -> ErrorCategory | None:
+        """Return a detail that is the label of a category; None for any other."""
+        try:
+            return ErrorCategory(self.text(name, ""))
+        except ValueError:  # a label of another version
+            return None
 
 
-def rebuilt(kind: type[ResilienceError], known: Known) -> ResilienceError:
-    """Return an error of *kind*, or of its nearest base that can say something without what was not sent.
+def build_exception(kind: type[ResilienceError], fields: ErrorFields) -> ResilienceError:
+    """Return an error of *kind*, or of its nearest base class whose text can be made of *fields*. Never raises.
 
-    >>> known = Known("full", ErrorCategory.CAPACITY, None, None, {}, 2.0)
-    >>> error = rebuilt(ResilienceError, known)
+    >>> fields = ErrorFields("full", ErrorCategory.CAPACITY, None, None, {}, 2.0)
+    >>> error = build_exception(ResilienceError, fields)
     >>> str(error), error.category.label, error.retry_after
     ('full', 'capacity', 2.0)
     """
     for base in kind.__mro__:
-        if base is ResilienceError or not issubclass(base, ResilienceError):
-            continue
-        try:
-            error = _of(base, known)
-            str(error)  # one whose __str__ needs what was not sent would fail in the log, of all places
+        if issubclass(base, ResilienceError) and base is not ResilienceError:
+            try:
+                error = _build(base, fields)
+                str(error)  # one whose __str__ needs a field that was not sent would fail where it is logged
+            except Exception:  # noqa: S112 - of a class of the application; its base needs less
+                continue
             return error
-        except Exception:  # noqa: S112 - nothing a stranger says may raise here; the next base knows less
-            continue
-    return _of(ResilienceError, known)
+    return _build(ResilienceError, fields)
 
 
-def _of(kind: type[ResilienceError], known: Known) -> ResilienceError:
-    make = _MAKERS.get(name_of(kind))
-    if make is not None:
-        error = make(known)
-        add_note(error, known.message)
-    else:
-        made = blank(kind, (known.message,))
-        if not isinstance(made, ResilienceError):
-            raise TypeError(f"{kind!r} makes something else")
-        error = made
-        _fill(error, kind, known)
-    # Into the dict: a class may refuse to be set, or answer by a property, which then has its way.
-    own = error.__dict__
-    if known.details:
-        own["details"] = dict(known.details)
-    if known.wait is not None:
-        own["retry_after"] = known.wait
-    if known.category is not kind.category:
-        own["category"] = known.category
-    if known.code is not None and known.code != kind.code:
-        own["code"] = known.code
+def _build(kind: type[ResilienceError], fields: ErrorFields) -> ResilienceError:
+    """Return an error of *kind* with the attributes of *fields*. May raise what its class does."""
+    construct = _CONSTRUCTORS.get(full_name(kind), functools.partial(_build_uninitialized, kind))
+    error = construct(fields)
+    # Into the dict: a class may refuse to be set, or answer by a property, which then decides.
+    error.__dict__.update(_own_attributes(kind, fields))
     return error
 
 
-def _fill(error: ResilienceError, kind: type[ResilienceError], known: Known) -> None:
-    own = error.__dict__
-    own["message"] = known.message
+def _own_attributes(kind: type[ResilienceError], fields: ErrorFields) -> dict[str, object]:
+    """Return the attributes in which an error differs from its class."""
+    attributes: dict[str, object] = {}
+    if fields.details:
+        attributes["details"] = dict(fields.details)
+    if fields.wait is not None:
+        attributes["retry_after"] = fields.wait
+    if fields.category is not kind.category:
+        attributes["category"] = fields.category
+    if fields.code is not None and fields.code != kind.code:
+        attributes["code"] = fields.code
+    return attributes
+
+
+def _build_uninitialized(kind: type[ResilienceError], fields: ErrorFields) -> ResilienceError:
+    """Return an error whose constructor was not called.
+
+    It has the message, the identifier of its family, and the details that its constructor has as parameters; of the
+    other parameters the defaults.
+    """
+    error = new_uninitialized(kind, (fields.message,))
+    if not isinstance(error, ResilienceError):
+        raise TypeError(f"{kind!r} makes something else")
+    attributes = error.__dict__
+    attributes["message"] = fields.message
     word = word_of(kind)
     if word is not None:
-        own["error_code"] = known.word if known.word is not None and _WORD.fullmatch(known.word) else word
-    for name, default in _parameters(kind).items():  # type: ignore[arg-type]  # mypy takes a class for one of its instances
-        if name in known.details:
-            own[name] = known.details[name]
-        elif default is not inspect.Parameter.empty:
-            own[name] = default
+        attributes["error_code"] = word
+    if word is not None and fields.word is not None and _WORD.fullmatch(fields.word):
+        attributes["error_code"] = fields.word
+    parameters = _parameters(kind)  # type: ignore[arg-type]  # mypy takes a class for one of its instances
+    for name, default in parameters.items():
+        if name in fields.details or default is not inspect.Parameter.empty:
+            attributes[name] = fields.details.get(name, default)
+    return error
 
 
 @functools.lru_cache(maxsize=256)
 def _parameters(kind: type[ResilienceError]) -> Mapping[str, object]:
-    """Return what the constructor takes that is no attribute of the class: it keeps them by these names, as a rule."""
+    """Return the constructor's parameters that are no attributes of the class, with their defaults.
+
+    A constructor stores them as attributes of the same names, as a rule.
+    """
     try:
-        found = signature_of(kind).parameters.values()
+        parameters = signature_of(kind).parameters.values()
     except (TypeError, ValueError):
         return {}
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return {
-        each.name: each.default
-        for each in found
-        if each.kind in named and not each.name.startswith("_") and not hasattr(kind, each.name)
-    }
+    own = [each for each in parameters if each.kind in named and not each.name.startswith("_")]
+    return {each.name: each.default for each in own if not hasattr(kind, each.name)}
 
 
-def _limit(known: Known) -> float:
-    found = known.number("limit")
-    return math.nan if found is None else found
+def _noted(construct: Callable[[ErrorFields], ResilienceError]) -> Callable[[ErrorFields], ResilienceError]:
+    """Add the server's message as a note: the text of the error is made of its arguments."""
+
+    def constructed(fields: ErrorFields) -> ResilienceError:
+        error = construct(fields)
+        add_note(error, fields.message)
+        return error
+
+    return constructed
 
 
-def _count(known: Known, name: str) -> int:
-    found = known.number(name)
-    return 0 if found is None else int(found)
+def _call_timeout(fields: ErrorFields) -> ResilienceError:
+    limit = fields.number("limit")
+    if limit is None:
+        limit = math.nan
+    return CallTimeoutError(fields.text("target"), limit)
 
 
-def _circuit_open(known: Known) -> ResilienceError:
-    from resilience.errors.circuit import CircuitOpenError  # brings pybreaker along
-
-    left = math.inf if known.wait is None else known.wait
-    failures, last_error_type = _count(known, "failures"), known.text("last", "") or None
-    return CircuitOpenError(known.text("circuit"), left, failures, last_error_type, _category(known, "last_category"))
+def _deadline_exceeded(fields: ErrorFields) -> ResilienceError:
+    return DeadlineExceededError(fields.text("target"), fields.number("limit"))
 
 
-def _category(known: Known, name: str) -> ErrorCategory | None:
-    try:
-        return ErrorCategory(known.text(name, ""))
-    except ValueError:  # a label of another version
-        return None
+def _retries_exhausted(fields: ErrorFields) -> ResilienceError:
+    attempts, reason = fields.count("attempts"), fields.text("reason", "attempts")
+    return RetriesExhaustedError(fields.text("target"), attempts, reason, fields.wait)
 
 
-# Those of the toolkit's own whose text is made of their arguments; what these constructors do is known.
-_MAKERS: Final[Mapping[str, Callable[[Known], ResilienceError]]] = {
-    "resilience.errors.base.CallTimeoutError": lambda known: CallTimeoutError(known.text("target"), _limit(known)),
-    "resilience.errors.base.DeadlineExceededError": lambda known: DeadlineExceededError(
-        known.text("target"), known.number("limit")
-    ),
-    "resilience.errors.base.RetriesExhaustedError": lambda known: RetriesExhaustedError(
-        known.text("target"), _count(known, "attempts"), known.text("reason", "attempts"), known.wait
-    ),
-    "resilience.errors.base.TooManyAbandonedError": lambda known: TooManyAbandonedError(
-        known.text("target"), _count(known, "running")
-    ),
-    "resilience.errors.circuit.CircuitOpenError": _circuit_open,
+def _too_many_abandoned(fields: ErrorFields) -> ResilienceError:
+    return TooManyAbandonedError(fields.text("target"), fields.count("running"))
+
+
+def _circuit_open(fields: ErrorFields) -> ResilienceError:
+    from resilience.errors.circuit import CircuitOpenError  # imports pybreaker
+
+    wait = fields.wait
+    if wait is None:
+        wait = math.inf
+    last_error_type = fields.text("last", "") or None
+    return CircuitOpenError(
+        fields.text("circuit"), wait, fields.count("failures"), last_error_type, fields.leaf("last_category")
+    )
+
+
+_CONSTRUCTORS: Final[Mapping[str, Callable[[ErrorFields], ResilienceError]]] = {
+    "resilience.errors.base.CallTimeoutError": _noted(_call_timeout),
+    "resilience.errors.base.DeadlineExceededError": _noted(_deadline_exceeded),
+    "resilience.errors.base.RetriesExhaustedError": _noted(_retries_exhausted),
+    "resilience.errors.base.TooManyAbandonedError": _noted(_too_many_abandoned),
+    "resilience.errors.circuit.CircuitOpenError": _noted(_circuit_open),
 }
+"""The toolkit's classes whose text is made of their arguments, by name: the last one is imported only when needed."""

@@ -1,4 +1,4 @@
-"""Any ASGI application: what it raises is answered."""
+"""ASGI middleware that answers the exceptions of any ASGI application."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
 from resilience.categories import CategoryLike
-from resilience.integrations.http._error_responder import Speaker, tell
+from resilience.integrations.http._error_responder import ErrorResponder, log_error
 from resilience.integrations.http.problem_details import Format
 
 __all__ = ["AsgiApp", "ProblemMiddleware"]
 
-# As the frameworks have them: mappings are invariant, so that theirs would not fit any closer.
+# The types of the frameworks: mappings are invariant, so more precise ones would not accept theirs.
 _Message: TypeAlias = MutableMapping[str, Any]
 _Receive: TypeAlias = Callable[[], Awaitable[_Message]]
 _Send: TypeAlias = Callable[[_Message], Awaitable[None]]
@@ -20,10 +20,10 @@ AsgiApp: TypeAlias = Callable[[MutableMapping[str, Any], _Receive, _Send], Await
 
 
 class ProblemMiddleware:
-    """Answer what an ASGI application raises with a document, and log it. Around the application, or as middleware.
+    """Answer exceptions of an ASGI application with a document, and log them. Wraps the application or a part of it.
 
-    *format* and *public* as for `document`. An exception after the answer has begun is logged and raised on, since it
-    cannot be answered; so is one outside of HTTP. What is no Exception (cancellation, Ctrl-C) passes.
+    *format* and *public* as for `document`. An exception after the answer has begun is logged and raised again, since
+    it cannot be answered; so is one outside of HTTP. Cancellation and Ctrl-C pass.
 
     >>> async def shop(scope, receive, send):
     ...     raise LookupError("no such lamp")
@@ -34,18 +34,18 @@ class ProblemMiddleware:
         self,
         app: AsgiApp,
         *,
-        format: Format = "problem",  # noqa: A002 - what it is called everywhere
+        format: Format = "problem",  # noqa: A002 - the name of this parameter everywhere
         public: CategoryLike | None = None,
     ) -> None:
         self._app = app
-        self._speaker = Speaker.of(format, public)
+        self._responder = ErrorResponder.of(format, public)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: _Receive, send: _Send) -> None:
         """Call the application."""
-        if scope.get("type") == "lifespan":  # what it raises there, the server tells
+        if scope.get("type") == "lifespan":  # the server reports its exceptions
             await self._app(scope, receive, send)
             return
-        # A websocket has no answer. Neither has what was begun: also where the client had left and sending failed.
+        # A websocket has no answer. Nor can an answer that has begun be replaced, not even where sending it failed.
         begun = scope.get("type") != "http"
 
         async def watched(message: _Message) -> None:
@@ -58,9 +58,9 @@ class ProblemMiddleware:
         except Exception as error:
             method, path = scope.get("method", "GET"), scope.get("path")
             if begun:
-                tell(error, method, path, None)
+                log_error(error, method, path, None)
                 raise
-            status, headers, content = self._speaker.answer(error, method, path)
+            status, headers, content = self._responder.answer(error, method, path)
         else:
             return
         lines = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]

@@ -1,20 +1,27 @@
-"""What is said about an exception over HTTP: status, headers, document. Nothing it does makes these raise."""
+"""The HTTP answer to an exception: status, headers and document.
+
+`document` makes the whole answer. Two formats are known (`Format`). Neither reveals the message of an exception that is
+no `ResilienceError`: it may name hosts, tables and people. These functions are called while an exception is handled;
+nothing that the exception does makes them raise.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import math
-from http import HTTPStatus
-from typing import Final, Literal, get_args
+from typing import Final, Literal, TypeAlias, get_args
 
 from resilience._safe_access import safe_getattr
+from resilience._validation import require
 from resilience.categories import CategoryLike, ErrorCategory, combine
 from resilience.classification import retry_after
 from resilience.classification.classifier import explain
 from resilience.errors._families import family_of
 from resilience.errors._json_safe import Json
+from resilience.errors._serialization import phrase_of
 from resilience.errors._user_messages import USER_MESSAGES, leaf_of
 from resilience.errors.base import ResilienceError
-from resilience.errors.codes import a_code
+from resilience.errors.codes import parse_code
 from resilience.profiles import profile_for
 
 __all__ = [
@@ -22,13 +29,13 @@ __all__ = [
     "CODE_HEADER",
     "MEDIA_TYPES",
     "Format",
-    "a_format",
-    "category_told",
     "document",
     "headers",
     "is_ours",
+    "parse_public",
     "phrase_of",
-    "shown_for",
+    "published_category",
+    "require_format",
     "status_code",
 ]
 
@@ -36,13 +43,12 @@ Format = Literal["problem", "service"]
 """``problem``: RFC 9457, ``application/problem+json``. ``service``: `error`, `message`, `details`, `retry_after`."""
 
 MEDIA_TYPES: Final[dict[str, str]] = {"problem": "application/problem+json", "service": "application/json"}
-# The body of the service format has no room for them.
+# For the service format, whose body has neither.
 CATEGORY_HEADER: Final = "X-Error-Category"
 CODE_HEADER: Final = "X-Error-Code"
 
-_C = ErrorCategory
-_LONGEST: Final = 2**31 - 1  # what RFC 9111 (1.2.2) has a recipient make of a number that is too large for it
-_INTERNAL: Final = "An internal error occurred"
+_Answer: TypeAlias = tuple[int, dict[str, str], dict[str, Json]]
+_MAX_WAIT: Final = 2**31 - 1  # seconds; to what RFC 9111 (1.2.2) has recipients reduce larger numbers
 
 
 def status_code(exc: BaseException) -> int:
@@ -52,8 +58,8 @@ def status_code(exc: BaseException) -> int:
     `ResilienceError`, and for an exception whose category was declared or registered, the one of the category's row in
     the profile table.
 
-    Any other exception is classified, and never blames who has asked: what a library, or another service, calls a bad
-    request or not found is this service's failure, 500; that it lets us do no more for now is 503.
+    Any other exception is classified, and is never answered with a 4xx: where a library, or another service, reports a
+    bad request or not found, this service has failed, 500; where it limits our rate, this service is unavailable, 503.
 
     >>> from resilience.contrib import service
     >>> status_code(service.TaskNotFoundError("t-7")), status_code(ResilienceError("no", category="conflict"))
@@ -63,73 +69,76 @@ def status_code(exc: BaseException) -> int:
     """
     try:
         found = _status(exc)
-    except Exception:  # an exception that cannot be looked at
+    except Exception:  # an exception whose attributes raise
         return 500
-    # A profile's row may say anything; a 204 or a 304 has no body, and a server that is handed one breaks off.
-    return found if 400 <= found <= 599 else 500
+    if 400 <= found <= 599:
+        return found
+    return 500  # a family or a profile may say anything; the answer to a 204 or a 304 could have no body
 
 
 def headers(exc: BaseException) -> dict[str, str]:
-    """Return the headers that belong to *exc*: `Retry-After`, in whole seconds, where there is a wait. Never raises.
+    """Return the headers for *exc*: `Retry-After`, in whole seconds, where there is a wait. Never raises.
 
-    Rounded up, since who comes too early is refused again. 0 means now and is told; without an end there is none.
+    Rounded up, since a client that comes too early is rejected again. A wait of 0 is sent; an infinite one is not.
 
     >>> headers(ResilienceError("full", retry_after=0.3)), headers(KeyError("lamp"))
     ({'Retry-After': '1'}, {})
     """
     wait = _wait(exc)
-    return {} if wait is None else {"Retry-After": str(min(math.ceil(wait), _LONGEST))}
+    if wait is None:
+        return {}
+    return {"Retry-After": str(min(math.ceil(wait), _MAX_WAIT))}
 
 
 def document(
     exc: BaseException,
     *,
-    format: Format = "problem",  # noqa: A002 - what it is called everywhere
+    format: Format = "problem",  # noqa: A002 - the name of this parameter everywhere
     instance: str | None = None,
     public: CategoryLike | None = None,
 ) -> tuple[int, dict[str, str], dict[str, Json]]:
-    """Return what to answer *exc* with: status, headers, and a body that JSON takes. Raises for a wrong *format* only.
+    """Return the answer to *exc*: status, headers, and a body as JSON.
 
-    A problem tells the user message of the error. *public* are categories whose messages and details are meant for
-    whoever asked, such as ``"client_error"``. The service format tells message and details of every
-    `ResilienceError`, as `to_dict` does.
+    A problem has the user message of the error. *public* are categories whose messages and details are meant for the
+    client, such as ``"client_error"``. The service format has message and details of every `ResilienceError`, as
+    `to_dict` does. Of any other exception both reveal no more than its category: no message, no arguments, no name.
 
-    Of any other exception neither tells more than its category: no message, no arguments, no name.
+    Raises ValueError or TypeError for an invalid *format* or *public*, and for nothing that *exc* does.
 
     >>> document(ResilienceError("row 7 is locked", category="conflict"), public="client_error")[2]["detail"]
     'row 7 is locked'
     >>> document(ConnectionResetError("10.0.0.7 went away"), format="service")[2]
     {'error': 'INTERNAL_ERROR', 'message': 'An internal error occurred', 'details': {}}
     """
-    a_format(format)
-    shown = shown_for(public)
+    require_format(format)
+    shown = parse_public(public)
     status = status_code(exc)
-    found = {"Content-Type": MEDIA_TYPES[format], **headers(exc)}
+    sent = {"Content-Type": MEDIA_TYPES[format], **headers(exc)}
+    make = {"service": _service_answer, "problem": _problem_answer}[format]
     try:
-        leaf = category_told(exc)
-        if format == "service":
-            return status, found | _for_programs(exc, leaf), _service(exc)
-        return status, found, _problem(exc, leaf, status, instance, bool(shown is not None and leaf in shown))
-    except Exception:  # what is left to say
-        if format == "service":
-            return status, found, {"error": "INTERNAL_ERROR", "message": _INTERNAL, "details": {}}
-        return status, found, {"type": "about:blank", "title": phrase_of(status), "status": status}
+        return make(exc, status, sent, instance, shown)
+    except Exception:  # an exception whose attributes raise: the least that can be said
+        return status, sent, _minimal_body(format, status)
 
 
-def category_told(exc: BaseException) -> ErrorCategory:
-    """Return the leaf that is told of *exc*: one that nobody has declared never blames who has asked.
+def published_category(exc: BaseException) -> ErrorCategory:
+    """Return the leaf that an answer names. Unless it was declared or registered, it is never one of a 4xx status.
 
-    >>> category_told(ImportError("shop.plugins")).label
+    >>> published_category(ImportError("shop.plugins")).label
     'internal'
     """
     known = explain(exc)
-    if is_ours(exc):  # one that declares a group has the leaf that its own documents have
-        return known.category if known.rule == "registered" else leaf_of(safe_getattr(exc, "category"))
-    if known.rule in ("registered", "declared"):
+    if known.rule == "registered":
         return known.category
-    if known.category is _C.RATE_LIMIT:  # somebody has had enough of us, not we of who has asked
-        return _C.UNAVAILABLE
-    return known.category if profile_for(known.category).http >= 500 else _C.INTERNAL
+    if is_ours(exc):  # one that declares a group has the leaf that its own documents have
+        return leaf_of(safe_getattr(exc, "category"))
+    if known.rule == "declared":
+        return known.category
+    if known.category is ErrorCategory.RATE_LIMIT:  # our rate at a dependency, not the client's rate here
+        return ErrorCategory.UNAVAILABLE
+    if profile_for(known.category).http >= 500:
+        return known.category
+    return ErrorCategory.INTERNAL
 
 
 def is_ours(exc: BaseException) -> bool:
@@ -137,63 +146,64 @@ def is_ours(exc: BaseException) -> bool:
     return issubclass(type(exc), ResilienceError)
 
 
-def a_format(format: object) -> None:  # noqa: A002 - as above
-    """Raise ValueError for what is no `Format`."""
-    if format not in get_args(Format):
-        raise ValueError(f"format={format!r}: give 'problem' or 'service'")
+def require_format(format: object) -> None:  # noqa: A002 - as above
+    """Raise ValueError unless *format* is a `Format`."""
+    require(format in get_args(Format), "format", format, "'problem' or 'service'")
 
 
-def shown_for(public: CategoryLike | None) -> ErrorCategory | None:
-    """Return the categories that are public; ValueError or TypeError for what is none."""
-    return None if public is None else combine("public", [public])
-
-
-def phrase_of(status: int) -> str:
-    """Return an HTTP status in words."""
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:  # 499, which nginx made up and everybody understands
-        return "Client Closed Request" if status == 499 else f"Status {status}"
+def parse_public(public: CategoryLike | None) -> ErrorCategory | None:
+    """Return the public categories. Raises ValueError or TypeError for a value that is no category."""
+    if public is None:
+        return None
+    return combine("public", [public])
 
 
 def _status(exc: BaseException) -> int:
+    """Return the status that the family of an error, or the profile of its category, says."""
     family = family_of(type(exc))
     if family is not None and family.status is not None:
         return family.status(exc)
-    return profile_for(category_told(exc)).http
+    return profile_for(published_category(exc)).http
 
 
 def _wait(exc: BaseException) -> float | None:
-    wait = retry_after(exc)  # in the attribute, or in the headers of an upstream's answer
-    return wait if wait is not None and math.isfinite(wait) else None
+    """Return the finite wait that an exception carries, as an attribute or in the headers of an upstream's answer."""
+    wait = retry_after(exc)
+    if wait is None or not math.isfinite(wait):
+        return None
+    return wait
 
 
-def _service(exc: BaseException) -> dict[str, Json]:
+def _service_answer(
+    exc: BaseException, status: int, sent: dict[str, str], _instance: str | None, _public: ErrorCategory | None
+) -> _Answer:
+    """Return the answer in the service format: the error's own body, or a minimal one for other exceptions."""
+    sent = sent | {CATEGORY_HEADER: published_category(exc).label}
     if isinstance(exc, ResilienceError):
-        return exc.to_dict()
-    body: dict[str, Json] = {"error": "INTERNAL_ERROR", "message": _INTERNAL, "details": {}}
+        with contextlib.suppress(TypeError, ValueError):  # a valid code holds nothing that ends a header
+            sent[CODE_HEADER] = parse_code("code", exc.code)
+        return status, sent, exc.to_dict()
+    body = _minimal_body("service", status)
     wait = _wait(exc)
     if wait is not None:
         body["retry_after"] = wait
-    return body
+    return status, sent, body
 
 
-def _problem(
-    exc: BaseException, leaf: ErrorCategory, status: int, instance: str | None, public: bool
-) -> dict[str, Json]:
-    if isinstance(exc, ResilienceError):
-        found = exc.to_problem(instance, public=public)
-    else:
-        found = ResilienceError(USER_MESSAGES[leaf], category=leaf, retry_after=_wait(exc)).to_problem(instance)
-    # The status in the document is that of the answer (RFC 9457, 3.1.2), also where a family has a table of its own.
-    return found | {"status": status, "title": phrase_of(status), "category": leaf.label}
+def _problem_answer(
+    exc: BaseException, status: int, sent: dict[str, str], instance: str | None, public: ErrorCategory | None
+) -> _Answer:
+    """Return the answer as a problem of RFC 9457; other exceptions become a `ResilienceError` without a message."""
+    leaf = published_category(exc)
+    is_public = isinstance(exc, ResilienceError) and public is not None and leaf in public
+    if not isinstance(exc, ResilienceError):
+        exc = ResilienceError(USER_MESSAGES[leaf], category=leaf, retry_after=_wait(exc))
+    # The status in the document is that of the answer (RFC 9457, 3.1.2), also where a family has statuses of its own.
+    own: dict[str, Json] = {"status": status, "title": phrase_of(status), "category": leaf.label}
+    return status, sent, exc.to_problem(instance, public=is_public) | own
 
 
-def _for_programs(exc: BaseException, leaf: ErrorCategory) -> dict[str, str]:
-    found = {CATEGORY_HEADER: leaf.label}
-    if isinstance(exc, ResilienceError):
-        try:
-            found[CODE_HEADER] = a_code("code", exc.code)  # letters, digits and a dash: nothing that ends a header
-        except (TypeError, ValueError):
-            pass
-    return found
+def _minimal_body(format: Format, status: int) -> dict[str, Json]:  # noqa: A002 - as above
+    if format == "service":
+        return {"error": "INTERNAL_ERROR", "message": "An internal error occurred", "details": {}}
+    return {"type": "about:blank", "title": phrase_of(status), "status": status}

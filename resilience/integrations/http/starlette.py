@@ -1,4 +1,4 @@
-"""Starlette and FastAPI: what routes and dependencies raise is answered."""
+"""Installation into Starlette and FastAPI: exceptions of routes, dependencies and middlewares are answered."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from resilience.categories import CategoryLike
 from resilience.errors._json_safe import Json, safe_text
 from resilience.errors.base import ResilienceError
-from resilience.integrations.http._error_responder import Speaker, encoded
+from resilience.integrations.http._error_responder import ErrorResponder, encoded
 from resilience.integrations.http.asgi import ProblemMiddleware
 from resilience.integrations.http.problem_details import MEDIA_TYPES, Format, phrase_of
 
@@ -21,42 +21,42 @@ if TYPE_CHECKING:
 __all__ = ["install"]
 
 _FAILED = "Request validation failed"
-_MOST_ERRORS = 50
-_MOST_NAME = 200
+_MAX_ERRORS = 50
+_MAX_NAME = 200
 
 
 def install(
     app: Starlette,
     *,
-    format: Format = "problem",  # noqa: A002 - what it is called everywhere
+    format: Format = "problem",  # noqa: A002 - the name of this parameter everywhere
     public: CategoryLike | None = None,
 ) -> None:
-    """Answer what *app*, a Starlette or FastAPI application, raises. Call it once, before the application starts.
+    """Answer the exceptions of *app*, a Starlette or FastAPI application. Call it once, before the application starts.
 
-    A `ResilienceError` has the status and the document that `document` says. A request that FastAPI refuses is a 422
-    with `details.errors`, each with `field`, `message` and `type`. Everything else that is raised is answered with its
-    category and nothing more, and logged with its path. An `HTTPException` is answered as the framework does. Handlers
-    of your own for more precise classes go first.
+    A `ResilienceError` is answered as `document` describes. A request that FastAPI finds invalid is a 422 with
+    `details.errors`, each with `field`, `message` and `type`. Any other exception is answered with its category and
+    nothing more, and logged with its path. An `HTTPException` is answered by the framework. Handlers of the application
+    for more precise classes have precedence.
 
     >>> from fastapi import FastAPI
     >>> app = FastAPI()
     >>> install(app)
     """
-    speaker = Speaker.of(format, public)
+    responder = ErrorResponder.of(format, public)
 
     async def answer(request: Request, error: Exception) -> Response:
         if request.scope["type"] != "http":  # a websocket: answering nothing would leave it open
             raise error
-        return _response(*speaker.answer(error, request.method, request.scope.get("path")))
+        return _response(*responder.answer(error, request.method, request.scope.get("path")))
 
     async def refuse(request: Request, error: Exception) -> Response:
         if request.scope["type"] != "http":
             raise error
-        content = encoded(_refusal(speaker.format, error))
-        return _response(422, {"Content-Type": MEDIA_TYPES[speaker.format]}, content)
+        content = encoded(_refusal(responder.format, error))
+        return _response(422, {"Content-Type": MEDIA_TYPES[responder.format]}, content)
 
-    # For what routes raise, so that middlewares of the application's own see an answer; and for everything else, those
-    # middlewares included. The last is for what is added later, outside: Starlette answers it, then raises it on.
+    # The handlers are for exceptions of routes, so that the application's middlewares see an answer; the middleware is
+    # for exceptions of those. The last handler is for middlewares that are added later: Starlette answers, then raises.
     app.add_exception_handler(ResilienceError, answer)
     refused = _refused_by_fastapi(app)
     if refused is not None:
@@ -66,13 +66,17 @@ def install(
 
 
 def _response(status: int, headers: dict[str, str], content: bytes) -> Response:
+    """Return a response with exactly these headers."""
     from starlette.responses import Response
 
     return Response(content, status, headers)
 
 
 def _refused_by_fastapi(app: object) -> type[Exception] | None:
-    # Whose class the application is, is imported.
+    """Return FastAPI's exception for invalid requests; None for an application that is not FastAPI's.
+
+    If it is one, FastAPI has been imported.
+    """
     fastapi = sys.modules.get("fastapi")
     if fastapi is None or not isinstance(app, fastapi.FastAPI):
         return None
@@ -85,8 +89,8 @@ def _refusal(format: Format, error: Exception) -> dict[str, Json]:  # noqa: A002
     errors: list[Json] = []
     try:
         found: Sequence[dict[str, Any]] = cast("Any", error).errors()
-        errors.extend(_field(each) for each in found[:_MOST_ERRORS])
-    except Exception:  # noqa: S110 - an error somebody raised by hand, with something else in it
+        errors.extend(_field(each) for each in found[:_MAX_ERRORS])
+    except Exception:  # noqa: S110 - raised by the application itself, with other contents
         pass
     details: dict[str, Json] = {"errors": errors}
     if format == "service":
@@ -102,10 +106,10 @@ def _refusal(format: Format, error: Exception) -> dict[str, Json]:  # noqa: A002
 
 
 def _field(error: dict[str, Any]) -> dict[str, Json]:
-    """Return where, what and of which kind; not the input, which may be a password."""
-    place = ".".join(str(part)[:_MOST_NAME] for part in error.get("loc", ()))
+    """Return field, message and type of an error; not the input, which may be a password."""
+    place = ".".join(str(part)[:_MAX_NAME] for part in error.get("loc", ()))
     return {
-        "field": safe_text(place, _MOST_NAME),
+        "field": safe_text(place, _MAX_NAME),
         "message": safe_text(str(error.get("msg", ""))),
-        "type": safe_text(str(error.get("type", "")), _MOST_NAME),
+        "type": safe_text(str(error.get("type", "")), _MAX_NAME),
     }

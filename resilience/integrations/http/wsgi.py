@@ -1,4 +1,4 @@
-"""Any WSGI application: what it raises is answered."""
+"""WSGI middleware that answers the exceptions of any WSGI application."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Protocol, TypeAlias
 
 from resilience.categories import CategoryLike
-from resilience.integrations.http._error_responder import Speaker, tell
+from resilience.integrations.http._error_responder import ErrorResponder, log_error
 from resilience.integrations.http.problem_details import Format, phrase_of
 
 __all__ = ["StartResponse", "WsgiApp", "WsgiProblemMiddleware"]
@@ -18,7 +18,7 @@ _Write: TypeAlias = Callable[[bytes], object]
 
 
 class StartResponse(Protocol):
-    """What a WSGI server hands in."""
+    """The function of a WSGI server that begins an answer."""
 
     def __call__(
         self, status: str, headers: list[tuple[str, str]], exc_info: _Failure | None = None, /
@@ -32,10 +32,10 @@ WsgiApp: TypeAlias = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
 
 class WsgiProblemMiddleware:
-    """Answer what a WSGI application raises with a document, and log it.
+    """Answer exceptions of a WSGI application with a document, and log them.
 
-    *format* and *public* as for `document`. An exception after the first piece of the body is logged and raised on,
-    since it cannot be answered. What is no Exception (`SystemExit`, Ctrl-C) passes.
+    *format* and *public* as for `document`. An exception after the first piece of the body is logged and raised again,
+    since it cannot be answered. `SystemExit` and Ctrl-C pass.
 
     >>> def shop(environ, start_response):
     ...     raise LookupError("no such lamp")
@@ -49,25 +49,27 @@ class WsgiProblemMiddleware:
         self,
         app: WsgiApp,
         *,
-        format: Format = "problem",  # noqa: A002 - what it is called everywhere
+        format: Format = "problem",  # noqa: A002 - the name of this parameter everywhere
         public: CategoryLike | None = None,
     ) -> None:
         self._app = app
-        self._speaker = Speaker.of(format, public)
+        self._responder = ErrorResponder.of(format, public)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Call the application."""
-        return _Body(self._app, self._speaker, environ, start_response)
+        return _Body(self._app, self._responder, environ, start_response)
 
 
 class _Body:
-    """The pieces of an answer. A class, since a generator that nobody has begun does not close what it holds."""
+    """The pieces of an answer. A class, since a generator that was never started does not close the application's."""
 
-    def __init__(self, app: WsgiApp, speaker: Speaker, environ: dict[str, Any], start_response: StartResponse) -> None:
+    def __init__(
+        self, app: WsgiApp, responder: ErrorResponder, environ: dict[str, Any], start_response: StartResponse
+    ) -> None:
         # Read now: the application may change it.
         self._method: object = environ.get("REQUEST_METHOD", "GET")
         self._path = _path_of(environ)
-        self._speaker = speaker
+        self._responder = responder
         self._start_response = start_response
         self._sent = False
         self._inner: object = None
@@ -103,33 +105,33 @@ class _Body:
         return piece
 
     def close(self) -> None:
-        """Close what the application has returned; servers always call this."""
+        """Close the iterable that the application has returned; servers always call this."""
         close: object = getattr(self._inner, "close", None)
         if not callable(close):
             return
         try:
             close()
         except Exception as error:
-            tell(error, self._method, self._path, None)
+            log_error(error, self._method, self._path, None)
             raise
 
     def _answered(self, error: Exception) -> bytes:
-        """Begin the answer anew and return its body; raise *error* on where it is too late."""
+        """Begin a new answer and return its body; raise *error* again where the first one has been sent."""
         if self._sent:
-            tell(error, self._method, self._path, None)
+            log_error(error, self._method, self._path, None)
             raise error
-        status, headers, content = self._speaker.answer(error, self._method, self._path)
-        # With the third argument an answer that was begun is replaced, unless it has left; then the server raises.
+        status, headers, content = self._responder.answer(error, self._method, self._path)
+        # The third argument replaces an answer that has begun; where it has been sent, the server raises.
         try:
             self._start_response(f"{status} {phrase_of(status)}", list(headers.items()), sys.exc_info())
-        except Exception:  # some servers send it with the first piece, also where that is empty
-            tell(error, self._method, self._path, None)
+        except Exception:  # some servers send it with the first piece, even an empty one
+            log_error(error, self._method, self._path, None)
             raise
         self._sent = True
         return b"" if self._method == "HEAD" else content
 
 
 def _path_of(environ: dict[str, Any]) -> str:
-    """Return the path, which WSGI has as bytes in the clothes of latin-1."""
+    """Return the path. WSGI has it as UTF-8 that was decoded as latin-1."""
     found = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
     return found.encode("latin-1", "replace").decode("utf-8", "replace")

@@ -120,15 +120,12 @@ class StorageObserver(CircuitObserver):
 
     def failed(self, error: Exception | None, weight: int, counted: bool) -> None:
         """Count the failure in the store, and open the circuit when those of all processes are too many."""
-        circuit = self._circuit
-        if not counted:
-            return
-        failures = self._run(self._store.add_failures(weight))
-        if failures is None:
-            return
-        self._failures = True
-        if failures >= circuit.config.trip_failures and isinstance(circuit.state, Closed):
-            self._trip(error, failures)
+        failures = None
+        if counted:
+            failures = self._run(self._store.add_failures(weight))
+        if failures is not None:
+            self._failures = True
+            self._trip_if_too_many(error, failures)
 
     def succeeded(self, counted: bool) -> None:
         """Start the count in the store again. Where none has failed since, nothing has to be written."""
@@ -225,9 +222,11 @@ class StorageObserver(CircuitObserver):
             circuit.since -= ago
         circuit.announce(transition, [observer for observer in circuit.observers if observer is not self])
 
-    def _trip(self, error: Exception | None, failures: int) -> None:
-        """Open the circuit because of *error*: with the failures that others have counted they are too many."""
+    def _trip_if_too_many(self, error: Exception | None, failures: int) -> None:
+        """Open a closed circuit because of *error*, where the failures of all processes reach the threshold."""
         circuit, clock, error_type, category = self._circuit, current_clock(), None, None
+        if failures < circuit.config.trip_failures or not isinstance(circuit.state, Closed):
+            return
         if error is not None:
             error_type, category = type(error).__name__, classify(error)
         transition = circuit.trip(failures, clock, error_type, category)

@@ -90,7 +90,7 @@ class StorageExecutor:
         try:
             in_time = True
             if self.blocking:
-                in_time = clock.wait(pending.begin, pending.done, OPERATION_TIMEOUT)
+                in_time = clock.run_and_wait(pending.begin, pending.done, OPERATION_TIMEOUT)
             else:
                 pending.run()
             now = clock.now()

@@ -15,7 +15,8 @@ from typing import cast
 
 from resilience._callback_errors import log_callback_error
 from resilience.categories import ErrorCategory
-from resilience.errors._json_safe import Json, safe_text, safe_value
+from resilience.errors._json_safe import Json, bounded, safe_value
+from resilience.errors._redaction import redact_forms
 from resilience.report._diagnosis.activity import context_of
 from resilience.report._diagnosis.categories import diagnose_by_category
 from resilience.report._diagnosis.context import FailureContext, as_mapping
@@ -163,4 +164,5 @@ def _target_of_fix(context: FailureContext, fix: str) -> str:
 
 
 def _bounded_sentence(text: str) -> str:
-    return safe_text(text, _MAX_SENTENCE)
+    # A sentence quotes code, in which `token=token` is no secret.
+    return redact_forms(bounded(text, _MAX_SENTENCE))
