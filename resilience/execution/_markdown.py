@@ -1,4 +1,4 @@
-"""Take the code out of what a model answers."""
+"""Extraction of code from a model's Markdown answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from resilience.execution._analysis.parsing import UNPARSABLE, parse
 __all__ = ["strip_fences"]
 
 _FENCE = re.compile(r"[ \t]*(?:>[ \t]?)?(?P<mark>`{3,}|~{3,})[ \t]*(?P<label>[^\s`{]*)[^`\n]*")
-_PYTHON = frozenset({"python", "py", "python3", "py3"})
+_PYTHON_LABELS = frozenset({"python", "py", "python3", "py3"})
 
 
 def strip_fences(text: str) -> str:
@@ -28,7 +28,7 @@ def strip_fences(text: str) -> str:
         return text
     blocks = _blocks(text)
     labels = {label for label, _ in blocks}
-    wanted = labels & _PYTHON or labels & {""}
+    wanted = labels & _PYTHON_LABELS or labels & {""}
     if not wanted:
         return text
     return "\n".join(code for label, code in blocks if label in wanted)

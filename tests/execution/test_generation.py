@@ -204,7 +204,7 @@ def test_a_bug_of_the_analysis_is_one_too(road: Road, monkeypatch: pytest.Monkey
     def broken(request: ExecutionRequest) -> None:
         raise IndexError("ours")
 
-    monkeypatch.setattr("resilience.execution.generation_state.screen", broken)
+    monkeypatch.setattr("resilience.execution.generation_state.precheck", broken)
     error = run(road, Generator("1"), Known())
     assert (error.stage, str(error.__cause__)) == ("static_analysis", "ours")
 

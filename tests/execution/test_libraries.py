@@ -10,7 +10,7 @@ import pytest
 
 from resilience import ErrorCategory
 from resilience.execution import ExecutionReport, ExecutionRequest, SecurityPolicy, SubprocessExecutor
-from resilience.execution._library_memory import DEFAULT_LIMIT, LIBRARY_LIMIT, default_limit, needed
+from resilience.execution._library_memory import DEFAULT_LIMIT, LIBRARY_LIMIT, default_limit, needed_memory
 
 LIMITED = pytest.mark.skipif(sys.platform != "linux", reason="the system keeps no limit of memory")
 
@@ -199,7 +199,7 @@ def test_a_crash_under_a_limit_too_low_for_a_library_is_a_matter_of_memory(execu
         assert report.error.error_message == "Memory limit of 200MB exceeded: numpy takes at least 256MB"
         assert report.category is ErrorCategory.MEMORY
     else:
-        assert report.error.error_message == f"the process was ended by the signal {name}"
+        assert report.error.error_message == f"the process was killed by signal {name}"
         assert report.category is ErrorCategory.RUNTIME
 
 
@@ -238,7 +238,7 @@ def test_libraries_are_found_in_any_form_of_import():
     code = (
         "if 1:\n    import os, numpy.linalg as la\nfrom pandas.io import sql\nimport json  # torch\nx = 'import polars'"
     )
-    assert needed(code) == (["numpy", "pandas"], 512 << 20)
+    assert needed_memory(code) == (["numpy", "pandas"], 512 << 20)
 
 
 # -- what libraries read ---------------------------------------------------------------------------------------------

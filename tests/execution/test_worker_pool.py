@@ -14,40 +14,40 @@ import pytest
 
 from resilience.contrib.executor import ContainerConfigurationError
 from resilience.execution import ExecutionRequest, SubprocessExecutor
-from resilience.execution._worker_pool import Spares
-from resilience.execution._worker_process import readable
+from resilience.execution._worker_pool import WarmPool
+from resilience.execution._worker_process import wait_readable
 from tests.execution.processes import has_ended, open_files
 
 
 @pytest.fixture
 def pool():
-    pool = Spares(sys.executable, 2)
+    pool = WarmPool(sys.executable, 2)
     yield pool
     pool.close()
 
 
 def test_a_spare_is_there_before_it_is_asked_for(pool):
-    assert pool.fill()
-    first, second = pool.take(), pool.take()
+    assert pool.wait_until_warm()
+    first, second = pool.acquire(), pool.acquire()
     assert first.pid != second.pid
-    assert (first.greeted or readable(first.control.fileno(), 0)) and first.is_alive()
-    pool.give_back(first)
-    pool.give_back(second)
+    assert (first.is_ready or wait_readable(first.control.fileno(), 0)) and first.is_alive()
+    pool.release(first)
+    pool.release(second)
 
 
 def test_a_spare_that_has_died_is_replaced():
     with SubprocessExecutor() as executor:
         executor.warm()
-        (victim,) = executor._spares._idle
+        (victim,) = executor._pool._idle
         os.kill(victim.pid, signal.SIGKILL)
-        readable(victim.end, 10)
+        wait_readable(victim.pidfd, 10)
         assert executor.execute_sync("1 + 1").execution_result.return_value == 2
 
 
 def test_a_spare_that_dies_when_it_is_given_code_is_no_failure():
     with SubprocessExecutor() as executor:
         executor.warm()
-        (spare,) = executor._spares._idle
+        (spare,) = executor._pool._idle
         os.kill(spare.pid, signal.SIGSTOP)  # alive, when it is asked
         timer = threading.Timer(0.2, os.kill, (spare.pid, signal.SIGKILL))
         timer.start()
@@ -63,7 +63,7 @@ def test_an_interpreter_that_says_what_makes_no_sense_is_none(tmp_path_factory, 
     script.chmod(0o755)
     with SubprocessExecutor(python=script, spares=spares) as executor:
         executor.warm()
-        with pytest.raises(ContainerConfigurationError, match="does not speak as a Python 3.11 or later does"):
+        with pytest.raises(ContainerConfigurationError, match="does not speak the protocol of a worker"):
             executor.execute_sync("1 + 1")
     assert kept() == []
 
@@ -71,15 +71,15 @@ def test_an_interpreter_that_says_what_makes_no_sense_is_none(tmp_path_factory, 
 def test_closing_leaves_nothing_also_while_spares_start(kept):
     before = open_files()
     for number in range(5):
-        pool = Spares(sys.executable, number)
-        pool.refill()
+        pool = WarmPool(sys.executable, number)
+        pool.replenish()
         if number % 2:
-            child = pool.take()
-            pool.give_back(child)
+            child = pool.acquire()
+            pool.release(child)
         pool.close()
         pool.close()
-        pool.refill()
-        assert not pool._all
+        pool.replenish()
+        assert not pool._workers
     assert (open_files(), kept()) == (before, [])
 
 
@@ -126,7 +126,7 @@ def test_an_executor_that_nobody_closes_is_closed_when_the_program_ends():
         executor = SubprocessExecutor()
         executor.execute_sync("1")
         executor.warm()
-        (child,) = executor._spares._idle
+        (child,) = executor._pool._idle
         print(child.pid, child.directory)
     """)
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -140,7 +140,7 @@ def test_spares_end_with_a_program_that_is_killed():
         from resilience.execution import SubprocessExecutor
         executor = SubprocessExecutor()
         executor.warm()
-        (child,) = executor._spares._idle
+        (child,) = executor._pool._idle
         print(child.pid, child.directory, flush=True)
         os.kill(os.getpid(), 9)
     """)
@@ -155,10 +155,10 @@ def test_a_fork_has_spares_of_its_own_and_leaves_those_of_its_parent_alone():
         from resilience.execution import SubprocessExecutor
         executor = SubprocessExecutor()
         executor.warm()
-        (child,) = executor._spares._idle
+        (child,) = executor._pool._idle
         pid = os.fork()
         if not pid:
-            assert not executor._spares._idle
+            assert not executor._pool._idle
             assert executor.execute_sync("1 + 1").execution_result.return_value == 2
             executor.close()
             os._exit(0)

@@ -1,4 +1,4 @@
-"""The source, compiled: first as a whole, so that a syntax error runs nothing, then statement by statement."""
+"""Compiler of a program: first the whole source, so that a syntax error runs nothing, then each statement."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 __all__ = ["FILENAME", "Program", "Statement"]
 
 FILENAME = "<string>"
-_MOST_EXPRESSION = 200
+_MAX_EXPRESSION = 200
 _FUTURE = 0x1FE0000
 """The bits of all `from __future__ import`, which a compiled module carries on."""
 
 
 class Statement:
-    """One statement of the top level; the end is in bytes, as the compiler tells it."""
+    """One compiled statement of the top level. The end column is in bytes, as in `ast`."""
 
     __slots__ = ("code", "end_column", "end_line", "is_value", "line")
 
@@ -30,7 +30,7 @@ class Statement:
 
 
 class Program:
-    """A program that can be carried out. Raises SyntaxError for anything that keeps a source from being compiled."""
+    """A program that has been parsed. Raises SyntaxError for a source that cannot be compiled."""
 
     def __init__(self, source: str) -> None:
         self._expression = _expression(source)
@@ -39,12 +39,12 @@ class Program:
         _check_text(source)
         self._tree: Module = compile(source, FILENAME, "exec", PyCF_ONLY_AST, dont_inherit=True)  # type: ignore[assignment]
         self._flags = 0
-        if len(self._tree.body) > 1:  # one alone says for itself what is wrong
+        if len(self._tree.body) > 1:  # a single statement is compiled as a whole anyway
             whole = compile(self._tree, FILENAME, "exec", dont_inherit=True)
             self._flags = whole.co_flags & _FUTURE
 
     def statements(self) -> list[Statement]:
-        """Return the statements. What the compiler warns of has been said for the whole, and is said again."""
+        """Return the compiled statements. Warnings of the compiler are repeated."""
         if self._expression is not None:
             return [self._expression]
         last = len(self._tree.body) - 1
@@ -55,14 +55,14 @@ class Program:
 
 
 def _expression(source: str) -> Statement | None:
-    """Return the statement of a source that is one expression on one line, without the detour of a tree."""
-    if len(source) > _MOST_EXPRESSION or not source.isascii() or source[:1].isspace() or not source.isprintable():
+    """Return the statement of a source that is one expression on one line, compiled without a tree."""
+    if len(source) > _MAX_EXPRESSION or not source.isascii() or source[:1].isspace() or not source.isprintable():
         return None
-    if "\\" in source:  # an escape that is none is warned of, and would be twice
+    if "\\" in source:  # the compiler warns of an invalid escape, and would warn twice
         return None
     try:
         code = compile(source, FILENAME, "eval", dont_inherit=True)
-    except Exception:  # it is something else; if it is no Python at all, the compiler says so once more
+    except Exception:  # not an expression; a syntax error is raised again by the caller
         return None
     return Statement(code, 1, 1, len(source.rstrip()), is_value=True)
 
@@ -75,9 +75,9 @@ def _statement(node: stmt, value: expr | None, flags: int) -> Statement:
 
 
 def _value(node: stmt, *, first: bool, last: bool) -> expr | None:
-    """Return the expression whose value is asked for: that of the last statement.
+    """Return the expression of the last statement, whose value is the program's result.
 
-    A text, too: alone in its module, it would be its docstring.
+    Also that of any text but the first statement: compiled alone, it would become a docstring.
     """
     if type(node) is not Expr:
         return None
@@ -86,7 +86,7 @@ def _value(node: stmt, *, first: bool, last: bool) -> expr | None:
 
 
 def _check_text(source: str) -> None:
-    """Raise an error with a place for the two kinds of text that Python refuses without one."""
+    """Raise a SyntaxError with a position for the two kinds of text that Python rejects without one."""
     at = source.find("\0")
     if at >= 0:
         raise _error_at(source, at, "source code cannot contain null bytes")
