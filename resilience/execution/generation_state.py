@@ -19,7 +19,7 @@ from resilience.contrib.executor import (
     WorkflowError,
 )
 from resilience.errors.base import ResilienceError
-from resilience.execution._markdown import strip_fences
+from resilience.execution._markdown import extract_code
 from resilience.execution._precheck import precheck
 from resilience.execution._to_exception import to_exception
 from resilience.execution.executor import ExecutionReport
@@ -138,13 +138,14 @@ class GenerationState:
         return Feedback(generation=self._generations, code=self._code, reports=reports, advice=advice)
 
     def generated(self, draft: Draft, answer: object) -> None:
-        """Store the generator's answer as the draft's code. Raises `CodeGenerationError` if it contains no code."""
+        """Take the code out of an answer. Raises `CodeGenerationError` if there is none, or it was cut off."""
         if not isinstance(answer, str):
             raise TypeError(f"generate() returned {type(answer).__name__}: give the source as str")
-        code = strip_fences(answer)
-        if not code.strip():
-            raise CodeGenerationError("the generator returned no code", self._generations, self.run().error_chain)
-        draft.code = self._code = code
+        found = extract_code(answer)
+        problem = found.problem or ("" if found.code.strip() else "the generator returned no code")
+        if problem:
+            raise CodeGenerationError(problem, self._generations, self.run().error_chain)
+        draft.code = self._code = found.code
 
     def precheck(self, draft: Draft) -> ExecutionRequest:
         """Return the request for the draft's code. Raises the error of code that fails the precheck."""

@@ -134,6 +134,14 @@ def test_an_answer_without_code_is_asked_for_again(road: Road):
     assert done.error_chain[0].startswith("CodeGenerationError")
 
 
+@pytest.mark.parametrize("answer", ["<think>First I need to", "```python\nprint('a"])
+def test_a_generator_is_told_that_its_answer_was_cut_off(road: Road, answer: str):
+    generator = Generator(answer, "3")
+    done = run(road, generator, Known(report(3)))
+    assert (done.generations, done.executions) == (2, 1)
+    assert "the answer was cut off" in generator.told[1].reports[0].error_message
+
+
 def test_a_generator_that_says_it_could_not_is_asked_again(road: Road):
     error = CodeGenerationError("the model refused", 1, [])
     generator = Generator(error, "2")
