@@ -41,7 +41,7 @@ def test_a_syntax_error_has_its_place_and_its_line():
     ("code", "line", "word"),
     [
         ("return 1", 1, "return"),
-        ("x = 1\nawait x", 2, "await"),
+        ("def f():\n    await x", 2, "await"),
         ("x = (\n", 1, "never closed"),
         ("\tx = 1\n        y = 2", 1, "indent"),
         ("x = '\ud800'", 1, "cannot be encoded"),

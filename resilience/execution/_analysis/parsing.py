@@ -6,7 +6,7 @@ import ast
 import threading
 import warnings
 
-from resilience.execution._worker.statements import FILENAME, Program
+from resilience.execution._worker.statements import FILENAME, Program, compile_program
 from resilience.execution.diagnostic import Diagnostic
 
 __all__ = ["MAX_CODE", "UNPARSABLE", "parse", "syntax_diagnostic"]
@@ -53,7 +53,7 @@ def syntax_diagnostic(code: str) -> Diagnostic | None:
 
 def _compile(code: str) -> None:
     try:
-        compile(code, FILENAME, "exec", dont_inherit=True)  # makes no tree, which takes much memory
+        compile_program(code)  # makes no tree, which takes much memory
     except (SyntaxError, RecursionError, MemoryError):
         raise
     except ValueError:

@@ -17,8 +17,9 @@ import tempfile
 import time
 import types
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from resilience.execution._worker.event_loop import NoRunningLoop, ProgramLoop
 from resilience.execution._worker.result_encoding import encode_value, encode_variables
 from resilience.execution._worker.statements import FILENAME, Program
 from resilience.report._capture import capture
@@ -50,7 +51,7 @@ def run(name: str, code: str, wanted: Sequence[str] | None, directory: str | Non
     inside = _WorkingDirectory(directory)
     try:
         sys.modules["__main__"] = program
-        error = attempt.carry_out()
+        error = attempt.run()
     finally:
         sys.modules["__main__"] = put
         inside.leave()
@@ -79,13 +80,18 @@ class _ProgramRun:
         self._value: object = None
         self._progress = [0, 0, 0]
         self._seconds = 0.0
+        self._loop = ProgramLoop()
         self.captured: Captured | None = None
 
-    def carry_out(self) -> BaseException | None:
+    def run(self) -> BaseException | None:
         """Run it and return its exception, also the KeyboardInterrupt that ends it after its time limit."""
         began = time.perf_counter()
         try:
-            self._execute()
+            with NoRunningLoop():
+                try:
+                    self._execute()
+                finally:
+                    self._loop.close()
         except BaseException as error:
             return error
         finally:
@@ -97,7 +103,9 @@ class _ProgramRun:
         self._stage = "run"
         last = 0
         for statement in statements:
-            value = eval(statement.code, self._namespace)  # noqa: S307  # what all of this is for
+            value: Any = eval(statement.code, self._namespace)  # noqa: S307  # the program itself
+            if statement.is_async:
+                value = self._loop.run(value)
             if statement.is_value:
                 self._value = value
             lines = self._progress[0] + statement.end_line - max(statement.line, last + 1) + 1
@@ -125,7 +133,7 @@ class _ProgramRun:
 def _is_own_file(filename: str) -> bool:
     """Return whether a frame is of this file or of the kernel: such frames are hidden from the report."""
     folders = filename.replace(os.sep, "/").split("/")
-    return filename == __file__ or "ipykernel" in folders or "IPython" in folders
+    return filename.startswith("<resilience.") or "ipykernel" in folders or "IPython" in folders
 
 
 def _exit_code(error: BaseException | None) -> int:

@@ -8,6 +8,7 @@ import os
 import sys
 import warnings
 
+from resilience.execution._worker.event_loop import ProgramLoop
 from resilience.execution._worker.fallback_capture import capture_class_only
 from resilience.execution._worker.framing import ChannelClosed
 from resilience.execution._worker.guard import install
@@ -57,6 +58,7 @@ class ProgramRun:
         self._main = type(sys)("__main__")
         self._timer = Timer(FILENAME, channel, recorder.descriptor)
         self._lines = LineTracer(self._on_line)
+        self._loop = ProgramLoop()
         self._request: Request
         self._statements: list[Statement] = []
         self._guard: Guard | None = None
@@ -113,7 +115,7 @@ class ProgramRun:
             result, code = self._result(error)
             self._resume_program()
             if error is not None and not self._timer.fired:
-                self._run_limited(_run_exit_handlers)
+                self._run_limited(self._end_program)
             _flush()
             self._send(
                 {**result, "exit_code": code, "seconds": self._timer.elapsed, "peak": self._limits.peak_memory()}
@@ -170,13 +172,19 @@ class ProgramRun:
         completed = last = 0
         for statement in statements:
             self._lines.begin_statement(statement)
+            value: Any = eval(statement.code, namespace)  # noqa: S307  # the program itself
+            if statement.is_async:
+                value = self._loop.run(value)
             if statement.is_value:
-                self._value = eval(statement.code, namespace)  # noqa: S307  # the program itself
-            else:
-                exec(statement.code, namespace)  # noqa: S102
+                self._value = value
             completed += statement.end_line - max(statement.line, last + 1) + 1
             last = statement.end_line
             self._recorder.statement_done(completed, last, statement.end_column)
+        self._end_program()
+
+    def _end_program(self) -> None:
+        """Cancel the tasks of the program, wait for its threads and run its exit handlers."""
+        self._loop.close()
         _run_exit_handlers()
 
     def _watch(self) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from _ast import Expr, Expression, Module, PyCF_ONLY_AST
+from _ast import Expr, Expression, Module, PyCF_ALLOW_TOP_LEVEL_AWAIT, PyCF_ONLY_AST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _ast import expr, stmt
     from types import CodeType
-__all__ = ["FILENAME", "Program", "Statement"]
+__all__ = ["FILENAME", "Program", "Statement", "compile_program"]
 
 FILENAME = "<string>"
 _MAX_EXPRESSION = 200
+_COROUTINE = 0x80
+"""The bit of `inspect.CO_COROUTINE`: the code awaits."""
 _FUTURE = 0x1FE0000
 """The bits of all `from __future__ import`, which a compiled module carries on."""
 
@@ -19,7 +21,7 @@ _FUTURE = 0x1FE0000
 class Statement:
     """One compiled statement of the top level. The end column is in bytes, as in `ast`."""
 
-    __slots__ = ("code", "end_column", "end_line", "is_value", "line")
+    __slots__ = ("code", "end_column", "end_line", "is_async", "is_value", "line")
 
     def __init__(self, code: CodeType, line: int, end_line: int, end_column: int, *, is_value: bool) -> None:
         self.code: CodeType = code
@@ -27,6 +29,8 @@ class Statement:
         self.end_line: int = end_line
         self.end_column: int = end_column
         self.is_value: bool = is_value
+        self.is_async: bool = bool(code.co_flags & _COROUTINE)
+        """Whether evaluating the code returns a coroutine: it awaits at the top level."""
 
 
 class Program:
@@ -40,7 +44,7 @@ class Program:
         self._tree: Module = compile(source, FILENAME, "exec", PyCF_ONLY_AST, dont_inherit=True)  # type: ignore[assignment]
         self._flags = 0
         if len(self._tree.body) > 1:  # a single statement is compiled as a whole anyway
-            whole = compile(self._tree, FILENAME, "exec", dont_inherit=True)
+            whole = compile_program(self._tree)
             self._flags = whole.co_flags & _FUTURE
 
     def statements(self) -> list[Statement]:
@@ -54,6 +58,12 @@ class Program:
         ]
 
 
+def compile_program(source: str | Module | Expression, mode: str = "exec", flags: int = 0) -> CodeType:
+    """Compile source or tree as a program, which may await at the top level."""
+    code: CodeType = compile(source, FILENAME, mode, flags | PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    return code
+
+
 def _expression(source: str) -> Statement | None:
     """Return the statement of a source that is one expression on one line, compiled without a tree."""
     if len(source) > _MAX_EXPRESSION or not source.isascii() or source[:1].isspace() or not source.isprintable():
@@ -61,7 +71,7 @@ def _expression(source: str) -> Statement | None:
     if "\\" in source:  # the compiler warns of an invalid escape, and would warn twice
         return None
     try:
-        code = compile(source, FILENAME, "eval", dont_inherit=True)
+        code = compile_program(source, "eval")
     except Exception:  # not an expression; a syntax error is raised again by the caller
         return None
     return Statement(code, 1, 1, len(source.rstrip()), is_value=True)
@@ -69,7 +79,7 @@ def _expression(source: str) -> Statement | None:
 
 def _statement(node: stmt, value: expr | None, flags: int) -> Statement:
     tree, mode = (Module([node], []), "exec") if value is None else (Expression(value), "eval")
-    code = compile(tree, FILENAME, mode, flags, dont_inherit=True)
+    code = compile_program(tree, mode, flags)
     line = node.lineno
     return Statement(code, line, node.end_lineno or line, node.end_col_offset or 0, is_value=value is not None)
 
