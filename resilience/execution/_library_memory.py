@@ -21,6 +21,7 @@ LIBRARY_LIMIT = "1GB"
 
 _GB = 1024
 _LIBRARY_MEGABYTES = {
+    **dict.fromkeys(("aiohttp", "httpx", "pydantic", "requests", "sqlalchemy"), 100),
     **dict.fromkeys(("PIL", "networkx", "numpy", "sympy"), 256),
     **dict.fromkeys(("matplotlib", "pandas", "plotly", "polars", "scipy", "sklearn"), 512),
     **dict.fromkeys(

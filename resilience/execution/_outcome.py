@@ -38,17 +38,18 @@ _OUT_OF_MEMORY = re.compile(
     r"memory allocation (?:still )?failed|memory allocation of \d+ bytes failed|std::bad_alloc|_PyErr_NoMemory"
     r"|LLVM ERROR: out of memory|can(?:not|'t) allocate memory(?! in static TLS)"
     r"|failed to map segment(?!.{0,40}(?:not permitted|denied))"
-    r"|can't start new thread|pthread_create failed|^MemoryError",
+    r"|can't start new thread|pthread_create failed|failed to spawn .{0,60}thread|^MemoryError",
     re.IGNORECASE | re.MULTILINE,
 )
 _OPENBLAS = re.compile(r"^OpenBLAS.*(?:memory|pthread_create)", re.IGNORECASE | re.MULTILINE)
 _STDERR_TAIL = 2000
 _CRASH_STATUSES = frozenset(-getattr(signal, name, 0) for name in ("SIGSEGV", "SIGBUS", "SIGABRT")) - {0}
 """Exits of C code that does not check an allocation: likely where the limit is too low for a library of the program."""
-_REPLACES_MEMORY_ERROR = frozenset({"builtins.ImportError", "builtins.SystemError"})
+_RUST_PANIC = "pyo3_runtime.PanicException"
+_REPLACES_MEMORY_ERROR = frozenset({"builtins.ImportError", "builtins.SystemError", _RUST_PANIC})
 """Exceptions that C code raises in the place of a MemoryError."""
 _MAY_MEAN_MEMORY = frozenset(
-    {"builtins.ImportError", "builtins.OSError", "builtins.RuntimeError", "builtins.SystemError"}
+    {"builtins.ImportError", "builtins.OSError", "builtins.RuntimeError", "builtins.SystemError", _RUST_PANIC}
 )
 
 
