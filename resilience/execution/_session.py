@@ -25,7 +25,7 @@ __all__ = ["EventCallback", "Exit", "Session"]
 EventCallback = Callable[[Literal["stdout", "stderr", "line", "warning"], str, int | None], object]
 """Called with the kind of an event, its text and its line."""
 ExitKind = Literal["result", "exited", "timed_out", "cancelled", "protocol_error", "not_ready"]
-"""How a session ended.
+"""Kinds of a session's end.
 
 ``result``: the worker sent a result. ``exited``: the process ended without one. ``timed_out``: the parent killed it
 after the time limit. ``cancelled``: the caller cancelled. ``protocol_error``: the parent killed it for a message that

@@ -1,4 +1,4 @@
-"""Executions that nobody waits for any more, and many at once."""
+"""Executions that are cancelled, and many at once."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def test_a_child_that_answers_what_is_no_answer_does_not_hold_up_the_event_loop(
             executor.warm()
             (child,) = executor._pool._idle
             report = await executor.execute("1 + 1")
-            assert (report.error.error_type, child.status) == ("WorkflowError", -signal.SIGKILL)
+            assert (report.error.error_type, child.exit_status) == ("WorkflowError", -signal.SIGKILL)
 
     anyio.run(main, backend=backend)
 

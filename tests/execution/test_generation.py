@@ -385,7 +385,7 @@ def test_cleaning_up_is_done_however_it_ends(road: Road, draft: object):
     assert cleaned == ["up"]
 
 
-def test_cleaning_up_is_done_when_it_is_cancelled_and_nobody_is_told_of_a_stop(backend: str):
+def test_a_cancelled_run_cleans_up_and_does_not_call_on_stop(backend: str):
     cleaned: list[str] = []
     stops: list[object] = []
 
@@ -440,7 +440,7 @@ async def asynchronous(*given: object) -> str:
 
 
 @pytest.mark.parametrize("name", ["generate", "on_stop", "cleanup"])
-def test_what_is_async_is_refused_where_nobody_could_await_it(name: str):
+def test_an_async_callback_of_a_sync_run_is_rejected(name: str):
     given: dict[str, Callable] = {"generate": Generator("1"), name: asynchronous}
     with pytest.raises(TypeError, match=f"{name}=.* is async; use run_generated"):
         run_generated_sync(executor=Known(), **given)

@@ -95,7 +95,7 @@ def test_it_gets_its_verdict(executor: SubprocessExecutor, name: str):
     assert "\x1b" not in ("" if error is None else error.render())
 
 
-def test_an_encoding_that_nobody_knows_is_a_syntax_error():
+def test_an_unknown_encoding_is_a_syntax_error():
     with pytest.raises(SyntaxError, match="klingon"):
         source_of((HERE / "unknown_cookie.py").read_bytes())
 

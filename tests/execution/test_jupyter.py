@@ -52,7 +52,7 @@ def executor() -> Iterator[JupyterExecutor]:
 
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[KernelManager]:
-    """A kernel that somebody else has started."""
+    """A kernel that was not started by an executor."""
     manager = KernelManager()
     manager.start_kernel(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -383,7 +383,7 @@ def test_closing_ends_what_runs():
 # -- kernels that cannot be had -------------------------------------------------------------------------------------
 
 
-def test_a_kernel_nobody_knows_is_a_matter_of_configuration(road: Road):
+def test_an_unknown_kernel_name_is_a_configuration_error(road: Road):
     with JupyterExecutor("pithon3") as executor, pytest.raises(ContainerConfigurationError, match="python3") as raised:
         run(executor, road, "1")
     assert "there is no kernel named 'pithon3'" in str(raised.value)
@@ -452,7 +452,7 @@ def test_a_kernel_that_runs_already_is_used_and_left_running(elsewhere: KernelMa
     assert elsewhere.is_alive()
 
 
-def test_a_kernel_of_somebody_else_whose_heart_stops_cannot_be_reached(monkeypatch: pytest.MonkeyPatch):
+def test_a_connected_kernel_without_a_heartbeat_cannot_be_reached(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("resilience.execution._jupyter.channels._HEARTBEAT_TIMEOUT", 0.1)
     manager = KernelManager()
     manager.start_kernel(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -475,7 +475,7 @@ def test_only_answers_to_ones_own_requests_are_heard(elsewhere: KernelManager):
         with JupyterExecutor(connection_file=elsewhere.connection_file) as executor:
             executor.execute_sync("1")
             for number in range(10):
-                other.execute(f"print('of somebody else {number}'); 1 / 0", stop_on_error=False)
+                other.execute(f"print('of another client {number}'); 1 / 0", stop_on_error=False)
             report = executor.execute_sync("print('mine')\n'mine'")
     finally:
         other.stop_channels()

@@ -160,7 +160,7 @@ def child() -> Iterator[WorkerProcess]:
 
 def test_a_program_that_was_not_checked_is_compiled_and_not_run_before_it_may(child):
     conversation = Session(child, request("print('ran')", checked=False), None)
-    child.control.shutdown(socket.SHUT_WR)  # nobody will say that it may
+    child.control.shutdown(socket.SHUT_WR)  # no start message can arrive
     assert child.wait(20)
     conversation.stdout.read_rest()
     recording = Recording(child.read_recorder())

@@ -26,7 +26,7 @@ def pool():
     pool.close()
 
 
-def test_a_spare_is_there_before_it_is_asked_for(pool):
+def test_a_warm_worker_is_there_before_it_is_asked_for(pool):
     assert pool.wait_until_warm()
     first, second = pool.acquire(), pool.acquire()
     assert first.pid != second.pid
@@ -35,7 +35,7 @@ def test_a_spare_is_there_before_it_is_asked_for(pool):
     pool.release(second)
 
 
-def test_a_spare_that_has_died_is_replaced():
+def test_a_warm_worker_that_has_died_is_replaced():
     with SubprocessExecutor() as executor:
         executor.warm()
         (victim,) = executor._pool._idle
@@ -44,7 +44,7 @@ def test_a_spare_that_has_died_is_replaced():
         assert executor.execute_sync("1 + 1").execution_result.return_value == 2
 
 
-def test_a_spare_that_dies_when_it_is_given_code_is_no_failure():
+def test_a_warm_worker_that_dies_when_it_is_given_code_is_no_failure():
     with SubprocessExecutor() as executor:
         executor.warm()
         (spare,) = executor._pool._idle
@@ -56,7 +56,7 @@ def test_a_spare_that_dies_when_it_is_given_code_is_no_failure():
 
 
 @pytest.mark.parametrize("spares", [0, 1])
-def test_an_interpreter_that_says_what_makes_no_sense_is_none(tmp_path_factory, spares, kept):
+def test_an_interpreter_that_breaks_the_protocol_is_a_configuration_error(tmp_path_factory, spares, kept):
     code = "import os, sys, time; os.write(int(sys.argv[-2]), b'rubbish' * 9); time.sleep(99)"
     script = tmp_path_factory.mktemp("interpreter") / "python"
     script.write_text(f"#!{sys.executable}\n{code}\n")
@@ -68,7 +68,7 @@ def test_an_interpreter_that_says_what_makes_no_sense_is_none(tmp_path_factory, 
     assert kept() == []
 
 
-def test_closing_leaves_nothing_also_while_spares_start(kept):
+def test_closing_leaves_nothing_also_while_workers_start(kept):
     before = open_files()
     for number in range(5):
         pool = WarmPool(sys.executable, number)
@@ -83,7 +83,7 @@ def test_closing_leaves_nothing_also_while_spares_start(kept):
     assert (open_files(), kept()) == (before, [])
 
 
-def test_threads_do_not_get_the_same_spare():
+def test_threads_do_not_get_the_same_worker():
     with SubprocessExecutor(spares=4) as executor:
         found: list[object] = []
 
@@ -120,7 +120,7 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_an_executor_that_nobody_closes_is_closed_when_the_program_ends():
+def test_an_executor_that_was_not_closed_is_closed_when_the_program_ends():
     ended = python("""
         from resilience.execution import SubprocessExecutor
         executor = SubprocessExecutor()
@@ -134,7 +134,7 @@ def test_an_executor_that_nobody_closes_is_closed_when_the_program_ends():
     assert has_ended(int(pid)) and not Path(directory).exists()
 
 
-def test_spares_end_with_a_program_that_is_killed():
+def test_warm_workers_end_with_a_program_that_is_killed():
     ended = python("""
         import os
         from resilience.execution import SubprocessExecutor
