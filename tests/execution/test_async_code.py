@@ -93,6 +93,13 @@ def test_an_await_is_held_to_the_time_limit(executor, body):
     assert run(executor, "1 + 1").execution_result.return_value == 2
 
 
+@pytest.mark.parametrize(("body", "line"), [("while True: pass", 3), ("await asyncio.sleep(1e6)", 4)])
+def test_a_time_limit_names_the_running_line_or_the_statement_that_waits(body: str, line: int):
+    with SubprocessExecutor() as executor:
+        report = run(executor, f"import asyncio\nasync def main():\n    {body}\nawait main()", timeout=0.3)
+    assert (report.category, report.error.line_number) == (ErrorCategory.EXECUTION_TIMEOUT, line)
+
+
 def test_what_is_no_async_function_may_not_await(executor):
     report = run(executor, "def f():\n    await x\nprint(1)")
     assert (report.category, report.execution_result.stdout) == (ErrorCategory.SYNTAX, "")

@@ -59,11 +59,11 @@ async def _wait_for(tasks: Iterable[asyncio.Task[object]]) -> None:
 
 
 def _from_program(trace: TracebackType | None) -> TracebackType | None:
-    """Return *trace* without the frames of the loop that called the program; all of it if there is no other."""
+    """Return *trace* without the frames of the loop that called the program; None if the program was suspended."""
     entry = trace
     while entry is not None and entry.tb_frame.f_code.co_filename != FILENAME:
         entry = entry.tb_next
-    return entry or trace
+    return entry
 
 
 class NoRunningLoop:
