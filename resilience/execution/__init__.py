@@ -1,9 +1,9 @@
-"""Execute Python for a service or an agent, within limits, and report how it went.
+"""Execution of Python code for services and agents, within limits, with a report for people, programs and models.
 
     with SubprocessExecutor() as executor:
         report = executor.execute_sync("1 + 1")
 
-Limits and policy are guard rails for code that means well, not a security boundary.
+Limits and policy are guard rails for cooperative code, not a security boundary.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from resilience._lazy import attach_lazy
 if TYPE_CHECKING:
     from resilience.execution._jupyter.executor import JupyterExecutor
     from resilience.execution._markdown import strip_fences
-    from resilience.execution.diagnostic import Finding
+    from resilience.execution.diagnostic import Diagnostic
     from resilience.execution.events import StreamEvent
     from resilience.execution.executor import ExecutionReport, ExecutionResult, Executor, Listener
     from resilience.execution.fallback import FallbackExecutor
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Advice",
     "CommonError",
+    "Diagnostic",
     "ErrorHistory",
     "EventStream",
     "ExecutionReport",
@@ -41,7 +42,6 @@ __all__ = [
     "Executor",
     "FallbackExecutor",
     "Feedback",
-    "Finding",
     "GeneratedRun",
     "HistoryEntry",
     "JupyterExecutor",
@@ -70,7 +70,7 @@ _LAZY = {
     "Executor": "executor",
     "FallbackExecutor": "fallback",
     "Feedback": "feedback",
-    "Finding": "diagnostic",
+    "Diagnostic": "diagnostic",
     "GeneratedRun": "generation_state",
     "HistoryEntry": "history",
     "JupyterExecutor": "_jupyter.executor",

@@ -1,4 +1,4 @@
-"""What a child sends, frame by frame. It is not trusted: frames are bounded, and must hold together."""
+"""Reader of the frames that a worker sends. The worker is untrusted: size, number and shape of frames are checked."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ import socket
 from collections.abc import Mapping
 from typing import cast
 
-from resilience.execution._worker.framing import HEADER, TOKEN, length_of, message_of
+from resilience.execution._worker.framing import HEADER, TOKEN, decode_length, decode_message
 
-__all__ = ["MALFORMED", "Frames", "Message", "number_of", "text_of"]
+__all__ = ["MALFORMED", "FrameReader", "Message", "require_int", "require_str"]
 
 Message = Mapping[str, object]
 
 MALFORMED = (ValueError, RecursionError, TypeError, KeyError)
-"""What taking a message, and what is in it, raises where that makes no sense."""
+"""Exceptions that a message which breaks the protocol raises while it is read and taken apart."""
 
-_MOST_ANSWER = 16 << 20
-_MOST_FRAMES = 200_000
+_MAX_RESULT = 16 << 20
+_MAX_FRAMES = 200_000
 _CHUNK = 1 << 13
 
 
-class Frames:
-    """The frames that come in at *control*, which does not block."""
+class FrameReader:
+    """Reads frames from the non-blocking socket *control* and accepts those that carry *token*."""
 
     def __init__(self, control: socket.socket, token: bytes) -> None:
         self._control = control
         self._token = token
         self._received = bytearray()
-        self._left = _MOST_FRAMES
+        self._frames_left = _MAX_FRAMES
         self.is_closed: bool = False
-        """Whether nothing more can come."""
+        """Whether the worker's end of the socket is closed."""
 
     def receive(self) -> bool:
-        """Receive a piece of what is there; return whether there may be more of it."""
+        """Receive up to one chunk; return whether there may be more."""
         try:
             piece = self._control.recv(_CHUNK)
         except BlockingIOError:
@@ -43,38 +43,38 @@ class Frames:
         self._received += piece
         return len(piece) == _CHUNK
 
-    def take(self) -> Message | None:
-        """Return the next message; None where it has not come in as a whole. Raises one of `MALFORMED`."""
+    def next_message(self) -> Message | None:
+        """Return the next complete message, None if there is none yet. Raises one of `MALFORMED`."""
         received = self._received
         if len(received) < HEADER:
             return None
-        length = length_of(bytes(received[:HEADER]))
-        if length > _MOST_ANSWER:
+        length = decode_length(bytes(received[:HEADER]))
+        if length > _MAX_RESULT:
             raise ValueError(f"a frame of {length} bytes")
         if len(received) < HEADER + length:
             return None
         frame = bytes(received[HEADER : HEADER + length])
         del received[: HEADER + length]
-        self._left -= 1
-        if self._left < 0:
-            raise ValueError(f"more than {_MOST_FRAMES} frames")
+        self._frames_left -= 1
+        if self._frames_left < 0:
+            raise ValueError(f"more than {_MAX_FRAMES} frames")
         if frame[:TOKEN] != self._token:
             raise ValueError("a frame without the token")
-        message = message_of(frame)
+        message = decode_message(frame)
         if not isinstance(message, dict):
-            raise TypeError("a frame that holds no object")
+            raise TypeError("a frame whose content is not a JSON object")
         return cast("Message", message)
 
 
-def number_of(value: object) -> int:
-    """Return a whole number. Raises TypeError for anything else."""
+def require_int(value: object) -> int:
+    """Return *value* if it is an int. Raises TypeError for anything else, bool too."""
     if type(value) is not int:
-        raise TypeError(f"{value!r} is no number")
+        raise TypeError(f"{value!r} is not an int")
     return value
 
 
-def text_of(value: object) -> str:
-    """Return a text that can be sent on. Raises TypeError for anything else."""
+def require_str(value: object) -> str:
+    """Return *value* if it is a str, with lone surrogates replaced. Raises TypeError for anything else."""
     if type(value) is not str:
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{value!r} is not a str")
     return value.encode("utf-8", "replace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""Imports that will fail, because what they ask for is not there."""
+"""Imports that will fail because the module is not installed, or has no such name."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import sys
 from collections.abc import Iterator
 
 from resilience.execution._worker.source import Source
-from resilience.execution.diagnostic import Finding
+from resilience.execution.diagnostic import Diagnostic
 from resilience.execution.security import SecurityPolicy
 
-__all__ = ["is_there", "missing_modules"]
+__all__ = ["is_installed", "missing_modules"]
 
-_FORGIVING = frozenset({"BaseException", "Exception", "ImportError", "ModuleNotFoundError"})
+_HANDLED_BY = frozenset({"BaseException", "Exception", "ImportError", "ModuleNotFoundError"})
 
 
-def is_there(module: str, directory: str | None = None) -> bool:
-    """Return whether there is such a module for this interpreter: the top of the dotted name. Nothing is imported.
+def is_installed(module: str, directory: str | None = None) -> bool:
+    """Return whether the top-level package of *module* is installed for this interpreter, without importing it.
 
-    *directory* is looked into, too.
+    *directory* is searched, too.
     """
     top = module.partition(".")[0]
     if top in sys.stdlib_module_names:
@@ -36,23 +36,25 @@ def is_there(module: str, directory: str | None = None) -> bool:
 
 def missing_modules(
     tree: ast.Module, source: Source, policy: SecurityPolicy, directory: str | None = None
-) -> Iterator[Finding]:
-    """Find the imports that will fail, but for those whose failure the code provides for. Each module is told once."""
+) -> Iterator[Diagnostic]:
+    """Yield a diagnostic for each import that will fail and whose failure the code does not handle, once per module."""
     seen: set[str] = set()
     for node in _imports(tree):
         if isinstance(node, ast.ImportFrom) and node.level:
             if policy.modules is None:  # anywhere else it is refused
-                yield Finding.at(node, "a relative import fails: the code is part of no package", source)
+                yield Diagnostic.at(node, "a relative import fails: the code is part of no package", source)
             continue
         names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
         for name in names:
             top = name.partition(".")[0]
-            if top not in seen and not is_there(top, directory):
+            if top not in seen and not is_installed(top, directory):
                 seen.add(top)
-                yield Finding.at(node, f"there is no module {top!r} here{_near(top, _known(policy))}", source)
+                yield Diagnostic.at(
+                    node, f"there is no module {top!r} here{_did_you_mean(top, _importable_names(policy))}", source
+                )
         if isinstance(node, ast.ImportFrom):
             said = _missing_names(names[0], node)
-            yield from (Finding.at(node, each, source) for each in said)
+            yield from (Diagnostic.at(node, each, source) for each in said)
 
 
 def _imports(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
@@ -61,33 +63,33 @@ def _imports(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
         node = stack.pop()
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield node
-        elif isinstance(node, ast.Try) and any(map(_forgives, node.handlers)):
+        elif isinstance(node, ast.Try) and any(map(_handles_import_error, node.handlers)):
             stack += [*node.handlers, *node.orelse, *node.finalbody]
         elif not isinstance(node, ast.expr):
             stack += reversed(list(ast.iter_child_nodes(node)))
 
 
-def _forgives(handler: ast.ExceptHandler) -> bool:
+def _handles_import_error(handler: ast.ExceptHandler) -> bool:
     kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    return any(kind is None or (isinstance(kind, ast.Name) and kind.id in _FORGIVING) for kind in kinds)
+    return any(kind is None or (isinstance(kind, ast.Name) and kind.id in _HANDLED_BY) for kind in kinds)
 
 
-def _known(policy: SecurityPolicy) -> list[str]:
+def _importable_names(policy: SecurityPolicy) -> list[str]:
     if policy.modules is not None:
         return list(policy.modules)
     return [*sys.stdlib_module_names, *(each.name for each in pkgutil.iter_modules())]
 
 
 def _missing_names(name: str, node: ast.ImportFrom) -> Iterator[str]:
-    """Find names that a module does not have, where it is loaded already and cannot have more of them."""
+    """Yield a message for each name that a loaded module of the standard library does not have."""
     module = sys.modules.get(name)
     if module is None or name not in sys.stdlib_module_names or hasattr(module, "__path__"):
         return
     for alias in node.names:
         if alias.name != "*" and not hasattr(module, alias.name):
-            yield f"the module {name!r} has no {alias.name!r}{_near(alias.name, dir(module))}"
+            yield f"the module {name!r} has no {alias.name!r}{_did_you_mean(alias.name, dir(module))}"
 
 
-def _near(word: str, known: list[str]) -> str:
+def _did_you_mean(word: str, known: list[str]) -> str:
     near = difflib.get_close_matches(word, [each for each in known if each != word], n=1)
     return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,4 +1,8 @@
-"""One execution from its request to its report."""
+"""Job: one execution from its request to its report.
+
+A job checks the policy, acquires a worker, opens a session with it and turns the session's exit into an
+`ExecutionReport`. A warm worker that died before it took the request is replaced by a fresh one, once.
+"""
 
 from __future__ import annotations
 
@@ -12,98 +16,109 @@ from pathlib import Path
 from resilience.contrib.executor import ContainerConfigurationError, ContainerConnectivityError
 from resilience.errors._json_safe import Json
 from resilience.execution._analysis import analyse, is_clear
-from resilience.execution._event_emitter import SuccessReporting
-from resilience.execution._outcome import Death, Execution
-from resilience.execution._result_decoder import Answer, NoAnswerError
-from resilience.execution._session import Conversation, Ending
+from resilience.execution._event_emitter import EventEmitter
+from resilience.execution._outcome import Crash, ReportBuilder
+from resilience.execution._result_decoder import InvalidResultError, WorkerResult
+from resilience.execution._session import Exit, Session
 from resilience.execution._worker.messages import Request
 from resilience.execution._worker.recorder import Recording
-from resilience.execution._worker_pool import Spares
-from resilience.execution._worker_process import Child
+from resilience.execution._worker_pool import WarmPool
+from resilience.execution._worker_process import WorkerProcess
 from resilience.execution.executor import ExecutionReport
 from resilience.execution.request import ExecutionRequest
 from resilience.execution.security import SecurityLevel, SecurityPolicy
 from resilience.report.failure import Violation
 
-__all__ = ["Run"]
+__all__ = ["Job"]
 
-_DEATH = 5.0
-_MOST_SAID = 500
-_SHORT = 100_000
-"""Characters that are looked at, and sent, in no time."""
+_EXIT_TIMEOUT = 5.0
+_MAX_STDERR = 500
+_MAX_INLINE_CODE = 100_000
+"""Characters that are analysed and sent fast enough for an event loop's thread."""
 
 
-class Run:
-    """One execution: `carry_out`; or where that must not block, `begin`, see if it `is_over`, and `finish_at_once`."""
+class Job:
+    """One execution. `run` blocks until its end.
 
-    def __init__(self, request: ExecutionRequest, spares: Spares) -> None:
+    An event loop calls `start`, then `poll` whenever the returned socket is readable, and `report_if_succeeded`.
+    Anything but a quick success is left to `run`, in a thread.
+    """
+
+    def __init__(self, request: ExecutionRequest, pool: WarmPool) -> None:
         self._request = request
-        self._spares = spares
-        self._begun: Conversation | None = None
-        self._code = request.code.removeprefix("\ufeff")  # a mark of editors, which Python takes off files only
-        self._policy, self._rules = _policy_of(request.security_level, tuple(request.allowed_imports))
+        self._pool = pool
+        self._session: Session | None = None
+        self._code = request.code.removeprefix("\ufeff")  # byte order mark, which Python strips from files only
+        self._policy, self._policy_message = _policy_of(request.security_level, tuple(request.allowed_imports))
 
-    def begin(self) -> socket.socket | None:
-        """Send the program to a spare, where one waits, and the source is short, and needs no further look.
+    def start(self) -> socket.socket | None:
+        """Send the program to a warm worker without blocking; return the socket that its messages arrive at.
 
-        Return what becomes readable when there is news of it; None where it was not sent.
+        Return None, and send nothing, if no worker is idle, the source is long, or it needs analysis first.
         """
-        child = self._spares.take() if len(self._code) <= _SHORT and self._is_clear else None
-        if child is None:
+        if len(self._code) > _MAX_INLINE_CODE or not self._is_clear:
+            return None
+        worker = self._pool.acquire()
+        if worker is None:
             return None
         try:
-            self._begun = self._converse(child, None)
+            self._session = self._open_session(worker, None)
         except BaseException:
-            self._spares.give_back(child, self._rules)
+            self._pool.release(worker, self._policy_message)
             raise
-        return child.control
+        return worker.control
 
-    def is_over(self) -> bool:
-        """Hear the news of what was begun, and return whether that was the end of it."""
-        return self._begun is not None and self._begun.hear() is not None
+    def poll(self) -> bool:
+        """Handle the messages of a started session; return whether it has ended."""
+        return self._session is not None and self._session.poll() is not None
 
-    def finish_at_once(self) -> ExecutionReport | None:
-        """Return the report of what was begun, where it has succeeded by now; what else there is, `carry_out` says."""
-        ending = None if self._begun is None else self._begun.hear()
-        answer = None if ending is None else ending.answer
-        quick = answer is not None and answer.get("exception") is None and answer.get("exit_code") == 0
-        return self.carry_out() if quick else None
+    def report_if_succeeded(self) -> ExecutionReport | None:
+        """Return the report of a started session that has succeeded by now; None in every other case."""
+        ended = None if self._session is None else self._session.poll()
+        result = None if ended is None else ended.result
+        if result is None or result.get("exception") is not None or result.get("exit_code") != 0:
+            return None
+        return self.run()
 
-    def give_up(self) -> None:
-        """Have what was begun, and is not being carried out, end."""
-        if self._begun is not None:
-            self._begun.child.kill()
-            self._spares.give_back(self._begun.child, self._rules)
+    def abort(self) -> None:
+        """Kill the worker of a started session that `run` has not taken over."""
+        if self._session is not None:
+            self._session.worker.kill()
+            self._pool.release(self._session.worker, self._policy_message)
 
-    def carry_out(self, tell: SuccessReporting | None = None, wake: int | None = None) -> ExecutionReport | None:
-        """Execute it, or go on with what was begun; None where nobody wanted it any more, since *wake* became readable.
+    def run(self, emit: EventEmitter | None = None, cancelled: int | None = None) -> ExecutionReport | None:
+        """Execute the program, or continue a started session; None if *cancelled* became readable.
 
-        Raises `ContainerConfigurationError` and `ContainerConnectivityError` where there is nothing to execute it with.
+        Raises `ContainerConfigurationError` and `ContainerConnectivityError` if no worker can be started.
         """
-        trouble: Exception | None = None
-        for fresh in (False, True):
-            conversation, self._begun = self._begun, None
-            child = conversation.child if conversation else None if fresh else self._spares.take()
-            if child is None:
+        not_ready: Exception | None = None
+        for must_be_fresh in (False, True):
+            session, self._session = self._session, None
+            worker = None
+            if session is not None:
+                worker = session.worker
+            elif not must_be_fresh:
+                worker = self._pool.acquire()
+            if worker is None:
                 if self._violations:
                     break
-                child = self._spares.start()
+                worker = self._pool.start_worker()
             try:
-                conversation = conversation or self._converse(child, tell)
-                if self._violations:  # looked for while the child compiles the program
+                session = session or self._open_session(worker, emit)
+                if self._violations:  # analysed while the worker compiles the program
                     break
-                ending = conversation.hold(self._refill, wake)
-                if ending.how == "cancelled":
+                ended = session.wait(self._replenish, cancelled)
+                if ended.kind == "cancelled":
                     return None
-                if ending.how == "answered" or Recording(child.read_recorder()).begun:
-                    return self._report(child, conversation, ending, tell)
-                # It has not even taken the request: a spare may have died while it waited. A fresh one tells more.
-                trouble = _not_ready(child, conversation, ending)
+                if ended.kind == "result" or Recording(worker.read_recorder()).begun:
+                    return self._report(worker, session, ended, emit)
+                # The worker has not taken the request. A warm one may have died while idle: a fresh one tells.
+                not_ready = _not_ready_error(worker, session, ended)
             finally:
-                self._spares.give_back(child, self._rules)
-        if trouble is not None:
-            raise trouble
-        return self._known().refused(self._violations)
+                self._pool.release(worker, self._policy_message)
+        if not_ready is not None:
+            raise not_ready
+        return self._report_builder().from_violations(self._violations)
 
     @functools.cached_property
     def _is_clear(self) -> bool:
@@ -113,14 +128,14 @@ class Run:
     def _violations(self) -> Sequence[Violation]:
         return () if self._is_clear else analyse(self._code, self._policy)
 
-    def _refill(self) -> None:
-        self._spares.refill(self._rules)
+    def _replenish(self) -> None:
+        self._pool.replenish(self._policy_message)
 
-    def _converse(self, child: Child, tell: SuccessReporting | None) -> Conversation:
-        child.may_start_processes = self._policy.processes
-        return Conversation(child, self._message(child), tell)
+    def _open_session(self, worker: WorkerProcess, emit: EventEmitter | None) -> Session:
+        worker.may_start_processes = self._policy.processes
+        return Session(worker, self._request_message(worker), emit)
 
-    def _message(self, child: Child) -> Request:
+    def _request_message(self, worker: WorkerProcess) -> Request:
         request = self._request
         message: Request = {
             "kind": "run",
@@ -129,8 +144,8 @@ class Run:
             "memory": request.memory_bytes,
             "checked": self._is_clear,
         }
-        if child.prepared_for != self._rules:
-            message["policy"] = self._rules
+        if worker.prepared_for != self._policy_message:
+            message["policy"] = self._policy_message
         if request.working_directory is not None:
             message["directory"] = str(Path(request.working_directory).absolute())
         if request.return_variables is not None:
@@ -140,43 +155,46 @@ class Run:
         return message
 
     def _report(
-        self, child: Child, conversation: Conversation, ending: Ending, tell: SuccessReporting | None
+        self, worker: WorkerProcess, session: Session, ended: Exit, emit: EventEmitter | None
     ) -> ExecutionReport:
-        if tell is not None:
-            for name, output in (("stdout", conversation.stdout), ("stderr", conversation.stderr)):
+        if emit is not None:
+            for name, output in (("stdout", session.stdout), ("stderr", session.stderr)):
                 if output.is_cut:
-                    tell("warning", f"{name} was too long: its middle is left out of the report")
-        known = self._known(child, conversation)
-        trouble = ending.trouble
-        if ending.answer is not None:
+                    emit("warning", f"{name} was too long: its middle is left out of the report")
+        builder = self._report_builder(worker, session)
+        protocol_error = ended.protocol_error
+        if ended.result is not None:
             try:
-                return known.answered(Answer.of(ending.answer))
-            except NoAnswerError as error:
-                trouble = str(error)
-                child.kill()  # or it would be waited for, perhaps by an event loop
-        child.wait(_DEATH)
-        return known.died(
-            Death(
-                late=ending.how == "killed",
-                trouble=trouble,
-                status=child.status,
-                most_memory=child.most_memory,
-                seconds=ending.seconds,
+                return builder.from_result(WorkerResult.of(ended.result))
+            except InvalidResultError as error:
+                protocol_error = str(error)
+                worker.kill()  # it would be waited for below, perhaps by an event loop
+        worker.wait(_EXIT_TIMEOUT)
+        return builder.from_crash(
+            Crash(
+                timed_out=ended.kind == "timed_out",
+                protocol_error=protocol_error,
+                exit_status=worker.exit_status,
+                peak_memory=worker.peak_memory,
+                seconds=ended.seconds,
             )
         )
 
-    def _known(self, child: Child | None = None, conversation: Conversation | None = None) -> Execution:
-        return Execution(
-            execution_id=f"exec_{os.urandom(6).hex()}" if child is None else child.execution_id,
+    def _report_builder(self, worker: WorkerProcess | None = None, session: Session | None = None) -> ReportBuilder:
+        builder = ReportBuilder(
+            execution_id=f"exec_{os.urandom(6).hex()}",
             request=self._request,
             code=self._code,
             policy=self._policy,
-            recorder=bytes if child is None else child.read_recorder,
-            stdout="" if conversation is None else conversation.stdout.text(),
-            stderr="" if conversation is None else conversation.stderr.text(),
-            python="" if child is None else child.python_version,
             memory_is_limited=sys.platform == "linux",
         )
+        if worker is not None:
+            builder.execution_id = worker.execution_id
+            builder.recorder = worker.read_recorder
+            builder.python = worker.python_version
+        if session is not None:
+            builder.stdout, builder.stderr = session.stdout.text(), session.stderr.text()
+        return builder
 
 
 @functools.lru_cache(maxsize=64)
@@ -187,16 +205,25 @@ def _policy_of(
     return policy, policy.to_dict()
 
 
-def _not_ready(
-    child: Child, conversation: Conversation, ending: Ending
+def _not_ready_error(
+    worker: WorkerProcess, session: Session, ended: Exit
 ) -> ContainerConfigurationError | ContainerConnectivityError:
-    child.wait(_DEATH)
-    details = {"python": child.python, "status": child.status, "stderr": conversation.stderr.text()[-_MOST_SAID:]}
-    if ending.how == "corrupt":
-        said = f"does not speak as a Python 3.11 or later does ({ending.trouble}); give the path of one"
-        return ContainerConfigurationError(f"python={child.python!r} {said}", details)
-    if ending.how == "mute" or (child.status or 0) < 0:
-        said = "did not get ready in time" if ending.how == "mute" else "was ended from outside while it got ready"
-        return ContainerConnectivityError(f"python={child.python!r} {said}", "localhost", 0, details)
-    said = f"ended with status {child.status} before it took any code; give the path of a Python 3.11 or later"
-    return ContainerConfigurationError(f"python={child.python!r} {said}", details)
+    """Return the error of a worker that never took the request."""
+    worker.wait(_EXIT_TIMEOUT)
+    status = worker.exit_status
+    name = f"python={worker.python!r}"
+    details = {"python": worker.python, "status": status, "stderr": session.stderr.text()[-_MAX_STDERR:]}
+    if ended.kind == "protocol_error":
+        return ContainerConfigurationError(
+            f"{name} does not speak the protocol of a worker ({ended.protocol_error});"
+            " give the path of a Python 3.11 or later",
+            details,
+        )
+    if ended.kind == "not_ready":
+        return ContainerConnectivityError(f"{name} did not become ready in time", "localhost", 0, details)
+    if status is not None and status < 0:
+        problem = f"{name} was killed by signal {-status} before it was ready"
+        return ContainerConnectivityError(problem, "localhost", 0, details)
+    return ContainerConfigurationError(
+        f"{name} exited with status {status} before it took any code; give the path of a Python 3.11 or later", details
+    )

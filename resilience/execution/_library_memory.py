@@ -1,4 +1,4 @@
-"""Libraries that compute: how much address space they take, and how they are kept from taking it for every core.
+"""Memory needs of numeric libraries: default limits, and environment variables that keep them to one thread.
 
 Measured on x86-64 Linux with one thread each: what an import and a small computation take, rounded up generously, since
 releases differ.
@@ -12,15 +12,16 @@ from collections.abc import Mapping
 
 from resilience.execution.security import SecurityPolicy
 
-__all__ = ["DEFAULT_LIMIT", "LIBRARY_LIMIT", "default_limit", "needed", "thread_settings"]
+__all__ = ["DEFAULT_LIMIT", "LIBRARY_LIMIT", "default_limit", "needed_memory", "thread_settings"]
 
 DEFAULT_LIMIT = "100MB"
-"""The limit of memory where a policy allows the standard library alone."""
+"""Default memory limit where the policy allows only the standard library."""
 LIBRARY_LIMIT = "1GB"
-"""The limit of memory where a policy allows other modules."""
+"""Default memory limit where the policy allows other modules."""
 
 _GB = 1024
-_NEEDS = {
+_LIBRARY_MEGABYTES = {
+    **dict.fromkeys(("aiohttp", "httpx", "pydantic", "requests", "sqlalchemy"), 100),
     **dict.fromkeys(("PIL", "networkx", "numpy", "sympy"), 256),
     **dict.fromkeys(("matplotlib", "pandas", "plotly", "polars", "scipy", "sklearn"), 512),
     **dict.fromkeys(
@@ -34,24 +35,24 @@ _IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+(\w+)|import[ \t]+([^#;\n]+))", re.MU
 
 # OpenBLAS and OpenMP start a thread for each core and set 40 to 100 MB of address space aside for it; glibc does so for
 # each thread that allocates (64 MB). On a server with 64 cores `import numpy` alone would take 3 GB.
-_THREADS = (
+_THREAD_VARIABLES = (
     *("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"),
     *("NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS", "MALLOC_ARENA_MAX"),
 )
 
 
 def thread_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that give each library one thread, unless *environment* says something else.
+    """Return the variables that give each library one thread, unless *environment* sets them.
 
     >>> settings = thread_settings({"OMP_NUM_THREADS": "4", "HOME": "/"})
     >>> settings["OMP_NUM_THREADS"], settings["OPENBLAS_NUM_THREADS"]
     ('4', '1')
     """
-    return {name: environment.get(name, "1") for name in _THREADS}
+    return {name: environment.get(name, "1") for name in _THREAD_VARIABLES}
 
 
 def default_limit(policy: SecurityPolicy) -> str:
-    """Return the limit of memory of a request that names none.
+    """Return the memory limit of a request that names none.
 
     >>> default_limit(SecurityPolicy.of("strict")), default_limit(SecurityPolicy.of("moderate"))
     ('100MB', '1GB')
@@ -63,17 +64,17 @@ def default_limit(policy: SecurityPolicy) -> str:
     return DEFAULT_LIMIT if only_standard else LIBRARY_LIMIT
 
 
-def needed(code: str) -> tuple[list[str], int]:
-    r"""Return the libraries that *code* imports, those whose needs are known, and the bytes that would do for them.
+def needed_memory(code: str) -> tuple[list[str], int]:
+    r"""Return the libraries that *code* imports and whose needs are known, and the bytes that suffice for them.
 
-    >>> needed("import numpy as np, json\nfrom pandas import DataFrame")
+    >>> needed_memory("import numpy as np, json\nfrom pandas import DataFrame")
     (['numpy', 'pandas'], 536870912)
-    >>> needed("import json")
+    >>> needed_memory("import json")
     ([], 0)
     """
     modules: list[str] = []
     for found in _IMPORT.finditer(code):
         modules += found[1].split() if found[1] else found[2].split(",")
     tops = [each.split()[0].partition(".")[0] for each in modules if each.strip()]
-    libraries = [each for each in dict.fromkeys(tops) if each in _NEEDS]
-    return libraries, max((_NEEDS[each] for each in libraries), default=0) << 20
+    libraries = [each for each in dict.fromkeys(tops) if each in _LIBRARY_MEGABYTES]
+    return libraries, max((_LIBRARY_MEGABYTES[each] for each in libraries), default=0) << 20

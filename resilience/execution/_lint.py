@@ -1,4 +1,4 @@
-"""What code does that is not what it seems to be meant for. Only what is certain from the source."""
+"""Linter: recommendations for code that will not do what it seems meant to do. Only what the source proves."""
 
 from __future__ import annotations
 
@@ -6,64 +6,68 @@ import ast
 from collections.abc import Iterator
 
 from resilience.execution._analysis.names import resolve
-from resilience.execution._analysis.tree import Scope, read
+from resilience.execution._analysis.tree import Scope, nodes_with_scopes
 from resilience.execution._worker.source import Source
-from resilience.execution.diagnostic import Finding
+from resilience.execution.diagnostic import Diagnostic
 
-__all__ = ["recommend"]
+__all__ = ["lint"]
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
-_WAYS_OUT = (ast.Return, ast.Raise, ast.Yield, ast.YieldFrom, ast.Await, ast.Assert)
-# Calls that do not end a loop by raising: of any other it is not known.
-_GO_ON = frozenset(
+_EXITS = (ast.Return, ast.Raise, ast.Yield, ast.YieldFrom, ast.Await, ast.Assert)
+# Calls that do not end a loop by raising. Any other call may.
+_NEVER_RAISE = frozenset(
     {f"builtins.{name}" for name in ("abs", "len", "max", "min", "print", "range", "round", "str", "sum")}
 )
-_METHODS_GO_ON = frozenset({"add", "append", "extend", "format", "join", "lower", "strip", "update", "upper"})
-_MOST_VALUE = 60
+_METHODS_NEVER_RAISE = frozenset({"add", "append", "extend", "format", "join", "lower", "strip", "update", "upper"})
+_MAX_EXPRESSION = 60
 
 
-def recommend(tree: ast.Module, source: Source, seconds: float) -> Iterator[Finding]:
-    """Say what to change, in the order of the source. *seconds* is the time limit."""
-    nodes = read(tree)
-    calls = {id(node): name for node, scope in nodes if (name := _called(node, scope)) is not None}
-    found = [*_of_calls(nodes, calls, seconds), *_of_statements(tree, calls), *_of_the_end(tree, calls, source)]
+def lint(tree: ast.Module, source: Source, seconds: float) -> Iterator[Diagnostic]:
+    """Yield recommendations in the order of the source. *seconds* is the time limit."""
+    nodes = nodes_with_scopes(tree)
+    calls = {id(node): name for node, scope in nodes if (name := _called_name(node, scope)) is not None}
+    found = [
+        *_check_calls(nodes, calls, seconds),
+        *_check_statements(tree, calls),
+        *_check_last_statement(tree, calls, source),
+    ]
     for message, node in sorted(found, key=lambda each: (each[1].lineno, each[1].col_offset)):
-        yield Finding.at(node, message, source)
+        yield Diagnostic.at(node, message, source)
 
 
-Said = Iterator[tuple[str, ast.stmt | ast.expr | ast.excepthandler]]
+Messages = Iterator[tuple[str, ast.stmt | ast.expr | ast.excepthandler]]
 
 
-def _called(node: ast.AST, scope: Scope) -> str | None:
+def _called_name(node: ast.AST, scope: Scope) -> str | None:
     return resolve(node.func, scope) if isinstance(node, ast.Call) else None
 
 
-def _of_calls(nodes: list[tuple[ast.AST, Scope]], calls: dict[int, str], seconds: float) -> Said:
+def _check_calls(nodes: list[tuple[ast.AST, Scope]], calls: dict[int, str], seconds: float) -> Messages:
     for node, _ in nodes:
         if not isinstance(node, ast.Call):
             continue
         name = calls.get(id(node))
         if name == "builtins.input":
-            yield "input() raises EOFError: nobody answers. Write the value into the code, or have it passed in.", node
+            yield "input() raises EOFError: stdin is closed. Write the value into the code, or have it passed in.", node
         elif name == "time.sleep" and node.args and isinstance(node.args[0], ast.Constant):
             wait = node.args[0].value
             if isinstance(wait, int | float) and wait >= seconds:
                 yield f"this sleeps longer than the time limit of {seconds:g} seconds", node
 
 
-def _of_statements(tree: ast.Module, calls: dict[int, str]) -> Said:
+def _check_statements(tree: ast.Module, calls: dict[int, str]) -> Messages:
     for node in ast.walk(tree):
         if isinstance(node, ast.While) and _is_endless(node, calls):
-            yield "this loop has no way out: it runs until the time limit. Add a break.", node
-        elif isinstance(node, ast.ExceptHandler) and node.type is None and not _holds(node.body, ast.Raise):
+            yield "this loop never ends: it runs until the time limit. Add a break.", node
+        elif isinstance(node, ast.ExceptHandler) and node.type is None and not _contains(node.body, ast.Raise):
             yield (
                 "a bare except also catches what ends the program, the time limit's signal too: use except Exception",
                 node,
             )
 
 
-def _of_the_end(tree: ast.Module, calls: dict[int, str], source: Source) -> Said:
+def _check_last_statement(tree: ast.Module, calls: dict[int, str], source: Source) -> Messages:
     if not tree.body:
         return
     last = tree.body[-1]
@@ -75,7 +79,7 @@ def _of_the_end(tree: ast.Module, calls: dict[int, str], source: Source) -> Said
         arguments = last.value.args if isinstance(last.value, ast.Call) and not last.value.keywords else []
         if len(arguments) == 1 and not isinstance(arguments[0], ast.Constant | ast.JoinedStr | ast.Starred):
             value = source.of(arguments[0])
-            if len(value) <= _MOST_VALUE:
+            if len(value) <= _MAX_EXPRESSION:
                 yield f"print() gives text, and no value. End with the expression {value} to have it returned.", last
     elif isinstance(last, ast.Assign | ast.AugAssign | ast.AnnAssign) and "builtins.print" not in calls.values():
         target = last.targets[0] if isinstance(last, ast.Assign) else last.target
@@ -88,15 +92,15 @@ def _is_text(node: ast.stmt) -> bool:
 
 
 def _is_endless(loop: ast.While, calls: dict[int, str]) -> bool:
-    """Whether nothing in a `while True` leaves it: no break of its own, no return, nothing that raises on purpose."""
+    """Return whether nothing leaves a `while True`: no break of its own, no return, no call that may raise."""
     if not isinstance(loop.test, ast.Constant) or not loop.test.value:
         return False
     stack: list[tuple[ast.AST, bool]] = [(each, True) for each in loop.body]
     while stack:
         node, own = stack.pop()
-        if isinstance(node, _WAYS_OUT) or (own and isinstance(node, ast.Break)):
+        if isinstance(node, _EXITS) or (own and isinstance(node, ast.Break)):
             return False
-        if isinstance(node, ast.Call) and not _goes_on(node, calls):
+        if isinstance(node, ast.Call) and not _never_raises(node, calls):
             return False
         if not isinstance(node, _FUNCTIONS):
             inner = own and not isinstance(node, ast.For | ast.AsyncFor | ast.While)
@@ -104,11 +108,11 @@ def _is_endless(loop: ast.While, calls: dict[int, str]) -> bool:
     return True
 
 
-def _goes_on(call: ast.Call, calls: dict[int, str]) -> bool:
-    if calls.get(id(call)) in _GO_ON:
+def _never_raises(call: ast.Call, calls: dict[int, str]) -> bool:
+    if calls.get(id(call)) in _NEVER_RAISE:
         return True
-    return isinstance(call.func, ast.Attribute) and call.func.attr in _METHODS_GO_ON
+    return isinstance(call.func, ast.Attribute) and call.func.attr in _METHODS_NEVER_RAISE
 
 
-def _holds(body: list[ast.stmt], kind: type[ast.AST]) -> bool:
+def _contains(body: list[ast.stmt], kind: type[ast.AST]) -> bool:
     return any(isinstance(node, kind) for statement in body for node in ast.walk(statement))

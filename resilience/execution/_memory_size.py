@@ -1,4 +1,4 @@
-"""Sizes of memory, as people write them."""
+"""Memory sizes as text: ``100MB`` and the like."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _read(text: str) -> int | None:
 
 
 def format_size(size: int) -> str:
-    """Return a number of bytes as a report says it.
+    """Return a number of bytes as megabytes, as reports show it.
 
     >>> format_size(2_621_440), format_size(104_857_600)
     ('2.5MB', '100MB')

@@ -1,4 +1,4 @@
-"""Processes that left the session of the one that started them, as daemons do. Linux only."""
+"""Orphaned processes: those that have left the session of the worker that started them, as daemons do. Linux only."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from pathlib import Path
 
 from resilience.clock import SYSTEM
 
-__all__ = ["kill_strays"]
+__all__ = ["kill_orphans"]
 
-_ROUNDS = 10
-_MOMENT = 0.02
+_MAX_ROUNDS = 10
+_PAUSE = 0.02
 _PROC = Path("/proc")
 
 
-def kill_strays(mark: str) -> None:
-    """Kill every process whose environment began with *mark* in it, such as ``NAME=value``.
+def kill_orphans(mark: str) -> None:
+    """Kill every process that was started with *mark*, such as ``NAME=value``, in its environment.
 
-    Whoever starts a program with an empty environment escapes. So this is for what a program leaves behind, not for
-    what it hides.
+    A process started with an empty environment escapes. This cleans up after a program; it does not stop one that hides
+    its processes.
     """
     quiet = False
-    for _ in range(_ROUNDS):
+    for _ in range(_MAX_ROUNDS):
         found = list(_marked(mark.encode()))
         for pid in found:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         if quiet and not found:
             return
-        # Once more: a process that is just being started has no environment for a moment, and one that was killed may
-        # have started another.
+        # Look again: a process that is being started has no environment for a moment, and a killed one may have started
+        # another.
         quiet = not found
-        SYSTEM.sleep(_MOMENT)
+        SYSTEM.sleep(_PAUSE)
 
 
 def _marked(mark: bytes) -> Iterator[int]:

@@ -1,4 +1,8 @@
-"""How an execution ended, in the words of the report: a success, or a failure with its category."""
+"""Outcome of an execution: from a worker's result, or its crash, to an `ExecutionReport` with a category.
+
+The one place that decides between a syntax error, a runtime error, a violated policy, a time limit and a memory limit.
+It knows nothing of processes: sessions and kernels hand it what they have observed.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +17,13 @@ from dataclasses import dataclass
 from resilience.categories import ErrorCategory
 from resilience.clock import current_clock
 from resilience.errors._json_safe import Json
-from resilience.execution._library_memory import needed
+from resilience.execution._library_memory import needed_memory
 from resilience.execution._memory_size import format_size
-from resilience.execution._result_decoder import Answer
-from resilience.execution._worker.policy_messages import message
+from resilience.execution._result_decoder import WorkerResult
+from resilience.execution._worker.policy_messages import violation_message
 from resilience.execution._worker.recorder import Recording
 from resilience.execution._worker.statements import FILENAME
-from resilience.execution._worker_process import own_peak
+from resilience.execution._worker_process import own_peak_memory
 from resilience.execution.executor import ExecutionReport, ExecutionResult
 from resilience.execution.request import ExecutionRequest
 from resilience.execution.security import SecurityPolicy
@@ -27,242 +31,246 @@ from resilience.report._explain import explain
 from resilience.report.captured_exception import Captured
 from resilience.report.failure import Failure, Progress, Violation
 
-__all__ = ["Death", "Execution"]
+__all__ = ["Crash", "ReportBuilder"]
 
-# What libraries say when address space ends: most raise no MemoryError, and some end the process, or send it SIGINT.
+# Messages of libraries that run out of address space: most raise no MemoryError, and some abort, or raise SIGINT.
 _OUT_OF_MEMORY = re.compile(
     r"memory allocation (?:still )?failed|memory allocation of \d+ bytes failed|std::bad_alloc|_PyErr_NoMemory"
     r"|LLVM ERROR: out of memory|can(?:not|'t) allocate memory(?! in static TLS)"
     r"|failed to map segment(?!.{0,40}(?:not permitted|denied))"
-    r"|can't start new thread|pthread_create failed|^MemoryError",
+    r"|can't start new thread|pthread_create failed|failed to spawn .{0,60}thread|^MemoryError",
     re.IGNORECASE | re.MULTILINE,
 )
 _OPENBLAS = re.compile(r"^OpenBLAS.*(?:memory|pthread_create)", re.IGNORECASE | re.MULTILINE)
-_LAST_WORDS = 2000
-_CRASHES = frozenset(-getattr(signal, name, 0) for name in ("SIGSEGV", "SIGBUS", "SIGABRT")) - {0}
-"""How C code ends that uses memory it has not got: likely where the limit is too low for a library of the program."""
-_BROKEN_BY_MEMORY = frozenset({"builtins.ImportError", "builtins.SystemError"})
-"""What C code makes of a MemoryError that it does not pass on."""
-_MEANS_MEMORY = frozenset({"builtins.ImportError", "builtins.OSError", "builtins.RuntimeError", "builtins.SystemError"})
+_STDERR_TAIL = 2000
+_CRASH_STATUSES = frozenset(-getattr(signal, name, 0) for name in ("SIGSEGV", "SIGBUS", "SIGABRT")) - {0}
+"""Exits of C code that does not check an allocation: likely where the limit is too low for a library of the program."""
+_RUST_PANIC = "pyo3_runtime.PanicException"
+_REPLACES_MEMORY_ERROR = frozenset({"builtins.ImportError", "builtins.SystemError", _RUST_PANIC})
+"""Exceptions that C code raises in the place of a MemoryError."""
+_MAY_MEAN_MEMORY = frozenset(
+    {"builtins.ImportError", "builtins.OSError", "builtins.RuntimeError", "builtins.SystemError", _RUST_PANIC}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Death:
-    """What is known of a process that gave no answer."""
+class Crash:
+    """The exit of a process that sent no valid result."""
 
-    late: bool
-    """Whether it was killed since its time was up."""
-    trouble: str
-    """What was wrong with its answer, where there was one."""
-    status: int | None
-    """What it ended with; a negative number for a signal."""
-    most_memory: int | None
+    timed_out: bool
+    """Whether the parent killed it after the time limit."""
+    protocol_error: str
+    """Why its result was rejected, empty if it sent none."""
+    exit_status: int | None
+    """Negative for a signal, None if unknown."""
+    peak_memory: int | None
+    """Bytes."""
     seconds: float
 
 
 @dataclass(kw_only=True)
-class Execution:
-    """One execution, and what is known of it."""
+class ReportBuilder:
+    """Builds the report of one execution: `from_result`, `from_crash` or `from_violations`."""
 
     execution_id: str
     request: ExecutionRequest
     code: str
     policy: SecurityPolicy
     recorder: Callable[[], bytes] = bytes
-    """Returns what the process wrote down on its way. Failures are asked for it only."""
+    """Returns the content of the recorder file. Called for failures only."""
     stdout: str = ""
     stderr: str = ""
     python: str = ""
     memory_is_limited: bool = False
-    """Whether the system keeps the limit of memory."""
+    """Whether the system enforces the memory limit."""
 
     @functools.cached_property
     def recording(self) -> Recording:
-        """How far the program has come."""
+        """Progress of the program."""
         return Recording(self.recorder())
 
-    def answered(self, answer: Answer) -> ExecutionReport:
-        """Return the report of a program whose process has told how it went."""
-        result = self._result(answer.exit_code, answer.seconds, answer.peak, answer.variables, answer.value)
-        kind, error_type, message = self._kind_of(answer)
-        if kind is None:
+    def from_result(self, outcome: WorkerResult) -> ExecutionReport:
+        """Return the report of a program whose worker sent a result."""
+        result = self._result(outcome.exit_code, outcome.seconds, outcome.peak, outcome.variables, outcome.value)
+        category, error_type, message = self._classify_result(outcome)
+        if category is None:
             return self._report(result)
-        raised = answer.exception
-        specifics = self._specifics(kind, answer.seconds, answer.peak)
+        raised = outcome.exception
+        specifics = self._specifics(category, outcome.seconds, outcome.peak)
         line = None
-        if kind is ErrorCategory.EXECUTION_TIMEOUT and answer.timed_out_at is not None:
-            line = specifics["last_executed_line"] = answer.timed_out_at
+        if category is ErrorCategory.EXECUTION_TIMEOUT and outcome.timed_out_at is not None:
+            line = specifics["last_executed_line"] = outcome.timed_out_at
         elif raised is not None:
             line = self._line_of(raised)
         failure = self._failure(
-            kind,
+            category,
             error_type,
             message,
             exception=raised,
-            violation=answer.violation if kind is ErrorCategory.SECURITY else None,
+            violation=outcome.violation if category is ErrorCategory.SECURITY else None,
             line=line,
             specifics=specifics,
-            variables=answer.variables,
+            variables=outcome.variables,
         )
         return self._report(result, failure)
 
-    def died(self, death: Death) -> ExecutionReport:
-        """Return the report of a program whose process ended without having told anything that can be used."""
-        kind, error_type, message = self._kind_of_death(death)
+    def from_crash(self, crash: Crash) -> ExecutionReport:
+        """Return the report of a program whose process exited without a valid result."""
+        category, error_type, message = self._classify_crash(crash)
         line = self.recording.line or (self.recording.path[-1] if self.recording.path else None)
-        specifics = self._specifics(kind, death.seconds, death.most_memory)
-        if kind is ErrorCategory.EXECUTION_TIMEOUT:
+        specifics = self._specifics(category, crash.seconds, crash.peak_memory)
+        if category is ErrorCategory.EXECUTION_TIMEOUT:
             specifics["last_executed_line"] = line
-        if kind is ErrorCategory.INTERNAL:
+        if category is ErrorCategory.INTERNAL:
             specifics["stage"] = "execution"
-        status = death.status
-        code = 1 if kind is ErrorCategory.EXECUTION_TIMEOUT or not status else status if status > 0 else 128 - status
-        result = self._result(code, death.seconds, None, {}, None)
-        return self._report(result, self._failure(kind, error_type, message, line=line, specifics=specifics))
+        exit_code = 1 if category is ErrorCategory.EXECUTION_TIMEOUT else _shell_exit_code(crash.exit_status)
+        result = self._result(exit_code, crash.seconds, None, {}, None)
+        return self._report(result, self._failure(category, error_type, message, line=line, specifics=specifics))
 
-    def refused(self, violations: Sequence[Violation]) -> ExecutionReport:
-        """Return the report of a program that was not run, since its source shows what it must not do."""
+    def from_violations(self, violations: Sequence[Violation]) -> ExecutionReport:
+        """Return the report of a program that was not run because its source violates the policy."""
         first = violations[0]
         specifics = self._specifics(ErrorCategory.SECURITY, 0.0, None)
         specifics["violations"] = len(violations)
-        said = message(first.kind, first.subject)
+        message = violation_message(first.kind, first.subject)
         failure = self._failure(
-            ErrorCategory.SECURITY, "SecurityViolation", said, violation=first, line=first.line, specifics=specifics
+            ErrorCategory.SECURITY, "SecurityViolation", message, violation=first, line=first.line, specifics=specifics
         )
         return self._report(self._result(1, 0.0, None, {}, None), failure)
 
     def _line_of(self, raised: Captured) -> int | None:
-        """Return the innermost line of the code that an exception went through."""
+        """Return the innermost line of the program in the traceback."""
         for frame in reversed(raised["frames"]):
             if frame["filename"] == FILENAME:
                 return frame["line"]
         path = self.recording.path
         return path[-1] if path and raised["syntax"] is None else None
 
-    def _kind_of(self, answer: Answer) -> tuple[ErrorCategory | None, str, str]:
-        """Return category, type and message of what a program has told; no category for a success."""
-        raised = answer.exception
-        error_type, said = ("", "") if raised is None else (raised["type"], raised["message"])
-        if answer.timed_out:
-            return self._out_of_memory() if self._hangs_in_openblas else self._timeout()
-        if answer.violation is not None:
-            said = message(answer.violation.kind, answer.violation.subject)
-            return ErrorCategory.SECURITY, "SecurityViolation", said
+    def _classify_result(self, outcome: WorkerResult) -> tuple[ErrorCategory | None, str, str]:
+        """Return category, type and message of a worker's result; no category for a success."""
+        raised = outcome.exception
+        error_type, message = ("", "") if raised is None else (raised["type"], raised["message"])
+        if outcome.timed_out:
+            return self._memory_failure() if self._hangs_in_openblas else self._timeout_failure()
+        if outcome.violation is not None:
+            message = violation_message(outcome.violation.kind, outcome.violation.subject)
+            return ErrorCategory.SECURITY, "SecurityViolation", message
         if raised is None:
-            if answer.exit_code == 0:
+            if outcome.exit_code == 0:
                 return None, "", ""
-            return ErrorCategory.RUNTIME, "SystemExit", str(answer.exit_code)
-        if answer.stage == "compile":
-            return ErrorCategory.SYNTAX, error_type, said
+            return ErrorCategory.RUNTIME, "SystemExit", str(outcome.exit_code)
+        if outcome.stage == "compile":
+            return ErrorCategory.SYNTAX, error_type, message
         bases = raised["bases"]
         if "builtins.MemoryError" in bases:
-            return ErrorCategory.MEMORY, error_type, self._over_memory()
-        if self._lacked_memory(raised, at_limit=answer.at_memory_limit is True):
-            return self._out_of_memory()
+            return ErrorCategory.MEMORY, error_type, self._memory_message()
+        if self._lacked_memory(raised, at_limit=outcome.at_memory_limit is True):
+            return self._memory_failure()
         if "builtins.ImportError" in bases:
-            return ErrorCategory.IMPORT, error_type, said
-        return ErrorCategory.RUNTIME, error_type, said
+            return ErrorCategory.IMPORT, error_type, message
+        return ErrorCategory.RUNTIME, error_type, message
 
-    def _kind_of_death(self, death: Death) -> tuple[ErrorCategory, str, str]:
-        status = death.status
-        if death.trouble:
-            return ErrorCategory.INTERNAL, "WorkflowError", f"the process sent what is no result: {death.trouble}"
-        # The process ended in time by itself, and could not say so: the program has closed what it says it to.
-        by_timer = status == 1 and death.seconds >= self.request.seconds
-        if death.late or by_timer or status == -signal.SIGXCPU:
-            return self._out_of_memory() if self._hangs_in_openblas else self._timeout()
-        if status == -signal.SIGKILL and self._is_over(death.most_memory):
-            return self._out_of_memory()
-        if status and self.memory_is_limited and _OUT_OF_MEMORY.search(self._last_words):
-            return self._out_of_memory()
-        if status in _CRASHES and self.memory_is_limited and self._needs[0]:
-            return self._out_of_memory()
+    def _classify_crash(self, crash: Crash) -> tuple[ErrorCategory, str, str]:
+        status = crash.exit_status
+        if crash.protocol_error:
+            return ErrorCategory.INTERNAL, "WorkflowError", f"the worker's result is not valid: {crash.protocol_error}"
+        # Exit status 1 after the time limit: the worker stopped the program, which had closed the socket.
+        stopped_itself = status == 1 and crash.seconds >= self.request.seconds
+        if crash.timed_out or stopped_itself or status == -signal.SIGXCPU:
+            return self._memory_failure() if self._hangs_in_openblas else self._timeout_failure()
+        if status and self._ran_out_of_memory(status, crash.peak_memory):
+            return self._memory_failure()
         if status is not None and status < 0:
             name = _signal_name(-status)
-            return ErrorCategory.RUNTIME, name, f"the process was ended by the signal {name}"
+            return ErrorCategory.RUNTIME, name, f"the process was killed by signal {name}"
         if status:
-            said = f"the process ended itself with exit code {status}, before the program was over"
-            return ErrorCategory.RUNTIME, "ProcessExit", said
-        said = "the process ended as if all were well, and told no result"
-        return ErrorCategory.INTERNAL, "WorkflowError", said
+            message = f"the process exited with status {status} before the program had ended"
+            return ErrorCategory.RUNTIME, "ProcessExit", message
+        message = "the process exited with status 0 and sent no result"
+        return ErrorCategory.INTERNAL, "WorkflowError", message
 
-    def _timeout(self) -> tuple[ErrorCategory, str, str]:
-        said = f"Code execution exceeded {self.request.seconds:g} second timeout"
-        return ErrorCategory.EXECUTION_TIMEOUT, "ExecutionTimeout", said
+    def _ran_out_of_memory(self, status: int, peak_memory: int | None) -> bool:
+        """Return whether the memory limit explains a process that exited with *status*."""
+        if status == -signal.SIGKILL and self._exceeded_memory(peak_memory):
+            return True
+        if not self.memory_is_limited:
+            return False
+        reported = _OUT_OF_MEMORY.search(self.stderr[-_STDERR_TAIL:]) is not None
+        return reported or (status in _CRASH_STATUSES and bool(self._library_needs[0]))
 
-    @property
-    def _last_words(self) -> str:
-        return self.stderr[-_LAST_WORDS:]
+    def _timeout_failure(self) -> tuple[ErrorCategory, str, str]:
+        message = f"Code execution exceeded {self.request.seconds:g} second timeout"
+        return ErrorCategory.EXECUTION_TIMEOUT, "ExecutionTimeout", message
 
     @property
     def _hangs_in_openblas(self) -> bool:
-        """Whether it tried for ever to get memory: OpenBLAS does, after it has said so."""
-        return self.memory_is_limited and _OPENBLAS.search(self._last_words) is not None
+        """Whether OpenBLAS retries an allocation for ever, which it does after it has written so to stderr."""
+        return self.memory_is_limited and _OPENBLAS.search(self.stderr[-_STDERR_TAIL:]) is not None
 
     def _lacked_memory(self, raised: Captured, *, at_limit: bool) -> bool:
-        """Return whether an exception that is no MemoryError tells of the limit."""
+        """Return whether the memory limit explains an exception that is not a MemoryError."""
         if not self.memory_is_limited or _is_raised_by_program(raised):
             return False
         bases = raised["bases"]
-        if at_limit and _BROKEN_BY_MEMORY.intersection(bases) and "builtins.ModuleNotFoundError" not in bases:
+        if at_limit and _REPLACES_MEMORY_ERROR.intersection(bases) and "builtins.ModuleNotFoundError" not in bases:
             return True
         if "builtins.KeyboardInterrupt" in bases:  # OpenBLAS sends SIGINT where it can start no thread
             in_library = bool(raised["frames"]) and raised["frames"][-1]["filename"] != FILENAME
-            return (at_limit and in_library) or _OUT_OF_MEMORY.search(self._last_words) is not None
+            return (at_limit and in_library) or _OUT_OF_MEMORY.search(self.stderr[-_STDERR_TAIL:]) is not None
         each: Captured | None = raised
-        while each is not None and _MEANS_MEMORY.intersection(each["bases"]):
+        while each is not None and _MAY_MEAN_MEMORY.intersection(each["bases"]):
             if _OUT_OF_MEMORY.search(each["message"]):
                 return True
             each = each["cause"]
         return each is not None and each is not raised and "builtins.MemoryError" in each["bases"]
 
-    def _out_of_memory(self) -> tuple[ErrorCategory, str, str]:
-        return ErrorCategory.MEMORY, "MemoryError", self._over_memory()
+    def _memory_failure(self) -> tuple[ErrorCategory, str, str]:
+        return ErrorCategory.MEMORY, "MemoryError", self._memory_message()
 
-    def _over_memory(self) -> str:
-        said = f"Memory limit of {format_size(self.request.memory_bytes)} exceeded"
-        libraries, size = self._needs
+    def _memory_message(self) -> str:
+        message = f"Memory limit of {format_size(self.request.memory_bytes)} exceeded"
+        libraries, size = self._library_needs
         if not libraries:
-            return said
+            return message
         verb = "takes" if len(libraries) == 1 else "take"
-        return f"{said}: {' and '.join(libraries)} {verb} at least {format_size(size)}"
+        return f"{message}: {' and '.join(libraries)} {verb} at least {format_size(size)}"
 
     @functools.cached_property
-    def _needs(self) -> tuple[list[str], int]:
-        """The libraries of the program, and the memory that would do for them, where the limit is too low for them."""
-        libraries, size = needed(self.code)
+    def _library_needs(self) -> tuple[list[str], int]:
+        """Libraries of the program that need more than the limit, and the bytes they need; none if it suffices."""
+        libraries, size = needed_memory(self.code)
         return (libraries, size) if size > self.request.memory_bytes else ([], 0)
 
-    def _is_over(self, most: int | None) -> bool:
-        """Return whether a process certainly had more than it may: *most* begins with what this process had."""
-        return most is not None and most > self.request.memory_bytes and most > own_peak()
+    def _exceeded_memory(self, peak: int | None) -> bool:
+        """Return whether a process certainly exceeded its limit. *peak* begins with this process's own at the fork."""
+        return peak is not None and peak > self.request.memory_bytes and peak > own_peak_memory()
 
-    def _specifics(self, kind: ErrorCategory, seconds: float, memory: int | None) -> dict[str, Json]:
-        if kind is ErrorCategory.EXECUTION_TIMEOUT:
+    def _specifics(self, category: ErrorCategory, seconds: float, memory: int | None) -> dict[str, Json]:
+        if category is ErrorCategory.EXECUTION_TIMEOUT:
             limit = self.request.seconds
             return {"timeout_limit": int(limit) if limit.is_integer() else limit, "execution_time": round(seconds, 3)}
-        if kind is ErrorCategory.MEMORY:
+        if category is ErrorCategory.MEMORY:
             used = None if memory is None else format_size(memory)
             specifics: dict[str, Json] = {
                 "memory_limit": format_size(self.request.memory_bytes),
                 "memory_used": used,
             }
-            libraries, size = self._needs
+            libraries, size = self._library_needs
             if libraries:
                 specifics["memory_needed"] = format_size(size)
                 specifics["libraries"] = [*libraries]
             return specifics
-        if kind is ErrorCategory.SECURITY:
+        if category is ErrorCategory.SECURITY:
             return {"security_level": self.policy.level.value, "available_modules": list(self.policy.available_modules)}
-        if kind is ErrorCategory.INTERNAL:
+        if category is ErrorCategory.INTERNAL:
             return {}
         return {"available_modules": list(self.policy.available_modules)}
 
     def _failure(
         self,
-        kind: ErrorCategory,
+        category: ErrorCategory,
         error_type: str,
-        said: str,
+        message: str,
         *,
         exception: Captured | None = None,
         violation: Violation | None = None,
@@ -271,9 +279,9 @@ class Execution:
         variables: Mapping[str, Json] | None = None,
     ) -> Failure:
         return Failure(
-            category=kind,
+            category=category,
             error_type=error_type,
-            message=said,
+            message=message,
             exception=exception,
             source=self.code,
             line=line,
@@ -341,6 +349,13 @@ class Execution:
 def _is_raised_by_program(raised: Captured) -> bool:
     frames = raised["frames"]
     return bool(frames) and frames[-1]["filename"] == FILENAME and frames[-1]["code"].startswith("raise ")
+
+
+def _shell_exit_code(status: int | None) -> int:
+    """Return the exit code that a shell shows for a failed process: 128 + n for signal n, 1 if nothing is known."""
+    if not status:
+        return 1
+    return status if status > 0 else 128 - status
 
 
 def _signal_name(number: int) -> str:

@@ -1,4 +1,4 @@
-"""What a program prints: kept within bounds, however much it is."""
+"""Bounded capture of a program's output: the beginning and the end of each stream."""
 
 from __future__ import annotations
 
@@ -6,37 +6,39 @@ import codecs
 import os
 from collections.abc import Callable
 
-__all__ = ["MOST_OUTPUT", "Output"]
+__all__ = ["MAX_OUTPUT", "OutputCapture"]
 
-MOST_OUTPUT = 1 << 20
-"""Bytes that are kept of each stream: half of them from the beginning, half from the end."""
+MAX_OUTPUT = 1 << 20
+"""Bytes kept of each stream: half of them from its beginning, half from its end."""
 _CHUNK = 1 << 16
-_MOST_LEFT = 4 << 20
-"""Bytes that are still read once the process is dead: more than a pipe holds. Who escaped may go on writing."""
+_MAX_REST = 4 << 20
+"""Bytes read after the process has exited: more than a pipe holds. An orphaned process may write without end."""
 
 
-class Output:
-    r"""One stream: its beginning and its end, with a mark where something is missing.
+class OutputCapture:
+    r"""Captures one stream: its beginning and its end, with a line between them that says how much is missing.
 
-    >>> output = Output(-1, most=8)
+    *emit* is called with each piece of text as it arrives.
+
+    >>> output = OutputCapture(-1, limit=8)
     >>> output.add(b"0123456789"), output.add(b"abcdef")
     (None, None)
     >>> output.text()
     '0123\n[... 8 bytes left out ...]\ncdef'
     """
 
-    def __init__(self, descriptor: int, most: int = MOST_OUTPUT, tell: Callable[[str], object] | None = None) -> None:
+    def __init__(self, descriptor: int, limit: int = MAX_OUTPUT, emit: Callable[[str], object] | None = None) -> None:
         self.descriptor = descriptor
         self.is_cut: bool = False
-        self._half = most // 2
+        self._half = limit // 2
         self._head = bytearray()
         self._tail = bytearray()
         self._total = 0
-        self._tell = tell
-        self._decoder = None if tell is None else codecs.getincrementaldecoder("utf-8")("replace")
+        self._emit = emit
+        self._decoder = None if emit is None else codecs.getincrementaldecoder("utf-8")("replace")
 
     def read(self) -> bool:
-        """Read what is there, a piece at most; return whether there may be more to come."""
+        """Read up to one chunk without waiting; return False at the end of the stream."""
         try:
             piece = os.read(self.descriptor, _CHUNK)
         except BlockingIOError:
@@ -46,32 +48,32 @@ class Output:
         if piece:
             self.add(piece)
         else:
-            self._say(b"", final=True)
+            self._emit_text(b"", final=True)
         return bool(piece)
 
     def read_rest(self) -> None:
-        """Read what is left in the pipe, without waiting for anybody to write or to close it."""
-        enough = self._total + _MOST_LEFT
+        """Read what is left in the pipe. Does not wait for writers to write or to close it."""
+        enough = self._total + _MAX_REST
         while self._total < enough:
             before = self._total
             if not self.read() or self._total == before:
                 break
 
     def add(self, piece: bytes) -> None:
-        """Keep *piece*, as far as there is room."""
-        self._say(piece)
+        """Keep *piece*, as far as there is free."""
+        self._emit_text(piece)
         self._total += len(piece)
-        room = self._half - len(self._head)
-        if room > 0:
-            self._head += piece[:room]
-            piece = piece[room:]
+        free = self._half - len(self._head)
+        if free > 0:
+            self._head += piece[:free]
+            piece = piece[free:]
         self._tail += piece
-        if len(self._tail) > 2 * self._half:  # seldom: each time it moves what is kept
+        if len(self._tail) > 2 * self._half:  # rarely: each deletion moves the bytes that stay
             del self._tail[: -self._half]
         self.is_cut = self._total > 2 * self._half
 
     def text(self) -> str:
-        """Return what is kept."""
+        """Return the captured text. Bytes that are not UTF-8 are replaced."""
         if not self.is_cut:
             return (self._head + self._tail).decode("utf-8", "replace")
         left_out = self._total - 2 * self._half
@@ -79,8 +81,8 @@ class Output:
         begin, end = head.decode("utf-8", "replace"), tail.decode("utf-8", "replace")
         return f"{begin}\n[... {left_out} bytes left out ...]\n{end}"
 
-    def _say(self, piece: bytes, *, final: bool = False) -> None:
-        if self._tell is not None and self._decoder is not None:
+    def _emit_text(self, piece: bytes, *, final: bool = False) -> None:
+        if self._emit is not None and self._decoder is not None:
             text = self._decoder.decode(piece, final)
             if text:
-                self._tell(text)
+                self._emit(text)

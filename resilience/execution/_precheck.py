@@ -1,51 +1,51 @@
-"""Code that fails before it is run: what its source alone shows."""
+"""Precheck: the report of code that fails before it runs, by its syntax or its policy."""
 
 from __future__ import annotations
 
 import os
 
 from resilience.execution._analysis import analyse
-from resilience.execution._analysis.parsing import check
-from resilience.execution._outcome import Execution
-from resilience.execution._result_decoder import Answer
+from resilience.execution._analysis.parsing import syntax_diagnostic
+from resilience.execution._outcome import ReportBuilder
+from resilience.execution._result_decoder import WorkerResult
 from resilience.execution._worker.statements import FILENAME, Program
 from resilience.execution.executor import ExecutionReport
 from resilience.execution.request import ExecutionRequest
 from resilience.execution.security import SecurityPolicy
 from resilience.report._capture import capture
 
-__all__ = ["screen"]
+__all__ = ["precheck"]
 
 
-def screen(request: ExecutionRequest) -> ExecutionReport | None:
-    """Return the report of code that is no Python, or shows what its policy forbids; None where it may be run.
+def precheck(request: ExecutionRequest) -> ExecutionReport | None:
+    """Return the report of code that does not compile or violates its policy; None if it may run.
 
-    It is compiled by this interpreter, also where another one is to run it.
+    It is compiled by this interpreter, even if another one will run it.
 
-    >>> screen(ExecutionRequest("1 +")).error.error_summary, screen(ExecutionRequest("1 + 1"))
+    >>> precheck(ExecutionRequest("1 +")).error.error_summary, precheck(ExecutionRequest("1 + 1"))
     ('SyntaxError on line 1: invalid syntax', None)
     """
     code = request.code.removeprefix("\ufeff")
     policy = SecurityPolicy.of(request.security_level, request.allowed_imports)
-    known = Execution(execution_id=f"exec_{os.urandom(6).hex()}", request=request, code=code, policy=policy)
-    if check(code) is not None:
-        return known.answered(_not_compiled(code))
+    builder = ReportBuilder(execution_id=f"exec_{os.urandom(6).hex()}", request=request, code=code, policy=policy)
+    if syntax_diagnostic(code) is not None:
+        return builder.from_result(_compile_failure(code))
     violations = analyse(code, policy)
-    return known.refused(violations) if violations else None
+    return builder.from_violations(violations) if violations else None
 
 
 def _is_ours(filename: str) -> bool:
     return filename != FILENAME
 
 
-def _not_compiled(code: str) -> Answer:
+def _compile_failure(code: str) -> WorkerResult:
     try:
         Program(code)
     except Exception as error:  # SyntaxError, or what the compiler raises for what is too deep for it
         raised = capture(error, source=code, hidden=_is_ours)
     else:
-        raise AssertionError("it was compiled all the same")
-    return Answer(
+        raise AssertionError("the code compiles")
+    return WorkerResult(
         stage="compile",
         exit_code=1,
         seconds=0.0,

@@ -1,4 +1,4 @@
-"""What a child has answered, checked: it may be anything, since the code has had its hands on the child."""
+"""Decoder of a worker's result. It checks every field: the program runs in the worker, so the result is untrusted."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from resilience.execution._framing import Message
 from resilience.report.captured_exception import Captured
 from resilience.report.failure import Violation
 
-__all__ = ["Answer", "NoAnswerError"]
+__all__ = ["InvalidResultError", "WorkerResult"]
 
 
 Check: TypeAlias = Callable[[object], object]
 
 
-class NoAnswerError(ValueError):
-    """What the child has sent is no answer."""
+class InvalidResultError(ValueError):
+    """The worker's message is not a valid result."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Answer:
-    """What a program came to, as its process told it."""
+class WorkerResult:
+    """Result of a program, as its worker sent it."""
 
     stage: Literal["compile", "run"]
     exit_code: int
@@ -38,22 +38,22 @@ class Answer:
     value: Json
     exception: Captured | None
     at_memory_limit: bool | None = None
-    """Whether the program had all the address space it may have at some time."""
+    """Whether the program reached its memory limit at some time."""
 
     @classmethod
-    def of(cls, message: Message) -> Answer:
-        """Return the answer in *message*. Raises `NoAnswerError` for anything that is none."""
+    def of(cls, message: Message) -> WorkerResult:
+        """Return the result in *message*. Raises `InvalidResultError` if a field is missing or of another type."""
         try:
-            return cast("Answer", _check(cast("Hashable", cls))(message))
+            return cast("WorkerResult", _check(cast("Hashable", cls))(message))
         except (TypeError, KeyError, RecursionError) as error:
-            raise NoAnswerError(f"{type(error).__name__}: {error}"[:500]) from None
+            raise InvalidResultError(f"{type(error).__name__}: {error}"[:500]) from None
 
 
 @functools.cache
 def _check(kind: Hashable) -> Check:
-    """Return what returns a value as a *kind*, with all texts such that they can be sent on.
+    """Return a function that checks that a value is a *kind* and returns it with lone surrogates replaced.
 
-    It raises TypeError and KeyError for a value that is none.
+    The function raises TypeError and KeyError for any other value.
     """
     origin: Any = get_origin(kind)
     arguments: tuple[Hashable, ...] = get_args(kind)
@@ -63,10 +63,10 @@ def _check(kind: Hashable) -> Check:
         return _check_fields(cast("type", kind))
     if origin in (list, Sequence):
         item = _check(arguments[0])
-        return lambda value: [item(each) for each in _an_array(value)]
+        return lambda value: [item(each) for each in _require_array(value)]
     if origin is dict:
         item = _check(arguments[1])
-        return lambda value: {_clean(key): item(each) for key, each in _an_object(value).items()}
+        return lambda value: {_clean(key): item(each) for key, each in _require_object(value).items()}
     return _check_plain(_is_in(arguments) if origin is Literal else _is_of(kind), kind)
 
 
@@ -74,9 +74,9 @@ def _check_fields(kind: type) -> Check:
     checks: dict[str, Check] = {}
 
     def check(value: object) -> object:
-        if not checks:  # not before: a `Captured` may hold a `Captured`
+        if not checks:  # resolved late: a `Captured` may contain a `Captured`
             checks.update((name, _check(of)) for name, of in get_type_hints(kind).items())
-        given = _an_object(value)
+        given = _require_object(value)
         return kind(**{name: of(given.get(name)) for name, of in checks.items()})  # None may be left out
 
     return check
@@ -84,7 +84,7 @@ def _check_fields(kind: type) -> Check:
 
 def _check_union(kinds: tuple[object, ...]) -> Check:
     others = [kind for kind in kinds if kind is not NoneType]
-    if len(others) > 1:  # the one union of several kinds is what JSON has, and this comes from JSON
+    if len(others) > 1:  # the only such union is Json, and the value was decoded from JSON
         return _clean
     other = _check(others[0])
     return lambda value: None if value is None else other(value)
@@ -102,22 +102,22 @@ def _is_of(kind: object) -> Callable[[object], bool]:
 def _check_plain(good: Callable[[object], bool], kind: object) -> Check:
     def check(value: object) -> object:
         if not good(value):
-            raise TypeError(f"{_shown(value)} where there should be {kind}")
+            raise TypeError(f"{_short_repr(value)} instead of {kind}")
         return _clean(value)
 
     return check
 
 
-def _an_object(value: object) -> dict[str, object]:
+def _require_object(value: object) -> dict[str, object]:
     if isinstance(value, dict):
         return cast("dict[str, object]", value)
-    raise TypeError(f"{_shown(value)} where there should be an object")
+    raise TypeError(f"{_short_repr(value)} where there should be an object")
 
 
-def _an_array(value: object) -> list[object]:
+def _require_array(value: object) -> list[object]:
     if isinstance(value, list):
         return cast("list[object]", value)
-    raise TypeError(f"{_shown(value)} where there should be an array")
+    raise TypeError(f"{_short_repr(value)} where there should be an array")
 
 
 def _clean(value: object) -> object:
@@ -131,5 +131,5 @@ def _clean(value: object) -> object:
     return value
 
 
-def _shown(value: object) -> str:
+def _short_repr(value: object) -> str:
     return repr(value)[:80]

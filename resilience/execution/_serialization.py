@@ -1,4 +1,4 @@
-"""The report of an execution, for programs and for models."""
+"""Serialization of an execution's report, for programs and for models."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from resilience.report._redaction import Redaction
 if TYPE_CHECKING:
     from resilience.execution.executor import ExecutionReport
 
-__all__ = ["document_of", "text_for_model"]
+__all__ = ["report_to_dict", "report_to_llm"]
 
 _CUT = "..."
 
 
-def document_of(report: ExecutionReport, level: int) -> dict[str, Json]:
-    """Return *report* as JSON takes it, in the detail of *level*."""
+def report_to_dict(report: ExecutionReport, level: int) -> dict[str, Json]:
+    """Return *report* as JSON-compatible data, in the detail of *level*."""
     error = report.error
     found: dict[str, Json] = {"success": report.success, "execution_id": report.execution_id}
     result = report.execution_result.to_dict()
@@ -38,7 +38,7 @@ def document_of(report: ExecutionReport, level: int) -> dict[str, Json]:
 
 
 def _redacted(result: dict[str, Json]) -> dict[str, Json]:
-    """Return what a program left behind that failed; its output and its variables may say what nobody should read."""
+    """Return the result of a failed program with secrets redacted in its output and variables."""
     clean = Redaction([])
     found = dict(result)
     found["stdout"] = clean.text(str(result["stdout"]))
@@ -49,8 +49,8 @@ def _redacted(result: dict[str, Json]) -> dict[str, Json]:
     return found
 
 
-def text_for_model(report: ExecutionReport, max_tokens: int) -> str:
-    """Return *report* as a model reads it, in at most *max_tokens*."""
+def report_to_llm(report: ExecutionReport, max_tokens: int) -> str:
+    """Return *report* as text for a model, in at most *max_tokens*."""
     if report.error is not None:
         return report.error.to_llm(max_tokens)
     result = report.execution_result

@@ -1,7 +1,8 @@
-"""The parent's part while code runs: it sends the request, reads what comes, keeps the time, and kills.
+"""Session with a worker process: the parent's side of one execution.
 
-One loop that blocks, for the sync and the async way, and waits for nothing without an end. An event loop may wait for
-the first news itself, and have them dealt with here.
+A session sends the request, reads messages and output, keeps the time limit and kills the worker when it passes. One
+blocking loop over `select.poll` serves sync and async callers, and every wait in it is bounded. An event loop may wait
+for the first message by itself and call `Session.poll` when it arrives.
 """
 
 from __future__ import annotations
@@ -13,209 +14,224 @@ from dataclasses import dataclass
 from typing import Literal
 
 from resilience.clock import SYSTEM
-from resilience.execution._framing import MALFORMED, Message, number_of, text_of
-from resilience.execution._output_capture import Output
-from resilience.execution._worker.framing import frame_of
+from resilience.execution._framing import MALFORMED, Message, require_int, require_str
+from resilience.execution._output_capture import OutputCapture
+from resilience.execution._worker.framing import encode_frame
 from resilience.execution._worker.messages import Request
-from resilience.execution._worker_process import Child
+from resilience.execution._worker_process import WorkerProcess
 
-__all__ = ["Conversation", "Ending", "Tell"]
+__all__ = ["EventCallback", "Exit", "Session"]
 
-Tell = Callable[[Literal["stdout", "stderr", "line", "warning"], str, int | None], object]
-"""Is told what happens: the kind, the text, the line."""
-How = Literal["answered", "ended", "killed", "cancelled", "corrupt", "mute"]
-"""With an answer; by itself, without one; by us, since the time was up; since nobody wants it any more; by us, since
-what it sent made no sense; by us, since it never said hello."""
+EventCallback = Callable[[Literal["stdout", "stderr", "line", "warning"], str, int | None], object]
+"""Called with the kind of an event, its text and its line."""
+ExitKind = Literal["result", "exited", "timed_out", "cancelled", "protocol_error", "not_ready"]
+"""Kinds of a session's end.
 
-_START = 30.0
-"""Seconds that an interpreter may take to say hello."""
+``result``: the worker sent a result. ``exited``: the process ended without one. ``timed_out``: the parent killed it
+after the time limit. ``cancelled``: the caller cancelled. ``protocol_error``: the parent killed it for a message that
+breaks the protocol. ``not_ready``: the parent killed it because no ready message came.
+"""
+
+_READY_TIMEOUT = 30.0
+"""Seconds that an interpreter may take to send its ready message."""
 _GRACE = 0.75
-"""Seconds that a program has to come to its end, once its time is up."""
-_REPORT = 5.0
-"""Seconds that its process has, once it is over, to tell how it went."""
-_POLL = 0.05
-_AT_MOST = 3600.0  # `poll` takes no more than some weeks at once
-_SLOW = 0.01
+"""Seconds between the program's time limit and the kill. Meanwhile the worker stops the program and reports."""
+_REPORT_TIMEOUT = 5.0
+"""Seconds for the report once the program has ended."""
+_EXIT_POLL_INTERVAL = 0.05
+_MAX_WAIT = 3600.0  # `poll` rejects waits of more than some weeks
+_SLOW_AFTER = 0.01
 
 
 @dataclass(slots=True)
-class Ending:
-    """How it ended."""
+class Exit:
+    """How a session ended, with the result message if there is one."""
 
-    how: How
-    answer: Message | None = None
-    trouble: str = ""
+    kind: ExitKind
+    result: Message | None = None
+    protocol_error: str = ""
     seconds: float = 0.0
-    """Since the request was sent: at least as long as the child has counted."""
+    """Since the request was sent; never less than the worker's own measurement."""
 
 
-class Conversation:
-    """One request to one child, sent when this is made: it compiles the program, and waits to be told to run it."""
+class Session:
+    """One request to one worker. The constructor sends it; the worker compiles the program and waits for the start.
 
-    def __init__(self, child: Child, request: Request, tell: Tell | None) -> None:
-        self.child = child
-        self._began = SYSTEM.now()
-        self._unsent = frame_of(child.token, request)
-        self._push()  # before all else: the child has more to do than this process
-        self._tell = tell
-        self._seconds = request["timeout"] + _GRACE
+    `wait` runs the session to its end. `poll` does what can be done without waiting.
+    """
+
+    def __init__(self, worker: WorkerProcess, request: Request, emit: EventCallback | None) -> None:
+        self.worker = worker
+        self._started_at = SYSTEM.now()
+        self._unsent = encode_frame(worker.token, request)
+        self._send_unsent()  # first of all: the worker has more to do than this process
+        self._emit = emit
+        self._time_limit = request["timeout"] + _GRACE
         self._code = request["code"]
-        self._waits = not request["checked"]
-        self._is_listening = False
+        self._needs_start = not request["checked"]
+        self._is_watching = False
         self._deadline = 0.0
-        self._ending: Ending | None = None
+        self._exit: Exit | None = None
         self._lines: list[str] = []
-        self._poll = select.poll()
+        self._poller = select.poll()
         self._handlers: dict[int, Callable[[], None]] = {}
-        self.stdout: Output = Output(
-            child.stdout, tell=None if tell is None else lambda text: tell("stdout", text, None)
+        self.stdout: OutputCapture = OutputCapture(
+            worker.stdout, emit=None if emit is None else lambda text: emit("stdout", text, None)
         )
-        self.stderr: Output = Output(
-            child.stderr, tell=None if tell is None else lambda text: tell("stderr", text, None)
+        self.stderr: OutputCapture = OutputCapture(
+            worker.stderr, emit=None if emit is None else lambda text: emit("stderr", text, None)
         )
 
-    def hold(self, when_slow: Callable[[], object], wake: int | None = None) -> Ending:
-        """Have the program run, and wait for the end of it; *when_slow* is called after 10 ms.
+    def wait(self, on_slow: Callable[[], object], cancelled: int | None = None) -> Exit:
+        """Start the program and wait for its end. *on_slow* is called once if that takes more than 10 ms.
 
-        *wake* becomes readable when nobody wants it any more.
-        A child that has not answered is dead afterwards. One that has is about to end by itself.
+        *cancelled* is a descriptor that becomes readable when the caller cancels. Afterwards the worker is dead, or has
+        sent its result and is about to exit.
         """
         try:
-            if not self._is_listening:
-                self._listen_from_now_on()
-            if wake is not None:
-                self._watch(wake, lambda: self._finish("cancelled"))
-            if self._ending is None and not self._turn(_SLOW):
-                when_slow()
-            while (ending := self._ending) is None:
-                self._turn(_AT_MOST)
+            if not self._is_watching:
+                self._start()
+            if cancelled is not None:
+                self._watch(cancelled, lambda: self._finish("cancelled"))
+            if self._exit is None and not self._step(_SLOW_AFTER):
+                on_slow()
+            while (ended := self._exit) is None:
+                self._step(_MAX_WAIT)
         except BaseException:
-            self.child.kill()
+            self.worker.kill()
             raise
-        if ending.how != "answered":
-            self.child.kill()
-        ready = {descriptor for descriptor, _ in self._poll.poll(0)}
+        if ended.kind != "result":
+            self.worker.kill()
+        ready = {descriptor for descriptor, _ in self._poller.poll(0)}
         for output in (self.stdout, self.stderr):
             if output.descriptor in ready:
                 output.read_rest()
-        ending.seconds = SYSTEM.now() - self._began
-        return ending
+        ended.seconds = SYSTEM.now() - self._started_at
+        return ended
 
-    def hear(self) -> Ending | None:
-        """Have the program run, and deal with what has come in by now, without waiting; return the end if it is there.
+    def poll(self) -> Exit | None:
+        """Start the program, handle what has arrived without waiting, and return the exit if there is one.
 
-        `hold` is to be called all the same.
+        `wait` must still be called afterwards: it reads the rest of the output.
         """
-        if not self._is_listening:
-            self._listen_from_now_on()
-        if self._ending is None:
-            self._turn(0.0)
-        return self._ending
+        if not self._is_watching:
+            self._start()
+        if self._exit is None:
+            self._step(0.0)
+        return self._exit
 
-    def _listen_from_now_on(self) -> None:
-        self._is_listening = True
-        self._deadline = SYSTEM.now() + (self._seconds if self.child.greeted else _START)
-        if self._waits:
-            self._unsent += self.child.go
-            self._push()
-        child = self.child
+    def _start(self) -> None:
+        """Let the program run, and watch the worker's descriptors from now on."""
+        worker = self.worker
+        self._is_watching = True
+        self._deadline = SYSTEM.now() + (self._time_limit if worker.is_ready else _READY_TIMEOUT)
+        if self._needs_start:
+            self._unsent += worker.start_frame
+            self._send_unsent()
         self._watch_control()
-        self._watch(child.stdout, lambda: self._listen(self.stdout))
-        self._watch(child.stderr, lambda: self._listen(self.stderr))
-        if child.end is not None:
-            self._watch(child.end, self._see_it_end)
+        self._watch(worker.stdout, lambda: self._read_output(self.stdout))
+        self._watch(worker.stderr, lambda: self._read_output(self.stderr))
+        if worker.pidfd is not None:
+            self._watch(worker.pidfd, self._on_exit)
 
     def _watch(self, descriptor: int, handler: Callable[[], None], *, to_write: bool = False) -> None:
         self._handlers[descriptor] = handler
-        self._poll.register(descriptor, select.POLLIN | select.POLLOUT if to_write else select.POLLIN)
+        self._poller.register(descriptor, select.POLLIN | select.POLLOUT if to_write else select.POLLIN)
 
     def _unwatch(self, descriptor: int) -> None:
         if self._handlers.pop(descriptor, None) is not None:
-            self._poll.unregister(descriptor)
+            self._poller.unregister(descriptor)
 
-    def _turn(self, most: float) -> bool:
-        """Wait for what comes next, and deal with it; return whether that was the end."""
-        left = self._deadline - SYSTEM.now()
-        if left <= 0:
-            self._finish("killed" if self.child.greeted else "mute")
-        else:
-            wait = min(left, most if self.child.end is not None else min(most, _POLL))
-            for descriptor, _ in self._poll.poll(math.ceil(1000 * wait)):
-                if self._ending is None and descriptor in self._handlers:
-                    self._handlers[descriptor]()
-            if self.child.end is None and self._ending is None and not self.child.is_alive():
-                self._see_it_end()
-        return self._ending is not None
+    def _step(self, max_wait: float) -> bool:
+        """Wait for the next events and handle them; return whether the session has ended."""
+        remaining = self._deadline - SYSTEM.now()
+        if remaining <= 0:
+            self._finish("timed_out" if self.worker.is_ready else "not_ready")
+            return True
+        has_pidfd = self.worker.pidfd is not None
+        wait = min(remaining, max_wait, _MAX_WAIT if has_pidfd else _EXIT_POLL_INTERVAL)
+        for descriptor, _ in self._poller.poll(math.ceil(1000 * wait)):
+            if self._exit is None and descriptor in self._handlers:
+                self._handlers[descriptor]()
+        if not has_pidfd and self._exit is None and not self.worker.is_alive():
+            self._on_exit()
+        return self._exit is not None
 
-    def _finish(self, how: How, answer: Message | None = None, trouble: str = "") -> None:
-        self._ending = Ending(how, answer, trouble)
+    def _finish(self, kind: ExitKind, result: Message | None = None, protocol_error: str = "") -> None:
+        self._exit = Exit(kind, result, protocol_error)
 
-    def _push(self) -> None:
-        """Send as much as it takes."""
+    # -- what goes to the worker -----------------------------------------------------------------------------------
+
+    def _send_unsent(self) -> None:
+        """Send as much as the socket takes."""
         left = memoryview(self._unsent)
         try:
             while left:
-                left = left[self.child.control.send(left) :]
+                left = left[self.worker.control.send(left) :]
         except BlockingIOError:
             pass
-        except OSError:  # it has gone; its end will be seen
+        except OSError:  # the worker has gone, which `_on_exit` handles
             left = left[:0]
         self._unsent = bytes(left)
 
     def _watch_control(self) -> None:
-        more = bool(self._unsent)
-        self._watch(self.child.control.fileno(), self._push_and_hear if more else self._hear, to_write=more)
+        has_unsent = bool(self._unsent)
+        handler = self._send_and_read if has_unsent else self._read_messages
+        self._watch(self.worker.control.fileno(), handler, to_write=has_unsent)
 
-    def _push_and_hear(self) -> None:
-        self._push()
+    def _send_and_read(self) -> None:
+        self._send_unsent()
         self._watch_control()
-        self._hear()
+        self._read_messages()
 
-    def _listen(self, output: Output) -> None:
+    # -- what comes from the worker --------------------------------------------------------------------------------
+
+    def _read_output(self, output: OutputCapture) -> None:
         if not output.read():
             self._unwatch(output.descriptor)
 
-    def _see_it_end(self) -> None:
-        self._hear()  # it may have answered before
-        if self._ending is None:
-            self._finish("ended")
+    def _on_exit(self) -> None:
+        self._read_messages()  # the worker may have sent its result before it exited
+        if self._exit is None:
+            self._finish("exited")
 
-    def _hear(self) -> None:
-        frames = self.child.frames
-        more = True
+    def _read_messages(self) -> None:
+        reader = self.worker.reader
+        has_more = True
         try:
-            while more and self._ending is None:
-                more = frames.receive()
-                while self._ending is None and (message := frames.take()) is not None:
-                    self._take(message)
+            while has_more and self._exit is None:
+                has_more = reader.receive()
+                while self._exit is None and (message := reader.next_message()) is not None:
+                    self._handle(message)
         except MALFORMED as error:
-            self._finish("corrupt", trouble=f"{type(error).__name__}: {error}"[:500])
-        if frames.is_closed:  # on the other side, too; the program may still run, if it has closed all there was
-            self._unwatch(self.child.control.fileno())
+            self._finish("protocol_error", protocol_error=f"{type(error).__name__}: {error}"[:500])
+        if reader.is_closed:  # the program may have closed the worker's end, and still be running
+            self._unwatch(self.worker.control.fileno())
 
-    def _take(self, message: Message) -> None:
-        kind = message["kind"]
-        if not self.child.greeted:
-            self.child.take_hello(message)
-            self._deadline = SYSTEM.now() + self._seconds
-        elif kind == "line":
-            line = number_of(message["line"])
-            if self._tell is not None:
-                self._tell("line", self._line(line), line)
-        elif kind == "warning":
-            where = None if message["line"] is None else number_of(message["line"])
-            if self._tell is not None:
-                self._tell("warning", text_of(message["text"]), where)
-        elif kind == "over":
-            self._deadline = SYSTEM.now() + _REPORT
-        elif kind == "trouble":
-            self._finish("corrupt", trouble=text_of(message["text"]))
-        elif kind == "result":
-            self._finish("answered", message)
-        else:
-            raise ValueError(f"a frame of kind {kind!r}")
+    def _handle(self, message: Message) -> None:
+        if not self.worker.is_ready:
+            self.worker.accept_ready(message)
+            self._deadline = SYSTEM.now() + self._time_limit
+            return
+        match message["kind"]:
+            case "line":
+                line = require_int(message["line"])
+                if self._emit is not None:
+                    self._emit("line", self._source_line(line), line)
+            case "warning":
+                where = None if message["line"] is None else require_int(message["line"])
+                if self._emit is not None:
+                    self._emit("warning", require_str(message["text"]), where)
+            case "program_ended":
+                self._deadline = SYSTEM.now() + _REPORT_TIMEOUT
+            case "no_report":
+                self._finish("protocol_error", protocol_error=require_str(message["text"]))
+            case "result":
+                self._finish("result", message)
+            case kind:
+                raise ValueError(f"a frame of kind {kind!r}")
 
-    def _line(self, number: int) -> str:
+    def _source_line(self, number: int) -> str:
         if not self._lines:
             self._lines = self._code.splitlines()
         return self._lines[number - 1] if 0 < number <= len(self._lines) else ""

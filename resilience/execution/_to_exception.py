@@ -1,4 +1,4 @@
-"""The failure of an execution as an exception, for those who would rather catch than ask."""
+"""Failure of an execution as an exception of `resilience.contrib.executor`."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from resilience.report.model import ErrorReport
 if TYPE_CHECKING:
     from resilience.execution.executor import ExecutionReport
 
-__all__ = ["error_of"]
+__all__ = ["to_exception"]
 
 
-def error_of(report: ExecutionReport, failure: ErrorReport) -> PythonExecutorException:
-    """Return the exception for *failure*: of the class that says what to do, with the very category of the report."""
+def to_exception(report: ExecutionReport, failure: ErrorReport) -> PythonExecutorException:
+    """Return the exception for *failure*, with the category of the report."""
     details: dict[str, object] = {"execution_id": report.execution_id, **failure.to_dict(2)}
-    found = _kind_of(failure, details)
+    found = _exception_for(failure, details)
     found.category = failure.category
     return found
 
 
-def _kind_of(failure: ErrorReport, details: dict[str, object]) -> PythonExecutorException:
+def _exception_for(failure: ErrorReport, details: dict[str, object]) -> PythonExecutorException:
     category, said = failure.category, failure.error_summary
     if category is ErrorCategory.SYNTAX:
         return CodeSyntaxError(said, [failure.error_message], details)

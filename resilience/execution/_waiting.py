@@ -1,4 +1,7 @@
-"""Waiting in an event loop: for first news, or for a thread that does what blocks; cancelled, the thread is woken."""
+"""Waiting in an event loop, on asyncio and trio: for a socket, or for a thread that runs blocking work.
+
+A cancelled wait wakes its thread through a pipe and returns only after the thread has stopped.
+"""
 
 from __future__ import annotations
 
@@ -16,108 +19,108 @@ import anyio.to_thread
 from resilience.execution.events import StreamEvent
 from resilience.execution.executor import Listener
 
-__all__ = ["Wake", "closed", "in_thread", "news"]
+__all__ = ["WakeupPipe", "close_in_thread", "run_in_thread", "wait_for_data"]
 
 T = TypeVar("T")
 
-_MOST_THREADS = 64
+_MAX_THREADS = 64
 _limiter: anyio.lowlevel.RunVar[anyio.CapacityLimiter] = anyio.lowlevel.RunVar("resilience.execution")
 
 
-class Wake:
-    """Something to wait for beside files: becomes readable once it is set."""
+class WakeupPipe:
+    """A pipe that becomes readable once `set` is called, to be polled beside other descriptors."""
 
     def __init__(self) -> None:
         self.descriptor: int
-        self.descriptor, self._writing = os.pipe()
+        self.descriptor, self._write_end = os.pipe()
 
     def set(self) -> None:
-        """Wake whoever waits."""
-        os.write(self._writing, b"\0")
+        """Make the descriptor readable."""
+        os.write(self._write_end, b"\0")
 
     def close(self) -> None:
-        """Give the descriptors back."""
+        """Close both ends."""
         os.close(self.descriptor)
-        os.close(self._writing)
+        os.close(self._write_end)
 
 
-async def news(control: socket.socket, seconds: float) -> None:
-    """Wait until there is something to read, or the time is up."""
+async def wait_for_data(control: socket.socket, seconds: float) -> None:
+    """Wait until *control* is readable, for at most *seconds*."""
     with anyio.move_on_after(seconds):
         await anyio.wait_readable(control)
 
 
-async def in_thread(work: Callable[[Listener | None, int], T | None], listener: Listener | None) -> T:
-    """Return what *work* returns, done in a thread, with *listener* called here.
+async def run_in_thread(work: Callable[[Listener | None, int], T | None], listener: Listener | None) -> T:
+    """Run *work* in a thread and return its value; *listener* is called in this event loop.
 
-    It is given what becomes readable when this is cancelled, and returns then: not before that does the cancellation
-    go on, so that nothing is left behind.
+    *work* gets a listener and a descriptor that becomes readable on cancellation. It must return then: the cancellation
+    proceeds only after it has, so that no process or thread is left behind.
     """
-    told = None if listener is None else _told_from_thread(listener)
-    attempt = _Attempt(lambda wake: work(told, wake))
+    in_loop = None if listener is None else _call_in_event_loop(listener)
+    call = _ThreadCall(lambda wake: work(in_loop, wake))
     try:
-        value = await anyio.to_thread.run_sync(attempt.make, abandon_on_cancel=True, limiter=_threads())
+        value = await anyio.to_thread.run_sync(call.run, abandon_on_cancel=True, limiter=_thread_limiter())
     except BaseException:
-        if attempt.abandon():
+        if call.abandon():
             with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(attempt.over.wait)
+                await anyio.to_thread.run_sync(call.finished.wait)
         raise
-    assert value is not None, "only what is cancelled comes to nothing"
+    assert value is not None, "only cancelled work returns None"
     return value
 
 
-class _Attempt(Generic[T]):
-    """Work that a thread does, unless it is abandoned before it has begun; later, it is woken."""
+class _ThreadCall(Generic[T]):
+    """A call in a thread. Abandoned before it has started, it does not run; abandoned later, it is woken."""
 
     def __init__(self, work: Callable[[int], T]) -> None:
         self._work = work
-        self._wake = Wake()
+        self._wake = WakeupPipe()
         self._lock = threading.Lock()
-        self._has_begun = False
+        self._has_started = False
         self._is_abandoned = False
-        self.over = threading.Event()
+        self.finished = threading.Event()
 
-    def make(self) -> T | None:
-        """Do it."""
+    def run(self) -> T | None:
+        """Run the work in this thread; None if it was abandoned before."""
         with self._lock:
             if self._is_abandoned:
                 return None
-            self._has_begun = True
+            self._has_started = True
         try:
             return self._work(self._wake.descriptor)
         finally:
-            with self._lock:  # whoever abandons it must not write to what is closed, and is something else by then
-                self.over.set()
+            with self._lock:  # `abandon` must not write to a closed descriptor, whose number may have been reused
+                self.finished.set()
                 self._wake.close()
 
     def abandon(self) -> bool:
-        """See to it that it does not begin any more, or ends soon; return whether it is under way."""
+        """Keep the work from starting, or wake it; return whether it is running."""
         with self._lock:
             self._is_abandoned = True
-            if not self._has_begun:
+            if not self._has_started:
                 self._wake.close()
-            elif not self.over.is_set():
+            elif not self.finished.is_set():
                 self._wake.set()
                 return True
         return False
 
 
-async def closed(close: Callable[[], object]) -> None:
-    """Call *close* in a thread, also when this is cancelled."""
+async def close_in_thread(close: Callable[[], object]) -> None:
+    """Call *close* in a thread and wait for it, shielded from cancellation."""
     with anyio.CancelScope(shield=True):
         await anyio.to_thread.run_sync(close)
 
 
-def _threads() -> anyio.CapacityLimiter:
-    """Return the limiter of this event loop: executions wait long, and must not take the threads of others."""
+def _thread_limiter() -> anyio.CapacityLimiter:
+    """Return this event loop's thread limiter for executions, which would use up anyio's default one for minutes."""
     try:
         return _limiter.get()
     except LookupError:
-        _limiter.set(anyio.CapacityLimiter(_MOST_THREADS))
+        _limiter.set(anyio.CapacityLimiter(_MAX_THREADS))
         return _limiter.get()
 
 
-def _told_from_thread(listener: Listener) -> Listener:
+def _call_in_event_loop(listener: Listener) -> Listener:
     def tell(event: StreamEvent) -> None:
         anyio.from_thread.run_sync(listener, event)
 

@@ -1,6 +1,8 @@
-"""Processes that wait for code: starting one takes longer than most code does.
+"""Pool of warm worker processes.
 
-What need not be waited for, a thread of the pool's own does: burying the dead, starting the next, hearing it say hello.
+Starting an interpreter takes longer than most programs run, so an executor keeps a few workers idle. The pool owns
+every worker from its start until it is reaped. Whatever can wait (starting a worker, reading its ready message, reaping
+it) runs on one background thread, so that the caller's thread never waits for it.
 """
 
 from __future__ import annotations
@@ -17,149 +19,157 @@ from collections.abc import Callable
 from resilience._callback_errors import log_callback_error
 from resilience.contrib.executor import PythonExecutorException
 from resilience.execution._worker.messages import Policy
-from resilience.execution._worker_process import Child, readable
+from resilience.execution._worker_process import WorkerProcess, wait_readable
 from resilience.execution.security import SecurityPolicy
 
-__all__ = ["Spares"]
+__all__ = ["WarmPool"]
 
-_HELLO = 0.2
-_IDLE = 10.0
-"""Seconds after which the thread ends that has nothing to do."""
+_READY_TIMEOUT = 0.2
+"""Seconds that the background thread waits for a ready message. A later one is read by the session."""
+_THREAD_IDLE_TIMEOUT = 10.0
+"""Seconds without a job after which the background thread ends."""
 
 
-class Spares:
-    """Up to *number* idle children of one interpreter, for any number of threads.
+class WarmPool:
+    """Keeps up to *size* idle workers of one interpreter, for any number of threads.
 
-    A fork of this process forgets them: they are its parent's.
+    A worker serves one request. `acquire` hands an idle one out, `release` takes it back to be reaped and replaced.
+    After a fork the child process detaches from the workers, which belong to its parent, and starts its own.
     """
 
-    def __init__(self, python: str, number: int) -> None:
+    def __init__(self, python: str, size: int) -> None:
         self._python = python
-        self._number = number
+        self._size = size
         self._policy: Policy = SecurityPolicy.of("strict").to_dict()
-        self._renew()
+        self._reset()
         _pools.add(self)
 
-    def _renew(self) -> None:
-        self._idle: deque[Child] = deque()
-        self._all: set[Child] = set()
+    def _reset(self) -> None:
+        self._idle: deque[WorkerProcess] = deque()
+        self._workers: set[WorkerProcess] = set()
         self._lock = threading.Lock()
         self._jobs: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._quiet = threading.Condition(self._lock)
-        self._busy = 0
+        self._job_done = threading.Condition(self._lock)
+        self._unfinished = 0
         self._starting = 0
         self.is_closed: bool = False
 
-    def take(self) -> Child | None:
-        """Return a child that waits for a request, None where there is none. It may have died while it waited."""
+    def acquire(self) -> WorkerProcess | None:
+        """Return an idle worker, None if there is none. It may have died since it was started."""
         with self._lock:
             return self._idle.popleft() if self._idle else None
 
-    def start(self) -> Child:
-        """Return a new child.
+    def start_worker(self) -> WorkerProcess:
+        """Start a worker and return it without waiting for its ready message.
 
-        Raises `ContainerConfigurationError` and `ContainerConnectivityError` where none can be started.
+        Raises `ContainerConfigurationError` if the interpreter cannot be executed, and `ContainerConnectivityError` if
+        the system has no memory, processes or file descriptors left.
         """
-        child = Child(self._python)
+        worker = WorkerProcess(self._python)
         with self._lock:
-            self._all.add(child)
-        return child
+            self._workers.add(worker)
+        return worker
 
-    def give_back(self, child: Child, policy: Policy | None = None) -> None:
-        """Have a child buried, and another one started if one is missing, some time soon."""
-        self._do(lambda: self._replace(child, policy))
+    def release(self, worker: WorkerProcess, policy: Policy | None = None) -> None:
+        """Schedule that *worker* is reaped and the pool replenished with workers prepared for *policy*."""
+        self._submit(lambda: self._replace(worker, policy))
 
-    def refill(self, policy: Policy | None = None) -> None:
-        """Have spares started, as many as are missing, some time soon. They will get ready for *policy*."""
+    def replenish(self, policy: Policy | None = None) -> None:
+        """Schedule the start of all missing workers. They are prepared for *policy*, by default the last one given."""
         with self._lock:
             self._policy = policy or self._policy
-            missing = self._number - len(self._idle) - self._starting
+            missing = self._size - len(self._idle) - self._starting
             if self.is_closed or missing <= 0:
                 return
             self._starting += missing
         for _ in range(missing):
-            self._do(self._add)
+            self._submit(self._add_worker)
 
-    def fill(self, seconds: float = 30.0) -> bool:
-        """Wait until the spares have started and imported what they need; return whether they have."""
-        self.refill()
-        with self._quiet:
-            self._quiet.wait_for(lambda: not self._busy, seconds)
+    def wait_until_warm(self, timeout: float = 30.0) -> bool:
+        """Start missing workers and wait until all of them are ready; return whether they are."""
+        self.replenish()
+        with self._job_done:
+            self._job_done.wait_for(lambda: not self._unfinished, timeout)
             idle = list(self._idle)
-        ready = all(child.greeted or readable(child.control.fileno(), seconds) for child in idle)
-        return ready and len(idle) == self._number
+        ready = all(worker.is_ready or wait_readable(worker.control.fileno(), timeout) for worker in idle)
+        return ready and len(idle) == self._size
 
     def close(self) -> None:
-        """Bury all children, and wait until that is done."""
+        """Kill and reap all workers, and wait until that is done."""
         with self._lock:
             self.is_closed = True
             idle = list(self._idle)
             self._idle.clear()
-        for child in idle:
-            child.kill()
-            self.give_back(child)
-        with self._quiet:
-            self._quiet.wait_for(lambda: not self._busy)
+        for worker in idle:
+            worker.kill()
+            self.release(worker)
+        with self._job_done:
+            self._job_done.wait_for(lambda: not self._unfinished)
 
-    def forget(self) -> None:
-        """Let go of the children without ending them: this process is a fork of the one they belong to."""
-        for child in self._all:
+    def detach(self) -> None:
+        """Close this process's ends of all workers without killing them: a fork must not touch its parent's workers."""
+        for worker in self._workers:
             with contextlib.suppress(OSError):
-                child.forget()
-        closed = self.is_closed
-        self._renew()
-        self.is_closed = closed
+                worker.detach()
+        is_closed = self.is_closed
+        self._reset()
+        self.is_closed = is_closed
 
-    def _add(self) -> None:
-        child = None
+    # -- jobs of the background thread -----------------------------------------------------------------------------
+
+    def _add_worker(self) -> None:
+        worker = None
+        is_usable = False
         try:
             if not self.is_closed:
-                child = self.start()
-                child.prepare(self._policy)
+                worker = self.start_worker()
+                worker.prepare(self._policy)
         finally:
             with self._lock:
                 self._starting -= 1
-                usable = child is not None and not self.is_closed
-                if child is not None and usable:
-                    self._idle.append(child)
-        if child is not None and usable:
-            self._do(lambda: self._greet(child))
-        elif child is not None:  # closed meanwhile
-            self._bury(child)
+                if worker is not None and not self.is_closed:
+                    self._idle.append(worker)
+                    is_usable = True
+        if worker is None:
+            return
+        if is_usable:
+            self._submit(lambda: self._read_ready(worker))
+        else:  # the pool was closed while the worker started
+            self._reap(worker)
 
-    def _greet(self, child: Child) -> None:
-        """Take a hello, so that nobody need do that who is in a hurry."""
-        readable(child.control.fileno(), _HELLO)  # nobody closes it but this thread
+    def _read_ready(self, worker: WorkerProcess) -> None:
+        """Read the ready message of an idle worker in advance, so that the next session need not."""
+        wait_readable(worker.control.fileno(), _READY_TIMEOUT)  # only this thread closes the socket
         with self._lock:
-            if child in self._idle:  # or it has been taken, and is listened to elsewhere
-                child.greet()
+            if worker in self._idle:  # an acquired worker is read by its session
+                worker.read_ready()
 
-    def _replace(self, child: Child, policy: Policy | None) -> None:
+    def _replace(self, worker: WorkerProcess, policy: Policy | None) -> None:
         try:
-            self._bury(child)
+            self._reap(worker)
         finally:
-            self.refill(policy)
+            self.replenish(policy)
 
-    def _bury(self, child: Child) -> None:
+    def _reap(self, worker: WorkerProcess) -> None:
         try:
-            child.bury()
+            worker.reap()
         finally:
             with self._lock:
-                self._all.discard(child)
+                self._workers.discard(worker)
 
-    def _do(self, job: Callable[[], object]) -> None:
+    def _submit(self, job: Callable[[], object]) -> None:
         with self._lock:
-            self._busy += 1
+            self._unfinished += 1
             self._jobs.put(job)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="resilience spares", daemon=True)
+                self._thread = threading.Thread(target=self._run_jobs, name="resilience worker pool", daemon=True)
                 self._thread.start()
 
-    def _work(self) -> None:
+    def _run_jobs(self) -> None:
         while True:
             try:
-                job = self._jobs.get(timeout=_IDLE)
+                job = self._jobs.get(timeout=_THREAD_IDLE_TIMEOUT)
             except queue.Empty:
                 with self._lock:
                     if self._jobs.empty():
@@ -169,15 +179,15 @@ class Spares:
             try:
                 job()
             except PythonExecutorException:
-                pass  # whoever needs a child next tries for himself, and is told
+                pass  # the next execution starts a worker itself and raises the error to its caller
             except Exception as error:
-                log_callback_error("spares", job, error)
-            with self._quiet:
-                self._busy -= 1
-                self._quiet.notify_all()
+                log_callback_error("worker pool", job, error)
+            with self._job_done:
+                self._unfinished -= 1
+                self._job_done.notify_all()
 
 
-_pools: weakref.WeakSet[Spares] = weakref.WeakSet()
+_pools: weakref.WeakSet[WarmPool] = weakref.WeakSet()
 
 
 @atexit.register
@@ -186,10 +196,10 @@ def _close_all() -> None:
         pool.close()
 
 
-def _forget_all() -> None:
+def _detach_all() -> None:
     for pool in list(_pools):
-        pool.forget()
+        pool.detach()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)
+    os.register_at_fork(after_in_child=_detach_all)

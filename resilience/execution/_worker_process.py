@@ -1,8 +1,10 @@
-"""The process that executes code, as its parent sees it: started, killed, buried.
+"""Worker process as its parent sees it: start, ready message, kill, reap.
 
-On Linux all of this holds. On macOS there is no limit of memory that the system keeps, and no sight of the end of a
-process but by asking for it (20 times a second). Windows has neither sessions nor a way to hand sockets down, and is
-refused.
+A worker owns a session, a directory, two pipes for output, a control socket and a recorder file. All of them go with
+it.
+
+Linux supports everything. On macOS the system does not enforce the memory limit, and the exit of a process is found by
+polling 20 times a second. Windows can neither start a session nor pass a socket to a child process, and is rejected.
 """
 
 from __future__ import annotations
@@ -21,75 +23,80 @@ from pathlib import Path
 
 from resilience.clock import SYSTEM
 from resilience.contrib.executor import ContainerConfigurationError, ContainerConnectivityError
-from resilience.execution._framing import MALFORMED, Frames, Message, text_of
+from resilience.execution._framing import MALFORMED, FrameReader, Message, require_str
 from resilience.execution._library_memory import thread_settings
-from resilience.execution._orphans import kill_strays
-from resilience.execution._worker.framing import frame_of
-from resilience.execution._worker.messages import Go, Policy, Prepare
+from resilience.execution._orphans import kill_orphans
+from resilience.execution._worker.framing import encode_frame
+from resilience.execution._worker.messages import Policy, Prepare, Start
 
-__all__ = ["Child", "own_peak", "readable"]
+__all__ = ["WorkerProcess", "own_peak_memory", "wait_readable"]
 
 _MAIN = str(Path(__file__).with_name("_worker") / "__main__.py")
 _OPTIONS = ("-I", "-u", "-X", "utf8")
-_MARK = "RESILIENCE_EXECUTION"
+_MARKER_NAME = "RESILIENCE_EXECUTION"
+"""Environment variable by which orphaned processes of a program are found."""
 _INHERITED = (
     *("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "PATH", "TZ"),
     *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"),  # some interpreters start with no others
 )
-_INTERVAL = 0.05
-_LONGEST_DEATH = 10.0
-_GO: Go = {"kind": "go"}
-_MOST_RECORDED = 1 << 17
-_NOT_FOUND = (errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.ENOEXEC, errno.ELOOP, errno.EISDIR, errno.EPERM)
+_POLL_INTERVAL = 0.05
+_REAP_TIMEOUT = 10.0
+_START: Start = {"kind": "start"}
+_MAX_RECORDING = 1 << 17
+_NOT_EXECUTABLE = (errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.ENOEXEC, errno.ELOOP, errno.EISDIR, errno.EPERM)
 
 
-class Child:
-    """One process, with a session, a directory and pipes of its own. It executes one request, or none."""
+class WorkerProcess:
+    """A child process that executes one request, or none.
+
+    The constructor starts the interpreter and returns at once. `reap` must be called in the end: it kills the process
+    with all that its program has started, waits for it, and removes its directory.
+    """
 
     def __init__(self, python: str) -> None:
         if sys.platform == "win32":
             raise ContainerConfigurationError("code is executed on POSIX systems only; use a JupyterExecutor here")
         self.python = python
         self.token: bytes = os.urandom(16)
-        self.mark: str = f"{_MARK}={self.token.hex()}"
+        self.env_marker: str = f"{_MARKER_NAME}={self.token.hex()}"
         self.prepared_for: Policy | None = None
-        """The policy it was told to expect."""
-        self.greeted: bool = False
-        """Whether it has said hello."""
+        """The policy of the prepare message, None if none was sent."""
+        self.is_ready: bool = False
+        """Whether its ready message has been read."""
         self.python_version: str = ""
         self.may_start_processes: bool = False
-        """Whether the policy of its program allows that."""
+        """Whether the policy of its program allows that: only then orphans are looked for."""
         self.is_reaped: bool = False
-        self.status: int | None = None
-        """What it ended with, a negative number for a signal; None as long as it is not known."""
-        self.most_memory: int | None = None
-        """The most it had, in bytes, and at least what this process had when it made it."""
-        self.go: bytes = frame_of(self.token, _GO)
-        """What has a program run that it was sent."""
+        self.exit_status: int | None = None
+        """Exit status, negative for a signal; None until it is known."""
+        self.peak_memory: int | None = None
+        """Peak of resident memory in bytes. It begins with that of this process at the time of the fork."""
+        self.start_frame: bytes = encode_frame(self.token, _START)
+        """Frame that starts the program of a request whose analysis was not complete when it was sent."""
         self.execution_id: str = f"exec_{os.urandom(6).hex()}"
-        with contextlib.ExitStack() as undo:
+        with contextlib.ExitStack() as cleanup:
             try:
-                self._start(python, undo)
+                self._start(python, cleanup)
             except OSError as error:
-                raise _not_started(python, error) from error
-            undo.pop_all()
+                raise _start_error(python, error) from error
+            cleanup.pop_all()
 
-    def _start(self, python: str, undo: contextlib.ExitStack) -> None:
+    def _start(self, python: str, cleanup: contextlib.ExitStack) -> None:
         self.directory: str = tempfile.mkdtemp(prefix="resilience-")
-        undo.callback(_remove, self.directory)
-        with contextlib.ExitStack() as theirs:
+        cleanup.callback(_remove_directory, self.directory)
+        with contextlib.ExitStack() as child_ends:
             self.stdout: int
             self.stderr: int
             self.control: socket.socket
-            self.stdout, stdout = _pipe(undo, theirs)
-            self.stderr, stderr = _pipe(undo, theirs)
+            self.stdout, stdout = _pipe(cleanup, child_ends)
+            self.stderr, stderr = _pipe(cleanup, child_ends)
             self.control, control = socket.socketpair()
-            undo.callback(self.control.close)
-            theirs.callback(control.close)
+            cleanup.callback(self.control.close)
+            child_ends.callback(control.close)
             self.control.setblocking(False)
-            self.frames: Frames = Frames(self.control, self.token)
-            self.recorder: int = _nameless_file()
-            undo.callback(os.close, self.recorder)
+            self.reader: FrameReader = FrameReader(self.control, self.token)
+            self.recorder: int = _anonymous_file()
+            cleanup.callback(os.close, self.recorder)
             self._process = subprocess.Popen(  # noqa: S603
                 [python, *_OPTIONS, _MAIN, str(control.fileno()), str(self.recorder)],
                 stdin=subprocess.DEVNULL,
@@ -101,150 +108,151 @@ class Child:
                 start_new_session=True,
             )
         self.pid: int = self._process.pid
-        self.end: int | None = _end_of(self.pid)
+        self.pidfd: int | None = _open_pidfd(self.pid)
 
     def _environment(self) -> dict[str, str]:
-        """Return what the program sees of the environment: nothing that could be a secret."""
+        """Return the program's environment: an allow list, since any other variable may hold a secret."""
         found = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        name, _, value = self.mark.partition("=")
+        name, _, value = self.env_marker.partition("=")
         own = {"HOME": self.directory, "TMPDIR": self.directory, name: value}
         return {**thread_settings(os.environ), **found, **own}
 
     def prepare(self, policy: Policy) -> None:
-        """Tell it which policy to expect, and have it get ready while there is time."""
+        """Send the policy of the likely next request: the worker sets it up while it is idle."""
         message: Prepare = {"kind": "prepare", "policy": policy}
         self.prepared_for = policy
-        with contextlib.suppress(OSError):  # it has died; whoever takes it will see
-            self.control.sendall(frame_of(self.token, message))
+        with contextlib.suppress(OSError):  # it has died, which its session will find
+            self.control.sendall(encode_frame(self.token, message))
 
-    def greet(self) -> None:
-        """Take its hello, if that has come."""
+    def read_ready(self) -> None:
+        """Read the ready message if it has arrived."""
         try:
-            self.frames.receive()
-            message = self.frames.take()
+            self.reader.receive()
+            message = self.reader.next_message()
             if message is not None:
-                self.take_hello(message)
-        except MALFORMED:  # whoever takes it will see it dead
+                self.accept_ready(message)
+        except MALFORMED:  # its session will find it dead
             self.kill()
 
-    def take_hello(self, message: Message) -> None:
-        """Take the first of its messages. Raises one of `MALFORMED` where that is something else."""
-        if message["kind"] != "hello" or message["pid"] != self.pid:
-            raise ValueError("something else than hello")
-        self.python_version = text_of(message["python"])
-        self.greeted = True
+    def accept_ready(self, message: Message) -> None:
+        """Take its first message. Raises one of `MALFORMED` if that is no ready message."""
+        if message["kind"] != "ready" or message["pid"] != self.pid:
+            raise ValueError(f"a first message of kind {message['kind']!r}")
+        self.python_version = require_str(message["python"])
+        self.is_ready = True
 
     def is_alive(self) -> bool:
-        """Return whether the process has not ended yet."""
+        """Return whether the process is still running."""
         return not self.wait(0)
 
     def kill(self) -> None:
-        """Kill it with its whole session; what has ended already is left alone."""
+        """Kill the process and its whole session. Without effect once it is reaped."""
         if self.is_reaped:
-            return  # the number may be another process's by now
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: all of them have ended
+            return  # the process ID may have been reused
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: all processes of the group have ended
             os.killpg(self.pid, signal.SIGKILL)
 
     def wait(self, seconds: float) -> bool:
-        """Wait for its end, and take its exit status; return whether it has ended."""
+        """Wait up to *seconds* for the exit and collect its status; return whether the process has exited."""
         until = SYSTEM.now() + seconds
-        while not self._reap():
+        while not self._poll_exit():
             left = until - SYSTEM.now()
             if left <= 0:
                 return False
-            if self.end is None:
-                SYSTEM.sleep(min(left, _INTERVAL))
+            if self.pidfd is None:
+                SYSTEM.sleep(min(left, _POLL_INTERVAL))
             else:
-                readable(self.end, left)
+                wait_readable(self.pidfd, left)
         return True
 
-    def _reap(self) -> bool:
+    def _poll_exit(self) -> bool:
         if self.is_reaped:
             return True
         try:
             pid, status, usage = os.wait4(self.pid, os.WNOHANG)
-        except ChildProcessError:  # somebody else in this program waits for all children
+        except ChildProcessError:  # another part of this program has waited for all child processes
             self.is_reaped, self._process.returncode = True, 0
             return True
         if pid == 0:
             return False
         self.is_reaped = True
-        self.status = self._process.returncode = os.waitstatus_to_exitcode(status)
-        self.most_memory = _in_bytes(usage.ru_maxrss)
+        self.exit_status = self._process.returncode = os.waitstatus_to_exitcode(status)
+        self.peak_memory = _maxrss_in_bytes(usage.ru_maxrss)
         return True
 
     def read_recorder(self) -> bytes:
-        """Return what it has noted down on its way."""
-        return os.pread(self.recorder, _MOST_RECORDED, 0)
+        """Return the content of the recorder file: the progress of the program."""
+        return os.pread(self.recorder, _MAX_RECORDING, 0)
 
-    def bury(self) -> None:
-        """Kill it, wait for its end, and leave nothing of it behind."""
+    def reap(self) -> None:
+        """Kill the process, wait for its exit, kill its orphans and remove its directory."""
         self.kill()
-        self.wait(_LONGEST_DEATH)
+        self.wait(_REAP_TIMEOUT)
         if self.may_start_processes:
-            kill_strays(self.mark)
-        self.forget()
-        _remove(self.directory)
+            kill_orphans(self.env_marker)
+        self.detach()
+        _remove_directory(self.directory)
 
-    def forget(self) -> None:
-        """Close what leads to it, and do nothing to the process: in a fork, it is somebody else's."""
-        self._process.returncode = self._process.returncode or 0  # or it complains that nobody has waited
+    def detach(self) -> None:
+        """Close this process's ends and leave the process alone: in a fork it belongs to the parent."""
+        self._process.returncode = self._process.returncode or 0  # otherwise Popen warns that it was not waited for
         self.control.close()
-        for descriptor in (self.stdout, self.stderr, self.recorder, self.end):
+        for descriptor in (self.stdout, self.stderr, self.recorder, self.pidfd):
             if descriptor is not None:
                 os.close(descriptor)
 
 
-def own_peak() -> int:
-    """Return the most memory that this process has had, in bytes."""
+def own_peak_memory() -> int:
+    """Return the peak of this process's resident memory in bytes."""
     import resource
 
-    return _in_bytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    return _maxrss_in_bytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
-def _in_bytes(maxrss: int) -> int:
+def _maxrss_in_bytes(maxrss: int) -> int:
     return maxrss if sys.platform == "darwin" else maxrss << 10
 
 
-def readable(descriptor: int, seconds: float) -> bool:
-    """Wait until there is something to read; return whether there is."""
+def wait_readable(descriptor: int, seconds: float) -> bool:
+    """Wait up to *seconds* until *descriptor* is readable; return whether it is."""
     with selectors.DefaultSelector() as selector:
         selector.register(descriptor, selectors.EVENT_READ)
         return bool(selector.select(seconds))
 
 
-def _pipe(undo: contextlib.ExitStack, theirs: contextlib.ExitStack) -> tuple[int, int]:
+def _pipe(cleanup: contextlib.ExitStack, child_ends: contextlib.ExitStack) -> tuple[int, int]:
     reading, writing = os.pipe()
-    undo.callback(os.close, reading)
-    theirs.callback(os.close, writing)
+    cleanup.callback(os.close, reading)
+    child_ends.callback(os.close, writing)
     os.set_blocking(reading, False)
     return reading, writing
 
 
-def _nameless_file() -> int:
+def _anonymous_file() -> int:
     if hasattr(os, "memfd_create"):
         return os.memfd_create("resilience")
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
 
 
-def _end_of(pid: int) -> int | None:
-    """Return what becomes readable when the process ends, where the system has such a thing."""
+def _open_pidfd(pid: int) -> int | None:
+    """Return a descriptor that becomes readable when the process exits, None where the system has none."""
     try:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):
         return None
 
 
-def _not_started(python: str, error: OSError) -> ContainerConfigurationError | ContainerConnectivityError:
-    said = f"python={python!r} cannot be started: {error.strerror or error}"
-    if error.errno in _NOT_FOUND:
-        return ContainerConfigurationError(f"{said}; give the path of a Python 3.11 or later", {"python": python})
-    return ContainerConnectivityError(said, "localhost", 0, {"python": python})  # no memory, no processes, no files
+def _start_error(python: str, error: OSError) -> ContainerConfigurationError | ContainerConnectivityError:
+    problem = f"python={python!r} cannot be started: {error.strerror or error}"
+    if error.errno in _NOT_EXECUTABLE:
+        return ContainerConfigurationError(f"{problem}; give the path of a Python 3.11 or later", {"python": python})
+    # The system has no memory, processes or descriptors left.
+    return ContainerConnectivityError(problem, "localhost", 0, {"python": python})
 
 
-def _remove(directory: str) -> None:
-    """Remove a directory, whatever has been made of it."""
+def _remove_directory(directory: str) -> None:
+    """Remove a directory, however deep or unreadable the program has left it."""
     with contextlib.suppress(OSError):
         os.rmdir(directory)  # noqa: PTH106  # most are empty
         return

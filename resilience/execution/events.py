@@ -1,4 +1,4 @@
-"""What happens while code runs, told before it ends."""
+"""Events of an execution, emitted while the program runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class StreamEvent:
 
     @property
     def level(self) -> Literal["info", "warning", "error"]:
-        """How much it matters."""
+        """Severity of the event."""
         return self.kind if self.kind in ("warning", "error") else "info"
 
     def to_dict(self) -> dict[str, str | int | None]:

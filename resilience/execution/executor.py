@@ -1,4 +1,4 @@
-"""What every executor can do, and what it answers."""
+"""Interface of executors, and the report they return."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from resilience.report.model import ErrorReport
 __all__ = ["ExecutionReport", "ExecutionResult", "Executor", "Listener"]
 
 Listener = Callable[[StreamEvent], object]
-"""Is told what happens while it happens. One that raises is reported once, and changes nothing."""
+"""Called with each event as it happens. A listener that raises is logged once and changes nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionResult:
-    """What an execution left behind."""
+    """Output, value and resource use of an execution."""
 
     stdout: str = ""
     stderr: str = ""
@@ -50,7 +50,7 @@ class ExecutionResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionReport:
-    """How an execution went. Its success and its failure are both data: only what could not be executed raises."""
+    """Report of an execution. A program that fails is a report; only a failure to run programs at all raises."""
 
     execution_id: str
     success: bool
@@ -61,22 +61,22 @@ class ExecutionReport:
     ran_on: str = ""
     """Which of several executors ran it, such as ``local`` for a `FallbackExecutor`; empty where there is only one."""
     tried: Sequence[ErrorReport] = ()
-    """What failed before it could be run: executors that were not to be reached, in order."""
+    """Failures of executors that could not be reached before, in order."""
 
     @property
     def category(self) -> ErrorCategory | None:
-        """What kind of failure it was; None for a success."""
+        """Category of the failure; None for a success."""
         return None if self.error is None else self.error.category
 
     def to_dict(self, level: int = 3) -> dict[str, Json]:
         """Return it as JSON takes it: of a failure, the report of the error in the detail of *level*, 1 to 4.
 
         From level 2 on, a failure has the result, too: what was printed, the variables, the exception. Secrets are
-        taken out of it then. A success is told as it is.
+        redacted then. A success is shown as it is.
         """
-        from resilience.execution._serialization import document_of
+        from resilience.execution._serialization import report_to_dict
 
-        return document_of(self, level)
+        return report_to_dict(self, level)
 
     def to_json(self, level: int = 3, *, indent: int | None = None) -> str:
         """Return `to_dict` as a JSON text."""
@@ -85,10 +85,10 @@ class ExecutionReport:
         return json.dumps(self.to_dict(level), indent=indent, ensure_ascii=False, allow_nan=False)
 
     def to_llm(self, max_tokens: int = 1000) -> str:
-        """Return it for a model, the most important first, in at most *max_tokens* by a cautious estimate."""
-        from resilience.execution._serialization import text_for_model
+        """Return it as text for a model, the most important first, in at most *max_tokens* by a cautious estimate."""
+        from resilience.execution._serialization import report_to_llm
 
-        return text_for_model(self, max_tokens)
+        return report_to_llm(self, max_tokens)
 
     def raise_for_error(self) -> None:
         """Raise the failure, if it is one, as an error of `resilience.contrib.executor`.
@@ -98,18 +98,18 @@ class ExecutionReport:
         `technical_details`.
         """
         if self.error is not None:
-            from resilience.execution._to_exception import error_of
+            from resilience.execution._to_exception import to_exception
 
-            raise error_of(self, self.error)
+            raise to_exception(self, self.error)
 
 
 class Executor(Protocol):
-    """Executes Python code somewhere. Raises only where there is nothing to execute it with (INFRASTRUCTURE)."""
+    """Executes Python programs. Raises only if it cannot run programs at all (INFRASTRUCTURE)."""
 
     async def execute(self, request: ExecutionRequest | str, *, on_event: Listener | None = None) -> ExecutionReport:
-        """Execute the code of *request* and tell how it went."""
+        """Execute the code of *request* and return the report."""
         ...
 
     def execute_sync(self, request: ExecutionRequest | str, *, on_event: Listener | None = None) -> ExecutionReport:
-        """Do what `execute` does, and block until it has."""
+        """Do what `execute` does and block until it has ended."""
         ...

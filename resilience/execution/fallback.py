@@ -1,4 +1,4 @@
-"""Execute somewhere else when the place where it should happen cannot be reached."""
+"""Executor with a fallback: local execution while the remote executor cannot be reached."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from resilience.report.model import ErrorReport
 __all__ = ["FallbackExecutor"]
 
 F = TypeVar("F", bound="Callable[..., object]")
-_Done = ExecutionReport | Degraded[ExecutionReport]
+_Outcome = ExecutionReport | Degraded[ExecutionReport]
 
 
 class FallbackExecutor:
@@ -66,18 +66,18 @@ class FallbackExecutor:
             }
             return fallback(chain=chain, degraded=True)(retry(self.circuit(function)))
 
-        def execute_remotely_sync(errand: _Errand) -> _Done:
+        def execute_remotely_sync(errand: _PendingExecution) -> _Outcome:
             with errand.noting_failures():
                 return remote.execute_sync(errand.request, on_event=errand.on_event)
 
-        def execute_locally_sync(errand: _Errand) -> _Done:
+        def execute_locally_sync(errand: _PendingExecution) -> _Outcome:
             return local.execute_sync(errand.request, on_event=errand.on_event)
 
-        async def execute_remotely(errand: _Errand) -> _Done:
+        async def execute_remotely(errand: _PendingExecution) -> _Outcome:
             with errand.noting_failures():
                 return await remote.execute(errand.request, on_event=errand.on_event)
 
-        async def execute_locally(errand: _Errand) -> _Done:
+        async def execute_locally(errand: _PendingExecution) -> _Outcome:
             return await local.execute(errand.request, on_event=errand.on_event)
 
         self._execute_sync = guarded(execute_remotely_sync, execute_locally_sync)
@@ -85,12 +85,12 @@ class FallbackExecutor:
 
     async def execute(self, request: ExecutionRequest | str, *, on_event: Listener | None = None) -> ExecutionReport:
         """Execute the code of *request* with the one of the two that can, and tell how it went."""
-        errand = _Errand(request, on_event)
+        errand = _PendingExecution(request, on_event)
         return errand.report_of(await self._execute(errand))
 
     def execute_sync(self, request: ExecutionRequest | str, *, on_event: Listener | None = None) -> ExecutionReport:
         """Do what `execute` does, and block until it has."""
-        errand = _Errand(request, on_event)
+        errand = _PendingExecution(request, on_event)
         return errand.report_of(self._execute_sync(errand))
 
     def __repr__(self) -> str:
@@ -98,8 +98,8 @@ class FallbackExecutor:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Errand:
-    """One execution on its way through the policies."""
+class _PendingExecution:
+    """One execution in flight: its request, its listener and the failures so far."""
 
     request: ExecutionRequest | str
     on_event: Listener | None
@@ -107,18 +107,18 @@ class _Errand:
 
     @contextmanager
     def noting_failures(self) -> Generator[None]:
-        """Keep what fails in the block."""
+        """Record the exception of the block."""
         try:
             yield
         except Exception as error:
             self.failures.append(error)
             raise
 
-    def report_of(self, done: _Done) -> ExecutionReport:
-        """Return the report, with what was tried before."""
+    def report_of(self, done: _Outcome) -> ExecutionReport:
+        """Return the report with the failures before it."""
         failures, report, where = list(self.failures), done, "remote"
         if isinstance(report, Degraded):
-            # An open circuit has not asked at all.
+            # An open circuit rejects the call before it is made, so its error is not recorded yet.
             failures += [report.error] if all(report.error is not each for each in failures) else []
             report, where = report.value, "local"
         tried = [ErrorReport.from_exception(error) for error in failures]

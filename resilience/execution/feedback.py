@@ -1,4 +1,4 @@
-"""What a generator of code is told."""
+"""Feedback to a code generator about its last code."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from resilience.report.model import ErrorReport
 
 __all__ = ["Feedback"]
 
-_MOST_ADVICE = 2
+_MAX_ADVICE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feedback:
-    """What is wrong with the code so far; nothing at the first *generation*, which is number 1.
+    """Failures of the code generated so far; none at the first *generation*, which is number 1.
 
     >>> Feedback(generation=1).to_llm()
     ''
@@ -23,15 +23,15 @@ class Feedback:
 
     generation: int
     code: str = ""
-    """What was generated last."""
+    """The code that was generated last."""
     reports: tuple[ErrorReport, ...] = ()
-    """The last three failures that the code is to blame for, in order."""
+    """The last three failures caused by the code, in order."""
     advice: tuple[Advice, ...] = ()
-    """What helped with failures like the last one, where there is a history."""
+    """Resolutions of earlier failures like the last one, from the history."""
 
     @property
     def errors(self) -> tuple[str, ...]:
-        """Those failures, a line each."""
+        """The failures, one line each."""
         return tuple(each.error_summary for each in self.reports)
 
     def to_llm(self, max_tokens: int = 1000) -> str:
@@ -46,7 +46,7 @@ class Feedback:
         if before:
             lines += ["Before that:", *(f"- {each.error_summary}" for each in before)]
         if self.advice:
-            lines += ["What helped with this before:", *(f"- {each}" for each in self.advice[:_MOST_ADVICE])]
+            lines += ["What helped with this before:", *(f"- {each}" for each in self.advice[:_MAX_ADVICE])]
         more = "\n".join(lines)
         left = max_tokens - estimated_tokens(more)
         if not more or left < max_tokens // 2:  # the last failure matters most

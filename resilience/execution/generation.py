@@ -1,4 +1,4 @@
-"""Have code generated and executed, and generated anew until it works: recovery by category, and by nothing else."""
+"""Generation loop: generate code, execute it, and generate it again until it works. Recovery is by category."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from resilience._runtime.callables import is_async
 from resilience._validation import parse_count
 from resilience.execution.executor import Executor, Listener
 from resilience.execution.feedback import Feedback
-from resilience.execution.generation_state import Draft, GeneratedRun, Limits, Loop
+from resilience.execution.generation_state import Draft, GeneratedRun, GenerationLimits, GenerationState
 from resilience.execution.history import ErrorHistory
 from resilience.execution.request import ExecutionRequest
 
@@ -34,9 +34,9 @@ async def run_generated(
     on_stop: OnStop | None = None,
     cleanup: Callable[[], object] | None = None,
 ) -> GeneratedRun:
-    r"""Have *generate* write code, look at it, execute it with *executor*, and return what it came to.
+    r"""Generate code by *generate*, check it, execute it with *executor*, and return the result.
 
-    What comes after a failure goes by its category alone:
+    The category of a failure alone decides the next step:
 
     - infrastructure: the same code again, after a pause that grows from *base_delay* (by default the category's own);
     - the code, be it wrong or not allowed: *generate* is asked again, with the last three failures as `Feedback`;
@@ -51,11 +51,11 @@ async def run_generated(
         generate: a function of a `Feedback` that returns Python, in Markdown fences or not.
         request: limits, level and the rest for each execution; its code is not used.
         history: where failures are kept, and what helped before is looked up.
-        on_event: told what happens while code runs, as by `Executor.execute`.
+        on_event: called with each event of an execution, as by `Executor.execute`.
         on_stop: called once with the error and the `GeneratedRun` so far, when it ends without a result.
         cleanup: called once at the end, however it ends, cancelled too.
 
-    *generate*, *on_stop* and *cleanup* may be async. The latter two are reported when they raise, and change nothing.
+    *generate*, *on_stop* and *cleanup* may be async. Exceptions of the latter two are logged and change nothing.
 
     >>> import anyio
     >>> from resilience.execution.local import SubprocessExecutor
@@ -72,32 +72,32 @@ async def run_generated(
     from anyio import CancelScope, to_thread
 
     limits = _limits(max_generations, max_executions, max_connections, base_delay)
-    loop = Loop(limits, request, history)
+    state = GenerationState(limits, request, history)
 
-    @loop.policy()
+    @state.policy()
     async def attempt(draft: Draft) -> GeneratedRun:
         if draft.code is None:
-            with loop.at("code_generation"):
-                feedback = loop.feedback() if history is None else await to_thread.run_sync(loop.feedback)
-                loop.generated(draft, await _awaited(generate(feedback)))
-        with loop.at("static_analysis"):
-            wanted = loop.screened(draft)
-        with loop.at("execution"):
-            return loop.executed(await executor.execute(wanted, on_event=on_event))
+            with state.stage("code_generation"):
+                feedback = state.feedback() if history is None else await to_thread.run_sync(state.feedback)
+                state.generated(draft, await _awaited(generate(feedback)))
+        with state.stage("static_analysis"):
+            checked = state.precheck(draft)
+        with state.stage("execution"):
+            return state.executed(await executor.execute(checked, on_event=on_event))
 
     try:
-        return await attempt(loop.draft())
+        return await attempt(state.draft())
     except Exception as error:
-        final = loop.final(error)
-        await _told(on_stop, "on_stop", final, loop.run())
+        final = state.final(error)
+        await _notify(on_stop, "on_stop", final, state.run())
         if final is error:
             raise
         raise final from error
     finally:
         with CancelScope(shield=True):
             if history is not None:
-                await to_thread.run_sync(loop.keep)
-            await _told(cleanup, "cleanup")
+                await to_thread.run_sync(state.save_failures)
+            await _notify(cleanup, "cleanup")
 
 
 def run_generated_sync(
@@ -114,38 +114,38 @@ def run_generated_sync(
     on_stop: OnStop | None = None,
     cleanup: Callable[[], object] | None = None,
 ) -> GeneratedRun:
-    """Do what `run_generated` does, and block until it has. Nothing may be async."""
+    """Do what `run_generated` does and block until it has ended. No callback may be async."""
     for name, function in (("generate", generate), ("on_stop", on_stop), ("cleanup", cleanup)):
         if is_async(function):
             raise TypeError(f"{name}={function!r}: it is async; use run_generated")
     limits = _limits(max_generations, max_executions, max_connections, base_delay)
-    loop = Loop(limits, request, history)
+    state = GenerationState(limits, request, history)
 
-    @loop.policy()
+    @state.policy()
     def attempt(draft: Draft) -> GeneratedRun:
         if draft.code is None:
-            with loop.at("code_generation"):
-                loop.generated(draft, generate(loop.feedback()))
-        with loop.at("static_analysis"):
-            wanted = loop.screened(draft)
-        with loop.at("execution"):
-            return loop.executed(executor.execute_sync(wanted, on_event=on_event))
+            with state.stage("code_generation"):
+                state.generated(draft, generate(state.feedback()))
+        with state.stage("static_analysis"):
+            checked = state.precheck(draft)
+        with state.stage("execution"):
+            return state.executed(executor.execute_sync(checked, on_event=on_event))
 
     try:
-        return attempt(loop.draft())
+        return attempt(state.draft())
     except Exception as error:
-        final = loop.final(error)
-        _told_sync(on_stop, "on_stop", final, loop.run())
+        final = state.final(error)
+        _notify_sync(on_stop, "on_stop", final, state.run())
         if final is error:
             raise
         raise final from error
     finally:
-        loop.keep()
-        _told_sync(cleanup, "cleanup")
+        state.save_failures()
+        _notify_sync(cleanup, "cleanup")
 
 
-def _limits(generations: int, executions: int, connections: int, base_delay: float | None) -> Limits:
-    return Limits(
+def _limits(generations: int, executions: int, connections: int, base_delay: float | None) -> GenerationLimits:
+    return GenerationLimits(
         generations=parse_count("max_generations", generations),
         executions=parse_count("max_executions", executions),
         connections=parse_count("max_connections", connections),
@@ -157,8 +157,8 @@ async def _awaited(answer: Awaitable[str] | str) -> object:
     return await answer if inspect.isawaitable(answer) else answer
 
 
-async def _told(callback: Callable[..., object] | None, role: str, *given: object) -> None:
-    """Call what the caller has given to be told; its errors are its own."""
+async def _notify(callback: Callable[..., object] | None, role: str, *given: object) -> None:
+    """Call a callback of the caller. An exception of it is logged and changes nothing."""
     if callback is not None:
         try:
             answer = callback(*given)
@@ -168,7 +168,7 @@ async def _told(callback: Callable[..., object] | None, role: str, *given: objec
             log_callback_error(role, callback, error)
 
 
-def _told_sync(callback: Callable[..., object] | None, role: str, *given: object) -> None:
+def _notify_sync(callback: Callable[..., object] | None, role: str, *given: object) -> None:
     if callback is not None:
         try:
             callback(*given)

@@ -1,4 +1,4 @@
-"""One run of the loop ``generate -> analyse -> execute``: what it has come to so far, and what is next."""
+"""State of one run of the loop ``generate -> analyse -> execute``: its attempts, failures and limits."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from resilience.contrib.executor import (
     WorkflowError,
 )
 from resilience.errors.base import ResilienceError
-from resilience.execution._markdown import strip_fences
-from resilience.execution._precheck import screen
-from resilience.execution._to_exception import error_of
+from resilience.execution._markdown import extract_code
+from resilience.execution._precheck import precheck
+from resilience.execution._to_exception import to_exception
 from resilience.execution.executor import ExecutionReport
 from resilience.execution.feedback import Feedback
 from resilience.execution.history import ErrorHistory
@@ -32,40 +32,40 @@ from resilience.policies.revision import Arguments
 from resilience.policies.stop_reason import StopReason
 from resilience.report.model import ErrorReport
 
-__all__ = ["Draft", "GeneratedRun", "Limits", "Loop"]
+__all__ = ["Draft", "GeneratedRun", "GenerationLimits", "GenerationState"]
 
-_REVISED = ErrorCategory.CODE_RELATED | ErrorCategory.SECURITY
-"""What the code is to blame for: it has to be written anew. What is blocked is, too, for it stays blocked."""
-_BUGS = ErrorCategory.UNKNOWN | ErrorCategory.INTERNAL | ErrorCategory.CODE_RELATED
-"""Of errors that are not the toolkit's: bugs of the generator or the executor, such as a NameError."""
-_TOLD = 3  # failures
-_GIVEN_UP = (StopReason.ATTEMPTS, StopReason.NESTED)
+_REVISED_CATEGORIES = ErrorCategory.CODE_RELATED | ErrorCategory.SECURITY
+"""Failures caused by the code, which must be generated again. Violations too: the same code would be blocked again."""
+_BUG_CATEGORIES = ErrorCategory.UNKNOWN | ErrorCategory.INTERNAL | ErrorCategory.CODE_RELATED
+"""Categories of foreign exceptions that are bugs of the generator or the executor, such as a NameError."""
+_MAX_FEEDBACK_REPORTS = 3  # failures
+_EXHAUSTED = (StopReason.ATTEMPTS, StopReason.NESTED)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratedRun:
-    """What a run has come to."""
+    """Result of a run."""
 
     code: str
-    """What was generated last."""
+    """The code that was generated last."""
     report: ExecutionReport | None
-    """Of the last execution; None where there was none."""
+    """Report of the last execution; None if there was none."""
     generations: int
-    """How many times code was asked for."""
+    """Number of calls of the generator."""
     executions: int
-    """How many times code was executed, well or not."""
+    """Number of executions, successful or not."""
     reports: tuple[ErrorReport, ...]
-    """Every failure, in order: of the code, of the generator, and of what was to execute it."""
+    """All failures in order: of the code, the generator and the executor."""
 
     @property
     def error_chain(self) -> tuple[str, ...]:
-        """Every failure in a line."""
+        """All failures, one line each."""
         return tuple(each.error_summary for each in self.reports)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How often each may be tried."""
+class GenerationLimits:
+    """Limits of each kind of attempt."""
 
     generations: int
     executions: int
@@ -74,7 +74,7 @@ class Limits:
 
 
 class Draft:
-    """One piece of code on its way. It stays the same when infrastructure fails, and is made anew when it fails."""
+    """One generated program. It is kept when infrastructure fails and replaced when the code fails."""
 
     __slots__ = ("code",)
 
@@ -82,10 +82,12 @@ class Draft:
         self.code: str | None = None
 
 
-class Loop:
-    """The state of one run."""
+class GenerationState:
+    """State of one run: counts attempts, collects failures, and provides the retry policy of the loop."""
 
-    def __init__(self, limits: Limits, request: ExecutionRequest | None, history: ErrorHistory | None) -> None:
+    def __init__(
+        self, limits: GenerationLimits, request: ExecutionRequest | None, history: ErrorHistory | None
+    ) -> None:
         self._limits = limits
         self._request = request
         self._history = history
@@ -94,75 +96,76 @@ class Loop:
         self._generations = 0
         self._executions = 0
         self._reports: list[ErrorReport] = []
-        self._blamed: list[ErrorReport] = []
-        self._unkept: list[tuple[ErrorReport, str]] = []
-        self._noted: Exception | None = None
-        self._ran_out: Operation = "code_generation"
+        self._caused_by_code: list[ErrorReport] = []
+        self._unsaved: list[tuple[ErrorReport, str]] = []
+        self._recorded: Exception | None = None
+        self._exhausted: Operation = "code_generation"
 
     def policy(self) -> Retry:
-        """Return the one policy that decides what comes after a failure."""
+        """Return the retry policy that decides the next step after a failure."""
         limits = self._limits
         return retry_on_category(
             ErrorCategory.INFRASTRUCTURE,
             attempts=limits.connections,
             base_delay=limits.base_delay,
             revise=self._revise,
-            revise_on=_REVISED,
-            max_revisions=limits.generations,  # one more than there may be: `_revise` knows why it gives up
-            no_progress=limits.generations + limits.connections,  # limits alone end it
+            revise_on=_REVISED_CATEGORIES,
+            max_revisions=limits.generations,  # one more than allowed: `_revise` stops earlier and knows the limit
+            no_progress=limits.generations + limits.connections,  # only the limits end the loop
         )
 
     def _revise(self, call: Arguments, report: CallReport) -> dict[str, Draft] | None:
         if self._executions >= self._limits.executions:
-            self._ran_out = "execution"
+            self._exhausted = "execution"
             return None
         if self._generations >= self._limits.generations:
-            self._ran_out = "code_generation"
+            self._exhausted = "code_generation"
             return None
         return {"draft": self.draft()}
 
-    # -- the steps -----------------------------------------------------------------------------------------------
+    # -- steps ----------------------------------------------------------------------------------------------------
 
     def draft(self) -> Draft:
-        """Begin another piece of code."""
+        """Start another draft."""
         self._generations += 1
         return Draft()
 
     def feedback(self) -> Feedback:
-        """Return what the generator is told. May wait for the file of the history."""
-        self.keep()
-        reports = tuple(self._blamed[-_TOLD:])
+        """Return the feedback for the generator. May wait for the history's file."""
+        self.save_failures()
+        reports = tuple(self._caused_by_code[-_MAX_FEEDBACK_REPORTS:])
         advice = self._history.advice(reports[-1]) if self._history is not None and reports else ()
         return Feedback(generation=self._generations, code=self._code, reports=reports, advice=advice)
 
     def generated(self, draft: Draft, answer: object) -> None:
-        """Take what the generator returned. Raises `CodeGenerationError` where there is no code in it."""
+        """Take the code out of an answer. Raises `CodeGenerationError` if there is none, or it was cut off."""
         if not isinstance(answer, str):
             raise TypeError(f"generate() returned {type(answer).__name__}: give the source as str")
-        code = strip_fences(answer)
-        if not code.strip():
-            raise CodeGenerationError("the generator returned no code", self._generations, self.run().error_chain)
-        draft.code = self._code = code
+        found = extract_code(answer)
+        problem = found.problem or ("" if found.code.strip() else "the generator returned no code")
+        if problem:
+            raise CodeGenerationError(problem, self._generations, self.run().error_chain)
+        draft.code = self._code = found.code
 
-    def screened(self, draft: Draft) -> ExecutionRequest:
-        """Return what is to be executed. Raises the error of code whose source alone shows that it fails."""
+    def precheck(self, draft: Draft) -> ExecutionRequest:
+        """Return the request for the draft's code. Raises the error of code that fails the precheck."""
         assert draft.code is not None, "it was generated"
         request = (
             ExecutionRequest(draft.code)
             if self._request is None
             else dataclasses.replace(self._request, code=draft.code)
         )
-        refused = screen(request)
-        if refused is not None:
-            self._fail(refused)
+        failed = precheck(request)
+        if failed is not None:
+            self._fail(failed)
         return request
 
     def executed(self, report: ExecutionReport) -> GeneratedRun:
-        """Take how an execution went. Raises the error that says so where it failed."""
+        """Record the report of an execution. Raises its error if it failed."""
         self._executions += 1
         self._report = report
         for failure in report.tried:
-            self._note(failure, report.execution_id)
+            self._record(failure, report.execution_id)
         if report.error is not None:
             self._fail(report)
         return self.run()
@@ -170,49 +173,49 @@ class Loop:
     def _fail(self, report: ExecutionReport) -> NoReturn:
         failure = report.error
         assert failure is not None
-        self._note(failure, report.execution_id)
-        error = self._noted = error_of(report, failure)
+        self._record(failure, report.execution_id)
+        error = self._recorded = to_exception(report, failure)
         if isinstance(error, CodeRuntimeError):
             error.execution_attempt = self._executions
         raise error
 
-    def _note(self, failure: ErrorReport, execution_id: str = "") -> None:
+    def _record(self, failure: ErrorReport, execution_id: str = "") -> None:
         self._reports.append(failure)
-        if failure.category in _REVISED:
-            self._blamed.append(failure)
-        self._unkept.append((failure, execution_id))
+        if failure.category in _REVISED_CATEGORIES:
+            self._caused_by_code.append(failure)
+        self._unsaved.append((failure, execution_id))
 
-    def keep(self) -> None:
-        """Put what has failed into the history. May wait for its file."""
-        while self._unkept:
-            failure, execution_id = self._unkept.pop(0)
+    def save_failures(self) -> None:
+        """Write new failures to the history. May wait for its file."""
+        while self._unsaved:
+            failure, execution_id = self._unsaved.pop(0)
             if self._history is not None:
                 self._history.record(failure, execution_id)
 
-    def _note_error(self, error: Exception) -> None:
-        self._noted = error
-        self._note(ErrorReport.from_exception(error))
+    def _record_error(self, error: Exception) -> None:
+        self._recorded = error
+        self._record(ErrorReport.from_exception(error))
 
     @contextlib.contextmanager
-    def at(self, stage: Stage) -> Generator[None]:
-        """Note what fails in the block, and make a `WorkflowError` of what is a bug."""
+    def stage(self, stage: Stage) -> Generator[None]:
+        """Record an exception of the block, and raise a `WorkflowError` in the place of a bug."""
         try:
             yield
         except Exception as error:
-            if error is self._noted:
+            if error is self._recorded:
                 raise
-            if isinstance(error, ResilienceError) or classify(error) not in _BUGS:
-                self._note_error(error)
+            if isinstance(error, ResilienceError) or classify(error) not in _BUG_CATEGORIES:
+                self._record_error(error)
                 raise
             bug = WorkflowError(f"{type(error).__name__} during {stage}", stage, error)
-            bug.__cause__ = error  # before it is reported
-            self._note_error(bug)
+            bug.__cause__ = error  # before its report is built
+            self._record_error(bug)
             raise bug from error
 
-    # -- the end -------------------------------------------------------------------------------------------------
+    # -- result ---------------------------------------------------------------------------------------------------
 
     def run(self) -> GeneratedRun:
-        """Return what it has come to."""
+        """Return the result so far."""
         return GeneratedRun(
             code=self._code,
             report=self._report,
@@ -222,15 +225,15 @@ class Loop:
         )
 
     def final(self, error: Exception) -> Exception:
-        """Return what to raise for the failure that ended it: itself, or that something was tried too often."""
+        """Return the exception to raise for the failure that ended the run: itself, or `MaxAttemptsExceededError`."""
         call = report_of(error)
         if call is None:
             return error
         if call.reason is StopReason.NOT_REVISED:
-            most = self._limits.executions if self._ran_out == "execution" else self._limits.generations
-            return self._exceeded(self._ran_out, most)
-        if call.reason in _GIVEN_UP and classify(error) in ErrorCategory.INFRASTRUCTURE:
-            # Fewer, where it is a retry further in that has given up.
+            most = self._limits.executions if self._exhausted == "execution" else self._limits.generations
+            return self._exceeded(self._exhausted, most)
+        if call.reason in _EXHAUSTED and classify(error) in ErrorCategory.INFRASTRUCTURE:
+            # Fewer than the limit if a nested retry was exhausted.
             return self._exceeded("connectivity", min(self._limits.connections, call.made - call.revisions))
         return error
 

@@ -1,4 +1,4 @@
-"""What has failed before, how often, and what helped."""
+"""History of failures: frequency, typical causes, and resolutions recorded by the caller."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from resilience.report.model import ErrorReport
 
 __all__ = ["Advice", "CommonError", "ErrorHistory", "HistoryEntry", "pattern_of"]
 
-_MOST_TEXT = 500
-_MOST_CAUSES = 3
-# What differs from one failure to the next of the same kind: what is quoted, addresses, numbers.
+_MAX_TEXT = 500
+_MAX_CAUSES = 3
+# Parts of a message that differ between failures of one kind: quoted text, addresses, numbers.
 _QUOTED = re.compile(r"(?<!\w)(?:'[^'\n]*'|\"[^\"\n]*\")(?!\w)")
 _NUMBER = re.compile(r"0x[0-9a-f]+|\d+(?:\.\d+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
-    """One failure, and what became of it."""
+    """One failure and its resolution."""
 
     execution_id: str
     timestamp: datetime.datetime
@@ -37,13 +37,13 @@ class HistoryEntry:
     message: str
     cause: str = ""
     resolution: str = ""
-    """What was done about it; empty until somebody says."""
+    """The fix, empty until `ErrorHistory.resolve` records it."""
     learning: str = ""
-    """What to do, or not to do, from now on."""
+    """The lesson for later code."""
 
     @property
     def pattern(self) -> str:
-        """What it has in common with others of its kind."""
+        """Type and normalised message, shared by failures of one kind."""
         return pattern_of(self.error_type, self.message)
 
     def to_dict(self) -> dict[str, Json]:
@@ -61,7 +61,7 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True)
 class CommonError:
-    """Failures of one kind: how many, and what caused most of them."""
+    """Failures of one kind: their number and most frequent causes."""
 
     error_pattern: str
     frequency: int
@@ -78,7 +78,7 @@ class CommonError:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What helped before, and how many *times*."""
+    """A resolution that helped before, and how many *times*."""
 
     resolution: str
     learning: str
@@ -92,7 +92,7 @@ class ErrorHistory:
     """Keeps the last *limit* failures: in memory, or with *path* in a file that outlives the process.
 
     The file is an SQLite database; several threads and processes may share it. One that is broken, or stays locked,
-    breaks no execution: it is reported once on the ``resilience`` logger, and the history goes on in memory.
+    breaks no execution: it is logged once on the ``resilience`` logger, and the history continues in memory.
 
     Kept are the type, the message and the cause of a failure as its report has them, redacted; neither code nor values.
 
@@ -119,25 +119,25 @@ class ErrorHistory:
         self._file = None if path is None else HistoryFile(os.fspath(path), self._limit)
 
     def record(self, report: ExecutionReport | ErrorReport, execution_id: str | None = None) -> None:
-        """Keep a failure under *execution_id*, by default that of the execution. A success is no failure: it is not."""
+        """Record a failure under *execution_id*, by default that of the execution. A success is not recorded."""
         if isinstance(report, ExecutionReport):
             execution_id = report.execution_id if execution_id is None else execution_id
             if report.error is None:
                 return
             report = report.error
         entry = HistoryEntry(
-            execution_id=safe_text(execution_id or "", _MOST_TEXT),
+            execution_id=safe_text(execution_id or "", _MAX_TEXT),
             timestamp=report.timestamp,
             error_type=report.error_type,
-            message=safe_text(report.error_message, _MOST_TEXT),
-            cause=safe_text(report.immediate_cause, _MOST_TEXT),
+            message=safe_text(report.error_message, _MAX_TEXT),
+            cause=safe_text(report.immediate_cause, _MAX_TEXT),
         )
         if not self._written(entry):
             with self._lock:
                 self._memory.append(entry)
 
     def _written(self, entry: HistoryEntry) -> bool:
-        """Write to the file; return whether there is one, and it could be done."""
+        """Write to the file; return whether that succeeded."""
         if self._file is None:
             return False
         try:
@@ -148,12 +148,12 @@ class ErrorHistory:
         return True
 
     def resolve(self, execution_id: str, resolution: str, learning: str = "") -> bool:
-        """Say what was done about the failures of *execution_id*, and what is to be learned of it.
+        """Record how the failures of *execution_id* were resolved, and the lesson.
 
-        Return whether there are any: they may be forgotten by now.
+        Return whether there are any: they may have been evicted.
         """
-        execution_id = safe_text(execution_id, _MOST_TEXT)
-        resolution, learning = safe_text(resolution, _MOST_TEXT), safe_text(learning, _MOST_TEXT)
+        execution_id = safe_text(execution_id, _MAX_TEXT)
+        resolution, learning = safe_text(resolution, _MAX_TEXT), safe_text(learning, _MAX_TEXT)
         found = False
         if self._file is not None:
             try:
@@ -168,11 +168,11 @@ class ErrorHistory:
         return found
 
     def advice(self, report: ExecutionReport | ErrorReport) -> tuple[Advice, ...]:
-        """Return what resolved failures like this one: first those with the same message, then by how often."""
+        """Return resolutions of failures like this one: those of the same message first, then the most frequent."""
         error = report.error if isinstance(report, ExecutionReport) else report
         if error is None:
             return ()
-        message = safe_text(error.error_message, _MOST_TEXT)
+        message = safe_text(error.error_message, _MAX_TEXT)
         alike = [each for each in self.entries(pattern_of(error.error_type, message)) if each.resolution]
         times = Counter((each.resolution, each.learning) for each in alike)
         same = {(each.resolution, each.learning) for each in alike if each.message == message}
@@ -180,7 +180,7 @@ class ErrorHistory:
         return tuple(Advice(*said, times=number) for said, number in ranked)
 
     def entries(self, pattern: str | None = None) -> list[HistoryEntry]:
-        """Return what is kept, the oldest first; with *pattern*, of that kind alone."""
+        """Return the recorded failures, the oldest first; with *pattern*, only those of that kind."""
         found: list[HistoryEntry] = []
         if self._file is not None:
             try:
@@ -192,11 +192,11 @@ class ErrorHistory:
         return found + [each for each in memory if pattern is None or each.pattern == pattern]
 
     def common_errors(self) -> tuple[CommonError, ...]:
-        """Return the kinds of failures, the most frequent first."""
+        """Return the kinds of failures with their counts, the most frequent first."""
         return _common(self.entries())
 
     def to_dict(self) -> dict[str, Json]:
-        """Return all of it as JSON takes it: ``error_history`` and ``common_errors``."""
+        """Return the history as JSON-compatible data: ``error_history`` and ``common_errors``."""
         entries = self.entries()
         return {
             "error_history": [each.to_dict() for each in entries],
@@ -215,7 +215,7 @@ class ErrorHistory:
 
 
 def pattern_of(error_type: str, message: str) -> str:
-    """Return what failures of one kind have in common.
+    """Return the type and the message with quoted text and numbers replaced.
 
     >>> pattern_of("IndexError", "list index 7 out of range"), pattern_of("KeyError", "'lamp'")
     ('IndexError: list index # out of range', "KeyError: '...'")
@@ -232,7 +232,7 @@ def _common(entries: Iterable[HistoryEntry]) -> tuple[CommonError, ...]:
         frequency[pattern] += 1
         causes.setdefault(pattern, Counter()).update([entry.cause] if entry.cause else [])
     return tuple(
-        CommonError(pattern, number, tuple(cause for cause, _ in causes[pattern].most_common(_MOST_CAUSES)))
+        CommonError(pattern, number, tuple(cause for cause, _ in causes[pattern].most_common(_MAX_CAUSES)))
         for pattern, number in frequency.most_common()
     )
 

@@ -1,4 +1,4 @@
-"""Execution in a process on this machine."""
+"""Executor that runs each program in a worker process on this machine."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from resilience._validation import parse_count
-from resilience.execution._event_emitter import SuccessReporting
-from resilience.execution._job import Run
-from resilience.execution._worker_pool import Spares
+from resilience.execution._event_emitter import EventEmitter, final_event
+from resilience.execution._job import Job
+from resilience.execution._worker_pool import WarmPool
 from resilience.execution.executor import ExecutionReport, Listener
 from resilience.execution.request import ExecutionRequest
 
@@ -19,66 +19,70 @@ if TYPE_CHECKING:
 
 __all__ = ["SubprocessExecutor"]
 
-_QUICK = 0.01
-"""Seconds that news of an execution is waited for without a thread."""
+_QUICK_WAIT = 0.01
+"""Seconds that an event loop waits for a message before it hands the execution to a thread."""
 
 
 class SubprocessExecutor:
-    r"""Executes Python code in a process of its own on this machine, within limits.
+    r"""Executes each program in a process of its own on this machine, within limits.
 
-    *python* is the interpreter, this one by default. *spares* processes wait for code, so that it need not wait for
-    them; the first is started after the first execution, or by `warm`. Use it from any number of threads and tasks, and
-    close it, best as a context manager: nothing of it is left then.
+    *python* is the interpreter, by default the one of this process. *spares* is the number of warm workers: processes
+    that are started in advance, so that an execution does not wait for the interpreter. They are started by the first
+    execution, or by `warm`. Threads and tasks may share an executor. `close` it, best as a context manager: that ends
+    its processes and removes their directories.
 
     >>> with SubprocessExecutor() as executor:
     ...     report = executor.execute_sync("total = sum([1, 2, 3])\nprint('added')\ntotal * 2")
     >>> report.success, report.execution_result.return_value, report.execution_result.stdout
     (True, 12, 'added\n')
 
-    The limits are guard rails for code that means well, not a security boundary. On macOS the system does not keep the
-    limit of memory. Windows is not supported: execution raises `ContainerConfigurationError` there.
+    The limits are guard rails for cooperative code, not a security boundary. macOS does not enforce the memory limit.
+    Windows is not supported: execution raises `ContainerConfigurationError` there.
     """
 
     def __init__(self, *, python: str | os.PathLike[str] | None = None, spares: int = 1) -> None:
         self._python = sys.executable if python is None else os.fspath(python)
-        self._spares = Spares(self._python, parse_count("spares", spares, least=0))
+        self._pool = WarmPool(self._python, parse_count("spares", spares, least=0))
 
     def execute_sync(self, request: ExecutionRequest | str, *, on_event: Listener | None = None) -> ExecutionReport:
-        """Execute the code of *request*, and return how it went: success and failure are both data.
+        """Execute the code of *request* and return the report. A program that fails is a report, not an exception.
 
-        *on_event* is told what happens while it happens, in this thread.
+        *on_event* is called in this thread with each event as it happens.
+
+        Raises `ContainerConfigurationError` if the interpreter cannot be used, `ContainerConnectivityError` if the
+        system cannot start a process, and RuntimeError after `close`.
         """
-        report = self._carry_out(self._run(request), on_event, None)
-        assert report is not None, "only an execution that can be woken is cancelled"
+        report = self._run(self._job(request), on_event, None)
+        assert report is not None, "only a cancelled execution has no report"
         return report
 
     async def execute(self, request: ExecutionRequest | str, *, on_event: Listener | None = None) -> ExecutionReport:
-        """Do what `execute_sync` does, and let other tasks run meanwhile. Cancelled, it kills the process first.
+        """Do what `execute_sync` does without blocking the event loop, on asyncio or trio.
 
-        *on_event* is called in this event loop.
+        Cancelled, it kills the process before it returns. *on_event* is called in this event loop.
         """
-        from resilience.execution._waiting import in_thread, news
+        from resilience.execution._waiting import run_in_thread, wait_for_data
 
-        run = self._run(request)
+        job = self._job(request)
         try:
-            control = None if on_event is not None else run.begin()
-            if control is not None:  # most programs are over before a thread would have begun
-                for _ in range(2):  # a hello, or a warning, may come first
-                    await news(control, _QUICK)
-                    if run.is_over():
+            control = None if on_event is not None else job.start()
+            if control is not None:  # most programs end before a thread would have started
+                for _ in range(2):  # a ready message or a warning may arrive before the result
+                    await wait_for_data(control, _QUICK_WAIT)
+                    if job.poll():
                         break
-                report = run.finish_at_once()
+                report = job.report_if_succeeded()
                 if report is not None:
                     return report
-            return await in_thread(lambda listener, wake: self._carry_out(run, listener, wake), on_event)
+            return await run_in_thread(lambda listener, cancelled: self._run(job, listener, cancelled), on_event)
         except BaseException:
-            run.give_up()
+            job.abort()
             raise
 
     def stream(self, request: ExecutionRequest | str, *, most: int = 1000) -> EventStream:
-        """Execute the code of *request*, and return its events while it runs, as an async iterator.
+        """Execute the code of *request* and return its events as an async iterator.
 
-        At most *most* of them wait to be taken; see `EventStream`.
+        The stream buffers up to *most* events for a slow consumer; see `EventStream`.
 
         >>> import anyio
         >>> async def main() -> list[str]:
@@ -89,16 +93,16 @@ class SubprocessExecutor:
         """
         from resilience.execution.streaming import EventStream
 
-        run = self._run(request)
-        return EventStream(lambda listener, wake: self._carry_out(run, listener, wake), parse_count("most", most))
+        job = self._job(request)
+        return EventStream(lambda listener, cancelled: self._run(job, listener, cancelled), parse_count("most", most))
 
     def warm(self) -> None:
-        """Wait until the spares are ready."""
-        self._spares.fill()
+        """Start the warm workers and wait, for up to 30 seconds, until they are ready."""
+        self._pool.wait_until_warm()
 
     def close(self) -> None:
-        """End all processes and wait until nothing is left of them. Executing after that raises RuntimeError."""
-        self._spares.close()
+        """Kill all workers and wait until they are reaped. Executing after that raises RuntimeError."""
+        self._pool.close()
 
     def __enter__(self) -> Self:
         return self
@@ -114,25 +118,22 @@ class SubprocessExecutor:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        from resilience.execution._waiting import closed
+        from resilience.execution._waiting import close_in_thread
 
-        await closed(self.close)
+        await close_in_thread(self.close)
 
-    def _run(self, request: ExecutionRequest | str) -> Run:
-        if self._spares.is_closed:
+    def _job(self, request: ExecutionRequest | str) -> Job:
+        if self._pool.is_closed:
             raise RuntimeError("this executor is closed")
-        return Run(ExecutionRequest.of(request), self._spares)
+        return Job(ExecutionRequest.of(request), self._pool)
 
-    def _carry_out(self, run: Run, listener: Listener | None, wake: int | None) -> ExecutionReport | None:
-        """Execute; None where *wake* became readable, which says that nobody wants it any more."""
-        tell = None if listener is None else SuccessReporting(listener)
-        if tell is not None:
-            tell("start")
-        report = run.carry_out(tell, wake)
-        if tell is not None and report is not None:
-            if report.error is not None:
-                tell("error", report.error.error_summary, report.error.line_number)
-            else:
-                value = report.execution_result.return_value
-                tell("result", "" if value is None else str(value))
+    def _run(self, job: Job, listener: Listener | None, cancelled: int | None) -> ExecutionReport | None:
+        """Execute and emit events; None if *cancelled* became readable."""
+        if listener is None:
+            return job.run(None, cancelled)
+        emit = EventEmitter(listener)
+        emit("start")
+        report = job.run(emit, cancelled)
+        if report is not None:
+            emit(*final_event(report))
         return report

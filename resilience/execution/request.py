@@ -1,4 +1,4 @@
-"""What is to be executed, and within which limits."""
+"""Request: the code to execute and its limits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from resilience.execution.security import SecurityLevel, SecurityPolicy
 
 __all__ = ["ExecutionRequest"]
 
-_MOST_CODE = 10_000_000
+_MAX_CODE = 10_000_000
 _LEVELS = (SecurityPolicy, SecurityLevel)
 
 
@@ -50,7 +50,7 @@ class ExecutionRequest:
     working_directory: str | os.PathLike[str] | None = None
     trace: bool = False
     assigned_by: str = "ray"
-    """Who is told, in the reports."""
+    """Shown in reports as the assigner of the execution."""
 
     @property
     def seconds(self) -> float:
@@ -67,8 +67,8 @@ class ExecutionRequest:
     def __post_init__(self) -> None:
         if not isinstance(self.code, str):
             raise TypeError(f"code={type(self.code).__name__}: give the source as str")
-        if len(self.code) > _MOST_CODE:
-            raise ValueError(f"code: {len(self.code)} characters; give at most {_MOST_CODE}")
+        if len(self.code) > _MAX_CODE:
+            raise ValueError(f"code: {len(self.code)} characters; give at most {_MAX_CODE}")
         timeout = self.timeout
         seconds = timeout.total_seconds() if isinstance(timeout, datetime.timedelta) else timeout
         right = "give seconds, more than 0 and finite"
@@ -90,7 +90,7 @@ class ExecutionRequest:
 
     @classmethod
     def of(cls, request: ExecutionRequest | str) -> ExecutionRequest:
-        """Return *request*; a text is the code of one with all defaults."""
+        """Return *request*; a str is the code of a request with all defaults."""
         return request if isinstance(request, ExecutionRequest) else cls(request)
 
 

@@ -1,4 +1,4 @@
-"""What code may do: the levels, and the policy each of them stands for."""
+"""Security levels and policies: which modules, files, network and processes a program may use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["SecurityLevel", "SecurityPolicy"]
 
 
 class SecurityLevel(enum.Enum):
-    """How much code is trusted."""
+    """Levels of trust in the code."""
 
     STRICT = "strict"
     MODERATE = "moderate"
@@ -61,7 +61,7 @@ _FILES = ("none", "read", "write", "all")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecurityPolicy:
-    """What code may do. A guard rail for code that means well: it is no boundary against code that does not.
+    """The operations that code may perform. A guard rail for cooperative code, not a security boundary.
 
     Use `of` for a level, `custom` for one of your own.
 
@@ -137,7 +137,7 @@ class SecurityPolicy:
 
     @property
     def available_modules(self) -> tuple[str, ...]:
-        """What may be imported, for a report; empty where everything may be."""
+        """Modules that may be imported, for reports; empty if all may be."""
         return self.modules or ()
 
     def allows(self, module: str) -> bool:
@@ -145,7 +145,7 @@ class SecurityPolicy:
         return covers(self.modules, module)
 
     def to_dict(self) -> dict[str, Json]:
-        """Return it as JSON takes it: what the child process is told.
+        """Return it as JSON-compatible data, as it is sent to the worker.
 
         >>> SecurityPolicy.custom(modules=["math"]).to_dict()["modules"]
         ['math']

@@ -1,4 +1,4 @@
-"""The text of a source file."""
+"""Decoding of source files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def source_of(data: bytes) -> str:
     r"""Return the text of a source file as Python reads it: UTF-8, or the encoding its first two lines name.
 
     A byte that is no UTF-8 becomes a lone surrogate, of which every executor makes a syntax error with its place.
-    Raises SyntaxError for an encoding nobody knows.
+    Raises SyntaxError for an unknown encoding.
 
     >>> source_of(b"# coding: latin-1\nx = '\xe9'"), source_of(b"\xef\xbb\xbfx = 1")
     ("# coding: latin-1\nx = 'é'", 'x = 1')

@@ -1,4 +1,4 @@
-"""What happens while code runs, as an async iterator."""
+"""Async iterator over the events of an execution."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Self
 import anyio
 import anyio.to_thread
 
-from resilience.execution._waiting import Wake
+from resilience.execution._waiting import WakeupPipe
 from resilience.execution.events import StreamEvent
 from resilience.execution.executor import ExecutionReport, Listener
 
 __all__ = ["EventStream"]
 
 Work = Callable[[Listener, int], ExecutionReport | None]
-_MOST_TEXT = 1 << 20
-"""Characters that may wait to be taken."""
+_MAX_TEXT = 1 << 20
+"""Characters of text that may be buffered."""
 
 
 class EventStream:
@@ -32,8 +32,8 @@ class EventStream:
 
     def __init__(self, work: Work, most: int) -> None:
         self._work = work
-        self._waiting = _Waiting(most)
-        self._wake: Wake | None = None
+        self._waiting = _EventQueue(most)
+        self._wake: WakeupPipe | None = None
         self._thread: threading.Thread | None = None
         self._report: ExecutionReport | None = None
         self._error: BaseException | None = None
@@ -41,9 +41,9 @@ class EventStream:
 
     @property
     def report(self) -> ExecutionReport:
-        """How it went. Raises RuntimeError before the end."""
+        """The report. Raises RuntimeError before the end of the execution."""
         if self._report is None:
-            raise RuntimeError("the execution is not over: take all events first")
+            raise RuntimeError("the execution has not ended: iterate over all events first")
         return self._report
 
     def __aiter__(self) -> Self:
@@ -67,7 +67,7 @@ class EventStream:
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """End it: kill the process if it still runs, and wait until it is gone."""
+        """Close the stream: kill the process if it still runs, and wait until it has exited."""
         self._is_closed = True
         if self._thread is None or self._wake is None:
             return
@@ -86,7 +86,7 @@ class EventStream:
         await self.aclose()
 
     def _begin(self) -> None:
-        self._wake = Wake()
+        self._wake = WakeupPipe()
         self._thread = threading.Thread(target=self._carry_out, name="resilience stream", daemon=True)
         self._thread.start()
 
@@ -100,8 +100,8 @@ class EventStream:
             self._waiting.end()
 
 
-class _Waiting:
-    """The events that nobody has taken yet: a bounded number, and a bounded length."""
+class _EventQueue:
+    """Buffer of events, bounded in number and in length of text."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -112,7 +112,7 @@ class _Waiting:
         self.is_over: bool = False
 
     def put(self, event: StreamEvent) -> None:
-        """Add an event. Output is left out where there is no room."""
+        """Add an event. If the buffer is full, output, lines and warnings are dropped."""
         with self._changed:
             if event.kind in ("stdout", "stderr", "line", "warning") and self._is_full():
                 self._left_out += 1
@@ -122,9 +122,9 @@ class _Waiting:
             self._changed.notify_all()
 
     def _mark(self, event: StreamEvent) -> None:
-        """Say, where something is missing, that it is."""
+        """Add a warning about dropped events."""
         if self._left_out:
-            self._add(StreamEvent("warning", event.timestamp, f"{self._left_out} events were left out"))
+            self._add(StreamEvent("warning", event.timestamp, f"{self._left_out} events were dropped"))
             self._left_out = 0
 
     def _add(self, event: StreamEvent) -> None:
@@ -132,10 +132,10 @@ class _Waiting:
         self._text += len(event.text)
 
     def _is_full(self) -> bool:
-        return len(self._events) >= self._most or self._text >= _MOST_TEXT
+        return len(self._events) >= self._most or self._text >= _MAX_TEXT
 
     def take(self) -> StreamEvent | None:
-        """Return the next event, None where there is none yet."""
+        """Return the next event, None if there is none yet."""
         with self._changed:
             if not self._events:
                 return None
@@ -144,12 +144,12 @@ class _Waiting:
             return event
 
     def wait(self) -> None:
-        """Wait in this thread until there is something to take, or the end."""
+        """Block this thread until there is an event, or the execution has ended."""
         with self._changed:
             self._changed.wait_for(lambda: self._events or self.is_over)
 
     def end(self) -> None:
-        """Say that nothing more will come."""
+        """Mark the end of the events."""
         with self._changed:
             self.is_over = True
             self._changed.notify_all()

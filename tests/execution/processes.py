@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from resilience.execution._worker_process import readable
+from resilience.execution._worker_process import wait_readable
 
 
 def open_files() -> int:
@@ -19,6 +19,6 @@ def has_ended(pid: int) -> bool:
     except ProcessLookupError:
         return True
     try:
-        return readable(end, 5.0)
+        return wait_readable(end, 5.0)
     finally:
         os.close(end)

@@ -67,7 +67,7 @@ FORBIDDEN = [
     ("a = 'o'\nb = a + 's'\n__import__(b)", "blocked_import", "os", "__import__(b)", 3, 0),
     ("imp = __import__\nx = imp('os')", "blocked_import", "os", "imp('os')", 2, 4),
     ("__import__('os').system('ls')", "process", "os.system", "__import__('os').system('ls')", 1, 0),
-    # Builtins that run what nobody has seen.
+    # Builtins that run code which no analysis has seen.
     ("eval('1 + 1')", "blocked_call", "eval", "eval('1 + 1')", 1, 0),
     ("x = eval(\n  '1'\n)", "blocked_call", "eval", "eval(\n  '1'\n)", 1, 4),
     ("exec('x = 1')", "blocked_call", "exec", "exec('x = 1')", 1, 0),
@@ -495,7 +495,7 @@ def test_lines_count_as_the_compiler_counts_them(end):
     assert (found.line, found.column, found.blocked_code) == (2, 5, "open('b')")
 
 
-def test_an_escape_that_is_none_warns_nobody():
+def test_an_invalid_escape_emits_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert [each.subject for each in analyse(r"x = '\d'; import os", STRICT)] == ["os"]

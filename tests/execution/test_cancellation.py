@@ -1,4 +1,4 @@
-"""Executions that nobody waits for any more, and many at once."""
+"""Executions that are cancelled, and many at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import anyio.lowlevel
 import pytest
 
 from resilience.contrib.executor import ContainerConfigurationError
-from resilience.execution import ExecutionReport, ExecutionRequest, StreamEvent, SubprocessExecutor, local, waiting
+from resilience.execution import ExecutionReport, ExecutionRequest, StreamEvent, SubprocessExecutor, _waiting, local
 from tests.execution.processes import has_ended, open_files
 
 ENDLESS = "import os\nos.write(1, str(os.getpid()).encode())\nwhile True: x = 1"
@@ -80,17 +80,17 @@ def test_executions_are_cancelled_at_any_moment_without_a_trace(backend: str, ke
 
 
 def test_an_execution_that_is_cancelled_while_it_waits_for_a_thread_is_ended(backend: str, kept, monkeypatch):
-    monkeypatch.setattr(waiting, "_MOST_THREADS", 1)
+    monkeypatch.setattr(_waiting, "_MAX_THREADS", 1)
     endless = "while True: x = 1"  # nothing to look for in this, so that it begins before there is a thread
 
     async def main() -> None:
         async with SubprocessExecutor(spares=2) as executor, anyio.create_task_group() as tasks:
             executor.warm()
-            children = list(executor._spares._idle)
+            children = list(executor._pool._idle)
             tasks.start_soon(executor.execute, endless)
             tasks.start_soon(executor.execute, endless)
             with anyio.fail_after(20):
-                while waiting._threads().statistics().tasks_waiting == 0:
+                while _waiting._thread_limiter().statistics().tasks_waiting == 0:
                     await anyio.lowlevel.checkpoint()
             tasks.cancel_scope.cancel()
         assert all(child.is_reaped for child in children)
@@ -107,10 +107,10 @@ def test_an_execution_that_is_cancelled_once_more_while_it_ends_is_ended(kept, c
         async with SubprocessExecutor() as executor:
             for turns in range(10):
                 executor.warm()
-                (child,) = executor._spares._idle
+                (child,) = executor._pool._idle
                 task = asyncio.create_task(executor.execute(code))
                 async with asyncio.timeout(20):
-                    while not child.greeted or child in executor._spares._idle:
+                    while not child.is_ready or child in executor._pool._idle:
                         await asyncio.sleep(0)
                 task.cancel()
                 for _ in range(turns):
@@ -118,7 +118,7 @@ def test_an_execution_that_is_cancelled_once_more_while_it_ends_is_ended(kept, c
                 task.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await task
-        assert not executor._spares._all
+        assert not executor._pool._workers
 
     with SubprocessExecutor() as executor:
         executor.execute_sync("1")
@@ -136,8 +136,8 @@ def test_what_is_over_at_once_needs_no_thread(backend: str, monkeypatch):
             for code, value in (("1 + 1", 2), ("x = 'a'\nx * 3", "aaa"), ("print('said')", None)):
                 executor.warm()
                 with monkeypatch.context() as patch:
-                    patch.setattr(local, "_QUICK", 20.0)
-                    patch.setattr(waiting, "in_thread", none)
+                    patch.setattr(local, "_QUICK_WAIT", 20.0)
+                    patch.setattr(_waiting, "run_in_thread", none)
                     report = await executor.execute(code)
                 assert report.execution_result.return_value == value
 
@@ -170,7 +170,7 @@ def receive():
 def send(token, message):
     frame = token + json.dumps(message).encode()
     os.write(control, len(frame).to_bytes(4, "big") + frame)
-send(receive(), {"kind": "hello", "python": "3.11", "pid": os.getpid()})
+send(receive(), {"kind": "ready", "python": "3.11", "pid": os.getpid()})
 send(receive(), {"kind": "result", "exit_code": 0})
 time.sleep(99)
 """
@@ -180,14 +180,14 @@ def test_a_child_that_answers_what_is_no_answer_does_not_hold_up_the_event_loop(
     script = tmp_path / "python"
     script.write_text(f"#!{sys.executable}{ANSWERS_AND_STAYS}")
     script.chmod(0o755)
-    monkeypatch.setattr(local, "_QUICK", 20.0)  # however slow it is, the loop hears it
+    monkeypatch.setattr(local, "_QUICK_WAIT", 20.0)  # however slow it is, the loop hears it
 
     async def main() -> None:
         async with SubprocessExecutor(python=script) as executor:
             executor.warm()
-            (child,) = executor._spares._idle
+            (child,) = executor._pool._idle
             report = await executor.execute("1 + 1")
-            assert (report.error.error_type, child.status) == ("WorkflowError", -signal.SIGKILL)
+            assert (report.error.error_type, child.exit_status) == ("WorkflowError", -signal.SIGKILL)
 
     anyio.run(main, backend=backend)
 

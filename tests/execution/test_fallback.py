@@ -28,7 +28,7 @@ def run(executor: FallbackExecutor, road: Road, request: ExecutionRequest | str 
             return error
 
 
-def test_what_can_be_reached_executes_and_nobody_else(road: Road):
+def test_only_the_remote_executor_runs_while_it_can_be_reached(road: Road):
     remote, local = Known(report("there")), Known()
     done = run(FallbackExecutor(remote, local), road, ExecutionRequest("6 * 7", timeout=3))
     assert (done.execution_result.return_value, done.ran_on, done.tried) == ("there", "remote", ())
@@ -104,7 +104,7 @@ def test_the_last_error_of_an_open_circuit_says_why():
     assert [each.error_type for each in done.tried] == [ContainerConnectivityError.__name__, CircuitOpenError.__name__]
 
 
-def test_what_happens_is_told_by_whoever_executes(road: Road):
+def test_events_come_from_the_executor_that_runs(road: Road):
     events: list[StreamEvent] = []
     with SubprocessExecutor(spares=0) as here:
         executor = FallbackExecutor(Known(refused()), here, attempts=1)

@@ -134,6 +134,14 @@ def test_an_answer_without_code_is_asked_for_again(road: Road):
     assert done.error_chain[0].startswith("CodeGenerationError")
 
 
+@pytest.mark.parametrize("answer", ["<think>First I need to", "```python\nprint('a"])
+def test_a_generator_is_told_that_its_answer_was_cut_off(road: Road, answer: str):
+    generator = Generator(answer, "3")
+    done = run(road, generator, Known(report(3)))
+    assert (done.generations, done.executions) == (2, 1)
+    assert "the answer was cut off" in generator.told[1].reports[0].error_message
+
+
 def test_a_generator_that_says_it_could_not_is_asked_again(road: Road):
     error = CodeGenerationError("the model refused", 1, [])
     generator = Generator(error, "2")
@@ -204,7 +212,7 @@ def test_a_bug_of_the_analysis_is_one_too(road: Road, monkeypatch: pytest.Monkey
     def broken(request: ExecutionRequest) -> None:
         raise IndexError("ours")
 
-    monkeypatch.setattr("resilience.execution.generation_state.screen", broken)
+    monkeypatch.setattr("resilience.execution.generation_state.precheck", broken)
     error = run(road, Generator("1"), Known())
     assert (error.stage, str(error.__cause__)) == ("static_analysis", "ours")
 
@@ -377,7 +385,7 @@ def test_cleaning_up_is_done_however_it_ends(road: Road, draft: object):
     assert cleaned == ["up"]
 
 
-def test_cleaning_up_is_done_when_it_is_cancelled_and_nobody_is_told_of_a_stop(backend: str):
+def test_a_cancelled_run_cleans_up_and_does_not_call_on_stop(backend: str):
     cleaned: list[str] = []
     stops: list[object] = []
 
@@ -432,7 +440,7 @@ async def asynchronous(*given: object) -> str:
 
 
 @pytest.mark.parametrize("name", ["generate", "on_stop", "cleanup"])
-def test_what_is_async_is_refused_where_nobody_could_await_it(name: str):
+def test_an_async_callback_of_a_sync_run_is_rejected(name: str):
     given: dict[str, Callable] = {"generate": Generator("1"), name: asynchronous}
     with pytest.raises(TypeError, match=f"{name}=.* is async; use run_generated"):
         run_generated_sync(executor=Known(), **given)

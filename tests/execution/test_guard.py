@@ -490,7 +490,7 @@ result = subprocess.run(["echo", "a"], capture_output=True, text=True).stdout + 
     ]
     assert ran.warnings[0]["reason"] == "writing files would be denied in strict mode"
     assert ran.violations == []
-    assert run(code, SecurityPolicy.of("permissive"), directory).error is None  # nobody is told
+    assert run(code, SecurityPolicy.of("permissive"), directory).error is None  # no warning callback
 
 
 def test_an_audit_hook_of_the_code_is_not_installed(directory):

@@ -222,10 +222,10 @@ def test_a_file_that_cannot_be_used_is_reported_once_and_the_memory_takes_its_pl
 
 
 @pytest.mark.usefixtures("untold")
-def test_a_file_that_stays_locked_holds_nobody_up_for_long(
+def test_a_file_that_stays_locked_delays_no_caller_for_long(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    monkeypatch.setattr("resilience.execution._history_file._PATIENCE", 0.01)
+    monkeypatch.setattr("resilience.execution._history_file._BUSY_TIMEOUT", 0.01)
     path = tmp_path / "errors.db"
     history = ErrorHistory(path)
     history.record(failure(), "exec_1")

@@ -1,4 +1,4 @@
-"""Scripts that mean harm, or were written by somebody in a hurry: each has the verdict it must get."""
+"""Scripts that are malicious, or were written in a hurry: each has the verdict it must get."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ HERE = pathlib.Path(__file__).parent / "hostile"
 VERDICTS = tomllib.loads((HERE / "verdicts.toml").read_text("utf-8"))
 KNOWN = {"verdict", "level", "timeout", "memory", "type", "line", "column", "says", "stdout", "truncated", "value"}
 KNOWN |= {"exit_code", "leaks"}
+GENERATED = {
+    "a_megabyte": "".join(f"x{number} = {number}\n" for number in range(65_000)) + "x64999\n",
+    "a_megabyte_on_one_line": f"x = '{'a' * 1_000_000}'\nlen(x)\n",
+    "deep_attributes": f"x = a{'.b' * 50_000}\n",
+    "deep_operators": f"x = {'-' * 100_000}1\n",
+}
+"""Scripts that are too long to keep as files."""
 _MOST = 2_000_000
 _GRACE = 8.0
 
@@ -30,10 +37,14 @@ def executor() -> Iterator[SubprocessExecutor]:
         yield executor
 
 
+def source(name: str) -> str:
+    return GENERATED[name] if name in GENERATED else source_of((HERE / f"{name}.py").read_bytes())
+
+
 def carried_out(executor: SubprocessExecutor, name: str) -> ExecutionReport:
     wanted = VERDICTS[name]
     request = ExecutionRequest(
-        source_of((HERE / f"{name}.py").read_bytes()),
+        source(name),
         timeout=wanted.get("timeout", 5),
         memory_limit=wanted.get("memory", "100MB"),
         security_level=wanted.get("level", "strict"),
@@ -42,7 +53,8 @@ def carried_out(executor: SubprocessExecutor, name: str) -> ExecutionReport:
 
 
 def test_every_script_has_a_verdict_and_every_verdict_a_script():
-    assert {path.stem for path in HERE.glob("*.py")} - {"conftest"} == set(VERDICTS)
+    scripts = {path.stem for path in HERE.glob("*.py")} - {"conftest"}
+    assert scripts | set(GENERATED) == set(VERDICTS) and scripts.isdisjoint(GENERATED)
     assert len(VERDICTS) >= 60
     assert set().union(*VERDICTS.values()) <= KNOWN
 
@@ -83,7 +95,7 @@ def test_it_gets_its_verdict(executor: SubprocessExecutor, name: str):
     assert "\x1b" not in ("" if error is None else error.render())
 
 
-def test_an_encoding_that_nobody_knows_is_a_syntax_error():
+def test_an_unknown_encoding_is_a_syntax_error():
     with pytest.raises(SyntaxError, match="klingon"):
         source_of((HERE / "unknown_cookie.py").read_bytes())
 

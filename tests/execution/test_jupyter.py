@@ -24,7 +24,7 @@ from resilience.contrib.executor import ContainerConfigurationError, ContainerCo
 from resilience.execution._jupyter import JupyterExecutor
 from resilience.execution._jupyter.kernel import Kernel, Message
 from resilience.execution._jupyter.output import without_ansi
-from resilience.execution._jupyter.session import Conversation
+from resilience.execution._jupyter.session import KernelRequest
 from resilience.execution.events import StreamEvent
 from resilience.execution.executor import ExecutionReport, Listener
 from resilience.execution.request import ExecutionRequest
@@ -52,7 +52,7 @@ def executor() -> Iterator[JupyterExecutor]:
 
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[KernelManager]:
-    """A kernel that somebody else has started."""
+    """A kernel that was not started by an executor."""
     manager = KernelManager()
     manager.start_kernel(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -202,8 +202,8 @@ def test_a_flood_of_output_is_kept_within_bounds(executor: JupyterExecutor):
 def test_a_report_says_what_does_not_hold_in_a_kernel(executor: JupyterExecutor):
     state = executor.execute_sync("foo").error.system_state
     assert state["kernel"] == "kernel python3"
-    assert state["memory_limit"] == "none: a kernel has the limits of its host"
-    assert state["security_level"] == "strict: of the source alone, not in the kernel"
+    assert state["memory_limit"] == "none: a kernel has only the limits of its host"
+    assert state["security_level"] == "strict: checked in the source only, not enforced in the kernel"
 
 
 def test_what_the_source_shows_of_forbidden_things_is_refused_before_there_is_a_kernel():
@@ -315,11 +315,11 @@ def test_cancelling_interrupts_the_program_and_leaves_the_kernel(executor: Jupyt
     [
         (
             "import os\nos._exit(3)",
-            "ProcessExit: the process ended itself with exit code 3, before the program was over",
+            "ProcessExit: the process exited with status 3 before the program had ended",
         ),
         (
             "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)",
-            "SIGSEGV: the process was ended by the signal SIGSEGV",
+            "SIGSEGV: the process was killed by signal SIGSEGV",
         ),
     ],
 )
@@ -383,10 +383,10 @@ def test_closing_ends_what_runs():
 # -- kernels that cannot be had -------------------------------------------------------------------------------------
 
 
-def test_a_kernel_nobody_knows_is_a_matter_of_configuration(road: Road):
+def test_an_unknown_kernel_name_is_a_configuration_error(road: Road):
     with JupyterExecutor("pithon3") as executor, pytest.raises(ContainerConfigurationError, match="python3") as raised:
         run(executor, road, "1")
-    assert "no kernel is called 'pithon3'" in str(raised.value)
+    assert "there is no kernel named 'pithon3'" in str(raised.value)
 
 
 def kernel_that_runs(*command: str, tmp_path: pathlib.Path) -> Callable[[], AsyncKernelManager]:
@@ -418,7 +418,7 @@ def test_a_kernel_that_never_answers_is_waited_for_as_long_as_it_may_take(tmp_pa
     odd = kernel_that_runs(sys.executable, "-c", "import time; time.sleep(600)", tmp_path=tmp_path)
     with (
         JupyterExecutor(manager=odd, startup_timeout=0.3) as executor,
-        pytest.raises(ContainerConnectivityError, match="kernel odd: no answer in 0.3 s"),
+        pytest.raises(ContainerConnectivityError, match="kernel odd: no reply in 0.3 s"),
     ):
         executor.execute_sync("1")
 
@@ -452,15 +452,15 @@ def test_a_kernel_that_runs_already_is_used_and_left_running(elsewhere: KernelMa
     assert elsewhere.is_alive()
 
 
-def test_a_kernel_of_somebody_else_whose_heart_stops_cannot_be_reached(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("resilience.execution._jupyter.channels._SILENCE", 0.1)
+def test_a_connected_kernel_without_a_heartbeat_cannot_be_reached(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("resilience.execution._jupyter.channels._HEARTBEAT_TIMEOUT", 0.1)
     manager = KernelManager()
     manager.start_kernel(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         with JupyterExecutor(connection_file=manager.connection_file, startup_timeout=20) as executor:
             assert executor.execute_sync("1").success
             code = "import time\nstart = time.monotonic()\nwhile time.monotonic() - start < 0.5: pass\n"
-            with pytest.raises(ContainerConnectivityError, match="its heart has stopped"):
+            with pytest.raises(ContainerConnectivityError, match="no heartbeat"):
                 executor.execute_sync(FREE(f"{code}import os\nos._exit(3)"))
     finally:
         manager.shutdown_kernel(now=True)
@@ -475,7 +475,7 @@ def test_only_answers_to_ones_own_requests_are_heard(elsewhere: KernelManager):
         with JupyterExecutor(connection_file=elsewhere.connection_file) as executor:
             executor.execute_sync("1")
             for number in range(10):
-                other.execute(f"print('of somebody else {number}'); 1 / 0", stop_on_error=False)
+                other.execute(f"print('of another client {number}'); 1 / 0", stop_on_error=False)
             report = executor.execute_sync("print('mine')\n'mine'")
     finally:
         other.stop_channels()
@@ -517,7 +517,7 @@ def test_a_kernel_that_is_gone_cannot_be_reached(tmp_path: pathlib.Path):
         pytest.raises(ContainerConnectivityError) as raised,
     ):
         executor.execute_sync("1")
-    assert "no answer in 0.3 s" in str(raised.value)
+    assert "no reply in 0.3 s" in str(raised.value)
     assert classify(raised.value) is ErrorCategory.NETWORK
     assert (raised.value.host, raised.value.port) == ("127.0.0.1", ports[0])
 
@@ -587,11 +587,11 @@ def test_a_request_is_over_when_the_reply_has_come_and_all_output(messages: tupl
     heard: list[Message] = []
 
     async def main() -> bool:
-        talk = Conversation(
+        talk = KernelRequest(
             Scripted(said("stream", text="a"), said("stream", "other", text="b"), *messages), heard.append
         )
-        await talk.begin("execute_request", {})
-        return await talk.listen()
+        await talk.send("execute_request", {})
+        return await talk.wait()
 
     assert anyio.run(main, backend=backend)
     assert [message.content["text"] for message in heard] == ["a"]
@@ -600,13 +600,13 @@ def test_a_request_is_over_when_the_reply_has_come_and_all_output(messages: tupl
 def test_a_request_whose_end_was_washed_away_is_over_some_time_after_the_reply(
     monkeypatch: pytest.MonkeyPatch, backend: str
 ):
-    monkeypatch.setattr("resilience.execution._jupyter.session._LINGER", 0.01)
+    monkeypatch.setattr("resilience.execution._jupyter.session._OUTPUT_DELAY", 0.01)
 
     async def main() -> tuple[bool, bool]:
-        lost, silent = Conversation(Scripted(REPLY)), Conversation(Scripted(IDLE))
-        await lost.begin("execute_request", {})
-        await silent.begin("execute_request", {})
-        return await lost.listen(), await silent.listen(0.05)
+        lost, silent = KernelRequest(Scripted(REPLY)), KernelRequest(Scripted(IDLE))
+        await lost.send("execute_request", {})
+        await silent.send("execute_request", {})
+        return await lost.wait(), await silent.wait(0.05)
 
     assert anyio.run(main, backend=backend) == (True, False)
 

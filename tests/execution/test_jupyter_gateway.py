@@ -74,7 +74,7 @@ def test_cancelling_interrupts_it(executor: JupyterExecutor, server: tuple[str, 
 def test_a_program_that_ends_the_kernel_is_to_blame(executor: JupyterExecutor):
     report = executor.execute_sync(FREE("import os\nos._exit(3)"))
     assert report.category is ErrorCategory.RUNTIME
-    assert report.error.error_summary == "ProcessExit: the kernel's process ended before the program was over"
+    assert report.error.error_summary == "ProcessExit: the process of the kernel exited before the program had ended"
     assert executor.execute_sync("1").success
 
 
@@ -106,7 +106,9 @@ def test_a_server_that_refuses_the_token_or_does_not_know_the_kernel_is_a_matter
         with pytest.raises(ContainerConfigurationError, match="answers GET /api/kernelspecs with 403 Forbidden"):
             executor.execute_sync("1")
     with JupyterExecutor("julia", gateway_url=server[0], token=TOKEN) as executor:
-        with pytest.raises(ContainerConfigurationError, match="no kernel is called 'julia' .* there are: python3"):
+        with pytest.raises(
+            ContainerConfigurationError, match="there is no kernel named 'julia' .* available kernels: python3"
+        ):
             executor.execute_sync("1")
 
 

@@ -14,9 +14,9 @@ import pytest
 from resilience.contrib.executor import WorkflowError
 from resilience.execution._jupyter import bootstrap
 from resilience.execution._jupyter import event_bridge as relays
-from resilience.execution._jupyter.event_bridge import Relay
+from resilience.execution._jupyter.event_bridge import EventBridge
 from resilience.execution._jupyter.loop_thread import BackgroundLoop
-from resilience.execution._jupyter.result_decoder import KernelAnswer
+from resilience.execution._jupyter.result_decoder import KernelResult
 from resilience.execution.events import StreamEvent
 
 
@@ -32,9 +32,9 @@ def bare_python(*lines: str) -> list[str]:
 def test_the_helper_works_where_nothing_is_installed():
     code = "items = [1, 2]\nprint('hello')\n\n\ndef third(items):\n    return items[2]\n\n\nthird(items)\n"
     printed, answer, modules = bare_python(
-        bootstrap.installation(),
-        bootstrap.call("run", "one", code, None, None),
-        f"print({bootstrap.call('answer', 'one')})",
+        bootstrap.install_code(),
+        bootstrap.call_expression("run", "one", code, None, None),
+        f"print({bootstrap.call_expression('take_result', 'one')})",
         "import sys",
         "print([name for name in sys.modules if name.startswith('resilience')])",
     )
@@ -51,9 +51,9 @@ def test_a_program_finds_the_toolkit_that_is_installed_there_and_not_the_helpers
     (answer,) = bare_python(
         "import sys, types",
         "theirs = sys.modules['resilience'] = types.ModuleType('theirs')",
-        bootstrap.installation(),
-        bootstrap.call("run", "one", code, None, None),
-        f"print({bootstrap.call('answer', 'one')})",
+        bootstrap.install_code(),
+        bootstrap.call_expression("run", "one", code, None, None),
+        f"print({bootstrap.call_expression('take_result', 'one')})",
         "assert sys.modules['resilience'] is theirs",
     )
     assert json.loads(answer)["value"] == "theirs"
@@ -61,9 +61,9 @@ def test_a_program_finds_the_toolkit_that_is_installed_there_and_not_the_helpers
 
 def test_a_kernel_without_the_helper_is_told_by_its_error():
     with pytest.raises(AttributeError) as raised:
-        eval(bootstrap.call("run", "one", "1", None, None))
-    assert bootstrap.is_missing(type(raised.value).__name__, str(raised.value))
-    assert not bootstrap.is_missing("AttributeError", "module 'math' has no attribute 'sqr'")
+        eval(bootstrap.call_expression("run", "one", "1", None, None))
+    assert bootstrap.is_helper_missing(type(raised.value).__name__, str(raised.value))
+    assert not bootstrap.is_helper_missing("AttributeError", "module 'math' has no attribute 'sqr'")
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ def test_a_kernel_without_the_helper_is_told_by_its_error():
     ids=range(10),
 )
 def test_an_answer_that_is_none_is_never_taken_for_a_success(reply: dict):
-    with pytest.raises(WorkflowError, match="no answer that can be read") as raised:
-        KernelAnswer.of(reply, timed_out=False)
+    with pytest.raises(WorkflowError, match="result cannot be decoded") as raised:
+        KernelResult.of(reply, timed_out=False)
     assert raised.value.stage == "execution"
 
 
@@ -99,12 +99,12 @@ def done(value: object = "over") -> concurrent.futures.Future[object]:
 
 def test_events_are_handed_out_in_order_in_the_thread_that_waits():
     events: list[StreamEvent] = []
-    relay = Relay(events.append)
+    relay = EventBridge(events.append)
     future: concurrent.futures.Future[str] = concurrent.futures.Future()
 
     def work() -> None:
-        relay.tell("stdout", "a")
-        relay.tell("error", "b", 3)
+        relay.emit("stdout", "a")
+        relay.emit("error", "b", 3)
         future.set_result("over")
 
     thread = threading.Thread(target=work)
@@ -116,24 +116,24 @@ def test_events_are_handed_out_in_order_in_the_thread_that_waits():
 
 
 def test_what_is_too_much_for_a_slow_listener_is_left_out_and_that_is_said(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(relays, "_MOST", 2)
+    monkeypatch.setattr(relays, "_MAX_QUEUED", 2)
     events: list[StreamEvent] = []
-    relay = Relay(events.append)
+    relay = EventBridge(events.append)
     for number in range(5):
-        relay.tell("stdout", str(number))
-    relay.tell("result", "6")
+        relay.emit("stdout", str(number))
+    relay.emit("result", "6")
     assert relay.wait(done()) == "over"
     assert [(event.kind, event.text) for event in events] == [
         ("stdout", "0"),
         ("stdout", "1"),
-        ("warning", "3 pieces of output were left out here"),
+        ("warning", "3 pieces of output were dropped here"),
         ("result", "6"),
     ]
 
 
 def test_without_a_listener_nothing_is_kept():
-    relay = Relay(None)
-    relay.tell("stdout", "a")
+    relay = EventBridge(None)
+    relay.emit("stdout", "a")
     assert relay.wait(done(1)) == 1
 
 
@@ -141,8 +141,8 @@ def test_who_is_interrupted_while_waiting_cancels_the_work():
     def interrupt(event: StreamEvent) -> None:
         raise KeyboardInterrupt
 
-    relay = Relay(interrupt)
-    relay.tell("stdout", "a")
+    relay = EventBridge(interrupt)
+    relay.emit("stdout", "a")
     future: concurrent.futures.Future[object] = concurrent.futures.Future()
     with pytest.raises(KeyboardInterrupt):
         relay.wait(future)
@@ -166,7 +166,7 @@ def test_a_closed_loop_has_cancelled_its_tasks_and_done_what_was_to_be_done_last
 
     started = threading.Event()
     loop = BackgroundLoop("test")
-    future = loop.begin(hang())
+    future = loop.submit(hang())
     assert started.wait(10)
     loop.close(finish)
     assert story == ["cancelled", "finished"]

@@ -10,7 +10,7 @@ import pytest
 
 from resilience import ErrorCategory
 from resilience.execution import ExecutionReport, ExecutionRequest, SecurityPolicy, SubprocessExecutor
-from resilience.execution._library_memory import DEFAULT_LIMIT, LIBRARY_LIMIT, default_limit, needed
+from resilience.execution._library_memory import DEFAULT_LIMIT, LIBRARY_LIMIT, default_limit, needed_memory
 
 LIMITED = pytest.mark.skipif(sys.platform != "linux", reason="the system keeps no limit of memory")
 
@@ -71,6 +71,57 @@ search.fit([[1], [2], [3], [4]], [1, 2, 3, 4]).best_params_["alpha"]""",
     "sympy": ("import sympy\nx = sympy.Symbol('x')\nstr(sympy.integrate(2 * x, x))", "x**2"),
     "typing_extensions": ("import typing_extensions\ntyping_extensions.Literal[1].__args__[0]", 1),
 }
+
+
+# Libraries that no level but permissive allows by itself.
+OTHER_USES = {
+    "PIL": (
+        """
+import io
+from PIL import Image, ImageDraw, ImageFilter
+image = Image.new("RGB", (99, 99), "red")
+ImageDraw.Draw(image).text((5, 5), "hello")
+file = io.BytesIO()
+image.resize((50, 40)).filter(ImageFilter.BLUR).save(file, "PNG")
+list(Image.open(io.BytesIO(file.getvalue())).size)""",
+        [50, 40],
+    ),
+    "aiohttp": ("import aiohttp\naiohttp.FormData({'a': '1'})\naiohttp.ClientTimeout(total=3).total", 3),
+    "httpx": ("import httpx\nstr(httpx.Request('GET', 'http://x/y', params={'a': 1}).url)", "http://x/y?a=1"),
+    "requests": (
+        "import requests\nrequests.Request('GET', 'http://x/y', params={'a': 1}).prepare().url",
+        "http://x/y?a=1",
+    ),
+    "sqlalchemy": (
+        """
+import sqlalchemy as sa
+table = sa.Table("t", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.String))
+engine = sa.create_engine("sqlite://")
+with engine.begin() as connection:
+    table.metadata.create_all(connection)
+    connection.execute(table.insert(), [{"name": "a"}, {"name": "b"}])
+    names = connection.execute(sa.select(table.c.name).order_by(table.c.id)).scalars().all()
+list(names)""",
+        ["a", "b"],
+    ),
+}
+
+
+@pytest.mark.parametrize("library", OTHER_USES)
+@pytest.mark.parametrize("limit", ["auto", "needed"])
+def test_a_library_that_has_to_be_allowed_works_at_the_defaults_and_with_the_memory_it_needs(executor, library, limit):
+    code, value = OTHER_USES[library]
+    size = "auto" if limit == "auto" else needed_memory(code)[1]
+    report = run(executor, code, allowed_imports=[library, "io"], memory_limit=size)
+    assert report.success, report.error
+    assert report.execution_result.return_value == value
+
+
+@LIMITED
+def test_the_size_that_would_do_is_named_for_a_library_of_pure_python(executor):
+    report = run(executor, OTHER_USES["sqlalchemy"][0], allowed_imports=["sqlalchemy"], memory_limit="20MB")
+    assert report.category is ErrorCategory.MEMORY
+    assert report.error.specifics["memory_needed"] == "100MB"
 
 
 def test_each_library_of_moderate_has_its_test_and_is_installed():
@@ -175,6 +226,7 @@ SAID = {
     "Rust aborts": "memory allocation of 8589934592 bytes failed",
     "C++ aborts": "terminate called after throwing an instance of 'std::bad_alloc'\n  what():  std::bad_alloc",
     "a thread": "OpenBLAS blas_thread_init: pthread_create failed for thread 1 of 2: Resource temporarily unavailable",
+    "Rust starts no thread": "failed to spawn polars-ooc cleaner thread: Os { code: 11, kind: WouldBlock }",
     "the loader": "ImportError: libgfortran.so.5: failed to map segment from shared object",
 }
 
@@ -199,7 +251,7 @@ def test_a_crash_under_a_limit_too_low_for_a_library_is_a_matter_of_memory(execu
         assert report.error.error_message == "Memory limit of 200MB exceeded: numpy takes at least 256MB"
         assert report.category is ErrorCategory.MEMORY
     else:
-        assert report.error.error_message == f"the process was ended by the signal {name}"
+        assert report.error.error_message == f"the process was killed by signal {name}"
         assert report.category is ErrorCategory.RUNTIME
 
 
@@ -238,7 +290,7 @@ def test_libraries_are_found_in_any_form_of_import():
     code = (
         "if 1:\n    import os, numpy.linalg as la\nfrom pandas.io import sql\nimport json  # torch\nx = 'import polars'"
     )
-    assert needed(code) == (["numpy", "pandas"], 512 << 20)
+    assert needed_memory(code) == (["numpy", "pandas"], 512 << 20)
 
 
 # -- what libraries read ---------------------------------------------------------------------------------------------
@@ -344,3 +396,22 @@ def test_an_exception_that_lies_about_its_cause_breaks_no_report(package):
     )
     report = package(code, security_level="moderate")
     assert (report.category, report.error.error_type) == (ErrorCategory.RUNTIME, "Odd")
+
+
+def panic(message: str) -> str:
+    """Return a program in which an exception of Rust code comes out of an import, as pyo3 raises it."""
+    module = f"class PanicException(BaseException): ...\nPanicException.__module__ = 'pyo3_runtime'\n{message}\n"
+    return f"import sys\nsys.path.insert(0, '.')\nopen('rusty.py', 'w').write({module!r})\nimport rusty"
+
+
+@LIMITED
+def test_a_panic_of_rust_code_that_could_start_no_thread_is_a_matter_of_memory(executor):
+    said = "raise PanicException('failed to spawn polars-ooc cleaner thread: Os { code: 11, kind: WouldBlock }')"
+    assert run(executor, panic(said), security_level="permissive").category is ErrorCategory.MEMORY
+
+
+@LIMITED
+def test_any_other_panic_of_rust_code_is_an_error_of_the_program(executor):
+    said = "raise PanicException('index out of bounds: the len is 1 but the index is 3')"
+    report = run(executor, panic(said), security_level="permissive")
+    assert (report.category, report.error.error_type) == (ErrorCategory.RUNTIME, "PanicException")

@@ -206,15 +206,15 @@ def test_a_process_that_just_ends_is_never_a_success(executor, code, kind):
 
 
 def test_a_program_that_is_killed_from_outside_over_its_limit_has_used_too_much():
-    from resilience.execution._outcome import Death, Execution
-    from resilience.execution._worker_process import own_peak
+    from resilience.execution._outcome import Crash, ReportBuilder
+    from resilience.execution._worker_process import own_peak_memory
     from resilience.execution.security import SecurityPolicy
 
     request = ExecutionRequest("x", memory_limit="1MB")
-    known = Execution(execution_id="e", request=request, code="x", policy=SecurityPolicy.of("strict"))
-    for memory, category in ((own_peak() + 1, ErrorCategory.MEMORY), (own_peak(), ErrorCategory.RUNTIME)):
-        death = Death(late=False, trouble="", status=-signal.SIGKILL, most_memory=memory, seconds=1.0)
-        assert known.died(death).category is category
+    known = ReportBuilder(execution_id="e", request=request, code="x", policy=SecurityPolicy.of("strict"))
+    for memory, category in ((own_peak_memory() + 1, ErrorCategory.MEMORY), (own_peak_memory(), ErrorCategory.RUNTIME)):
+        crash = Crash(timed_out=False, protocol_error="", exit_status=-signal.SIGKILL, peak_memory=memory, seconds=1.0)
+        assert known.from_crash(crash).category is category
 
 
 # -- what a program leaves running -----------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resilience.execution import ExecutionRequest, StreamEvent, SubprocessExecutor
-from resilience.execution._output_capture import MOST_OUTPUT, Output
+from resilience.execution._output_capture import MAX_OUTPUT, OutputCapture
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def executor() -> Iterator[SubprocessExecutor]:
 
 @given(st.lists(st.binary(max_size=30)), st.integers(1, 20))
 def test_the_beginning_and_the_end_are_kept_and_what_is_missing_is_told(pieces: list[bytes], half: int):
-    output = Output(-1, most=2 * half)
+    output = OutputCapture(-1, limit=2 * half)
     for piece in pieces:
         output.add(piece)
     whole = b"".join(pieces)
@@ -39,7 +39,7 @@ def test_texts_arrive_whole_whatever_pieces_the_bytes_come_in(text: str, size: i
     whole, told = text.encode("utf-8", "replace"), []
     reading, writing = os.pipe()
     try:
-        output = Output(reading, tell=told.append)
+        output = OutputCapture(reading, emit=told.append)
         os.write(writing, whole)
         os.close(writing)
         for at in range(0, len(whole), size):
@@ -63,7 +63,7 @@ def test_a_flood_is_cut_and_costs_the_parent_no_memory(executor, stream):
     text = getattr(report.execution_result, stream)
     assert report.success
     assert text.startswith("begin") and text.endswith("end") and "298951432 bytes left out" in text.replace(",", "")
-    assert len(text) < MOST_OUTPUT + 100
+    assert len(text) < MAX_OUTPUT + 100
 
 
 def test_an_endless_flood_ends_with_the_time(executor):
@@ -71,7 +71,7 @@ def test_an_endless_flood_ends_with_the_time(executor):
     report = executor.execute_sync(ExecutionRequest("while True: print('y' * 1000)", timeout=0.5))
     assert report.error.error_type == "ExecutionTimeout" and time.monotonic() - began < 10
     assert "bytes left out" in report.execution_result.stdout
-    assert len(report.to_json()) < 10 * MOST_OUTPUT
+    assert len(report.to_json()) < 10 * MAX_OUTPUT
 
 
 def test_a_flood_that_is_cut_is_warned_of(executor):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from resilience.execution._worker.policy_messages import ATTRIBUTES, DYNAMIC, denied, message
+from resilience.execution._worker.policy_messages import ATTRIBUTES, DYNAMIC, denied, violation_message
 from resilience.execution.request import ExecutionRequest
 from resilience.execution.security import SecurityLevel, SecurityPolicy
 from resilience.report.failure import Violation
@@ -159,8 +159,8 @@ def test_every_kind_of_violation_has_its_words_at_every_level(kind, level):
     verdict = "would be denied in strict mode" if level == "permissive" else f"is denied in {level} mode"
     assert violation.reason.endswith(verdict)
     assert violation.alternatives
-    assert "'the subject'" in message(kind, "the subject")
-    assert "{" not in violation.reason + message(kind, "the subject")
+    assert "'the subject'" in violation_message(kind, "the subject")
+    assert "{" not in violation.reason + violation_message(kind, "the subject")
 
 
 def instead_of(module: str, policy: SecurityPolicy) -> list[str]:

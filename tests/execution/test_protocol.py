@@ -16,14 +16,21 @@ from hypothesis import strategies as st
 
 from resilience import ErrorCategory
 from resilience.execution import ExecutionReport, ExecutionRequest, SubprocessExecutor
-from resilience.execution._framing import Frames
-from resilience.execution._result_decoder import Answer, NoAnswerError
-from resilience.execution._session import Conversation
+from resilience.execution._framing import FrameReader
+from resilience.execution._result_decoder import InvalidResultError, WorkerResult
+from resilience.execution._session import Session
 from resilience.execution._worker import framing
-from resilience.execution._worker.framing import HEADER, TOKEN, Channel, ChannelClosed, frame_of, length_of
+from resilience.execution._worker.framing import (
+    HEADER,
+    TOKEN,
+    Channel,
+    ChannelClosed,
+    decode_length,
+    encode_frame,
+)
 from resilience.execution._worker.messages import Request
 from resilience.execution._worker.recorder import Recording
-from resilience.execution._worker_process import Child, readable
+from resilience.execution._worker_process import WorkerProcess, wait_readable
 from resilience.execution.security import SecurityPolicy
 
 JSON = st.recursive(
@@ -60,8 +67,8 @@ def test_frames_are_written_and_read_without_the_package_json():
 
 @given(JSON)
 def test_frames_hold_what_json_holds(value: object):
-    frame = frame_of(b"t" * TOKEN, {"value": value})
-    assert length_of(frame[:HEADER]) == len(frame) - HEADER
+    frame = encode_frame(b"t" * TOKEN, {"value": value})
+    assert decode_length(frame[:HEADER]) == len(frame) - HEADER
     assert json.loads(frame[HEADER + TOKEN :]) == {"value": value}
 
 
@@ -84,13 +91,13 @@ def test_what_one_side_sends_the_other_receives(message: dict[str, object]):
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), object(), b"x"])
 def test_what_json_does_not_have_is_not_sent(value):
     with pytest.raises((ValueError, TypeError)):
-        frame_of(bytes(TOKEN), {"value": value})
+        encode_frame(bytes(TOKEN), {"value": value})
 
 
 @pytest.mark.parametrize("length", [0, TOKEN, 1 << 31, (1 << 32) - 1])
 def test_no_frame_is_that_long(length):
     with pytest.raises(ValueError, match="bytes"):
-        length_of(length.to_bytes(HEADER, "big"))
+        decode_length(length.to_bytes(HEADER, "big"))
 
 
 def test_a_channel_whose_other_side_has_gone_says_so():
@@ -159,15 +166,15 @@ def request(code: str, *, checked: bool) -> Request:
 
 
 @pytest.fixture
-def child() -> Iterator[Child]:
-    child = Child(sys.executable)
+def child() -> Iterator[WorkerProcess]:
+    child = WorkerProcess(sys.executable)
     yield child
-    child.bury()
+    child.reap()
 
 
 def test_a_program_that_was_not_checked_is_compiled_and_not_run_before_it_may(child):
-    conversation = Conversation(child, request("print('ran')", checked=False), None)
-    child.control.shutdown(socket.SHUT_WR)  # nobody will say that it may
+    conversation = Session(child, request("print('ran')", checked=False), None)
+    child.control.shutdown(socket.SHUT_WR)  # no start message can arrive
     assert child.wait(20)
     conversation.stdout.read_rest()
     recording = Recording(child.read_recorder())
@@ -176,21 +183,21 @@ def test_a_program_that_was_not_checked_is_compiled_and_not_run_before_it_may(ch
 
 @pytest.mark.parametrize("checked", [False, True])
 def test_a_program_runs_once_it_may(child, checked):
-    ending = Conversation(child, request("6 * 7", checked=checked), None).hold(lambda: None)
-    assert ending.how == "answered" and ending.answer is not None and ending.answer["value"] == 42
+    ending = Session(child, request("6 * 7", checked=checked), None).wait(lambda: None)
+    assert ending.kind == "result" and ending.result is not None and ending.result["value"] == 42
 
 
 def test_the_parent_counts_no_less_time_than_the_child_which_begins_when_it_has_the_program(child):
-    conversation = Conversation(child, request("1", checked=False), None)
+    conversation = Session(child, request("1", checked=False), None)
     sent = time.monotonic()
-    assert readable(child.control.fileno(), 20)  # some 10 ms later it says hello, and compiles
+    assert wait_readable(child.control.fileno(), 20)  # some 10 ms later it says hello, and compiles
     heard = time.monotonic()
-    assert conversation.hold(lambda: None).seconds > heard - sent
+    assert conversation.wait(lambda: None).seconds > heard - sent
 
 
 def test_a_request_that_is_longer_than_what_a_socket_holds_arrives_as_a_whole(child):
-    ending = Conversation(child, request(f"len({'x' * 3_000_000!r})", checked=False), None).hold(lambda: None)
-    assert ending.answer is not None and ending.answer["value"] == 3_000_000
+    ending = Session(child, request(f"len({'x' * 3_000_000!r})", checked=False), None).wait(lambda: None)
+    assert ending.result is not None and ending.result["value"] == 3_000_000
 
 
 @given(st.lists(st.dictionaries(st.text(), JSON), max_size=5), st.data())
@@ -198,15 +205,15 @@ def test_frames_come_out_as_they_went_in_however_they_are_cut(messages: list[dic
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.setblocking(False)
-        frames, taken = Frames(ours, b"t" * TOKEN), []
-        sent = b"".join(frame_of(b"t" * TOKEN, message) for message in messages)
+        frames, taken = FrameReader(ours, b"t" * TOKEN), []
+        sent = b"".join(encode_frame(b"t" * TOKEN, message) for message in messages)
         while sent:
             size = data.draw(st.integers(1, min(len(sent), 50_000)))
             theirs.sendall(sent[:size])
             sent = sent[size:]
             while frames.receive():
                 pass
-            while (message := frames.take()) is not None:
+            while (message := frames.next_message()) is not None:
                 taken.append(message)
         theirs.close()
         frames.receive()
@@ -220,7 +227,7 @@ RIGHT = {
 
 
 def test_a_right_answer_is_one():
-    assert Answer.of({**RIGHT, "seconds": 1}).variables == {"a": [1]}
+    assert WorkerResult.of({**RIGHT, "seconds": 1}).variables == {"a": [1]}
 
 
 OPTIONAL = ("peak", "timed_out_at", "violation", "value", "exception")
@@ -228,27 +235,27 @@ OPTIONAL = ("peak", "timed_out_at", "violation", "value", "exception")
 
 @pytest.mark.parametrize("name", OPTIONAL)
 def test_what_there_is_not_may_be_left_out_of_an_answer(name):
-    assert getattr(Answer.of({each: value for each, value in RIGHT.items() if each != name}), name) is None
+    assert getattr(WorkerResult.of({each: value for each, value in RIGHT.items() if each != name}), name) is None
 
 
 @pytest.mark.parametrize("name", sorted(set(RIGHT) - {"kind"}))
 def test_an_answer_in_which_something_is_missing_or_wrong_is_none(name):
     if name not in OPTIONAL:
-        with pytest.raises(NoAnswerError):
-            Answer.of({each: value for each, value in RIGHT.items() if each != name})
+        with pytest.raises(InvalidResultError):
+            WorkerResult.of({each: value for each, value in RIGHT.items() if each != name})
     if name != "value":
-        with pytest.raises(NoAnswerError):
-            Answer.of({**RIGHT, name: object()})
+        with pytest.raises(InvalidResultError):
+            WorkerResult.of({**RIGHT, name: object()})
 
 
 @given(st.sampled_from(sorted(RIGHT)), JSON)
 def test_any_answer_is_taken_or_refused_and_can_be_sent_on(name: str, value: object):
     try:
-        answer = Answer.of({**RIGHT, name: value})
-    except NoAnswerError:
+        answer = WorkerResult.of({**RIGHT, name: value})
+    except InvalidResultError:
         return
     json.dumps([answer.variables, answer.value, answer.exception]).encode()
 
 
 def test_lone_surrogates_are_replaced():
-    assert Answer.of({**RIGHT, "value": {"\ud800": ["\udfff"]}}).value == {"?": ["?"]}
+    assert WorkerResult.of({**RIGHT, "value": {"\ud800": ["\udfff"]}}).value == {"?": ["?"]}

@@ -41,7 +41,7 @@ def test_a_syntax_error_has_its_place_and_its_line():
     ("code", "line", "word"),
     [
         ("return 1", 1, "return"),
-        ("x = 1\nawait x", 2, "await"),
+        ("def f():\n    await x", 2, "await"),
         ("x = (\n", 1, "never closed"),
         ("\tx = 1\n        y = 2", 1, "indent"),
         ("x = '\ud800'", 1, "cannot be encoded"),
@@ -173,8 +173,8 @@ def test_looking_for_a_module_imports_nothing():
     assert {"antigravity", "turtle", "this", "tkinter"}.isdisjoint(set(sys.modules) - before)
 
 
-ENDLESS = "this loop has no way out: it runs until the time limit. Add a break."
-UNANSWERED = "input() raises EOFError: nobody answers. Write the value into the code, or have it passed in."
+ENDLESS = "this loop never ends: it runs until the time limit. Add a break."
+UNANSWERED = "input() raises EOFError: stdin is closed. Write the value into the code, or have it passed in."
 BARE = "a bare except also catches what ends the program, the time limit's signal too: use except Exception"
 PRINTED = "print() gives text, and no value. End with the expression total to have it returned."
 
@@ -238,7 +238,7 @@ def test_code_without_end_is_compiled_and_not_looked_at():
     found = validate(code)
     assert (found.valid, found.security_warnings) == (True, ())
     assert said(found.recommendations) == [
-        "only 300,000 characters are looked at beforehand: what longer code may not do is refused while it runs"
+        "code of more than 300,000 characters is not analysed: violations of the policy are rejected while it runs"
     ]
     assert analyse(code, SecurityPolicy.of("strict")) == []
     assert validate(code + "x x").syntax_errors[0].line == 50_002

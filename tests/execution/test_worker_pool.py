@@ -14,40 +14,40 @@ import pytest
 
 from resilience.contrib.executor import ContainerConfigurationError
 from resilience.execution import ExecutionRequest, SubprocessExecutor
-from resilience.execution._worker_pool import Spares
-from resilience.execution._worker_process import readable
+from resilience.execution._worker_pool import WarmPool
+from resilience.execution._worker_process import wait_readable
 from tests.execution.processes import has_ended, open_files
 
 
 @pytest.fixture
 def pool():
-    pool = Spares(sys.executable, 2)
+    pool = WarmPool(sys.executable, 2)
     yield pool
     pool.close()
 
 
-def test_a_spare_is_there_before_it_is_asked_for(pool):
-    assert pool.fill()
-    first, second = pool.take(), pool.take()
+def test_a_warm_worker_is_there_before_it_is_asked_for(pool):
+    assert pool.wait_until_warm()
+    first, second = pool.acquire(), pool.acquire()
     assert first.pid != second.pid
-    assert (first.greeted or readable(first.control.fileno(), 0)) and first.is_alive()
-    pool.give_back(first)
-    pool.give_back(second)
+    assert (first.is_ready or wait_readable(first.control.fileno(), 0)) and first.is_alive()
+    pool.release(first)
+    pool.release(second)
 
 
-def test_a_spare_that_has_died_is_replaced():
+def test_a_warm_worker_that_has_died_is_replaced():
     with SubprocessExecutor() as executor:
         executor.warm()
-        (victim,) = executor._spares._idle
+        (victim,) = executor._pool._idle
         os.kill(victim.pid, signal.SIGKILL)
-        readable(victim.end, 10)
+        wait_readable(victim.pidfd, 10)
         assert executor.execute_sync("1 + 1").execution_result.return_value == 2
 
 
-def test_a_spare_that_dies_when_it_is_given_code_is_no_failure():
+def test_a_warm_worker_that_dies_when_it_is_given_code_is_no_failure():
     with SubprocessExecutor() as executor:
         executor.warm()
-        (spare,) = executor._spares._idle
+        (spare,) = executor._pool._idle
         os.kill(spare.pid, signal.SIGSTOP)  # alive, when it is asked
         timer = threading.Timer(0.2, os.kill, (spare.pid, signal.SIGKILL))
         timer.start()
@@ -56,34 +56,34 @@ def test_a_spare_that_dies_when_it_is_given_code_is_no_failure():
 
 
 @pytest.mark.parametrize("spares", [0, 1])
-def test_an_interpreter_that_says_what_makes_no_sense_is_none(tmp_path_factory, spares, kept):
+def test_an_interpreter_that_breaks_the_protocol_is_a_configuration_error(tmp_path_factory, spares, kept):
     code = "import os, sys, time; os.write(int(sys.argv[-2]), b'rubbish' * 9); time.sleep(99)"
     script = tmp_path_factory.mktemp("interpreter") / "python"
     script.write_text(f"#!{sys.executable}\n{code}\n")
     script.chmod(0o755)
     with SubprocessExecutor(python=script, spares=spares) as executor:
         executor.warm()
-        with pytest.raises(ContainerConfigurationError, match="does not speak as a Python 3.11 or later does"):
+        with pytest.raises(ContainerConfigurationError, match="does not speak the protocol of a worker"):
             executor.execute_sync("1 + 1")
     assert kept() == []
 
 
-def test_closing_leaves_nothing_also_while_spares_start(kept):
+def test_closing_leaves_nothing_also_while_workers_start(kept):
     before = open_files()
     for number in range(5):
-        pool = Spares(sys.executable, number)
-        pool.refill()
+        pool = WarmPool(sys.executable, number)
+        pool.replenish()
         if number % 2:
-            child = pool.take()
-            pool.give_back(child)
+            child = pool.acquire()
+            pool.release(child)
         pool.close()
         pool.close()
-        pool.refill()
-        assert not pool._all
+        pool.replenish()
+        assert not pool._workers
     assert (open_files(), kept()) == (before, [])
 
 
-def test_threads_do_not_get_the_same_spare():
+def test_threads_do_not_get_the_same_worker():
     with SubprocessExecutor(spares=4) as executor:
         found: list[object] = []
 
@@ -120,13 +120,13 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_an_executor_that_nobody_closes_is_closed_when_the_program_ends():
+def test_an_executor_that_was_not_closed_is_closed_when_the_program_ends():
     ended = python("""
         from resilience.execution import SubprocessExecutor
         executor = SubprocessExecutor()
         executor.execute_sync("1")
         executor.warm()
-        (child,) = executor._spares._idle
+        (child,) = executor._pool._idle
         print(child.pid, child.directory)
     """)
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -134,13 +134,13 @@ def test_an_executor_that_nobody_closes_is_closed_when_the_program_ends():
     assert has_ended(int(pid)) and not Path(directory).exists()
 
 
-def test_spares_end_with_a_program_that_is_killed():
+def test_warm_workers_end_with_a_program_that_is_killed():
     ended = python("""
         import os
         from resilience.execution import SubprocessExecutor
         executor = SubprocessExecutor()
         executor.warm()
-        (child,) = executor._spares._idle
+        (child,) = executor._pool._idle
         print(child.pid, child.directory, flush=True)
         os.kill(os.getpid(), 9)
     """)
@@ -155,10 +155,10 @@ def test_a_fork_has_spares_of_its_own_and_leaves_those_of_its_parent_alone():
         from resilience.execution import SubprocessExecutor
         executor = SubprocessExecutor()
         executor.warm()
-        (child,) = executor._spares._idle
+        (child,) = executor._pool._idle
         pid = os.fork()
         if not pid:
-            assert not executor._spares._idle
+            assert not executor._pool._idle
             assert executor.execute_sync("1 + 1").execution_result.return_value == 2
             executor.close()
             os._exit(0)

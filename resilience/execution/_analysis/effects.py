@@ -1,4 +1,4 @@
-"""Functions of the standard library, and of the best known clients, that do something outside the process."""
+"""Table of functions, of the standard library and the best-known clients, that act outside the process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["IMPORTERS", "INSTANCES", "LEAKS", "OPENERS", "Effect", "effect_of"]
 
 
 class Effect(enum.Enum):
-    """What calling a function does."""
+    """Effect of calling a function."""
 
     NONE = ""
     READ = "file_read"
@@ -18,7 +18,7 @@ class Effect(enum.Enum):
     NETWORK = "network"
     PROCESS = "process"
     DYNAMIC = "blocked_call"
-    """Runs what no analysis has seen."""
+    """Runs code that no analysis has seen."""
 
 
 INSTANCES = {
@@ -33,7 +33,7 @@ INSTANCES = {
     "requests.session": "requests.Session()",
     "socket.socket": "socket.socket()",
 }
-"""What a call of these gives: its methods are followed, too."""
+"""Classes and functions whose instances are tracked, so that calls of their methods are found."""
 
 OPENERS = {
     "builtins.open": 1,
@@ -47,7 +47,7 @@ OPENERS = {
     "tarfile.open": 1,
     "zipfile.ZipFile": 1,
 }
-"""Functions that open a file, and which of their arguments is the mode."""
+"""Functions that open a file, with the index of their mode argument."""
 
 IMPORTERS = (
     *("builtins.__import__", "builtins.__lazy_import__", "importlib.__import__"),  # return the top of a package
@@ -56,7 +56,7 @@ IMPORTERS = (
 """Functions that import a module by its name; `__lazy_import__` is there from Python 3.15 on."""
 
 LEAKS = frozenset({"builtins", "ctypes", "importlib", "nt", "os", "posix", "shutil", "socket", "subprocess", "sys"})
-"""Modules that others have imported, and that may be reached through them: ``random._os``."""
+"""Modules that can be reached through others that import them: ``random._os``."""
 
 
 def _of(effect: Effect, module: str, names: str) -> dict[str, Effect]:
@@ -121,7 +121,7 @@ _EFFECTS: dict[str, Effect] = {
 
 
 def effect_of(function: str) -> Effect:
-    """Return what calling *function*, a dotted name, does.
+    """Return the effect of calling *function*, a dotted name.
 
     >>> effect_of("os.system"), effect_of("math.sqrt")
     (<Effect.PROCESS: 'process'>, <Effect.NONE: ''>)

@@ -1,4 +1,4 @@
-"""What an expression stands for, as far as the source tells: a dotted name, or a constant text."""
+"""Resolution of expressions to dotted names and constant strings, as far as the source allows."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from resilience.execution._analysis.tree import Scope
 
 __all__ = ["member", "resolve", "text_of"]
 
-_DEPTH = 12  # of what is followed: all that people write, and no more work for what a machine wrote
-_SURE = 6  # with so many steps left an answer is good for the next time, too
-_MOST_TEXT = 1000
+_MAX_DEPTH = 12  # of resolution: enough for code written by people, and a bound for generated code
+_CACHEABLE_DEPTH = 6  # a resolution with so many steps left is cached
+_MAX_TEXT = 1000
 
 
-def resolve(node: ast.expr, scope: Scope, depth: int = _DEPTH) -> str | None:
-    """Return the dotted name of what *node* stands for: ``os.system``, ``builtins.eval``, ``pathlib.Path()``.
+def resolve(node: ast.expr, scope: Scope, depth: int = _MAX_DEPTH) -> str | None:
+    """Return the dotted name that *node* refers to: ``os.system``, ``builtins.eval``, ``pathlib.Path()``.
 
-    With parentheses it is an instance. None where the source does not tell.
+    With parentheses it is an instance. None if it cannot be resolved.
     """
     if depth <= 0:
         return None
     if isinstance(node, ast.Name):
         name = node.id
-        if depth < _SURE:
+        if depth < _CACHEABLE_DEPTH:
             return _named(name, scope, depth)
         if name not in scope.known:
             scope.known[name] = _named(name, scope, depth)
@@ -44,25 +44,25 @@ def resolve(node: ast.expr, scope: Scope, depth: int = _DEPTH) -> str | None:
     return None
 
 
-def text_of(node: ast.expr | None, scope: Scope, depth: int = _DEPTH) -> str | None:
-    """Return the text that *node* is sure to be: a constant, or constants put together; None where that is not sure."""
+def text_of(node: ast.expr | None, scope: Scope, depth: int = _MAX_DEPTH) -> str | None:
+    """Return the string that *node* certainly is, a constant or a concatenation of constants; None if uncertain."""
     if depth <= 0 or node is None:
         return None
     if isinstance(node, ast.Constant):
-        return node.value if isinstance(node.value, str) and len(node.value) <= _MOST_TEXT else None
+        return node.value if isinstance(node.value, str) and len(node.value) <= _MAX_TEXT else None
     if isinstance(node, ast.Name):
         bound = scope.lookup(node.id)
         if bound is not None and len(bound) == 1 and isinstance(bound[0], ast.expr):
             return text_of(bound[0], scope, depth - 1)
         return None
-    parts = _parts(node, scope, depth - 1)
+    parts = _text_parts(node, scope, depth - 1)
     if parts is None or None in parts:
         return None
     text = "".join(part for part in parts if part is not None)
-    return text if len(text) <= _MOST_TEXT else None
+    return text if len(text) <= _MAX_TEXT else None
 
 
-def _parts(node: ast.expr, scope: Scope, depth: int) -> list[str | None] | None:
+def _text_parts(node: ast.expr, scope: Scope, depth: int) -> list[str | None] | None:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return [text_of(node.left, scope, depth), text_of(node.right, scope, depth)]
     if isinstance(node, ast.JoinedStr):
@@ -71,7 +71,7 @@ def _parts(node: ast.expr, scope: Scope, depth: int) -> list[str | None] | None:
     if isinstance(node, ast.Subscript):
         return [_sliced(node, scope, depth)]
     if isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords:
-        return _made(node.func, node.args[0], scope, depth)
+        return _joined_parts(node.func, node.args[0], scope, depth)
     return None
 
 
@@ -87,11 +87,11 @@ def _sliced(node: ast.Subscript, scope: Scope, depth: int) -> str | None:
     return text[::-1] if backwards and step.operand.value == 1 else None  # type: ignore[union-attr]
 
 
-def _made(function: ast.expr, argument: ast.expr, scope: Scope, depth: int) -> list[str | None] | None:
+def _joined_parts(function: ast.expr, argument: ast.expr, scope: Scope, depth: int) -> list[str | None] | None:
     """Return the parts of ``"".join(["o", "s"])`` and ``chr(111)``."""
     if isinstance(function, ast.Attribute) and function.attr == "join" and isinstance(argument, ast.List | ast.Tuple):
         between = text_of(function.value, scope, depth)
-        parts = [text_of(each, scope, depth) for each in argument.elts[:_MOST_TEXT]]
+        parts = [text_of(each, scope, depth) for each in argument.elts[:_MAX_TEXT]]
         return None if between is None or None in parts else [between.join(part for part in parts if part is not None)]
     if resolve(function, scope, depth) == "builtins.chr" and isinstance(argument, ast.Constant):
         number = argument.value
@@ -107,12 +107,12 @@ def _named(name: str, scope: Scope, depth: int) -> str | None:
                 return f"{module}.{name}"
         return "builtins" if name == "__builtins__" else f"builtins.{name}"
     found: str | None = None
-    for value in bound[-_DEPTH:]:
+    for value in bound[-_MAX_DEPTH:]:
         one = value if isinstance(value, str) else None
         if isinstance(value, ast.expr) and not (isinstance(value, ast.Name) and value.id == name):
             one = resolve(value, scope, depth - 1)
         if one is not None and (found is None or effect_of(one) is not Effect.NONE):
-            found = one  # of several the one that matters
+            found = one  # of several bindings the one with an effect
     return found
 
 
@@ -124,7 +124,7 @@ def _stars(scope: Scope) -> Iterator[str]:
 
 
 def member(base: str, name: str) -> str:
-    """Return what *name* is in *base*, a dotted name."""
+    """Return the dotted name of the attribute *name* of *base*."""
     dotted = f"{base}.{name}"
     if base == "pathlib.Path()" and effect_of(dotted) is Effect.NONE:
         return base  # .parent, .with_suffix(...): paths again

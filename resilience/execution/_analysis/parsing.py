@@ -1,4 +1,4 @@
-"""Source text to tree, whatever the text is."""
+"""Parser of source text that may be anything."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import ast
 import threading
 import warnings
 
-from resilience.execution._worker.statements import FILENAME, Program
-from resilience.execution.diagnostic import Finding
+from resilience.execution._worker.statements import FILENAME, Program, compile_program
+from resilience.execution.diagnostic import Diagnostic
 
-__all__ = ["MOST_CODE", "UNPARSABLE", "check", "parse"]
+__all__ = ["MAX_CODE", "UNPARSABLE", "parse", "syntax_diagnostic"]
 
 UNPARSABLE = (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError)
-"""What the parser raises: also for null bytes, lone surrogates and nesting that is too deep."""
+"""Exceptions of the parser, also for null bytes, lone surrogates and nesting that is too deep."""
 
-MOST_CODE = 300_000
+MAX_CODE = 300_000
 """Characters. A tree takes 600 bytes for each of them, and a second for all."""
 
-_MOST_LINE = 500
+_MAX_LINE = 500
 
-# The filters of warnings belong to the whole process.
+# Held while the warning filters, which belong to the whole process, are changed.
 _filters = threading.Lock()
 
 
 def parse(code: str) -> ast.Module:
-    """Return the tree of *code*. A byte order mark is no part of it.
+    """Return the tree of *code* without its byte order mark.
 
     Raises one of `UNPARSABLE`.
     """
@@ -34,10 +34,10 @@ def parse(code: str) -> ast.Module:
         return ast.parse(code.removeprefix("\ufeff"), FILENAME)
 
 
-def check(code: str) -> Finding | None:
-    """Compile *code* as the child process will; return what is wrong with it.
+def syntax_diagnostic(code: str) -> Diagnostic | None:
+    """Compile *code* as the worker will; return a diagnostic if it does not compile.
 
-    >>> check("if x = 5: pass").message
+    >>> syntax_diagnostic("if x = 5: pass").message
     "invalid syntax. Maybe you meant '==' or ':=' instead of '='?"
     """
     try:
@@ -45,23 +45,23 @@ def check(code: str) -> Finding | None:
             warnings.simplefilter("ignore")
             _compile(code.removeprefix("\ufeff"))
     except SyntaxError as error:
-        return _finding(error)
+        return _diagnostic(error)
     except UNPARSABLE as error:
-        return Finding(f"too deeply nested to be compiled ({type(error).__name__})")
+        return Diagnostic(f"too deeply nested to be compiled ({type(error).__name__})")
     return None
 
 
 def _compile(code: str) -> None:
     try:
-        compile(code, FILENAME, "exec", dont_inherit=True)  # makes no tree, which takes much memory
+        compile_program(code)  # makes no tree, which takes much memory
     except (SyntaxError, RecursionError, MemoryError):
         raise
     except ValueError:
-        Program(code)  # which knows the places of what Python refuses without one
+        Program(code)  # adds the position that Python's error lacks
 
 
-def _finding(error: SyntaxError) -> Finding:
+def _diagnostic(error: SyntaxError) -> Diagnostic:
     line = error.lineno or None  # 0 where the compiler has no place to tell
     column = error.offset - 1 if line is not None and error.offset else None
     code = (error.text or "").rstrip("\r\n")
-    return Finding(error.msg or "invalid syntax", line, column, code[:_MOST_LINE])
+    return Diagnostic(error.msg or "invalid syntax", line, column, code[:_MAX_LINE])

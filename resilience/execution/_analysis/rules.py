@@ -1,4 +1,4 @@
-"""What a policy says to each node of a tree."""
+"""Rules of a policy, applied to the nodes of a tree."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from resilience.execution._analysis.effects import IMPORTERS, LEAKS, OPENERS, Effect, effect_of
 from resilience.execution._analysis.names import member, resolve, text_of
 from resilience.execution._analysis.tree import Scope
-from resilience.execution._installed_modules import is_there
+from resilience.execution._installed_modules import is_installed
 from resilience.execution._worker.policy_messages import ATTRIBUTES, DYNAMIC, denied
 from resilience.execution._worker.source import Source
 from resilience.execution.security import SecurityPolicy
@@ -18,41 +18,41 @@ from resilience.report.failure import Violation
 if TYPE_CHECKING:
     from resilience.execution._worker.policy_messages import Policy
 
-__all__ = ["WORDS", "Rules", "may_find"]
+__all__ = ["WATCHED_NAMES", "Rules", "may_find"]
 
 _GETTERS = ("operator.attrgetter", "operator.methodcaller")
-# What stands in the replacement field of a format string: {0.__class__.__globals__}, {f.__globals__[os]}.
+# Attributes in the replacement field of a format string: {0.__class__.__globals__}, {f.__globals__[os]}.
 _FORMAT = re.compile(r"\.(" + "|".join(sorted(map(re.escape, ATTRIBUTES))) + r")\b")
-WORDS = DYNAMIC | {"__builtins__", "__loader__", "__spec__"}
-"""Names to look at also where nothing is done with them."""
-_TELLTALES = re.compile(
+WATCHED_NAMES = DYNAMIC | {"__builtins__", "__loader__", "__spec__"}
+"""Names whose mere use is checked."""
+_SUSPICIOUS = re.compile(
     "|".join(sorted({"import", "__", "getattr", "globals", "vars", "open", "format"} | DYNAMIC | ATTRIBUTES))
 )
-"""What no code can do without that does what any rule looks for, except by names that are no ASCII."""
+"""Any violation in ASCII code contains one of these words."""
 
 
 def may_find(code: str) -> bool:
-    """Return whether a rule can find anything in *code*: quick, and true for much that is harmless.
+    """Return whether *code* may contain a violation. Quick, and true for much harmless code.
 
     >>> may_find("sum([1, 2])"), may_find("import math")
     (False, True)
     """
-    return not code.isascii() or _TELLTALES.search(code) is not None
+    return not code.isascii() or _SUSPICIOUS.search(code) is not None
 
 
 class Rules:
-    """Look at one node after the other, parents first, and gather what is forbidden."""
+    """Checks nodes one by one, parents first, and collects violations in `found`."""
 
     def __init__(self, code: str, policy: SecurityPolicy) -> None:
         self.found: list[Violation] = []
         self._policy = policy
         self._told = cast("Policy", policy.to_dict())
         self._source = Source(code.removeprefix("\ufeff"))
-        self._done: set[int] = set()  # nodes that are part of what was found
+        self._done: set[int] = set()  # nodes that belong to a violation
         self._there: dict[str, bool] = {}
 
     def look(self, node: ast.AST, scope: Scope) -> None:
-        """Note what is forbidden about *node*."""
+        """Check *node*."""
         if id(node) in self._done:
             return
         if isinstance(node, ast.Call):
@@ -94,19 +94,19 @@ class Rules:
         return all(f"{module}.{name}" in (self._policy.modules or ()) for name in names)
 
     def _leaks(self, module: str, name: str) -> bool:
-        """Whether *name* in *module* is another module that may not be imported."""
+        """Return whether *name* in *module* is another module that may not be imported."""
         plain = name.lstrip("_")
         return plain in LEAKS and not self._policy.allows(plain) and not self._by_part(module, [name])
 
     def _exists(self, name: str) -> bool:
-        """Whether there is such a module. One that is missing is no offence: importing it says so."""
+        """Return whether there is such a module. A missing one is an import error, not a violation."""
         top = name.partition(".")[0]
         found = self._there.get(top)
         if found is None:
-            found = self._there[top] = is_there(top)
+            found = self._there[top] = is_installed(top)
         return found
 
-    # Calls, and functions that are handed on.
+    # Calls, and functions that are passed on.
 
     def _call(self, node: ast.Call, scope: Scope) -> None:
         function = node.func
@@ -126,7 +126,7 @@ class Rules:
                 self._effect(node, got, None, scope)
 
     def _effect(self, node: ast.expr, name: str, call: ast.Call | None, scope: Scope) -> bool:
-        """Note what *name* does, where it is called, or handed on. Return whether that is forbidden."""
+        """Check the effect of *name*, called or passed on; return whether it is forbidden."""
         effect = effect_of(name)
         if effect is Effect.NONE:
             return False
@@ -170,7 +170,7 @@ class Rules:
         if node.attr not in ATTRIBUTES or self._policy.dynamic:
             return False
         if node.attr == "__subclasses__" and isinstance(node.value, ast.Name):
-            # The subclasses of a class of the program's own are its own, too.
+            # Subclasses of the program's own classes are its own, too.
             bound = scope.lookup(node.value.id)
             return not bound or not all(isinstance(each, ast.ClassDef) for each in bound)
         return True
@@ -186,7 +186,7 @@ class Rules:
             self._note(node, "blocked_import", node.attr.lstrip("_"), f"access {module}.{node.attr}")
 
     def _pattern(self, node: ast.MatchClass) -> None:
-        """Look at the attributes that a pattern reads: ``case object(__globals__=found)``."""
+        """Check the attributes that a class pattern reads: ``case object(__globals__=found)``."""
         for name in node.kwd_attrs:
             if name in ATTRIBUTES and not self._policy.dynamic:
                 self._note(node, "blocked_attribute", name, f"access {name}")
@@ -218,7 +218,7 @@ class Rules:
                 self._note(node, "blocked_attribute", key, f"access {key}")
 
     def _names_in_texts(self, node: ast.Call, name: str | None, scope: Scope) -> None:
-        """Attributes by their name in a text: getattr, attrgetter, str.format."""
+        """Check attributes that are named in strings: getattr, attrgetter, str.format."""
         attribute = node.func.attr if isinstance(node.func, ast.Attribute) else ""
         if attribute in ("format", "format_map", "vformat"):
             candidates = [cast("ast.Attribute", node.func).value, *node.args[:1]]
@@ -234,7 +234,7 @@ class Rules:
         if found:
             self._note(node, "blocked_attribute", str(found[0]), f"access {found[0]}")
 
-    # What was found.
+    # Violations.
 
     def _note(self, node: ast.expr | ast.stmt | ast.pattern, kind: str, subject: str, operation: str) -> None:
         self._finish(node)
@@ -243,7 +243,7 @@ class Rules:
         self.found.append(Violation(**fields))  # type: ignore[arg-type]
 
     def _finish(self, node: ast.AST) -> None:
-        """Say no more of what is inside *node* along its chain: ``a`` and ``a.b`` in ``a.b()``."""
+        """Skip the nodes that *node* is a chain of: ``a`` and ``a.b`` in ``a.b()``."""
         here: ast.AST | None = node
         while isinstance(here, ast.Call | ast.Attribute | ast.Subscript | ast.Name):
             self._done.add(id(here))

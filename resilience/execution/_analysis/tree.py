@@ -1,4 +1,4 @@
-"""One walk through a tree: its scopes with what is bound in them, and the nodes that the rules look at.
+"""Walk through a syntax tree that collects scopes with their bindings, and the nodes that rules check.
 
 Without recursion: a chain of a thousand calls is deeper than the interpreter's own limit.
 """
@@ -9,12 +9,12 @@ import ast
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, cast
 
-__all__ = ["Binding", "Scope", "read"]
+__all__ = ["Binding", "Scope", "nodes_with_scopes"]
 
 Binding = str | ast.expr | ast.ClassDef | None
-"""What a name was bound to: the dotted name of what was imported, an expression, a class, or what is not known."""
+"""Binding of a name: the dotted name of an import, an expression, a class, or None for anything else."""
 
-_LOOKED_AT = frozenset({ast.Call, ast.Attribute, ast.Subscript, ast.Import, ast.ImportFrom, ast.MatchClass})
+_CHECKED_NODES = frozenset({ast.Call, ast.Attribute, ast.Subscript, ast.Import, ast.ImportFrom, ast.MatchClass})
 
 
 class Scope:
@@ -29,22 +29,22 @@ class Scope:
         self.names: dict[str, list[Binding]] = {}
         #: The modules of `from ... import *`.
         self.stars: list[str] = []
-        #: What names were found to stand for, once all are bound.
+        #: Cache of resolved names, valid once all names are bound.
         self.known: dict[str, str | None] = {}
         self._elsewhere: dict[str, Scope] = {}
 
     def bind(self, name: str, value: Binding = None) -> None:
-        """Note that *name* is bound to *value* here."""
+        """Bind *name* to *value* in this scope, or in the one it was declared to belong to."""
         scope = self._elsewhere.get(name, self)
         scope.names.setdefault(name, []).append(value)
 
     def declare(self, names: Iterable[str], scope: Scope) -> None:
-        """Note that *names* belong to another *scope*."""
+        """Declare that *names* belong to another *scope*."""
         for name in names:
             self._elsewhere[name] = scope
 
     def lookup(self, name: str) -> list[Binding] | None:
-        """Return what *name* was bound to; None where the code binds no such name."""
+        """Return the bindings of *name*; None if the code does not bind it."""
         scope: Scope | None = self
         while scope is not None:
             if name in scope.names and (scope is self or scope.kind != "class"):
@@ -53,7 +53,7 @@ class Scope:
         return None
 
     def function(self) -> Scope:
-        """Return the nearest scope around that is no comprehension's and no class's."""
+        """Return the nearest enclosing scope of a function or the module."""
         scope = self
         while scope.parent is not None and scope.kind in ("class", "comprehension"):
             scope = scope.parent
@@ -63,17 +63,17 @@ class Scope:
 Stack = list[tuple[ast.AST, Scope]]
 
 
-def read(tree: ast.Module, words: Collection[str] = ()) -> list[tuple[ast.AST, Scope]]:
-    """Return the nodes to look at, each with its scope, parents before children, and bind all names in the scopes.
+def nodes_with_scopes(tree: ast.Module, words: Collection[str] = ()) -> list[tuple[ast.AST, Scope]]:
+    """Return the nodes to check with their scopes, parents before children, and bind all names in the scopes.
 
-    Of the names, which are most of a tree, only *words*.
+    Of name nodes, which are most of a tree, only *words* are returned.
     """
     found: Stack = []
     stack: Stack = [(tree, Scope("module"))]
     while stack:
         node, scope = stack.pop()
         kind = type(node)
-        if kind in _LOOKED_AT or (isinstance(node, ast.Name) and node.id in words):
+        if kind in _CHECKED_NODES or (isinstance(node, ast.Name) and node.id in words):
             found.append((node, scope))
         handler = _HANDLERS.get(kind)
         if handler is None:
@@ -83,7 +83,7 @@ def read(tree: ast.Module, words: Collection[str] = ()) -> list[tuple[ast.AST, S
     return found
 
 
-# Fields that hold no nodes, or none of interest.
+# Fields without nodes, or without nodes of interest.
 _SKIPPED = frozenset({"ctx", "op", "ops", "id", "attr", "arg", "type_comment", "conversion", "simple", "type_ignores"})
 _CHILDREN: dict[type[ast.AST], tuple[str, ...]] = {}
 
@@ -109,7 +109,7 @@ def _push_all(values: Sequence[object], scope: Scope, stack: Stack) -> None:
 
 
 def _constant(_node: ast.Constant, _scope: Scope, _stack: Stack) -> None:
-    """Nothing is inside."""
+    """Ignore a constant, which has no child nodes."""
 
 
 def _name(node: ast.Name, scope: Scope, _stack: Stack) -> None:
@@ -196,7 +196,7 @@ def _comprehension(node: ast.expr, scope: Scope, stack: Stack) -> None:
 
 
 def _named(node: ast.AST, scope: Scope, stack: Stack) -> None:
-    """A node that binds the name in its field: a handler, a pattern, a type parameter."""
+    """Bind the name in a field of *node*: a handler, a pattern, a type parameter."""
     name = getattr(node, "rest", None) or getattr(node, "name", None)
     if isinstance(name, str):
         scope.bind(name)

@@ -1,4 +1,4 @@
-"""Kernels behind `jupyter_client`: started here by a kernel manager, or found by a connection file."""
+"""Kernels behind `jupyter_client`: a `ManagedKernel` is started here, a `ConnectedKernel` has a connection file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import anyio
 
 from resilience.clock import SYSTEM
 from resilience.contrib.executor import ContainerConfigurationError
-from resilience.execution._jupyter.kernel import Kernel, KernelDiedError, Message, unreachable
+from resilience.execution._jupyter.kernel import Kernel, KernelDiedError, Message, connectivity_error
 
 if TYPE_CHECKING:
     from jupyter_client.asynchronous.client import AsyncKernelClient
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 __all__ = ["ConnectedKernel", "ManagedKernel"]
 
-_LOOK = 200  # milliseconds of silence, then one looks whether it is alive
-_SILENCE = 5.0  # seconds without a heartbeat; a busy machine misses one or two
-_MOST_WORDS = 2000
-# What a kernel of ours inherits: what it needs to start. No secrets that happen to be in the environment.
+_POLL_INTERVAL = 200  # milliseconds without a message, then the kernel's life is checked
+_HEARTBEAT_TIMEOUT = 5.0  # seconds without a heartbeat; a busy machine misses one or two
+_MAX_STDERR = 2000
+# Variables that a kernel started here inherits. Any other may hold a secret.
 _INHERITED = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV")
 
 
 class _ZmqKernel(Kernel):
-    """Two sockets: what it is asked and answers, and what it tells everybody."""
+    """A kernel with two ZeroMQ sockets: shell for requests and replies, iopub for output and status."""
 
     # jupyter_client types its channels, and much of the rest, as Any or not at all.
     _client: Any = None
@@ -61,20 +61,20 @@ class _ZmqKernel(Kernel):
 
     async def receive(self) -> Message:
         while True:
-            ready: dict[object, int] = dict(await self._poller.poll(_LOOK))
-            for channel in self._channels:  # the news first: what was printed, and then that it is over
+            ready: dict[object, int] = dict(await self._poller.poll(_POLL_INTERVAL))
+            for channel in self._channels:  # iopub first, so that output comes before the reply
                 if channel.socket in ready:
                     return Message.of(await channel.get_msg(timeout=0))
             await self._check()
 
     async def _check(self) -> None:
-        """Raise where it is certain that nothing more will be said."""
+        """Raise `KernelDiedError` if the kernel's process has ended."""
         if not await self._client.is_alive():
             raise KernelDiedError
 
 
 class ManagedKernel(_ZmqKernel):
-    """A kernel that is started here, by the manager that *factory* makes."""
+    """A kernel that is started here, by the manager that *factory* makes, and ends with `close`."""
 
     def __init__(self, factory: Callable[[], AsyncKernelManager], *, inherits: bool) -> None:
         self._factory = factory
@@ -98,12 +98,13 @@ class ManagedKernel(_ZmqKernel):
         except NoSuchKernel as error:
             known = sorted(manager.kernel_spec_manager.find_kernel_specs())
             raise ContainerConfigurationError(
-                f"no kernel is called {error.name!r}; there are: {', '.join(known) or 'none'}", {"kernels": known}
+                f"there is no kernel named {error.name!r}; available kernels: {', '.join(known) or 'none'}",
+                {"kernels": known},
             ) from error
         except (FileNotFoundError, PermissionError) as error:
             raise ContainerConfigurationError(f"{self.name} cannot be started: {error}") from error
         except (OSError, RuntimeError) as error:
-            raise unreachable(self, f"it cannot be started: {error}") from error
+            raise connectivity_error(self, f"it cannot be started: {error}") from error
         self.port = manager.shell_port
         self._connect(manager.client(), heartbeat=False)
 
@@ -119,7 +120,7 @@ class ManagedKernel(_ZmqKernel):
         manager, self._manager = self._manager, None
         if manager is not None:
             self._disconnect()
-            with contextlib.suppress(Exception):  # it is gone already
+            with contextlib.suppress(Exception):  # it has ended already
                 await manager.shutdown_kernel(now=True)
             manager.context.destroy(linger=0)
         if self._errors is not None:
@@ -137,16 +138,16 @@ class ManagedKernel(_ZmqKernel):
         process: object = getattr(self._manager.provisioner, "process", None)
         return cast("subprocess.Popen[bytes]", process).poll() if isinstance(process, subprocess.Popen) else None
 
-    def last_words(self) -> str:
+    def stderr_tail(self) -> str:
         if self._errors is None:
             return ""
         end = self._errors.seek(0, os.SEEK_END)
-        self._errors.seek(max(0, end - _MOST_WORDS))
+        self._errors.seek(max(0, end - _MAX_STDERR))
         return self._errors.read().decode("utf-8", "replace").strip()
 
 
 class ConnectedKernel(_ZmqKernel):
-    """A kernel that somebody else has started and looks after, known by its *connection_file*."""
+    """A running kernel, found by its *connection_file*. It is never started or ended here."""
 
     def __init__(self, connection_file: str | os.PathLike[str]) -> None:
         self._path = Path(connection_file)
@@ -174,9 +175,9 @@ class ConnectedKernel(_ZmqKernel):
         now = SYSTEM.now()
         if await self._client.is_alive():
             self._last_beat = now
-        elif self._last_beat is not None and now - self._last_beat > _SILENCE:
-            # Whether it has died or cannot be reached any more nobody can tell from here.
-            raise unreachable(self, "its heart has stopped: it has ended, or the connection is lost")
+        elif self._last_beat is not None and now - self._last_beat > _HEARTBEAT_TIMEOUT:
+            # A dead kernel and a lost connection look the same from here.
+            raise connectivity_error(self, "no heartbeat: the kernel has ended, or the connection is lost")
 
     async def close(self) -> None:
         self._disconnect()

@@ -1,4 +1,4 @@
-"""Events from the thread where they happen to the one that waits, where the listener is called."""
+"""Bridge for events from the event loop's thread to the caller's thread, where the listener runs."""
 
 from __future__ import annotations
 
@@ -12,48 +12,48 @@ from resilience.clock import current_clock
 from resilience.execution.events import EventKind, StreamEvent
 from resilience.execution.executor import Listener
 
-__all__ = ["Relay"]
+__all__ = ["EventBridge"]
 
 T = TypeVar("T")
 
-_MOST = 10_000  # events on the way, to a listener that is slow
+_MAX_QUEUED = 10_000  # events that wait for a slow listener
 
 
-class Relay:
-    """Takes events in any thread, and hands them to *listener* in the one that calls `wait`."""
+class EventBridge:
+    """Takes events in any thread and calls *listener* with them in the thread that calls `wait`."""
 
     def __init__(self, listener: Listener | None) -> None:
         self._listener = listener
         self._events: queue.SimpleQueue[StreamEvent | None] = queue.SimpleQueue()
-        self._missed = 0
+        self._dropped = 0
 
-    def tell(self, kind: EventKind, text: str = "", line: int | None = None) -> None:
-        """Take an event. Where too many are on the way, output is left out, and that is said."""
+    def emit(self, kind: EventKind, text: str = "", line: int | None = None) -> None:
+        """Queue an event. If the queue is full, output is dropped, and a ``warning`` event says how much."""
         if self._listener is None:
             return
         now = datetime.datetime.fromtimestamp(current_clock().wall(), datetime.UTC)
-        if kind in ("stdout", "stderr") and self._events.qsize() >= _MOST:
-            self._missed += 1
+        if kind in ("stdout", "stderr") and self._events.qsize() >= _MAX_QUEUED:
+            self._dropped += 1
             return
-        if self._missed:
-            self._events.put(StreamEvent("warning", now, f"{self._missed} pieces of output were left out here"))
-            self._missed = 0
+        if self._dropped:
+            self._events.put(StreamEvent("warning", now, f"{self._dropped} pieces of output were dropped here"))
+            self._dropped = 0
         self._events.put(StreamEvent(kind, now, text, line))
 
     def wait(self, future: concurrent.futures.Future[T]) -> T:
-        """Hand out events until *future* is done; return what it comes to. Interrupted, it is cancelled."""
+        """Call the listener until *future* is done, and return its result. Interrupted, it cancels *future*."""
         future.add_done_callback(lambda _: self._events.put(None))
         try:
             while (event := self._events.get()) is not None:
-                self._hand_out(event)
+                self._call_listener(event)
             return future.result()
         except BaseException:
             future.cancel()
             raise
 
-    def _hand_out(self, event: StreamEvent) -> None:
+    def _call_listener(self, event: StreamEvent) -> None:
         listener = self._listener
-        assert listener is not None, "without one nothing is taken"
+        assert listener is not None, "without a listener no event is queued"
         try:
             listener(event)
         except Exception as error:

@@ -1,4 +1,4 @@
-"""Execute code in a Jupyter kernel."""
+"""Executor that runs each program in a Jupyter kernel."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Self, cast
 
 from resilience._validation import parse_duration
-from resilience.execution._jupyter.event_bridge import Relay
-from resilience.execution._jupyter.job import Running
+from resilience.execution._event_emitter import final_event
+from resilience.execution._jupyter.event_bridge import EventBridge
+from resilience.execution._jupyter.job import KernelJob
 from resilience.execution._jupyter.kernel import Kernel, KernelDiedError
 from resilience.execution._jupyter.loop_thread import BackgroundLoop
-from resilience.execution._jupyter.session import become_ready
-from resilience.execution._waiting import closed, in_thread
+from resilience.execution._jupyter.session import wait_until_ready
+from resilience.execution._waiting import close_in_thread, run_in_thread
 from resilience.execution.executor import ExecutionReport, Listener
 from resilience.execution.request import ExecutionRequest
 
@@ -27,14 +28,14 @@ __all__ = ["JupyterExecutor"]
 
 
 class JupyterExecutor:
-    """Executes each program in a kernel, one at a time, as a ``__main__`` of its own: no variables of the one before.
+    """Executes each program in a kernel, one at a time, as a ``__main__`` of its own: programs share no variables.
 
     The kernel is started at the first execution: here, one called *kernel_name*; or by a *manager*, a function that
     returns an `AsyncKernelManager`; or by the Jupyter server or gateway at *gateway_url*, which is given *token*. It
-    ends with `close`. A kernel that runs already is found by its *connection_file*, and left running.
+    ends with `close`. A kernel that runs already is found by its *connection_file*, and left job.
 
-    A program that is still running after its timeout is interrupted; when it goes on for *grace* seconds all the same,
-    the kernel is ended, and another one takes its place. So is one that died. The source is held to the security level
+    A program that is still job after its timeout is interrupted; when it goes on for *grace* seconds all the same,
+    the kernel is replaced. So is one that died. The source is held to the security level
     before anything runs. In the kernel nothing is: neither the level nor the memory limit, which are the kernel's
     host to set.
 
@@ -65,13 +66,13 @@ class JupyterExecutor:
         if len(named) > 1:
             raise TypeError(f"{' and '.join(named)}: give one of them")
         if token is not None and gateway_url is None:
-            raise TypeError("token: give it with gateway_url=, whose server is to be told")
+            raise TypeError("token: give it with gateway_url=, whose server it authenticates to")
         _require_jupyter_client()
         self._kernel = self._find(kernel_name, connection_file, gateway_url, token, manager)
         self._is_open = False
         self._background: BackgroundLoop | None = None
-        self._guard = threading.Lock()
-        self._turn = asyncio.Lock()  # one program at a time
+        self._lock = threading.Lock()
+        self._one_at_a_time = asyncio.Lock()
 
     def _find(
         self,
@@ -96,97 +97,100 @@ class JupyterExecutor:
         return ManagedKernel(functools.partial(AsyncKernelManager, kernel_name=kernel_name), inherits=False)
 
     async def execute(self, request: ExecutionRequest | str, *, on_event: Listener | None = None) -> ExecutionReport:
-        """Execute the code of *request* and tell how it went; *on_event* is called in this event loop.
+        """Execute the code of *request* and return the report; *on_event* is called in this event loop.
 
         On asyncio and trio. Cancelled, it interrupts the program first.
         """
         wanted = ExecutionRequest.of(request)
-        return await in_thread(lambda listener, wake: self._carry_out(wanted, listener, wake), on_event)
+        return await run_in_thread(
+            lambda listener, cancelled_descriptor: self._run(wanted, listener, cancelled_descriptor), on_event
+        )
 
     def execute_sync(self, request: ExecutionRequest | str, *, on_event: Listener | None = None) -> ExecutionReport:
-        """Do what `execute` does, and block until it has; *on_event* is called in this thread."""
-        report = self._carry_out(ExecutionRequest.of(request), on_event, None)
-        assert report is not None, "only an execution that can be woken is cancelled"
+        """Do what `execute` does and block until it has ended; *on_event* is called in this thread."""
+        report = self._run(ExecutionRequest.of(request), on_event, None)
+        assert report is not None, "only a cancelled execution has no report"
         return report
 
-    def _carry_out(
-        self, request: ExecutionRequest, on_event: Listener | None, wake: int | None
+    def _run(
+        self, request: ExecutionRequest, on_event: Listener | None, cancelled_descriptor: int | None
     ) -> ExecutionReport | None:
-        """Execute; None where *wake* became readable, which says that nobody wants it any more."""
-        relay = Relay(on_event)
-        running = Running(self._kernel, request, relay, self._grace)
-        return relay.wait(self._loop().begin(self._told(running, relay, wake)))
+        """Execute in the background loop; None if *cancelled_descriptor* became readable."""
+        bridge = EventBridge(on_event)
+        job = KernelJob(self._kernel, request, bridge, self._grace)
+        return bridge.wait(self._background_loop().submit(self._run_in_loop(job, bridge, cancelled_descriptor)))
 
-    async def _told(self, running: Running, relay: Relay, wake: int | None) -> ExecutionReport | None:
+    async def _run_in_loop(
+        self, job: KernelJob, bridge: EventBridge, cancelled_descriptor: int | None
+    ) -> ExecutionReport | None:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
         cancelled: list[bool] = []
 
         def cancel() -> None:
-            loop.remove_reader(cast("int", wake))
+            loop.remove_reader(cast("int", cancelled_descriptor))
             cancelled.append(task.cancel())
 
-        if wake is not None:
-            loop.add_reader(wake, cancel)
+        if cancelled_descriptor is not None:
+            loop.add_reader(cancelled_descriptor, cancel)
         try:
-            relay.tell("start")
-            report = running.refused() or await self._execute(running)
-            if report.error is not None:
-                relay.tell("error", report.error.error_summary, report.error.line_number)
-            else:
-                value = report.execution_result.return_value
-                relay.tell("result", "" if value is None else str(value))
+            bridge.emit("start")
+            report = job.rejected() or await self._execute(job)
+            bridge.emit(*final_event(report))
             return report
         except asyncio.CancelledError:
             if cancelled:
                 return None
             raise
         finally:
-            if wake is not None:
-                loop.remove_reader(wake)
+            if cancelled_descriptor is not None:
+                loop.remove_reader(cancelled_descriptor)
 
-    async def _execute(self, running: Running) -> ExecutionReport:
-        async with self._turn:
+    async def _execute(self, job: KernelJob) -> ExecutionReport:
+        async with self._one_at_a_time:
             while True:
                 is_fresh = not self._is_open
                 try:
                     await self._open()
-                    return await running.run()
+                    return await job.run()
                 except KernelDiedError:
-                    if is_fresh:  # it was ready a moment ago: the program has ended it before it could say a word
-                        return running.died()
-                    # It died while nobody looked: another one is asked.
+                    if is_fresh:  # it was ready a moment ago, so the program has ended it
+                        return job.report_of_death()
+                    # It died between two executions: run the program in a new kernel.
                 finally:
-                    if not running.kernel_is_idle:
-                        await self._let_go()
+                    if not job.kernel_is_idle:
+                        await self._close_kernel()
 
     async def _open(self) -> None:
         if not self._is_open:
             self._is_open = True
             await self._kernel.open()
-            await become_ready(self._kernel, self._startup)
+            await wait_until_ready(self._kernel, self._startup)
 
-    async def _let_go(self) -> None:
-        """End the kernel, or leave it; the next execution opens another one."""
+    async def _close_kernel(self) -> None:
+        """End the kernel, or disconnect from it; the next execution opens another one."""
         if self._is_open:
             self._is_open = False
             await self._kernel.close()
 
     # -- the thread it all happens in ----------------------------------------------------------------------------
 
-    def _loop(self) -> BackgroundLoop:
-        with self._guard:
+    def _background_loop(self) -> BackgroundLoop:
+        with self._lock:
             if self._background is None:
                 self._background = BackgroundLoop("resilience jupyter")
-                self._turn = asyncio.Lock()  # of this loop
+                self._one_at_a_time = asyncio.Lock()  # of this loop
             return self._background
 
     def close(self) -> None:
-        """End the kernel, or leave one that was found. What still runs is interrupted. It may be used again."""
-        with self._guard:
+        """End the kernel, or disconnect from one found by its connection file. A running program is interrupted.
+
+        The executor may be used again, with another kernel.
+        """
+        with self._lock:
             background, self._background = self._background, None
         if background is not None:
-            background.close(self._let_go)
+            background.close(self._close_kernel)
 
     def __enter__(self) -> Self:
         return self
@@ -198,7 +202,7 @@ class JupyterExecutor:
         return self
 
     async def __aexit__(self, *raised: object) -> None:
-        await closed(self.close)
+        await close_in_thread(self.close)
 
     def __repr__(self) -> str:
         return f"<JupyterExecutor: {self._kernel.name}>"

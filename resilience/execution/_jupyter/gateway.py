@@ -1,4 +1,4 @@
-"""Kernels of a Jupyter server or kernel gateway, by URL: HTTP to start, interrupt and end, a websocket to talk.
+"""Kernels of a Jupyter server or kernel gateway, by URL: HTTP to start, interrupt and end, a websocket for messages.
 
 Built on tornado, which `jupyter_client` brings along. The protocol is that of Jupyter Server's REST API, and messages
 of the Jupyter protocol as JSON, each with its channel.
@@ -18,7 +18,7 @@ from resilience._decorators import retry_on_category
 from resilience.categories import ErrorCategory
 from resilience.clock import current_clock
 from resilience.contrib.executor import ContainerConfigurationError
-from resilience.execution._jupyter.kernel import Kernel, Message, inside, unreachable
+from resilience.execution._jupyter.kernel import Kernel, Message, connectivity_error, object_at
 
 if TYPE_CHECKING:
     from tornado.httpclient import AsyncHTTPClient, HTTPRequest
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 __all__ = ["GatewayKernel"]
 
 _VERSION = "5.3"  # of the message protocol
-_MOST_MESSAGE = 64 * 1024 * 1024
-_PING = 30.0  # seconds
-_PAUSE = 0.5  # seconds
+_MAX_MESSAGE = 64 * 1024 * 1024
+_PING_INTERVAL = 30.0  # seconds
+_SHUTDOWN_RETRY_DELAY = 0.5  # seconds
 _PORTS = {"http": 80, "https": 443}
 
 
 class GatewayKernel(Kernel):
-    """A kernel called *kernel_name* that the server at *url* starts for us, and ends when it is closed."""
+    """A kernel named *kernel_name* that the server at *url* starts on `open` and ends on `close`."""
 
     def __init__(self, url: str, kernel_name: str, token: str | None, seconds: float) -> None:
         parts = urlsplit(url)
@@ -56,15 +56,15 @@ class GatewayKernel(Kernel):
         from tornado.httpclient import AsyncHTTPClient
 
         self._http = AsyncHTTPClient(force_instance=True)
-        specs = await self._ask("GET", "kernelspecs")
-        known = sorted(inside(specs, "kernelspecs"))
+        specs = await self._call("GET", "kernelspecs")
+        known = sorted(object_at(specs, "kernelspecs"))
         if self._kernel_name not in known:
             raise ContainerConfigurationError(
-                f"no kernel is called {self._kernel_name!r} at {self.host}:{self.port};"
-                f" there are: {', '.join(known) or 'none'}",
+                f"there is no kernel named {self._kernel_name!r} at {self.host}:{self.port};"
+                f" available kernels: {', '.join(known) or 'none'}",
                 {"kernels": known},
             )
-        self._id = quote(str((await self._ask("POST", "kernels", {"name": self._kernel_name}))["id"]), safe="")
+        self._id = quote(str((await self._call("POST", "kernels", {"name": self._kernel_name}))["id"]), safe="")
         await self._connect()
 
     async def _connect(self) -> None:
@@ -73,9 +73,9 @@ class GatewayKernel(Kernel):
         request = self._request("GET", f"kernels/{self._id}/channels?session_id={self._session}")
         request.url = "ws" + request.url.removeprefix("http")
         try:
-            self._socket = await websocket_connect(request, ping_interval=_PING, max_message_size=_MOST_MESSAGE)
-        except Exception as error:  # what a socket, TLS, HTTP and tornado may have to say
-            raise unreachable(self, f"its channels cannot be opened: {error or type(error).__name__}") from error
+            self._socket = await websocket_connect(request, ping_interval=_PING_INTERVAL, max_message_size=_MAX_MESSAGE)
+        except Exception as error:  # of the socket, TLS, HTTP or tornado
+            raise connectivity_error(self, f"its channels cannot be opened: {error or type(error).__name__}") from error
 
     def _request(self, method: str, path: str, body: object = None) -> HTTPRequest:
         from tornado.httpclient import HTTPRequest
@@ -91,7 +91,7 @@ class GatewayKernel(Kernel):
             follow_redirects=False,  # the token is for this server
         )
 
-    async def _ask(self, method: str, path: str, body: object = None) -> Mapping[str, Any]:
+    async def _call(self, method: str, path: str, body: object = None) -> Mapping[str, Any]:
         from tornado.httpclient import HTTPClientError
 
         assert self._http is not None
@@ -104,11 +104,11 @@ class GatewayKernel(Kernel):
                     f"{self.host}:{self.port} answers {method} /api/{path} with {error.code} {error.message}",
                     {"status": error.code},
                 ) from error
-            raise unreachable(self, f"{method} /api/{path}: {error}", status=error.code) from error
+            raise connectivity_error(self, f"{method} /api/{path}: {error}", status=error.code) from error
         except Exception as error:  # no connection, no TLS, no JSON
-            raise unreachable(self, f"{method} /api/{path}: {error or type(error).__name__}") from error
+            raise connectivity_error(self, f"{method} /api/{path}: {error or type(error).__name__}") from error
         if not isinstance(found, dict):
-            raise unreachable(self, f"{method} /api/{path}: the answer is no JSON object")
+            raise connectivity_error(self, f"{method} /api/{path}: the answer is no JSON object")
         return cast("Mapping[str, Any]", found)
 
     async def close(self) -> None:
@@ -116,7 +116,7 @@ class GatewayKernel(Kernel):
         if socket is not None:
             socket.close()
         if self._http is not None:
-            with contextlib.suppress(Exception):  # whoever cannot be reached cannot be told
+            with contextlib.suppress(Exception):  # the server cannot be reached
                 await self._end()
             self._http.close()
             self._http, self._id = None, ""
@@ -124,7 +124,9 @@ class GatewayKernel(Kernel):
     async def _end(self) -> None:
         if self._id:
             # A server that is about to restart a kernel which died cannot end it: it answers 500.
-            end = retry_on_category(ErrorCategory.INFRASTRUCTURE, attempts=3, base_delay=_PAUSE)(self._ask)
+            end = retry_on_category(ErrorCategory.INFRASTRUCTURE, attempts=3, base_delay=_SHUTDOWN_RETRY_DELAY)(
+                self._call
+            )
             await end("DELETE", f"kernels/{self._id}")
 
     async def send(self, kind: str, content: Mapping[str, object]) -> str:
@@ -151,7 +153,7 @@ class GatewayKernel(Kernel):
         try:
             await self._socket.write_message(json.dumps(message))
         except WebSocketClosedError as error:
-            raise unreachable(self, "the connection was closed") from error
+            raise connectivity_error(self, "the connection was closed") from error
         return header["msg_id"]
 
     async def receive(self) -> Message:
@@ -159,9 +161,9 @@ class GatewayKernel(Kernel):
         while True:
             text = await self._socket.read_message()
             if text is None:
-                raise unreachable(self, "the connection was closed")
-            if isinstance(text, str):  # as bytes come messages with buffers, which no program here has asked for
+                raise connectivity_error(self, "the connection was closed")
+            if isinstance(text, str):  # bytes are messages with buffers, of which none is requested here
                 return Message.of(json.loads(text))
 
     async def interrupt(self) -> None:
-        await self._ask("POST", f"kernels/{self._id}/interrupt", {})
+        await self._call("POST", f"kernels/{self._id}/interrupt", {})

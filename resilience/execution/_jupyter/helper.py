@@ -1,6 +1,6 @@
-"""What runs inside the kernel: execute code as a program of its own, and keep how it went until it is asked for.
+"""Helper inside a kernel: runs code as a program of its own and keeps the result until the client takes it.
 
-It travels to the kernel as source (`shipping`), with what it imports of this toolkit: nothing has to be installed
+It travels to the kernel as source (`bootstrap`) with the modules of this toolkit that it imports: nothing is installed
 there.
 Standard library and child-safe modules only.
 """
@@ -17,9 +17,10 @@ import tempfile
 import time
 import types
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from resilience.execution._worker.result_encoding import value_of, variables_of
+from resilience.execution._worker.event_loop import NoRunningLoop, ProgramLoop
+from resilience.execution._worker.result_encoding import encode_value, encode_variables
 from resilience.execution._worker.statements import FILENAME, Program
 from resilience.report._capture import capture
 
@@ -28,49 +29,49 @@ if TYPE_CHECKING:
 
     from resilience.report.captured_exception import Captured
 
-__all__ = ["answer", "run"]
+__all__ = ["run", "take_result"]
 
 toolkit: AbstractContextManager[object] = nullcontext()
-"""In its block the toolkit's modules can be imported; outside, a program finds what is installed there, or nothing."""
+"""In its block the helper's own modules can be imported; outside, a program imports those installed in the kernel."""
 
-_answers: dict[str, dict[str, object]] = {}
+_results: dict[str, dict[str, object]] = {}
 
 
 def run(name: str, code: str, wanted: Sequence[str] | None, directory: str | None) -> None:
-    """Execute *code* as the program ``__main__``, in *directory* or an empty one; `answer` tells how it went.
+    """Run *code* as ``__main__``, in *directory* or an empty one, and keep the result for `take_result`.
 
-    *wanted* names the variables to tell of; None: all of the top level.
+    *wanted* names the variables of the result; None: all of the top level.
     """
-    _answers.clear()  # of one that nobody asked for
+    _results.clear()  # of a run whose client has gone
     program = types.ModuleType("__main__")
     program.__dict__["__builtins__"] = builtins
     linecache.cache[FILENAME] = (len(code), None, code.splitlines(keepends=True), FILENAME)
-    attempt = _Attempt(code, program.__dict__)
+    attempt = _ProgramRun(code, program.__dict__)
     put = sys.modules["__main__"]
-    inside = _Directory(directory)
+    inside = _WorkingDirectory(directory)
     try:
         sys.modules["__main__"] = program
-        error = attempt.carry_out()
+        error = attempt.run()
     finally:
         sys.modules["__main__"] = put
         inside.leave()
     with toolkit:
-        told = attempt.told(error, wanted)
-    said = _complaint(error, attempt.captured)
+        result = attempt.result(error, wanted)
+    said = _final_stderr(error, attempt.captured)
     if said:
         sys.stderr.write(f"{said.rstrip()}\n")
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    _answers[name] = told
+    _results[name] = result
 
 
-def answer(name: str) -> str:
-    """Return as JSON how the run called *name* went."""
-    return json.dumps(_answers.pop(name))
+def take_result(name: str) -> str:
+    """Return the result of the run *name* as JSON, and forget it."""
+    return json.dumps(_results.pop(name))
 
 
-class _Attempt:
-    """One program, and how far it has come."""
+class _ProgramRun:
+    """One run of a program: its progress, value and exception."""
 
     def __init__(self, code: str, namespace: dict[str, object]) -> None:
         self._code = code
@@ -79,13 +80,18 @@ class _Attempt:
         self._value: object = None
         self._progress = [0, 0, 0]
         self._seconds = 0.0
+        self._loop = ProgramLoop()
         self.captured: Captured | None = None
 
-    def carry_out(self) -> BaseException | None:
-        """Execute it; return what it raises, an interrupt as well: that is how a time limit ends a program."""
+    def run(self) -> BaseException | None:
+        """Run it and return its exception, also the KeyboardInterrupt that ends it after its time limit."""
         began = time.perf_counter()
         try:
-            self._execute()
+            with NoRunningLoop():
+                try:
+                    self._execute()
+                finally:
+                    self._loop.close()
         except BaseException as error:
             return error
         finally:
@@ -97,18 +103,20 @@ class _Attempt:
         self._stage = "run"
         last = 0
         for statement in statements:
-            value = eval(statement.code, self._namespace)  # noqa: S307  # what all of this is for
+            value: Any = eval(statement.code, self._namespace)  # noqa: S307  # the program itself
+            if statement.is_async:
+                value = self._loop.run(value)
             if statement.is_value:
                 self._value = value
             lines = self._progress[0] + statement.end_line - max(statement.line, last + 1) + 1
             last = statement.end_line
             self._progress = [lines, last, statement.end_column]
 
-    def told(self, error: BaseException | None, wanted: Sequence[str] | None) -> dict[str, object]:
-        """Return what there is to tell."""
+    def result(self, error: BaseException | None, wanted: Sequence[str] | None) -> dict[str, object]:
+        """Return the result for the client."""
         code = _exit_code(error)
         if error is not None and code:
-            self.captured = capture(error, source=self._code, hidden=_is_ours)
+            self.captured = capture(error, source=self._code, hidden=_is_own_file)
         return {
             "stage": self._stage,
             "progress": self._progress,
@@ -116,20 +124,20 @@ class _Attempt:
             "peak": None,
             "violation": None,
             "exit_code": code,
-            "value": value_of(self._value) if code == 0 else None,
-            "variables": variables_of(self._namespace, wanted),
+            "value": encode_value(self._value) if code == 0 else None,
+            "variables": encode_variables(self._namespace, wanted),
             "exception": self.captured,
         }
 
 
-def _is_ours(filename: str) -> bool:
-    """Return whether a frame is of this file or of the kernel: what it holds is none of the program's business."""
+def _is_own_file(filename: str) -> bool:
+    """Return whether a frame is of this file or of the kernel: such frames are hidden from the report."""
     folders = filename.replace(os.sep, "/").split("/")
-    return filename == __file__ or "ipykernel" in folders or "IPython" in folders
+    return filename.startswith("<resilience.") or "ipykernel" in folders or "IPython" in folders
 
 
 def _exit_code(error: BaseException | None) -> int:
-    """Return what a process of its own would have ended with."""
+    """Return the exit code that a process of its own would have had."""
     if not isinstance(error, SystemExit):
         return 0 if error is None else 1
     if error.code is None:
@@ -137,8 +145,8 @@ def _exit_code(error: BaseException | None) -> int:
     return error.code & 0xFF if isinstance(error.code, int) else 1
 
 
-def _complaint(error: BaseException | None, captured: Captured | None) -> str:
-    """Return what Python writes to the standard error at the end of a program."""
+def _final_stderr(error: BaseException | None, captured: Captured | None) -> str:
+    """Return what Python would write to stderr at the end of the program."""
     if isinstance(error, SystemExit) and isinstance(error.code, int):
         return ""
     if isinstance(error, SystemExit) and error.code is not None:
@@ -146,16 +154,16 @@ def _complaint(error: BaseException | None, captured: Captured | None) -> str:
     return "" if captured is None else captured["traceback"]
 
 
-class _Directory:
-    """The working directory of a program: the one it was given, or an empty one that is removed afterwards."""
+class _WorkingDirectory:
+    """Working directory of a program: a given one, or an empty one that `leave` removes."""
 
     def __init__(self, given: str | None) -> None:
-        self._before = os.getcwd()  # noqa: PTH109  # it is given back as it was
+        self._before = os.getcwd()  # noqa: PTH109  # restored by `leave`
         self._own = tempfile.mkdtemp(prefix="resilience-") if given is None else None
         os.chdir(given or self._own or ".")
 
     def leave(self) -> None:
-        """Go back."""
+        """Restore the kernel's working directory."""
         os.chdir(self._before)
         if self._own is not None:
             shutil.rmtree(self._own, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""One execution in a kernel, from its request to its report."""
+"""Job in a kernel: one execution from its request to its report."""
 
 from __future__ import annotations
 
@@ -11,117 +11,127 @@ from resilience.clock import SYSTEM
 from resilience.contrib.executor import ContainerConfigurationError, WorkflowError
 from resilience.execution._analysis import analyse
 from resilience.execution._jupyter import bootstrap
-from resilience.execution._jupyter.event_bridge import Relay
-from resilience.execution._jupyter.kernel import Kernel, KernelDiedError, unreachable
+from resilience.execution._jupyter.event_bridge import EventBridge
+from resilience.execution._jupyter.kernel import Kernel, KernelDiedError, connectivity_error
 from resilience.execution._jupyter.output import KernelOutput
-from resilience.execution._jupyter.result_decoder import KernelAnswer, died, in_kernel
-from resilience.execution._jupyter.session import Conversation
-from resilience.execution._outcome import Death, Execution
+from resilience.execution._jupyter.result_decoder import KernelResult, report_of_dead_kernel, with_kernel_details
+from resilience.execution._jupyter.session import KernelRequest
+from resilience.execution._outcome import Crash, ReportBuilder
 from resilience.execution.executor import ExecutionReport
 from resilience.execution.request import ExecutionRequest
 from resilience.execution.security import SecurityPolicy
 
-__all__ = ["Running"]
+__all__ = ["KernelJob"]
 
 
-class Running:
-    """Has *kernel* execute *request*, and makes the report."""
+class KernelJob:
+    """Runs *request* in *kernel* and builds the report. The kernel must be open and ready."""
 
-    def __init__(self, kernel: Kernel, request: ExecutionRequest, relay: Relay, grace: float) -> None:
+    def __init__(self, kernel: Kernel, request: ExecutionRequest, bridge: EventBridge, grace: float) -> None:
         self._kernel = kernel
         self._request = request
-        self._relay = relay
-        self._output = KernelOutput(relay)
+        self._bridge = bridge
+        self._output = KernelOutput(bridge)
         self._grace = grace
         self._id = f"exec_{os.urandom(6).hex()}"
-        self._code = request.code.removeprefix("\ufeff")  # a mark of editors, which Python takes off files only
+        self._code = request.code.removeprefix("\ufeff")  # byte order mark, which Python strips from files only
         self._policy = SecurityPolicy.of(request.security_level, request.allowed_imports)
-        self._began = 0.0
-        self._has_begun = False
+        self._started_at = 0.0
+        self._has_started = False
         self.kernel_is_idle: bool = False
-        """Whether the kernel can be asked for the next execution."""
+        """Whether the kernel can take the next request."""
 
-    def refused(self) -> ExecutionReport | None:
-        """Return the report of code that is not run, for its source shows what it must not do."""
+    def rejected(self) -> ExecutionReport | None:
+        """Return the report of code whose source violates the policy; None if it may run."""
         violations = analyse(self._code, self._policy)
-        return in_kernel(self._known().refused(violations), self._kernel) if violations else None
+        return (
+            with_kernel_details(self._report_builder().from_violations(violations), self._kernel)
+            if violations
+            else None
+        )
 
     async def run(self) -> ExecutionReport:
-        """Execute it.
+        """Run the program and return its report.
 
         Raises `ContainerConnectivityError`, `WorkflowError` for an answer that cannot be read, and `KernelDiedError`
         where the kernel was dead before it took the program.
         """
-        self._began = SYSTEM.now()
+        self._started_at = SYSTEM.now()
         try:
-            timed_out, reply = await self._converse()
+            timed_out, reply = await self._run_program()
         except KernelDiedError:
-            if not self._has_begun:
+            if not self._has_started:
                 raise
-            return self.died()
+            return self.report_of_death()
         status = None if reply is None else reply.get("status")
         if reply is not None and status == "ok":
-            return in_kernel(KernelAnswer.of(reply, timed_out=timed_out).reported(self._known()), self._kernel)
-        if timed_out:  # it could not be stopped, or was, but not by the helper
-            late = Death(late=True, trouble="", status=None, most_memory=None, seconds=self._seconds())
-            return in_kernel(self._known().died(late), self._kernel)
-        if status == "aborted":  # since what somebody else asked for has failed
-            raise unreachable(self._kernel, "the request was aborted")
+            return with_kernel_details(
+                KernelResult.of(reply, timed_out=timed_out).report(self._report_builder()), self._kernel
+            )
+        if timed_out:  # the program ignored the interrupt, or ended without the helper
+            crash = Crash(
+                timed_out=True, protocol_error="", exit_status=None, peak_memory=None, seconds=self._seconds()
+            )
+            return with_kernel_details(self._report_builder().from_crash(crash), self._kernel)
+        if status == "aborted":  # another client's request has failed
+            raise connectivity_error(self._kernel, "the request was aborted")
         name, message = self._output.error or ("no error", "")
         raise WorkflowError(f"{self._kernel.name} answered {status!r}: {name}: {message}", "execution")
 
-    def died(self) -> ExecutionReport:
-        """Return the report of a program that has ended its kernel."""
-        return in_kernel(died(self._known(), self._kernel.exit_code(), self._seconds()), self._kernel)
+    def report_of_death(self) -> ExecutionReport:
+        """Return the report of a program that has ended the kernel's process."""
+        return with_kernel_details(
+            report_of_dead_kernel(self._report_builder(), self._kernel.exit_code(), self._seconds()), self._kernel
+        )
 
-    async def _converse(self) -> tuple[bool, Mapping[str, Any] | None]:
-        """Have the helper run the program; return whether its time was up, and the reply."""
+    async def _run_program(self) -> tuple[bool, Mapping[str, Any] | None]:
+        """Run the program by the helper, installed if it is missing; return whether it timed out, and the reply."""
         timed_out, reply = await self._attempt()
-        if not timed_out and bootstrap.is_missing(*(self._output.error or ("", ""))):
+        if not timed_out and bootstrap.is_helper_missing(*(self._output.error or ("", ""))):
             await self._install()
             timed_out, reply = await self._attempt()
         return timed_out, reply
 
     async def _attempt(self) -> tuple[bool, Mapping[str, Any] | None]:
-        talk = await self._begin()
+        exchange = await self._send_program()
         try:
-            self.kernel_is_idle = await talk.listen(self._request.seconds)
+            self.kernel_is_idle = await exchange.wait(self._request.seconds)
         except KernelDiedError:
-            self._has_begun = talk.has_begun
+            self._has_started = exchange.has_started
             raise
         except asyncio.CancelledError:
-            await self._stop(talk)
+            await self._stop(exchange)
             raise
         if self.kernel_is_idle:
-            return False, talk.reply
-        return True, await self._stop(talk)
+            return False, exchange.reply
+        return True, await self._stop(exchange)
 
-    async def _begin(self) -> Conversation:
+    async def _send_program(self) -> KernelRequest:
         wanted, directory = self._request.return_variables, self._request.working_directory
-        run = bootstrap.call(
+        run = bootstrap.call_expression(
             "run",
             self._id,
             self._code,
             None if wanted is None else list(wanted),
             None if directory is None else os.path.abspath(directory),  # noqa: PTH100, ASYNC240  # asks no disk
         )
-        return await self._ask(run, {"answer": bootstrap.call("answer", self._id)})
+        return await self._execute(run, {"answer": bootstrap.call_expression("take_result", self._id)})
 
     async def _install(self) -> None:
-        """Put the helper into the kernel."""
+        """Install the helper in the kernel."""
         self._output.error = None
         self.kernel_is_idle = False
-        talk = await self._ask(bootstrap.installation(), {}, silent=True)
-        await talk.listen()
-        said = talk.reply or {"ename": "no reply"}
+        exchange = await self._execute(bootstrap.install_code(), {}, silent=True)
+        await exchange.wait()
+        said = exchange.reply or {"ename": "no reply"}
         if said.get("status") != "ok":
             raise ContainerConfigurationError(
-                f"{self._kernel.name} does not take the helper, which needs Python 3.11 or later there",
+                f"{self._kernel.name} cannot run the helper, which needs Python 3.11 or later",
                 {"error": f"{said.get('ename')}: {said.get('evalue')}"},
             )
 
-    async def _ask(self, code: str, expressions: Mapping[str, str], *, silent: bool = False) -> Conversation:
-        talk = Conversation(self._kernel, self._output.hear)
+    async def _execute(self, code: str, expressions: Mapping[str, str], *, silent: bool = False) -> KernelRequest:
+        exchange = KernelRequest(self._kernel, self._output.handle)
         request = {
             "code": code,
             "silent": silent,
@@ -130,22 +140,22 @@ class Running:
             "allow_stdin": False,
             "stop_on_error": False,
         }
-        await talk.begin("execute_request", request)
-        return talk
+        await exchange.send("execute_request", request)
+        return exchange
 
-    async def _stop(self, talk: Conversation) -> Mapping[str, Any] | None:
-        """Interrupt the program; return the reply, None where it goes on all the same."""
+    async def _stop(self, exchange: KernelRequest) -> Mapping[str, Any] | None:
+        """Interrupt the program; return the reply, None if the program ignores the interrupt."""
         await self._kernel.interrupt()
-        self.kernel_is_idle = await talk.listen(self._grace)
-        return talk.reply if self.kernel_is_idle else None
+        self.kernel_is_idle = await exchange.wait(self._grace)
+        return exchange.reply if self.kernel_is_idle else None
 
     # -- the report ----------------------------------------------------------------------------------------------
 
     def _seconds(self) -> float:
-        return SYSTEM.now() - self._began
+        return SYSTEM.now() - self._started_at
 
-    def _known(self) -> Execution:
-        return Execution(
+    def _report_builder(self) -> ReportBuilder:
+        return ReportBuilder(
             execution_id=self._id,
             request=self._request,
             code=self._code,

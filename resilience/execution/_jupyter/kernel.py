@@ -1,4 +1,4 @@
-"""A kernel that messages are exchanged with, wherever it runs."""
+"""Interface of a kernel, wherever it runs: open, send, receive, interrupt, close."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any, cast
 
 from resilience.contrib.executor import ContainerConnectivityError
 
-__all__ = ["Kernel", "KernelDiedError", "Message", "inside", "unreachable"]
+__all__ = ["Kernel", "KernelDiedError", "Message", "connectivity_error", "object_at"]
 
 
 class KernelDiedError(Exception):
-    """The kernel's process has ended, while the way to it is open."""
+    """The kernel's process has ended while the connection was open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a kernel says: an answer to the request *parent*, or to nobody."""
+    """One message of a kernel. *parent* is the ID of the request it belongs to, empty if it belongs to none."""
 
     kind: str
     parent: str
@@ -27,60 +27,60 @@ class Message:
     @classmethod
     def of(cls, message: Mapping[str, Any]) -> Message:
         """Read a message of the Jupyter protocol."""
-        kind = inside(message, "header").get("msg_type") or message.get("msg_type") or ""
-        return cls(str(kind), str(inside(message, "parent_header").get("msg_id", "")), inside(message, "content"))
+        kind = object_at(message, "header").get("msg_type") or message.get("msg_type") or ""
+        return cls(str(kind), str(object_at(message, "parent_header").get("msg_id", "")), object_at(message, "content"))
 
 
-def inside(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """Return the object under *key*; an empty one where there is none."""
+def object_at(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return the JSON object under *key*; an empty one if there is none."""
     found: object = document.get(key)
     return cast("Mapping[str, Any]", found) if isinstance(found, Mapping) else {}
 
 
 class Kernel(abc.ABC):
-    """A kernel, and the way to it. Used by one task at a time, always on the same event loop."""
+    """A kernel and the connection to it. Used by one task at a time, always on the same event loop."""
 
-    #: Where it is reached.
+    #: Its address.
     host: str
     port: int
-    #: What it is called in reports.
+    #: Its name in reports.
     name: str
 
     @abc.abstractmethod
     async def open(self) -> None:
-        """Start it, or find the way to it. It need not be ready to answer yet.
+        """Start the kernel, or connect to it. It need not be ready to reply yet.
 
         Raises `ContainerConnectivityError` or `ContainerConfigurationError`.
         """
 
     @abc.abstractmethod
     async def close(self) -> None:
-        """Leave it; end it, whatever it does, if it was started by `open`, which may then be called again."""
+        """Disconnect, and kill a kernel that `open` has started. `open` may be called again."""
 
     @abc.abstractmethod
     async def send(self, kind: str, content: Mapping[str, object]) -> str:
-        """Send a request; return its id."""
+        """Send a request and return its ID."""
 
     @abc.abstractmethod
     async def receive(self) -> Message:
-        """Wait for what it says next. Raises `KernelDiedError` when that will be nothing."""
+        """Wait for the next message. Raises `KernelDiedError` if the kernel has ended."""
 
     @abc.abstractmethod
     async def interrupt(self) -> None:
-        """Interrupt what it executes, as Ctrl-C does."""
+        """Interrupt the running program, as Ctrl-C does."""
 
     def exit_code(self) -> int | None:
-        """Return what its process ended with, negative for a signal, where that is known."""
+        """Return the exit status of its process, negative for a signal; None if unknown."""
         return None
 
-    def last_words(self) -> str:
-        """Return what its process wrote to its standard error, where that is known."""
+    def stderr_tail(self) -> str:
+        """Return the end of what its process wrote to stderr; "" if unknown."""
         return ""
 
 
-def unreachable(kernel: Kernel, why: str, **details: object) -> ContainerConnectivityError:
-    """Return the error of a kernel that cannot be started or reached."""
-    words = kernel.last_words()
+def connectivity_error(kernel: Kernel, why: str, **details: object) -> ContainerConnectivityError:
+    """Return the error of a kernel that cannot be started or reached, with *why* in its message."""
+    words = kernel.stderr_tail()
     if words:
         details["stderr"] = words
     return ContainerConnectivityError(f"{kernel.name}: {why}", kernel.host, kernel.port, details)

@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own: what a kernel's sockets belong to, whoever asks, and from wherever."""
+"""Background thread with an event loop: it owns a kernel's sockets, whichever thread or loop the callers run in."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ T = TypeVar("T")
 
 
 class BackgroundLoop:
-    """Runs coroutines for the threads of sync and async callers, of asyncio or trio, in one place.
+    """Runs coroutines on one asyncio loop for sync and async callers, on asyncio or trio.
 
     >>> async def double(number: int) -> int:
     ...     return 2 * number
     >>> loop = BackgroundLoop("example")
-    >>> loop.begin(double(21)).result()
+    >>> loop.submit(double(21)).result()
     42
     >>> loop.close()
     """
@@ -28,7 +28,7 @@ class BackgroundLoop:
     def __init__(self, name: str) -> None:
         self._loop = asyncio.new_event_loop()
         self._finish: Callable[[], Coroutine[Any, Any, object]] | None = None
-        # A daemon: a program that forgets to close it must be able to end.
+        # A daemon thread: a program that does not close the executor can still exit.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -41,13 +41,13 @@ class BackgroundLoop:
         finally:
             self._loop.close()
 
-    def begin(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-        """Have *work* done; cancelling what is returned cancels it."""
-        # In a context of its own: that of the caller says that trio runs here, where the caller is on trio.
+    def submit(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        """Schedule *work* and return its future. Cancelling the future cancels the work."""
+        # In an empty context: a trio caller's context would say that trio runs here.
         return contextvars.Context().run(asyncio.run_coroutine_threadsafe, work, self._loop)
 
     def close(self, finish: Callable[[], Coroutine[Any, Any, object]] | None = None) -> None:
-        """Cancel what is being done, do what *finish* returns, and end the thread."""
+        """Cancel all work, run *finish*, and end the thread."""
         self._finish = finish
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

@@ -1,12 +1,12 @@
-"""What a program in a kernel prints and shows, as it comes."""
+"""Output of a program in a kernel: streams and displayed data, without ANSI sequences."""
 
 from __future__ import annotations
 
 import re
 
-from resilience.execution._jupyter.event_bridge import Relay
-from resilience.execution._jupyter.kernel import Message, inside
-from resilience.execution._output_capture import MOST_OUTPUT, Output
+from resilience.execution._jupyter.event_bridge import EventBridge
+from resilience.execution._jupyter.kernel import Message, object_at
+from resilience.execution._output_capture import MAX_OUTPUT, OutputCapture
 from resilience.execution.events import EventKind
 
 __all__ = ["KernelOutput", "without_ansi"]
@@ -17,7 +17,7 @@ _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@
 
 
 def without_ansi(text: str) -> str:
-    r"""Return *text* without what colours it on a terminal.
+    r"""Return *text* without ANSI control sequences.
 
     >>> without_ansi("\x1b[0;31mNameError\x1b[0m: no")
     'NameError: no'
@@ -26,44 +26,44 @@ def without_ansi(text: str) -> str:
 
 
 class KernelOutput:
-    """Keeps what is printed, within bounds, and has *relay* tell of it while it comes."""
+    """Captures output within bounds and emits it as events by *bridge*."""
 
-    def __init__(self, relay: Relay) -> None:
-        self._relay = relay
-        self._stdout = Output(_NO_PIPE)
-        self._stderr = Output(_NO_PIPE)
+    def __init__(self, bridge: EventBridge) -> None:
+        self._bridge = bridge
+        self._stdout = OutputCapture(_NO_PIPE)
+        self._stderr = OutputCapture(_NO_PIPE)
         self.error: tuple[str, str] | None = None
-        """What the kernel itself reports: the name and the message of an exception that nobody caught."""
+        """Name and message of an exception that the kernel itself reports; None if it has reported none."""
 
     @property
     def stdout(self) -> str:
-        """What was printed and displayed."""
+        """Captured stdout and displayed data."""
         return without_ansi(self._stdout.text())
 
     @property
     def stderr(self) -> str:
-        """What was written to the standard error."""
+        """Captured stderr."""
         return without_ansi(self._stderr.text())
 
-    def hear(self, message: Message) -> None:
-        """Take one message of a kernel for what it is."""
+    def handle(self, message: Message) -> None:
+        """Capture the output in one message. Other messages are ignored."""
         content = message.content
         if message.kind == "stream":
-            self._take(str(content.get("text", "")), to_stderr=content.get("name") == "stderr")
+            self._add(str(content.get("text", "")), to_stderr=content.get("name") == "stderr")
         elif message.kind in ("display_data", "execute_result"):
-            shown = inside(content, "data").get("text/plain", "")
-            self._take(f"{shown}\n" if shown else "", to_stderr=False)
+            shown = object_at(content, "data").get("text/plain", "")
+            self._add(f"{shown}\n" if shown else "", to_stderr=False)
         elif message.kind == "error":
             self.error = str(content.get("ename", "")), without_ansi(str(content.get("evalue", "")))
 
-    def _take(self, text: str, *, to_stderr: bool) -> None:
+    def _add(self, text: str, *, to_stderr: bool) -> None:
         kept = self._stderr if to_stderr else self._stdout
         was_cut = kept.is_cut
         kept.add(text.encode("utf-8", "replace"))
         name: EventKind = "stderr" if to_stderr else "stdout"
         if kept.is_cut and not was_cut:
-            self._relay.tell(
-                "warning", f"{name} is longer than {MOST_OUTPUT} bytes: its middle is left out of the report"
+            self._bridge.emit(
+                "warning", f"{name} is longer than {MAX_OUTPUT} bytes: its middle is left out of the report"
             )
         if text:
-            self._relay.tell(name, without_ansi(text))
+            self._bridge.emit(name, without_ansi(text))

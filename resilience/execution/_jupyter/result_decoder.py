@@ -1,4 +1,4 @@
-"""What the helper in a kernel answers, and the report that is made of it."""
+"""Decoder of the helper's result, and reports of programs in kernels."""
 
 from __future__ import annotations
 
@@ -12,77 +12,78 @@ from resilience.categories import ErrorCategory
 from resilience.contrib.executor import WorkflowError
 from resilience.errors._json_safe import Json
 from resilience.execution._jupyter.kernel import Kernel
-from resilience.execution._outcome import Death, Execution
-from resilience.execution._result_decoder import Answer, NoAnswerError
+from resilience.execution._outcome import Crash, ReportBuilder
+from resilience.execution._result_decoder import InvalidResultError, WorkerResult
 from resilience.execution._worker.statements import FILENAME
 from resilience.execution.executor import ExecutionReport
 from resilience.report._explain import explain
 from resilience.report.captured_exception import Captured
 from resilience.report.failure import Failure
 
-__all__ = ["KernelAnswer", "died", "in_kernel"]
+__all__ = ["KernelResult", "report_of_dead_kernel", "with_kernel_details"]
 
-_UNREADABLE = (KeyError, TypeError, ValueError, SyntaxError, IndexError, RecursionError, MemoryError)
+_DECODE_ERRORS = (KeyError, TypeError, ValueError, SyntaxError, IndexError, RecursionError, MemoryError)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class KernelAnswer:
-    """How a program went, and what a recorder would have written of it."""
+class KernelResult:
+    """Result of a program in a kernel, and the progress a worker's recorder would have written."""
 
-    answer: Answer
+    answer: WorkerResult
     recorded: bytes
 
     @classmethod
-    def of(cls, reply: Mapping[str, Any], *, timed_out: bool) -> KernelAnswer:
-        """Read what the `user_expressions` of an execute_reply hold. Raises `WorkflowError` where that is nothing."""
+    def of(cls, reply: Mapping[str, Any], *, timed_out: bool) -> KernelResult:
+        """Decode the `user_expressions` of an execute_reply. Raises `WorkflowError` if they hold no valid result."""
         try:
             text = ast.literal_eval(reply["user_expressions"]["answer"]["data"]["text/plain"])
             found = json.loads(text)
-            # As `child.recorder` writes it: that there was a request, lines, end of the last statement.
+            # The layout of `_worker.recorder`: request begun, completed lines, end of the last statement.
             recorded = b"".join(int(number).to_bytes(4, "little") for number in (1, *found.pop("progress")))
-            answer = Answer.of({**found, "timed_out": timed_out, "timed_out_at": None})
+            answer = WorkerResult.of({**found, "timed_out": timed_out, "timed_out_at": None})
             line = _last_line(answer.exception) if timed_out else None
             return cls(dataclasses.replace(answer, timed_out_at=line), recorded)
-        except (*_UNREADABLE, NoAnswerError, OverflowError) as error:
-            raise WorkflowError("the kernel gave no answer that can be read", "execution", error) from error
+        except (*_DECODE_ERRORS, InvalidResultError, OverflowError) as error:
+            raise WorkflowError("the kernel's result cannot be decoded", "execution", error) from error
 
-    def reported(self, known: Execution) -> ExecutionReport:
+    def report(self, builder: ReportBuilder) -> ExecutionReport:
         """Return the report."""
-        return dataclasses.replace(known, recorder=lambda: self.recorded).answered(self.answer)
+        return dataclasses.replace(builder, recorder=lambda: self.recorded).from_result(self.answer)
 
 
-def died(known: Execution, status: int | None, seconds: float) -> ExecutionReport:
-    """Return the report of a program whose kernel has ended with *status*, None where that is not known."""
-    death = Death(late=False, trouble="", status=status or 1, most_memory=None, seconds=seconds)
-    report = known.died(death)
+def report_of_dead_kernel(builder: ReportBuilder, status: int | None, seconds: float) -> ExecutionReport:
+    """Return the report of a program whose kernel exited with *status*, None if unknown."""
+    crash = Crash(timed_out=False, protocol_error="", exit_status=status or 1, peak_memory=None, seconds=seconds)
+    report = builder.from_crash(crash)
     if status is not None or report.error is None:
         return report
     failure = Failure(
         category=ErrorCategory.RUNTIME,
         error_type="ProcessExit",
-        message="the kernel's process ended before the program was over",
-        source=known.code,
+        message="the process of the kernel exited before the program had ended",
+        source=builder.code,
         system=report.error.system_state,
     )
     return dataclasses.replace(report, error=explain(failure))
 
 
-def in_kernel(report: ExecutionReport, kernel: Kernel) -> ExecutionReport:
-    """Return *report* with where it was made, and which limits do not hold there."""
+def with_kernel_details(report: ExecutionReport, kernel: Kernel) -> ExecutionReport:
+    """Return *report* with the kernel's name and host, and the limits that do not hold there."""
     if report.error is None:
         return report
+    level = report.error.system_state.get("security_level")
     system: dict[str, Json] = {
         **report.error.system_state,
         "kernel": kernel.name,
         "host": kernel.host,
-        "memory_limit": "none: a kernel has the limits of its host",
-        "security_level": f"{report.error.system_state.get('security_level')}: of the source alone, not in the kernel",
+        "memory_limit": "none: a kernel has only the limits of its host",
+        "security_level": f"{level}: checked in the source only, not enforced in the kernel",
     }
     return dataclasses.replace(report, error=dataclasses.replace(report.error, system_state=system))
 
 
 def _last_line(exception: Captured | None) -> int | None:
-    """Return the line of the program that was interrupted."""
+    """Return the innermost line of the program in the traceback."""
     frames = [] if exception is None else exception["frames"]
     lines = [frame["line"] for frame in frames if frame["filename"] == FILENAME]
     return lines[-1] if lines else None

@@ -1,4 +1,4 @@
-"""One request to a kernel, and everything it says about it."""
+"""Request to a kernel and its messages, by the Jupyter messaging protocol."""
 
 from __future__ import annotations
 
@@ -9,84 +9,84 @@ from typing import Any
 import anyio
 
 from resilience.contrib.executor import ContainerConfigurationError
-from resilience.execution._jupyter.kernel import Kernel, KernelDiedError, Message, inside, unreachable
+from resilience.execution._jupyter.kernel import Kernel, KernelDiedError, Message, connectivity_error, object_at
 
-__all__ = ["Conversation", "become_ready"]
+__all__ = ["KernelRequest", "wait_until_ready"]
 
-_LINGER = 2.0  # seconds after the reply for what was printed; a flood may have washed the end away
-_AGAIN = 0.5  # seconds after which it is asked again whether it is ready
-_DEAD = frozenset({"dead", "restarting", "autorestarting"})
+_OUTPUT_DELAY = 2.0  # seconds after the reply for late output; under a flood zmq may have dropped the idle status
+_RETRY_INTERVAL = 0.5  # seconds between two readiness requests
+_DEAD_STATES = frozenset({"dead", "restarting", "autorestarting"})
 
 
-class Conversation:
-    """A request that was sent, and the messages that answer it. Those that answer others are not heard.
+class KernelRequest:
+    """One request and the messages that belong to it; messages of other requests are ignored.
 
-    *heard* is told of each of them in the order they come, but for those that say how far the kernel is.
+    *on_message* is called with each of them in order, except for replies and status changes.
     """
 
-    def __init__(self, kernel: Kernel, heard: Callable[[Message], object] | None = None) -> None:
+    def __init__(self, kernel: Kernel, on_message: Callable[[Message], object] | None = None) -> None:
         self._kernel = kernel
-        self._heard = heard
+        self._on_message = on_message
         self._idle = False
-        self.has_begun: bool = False
-        """Whether the kernel has said anything about it."""
+        self.has_started: bool = False
+        """Whether the kernel has sent any message that belongs to it."""
         self.reply: Mapping[str, Any] | None = None
 
-    async def begin(self, kind: str, content: Mapping[str, object]) -> None:
+    async def send(self, kind: str, content: Mapping[str, object]) -> None:
         """Send the request."""
         self._id = await self._kernel.send(kind, content)
 
     @property
-    def is_over(self) -> bool:
-        """Whether all has been said."""
+    def is_done(self) -> bool:
+        """Whether the reply has arrived and the kernel is idle again."""
         return self._idle and self.reply is not None
 
-    async def listen(self, seconds: float = math.inf) -> bool:
-        """Listen for at most *seconds*; return whether it is over. May be called again where it is not.
+    async def wait(self, seconds: float = math.inf) -> bool:
+        """Handle messages for at most *seconds*; return whether the request is done. May be called again.
 
         Raises `KernelDiedError`.
         """
         with anyio.move_on_after(seconds):
-            while not self.is_over:
-                with anyio.move_on_after(math.inf if self.reply is None else _LINGER) as lingering:
-                    self._note(await self._kernel.receive())
-                if lingering.cancelled_caught:
+            while not self.is_done:
+                with anyio.move_on_after(math.inf if self.reply is None else _OUTPUT_DELAY) as output_wait:
+                    self._handle(await self._kernel.receive())
+                if output_wait.cancelled_caught:
                     self._idle = True
-        return self.is_over
+        return self.is_done
 
-    def _note(self, message: Message) -> None:
+    def _handle(self, message: Message) -> None:
         state = message.content.get("execution_state") if message.kind == "status" else None
         if message.parent != self._id:
-            if state in _DEAD:
+            if state in _DEAD_STATES:
                 raise KernelDiedError
             return
-        self.has_begun = True
+        self.has_started = True
         if state is not None:
             self._idle = self._idle or state == "idle"
         elif message.kind.endswith("_reply"):
             self.reply = message.content
-        elif self._heard is not None:
-            self._heard(message)
+        elif self._on_message is not None:
+            self._on_message(message)
 
 
-async def become_ready(kernel: Kernel, seconds: float) -> None:
-    """Wait until the kernel answers, on both channels: until then what it prints may be missed.
+async def wait_until_ready(kernel: Kernel, seconds: float) -> None:
+    """Wait until the kernel replies on both channels. Output printed before that may be lost.
 
-    Raises `ContainerConnectivityError` when it does not, `ContainerConfigurationError` where it speaks no Python.
+    Raises `ContainerConnectivityError` if it does not, and `ContainerConfigurationError` if it does not run Python.
     """
     with anyio.move_on_after(seconds):
         while True:
-            asked = Conversation(kernel)
-            await asked.begin("kernel_info_request", {})
+            request = KernelRequest(kernel)
+            await request.send("kernel_info_request", {})
             try:
-                if await asked.listen(_AGAIN) and asked.reply is not None:
-                    return _refuse_other_languages(kernel, asked.reply)
+                if await request.wait(_RETRY_INTERVAL) and request.reply is not None:
+                    return _require_python(kernel, request.reply)
             except KernelDiedError:
-                raise unreachable(kernel, "it ended before it was ready") from None
-    raise unreachable(kernel, f"no answer in {seconds:g} s")
+                raise connectivity_error(kernel, "it ended before it was ready") from None
+    raise connectivity_error(kernel, f"no reply in {seconds:g} s")
 
 
-def _refuse_other_languages(kernel: Kernel, info: Mapping[str, Any]) -> None:
-    language = inside(info, "language_info").get("name")
+def _require_python(kernel: Kernel, info: Mapping[str, Any]) -> None:
+    language = object_at(info, "language_info").get("name")
     if language != "python":
-        raise ContainerConfigurationError(f"{kernel.name} speaks {language!r}, not Python")
+        raise ContainerConfigurationError(f"{kernel.name} runs {language!r}, not Python")

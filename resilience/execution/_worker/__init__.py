@@ -1,1 +1,1 @@
-"""What runs in the child process that executes code: standard library only, and quick to import."""
+"""Worker process that runs one program. Standard library only, and quick to import."""

@@ -1,14 +1,14 @@
-"""The process that executes code: ``python -I -u -X utf8 __main__.py CONTROL RECORDER``, two file descriptors.
+"""Main module of the worker: ``python -I -u -X utf8 __main__.py CONTROL RECORDER``, two file descriptors.
 
-`import resilience` takes 100 ms, and this process needs next to nothing of it. So the packages on the way are stood in
-for by empty ones with the right path, as long as it takes to import what is needed.
+`import resilience` takes 100 ms, and the worker needs little of it. So empty packages with the right path take the
+place of the toolkit's while the worker's modules are imported.
 """
 
 import os
 import sys
 
 
-def _stand_in() -> None:
+def _install_placeholder_packages() -> None:
     root = __file__.rpartition(os.sep + "execution" + os.sep)[0]
     for name in ("", ".errors", ".report", ".execution", ".execution._worker"):
         module = type(sys)("resilience" + name)
@@ -17,7 +17,7 @@ def _stand_in() -> None:
 
 
 if __name__ == "__main__":
-    _stand_in()
+    _install_placeholder_packages()
     from resilience.execution._worker.main import serve
 
     serve(int(sys.argv[1]), int(sys.argv[2]))

@@ -1,7 +1,7 @@
-"""What really happens: files, network, processes, and the frames of the interpreter, told by audit hooks.
+"""Audit hook that enforces a policy: files, network, processes, native code and the interpreter's internals.
 
-An audit hook sees what code does by whatever road it came to do it, and cannot be removed. It sees what the interpreter
-tells of, no more: `os.stat`, for one, raises no event. Runs in the child: standard library only.
+An audit hook sees an operation however the code reaches it, and cannot be removed. It sees only operations that raise
+an audit event: `os.stat` does not. Runs in the worker: standard library only.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from resilience.execution._worker.importing import exists
+from resilience.execution._worker.importing import module_exists
 from resilience.execution._worker.policy_messages import ATTRIBUTES
 
 TYPE_CHECKING = False
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from resilience.execution._worker.guard import Guard
     from resilience.execution._worker.policy_messages import Policy
 
-    Found = tuple[str, str, str]
+    Denied = tuple[str, str, str]
     """Kind, subject, operation."""
-    Look = Callable[[tuple[object, ...]], Found | None]
+    Check = Callable[[tuple[object, ...]], Denied | None]
 
-__all__ = ["said", "watch", "writes"]
+__all__ = ["install_hook", "is_write_mode", "path_name"]
 
 _NETWORK = (
     *("socket.bind", "socket.connect", "socket.getaddrinfo", "socket.gethostbyaddr", "socket.gethostbyname"),
@@ -40,7 +40,7 @@ _NATIVE = (
     *("ctypes.string_at", "ctypes.wstring_at"),
 )
 _NATIVE_OF_LIBRARIES = ("ctypes.call_function", "ctypes.dlopen", "ctypes.dlsym")
-# Events of which the code itself must not be the cause, while modules that it uses may be.
+# Events that the program must not cause by itself, while modules that it calls may.
 _INNER = (
     *("code.__new__", "gc.get_objects", "gc.get_referents", "gc.get_referrers", "sys._current_exceptions"),
     *("sys._current_frames", "sys.addaudithook", "sys.setprofile", "sys.settrace"),
@@ -56,7 +56,7 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 _ZONES = ("/usr/share/zoneinfo", "/usr/lib/zoneinfo", "/usr/share/lib/zoneinfo", "/etc/zoneinfo")
 _STANDARD_STREAMS = 2
-# What libraries look up to find out how many threads to start, and which fonts there are.
+# Files that libraries read to choose a number of threads, and to find fonts.
 _SYSTEM_INFORMATION = (
     *("/sys/fs/cgroup", "/sys/devices/system/cpu", "/sys/devices/system/node", "/proc/cpuinfo", "/proc/meminfo"),
     *("/proc/stat", "/proc/loadavg", "/proc/sys/vm/overcommit_memory", "/proc/sys/kernel/osrelease"),
@@ -65,87 +65,87 @@ _SYSTEM_INFORMATION = (
 _OWN_INFORMATION = ("cgroup", "maps", "stat", "statm", "status")
 
 
-def watch(guard: Guard, policy: Policy) -> None:
-    """Refuse from now on, while *guard* is on, what *policy* denies; at level permissive, warn."""
+def install_hook(guard: Guard, policy: Policy) -> None:
+    """Install the hook. While *guard* is on, it rejects what *policy* denies; at level permissive it only warns."""
     permissive = policy["level"] == "permissive"
     if permissive:
         policy = {**policy, "files": "read", "network": False, "processes": False}
-    looks = _looks(guard, policy)
-    if not looks:
+    checks = _checks(guard, policy)
+    if not checks:
         return
-    tell = guard.warn if permissive else guard.refuse
+    report = guard.warn if permissive else guard.refuse
 
     def hook(event: str, arguments: tuple[object, ...]) -> None:
-        look = looks.get(event)
-        if look is None or not guard.on:
+        check = checks.get(event)
+        if check is None or not guard.on:
             return
-        found = look(arguments)
+        found = check(arguments)
         if found is not None and not _in_import(guard):
-            tell(*found)
+            report(*found)
 
     sys.addaudithook(hook)
 
 
-def writes(mode: str) -> bool:
+def is_write_mode(mode: str) -> bool:
     """Return whether a file that is opened in *mode* can be written."""
     return any(letter in mode for letter in "wax+")
 
 
-def said(path: object) -> str:
-    """Return how to call the file *path*."""
+def path_name(path: object) -> str:
+    """Return the name of the file *path* for messages."""
     if _is_path(path):
         return os.fsdecode(path)
     return f"file descriptor {path}" if isinstance(path, int) else type(path).__name__
 
 
-def _looks(guard: Guard, policy: Policy) -> dict[str, Look]:
-    found: dict[str, Look] = {}
+def _checks(guard: Guard, policy: Policy) -> dict[str, Check]:
+    found: dict[str, Check] = {}
     if not policy["network"]:
-        found |= {event: _network(event) for event in _NETWORK}
+        found |= {event: _network_check(event) for event in _NETWORK}
     if not policy["processes"]:
-        found |= {event: _always("process", event) for event in _PROCESS}
-        found |= {event: _always("blocked_call", event) for event in _NATIVE}
-        found |= {event: _native(guard, event) for event in _NATIVE_OF_LIBRARIES}
+        found |= {event: _deny_always("process", event) for event in _PROCESS}
+        found |= {event: _deny_always("blocked_call", event) for event in _NATIVE}
+        found |= {event: _native_check(guard, event) for event in _NATIVE_OF_LIBRARIES}
     if not policy["dynamic"]:
-        found["object.__getattr__"] = _attribute(guard)
-        found |= {event: _inner(guard, event) for event in _INNER}
+        found["object.__getattr__"] = _attribute_check(guard)
+        found |= {event: _denied_to_program(guard, event) for event in _INNER}
     if policy["files"] != "all":
-        found |= _Files(guard, policy).looks()
+        found |= _Files(guard, policy).checks()
     return found
 
 
 def _in_import(guard: Guard) -> bool:
-    """Whether what happens is part of an import: such as reading the module."""
+    """Return whether the event belongs to an import, such as reading the module's file."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_globals is not guard.namespace:
         code = frame.f_code
-        if code.co_filename == "<frozen importlib._bootstrap>" or code is exists.__code__:
+        if code.co_filename == "<frozen importlib._bootstrap>" or code is module_exists.__code__:
             return True
         frame = frame.f_back
     return False
 
 
-def _always(kind: str, event: str) -> Look:
+def _deny_always(kind: str, event: str) -> Check:
     return lambda _arguments: (kind, event, f"call {event}")
 
 
-def _native(guard: Guard, event: str) -> Look:
-    """Let a library look up and call functions of shared objects that are installed with libraries: scikit-learn does.
+def _native_check(guard: Guard, event: str) -> Check:
+    """Let a library load and call functions of installed shared objects, as scikit-learn does.
 
     Each call of such a function is an event from Python 3.14 on.
     """
 
-    def look(arguments: tuple[object, ...]) -> Found | None:
+    def check(arguments: tuple[object, ...]) -> Denied | None:
         installed = event != "ctypes.dlopen" or (
             isinstance(arguments[0], str) and os.path.realpath(arguments[0]).startswith(guard.libraries)
         )
-        return None if installed and guard.is_asked_by_library(event) else ("blocked_call", event, f"call {event}")
+        return None if installed and guard.is_requested_by_library(event) else ("blocked_call", event, f"call {event}")
 
-    return look
+    return check
 
 
-def _network(event: str) -> Look:
-    def look(arguments: tuple[object, ...]) -> Found:
+def _network_check(event: str) -> Check:
+    def check(arguments: tuple[object, ...]) -> Denied:
         for each in arguments:
             if _is_address(each):
                 return "network", ":".join(map(str, each[:2])), f"call {event}"
@@ -154,111 +154,117 @@ def _network(event: str) -> Look:
                 return "network", os.fsdecode(each).rpartition("@")[2], f"call {event}"
         return "network", event, f"call {event}"
 
-    return look
+    return check
 
 
 def _is_address(value: object) -> TypeGuard[tuple[object, ...]]:
     return isinstance(value, tuple)  # host and port, and more of it in IPv6
 
 
-def _attribute(guard: Guard) -> Look:
-    def look(arguments: tuple[object, ...]) -> Found | None:
+def _attribute_check(guard: Guard) -> Check:
+    def check(arguments: tuple[object, ...]) -> Denied | None:
         name = arguments[1]
-        if isinstance(name, str) and name in ATTRIBUTES and _asked_by_code(guard):
+        if isinstance(name, str) and name in ATTRIBUTES and _called_by_program(guard):
             return "blocked_attribute", name, f"access {name}"
         return None
 
-    return look
+    return check
 
 
-def _inner(guard: Guard, event: str) -> Look:
-    return lambda _arguments: ("blocked_call", event, f"call {event}") if _asked_by_code(guard) else None
+def _denied_to_program(guard: Guard, event: str) -> Check:
+    return lambda _arguments: ("blocked_call", event, f"call {event}") if _called_by_program(guard) else None
 
 
-def _asked_by_code(guard: Guard) -> bool:
-    # This function, the look and the hook are the innermost three.
+def _called_by_program(guard: Guard) -> bool:
+    # The innermost three frames are this function, the check and the hook.
     return sys._getframe(3).f_globals is guard.namespace
 
 
 class _Files:
-    """Which files may be read and written."""
+    """Decides which files may be read and written."""
 
     def __init__(self, guard: Guard, policy: Policy) -> None:
         self._guard = guard
         self._files = policy["files"]
-        self._here = _working_directory()
-        self._own: tuple[str, ...] = (self._here, *policy["paths"])
-        # What modules read when they are imported, or later: their own code and data. The code of an interpreter is no
-        # secret, and refusing it would break the modules that are allowed.
+        self._directory = _working_directory()
+        self._own: tuple[str, ...] = (self._directory, *policy["paths"])
+        # Code and data that modules read when they are imported, or later. The code of an interpreter is no secret, and
+        # rejecting it would break the modules that are allowed.
         self._system: tuple[str, ...] = (*filter(None, sys.path), os.path.dirname(os.__file__), *_ZONES)  # noqa: PTH120
-        self._followed = False
+        self._are_resolved = False
         # Pipes to processes are opened by number.
         self._descriptors = policy["processes"] or policy["level"] == "permissive"
 
-    def looks(self) -> dict[str, Look]:
-        found: dict[str, Look] = {"open": self._opened, "sqlite3.connect": self._database}
+    def checks(self) -> dict[str, Check]:
+        found: dict[str, Check] = {"open": self._opened, "sqlite3.connect": self._database}
         found |= dict.fromkeys(_READ, self._read)
         found |= dict.fromkeys(_WRITE, self._written)
         return found | dict.fromkeys(_TWO_PATHS, self._both_written)
 
-    def _opened(self, arguments: tuple[object, ...]) -> Found | None:
+    def _opened(self, arguments: tuple[object, ...]) -> Denied | None:
         path, mode, flags = arguments[:3]
-        writing = bool(flags & _WRITING) if isinstance(flags, int) else isinstance(mode, str) and writes(mode)
+        writing = bool(flags & _WRITING) if isinstance(flags, int) else isinstance(mode, str) and is_write_mode(mode)
         if isinstance(path, int):
-            return None if path <= _STANDARD_STREAMS or self._descriptors else _file(said(path), writing=writing)
-        return self._judge(path, writing=writing)
+            return (
+                None
+                if path <= _STANDARD_STREAMS or self._descriptors
+                else _denied_file(path_name(path), writing=writing)
+            )
+        return self._check_path(path, writing=writing)
 
-    def _database(self, arguments: tuple[object, ...]) -> Found | None:
-        return None if arguments[0] in (":memory:", b":memory:", "") else self._judge(arguments[0], writing=True)
+    def _database(self, arguments: tuple[object, ...]) -> Denied | None:
+        return None if arguments[0] in (":memory:", b":memory:", "") else self._check_path(arguments[0], writing=True)
 
-    def _read(self, arguments: tuple[object, ...]) -> Found | None:
-        return self._judge(arguments[0], writing=False)
+    def _read(self, arguments: tuple[object, ...]) -> Denied | None:
+        return self._check_path(arguments[0], writing=False)
 
-    def _written(self, arguments: tuple[object, ...]) -> Found | None:
-        return self._judge(arguments[0], writing=True)
+    def _written(self, arguments: tuple[object, ...]) -> Denied | None:
+        return self._check_path(arguments[0], writing=True)
 
-    def _both_written(self, arguments: tuple[object, ...]) -> Found | None:
-        return self._judge(arguments[0], writing=True) or self._judge(arguments[1], writing=True)
+    def _both_written(self, arguments: tuple[object, ...]) -> Denied | None:
+        return self._check_path(arguments[0], writing=True) or self._check_path(arguments[1], writing=True)
 
-    def _judge(self, path: object, *, writing: bool) -> Found | None:
-        if path is None or isinstance(path, int):  # here; or what was opened before
+    def _check_path(self, path: object, *, writing: bool) -> Denied | None:
+        if path is None or isinstance(path, int):  # the working directory, or a descriptor that is open already
             path = "."
         if not _is_path(path):
             return None  # the call will fail by itself
-        place = os.path.realpath(os.fsdecode(path))
-        if place in _DEVICES or self._allows(place, writing=writing):
+        real_path = os.path.realpath(os.fsdecode(path))
+        if real_path in _DEVICES or self._allows(real_path, writing=writing):
             return None
-        if not writing and _is_information(place) and self._guard.is_asked_by_library(said(path)):
+        if not writing and _is_information(real_path) and self._guard.is_requested_by_library(path_name(path)):
             return None
-        # Modules make paths absolute: where the code is run is nobody's business.
-        return _file(said(path).removeprefix(f"{self._here}/"), writing=writing)
+        # Modules make paths absolute. The location of the working directory stays out of messages.
+        return _denied_file(path_name(path).removeprefix(f"{self._directory}/"), writing=writing)
 
-    def _allows(self, place: str, *, writing: bool) -> bool:
-        if not self._followed:  # links in them, when they are first asked for: most code opens no file
+    def _allows(self, real_path: str, *, writing: bool) -> bool:
+        if not self._are_resolved:  # only at the first check: most programs open no file
             self._own = tuple(map(os.path.realpath, self._own))
             self._system = tuple(map(os.path.realpath, self._system))
-            self._followed = True
+            self._are_resolved = True
         if writing:
-            return self._files == "write" and _below(place, self._own)
-        return _below(place, self._system) or (self._files != "none" and _below(place, self._own))
+            return self._files == "write" and _below(real_path, self._own)
+        return _below(real_path, self._system) or (self._files != "none" and _below(real_path, self._own))
 
 
-def _is_information(place: str) -> bool:
+def _is_information(real_path: str) -> bool:
     own = f"/proc/{os.getpid()}/"
-    return _below(place, _SYSTEM_INFORMATION) or (place.startswith(own) and place.removeprefix(own) in _OWN_INFORMATION)
+    return _below(real_path, _SYSTEM_INFORMATION) or (
+        real_path.startswith(own) and real_path.removeprefix(own) in _OWN_INFORMATION
+    )
 
 
 def _is_path(value: object) -> TypeGuard[str | bytes | os.PathLike[str]]:
     return isinstance(value, str | bytes | os.PathLike)
 
 
-def _file(path: str, *, writing: bool) -> Found:
+def _denied_file(path: str, *, writing: bool) -> Denied:
     kind = "file_write" if writing else "file_read"
     return kind, path, kind
 
 
-def _below(place: str, directories: tuple[str, ...]) -> bool:
-    return any(place == each or place.startswith(each.rstrip("/") + "/") for each in directories)
+def _below(real_path: str, directories: tuple[str, ...]) -> bool:
+    return any(real_path == each or real_path.startswith(each.rstrip("/") + "/") for each in directories)
 
 
 def _working_directory() -> str:

@@ -1,4 +1,4 @@
-"""One program: carried out, and how it went told to the parent."""
+"""Run of one program inside the worker: compile, execute within limits, report to the parent."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import os
 import sys
 import warnings
 
-from resilience.execution._worker.fallback_capture import bare
+from resilience.execution._worker.event_loop import ProgramLoop
+from resilience.execution._worker.fallback_capture import capture_class_only
 from resilience.execution._worker.framing import ChannelClosed
 from resilience.execution._worker.guard import install
-from resilience.execution._worker.line_tracer import Lines
-from resilience.execution._worker.loading import watch_loads
-from resilience.execution._worker.result_encoding import looks, value_of, variables_of
+from resilience.execution._worker.line_tracer import LineTracer
+from resilience.execution._worker.loading import limit_extension_loading
+from resilience.execution._worker.result_encoding import encode_value, encode_variables, safe_repr
 from resilience.execution._worker.statements import FILENAME, Program
 from resilience.execution._worker.timer import Timer
 from resilience.report._capture import capture
@@ -32,18 +33,22 @@ if TYPE_CHECKING:
     from resilience.report._safe_repr import SafeRepr
     from resilience.report.captured_exception import Captured, Json
 
-__all__ = ["Execution"]
+__all__ = ["ProgramRun"]
 
 _HERE = os.path.dirname(__file__)  # noqa: PTH120  # pathlib is slow to import
-_MOST_WARNINGS = 100
-_MOST_TEXT = 1000
-_RECURSION = 1000
-_SHORT = 4096
-"""Characters that are compiled without any memory to speak of."""
+_MAX_WARNINGS = 100
+_MAX_TEXT = 1000
+_MIN_RECURSION_LIMIT = 1000
+_MAX_UNLIMITED_COMPILE = 4096
+"""Characters of a source that is compiled without a memory limit: it needs only some megabytes."""
 
 
-class Execution:
-    """What is known of the one program that this process carries out."""
+class ProgramRun:
+    """Runs the one program of this process.
+
+    Owns the ``__main__`` module, the timer, the guard and the limits. `sanitize_process` and `prepare` may be called
+    before the request is known; `run` executes it, sends the result and does not return.
+    """
 
     def __init__(self, channel: Channel, recorder: Recorder, limits: Limits) -> None:
         self._channel = channel
@@ -52,83 +57,86 @@ class Execution:
         self._is_fork = False
         self._main = type(sys)("__main__")
         self._timer = Timer(FILENAME, channel, recorder.descriptor)
-        self._lines = Lines(self._reached)
+        self._lines = LineTracer(self._on_line)
+        self._loop = ProgramLoop()
         self._request: Request
         self._statements: list[Statement] = []
         self._guard: Guard | None = None
         self._stage = "compile"
-        self._warnings_left = _MOST_WARNINGS
+        self._warnings_left = _MAX_WARNINGS
         self._value: object = None
-        self._is_looking = False
+        self._can_render = False
         self._is_measured = False
 
-    def settle(self) -> None:
-        """Make this look like a Python that was asked to run a program, and nothing else."""
-        ours = [name for name in sys.modules if name.partition(".")[0] == "resilience"]
-        self._ours = {name: sys.modules.pop(name) for name in ours}
+    def sanitize_process(self) -> None:
+        """Make this process look like a fresh interpreter that runs a script: remove the toolkit from `sys.modules`."""
+        names = [name for name in sys.modules if name.partition(".")[0] == "resilience"]
+        self._own_modules = {name: sys.modules.pop(name) for name in names}
         self._main.__dict__["__builtins__"] = sys.modules["builtins"]
         sys.modules["__main__"] = self._main
         sys.argv[:] = [FILENAME]
         self._show_warning = warnings.showwarning
         warnings.showwarning = self._warn
-        os.register_at_fork(after_in_child=self._abandon)
+        os.register_at_fork(after_in_child=self._detach_fork)
         faulthandler.enable(self._recorder.descriptor, all_threads=False)
         self._timer.install()
 
     def prepare(self, policy: Policy) -> None:
-        """Do, while there is time, what takes time when it is done for the first time."""
+        """Do in advance whatever is slow the first time. Called while the worker is idle."""
         self.install(policy)
         Program("1").statements()
         self._limits.measure()
         self._is_measured = True
 
     def install(self, policy: Policy) -> Guard:
-        """Set up the guard, which does not watch yet."""
+        """Install the guard, switched off."""
         self._policy = policy
         if not policy["processes"]:
-            os.environ.setdefault("JOBLIB_MULTIPROCESSING", "0")  # it does in this process what it is asked for
-        self._guard = install(policy, self._main.__dict__, warn=self._would_be_refused)
+            os.environ.setdefault("JOBLIB_MULTIPROCESSING", "0")  # joblib then runs its jobs in this process
+        self._guard = install(policy, self._main.__dict__, warn=self._warn_of_violation)
         self._guard.off()
         return self._guard
 
-    def carry_out(self, request: Request) -> None:
-        """Run the program of *request*, answer, and end the process."""
+    def run(self, request: Request) -> None:
+        """Run the program of *request*, send the result, and exit the process."""
         code = 1
         self._request = request
         try:
             self._recorder.begin()
-            self._timer.set(request["timeout"])
+            self._timer.set_limit(request["timeout"])
             if "directory" in request:
                 os.chdir(request["directory"])
-            error = self._until_the_time_is_up(self._compile)
+            error = self._run_limited(self._compile)
             if error is None:
                 if not request["checked"]:
-                    self._channel.receive()  # that it may go on
+                    self._channel.receive()  # the start message
                 self._limits.set_processor(request["timeout"])
-                error = self._until_the_time_is_up(self._run)
-            answer, code = self._answer(error)
-            self._hand_back()
+                error = self._run_limited(self._run)
+            result, code = self._result(error)
+            self._resume_program()
             if error is not None and not self._timer.fired:
-                self._until_the_time_is_up(_let_it_end)
+                self._run_limited(self._end_program)
             _flush()
-            self._tell({**answer, "exit_code": code, "seconds": self._timer.elapsed, "peak": self._limits.peak()})
-            self._linger(code)
+            self._send(
+                {**result, "exit_code": code, "seconds": self._timer.elapsed, "peak": self._limits.peak_memory()}
+            )
+            self._await_kill(code)
         except ChannelClosed:
             pass
-        except BaseException as trouble:  # no report could be made, which must not look as if all were well
+        except BaseException as problem:  # there is no report, and the parent must not take that for a success
             code = 1
-            self._tell({"kind": "trouble", "text": f"{type(trouble).__name__}: {trouble}"[:_MOST_TEXT]})
+            self._send({"kind": "no_report", "text": f"{type(problem).__name__}: {problem}"[:_MAX_TEXT]})
         finally:
-            os._exit(code)  # without this, Python would tidy up, and wait for who knows what
+            os._exit(code)  # Python's own exit runs destructors, and may wait for threads without end
 
-    def _abandon(self) -> None:
-        """Let go of what belongs to the process, in a fork: that goes on with the program, but nobody asks it."""
-        self._channel.abandon()
-        self._recorder.abandon()
+    def _detach_fork(self) -> None:
+        """Detach a fork of this process: it continues the program and must neither send messages nor record."""
+        self._channel.detach()
+        self._recorder.detach()
         self._is_fork = True
 
-    def _until_the_time_is_up(self, function: Callable[[], object]) -> BaseException | None:
-        """Call *function*; return what it raises, be it the time limit's signal."""
+    def _run_limited(self, function: Callable[[], object]) -> BaseException | None:
+        """Call *function* within the time limit; return its exception, also that of the limit."""
         try:
             try:
                 self._timer.start()
@@ -136,13 +144,13 @@ class Execution:
             finally:
                 self._timer.stop()
         except BaseException as error:
-            self._limits.relax()
-            self._timer.stop()  # once more: it may have struck in there
+            self._limits.release_reserve()
+            self._timer.stop()  # again: the alarm may have come within the first `stop`
             return error
         return None
 
     def _compile(self) -> None:
-        if len(self._request["code"]) > _SHORT:
+        if len(self._request["code"]) > _MAX_UNLIMITED_COMPILE:
             self._limits.limit_compiler(self._request["memory"])
         program = Program(self._request["code"])
         self._stage = "split"
@@ -154,25 +162,33 @@ class Execution:
         namespace = self._main.__dict__
         self._watch()
         self._add_directory()
-        if not self._is_measured or len(self._request["code"]) > _SHORT:  # compiling may have taken much
+        if (
+            not self._is_measured or len(self._request["code"]) > _MAX_UNLIMITED_COMPILE
+        ):  # compiling may have taken much
             self._limits.measure()
         self._limits.set_memory(self._request["memory"])
-        watch_loads(self._limits)
+        limit_extension_loading(self._limits)
         self._stage = "run"
         completed = last = 0
         for statement in statements:
-            self._lines.begins(statement)
+            self._lines.begin_statement(statement)
+            value: Any = eval(statement.code, namespace)  # noqa: S307  # the program itself
+            if statement.is_async:
+                value = self._loop.run(value)
             if statement.is_value:
-                self._value = eval(statement.code, namespace)  # noqa: S307  # what all of this is for
-            else:
-                exec(statement.code, namespace)  # noqa: S102
+                self._value = value
             completed += statement.end_line - max(statement.line, last + 1) + 1
             last = statement.end_line
-            self._recorder.done(completed, last, statement.end_column)
-        _let_it_end()
+            self._recorder.statement_done(completed, last, statement.end_column)
+        self._end_program()
+
+    def _end_program(self) -> None:
+        """Cancel the tasks of the program, wait for its threads and run its exit handlers."""
+        self._loop.close()
+        _run_exit_handlers()
 
     def _watch(self) -> None:
-        """Have the guard watch, the one that was set up before if it is the right one."""
+        """Switch the guard on; install a new one if the prepared one has another policy or directory."""
         request, guard = self._request, self._guard
         if guard is None or "policy" in request or "directory" in request:
             guard = self.install(request.get("policy") or self._policy)
@@ -180,96 +196,96 @@ class Execution:
         guard.on = True
 
     def _add_directory(self) -> None:
-        """Have modules in the working directory found, behind all others, where it is not the program that writes them.
+        """Append the working directory to `sys.path`, unless the program may write there.
 
-        The code of a module is held to nothing while it is imported: one that the program could write would be a way
-        out.
+        The code of a module is not guarded while it is imported: a module that the program could write would escape the
+        policy.
         """
         request = self._request
         policy = request.get("policy") or self._policy
         if "directory" in request and policy["files"] != "write":
             sys.path.append(request["directory"])
 
-    def _answer(self, error: BaseException | None) -> tuple[dict[str, object], int]:
-        """Return what there is to tell, and the exit code, once nothing of the program runs any more."""
-        if self._timer.is_near:
-            self._tell({"kind": "over"})
-        self._take_back()
+    def _result(self, error: BaseException | None) -> tuple[dict[str, object], int]:
+        """Return the result message and the exit code. The program's main thread has ended."""
+        if self._timer.is_near_limit:
+            self._send({"kind": "program_ended"})
+        self._suspend_program()
         code = 1 if self._timer.fired else 0 if error is None else _exit_code(error)
-        answer: dict[str, object] = {
+        result: dict[str, object] = {
             "kind": "result",
             "stage": "run" if self._stage == "run" or self._is_out_of_memory(error) else "compile",
             "timed_out": self._timer.fired,
             "variables": self._variables(),
         }
         if self._timer.fired:
-            answer["timed_out_at"] = self._timer.line
+            result["timed_out_at"] = self._timer.line
         violation = self._violation(error)
         if violation is not None:
-            answer["violation"] = violation
+            result["violation"] = violation
         if code == 0:
-            answer["value"] = value_of(self._value, self._looks)
+            result["value"] = encode_value(self._value, self._safe_repr)
         elif error is not None:
             captured = self._captured(error)
-            answer["exception"] = captured
-            answer["at_memory_limit"] = self._limits.was_reached()
-            _complain(error, captured["traceback"])
-        return answer, code
+            result["exception"] = captured
+            result["at_memory_limit"] = self._limits.was_memory_exhausted()
+            _print_traceback(error, captured["traceback"])
+        return result, code
 
     def _variables(self) -> dict[str, Json]:
         try:
-            return variables_of(self._main.__dict__, self._request.get("variables"), self._looks)
-        except BaseException:  # a value that stops at nothing when it is looked at
+            return encode_variables(self._main.__dict__, self._request.get("variables"), self._safe_repr)
+        except BaseException:  # a value whose methods raise anything
             return {}
 
     def _captured(self, error: BaseException) -> Captured:
-        self._get_ready_to_look()
+        self._prepare_rendering()
         try:
-            return capture(error, source=self._request["code"], hidden=_is_ours)
-        except BaseException:  # an exception, or a value in reach of it, that stops at nothing
-            return bare(error)
+            return capture(error, source=self._request["code"], hidden=_is_own_file)
+        except BaseException:  # an exception, or a value it refers to, whose methods raise anything
+            return capture_class_only(error)
 
-    def _take_back(self) -> None:
-        """Undo what the program may have set that would stand in the way of a report."""
-        self._limits.relax()
+    def _suspend_program(self) -> None:
+        """Lift what would disturb the report: limits, guard, a low recursion limit, trace functions."""
+        self._limits.release_reserve()
         if self._guard is not None:
             self._guard.off()
-        sys.setrecursionlimit(max(sys.getrecursionlimit(), _RECURSION))
+        sys.setrecursionlimit(max(sys.getrecursionlimit(), _MIN_RECURSION_LIMIT))
         sys.settrace(None)
         sys.setprofile(None)
 
-    def _looks(self) -> SafeRepr:
-        self._get_ready_to_look()
-        return looks()
+    def _safe_repr(self) -> SafeRepr:
+        self._prepare_rendering()
+        return safe_repr()
 
-    def _get_ready_to_look(self) -> None:
-        """See to it that what the program has left behind can be looked at, and holds nothing up."""
-        if not self._is_looking:
-            self._is_looking = True
-            sys.modules.update(self._ours)
-            self._timer.limit_report()
+    def _prepare_rendering(self) -> None:
+        """Make the toolkit importable again and limit the time that rendering values may take."""
+        if not self._can_render:
+            self._can_render = True
+            sys.modules.update(self._own_modules)
+            self._timer.limit_rendering()
 
-    def _hand_back(self) -> None:
-        """Let the program go on, with its threads and what it has registered for the end."""
+    def _resume_program(self) -> None:
+        """Let the program continue with its threads and exit handlers: guard on, toolkit hidden again."""
         if self._guard is not None:
             self._guard.on = True
-        if self._is_looking:
-            for name in self._ours:
+        if self._can_render:
+            for name in self._own_modules:
                 sys.modules.pop(name, None)
 
     def _is_out_of_memory(self, error: BaseException | None) -> bool:
-        return _is(error, MemoryError) and self._limits.is_compiler_out_of_memory()
+        return _is_instance(error, MemoryError) and self._limits.is_compiler_out_of_memory()
 
     def _violation(self, error: BaseException | None) -> object:
         return None if self._guard is None else self._guard.violation(error)
 
-    def _reached(self, line: int) -> None:
-        self._recorder.reached(line)
+    def _on_line(self, line: int) -> None:
+        self._recorder.line_reached(line)
         if self._request.get("trace"):
-            self._tell({"kind": "line", "line": line})
+            self._send({"kind": "line", "line": line})
 
-    def _would_be_refused(self, violation: dict[str, object]) -> None:
-        self._tell_warning(str(violation["reason"]), violation["line"])
+    def _warn_of_violation(self, violation: dict[str, object]) -> None:
+        self._send_warning(str(violation["reason"]), violation["line"])
 
     def _warn(
         self,
@@ -281,39 +297,39 @@ class Execution:
         line: str | None = None,
     ) -> None:
         if self._stage == "split":
-            return  # it was said when the whole was compiled
+            return  # compiling the whole source has warned already
         if filename == FILENAME:
-            self._tell_warning(f"{category.__name__}: {message}", lineno)
+            self._send_warning(f"{category.__name__}: {message}", lineno)
         self._show_warning(message, category, filename, lineno, file, line)
 
-    def _tell_warning(self, text: str, line: object) -> None:
+    def _send_warning(self, text: str, line: object) -> None:
         if self._warnings_left:
             self._warnings_left -= 1
-            self._tell({"kind": "warning", "text": text[:_MOST_TEXT], "line": line})
+            self._send({"kind": "warning", "text": text[:_MAX_TEXT], "line": line})
 
-    def _linger(self, code: int) -> None:
-        """Wait a moment to be killed. To end by itself takes 1 ms, for which the parent may wait for the processor."""
+    def _await_kill(self, code: int) -> None:
+        """Wait for the parent's SIGKILL. An exit takes 1 ms of CPU that the parent would compete for."""
         if not self._is_fork:
             self._timer.exit_soon(code)
             self._channel.wait()
 
-    def _tell(self, message: dict[str, object]) -> None:
+    def _send(self, message: dict[str, object]) -> None:
         if not self._is_fork:
             self._channel.send(message)
 
 
-def _is_ours(filename: str) -> bool:
+def _is_own_file(filename: str) -> bool:
     return filename.startswith(_HERE)
 
 
-def _is(error: BaseException | None, kind: type[BaseException]) -> bool:
-    """Return whether it is one, whatever it says of itself: `isinstance` asks its `__class__`, too."""
+def _is_instance(error: BaseException | None, kind: type[BaseException]) -> bool:
+    """Return whether *error* is a *kind* by its type: `isinstance` would also ask its `__class__`, which may lie."""
     return issubclass(type(error), kind)
 
 
 def _exit_code(error: Any) -> int:
-    """Return what Python would exit with."""
-    if not _is(error, SystemExit):
+    """Return Python's exit code for *error*."""
+    if not _is_instance(error, SystemExit):
         return 1
     code = error.code
     if code is None:
@@ -321,20 +337,20 @@ def _exit_code(error: Any) -> int:
     return code & 0xFF if type(code) is int else 1
 
 
-def _complain(error: Any, traceback: str) -> None:
-    """Write to the program's stderr what Python would."""
-    if _is(error, SystemExit):
+def _print_traceback(error: Any, traceback: str) -> None:
+    """Write to the program's stderr what Python would write."""
+    if _is_instance(error, SystemExit):
         traceback = "" if error.code is None or type(error.code) is int else f"{error.code}"
     if not traceback:
         return
     try:
         sys.stderr.write(f"{traceback.rstrip()}\n")
-    except BaseException:  # it may be closed, or something else
+    except BaseException:  # closed or replaced by the program
         os.write(2, f"{traceback.rstrip()}\n".encode("utf-8", "replace"))
 
 
-def _let_it_end() -> None:
-    """Wait for the program's threads, and call what it has registered, as Python does at the end."""
+def _run_exit_handlers() -> None:
+    """Wait for the program's threads and run its exit handlers, as Python does at exit."""
     threading = sys.modules.get("threading")
     if threading is not None:
         threading._shutdown()
@@ -345,5 +361,5 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except BaseException:  # noqa: S112  # closed, or whatever the program has put there
+        except BaseException:  # noqa: S112  # closed or replaced by the program
             continue

@@ -1,4 +1,4 @@
-"""An exception of which no more can be told than its class: it does what it can to break the report."""
+"""Fallback capture of an exception that breaks the regular one: its class and nothing else."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from resilience.report.captured_exception import Captured
 
-__all__ = ["bare"]
+__all__ = ["capture_class_only"]
 
 
-def bare(error: BaseException) -> Captured:
-    """Return what is known of *error* without asking it anything.
+def capture_class_only(error: BaseException) -> Captured:
+    """Return the class of *error* as a capture, without calling any of its methods.
 
-    >>> bare(KeyError("x"))["bases"][:2]
+    >>> capture_class_only(KeyError("x"))["bases"][:2]
     ['builtins.KeyError', 'builtins.LookupError']
     """
     kind = type(error)
-    name = _said(kind, "__name__")
+    name = _class_attribute(kind, "__name__")
     bases: tuple[type, ...] = type.__dict__["__mro__"].__get__(kind)
     return {
         "type": name,
-        "module": _said(kind, "__module__"),
-        "bases": [f"{_said(base, '__module__')}.{_said(base, '__name__')}" for base in bases],
+        "module": _class_attribute(kind, "__module__"),
+        "bases": [f"{_class_attribute(base, '__module__')}.{_class_attribute(base, '__name__')}" for base in bases],
         "message": "",
         "notes": [],
         "frames": [],
@@ -38,7 +38,7 @@ def bare(error: BaseException) -> Captured:
     }
 
 
-def _said(kind: type, name: str) -> str:
-    """Return a name of a class, whatever its metaclass makes of it."""
+def _class_attribute(kind: type, name: str) -> str:
+    """Return `__name__` or `__module__` of a class, bypassing its metaclass."""
     found = type.__dict__[name].__get__(kind)
     return found if type(found) is str else "?"

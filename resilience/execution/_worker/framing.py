@@ -1,6 +1,6 @@
-"""How parent and child talk: frames of a length, a token and JSON, over a socket of their own.
+"""Frames between parent and worker: length, token and JSON, over a socket of their own.
 
-Nothing the code prints goes this way, so no text can be taken for a result. The token is drawn for each process and
+Output of the program goes elsewhere, so no printed text can pass for a result. The token is drawn for each process and
 stands in each frame: code that finds the socket and writes to it does not forge one by accident. Both sides use this
 module, the child before anything else.
 """
@@ -13,34 +13,43 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from resilience.execution._worker.messages import Go, Prepare, Request
+    from resilience.execution._worker.messages import Prepare, Request, Start
 
-__all__ = ["HEADER", "MOST", "TOKEN", "Channel", "ChannelClosed", "frame_of", "length_of", "message_of"]
+__all__ = [
+    "HEADER",
+    "MAX_FRAME",
+    "TOKEN",
+    "Channel",
+    "ChannelClosed",
+    "decode_length",
+    "decode_message",
+    "encode_frame",
+]
 
 HEADER = 4
-"""Bytes of the length: of what follows the header."""
+"""Bytes of the header: the length of what follows it."""
 TOKEN = 16
-MOST = 64 << 20
+MAX_FRAME = 64 << 20
 """Bytes of a frame; a request holds up to 10 million characters, which JSON may write as six bytes each."""
 _CHUNK = 1 << 13
-_MOST_CHUNK = 1 << 20
+_MAX_CHUNK = 1 << 20
 
 
 class ChannelClosed(Exception):
-    """The other side has gone."""
+    """The parent has closed its end of the socket."""
 
 
 def _codec() -> tuple[Callable[[object], str], Callable[[str, int], tuple[object, int]]]:
-    """Return what makes JSON, and what reads it from some place on, and tells where it ends.
+    """Return a JSON encoder, and a decoder that also returns where the value ends.
 
     The package `json` takes 8 ms to import, mostly for regular expressions, where Python itself takes 12 ms to start.
-    What does its work is a module of its own in CPython.
+    Its work is done by a module of its own in CPython.
     """
     try:
         from _json import encode_basestring_ascii, make_encoder, make_scanner
 
         pieces = make_encoder(None, _refuse, encode_basestring_ascii, None, ":", ",", False, False, False)
-        scan = make_scanner(_Reading)  # type: ignore[arg-type]  # the real one takes anything of this shape
+        scan = make_scanner(_ScannerContext)  # type: ignore[arg-type]  # the real one takes anything of this shape
         if "".join(pieces([{"a": 1.5}], 0)) == '[{"a":1.5}]' and scan('{"a":[null]}', 0) == ({"a": [None]}, 12):
             return lambda message: "".join(pieces(message, 0)), scan
     except (ImportError, TypeError, AttributeError):
@@ -55,8 +64,8 @@ def _refuse(value: object) -> object:
     raise ValueError(f"JSON has no {type(value).__name__} such as this")
 
 
-class _Reading:
-    """What a scanner asks of the decoder it belongs to."""
+class _ScannerContext:
+    """The attributes that a `_json` scanner reads of its decoder."""
 
     strict = True
     object_hook = object_pairs_hook = array_hook = None
@@ -69,30 +78,30 @@ class _Reading:
 _write, _read = _codec()
 
 
-def frame_of(token: bytes, message: object) -> bytes:
-    r"""Return *message* as it is sent. Raises ValueError for what JSON does not take.
+def encode_frame(token: bytes, message: object) -> bytes:
+    r"""Return *message* as a frame. Raises ValueError for values that JSON does not have.
 
-    >>> frame_of(b"0123456789abcdef", {"kind": "hello"})
-    b'\x00\x00\x00 0123456789abcdef{"kind":"hello"}'
+    >>> encode_frame(b"0123456789abcdef", {"kind": "ready"})
+    b'\x00\x00\x00 0123456789abcdef{"kind":"ready"}'
     """
     body = _write(message).encode("ascii")
     return b"".join(((len(body) + TOKEN).to_bytes(HEADER, "big"), token, body))
 
 
-def length_of(header: bytes) -> int:
-    r"""Return how many bytes follow a header. Raises ValueError where no frame is that long.
+def decode_length(header: bytes) -> int:
+    r"""Return how many bytes follow *header*. Raises ValueError if no frame is that long.
 
-    >>> length_of(b"\x00\x00\x00\x20")
+    >>> decode_length(b"\x00\x00\x00\x20")
     32
     """
     length = int.from_bytes(header, "big")
-    if not TOKEN < length <= MOST:
+    if not TOKEN < length <= MAX_FRAME:
         raise ValueError(f"a frame of {length} bytes")
     return length
 
 
-def message_of(frame: bytes) -> object:
-    """Return the message of what follows a header. Raises ValueError where that is no JSON, and RecursionError."""
+def decode_message(frame: bytes) -> object:
+    """Return the message of *frame*, without its header. Raises ValueError if it is not JSON, and RecursionError."""
     text = frame[TOKEN:].decode("ascii")
     try:
         message, end = _read(text, 0)
@@ -104,48 +113,48 @@ def message_of(frame: bytes) -> object:
 
 
 class Channel:
-    """The child's end."""
+    """The worker's end of the socket. Blocking: the worker has nothing else to wait for."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor: int = descriptor
         self.token: bytes = bytes(TOKEN)
-        """The parent draws it, and sends it along."""
-        self.busy: bool = False
-        """Whether a frame is on its way, which nothing may break off."""
+        """Drawn by the parent, taken from its first message."""
+        self.is_sending: bool = False
+        """Whether a frame is being sent. The time limit's signal must not interrupt that."""
         self._received = bytearray()
 
     def send(self, message: Mapping[str, object]) -> None:
-        """Send one message. Raises ValueError for what JSON does not take, and `ChannelClosed`."""
-        left = memoryview(frame_of(self.token, message))
-        self.busy = True
+        """Send one message. Raises ValueError for values that JSON does not have, and `ChannelClosed`."""
+        left = memoryview(encode_frame(self.token, message))
+        self.is_sending = True
         try:
             while left:
                 left = left[os.write(self.descriptor, left) :]
         except OSError:
             raise ChannelClosed from None
         finally:
-            self.busy = False
+            self.is_sending = False
 
-    def abandon(self) -> None:
-        """Close this end in a fork: it must neither answer nor keep the parent waiting."""
+    def detach(self) -> None:
+        """Close this end in a fork, which must neither send messages nor keep the parent waiting."""
         os.close(self.descriptor)
 
-    def receive(self) -> Prepare | Request | Go:
+    def receive(self) -> Prepare | Request | Start:
         """Wait for a message. Raises `ChannelClosed`."""
-        received = self._exactly(length_of(self._exactly(HEADER)))
+        received = self._exactly(decode_length(self._exactly(HEADER)))
         self.token = received[:TOKEN]
-        return message_of(received)  # type: ignore[return-value]
+        return decode_message(received)  # type: ignore[return-value]
 
     def wait(self) -> None:
-        """Wait until the other side has gone. Raises `ChannelClosed` then."""
-        self._exactly(1)  # which never comes
+        """Wait until the parent closes its end. Raises `ChannelClosed` then."""
+        self._exactly(1)  # never arrives
 
     def _exactly(self, number: int) -> bytes:
         received = self._received
         while len(received) < number:
             try:
-                part = os.read(self.descriptor, min(max(number - len(received), _CHUNK), _MOST_CHUNK))
-            except OSError:  # it has gone without having read all that was sent
+                part = os.read(self.descriptor, min(max(number - len(received), _CHUNK), _MAX_CHUNK))
+            except OSError:  # the parent closed its end before it had read everything
                 part = b""
             if not part:
                 raise ChannelClosed

@@ -1,7 +1,7 @@
-"""Hold code to a policy while it runs: its imports, its builtins, and what it really does.
+"""Guard that holds a running program to a policy: its imports, its builtins, and the operations it performs.
 
-A guard rail for code that means well, no boundary against code that does not: all of this lives in the process of that
-code. Runs in the child: standard library only, and nothing that is slow to import.
+A guard rail for cooperative code, not a security boundary: all of this lives in the process of the program. Runs in the
+worker: standard library only, and nothing that is slow to import.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from _weakref import ref
 from errno import EACCES
 
 from resilience.execution._worker import audit, importing
-from resilience.execution._worker.policy_messages import ATTRIBUTES, DYNAMIC, denied, message
+from resilience.execution._worker.policy_messages import ATTRIBUTES, DYNAMIC, denied, violation_message
 from resilience.execution._worker.source import Source
 
 TYPE_CHECKING = False
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Guard", "SecurityViolation", "install"]
 
-_MOST_KEPT = 100
-_MOST_DEEP = 20
-# Whatever a class of the program makes of these names.
+_MAX_REFUSALS = 100
+_MAX_CAUSES = 20
+# Taken from BaseException, since a class of the program may override the names.
 _cause_of = BaseException.__dict__["__cause__"].__get__
 _context_of = BaseException.__dict__["__context__"].__get__
 _NOT_GIVEN = object()
@@ -37,25 +37,25 @@ _STANDARD = os.path.dirname(os.__file__)  # noqa: PTH120
 
 
 class SecurityViolation(PermissionError):
-    """The code did what its policy forbids. *violation* holds the fields of a `resilience.report.failure.Violation`.
+    """The program violated its policy. *violation* holds the fields of a `resilience.report.failure.Violation`.
 
-    A PermissionError, as of a system that does not allow it: libraries look for files that may be missing, and are
-    ready for an OSError.
+    It is a PermissionError, as if the system had denied the operation: libraries that probe for optional files handle
+    an OSError.
     """
 
     def __init__(self, violation: dict[str, object]) -> None:
-        super().__init__(message(str(violation["kind"]), str(violation["subject"])))
+        super().__init__(violation_message(str(violation["kind"]), str(violation["subject"])))
         self.errno: int | None = EACCES
         self.violation = violation
 
     def __del__(self) -> None:
         refusal = _pending.pop(id(self), None)
         if refusal is not None:
-            refusal.look_at(self)
+            refusal.judge(self)
 
 
 class Refusal:
-    """Something that was refused. It counts, unless a library asked for it and caught the exception itself."""
+    """One rejected operation. It counts against the program unless a library requested it and handled the exception."""
 
     def __init__(self, error: SecurityViolation, namespace: dict[str, object], *, counts: bool) -> None:
         self.violation: dict[str, object] = error.violation
@@ -66,8 +66,8 @@ class Refusal:
         if not counts:
             _pending[id(error)] = self
 
-    def look_at(self, error: SecurityViolation) -> None:
-        """Have it count if *error* came to the program's own code, or if that can no longer be told."""
+    def judge(self, error: SecurityViolation) -> None:
+        """Let it count if *error* passed through the program's own code, or if that is unknown."""
         entry = error.__traceback__
         self._counts = self._counts or entry is None
         while entry is not None and not self._counts:
@@ -76,25 +76,25 @@ class Refusal:
 
     @property
     def is_open(self) -> bool:
-        """Whether its exception is still about."""
+        """Whether its exception still exists."""
         return self._error() is not None
 
-    def counts(self) -> bool:
-        """Return whether it is held against the program."""
+    def is_held_against_program(self) -> bool:
+        """Return whether it counts against the program."""
         error = self._error()
         if error is not None and not self._counts:
-            self.look_at(error)
+            self.judge(error)
         return self._counts
 
 
 _pending: dict[int, Refusal] = {}
-"""What is to be looked at when its exception ends, by the exception; an attribute of it could be reached by code."""
+"""Refusals to judge when their exception is destroyed, by its id. The program could reach an attribute of it."""
 
 
 class Guard:
-    """The policy that one namespace is held to. Who holds this can switch it off; code that is held to it has none."""
+    """Holds one namespace to a policy. Its owner can switch it off; the program has no reference to it."""
 
-    __slots__ = ("_policy", "_refusals", "_room", "_warn", "_warned", "libraries", "namespace", "on", "source")
+    __slots__ = ("_policy", "_refusals", "_slots_left", "_warn", "_warned", "libraries", "namespace", "on", "source")
 
     def __init__(
         self,
@@ -104,49 +104,49 @@ class Guard:
         warn: Callable[[dict[str, object]], object] | None,
     ) -> None:
         self.namespace: dict[str, object] = namespace
-        #: Whether it is watched what happens.
+        #: Whether operations are checked.
         self.on: bool = True
         self._refusals: list[Refusal] = []
-        self._room = {True: _MOST_KEPT, False: _MOST_KEPT}
+        self._slots_left = {True: _MAX_REFUSALS, False: _MAX_REFUSALS}
         self._policy = policy
-        #: The program, for the code that is blocked. It may be known later than the policy.
+        #: Source of the program, for the code in reports. Set later than the policy.
         self.source: str = source
         self._warn = warn
         self._warned: set[tuple[object, ...]] = set()
-        #: Directories that packages are installed in. The program's own modules lie elsewhere.
+        #: Directories of installed packages. The program's own modules lie elsewhere.
         self.libraries: tuple[str, ...] = tuple(f"{each}/" for each in sys.path if each and not _is_standard(each))
 
     def off(self) -> None:
-        """Watch no longer what happens; imports and builtins of the namespace stay as they are."""
+        """Stop checking operations; imports and builtins of the namespace stay guarded."""
         self.on = False
 
     def refuse(self, kind: str, subject: str, operation: str) -> NoReturn:
-        """Raise what says that this is denied, with the place in the code that does it."""
+        """Raise a `SecurityViolation` with the position in the program."""
         violation = self._violation(kind, subject, operation)
         error = SecurityViolation(violation)
-        # Libraries cannot use up the room for what the program does itself.
-        if not self._room[True]:
-            self._forget_harmless()
-        by_library = self._room[True] > 0 and self.is_asked_by_library(subject)
-        if self._room[by_library]:
-            self._room[by_library] -= 1
+        # Refusals of libraries must not use up the slots for those of the program.
+        if not self._slots_left[True]:
+            self._drop_harmless()
+        by_library = self._slots_left[True] > 0 and self.is_requested_by_library(subject)
+        if self._slots_left[by_library]:
+            self._slots_left[by_library] -= 1
             self._refusals.append(Refusal(error, self.namespace, counts=not by_library))
         try:
             raise error
         finally:
-            del error  # its traceback has this call, and would keep it alive
+            del error  # its traceback refers to this frame, which would keep it alive
 
-    def _forget_harmless(self) -> None:
-        kept = [refusal for refusal in self._refusals if refusal.counts() or refusal.is_open]
-        self._room[True] += len(self._refusals) - len(kept)
+    def _drop_harmless(self) -> None:
+        kept = [refusal for refusal in self._refusals if refusal.is_held_against_program() or refusal.is_open]
+        self._slots_left[True] += len(self._refusals) - len(kept)
         self._refusals = kept
 
     def violation(self, error: BaseException | None) -> dict[str, object] | None:
-        """Return what is held against a program that ended with *error*, also where it has caught the exception.
+        """Return the violation that fails a program which ended with *error*, also one whose exception it has caught.
 
-        What a library tried and went on without is not: it was not done, and the program knows nothing of it.
+        An operation that a library tried and continued without does not fail it.
         """
-        for _ in range(_MOST_DEEP):
+        for _ in range(_MAX_CAUSES):
             if error is None:
                 break
             if issubclass(type(error), SecurityViolation):
@@ -156,14 +156,14 @@ class Guard:
 
     @property
     def violations(self) -> list[dict[str, object]]:
-        """What was refused so far and is held against the program, in order."""
-        return [refusal.violation for refusal in self._refusals if refusal.counts()]
+        """Rejected operations that count against the program, in order."""
+        return [refusal.violation for refusal in self._refusals if refusal.is_held_against_program()]
 
-    def is_asked_by_library(self, subject: str) -> bool:
-        """Return whether an installed package reaches for *subject* on its own account, and not for the program.
+    def is_requested_by_library(self, subject: str) -> bool:
+        """Return whether an installed package requests *subject* by itself and not for the program.
 
-        The standard library does what it is told to, so what matters is whose code called it. And what stands in the
-        program, or was handed over by it, was asked for by the program: `pandas.read_csv("/etc/passwd")`.
+        The standard library acts for its caller, so the code that called it matters. A subject that the program names
+        or passes on is requested by the program: `pandas.read_csv("/etc/passwd")`.
         """
         if subject in self.source:
             return False
@@ -180,11 +180,11 @@ class Guard:
         if not by_library:
             return False
         places = [self.namespace, *(each.f_locals for each in (called, frame) if each is not None)]
-        return not any(_names(value, subject) for place in places for value in list(place.values()))
+        return not any(_is_path_to(value, subject) for place in places for value in list(place.values()))
 
     def warn(self, kind: str, subject: str, operation: str) -> None:
-        """Tell of it once for each place, and let it happen."""
-        if self._warn is None or len(self._warned) >= _MOST_KEPT:
+        """Call *warn* once for each line, and allow the operation."""
+        if self._warn is None or len(self._warned) >= _MAX_REFUSALS:
             return
         violation = self._violation(kind, subject, operation)
         key = (kind, subject, violation["line"])
@@ -193,7 +193,7 @@ class Guard:
             self._warn(violation)
 
     def user_frame(self) -> FrameType | None:
-        """Return the innermost call of the code's own that is under way in this thread."""
+        """Return the innermost frame of the program in this thread."""
         frame: FrameType | None = sys._getframe(1)
         while frame is not None and frame.f_globals is not self.namespace:
             frame = frame.f_back
@@ -202,7 +202,7 @@ class Guard:
     def _violation(self, kind: str, subject: str, operation: str) -> dict[str, object]:
         frame = self.user_frame()
         if frame is None:
-            return denied(self._policy, kind, subject, operation)  # a thread that runs no function of the code
+            return denied(self._policy, kind, subject, operation)  # a thread that runs no function of the program
         source = Source(self.source)
         positions = list(frame.f_code.co_positions())[frame.f_lasti // 2]
         line, end_line, offset, end_offset = positions
@@ -213,7 +213,7 @@ class Guard:
         return denied(self._policy, kind, subject, operation, code, line, source.column(line, offset))
 
 
-def _names(value: object, path: str) -> bool:
+def _is_path_to(value: object, path: str) -> bool:
     pathlib = sys.modules.get("pathlib")
     if pathlib is not None and (type(value) is pathlib.PosixPath or type(value) is pathlib.PurePosixPath):
         value = str(value)
@@ -232,18 +232,18 @@ def install(
     source: str = "",
     warn: Callable[[dict[str, object]], object] | None = None,
 ) -> Guard:
-    """Hold the code that will run in *namespace* to *policy*, a `SecurityPolicy.to_dict()`, and watch the process.
+    """Hold the program that will run in *namespace* to *policy*, a `SecurityPolicy.to_dict()`; return its guard.
 
-    *source* is the code, for the reports. At level permissive nothing is refused: *warn* is told what would be
-    elsewhere. Call it once in a process, after the working directory was changed to the code's own: an audit hook
-    cannot be removed. Code of modules that the policy allows is not held to anything while it is imported.
+    *source* is the program, for reports. At level permissive nothing is rejected: *warn* is called with what strict
+    would reject. Call it once in a process, after the working directory was changed to the program's: an audit hook
+    cannot be removed. Modules that the policy allows are not guarded while they are imported.
     """
-    told: Policy = policy  # type: ignore[assignment]  # typing.cast would cost an import
-    guard = Guard(told, namespace, source, warn)
-    namespace["__builtins__"] = _builtins(guard, told)
-    if told["files"] != "all":
+    rules: Policy = policy  # type: ignore[assignment]  # typing.cast would cost an import
+    guard = Guard(rules, namespace, source, warn)
+    namespace["__builtins__"] = _builtins(guard, rules)
+    if rules["files"] != "all":
         sys.dont_write_bytecode = True  # what is imported later would write where it must not
-    audit.watch(guard, told)
+    audit.install_hook(guard, rules)
     return guard
 
 
@@ -251,28 +251,30 @@ def _builtins(guard: Guard, policy: Policy) -> dict[str, object]:
     found = dict(vars(builtins))
     if policy["modules"] is not None:
         # From Python 3.15 on `lazy import os` asks `__lazy_import__`: what it imports is decided there and then.
-        found |= dict.fromkeys({"__import__", "__lazy_import__"} & found.keys(), importing.guarded(guard, policy))
+        found |= dict.fromkeys(
+            {"__import__", "__lazy_import__"} & found.keys(), importing.guarded_importer(guard, policy)
+        )
     if policy["files"] == "none":
-        found["open"] = _no_open(guard)
+        found["open"] = _denied_open(guard)
     if not policy["dynamic"]:
         for name in DYNAMIC:
-            found[name] = _no_call(guard, name)
+            found[name] = _denied_call(guard, name)
         found["getattr"] = _guarded_getattr(guard)
         del found["__loader__"], found["__spec__"]
     return found
 
 
-def _no_call(guard: Guard, name: str) -> Callable[..., object]:
+def _denied_call(guard: Guard, name: str) -> Callable[..., object]:
     def refused(*_arguments: object, **_options: object) -> NoReturn:
         guard.refuse("blocked_call", name, f"call {name}")
 
     return _named(refused, name)
 
 
-def _no_open(guard: Guard) -> Callable[..., object]:
+def _denied_open(guard: Guard) -> Callable[..., object]:
     def refused(file: object = "", mode: object = "r", *_arguments: object, **_options: object) -> NoReturn:
-        kind = "file_write" if isinstance(mode, str) and audit.writes(mode) else "file_read"
-        guard.refuse(kind, audit.said(file), kind)
+        kind = "file_write" if isinstance(mode, str) and audit.is_write_mode(mode) else "file_read"
+        guard.refuse(kind, audit.path_name(file), kind)
 
     return _named(refused, "open")
 

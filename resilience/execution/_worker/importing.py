@@ -1,4 +1,4 @@
-"""Imports by name: what code may import is decided where it asks; what a module imports for itself is its own affair.
+"""Guarded `__import__`: a policy applies to the program's own imports, not to those of the modules it uses.
 
 `import os` raises no audit event when the module is loaded already, so `__import__` itself is replaced, in the builtins
 of the code's own namespace. Modules have builtins of their own, so nothing here is asked when one imports another.
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from resilience.execution._worker.guard import Guard
     from resilience.execution._worker.policy_messages import Policy
 
-__all__ = ["exists", "guarded"]
+__all__ = ["guarded_importer", "module_exists"]
 
-# What functions written in C import when they are first called, through the `__import__` of whoever calls them:
+# Modules that C functions import when they are first called, through the `__import__` of their caller:
 # `datetime.strptime`, `strftime`, large ints, `class A[T]`. Harmless, all of them.
-_LAZY = frozenset(
+_IMPORTED_BY_C_CODE = frozenset(
     {
         *("_pydatetime", "_pylong", "_strptime", "collections", "collections.abc", "copyreg", "decimal", "enum"),
         *("functools", "io", "json.decoder", "locale", "math", "numbers", "re", "string", "time", "traceback"),
@@ -33,8 +33,8 @@ _LAZY = frozenset(
 )
 
 
-def guarded(guard: Guard, policy: Policy) -> Callable[..., object]:
-    """Return the `__import__` of code that is held to *policy*."""
+def guarded_importer(guard: Guard, policy: Policy) -> Callable[..., object]:
+    """Return the `__import__` of a program that is held to *policy*."""
     real = builtins.__import__
     allowed = frozenset(policy["modules"] or ())
 
@@ -51,12 +51,16 @@ def guarded(guard: Guard, policy: Policy) -> Callable[..., object]:
         if not plain or covers(allowed, plain):
             module = real(plain, globals, locals, fromlist or ())
             if fromlist:
-                _check_items(guard, allowed, module, plain, fromlist)
+                _check_imported_modules(guard, allowed, module, plain, fromlist)
             elif not covers(allowed, plain.partition(".")[0]):
-                return _thin(guard, allowed, plain)
+                return _restricted_package(guard, allowed, plain)
             return module
         by_part = bool(fromlist) and all(f"{plain}.{item}" in allowed for item in fromlist or ())
-        if by_part or not exists(plain) or (plain in _LAZY and not _is_statement(sys._getframe(1))):
+        if (
+            by_part
+            or not module_exists(plain)
+            or (plain in _IMPORTED_BY_C_CODE and not _is_statement(sys._getframe(1)))
+        ):
             return real(plain, globals, locals, fromlist or ())
         return guard.refuse("blocked_import", plain, _operation(plain, fromlist))
 
@@ -67,8 +71,8 @@ def _operation(name: str, fromlist: Sequence[str] | None) -> str:
     return f"from {name} import {', '.join(fromlist)}" if fromlist else f"import {name}"
 
 
-def exists(name: str) -> bool:
-    """Whether there is such a module: one that is missing is no offence, but an error of its own."""
+def module_exists(name: str) -> bool:
+    """Return whether there is such a module. A missing one is an ImportError, not a violation."""
     top = name.partition(".")[0]
     if top in sys.modules or top in sys.builtin_module_names:
         return True
@@ -76,14 +80,16 @@ def exists(name: str) -> bool:
 
 
 def _is_statement(frame: FrameType) -> bool:
-    """Whether *frame* is at an import statement, rather than in a call that imports."""
+    """Return whether *frame* is at an import statement rather than in a call that imports."""
     import opcode
 
     return frame.f_code.co_code[frame.f_lasti] == opcode.opmap["IMPORT_NAME"]
 
 
-def _check_items(guard: Guard, allowed: frozenset[str], module: object, name: str, fromlist: Sequence[str]) -> None:
-    """Refuse a module that *module* happens to have imported: `from random import _os`."""
+def _check_imported_modules(
+    guard: Guard, allowed: frozenset[str], module: object, name: str, fromlist: Sequence[str]
+) -> None:
+    """Reject a module that *module* has imported for itself: `from random import _os`."""
     for item in fromlist:
         found: ModuleType | None = vars(module).get(item)
         if found is None or not isinstance(found, type(sys)) or sys.modules.get(f"{name}.{item}") is found:
@@ -92,13 +98,13 @@ def _check_items(guard: Guard, allowed: frozenset[str], module: object, name: st
             guard.refuse("blocked_import", found.__name__, _operation(name, fromlist))
 
 
-def _thin(guard: Guard, allowed: frozenset[str], name: str) -> ModuleType:
-    """Return the top of the package *name* with nothing in it but the way down to what is allowed."""
+def _restricted_package(guard: Guard, allowed: frozenset[str], name: str) -> ModuleType:
+    """Return the top of the package *name*, reduced to the path to its allowed submodule."""
     top, *parts = name.split(".")
     path, here = top, type(sys)(top)
     first = here
     for part in parts:
-        here.__getattr__ = _nothing(guard, path)  # type: ignore[method-assign]
+        here.__getattr__ = _denied_attribute(guard, path)  # type: ignore[method-assign]
         path = f"{path}.{part}"
         if covers(allowed, path):
             setattr(here, part, sys.modules[path])
@@ -109,7 +115,7 @@ def _thin(guard: Guard, allowed: frozenset[str], name: str) -> ModuleType:
     return first
 
 
-def _nothing(guard: Guard, package: str) -> Callable[[str], object]:
+def _denied_attribute(guard: Guard, package: str) -> Callable[[str], object]:
     def refused(name: str) -> object:
         if name.startswith("__"):
             raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name)

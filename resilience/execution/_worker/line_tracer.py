@@ -1,8 +1,8 @@
-"""Which lines are reached, each once.
+"""Line tracer: reports each line of the program the first time it is reached.
 
-`sys.monitoring` (3.12) tells of a line and is then told to be silent about it, so a loop costs nothing. But code that
-was once watched is not optimised as it was: functions run 10 % (3.13) to 20 % (3.12) slower for good. So their lines
-are watched only where somebody asks for every line. Before 3.12, lines are those where statements of the top level
+`sys.monitoring` (3.12) reports a line and then disables the event for it, so a loop costs nothing. But code that was
+monitored once is not fully optimised any more: functions run 10 % (3.13) to 20 % (3.12) slower. So lines of functions
+are monitored only if the request traces every line. Before 3.12, lines are those where statements of the top level
 begin.
 """
 
@@ -18,31 +18,31 @@ if TYPE_CHECKING:
 
     from resilience.execution._worker.statements import Statement
 
-__all__ = ["Lines"]
+__all__ = ["LineTracer"]
 
 _TOOL = 4  # neither a debugger's, nor coverage's, nor a profiler's
 _monitoring: Any = getattr(sys, "monitoring", None)
 
 
-class Lines:
-    """Tells *reached* of each line when the program comes to it for the first time."""
+class LineTracer:
+    """Calls *on_line* with each line of the program the first time it is reached."""
 
-    def __init__(self, reached: Callable[[int], object]) -> None:
-        self._reached = reached
+    def __init__(self, on_line: Callable[[int], object]) -> None:
+        self._on_line = on_line
         self._seen: set[int] = set()
         if _monitoring is not None:
             _monitoring.use_tool_id(_TOOL, "resilience")
             _monitoring.register_callback(_TOOL, _monitoring.events.LINE, self._line)
 
     def watch(self, statements: list[Statement], *, functions: bool) -> None:
-        """Have the lines of *statements* told, where Python can do that; those in *functions* and classes, too."""
+        """Trace the lines of *statements*; with *functions*, also those inside functions and classes. Needs 3.12."""
         if _monitoring is None:
             return
         for statement in statements:
             self._watch_code(statement.code, inside=functions)
 
-    def begins(self, statement: Statement) -> None:
-        """Take note that a statement begins."""
+    def begin_statement(self, statement: Statement) -> None:
+        """Report the line of a statement that begins, before 3.12."""
         if _monitoring is None:
             self._line(None, statement.line)
 
@@ -55,5 +55,5 @@ class Lines:
     def _line(self, code: object, line: int) -> object:
         if line not in self._seen:
             self._seen.add(line)
-            self._reached(line)
+            self._on_line(line)
         return _monitoring and _monitoring.DISABLE

@@ -1,8 +1,9 @@
-"""Shared objects that the limit of memory leaves no room for, reported as a MemoryError.
+"""Memory limit for shared objects: an extension module that does not fit raises a MemoryError.
 
-Left alone, the loader raises an ImportError, which libraries catch to go on without a part of themselves; and OpenBLAS,
-which allocates while it is loaded, ends the process or tries again for ever. So a shared object is loaded with the
-reserve at hand, and what it took is compared with the limit afterwards. Runs in the child: standard library only.
+By itself the loader raises an ImportError, which libraries catch to continue without a part of themselves; and
+OpenBLAS, which allocates while it is loaded, aborts the process or retries for ever. So a shared object is loaded with
+the reserve open, and the address space is compared with the limit afterwards. Runs in the worker: standard library
+only.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ if TYPE_CHECKING:
 
     from resilience.execution._worker.limits import Limits
 
-__all__ = ["watch_loads"]
+__all__ = ["limit_extension_loading"]
 
-_NOT_MAPPED = ("failed to map segment", "cannot allocate memory", "cannot map zero-fill pages")
+_OUT_OF_MEMORY = ("failed to map segment", "cannot allocate memory", "cannot map zero-fill pages")
 _OTHER_REASONS = ("not permitted", "permission denied", "static tls")
 
 
-def watch_loads(limits: Limits) -> None:
-    """Have each extension module that is imported from now on held to *limits*, as a whole."""
+def limit_extension_loading(limits: Limits) -> None:
+    """Hold every extension module that is imported from now on to *limits*."""
     real: Any = _imp.create_dynamic
 
     def create_dynamic(spec: Any, file: Any = None) -> object:
@@ -43,4 +44,4 @@ def watch_loads(limits: Limits) -> None:
 
 
 def _lacked_memory(said: str) -> bool:
-    return any(words in said for words in _NOT_MAPPED) and not any(words in said for words in _OTHER_REASONS)
+    return any(words in said for words in _OUT_OF_MEMORY) and not any(words in said for words in _OTHER_REASONS)

@@ -1,25 +1,25 @@
-"""What the parent sends. Imported for types only: the child has no time for `typing`."""
+"""Messages from the parent to the worker. Imported by type checkers only: `typing` is slow to import."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Literal, NotRequired, TypeAlias, TypedDict
 
-__all__ = ["Go", "Policy", "Prepare", "Request"]
+__all__ = ["Policy", "Prepare", "Request", "Start"]
 
 Policy: TypeAlias = Mapping[str, object]
 """A `SecurityPolicy.to_dict()`."""
 
 
 class Prepare(TypedDict):
-    """To a spare: which policy to expect."""
+    """To a warm worker: the policy to set up in advance."""
 
     kind: Literal["prepare"]
     policy: Policy
 
 
 class Request(TypedDict):
-    """What to execute. What is as it mostly is, is left out."""
+    """The program to execute. Fields with their usual value are left out."""
 
     kind: Literal["run"]
     code: str
@@ -28,15 +28,15 @@ class Request(TypedDict):
     memory: int
     """Bytes."""
     checked: bool
-    """Whether it is known already that there is nothing in the source that the policy forbids."""
+    """Whether the source is known not to violate the policy. Otherwise the worker waits for a start message."""
     policy: NotRequired[Policy]
-    """Without: the one that the process was prepared for."""
+    """Left out: the one of the prepare message."""
     directory: NotRequired[str]
     variables: NotRequired[list[str]]
     trace: NotRequired[bool]
 
 
-class Go(TypedDict):
-    """After a request that was not checked: it is now, and may run."""
+class Start(TypedDict):
+    """After an unchecked request: the source has been analysed, and the program may run."""
 
-    kind: Literal["go"]
+    kind: Literal["start"]

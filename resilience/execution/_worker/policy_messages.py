@@ -1,4 +1,4 @@
-"""What a policy forbids, in words: the same for the analysis of the source and for the guard in the child.
+"""Messages of policy violations, shared by the analysis of the source and the guard in the worker.
 
 Runs in the child, too: standard library only, and nothing is imported here.
 """
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
         dynamic: bool
 
 
-__all__ = ["ATTRIBUTES", "DYNAMIC", "covers", "denied", "message"]
+__all__ = ["ATTRIBUTES", "DYNAMIC", "covers", "denied", "violation_message"]
 
 DYNAMIC = frozenset({"breakpoint", "compile", "eval", "exec"})
-"""Builtins that run what no analysis has seen."""
+"""Builtins that run code which no analysis has seen."""
 
 ATTRIBUTES = frozenset(
     {
@@ -37,16 +37,16 @@ ATTRIBUTES = frozenset(
         *("f_back", "f_builtins", "f_code", "f_globals", "f_locals"),
     }
 )
-"""Attributes that lead out of the program into the interpreter that runs it."""
+"""Attributes that lead from the program's objects to the interpreter's internals."""
 
-_MOST_NAMED = 12
-_MOST_TEXT = 500
+_MAX_NAMED = 12
+_MAX_TEXT = 500
 
 _NO_MODULES = "Write it in plain Python: no module may be imported."
 _NO_FILES = "Keep the data in variables, and leave the result as the last expression."
 _NO_NETWORK = "Have the data passed in, or write it into the code as a literal."
-# For a module, what to do instead, the best first: each with the module that it needs.
-_INSTEAD: dict[str, tuple[tuple[str | None, str], ...]] = {
+# Alternatives to a module, the best first: each with the module that it needs.
+_ALTERNATIVES: dict[str, tuple[tuple[str | None, str], ...]] = {
     "collections": ((None, "Use dict.setdefault() and plain lists."),),
     "decimal": ((None, "Count in whole cents with int."),),
     "numpy": (("math", "Use lists and the module math."),),
@@ -65,13 +65,13 @@ _INSTEAD: dict[str, tuple[tuple[str | None, str], ...]] = {
         ("aiohttp", "ftplib", "http", "httpx", "requests", "smtplib", "socket", "urllib"), ((None, _NO_NETWORK),)
     ),
 }
-_CALLS = {
+_CALL_ALTERNATIVES = {
     "breakpoint": "Use print() to look at values.",
     "compile": "Write the code out as a function.",
     "eval": "Use int() and float() to read numbers, or a dict of functions to choose one.",
     "exec": "Write the code out as a function.",
 }
-_SAID = {
+_MESSAGES = {
     "blocked_import": ("Attempted to access restricted module {!r}", "importing {subject!r} {verdict}"),
     "blocked_call": ("Attempted to call restricted function {!r}", "calling {subject} {verdict}"),
     "blocked_attribute": (
@@ -85,17 +85,17 @@ _SAID = {
 }
 
 
-def message(kind: str, subject: str) -> str:
-    """Return what the error says.
+def violation_message(kind: str, subject: str) -> str:
+    """Return the message of the exception that a violation raises.
 
-    >>> message("blocked_import", "os")
+    >>> violation_message("blocked_import", "os")
     "Attempted to access restricted module 'os'"
     """
-    return _SAID[kind][0].format(subject)
+    return _MESSAGES[kind][0].format(subject)
 
 
 def covers(modules: Collection[str] | None, name: str) -> bool:
-    """Return whether *modules* allow the module *name*: by itself, or as part of a package; None allows all.
+    """Return whether *modules* include *name* or one of its parent packages; None includes all.
 
     >>> covers({"json"}, "json.decoder"), covers({"os.path"}, "os"), covers(None, "os")
     (True, False, True)
@@ -119,14 +119,14 @@ def denied(
     column: int | None = None,
 ) -> dict[str, object]:
     """Return the fields of a `Violation` of *policy*."""
-    where = " outside the working directory" if _some_files(policy, kind) else ""
+    where = " outside the working directory" if _allows_some_files(policy, kind) else ""
     level = policy["level"]
     verdict = "would be denied in strict mode" if level == "permissive" else f"is denied in {level} mode"
     return {
         "kind": kind,
         "attempted_operation": _cut(operation),
         "blocked_code": _cut(code),
-        "reason": _SAID[kind][1].format(subject=_cut(subject), where=where, verdict=verdict),
+        "reason": _MESSAGES[kind][1].format(subject=_cut(subject), where=where, verdict=verdict),
         "subject": _cut(subject),
         "alternatives": _alternatives(policy, kind, subject),
         "line": line,
@@ -134,35 +134,35 @@ def denied(
     }
 
 
-def _some_files(policy: Policy, kind: str) -> bool:
+def _allows_some_files(policy: Policy, kind: str) -> bool:
     files = policy["files"]
     return files == "write" if kind == "file_write" else files in ("read", "write")
 
 
 def _alternatives(policy: Policy, kind: str, subject: str) -> list[str]:
     if kind == "blocked_import":
-        return _instead_of_import(policy, subject)
+        return _import_alternatives(policy, subject)
     if kind == "blocked_call":
-        return [_CALLS.get(subject, "Write out what it would do.")]
+        return [_CALL_ALTERNATIVES.get(subject, "Write out what it would do.")]
     if kind == "blocked_attribute":
         return ["Use the values and functions themselves, by their names.", "Use type(value).__name__ for its type."]
     if kind in ("file_read", "file_write"):
         some = "Use a file below the working directory, by a relative path."
-        return [some] if _some_files(policy, kind) else [_NO_FILES]
+        return [some] if _allows_some_files(policy, kind) else [_NO_FILES]
     return [_NO_NETWORK if kind == "network" else "Compute the result in Python, in this process."]
 
 
-def _instead_of_import(policy: Policy, name: str) -> list[str]:
+def _import_alternatives(policy: Policy, name: str) -> list[str]:
     top = name.partition(".")[0]
     if not top:  # a relative import
         return ["Import by the full name: the code is part of no package."]
     modules = policy["modules"]
-    found = [text for needed, text in _INSTEAD.get(top, ()) if needed is None or covers(modules, needed)][:1]
+    found = [text for needed, text in _ALTERNATIVES.get(top, ()) if needed is None or covers(modules, needed)][:1]
     if not modules:
         return [*found, _NO_MODULES]
-    named = ", ".join(modules[:_MOST_NAMED]) + (", ..." if len(modules) > _MOST_NAMED else "")
+    named = ", ".join(modules[:_MAX_NAMED]) + (", ..." if len(modules) > _MAX_NAMED else "")
     return [*found, f"Use only what may be imported: {named}."]
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _MOST_TEXT else text[: _MOST_TEXT - 3] + "..."
+    return text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 3] + "..."

@@ -1,8 +1,8 @@
-"""The flight recorder: how far the program has come, in a file that outlives the process.
+"""Recorder of the program's progress in a file that outlives the process.
 
-A process that is killed, or crashes, can send nothing any more. So it writes down as it goes, at 1 us a note, what its
-parent reads in that case: the statements that are done, the lines that were reached, and what `faulthandler` has to
-say. The file has no name. Both sides use this module.
+A process that is killed or crashes cannot send a result. So the worker writes, in 1 us each time, what the parent needs
+for a report in that case: completed statements, lines that were reached, and the traceback of `faulthandler`. The file
+has no name. Parent and worker use this module.
 """
 
 from __future__ import annotations
@@ -15,51 +15,51 @@ __all__ = ["PATH", "TRACE", "Recorder", "Recording"]
 _NUMBER = 4
 _PATH_AT = 4 * _NUMBER
 PATH = 1000
-"""How many lines are kept."""
+"""Number of lines that are recorded."""
 TRACE = _PATH_AT + PATH * _NUMBER
-"""Where the words of `faulthandler` begin."""
+"""Offset of the traceback that `faulthandler` writes."""
 _HERE = os.path.dirname(__file__)  # noqa: PTH120  # pathlib is slow to import
 
 
 class Recorder:
-    """The child's side."""
+    """Writes the file, in the worker."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
-        self._left = PATH
-        self._is_on = True
+        self._lines_left = PATH
+        self._is_attached = True
         os.pwrite(descriptor, bytes(TRACE), 0)
         os.lseek(descriptor, TRACE, os.SEEK_SET)  # `faulthandler` writes where the file stands
 
-    def abandon(self) -> None:
-        """Write nothing any more, in a fork."""
-        self._is_on = False
+    def detach(self) -> None:
+        """Stop writing, in a fork."""
+        self._is_attached = False
 
     def begin(self) -> None:
-        """Note that there is a request. Without this, the code has certainly not run."""
+        """Record that a request has arrived. Without this record the program has certainly not run."""
         os.pwrite(self.descriptor, b"\1", 0)
 
-    def done(self, lines: int, end_line: int, end_column: int) -> None:
-        """Note that a statement is done: *lines* in all, the last of them up to *end_column*, in bytes."""
-        if self._is_on:
+    def statement_done(self, lines: int, end_line: int, end_column: int) -> None:
+        """Record that a statement has completed: *lines* so far, the last one up to *end_column*, in bytes."""
+        if self._is_attached:
             note = b"".join(number.to_bytes(_NUMBER, sys.byteorder) for number in (lines, end_line, end_column))
             self._write(note, _NUMBER)
 
-    def reached(self, line: int) -> None:
-        """Note that a line is reached for the first time."""
-        if self._is_on and self._left:
-            self._write(line.to_bytes(_NUMBER, sys.byteorder), TRACE - self._left * _NUMBER)
-            self._left -= 1
+    def line_reached(self, line: int) -> None:
+        """Record that a line is reached for the first time."""
+        if self._is_attached and self._lines_left:
+            self._write(line.to_bytes(_NUMBER, sys.byteorder), TRACE - self._lines_left * _NUMBER)
+            self._lines_left -= 1
 
     def _write(self, note: bytes, at: int) -> None:
         try:
             os.pwrite(self.descriptor, note, at)
         except OSError:  # the program has closed it
-            self._is_on = False
+            self._is_attached = False
 
 
 class Recording:
-    """What a recorder has written, for the parent. It may be anything: the code has had its hands on the file.
+    """Reads the file, in the parent. Its content is untrusted: the program may have written to it.
 
     >>> Recording(bytes(TRACE)).begun
     False
@@ -77,7 +77,7 @@ class Recording:
 
     @property
     def line(self) -> int | None:
-        """The line the program was at when `faulthandler` looked; None where it did not."""
+        """Line of the program in the traceback of `faulthandler`; None if there is no traceback."""
         threads = self.trace.split("hread 0x")
         main = next((thread for thread in threads if _HERE in thread), self.trace)
         _, found, rest = main.partition('File "<string>", line ')

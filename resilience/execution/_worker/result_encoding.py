@@ -1,4 +1,4 @@
-"""What the program leaves behind, as JSON takes it."""
+"""Encoding of the program's value and variables as JSON."""
 
 from __future__ import annotations
 
@@ -10,57 +10,57 @@ if TYPE_CHECKING:
     from resilience.report._safe_repr import SafeRepr
     from resilience.report.captured_exception import Json
 
-__all__ = ["looks", "value_of", "variables_of"]
+__all__ = ["encode_value", "encode_variables", "safe_repr"]
 
-_MOST_TEXT = 100_000
-_MOST_NODES = 10_000
-_MOST_DEEP = 20
-_MOST_BITS = 256  # longer whole numbers are read by few, and str() of very long ones raises
+_MAX_TEXT = 100_000
+_MAX_NODES = 10_000
+_MAX_DEPTH = 20
+_MAX_BITS = 256  # longer whole numbers are read by few, and str() of very long ones raises
 
 
-def looks() -> SafeRepr:
-    """Return what looks at values that may show themselves as they like."""
+def safe_repr() -> SafeRepr:
+    """Return the renderer for values that JSON does not have. Imported late: most programs need none."""
     from resilience.report._safe_repr import SafeRepr
 
     return SafeRepr()
 
 
-def variables_of(
-    namespace: dict[str, object], names: Sequence[str] | None, get_looks: Callable[[], SafeRepr] = looks
+def encode_variables(
+    namespace: dict[str, object], names: Sequence[str] | None, get_repr: Callable[[], SafeRepr] = safe_repr
 ) -> dict[str, Json]:
-    """Return the variables called *names*, those that there are; without names, those that hold data."""
+    """Return the existing variables of *names*; without names, all that hold data."""
     if names is not None:
         namespace = {name: namespace[name] for name in names if name in namespace}
     elif all(name[:2] == name[-2:] == "__" for name in namespace):
         return {}
-    return get_looks().variables(namespace, module=names is None)
+    return get_repr().variables(namespace, module=names is None)
 
 
-def value_of(value: object, get_looks: Callable[[], SafeRepr] = looks) -> Json:
-    """Return a value as it is, where JSON has it; anything else as a short text."""
+def encode_value(value: object, get_repr: Callable[[], SafeRepr] = safe_repr) -> Json:
+    """Return *value* itself if JSON has it, and a short text for anything else."""
     try:
-        return _Plain().of(value, 0)
-    except (_NotPlain, RuntimeError):  # or a thread of the program has changed it meanwhile
-        return get_looks().render(value)
+        return _JsonEncoder().of(value, 0)
+    except (_NotJsonError, RuntimeError):  # or a thread of the program has changed it meanwhile
+        return get_repr().render(value)
 
 
-class _NotPlain(Exception):
+class _NotJsonError(Exception):
     pass
 
 
-class _Plain:
-    """One walk through a value: no code of the program runs, and what is too much ends it."""
+class _JsonEncoder:
+    """Walks through one value within limits of size and depth. Calls no code of the program."""
 
     def __init__(self) -> None:
-        self._nodes = _MOST_NODES
-        self._text = _MOST_TEXT
+        self._nodes = _MAX_NODES
+        self._text = _MAX_TEXT
 
     def of(self, value: Any, depth: int) -> Json:
         exactly: object = value
         kind = type(exactly)
         self._nodes -= 1
-        if self._nodes < 0 or depth > _MOST_DEEP:
-            raise _NotPlain
+        if self._nodes < 0 or depth > _MAX_DEPTH:
+            raise _NotJsonError
         if kind is str:
             return self._counted(value)
         if kind is list:
@@ -70,19 +70,19 @@ class _Plain:
         if (
             value is None
             or kind is bool
-            or (kind is int and value.bit_length() <= _MOST_BITS)
+            or (kind is int and value.bit_length() <= _MAX_BITS)
             or (kind is float and value - value == 0)  # finite
         ):
             return value  # type: ignore[no-any-return]
-        raise _NotPlain
+        raise _NotJsonError
 
     def _key(self, key: object) -> str:
         if type(key) is not str:
-            raise _NotPlain
+            raise _NotJsonError
         return self._counted(key)
 
     def _counted(self, text: str) -> str:
         self._text -= len(text)
         if self._text < 0:
-            raise _NotPlain
+            raise _NotJsonError
         return text

@@ -1,4 +1,4 @@
-"""Signals as a program expects them: whoever started this process may have ignored some, or blocked them."""
+"""Default signal handling for the program: the parent's may ignore or block some signals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["reset_signals"]
 
 
 def reset_signals() -> None:
-    """Have every signal do what it does in a process started by nobody in particular.
+    """Unblock all signals and restore the default action of those that the parent ignores.
 
     A service that `nohup` started ignores SIGHUP, a background job SIGINT, and a thread may have blocked the timer's.
     """

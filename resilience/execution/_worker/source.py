@@ -1,6 +1,6 @@
-"""Pieces of a source text, by the places that the compiler tells.
+"""Parts of a source text by the positions of the compiler.
 
-Runs in the child, too: standard library only, and nothing is imported here.
+Runs in the worker, too: standard library only, and nothing is imported here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["Source"]
 
 
 class Source:
-    """A source text, in lines. Lines count from 1; offsets are in UTF-8, as `ast` and `co_positions` tell them.
+    """A source text in lines. Lines count from 1; offsets are in UTF-8 bytes, as in `ast` and `co_positions`.
 
     >>> source = Source("a = 'ä'; b(1)")
     >>> source.column(1, 10), source.piece(1, 10, 1, 14)
@@ -34,16 +34,16 @@ class Source:
         return self._lines
 
     def line(self, number: int) -> str:
-        """Return the line *number*; empty where there is none."""
+        """Return the line *number*; empty if there is none."""
         return self.lines[number - 1] if 0 < number <= len(self.lines) else ""
 
     def column(self, number: int, offset: int) -> int:
-        """Return how many characters stand before *offset* in the line *number*."""
+        """Return the number of characters before *offset* in the line *number*."""
         line = self.line(number)
         return offset if line.isascii() else len(_before(line, offset))
 
     def piece(self, line: int, offset: int, end_line: int, end_offset: int) -> str:
-        """Return what stands between two places."""
+        """Return the text between two positions."""
         first = self.line(line)
         if line == end_line:
             return _before(first, end_offset)[len(_before(first, offset)) :]
@@ -51,7 +51,7 @@ class Source:
         return "\n".join([first[len(_before(first, offset)) :], *between, _before(self.line(end_line), end_offset)])
 
     def of(self, node: ast.expr | ast.stmt | ast.pattern) -> str:
-        """Return what *node* was parsed from."""
+        """Return the text that *node* was parsed from."""
         line, offset = node.lineno, node.col_offset
         return self.piece(line, offset, node.end_lineno or line, node.end_col_offset or offset)
 

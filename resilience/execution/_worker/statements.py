@@ -1,25 +1,27 @@
-"""The source, compiled: first as a whole, so that a syntax error runs nothing, then statement by statement."""
+"""Compiler of a program: first the whole source, so that a syntax error runs nothing, then each statement."""
 
 from __future__ import annotations
 
-from _ast import Expr, Expression, Module, PyCF_ONLY_AST
+from _ast import Expr, Expression, Module, PyCF_ALLOW_TOP_LEVEL_AWAIT, PyCF_ONLY_AST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _ast import expr, stmt
     from types import CodeType
-__all__ = ["FILENAME", "Program", "Statement"]
+__all__ = ["FILENAME", "Program", "Statement", "compile_program"]
 
 FILENAME = "<string>"
-_MOST_EXPRESSION = 200
+_MAX_EXPRESSION = 200
+_COROUTINE = 0x80
+"""The bit of `inspect.CO_COROUTINE`: the code awaits."""
 _FUTURE = 0x1FE0000
 """The bits of all `from __future__ import`, which a compiled module carries on."""
 
 
 class Statement:
-    """One statement of the top level; the end is in bytes, as the compiler tells it."""
+    """One compiled statement of the top level. The end column is in bytes, as in `ast`."""
 
-    __slots__ = ("code", "end_column", "end_line", "is_value", "line")
+    __slots__ = ("code", "end_column", "end_line", "is_async", "is_value", "line")
 
     def __init__(self, code: CodeType, line: int, end_line: int, end_column: int, *, is_value: bool) -> None:
         self.code: CodeType = code
@@ -27,10 +29,12 @@ class Statement:
         self.end_line: int = end_line
         self.end_column: int = end_column
         self.is_value: bool = is_value
+        self.is_async: bool = bool(code.co_flags & _COROUTINE)
+        """Whether evaluating the code returns a coroutine: it awaits at the top level."""
 
 
 class Program:
-    """A program that can be carried out. Raises SyntaxError for anything that keeps a source from being compiled."""
+    """A program that has been parsed. Raises SyntaxError for a source that cannot be compiled."""
 
     def __init__(self, source: str) -> None:
         self._expression = _expression(source)
@@ -39,12 +43,12 @@ class Program:
         _check_text(source)
         self._tree: Module = compile(source, FILENAME, "exec", PyCF_ONLY_AST, dont_inherit=True)  # type: ignore[assignment]
         self._flags = 0
-        if len(self._tree.body) > 1:  # one alone says for itself what is wrong
-            whole = compile(self._tree, FILENAME, "exec", dont_inherit=True)
+        if len(self._tree.body) > 1:  # a single statement is compiled as a whole anyway
+            whole = compile_program(self._tree)
             self._flags = whole.co_flags & _FUTURE
 
     def statements(self) -> list[Statement]:
-        """Return the statements. What the compiler warns of has been said for the whole, and is said again."""
+        """Return the compiled statements. Warnings of the compiler are repeated."""
         if self._expression is not None:
             return [self._expression]
         last = len(self._tree.body) - 1
@@ -54,30 +58,36 @@ class Program:
         ]
 
 
+def compile_program(source: str | Module | Expression, mode: str = "exec", flags: int = 0) -> CodeType:
+    """Compile source or tree as a program, which may await at the top level."""
+    code: CodeType = compile(source, FILENAME, mode, flags | PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    return code
+
+
 def _expression(source: str) -> Statement | None:
-    """Return the statement of a source that is one expression on one line, without the detour of a tree."""
-    if len(source) > _MOST_EXPRESSION or not source.isascii() or source[:1].isspace() or not source.isprintable():
+    """Return the statement of a source that is one expression on one line, compiled without a tree."""
+    if len(source) > _MAX_EXPRESSION or not source.isascii() or source[:1].isspace() or not source.isprintable():
         return None
-    if "\\" in source:  # an escape that is none is warned of, and would be twice
+    if "\\" in source:  # the compiler warns of an invalid escape, and would warn twice
         return None
     try:
-        code = compile(source, FILENAME, "eval", dont_inherit=True)
-    except Exception:  # it is something else; if it is no Python at all, the compiler says so once more
+        code = compile_program(source, "eval")
+    except Exception:  # not an expression; a syntax error is raised again by the caller
         return None
     return Statement(code, 1, 1, len(source.rstrip()), is_value=True)
 
 
 def _statement(node: stmt, value: expr | None, flags: int) -> Statement:
     tree, mode = (Module([node], []), "exec") if value is None else (Expression(value), "eval")
-    code = compile(tree, FILENAME, mode, flags, dont_inherit=True)
+    code = compile_program(tree, mode, flags)
     line = node.lineno
     return Statement(code, line, node.end_lineno or line, node.end_col_offset or 0, is_value=value is not None)
 
 
 def _value(node: stmt, *, first: bool, last: bool) -> expr | None:
-    """Return the expression whose value is asked for: that of the last statement.
+    """Return the expression of the last statement, whose value is the program's result.
 
-    A text, too: alone in its module, it would be its docstring.
+    Also that of any text but the first statement: compiled alone, it would become a docstring.
     """
     if type(node) is not Expr:
         return None
@@ -86,7 +96,7 @@ def _value(node: stmt, *, first: bool, last: bool) -> expr | None:
 
 
 def _check_text(source: str) -> None:
-    """Raise an error with a place for the two kinds of text that Python refuses without one."""
+    """Raise a SyntaxError with a position for the two kinds of text that Python rejects without one."""
     at = source.find("\0")
     if at >= 0:
         raise _error_at(source, at, "source code cannot contain null bytes")

@@ -1,9 +1,9 @@
-"""The time limit, in two of its three steps; the third is the parent's, who kills the process some time later.
+"""Time limit in the worker: two of its three steps. In the third the parent kills the process, 0.75 s later.
 
-1. A signal, at which `faulthandler` writes down where every thread is. It needs no interpreter for that, so it works
-   while C code is stuck that never looks at signals: `sum(range(10**10))`.
-2. Python's own handler of the same signal raises, as soon as the interpreter comes to it: then the report has the
-   variables, too.
+1. A signal at which `faulthandler` writes the traceback of every thread. It needs no interpreter for that, so it works
+   while C code runs that never checks for signals: `sum(range(10**10))`.
+2. Python's own handler of the same signal raises as soon as the interpreter runs it: then the report includes the
+   variables.
 """
 
 from __future__ import annotations
@@ -26,92 +26,92 @@ else:
 
 __all__ = ["ExecutionTimeout", "Timer"]
 
-_AGAIN = 0.005
-_NEAR = 2.0
+_RETRY_DELAY = 0.005
+_REPORT_MARGIN = 2.0
 """Seconds that a report may take."""
-_REPR = 0.2
-_SOON = 0.2
+_REPR_TIMEOUT = 0.2
+_EXIT_DELAY = 0.2
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))  # noqa: PTH120  # pathlib is slow to import
-_LONGEST = 10**8  # seconds: three years; the system calls take no more than some such number
+_MAX_SECONDS = 10**8  # seconds: three years; the system calls take no more than some such number
 
 
 class ExecutionTimeout(BaseException):
-    """The program has run for as long as it may. No Exception: `except Exception` must not stop it."""
+    """The program has reached its time limit. Not an Exception: `except Exception` must not catch it."""
 
 
-ExecutionTimeout.__module__ = "builtins"  # so that a traceback calls it by its name alone
+ExecutionTimeout.__module__ = "builtins"  # a traceback then shows its name without a module
 
 
 class Timer:
-    """Ends the program of *filename* once it has run for as long as it may."""
+    """Raises `ExecutionTimeout` in the program of *filename* at its time limit."""
 
     def __init__(self, filename: str, channel: Channel, trace_to: int) -> None:
         self._filename = filename
         self._channel = channel
         self._trace_to = trace_to
         self._seconds = 0.0
-        self._struck: Callable[[FrameType | None], object] | None = None
-        """What to do when it strikes."""
-        self._handler = self._strike  # one object, to be known again
-        self._began = 0.0
+        self._on_alarm: Callable[[FrameType | None], object] | None = None
+        """Action of the next alarm."""
+        self._handler = self._handle_alarm  # one object, to be compared with the installed handler
+        self._started_at = 0.0
         self.elapsed: float = 0.0
-        """Seconds it has run."""
+        """Seconds that the program has run."""
         self.fired: bool = False
-        """Whether the time was up."""
+        """Whether the time limit was reached."""
         self.line: int | None = None
-        """Where it was then."""
+        """Line of the program at that time."""
 
     def install(self) -> None:
-        """Take the signal."""
+        """Install the handlers of the signal."""
         faulthandler.unregister(_signal.SIGALRM)
         _signal.signal(_signal.SIGALRM, self._handler)
         faulthandler.register(_signal.SIGALRM, self._trace_to, chain=True)
 
-    def set(self, seconds: float) -> None:
-        """Give it *seconds* from now on."""
-        self._seconds = min(seconds, _LONGEST)
+    def set_limit(self, seconds: float) -> None:
+        """Set the limit and reset the elapsed time."""
+        self._seconds = min(seconds, _MAX_SECONDS)
         self.elapsed = 0.0
 
     def start(self) -> None:
-        """Have it run, or run on for what is left of the time."""
-        self._began = time.perf_counter()
-        self._arm(self._up, max(self._seconds - self.elapsed, _AGAIN))
+        """Start or resume the timer."""
+        self._started_at = time.perf_counter()
+        self._arm(self._raise_timeout, max(self._seconds - self.elapsed, _RETRY_DELAY))
 
     def stop(self) -> None:
-        """Have it do nothing more. To say so twice does no harm: it may have come in between."""
-        self._struck = None
+        """Pause the timer. Idempotent: the alarm may come within the call."""
+        self._on_alarm = None
         _signal.setitimer(_signal.ITIMER_REAL, 0)
         now = time.perf_counter()
-        self.elapsed += now - self._began
-        self._began = now
+        self.elapsed += now - self._started_at
+        self._started_at = now
 
     @property
-    def is_near(self) -> bool:
-        """Whether the end of the time is so near that the parent must be told that there is a report to come."""
-        return self._seconds - self.elapsed < _NEAR
+    def is_near_limit(self) -> bool:
+        """Whether the report may last beyond the limit, so that the parent must be asked for more time."""
+        return self._seconds - self.elapsed < _REPORT_MARGIN
 
-    def limit_report(self) -> None:
-        """See to it, from now on, that no value holds up the report: what shows itself for too long is told to stop."""
-        self._arm(self._too_long, _REPR, _REPR)
+    def limit_rendering(self) -> None:
+        """From now on interrupt every `repr` of the program that takes longer than 0.2 s."""
+        self._arm(self._stop_rendering, _REPR_TIMEOUT, _REPR_TIMEOUT)
 
     def exit_soon(self, code: int) -> None:
-        """Have the process end with *code*, some time from now."""
-        self._arm(lambda _frame: os._exit(code), _SOON)
+        """Exit the process with *code* in 0.2 s."""
+        self._arm(lambda _frame: os._exit(code), _EXIT_DELAY)
 
-    def _arm(self, struck: Callable[[FrameType | None], object], seconds: float, interval: float = 0.0) -> None:
+    def _arm(self, on_alarm: Callable[[FrameType | None], object], seconds: float, interval: float = 0.0) -> None:
         if _signal.getsignal(_signal.SIGALRM) is not self._handler:  # the program has taken it away
             self.install()
-        self._struck = struck
+        self._on_alarm = on_alarm
         _signal.setitimer(_signal.ITIMER_REAL, seconds, interval)
 
-    def _strike(self, _number: int, frame: FrameType | None) -> None:
-        if self._struck is not None:
-            self._struck(frame)
+    def _handle_alarm(self, _number: int, frame: FrameType | None) -> None:
+        if self._on_alarm is not None:
+            self._on_alarm(frame)
 
-    def _up(self, frame: FrameType | None) -> None:
+    def _raise_timeout(self, frame: FrameType | None) -> None:
         _signal.setitimer(_signal.ITIMER_REAL, 0)  # before all else: it must not come again while it is dealt with
-        if self._channel.busy:
-            _signal.setitimer(_signal.ITIMER_REAL, _AGAIN)
+        if self._channel.is_sending:
+            _signal.setitimer(_signal.ITIMER_REAL, _RETRY_DELAY)
             return
         self.fired = True
         while frame is not None and frame.f_code.co_filename != self._filename:
@@ -119,7 +119,7 @@ class Timer:
         self.line = None if frame is None else frame.f_lineno
         raise ExecutionTimeout(f"Code execution exceeded {self._seconds:g} second timeout")
 
-    def _too_long(self, frame: FrameType | None) -> None:
+    def _stop_rendering(self, frame: FrameType | None) -> None:
         while frame is not None and frame.f_code.co_filename != self._filename:
             if frame.f_code.co_filename.startswith(_PACKAGE):
                 return  # it is our own code that takes its time

@@ -1,3 +1,3 @@
-"""The scripts here are run by executors, in processes of their own: nobody else may import them."""
+"""Scripts that executors run in worker processes: pytest must not import them."""
 
 collect_ignore_glob = ["*.py"]
