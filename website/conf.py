@@ -37,6 +37,9 @@ suppress_warnings = ["config.cache"]
 
 myst_heading_anchors = 4
 myst_fence_as_directive = ["mermaid"]
+
+mermaid_height = "auto"
+mermaid_fullscreen = False
 myst_enable_extensions = ["deflist"]
 
 autodoc_typehints = "signature"
