@@ -1,4 +1,4 @@
-"""What CONTRIBUTING.md says of the layers is what import-linter holds, and the files that it names exist."""
+"""CONTRIBUTING.md names the layers that import-linter holds, and files that exist."""
 
 from __future__ import annotations
 
