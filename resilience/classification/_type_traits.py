@@ -1,7 +1,8 @@
 """Traits of an exception's type that hold for each of its instances, read without examining the exception.
 
 An answer may be remembered for a type only where no instance can be told from another: attributes are looked up as
-usual, and none that a rule reads is computed by the class. These are the checks behind a *settled* verdict (`decide`).
+usual, and none that a rule reads is computed by the class. These are the checks behind a *cacheable* verdict
+(`classifier`).
 """
 
 from __future__ import annotations
