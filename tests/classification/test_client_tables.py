@@ -23,6 +23,8 @@ _NOT_IMPORTED = (
 # Rows whose class the installed version of the library does not have.
 _OF_OTHER_VERSIONS = {
     "asyncio.QueueShutDown": "Python 3.13 and later",
+    "queue.Empty": "of the accelerator, _queue",
+    "queue.ShutDown": "Python 3.13 and later",
     "multiprocessing.ReentrantCallError": "Python 3.11.4 and later",
     "pydantic_core.MissingDefinitionError": "private to the compiled part",
     "httpx2.QueueShutDown": "httpx2 brings its own where Python has none",
