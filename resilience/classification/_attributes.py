@@ -24,6 +24,7 @@ from resilience.classification._responses import (
     is_error_status,
     status_in,
 )
+from resilience.classification._type_traits import carries_any
 from resilience.classification.aws_code import category_of_aws
 from resilience.classification.grpc_status import GRPC_STATUS
 from resilience.classification.http_status import category_of_status
@@ -49,12 +50,16 @@ _RETRIABLE = ("retryable", "retriable", "is_retryable", "is_retriable", "should_
 ASKED = frozenset({*CONTAINERS, *STATUS_NAMES, *_SQLSTATES, *_RETRIABLE})
 """Every attribute these rules ask for first; they look at others only where one of these is there."""
 
+_LOOKED_AT = ASKED | {"body"}
+_SAY_RETRIABLE = frozenset(_RETRIABLE)
 _HEADERS_OF_AWS = ("x-amzn-errortype", "x-amzn-error-type")
 _REMAINING = ("x-ratelimit-remaining", "ratelimit-remaining", "x-rate-limit-remaining")
 
 
 def by_structure(exc: BaseException) -> Match | None:
     """Return the answer of the first rule that has one, or None."""
+    if not carries_any(exc, _LOOKED_AT):
+        return by_sqlstate(exc) if len(exc.args) > 1 else None
     for rule in _RULES:
         found = rule(exc)
         if found is not None:
@@ -115,16 +120,15 @@ def _status_of(exc: BaseException) -> tuple[int | None, str]:
         status = as_int(safe_getattr(response, name))
         if is_error_status(status):
             return status, "response "
-    for container in CONTAINERS[1:]:
-        status = status_in(safe_getattr(exc, container), ("status_code", "status"))
-        if status is not None:
-            return status, "response "
-    return status_in(exc), ""
+    others = (safe_getattr(exc, name) for name in CONTAINERS[1:])
+    found = (status_in(container, ("status_code", "status")) for container in others if container is not None)
+    status = next((status for status in found if status is not None), None)
+    return (status, "response ") if status is not None else (status_in(exc), "")
 
 
 def _named_by_aws(exc: BaseException) -> Match | None:
     """Return the category of the error that a raw response of AWS names in a header, as ``Throttling:http://...``."""
-    names = [header(headers, name) or "" for headers in header_sets(exc) for name in _HEADERS_OF_AWS if headers]
+    names = [header(headers, name) or "" for headers in header_sets(exc) for name in _HEADERS_OF_AWS]
     codes = [name.partition(":")[0] for name in names if name]
     known = [code for code in codes if category_of_aws(code) is not ErrorCategory.UNKNOWN]
     return Match(category_of_aws(known[0]), f"AWS error code {known[0]}") if known else None
@@ -134,7 +138,7 @@ def _asks_to_slow_down(exc: BaseException, status: int, named: str) -> Match | N
     """Return RATE_LIMIT or CAPACITY for a 403 that forbids for now: by a header, or by a code in its body."""
     if status != 403:
         return None
-    found = [headers for headers in header_sets(exc) if headers]
+    found = list(header_sets(exc))
     if any(header(headers, "retry-after") for headers in found):
         return Match(ErrorCategory.RATE_LIMIT, f"{named} with Retry-After")
     if any((header(headers, name) or "").strip() == "0" for headers in found for name in _REMAINING):
@@ -221,6 +225,8 @@ def by_self_description(exc: BaseException) -> Match | None:
     >>> by_self_description(Rebalancing()).category.label
     'unavailable'
     """
+    if not carries_any(exc, _SAY_RETRIABLE):
+        return None
     for name in _RETRIABLE:
         said = safe_getattr(exc, name)
         if said is True or safe_call(said) is True:

@@ -17,12 +17,14 @@ from typing import cast
 from resilience._safe_access import safe_call, safe_getattr
 from resilience.categories import ErrorCategory
 from resilience.classification._installed import is_class_of_a_library
+from resilience.classification._type_traits import carries_any
 
 __all__ = ["HOLDERS", "causes_of", "decides", "held_by"]
 
 HOLDERS = ("last_attempt", "last_exception", "cause", "inner_exception", "original_exception", "orig")
 """Attributes in which wrappers keep the exception they stand for."""
 
+_HOLDERS = frozenset(HOLDERS)
 _MAX_CAUSES = 16  # wrappers around one error; the deepest real one has 5
 
 
@@ -48,7 +50,8 @@ def causes_of(exc: BaseException, follows: Callable[[type], bool] = is_class_of_
 
 def held_by(exc: BaseException) -> BaseException | None:
     """Return the exception that *exc* says it was made of: its explicit cause, else what an attribute holds."""
-    for found in (safe_getattr(exc, "__cause__"), *(_held(safe_getattr(exc, name)) for name in HOLDERS)):
+    names = HOLDERS if carries_any(exc, _HOLDERS) else ()
+    for found in (safe_getattr(exc, "__cause__"), *(_held(safe_getattr(exc, name)) for name in names)):
         if issubclass(type(found), BaseException):
             return cast("BaseException", found)
     return None

@@ -13,7 +13,16 @@ from typing import cast
 
 from resilience._safe_access import as_int, as_str, qualified_name, safe_getattr, safe_item
 
-__all__ = ["CONTAINERS", "STATUS_NAMES", "codes_in_body", "header", "header_sets", "is_error_status", "status_in"]
+__all__ = [
+    "BODIES",
+    "CONTAINERS",
+    "STATUS_NAMES",
+    "codes_in_body",
+    "header",
+    "header_sets",
+    "is_error_status",
+    "status_in",
+]
 
 CONTAINERS = ("response", "resp", "meta", "http_response", "raw_response")
 """The attributes in which clients keep the response of an exception."""
@@ -29,6 +38,9 @@ STATUS_NAMES = (
     "errcode",
 )
 """The attributes in which clients keep a status, of a response or of the exception."""
+
+BODIES = ("body", "json_body", "data", "content", "response_body", "details", "error_details")
+"""The attributes in which clients keep the body of a response, or the part of it that is about the error."""
 
 _SAY_HTTP = frozenset(STATUS_NAMES[:4])
 _SIGNS = (
@@ -95,10 +107,13 @@ def header_sets(thing: object) -> Iterator[object]:
 
     botocore has them in the mapping that `response` is; httplib2's response is a mapping of them.
     """
-    for container in (safe_getattr(thing, name) for name in CONTAINERS):
-        yield from _own_headers(container)
-        yield safe_item(safe_item(container, "ResponseMetadata"), "HTTPHeaders")
-    yield from _own_headers(thing)
+    parts = [safe_getattr(thing, name) for name in CONTAINERS]
+    sets = [headers for part in parts if part is not None for headers in _of_container(part)]
+    yield from (headers for headers in (*sets, *_own_headers(thing)) if headers is not None)
+
+
+def _of_container(container: object) -> tuple[object, ...]:
+    return *_own_headers(container), safe_item(safe_item(container, "ResponseMetadata"), "HTTPHeaders")
 
 
 def _own_headers(thing: object) -> tuple[object, ...]:
@@ -172,7 +187,7 @@ def codes_in_body(exc: object) -> list[str]:
 
 def bodies(exc: object) -> list[object]:
     """Return the bodies of an error as far as they are in memory, parsed where they are JSON."""
-    found = [safe_getattr(exc, name) for name in ("body", "json_body", "data", "content", "response_body", "details")]
+    found = [safe_getattr(exc, name) for name in BODIES]
     for name in CONTAINERS:
         container = safe_getattr(exc, name)
         found += [safe_item(safe_getattr(container, "__dict__"), "_content"), container]

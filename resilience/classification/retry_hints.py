@@ -16,7 +16,7 @@ from resilience._callback_errors import log_callback_error
 from resilience._safe_access import qualified_name, safe_call, safe_getattr
 from resilience.classification._exception_groups import members_of
 from resilience.classification._rate_limits import reset_in
-from resilience.classification._responses import CONTAINERS, header, header_sets
+from resilience.classification._responses import BODIES, CONTAINERS, header, header_sets
 from resilience.classification._retry_info import retry_info_of
 from resilience.classification._type_traits import declares_none_of, is_kind, uses_plain_lookup
 from resilience.classification._waits import number, seconds, until_date
@@ -29,7 +29,7 @@ _ATTRIBUTES = (("retry_after", 1.0), ("retry_after_seconds", 1.0), ("retry_after
 _HEADERS = (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0))
 
 ASKED_FOR_HINT = frozenset(
-    {*(name for name, _ in _ATTRIBUTES), *CONTAINERS, "headers", "response_headers", "trailing_metadata", "details"}
+    {*(name for name, _ in _ATTRIBUTES), *CONTAINERS, *BODIES, "headers", "response_headers", "trailing_metadata"}
 )
 """The attributes that hints are read from."""
 
@@ -108,7 +108,7 @@ def _by_attribute(thing: object) -> float | None:
 
 def _by_headers(thing: object) -> float | None:
     """Read the headers of a response where clients keep them: httpx and most others, aiohttp, botocore."""
-    hints = (_in_headers(headers) for headers in header_sets(thing) if headers)
+    hints = (_in_headers(headers) for headers in header_sets(thing))
     return next((hint for hint in hints if hint is not None), None)
 
 
@@ -125,7 +125,7 @@ def _in_headers(headers: object) -> float | None:
 
 def _by_rate_limit(thing: object) -> float | None:
     """Return the seconds until a rate limit that is used up is reset, as the headers of the response describe it."""
-    hints = (reset_in(headers) for headers in header_sets(thing) if headers)
+    hints = (reset_in(headers) for headers in header_sets(thing))
     return next((hint for hint in hints if hint is not None), None)
 
 

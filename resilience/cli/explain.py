@@ -8,6 +8,7 @@ import sys
 from typing import cast
 
 from resilience.classification import explain_text
+from resilience.classification.libraries import known_libraries
 from resilience.cli.advice import ADVICE, groups_of
 from resilience.cli.output import ExitCode, UserError, print_json
 from resilience.profiles import profile_of
@@ -19,7 +20,12 @@ _WITH_MESSAGE = re.compile(r"([A-Za-z_][\w.]*)(?::\s|\().*", re.DOTALL)
 
 
 def run_explain(arguments: argparse.Namespace) -> int:
-    """Print the category of a failure and what follows from it."""
+    """Print the category of a failure and what follows from it; with ``--list`` the libraries that are known."""
+    if arguments.list:
+        sys.stdout.write("".join(f"{name}\n" for name in known_libraries()))
+        return ExitCode.OK
+    if not arguments.text:
+        raise UserError("give a failure such as httpx.ReadTimeout or 'status 503', or --list")
     document = explained(" ".join(arguments.text))
     if arguments.json:
         print_json(document)

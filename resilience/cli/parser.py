@@ -163,7 +163,8 @@ def build_parser() -> argparse.ArgumentParser:
     _shared(call)
 
     explain = _command(commands, "explain", "classify a failure given as text", _EXPLAIN_EXAMPLES)
-    explain.add_argument("text", metavar="TEXT", nargs="+", help="several words are joined")
+    explain.add_argument("text", metavar="TEXT", nargs="*", help="several words are joined")
+    explain.add_argument("--list", action="store_true", help="print the libraries whose exceptions are known")
     explain.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
     circuits = _command(

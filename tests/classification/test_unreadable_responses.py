@@ -74,4 +74,4 @@ def test_a_probe_that_brings_back_garbage_does_not_close_a_circuit(garbage: Exce
         clock.advance(11)
         with pytest.raises(type(garbage)):
             call()
-        assert breaker.state is CircuitState.HALF_OPEN
+        assert breaker.state.kind is CircuitState.HALF_OPEN
