@@ -11,6 +11,7 @@ What is not a code is not read: no rule looks for words in a message.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import cast
 
 from resilience._safe_access import as_int, as_str, safe_call, safe_getattr, safe_item
 from resilience.categories import ErrorCategory
@@ -204,10 +205,11 @@ def by_sqlstate(exc: BaseException) -> Match | None:
 
 
 def _state_of_odbc(exc: BaseException) -> str | None:
-    args = safe_getattr(exc, "args")
-    if type(args) is not tuple or len(args) < 2:
+    found = safe_getattr(exc, "args")
+    if type(found) is not tuple:
         return None
-    state, text = as_str(args[0]) or "", as_str(args[1]) or ""
+    args = cast("tuple[object, ...]", found)
+    state, text = (as_str(part) or "" for part in (*args, None, None)[:2])
     return state if is_sqlstate(state) and text.startswith(f"[{state}]") else None
 
 

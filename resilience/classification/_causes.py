@@ -39,13 +39,13 @@ def causes_of(exc: BaseException, follows: Callable[[type], bool] = is_class_of_
     [TimeoutError()]
     """
     seen = {id(exc)}
-    part: BaseException | None = exc
-    while part is not None and follows(type(part)) and len(seen) < _MAX_CAUSES:
-        part = held_by(part)
-        if part is None or id(part) in seen:
+    while follows(type(exc)) and len(seen) < _MAX_CAUSES:
+        held = held_by(exc)
+        if held is None or id(held) in seen:
             return
-        seen.add(id(part))
-        yield part
+        exc = held
+        seen.add(id(exc))
+        yield exc
 
 
 def held_by(exc: BaseException) -> BaseException | None:

@@ -1,15 +1,13 @@
 # ruff: noqa: N999 - named like the library
 """mysqlclient, which is imported as MySQLdb: the error number decides, which is the first argument."""
 
-from resilience._safe_access import as_int
 from resilience.categories import ErrorCategory as C
 from resilience.classification.clients._dbapi import dbapi_classes
 from resilience.classification.clients._mysql import MYSQL_ERRORS
 from resilience.classification.library import ClientLibrary
-from resilience.classification.tables import by_code, first_argument, response_or
+from resilience.classification.tables import by_code, response_or
 
 _number = by_code(MYSQL_ERRORS, "MySQL error")
-_CONNECTING = {2002, 2003, 2005}
 
 LIBRARY = ClientLibrary(
     {
@@ -17,6 +15,5 @@ LIBRARY = ClientLibrary(
         "MySQLError": response_or(_number, C.UNKNOWN),
         "Warning": C.INTERNAL,
     },
-    never_sent={"OperationalError": lambda exc: as_int(first_argument(exc)) in _CONNECTING},
     sends_once=True,
 )

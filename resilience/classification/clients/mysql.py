@@ -3,7 +3,6 @@
 The class is chosen by the SQLSTATE alone: a refused connection is an `InterfaceError` of SQLSTATE class 08.
 """
 
-from resilience._safe_access import int_attribute
 from resilience.categories import ErrorCategory as C
 from resilience.classification._attributes import by_sqlstate
 from resilience.classification.clients._dbapi import dbapi_classes
@@ -13,7 +12,6 @@ from resilience.classification.match import Match
 from resilience.classification.tables import by_code, classes
 
 _number = by_code(MYSQL_ERRORS, "MySQL error", "errno")
-_CONNECTING = {2002, 2003, 2005}
 
 
 def _code(exc: BaseException) -> Match | None:
@@ -27,6 +25,5 @@ LIBRARY = ClientLibrary(
         "PoolError": C.UNAVAILABLE,  # every connection of the pool is in use
         "Warning": C.INTERNAL,
     },
-    never_sent={"Error": lambda exc: int_attribute(exc, "errno") in _CONNECTING},
     sends_once=True,
 )
