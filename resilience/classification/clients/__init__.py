@@ -9,7 +9,7 @@ The tables are written from the source and the documentation of the libraries, a
 ``tests/classification/test_client_tables.py`` holds them against the installed versions.
 """
 
-# pyright: reportUnusedImport=false
+# pyright: reportUnusedImport=false, reportUnusedFunction=false
 
 from __future__ import annotations
 
