@@ -63,7 +63,9 @@ def _status_of_response(frame: FrameType) -> int | None:
         return None
     response = frame.f_locals.get("self")
     status = as_int(safe_getattr(response, "status_code")) or as_int(safe_getattr(response, "status"))
-    return status if safe_getattr(response, "headers") is not None else None
+    if safe_getattr(response, "headers") is None:
+        return None
+    return status
 
 
 def is_garbage(exc: BaseException) -> bool:

@@ -52,7 +52,9 @@ def _wait_of(detail: object) -> Wait:
 
 
 def _of_parts(whole: int | None, nanos: int | None) -> Wait:
-    return None if whole is None else seconds(whole + (nanos or 0) * _NANO)
+    if whole is None:
+        return None
+    return seconds(whole + (nanos or 0) * _NANO)
 
 
 # -- protobuf's wire format --------------------------------------------------------------------------------------------

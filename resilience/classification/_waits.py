@@ -99,7 +99,9 @@ def reset_moment(word: str) -> Wait:
 def _plain_number(word: str) -> Wait:
     word = word.strip()
     plain = len(word) <= _MAX_DIGITS and word.isascii() and word.replace(".", "", 1).isdigit()
-    return float(word) if plain else None
+    if not plain:
+        return None
+    return float(word)
 
 
 def _until_timestamp(word: str) -> Wait:
