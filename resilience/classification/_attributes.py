@@ -2,7 +2,8 @@
 
 They need no table of the library, and so hold for clients that the toolkit does not know, and for an application's own
 exceptions. Each rule returns a `Match`, or None where the exception carries nothing of its kind; each of them is also
-a row for a `ClientLibrary`. Attributes are read as `look` does, since a property of a foreign class may raise.
+a row for a `ClientLibrary`. Attributes are read by `resilience._safe_access`, since a property of a foreign class may
+raise.
 
 What is not a code is not read: no rule looks for words in a message.
 """
@@ -10,20 +11,32 @@ What is not a code is not read: no rule looks for words in a message.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import cast
 
-from resilience._safe_access import as_int, as_str, qualified_name, safe_call, safe_getattr, safe_item
+from resilience._safe_access import as_int, as_str, safe_call, safe_getattr, safe_item
 from resilience.categories import ErrorCategory
-from resilience.classification._model_errors import by_stainless
+from resilience.classification._model_errors import by_stainless, category_of_word
+from resilience.classification._responses import (
+    CONTAINERS,
+    STATUS_NAMES,
+    codes_in_body,
+    header,
+    header_sets,
+    is_error_status,
+    status_in,
+)
+from resilience.classification._type_traits import carries_any
 from resilience.classification.aws_code import category_of_aws
 from resilience.classification.grpc_status import GRPC_STATUS
 from resilience.classification.http_status import category_of_status
 from resilience.classification.match import Match
-from resilience.classification.sqlstate import category_of_sqlstate
+from resilience.classification.sqlstate import category_of_sqlstate, is_sqlstate
 
 __all__ = [
     "ASKED",
     "by_aws",
     "by_grpc",
+    "by_self_description",
     "by_sqlstate",
     "by_status",
     "by_structure",
@@ -32,15 +45,22 @@ __all__ = [
     "status_of_result",
 ]
 
-ASKED = frozenset({"response", "status_code", "status", "code", "sqlstate", "pgcode"})
+_SQLSTATES = ("sqlstate", "pgcode")
+_RETRIABLE = ("retryable", "retriable", "is_retryable", "is_retriable", "should_retry")
+
+ASKED = frozenset({*CONTAINERS, *STATUS_NAMES, *_SQLSTATES, *_RETRIABLE})
 """Every attribute these rules ask for first; they look at others only where one of these is there."""
 
-_ERRORS = frozenset(range(400, 600))
-_SIGNS = ("headers", "hdrs", "response", "url", "uri", "request", "request_info", "http_response")
+_LOOKED_AT = ASKED | {"body"}
+_SAY_RETRIABLE = frozenset(_RETRIABLE)
+_HEADERS_OF_AWS = ("x-amzn-errortype", "x-amzn-error-type")
+_REMAINING = ("x-ratelimit-remaining", "ratelimit-remaining", "x-rate-limit-remaining")
 
 
 def by_structure(exc: BaseException) -> Match | None:
     """Return the answer of the first rule that has one, or None."""
+    if not carries_any(exc, _LOOKED_AT):
+        return by_sqlstate(exc) if len(exc.args) > 1 else None
     for rule in _RULES:
         found = rule(exc)
         if found is not None:
@@ -54,6 +74,9 @@ def by_structure(exc: BaseException) -> Match | None:
 def by_status(exc: BaseException) -> Match | None:
     """Return the category of an HTTP status: of the response, or of the exception itself.
 
+    Two responses say more than their status: one of AWS that names its error in a header, and a 403 by which the
+    server asks to slow down, as GitHub and Google document.
+
     >>> class HTTPError(Exception):
     ...     status_code = 503
     >>> by_status(HTTPError()).why
@@ -62,7 +85,8 @@ def by_status(exc: BaseException) -> Match | None:
     status, where = _status_of(exc)
     if status is None:
         return None
-    return Match(category_of_status(status), f"{where}status {status}")
+    named = f"{where}status {status}"
+    return _named_by_aws(exc) or _asks_to_slow_down(exc, status, named) or Match(category_of_status(status), named)
 
 
 def status_of(exc: BaseException) -> int | None:
@@ -73,7 +97,7 @@ def status_of(exc: BaseException) -> int | None:
 def status_of_result(result: object) -> int | None:
     """Return the HTTP status of what a call returned, where that is a response of an HTTP client with an error."""
     try:
-        return _status_in(result, ("status_code", "status"))
+        return status_in(result, ("status_code", "status"))
     except Exception:  # a result that cannot be examined has none
         return None
 
@@ -93,43 +117,38 @@ def _status_of(exc: BaseException) -> tuple[int | None, str]:
     An exception about a response that went well (a wrong content type, say) is not about its status.
     """
     response = safe_getattr(exc, "response")
-    answered = _error_status(response, "status_code") or _error_status(response, "status")
-    if answered is not None:
-        return answered, "response "
-    return _status_in(exc, ("status_code", "status", "code")), ""
+    for name in ("status_code", "status"):
+        status = as_int(safe_getattr(response, name))
+        if is_error_status(status):
+            return status, "response "
+    others = (safe_getattr(exc, name) for name in CONTAINERS[1:])
+    found = (status_in(container, ("status_code", "status")) for container in others if container is not None)
+    status = next((status for status in found if status is not None), None)
+    return (status, "response ") if status is not None else (status_in(exc), "")
 
 
-def _status_in(thing: object, names: tuple[str, ...]) -> int | None:
-    for name in names:
-        status = _error_status(thing, name)
-        if status is not None and (name == "status_code" or _is_http(thing, name)):
-            return status
+def _named_by_aws(exc: BaseException) -> Match | None:
+    """Return the category of the error that a raw response of AWS names in a header, as ``Throttling:http://...``."""
+    names = [header(headers, name) or "" for headers in header_sets(exc) for name in _HEADERS_OF_AWS]
+    codes = [name.partition(":")[0] for name in names if name]
+    known = [code for code in codes if category_of_aws(code) is not ErrorCategory.UNKNOWN]
+    return Match(category_of_aws(known[0]), f"AWS error code {known[0]}") if known else None
+
+
+def _asks_to_slow_down(exc: BaseException, status: int, named: str) -> Match | None:
+    """Return RATE_LIMIT or CAPACITY for a 403 that forbids for now: by a header, or by a code in its body."""
+    if status != 403:
+        return None
+    found = list(header_sets(exc))
+    if any(header(headers, "retry-after") for headers in found):
+        return Match(ErrorCategory.RATE_LIMIT, f"{named} with Retry-After")
+    if any((header(headers, name) or "").strip() == "0" for headers in found for name in _REMAINING):
+        return Match(ErrorCategory.RATE_LIMIT, f"{named}, and no requests remain")
+    for word in codes_in_body(exc):
+        category = category_of_word(word)
+        if category in (ErrorCategory.RATE_LIMIT, ErrorCategory.CAPACITY):
+            return Match(category, f"{named}, {word}")
     return None
-
-
-def _error_status(thing: object, name: str) -> int | None:
-    status = as_int(safe_getattr(thing, name))
-    return status if status in _ERRORS else None
-
-
-def _is_http(thing: object, name: str) -> bool:
-    """Return whether the number in the attribute *name* is an HTTP status: SMTP, AMQP and databases have codes as well.
-
-    It is one where it is written as `http.HTTPStatus`, or beside what belongs to a request or a response of HTTP, which
-    may be None: a response that is not there yet, headers that were not given.
-    """
-    if qualified_name(type(safe_getattr(thing, name))) == ("http", "HTTPStatus"):
-        return True
-    return any(_carries(thing, sign) for sign in _SIGNS)
-
-
-def _carries(thing: object, sign: str) -> bool:
-    """Return whether *thing* has an attribute of HTTP. The reply of another protocol is a text or a pair."""
-    try:
-        value: object = getattr(thing, sign)
-    except Exception:  # not there, or a property that fails
-        return False
-    return sign != "response" or not isinstance(value, str | bytes | tuple | list)
 
 
 # -- other protocols ---------------------------------------------------------------------------------------------------
@@ -161,7 +180,7 @@ def by_aws(exc: BaseException) -> Match | None:
     if category is not ErrorCategory.UNKNOWN:
         return Match(category, f"AWS error code {name}")
     status = as_int(safe_item(safe_item(response, "ResponseMetadata"), "HTTPStatusCode"))
-    if status is None or status not in _ERRORS:
+    if status is None or not is_error_status(status):
         return None
     return Match(category_of_status(status), f"response status {status}")
 
@@ -169,15 +188,51 @@ def by_aws(exc: BaseException) -> Match | None:
 def by_sqlstate(exc: BaseException) -> Match | None:
     """Return the category of a database's SQLSTATE, in `sqlstate` (psycopg 3, asyncpg) or `pgcode` (psycopg2).
 
+    Drivers over ODBC give it as the first argument, and at the beginning of the diagnostics in the second one.
+
     >>> class Deadlock(Exception):
     ...     sqlstate = "40P01"
     >>> by_sqlstate(Deadlock()).why
     'SQLSTATE 40P01'
+    >>> by_sqlstate(Exception("08S01", "[08S01] [Microsoft][ODBC Driver 18 for SQL Server] ...")).why
+    'SQLSTATE 08S01'
     """
-    for name in ("sqlstate", "pgcode"):
-        state = as_str(safe_getattr(exc, name))
-        if state is not None and category_of_sqlstate(state) is not ErrorCategory.UNKNOWN:
-            return Match(category_of_sqlstate(state), f"SQLSTATE {state}")
+    for state in (*(safe_getattr(exc, name) for name in _SQLSTATES), _state_of_odbc(exc)):
+        code = as_str(state) or ""
+        if category_of_sqlstate(code) is not ErrorCategory.UNKNOWN:
+            return Match(category_of_sqlstate(code), f"SQLSTATE {code}")
+    return None
+
+
+def _state_of_odbc(exc: BaseException) -> str | None:
+    found = safe_getattr(exc, "args")
+    if type(found) is not tuple:
+        return None
+    args = cast("tuple[object, ...]", found)
+    state, text = (as_str(part) or "" for part in (*args, None, None)[:2])
+    return state if is_sqlstate(state) and text.startswith(f"[{state}]") else None
+
+
+# -- what an error says of itself --------------------------------------------------------------------------------------
+
+
+def by_self_description(exc: BaseException) -> Match | None:
+    """Return UNAVAILABLE for an error that says of itself that the same call may work in a moment.
+
+    kafka-python says so in `retriable`, google-auth in `retryable`, neo4j by its method `is_retryable`. Only True
+    counts: an error that says False, or nothing, tells nothing of its kind.
+
+    >>> class Rebalancing(Exception):
+    ...     retriable = True
+    >>> by_self_description(Rebalancing()).category.label
+    'unavailable'
+    """
+    if not carries_any(exc, _SAY_RETRIABLE):
+        return None
+    for name in _RETRIABLE:
+        said = safe_getattr(exc, name)
+        if said is True or safe_call(said) is True:
+            return Match(ErrorCategory.UNAVAILABLE, f"it says {name}")
     return None
 
 

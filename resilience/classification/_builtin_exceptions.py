@@ -12,9 +12,10 @@ from typing import cast
 
 from resilience._safe_access import int_attribute
 from resilience.categories import ErrorCategory
+from resilience.classification._parse_errors import by_parsed_response
 from resilience.classification.match import Match
 
-__all__ = ["BUILTINS", "ERRNO", "by_builtin", "by_errno"]
+__all__ = ["BUILTINS", "ERRNO", "by_builtin", "by_errno", "is_fixed_by_type"]
 
 _C = ErrorCategory
 
@@ -62,6 +63,8 @@ BUILTINS: dict[type[BaseException], ErrorCategory] = {
     AssertionError: _C.INTERNAL,
     NotImplementedError: _C.INTERNAL,
     RecursionError: _C.INTERNAL,
+    StopIteration: _C.CANCELLED,  # control flow, not a failure
+    StopAsyncIteration: _C.CANCELLED,
 }
 """Classes that say enough by themselves; the most derived one decides."""
 
@@ -74,11 +77,26 @@ def by_builtin(exc: BaseException) -> Match | None:
     """
     for kind in type(exc).__mro__:
         category = BUILTINS.get(kind)
+        if kind is UnicodeError and (found := by_parsed_response(exc)):
+            return found
         if category is not None:
             return Match(category, f"{kind.__name__} is {category.label}")
         if kind is OSError:
             return by_errno(cast("OSError", exc))
     return None
+
+
+def is_fixed_by_type(kind: type) -> bool:
+    """Return whether every exception of a class gets the same answer from `by_builtin`.
+
+    An errno decides differently for each exception, and an OSError without one says nothing of the next; a text that
+    cannot be decoded may have been a response.
+
+    >>> is_fixed_by_type(ConnectionError), is_fixed_by_type(OSError), is_fixed_by_type(ValueError)
+    (True, False, True)
+    """
+    decides = next((base for base in kind.__mro__ if base in BUILTINS or base is OSError), None)
+    return decides not in (OSError, UnicodeError)
 
 
 def by_errno(exc: BaseException) -> Match | None:

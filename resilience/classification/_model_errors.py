@@ -16,7 +16,7 @@ from resilience.categories import ErrorCategory
 from resilience.classification.http_status import category_of_status
 from resilience.classification.match import Match
 
-__all__ = ["by_stainless", "in_a_stream", "said_by_a_model"]
+__all__ = ["by_stainless", "category_of_word", "in_a_stream", "said_by_a_model"]
 
 _C = ErrorCategory
 _MAX_WORD = 100  # no code or type is longer
@@ -32,7 +32,11 @@ _BY_WORD: dict[str, ErrorCategory] = {
     # A 429 that no waiting cures: the money is used up. CAPACITY is not retried, RATE_LIMIT would be.
     **_words(_C.CAPACITY, "insufficient_quota billing_hard_limit_reached billing_not_active billing"),
     **_words(_C.CAPACITY, "insufficient_credits insufficient_balance insufficient_funds service_quota_exceeded"),
+    **_words(_C.CAPACITY, "quota_exceeded daily_limit_exceeded daily_limit_exceeded_unreg billing_tier_limit_exceeded"),
     **_words(_C.RATE_LIMIT, "rate_limit rate_limit_exceeded rate_limit_reached rate_limited too_many_requests"),
+    **_words(
+        _C.RATE_LIMIT, "user_rate_limit_exceeded concurrent_limit_exceeded sharing_rate_limit_exceeded rate_exceeded"
+    ),
     **_words(_C.RATE_LIMIT, "tokens requests throttling throttled resource_exhausted"),
     **_words(_C.UNAVAILABLE, "overloaded server_overloaded engine_overloaded model_overloaded service_overloaded"),
     **_words(_C.UNAVAILABLE, "slow_down unavailable service_unavailable server_unavailable temporarily_unavailable"),

@@ -11,12 +11,11 @@ Code that is not a client's counts too: an installed library that is not known t
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
-from pathlib import Path
-from types import FrameType, FunctionType, ModuleType
+from collections.abc import Iterable
+from types import FrameType
 
 from resilience._safe_access import as_str, qualified_name, safe_getattr
+from resilience.classification._installed import is_among_libraries, uses_this_toolkit
 from resilience.classification.frames import MAX_FRAMES, frames_of, library_of, module_of
 from resilience.classification.libraries import library_named
 from resilience.classification.library import PriorRequests
@@ -115,43 +114,11 @@ def _calls_once(frame: FrameType, library: str, frames: Iterable[FrameType]) -> 
     """
     if library in _SENDS_ONCE or library_named(library).sends_once:
         return True
-    return not _is_installed(frame) or any(_uses_us(one.f_globals) for one in frames if library_of(one) == library)
+    of_library = [one.f_globals for one in frames if library_of(one) == library]
+    return not _is_installed(frame) or any(map(uses_this_toolkit, of_library))
 
 
 def _is_installed(frame: FrameType) -> bool:
     """Return whether a frame's code lies where libraries are installed. Code without a file is the caller's."""
     file = as_str(frame.f_globals.get("__file__"))
-    return file is not None and _is_among_libraries(file, module_of(frame))
-
-
-@lru_cache(maxsize=1024)
-def _is_among_libraries(file: str, module: str) -> bool:
-    """Return whether a module's top-level package lies in a folder that has the metadata of distributions.
-
-    Its name tells in the usual layouts, its content where libraries were installed by ``pip install --target``.
-    """
-    path = Path(file)
-    depth = module.count(".") + (path.stem == "__init__")
-    where = path.parent
-    if depth < len(path.parents):
-        where = path.parents[depth]
-    if where.name in {"site-packages", "dist-packages"}:
-        return True
-    try:
-        return any(entry.suffix == ".dist-info" for entry in where.iterdir())
-    except OSError:  # an archive, say
-        return False
-
-
-def _uses_us(variables: Mapping[str, object]) -> bool:
-    """Return whether a module has imported this toolkit, or a class or function of it."""
-    return any(_home(value).partition(".")[0] == "resilience" for value in list(variables.values()))
-
-
-def _home(value: object) -> str:
-    """Return the module that a module, class or function is, or was written in; empty for any other value."""
-    if type(value) is ModuleType:
-        return as_str(safe_getattr(value, "__name__")) or ""
-    if issubclass(type(value), FunctionType | type):
-        return as_str(safe_getattr(value, "__module__")) or ""
-    return ""
+    return file is not None and is_among_libraries(file, module_of(frame))

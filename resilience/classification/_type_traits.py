@@ -1,17 +1,19 @@
 """Traits of an exception's type that hold for each of its instances, read without examining the exception.
 
 An answer may be remembered for a type only where no instance can be told from another: attributes are looked up as
-usual, and none that a rule reads is computed by the class. These are the checks behind a *settled* verdict (`decide`).
+usual, and none that a rule reads is computed by the class. These are the checks behind a *cacheable* verdict
+(`classifier`).
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from types import GetSetDescriptorType
 
 from resilience._safe_access import safe_getattr
 from resilience.categories import ErrorCategory
 
-__all__ = ["class_category", "declares_none_of", "is_kind", "uses_plain_lookup"]
+__all__ = ["carries_any", "class_category", "declares_none_of", "is_kind", "uses_plain_lookup"]
 
 _PLAIN_LOOKUPS = (object.__getattribute__, BaseException.__getattribute__)
 _PLAIN_DICTS = (GetSetDescriptorType, type(None))
@@ -22,6 +24,7 @@ def is_kind(kind: type, of: type) -> bool:
     return issubclass(kind, of)
 
 
+@lru_cache(maxsize=1024)
 def uses_plain_lookup(kind: type) -> bool:
     """Return whether attributes of this type's exceptions are looked up as usual.
 
@@ -35,6 +38,7 @@ def uses_plain_lookup(kind: type) -> bool:
     return True
 
 
+@lru_cache(maxsize=1024)
 def declares_none_of(kind: type, *names: str) -> bool:
     """Return whether none of *names* is computed by the type or constant in it, built-in classes aside.
 
@@ -60,3 +64,21 @@ def class_category(kind: type) -> ErrorCategory | None:
             found: object = vars(base)["category"]
             return found if type(found) is ErrorCategory else None
     return None
+
+
+def carries_any(exc: BaseException, names: frozenset[str]) -> bool:
+    """Return whether *exc* may have one of these attributes; False is certain.
+
+    Most exceptions have none of the attributes that rules read, and this is quicker than asking for each of them.
+
+    >>> carries_any(OSError(), frozenset({"errno"})), carries_any(ValueError(), frozenset({"errno"}))
+    (True, False)
+    """
+    kind: type = type(exc)
+    return _may_declare(kind, names) or not names.isdisjoint(exc.__dict__)
+
+
+@lru_cache(maxsize=1024)
+def _may_declare(kind: type, names: frozenset[str]) -> bool:
+    declared = any(not names.isdisjoint(vars(base)) for base in kind.__mro__)
+    return declared or not uses_plain_lookup(kind)

@@ -2,11 +2,12 @@
 
 The order is what the application registered, what the exception declares (`category`), the tables of the client
 libraries, the status or code that the exception carries, Python's own classes, the members of a group. The first rule
-that knows answers; UNKNOWN is the answer of none.
+that knows answers. Where none does, an exception of a library may say that it can be tried again, stand for its cause,
+or ask to wait; else the answer is UNKNOWN.
 
 Most failures of a program are of a few types, and for most types the answer follows from the type alone. Such a
-verdict is *settled*: the next exception of the type costs one dictionary lookup. A type whose instances might be told
-apart by an attribute, an argument or a registered predicate is never settled.
+verdict is *cacheable*: the next exception of the type costs one dictionary lookup. A type whose instances might be told
+apart by an attribute, an argument or a registered predicate is never cached.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from resilience._callback_errors import log_callback_error
 from resilience._outcome import Outcome
 from resilience._safe_access import qualified_name, safe_getattr
 from resilience.categories import ErrorCategory, Recovery
-from resilience.classification._attributes import ASKED, by_structure
-from resilience.classification._builtin_exceptions import by_builtin
+from resilience.classification._attributes import ASKED, by_self_description, by_structure
+from resilience.classification._builtin_exceptions import by_builtin, is_fixed_by_type
+from resilience.classification._causes import HOLDERS, causes_of, decides
 from resilience.classification._exception_groups import members_of
+from resilience.classification._installed import is_class_of_a_library
 from resilience.classification._precedence import least_recoverable, representative
 from resilience.classification._tls import adds_no_wrapping_attribute, hides_certificate, wraps_no_exception
 from resilience.classification._type_traits import class_category, declares_none_of, is_kind, uses_plain_lookup
@@ -28,18 +31,20 @@ from resilience.classification.libraries import library_named
 from resilience.classification.library import CategoryRow
 from resilience.classification.match import Match
 from resilience.classification.registry import Rules, current_rules
+from resilience.classification.retry_hints import ASKED_FOR_HINT, retry_after
 from resilience.profiles import profile_for
 
 __all__ = ["Explanation", "Rule", "categories_of", "category_of", "classify", "explain"]
 
-Rule = Literal["registered", "declared", "client", "structure", "builtin", "group", "unknown"]
+Rule = Literal["registered", "declared", "client", "structure", "builtin", "group", "cause", "unknown"]
 """Which rule answered."""
 
 _C = ErrorCategory
-_ASKED = ASKED | {"category"}
+_ASKED = ASKED | ASKED_FOR_HINT | {"category", *HOLDERS}
 _LEAVES = frozenset(_C)
 _UNKNOWN = _C.UNKNOWN
-_NETWORK = _C.NETWORK  # the one answer that looks further: a bad certificate hides in connection errors
+_NETWORK = _C.NETWORK  # a bad certificate hides in connection errors
+_OPEN = ("unknown", "client")  # the rules whose UNKNOWN means that they do not know
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ class _Verdict(NamedTuple):
     category: ErrorCategory
     rule: Rule
     reason: str
-    settled: bool = False
+    cacheable: bool = False
     """Whether every exception of the type gets this answer, unless it has instance attributes that a rule reads."""
 
 
@@ -90,8 +95,12 @@ def classify(exc: BaseException) -> ErrorCategory:
         category = current_rules().settled.get(type(exc))
         if category is not None:
             own = exc.__dict__
-            if (not own or _ASKED.isdisjoint(own)) and (category is not _NETWORK or wraps_no_exception(exc)):
-                return category
+            if not own or _ASKED.isdisjoint(own):
+                if category is _UNKNOWN:
+                    if exc.__cause__ is None and len(exc.args) < 2:
+                        return category
+                elif category is not _NETWORK or wraps_no_exception(exc):
+                    return category
     except Exception:  # noqa: S110 - a hostile metaclass or __dict__: take the slow path
         pass
     return _decide(exc).category
@@ -139,7 +148,9 @@ def _decide(exc: BaseException) -> _Verdict:
     try:
         rules = current_rules()
         verdict = _by_rules(exc, rules)
-        if verdict.settled:
+        if verdict.category is _UNKNOWN:
+            verdict = _by_what_surrounds(exc, rules, verdict)
+        if verdict.cacheable:
             rules.settle(type(exc), verdict.category)
         return verdict
     except Exception:  # an exception that cannot be examined must not replace the failure it stands for
@@ -156,28 +167,32 @@ def _by_rules(exc: BaseException, rules: Rules) -> _Verdict:
         return _Verdict(_C.UNKNOWN, "unknown", "this is no exception")
     found = rules.by_type(exc)
     if found is not None:
-        return _Verdict(found.category, "registered", found.why, settled=uses_plain_lookup(kind))
+        return _Verdict(found.category, "registered", found.why, cacheable=uses_plain_lookup(kind))
+    by_cause = rules.follows_cause(kind)
+    verdict = by_cause and _by_cause(exc, rules)
+    if verdict:
+        return verdict
     found = rules.by_predicate(exc)
     if found is not None:
         return _Verdict(found.category, "registered", found.why)
-    verdict = _by_declaration(exc, kind)
-    if rules.predicates:  # any one of them may say yes to the next exception of this type
-        return verdict._replace(settled=False)
+    verdict = _declared_category(exc, kind)
+    if by_cause or rules.predicates:  # either may decide about the next exception of this type
+        return verdict._replace(cacheable=False)
     return verdict
 
 
-def _by_declaration(exc: BaseException, kind: type) -> _Verdict:
+def _declared_category(exc: BaseException, kind: type) -> _Verdict:
     """Return what the exception declares in `category`; a group of categories leaves the choice to the later rules."""
     if not (is_kind(kind, Exception) or is_kind(kind, BaseExceptionGroup)):
         plain = uses_plain_lookup(kind)
         return _Verdict(_C.CANCELLED, "builtin", f"{kind.__qualname__} ends the program or the task", plain)
     declared = safe_getattr(exc, "category")
     if type(declared) is not ErrorCategory or not declared:
-        return _by_knowledge(exc, kind)
+        return _known_category(exc, kind)
     if declared.is_leaf:
-        settled = uses_plain_lookup(kind) and class_category(kind) is declared
-        return _Verdict(declared, "declared", f"the exception declares {declared.label}", settled)
-    later = _by_knowledge(exc, kind)
+        cacheable = uses_plain_lookup(kind) and class_category(kind) is declared
+        return _Verdict(declared, "declared", f"the exception declares {declared.label}", cacheable)
+    later = _known_category(exc, kind)
     if later.category in declared:
         rule: Rule = "declared" if later.rule == "unknown" else later.rule
         return _Verdict(later.category, rule, f"the exception declares {declared.label}, and {later.reason}")
@@ -185,17 +200,21 @@ def _by_declaration(exc: BaseException, kind: type) -> _Verdict:
     return _Verdict(leaf, "declared", f"the exception declares {declared.label}, for which {leaf.label} stands")
 
 
-def _by_knowledge(exc: BaseException, kind: type) -> _Verdict:
+def _known_category(exc: BaseException, kind: type) -> _Verdict:
     """Return what the toolkit knows of the exception; a refused certificate inside a network failure decides."""
-    verdict = _by_client(exc, kind) or _by_attributes(exc, kind)
+    verdict = _library_rules(exc, kind) or _attribute_rules(exc, kind)
     if verdict.category is not _C.NETWORK:
         return verdict
     if hides_certificate(exc):
-        return _Verdict(_C.CONFIGURATION, verdict.rule, "a certificate was not accepted; trying again cannot help")
-    return verdict._replace(settled=verdict.settled and adds_no_wrapping_attribute(kind))
+        return _refused_certificate(verdict.rule)
+    return verdict._replace(cacheable=verdict.cacheable and adds_no_wrapping_attribute(kind))
 
 
-def _by_client(exc: BaseException, kind: type) -> _Verdict | None:
+def _refused_certificate(rule: Rule) -> _Verdict:
+    return _Verdict(_C.CONFIGURATION, rule, "a certificate was not accepted; trying again cannot help")
+
+
+def _library_rules(exc: BaseException, kind: type) -> _Verdict | None:
     """Return the answer of the client libraries' tables, also where that is UNKNOWN and no later rule knows better.
 
     The most derived class that has a row answers, unless its row leaves the answer to the base classes.
@@ -210,15 +229,15 @@ def _by_client(exc: BaseException, kind: type) -> _Verdict | None:
         match = _read(row, exc)
         if match is not None:
             plain = first is None and isinstance(row, ErrorCategory)
-            settled = plain and uses_plain_lookup(kind) and declares_none_of(kind, "category")
+            cacheable = plain and uses_plain_lookup(kind) and declares_none_of(kind, "category")
             reason = f"{library}.{name}: {match.why}" if match.why else where
-            return _Verdict(match.category, "client", reason, settled)
+            return _Verdict(match.category, "client", reason, cacheable)
         first = first or where
     if first is None:
         return None
-    carried = _by_attributes(exc, kind)
+    carried = _attribute_rules(exc, kind)
     if carried.rule != "unknown":
-        return carried._replace(settled=False)
+        return carried._replace(cacheable=False)
     return _Verdict(_C.UNKNOWN, "client", first)
 
 
@@ -244,23 +263,23 @@ def _read(row: CategoryRow, exc: BaseException) -> Match | None:
         return None
 
 
-def _by_attributes(exc: BaseException, kind: type) -> _Verdict:
-    """Return what a status or code of the exception says, then its members, then its built-in base classes.
-
-    An errno decides differently for each exception, so an answer that was read from one is not settled, nor is that of
-    an OSError without one: the next may carry it.
-    """
+def _attribute_rules(exc: BaseException, kind: type) -> _Verdict:
+    """Return what a status or code of the exception says, then its members, then its built-in base classes."""
     found = by_structure(exc)
     if found is not None:
         return _Verdict(found.category, "structure", found.why)
     if is_kind(kind, BaseExceptionGroup):
         return _by_members(exc)
+    return _builtin_rules(exc, kind)
+
+
+def _builtin_rules(exc: BaseException, kind: type) -> _Verdict:
+    """Return what Python's own classes say, an OSError by its errno."""
     found = by_builtin(exc)
-    settled = uses_plain_lookup(kind) and declares_none_of(kind, *_ASKED)
+    cacheable = is_fixed_by_type(kind) and uses_plain_lookup(kind) and declares_none_of(kind, *_ASKED)
     if found is not None:
-        return _Verdict(found.category, "builtin", found.why, settled and not found.why.startswith("errno"))
-    settled = settled and not is_kind(kind, OSError)
-    return _Verdict(_C.UNKNOWN, "unknown", f"no rule knows {kind.__qualname__}", settled)
+        return _Verdict(found.category, "builtin", found.why, cacheable)
+    return _Verdict(_C.UNKNOWN, "unknown", f"no rule knows {kind.__qualname__}", cacheable)
 
 
 def _by_members(group: BaseException) -> _Verdict:
@@ -268,3 +287,42 @@ def _by_members(group: BaseException) -> _Verdict:
     members = members_of(group)
     leaf = least_recoverable([classify(member) for member in members])
     return _Verdict(leaf, "group", f"of its {len(members)} members the least recoverable is {leaf.label}")
+
+
+# -- where no rule knows the exception ---------------------------------------------------------------------------------
+
+
+def _by_what_surrounds(exc: BaseException, rules: Rules, verdict: _Verdict) -> _Verdict:
+    """Return what an exception that no rule knows says of itself, was made of, or asks for; else *verdict*.
+
+    An error that only asks to wait is a RATE_LIMIT. What was registered, declared or read from a code stays UNKNOWN.
+    """
+    if verdict.rule not in _OPEN or not isinstance(exc, Exception):
+        return verdict
+    said = by_self_description(exc)
+    if said is not None:
+        if hides_certificate(exc):
+            return _refused_certificate("structure")
+        return _Verdict(said.category, "structure", said.why)
+    found = _by_cause(exc, rules)
+    if found is not None:
+        return found
+    if retry_after(exc) is not None:
+        return _Verdict(_C.RATE_LIMIT, "structure", "it asks to wait")
+    return verdict
+
+
+def _by_cause(exc: BaseException, rules: Rules) -> _Verdict | None:
+    """Return the category of the first exception that *exc* was made of and that a rule knows."""
+    for cause in causes_of(exc, lambda kind: rules.follows_cause(kind) or is_class_of_a_library(kind)):
+        verdict = _by_rules_of_type(cause, rules)
+        if decides(verdict.category):
+            return _Verdict(verdict.category, "cause", f"by its cause {type(cause).__qualname__}: {verdict.reason}")
+    return None
+
+
+def _by_rules_of_type(cause: BaseException, rules: Rules) -> _Verdict:
+    """Return what the rules know of a cause itself; what surrounds it is looked at by the walk through the causes."""
+    verdict = _by_rules(cause, rules)
+    said = verdict.category is _UNKNOWN and by_self_description(cause)
+    return _Verdict(said.category, "structure", said.why) if said else verdict

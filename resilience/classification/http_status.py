@@ -2,7 +2,8 @@
 
 A gateway's own statuses say that its upstream was not reached or did not answer in time: 502 and 503 are UNAVAILABLE,
 504 is TIMEOUT, and 520 to 527 are those of Cloudflare's edge. 529 is how model servers say that they are overloaded,
-499 how nginx logs a client that has gone. A status that is not listed is VALIDATION from 400 on, SERVER_ERROR from 500.
+499 how nginx logs a client that has gone, 420 an
+older way to say 429. A status that is not listed is VALIDATION from 400 on, SERVER_ERROR from 500.
 """
 
 from __future__ import annotations
@@ -23,9 +24,13 @@ _BY_STATUS: dict[int, ErrorCategory] = {
     409: _C.CONFLICT,
     410: _C.NOT_FOUND,
     412: _C.CONFLICT,
+    420: _C.RATE_LIMIT,
+    421: _C.UNAVAILABLE,  # not the right server: another connection may reach it (RFC 9110, 15.5.20)
     423: _C.CONFLICT,
+    424: _C.DEPENDENCY,  # another operation, on which this one depends, has failed
     425: _C.UNAVAILABLE,
     429: _C.RATE_LIMIT,
+    449: _C.UNAVAILABLE,  # Azure Cosmos DB: retry with
     499: _C.CANCELLED,
     501: _C.CONFIGURATION,
     502: _C.UNAVAILABLE,

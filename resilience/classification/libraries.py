@@ -8,6 +8,7 @@ exception of its library is classified, never before, and the library itself is 
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 
 from resilience._validation import require
@@ -126,6 +127,8 @@ def _replace(*, add: tuple[_Registered, ...] = (), remove: _Registered | None = 
 
 def _own(name: str) -> ClientLibrary | None:
     """Return the table of the toolkit's own file for a library."""
+    if name in sys.stdlib_module_names:
+        name = name.removeprefix("_")  # `queue.Empty` is of the accelerator `_queue`
     # Any text may stand in the __module__ of a class.
     if not name.isidentifier() or name.startswith("_"):
         return None

@@ -1,7 +1,7 @@
 """Registry of classification rules: what the application registers, and the answers remembered under those rules.
 
 A registered class or predicate goes before every other rule. `Rules` is the state at one moment; a registration
-replaces it as a whole. Nothing here looks into an exception: that is `decide`'s work.
+replaces it as a whole. Nothing here looks into an exception: that is the classifier's work.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from types import MappingProxyType
-from typing import TypeVar, cast, overload
+from typing import Literal, TypeVar, cast, overload
 
 from resilience._callback_errors import log_internal_error
 from resilience._undo import Undo
@@ -41,9 +41,9 @@ class _Entry:
 
     __slots__ = ("category", "matches", "reported")
 
-    def __init__(self, matches: type[BaseException] | Predicate, category: ErrorCategory) -> None:
+    def __init__(self, matches: type[BaseException] | Predicate, category: ErrorCategory | None) -> None:
         self.matches: type[BaseException] | Predicate = matches
-        self.category: ErrorCategory = category
+        self.category: ErrorCategory | None = category  # None: the cause decides
         self.reported: bool = False
 
 
@@ -58,8 +58,10 @@ class Rules:
 
     def __init__(self, entries: tuple[_Entry, ...]) -> None:
         self.entries: tuple[_Entry, ...] = entries
-        types: dict[type, ErrorCategory] = {e.matches: e.category for e in entries if isinstance(e.matches, type)}
-        self.types: MappingProxyType[type, ErrorCategory] = MappingProxyType(types)
+        types: dict[type, ErrorCategory | None] = {
+            e.matches: e.category for e in entries if isinstance(e.matches, type)
+        }
+        self.types: MappingProxyType[type, ErrorCategory | None] = MappingProxyType(types)
         self.predicates: tuple[_Entry, ...] = tuple(e for e in reversed(entries) if not isinstance(e.matches, type))
         self.settled: dict[type, ErrorCategory] = {}
 
@@ -68,12 +70,18 @@ class Rules:
         _remember(self.settled, kind, category)
 
     def by_type(self, exc: BaseException) -> Match | None:
-        """Return what is registered for the most derived class of *exc*."""
-        for kind in type(exc).__mro__:
-            category = self.types.get(kind)
-            if category is not None:
-                return Match(category, f"{kind.__qualname__} is registered")
-        return None
+        """Return what is registered for the most derived class of *exc*; None where that is its cause."""
+        kind = self._registered(type(exc))
+        category = self.types.get(kind)
+        return Match(category, f"{kind.__qualname__} is registered") if category else None
+
+    def follows_cause(self, kind: type) -> bool:
+        """Return whether the application has said that the cause decides for exceptions of this class."""
+        return bool(self.types) and self.types.get(self._registered(kind), _UNREGISTERED) is None
+
+    def _registered(self, kind: type) -> type:
+        """Return the most derived class of *kind* that is registered, or `object`, which never is."""
+        return next((base for base in kind.__mro__ if base in self.types), object)
 
     def by_predicate(self, exc: BaseException) -> Match | None:
         """Return what the newest predicate that says yes is registered for."""
@@ -84,7 +92,10 @@ class Rules:
         try:
             for entry in self.predicates:
                 if _says_yes(entry, exc):
-                    return Match(entry.category, f"the registered predicate {_name(entry.matches)} says yes")
+                    return Match(
+                        cast("ErrorCategory", entry.category),
+                        f"the registered predicate {_name(entry.matches)} says yes",
+                    )
         finally:
             _asking.now = False
         return None
@@ -98,6 +109,7 @@ def _remember(answers: dict[type, T], kind: type, answer: T) -> None:
 
 HINTLESS: dict[type, None] = {}
 """Types whose plain exceptions ask for no wait (`hint`). Cleared, never replaced: each failure looks at it."""
+_UNREGISTERED = ErrorCategory.UNKNOWN
 _asking = threading.local()
 _lock = threading.Lock()
 _rules = Rules(())
@@ -149,7 +161,7 @@ class Registration(Undo):
 
 
 @overload
-def register(type_or_predicate: type[BaseException], category: CategoryLike) -> Registration: ...
+def register(type_or_predicate: type[BaseException], category: CategoryLike | Literal["cause"]) -> Registration: ...
 @overload
 def register(type_or_predicate: Predicate, category: CategoryLike) -> Registration: ...
 def register(type_or_predicate: type[BaseException] | Predicate, category: CategoryLike) -> Registration:
@@ -158,6 +170,9 @@ def register(type_or_predicate: type[BaseException] | Predicate, category: Categ
     Goes before every other rule. The most derived registered class decides; where none is, the predicates are
     asked, newest first. One that raises is skipped and reported once. Take it back by calling what is returned,
     or use it as a context manager.
+
+    For a class, ``"cause"`` in place of a category says that its exceptions mean what they were made of: the exception
+    they were raised from, or hold in an attribute. Where that is not known, the other rules decide.
 
     Raises TypeError and ValueError for anything but an exception class or a function of one, and a leaf category.
 
@@ -168,13 +183,18 @@ def register(type_or_predicate: type[BaseException] | Predicate, category: Categ
     'conflict'
     """
     _check(type_or_predicate)
+    if category == "cause" and isinstance(type_or_predicate, type):
+        return _registration(_Entry(type_or_predicate, None), "cause")
     leaf = combine("category", [category])
     if not leaf.is_leaf:
         leaves = " or ".join(repr(one.label) for one in leaf)
         raise ValueError(f"category={category!r}: an exception is in one leaf category; give {leaves}")
-    entry = _Entry(type_or_predicate, leaf)
+    return _registration(_Entry(type_or_predicate, leaf), leaf.label)
+
+
+def _registration(entry: _Entry, label: str) -> Registration:
     _replace(add=(entry,))
-    return Registration(f"{_name(type_or_predicate)} as {leaf.label}", partial(_replace, remove=entry))
+    return Registration(f"{_name(entry.matches)} as {label}", partial(_replace, remove=entry))
 
 
 def forget_answers() -> None:

@@ -1,8 +1,8 @@
 """Retry-After: how many seconds the server asks to wait before the next attempt.
 
 Servers say so in several ways, and clients keep it in several places: an attribute `retry_after`, HTTP headers of the
-exception or its response, the trailing metadata of gRPC. These are read of any exception, whatever its library; a
-library with a place of its own has a `retry_after` function in its `ClientLibrary`. All units are seconds.
+exception or its response, the details and the trailing metadata of gRPC. These are read of any exception, whatever its
+library; a library with a place of its own has a `retry_after` function in its `ClientLibrary`. All units are seconds.
 
 Nothing here decides whether to wait: policies cap what is asked for, and `math.inf` means "do not try again".
 """
@@ -11,32 +11,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from datetime import timedelta
-from itertools import islice
-from typing import cast
 
 from resilience._callback_errors import log_callback_error
-from resilience._safe_access import qualified_name, safe_call, safe_getattr, safe_item
+from resilience._safe_access import qualified_name, safe_call, safe_getattr
 from resilience.classification._exception_groups import members_of
+from resilience.classification._rate_limits import reset_in
+from resilience.classification._responses import BODIES, CONTAINERS, header, header_sets
+from resilience.classification._retry_info import retry_info_of
 from resilience.classification._type_traits import declares_none_of, is_kind, uses_plain_lookup
+from resilience.classification._waits import number, seconds, until_date
 from resilience.classification.libraries import library_named
 from resilience.classification.registry import HINTLESS, current_rules, settle_hintless
 
-__all__ = ["retry_after", "retry_after_of_result"]
+__all__ = ["ASKED_FOR_HINT", "retry_after", "retry_after_of_result"]
 
-_MAX_DIGITS = 40  # no honest number is longer, and int() of a long text takes time
-_MAX_HEADERS = 1000
-_ASKED = frozenset({"retry_after", "response", "headers", "trailing_metadata"})
+_ATTRIBUTES = (("retry_after", 1.0), ("retry_after_seconds", 1.0), ("retry_after_secs", 1.0), ("retry_after_ms", 0.001))
 _HEADERS = (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0))
+
+ASKED_FOR_HINT = frozenset(
+    {*(name for name, _ in _ATTRIBUTES), *CONTAINERS, *BODIES, "headers", "response_headers", "trailing_metadata"}
+)
+"""The attributes that hints are read from."""
 
 
 def retry_after(exc: BaseException) -> float | None:
     """Return the seconds to wait that the failure itself asks for, or None where it asks for nothing. Never raises.
 
-    Read from the attribute `retry_after` (a number, text or `timedelta`), else from the headers
+    Read from the attribute `retry_after` (a number, text, `timedelta` or `datetime`), else from the headers
     `retry-after-ms`, `x-ms-retry-after-ms` and `retry-after` (seconds or an HTTP date) of the exception or its
-    response, else from gRPC's `grpc-retry-pushback-ms`, else from where its client library keeps it. A moment in the
-    past is 0.0; garbage is ignored.
+    response, else from google.rpc's `RetryInfo` and gRPC's `grpc-retry-pushback-ms`, else from where its client library
+    keeps it. Where none of these is there, and the rate limit that the headers describe is used up, the wait lasts
+    until it is reset. A moment in the past is 0.0; garbage is ignored, and a wait of more than a year is a year.
 
     `math.inf` means: do not try again. A gRPC server says so by a pushback that is negative or no number.
     The longest wait among the members of an exception group holds for the group.
@@ -51,7 +56,7 @@ def retry_after(exc: BaseException) -> float | None:
         # Most failures are of types that ask for nothing, unless the one at hand has an attribute of its own.
         if kind in HINTLESS:
             own = exc.__dict__
-            if not own or _ASKED.isdisjoint(own):
+            if not own or ASKED_FOR_HINT.isdisjoint(own):
                 return None
         rules = current_rules()
         if _asks_for_nothing(kind):
@@ -66,7 +71,7 @@ def _asks_for_nothing(kind: type) -> bool:
     """Return whether exceptions of this type ask for a wait by attributes of their own only."""
     if is_kind(kind, BaseExceptionGroup) or not uses_plain_lookup(kind):
         return False
-    return declares_none_of(kind, *_ASKED) and not any(_readers(kind))
+    return declares_none_of(kind, *ASKED_FOR_HINT) and not any(_readers(kind))
 
 
 def _readers(kind: type) -> Iterable[Callable[[BaseException], float | None]]:
@@ -86,38 +91,51 @@ def retry_after_of_result(result: object) -> float | None:
 
 
 def _of(thing: object) -> float | None:
-    for source in (_by_attribute, _by_headers, _by_pushback, _by_library):
+    for source in (_by_attribute, _by_headers, retry_info_of, _by_pushback, _by_library, _by_rate_limit):
         hint = source(thing)
         if hint is not None:
             return hint
     return None
 
 
-# -- where the wait may be written -------------------------------------------------------------------------------------
-
-
 def _by_attribute(thing: object) -> float | None:
-    return _seconds(safe_getattr(thing, "retry_after"))
+    for name, unit in _ATTRIBUTES:
+        hint = seconds(safe_getattr(thing, name))
+        if hint is not None:
+            return hint * unit
+    return None
 
 
 def _by_headers(thing: object) -> float | None:
     """Read the headers of a response where clients keep them: httpx and most others, aiohttp, botocore."""
-    response = safe_getattr(thing, "response")
-    of_botocore = safe_item(safe_item(response, "ResponseMetadata"), "HTTPHeaders")
-    for headers in filter(None, (safe_getattr(response, "headers"), safe_getattr(thing, "headers"), of_botocore)):
-        hint = _in_headers(headers)
+    hints = (_in_headers(headers) for headers in header_sets(thing))
+    return next((hint for hint in hints if hint is not None), None)
+
+
+def _in_headers(headers: object) -> float | None:
+    """Return the seconds of the first header that has a number, else of a `retry-after` that is a date."""
+    value = ""
+    for name, unit in _HEADERS:
+        value = header(headers, name) or ""
+        hint = number(value)
         if hint is not None:
-            return hint
-    return None
+            return hint * unit
+    return until_date(value)
+
+
+def _by_rate_limit(thing: object) -> float | None:
+    """Return the seconds until a rate limit that is used up is reset, as the headers of the response describe it."""
+    hints = (reset_in(headers) for headers in header_sets(thing))
+    return next((hint for hint in hints if hint is not None), None)
 
 
 def _by_pushback(thing: object) -> float | None:
     """Read gRPC's pushback; one that is negative or cannot be parsed means "do not retry" (gRFC A6)."""
     metadata = safe_getattr(thing, "trailing_metadata")
-    word = _header(safe_call(metadata) or metadata, "grpc-retry-pushback-ms")
+    word = header(safe_call(metadata) or metadata, "grpc-retry-pushback-ms")
     if word is None:
         return None
-    milliseconds = _plain(word)
+    milliseconds = number(word)
     return math.inf if milliseconds is None else milliseconds * 0.001
 
 
@@ -132,90 +150,5 @@ def _by_library(thing: object) -> float | None:
             log_callback_error("retry_after of a client library", read, error)
             continue
         if hint is not None:
-            return math.inf if hint == math.inf else _seconds(hint)
+            return math.inf if hint == math.inf else seconds(hint)
     return None
-
-
-# -- what is written there ---------------------------------------------------------------------------------------------
-
-
-def _in_headers(headers: object) -> float | None:
-    """Return the seconds of the first header that has a number, else of a `retry-after` that is a date."""
-    value = ""
-    for name, unit in _HEADERS:
-        value = _header(headers, name) or ""
-        hint = _plain(value)
-        if hint is not None:
-            return hint * unit
-    return _date(value)
-
-
-def _header(headers: object, name: str) -> str | None:
-    """Look up a header in the headers of any library, in upper or lower case.
-
-    Most libraries have a mapping that ignores case. Others have a plain mapping or a list of pairs, texts or bytes.
-    """
-    if headers is None:
-        return None
-    get = safe_getattr(headers, "get")
-    try:
-        found: object = get(name) if callable(get) else None
-    except Exception:  # no headers after all
-        found = None
-    if found is not None:
-        return _decoded(found)
-    return next((_decoded(value) for key, value in _pairs(headers) if (_decoded(key) or "").lower() == name), None)
-
-
-def _pairs(headers: object) -> list[tuple[object, object]]:
-    items = safe_getattr(headers, "items")
-    try:
-        pairs: object = items() if callable(items) else headers
-        found = cast("Iterable[tuple[object, object]]", pairs)
-        return [(key, value) for key, value in islice(found, _MAX_HEADERS)]
-    except Exception:  # no headers after all
-        return []
-
-
-def _decoded(value: object) -> str | None:
-    """Return a header's value or name as text; a number is written out, anything else is None."""
-    if type(value) is bytes:
-        return value.decode("latin-1")
-    return str(value) if isinstance(value, str | int | float) and type(value) is not bool else None
-
-
-def _seconds(value: object) -> float | None:
-    """Return a duration given as a `timedelta`, a number or a text, never below 0.
-
-    Errors that know when the time comes may be asked after it has come.
-    """
-    if isinstance(value, timedelta):
-        return max(0.0, value.total_seconds())
-    if not isinstance(value, int | float):
-        return _plain(_decoded(value) or "")
-    if isinstance(value, bool) or not math.isfinite(value):
-        return None
-    return max(0.0, float(value))
-
-
-def _plain(word: str) -> float | None:
-    """Return a number that is written with digits and perhaps a point; not `1e3`, `nan`, `-1` or `1_000`."""
-    word = word.strip()
-    if len(word) > _MAX_DIGITS or not word.isascii() or not word.replace(".", "", 1).isdigit():
-        return None
-    return float(word)
-
-
-def _date(word: str) -> float | None:
-    """Return the seconds until an HTTP date (RFC 9110, 10.2.3), by the clock of the call; 0.0 for a past one."""
-    if not word:
-        return None
-    from email.utils import parsedate_to_datetime
-
-    from resilience.clock import current_clock
-
-    try:
-        moment = parsedate_to_datetime(word).timestamp()
-    except Exception:  # it raises more than ValueError, depending on the version
-        return None
-    return max(0.0, moment - current_clock().wall())

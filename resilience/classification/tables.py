@@ -69,7 +69,7 @@ def wrapped_or(default: ErrorCategory, *names: str) -> CategoryRow:
     return lambda exc: wrapped_category(exc, *names) or default
 
 
-def response_or(read: Callable[[BaseException], Match | None], default: CategoryRow) -> CategoryRow:
+def response_or(read: Callable[[BaseException], Match | ErrorCategory | None], default: CategoryRow) -> CategoryRow:
     """Return a row: what *read* finds in the server's response, else *default*, which may be a row itself.
 
     >>> from resilience.classification._attributes import by_sqlstate

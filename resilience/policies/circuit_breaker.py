@@ -20,6 +20,7 @@ from resilience._runtime.circuit_context import Admitted, admitted_here, enter, 
 from resilience._runtime.fast_path_template import quiet_calls
 from resilience._runtime.method_selection import MethodSelection
 from resilience._runtime.protocol import Admission, Call, Emit, Gate, Policy, Proceed, Run, Steps, SuccessReporting
+from resilience.classification._parse_errors import is_garbage
 from resilience.classification.classifier import category_of, classify
 from resilience.classification.retry_hints import retry_after
 from resilience.clock import Clock, current_clock
@@ -204,8 +205,12 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
         return weight, self.record(admitted, weight, clock, category, error, open_for)
 
     def _error_weight(self, error: Exception, category: ErrorCategory, clock: Clock) -> int:
-        """Return what a failure weighs: by its category, unless a subclass counts other things."""
-        return self.config.weights[category._value_]
+        """Return what a failure weighs: by its category, unless a subclass counts other things.
+
+        An answer that cannot be read is no proof that the dependency works: it is no success of a probe.
+        """
+        weight = self.config.weights[category._value_]
+        return IGNORED if weight == SUCCESS and is_garbage(error) else weight
 
     def _result_weight(self, judge: Callable[..., object], value: object) -> int:
         """Return what a result weighs: as much as a failure where *judge*, the option ``failure_if``, says so.

@@ -76,7 +76,7 @@ def _refused_certificate() -> ssl.SSLCertVerificationError:
         (IndentationError(), C.SYNTAX),
         (ModuleNotFoundError(), C.IMPORT),
         (MemoryError(), C.MEMORY),
-        (subprocess.TimeoutExpired("x", 1), C.EXECUTION_TIMEOUT),
+        (subprocess.TimeoutExpired("x", 1), C.TIMEOUT),
         (subprocess.CalledProcessError(1, "x"), C.UNKNOWN),
         (NameError(), C.INTERNAL),
         (UnboundLocalError(), C.INTERNAL),
@@ -109,6 +109,7 @@ def test_every_http_status_has_the_leaf_of_the_table() -> None:
         408: C.TIMEOUT, 504: C.TIMEOUT, 409: C.CONFLICT, 412: C.CONFLICT, 423: C.CONFLICT, 425: C.UNAVAILABLE,
         502: C.UNAVAILABLE, 503: C.UNAVAILABLE, 529: C.UNAVAILABLE, 429: C.RATE_LIMIT, 499: C.CANCELLED,
         501: C.CONFIGURATION, 505: C.CONFIGURATION, 507: C.CAPACITY,
+        420: C.RATE_LIMIT, 421: C.UNAVAILABLE, 424: C.DEPENDENCY, 449: C.UNAVAILABLE,
         **dict.fromkeys(range(520, 528), C.UNAVAILABLE),
     }  # fmt: skip
     for status in range(100, 600):

@@ -39,7 +39,7 @@ LIBRARY = ClientLibrary(
     {
         "ClientError": C.UNKNOWN,
         "ClientResponseError": _response,
-        "ContentTypeError": C.DEPENDENCY,  # carries the status of a response that may well be 200
+        "ContentTypeError": response_or(by_status, C.DEPENDENCY),  # a gateway's page, or a response that went well
         "ClientHttpProxyError": by_status,
         "WSServerHandshakeError": by_status,
         "TooManyRedirects": C.CONFIGURATION,
@@ -62,9 +62,9 @@ LIBRARY = ClientLibrary(
         **classes(C.NETWORK, "EofStream RequestPayloadError"),
         "WebSocketError": C.NETWORK,
         "WSHandshakeError": C.DEPENDENCY,
-        # The server side.
+        # The server side, where a response may be raised that is no failure.
         "HTTPException": by_status,
-        **classes(C.UNKNOWN, "HTTPSuccessful HTTPRedirection"),
+        **classes(C.CANCELLED, "HTTPSuccessful HTTPRedirection"),
         **classes(C.INTERNAL, "WSMessageTypeError LookupError CleanupError PayloadAccessError"),
     },
     never_sent={

@@ -15,7 +15,7 @@ LIBRARY = ClientLibrary(
         "IncompleteReadError": C.NETWORK,
         "LimitOverrunError": C.VALIDATION,
         **classes(C.CAPACITY, "QueueFull"),
-        **classes(C.UNKNOWN, "QueueEmpty"),
+        **classes(C.NOT_FOUND, "QueueEmpty"),
         **classes(C.INTERNAL, "InvalidStateError BrokenBarrierError SendfileNotAvailableError QueueShutDown"),
         "CycleFoundException": C.INTERNAL,  # of `python -m asyncio pstree`
     }

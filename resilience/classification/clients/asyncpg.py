@@ -1,20 +1,32 @@
 """asyncpg: the SQLSTATE of the server decides; errors of the client itself have classes of their own.
 
 All errors that PostgreSQL reports are `PostgresError`s with a `sqlstate`. `InterfaceError`s are about the use of the
-client: a pool that is closed, a connection that already runs a statement. A refused connection is a plain OSError.
+client, such as a connection that already runs a statement, or a connection that is gone. A refused connection is a
+plain OSError.
 """
 
+from resilience._safe_access import as_str
 from resilience.categories import ErrorCategory as C
 from resilience.classification._attributes import by_sqlstate
 from resilience.classification.library import ClientLibrary
-from resilience.classification.tables import classes
+from resilience.classification.tables import classes, first_argument
+
+
+def _interface(exc: BaseException) -> C:
+    """Tell a connection that is gone from a wrong use of the client: asyncpg does so by the message alone."""
+    text = as_str(first_argument(exc)) or ""
+    return C.NETWORK if any(phrase in text for phrase in _GONE) else C.INTERNAL
+
+
+_GONE = ("connection is closed", "connection was closed", "connection has been closed", "connection is no longer")
 
 LIBRARY = ClientLibrary(
     {
         "PostgresError": by_sqlstate,
         "ProtocolViolationError": C.INTERNAL,
         "DataError": C.VALIDATION,  # the server's and the client's are both called so
-        "InterfaceError": C.INTERNAL,
+        "InterfaceError": _interface,
+        "InvalidCachedStatementError": C.CONFLICT,  # the schema changed under a prepared statement
         "ClientConfigurationError": C.CONFIGURATION,
         **classes(C.CONFIGURATION, "UnsupportedClientFeatureError UnsupportedServerFeatureError"),
         "InternalClientError": C.INTERNAL,

@@ -11,7 +11,7 @@ from resilience.classification.library import ClientLibrary
 from resilience.classification.match import Match
 from resilience.classification.tables import classes, wrapped_or
 
-_CODES = {
+CODES = {
     **dict.fromkeys((192, 193, 194, 516), C.AUTHENTICATION),
     **dict.fromkeys((164, 195, 291, 497), C.AUTHORIZATION),  # 164: the profile may only read
     **dict.fromkeys((159, 209), C.TIMEOUT),
@@ -33,7 +33,7 @@ _CODES = {
 
 def _code(exc: BaseException) -> Match:
     found = int_attribute(exc, "code")
-    return Match(_CODES.get(found or 0, C.DEPENDENCY), f"ClickHouse code {found}")
+    return Match(CODES.get(found or 0, C.DEPENDENCY), f"ClickHouse code {found}")
 
 
 LIBRARY = ClientLibrary(

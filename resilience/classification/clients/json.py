@@ -1,10 +1,10 @@
 """json, from the standard library.
 
-A text that is no JSON is VALIDATION: the same text fails again. Where the text is the response of a server, translate
-the exception or register it as DEPENDENCY.
+A text that is no JSON is VALIDATION: the same text fails again. Where a response was parsed, by the `json` method of a
+client, the status of that response decides.
 """
 
-from resilience.categories import ErrorCategory as C
+from resilience.classification._parse_errors import by_parser
 from resilience.classification.library import ClientLibrary
 
-LIBRARY = ClientLibrary({"JSONDecodeError": C.VALIDATION})
+LIBRARY = ClientLibrary({"JSONDecodeError": by_parser})

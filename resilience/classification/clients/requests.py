@@ -1,12 +1,14 @@
 """requests, over urllib3.
 
 Connection errors keep urllib3's exception as their first argument, and that decides: a read that times out in the
-middle of the body is a `ConnectionError` around a ReadTimeoutError. requests follows redirects and answers
-authentication challenges; the variable `r` of `Session.send` is unbound as long as no response has come.
+middle of the body is a `ConnectionError` around a ReadTimeoutError. A `JSONDecodeError` is always about a response.
+requests follows redirects and answers authentication challenges; the variable `r` of `Session.send` is unbound as long
+as no response has come.
 """
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification._attributes import by_status
+from resilience.classification._parse_errors import by_parsed_response
 from resilience.classification.frames import not_yet_bound
 from resilience.classification.library import ClientLibrary, PriorRequests
 from resilience.classification.tables import classes, wrapped_or
@@ -21,7 +23,8 @@ LIBRARY = ClientLibrary(
         "ContentDecodingError": C.DEPENDENCY,
         "TooManyRedirects": C.CONFIGURATION,
         **classes(C.VALIDATION, "URLRequired MissingSchema InvalidSchema InvalidURL InvalidHeader"),
-        **classes(C.VALIDATION, "InvalidJSONError JSONDecodeError"),
+        "InvalidJSONError": C.VALIDATION,  # of the program's own
+        "JSONDecodeError": lambda exc: by_parsed_response(exc) or C.DEPENDENCY,
         "InvalidProxyURL": C.CONFIGURATION,
         **classes(C.INTERNAL, "StreamConsumedError UnrewindableBodyError CookieConflictError"),
     },

@@ -1,7 +1,8 @@
 """subprocess, from the standard library.
 
-An exit status means something else in every program, so `CalledProcessError` stays UNKNOWN; register a predicate
-where the program's statuses are known.
+A program that took too long is TIMEOUT: to the caller it is a dependency, as a server is. An exit status means
+something else in every program, so `CalledProcessError` stays UNKNOWN; register a predicate where the program's
+statuses are known.
 """
 
 from resilience.categories import ErrorCategory as C
@@ -10,7 +11,7 @@ from resilience.classification.library import ClientLibrary
 LIBRARY = ClientLibrary(
     {
         "SubprocessError": C.UNKNOWN,
-        "TimeoutExpired": C.EXECUTION_TIMEOUT,
+        "TimeoutExpired": C.TIMEOUT,
         "CalledProcessError": C.UNKNOWN,
     }
 )

@@ -1,0 +1,21 @@
+"""grpclib: the status of the response decides, in `status`."""
+
+from resilience._safe_access import as_str, safe_getattr
+from resilience.categories import ErrorCategory as C
+from resilience.classification.grpc_status import GRPC_STATUS
+from resilience.classification.library import ClientLibrary
+from resilience.classification.match import Match
+
+
+def _status(exc: BaseException) -> Match | None:
+    name = as_str(safe_getattr(safe_getattr(exc, "status"), "name")) or ""
+    return Match(GRPC_STATUS[name], f"gRPC status {name}") if name in GRPC_STATUS else None
+
+
+LIBRARY = ClientLibrary(
+    {
+        "GRPCError": _status,
+        "StreamTerminatedError": C.NETWORK,
+        "ProtocolError": C.INTERNAL,  # a wrong use of the stream
+    },
+)

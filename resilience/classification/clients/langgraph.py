@@ -1,0 +1,19 @@
+"""LangGraph: an interrupt pauses a graph for a person, and is no failure."""
+
+from resilience.categories import ErrorCategory as C
+from resilience.classification.library import ClientLibrary
+from resilience.classification.tables import classes
+
+LIBRARY = ClientLibrary(
+    {
+        "GraphBubbleUp": C.CANCELLED,  # control flow between graphs
+        "GraphInterrupt": C.APPROVAL,
+        "NodeCancelledError": C.CANCELLED,
+        "NodeTimeoutError": C.TIMEOUT,
+        "GraphRecursionError": C.EXHAUSTED,
+        **classes(C.INTERNAL, "InvalidUpdateError EmptyInputError EmptyChannelError UnknownInterruptError"),
+        "TaskNotFound": C.NOT_FOUND,
+        "RemoteException": C.DEPENDENCY,
+        "ToolInvocationError": C.RUNTIME,
+    },
+)

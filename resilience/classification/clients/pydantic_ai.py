@@ -1,0 +1,41 @@
+"""pydantic-ai: errors of a model by their status or class; `ModelRetry` asks the model again, and is no failure."""
+
+from resilience.categories import ErrorCategory as C
+from resilience.classification._attributes import by_status
+from resilience.classification._model_errors import in_a_stream
+from resilience.classification.library import ClientLibrary
+from resilience.classification.tables import classes, response_or
+
+LIBRARY = ClientLibrary(
+    {
+        # How a tool or a hook answers.
+        **classes(C.GENERATION, "ModelRetry RetryModelRequest ToolRetryError ResponseRejected"),
+        **classes(C.APPROVAL, "ApprovalRequired CallDeferred _ValidationDeferral"),
+        **classes(C.CANCELLED, "SkipModelRequest SkipToolExecution SkipToolValidation RunCancelled DecisionHandOff"),
+        **classes(C.RUNTIME, "ToolFailed ToolFailedError ExternalEventError"),
+        # What the model, or the service that runs it, did.
+        "AgentRunError": C.UNKNOWN,
+        "ModelAPIError": response_or(by_status, in_a_stream),
+        "ModelConnectionError": C.NETWORK,
+        **classes(C.TIMEOUT, "ModelTimeoutError ModelRequestTimeout HookTimeoutError RunTimedOut"),
+        "ModelRateLimitError": C.RATE_LIMIT,
+        "ModelQuotaExceededError": C.CAPACITY,
+        "ModelUnavailableError": C.UNAVAILABLE,
+        "ModelServerError": C.SERVER_ERROR,
+        "ModelRequestRejectedError": response_or(by_status, C.VALIDATION),
+        **classes(C.AUTHENTICATION, "ModelAuthenticationError _CredentialsError"),
+        "ModelNotFoundError": C.NOT_FOUND,
+        **classes(C.GENERATION, "UnexpectedModelBehavior"),
+        **classes(C.CAPACITY, "UsageLimitExceeded ConcurrencyLimitExceeded"),
+        "SuspendedResponseExpired": C.CONFLICT,
+        **classes(C.NETWORK, "RealtimeHandshakeError _HandshakeError _SessionGone"),
+        "FallbackExceptionGroup": C.UNKNOWN,  # its members decide
+        **classes(C.INTERNAL, "UserError"),
+        "ConversationConflict": C.CONFLICT,
+        "DownloadTooLargeError": C.VALIDATION,
+        **classes(C.RUNTIME, "WorkspaceError"),
+        "_CompatibleHTTPStatusError": by_status,
+        **classes(C.NETWORK, "_CompatibleRequestError"),
+        "_CompatibleDecodingError": C.DEPENDENCY,
+    },
+)
