@@ -37,7 +37,7 @@ class Soak:
     seconds: float
     rounds: dict[str, int]
     calls: dict[str, int]
-    #: How many rounds did not come out as they have to, by what was wrong.
+    #: How many rounds failed their check, by problem.
     failed: dict[str, int]
     samples: list[Sample]
     trends: list[Trend]

@@ -1,7 +1,7 @@
 """The workloads: each is a function that makes one round of calls and returns how many it made.
 
-A round takes some tens of milliseconds, leaves nothing running, and checks what came of it: a soak of calls that all do
-nothing would be flat, too. Policies are made once, as an application makes them; `objects` makes and drops them.
+A round takes some tens of milliseconds, leaves nothing running, and checks its results: a soak whose calls do nothing
+would be flat, too. Policies are made once, as an application makes them; `objects` makes and drops them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _CHILD_SECONDS: Final = 10
 
 
 class RoundFailedError(Exception):
-    """A round did not come out as it has to."""
+    """The check of a round has failed."""
 
 
 class Workload(NamedTuple):
@@ -59,7 +59,7 @@ def _require(holds: bool, what: str) -> None:
 
 
 def _outcome(number: int) -> int:
-    """Be the dependency: return *number*, or fail, by its turn."""
+    """Act as the dependency: return *number*, or fail, by its turn."""
     failure = _OUTCOMES[number % len(_OUTCOMES)]
     if failure is not None:
         raise failure(f"call {number}")

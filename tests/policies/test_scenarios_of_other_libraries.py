@@ -1,11 +1,11 @@
 """The scenarios that the test suites of other circuit breakers play, played by ours: sync, on asyncio and on trio.
 
-A scenario is a row: what it shows, the options that come to the same thing here, and its steps, each with what has to
-come of it. The libraries are pybreaker, circuitbreaker, gobreaker, failsafe-go, resilience4j and interlock-cb. The rows
-are told in the words of this toolkit, and no code of theirs is used.
+A scenario is a row: a sentence, the equivalent options of `circuit_breaker`, and its steps, each with the expected
+outcome. The libraries are pybreaker, circuitbreaker, gobreaker, failsafe-go, resilience4j and interlock-cb. The rows
+are written in the words of this toolkit; no code is copied.
 
-Where ours behaves otherwise on purpose, the row says so: `decided` gives the reason, and quotes the sentence of the
-documentation that promises our behaviour. The steps are then what ours does, and the quotation is looked up.
+Where our circuit differs on purpose, `decided` gives the reason and quotes the sentence of the documentation that
+promises our behaviour. The steps of such a row expect our behaviour, and a test looks the quotation up.
 
 Calls in flight are permits by hand, as in the suites of gobreaker, resilience4j and interlock-cb; calls in flight in
 threads and tasks are the subject of `test_half_open_bugs`. What pybreaker tests of Redis is in `test_shared_redis` and
@@ -69,8 +69,8 @@ class Stage:
     call: Call | None = None
     reached: int = 0
 
-    def be_the_dependency(self) -> object:
-        """Take the time of the present call, and raise or return what it ends with."""
+    def respond(self) -> object:
+        """Act as the dependency: take the time of the present call, and raise or return what it ends with."""
         assert self.call is not None
         self.reached += 1
         self.clock.advance(self.call.takes)
@@ -80,7 +80,7 @@ class Stage:
 
     @contextlib.contextmanager
     def making(self, call: Call) -> Iterator[Callable[[object], None]]:
-        """Make *call* in this block, and check what came of it: what it raised, or the answer that is handed over."""
+        """Make *call* in this block, and check its outcome: what it raised, or the answer that is handed over."""
         self.call, before = call, self.reached
         answers: list[object] = []
         try:
@@ -249,7 +249,7 @@ is_half_open = shows(current_state="half-open")
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """Why ours behaves otherwise, and the sentence that promises it, in the documentation or a public docstring."""
+    """Why our circuit differs, and the sentence that promises it, in the documentation or a public docstring."""
 
     why: str
     page: str
@@ -257,13 +257,13 @@ class Decision:
 
 
 def decided(why: str, quote: str, page: str = "docs/circuit-breaker.md") -> Decision:
-    """Mark a scenario that ends otherwise here, with the reason and the documented sentence."""
+    """Mark a scenario whose outcome differs here, with the reason and the documented sentence."""
     return Decision(why, page, quote)
 
 
 @dataclasses.dataclass(frozen=True)
 class Scenario:
-    """One row: a sentence, the options, the steps, and the decision where ours ends otherwise."""
+    """One row: a sentence, the options, the steps, and the decision where our outcome differs."""
 
     title: str
     options: dict[str, object]
@@ -284,11 +284,11 @@ def play(scenario: Scenario, road: Road) -> None:
 
     @breaker
     def dependency() -> object:
-        return stage.be_the_dependency()
+        return stage.respond()
 
     @breaker
     async def async_dependency() -> object:
-        return stage.be_the_dependency()
+        return stage.respond()
 
     def play_sync() -> None:
         for step in scenario.steps:
@@ -1203,7 +1203,7 @@ ROWS = [pytest.param(row, id=f"{library}: {row.title}") for library, rows in SUI
 
 
 @pytest.mark.parametrize("scenario", ROWS)
-def test_it_ends_as_the_library_has_it_or_as_is_documented(scenario: Scenario, road: Road):
+def test_the_outcome_is_that_of_the_library_or_the_documented_one(scenario: Scenario, road: Road):
     play(scenario, road)
 
 
@@ -1230,22 +1230,22 @@ def test_a_decision_has_a_reason_and_is_documented(scenario: Scenario):
 
 
 class Listener(pybreaker.CircuitBreakerListener):
-    """A listener that notes what it hears."""
+    """A listener that records its notifications."""
 
     def __init__(self) -> None:
-        self.heard: list[str] = []
+        self.notified: list[str] = []
 
     def before_call(self, cb: object, func: object, *args: object, **kwargs: object) -> None:
-        self.heard.append("call")
+        self.notified.append("call")
 
     def success(self, cb: object) -> None:
-        self.heard.append("success")
+        self.notified.append("success")
 
     def failure(self, cb: object, exc: object) -> None:
-        self.heard.append(f"failure: {exc}")
+        self.notified.append(f"failure: {exc}")
 
     def state_change(self, cb: object, old_state: pybreaker.CircuitBreakerState, new_state: object) -> None:
-        self.heard.append(f"{old_state.name} -> {new_state.name}")
+        self.notified.append(f"{old_state.name} -> {new_state.name}")
 
 
 def fail(error: BaseException = down) -> None:
@@ -1269,19 +1269,19 @@ def in_threads(*functions: Callable[[], object]) -> None:
         thread.join()
 
 
-def test_pybreaker_a_listener_hears_of_each_transition_by_hand():
+def test_pybreaker_a_listener_is_notified_of_each_transition_by_hand():
     listener = Listener()
     breaker = circuit_breaker("b", listeners=[listener])
     breaker.open()
     breaker.half_open()
     breaker.close()
-    assert listener.heard == ["closed -> open", "open -> half-open", "half-open -> closed"]
+    assert listener.notified == ["closed -> open", "open -> half-open", "half-open -> closed"]
 
 
-def test_pybreaker_a_listener_hears_of_each_call_and_how_it_ended(road: Road):
+def test_pybreaker_a_listener_is_notified_of_each_call_and_its_outcome(road: Road):
     listener = Listener()
     road.play(circuit_breaker("b", listeners=[listener]), "done", down, pauses=(0,))
-    assert listener.heard == ["call", "success", "call", "failure: down"]
+    assert listener.notified == ["call", "success", "call", "failure: down"]
 
 
 def test_pybreaker_listeners_are_added_and_removed():
@@ -1351,12 +1351,12 @@ def test_pybreaker_a_circuit_begins_in_the_state_of_its_storage(state: str):
     assert (breaker.current_state, storage.state) == (state, state)
 
 
-def test_pybreaker_a_listener_hears_that_a_new_circuit_follows_its_storage():
+def test_pybreaker_a_listener_is_notified_when_a_new_circuit_follows_its_storage():
     # pybreaker notifies of nothing while a circuit is made. Here a circuit begins closed, and to follow what the store
-    # says is a transition as any later one: a listener that counts open circuits has to know of it.
+    # says is a transition as any later one: a listener that counts open circuits has to be notified of it.
     listener = Listener()
     circuit_breaker("b", storage=pybreaker.CircuitMemoryStorage("open"), listeners=[listener])
-    assert listener.heard == ["closed -> open"]
+    assert listener.notified == ["closed -> open"]
 
 
 def test_pybreaker_to_make_a_circuit_leaves_the_counter_and_the_time_of_its_storage():
@@ -1436,11 +1436,11 @@ def test_pybreaker_failures_of_many_threads_are_all_counted():
     assert breaker.fail_counter == 1500
 
 
-def test_pybreaker_successes_of_many_threads_are_all_heard():
+def test_pybreaker_a_listener_is_notified_of_the_successes_of_many_threads():
     listener = Listener()
     breaker = circuit_breaker("b", listeners=[listener])
     in_threads(*[lambda: [breaker.call(int) for _ in range(500)]] * 3)
-    assert listener.heard.count("success") == 1500
+    assert listener.notified.count("success") == 1500
 
 
 def test_pybreaker_of_many_threads_one_makes_the_circuit_half_open():
@@ -1450,8 +1450,8 @@ def test_pybreaker_of_many_threads_one_makes_the_circuit_half_open():
         breaker.open()
         clock.advance(1)
         in_threads(*[lambda: attempt(breaker.call, fail)] * 10)
-    assert listener.heard.count("open -> half-open") == 1
-    assert listener.heard.count("half-open -> open") == 1
+    assert listener.notified.count("open -> half-open") == 1
+    assert listener.notified.count("half-open -> open") == 1
 
 
 def test_pybreaker_failures_of_many_threads_do_not_exceed_the_threshold():
