@@ -396,6 +396,17 @@ PYBREAKER = [
     row("the threshold may be given", {"failure_threshold": 10}, shows(reset_timeout=60, fail_max=10)),
     row("a type that does not count leaves the count", {}, fails, counts(1), ignored, counts(1), NOTHING_CHANGES),
     row("an answer that refuses leaves the count", {}, fails, answered, counts(1), fails, counts(2), NOTHING_CHANGES),
+    row("half-open, an answer that refuses is a success", {}, by_hand("half_open"), answered, is_closed),
+    row(
+        "half-open, an error that says nothing about the dependency decides nothing",
+        {},
+        *(by_hand("half_open"), ignored, is_half_open, admits),
+        decided(
+            "pybreaker closes at an excluded exception. Here only an answer of the dependency closes it.",
+            "| other categories: `rate_limit`, `rejected`, `internal`, ... | nothing | gives the permit back, decides"
+            " nothing |",
+        ),
+    ),
     row(
         "errors of one type count by what they say",
         {},
@@ -1040,6 +1051,17 @@ INTERLOCK = [
             " sent more probes each round.",
             "the next time the circuit is half-open, they count as probes until they come back or their lease is over.",
         ),
+    ),
+    row(
+        "a probe of an earlier round that succeeds in the present one does not count",
+        {**LOCK, "probe_timeout": 60, "success_threshold": 1},
+        *(*WAITED, begins("a", "b"), ends("b", down), is_open, after(5), begins("c"), ends("a"), is_half_open),
+        *(shows(success_counter=0), ends("c"), is_closed),
+    ),
+    row(
+        "a probe of an earlier round that fails in the present one does not open it",
+        {**LOCK, "probe_timeout": 60},
+        *(*WAITED, begins("a", "b"), ends("b", down), is_open, after(5), begins("c"), ends("a", down), is_half_open),
     ),
     row(
         "a cancelled probe frees one place",
