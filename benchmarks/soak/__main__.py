@@ -92,8 +92,10 @@ def soak(workloads: Sequence[Workload], seconds: float, clock: Callable[[], floa
         if now >= next_sample:
             _settle()
             types = types or _types()
-            samples.append(sample(clock() - began))
+            one = sample(clock() - began)
+            samples.append(one._replace(objects=one.objects - len(samples)))  # without the samples themselves
             next_sample = now + seconds * (1 - _WARM_UP) / _SAMPLES
+    types = _types() - types
     return Soak(
         seconds=clock() - began,
         rounds=dict(rounds),
@@ -101,7 +103,7 @@ def soak(workloads: Sequence[Workload], seconds: float, clock: Callable[[], floa
         failed=dict(failed),
         samples=samples,
         trends=trends(samples),
-        grown_types=(_types() - types).most_common(5),
+        grown_types=types.most_common(5),
     )
 
 
@@ -120,8 +122,9 @@ def _settle() -> None:
 
 
 def _types() -> collections.Counter[str]:
-    """Count the objects that the garbage collector tracks by type."""
-    return collections.Counter(f"{type(one).__module__}.{type(one).__qualname__}" for one in gc.get_objects())
+    """Count the objects that the garbage collector tracks by type, but for the samples of the soak."""
+    types = map(type, gc.get_objects())
+    return collections.Counter(f"{one.__module__}.{one.__qualname__}" for one in types if one is not Sample)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
