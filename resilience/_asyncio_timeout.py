@@ -27,6 +27,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from resilience._deadline_context import current_deadline_any_clock
+from resilience._forks import fork_safe
 from resilience._outcome import set_context
 from resilience._shields import BACKEND, hand_over, innermost, is_shielded, leave, substitute
 from resilience.clock import SYSTEM
@@ -73,7 +74,7 @@ class SharedTimeout:
     def __init__(self, seconds: float) -> None:
         self.seconds: float = seconds
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopTimer] = weakref.WeakKeyDictionary()
-        self._lock = threading.Lock()
+        self._lock = fork_safe(threading.Lock())
         self._last: _LoopTimer = _NO_LOOP
         with _registry_lock:
             _timers.add(self)
@@ -273,7 +274,7 @@ def _invalidate_caches() -> None:
 
 
 _timers: weakref.WeakSet[SharedTimeout] = weakref.WeakSet()
-_registry_lock = threading.Lock()
+_registry_lock = fork_safe(threading.Lock())
 DISABLED.on_change.append(_invalidate_caches)
 
 
@@ -281,7 +282,7 @@ _single_timeouts: weakref.WeakValueDictionary[int, _SingleTimeout] = weakref.Wea
 """The tables of the calls in flight that have a timer of their own."""
 
 _shared: weakref.WeakValueDictionary[float, SharedTimeout] = weakref.WeakValueDictionary()
-_sharing = threading.Lock()
+_sharing = fork_safe(threading.Lock())
 
 
 def shared_timeout(seconds: float) -> SharedTimeout:

@@ -17,6 +17,8 @@ from contextvars import ContextVar
 from types import BuiltinMethodType, CoroutineType, MethodType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from resilience._forks import fork_safe
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
@@ -36,7 +38,7 @@ T = TypeVar("T")
 _MAX_REMEMBERED = 1000
 _MAX_NESTED = 2  # callbacks from one place in the source, made anew for each call, that may run within each other
 _logged: set[tuple[object, ...]] = set()
-_lock = threading.Lock()
+_lock = fork_safe(threading.Lock())
 _LOGGING = object()
 """Stands for the log handlers among the running callbacks, while an error is logged."""
 

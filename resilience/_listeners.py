@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from resilience._callback_errors import RUNNING, is_running, log_callback_error, refuse_coroutine
+from resilience._forks import fork_safe
 from resilience._undo import Undo
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ Listener = Callable[["Event"], object]
 
 # Replaced as a whole, never changed in place: emit reads it without a lock.
 _listeners: tuple[Listener, ...] = ()
-_lock = threading.Lock()
+_lock = fork_safe(threading.Lock())
 
 
 class Subscription(Undo):

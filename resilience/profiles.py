@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from resilience._forks import fork_safe
 from resilience._undo import Undo
 from resilience.categories import CategoryLike, ErrorCategory, Recovery, Severity, combine
 
@@ -142,7 +143,7 @@ _SHIPPED: Mapping[int, Profile] = {category.value: row for category, row in PROF
 _in_force: dict[int, Profile] = dict(_SHIPPED)
 _overrides: list[Mapping[int, Profile]] = []
 _derived: dict[int, weakref.ref[DerivedTable[Any]]] = {}
-_lock = threading.Lock()
+_lock = fork_safe(threading.Lock())
 
 
 def profile_for(leaf: ErrorCategory) -> Profile:

@@ -20,6 +20,7 @@ import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 
+from resilience._forks import fork_safe
 from resilience._validation import parse_count, require_bool
 
 __all__ = [
@@ -48,7 +49,7 @@ class ContextSwitch:
         self._everywhere = 0
         #: The number of blocks that have it on in this context; one block may be entered in many contexts.
         self._here: ContextVar[int] = ContextVar(f"resilience.{name}", default=0)
-        self._lock = threading.Lock()
+        self._lock = fork_safe(threading.Lock())
 
     def is_on(self) -> bool:
         """Return whether the switch is on in this context."""

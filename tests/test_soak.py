@@ -71,10 +71,6 @@ def test_a_short_soak_finds_no_growth():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-@pytest.mark.xfail(
-    strict=False,  # whether another thread holds a lock at the moment of the fork is left to chance
-    reason="a circuit does not renew its lock in a forked child: one that another thread held at the fork hangs it",
-)
 def test_a_child_forked_while_threads_make_calls_makes_calls_of_its_own():
     found, _ = run(["forks"], "0.02")
     assert found["failed"] == {}

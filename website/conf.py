@@ -62,7 +62,7 @@ copybutton_prompt_is_regexp = True
 #: The pages in the order of the sidebar. Sphinx warns of a page that is in none of them, and warnings are errors.
 NAVIGATION = {
     "Policies": ["retry", "circuit-breaker", "timeout", "deadline", "fallback", "pipeline"],
-    "Failures": ["categories", "errors", "translating", "collecting", "http"],
+    "Failures": ["categories", "libraries", "errors", "translating", "collecting", "http"],
     "More policies": ["revising", "streams", "extending"],
     "Operation": ["events", "metrics", "testing", "cli"],
     "Executing code": ["execution", "execution-policy", "execution-loop", "reports"],

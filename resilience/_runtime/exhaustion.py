@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import threading
 
+from resilience._forks import fork_safe
+
 __all__ = ["exhaustion_counter"]
 
 
@@ -19,7 +21,7 @@ class _ExhaustionCounter:
 
     def __init__(self) -> None:
         self.count: int = 0
-        self._lock = threading.Lock()
+        self._lock = fork_safe(threading.Lock())
 
     def next(self) -> int:
         """Count one more; return the count."""

@@ -23,8 +23,8 @@ import threading
 from collections.abc import Callable, Sequence
 from types import FrameType
 
+from resilience._forks import call_in_forked_child
 from resilience._outcome import TIMED_OUT, Outcome
-from resilience._runtime.forks import call_in_forked_child
 from resilience._runtime.interruptible import is_interruptible, mark_interruptible
 from resilience._runtime.protocol import Call, Policy
 from resilience._runtime.sync_runner import call_function

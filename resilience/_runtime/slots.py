@@ -15,7 +15,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 
-from resilience._runtime.forks import call_in_forked_child
+from resilience._forks import call_in_forked_child
 from resilience._validation import parse_count
 
 __all__ = ["Slots", "Waiter"]

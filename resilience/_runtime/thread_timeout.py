@@ -21,11 +21,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+from resilience._forks import call_in_forked_child
 from resilience._listeners import emit, has_listeners
 from resilience._outcome import TIMED_OUT, Outcome
 from resilience._runtime.carried_context import copy_back
 from resilience._runtime.circuit_context import copied_context
-from resilience._runtime.forks import call_in_forked_child
 from resilience._runtime.protocol import Abandoned, Call, Policy
 from resilience.errors.base import TooManyAbandonedError
 from resilience.settings import ABANDONED_THREADS

@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from resilience._forks import fork_safe
 from resilience._outcome import Outcome
 from resilience._runtime.protocol import Call, Policy, Steps
 from resilience.circuits._per_key import HasCircuit
@@ -32,7 +33,7 @@ class PerInstance(Generic[B]):
         self._template = template
         self._make = make
         self._breakers: dict[int, tuple[weakref.ref[object], B]] = {}
-        self._lock = threading.RLock()  # a weak reference may die, and call back, while it is held
+        self._lock = fork_safe(threading.RLock())  # a weak reference may die, and call back, while it is held
 
     def policy_for(self, target: object) -> Policy:
         """Return the policy that takes the methods of the class *target* through the circuit of their object.

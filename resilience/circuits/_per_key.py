@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from resilience._callback_errors import refuse_coroutine
+from resilience._forks import fork_safe
 from resilience._outcome import Outcome
 from resilience._runtime.protocol import Call, Policy, Steps
 from resilience.policies.circuit_breaker import CircuitBreakerPolicy
@@ -54,7 +55,9 @@ class PerKey(Generic[B]):
         self._key = key
         self._max_keys = max_keys
         self._breakers: OrderedDict[Hashable, B] = OrderedDict()
-        self._lock = threading.RLock()  # the collector may run while it is held, and with it a destructor that calls
+        self._lock = fork_safe(
+            threading.RLock()
+        )  # the collector may run while it is held, and with it a destructor that calls
 
     def policy_for(self, target: object) -> Policy:
         """Return the policy that takes the calls of *target* through the circuit of their key."""

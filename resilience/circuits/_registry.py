@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
 
 from resilience._callback_errors import log_internal_error
+from resilience._forks import fork_safe
 
 __all__ = ["Registry", "full_name"]
 
@@ -51,7 +52,7 @@ class Registry(Generic[N]):
         self._references: dict[int, weakref.ref[N]] = {}
         self._first_of: dict[str, weakref.ref[N]] = {}  # the first object of each name; bounded by `_MAX_NAMES`
         self._logged: set[str] = set()
-        self._lock = threading.RLock()  # a weak reference may die, and call back, while it is held
+        self._lock = fork_safe(threading.RLock())  # a weak reference may die, and call back, while it is held
 
     def add(self, named: N) -> None:
         """Register an object until it is collected."""

@@ -15,6 +15,7 @@ from typing import Concatenate, Literal, ParamSpec, Self, TypeAlias, TypeVar
 
 import pybreaker
 
+from resilience._forks import call_in_forked_child
 from resilience._listeners import emit, has_listeners
 from resilience._runtime.callables import name_of
 from resilience._runtime.context_manager import Block, OneBlock
@@ -309,3 +310,13 @@ circuit_breaker = CircuitBreaker
 
 REGISTRY: Registry[CircuitBreaker] = Registry()
 """Every circuit of this process, but those per key or object, which the circuit they are made after lists."""
+
+
+def _renew_locks() -> None:
+    """Free the lock of every circuit, in a forked process: a thread of the parent may have held any."""
+    for breaker in REGISTRY:
+        for each in (breaker, *(child for _, child in breaker.children())):
+            each.circuit._renew_lock()
+
+
+call_in_forked_child(_renew_locks)

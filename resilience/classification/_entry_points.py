@@ -19,6 +19,7 @@ import threading
 from typing import TYPE_CHECKING, cast
 
 from resilience._callback_errors import log_internal_error
+from resilience._forks import fork_safe
 from resilience._validation import require
 from resilience.classification.library import ClientLibrary
 
@@ -40,7 +41,7 @@ class _Loading(threading.local):
 
 
 _loading = _Loading()
-_reading = threading.RLock()
+_reading = fork_safe(threading.RLock())
 
 
 def from_entry_point(name: str) -> ClientLibrary | None:

@@ -11,6 +11,7 @@ import functools
 import sys
 import threading
 
+from resilience._forks import fork_safe
 from resilience._validation import require
 from resilience.classification._entry_points import from_entry_point, offered_libraries
 from resilience.classification.library import UNKNOWN_LIBRARY, ClientLibrary
@@ -66,7 +67,7 @@ class _Libraries:
 
 
 _libraries = _Libraries()
-_lock = threading.Lock()
+_lock = fork_safe(threading.Lock())
 
 
 def library_named(name: str) -> ClientLibrary:

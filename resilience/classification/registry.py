@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Literal, TypeVar, cast, overload
 
 from resilience._callback_errors import log_internal_error
+from resilience._forks import fork_safe
 from resilience._undo import Undo
 from resilience._validation import require
 from resilience.categories import CategoryLike, ErrorCategory, combine
@@ -111,7 +112,7 @@ HINTLESS: dict[type, None] = {}
 """Types whose plain exceptions ask for no wait (`hint`). Cleared, never replaced: each failure looks at it."""
 _UNREGISTERED = ErrorCategory.UNKNOWN
 _asking = threading.local()
-_lock = threading.Lock()
+_lock = fork_safe(threading.Lock())
 _rules = Rules(())
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, cast
 
+from resilience._forks import fork_safe
 from resilience._validation import require
 
 __all__ = ["CodeRegistry", "class_of_code", "full_name", "parse_code", "registries"]
@@ -25,7 +26,7 @@ _MAIN: Final = frozenset({"__main__", "__mp_main__"})
 _MAX_NUMBER = 999
 
 _registries: dict[str, CodeRegistry] = {}
-_lock = threading.RLock()
+_lock = fork_safe(threading.RLock())
 
 
 class CodeRegistry:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import CallbackOptions, Histogram, Meter, MeterProvider, Observation
 
+from resilience._forks import fork_safe
 from resilience._listeners import subscribe
 from resilience._metric import Metric
 from resilience._undo import Undo
@@ -168,4 +169,4 @@ def _attributes(metric: Metric, labels: Iterable[str]) -> Mapping[str, str]:
 
 
 _instruments: weakref.WeakKeyDictionary[MeterProvider, _Instruments] = weakref.WeakKeyDictionary()
-_lock = threading.Lock()
+_lock = fork_safe(threading.Lock())

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from prometheus_client import REGISTRY, CollectorRegistry, values
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from resilience._forks import fork_safe
 from resilience._listeners import subscribe
 from resilience._undo import Undo
 from resilience.metrics._call_stats import Durations
@@ -136,7 +137,7 @@ class _Export:
 
 
 _exports: dict[CollectorRegistry | None, _Export] = {}
-_lock = threading.Lock()
+_lock = fork_safe(threading.Lock())
 
 
 def _sink(place: CollectorRegistry | None, collector: Collector) -> _Sink:

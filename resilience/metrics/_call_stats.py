@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from resilience._callback_errors import log_callback_error
-from resilience._runtime.forks import call_in_forked_child
+from resilience._forks import call_in_forked_child
 from resilience.categories import ErrorCategory
 from resilience.classification.classifier import classify
 from resilience.errors._error_code import code_of

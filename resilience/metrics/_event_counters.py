@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from resilience._forks import fork_safe
 from resilience._metric import Counter, Metric
 from resilience.categories import ErrorCategory
 from resilience.events import Event
@@ -55,7 +56,7 @@ class EventCounters:
     def __init__(self) -> None:
         self._counts: defaultdict[Metric, dict[tuple[str, ...], int]] = defaultdict(dict)
         # Re-entrant: a signal handler may make a call whose events arrive while the lock is held.
-        self._lock = threading.RLock()
+        self._lock = fork_safe(threading.RLock())
 
     def __call__(self, event: Event) -> None:
         """Count *event*, if its kind has a counter."""
@@ -76,4 +77,4 @@ class EventCounters:
 
     def reset_lock(self) -> None:
         """Replace the lock in a forked child: the thread that held it does not exist there."""
-        self._lock = threading.RLock()
+        self._lock = fork_safe(threading.RLock())

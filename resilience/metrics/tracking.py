@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast, overload
 
+from resilience._forks import fork_safe
 from resilience._outcome import Outcome
 from resilience._runtime.callables import under_descriptor
 from resilience._runtime.context_manager import Block
@@ -31,7 +32,7 @@ class Budgets:
 
     def __init__(self) -> None:
         self._budgets: dict[str, RetryBudget] = {}
-        self._lock = threading.Lock()
+        self._lock = fork_safe(threading.Lock())
 
     def add(self, budget: RetryBudget) -> None:
         """Add *budget*, if it has a name."""

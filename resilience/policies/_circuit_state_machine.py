@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
+from resilience._forks import release_in_child
 from resilience._runtime.protocol import Admission, SuccessReporting
 from resilience.categories import ErrorCategory
 from resilience.clock import Clock, current_clock
@@ -97,6 +98,10 @@ class CircuitStateMachine:
                     return self.acquire(clock)
                 state = transition[1]
             return state.admit(now, clock, self.config), transition
+
+    def _renew_lock(self) -> None:
+        """Free the lock, in a forked process, where a thread of the parent may have held it."""
+        release_in_child(self._lock)
 
     def would_admit(self, clock: Clock) -> bool:
         """Return whether `acquire` would admit a call now, or the mode admits every call. It changes nothing."""

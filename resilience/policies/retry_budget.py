@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import threading
 
+from resilience._forks import fork_safe
 from resilience._validation import optional, parse_number, require
 
 __all__ = ["RetryBudget"]
@@ -45,7 +46,7 @@ class RetryBudget:
         self._left = self.tokens
         self._saved = max(1.0, self.reserve)
         self._saved_at = -math.inf  # when `_saved` was right, by the caller's clock; at the beginning, at any time
-        self._lock = threading.Lock()
+        self._lock = fork_safe(threading.Lock())
 
     def spend(self, cost: float, now: float) -> float | None:
         """Pay for a retry: return the tokens it took, 0.0 where the reserve paid; None: do not retry.

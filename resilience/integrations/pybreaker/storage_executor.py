@@ -15,7 +15,7 @@ from collections.abc import Generator
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from resilience._runtime.forks import call_in_forked_child
+from resilience._forks import call_in_forked_child
 from resilience.clock import Clock, current_clock
 
 __all__ = ["MAX_PAUSE", "MIN_PAUSE", "OPERATION_TIMEOUT", "Operation", "StorageExecutor"]

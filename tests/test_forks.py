@@ -1,0 +1,107 @@
+"""A forked child works, whatever locks the threads of its parent held at the moment of the fork."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+
+# In a process of its own: the tests' own has threads of many libraries.
+_PROGRAM = """
+import asyncio, os, signal, sys, threading, warnings
+warnings.simplefilter("ignore")  # that a process with threads forks
+import resilience
+from resilience import (
+    ErrorCategory, RetryBudget, circuit_breaker, deadline, override_profiles, register, retry_on_category, subscribe,
+    timeout, track_errors,
+)
+from resilience import _forks
+from resilience.circuits import snapshot
+
+plain = circuit_breaker("plain", failure_threshold=1)
+by_key = circuit_breaker("by key", key=lambda key: key)
+by_key.of("a")
+
+@circuit_breaker("per instance", per_instance=True)
+class Client:
+    def get(self):
+        return "got"
+
+client = Client()
+client.get()
+calls = []
+
+@track_errors
+@retry_on_category("network", attempts=2, base_delay=0, budget=RetryBudget(name="shared"))
+def flaky():
+    calls.append(1)
+    if len(calls) % 2:
+        raise ConnectionResetError
+
+async def limited():
+    async with timeout(5):
+        await asyncio.sleep(0)
+
+@timeout(5)
+async def guarded():
+    await asyncio.sleep(0)
+
+def work():
+    plain.half_open()
+    plain.call(len, "ab")
+    by_key(len)("abc")
+    client.get(), Client().get()
+    circuit_breaker("new")
+    flaky()
+    with subscribe(print), override_profiles({"timeout": {"base": 2}}), resilience.settings.disabled():
+        pass
+    register(KeyError, ErrorCategory.NOT_FOUND)()
+    asyncio.run(limited()), asyncio.run(guarded())
+    timeout(5)(len)("ab")
+    snapshot()
+
+work()
+circuits = [plain, by_key, by_key.of("a"), resilience.circuits.get("per instance").of(client)]
+locks = [*_forks._locks, *(circuit.circuit._lock for circuit in circuits)]
+held, stop = threading.Event(), threading.Event()
+
+def hold():
+    for lock in locks:
+        lock.acquire()
+    held.set()
+    stop.wait()
+
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+child = os.fork()
+if not child:
+    signal.alarm(20)
+    work()
+    os._exit(0)
+print(len(locks) > 20, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+os._exit(0)
+"""
+
+
+def test_no_lock_of_the_parents_threads_stays_taken_in_a_forked_child():
+    done = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "True 0\n", done.stderr
+
+
+def test_a_lock_that_is_released_in_place_is_free_for_all_that_refer_to_it():
+    import threading
+
+    from resilience._forks import release_in_child
+
+    for lock in (threading.Lock(), threading.RLock()):
+        thread = threading.Thread(target=lock.acquire)
+        thread.start()
+        thread.join()
+        assert not lock.acquire(blocking=False)
+        release_in_child(lock)
+        assert lock.acquire(blocking=False)
+        lock.release()
