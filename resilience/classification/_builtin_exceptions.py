@@ -40,7 +40,7 @@ ERRNO: dict[int, ErrorCategory] = {
     **_errnos(_C.CONFIGURATION, "EADDRINUSE EADDRNOTAVAIL EAFNOSUPPORT EPROTONOSUPPORT"),
     **_errnos(_C.UNAVAILABLE, "EAGAIN"),
 }
-"""What the operating system's error numbers mean, whatever class carries them."""
+"""Categories of the operating system's error numbers, whatever class carries them."""
 
 BUILTINS: dict[type[BaseException], ErrorCategory] = {
     TimeoutError: _C.TIMEOUT,  # is an OSError; so are asyncio's, socket's and concurrent.futures' timeouts

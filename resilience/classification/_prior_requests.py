@@ -60,7 +60,7 @@ def proven_first(exc: BaseException, proven: frozenset[str] = frozenset()) -> fr
 
 
 class _Proof:
-    """What the frames read so far show: which clients take part, and which of them have proven to send first.
+    """State of one proof: which clients the frames read so far belong to, and which of them have proven to send first.
 
     A traceback may run through several clients, requests over urllib3 for example. Each of them may retry, so each has
     to prove for itself.

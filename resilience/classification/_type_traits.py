@@ -1,6 +1,6 @@
 """Traits of an exception's type that hold for each of its instances, read without examining the exception.
 
-An answer may be remembered for a type only where no instance can be told from another: attributes are looked up as
+An answer may be remembered for a type only where a rule cannot distinguish its instances: attributes are looked up as
 usual, and none that a rule reads is computed by the class. These are the checks behind a *cacheable* verdict
 (`classifier`).
 """

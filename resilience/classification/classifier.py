@@ -6,8 +6,8 @@ that knows answers. Where none does, an exception of a library may say that it c
 or ask to wait; else the answer is UNKNOWN.
 
 Most failures of a program are of a few types, and for most types the answer follows from the type alone. Such a
-verdict is *cacheable*: the next exception of the type costs one dictionary lookup. A type whose instances might be told
-apart by an attribute, an argument or a registered predicate is never cached.
+verdict is *cacheable*: the next exception of the type costs one dictionary lookup. A type whose instances might differ
+in an attribute, an argument or the answer of a registered predicate is never cached.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _OPEN = ("unknown", "client")  # the rules whose UNKNOWN means that they do not 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why an exception is in its category: the rule that answered, and what it read.
+    """Explanation of one answer: the category of an exception, the rule that answered, and what that rule read.
 
     *reason* never holds the exception's message or arguments, which may be secret.
     """
@@ -68,7 +68,7 @@ class Explanation:
 
 
 class _Verdict(NamedTuple):
-    """An answer on its way through the rules."""
+    """An answer before the last rules have seen it, and whether it holds for the whole type."""
 
     category: ErrorCategory
     rule: Rule

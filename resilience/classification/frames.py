@@ -92,7 +92,7 @@ def both(one: Evidence, other: Evidence) -> Evidence:
 
 
 def only_objects(evidence: Evidence) -> Evidence:
-    """Return evidence that can tell of a prior request, but proves nothing where it finds none.
+    """Return evidence that can prove a prior request, but proves nothing where it finds none.
 
     For a function that sees only a part of what was sent: a redirect that another function follows, say.
     """

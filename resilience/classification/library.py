@@ -5,7 +5,7 @@ nothing of the library is imported to declare, load or read them. The toolkit ha
 each library in `resilience.classification.clients`; a program or another distribution adds its own by
 `resilience.register_library` or the entry point group ``resilience.classification``.
 
-`decide`, `connection`, `prior_requests` and `hint` read the tables and know no library by name.
+`classifier`, `_delivery`, `_prior_requests` and `retry_hints` read the tables and know no library by name.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from resilience.classification.match import Match
 __all__ = ["UNKNOWN_LIBRARY", "CategoryRow", "ClientLibrary", "Evidence", "NeverSentRow", "PriorRequests"]
 
 CategoryRow: TypeAlias = ErrorCategory | Callable[[BaseException], ErrorCategory | Match | None]
-"""What one class means: a leaf, or a function of the exception, which returns None where it cannot tell."""
+"""Meaning of one class: a leaf, or a function of the exception, which returns None where it cannot tell."""
 
 NeverSentRow: TypeAlias = bool | tuple[str, ...] | Callable[[BaseException], bool]
 """Whether an exception of one class proves that nothing was sent: yes or no, the attributes that hold the exceptions
 which all have to prove it, or a function of the exception."""
 
 Evidence: TypeAlias = Callable[[FrameType], bool | None]
-"""What a frame proves: no request went before (True), one did or may have (False), nothing either way (None)."""
+"""Proof that a frame gives: no request went before (True), one did or may have (False), nothing either way (None)."""
 
 _NO_ROWS: Mapping[str, bool] = MappingProxyType({})
 
 
 class PriorRequests:
-    """Where the frames of a library show whether a call sent a request before the one that failed.
+    """Places in the frames of a library that show whether a call sent a request before the one that failed.
 
     A client that follows redirects, answers a demand for a password or retries keeps count in local variables. They
     are private to the library, and a later version may rename them, so whatever is not found proves nothing.

@@ -109,7 +109,7 @@ def _remember(answers: dict[type, T], kind: type, answer: T) -> None:
 
 
 HINTLESS: dict[type, None] = {}
-"""Types whose plain exceptions ask for no wait (`hint`). Cleared, never replaced: each failure looks at it."""
+"""Types whose plain exceptions ask for no wait (`retry_hints`). Cleared, never replaced: each failure looks at it."""
 _UNREGISTERED = ErrorCategory.UNKNOWN
 _asking = threading.local()
 _lock = fork_safe(threading.Lock())

@@ -2,7 +2,7 @@
 
 Each has the same classes, retries by itself (`max_retries`, 2 by default) and counts that in `retries_taken`, and
 wraps the failure of its HTTP client as the cause of an `APIConnectionError`. Another client of that make, such as
-groq's, needs no file: `model_errors.by_stainless` knows it by its classes.
+groq's, needs no file: `_model_errors.by_stainless` knows it by its classes.
 """
 
 from __future__ import annotations

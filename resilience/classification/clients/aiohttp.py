@@ -4,6 +4,11 @@ A connection that cannot be made is a `ClientConnectorError`, which is an `OSErr
 descriptors arrives as one too, so the errno decides before the class does. aiohttp follows redirects, sends an
 idempotent request once more when the server has closed an idle connection, and answers digest challenges: the
 variables `history`, `retry_persistent_connection` and `retry_count` show whether it has.
+
+A `ClientConnectorError` proves that nothing was sent, and so do a `ConnectionTimeoutError`, a fingerprint that does
+not match and a proxy that refuses the tunnel. A plain `ClientOSError` comes from a connection that existed, so it
+proves nothing. On the server side, a raised `HTTPSuccessful` or `HTTPRedirection` is a response in the form of an
+exception.
 """
 
 from types import FrameType

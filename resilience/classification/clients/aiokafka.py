@@ -1,4 +1,10 @@
-"""aiokafka: the broker's error code decides, in `errno`; errors of the client say so in `retriable`."""
+"""aiokafka: the broker's error code decides, in `errno`; errors of the client say so in `retriable`.
+
+`KafkaError` has a class attribute `retriable`, and all but a stopped consumer and an operation that is not allowed
+derive from it. A numbered `BrokerResponseError` is one error code of Kafka's protocol, and its number is looked up in
+`_kafka`. A `CommitFailedError` or a fenced producer is CONFLICT: another consumer or producer has taken over, and the
+same call fails again.
+"""
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification._attributes import by_self_description

@@ -1,4 +1,12 @@
-"""aiormq, and so aio-pika: the class decides, one for each reply code of AMQP."""
+"""aiormq, and so aio-pika: the class decides, one for each reply code of AMQP.
+
+An exception of aiormq keeps no reply code in an attribute. The client chooses the class of a closed connection by the
+code of the broker's Close frame, from the list that `_amqp` has too. An `AMQPConnectionError` is a `ConnectionError`
+of Python as well, and the failure of the socket is its cause, which decides first.
+
+A `DeliveryError` or `PublishError` is a message that the broker has not taken, so publishing it again is the remedy.
+aiormq raises no class that proves a command was not sent.
+"""
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification.library import ClientLibrary

@@ -2,6 +2,10 @@
 
 The reply code is in `code`; an `SMTPRecipientsRefused` keeps one error per recipient, each with a code of its own, and
 is raised only where the server has refused all of them.
+
+A reply of 4yz is UNAVAILABLE and may be retried, one of 5yz is final (`_smtp`). The classes for a refused sender, DATA
+or HELO derive from `SMTPResponseException` and need no row. A `SMTPConnectError` or `SMTPServerDisconnected` is a lost
+connection, and a message that was already handed over may have been delivered.
 """
 
 from typing import cast

@@ -2,6 +2,10 @@
 
 The code is in `reply_code` or `code`. Classes that carry a code answer by it; the recoverable and irrecoverable base
 classes answer where it is missing or not in the specification.
+
+py-amqp sets `reply_code` from the broker's frame, and each class has the code of the specification in the class
+attribute `code`. The base classes `RecoverableConnectionError` and `RecoverableChannelError` are py-amqp's own opinion
+that a new connection or channel may help. A `MessageNacked` is a publish that the broker did not confirm.
 """
 
 from resilience._safe_access import int_attribute

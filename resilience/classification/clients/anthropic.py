@@ -2,6 +2,10 @@
 
 An overloaded server answers 529, or breaks off a stream that had begun with status 200; then the type in the event is
 all there is. Failures of a tool that the model called are RUNTIME, as those of the program's own code are.
+
+The classes for each status are those of every client that Stainless makes (`_stainless`), below `AnthropicError`. An
+`APIConnectionError` proves that nothing was sent where its cause proves it. A bare `AnthropicError` comes from the
+client itself, about a missing API key for example.
 """
 
 from resilience.categories import ErrorCategory as C

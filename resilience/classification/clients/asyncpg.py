@@ -3,6 +3,10 @@
 All errors that PostgreSQL reports are `PostgresError`s with a `sqlstate`. `InterfaceError`s are about the use of the
 client, such as a connection that already runs a statement, or a connection that is gone. A refused connection is a
 plain OSError.
+
+asyncpg generates one class for each SQLSTATE in `asyncpg/exceptions/__init__.py`, so `by_sqlstate` answers for all of
+them. Deadlocks and serialization failures (class 40) are UNAVAILABLE there. A `TargetServerAttributeNotMatched` is a
+cluster without a primary at this moment, so it may be retried as well.
 """
 
 from resilience._safe_access import as_str

@@ -1,4 +1,12 @@
-"""asyncssh: the class decides. What a command or a terminal does is control flow, and no failure of the server."""
+"""asyncssh: the class decides. What a command or a terminal does is control flow, and no failure of the server.
+
+An `Error` carries a `code` and a `reason`. For a `DisconnectError` the code is a disconnect reason of RFC 4253, 11.1,
+and asyncssh has a subclass for most of them; for an `SFTPError` it is the status of the SFTP reply. A wrong password
+and a host key that is not trusted are final. A plain `DisconnectError` is a lost connection and may be retried.
+
+`BreakReceived`, `SignalReceived` and `TerminalSizeChanged` reach a server's handler as exceptions and mean input from
+the terminal. A `ProcessError` is an exit status of the remote command, so it is RUNTIME and not a failure of SSH.
+"""
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification.library import ClientLibrary

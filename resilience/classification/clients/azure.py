@@ -2,6 +2,10 @@
 
 A `ServiceRequestError` came before the service had answered, a `ServiceResponseError` while it did; both keep the
 failure of the HTTP client in `inner_exception`.
+
+An `HttpResponseError` keeps `status_code` and `response`; its subclasses for a missing or existing resource answer by
+the same status. azure-core retries in its pipeline before it raises, and no frame shows how often, so a call through
+it never counts as not sent.
 """
 
 from resilience.categories import ErrorCategory as C

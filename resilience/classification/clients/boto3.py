@@ -1,4 +1,9 @@
-"""boto3: errors of a service are botocore's; a transfer that failed has one of them as its cause."""
+"""boto3: errors of a service are botocore's; a transfer that failed has one of them as its cause.
+
+A boto3 client is built by botocore, so nearly every failure is a `ClientError` or a `BotoCoreError` of that table.
+boto3 itself raises about resources, conditions of DynamoDB and transfers. A `Boto3Error` without a row is
+CONFIGURATION: the resource or API version that the program names does not exist.
+"""
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification.library import ClientLibrary

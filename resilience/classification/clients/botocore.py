@@ -3,6 +3,10 @@
 A `ClientError` is a response of the service; its subclasses are made at run time from the service's model, and the
 code is in ``response["Error"]["Code"]``. Everything that botocore itself raises is a `BotoCoreError`. It retries by
 itself, and `attempts` in the sending function counts that from 1.
+
+The codes are in `resilience.classification.aws_code`; throttling comes with status 400 for many services, so the code
+goes before the status. A refused connection, a connect timeout and a proxy that cannot be reached prove that nothing
+was sent. An `EventStreamError` is an error event in a response that had begun with status 200.
 """
 
 from resilience._safe_access import as_str, safe_getattr, safe_item

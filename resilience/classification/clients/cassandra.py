@@ -1,4 +1,13 @@
-"""cassandra-driver and scylla-driver: the class decides; `NoHostAvailable` goes by what each host answered."""
+"""cassandra-driver and scylla-driver: the class decides; `NoHostAvailable` goes by what each host answered.
+
+An error that the coordinator sends is an `ErrorMessage`, one class for each error code of the CQL binary protocol;
+most are turned into a `DriverException` before the program meets them. A `NoHostAvailable` holds a dict `errors` from
+host to exception; one host with a transient failure makes the call worth another attempt.
+
+A read or write timeout is TIMEOUT, since the coordinator waited for replicas and the write may have been applied. A
+`ReadFailure` or `WriteFailure` is SERVER_ERROR: a replica reported an error. `Unavailable` comes before the write, yet
+the driver's own retry policy may have sent the statement earlier, so nothing here proves that it was not sent.
+"""
 
 from typing import cast
 

@@ -1,4 +1,9 @@
-"""Celery: `Retry`, `Ignore` and `Reject` are how a task tells the worker what to do, and no failures."""
+"""Celery: `Retry`, `Ignore` and `Reject` are how a task tells the worker what to do, and no failures.
+
+`Retry`, `Ignore` and `Reject` derive from `TaskPredicate`, and no policy retries them or counts them against a
+circuit. A `MaxRetriesExceededError` is EXHAUSTED, since Celery has already repeated the task as often as its settings
+allow. A `BackendError` is the store of results, not the broker; errors of the broker are kombu's.
+"""
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification.library import ClientLibrary

@@ -2,6 +2,10 @@
 
 Codes below -1 are librdkafka's own, known by name; the others are the broker's. Where neither is known, the error says
 of itself whether it may be tried again.
+
+A `KafkaException` holds the `KafkaError` as its only argument, and the error has methods `code()`, `name()` and
+`retriable()`, and a call of them that fails counts as no answer. librdkafka documents its local codes in `rdkafka.h`.
+The end of a partition and a purged queue are control flow, and so CANCELLED.
 """
 
 from resilience._safe_access import as_int, as_str, safe_call, safe_getattr

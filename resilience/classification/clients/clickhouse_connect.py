@@ -1,6 +1,10 @@
 """clickhouse-connect: the server's error number decides, in `code`, else what the HTTP client raised.
 
 The numbers are those of clickhouse-driver, the native client.
+
+clickhouse-connect speaks HTTP over urllib3 and names its classes after PEP 249. A `DatabaseError` has the number of
+ClickHouse's `ErrorCodes.cpp` in `code` where the response names one, and the HTTP status is not read. A
+`StreamFailureError` comes in the middle of a result and is NETWORK without a number.
 """
 
 from resilience.categories import ErrorCategory as C

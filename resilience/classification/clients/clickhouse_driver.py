@@ -3,6 +3,9 @@
 A `ServerException` carries the code in `code` (the names are in ClickHouse's `src/Common/ErrorCodes.cpp`). A code that
 is not in the table is a DEPENDENCY failure: the server answered, and nothing shows that a second try would help. The
 DB-API layer wraps the driver's errors in `OperationalError`; the wrapped one decides.
+
+Codes 159 and 209 are timeouts, 202 and 252 ask for a pause (too many queries, too many parts), and all four may be
+retried. A `NetworkError` covers refused and broken connections alike, so the class proves nothing about what was sent.
 """
 
 from resilience._safe_access import int_attribute

@@ -2,8 +2,12 @@
 
 `CancelledError` is an ordinary `Exception` here, unlike asyncio's, and means the same: the caller did not want the
 result any more. `_RemoteTraceback` is the cause that a process pool gives to an exception of a worker, and
-`ExecutionFailed` the one that a pool of interpreters gives; what the worker sent before cannot be told from them
-(`prior_requests`). An `ExecutionFailed` by itself tells of an exception that could not be passed between interpreters.
+`ExecutionFailed` the one that a pool of interpreters gives; neither shows what the worker sent before
+(`_prior_requests`). An `ExecutionFailed` by itself is an exception that could not be passed between interpreters.
+
+A `BrokenExecutor` is INTERNAL: a worker process or thread has died, and the same executor refuses every later call. A
+retry needs a new executor, which only the program can make. The queues of `concurrent.interpreters` have the meanings
+that those of the module `queue` have.
 """
 
 from resilience.categories import ErrorCategory as C

@@ -1,4 +1,12 @@
-"""discord.py: the status of the response decides, or the close code of the gateway."""
+"""discord.py: the status of the response decides, or the close code of the gateway.
+
+An `HTTPException` keeps the status in `status`, and in `code` the number that Discord's API documents, which is not
+read here. discord.py waits out rate limits by itself; it raises `RateLimited` only where the wait, in `retry_after`,
+exceeds the client's `max_ratelimit_timeout`.
+
+The gateway's close codes from 4000 on are Discord's own and so DEPENDENCY. `CheckFailure` and `CommandOnCooldown` come
+from the command tree of the bot and report about its user, not about Discord's servers.
+"""
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification._attributes import by_status

@@ -2,6 +2,10 @@
 
 `django.db` wraps every exception of a driver in a class of its own, with the driver's as the cause. `Http404`,
 `ObjectDoesNotExist` and `PermissionDenied` are how a view answers: the database has worked, and no circuit counts them.
+
+Each wrapper has the name of its DB-API class and is raised `from` the driver's exception (`django.db.utils`), so a
+deadlock is known by the driver's SQLSTATE or number. Django sends a statement once. Most other classes report a
+mistake in settings, models or templates; they are CONFIGURATION or INTERNAL and are never retried.
 """
 
 from resilience.categories import ErrorCategory as C

@@ -1,4 +1,9 @@
-"""docker: the status of the response decides; a daemon that cannot be reached is the cause of a `DockerException`."""
+"""docker: the status of the response decides; a daemon that cannot be reached is the cause of a `DockerException`.
+
+An `APIError` is an `HTTPError` of requests and keeps the response, the status and the daemon's `explanation`. A status
+404 arrives as `NotFound` or `ImageNotFound`, which answer by the same status. A `ContainerError` or `BuildError`
+reports about a program or a Dockerfile: the daemon has done its work.
+"""
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification._attributes import by_status

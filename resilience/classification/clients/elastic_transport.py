@@ -6,6 +6,9 @@ cause: an error of TLS may hide a refused certificate there.
 
 The transport retries on other nodes by itself, and clients have helpers that make many requests, so nothing here proves
 that a call was not sent.
+
+A `ConnectionTimeout` is TIMEOUT, and may come after the node has received the request. A `SniffingError` is retried,
+as a node may come back.
 """
 
 from resilience._safe_access import int_attribute, safe_getattr

@@ -2,6 +2,10 @@
 
 A reply of the form 4yz refuses for now, 5yz for good (RFC 959, 4.2). 421 is a server that shuts the connection down,
 530 a login that was refused, 550 a file that is not there or may not be used.
+
+ftplib keeps the whole reply as the first argument and chooses the class by its first digit: `error_temp` for 4yz,
+`error_perm` for 5yz. A reply that does not fit the command is an `error_reply`, a line that is no reply an
+`error_proto`. Failures of the control or data connection are OSErrors or EOFError of Python.
 """
 
 from resilience._safe_access import as_str

@@ -3,6 +3,10 @@
 An error of google-api-core has a gRPC status in `grpc_status_code`, or the HTTP status of its class in `code`; both
 mean the same. A `RetryError` keeps the last failure in `cause`. google-auth says of its errors in `retryable` whether
 they may be tried again. Names that several of these packages have are rows for all of them.
+
+google-api-core maps both HTTP and gRPC statuses to one hierarchy below `GoogleAPICallError`. Its `RetryError` means
+that the client's own retry ran out of time. Failures of a function that a Gemini model called are RUNTIME. protobuf's
+errors about encoding and parsing are VALIDATION: the same message fails again.
 """
 
 from resilience._safe_access import as_str, safe_getattr

@@ -3,6 +3,10 @@
 An `RpcError` says what happened by ``code()``, a member of `grpc.StatusCode`. UNAVAILABLE comes both from a server
 that is down and from a connection that broke in the middle of a call, so it never proves that nothing was sent. The
 server's pushback (``grpc-retry-pushback-ms``) is read for every exception that has trailing metadata.
+
+The meanings of the sixteen statuses are in `resilience.classification.grpc_status`. DEADLINE_EXCEEDED may come after
+the server has done the work. A `_ServerStoppedError` and the other private classes come from the library's own server
+and futures.
 """
 
 from resilience.categories import ErrorCategory as C

@@ -1,4 +1,9 @@
-"""grpclib: the status of the response decides, in `status`."""
+"""grpclib: the status of the response decides, in `status`.
+
+A `GRPCError` has a member of `grpclib.const.Status` in `status`, a `message` and optional `details`; the names are
+those of the gRPC specification, so grpcio's table of statuses answers. A `StreamTerminatedError` is a RST_STREAM frame
+of the peer, which may come after the server has begun the call, so it proves nothing.
+"""
 
 from resilience._safe_access import as_str, safe_getattr
 from resilience.categories import ErrorCategory as C

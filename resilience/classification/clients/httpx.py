@@ -2,8 +2,11 @@
 
 A response with an error status is an exception only after ``raise_for_status()``. Transport errors have a class for
 each phase (connect, read, write, pool), and those of connecting prove that nothing was sent. httpx follows redirects
-and answers authentication challenges where it is told to; `history` and `response` in its sending functions show
-whether it has.
+and answers authentication challenges where the program asks for it; `history` and `response` in its sending functions
+show whether it has.
+
+A `RemoteProtocolError` is most often a server that closed an idle connection: NETWORK, and the request may have been
+read. A `LocalProtocolError` or `InvalidURL` is a request that cannot be sent in any attempt, so it is VALIDATION.
 """
 
 from resilience.categories import ErrorCategory as C

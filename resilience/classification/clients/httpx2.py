@@ -1,6 +1,9 @@
 """httpx2, the fork of httpx: the same classes and the same variables, and server-sent events and WebSockets.
 
 A WebSocket that is closed in the normal way ends the conversation, and is no failure.
+
+An upgrade that the server refuses is a `WebSocketUpgradeError` and answers by the status of the response. An
+`SSEError` is a body of another content type or form, which a retry rarely changes.
 """
 
 from resilience.categories import ErrorCategory as C

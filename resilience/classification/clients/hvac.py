@@ -1,4 +1,10 @@
-"""hvac, the client of Vault: the class decides, one for each status."""
+"""hvac, the client of Vault: the class decides, one for each status.
+
+hvac builds its exceptions by `VaultError.from_status`, which knows 400, 401, 403, 404, 429, 500, 501, 502 and 503, and
+makes an `UnexpectedError` of any other status. The exception keeps `errors`, `method` and `url` and not the status
+itself. Vault answers 503 while it is sealed, which is UNAVAILABLE. hvac sends through requests, whose errors pass
+through.
+"""
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification._attributes import by_status

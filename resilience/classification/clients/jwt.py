@@ -1,6 +1,10 @@
 """PyJWT: a token that is not accepted is AUTHENTICATION.
 
 The keys may have to be fetched, which may fail like any other request.
+
+An expired token, a wrong signature, audience or issuer share AUTHENTICATION: the same token is refused again, and a
+new one may be accepted. `PyJWKClient` fetches keys by urllib, and the `URLError` that it wraps is the cause of a
+`PyJWKClientConnectionError`.
 """
 
 from resilience.categories import ErrorCategory as C

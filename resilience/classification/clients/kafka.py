@@ -1,4 +1,10 @@
-"""kafka-python: the broker's error code decides, in `errno`; errors of the client say so in `retriable`."""
+"""kafka-python: the broker's error code decides, in `errno`; errors of the client say so in `retriable`.
+
+A class below `RetriableError` sets `retriable`, and the numbered `BrokerResponseError`s have the code of Kafka's
+protocol in `errno` (`_kafka`). `InvalidMetadataError`s are retriable too: the leader of a partition has moved, and the
+client has to read its metadata anew. A `CommitFailedError` is CONFLICT, since the partitions belong to another
+consumer after a rebalance.
+"""
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification._attributes import by_self_description

@@ -1,4 +1,13 @@
-"""kazoo, the ZooKeeper client: the class decides."""
+"""kazoo, the ZooKeeper client: the class decides.
+
+Classes for answers of the server derive from `ZookeeperError` and have the code of ZooKeeper's `KeeperException.java`
+in the class attribute `code`; the others are the client's own. A `ConnectionLoss` leaves open whether a write was
+applied. A `SessionExpiredError` has cost the client its ephemeral nodes and locks, which the program has to make
+again.
+
+`RetryFailedError` means that kazoo's own `KazooRetry` has exhausted its tries; a `ForceRetryError` is its control
+flow. A version that does not match and a node that exists are CONFLICT and are never retried unchanged.
+"""
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification.library import ClientLibrary

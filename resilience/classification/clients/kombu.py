@@ -1,4 +1,12 @@
-"""kombu, what Celery sends by: an `OperationalError` has the failure of the transport as its cause."""
+"""kombu, what Celery sends by: an `OperationalError` has the failure of the transport as its cause.
+
+kombu raises an `OperationalError` from the transport's exception in `Connection._reraise_as_library_errors`. The cause
+is py-amqp's, redis-py's or an OSError, and their tables decide. A `BatchPublishError` is a batch with an uncertain
+outcome, and so DEPENDENCY: a retry could publish messages a second time.
+
+`ContentDisallowed` is a message in a serializer that the consumer does not accept, pickle for example, and so
+SECURITY. The transports for SQS, Kafka, Consul, Qpid and Redis have a few classes of their own, which have rows here.
+"""
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification._attributes import by_status

@@ -1,4 +1,9 @@
-"""LangGraph: an interrupt pauses a graph for a person, and is no failure."""
+"""LangGraph: an interrupt pauses a graph for a person, and is no failure.
+
+`GraphInterrupt`, `ParentCommand` and `GraphDrained` derive from `GraphBubbleUp`, by which LangGraph passes control
+between graphs; no policy retries them. A `GraphRecursionError` has reached `recursion_limit`, and a second run ends in
+the same way. Errors of the model are those of its client library.
+"""
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification.library import ClientLibrary

@@ -1,4 +1,12 @@
-"""ldap3: the class decides, one for each result code of RFC 4511, where the client is told to raise them."""
+"""ldap3: the class decides, one for each result code of RFC 4511, where `raise_exceptions` is set.
+
+`LDAPOperationResult` chooses its subclass by the result code of the response and keeps `result`, `description`, `dn`
+and `message`. Busy and unavailable are retried; a missing entry, a refused password and a violated schema are not. A
+result code without a row is VALIDATION, since most of them reject the content of the request.
+
+Failures of the socket are below `LDAPCommunicationError`. ldap3 keeps their text and not always their cause, so none
+of them proves that nothing was sent.
+"""
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification.library import ClientLibrary

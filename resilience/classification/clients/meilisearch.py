@@ -1,4 +1,10 @@
-"""meilisearch: the status of the response decides."""
+"""meilisearch: the status of the response decides.
+
+A `MeilisearchApiError` keeps `status_code` and, from the body, `code`, `type` and `link`. The client sends through
+requests and raises `MeilisearchCommunicationError` from its connection errors, whose cause decides. A
+`MeilisearchTimeoutError` also reports a task of the server that `wait_for_task` did not see end, and the task may
+still run.
+"""
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification._attributes import by_status

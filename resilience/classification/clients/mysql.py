@@ -1,6 +1,10 @@
 """mysql-connector-python: the error number decides, in `errno`, then the SQLSTATE, then the class.
 
 The class is chosen by the SQLSTATE alone: a refused connection is an `InterfaceError` of SQLSTATE class 08.
+
+mysql-connector-python keeps `errno`, `sqlstate` and `msg`. Its `errors.get_mysql_exception` maps classes of SQLSTATE
+to the classes of PEP 249, from which a deadlock (1213) arrives as an `InternalError`; the number is therefore looked
+up first. An exhausted pool is UNAVAILABLE, as a connection may be returned soon.
 """
 
 from resilience.categories import ErrorCategory as C

@@ -1,4 +1,13 @@
-"""nats-py: the class decides, and for JetStream the status in the reply, which is `code` and no HTTP."""
+"""nats-py: the class decides, and for JetStream the status in the reply, which is `code` and no HTTP.
+
+An error below `nats.errors.Error` carries only text, apart from JetStream's `APIError` with `code`, `err_code` and
+`description`; nats-py turns the statuses 400, 404, 500 and 503 into subclasses. `NoRespondersError` is a subject
+without a subscriber, which may come back with the service, and so UNAVAILABLE.
+
+`OutboundBufferLimitError` and `SlowConsumerError` are full buffers of the client itself. A `TimeoutError` is a request
+without a reply: a responder may have received the message. The client reconnects and resends pending data by itself,
+so nothing here proves that a message was not sent.
+"""
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification.library import ClientLibrary

@@ -1,6 +1,10 @@
 """neo4j: the class decides, which the driver chooses by the server's code.
 
 A connection that cannot be made is a `ServiceUnavailable`. The driver retries managed transactions by itself.
+
+A `Neo4jError` keeps the server's code, such as ``Neo.TransientError.Transaction.DeadlockDetected``, and its second
+part is the class. `is_retryable()` agrees with this table for transient errors. An `IncompleteCommit` is a connection
+lost while a transaction was being committed: the server may have stored it, and only an idempotent call is repeated.
 """
 
 from resilience.categories import ErrorCategory as C

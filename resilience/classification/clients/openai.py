@@ -3,6 +3,10 @@
 `insufficient_quota` comes with status 429, like a rate limit, and is CAPACITY, since no waiting cures it. A response
 that the model ended at its length limit or that a filter stopped is GENERATION: asking anew may give another one.
 The client also sends a request once more when its token has expired; `response` in that function shows it.
+
+The classes for each status are those of every client that Stainless makes (`_stainless`), below `OpenAIError`. An
+`APIConnectionError` proves that nothing was sent where its cause proves it. A `LengthFinishReasonError` keeps the
+unfinished response in `completion`.
 """
 
 from resilience.categories import ErrorCategory as C

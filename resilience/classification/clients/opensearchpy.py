@@ -1,4 +1,9 @@
-"""opensearch-py: the status decides, which is the first argument; ``N/A`` where no response came."""
+"""opensearch-py: the status decides, which is the first argument; ``N/A`` where no response came.
+
+A `TransportError` has three arguments: status, error and the body or the wrapped exception. Its subclasses for 400,
+401, 403, 404 and 409 answer by the same status. A `BulkIndexError` reports documents that were refused while others
+were stored. The transport retries on other nodes by itself, so nothing here proves that a request was not sent.
+"""
 
 from resilience._safe_access import as_int
 from resilience.categories import ErrorCategory as C

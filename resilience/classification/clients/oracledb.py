@@ -2,6 +2,10 @@
 
 The first argument is an object with `code`, the number of an ORA error, and `full_code`, such as ``DPY-6005``. Where
 the number is not known, the exception that the driver was handling decides, then `isrecoverable`, then the class.
+
+The server's numbers are those of Oracle's Database Error Messages, the driver's those of python-oracledb's `errors.py`
+(thin mode, DPY) and ODPI-C (thick mode, DPI). ORA-00054 and ORA-00060, a busy row and a deadlock, are UNAVAILABLE. An
+unknown number of an `OperationalError` stays DEPENDENCY.
 """
 
 from resilience._safe_access import as_str, int_attribute, safe_getattr

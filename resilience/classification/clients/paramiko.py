@@ -1,4 +1,12 @@
-"""paramiko: the class decides; `NoValidConnectionsError` goes by what each address answered, in `errors`."""
+"""paramiko: the class decides; `NoValidConnectionsError` goes by what each address answered, in `errors`.
+
+`SSHException` is the base class and also what paramiko raises bare for a lost or unreadable session, so it is NETWORK.
+A wrong password or key is an `AuthenticationException`, and no retry repairs it. `NoValidConnectionsError` keeps a
+dict from address to exception: no address accepted a connection, so nothing was sent by then.
+
+A status of SFTP arrives as an OSError or EOFError of Python, with an errno for a missing file and a refused
+permission. An `SFTPError` is a response of another type than the request asks for.
+"""
 
 from typing import cast
 

@@ -1,4 +1,9 @@
-"""peewee: the exception of the driver decides, which is the cause and the first argument."""
+"""peewee: the exception of the driver decides, which is the cause and the first argument.
+
+peewee translates the driver's exception by the name of its class and passes its arguments on, so psycopg2's, PyMySQL's
+and sqlite3's tables do the work. `DoesNotExist` is the base of one class for each model. The mapping keeps no more of
+the driver than cause and arguments; without a known driver the DB-API class answers.
+"""
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification.library import CategoryRow, ClientLibrary

@@ -1,4 +1,10 @@
-"""pinecone: the status of the response decides."""
+"""pinecone: the status of the response decides.
+
+An `ApiError` keeps `status_code`, `body` and `request_id`, and for a 429 the server's wait in `retry_after`; a
+subclass such as `NotFoundError` answers by the same status. The other classes come without a response: arguments that
+the client refuses, a body that it cannot decode, and failures of the transport. The client retries some statuses by
+itself before it raises.
+"""
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification._attributes import by_status

@@ -1,6 +1,9 @@
 """poplib, from the standard library: an error is the server's ``-ERR``.
 
 The codes of RFC 2449 and 3206 are in brackets.
+
+poplib raises `error_proto` alone, with the server's line as bytes. A server without response codes says the reason
+only in words, which are not read, so such an error is UNKNOWN. A refused or lost connection is an OSError of Python.
 """
 
 from resilience.categories import ErrorCategory as C

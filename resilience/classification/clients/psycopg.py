@@ -2,6 +2,9 @@
 
 An `OperationalError` without a SQLSTATE comes from libpq: no connection was made, or one was lost. Its `pgconn` is set
 only where it was raised while connecting, which proves that no statement was sent.
+
+psycopg has one class for each SQLSTATE in `psycopg.errors`, with the code in `sqlstate`; deadlocks and serialization
+failures are UNAVAILABLE. The pool's `PoolTimeout` is an `OperationalError` without a SQLSTATE.
 """
 
 from resilience._safe_access import safe_getattr

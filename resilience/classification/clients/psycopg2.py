@@ -3,6 +3,9 @@
 An `OperationalError` without a SQLSTATE comes from libpq: no connection was made, or one was lost; libpq does not tell
 which, nor does it hand out the SQLSTATE of a refused password. An `InterfaceError` is a connection or cursor that is
 closed. Each SQLSTATE has a class of its own in `psycopg2.errors`, below that of its kind.
+
+The mapping of SQLSTATE to meaning is that of `resilience.classification.sqlstate`, after appendix A of PostgreSQL's
+manual. As libpq gives no proof, a failed statement of psycopg2 always counts as one that may have been sent.
 """
 
 from resilience.categories import ErrorCategory as C

@@ -1,4 +1,12 @@
-"""pydantic-ai: errors of a model by their status or class; `ModelRetry` asks the model again, and is no failure."""
+"""pydantic-ai: errors of a model by their status or class; `ModelRetry` asks the model again, and is no failure.
+
+A `ModelHTTPError` keeps `status_code`, `model_name` and `body`, and answers by the status. `ModelRetry` and
+`UnexpectedModelBehavior` are GENERATION: the service has answered, and another answer may be better. `CallDeferred`
+and `ApprovalRequired` pause a run until an approval or a result arrives, and are never retried.
+
+`UsageLimitExceeded` is a limit of the program itself, so waiting changes nothing. A `FallbackExceptionGroup` holds one
+exception for each model that was tried, and the group's members decide.
+"""
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification._attributes import by_status

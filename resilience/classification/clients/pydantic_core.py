@@ -1,6 +1,9 @@
 """pydantic_core, the compiled part of pydantic, where `ValidationError` lives.
 
 `PydanticOmit` and `PydanticUseDefault` steer a validator and leave it only by mistake.
+
+A `SchemaError` is a wrong schema and so a bug of the program. Errors of serialization are INTERNAL too: the program's
+own value does not fit its own model.
 """
 
 from resilience.categories import ErrorCategory as C

@@ -6,6 +6,9 @@ the table are those of memcached itself. Failures of the socket are plain OSErro
 A `Client` sends each command once, after it has connected; `delete_many` and a `HashClient` send several, and a
 `RetryingClient` counts its attempts in `attempt`. In the functions that send, `buf` is unbound until the command has
 left.
+
+A `MemcacheServerError` without a known text is SERVER_ERROR and may be retried. An unexpected close leaves open
+whether the server stored the value.
 """
 
 from resilience.categories import ErrorCategory as C

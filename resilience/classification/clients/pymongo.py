@@ -4,9 +4,12 @@ An `OperationFailure` is an answer of the server, with the code in `code`; the n
 to do with HTTP. The labels TransientTransactionError and RetryableWriteError say that nothing was done, or that the
 same write may be sent again: the driver and the server agree on them, whatever the code is.
 
-PyMongo repeats reads and writes once by itself where that is safe. A `ServerSelectionTimeoutError` then tells of the
-attempt before rather than of this one, and a `WaitQueueTimeoutError` may hide it, so only the former has a row in
-`never_sent`.
+PyMongo repeats reads and writes once by itself where that is safe. Where the second attempt finds no server, PyMongo
+raises the error of the first instead of a `ServerSelectionTimeoutError`. A `WaitQueueTimeoutError` may hide a first
+attempt that was sent, so only the former class has a row in `never_sent`.
+
+The numbers are those of MongoDB's `error_codes.yml`. 11600 is a server that shuts down, 10107 and 13435 are an answer
+of a server that is not the primary, and 112 is a write conflict: each of them is UNAVAILABLE.
 """
 
 from resilience._safe_access import safe_getattr

@@ -1,4 +1,9 @@
-"""pymssql: the error number decides, of SQL Server or of DB-Library, which is the first argument or its first item."""
+"""pymssql: the error number decides, of SQL Server or of DB-Library, which is the first argument or its first item.
+
+pymssql has two layers. `_mssql` raises `MSSQLDatabaseException` with `number`, `severity` and `state`; the DB-API
+layer raises the classes of PEP 249 with number and message as arguments. Numbers of 20000 to 20999 come from FreeTDS,
+the others from SQL Server's `sys.messages`. 1205 is a deadlock, and 40501 and 49918 are a busy Azure SQL database.
+"""
 
 from typing import cast
 

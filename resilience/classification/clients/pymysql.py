@@ -2,6 +2,9 @@
 
 The class is chosen by the number too, but coarsely: an OperationalError may be a refused connection, a deadlock or a
 wrong password.
+
+The numbers 2002, 2003 and 2005 of an `OperationalError` come from connecting and prove that nothing was sent. 2006 and
+2013 are a connection that was lost, and the statement may have been carried out. 1213, a deadlock, was rolled back.
 """
 
 from resilience._safe_access import as_int, safe_getattr

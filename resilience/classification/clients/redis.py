@@ -4,6 +4,10 @@ The server's error replies arrive as subclasses of `ResponseError`, chosen by th
 class is left for a command that the server refuses as it is. A `ConnectionError` keeps the failure of the socket as
 its cause or context. redis-py retries by itself (3 times by default since 6.0) and counts that in `failures`, before
 the exception is raised.
+
+A refused connection proves that nothing was sent where the cause proves it, and so does an empty pool. LOADING,
+READONLY, TRYAGAIN and CLUSTERDOWN are replies that pass with time, and a retry after a fail-over reaches the new
+primary.
 """
 
 from resilience.categories import ErrorCategory as C

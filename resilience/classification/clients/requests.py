@@ -4,6 +4,10 @@ Connection errors keep urllib3's exception as their first argument, and that dec
 middle of the body is a `ConnectionError` around a ReadTimeoutError. A `JSONDecodeError` is always about a response.
 requests follows redirects and answers authentication challenges; the variable `r` of `Session.send` is unbound as long
 as no response has come.
+
+A `ConnectTimeout` is a `ConnectionError` and a `Timeout`, and proves that nothing was sent; a `ReadTimeout` does not.
+An `HTTPError` exists only after ``raise_for_status()``. The `RetryError` of an adapter with status retries is
+SERVER_ERROR.
 """
 
 from resilience.categories import ErrorCategory as C

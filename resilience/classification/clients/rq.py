@@ -1,4 +1,9 @@
-"""rq: the class decides. A job that was stopped is no failure of what it called."""
+"""rq: the class decides. A job that was stopped is no failure of what it called.
+
+rq's classes carry no code, and nothing of them comes from Redis: failures of the store are redis-py's. A
+`JobTimeoutException` is raised inside the job by a signal or a timer, and its base class is the row. `StopRequested`
+and `DequeueTimeout` are control flow of the worker.
+"""
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification.library import ClientLibrary

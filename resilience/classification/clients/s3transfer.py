@@ -1,4 +1,9 @@
-"""s3transfer: a transfer that failed after all its attempts keeps the last failure in `last_exception`."""
+"""s3transfer: a transfer that failed after all its attempts keeps the last failure in `last_exception`.
+
+boto3's `upload_file` and `download_file` go through s3transfer, which retries the download of a part by itself. The
+wrapped exception is botocore's or a socket's, and decides. `FatalError` is a `CancelledError`: the transfer manager
+was shut down because of another failure.
+"""
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification.library import ClientLibrary

@@ -1,4 +1,9 @@
-"""slack-sdk: the code in the response decides, since Slack answers ``ok: false`` with status 200."""
+"""slack-sdk: the code in the response decides, since Slack answers ``ok: false`` with status 200.
+
+A `SlackApiError` keeps the response, and the code is in ``response["error"]``; Slack documents the codes for each
+method. A code without a row is VALIDATION unless the status is an error, since most of Slack's codes reject an
+argument. A 429 has a Retry-After header. The client connects by urllib or aiohttp, and their errors pass through.
+"""
 
 from resilience._safe_access import as_str, safe_getattr, safe_item
 from resilience.categories import ErrorCategory as C

@@ -2,6 +2,9 @@
 
 The reply code is in `smtp_code`. An `SMTPRecipientsRefused` keeps a mapping of recipients to code and text, and is
 raised only where the server has refused all of them.
+
+A refused sender, DATA or HELO is a subclass of `SMTPResponseException` and answers by its code. A reply of 4yz may be
+retried. `SMTPServerDisconnected` after DATA leaves open whether the server has taken the message.
 """
 
 from collections.abc import Mapping

@@ -2,6 +2,9 @@
 
 Both errors come before there is an address to connect to. Everything else that a socket raises is an OSError with an
 errno, which Python's own rules classify.
+
+A `gaierror` has a code of `getaddrinfo` such as EAI_AGAIN or EAI_NONAME. The resolver reports a server that does not
+answer and a name that does not exist in ways that differ between systems, so both are NETWORK.
 """
 
 from resilience.categories import ErrorCategory as C

@@ -3,6 +3,10 @@
 The DB-API classes are SQLAlchemy's own wrappers, chosen by the class of the driver's exception. Where the driver is
 not known, or its class tells too little, `connection_invalidated` still does: the dialect knows how its driver says
 that the connection is gone. The async dialects put one more wrapper between, made to look like a DB-API.
+
+A `TimeoutError` of the pool proves that nothing was sent, and a `DBAPIError` proves it where the driver's exception
+does. SQLAlchemy sends a statement once. A `StaleDataError` is CONFLICT: an update matched fewer rows than the session
+expected, so the unit of work has to be loaded again.
 """
 
 from resilience._safe_access import safe_getattr

@@ -3,6 +3,9 @@
 The code is in `sqlite_errorcode` (Python 3.11). An extended code keeps the primary one in its low byte, so that byte
 is looked up: SQLITE_BUSY_SNAPSHOT (517) is a BUSY (5) as well. An `OperationalError` that is left over is about the
 statement, or a table that does not exist.
+
+SQLITE_BUSY and SQLITE_LOCKED are UNAVAILABLE and may be retried, after the connection's own `timeout` has passed. The
+codes are those of sqlite.org/rescode.html.
 """
 
 from resilience._safe_access import int_attribute

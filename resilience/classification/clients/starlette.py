@@ -1,6 +1,9 @@
 """Starlette and FastAPI: an `HTTPException` goes by its status, a WebSocket by its close code.
 
 Both are how an endpoint answers. A client that has closed its WebSocket in the normal way, or has gone, is no failure.
+
+FastAPI's `HTTPException` derives from Starlette's and needs no row. A `NoMatchFound` is a URL that `url_for` cannot
+build. Both packages answer requests, so none of these exceptions says that a dependency has failed.
 """
 
 from resilience.categories import ErrorCategory as C

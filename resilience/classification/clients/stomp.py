@@ -1,4 +1,9 @@
-"""stomp.py: the class decides."""
+"""stomp.py: the class decides.
+
+A `StompException` carries no code. A `ConnectFailedException` comes after all attempts to connect, before a frame is
+sent. stomp.py hands an ERROR frame of the broker to a listener and raises nothing for it, so a refused message does
+not reach a policy.
+"""
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification.library import ClientLibrary

@@ -1,6 +1,10 @@
 """stripe: the class decides, which the client chooses by the response, then the HTTP status.
 
 A refused card is VALIDATION: another card is needed, and nothing is wrong with the service.
+
+A `StripeError` keeps `http_status`, `code`, `json_body` and `headers`. The client retries by itself up to
+`max_network_retries`, with an idempotency key for each POST. An `IdempotencyError` is a key that was used again with
+other parameters, so it is CONFLICT and the program has to choose a new key.
 """
 
 from resilience.categories import ErrorCategory as C

@@ -1,4 +1,9 @@
-"""python-telegram-bot: the class decides, and `RetryAfter` says how long to wait."""
+"""python-telegram-bot: the class decides, and `RetryAfter` says how long to wait.
+
+`BadRequest` is a `NetworkError` by inheritance and yet a refusal of the server, so it has a row of its own and is
+never retried. The failure of httpx is the cause of a bare `NetworkError`. A `ChatMigrated` keeps the new id in
+`new_chat_id`, and the program has to use it.
+"""
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification.library import ClientLibrary

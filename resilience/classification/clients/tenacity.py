@@ -1,4 +1,9 @@
-"""tenacity: a `RetryError` stands for the last attempt, its failure or what it returned."""
+"""tenacity: a `RetryError` stands for the last attempt, its failure or what it returned.
+
+A `RetryError` keeps the attempt, a future, in `last_attempt`, and its exception decides: a retried timeout is TIMEOUT
+here too. With a predicate for results there is no exception, and the result's own status or code answers. `TryAgain`
+is how a function asks tenacity for another attempt.
+"""
 
 from resilience._safe_access import safe_call, safe_getattr
 from resilience.categories import ErrorCategory as C

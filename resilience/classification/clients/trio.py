@@ -2,6 +2,10 @@
 
 `Cancelled` is no `Exception`, and no policy asks about it. Using a resource after it was closed, or from two tasks at
 once, is a bug of the calling program; a peer that closed its end is a lost connection.
+
+`WouldBlock` is UNAVAILABLE, since the same call may succeed later, and a `TooSlowError` is the end of a `fail_after`.
+trio wraps the failure of a socket in `BrokenResourceError`, which keeps the OSError as its cause. Errors of several
+tasks come as an ExceptionGroup, whose members decide.
 """
 
 from resilience.categories import ErrorCategory as C

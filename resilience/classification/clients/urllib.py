@@ -3,6 +3,9 @@
 An `HTTPError` is the server's response, raised. Any other `URLError` keeps the exception of the socket in `reason`,
 which decides. An opener follows redirects; the variable `response` of `OpenerDirector.open` is unbound as long as no
 response has come.
+
+A `ContentTooShortError` is a download that `urlretrieve` has lost in the middle. urllib raises for each status but 2xx
+that no handler has dealt with, while a timeout in the middle of the body is Python's own TimeoutError.
 """
 
 from resilience.categories import ErrorCategory as C

@@ -3,6 +3,9 @@
 A `MaxRetryError` keeps the last failure in `reason`, other wrappers in their first argument. urllib3 retries and
 follows redirects by itself, and writes each attempt down in ``retries.history``: the error it ended with, or none
 where there was a response. So an earlier attempt does no harm where it provably sent nothing either.
+
+`NewConnectionError`, `ConnectTimeoutError` and an `EmptyPoolError` prove that nothing was sent. A `ProtocolError`
+proves it only through the exception that it wraps. A `ResponseError` is the end of retries by status.
 """
 
 from typing import cast
@@ -22,7 +25,7 @@ def _sent_nothing(retries: object) -> bool:
     if type(attempts) is not tuple:
         return False
     errors = [safe_getattr(one, "error") for one in cast("tuple[object, ...]", attempts)]
-    # The frames of these errors are those the proof comes from: they tell of the attempts after them as well.
+    # The frames of these errors are those the proof comes from: they show the attempts after them as well.
     return all(issubclass(type(error), BaseException) and never_sent(cast("BaseException", error)) for error in errors)
 
 

@@ -1,4 +1,9 @@
-"""websocket-client: the class decides, and the status where the handshake was answered by one."""
+"""websocket-client: the class decides, and the status where the handshake was answered by one.
+
+A `WebSocketBadStatusException` keeps `status_code` and the headers of the response to the handshake. A connection that
+closes raises `WebSocketConnectionClosedException` without the close code, so a normal end and a lost connection are
+the same NETWORK here.
+"""
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification._attributes import by_status

@@ -2,6 +2,9 @@
 
 `ConnectionClosedOK` is how a conversation ends: no failure, and nothing to be tried again. The code that was received
 goes before the one that was sent.
+
+`InvalidStatus` keeps the response of the handshake, and its status answers. A message may have reached the peer before
+a `ConnectionClosedError`, so no class proves that it was not sent.
 """
 
 from resilience._safe_access import int_attribute, safe_getattr

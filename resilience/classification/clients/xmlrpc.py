@@ -3,6 +3,9 @@
 A `ProtocolError` is a response with an error status, which is in `errcode`. A `Fault` is what the remote procedure
 itself answers, with a code that each server defines for itself. A request over a connection that has gone cold is sent
 once more; the loop variable `i` of ``Transport.request`` counts that.
+
+The transport is http.client, whose errors pass through. A `ProtocolError` keeps `url`, `errcode`, `errmsg` and the
+headers of the response.
 """
 
 from resilience._safe_access import int_attribute
