@@ -10,6 +10,7 @@ variable belongs to one thread or task, and to those that the callback starts wi
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import threading
 from collections.abc import Callable
@@ -127,16 +128,18 @@ def _is_first(key: tuple[object, ...]) -> bool:
 
 def log_internal_error(message: str, *arguments: object, error: Exception | None = None) -> None:
     """Log a warning on the logger ``resilience``. An exception of a filter or a handler is ignored."""
-    running = RUNNING.get()
     try:
-        RUNNING.set((*running, _LOGGING))
-        import logging
-
-        logging.getLogger("resilience").warning(message, *arguments, exc_info=error)
+        # In a copy of the context: whatever interrupts it leaves no mark that would keep later lines from being logged.
+        contextvars.copy_context().run(_log, message, arguments, error)
     except Exception:  # noqa: S110 - there is no other place to log it
         pass
-    finally:
-        RUNNING.set(running)
+
+
+def _log(message: str, arguments: tuple[object, ...], error: Exception | None) -> None:
+    RUNNING.set((*RUNNING.get(), _LOGGING))
+    import logging
+
+    logging.getLogger("resilience").warning(message, *arguments, exc_info=error)
 
 
 def _is_same(one: object, other: object) -> bool:

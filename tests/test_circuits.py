@@ -288,7 +288,7 @@ def test_a_new_circuit_has_nothing_to_tell():
 
 
 def seen(breaker: CircuitBreaker, **expected: object) -> None:
-    """Check what is told of a circuit, and that it can be sent as JSON."""
+    """Check the snapshot of a circuit, and that it can be sent as JSON."""
     found = entry(breaker.name)
     assert {field: found[field] for field in expected} == expected
     assert json.loads(json.dumps(resilience.circuits.snapshot(), allow_nan=False))

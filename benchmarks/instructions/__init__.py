@@ -1,1 +1,1 @@
-"""How many instructions a guarded call takes, next to its reference: a guard that a busy machine cannot trip."""
+"""Instructions of a guarded call beside those of its reference: a check that a busy machine cannot fail."""

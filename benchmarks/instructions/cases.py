@@ -1,4 +1,4 @@
-"""What is counted: each case is one call of ours, and the same call of its reference."""
+"""The cases: each is one call of ours, and the same call of its reference."""
 
 from __future__ import annotations
 

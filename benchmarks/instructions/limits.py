@@ -1,4 +1,4 @@
-"""How many times the instructions of its reference each case may take.
+"""The limit of each case: so many times the instructions of its reference.
 
 A limit is 1.15 times the largest ratio measured with any of several interpreters, rounded up. The margin is not for
 noise, of which there is next to none: it is for interpreters that were built otherwise, where the same code comes to

@@ -1,4 +1,4 @@
-"""Where a call's work goes, function by function."""
+"""The instructions of a call, function by function."""
 
 from __future__ import annotations
 

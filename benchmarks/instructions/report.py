@@ -1,4 +1,4 @@
-"""What was counted, as a table and as JSON."""
+"""The counts, as a table and as JSON."""
 
 from __future__ import annotations
 

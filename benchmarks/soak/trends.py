@@ -1,4 +1,4 @@
-"""What a process holds, sampled again and again, and whether it grows.
+"""Resources of a process, sampled again and again, and the trend of each.
 
 A resource is judged by its slope after the warm-up: the median of the slopes between all pairs of samples (Theil and
 Sen), which a few high samples do not move. What that comes to over the measured time is compared with an allowance.

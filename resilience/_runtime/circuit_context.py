@@ -49,7 +49,9 @@ def enter(by: object) -> Admitted:
 def leave(call: Admitted) -> None:
     """Note that *call* has ended, in every context that knows of it."""
     call.by = None
-    _admitted.set(tuple(filter(_is_running, _admitted.get())))
+    # When the interpreter ends, the names of a module are gone before its last generators.
+    if _admitted is not None:  # pyright: ignore[reportUnnecessaryComparison]
+        _admitted.set(tuple(filter(_is_running, _admitted.get())))
 
 
 @contextmanager

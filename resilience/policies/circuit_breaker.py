@@ -126,7 +126,7 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
             if not finished:
                 self.release(admitted)
             if running is not None:
-                leave(running)
+                self.leave(running)  # not by the module's name, which is gone when the interpreter ends
         if admitted is INNER:
             return outcome
         weight, transition = self._record_outcome(outcome, admitted, began, call.clock)

@@ -82,7 +82,7 @@ def test_the_event_of_an_opening_says_the_category_of_the_failure_that_opened_it
 
 @pytest.mark.parametrize("state", ["open", "half-open"])
 def test_a_rejected_request_is_logged_in_one_line(state: str, caplog: pytest.LogCaptureFixture):
-    from resilience.integrations.http._error_responder import tell
+    from resilience.integrations.http._error_responder import log_error
 
     breaker = circuit_breaker("billing", failure_threshold=1)
     with virtual_time():
@@ -94,7 +94,7 @@ def test_a_rejected_request_is_logged_in_one_line(state: str, caplog: pytest.Log
         with pytest.raises(CircuitOpenError) as rejected, breaker:
             pass
     with caplog.at_level(logging.INFO, logger="resilience.integrations.http"):
-        tell(rejected.value, "GET", "/search", 503)
+        log_error(rejected.value, "GET", "/search", 503)
     (record,) = caplog.records
     assert record.exc_info is None
     assert record.levelname == "WARNING"

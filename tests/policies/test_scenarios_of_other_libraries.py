@@ -322,12 +322,12 @@ OWN_ERROR = decided(
 FAILED_PROBE_OPENS = decided(
     "failsafe-go lets the failure threshold decide about probes too. Here the first failed probe is enough, and"
     " close_rate is how to let some fail.",
-    "`success_threshold` successful ones close the circuit, the first failed one opens it again.",
+    "`success_threshold` successful ones close the circuit, the first failed one opens it again",
 )
 OPENS_AT_A_FAILURE = decided(
     "resilience4j looks at the rate after a success too. Here a success opens nothing: the circuit opens at the"
     " failure by which the rate is reached, and the next one would be that.",
-    "`failure_rate=0.5` opens at the failure by which half of the last `window` calls have failed",
+    "`failure_rate=0.5` opens at the failure by which half of the window's calls have failed",
 )
 NO_TIMER = decided(
     "The others have a timer that makes the circuit half-open. Here the next call does, and the state is shown"
@@ -338,17 +338,17 @@ NO_TIMER = decided(
 AT_A_TIME = decided(
     "The others count the calls of a half-open round. Here probes is how many may be in flight at a time, and"
     " success_threshold how many have to succeed.",
-    "At most `probes` of them are in flight at a time; all other calls are rejected.",
+    "At most `probes` probes are in flight at a time; all other calls are rejected.",
 )
 BY_CATEGORY = decided(
-    "The others are told which exception types count. Here the category of an exception decides.",
+    "The others take the exception types that count. Here the category of an exception decides.",
     "**What counts is decided by category.**",
     "docs/migrating.md",
 )
 NOTHING_CHANGES = decided(
     "In the other library an excluded exception is a success, and starts the count again. Here an error that says"
     " nothing about the dependency leaves the count as it is.",
-    "What counts for nothing is no call of the window either.",
+    "What counts for nothing is not in the window either.",
 )
 SHADOW_STATE = decided(
     "The others have a state of their own for it. Here the state goes on as it would, and the mode says that no call"
@@ -706,7 +706,7 @@ FAILSAFE_GO = [
         decided(
             "failsafe-go can also count failures within a time, whatever succeeded meanwhile. Here it is a share, so"
             " that a busy client does not open at the few failures that any dependency has.",
-            "With `window_seconds` the calls of so many seconds are looked at instead",
+            "or the calls of the last so many seconds",
         ),
     ),
     row("opening is an event", ONE, passes, fails, happened("circuit.opened")),
@@ -795,8 +795,7 @@ RESILIENCE4J = [
         decided(
             "resilience4j opens by hand for a time. Here open() is for reset_timeout, and a time of its own comes with"
             " the server's answer.",
-            "A failure with a category in `open_for` that carries a Retry-After opens the circuit at once, for exactly"
-            " that long",
+            "opens the circuit at once, for exactly that long",
         ),
     ),
     row(
@@ -813,7 +812,7 @@ RESILIENCE4J = [
         decided(
             "resilience4j waits for all four probes. Here the second failure decides: three successes could no longer"
             " be three quarters.",
-            "it opens again as soon as that many successes could no longer be that share",
+            "It opens again as soon as the `success_threshold`-th success could no longer give that share",
         ),
     ),
     row(
@@ -908,7 +907,7 @@ RESILIENCE4J = [
         decided(
             "resilience4j leaves half-open after a maximum time, for open or closed. Here a probe's permit is a lease,"
             " and the next call decides.",
-            "a probe that has not come back after `probe_timeout` seconds loses it to the next call that asks.",
+            "a probe that has not returned after `probe_timeout` seconds loses it to the next call.",
         ),
     ),
     row("it may begin closed", R4J, is_closed, by_hand("open"), is_open),
@@ -1031,7 +1030,7 @@ INTERLOCK = [
     ),
     row("a cancelled probe frees its place", LOCK, *WAITED, begins("a", "b"), refused, cancelled("a"), admits),
     row(
-        "a cancelled probe is none of the successes",
+        "a cancelled probe is not a success",
         LOCK,
         *(*WAITED, begins("a", "b"), cancelled("a"), ends("b"), is_half_open, passes, is_closed),
     ),

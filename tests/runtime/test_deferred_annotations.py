@@ -117,7 +117,7 @@ def test_functions_that_policies_call_may_have_such_annotations():
     def revised(arguments: Later, report: Later) -> Later:
         return None
 
-    def told(attempt: Later) -> Later: ...
+    def on_retry(attempt: Later) -> Later: ...
 
     def other(item: Later) -> Later:
         return "another lamp"
@@ -126,7 +126,7 @@ def test_functions_that_policies_call_may_have_such_annotations():
         return "a new lamp"
 
     @fallback(chain={ErrorCategory.TIMEOUT: other}, factory=made)
-    @retry_on_category(attempts=2, base_delay=0, on_retry=told, revise=revised)
+    @retry_on_category(attempts=2, base_delay=0, on_retry=on_retry, revise=revised)
     def find(item: Later) -> Later:
         raise item
 
