@@ -373,7 +373,7 @@ PYBREAKER = [
         decided(
             "pybreaker chains the tripping call's exception. That belongs to another caller: here a rejection carries"
             " its type and category, not its frames and message.",
-            "`CircuitOpenError` is one, with `retry_after` and",
+            "`CircuitOpenError` is one, with `retry_after`, and type and category of the last failure",
             "docs/migrating.md",
         ),
     ),
