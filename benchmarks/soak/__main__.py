@@ -139,8 +139,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list:
         print("\n".join(f"{one.name:14}  {one.meaning}" for one in WORKLOADS))
         return 0
-    logging.getLogger("resilience").setLevel(logging.CRITICAL)  # a soak fails calls on purpose, and by the thousand
-    found = soak(wanted, options.minutes * 60)
+    logger = logging.getLogger("resilience")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)  # a soak fails calls on purpose, and by the thousand
+    try:
+        found = soak(wanted, options.minutes * 60)
+    finally:
+        logger.setLevel(level)
     print(json.dumps(found.document()) if options.json else "\n".join(_table(found)))
     return int(found.verdict != "flat")
 

@@ -31,6 +31,10 @@ _OF_OTHER_VERSIONS = {
             "QueueEmpty QueueError QueueFull QueueNotFoundError"
         ).split()
     },
+    **{
+        f"django.{name}": "Django 6.0 and later"
+        for name in "ObjectNotUpdated InvalidTask TaskException TaskResultDoesNotExist TaskResultMismatch".split()
+    },
     "ssl._GiveupOnSSLSendfile": "Python 3.15 and later",
     "queue.Empty": "of the accelerator, _queue",
     "queue.ShutDown": "Python 3.13 and later",

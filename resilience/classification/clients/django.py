@@ -27,19 +27,23 @@ LIBRARY = ClientLibrary(
         "DataError": _driver_or(C.VALIDATION),
         "ProgrammingError": _driver_or(C.INTERNAL),
         "NotSupportedError": _driver_or(C.CONFIGURATION),
-        **classes(C.CONFLICT, "ProtectedError RestrictedError"),
+        **classes(C.CONFLICT, "ProtectedError RestrictedError ObjectNotUpdated"),
         **classes(C.INTERNAL, "TransactionManagementError Warning"),
         "MigrationSchemaMissing": _driver_or(C.CONFIGURATION),
         # What a view or a form says.
         **classes(C.NOT_FOUND, "Http404 ObjectDoesNotExist TemplateDoesNotExist FeedDoesNotExist"),
-        **classes(C.NOT_FOUND, "ViewDoesNotExist ConnectionDoesNotExist"),
+        **classes(C.NOT_FOUND, "ViewDoesNotExist ConnectionDoesNotExist TaskResultDoesNotExist"),
         **classes(C.CONFLICT, "MultipleObjectsReturned"),
         **classes(C.AUTHORIZATION, "PermissionDenied BadSignature RejectRequest"),
         **classes(C.VALIDATION, "ValidationError BadRequest SuspiciousOperation InvalidPage MultiPartParserError"),
         **classes(C.VALIDATION, "UnreadablePostError InputStreamExhausted BadHeaderError IncorrectLookupParameters"),
         **classes(C.VALIDATION, "DeserializationError M2MDeserializationError DefusedXmlException InvalidTokenFormat"),
         **classes(C.VALIDATION, "ArchiveException InvalidCacheKey SkipFile StopUpload UnserializableContentError"),
-        **classes(C.VALIDATION, "DjangoUnicodeDecodeError MultiValueDictKeyError SerializationError"),
+        **classes(
+            C.VALIDATION, "DjangoUnicodeDecodeError MultiValueDictKeyError SerializationError TaskResultMismatch"
+        ),
+        "TaskException": C.UNKNOWN,
+        "InvalidTask": C.CONFIGURATION,
         "RequestAborted": C.CANCELLED,  # the client has gone
         **classes(C.CANCELLED, "StopFutureHandlers MiddlewareNotUsed EmptyResultSet FullResultSet"),
         **classes(C.CANCELLED, "UploadFileException TruncateHTMLParser.TruncationCompleted"),

@@ -278,14 +278,14 @@ def test_a_cancelled_call_counts_for_nothing(backend: str):
 
 def test_opening_is_a_warning_with_the_failures_and_probing_and_closing_are_told(caplog: pytest.LogCaptureFixture):
     with caplog.at_level(logging.INFO), log_events():
-        play("down down down 10 ok", name="planner")
+        play("down down down 10 ok", name="logged planner")
     told = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert [(level, text.partition(" ")[0]) for level, text in told] == [
         ("WARNING", "circuit.opened"),
         ("INFO", "circuit.half_opened"),
         ("INFO", "circuit.closed"),
     ]
-    assert "policy=planner failures=3 retry_after=10" in told[0][1]
+    assert "policy=logged planner failures=3 retry_after=10" in told[0][1]
 
 
 def test_one_for_each_dependency_is_shared_by_all_its_callers(backend: str):
