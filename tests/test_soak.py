@@ -173,7 +173,7 @@ def test_descriptors_that_stay_open_are_found(tmp_path: Path):
 def test_a_round_that_leaves_nothing_grows_nothing():
     found = soak([workload(lambda: 1)], 60, Ticks())
     assert [one.resource for one in found.trends if one.growing] == []
-    assert abs(trend("objects", found.trends).growth) < 5  # the samples do not count themselves
+    assert trend("objects", found.trends).growth < 5  # the samples do not count themselves
     assert found.calls == found.rounds
 
 
