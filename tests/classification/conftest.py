@@ -38,7 +38,7 @@ def untrusted_peer() -> Iterator[Peer]:
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port that refuses: bound, so that nobody else takes it, and not listened on."""
+    """A port that refuses: bound, so that no other process takes it, and not listened on."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield int(taken.getsockname()[1])

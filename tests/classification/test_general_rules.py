@@ -13,6 +13,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import pybreaker
 import pytest
 import tenacity
 import urllib3
@@ -20,6 +21,7 @@ import urllib3
 from resilience.categories import ErrorCategory
 from resilience.classification import classify, explain, register
 from resilience.classification._causes import causes_of
+from resilience.classification._delivery import never_connected
 from resilience.profiles import profile_for
 
 C = ErrorCategory
@@ -291,6 +293,20 @@ def test_control_flow_of_a_framework_is_not_retried_and_counts_for_no_circuit(ca
     profile = profile_for(classify(make(pytest.importorskip(module))))
     assert profile.weight == 0
     assert not profile.retry
+
+
+def test_pybreakers_rejection_was_never_sent_and_the_call_that_trips_it_was() -> None:
+    breaker = pybreaker.CircuitBreaker(fail_max=1)
+
+    def charge() -> None:
+        raise ConnectionResetError
+
+    outcomes: list[bool] = []
+    for _ in range(2):
+        with pytest.raises(pybreaker.CircuitBreakerError) as caught:
+            breaker.call(charge)
+        outcomes.append(never_connected(caught.value))
+    assert outcomes == [False, True]
 
 
 # -- answers that are no answers ---------------------------------------------------------------------------------------
