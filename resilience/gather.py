@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable, Iterable, Iterator, Mapping
+from contextvars import copy_context
 from typing import Any, TypeAlias, TypeVar, cast, overload
 
 from resilience._call_results import CallResult, GatheredResults
 from resilience._deadline_context import remaining
 from resilience._outcome import set_traceback
 from resilience._runtime.callables import is_async, name_of
-from resilience._runtime.circuit_context import copied_context
 from resilience._validation import parse_count
 from resilience.errors.base import DeadlineExceededError
 
@@ -82,7 +82,7 @@ def _in_threads(source: _CallSource, limit: int) -> None:
         try:
             slots.acquire()
             for number, (name, function) in enumerate(source):
-                threads.submit(copied_context().run, one, number, name, function)
+                threads.submit(copy_context().run, one, number, name, function)
                 slots.acquire()
                 if raised:
                     break

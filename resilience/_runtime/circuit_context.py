@@ -4,54 +4,54 @@ A call that a circuit admits as a probe, or as the outermost call of a class tha
 variable while its body runs: in this context, and in the tasks and threads that copy it. What the body calls through
 the same circuit belongs to that call: it passes and decides nothing. A generator is noted only while its own code
 runs, never while its consumer's does.
+
+The note of a call is a list of one: what admitted it, None once the call has ended. That is the state object of the
+circuit or a probe's permit, so that the call stands for its circuit only until the next transition; or, for local
+methods of a class, the selection of its guarded ones. It is a list, and wrappers of `fast_path_template` write and end
+the note by themselves, because each call through a guarded class makes one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
-from contextvars import Context, ContextVar, copy_context
-from operator import attrgetter
+from contextvars import ContextVar
+from operator import itemgetter
+from typing import Any, TypeAlias
 
-from resilience._runtime.fast_path_template import quiet_calls
+__all__ = ["Note", "calls_here", "enter", "entered", "leave", "reenter", "restore", "running_calls", "still_running"]
 
-__all__ = ["Admitted", "admitted_here", "copied_context", "enter", "entered", "leave", "reenter", "restore"]
+Note: TypeAlias = list[Any]
 
-
-class Admitted:
-    """A guarded call whose body runs: what it was admitted *by*, None once it has ended.
-
-    That is the state object of the circuit or a probe's permit, so that the call stands for its circuit only until
-    the next transition; or, for local methods of a class, the selection of its guarded ones.
-    """
-
-    __slots__ = ("by",)
-
-    def __init__(self, by: object) -> None:
-        self.by: object = by
-
-
-#: Calls that ended in another context than they began in are still noted there.
-_is_running = attrgetter("by")
-_admitted: ContextVar[tuple[Admitted, ...]] = ContextVar("resilience.circuits", default=())
+running_calls: ContextVar[tuple[Note, ...]] = ContextVar("resilience.circuits", default=())
 
 #: The calls that the running code belongs to, the outermost first. Some may have ended.
-admitted_here: Callable[[], tuple[Admitted, ...]] = _admitted.get
+calls_here: Callable[[], tuple[Note, ...]] = running_calls.get
+
+_is_running = itemgetter(0)
 
 
-def enter(by: object) -> Admitted:
+def still_running(calls: Iterable[Note]) -> tuple[Note, ...]:
+    """Return those of *calls* that have not ended.
+
+    Tasks and threads that a call starts go on to have its note after its end.
+    """
+    return tuple(filter(_is_running, calls))
+
+
+def enter(by: object) -> Note:
     """Note a call that was admitted *by* that, until `leave`."""
-    call = Admitted(by)
-    _admitted.set((*filter(_is_running, _admitted.get()), call))
+    call = [by]
+    running_calls.set((*still_running(running_calls.get()), call))
     return call
 
 
-def leave(call: Admitted) -> None:
+def leave(call: Note) -> None:
     """Note that *call* has ended, in every context that knows of it."""
-    call.by = None
+    call[0] = None
     # When the interpreter ends, the names of a module are gone before its last generators.
-    if _admitted is not None:  # pyright: ignore[reportUnnecessaryComparison]
-        _admitted.set(tuple(filter(_is_running, _admitted.get())))
+    if running_calls is not None:  # pyright: ignore[reportUnnecessaryComparison]
+        running_calls.set(still_running(running_calls.get()))
 
 
 @contextmanager
@@ -65,22 +65,13 @@ def entered(admitted_by: Iterable[object]) -> Generator[None]:
             leave(call)
 
 
-def copied_context() -> Context:
-    """Return a copy of this context, for another thread, in which also quiet calls are noted, see `quiet_calls`."""
-    context = copy_context()
-    calls = [Admitted(by) for by in quiet_calls()]
-    if calls:
-        context.run(reenter, calls)
-    return context
-
-
-def reenter(calls: Iterable[Admitted]) -> tuple[Admitted, ...]:
+def reenter(calls: Iterable[Note]) -> tuple[Note, ...]:
     """Have the running code belong to *calls*, too; return what it belonged to before, for `restore`."""
-    before = _admitted.get()
-    _admitted.set((*before, *calls))
+    before = running_calls.get()
+    running_calls.set((*before, *calls))
     return before
 
 
-def restore(before: tuple[Admitted, ...]) -> None:
+def restore(before: tuple[Note, ...]) -> None:
     """Have the running code belong to what it belonged to before `reenter`."""
-    _admitted.set(before)
+    running_calls.set(before)

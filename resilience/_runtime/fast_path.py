@@ -14,7 +14,6 @@ how a wrapper is written.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from functools import partial
@@ -23,6 +22,7 @@ from types import CellType, FunctionType
 from typing import Any, TypeVar
 
 from resilience._runtime import async_runner, sync_runner
+from resilience._runtime.circuit_context import running_calls, still_running
 from resilience._runtime.exhaustion import exhaustion_counter
 from resilience._runtime.fast_path_template import (
     ANYTHING,
@@ -47,8 +47,6 @@ T = TypeVar("T")
 _RUNNERS: Mapping[bool, Any] = {False: sync_runner.drive, True: async_runner.drive}
 _STREAMS = {False: (STREAM, StopIteration), True: (ASYNC_STREAM, StopAsyncIteration)}
 
-# From 3.14 on threads may have the context of the thread that starts them.
-_THREADS_INHERIT = bool(getattr(sys.flags, "thread_inherit_context", False))
 _HAS_FAST_PATH, _TRACKS_EXHAUSTION = attrgetter("fast_path"), attrgetter("tracks_exhaustion")
 _RUNNER_ONLY = Features(runner=True)
 # By names of their own: on CPython 3.11 a member of an enum is a call to find.
@@ -59,6 +57,8 @@ _BUILTINS = {f".{each.__name__}": each for each in (Exception, BaseException, Ge
 _GLOBALS: Mapping[str, object] = {
     ".clock": current_clock,
     ".exhaustion": exhaustion_counter,
+    ".calls": running_calls,
+    ".still_running": still_running,
     ".OpenStream": OpenStream,
     **_BUILTINS,
 }
@@ -91,19 +91,15 @@ class _FastPath:
         at_most_one = min(gates.count(None), recorders.count(None), counters.count(None)) >= len(stack) - 1
         if at_most_one and (asynchronously or not self.limits) and all(map(_HAS_FAST_PATH, stack)):
             tracks_exhaustion = any(map(_TRACKS_EXHAUSTION, stack))
-            self.features = self._features(tracks_exhaustion, asynchronously=asynchronously)
+            self.features = self._features(tracks_exhaustion)
 
-    def _features(self, tracks_exhaustion: bool, *, asynchronously: bool) -> Features:
-        """Return what a wrapper has to do that does without the runner.
-
-        An async call is noted also while its gate is quiet: tasks that its function starts have frames of their own.
-        """
-        nests, telling = getattr(self.gate, "nests", False), getattr(self.gate, "telling", None)
+    def _features(self, tracks_exhaustion: bool) -> Features:
+        """Return what a wrapper has to do that does without the runner."""
+        telling = getattr(self.gate, "telling", None)
         return Features(
             gated=self.gate is not None,
             outermost_gate=self.gate_at == 0,
-            nests=nests,
-            quiet=nests and not (asynchronously or _THREADS_INHERIT),
+            nests=getattr(self.gate, "nests", False),
             marks=telling is _MARK,
             counts=telling is _COUNT,
             reports=telling is _CALL,

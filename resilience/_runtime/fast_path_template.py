@@ -37,12 +37,11 @@ import functools
 import inspect
 import itertools
 import linecache
-import sys
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from inspect import Parameter
 from operator import attrgetter
-from types import CodeType, FrameType, FunctionType
+from types import CodeType, FunctionType
 from typing import NamedTuple, cast
 
 __all__ = [
@@ -56,13 +55,12 @@ __all__ = [
     "code_for",
     "is_wrapper",
     "parameters_of",
-    "quiet_calls",
 ]
 
 # What the texts take from around them: what a stack is made of, and builtins, which a module may have shadowed.
 _FREE = (
-    "function, slow, gate, begin, counter, recorder, clock, exhaustion, OpenStream, Stop, Exception, BaseException,"
-    " GeneratorExit"
+    "function, slow, gate, begin, counter, recorder, clock, exhaustion, calls, still_running,"
+    " OpenStream, Stop, Exception, BaseException, GeneratorExit"
 )
 
 CALL = """
@@ -94,14 +92,21 @@ async def wrapper(*args, **kwargs):
         if TRACKS_EXHAUSTION:
             since = exhaustion.count
         try:
-            if QUIET and state.quiet:
-                value = await function(*args, **kwargs)
-            elif NESTS:
-                running = gate.enter(state)
+            if NESTS:
+                outer = calls.get()
+                if outer:
+                    outer = still_running(outer)
+                running = [state]
+                noted = (*outer, running)
                 try:
+                    calls.set(noted)
                     value = await function(*args, **kwargs)
                 finally:
-                    gate.leave(running)
+                    running[0] = None
+                    if calls.get() is noted:
+                        calls.set(outer)
+                    else:  # a block that the function has entered is open, or this is another context
+                        calls.set(still_running(calls.get()))
             elif NOTES:
                 value = await function(*args, **kwargs)
             else:
@@ -246,10 +251,8 @@ class Features(NamedTuple):
     gated: bool = False
     #: Raise the gate's rejection at once: no policy is outside of it.
     outermost_gate: bool = False
-    #: Run the function between the gate's ``enter`` and ``leave``: calls through the gate nest.
+    #: Note the call in `circuit_context` while the function runs: calls through the gate nest.
     nests: bool = False
-    #: Do so only while a success would change the gate's state: else `quiet_calls` finds a call by its frame.
-    quiet: bool = False
     #: Tell the gate that a call has succeeded.
     marks: bool = False
     #: Tell the gate how many calls have succeeded.
@@ -365,8 +368,6 @@ def _compiled(text: str, shape: Shape, features: Features, asynchronously: bool)
     filename = f"{_FILENAME} {next(_numbers)}>"
     # So that tracebacks and debuggers show the lines of what they are in.
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-    if features.quiet:
-        _quiet_files.add(filename)
     # A text of our own, with words of our own in it.
     code = _inner(_inner(compile(source, filename, "exec")))
     parameters, own = len(shape.numbered()), code.co_varnames
@@ -442,7 +443,6 @@ class _Specialized(ast.NodeTransformer):
 
 
 _numbers = itertools.count(1)
-_quiet_files: set[str] = set()
 _FILENAME = "<resilience wrapper"
 
 
@@ -452,24 +452,3 @@ def is_wrapper(code: CodeType) -> bool:
     What looks for the code that called a guarded function leaves it out.
     """
     return code.co_filename.startswith(_FILENAME)
-
-
-def quiet_calls() -> Iterator[object]:
-    """Yield the state that admitted each call that runs in this thread and is noted nowhere else, the innermost first.
-
-    To note a call in a context variable costs more than all else that its wrapper does. While the gate's state is
-    *quiet* a wrapper leaves it out, and the few who have to know, such as a call that fails, look at its frame. It runs
-    the function for as long as it has neither a value nor made a `Call` of a failure.
-    """
-    if not _quiet_files:
-        return
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        if frame.f_code.co_filename in _quiet_files:
-            variables = frame.f_locals
-            if _AFTER.isdisjoint(variables):
-                yield variables.get(".state")
-        frame = frame.f_back
-
-
-_AFTER = frozenset({".value", ".call"})

@@ -26,7 +26,7 @@ from typing import Any, TypeAlias
 
 from resilience._deadline_context import ActiveDeadline, DeadlineScope, current_deadline
 from resilience._outcome import DEADLINE_EXCEEDED, TIMED_OUT, Outcome, set_traceback
-from resilience._runtime.circuit_context import Admitted, admitted_here, reenter, restore
+from resilience._runtime.circuit_context import Note, calls_here, reenter, restore, still_running
 from resilience._runtime.protocol import NO_POLICIES, Call, Policy, Proceed
 from resilience._runtime.steps import close
 from resilience._runtime.thread_timeout import Drive
@@ -121,7 +121,7 @@ def start_iteration(call: Call, outcome: Outcome, drive: Any, *, asynchronously:
     context = opened.context
     items, first = opened.detach()
     admitted, limited = _RELAYS[asynchronously]
-    inside = [each for each in admitted_here() if each not in call.enclosing and each.by is not None]
+    inside = [each for each in still_running(calls_here()) if not any(each is other for other in call.enclosing)]
     if inside:  # the consumer's code belongs to none of them
         restore(call.enclosing)
         items = admitted(items, inside)
@@ -252,7 +252,7 @@ class AdmittedGenerator(_Relay):
 
     __slots__ = ("_inside",)
 
-    def __init__(self, items: _Generator, inside: Sequence[Admitted]) -> None:
+    def __init__(self, items: _Generator, inside: Sequence[Note]) -> None:
         super().__init__(items)
         self._inside = inside
 
@@ -269,7 +269,7 @@ class AdmittedAsyncGenerator(_AsyncRelay):
 
     __slots__ = ("_inside",)
 
-    def __init__(self, items: _AsyncGenerator, inside: Sequence[Admitted]) -> None:
+    def __init__(self, items: _AsyncGenerator, inside: Sequence[Note]) -> None:
         super().__init__(items)
         self._inside = inside
 

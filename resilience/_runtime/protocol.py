@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, final
 from resilience._callback_errors import RUNNING, log_callback_error, with_hook
 from resilience._deadline_context import current_deadline_any_clock, deadline_or_inf
 from resilience._outcome import DEADLINE_EXCEEDED, TIMED_OUT, Outcome
-from resilience._runtime.circuit_context import Admitted
+from resilience._runtime.circuit_context import Note
 from resilience._runtime.exhaustion import exhaustion_counter
 from resilience._runtime.tracebacks import failed_here
 from resilience._validation import parse_count, parse_duration
@@ -278,7 +278,7 @@ class Gate(Protocol):
     def nests(self) -> bool:
         """Whether calls nest, as those of a class whose methods call each other.
 
-        Then `state_here` is looked at in place of `state`, and the function runs between `enter` and `leave`.
+        Then the fast path reads `state_here` in place of `state`, and notes the call while the function runs.
         """
         ...
 
@@ -289,14 +289,6 @@ class Gate(Protocol):
 
     def succeeded(self, state: Admission, /) -> object:
         """Record a success where calls nest and *state* is not quiet, unless the call belongs to another one."""
-        ...
-
-    def enter(self, state: Admission, /) -> Admitted:
-        """Note that a call admitted by *state* runs."""
-        ...
-
-    def leave(self, call: Admitted, /) -> None:
-        """Note that *call* has ended."""
         ...
 
 
@@ -411,7 +403,7 @@ class Call:
         #: What a runner calls in the function's place: it fetches a stream's first item, or looks at a first result.
         self.opener: Callable[..., object] | None = None
         #: Of a stream: the calls that its consumer's code belongs to, see `circuit_context`.
-        self.enclosing: tuple[Admitted, ...] = ()
+        self.enclosing: tuple[Note, ...] = ()
         #: The policies around it, the outermost first, once a runner drives it.
         self.stack: Sequence[Policy] = ()
         #: The exception by which a limit has cancelled it: its traceback says where it hung.

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from resilience._outcome import Outcome, set_context
 from resilience._runtime import async_runner
-from resilience._runtime.circuit_context import admitted_here
+from resilience._runtime.circuit_context import calls_here
 from resilience._runtime.generators import cancel, finish, start_iteration
 from resilience._runtime.protocol import Call, Policy
 from resilience._runtime.tracebacks import failed_here
@@ -95,7 +95,7 @@ class StreamSlowPath(SlowPath):
     def call(self, arguments: Arguments, keywords: Keywords) -> Call:
         """Return a call that no policy has admitted yet, which knows the calls that its consumer's code belongs to."""
         call = super().call(arguments, keywords)
-        call.enclosing = admitted_here()
+        call.enclosing = calls_here()
         return call
 
     def begin(self, call: Call, outcome: Outcome) -> tuple[object, object]:

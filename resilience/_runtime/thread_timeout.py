@@ -19,13 +19,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from typing import TypeAlias
 
 from resilience._forks import call_in_forked_child
 from resilience._listeners import emit, has_listeners
 from resilience._outcome import TIMED_OUT, Outcome
 from resilience._runtime.carried_context import copy_back
-from resilience._runtime.circuit_context import copied_context
 from resilience._runtime.protocol import Abandoned, Call, Policy
 from resilience.errors.base import TooManyAbandonedError
 from resilience.settings import ABANDONED_THREADS
@@ -200,7 +200,7 @@ class _WorkItem:
         self._drive = drive
         self._stack = stack
         self._depth = depth
-        self._context = copied_context()
+        self._context = copy_context()
         self._outcome = TIMED_OUT
         self._raised: BaseException | None = None
         self.call = call

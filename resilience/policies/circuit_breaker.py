@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 from resilience._callback_errors import call_hook, log_callback_error
 from resilience._listeners import emit, has_listeners
 from resilience._outcome import Outcome
-from resilience._runtime.circuit_context import Admitted, admitted_here, enter, leave
-from resilience._runtime.fast_path_template import quiet_calls
+from resilience._runtime.circuit_context import Note, calls_here, enter, leave
 from resilience._runtime.method_selection import MethodSelection
 from resilience._runtime.protocol import Admission, Call, Emit, Gate, Policy, Proceed, Run, Steps, SuccessReporting
 from resilience.classification._parse_errors import is_garbage
@@ -107,7 +106,7 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
         """
         admitted: Admission | ProbePermit | None = call.admission
         began = call.began
-        running: Admitted | None = None
+        running: Note | None = None
         if not call.admitted:  # else the wrapper has done what comes before the call
             admitted = state = self.state
             if not state.fast_path or self.methods.guards_class:
@@ -172,7 +171,7 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
                 self.release(admitted)
         return admitted
 
-    def _enter(self, admitted: Admission | ProbePermit | None) -> Admitted | None:
+    def _enter(self, admitted: Admission | ProbePermit | None) -> Note | None:
         """Note that a call runs, where calls through this circuit from within it belong to it.
 
         To a plain closed circuit each call is one of its own, and there is nothing to note.
@@ -247,7 +246,7 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
         After a transition the new state decides about inner calls: a long call must not keep on calling through a
         circuit that has opened.
         """
-        return any(self._stands_for(running.by) for running in admitted_here())
+        return any(self._stands_for(by) for (by,) in calls_here())
 
     def _stands_for(self, by: object) -> bool:
         """Whether a call admitted *by* that still stands for this circuit."""
@@ -269,7 +268,7 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
 
         While a circuit is quiet, nothing of the kind is asked when a call begins.
         """
-        return admitted in (*[running.by for running in admitted_here()], *quiet_calls())
+        return any(by is admitted for (by,) in calls_here())
 
     def succeeded(self, state: Any) -> None:
         """Record a success of a call that *state* admitted on the fast path, unless it belongs to another one."""
@@ -279,21 +278,17 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
 
     @property
     def nests(self) -> bool:
-        """Whether it guards a class. Then the wrapper looks at `state_here`, and calls between `enter` and `leave`.
-
-        A wrapper may leave both out while the state is quiet.
-        """
+        """Whether it guards a class. Then the wrapper looks at `state_here`, unless the state is quiet."""
         return self.methods.guards_class
 
     @property
     def state_here(self) -> Admission:
         """The present state; `INNER` within a call through this circuit, whatever the state."""
-        if admitted_here() and self._is_inner():
+        if calls_here() and self._is_inner():
             return INNER
         return self.state
 
-    enter: staticmethod[[object], Admitted] = staticmethod(enter)
-    leave: staticmethod[[Admitted], None] = staticmethod(leave)
+    leave: staticmethod[[Note], None] = staticmethod(leave)
 
     # -- rejecting -----------------------------------------------------------------------------------------------
 

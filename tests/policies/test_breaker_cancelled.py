@@ -10,7 +10,7 @@ import pytest
 
 from resilience import circuit_breaker, retry_on_category, subscribe, timeout
 from resilience._outcome import Outcome
-from resilience._runtime.circuit_context import admitted_here
+from resilience._runtime.circuit_context import calls_here
 from resilience._runtime.protocol import Call, Proceed
 from resilience._runtime.sync_runner import perform
 from resilience.clock import using_clock
@@ -42,7 +42,7 @@ def test_a_probe_cancelled_at_any_point_gives_its_permit_back_or_has_been_record
             finally:
                 unsubscribe()
             steps.close()
-            assert admitted_here() == ()
+            assert calls_here() == ()
             assert breaker.probes_in_flight == 0
             recorded.append(breaker.state.name)
             if breaker.state.name == "half-open":
@@ -88,13 +88,13 @@ def test_what_a_judge_of_results_calls_through_a_probes_circuit_does_not_belong_
     inner: list[object] = []
 
     def judge(value: object) -> bool:
-        inner.append(admitted_here())
+        inner.append(calls_here())
         return False
 
     with using_clock(VirtualClock()):
         breaker = circuit_breaker("b", failure_if=judge)
         breaker.half_open()
-        assert breaker.call(lambda: len(admitted_here())) == 1
+        assert breaker.call(lambda: len(calls_here())) == 1
         assert inner == [()]
         assert breaker.state.name == "closed"
 

@@ -23,10 +23,11 @@ from resilience import (
     retry_on_category,
     timeout,
 )
-from resilience._runtime import fast_path
+from resilience._runtime.circuit_context import calls_here, still_running
 from resilience._runtime.method_selection import LOCAL_METHODS
 from resilience.testing import virtual_time
 from tests.callers import AnotherCaller
+from tests.interruptions import interruptions
 from tests.roads import Road
 
 down = ConnectionResetError("down")
@@ -540,7 +541,7 @@ def test_others_go_on_while_a_call_of_the_class_runs(road: Road):
     assert breaker.state.name == "open"
 
 
-# -- sync calls through a quiet circuit, which are noted nowhere -------------------------------------------------------
+# -- calls through a circuit that has counted no failure --------------------------------------------------------------
 
 
 def layered(**options: object) -> tuple[circuit_breaker, type]:
@@ -691,9 +692,8 @@ def test_threads_of_the_toolkit_s_own_belong_to_the_method_that_waits_for_them()
     assert breaker.fail_counter == 0
 
 
-def test_threads_belong_to_the_method_that_starts_them_where_they_inherit_its_context(monkeypatch: pytest.MonkeyPatch):
-    """As on a free-threaded CPython 3.14."""
-    monkeypatch.setattr(fast_path, "_THREADS_INHERIT", True)
+def test_threads_that_run_in_a_copy_of_its_context_belong_to_the_method():
+    """On a free-threaded CPython 3.14 every thread does."""
     breaker, client = layered()
 
     def in_a_thread() -> None:
@@ -703,6 +703,50 @@ def test_threads_belong_to_the_method_that_starts_them_where_they_inherit_its_co
     mine = client()
     mine.outer(in_a_thread)
     assert breaker.fail_counter == 0
+
+
+def test_a_thread_that_outlives_the_method_that_started_it_counts_by_itself():
+    breaker, client = layered()
+    mine = client()
+    context = mine.outer(contextvars.copy_context)
+    with pytest.raises(ConnectionResetError):
+        context.run(mine.inner, down)
+    assert breaker.fail_counter == 1
+
+
+def test_notes_of_ended_methods_do_not_pile_up_in_contexts_that_were_copied_one_from_another():
+    _, client = layered()
+    mine = client()
+    context = contextvars.copy_context()
+    for _ in range(20):
+        context = context.run(mine.outer, contextvars.copy_context)
+    assert len(context.run(calls_here)) == 1
+
+
+def test_a_probe_that_a_method_begins_and_leaves_open_goes_on_after_the_method():
+    """As of a client whose ``__enter__`` is guarded, and enters a block of another circuit."""
+    _, client = layered()
+    other = circuit_breaker("other", reset_timeout=5)
+    probe = other.calling()
+    with virtual_time() as clock:
+        other.open()
+        clock.advance(5)
+        client().outer(probe.__enter__)
+        assert other.call(lambda: "within the probe") == "within the probe"
+        assert other.current_state == "half-open"
+        probe.__exit__(None, None, None)
+        assert other.current_state == "closed"
+
+
+def test_a_method_that_is_interrupted_anywhere_leaves_no_note_behind():
+    breaker, client = layered()
+    mine = client()
+    wrapper = vars(client)["outer"].__code__
+    for _ in interruptions(lambda: mine.outer(lambda: None), {wrapper}, after_calls=True):
+        assert not still_running(calls_here())
+    with pytest.raises(ConnectionResetError):
+        mine.inner(down)
+    assert breaker.fail_counter == 1
 
 
 def test_tasks_that_an_async_method_waits_for_belong_to_it(backend: str):
