@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from types import CoroutineType
 from typing import Any, TypeAlias, TypeVar, cast
 
 from resilience._callback_errors import call_hook, log_callback_error
 from resilience._exception_factory import exception_factory, reject_unknown_arguments
 from resilience._runtime.callables import is_async, is_generator, makes_context_manager, under_descriptor
+from resilience._runtime.decorate import async_generator_in_block
 from resilience._safe_access import qualified_name
 from resilience.categories import combine
 from resilience.classification.classifier import categories_of
@@ -157,26 +157,8 @@ class Translating:
 
         return iterate
 
-    def _iterate_async(self, function: Callable[..., AsyncGenerator[object, object]]) -> Callable[..., object]:
-        async def iterate(*args: object, **kwargs: object) -> AsyncGenerator[object, object]:
-            items = function(*args, **kwargs)
-            with self:
-                try:
-                    item = await _first(items)
-                    while True:  # `yield from`, which async generators do not have
-                        try:
-                            sent = yield item
-                        except GeneratorExit:
-                            await items.aclose()
-                            raise
-                        except BaseException as thrown:
-                            item = await items.athrow(thrown)
-                        else:
-                            item = await items.asend(sent)
-                except StopAsyncIteration:
-                    return
-
-        return iterate
+    def _iterate_async(self, function: Callable[..., object]) -> Callable[..., object]:
+        return async_generator_in_block(function, self)
 
     # -- as a block ----------------------------------------------------------------------------------------------------
 
@@ -278,21 +260,3 @@ def _gives_async_generator(function: object) -> bool:
     while isinstance(function, functools.partial):
         function = cast("functools.partial[object]", function).func
     return any(map(inspect.isasyncgenfunction, (function, getattr(type(function), "__call__", None))))  # noqa: B004
-
-
-async def _first(items: AsyncGenerator[object, object]) -> object:
-    """Return the first of *items* without the event loop's hooks.
-
-    The wrapper closes these items. An event loop that knew both generators would close both at once when it ends.
-    """
-    hooks = sys.get_asyncgen_hooks()
-    sys.set_asyncgen_hooks(None, _ignore)
-    try:
-        fetching = anext(items)
-    finally:
-        sys.set_asyncgen_hooks(*hooks)
-    return await fetching
-
-
-def _ignore(items: object) -> None:
-    """Take the place of the hook that closes a collected async generator."""

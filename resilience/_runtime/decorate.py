@@ -27,6 +27,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from contextlib import AbstractContextManager
 from operator import attrgetter
 from types import FunctionType
 from typing import Any, NamedTuple, cast
@@ -43,14 +44,14 @@ from resilience._runtime.callables import (
     name_of,
     under_descriptor,
 )
-from resilience._runtime.fast_path import stream_wrapper_of, wrapper_of
+from resilience._runtime.fast_path import stream_in_block, stream_wrapper_of, wrapper_of
 from resilience._runtime.generators import OpenStream
 from resilience._runtime.protocol import Policy
 from resilience._runtime.thread_timeout import in_worker
 from resilience._runtime.tracebacks import drop_frame
 from resilience.settings import DISABLED
 
-__all__ = ["Guarded", "guard_function", "guarded", "refuse_without_items"]
+__all__ = ["Guarded", "async_generator_in_block", "guard_function", "guarded", "refuse_without_items"]
 
 
 class Flavour(enum.Enum):
@@ -279,6 +280,16 @@ def _opener_async(function: Callable[..., object]) -> Callable[..., object]:
         return OpenStream(first, items)
 
     return open_stream
+
+
+def async_generator_in_block(
+    function: Callable[..., object], block: AbstractContextManager[object]
+) -> Callable[..., object]:
+    """Return an async generator function that does what *function* does, within *block* from its first item to its end.
+
+    *block* is entered for each stream, several at once where they overlap. It has no part in `settings.disabled`.
+    """
+    return stream_in_block(function, _opener_async(function), block)
 
 
 def _generator_wrapper_of(target: str, function: Callable[..., object], stack: Sequence[Policy]) -> FunctionType:

@@ -15,6 +15,7 @@ how a wrapper is written.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from copy import copy
 from functools import partial
 from operator import attrgetter
@@ -27,6 +28,7 @@ from resilience._runtime.exhaustion import exhaustion_counter
 from resilience._runtime.fast_path_template import (
     ANYTHING,
     ASYNC_STREAM,
+    ASYNC_STREAM_IN_BLOCK,
     CALL,
     STREAM,
     Features,
@@ -39,7 +41,7 @@ from resilience._runtime.protocol import Policy, SuccessReporting
 from resilience._runtime.slow_path import NOWHERE, SlowPath, StreamSlowPath
 from resilience.clock import current_clock
 
-__all__ = ["stream_wrapper_of", "wrapper_of"]
+__all__ = ["stream_in_block", "stream_wrapper_of", "wrapper_of"]
 
 T = TypeVar("T")
 
@@ -187,6 +189,19 @@ def stream_wrapper_of(
     slow = StreamSlowPath(target, function, stack, opener, _RUNNERS[asynchronously])
     own = {".slow": CellType(slow), ".Stop": CellType(stop)}
     return _wrapper(text, function, Features(), own, asynchronously)
+
+
+def stream_in_block(
+    function: Callable[..., object],
+    opener: Callable[..., object],
+    block: AbstractContextManager[object],
+) -> FunctionType:
+    """Return the async generator function that hands out the items of *function*, and runs it within *block*.
+
+    *opener* calls *function* and fetches the first item. It returns an `OpenStream`, or None for an empty stream.
+    """
+    own = {".function": CellType(opener), ".block": CellType(block), ".Stop": CellType(StopAsyncIteration)}
+    return _wrapper(ASYNC_STREAM_IN_BLOCK, function, Features(), own, True)
 
 
 def _wrapper(

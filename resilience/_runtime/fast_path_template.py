@@ -1,4 +1,4 @@
-"""The texts of the functions that callers meet: one for calls, and one for streams of either kind.
+"""The texts of the functions that callers meet: one for calls, one for streams of either kind, one for a block.
 
 Each text is the whole wrapper, as it would be written by hand for a function of ``*args, **kwargs``. `code_for` makes
 code of it, as `dataclasses` makes an ``__init__``, in two steps:
@@ -47,6 +47,7 @@ from typing import NamedTuple, cast
 __all__ = [
     "ANYTHING",
     "ASYNC_STREAM",
+    "ASYNC_STREAM_IN_BLOCK",
     "CALL",
     "STREAM",
     "Features",
@@ -59,7 +60,7 @@ __all__ = [
 
 # What the texts take from around them: what a stack is made of, and builtins, which a module may have shadowed.
 _FREE = (
-    "function, slow, gate, begin, counter, recorder, clock, exhaustion, calls, still_running,"
+    "function, block, slow, gate, begin, counter, recorder, clock, exhaustion, calls, still_running,"
     " OpenStream, Stop, Exception, BaseException, GeneratorExit"
 )
 
@@ -175,6 +176,7 @@ async def wrapper(*args, **kwargs):
         items, item = slow.begin(call, outcome)
         try:
             {relay}
+            at = slow.finish(call, value)
         except GeneratorExit:  # the caller wants no more of what came, and it came
             await slow.drive(call.stack, 0, call, slow.finish(call))
             raise
@@ -192,7 +194,7 @@ async def wrapper(*args, **kwargs):
     finally:
         if context is not None:
             slow.set_context(error, context)
-        outcome = error = context = items = item = None
+        outcome = error = context = items = item = value = None
 """
 
 # What `yield from` does, from the first item on.
@@ -210,11 +212,10 @@ _RELAY = """
                         item = None
                         if sent is None:
                             value = yield from items
-                            at = slow.finish(call, value)
                             break
                         item = items.send(sent)
             except Stop as done:
-                at = slow.finish(call, done.value)
+                value = done.value
 """
 
 # Async generators have no `yield from`, and return nothing.
@@ -232,11 +233,22 @@ _ASYNC_RELAY = """
                         item = None
                         item = await items.asend(sent)
             except Stop:
-                at = slow.finish(call)
+                value = None
+"""
+
+# Not a policy, which `settings.disabled` would switch off.
+_STREAM_IN_BLOCK = """
+async def wrapper(*args, **kwargs):
+    with block:
+        stream = await function(*args, **kwargs)
+        if stream is not None:
+            items, item = stream.detach()
+            {relay}
 """
 
 STREAM = _STREAM.replace("{relay}", _RELAY.strip())
 ASYNC_STREAM = _STREAM.replace("{relay}", _ASYNC_RELAY.strip()).replace("return outcome.value", "return")
+ASYNC_STREAM_IN_BLOCK = _STREAM_IN_BLOCK.replace("{relay}", _ASYNC_RELAY.strip())
 
 
 class Features(NamedTuple):
