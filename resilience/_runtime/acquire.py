@@ -44,7 +44,8 @@ def _wait(effect: Acquire, call: Call, waiter: Waiter) -> bool:
     token = CancelToken(call.cancel_token)  # set when the caller leaves this thread
     waiter.wake = token.done.set
     try:
-        effect.slots.queue_up(waiter)
+        if not effect.slots.queue_up(waiter):
+            return False
         if not token.cancelled:
             call.clock.run_and_wait(_nothing, token.done, seconds)
         if token.cancelled:
@@ -76,7 +77,8 @@ async def _wait_async(effect: Acquire, call: Call, waiter: Waiter) -> bool:
 
     event = anyio.Event()
     waiter.wake = _in_this_loop(event.set)
-    effect.slots.queue_up(waiter)
+    if not effect.slots.queue_up(waiter):
+        return False
     if seconds == math.inf:
         await event.wait()
     else:

@@ -1,8 +1,14 @@
-"""Slots that calls take and give back, and wait for in the order they came: sync, asyncio and trio alike.
+"""Slots that calls take and give back, and wait for in a queue: sync, asyncio and trio alike.
 
-One `Slots` object serves threads and event loops at once. A slot that is released is granted to the call that has
-waited longest, under the lock, before that call runs again: no other call can take it in between. The call is then
-woken in its own way, outside of the lock. Where that fails, as its event loop is closed, the slot goes to the next one.
+One `Slots` object serves threads and event loops at once. A slot that is released is granted to a call that waits,
+under the lock, before that call runs again: no other call can take it in between. The call is then woken in its own
+way, outside of the lock. Where that fails, as its event loop is closed, the slot goes to the next one.
+
+By its order the queue serves the call that has waited longest, or the one that came last. Oldest first is fair, and
+best as long as the queue drains. Under lasting overload each call waits as long as the queue is, and its caller may be
+gone by the time it is served; newest first then serves those that still have someone who waits for them. ``adaptive``
+is oldest first until the queue has stood for `STANDING_QUEUE` seconds without a break, the rule and the constant of
+Facebook's "Fail at Scale" (ACM Queue, 2015).
 
 A call waits by way of the effect `Acquire`, see `acquire`; `Slots.release` is a plain function, so that a policy can
 call it in a ``finally`` whatever ends the call.
@@ -10,15 +16,28 @@ call it in a ``finally`` whatever ends the call.
 
 from __future__ import annotations
 
+import contextlib
+import math
 import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
 
 from resilience._forks import call_in_forked_child
-from resilience._validation import parse_count
+from resilience._validation import optional, parse_count, require_choice
+from resilience.clock import current_clock
 
-__all__ = ["Slots", "Waiter"]
+__all__ = ["ORDERS", "STANDING_QUEUE", "Slots", "Waiter"]
+
+STANDING_QUEUE = 0.1
+"""Seconds for which a queue has stood when it is overloaded, rather than in use."""
+
+ORDERS = ("oldest", "newest", "adaptive")
+
+
+def _parse_queue(parameter: str, value: object) -> int:
+    """Return the number of calls that may wait: 0 or more."""
+    return parse_count(parameter, value, least=0)
 
 
 def _nothing() -> None:
@@ -42,6 +61,10 @@ class Slots:
     """A number of slots that calls take by the effect `Acquire` and give back by `release`.
 
     A slot that is given back goes to the call that has waited longest, in whatever thread or event loop that waits.
+    With *order* "newest" it goes to the one that came last, with "adaptive" to that one once calls have been waiting
+    for 100 ms without a break. Where *max_queue* calls wait, a further one is refused, or, newest first, takes the
+    place of the oldest.
+
     In a forked process no call waits. Slots that were taken stay taken: the call that forks goes on in the child, too.
 
     >>> slots = Slots(2)
@@ -52,8 +75,10 @@ class Slots:
     1
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, max_queue: int | None = None, order: str = "oldest") -> None:
         self.limit: int = parse_count("limit", limit)
+        self.max_queue: int | None = optional(_parse_queue, "max_queue", max_queue)
+        self.order: str = require_choice("order", order, ORDERS)
         self._free = limit
         self._begin_queue()
         _all_slots.add(self)
@@ -61,6 +86,8 @@ class Slots:
     def _begin_queue(self) -> None:
         """Let no call wait, and no lock be held: at first, and in a forked process, which has no threads but one."""
         self._waiters: deque[Waiter] = deque()
+        #: Since when calls wait without a break, by the clock.
+        self._waiting_since = math.inf
         #: The call that each thread has taken a slot for last. A slot released there is that one, as far as it matters:
         #: until the call's policy has come from its `Acquire` into its ``try``, nothing else runs in the thread.
         self._granted_last: dict[int, Waiter] = {}
@@ -106,18 +133,38 @@ class Slots:
             waiter.granted = True
             return True
 
-    def queue_up(self, waiter: Waiter) -> None:
-        """Have a call wait for a slot; it may be woken at once."""
+    @property
+    def newest_first(self) -> bool:
+        """Whether the next slot goes to the call that came last."""
+        if self.order != "adaptive":
+            return self.order == "newest"
+        return current_clock().now() - self._waiting_since >= STANDING_QUEUE
+
+    def queue_up(self, waiter: Waiter) -> bool:
+        """Have a call wait for a slot, and return whether it may; it may be woken at once.
+
+        Where the queue is full and serves the newest first, the oldest leaves it, and is woken without a slot.
+        """
+        evicted = _NO_WAITER
         with self._lock:
+            if self.max_queue is not None and len(self._waiters) >= self.max_queue:
+                if not self._waiters or not self.newest_first:
+                    return False
+                evicted = self._waiters.popleft()
+            if not self._waiters:
+                self._waiting_since = current_clock().now()
             self._waiters.append(waiter)
             granted = self._grant()  # one that was released since there was none
+        with contextlib.suppress(RuntimeError):  # its event loop is closed
+            evicted.wake()
         self._wake(granted)
+        return True
 
     def stop_waiting(self, waiter: Waiter) -> bool:
         """Return whether a call has its slot; it waits no longer."""
         with self._lock:
             if not waiter.granted:
-                self._waiters.remove(waiter)
+                self._leave_queue(waiter)
                 return False
             waiter.wake = _nothing  # it may lead to an event loop, which need not live as long
             self._granted_last[threading.get_ident()] = waiter
@@ -128,14 +175,21 @@ class Slots:
         self._wake(self._withdraw(waiter))
 
     def _grant(self) -> list[Waiter]:
-        """Give the free slots to the calls that have waited longest, and return those. Ask under the lock."""
+        """Give the free slots to calls that wait, and return those. Ask under the lock."""
         granted: list[Waiter] = []
-        while self._free and self._waiters:
-            waiter = self._waiters.popleft()
-            self._free -= 1
-            waiter.granted = True
-            granted.append(waiter)
+        if self._free and self._waiters:
+            take = self._waiters.pop if self.newest_first else self._waiters.popleft
+            while self._free and self._waiters:
+                waiter = take()
+                self._free -= 1
+                waiter.granted = True
+                granted.append(waiter)
         return granted
+
+    def _leave_queue(self, waiter: Waiter) -> None:
+        """Take a call out of the queue, if it has not been evicted. Ask under the lock."""
+        with contextlib.suppress(ValueError):
+            self._waiters.remove(waiter)
 
     def _wake(self, granted: list[Waiter]) -> None:
         """Wake calls that have a slot by now, not under the lock; the slot of one that cannot run goes to the next."""
@@ -152,8 +206,8 @@ class Slots:
             if waiter.granted:
                 waiter.granted = False
                 self._free += 1
-            elif waiter in self._waiters:
-                self._waiters.remove(waiter)
+            else:
+                self._leave_queue(waiter)
             return self._grant()
 
     def __repr__(self) -> str:

@@ -24,9 +24,9 @@ from tests.interruptions import interruptions
 
 
 class Limit(Policy):
-    def __init__(self, limit: int = 1, wait: float | None = None) -> None:
+    def __init__(self, limit: int = 1, wait: float | None = None, **queue: object) -> None:
         self.wait = wait
-        self.slots = Slots(limit)
+        self.slots = Slots(limit, **queue)
 
     def run(self, call: Call) -> Steps:
         if not (yield Acquire(self.slots, self.wait)):
@@ -37,8 +37,8 @@ class Limit(Policy):
             self.slots.release()
 
 
-def taken(limit: int = 1) -> Limit:
-    policy = Limit(limit)
+def taken(limit: int = 1, **queue: object) -> Limit:
+    policy = Limit(limit, **queue)
     for _ in range(limit):
         assert policy.slots.try_acquire()
     return policy
@@ -99,6 +99,125 @@ def test_tasks_are_served_in_the_order_they_came(backend: str):
     anyio.run(main, backend=backend)
     assert served == [0, 1, 2, 3, 4]
     assert (policy.slots.free, policy.slots.waiting) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("order", "stands_for", "expected"),
+    [
+        ("newest", 0.0, [3, 2, 1, 0]),
+        ("adaptive", 0.05, [0, 1, 2, 3]),
+        ("adaptive", 0.2, [3, 2, 1, 0]),
+    ],
+)
+def test_the_newest_is_served_first_where_the_order_says_so_or_the_queue_has_stood_for_100_ms(
+    backend: str, order: str, stands_for: float, expected: list[int]
+):
+    policy = taken(order=order)
+    served: list[int] = []
+
+    async def serve(number: int) -> None:
+        served.append(number)
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            for number in range(4):
+                tasks.start_soon(policy.acall, serve, number)
+                await anyio.wait_all_tasks_blocked()
+            clock.advance(stands_for)
+            policy.slots.release()
+
+    with virtual_time() as clock:
+        anyio.run(main, backend=backend)
+    assert served == expected
+    assert (policy.slots.free, policy.slots.waiting) == (1, 0)
+
+
+def test_a_queue_that_has_drained_meanwhile_serves_the_oldest_first_again(backend: str):
+    policy = taken(order="adaptive")
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(policy.acall, anyio.sleep, 0)
+            await anyio.wait_all_tasks_blocked()
+            clock.advance(60)
+            assert policy.slots.newest_first
+            policy.slots.release()
+        assert policy.slots.try_acquire()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(policy.acall, anyio.sleep, 0)
+            await anyio.wait_all_tasks_blocked()
+            assert not policy.slots.newest_first
+            policy.slots.release()
+
+    with virtual_time() as clock:
+        anyio.run(main, backend=backend)
+
+
+@pytest.mark.parametrize(
+    ("order", "served_in_the_end", "refused_at_once"), [("oldest", [0, 1], [2, 3]), ("newest", [3, 2], [0, 1])]
+)
+def test_a_full_queue_refuses_the_call_that_comes_or_the_oldest_where_the_newest_are_served_first(
+    backend: str, order: str, served_in_the_end: list[int], refused_at_once: list[int]
+):
+    policy = taken(max_queue=2, order=order)
+    served: list[int] = []
+    refused: list[int] = []
+
+    async def serve(number: int) -> None:
+        served.append(number)
+
+    async def call(number: int) -> None:
+        try:
+            await policy.acall(serve, number)
+        except BlockingIOError:
+            refused.append(number)
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            for number in range(4):
+                tasks.start_soon(call, number)
+                await anyio.wait_all_tasks_blocked()
+            assert refused == refused_at_once
+            policy.slots.release()
+
+    anyio.run(main, backend=backend)
+    assert served == served_in_the_end
+    assert (policy.slots.free, policy.slots.waiting) == (1, 0)
+
+
+def test_threads_leave_a_full_queue_as_tasks_do():
+    policy = taken(max_queue=1, order="newest")
+    answers: list[object] = []
+
+    def call(number: int) -> None:
+        try:
+            answers.append(policy.call(abs, number))
+        except BlockingIOError as error:
+            answers.append(type(error))
+
+    threads = [threading.Thread(target=call, args=(number,)) for number in (1, 2)]
+    threads[0].start()
+    wait_until_waiting(policy.slots, 1)
+    threads[1].start()
+    threads[0].join(5)
+    assert answers == [BlockingIOError]
+    policy.slots.release()
+    threads[1].join(5)
+    assert answers == [BlockingIOError, 2]
+
+
+def test_without_a_queue_a_call_that_finds_no_slot_is_refused_at_once():
+    policy = taken(max_queue=0)
+    with pytest.raises(BlockingIOError):
+        policy.call(abs, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"), [({"order": "lifo"}, "order='lifo'"), ({"max_queue": -1}, "max_queue=-1")]
+)
+def test_a_queue_that_cannot_be_meant_is_refused(options: dict[str, object], expected: str):
+    with pytest.raises(ValueError, match=expected):
+        Slots(1, **options)
 
 
 def test_a_thread_releases_and_tasks_of_other_loops_go_on():
