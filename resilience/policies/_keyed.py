@@ -1,0 +1,87 @@
+"""State for each key that a user's function derives from a call's arguments: a host, a tenant, a shard.
+
+The states are made when a key is first seen, and the number of them is bounded.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+from resilience._callback_errors import refuse_coroutine
+from resilience._forks import fork_safe
+from resilience._outcome import Outcome
+from resilience._runtime.protocol import Call
+
+__all__ = ["Keyed"]
+
+T = TypeVar("T")
+
+
+class Keyed(Generic[T]):
+    """The states of at most *max_keys* keys, each made by *make*, for the policy that messages call *owner*.
+
+    When there are more, the state that was not used for longest is evicted, of those that *may_evict* allows. One that
+    matters, such as an open circuit, is evicted only where there are no others.
+
+    >>> visits = Keyed(list, 2, lambda state: not state, lambda: "visits")
+    >>> for key in "abca":
+    ...     visits.of(key).append(key)
+    >>> visits.items()
+    [('c', ['c']), ('a', ['a'])]
+    """
+
+    def __init__(
+        self, make: Callable[[], T], max_keys: int, may_evict: Callable[[T], bool], owner: Callable[[], str]
+    ) -> None:
+        self._make = make
+        self._max_keys = max_keys
+        self._may_evict = may_evict
+        self._owner = owner
+        self._states: OrderedDict[Hashable, T] = OrderedDict()
+        # The collector may run while it is held, and with it a destructor that calls.
+        self._lock = fork_safe(threading.RLock())
+
+    def items(self) -> list[tuple[Hashable, T]]:
+        """Return the keys and their states, the least recently used first."""
+        with self._lock:
+            found = self._states.copy()
+        return list(found.items())
+
+    def of(self, key: Hashable) -> T:
+        """Return the state of a key, a new one where the key was not seen yet."""
+        with self._lock:
+            found = self._states.get(key)
+            if found is not None:
+                self._states.move_to_end(key)
+                return found
+            if len(self._states) >= self._max_keys:
+                del self._states[self._eviction_candidate()]
+            found = self._states[key] = self._make()
+            return found
+
+    def of_call(self, call: Call, key: Callable[..., Hashable]) -> T | Outcome:
+        """Return the state of the key that *key* derives from the arguments of *call*; an outcome where it fails.
+
+        The call is not made then. An error of the key function reaches the caller with a note.
+        """
+        try:
+            value = refuse_coroutine(key(*call.arguments, **call.keywords))
+        except Exception as error:
+            error.add_note(f"resilience: raised by key= of {self._owner()}; the call was not made")
+            return Outcome(None, error)
+        try:
+            return self.of(value)
+        except Exception as error:  # from its __hash__ or __eq__
+            return Outcome(None, self._not_hashable(value, error))
+
+    def _not_hashable(self, key: object, error: Exception) -> TypeError:
+        wrong = f"{self._owner()}: key= gave a {type(key).__name__}, which cannot be a dict's key"
+        refused = TypeError(f"{wrong}; the call was not made")
+        refused.__cause__ = error
+        return refused
+
+    def _eviction_candidate(self) -> Hashable:
+        return next(filter(lambda key: self._may_evict(self._states[key]), self._states), next(iter(self._states)))
