@@ -24,6 +24,7 @@ import pybreaker
 from resilience._runtime.callables import is_async, name_of
 from resilience._validation import optional, parse_count, parse_duration, parse_number, require
 from resilience.categories import CategoryLike, ErrorCategory, combine
+from resilience.policies._keyed import parse_key
 from resilience.policies._sliding_window import CountWindow, TimeWindow, Window, WindowSnapshot
 from resilience.policies.backoff import equal_jitter
 from resilience.profiles import DerivedTable, Profile, changed_profiles
@@ -65,14 +66,6 @@ def _parse_category(parameter: str, value: object) -> ErrorCategory:
 def _parse_failure_if(parameter: str, value: object) -> object:
     require(callable(value), parameter, value, "a function of a call's result that says True or False", TypeError)
     plain = "a plain function; what an async one says is not awaited"
-    require(not is_async(value), parameter, value, plain, TypeError)
-    return value
-
-
-def _parse_key(parameter: str, value: object) -> object:
-    expected = "a function of the call's arguments, such as lambda host, *_: host"
-    require(callable(value), parameter, value, expected, TypeError)
-    plain = "a plain function of the call's arguments; an async one is not awaited"
     require(not is_async(value), parameter, value, plain, TypeError)
     return value
 
@@ -233,7 +226,7 @@ class CircuitBreakerConfig:
     ramp_up: float | timedelta = field(default=0.0, metadata=_SECONDS_OR_ZERO)
     # Options that `describe` does not show have no repr.
     profiles: Mapping[CategoryLike, Mapping[str, object] | Profile] | None = field(default=None, repr=False)
-    key: Callable[..., Hashable] | None = field(default=None, repr=False, metadata={"parse": _parse_key})
+    key: Callable[..., Hashable] | None = field(default=None, repr=False, metadata={"parse": parse_key})
     max_keys: int = field(default=1024, repr=False, metadata=_COUNT)
     per_instance: bool = field(default=False, repr=False)
     only: Sequence[str] | None = field(default=None, repr=False)

@@ -13,9 +13,11 @@ from typing import Generic, TypeVar
 from resilience._callback_errors import refuse_coroutine
 from resilience._forks import fork_safe
 from resilience._outcome import Outcome
+from resilience._runtime.callables import is_async
 from resilience._runtime.protocol import Call
+from resilience._validation import require
 
-__all__ = ["Keyed"]
+__all__ = ["Keyed", "parse_key"]
 
 T = TypeVar("T")
 
@@ -85,3 +87,12 @@ class Keyed(Generic[T]):
 
     def _eviction_candidate(self) -> Hashable:
         return next(filter(lambda key: self._may_evict(self._states[key]), self._states), next(iter(self._states)))
+
+
+def parse_key(parameter: str, value: object) -> object:
+    """Return the function of ``key=``. Raises TypeError for what is none, and for an async one."""
+    expected = "a function of the call's arguments, such as lambda host, *_: host"
+    require(callable(value), parameter, value, expected, TypeError)
+    plain = "a plain function of the call's arguments; an async one is not awaited"
+    require(not is_async(value), parameter, value, plain, TypeError)
+    return value
