@@ -180,7 +180,7 @@ class CircuitModeChanged(Event):
     ),
 )
 class CallRejected(Event):
-    """The call was not made; the circuit may admit another one in *retry_after* seconds.
+    """The circuit or bulkhead named *policy* did not admit the call; it may admit another one in *retry_after* seconds.
 
     With *shadow* the call was made all the same, since the circuit only shadows.
     """

@@ -6,6 +6,7 @@
     ├── RetriesExhaustedError           all attempts failed, and on_exhausted="wrap" asked for this
     ├── TooManyAbandonedError           a sync call was rejected: too many abandoned threads
     ├── CircuitOpenError                a circuit rejected the call; also a pybreaker.CircuitBreakerError
+    ├── BulkheadFullError               a bulkhead refused the call: too many are in flight
     └── ValidationFailedError           an `ErrorCollector` has collected errors; also a ValueError
 
 The error of a guarded function reaches the caller as the same object. It is wrapped in one of these only on demand.
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from resilience._lazy import attach_lazy
 from resilience.errors.base import (
+    BulkheadFullError,
     CallTimeoutError,
     DeadlineExceededError,
     ResilienceError,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from resilience.errors.code_table import CodeProblem, check_codes
 
 __all__ = [
+    "BulkheadFullError",
     "CallTimeoutError",
     "CodeProblem",
     "CodeRegistry",

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from resilience.errors._pickling import Parts
 
 __all__ = [
+    "BulkheadFullError",
     "CallTimeoutError",
     "DeadlineExceededError",
     "ResilienceError",
@@ -327,6 +328,39 @@ class TooManyAbandonedError(ResilienceError, code="RES-E004", category="rejected
         if self.running == 1:
             running = "1 call that exceeded its time limit still runs in an abandoned thread"
         return f"{self.target} was not called: {running}"
+
+
+class BulkheadFullError(ResilienceError, code="RES-E008", category="rejected"):
+    """The bulkhead *name* refused a call: *limit* calls are in flight and *queued* wait; *reason* says which rule.
+
+    *retry_after* is when a further call can expect a slot, in seconds, by how long calls have taken of late; None
+    before any has ended.
+
+    >>> str(BulkheadFullError("stock", 20, 40, "its queue is full", 0.25))
+    "bulkhead 'stock' is full: its queue is full (20 calls in flight, 40 queued); a slot is expected in 0.25 s"
+    """
+
+    args: tuple[str, int, int, str, float | None]
+
+    def __init__(self, name: str, limit: int, queued: int, reason: str, retry_after: float | None = None) -> None:
+        self.args = (name, limit, queued, reason, retry_after)
+        self.name = name
+        self.limit = limit
+        self.queued = queued
+        self.reason = reason
+        self.retry_after = retry_after
+
+    def _own_details(self) -> Mapping[str, object]:
+        return {"bulkhead": self.name, "limit": self.limit, "queued": self.queued, "reason": self.reason}
+
+    def __str__(self) -> str:
+        calls = f"{self.limit} calls in flight, {self.queued} queued"
+        if self.limit == 1:
+            calls = f"1 call in flight, {self.queued} queued"
+        expected = ""
+        if self.retry_after is not None:
+            expected = f"; a slot is expected in {self.retry_after:.3g} s"
+        return f"bulkhead {self.name!r} is full: {self.reason} ({calls}){expected}"
 
 
 _MAX_FIELDS_SHOWN = 10

@@ -9,6 +9,7 @@ import pytest
 
 from resilience import ErrorCategory, Severity, circuit_breaker, classify, override_profiles, retry_after
 from resilience.errors import (
+    BulkheadFullError,
     CallTimeoutError,
     DeadlineExceededError,
     ResilienceError,
@@ -186,6 +187,12 @@ def test_context_without_a_message_adds_no_note():
             0.0,
         ),
         (TooManyAbandonedError("s", 64), "RES-E004", {"target": "s", "running": 64}, None),
+        (
+            BulkheadFullError("b", 20, 40, "its queue is full", 0.5),
+            "RES-E008",
+            {"bulkhead": "b", "limit": 20, "queued": 40, "reason": "its queue is full"},
+            0.5,
+        ),
         (
             CircuitOpenError("b", 12.4, 5, "E", ErrorCategory.TIMEOUT),
             "RES-E005",

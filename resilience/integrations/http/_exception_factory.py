@@ -22,6 +22,7 @@ from resilience.errors._json_safe import Json
 from resilience.errors._pickling import new_uninitialized
 from resilience.errors._validation import add_note
 from resilience.errors.base import (
+    BulkheadFullError,
     CallTimeoutError,
     DeadlineExceededError,
     ResilienceError,
@@ -184,6 +185,11 @@ def _too_many_abandoned(fields: ErrorFields) -> ResilienceError:
     return TooManyAbandonedError(fields.text("target"), fields.count("running"))
 
 
+def _bulkhead_full(fields: ErrorFields) -> ResilienceError:
+    name, limit, queued = fields.text("bulkhead"), fields.count("limit"), fields.count("queued")
+    return BulkheadFullError(name, limit, queued, fields.text("reason"), fields.wait)
+
+
 def _circuit_open(fields: ErrorFields) -> ResilienceError:
     from resilience.errors.circuit import CircuitOpenError  # imports pybreaker
 
@@ -201,6 +207,7 @@ _CONSTRUCTORS: Final[Mapping[str, Callable[[ErrorFields], ResilienceError]]] = {
     "resilience.errors.base.DeadlineExceededError": _noted(_deadline_exceeded),
     "resilience.errors.base.RetriesExhaustedError": _noted(_retries_exhausted),
     "resilience.errors.base.TooManyAbandonedError": _noted(_too_many_abandoned),
+    "resilience.errors.base.BulkheadFullError": _noted(_bulkhead_full),
     "resilience.errors.circuit.CircuitOpenError": _noted(_circuit_open),
 }
 """The toolkit's classes whose text is made of their arguments, by name: the last one is imported only when needed."""

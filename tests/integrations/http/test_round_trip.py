@@ -13,6 +13,7 @@ from resilience import ErrorCategory as C
 from resilience import retry_on_category
 from resilience.contrib import executor, service
 from resilience.errors import (
+    BulkheadFullError,
     CallTimeoutError,
     DeadlineExceededError,
     ResilienceError,
@@ -38,6 +39,7 @@ CODED: dict[str, Exception] = {
     "deadline": DeadlineExceededError("shop.search"),
     "exhausted": RetriesExhaustedError("shop.search", 3, "attempts", 0.25),
     "abandoned": TooManyAbandonedError("shop.search", 64),
+    "bulkhead": BulkheadFullError("stock", 20, 40, "its queue is full", 0.5),
     "open": CircuitOpenError("billing", 12.4),
     "task": service.TaskNotFoundError("t-7"),
     "rate": service.RateLimitError(100, 60, 0),
