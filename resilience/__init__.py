@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from resilience.classification import classify, explain, register, register_library, retry_after
     from resilience.collect import ErrorCollector
     from resilience.errors import (
+        BulkheadFullError,
         CallTimeoutError,
         DeadlineExceededError,
         ResilienceError,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from resilience.gather import CallResult, GatheredResults, gather_results, gather_results_async
     from resilience.metrics.tracking import track_errors
     from resilience.policies.backoff import Backoff
+    from resilience.policies.bulkhead import Bulkhead, bulkhead
     from resilience.policies.degraded import Degraded
     from resilience.policies.idempotency import by_method
     from resilience.policies.retry_budget import RetryBudget
@@ -55,6 +57,8 @@ __all__ = [
     "Arguments",
     "AttemptReport",
     "Backoff",
+    "Bulkhead",
+    "BulkheadFullError",
     "CallReport",
     "CallResult",
     "CallTimeoutError",
@@ -80,6 +84,7 @@ __all__ = [
     "ValidationFailedError",
     "WorstCase",
     "__version__",
+    "bulkhead",
     "by_method",
     "circuit_breaker",
     "classify",
@@ -110,6 +115,8 @@ _LAZY = {
     "Arguments": "policies.revision",
     "AttemptReport": "policies.retry_report",
     "Backoff": "policies.backoff",
+    "Bulkhead": "policies.bulkhead",
+    "BulkheadFullError": "errors",
     "CallReport": "policies.retry_report",
     "CallResult": "gather",
     "CallTimeoutError": "errors",
@@ -131,6 +138,7 @@ _LAZY = {
     "TooManyAbandonedError": "errors",
     "ValidationFailedError": "errors",
     "WorstCase": "_runtime.worst_case",
+    "bulkhead": "policies.bulkhead",
     "by_method": "policies.idempotency",
     "circuit_breaker": "circuits",
     "classify": "classification.classifier",

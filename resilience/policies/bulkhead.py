@@ -1,0 +1,250 @@
+"""Bulkhead: so many calls of a dependency at a time, a short queue for those that come meanwhile, and an end to both.
+
+A dependency that slows down fills every thread and every connection of its caller, unless the calls to it are limited.
+The limit alone does not help: calls that wait without bound are answered when their callers have left. So the queue is
+bounded, serves the newest call first once it stands, and a call that cannot be done by its deadline is refused at once.
+
+`Slots` has the slots and the queue. `Bulkhead` is the policy, with what it has measured; with ``key=`` there is one
+`_Compartment` of both for each key.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import deque
+from collections.abc import Callable, Hashable
+from datetime import timedelta
+from typing import Literal, TypeAlias, TypedDict
+
+from resilience._listeners import has_listeners
+from resilience._outcome import Outcome
+from resilience._runtime.circuit_context import calls_here, enter, leave
+from resilience._runtime.protocol import PROCEED, Acquire, Call, Emit
+from resilience._runtime.slots import Slots
+from resilience._runtime.worst_case import WorstCase
+from resilience._validation import given_options, optional, parse_count, parse_duration, require
+from resilience.errors.base import BulkheadFullError
+from resilience.policies._keyed import Keyed, parse_key
+from resilience.policies.base import Policy, Steps
+
+__all__ = ["Bulkhead", "BulkheadSnapshot", "bulkhead"]
+
+Order: TypeAlias = Literal["adaptive", "oldest", "newest"]
+
+_MIN_QUEUE = 10
+_MEASURED_CALLS = 64
+
+_FULL = "its queue is full"
+_LATE = "a slot would come too late"
+_WAITED = "no slot became free in time"
+_NESTED = "the call already has a slot, and no other is free"
+
+
+class BulkheadSnapshot(TypedDict):
+    """The load of a bulkhead: calls that may be in flight, that are, that wait, and that it has refused so far."""
+
+    limit: int
+    in_flight: int
+    queued: int
+    rejected: int
+
+
+class _Compartment:
+    """The slots of a bulkhead, or of one of its keys, and how long the last calls in them took."""
+
+    __slots__ = ("durations", "rejected", "slots")
+
+    def __init__(self, limit: int, max_queue: int, order: str) -> None:
+        self.slots = Slots(limit, max_queue=max_queue, order=order)
+        #: In seconds, of the last calls that have ended.
+        self.durations: deque[float] = deque(maxlen=_MEASURED_CALLS)
+        #: The number of calls that were refused. Threads may lose one to each other: it is for reading, no more.
+        self.rejected = 0
+
+    @property
+    def is_idle(self) -> bool:
+        return self.slots.free == self.slots.limit and not self.slots.waiting
+
+    def expected_wait(self) -> float | None:
+        """Return after how many seconds a further call can expect a slot; None where no call has ended yet.
+
+        Slots become free at the rate *limit* / mean duration. The calls that come first in the queue take theirs.
+        """
+        durations = self.durations.copy()
+        if not durations:
+            return None
+        ahead = 0 if self.slots.newest_first else self.slots.waiting
+        return (ahead + 1) * statistics.fmean(durations) / self.slots.limit
+
+    def comes_too_late(self, call: Call, max_wait: float) -> bool:
+        """Whether a slot can be expected only after *max_wait*, or too late for the call to end by its deadline."""
+        wait = self.expected_wait()
+        if wait is None or not self.slots.max_queue:
+            return False
+        if wait > max_wait:
+            return True
+        return call.due < math.inf and call.lacks_time(wait + statistics.median(self.durations.copy()))
+
+
+class Bulkhead(Policy):
+    """Make at most *limit* calls at a time; keep a short queue for further ones, and refuse the rest.
+
+    Use it as a decorator of functions, methods, classes and generator functions, as a block, or in a `Pipeline`. One
+    object counts the calls of all threads, event loops and trio together. A call holds its slot from its beginning to
+    its end, a stream until its items have ended. Waiting for a slot counts against the call's deadline, and not against
+    the time limit of an attempt, which stands inside.
+
+    Args:
+        name: the dependency's name, for errors, events and logs.
+        limit: the calls that may be in flight.
+        max_queue: the calls that may wait; twice the limit and at least 10 unless given. 0: none.
+        max_wait: the longest wait for a slot, in seconds; unless given, up to the call's deadline.
+        order: which call gets the next slot: the "oldest", the "newest", or, "adaptive", the oldest until calls have
+            been waiting for 100 ms without a break, and from then on the newest.
+        key: a function of the call's arguments: each key has slots, and a queue, of its own.
+        max_keys: the keys that are kept; of those that are idle the one unused for longest is dropped.
+
+    A refused call raises `BulkheadFullError`, of the category REJECTED: no circuit counts it, no retry repeats it at
+    once. It is refused at once where the queue is full; where, as long as calls have taken of late, a slot would come
+    after *max_wait* or too late to end by the deadline; and where the call itself runs inside one that has a slot, and
+    no other is free: it would wait for itself.
+
+    Raises TypeError or ValueError, where it is written, for invalid options.
+
+    >>> @bulkhead("stock", 20)
+    ... def stock(item: str) -> int:
+    ...     return 7
+    >>> stock("lamp")
+    7
+    """
+
+    def __init__(
+        self,
+        name: str,
+        limit: int,
+        *,
+        max_queue: int | None = None,
+        max_wait: float | timedelta | None = None,
+        order: Order = "adaptive",
+        key: Callable[..., Hashable] | None = None,
+        max_keys: int = 1024,
+    ) -> None:
+        require(isinstance(name, str), "name", name, "the dependency's name as text, such as 'stock'", TypeError)
+        require(bool(name.strip()), "name", name, "the dependency's name, such as 'stock'")
+        self.name: str = name
+        self.limit: int = parse_count("limit", limit)
+        self.max_queue: int | None = max_queue
+        self.max_wait: float | None = optional(parse_duration, "max_wait", max_wait)
+        self.order: Order = order
+        self.key: Callable[..., Hashable] | None = key
+        optional(parse_key, "key", key)
+        self._queue = max(_MIN_QUEUE, 2 * self.limit) if max_queue is None else max_queue
+        self._compartment = self._new_compartment()  # without a key all calls go here; it checks the rest
+        self._keyed = Keyed(self._new_compartment, parse_count("max_keys", max_keys), _is_idle, self._title)
+
+    def _new_compartment(self) -> _Compartment:
+        return _Compartment(self.limit, self._queue, self.order)
+
+    def _title(self) -> str:
+        return f"bulkhead {self.name!r}"
+
+    # -- the call ------------------------------------------------------------------------------------------------
+
+    def run(self, call: Call) -> Steps:
+        """Make *call* in a slot; wait for one, or refuse the call."""
+        compartment = self._compartment
+        if self.key is not None:
+            found = self._keyed.of_call(call, self.key)
+            if isinstance(found, Outcome):
+                return found
+            compartment = found
+        call.notes[self] = compartment
+        slots = compartment.slots
+        if not (yield Acquire(slots, 0.0)):
+            reason, due = self._refuses(compartment, call), self._waits_until(call)
+            if reason is None and not (yield Acquire(slots, self.max_wait)):
+                reason = _WAITED if call.clock.now() >= due else _FULL
+            if reason is not None:
+                return (yield from self._reject(compartment, call, reason))
+        noted, began = enter(compartment), call.clock.now()
+        try:
+            outcome: Outcome = yield PROCEED
+            return outcome
+        finally:
+            slots.release()
+            leave(noted)
+            compartment.durations.append(call.clock.now() - began)
+
+    def _waits_until(self, call: Call) -> float:
+        """Return when *call* stops to wait for a slot, by its clock."""
+        if self.max_wait is None:
+            return call.due
+        return min(call.clock.now() + self.max_wait, call.due)
+
+    def _refuses(self, compartment: _Compartment, call: Call) -> str | None:
+        """Return why *call* must not even wait for a slot; None where it may."""
+        if any(by is compartment for (by,) in calls_here()):
+            return _NESTED  # it would wait for itself
+        if compartment.comes_too_late(call, self.max_wait or math.inf):
+            return _LATE
+        return None
+
+    def _reject(self, compartment: _Compartment, call: Call, reason: str) -> Steps:
+        compartment.rejected += 1
+        retry_after = compartment.expected_wait()
+        error = BulkheadFullError(self.name, self.limit, compartment.slots.waiting, reason, retry_after)
+        if has_listeners():
+            from resilience.events import CallRejected
+
+            yield Emit(CallRejected(target=call.target, policy=self.name, retry_after=retry_after or 0.0))
+        return Outcome.failed(error)
+
+    # -- what is known of it -------------------------------------------------------------------------------------
+
+    def snapshot(self) -> BulkheadSnapshot:
+        """Return the load now, of all keys together.
+
+        >>> bulkhead("stock", 20).snapshot()
+        {'limit': 20, 'in_flight': 0, 'queued': 0, 'rejected': 0}
+        """
+        compartments = [self._compartment, *(compartment for _, compartment in self._keyed.items())]
+        slots = [each.slots for each in compartments]
+        return {
+            "limit": self.limit,
+            "in_flight": sum(each.limit - each.free for each in slots),
+            "queued": sum(each.waiting for each in slots),
+            "rejected": sum(each.rejected for each in compartments),
+        }
+
+    def status(self, call: Call) -> str | None:
+        """Return the load of the slots that the call asked for, for its note."""
+        compartment = call.notes.get(self)
+        if not isinstance(compartment, _Compartment):  # the call did not get so far
+            return None
+        slots = compartment.slots
+        return f"{self._title()} {slots.limit - slots.free} of {slots.limit} in flight, {slots.waiting} queued"
+
+    def worst(self, inside: WorstCase) -> WorstCase:
+        """Return *inside*, after the longest wait for a slot: without *max_wait* any time, up to the deadline."""
+        wait = math.inf if self.max_wait is None else self.max_wait
+        return inside._replace(waits=inside.waits + wait, seconds=inside.seconds + wait)
+
+    def __str__(self) -> str:
+        options = given_options(max_queue=self.max_queue, max_wait=self.max_wait)
+        shown = [f"{name}={value:g}" for name, value in options.items()]
+        if self.order != "adaptive":
+            shown.append(f"order={self.order!r}")
+        per_key = "" if self.key is None else " per key"
+        return f"bulkhead({', '.join([repr(self.name), str(self.limit), *shown])}){per_key}"
+
+    def __repr__(self) -> str:
+        return f"<{self}>"
+
+
+def _is_idle(compartment: _Compartment) -> bool:
+    return compartment.is_idle
+
+
+bulkhead = Bulkhead
+"""The bulkhead, as a decorator is named."""
