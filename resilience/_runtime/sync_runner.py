@@ -1,7 +1,7 @@
 """The runner of sync calls: it carries out the effects that policies yield. `async_runner` is its twin.
 
 The runner is the only part of the toolkit that calls, catches, waits and sleeps; it knows effects and no policy. Both
-runners are one text but for ``await``, which `tests/runtime/test_runner_parity.py` holds: what waits for nothing is in
+runners are one text but for ``await``, which `tests/_runtime/test_runner_parity.py` holds: what waits for nothing is in
 `steps`, and is shared.
 
 `drive` takes a call through a stack of policies. The policies that have proceeded are generators, suspended in

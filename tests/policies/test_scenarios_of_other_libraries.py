@@ -8,8 +8,8 @@ Where our circuit differs on purpose, `decided` gives the reason and quotes the 
 promises our behaviour. The steps of such a row expect our behaviour, and a test looks the quotation up.
 
 Calls in flight are permits by hand, as in the suites of gobreaker, resilience4j and interlock-cb; calls in flight in
-threads and tasks are the subject of `test_half_open_bugs`. What pybreaker tests of Redis is in `test_shared_redis` and
-`test_shared_store`.
+threads and tasks are the subject of `test_half_open_bugs`. What pybreaker tests of Redis is in `test_redis_storage` and
+`test_storage`.
 """
 
 from __future__ import annotations

@@ -407,7 +407,7 @@ FORKS = """
 import os
 from resilience import circuit_breaker
 from resilience.testing import virtual_time
-from tests.test_shared_store import Hung, Remote
+from tests.integrations.pybreaker.test_storage import Hung, Remote
 
 store, hung = Remote(), Hung()
 with virtual_time(patience=0.2) as clock:
@@ -431,7 +431,7 @@ with virtual_time(patience=0.2) as clock:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_forked_process_asks_a_store_that_hung_in_its_parent():
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[3]
     subprocess.run([sys.executable, "-W", "ignore", "-c", FORKS], check=True, timeout=60, cwd=root)
 
 

@@ -103,7 +103,9 @@ def test_a_block_is_named_after_the_function_it_stands_in():
     heard = []
     with subscribe(heard.append), fallback(default=1):
         raise down
-    assert heard[0].target == "tests.runtime.test_blocks.test_a_block_is_named_after_the_function_it_stands_in"
+    assert (
+        heard[0].target == "tests._runtime.test_context_manager.test_a_block_is_named_after_the_function_it_stands_in"
+    )
 
 
 def test_ctrl_c_leaves_a_block_and_counts_for_nothing():

@@ -19,7 +19,7 @@ from benchmarks.storm.plot import svg
 from benchmarks.storm.simulation import Timeline, simulate
 from benchmarks.storm.strategies import BUDGET, NO_BUDGET, NO_RETRY, STAMINA, STRATEGIES, Strategy
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 #: The same in less time, and with fewer clients. The budget is the same: half a crowd shows twice of what it allows.
 SHORT_OUTAGE = dataclasses.replace(OUTAGE, healthy=1, trouble=5, after=11)

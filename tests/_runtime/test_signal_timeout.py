@@ -630,7 +630,7 @@ def test_a_signal_that_comes_when_no_limit_is_left_does_nothing():
 
 
 def play(program: str) -> subprocess.CompletedProcess[str]:
-    begin = "import os, signal, sys\nfrom tests.runtime.test_interrupt import *\n"
+    begin = "import os, signal, sys\nfrom tests._runtime.test_signal_timeout import *\n"
     return subprocess.run(
         [sys.executable, "-W", "ignore", "-c", begin + program],
         capture_output=True,

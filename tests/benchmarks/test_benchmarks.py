@@ -36,7 +36,7 @@ from benchmarks.outcome import CaseResult, rows
 from benchmarks.targets import LIMITS, TARGETS
 from benchmarks.terms import ARGUMENT, DEFAULT, Function
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 TINY = Settings(rounds=2, slow_rounds=2, loop=0.00002, tasks=20, in_flight=20, in_flight_rounds=1, objects=5)
 SHAPES = ("sync", "method", "class", "async")
 FEW = ("resilience", "pyresilience", "purgatory")

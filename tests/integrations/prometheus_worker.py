@@ -1,4 +1,4 @@
-"""A process of its own, one of several: ``python worker.py WHAT``. The test that starts it reads what it wrote."""
+"""One of several processes: ``python -m tests.integrations.prometheus_worker WHAT``. The test reads what it wrote."""
 
 from __future__ import annotations
 

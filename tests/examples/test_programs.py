@@ -19,7 +19,7 @@ from resilience import ErrorCategory as C
 from resilience import ResilienceError, profile_of
 from resilience.integrations.http import error_from_response
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 PATIENCE = 60
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the servers are handed their sockets")

@@ -18,7 +18,7 @@ from benchmarks.soak.__main__ import main, soak
 from benchmarks.soak.trends import Sample, Trend, sample, trends
 from benchmarks.soak.workloads import WORKLOADS, RoundFailedError, Workload
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def samples(rss: Callable[[int], float]) -> list[Sample]:

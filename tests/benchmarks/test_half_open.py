@@ -19,7 +19,7 @@ from benchmarks.half_open.libraries import load
 from benchmarks.half_open.scenarios import ERROR, NOT_APPLICABLE, RIGHT, WRONG, Scenario
 from benchmarks.half_open.terms import BLOCKS, RESET, TASKS, THREADS, THRESHOLD, Breaker, CallerBug, Clocks, Settings
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 ALL = [scenario for scenarios in GROUPS.values() for scenario in scenarios]
 PEERS = [library for library in LIBRARIES if library is not OURS]
 

@@ -12,9 +12,9 @@ import pytest
 
 from resilience import CircuitBreaker, CircuitOpenError, ErrorCategory, circuit_breaker
 from resilience.testing import virtual_time
+from tests.integrations.pybreaker.test_storage import call
 from tests.redis_server import Server
 from tests.roads import Road
-from tests.test_shared_store import call
 
 down = ConnectionResetError("down")
 

@@ -22,7 +22,7 @@ def run(directory: pathlib.Path, *each: str) -> None:
     environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(directory), "PYTHONPATH": str(ROOT)}
     running = [
         subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "tests.metrics.worker", what],
+            [sys.executable, "-W", "error", "-m", "tests.integrations.prometheus_worker", what],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
