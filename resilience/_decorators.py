@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 from resilience.categories import ErrorCategory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import timedelta
 
     from resilience._runtime.retry_loop import RetryLoop
@@ -143,7 +143,7 @@ def retrying(*on: CategoryLike, **options: Unpack[RetryOptions]) -> RetryLoop:
     return RetryLoop(*retry_on_category(*on, **options).policies())
 
 
-def deadline(seconds: float | timedelta) -> Deadline:
+def deadline(seconds: float | timedelta, *, only: Sequence[str] | None = None, exclude: Sequence[str] = ()) -> Deadline:
     """Limit a piece of work, with everything it calls, to *seconds* in all.
 
     Nested calls inherit what is left of it, in threads and tasks too (`remaining`); a deadline inside another one is
@@ -151,7 +151,8 @@ def deadline(seconds: float | timedelta) -> Deadline:
 
     An async function or ``async with`` block is cancelled when the time has passed, and raises
     `DeadlineExceededError`, a TimeoutError. Sync code is not interrupted: guarded calls inside keep to the deadline;
-    add a `timeout` to other calls. Raises TypeError or ValueError for invalid *seconds*. As a block:
+    add a `timeout` to other calls. Of a class that it decorates, *only* names the methods that are limited, or
+    *exclude* those that are not. Raises TypeError or ValueError for invalid options. As a block:
 
     >>> from resilience import remaining
     >>> with deadline(5.0):
@@ -160,19 +161,33 @@ def deadline(seconds: float | timedelta) -> Deadline:
     """
     from resilience.policies.deadline import Deadline
 
-    return Deadline(seconds)
+    return Deadline(seconds, only=only, exclude=exclude)
 
 
 @overload
-def timeout(seconds: float | timedelta, *, mode: str = ...) -> Timeout: ...
+def timeout(
+    seconds: float | timedelta, *, mode: str = ..., only: Sequence[str] | None = ..., exclude: Sequence[str] = ...
+) -> Timeout: ...
 
 
 @overload
-def timeout(*, first_item: float | timedelta, idle: float | timedelta | None = ...) -> Timeout: ...
+def timeout(
+    *,
+    first_item: float | timedelta,
+    idle: float | timedelta | None = ...,
+    only: Sequence[str] | None = ...,
+    exclude: Sequence[str] = ...,
+) -> Timeout: ...
 
 
 @overload
-def timeout(*, idle: float | timedelta, first_item: float | timedelta | None = ...) -> Timeout: ...
+def timeout(
+    *,
+    idle: float | timedelta,
+    first_item: float | timedelta | None = ...,
+    only: Sequence[str] | None = ...,
+    exclude: Sequence[str] = ...,
+) -> Timeout: ...
 
 
 def timeout(
@@ -181,6 +196,8 @@ def timeout(
     first_item: float | timedelta | None = None,
     idle: float | timedelta | None = None,
     mode: str = "thread",
+    only: Sequence[str] | None = None,
+    exclude: Sequence[str] = (),
 ) -> Timeout:
     """Limit a call to *seconds*. One that takes longer raises `CallTimeoutError`, a TimeoutError.
 
@@ -191,7 +208,8 @@ def timeout(
     time, that is the limit.
 
     For generator functions, sync or async, give *first_item*, the seconds until the first item, and *idle*, the seconds
-    for each further item; one of them or both. Raises TypeError or ValueError for invalid options.
+    for each further item; one of them or both. Of a class that it decorates, *only* names the methods that are limited,
+    or *exclude* those that are not. Raises TypeError or ValueError for invalid options.
 
     >>> @timeout(2.0)
     ... def quick() -> str:
@@ -201,7 +219,7 @@ def timeout(
     """
     from resilience.policies.timeout import timeout_of
 
-    return timeout_of(seconds, first_item, idle, mode)
+    return timeout_of(seconds, first_item, idle, mode, only=only, exclude=exclude)
 
 
 @overload
@@ -214,6 +232,8 @@ def fallback(
     max_age: float | timedelta | None = ...,
     degraded: bool = ...,
     on: CategoryLike = ...,
+    only: Sequence[str] | None = ...,
+    exclude: Sequence[str] = ...,
 ) -> Fallback[V]: ...
 
 
@@ -227,6 +247,8 @@ def fallback(
     max_age: float | timedelta | None = ...,
     degraded: bool = ...,
     on: CategoryLike = ...,
+    only: Sequence[str] | None = ...,
+    exclude: Sequence[str] = ...,
 ) -> Fallback[V]: ...
 
 
@@ -239,11 +261,19 @@ def fallback(
     chain: Mapping[CategoryLike, Callable[..., object]] | None = ...,
     degraded: bool = ...,
     on: CategoryLike = ...,
+    only: Sequence[str] | None = ...,
+    exclude: Sequence[str] = ...,
 ) -> Fallback[object]: ...
 
 
 @overload
-def fallback(*, chain: Mapping[CategoryLike, Callable[..., object]], degraded: bool = ...) -> Fallback[object]: ...
+def fallback(
+    *,
+    chain: Mapping[CategoryLike, Callable[..., object]],
+    degraded: bool = ...,
+    only: Sequence[str] | None = ...,
+    exclude: Sequence[str] = ...,
+) -> Fallback[object]: ...
 
 
 def fallback(
@@ -256,6 +286,8 @@ def fallback(
     max_age: float | timedelta | None = None,
     degraded: bool = False,
     on: CategoryLike = ErrorCategory.INFRASTRUCTURE | ErrorCategory.REJECTED,
+    only: Sequence[str] | None = None,
+    exclude: Sequence[str] = (),
 ) -> Fallback[Any]:
     """Return a substitute when the call fails with a category in *on*.
 
@@ -278,9 +310,19 @@ def fallback(
         key: a function of the call's arguments that makes the key; unless given, the arguments, which must be hashable.
         max_age: seconds after which what is kept is not handed out any more.
         degraded: hand out substitutes as `Degraded`, which says where they come from.
+        only, exclude: the methods of a decorated class that are guarded, and no others; or that are left as they are.
     """
     from resilience.policies.fallback import Fallback
 
     return Fallback(
-        default, factory=factory, chain=chain, stale=stale, key=key, max_age=max_age, degraded=degraded, on=on
+        default,
+        factory=factory,
+        chain=chain,
+        stale=stale,
+        key=key,
+        max_age=max_age,
+        degraded=degraded,
+        on=on,
+        only=only,
+        exclude=exclude,
     )

@@ -22,7 +22,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 from resilience._runtime.callables import Kind, kind_of, makes_context_manager, name_of, under_descriptor
 from resilience._runtime.circuit_context import entered
 from resilience._runtime.decorate import guard_function, guarded
-from resilience._runtime.method_selection import MethodSelection
+from resilience._runtime.method_selection import RequestMethods
 from resilience._runtime.protocol import Policy
 
 __all__ = ["guard", "public_methods"]
@@ -59,7 +59,7 @@ def _guard_class(cls: type[object], policies: Sequence[Policy], exclude: Collect
     _refuse_without_methods(cls, members)
     members = {name: member for name, member in members.items() if name not in exclude}
     selected = [(policy, _selected_by(policy, cls, members)) for policy in policies]
-    selections = dict.fromkeys(policy.methods for policy in policies if policy.methods is not None)
+    selections = dict.fromkeys(policy.methods for policy in policies if isinstance(policy.methods, RequestMethods))
     initializer = inspect.getattr_static(cls, "__init__")
     if inspect.isfunction(initializer):  # it makes no request, nor does what it calls
         members["__init__"] = initializer
@@ -73,7 +73,7 @@ def _guard_class(cls: type[object], policies: Sequence[Policy], exclude: Collect
         setattr(cls, name, method)
 
 
-def _guard_method(method: object, stack: Sequence[Policy], local: Sequence[MethodSelection]) -> object:
+def _guard_method(method: object, stack: Sequence[Policy], local: Sequence[RequestMethods]) -> object:
     """Return *method* guarded by *stack*, and local to the circuits of the selections in *local*."""
     if local:
         method = _local_method(method, local)
@@ -100,7 +100,7 @@ def _selected_by(policy: Policy, cls: type[object], members: Mapping[str, object
     """Return the names of those *members* of *cls*, its public methods, that *policy* guards.
 
     What makes a context manager is guarded only where it is named: a call of it does nothing that could fail. Raises
-    TypeError where a circuit selects no method, since a decorator without effect is a mistake, and ValueError for a
+    TypeError where a policy selects no method, since a decorator without effect is a mistake, and ValueError for a
     name that the class does not have.
     """
     unnamed = {name for name, member in members.items() if not makes_context_manager(member)}
@@ -229,7 +229,7 @@ _FORWARDING = {
 """By the kind of a method, what makes one of that kind that calls it."""
 
 
-def _local_method(member: object, selections: Sequence[MethodSelection]) -> object:
+def _local_method(member: object, selections: Sequence[RequestMethods]) -> object:
     """Return a method that makes no request: the circuits of *selections* are not asked about what it calls.
 
     While it runs, `circuit_context` has an entry for each of them. A circuit that finds its own entry there admits the
@@ -247,7 +247,7 @@ def _local_method(member: object, selections: Sequence[MethodSelection]) -> obje
     return type(member)(method)  # type: ignore[call-arg]  # a static or class method
 
 
-def _local_plain(function: _Method, selections: Sequence[MethodSelection]) -> _Method:
+def _local_plain(function: _Method, selections: Sequence[RequestMethods]) -> _Method:
     def method(*args: object, **kwargs: object) -> object:
         with entered(selections):
             return function(*args, **kwargs)
@@ -255,7 +255,7 @@ def _local_plain(function: _Method, selections: Sequence[MethodSelection]) -> _M
     return method
 
 
-def _local_coroutine(function: _Method, selections: Sequence[MethodSelection]) -> _Method:
+def _local_coroutine(function: _Method, selections: Sequence[RequestMethods]) -> _Method:
     async def method(*args: object, **kwargs: object) -> object:
         with entered(selections):
             return await function(*args, **kwargs)

@@ -1,17 +1,18 @@
-"""The selection of a class's methods that a circuit guards.
+"""The selection of a class's methods that a policy guards, by its options ``only=`` and ``exclude=``.
 
-A circuit stands for one dependency, so of a client class it guards the methods that make requests. Other policies
-guard all public methods. The rest are either *excluded*, and stay as they are, or *local*: known to make no request,
-such as ``close`` or ``build_url``. What a local method calls through the circuit is neither recorded nor rejected.
+Unless told otherwise a policy guards all public methods. A circuit stands for one dependency, so it guards those that
+make requests. The rest are either *excluded*, and stay as they are, or *local*: known to make no request, such as
+``close`` or ``build_url``. What a local method calls through the circuit is neither recorded nor rejected.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import TypedDict
 
 from resilience._validation import parse_names, require_choice
 
-__all__ = ["LOCAL_METHODS", "MethodSelection"]
+__all__ = ["LOCAL_METHODS", "MethodOptions", "MethodSelection", "RequestMethods", "select_methods"]
 
 # Public methods that clients have and that send nothing. To guard one of them would count it as an answer of the
 # dependency, and reject it while the circuit is open: then a program could not even close its connections. Names that
@@ -74,22 +75,20 @@ LOCAL_METHODS = frozenset(
 
 
 class MethodSelection:
-    """The public methods of a class that one circuit, or each circuit of one key or object, guards.
+    """The public methods of a class that a policy guards.
 
     Args:
         only: The methods that are guarded, and no others.
         exclude: Methods that stay as they are.
 
-    Without either, all but `LOCAL_METHODS` are guarded. Raises TypeError for both at once, ValueError for no name.
+    Without either, all are guarded. Raises TypeError for both at once, ValueError for no name.
 
     >>> selection = MethodSelection(None, exclude=("ping",))
     >>> sorted(selection.select(["get", "put", "ping", "close"]))
-    ['get', 'put']
-    >>> selection.is_local("close"), selection.is_local("ping")
-    (True, False)
+    ['close', 'get', 'put']
     """
 
-    __slots__ = ("_names", "_parameter", "exclude", "guards_class", "only")
+    __slots__ = ("_names", "_parameter", "exclude", "only")
 
     def __init__(self, only: Sequence[str] | None, exclude: Sequence[str]) -> None:
         self.only: Sequence[str] | None = None
@@ -103,8 +102,6 @@ class MethodSelection:
             if not self.only:
                 raise ValueError(f"only={only!r}: name the methods to guard, such as ('get', 'post')")
             self._parameter, self._names = "only", self.only
-        #: Whether it guards a class, whose methods call each other.
-        self.guards_class: bool = False
 
     @property
     def names_methods(self) -> bool:
@@ -115,14 +112,53 @@ class MethodSelection:
         """Return which of the public *methods* of a class are guarded. Raises ValueError for a name it has not."""
         for name in self._names:
             require_choice(self._parameter, name, methods)
-        self.guards_class = True
         if self.only is not None:
             return set(self.only)
-        return set(methods) - LOCAL_METHODS - set(self.exclude)
+        return set(methods) - set(self.exclude)
+
+    def __str__(self) -> str:
+        return f"{self._parameter}={tuple(self._names)!r}"
+
+
+class RequestMethods(MethodSelection):
+    """The public methods of a class that one circuit, or each circuit of one key or object, guards.
+
+    Unless *only* names them, `LOCAL_METHODS` are not guarded.
+
+    >>> selection = RequestMethods(None, exclude=("ping",))
+    >>> sorted(selection.select(["get", "put", "ping", "close"]))
+    ['get', 'put']
+    >>> selection.is_local("close"), selection.is_local("ping")
+    (True, False)
+    """
+
+    __slots__ = ("guards_class",)
+
+    def __init__(self, only: Sequence[str] | None, exclude: Sequence[str]) -> None:
+        super().__init__(only, exclude)
+        #: Whether it guards a class, whose methods call each other.
+        self.guards_class: bool = False
+
+    def select(self, methods: Collection[str]) -> set[str]:
+        """Return which of the public *methods* of a class are guarded; from now on, it guards a class."""
+        selected = super().select(methods)
+        self.guards_class = True
+        return selected - LOCAL_METHODS.difference(self.only or ())
 
     def is_local(self, method: str) -> bool:
         """Whether a method, or ``__init__``, makes no request as far as is known, nor what it calls."""
         return method == "__init__" or method in LOCAL_METHODS.difference(self.only or ())
 
-    def __str__(self) -> str:
-        return f"{self._parameter}={tuple(self._names)!r}"
+
+class MethodOptions(TypedDict, total=False):
+    """The options of a policy that select the methods of a class it decorates."""
+
+    only: Sequence[str] | None
+    exclude: Sequence[str]
+
+
+def select_methods(only: Sequence[str] | None = None, exclude: Sequence[str] = ()) -> MethodSelection | None:
+    """Return the selection of a policy's options of these names; None without either: it guards all methods."""
+    if only is None and exclude == ():
+        return None
+    return MethodSelection(only, exclude)

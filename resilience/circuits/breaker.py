@@ -19,7 +19,7 @@ from resilience._forks import call_in_forked_child
 from resilience._listeners import emit, has_listeners
 from resilience._runtime.callables import name_of
 from resilience._runtime.context_manager import Block, OneBlock
-from resilience._runtime.method_selection import MethodSelection
+from resilience._runtime.method_selection import RequestMethods
 from resilience._runtime.pipeline import Decorator
 from resilience._runtime.protocol import Policy
 from resilience._validation import did_you_mean, require_known_names
@@ -97,7 +97,7 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
         # Not pybreaker's __init__: every attribute it would set up has its own answer here.
         self._named = config.name is not None
         self.module = sys._getframe(2).f_globals.get("__name__", "")  # 1 is `construct`
-        self._attach(self._make_policy(config, MethodSelection(config.only, config.exclude)), config.listeners)
+        self._attach(self._make_policy(config, RequestMethods(config.only, config.exclude)), config.listeners)
         if config.key is not None:
             self._scoped = PerKey(self, self._fork, config.key, config.max_keys)
         elif config.per_instance:
@@ -106,7 +106,7 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
         if self._named and config.storage is None:  # those that share a storage know of each other
             REGISTRY.check_name(self)
 
-    def _make_policy(self, config: CircuitBreakerConfig, methods: MethodSelection) -> CircuitBreakerPolicy:
+    def _make_policy(self, config: CircuitBreakerConfig, methods: RequestMethods) -> CircuitBreakerPolicy:
         """Return the policy that calls go through. A subclass may count failures in another way."""
         return CircuitBreakerPolicy(config.name or _UNNAMED, config, methods)
 

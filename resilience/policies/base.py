@@ -12,8 +12,9 @@ from typing import Any, TypeAlias
 
 from resilience._outcome import Outcome
 from resilience._runtime import protocol as base
-from resilience._runtime.callables import Kind, kind_of, under_descriptor
+from resilience._runtime.callables import Kind, kind_of, name_of, under_descriptor
 from resilience._runtime.context_manager import Block
+from resilience._runtime.method_selection import MethodSelection
 from resilience._runtime.pipeline import Decorator
 from resilience._runtime.protocol import Effect
 from resilience._runtime.worst_case import WorstCase
@@ -57,15 +58,22 @@ class Policy(base.Policy, Decorator, Block):
 
     def policies(self, target: object = None) -> tuple[base.Policy, ...]:
         self._refuse_names_of_the_protocol()
+        if self.methods is not None and target is not None and not isinstance(target, type):
+            raise TypeError(f"{self.methods}: give it where a class is decorated; {name_of(target)} is none")
         return (self,)
 
     def _policy(self) -> base.Policy:
         self._refuse_names_of_the_protocol()
+        if self.methods is not None:
+            raise TypeError(f"{self.methods}: give it where a class is decorated; a block is none")
         return self
 
     def _refuse_names_of_the_protocol(self) -> None:
-        if not _METHODS.isdisjoint(vars(self)):
-            name = min(_METHODS.intersection(vars(self)))
+        hidden = _METHODS.intersection(vars(self))
+        if isinstance(self.methods, MethodSelection | None):
+            hidden -= {"methods"}
+        if hidden:
+            name = min(hidden)
             raise TypeError(
                 f"{type(self).__name__}.{name} is an option, and a name of the protocol: keep it as _{name}"
             )

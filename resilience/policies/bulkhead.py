@@ -13,13 +13,14 @@ from __future__ import annotations
 import math
 import statistics
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from datetime import timedelta
 from typing import Literal, TypeAlias, TypedDict
 
 from resilience._listeners import has_listeners
 from resilience._outcome import Outcome
 from resilience._runtime.circuit_context import calls_here, enter, leave
+from resilience._runtime.method_selection import MethodSelection, select_methods
 from resilience._runtime.protocol import PROCEED, Acquire, Call, Emit
 from resilience._runtime.slots import Slots
 from resilience._runtime.worst_case import WorstCase
@@ -104,6 +105,7 @@ class Bulkhead(Policy):
             been waiting for 100 ms without a break, and from then on the newest.
         key: a function of the call's arguments: each key has slots, and a queue, of its own.
         max_keys: the keys that are kept; of those that are idle the one unused for longest is dropped.
+        only, exclude: the methods of a decorated class that are guarded, and no others; or that are left as they are.
 
     A refused call raises `BulkheadFullError`, of the category REJECTED: no circuit counts it, no retry repeats it at
     once. It is refused at once where the queue is full; where, as long as calls have taken of late, a slot would come
@@ -129,6 +131,8 @@ class Bulkhead(Policy):
         order: Order = "adaptive",
         key: Callable[..., Hashable] | None = None,
         max_keys: int = 1024,
+        only: Sequence[str] | None = None,
+        exclude: Sequence[str] = (),
     ) -> None:
         require(isinstance(name, str), "name", name, "the dependency's name as text, such as 'stock'", TypeError)
         require(bool(name.strip()), "name", name, "the dependency's name, such as 'stock'")
@@ -137,6 +141,7 @@ class Bulkhead(Policy):
         self.max_queue: int | None = max_queue
         self.max_wait: float | None = optional(parse_duration, "max_wait", max_wait)
         self.order: Order = order
+        self.methods: MethodSelection | None = select_methods(only, exclude)
         self.key: Callable[..., Hashable] | None = key
         optional(parse_key, "key", key)
         self._queue = max(_MIN_QUEUE, 2 * self.limit) if max_queue is None else max_queue

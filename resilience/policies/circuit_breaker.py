@@ -17,7 +17,7 @@ from resilience._callback_errors import call_hook, log_callback_error
 from resilience._listeners import emit, has_listeners
 from resilience._outcome import Outcome
 from resilience._runtime.circuit_context import Note, calls_here, enter, leave
-from resilience._runtime.method_selection import MethodSelection
+from resilience._runtime.method_selection import RequestMethods
 from resilience._runtime.protocol import Admission, Call, Emit, Gate, Policy, Proceed, Run, Steps, SuccessReporting
 from resilience.classification._parse_errors import is_garbage
 from resilience.classification.classifier import category_of, classify
@@ -83,11 +83,11 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
 
     __slots__ = ("__weakref__", "fast_path", "methods", "name", "owner")
 
-    def __init__(self, name: str, config: CircuitBreakerConfig, methods: MethodSelection | None = None) -> None:
+    def __init__(self, name: str, config: CircuitBreakerConfig, methods: RequestMethods | None = None) -> None:
         super().__init__(config)
         self.name: str = name
         #: Shared by the circuits of all keys or objects of one pattern.
-        self.methods: MethodSelection = methods or MethodSelection(None, ())  # pyright: ignore[reportIncompatibleVariableOverride]  # it has one always
+        self.methods: RequestMethods = methods or RequestMethods(None, ())  # pyright: ignore[reportIncompatibleVariableOverride]  # it has one always
         self.fast_path: bool = config.failure_if is None  # else every result is judged
         #: The public `CircuitBreaker`, which a circuit that guards something keeps alive.
         self.owner: object = None

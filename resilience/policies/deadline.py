@@ -7,8 +7,10 @@ that could not end before it, waits and time limits are cut short. How it reache
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Unpack
 
 from resilience._outcome import DEADLINE_EXCEEDED, TIMED_OUT, Outcome
+from resilience._runtime.method_selection import MethodOptions, MethodSelection, select_methods
 from resilience._runtime.protocol import Call, Proceed
 from resilience._runtime.worst_case import WorstCase
 from resilience._validation import parse_duration
@@ -35,9 +37,10 @@ class Deadline(Policy):
     is_deadline = True
     supports_generators = False
 
-    def __init__(self, limit: float | timedelta) -> None:
+    def __init__(self, limit: float | timedelta, **methods: Unpack[MethodOptions]) -> None:
         self.seconds: float = parse_duration("seconds", limit)
         self.time_limit: float | None = self.seconds
+        self.methods: MethodSelection | None = select_methods(**methods)
 
     def run(self, call: Call) -> Steps:
         """Return the outcome of the call, or a `DeadlineExceededError` of this deadline or an enclosing one."""

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar, Unpack
 
 from resilience._listeners import has_listeners
 from resilience._outcome import Outcome
 from resilience._runtime import protocol as base
 from resilience._runtime.callables import name_of
+from resilience._runtime.method_selection import MethodOptions, MethodSelection, select_methods
 from resilience._runtime.protocol import PROCEED, Call
 from resilience._validation import optional, require, require_bool
 from resilience.categories import CategoryLike, ErrorCategory, combine
@@ -68,9 +69,11 @@ class Fallback(Policy, Generic[V]):
         max_age: float | timedelta | None = None,
         degraded: bool = False,
         on: CategoryLike = COVERED,
+        **methods: Unpack[MethodOptions],
     ) -> None:
         self.degraded: bool = require_bool("degraded", degraded)
         self.on: ErrorCategory = combine("on", [on])
+        self.methods: MethodSelection | None = select_methods(**methods)
         self.chain: FallbackChain | None = optional(_parse_chain, "chain", chain)
         self.stale: Stale | None = _parse_stale(stale, key, max_age)
         last = _parse_last(default, factory)

@@ -8,12 +8,13 @@ a signal. The policy says how long, and makes the error of a call that was too l
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import NoReturn
+from typing import NoReturn, Unpack
 
 from resilience._outcome import DEADLINE_EXCEEDED, TIMED_OUT, Outcome
 from resilience._runtime import protocol as base
 from resilience._runtime.callables import is_generator, name_of
 from resilience._runtime.decorate import refuse_without_items
+from resilience._runtime.method_selection import MethodOptions, MethodSelection, select_methods
 from resilience._runtime.protocol import Call, Proceed
 from resilience._runtime.worst_case import WorstCase
 from resilience._validation import given_options, optional, parse_duration, require_choice
@@ -41,9 +42,10 @@ class Timeout(Policy):
     fast_path = True
     supports_generators = False
 
-    def __init__(self, limit: object, mode: str = "thread") -> None:
+    def __init__(self, limit: object, mode: str = "thread", **methods: Unpack[MethodOptions]) -> None:
         self.uses_signal: bool = require_choice("mode", mode, _MODES) == "signal"
         self.time_limit: float | None = parse_duration("seconds", limit)
+        self.methods: MethodSelection | None = select_methods(**methods)
 
     def __enter__(self) -> NoReturn:
         """Raise TypeError: nothing can end sync code in the midst of a block."""
@@ -90,12 +92,19 @@ class ItemTimeout(Timeout):
     supports_generators = True
     supports_calls = False
 
-    def __init__(self, first_item: float | timedelta | None, idle: float | timedelta | None) -> None:
+    def __init__(
+        self,
+        first_item: float | timedelta | None,
+        idle: float | timedelta | None,
+        **methods: Unpack[MethodOptions],
+    ) -> None:
         self.item_timeout: float | None = optional(parse_duration, "idle", idle)
         self.time_limit: float | None = optional(parse_duration, "first_item", first_item)
+        self.methods: MethodSelection | None = select_methods(**methods)
 
     def policies(self, target: object = None) -> tuple[base.Policy, ...]:
         """Return this policy; raise TypeError where *target* is a function without items."""
+        super().policies(target)
         function = decorated_function(target)
         if function is not None and not is_generator(function):
             refuse_without_items(name_of(function), (self,))  # `call` decorates nothing
@@ -122,7 +131,11 @@ class ItemTimeout(Timeout):
 
 
 def timeout_of(
-    limit: object, first_item: float | timedelta | None, idle: float | timedelta | None, mode: str
+    limit: object,
+    first_item: float | timedelta | None,
+    idle: float | timedelta | None,
+    mode: str,
+    **methods: Unpack[MethodOptions],
 ) -> Timeout:
     """Return a limit for calls, of *limit* seconds, or for items; `...` is no limit.
 
@@ -136,7 +149,7 @@ def timeout_of(
             raise TypeError(f"{call}: give seconds for a call, or first_item= and idle= for a generator function")
         if require_choice("mode", mode, _MODES) != "thread":
             raise ValueError(f"mode={mode!r}: give none with {shown}: sync items are fetched in threads")
-        return ItemTimeout(first_item, idle)
+        return ItemTimeout(first_item, idle, **methods)
     if limit is ...:
         raise TypeError("timeout(): give seconds; for a generator function first_item= and idle=, either or both")
-    return Timeout(limit, mode)
+    return Timeout(limit, mode, **methods)

@@ -16,7 +16,9 @@ import requests
 from resilience import (
     CircuitOpenError,
     Pipeline,
+    bulkhead,
     circuit_breaker,
+    deadline,
     describe,
     fallback,
     gather_results,
@@ -803,3 +805,80 @@ def test_a_method_decides_while_its_own_retry_makes_another_attempt():
     with pytest.raises(ConnectionResetError):
         Client().outer()
     assert breaker.fail_counter == 3  # attempts of the method; those of inner() within them are part of it
+
+
+# -- only= and exclude= of every policy --------------------------------------------------------------------------------
+
+POLICIES = {
+    "timeout": lambda **methods: timeout(5, **methods),
+    "timeout of items": lambda **methods: timeout(first_item=5, **methods),
+    "deadline": lambda **methods: deadline(5, **methods),
+    "fallback": lambda **methods: fallback(default=None, **methods),
+    "bulkhead": lambda **methods: bulkhead("api", 5, **methods),
+    "circuit": lambda **methods: circuit_breaker("api", **methods),
+}
+
+
+def guarded_methods(cls: type) -> set[str]:
+    return {name for name in ("get", "put", "items", "close") if hasattr(vars(cls)[name], "__resilience__")}
+
+
+class Api:
+    def get(self) -> str:
+        return "got"
+
+    def put(self) -> str:
+        return "put"
+
+    def close(self) -> None: ...
+
+    def items(self) -> Iterator[int]:
+        yield 1
+
+
+@pytest.mark.parametrize("name", [name for name in POLICIES if name != "timeout of items"])
+def test_every_policy_guards_only_the_methods_that_it_names_or_all_but_those(name: str):
+    policy = POLICIES[name]
+
+    class Named(Api):
+        get, put, items, close = (vars(Api)[each] for each in ("get", "put", "items", "close"))
+
+    class Left(Api):
+        get, put, items, close = (vars(Api)[each] for each in ("get", "put", "items", "close"))
+
+    assert guarded_methods(policy(only=("get",))(Named)) == {"get"}
+    left = guarded_methods(policy(exclude=("put", "items"))(Left))
+    assert left - {"close"} == {"get"}
+    assert Named().get() == "got"
+
+
+def test_limits_on_items_guard_only_the_streams_that_they_name():
+    @timeout(first_item=5, only=("items",))
+    class Streams:
+        def get(self) -> str:
+            return "got"
+
+        def items(self) -> Iterator[int]:
+            yield 1
+
+    assert (Streams().get(), list(Streams().items())) == ("got", [1])
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_selection_without_a_class_or_of_names_that_it_has_not_is_refused(name: str):
+    policy = POLICIES[name]
+    with pytest.raises(TypeError, match=r"only=\('get',\): give it where a class is decorated"):
+        policy(only=("get",))(lambda: None)
+    with pytest.raises(ValueError, match="only='gett'"):
+        policy(only=("gett",))(type("Client", (Api,), {}))
+    with pytest.raises(TypeError, match="give one of them"):
+        policy(only=("get",), exclude=("put",))
+    with pytest.raises(TypeError, match="exclude='get': give a tuple of names"):
+        policy(exclude="get")
+
+
+def test_a_selection_has_no_meaning_for_a_call_or_a_block():
+    with pytest.raises(TypeError, match=r"only=\('get',\): give it where a class is decorated"):
+        timeout(5, only=("get",)).call(abs, 1)
+    with pytest.raises(TypeError, match="a block is none"), deadline(5, only=("get",)):
+        pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING
 
-from resilience._runtime.method_selection import MethodSelection
+from resilience._runtime.method_selection import RequestMethods
 from resilience.categories import ErrorCategory
 from resilience.circuits import CircuitBreaker
 from resilience.policies._circuit_breaker_config import IGNORED, SUCCESS, CircuitBreakerConfig
@@ -52,7 +52,7 @@ class ClassBreaker(CircuitBreaker):
         self._expected = expected
         super().__init__(name, failure_threshold=failure_threshold, reset_timeout=reset_timeout)
 
-    def _make_policy(self, config: CircuitBreakerConfig, methods: MethodSelection) -> CircuitBreakerPolicy:
+    def _make_policy(self, config: CircuitBreakerConfig, methods: RequestMethods) -> CircuitBreakerPolicy:
         circuit = super()._make_policy(config, methods)
         return _ClassCircuit(circuit.name, config, self._expected)
 
