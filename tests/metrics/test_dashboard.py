@@ -25,7 +25,7 @@ ASKED = [
     *(note["expr"] for note in BOARD["annotations"]["list"]),
 ]
 PAGE = (DOCS / "metrics.md").read_text().replace("\\|", "|")
-ON_THE_PAGE = [*re.findall(r"```promql\n(.*?)```", PAGE, re.DOTALL), *re.findall(r"`((?:sum by|histogram_quantile)[^`]+)`", PAGE)]
+ON_THE_PAGE = re.findall(r"`((?:sum by|histogram_quantile)[^`]+)`", PAGE)
 WORDS = re.compile(r"\bresilience_\w+")
 
 
