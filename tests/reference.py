@@ -41,11 +41,11 @@ def events() -> Iterator[str]:
 
 def metrics() -> Iterator[str]:
     """The rows of the table of metrics."""
-    yield "| Prometheus | OpenTelemetry | labels | |"
-    yield "|---|---|---|---|"
+    yield "| Prometheus, OpenTelemetry | labels | |"
+    yield "|---|---|---|"
     for metric in all_metrics():
         labels = ", ".join(f"`{label}`" for label in metric.labels)
-        yield f"| `{metric.prometheus_name}` | `{metric.name}` | {labels} | {metric.help} |"
+        yield f"| `{metric.prometheus_name}`<br>`{metric.name}` | {labels} | {metric.help} |"
 
 
 PAGES: dict[pathlib.Path, Callable[[], Iterator[str]]] = {DOCS / "events.md": events, DOCS / "metrics.md": metrics}
