@@ -29,23 +29,22 @@ BETWEEN = re.compile(r"(<!-- begin: written by `uv run python -m tests\.referenc
 
 def events() -> Iterator[str]:
     """The rows of the table of events."""
-    yield "| name | class | level | metric | on spans | further fields |"
-    yield "|---|---|---|---|---|---|"
+    yield "| name, class | level | on spans | further fields |"
+    yield "|---|---|---|---|"
     inherited = {field.name for field in dataclasses.fields(Event)}
     for kind in event_types():
         fields = [f"`{field.name}`" for field in dataclasses.fields(kind) if field.name not in inherited]
-        metric = f"`{kind.counter.name}`" if kind.counter else ""
-        cells = f"`{kind.name}`", f"`{kind.__name__}`", kind.severity.value, metric, "yes" if kind.on_span else "no"
+        cells = f"`{kind.name}`<br>`{kind.__name__}`", kind.severity.value, "yes" if kind.on_span else "no"
         yield f"| {' | '.join(cells)} | {', '.join(fields)} |".replace("|  |", "| |")
 
 
 def metrics() -> Iterator[str]:
     """The rows of the table of metrics."""
-    yield "| Prometheus | OpenTelemetry | kind | labels | |"
-    yield "|---|---|---|---|---|"
+    yield "| Prometheus, OpenTelemetry | labels | |"
+    yield "|---|---|---|"
     for metric in all_metrics():
         labels = ", ".join(f"`{label}`" for label in metric.labels)
-        yield f"| `{metric.prometheus_name}` | `{metric.name}` | {metric.kind} | {labels} | {metric.help} |"
+        yield f"| `{metric.prometheus_name}`<br>`{metric.name}` | {labels} | {metric.help} |"
 
 
 PAGES: dict[pathlib.Path, Callable[[], Iterator[str]]] = {DOCS / "events.md": events, DOCS / "metrics.md": metrics}

@@ -24,8 +24,12 @@ ASKED = [
     *(variable.get("definition", "") for variable in BOARD["templating"]["list"]),
     *(note["expr"] for note in BOARD["annotations"]["list"]),
 ]
-PAGE = (DOCS / "metrics.md").read_text().replace("\\|", "|")
-ON_THE_PAGE = [*re.findall(r"```promql\n(.*?)```", PAGE, re.DOTALL), *re.findall(r"`(sum by [^`]+)`", PAGE)]
+PAGE = (DOCS / "metrics.md").read_text()
+ON_THE_PAGE = [
+    query
+    for block in re.findall(r"```promql\n(.*?)```", PAGE, re.DOTALL)
+    for query in re.split(r"^#.*\n", block, flags=re.MULTILINE)[1:]
+]
 WORDS = re.compile(r"\bresilience_\w+")
 
 
