@@ -403,8 +403,8 @@ PYBREAKER = [
         *(by_hand("half_open"), ignored, is_half_open, admits),
         decided(
             "pybreaker closes at an excluded exception. Here only an answer of the dependency closes it.",
-            "| other categories: `rate_limit`, `rejected`, `internal`, ... | nothing | gives the permit back, decides"
-            " nothing |",
+            "| other categories: `rate_limit`, `rejected`, `internal`, ..., or outside `trip_on` | nothing | gives the"
+            " permit back, decides nothing |",
         ),
     ),
     row(
@@ -487,7 +487,8 @@ GOBREAKER = [
         *(*[fails] * 4, is_closed, fails, is_open),
         decided(
             "gobreaker's default opens at the sixth failure.",
-            "| `failure_threshold` | failures in a row that open the circuit, by weight | 5 |",
+            "| `failure_threshold` | failures in a row that open the circuit, by [weight](#what-counts); `None`, with a"
+            " rate, switches it off | `5` |",
         ),
     ),
     row("it is open until its time is over", SIX, by_hand("open"), after(59.999), is_open, rejected, after(1), admits),
@@ -1048,7 +1049,7 @@ INTERLOCK = [
         decided(
             "In interlock-cb the new round is full whatever is still in flight. Here a dependency that hangs is not"
             " sent more probes each round.",
-            "the next time the circuit is half-open, they count as probes until they come back or their lease is over.",
+            "the next time the circuit is half-open, they count as probes until they return or their lease is over",
         ),
     ),
     row(
@@ -1146,8 +1147,8 @@ INTERLOCK = [
         decided(
             "interlock-cb opens when no probe of a round reached the dependency. Here what says nothing decides"
             " nothing.",
-            "| other categories: `rate_limit`, `rejected`, `internal`, ... | nothing | gives the permit back, decides"
-            " nothing |",
+            "| other categories: `rate_limit`, `rejected`, `internal`, ..., or outside `trip_on` | nothing | gives the"
+            " permit back, decides nothing |",
         ),
     ),
     row(
