@@ -332,8 +332,8 @@ OPENS_AT_A_FAILURE = decided(
 NO_TIMER = decided(
     "The others have a timer that makes the circuit half-open. Here the next call does, and the state is shown"
     " accordingly, so nothing has to be scheduled, cancelled or shut down.",
-    "`current_state` and `snapshot()` say half-open as soon as the time of an open circuit is over, though no call"
-    " has been made yet.",
+    "No timer runs: the next call after the open time is the probe. `current_state` (text, as pybreaker spells it),"
+    " `circuit_state` (a `CircuitState`) and `snapshot()` say half-open as soon as that time is over.",
 )
 AT_A_TIME = decided(
     "The others count the calls of a half-open round. Here probes is how many may be in flight at a time, and"
