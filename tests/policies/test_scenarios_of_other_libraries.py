@@ -322,7 +322,7 @@ OWN_ERROR = decided(
 FAILED_PROBE_OPENS = decided(
     "failsafe-go lets the failure threshold decide about probes too. Here the first failed probe is enough, and"
     " close_rate is how to let some fail.",
-    "`success_threshold` successful ones close the circuit, the first failed one opens it again",
+    "`success_threshold` successful probes close the circuit, the first failed one opens it again",
 )
 OPENS_AT_A_FAILURE = decided(
     "resilience4j looks at the rate after a success too. Here a success opens nothing: the circuit opens at the"
