@@ -132,6 +132,13 @@ def test_the_two_commands_of_the_readme_stay_as_scripts_look_for_them() -> None:
         assert lines.count(command) == 1
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_row_of_a_table_is_cut_off_from_it_by_an_empty_line(page: Path) -> None:
+    text = page.read_text("utf-8")
+    first_rows = re.findall(r"(?<=\n\n)(\|.*)\n(.*)", text)
+    assert [row for row, below in first_rows if not re.match(r"\| ?:?--", below)] == []
+
+
 def rows_of_options(page: Path) -> Iterator[tuple[str, str]]:
     """Each option in the table of a policy's page, with the default that its row says."""
     _, _, table = page.read_text("utf-8").partition("\n| option | meaning | default |\n")
