@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import ast
 import doctest
+import inspect
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from resilience import ErrorCategory, circuit_breaker, deadline, fallback, timeout
+from resilience.policies._retry_config import RetryConfig
 from tests.docs_server import serving
 
 ROOT = Path(__file__).parents[1]
@@ -25,6 +28,14 @@ VERB = r"(?:get|post|put|patch|delete|head|options|request|send|stream)"
 CALL = re.compile(rf"(?:^|\.){CLIENT}\.{VERB}$")
 CALL_IN_COMMENT = re.compile(rf"#.*\b{CLIENT}\.{VERB}\(")
 JUDGED = re.compile(r"raise_for_status|raise_for_problem|retry_if_result=|failure_if=")
+
+OPTIONS: dict[str, Callable[..., object]] = {
+    "retry.md": RetryConfig,
+    "circuit-breaker.md": circuit_breaker,
+    "timeout.md": timeout,
+    "deadline.md": deadline,
+    "fallback.md": fallback,
+}
 
 
 def blocks(page: Path) -> list[str]:
@@ -119,3 +130,40 @@ def test_the_two_commands_of_the_readme_stay_as_scripts_look_for_them() -> None:
     lines = (ROOT / "README.md").read_text("utf-8").splitlines()
     for command in ("pip install uv && uv run resilience demo", "pip install uv && uv run pytest"):
         assert lines.count(command) == 1
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_row_of_a_table_is_cut_off_from_it_by_an_empty_line(page: Path) -> None:
+    text = page.read_text("utf-8")
+    first_rows = re.findall(r"(?<=\n\n)(\|.*)\n(.*)", text)
+    assert [row for row, below in first_rows if not re.match(r"\| ?:?--", below)] == []
+
+
+def rows_of_options(page: Path) -> Iterator[tuple[str, str]]:
+    """Each option in the table of a policy's page, with the default that its row says."""
+    _, _, table = page.read_text("utf-8").partition("\n| option | meaning | default |\n")
+    table, _, _ = table.partition("\n\n")
+    for line in table.splitlines():
+        options, _, default = (cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:4])
+        for option in re.findall(r"`\*?(\w+)`", options):
+            yield option, default.replace("\\|", "|").strip("`")
+
+
+def in_the_signature(parameter: inspect.Parameter) -> object:
+    return None if parameter.default in (inspect.Parameter.empty, ...) else parameter.default
+
+
+def on_the_page(default: str) -> object:
+    if default == "" or default.startswith("required"):
+        return None
+    try:
+        return ast.literal_eval(default)
+    except (SyntaxError, ValueError):
+        return ErrorCategory(default)
+
+
+@pytest.mark.parametrize("page", OPTIONS)
+def test_each_option_of_a_policy_has_a_row_with_its_default_on_its_page(page: str) -> None:
+    found = {option: on_the_page(default) for option, default in rows_of_options(ROOT / "docs" / page)}
+    parameters = inspect.signature(OPTIONS[page]).parameters.values()
+    assert found == {parameter.name: in_the_signature(parameter) for parameter in parameters}

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps(found, indent=1))
     else:
         _write(found)
-        print(page.markdown(found), end="")
+        print(page.markdown(found), page.reasons(found), sep="\n", end="")
     return _exit_status(found)
 
 

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.half_open.scenarios import NOT_APPLICABLE, RIGHT, Cell, Scenario
+from benchmarks.half_open.scenarios import NOT_APPLICABLE, RIGHT, WRONG, Cell, Scenario
 from benchmarks.half_open.terms import Library
 
-__all__ = ["document", "markdown", "write"]
+__all__ = ["document", "markdown", "reasons", "write"]
 
 _ROOT = Path(__file__).parent.parent.parent
 _RESULTS = _ROOT / "benchmarks" / "results" / "half_open.json"
@@ -55,20 +55,33 @@ def _row(scenario: Scenario, cells: Sequence[Cell]) -> dict[str, Any]:
 
 
 def markdown(found: Document) -> str:
-    """Return the tables, and below them the reasons of all verdicts that are not `right`."""
+    """Return the tables: for each bug the libraries that have it, and how many each library is right in."""
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     lines = [f"Python {found['python']}. {versions}.", ""]
     for group, rows in found["groups"].items():
-        lines += [f"## {group}", "", _line(["", *found["libraries"]]), _line(["---"] * (len(found["libraries"]) + 1))]
-        lines += [
-            _line([row["title"], *(row["cells"][name]["verdict"] for name in found["libraries"])]) for row in rows
-        ]
-        lines += [_line(["right", *(_score(rows, name) for name in found["libraries"])]), ""]
-    lines += ["## Reasons", ""]
+        lines += [f"### {group}", "", *_table(("bug", "wrong in", "does not apply to"))]
+        lines += [_line([row["title"], _names(row, WRONG), _names(row, NOT_APPLICABLE)]) for row in rows]
+        lines += [""]
+    lines += ["### Right in", "", *_table(("library", *found["groups"]))]
+    lines += [_line([name, *(_score(rows, name) for rows in found["groups"].values())]) for name in found["libraries"]]
+    return "\n".join(lines) + "\n"
+
+
+def reasons(found: Document) -> str:
+    """Return, library by library, the reasons of all verdicts that are not `right`."""
+    lines = ["### Reasons", ""]
     for name in found["libraries"]:
-        reasons = [line for rows in found["groups"].values() for row in rows for line in _reasons(row, name)]
-        lines += [f"**{name}**:", "", *(reasons or ["Right in all that apply."]), ""]
+        of_library = [line for rows in found["groups"].values() for row in rows for line in _reasons(row, name)]
+        lines += [f"**{name}**:", "", *(of_library or ["Right in all that apply."]), ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _table(columns: Sequence[str]) -> list[str]:
+    return [_line(columns), _line(["---"] * len(columns))]
+
+
+def _names(row: Mapping[str, Any], verdict: str) -> str:
+    return ", ".join(name for name, cell in row["cells"].items() if cell["verdict"] == verdict)
 
 
 def _score(rows: Sequence[Mapping[str, Any]], name: str) -> str:

@@ -112,14 +112,12 @@ def _times(load: float) -> str:
 
 
 def markdown(found: Document) -> str:
-    """Return the tables, and the code of each row."""
+    """Return the tables."""
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     lines = [f"Python {found['python']}. {versions}.", ""]
     for title, head, rows in tables(found):
         lines += [f"### {title}", "", _line(head), _line(["---", *["---:"] * (len(head) - 1)]), *map(_line, rows), ""]
-    lines += ["### How each is written", ""]
-    lines += [f"* {row['name']}: {row['code']}." for row in found["scenes"]["outage"]["rows"]]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -247,9 +247,10 @@ def test_the_command_writes_results_and_table_and_keeps_what_is_around_it(
     monkeypatch.setattr(page, "_PAGE", written)
     monkeypatch.setattr(command, "UNSUPPORTED", {})
     assert main([]) == 0
-    table = page.markdown(json.loads(results.read_text(encoding="utf-8")))
+    found = json.loads(results.read_text(encoding="utf-8"))
+    table = page.markdown(found)
     assert written.read_text(encoding="utf-8") == f"above\n\n{page._BEGIN}\n\n{table}\n{page._END}\nbelow\n"
-    assert capsys.readouterr().out == table
+    assert capsys.readouterr().out == f"{table}\n{page.reasons(found)}"
 
 
 def test_the_command_writes_no_files_where_a_library_does_not_run(

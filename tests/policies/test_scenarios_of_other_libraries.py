@@ -322,7 +322,7 @@ OWN_ERROR = decided(
 FAILED_PROBE_OPENS = decided(
     "failsafe-go lets the failure threshold decide about probes too. Here the first failed probe is enough, and"
     " close_rate is how to let some fail.",
-    "`success_threshold` successful ones close the circuit, the first failed one opens it again",
+    "`success_threshold` successful probes close the circuit, the first failed one opens it again",
 )
 OPENS_AT_A_FAILURE = decided(
     "resilience4j looks at the rate after a success too. Here a success opens nothing: the circuit opens at the"
@@ -332,8 +332,8 @@ OPENS_AT_A_FAILURE = decided(
 NO_TIMER = decided(
     "The others have a timer that makes the circuit half-open. Here the next call does, and the state is shown"
     " accordingly, so nothing has to be scheduled, cancelled or shut down.",
-    "`current_state` and `snapshot()` say half-open as soon as the time of an open circuit is over, though no call"
-    " has been made yet.",
+    "No timer runs: the next call after the open time is the probe. `current_state` (text, as pybreaker spells it),"
+    " `circuit_state` (a `CircuitState`) and `snapshot()` say half-open as soon as that time is over.",
 )
 AT_A_TIME = decided(
     "The others count the calls of a half-open round. Here probes is how many may be in flight at a time, and"
@@ -403,8 +403,8 @@ PYBREAKER = [
         *(by_hand("half_open"), ignored, is_half_open, admits),
         decided(
             "pybreaker closes at an excluded exception. Here only an answer of the dependency closes it.",
-            "| other categories: `rate_limit`, `rejected`, `internal`, ... | nothing | gives the permit back, decides"
-            " nothing |",
+            "| other categories: `rate_limit`, `rejected`, `internal`, ..., or outside `trip_on` | nothing | gives the"
+            " permit back, decides nothing |",
         ),
     ),
     row(
@@ -487,7 +487,8 @@ GOBREAKER = [
         *(*[fails] * 4, is_closed, fails, is_open),
         decided(
             "gobreaker's default opens at the sixth failure.",
-            "| `failure_threshold` | failures in a row that open the circuit, by weight | 5 |",
+            "| `failure_threshold` | failures in a row that open the circuit, by [weight](#what-counts); `None`, with a"
+            " rate, switches it off | `5` |",
         ),
     ),
     row("it is open until its time is over", SIX, by_hand("open"), after(59.999), is_open, rejected, after(1), admits),
@@ -1048,7 +1049,7 @@ INTERLOCK = [
         decided(
             "In interlock-cb the new round is full whatever is still in flight. Here a dependency that hangs is not"
             " sent more probes each round.",
-            "the next time the circuit is half-open, they count as probes until they come back or their lease is over.",
+            "the next time the circuit is half-open, they count as probes until they return or their lease is over",
         ),
     ),
     row(
@@ -1146,8 +1147,8 @@ INTERLOCK = [
         decided(
             "interlock-cb opens when no probe of a round reached the dependency. Here what says nothing decides"
             " nothing.",
-            "| other categories: `rate_limit`, `rejected`, `internal`, ... | nothing | gives the permit back, decides"
-            " nothing |",
+            "| other categories: `rate_limit`, `rejected`, `internal`, ..., or outside `trip_on` | nothing | gives the"
+            " permit back, decides nothing |",
         ),
     ),
     row(
