@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from resilience import ErrorCategory, circuit_breaker, deadline, fallback, timeout
+from resilience import ErrorCategory, bulkhead, circuit_breaker, deadline, fallback, timeout
 from resilience.policies._retry_config import RetryConfig
 from tests.docs_server import serving
 
@@ -35,6 +35,7 @@ OPTIONS: dict[str, Callable[..., object]] = {
     "timeout.md": timeout,
     "deadline.md": deadline,
     "fallback.md": fallback,
+    "bulkhead.md": bulkhead,
 }
 
 
