@@ -1,12 +1,19 @@
 """The documentation is executed: every Python block of a page, in order, in one namespace per page.
 
+`--slow` runs the tests that are marked slow, too. Without it those of a file that is named run, so that
+`pytest tests/test_storm.py` does what it says.
+
 `--wrappers=general` runs everything, the documentation too, with the general form of a guarded function's wrapper.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
+import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sybil import Document, Example, Sybil
@@ -14,6 +21,10 @@ from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 from sybil.typing import Evaluator
 
 from tests.docs_server import DocsServer, serving
+
+# Hundreds of tests start an interpreter. Without cached bytecode each of them would compile all that it imports.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 _FIXTURES = ("request", "docs_server", "_docs_server", "own_events")
 
@@ -89,6 +100,7 @@ def own_events() -> Iterator[None]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the tests that are marked slow, too")
     parser.addoption(
         "--wrappers",
         choices=["generated", "general"],
@@ -98,6 +110,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: runs with --slow, with -m slow, or if its file is named")
     config.addinivalue_line(
         "markers", "generated_wrapper: about what only generated wrappers do; skipped with --wrappers=general"
     )
@@ -105,6 +118,39 @@ def pytest_configure(config: pytest.Config) -> None:
         from resilience._runtime import fast_path as wrappers
 
         wrappers.parameters_of = lambda _: wrappers.ANYTHING
+
+
+def _all_slow(config: pytest.Config) -> bool:
+    return config.option.slow or "slow" in config.option.markexpr
+
+
+def _named_files(config: pytest.Config) -> set[Path]:
+    paths = {(config.invocation_params.dir / argument.partition("::")[0]).resolve() for argument in config.args}
+    return {path for path in paths if path.is_file()}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the slow tests of files that are not named."""
+    if _all_slow(config):
+        return
+    named = _named_files(config)
+    left_out = [item for item in items if item.get_closest_marker("slow") and item.path.resolve() not in named]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        slow = set(left_out)
+        items[:] = [item for item in items if item not in slow]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say that tests are left out: under xdist the number that pytest prints does not count them."""
+    if not _all_slow(config) and len(_named_files(config)) < len(config.args):
+        terminalreporter.write_line("Tests marked slow were left out, but for those of named files: --slow runs them.")
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector leave alone what was imported, a million objects: many tests collect."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

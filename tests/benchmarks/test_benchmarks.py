@@ -36,6 +36,8 @@ from benchmarks.outcome import CaseResult, rows
 from benchmarks.targets import LIMITS, TARGETS
 from benchmarks.terms import ARGUMENT, DEFAULT, Function
 
+pytestmark = pytest.mark.slow  # the benchmarks are commands for developers, and run on any interpreter
+
 ROOT = Path(__file__).parents[2]
 TINY = Settings(rounds=2, slow_rounds=2, loop=0.00002, tasks=20, in_flight=20, in_flight_rounds=1, objects=5)
 SHAPES = ("sync", "method", "class", "async")
@@ -49,6 +51,12 @@ def silent(_: str) -> None:
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "benchmarks", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture(autouse=True)
+def imports_stay_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the end of a measurement, which would undo what `conftest.py` has frozen for all tests."""
+    monkeypatch.setattr("gc.unfreeze", lambda: None)
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ from benchmarks.instructions.dumps import DumpError, per_call, total
 from benchmarks.instructions.verify import verify
 from benchmarks.terms import Function
 
+pytestmark = pytest.mark.slow  # a command for developers, which runs valgrind
+
 ROOT = Path(__file__).parents[2]
 RETRY, FAILING = (next(case for case in CASES if case.name == name) for name in ("sync-retry", "failures-retry"))
 ALLOWED = {"sync-retry": 1.2, "failures-retry": 5.0}

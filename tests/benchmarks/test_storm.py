@@ -19,6 +19,8 @@ from benchmarks.storm.plot import svg
 from benchmarks.storm.simulation import Timeline, simulate
 from benchmarks.storm.strategies import BUDGET, NO_BUDGET, NO_RETRY, STAMINA, STRATEGIES, Strategy
 
+pytestmark = pytest.mark.slow  # thousands of simulated clients
+
 ROOT = Path(__file__).parents[2]
 
 #: The same in less time, and with fewer clients. The budget is the same: half a crowd shows twice of what it allows.

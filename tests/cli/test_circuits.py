@@ -15,6 +15,8 @@ import pytest
 
 from tests.cli.conftest import Run, in_own_process
 
+pytestmark = pytest.mark.slow  # each command is a process
+
 SHOP = """
     from contextlib import suppress
 

@@ -9,6 +9,8 @@ import pytest
 
 from tests.cli.conftest import Run, in_own_process
 
+pytestmark = pytest.mark.slow  # each command is a process
+
 SHOP = """
     from resilience.errors import CodeRegistry, ResilienceError
 

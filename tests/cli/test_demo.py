@@ -13,6 +13,8 @@ import pytest
 from resilience.cli.demo.phases import PHASES
 from tests.cli.conftest import HEEDING_CTRL_C, Run, in_own_process
 
+pytestmark = pytest.mark.slow  # each demonstration is a process
+
 # Bounds here follow from how the demo is built, not from how fast the machine is: the circuit is open when the
 # process is killed and then sends one probe per reset_timeout, a fifth of that phase's length.
 

@@ -22,7 +22,10 @@ from resilience.integrations.http import error_from_response
 ROOT = pathlib.Path(__file__).parents[2]
 PATIENCE = 60
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="the servers are handed their sockets")
+pytestmark = [
+    pytest.mark.skipif(os.name != "posix", reason="the servers are handed their sockets"),
+    pytest.mark.slow,  # servers in processes of their own
+]
 
 REFUSED_US = C.VALIDATION | C.AUTH_FAILURE
 

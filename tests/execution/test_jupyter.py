@@ -30,6 +30,8 @@ from resilience.execution.executor import ExecutionReport, Listener
 from resilience.execution.request import ExecutionRequest
 from tests.roads import Road
 
+pytestmark = pytest.mark.slow  # kernels are processes that take a second to start
+
 FREE = functools.partial(ExecutionRequest, security_level="permissive")
 """Code that may do what it likes."""
 STUBBORN = """

@@ -17,6 +17,8 @@ from resilience.execution.request import ExecutionRequest
 from tests.execution.gateway import TOKEN, Gateway, serving
 from tests.roads import Road
 
+pytestmark = pytest.mark.slow  # kernels are processes that take a second to start
+
 FREE = functools.partial(ExecutionRequest, security_level="permissive")
 
 

@@ -12,6 +12,8 @@ from resilience import ErrorCategory
 from resilience.execution import ExecutionReport, ExecutionRequest, SecurityPolicy, SubprocessExecutor
 from resilience.execution._library_memory import DEFAULT_LIMIT, LIBRARY_LIMIT, default_limit, needed_memory
 
+pytestmark = pytest.mark.slow  # each imports a large library in a process of its own
+
 LIMITED = pytest.mark.skipif(sys.platform != "linux", reason="the system keeps no limit of memory")
 
 

@@ -72,6 +72,7 @@ def test_frames_hold_what_json_holds(value: object):
     assert json.loads(frame[HEADER + TOKEN :]) == {"value": value}
 
 
+@pytest.mark.slow  # a hundred conversations
 @given(st.dictionaries(st.text(), JSON))
 def test_what_one_side_sends_the_other_receives(message: dict[str, object]):
     reading, writing = os.pipe()
@@ -200,6 +201,7 @@ def test_a_request_that_is_longer_than_what_a_socket_holds_arrives_as_a_whole(ch
     assert ending.result is not None and ending.result["value"] == 3_000_000
 
 
+@pytest.mark.slow  # a hundred conversations
 @given(st.lists(st.dictionaries(st.text(), JSON), max_size=5), st.data())
 def test_frames_come_out_as_they_went_in_however_they_are_cut(messages: list[dict[str, object]], data: st.DataObject):
     ours, theirs = socket.socketpair()

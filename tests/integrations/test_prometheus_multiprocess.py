@@ -14,7 +14,10 @@ from prometheus_client.parser import text_string_to_metric_families
 ROOT = pathlib.Path(__file__).parents[2]
 TARGET = "__main__.charge"
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="prometheus_client's files are for forking servers")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="prometheus_client's files are for forking servers"),
+    pytest.mark.slow,  # each process imports the package
+]
 
 
 def run(directory: pathlib.Path, *each: str) -> None:

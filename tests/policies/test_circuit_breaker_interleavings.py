@@ -109,6 +109,7 @@ def looks(state: object, without: object = None) -> dict[str, object]:
     return {name: value - {without} if isinstance(value, set) else value for name, value in held.items()}
 
 
+@pytest.mark.slow  # half a million steps, which no interpreter takes in another way
 @pytest.mark.parametrize("start", ["close", "open", "half_open"])
 @pytest.mark.parametrize(
     "rules",

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow  # each process sets up Django
+
 ROOT = pathlib.Path(__file__).parents[2]
 
 PROGRAM = """
