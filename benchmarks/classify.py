@@ -1,9 +1,9 @@
 """Cost of classifying, by the kind of work an exception makes: ``python -m benchmarks.classify [--quick]``.
 
 Known types are one lookup. For the others something on the instance decides: a code, a response, what it was made of.
-The errors are those of real clients, most of them raised against a port where no server listens. Each row is the
-median in microseconds, less those of calling an empty function, and its ratio to a dictionary lookup by type. The exit
-status is 1 if a row is over the limit of its group.
+Many of the errors are those of real clients, raised against a port where no server listens. Each row is the median in
+microseconds of processor time, less those of calling an empty function, and its ratio to a dictionary lookup by type.
+The exit status is 1 if a row is over the limit of its group.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sys
 import urllib.error
 from collections.abc import Callable, Iterator
 from email.message import Message
-from time import perf_counter
+from time import thread_time
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,7 +26,6 @@ import groq
 import httpx
 import httpx2
 import openai
-import qdrant_client
 import redis
 import requests
 import sqlalchemy.exc
@@ -40,8 +39,8 @@ from resilience import classify
 
 __all__ = ["LIMITS", "measured"]
 
-#: The limit of each group, in microseconds.
-LIMITS = {"known": 1.0, "code": 10.0, "response": 10.0, "cause": 10.0, "group": 10.0, "nothing": 10.0}
+#: The limit of each group, in microseconds. The members of an exception group are classified one by one.
+LIMITS = {"known": 1.0, "code": 10.0, "response": 10.0, "cause": 10.0, "group": 15.0, "nothing": 10.0}
 
 _EMPTY, _LOOKUP = "an empty function", "a dictionary lookup"
 _REQUEST = httpx.Request("POST", "http://localhost/")
@@ -71,6 +70,12 @@ def _made_of(error: Exception, cause: Exception) -> Exception:
 
 def _response(status: int, *, headers: dict[str, str] | None = None, body: object = None) -> httpx.Response:
     return httpx.Response(status, headers=headers, json=body, request=_REQUEST)
+
+
+def _headers() -> Message:
+    headers = Message()
+    headers["Content-Type"] = "text/html"
+    return headers
 
 
 def _known() -> Iterator[Exception]:
@@ -105,8 +110,8 @@ def _responses() -> Iterator[Exception]:
         yield httpx.HTTPStatusError("secret", request=_REQUEST, response=_response(status))
     yield AppError(response=_response(403, headers={"x-ratelimit-remaining": "0"}))
     yield AppError(response=SimpleNamespace(status_code=502, headers={}))
-    yield urllib.error.HTTPError("http://localhost/", 503, "busy", Message(), None)
-    yield openai.RateLimitError("secret", response=httpx2.Response(429, request=_REQUEST2), body=None)
+    yield urllib.error.HTTPError("http://localhost/", 503, "busy", _headers(), None)
+    yield openai.RateLimitError("secret", response=httpx2.Response(429, json={}, request=_REQUEST2), body=None)
     yield groq.InternalServerError("secret", response=_response(503), body=None)
 
 
@@ -117,7 +122,6 @@ def _causes(port: int) -> Iterator[Exception]:
     yield _raised(httpx.get, url)
     yield _raised(urllib3.PoolManager(retries=False).request, "GET", url)
     yield _raised(redis.Redis(port=port, retry=Retry(NoBackoff(), 0)).ping)
-    yield _raised(qdrant_client.QdrantClient(url, check_compatibility=False).get_collections)
     client = groq.Groq(api_key="k", base_url=url, max_retries=0)
     yield _raised(client.models.list)
     yield sqlalchemy.exc.OperationalError("select 1", {}, ConnectionRefusedError())
@@ -164,10 +168,10 @@ def _shown(error: Exception) -> str:
 
 def _sampler(work: Callable[[], object], times: int) -> Sampler:
     def sample() -> float:
-        began = perf_counter()
+        began = thread_time()
         for _ in range(times):
             work()
-        return (perf_counter() - began) / times * 1e6
+        return (thread_time() - began) / times * 1e6
 
     return sample
 

@@ -57,7 +57,8 @@ def safe_item(thing: object, key: str) -> object:
     >>> safe_item({"Code": "SlowDown"}, "Code"), safe_item("SlowDown", "Code")
     ('SlowDown', None)
     """
-    if not issubclass(type(thing), Mapping):
+    kind = type(thing)
+    if kind is not dict and not issubclass(kind, Mapping):
         return None
     try:
         return cast("Mapping[object, object]", thing).get(key)

@@ -37,6 +37,7 @@ __all__ = [
     "ASKED",
     "by_aws",
     "by_grpc",
+    "by_response",
     "by_self_description",
     "by_sqlstate",
     "by_status",
@@ -69,7 +70,7 @@ def by_structure(exc: BaseException) -> Match | None:
             found = rule(exc)
             if found is not None:
                 return found
-    return by_sqlstate(exc) if len(exc.args) > 1 else None
+    return _by_odbc(exc) if len(exc.args) > 1 else None
 
 
 # -- HTTP --------------------------------------------------------------------------------------------------------------
@@ -90,11 +91,18 @@ def by_status(exc: BaseException) -> Match | None:
     status, where = _status_of(exc, there)
     if status is None:
         return None
+    return by_response(exc, status, header_sets(exc, there), where)
+
+
+def by_response(exc: BaseException, status: int, sets: list[object], where: str = "") -> Match:
+    """Return the category of a response with an error status, whose headers are in *sets*.
+
+    *where* says for `explain` where the status was found.
+    """
     named = f"{where}status {status}"
-    headers = [] if there.isdisjoint(HAVE_HEADERS) else header_sets(exc)
-    found = _named_by_aws(headers)
+    found = _named_by_aws(sets)
     if found is None and status == 403:
-        found = _asks_to_slow_down(exc, headers, named)
+        found = _asks_to_slow_down(exc, sets, named)
     return found or Match(category_of_status(status), named)
 
 
@@ -202,20 +210,29 @@ def by_sqlstate(exc: BaseException) -> Match | None:
     >>> by_sqlstate(Exception("08S01", "[08S01] [Microsoft][ODBC Driver 18 for SQL Server] ...")).why
     'SQLSTATE 08S01'
     """
-    for state in (*(safe_getattr(exc, name) for name in _SQLSTATES), _state_of_odbc(exc)):
-        code = as_str(state) or ""
-        if category_of_sqlstate(code) is not ErrorCategory.UNKNOWN:
-            return Match(category_of_sqlstate(code), f"SQLSTATE {code}")
-    return None
+    for name in _SQLSTATES:
+        found = _by_state(as_str(safe_getattr(exc, name)) or "")
+        if found is not None:
+            return found
+    return _by_odbc(exc)
 
 
-def _state_of_odbc(exc: BaseException) -> str | None:
-    found = safe_getattr(exc, "args")
-    if type(found) is not tuple:
+def _by_state(code: str) -> Match | None:
+    category = category_of_sqlstate(code)
+    if category is ErrorCategory.UNKNOWN:
         return None
-    args = cast("tuple[object, ...]", found)
-    state, text = (as_str(part) or "" for part in (*args, None, None)[:2])
-    return state if is_sqlstate(state) and text.startswith(f"[{state}]") else None
+    return Match(category, f"SQLSTATE {code}")
+
+
+def _by_odbc(exc: BaseException) -> Match | None:
+    args = safe_getattr(exc, "args")
+    if type(args) is not tuple:
+        return None
+    first, *others = cast("tuple[object, ...]", args) or ("",)
+    state = as_str(first) or ""
+    if not (others and is_sqlstate(state) and (as_str(others[0]) or "").startswith(f"[{state}]")):
+        return None
+    return _by_state(state)
 
 
 # -- what an error says of itself --------------------------------------------------------------------------------------
@@ -232,11 +249,15 @@ def by_self_description(exc: BaseException) -> Match | None:
     >>> by_self_description(Rebalancing()).category.label
     'unavailable'
     """
-    for name in attributes_of(exc, _SAY_RETRIABLE):
-        said = safe_getattr(exc, name)
-        if said is True or safe_call(said) is True:
+    there = attributes_of(exc, _SAY_RETRIABLE)
+    for name in _RETRIABLE:
+        if name in there and _says_yes(safe_getattr(exc, name)):
             return Match(ErrorCategory.UNAVAILABLE, f"it says {name}")
     return None
+
+
+def _says_yes(value: object) -> bool:
+    return value is True or safe_call(value) is True
 
 
 _RULES: tuple[tuple[Callable[[BaseException], Match | None], frozenset[str]], ...] = (

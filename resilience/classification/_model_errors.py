@@ -9,7 +9,7 @@ many others that the same generator has made, without a table for each.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 from functools import lru_cache
 
 from resilience._safe_access import as_int, as_str, qualified_name, safe_getattr, safe_item
@@ -17,7 +17,7 @@ from resilience.categories import ErrorCategory
 from resilience.classification.http_status import category_of_status
 from resilience.classification.match import Match
 
-__all__ = ["by_stainless", "category_of_word", "in_a_stream", "said_by_a_model"]
+__all__ = ["AN_EVENT", "by_stainless", "category_of_word", "in_a_stream", "said_by_a_model"]
 
 _C = ErrorCategory
 _MAX_WORD = 100  # no code or type is longer
@@ -80,7 +80,7 @@ def said_by_a_model(exc: BaseException) -> Match | None:
     >>> said_by_a_model(error).why
     'error type overloaded_error'
     """
-    said = list(_said(exc))
+    said = _said(exc)
     words = [
         Match(category, f"error {name} {word}")
         for name, value in said
@@ -95,15 +95,18 @@ def said_by_a_model(exc: BaseException) -> Match | None:
     return next(iter((*spent, *statuses, *words)), None)
 
 
-def _said(exc: BaseException) -> Iterator[tuple[str, object]]:
-    """Yield the fields of an error in which vendors put codes, with their names, the exception's own first."""
+def _said(exc: BaseException) -> list[tuple[str, object]]:
+    """Return the fields of an error in which vendors put codes, with their names, the exception's own first."""
     body = safe_getattr(exc, "body")
-    names = ("code", "type")
-    for name in names:
-        yield name, safe_getattr(exc, name)
+    said = [(name, safe_getattr(exc, name)) for name in ("code", "type")]
     for part in (safe_item(body, "error"), body):
-        for name in (*names, "status"):
-            yield name, safe_item(part, name)
+        if issubclass(type(part), Mapping):
+            said += [(name, safe_item(part, name)) for name in ("code", "type", "status")]
+    return [(name, value) for name, value in said if value is not None]
+
+
+AN_EVENT = Match(_C.SERVER_ERROR, "an error in the middle of an answer")
+"""The answer for an event that says nothing of itself."""
 
 
 def in_a_stream(exc: BaseException) -> Match:
@@ -111,7 +114,7 @@ def in_a_stream(exc: BaseException) -> Match:
 
     The status of the response was 200, so an error without a known word is a failure of the server to go on.
     """
-    return said_by_a_model(exc) or Match(_C.SERVER_ERROR, "an error in the middle of an answer")
+    return said_by_a_model(exc) or AN_EVENT
 
 
 def by_stainless(exc: BaseException) -> Match | None:

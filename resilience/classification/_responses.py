@@ -7,7 +7,7 @@ the same functions. The body is read only as far as the client has it in memory:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import islice
 from typing import cast
 
@@ -110,24 +110,26 @@ def _carries(thing: object, sign: str) -> bool:
 # -- headers -----------------------------------------------------------------------------------------------------------
 
 
-def header_sets(thing: object) -> list[object]:
+def header_sets(thing: object, names: Collection[str] = HAVE_HEADERS) -> list[object]:
     """Return the headers of an exception or a response, wherever a client keeps them, those of a response first.
 
-    botocore has them in the mapping that `response` is; httplib2's response is a mapping of them. Each is ready for
-    `header`.
+    *names* are the attributes that *thing* has at most. botocore has the headers in the mapping that `response` is;
+    httplib2's response is a mapping of them. Each is ready for `header`.
     """
-    containers = [safe_getattr(thing, name) for name in CONTAINERS]
-    sets = [headers for part in containers if part is not None for headers in _of_container(part)]
-    return [caseless(headers) for headers in (*sets, *_own_headers(thing)) if headers is not None]
+    sets: list[object] = []
+    for name in CONTAINERS:
+        if name in names:
+            sets += _of_container(safe_getattr(thing, name))
+    if "headers" in names or "response_headers" in names:
+        sets += _of_container(thing)
+    return [caseless(headers) for headers in sets if headers is not None]
 
 
 def _of_container(container: object) -> tuple[object, ...]:
-    return *_own_headers(container), safe_item(safe_item(container, "ResponseMetadata"), "HTTPHeaders")
-
-
-def _own_headers(thing: object) -> tuple[object, ...]:
-    mapping = thing if issubclass(type(thing), Mapping) else None
-    return safe_getattr(thing, "headers"), safe_getattr(thing, "response_headers"), mapping
+    own = safe_getattr(container, "headers"), safe_getattr(container, "response_headers")
+    if not issubclass(type(container), Mapping):
+        return own
+    return *own, container, safe_item(safe_item(container, "ResponseMetadata"), "HTTPHeaders")
 
 
 def header(headers: object, name: str) -> str | None:
@@ -136,7 +138,17 @@ def header(headers: object, name: str) -> str | None:
     >>> header([(b"Retry-After", b"7")], "retry-after")
     '7'
     """
-    return decoded(_get(caseless(headers), name))
+    found = caseless(headers)
+    if type(found) not in _CASELESS:
+        return decoded(_get(found, name))
+    known = cast("Mapping[str, object]", found)
+    try:
+        # A name that is missing costs several clients an exception, unless they are asked whether it is there.
+        if name in known:
+            return decoded(known[name])
+    except Exception:  # noqa: S110 - a foreign mapping may raise anything
+        pass
+    return None
 
 
 class _Lowered(dict[str, object]):
@@ -145,34 +157,41 @@ class _Lowered(dict[str, object]):
     __slots__ = ()
 
 
-_CASELESS: dict[type, None] = {}
+_CASELESS: dict[type, None] = {_Lowered: None}
 
 
 def caseless(headers: object) -> object:
     """Return *headers* as a mapping that finds a name in lower case: themselves where their class ignores case.
 
     Most libraries have such a class. Others have a plain mapping or a list of pairs, texts or bytes; these are copied,
-    the first of several values for one name.
+    the first of several values for one name. What has no pairs at all is returned as it is.
     """
     kind: type = type(headers)
-    if kind is _Lowered or kind in _CASELESS:
+    if kind in _CASELESS:
         return headers
     if kind is not dict and _ignores_case(headers):
         if len(_CASELESS) > _MAX_CLASSES:
             _CASELESS.clear()
+            _CASELESS[_Lowered] = None
         _CASELESS[kind] = None
         return headers
-    return _Lowered({(decoded(name) or "").lower(): value for name, value in reversed(_pairs(headers))})
+    pairs = _pairs(headers)
+    if not pairs:
+        return headers
+    return _Lowered({(decoded(name) or "").lower(): value for name, value in reversed(pairs)})
 
 
 def _ignores_case(headers: object) -> bool:
     """Return whether a mapping finds the first of its names with small and capital letters exchanged, too."""
+    if not hasattr(type(headers), "__contains__"):
+        return False
+    known = cast("Mapping[object, object]", headers)
     try:
-        name = next(iter(cast("Iterable[object]", headers)))
+        name = as_str(next(iter(known))) or ""
+        other = name.swapcase()
+        return other != name and other in known and known[other] is not None
     except Exception:  # no headers after all, or none of them
         return False
-    word = as_str(name) or ""
-    return word.swapcase() != word and _get(headers, word.swapcase()) is not None
 
 
 def _get(headers: object, name: str) -> object:

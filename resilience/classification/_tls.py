@@ -14,11 +14,14 @@ from typing import cast
 from resilience._safe_access import safe_getattr
 from resilience.classification._type_traits import declares_none_of, uses_plain_lookup
 
-__all__ = ["adds_no_wrapping_attribute", "hides_certificate", "wraps_no_exception"]
+__all__ = ["SEARCHED", "adds_no_wrapping_attribute", "hides_certificate", "wraps_no_exception"]
 
 _WRAPPERS = frozenset({"reason", "os_error", "orig"})
 """Attributes that hold the wrapped exception: urllib3's and requests' `reason`, aiohttp's `os_error`, SQLAlchemy's
 `orig`."""
+
+SEARCHED = _WRAPPERS | {"args", "__cause__"}
+"""Places whose exceptions are searched whenever the exception that has them is."""
 
 _WRAPPING = _WRAPPERS | {"args", "__cause__", "__context__"}
 _MAX_CHAINED = 64  # exceptions looked at in one chain; the deepest real one seen (requests over urllib3) has 9
@@ -38,12 +41,10 @@ def hides_certificate(exc: BaseException) -> bool:
     for one in chain:  # which grows meanwhile
         if issubclass(type(one), refused):
             return True
-        if len(seen) >= _MAX_CHAINED:
-            continue
         for part in _parts_of(one):
-            if issubclass(type(part), BaseException) and id(part) not in seen:
+            if issubclass(type(part), BaseException) and id(part) not in seen and len(seen) < _MAX_CHAINED:
                 seen.add(id(part))
-                chain.append(cast("BaseException", part))
+                chain.append(part)  # type: ignore[arg-type]
     return False
 
 
@@ -52,17 +53,19 @@ def _parts_of(exc: BaseException) -> list[object]:
     kind: type = type(exc)
     if not _keeps_parts_as_usual(kind):
         return _unusual_parts_of(exc)
-    parts: list[object] = [exc.__cause__, *exc.args[:_MAX_CHAINED]]
-    if not exc.__suppress_context__:
+    parts: list[object] = [*exc.args[:_MAX_CHAINED]]
+    if exc.__cause__ is not None:
+        parts.append(exc.__cause__)
+    if not exc.__suppress_context__ and exc.__context__ is not None:
         parts.append(exc.__context__)
     own = exc.__dict__
-    if own and not _WRAPPERS.isdisjoint(own):
+    if own:
         parts += [own[name] for name in _WRAPPERS if name in own]
     return parts
 
 
 def _unusual_parts_of(exc: BaseException) -> list[object]:
-    """Return the same where the class computes some of it, which may fail."""
+    """Return what an exception refers to where the class computes some of it, which may fail."""
     parts: list[object] = [safe_getattr(exc, "__cause__")]
     if not safe_getattr(exc, "__suppress_context__"):
         parts.append(safe_getattr(exc, "__context__"))

@@ -15,7 +15,6 @@ from resilience.classification._tls import adds_no_wrapping_attribute
 from resilience.classification._type_traits import declares_none_of, is_kind, uses_plain_lookup
 from resilience.classification._verdict import TableRow, TypeRules, Verdict
 from resilience.classification.libraries import library_named
-from resilience.classification.library import CategoryRow
 from resilience.classification.registry import Rules
 from resilience.classification.retry_hints import ASKED_FOR_HINT
 
@@ -75,7 +74,9 @@ def _table_rows(kind: type) -> tuple[tuple[TableRow, ...], Verdict | None]:
         read = library_named(library).categories.get(name)
         if read is None:
             continue
-        row = _table_row(kind, f"{library}.{name}", read, is_first=left_open is None)
+        row = TableRow(f"{library}.{name}", read, f"{library}.{name} is in the {library} table")
+        if isinstance(read, ErrorCategory) and read is not _UNKNOWN:
+            row = row._replace(verdict=_leaf(kind, row, read, is_first=left_open is None))
         left_open = left_open or Verdict(_UNKNOWN, "client", row.where)
         if read is not _UNKNOWN:
             rows.append(row)
@@ -84,14 +85,12 @@ def _table_rows(kind: type) -> tuple[tuple[TableRow, ...], Verdict | None]:
     return tuple(rows), left_open
 
 
-def _table_row(kind: type, name: str, read: CategoryRow, *, is_first: bool) -> TableRow:
-    row = TableRow(name, read, None)
-    if not isinstance(read, ErrorCategory) or read is _UNKNOWN:
-        return row
-    verdict = Verdict(read, "client", row.where)
+def _leaf(kind: type, row: TableRow, leaf: ErrorCategory, *, is_first: bool) -> Verdict:
+    """Return the answer of a row that is a leaf: for all of the type, where no row goes before it."""
+    verdict = Verdict(leaf, "client", row.where)
     if is_first and declares_none_of(kind, CATEGORY):
-        verdict = _for_all(kind, verdict, CATEGORY)
-    return row._replace(verdict=verdict)
+        return _for_all(kind, verdict, CATEGORY)
+    return verdict
 
 
 def _by_class(kind: type) -> Verdict | None:
@@ -102,7 +101,9 @@ def _by_class(kind: type) -> Verdict | None:
     verdict = Verdict(_UNKNOWN, "unknown", f"no rule knows {kind.__qualname__}")
     if found is not None:
         verdict = Verdict(found.category, "builtin", found.why)
-    return _for_all(kind, verdict, _ASKED) if declares_none_of(kind, _ASKED) else verdict
+    if declares_none_of(kind, _ASKED):
+        return _for_all(kind, verdict, _ASKED)
+    return verdict
 
 
 def _for_all(kind: type, verdict: Verdict, unless: frozenset[str]) -> Verdict:
@@ -111,4 +112,6 @@ def _for_all(kind: type, verdict: Verdict, unless: frozenset[str]) -> Verdict:
     It does not where attributes are computed, nor is NETWORK sure where the type may hide a certificate in a chain.
     """
     hides = verdict.category is ErrorCategory.NETWORK and not adds_no_wrapping_attribute(kind)
-    return verdict if hides or not uses_plain_lookup(kind) else verdict._replace(unless=unless)
+    if hides or not uses_plain_lookup(kind):
+        return verdict
+    return verdict._replace(unless=unless)

@@ -30,13 +30,11 @@ class TableRow(NamedTuple):
     """Class of the row, as ``library.Class``."""
 
     read: CategoryRow
-    verdict: Verdict | None
-    """The answer where the row is a leaf; None where it is a function of the exception."""
+    where: str
+    """The reason for people where the row gives none itself."""
 
-    @property
-    def where(self) -> str:
-        """The reason for people where the row gives none itself."""
-        return f"{self.name} is in the {self.name.partition('.')[0]} table"
+    verdict: Verdict | None = None
+    """The answer where the row is a leaf; None where it is a function of the exception."""
 
 
 class TypeRules(NamedTuple):

@@ -96,6 +96,18 @@ def classify(exc: BaseException) -> ErrorCategory:
     return _decide(exc).category
 
 
+def category_of_part(exc: BaseException) -> ErrorCategory:
+    """Return the category of an exception that another one keeps where certificates are searched for (`SEARCHED`).
+
+    For the rows of tables. The search through the wrapper finds a refused certificate, so that none is made here.
+    """
+    try:
+        category = _by_rules(exc, current_rules(), is_part=True).category
+    except Exception:  # it cannot be examined
+        return _UNKNOWN
+    return classify(exc) if category is _UNKNOWN else category
+
+
 def category_of(outcome: Outcome) -> ErrorCategory:
     """Return the category of a failed outcome: worked out once, however many policies ask."""
     category = outcome.category
@@ -150,18 +162,23 @@ def _decide(exc: BaseException) -> Verdict:
 # -- the rules, in order -----------------------------------------------------------------------------------------------
 
 
-def _by_rules(exc: BaseException, rules: Rules) -> Verdict:
-    """Return what the application registered, the class before the predicates; else the answer of the later rules."""
+def _by_rules(exc: BaseException, rules: Rules, *, is_part: bool = False) -> Verdict:
+    """Return what the application registered, the class before the predicates; else the answer of the later rules.
+
+    Of a part of another exception, NETWORK is believed without a search for a refused certificate.
+    """
     known = rules_of(type(exc), rules)
     if known.registered is not None:
         return known.registered
     by_cause = known.follows_cause and _by_cause(exc, rules)
     if by_cause:
         return by_cause
-    found = rules.by_predicate(exc)
-    if found is not None:
+    found = rules.predicates and rules.by_predicate(exc)
+    if found:
         return Verdict(found.category, "registered", found.why)
     verdict = known.ending or _declared_category(exc, known)
+    if not is_part and verdict.category is _NETWORK and verdict.rule != "declared" and hides_certificate(exc):
+        return _refused_certificate(verdict.rule)
     if known.follows_cause or rules.predicates:  # either may decide about the next exception of this type
         return verdict._replace(unless=None)
     return verdict
@@ -187,11 +204,8 @@ def _declared_category(exc: BaseException, known: TypeRules) -> Verdict:
 
 
 def _known_category(exc: BaseException, known: TypeRules) -> Verdict:
-    """Return what the toolkit knows of the exception; a refused certificate inside a network failure decides."""
-    verdict = _library_rules(exc, known) or _attribute_rules(exc, known)
-    if verdict.category is _NETWORK and hides_certificate(exc):
-        return _refused_certificate(verdict.rule)
-    return verdict
+    """Return what the toolkit knows of the exception: the tables, then what it carries, then Python's classes."""
+    return _library_rules(exc, known) or _attribute_rules(exc, known)
 
 
 def _refused_certificate(rule: Rule) -> Verdict:
