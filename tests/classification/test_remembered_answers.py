@@ -1,4 +1,4 @@
-"""Answers that are remembered of a type hold for each of its exceptions, and no longer than the rules they follow from."""
+"""Answers that are remembered of a type hold for each of its exceptions, and no longer than the rules they follow."""
 
 from __future__ import annotations
 
