@@ -31,7 +31,7 @@ from resilience.classification.aws_code import category_of_aws
 from resilience.classification.grpc_status import GRPC_STATUS
 from resilience.classification.http_status import category_of_status
 from resilience.classification.match import Match
-from resilience.classification.sqlstate import category_of_sqlstate, is_sqlstate
+from resilience.classification.sqlstate import category_of_sqlstate, is_sqlstate, named_sqlstate
 
 __all__ = [
     "ASKED",
@@ -206,9 +206,9 @@ def by_sqlstate(exc: BaseException) -> Match | None:
     >>> class Deadlock(Exception):
     ...     sqlstate = "40P01"
     >>> by_sqlstate(Deadlock()).why
-    'SQLSTATE 40P01'
+    'SQLSTATE 40P01, deadlock detected'
     >>> by_sqlstate(Exception("08S01", "[08S01] [Microsoft][ODBC Driver 18 for SQL Server] ...")).why
-    'SQLSTATE 08S01'
+    'SQLSTATE 08S01, connection exception'
     """
     for name in _SQLSTATES:
         found = _by_state(as_str(safe_getattr(exc, name)) or "")
@@ -221,7 +221,7 @@ def _by_state(code: str) -> Match | None:
     category = category_of_sqlstate(code)
     if category is ErrorCategory.UNKNOWN:
         return None
-    return Match(category, f"SQLSTATE {code}")
+    return Match(category, named_sqlstate(code))
 
 
 def _by_odbc(exc: BaseException) -> Match | None:

@@ -8,6 +8,8 @@ whatever operation met it. ValueError and KeyError are missing on purpose: they 
 from __future__ import annotations
 
 import errno
+import os
+from functools import lru_cache
 
 from resilience._safe_access import int_attribute
 from resilience.categories import ErrorCategory
@@ -109,9 +111,15 @@ def by_errno(exc: BaseException) -> Match | None:
     """Return the category of the operating system's error number, in `errno`.
 
     >>> by_errno(OSError(errno.ENOSPC, "disk full")).why
-    'errno ENOSPC'
+    'No space left on device (ENOSPC)'
     """
     number = int_attribute(exc, "errno")
     if number is None or number not in ERRNO:
         return None
-    return Match(ERRNO[number], f"errno {errno.errorcode[number]}")
+    return Match(ERRNO[number], _reason(number))
+
+
+@lru_cache
+def _reason(number: int) -> str:
+    """Return the system's words for an error number, and its name."""
+    return f"{os.strerror(number)} ({errno.errorcode[number]})"

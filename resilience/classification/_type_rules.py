@@ -74,10 +74,10 @@ def _table_rows(kind: type) -> tuple[tuple[TableRow, ...], Verdict | None]:
         read = library_named(library).categories.get(name)
         if read is None:
             continue
-        row = TableRow(f"{library}.{name}", read, f"{library}.{name} is in the {library} table")
+        row = TableRow(f"{library}.{name}", read)
         if isinstance(read, ErrorCategory) and read is not _UNKNOWN:
             row = row._replace(verdict=_leaf(kind, row, read, is_first=left_open is None))
-        left_open = left_open or Verdict(_UNKNOWN, "client", row.where)
+        left_open = left_open or Verdict(_UNKNOWN, "client", f"{row.name} alone says nothing")
         if read is not _UNKNOWN:
             rows.append(row)
         if row.verdict is not None:
@@ -87,7 +87,7 @@ def _table_rows(kind: type) -> tuple[tuple[TableRow, ...], Verdict | None]:
 
 def _leaf(kind: type, row: TableRow, leaf: ErrorCategory, *, is_first: bool) -> Verdict:
     """Return the answer of a row that is a leaf: for all of the type, where no row goes before it."""
-    verdict = Verdict(leaf, "client", row.where)
+    verdict = Verdict(leaf, "client", f"{row.name} is {leaf.label}")
     if is_first and declares_none_of(kind, CATEGORY):
         return _for_all(kind, verdict, CATEGORY)
     return verdict

@@ -30,9 +30,6 @@ class TableRow(NamedTuple):
     """Class of the row, as ``library.Class``."""
 
     read: CategoryRow
-    where: str
-    """The reason for people where the row gives none itself."""
-
     verdict: Verdict | None = None
     """The answer where the row is a leaf; None where it is a function of the exception."""
 

@@ -222,8 +222,9 @@ def _library_rules(exc: BaseException, known: TypeRules) -> Verdict | None:
             return row.verdict
         match = _read(row.read, exc)
         if match is not None:
-            reason = f"{row.name}: {match.why}" if match.why else row.where
-            return Verdict(match.category, "client", reason)
+            if match.why:
+                return Verdict(match.category, "client", f"{row.name}: {match.why}")
+            return Verdict(match.category, "client", f"{row.name} is {match.category.label}")
     if known.left_open is None:
         return None
     carried = _attribute_rules(exc, known)
