@@ -20,10 +20,7 @@ __all__ = [
     "safe_call",
     "safe_getattr",
     "safe_item",
-    "wrapped_exceptions",
 ]
-
-_MAX_CHAINED = 64  # exceptions looked at in one chain; the deepest real one seen (requests over urllib3) has 9
 
 
 def safe_getattr(thing: object, name: str) -> object:
@@ -60,7 +57,8 @@ def safe_item(thing: object, key: str) -> object:
     >>> safe_item({"Code": "SlowDown"}, "Code"), safe_item("SlowDown", "Code")
     ('SlowDown', None)
     """
-    if not issubclass(type(thing), Mapping):
+    kind = type(thing)
+    if kind is not dict and not issubclass(kind, Mapping):
         return None
     try:
         return cast("Mapping[object, object]", thing).get(key)
@@ -103,35 +101,3 @@ def qualified_name(kind: type) -> tuple[str, str]:
     """
     module = as_str(safe_getattr(kind, "__module__")) or ""
     return module.partition(".")[0], as_str(safe_getattr(kind, "__qualname__")) or ""
-
-
-def wrapped_exceptions(exc: BaseException) -> list[BaseException]:
-    """Return the exceptions *exc* was made of, nearest first: causes, contexts, arguments and wrapped errors.
-
-    Each is returned once, and at most 64 of them: a chain may lead back to its beginning.
-    """
-    found: list[BaseException] = []
-    seen = {id(exc)}
-    queue: list[BaseException] = [exc]
-    while queue and len(seen) < _MAX_CHAINED:
-        for part in _parts(queue.pop(0)):
-            if issubclass(type(part), BaseException) and id(part) not in seen:
-                seen.add(id(part))
-                found.append(cast("BaseException", part))
-                queue.append(cast("BaseException", part))
-    return found
-
-
-def _parts(exc: BaseException) -> list[object]:
-    """Return what an exception refers to, and may wrap.
-
-    urllib3 and requests keep the error they wrap in `args` and `reason`, aiohttp in `os_error`, SQLAlchemy in `orig`.
-    """
-    parts: list[object] = [safe_getattr(exc, "__cause__")]
-    if not safe_getattr(exc, "__suppress_context__"):  # `raise ... from None`: the context has nothing to do with it
-        parts.append(safe_getattr(exc, "__context__"))
-    parts += [safe_getattr(exc, "reason"), safe_getattr(exc, "os_error"), safe_getattr(exc, "orig")]
-    args = safe_getattr(exc, "args")
-    if type(args) is tuple:
-        parts += cast("tuple[object, ...]", args)[:_MAX_CHAINED]
-    return parts

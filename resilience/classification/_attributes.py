@@ -18,6 +18,7 @@ from resilience.categories import ErrorCategory
 from resilience.classification._model_errors import by_stainless, category_of_word
 from resilience.classification._responses import (
     CONTAINERS,
+    HAVE_HEADERS,
     STATUS_NAMES,
     codes_in_body,
     header,
@@ -25,17 +26,18 @@ from resilience.classification._responses import (
     is_error_status,
     status_in,
 )
-from resilience.classification._type_traits import carries_any
+from resilience.classification._type_traits import attributes_of
 from resilience.classification.aws_code import category_of_aws
 from resilience.classification.grpc_status import GRPC_STATUS
 from resilience.classification.http_status import category_of_status
 from resilience.classification.match import Match
-from resilience.classification.sqlstate import category_of_sqlstate, is_sqlstate
+from resilience.classification.sqlstate import category_of_sqlstate, is_sqlstate, named_sqlstate
 
 __all__ = [
     "ASKED",
     "by_aws",
     "by_grpc",
+    "by_response",
     "by_self_description",
     "by_sqlstate",
     "by_status",
@@ -52,6 +54,9 @@ ASKED = frozenset({*CONTAINERS, *STATUS_NAMES, *_SQLSTATES, *_RETRIABLE})
 """Every attribute these rules ask for first; they look at others only where one of these is there."""
 
 _LOOKED_AT = ASKED | {"body"}
+_HTTP = frozenset({*CONTAINERS, *STATUS_NAMES})
+_LOOKED_AT_FOR_HTTP = _HTTP | HAVE_HEADERS
+_STATUS_OF_RESPONSE = ("status_code", "status")
 _SAY_RETRIABLE = frozenset(_RETRIABLE)
 _HEADERS_OF_AWS = ("x-amzn-errortype", "x-amzn-error-type")
 _REMAINING = ("x-ratelimit-remaining", "ratelimit-remaining", "x-rate-limit-remaining")
@@ -59,13 +64,13 @@ _REMAINING = ("x-ratelimit-remaining", "ratelimit-remaining", "x-rate-limit-rema
 
 def by_structure(exc: BaseException) -> Match | None:
     """Return the answer of the first rule that has one, or None."""
-    if not carries_any(exc, _LOOKED_AT):
-        return by_sqlstate(exc) if len(exc.args) > 1 else None
-    for rule in _RULES:
-        found = rule(exc)
-        if found is not None:
-            return found
-    return None
+    there = attributes_of(exc, _LOOKED_AT)
+    for rule, names in _RULES:
+        if not names.isdisjoint(there):
+            found = rule(exc)
+            if found is not None:
+                return found
+    return _by_odbc(exc) if len(exc.args) > 1 else None
 
 
 # -- HTTP --------------------------------------------------------------------------------------------------------------
@@ -82,22 +87,34 @@ def by_status(exc: BaseException) -> Match | None:
     >>> by_status(HTTPError()).why
     'status 503'
     """
-    status, where = _status_of(exc)
+    there = attributes_of(exc, _LOOKED_AT_FOR_HTTP)
+    status, where = _status_of(exc, there)
     if status is None:
         return None
+    return by_response(exc, status, header_sets(exc, there), where)
+
+
+def by_response(exc: BaseException, status: int, sets: list[object], where: str = "") -> Match:
+    """Return the category of a response with an error status, whose headers are in *sets*.
+
+    *where* says for `explain` where the status was found.
+    """
     named = f"{where}status {status}"
-    return _named_by_aws(exc) or _asks_to_slow_down(exc, status, named) or Match(category_of_status(status), named)
+    found = _named_by_aws(sets)
+    if found is None and status == 403:
+        found = _asks_to_slow_down(exc, sets, named)
+    return found or Match(category_of_status(status), named)
 
 
 def status_of(exc: BaseException) -> int | None:
     """Return the HTTP status of an exception that is about one: 400 to 599."""
-    return _status_of(exc)[0]
+    return _status_of(exc, attributes_of(exc, _HTTP))[0]
 
 
 def status_of_result(result: object) -> int | None:
     """Return the HTTP status of what a call returned, where that is a response of an HTTP client with an error."""
     try:
-        return status_in(result, ("status_code", "status"))
+        return status_in(result, _STATUS_OF_RESPONSE)
     except Exception:  # a result that cannot be examined has none
         return None
 
@@ -111,38 +128,34 @@ def category_of_result(result: object) -> ErrorCategory:
     return ErrorCategory.UNKNOWN if category is ErrorCategory.CANCELLED else category
 
 
-def _status_of(exc: BaseException) -> tuple[int | None, str]:
+def _status_of(exc: BaseException, there: frozenset[str]) -> tuple[int | None, str]:
     """Return the status of an exception, and where it was found as `explain` words it.
 
     An exception about a response that went well (a wrong content type, say) is not about its status.
     """
-    response = safe_getattr(exc, "response")
-    for name in ("status_code", "status"):
-        status = as_int(safe_getattr(response, name))
-        if is_error_status(status):
-            return status, "response "
-    others = (safe_getattr(exc, name) for name in CONTAINERS[1:])
-    found = (status_in(container, ("status_code", "status")) for container in others if container is not None)
-    status = next((status for status in found if status is not None), None)
-    return (status, "response ") if status is not None else (status_in(exc), "")
+    for name in CONTAINERS:
+        if name in there:
+            status = status_in(safe_getattr(exc, name), _STATUS_OF_RESPONSE, is_response=name == "response")
+            if status is not None:
+                return status, "response "
+    return status_in(exc, [name for name in STATUS_NAMES if name in there]), ""
 
 
-def _named_by_aws(exc: BaseException) -> Match | None:
+def _named_by_aws(sets: list[object]) -> Match | None:
     """Return the category of the error that a raw response of AWS names in a header, as ``Throttling:http://...``."""
-    names = [header(headers, name) or "" for headers in header_sets(exc) for name in _HEADERS_OF_AWS]
-    codes = [name.partition(":")[0] for name in names if name]
-    known = [code for code in codes if category_of_aws(code) is not ErrorCategory.UNKNOWN]
-    return Match(category_of_aws(known[0]), f"AWS error code {known[0]}") if known else None
+    for headers in sets:
+        for name in _HEADERS_OF_AWS:
+            code = (header(headers, name) or "").partition(":")[0]
+            if code and category_of_aws(code) is not ErrorCategory.UNKNOWN:
+                return Match(category_of_aws(code), f"AWS error code {code}")
+    return None
 
 
-def _asks_to_slow_down(exc: BaseException, status: int, named: str) -> Match | None:
+def _asks_to_slow_down(exc: BaseException, sets: list[object], named: str) -> Match | None:
     """Return RATE_LIMIT or CAPACITY for a 403 that forbids for now: by a header, or by a code in its body."""
-    if status != 403:
-        return None
-    found = list(header_sets(exc))
-    if any(header(headers, "retry-after") for headers in found):
+    if any(header(headers, "retry-after") for headers in sets):
         return Match(ErrorCategory.RATE_LIMIT, f"{named} with Retry-After")
-    if any((header(headers, name) or "").strip() == "0" for headers in found for name in _REMAINING):
+    if any((header(headers, name) or "").strip() == "0" for headers in sets for name in _REMAINING):
         return Match(ErrorCategory.RATE_LIMIT, f"{named}, and no requests remain")
     for word in codes_in_body(exc):
         category = category_of_word(word)
@@ -193,24 +206,33 @@ def by_sqlstate(exc: BaseException) -> Match | None:
     >>> class Deadlock(Exception):
     ...     sqlstate = "40P01"
     >>> by_sqlstate(Deadlock()).why
-    'SQLSTATE 40P01'
+    'SQLSTATE 40P01, deadlock detected'
     >>> by_sqlstate(Exception("08S01", "[08S01] [Microsoft][ODBC Driver 18 for SQL Server] ...")).why
-    'SQLSTATE 08S01'
+    'SQLSTATE 08S01, connection exception'
     """
-    for state in (*(safe_getattr(exc, name) for name in _SQLSTATES), _state_of_odbc(exc)):
-        code = as_str(state) or ""
-        if category_of_sqlstate(code) is not ErrorCategory.UNKNOWN:
-            return Match(category_of_sqlstate(code), f"SQLSTATE {code}")
-    return None
+    for name in _SQLSTATES:
+        found = _by_state(as_str(safe_getattr(exc, name)) or "")
+        if found is not None:
+            return found
+    return _by_odbc(exc)
 
 
-def _state_of_odbc(exc: BaseException) -> str | None:
-    found = safe_getattr(exc, "args")
-    if type(found) is not tuple:
+def _by_state(code: str) -> Match | None:
+    category = category_of_sqlstate(code)
+    if category is ErrorCategory.UNKNOWN:
         return None
-    args = cast("tuple[object, ...]", found)
-    state, text = (as_str(part) or "" for part in (*args, None, None)[:2])
-    return state if is_sqlstate(state) and text.startswith(f"[{state}]") else None
+    return Match(category, named_sqlstate(code))
+
+
+def _by_odbc(exc: BaseException) -> Match | None:
+    args = safe_getattr(exc, "args")
+    if type(args) is not tuple:
+        return None
+    first, *others = cast("tuple[object, ...]", args) or ("",)
+    state = as_str(first) or ""
+    if not (others and is_sqlstate(state) and (as_str(others[0]) or "").startswith(f"[{state}]")):
+        return None
+    return _by_state(state)
 
 
 # -- what an error says of itself --------------------------------------------------------------------------------------
@@ -227,13 +249,21 @@ def by_self_description(exc: BaseException) -> Match | None:
     >>> by_self_description(Rebalancing()).category.label
     'unavailable'
     """
-    if not carries_any(exc, _SAY_RETRIABLE):
-        return None
+    there = attributes_of(exc, _SAY_RETRIABLE)
     for name in _RETRIABLE:
-        said = safe_getattr(exc, name)
-        if said is True or safe_call(said) is True:
+        if name in there and _says_yes(safe_getattr(exc, name)):
             return Match(ErrorCategory.UNAVAILABLE, f"it says {name}")
     return None
 
 
-_RULES: tuple[Callable[[BaseException], Match | None], ...] = (by_status, by_grpc, by_aws, by_sqlstate, by_stainless)
+def _says_yes(value: object) -> bool:
+    return value is True or safe_call(value) is True
+
+
+_RULES: tuple[tuple[Callable[[BaseException], Match | None], frozenset[str]], ...] = (
+    (by_status, _HTTP),
+    (by_grpc, frozenset({"code"})),
+    (by_aws, frozenset({"response"})),
+    (by_sqlstate, frozenset(_SQLSTATES)),
+    (by_stainless, frozenset({"body"})),
+)

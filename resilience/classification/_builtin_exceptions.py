@@ -8,14 +8,15 @@ whatever operation met it. ValueError and KeyError are missing on purpose: they 
 from __future__ import annotations
 
 import errno
-from typing import cast
+import os
+from functools import lru_cache
 
 from resilience._safe_access import int_attribute
 from resilience.categories import ErrorCategory
 from resilience.classification._parse_errors import by_parsed_response
 from resilience.classification.match import Match
 
-__all__ = ["BUILTINS", "ERRNO", "by_builtin", "by_errno", "is_fixed_by_type"]
+__all__ = ["BUILTINS", "ERRNO", "by_builtin", "by_class", "by_errno", "is_fixed_by_type"]
 
 _C = ErrorCategory
 
@@ -42,7 +43,7 @@ ERRNO: dict[int, ErrorCategory] = {
 }
 """Categories of the operating system's error numbers, whatever class carries them."""
 
-BUILTINS: dict[type[BaseException], ErrorCategory] = {
+BUILTINS: dict[type, ErrorCategory] = {
     TimeoutError: _C.TIMEOUT,  # is an OSError; so are asyncio's, socket's and concurrent.futures' timeouts
     PermissionError: _C.AUTHORIZATION,
     FileNotFoundError: _C.NOT_FOUND,
@@ -75,15 +76,23 @@ def by_builtin(exc: BaseException) -> Match | None:
     >>> by_builtin(ConnectionResetError()).why
     'ConnectionError is network'
     """
-    for kind in type(exc).__mro__:
-        category = BUILTINS.get(kind)
-        if kind is UnicodeError and (found := by_parsed_response(exc)):
-            return found
-        if category is not None:
-            return Match(category, f"{kind.__name__} is {category.label}")
-        if kind is OSError:
-            return by_errno(cast("OSError", exc))
-    return None
+    kind = _deciding_class(type(exc))
+    if kind is OSError:
+        return by_errno(exc)
+    found = by_parsed_response(exc) if kind is UnicodeError else None
+    return found or by_class(type(exc))
+
+
+def by_class(kind: type) -> Match | None:
+    """Return the category of the nearest built-in class of a type; None for an OSError that has no row."""
+    decides = _deciding_class(kind)
+    category = BUILTINS.get(decides)
+    return Match(category, f"{decides.__name__} is {category.label}") if category else None
+
+
+def _deciding_class(kind: type) -> type:
+    """Return the most derived class that has a row, or `OSError`; `object` where there is none."""
+    return next((base for base in kind.__mro__ if base in BUILTINS or base is OSError), object)
 
 
 def is_fixed_by_type(kind: type) -> bool:
@@ -95,17 +104,22 @@ def is_fixed_by_type(kind: type) -> bool:
     >>> is_fixed_by_type(ConnectionError), is_fixed_by_type(OSError), is_fixed_by_type(ValueError)
     (True, False, True)
     """
-    decides = next((base for base in kind.__mro__ if base in BUILTINS or base is OSError), None)
-    return decides not in (OSError, UnicodeError)
+    return _deciding_class(kind) not in (OSError, UnicodeError)
 
 
 def by_errno(exc: BaseException) -> Match | None:
     """Return the category of the operating system's error number, in `errno`.
 
     >>> by_errno(OSError(errno.ENOSPC, "disk full")).why
-    'errno ENOSPC'
+    'No space left on device (ENOSPC)'
     """
     number = int_attribute(exc, "errno")
     if number is None or number not in ERRNO:
         return None
-    return Match(ERRNO[number], f"errno {errno.errorcode[number]}")
+    return Match(ERRNO[number], _reason(number))
+
+
+@lru_cache
+def _reason(number: int) -> str:
+    """Return the system's words for an error number, and its name."""
+    return f"{os.strerror(number)} ({errno.errorcode[number]})"

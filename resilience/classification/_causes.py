@@ -17,7 +17,7 @@ from typing import cast
 from resilience._safe_access import safe_call, safe_getattr
 from resilience.categories import ErrorCategory
 from resilience.classification._installed import is_class_of_a_library
-from resilience.classification._type_traits import carries_any
+from resilience.classification._type_traits import attributes_of
 
 __all__ = ["HOLDERS", "causes_of", "decides", "held_by"]
 
@@ -50,8 +50,9 @@ def causes_of(exc: BaseException, follows: Callable[[type], bool] = is_class_of_
 
 def held_by(exc: BaseException) -> BaseException | None:
     """Return the exception that *exc* says it was made of: its explicit cause, else what an attribute holds."""
-    names = HOLDERS if carries_any(exc, _HOLDERS) else ()
-    for found in (safe_getattr(exc, "__cause__"), *(_held(safe_getattr(exc, name)) for name in names)):
+    there = attributes_of(exc, _HOLDERS)
+    held = (_held(safe_getattr(exc, name)) for name in HOLDERS if name in there)
+    for found in (safe_getattr(exc, "__cause__"), *held):
         if issubclass(type(found), BaseException):
             return cast("BaseException", found)
     return None

@@ -6,11 +6,14 @@ leaves of the tree.
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Callable
 
 __all__ = ["members_of"]
 
 _MAX_MEMBERS = 10_000
+
+# The descriptor of the base class: a subclass may hide its members behind a property.
+_exceptions_in: Callable[[BaseException], tuple[BaseException, ...]] = vars(BaseExceptionGroup)["exceptions"].__get__
 
 
 def members_of(exc: BaseException) -> list[BaseException]:
@@ -32,9 +35,7 @@ def members_of(exc: BaseException) -> list[BaseException]:
             continue
         seen.add(id(group))
         if issubclass(type(group), BaseExceptionGroup):
-            # The descriptor of the base class: a subclass may hide its members behind a property.
-            inside: object = vars(BaseExceptionGroup)["exceptions"].__get__(group)
-            waiting.extend(reversed(cast("tuple[BaseException, ...]", inside)))
+            waiting.extend(reversed(_exceptions_in(group)))
         elif group is not exc:
             members.append(group)
     return members

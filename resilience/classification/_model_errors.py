@@ -9,14 +9,15 @@ many others that the same generator has made, without a table for each.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
+from functools import lru_cache
 
-from resilience._safe_access import as_int, as_str, mro, qualified_name, safe_getattr, safe_item
+from resilience._safe_access import as_int, as_str, qualified_name, safe_getattr, safe_item
 from resilience.categories import ErrorCategory
 from resilience.classification.http_status import category_of_status
 from resilience.classification.match import Match
 
-__all__ = ["by_stainless", "category_of_word", "in_a_stream", "said_by_a_model"]
+__all__ = ["AN_EVENT", "by_stainless", "category_of_word", "in_a_stream", "said_by_a_model"]
 
 _C = ErrorCategory
 _MAX_WORD = 100  # no code or type is longer
@@ -55,6 +56,7 @@ _BY_WORD: dict[str, ErrorCategory] = {
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z0-9]+")
 
 
+@lru_cache(maxsize=512)
 def category_of_word(word: str) -> ErrorCategory | None:
     """Return the leaf for the code or type of an error, however it is written, or None.
 
@@ -78,7 +80,7 @@ def said_by_a_model(exc: BaseException) -> Match | None:
     >>> said_by_a_model(error).why
     'error type overloaded_error'
     """
-    said = list(_said(exc))
+    said = _said(exc)
     words = [
         Match(category, f"error {name} {word}")
         for name, value in said
@@ -93,15 +95,18 @@ def said_by_a_model(exc: BaseException) -> Match | None:
     return next(iter((*spent, *statuses, *words)), None)
 
 
-def _said(exc: BaseException) -> Iterator[tuple[str, object]]:
-    """Yield the fields of an error in which vendors put codes, with their names, the exception's own first."""
+def _said(exc: BaseException) -> list[tuple[str, object]]:
+    """Return the fields of an error in which vendors put codes, with their names, the exception's own first."""
     body = safe_getattr(exc, "body")
-    names = ("code", "type")
-    for name in names:
-        yield name, safe_getattr(exc, name)
+    said = [(name, safe_getattr(exc, name)) for name in ("code", "type")]
     for part in (safe_item(body, "error"), body):
-        for name in (*names, "status"):
-            yield name, safe_item(part, name)
+        if issubclass(type(part), Mapping):
+            said += [(name, safe_item(part, name)) for name in ("code", "type", "status")]
+    return [(name, value) for name, value in said if value is not None]
+
+
+AN_EVENT = Match(_C.SERVER_ERROR, "an error in the middle of an answer")
+"""The answer for an event that says nothing of itself."""
 
 
 def in_a_stream(exc: BaseException) -> Match:
@@ -109,7 +114,7 @@ def in_a_stream(exc: BaseException) -> Match:
 
     The status of the response was 200, so an error without a known word is a failure of the server to go on.
     """
-    return said_by_a_model(exc) or Match(_C.SERVER_ERROR, "an error in the middle of an answer")
+    return said_by_a_model(exc) or AN_EVENT
 
 
 def by_stainless(exc: BaseException) -> Match | None:
@@ -118,28 +123,39 @@ def by_stainless(exc: BaseException) -> Match | None:
     It is known by its classes: an `APITimeoutError` is an `APIConnectionError` is an `APIError`, which is an error of
     that client. Each carries the request and the body of the response.
     """
-    made = [kind for kind in mro(exc) if qualified_name(kind)[1] == "APIError"][-1:]
-    if not made or not _is_made_by_stainless(made[0], exc):
+    kind: type = type(exc)
+    found = _class_of_stainless(kind)
+    if found is None or not _is_made_by_stainless(exc):
         return None
-    names = {name for home, name in map(qualified_name, mro(exc)) if home == qualified_name(made[0])[0]}
-    for name, category in _STAINLESS.items():
-        if name in names:
-            return Match(category, f"{name} of a client made by Stainless")
-    return in_a_stream(exc)
+    return found if found.category is not _C.UNKNOWN else in_a_stream(exc)
 
 
-def _is_made_by_stainless(kind: type, exc: BaseException) -> bool:
-    """Return whether *kind*, the class called `APIError` of *exc*, is what the generator makes.
+@lru_cache(maxsize=1024)
+def _class_of_stainless(kind: type) -> Match | None:
+    """Return what the class says of an exception if it is of such a client, UNKNOWN where only its body can tell.
 
-    Its base is the root class of the client, directly below `Exception`, and its constructor sets a request, a message
-    and a body. A class that only has the same name lacks some of that.
+    The base of `APIError` is the root class of the client, directly below `Exception`.
     """
-    root = kind.__mro__[1]
+    made = [base for base in kind.__mro__ if qualified_name(base)[1] == "APIError"][-1:]
+    if not made:
+        return None
+    home, (root_home, root) = qualified_name(made[0])[0], qualified_name(made[0].__mro__[1])
+    if root_home != home or not root.endswith("Error") or made[0].__mro__[2] is not Exception:
+        return None
+    own = {name for of, name in map(qualified_name, kind.__mro__) if of == home}
+    for name, category in _STAINLESS.items():
+        if name in own:
+            return Match(category, f"{name} of a client made by Stainless")
+    return Match(_C.UNKNOWN, "its body can tell")
+
+
+def _is_made_by_stainless(exc: BaseException) -> bool:
+    """Return whether *exc* carries what the generated constructor sets: a request, a message and a body.
+
+    A class that only has the same name lacks some of that.
+    """
     request = safe_getattr(exc, "request")
     signs = (
-        root.__mro__[1] is Exception,
-        qualified_name(root)[0] == qualified_name(kind)[0],
-        qualified_name(root)[1].endswith("Error"),
         as_str(safe_getattr(request, "method")) is not None,
         safe_getattr(request, "url") is not None,
         as_str(safe_getattr(exc, "message")) is not None,

@@ -7,7 +7,7 @@ the same functions. The body is read only as far as the client has it in memory:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import islice
 from typing import cast
 
@@ -16,6 +16,7 @@ from resilience._safe_access import as_int, as_str, qualified_name, safe_getattr
 __all__ = [
     "BODIES",
     "CONTAINERS",
+    "HAVE_HEADERS",
     "STATUS_NAMES",
     "codes_in_body",
     "header",
@@ -42,6 +43,9 @@ STATUS_NAMES = (
 BODIES = ("body", "json_body", "data", "content", "response_body", "details", "error_details")
 """The attributes in which clients keep the body of a response, or the part of it that is about the error."""
 
+HAVE_HEADERS = frozenset({*CONTAINERS, "headers", "response_headers"})
+"""The attributes in which headers are looked for."""
+
 _SAY_HTTP = frozenset(STATUS_NAMES[:4])
 _SIGNS = (
     *("headers", "hdrs", "response", "resp", "url", "uri", "request", "request_info", "http_response"),
@@ -49,8 +53,10 @@ _SIGNS = (
 )
 _ERRORS = frozenset(range(400, 600))
 _MAX_HEADERS = 1000
+_MAX_CLASSES = 256  # of headers; a program has few
 _MAX_BODY = 65_536  # bytes of a body that are parsed; errors are shorter
 _MAX_CODES = 50
+_MISSING = object()
 _CODE_FIELDS = ("code", "type", "reason", "status", "error", "errors", "details", "error_details")
 
 
@@ -62,11 +68,11 @@ def is_error_status(status: int | None) -> bool:
     return status in _ERRORS
 
 
-def status_in(thing: object, names: Iterable[str] = STATUS_NAMES) -> int | None:
+def status_in(thing: object, names: Iterable[str] = STATUS_NAMES, *, is_response: bool = False) -> int | None:
     """Return the HTTP status of an error that *thing* carries in one of its attributes *names*, or None.
 
     Other protocols have numbers called `code` or `status` too. Such a number is an HTTP status where it is written as
-    `http.HTTPStatus`, or beside what belongs to a request or a response of HTTP.
+    `http.HTTPStatus`, or beside what belongs to a request or a response of HTTP, or where *thing* surely is a response.
 
     >>> import urllib.error
     >>> status_in(urllib.error.HTTPError("http://host/", 503, "busy", {}, None)), status_in(SystemExit(503))
@@ -74,7 +80,7 @@ def status_in(thing: object, names: Iterable[str] = STATUS_NAMES) -> int | None:
     """
     for name in names:
         status = as_int(safe_getattr(thing, name))
-        if status in _ERRORS and (name in _SAY_HTTP or _is_http(thing, name)):
+        if status in _ERRORS and (is_response or name in _SAY_HTTP or _is_http(thing, name)):
             return status
     return None
 
@@ -85,16 +91,18 @@ def _is_http(thing: object, name: str) -> bool:
     What is beside it may be None: a response that is not there yet, headers that were not given. A response that is
     itself a mapping is one of headers.
     """
-    if issubclass(type(thing), Mapping) or qualified_name(type(safe_getattr(thing, name))) == ("http", "HTTPStatus"):
+    if any(_carries(thing, sign) for sign in _SIGNS) or issubclass(type(thing), Mapping):
         return True
-    return any(_carries(thing, sign) for sign in _SIGNS)
+    return qualified_name(type(safe_getattr(thing, name))) == ("http", "HTTPStatus")
 
 
 def _carries(thing: object, sign: str) -> bool:
     """Return whether *thing* has an attribute of HTTP. The reply of another protocol is a text or a pair."""
     try:
-        value: object = getattr(thing, sign)
-    except Exception:  # not there, or a property that fails
+        value: object = getattr(thing, sign, _MISSING)
+    except Exception:  # a property that fails
+        return False
+    if value is _MISSING:
         return False
     return sign != "response" or not isinstance(value, str | bytes | tuple | list)
 
@@ -102,39 +110,88 @@ def _carries(thing: object, sign: str) -> bool:
 # -- headers -----------------------------------------------------------------------------------------------------------
 
 
-def header_sets(thing: object) -> Iterator[object]:
-    """Yield the headers of an exception or a response, wherever a client keeps them, those of a response first.
+def header_sets(thing: object, names: Collection[str] = HAVE_HEADERS) -> list[object]:
+    """Return the headers of an exception or a response, wherever a client keeps them, those of a response first.
 
-    botocore has them in the mapping that `response` is; httplib2's response is a mapping of them.
+    *names* are the attributes that *thing* has at most. botocore has the headers in the mapping that `response` is;
+    httplib2's response is a mapping of them. Each is ready for `header`.
     """
-    parts = [safe_getattr(thing, name) for name in CONTAINERS]
-    sets = [headers for part in parts if part is not None for headers in _of_container(part)]
-    yield from (headers for headers in (*sets, *_own_headers(thing)) if headers is not None)
+    sets: list[object] = []
+    for name in CONTAINERS:
+        if name in names:
+            sets += _of_container(safe_getattr(thing, name))
+    if "headers" in names or "response_headers" in names:
+        sets += _of_container(thing)
+    return [caseless(headers) for headers in sets if headers is not None]
 
 
 def _of_container(container: object) -> tuple[object, ...]:
-    return *_own_headers(container), safe_item(safe_item(container, "ResponseMetadata"), "HTTPHeaders")
-
-
-def _own_headers(thing: object) -> tuple[object, ...]:
-    mapping = thing if issubclass(type(thing), Mapping) else None
-    return safe_getattr(thing, "headers"), safe_getattr(thing, "response_headers"), mapping
+    own = safe_getattr(container, "headers"), safe_getattr(container, "response_headers")
+    if not issubclass(type(container), Mapping):
+        return own
+    return *own, container, safe_item(safe_item(container, "ResponseMetadata"), "HTTPHeaders")
 
 
 def header(headers: object, name: str) -> str | None:
-    """Look up a header in the headers of any library, in upper or lower case.
-
-    Most libraries have a mapping that ignores case. Others have a plain mapping or a list of pairs, texts or bytes.
+    """Look up a header, whose *name* is in lower case, in the headers of any library.
 
     >>> header([(b"Retry-After", b"7")], "retry-after")
     '7'
     """
-    if headers is None:
-        return None
-    found = _get(headers, name)
-    if found is not None:
-        return decoded(found)
-    return next((decoded(value) for key, value in _pairs(headers) if (decoded(key) or "").lower() == name), None)
+    found = caseless(headers)
+    if type(found) not in _CASELESS:
+        return decoded(_get(found, name))
+    known = cast("Mapping[str, object]", found)
+    try:
+        # A name that is missing costs several clients an exception, unless they are asked whether it is there.
+        if name in known:
+            return decoded(known[name])
+    except Exception:  # noqa: S110 - a foreign mapping may raise anything
+        pass
+    return None
+
+
+class _Lowered(dict[str, object]):
+    """Headers by their names in lower case."""
+
+    __slots__ = ()
+
+
+_CASELESS: dict[type, None] = {_Lowered: None}
+
+
+def caseless(headers: object) -> object:
+    """Return *headers* as a mapping that finds a name in lower case: themselves where their class ignores case.
+
+    Most libraries have such a class. Others have a plain mapping or a list of pairs, texts or bytes; these are copied,
+    the first of several values for one name. What has no pairs at all is returned as it is.
+    """
+    kind: type = type(headers)
+    if kind in _CASELESS:
+        return headers
+    if kind is not dict and _ignores_case(headers):
+        if len(_CASELESS) > _MAX_CLASSES:
+            _CASELESS.clear()
+            _CASELESS[_Lowered] = None
+        _CASELESS[kind] = None
+        return headers
+    pairs = _pairs(headers)
+    if not pairs:
+        return headers
+    return _Lowered({(decoded(name) or "").lower(): value for name, value in reversed(pairs)})
+
+
+def _ignores_case(headers: object) -> bool:
+    """Return whether a mapping finds the first of its names with small and capital letters exchanged, too."""
+    if not hasattr(type(headers), "__contains__"):
+        return False
+    known = cast("Mapping[object, object]", headers)
+    try:
+        name = as_str(next(iter(known))) or ""
+        other = name.swapcase()
+        return other != name and other in known and known[other] is not None
+    except Exception:  # no headers after all, or none of them
+        return False
 
 
 def _get(headers: object, name: str) -> object:

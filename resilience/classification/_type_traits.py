@@ -13,7 +13,7 @@ from types import GetSetDescriptorType
 from resilience._safe_access import safe_getattr
 from resilience.categories import ErrorCategory
 
-__all__ = ["carries_any", "class_category", "declares_none_of", "is_kind", "uses_plain_lookup"]
+__all__ = ["attributes_of", "class_category", "declares_none_of", "is_kind", "uses_plain_lookup"]
 
 _PLAIN_LOOKUPS = (object.__getattribute__, BaseException.__getattribute__)
 _PLAIN_DICTS = (GetSetDescriptorType, type(None))
@@ -38,8 +38,8 @@ def uses_plain_lookup(kind: type) -> bool:
     return True
 
 
-@lru_cache(maxsize=1024)
-def declares_none_of(kind: type, *names: str) -> bool:
+@lru_cache(maxsize=4096)
+def declares_none_of(kind: type, names: frozenset[str]) -> bool:
     """Return whether none of *names* is computed by the type or constant in it, built-in classes aside.
 
     A plain text called `category` is fine: it cannot be meant for an `ErrorCategory`.
@@ -66,19 +66,24 @@ def class_category(kind: type) -> ErrorCategory | None:
     return None
 
 
-def carries_any(exc: BaseException, names: frozenset[str]) -> bool:
-    """Return whether *exc* may have one of these attributes; False is certain.
+def attributes_of(exc: BaseException, names: frozenset[str]) -> frozenset[str]:
+    """Return those of *names* that may be attributes of *exc*; it surely has none of the others.
 
-    Most exceptions have none of the attributes that rules read, and this is quicker than asking for each of them.
+    Most exceptions have few or none of the attributes that rules read. This costs as much as to ask for three of them.
 
-    >>> carries_any(OSError(), frozenset({"errno"})), carries_any(ValueError(), frozenset({"errno"}))
-    (True, False)
+    >>> attributes_of(OSError(), frozenset({"errno", "status"})), attributes_of(ValueError(), frozenset({"errno"}))
+    (frozenset({'errno'}), frozenset())
     """
     kind: type = type(exc)
-    return _may_declare(kind, names) or not names.isdisjoint(exc.__dict__)
+    declared = _declared(kind, names)
+    if len(declared) == len(names):
+        return names
+    return declared.union(names.intersection(exc.__dict__))
 
 
-@lru_cache(maxsize=1024)
-def _may_declare(kind: type, names: frozenset[str]) -> bool:
-    declared = any(not names.isdisjoint(vars(base)) for base in kind.__mro__)
-    return declared or not uses_plain_lookup(kind)
+@lru_cache(maxsize=4096)
+def _declared(kind: type, names: frozenset[str]) -> frozenset[str]:
+    """Return those of *names* that the type declares, all of them where its attributes may be computed."""
+    if not uses_plain_lookup(kind):
+        return names
+    return names.intersection(name for base in kind.__mro__ for name in vars(base))

@@ -6,41 +6,40 @@ that knows answers. Where none does, an exception of a library may say that it c
 or ask to wait; else the answer is UNKNOWN.
 
 Most failures of a program are of a few types, and for most types the answer follows from the type alone. Such a
-verdict is *cacheable*: the next exception of the type costs one dictionary lookup. A type whose instances might differ
-in an attribute, an argument or the answer of a registered predicate is never cached.
+verdict is remembered: the next exception of the type costs one dictionary lookup. Where instances might differ in an
+attribute, an argument or the answer of a registered predicate, what the rules say of the type is remembered
+(`_type_rules`), and only the instance is looked at anew.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import cast
 
 from resilience._callback_errors import log_callback_error
 from resilience._outcome import Outcome
-from resilience._safe_access import qualified_name, safe_getattr
+from resilience._safe_access import safe_getattr
 from resilience.categories import ErrorCategory, Recovery
-from resilience.classification._attributes import ASKED, by_self_description, by_structure
-from resilience.classification._builtin_exceptions import by_builtin, is_fixed_by_type
-from resilience.classification._causes import HOLDERS, causes_of, decides
+from resilience.classification._attributes import by_self_description, by_structure
+from resilience.classification._builtin_exceptions import by_builtin
+from resilience.classification._causes import causes_of, decides
 from resilience.classification._exception_groups import members_of
 from resilience.classification._installed import is_class_of_a_library
 from resilience.classification._precedence import least_recoverable, representative
-from resilience.classification._tls import adds_no_wrapping_attribute, hides_certificate, wraps_no_exception
-from resilience.classification._type_traits import class_category, declares_none_of, is_kind, uses_plain_lookup
-from resilience.classification.libraries import library_named
+from resilience.classification._tls import hides_certificate, wraps_no_exception
+from resilience.classification._type_rules import CATEGORY, rules_of
+from resilience.classification._type_traits import class_category, uses_plain_lookup
+from resilience.classification._verdict import Rule, TypeRules, Verdict
 from resilience.classification.library import CategoryRow
 from resilience.classification.match import Match
 from resilience.classification.registry import Rules, current_rules
-from resilience.classification.retry_hints import ASKED_FOR_HINT, retry_after
+from resilience.classification.retry_hints import retry_after
 from resilience.profiles import profile_for
 
 __all__ = ["Explanation", "Rule", "categories_of", "category_of", "classify", "explain"]
 
-Rule = Literal["registered", "declared", "client", "structure", "builtin", "group", "cause", "unknown"]
-"""Which rule answered."""
-
 _C = ErrorCategory
-_ASKED = ASKED | ASKED_FOR_HINT | {"category", *HOLDERS}
 _LEAVES = frozenset(_C)
 _UNKNOWN = _C.UNKNOWN
 _NETWORK = _C.NETWORK  # a bad certificate hides in connection errors
@@ -67,16 +66,6 @@ class Explanation:
         return f"{self.category.label} ({self.rule}: {self.reason}); recovery: {self.recovery.value}"
 
 
-class _Verdict(NamedTuple):
-    """An answer before the last rules have seen it, and whether it holds for the whole type."""
-
-    category: ErrorCategory
-    rule: Rule
-    reason: str
-    cacheable: bool = False
-    """Whether every exception of the type gets this answer, unless it has instance attributes that a rule reads."""
-
-
 def classify(exc: BaseException) -> ErrorCategory:
     """Return the leaf category of an exception. Never raises.
 
@@ -92,18 +81,31 @@ def classify(exc: BaseException) -> ErrorCategory:
     'unknown'
     """
     try:
-        category = current_rules().settled.get(type(exc))
-        if category is not None:
+        settled = current_rules().settled.get(type(exc))
+        if settled is not None:
+            category, unless = settled
             own = exc.__dict__
-            if not own or _ASKED.isdisjoint(own):
+            if not own or unless.isdisjoint(own):
                 if category is _UNKNOWN:
                     if exc.__cause__ is None and len(exc.args) < 2:
                         return category
-                elif category is not _NETWORK or wraps_no_exception(exc):
+                elif category is not _NETWORK or wraps_no_exception(exc, own) or not hides_certificate(exc):
                     return category
     except Exception:  # noqa: S110 - a hostile metaclass or __dict__: take the slow path
         pass
     return _decide(exc).category
+
+
+def category_of_part(exc: BaseException) -> ErrorCategory:
+    """Return the category of an exception that another one keeps where certificates are searched for (`SEARCHED`).
+
+    For the rows of tables. The search through the wrapper finds a refused certificate, so that none is made here.
+    """
+    try:
+        category = _by_rules(exc, current_rules(), is_part=True).category
+    except Exception:  # it cannot be examined
+        return _UNKNOWN
+    return classify(exc) if category is _UNKNOWN else category
 
 
 def category_of(outcome: Outcome) -> ErrorCategory:
@@ -140,7 +142,7 @@ def categories_of(exc: BaseException) -> ErrorCategory:
     return category
 
 
-def _decide(exc: BaseException) -> _Verdict:
+def _decide(exc: BaseException) -> Verdict:
     """Ask the rules, and remember the answer where it holds for the type.
 
     The rules are read once: an answer must not be remembered under others than those it was worked out by.
@@ -150,95 +152,85 @@ def _decide(exc: BaseException) -> _Verdict:
         verdict = _by_rules(exc, rules)
         if verdict.category is _UNKNOWN:
             verdict = _by_what_surrounds(exc, rules, verdict)
-        if verdict.cacheable:
-            rules.settle(type(exc), verdict.category)
+        if verdict.unless is not None:
+            rules.settle(type(exc), verdict.category, verdict.unless)
         return verdict
     except Exception:  # an exception that cannot be examined must not replace the failure it stands for
-        return _Verdict(_C.UNKNOWN, "unknown", "the exception cannot be examined")
+        return Verdict(_C.UNKNOWN, "unknown", "the exception cannot be examined")
 
 
 # -- the rules, in order -----------------------------------------------------------------------------------------------
 
 
-def _by_rules(exc: BaseException, rules: Rules) -> _Verdict:
-    """Return what the application registered, the class before the predicates; else the answer of the later rules."""
-    kind: type = type(exc)
-    if not is_kind(kind, BaseException):
-        return _Verdict(_C.UNKNOWN, "unknown", "this is no exception")
-    found = rules.by_type(exc)
-    if found is not None:
-        return _Verdict(found.category, "registered", found.why, cacheable=uses_plain_lookup(kind))
-    by_cause = rules.follows_cause(kind)
-    verdict = by_cause and _by_cause(exc, rules)
-    if verdict:
-        return verdict
-    found = rules.by_predicate(exc)
-    if found is not None:
-        return _Verdict(found.category, "registered", found.why)
-    verdict = _declared_category(exc, kind)
-    if by_cause or rules.predicates:  # either may decide about the next exception of this type
-        return verdict._replace(cacheable=False)
+def _by_rules(exc: BaseException, rules: Rules, *, is_part: bool = False) -> Verdict:
+    """Return what the application registered, the class before the predicates; else the answer of the later rules.
+
+    Of a part of another exception, NETWORK is believed without a search for a refused certificate.
+    """
+    known = rules_of(type(exc), rules)
+    if known.registered is not None:
+        return known.registered
+    by_cause = known.follows_cause and _by_cause(exc, rules)
+    if by_cause:
+        return by_cause
+    found = rules.predicates and rules.by_predicate(exc)
+    if found:
+        return Verdict(found.category, "registered", found.why)
+    verdict = known.ending or _declared_category(exc, known)
+    if not is_part and verdict.category is _NETWORK and verdict.rule != "declared" and hides_certificate(exc):
+        return _refused_certificate(verdict.rule)
+    if known.follows_cause or rules.predicates:  # either may decide about the next exception of this type
+        return verdict._replace(unless=None)
     return verdict
 
 
-def _declared_category(exc: BaseException, kind: type) -> _Verdict:
+def _declared_category(exc: BaseException, known: TypeRules) -> Verdict:
     """Return what the exception declares in `category`; a group of categories leaves the choice to the later rules."""
-    if not (is_kind(kind, Exception) or is_kind(kind, BaseExceptionGroup)):
-        plain = uses_plain_lookup(kind)
-        return _Verdict(_C.CANCELLED, "builtin", f"{kind.__qualname__} ends the program or the task", plain)
     declared = safe_getattr(exc, "category")
     if type(declared) is not ErrorCategory or not declared:
-        return _known_category(exc, kind)
+        return _known_category(exc, known)
     if declared.is_leaf:
-        cacheable = uses_plain_lookup(kind) and class_category(kind) is declared
-        return _Verdict(declared, "declared", f"the exception declares {declared.label}", cacheable)
-    later = _known_category(exc, kind)
+        verdict = Verdict(declared, "declared", f"the exception declares {declared.label}")
+        kind: type = type(exc)
+        if uses_plain_lookup(kind) and class_category(kind) is declared:
+            return verdict._replace(unless=CATEGORY)
+        return verdict
+    later = _known_category(exc, known)
     if later.category in declared:
         rule: Rule = "declared" if later.rule == "unknown" else later.rule
-        return _Verdict(later.category, rule, f"the exception declares {declared.label}, and {later.reason}")
+        return Verdict(later.category, rule, f"the exception declares {declared.label}, and {later.reason}")
     leaf = representative(declared)
-    return _Verdict(leaf, "declared", f"the exception declares {declared.label}, for which {leaf.label} stands")
+    return Verdict(leaf, "declared", f"the exception declares {declared.label}, for which {leaf.label} stands")
 
 
-def _known_category(exc: BaseException, kind: type) -> _Verdict:
-    """Return what the toolkit knows of the exception; a refused certificate inside a network failure decides."""
-    verdict = _library_rules(exc, kind) or _attribute_rules(exc, kind)
-    if verdict.category is not _C.NETWORK:
-        return verdict
-    if hides_certificate(exc):
-        return _refused_certificate(verdict.rule)
-    return verdict._replace(cacheable=verdict.cacheable and adds_no_wrapping_attribute(kind))
+def _known_category(exc: BaseException, known: TypeRules) -> Verdict:
+    """Return what the toolkit knows of the exception: the tables, then what it carries, then Python's classes."""
+    return _library_rules(exc, known) or _attribute_rules(exc, known)
 
 
-def _refused_certificate(rule: Rule) -> _Verdict:
-    return _Verdict(_C.CONFIGURATION, rule, "a certificate was not accepted; trying again cannot help")
+def _refused_certificate(rule: Rule) -> Verdict:
+    return Verdict(_C.CONFIGURATION, rule, "a certificate was not accepted; trying again cannot help")
 
 
-def _library_rules(exc: BaseException, kind: type) -> _Verdict | None:
+def _library_rules(exc: BaseException, known: TypeRules) -> Verdict | None:
     """Return the answer of the client libraries' tables, also where that is UNKNOWN and no later rule knows better.
 
     The most derived class that has a row answers, unless its row leaves the answer to the base classes.
     """
-    first: str | None = None
-    for base in kind.__mro__:
-        library, name = qualified_name(base)
-        row = library_named(library).categories.get(name)
-        if row is None:
-            continue
-        where = f"{library}.{name} is in the {library} table"
-        match = _read(row, exc)
+    for row in known.rows:
+        if row.verdict is not None:
+            return row.verdict
+        match = _read(row.read, exc)
         if match is not None:
-            plain = first is None and isinstance(row, ErrorCategory)
-            cacheable = plain and uses_plain_lookup(kind) and declares_none_of(kind, "category")
-            reason = f"{library}.{name}: {match.why}" if match.why else where
-            return _Verdict(match.category, "client", reason, cacheable)
-        first = first or where
-    if first is None:
+            if match.why:
+                return Verdict(match.category, "client", f"{row.name}: {match.why}")
+            return Verdict(match.category, "client", f"{row.name} is {match.category.label}")
+    if known.left_open is None:
         return None
-    carried = _attribute_rules(exc, kind)
-    if carried.rule != "unknown":
-        return carried._replace(cacheable=False)
-    return _Verdict(_C.UNKNOWN, "client", first)
+    carried = _attribute_rules(exc, known)
+    if carried.rule == "unknown":
+        return known.left_open
+    return Verdict(carried.category, carried.rule, carried.reason)
 
 
 def _read(row: CategoryRow, exc: BaseException) -> Match | None:
@@ -247,12 +239,8 @@ def _read(row: CategoryRow, exc: BaseException) -> Match | None:
     The functions of an outsider's table are code of the program: one that raises, or answers with anything but a
     leaf, is logged once and passed over.
     """
-    if row is _UNKNOWN:
-        return None
-    if isinstance(row, ErrorCategory):
-        return Match(row, "")
     try:
-        found = row(exc)
+        found = cast("Callable[[BaseException], ErrorCategory | Match | None]", row)(exc)
         if isinstance(found, ErrorCategory):
             found = Match(found, "")
         if found is None or found.category in _LEAVES:
@@ -263,36 +251,35 @@ def _read(row: CategoryRow, exc: BaseException) -> Match | None:
         return None
 
 
-def _attribute_rules(exc: BaseException, kind: type) -> _Verdict:
+def _attribute_rules(exc: BaseException, known: TypeRules) -> Verdict:
     """Return what a status or code of the exception says, then its members, then its built-in base classes."""
     found = by_structure(exc)
     if found is not None:
-        return _Verdict(found.category, "structure", found.why)
-    if is_kind(kind, BaseExceptionGroup):
+        return Verdict(found.category, "structure", found.why)
+    if known.is_group:
         return _by_members(exc)
-    return _builtin_rules(exc, kind)
+    return known.by_class or _builtin_rules(exc)
 
 
-def _builtin_rules(exc: BaseException, kind: type) -> _Verdict:
-    """Return what Python's own classes say, an OSError by its errno."""
+def _builtin_rules(exc: BaseException) -> Verdict:
+    """Return what an OSError says by its errno, and a text that cannot be decoded by the response it came from."""
     found = by_builtin(exc)
-    cacheable = is_fixed_by_type(kind) and uses_plain_lookup(kind) and declares_none_of(kind, *_ASKED)
-    if found is not None:
-        return _Verdict(found.category, "builtin", found.why, cacheable)
-    return _Verdict(_C.UNKNOWN, "unknown", f"no rule knows {kind.__qualname__}", cacheable)
+    if found is None:
+        return Verdict(_UNKNOWN, "unknown", f"no rule knows {type(exc).__qualname__}")
+    return Verdict(found.category, "builtin", found.why)
 
 
-def _by_members(group: BaseException) -> _Verdict:
+def _by_members(group: BaseException) -> Verdict:
     """Return the least recoverable of the members' categories: a group is retried only where each member would be."""
     members = members_of(group)
     leaf = least_recoverable([classify(member) for member in members])
-    return _Verdict(leaf, "group", f"of its {len(members)} members the least recoverable is {leaf.label}")
+    return Verdict(leaf, "group", f"of its {len(members)} members the least recoverable is {leaf.label}")
 
 
 # -- where no rule knows the exception ---------------------------------------------------------------------------------
 
 
-def _by_what_surrounds(exc: BaseException, rules: Rules, verdict: _Verdict) -> _Verdict:
+def _by_what_surrounds(exc: BaseException, rules: Rules, verdict: Verdict) -> Verdict:
     """Return what an exception that no rule knows says of itself, was made of, or asks for; else *verdict*.
 
     An error that only asks to wait is a RATE_LIMIT. What was registered, declared or read from a code stays UNKNOWN.
@@ -303,26 +290,26 @@ def _by_what_surrounds(exc: BaseException, rules: Rules, verdict: _Verdict) -> _
     if said is not None:
         if hides_certificate(exc):
             return _refused_certificate("structure")
-        return _Verdict(said.category, "structure", said.why)
+        return Verdict(said.category, "structure", said.why)
     found = _by_cause(exc, rules)
     if found is not None:
         return found
     if retry_after(exc) is not None:
-        return _Verdict(_C.RATE_LIMIT, "structure", "it asks to wait")
+        return Verdict(_C.RATE_LIMIT, "structure", "it asks to wait")
     return verdict
 
 
-def _by_cause(exc: BaseException, rules: Rules) -> _Verdict | None:
+def _by_cause(exc: BaseException, rules: Rules) -> Verdict | None:
     """Return the category of the first exception that *exc* was made of and that a rule knows."""
     for cause in causes_of(exc, lambda kind: rules.follows_cause(kind) or is_class_of_a_library(kind)):
         verdict = _by_rules_of_type(cause, rules)
         if decides(verdict.category):
-            return _Verdict(verdict.category, "cause", f"by its cause {type(cause).__qualname__}: {verdict.reason}")
+            return Verdict(verdict.category, "cause", f"by its cause {type(cause).__qualname__}: {verdict.reason}")
     return None
 
 
-def _by_rules_of_type(cause: BaseException, rules: Rules) -> _Verdict:
+def _by_rules_of_type(cause: BaseException, rules: Rules) -> Verdict:
     """Return what the rules know of a cause itself; what surrounds it is looked at by the walk through the causes."""
     verdict = _by_rules(cause, rules)
     said = verdict.category is _UNKNOWN and by_self_description(cause)
-    return _Verdict(said.category, "structure", said.why) if said else verdict
+    return Verdict(said.category, "structure", said.why) if said else verdict

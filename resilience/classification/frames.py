@@ -19,6 +19,7 @@ __all__ = [
     "both",
     "frames_of",
     "has_variable",
+    "is_below",
     "is_empty",
     "library_of",
     "module_of",
@@ -39,6 +40,11 @@ def frames_of(exc: object) -> list[FrameType]:
         found.append(trace.tb_frame)
         trace = trace.tb_next
     return found
+
+
+def is_below(exc: object, library: str, function: str) -> bool:
+    """Return whether an exception came through a function or method of this name in the code of a library."""
+    return any(frame.f_code.co_name == function and library_of(frame) == library for frame in frames_of(exc))
 
 
 def module_of(frame: FrameType) -> str:

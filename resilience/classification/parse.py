@@ -1,4 +1,4 @@
-"""Classify a failure that is only named: ``httpx.ReadTimeout``, ``status 503``, ``errno ECONNRESET``.
+"""Classify a failure that is only named: ``httpx.ReadTimeout``, ``status 503``, ``ECONNRESET``, ``connection``.
 
 For the command line, and for configuring a retry without the exception at hand. Nothing of a client library is
 imported: a class is looked up by its name in the tables, and one whose answer depends on what it carries is explained
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import errno
+import os
 from collections.abc import Callable, Iterable
 
 from resilience.categories import ErrorCategory
@@ -17,7 +18,7 @@ from resilience.classification.grpc_status import GRPC_STATUS
 from resilience.classification.http_status import category_of_status
 from resilience.classification.libraries import known_libraries, library_named
 from resilience.classification.match import Match
-from resilience.classification.sqlstate import category_of_sqlstate, is_sqlstate
+from resilience.classification.sqlstate import category_of_sqlstate, is_sqlstate, named_sqlstate
 
 __all__ = ["explain_text"]
 
@@ -46,7 +47,7 @@ def explain_text(text: str) -> Explanation:
     and for a bare class name that means different things in different libraries, with all of them.
 
     >>> print(explain_text("httpx.ReadTimeout"))
-    timeout (client: httpx.ReadTimeout is in the httpx table); recovery: retry
+    timeout (client: httpx.ReadTimeout is timeout); recovery: retry
     >>> explain_text("http 503").category.label
     'unavailable'
     """
@@ -55,12 +56,38 @@ def explain_text(text: str) -> Explanation:
     words = text.split()
     if len(words) == 2 and words[0].lower() in _CODES:
         return _CODES[words[0].lower()](words[1])
+    found = _in_words(" ".join(words))
+    if found is not None:
+        return found
     if len(words) != 1:
         raise ValueError(f"text={text!r}: {_ACCEPTED}")
     if words[0].isdigit():
         return _http(words[0])
     name = _ALIASES.get(words[0], words[0]).removeprefix("builtins.")
     return _builtin(name) or _in_tables(name)
+
+
+# -- words -------------------------------------------------------------------------------------------------------------
+
+
+def _in_words(text: str) -> Explanation | None:
+    """Explain what is said without a class: a category, an error of the system by its name or text, "connection".
+
+    A word stands for Python's own class of that name, as "connection" does for `ConnectionError`.
+    """
+    word = text.lower()
+    if word.replace(" ", "_") in _LABELS:
+        category = ErrorCategory(word.replace(" ", "_"))
+        return Explanation(category, "declared", f"{category.label} is a category itself")
+    for number, name in errno.errorcode.items():
+        if text.upper() == name or word == os.strerror(number).lower():
+            return _errno(name)
+    kind = _BY_WORD.get(word)
+    return _builtin(kind) if kind else None
+
+
+_LABELS = frozenset(category.label for category in ErrorCategory)
+_BY_WORD = {name.removesuffix("Error").lower(): name for name in dir(builtins) if name.endswith("Error")}
 
 
 # -- codes -------------------------------------------------------------------------------------------------------------
@@ -81,7 +108,7 @@ def _grpc(word: str) -> Explanation:
 def _sqlstate(word: str) -> Explanation:
     if not is_sqlstate(word.upper()):
         raise ValueError(f"sqlstate {word!r}: give five letters or digits, such as 40001")
-    return Explanation(category_of_sqlstate(word.upper()), "structure", f"SQLSTATE {word.upper()}")
+    return Explanation(category_of_sqlstate(word.upper()), "structure", named_sqlstate(word.upper()))
 
 
 def _errno(word: str) -> Explanation:
@@ -134,7 +161,7 @@ def _qualified(library: str, name: str) -> Explanation:
         if known in rows:
             return _of_row(library, known)
     others = [f"{library}.{known}" for known in rows] or [f"{other}.{parts[-1]}" for other in _homes(parts[-1])]
-    raise _unknown(f"{library}.{name}", others or known_libraries())
+    raise _unknown(f"{library}.{name}", others or known_libraries(), library)
 
 
 def _bare(name: str) -> Explanation:
@@ -143,7 +170,7 @@ def _bare(name: str) -> Explanation:
     categories = {explanation.category for explanation in found.values()}
     if not found:
         names = [known for library in known_libraries() for known in library_named(library).categories]
-        raise _unknown(name, [*dir(builtins), *names])
+        raise _unknown(name, [*_EXCEPTIONS, *names], name)
     if len(categories) > 1:
         places = ", ".join(f"{library}.{name} ({found[library].category.label})" for library in found)
         raise ValueError(f"text={name!r} means different things: {places}; name the library too")
@@ -160,23 +187,36 @@ def _homes(name: str) -> list[str]:
 def _of_row(library: str, name: str) -> Explanation:
     """Explain a row of a table; a function of the exception is asked about one that carries nothing."""
     row = library_named(library).categories[name]
-    where = f"{library}.{name} is in the {library} table"
     if isinstance(row, ErrorCategory):
-        return Explanation(row, "client", where)
+        return Explanation(row, "client", f"{library}.{name} is {row.label}")
     answer = row(Exception()) or ErrorCategory.UNKNOWN
     category = answer.category if isinstance(answer, Match) else answer
-    return Explanation(category, "client", f"{where}; what a real one carries may tell more")
+    return Explanation(
+        category, "client", f"{library}.{name} alone is {category.label}; what a real one carries may tell more"
+    )
+
+
+_EXCEPTIONS = [
+    name for name in dir(builtins) if name.endswith(("Error", "Exception", "Interrupt", "Group", "Iteration"))
+]
 
 
 # -- messages ----------------------------------------------------------------------------------------------------------
 
 
-def _unknown(name: str, known: list[str]) -> ValueError:
-    return ValueError(f"text={name!r} is not known; {_near(name, known)}{_ACCEPTED}")
+def _unknown(name: str, known: list[str], library: str) -> ValueError:
+    near = _near(name, known)
+    if library in known_libraries() and (name == library or not near):
+        classes = list(library_named(library).categories)[:3]
+        near = f"of {library} there is {', '.join(f'{library}.{one}' for one in classes)} and so on; "
+    return ValueError(f"text={name!r} is not known; {near}{_ACCEPTED}")
 
 
 def _near(word: str, known: Iterable[str]) -> str:
+    """Return a question for what is near, whatever its capitals; a name that contains the word is near as well."""
     import difflib
 
-    near = difflib.get_close_matches(word, list(dict.fromkeys(known)), n=3, cutoff=0.6)
-    return f"did you mean {' or '.join(near)}? " if near else ""
+    names = {name.lower(): name for name in reversed(list(known))}
+    near = difflib.get_close_matches(word.lower(), names, n=3, cutoff=0.6)
+    near += [name for name in names if word.lower() in name and name not in near]
+    return f"did you mean {' or '.join(names[name] for name in near[:3])}? " if near else ""

@@ -17,6 +17,7 @@ from resilience._forks import fork_safe
 from resilience._undo import Undo
 from resilience._validation import require
 from resilience.categories import CategoryLike, ErrorCategory, combine
+from resilience.classification._verdict import TypeRules
 from resilience.classification.match import Match
 
 __all__ = [
@@ -52,10 +53,11 @@ class Rules:
     """All registrations at one moment, and the answers that follow from a type alone while they hold.
 
     Replaced, never changed: an answer that a thread works out under the old rules lands in a cache that no other
-    thread reads. `settled` holds the category of a type whose every plain exception has it.
+    thread reads. `settled` holds the category of a type, and the attributes without which every exception of it has
+    that category; `of_types` holds what the rules say of a type before an exception is looked at.
     """
 
-    __slots__ = ("entries", "predicates", "settled", "types")
+    __slots__ = ("entries", "of_types", "predicates", "settled", "types")
 
     def __init__(self, entries: tuple[_Entry, ...]) -> None:
         self.entries: tuple[_Entry, ...] = entries
@@ -64,17 +66,23 @@ class Rules:
         }
         self.types: MappingProxyType[type, ErrorCategory | None] = MappingProxyType(types)
         self.predicates: tuple[_Entry, ...] = tuple(e for e in reversed(entries) if not isinstance(e.matches, type))
-        self.settled: dict[type, ErrorCategory] = {}
+        self.settled: dict[type, tuple[ErrorCategory, frozenset[str]]] = {}
+        self.of_types: dict[type, TypeRules] = {}
 
-    def settle(self, kind: type, category: ErrorCategory) -> None:
-        """Remember that every plain exception of this type is in *category*."""
-        _remember(self.settled, kind, category)
+    def settle(self, kind: type, category: ErrorCategory, unless: frozenset[str]) -> None:
+        """Remember that every exception of this type that has none of the attributes in *unless* is in *category*."""
+        _remember(self.settled, kind, (category, unless))
 
-    def by_type(self, exc: BaseException) -> Match | None:
-        """Return what is registered for the most derived class of *exc*; None where that is its cause."""
-        kind = self._registered(type(exc))
-        category = self.types.get(kind)
-        return Match(category, f"{kind.__qualname__} is registered") if category else None
+    def keep(self, kind: type, known: TypeRules) -> TypeRules:
+        """Remember what these rules say of a type, and return it."""
+        _remember(self.of_types, kind, known)
+        return known
+
+    def by_type(self, kind: type) -> Match | None:
+        """Return what is registered for the most derived class of a type; None where that is its cause."""
+        registered = self._registered(kind)
+        category = self.types.get(registered)
+        return Match(category, f"{registered.__qualname__} is registered") if category else None
 
     def follows_cause(self, kind: type) -> bool:
         """Return whether the application has said that the cause decides for exceptions of this class."""

@@ -16,9 +16,9 @@ from resilience._callback_errors import log_callback_error
 from resilience._safe_access import qualified_name, safe_call, safe_getattr
 from resilience.classification._exception_groups import members_of
 from resilience.classification._rate_limits import reset_in
-from resilience.classification._responses import BODIES, CONTAINERS, header, header_sets
+from resilience.classification._responses import BODIES, CONTAINERS, HAVE_HEADERS, header, header_sets
 from resilience.classification._retry_info import retry_info_of
-from resilience.classification._type_traits import declares_none_of, is_kind, uses_plain_lookup
+from resilience.classification._type_traits import attributes_of, declares_none_of, is_kind, uses_plain_lookup
 from resilience.classification._waits import number, seconds, until_date
 from resilience.classification.libraries import library_named
 from resilience.classification.registry import HINTLESS, current_rules, settle_hintless
@@ -28,9 +28,9 @@ __all__ = ["ASKED_FOR_HINT", "retry_after", "retry_after_of_result"]
 _ATTRIBUTES = (("retry_after", 1.0), ("retry_after_seconds", 1.0), ("retry_after_secs", 1.0), ("retry_after_ms", 0.001))
 _HEADERS = (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0))
 
-ASKED_FOR_HINT = frozenset(
-    {*(name for name, _ in _ATTRIBUTES), *CONTAINERS, *BODIES, "headers", "response_headers", "trailing_metadata"}
-)
+_HAVE_DETAILS = frozenset({*CONTAINERS, *BODIES, "trailing_metadata"})
+
+ASKED_FOR_HINT = frozenset(name for name, _ in _ATTRIBUTES) | HAVE_HEADERS | _HAVE_DETAILS
 """The attributes that hints are read from."""
 
 
@@ -61,7 +61,8 @@ def retry_after(exc: BaseException) -> float | None:
         rules = current_rules()
         if _asks_for_nothing(kind):
             settle_hintless(kind, rules)
-        found = [hint for one in (exc, *members_of(exc)) if (hint := _of(one)) is not None]
+        hints = (_of(one, attributes_of(one, ASKED_FOR_HINT)) for one in (exc, *members_of(exc)))
+        found = [hint for hint in hints if hint is not None]
     except Exception:  # an exception that cannot be examined asks for nothing
         return None
     return max(found, default=None)
@@ -71,7 +72,7 @@ def _asks_for_nothing(kind: type) -> bool:
     """Return whether exceptions of this type ask for a wait by attributes of their own only."""
     if is_kind(kind, BaseExceptionGroup) or not uses_plain_lookup(kind):
         return False
-    return declares_none_of(kind, *ASKED_FOR_HINT) and not any(_readers(kind))
+    return declares_none_of(kind, ASKED_FOR_HINT) and not any(_readers(kind))
 
 
 def _readers(kind: type) -> Iterable[Callable[[BaseException], float | None]]:
@@ -85,13 +86,16 @@ def _readers(kind: type) -> Iterable[Callable[[BaseException], float | None]]:
 def retry_after_of_result(result: object) -> float | None:
     """Return the same of what a call returned: a response of any HTTP client, which has headers. Never raises."""
     try:
-        return _of(result)
+        return _of(result, ASKED_FOR_HINT)
     except Exception:  # a result that cannot be examined asks for nothing
         return None
 
 
-def _of(thing: object) -> float | None:
-    for source in (_by_attribute, _by_headers, retry_info_of, _by_pushback, _by_library, _by_rate_limit):
+def _of(thing: object, there: frozenset[str]) -> float | None:
+    """Return what the first source asks for that can be read of *thing*, which has the attributes *there* at most."""
+    for source, names in _SOURCES:
+        if names and names.isdisjoint(there):
+            continue
         hint = source(thing)
         if hint is not None:
             return hint
@@ -152,3 +156,14 @@ def _by_library(thing: object) -> float | None:
         if hint is not None:
             return math.inf if hint == math.inf else seconds(hint)
     return None
+
+
+# Each source with the attributes that it reads; a library's own function reads any.
+_SOURCES: tuple[tuple[Callable[[object], float | None], frozenset[str]], ...] = (
+    (_by_attribute, frozenset(name for name, _ in _ATTRIBUTES)),
+    (_by_headers, HAVE_HEADERS),
+    (retry_info_of, _HAVE_DETAILS),
+    (_by_pushback, frozenset({"trailing_metadata"})),
+    (_by_library, frozenset()),
+    (_by_rate_limit, HAVE_HEADERS),
+)

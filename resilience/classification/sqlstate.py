@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from resilience.categories import ErrorCategory
 
-__all__ = ["category_of_sqlstate", "is_sqlstate"]
+__all__ = ["category_of_sqlstate", "is_sqlstate", "named_sqlstate"]
 
 _C = ErrorCategory
 # A whole code decides before its class, the first two characters.
@@ -76,6 +76,44 @@ _BY_CLASS: dict[str, ErrorCategory] = {
     "XX": _C.SERVER_ERROR,
 }
 
+# Names of conditions in PostgreSQL's appendix, and of classes in the standard.
+_NAMES: dict[str, str] = {
+    "23502": "not null violation",
+    "23503": "foreign key violation",
+    "23505": "unique violation",
+    "23514": "check violation",
+    "40001": "serialization failure",
+    "40P01": "deadlock detected",
+    "42501": "insufficient privilege",
+    "42601": "syntax error",
+    "42P01": "undefined table",
+    "53100": "disk full",
+    "53200": "out of memory",
+    "53300": "too many connections",
+    "55P03": "lock not available",
+    "57014": "query canceled",
+    "57P01": "admin shutdown",
+    "57P02": "crash shutdown",
+    "57P03": "cannot connect now",
+    "02": "no data",
+    "08": "connection exception",
+    "0A": "feature not supported",
+    "22": "data exception",
+    "23": "integrity constraint violation",
+    "25": "invalid transaction state",
+    "28": "invalid authorization",
+    "40": "transaction rollback",
+    "42": "syntax error or access rule violation",
+    "53": "insufficient resources",
+    "54": "program limit exceeded",
+    "55": "object not in prerequisite state",
+    "57": "operator intervention",
+    "58": "system error",
+    "HYT00": "timeout expired",
+    "HYT01": "connection timeout expired",
+    "XX": "internal error",
+}
+
 
 def is_sqlstate(code: str) -> bool:
     """Return whether a text has the form of a SQLSTATE: five capital letters or digits.
@@ -100,3 +138,13 @@ def category_of_sqlstate(code: str) -> ErrorCategory:
     if not is_sqlstate(code):
         return _C.UNKNOWN
     return _BY_CODE.get(code) or _BY_CLASS.get(code[:2], _C.UNKNOWN)
+
+
+def named_sqlstate(code: str) -> str:
+    """Return a SQLSTATE with the name of its condition or its class, where that has one.
+
+    >>> named_sqlstate("40P01"), named_sqlstate("08006")
+    ('SQLSTATE 40P01, deadlock detected', 'SQLSTATE 08006, connection exception')
+    """
+    name = _NAMES.get(code) or _NAMES.get(code[:2])
+    return ", ".join(filter(None, (f"SQLSTATE {code}", name)))

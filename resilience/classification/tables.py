@@ -12,6 +12,8 @@ from typing import TypeVar, cast
 
 from resilience._safe_access import as_int, int_attribute, qualified_name, safe_getattr
 from resilience.categories import ErrorCategory
+from resilience.classification._tls import SEARCHED
+from resilience.classification.classifier import category_of_part, classify
 from resilience.classification.library import CategoryRow
 from resilience.classification.match import Match
 
@@ -49,11 +51,11 @@ def wrapped_category(exc: BaseException, *names: str) -> ErrorCategory | None:
 
     None where it wraps none, or none whose category is known.
     """
-    from resilience.classification.classifier import classify  # which reads the tables
-
-    for part in (*(safe_getattr(exc, name) for name in names), first_argument(exc)):
+    for name in (*names, "args"):
+        part = first_argument(exc) if name == "args" else safe_getattr(exc, name)
         if issubclass(type(part), BaseException) and part is not exc:
-            category = classify(cast("BaseException", part))
+            read = category_of_part if name in SEARCHED else classify
+            category = read(cast("BaseException", part))
             if category is not ErrorCategory.UNKNOWN:
                 return category
     return None

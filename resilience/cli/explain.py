@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import re
 import sys
+from dataclasses import replace
 from typing import cast
 
 from resilience.classification import Explanation, explain, explain_text
@@ -90,6 +92,9 @@ def _explain_text(named: str) -> Explanation:
     try:
         return explain_text(_class_of(named))
     except ValueError as error:
+        near = difflib.get_close_matches(_class_of(named).rpartition(".")[2], _own_errors(), n=1, cutoff=0.85)
+        if near:
+            raise UserError(f"{named!r} is not known; did you mean {near[0]}?") from None
         raise UserError(str(error).removeprefix("text=")) from None
 
 
@@ -103,15 +108,23 @@ def _class_of(named: str) -> str:
 
 def _own_error(named: str) -> Explanation | None:
     """Explain an error of the toolkit itself, given by its class or its code."""
-    importlib.import_module("resilience.errors.circuit")  # not imported with the other errors
     module, _, name = _class_of(named).rpartition(".")
     if module.partition(".")[0] not in ("", "resilience"):
         return None
-    for registry in registries().values():
-        for code, kind in registry.codes().items():
-            if kind.__module__.startswith("resilience.") and name in (kind.__qualname__, code):
-                return explain(kind.__new__(kind))
+    own = _own_errors()
+    if name in own:
+        kind = own[name]
+        summary = (kind.__doc__ or "").partition("\n")[0].rstrip(".")
+        return replace(explain(kind.__new__(kind)), reason=f"{kind.__qualname__}: {summary}")
     return None
+
+
+def _own_errors() -> dict[str, type[BaseException]]:
+    """Return the toolkit's own errors by their classes' names and by their codes."""
+    importlib.import_module("resilience.errors.circuit")  # not imported with the other errors
+    found = {code: kind for registry in registries().values() for code, kind in registry.codes().items()}
+    own = {code: kind for code, kind in found.items() if kind.__module__.startswith("resilience.")}
+    return own | {kind.__qualname__: kind for kind in own.values()}
 
 
 _CIRCUIT: dict[object, str] = {0: "does not count", 1: "counts as 1 failure"}

@@ -518,7 +518,7 @@ def test_a_complete_run_is_for_every_interpreter_and_a_part_of_one_for_this(
     assert asked == ([] if versions is None else [versions])
 
 
-SMALL = {"errors": (TINY,), "metrics": ("sync", TINY), "report": (1,), "execution": (1, 100)}
+SMALL = {"classify": (TINY,), "errors": (TINY,), "metrics": ("sync", TINY), "report": (1,), "execution": (1, 100)}
 
 
 @pytest.mark.parametrize("name", SMALL)

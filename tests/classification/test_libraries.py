@@ -47,7 +47,7 @@ def test_a_registered_library_is_known_until_it_is_taken_back() -> None:
     assert classify(Busy()) is classify(Busy()) is C.UNKNOWN
     with register_library("acme", ACME) as registration:
         assert repr(registration) == "<Registration of the library acme>"
-        assert str(explain(Busy())) == "unavailable (client: acme.Busy is in the acme table); recovery: retry"
+        assert str(explain(Busy())) == "unavailable (client: acme.Busy is unavailable); recovery: retry"
         assert classify(_class("VeryBusy", Busy)()) is C.UNAVAILABLE
         assert "acme" in known_libraries()
         assert explain_text("acme.Busy").category is explain_text("Busy").category is C.UNAVAILABLE
@@ -284,7 +284,7 @@ print(explain(acme.errors.Busy()))
 print(never_connected(acme.errors.Refused()), never_connected(acme.errors.Busy()))
 """
     assert _run(tmp_path, program).splitlines() == [
-        "rate_limit (client: acme.Busy is in the acme table); recovery: wait",
+        "rate_limit (client: acme.Busy is rate_limit); recovery: wait",
         "True False",
     ]
 

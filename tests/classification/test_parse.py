@@ -36,6 +36,14 @@ C = ErrorCategory
         ("sqlstate 40001", C.UNAVAILABLE),
         ("errno ECONNRESET", C.NETWORK),
         ("errno 28", C.CAPACITY),
+        ("ECONNRESET", C.NETWORK),
+        ("connection refused", C.NETWORK),
+        ("No space left on device", C.CAPACITY),
+        ("connection", C.NETWORK),
+        ("Permission", C.AUTHORIZATION),
+        ("timeout", C.TIMEOUT),
+        ("rate limit", C.RATE_LIMIT),
+        ("RATE_LIMIT", C.RATE_LIMIT),
     ],
 )
 def test_a_named_failure_is_explained(text: str, category: ErrorCategory) -> None:
@@ -51,6 +59,10 @@ def test_a_named_failure_is_explained(text: str, category: ErrorCategory) -> Non
         ("ReadTimeot", "did you mean ReadTimeout"),
         ("nobody.ReadTimeout", "did you mean .*ReadTimeout"),
         ("OperationalError", r"psycopg.OperationalError \(network\), .*pymysql.OperationalError \(dependency\)"),
+        ("conection", "did you mean .*ConnectionError"),
+        ("readtimeot", "did you mean ReadTimeout"),
+        ("refused", "did you mean .*Refused"),
+        ("redis", "of redis there is redis.RedisError"),
         ("zzz", "give an exception such as"),
         ("", "give an exception such as"),
         ("one two three", "give an exception such as"),
@@ -70,3 +82,17 @@ def test_a_name_nobody_knows_is_answered_with_what_is_near(text: str, message: s
 def test_only_text_is_explained() -> None:
     with pytest.raises(TypeError, match="text="):
         explain_text(cast("str", 503))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("errno ENOSPC", "No space left on device (ENOSPC)"),
+        ("sqlstate 40P01", "SQLSTATE 40P01, deadlock detected"),
+        ("sqlstate 23505", "SQLSTATE 23505, unique violation"),
+        ("sqlstate 08006", "SQLSTATE 08006, connection exception"),
+        ("httpx.ReadTimeout", "httpx.ReadTimeout is timeout"),
+    ],
+)
+def test_the_reason_is_in_the_words_of_the_error_and_names_no_table(text: str, reason: str) -> None:
+    assert explain_text(text).reason == reason

@@ -320,7 +320,8 @@ def test_what_sqlite_says_is_understood_with_and_without_sqlalchemy(tmp_path: Pa
             _check(_failure(lambda: connection.execute(insert)), C.CONFLICT)
             connection.rollback()
             holder.execute("begin exclusive")
-            _check(_failure(lambda: connection.execute(insert)), C.UNAVAILABLE)
+            _check(busy := _failure(lambda: connection.execute(insert)), C.UNAVAILABLE)
+            assert explain(busy.orig).reason == "sqlite3.OperationalError: database is locked (SQLITE_BUSY)"  # type: ignore[attr-defined]
             holder.rollback()
             nowhere = sqlalchemy.text("select * from nowhere")
             _check(_failure(lambda: connection.execute(nowhere)), C.INTERNAL)

@@ -172,8 +172,8 @@ class _Code:
         (_carrying(code=_Code), C.TIMEOUT, "gRPC status DEADLINE_EXCEEDED"),
         (_carrying(response={"Error": {"Code": "Throttling"}}), C.RATE_LIMIT, "AWS error code Throttling"),
         (_carrying(response={"ResponseMetadata": {"HTTPStatusCode": 500}}), C.SERVER_ERROR, "response status 500"),
-        (_carrying(sqlstate="40001"), C.UNAVAILABLE, "SQLSTATE 40001"),
-        (_carrying(pgcode="57014"), C.TIMEOUT, "SQLSTATE 57014"),
+        (_carrying(sqlstate="40001"), C.UNAVAILABLE, "SQLSTATE 40001, serialization failure"),
+        (_carrying(pgcode="57014"), C.TIMEOUT, "SQLSTATE 57014, query canceled"),
     ],
 )
 def test_what_an_exception_carries_decides(exc: Exception, category: ErrorCategory, reason: str) -> None:
@@ -380,7 +380,7 @@ def test_a_class_is_known_by_its_name_without_its_library(module: str, name: str
     kind = type(name, (Exception,), {"__module__": module})
     child = type("OfTheApplication", (kind,), {"__module__": "application"})
     assert classify(kind()) is classify(child()) is category
-    assert explain(child()).reason == f"{module.partition('.')[0]}.{name} is in the {module.partition('.')[0]} table"
+    assert explain(child()).reason == f"{module.partition('.')[0]}.{name} is {category.label}"
 
 
 def test_the_cache_stays_small_when_types_are_made_at_run_time() -> None:

@@ -87,7 +87,7 @@ def test_the_document_says_what_follows_from_the_category(resilience):
         "text": "httpx.ConnectError",
         "category": "network",
         "rule": "client",
-        "reason": "httpx.ConnectError is in the httpx table",
+        "reason": "httpx.ConnectError is network",
         "groups": ["system", "transient", "infrastructure"],
         "recovery": "retry",
         "advice": "try again, the same call may well succeed",
@@ -120,6 +120,21 @@ def test_an_unknown_failure_is_one_line_with_near_matches(resilience):
     assert run.code == 2
     assert run.out == ""
     assert "did you mean ReadTimeout" in run.complaint
+
+
+def test_a_misspelt_error_of_the_toolkit_is_answered_with_its_name(resilience):
+    assert "did you mean CircuitOpenError?" in resilience("explain", "CircutOpenError").complaint
+    assert "did you mean CallTimeoutError?" in resilience("explain", "resilience.CallTimoutError").complaint
+
+
+def test_an_error_of_the_toolkit_is_explained_by_what_its_documentation_says(resilience):
+    document = resilience("explain", "CircuitOpenError", "--json").document
+    assert document["reason"].startswith("CircuitOpenError: The circuit *name* rejected a call")
+
+
+def test_a_word_is_explained_as_the_class_of_python_that_it_names(resilience):
+    document = resilience("explain", "connection", "--json").document
+    assert (document["category"], document["reason"]) == ("network", "ConnectionError is network")
 
 
 @pytest.mark.parametrize("text", ["nonsense", "status 9999", "grpc MAYBE", "errno 99999", "two words", " ", "a\nb"])

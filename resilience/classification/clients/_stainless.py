@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification._attributes import by_status
-from resilience.classification._model_errors import in_a_stream, said_by_a_model
+from resilience.classification._model_errors import AN_EVENT, said_by_a_model
 from resilience.classification.frames import at_most, variable
 from resilience.classification.library import CategoryRow, NeverSentRow
 from resilience.classification.match import Match
@@ -26,15 +26,24 @@ def by_response(exc: BaseException) -> Match | None:
     That comes with the status 429 of a rate limit, and no waiting cures it. Otherwise the status says more than the
     type in the body: 409, 412 and 413 are all of type ``invalid_request_error``.
     """
+    return _used_up(said_by_a_model(exc)) or by_status(exc)
+
+
+def by_response_or_event(exc: BaseException) -> Match:
+    """Return the same, and for an event in the middle of a stream, which has no status, what it says."""
     said = said_by_a_model(exc)
-    if said is not None and said.category is C.CAPACITY:
-        return said
-    return by_status(exc)
+    return _used_up(said) or by_status(exc) or said or AN_EVENT
+
+
+def _used_up(said: Match | None) -> Match | None:
+    if said is None or said.category is not C.CAPACITY:
+        return None
+    return said
 
 
 API_CLASSES: Mapping[str, CategoryRow] = {
     # In the middle of a stream: the response had begun well, and the error has no status of its own. litellm's has.
-    **classes(response_or(by_response, in_a_stream), "APIError APIStatusError"),
+    **classes(by_response_or_event, "APIError APIStatusError"),
     "BadRequestError": response_or(by_response, C.VALIDATION),
     "UnprocessableEntityError": response_or(by_response, C.VALIDATION),
     "AuthenticationError": response_or(by_response, C.AUTHENTICATION),

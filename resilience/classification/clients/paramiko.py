@@ -2,7 +2,8 @@
 
 `SSHException` is the base class and also what paramiko raises bare for a lost or unreadable session, so it is NETWORK.
 A wrong password or key is an `AuthenticationException`, and no retry repairs it. `NoValidConnectionsError` keeps a
-dict from address to exception: no address accepted a connection, so nothing was sent by then.
+dict from address to exception: no address accepted a connection, so nothing was sent by then. paramiko sends what it
+is given once; of several keys and addresses it tries one after the other before that.
 
 A status of SFTP arrives as an OSError or EOFError of Python, with an errno for a missing file and a refused
 permission. An `SFTPError` is a response of another type than the request asks for.
@@ -37,4 +38,5 @@ LIBRARY = ClientLibrary(
         "NeedRekeyException": C.INTERNAL,
     },
     never_sent={"NoValidConnectionsError": True},
+    sends_once=True,
 )

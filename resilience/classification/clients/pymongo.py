@@ -6,7 +6,8 @@ same write may be sent again: the driver and the server agree on them, whatever 
 
 PyMongo repeats reads and writes once by itself where that is safe. Where the second attempt finds no server, PyMongo
 raises the error of the first instead of a `ServerSelectionTimeoutError`. A `WaitQueueTimeoutError` may hide a first
-attempt that was sent, so only the former class has a row in `never_sent`.
+attempt that was sent, so only the former class has a row in `never_sent`. It proves nothing inside `with_transaction`,
+which repeats its callback, and the commit: the commit before may have been carried out.
 
 The numbers are those of MongoDB's `error_codes.yml`. 11600 is a server that shuts down, 10107 and 13435 are an answer
 of a server that is not the primary, and 112 is a write conflict: each of them is UNAVAILABLE.
@@ -14,6 +15,7 @@ of a server that is not the primary, and 112 is a write conflict: each of them i
 
 from resilience._safe_access import safe_getattr
 from resilience.categories import ErrorCategory as C
+from resilience.classification.frames import is_below
 from resilience.classification.library import CategoryRow, ClientLibrary
 from resilience.classification.match import Match
 from resilience.classification.tables import by_code, classes, response_or
@@ -72,6 +74,6 @@ LIBRARY = ClientLibrary(
         "InvalidOperation": C.INTERNAL,
         "ProtocolError": C.NETWORK,
     },
-    never_sent={"ServerSelectionTimeoutError": True},
+    never_sent={"ServerSelectionTimeoutError": lambda exc: not is_below(exc, "pymongo", "with_transaction")},
     sends_once=True,
 )

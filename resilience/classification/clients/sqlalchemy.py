@@ -4,14 +4,16 @@ The DB-API classes are SQLAlchemy's own wrappers, chosen by the class of the dri
 not known, or its class tells too little, `connection_invalidated` still does: the dialect knows how its driver says
 that the connection is gone. The async dialects put one more wrapper between, made to look like a DB-API.
 
-A `TimeoutError` of the pool proves that nothing was sent, and a `DBAPIError` proves it where the driver's exception
-does. SQLAlchemy sends a statement once. A `StaleDataError` is CONFLICT: an update matched fewer rows than the session
-expected, so the unit of work has to be loaded again.
+A `TimeoutError` of the pool proves that nothing was sent, unless it is the second pool that a session's transaction
+asks, and a `DBAPIError` proves it where the driver's exception does. SQLAlchemy sends a statement once. A
+`StaleDataError` is CONFLICT: an update matched fewer rows than the session expected, so the unit of work has to be
+loaded again.
 """
 
 from resilience._safe_access import safe_getattr
 from resilience.categories import ErrorCategory as C
 from resilience.classification._attributes import by_sqlstate
+from resilience.classification.frames import frames_of
 from resilience.classification.library import CategoryRow, ClientLibrary
 from resilience.classification.match import Match
 from resilience.classification.tables import classes, wrapped_category, wrapped_or
@@ -30,6 +32,12 @@ def _driver_or(default: C) -> CategoryRow:
 
 def _adapted(exc: BaseException) -> Match | C | None:
     return by_sqlstate(exc) or wrapped_category(exc, "orig", "__cause__")
+
+
+def _has_no_connection(exc: BaseException) -> bool:
+    """Return whether the session that waited for a pool has no connection yet; one of several databases is another."""
+    waited = [frame.f_locals.get("self") for frame in frames_of(exc) if frame.f_code.co_name == "_connection_for_bind"]
+    return not any(safe_getattr(transaction, "_connections") for transaction in waited)
 
 
 LIBRARY = ClientLibrary(
@@ -64,7 +72,7 @@ LIBRARY = ClientLibrary(
         **classes(C.UNKNOWN, "DBAPIModule.InterfaceError DBAPIModule.OperationalError"),
     },
     never_sent={
-        "TimeoutError": True,
+        "TimeoutError": _has_no_connection,
         "DBAPIError": ("orig",),
         **classes(("__cause__",), "EmulatedDBAPIException AsyncAdapt_Error"),
     },

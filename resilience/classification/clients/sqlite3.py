@@ -14,33 +14,32 @@ from resilience.classification.library import ClientLibrary
 from resilience.classification.match import Match
 from resilience.classification.tables import response_or
 
-_CODES: dict[int, C] = {
-    3: C.AUTHORIZATION,  # PERM
-    4: C.CONFLICT,  # ABORT
-    5: C.UNAVAILABLE,  # BUSY: another connection writes
-    6: C.UNAVAILABLE,  # LOCKED
-    7: C.CAPACITY,  # NOMEM
-    8: C.AUTHORIZATION,  # READONLY
-    9: C.TIMEOUT,  # INTERRUPT
-    10: C.SERVER_ERROR,  # IOERR
-    11: C.DEPENDENCY,  # CORRUPT
-    13: C.CAPACITY,  # FULL
-    14: C.CONFIGURATION,  # CANTOPEN
-    15: C.UNAVAILABLE,  # PROTOCOL: locks
-    17: C.UNAVAILABLE,  # SCHEMA changed
-    18: C.VALIDATION,  # TOOBIG
-    19: C.CONFLICT,  # CONSTRAINT
-    20: C.VALIDATION,  # MISMATCH
-    23: C.AUTHORIZATION,  # AUTH
-    26: C.CONFIGURATION,  # NOTADB
+_CODES: dict[int, tuple[C, str]] = {
+    3: (C.AUTHORIZATION, "access permission denied (SQLITE_PERM)"),
+    4: (C.CONFLICT, "query aborted (SQLITE_ABORT)"),
+    5: (C.UNAVAILABLE, "database is locked (SQLITE_BUSY)"),
+    6: (C.UNAVAILABLE, "database table is locked (SQLITE_LOCKED)"),
+    7: (C.CAPACITY, "out of memory (SQLITE_NOMEM)"),
+    8: (C.AUTHORIZATION, "attempt to write a readonly database (SQLITE_READONLY)"),
+    9: (C.TIMEOUT, "interrupted (SQLITE_INTERRUPT)"),
+    10: (C.SERVER_ERROR, "disk I/O error (SQLITE_IOERR)"),
+    11: (C.DEPENDENCY, "database disk image is malformed (SQLITE_CORRUPT)"),
+    13: (C.CAPACITY, "database or disk is full (SQLITE_FULL)"),
+    14: (C.CONFIGURATION, "unable to open database file (SQLITE_CANTOPEN)"),
+    15: (C.UNAVAILABLE, "locking protocol (SQLITE_PROTOCOL)"),
+    17: (C.UNAVAILABLE, "database schema has changed (SQLITE_SCHEMA)"),
+    18: (C.VALIDATION, "string or blob too big (SQLITE_TOOBIG)"),
+    19: (C.CONFLICT, "constraint failed (SQLITE_CONSTRAINT)"),
+    20: (C.VALIDATION, "datatype mismatch (SQLITE_MISMATCH)"),
+    23: (C.AUTHORIZATION, "authorization denied (SQLITE_AUTH)"),
+    26: (C.CONFIGURATION, "file is not a database (SQLITE_NOTADB)"),
 }
+"""Categories of the primary codes, with SQLite's own words for each (`sqlite3_errstr`)."""
 
 
 def _result(exc: BaseException) -> Match | None:
-    result = int_attribute(exc, "sqlite_errorcode") or 0
-    if result & 0xFF not in _CODES:
-        return None
-    return Match(_CODES[result & 0xFF], f"SQLite result code {result}")
+    code = (int_attribute(exc, "sqlite_errorcode") or 0) & 0xFF
+    return Match(*_CODES[code]) if code in _CODES else None
 
 
 LIBRARY = ClientLibrary(

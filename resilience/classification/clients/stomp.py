@@ -1,8 +1,8 @@
 """stomp.py: the class decides.
 
-A `StompException` carries no code. A `ConnectFailedException` comes after all attempts to connect, before a frame is
-sent. stomp.py hands an ERROR frame of the broker to a listener and raises nothing for it, so a refused message does
-not reach a policy.
+A `StompException` carries no code. A `ConnectFailedException` comes after all attempts to connect, and also where the
+broker has answered the first frame with an error, so it is no proof that nothing was sent. stomp.py hands an ERROR
+frame of the broker to a listener and raises nothing for it, so a refused message does not reach a policy.
 """
 
 from resilience.categories import ErrorCategory as C
@@ -15,5 +15,4 @@ LIBRARY = ClientLibrary(
         **classes(C.NETWORK, "ConnectFailedException ConnectionClosedException NotConnectedException"),
         "InterruptedException": C.CANCELLED,
     },
-    never_sent={"ConnectFailedException": True},
 )

@@ -8,15 +8,26 @@ A `ContentTooShortError` is a download that `urlretrieve` has lost in the middle
 that no handler has dealt with, while a timeout in the middle of the body is Python's own TimeoutError.
 """
 
+from resilience._safe_access import int_attribute, safe_getattr
 from resilience.categories import ErrorCategory as C
-from resilience.classification._attributes import by_status
+from resilience.classification._attributes import by_response
+from resilience.classification._responses import caseless, is_error_status
 from resilience.classification.frames import not_yet_bound
 from resilience.classification.library import ClientLibrary, PriorRequests
+from resilience.classification.match import Match
 from resilience.classification.tables import wrapped_category
+
+
+def _status(exc: BaseException) -> Match | None:
+    status = int_attribute(exc, "code")
+    if status is None or not is_error_status(status):
+        return None
+    return by_response(exc, status, [caseless(safe_getattr(exc, "headers"))])
+
 
 LIBRARY = ClientLibrary(
     {
-        "HTTPError": by_status,
+        "HTTPError": _status,
         "URLError": lambda exc: wrapped_category(exc, "reason"),
         "ContentTooShortError": C.NETWORK,
     },
