@@ -37,6 +37,8 @@ from resilience._runtime.callables import (
     has_name,
     is_annotated,
     is_async,
+    is_dispatcher,
+    keeps_single_use_results,
     kind_of,
     makes_context_manager,
     may_be_async,
@@ -120,7 +122,10 @@ class Guarded:
 
 
 def _flavour_of(target: str, function: Callable[..., object]) -> Flavour:
-    """Return the flavour of *function*. Raises TypeError for one that `contextlib.contextmanager` has made."""
+    """Return the flavour of *function*.
+
+    Raises TypeError for one that `contextlib.contextmanager` has made, and for a cache of coroutines.
+    """
     if _is_plain(function):
         return Flavour.PLAIN
     if makes_context_manager(function):
@@ -128,8 +133,13 @@ def _flavour_of(target: str, function: Callable[..., object]) -> Flavour:
             f"cannot guard {target}: it returns a context manager, and entering it is another call; guard"
             " what is called when it is entered, or in the `with` block"
         )
+    if keeps_single_use_results(function):
+        raise TypeError(
+            f"cannot guard {target}: its cache keeps coroutines or generators, and one that has run cannot run again;"
+            " cache the results, not the function"
+        )
     kind = kind_of(function)
-    if kind is Kind.PLAIN and may_be_async(function):
+    if is_dispatcher(function) or (kind is Kind.PLAIN and may_be_async(function)):
         return Flavour.UNDECIDED
     return Flavour(kind.value)
 
