@@ -124,7 +124,7 @@ def keeps_single_use_results(function: object) -> bool:
     if not isinstance(function, _CACHE):
         return False
     is_empty = function.cache_parameters()["maxsize"] == 0
-    return not is_empty and kind_of(inspect.unwrap(function)) is not Kind.PLAIN
+    return not is_empty and kind_of(inspect.unwrap(cast("Callable[..., object]", function))) is not Kind.PLAIN
 
 
 _CACHE = type(functools.lru_cache(_identity_of))

@@ -7,6 +7,7 @@ import concurrent.futures
 import contextlib
 import functools
 import inspect
+import pathlib
 import threading
 import typing
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -299,7 +300,7 @@ class Rows:
     def __aiter__(self) -> typing.Any: ...
 
 
-@pytest.mark.parametrize("make", [Connection, Rows, threading.Lock, lambda: open(__file__), lambda: iter([1])])
+@pytest.mark.parametrize("make", [Connection, Rows, threading.Lock, pathlib.Path(__file__).open, lambda: iter([1])])
 def test_an_object_that_can_be_entered_or_iterated_and_is_a_result_does_not_warn(make: Callable):
     value = retry(lambda: make())()
     if hasattr(value, "close"):
