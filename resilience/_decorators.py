@@ -57,9 +57,11 @@ def retry_on_category(*on: object, **options: Unpack[RetryOptions]) -> object:
 
     Args:
         on: categories or labels; unless given, those whose row in the table says ``retry``: TRANSIENT.
-        attempts: all calls, the first one included; 3.
+        attempts: all calls, the first one included; 3. None: any number, until *stop*, a deadline or a budget ends it.
         max_retries: the calls after the first, in place of *attempts*.
         max_attempts: by category, how many of its failures there may be, such as ``{"timeout": 2}``.
+        reset_after: seconds; an attempt that has worked as long before it failed is the first one again, for *attempts*
+            and for the backoff: for consumers and connections that are to live for ever.
         jitter: "equal" (the default), "full", "decorrelated" or "none"; see `Backoff` for the formulas.
         waits: by category, seconds, a `Backoff`, a tenacity wait or a function of a `RetryCallState`.
         wait, stop, retry_if: tenacity objects, or functions of its `RetryCallState`. *wait* replaces the backoff

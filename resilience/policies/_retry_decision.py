@@ -37,6 +37,7 @@ from resilience.policies._retry_state import RetryState
 from resilience.policies.backoff import hint_jitter
 from resilience.policies.revision import failure_fingerprint
 from resilience.policies.stop_reason import StopReason
+from resilience.settings import ATTEMPTS_CAP
 
 __all__ = ["RetryDecision"]
 
@@ -105,7 +106,10 @@ class RetryDecision(RetryConfig):
         """
         backoff, random = state.rule.backoff, call.clock.random
         if wait is None:
-            wait = backoff.delay(state.counted - 1, state.base_delay or 0.0, state.last_wait, random)
+            previous = state.last_wait
+            if state.counted == 1:  # the count may have begun anew after a wait
+                previous = 0.0
+            wait = backoff.delay(state.counted - 1, state.base_delay or 0.0, previous, random)
         asked = server_delay(outcome)
         if asked is not None:
             if asked > backoff.cap:
@@ -150,7 +154,19 @@ class RetryDecision(RetryConfig):
         """
         if state.counted >= self.attempts:
             return True
+        if ATTEMPTS_CAP.active and state.counted >= ATTEMPTS_CAP.lowest():
+            return True
         return bool(self.max_attempts) and state.count_failure() >= state.rule.max_failures
+
+    def restart_after_work(self, call: Call, state: RetryState) -> None:
+        """Begin the count of attempts anew where the one that has just ended took `reset_after` seconds or longer.
+
+        It worked for a while, so the retry that led to it succeeded, and gets its tokens back.
+        """
+        if state.started_at is None or call.clock.now() - state.started_at < self.reset_after:
+            return
+        self.refund(state)
+        state.restart_count()
 
     def _pay(self, call: Call, state: RetryState) -> StopReason | None:
         """Pay for the retry that is planned, and schedule it; return BUDGET where the tokens do not suffice."""
@@ -178,7 +194,8 @@ class RetryDecision(RetryConfig):
         """
         error = outcome.error
         if self.strategies.given:
-            self.strategies.record(_tenacity_state(state), call, outcome, state.attempts + 1, state.total_wait)
+            number = state.attempts - state.attempts_before_restart + 1
+            self.strategies.record(_tenacity_state(state), call, outcome, number, state.total_wait)
         if base_delay is None and self.judges_results and rule.row.category is not _CANCELLED:
             rule, base_delay = yield from self._ask_whether_to_retry(outcome, rule, state)
         if error is None and base_delay is None:

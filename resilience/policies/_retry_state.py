@@ -45,6 +45,7 @@ class RetryState:
 
     __slots__ = (
         "attempts",
+        "attempts_before_restart",
         "base_delay",
         "category",
         "counted",
@@ -83,6 +84,8 @@ class RetryState:
         self.revisions: int = 0
         #: How many of them count for the limit of attempts.
         self.counted: int = 0
+        #: How many failed before the count began anew, see ``reset_after``.
+        self.attempts_before_restart: int = 0
         #: The arguments before the first revision.
         self.original_arguments: tuple[tuple[object, ...], Mapping[str, object]] | None = None
         #: The last failed attempts.
@@ -150,6 +153,18 @@ class RetryState:
         self.repeated_failures += 1
         self.last_fingerprint = fingerprint
 
+    def restart_count(self) -> None:
+        """Forget the failures so far, but for the report: the attempt that now ends is the first of a new count.
+
+        tenacity's strategies measure from the start of that attempt.
+        """
+        self.attempts_before_restart = self.attempts
+        self.counted = self.repeated_failures = 0
+        self.last_fingerprint = self.failures_by_category = None
+        self.tokens_spent = 0.0
+        if self.tenacity_state is not None and self.started_at is not None:
+            self.tenacity_state.start_time = self.started_at
+
     def schedule_retry(self) -> None:
         """Record that another attempt, which is paid for, follows after `next_wait` seconds."""
         self.retry_pending = True
@@ -186,5 +201,6 @@ class RetryState:
         """Return what a report reads of this, as it stands: for a callback that runs before the call has ended."""
         other = RetryState(self.target)
         other.attempts, other.revisions, other.total_wait = self.attempts, self.revisions, self.total_wait
+        other.attempts_before_restart = self.attempts_before_restart
         other.failures = list(self.failures)
         return other

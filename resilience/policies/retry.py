@@ -89,6 +89,8 @@ class Retry(RetryDecision):
                     if not slow_path and _is_final_rejection(rule, base_delay):
                         return outcome  # nothing to report: this is what an open circuit costs
                     state = RetryState(call.target, started_at, exhaustions)
+                if self.reset_after < math.inf:
+                    self.restart_after_work(call, state)
                 if slow_path:
                     reason = yield from self.decide_with_callbacks(call, outcome, rule, base_delay, state)
                 else:
@@ -99,7 +101,7 @@ class Retry(RetryDecision):
                 if reason is not None:
                     return (yield from self._stop(call, outcome, state, reason))
                 del outcome  # the frames of its error may lead to this generator
-                if state.next_wait > 0:
+                if state.next_wait > 0 or self.attempts == math.inf:  # an endless loop must let others run
                     yield Sleep(state.next_wait)
                 state.start_attempt(call.clock.now())
             self._record_success(call, state)

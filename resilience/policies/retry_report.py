@@ -159,6 +159,8 @@ class CallReport:
         found = [f"stopped: {self.reason.text}"]
         if self.revisions:
             found.append(f"{self.revisions} of them after a revision")
+        if self._state.attempts_before_restart:
+            found.append(f"{self._state.attempts_before_restart} of them before it last worked for a while")
         last = self.attempts[-1:]
         found += [f"the last failure took {_duration(each.duration)}" for each in last if each.duration is not None]
         if self.time_left is not None:
@@ -182,7 +184,7 @@ class CallReport:
 
     def __reduce__(self) -> tuple[Callable[..., CallReport], tuple[object, ...]]:
         state = self._state
-        numbers = (state.target, state.attempts, state.revisions, state.total_wait)
+        numbers = (state.target, state.attempts, state.revisions, state.total_wait, state.attempts_before_restart)
         recent = tuple((each.category.value, each.error, each.wait, each.duration) for each in self.attempts)
         return _unpickled, (numbers, recent, self.reason.value, self.circuits, self.time_left, self.inner)
 
@@ -203,7 +205,7 @@ def _duration(seconds: float) -> str:
 
 
 def _unpickled(
-    numbers: tuple[str, int, int, float],
+    numbers: tuple[str, int, int, float, int],
     recent: Sequence[tuple[int, str | None, float, float | None]],
     reason: str,
     circuits: tuple[str, ...],
@@ -212,7 +214,7 @@ def _unpickled(
 ) -> CallReport:
     """Return a report that was pickled."""
     state = RetryState(numbers[0])
-    _, state.attempts, state.revisions, state.total_wait = numbers
+    _, state.attempts, state.revisions, state.total_wait, state.attempts_before_restart = numbers
     state.failures = [(ErrorCategory(bit), name, wait, duration) for bit, name, wait, duration in recent]
     return CallReport(state, StopReason(reason), circuits=circuits, time_left=time_left, inner=inner)
 

@@ -98,7 +98,7 @@ def test_a_failure_that_is_none_to_retry_has_a_report_as_well_and_no_note(road: 
         ),
         (
             [ConnectionError()],
-            {"stop": lambda state: True, "wait": 0},
+            {"stop": lambda state: True, "wait": 0, "base_delay": None},
             "failed 1 time (network)\n  stopped: the stop strategy ended the attempts; the last failure took 0 s",
         ),
     ],
