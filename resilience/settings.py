@@ -2,6 +2,7 @@
 
 * `disabled` switches policies off, `limit_attempts` caps what retries may do, in a context or in the whole process.
 * The environment variable ``RESILIENCE_MAX_ATTEMPTS`` caps the attempts of a process from its start.
+* `repeat_posts` says whether retries repeat a POST that the server may have processed.
 * `limit_abandoned_threads` bounds the threads that calls have left behind.
 
 `disabled` is for tests, and a kill switch for incidents in which a policy itself is the problem. A switch is on in a
@@ -34,15 +35,18 @@ __all__ = [
     "ATTEMPTS_CAP",
     "DISABLED",
     "NO_WAITS",
+    "REPEATED_POSTS",
     "AbandonedThreads",
     "AttemptsCap",
     "AttemptsLimited",
     "ContextSwitch",
+    "RepeatedPosts",
     "Switched",
     "abandoned_threads",
     "disabled",
     "limit_abandoned_threads",
     "limit_attempts",
+    "repeat_posts",
 ]
 
 
@@ -213,6 +217,38 @@ def limit_attempts(number: int, *, everywhere: bool = False) -> AttemptsLimited:
     ['made']
     """
     return AttemptsLimited(number, everywhere)
+
+
+class RepeatedPosts:
+    """Whether retries that say nothing of it repeat a POST that the server may have processed."""
+
+    __slots__ = ("allowed",)
+
+    def __init__(self) -> None:
+        #: True: without a word; False: never; None: they do, with one warning for each function.
+        self.allowed: bool | None = None
+
+
+REPEATED_POSTS = RepeatedPosts()
+
+
+def repeat_posts(allowed: bool | None) -> bool | None:
+    """Say whether retries repeat a POST or PATCH that the server may have processed; return what was said before.
+
+    One line at start-up makes the retries of a whole program safe: ``resilience.settings.repeat_posts(False)``. It
+    holds for the retries without *idempotent*, for failures that carry their request, as those of httpx, requests and
+    aiohttp do. A request with an ``Idempotency-Key``, and a failure that proves that nothing was processed, are
+    retried all the same. True allows it; None, as the toolkit starts, allows it with one warning for each function.
+    Raises TypeError for anything else.
+
+    >>> repeat_posts(False)
+    >>> repeat_posts(None)
+    False
+    """
+    if allowed is not None:
+        require_bool("allowed", allowed)
+    before, REPEATED_POSTS.allowed = REPEATED_POSTS.allowed, allowed
+    return before
 
 
 class AbandonedThreads:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, cast
 from resilience._runtime.fast_path_template import is_wrapper
 from resilience._runtime.tracebacks import drop_frame
 
-__all__ = ["FirstCall", "warn_of_unfinished"]
+__all__ = ["FirstCall", "level_of_caller", "warn_of_unfinished"]
 
 
 class FirstCall:
@@ -169,7 +169,7 @@ def warn_of_unfinished(target: str, function: object, value: object, *, asynchro
         f" {found.instead.format(name=name)}"
     )
     try:
-        warnings.warn(message, RuntimeWarning, stacklevel=_level_of_caller(sys._getframe(1)))
+        warnings.warn(message, RuntimeWarning, stacklevel=level_of_caller(sys._getframe(1)))
     except RuntimeWarning:  # where warnings are errors
         if type(value) is CoroutineType:
             cast("Coroutine[Any, Any, Any]", value).close()
@@ -235,7 +235,7 @@ def _wraps_generator(function: object) -> bool:
         return False
 
 
-def _level_of_caller(frame: FrameType | None) -> int:
+def level_of_caller(frame: FrameType | None) -> int:
     """Return the ``stacklevel`` of the code that made the guarded call, as seen from *frame*.
 
     Frames of the toolkit are passed over, however many there are: wrappers, runners, and what this module makes.

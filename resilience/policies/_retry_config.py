@@ -79,7 +79,7 @@ class RetryOptions(TypedDict, total=False):
     retry_if: Predicate | None
     retry_if_result: Callable[[Any], object] | None
     budget: RetryBudget | None
-    idempotent: bool | Callable[..., object]
+    idempotent: bool | Callable[..., object] | None
     min_attempt_time: float | timedelta
     retry_exhausted: bool
     no_progress: int | None
@@ -130,7 +130,7 @@ class RetryConfig(Policy):
         retry_if: Predicate | None = None,
         retry_if_result: Callable[[Any], object] | None = None,
         budget: RetryBudget | None = None,
-        idempotent: bool | Callable[..., object] = True,
+        idempotent: bool | Callable[..., object] | None = None,
         min_attempt_time: float | timedelta = 0.0,
         retry_exhausted: bool = False,
         no_progress: int | None = None,
@@ -156,6 +156,8 @@ class RetryConfig(Policy):
         self.budget: RetryBudget | None = optional(_parse_budget, "budget", budget)
         #: Whether a call may happen twice; None: any.
         self.idempotency: Idempotency | None = _parse_idempotent(idempotent)
+        #: Whether nothing is said of that, and `settings.repeat_posts` decides.
+        self.leaves_posts_to_settings: bool = idempotent is None
         self.retry_if_result: Callable[[Any], object] | None = optional(
             _parse_judge, "retry_if_result", retry_if_result
         )
@@ -372,7 +374,7 @@ def _parse_idempotent(idempotent: object) -> Idempotency | None:
 
     The module is imported where it is needed: most retries are of calls that may happen twice.
     """
-    if idempotent is True:
+    if idempotent is True or idempotent is None:
         return None
     from resilience.policies.idempotency import idempotency_of
 
