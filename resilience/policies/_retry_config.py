@@ -236,8 +236,18 @@ class RetryConfig(Policy):
             waits=waits + inner_waits,
             seconds=attempts * inside.seconds + waits,
             hint=max(inside.hint, hint),
-            retried=inside.retried | sum(retried),
+            retried=inside.retried | self._exhausted(retried),
         )
+
+    def _exhausted(self, retried: list[int]) -> int:
+        """Return the bits of the *retried* categories that an enclosing retry does not retry after this one.
+
+        None of a retry of one attempt, which has retried nothing, and none where a call may turn out not to be
+        idempotent: such a failure is left to the enclosing retry.
+        """
+        if self.attempts == 1 or self.idempotency is not None:
+            return 0
+        return sum(bit for bit in retried if self.rules[bit].max_failures > 1)
 
     def _worst_attempts(self, retries_more_than_inner: bool) -> float:
         """Return how many attempts a call can take: one where a nested retry has retried all that this one would.

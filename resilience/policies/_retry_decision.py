@@ -330,7 +330,7 @@ def _carries_nothing(error: Exception) -> bool:
     """Whether *error* has no attributes of its own, no cause and no members: then it has no request either."""
     if isinstance(error, BaseExceptionGroup):
         return False
-    return error.__cause__ is None and not safe_getattr(error, "__dict__")
+    return not safe_getattr(error, "__dict__") and safe_getattr(error, "__cause__") is None
 
 
 def _tenacity_state(state: RetryState) -> Any:

@@ -52,6 +52,7 @@ class RetryState:
         "exhaustions_at_start",
         "failures",
         "failures_by_category",
+        "first_error",
         "inner",
         "last_fingerprint",
         "last_wait",
@@ -90,6 +91,8 @@ class RetryState:
         self.original_arguments: tuple[tuple[object, ...], Mapping[str, object]] | None = None
         #: The last failed attempts.
         self.failures: list[Failure] = []
+        #: The type of the first failure, its name in a report that was pickled; None of a result.
+        self.first_error: type[Exception] | str | None = None
         #: The category of the last failure, and how its failures are retried. Set by the first failure.
         self.category: ErrorCategory = _UNKNOWN
         self.rule: RetryRule
@@ -129,6 +132,8 @@ class RetryState:
         kind = duration = None
         if error is not None:
             kind = type(error)
+        if self.attempts == 1:
+            self.first_error = kind
         if self.started_at is not None:
             duration = now - self.started_at
         self.failures.append((category, kind, self.last_wait, duration))
@@ -202,5 +207,5 @@ class RetryState:
         other = RetryState(self.target)
         other.attempts, other.revisions, other.total_wait = self.attempts, self.revisions, self.total_wait
         other.attempts_before_restart = self.attempts_before_restart
-        other.failures = list(self.failures)
+        other.failures, other.first_error = list(self.failures), self.first_error
         return other
