@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import functools
 import inspect
-import sys
-import warnings
 from collections.abc import Callable
 from typing import cast
 
 from resilience._callback_errors import call_hook, log_callback_error
 from resilience._runtime.callables import is_async
-from resilience._runtime.first_call import level_of_caller
 from resilience._runtime.protocol import Call
+from resilience._runtime.warn_once import WarnOnce
 from resilience._safe_access import safe_getattr
 from resilience._validation import require
 from resilience.policies._request_method import IDEMPOTENT_METHODS, RequestView, SentRequests
 
-__all__ = ["Idempotency", "by_method", "idempotency_of", "repeated_post", "warn_of_repeated_post"]
+__all__ = ["REPEATED_POST", "Idempotency", "by_method", "idempotency_of", "repeated_post", "warn_of_repeated_post"]
 
 
 class Idempotency:
@@ -135,26 +133,15 @@ def repeated_post(failure: object) -> str | None:
 
 
 _NOT_IDEMPOTENT = {"POST", "PATCH"}
-_warned: set[str] = set()
+REPEATED_POST = WarnOnce()
+"""The warnings that have been given."""
 
 
 def warn_of_repeated_post(target: str, method: str) -> None:
-    """Emit a RuntimeWarning, once for each *target*: its *method* is repeated although it may have been processed.
-
-    The warning is raised where warnings are errors. An error of a hook that prints or logs warnings is dropped.
-    """
-    if target in _warned:
-        return
-    _warned.add(target)
-    message = (
+    """Emit a RuntimeWarning, once for each *target*: its *method* is repeated although it may have been processed."""
+    REPEATED_POST.warn(
+        target,
         f"{target} failed in a {method} that the server may have processed, and is retried. Give idempotent=by_method"
         " or an Idempotency-Key; idempotent=True says that it may happen twice. For the whole program:"
-        " resilience.settings.repeat_posts(False)"
+        " resilience.settings.repeat_posts(False)",
     )
-    try:
-        warnings.warn(message, RuntimeWarning, stacklevel=level_of_caller(sys._getframe(1)))
-    except RuntimeWarning:  # where warnings are errors, each call is one
-        _warned.discard(target)
-        raise
-    except Exception:  # noqa: S110 - a log handler, where warnings are logged, or another hook; the call goes on
-        pass

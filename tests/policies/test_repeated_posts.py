@@ -27,12 +27,10 @@ URL = "https://shop.example/orders"
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
     """Let each test see its first warning, and leave the setting as it was."""
-    warned = idempotency._warned.copy()
-    idempotency._warned.clear()
+    idempotency.REPEATED_POST.forget()
     before = settings.repeat_posts(None)
     yield
     settings.repeat_posts(before)
-    idempotency._warned |= warned
 
 
 class Shop:
@@ -199,7 +197,7 @@ def test_a_post_that_may_have_arrived_is_repeated_by_default_with_one_warning():
 def test_an_answered_5xx_warns_as_well_but_for_a_503_that_asks_to_come_back():
     for status, headers, warned in [(500, {}, True), (503, {}, True), (503, {"Retry-After": "1"}, False)]:
         shop = Shop(lambda request: httpx.Response(status, headers=headers))
-        idempotency._warned.clear()
+        idempotency.REPEATED_POST.forget()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             assert shop.times(calls_of(shop, "POST")) == 3
