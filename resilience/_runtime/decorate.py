@@ -31,6 +31,7 @@ from operator import attrgetter
 from types import FunctionType
 from typing import Any, NamedTuple, cast
 
+from resilience._process_bound import ProcessBound
 from resilience._runtime.callables import (
     Kind,
     copy_metadata,
@@ -68,7 +69,7 @@ class Flavour(enum.Enum):
     UNDECIDED = "plain or coroutine: its first call shows it"
 
 
-class Guarded:
+class Guarded(ProcessBound):
     """The record of a guarded function: the original, its flavour, and the policies around it, outermost first.
 
     The wrapper has it as its attribute ``__resilience__``. `describe` reads the policies from it, and a further
@@ -94,6 +95,14 @@ class Guarded:
     def belongs_to(self, wrapper: object) -> bool:
         """Whether this is *wrapper*'s own: `functools.wraps` copies attributes to functions around it as well."""
         return self._wrapper is not None and self._wrapper() is wrapper
+
+    def _instead_of_pickling(self) -> tuple[str, str]:
+        """A function is pickled by its name, and never gets here, unless it is defined in a notebook or a script."""
+        what = f"the guarded function {self.target} by its code (cloudpickle, joblib, dask, ray, Spark)"
+        return (
+            what,
+            "define it in a module that the workers can import, or decorate it inside the function that is sent",
+        )
 
     def wrap(self) -> Callable[..., object]:
         """Return the function guarded. Raises TypeError where a policy cannot guard a function of its flavour."""

@@ -20,6 +20,7 @@ from resilience._outcome import Outcome
 from resilience._runtime import async_runner, sync_runner
 from resilience._runtime.callables import is_consistently_async
 from resilience._runtime.fast_path import wrapper_of
+from resilience._runtime.fast_path_template import ANYTHING, parameters_of
 from resilience._runtime.first_call import FirstCall
 from resilience._runtime.protocol import Call, Policy
 from resilience._runtime.tracebacks import drop_frame, result_of
@@ -161,4 +162,8 @@ def undecided_wrapper_of(
             return call(*args, **kwargs)
         return undecided.call(in_loop, args, kwargs)
 
+    names, shape = parameters_of(function)
+    if shape == ANYTHING.shape:  # what looks past the signature finds the function's own names
+        code = wrapper.__code__
+        wrapper.__code__ = code.replace(co_varnames=names + code.co_varnames[len(names) :])
     return wrapper
