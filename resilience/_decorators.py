@@ -57,9 +57,11 @@ def retry_on_category(*on: object, **options: Unpack[RetryOptions]) -> object:
 
     Args:
         on: categories or labels; unless given, those whose row in the table says ``retry``: TRANSIENT.
-        attempts: all calls, the first one included; 3.
+        attempts: all calls, the first one included; 3. None: any number, until *stop*, a deadline or a budget ends it.
         max_retries: the calls after the first, in place of *attempts*.
         max_attempts: by category, how many of its failures there may be, such as ``{"timeout": 2}``.
+        reset_after: seconds; an attempt that has worked as long before it failed is the first one again, for *attempts*
+            and for the backoff: for consumers and connections that are to live for ever.
         jitter: "equal" (the default), "full", "decorrelated" or "none"; see `Backoff` for the formulas.
         waits: by category, seconds, a `Backoff`, a tenacity wait or a function of a `RetryCallState`.
         wait, stop, retry_if: tenacity objects, or functions of its `RetryCallState`. *wait* replaces the backoff
@@ -68,8 +70,9 @@ def retry_on_category(*on: object, **options: Unpack[RetryOptions]) -> object:
         retry_if_result: a function of the result, true of one to try again, such as ``lambda response:
             response.status_code == 503``. The last result is returned as it is, and needs the same check.
         budget: a `RetryBudget`, one object for all callers of the same dependency.
-        idempotent: whether the call may happen twice; True. False retries only what never reached the server;
-            `by_method` goes by the HTTP method; a function is asked with the call's arguments.
+        idempotent: whether the call may happen twice. False retries only what never reached the server; `by_method`
+            goes by the HTTP method; a function is asked with the call's arguments. None, the default: it may, with one
+            warning where that repeats a POST, and as `settings.repeat_posts` says.
         min_attempt_time: seconds an attempt needs: with fewer left none begins; 0.
         retry_exhausted: retry failures as well that have exhausted a nested retry, so that the two multiply; False.
         no_progress: stop after so many failures in a row that look the same; 3 with *revise*.
@@ -120,8 +123,8 @@ def retrying(*on: CategoryLike, **options: Unpack[RetryOptions]) -> RetryLoop:
     """Retry a block of code: loop over the attempts, with ``for`` or ``async for``.
 
     Takes what `retry_on_category` takes, but for what concerns the call's result or its arguments: *retry_if_result*,
-    *revise* and *idempotent* as a function. *on_success* is a plain function here. A block suppresses a failure that
-    is retried; the last failure leaves the loop.
+    *revise*, and *idempotent* as a function other than `by_method`. *on_success* is a plain function here. A block
+    suppresses a failure that is retried; the last failure leaves the loop.
 
     >>> import httpx
     >>> statuses = iter([503, 200])
@@ -137,8 +140,10 @@ def retrying(*on: CategoryLike, **options: Unpack[RetryOptions]) -> RetryLoop:
 
     if len(on) == 1 and callable(on[0]) and not isinstance(on[0], type):
         raise TypeError(f"retrying({on[0]!r}): it is no decorator; loop over it, or use retry_on_category")
+    from resilience.policies.idempotency import by_method
+
     for name in ("retry_if_result", "revise", "idempotent"):
-        if (given := options.get(name)) is not None and not isinstance(given, bool):
+        if (given := options.get(name)) is not None and not isinstance(given, bool) and given is not by_method:
             raise TypeError(f"{name}={given!r}: a block has no result and no arguments; decorate a function")
     return RetryLoop(*retry_on_category(*on, **options).policies())
 

@@ -1,4 +1,9 @@
-"""Settings of the process: `disabled` switches policies off, `limit_abandoned_threads` bounds abandoned threads.
+"""Settings of the process: policies off, a cap of attempts, a bound of abandoned threads.
+
+* `disabled` switches policies off, `limit_attempts` caps what retries may do, in a context or in the whole process.
+* The environment variable ``RESILIENCE_MAX_ATTEMPTS`` caps the attempts of a process from its start.
+* `repeat_posts` says whether retries repeat a POST that the server may have processed.
+* `limit_abandoned_threads` bounds the threads that calls have left behind.
 
 `disabled` is for tests, and a kill switch for incidents in which a policy itself is the problem. A switch is on in a
 context or in the whole process. While it is on nowhere, a guarded call pays for one look at a counter.
@@ -16,6 +21,8 @@ ConnectionRefusedError
 
 from __future__ import annotations
 
+import math
+import os
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -25,14 +32,21 @@ from resilience._validation import parse_count, require_bool
 
 __all__ = [
     "ABANDONED_THREADS",
+    "ATTEMPTS_CAP",
     "DISABLED",
     "NO_WAITS",
+    "REPEATED_POSTS",
     "AbandonedThreads",
+    "AttemptsCap",
+    "AttemptsLimited",
     "ContextSwitch",
+    "RepeatedPosts",
     "Switched",
     "abandoned_threads",
     "disabled",
     "limit_abandoned_threads",
+    "limit_attempts",
+    "repeat_posts",
 ]
 
 
@@ -103,6 +117,138 @@ def disabled(*, everywhere: bool = False) -> Switched:
     bool.
     """
     return Switched(DISABLED, everywhere)
+
+
+class AttemptsCap:
+    """The most attempts that a call may take, whatever its retry allows: the lowest of all caps in force.
+
+    Caps come from the environment, from the process and from the context. A retry looks at `active` first, which is
+    False until there is one.
+    """
+
+    __slots__ = ("_everywhere", "_here", "_lock", "active")
+
+    def __init__(self, environment: str | None) -> None:
+        #: Whether there may be a cap anywhere.
+        self.active: bool = False
+        self._everywhere: tuple[int, ...] = ()
+        self._here: ContextVar[tuple[int, ...]] = ContextVar("resilience.attempts_cap", default=())
+        self._lock = fork_safe(threading.Lock())
+        if environment:
+            self.add(_parse_environment(environment), everywhere=True)
+
+    def lowest(self) -> float:
+        """Return the cap in this context; infinity without one."""
+        return min((*self._here.get(), *self._everywhere), default=math.inf)
+
+    def add(self, cap: int, *, everywhere: bool) -> None:
+        """Put *cap* in force in this context, or *everywhere* in the process."""
+        self.active = True
+        if everywhere:
+            with self._lock:
+                self._everywhere = (*self._everywhere, cap)
+        else:
+            self._here.set((*self._here.get(), cap))
+
+    def remove(self, cap: int, *, everywhere: bool) -> None:
+        """Take back one `add` of *cap*."""
+        if everywhere:
+            with self._lock:
+                self._everywhere = _without(self._everywhere, cap)
+        else:
+            self._here.set(_without(self._here.get(), cap))
+
+
+def _without(caps: tuple[int, ...], cap: int) -> tuple[int, ...]:
+    """Return *caps* without one of *cap*; a block that ends in another context finds none there."""
+    if cap not in caps:
+        return caps
+    position = caps.index(cap)
+    return caps[:position] + caps[position + 1 :]
+
+
+def _parse_environment(text: str) -> int:
+    """Return the cap that ``RESILIENCE_MAX_ATTEMPTS`` gives. Raises ValueError for anything but a number."""
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise ValueError(f"RESILIENCE_MAX_ATTEMPTS={text!r}: give a whole number of 1 or more")
+    return int(text)
+
+
+ATTEMPTS_CAP = AttemptsCap(os.environ.get("RESILIENCE_MAX_ATTEMPTS"))
+
+
+class AttemptsLimited:
+    """A ``with`` block in which calls take at most *number* attempts; it may be entered several times."""
+
+    __slots__ = ("_everywhere", "_number")
+
+    def __init__(self, number: int, everywhere: bool) -> None:
+        self._number = parse_count("number", number)
+        self._everywhere = require_bool("everywhere", everywhere)
+
+    def __enter__(self) -> None:
+        ATTEMPTS_CAP.add(self._number, everywhere=self._everywhere)
+
+    def __exit__(self, *raised: object) -> None:
+        ATTEMPTS_CAP.remove(self._number, everywhere=self._everywhere)
+
+
+def limit_attempts(number: int, *, everywhere: bool = False) -> AttemptsLimited:
+    """Cap the attempts of every retry in a ``with`` block: a call is made *number* times at most.
+
+    With 1 nothing is retried, while circuits, limits and fallbacks work on: for a batch job under the retries of its
+    scheduler, for a request that is itself a retry, or to stop a storm. A retry that allows fewer attempts keeps to its
+    own number; of several caps the lowest holds. This holds in this context (this task and those it starts, this
+    thread), or *everywhere* in the process. The environment variable ``RESILIENCE_MAX_ATTEMPTS``, read when the process
+    starts, is such a cap as well. Raises TypeError or ValueError unless *number* is a whole number of 1 or more.
+
+    >>> from resilience import retry_on_category, settings
+    >>> calls = []
+    >>> @retry_on_category(attempts=3, base_delay=0)
+    ... def down() -> None:
+    ...     calls.append("made")
+    ...     raise ConnectionRefusedError
+    >>> with settings.limit_attempts(1):
+    ...     down()
+    Traceback (most recent call last):
+    ...
+    ConnectionRefusedError
+    >>> calls
+    ['made']
+    """
+    return AttemptsLimited(number, everywhere)
+
+
+class RepeatedPosts:
+    """Whether retries that say nothing of it repeat a POST that the server may have processed."""
+
+    __slots__ = ("allowed",)
+
+    def __init__(self) -> None:
+        #: True: without a word; False: never; None: they do, with one warning for each function.
+        self.allowed: bool | None = None
+
+
+REPEATED_POSTS = RepeatedPosts()
+
+
+def repeat_posts(allowed: bool | None) -> bool | None:
+    """Say whether retries repeat a POST or PATCH that the server may have processed; return what was said before.
+
+    One line at start-up makes the retries of a whole program safe: ``resilience.settings.repeat_posts(False)``. It
+    holds for the retries without *idempotent*, for failures that carry their request, as those of httpx, requests and
+    aiohttp do. A request with an ``Idempotency-Key``, and a failure that proves that nothing was processed, are
+    retried all the same. True allows it; None, as the toolkit starts, allows it with one warning for each function.
+    Raises TypeError for anything else.
+
+    >>> repeat_posts(False)
+    >>> repeat_posts(None)
+    False
+    """
+    if allowed is not None:
+        require_bool("allowed", allowed)
+    before, REPEATED_POSTS.allowed = REPEATED_POSTS.allowed, allowed
+    return before
 
 
 class AbandonedThreads:

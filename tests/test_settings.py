@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +21,7 @@ from resilience import (
     RetryBudget,
     circuit_breaker,
     deadline,
+    describe,
     fallback,
     last_call,
     remaining,
@@ -425,3 +429,124 @@ def test_the_limit_of_threads_left_behind_is_a_whole_number(number: Any, kind: t
     with pytest.raises(kind, match=f"number={number!r}: give a whole number of 1 or more"):
         settings.limit_abandoned_threads(number)
     assert ABANDONED_THREADS.limit == 64
+
+
+# -- limit_attempts ---------------------------------------------------------------------------------------------------
+
+
+def calls_through(road: Road, retry: Callable) -> int:
+    dependency = Dependency()
+    with no_waits():
+        assert isinstance(dependency.through(road, retry), ConnectionResetError)
+    return dependency.calls
+
+
+def test_attempts_are_limited_in_a_block_and_not_after_it(road: Road, everywhere: bool):
+    retry = retry_on_category(attempts=5)
+    for number, made in [(1, 1), (2, 2), (9, 5)]:
+        with settings.limit_attempts(number, everywhere=everywhere):
+            assert calls_through(road, retry) == made
+    assert calls_through(road, retry) == 5
+
+
+def test_of_several_limits_the_lowest_holds(road: Road):
+    retry = retry_on_category(attempts=5)
+    two, three = settings.limit_attempts(2), settings.limit_attempts(3, everywhere=True)
+    with two, three, two:
+        assert calls_through(road, retry) == 2
+    with three, settings.limit_attempts(4):
+        assert calls_through(road, retry) == 3
+
+
+def test_a_limit_of_attempts_ends_retries_without_a_number(road: Road):
+    with settings.limit_attempts(4):
+        assert calls_through(road, retry_on_category(attempts=None)) == 4
+
+
+def test_nested_retries_are_limited_as_one(road: Road):
+    with settings.limit_attempts(1):
+        assert calls_through(road, lambda fn: retry_on_category()(retry_on_category()(fn))) == 1
+    with settings.limit_attempts(2):
+        assert calls_through(road, lambda fn: retry_on_category()(retry_on_category()(fn))) == 2
+
+
+def test_a_loop_is_limited_and_circuits_and_fallbacks_work_on():
+    made = []
+    circuit = circuit_breaker("limited", failure_threshold=1)
+    with settings.limit_attempts(1):
+        with pytest.raises(ConnectionResetError):
+            for attempt in retrying(base_delay=0):
+                with attempt:
+                    made.append(attempt.number)
+                    raise ConnectionResetError
+        assert fallback(default="other")(circuit(Dependency().call))() == "other"
+    assert made == [1]
+    assert circuit.current_state == "open"
+
+
+def test_a_limit_of_attempts_holds_in_the_tasks_that_the_block_starts_and_in_no_other_thread(backend: str):
+    made: list[int] = []
+
+    async def call() -> None:
+        made.append(calls_through(Road("sync"), retry_on_category()))
+
+    async def main() -> None:
+        with settings.limit_attempts(1):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(call)
+            thread = threading.Thread(
+                target=lambda: made.append(calls_through(Road("sync"), retry_on_category())), **FRESH
+            )
+            thread.start()
+            thread.join()
+
+    anyio.run(main, backend=backend)
+    assert made == [1, 3]
+
+
+FRESH = {"context": contextvars.Context()} if sys.version_info >= (3, 14) else {}
+
+
+def test_describe_counts_with_the_limit_in_force():
+    guarded = retry_on_category(attempts=5)(Dependency().call)
+    with settings.limit_attempts(2):
+        assert describe(guarded).worst.calls == 2
+    assert describe(guarded).worst.calls == 5
+
+
+@pytest.mark.parametrize("wrong", [0, -1, True, None, "1", 1.0])
+def test_a_limit_of_attempts_must_be_a_whole_number(wrong: object):
+    with pytest.raises((TypeError, ValueError), match="number="):
+        settings.limit_attempts(wrong)
+
+
+PROGRAM = """
+from resilience import retry_on_category
+calls = 0
+@retry_on_category(attempts=3, base_delay=0)
+def down():
+    global calls
+    calls += 1
+    raise ConnectionResetError
+try:
+    down()
+except ConnectionResetError:
+    print(calls)
+"""
+
+
+@pytest.mark.parametrize(("value", "made"), [("1", "1"), ("2", "2"), ("9", "3"), ("", "3")])
+def test_the_environment_limits_the_attempts_of_a_process(value: str, made: str):
+    assert run_program(RESILIENCE_MAX_ATTEMPTS=value).stdout.strip() == made
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "many", "1.5"])
+def test_a_wrong_limit_in_the_environment_is_named(wrong: str):
+    said = run_program(RESILIENCE_MAX_ATTEMPTS=wrong).stderr
+    assert f"ValueError: RESILIENCE_MAX_ATTEMPTS={wrong!r}: give a whole number of 1 or more" in said
+
+
+def run_program(**environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False, env=os.environ | environment
+    )

@@ -25,9 +25,13 @@ __all__ = [
     "has_name",
     "is_annotated",
     "is_async",
+    "is_consistently_async",
+    "is_dispatcher",
     "is_generator",
+    "keeps_single_use_results",
     "kind_of",
     "makes_context_manager",
+    "mark_dispatcher",
     "may_be_async",
     "name_of",
     "under_descriptor",
@@ -69,7 +73,61 @@ def is_async(function: object) -> bool:
 
 def may_be_async(function: object) -> bool:
     """Whether what *function* wraps is async, or its annotation leaves it open: its own code may await that or not."""
-    return _is(_may_give_awaitable, function)
+    return is_dispatcher(function) or _is(_may_give_awaitable, function)
+
+
+def is_consistently_async(function: object) -> bool:
+    """Whether one call of *function* shows for all others if they are async: it wraps one coroutine function.
+
+    An annotation such as ``str | Awaitable[str]`` and a `functools.singledispatch` function decide at each call.
+    """
+    return not is_dispatcher(function) and _is(_wraps_coroutine_function, function)
+
+
+def is_dispatcher(function: object) -> bool:
+    """Whether *function* calls one of several others, by the type of its argument: some of them may be async.
+
+    More of them may be registered later, so those that are known say nothing.
+
+    >>> is_dispatcher(functools.singledispatch(print)), is_dispatcher(print)
+    (True, False)
+    """
+    function = _without_partials(function)
+    if getattr(function, _DISPATCHES, False) is True:
+        return True
+    return _identity_of(function) in _DISPATCHERS
+
+
+def mark_dispatcher(function: object) -> None:
+    """Say of *function*, which forwards its calls to a dispatcher, that it is one."""
+    setattr(function, _DISPATCHES, True)
+
+
+def _identity_of(function: object) -> object:
+    """Return what all functions have in common that one factory has made: their code, or else their class."""
+    return getattr(function, "__code__", type(function))
+
+
+_DISPATCHES = "__resilience_dispatches__"
+_DISPATCHERS = {
+    _identity_of(functools.singledispatch(_identity_of)),
+    _identity_of(functools.singledispatchmethod(_identity_of).__get__(None, object)),
+}
+
+
+def keeps_single_use_results(function: object) -> bool:
+    """Whether *function* is a cache of coroutines or generators, which are used up when they are handed out again.
+
+    `functools.lru_cache` keeps what an async function returns: a coroutine, which can be awaited once.
+    """
+    function = _without_partials(function)
+    if not isinstance(function, _CACHE):
+        return False
+    is_empty = function.cache_parameters()["maxsize"] == 0
+    return not is_empty and kind_of(inspect.unwrap(cast("Callable[..., object]", function))) is not Kind.PLAIN
+
+
+_CACHE = type(functools.lru_cache(_identity_of))
 
 
 def is_generator(function: object) -> bool:

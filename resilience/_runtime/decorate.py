@@ -32,12 +32,15 @@ from operator import attrgetter
 from types import FunctionType
 from typing import Any, NamedTuple, cast
 
+from resilience._process_bound import ProcessBound
 from resilience._runtime.callables import (
     Kind,
     copy_metadata,
     has_name,
     is_annotated,
     is_async,
+    is_dispatcher,
+    keeps_single_use_results,
     kind_of,
     makes_context_manager,
     may_be_async,
@@ -67,7 +70,7 @@ class Flavour(enum.Enum):
     UNDECIDED = "plain or coroutine: its first call shows it"
 
 
-class Guarded:
+class Guarded(ProcessBound):
     """The record of a guarded function: the original, its flavour, and the policies around it, outermost first.
 
     The wrapper has it as its attribute ``__resilience__``. `describe` reads the policies from it, and a further
@@ -93,6 +96,14 @@ class Guarded:
     def belongs_to(self, wrapper: object) -> bool:
         """Whether this is *wrapper*'s own: `functools.wraps` copies attributes to functions around it as well."""
         return self._wrapper is not None and self._wrapper() is wrapper
+
+    def _instead_of_pickling(self) -> tuple[str, str]:
+        """A function is pickled by its name, and never gets here, unless it is defined in a notebook or a script."""
+        what = f"the guarded function {self.target} by its code (cloudpickle, joblib, dask, ray, Spark)"
+        return (
+            what,
+            "define it in a module that the workers can import, or decorate it inside the function that is sent",
+        )
 
     def wrap(self) -> Callable[..., object]:
         """Return the function guarded. Raises TypeError where a policy cannot guard a function of its flavour."""
@@ -121,7 +132,10 @@ class Guarded:
 
 
 def _flavour_of(target: str, function: Callable[..., object]) -> Flavour:
-    """Return the flavour of *function*. Raises TypeError for one that `contextlib.contextmanager` has made."""
+    """Return the flavour of *function*.
+
+    Raises TypeError for one that `contextlib.contextmanager` has made, and for a cache of coroutines.
+    """
     if _is_plain(function):
         return Flavour.PLAIN
     if makes_context_manager(function):
@@ -129,8 +143,13 @@ def _flavour_of(target: str, function: Callable[..., object]) -> Flavour:
             f"cannot guard {target}: it returns a context manager, and entering it is another call; guard"
             " what is called when it is entered, or in the `with` block"
         )
+    if keeps_single_use_results(function):
+        raise TypeError(
+            f"cannot guard {target}: its cache keeps coroutines or generators, and one that has run cannot run again;"
+            " cache the results, not the function"
+        )
     kind = kind_of(function)
-    if kind is Kind.PLAIN and may_be_async(function):
+    if is_dispatcher(function) or (kind is Kind.PLAIN and may_be_async(function)):
         return Flavour.UNDECIDED
     return Flavour(kind.value)
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, cast
 from resilience._runtime.fast_path_template import is_wrapper
 from resilience._runtime.tracebacks import drop_frame
 
-__all__ = ["FirstCall", "warn_of_unfinished"]
+__all__ = ["FirstCall", "level_of_caller", "warn_of_unfinished"]
 
 
 class FirstCall:
@@ -141,6 +141,7 @@ _GENERATOR = _Unfinished("a generator", "Guard a generator function instead: `de
 _CONTEXT_MANAGER = _Unfinished(
     "a context manager", "Guard what is called when it is entered, or in the `with` block, instead."
 )
+_FUTURE_RESULT = "Guard `def {name}(...): return ....result()` instead, or what runs in the other thread."
 _BY_TYPE = {
     CoroutineType: _COROUTINE,
     AsyncGeneratorType: _ASYNC_GENERATOR,
@@ -168,7 +169,7 @@ def warn_of_unfinished(target: str, function: object, value: object, *, asynchro
         f" {found.instead.format(name=name)}"
     )
     try:
-        warnings.warn(message, RuntimeWarning, stacklevel=_level_of_caller(sys._getframe(1)))
+        warnings.warn(message, RuntimeWarning, stacklevel=level_of_caller(sys._getframe(1)))
     except RuntimeWarning:  # where warnings are errors
         if type(value) is CoroutineType:
             cast("Coroutine[Any, Any, Any]", value).close()
@@ -183,16 +184,47 @@ def _unfinished(function: object, value: object, *, asynchronously: bool) -> _Un
     A generator is a result unless the function wraps a generator function: many functions return one that they have
     been given, or that other code is to read.
     """
+    if isinstance(value, contextlib.closing | contextlib.aclosing):
+        value = vars(value)["thing"]
     kind = type(value)
     for known in kind.__mro__:
         if known in _BY_TYPE:
             return _BY_TYPE[known]
     if kind is GeneratorType and _wraps_generator(function):
         return _GENERATOR
+    if _is_context_manager_alone(kind):
+        return _CONTEXT_MANAGER
     # Of an async function an object that can be awaited may be meant: a task, a pool of connections.
-    if not asynchronously and hasattr(kind, "__await__"):
-        return _Unfinished(f"an awaitable, {kind.__module__}.{kind.__qualname__}", _AWAIT)
+    if not asynchronously:
+        return _unfinished_of_sync(kind, value)
     return None
+
+
+def _unfinished_of_sync(kind: type[object], value: object) -> _Unfinished | None:
+    """Return what *value* of the class *kind* is where a sync function returned it, see `_unfinished`.
+
+    A cursor of an async database, say, sends its query when it is iterated. What can be iterated with ``for`` as well
+    may be there already.
+    """
+    named = f"{kind.__module__}.{kind.__qualname__}"
+    if hasattr(kind, "__await__"):
+        return _Unfinished(f"an awaitable, {named}", _AWAIT)
+    if hasattr(kind, "__aiter__") and not hasattr(kind, "__iter__"):
+        return _Unfinished(f"an async iterator, {named}", _ASYNC_GENERATOR.instead)
+    future = getattr(sys.modules.get("concurrent.futures._base"), "Future", None)
+    if future is not None and isinstance(value, future):
+        return _Unfinished(f"a future, {named}", _FUTURE_RESULT)
+    return None
+
+
+def _is_context_manager_alone(kind: type[object]) -> bool:
+    """Whether objects of the class *kind* are of no use but in a ``with`` block: they have no public attributes.
+
+    Connections, files, sessions and locks can be entered too, and are results all the same.
+    """
+    if not (hasattr(kind, "__enter__") or hasattr(kind, "__aenter__")):
+        return False
+    return all(name.startswith("_") for name in dir(kind))
 
 
 def _wraps_generator(function: object) -> bool:
@@ -203,7 +235,7 @@ def _wraps_generator(function: object) -> bool:
         return False
 
 
-def _level_of_caller(frame: FrameType | None) -> int:
+def level_of_caller(frame: FrameType | None) -> int:
     """Return the ``stacklevel`` of the code that made the guarded call, as seen from *frame*.
 
     Frames of the toolkit are passed over, however many there are: wrappers, runners, and what this module makes.

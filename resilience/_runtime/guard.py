@@ -19,7 +19,14 @@ from collections.abc import AsyncIterator, Callable, Collection, Generator, Iter
 from types import ClassMethodDescriptorType
 from typing import Any, TypeAlias, TypeVar, cast
 
-from resilience._runtime.callables import Kind, kind_of, makes_context_manager, name_of, under_descriptor
+from resilience._runtime.callables import (
+    Kind,
+    kind_of,
+    makes_context_manager,
+    mark_dispatcher,
+    name_of,
+    under_descriptor,
+)
 from resilience._runtime.circuit_context import entered
 from resilience._runtime.decorate import guard_function, guarded
 from resilience._runtime.method_selection import RequestMethods
@@ -179,8 +186,13 @@ def _forwarding_method(cls: type[object], name: str, member: object, function: o
             return cast("_Method", own.__get__(None, owner))
         return cast("_Method", own.__get__(owner, type(owner)))
 
-    method = _FORWARDING[kind_of(function)](above)
+    kind = kind_of(function)
+    if isinstance(member, functools.singledispatchmethod):
+        kind = Kind.PLAIN  # of one of several functions, some of them async
+    method = _FORWARDING[kind](above)
     functools.update_wrapper(method, cast("_Method", function))
+    if isinstance(member, functools.singledispatchmethod):
+        mark_dispatcher(method)
     if isinstance(member, functools.partialmethod):  # not what it fills in: by name and signature another method
         vars(method).clear()
         method.__name__, method.__qualname__ = name, f"{cls.__qualname__}.{name}"

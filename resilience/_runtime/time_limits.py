@@ -15,6 +15,7 @@ from typing import TypeAlias, cast
 
 from resilience._deadline_context import ActiveDeadline, DeadlineScope, current_deadline, running_task
 from resilience._outcome import DEADLINE_EXCEEDED, TIMED_OUT, Outcome
+from resilience._runtime.open_transactions import refused_in_transaction
 from resilience._runtime.protocol import Call, Policy, Proceed
 from resilience._runtime.thread_timeout import Drive, run_in_worker
 from resilience._shields import place
@@ -92,11 +93,14 @@ def run_with_timeout(drive: Drive, stack: Sequence[Policy], depth: int, effect: 
     scope = LimitScope(cast("float", effect.timeout), call)
     if scope.remaining <= 0:
         return scope.expired_outcome
+    way = _way_of(effect)
+    if way is run_in_worker and (refused := refused_in_transaction(call)) is not None:
+        return refused
     outcome = TIMED_OUT
     try:
         try:
             scope.enter()
-            outcome = _way_of(effect)(drive, stack, depth, scope.remaining, call)
+            outcome = way(drive, stack, depth, scope.remaining, call)
         finally:
             scope.leave()
         if outcome is TIMED_OUT:

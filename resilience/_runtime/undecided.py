@@ -4,7 +4,9 @@
 `asgiref.sync.async_to_sync` runs it. The first call shows it. It is made as a sync call; where it returns a coroutine,
 of which nothing has run yet, the policies give back what they took, and the call is made as an async one.
 
-What the function does inside an event loop and outside of one is kept apart: some do both.
+What the function does inside an event loop and outside of one is kept apart: some do both. A function that is annotated
+as ``str | Awaitable[str]`` answers from a cache at one call and with a coroutine at the next, and so does one that
+dispatches by the type of its argument: of these each call is looked at.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from typing import Any, cast
 from resilience._deadline_context import running_task
 from resilience._outcome import Outcome
 from resilience._runtime import async_runner, sync_runner
+from resilience._runtime.callables import is_consistently_async
 from resilience._runtime.fast_path import wrapper_of
+from resilience._runtime.fast_path_template import ANYTHING, parameters_of
 from resilience._runtime.first_call import FirstCall
 from resilience._runtime.protocol import Call, Policy
 from resilience._runtime.tracebacks import drop_frame, result_of
@@ -34,6 +38,16 @@ class _ReturnedCoroutineError(BaseException):
         self.coroutine = coroutine
 
 
+class _Found:
+    """How the function ended during a call: it *returned* a result, or it *raised* an error in some attempt."""
+
+    __slots__ = ("raised", "returned")
+
+    def __init__(self) -> None:
+        self.returned: bool = False
+        self.raised: bool = False
+
+
 class _Undecided:
     """The calls of a function until the first one has shown what it returns.
 
@@ -41,7 +55,17 @@ class _Undecided:
     From then on *decided* has the wrapper for calls of that kind.
     """
 
-    __slots__ = ("coroutine_function", "decided", "first", "function", "stack", "sync", "target")
+    __slots__ = (
+        "_gave_coroutine",
+        "_is_consistent",
+        "coroutine_function",
+        "decided",
+        "first",
+        "function",
+        "stack",
+        "sync",
+        "target",
+    )
 
     def __init__(self, target: str, function: Callable[..., object], stack: Sequence[Policy]) -> None:
         self.target = target
@@ -50,39 +74,56 @@ class _Undecided:
         self.first = FirstCall(target, function, asynchronously=False)
         self.sync: Callable[..., object] = wrapper_of(target, function, stack, asynchronously=False, first=self.first)
         self.coroutine_function: Callable[..., object] = wrapper_of(target, function, stack, asynchronously=True)
-        #: By whether an event loop runs.
+        self._is_consistent = is_consistently_async(function)
+        #: By whether an event loop runs; empty for ever where one call does not show it for all.
         self.decided: dict[bool, Callable[..., object]] = {}
+        #: Whether the last call that returned gave a coroutine, by whether an event loop runs.
+        self._gave_coroutine: dict[bool, bool] = {}
 
     def call(self, in_loop: bool, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
         """Call the function through its policies, as a sync one, and find out what it is.
 
         A result shows a sync function, and a coroutine an async one: that is then awaited by `call_again`, so that the
         function has been called once. A call that fails shows nothing, and the next one is looked at.
+
+        Where the function has not returned, the outcome has the form of the call before: one that a circuit rejects,
+        say, can be awaited where that could. Without one before, calls inside an event loop are taken for async ones.
         """
         call = Call(self.target, self.function, args, kwargs)
+        found = _Found()
 
         def opener(*args: object, **kwargs: object) -> object:
             try:
                 value = self.function(*args, **kwargs)
             except Exception as error:  # without this frame in the traceback
+                found.raised = True
                 drop_frame(error)
                 raise
             if type(value) is CoroutineType:
                 call.withdrawn = True  # it has not begun: what counts cancelled calls must not count it
                 raise _ReturnedCoroutineError(cast("Coroutine[Any, Any, object]", value))
             self.first.returned(value)
-            self.decided[in_loop] = self.sync
+            found.returned = True
             return value
 
         call.opener = opener
         try:
             outcome = sync_runner.drive(self.stack, 0, call, 0)
-        except _ReturnedCoroutineError as found:
-            self.decided[in_loop] = self.coroutine_function
-            return self.call_again(found.coroutine, args, kwargs)
-        if in_loop and in_loop not in self.decided:
-            return _awaited(outcome)  # rejected, say, before it could be known: inside a loop it will be async
+        except _ReturnedCoroutineError as returned:
+            self._decide(in_loop, gave_coroutine=True)
+            return self.call_again(returned.coroutine, args, kwargs)
+        if found.returned:
+            self._decide(in_loop, gave_coroutine=False)
+        elif self._gave_coroutine.get(in_loop, in_loop) and not (found.raised and outcome.error is not None):
+            return _awaited(outcome)
         return result_of(outcome)
+
+    def _decide(self, in_loop: bool, *, gave_coroutine: bool) -> None:
+        """Note what a call gave; have further calls made accordingly, where this one shows what they will give."""
+        self._gave_coroutine[in_loop] = gave_coroutine
+        if self._is_consistent:
+            wrappers = {True: self.coroutine_function, False: self.sync}
+            self.decided[in_loop] = wrappers[gave_coroutine]
 
     async def call_again(
         self, coroutine: Coroutine[Any, Any, object], args: tuple[object, ...], kwargs: dict[str, object]
@@ -121,4 +162,8 @@ def undecided_wrapper_of(
             return call(*args, **kwargs)
         return undecided.call(in_loop, args, kwargs)
 
+    names, shape = parameters_of(function)
+    if shape == ANYTHING.shape:  # what looks past the signature finds the function's own names
+        code = wrapper.__code__
+        wrapper.__code__ = code.replace(co_varnames=names + code.co_varnames[len(names) :])
     return wrapper

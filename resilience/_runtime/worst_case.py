@@ -11,6 +11,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from resilience.categories import ErrorCategory
+
 if TYPE_CHECKING:
     from resilience._runtime.protocol import Policy
 
@@ -42,8 +44,13 @@ class WorstCase(NamedTuple):
     unknown: tuple[str, ...] = ()
 
     def within(self, limit: float) -> WorstCase:
-        """Return this under a limit of seconds."""
-        return self._replace(seconds=min(self.seconds, limit), waits=min(self.waits, limit), hint=min(self.hint, limit))
+        """Return this under a limit of seconds. A time-out of the limit itself is one that no inner retry has seen."""
+        return self._replace(
+            seconds=min(self.seconds, limit),
+            waits=min(self.waits, limit),
+            hint=min(self.hint, limit),
+            retried=self.retried & ~ErrorCategory.TIMEOUT.value,
+        )
 
     def unknown_to(self, policy: str) -> WorstCase:
         """Return this inside a policy, of that name, that may call any number of times and wait any time."""

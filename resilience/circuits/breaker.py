@@ -17,6 +17,7 @@ import pybreaker
 
 from resilience._forks import call_in_forked_child
 from resilience._listeners import emit, has_listeners
+from resilience._process_bound import ProcessBound
 from resilience._runtime.callables import name_of
 from resilience._runtime.context_manager import Block, OneBlock
 from resilience._runtime.method_selection import RequestMethods
@@ -65,7 +66,7 @@ def _takes_options_of(
     return decorate
 
 
-class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  # its calls are not pybreaker's
+class CircuitBreaker(ProcessBound, Decorator, Block, PybreakerCompat):  # type: ignore[misc]  # its calls are not pybreaker's
     """Stop calling what keeps failing, and find out when it is back.
 
     `circuit_breaker` is this class under the name that decorators have. The object decorates, is a ``with`` and ``async
@@ -105,6 +106,12 @@ class CircuitBreaker(Decorator, Block, PybreakerCompat):  # type: ignore[misc]  
         REGISTRY.add(self)
         if self._named and config.storage is None:  # those that share a storage know of each other
             REGISTRY.check_name(self)
+
+    def _instead_of_pickling(self) -> tuple[str, str]:
+        return (
+            f"the circuit {self.name!r}",
+            "make it in a module that each process imports; storage= shares the state of one between processes",
+        )
 
     def _make_policy(self, config: CircuitBreakerConfig, methods: RequestMethods) -> CircuitBreakerPolicy:
         """Return the policy that calls go through. A subclass may count failures in another way."""

@@ -14,6 +14,7 @@ from resilience.classification import Explanation, explain, explain_text
 from resilience.classification.libraries import known_libraries, library_named
 from resilience.cli.advice import ADVICE, groups_of
 from resilience.cli.output import ExitCode, UserError, print_json
+from resilience.cli.phrases import category_named, near, notation_of
 from resilience.errors.codes import registries
 from resilience.profiles import profile_of
 
@@ -92,10 +93,42 @@ def _explain_text(named: str) -> Explanation:
     try:
         return explain_text(_class_of(named))
     except ValueError as error:
-        near = difflib.get_close_matches(_class_of(named).rpartition(".")[2], _own_errors(), n=1, cutoff=0.85)
-        if near:
-            raise UserError(f"{named!r} is not known; did you mean {near[0]}?") from None
-        raise UserError(str(error).removeprefix("text=")) from None
+        found = _explain_phrase(named)
+        if found is not None:
+            return found
+        near_class = difflib.get_close_matches(_class_of(named).rpartition(".")[2], _own_errors(), n=1, cutoff=0.85)
+        if near_class:
+            raise UserError(f"{named!r} is not known; did you mean {near_class[0]}?") from None
+        raise UserError(_complaint(named, str(error).removeprefix("text="))) from None
+
+
+def _explain_phrase(named: str) -> Explanation | None:
+    """Explain the text of an errno or a status, or the label of a category; None for any other phrase.
+
+    Raises UserError for a group of categories.
+    """
+    leaf, notation = category_named(named), notation_of(named)
+    if leaf is not None and not leaf.is_leaf:
+        members = ", ".join(each.label for each in leaf)
+        raise UserError(f"{named!r} is a group of categories; give one of them: {members}")
+    if leaf is not None:
+        return Explanation(leaf, "declared", f"{leaf.label} is the label of a category")
+    if notation is not None:
+        return explain_text(notation)
+    return None
+
+
+def _complaint(named: str, problem: str) -> str:
+    """Return what to say of a failure that is not known: *problem*, or what is near words that are no class."""
+    words = _WORDS.fullmatch(named)
+    found = near(named)
+    if words is None or not found:
+        return problem
+    shown = " or ".join(f"'{each}'" if " " in each else each for each in found)
+    return f"{named!r} is not known; did you mean {shown}? give an exception such as httpx.ReadTimeout, or 'status 503'"
+
+
+_WORDS = re.compile(r"(?!(?:status|http|grpc|errno|sqlstate) )[a-z' _-]+")
 
 
 def _class_of(named: str) -> str:

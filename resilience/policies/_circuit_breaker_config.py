@@ -101,6 +101,7 @@ _NEEDS: Mapping[str, Sequence[str]] = {
     "window": _RATES,
     "window_seconds": _RATES,
     "minimum_calls": _RATES,
+    "max_keys": ("key",),
 }
 """The options that mean nothing unless one of some others is given."""
 

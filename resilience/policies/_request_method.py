@@ -1,6 +1,7 @@
-"""The HTTP method of a call, and its idempotency key, as far as its function and its arguments show them.
+"""The HTTP method of a call, and its idempotency key, as far as its failure, its arguments and its function show them.
 
-Works for any client library: it looks at names and attributes, imports no client and calls no method of one, but for
+The failure knows best: it carries the request that was sent, whatever the function around it is called. Works for any
+client library: it looks at names and attributes, imports no client and calls no method of one, but for
 ``get_method()`` of `urllib.request.Request` and ``items()`` of headers. Arguments are the user's objects: looking at
 them may raise, which the caller of this module takes for a call of which nothing is known.
 """
@@ -10,13 +11,15 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from itertools import chain, islice
 from typing import cast
 
 from resilience._runtime.protocol import Call
 from resilience._safe_access import safe_getattr
+from resilience.classification._exception_groups import members_of
+from resilience.classification._prior_requests import proven_first
 
-__all__ = ["IDEMPOTENT_METHODS", "RequestView"]
+__all__ = ["IDEMPOTENT_METHODS", "RequestView", "SentRequests"]
 
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 """The methods that RFC 9110, 9.2.2 defines as idempotent."""
@@ -26,6 +29,7 @@ _KEY = "idempotency-key"
 _MAX_LEADING = 3  # positional arguments that may be a method: request(method, url), client.request(method, url)
 _MAX_HEADERS = 1000
 _MAX_PARTIALS = 16  # partials of partials
+_MAX_CAUSES = 16  # exceptions raised from one another
 
 
 class RequestView:
@@ -103,6 +107,57 @@ class RequestView:
         """
         headers = [self.named.get("headers"), *(safe_getattr(value, "headers") for value in self.values)]
         return any(map(_has_key, headers))
+
+
+class SentRequests:
+    """The requests that a failure carries: those of an error, of what it was raised from, or of a response.
+
+    httpx, requests, aiohttp and the clients that stand on them, such as openai, keep the request on their exceptions.
+    Of an exception group each member must carry one, or there is none. None either where the request was not the
+    first of its call: after a redirect it says nothing of the method that came before.
+    """
+
+    __slots__ = ("_failure", "_requests")
+
+    def __init__(self, failure: object) -> None:
+        self._failure = failure
+        self._requests: list[object] = _requests_of(failure)
+
+    def methods(self) -> set[str]:
+        """Return their methods, in capitals."""
+        return _upper(map(_method_of, self._requests))
+
+    def have_key(self) -> bool:
+        """Whether there are any, and each has an ``Idempotency-Key``."""
+        return bool(self._requests) and all(_has_key(safe_getattr(each, "headers")) for each in self._requests)
+
+    def are_first(self) -> bool:
+        """Whether nothing was sent before them: no redirect was followed, and no client has retried."""
+        response = safe_getattr(self._failure, "response")
+        if safe_getattr(self._failure, "history") or safe_getattr(response, "history"):
+            return False  # responses that redirected
+        if response is not None or not issubclass(type(self._failure), BaseException):
+            return True
+        return proven_first(cast("BaseException", self._failure)) is not None
+
+
+def _requests_of(failure: object) -> list[object]:
+    """Return the request of a failure or of the first of its causes that has one; of a group, of all members."""
+    if issubclass(type(failure), BaseExceptionGroup):
+        of_members = [_requests_of(member) for member in members_of(cast("BaseException", failure))]
+        if not all(of_members):
+            return []
+        return [*chain.from_iterable(of_members)]
+    for _ in range(_MAX_CAUSES):
+        if failure is None:
+            return []
+        carriers = [failure, safe_getattr(failure, "response")]
+        requests = [safe_getattr(carrier, name) for carrier in carriers for name in ("request", "request_info")]
+        found = [request for request in requests if _word(safe_getattr(request, "method"))]
+        if found:
+            return found[:1]
+        failure = safe_getattr(failure, "__cause__")
+    return []
 
 
 def _method_of(request: object) -> object:

@@ -31,6 +31,7 @@ from resilience.policies.base import Policy
 from resilience.policies.retry_report import CallReport
 from resilience.policies.revision import NO_REVISIONS, REVISED, ArgumentReviser, Arguments
 from resilience.profiles import DerivedTable, Profile, changed_profiles
+from resilience.settings import ATTEMPTS_CAP
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -52,6 +53,7 @@ class _Default(int):
 
 
 _DEFAULT_ATTEMPTS = _Default(3)
+_DEFAULT_REVISIONS = 3
 
 #: Options with one of these values are not shown: they are switched off, or have their default.
 _NOT_SHOWN = (None, False, 0.0, math.inf, "", "raise")
@@ -63,9 +65,10 @@ class RetryOptions(TypedDict, total=False):
     Defaults and checks are those of `RetryConfig`; `retry_on_category` says what each option does.
     """
 
-    attempts: int
+    attempts: int | None
     max_retries: int | None
     max_attempts: Mapping[CategoryLike, int] | None
+    reset_after: float | timedelta | None
     base_delay: float | timedelta | None
     max_delay: float | timedelta
     exponential_base: float
@@ -76,7 +79,7 @@ class RetryOptions(TypedDict, total=False):
     retry_if: Predicate | None
     retry_if_result: Callable[[Any], object] | None
     budget: RetryBudget | None
-    idempotent: bool | Callable[..., object]
+    idempotent: bool | Callable[..., object] | None
     min_attempt_time: float | timedelta
     retry_exhausted: bool
     no_progress: int | None
@@ -113,9 +116,10 @@ class RetryConfig(Policy):
     def __init__(
         self,
         *on: object,
-        attempts: int = _DEFAULT_ATTEMPTS,
+        attempts: int | None = _DEFAULT_ATTEMPTS,
         max_retries: int | None = None,
         max_attempts: Mapping[CategoryLike, int] | None = None,
+        reset_after: float | timedelta | None = None,
         base_delay: float | timedelta | None = None,
         max_delay: float | timedelta = 60.0,
         exponential_base: float = 2.0,
@@ -126,13 +130,13 @@ class RetryConfig(Policy):
         retry_if: Predicate | None = None,
         retry_if_result: Callable[[Any], object] | None = None,
         budget: RetryBudget | None = None,
-        idempotent: bool | Callable[..., object] = True,
+        idempotent: bool | Callable[..., object] | None = None,
         min_attempt_time: float | timedelta = 0.0,
         retry_exhausted: bool = False,
         no_progress: int | None = None,
         revise: Callable[[Arguments, CallReport], object] | None = None,
         revise_on: CategoryLike | None = None,
-        max_revisions: int = 3,
+        max_revisions: int = _DEFAULT_REVISIONS,
         on_retry: Callable[[RetryScheduled], object] | None = None,
         on_success: Callable[[CallReport], object] | None = None,
         on_exhausted: str = "raise",
@@ -141,7 +145,10 @@ class RetryConfig(Policy):
         #: The calls in all; infinity: no limit.
         self.attempts: float = _parse_attempts(attempts, max_retries, stop)
         self.max_attempts: Mapping[int, int] = parse_max_attempts(max_attempts)
+        #: Seconds: a failed attempt that took as long begins the count of attempts anew; infinity: none does.
+        self.reset_after: float = optional(parse_duration, "reset_after", reset_after) or math.inf
         self.backoff: Backoff = Backoff(base_delay, max_delay, exponential_base, jitter)
+        _refuse_unused_backoff(self.backoff, wait)
         #: The waits of the categories that have their own.
         self.waits: Mapping[int, Backoff | Strategy] = parse_waits(waits, self.backoff)
         wait_strategies = {bit: each for bit, each in self.waits.items() if not isinstance(each, Backoff)}
@@ -149,6 +156,8 @@ class RetryConfig(Policy):
         self.budget: RetryBudget | None = optional(_parse_budget, "budget", budget)
         #: Whether a call may happen twice; None: any.
         self.idempotency: Idempotency | None = _parse_idempotent(idempotent)
+        #: Whether nothing is said of that, and `settings.repeat_posts` decides.
+        self.leaves_posts_to_settings: bool = idempotent is None
         self.retry_if_result: Callable[[Any], object] | None = optional(
             _parse_judge, "retry_if_result", retry_if_result
         )
@@ -227,14 +236,29 @@ class RetryConfig(Policy):
             waits=waits + inner_waits,
             seconds=attempts * inside.seconds + waits,
             hint=max(inside.hint, hint),
-            retried=inside.retried | sum(retried),
+            retried=inside.retried | self._exhausted(retried),
         )
 
+    def _exhausted(self, retried: list[int]) -> int:
+        """Return the bits of the *retried* categories that an enclosing retry does not retry after this one.
+
+        None of a retry of one attempt, which has retried nothing, and none where a call may turn out not to be
+        idempotent: such a failure is left to the enclosing retry.
+        """
+        if self.attempts == 1 or self.idempotency is not None:
+            return 0
+        return sum(bit for bit in retried if self.rules[bit].max_failures > 1)
+
     def _worst_attempts(self, retries_more_than_inner: bool) -> float:
-        """Return how many attempts a call can take: one where a nested retry has retried all that this one would."""
+        """Return how many attempts a call can take: one where a nested retry has retried all that this one would.
+
+        Where attempts that work for a while are not counted, there may be any number of them.
+        """
         attempts = 1.0
         if self.retry_exhausted or self.judges_results or retries_more_than_inner:
-            attempts = self.attempts
+            attempts = min(self.attempts, ATTEMPTS_CAP.lowest())
+            if attempts > 1 and self.reset_after < math.inf:
+                attempts = math.inf
         return attempts + self.reviser.max_revisions
 
     def _longest_waits(self, retried: list[int], retries: float) -> float:
@@ -252,6 +276,7 @@ class RetryConfig(Policy):
             "attempts": _number(self.attempts),
             **self._shown_waits(),
             "max_attempts": _by_label(self.max_attempts),
+            "reset_after": self.reset_after,
             "budget": self.budget and (self.budget.name or "unnamed"),
             "idempotent": self.idempotency,
             **self.reviser.options(),
@@ -298,18 +323,22 @@ def _text(value: object) -> str:
 def _parse_categories(on: tuple[object, ...]) -> ErrorCategory | None:
     """Return the categories that are retried, None where the table decides.
 
-    Raises ValueError for CANCELLED alone: a cancelled call is over, and among others it has no effect.
+    Raises ValueError where CANCELLED is named: a cancelled call is over. As a member of a group it has no effect.
     """
     if not on:
         return None
     categories = combine("on", on)
-    if categories is ErrorCategory.CANCELLED:
-        raise ValueError("on='cancelled': a cancelled call is never retried; name another category")
+    for each in on:
+        if combine("on", [each]) is ErrorCategory.CANCELLED:
+            raise ValueError("on='cancelled': a cancelled call is never retried; name another category")
     return categories
 
 
-def _parse_attempts(attempts: int, max_retries: int | None, stop: object) -> float:
-    """Return how many calls are made in all; infinity: a stop strategy decides, which a default must not cut short."""
+def _parse_attempts(attempts: int | None, max_retries: int | None, stop: object) -> float:
+    """Return how many calls are made in all; infinity: no number ends them.
+
+    A stop strategy decides alone unless a number is given: the default must not cut it short.
+    """
     if max_retries is not None:
         if attempts is not _DEFAULT_ATTEMPTS:
             raise TypeError(
@@ -317,9 +346,29 @@ def _parse_attempts(attempts: int, max_retries: int | None, stop: object) -> flo
                 " attempts counts all calls, max_retries the ones after the first"
             )
         return parse_count("max_retries", max_retries, least=0) + 1
-    if stop is not None and attempts is _DEFAULT_ATTEMPTS:
+    if attempts is None or (stop is not None and attempts is _DEFAULT_ATTEMPTS):
         return math.inf
     return int(parse_count("attempts", attempts))  # a plain one: it is compared at every failure
+
+
+def _refuse_unused_backoff(backoff: Backoff, wait: object) -> None:
+    """Raise TypeError where options of the *backoff* are given beside the *wait* that replaces it."""
+    if wait is None:
+        return
+    unused = {"base_delay": backoff.first, "exponential_base": backoff.exponential_base, "jitter": backoff.jitter}
+    for option, value in unused.items():
+        if value not in _UNUSED_BESIDE_WAIT[option]:
+            raise TypeError(
+                f"{option}={value!r}, wait={wait!r}: give one of them; wait replaces the backoff, and is not jittered"
+            )
+
+
+_UNUSED_BESIDE_WAIT: Mapping[str, tuple[object, ...]] = {
+    "base_delay": (None, 0.0),
+    "exponential_base": (2.0,),
+    "jitter": ("equal", "none"),  # "none" is true of a wait
+}
+"""The options of a backoff that a wait replaces, and the values that mean nothing beside it."""
 
 
 def _parse_budget(parameter: str, budget: RetryBudget) -> RetryBudget:
@@ -335,7 +384,7 @@ def _parse_idempotent(idempotent: object) -> Idempotency | None:
 
     The module is imported where it is needed: most retries are of calls that may happen twice.
     """
-    if idempotent is True:
+    if idempotent is True or idempotent is None:
         return None
     from resilience.policies.idempotency import idempotency_of
 
@@ -355,6 +404,7 @@ def _parse_revise(
     if revise is None:
         expected = "it with revise=, a function that returns new arguments"
         require(revise_on is None, "revise_on", revise_on, expected, TypeError)
+        require(max_revisions == _DEFAULT_REVISIONS, "max_revisions", max_revisions, expected, TypeError)
         return NO_REVISIONS
     expected = "a function of the call's Arguments and its CallReport, which returns new arguments or None"
     require_callable("revise", revise, expected, takes=2)

@@ -24,6 +24,7 @@ from typing import Any
 from resilience._outcome import Outcome
 from resilience._runtime.exhaustion import exhaustion_counter
 from resilience._runtime.protocol import Call, Run, Steps
+from resilience._safe_access import safe_getattr
 from resilience.categories import ErrorCategory
 from resilience.classification._attributes import category_of_result
 from resilience.classification.classifier import categories_of
@@ -37,6 +38,7 @@ from resilience.policies._retry_state import RetryState
 from resilience.policies.backoff import hint_jitter
 from resilience.policies.revision import failure_fingerprint
 from resilience.policies.stop_reason import StopReason
+from resilience.settings import ATTEMPTS_CAP, REPEATED_POSTS
 
 __all__ = ["RetryDecision"]
 
@@ -71,7 +73,11 @@ class RetryDecision(RetryConfig):
 
         Return why no further attempt is made; None: one follows after `RetryState.next_wait` seconds, and is paid for.
         """
-        return self.blocked_by(call, outcome, state) or self.plan_wait(call, outcome, state) or self._pay(call, state)
+        return (
+            self.blocked_by(call, outcome, state)
+            or self.plan_wait(call, outcome, state)
+            or self._pay(call, outcome, state)
+        )
 
     def blocked_by(self, call: Call, outcome: Outcome, state: RetryState) -> StopReason | None:
         """Return why no attempt may follow, whatever the wait; None: one may.
@@ -86,6 +92,8 @@ class RetryDecision(RetryConfig):
         if state.exhaustions_at_start != exhaustion_counter.count and self._is_exhausted_inside(outcome, state):
             return StopReason.NESTED
         if self.idempotency is not None and not self._is_safe_to_repeat(self.idempotency.allows, call, outcome, state):
+            return StopReason.NOT_IDEMPOTENT
+        if REPEATED_POSTS.allowed is False and self._repeats_post(outcome, state) is not None:
             return StopReason.NOT_IDEMPOTENT
         if self._is_used_up(state):
             return StopReason.ATTEMPTS
@@ -105,7 +113,10 @@ class RetryDecision(RetryConfig):
         """
         backoff, random = state.rule.backoff, call.clock.random
         if wait is None:
-            wait = backoff.delay(state.counted - 1, state.base_delay or 0.0, state.last_wait, random)
+            previous = state.last_wait
+            if state.counted == 1:  # the count may have begun anew after a wait
+                previous = 0.0
+            wait = backoff.delay(state.counted - 1, state.base_delay or 0.0, previous, random)
         asked = server_delay(outcome)
         if asked is not None:
             if asked > backoff.cap:
@@ -127,21 +138,39 @@ class RetryDecision(RetryConfig):
         return state.inner is not None and not self.retry_exhausted
 
     def _is_safe_to_repeat(
-        self, allows: Callable[[Call], bool], call: Call, outcome: Outcome, state: RetryState
+        self, allows: Callable[[Call, object], bool], call: Call, outcome: Outcome, state: RetryState
     ) -> bool:
         """Whether the failed *outcome* proves that the call has not happened, or the call may happen twice.
 
         The proof is looked for first: it costs less than asking the user's function.
         """
+        return self._has_not_happened(outcome, state) or allows(call, _failure_of(outcome))
+
+    def _repeats_post(self, outcome: Outcome, state: RetryState) -> str | None:
+        """Return POST or PATCH where another attempt repeats one that may have been processed, and no option allows it.
+
+        Most failures carry no request, and are done with after a look at their attributes.
+        """
+        if not self.leaves_posts_to_settings:
+            return None
+        if outcome.error is not None and _carries_nothing(outcome.error):
+            return None
+        from resilience.policies.idempotency import repeated_post
+
+        method = repeated_post(_failure_of(outcome))
+        if method is None or self._has_not_happened(outcome, state):
+            return None
+        return method
+
+    def _has_not_happened(self, outcome: Outcome, state: RetryState) -> bool:
+        """Whether the failed *outcome* proves that the server has not processed the call."""
         from resilience.policies._unprocessed import may_be_sent_again, result_may_be_followed_by_another
 
         row, error = state.rule.row, outcome.error
         if error is None:
-            proven = result_may_be_followed_by_another(row, outcome.value)
-        else:
-            # Of several attempts of a nested retry the last one proves nothing about the others.
-            proven = state.inner is None and may_be_sent_again(row, error, lambda leaf: self.rules[leaf._value_].row)
-        return proven or allows(call)
+            return result_may_be_followed_by_another(row, outcome.value)
+        # Of several attempts of a nested retry the last one proves nothing about the others.
+        return state.inner is None and may_be_sent_again(row, error, lambda leaf: self.rules[leaf._value_].row)
 
     def _is_used_up(self, state: RetryState) -> bool:
         """Whether the attempts are used up: all of them, or those for failures of the category, which are counted here.
@@ -150,10 +179,29 @@ class RetryDecision(RetryConfig):
         """
         if state.counted >= self.attempts:
             return True
+        if ATTEMPTS_CAP.active and state.counted >= ATTEMPTS_CAP.lowest():
+            return True
         return bool(self.max_attempts) and state.count_failure() >= state.rule.max_failures
 
-    def _pay(self, call: Call, state: RetryState) -> StopReason | None:
-        """Pay for the retry that is planned, and schedule it; return BUDGET where the tokens do not suffice."""
+    def restart_after_work(self, call: Call, state: RetryState) -> None:
+        """Begin the count of attempts anew where the one that has just ended took `reset_after` seconds or longer.
+
+        It worked for a while, so the retry that led to it succeeded, and gets its tokens back.
+        """
+        if state.started_at is None or call.clock.now() - state.started_at < self.reset_after:
+            return
+        self.refund(state)
+        state.restart_count()
+
+    def _pay(self, call: Call, outcome: Outcome, state: RetryState) -> StopReason | None:
+        """Pay for the retry that is planned, and schedule it; return BUDGET where the tokens do not suffice.
+
+        A POST that it repeats is warned about before, so that nothing is paid where warnings are errors.
+        """
+        if REPEATED_POSTS.allowed is None and (method := self._repeats_post(outcome, state)) is not None:
+            from resilience.policies.idempotency import warn_of_repeated_post
+
+            warn_of_repeated_post(call.target, method)
         if self.budget is not None:
             tokens = self.budget.spend(state.rule.cost, call.clock.now())
             if tokens is None:
@@ -178,7 +226,8 @@ class RetryDecision(RetryConfig):
         """
         error = outcome.error
         if self.strategies.given:
-            self.strategies.record(_tenacity_state(state), call, outcome, state.attempts + 1, state.total_wait)
+            number = state.attempts - state.attempts_before_restart + 1
+            self.strategies.record(_tenacity_state(state), call, outcome, number, state.total_wait)
         if base_delay is None and self.judges_results and rule.row.category is not _CANCELLED:
             rule, base_delay = yield from self._ask_whether_to_retry(outcome, rule, state)
         if error is None and base_delay is None:
@@ -227,7 +276,7 @@ class RetryDecision(RetryConfig):
 
         Where ``on_retry`` takes so long that the attempt could not end in time, the retry is called off and refunded.
         """
-        reason = (yield from self._ask_strategies(call, outcome, state)) or self._pay(call, state)
+        reason = (yield from self._ask_strategies(call, outcome, state)) or self._pay(call, outcome, state)
         if reason is not None:
             return reason
         yield from announce(retry_scheduled, state, outcome.error)
@@ -268,6 +317,20 @@ def server_delay(outcome: Outcome) -> float | None:
     if outcome.error is None:
         return retry_after_of_result(outcome.value)
     return retry_after(outcome.error)
+
+
+def _failure_of(outcome: Outcome) -> object:
+    """Return the error of an attempt; without one, the result that is to be tried again."""
+    if outcome.error is None:
+        return outcome.value
+    return outcome.error
+
+
+def _carries_nothing(error: Exception) -> bool:
+    """Whether *error* has no attributes of its own, no cause and no members: then it has no request either."""
+    if isinstance(error, BaseExceptionGroup):
+        return False
+    return not safe_getattr(error, "__dict__") and safe_getattr(error, "__cause__") is None
 
 
 def _tenacity_state(state: RetryState) -> Any:

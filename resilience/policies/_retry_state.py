@@ -45,12 +45,14 @@ class RetryState:
 
     __slots__ = (
         "attempts",
+        "attempts_before_restart",
         "base_delay",
         "category",
         "counted",
         "exhaustions_at_start",
         "failures",
         "failures_by_category",
+        "first_error",
         "inner",
         "last_fingerprint",
         "last_wait",
@@ -83,10 +85,14 @@ class RetryState:
         self.revisions: int = 0
         #: How many of them count for the limit of attempts.
         self.counted: int = 0
+        #: How many failed before the count began anew, see ``reset_after``.
+        self.attempts_before_restart: int = 0
         #: The arguments before the first revision.
         self.original_arguments: tuple[tuple[object, ...], Mapping[str, object]] | None = None
         #: The last failed attempts.
         self.failures: list[Failure] = []
+        #: The type of the first failure, its name in a report that was pickled; None of a result.
+        self.first_error: type[Exception] | str | None = None
         #: The category of the last failure, and how its failures are retried. Set by the first failure.
         self.category: ErrorCategory = _UNKNOWN
         self.rule: RetryRule
@@ -126,6 +132,8 @@ class RetryState:
         kind = duration = None
         if error is not None:
             kind = type(error)
+        if self.attempts == 1:
+            self.first_error = kind
         if self.started_at is not None:
             duration = now - self.started_at
         self.failures.append((category, kind, self.last_wait, duration))
@@ -149,6 +157,18 @@ class RetryState:
             self.repeated_failures = 0
         self.repeated_failures += 1
         self.last_fingerprint = fingerprint
+
+    def restart_count(self) -> None:
+        """Forget the failures so far, but for the report: the attempt that now ends is the first of a new count.
+
+        tenacity's strategies measure from the start of that attempt.
+        """
+        self.attempts_before_restart = self.attempts
+        self.counted = self.repeated_failures = 0
+        self.last_fingerprint = self.failures_by_category = None
+        self.tokens_spent = 0.0
+        if self.tenacity_state is not None and self.started_at is not None:
+            self.tenacity_state.start_time = self.started_at
 
     def schedule_retry(self) -> None:
         """Record that another attempt, which is paid for, follows after `next_wait` seconds."""
@@ -186,5 +206,6 @@ class RetryState:
         """Return what a report reads of this, as it stands: for a callback that runs before the call has ended."""
         other = RetryState(self.target)
         other.attempts, other.revisions, other.total_wait = self.attempts, self.revisions, self.total_wait
-        other.failures = list(self.failures)
+        other.attempts_before_restart = self.attempts_before_restart
+        other.failures, other.first_error = list(self.failures), self.first_error
         return other

@@ -14,24 +14,26 @@ from typing import cast
 from resilience._callback_errors import call_hook, log_callback_error
 from resilience._runtime.callables import is_async
 from resilience._runtime.protocol import Call
+from resilience._runtime.warn_once import WarnOnce
 from resilience._safe_access import safe_getattr
 from resilience._validation import require
-from resilience.policies._request_method import IDEMPOTENT_METHODS, RequestView
+from resilience.policies._request_method import IDEMPOTENT_METHODS, RequestView, SentRequests
 
-__all__ = ["Idempotency", "by_method", "idempotency_of"]
+__all__ = ["REPEATED_POST", "Idempotency", "by_method", "idempotency_of", "repeated_post", "warn_of_repeated_post"]
 
 
 class Idempotency:
     """Knows which calls are idempotent: those that *allows* returns True of, a function which never raises.
 
-    Its text is what was given as ``idempotent``, for the description of a retry.
+    It is given the call, and its failure: the error, or the result that is to be tried again. Its text is what was
+    given as ``idempotent``, for the description of a retry.
     """
 
     __slots__ = ("_name", "allows")
 
-    def __init__(self, name: str, allows: Callable[[Call], bool]) -> None:
+    def __init__(self, name: str, allows: Callable[..., bool]) -> None:
         self._name = name
-        self.allows: Callable[[Call], bool] = allows
+        self.allows: Callable[..., bool] = allows
 
     def __str__(self) -> str:
         return self._name
@@ -55,11 +57,11 @@ def idempotency_of(given: object) -> Idempotency | None:
     return Idempotency(str(name), functools.partial(_ask, cast("Callable[..., object]", given)))
 
 
-def _never(_: Call) -> bool:
+def _never(_: Call, __: object = None) -> bool:
     return False
 
 
-def _ask(function: Callable[..., object], call: Call) -> bool:
+def _ask(function: Callable[..., object], call: Call, _: object = None) -> bool:
     """Ask the user's *function*, with the arguments of *call*. Where it fails the call must not happen twice."""
     try:
         answer = call_hook(function, function, *call.arguments, **call.keywords)
@@ -79,14 +81,16 @@ def _discard(awaitable: object) -> None:
         close()
 
 
-def by_method(call: Call) -> bool:
+def by_method(call: Call, failure: object = None) -> bool:
     """Take a call for idempotent where its HTTP method is: GET, HEAD, OPTIONS, TRACE, PUT, DELETE (RFC 9110, 9.2.2).
 
     POST, PATCH, an unknown method and a call in which none is found are not, unless the call carries an
-    ``Idempotency-Key`` header: in ``headers=``, or in the headers of a request object among its arguments.
+    ``Idempotency-Key`` header: in ``headers=``, or in the headers of a request.
 
-    The method is that of the parameter ``method``; else of a request object; else one of the first three arguments,
-    where it is a method in capitals; else the name of the function, as in ``client.get``. Never raises.
+    The method is that of the request on the *failure*, as in ``error.request`` of httpx and requests, where no other
+    request of the call came before. Else that of the parameter ``method``; of a request object among the arguments; one
+    of the first three arguments, where it is a method in capitals; or the name of the function, as in ``client.get``.
+    Never raises.
 
     >>> def request(method, url, headers=None): ...
     >>> by_method(Call("request", request, ("GET", "https://example.com")))
@@ -95,12 +99,49 @@ def by_method(call: Call) -> bool:
     False
     >>> by_method(Call("request", request, ("POST", "https://example.com", {"Idempotency-Key": "8e03978e"})))
     True
+
+    >>> import httpx
+    >>> request = httpx.Request("GET", "https://example.com")
+    >>> by_method(Call("load_user", print), httpx.ReadTimeout("no answer", request=request))
+    True
     """
     try:
-        request = RequestView(call)
-        if request.has_key():
+        view, sent = RequestView(call), SentRequests(failure)
+        if view.has_key():
             return True
-        methods = request.methods()
+        methods = sent.methods()
+        if methods and not sent.have_key() and not methods <= IDEMPOTENT_METHODS:
+            return False
+        if methods and sent.are_first():
+            return True
+        methods = view.methods()
         return bool(methods) and methods <= IDEMPOTENT_METHODS
     except Exception:  # what cannot be looked at may be anything
         return False
+
+
+def repeated_post(failure: object) -> str | None:
+    """Return POST or PATCH where the request on *failure* is one without an idempotency key; None otherwise."""
+    try:
+        sent = SentRequests(failure)
+        found = sorted(sent.methods() & _NOT_IDEMPOTENT)
+        if not found or sent.have_key():
+            return None
+        return found[0]
+    except Exception:  # what cannot be looked at says nothing
+        return None
+
+
+_NOT_IDEMPOTENT = {"POST", "PATCH"}
+REPEATED_POST = WarnOnce()
+"""The warnings that have been given."""
+
+
+def warn_of_repeated_post(target: str, method: str) -> None:
+    """Emit a RuntimeWarning, once for each *target*: its *method* is repeated although it may have been processed."""
+    REPEATED_POST.warn(
+        target,
+        f"{target} failed in a {method} that the server may have processed, and is retried. Give idempotent=by_method"
+        " or an Idempotency-Key; idempotent=True says that it may happen twice. For the whole program:"
+        " resilience.settings.repeat_posts(False)",
+    )

@@ -27,7 +27,7 @@ from resilience.policies._retry_decision import RetryDecision, server_delay
 from resilience.policies._retry_events import retries_exhausted
 from resilience.policies._retry_rule import RetryRule
 from resilience.policies._retry_state import RetryState
-from resilience.policies.retry_report import CallReport, attach_report, set_last_call
+from resilience.policies.retry_report import CallReport, attach_report, note_declined, set_last_call
 from resilience.policies.stop_reason import StopReason
 
 __all__ = ["Retry"]
@@ -89,6 +89,8 @@ class Retry(RetryDecision):
                     if not slow_path and _is_final_rejection(rule, base_delay):
                         return outcome  # nothing to report: this is what an open circuit costs
                     state = RetryState(call.target, started_at, exhaustions)
+                if self.reset_after < math.inf:
+                    self.restart_after_work(call, state)
                 if slow_path:
                     reason = yield from self.decide_with_callbacks(call, outcome, rule, base_delay, state)
                 else:
@@ -99,7 +101,7 @@ class Retry(RetryDecision):
                 if reason is not None:
                     return (yield from self._stop(call, outcome, state, reason))
                 del outcome  # the frames of its error may lead to this generator
-                if state.next_wait > 0:
+                if state.next_wait > 0 or self.attempts == math.inf:  # an endless loop must let others run
                     yield Sleep(state.next_wait)
                 state.start_attempt(call.clock.now())
             self._record_success(call, state)
@@ -137,12 +139,14 @@ class Retry(RetryDecision):
         """Report on a failed call that is not retried; return its last outcome, or its error wrapped.
 
         Where a nested retry was exhausted and this one made a single attempt, it had no part in the failure: the report
-        of the nested one stays the only one.
+        of the nested one stays the only one, and a note says that this retry made no further attempt.
         """
         _restore_arguments(call, state)
         retried = state.attempts > 1
         had_part = retried or reason is not _NESTED
         final = outcome
+        if not had_part and state.inner is not None and outcome.error is not None:
+            note_declined(outcome.error, call.target, state.inner)
         if had_part or self.wraps:
             final = self._report(call, outcome, state, reason, noted=retried or reason not in _NO_NOTE_REASONS)
         if had_part and reason not in _NO_EVENT_REASONS:

@@ -10,12 +10,13 @@ import math
 import threading
 
 from resilience._forks import fork_safe
+from resilience._process_bound import ProcessBound
 from resilience._validation import optional, parse_number, require
 
 __all__ = ["RetryBudget"]
 
 
-class RetryBudget:
+class RetryBudget(ProcessBound):
     """The retries that all who call one dependency may make: one object, given to each of them.
 
     It holds *tokens*, all of them at first. A retry costs what its category's row says (`Profile.cost`). A call that
@@ -47,6 +48,9 @@ class RetryBudget:
         self._saved = max(1.0, self.reserve)
         self._saved_at = -math.inf  # when `_saved` was right, by the caller's clock; at the beginning, at any time
         self._lock = fork_safe(threading.Lock())
+
+    def _instead_of_pickling(self) -> tuple[str, str]:
+        return f"the retry budget {self.name!r}", "make it in a module that each process imports"
 
     def spend(self, cost: float, now: float) -> float | None:
         """Pay for a retry: return the tokens it took, 0.0 where the reserve paid; None: do not retry.

@@ -17,7 +17,7 @@ from resilience.categories import ErrorCategory
 from resilience.policies._retry_state import RetryState
 from resilience.policies.stop_reason import StopReason
 
-__all__ = ["AttemptReport", "CallReport", "attach_report", "last_call", "report_of", "set_last_call"]
+__all__ = ["AttemptReport", "CallReport", "attach_report", "last_call", "note_declined", "report_of", "set_last_call"]
 
 _SHOWN = 5  # categories in a note
 _NAME = "resilience"
@@ -157,13 +157,23 @@ class CallReport:
 
     def _circumstances(self) -> list[str]:
         found = [f"stopped: {self.reason.text}"]
+        found += [f"the first failure was {name}" for name in self._other_first_error()]
         if self.revisions:
             found.append(f"{self.revisions} of them after a revision")
+        if self._state.attempts_before_restart:
+            found.append(f"{self._state.attempts_before_restart} of them before it last worked for a while")
         last = self.attempts[-1:]
         found += [f"the last failure took {_duration(each.duration)}" for each in last if each.duration is not None]
         if self.time_left is not None:
             found.append(f"{_duration(self.time_left)} of the deadline left")
         return found
+
+    def _other_first_error(self) -> set[str]:
+        """Return the type of the first failure where the last one is of another type: it may have led to that."""
+        first, last = self._state.first_error, self._state.failures[-1:]
+        if first is None or not last or self.reason is StopReason.SUCCESS:
+            return set()
+        return {str(_name_of(first))} - {str(_name_of(kind)) for _, kind, _, _ in last}
 
     def __repr__(self) -> str:
         return f"<CallReport {self.target}: {self.made} made, {self.reason.value}>"
@@ -182,9 +192,10 @@ class CallReport:
 
     def __reduce__(self) -> tuple[Callable[..., CallReport], tuple[object, ...]]:
         state = self._state
-        numbers = (state.target, state.attempts, state.revisions, state.total_wait)
+        numbers = (state.target, state.attempts, state.revisions, state.total_wait, state.attempts_before_restart)
+        first = _name_of(state.first_error)
         recent = tuple((each.category.value, each.error, each.wait, each.duration) for each in self.attempts)
-        return _unpickled, (numbers, recent, self.reason.value, self.circuits, self.time_left, self.inner)
+        return _unpickled, (numbers, recent, first, self.reason.value, self.circuits, self.time_left, self.inner)
 
 
 def _name_of(kind: type[Exception] | str | None) -> str | None:
@@ -203,8 +214,9 @@ def _duration(seconds: float) -> str:
 
 
 def _unpickled(
-    numbers: tuple[str, int, int, float],
+    numbers: tuple[str, int, int, float, int],
     recent: Sequence[tuple[int, str | None, float, float | None]],
+    first: str | None,
     reason: str,
     circuits: tuple[str, ...],
     time_left: float | None,
@@ -212,7 +224,8 @@ def _unpickled(
 ) -> CallReport:
     """Return a report that was pickled."""
     state = RetryState(numbers[0])
-    _, state.attempts, state.revisions, state.total_wait = numbers
+    _, state.attempts, state.revisions, state.total_wait, state.attempts_before_restart = numbers
+    state.first_error = first
     state.failures = [(ErrorCategory(bit), name, wait, duration) for bit, name, wait, duration in recent]
     return CallReport(state, StopReason(reason), circuits=circuits, time_left=time_left, inner=inner)
 
@@ -231,12 +244,37 @@ def attach_report(error: Exception, report: CallReport, *, noted: bool) -> None:
 
 def _add_note(error: Exception, report: CallReport) -> None:
     """Add *report* to the notes of *error*, in place of an earlier report on the same function."""
-    opening = f"{_NAME}: {report.target} "
+    _replace_note(error, report.target, f"{_NAME}: {report}")
+
+
+def _replace_note(error: Exception, target: str, text: str) -> None:
+    """Add the note *text* to *error*, in place of an earlier one on *target*."""
+    opening = f"{_NAME}: {target} "
     notes: list[object] | None = getattr(error, "__notes__", None)
     if notes is None:
         notes = error.__dict__["__notes__"] = []
     kept = [note for note in notes if not (isinstance(note, str) and note.startswith(opening))]
-    notes[:] = [*kept, f"{_NAME}: {report}"]
+    notes[:] = [*kept, text]
+
+
+def note_declined(error: Exception, target: str, inner: CallReport) -> None:
+    """Note on *error* that the retry of *target* did not retry it, since the nested retry of *inner* was exhausted.
+
+    Where both guard one function, this is a line of the note that is there.
+    """
+    said = f"did not retry: a nested retry of {inner.target} is exhausted; retry_exhausted=True retries it all the same"
+    with contextlib.suppress(Exception):  # __notes__ or a __dict__ of the user's own making must not hide the error
+        if target == inner.target and report_of(error) is inner:
+            _extend_note(error, inner, f"\n  an enclosing retry {said}")
+        else:
+            _replace_note(error, target, f"{_NAME}: {target} {said}")
+
+
+def _extend_note(error: Exception, report: CallReport, line: str) -> None:
+    """Add *line* to the note of *report*, once."""
+    notes: list[object] = getattr(error, "__notes__", [])
+    note = f"{_NAME}: {report}"
+    notes[:] = [each if each != note else note + line for each in notes]
 
 
 def report_of(error: BaseException) -> CallReport | None:

@@ -149,3 +149,58 @@ def test_with_json_an_unknown_failure_is_a_document_too(resilience):
     assert run.code == run.document["exit_code"] == 2
     assert "nonsense" in run.document["error"]
     assert run.complaint
+
+
+# -- phrases ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("phrase", "category", "reason"),
+    [
+        ("Connection refused", "network", "ConnectionError"),
+        ("connection reset by peer", "network", "ConnectionError"),
+        ("ECONNREFUSED", "network", "ConnectionError"),
+        ("No space left on device", "capacity", "ENOSPC"),
+        ("too many requests", "rate_limit", "status 429"),
+        ("Service Unavailable", "unavailable", "status 503"),
+        ("deadline exceeded", "timeout", "gRPC status DEADLINE_EXCEEDED"),
+        ("RESOURCE_EXHAUSTED", "rate_limit", "gRPC status RESOURCE_EXHAUSTED"),
+        ("rate limit", "rate_limit", "the label of a category"),
+        ("timeout", "timeout", "the label of a category"),
+    ],
+)
+def test_the_text_of_an_errno_or_a_status_and_the_label_of_a_category_are_understood(
+    resilience, phrase, category, reason
+):
+    document = resilience("explain", phrase, "--json").document
+    assert document["category"] == category
+    assert reason in document["reason"]
+
+
+@pytest.mark.parametrize(
+    ("words", "suggested"),
+    [
+        ("connection", ["ConnectionError", "ConnectionResetError", "'errno ECONNREFUSED'"]),
+        ("refused", ["ConnectionRefusedError", "'errno ECONNREFUSED'"]),
+        ("timed out", ["'errno ETIMEDOUT'"]),
+        ("circuit is open", ["CircuitOpenError"]),
+        ("retries exhausted", ["RetriesExhaustedError"]),
+        ("validaton", ["validation"]),
+        ("deadlock", ["redis.ChildDeadlockedError"]),
+    ],
+)
+def test_of_other_words_it_says_what_is_near(resilience, words, suggested):
+    run = resilience("explain", words)
+    assert run.code == 2
+    for name in suggested:
+        assert name in run.complaint.partition("did you mean")[2]
+
+
+def test_of_a_class_that_is_misspelled_it_names_that_of_the_same_library(resilience):
+    assert "did you mean httpx.ReadTimeout" in resilience("explain", "httpx.ReadTimeuot").complaint
+
+
+def test_of_a_group_it_names_the_members(resilience):
+    complaint = resilience("explain", "transient").complaint
+    assert "'transient' is a group of categories; give one of them: " in complaint
+    assert "timeout" in complaint

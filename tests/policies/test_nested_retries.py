@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from resilience import RetriesExhaustedError, StopReason, retry_on_category, subscribe, timeout
+from resilience import RetriesExhaustedError, StopReason, describe, retry_on_category, subscribe, timeout
 from resilience._runtime.exhaustion import exhaustion_counter
 from resilience.testing import virtual_time
 from tests.roads import Road
@@ -221,6 +221,114 @@ def test_one_report_and_one_event_tell_of_it(road: Road):
     assert story.reached == 3
     assert len(error.__notes__) == 1
     assert error.resilience.reason is StopReason.ATTEMPTS
+
+
+def failing(fail: Callable[[], None], asynchronous: bool, name: str = "fetch") -> Callable:
+    """Return a function called *name* that calls *fail*."""
+    if asynchronous:
+
+        async def call_async() -> None:
+            result = fail()
+            if result is not None:
+                await result
+
+        call: Callable = call_async
+    else:
+
+        def call_sync() -> None:
+            fail()
+
+        call = call_sync
+    call.__module__, call.__qualname__ = "shop", name
+    return call
+
+
+def notes_of(road: Road, guarded: Callable) -> list[str]:
+    with virtual_time(), pytest.raises(ConnectionResetError) as caught:
+        road.run(guarded, guarded)
+    return caught.value.__notes__
+
+
+DECLINED = "did not retry: a nested retry of shop.fetch is exhausted; retry_exhausted=True retries it all the same"
+
+
+def test_an_outer_retry_that_declines_says_so_and_why(road: Road):
+    fetch = inner(failing(Dependency().fail, road.is_async))
+    job = outer(failing(fetch, road.is_async, "job"))
+    for _ in range(2):  # a note takes the place of that of the call before
+        failed, declined = notes_of(road, job)
+        assert failed.startswith("resilience: shop.fetch failed 3 times")
+        assert declined == f"resilience: shop.job {DECLINED}"
+
+
+def test_the_same_error_raised_by_two_calls_has_the_notes_of_the_last(road: Road):
+    fetch = inner(failing(Dependency(ConnectionResetError("same")).fail, road.is_async))
+    job = outer(failing(fetch, road.is_async, "job"))
+    for _ in range(2):
+        assert len(notes_of(road, job)) == 2
+
+
+def test_one_around_the_same_function_says_so_in_the_note_that_is_there(road: Road):
+    for levels in (outer, lambda fn: outer(outer(fn))):
+        (note,) = notes_of(road, levels(inner(failing(Dependency().fail, road.is_async))))
+        assert note.splitlines()[2:] == [f"  an enclosing retry {DECLINED}"]
+
+
+def test_an_error_raised_from_an_exhausted_one_says_so_too(road: Road):
+    fetch = inner(failing(Dependency().fail, road.is_async))
+
+    async def asynchronous() -> None:
+        try:
+            await fetch()
+        except ConnectionError as error:
+            raise ConnectionResetError("in our words") from error
+
+    def sync() -> None:
+        try:
+            fetch()
+        except ConnectionError as error:
+            raise ConnectionResetError("in our words") from error
+
+    job = asynchronous if road.is_async else sync
+    job.__module__, job.__qualname__ = "shop", "job"
+    assert notes_of(road, outer(job)) == [f"resilience: shop.job {DECLINED}"]
+
+
+picky = retry_on_category(attempts=3, base_delay=0, idempotent=False)
+
+
+@pytest.mark.parametrize(
+    ("make", "script"),
+    [
+        (lambda fn: outer(retry_on_category(attempts=1)(fn)), ["network"] * 99),
+        (
+            lambda fn: outer(retry_on_category(attempts=3, base_delay=0, idempotent=False)(fn)),
+            [*["refused"] * 2, "network"] * 99,
+        ),
+        (lambda fn: outer(retry_on_category(base_delay=0, max_attempts={"timeout": 1})(fn)), ["timeout"] * 99),
+        (lambda fn: outer(inner(fn)), ["network"] * 99),
+        (lambda fn: outer(retry_on_category("network", base_delay=0)(fn)), [*["network"] * 2, "timeout"] * 99),
+    ],
+    ids=["one attempt", "not idempotent", "one attempt of a category", "the same categories", "more categories"],
+)
+def test_describe_counts_no_fewer_calls_than_are_made(road: Road, make: Callable, script: list[str]):
+    kinds = {"network": ConnectionResetError, "refused": ConnectionRefusedError, "timeout": TimeoutError}
+    story = road.play(make, *[kinds[each]() for each in script])
+    assert 3 <= story.reached <= describe(make(lambda: None)).worst.calls
+
+
+def test_describe_counts_what_is_certain_exactly():
+    def calls(*policies: Callable) -> float:
+        guarded: Callable = Dependency().fail
+        for policy in reversed(policies):
+            guarded = policy(guarded)
+        return describe(guarded).worst.calls
+
+    assert calls(outer, inner) == 3
+    assert calls(outer, retry_on_category(attempts=1)) == 4
+    assert calls(outer, retry_on_category(base_delay=0, idempotent=False)) == 12
+    assert calls(outer, timeout(1), inner) == 12  # the limit may cut off each attempt before the inner one is exhausted
+    assert calls(retry_on_category("network", attempts=4), timeout(1), inner) == 3
 
 
 def test_for_as_long_as_the_inner_one_has_attempts_left_the_outer_one_does_its_own(road: Road):

@@ -47,7 +47,7 @@ def test_the_last_error_is_raised_as_the_same_object_with_what_was_tried_in_its_
     assert last.__notes__ == [
         (
             f"resilience: {story.events[0].target} failed 3 times (network, network, timeout), 3 s waited in between"
-            "\n  stopped: no attempt left; the last failure took 0 s"
+            "\n  stopped: no attempt left; the first failure was ConnectionResetError; the last failure took 0 s"
         )
     ]
     assert last.__cause__ is None

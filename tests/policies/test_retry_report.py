@@ -80,7 +80,8 @@ def test_a_failure_that_is_none_to_retry_has_a_report_as_well_and_no_note(road: 
             {},
             (
                 "failed 3 times (network, timeout, unknown), 3 s waited in between\n"
-                "  stopped: the last failure is not retryable; the last failure took 0 s"
+                "  stopped: the last failure is not retryable; the first failure was ConnectionResetError;"
+                " the last failure took 0 s"
             ),
         ),
         (
@@ -88,7 +89,8 @@ def test_a_failure_that_is_none_to_retry_has_a_report_as_well_and_no_note(road: 
             {"attempts": 2, "base_delay": 0.0005},
             (
                 "failed 2 times (network, network), less than 1 ms waited in between\n"
-                "  stopped: no attempt left; the last failure took less than 1 ms"
+                "  stopped: no attempt left; the first failure was ConnectionResetError;"
+                " the last failure took less than 1 ms"
             ),
         ),
         (
@@ -98,7 +100,7 @@ def test_a_failure_that_is_none_to_retry_has_a_report_as_well_and_no_note(road: 
         ),
         (
             [ConnectionError()],
-            {"stop": lambda state: True, "wait": 0},
+            {"stop": lambda state: True, "wait": 0, "base_delay": None},
             "failed 1 time (network)\n  stopped: the stop strategy ended the attempts; the last failure took 0 s",
         ),
     ],
@@ -112,6 +114,21 @@ def test_a_note_has_two_lines(road: Road, script: list, options: dict, text: str
     assert str(report) == (f"{target} {text}" if not took else f"{target} {text.rpartition(';')[0]}")
     assert last.__notes__[-1] == f"resilience: {report}"
     assert str(report).count("\n") == 1
+
+
+def test_a_note_names_the_first_failure_where_the_last_one_is_of_another_type(road: Road):
+    class PendingRollbackError(Exception):
+        category = "internal"
+
+    class OperationalError(ConnectionError): ...
+
+    report = failed(road, OperationalError(), PendingRollbackError())
+    assert "the first failure was OperationalError; " in str(report)
+    assert str(pickle.loads(pickle.dumps(report))) == str(report)
+    assert "the first failure" not in str(failed(road, OperationalError(), OperationalError(), OperationalError()))
+    many = [OperationalError(), *[ConnectionResetError() for _ in range(150)]]
+    assert "the first failure was OperationalError" in str(failed(road, *many, attempts=len(many)))
+    assert "the first failure" not in str(succeeded(road, down, slow, "ok"))
 
 
 def test_a_report_of_a_success_says_at_which_attempt():

@@ -222,7 +222,7 @@ def test_nothing_is_waited_for_before_a_revision_and_the_backoff_goes_on_as_it_w
 def test_a_wait_strategy_is_asked_for_the_last_retry_after_a_revision_too(road: Road):
     events = []
     with subscribe(events.append):
-        play(road, revising(longer, attempts=2, wait=5), [Wrong(), down, "ok"], "a")
+        play(road, revising(longer, attempts=2, wait=5, base_delay=None), [Wrong(), down, "ok"], "a")
     assert [event.wait for event in events if event.name == "retry.scheduled"] == [5]
 
 
