@@ -14,7 +14,7 @@ from resilience.classification import Explanation, explain, explain_text
 from resilience.classification.libraries import known_libraries, library_named
 from resilience.cli.advice import ADVICE, groups_of
 from resilience.cli.output import ExitCode, UserError, print_json
-from resilience.cli.phrases import category_named, near, notation_of
+from resilience.cli.phrases import group_named, near, notation_of
 from resilience.errors.codes import registries
 from resilience.profiles import profile_of
 
@@ -103,16 +103,14 @@ def _explain_text(named: str) -> Explanation:
 
 
 def _explain_phrase(named: str) -> Explanation | None:
-    """Explain the text of an errno or a status, or the label of a category; None for any other phrase.
+    """Explain the text of an errno or a status; None for any other phrase.
 
     Raises UserError for a group of categories.
     """
-    leaf, notation = category_named(named), notation_of(named)
-    if leaf is not None and not leaf.is_leaf:
-        members = ", ".join(each.label for each in leaf)
+    group, notation = group_named(named), notation_of(named)
+    if group is not None:
+        members = ", ".join(each.label for each in group)
         raise UserError(f"{named!r} is a group of categories; give one of them: {members}")
-    if leaf is not None:
-        return Explanation(leaf, "declared", f"{leaf.label} is the label of a category")
     if notation is not None:
         return explain_text(notation)
     return None

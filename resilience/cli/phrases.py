@@ -1,7 +1,7 @@
 """Phrases of people and of operating systems: the failures that they name, or are near to.
 
 `resilience explain` is given what stands in a log: "connection refused", "too many requests", "rate limit". A phrase
-that is the text of an errno, of an HTTP or gRPC status, or the label of a category names a failure. Any other phrase is
+that is the text of an errno or of an HTTP or gRPC status names a failure. Any other phrase is
 only answered with what is near it: its words are never taken for a category.
 """
 
@@ -20,7 +20,7 @@ from resilience.classification.grpc_status import GRPC_STATUS
 from resilience.classification.libraries import known_libraries, library_named
 from resilience.errors.codes import registries
 
-__all__ = ["category_named", "near", "notation_of"]
+__all__ = ["group_named", "near", "notation_of"]
 
 _MOST = 6  # suggestions
 _SHORTEST = 3  # letters of a word that is looked for inside of others
@@ -41,15 +41,15 @@ def notation_of(phrase: str) -> str | None:
     return None
 
 
-def category_named(phrase: str) -> ErrorCategory | None:
-    """Return the category or group whose label *phrase* is; None where there is none.
+def group_named(phrase: str) -> ErrorCategory | None:
+    """Return the group of categories whose label *phrase* is; None where there is none.
 
-    >>> category_named("rate limit")
-    <ErrorCategory.RATE_LIMIT: 4>
+    >>> group_named("any timeout") is ErrorCategory.ANY_TIMEOUT, group_named("timeout")
+    (True, None)
     """
     wanted = _plain(phrase)
-    labels = {_plain(category.label): category for category in ErrorCategory.__members__.values()}
-    return labels.get(wanted)
+    groups = (category for category in ErrorCategory.__members__.values() if not category.is_leaf)
+    return {_plain(group.label): group for group in groups}.get(wanted)
 
 
 def near(phrase: str) -> list[str]:
