@@ -41,7 +41,7 @@ from resilience._runtime.protocol import (
 from resilience._runtime.steps import (
     are_switched_off,
     begin_admitted,
-    close,
+    cut_off,
     end,
     handler_of,
     outcome_of,
@@ -97,8 +97,8 @@ def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
             except StopIteration as done:
                 outcome = outcome_of(done.value, suspended.pop())
                 at -= 1
-    except BaseException:
-        close(suspended, depth - base)
+    except BaseException as error:
+        cut_off(call, depth - base, error)
         give_back(effect, call)
         raise
     finally:
