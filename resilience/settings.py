@@ -21,6 +21,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 
 from resilience._forks import fork_safe
+from resilience._shutdown import Shutdown, begin_shutdown
 from resilience._validation import parse_count, require_bool
 
 __all__ = [
@@ -29,8 +30,10 @@ __all__ = [
     "NO_WAITS",
     "AbandonedThreads",
     "ContextSwitch",
+    "Shutdown",
     "Switched",
     "abandoned_threads",
+    "begin_shutdown",
     "disabled",
     "limit_abandoned_threads",
 ]

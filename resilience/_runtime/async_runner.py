@@ -21,6 +21,7 @@ from resilience._listeners import emit
 from resilience._outcome import Outcome
 from resilience._runtime.acquire import acquire_async, give_back
 from resilience._runtime.generators import is_open_stream
+from resilience._runtime.pauses import pause_async
 from resilience._runtime.protocol import (
     NO_POLICIES,
     PROCEED,
@@ -45,6 +46,7 @@ from resilience._runtime.steps import (
 )
 from resilience._runtime.time_limits import run_with_timeout_async
 from resilience._runtime.tracebacks import failed_here
+from resilience.clock import SYSTEM
 from resilience.settings import DISABLED
 
 __all__ = ["advance", "drive", "perform"]
@@ -149,7 +151,10 @@ async def emit_event(effect: Emit, _call: Call) -> None:
 
 async def sleep(effect: Sleep, call: Call) -> None:
     """Wait in this task; other tasks run even where there is nothing to wait for."""
-    await call.clock.sleep_async(effect.seconds)
+    if effect.ends_at_shutdown and call.clock is SYSTEM:
+        await pause_async(effect.seconds, call)
+    else:
+        await call.clock.sleep_async(effect.seconds)
 
 
 async def race(effect: Race, call: Call) -> Outcome:

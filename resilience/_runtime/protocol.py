@@ -177,13 +177,15 @@ PROCEED = Proceed()
 class Sleep:
     """Wait for so many *seconds*, by the call's clock; answer None.
 
-    A wait is not cut to the call's deadline: a policy that has no time left for it asks `Call.lacks_time` before.
+    A wait is not cut to the call's deadline: a policy that has no time left for it asks `Call.lacks_time` before. One
+    that *ends_at_shutdown* may be shorter, see `settings.begin_shutdown`.
     """
 
-    __slots__ = ("seconds",)
+    __slots__ = ("ends_at_shutdown", "seconds")
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, ends_at_shutdown: bool = False) -> None:
         self.seconds: float = seconds
+        self.ends_at_shutdown: bool = ends_at_shutdown
 
 
 class Acquire:

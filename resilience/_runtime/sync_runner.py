@@ -25,6 +25,7 @@ from resilience._listeners import emit
 from resilience._outcome import Outcome
 from resilience._runtime.acquire import acquire, give_back
 from resilience._runtime.generators import is_open_stream
+from resilience._runtime.pauses import pause
 from resilience._runtime.protocol import (
     NO_POLICIES,
     PROCEED,
@@ -50,6 +51,7 @@ from resilience._runtime.steps import (
 from resilience._runtime.thread_timeout import check_caller
 from resilience._runtime.time_limits import run_with_timeout
 from resilience._runtime.tracebacks import failed_here
+from resilience.clock import SYSTEM
 from resilience.settings import DISABLED
 
 __all__ = ["advance", "drive", "perform"]
@@ -154,7 +156,10 @@ def emit_event(effect: Emit, _call: Call) -> None:
 def sleep(effect: Sleep, call: Call) -> None:
     """Wait in this thread, unless the call's caller leaves it."""
     if effect.seconds > 0:
-        call.clock.sleep(effect.seconds, call.cancel_token)
+        if effect.ends_at_shutdown and call.clock is SYSTEM:
+            pause(effect.seconds, call)
+        else:
+            call.clock.sleep(effect.seconds, call.cancel_token)
         check_caller(call)
 
 
