@@ -30,6 +30,7 @@ from resilience._deadline_context import current_deadline_any_clock
 from resilience._forks import fork_safe
 from resilience._outcome import set_context
 from resilience._shields import BACKEND, hand_over, innermost, is_shielded, leave, substitute
+from resilience._task_tree import works_for
 from resilience.clock import SYSTEM
 from resilience.settings import DISABLED
 
@@ -252,11 +253,14 @@ def _ends(task: object, entry: TimeoutEntry) -> bool:
 
 
 def has_passed_for_task() -> bool:
-    """Whether a limit around the running task has passed, and cancels it."""
+    """Whether a limit has passed that cancels the running task: one around it, or around a task that waits for it."""
     loop = _get_running_loop()
     if loop is None or not _passed or (task := current_task(loop)) is None:
         return False
-    return any(_ends(task, entry) for entry in list(_passed))
+    return any(
+        works_for(task, entry.task) and not is_shielded(task, getattr(entry, "outside", None))
+        for entry in list(_passed)
+    )
 
 
 def time_left(entry: TimeoutEntry) -> float:

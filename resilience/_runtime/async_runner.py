@@ -46,7 +46,6 @@ from resilience._runtime.steps import (
 )
 from resilience._runtime.time_limits import run_with_timeout_async
 from resilience._runtime.tracebacks import failed_here
-from resilience.clock import SYSTEM
 from resilience.settings import DISABLED
 
 __all__ = ["advance", "drive", "perform"]
@@ -151,10 +150,7 @@ async def emit_event(effect: Emit, _call: Call) -> None:
 
 async def sleep(effect: Sleep, call: Call) -> None:
     """Wait in this task; other tasks run even where there is nothing to wait for."""
-    if effect.ends_at_shutdown and call.clock is SYSTEM:
-        await pause_async(effect.seconds, call)
-    else:
-        await call.clock.sleep_async(effect.seconds)
+    await pause_async(effect, call)
 
 
 async def race(effect: Race, call: Call) -> Outcome:

@@ -51,7 +51,6 @@ from resilience._runtime.steps import (
 from resilience._runtime.thread_timeout import check_caller
 from resilience._runtime.time_limits import run_with_timeout
 from resilience._runtime.tracebacks import failed_here
-from resilience.clock import SYSTEM
 from resilience.settings import DISABLED
 
 __all__ = ["advance", "drive", "perform"]
@@ -156,10 +155,7 @@ def emit_event(effect: Emit, _call: Call) -> None:
 def sleep(effect: Sleep, call: Call) -> None:
     """Wait in this thread, unless the call's caller leaves it."""
     if effect.seconds > 0:
-        if effect.ends_at_shutdown and call.clock is SYSTEM:
-            pause(effect.seconds, call)
-        else:
-            call.clock.sleep(effect.seconds, call.cancel_token)
+        pause(effect, call)
         check_caller(call)
 
 

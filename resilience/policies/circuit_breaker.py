@@ -95,7 +95,7 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
 
     supports_generators = True
 
-    #: `state`, as wrappers read it: the slot itself, until the first call in a worker thread puts a property here.
+    #: `state`, as wrappers read it: the slot itself; from the first call in a worker thread on `_AdmissionHere`.
     admission: ClassVar[Any] = CircuitStateMachine.state  # type: ignore[misc]  # a descriptor, on the class
 
     __slots__ = ("__weakref__", "fast_path", "methods", "name", "owner")
@@ -485,16 +485,18 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
         return f"circuit_breaker({', '.join([repr(self.name), *self.config.non_default_options()])})"
 
 
-def _admission_here(circuit: CircuitBreakerPolicy) -> Admission:
-    """Return the present state; within a call in a worker thread one that is not on the fast path."""
-    if thread_limit_here() is None:
-        return circuit.state
-    return BY_RUNNER
+class _AdmissionHere:
+    """The present state of a circuit; within a call in a worker thread one that is not on the fast path."""
+
+    def __get__(self, circuit: CircuitBreakerPolicy, owner: object = None) -> Admission:
+        if thread_limit_here() is None:
+            return circuit.state
+        return BY_RUNNER
 
 
 def _look_for_thread_limits() -> None:
     """Have wrappers ask for each call whether it is in a worker thread: from the first such call of a process on."""
-    CircuitBreakerPolicy.admission = property(_admission_here)
+    CircuitBreakerPolicy.admission = _AdmissionHere()
 
 
 on_first_limit.append(_look_for_thread_limits)

@@ -202,6 +202,77 @@ def test_the_shared_timer_of_asyncio_says_that_its_limit_has_passed(shape: str):
     asyncio.run(main())
 
 
+async def by_gather(call: Callable[[], object]) -> None:
+    await asyncio.gather(call(), asyncio.sleep(60))
+
+
+async def by_a_task_group(call: Callable[[], object]) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(call())
+
+
+async def by_a_task_group_of_anyio(call: Callable[[], object]) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(call)
+
+
+async def by_a_longer_wait_for(call: Callable[[], object]) -> None:
+    await asyncio.wait_for(call(), 60)
+
+
+async def by_awaiting_a_task(call: Callable[[], object]) -> None:
+    await asyncio.create_task(call())
+
+
+async def by_tasks_of_tasks(call: Callable[[], object]) -> None:
+    await by_a_task_group(lambda: by_gather(lambda: by_a_longer_wait_for(lambda: by_awaiting_a_task(call))))
+
+
+SPREADS = [
+    by_gather,
+    by_a_task_group,
+    by_a_task_group_of_anyio,
+    by_a_longer_wait_for,
+    by_awaiting_a_task,
+    by_tasks_of_tasks,
+]
+
+
+@pytest.mark.parametrize("spread", SPREADS, ids=lambda spread: spread.__name__)
+def test_a_limit_of_ours_is_known_in_the_tasks_that_the_limited_one_waits_for(spread: Callable[..., object]):
+    breaker = circuit_breaker("spread", failure_threshold=5)
+
+    @timeout(0.01)
+    async def page() -> None:
+        await spread(breaker(hang))
+
+    async def main() -> None:
+        with pytest.raises(TimeoutError):
+            await page()
+
+    asyncio.run(main())
+    assert breaker.fail_counter == 1
+
+
+def test_a_limit_of_ours_says_nothing_of_a_task_that_nothing_in_it_waits_for():
+    breaker = circuit_breaker("background", failure_threshold=1)
+
+    @timeout(0.01)
+    async def page(background: asyncio.Task[None]) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            background.cancel()
+            await asyncio.sleep(0.001)
+
+    async def main() -> None:
+        with pytest.raises(TimeoutError):
+            await page(asyncio.create_task(breaker(hang)()))
+
+    asyncio.run(main())
+    assert breaker.fail_counter == 0
+
+
 def test_a_limit_outside_of_a_shield_does_not_end_what_is_in_it():
     breaker = circuit_breaker("shielded", failure_threshold=1)
     guarded = breaker(hang)
@@ -461,7 +532,8 @@ async def by_a_scope(call: Callable[[], object], seconds: float) -> None:
 async def by_the_task(call: Callable[[], object], seconds: float) -> None:
     with virtual_time(patience=0.02) as clock:
         task = asyncio.ensure_future(call())
-        await asyncio.sleep(0.001)
+        for _ in range(20):  # rounds in which it gets to where it hangs
+            await asyncio.sleep(0)
         clock.advance(seconds)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
