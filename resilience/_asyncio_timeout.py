@@ -30,6 +30,7 @@ from resilience._deadline_context import current_deadline_any_clock
 from resilience._forks import fork_safe
 from resilience._outcome import set_context
 from resilience._shields import BACKEND, hand_over, innermost, is_shielded, leave, substitute
+from resilience._task_tree import works_for
 from resilience.clock import SYSTEM
 from resilience.settings import DISABLED
 
@@ -37,6 +38,7 @@ __all__ = [
     "SharedTimeout",
     "TimeoutEntry",
     "finish_timeout",
+    "has_passed_for_task",
     "remaining_for_task",
     "shared_timeout",
     "start_single",
@@ -200,6 +202,7 @@ def _call_at(loop: asyncio.AbstractEventLoop, due: float, call: Callable[[], Non
 def _expire(entry: TimeoutEntry) -> None:
     """Cancel the task of a call whose limit has passed."""
     entry.table = None
+    _passed.add(entry)
     if BACKEND in _modules:
         scope = substitute(entry.task, getattr(entry, "outside", None))
         if scope is not None:
@@ -217,6 +220,7 @@ def finish_timeout(entry: TimeoutEntry, error: BaseException | None = None) -> b
     if entry.table is not None:
         del entry.table[entry]
         return False
+    _passed.discard(entry)
     scope = getattr(entry, "substitute", None)
     if scope is not None:
         return leave(scope, entry.task, entry.cancelling, error)
@@ -248,6 +252,17 @@ def _ends(task: object, entry: TimeoutEntry) -> bool:
     return entry.task is task and not is_shielded(task, getattr(entry, "outside", None))
 
 
+def has_passed_for_task() -> bool:
+    """Whether a limit has passed that cancels the running task: one around it, or around a task that waits for it."""
+    loop = _get_running_loop()
+    if loop is None or not _passed or (task := current_task(loop)) is None:
+        return False
+    return any(
+        works_for(task, entry.task) and not is_shielded(task, getattr(entry, "outside", None))
+        for entry in list(_passed)
+    )
+
+
 def time_left(entry: TimeoutEntry) -> float:
     """Return the seconds until a call expires. Called in the task of the call."""
     return entry.due - asyncio.get_running_loop().time()
@@ -277,6 +292,9 @@ _timers: weakref.WeakSet[SharedTimeout] = weakref.WeakSet()
 _registry_lock = fork_safe(threading.Lock())
 DISABLED.on_change.append(_invalidate_caches)
 
+
+_passed: set[TimeoutEntry] = set()
+"""The calls whose limits have passed, and which have not ended yet."""
 
 _single_timeouts: weakref.WeakValueDictionary[int, _SingleTimeout] = weakref.WeakValueDictionary()
 """The tables of the calls in flight that have a timer of their own."""

@@ -12,20 +12,36 @@ from collections.abc import Callable
 from contextvars import ContextVar, Token
 from typing import NamedTuple
 
-from resilience.clock import SYSTEM, Clock, current_clock
+from resilience.clock import SYSTEM, Clock, TimeLimit, current_clock
 
 __all__ = [
     "ActiveDeadline",
+    "ActiveLimit",
     "DeadlineScope",
     "current_deadline",
     "current_deadline_any_clock",
     "current_deadline_unshielded",
     "deadline_or_inf",
+    "limit_has_passed",
     "pop_deadline",
     "push_deadline",
     "remaining",
     "running_task",
 ]
+
+
+class ActiveLimit:
+    """The *timer* of an async limit while it is in force, for the tasks inside it; None before and after."""
+
+    __slots__ = ("timer",)
+
+    def __init__(self) -> None:
+        self.timer: TimeLimit | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether its time has passed, while what is inside may still be ending."""
+        return self.timer is not None and self.timer.passed
 
 
 class ActiveDeadline(NamedTuple):
@@ -39,6 +55,9 @@ class ActiveDeadline(NamedTuple):
     task: object = None
     #: The position of that task among its cancel scopes: inside a shield the deadline does not hold.
     place: object = None
+    #: What cancels that task, and the deadline of this context before this one.
+    limit: ActiveLimit | None = None
+    outer: ActiveDeadline | None = None
 
 
 _due: ContextVar[ActiveDeadline | None] = ContextVar("resilience._deadline_context", default=None)
@@ -61,6 +80,20 @@ def _is_shielded_from(due: ActiveDeadline) -> bool:
 
     task = running_task()
     return task is not None and is_shielded(task, due.place)
+
+
+def limit_has_passed() -> bool:
+    """Whether a limit or deadline around the running task has passed, and cancels it.
+
+    Not one outside of a shield: it does not end shielded code.
+    """
+    due = _due.get()
+    while due is not None:
+        if due.limit is not None and due.limit.passed and not _is_shielded_from(due):
+            return True
+        due = due.outer
+    timers = sys.modules.get("resilience._asyncio_timeout")  # loaded with the first limit on an event loop
+    return timers is not None and timers.has_passed_for_task()
 
 
 def running_task() -> object:

@@ -29,6 +29,11 @@ class TimeLimit(Protocol):
         """Whether this limit, and nothing else, ended the block."""
         ...
 
+    @property
+    def passed(self) -> bool:
+        """Whether its time has passed, while the block may still be ending."""
+        ...
+
 
 class Waitable(Protocol):
     """An object that a thread can wait for, such as a `threading.Event`."""
@@ -133,6 +138,12 @@ class _SystemTimeLimit:
             self._scope = anyio.move_on_after(self._seconds)
             self._scope.__enter__()
         return self
+
+    @property
+    def passed(self) -> bool:
+        if self._entry is None:
+            return self._scope.cancel_called
+        return self._entry.table is None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -28,6 +28,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 
 from resilience._forks import fork_safe
+from resilience._shutdown import Shutdown, begin_shutdown
 from resilience._validation import parse_count, require_bool
 
 __all__ = [
@@ -41,8 +42,10 @@ __all__ = [
     "AttemptsLimited",
     "ContextSwitch",
     "RepeatedPosts",
+    "Shutdown",
     "Switched",
     "abandoned_threads",
+    "begin_shutdown",
     "disabled",
     "limit_abandoned_threads",
     "limit_attempts",

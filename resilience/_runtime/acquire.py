@@ -17,7 +17,7 @@ from resilience._runtime.slots import Waiter
 from resilience._runtime.thread_timeout import CallAbandoned, CancelToken
 from resilience.clock import in_task
 
-__all__ = ["acquire", "acquire_async", "give_back"]
+__all__ = ["acquire", "acquire_async", "give_back", "in_this_loop"]
 
 
 def acquire(effect: Acquire, call: Call) -> bool:
@@ -76,7 +76,7 @@ async def _wait_async(effect: Acquire, call: Call, waiter: Waiter) -> bool:
     import anyio
 
     event = anyio.Event()
-    waiter.wake = _in_this_loop(event.set)
+    waiter.wake = in_this_loop(event.set)
     if not effect.slots.queue_up(waiter):
         return False
     if seconds == math.inf:
@@ -105,7 +105,7 @@ def _seconds(effect: Acquire, call: Call) -> float:
     return min(effect.timeout, left)
 
 
-def _in_this_loop(wake: Callable[[], object]) -> Callable[[], object]:
+def in_this_loop(wake: Callable[[], object]) -> Callable[[], object]:
     """Return what calls *wake* in the event loop that runs here, from any thread or other loop.
 
     anyio's events are not thread-safe, so the loop itself sets them. Calling it raises RuntimeError where the loop has

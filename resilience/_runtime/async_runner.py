@@ -21,6 +21,7 @@ from resilience._listeners import emit
 from resilience._outcome import Outcome
 from resilience._runtime.acquire import acquire_async, give_back
 from resilience._runtime.generators import is_open_stream
+from resilience._runtime.pauses import pause_async
 from resilience._runtime.protocol import (
     NO_POLICIES,
     PROCEED,
@@ -37,7 +38,7 @@ from resilience._runtime.protocol import (
 from resilience._runtime.steps import (
     are_switched_off,
     begin_admitted,
-    close,
+    cut_off,
     end,
     handler_of,
     outcome_of,
@@ -92,8 +93,8 @@ async def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Out
             except StopIteration as done:
                 outcome = outcome_of(done.value, suspended.pop())
                 at -= 1
-    except BaseException:
-        close(suspended, depth - base)
+    except BaseException as error:
+        cut_off(call, depth - base, error)
         give_back(effect, call)
         raise
     finally:
@@ -149,7 +150,7 @@ async def emit_event(effect: Emit, _call: Call) -> None:
 
 async def sleep(effect: Sleep, call: Call) -> None:
     """Wait in this task; other tasks run even where there is nothing to wait for."""
-    await call.clock.sleep_async(effect.seconds)
+    await pause_async(effect, call)
 
 
 async def race(effect: Race, call: Call) -> Outcome:

@@ -27,6 +27,7 @@ from typing import Generic, TypeAlias, TypeVar
 from resilience._deadline_context import running_task
 from resilience._outcome import Outcome
 from resilience._runtime import async_runner, sync_runner
+from resilience._runtime.cut_off import cut_off_by
 from resilience._runtime.protocol import Call, Policy, Proceed, Steps
 from resilience._runtime.steps import end, policy_in_force
 from resilience._runtime.time_limits import LimitScope
@@ -180,6 +181,7 @@ class _ActiveBlock:
         """Return what the policy is sent; None where the block was cancelled or interrupted, and the policy closed."""
         if error is None or isinstance(error, Exception):
             return Outcome(self.result.value, error)
+        self.call.ended_by = cut_off_by(error)
         end(self.steps)
         return None
 
@@ -210,7 +212,7 @@ class _Cancelling:
     def __init__(self, time: LimitScope, limit: AbstractContextManager[TimeLimit]) -> None:
         self.time = time
         self.task = running_task()
-        self._scope = limit.__enter__()
+        self._scope = time.limit_here.timer = limit.__enter__()
         self._limit = limit
 
     def leave(self, kind: type[BaseException] | None, error: BaseException | None) -> bool:

@@ -70,7 +70,7 @@ async def wrapper(*args, **kwargs):
         now = clock().now
         started = now()
     if GATED:
-        state = gate.state
+        state = gate.admission
     if NESTS and not state.quiet:
         state = gate.state_here
     if RUNNER:
@@ -144,7 +144,12 @@ async def wrapper(*args, **kwargs):
                 pass
             else:
                 if TIMED:
-                    recorder.cancelled(now() - started)
+                    recorder.cancelled(now() - started, slow.cut_off_here())
+                if GATED:
+                    call = slow.call(args, kwargs)
+                    if REPORTS:
+                        call.began = began
+                    slow.cut_off(call, state)
                 raise
         if GATED:
             call.admission = state
@@ -428,7 +433,8 @@ _KEYWORDS = {Parameter.KEYWORD_ONLY: "'{0}': {0}", Parameter.VAR_KEYWORD: "**{0}
 class _Specialized(ast.NodeTransformer):
     """Leaves one branch of each ``if FEATURE`` or ``if FEATURE and condition``, and no handler that only raises.
 
-    Such a handler does nothing, but names `BaseException`, and each name of a closure costs every call a little.
+    Such a handler does nothing, but names `BaseException`, and each name of a closure costs every call a little. So one
+    that does not use its exception becomes a bare ``except:``.
     """
 
     def __init__(self, features: frozenset[str]) -> None:
@@ -451,6 +457,10 @@ class _Specialized(ast.NodeTransformer):
     def visit_Try(self, node: ast.Try) -> ast.Try:
         self.generic_visit(node)
         node.handlers = [handler for handler in node.handlers if not isinstance(handler.body[0], ast.Raise)]
+        for handler in node.handlers:
+            names = {inner.id for inner in ast.walk(handler) if isinstance(inner, ast.Name)}
+            if "BaseException" in names and handler.name not in names:
+                handler.type = handler.name = None
         return node
 
 

@@ -19,6 +19,7 @@ Where a stream is cancelled, or its consumer drops it, `cancel` closes the polic
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextvars import Context
 from types import GeneratorType
@@ -27,8 +28,9 @@ from typing import Any, TypeAlias
 from resilience._deadline_context import ActiveDeadline, DeadlineScope, current_deadline
 from resilience._outcome import DEADLINE_EXCEEDED, TIMED_OUT, Outcome, set_traceback
 from resilience._runtime.circuit_context import Note, calls_here, reenter, restore, still_running
+from resilience._runtime.cut_off import CutOff
 from resilience._runtime.protocol import NO_POLICIES, Call, Policy, Proceed
-from resilience._runtime.steps import close
+from resilience._runtime.steps import close, cut_off
 from resilience._runtime.thread_timeout import Drive
 from resilience._runtime.time_limits import AsyncDrive, run_with_timeout, run_with_timeout_async
 from resilience._runtime.tracebacks import drop_frame, result_of
@@ -159,6 +161,7 @@ def _item_failed(call: Call, outcome: Outcome, at: int) -> int:
     """
     call.initial_outcome = outcome
     if outcome in _LATE:
+        call.ended_by = CutOff.TIMED_OUT
         close(call.suspended, at)
         return at
     if outcome.error is not None:
@@ -167,8 +170,8 @@ def _item_failed(call: Call, outcome: Outcome, at: int) -> int:
 
 
 def cancel(call: Call) -> None:
-    """Have all policies around a stream give back what they hold: it was cancelled, or the program ends."""
-    close(call.suspended, 0)
+    """Have all policies around a stream give back what they hold: the exception being handled has cut it off."""
+    cut_off(call, 0, sys.exception())
 
 
 def _leave_out_our_frames(error: BaseException) -> None:

@@ -14,7 +14,8 @@ from typing import cast
 from resilience._asyncio_timeout import SharedTimeout, TimeoutEntry, finish_timeout, shared_timeout, time_left
 from resilience._deadline_context import deadline_or_inf
 from resilience._outcome import TIMED_OUT, Outcome
-from resilience._runtime.protocol import Call, LatencyRecorder
+from resilience._runtime.cut_off import CutOff, cut_off_by
+from resilience._runtime.protocol import Admission, Call, LatencyRecorder
 from resilience._runtime.slow_path import Arguments, Keywords, SlowPath
 
 __all__ = ["LimitedSlowPath", "Watches", "beginning"]
@@ -105,7 +106,10 @@ class LimitedSlowPath(SlowPath):
 
     async def leave_limits(self, call: Call, watch: TimeoutEntry | Watches) -> None:
         """Take *call* out of its limits, through the policies inside each of them. Raises what cancels it meanwhile."""
-        self._note_cancelled(call, call.initial_outcome is TIMED_OUT, call.position - 1, len(self.stack))
+        if call.initial_outcome is TIMED_OUT:
+            self._note_cancelled(call, CutOff.TIMED_OUT, call.position - 1, len(self.stack))
+        if call.initial_outcome is TIMED_OUT and self.gate_at >= call.position and call.admission is not None:
+            self._cut_off_gate(call)
         cut: BaseException | None = None
         try:
             for position, each in self._limits(watch):
@@ -113,14 +117,20 @@ class LimitedSlowPath(SlowPath):
                     continue  # `expired` has ended it
                 cut = cut or await self._run_inside(call, position, each)
                 if finish_timeout(each, cut) and cut is not None:
-                    self._note_cancelled(call, True, position, call.position)
+                    self._note_cancelled(call, CutOff.TIMED_OUT, position, call.position)
                     _expire(call, position, cut)
                     cut = None
             if cut is not None:
-                self._note_cancelled(call, True, -1, call.position)
+                self._note_cancelled(call, cut_off_by(cut), -1, call.position)
                 raise cut
         finally:
             cut = None  # this frame, to which its traceback leads, must not lead back to it
+
+    def _cut_off_gate(self, call: Call) -> None:
+        """Have the gate, which stands inside of the limit that has passed, record that."""
+        inside = self.call(call.arguments, call.keywords)
+        inside.began = call.began
+        self.cut_off(inside, cast("Admission", call.admission), CutOff.TIMED_OUT)
 
     def _limits(self, watch: TimeoutEntry | Watches) -> Sequence[tuple[int, TimeoutEntry]]:
         """Return the limits of a call by their positions, the innermost first."""
@@ -144,14 +154,14 @@ class LimitedSlowPath(SlowPath):
             call.due = deadline_or_inf(call.clock)
         return None
 
-    def _note_cancelled(self, call: Call, is_cut: bool, position: int, reached: int) -> None:
+    def _note_cancelled(self, call: Call, cut_off: CutOff | None, position: int, reached: int) -> None:
         """Count a call as cancelled where what ended it stands outside of the policy that times the calls.
 
         The call was cut off when it had been driven outwards as far as *reached*: a policy outside of that has not
         seen its outcome. From the limit at *position* on outwards the call goes on, and is counted there.
         """
-        if is_cut and self.recorder is not None and position < self.timed_at < reached:
-            self.recorder.cancelled(call.clock.now() - cast("float", call.started_at))
+        if self.recorder is not None and position < self.timed_at < reached:
+            self.recorder.cancelled(call.clock.now() - cast("float", call.started_at), cut_off)
 
 
 def _expire(call: Call, position: int, cut: BaseException) -> None:

@@ -36,6 +36,7 @@ from resilience._callback_errors import RUNNING, log_callback_error, with_hook
 from resilience._deadline_context import current_deadline_any_clock, deadline_or_inf
 from resilience._outcome import DEADLINE_EXCEEDED, TIMED_OUT, Outcome
 from resilience._runtime.circuit_context import Note
+from resilience._runtime.cut_off import AbandonWatch, CutOff, thread_limit_here
 from resilience._runtime.exhaustion import exhaustion_counter
 from resilience._runtime.tracebacks import failed_here
 from resilience._validation import parse_count, parse_duration
@@ -176,13 +177,15 @@ PROCEED = Proceed()
 class Sleep:
     """Wait for so many *seconds*, by the call's clock; answer None.
 
-    A wait is not cut to the call's deadline: a policy that has no time left for it asks `Call.lacks_time` before.
+    A wait is not cut to the call's deadline: a policy that has no time left for it asks `Call.lacks_time` before. One
+    that *ends_at_shutdown* may be shorter, see `settings.begin_shutdown`.
     """
 
-    __slots__ = ("seconds",)
+    __slots__ = ("ends_at_shutdown", "seconds")
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, ends_at_shutdown: bool = False) -> None:
         self.seconds: float = seconds
+        self.ends_at_shutdown: bool = ends_at_shutdown
 
 
 class Acquire:
@@ -253,7 +256,7 @@ class SuccessReporting(enum.Enum):
 class Gate(Protocol):
     """A policy's state that decides before a call whether it is admitted: a circuit breaker's.
 
-    The fast path reads `state` (or `state_here`, where calls nest). Where that is on the fast path it calls the
+    The fast path reads `admission` (or `state_here`, where calls nest). Where that is on the fast path it calls the
     function, and reports a success as `telling` says. All else goes through the policy's `run`: a failure, a state that
     rejects or admits single calls.
     """
@@ -261,6 +264,14 @@ class Gate(Protocol):
     @property
     def state(self) -> Admission:
         """The present state; replaced, never changed, by a transition."""
+        ...
+
+    @property
+    def admission(self) -> Admission:
+        """`state`, as the fast path reads it.
+
+        One that is not on the fast path within a call whose caller may leave its thread: `run` has to take note of it.
+        """
         ...
 
     #: How the fast path reports a success.
@@ -316,8 +327,8 @@ class LatencyRecorder(Protocol):
         """Count a success."""
         ...
 
-    def cancelled(self, took: float) -> None:
-        """Count a call that was cancelled."""
+    def cancelled(self, took: float, cut_off: CutOff | None) -> None:
+        """Count a call that was cancelled: a time-out, where that is what has cut it off."""
         ...
 
 
@@ -333,8 +344,8 @@ class Abandoned(Waitable, Protocol):
 class Call:
     """One call in flight through a stack of policies: what is called, with what, by when, and how far it has come.
 
-    A policy reads *target*, *arguments*, *keywords*, *clock* and *due*, and replaces the arguments to have later
-    attempts made with others. Everything else belongs to the runners.
+    A policy reads *target*, *arguments*, *keywords*, *clock*, *due* and *cut_off*, and replaces the arguments to have
+    later attempts made with others. Everything else belongs to the runners.
 
     A call is made once for each call of a guarded function, block, loop or stream, when the fast path fails or does
     not apply; it must be cheap to make. A part of a call that runs in another thread or task is a `fork` of it: it has
@@ -358,7 +369,9 @@ class Call:
         "clock",
         "due",
         "enclosing",
+        "ended_by",
         "exhaustions_at_start",
+        "forked_from",
         "function",
         "initial_outcome",
         "keywords",
@@ -408,6 +421,9 @@ class Call:
         self.stack: Sequence[Policy] = ()
         #: The exception by which a limit has cancelled it: its traceback says where it hung.
         self.cancellation: BaseException | None = None
+        #: What has cut it off, or this part of it, and the call of which it is a part; see `cut_off`.
+        self.ended_by: CutOff | None = None
+        self.forked_from: Call | None = None
         #: Whether a part of its result has reached the caller: then nothing can be made undone by running it again.
         self.streaming_started: bool = False
         #: The outcome of the fast path, for the runner that takes over from it.
@@ -435,6 +451,25 @@ class Call:
         """Whether its deadline comes before *seconds* have passed from now: then there is no use in waiting for it."""
         return self.due != math.inf and self.clock.now() + seconds >= self.due
 
+    @property
+    def cut_off(self) -> CutOff | None:
+        """What has cut it off, for a policy that is closed; None: nothing that says anything about what was called."""
+        if self.ended_by is None and self.forked_from is not None:
+            return self.forked_from.cut_off
+        return self.ended_by
+
+    def on_abandoned(self, function: Callable[[], object]) -> AbandonWatch | None:
+        """Have *function* called, at most once, when a limit passes whose caller leaves this thread.
+
+        It is called in the caller's thread, while the policy is suspended here until the inner call returns. Call `end`
+        of the watch when the policy goes on: False says that the function was called, and the outcome comes late. None
+        where no such limit is around this call.
+        """
+        limit = thread_limit_here()
+        if limit is None:
+            return None
+        return limit.watch(function)
+
     def fork(self, base: int, cancel_token: Abandoned | None = None) -> Call:
         """Return this call as another thread or task carries it on from the depth *base* inwards.
 
@@ -447,6 +482,7 @@ class Call:
         other.opener = self.opener
         other.stack = self.stack
         other.notes = self.notes
+        other.forked_from = self
         other.cancel_token = cancel_token
         return other
 
@@ -504,8 +540,8 @@ class Policy(abc.ABC):
 
         It is the same for sync, asyncio and trio. What it keeps of a call are its local variables. It is closed where
         the call has no outcome for it, on cancellation and Ctrl-C: `finally` then gives back what it took, and must not
-        yield. Where ``call.admitted`` is set the fast path has made the first attempt: `run` proceeds first, and is
-        sent its outcome.
+        yield; `Call.cut_off` says what has ended the call. Where ``call.admitted`` is set the fast path has made the
+        first attempt: `run` proceeds first, and is sent its outcome.
         """
         raise NotImplementedError
 

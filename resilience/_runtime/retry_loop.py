@@ -18,6 +18,7 @@ from types import TracebackType
 from resilience._listeners import emit
 from resilience._outcome import Outcome
 from resilience._runtime import async_runner, sync_runner
+from resilience._runtime.cut_off import cut_off_by
 from resilience._runtime.protocol import Call, Effect, Emit, Policy, Proceed, Steps
 from resilience._runtime.steps import end, policy_in_force, resume
 from resilience._runtime.tracebacks import result_of
@@ -140,6 +141,7 @@ class AttemptLoop:
             sync_runner.advance(self._steps, Outcome(), self._call)
             return False
         if not isinstance(error, Exception):
+            self._call.ended_by = cut_off_by(error)
             end(self._steps)
             return False
         step = resume(self._steps, Outcome(None, error))

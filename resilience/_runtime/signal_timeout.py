@@ -25,6 +25,7 @@ from types import FrameType
 
 from resilience._forks import call_in_forked_child
 from resilience._outcome import TIMED_OUT, Outcome
+from resilience._runtime.cut_off import LimitPassed
 from resilience._runtime.interruptible import is_interruptible, mark_interruptible
 from resilience._runtime.protocol import Call, Policy
 from resilience._runtime.sync_runner import call_function
@@ -50,7 +51,7 @@ _get_handler: Callable[[int], object] = importlib.import_module("_signal").getsi
 _set_handler: Callable[[int, object], object] = importlib.import_module("_signal").signal
 
 
-class Interrupt(BaseException):
+class Interrupt(LimitPassed):
     """Unwinds a function whose time is up. Never reaches a caller.
 
     It is no `Exception`, so that a function that catches all errors does not take it for one.

@@ -8,14 +8,17 @@ The runner sends them the outcome. The policies below the position have not been
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from resilience._outcome import Outcome, set_context
 from resilience._runtime import async_runner
 from resilience._runtime.circuit_context import calls_here
+from resilience._runtime.cut_off import CutOff, cut_off_by
 from resilience._runtime.generators import cancel, finish, start_iteration
-from resilience._runtime.protocol import Call, Policy
+from resilience._runtime.protocol import Admission, Call, Policy
+from resilience._runtime.steps import end
 from resilience._runtime.tracebacks import failed_here
 from resilience.clock import current_clock
 
@@ -82,6 +85,20 @@ class SlowPath:
             call.initial_outcome = Outcome(None, error)
             call.position = self.gate_at
         return call
+
+    @staticmethod
+    def cut_off_here() -> CutOff | None:
+        """Return what has cut off the call that the exception being handled has ended."""
+        return cut_off_by(sys.exception())
+
+    def cut_off(self, call: Call, state: Admission, by: CutOff | None = None) -> None:
+        """Have the gate end *call*, which *state* has admitted, and which the exception being handled has cut off."""
+        call.ended_by = by or self.cut_off_here()
+        if call.ended_by is not None:
+            call.admission, call.admitted = state, True
+            steps = self.stack[self.gate_at].run(call)
+            next(steps)
+            end(steps)
 
 
 class StreamSlowPath(SlowPath):

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from resilience._outcome import TIMED_OUT, Outcome
+from resilience._runtime.cut_off import cut_off_by
 from resilience._runtime.protocol import Call, Effect, PassThrough, Policy, Proceed, Steps
 from resilience.settings import DISABLED
 
@@ -23,6 +24,7 @@ __all__ = [
     "are_switched_off",
     "begin_admitted",
     "close",
+    "cut_off",
     "end",
     "handler_of",
     "outcome_of",
@@ -96,6 +98,13 @@ def handler_of(effect: object, handlers: Mapping[type, Callable[..., Any]], call
             return handlers[kind]
     policy = _name_of(call.suspended[-1]) if call.suspended else "a policy"
     raise TypeError(f"{policy} yielded {effect!r}: {_EFFECTS}")
+
+
+def cut_off(call: Call, keep: int, error: BaseException | None) -> None:
+    """End all but the first *keep* suspended policies of a call that *error* has cut off."""
+    if len(call.suspended) > keep:
+        call.ended_by = cut_off_by(error)
+        close(call.suspended, keep)
 
 
 def close(suspended: list[Steps[Outcome]], keep: int) -> None:

@@ -25,6 +25,7 @@ from resilience._listeners import emit
 from resilience._outcome import Outcome
 from resilience._runtime.acquire import acquire, give_back
 from resilience._runtime.generators import is_open_stream
+from resilience._runtime.pauses import pause
 from resilience._runtime.protocol import (
     NO_POLICIES,
     PROCEED,
@@ -41,7 +42,7 @@ from resilience._runtime.protocol import (
 from resilience._runtime.steps import (
     are_switched_off,
     begin_admitted,
-    close,
+    cut_off,
     end,
     handler_of,
     outcome_of,
@@ -97,8 +98,8 @@ def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
             except StopIteration as done:
                 outcome = outcome_of(done.value, suspended.pop())
                 at -= 1
-    except BaseException:
-        close(suspended, depth - base)
+    except BaseException as error:
+        cut_off(call, depth - base, error)
         give_back(effect, call)
         raise
     finally:
@@ -154,7 +155,7 @@ def emit_event(effect: Emit, _call: Call) -> None:
 def sleep(effect: Sleep, call: Call) -> None:
     """Wait in this thread, unless the call's caller leaves it."""
     if effect.seconds > 0:
-        call.clock.sleep(effect.seconds, call.cancel_token)
+        pause(effect, call)
         check_caller(call)
 
 

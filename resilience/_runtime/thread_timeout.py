@@ -3,7 +3,8 @@
 A thread cannot be stopped from outside. So the caller leaves it, and the user's function runs on until it returns by
 itself. From then on nothing more of the call is begun. The runner in that thread looks at the call's `CancelToken`
 before each attempt, wakes from waits when it is cancelled, and unwinds by `CallAbandoned`, so that policies inside the
-limit give back what they took. The tokens of inner limits are cancelled with it. A late outcome is dropped.
+limit give back what they took. The tokens of inner limits are cancelled with it. Policies that have asked for it
+(`Call.on_abandoned`) are notified when the time has passed. A late outcome is dropped.
 
 Workers are daemons, so that a call that never returns cannot keep the process from ending, and they are used again:
 starting one for each call costs more than most calls do. There is no queue: a call that finds none idle starts one, so
@@ -26,6 +27,7 @@ from resilience._forks import call_in_forked_child
 from resilience._listeners import emit, has_listeners
 from resilience._outcome import TIMED_OUT, Outcome
 from resilience._runtime.carried_context import copy_back
+from resilience._runtime.cut_off import AbandonWatch, CutOff, cut_off_by, thread_limit
 from resilience._runtime.protocol import Abandoned, Call, Policy
 from resilience.errors.base import TooManyAbandonedError
 from resilience.settings import ABANDONED_THREADS
@@ -37,6 +39,7 @@ __all__ = [
     "abandoned",
     "check_caller",
     "in_worker",
+    "on_first_limit",
     "run_in_worker",
 ]
 
@@ -76,7 +79,7 @@ class CancelToken:
     much as handing a call to a worker, so the first wait makes it.
     """
 
-    __slots__ = ("_event", "_inner", "_outer", "_running", "cancelled", "done", "finished")
+    __slots__ = ("_event", "_inner", "_outer", "_running", "_watches", "cancelled", "done", "finished")
 
     def __init__(self, outer: Abandoned | None) -> None:
         self.cancelled: bool = False
@@ -86,6 +89,8 @@ class CancelToken:
         self._running = False
         self._event: threading.Event | None = None
         self._inner: set[CancelToken] = set()
+        #: What is notified when a limit has passed; some of them may have ended.
+        self._watches: list[AbandonWatch] = []
         self._outer: CancelToken | None = None
         if isinstance(outer, CancelToken):
             self._outer = outer
@@ -103,21 +108,38 @@ class CancelToken:
         """Note, in the worker, that the call has come back."""
         with _leaving:
             self.finished = True
+            self._watches = []
             _abandoned.discard(self)
             if self._outer is not None:
                 self._outer._inner.discard(self)
 
-    def cancel(self) -> None:
-        """Note that the caller has left, and wake what waits inside the limit: sleeps, and workers of inner limits."""
+    def watch(self, function: Callable[[], object]) -> AbandonWatch | None:
+        """Have *function* called when a limit passes; None where the caller has left, or the call has come back."""
+        with _leaving:
+            if self.cancelled or self.finished:
+                return None
+            watch = AbandonWatch(function)
+            self._watches = [*[each for each in self._watches if not each.has_ended], watch]
+            return watch
+
+    def cancel(self, cut_off: CutOff | None = None) -> None:
+        """Note that the caller has left, and wake what waits inside the limit: sleeps, and workers of inner limits.
+
+        Where *cut_off* says that a limit has passed, those who watch for that are notified first.
+        """
         with _leaving:
             self.cancelled = True
             if self._running and not self.finished:
                 _abandoned.add(self)
-            event, inner = self._event, [*self._inner]
+            event, inner, watches = self._event, [*self._inner], self._watches
+            self._watches = []
+        if cut_off is CutOff.TIMED_OUT:
+            for watch in reversed(watches):
+                watch.fire()
         if event is not None:
             event.set()
         for other in inner:
-            other.cancel()
+            other.cancel(cut_off)
             other.done.set()  # a worker that waits for another one is free
 
     def wait(self, timeout: float, /) -> bool:
@@ -143,6 +165,8 @@ def run_in_worker(drive: Drive, stack: Sequence[Policy], depth: int, limit: floa
     what is raised in the worker, and CallAbandoned where the caller of this very thread has left it.
     """
     check_caller(call)
+    if on_first_limit:
+        _begin_to_look_for_limits()
     if (running := len(_abandoned)) >= ABANDONED_THREADS.limit:
         if has_listeners():
             from resilience.events import ThreadsExhausted
@@ -153,13 +177,22 @@ def run_in_worker(drive: Drive, stack: Sequence[Policy], depth: int, limit: floa
     work = _WorkItem(drive, stack, depth, call.fork(depth, token), token)
     try:
         if not call.clock.run_and_wait(work.begin, token.done, limit):
+            token.cancel(CutOff.TIMED_OUT)
             return TIMED_OUT
         if not token.finished:  # not the call has come back: the caller of this thread's own has left
             raise CallAbandoned
         return work.result()
-    finally:
+    except BaseException as error:  # an enclosing limit's signal, or Ctrl-C in the caller
         if not token.finished:
-            token.cancel()  # on Ctrl-C in the caller too
+            token.cancel(cut_off_by(error))
+        raise
+
+
+def _begin_to_look_for_limits() -> None:
+    """Have those who must know of calls in worker threads look for them from now on."""
+    for begin in on_first_limit:
+        begin()
+    on_first_limit.clear()
 
 
 class OneShotEvent:
@@ -201,6 +234,7 @@ class _WorkItem:
         self._stack = stack
         self._depth = depth
         self._context = copy_context()
+        self._context.run(thread_limit.set, token)
         self._outcome = TIMED_OUT
         self._raised: BaseException | None = None
         self.call = call
@@ -286,6 +320,9 @@ class _WorkerThread:
             return self._ready.acquire()
         return False
 
+
+on_first_limit: list[Callable[[], object]] = []
+"""Called before the first call runs in a worker thread: programs without such limits do not look for them."""
 
 # A deque: appended to and taken from by many threads without a lock.
 _idle: deque[_WorkerThread] = deque()

@@ -13,7 +13,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias, cast
 
-from resilience._deadline_context import ActiveDeadline, DeadlineScope, current_deadline, running_task
+from resilience._deadline_context import (
+    ActiveDeadline,
+    ActiveLimit,
+    DeadlineScope,
+    current_deadline,
+    current_deadline_any_clock,
+    running_task,
+)
 from resilience._outcome import DEADLINE_EXCEEDED, TIMED_OUT, Outcome
 from resilience._runtime.open_transactions import refused_in_transaction
 from resilience._runtime.protocol import Call, Policy, Proceed
@@ -35,7 +42,7 @@ class LimitScope:
     exception from a signal handler may come in the middle of either. Seconds throughout, by the call's clock.
     """
 
-    __slots__ = ("_announced", "_call", "_due", "_limit", "_outer", "expired_outcome", "remaining")
+    __slots__ = ("_announced", "_call", "_due", "_limit", "_outer", "expired_outcome", "limit_here", "remaining")
 
     def __init__(self, limit: float, call: Call) -> None:
         now = call.clock.now()
@@ -44,6 +51,8 @@ class LimitScope:
         self._outer = call.due
         self._due = now + limit
         self._announced: DeadlineScope | None = None
+        #: What cancels the task that runs the block, while it is in force.
+        self.limit_here: ActiveLimit = ActiveLimit()
         #: The outcome when the time has passed: it says whose time it was.
         self.expired_outcome: Outcome = TIMED_OUT
         #: Seconds there are. Not by the difference of two moments: a limit may be shorter than the clock can tell.
@@ -54,7 +63,8 @@ class LimitScope:
 
     def enter(self) -> None:
         """Have what is inside know the moment. A sync caller cancels nothing, also not the task it may run in."""
-        self._announce(ActiveDeadline(self._due, self._call.clock))
+        outer = current_deadline_any_clock()
+        self._announce(ActiveDeadline(self._due, self._call.clock, outer=outer))
 
     def enter_task(self) -> float:
         """Have what is inside know the moment; return the seconds after which this task has to cancel it by itself.
@@ -62,10 +72,10 @@ class LimitScope:
         An outer moment of this very task cancels it by itself. Two cancellations at one moment would leave one for
         later, so this one then keeps to its own limit.
         """
-        clock, task = self._call.clock, running_task()
-        due = ActiveDeadline(self._due, clock)
+        clock, task, position = self._call.clock, running_task(), None
         if task is not None:
-            due = ActiveDeadline(self._due, clock, task, place(task))
+            position = place(task)
+        due = ActiveDeadline(self._due, clock, task, position, self.limit_here, current_deadline_any_clock())
         seconds = self._limit
         outer = current_deadline(clock)
         if outer is not None and (task is None or outer.task is not task):
@@ -80,6 +90,7 @@ class LimitScope:
 
     def leave(self) -> None:
         """Take it back, unless that is done."""
+        self.limit_here.timer = None
         if self._announced is not None:
             self._announced.end()
         self._call.due = self._outer
@@ -142,7 +153,8 @@ async def run_with_timeout_async(
     try:
         try:
             seconds = scope.enter_task()
-            with call.clock.move_on_after(seconds, shared=seconds == effect.timeout):
+            with call.clock.move_on_after(seconds, shared=seconds == effect.timeout) as limit:
+                scope.limit_here.timer = limit
                 try:
                     outcome = await drive(stack, depth, call, depth)
                 except BaseException as cut:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextvars
+import sys
 import threading
 
 from resilience._outcome import Outcome
 from resilience._runtime import sync_runner
+from resilience._runtime.cut_off import cut_off_by
 from resilience._runtime.protocol import Call, Policy, Proceed
 from resilience._runtime.steps import end, policy_in_force
 from resilience._runtime.tracebacks import result_of
@@ -65,8 +67,13 @@ class Permit:
         self._end(Outcome.failed(error))
 
     def release(self) -> None:
-        """Give the permit back: the call has no outcome. Does nothing where it has ended."""
+        """Give the permit back: the call has no outcome. Does nothing where it has ended.
+
+        While a cancellation is handled, the call counts as any call that is cut off: as a time-out where a limit of the
+        toolkit's has passed, as slow where it has become that.
+        """
         if self._ended.acquire(blocking=False):
+            self._call.ended_by = cut_off_by(sys.exception())
             end(self._steps)
 
     def _end(self, outcome: Outcome) -> None:

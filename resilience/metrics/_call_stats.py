@@ -18,9 +18,11 @@ from typing import NamedTuple
 
 from resilience._callback_errors import log_callback_error
 from resilience._forks import call_in_forked_child
+from resilience._runtime.cut_off import CutOff
 from resilience.categories import ErrorCategory
 from resilience.classification.classifier import classify
 from resilience.errors._error_code import code_of
+from resilience.errors.base import DeadlineExceededError
 from resilience.metrics.definitions import BOUNDS, CANCELLED, FAILURE, OTHER, SUCCESS
 
 __all__ = [
@@ -168,8 +170,11 @@ class CallStats:
         if self.has_observers:
             self._notify(FAILURE, took)
 
-    def cancelled(self, took: float = 0.0) -> None:
-        """Record a call that was cancelled or interrupted."""
+    def cancelled(self, took: float = 0.0, cut_off: CutOff | None = None) -> None:
+        """Record a call that was cancelled or interrupted; as a failure where a limit around it has cut it off."""
+        if cut_off is CutOff.TIMED_OUT:
+            self.failed(DeadlineExceededError(self.target), took)
+            return
         with self._lock:
             self._cancelled += 1
         if self.has_observers:

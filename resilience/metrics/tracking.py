@@ -78,7 +78,8 @@ class Tracked(Policy):
             if admitted:  # the fast path says when it began, unless it has counted the call
                 began = call.started_at
             if not ended and not call.withdrawn and began is not None:
-                CALL_STATS.for_target(call.target, self.component).cancelled()
+                stats = CALL_STATS.for_target(call.target, self.component)
+                stats.cancelled(call.clock.now() - began, call.cut_off)
         if began is not None:
             self._record(call, outcome, call.clock.now() - began)
         return outcome

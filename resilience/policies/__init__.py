@@ -22,13 +22,16 @@ from resilience._lazy import attach_lazy
 
 if TYPE_CHECKING:
     from resilience._outcome import Outcome
+    from resilience._runtime.cut_off import AbandonWatch, CutOff
     from resilience._runtime.protocol import Acquire, Call, Effect, Emit, Proceed, Race, Run, Sleep
     from resilience._runtime.slots import Slots
     from resilience.policies.base import Policy, Steps
 
 __all__ = [
+    "AbandonWatch",
     "Acquire",
     "Call",
+    "CutOff",
     "Effect",
     "Emit",
     "Outcome",

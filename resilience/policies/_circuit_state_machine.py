@@ -45,13 +45,15 @@ _FIXES_STATE = frozenset({_ISOLATED, _DISABLED})
 class CircuitStateMachine:
     """The state that all calls through one circuit share.
 
-    A call acquires admission by `acquire`, and ends in exactly one of `record_success`, `record` and `release`:
+    A call acquires admission by `acquire`, and ends in exactly one of `record_success`, `record`, `record_slow` and
+    `release`:
 
     ==================  ==========================================  =========================================
     the call            was admitted by a closed state              was admitted as a probe
     ==================  ==========================================  =========================================
     succeeds            `record_success`: no lock, or a short one   `record`: may close the circuit
     fails               `record`: may open the circuit              `record`: may open the circuit again
+    is cut off, slow    `record_slow`: may open the circuit         `record`: opens the circuit again
     is cancelled        nothing                                     `release`: gives the permit back
     ==================  ==========================================  =========================================
 
@@ -141,6 +143,14 @@ class CircuitStateMachine:
         with self._lock:
             now = clock.now()
             opens = state.record_success(now, self.config, slow=now - began >= self.config.slow_seconds)
+            if not opens or self.mode is _DISABLED:
+                return None
+            return self._transition(self._open(state, 0, clock, None, None), clock, state)
+
+    def record_slow(self, state: Closed, clock: Clock) -> Transition | None:
+        """Record a call that *state* admitted, and that was cut off when it had become slow."""
+        with self._lock:
+            opens = state.record_slow(clock.now())
             if not opens or self.mode is _DISABLED:
                 return None
             return self._transition(self._open(state, 0, clock, None, None), clock, state)

@@ -25,6 +25,7 @@ from resilience._outcome import Outcome
 from resilience._runtime.exhaustion import exhaustion_counter
 from resilience._runtime.protocol import Call, Run, Steps
 from resilience._safe_access import safe_getattr
+from resilience._shutdown import is_shutting_down
 from resilience.categories import ErrorCategory
 from resilience.classification._attributes import category_of_result
 from resilience.classification.classifier import categories_of
@@ -99,6 +100,8 @@ class RetryDecision(RetryConfig):
             return StopReason.ATTEMPTS
         if state.repeated_failures >= self.no_progress:
             return StopReason.NO_PROGRESS
+        if is_shutting_down():
+            return StopReason.SHUTDOWN
         return None
 
     def plan_wait(
@@ -237,7 +240,7 @@ class RetryDecision(RetryConfig):
             state.record_fingerprint(failure_fingerprint(state.category, error))
         if error is not None:
             yield from announce(attempt_failed, state, error)
-            if state.category._value_ & self.reviser.bits:
+            if state.category._value_ & self.reviser.bits and not is_shutting_down():
                 return (yield from self.reviser.revise(call, error, state, self.min_attempt_time))
         reason = self.blocked_by(call, outcome, state)
         if reason is not None:

@@ -9,24 +9,32 @@ observers. It also keeps calls within calls apart: what a probe calls through th
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import math
+import threading
 from collections.abc import Callable, Generator, Sequence
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec
 
 from resilience._callback_errors import call_hook, log_callback_error
+from resilience._deadline_context import running_task
 from resilience._listeners import emit, has_listeners
 from resilience._outcome import Outcome
 from resilience._runtime.circuit_context import Note, calls_here, enter, leave
+from resilience._runtime.cut_off import AbandonWatch, CutOff, thread_limit_here
 from resilience._runtime.method_selection import RequestMethods
 from resilience._runtime.protocol import Admission, Call, Emit, Gate, Policy, Proceed, Run, Steps, SuccessReporting
+from resilience._runtime.thread_timeout import on_first_limit
 from resilience.classification._parse_errors import is_garbage
 from resilience.classification.classifier import category_of, classify
 from resilience.classification.retry_hints import retry_after
 from resilience.clock import Clock, current_clock
+from resilience.errors.base import DeadlineExceededError
 from resilience.errors.circuit import CircuitOpenError
 from resilience.policies._circuit_breaker_config import IGNORED, SUCCESS, CircuitBreakerConfig
 from resilience.policies._circuit_state_machine import CircuitStateMachine
 from resilience.policies.circuit_states import (
+    BY_RUNNER,
     INNER,
     CircuitMode,
     CircuitObserver,
@@ -57,6 +65,7 @@ P = ParamSpec("P")
 # By names of their own: on CPython 3.11 a member of an enum is a call to find.
 _CALL = SuccessReporting.CALL
 _SHADOW, _DISABLED = CircuitMode.SHADOW, CircuitMode.DISABLED
+_TIMED_OUT = CutOff.TIMED_OUT
 _PROCEED = Proceed()
 _SLOW_PROBE = 1  # what a slow success weighs in a half-open circuit: as much as a failure, for it is no recovery
 
@@ -76,10 +85,17 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
     (`circuit_context`) while they run. A call through the same circuit from within passes by `INNER` and decides
     nothing: a request that goes through several guarded methods is one success or one failure.
 
+    **Calls cut off.** A call that an outer limit or deadline of the toolkit's cuts off is a failure: a time-out. One
+    that is cancelled otherwise counts as slow once it is that, and for nothing before. Where a limit leaves the thread
+    of a sync call, that is recorded at once, and what the thread comes back with is not.
+
     It never catches what a call raises, and never holds the lock while a call runs.
     """
 
     supports_generators = True
+
+    #: `state`, as wrappers read it: the slot itself; from the first call in a worker thread on `_AdmissionHere`.
+    admission: ClassVar[Any] = CircuitStateMachine.state  # type: ignore[misc]  # a descriptor, on the class
 
     __slots__ = ("__weakref__", "fast_path", "methods", "name", "owner")
 
@@ -95,18 +111,19 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
     @property
     def fast_path_gate(self) -> Gate:  # type: ignore[override]  # it has one always
         """The circuit itself: the wrapper looks at its state before the call."""
-        return self
+        return self  # pyright: ignore[reportReturnType]  # `admission` is a descriptor on the class
 
     # -- the call ------------------------------------------------------------------------------------------------
 
     def run(self, call: Call) -> Steps[Outcome]:
         """Admit *call* or reject it, and record its outcome on what admitted it: a state, or a probe's permit.
 
-        A call that is cancelled records nothing, and gives its permit back.
+        A call that is cut off records what that says of the dependency, or gives its permit back.
         """
         admitted: Admission | ProbePermit | None = call.admission
         began = call.began
         running: Note | None = None
+        watch: AbandonWatch | None = None
         if not call.admitted:  # else the wrapper has done what comes before the call
             admitted = state = self.state
             if not state.fast_path or self.methods.guards_class:
@@ -117,19 +134,21 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
                 running = self._enter(admitted)
             elif self.telling is _CALL:
                 began = call.clock.now()
-        finished = False
+            watch = self._watch(call, admitted, began)
+        finished = recorded = False
         try:
             outcome: Outcome = yield _PROCEED
             finished = True
         finally:
-            if not finished:
-                self.release(admitted)
             if running is not None:
                 self.leave(running)  # not by the module's name, which is gone when the interpreter ends
-        if admitted is INNER:
+            recorded = watch is not None and not watch.end()
+            if not finished:
+                self._end_cut_off(call, admitted, began, recorded=recorded)
+        if admitted is INNER or recorded:
             return outcome
         weight, transition = self._record_outcome(outcome, admitted, began, call.clock)
-        if (self.observers and self.mode is not _DISABLED) or (transition is not None and has_listeners()):
+        if self.observers or (transition is not None and has_listeners()):
             counted = transition is not None or self.state is admitted  # else it is late
             yield from self._notify_result(call, outcome, weight, transition, counted)
         return outcome
@@ -202,6 +221,63 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
         if category._value_ & config.server_backoff:
             open_for = _server_backoff(error)
         return weight, self.record(admitted, weight, clock, category, error, open_for)
+
+    def _watch(self, call: Call, admitted: Admission | ProbePermit | None, began: float) -> AbandonWatch | None:
+        """Have a time-out recorded where a limit leaves the thread of *call*; None where none can."""
+        if admitted is INNER or thread_limit_here() is None:
+            return None
+        return call.on_abandoned(functools.partial(self._record_cut_off, call, admitted, began, _TIMED_OUT))
+
+    def _end_cut_off(
+        self, call: Call, admitted: Admission | ProbePermit | None, began: float, *, recorded: bool
+    ) -> None:
+        """End a call without an outcome. While the interpreter ends, the names of this module are gone."""
+        if call.cut_off is None:
+            self.release(admitted)
+        elif admitted is not INNER and not recorded:
+            self._record_cut_off(call, admitted, began, call.cut_off)
+
+    def _record_cut_off(
+        self, call: Call, admitted: Admission | ProbePermit | None, began: float, cut_off: CutOff
+    ) -> None:
+        """Record a call that was cut off, as a time-out, as a slow call, or not at all.
+
+        It runs where the call is closed, or in the thread of a caller that leaves: it can wait for nothing.
+        """
+        outcome, clock = Outcome(None, DeadlineExceededError(call.target)), call.clock
+        if cut_off is _TIMED_OUT:
+            weight, transition = self._record_outcome(outcome, admitted, began, clock)
+        elif clock.now() - began < self.config.slow_seconds:
+            self.release(admitted)
+            return
+        elif isinstance(admitted, Closed):
+            weight, transition = IGNORED, None
+            if not (self.methods.guards_class and self._is_part_of_a_call(admitted, outcome)):
+                transition = self.record_slow(admitted, clock)
+        else:
+            weight = _SLOW_PROBE
+            transition = self.record(admitted, weight, clock)
+        if transition is not None or (self.observers and self.mode is not _DISABLED):
+            counted = transition is not None or self.state is admitted
+            self._notify_cut_off(call, outcome.error, weight, transition, counted)
+
+    def _notify_cut_off(
+        self, call: Call, error: Exception | None, weight: int, transition: Transition | None, counted: bool
+    ) -> None:
+        """Notify observers and subscribers of a call that was cut off. Those that do I/O do not block an event loop."""
+
+        def notify() -> None:
+            if weight > SUCCESS:
+                self.notify(self.observers, "failed", error, weight, counted)
+            if transition is not None:
+                self.notify(self.observers, "changed", *transition)
+
+        if running_task() is not None and any(observer.blocking for observer in self.observers):
+            threading.Thread(target=contextvars.copy_context().run, args=(notify,), daemon=True).start()
+        else:
+            notify()
+        if transition is not None and has_listeners():
+            emit(self.event(call.target, transition))
 
     def _error_weight(self, error: Exception, category: ErrorCategory, clock: Clock) -> int:
         """Return what a failure weighs: by its category, unless a subclass counts other things.
@@ -286,7 +362,8 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
         """The present state; `INNER` within a call through this circuit, whatever the state."""
         if calls_here() and self._is_inner():
             return INNER
-        return self.state
+        here: Admission = self.admission
+        return here
 
     leave: staticmethod[[Note], None] = staticmethod(leave)
 
@@ -327,7 +404,12 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
     def _notify_result(
         self, call: Call, outcome: Outcome, weight: int, transition: Transition | None, counted: bool
     ) -> Steps[None]:
-        """Notify observers and subscribers of the outcome of a call, and of the *transition* it has caused."""
+        """Notify observers and subscribers of the outcome of a call, and of the *transition* it has caused.
+
+        A circuit that is disabled records nothing, and notifies of nothing.
+        """
+        if self.mode is _DISABLED:
+            return
         if weight == SUCCESS:
             yield from self._notify("succeeded", counted)
         elif weight != IGNORED:
@@ -396,6 +478,23 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
 
     def __str__(self) -> str:
         return f"circuit_breaker({', '.join([repr(self.name), *self.config.non_default_options()])})"
+
+
+class _AdmissionHere:
+    """The present state of a circuit; within a call in a worker thread one that is not on the fast path."""
+
+    def __get__(self, circuit: CircuitBreakerPolicy, owner: object = None) -> Admission:
+        if thread_limit_here() is None:
+            return circuit.state
+        return BY_RUNNER
+
+
+def _look_for_thread_limits() -> None:
+    """Have wrappers ask for each call whether it is in a worker thread: from the first such call of a process on."""
+    CircuitBreakerPolicy.admission = _AdmissionHere()
+
+
+on_first_limit.append(_look_for_thread_limits)
 
 
 def _notifications(

@@ -24,6 +24,7 @@ from resilience.policies._circuit_breaker_config import CircuitBreakerConfig, Tr
 from resilience.policies._sliding_window import Window, WindowSnapshot
 
 __all__ = [
+    "BY_RUNNER",
     "INNER",
     "CircuitMode",
     "CircuitObserver",
@@ -174,6 +175,10 @@ class Closed(Admission):
         self.mark_success()
         return False
 
+    def record_slow(self, now: float) -> bool:
+        """Count a call that was cut off *now*, after it had become slow; return whether the circuit opens by that."""
+        return False
+
     def record_answer(self, config: CircuitBreakerConfig) -> bool:
         """Return False: an error by which the dependency shows that it works changes nothing here."""
         return False
@@ -235,6 +240,15 @@ class ClosedWithRates(Closed):
         for window in self.windows:
             window.record(self.call_count, now, slow=slow)
         return slow and self._rate_exceeded(now)
+
+    def record_slow(self, now: float) -> bool:
+        """Count a slow call that was cut off *now*: no success, so failures in a row stay; return whether it opens."""
+        in_a_row = self.call_count == self.calls_at_last_failure
+        self.call_count += 1
+        self.calls_at_last_failure += in_a_row
+        for window in self.windows:
+            window.record(self.call_count, now, slow=True)
+        return self._rate_exceeded(now)
 
     def _rate_exceeded(self, now: float) -> bool:
         return any(self.rates.exceeded_by(window.snapshot(self.call_count, now)) for window in self.windows)
@@ -457,6 +471,9 @@ def _active(permits: set[ProbePermit], now: float) -> int:
     """Return the number of permits whose lease has not ended."""
     return sum(permit.is_active(now) for permit in permits.copy())  # a copy: it is read without the lock, too
 
+
+BY_RUNNER: Final = Admission(fast_path=False)
+"""Sends a call that the fast path would take to `run`, where the circuit takes note of it."""
 
 INNER: Final = Admission(fast_path=True)
 """Admits a call that belongs to another call through the same circuit: its outcome is not recorded."""

@@ -1,7 +1,21 @@
 """What a policy is written with: the call, its outcome, and the effects."""
 
 from resilience._outcome import Outcome
+from resilience._runtime.cut_off import AbandonWatch, CutOff
 from resilience._runtime.protocol import Acquire, Call, Effect, Emit, Proceed, Race, Run, Sleep
 from resilience._runtime.slots import Slots
 
-__all__ = ["Acquire", "Call", "Effect", "Emit", "Outcome", "Proceed", "Race", "Run", "Sleep", "Slots"]
+__all__ = [
+    "AbandonWatch",
+    "Acquire",
+    "Call",
+    "CutOff",
+    "Effect",
+    "Emit",
+    "Outcome",
+    "Proceed",
+    "Race",
+    "Run",
+    "Sleep",
+    "Slots",
+]

@@ -19,6 +19,7 @@ from resilience._listeners import has_listeners
 from resilience._outcome import Outcome
 from resilience._runtime.exhaustion import exhaustion_counter
 from resilience._runtime.protocol import Call, Proceed, Run, Sleep, Steps
+from resilience._shutdown import is_shutting_down
 from resilience.categories import ErrorCategory
 from resilience.classification.classifier import category_of
 from resilience.errors.base import RetriesExhaustedError
@@ -49,9 +50,9 @@ class Retry(RetryDecision):
     which is made at the first failure and is local to the loop. So a success costs nothing, and concurrent calls share
     nothing but the budget.
 
-    The caller gets the last error, the same object, with a `CallReport` as its attribute ``resilience``. No local
-    variable of the loop keeps an error while it waits: the frames of the error may lead to the loop, and both would
-    wait for the garbage collector.
+    The caller gets the last error, the same object, with a `CallReport` as its attribute ``resilience``. A local
+    variable of the loop keeps it while it waits, for a shutdown, and none does during an attempt: the frames of the
+    error may lead to the loop, and both would wait for the garbage collector.
 
     >>> from resilience.testing import no_waits
     >>> answers = iter([TimeoutError(), ConnectionResetError(), "hello"])
@@ -100,9 +101,13 @@ class Retry(RetryDecision):
                     break
                 if reason is not None:
                     return (yield from self._stop(call, outcome, state, reason))
-                del outcome  # the frames of its error may lead to this generator
                 if state.next_wait > 0 or self.attempts == math.inf:  # an endless loop must let others run
-                    yield Sleep(state.next_wait)
+                    yield Sleep(state.next_wait, ends_at_shutdown=True)
+                    if is_shutting_down():
+                        self.refund(state)
+                        state.unschedule_retry()
+                        return (yield from self._stop(call, outcome, state, StopReason.SHUTDOWN))
+                del outcome  # the frames of its error may lead to this generator
                 state.start_attempt(call.clock.now())
             self._record_success(call, state)
             if self.on_success is not None:

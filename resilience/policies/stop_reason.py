@@ -37,6 +37,7 @@ class StopReason(enum.Enum):
     COMMITTED = "committed", "the caller has received a part of the result", False
     STOPPED = "stopped", "the stop strategy ended the attempts", True
     STRATEGY_FAILED = "strategy_failed", "a strategy failed", True
+    SHUTDOWN = "shutdown", "the program is shutting down", True
     CANCELLED = "cancelled", "it was cancelled", False
 
     text: str

@@ -249,6 +249,10 @@ class _VirtualLimit(_Timer):
     def expired(self) -> bool:
         return self._scope.cancelled_caught
 
+    @property
+    def passed(self) -> bool:
+        return self._scope.cancel_called
+
     def fall_due(self) -> None:
         super().fall_due()
         if threading.get_ident() == self._thread:  # other threads must not touch the scope: its patience ends it

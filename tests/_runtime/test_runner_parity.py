@@ -13,7 +13,7 @@ import resilience._runtime
 FOLDER = pathlib.Path(resilience._runtime.__file__).parent
 
 # What the async runner calls in place of what the sync one does.
-NAMES = {"run_with_timeout_async": "run_with_timeout", "acquire_async": "acquire"}
+NAMES = {"run_with_timeout_async": "run_with_timeout", "acquire_async": "acquire", "pause_async": "pause"}
 
 # The lines that only one of them has, without `await`. A docstring is a line.
 ONLY_SYNC = {
@@ -27,7 +27,7 @@ ONLY_SYNC = {
     "sleep": {
         '"""Wait in this thread, unless the call\'s caller leaves it."""',
         "if effect.seconds > 0:",
-        "    call.clock.sleep(effect.seconds, call.cancel_token)",
+        "    pause(effect, call)",
         "    check_caller(call)",
     },
     "race": {
@@ -52,7 +52,7 @@ ONLY_ASYNC = {
     },
     "sleep": {
         '"""Wait in this task; other tasks run even where there is nothing to wait for."""',
-        "call.clock.sleep_async(effect.seconds)",
+        "pause(effect, call)",
     },
     "race": {
         "def race(effect: Race, call: Call) -> Outcome:",
@@ -134,5 +134,12 @@ def test_the_same_names_are_imported_but_for_those_of_a_difference():
         return {each.name for node in tree.body if isinstance(node, ast.ImportFrom) for each in node.names}
 
     sync, asynchronous = imported("sync_runner.py"), imported("async_runner.py")
-    assert sync - asynchronous == {"Coroutine", "acquire", "check_caller", "run_with_timeout"}
-    assert asynchronous - sync == {"Awaitable", "CoroutineType", "acquire_async", "cast", "run_with_timeout_async"}
+    assert sync - asynchronous == {"Coroutine", "acquire", "check_caller", "pause", "run_with_timeout"}
+    assert asynchronous - sync == {
+        "Awaitable",
+        "CoroutineType",
+        "acquire_async",
+        "cast",
+        "pause_async",
+        "run_with_timeout_async",
+    }
