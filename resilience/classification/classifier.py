@@ -87,7 +87,8 @@ def classify(exc: BaseException) -> ErrorCategory:
             own = exc.__dict__
             if not own or unless.isdisjoint(own):
                 if category is _UNKNOWN:
-                    if exc.__cause__ is None and len(exc.args) < 2:
+                    args = exc.args
+                    if exc.__cause__ is None and (not args or (len(args) == 1 and type(args[0]) is not dict)):
                         return category
                 elif category is not _NETWORK or wraps_no_exception(exc, own) or not hides_certificate(exc):
                     return category
@@ -173,8 +174,10 @@ def _by_rules(exc: BaseException, rules: Rules, *, is_part: bool = False) -> Ver
     by_cause = known.follows_cause and _by_cause(exc, rules)
     if by_cause:
         return by_cause
-    found = rules.predicates and rules.by_predicate(exc)
-    if found:
+    found: Match | None = None
+    if rules.predicates:
+        found = rules.by_predicate(exc)
+    if found is not None:
         return Verdict(found.category, "registered", found.why)
     verdict = known.ending or _declared_category(exc, known)
     if not is_part and verdict.category is _NETWORK and verdict.rule != "declared" and hides_certificate(exc):
