@@ -70,7 +70,10 @@ def by_structure(exc: BaseException) -> Match | None:
             found = rule(exc)
             if found is not None:
                 return found
-    return _by_arguments(exc) if exc.args else None
+    args = exc.args
+    if len(args) > 1 or (args and type(args[0]) is dict):
+        return _by_arguments(exc)
+    return None
 
 
 # -- HTTP --------------------------------------------------------------------------------------------------------------

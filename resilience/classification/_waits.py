@@ -6,7 +6,6 @@ of any size must not upset a timer.
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import datetime, timedelta
 from typing import TypeAlias
