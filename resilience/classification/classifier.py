@@ -40,7 +40,7 @@ from resilience.profiles import profile_for
 __all__ = ["Explanation", "Rule", "categories_of", "category_of", "classify", "explain"]
 
 _C = ErrorCategory
-_LEAVES = frozenset(_C)
+_LEAVES = frozenset(map(id, _C))  # by identity: to hash a member of a Flag is a call of a Python function
 _UNKNOWN = _C.UNKNOWN
 _NETWORK = _C.NETWORK  # a bad certificate hides in connection errors
 _OPEN = ("unknown", "client")  # the rules whose UNKNOWN means that they do not know
@@ -246,7 +246,7 @@ def _read(row: CategoryRow, exc: BaseException) -> Match | None:
         found = cast("Callable[[BaseException], ErrorCategory | Match | None]", row)(exc)
         if isinstance(found, ErrorCategory):
             found = Match(found, "")
-        if found is None or found.category in _LEAVES:
+        if found is None or id(found.category) in _LEAVES:
             return found
         raise ValueError("it did not return a leaf")
     except Exception as error:
