@@ -68,7 +68,7 @@ class PerKeyPolicy(Policy):
 
     supports_generators = True
 
-    def __init__(self, template: CircuitBreakerPolicy, circuit_of_call: Callable[[Call], HasCircuit | Outcome]) -> None:
+    def __init__(self, template: CircuitBreakerPolicy, circuit_of_call: Callable[[Call], HasCircuit]) -> None:
         self._template = template
         self._circuit_of_call = circuit_of_call
         self.methods: MethodSelection | None = template.methods
@@ -77,9 +77,10 @@ class PerKeyPolicy(Policy):
 
     def run(self, call: Call) -> Steps[Outcome]:
         """Take *call* through the circuit of its key, which is kept for `status`: the key is derived once."""
-        breaker = self._circuit_of_call(call)
-        if isinstance(breaker, Outcome):
-            return breaker
+        try:
+            breaker = self._circuit_of_call(call)
+        except Exception as error:  # of the key, or of its function
+            return Outcome(None, error)
         call.notes[self] = breaker.circuit
         return (yield from breaker.circuit.run(call))
 

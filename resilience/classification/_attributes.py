@@ -70,7 +70,10 @@ def by_structure(exc: BaseException) -> Match | None:
             found = rule(exc)
             if found is not None:
                 return found
-    return _by_odbc(exc) if len(exc.args) > 1 else None
+    args = exc.args
+    if len(args) > 1 or (args and type(args[0]) is dict):
+        return _by_arguments(exc)
+    return None
 
 
 # -- HTTP --------------------------------------------------------------------------------------------------------------
@@ -201,7 +204,8 @@ def by_aws(exc: BaseException) -> Match | None:
 def by_sqlstate(exc: BaseException) -> Match | None:
     """Return the category of a database's SQLSTATE, in `sqlstate` (psycopg 3, asyncpg) or `pgcode` (psycopg2).
 
-    Drivers over ODBC give it as the first argument, and at the beginning of the diagnostics in the second one.
+    Drivers over ODBC give it as the first argument, and at the beginning of the diagnostics in the second one. pg8000
+    and redshift_connector give the fields of the server's ErrorResponse as the first argument.
 
     >>> class Deadlock(Exception):
     ...     sqlstate = "40P01"
@@ -209,12 +213,14 @@ def by_sqlstate(exc: BaseException) -> Match | None:
     'SQLSTATE 40P01, deadlock detected'
     >>> by_sqlstate(Exception("08S01", "[08S01] [Microsoft][ODBC Driver 18 for SQL Server] ...")).why
     'SQLSTATE 08S01, connection exception'
+    >>> by_sqlstate(Exception({"S": "ERROR", "C": "23505", "M": "..."})).why
+    'SQLSTATE 23505, unique violation'
     """
     for name in _SQLSTATES:
         found = _by_state(as_str(safe_getattr(exc, name)) or "")
         if found is not None:
             return found
-    return _by_odbc(exc)
+    return _by_arguments(exc)
 
 
 def _by_state(code: str) -> Match | None:
@@ -224,15 +230,25 @@ def _by_state(code: str) -> Match | None:
     return Match(category, named_sqlstate(code))
 
 
-def _by_odbc(exc: BaseException) -> Match | None:
+def _by_arguments(exc: BaseException) -> Match | None:
     args = safe_getattr(exc, "args")
     if type(args) is not tuple:
         return None
     first, *others = cast("tuple[object, ...]", args) or ("",)
+    if type(first) is dict:
+        return _by_fields(cast("object", first))
     state = as_str(first) or ""
     if not (others and is_sqlstate(state) and (as_str(others[0]) or "").startswith(f"[{state}]")):
         return None
     return _by_state(state)
+
+
+def _by_fields(fields: object) -> Match | None:
+    """Read an ErrorResponse of PostgreSQL's protocol as a mapping: C is its SQLSTATE, S and V are its severity."""
+    code = as_str(safe_item(fields, "C")) or ""
+    if not is_sqlstate(code) or as_str(safe_item(fields, "S")) is None:
+        return None
+    return _by_state(code)
 
 
 # -- what an error says of itself --------------------------------------------------------------------------------------

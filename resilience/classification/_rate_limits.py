@@ -4,7 +4,8 @@ Most servers send these headers with every response, so the moment of the reset 
 remains. Three families are read:
 
 * ``X-RateLimit-Remaining`` and ``X-RateLimit-Reset`` (GitHub and many others), also without ``X-``, and as
-  ``X-Rate-Limit-Reset``. The reset is a moment since 1970 or a number of seconds; the size tells.
+  ``X-Rate-Limit-Reset``. The reset is a moment since 1970 or a number of seconds; the size tells. Discord gives the
+  seconds in ``X-RateLimit-Reset-After`` too.
 * ``x-ratelimit-remaining-requests`` and ``x-ratelimit-reset-requests``, and the same for ``-tokens`` (OpenAI);
   the reset is a duration such as ``6m0s``. Anthropic's are called ``anthropic-ratelimit-requests-reset``.
 * ``RateLimit`` and ``RateLimit-Policy`` of draft-ietf-httpapi-ratelimit-headers, as in ``"default";r=0;t=30``, and the
@@ -25,6 +26,7 @@ _PREFIXES = ("x-ratelimit", "ratelimit", "x-rate-limit")
 _KINDS = ("requests", "tokens", "input-tokens", "output-tokens", "requests-day", "tokens-minute")
 _PAIRS = (
     *((f"{prefix}-remaining", f"{prefix}-reset") for prefix in _PREFIXES),
+    *((f"{prefix}-remaining", f"{prefix}-reset-after") for prefix in _PREFIXES),
     *((f"x-ratelimit-remaining-{kind}", f"x-ratelimit-reset-{kind}") for kind in _KINDS),
     *((f"anthropic-ratelimit-{kind}-remaining", f"anthropic-ratelimit-{kind}-reset") for kind in _KINDS),
 )

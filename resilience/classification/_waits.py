@@ -6,7 +6,6 @@ of any size must not upset a timer.
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import datetime, timedelta
 from typing import TypeAlias
@@ -19,6 +18,8 @@ LONGEST = 365 * 24 * 3600.0
 """The longest wait that is returned, in seconds."""
 
 _MAX_DIGITS = 40  # no honest number is longer, and int() of a long text takes time
+_MAX_NUMBER = 10.0**_MAX_DIGITS
+_MAX_DATE = 100
 _EPOCH_SECONDS = 1e9  # a reset beyond this many seconds is a moment: September 2001
 _EPOCH_MILLISECONDS = 1e12
 _DURATION = re.compile(
@@ -31,7 +32,7 @@ Wait: TypeAlias = float | None
 
 
 def seconds(value: object) -> Wait:
-    """Return a wait given as a `timedelta`, a number or a text, or until a `datetime`.
+    """Return a wait given as a `timedelta`, a number or a text, or until a `datetime` or a date in a text.
 
     Errors that know when the time comes may be asked after it has come. A moment without a time zone is local time.
 
@@ -43,30 +44,32 @@ def seconds(value: object) -> Wait:
     if isinstance(value, datetime):
         return _until(value)
     if not isinstance(value, int | float):
-        return number(decoded(value) or "")
-    if isinstance(value, bool) or not math.isfinite(value):
+        word = decoded(value) or ""
+        return _first(number(word), until_date(word))
+    if isinstance(value, bool) or not -_MAX_NUMBER < value < _MAX_NUMBER:
         return None
     return _capped(float(value))
 
 
 def number(word: str) -> Wait:
     """Return a number that is written with digits and perhaps a point; not `1e3`, `nan`, `-1` or `1_000`."""
-    word = word.strip()
-    if len(word) > _MAX_DIGITS or not word.isascii() or not word.replace(".", "", 1).isdigit():
-        return None
-    return _capped(float(word))
+    given = _plain_number(word)
+    return None if given is None else _capped(given)
 
 
 def until_date(word: str) -> Wait:
-    """Return the seconds until an HTTP date (RFC 9110, 10.2.3), by the clock of the call; 0.0 for a past one."""
-    if not word:
+    """Return the seconds until a date by the clock of the call; 0.0 for a past one.
+
+    An HTTP date (RFC 9110, 10.2.3), or a date as in RFC 3339, which some servers send in its place.
+    """
+    if not word or len(word) > _MAX_DATE:
         return None
     from email.utils import parsedate_to_datetime
 
     try:
         return _until(parsedate_to_datetime(word))
     except Exception:  # it raises more than ValueError, depending on the version
-        return None
+        return _until_timestamp(word)
 
 
 def duration(word: str) -> Wait:
@@ -89,7 +92,7 @@ def reset_moment(word: str) -> Wait:
     """
     given = _plain_number(word)
     if given is None:
-        return _first(duration(word), _until_timestamp(word), until_date(word))
+        return _first(duration(word), until_date(word))
     if given < _EPOCH_SECONDS:
         return _capped(given)
     unit = 0.001 if given >= _EPOCH_MILLISECONDS else 1.0
@@ -98,14 +101,12 @@ def reset_moment(word: str) -> Wait:
 
 def _plain_number(word: str) -> Wait:
     word = word.strip()
-    plain = len(word) <= _MAX_DIGITS and word.isascii() and word.replace(".", "", 1).isdigit()
-    if not plain:
+    if len(word) > _MAX_DIGITS or not word.isascii() or not word.replace(".", "", 1).isdigit():
         return None
     return float(word)
 
 
 def _until_timestamp(word: str) -> Wait:
-    """Return the seconds until a moment written as in RFC 3339."""
     try:
         return _until(datetime.fromisoformat(word.strip()))
     except ValueError:
@@ -115,7 +116,7 @@ def _until_timestamp(word: str) -> Wait:
 def _until(moment: datetime) -> Wait:
     try:
         return _capped(moment.timestamp() - _now())
-    except (OverflowError, OSError, ValueError):  # a year that the system does not have
+    except Exception:  # a year that the system does not have, or a time zone that fails
         return None
 
 

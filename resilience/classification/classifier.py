@@ -40,7 +40,7 @@ from resilience.profiles import profile_for
 __all__ = ["Explanation", "Rule", "categories_of", "category_of", "classify", "explain"]
 
 _C = ErrorCategory
-_LEAVES = frozenset(_C)
+_LEAVES = frozenset(map(id, _C))  # by identity: to hash a member of a Flag is a call of a Python function
 _UNKNOWN = _C.UNKNOWN
 _NETWORK = _C.NETWORK  # a bad certificate hides in connection errors
 _OPEN = ("unknown", "client")  # the rules whose UNKNOWN means that they do not know
@@ -87,7 +87,8 @@ def classify(exc: BaseException) -> ErrorCategory:
             own = exc.__dict__
             if not own or unless.isdisjoint(own):
                 if category is _UNKNOWN:
-                    if exc.__cause__ is None and len(exc.args) < 2:
+                    args = exc.args
+                    if exc.__cause__ is None and (not args or (len(args) == 1 and type(args[0]) is not dict)):
                         return category
                 elif category is not _NETWORK or wraps_no_exception(exc, own) or not hides_certificate(exc):
                     return category
@@ -173,8 +174,10 @@ def _by_rules(exc: BaseException, rules: Rules, *, is_part: bool = False) -> Ver
     by_cause = known.follows_cause and _by_cause(exc, rules)
     if by_cause:
         return by_cause
-    found = rules.predicates and rules.by_predicate(exc)
-    if found:
+    found: Match | None = None
+    if rules.predicates:
+        found = rules.by_predicate(exc)
+    if found is not None:
         return Verdict(found.category, "registered", found.why)
     verdict = known.ending or _declared_category(exc, known)
     if not is_part and verdict.category is _NETWORK and verdict.rule != "declared" and hides_certificate(exc):
@@ -243,7 +246,7 @@ def _read(row: CategoryRow, exc: BaseException) -> Match | None:
         found = cast("Callable[[BaseException], ErrorCategory | Match | None]", row)(exc)
         if isinstance(found, ErrorCategory):
             found = Match(found, "")
-        if found is None or found.category in _LEAVES:
+        if found is None or id(found.category) in _LEAVES:
             return found
         raise ValueError("it did not return a leaf")
     except Exception as error:

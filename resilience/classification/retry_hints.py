@@ -58,9 +58,10 @@ def retry_after(exc: BaseException) -> float | None:
             own = exc.__dict__
             if not own or ASKED_FOR_HINT.isdisjoint(own):
                 return None
-        rules = current_rules()
-        if _asks_for_nothing(kind):
-            settle_hintless(kind, rules)
+        else:
+            rules = current_rules()
+            if _asks_for_nothing(kind):
+                settle_hintless(kind, rules)
         hints = (_of(one, attributes_of(one, ASKED_FOR_HINT)) for one in (exc, *members_of(exc)))
         found = [hint for hint in hints if hint is not None]
     except Exception:  # an exception that cannot be examined asks for nothing

@@ -12,7 +12,6 @@ from typing import Generic, TypeVar
 
 from resilience._callback_errors import refuse_coroutine
 from resilience._forks import fork_safe
-from resilience._outcome import Outcome
 from resilience._runtime.callables import is_async
 from resilience._runtime.protocol import Call
 from resilience._validation import require
@@ -64,26 +63,22 @@ class Keyed(Generic[T]):
             found = self._states[key] = self._make()
             return found
 
-    def of_call(self, call: Call, key: Callable[..., Hashable]) -> T | Outcome:
-        """Return the state of the key that *key* derives from the arguments of *call*; an outcome where it fails.
+    def of_call(self, call: Call, key: Callable[..., Hashable]) -> T:
+        """Return the state of the key that *key* derives from the arguments of *call*.
 
-        The call is not made then. An error of the key function reaches the caller with a note.
+        Raises what the key function raises, with a note, and TypeError for a key that cannot be hashed. The call is not
+        to be made then.
         """
         try:
             value = refuse_coroutine(key(*call.arguments, **call.keywords))
         except Exception as error:
             error.add_note(f"resilience: raised by key= of {self._owner()}; the call was not made")
-            return Outcome(None, error)
+            raise
         try:
             return self.of(value)
         except Exception as error:  # from its __hash__ or __eq__
-            return Outcome(None, self._not_hashable(value, error))
-
-    def _not_hashable(self, key: object, error: Exception) -> TypeError:
-        wrong = f"{self._owner()}: key= gave a {type(key).__name__}, which cannot be a dict's key"
-        refused = TypeError(f"{wrong}; the call was not made")
-        refused.__cause__ = error
-        return refused
+            wrong = f"{self._owner()}: key= gave a {type(value).__name__}, which cannot be a dict's key"
+            raise TypeError(f"{wrong}; the call was not made") from error
 
     def _eviction_candidate(self) -> Hashable:
         return next(filter(lambda key: self._may_evict(self._states[key]), self._states), next(iter(self._states)))

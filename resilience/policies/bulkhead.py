@@ -160,10 +160,10 @@ class Bulkhead(Policy):
         """Make *call* in a slot; wait for one, or refuse the call."""
         compartment = self._compartment
         if self.key is not None:
-            found = self._keyed.of_call(call, self.key)
-            if isinstance(found, Outcome):
-                return found
-            compartment = found
+            try:
+                compartment = self._keyed.of_call(call, self.key)
+            except Exception as error:  # of the key, or of its function
+                return Outcome.failed(error)
         call.notes[self] = compartment
         slots = compartment.slots
         if not (yield Acquire(slots, 0.0)):

@@ -214,6 +214,10 @@ def test_an_error_that_only_asks_to_wait_is_a_rate_limit(acme: types.ModuleType)
         ({"meta": types.SimpleNamespace(status=429)}, C.UNKNOWN),
         ({"args": ("08S01", "[08S01] [Microsoft][ODBC Driver 18] broken")}, C.NETWORK),
         ({"args": ("08S01", "anything")}, C.UNKNOWN),
+        ({"args": ({"S": "ERROR", "V": "ERROR", "C": "40001", "M": "secret"},)}, C.UNAVAILABLE),
+        ({"args": ({"S": "ERROR", "C": "23505"},)}, C.CONFLICT),
+        ({"args": ({"C": "40001"},)}, C.UNKNOWN),
+        ({"args": ({"S": "ERROR", "C": "nonsense"},)}, C.UNKNOWN),
     ],
     ids=str,
 )

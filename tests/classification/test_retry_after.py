@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from email.message import Message
 from email.utils import format_datetime
 
@@ -130,3 +130,51 @@ def test_a_group_waits_as_long_as_the_member_that_asks_for_most() -> None:
 def test_an_exception_that_asks_for_nothing_has_no_hint() -> None:
     assert retry_after(ValueError()) is None
     assert retry_after(KeyboardInterrupt()) is None
+
+
+class _BrokenZone(tzinfo):
+    def utcoffset(self, moment: datetime | None) -> timedelta:
+        raise RuntimeError("hostile")
+
+
+_YEAR = 365 * 24 * 3600.0
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("9" * 39, _YEAR),
+        ("9" * 5000, None),
+        (10**39, _YEAR),
+        (-(10**39), 0.0),
+        (10**400, None),
+        (math.nan, None),
+        (math.inf, None),
+        (-math.inf, None),
+        (datetime.max, _YEAR),
+        (datetime(2027, 1, 1, tzinfo=_BrokenZone()), None),
+        (timedelta.max, _YEAR),
+        (timedelta.min, 0.0),
+        ("Wed, 21 Oct 9999 07:28:00 GMT", _YEAR),
+        ("9999-10-21T07:28:00Z", _YEAR),
+        ("1999-10-21T07:28:00Z", 0.0),
+        ("Wed, 31 Feb 2027 00:00:00 GMT", None),
+        ("x" * 100_000, None),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_hostile_wait_is_capped_or_ignored(value: object, seconds: float | None) -> None:
+    assert retry_after(_refused(retry_after=value)) == seconds
+    if isinstance(value, str):
+        assert retry_after(_refused(headers={"Retry-After": value})) == seconds
+
+
+def test_a_wait_that_cannot_be_read_does_not_hide_the_next_one() -> None:
+    for value in (datetime(2027, 1, 1, tzinfo=_BrokenZone()), 10**400, "9" * 5000):
+        assert retry_after(_refused(retry_after=value, headers={"Retry-After": "3"})) == 3.0
+
+
+def test_discords_header_is_read_where_nothing_remains() -> None:
+    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset-After": "1.5"}
+    assert retry_after(_refused(headers=headers)) == 1.5
+    assert retry_after(_refused(headers=headers | {"X-RateLimit-Remaining": "1"})) is None

@@ -348,10 +348,10 @@ step = st.builds(Takes, st.floats(0, 20), failure)
 def test_no_wait_ends_and_no_attempt_begins_after_the_deadline(limit, script, base, jitter, wait, needs, where):
     began: list[float] = []
     steps = iter(script)
-    options: dict = {} if wait is None else {"wait": wait}
+    options: dict = {"base_delay": base, "jitter": jitter} if wait is None else {"wait": wait}
     with virtual_time() as clock:
 
-        @retry_on_category(attempts=20, base_delay=base, jitter=jitter, min_attempt_time=needs, **options)
+        @retry_on_category(attempts=20, min_attempt_time=needs, **options)
         def call() -> str:
             began.append(clock.now())
             what = next(steps, None)

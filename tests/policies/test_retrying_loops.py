@@ -25,14 +25,17 @@ def loop(road: Road, script: list, **options: object) -> tuple[object, int, floa
             raise what
         return what
 
+    if "wait" not in options:
+        options = {"base_delay": 1, "jitter": "none"} | options
+
     def sync() -> object:
-        for attempt in retrying(**{"base_delay": 1, "jitter": "none"} | options):
+        for attempt in retrying(**options):
             with attempt:
                 return step()
         return "loop over"
 
     async def asynchronous() -> object:
-        async for attempt in retrying(**{"base_delay": 1, "jitter": "none"} | options):
+        async for attempt in retrying(**options):
             with attempt:
                 await anyio.lowlevel.checkpoint()
                 return step()
