@@ -29,13 +29,15 @@ BETWEEN = re.compile(r"(<!-- begin: written by `uv run python -m tests\.referenc
 
 def events() -> Iterator[str]:
     """The rows of the table of events."""
-    yield "| name, class | level | on spans | further fields |"
-    yield "|---|---|---|---|"
+    yield "| name, class | level | further fields |"
+    yield "|---|---|---|"
     inherited = {field.name for field in dataclasses.fields(Event)}
     for kind in event_types():
         fields = [f"`{field.name}`" for field in dataclasses.fields(kind) if field.name not in inherited]
-        cells = f"`{kind.name}`<br>`{kind.__name__}`", kind.severity.value, "yes" if kind.on_span else "no"
-        yield f"| {' | '.join(cells)} | {', '.join(fields)} |".replace("|  |", "| |")
+        cells = f"`{kind.name}`<br>`{kind.__name__}`", kind.severity.value, ", ".join(fields)
+        yield f"| {' | '.join(cells)} |".replace("|  |", "| |")
+    left_out = ", ".join(f"`{kind.name}`" for kind in event_types() if not kind.on_span)
+    yield f"\nAll but {left_out} are added to spans of OpenTelemetry."
 
 
 def metrics() -> Iterator[str]:

@@ -89,8 +89,8 @@ def test_all_names_that_are_listed_are_there():
     ("page", "modules"),
     [
         ("errors.md", []),
-        ("contrib.md", ["resilience.contrib.service"]),
-        ("contrib.md", ["resilience.contrib.executor"]),
+        ("reference/contrib.md", ["resilience.contrib.service"]),
+        ("reference/contrib.md", ["resilience.contrib.executor"]),
     ],
 )
 def test_the_table_in_the_documentation_has_every_code(page: str, modules: list[str]):
