@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         DeadlineExceededError,
         ResilienceError,
         RetriesExhaustedError,
+        ThreadNotStartedError,
         TooManyAbandonedError,
         ValidationFailedError,
     )
@@ -76,6 +77,7 @@ __all__ = [
     "Severity",
     "StaleEntry",
     "StopReason",
+    "ThreadNotStartedError",
     "TooManyAbandonedError",
     "ValidationFailedError",
     "WorstCase",
@@ -128,6 +130,7 @@ _LAZY = {
     "RetryBudget": "policies.retry_budget",
     "StaleEntry": "policies.stale_cache",
     "StopReason": "policies.stop_reason",
+    "ThreadNotStartedError": "errors",
     "TooManyAbandonedError": "errors",
     "ValidationFailedError": "errors",
     "WorstCase": "_runtime.worst_case",

@@ -28,7 +28,8 @@ from resilience._outcome import TIMED_OUT, Outcome
 from resilience._runtime.interruptible import is_interruptible, mark_interruptible
 from resilience._runtime.protocol import Call, Policy
 from resilience._runtime.sync_runner import call_function
-from resilience._runtime.thread_timeout import CallAbandoned, Drive, OneShotEvent, run_in_worker
+from resilience._runtime.thread_timeout import CallAbandoned, Drive, run_in_worker
+from resilience._runtime.worker_threads import OneShotEvent
 from resilience.clock import SYSTEM, SystemClock, current_clock
 
 __all__ = ["Interrupt", "can_interrupt", "run_interruptible"]

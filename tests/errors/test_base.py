@@ -13,6 +13,7 @@ from resilience.errors import (
     DeadlineExceededError,
     ResilienceError,
     RetriesExhaustedError,
+    ThreadNotStartedError,
     TooManyAbandonedError,
 )
 from resilience.errors._user_messages import USER_MESSAGES
@@ -185,7 +186,18 @@ def test_context_without_a_message_adds_no_note():
             {"target": "s", "attempts": 3, "reason": "attempts"},
             0.0,
         ),
-        (TooManyAbandonedError("s", 64), "RES-E004", {"target": "s", "running": 64}, None),
+        (
+            TooManyAbandonedError("s", 64),
+            "RES-E004",
+            {"target": "s", "running": 64, "scope": "process", "policy": "timeout"},
+            None,
+        ),
+        (
+            ThreadNotStartedError("s", "no more"),
+            "RES-E007",
+            {"target": "s", "reason": "no more", "policy": "timeout"},
+            1.0,
+        ),
         (
             CircuitOpenError("b", 12.4, 5, "E", ErrorCategory.TIMEOUT),
             "RES-E005",

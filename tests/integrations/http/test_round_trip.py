@@ -17,6 +17,7 @@ from resilience.errors import (
     DeadlineExceededError,
     ResilienceError,
     RetriesExhaustedError,
+    ThreadNotStartedError,
     TooManyAbandonedError,
 )
 from resilience.errors.circuit import CircuitOpenError
@@ -37,7 +38,9 @@ CODED: dict[str, Exception] = {
     "call": CallTimeoutError("shop.search", 2.0),
     "deadline": DeadlineExceededError("shop.search"),
     "exhausted": RetriesExhaustedError("shop.search", 3, "attempts", 0.25),
-    "abandoned": TooManyAbandonedError("shop.search", 64),
+    "abandoned": TooManyAbandonedError("shop.search", 256),
+    "abandoned by target": TooManyAbandonedError("shop.search", 64, "target"),
+    "no thread": ThreadNotStartedError("shop.search", "can't start new thread"),
     "open": CircuitOpenError("billing", 12.4),
     "task": service.TaskNotFoundError("t-7"),
     "rate": service.RateLimitError(100, 60, 0),
