@@ -18,8 +18,8 @@ A new reason to stop is a row of `StopReason` and a line in `RetryDecision.block
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from sys import is_finalizing
+from typing import TYPE_CHECKING, Any
 
 from resilience._outcome import Outcome
 from resilience._runtime.exhaustion import exhaustion_counter
@@ -37,6 +37,9 @@ from resilience.policies._retry_state import RetryState
 from resilience.policies.backoff import hint_jitter
 from resilience.policies.revision import failure_fingerprint
 from resilience.policies.stop_reason import StopReason
+
+if TYPE_CHECKING:
+    from resilience.policies.idempotency import Idempotency
 
 __all__ = ["RetryDecision"]
 
@@ -85,7 +88,7 @@ class RetryDecision(RetryConfig):
             return StopReason.COMMITTED
         if state.exhaustions_at_start != exhaustion_counter.count and self._is_exhausted_inside(outcome, state):
             return StopReason.NESTED
-        if self.idempotency is not None and not self._is_safe_to_repeat(self.idempotency.allows, call, outcome, state):
+        if self.idempotency is not None and not self._is_safe_to_repeat(self.idempotency, call, outcome, state):
             return StopReason.NOT_IDEMPOTENT
         if self._is_used_up(state):
             return StopReason.ATTEMPTS
@@ -126,22 +129,20 @@ class RetryDecision(RetryConfig):
             state.inner = inner_exhaustion(outcome.error, state.exhaustions_at_start)
         return state.inner is not None and not self.retry_exhausted
 
-    def _is_safe_to_repeat(
-        self, allows: Callable[[Call], bool], call: Call, outcome: Outcome, state: RetryState
-    ) -> bool:
+    def _is_safe_to_repeat(self, idempotency: Idempotency, call: Call, outcome: Outcome, state: RetryState) -> bool:
         """Whether the failed *outcome* proves that the call has not happened, or the call may happen twice.
 
         The proof is looked for first: it costs less than asking the user's function.
         """
-        from resilience.policies._unprocessed import may_be_sent_again, result_may_be_followed_by_another
-
         row, error = state.rule.row, outcome.error
         if error is None:
-            proven = result_may_be_followed_by_another(row, outcome.value)
+            proven = idempotency.result_may_be_followed_by_another(row, outcome.value)
         else:
             # Of several attempts of a nested retry the last one proves nothing about the others.
-            proven = state.inner is None and may_be_sent_again(row, error, lambda leaf: self.rules[leaf._value_].row)
-        return proven or allows(call)
+            proven = state.inner is None and idempotency.may_be_sent_again(
+                row, error, lambda leaf: self.rules[leaf._value_].row
+            )
+        return proven or idempotency.allows(call)
 
     def _is_used_up(self, state: RetryState) -> bool:
         """Whether the attempts are used up: all of them, or those for failures of the category, which are counted here.
@@ -231,7 +232,7 @@ class RetryDecision(RetryConfig):
         if reason is not None:
             return reason
         yield from announce(retry_scheduled, state, outcome.error)
-        if self.on_retry is None:
+        if self.on_retry is None or is_finalizing():  # nothing can be imported any more, so there is no event
             return None
         yield Run(self.on_retry, retry_scheduled(state, outcome.error), role="on_retry callback")
         if call.lacks_time(state.next_wait + self.min_attempt_time):  # the callback has taken some

@@ -17,6 +17,7 @@ from resilience._runtime.protocol import Call
 from resilience._safe_access import safe_getattr
 from resilience._validation import require
 from resilience.policies._request_method import IDEMPOTENT_METHODS, RequestView
+from resilience.policies._unprocessed import may_be_sent_again, result_may_be_followed_by_another
 
 __all__ = ["Idempotency", "by_method", "idempotency_of"]
 
@@ -28,6 +29,10 @@ class Idempotency:
     """
 
     __slots__ = ("_name", "allows")
+
+    # Here, so that the module is loaded with the option: nothing can be imported while the interpreter finalizes.
+    may_be_sent_again = staticmethod(may_be_sent_again)
+    result_may_be_followed_by_another = staticmethod(result_may_be_followed_by_another)
 
     def __init__(self, name: str, allows: Callable[[Call], bool]) -> None:
         self._name = name

@@ -8,6 +8,7 @@ pybreaker.
 from __future__ import annotations
 
 import contextvars
+import sys
 import threading
 import weakref
 from collections import deque
@@ -133,7 +134,9 @@ class StorageExecutor:
         self._trial = None
 
     def _report(self, error: Exception | None, circuit: str) -> None:
-        """Log that the store was set aside, or is back."""
+        """Log that the store was set aside, or is back; nothing while the interpreter finalizes."""
+        if sys.is_finalizing():
+            return
         import logging
 
         logger = logging.getLogger("resilience")
