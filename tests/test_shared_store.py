@@ -383,7 +383,7 @@ def test_many_threads_ask_a_store_at_the_same_time():
 
 
 def test_a_store_is_asked_again_when_no_thread_could_be_started(monkeypatch: pytest.MonkeyPatch):
-    from resilience.integrations.pybreaker import storage_executor
+    from resilience._runtime import worker_threads
 
     def full(self: object) -> None:
         raise RuntimeError("can't start new thread")
@@ -392,8 +392,8 @@ def test_a_store_is_asked_again_when_no_thread_could_be_started(monkeypatch: pyt
     with virtual_time() as clock:
         breaker = circuit_breaker("b", storage=store)
         with monkeypatch.context() as patched:
-            patched.setattr(storage_executor, "_idle", type(storage_executor._idle)())
-            patched.setattr(storage_executor._WorkerThread, "__init__", full)
+            patched.setattr(worker_threads, "_idle", type(worker_threads._idle)())
+            patched.setattr(worker_threads._WorkerThread, "__init__", full)
             asked = store.asked
             assert breaker.call(lambda: "ok") == "ok"
             assert store.asked == asked

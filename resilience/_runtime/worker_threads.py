@@ -1,9 +1,9 @@
-"""Worker threads for sync calls under a time limit, and the event by which their callers wait for them.
+"""Worker threads for what its caller may have to leave: a sync call under a time limit, a request to a shared store.
 
 Workers are daemons, so that a call that never returns cannot keep the process from ending, and they are used again:
 starting one for each call costs more than most calls do. There is no queue: a call that finds none idle starts one, so
-that waiting for a thread is never taken for a slow call. An isolated subinterpreter allows no daemons. Its workers end
-with their call, because an idle one would keep the interpreter from ending.
+that waiting for a thread is never taken for a slow call. A subinterpreter must not end while daemons run, and most
+allow none: its workers end with their call, and it ends when they have.
 
 No thread can be started while the interpreter ends, and a running one does nothing more: `begin_work` then makes the
 call in the caller's own thread, without a limit.
@@ -11,10 +11,11 @@ call in the caller's own thread, without a limit.
 
 from __future__ import annotations
 
+import functools
+import importlib
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
 from typing import Protocol
 
 from resilience._forks import call_in_forked_child
@@ -117,7 +118,7 @@ class _WorkerThread:
         self._ready = threading.Lock()
         self._work: Work | None = work
         self._ended = False
-        self._thread = _new_thread(self._live)
+        self._thread = threading.Thread(target=self._live, daemon=_may_leave_threads())
         self._thread.start()
 
     def take(self, work: Work) -> bool:
@@ -135,15 +136,17 @@ class _WorkerThread:
             if work is None:
                 continue
             self._thread.name = f"resilience {work.target}"
-            work.run()
             done = work.done
-            del work  # what the call was made of must not outlive it in an idle thread
-            self._thread.name = "resilience idle"
-            self._ended = not self._thread.daemon
-            if not self._ended:
-                # Idle before the caller hears of it: its next call finds this thread, and starts no other.
-                _idle.append(self)
-            done.set()
+            try:
+                work.run()
+                del work  # what the call was made of must not outlive it in an idle thread
+                self._thread.name = "resilience idle"
+                self._ended = not self._thread.daemon
+                if not self._ended:
+                    # Idle before the caller hears of it: its next call finds this thread, and starts no other.
+                    _idle.append(self)
+            finally:
+                done.set()
             if self._ended:
                 return
 
@@ -159,12 +162,16 @@ class _WorkerThread:
         return self._ready.acquire(blocking=False)
 
 
-def _new_thread(live: Callable[[], None]) -> threading.Thread:
-    """Return a thread for *live*: a daemon, but in an isolated subinterpreter, which allows none."""
-    try:
-        return threading.Thread(target=live, daemon=True)
-    except RuntimeError:
-        return threading.Thread(target=live, daemon=False)
+@functools.cache
+def _may_leave_threads() -> bool:
+    """Return whether this interpreter may end while its threads run: the main one, and not a subinterpreter."""
+    for name in ("_interpreters", "_xxsubinterpreters"):  # from Python 3.13 on, and before
+        try:
+            interpreters = importlib.import_module(name)
+            return bool(interpreters.get_current() == interpreters.get_main())
+        except (ImportError, AttributeError):
+            continue
+    return True
 
 
 _here = threading.local()
