@@ -298,18 +298,19 @@ def _on_sigalrm(number: int, frame: FrameType | None) -> None:
 def _next_interrupt(now: float, frame: FrameType | None) -> Interrupt | None:
     """Note which limits are up by *now*; return the interrupt of the outermost that may be raised in *frame*.
 
-    A limit whose interrupt cannot be raised now, as the toolkit is in a critical section or as an outer limit's goes
-    first, is looked at again soon. A limit whose interrupt is raised is looked at later, should it be swallowed.
+    A limit whose interrupt cannot be raised now is looked at again soon: the toolkit is in a critical section, another
+    greenlet runs, or an outer limit's goes first. A limit whose interrupt is raised is looked at later, should it be
+    swallowed.
     """
     due = [limit for limit in _limits if limit.own_deadline <= now]
     for limit in due:
-        limit.expire()
         limit.own_deadline = now + _RETRY_DELAY
+    due = [limit for limit in due if _is_below(frame, limit.frame)]
+    for limit in due:
+        limit.expire()
     if not is_interruptible(frame):
         return None
     for limit in due:
-        if not _is_below(frame, limit.frame):
-            continue
         limit.own_deadline = now + _REPEAT_DELAY
         if not limit.is_being_handled():
             return Interrupt(limit)
