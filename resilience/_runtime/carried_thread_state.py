@@ -11,8 +11,9 @@ out. State that belongs to a thread by its nature (a database's connection, an o
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 from types import ModuleType
 from typing import Any, Protocol, TypeAlias
@@ -28,7 +29,7 @@ class _Installed(Protocol):
     def remove(self) -> None: ...
 
 
-_Source: TypeAlias = Callable[[Any], _Installed | None]
+_Source: TypeAlias = Callable[[Any], list[_Installed]]
 
 
 class ThreadState:
@@ -38,15 +39,9 @@ class ThreadState:
 
     def __init__(self) -> None:
         self._parts: list[_Installed] = []
-        loaded = sys.modules
-        for module, find in _SOURCES:
-            if module in loaded:
-                try:
-                    part = find(loaded[module])
-                except (AttributeError, TypeError):  # another version, or one that is being imported
-                    continue
-                if part is not None:
-                    self._parts.append(part)
+        for module in _SOURCES.keys() & sys.modules.keys():
+            with contextlib.suppress(AttributeError, TypeError):  # another version, or one that is being imported
+                self._parts += _SOURCES[module](sys.modules[module])
 
     def __enter__(self) -> None:
         for part in self._parts:
@@ -58,17 +53,13 @@ class ThreadState:
 
 
 class _Attributes:
-    """The attributes that a `threading.local` object has in one thread."""
+    """The attributes that a `threading.local` object has in one thread, with others *instead* of some."""
 
-    def __init__(self, local: Any) -> None:
+    def __init__(self, local: Any, instead: Mapping[str, object]) -> None:
         #: The attributes of the object in the thread that asks.
         self._here: Callable[[], dict[str, object]] = lambda: local.__dict__
         self._own: dict[str, object] = {}
-        self._carried: dict[str, object] = {**self._here()}
-        if "abandon_on_cancel" in self._carried:
-            # trio sends a function to the task that waits for this thread, and relies on it to wait. The task of an
-            # abandoned call does not wait any longer. With this, trio makes a task of its own for the function.
-            self._carried["abandon_on_cancel"] = True
+        self._carried: dict[str, object] = {**self._here(), **instead}
 
     def install(self) -> None:
         here = self._here()
@@ -96,33 +87,36 @@ class _Stacks:
             stack.pop()
 
 
-def _attributes_of(path: str) -> _Source:
-    """Return what makes the `_Attributes` of the object at *path* in a module; None where this thread has none."""
+def _attributes_of(path: str, **instead: object) -> _Source:
+    """Return what finds the `_Attributes` of the object at *path* in a module, where this thread has any."""
     find = attrgetter(path)
 
-    def attributes(module: ModuleType) -> _Installed | None:
+    def attributes(module: ModuleType) -> list[_Installed]:
         local = find(module)
         if not vars(local):
-            return None
-        return _Attributes(local)
+            return []
+        return [_Attributes(local, instead)]
 
     return attributes
 
 
-def _celery_tasks(state: Any) -> _Installed | None:
-    """Return the tasks that run in this thread, with their requests; None where none runs."""
+_celery_app = _attributes_of("_tls")
+
+
+def _celery(state: Any) -> list[_Installed]:
+    """Return the current app, and the tasks that run in this thread, with their requests."""
     tasks = state._task_stack
     if not tasks.stack:
-        return None
-    different = {id(task): task for task in tasks.stack}
-    return _Stacks(tasks, *(task.request_stack for task in different.values()))
+        return _celery_app(state)
+    return [*_celery_app(state), _Stacks(tasks, *(task.request_stack for task in set(tasks.stack)))]
 
 
-_SOURCES: Sequence[tuple[str, _Source]] = (
-    ("anyio._core._eventloop", _attributes_of("threadlocals")),
-    ("trio._threads", _attributes_of("PARENT_TASK_DATA")),
-    ("asgiref.sync", _attributes_of("SyncToAsync.threadlocal")),
-    ("celery._state", _attributes_of("_tls")),
-    ("celery._state", _celery_tasks),
-)
+_SOURCES: Mapping[str, _Source] = {
+    "anyio._core._eventloop": _attributes_of("threadlocals"),
+    # trio sends a function to the task that waits for this thread, and relies on it to wait. The task of an abandoned
+    # call waits no longer. With this, trio makes a task of its own for the function.
+    "trio._threads": _attributes_of("PARENT_TASK_DATA", abandon_on_cancel=True),
+    "asgiref.sync": _attributes_of("SyncToAsync.threadlocal"),
+    "celery._state": _celery,
+}
 """The modules whose state is carried, where they have been loaded, and how it is found in them."""

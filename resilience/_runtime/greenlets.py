@@ -8,27 +8,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
 
 __all__ = ["greenlets_take_turns"]
 
 
 def greenlets_take_turns() -> bool:
     """Return whether a hub of gevent or eventlet runs in this thread, or will at the first wait."""
-    for module, takes_turns in _SIGNS:
-        if module in sys.modules:
-            try:
-                if takes_turns(sys.modules[module]):
-                    return True
-            except AttributeError:  # another version, or one that is being imported
-                continue
-    return False
+    return any(takes_turns(sys.modules.get(module)) for module, takes_turns in _SIGNS)
 
 
-_SIGNS: Sequence[tuple[str, Callable[[Any], bool]]] = (
-    ("gevent._hub_local", lambda module: module.get_hub_if_exists() is not None),
-    ("gevent.monkey", lambda module: module.is_module_patched("time")),
-    ("eventlet.hubs", lambda module: hasattr(module._threadlocal, "hub")),
-    ("eventlet.patcher", lambda module: module.is_monkey_patched("time")),
+def _nothing(*_: object) -> None:
+    """Stand for a function that a module has not: it is not loaded, is being loaded, or is another version."""
+
+
+_SIGNS: Sequence[tuple[str, Callable[[object], bool]]] = (
+    ("gevent._hub_local", lambda module: getattr(module, "get_hub_if_exists", _nothing)() is not None),
+    ("gevent.monkey", lambda module: bool(getattr(module, "is_module_patched", _nothing)("time"))),
+    ("eventlet.hubs", lambda module: hasattr(getattr(module, "_threadlocal", None), "hub")),
+    ("eventlet.patcher", lambda module: bool(getattr(module, "is_monkey_patched", _nothing)("time"))),
 )
 """The modules of these libraries, and how each tells."""

@@ -319,7 +319,8 @@ def _next_interrupt(now: float, frame: FrameType | None) -> Interrupt | None:
 
 def _is_below(frame: FrameType | None, outer: FrameType | None) -> bool:
     """Return whether *frame* was called from *outer*, directly or not."""
-    while frame is not None and frame is not outer:
+    while frame not in (None, outer):
+        assert frame is not None
         frame = frame.f_back
     return frame is not None
 

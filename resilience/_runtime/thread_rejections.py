@@ -6,11 +6,16 @@ which no circuit counts, and an event.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from resilience._listeners import emit, has_listeners
 from resilience._outcome import Outcome
 from resilience._runtime.protocol import Call
 from resilience.errors.base import ThreadNotStartedError, TooManyAbandonedError
 from resilience.settings import ABANDONED_THREADS
+
+if TYPE_CHECKING:
+    from resilience.events import Event
 
 __all__ = ["no_thread_started", "too_many_abandoned"]
 
@@ -19,17 +24,9 @@ def too_many_abandoned(call: Call) -> Outcome | None:
     """Return the outcome of *call* where its target, or the process, has abandoned as many threads as may be."""
     of_target, of_process = ABANDONED_THREADS.of_target.get(call.target, 0), len(ABANDONED_THREADS.running)
     if of_process >= ABANDONED_THREADS.limit:
-        if has_listeners():
-            from resilience.events import ThreadsExhausted
-
-            emit(ThreadsExhausted(target=call.target, policy="timeout", running=of_process))
-        return Outcome(None, TooManyAbandonedError(call.target, of_process))
+        return _rejected(TooManyAbandonedError(call.target, of_process))
     if of_target >= ABANDONED_THREADS.limit_per_target:
-        if has_listeners():
-            from resilience.events import TargetThreadsExhausted
-
-            emit(TargetThreadsExhausted(target=call.target, policy="timeout", running=of_target))
-        return Outcome(None, TooManyAbandonedError(call.target, of_target, "target"))
+        return _rejected(TooManyAbandonedError(call.target, of_target, "target"))
     return None
 
 
@@ -38,9 +35,20 @@ def no_thread_started(call: Call, error: Exception) -> Outcome:
 
     Nothing of *error* is kept but its text: its frames lead to the call.
     """
-    rejection = ThreadNotStartedError(call.target, str(error) or type(error).__name__)
-    if has_listeners():
-        from resilience.events import ThreadNotStarted
+    return _rejected(ThreadNotStartedError(call.target, str(error) or type(error).__name__))
 
-        emit(ThreadNotStarted(target=call.target, policy="timeout", reason=rejection.reason))
-    return Outcome(None, rejection)
+
+def _rejected(error: TooManyAbandonedError | ThreadNotStartedError) -> Outcome:
+    """Emit the event of a rejection, and return it as the outcome of the call."""
+    if has_listeners():
+        emit(_event_of(error))
+    return Outcome(None, error)
+
+
+def _event_of(error: TooManyAbandonedError | ThreadNotStartedError) -> Event:
+    from resilience import events
+
+    if isinstance(error, ThreadNotStartedError):
+        return events.ThreadNotStarted(target=error.target, policy=error.policy, reason=error.reason)
+    kind = {"target": events.TargetThreadsExhausted, "process": events.ThreadsExhausted}[error.scope]
+    return kind(target=error.target, policy=error.policy, running=error.running)

@@ -52,7 +52,7 @@ def abandoned() -> int:
 class CancelToken:
     """The state of one call in a worker thread: whether it is *cancelled*, as its caller has left, or *finished*.
 
-    The worker calls `begin` and `end`, the caller `cancel`. The tokens of inner limits are cancelled with an outer one.
+    The worker calls `begin` and `end`, the caller `leave`. The tokens of inner limits are cancelled with an outer one.
     A caller that comes late or a worker that ends meanwhile changes nothing: all of it happens under one lock.
 
     A thread that sleeps inside the limit waits on it by `wait`. Most calls never do, and a `threading.Event` costs as
@@ -90,6 +90,11 @@ class CancelToken:
             ABANDONED_THREADS.discard(self, self._target)
             if self._outer is not None:
                 self._outer._inner.discard(self)
+
+    def leave(self) -> None:
+        """Note that the caller goes on: it has the outcome, or leaves the call. Once or more often."""
+        if not self.finished:
+            self.cancel()
 
     def cancel(self) -> None:
         """Note that the caller has left, and wake what waits inside the limit: sleeps, and workers of inner limits.
@@ -141,11 +146,9 @@ def run_in_worker(drive: Drive, stack: Sequence[Policy], depth: int, limit: floa
                 raise CallAbandoned
             return work.result()
         finally:
-            if not token.finished:
-                token.cancel()  # on Ctrl-C in the caller too
+            token.leave()  # on Ctrl-C too
     finally:
-        if not token.finished:
-            token.cancel()  # where Ctrl-C came before the other was done
+        token.leave()  # where Ctrl-C came before the other was done
 
 
 class _WorkItem:

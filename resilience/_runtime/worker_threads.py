@@ -11,6 +11,7 @@ call in the caller's own thread, without a limit.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import sys
@@ -52,12 +53,14 @@ def begin_work(work: Work) -> None:
     if sys.is_finalizing():
         _run_here(work)
         return
-    while _idle:
-        try:
-            if _idle.pop().take(work):  # the last to become idle: the others may end
-                return
-        except IndexError:  # another caller was quicker
-            break
+    try:
+        while not _idle.pop().take(work):  # the last to become idle: the others may end
+            pass
+    except IndexError:
+        _start_worker(work)
+
+
+def _start_worker(work: Work) -> None:
     try:
         _WorkerThread(work)
     except RuntimeError as error:
@@ -131,10 +134,7 @@ class _WorkerThread:
     def _live(self) -> None:
         """Make one call after the other. The thread is idle again before the caller of the last one goes on."""
         _here.works = True
-        while self._called():
-            work, self._work = self._work, None
-            if work is None:
-                continue
+        while (work := self._next()) is not None:
             self._thread.name = f"resilience {work.target}"
             done = work.done
             try:
@@ -147,30 +147,26 @@ class _WorkerThread:
                     _idle.append(self)
             finally:
                 done.set()
-            if self._ended:
-                return
 
-    def _called(self) -> bool:
-        """Wait for work; return whether any came before the thread has been idle for too long."""
-        if self._ready.acquire(timeout=_IDLE):
-            return True
-        self._ended = True
-        try:
-            _idle.remove(self)
-        except ValueError:  # taken a moment ago: work may be on its way
-            pass
-        return self._ready.acquire(blocking=False)
+    def _next(self) -> Work | None:
+        """Wait for work, and return it; None where the thread ends, as none has come for too long."""
+        if self._ended or not self._ready.acquire(timeout=_IDLE):
+            self._ended = True
+            with contextlib.suppress(ValueError):  # taken a moment ago: work may be on its way
+                _idle.remove(self)
+            if not self._ready.acquire(blocking=False):
+                return None
+        work, self._work = self._work, None
+        return work
 
 
 @functools.cache
 def _may_leave_threads() -> bool:
     """Return whether this interpreter may end while its threads run: the main one, and not a subinterpreter."""
     for name in ("_interpreters", "_xxsubinterpreters"):  # from Python 3.13 on, and before
-        try:
+        with contextlib.suppress(ImportError, AttributeError):
             interpreters = importlib.import_module(name)
             return bool(interpreters.get_current() == interpreters.get_main())
-        except (ImportError, AttributeError):
-            continue
     return True
 
 
