@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pybreaker
@@ -634,6 +635,20 @@ def test_a_circuit_that_is_made_while_the_others_are_open_is_open():
         late = circuit_breaker("b", reset_timeout=30, storage=store)
         assert late.state.name == "open"
         assert late.circuit.state.until - clock.now() == pytest.approx(20)
+
+
+def test_the_listeners_of_a_circuit_that_is_made_while_the_others_are_open_hear_that_it_opens():
+    heard: list[tuple[str, str]] = []
+
+    class Listener(pybreaker.CircuitBreakerListener):
+        def state_change(self, cb: object, old_state: Any, new_state: Any) -> None:
+            heard.append((old_state.name, new_state.name))
+
+    store = Shared()
+    with virtual_time():
+        circuit_breaker("b", storage=store).open()
+        circuit_breaker("b", storage=store, listeners=[Listener()])
+        assert heard == [("closed", "open")]
 
 
 # -- a store that loses its memory -------------------------------------------------------------------------------------
