@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         DeadlineExceededError,
         ResilienceError,
         RetriesExhaustedError,
+        ThreadNotStartedError,
         TooManyAbandonedError,
         ValidationFailedError,
     )
@@ -80,6 +81,7 @@ __all__ = [
     "Severity",
     "StaleEntry",
     "StopReason",
+    "ThreadNotStartedError",
     "TooManyAbandonedError",
     "ValidationFailedError",
     "WorstCase",
@@ -135,6 +137,7 @@ _LAZY = {
     "RetryBudget": "policies.retry_budget",
     "StaleEntry": "policies.stale_cache",
     "StopReason": "policies.stop_reason",
+    "ThreadNotStartedError": "errors",
     "TooManyAbandonedError": "errors",
     "ValidationFailedError": "errors",
     "WorstCase": "_runtime.worst_case",

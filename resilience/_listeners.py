@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from sys import is_finalizing
 from typing import TYPE_CHECKING
 
 from resilience._callback_errors import RUNNING, is_running, log_callback_error, refuse_coroutine
@@ -73,8 +74,11 @@ def subscribe(listener: Listener) -> Subscription:
 
 
 def has_listeners() -> bool:
-    """Whether there is a listener. Build an event only then: it costs more than the question."""
-    return bool(_listeners)
+    """Whether there is a listener. Build an event only then: it costs more than the question.
+
+    None is there while the interpreter finalizes: the classes of events cannot be imported any more.
+    """
+    return bool(_listeners) and not is_finalizing()
 
 
 def emit(event: Event) -> None:

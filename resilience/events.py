@@ -39,6 +39,8 @@ __all__ = [
     "RetriesExhausted",
     "RetryScheduled",
     "Subscription",
+    "TargetThreadsExhausted",
+    "ThreadNotStarted",
     "ThreadsExhausted",
     "TimedOut",
     "emit",
@@ -218,6 +220,40 @@ class ThreadsExhausted(Event):
     """
 
     running: int
+
+
+@event_type(
+    "threads.target_exhausted",
+    Severity.ERROR,
+    counter=Counter(
+        "resilience.threads.target.exhausted",
+        "Calls rejected because too many threads of their target hang after a time limit.",
+        ("target",),
+    ),
+)
+class TargetThreadsExhausted(Event):
+    """The call was not made: *running* threads still execute calls to its target whose time limits have passed.
+
+    They are as many as one target may have. Calls to other targets are made as ever.
+    """
+
+    running: int
+
+
+@event_type(
+    "thread.not_started",
+    Severity.ERROR,
+    counter=Counter(
+        "resilience.threads.not_started", "Calls rejected because the system started no thread for them.", ("target",)
+    ),
+)
+class ThreadNotStarted(Event):
+    """The call was not made: the system started no thread for it. *reason* is what it said.
+
+    The threads or the memory of the process or its container are used up.
+    """
+
+    reason: str
 
 
 @event_type(

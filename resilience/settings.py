@@ -48,6 +48,7 @@ __all__ = [
     "begin_shutdown",
     "disabled",
     "limit_abandoned_threads",
+    "limit_abandoned_threads_per_target",
     "limit_attempts",
     "repeat_posts",
 ]
@@ -255,39 +256,86 @@ def repeat_posts(allowed: bool | None) -> bool | None:
 
 
 class AbandonedThreads:
-    """The threads that still execute calls whose time limits have passed, and how many of them there may be."""
+    """The threads that still execute calls whose time limits have passed, and how many of them there may be.
 
-    __slots__ = ("limit", "running")
+    `add` and `discard` are called under one lock, by the caller that leaves and by the thread that comes back.
+    """
 
-    def __init__(self, limit: int) -> None:
+    __slots__ = ("limit", "limit_per_target", "of_target", "running")
+
+    def __init__(self, limit: int, limit_per_target: int) -> None:
         #: With so many *running*, further sync calls under a time limit are rejected.
         self.limit: int = limit
+        #: With so many running of one target, further calls of that target are.
+        self.limit_per_target: int = limit_per_target
         self.running: set[object] = set()
+        #: How many of those that run execute each target. A target that has none is not in it.
+        self.of_target: dict[str, int] = {}
+
+    def add(self, token: object, target: str) -> None:
+        """Count a call to *target* that its caller has left; *token* stands for it. Doing it twice is fine."""
+        if token not in self.running:
+            self.running.add(token)
+            self.of_target[target] = self.of_target.get(target, 0) + 1
+
+    def discard(self, token: object, target: str) -> None:
+        """Count the call no longer: its thread has come back. Doing it twice, or without `add`, is fine."""
+        if token in self.running:
+            self.running.discard(token)
+            self.of_target[target] -= 1
+            if not self.of_target[target]:
+                del self.of_target[target]
+
+    def clear(self) -> None:
+        """Forget all of them, in a forked process, which has none of its parent's threads."""
+        self.running.clear()
+        self.of_target.clear()
 
 
-ABANDONED_THREADS = AbandonedThreads(64)
-"""The threads of this process. 64 is more than the 40 worker threads of an anyio or FastAPI service can leave behind
-at once, and far below the limits of a container (1024 processes and threads on some platforms; 8 MB of address space
-for each)."""
+ABANDONED_THREADS = AbandonedThreads(256, 64)
+"""The threads of this process. 64 of a target are more than the 40 worker threads of an anyio or FastAPI service can
+leave behind at once, so that an outage begins with time-outs and not with rejections. 256 of the process are those of
+four such targets, and a quarter of the 1024 processes and threads that some platforms allow a container."""
 
 
-def abandoned_threads() -> int:
-    """Return the number of calls that still run in a thread after their time limits: a number to monitor."""
-    return len(ABANDONED_THREADS.running)
+def abandoned_threads(target: str | None = None) -> int:
+    """Return the number of calls that still run in a thread after their time limits: a number to monitor.
+
+    With a *target*, the qualified name of a function as events have it, the number of calls to that function.
+    """
+    if target is None:
+        return len(ABANDONED_THREADS.running)
+    return ABANDONED_THREADS.of_target.get(target, 0)
 
 
 def limit_abandoned_threads(number: int) -> int:
-    """Allow *number* abandoned threads, 64 by default, and return the limit before.
+    """Allow *number* abandoned threads in the process, 256 by default, and return the limit before.
 
     A thread is abandoned when a sync call exceeds its time limit: the caller leaves, and the thread ends when the
     function returns. While so many run, sync calls under a time limit raise `TooManyAbandonedError`. The limit holds
-    for the whole process, from the next call on. Raises TypeError or ValueError unless it is a whole number of 1 or
-    more.
+    for the whole process, from the next call on; `limit_abandoned_threads_per_target` bounds those of one function.
+    Raises TypeError or ValueError unless it is a whole number of 1 or more.
 
-    >>> limit_abandoned_threads(256)
-    64
-    >>> limit_abandoned_threads(64)
+    >>> limit_abandoned_threads(512)
     256
+    >>> limit_abandoned_threads(256)
+    512
     """
     before, ABANDONED_THREADS.limit = ABANDONED_THREADS.limit, parse_count("number", number)
+    return before
+
+
+def limit_abandoned_threads_per_target(number: int) -> int:
+    """Allow each guarded function *number* abandoned threads, 64 by default, and return the limit before.
+
+    While so many calls to one function run in abandoned threads, further calls to it under a time limit raise
+    `TooManyAbandonedError`; other functions are called as ever. A number of at least the process's own limit leaves
+    that one alone. Raises TypeError or ValueError unless it is a whole number of 1 or more.
+
+    >>> limit_abandoned_threads_per_target(16)
+    64
+    >>> limit_abandoned_threads_per_target(64)
+    16
+    """
+    before, ABANDONED_THREADS.limit_per_target = ABANDONED_THREADS.limit_per_target, parse_count("number", number)
     return before

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import anyio
 import pytest
@@ -86,3 +87,9 @@ def test_what_ends_the_program_before_a_block_begins_gives_the_probes_permit_bac
 
     anyio.run(main, backend=backend)
     assert breaker.state.permits == set()
+
+
+def test_the_wall_clock_is_looked_up_when_it_is_asked_as_freezegun_replaces_it(monkeypatch: pytest.MonkeyPatch):
+    clock = SystemClock()
+    monkeypatch.setattr(time, "time", lambda: 946_684_800.0)
+    assert clock.wall() == 946_684_800.0

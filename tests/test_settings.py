@@ -409,8 +409,8 @@ def test_everywhere_is_yes_or_no(switch: Callable, everywhere: object):
 
 
 def test_a_call_is_refused_when_as_many_threads_are_left_behind_as_may(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(ABANDONED_THREADS, "limit", 64)
-    assert settings.limit_abandoned_threads(1) == 64
+    monkeypatch.setattr(ABANDONED_THREADS, "limit", 256)
+    assert settings.limit_abandoned_threads(1) == 256
     gate = threading.Event()
     with pytest.raises(CallTimeoutError):
         timeout(0.01)(gate.wait)()
@@ -422,13 +422,26 @@ def test_a_call_is_refused_when_as_many_threads_are_left_behind_as_may(monkeypat
     gate.set()
 
 
+def test_each_target_has_a_limit_of_its_own(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ABANDONED_THREADS, "limit_per_target", 64)
+    assert settings.limit_abandoned_threads_per_target(1) == 64
+    gate = threading.Event()
+    with pytest.raises(CallTimeoutError):
+        timeout(0.01)(gate.wait)()
+    with pytest.raises(TooManyAbandonedError, match="1 call to it that exceeded its time limit still runs"):
+        timeout(1)(gate.wait)()
+    assert timeout(1)(list.copy)([]) == []
+    gate.set()
+
+
 @pytest.mark.parametrize(
     ("number", "kind"), [(0, ValueError), (-1, ValueError), (1.5, TypeError), (True, TypeError), ("64", TypeError)]
 )
 def test_the_limit_of_threads_left_behind_is_a_whole_number(number: Any, kind: type[Exception]):
-    with pytest.raises(kind, match=f"number={number!r}: give a whole number of 1 or more"):
-        settings.limit_abandoned_threads(number)
-    assert ABANDONED_THREADS.limit == 64
+    for limit in (settings.limit_abandoned_threads, settings.limit_abandoned_threads_per_target):
+        with pytest.raises(kind, match=f"number={number!r}: give a whole number of 1 or more"):
+            limit(number)
+    assert (ABANDONED_THREADS.limit, ABANDONED_THREADS.limit_per_target) == (256, 64)
 
 
 # -- limit_attempts ---------------------------------------------------------------------------------------------------

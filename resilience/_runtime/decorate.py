@@ -50,8 +50,8 @@ from resilience._runtime.callables import (
 from resilience._runtime.fast_path import stream_in_block, stream_wrapper_of, wrapper_of
 from resilience._runtime.generators import OpenStream
 from resilience._runtime.protocol import Policy
-from resilience._runtime.thread_timeout import in_worker
 from resilience._runtime.tracebacks import drop_frame
+from resilience._runtime.worker_threads import in_worker
 from resilience.settings import DISABLED
 
 __all__ = ["Guarded", "async_generator_in_block", "guard_function", "guarded", "refuse_without_items"]

@@ -26,10 +26,12 @@ from types import FrameType
 from resilience._forks import call_in_forked_child
 from resilience._outcome import TIMED_OUT, Outcome
 from resilience._runtime.cut_off import LimitPassed
+from resilience._runtime.greenlets import greenlets_take_turns
 from resilience._runtime.interruptible import is_interruptible, mark_interruptible
 from resilience._runtime.protocol import Call, Policy
 from resilience._runtime.sync_runner import call_function
-from resilience._runtime.thread_timeout import CallAbandoned, Drive, OneShotEvent, run_in_worker
+from resilience._runtime.thread_timeout import CallAbandoned, Drive, run_in_worker
+from resilience._runtime.worker_threads import OneShotEvent
 from resilience.clock import SYSTEM, SystemClock, current_clock
 
 __all__ = ["Interrupt", "can_interrupt", "run_interruptible"]
@@ -63,12 +65,16 @@ class Interrupt(LimitPassed):
 
 
 def can_interrupt() -> bool:
-    """Return whether a signal can interrupt sync code here: in the main thread, on POSIX, by the system's clock."""
+    """Return whether a signal can interrupt sync code here: in the main thread, on POSIX, by the system's clock.
+
+    Not where greenlets take turns in the thread: the handler would run in another one.
+    """
     return (
         hasattr(signal, "setitimer")
         and threading.get_ident() == threading.main_thread().ident
         and current_clock() is SYSTEM
         and _get_handler(signal.SIGALRM) is not None  # set by C code: it could not be restored
+        and not greenlets_take_turns()
     )
 
 
@@ -81,13 +87,18 @@ def run_interruptible(drive: Drive, stack: Sequence[Policy], depth: int, limit: 
     timeout = _SignalTimeout(limit)
     instead: BaseException | None = None
     try:
+        timeout.frame = sys._getframe()
         if not timeout.start():
             return run_in_worker(drive, stack, depth, limit, call)
         return drive(stack, depth, call.fork(depth, timeout), depth)
     except (Interrupt, CallAbandoned) as interrupt:
         instead = timeout.unwound_by(interrupt)
     finally:
-        timeout.stop()
+        try:
+            timeout.stop()
+        finally:
+            if not timeout.stopped:
+                timeout.stop()  # where Ctrl-C came before the other was done
     if instead is None:
         return TIMED_OUT
     try:
@@ -177,7 +188,7 @@ class _SignalTimeout:
     Limits nest. When one expires, those inside it are `cancelled` as well, and its `Interrupt` passes through them.
     """
 
-    __slots__ = ("_handled", "cancelled", "expired", "limit", "own_deadline", "previous")
+    __slots__ = ("_handled", "cancelled", "expired", "frame", "limit", "own_deadline", "previous", "stopped")
 
     def __init__(self, limit: float) -> None:
         self.limit: float = limit
@@ -188,6 +199,9 @@ class _SignalTimeout:
         #: When the handler looks at this limit next, on the system's clock.
         self.own_deadline: float = math.inf
         self.previous: _PreviousAlarm = _PreviousAlarm()
+        #: The frame of `run_interruptible`. Code that it is not below is another greenlet's.
+        self.frame: FrameType | None = None
+        self.stopped: bool = False
         #: The exception that was being handled when the call began: it is not the call's own.
         self._handled = sys.exception()
 
@@ -207,7 +221,8 @@ class _SignalTimeout:
         if self in _limits:
             _limits.remove(self)  # first: from here on a late signal finds nothing to do
         self.previous.restore()
-        self._handled = None
+        self._handled = self.frame = None
+        self.stopped = True
 
     def expire(self) -> None:
         """Note that the time is up, for the limits inside as well."""
@@ -284,13 +299,16 @@ def _on_sigalrm(number: int, frame: FrameType | None) -> None:
 def _next_interrupt(now: float, frame: FrameType | None) -> Interrupt | None:
     """Note which limits are up by *now*; return the interrupt of the outermost that may be raised in *frame*.
 
-    A limit whose interrupt cannot be raised now, as the toolkit is in a critical section or as an outer limit's goes
-    first, is looked at again soon. A limit whose interrupt is raised is looked at later, should it be swallowed.
+    A limit whose interrupt cannot be raised now is looked at again soon: the toolkit is in a critical section, another
+    greenlet runs, or an outer limit's goes first. A limit whose interrupt is raised is looked at later, should it be
+    swallowed.
     """
     due = [limit for limit in _limits if limit.own_deadline <= now]
     for limit in due:
-        limit.expire()
         limit.own_deadline = now + _RETRY_DELAY
+    due = [limit for limit in due if _is_below(frame, limit.frame)]
+    for limit in due:
+        limit.expire()
     if not is_interruptible(frame):
         return None
     for limit in due:
@@ -298,6 +316,14 @@ def _next_interrupt(now: float, frame: FrameType | None) -> Interrupt | None:
         if not limit.is_being_handled():
             return Interrupt(limit)
     return None
+
+
+def _is_below(frame: FrameType | None, outer: FrameType | None) -> bool:
+    """Return whether *frame* was called from *outer*, directly or not."""
+    while frame not in (None, outer):
+        assert frame is not None
+        frame = frame.f_back
+    return frame is not None
 
 
 def _rearm() -> None:

@@ -6,30 +6,29 @@ before each attempt, wakes from waits when it is cancelled, and unwinds by `Call
 limit give back what they took. The tokens of inner limits are cancelled with it. Policies that have asked for it
 (`Call.on_abandoned`) are notified when the time has passed. A late outcome is dropped.
 
-Workers are daemons, so that a call that never returns cannot keep the process from ending, and they are used again:
-starting one for each call costs more than most calls do. There is no queue: a call that finds none idle starts one, so
-that waiting for a thread is never taken for a slow call. The call runs in a copy of the caller's context, and what it
-sets of the toolkit's own variables is carried back, see `carried_context`.
+The call runs in a copy of the caller's context, and what it sets of the toolkit's own variables is carried back, see
+`carried_context`. What some libraries keep for each thread is there as well, see `carried_thread_state`.
 
-Threads that were left behind are counted. With as many of them as `settings` allows the dependency does not come
-back, and further calls are refused instead of starting one more.
+Threads that were left behind are counted. With as many of them as `settings` allows, of one target or of the process,
+the dependency does not come back, and further calls are rejected instead of starting one more. So are calls for which
+the system starts no thread.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from typing import TypeAlias
 
 from resilience._forks import call_in_forked_child
-from resilience._listeners import emit, has_listeners
 from resilience._outcome import TIMED_OUT, Outcome
 from resilience._runtime.carried_context import copy_back
+from resilience._runtime.carried_thread_state import ThreadState
 from resilience._runtime.cut_off import AbandonWatch, CutOff, cut_off_by, thread_limit
 from resilience._runtime.protocol import Abandoned, Call, Policy
-from resilience.errors.base import TooManyAbandonedError
+from resilience._runtime.thread_rejections import no_thread_started, too_many_abandoned
+from resilience._runtime.worker_threads import OneShotEvent, begin_work
 from resilience.settings import ABANDONED_THREADS
 
 __all__ = [
@@ -38,15 +37,11 @@ __all__ = [
     "Drive",
     "abandoned",
     "check_caller",
-    "in_worker",
     "on_first_limit",
     "run_in_worker",
 ]
 
 Drive: TypeAlias = Callable[[Sequence[Policy], int, Call, int], Outcome]
-
-_IDLE = 10.0
-"""Seconds a worker waits for its next call before it ends."""
 
 
 class CallAbandoned(BaseException):
@@ -61,32 +56,28 @@ def check_caller(call: Call) -> None:
 
 def abandoned() -> int:
     """Return how many calls of this process still run in a thread although their callers have left."""
-    return len(_abandoned)
-
-
-def in_worker() -> bool:
-    """Whether this thread is a worker."""
-    return getattr(_here, "works", False)
+    return len(ABANDONED_THREADS.running)
 
 
 class CancelToken:
     """The state of one call in a worker thread: whether it is *cancelled*, as its caller has left, or *finished*.
 
-    The worker calls `begin` and `end`, the caller `cancel`. The tokens of inner limits are cancelled with an outer one.
+    The worker calls `begin` and `end`, the caller `leave`. The tokens of inner limits are cancelled with an outer one.
     A caller that comes late or a worker that ends meanwhile changes nothing: all of it happens under one lock.
 
     A thread that sleeps inside the limit waits on it by `wait`. Most calls never do, and a `threading.Event` costs as
     much as handing a call to a worker, so the first wait makes it.
     """
 
-    __slots__ = ("_event", "_inner", "_outer", "_running", "_watches", "cancelled", "done", "finished")
+    __slots__ = ("_event", "_inner", "_outer", "_running", "_target", "_watches", "cancelled", "done", "finished")
 
-    def __init__(self, outer: Abandoned | None) -> None:
+    def __init__(self, outer: Abandoned | None, target: str = "") -> None:
         self.cancelled: bool = False
         #: Whether the call has come back, or never will: then `done` is set.
         self.finished: bool = False
         self.done: OneShotEvent = OneShotEvent()
         self._running = False
+        self._target = target
         self._event: threading.Event | None = None
         self._inner: set[CancelToken] = set()
         #: What is notified when a limit has passed; some of them may have ended.
@@ -109,7 +100,7 @@ class CancelToken:
         with _leaving:
             self.finished = True
             self._watches = []
-            _abandoned.discard(self)
+            ABANDONED_THREADS.discard(self, self._target)
             if self._outer is not None:
                 self._outer._inner.discard(self)
 
@@ -122,15 +113,21 @@ class CancelToken:
             self._watches = [*[each for each in self._watches if not each.has_ended], watch]
             return watch
 
+    def leave(self, cut_off: CutOff | None) -> None:
+        """Note that the caller goes on: it has the outcome, or leaves the call. Once or more often."""
+        if not self.finished:
+            self.cancel(cut_off)
+
     def cancel(self, cut_off: CutOff | None = None) -> None:
         """Note that the caller has left, and wake what waits inside the limit: sleeps, and workers of inner limits.
 
-        Where *cut_off* says that a limit has passed, those who watch for that are notified first.
+        Where *cut_off* says that a limit has passed, those who watch for that are notified first. Once or more often:
+        an exception from a signal handler may have interrupted it.
         """
         with _leaving:
             self.cancelled = True
             if self._running and not self.finished:
-                _abandoned.add(self)
+                ABANDONED_THREADS.add(self, self._target)
             event, inner, watches = self._event, [*self._inner], self._watches
             self._watches = []
         if cut_off is CutOff.TIMED_OUT:
@@ -151,41 +148,44 @@ class CancelToken:
         return event.wait(timeout)
 
 
+on_first_limit: list[Callable[[], object]] = []
+"""Called before the first call runs in a worker thread: programs without such limits do not look for them."""
+
 # Re-entrant: a signal's handler, which may make limited calls as well, runs in the midst of anything.
 _leaving = threading.RLock()
-_abandoned = ABANDONED_THREADS.running
-_here = threading.local()
 
 
 def run_in_worker(drive: Drive, stack: Sequence[Policy], depth: int, limit: float, call: Call) -> Outcome:
     """Drive *call* through *stack* from *depth* inwards in a worker thread, with the caller's context variables.
 
     TIMED_OUT after *limit* seconds. The thread runs on then until the user's function comes back; whatever would follow
-    is not begun. With `ABANDONED_THREADS.limit` such threads the outcome is a `TooManyAbandonedError`, at once. Raises
-    what is raised in the worker, and CallAbandoned where the caller of this very thread has left it.
+    is not begun. With as many such threads as `settings` allows the outcome is a `TooManyAbandonedError`, at once, and
+    a `ThreadNotStartedError` where the system starts none. Raises what is raised in the worker, and CallAbandoned where
+    the caller of this very thread has left it.
     """
     check_caller(call)
     if on_first_limit:
         _begin_to_look_for_limits()
-    if (running := len(_abandoned)) >= ABANDONED_THREADS.limit:
-        if has_listeners():
-            from resilience.events import ThreadsExhausted
-
-            emit(ThreadsExhausted(target=call.target, policy="timeout", running=running))
-        return Outcome(None, TooManyAbandonedError(call.target, running))
-    token = CancelToken(call.cancel_token)
+    if ABANDONED_THREADS.running and (rejected := too_many_abandoned(call)) is not None:
+        return rejected
+    token = CancelToken(call.cancel_token, call.target)
     work = _WorkItem(drive, stack, depth, call.fork(depth, token), token)
+    cut_off: CutOff | None = None
     try:
-        if not call.clock.run_and_wait(work.begin, token.done, limit):
-            token.cancel(CutOff.TIMED_OUT)
-            return TIMED_OUT
-        if not token.finished:  # not the call has come back: the caller of this thread's own has left
-            raise CallAbandoned
-        return work.result()
-    except BaseException as error:  # an enclosing limit's signal, or Ctrl-C in the caller
-        if not token.finished:
-            token.cancel(cut_off_by(error))
-        raise
+        try:
+            if not call.clock.run_and_wait(work.begin, token.done, limit):
+                cut_off = CutOff.TIMED_OUT
+                return TIMED_OUT
+            if not token.finished:  # not the call has come back: the caller of this thread's own has left
+                raise CallAbandoned
+            return work.result()
+        except BaseException as error:  # an enclosing limit's signal, or Ctrl-C in the caller
+            cut_off = cut_off_by(error)
+            raise
+        finally:
+            token.leave(cut_off)
+    finally:
+        token.leave(cut_off)  # where Ctrl-C came before the other was done
 
 
 def _begin_to_look_for_limits() -> None:
@@ -195,39 +195,10 @@ def _begin_to_look_for_limits() -> None:
     on_first_limit.clear()
 
 
-class OneShotEvent:
-    """An event that is set once: a bare lock, taken from the beginning, a tenth of what `threading.Event` costs."""
-
-    __slots__ = ("_lock",)
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lock.acquire()
-
-    def set(self) -> None:
-        """Let all threads through that wait, now or later."""
-        _release(self._lock)
-
-    def wait(self, timeout: float) -> bool:
-        """Wait, at most *timeout* seconds; return whether it was set."""
-        if not self._lock.acquire(timeout=min(timeout, threading.TIMEOUT_MAX)):
-            return False
-        _release(self._lock)
-        return True
-
-
-def _release(lock: threading.Lock) -> None:
-    """Release *lock*, unless another thread was quicker."""
-    try:
-        lock.release()
-    except RuntimeError:  # set twice: by the call that came back, and by the caller's caller who left
-        pass
-
-
 class _WorkItem:
     """One call for a worker: the context it runs in, and its outcome, or what was raised in place of one."""
 
-    __slots__ = ("_context", "_depth", "_drive", "_outcome", "_raised", "_stack", "call", "token")
+    __slots__ = ("_call", "_context", "_depth", "_drive", "_outcome", "_raised", "_stack", "_state", "_token")
 
     def __init__(self, drive: Drive, stack: Sequence[Policy], depth: int, call: Call, token: CancelToken) -> None:
         self._drive = drive
@@ -235,33 +206,40 @@ class _WorkItem:
         self._depth = depth
         self._context = copy_context()
         self._context.run(thread_limit.set, token)
+        self._state = ThreadState()
         self._outcome = TIMED_OUT
         self._raised: BaseException | None = None
-        self.call = call
-        self.token = token
+        self._call = call
+        self._token = token
+
+    @property
+    def target(self) -> str:
+        """The qualified name of the function called."""
+        return self._call.target
+
+    @property
+    def done(self) -> OneShotEvent:
+        """Is set when the call is over."""
+        return self._token.done
 
     def begin(self) -> None:
-        """Hand this to a worker that has nothing to do, or to a new one."""
+        """Have a worker make the call. Where no thread can be started, the outcome is that the call was not made."""
         try:
-            worker = _idle.pop()  # the last to become idle: the others may end
-        except IndexError:
-            try:
-                worker = _WorkerThread()
-            except RuntimeError as error:  # no thread to be had: a failed call like others, for the policies outside
-                self._outcome = Outcome(None, error)
-                self.token.end()
-                self.token.done.set()
-                return
-        worker.take(self)
+            begin_work(self)
+        except (RuntimeError, MemoryError) as error:
+            self._outcome = no_thread_started(self._call, error)
+            self._token.end()
+            self._token.done.set()
 
     def run(self) -> None:
         """Make the call, in the worker, unless its caller has left already."""
-        if self.token.begin():
+        if self._token.begin():
             try:
-                self._outcome = self._context.run(self._drive, self._stack, self._depth, self.call, self._depth)
+                with self._state:
+                    self._outcome = self._context.run(self._drive, self._stack, self._depth, self._call, self._depth)
             except BaseException as raised:  # handed to the caller, whose thread it belongs in
                 self._raised = raised
-        self.token.end()
+        self._token.end()
 
     def result(self) -> Outcome:
         """Return the outcome, in the caller's thread, or raise what was raised in the worker."""
@@ -275,65 +253,11 @@ class _WorkItem:
             self._raised = None
 
 
-class _WorkerThread:
-    """A thread that does one piece of work after the other, and ends when none has come for `_IDLE` seconds.
-
-    It takes itself out of the idle ones before it ends. Where a caller has taken it a moment earlier, work is on its
-    way, and it goes on. It keeps nothing of a call once that is over.
-    """
-
-    def __init__(self) -> None:
-        self._ready = threading.Lock()
-        self._ready.acquire()
-        self._work: _WorkItem | None = None
-        self._thread = threading.Thread(target=self._live, daemon=True)
-        self._thread.start()
-
-    def take(self, work: _WorkItem) -> None:
-        """Have the thread, which is idle, make the call of *work*."""
-        self._work = work
-        self._ready.release()
-
-    def _live(self) -> None:
-        """Make one call after the other. The thread is idle again before the caller of the last one goes on."""
-        _here.works = True
-        while self._called():
-            work, self._work = self._work, None
-            if work is None:
-                continue
-            self._thread.name = f"resilience {work.call.target}"
-            work.run()
-            done = work.token.done
-            del work  # what the call was made of must not outlive it in an idle thread
-            self._thread.name = "resilience idle"
-            # Idle before the caller hears of it: its next call finds this thread, and starts no other.
-            _idle.append(self)
-            done.set()
-
-    def _called(self) -> bool:
-        """Wait for work; return whether any came before the thread has been idle for too long."""
-        if self._ready.acquire(timeout=_IDLE):
-            return True
-        try:
-            _idle.remove(self)
-        except ValueError:  # taken a moment ago: work is on its way
-            return self._ready.acquire()
-        return False
-
-
-on_first_limit: list[Callable[[], object]] = []
-"""Called before the first call runs in a worker thread: programs without such limits do not look for them."""
-
-# A deque: appended to and taken from by many threads without a lock.
-_idle: deque[_WorkerThread] = deque()
-
-
 def _forget_workers() -> None:
     """Begin anew in a forked process, which has none of its parent's threads."""
     global _leaving
     _leaving = threading.RLock()  # another thread may have held it
-    _idle.clear()
-    _abandoned.clear()
+    ABANDONED_THREADS.clear()
 
 
 call_in_forked_child(_forget_workers)

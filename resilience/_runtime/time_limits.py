@@ -10,6 +10,7 @@ DEADLINE_EXCEEDED where an enclosing one's has.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias, cast
 
@@ -126,7 +127,7 @@ def _way_of(effect: Proceed) -> _Way:
     """Return what runs sync code under a limit: in this thread, interrupted by a signal, or in a worker thread."""
     if effect.cooperative:
         return _run_here
-    if effect.interrupts:
+    if effect.interrupts and not sys.is_finalizing():  # then nothing is imported any more
         from resilience._runtime.signal_timeout import can_interrupt, run_interruptible
 
         if can_interrupt():

@@ -5,6 +5,7 @@
     ├── DeadlineExceededError           a deadline has passed; also a TimeoutError
     ├── RetriesExhaustedError           all attempts failed, and on_exhausted="wrap" asked for this
     ├── TooManyAbandonedError           a sync call was rejected: too many abandoned threads
+    ├── ThreadNotStartedError           a sync call was rejected: the system started no thread for it
     ├── CircuitOpenError                a circuit rejected the call; also a pybreaker.CircuitBreakerError
     ├── BulkheadFullError               a bulkhead refused the call: too many are in flight
     └── ValidationFailedError           an `ErrorCollector` has collected errors; also a ValueError
@@ -24,6 +25,7 @@ from resilience.errors.base import (
     DeadlineExceededError,
     ResilienceError,
     RetriesExhaustedError,
+    ThreadNotStartedError,
     TooManyAbandonedError,
     ValidationFailedError,
 )
@@ -42,6 +44,7 @@ __all__ = [
     "ErrorLink",
     "ResilienceError",
     "RetriesExhaustedError",
+    "ThreadNotStartedError",
     "TooManyAbandonedError",
     "ValidationFailedError",
     "check_codes",

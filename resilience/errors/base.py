@@ -39,6 +39,7 @@ __all__ = [
     "DeadlineExceededError",
     "ResilienceError",
     "RetriesExhaustedError",
+    "ThreadNotStartedError",
     "TooManyAbandonedError",
     "ValidationFailedError",
 ]
@@ -304,30 +305,66 @@ class RetriesExhaustedError(ResilienceError, code="RES-E003", category="attempts
 class TooManyAbandonedError(ResilienceError, code="RES-E004", category="rejected"):
     """A sync call was rejected, because *running* threads still execute calls that exceeded their time limits.
 
-    A thread cannot be stopped, so its caller leaves and abandons it. `resilience.settings.limit_abandoned_threads` says
-    how many there may be.
+    A thread cannot be stopped, so its caller leaves and abandons it. *scope* says whose threads they are: the
+    ``"target"``'s own (`resilience.settings.limit_abandoned_threads_per_target`), or those of all targets of the
+    ``"process"`` (`resilience.settings.limit_abandoned_threads`). When a thread ends is not known, so *retry_after* is
+    None. *policy* is the policy that rejected the call.
 
-    >>> str(TooManyAbandonedError("shop.search", 64))
-    'shop.search was not called: 64 calls that exceeded their time limits still run in abandoned threads'
-    >>> str(TooManyAbandonedError("shop.search", 1))
-    'shop.search was not called: 1 call that exceeded its time limit still runs in an abandoned thread'
+    >>> str(TooManyAbandonedError("shop.search", 64, "target"))  # doctest: +NORMALIZE_WHITESPACE
+    'shop.search was not called: 64 calls to it that exceeded their time limits still run in abandoned threads; give
+    its client a time limit of its own'
     """
 
-    args: tuple[str, int]
+    args: tuple[str, int, str]
+    policy: str = "timeout"
 
-    def __init__(self, target: str, running: int) -> None:
-        self.args = (target, running)
+    def __init__(self, target: str, running: int, scope: str = "process") -> None:
+        self.args = (target, running, scope)
         self.target = target
         self.running = running
+        self.scope = scope
 
     def _own_details(self) -> Mapping[str, object]:
-        return {"target": self.target, "running": self.running}
+        return {"target": self.target, "running": self.running, "scope": self.scope, "policy": self.policy}
 
     def __str__(self) -> str:
-        running = f"{self.running} calls that exceeded their time limits still run in abandoned threads"
+        calls, advice = _counted(self.running, "call"), "give the clients that hang time limits of their own"
+        if self.scope == "target":
+            calls, advice = f"{calls} to it", "give its client a time limit of its own"
+        running = f"{calls} that exceeded their time limits still run in abandoned threads"
         if self.running == 1:
-            running = "1 call that exceeded its time limit still runs in an abandoned thread"
-        return f"{self.target} was not called: {running}"
+            running = f"{calls} that exceeded its time limit still runs in an abandoned thread"
+        return f"{self.target} was not called: {running}; {advice}"
+
+
+class ThreadNotStartedError(ResilienceError, code="RES-E007", category="rejected"):
+    """A sync call under a time limit was rejected, because the system started no thread for it; *reason* says why.
+
+    The number of threads or the memory of the process or its container is used up, which says nothing about the
+    dependency: no circuit counts it. *policy* is the policy that rejected the call. *retry_after* is a second: threads
+    that are idle end by then, or other calls do.
+
+    >>> str(ThreadNotStartedError("shop.search", "can't start new thread"))  # doctest: +NORMALIZE_WHITESPACE
+    "shop.search was not called: the system started no thread for it (can't start new thread); raise the limit of
+    threads or memory of the process, or make fewer calls at a time"
+    """
+
+    args: tuple[str, str]
+    policy: str = "timeout"
+    retry_after = 1.0
+
+    def __init__(self, target: str, reason: str) -> None:
+        self.args = (target, reason)
+        self.target = target
+        self.reason = reason
+
+    def _own_details(self) -> Mapping[str, object]:
+        return {"target": self.target, "reason": self.reason, "policy": self.policy}
+
+    def __str__(self) -> str:
+        cause = f"the system started no thread for it ({self.reason})"
+        advice = "raise the limit of threads or memory of the process, or make fewer calls at a time"
+        return f"{self.target} was not called: {cause}; {advice}"
 
 
 class BulkheadFullError(ResilienceError, code="RES-E008", category="rejected"):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from resilience._metric import Metric
 from resilience._validation import require
 from resilience.events import RETRIES, REVISIONS
+from resilience.metrics import _event_counters
 from resilience.metrics._call_stats import CALL_STATS, CallStats, Durations
 from resilience.metrics._event_counters import EventCounters
 from resilience.metrics.definitions import (
@@ -28,6 +29,7 @@ from resilience.metrics.definitions import (
     ERRORS,
     FAILURE,
     FAILURE_RATE,
+    OTHER,
     SLOW_RATE,
     SUCCESS,
     all_metrics,
@@ -172,7 +174,8 @@ def _read_circuits() -> Mapping[Metric, Values]:
     """Return the values of the circuits' gauges by the name of the circuit.
 
     A circuit may be kept for each key or object. The key is a part of a call and is no label, so the circuits of one
-    name are counted together, and of their rates the highest is reported.
+    name are counted together, and of their rates the highest is reported. The first names are told apart, as many as
+    `MAX_SERIES` sets of labels allow; the circuits of all others are counted together as "other".
     """
     from resilience.policies.circuit_states import CircuitMode, CircuitState
 
@@ -180,8 +183,13 @@ def _read_circuits() -> Mapping[Metric, Values]:
     modes: Values = {}
     failure_rates: Values = {}
     slow_rates: Values = {}
+    names: set[str] = set()
+    most = _event_counters.MAX_SERIES // max(len(CircuitState), len(CircuitMode))
     for circuit in _circuits():
         name = circuit["name"]
+        if name not in names and len(names) >= most:
+            name = OTHER
+        names.add(name)
         _count_member(states, name, CircuitState, circuit["state"])
         _count_member(modes, name, CircuitMode, circuit["mode"])
         _keep_highest(failure_rates, name, circuit["failure_rate"])

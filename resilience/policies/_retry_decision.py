@@ -18,8 +18,8 @@ A new reason to stop is a row of `StopReason` and a line in `RetryDecision.block
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from sys import is_finalizing
+from typing import TYPE_CHECKING, Any
 
 from resilience._outcome import Outcome
 from resilience._runtime.exhaustion import exhaustion_counter
@@ -40,6 +40,9 @@ from resilience.policies.backoff import hint_jitter
 from resilience.policies.revision import failure_fingerprint
 from resilience.policies.stop_reason import StopReason
 from resilience.settings import ATTEMPTS_CAP, REPEATED_POSTS
+
+if TYPE_CHECKING:
+    from resilience.policies.idempotency import Idempotency
 
 __all__ = ["RetryDecision"]
 
@@ -92,7 +95,7 @@ class RetryDecision(RetryConfig):
             return StopReason.COMMITTED
         if state.exhaustions_at_start != exhaustion_counter.count and self._is_exhausted_inside(outcome, state):
             return StopReason.NESTED
-        if self.idempotency is not None and not self._is_safe_to_repeat(self.idempotency.allows, call, outcome, state):
+        if self.idempotency is not None and not self._is_safe_to_repeat(self.idempotency, call, outcome, state):
             return StopReason.NOT_IDEMPOTENT
         if REPEATED_POSTS.allowed is False and self._repeats_post(outcome, state) is not None:
             return StopReason.NOT_IDEMPOTENT
@@ -140,14 +143,12 @@ class RetryDecision(RetryConfig):
             state.inner = inner_exhaustion(outcome.error, state.exhaustions_at_start)
         return state.inner is not None and not self.retry_exhausted
 
-    def _is_safe_to_repeat(
-        self, allows: Callable[[Call, object], bool], call: Call, outcome: Outcome, state: RetryState
-    ) -> bool:
+    def _is_safe_to_repeat(self, idempotency: Idempotency, call: Call, outcome: Outcome, state: RetryState) -> bool:
         """Whether the failed *outcome* proves that the call has not happened, or the call may happen twice.
 
         The proof is looked for first: it costs less than asking the user's function.
         """
-        return self._has_not_happened(outcome, state) or allows(call, _failure_of(outcome))
+        return self._has_not_happened(outcome, state) or idempotency.allows(call, _failure_of(outcome))
 
     def _repeats_post(self, outcome: Outcome, state: RetryState) -> str | None:
         """Return POST or PATCH where another attempt repeats one that may have been processed, and no option allows it.
@@ -283,7 +284,7 @@ class RetryDecision(RetryConfig):
         if reason is not None:
             return reason
         yield from announce(retry_scheduled, state, outcome.error)
-        if self.on_retry is None:
+        if self.on_retry is None or is_finalizing():  # nothing can be imported any more, so there is no event
             return None
         yield Run(self.on_retry, retry_scheduled(state, outcome.error), role="on_retry callback")
         if call.lacks_time(state.next_wait + self.min_attempt_time):  # the callback has taken some

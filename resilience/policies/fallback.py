@@ -28,6 +28,7 @@ from resilience.policies.base import Policy, Steps, decorated_function
 if TYPE_CHECKING:
     from resilience._runtime.context_manager import BlockResult
     from resilience._runtime.worst_case import WorstCase
+    from resilience.policies.degraded import Degraded
     from resilience.policies.stale_cache import Stale
 
 __all__ = ["COVERED", "Fallback"]
@@ -72,6 +73,11 @@ class Fallback(Policy, Generic[V]):
         **methods: Unpack[MethodOptions],
     ) -> None:
         self.degraded: bool = require_bool("degraded", degraded)
+        self._as_degraded: type[Degraded[object]] | None = None
+        if degraded:  # loaded here: nothing can be imported while the interpreter finalizes
+            from resilience.policies import degraded as substitutes
+
+            self._as_degraded = substitutes.Degraded
         self.on: ErrorCategory = combine("on", [on])
         self.methods: MethodSelection | None = select_methods(**methods)
         self.chain: FallbackChain | None = optional(_parse_chain, "chain", chain)
@@ -150,10 +156,8 @@ class Fallback(Policy, Generic[V]):
     def _handed_out(self, answer: Answer, source: Source, error: Exception) -> Outcome:
         """Return the outcome of a source, as `Degraded` where substitutes are to say what they stand in for."""
         value = answer.outcome.value
-        if self.degraded:
-            from resilience.policies.degraded import Degraded
-
-            value = Degraded(value, source.name, error, answer.age)
+        if self._as_degraded is not None:
+            value = self._as_degraded(value, source.name, error, answer.age)
         return Outcome(value)
 
     # -- as a decorator and as a block ---------------------------------------------------------------------------

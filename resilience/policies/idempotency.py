@@ -19,6 +19,8 @@ from resilience._safe_access import safe_getattr
 from resilience._validation import require
 from resilience.policies._request_method import IDEMPOTENT_METHODS, RequestView, SentRequests
 
+# Loaded with the option, for `RetryDecision`: nothing can be imported while the interpreter finalizes.
+
 __all__ = ["REPEATED_POST", "Idempotency", "by_method", "idempotency_of", "repeated_post", "warn_of_repeated_post"]
 
 

@@ -26,6 +26,7 @@ from resilience._runtime.signal_timeout import can_interrupt, run_interruptible
 from resilience._runtime.sync_runner import drive
 from resilience._runtime.thread_timeout import abandoned, run_in_worker
 from resilience.testing import virtual_time
+from tests.interruptions import functions_of, interruptions
 
 pytestmark = pytest.mark.skipif(not can_interrupt(), reason="no SIGALRM, or not in the main thread")
 
@@ -657,3 +658,18 @@ def work():
 print(limited(LONG, work) is TIMED_OUT)
 """)
     assert done.stdout == "0\nTrue\n", done.stderr
+
+
+@pytest.mark.parametrize("before", [signal.SIG_DFL, lambda *_: None], ids=["default", "handler"])
+def test_wherever_ctrl_c_comes_in_a_limit_it_leaves_no_limit_timer_or_handler_behind(before: object):
+    """A limit that stayed would interrupt the program later, anywhere."""
+    guarded = timeout(60, mode="signal")(lambda: "made")
+    theirs = signal.signal(signal.SIGALRM, before)
+    try:
+        for _ in interruptions(guarded, functions_of(interrupt) - {interrupt._PreviousAlarm._take_timer.__code__}):
+            assert interrupt._limits == []
+            assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+            assert signal.getsignal(signal.SIGALRM) == before
+            assert guarded() == "made"
+    finally:
+        signal.signal(signal.SIGALRM, theirs)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable, Iterator
-from types import CodeType
 
 import pytest
 
@@ -22,21 +21,7 @@ from resilience._runtime import context_manager as blocks
 from resilience._runtime import generators as streams
 from resilience._runtime import time_limits as limits
 from resilience.testing import VirtualClock, virtual_time
-from tests.interruptions import interruptions
-
-
-def functions_of(*places: object) -> set[CodeType]:
-    """Return the code of the functions and methods that these modules and classes define."""
-    found: set[CodeType] = set()
-    for place in places:
-        for thing in vars(place).values():
-            thing = getattr(thing, "__func__", thing)  # noqa: PLW2901
-            if isinstance(thing, type) and thing.__module__ == getattr(place, "__name__", None):
-                found |= functions_of(thing)
-            elif code := getattr(thing, "__code__", None):
-                found.add(code)
-    return found
-
+from tests.interruptions import functions_of, interruptions
 
 LIMITS = functions_of(due_module, limits)
 

@@ -14,6 +14,7 @@ from resilience.errors import (
     DeadlineExceededError,
     ResilienceError,
     RetriesExhaustedError,
+    ThreadNotStartedError,
     TooManyAbandonedError,
 )
 from resilience.errors._user_messages import USER_MESSAGES
@@ -186,7 +187,18 @@ def test_context_without_a_message_adds_no_note():
             {"target": "s", "attempts": 3, "reason": "attempts"},
             0.0,
         ),
-        (TooManyAbandonedError("s", 64), "RES-E004", {"target": "s", "running": 64}, None),
+        (
+            TooManyAbandonedError("s", 64),
+            "RES-E004",
+            {"target": "s", "running": 64, "scope": "process", "policy": "timeout"},
+            None,
+        ),
+        (
+            ThreadNotStartedError("s", "no more"),
+            "RES-E007",
+            {"target": "s", "reason": "no more", "policy": "timeout"},
+            1.0,
+        ),
         (
             BulkheadFullError("b", 20, 40, "its queue is full", 0.5),
             "RES-E008",

@@ -195,6 +195,20 @@ def test_there_is_an_end_to_how_many_series_there_are(registry: CollectorRegistr
     assert found == {("circuit-0", "open"): 2, ("circuit-1", "open"): 1, ("other", "other"): 3}
 
 
+def test_there_is_an_end_to_how_many_circuits_are_told_apart(
+    registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(_event_counters, "MAX_SERIES", 8)
+    with install(registry):
+        kept = [circuit_breaker(f"told-apart-{number}") for number in range(5)]
+        states = samples(registry, "resilience_circuit_state")
+        modes = samples(registry, "resilience_circuit_mode")
+    names = {name for name, _ in states}
+    assert names == {name for name, _ in modes}
+    assert (len(names), "other" in names) == (3, True)
+    assert states["other", "closed"] >= len(kept) - 2
+
+
 def test_a_revision_is_an_attempt_like_a_retry(registry: CollectorRegistry):
     @track_errors
     @retry_on_category(revise=lambda arguments, report: {"code": "1"})

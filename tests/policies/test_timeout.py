@@ -227,7 +227,7 @@ def test_calls_at_the_same_time_have_a_worker_each():
 
 
 def test_a_worker_with_nothing_to_do_ends_after_a_while(monkeypatch: pytest.MonkeyPatch):
-    from resilience._runtime import thread_timeout as worker
+    from resilience._runtime import worker_threads as worker
 
     monkeypatch.setattr(worker, "_IDLE", 0.001)
     monkeypatch.setattr(worker, "_idle", type(worker._idle)())
@@ -239,7 +239,7 @@ def test_a_worker_with_nothing_to_do_ends_after_a_while(monkeypatch: pytest.Monk
 
 
 def test_work_that_comes_as_a_worker_is_about_to_end_is_done(monkeypatch: pytest.MonkeyPatch):
-    from resilience._runtime import thread_timeout as worker
+    from resilience._runtime import worker_threads as worker
 
     monkeypatch.setattr(worker, "_IDLE", 0.0)
     answer = timeout(5)(lambda: "ok")
@@ -247,8 +247,8 @@ def test_work_that_comes_as_a_worker_is_about_to_end_is_done(monkeypatch: pytest
 
 
 def test_where_no_thread_can_be_started_the_policies_outside_hear_of_it(monkeypatch: pytest.MonkeyPatch):
-    from resilience import fallback
-    from resilience._runtime import thread_timeout as worker
+    from resilience import ThreadNotStartedError, fallback
+    from resilience._runtime import worker_threads as worker
 
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -256,9 +256,9 @@ def test_where_no_thread_can_be_started_the_policies_outside_hear_of_it(monkeypa
     monkeypatch.setattr(worker, "_idle", type(worker._idle)())
     monkeypatch.setattr(threading.Thread, "start", refuse)
     guarded = timeout(5)(lambda: "ok")
-    with pytest.raises(RuntimeError, match="can't start new thread"):
+    with pytest.raises(ThreadNotStartedError, match="can't start new thread"):
         guarded()
-    assert fallback(default="other", on="unknown")(guarded)() == "other"
+    assert fallback(default="other", on="rejected")(guarded)() == "other"
 
 
 FORKS = """

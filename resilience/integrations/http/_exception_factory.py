@@ -27,6 +27,7 @@ from resilience.errors.base import (
     DeadlineExceededError,
     ResilienceError,
     RetriesExhaustedError,
+    ThreadNotStartedError,
     TooManyAbandonedError,
 )
 from resilience.errors.codes import full_name
@@ -182,7 +183,11 @@ def _retries_exhausted(fields: ErrorFields) -> ResilienceError:
 
 
 def _too_many_abandoned(fields: ErrorFields) -> ResilienceError:
-    return TooManyAbandonedError(fields.text("target"), fields.count("running"))
+    return TooManyAbandonedError(fields.text("target"), fields.count("running"), fields.text("scope", "process"))
+
+
+def _thread_not_started(fields: ErrorFields) -> ResilienceError:
+    return ThreadNotStartedError(fields.text("target"), fields.text("reason"))
 
 
 def _bulkhead_full(fields: ErrorFields) -> ResilienceError:
@@ -206,6 +211,7 @@ _CONSTRUCTORS: Final[Mapping[str, Callable[[ErrorFields], ResilienceError]]] = {
     "resilience.errors.base.CallTimeoutError": _noted(_call_timeout),
     "resilience.errors.base.DeadlineExceededError": _noted(_deadline_exceeded),
     "resilience.errors.base.RetriesExhaustedError": _noted(_retries_exhausted),
+    "resilience.errors.base.ThreadNotStartedError": _noted(_thread_not_started),
     "resilience.errors.base.TooManyAbandonedError": _noted(_too_many_abandoned),
     "resilience.errors.base.BulkheadFullError": _noted(_bulkhead_full),
     "resilience.errors.circuit.CircuitOpenError": _noted(_circuit_open),

@@ -8,14 +8,14 @@ pybreaker.
 from __future__ import annotations
 
 import contextvars
+import sys
 import threading
 import weakref
-from collections import deque
 from collections.abc import Generator
-from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from resilience._forks import call_in_forked_child
+from resilience._runtime.worker_threads import OneShotEvent, begin_work
 from resilience.clock import Clock, current_clock
 
 __all__ = ["MAX_PAUSE", "MIN_PAUSE", "OPERATION_TIMEOUT", "Operation", "StorageExecutor"]
@@ -27,9 +27,6 @@ OPERATION_TIMEOUT = 1.0
 
 MIN_PAUSE, MAX_PAUSE = 1.0, 30.0
 """Seconds for which the store is left alone after trouble: the first time, and after doubling again and again."""
-
-# Seconds after which a thread without an operation ends.
-_IDLE_SECONDS = 10.0
 
 Operation: TypeAlias = Generator[None, None, T]
 """One or more round trips to a store. It yields after each, so that one whose caller has left makes no further."""
@@ -92,7 +89,7 @@ class StorageExecutor:
             if self.blocking:
                 in_time = clock.run_and_wait(pending.begin, pending.done, OPERATION_TIMEOUT)
             else:
-                pending.run()
+                pending.run_here()
             now = clock.now()
             with _lock:
                 return in_time, self._judge(pending, now, succeeded=in_time and pending.answer is not None)
@@ -133,7 +130,9 @@ class StorageExecutor:
         self._trial = None
 
     def _report(self, error: Exception | None, circuit: str) -> None:
-        """Log that the store was set aside, or is back."""
+        """Log that the store was set aside, or is back; nothing while the interpreter finalizes."""
+        if sys.is_finalizing():
+            return
         import logging
 
         logger = logging.getLogger("resilience")
@@ -207,21 +206,27 @@ class _Pending(Generic[T]):
         self._context = contextvars.copy_context()
         self.answer: T | None = None
         self.error: Exception | None = None
-        self.done: threading.Event = threading.Event()
+        self.done: OneShotEvent = OneShotEvent()
         #: Whether the caller has left, and whether the store has answered or raised.
         self.abandoned: bool = False
         self.ended: bool = False
 
+    target = "shared store"  # what the thread is called
+
     def begin(self) -> None:
         """Have a thread run it, and set `done` when it is over. Where no thread can be started, that is its error."""
         try:
-            _idle_thread().operations.put(self)
-        except RuntimeError as error:  # no thread can be started
+            begin_work(self)
+        except (RuntimeError, MemoryError) as error:
             self.error = error
             self._executor.ended(self)
             self.done.set()
 
     def run(self) -> None:
+        """Run it in this thread, but in the context of its caller."""
+        self._context.run(self.run_here)
+
+    def run_here(self) -> None:
         """Run it in this thread."""
         try:
             while not self.abandoned:
@@ -233,65 +238,15 @@ class _Pending(Generic[T]):
         finally:
             self._executor.ended(self)
 
-    def run_in_context(self) -> None:
-        """Run it in this thread, but in the context of its caller."""
-        self._context.run(self.run)
 
-
-class _WorkerThread:
-    """A thread that runs one operation after the other, and ends when none has come for a while.
-
-    While it is idle it stands in `_idle`. Taking it from there is what gives a caller the right to put an operation
-    into its queue.
-    """
-
-    def __init__(self) -> None:
-        self.operations: SimpleQueue[_Pending[Any]] = SimpleQueue()
-        # A daemon: a store that hangs must not keep the process from ending.
-        threading.Thread(target=self._run, name="resilience shared store", daemon=True).start()
-
-    def _run(self) -> None:
-        """Run operations until none comes any more."""
-        while (pending := self._next()) is not None:
-            done = pending.done
-            try:
-                pending.run_in_context()
-                del pending  # the objects of an operation must not outlive it in an idle thread
-                _idle.append(self)  # before the caller goes on: the next operation starts no other thread
-            finally:
-                done.set()
-
-    def _next(self) -> _Pending[Any] | None:
-        """Return the next operation; None when the thread has been idle for long enough, and is listed no more."""
-        try:
-            return self.operations.get(timeout=_IDLE_SECONDS)
-        except Empty:
-            try:
-                _idle.remove(self)
-            except ValueError:  # taken a moment ago: an operation follows
-                return self.operations.get()
-            return None
-
-
-def _idle_thread() -> _WorkerThread:
-    """Return an idle thread, or a new one. Raises RuntimeError where none can be started."""
-    try:
-        return _idle.pop()
-    except IndexError:
-        return _WorkerThread()
-
-
-# A deque: appended to and taken from by many threads without a lock.
-_idle: deque[_WorkerThread] = deque()
 _executors: weakref.WeakSet[StorageExecutor] = weakref.WeakSet()
 _lock = threading.RLock()  # held for a few lines; a signal handler or a destructor that calls may come in between
 
 
 def _after_fork() -> None:
-    """Forget the threads and locks of the parent process."""
+    """Forget the operations and locks of the parent process."""
     global _lock
     _lock = threading.RLock()  # another thread may have held it
-    _idle.clear()  # threads do not survive a fork
     for executor in list(_executors):
         executor.forked()
 

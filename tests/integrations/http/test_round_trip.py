@@ -18,6 +18,7 @@ from resilience.errors import (
     DeadlineExceededError,
     ResilienceError,
     RetriesExhaustedError,
+    ThreadNotStartedError,
     TooManyAbandonedError,
 )
 from resilience.errors.circuit import CircuitOpenError
@@ -38,7 +39,9 @@ CODED: dict[str, Exception] = {
     "call": CallTimeoutError("shop.search", 2.0),
     "deadline": DeadlineExceededError("shop.search"),
     "exhausted": RetriesExhaustedError("shop.search", 3, "attempts", 0.25),
-    "abandoned": TooManyAbandonedError("shop.search", 64),
+    "abandoned": TooManyAbandonedError("shop.search", 256),
+    "abandoned by target": TooManyAbandonedError("shop.search", 64, "target"),
+    "no thread": ThreadNotStartedError("shop.search", "can't start new thread"),
     "bulkhead": BulkheadFullError("stock", 20, 40, "its queue is full", 0.5),
     "open": CircuitOpenError("billing", 12.4),
     "task": service.TaskNotFoundError("t-7"),

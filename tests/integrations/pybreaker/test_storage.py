@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pybreaker
@@ -383,7 +384,7 @@ def test_many_threads_ask_a_store_at_the_same_time():
 
 
 def test_a_store_is_asked_again_when_no_thread_could_be_started(monkeypatch: pytest.MonkeyPatch):
-    from resilience.integrations.pybreaker import storage_executor
+    from resilience._runtime import worker_threads
 
     def full(self: object) -> None:
         raise RuntimeError("can't start new thread")
@@ -392,8 +393,8 @@ def test_a_store_is_asked_again_when_no_thread_could_be_started(monkeypatch: pyt
     with virtual_time() as clock:
         breaker = circuit_breaker("b", storage=store)
         with monkeypatch.context() as patched:
-            patched.setattr(storage_executor, "_idle", type(storage_executor._idle)())
-            patched.setattr(storage_executor._WorkerThread, "__init__", full)
+            patched.setattr(worker_threads, "_idle", type(worker_threads._idle)())
+            patched.setattr(worker_threads._WorkerThread, "__init__", full)
             asked = store.asked
             assert breaker.call(lambda: "ok") == "ok"
             assert store.asked == asked
@@ -634,6 +635,20 @@ def test_a_circuit_that_is_made_while_the_others_are_open_is_open():
         late = circuit_breaker("b", reset_timeout=30, storage=store)
         assert late.state.name == "open"
         assert late.circuit.state.until - clock.now() == pytest.approx(20)
+
+
+def test_the_listeners_of_a_circuit_that_is_made_while_the_others_are_open_hear_that_it_opens():
+    heard: list[tuple[str, str]] = []
+
+    class Listener(pybreaker.CircuitBreakerListener):
+        def state_change(self, cb: object, old_state: Any, new_state: Any) -> None:
+            heard.append((old_state.name, new_state.name))
+
+    store = Shared()
+    with virtual_time():
+        circuit_breaker("b", storage=store).open()
+        circuit_breaker("b", storage=store, listeners=[Listener()])
+        assert heard == [("closed", "open")]
 
 
 # -- a store that loses its memory -------------------------------------------------------------------------------------
