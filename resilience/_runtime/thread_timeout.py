@@ -134,7 +134,7 @@ def run_in_worker(drive: Drive, stack: Sequence[Policy], depth: int, limit: floa
     the caller of this very thread has left it.
     """
     check_caller(call)
-    if ABANDONED_THREADS.running and (rejected := too_many_abandoned(call)) is not None:
+    if (rejected := too_many_abandoned(call)) is not None:
         return rejected
     token = CancelToken(call.cancel_token, call.target)
     work = _WorkItem(drive, stack, depth, call.fork(depth, token), token)
