@@ -1,4 +1,4 @@
-"""Whether greenlets take turns in the running thread, as gevent and eventlet have them do.
+"""Detection of greenlets that take turns in the running thread, as gevent and eventlet have them do.
 
 A signal's handler runs in whichever greenlet it finds, most often the hub's, so it cannot interrupt the one that a time
 limit is for. Neither library is imported.

@@ -166,7 +166,7 @@ def run_in_worker(drive: Drive, stack: Sequence[Policy], depth: int, limit: floa
     check_caller(call)
     if on_first_limit:
         _begin_to_look_for_limits()
-    if ABANDONED_THREADS.running and (rejected := too_many_abandoned(call)) is not None:
+    if (rejected := too_many_abandoned(call)) is not None:
         return rejected
     token = CancelToken(call.cancel_token, call.target)
     work = _WorkItem(drive, stack, depth, call.fork(depth, token), token)

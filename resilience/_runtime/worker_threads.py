@@ -152,7 +152,7 @@ class _WorkerThread:
         """Wait for work, and return it; None where the thread ends, as none has come for too long."""
         if self._ended or not self._ready.acquire(timeout=_IDLE):
             self._ended = True
-            with contextlib.suppress(ValueError):  # taken a moment ago: work may be on its way
+            with contextlib.suppress(ValueError):  # taken a moment ago: work may follow
                 _idle.remove(self)
             if not self._ready.acquire(blocking=False):
                 return None

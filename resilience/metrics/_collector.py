@@ -174,8 +174,8 @@ def _read_circuits() -> Mapping[Metric, Values]:
     """Return the values of the circuits' gauges by the name of the circuit.
 
     A circuit may be kept for each key or object. The key is a part of a call and is no label, so the circuits of one
-    name are counted together, and of their rates the highest is reported. The first names are told apart, as many as
-    `MAX_SERIES` sets of labels allow; the circuits of all others are counted together as "other".
+    name are counted together, and of their rates the highest is reported. The first names have series of their own, as
+    many as `MAX_SERIES` sets of labels allow; the circuits of all others are counted together as "other".
     """
     from resilience.policies.circuit_states import CircuitMode, CircuitState
 
