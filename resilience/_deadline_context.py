@@ -40,7 +40,7 @@ class ActiveLimit:
 
     @property
     def passed(self) -> bool:
-        """Whether its time has passed, while what is inside may still be ending."""
+        """Whether its time has passed, while the block may still be ending."""
         return self.timer is not None and self.timer.passed
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 
 from resilience._outcome import Outcome
+from resilience._runtime.cut_off import CutOff
 from resilience._runtime.protocol import Call, Proceed
 from resilience._runtime.sync_runner import advance
 from resilience.errors.circuit import CircuitOpenError
@@ -32,6 +33,11 @@ class InFlight:
     def end(self, outcome: Outcome) -> object:
         """Have the circuit record *outcome*; return what it makes of it."""
         return advance(self._steps, outcome, self._call)
+
+    def cut_off(self, by: CutOff) -> None:
+        """Close it, as a driver does when a limit outside or a cancellation has cut the call off."""
+        self._call.ended_by = by
+        self._steps.close()
 
     def cancel(self) -> None:
         """Close it, as a driver does when the call is cancelled."""

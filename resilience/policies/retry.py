@@ -99,14 +99,10 @@ class Retry(RetryDecision):
                     reason = self.decide(call, outcome, state)
                 if reason is _SUCCESS:
                     break
+                if reason is None:
+                    reason = yield from self._wait(state)
                 if reason is not None:
                     return (yield from self._stop(call, outcome, state, reason))
-                if state.next_wait > 0 or self.attempts == math.inf:  # an endless loop must let others run
-                    yield Sleep(state.next_wait, ends_at_shutdown=True)
-                    if is_shutting_down():
-                        self.refund(state)
-                        state.unschedule_retry()
-                        return (yield from self._stop(call, outcome, state, StopReason.SHUTDOWN))
                 del outcome  # the frames of its error may lead to this generator
                 state.start_attempt(call.clock.now())
             self._record_success(call, state)
@@ -117,6 +113,16 @@ class Retry(RetryDecision):
         except GeneratorExit:
             self._record_cancellation(call, state)
             raise
+
+    def _wait(self, state: RetryState) -> Steps[StopReason | None]:
+        """Wait before the next attempt; return SHUTDOWN, with that attempt refunded, where a shutdown ends the wait."""
+        if state.next_wait > 0 or self.attempts == math.inf:  # an endless loop must let others run
+            yield Sleep(state.next_wait, ends_at_shutdown=True)
+            if is_shutting_down():
+                self.refund(state)
+                state.unschedule_retry()
+                return StopReason.SHUTDOWN
+        return None
 
     # -- the ends of a call ------------------------------------------------------------------------------------------
 

@@ -532,36 +532,42 @@ async def by_a_scope(call: Callable[[], object], seconds: float) -> None:
 async def by_the_task(call: Callable[[], object], seconds: float) -> None:
     with virtual_time(patience=0.02) as clock:
         task = asyncio.ensure_future(call())
-        for _ in range(20):  # rounds in which it gets to where it hangs
-            await asyncio.sleep(0)
+        await until_it_hangs()
         clock.advance(seconds)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
 
+async def until_it_hangs() -> None:
+    for _ in range(20):  # rounds of the loop in which a call gets to where it hangs
+        await asyncio.sleep(0)
+
+
 async def by_wait_for(call: Callable[[], object], seconds: float) -> None:
     with virtual_time(patience=30) as clock:
 
         async def advance() -> None:
-            await asyncio.sleep(0.005)
+            await until_it_hangs()
             clock.advance(seconds)
 
         with pytest.raises(TimeoutError):
-            await asyncio.gather(asyncio.wait_for(call(), 0.03), advance())
+            await asyncio.gather(asyncio.wait_for(call(), 0.2), advance())
 
 
 async def by_asyncio_timeout(call: Callable[[], object], seconds: float) -> None:
     with virtual_time(patience=30) as clock:
 
         async def limited() -> None:
-            async with asyncio.timeout(0.03):
+            async with limit:
                 await call()
 
         async def advance() -> None:
-            await asyncio.sleep(0.005)
+            await until_it_hangs()
             clock.advance(seconds)
+            limit.reschedule(asyncio.get_running_loop().time())
 
+        limit = asyncio.timeout(None)
         with pytest.raises(TimeoutError):
             await asyncio.gather(limited(), advance())
 

@@ -1,6 +1,10 @@
 """Every way in which three calls through one circuit may overlap, with time passing in between, against invariants.
 
 Each beginning of a program is a program, too: its calls that have not come back are the ones that never do.
+
+Explored are 19 504 programs of three calls that succeed, fail or are cancelled, with two ticks of time, from three
+states and with three sets of options; and 1 869 of two calls that may also be cut off, by a limit of ours or by a
+foreign cancellation, of circuits that know slow calls and of those that do not.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import pytest
 
 from resilience import circuit_breaker
 from resilience._outcome import Outcome
+from resilience._runtime.cut_off import CutOff
 from resilience.clock import using_clock
 from resilience.policies.circuit_breaker import CircuitBreakerPolicy
 from resilience.policies.circuit_states import CircuitState, Closed, HalfOpen, Open
@@ -19,24 +24,33 @@ from tests.in_flight import InFlight
 
 CALLS, TICKS = 3, 2
 ENDS = ("succeed", "fail", "cancel")
+CUTS = ("timed_out", "cancelled")
 down = ConnectionResetError("down")
 Program = tuple[tuple[str, int], ...]
 
 
-def programs(done: Program = (), begun: int = 0, out: tuple[int, ...] = (), ticks: int = 0) -> Iterator[Program]:
+def programs(
+    calls: int,
+    ends: tuple[str, ...],
+    done: Program = (),
+    begun: int = 0,
+    out: tuple[int, ...] = (),
+    ticks: int = 0,
+) -> Iterator[Program]:
     """Yield every program; the calls are numbered in the order they begin, since they are all alike."""
     yield done
-    if begun < CALLS:
-        yield from programs((*done, ("admit", begun)), begun + 1, (*out, begun), ticks)
+    if begun < calls:
+        yield from programs(calls, ends, (*done, ("admit", begun)), begun + 1, (*out, begun), ticks)
     for number in out:
         others = tuple(other for other in out if other != number)
-        for end in ENDS:
-            yield from programs((*done, (end, number)), begun, others, ticks)
+        for end in ends:
+            yield from programs(calls, ends, (*done, (end, number)), begun, others, ticks)
     if ticks < TICKS:
-        yield from programs((*done, ("tick", 0)), begun, out, ticks + 1)
+        yield from programs(calls, ends, (*done, ("tick", 0)), begun, out, ticks + 1)
 
 
-EVERY = list(programs())
+EVERY = list(programs(CALLS, ENDS))
+CUT_OFF = list(programs(2, (*ENDS, *CUTS)))
 
 
 def test_the_explorer_explores_every_interleaving():
@@ -44,6 +58,7 @@ def test_the_explorer_explores_every_interleaving():
     # 8 steps in any order, of which 2 are ticks and 3 are pairs; the calls are alike; each ends in one of 3 ways.
     assert len(whole) == 40320 // 2**CALLS // 2 // 6 * 3**CALLS == 11340
     assert len(EVERY) == len(set(EVERY)) == 19504
+    assert len(CUT_OFF) == len(set(CUT_OFF)) == 1869
 
 
 class Explored:
@@ -87,12 +102,20 @@ class Explored:
             assert self.circuit.state is before
 
     def end(self, step: str, number: int) -> None:
-        call, by, _ = self.out.pop(number)
+        call, by, began = self.out.pop(number)
         permit = call.admitted if isinstance(by, HalfOpen) else None
         before, looked = self.circuit.state, looks(self.circuit.state, without=permit)
         if step == "cancel":
             call.cancel()
             assert self.circuit.state is before
+        elif step in CUTS:
+            decides = by is before and (permit is None or permit in before.permits)  # else its lease was over
+            call.cut_off(CutOff(step))
+            slow = self.clock.now() - began >= self.circuit.config.slow_seconds
+            if step == "cancelled" and not slow:
+                assert self.circuit.state is before
+            elif decides:  # a threshold of one failure, and of one slow call
+                assert isinstance(self.circuit.state, Open)
         else:
             outcome = Outcome("ok") if step == "succeed" else Outcome(None, down)
             assert call.end(outcome) is outcome
@@ -134,6 +157,31 @@ def test_no_interleaving_of_three_calls_breaks_an_invariant(rules: dict[str, obj
                 assert CALLS in on.out
         explored += 1
     assert explored == len(EVERY) == 19504
+
+
+@pytest.mark.parametrize("start", ["close", "open", "half_open"])
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"reset_timeout": 1},
+        {"reset_timeout": 1, "slow_call_rate": 0.1, "slow_call_seconds": 1, "minimum_calls": 1},
+        {
+            "reset_timeout": 2,
+            "probes": 2,
+            "probe_timeout": 1,
+            "slow_call_rate": 0.1,
+            "slow_call_seconds": 2,
+            "minimum_calls": 1,
+        },
+    ],
+    ids=["no slow calls", "slow after a tick", "two probes, slow after two ticks"],
+)
+def test_no_interleaving_of_two_calls_that_may_be_cut_off_breaks_an_invariant(rules: dict[str, object], start: str):
+    for program in CUT_OFF:
+        on = Explored(rules, start)
+        with using_clock(on.clock):
+            for step, number in program:
+                on.do(step, number)
 
 
 class Door:

@@ -1,6 +1,8 @@
 """A model of the circuit that predicts: every answer, event and number of generated programs of overlapping calls.
 
-The model keeps every call there was and counts anew each time; it shares no line with what it predicts.
+The model keeps every call there was and counts anew each time; it shares no line with what it predicts. A call may end
+in 14 ways, be cut off by a limit of ours or a foreign cancellation, or be interrupted. `FAULTS` are faults that circuit
+breakers have had, put into ours one by one: the model has to find each.
 """
 
 from __future__ import annotations
@@ -17,9 +19,18 @@ from hypothesis import strategies as st
 
 from resilience import ErrorCategory, circuit_breaker, subscribe
 from resilience._outcome import Outcome
+from resilience._runtime.cut_off import CutOff
 from resilience.clock import using_clock
+from resilience.policies import circuit_breaker as policy
+from resilience.policies._circuit_breaker_config import CircuitBreakerConfig
+from resilience.policies._circuit_state_machine import CircuitStateMachine
+from resilience.policies.circuit_breaker import CircuitBreakerPolicy
+from resilience.policies.circuit_states import Closed, ClosedWithRates, HalfOpen, Open, ProbePermit
 from resilience.testing import VirtualClock
 from tests.in_flight import InFlight
+
+CUT = 2
+"""Of a call that was cut off when it had become slow: it is no success, and no failure."""
 
 
 class Failed(Exception):
@@ -97,6 +108,18 @@ CONFIGS = {
     "slow calls by time": Config(
         failure_threshold=None, slow_call_rate=0.4, slow_call_seconds=5.0, window_seconds=40.0, minimum_calls=3
     ),
+    "slow probes": Config(
+        failure_threshold=2,
+        slow_call_rate=0.5,
+        slow_call_seconds=1.0,
+        window=6,
+        minimum_calls=2,
+        reset_timeout=1.0,
+        probes=2,
+        success_threshold=2,
+        close_rate=0.6,
+        watched=True,
+    ),
     "probes": Config(failure_threshold=1, probes=2, success_threshold=2),
     "many probes": Config(failure_threshold=1, probes=3, success_threshold=5, reset_timeout=2.0),
     "some probes may fail": Config(
@@ -141,7 +164,7 @@ class Period:
     until: float = 0.0  # open
     opened_at: float = 0.0
     openings: int = 0
-    ended: list[tuple[float, int, bool]] = dataclasses.field(default_factory=list)  # closed: when, weight, slow
+    ended: list[tuple[float, int, int]] = dataclasses.field(default_factory=list)  # closed: when, weight, slow
     ramp_from: float | None = None
     leases: list[Lease] = dataclasses.field(default_factory=list)  # half-open; out since then, open
     successes: int = 0
@@ -179,8 +202,8 @@ class Model:
         if self.period.kind != "closed":
             return self.period.failures
         streak = 0
-        for _, weight, _ in reversed(self.period.ended):
-            if not weight:
+        for _, weight, slow in reversed(self.period.ended):
+            if not weight and slow != CUT:
                 break
             streak += weight
         return streak
@@ -194,14 +217,14 @@ class Model:
         if config.window is not None:
             looked_at.append(ended[-config.window :])
         if config.window_seconds is not None:
-            tenths: list[list[tuple[float, int, bool]]] = []
+            tenths: list[list[tuple[float, int, int]]] = []
             for call in ended:
                 if not tenths or call[0] >= tenths[-1][0][0] + config.window_seconds / 10:
                     tenths.append([])
                 tenths[-1].append(call)
             kept = [tenth for tenth in tenths if tenth[0][0] > self.now - config.window_seconds]
             looked_at.append([call for tenth in kept for call in tenth])
-        return [(len(calls), sum(w for _, w, _ in calls), sum(s for _, _, s in calls)) for calls in looked_at]
+        return [(len(calls), sum(w for _, w, _ in calls), sum(bool(s) for _, _, s in calls)) for calls in looked_at]
 
     # what happens
 
@@ -294,6 +317,19 @@ class Model:
             in_a_row = config.failure_threshold is not None and self.fail_counter >= config.failure_threshold
             if hold is not None or in_a_row or self.too_bad():
                 self.open(self.fail_counter, 1, chance, hold, what)
+
+    def cut(self, entry: Entry, by: CutOff, chance: float) -> None:
+        limit = self.config.slow_call_seconds
+        if by is CutOff.TIMED_OUT:
+            self.end(entry, "timeout", chance)
+        elif limit is None or self.now - entry.began < limit:
+            self.cancel(entry)
+        elif not isinstance(entry.by, Period):
+            self.end(entry, "ok", chance)  # as slow as a success that is no recovery
+        elif entry.by is self.period and self.mode != "disabled":
+            self.period.ended.append((self.now, 0, CUT))
+            if self.too_bad():
+                self.open(0, 1, chance, None, None)
 
     def may_close(self, period: Period) -> bool:
         """Whether enough probes would have succeeded if all that are still missing did."""
@@ -437,6 +473,9 @@ class Driven:
         outcome = Outcome(None, ERRORS[what]) if what in ERRORS else Outcome(what)
         assert call.end(outcome) is outcome
 
+    def cut(self, call: InFlight, by: CutOff) -> None:
+        call.cut_off(by)
+
     def cancel(self, call: InFlight) -> None:
         call.cancel()
 
@@ -464,6 +503,7 @@ steps = st.one_of(
     st.tuples(st.just("end"), chances, which, ends),
     st.tuples(st.just("end"), chances, which, ends),
     st.tuples(st.just("cancel"), chances, which),
+    st.tuples(st.just("cut"), chances, which, st.sampled_from(CutOff)),
     st.tuples(st.just("wait"), chances, st.sampled_from([0.5, 1.0, 2.0, 3.0, 10.0])),
     st.tuples(st.just("wait"), chances, st.sampled_from([1.0, 2.0, 5.0, 10.0, 20.0])),
     st.tuples(
@@ -494,7 +534,8 @@ def long_program(chance: random.Random, length: int) -> list[tuple]:
     for _ in range(length):
         dice, number = chance.choice([0.0, 0.25, 0.5, 0.875]), chance.randrange(8)
         end = chance.choice(["ok"] * 5 + ["bad"] + ["network", "unavailable"] * 2 + [*ENDS])
-        step = chance.choices(["begin", "call", "end", "cancel", "wait", "order"], [20, 25, 25, 2, 20, 2])[0]
+        possible = ["begin", "call", "end", "cancel", "cut", "wait", "order"]
+        step = chance.choices(possible, [20, 25, 25, 2, 4, 20, 2])[0]
         reset_in -= 1
         if reset_in <= 0:
             program.append(("order", dice, "reset"))
@@ -505,6 +546,8 @@ def long_program(chance: random.Random, length: int) -> list[tuple]:
             program.append((step, dice, order))
         elif step == "wait":
             program.append((step, dice, chance.choice([0.5, 0.5, 1.0, 1.0, 2.0, 5.0, 10.0])))
+        elif step == "cut":
+            program.append((step, dice, number, chance.choice([*CutOff])))
         else:
             program.append({"begin": (step, dice), "call": (step, dice, end)}.get(step, (step, dice, number, end)))
     return program
@@ -551,6 +594,10 @@ def play(config: Config, program: list[tuple]) -> None:
                     number = rest[0] % len(on_the_way)
                     if step == "end":
                         end(rest[1], chance, number)
+                    elif step == "cut":
+                        entry, call = on_the_way.pop(number)
+                        model.cut(entry, rest[1], chance)
+                        driven.cut(call, rest[1])
                     else:
                         entry, call = on_the_way.pop(number)
                         model.cancel(entry)
@@ -583,3 +630,83 @@ def compare(model: Model, driven: Driven, clock: Dice) -> None:
     elif period.kind == "closed":
         shares = model.shares()
         assert driven.circuit.window_snapshot(clock.now()) == (shares[0] if shares else None)
+
+
+# -- faults that it has to find ----------------------------------------------------------------------------------------
+
+record, record_cut_off = CircuitStateMachine.record, CircuitBreakerPolicy._record_cut_off
+
+
+def neutral(by: CutOff):
+    """Return a circuit's method that takes what was cut off *by* that for a call that says nothing."""
+
+    def recorded(self, call, admitted, began, cut_off):
+        if cut_off is by:
+            self.release(admitted)
+        else:
+            record_cut_off(self, call, admitted, began, cut_off)
+
+    return recorded
+
+
+def recorded_as_a_time_out(self, call, admitted, began, cut_off):
+    record_cut_off(self, call, admitted, began, CutOff.TIMED_OUT)
+
+
+def recorded_whenever_it_ends(self, admitted, *args):
+    state = self.state
+    return record(self, admitted if isinstance(state, Open) else state, *args)
+
+
+def counted_as_a_success(self, now):
+    self.call_count += 1
+    for window in self.windows:
+        window.record(self.call_count, now, slow=True)
+    return self._rate_exceeded(now)
+
+
+FAULTS = {
+    "a call that our own limit cuts off counts for nothing": (
+        CircuitBreakerPolicy,
+        "_record_cut_off",
+        neutral(CutOff.TIMED_OUT),
+    ),
+    "a slow call that is cancelled counts for nothing": (
+        CircuitBreakerPolicy,
+        "_record_cut_off",
+        neutral(CutOff.CANCELLED),
+    ),
+    "each cancelled call is a failure": (CircuitBreakerPolicy, "_record_cut_off", recorded_as_a_time_out),
+    "a slow call that is cancelled ends the failures in a row": (ClosedWithRates, "record_slow", counted_as_a_success),
+    "a slow call that is cancelled is not in the window": (ClosedWithRates, "record_slow", lambda self, now: False),
+    "a slow probe closes the circuit": (policy, "_SLOW_PROBE", 0),
+    "a cancelled probe keeps its permit": (CircuitStateMachine, "release", lambda self, admitted: None),
+    "a late outcome counts on the present state": (CircuitStateMachine, "record", recorded_whenever_it_ends),
+    "a lost probe keeps its permit for ever": (ProbePermit, "is_active", lambda self, now: True),
+    "any number of probes is admitted": (
+        HalfOpen,
+        "admit",
+        lambda self, now, clock, config: ProbePermit(self, now, now + config.lease_seconds),
+    ),
+    "no probe may fail, whatever close_rate says": (CircuitBreakerConfig, "reopens_after", lambda self, failures: True),
+    "the first successful probe closes": (CircuitBreakerConfig, "closes_after", lambda self, successes: True),
+    "the open time does not grow": (
+        CircuitBreakerConfig,
+        "open_seconds",
+        lambda self, consecutive_opens, chance: self.reset_seconds,
+    ),
+    "a success does not end the failures in a row": (Closed, "mark_success", lambda self: None),
+    "open for ever": (Open, "half_opens", lambda self, now: False),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_model_finds_each_fault_that_circuits_have_had(fault: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(*FAULTS[fault])
+    for seed in range(8):
+        for name, config in CONFIGS.items():
+            try:
+                play(config, long_program(random.Random(f"{name} {seed}"), 150))
+            except (AssertionError, AttributeError):  # of a number that is not the predicted one, of a state
+                return
+    raise AssertionError("the model has not found it")
