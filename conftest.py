@@ -15,6 +15,8 @@ from sybil.typing import Evaluator
 
 from tests.docs_server import DocsServer, serving
 
+collect_ignore_glob = ["resilience/_pyinstaller/hook-*.py"]  # PyInstaller runs it, and nothing imports it
+
 _FIXTURES = ("request", "docs_server", "_docs_server", "own_events")
 
 
