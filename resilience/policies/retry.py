@@ -89,8 +89,6 @@ class Retry(RetryDecision):
                     if not slow_path and _is_final_rejection(rule, base_delay):
                         return outcome  # nothing to report: this is what an open circuit costs
                     state = RetryState(call.target, started_at, exhaustions)
-                if self.reset_after < math.inf:
-                    self.restart_after_work(call, state)
                 if slow_path:
                     reason = yield from self.decide_with_callbacks(call, outcome, rule, base_delay, state)
                 else:
@@ -101,7 +99,7 @@ class Retry(RetryDecision):
                 if reason is not None:
                     return (yield from self._stop(call, outcome, state, reason))
                 del outcome  # the frames of its error may lead to this generator
-                if state.next_wait > 0 or self.attempts == math.inf:  # an endless loop must let others run
+                if state.next_wait > self.skipped_wait:
                     yield Sleep(state.next_wait)
                 state.start_attempt(call.clock.now())
             self._record_success(call, state)
@@ -145,7 +143,7 @@ class Retry(RetryDecision):
         retried = state.attempts > 1
         had_part = retried or reason is not _NESTED
         final = outcome
-        if not had_part and state.inner is not None and outcome.error is not None:
+        if not had_part:
             note_declined(outcome.error, call.target, state.inner)
         if had_part or self.wraps:
             final = self._report(call, outcome, state, reason, noted=retried or reason not in _NO_NOTE_REASONS)
