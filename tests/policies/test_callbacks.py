@@ -314,7 +314,7 @@ REFUSED = [
     ({"min_attempt_time": timedelta(-1)}, ValueError, "min_attempt_time=-86400.0: give seconds"),
     ({"min_attempt_time": None}, TypeError, "min_attempt_time=None: give seconds"),
     ({"budget": 500}, TypeError, "budget=500: give a RetryBudget, one object for all who call the same dependency"),
-    ({"idempotent": None}, TypeError, "idempotent=None: give True, False, by_method or a function"),
+    ({"idempotent": "no"}, TypeError, "idempotent='no': give True, False, by_method or a function"),
     ({"profiles": {"network": {"base": -1}}}, ValueError, "profile of network: base=-1; give seconds >= 0, or None"),
 ]
 
