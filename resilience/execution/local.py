@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from resilience._validation import parse_count
+from resilience.contrib.executor import ContainerConfigurationError
 from resilience.execution._event_emitter import EventEmitter, final_event
 from resilience.execution._job import Job
 from resilience.execution._worker_pool import WarmPool
@@ -38,10 +39,18 @@ class SubprocessExecutor:
 
     The limits are guard rails for cooperative code, not a security boundary. macOS does not enforce the memory limit.
     Windows is not supported: execution raises `ContainerConfigurationError` there.
+
+    *python* is the interpreter, that of this program unless given. A frozen application has none, and must give one:
+    `ContainerConfigurationError` without.
     """
 
     def __init__(self, *, python: str | os.PathLike[str] | None = None, spares: int = 1) -> None:
-        self._python = sys.executable if python is None else os.fspath(python)
+        if python is None and getattr(sys, "frozen", False):
+            raise ContainerConfigurationError(
+                "python=None: the executable of a frozen application is no interpreter, and would start it once more;"
+                " give the path of a Python"
+            )
+        self._python = os.fspath(python or sys.executable)
         self._pool = WarmPool(self._python, parse_count("spares", spares, least=0))
 
     def execute_sync(self, request: ExecutionRequest | str, *, on_event: Listener | None = None) -> ExecutionReport:

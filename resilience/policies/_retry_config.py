@@ -184,7 +184,9 @@ class RetryConfig(Policy):
         #: Whether failures are compared with the one before.
         self.limits_repeats: bool = no_progress is not None or revise is not None
         #: Whether each failure involves a callback, or a comparison with the one before.
-        self.needs_slow_path: bool = bool(self._hooks) or self.limits_repeats
+        self.needs_slow_path: bool = bool(self._hooks) or self.limits_repeats or self.reset_after < math.inf
+        #: Waits of so many seconds are skipped: none where no number ends the attempts, so that other tasks get to run.
+        self.skipped_wait: float = {math.inf: -1.0}.get(self.attempts, 0.0)
         # Strategies measure from the start of the call, and may judge its result.
         self.fast_path: bool = self._hooks.keys() <= {"on_retry", "revise"}
         # The result of a stream is known only when its items have been handed out.

@@ -187,12 +187,14 @@ class RetryDecision(RetryConfig):
             return True
         return bool(self.max_attempts) and state.count_failure() >= state.rule.max_failures
 
-    def restart_after_work(self, call: Call, state: RetryState) -> None:
+    def _restart_after_work(self, call: Call, state: RetryState) -> None:
         """Begin the count of attempts anew where the one that has just ended took `reset_after` seconds or longer.
 
         It worked for a while, so the retry that led to it succeeded, and gets its tokens back.
         """
-        if state.started_at is None or call.clock.now() - state.started_at < self.reset_after:
+        if self.reset_after == math.inf or state.started_at is None:
+            return
+        if call.clock.now() - state.started_at < self.reset_after:
             return
         self.refund(state)
         state.restart_count()
@@ -229,6 +231,7 @@ class RetryDecision(RetryConfig):
         The attempt may not have failed at all: where its result is judged, and found good, the answer is SUCCESS.
         """
         error = outcome.error
+        self._restart_after_work(call, state)
         if self.strategies.given:
             number = state.attempts - state.attempts_before_restart + 1
             self.strategies.record(_tenacity_state(state), call, outcome, number, state.total_wait)

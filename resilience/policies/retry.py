@@ -90,8 +90,6 @@ class Retry(RetryDecision):
                     if not slow_path and _is_final_rejection(rule, base_delay):
                         return outcome  # nothing to report: this is what an open circuit costs
                     state = RetryState(call.target, started_at, exhaustions)
-                if self.reset_after < math.inf:
-                    self.restart_after_work(call, state)
                 if slow_path:
                     reason = yield from self.decide_with_callbacks(call, outcome, rule, base_delay, state)
                 else:
@@ -116,7 +114,7 @@ class Retry(RetryDecision):
 
     def _wait(self, state: RetryState) -> Steps[StopReason | None]:
         """Wait before the next attempt; return SHUTDOWN, with that attempt refunded, where a shutdown ends the wait."""
-        if state.next_wait > 0 or self.attempts == math.inf:  # an endless loop must let others run
+        if state.next_wait > self.skipped_wait:
             yield Sleep(state.next_wait, ends_at_shutdown=True)
             if is_shutting_down():
                 self.refund(state)
@@ -156,7 +154,7 @@ class Retry(RetryDecision):
         retried = state.attempts > 1
         had_part = retried or reason is not _NESTED
         final = outcome
-        if not had_part and state.inner is not None and outcome.error is not None:
+        if not had_part:
             note_declined(outcome.error, call.target, state.inner)
         if had_part or self.wraps:
             final = self._report(call, outcome, state, reason, noted=retried or reason not in _NO_NOTE_REASONS)

@@ -257,11 +257,13 @@ def _replace_note(error: Exception, target: str, text: str) -> None:
     notes[:] = [*kept, text]
 
 
-def note_declined(error: Exception, target: str, inner: CallReport) -> None:
+def note_declined(error: Exception | None, target: str, inner: CallReport | None) -> None:
     """Note on *error* that the retry of *target* did not retry it, since the nested retry of *inner* was exhausted.
 
-    Where both guard one function, this is a line of the note that is there.
+    Where both guard one function, this is a line of the note that is there. Without either there is nothing to note.
     """
+    if error is None or inner is None:
+        return
     said = f"did not retry: a nested retry of {inner.target} is exhausted; retry_exhausted=True retries it all the same"
     with contextlib.suppress(Exception):  # __notes__ or a __dict__ of the user's own making must not hide the error
         if target == inner.target and report_of(error) is inner:

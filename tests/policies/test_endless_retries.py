@@ -14,6 +14,7 @@ from resilience import (
     CallReport,
     RetryBudget,
     StopReason,
+    circuit_breaker,
     deadline,
     describe,
     retry_on_category,
@@ -273,3 +274,8 @@ def test_to_name_cancelled_calls_is_refused_among_others_too_and_a_group_may_hav
     with pytest.raises(ValueError, match="a cancelled call is never retried"):
         retry_on_category("timeout", "cancelled")
     retry_on_category("workflow")
+
+
+def test_a_circuit_without_keys_refuses_a_number_of_them():
+    with pytest.raises(TypeError, match="max_keys=5: give key with it"):
+        circuit_breaker("one", max_keys=5)

@@ -1,0 +1,77 @@
+"""A program that PyInstaller has frozen: what is imported by name is there. Needs PyInstaller (group ``libraries``)."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import resilience
+from resilience._pyinstaller import hook_directories
+
+PROGRAM = """
+import sys
+import resilience
+from resilience import CircuitOpenError, circuit_breaker, classify, explain, fallback, retry_on_category, timeout
+
+@fallback(default="other")
+@retry_on_category(attempts=3, base_delay=0)
+@circuit_breaker("frozen", failure_threshold=2)
+@timeout(5)
+def fetch():
+    raise ConnectionResetError
+
+print(fetch())
+for name in resilience.__all__:
+    getattr(resilience, name)
+for package in PACKAGES:
+    for name in getattr(getattr(resilience, package), "__all__", ()):
+        getattr(getattr(resilience, package), name)
+print(len(resilience.classification.libraries.known_libraries()) > 100)
+try:
+    1 / 0
+except ZeroDivisionError as error:
+    print(resilience.report.ErrorReport.from_exception(error).category.label)
+try:
+    resilience.execution.SubprocessExecutor()
+except Exception as error:
+    print(type(error).__name__, error)
+with resilience.execution.SubprocessExecutor(python=sys.argv[1]) as executor:
+    print(executor.execute_sync("1 + 1").execution_result.return_value)
+"""
+
+
+# What other tests need, and PyInstaller would spend minutes on.
+INSTALLED_BESIDE = """
+    IPython PIL botocore django google grpc httpx ipykernel jsonschema jupyter_client matplotlib numpy opentelemetry
+    pandas polars prometheus_client pytest redis rich scipy setuptools sklearn sqlalchemy starlette tornado trio zmq
+""".split()
+
+
+def test_the_hook_is_where_pyinstaller_looks_for_it():
+    (directory,) = hook_directories()
+    assert (pathlib.Path(directory) / "hook-resilience.py").is_file()
+
+
+def test_a_frozen_program_has_all_that_is_imported_by_name(tmp_path: pathlib.Path):
+    pytest.importorskip("PyInstaller")
+    packages = sorted(resilience._SUBMODULES - {"contrib"})
+    (tmp_path / "program.py").write_text(PROGRAM.replace("PACKAGES", repr(packages)))
+    excluded = [f"--exclude-module={name}" for name in INSTALLED_BESIDE]
+    build = [sys.executable, "-m", "PyInstaller", "--onedir", "--noconfirm", "--log-level", "ERROR", "program.py"]
+    subprocess.run([*build, *excluded], cwd=tmp_path, check=True, timeout=600)
+    run = [str(tmp_path / "dist" / "program" / "program"), sys.executable]
+    done = subprocess.run(run, capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "other",
+        "True",
+        "unknown",
+        (
+            "ContainerConfigurationError python=None: the executable of a frozen application is no interpreter, and"
+            " would start it once more; give the path of a Python"
+        ),
+        "2",
+    ]
