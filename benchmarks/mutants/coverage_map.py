@@ -16,12 +16,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import CodeType
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 __all__ = ["CoverageMap", "environment", "record"]
 
+_monitoring: Any = getattr(sys, "monitoring", None)
+"""None before Python 3.12."""
 _LINES: Final = "lines.jsonl"
 _MODULES: Final = "modules.json"
 _PYTEST: Final = ["-q", "-n0", "-p", "no:cacheprovider"]
@@ -82,16 +84,16 @@ class _ExecutedLines:
 
     def start(self) -> None:
         """Begin to report."""
-        events = sys.monitoring.events
-        sys.monitoring.use_tool_id(sys.monitoring.COVERAGE_ID, "mutants")
-        sys.monitoring.register_callback(sys.monitoring.COVERAGE_ID, events.PY_START, self._started)
-        sys.monitoring.register_callback(sys.monitoring.COVERAGE_ID, events.LINE, self._reached)
-        sys.monitoring.set_events(sys.monitoring.COVERAGE_ID, events.PY_START)
+        events = _monitoring.events
+        _monitoring.use_tool_id(_monitoring.COVERAGE_ID, "mutants")
+        _monitoring.register_callback(_monitoring.COVERAGE_ID, events.PY_START, self._started)
+        _monitoring.register_callback(_monitoring.COVERAGE_ID, events.LINE, self._reached)
+        _monitoring.set_events(_monitoring.COVERAGE_ID, events.PY_START)
 
     def take(self) -> dict[str, int]:
         """Return the lines since the last time, by file, each a set of bits, and begin anew."""
         taken, self.lines = self.lines, set()
-        sys.monitoring.restart_events()
+        _monitoring.restart_events()
         found: dict[str, int] = defaultdict(int)
         for file, line in taken:
             found[file.removeprefix(self._tree)] |= 1 << line
@@ -99,12 +101,12 @@ class _ExecutedLines:
 
     def _started(self, code: CodeType, _: int) -> object:
         if code.co_filename.startswith(self._wanted):
-            sys.monitoring.set_local_events(sys.monitoring.COVERAGE_ID, code, sys.monitoring.events.LINE)
-        return sys.monitoring.DISABLE
+            _monitoring.set_local_events(_monitoring.COVERAGE_ID, code, _monitoring.events.LINE)
+        return _monitoring.DISABLE
 
     def _reached(self, code: CodeType, line: int) -> object:
         self.lines.add((code.co_filename, line))
-        return sys.monitoring.DISABLE
+        return _monitoring.DISABLE
 
 
 class _Recorder:

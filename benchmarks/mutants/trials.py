@@ -63,10 +63,12 @@ def nearest(coverage_map: CoverageMap, mutation: Mutation) -> tuple[Selection, S
     """Return the tests that execute the mutation: a quick choice of the nearest, and all others.
 
     The nearest files are those whose tests execute most lines of the mutated file. A line that is executed when the
-    module is imported belongs to all tests of the file.
+    module is imported belongs to all tests of the file, or to all that there are where no test executes a line of it.
     """
-    reached = coverage_map.tests(mutation.path, None if mutation.at_import else mutation.lines)
     seconds = coverage_map.seconds
+    reached = coverage_map.tests(mutation.path, None if mutation.at_import else mutation.lines)
+    if mutation.at_import and not reached:
+        reached = dict.fromkeys(seconds, 0)
     by_file: dict[str, list[str]] = {}
     for test in sorted(reached, key=lambda test: (-reached[test], seconds[test], test)):
         by_file.setdefault(test.partition("::")[0], []).append(test)
