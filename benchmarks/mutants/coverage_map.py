@@ -35,7 +35,7 @@ class CoverageMap:
     def __init__(self, folder: Path) -> None:
         #: The processor time of each test that passed, by its id.
         self.seconds: dict[str, float] = {}
-        #: The names of the modules that the tests have imported.
+        #: The names of the modules from outside of the tree that the tests have imported.
         self.modules: list[str] = json.loads((folder / _MODULES).read_text("utf-8"))
         #: For each file the tests that execute any of its lines, and a set of bits with a one for each such line.
         self._executed: dict[str, dict[str, int]] = defaultdict(dict)
@@ -90,6 +90,10 @@ class _ExecutedLines:
         _monitoring.register_callback(_monitoring.COVERAGE_ID, events.LINE, self._reached)
         _monitoring.set_events(_monitoring.COVERAGE_ID, events.PY_START)
 
+    def stop(self) -> None:
+        """Report nothing more."""
+        _monitoring.free_tool_id(_monitoring.COVERAGE_ID)
+
     def take(self) -> dict[str, int]:
         """Return the lines since the last time, by file, each a set of bits, and begin anew."""
         taken, self.lines = self.lines, set()
@@ -137,11 +141,20 @@ class _Recorder:
         self._rows.close()
 
 
+def _modules_outside(tree: Path) -> list[str]:
+    """Return the names of the imported modules that do not come from *tree*."""
+    files = {name: str(getattr(module, "__file__", None)) for name, module in sys.modules.items()}
+    return sorted(name for name, file in files.items() if not file.startswith(f"{tree}/"))
+
+
 def _main(folder: Path, sources: Sequence[str], arguments: Sequence[str]) -> int:
     executed = _ExecutedLines(Path.cwd(), sources)
     executed.start()
-    status = pytest.main([*arguments], plugins=[_Recorder(executed, folder / _LINES)])
-    (folder / _MODULES).write_text(json.dumps(sorted(sys.modules)), "utf-8")
+    try:
+        status = pytest.main([*arguments], plugins=[_Recorder(executed, folder / _LINES)])
+    finally:
+        executed.stop()
+    (folder / _MODULES).write_text(json.dumps(_modules_outside(Path.cwd())), "utf-8")
     return int(status)
 
 

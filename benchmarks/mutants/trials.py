@@ -11,6 +11,7 @@ import importlib
 import os
 import resource
 import signal
+import sys
 import time
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -32,7 +33,6 @@ _MEMORY: Final = 6 << 30
 """Bytes of address space: a mutant may fill a list for ever."""
 _UNREWRITTEN: Final = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
 """Plugins of pytest that the parent has imported are no reason to warn."""
-_OWN: Final = ("resilience", "tests", "benchmarks", "conftest")
 _ENDED_BY_A_SIGNAL: Final = 128
 
 
@@ -106,17 +106,21 @@ class _Chosen:
 class Trials:
     """Runs tests against mutants of *tree*, the current folder of this process.
 
-    *modules* are the names of what a run of the tests imports; those that do not belong to the tree are imported now.
+    *modules* are imported now. None of them may import the package: a child would run what the parent has imported.
+
+    Raises:
+        RuntimeError: One does.
     """
 
     def __init__(self, tree: Path, modules: Sequence[str]) -> None:
         self._tree = tree
         self._number = 0
         for name in modules:
-            if name.partition(".")[0] not in _OWN:
-                with warnings.catch_warnings(), contextlib.suppress(Exception):
-                    warnings.simplefilter("ignore")
-                    importlib.import_module(name)
+            with warnings.catch_warnings(), contextlib.suppress(Exception):
+                warnings.simplefilter("ignore")
+                importlib.import_module(name)
+        if "resilience" in sys.modules:
+            raise RuntimeError("a module from outside of the tree imports the package: no child would import a mutant")
 
     @contextlib.contextmanager
     def mistake(self, mutation: Mutation) -> Iterator[None]:
