@@ -39,7 +39,8 @@ def changes(source: str) -> set[tuple[str, str]]:
         ("f(3)", ("3", "4")),
         ("f(0.5)", ("0.5", "1.5")),
         ("f(True)", ("True", "False")),
-        ("f('closed')", ("'closed'", "'XXclosedXX'")),
+        ("f('closed')", ("'closed'", "'CLOSED'")),
+        ("f('')", ("''", "'X'")),
         ("lambda: 1", ("1", "2")),
     ],
 )
@@ -76,6 +77,7 @@ def test_a_mistake_in_a_statement(statement: str, change: tuple[str, str]):
         "__all__ = ['retry', 'timeout']",
         "T = TypeVar('T', bound=str)",
         "if TYPE_CHECKING:\n    limit = 3",
+        "if sys.version_info >= (4, 0):\n    limit = 3",
         "@overload\ndef function(limit: int = 3): return limit",
         "Handler: TypeAlias = Callable[..., None]",
         "f(f'{name} is open')",

@@ -96,11 +96,11 @@ class _Chosen:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            os.write(self._to, f"no import: {report.nodeid}".encode())
+            os.write(self._to, f"no import: {report.nodeid}\n".encode())
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
-            os.write(self._to, report.nodeid.encode())
+            os.write(self._to, f"{report.nodeid}\n".encode())
 
 
 class Trials:
@@ -150,7 +150,7 @@ class Trials:
         os.close(writing)
         status = _wait(child, 120 + 30 * selection.seconds)
         with os.fdopen(reading, "rb") as said:
-            by = said.read().decode()
+            by = said.read().decode().partition("\n")[0]  # a test may fail once more when it is torn down
         killed = status != pytest.ExitCode.OK
         if killed and not by:
             by = (
