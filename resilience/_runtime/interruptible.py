@@ -18,7 +18,7 @@ __all__ = ["is_interruptible", "mark_interruptible"]
 
 _CRITICAL = tuple(
     f"resilience.{package}"
-    for package in ("_runtime", "policies", "circuits", "classify", "subscription", "trouble", "events")
+    for package in ("_runtime", "policies", "circuits", "classification", "_listeners", "_callback_errors", "events")
 )
 """Packages and modules whose frames are critical sections: they take permits and locks, and record outcomes."""
 
