@@ -75,7 +75,7 @@ def _try_in(tree: Path, options: argparse.Namespace) -> int:
         print("recording which tests execute which lines", flush=True)
         record(tree, folder, options.tests, sources)
     coverage_map = CoverageMap(folder)
-    trials = Trials(tree, coverage_map.modules)
+    trials = Trials(tree)
     verdicts: list[tuple[Mutation, Verdict]] = []
     for number, mutation in enumerate(chosen, 1):
         verdict = _try(trials, coverage_map, mutation)

@@ -25,7 +25,6 @@ __all__ = ["CoverageMap", "environment", "record"]
 _monitoring: Any = getattr(sys, "monitoring", None)
 """None before Python 3.12."""
 _LINES: Final = "lines.jsonl"
-_MODULES: Final = "modules.json"
 _PYTEST: Final = ["-q", "-n0", "-p", "no:cacheprovider"]
 
 
@@ -35,8 +34,6 @@ class CoverageMap:
     def __init__(self, folder: Path) -> None:
         #: The processor time of each test that passed, by its id.
         self.seconds: dict[str, float] = {}
-        #: The names of the modules from outside of the tree that the tests have imported.
-        self.modules: list[str] = json.loads((folder / _MODULES).read_text("utf-8"))
         #: For each file the tests that execute any of its lines, and a set of bits with a one for each such line.
         self._executed: dict[str, dict[str, int]] = defaultdict(dict)
         with (folder / _LINES).open(encoding="utf-8") as rows:
@@ -141,12 +138,6 @@ class _Recorder:
         self._rows.close()
 
 
-def _modules_outside(tree: Path) -> list[str]:
-    """Return the names of the imported modules that do not come from *tree*."""
-    files = {name: str(getattr(module, "__file__", None)) for name, module in sys.modules.items()}
-    return sorted(name for name, file in files.items() if not file.startswith(f"{tree}/"))
-
-
 def _main(folder: Path, sources: Sequence[str], arguments: Sequence[str]) -> int:
     executed = _ExecutedLines(Path.cwd(), sources)
     executed.start()
@@ -154,7 +145,6 @@ def _main(folder: Path, sources: Sequence[str], arguments: Sequence[str]) -> int
         status = pytest.main([*arguments], plugins=[_Recorder(executed, folder / _LINES)])
     finally:
         executed.stop()
-    (folder / _MODULES).write_text(json.dumps(_modules_outside(Path.cwd())), "utf-8")
     return int(status)
 
 

@@ -1,19 +1,15 @@
 """Trials: the tests near a mutant run against it, each time in a forked child that imports the package anew.
 
-The parent has imported what the tests need but the package and the tests themselves, so a child begins at once. The
-mistake is written into the file, where processes that a test starts find it too.
+The mistake is written into the file, where processes that a test starts find it too.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import resource
 import signal
-import sys
 import time
-import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -104,23 +100,14 @@ class _Chosen:
 
 
 class Trials:
-    """Runs tests against mutants of *tree*, the current folder of this process.
+    """Runs tests against mutants of *tree*, the current folder of this process, which has imported pytest and no more.
 
-    *modules* are imported now. None of them may import the package: a child would run what the parent has imported.
-
-    Raises:
-        RuntimeError: One does.
+    It must not import ahead what the tests need: asyncio, for one, does not work in a child after some libraries.
     """
 
-    def __init__(self, tree: Path, modules: Sequence[str]) -> None:
+    def __init__(self, tree: Path) -> None:
         self._tree = tree
         self._number = 0
-        for name in modules:
-            with warnings.catch_warnings(), contextlib.suppress(Exception):
-                warnings.simplefilter("ignore")
-                importlib.import_module(name)
-        if "resilience" in sys.modules:
-            raise RuntimeError("a module from outside of the tree imports the package: no child would import a mutant")
 
     @contextlib.contextmanager
     def mistake(self, mutation: Mutation) -> Iterator[None]:
