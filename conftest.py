@@ -149,12 +149,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line("Tests marked slow were left out, but for those of named files: --slow runs them.")
 
 
-def pytest_collection_finish() -> None:
+_frozen_modules = 0
+
+
+def _freeze_imports() -> None:
     """Have the garbage collector leave alone what was imported, a million objects: many tests collect."""
-    gc.collect()
-    gc.freeze()
+    global _frozen_modules
+    if len(sys.modules) >= _frozen_modules + 100:
+        gc.collect()
+        gc.freeze()
+        _frozen_modules = len(sys.modules)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    _freeze_imports()
     if item.get_closest_marker("generated_wrapper") and item.config.getoption("wrappers") == "general":
         pytest.skip("only generated wrappers do this")

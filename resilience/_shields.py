@@ -7,7 +7,7 @@ where a scope of the limit would stand: the *substitute*. From then on anyio doe
 in the limit, waits for the end of the shield, and cancels again after it.
 
 anyio has no public way to put a scope around scopes that are entered already. This module uses private attributes of
-its asyncio backend, the same from anyio 4.7 to 4.16. Where one of them is missing, the task is cancelled as if anyio
+its asyncio backend, the same from anyio 4.8 to 4.16. Where one of them is missing, the task is cancelled as if anyio
 were not in use.
 """
 

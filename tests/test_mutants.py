@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import textwrap
 from pathlib import Path
 
@@ -38,7 +39,8 @@ def changes(source: str) -> set[tuple[str, str]]:
         ("f(3)", ("3", "4")),
         ("f(0.5)", ("0.5", "1.5")),
         ("f(True)", ("True", "False")),
-        ("f('closed')", ("'closed'", "'XXclosedXX'")),
+        ("f('closed')", ("'closed'", "'CLOSED'")),
+        ("f('')", ("''", "'X'")),
         ("lambda: 1", ("1", "2")),
     ],
 )
@@ -75,6 +77,7 @@ def test_a_mistake_in_a_statement(statement: str, change: tuple[str, str]):
         "__all__ = ['retry', 'timeout']",
         "T = TypeVar('T', bound=str)",
         "if TYPE_CHECKING:\n    limit = 3",
+        "if sys.version_info >= (4, 0):\n    limit = 3",
         "@overload\ndef function(limit: int = 3): return limit",
         "Handler: TypeAlias = Callable[..., None]",
         "f(f'{name} is open')",
@@ -126,20 +129,20 @@ def test_the_same_seed_takes_the_same_sample(capsys: pytest.CaptureFixture[str])
     assert len(listed("7").splitlines()) == 5
 
 
-@pytest.mark.slow  # runs the tests of a policy several times, each time in a process of its own
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring is new in 3.12")
 def test_mutants_are_killed_by_the_tests_that_execute_their_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     written = tmp_path / "mutants.json"
     arguments = ["--source", "resilience/policies/backoff.py", "--tests", "tests/policies/test_backoff.py"]
-    status = main([*arguments, "--sample", "12", "--json", str(written), "--at-least", "0"])
+    status = main([*arguments, "--sample", "6", "--json", str(written), "--at-least", "0"])
     printed = capfd.readouterr().out
     assert status == 0, printed
     found = json.loads(written.read_text("utf-8"))
     assert found["seed"] == 7
     killed = [one for one in found["mutants"] if one["killed"]]
-    assert len(found["mutants"]) == 12
-    assert len(killed) >= 6
+    assert len(found["mutants"]) == 6
+    assert len(killed) > 2
     assert {one["by"].partition("::")[0].partition(": ")[0] for one in killed} <= {arguments[-1], "no import"}
-    assert f"{len(killed):4} of   12 killed" in printed
-    assert printed.count("\nsurvived: ") == 12 - len(killed)
+    assert f"{len(killed):4} of    6 killed" in printed
+    assert printed.count("\nsurvived: ") == 6 - len(killed)
     assert "worth nothing" not in printed
     assert set(Mutation._fields) <= killed[0].keys()

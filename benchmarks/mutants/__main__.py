@@ -1,7 +1,7 @@
 """The command: ``python -m benchmarks.mutants --sample 300 --seed 7``.
 
-It works in a copy of the tree. There it runs all tests once under coverage, to know which of them execute a line, and
-then those that execute the mutated line against each mutant, the nearest first, until one fails.
+It works in a copy of the tree. There it runs all tests once, to know which of them execute a line, and then those that
+execute the mutated line against each mutant, the nearest first, until one fails.
 """
 
 from __future__ import annotations
@@ -31,11 +31,16 @@ _TREE: Final = "MUTANTS_TREE"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Return 0 if enough mutants are killed, 1 if not, 2 for wrong arguments."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
     if options.list:
         chosen = _sample(ROOT, options)
         print("\n".join(f"{number:4} {mutation}" for number, mutation in enumerate(chosen, 1)))
         return 0
+    if sys.version_info < (3, 12):
+        parser.error(
+            "sys.monitoring came with Python 3.12: uv run --isolated --python 3.13 python -m benchmarks.mutants"
+        )
     if _TREE in os.environ:
         return _try_in(Path(os.environ[_TREE]), options)
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
@@ -70,7 +75,7 @@ def _try_in(tree: Path, options: argparse.Namespace) -> int:
         print("recording which tests execute which lines", flush=True)
         record(tree, folder, options.tests, sources)
     coverage_map = CoverageMap(folder)
-    trials = Trials(tree, coverage_map.modules)
+    trials = Trials(tree)
     verdicts: list[tuple[Mutation, Verdict]] = []
     for number, mutation in enumerate(chosen, 1):
         verdict = _try(trials, coverage_map, mutation)

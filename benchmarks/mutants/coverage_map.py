@@ -1,11 +1,12 @@
 """The coverage map: which tests execute which line, and how long each test takes.
 
-`record` runs the tests once under coverage in a process of their own; `CoverageMap` reads what that wrote.
+`record` runs the tests once in a process of their own, where `sys.monitoring` reports each line once for each test;
+`CoverageMap` reads the lines that it has written. No lock and no trace function is involved, for some tests interrupt
+code anywhere, and trace it themselves.
 """
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import subprocess
@@ -14,16 +15,16 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from types import CodeType
+from typing import Any, Final
 
-import coverage
 import pytest
 
-__all__ = ["CoverageMap", "record"]
+__all__ = ["CoverageMap", "environment", "record"]
 
-_LINES: Final = "lines.sqlite"
-_SECONDS: Final = "seconds.json"
-_MODULES: Final = "modules.json"
+_monitoring: Any = getattr(sys, "monitoring", None)
+"""None before Python 3.12."""
+_LINES: Final = "lines.jsonl"
 _PYTEST: Final = ["-q", "-n0", "-p", "no:cacheprovider"]
 
 
@@ -31,36 +32,25 @@ class CoverageMap:
     """The tests of each line, read from the folder that `record` has written."""
 
     def __init__(self, folder: Path) -> None:
-        self._data = coverage.CoverageData(str(folder / _LINES))
-        self._data.read()
         #: The processor time of each test that passed, by its id.
-        self.seconds: dict[str, float] = json.loads((folder / _SECONDS).read_text("utf-8"))
-        #: The names of the modules that the tests have imported.
-        self.modules: list[str] = json.loads((folder / _MODULES).read_text("utf-8"))
+        self.seconds: dict[str, float] = {}
+        #: For each file the tests that execute any of its lines, and a set of bits with a one for each such line.
+        self._executed: dict[str, dict[str, int]] = defaultdict(dict)
+        with (folder / _LINES).open(encoding="utf-8") as rows:
+            for test, seconds, files in map(json.loads, rows):
+                self.seconds[test] = seconds
+                for path, lines in files.items():
+                    self._executed[path][test] = int(lines, 16)
 
     def tests(self, path: str, lines: tuple[int, int] | None) -> dict[str, int]:
         """Return the tests that execute any of *lines* of a file, with how many lines of the file they execute.
 
         Without *lines*, return the tests that execute any line of it.
         """
-        by_line, counts = self._of_file(path)
-        if lines is None:
-            return counts
-        first, last = lines
-        chosen = {test for line in range(first, last + 1) for test in by_line.get(line, ())}
-        return {test: counts[test] for test in chosen}
-
-    @functools.lru_cache(maxsize=2)  # noqa: B019  # there is one map for each process
-    def _of_file(self, path: str) -> tuple[dict[int, list[str]], dict[str, int]]:
-        # It was recorded in a copy of the tree that may be gone.
-        measured = next((file for file in self._data.measured_files() if file.endswith(f"/{path}")), path)
-        by_line = self._data.contexts_by_lineno(measured)
-        counts: dict[str, int] = defaultdict(int)
-        for line, tests in by_line.items():
-            by_line[line] = [test for test in tests if test in self.seconds]
-            for test in by_line[line]:
-                counts[test] += 1
-        return by_line, dict(counts)
+        first, last = lines or (0, 0)
+        wanted = ((1 << last - first + 1) - 1) << first if lines else -1
+        executed = self._executed[path].items()
+        return {test: bits.bit_count() for test, bits in executed if bits & wanted}
 
 
 def record(tree: Path, folder: Path, tests: Sequence[str], sources: Sequence[str]) -> None:
@@ -81,49 +71,80 @@ def environment(tree: Path) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(tree)}
 
 
-class _Recorder:
-    """The plugin of pytest that names the test to coverage, and measures its processor time."""
+class _ExecutedLines:
+    """Has the interpreter report the lines of some files: each is in `lines` once, until they are taken out."""
 
-    def __init__(self, measured: coverage.Coverage) -> None:
-        self._measured = measured
+    def __init__(self, tree: Path, sources: Sequence[str]) -> None:
+        self._tree = f"{tree}/"
+        self._wanted = tuple(str(tree / source) for source in sources)
+        self.lines: set[tuple[str, int]] = set()
+
+    def start(self) -> None:
+        """Begin to report."""
+        events = _monitoring.events
+        _monitoring.use_tool_id(_monitoring.COVERAGE_ID, "mutants")
+        _monitoring.register_callback(_monitoring.COVERAGE_ID, events.PY_START, self._started)
+        _monitoring.register_callback(_monitoring.COVERAGE_ID, events.LINE, self._reached)
+        _monitoring.set_events(_monitoring.COVERAGE_ID, events.PY_START)
+
+    def stop(self) -> None:
+        """Report nothing more."""
+        _monitoring.free_tool_id(_monitoring.COVERAGE_ID)
+
+    def take(self) -> dict[str, int]:
+        """Return the lines since the last time, by file, each a set of bits, and begin anew."""
+        taken, self.lines = self.lines, set()
+        _monitoring.restart_events()
+        found: dict[str, int] = defaultdict(int)
+        for file, line in taken:
+            found[file.removeprefix(self._tree)] |= 1 << line
+        return dict(found)
+
+    def _started(self, code: CodeType, _: int) -> object:
+        if code.co_filename.startswith(self._wanted):
+            _monitoring.set_local_events(_monitoring.COVERAGE_ID, code, _monitoring.events.LINE)
+        return _monitoring.DISABLE
+
+    def _reached(self, code: CodeType, line: int) -> object:
+        self.lines.add((code.co_filename, line))
+        return _monitoring.DISABLE
+
+
+class _Recorder:
+    """The plugin of pytest that writes a row for each test that passes: its id, its processor time and its lines."""
+
+    def __init__(self, executed: _ExecutedLines, to: Path) -> None:
+        self._executed = executed
         self._failed: set[str] = set()
-        self.seconds: dict[str, float] = {}
+        self._rows = to.open("w", encoding="utf-8")
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        self._measured.switch_context(item.nodeid)
-        tracing, began = sys.gettrace(), time.process_time()
+        self._executed.take()
+        began = time.process_time()
         try:
             return (yield)
         finally:
-            self.seconds[item.nodeid] = round(time.process_time() - began, 4)
-            if sys.gettrace() is not tracing:
-                sys.settrace(tracing)
-            self._measured.switch_context("")
+            seconds = round(time.process_time() - began, 4)
+            lines = {file: f"{bits:x}" for file, bits in self._executed.take().items()}
+            if item.nodeid not in self._failed:
+                self._rows.write(f"{json.dumps([item.nodeid, seconds, lines])}\n")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.outcome != "passed":
             self._failed.add(report.nodeid)
 
-    def passed(self) -> dict[str, float]:
-        """Return the seconds of the tests that passed."""
-        return {test: seconds for test, seconds in self.seconds.items() if test not in self._failed}
+    def pytest_unconfigure(self) -> None:
+        self._rows.close()
 
 
 def _main(folder: Path, sources: Sequence[str], arguments: Sequence[str]) -> int:
-    paths = [str(Path(source).resolve()) for source in sources]
-    include = [*paths, *(f"{path}/*" for path in paths)]
-    measured = coverage.Coverage(data_file=str(folder / _LINES), config_file=False, include=include, messages=False)
-    measured.erase()
-    recorder = _Recorder(measured)
-    measured.start()
+    executed = _ExecutedLines(Path.cwd(), sources)
+    executed.start()
     try:
-        status = pytest.main([*arguments], plugins=[recorder])
+        status = pytest.main([*arguments], plugins=[_Recorder(executed, folder / _LINES)])
     finally:
-        measured.stop()
-        measured.save()
-    (folder / _SECONDS).write_text(json.dumps(recorder.passed()), "utf-8")
-    (folder / _MODULES).write_text(json.dumps(sorted(sys.modules)), "utf-8")
+        executed.stop()
     return int(status)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -180,7 +181,13 @@ class _Finder(ast.NodeVisitor):
         self._replace(node, "break or continue", "break")
 
     def visit_If(self, node: ast.If) -> None:
-        if ast.unparse(node.test) == "TYPE_CHECKING":
+        condition = ast.unparse(node.test)
+        if condition == "TYPE_CHECKING":
+            return
+        if re.fullmatch(
+            r"sys\.version_info (<|>=) \([\d, ]+\)", condition
+        ):  # what other interpreters do is not tested here
+            self._visit_body(node.body if eval(condition, {"sys": sys}) else node.orelse)  # noqa: S307
             return
         self._visit_condition(node.test)
         self._visit_body(node.body)
@@ -284,10 +291,15 @@ def _other_constant(value: object) -> str | None:
         bool: lambda: str(not value),
         int: lambda: repr(value + 1),  # type: ignore[operator]
         float: lambda: repr(value + 1.0 if value != float("inf") else 1.0),  # type: ignore[operator]
-        str: lambda: repr(f"XX{value}XX"),
+        str: lambda: repr(_other_text(str(value))),
     }
     other = others.get(type(value))
     return other() if other else None
+
+
+def _other_text(text: str) -> str:
+    """Return a text that does not contain *text*, as tests look for messages inside of longer ones."""
+    return text.swapcase() if text.swapcase() != text else f"{text[:-1]}X"
 
 
 def read(tree: Path, folders: list[str]) -> Iterator[Mutation]:

@@ -1,18 +1,15 @@
 """Trials: the tests near a mutant run against it, each time in a forked child that imports the package anew.
 
-The parent has imported what the tests need but the package and the tests themselves, so a child begins at once. The
-mistake is written into the file, where processes that a test starts find it too.
+The mistake is written into the file, where processes that a test starts find it too.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import resource
 import signal
 import time
-import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -32,7 +29,6 @@ _MEMORY: Final = 6 << 30
 """Bytes of address space: a mutant may fill a list for ever."""
 _UNREWRITTEN: Final = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
 """Plugins of pytest that the parent has imported are no reason to warn."""
-_OWN: Final = ("resilience", "tests", "benchmarks", "conftest")
 _ENDED_BY_A_SIGNAL: Final = 128
 
 
@@ -63,10 +59,12 @@ def nearest(coverage_map: CoverageMap, mutation: Mutation) -> tuple[Selection, S
     """Return the tests that execute the mutation: a quick choice of the nearest, and all others.
 
     The nearest files are those whose tests execute most lines of the mutated file. A line that is executed when the
-    module is imported belongs to all tests of the file.
+    module is imported belongs to all tests of the file, or to all that there are where no test executes a line of it.
     """
-    reached = coverage_map.tests(mutation.path, None if mutation.at_import else mutation.lines)
     seconds = coverage_map.seconds
+    reached = coverage_map.tests(mutation.path, None if mutation.at_import else mutation.lines)
+    if mutation.at_import and not reached:
+        reached = dict.fromkeys(seconds, 0)
     by_file: dict[str, list[str]] = {}
     for test in sorted(reached, key=lambda test: (-reached[test], seconds[test], test)):
         by_file.setdefault(test.partition("::")[0], []).append(test)
@@ -94,27 +92,22 @@ class _Chosen:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            os.write(self._to, f"no import: {report.nodeid}".encode())
+            os.write(self._to, f"no import: {report.nodeid}\n".encode())
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
-            os.write(self._to, report.nodeid.encode())
+            os.write(self._to, f"{report.nodeid}\n".encode())
 
 
 class Trials:
-    """Runs tests against mutants of *tree*, the current folder of this process.
+    """Runs tests against mutants of *tree*, the current folder of this process, which has imported pytest and no more.
 
-    *modules* are the names of what a run of the tests imports; those that do not belong to the tree are imported now.
+    It must not import ahead what the tests need: asyncio, for one, does not work in a child after some libraries.
     """
 
-    def __init__(self, tree: Path, modules: Sequence[str]) -> None:
+    def __init__(self, tree: Path) -> None:
         self._tree = tree
         self._number = 0
-        for name in modules:
-            if name.partition(".")[0] not in _OWN:
-                with warnings.catch_warnings(), contextlib.suppress(Exception):
-                    warnings.simplefilter("ignore")
-                    importlib.import_module(name)
 
     @contextlib.contextmanager
     def mistake(self, mutation: Mutation) -> Iterator[None]:
@@ -144,7 +137,7 @@ class Trials:
         os.close(writing)
         status = _wait(child, 120 + 30 * selection.seconds)
         with os.fdopen(reading, "rb") as said:
-            by = said.read().decode()
+            by = said.read().decode().partition("\n")[0]  # a test may fail once more when it is torn down
         killed = status != pytest.ExitCode.OK
         if killed and not by:
             by = (

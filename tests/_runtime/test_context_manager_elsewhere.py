@@ -139,12 +139,15 @@ def test_an_async_block_may_be_entered_and_left_in_different_tasks(
     async def main() -> None:
         steps = async_dependency(made(breaker), down)
 
+        async def enter() -> None:
+            await anext(steps)
+
         async def leave() -> None:
             with pytest.raises(ConnectionResetError):
                 await anext(steps)
 
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(anext, steps)
+            tasks.start_soon(enter)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(leave)
 

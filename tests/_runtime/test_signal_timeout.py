@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import importlib.util
 import queue
 import select
 import signal
@@ -19,6 +20,7 @@ import pytest
 
 from resilience import CallTimeoutError, circuit_breaker, retry_on_category, timeout
 from resilience._outcome import TIMED_OUT, Outcome
+from resilience._runtime import interruptible
 from resilience._runtime import signal_timeout as interrupt
 from resilience._runtime.interruptible import is_interruptible
 from resilience._runtime.protocol import Call, Policy, Proceed, Steps
@@ -673,3 +675,8 @@ def test_wherever_ctrl_c_comes_in_a_limit_it_leaves_no_limit_timer_or_handler_be
             assert guarded() == "made"
     finally:
         signal.signal(signal.SIGALRM, theirs)
+
+
+@pytest.mark.parametrize("name", [*interruptible._CRITICAL, *sorted(interruptible._PASSES_ON)])
+def test_a_module_that_signals_do_not_interrupt_or_look_through_is_one_of_the_package(name: str):
+    assert importlib.util.find_spec(name) is not None

@@ -125,3 +125,19 @@ def test_without_a_limit_of_attempts_there_is_no_end():
 
 def test_the_attempts_that_are_retried_are_told_apart_by_category():
     assert worst(three).retried == ErrorCategory.NETWORK.value
+
+
+@pytest.mark.parametrize(
+    "worst,text",
+    [
+        (WorstCase(), "1 call, 0 s of waiting and what the calls take"),
+        (WorstCase(3, 2.5), "3 calls, 2.5 s of waiting and what the calls take"),
+        (WorstCase(3, 2.5, 10.0), "3 calls, 10 s"),
+        (WorstCase(math.inf, math.inf), "any number of calls, no limit to the waiting"),
+        (WorstCase(2, 1, 4, hint=1), "2 calls, 4 s (up to 1 s per wait if the server sends Retry-After)"),
+        (WorstCase(unknown=("Pace",)), "unknown (Pace does not say)"),
+        (WorstCase(unknown=("Pace", "Hedge", "Pace"), seconds=5), "unknown (Pace and Hedge do not say), 5 s in all"),
+    ],
+)
+def test_it_is_one_line_of_text(worst: WorstCase, text: str):
+    assert str(worst) == f"worst case: {text}"

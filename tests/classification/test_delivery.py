@@ -156,6 +156,7 @@ def test_other_time_outs_prove_nothing() -> None:
         assert not never_connected(error), error
 
 
+@pytest.mark.skipif(not hasattr(anyio, "as_connectable"), reason="the exception came later than the lowest anyio")
 def test_anyio_says_when_a_connection_failed(closed_port: int) -> None:
     connect = anyio.as_connectable(("127.0.0.1", closed_port)).connect
     assert never_connected(_failure(lambda: anyio.run(connect)))
@@ -343,6 +344,8 @@ _HOMES = {"botocore": "botocore.exceptions", "sqlalchemy": "sqlalchemy.connector
 @pytest.mark.parametrize("library", WITH_PROOF)
 def test_every_class_of_the_table_is_one_of_the_library(library: str) -> None:
     pytest.importorskip(_HOMES.get(library, library))
+    if library == "anyio" and not hasattr(anyio, "ConnectionFailed"):
+        pytest.skip("the exception came later than the lowest anyio")
     modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == library]
     there = {
         kind.__qualname__

@@ -99,6 +99,7 @@ def test_threads_do_not_get_the_same_worker():
         assert found == [True] * 48
 
 
+@pytest.mark.slow  # two hundred processes
 def test_two_hundred_executions_leave_no_process_no_file_and_no_directory(kept):
     with SubprocessExecutor() as executor:  # whatever is opened once
         executor.execute_sync("1")
