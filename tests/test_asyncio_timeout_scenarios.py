@@ -274,7 +274,7 @@ def test_an_outer_limit_that_passes_during_the_inner_ones_clean_up_is_told(limit
     assert nested(limited, outer=5, inner=2, body=body) == ([False, 5, 1], [True, 5, 0])
 
 
-def test_a_limit_in_a_clean_up_holds_there(limited: Limited):
+def test_a_limit_in_a_finally_block_holds(limited: Limited):
     seen = []
 
     async def body() -> None:

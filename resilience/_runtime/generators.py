@@ -70,7 +70,7 @@ class OpenStream:
         self._depth = 0
 
     def rebind(self, call: Call, depth: int) -> None:
-        """Come out to where *call* is driven from *depth* inwards: perhaps in another thread than it was further in."""
+        """Belong to *call* from *depth* on inwards, which may run in another thread than the inner call did."""
         if self._call is not None and self._call is not call:
             call.suspended += self._call.suspended
             self._call.suspended = []
@@ -226,7 +226,7 @@ class _Relay(Iterator[object]):
 
 
 class _AsyncRelay:
-    """What `_Relay` is, for async generators."""
+    """The twin of `_Relay` for async generators."""
 
     __slots__ = ("_items",)
 

@@ -129,7 +129,7 @@ class CancelToken:
         return event.wait(timeout)
 
 
-# Re-entrant: a signal's handler, which may make limited calls as well, runs in the midst of anything.
+# Re-entrant: a signal's handler, which may make limited calls as well, may run at any instruction.
 _leaving = threading.RLock()
 _abandoned = ABANDONED_THREADS.running
 _here = threading.local()
@@ -244,8 +244,8 @@ class _WorkItem:
 class _WorkerThread:
     """A thread that does one piece of work after the other, and ends when none has come for `_IDLE` seconds.
 
-    It takes itself out of the idle ones before it ends. Where a caller has taken it a moment earlier, work is on its
-    way, and it goes on. It keeps nothing of a call once that is over.
+    It takes itself out of the idle ones before it ends. Where a caller has taken it a moment earlier, its work
+    follows, and the thread goes on. It keeps nothing of a call once that is over.
     """
 
     def __init__(self) -> None:
@@ -282,7 +282,7 @@ class _WorkerThread:
             return True
         try:
             _idle.remove(self)
-        except ValueError:  # taken a moment ago: work is on its way
+        except ValueError:  # taken a moment ago: its work follows
             return self._ready.acquire()
         return False
 

@@ -25,14 +25,14 @@ _MAX_TEXT = 1 << 20
 class EventStream:
     """The events of one execution, in order, ending with the process. Then `report` says how it went.
 
-    It begins with the first event that is asked for. Whoever leaves before the end, closes it, best with ``async
-    with``: the process is killed. The program never waits for a slow reader: once *most* events wait to be taken, what
-    it prints is left out, and a ``warning`` says how much.
+    The program starts when the first event is asked for. A consumer that leaves before the end has to close the stream,
+    best by ``async with``, which kills the process. The program never waits for a slow consumer: once *limit* events
+    are buffered, its output is dropped, and a ``warning`` says how much.
     """
 
-    def __init__(self, work: Work, most: int) -> None:
+    def __init__(self, work: Work, limit: int) -> None:
         self._work = work
-        self._waiting = _EventQueue(most)
+        self._waiting = _EventQueue(limit)
         self._wake: WakeupPipe | None = None
         self._thread: threading.Thread | None = None
         self._report: ExecutionReport | None = None
@@ -103,8 +103,8 @@ class EventStream:
 class _EventQueue:
     """Buffer of events, bounded in number and in length of text."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, limit: int) -> None:
+        self._most = limit
         self._events: deque[StreamEvent] = deque()
         self._text = 0
         self._left_out = 0

@@ -335,7 +335,7 @@ class Open(_NotClosed):
         """Admit no call."""
 
     def would_admit(self, now: float, config: CircuitBreakerConfig) -> bool:
-        """Whether a call *now* would be the first probe: its time is over, and fewer probes than allowed are in flight."""
+        """Whether a call *now* would be the first probe: its time is over, and a permit is free."""
         return self.is_over(now) and _active(self.permits, now) < config.probes
 
     def is_over(self, now: float) -> bool:
@@ -469,8 +469,8 @@ Transition = tuple[State, State]
 class CircuitObserver(Protocol):
     """Notified of every call and transition: the adapters of pybreaker's listeners and storages.
 
-    Observers are notified outside of the circuit's lock. An error that one raises is logged once and changes no outcome. A
-    *blocking* observer does I/O, and is called in a thread of its own where the guarded call is async.
+    Observers are notified outside of the circuit's lock. An error that one raises is logged once and changes no
+    outcome. A *blocking* observer does I/O, and is called in a thread of its own where the guarded call is async.
     """
 
     blocking: bool

@@ -40,12 +40,12 @@ COVERED: Final = ErrorCategory.INFRASTRUCTURE | ErrorCategory.REJECTED
 class Fallback(Policy, Generic[V]):
     """Answer a failure: by a function of a chain, else from the stale cache, else with a default or by a factory.
 
-    A chain has categories of its own. The other sources answer where the category of the error is in *on*: that of the
-    call's error or, where a function of the chain was called and failed too, of that function's. Of an exception group
-    all members must be covered.
+    A chain has categories of its own. The other sources answer where the category of the error is in *on*: that of
+    the call's error or, where a function of the chain was called and failed too, of that function's. Of an exception
+    group all members must be covered.
 
-    `fallback` documents the parameters. The object holds no state of a call. Raises TypeError or ValueError for options that
-    cannot be meant, and TypeError where a function of the chain takes other parameters than the decorated one.
+    `fallback` documents the parameters. The object holds no state of a call. Raises TypeError or ValueError for options
+    that cannot be meant, and TypeError where a function of the chain takes other parameters than the decorated one.
 
     >>> from resilience import fallback
     >>> @fallback(default="EUR", chain={"unavailable": lambda country: "USD"})

@@ -1,7 +1,7 @@
 """Capture of a live exception as plain JSON values, which outlive the exception and its process.
 
-It runs inside executing children, too: nothing but the standard library is imported, and that only where there is a
-failure. A child that hides the packages from the program makes them importable again while it calls this.
+It runs in the worker process of an execution as well. So it imports the standard library alone, and that only once
+there is a failure. A worker that hides the toolkit from the program makes it importable again during the call.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def capture(
 
 
 class _Capturer:
-    """One exception and all that hangs on it."""
+    """Captures one exception, its causes, and the members of its group, within common limits."""
 
     def __init__(self, hidden: Callable[[str], bool] | None) -> None:
         self.hidden = hidden

@@ -77,7 +77,7 @@ def report_of_text(text: str) -> ErrorReport:
 
 
 def parse_traceback(text: str) -> Captured | None:
-    """Return what the last traceback in a text tells of its exception; None where there is none.
+    """Return the exception of the last traceback in a text, as `capture` would; None where there is none.
 
     As CPython 3.8 to 3.14 prints them, with causes, groups, notes, marks and repeated lines, and as IPython does.
     Columns are not known, as a traceback shows lines without their indentation.

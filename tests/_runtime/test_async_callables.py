@@ -165,7 +165,7 @@ def test_an_async_callable_is_awaited_inside_its_policies(kind: str, backend: st
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_may_be_called_before_the_event_loop_runs(kind: str):
+def test_an_async_callable_may_be_called_before_the_event_loop_runs(kind: str):
     flaky = Flaky()
     guarded = retry(made(flaky)[kind])
     for _ in range(2):
@@ -178,7 +178,7 @@ def test_it_may_be_called_before_the_event_loop_runs(kind: str):
 
 
 @pytest.mark.parametrize("decorate", [traced, lambda function: function], ids=["wraps", "async def"])
-def test_a_time_limit_cancels_it(decorate: Callable, backend: str):
+def test_a_time_limit_cancels_an_async_callable(decorate: Callable, backend: str):
     ended: list[str] = []
 
     async def hang() -> None:
@@ -194,7 +194,7 @@ def test_a_time_limit_cancels_it(decorate: Callable, backend: str):
         assert ended == ["cancelled"] * calls
 
 
-def test_its_failures_open_a_circuit_and_a_fallback_covers_what_that_rejects(backend: str):
+def test_failures_of_an_async_callable_open_a_circuit_and_a_fallback_covers_its_rejections(backend: str):
     flaky = Flaky(99)
     breaker = circuit_breaker("wrapped", failure_threshold=2)
 
@@ -232,7 +232,7 @@ def test_a_call_that_is_rejected_before_the_first_one_can_be_awaited_all_the_sam
     assert flaky.calls == 0
 
 
-def test_it_is_counted_once(backend: str):
+def test_a_call_of_an_async_callable_is_counted_once(backend: str):
     @track_errors(component=f"tests on {backend}")
     @traced
     async def counted() -> None: ...
@@ -423,9 +423,7 @@ POLICIES = {
 
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("returned", RETURNED)
-def test_a_plain_function_that_returns_what_is_yet_to_happen_warns_once_and_says_what_to_write(
-    returned: str, policy: str
-):
+def test_a_plain_function_that_returns_unfinished_work_warns_once_and_says_what_to_write(returned: str, policy: str):
     function, instead = RETURNED[returned]
     what = returned.removesuffix(", async")
     limited = policy in ("limit", "signal")
@@ -464,7 +462,7 @@ def test_the_warning_names_the_function_and_each_function_has_its_own():
 
 
 @pytest.mark.parametrize("returned", [fetch, stream, opened, connected], ids=lambda function: function.__name__)
-def test_an_async_function_that_returns_what_is_yet_to_happen_warns_once(returned: Callable, backend: str):
+def test_an_async_function_that_returns_unfinished_work_warns_once(returned: Callable, backend: str):
     async def outer() -> object:
         return returned()
 
@@ -478,7 +476,7 @@ def test_an_async_function_that_returns_what_is_yet_to_happen_warns_once(returne
     anyio.run(main, backend=backend)
 
 
-def test_an_async_function_that_returns_a_task_means_it():
+def test_an_async_function_that_returns_a_task_does_not_warn():
     @retry
     async def start() -> asyncio.Task:
         return asyncio.create_task(fetch())
@@ -546,7 +544,7 @@ def test_a_result_with_a_hostile_class_is_a_result():
     assert retry(lambda: identity(value))() is value
 
 
-def test_a_first_call_that_fails_leaves_the_look_to_the_next():
+def test_after_a_failed_first_call_the_next_result_is_inspected():
     failures = itertools.chain([ValueError], itertools.repeat(None))
 
     def call() -> object:
@@ -637,7 +635,7 @@ def port() -> int:
 
 
 @pytest.mark.parametrize("client", ["openai", "anthropic"])
-def test_the_create_of_an_llm_sdk_is_retried(client: str, port: int):
+def test_the_create_method_of_an_llm_sdk_is_retried(client: str, port: int):
     failed: list[Event] = []
 
     async def main() -> None:
@@ -728,7 +726,7 @@ def test_a_call_of_grpc_says_that_it_is_not_guarded(port: int):
     assert code == "UNAVAILABLE"
 
 
-def test_what_an_annotation_says_is_read_and_not_evaluated():
+def test_annotations_are_read_and_not_evaluated():
     def function() -> object: ...
 
     for annotation, awaited in [

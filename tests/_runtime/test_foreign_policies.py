@@ -68,21 +68,21 @@ def test_a_policy_that_answers_before_the_call_keeps_it_from_being_made(road: Ro
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_a_policy_hears_of_calls_that_succeed_at_once(road: Road, stack: str):
+def test_a_foreign_policy_is_run_for_calls_that_succeed_at_once(road: Road, stack: str):
     recorder = Recorder()
     story = road.play(STACKS[stack](Foreign(recorder)), "ok", pauses=(0,))
     assert story.answers == ["ok", "script over"]
     assert recorder.told == ["before", "after"] * 2
 
 
-def test_a_policy_hears_of_each_attempt_it_stands_within(road: Road):
+def test_a_foreign_policy_inside_a_retry_is_run_for_each_attempt(road: Road):
     recorder = Recorder()
     story = road.play(STACKS["inside"](Foreign(recorder)), TimeoutError(), "ok")
     assert story.answer == "ok"
     assert recorder.told == ["before", "TimeoutError", "before", "after"]
 
 
-def test_methods_classes_and_plain_calls_are_kept_from_being_made_too(road: Road):
+def test_a_foreign_policy_answers_before_methods_classes_and_plain_calls_too(road: Road):
     deny = Foreign(DenyAll())
 
     @deny
@@ -145,7 +145,7 @@ def test_a_cancelled_call_is_released(backend: str):
     assert recorder.told == ["before", "release"]
 
 
-def test_a_fallback_outside_of_it_covers_what_it_says(road: Road):
+def test_an_outer_fallback_covers_the_errors_of_a_foreign_policy(road: Road):
     class Reject(Policy):
         def run(self, call: Call) -> Steps[Outcome]:
             return Outcome.failed(TimeoutError())
@@ -155,7 +155,7 @@ def test_a_fallback_outside_of_it_covers_what_it_says(road: Road):
     assert (story.answer, story.reached) == ("stale", 0)
 
 
-def test_ctrl_c_in_a_call_releases_it():
+def test_ctrl_c_in_a_call_releases_a_foreign_policy():
     recorder = Recorder()
 
     @Foreign(recorder)

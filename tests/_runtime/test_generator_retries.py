@@ -51,7 +51,7 @@ def test_retries_are_used_up_before_the_first_item(road: Road):
     assert down.resilience.made == 3
 
 
-def test_what_is_not_retried_passes_as_it_is(road: Road):
+def test_a_failure_that_is_not_retryable_passes_unchanged(road: Road):
     error = KeyError("no")
     stream = Stream(road, retrying, [error], [1])
     assert stream.read() == [error]
@@ -78,7 +78,7 @@ def test_a_failure_after_an_item_reaches_the_consumer_unchanged_and_is_not_retri
     assert "retry.exhausted" not in stream.names
 
 
-def test_retries_before_the_first_item_are_told_of_in_a_failure_after_it(road: Road):
+def test_a_failure_after_the_first_item_has_the_report_of_the_retries_before_it(road: Road):
     error = ConnectionResetError("gone")
     stream = Stream(road, retrying, [down], [1, error])
     assert stream.read() == [1, error]
@@ -86,7 +86,7 @@ def test_retries_before_the_first_item_are_told_of_in_a_failure_after_it(road: R
     assert "the caller has received a part of the result" in error.__notes__[0]
 
 
-def test_an_error_is_not_wrapped_once_an_item_is_out(road: Road):
+def test_an_error_after_the_first_item_is_not_wrapped(road: Road):
     wrapping = retry_on_category(attempts=2, base_delay=0, on_exhausted="wrap")
     error = ConnectionResetError("gone")
     assert Stream(road, wrapping, [1, error]).read() == [1, error]
@@ -94,7 +94,7 @@ def test_an_error_is_not_wrapped_once_an_item_is_out(road: Road):
     assert isinstance(wrapped, RetriesExhaustedError)
 
 
-def test_a_success_is_told_when_the_stream_has_ended_and_an_early_break_is_one(road: Road):
+def test_on_success_is_called_when_the_stream_has_ended_also_by_an_early_break(road: Road):
     told = []
     stream = Stream(road, retry_on_category(base_delay=0, on_success=told.append), [down], [1, 2], [1, 2])
     assert stream.read(each=lambda: told.append("item")) == [1, 2]
@@ -156,7 +156,7 @@ def test_results_cannot_be_judged():
         retry_on_category(retry_if_result=lambda result: not result)(pages)
 
 
-def test_it_is_described_as_any_function_is():
+def test_a_guarded_generator_function_is_described_like_any_function():
     @retrying
     def pages() -> Iterator[int]:
         yield 1
@@ -167,7 +167,7 @@ def test_it_is_described_as_any_function_is():
 # -- with circuits -------------------------------------------------------------------------------------------------
 
 
-def test_each_attempt_is_admitted_anew_and_the_last_one_is_held_to_the_end(road: Road):
+def test_each_attempt_asks_the_circuit_and_the_last_one_is_held_to_the_end(road: Road):
     breaker = circuit_breaker("stream", failure_threshold=3, reset_timeout=5)
     stream = Stream(road, lambda function: retrying(breaker(function)), [down], [down], [1, 2])
     seen = []
@@ -176,7 +176,7 @@ def test_each_attempt_is_admitted_anew_and_the_last_one_is_held_to_the_end(road:
     assert breaker.fail_counter == 0
 
 
-def test_a_probe_is_out_until_the_stream_has_ended(road: Road):
+def test_a_probe_is_in_flight_until_the_stream_has_ended(road: Road):
     breaker = circuit_breaker("stream", failure_threshold=1, reset_timeout=5)
     patient = retry_on_category("network|rejected", attempts=2, base_delay=6, jitter="none")
     stream = Stream(road, lambda function: patient(breaker(function)), [down], [1, 2])
@@ -214,7 +214,7 @@ def test_the_key_of_a_circuit_is_the_calls(road: Road):
 # -- as a reader of the undecorated generator would expect ---------------------------------------------------------
 
 
-def test_what_is_sent_thrown_and_returned_passes():
+def test_sent_values_thrown_errors_and_the_return_value_pass():
     seen = []
 
     @retry_on_category(base_delay=0)
@@ -292,7 +292,7 @@ def test_a_break_at_the_first_item_closes_the_generator(road: Road):
     assert (stream.begun, stream.closed) == (1, 1)
 
 
-def test_an_error_in_closing_reaches_whoever_closes(road: Road):
+def test_an_error_in_closing_reaches_the_caller_of_close(road: Road):
     @retrying
     def items() -> Iterator[int]:
         try:
@@ -322,14 +322,14 @@ def test_an_error_in_closing_reaches_whoever_closes(road: Road):
     road.run(sync, asynchronous)
 
 
-def test_a_stop_iteration_of_the_generators_own_is_the_error_it_always_was(road: Road):
+def test_a_stop_iteration_that_the_generator_raises_is_a_runtime_error_as_ever(road: Road):
     stream = Stream(road, retrying, [1, StopAsyncIteration() if road.is_async else StopIteration()])
     one, error = stream.read()
     assert one == 1
     assert isinstance(error, RuntimeError)
 
 
-def test_one_frame_of_ours_stands_in_the_traceback(road: Road):
+def test_the_traceback_has_one_frame_of_the_toolkit(road: Road):
     for run in ([KeyError()], [1, KeyError()]):
         *_, error = Stream(road, retrying, run).read()
         ours = [frame for frame in traceback.extract_tb(error.__traceback__) if "resilience" in frame.filename]
@@ -367,7 +367,7 @@ def test_context_variables_are_the_consumers_own(road: Road):
     assert road.run(sync, asynchronous) == ["the generator's", "the generator's", "none", "none"]
 
 
-def test_a_disabled_one_is_like_the_undecorated_one(road: Road):
+def test_with_policies_switched_off_a_stream_is_like_the_undecorated_one(road: Road):
     breaker = circuit_breaker("stream", failure_threshold=1)
     breaker.open()
     stream = Stream(road, lambda function: retrying(breaker(function)), [1, 2], [down], [1, 2, down])
@@ -379,7 +379,7 @@ def test_a_disabled_one_is_like_the_undecorated_one(road: Road):
     assert stream.names == []
 
 
-def test_one_that_is_under_way_when_policies_are_switched_off_stays_guarded(road: Road):
+def test_a_stream_that_has_begun_when_policies_are_switched_off_stays_guarded(road: Road):
     breaker = circuit_breaker("stream", failure_threshold=1, reset_timeout=5)
     off = settings.disabled(everywhere=True)
     stream = Stream(road, breaker, [1, down])
@@ -443,7 +443,7 @@ def test_a_cancellation_at_any_await_closes_the_generator_and_frees_the_permit(b
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("items", [[], [1]], ids=["before the first item", "after it"])
-def test_what_ends_a_program_frees_the_permit(stop: type[BaseException], items: list[object]):
+def test_ctrl_c_and_system_exit_give_the_permit_back(stop: type[BaseException], items: list[object]):
     breaker = circuit_breaker("stream", failure_threshold=1, reset_timeout=5)
     stream = Stream(Road("sync"), lambda function: retrying(breaker(function)), [*items, stop()])
     with virtual_time() as clock:
@@ -456,7 +456,7 @@ def test_what_ends_a_program_frees_the_permit(stop: type[BaseException], items: 
     assert stream.closed == 1
 
 
-def test_one_that_nobody_reads_on_ends_with_its_last_reference():
+def test_an_unread_stream_ends_with_its_last_reference():
     stream = Stream(Road("sync"), retrying, [1, 2])
     items = stream.guarded()
     assert next(items) == 1
@@ -465,7 +465,7 @@ def test_one_that_nobody_reads_on_ends_with_its_last_reference():
 
 
 @pytest.mark.parametrize("how", ["dropped", "left to the end of the loop"])
-def test_an_async_one_that_nobody_reads_on_is_closed_once_and_in_silence(how: str):
+def test_an_unread_async_stream_is_closed_once_without_a_warning(how: str):
     closed, complaints, kept = [], [], []
 
     @retrying
@@ -494,7 +494,7 @@ def test_an_async_one_that_nobody_reads_on_is_closed_once_and_in_silence(how: st
     assert (closed, complaints) == ([True], [])
 
 
-def test_one_that_is_dropped_after_its_loop_has_ended_makes_no_noise():
+def test_an_async_stream_dropped_after_its_loop_has_ended_gives_no_warning():
     async def main() -> object:
         @retrying
         async def items() -> AsyncIterator[int]:

@@ -169,7 +169,7 @@ def test_local_methods_do_not_close_a_half_open_circuit(road: Road):
         assert breaker.state.name == "open"
 
 
-def test_a_share_of_requests_is_not_diluted_by_what_they_call(road: Road):
+def test_a_failure_rate_of_requests_is_not_diluted_by_their_inner_calls(road: Road):
     breaker, client = guarded(road, failure_threshold=None, failure_rate=0.5, window=10, minimum_calls=4)
     mine = client()
     for fails in (False, True, False, True):
@@ -189,7 +189,7 @@ def test_slow_requests_count_once(road: Road):
         assert breaker.circuit.state.window_snapshot(0).calls == 4
 
 
-def test_a_half_open_circuit_of_a_class_admits_one_request_with_all_it_calls(road: Road):
+def test_a_half_open_circuit_of_a_class_admits_one_request_with_its_inner_calls(road: Road):
     breaker, client = guarded(road)
     mine = client()
     mine.fails = False
@@ -200,7 +200,7 @@ def test_a_half_open_circuit_of_a_class_admits_one_request_with_all_it_calls(roa
     assert breaker.state.name == "closed"
 
 
-def test_what_a_long_call_calls_after_the_circuit_was_opened_by_others_is_rejected(road: Road):
+def test_inner_calls_of_a_long_call_are_rejected_after_other_calls_opened_the_circuit(road: Road):
     breaker = circuit_breaker("api", failure_threshold=1)
 
     @breaker
@@ -314,7 +314,7 @@ def test_only_names_the_methods_that_are_guarded(road: Road):
     mine.flush()
 
 
-def test_only_may_name_a_method_that_is_left_out_otherwise():
+def test_only_may_name_a_method_that_is_local_by_default():
     breaker = circuit_breaker("api", only=("close",))
 
     @breaker
@@ -329,7 +329,7 @@ def test_only_may_name_a_method_that_is_left_out_otherwise():
         Session().close()
 
 
-def test_what_is_left_out_by_name_is_left_as_it_is():
+def test_an_excluded_method_stays_unguarded():
     class Session:
         def get(self) -> None: ...
 
@@ -517,7 +517,7 @@ def closed_port() -> str:
     return f"http://127.0.0.1:{port}/"
 
 
-def test_others_go_on_while_a_call_of_the_class_runs(road: Road):
+def test_other_calls_go_on_while_a_call_of_the_class_runs(road: Road):
     """Only what it calls itself belongs to it: a failure of another caller counts."""
     breaker = circuit_breaker("api", failure_threshold=1)
 
@@ -563,7 +563,7 @@ def layered(**options: object) -> tuple[circuit_breaker, type]:
     return breaker, Client
 
 
-def test_failures_that_a_method_deals_with_count_for_nothing():
+def test_failures_that_a_method_handles_count_for_nothing():
     breaker, client = layered()
 
     def three_attempts() -> str:
@@ -587,7 +587,7 @@ def test_a_failure_within_a_method_within_a_method_counts_once():
         assert breaker.fail_counter == expected
 
 
-def test_a_success_within_a_method_that_fails_is_none():
+def test_a_success_within_a_failing_method_does_not_reset_the_count():
     breaker, client = layered()
 
     def fail_after_a_success() -> None:
@@ -602,7 +602,7 @@ def test_a_success_within_a_method_that_fails_is_none():
     assert breaker.state.name == "open"
 
 
-def test_a_success_within_a_method_that_fails_is_none_when_another_caller_has_failed_meanwhile():
+def test_a_success_within_a_failing_method_does_not_reset_the_count_after_another_callers_failure():
     breaker, client = layered()
 
     def fail_after_others_and_a_success() -> None:
@@ -632,7 +632,7 @@ def test_a_method_that_succeeds_starts_the_count_anew_when_another_caller_has_fa
     assert breaker.fail_counter == 0
 
 
-def test_retries_within_a_method_and_the_retries_of_the_method_itself_are_told_apart():
+def test_retries_within_a_method_are_told_apart_from_those_of_the_method():
     breaker, client = layered()
     answers = iter([down, down, "answer"])
 

@@ -244,7 +244,7 @@ def test_the_consumer_of_a_stream_with_limits_is_outside_of_its_probe_too(road: 
     assert breaker.state.name == "closed"
 
 
-def test_what_is_sent_and_thrown_into_a_probing_generator_arrives_and_its_end_decides(road: Road):
+def test_values_and_errors_sent_into_a_probing_generator_arrive_and_its_end_decides(road: Road):
     breaker = circuit_breaker("api", failure_threshold=2, reset_timeout=30)
 
     @breaker
@@ -373,7 +373,7 @@ def test_a_task_that_outlives_its_probe_is_a_caller_like_any_other():
     assert asyncio.run(main()) == ["rejected", "closed"]
 
 
-def test_others_are_rejected_while_a_probe_and_what_it_calls_are_in_flight(road: Road):
+def test_other_calls_are_rejected_while_a_probe_and_its_inner_calls_are_in_flight(road: Road):
     breaker = circuit_breaker("api", failure_threshold=2, reset_timeout=30)
     rejected: list[bool] = []
 
@@ -411,7 +411,7 @@ def test_others_are_rejected_while_a_probe_and_what_it_calls_are_in_flight(road:
     assert breaker.state.name == "closed"
 
 
-def test_a_failure_within_a_probe_that_is_dealt_with_decides_nothing(road: Road):
+def test_a_failure_within_a_probe_that_the_probe_handles_decides_nothing(road: Road):
     breaker = circuit_breaker("api", failure_threshold=2, reset_timeout=30)
 
     @breaker
@@ -443,7 +443,7 @@ def test_a_failure_within_a_probe_that_is_dealt_with_decides_nothing(road: Road)
     assert play(road, breaker, main_sync, main) == HALF_OPENED_AND_CLOSED
 
 
-def test_a_failure_within_a_probe_that_ends_it_opens_the_circuit_once_and_counts_once(road: Road):
+def test_a_failure_within_a_probe_that_ends_the_probe_opens_the_circuit_once_and_counts_once(road: Road):
     breaker = circuit_breaker("api", failure_threshold=2, reset_timeout=30)
 
     @breaker
@@ -499,7 +499,7 @@ def test_a_cancelled_probe_leaves_nothing_behind_for_its_task(backend: str):
     anyio.run(main, backend=backend)
 
 
-def test_what_a_probe_calls_after_its_lease_is_over_is_a_probe_of_its_own(road: Road):
+def test_a_call_within_a_probe_whose_lease_is_over_is_a_probe_of_its_own(road: Road):
     breaker = circuit_breaker("api", failure_threshold=2, reset_timeout=30, probe_timeout=5)
     clocks: list[VirtualClock] = []
 
@@ -538,7 +538,7 @@ def test_what_a_probe_calls_after_its_lease_is_over_is_a_probe_of_its_own(road: 
     assert (breaker.state.name, breaker.fail_counter) == ("closed", 0)
 
 
-def test_what_a_probe_calls_after_the_circuit_was_opened_again_is_rejected(road: Road):
+def test_a_call_within_a_probe_is_rejected_after_the_circuit_has_opened_again(road: Road):
     breaker = circuit_breaker("api", failure_threshold=2, reset_timeout=30)
 
     @breaker
@@ -569,7 +569,7 @@ def test_what_a_probe_calls_after_the_circuit_was_opened_again_is_rejected(road:
     assert breaker.state.name == "open"
 
 
-def test_a_probe_of_one_circuit_is_none_of_another(road: Road):
+def test_a_probe_of_one_circuit_is_no_probe_of_another(road: Road):
     one = circuit_breaker("one", failure_threshold=1, reset_timeout=30)
     two = circuit_breaker("two", failure_threshold=1, reset_timeout=30)
 
@@ -636,7 +636,7 @@ def test_with_a_circuit_for_each_key_the_calls_of_the_same_key_belong_together(r
     assert hosts.of("a").state.name == ("half-open" if other else "closed")
 
 
-def test_what_a_call_within_the_share_of_a_ramp_up_calls_is_in_the_share_too(road: Road):
+def test_the_inner_calls_of_a_call_that_a_ramp_up_admits_are_admitted_too(road: Road):
     breaker = circuit_breaker("api", failure_threshold=1, reset_timeout=30, ramp_up=100)
 
     @breaker
@@ -681,7 +681,7 @@ def test_what_a_call_within_the_share_of_a_ramp_up_calls_is_in_the_share_too(roa
     assert passed == [True]
 
 
-def test_listeners_hear_of_the_probe_and_not_of_what_it_calls(road: Road):
+def test_listeners_are_notified_of_the_probe_and_not_of_its_inner_calls(road: Road):
     told: list[str] = []
 
     class Listener(pybreaker.CircuitBreakerListener):
@@ -717,7 +717,7 @@ def test_listeners_hear_of_the_probe_and_not_of_what_it_calls(road: Road):
     assert told == ["open", "half-open", "before_call", "success", "closed"]
 
 
-def test_a_stream_that_is_collected_half_way_leaves_its_probe_to_others(road: Road):
+def test_a_stream_that_is_collected_half_way_gives_its_permit_back(road: Road):
     breaker = circuit_breaker("api", failure_threshold=2, reset_timeout=30)
 
     @breaker
@@ -743,7 +743,7 @@ def test_a_stream_that_is_collected_half_way_leaves_its_probe_to_others(road: Ro
     assert play(road, breaker, main_sync, main) == HALF_OPENED_AND_CLOSED
 
 
-def test_a_probe_that_is_closed_while_the_interpreter_ends_needs_no_name_of_a_module(monkeypatch: pytest.MonkeyPatch):
+def test_a_probe_that_is_closed_while_the_interpreter_ends_uses_no_global_name(monkeypatch: pytest.MonkeyPatch):
     breaker = circuit_breaker("shop", failure_threshold=1)
     breaker.half_open()
 

@@ -23,7 +23,7 @@ class Rejected(Exception):
     category = ErrorCategory.REJECTED
 
 
-def test_it_opens_after_failures_in_a_row_and_then_calls_nobody(road: Road):
+def test_the_circuit_opens_after_failures_in_a_row_and_then_makes_no_call(road: Road):
     breaker = circuit_breaker("billing", failure_threshold=3, reset_timeout=30)
     story = road.play(breaker, *[down] * 3, "never", pauses=(0, 0, 0))
     assert story.answers[:3] == [down] * 3  # the tripping call raises its own error
@@ -42,13 +42,13 @@ def test_it_opens_after_failures_in_a_row_and_then_calls_nobody(road: Road):
     assert breaker.state.name == "open"
 
 
-def test_a_rejection_says_what_is_left_not_the_whole_time(road: Road):
+def test_a_rejection_says_the_time_that_is_left_and_not_the_whole_reset_timeout(road: Road):
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
     story = road.play(breaker, down, "never", pauses=(12.5,))
     assert story.answers[1].retry_after == 17.5
 
 
-def test_each_rejection_is_an_error_of_its_own(road: Road):
+def test_each_rejection_raises_a_new_error_object(road: Road):
     breaker = circuit_breaker("b", failure_threshold=1)
     story = road.play(breaker, down, pauses=(0, 0))
     assert story.answers[1] is not story.answers[2]
@@ -61,7 +61,7 @@ def test_a_success_starts_the_count_again(road: Road):
     assert story.reached == 6
 
 
-def test_after_its_time_one_probe_closes_it_again(road: Road):
+def test_after_the_reset_timeout_one_successful_probe_closes_the_circuit(road: Road):
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
     story = road.play(breaker, down, "ok", "ok", pauses=(30, 0))
     assert story.answers[1:] == ["ok", "ok"]
@@ -69,12 +69,12 @@ def test_after_its_time_one_probe_closes_it_again(road: Road):
     assert breaker.fail_counter == 0
 
 
-def test_it_lets_nobody_through_before_its_time(road: Road):
+def test_an_open_circuit_admits_no_call_before_its_reset_timeout(road: Road):
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
     assert road.play(breaker, down, "never", pauses=(29.999,)).reached == 1
 
 
-def test_a_failed_probe_opens_it_for_the_whole_time_again(road: Road):
+def test_a_failed_probe_opens_the_circuit_for_the_whole_reset_timeout_again(road: Road):
     breaker = circuit_breaker("b", failure_threshold=3, reset_timeout=30)
     story = road.play(breaker, down, down, down, down, "never", "ok", pauses=(0, 0, 30, 29, 1))
     assert isinstance(story.answers[4], CircuitOpenError)
@@ -83,7 +83,7 @@ def test_a_failed_probe_opens_it_for_the_whole_time_again(road: Road):
 
 
 @pytest.mark.parametrize("error", [bug, NotThere(), Rejected()], ids=repr)
-def test_failures_without_weight_do_not_open_it(road: Road, error: Exception):
+def test_failures_without_weight_do_not_open_the_circuit(road: Road, error: Exception):
     breaker = circuit_breaker("b", failure_threshold=2)
     story = road.play(breaker, *[error] * 5, pauses=(0,) * 4)
     assert story.reached == 5
@@ -96,7 +96,7 @@ def test_failures_without_weight_do_not_start_the_count_again_either(road: Road)
     assert story.names == ["circuit.opened"]
 
 
-def test_a_probe_that_is_refused_for_its_own_fault_closes_it_since_the_dependency_answered(road: Road):
+def test_a_probe_that_the_dependency_refuses_closes_the_circuit(road: Road):
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
     missing = NotThere()
     story = road.play(breaker, down, missing, "ok", pauses=(30, 0))
@@ -105,7 +105,7 @@ def test_a_probe_that_is_refused_for_its_own_fault_closes_it_since_the_dependenc
 
 
 @pytest.mark.parametrize("error", [bug, Rejected()], ids=repr)
-def test_a_probe_that_says_nothing_of_the_dependency_decides_nothing(road: Road, error: Exception):
+def test_a_probe_whose_failure_is_not_the_dependencys_decides_nothing(road: Road, error: Exception):
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
     story = road.play(breaker, down, error, "ok", pauses=(30, 0))
     assert story.answers[1] is error
@@ -134,7 +134,7 @@ def test_weights_can_be_changed_for_one_circuit(road: Road):
     assert breaker.state.name == "open"
 
 
-def test_a_late_failure_from_before_it_opened_does_not_extend_it():
+def test_a_late_failure_does_not_extend_the_open_time():
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
     with virtual_time() as clock, pytest.raises(ConnectionResetError), breaker:
         with pytest.raises(ConnectionResetError), breaker:
@@ -145,7 +145,7 @@ def test_a_late_failure_from_before_it_opened_does_not_extend_it():
         assert breaker._circuit.state.until == 30
 
 
-def test_a_late_success_from_before_it_opened_does_not_close_it():
+def test_a_late_success_does_not_close_an_open_circuit():
     breaker = circuit_breaker("b", failure_threshold=1)
     with virtual_time(), breaker, pytest.raises(ConnectionResetError), breaker:
         raise down
@@ -166,7 +166,7 @@ def test_a_late_failure_does_not_reopen_a_circuit_that_is_probing():
         assert breaker.state.name == "half-open"
 
 
-def test_a_late_result_of_a_plain_call_lands_on_the_state_it_was_admitted_by():
+def test_a_late_result_is_recorded_on_the_state_that_admitted_the_call():
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
 
     @breaker
@@ -183,7 +183,7 @@ def test_a_late_result_of_a_plain_call_lands_on_the_state_it_was_admitted_by():
     assert breaker.fail_counter == 0
 
 
-def test_while_a_probe_is_on_its_way_others_are_rejected():
+def test_other_calls_are_rejected_while_a_probe_is_in_flight():
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
     with virtual_time() as clock:
         breaker.open()
@@ -198,7 +198,7 @@ def test_while_a_probe_is_on_its_way_others_are_rejected():
         assert breaker.state.name == "closed"
 
 
-def test_a_probe_that_never_comes_back_gives_its_permit_up_after_reset_timeout():
+def test_a_lost_probe_loses_its_permit_after_the_reset_timeout():
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
     with virtual_time() as clock:
         breaker.open()
@@ -228,7 +228,7 @@ def test_a_lost_probe_that_comes_back_late_decides_nothing_for_the_next_one():
         assert breaker.state.name == "closed"
 
 
-def test_a_clock_that_steps_back_starts_the_open_time_again_and_no_more():
+def test_a_clock_that_steps_back_starts_the_open_time_again_once():
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
     with virtual_time() as clock:
         clock.advance(1000)
@@ -243,7 +243,7 @@ def test_a_clock_that_steps_back_starts_the_open_time_again_and_no_more():
     assert breaker.state.name == "closed"
 
 
-def test_a_clock_that_steps_back_during_a_probe_does_not_wedge_it():
+def test_a_clock_that_steps_back_during_a_probe_does_not_wedge_the_circuit():
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
     with virtual_time() as clock:
         clock.advance(1000)
@@ -254,7 +254,7 @@ def test_a_clock_that_steps_back_during_a_probe_does_not_wedge_it():
     assert breaker.state.name == "closed"
 
 
-def test_a_cancelled_probe_leaves_it_half_open_with_its_permit_free(backend: str):
+def test_a_cancelled_probe_leaves_the_circuit_half_open_with_a_free_permit(backend: str):
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
 
     @breaker
@@ -318,7 +318,7 @@ def test_ctrl_c_during_a_probe_gives_the_permit_back():
         assert breaker.state.name == "closed"
 
 
-def test_retries_outside_of_a_circuit_ask_it_again_for_each_attempt(road: Road):
+def test_each_attempt_of_an_outer_retry_asks_the_circuit_again(road: Road):
     from resilience import retry_on_category
 
     breaker = circuit_breaker("b", failure_threshold=2, reset_timeout=30)
@@ -359,7 +359,7 @@ def test_a_circuit_without_a_name_is_named_after_what_it_guards_first():
         (" \n", ValueError, "name=' \\n': give the dependency's name, such as 'billing'"),
     ],
 )
-def test_a_name_that_names_nothing_is_refused(name: object, kind: type[Exception], says: str):
+def test_an_empty_name_is_refused(name: object, kind: type[Exception], says: str):
     with pytest.raises(kind) as refused:
         circuit_breaker(name)
     assert str(refused.value) == says
@@ -424,12 +424,12 @@ def test_an_opening_by_hand_has_no_category_and_its_rejection_no_number():
     assert (heard[0].failures, heard[0].category, heard[0].target) == (0, None, "b")
 
 
-def test_one_failure_is_said_in_the_singular(road: Road):
+def test_the_message_for_one_failure_is_in_the_singular(road: Road):
     breaker = circuit_breaker("b", failure_threshold=1)
     assert "after 1 failure (last" in str(road.play(breaker, down, pauses=(0,)).answers[1])
 
 
-def test_a_circuit_says_what_it_is():
+def test_the_description_of_a_circuit_shows_its_name_and_options():
     assert str(circuit_breaker("b", trip_on="timeout")) == (
         "circuit_breaker('b', failure_threshold=5, trip_on=timeout, reset_timeout=60)"
     )
@@ -437,7 +437,7 @@ def test_a_circuit_says_what_it_is():
     assert str(circuit_breaker("b")) == "circuit_breaker('b', failure_threshold=5, reset_timeout=60)"
 
 
-def test_a_success_while_closed_takes_the_happy_path_again(monkeypatch: pytest.MonkeyPatch):
+def test_after_a_success_calls_take_the_fast_path_again(monkeypatch: pytest.MonkeyPatch):
     breaker = circuit_breaker("b")
     answers = iter([down, "ok", "ok"])
 
@@ -455,7 +455,7 @@ def test_a_success_while_closed_takes_the_happy_path_again(monkeypatch: pytest.M
     assert call() == "ok"
 
 
-def test_a_new_circuit_lets_calls_pass_that_ask_for_nothing():
+def test_calls_of_a_new_circuit_take_the_fast_path():
     assert CircuitBreakerPolicy("b", CircuitBreakerConfig()).state.fast_path
 
 
@@ -480,7 +480,7 @@ def test_a_call_through_a_closed_circuit_takes_no_lock_not_even_to_be_cancelled(
 
 
 @pytest.mark.parametrize("rules", [{}, {"failure_rate": 0.5, "minimum_calls": 1}], ids=["in a row", "rate by count"])
-def test_an_outcome_nobody_hears_of_takes_no_steps(rules: dict[str, object], monkeypatch: pytest.MonkeyPatch):
+def test_without_listeners_an_outcome_takes_no_extra_steps(rules: dict[str, object], monkeypatch: pytest.MonkeyPatch):
     breaker = circuit_breaker("b", failure_threshold=2, **rules)
     monkeypatch.setattr(CircuitBreakerPolicy, "_notify_result", None)
     for _ in range(2):
@@ -491,7 +491,7 @@ def test_an_outcome_nobody_hears_of_takes_no_steps(rules: dict[str, object], mon
 
 
 @pytest.mark.parametrize("listening", [False, True])
-def test_no_event_is_made_when_nobody_subscribed(listening: bool, monkeypatch: pytest.MonkeyPatch):
+def test_no_event_is_made_without_subscribers(listening: bool, monkeypatch: pytest.MonkeyPatch):
     for made in ("event", "_rejected", "mode_event"):
         monkeypatch.setattr(CircuitBreakerPolicy, made, None)
     listeners = [pybreaker.CircuitBreakerListener()] if listening else []
@@ -515,7 +515,7 @@ def test_no_event_is_made_when_nobody_subscribed(listening: bool, monkeypatch: p
 
 
 @pytest.mark.parametrize("reopen", ["close", "probe"])
-def test_a_circuit_that_closed_takes_the_happy_path_again(reopen: str, monkeypatch: pytest.MonkeyPatch):
+def test_after_the_circuit_has_closed_calls_take_the_fast_path_again(reopen: str, monkeypatch: pytest.MonkeyPatch):
     breaker = circuit_breaker("b", reset_timeout=30)
     call = breaker(lambda: "ok")
     with virtual_time() as clock:

@@ -84,7 +84,7 @@ def test_a_probe_that_is_collected_gives_its_permit_back():
         assert breaker.state.name == "half-open"
 
 
-def test_what_a_judge_of_results_calls_through_a_probes_circuit_does_not_belong_to_the_probe():
+def test_a_call_that_failure_if_makes_does_not_belong_to_the_probe():
     inner: list[object] = []
 
     def judge(value: object) -> bool:
@@ -103,7 +103,7 @@ def test_what_a_judge_of_results_calls_through_a_probes_circuit_does_not_belong_
 
 
 @pytest.mark.parametrize("limited", [False, True])
-def test_a_report_says_how_the_circuit_of_the_calls_key_is(limited: bool):
+def test_a_report_shows_the_state_of_the_circuit_of_the_calls_key(limited: bool):
     breaker = circuit_breaker("hosts", key=lambda host: host, failure_threshold=5)
     breaker.of("healthy")
 
@@ -118,7 +118,7 @@ def test_a_report_says_how_the_circuit_of_the_calls_key_is(limited: bool):
     assert caught.value.resilience.circuits == ("circuit 'hosts' closed, 2 failures in a row",)
 
 
-def test_a_report_says_nothing_of_a_circuit_whose_key_failed():
+def test_a_report_shows_no_circuit_where_the_key_function_failed():
     breaker = circuit_breaker("hosts", key=lambda host: 1 // 0)
 
     @retry_on_category(attempts=2, base_delay=0, retry_if=lambda error: True)

@@ -151,7 +151,7 @@ class Door:
         self.lock.release()
 
 
-def test_who_is_overtaken_by_another_probe_is_not_let_in_as_one():
+def test_a_call_that_another_probe_overtakes_is_not_admitted_as_a_probe():
     with using_clock(clock := VirtualClock()):
         circuit = circuit_breaker("overtaken", reset_timeout=1).circuit
         circuit.transition_to(CircuitState.OPEN, clock)
@@ -164,7 +164,7 @@ def test_who_is_overtaken_by_another_probe_is_not_let_in_as_one():
 
 
 @pytest.mark.parametrize("start", [CircuitState.OPEN, CircuitState.HALF_OPEN])
-def test_who_is_overtaken_by_an_order_to_close_passes_as_everybody_does(start: CircuitState):
+def test_a_call_that_a_reset_overtakes_is_admitted_as_by_a_closed_circuit(start: CircuitState):
     with using_clock(clock := VirtualClock()):
         circuit = circuit_breaker("overtaken", reset_timeout=1).circuit
         circuit.transition_to(start, clock)

@@ -482,7 +482,7 @@ def test_every_answer_event_and_number_is_the_one_the_model_predicts(name: str, 
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_long_programs_go_as_predicted_too(name: str):
+def test_long_programs_go_as_the_model_predicts(name: str):
     for seed in range(8):
         play(CONFIGS[name], long_program(random.Random(f"{name} {seed}"), 300))
 

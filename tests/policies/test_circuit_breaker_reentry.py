@@ -115,7 +115,7 @@ DOINGS = ("succeed", "fail", "cancel", "end: succeed", "end: fail", "end: cancel
     [{}, {"slow_call_rate": 0.5, "slow_call_seconds": 1, "minimum_calls": 1, "ramp_up": 3}],
     ids=["in a row", "slow calls"],
 )
-def test_whatever_comes_in_between_the_circuit_goes_from_one_state_to_the_next(
+def test_whatever_interrupts_a_transition_states_follow_one_another(
     start: str, rules: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ):
     interrupted = 0
@@ -156,7 +156,7 @@ def check(on: Interrupted, *, by_hand: bool) -> None:
 
 @pytest.mark.parametrize("start", ["closed", "due", "half-open"])
 @pytest.mark.parametrize(("order", "kind"), [("open", O), ("close", C), ("half_open", H)])
-def test_an_order_that_calls_interrupt_is_carried_out_all_the_same(
+def test_a_transition_by_hand_that_calls_interrupt_is_carried_out(
     start: str, order: str, kind: CircuitState, monkeypatch: pytest.MonkeyPatch
 ):
     for meanwhile in ("succeed", "fail", "end: succeed", "end: fail"):
@@ -172,7 +172,7 @@ def test_an_order_that_calls_interrupt_is_carried_out_all_the_same(
 
 
 @pytest.mark.parametrize(("meanwhile", "passes"), [("succeed", True), ("fail", False), ("cancel", True)])
-def test_a_call_that_another_probe_interrupts_is_let_in_as_the_circuit_is_then(
+def test_a_call_that_another_probe_interrupts_is_admitted_by_the_state_after_it(
     meanwhile: str, passes: bool, monkeypatch: pytest.MonkeyPatch
 ):
     on = Interrupted("due", {}, monkeypatch)
@@ -208,7 +208,7 @@ def test_two_calls_of_which_one_interrupts_the_other_open_it_once(doing: str, mo
     assert on.circuit.state is opened
 
 
-def test_a_stream_that_is_collected_while_a_call_is_let_in_gives_its_permit_back():
+def test_a_stream_that_is_collected_during_an_admission_gives_its_permit_back():
     class Collecting(VirtualClock):
         def now(self) -> float:
             gc.collect()

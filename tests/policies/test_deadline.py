@@ -79,7 +79,7 @@ def test_an_async_call_is_cancelled_when_the_time_has_passed(backend: str):
     assert (event.name, event.policy, event.limit) == ("call.timed_out", "deadline", 5)
 
 
-def test_a_deadline_says_what_it_is():
+def test_the_description_of_a_deadline_shows_its_seconds():
     assert repr(deadline(2.5)) == "deadline(2.5)"
 
 
@@ -87,7 +87,7 @@ def test_a_sync_call_is_not_stopped():
     assert Road("sync").play(deadline(5), Takes(9, "late")).answer == "late"
 
 
-def test_an_error_of_the_functions_own_passes_as_it_is(road: Road):
+def test_an_error_of_the_function_itself_reaches_the_caller_unchanged(road: Road):
     own = DeadlineExceededError("of somebody else")
     assert road.play(deadline(5), own).answer is own
 
@@ -167,7 +167,7 @@ def test_a_deadline_that_passes_while_an_async_retry_waits_for_its_attempt_ends_
     assert (story.reached, story.now) == (2, 5)
 
 
-def test_the_time_that_a_strategy_takes_to_say_how_long_to_wait_is_gone(road: Road):
+def test_the_time_that_a_wait_strategy_takes_counts_towards_the_deadline(road: Road):
     def slow(state: object) -> float:
         state_clock[0].advance(4)
         return 3.0
@@ -220,7 +220,7 @@ def test_of_two_deadlines_the_earlier_one_holds(road: Road, outer: float, inner:
     assert seen == [3, 3]
 
 
-def test_the_outer_deadline_is_back_when_the_inner_one_is_over():
+def test_the_outer_deadline_is_in_force_again_after_the_inner_one():
     with virtual_time() as clock:
         with deadline(9):
             with deadline(3):
@@ -231,7 +231,7 @@ def test_the_outer_deadline_is_back_when_the_inner_one_is_over():
 
 
 @pytest.mark.parametrize(("outer", "inner", "whose"), [(3, 9, None), (9, 3, 3)])
-def test_the_error_names_the_limit_only_where_it_is_the_calls_own(
+def test_the_error_names_the_seconds_only_of_the_calls_own_deadline(
     backend: str, outer: float, inner: float, whose: float | None
 ):
     async def main(clock: VirtualClock) -> None:
@@ -256,24 +256,24 @@ def sleeper(clock: VirtualClock, seconds: float = 99) -> Callable:
     return sleep
 
 
-def test_a_time_limit_inside_a_shorter_deadline_comes_to_the_deadlines_error(road: Road):
+def test_a_time_limit_inside_a_shorter_deadline_raises_the_deadlines_error(road: Road):
     story = road.play(around(deadline(3), timeout(9)), Takes(99))
     assert isinstance(story.answer, DeadlineExceededError)
     assert story.now == 3 or not road.is_async  # a thread sleeps on
 
 
-def test_a_time_limit_inside_a_longer_deadline_comes_to_its_own(road: Road):
+def test_a_time_limit_inside_a_longer_deadline_raises_its_own_error(road: Road):
     story = road.play(around(deadline(9), timeout(3)), Takes(99))
     assert isinstance(story.answer, CallTimeoutError)
     assert story.now == 3 or not road.is_async
 
 
-def test_of_a_time_limit_and_a_deadline_that_end_together_either_may_say_so(road: Road):
+def test_a_time_limit_and_a_deadline_that_end_together_raise_the_error_of_either(road: Road):
     story = road.play(around(deadline(3), timeout(3)), Takes(99))
     assert isinstance(story.answer, DeadlineExceededError if road.is_async else CallTimeoutError)
 
 
-def test_a_time_limit_is_cut_to_what_retries_have_left_of_the_deadline(road: Road):
+def test_a_time_limit_is_cut_to_the_rest_of_the_deadline_after_retries(road: Road):
     stack = around(deadline(10), retry_on_category(attempts=9, base_delay=1, jitter="none"), timeout(6))
     story = road.play(stack, Takes(6.5), Takes(4), "never")
     assert isinstance(story.answer, DeadlineExceededError)
@@ -290,7 +290,7 @@ def test_a_time_limit_of_an_async_call_inside_a_sync_block_is_cut_short(backend:
     play_async(backend, main)
 
 
-def test_a_deadline_that_has_passed_refuses_what_is_limited_at_once(road: Road):
+def test_a_limited_call_under_a_passed_deadline_fails_at_once(road: Road):
     reached: list[str] = []
 
     def work() -> None:
@@ -394,7 +394,7 @@ def test_a_deadline_of_another_clock_cuts_no_limit_short(road: Road):
 
 @pytest.mark.parametrize("limit", [timeout, deadline])
 @pytest.mark.parametrize("form", ["function", "stack", "block"])
-def test_an_async_call_that_is_cut_short_says_where_it_hung(backend: str, limit, form: str):
+def test_the_traceback_of_a_cut_async_call_shows_where_it_hung(backend: str, limit, form: str):
     async def hang() -> None:
         await anyio.sleep_forever()
 
@@ -410,7 +410,7 @@ def test_an_async_call_that_is_cut_short_says_where_it_hung(backend: str, limit,
     assert "hang" in names
 
 
-def test_its_error_shows_where_the_call_hung(backend: str):
+def test_the_cause_of_the_error_shows_where_the_call_hung(backend: str):
     async def hang() -> None:
         await anyio.sleep_forever()
 

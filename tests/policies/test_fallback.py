@@ -13,14 +13,14 @@ def test_a_success_is_returned_as_it_is(road: Road):
     assert road.play(fallback(default="other"), "ok").answer == "ok"
 
 
-def test_the_default_stands_in_for_an_infrastructure_failure(road: Road):
+def test_the_default_replaces_an_infrastructure_failure(road: Road):
     story = road.play(fallback(default=None), down)
     assert story.answer is None
     assert story.names == ["fallback.used"]
     assert story.events[0].category is ErrorCategory.NETWORK
 
 
-def test_the_default_stands_in_for_a_rejected_call(road: Road):
+def test_the_default_replaces_a_rejected_call(road: Road):
     breaker = circuit_breaker("b")
     breaker.open()
     story = road.play(lambda fn: fallback(default="other")(breaker(fn)), "never")
@@ -87,7 +87,7 @@ def test_when_the_factory_fails_too_both_errors_are_kept(road: Road):
     assert str(second.__context__) == "first"
 
 
-def test_a_factory_that_raises_the_same_error_makes_no_loop_of_it(road: Road):
+def test_a_factory_that_raises_the_same_error_makes_no_circular_context(road: Road):
     def give_up(error: Exception) -> str:
         raise error
 
@@ -96,25 +96,25 @@ def test_a_factory_that_raises_the_same_error_makes_no_loop_of_it(road: Road):
     assert error.__context__ is None
 
 
-def test_as_a_block_the_value_is_what_the_block_set():
+def test_a_block_that_succeeds_has_the_value_it_set():
     with fallback(default=[]) as result:
         result.value = [1]
     assert (result.value, result.degraded, result.error) == ([1], False, None)
 
 
-def test_as_a_block_the_default_stands_in_and_says_so():
+def test_a_block_gets_the_default_and_is_degraded():
     with fallback(default=[]) as result:
         result.value = [1]
         raise down
     assert (result.value, result.degraded, result.error) == ([], True, down)
 
 
-def test_as_a_block_other_failures_leave_it():
+def test_a_failure_that_is_not_covered_leaves_the_block():
     with pytest.raises(ValueError, match="bug"), fallback(default=[]):
         raise ValueError("bug")
 
 
-def test_as_an_async_block_the_factory_is_awaited(backend: str):
+def test_the_factory_of_an_async_block_is_awaited(backend: str):
     async def replica(error: Exception) -> str:
         await anyio.lowlevel.checkpoint()
         return "from the replica"

@@ -61,7 +61,7 @@ def test_a_key_must_cover_every_member_of_an_exception_group(road: Road):
     assert road.play(fallback(chain=chain), both).answer == ("replica", (), {})
 
 
-def test_the_keys_have_nothing_to_do_with_on(road: Road):
+def test_the_keys_of_a_chain_are_independent_of_on(road: Road):
     assert road.play(fallback(chain={"unknown": replica}, default="other"), ValueError()).answer[0] == "replica"
 
 
@@ -95,7 +95,7 @@ def test_an_async_function_in_a_sync_call_shows_no_arguments():
     assert "hunter2" not in str(caught.value)
 
 
-def test_when_it_fails_too_its_error_reaches_the_caller_and_both_are_kept(road: Road):
+def test_when_the_chain_fails_too_its_error_reaches_the_caller_with_the_first_as_context(road: Road):
     first, second = Down("first"), KeyError("second")
 
     def broken(*args: object) -> object:
@@ -110,7 +110,7 @@ def test_when_it_fails_too_its_error_reaches_the_caller_and_both_are_kept(road: 
     assert "first" in "".join(traceback.format_exception(second))
 
 
-def test_the_first_error_is_kept_behind_what_the_second_one_was_raised_from(road: Road):
+def test_the_first_error_is_the_last_context_of_the_second_one(road: Road):
     first, inner, second = Down("first"), KeyError("inner"), ValueError("second")
 
     def broken(*args: object) -> object:
@@ -123,7 +123,7 @@ def test_the_first_error_is_kept_behind_what_the_second_one_was_raised_from(road
     assert (second.__context__, inner.__context__) == (inner, first)
 
 
-def test_errors_that_know_each_other_already_make_no_loop(road: Road):
+def test_errors_in_each_others_contexts_make_no_circle(road: Road):
     first, second = Down("first"), ValueError("second")
 
     def the_same(*args: object) -> object:
@@ -155,7 +155,7 @@ def test_the_same_error_is_not_noted_twice(road: Road):
     assert len(second.__notes__) == 1
 
 
-def test_a_default_at_the_end_stands_in_where_the_chain_does_not(road: Road):
+def test_the_default_answers_where_no_key_of_the_chain_matches(road: Road):
     decorate = fallback(chain={UNAVAILABLE: replica}, default="nothing")
     assert road.play(decorate, Down()).answer[0] == "replica"
     assert road.play(decorate, ConnectionResetError()).answer == "nothing"
@@ -163,7 +163,7 @@ def test_a_default_at_the_end_stands_in_where_the_chain_does_not(road: Road):
     assert road.play(decorate, bug).answer is bug
 
 
-def test_a_default_at_the_end_stands_in_for_a_failure_of_the_chain_that_it_covers(road: Road):
+def test_the_default_answers_for_a_covered_failure_of_the_chain(road: Road):
     def out_of_reach(*args: object) -> object:
         raise TimeoutError
 
@@ -175,7 +175,7 @@ def test_a_default_at_the_end_stands_in_for_a_failure_of_the_chain_that_it_cover
     assert isinstance(answer, ValueError)
 
 
-def test_a_factory_at_the_end_is_given_the_error_of_the_chain(road: Road):
+def test_the_factory_gets_the_error_of_the_chain(road: Road):
     late = TimeoutError()
 
     def out_of_reach(*args: object) -> object:
@@ -185,7 +185,7 @@ def test_a_factory_at_the_end_is_given_the_error_of_the_chain(road: Road):
     assert road.play(decorate, Down()).answer is late
 
 
-def test_each_substitute_is_told_with_where_it_comes_from(road: Road):
+def test_each_substitute_is_an_event_with_its_source(road: Road):
     def out_of_reach(*args: object) -> object:
         raise TimeoutError
 
@@ -198,7 +198,7 @@ def test_each_substitute_is_told_with_where_it_comes_from(road: Road):
     assert [each.source for each in story.events] == ["factory"]
 
 
-def test_it_is_told_when_the_substitute_fails_too_and_nothing_stands_in_for_that(road: Road):
+def test_a_substitute_that_fails_without_another_one_is_an_event(road: Road):
     def out_of_reach(*args: object) -> object:
         raise TimeoutError
 
@@ -221,7 +221,7 @@ def test_it_is_told_when_the_substitute_fails_too_and_nothing_stands_in_for_that
     ]
 
 
-def test_a_function_without_a_name_of_its_own_has_one_in_events(road: Road):
+def test_a_callable_without_a_name_has_one_in_events(road: Road):
     class Client:
         def __call__(self, *args: object) -> object:
             return "from the client"
@@ -230,7 +230,7 @@ def test_a_function_without_a_name_of_its_own_has_one_in_events(road: Road):
     assert road.play(fallback(chain={UNAVAILABLE: Client()}), Down()).events[0].source == "Client"
 
 
-def test_it_stands_in_for_what_policies_inside_reject_and_give_up(road: Road):
+def test_the_chain_answers_for_rejections_and_exhausted_retries_inside(road: Road):
     def decorate(function):
         breaker = circuit_breaker("catalogue", failure_threshold=2)
         inner = retry_on_category("unavailable", attempts=2, base_delay=0)(breaker(timeout(5)(function)))
@@ -248,7 +248,7 @@ def test_a_substitute_may_be_guarded_itself(road: Road):
     assert road.play(fallback(chain={UNAVAILABLE: guarded}), Down()).answer == "deeper"
 
 
-def test_a_method_hands_itself_on():
+def test_a_method_passes_its_object_to_the_chain():
     class Shop:
         name = "lamps"
 
@@ -262,7 +262,7 @@ def test_a_method_hands_itself_on():
     assert Shop().order("lamp") == "1 lamp from the replica of lamps"
 
 
-def test_as_a_block_the_function_is_called_without_arguments(backend: str):
+def test_the_chain_of_a_block_is_called_without_arguments(backend: str):
     with fallback(chain={UNAVAILABLE: replica}) as result:
         raise Down
     assert (result.value, result.degraded) == (("replica", (), {}), True)
@@ -278,7 +278,7 @@ def test_as_a_block_the_function_is_called_without_arguments(backend: str):
     assert anyio.run(main, backend=backend) == "second region"
 
 
-def test_cancellation_is_no_failure_to_stand_in_for(backend: str):
+def test_a_cancellation_is_not_replaced(backend: str):
     async def main() -> bool:
         with anyio.move_on_after(0) as scope:
             await fallback(chain={"cancelled": replica, "unknown": replica})(anyio.sleep_forever)()
@@ -290,7 +290,7 @@ def test_cancellation_is_no_failure_to_stand_in_for(backend: str):
 # -- degraded ----------------------------------------------------------------------------------------------------------
 
 
-def test_degraded_says_where_a_substitute_comes_from_and_what_for(road: Road):
+def test_degraded_names_the_source_and_the_error_of_a_substitute(road: Road):
     down = Down()
     for option, source in (
         ({"chain": {UNAVAILABLE: other_provider}}, "other_provider"),
@@ -308,7 +308,7 @@ def test_degraded_shows_no_value():
     assert repr(Degraded("secret", "default", Down("secret"))) == "Degraded(source='default', age=None)"
 
 
-def test_a_block_says_by_itself_whether_it_is_degraded():
+def test_a_block_refuses_the_option_degraded():
     with pytest.raises(TypeError, match="a block's result says by itself"), fallback(default=1, degraded=True):
         pass
 
@@ -334,7 +334,7 @@ def test_a_block_says_by_itself_whether_it_is_degraded():
         ({"default": 1, "degraded": 1}, TypeError, "degraded=1: give True or False"),
     ],
 )
-def test_a_chain_that_cannot_be_meant_is_refused(parameters: dict, kind: type[Exception], says: str):
+def test_an_invalid_chain_is_refused(parameters: dict, kind: type[Exception], says: str):
     with pytest.raises(kind, match=re.escape(says)):
         fallback(**parameters)
 
@@ -368,7 +368,7 @@ def test_keywords_are_handed_on_as_keywords():
     fallback(chain={"network": lambda query, limit: None})(search)
 
 
-def test_functions_that_do_not_say_what_they_take_are_taken_at_their_word():
+def test_functions_without_a_readable_signature_are_accepted():
     fallback(chain={"network": max, "timeout": print})(takes_one)
     fallback(chain={"network": takes_more})(max)
     fallback(chain={"network": takes_one})(replica)

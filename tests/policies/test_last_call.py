@@ -66,7 +66,7 @@ def after(road: Road, decorate: Callable, *script: object) -> CallReport | None:
     return found[0]
 
 
-def test_last_call_tells_of_a_success_after_failures_and_of_a_failure(road: Road):
+def test_last_call_reports_a_success_after_failures_and_a_failure(road: Road):
     policy = retry_on_category(base_delay=1, jitter="none")
     report = after(road, policy, down, slow, "ok")
     assert (report.reason, report.made, report.categories) == (StopReason.SUCCESS, 3, (NETWORK, TIMEOUT))
@@ -74,7 +74,7 @@ def test_last_call_tells_of_a_success_after_failures_and_of_a_failure(road: Road
     assert after(road, policy, "ok") is None
 
 
-def test_last_call_tells_of_a_retry_under_a_time_limit(road: Road):
+def test_last_call_reports_a_retry_under_a_time_limit(road: Road):
     report = after(road, lambda fn: timeout(60)(retry_on_category(base_delay=1)(fn)), down, "ok")
     assert report.made == 2
 
@@ -157,7 +157,7 @@ def test_a_loop_that_fails_leaves_nothing_to_the_garbage_collector(options: dict
 
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt, SystemExit])
-def test_what_must_not_be_caught_is_remembered_as_a_cancellation(road: Road, raised: type[BaseException]):
+def test_a_base_exception_is_reported_as_a_cancellation(road: Road, raised: type[BaseException]):
     def play(script: list) -> CallReport | None:
         def step() -> None:
             raise script.pop(0)
@@ -186,7 +186,7 @@ def test_what_must_not_be_caught_is_remembered_as_a_cancellation(road: Road, rai
     assert play([raised()]) is None
 
 
-def test_a_loop_that_is_left_by_ctrl_c_is_remembered_as_cancelled_and_goes_no_further():
+def test_a_loop_left_by_ctrl_c_is_reported_as_cancelled_and_makes_no_further_attempt():
     loop = iter(retrying(base_delay=0))
     with pytest.raises(KeyboardInterrupt):
         for attempt in loop:
@@ -201,7 +201,7 @@ class Argument:
 
 
 @pytest.mark.parametrize("end", [None, ValueError, KeyboardInterrupt])
-def test_what_is_remembered_of_a_call_keeps_nothing_of_it_alive(road: Road, end: type[BaseException] | None):
+def test_the_report_of_a_call_keeps_no_argument_or_error_alive(road: Road, end: type[BaseException] | None):
     seen: list[weakref.ref] = []
 
     def step(given: Argument) -> None:

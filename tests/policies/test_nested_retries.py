@@ -79,19 +79,19 @@ def called(body: Callable[[Callable], object]) -> Callable[[Callable], Callable]
 # -- not multiplied -------------------------------------------------------------------------------------------------
 
 
-def test_in_one_stack(road: Road):
+def test_nested_decorators_do_not_multiply_attempts(road: Road):
     assert attempt(road, lambda fn: outer(inner(fn)), lambda fn: outer(inner(fn))) == 3
 
 
-def test_three_deep(road: Road):
+def test_three_nested_retries_do_not_multiply_attempts(road: Road):
     assert attempt(road, lambda fn: outer(outer(inner(fn))), lambda fn: outer(outer(inner(fn)))) == 3
 
 
-def test_in_nested_functions(road: Road):
+def test_retries_of_nested_functions_do_not_multiply_attempts(road: Road):
     assert attempt(road, called(lambda fn: fn()), awaited(lambda fn: fn())) == 3
 
 
-def test_through_an_error_raised_from_it(road: Road):
+def test_an_exhausted_cause_is_not_retried(road: Road):
     def translate(fn: Callable) -> None:
         try:
             fn()
@@ -107,7 +107,7 @@ def test_through_an_error_raised_from_it(road: Road):
     assert attempt(road, called(translate), awaited(translate_async)) == 3
 
 
-def test_through_several_of_them(road: Road):
+def test_an_exhausted_cause_of_a_cause_is_not_retried(road: Road):
     def translate(fn: Callable) -> None:
         try:
             try:
@@ -129,7 +129,7 @@ def test_through_several_of_them(road: Road):
     assert attempt(road, called(translate), awaited(translate_async)) == 3
 
 
-def test_through_the_group_of_a_task_group(backend: str):
+def test_an_exhausted_member_of_a_task_groups_error_is_not_retried(backend: str):
     async def one_of_two(fn: Callable) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(fn)
@@ -138,7 +138,7 @@ def test_through_the_group_of_a_task_group(backend: str):
     assert attempt(Road(backend), None, awaited(one_of_two)) == 3
 
 
-def test_through_a_member_taken_out_of_its_group(backend: str):
+def test_an_exhausted_error_taken_out_of_its_group_is_not_retried(backend: str):
     async def unwrapped(fn: Callable) -> None:
         try:
             async with anyio.create_task_group() as tasks:
@@ -149,7 +149,7 @@ def test_through_a_member_taken_out_of_its_group(backend: str):
     assert attempt(Road(backend), None, awaited(unwrapped)) == 3
 
 
-def test_through_the_groups_of_asyncio():
+def test_an_exhausted_member_of_an_asyncio_group_is_not_retried():
     async def grouped(fn: Callable) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(fn())
@@ -161,7 +161,7 @@ def test_through_the_groups_of_asyncio():
         assert attempt(Road("asyncio"), None, awaited(body)) == 3
 
 
-def test_a_group_that_was_given_up_on_as_a_whole(road: Road):
+def test_an_exhausted_exception_group_is_not_retried(road: Road):
     reached = []
 
     def fail() -> None:
@@ -176,7 +176,7 @@ def test_a_group_that_was_given_up_on_as_a_whole(road: Road):
     assert len(reached) == 3
 
 
-def test_through_worker_threads(road: Road):
+def test_exhaustion_in_a_worker_thread_is_not_retried(road: Road):
     def in_a_pool(fn: Callable) -> None:
         with concurrent.futures.ThreadPoolExecutor() as pool:
             pool.submit(fn).result()
@@ -187,14 +187,14 @@ def test_through_worker_threads(road: Road):
     assert attempt(road, called(in_a_pool), awaited(in_a_thread)) == 3
 
 
-def test_through_a_time_limit_in_between(road: Road):
+def test_exhaustion_under_a_time_limit_is_not_retried(road: Road):
     def stack(fn: Callable) -> Callable:
         return outer(timeout(60)(inner(fn)))
 
     assert attempt(road, stack, stack) == 3
 
 
-def test_the_wrapped_error_of_a_retry_further_in():
+def test_the_wrapped_error_of_a_nested_retry_is_not_retried():
     wrapping = retry_on_category("transient", "exhausted", attempts=3, base_delay=0, on_exhausted="wrap")
     dependency = Dependency()
     with pytest.raises(RetriesExhaustedError) as caught:
@@ -203,7 +203,7 @@ def test_the_wrapped_error_of_a_retry_further_in():
     assert isinstance(caught.value.__cause__, (ConnectionError, RetriesExhaustedError))
 
 
-def test_an_outer_retry_that_wraps_wraps_what_one_further_in_gave_up_on(road: Road):
+def test_an_outer_retry_that_wraps_also_wraps_the_error_of_an_exhausted_nested_one(road: Road):
     error = ConnectionResetError()
     wrapping = retry_on_category(attempts=4, base_delay=0, on_exhausted="wrap")
     story = road.play(lambda fn: wrapping(inner(fn)), error, error, error, "never")
@@ -214,7 +214,7 @@ def test_an_outer_retry_that_wraps_wraps_what_one_further_in_gave_up_on(road: Ro
     assert error.resilience.reason is StopReason.ATTEMPTS  # it keeps the report of who gave up on it
 
 
-def test_one_report_and_one_event_tell_of_it(road: Road):
+def test_an_exhaustion_has_one_report_and_one_event(road: Road):
     error = ConnectionResetError()
     story = road.play(lambda fn: outer(inner(fn)), error, error, error, "never")
     assert story.names.count("retry.exhausted") == 1
@@ -223,13 +223,13 @@ def test_one_report_and_one_event_tell_of_it(road: Road):
     assert error.resilience.reason is StopReason.ATTEMPTS
 
 
-def test_for_as_long_as_the_inner_one_has_attempts_left_the_outer_one_does_its_own(road: Road):
+def test_the_outer_retry_makes_its_own_attempts_while_the_inner_one_is_not_exhausted(road: Road):
     picky = retry_on_category("timeout", attempts=3, base_delay=0)
     story = road.play(lambda fn: outer(picky(fn)), ConnectionResetError(), TimeoutError(), "ok")
     assert story.answer == "ok"
 
 
-def test_an_inner_retry_that_is_set_to_one_attempt_leaves_the_outer_one_its_own(road: Road):
+def test_an_inner_retry_of_one_attempt_does_not_stop_the_outer_one(road: Road):
     never = retry_on_category(attempts=1)
     assert attempt(road, lambda fn: outer(never(fn)), lambda fn: outer(never(fn))) == 4
 
@@ -237,12 +237,12 @@ def test_an_inner_retry_that_is_set_to_one_attempt_leaves_the_outer_one_its_own(
 # -- multiplied on demand -------------------------------------------------------------------------------------------
 
 
-def test_retry_exhausted_multiplies(road: Road):
+def test_retry_exhausted_multiplies_attempts(road: Road):
     told = retry_on_category(attempts=4, base_delay=0, retry_exhausted=True)
     assert attempt(road, lambda fn: told(inner(fn)), lambda fn: told(inner(fn))) == 12
 
 
-def test_only_the_one_that_is_told_does(road: Road):
+def test_only_the_retry_with_retry_exhausted_multiplies(road: Road):
     told = retry_on_category(attempts=2, base_delay=0, retry_exhausted=True)
     assert attempt(road, lambda fn: outer(told(inner(fn))), lambda fn: outer(told(inner(fn)))) == 6
 
@@ -258,7 +258,7 @@ def test_the_same_error_raised_by_a_later_call_is_tried_again(road: Road):
     assert story.reached == 9  # three each: not one, and not twelve
 
 
-def test_an_error_raised_from_one_of_before_is_tried_again(road: Road):
+def test_an_error_raised_from_an_earlier_calls_error_is_tried_again(road: Road):
     old = ConnectionResetError("given up on before")
     road.play(inner, old, old, old)
     errors = [TimeoutError() for _ in range(2)]
@@ -267,7 +267,7 @@ def test_an_error_raised_from_one_of_before_is_tried_again(road: Road):
     assert road.play(outer, *errors, "ok").answer == "ok"
 
 
-def test_an_error_that_somebody_else_gives_up_on_while_a_retry_waits_is_tried_again(road: Road):
+def test_an_error_that_another_call_exhausts_while_a_retry_waits_is_tried_again(road: Road):
     always = ConnectionResetError("shared")
 
     def meanwhile(event: object) -> None:
@@ -283,7 +283,7 @@ def test_an_error_that_somebody_else_gives_up_on_while_a_retry_waits_is_tried_ag
     assert story.reached == 3
 
 
-def test_an_error_of_before_is_tried_again_while_others_give_up_on_theirs(road: Road):
+def test_an_earlier_calls_error_is_tried_again_while_other_calls_exhaust_theirs(road: Road):
     old, reached = ConnectionResetError("given up on before"), []
     road.play(inner, old, old, old)  # the last of all to be given up on until now
 
@@ -301,7 +301,7 @@ def test_an_error_of_before_is_tried_again_while_others_give_up_on_theirs(road: 
     assert len(reached) == 3
 
 
-def test_a_copy_of_an_error_of_before_is_tried_again(road: Road):
+def test_a_copy_of_an_earlier_calls_error_is_tried_again(road: Road):
     old = ConnectionResetError("kept somewhere")
     road.play(inner, old, old, old)
     for again in (copy.copy, copy.deepcopy):
@@ -316,7 +316,7 @@ def test_a_copy_of_an_error_of_before_is_tried_again(road: Road):
         assert len(reached) == 3
 
 
-def test_an_error_from_another_process_was_given_up_on_when_it_came(road: Road):
+def test_an_exhausted_error_from_another_process_counts_as_exhausted_on_arrival(road: Road):
     there = ConnectionResetError("there")
     road.play(inner, there, there, there)
     sent = pickle.dumps(there)
@@ -336,7 +336,7 @@ def test_an_error_from_another_process_was_given_up_on_when_it_came(road: Road):
 
 
 @pytest.mark.parametrize("told", [False, True], ids=["unheard", "heard"])
-def test_what_was_given_up_on_during_an_earlier_attempt_is_fresh_in_the_next_where_it_is_raised_again(told: bool):
+def test_an_error_exhausted_in_an_earlier_attempt_is_retried_when_a_later_one_raises_it_again(told: bool):
     given_up: list[Exception] = []
     calls = 0
 

@@ -37,7 +37,7 @@ def test_a_policy_may_proceed_twice(road: Road):
     assert (story.answer, story.reached) == ("fourth", 4)
 
 
-def test_around_a_method_and_a_stream_that_has_not_begun_it_may_proceed_twice(road: Road):
+def test_a_policy_around_a_method_or_an_unstarted_stream_may_proceed_twice(road: Road):
     failures = [down]
 
     class Shop:
@@ -60,7 +60,7 @@ def test_around_a_method_and_a_stream_that_has_not_begun_it_may_proceed_twice(ro
     assert failures == []
 
 
-def test_once_items_are_handed_out_it_cannot_proceed_again(road: Road):
+def test_a_policy_cannot_proceed_again_once_items_are_streaming(road: Road):
     @Twice()
     def items() -> Iterator[int]:
         yield 1
@@ -153,7 +153,7 @@ class Limited(Policy):
         return outcome
 
 
-def test_a_policy_may_limit_what_is_inside(road: Road):
+def test_a_policy_may_limit_the_time_of_the_inner_call(road: Road):
     from tests.roads import Takes
 
     policy = Limited(2)
@@ -187,7 +187,7 @@ def test_a_stream_limited_by_a_policy_keeps_its_context_variables_whatever_threa
 # -- other effects -------------------------------------------------------------------------------------------------
 
 
-def test_functions_of_the_users_are_run_and_events_are_emitted(road: Road):
+def test_the_effects_run_and_emit_call_the_users_functions_and_listeners(road: Road):
     from resilience.events import Event
 
     @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,7 +307,7 @@ def test_a_wrong_run_is_a_type_error_of_blocks_too(road: Road):
             road.run(main, main_async)
 
 
-def test_a_run_that_returns_a_generator_of_another_method_is_fine(road: Road):
+def test_a_run_may_return_the_generator_of_another_method(road: Road):
     assert road.play(Delegates(), "value").answer == "value"
 
 
@@ -340,7 +340,7 @@ class YieldsWhileClosed(Policy):
             yield Sleep(1)
 
 
-def test_a_policy_that_yields_while_it_is_closed_is_told_so(backend: str):
+def test_a_policy_that_yields_while_it_is_closed_is_an_error_that_says_so(backend: str):
     message = r"YieldsWhileClosed\.run yields while it is closed: a call that is cancelled has no effects left"
 
     def interrupted() -> None:
@@ -365,7 +365,7 @@ def test_a_policy_that_yields_while_it_is_closed_is_told_so(backend: str):
     gc.collect()
 
 
-def test_an_error_of_a_policys_own_in_finally_is_not_mistaken_for_that():
+def test_a_policys_own_error_in_finally_is_raised_as_it_is():
     class Fails(Policy):
         def run(self, call: Call) -> Steps:
             try:
@@ -404,7 +404,7 @@ def test_on_the_fast_path_a_policy_must_proceed_first():
         fail()
 
 
-def test_on_the_fast_path_a_success_does_not_ask_the_policy_and_a_failure_does(road: Road):
+def test_a_policy_on_the_fast_path_is_run_for_failures_alone(road: Road):
     class Failures(Policy):
         fast_path = True
 
@@ -427,7 +427,7 @@ def test_on_the_fast_path_a_success_does_not_ask_the_policy_and_a_failure_does(r
 # -- names ---------------------------------------------------------------------------------------------------------
 
 
-def test_options_are_shown_however_they_are_written():
+def test_a_description_shows_options_kept_with_or_without_an_underscore():
     @dataclasses.dataclass
     class Data(Policy):
         limit: int
@@ -463,7 +463,7 @@ def test_options_are_shown_however_they_are_written():
         pass
 
 
-def test_an_option_of_any_usual_name_does_not_touch_the_machinery(road: Road):
+def test_options_may_have_any_name_outside_of_the_protocol(road: Road):
     names = (
         "limit rate burst wait delay timeout seconds key name size window on category clock events target function"
         " attempts threshold interval tokens capacity result value error policy before after release resumed held"

@@ -103,7 +103,7 @@ def test_a_failure_of_another_category_is_not_tried_again_and_gets_no_note(road:
     assert story.names == ["attempt.failed"]
 
 
-def test_a_failure_that_stops_being_transient_stops_the_retries_and_says_so(road: Road):
+def test_a_failure_that_is_no_longer_transient_stops_the_retries_and_says_so(road: Road):
     error = ValueError("bug")
     road.play(retry_on_category(base_delay=0), down, error, "never")
     note = error.__notes__[0]
@@ -164,7 +164,7 @@ def test_a_row_of_the_table_can_be_read_differently_by_one_policy(road: Road):
     assert road.play(policy, down, "ok").waits == [7.0]
 
 
-def test_what_is_retried_by_default_is_what_the_table_says(road: Road):
+def test_the_table_decides_what_is_retried_by_default(road: Road):
     from resilience import override_profiles
 
     class Taken(Exception):
@@ -251,7 +251,7 @@ def test_a_negative_pushback_stops_the_retries(road: Road):
     assert road.play(retry_on_category(), Pushback(), "never").reached == 1
 
 
-def test_on_retry_hears_of_each_wait_before_it(road: Road):
+def test_on_retry_is_called_before_each_wait(road: Road):
     heard: list[tuple[float, int, str]] = []
     policy = retry_on_category(
         base_delay=1,
@@ -287,7 +287,7 @@ def test_on_retry_may_be_async_where_the_function_is(backend: str):
 def test_an_async_on_retry_around_a_sync_function_is_refused_where_it_is_written():
     async def hear(event: object) -> None: ...
 
-    with pytest.raises(TypeError, match="on_retry=.*is not async, so nobody could await this"):
+    with pytest.raises(TypeError, match="on_retry=.*is not async and cannot await it"):
         retry_on_category(on_retry=hear)(lambda: None)
 
 
@@ -355,7 +355,7 @@ def test_retry_if_may_judge_results(road: Road):
     assert road.play(policy, "pending", "pending", "ok").answer == "ok"
 
 
-def test_a_result_that_is_never_good_enough_is_returned_as_it_is(road: Road):
+def test_a_result_that_retry_if_never_accepts_is_returned_unchanged(road: Road):
     policy = retry_on_category(wait=0, retry_if=tenacity.retry_if_result(lambda value: value == "pending"))
     story = road.play(policy, "pending", "pending", "pending", "never")
     assert story.answer == "pending"
@@ -387,7 +387,7 @@ def test_a_cancelled_future_is_never_tried_again_whatever_a_predicate_says(road:
 
 
 @pytest.mark.parametrize(("told", "calls"), [(False, 3), (True, 6)])
-def test_two_stacked_retries_multiply_only_when_told_to(road: Road, told: bool, calls: int):
+def test_two_stacked_retries_multiply_only_with_retry_exhausted(road: Road, told: bool, calls: int):
     outer = retry_on_category(attempts=2, base_delay=0, retry_exhausted=told)
     story = road.play(lambda fn: outer(retry_on_category(attempts=3, base_delay=0)(fn)), *[down] * 9)
     assert story.reached == calls
@@ -410,7 +410,7 @@ def test_jitter_is_drawn_from_the_clocks_seed():
     assert waits(1) == waits(1) != waits(2)
 
 
-def test_a_retry_says_what_it_is():
+def test_the_description_of_a_retry_shows_its_options():
     assert repr(retry_on_category()) == (
         "retry_on_category(transient, attempts=3, base_delay=by category, max_delay=60, jitter=equal)"
     )

@@ -50,12 +50,12 @@ def nothing_told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixtu
     ],
     ids=lambda options: next(iter(options), "nothing"),
 )
-def test_nobody_is_asked_or_told_who_is_not_there(road: Road, options: dict[str, object]):
+def test_without_callbacks_and_listeners_none_is_called(road: Road, options: dict[str, object]):
     assert road.play(retry_on_category(base_delay=0, **options), down, "ok", "ok", pauses=(0,)).answers == ["ok", "ok"]
     assert isinstance(road.play(retry_on_category(base_delay=0, **options), KeyError()).answer, KeyError)
 
 
-def test_a_wait_is_not_asked_for_after_a_failure_that_is_none_to_retry(road: Road):
+def test_a_wait_strategy_is_not_asked_after_a_failure_that_is_not_retryable(road: Road):
     asked = []
     policy = retry_on_category(wait=lambda state: asked.append(state) or 0)
     road.play(policy, KeyError())
@@ -64,13 +64,13 @@ def test_a_wait_is_not_asked_for_after_a_failure_that_is_none_to_retry(road: Roa
     assert len(asked) == 1
 
 
-def test_a_result_that_is_tried_again_is_no_failed_attempt_but_a_scheduled_retry(road: Road):
+def test_a_retried_result_emits_a_scheduled_retry_and_no_failed_attempt(road: Road):
     story = road.play(retry_on_category(retry_if_result=lambda result: result == 1, base_delay=0, attempts=2), 1, 1)
     assert story.names == ["retry.scheduled", "retry.exhausted"]
     assert story.events[0].error is story.events[1].error is None
 
 
-def test_a_retry_that_is_called_off_since_telling_of_it_took_too_long_says_so(road: Road):
+def test_a_retry_that_a_slow_on_retry_called_off_reports_the_deadline(road: Road):
     def slow(event: object) -> None:
         current_clock().advance(4.5)
 
@@ -81,7 +81,7 @@ def test_a_retry_that_is_called_off_since_telling_of_it_took_too_long_says_so(ro
     assert story.events[-1].reason == "deadline"
 
 
-def test_of_what_an_inner_retry_gave_up_at_once_the_outer_one_says_nothing(road: Road):
+def test_an_outer_retry_that_made_one_attempt_adds_no_report_to_an_exhausted_nested_one(road: Road):
     inner = retry_on_category(attempts=2, base_delay=0)
     outer = retry_on_category(attempts=9, base_delay=0)
 
@@ -96,7 +96,7 @@ def test_of_what_an_inner_retry_gave_up_at_once_the_outer_one_says_nothing(road:
         assert last_call().made == 2
 
 
-def test_it_does_when_it_had_tried_before(road: Road):
+def test_an_outer_retry_that_made_several_attempts_reports_an_exhausted_nested_one(road: Road):
     inner = retry_on_category("network", attempts=2, base_delay=0)
     outer = retry_on_category("timeout", "network", attempts=9, base_delay=0)
     story = road.play(lambda fn: outer(inner(fn)), TimeoutError(), down, down)
@@ -104,7 +104,7 @@ def test_it_does_when_it_had_tried_before(road: Road):
     assert told == [("attempts", 2), ("nested", 2)]
 
 
-def test_a_call_that_an_open_circuit_rejects_was_not_tried_and_has_no_report():
+def test_a_call_that_an_open_circuit_rejects_has_no_report():
     breaker = circuit_breaker("b")
     breaker.open()
     with pytest.raises(CircuitOpenError) as caught:
@@ -115,7 +115,7 @@ def test_a_call_that_an_open_circuit_rejects_was_not_tried_and_has_no_report():
 @pytest.mark.parametrize(
     ("failure", "reached"), [(ConnectionRefusedError(), 3), (ConnectionResetError(), 1), (TimeoutError(), 1)]
 )
-def test_a_call_that_must_not_happen_twice_is_repeated_where_it_did_not_happen(
+def test_a_call_that_is_not_idempotent_is_repeated_where_it_was_not_executed(
     road: Road, failure: Exception, reached: int
 ):
     story = road.play(retry_on_category(base_delay=0, idempotent=False), failure, failure, failure)
@@ -124,25 +124,25 @@ def test_a_call_that_must_not_happen_twice_is_repeated_where_it_did_not_happen(
     assert story.answer.resilience.reason is expected
 
 
-def test_the_rows_of_its_own_say_what_may_happen_twice(road: Road):
+def test_rows_of_the_retrys_own_decide_what_may_be_repeated(road: Road):
     told = retry_on_category(base_delay=0, idempotent=False, profiles={"network": {"unsafe": RetrySafety.ALWAYS}})
     assert road.play(told, *[ConnectionResetError()] * 3).reached == 3
 
 
 @pytest.mark.parametrize(("safe", "reached"), [(True, 3), (False, 1)])
-def test_a_function_of_the_arguments_says_what_may_happen_twice(road: Road, safe: bool, reached: int):
+def test_a_function_of_the_arguments_decides_what_may_be_repeated(road: Road, safe: bool, reached: int):
     story = road.play(retry_on_category(base_delay=0, idempotent=lambda: safe), *[TimeoutError()] * 3)
     assert story.reached == reached
 
 
-def test_a_stop_is_not_asked_where_there_is_nothing_to_stop(road: Road):
+def test_a_stop_strategy_is_not_asked_where_no_retry_would_follow(road: Road):
     asked: list[object] = []
     policy = retry_on_category(attempts=2, base_delay=0, stop=lambda state: asked.append(state.upcoming_sleep))
     road.play(policy, down, down)
     assert asked == [0.0]
 
 
-def test_what_was_cancelled_is_not_made_again_though_a_group_names_it(road: Road):
+def test_a_cancelled_call_is_not_retried_though_a_group_in_on_includes_it(road: Road):
     class Withdrawn(Exception):
         category = ErrorCategory.CANCELLED
 
@@ -151,11 +151,11 @@ def test_what_was_cancelled_is_not_made_again_though_a_group_names_it(road: Road
     assert road.play(everything, down, "ok").reached == 2
 
 
-def test_it_says_after_how_many_alike_failures_it_stops():
+def test_the_description_shows_no_progress():
     assert repr(retry_on_category(no_progress=4)).endswith(", no_progress=4)")
 
 
-def test_a_result_that_is_wanted_is_no_failure_where_unknown_ones_are_retried(road: Road):
+def test_an_accepted_result_is_a_success_where_unknown_is_retried(road: Road):
     story = road.play(
         retry_on_category("unknown", base_delay=0, retry_if_result=lambda result: result == "no"), "no", "ok"
     )
@@ -164,7 +164,7 @@ def test_a_result_that_is_wanted_is_no_failure_where_unknown_ones_are_retried(ro
 
 
 @pytest.mark.parametrize("jitter", ["none", "equal", "full", "decorrelated"])
-def test_waits_are_the_same_whether_somebody_listens_or_not(road: Road, jitter):
+def test_waits_are_the_same_with_and_without_listeners(road: Road, jitter):
     def began(**parameters: object) -> list[float]:
         decorate = retry_on_category("network", attempts=6, base_delay=1, jitter=jitter, **parameters)
         times = []
@@ -197,7 +197,7 @@ def test_waits_are_the_same_whether_somebody_listens_or_not(road: Road, jitter):
     assert len(set(unheard)) == 6
 
 
-def test_a_rejection_is_tried_again_where_that_is_asked_for():
+def test_a_rejection_is_retried_where_on_includes_it():
     calls = 0
 
     def rejected() -> str:
@@ -222,7 +222,7 @@ def test_callbacks_that_were_not_given_are_not_called(road: Road, nothing_told):
     assert road.play(results, "no", "ok").answer == "ok"
 
 
-def test_a_failure_has_no_result_to_be_judged(road: Road):
+def test_retry_if_result_is_not_called_for_a_failure(road: Road):
     error = KeyError("lamp")
     judged = []
     decorate = retry_on_category("network", base_delay=0, retry_if_result=lambda result: judged.append(result) or True)
@@ -230,13 +230,13 @@ def test_a_failure_has_no_result_to_be_judged(road: Road):
     assert (story.answer, story.reached, judged) == (error, 1, [])
 
 
-def test_a_result_that_one_judge_refuses_needs_no_other(road: Road):
+def test_retry_if_result_is_not_called_where_retry_if_retries(road: Road):
     refused = tenacity.retry_if_result(lambda result: result == "no")
     decorate = retry_on_category(base_delay=0, retry_if=refused, retry_if_result=lambda result: False)
     assert road.play(decorate, "no", "ok").answer == "ok"
 
 
-def test_what_was_cancelled_at_the_first_attempt_leaves_no_report():
+def test_a_call_cancelled_in_its_first_attempt_leaves_no_report():
     @retry_on_category(wait=tenacity.wait_none())
     def stopped() -> None:
         raise KeyboardInterrupt
@@ -249,7 +249,7 @@ def test_what_was_cancelled_at_the_first_attempt_leaves_no_report():
     contextvars.Context().run(alone)
 
 
-def test_no_progress_ends_retries_that_nobody_listens_to():
+def test_no_progress_ends_retries_without_listeners():
     calls = 0
 
     @retry_on_category("network", attempts=10, base_delay=0, no_progress=2)
@@ -264,7 +264,7 @@ def test_no_progress_ends_retries_that_nobody_listens_to():
     assert caught.value.resilience.reason is StopReason.NO_PROGRESS
 
 
-def test_there_is_time_for_a_revision_as_long_as_any_is_left():
+def test_a_revision_is_made_while_any_time_is_left():
     @retry_on_category(base_delay=0, revise=lambda call, report: {"code": "1"})
     def run(code: str) -> int:
         current_clock().sleep(0.6 if code != "1" else 0.0)

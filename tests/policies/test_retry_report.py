@@ -40,7 +40,7 @@ def failed(road: Road, *script: object, **options: object) -> CallReport:
 # -- what it says ---------------------------------------------------------------------------------------------------
 
 
-def test_a_report_tells_every_attempt(road: Road):
+def test_a_report_has_every_attempt(road: Road):
     error = ConnectionResetError("last")
     story = road.play(retry_on_category(base_delay=1, jitter="none"), Takes(0.5, down), Takes(2, slow), Takes(3, error))
     report = report_of(story.answer)
@@ -58,14 +58,14 @@ def test_a_report_tells_every_attempt(road: Road):
     assert (report.time_left, report.circuits, report.inner, report.error) == (None, (), None, None)
 
 
-def test_nobody_looked_at_a_clock_when_the_first_attempt_of_a_happy_path_began(road: Road):
+def test_the_first_attempt_on_the_fast_path_has_no_duration(road: Road):
     report = failed(road, Takes(5, down), Takes(5, down), attempts=2)
     assert [attempt.duration for attempt in report.attempts] == [None, 5.0]
     report = failed(road, Takes(5, down), Takes(5, down), attempts=2, on_success=lambda report: None)
     assert [attempt.duration for attempt in report.attempts] == [5.0, 5.0]
 
 
-def test_a_failure_that_is_none_to_retry_has_a_report_as_well_and_no_note(road: Road):
+def test_a_failure_that_is_not_retryable_has_a_report_and_no_note(road: Road):
     error = ValueError("bug")
     report = failed(road, error)
     assert (report.made, report.reason, report.categories) == (1, StopReason.NOT_RETRYABLE, (ErrorCategory.UNKNOWN,))
@@ -141,7 +141,7 @@ def test_a_deadline_says_how_much_of_it_was_left(road: Road):
     )
 
 
-def test_time_that_was_overdrawn_is_none_left():
+def test_a_passed_deadline_is_reported_as_no_time_left():
     with virtual_time() as clock:
 
         @deadline(5)
@@ -156,7 +156,7 @@ def test_time_that_was_overdrawn_is_none_left():
     assert "0 s of the deadline left" in caught.value.__notes__[0]
 
 
-def test_circuits_say_how_they_are(road: Road):
+def test_a_report_shows_the_state_of_circuits(road: Road):
     circuit = circuit_breaker("billing", failure_threshold=2)
     if circuit.circuit.__class__.status is resilience._runtime.protocol.Policy.status:
         pytest.skip("circuits have no status yet")
@@ -229,7 +229,7 @@ HOSTILE = [lambda: Frozen(3), NoSetting, NoDict, NoNotes, NoCause, OddNotes, NoA
 
 @pytest.mark.parametrize("make", HOSTILE)
 @pytest.mark.parametrize("stacked", [False, True])
-def test_an_error_that_resists_is_raised_all_the_same(road: Road, make: Callable[[], Exception], stacked: bool):
+def test_an_error_that_rejects_attributes_is_raised_unchanged(road: Road, make: Callable[[], Exception], stacked: bool):
     errors = [make() for _ in range(3)]
     policy = retry_on_category(base_delay=0)
     story = road.play(lambda fn: policy(policy(fn)) if stacked else policy(fn), *errors, make())
@@ -253,7 +253,7 @@ def test_an_exception_group_has_the_report_and_its_members_none(road: Road):
     assert not any(hasattr(member, "resilience") for member in group.exceptions)
 
 
-def test_a_retry_further_in_keeps_its_report_in_that_of_the_outer_one(road: Road):
+def test_the_report_of_a_nested_retry_is_kept_in_that_of_the_outer_one(road: Road):
     inner = retry_on_category(attempts=2, base_delay=0)
 
     class Taken(Exception):
@@ -298,7 +298,7 @@ def test_an_error_is_pickled_with_its_report():
 
 
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy])
-def test_a_copy_was_given_up_when_the_report_was(again: Callable[[CallReport], CallReport]):
+def test_a_copy_of_a_report_keeps_its_exhaustion_number(again: Callable[[CallReport], CallReport]):
     report = a_report()
     assert again(report).exhaustion_number == report.exhaustion_number
 

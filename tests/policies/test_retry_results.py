@@ -92,13 +92,13 @@ def test_a_hint_in_a_response_that_went_well_is_waited_for(road: Road) -> None:
     assert 5 <= wait <= 5.5
 
 
-def test_what_is_no_response_waits_as_ever(road: Road) -> None:
+def test_a_result_that_is_no_response_waits_by_default(road: Road) -> None:
     policy = retry_on_category(attempts=4, jitter="none", retry_if_result=lambda result: result != "ok")
     odd = SimpleNamespace(status=503)  # of a job, say
     assert road.play(policy, 503, odd, {"headers": {"retry-after": "9"}}, "ok").waits == [0.1, 0.2, 0.4]
 
 
-def test_what_goes_by_category_goes_by_that_of_the_response(road: Road) -> None:
+def test_options_by_category_go_by_the_category_of_the_response(road: Road) -> None:
     answer = _httpx(429)
     assert _waits(road, answer, answer, waits={"rate_limit": 7}) == [7, 7]
     few = retry_on_category(attempts=5, jitter="none", max_attempts={"rate_limit": 2}, retry_if_result=_failed)
@@ -115,7 +115,7 @@ def test_the_event_names_the_category_of_the_response(road: Road) -> None:
     assert (told.category.label, told.wait, told.error) == ("unavailable", 0.5, None)
 
 
-def test_a_strategy_of_tenacity_that_judges_results_hears_the_hint(road: Road) -> None:
+def test_a_retry_after_is_waited_for_with_a_retry_if_of_tenacity(road: Road) -> None:
     judge = tenacity.retry_if_result(_failed)
     policy = retry_on_category(attempts=3, jitter="none", retry_if=judge)
     assert road.play(policy, _httpx(429), "ok").waits == [1.0]
@@ -123,7 +123,7 @@ def test_a_strategy_of_tenacity_that_judges_results_hears_the_hint(road: Road) -
     assert road.play(policy, answer, "ok").answer is answer
 
 
-def test_the_wrapped_error_says_when_to_come_back(road: Road) -> None:
+def test_the_wrapped_error_has_the_retry_after_of_the_response(road: Road) -> None:
     policy = retry_on_category(attempts=2, jitter="none", retry_if_result=_failed, on_exhausted="wrap")
     error = road.play(policy, _httpx(429, retry_after="3600")).answer
     assert isinstance(error, RetriesExhaustedError)
@@ -145,7 +145,7 @@ def test_a_returned_response_proves_as_much_as_a_raised_one(
     assert road.play(policy, answer, answer).reached == reached
 
 
-def test_a_row_of_its_own_says_what_a_response_proves(road: Road) -> None:
+def test_a_row_of_the_retrys_own_decides_what_a_response_proves(road: Road) -> None:
     policy = retry_on_category(
         attempts=2,
         base_delay=0,
@@ -162,7 +162,7 @@ class _Hostile:
         raise OSError(name)
 
 
-def test_a_result_that_cannot_be_looked_at_waits_as_ever(road: Road) -> None:
+def test_a_result_whose_attributes_raise_waits_by_default(road: Road) -> None:
     policy = retry_on_category(attempts=2, jitter="none", retry_if_result=lambda result: result != "ok")
     assert road.play(policy, _Hostile(), "ok").waits == [0.1]
 

@@ -102,7 +102,7 @@ def test_a_hint_is_measured_against_the_cap_of_the_categorys_own_backoff(road: R
     assert road.play(policy, Busy(11), "never").events[-1].reason == "pushback"
 
 
-def test_the_waits_of_categories_are_nobodys_elses(road: Road):
+def test_a_wait_for_a_category_does_not_make_it_retried(road: Road):
     assert road.play(retry_on_category("network", waits={"timeout": 7}), slow, "never").reached == 1
 
 
@@ -128,7 +128,7 @@ def test_ten_thousand_attempts_wait_no_longer_than_the_cap(road: Road):
 
 
 @pytest.mark.parametrize("jitter", ["equal", "full", "decorrelated"])
-def test_of_a_hundred_thousand_waits_at_the_cap_no_two_coincide_there(jitter: str):
+def test_a_hundred_thousand_waits_near_the_cap_are_all_different(jitter: str):
     backoff, clock = Backoff(base_delay=1, max_delay=60, jitter=jitter), VirtualClock(seed=7)
     drawn = [backoff.delay(20, 1.0, 60.0, clock.random) for _ in range(100_000)]
     assert max(drawn) < 60
@@ -218,7 +218,7 @@ def test_a_function_may_be_async_where_the_call_is(backend: str):
 def test_an_async_wait_of_one_category_is_refused_around_a_sync_function():
     async def ask(state: object) -> float: ...
 
-    with pytest.raises(TypeError, match=r"waits\['timeout'\]=.*is not async, so nobody could await this"):
+    with pytest.raises(TypeError, match=r"waits\['timeout'\]=.*is not async and cannot await it"):
         retry_on_category(waits={"timeout": ask})(lambda: None)
 
 
@@ -273,7 +273,7 @@ NONE = {
 
 @pytest.mark.parametrize("wait", NONE.values(), ids=NONE)
 @pytest.mark.parametrize("where", ["wait", "waits"])
-def test_a_wait_that_is_none_ends_the_retries_with_the_callers_error(road: Road, wait: Callable, where: str):
+def test_an_invalid_wait_ends_the_retries_with_the_callers_error(road: Road, wait: Callable, where: str):
     given: dict = {"wait": wait} if where == "wait" else {"waits": {"network": wait}}
     error, budget = ConnectionResetError("mine"), RetryBudget(tokens=20)
     story = road.play(retry_on_category(**given, budget=budget), error, "never")
@@ -285,7 +285,7 @@ def test_a_wait_that_is_none_ends_the_retries_with_the_callers_error(road: Road,
     assert budget.left() == 20
 
 
-def test_a_wait_that_is_none_is_reported_once(caplog: pytest.LogCaptureFixture):
+def test_an_invalid_wait_is_logged_once(caplog: pytest.LogCaptureFixture):
     def sleepy_strategy(state: object) -> object:
         return "soon"
 
@@ -332,12 +332,12 @@ def test_a_stop_or_a_wait_that_raises_leaves_a_later_call_alone(road: Road):
         ({ErrorCategory(0): 1}, ValueError, "an empty category matches nothing"),
     ],
 )
-def test_waits_that_cannot_be_meant_are_refused(wrong: dict, kind: type[Exception], says: str):
+def test_invalid_waits_are_refused(wrong: dict, kind: type[Exception], says: str):
     with pytest.raises(kind, match=says):
         retry_on_category(waits=wrong)
 
 
 @pytest.mark.parametrize("wrong", [timedelta(-1), -1, math.nan, math.inf])
-def test_a_wait_for_all_that_cannot_be_meant_is_refused(wrong: object):
+def test_an_invalid_wait_for_all_categories_is_refused(wrong: object):
     with pytest.raises(ValueError, match="wait=.*: give seconds of 0 or more"):
         retry_on_category(wait=wrong)

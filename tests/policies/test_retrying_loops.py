@@ -73,7 +73,7 @@ ASKING: dict[str, Callable[[], dict]] = {
 
 @pytest.mark.parametrize("options", ASKING.values(), ids=ASKING)
 @pytest.mark.parametrize("has_listeners", [False, True])
-def test_the_last_failure_is_the_same_object_where_somebody_had_to_be_asked_first(
+def test_the_last_failure_is_the_same_object_after_a_strategy_was_asked(
     road: Road, options: Callable[[], dict], has_listeners: bool
 ):
     heard: list[object] = []
@@ -91,7 +91,7 @@ def test_the_last_failure_is_the_same_object_where_somebody_had_to_be_asked_firs
 
 
 @pytest.mark.parametrize("parameter", ["stop", "wait", "retry_if", "on_retry"])
-def test_what_is_asked_may_be_async_in_an_async_loop(backend: str, parameter: str):
+def test_strategies_may_be_async_in_an_async_loop(backend: str, parameter: str):
     asked: list[int] = []
 
     async def ask(given: object) -> object:
@@ -104,7 +104,7 @@ def test_what_is_asked_may_be_async_in_an_async_loop(backend: str, parameter: st
     assert asked == [1]
 
 
-def test_an_error_wrapped_after_somebody_was_asked(road: Road):
+def test_an_error_is_wrapped_after_a_strategy_was_asked(road: Road):
     script = errors(2)
     answer, made, _ = loop(road, script, stop=lambda state: state.attempt_number == 2, on_exhausted="wrap")
     assert isinstance(answer, RetriesExhaustedError)
@@ -139,7 +139,7 @@ def test_a_loop_around_retried_calls_does_not_multiply_them(road: Road):
     assert len(made) == 3
 
 
-def test_one_loops_object_begins_anew_each_time():
+def test_each_iteration_over_one_retrying_object_is_a_new_loop():
     attempts = retrying(attempts=2, base_delay=0)
     for _ in range(3):
         numbers = []
@@ -151,7 +151,7 @@ def test_one_loops_object_begins_anew_each_time():
         assert numbers == [1, 2]
 
 
-def test_an_attempt_that_is_not_used_is_told_of(backend: str):
+def test_an_attempt_that_is_not_used_as_a_block_is_an_error(backend: str):
     says = re.escape("an attempt was not used: put the work in `with attempt:` inside the loop")
     with pytest.raises(RuntimeError, match=says):
         for _ in retrying():

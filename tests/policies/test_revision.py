@@ -89,7 +89,7 @@ def test_new_arguments_are_a_mapping_or_arguments(road: Road, answer: Callable):
     assert play(road, revising(answer), [Wrong(), "ok"], "a") == ("ok", ["a", "b"])
 
 
-def test_what_is_not_changed_stays(road: Road):
+def test_arguments_that_a_revision_does_not_change_stay(road: Road):
     assert play(road, revising(longer), [Wrong(), "ok"], "a", limit=2.0) == ("ok", [("a", 2.0), ("a!", 2.0)])
     answer = revising(lambda call, report: {"limit": 3.0})
     assert play(road, answer, [Wrong(), "ok"], code="a") == ("ok", ["a", ("a", 3.0)])
@@ -118,7 +118,7 @@ def test_a_revision_may_be_async_where_the_call_is(backend: str):
 def test_an_async_revision_around_a_sync_function_is_refused():
     async def ask(call: Arguments, report: CallReport) -> object: ...
 
-    with pytest.raises(TypeError, match="revise=.*is not async, so nobody could await this"):
+    with pytest.raises(TypeError, match="revise=.*is not async and cannot await it"):
         revising(ask)(lambda: None)
 
 
@@ -145,7 +145,7 @@ def test_the_next_call_begins_with_its_own_arguments(road: Road):
     assert seen == ["a", "a!", "b", "b!"]
 
 
-def test_a_retry_further_out_calls_with_what_its_caller_gave(road: Road):
+def test_an_outer_retry_calls_with_the_original_arguments(road: Road):
     def stack(fn: Callable) -> Callable:
         return retry_on_category(attempts=2, base_delay=0, retry_exhausted=True)(revising(longer, attempts=1)(fn))
 
@@ -197,7 +197,7 @@ def test_revisions_are_counted_apart_from_attempts(road: Road):
     assert (answer, seen) == ("ok", ["a", "a!", "a!", "a!!", "a!!!", "a!!!"])
 
 
-def test_no_more_than_so_many(road: Road):
+def test_revisions_end_at_max_revisions(road: Road):
     errors = [Wrong(word) for word in ("one", "two", "three", "four")]
     error, seen = play(road, revising(longer, max_revisions=2), errors, "a")
     assert error is errors[2]
@@ -226,7 +226,7 @@ def test_a_wait_strategy_is_asked_for_the_last_retry_after_a_revision_too(road: 
     assert [event.wait for event in events if event.name == "retry.scheduled"] == [5]
 
 
-def test_only_what_the_arguments_are_to_blame_for_is_revised(road: Road):
+def test_only_failures_that_arguments_can_cause_are_revised(road: Road):
     for leaf in ErrorCategory:
         if not leaf.is_leaf:
             continue
@@ -237,7 +237,7 @@ def test_only_what_the_arguments_are_to_blame_for_is_revised(road: Road):
         assert bool(asked) == blamed, leaf
 
 
-def test_what_is_revised_may_be_said(road: Road):
+def test_revise_on_chooses_the_revised_categories(road: Road):
     for leaf in ErrorCategory:
         asked = []
         policy = revising(lambda call, report: asked.append(1), revise_on="security_error|code_related", attempts=1)
@@ -245,20 +245,20 @@ def test_what_is_revised_may_be_said(road: Road):
         assert bool(asked) == (leaf in ErrorCategory.CODE_RELATED | ErrorCategory.SECURITY), leaf
 
 
-def test_a_transient_failure_that_is_to_be_revised_is_not_waited_for(road: Road):
+def test_a_revised_transient_failure_is_retried_without_a_wait(road: Road):
     policy = revising(longer, revise_on=ErrorCategory.NETWORK)
     assert play(road, policy, [down, "ok"], "a") == ("ok", ["a", "a!"])
     error = Wrong("mine")
     assert play(road, policy, [error, "never"], "a") == (error, ["a"])
 
 
-def test_what_is_revised_shows_where_it_is_not_the_usual():
+def test_the_description_shows_revise_on_unless_it_is_the_default():
     assert "revise_on=security_error" in str(revising(longer, revise_on="security_error"))
     assert "revise_on" not in str(revising(longer))
     assert "revise_on" not in str(revising(longer, revise_on=ErrorCategory.VALIDATION | ErrorCategory.CODE_RELATED))
 
 
-def test_what_is_revised_without_anybody_to_revise_it_is_refused():
+def test_revise_on_without_revise_is_refused():
     with pytest.raises(TypeError, match="revise_on='network': give it with revise="):
         retry_on_category(revise_on="network")
     with pytest.raises(ValueError, match="revise_on: 'nettwork' is not an ErrorCategory"):
@@ -266,19 +266,19 @@ def test_what_is_revised_without_anybody_to_revise_it_is_refused():
 
 
 @pytest.mark.parametrize(("k", "calls"), [(None, 3), (1, 1), (2, 2), (4, 4)])
-def test_failures_that_look_the_same_so_often_end_it_whatever_numbers_they_name(road: Road, k: int | None, calls: int):
+def test_repeated_failures_end_the_revisions_whatever_numbers_they_name(road: Road, k: int | None, calls: int):
     errors = [Wrong(f"line {n}: expected 0x{n:x}, got {n}.5") for n in range(10)]
     error, seen = play(road, revising(longer, max_revisions=9, no_progress=k), errors, "a")
     assert len(seen) == calls
     assert error.resilience.reason is StopReason.NO_PROGRESS
 
 
-def test_failures_that_look_different_do_not(road: Road):
+def test_different_failures_do_not_end_the_revisions(road: Road):
     errors = [Wrong("one"), Code("syntax"), Wrong("two"), Wrong("one"), Wrong("one"), "ok"]
     assert play(road, revising(longer, max_revisions=9), errors, "a")[0] == "ok"
 
 
-def test_a_report_tells_the_waits_and_durations_of_attempts_without_the_time_of_revisions(road: Road):
+def test_the_waits_and_durations_in_a_report_exclude_the_time_of_revisions(road: Road):
     def think(call: Arguments, report: CallReport) -> object:
         current_clock().advance(7)
         return {}
@@ -290,7 +290,7 @@ def test_a_report_tells_the_waits_and_durations_of_attempts_without_the_time_of_
     assert (error.resilience.slept, error.resilience.made, error.resilience.revisions) == (1, 3, 1)
 
 
-def test_an_error_that_is_given_up_on_while_a_revision_is_thought_of_is_tried_again(road: Road):
+def test_an_error_that_another_call_exhausts_during_a_revision_is_tried_again(road: Road):
     always = ConnectionResetError("the same object")
 
     def fail() -> None:
@@ -346,7 +346,7 @@ def test_a_report_names_its_failure_only_while_it_is_revised(road: Road):
 
 
 @pytest.mark.parametrize(("took", "calls"), [(0, 2), (5, 1), (4, 2), (4.5, 1)])
-def test_a_revision_that_took_too_long_is_not_called(road: Road, took: float, calls: int):
+def test_a_revision_that_used_up_the_time_is_not_attempted(road: Road, took: float, calls: int):
     def think(call: Arguments, report: CallReport) -> object:
         current_clock().advance(took)
         return {}
@@ -360,7 +360,7 @@ def test_a_revision_that_took_too_long_is_not_called(road: Road, took: float, ca
         assert (error.resilience.reason, error.resilience.revisions) == (StopReason.DEADLINE, 0)
 
 
-def test_nobody_is_asked_for_a_revision_there_is_no_time_for(road: Road):
+def test_revise_is_not_called_without_time_for_another_attempt(road: Road):
     asked = []
     error = Wrong("mine")
     policy = revising(lambda call, report: asked.append(1), min_attempt_time=9)
@@ -373,7 +373,7 @@ def test_revise_leaves_the_retries_of_transient_failures_as_they_are(road: Road)
     assert play(road, revising(longer, attempts=5), [down, down, down, down, "ok"], "a")[0] == "ok"
 
 
-def test_failures_that_cannot_be_shown_look_alike(road: Road):
+def test_failures_whose_str_raises_count_as_the_same(road: Road):
     class Mute(Wrong):
         def __str__(self) -> str:
             raise RuntimeError("no words")

@@ -1240,7 +1240,7 @@ def words(text: str) -> str:
 
 
 @pytest.mark.parametrize("scenario", [param for param in ROWS if param.values[0].decision is not None])
-def test_a_decision_has_a_reason_and_is_documented(scenario: Scenario):
+def test_each_decision_has_a_reason_and_is_documented(scenario: Scenario):
     decision = scenario.decision
     assert decision is not None
     assert decision.why

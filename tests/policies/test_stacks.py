@@ -41,7 +41,7 @@ def stacked(names: tuple[str, ...], recorders: list[Recorder]) -> Callable[[Call
     return decorate
 
 
-def test_every_order_of_the_policy_and_two_others_asks_it_about_a_success(road: Road):
+def test_a_policy_is_run_for_a_success_in_every_order_of_three_policies(road: Road):
     for others in itertools.permutations(PARTS, 2):
         for place in range(3):
             names = (*others[:place], POLICY, *others[place:])
@@ -52,7 +52,7 @@ def test_every_order_of_the_policy_and_two_others_asks_it_about_a_success(road: 
 
 
 @pytest.mark.parametrize("name", ROADS)
-def test_in_any_stack_each_policy_hears_of_each_call_that_reaches_it(name: str):
+def test_in_any_stack_each_policy_is_run_for_each_call_that_reaches_it(name: str):
     stacks = st.lists(st.sampled_from([*PARTS, POLICY, POLICY]), min_size=1, max_size=7)
     scripts = st.lists(st.sampled_from(["ok", "down"]), min_size=1, max_size=4)
 

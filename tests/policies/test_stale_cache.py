@@ -62,7 +62,7 @@ class BrokenMapping(UserDict):
 
 
 @pytest.mark.parametrize("make", [dict, Store])
-def test_the_last_good_answer_stands_in(road: Road, make: type):
+def test_the_last_good_answer_replaces_a_failure(road: Road, make: type):
     story = road.play(fallback(stale=make()), "first", "second", down, pauses=(0, 0))
     assert story.answers == ["first", "second", "second"]
     assert [(each.name, each.source) for each in story.events] == [("fallback.used", "stale")]
@@ -81,7 +81,7 @@ def test_none_is_a_good_answer(road: Road):
     assert road.play(fallback(stale={}), None, down, pauses=(0,)).answers == [None, None]
 
 
-def test_without_an_answer_kept_the_error_reaches_the_caller(road: Road):
+def test_without_a_stored_answer_the_error_reaches_the_caller(road: Road):
     assert road.play(fallback(stale={}), down).answer is down
 
 
@@ -92,12 +92,12 @@ def test_a_failure_of_another_category_reaches_the_caller(road: Road):
 
 
 @pytest.mark.parametrize("max_age", [60, timedelta(minutes=1)])
-def test_what_is_older_than_max_age_is_not_handed_out(road: Road, max_age: object):
+def test_an_entry_older_than_max_age_is_no_answer(road: Road, max_age: object):
     story = road.play(fallback(stale={}, max_age=max_age), "good", down, down, pauses=(60, 0.5))
     assert story.answers == ["good", "good", down]
 
 
-def test_the_age_is_told_by_the_clock_in_force_and_begins_with_the_answer(road: Road):
+def test_the_age_counts_from_the_answer_by_the_clock_in_force(road: Road):
     story = road.play(fallback(stale={}, degraded=True), Takes(5, "good"), down, pauses=(12,))
     assert story.answers[1] == Degraded("good", "stale", down, age=12.0)
 
@@ -173,12 +173,12 @@ def test_a_key_function_that_raises_is_reported_and_changes_nothing(road: Road, 
 
 
 @pytest.mark.parametrize("make", [Broken, BrokenMapping])
-def test_a_cache_that_fails_changes_nothing(road: Road, make: type):
+def test_a_cache_that_raises_changes_nothing(road: Road, make: type):
     story = road.play(fallback(stale=make(), default="other"), "good", down, pauses=(0,))
     assert story.answers == ["good", "other"]
 
 
-def test_what_somebody_else_put_there_has_no_age():
+def test_an_entry_of_another_program_has_no_age():
     def fail() -> object:
         raise down
 
@@ -201,14 +201,14 @@ def test_the_chain_goes_first_and_the_default_last(road: Road):
     assert [each.source for each in story.events] == ["replica", "default", "replica", "stale", "replica", "default"]
 
 
-def test_only_what_the_function_itself_returns_is_kept(road: Road):
+def test_only_results_of_the_function_itself_are_stored(road: Road):
     cache: dict[object, object] = {}
     story = road.play(fallback(chain={"network": lambda: "replica"}, stale=cache, default=1), down, TimeoutError())
     assert story.answer == "replica"
     assert cache == {}
 
 
-def test_entries_can_be_pickled_for_a_cache_elsewhere():
+def test_entries_can_be_pickled_for_a_remote_cache():
     assert pickle.loads(pickle.dumps(StaleEntry("good", 1.0))) == StaleEntry("good", 1.0)
 
 
@@ -218,7 +218,7 @@ def test_a_block_is_refused():
             enter()
 
 
-def test_without_stale_successes_are_not_looked_at():
+def test_without_stale_a_success_takes_the_fast_path():
     assert fallback(default=1).policies()[0].fast_path
     assert fallback(chain={"network": len}).policies()[0].fast_path
     assert not fallback(stale={}).policies()[0].fast_path

@@ -17,13 +17,13 @@ from resilience.testing import virtual_time
 from tests.roads import Road, Takes
 
 
-def test_a_call_within_its_time_returns_what_it_returns(road: Road):
+def test_a_call_within_its_limit_returns_its_result(road: Road):
     story = road.play(timeout(2), Takes(1, "ok"))
     assert story.answer == "ok"
     assert story.events == []
 
 
-def test_a_call_that_takes_too_long_is_given_up(road: Road):
+def test_a_call_that_takes_too_long_times_out(road: Road):
     story = road.play(timeout(2), Takes(10))
     assert isinstance(story.answer, CallTimeoutError)
     assert isinstance(story.answer, TimeoutError)
@@ -33,7 +33,7 @@ def test_a_call_that_takes_too_long_is_given_up(road: Road):
     assert story.events[0].limit == 2
 
 
-def test_a_timeout_error_of_the_functions_own_passes_as_it_is(road: Road):
+def test_a_timeout_error_of_the_function_itself_reaches_the_caller_unchanged(road: Road):
     own = TimeoutError("mine")
     story = road.play(timeout(2), own)
     assert story.answer is own
@@ -77,7 +77,7 @@ def test_an_async_block_has_a_limit(backend: str):
     anyio.run(main, backend=backend)
 
 
-def test_a_sync_block_cannot_have_a_limit_and_says_what_can():
+def test_a_limit_on_a_sync_block_is_refused_with_the_alternatives():
     with pytest.raises(TypeError, match="decorate a function, or use `async with`"), timeout(2):
         pass
 
@@ -171,7 +171,7 @@ def test_an_abandoned_worker_inside_another_limit_stops_too():
     assert len(calls) == 1
 
 
-def test_what_is_no_exception_reaches_the_caller_from_the_worker():
+def test_a_base_exception_reaches_the_caller_from_the_worker():
     class Stop(BaseException):
         pass
 
@@ -246,7 +246,7 @@ def test_work_that_comes_as_a_worker_is_about_to_end_is_done(monkeypatch: pytest
     assert [answer() for _ in range(500)] == ["ok"] * 500
 
 
-def test_where_no_thread_can_be_started_the_policies_outside_hear_of_it(monkeypatch: pytest.MonkeyPatch):
+def test_a_thread_that_cannot_be_started_is_a_failure_for_outer_policies(monkeypatch: pytest.MonkeyPatch):
     from resilience import fallback
     from resilience._runtime import thread_timeout as worker
 

@@ -57,7 +57,7 @@ def test_loops_do_not_wait(backend: str):
     assert made == [1, 2, 3] * 2
 
 
-def test_other_policies_are_as_they_were_without_waits():
+def test_no_waits_leaves_other_policies_unchanged():
     circuit = open_circuit()
     with no_waits():
         with pytest.raises(CircuitOpenError):
@@ -65,7 +65,7 @@ def test_other_policies_are_as_they_were_without_waits():
         assert fallback(default=1)(Dependency().call)() == 1
 
 
-def test_virtual_time_passes_without_waits_as_well():
+def test_no_waits_works_in_virtual_time():
     with virtual_time() as clock, no_waits():
         assert Dependency(1).through(Road("sync"), retry_on_category(base_delay=60, jitter="none")) == "ok"
         assert clock.now() == 60

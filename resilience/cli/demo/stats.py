@@ -16,7 +16,7 @@ __all__ = ["ClientStats", "DemoStats", "Outcome", "PhaseStats", "Transition"]
 
 
 class Outcome(enum.Enum):
-    """How a call ended for its caller: with the server's answer, with the fallback's, with an error."""
+    """The outcome of a call for its caller: the server's answer, the fallback's, or an error."""
 
     SUCCEEDED = "succeeded"
     DEGRADED = "degraded"

@@ -37,7 +37,7 @@ def shared(server: Server, threshold: int = 2, **more: object) -> CircuitBreaker
     return circuit_breaker("shared", failure_threshold=threshold, reset_timeout=30, storage=server.storage(), **more)
 
 
-def test_failures_seen_by_two_processes_worth_of_circuits_are_counted_together(server: Server, road: Road):
+def test_failures_of_two_circuits_on_one_server_are_counted_together(server: Server, road: Road):
     one, two = shared(server), shared(server)
     road.play(one, down)
     road.play(two, down)
@@ -47,7 +47,7 @@ def test_failures_seen_by_two_processes_worth_of_circuits_are_counted_together(s
     assert story.reached == 0
 
 
-def test_what_one_closes_the_other_lets_through(server: Server, road: Road):
+def test_a_circuit_that_one_process_closes_is_closed_in_the_other(server: Server, road: Road):
     one, two = shared(server), shared(server)
     one.open()
     assert road.play(two, "never").reached == 0
@@ -56,7 +56,7 @@ def test_what_one_closes_the_other_lets_through(server: Server, road: Road):
     assert two.state.name == "closed"
 
 
-def test_what_we_ask_of_pybreakers_redis_storage_is_still_there(server: Server):
+def test_pybreakers_redis_storage_has_the_attributes_that_are_used(server: Server):
     storage = server.storage()
     keys = [storage._namespace(name) for name in ("state", "opened_at", "fail_counter")]
     assert storage._redis.mget(keys) == [b"closed", None, b"0"]
@@ -124,7 +124,7 @@ def test_a_server_that_hangs_for_long_is_left_with_few_threads(server: Server):
             assert threading.active_count() - before <= 2
 
 
-def test_a_server_that_hangs_is_no_trouble_of_real_time_either(server: Server):
+def test_a_server_that_hangs_costs_one_operation_timeout_by_the_systems_clock(server: Server):
     breaker = shared(server)
     with server.stopped():
         began = time.monotonic()
@@ -226,7 +226,7 @@ def test_pybreaker_itself_still_logs_what_it_swallows(server: Server, caplog: py
     assert [name for name, *_ in caplog.record_tuples] == ["resilience", "pybreaker"]
 
 
-def test_others_stay_away_for_as_long_as_one_was_asked_to(server: Server, road: Road):
+def test_a_retry_after_opens_the_circuits_of_other_processes_for_that_long(server: Server, road: Road):
     with virtual_time() as clock:
         one, two = (shared(server, open_for="rate_limit") for _ in range(2))
         clock.advance(0.5)

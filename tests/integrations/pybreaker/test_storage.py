@@ -129,7 +129,7 @@ def told(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
 # -- trouble -------------------------------------------------------------------------------------------------------
 
 
-def test_a_store_in_trouble_is_left_alone_for_a_growing_while(road: Road):
+def test_a_failing_store_is_set_aside_for_growing_times(road: Road):
     store = Remote()
     with virtual_time() as clock:
         breaker = circuit_breaker("b", storage=store)
@@ -145,7 +145,7 @@ def test_a_store_in_trouble_is_left_alone_for_a_growing_while(road: Road):
         assert asked_at == [0, 1, 3, 7, 15, 31, 61, 91, 121]
 
 
-def test_the_trouble_of_a_store_and_its_end_are_one_log_line_each(road: Road, caplog: pytest.LogCaptureFixture):
+def test_an_outage_of_a_store_is_logged_at_its_beginning_and_its_end(road: Road, caplog: pytest.LogCaptureFixture):
     store = Remote()
     with caplog.at_level(logging.INFO, logger="resilience"), virtual_time() as clock:
         one, two = (circuit_breaker(name, failure_threshold=100, storage=store) for name in ("one", "two"))
@@ -162,7 +162,7 @@ def test_the_trouble_of_a_store_and_its_end_are_one_log_line_each(road: Road, ca
     assert told(caplog) == [("WARNING", f"{raised}; {then}"), ("INFO", back)]
 
 
-def test_circuits_on_one_store_share_its_trouble(road: Road):
+def test_circuits_on_one_store_set_it_aside_together(road: Road):
     store = Remote()
     with virtual_time():
         breakers = [circuit_breaker(name, storage=store) for name in "abc"]
@@ -184,7 +184,7 @@ def test_a_store_that_is_back_is_followed_at_once(road: Road):
         assert isinstance(call(road, two), CircuitOpenError)
 
 
-def test_what_happened_while_the_store_was_away_is_written_when_it_is_back(road: Road):
+def test_a_transition_during_an_outage_is_written_when_the_store_is_back(road: Road):
     store = Remote()
     with virtual_time() as clock:
         one, two = (circuit_breaker("b", failure_threshold=2, reset_timeout=30, storage=store) for _ in range(2))
@@ -199,7 +199,7 @@ def test_what_happened_while_the_store_was_away_is_written_when_it_is_back(road:
         assert rejected.retry_after == pytest.approx(25)
 
 
-def test_a_circuit_that_closed_while_the_store_was_away_closes_the_others_when_it_is_back(road: Road):
+def test_a_circuit_that_closed_during_an_outage_closes_the_others_afterwards(road: Road):
     store = Remote()
     with virtual_time() as clock:
         one, two = (circuit_breaker("b", failure_threshold=1, reset_timeout=30, storage=store) for _ in range(2))
@@ -284,7 +284,7 @@ def test_a_write_that_hangs_hangs_no_call(road: Road, what: object):
         hung.released.set()
 
 
-def test_what_a_question_left_behind_had_still_to_write_is_not_written(road: Road):
+def test_an_abandoned_operation_writes_nothing_later(road: Road):
     store, hung = Remote(Shared()), Hung()
     with virtual_time(patience=0.2) as clock:
         breaker = circuit_breaker("b", failure_threshold=2, storage=store)
@@ -301,7 +301,7 @@ def test_what_a_question_left_behind_had_still_to_write_is_not_written(road: Roa
     assert "state=open" not in store.memory.writes
 
 
-def test_a_store_that_comes_back_only_to_fail_again_is_left_alone_for_longer(road: Road):
+def test_a_store_that_fails_right_after_its_recovery_is_set_aside_for_longer(road: Road):
     """A replica that can only be read: each question for the state is answered, each failure written is refused."""
     store = Remote()
 
@@ -448,7 +448,7 @@ def test_a_success_writes_nothing_while_nothing_is_counted(road: Road):
         assert store.writes == ["increment_counter", "reset_counter"]
 
 
-def test_a_success_ends_a_row_of_failures_that_another_process_saw(road: Road):
+def test_a_success_resets_the_failures_of_another_process(road: Road):
     store = Shared()
     one, two = (circuit_breaker("b", storage=store) for _ in range(2))
     with virtual_time():
@@ -467,7 +467,7 @@ def test_a_failure_counts_by_its_weight(road: Road):
         assert (two.state.name, store.counter, store.state) == ("open", 4, "open")
 
 
-def test_a_result_that_is_a_failure_counts_for_all(road: Road):
+def test_a_result_that_is_a_failure_is_counted_in_the_store(road: Road):
     store = Shared()
     one, two = (
         circuit_breaker("b", failure_threshold=2, failure_if=lambda reply: reply == 503, storage=store)
@@ -478,7 +478,7 @@ def test_a_result_that_is_a_failure_counts_for_all(road: Road):
     assert (store.counter, store.state) == (2, "open")
 
 
-def test_a_result_that_comes_late_counts_for_none(backend: str):
+def test_a_late_result_is_not_counted_in_the_store(backend: str):
     store = Shared()
     breaker = circuit_breaker("b", failure_threshold=2, reset_timeout=30, storage=store)
     with virtual_time() as clock:
@@ -512,7 +512,7 @@ def test_a_result_that_comes_late_counts_for_none(backend: str):
         assert (breaker.state.name, store.counter, store.state) == ("closed", 0, "closed")
 
 
-def test_a_circuit_opened_by_the_failures_of_all_says_what_failed_last(road: Road):
+def test_a_circuit_opened_by_the_failures_of_all_processes_names_the_last_error(road: Road):
     store = Shared()
     one, two = (circuit_breaker("b", failure_threshold=3, storage=store) for _ in range(2))
     heard: list[object] = []
@@ -555,7 +555,7 @@ class Busy(Exception):
 
 
 @pytest.mark.parametrize("asked", [5.0, 300.0])
-def test_others_stay_away_for_as_long_as_the_dependency_asked_one_for(asked: float, road: Road):
+def test_a_retry_after_opens_the_circuits_of_all_processes_for_that_long(asked: float, road: Road):
     store = Shared()
     one, two = (circuit_breaker("b", open_for="rate_limit", reset_timeout=60, storage=store) for _ in range(2))
     with virtual_time() as clock:
@@ -569,7 +569,7 @@ def test_others_stay_away_for_as_long_as_the_dependency_asked_one_for(asked: flo
 
 
 @pytest.mark.parametrize("reset", [60.0, 604_800.0])
-def test_a_dependency_that_asks_for_years_is_no_trouble_of_the_store(
+def test_a_retry_after_of_years_does_not_set_the_store_aside(
     reset: float, road: Road, caplog: pytest.LogCaptureFixture
 ):
     store = Shared()
@@ -582,7 +582,7 @@ def test_a_dependency_that_asks_for_years_is_no_trouble_of_the_store(
     assert told(caplog) == []
 
 
-def test_an_opening_by_a_clock_that_is_wrong_is_one_of_just_now(road: Road):
+def test_an_opening_time_far_in_the_future_counts_as_now(road: Road):
     store = Shared()
     breaker = circuit_breaker("b", reset_timeout=60, storage=store)
     with virtual_time():
@@ -639,7 +639,7 @@ def test_a_circuit_that_is_made_while_the_others_are_open_is_open():
 # -- a store that loses its memory -------------------------------------------------------------------------------------
 
 
-def test_a_store_that_lost_its_memory_closes_nothing(road: Road):
+def test_a_store_that_lost_its_contents_closes_no_circuit(road: Road):
     store = Shared()
     one, two = (circuit_breaker("b", failure_threshold=1, reset_timeout=30, storage=store) for _ in range(2))
     with virtual_time() as clock:
@@ -653,7 +653,7 @@ def test_a_store_that_lost_its_memory_closes_nothing(road: Road):
         assert rejected.retry_after == pytest.approx(20)
 
 
-def test_a_half_open_circuit_is_half_open_for_all_again_after_the_store_lost_its_memory(road: Road):
+def test_a_half_open_circuit_is_written_again_after_the_store_lost_its_contents(road: Road):
     store = Shared()
     one, two = (
         circuit_breaker("b", failure_threshold=1, success_threshold=3, reset_timeout=30, storage=store)
@@ -674,7 +674,7 @@ def test_a_half_open_circuit_is_half_open_for_all_again_after_the_store_lost_its
         assert two.state.name == "closed"
 
 
-def test_a_store_that_came_back_with_an_older_memory_closes_nothing(road: Road):
+def test_a_store_restored_from_an_old_copy_closes_no_circuit(road: Road):
     store = Shared()
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30, storage=store)
     with virtual_time() as clock:
@@ -686,7 +686,7 @@ def test_a_store_that_came_back_with_an_older_memory_closes_nothing(road: Road):
         assert store.state == "open"
 
 
-def test_a_store_without_a_state_is_followed_nowhere(road: Road):
+def test_a_store_without_a_state_changes_no_circuit(road: Road):
     class Blank(Shared):
         state = None
 
@@ -696,7 +696,7 @@ def test_a_store_without_a_state_is_followed_nowhere(road: Road):
         assert breaker.state.name == "closed"
 
 
-def test_a_state_of_a_name_that_is_not_known_is_followed_nowhere(road: Road):
+def test_a_state_of_an_unknown_name_changes_no_circuit(road: Road):
     store = Shared()
     with virtual_time():
         breaker = circuit_breaker("b", storage=store)
@@ -706,7 +706,7 @@ def test_a_state_of_a_name_that_is_not_known_is_followed_nowhere(road: Road):
         assert store.state == "metastable"
 
 
-def test_a_store_that_keeps_no_times_is_followed_all_the_same(road: Road):
+def test_a_store_without_times_is_followed(road: Road):
     class Timeless(Shared):
         opened_at = None
 
@@ -726,7 +726,7 @@ def test_a_store_that_keeps_no_times_is_followed_all_the_same(road: Road):
 # -- listeners ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_listener_added_later_leaves_what_is_known_of_the_store(road: Road):
+def test_adding_a_listener_keeps_the_state_of_the_store(road: Road):
     store = Shared()
     breaker = circuit_breaker("b", failure_threshold=1, storage=store)
     with virtual_time():
@@ -780,7 +780,7 @@ def test_an_async_listener_where_nothing_can_await_it_is_reported(caplog: pytest
     assert "Awaited.state_change" in caplog.text
 
 
-def test_a_listener_hears_of_a_result_that_is_a_failure(road: Road):
+def test_a_listener_is_notified_of_a_result_that_is_a_failure(road: Road):
     class Recorder(pybreaker.CircuitBreakerListener):
         def __init__(self) -> None:
             self.heard: list[str] = []
