@@ -183,7 +183,7 @@ def test_nothing_of_an_override_is_in_force_unless_all_of_it_is_right():
     assert profile_of(ErrorCategory.NETWORK) is before
 
 
-def test_a_listener_nobody_could_call_or_await_is_refused():
+def test_a_listener_that_cannot_be_called_or_awaited_is_refused():
     async def hear(event: object) -> None: ...
 
     for listener in (None, "print", hear):

@@ -38,7 +38,7 @@ class Raising(logging.Handler):
 
 
 @pytest.fixture(autouse=True)
-def nothing_told(monkeypatch: pytest.MonkeyPatch):
+def no_errors_logged_before(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(resilience._callback_errors, "_logged", set())
     yield
 
@@ -569,11 +569,11 @@ def test_a_hook_that_returns_a_coroutine_counts_as_one_that_raised(caplog: pytes
 def test_a_circuit_listener_is_not_told_of_calls_that_it_makes_itself(road: Road):
     import pybreaker
 
-    told: list[str] = []
+    notified: list[str] = []
 
     class Alerts(pybreaker.CircuitBreakerListener):
         def failure(self, cb: object, exc: BaseException) -> None:
-            told.append(cb.name)
+            notified.append(cb.name)
             for _ in range(2):
                 with pytest.raises(ConnectionRefusedError):
                     post()
@@ -586,25 +586,25 @@ def test_a_circuit_listener_is_not_told_of_calls_that_it_makes_itself(road: Road
 
     story = road.play(circuit_breaker("shop", failure_threshold=1000, listeners=[alerts]), failed := TimeoutError())
     assert story.answer is failed
-    assert told == ["shop"]
+    assert notified == ["shop"]
 
 
 def test_a_listener_that_opens_the_circuit_it_hears_of_is_told_that_it_opened():
     import pybreaker
 
-    told: list[str] = []
+    notified: list[str] = []
 
     class Opens(pybreaker.CircuitBreakerListener):
         def failure(self, cb: object, exc: BaseException) -> None:
             cb.open()
 
         def state_change(self, cb: object, old_state: object, new_state: object) -> None:
-            told.append(new_state.name)
+            notified.append(new_state.name)
 
     breaker = circuit_breaker("shop", failure_threshold=1000, listeners=[Opens()])
     with pytest.raises(ConnectionResetError):
         breaker(flaky(1))()
-    assert told == ["open"]
+    assert notified == ["open"]
 
 
 def test_a_store_whose_calls_go_through_the_circuit_it_keeps_comes_back():

@@ -15,7 +15,7 @@ from resilience.errors import ValidationFailedError
 
 
 class Invalid(Exception):
-    """What an application raises for all of it."""
+    """The exception of an application for all errors of an input."""
 
     category = ErrorCategory.VALIDATION
 

@@ -174,7 +174,7 @@ def test_fields_are_plain_values_ready_for_json(road: Road):
         assert json.loads(json.dumps(event.fields())) == event.fields()
 
 
-def test_nobody_is_told_after_taking_themselves_off_the_list():
+def test_a_listener_that_has_unsubscribed_is_not_called():
     heard = []
     subscription = subscribe(heard.append)
     emit(CircuitClosed(target="f", policy="b"))
@@ -200,13 +200,13 @@ def test_a_listener_that_raises_is_reported_once_and_changes_nothing(road: Road,
     with subscribe(broken):
         story = road.play(retry_on_category(base_delay=0), ConnectionResetError(), ConnectionResetError(), "ok")
     assert story.answer == "ok"
-    assert len(story.names) == 4  # the others on the list were told
+    assert len(story.names) == 4  # the other listeners were called
     assert [record.message for record in caplog.records] == [
         f"event listener listener_on_{road} raised RuntimeError; the call goes on without it {LOGGED_ONCE}"
     ]
 
 
-def test_no_event_is_built_when_nobody_listens(monkeypatch: pytest.MonkeyPatch):
+def test_no_event_is_built_without_listeners(monkeypatch: pytest.MonkeyPatch):
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("an event was built")
 

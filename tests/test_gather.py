@@ -90,7 +90,7 @@ def test_threads_and_tasks_are_as_many_as_the_limit_and_no_more(road: Road, limi
         with lock:
             running += 1
             most = max(most, running)
-        all_there.wait(5)  # nobody goes on before as many are there
+        all_there.wait(5)  # no call goes on before all of them run
         with lock:
             running -= 1
 
@@ -137,12 +137,12 @@ def test_one_after_the_other_runs_here_and_now():
 
 
 def test_each_concurrent_call_has_a_copy_of_the_callers_context_variables(road: Road):
-    who: ContextVar[str] = ContextVar("who", default="nobody")
+    who: ContextVar[str] = ContextVar("who", default="no user")
     who.set("ann")
 
     def call() -> str:
         before = who.get()
-        who.set("somebody else")
+        who.set("another user")
         return before
 
     assert gather(road, [call] * 5, limit=2).successes == ["ann"] * 5

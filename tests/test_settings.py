@@ -375,7 +375,7 @@ def test_blocks_may_be_nested_in_any_mixture(switch: Callable):
     assert not on.is_on()
 
 
-def test_a_block_left_in_another_context_is_over_for_everybody_who_counts():
+def test_a_block_left_in_another_context_is_over_for_all_contexts():
     switched = settings.disabled()
     contextvars.copy_context().run(switched.__enter__)
     assert not DISABLED.is_on()

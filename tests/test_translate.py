@@ -52,7 +52,7 @@ def test_the_error_is_raised_from_the_other_one(road: Road):
     assert new.__cause__ is error
 
 
-def test_a_success_and_an_error_nobody_named_pass_as_they_are(road: Road):
+def test_a_success_and_an_unnamed_error_pass_unchanged(road: Road):
     error = ValueError()
     assert translated(road, {KeyError: NotFound, "network": NotFound}, error) is error
     assert road.play(translating({KeyError: NotFound}), "ok").answer == "ok"

@@ -267,10 +267,10 @@ def test_the_method_of_a_guarded_class_is_awaited(backend: str):
 
 
 def test_hooks_of_an_async_call_may_be_async(backend: str):
-    told: list[Event] = []
+    heard: list[Event] = []
 
     async def tell(event: Event) -> None:
-        told.append(event)
+        heard.append(event)
 
     @retry_on_category(attempts=3, base_delay=0, on_retry=tell)
     @traced
@@ -278,7 +278,7 @@ def test_hooks_of_an_async_call_may_be_async(backend: str):
         return flaky.call()
 
     assert anyio.run(fetch, Flaky(), backend=backend) == "ok"
-    assert len(told) == 2
+    assert len(heard) == 2
 
 
 def test_a_first_coroutine_that_nothing_awaits_leaves_the_second_call_as_it_is():

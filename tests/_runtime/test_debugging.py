@@ -105,7 +105,7 @@ def frozen() -> None:
 
 
 def links(function: Callable[[], None]) -> list[tuple]:
-    """Return the errors that lead to what *function* raises, called by somebody who handles another."""
+    """Return the errors that lead to what *function* raises, called while another one is handled."""
     found = []
     try:
         raise OSError

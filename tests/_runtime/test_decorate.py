@@ -1,4 +1,4 @@
-"""What can be guarded, and that it stays what it was."""
+"""Decorating: functions, methods, partials, callable objects and classes, which stay what they were."""
 
 from __future__ import annotations
 
@@ -603,7 +603,7 @@ def test_a_class_with_nothing_to_guard_is_refused():
 
         limit = property(lambda self: 3)
         kind = int
-        greet = functools.partial(print, "hello")
+        hello = functools.partial(print, "hello")
 
     for cls in (Stub, Server):
         before = dict(vars(cls))

@@ -1,4 +1,4 @@
-"""A policy that somebody writes outside of the package is asked about every call, wherever it can stand."""
+"""Policies from outside of the package are run for every call, wherever in a stack they are."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ class DenyAll(Policy):
 
 
 class Recorder(Policy):
-    """Notes what it is told."""
+    """Records its steps around each call."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.steps: list[str] = []
 
     def run(self, call: Call) -> Steps[Outcome]:
-        self.told.append("before")
+        self.steps.append("before")
         try:
             outcome = yield Proceed()
         except GeneratorExit:
-            self.told.append("release")
+            self.steps.append("release")
             raise
-        self.told.append("after" if outcome.error is None else type(outcome.error).__name__)
+        self.steps.append("after" if outcome.error is None else type(outcome.error).__name__)
         return outcome
 
 
@@ -72,14 +72,14 @@ def test_a_foreign_policy_is_run_for_calls_that_succeed_at_once(road: Road, stac
     recorder = Recorder()
     story = road.play(STACKS[stack](Foreign(recorder)), "ok", pauses=(0,))
     assert story.answers == ["ok", "script over"]
-    assert recorder.told == ["before", "after"] * 2
+    assert recorder.steps == ["before", "after"] * 2
 
 
 def test_a_foreign_policy_inside_a_retry_is_run_for_each_attempt(road: Road):
     recorder = Recorder()
     story = road.play(STACKS["inside"](Foreign(recorder)), TimeoutError(), "ok")
     assert story.answer == "ok"
-    assert recorder.told == ["before", "TimeoutError", "before", "after"]
+    assert recorder.steps == ["before", "TimeoutError", "before", "after"]
 
 
 def test_a_foreign_policy_answers_before_methods_classes_and_plain_calls_too(road: Road):
@@ -142,7 +142,7 @@ def test_a_cancelled_call_is_released(backend: str):
             await hang()
 
     anyio.run(main, backend=backend)
-    assert recorder.told == ["before", "release"]
+    assert recorder.steps == ["before", "release"]
 
 
 def test_an_outer_fallback_covers_the_errors_of_a_foreign_policy(road: Road):
@@ -164,4 +164,4 @@ def test_ctrl_c_in_a_call_releases_a_foreign_policy():
 
     with contextlib.suppress(KeyboardInterrupt):
         interrupted()
-    assert recorder.told == ["before", "release"]
+    assert recorder.steps == ["before", "release"]

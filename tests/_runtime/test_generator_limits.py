@@ -86,7 +86,7 @@ def test_an_attempt_that_takes_too_long_counts_against_the_circuit(road: Road):
 
 
 def test_a_probe_inside_a_limit_is_held_to_the_end_of_the_stream(road: Road):
-    """What is inside ran in another thread than the consumer goes on in."""
+    """The inner call runs in another thread than the consumer."""
     breaker = circuit_breaker("stream", failure_threshold=1, reset_timeout=1)
     slow = retry_on_category("rejected|network", base_delay=2, jitter="none")
     stream = Stream(road, lambda f: slow(timeout(first_item=5)(breaker(timeout(idle=5)(f)))), [down], [1, 2])
@@ -238,7 +238,7 @@ def test_a_deadline_that_passed_between_items_fetches_no_more(road: Road):
         with anyio.CancelScope():
             items = stream.guarded()
             await anext(items)
-            with deadline(5):  # a sync block cancels nobody
+            with deadline(5):  # a sync block cancels no task
                 clock.advance(6)
                 with pytest.raises(DeadlineExceededError):
                     await anext(items)
@@ -370,7 +370,7 @@ def test_a_hung_sync_generator_is_abandoned_and_closes_itself_when_it_returns(it
             yield from range(items)
             go.wait(10)
             yield 99
-            raise AssertionError("nobody asks for more")
+            raise AssertionError("no further item is asked for")
         finally:
             closed.set()
 

@@ -59,11 +59,11 @@ def test_a_failure_that_is_not_retryable_passes_unchanged(road: Road):
 
 
 def test_an_empty_stream_is_a_success(road: Road):
-    told = []
-    stream = Stream(road, retry_on_category(attempts=3, on_success=told.append), [], [1])
+    reported = []
+    stream = Stream(road, retry_on_category(attempts=3, on_success=reported.append), [], [1])
     assert stream.read() == []
     assert stream.begun == 1
-    assert [report.made for report in told] == [1]
+    assert [report.made for report in reported] == [1]
 
 
 def test_a_failure_after_an_item_reaches_the_consumer_unchanged_and_is_not_retried(road: Road):
@@ -74,7 +74,7 @@ def test_a_failure_after_an_item_reaches_the_consumer_unchanged_and_is_not_retri
     assert got[2] is error
     assert (stream.begun, stream.closed, stream.waits) == (1, 1, [])
     assert error.resilience.reason.value == "committed"
-    assert not getattr(error, "__notes__", [])  # one attempt, and nobody wanted another: nothing to say
+    assert not getattr(error, "__notes__", [])  # one attempt, and no retry: nothing to report
     assert "retry.exhausted" not in stream.names
 
 
@@ -95,11 +95,11 @@ def test_an_error_after_the_first_item_is_not_wrapped(road: Road):
 
 
 def test_on_success_is_called_when_the_stream_has_ended_also_by_an_early_break(road: Road):
-    told = []
-    stream = Stream(road, retry_on_category(base_delay=0, on_success=told.append), [down], [1, 2], [1, 2])
-    assert stream.read(each=lambda: told.append("item")) == [1, 2]
+    reported = []
+    stream = Stream(road, retry_on_category(base_delay=0, on_success=reported.append), [down], [1, 2], [1, 2])
+    assert stream.read(each=lambda: reported.append("item")) == [1, 2]
     assert stream.read(stop_after=1) == [1]
-    assert [each if each == "item" else each.made for each in told] == ["item", "item", 2, 1]
+    assert [each if each == "item" else each.made for each in reported] == ["item", "item", 2, 1]
     assert last_call() is None or last_call().made == 2  # async: in the context of another task
 
 

@@ -244,4 +244,4 @@ def test_circuits_stack_and_a_key_chooses_one(kind: str):
     with pytest.raises(CircuitOpenError, match="circuit 'host' is open"):
         stream.read(1, "b")
     assert stream.read(1, "a") == [1, "a"]
-    assert outer.state.name == "closed"  # a rejection counts for nobody
+    assert outer.state.name == "closed"  # a rejection counts for no circuit

@@ -1,4 +1,4 @@
-"""What looks at a guarded function with the standard library sees the original."""
+"""Introspection of a guarded function by the standard library shows the original."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ async def aorder(item: str, count: int = 1) -> str:
 
 
 class Customer:
-    """Who orders."""
+    """The customer of an order."""
 
     def order(self, item: str, *, by: Customer) -> str:
-        """Order for somebody."""
+        """Order for a customer."""
         return item
 
     async def aorder(self, item: str) -> str:
-        """Order for somebody, in time."""
+        """Order for a customer, in time."""
         return item
 
     @classmethod
@@ -359,10 +359,10 @@ def test_other_attributes_of_a_c_callable_are_found_on_the_original():
 
 def test_a_callable_that_does_not_bind_is_a_staticmethod_in_a_class_body():
     class Shop:
-        greet = staticmethod(retry(functools.partial(order, "lamp")))
+        buy = staticmethod(retry(functools.partial(order, "lamp")))
         size = staticmethod(retry(len))
 
-    assert Shop().greet(2)[:2] == ["lamp", 2]
+    assert Shop().buy(2)[:2] == ["lamp", 2]
     assert Shop().size([1, 2]) == 2
 
 

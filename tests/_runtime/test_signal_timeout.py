@@ -505,7 +505,7 @@ def test_an_outer_limit_passes_through_the_inner_one():
 def test_of_two_limits_at_the_same_moment_the_outer_one_counts():
     inner: list[Outcome] = []
     assert limited(SHORT, lambda: inner.append(limited(SHORT, spin))) is TIMED_OUT
-    # The inner one begins later, and falls due while the outer one's interrupt is on its way, or not at all.
+    # The inner one begins later, and falls due while the outer one's interrupt passes, or not at all.
     assert inner in ([], [TIMED_OUT])
 
 

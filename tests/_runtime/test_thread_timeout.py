@@ -1,4 +1,4 @@
-"""Sync limits by threads: those left behind are counted, capped, and keep nobody."""
+"""Sync limits by threads: abandoned threads are counted and capped, and do not keep a process from ending."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from resilience.testing import virtual_time
 
 
 class Hanging:
-    """A call that takes too long, until somebody lets it go."""
+    """A call that hangs until the test releases it."""
 
     def __init__(self) -> None:
         self.gate = threading.Event()
@@ -49,7 +49,7 @@ def hang(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
 
 
 def comes_true(condition: Callable[[], bool]) -> bool:
-    """Wait for other threads to get there: they tell nobody."""
+    """Wait for other threads to get there, by polling: they set no event."""
     for _ in range(10_000):
         if condition():
             return True
@@ -233,7 +233,7 @@ def test_the_error_survives_pickle_and_has_a_singular():
 
 
 def test_a_hundred_calls_at_once_wait_for_no_thread():
-    """With a queue nobody would pass the barrier: it opens when all of them are at work."""
+    """With a queue no call would pass the barrier: it opens when all calls are running."""
     barrier, answers = threading.Barrier(100), []
     meet = timeout(60)(barrier.wait)
     callers = [threading.Thread(target=lambda: answers.append(meet())) for _ in range(100)]

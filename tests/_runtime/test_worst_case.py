@@ -1,4 +1,4 @@
-"""What a stack can come to at worst is what comes of it when everything fails as slowly as it may."""
+"""The worst case of a stack agrees with a run in which every call fails as slowly as it may."""
 
 from __future__ import annotations
 
@@ -89,9 +89,9 @@ def test_nested_retries_of_the_same_categories_do_not_multiply():
 
 
 def test_nested_retries_multiply_with_retry_exhausted():
-    told = retry_on_category("network", attempts=4, base_delay=0, retry_exhausted=True)
-    assert worst(told, three, timeout(1)).calls == 12
-    assert worst(told, three, timeout(1)).seconds == 4 * (3 + 3)
+    multiplying = retry_on_category("network", attempts=4, base_delay=0, retry_exhausted=True)
+    assert worst(multiplying, three, timeout(1)).calls == 12
+    assert worst(multiplying, three, timeout(1)).seconds == 4 * (3 + 3)
 
 
 def test_nested_retries_multiply_where_results_are_retried():

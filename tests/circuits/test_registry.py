@@ -25,7 +25,7 @@ from tests.callers import AnotherCaller
 
 
 @pytest.fixture(autouse=True)
-def nobody_else(monkeypatch):
+def no_other_circuits(monkeypatch):
     """Circuits that other tests and pages of the documentation hold, under whatever name, are not seen here."""
     monkeypatch.setattr(REGISTRY, "_references", {})
 
@@ -423,8 +423,8 @@ def test_the_snapshot_of_a_keyed_circuit_has_the_pattern_and_each_key():
     for _ in range(2):
         with contextlib.suppress(TimeoutError):
             fetch("b")
-    told = [(each["key"], each["pattern"], each["state"]) for each in entries("by host")]
-    assert told == [(None, "key", "closed"), ("b", None, "open"), ("c", None, "closed")]
+    listed = [(each["key"], each["pattern"], each["state"]) for each in entries("by host")]
+    assert listed == [(None, "key", "closed"), ("b", None, "open"), ("c", None, "closed")]
 
 
 def test_the_snapshot_has_a_pattern_without_keys():
@@ -445,8 +445,8 @@ def test_the_snapshot_of_a_per_instance_circuit_has_the_pattern_and_each_object(
     first.read()
     with contextlib.suppress(TimeoutError):
         Shard.find()
-    told = [(each["key"], each["pattern"], each["state"]) for each in entries("shards")]
-    assert told == [(None, "instance", "open"), (f"{Shard.__qualname__} at {id(first):#x}", None, "closed")]
+    listed = [(each["key"], each["pattern"], each["state"]) for each in entries("shards")]
+    assert listed == [(None, "instance", "open"), (f"{Shard.__qualname__} at {id(first):#x}", None, "closed")]
     del first
     gc.collect()
     assert [each["key"] for each in entries("shards")] == [None]
@@ -461,8 +461,8 @@ def test_a_key_in_the_snapshot_is_a_text():
     breaker = circuit_breaker("any", key=lambda key: key)
     for key in keys:
         breaker.of(key)
-    told = {each["key"] for each in entries("any") if each["pattern"] is None}
-    assert told == {"1", "('eu', 2)", "None", f"a {Silent.__qualname__}"}
+    listed = {each["key"] for each in entries("any") if each["pattern"] is None}
+    assert listed == {"1", "('eu', 2)", "None", f"a {Silent.__qualname__}"}
     assert json.dumps(entries("any"))
 
 
@@ -497,9 +497,9 @@ def test_the_entries_of_a_snapshot_are_ordered_by_name_and_key():
     breakers = [circuit_breaker(name) for name in ("z", "a")]
     keyed = circuit_breaker("m", key=str)
     keyed.of("2"), keyed.of("1")
-    told = [(each["name"], each["key"]) for each in resilience.circuits.snapshot()]
-    assert told == sorted(told, key=lambda each: (each[0], each[1] or ""))
-    assert [each for each in told if each[0] == "m"] == [("m", None), ("m", "1"), ("m", "2")]
+    listed = [(each["name"], each["key"]) for each in resilience.circuits.snapshot()]
+    assert listed == sorted(listed, key=lambda each: (each[0], each[1] or ""))
+    assert [each for each in listed if each[0] == "m"] == [("m", None), ("m", "1"), ("m", "2")]
     assert len(breakers) == 2
 
 

@@ -15,7 +15,7 @@ from resilience.classification import classify
 from resilience.classification.libraries import known_libraries, library_named
 from resilience.classification.library import UNKNOWN_LIBRARY
 
-# Importing these starts something, needs another system, or is somebody's test suite.
+# Importing these starts something, needs another system, or is a test suite.
 _NOT_IMPORTED = (
     "__main__", ".test", "._test", ".testing", "_testbase", "conftest", "windows", "win32", "idlelib", "kqueue",
 )  # fmt: skip

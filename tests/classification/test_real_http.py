@@ -138,7 +138,7 @@ def test_a_name_that_cannot_be_resolved_is_a_network_error(get: Get) -> None:
 
 
 @_each
-def test_a_certificate_nobody_trusts_is_configuration(get: Get, untrusted_peer: Peer) -> None:
+def test_an_untrusted_certificate_is_configuration(get: Get, untrusted_peer: Peer) -> None:
     exc = _failure(get, f"https://localhost:{untrusted_peer.port}/200")
     _check(exc, C.CONFIGURATION)
 

@@ -60,18 +60,18 @@ def test_a_phase_that_has_not_begun_shows_no_numbers(stats):
 def test_the_circuit_is_told_with_its_probes_counted(stats, time):
     stats.begin_phase(0)
 
-    def told(kind, **more):
+    def emit(kind, **more):
         time.advance(1)
         stats.on_event(kind(target="f", policy=CIRCUIT, **more))
 
-    told(CircuitOpened, failures=5, retry_after=1)
+    emit(CircuitOpened, failures=5, retry_after=1)
     for _ in range(2):
-        told(CircuitHalfOpened)
-        told(CircuitOpened, failures=5, retry_after=1)
+        emit(CircuitHalfOpened)
+        emit(CircuitOpened, failures=5, retry_after=1)
     assert stats.circuit == "open"
     assert causes(stats).endswith("circuit: open at 1.0 s, 2 probes")
-    told(CircuitHalfOpened)
-    told(CircuitClosed)
+    emit(CircuitHalfOpened)
+    emit(CircuitClosed)
     assert causes(stats).endswith("circuit: open at 1.0 s, 3 probes, closed at 7.0 s")
 
 

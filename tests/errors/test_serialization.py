@@ -11,7 +11,7 @@ from resilience.errors import ResilienceError
 
 
 class HTTPStockLockedError(ResilienceError, code="DOC-E001", category="conflict"):
-    """The internals of this docstring are nobody's business."""
+    """The internals of this docstring are private."""
 
 
 def test_the_body_has_exactly_the_four_keys():

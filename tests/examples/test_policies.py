@@ -381,7 +381,7 @@ def test_a_wait_that_a_policy_begins_is_ended_by_the_limit_around_it(road: Road)
 
 
 class NoDeadline(Policy):
-    """Have what is inside not know of its deadline."""
+    """Hide the deadline from the inner calls."""
 
     def run(self, call):
         due, call.due = call.due, float("inf")

@@ -406,8 +406,8 @@ def test_what_is_said_of_a_file_is_what_the_document_asks_for():
 
 def test_all_violations_are_told_in_the_order_of_the_source():
     code = "def f():\n    return open('a', 'w')\nimport os, sys\nos.system('ls')"
-    told = [(each.line, each.kind, each.subject) for each in analyse(code, STRICT)]
-    assert told == [
+    listed = [(each.line, each.kind, each.subject) for each in analyse(code, STRICT)]
+    assert listed == [
         (2, "file_write", "a"),
         (3, "blocked_import", "os"),
         (3, "blocked_import", "sys"),

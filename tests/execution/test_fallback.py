@@ -18,7 +18,7 @@ from tests.roads import Road
 
 
 def run(executor: FallbackExecutor, road: Road, request: ExecutionRequest | str = "1", **given: object) -> object:
-    """What it comes to, a report or an error, without waiting."""
+    """Return the report or the error of an execution, in virtual time."""
     with virtual_time(patience=60):
         try:
             return road.run(

@@ -44,14 +44,14 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 class Generator:
-    """Writes the drafts of a script, and keeps what it is told; an exception is raised."""
+    """Returns the drafts of a script, and keeps the feedback it gets; an exception in the script is raised."""
 
     def __init__(self, *drafts: object) -> None:
         self._drafts = list(drafts)
-        self.told: list[Feedback] = []
+        self.received: list[Feedback] = []
 
     def __call__(self, feedback: Feedback) -> object:
-        self.told.append(feedback)
+        self.received.append(feedback)
         draft = self._drafts.pop(0)
         if isinstance(draft, Exception):
             raise draft
@@ -63,7 +63,7 @@ class Generator:
 
 
 def run(road: Road, generator: Generator, executor: Executor, **given: object) -> object:
-    """What it comes to, a run or an error, without waiting."""
+    """Return the run or the error of a generation, in virtual time."""
     with virtual_time(patience=60):
         try:
             return road.run(
@@ -84,7 +84,7 @@ def test_code_that_works_is_written_once_and_executed_once(road: Road):
     assert (done.code, done.generations, done.executions, done.reports) == ("6 * 7\n", 1, 1, ())
     assert done.report.execution_result.return_value == 42
     assert executor.seen == [ExecutionRequest("6 * 7\n", timeout=3, security_level="moderate")]
-    assert generator.told == [Feedback(generation=1)]
+    assert generator.received == [Feedback(generation=1)]
 
 
 def test_infrastructure_has_the_same_code_executed_again_after_a_pause(road: Road):
@@ -110,7 +110,7 @@ def test_code_that_is_to_blame_is_written_anew(road: Road, category: str):
     assert [each.code for each in executor.seen] == ["1", "2"]
     assert (done.generations, done.executions) == (2, 2)
     assert [each.category.label for each in done.reports] == [category]
-    first, second = generator.told
+    first, second = generator.received
     assert (second.generation, second.code, second.reports) == (2, "1", done.reports)
     assert (first.reports, first.code) == ((), "")
 
@@ -139,7 +139,7 @@ def test_a_generator_is_told_that_its_answer_was_cut_off(road: Road, answer: str
     generator = Generator(answer, "3")
     done = run(road, generator, Known(report(3)))
     assert (done.generations, done.executions) == (2, 1)
-    assert "the answer was cut off" in generator.told[1].reports[0].error_message
+    assert "the answer was cut off" in generator.received[1].reports[0].error_message
 
 
 def test_a_generator_that_says_it_could_not_is_asked_again(road: Road):
@@ -147,14 +147,14 @@ def test_a_generator_that_says_it_could_not_is_asked_again(road: Road):
     generator = Generator(error, "2")
     done = run(road, generator, Known(report(2)))
     assert done.generations == 2
-    assert generator.told[1].reports[0].error_message == "the model refused"
+    assert generator.received[1].reports[0].error_message == "the model refused"
 
 
 def test_a_generator_that_cannot_be_reached_is_asked_the_same_again(road: Road):
     generator = Generator(ConnectionResetError("the model is away"), "2")
     done = run(road, generator, Known(report(2)))
     assert (done.generations, [each.category for each in done.reports]) == (1, [ErrorCategory.NETWORK])
-    assert [each.generation for each in generator.told] == [1, 1]
+    assert [each.generation for each in generator.received] == [1, 1]
 
 
 def test_pauses_and_revisions_do_not_count_for_each_other(road: Road):
@@ -180,11 +180,11 @@ def test_what_is_for_a_person_stops_it_and_is_told_once(road: Road, category: st
     error = run(road, generator, Known(report(category=category)), on_stop=lambda *given: stops.append(given))
     assert isinstance(error, kind)
     assert error.category.label == category
-    ((told, so_far),) = stops
-    assert told is error
+    ((received, so_far),) = stops
+    assert received is error
     assert (so_far.code, so_far.generations, so_far.executions) == ("1", 1, 1)
     assert [each.category.label for each in so_far.reports] == [category]
-    assert len(generator.told) == 1
+    assert len(generator.received) == 1
 
 
 def test_errors_that_have_a_category_reach_the_caller_as_they_are(road: Road):
@@ -264,7 +264,7 @@ def test_generators_that_never_come_up_with_code_are_asked_as_often_as_others(ro
     generator = Generator(*errors)
     error = run(road, generator, Known())
     assert (error.operation_type, error.__cause__) == ("code_generation", errors[2])
-    assert [each.generation for each in generator.told] == [1, 2, 3]
+    assert [each.generation for each in generator.received] == [1, 2, 3]
 
 
 def test_failures_that_look_the_same_are_no_limit_of_their_own(road: Road):
@@ -329,7 +329,7 @@ def test_limits_are_counts(road: Road, name: str):
     assert f"{name}=0" in str(error)
 
 
-# -- what the generator is told -------------------------------------------------------------------------------------
+# -- the feedback to the generator ----------------------------------------------------------------------------------
 
 
 def test_the_generator_is_told_of_the_last_three_failures_of_its_code_and_of_no_others(road: Road):
@@ -339,17 +339,17 @@ def test_the_generator_is_told_of_the_last_three_failures_of_its_code_and_of_no_
         script.append(report(category="runtime_error", message=word))
     generator = Generator(*"12345")
     run(road, generator, Known(*script, report(5)), max_generations=5, max_executions=5)
-    assert [each.errors for each in generator.told] == [
+    assert [each.errors for each in generator.received] == [
         (),
         ("Failed: one",),
         ("Failed: one", "Failed: two"),
         ("Failed: one", "Failed: two", "Failed: three"),
         ("Failed: two", "Failed: three", "Failed: four"),
     ]
-    prompt = generator.told[-1].to_llm()
+    prompt = generator.received[-1].to_llm()
     assert prompt.startswith("Failed: four")
     assert prompt.endswith("Before that:\n- Failed: two\n- Failed: three")
-    assert generator.told[0].to_llm() == ""
+    assert generator.received[0].to_llm() == ""
 
 
 def test_what_the_generator_is_told_is_no_longer_than_it_may_be():
@@ -368,9 +368,9 @@ def test_failures_are_kept_in_the_history_and_what_helped_before_is_told(road: R
     generator = Generator("1", "import os", "3")
     executor = Known(report(category="runtime_error", message="list index 9 out of range", number=7), report(3))
     run(road, generator, executor, history=history)
-    assert [each.resolution for each in generator.told[1].advice] == ["checked the length first"]
-    assert "- checked the length first (lists may be empty)" in generator.told[1].to_llm()
-    assert generator.told[2].advice == ()
+    assert [each.resolution for each in generator.received[1].advice] == ["checked the length first"]
+    assert "- checked the length first (lists may be empty)" in generator.received[1].to_llm()
+    assert generator.received[2].advice == ()
     assert [each.execution_id for each in history.entries()][:2] == ["before", "exec_7"]
     assert len(history) == 3
 
@@ -411,14 +411,14 @@ def test_a_cancelled_run_cleans_up_and_does_not_call_on_stop(backend: str):
 
 
 def test_callbacks_may_be_async(backend: str):
-    told: list[str] = []
+    received: list[str] = []
 
     async def stop(error: Exception, so_far: GeneratedRun) -> None:
         await anyio.lowlevel.checkpoint()
-        told.append(type(error).__name__)
+        received.append(type(error).__name__)
 
     run(Road(backend), Generator("1 +"), Known(), max_generations=1, on_stop=stop)
-    assert told == ["MaxAttemptsExceededError"]
+    assert received == ["MaxAttemptsExceededError"]
 
 
 def test_callbacks_that_raise_are_reported_and_change_nothing(
@@ -460,8 +460,8 @@ def test_what_happens_while_code_runs_is_told(road: Road):
         )
     assert done.report.execution_result.stdout == "b\n"
     # The traceback goes to stderr when it can, and texts come in pieces.
-    told = [kind for kind, _ in itertools.groupby(event.kind for event in events if event.kind != "stderr")]
-    assert told == ["start", "stdout", "error", "start", "stdout", "result"]
+    received = [kind for kind, _ in itertools.groupby(event.kind for event in events if event.kind != "stderr")]
+    assert received == ["start", "stdout", "error", "start", "stdout", "result"]
 
 
 def test_a_remote_that_refuses_twice_and_a_generator_that_is_wrong_twice(road: Road):

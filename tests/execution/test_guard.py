@@ -394,7 +394,7 @@ def test_what_is_imported_late_leaves_no_bytecode(directory):
     assert list(directory.rglob("__pycache__")) == []
 
 
-# Roads past the looks at names, all of them on purpose: what is done at their end is refused all the same.
+# Ways around the check of names, all of them on purpose: the operation itself is refused all the same.
 EVASIONS = {
     "attrgetter": """
 import operator
@@ -461,12 +461,12 @@ DEEDS = {
 
 
 @pytest.mark.parametrize(
-    ("road", "deed"),
-    [*((road, "os.system('true')") for road in EVASIONS), *(("attrgetter", deed) for deed in [*DEEDS][1:])],
+    ("evasion", "deed"),
+    [*((evasion, "os.system('true')") for evasion in EVASIONS), *(("attrgetter", deed) for deed in [*DEEDS][1:])],
 )
-def test_who_gets_past_the_names_is_stopped_at_the_deed(road, deed, directory):
+def test_an_evasion_of_the_name_check_is_stopped_at_the_operation(evasion, deed, directory):
     before = sorted(directory.rglob("*"))
-    ran = run(EVASIONS[road].replace("DEED", deed), MODERATE, directory)
+    ran = run(EVASIONS[evasion].replace("DEED", deed), MODERATE, directory)
     assert ran.error == "SecurityViolation", ran
     assert ran.violation["kind"] == DEEDS[deed]
     assert deed in ran.violation["blocked_code"]

@@ -45,8 +45,8 @@ def history(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> ErrorHist
 
 
 @pytest.fixture
-def untold(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing was reported before: what is told once is told here."""
+def no_errors_logged_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No error was logged before: the first one of its kind is logged."""
     monkeypatch.setattr(resilience._callback_errors, "_logged", set())
 
 
@@ -201,7 +201,7 @@ def of_something_else(path: pathlib.Path) -> None:
     database.close()
 
 
-@pytest.mark.usefixtures("untold")
+@pytest.mark.usefixtures("no_errors_logged_before")
 @pytest.mark.parametrize("spoil", [broken, of_something_else, pathlib.Path.mkdir])
 def test_a_file_that_cannot_be_used_is_reported_once_and_the_memory_takes_its_place(
     spoil: object, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
@@ -221,7 +221,7 @@ def test_a_file_that_cannot_be_used_is_reported_once_and_the_memory_takes_its_pl
     assert before is None or path.read_bytes() == before
 
 
-@pytest.mark.usefixtures("untold")
+@pytest.mark.usefixtures("no_errors_logged_before")
 def test_a_file_that_stays_locked_delays_no_caller_for_long(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):

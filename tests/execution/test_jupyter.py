@@ -551,7 +551,7 @@ def test_without_jupyter_client_it_says_what_to_install(monkeypatch: pytest.Monk
 
 
 class Scripted(Kernel):
-    """Says what it is told to, and then nothing."""
+    """A kernel that sends scripted messages, and then none."""
 
     name, host, port = "kernel scripted", "localhost", 1
 

@@ -50,13 +50,13 @@ def test_a_program_finds_the_toolkit_that_is_installed_there_and_not_the_helpers
     code = "import resilience\nresilience.__name__"
     (answer,) = bare_python(
         "import sys, types",
-        "theirs = sys.modules['resilience'] = types.ModuleType('theirs')",
+        "installed = sys.modules['resilience'] = types.ModuleType('installed')",
         bootstrap.install_code(),
         bootstrap.call_expression("run", "one", code, None, None),
         f"print({bootstrap.call_expression('take_result', 'one')})",
-        "assert sys.modules['resilience'] is theirs",
+        "assert sys.modules['resilience'] is installed",
     )
-    assert json.loads(answer)["value"] == "theirs"
+    assert json.loads(answer)["value"] == "installed"
 
 
 def test_a_kernel_without_the_helper_is_told_by_its_error():

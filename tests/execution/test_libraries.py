@@ -198,12 +198,12 @@ TOO_LITTLE = {
 @pytest.mark.parametrize("limit", [20, 40, 60, 80, 100, 120, 150, 175, 200])
 @pytest.mark.parametrize("library", TOO_LITTLE)
 def test_a_limit_that_is_too_low_for_a_library_is_told_with_the_size_that_would_do(executor, library, limit):
-    code, told = TOO_LITTLE[library]
+    code, expected = TOO_LITTLE[library]
     report = run(executor, code, security_level="permissive", memory_limit=f"{limit}MB", timeout=30)
     if not report.success:  # releases differ in what they take
         assert (report.category, report.error.error_type) == (ErrorCategory.MEMORY, "MemoryError"), report.error
-        assert report.error.error_message == f"Memory limit of {limit}MB exceeded: {told}"
-        size = told.rpartition(" ")[2]
+        assert report.error.error_message == f"Memory limit of {limit}MB exceeded: {expected}"
+        size = expected.rpartition(" ")[2]
         assert f"memory_limit='{size}'" in report.error.suggestions[0]
         assert "install" not in report.to_json(4).lower().replace("is there but", "")
     assert report.success or limit < 200 or library in ("scipy", "sklearn", "polars")

@@ -1,4 +1,4 @@
-"""What programs print: kept within bounds, never mixed up with results, never in anybody's way."""
+"""Output of programs: bounded, never mixed up with results, and never an obstacle to the program."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def test_the_beginning_and_the_end_are_kept_and_what_is_missing_is_told(pieces: 
 
 @given(st.text(max_size=50), st.integers(1, 5))
 def test_texts_arrive_whole_whatever_pieces_the_bytes_come_in(text: str, size: int):
-    whole, told = text.encode("utf-8", "replace"), []
+    whole, emitted = text.encode("utf-8", "replace"), []
     reading, writing = os.pipe()
     try:
-        output = OutputCapture(reading, emit=told.append)
+        output = OutputCapture(reading, emit=emitted.append)
         os.write(writing, whole)
         os.close(writing)
         for at in range(0, len(whole), size):
@@ -47,7 +47,7 @@ def test_texts_arrive_whole_whatever_pieces_the_bytes_come_in(text: str, size: i
         assert not output.read()
     finally:
         os.close(reading)
-    assert "".join(told) == whole.decode()
+    assert "".join(emitted) == whole.decode()
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
@@ -131,8 +131,8 @@ def test_warnings_and_errors_are_told_with_their_lines(executor):
     heard: list[StreamEvent] = []
     code = "import warnings\nwarnings.warn('old')\nwarnings.warn('old', DeprecationWarning)\nnope"
     executor.execute_sync(ExecutionRequest(code, security_level="permissive"), on_event=heard.append)
-    told = [(event.level, event.text, event.line) for event in heard if event.level != "info"]
-    assert told == [
+    emitted = [(event.level, event.text, event.line) for event in heard if event.level != "info"]
+    assert emitted == [
         ("warning", "UserWarning: old", 2),
         ("warning", "DeprecationWarning: old", 3),
         ("error", "NameError on line 4: undefined variable", 4),

@@ -83,10 +83,10 @@ def test_a_policy_stands_in_the_place_of_a_level():
 @pytest.mark.parametrize("level", LEVELS)
 def test_the_child_is_told_in_json(level):
     policy = SecurityPolicy.of(level)
-    told = json.loads(json.dumps(policy.to_dict()))
-    assert told == policy.to_dict()
-    assert told["level"] == level
-    assert set(told) == {"level", "modules", "files", "paths", "network", "processes", "dynamic"}
+    document = json.loads(json.dumps(policy.to_dict()))
+    assert document == policy.to_dict()
+    assert document["level"] == level
+    assert set(document) == {"level", "modules", "files", "paths", "network", "processes", "dynamic"}
 
 
 def test_policies_are_values():

@@ -1,4 +1,4 @@
-"""Programs that end by themselves, and what is told of them."""
+"""Programs that end by themselves, and their reports."""
 
 from __future__ import annotations
 
@@ -316,7 +316,7 @@ def test_policies_do_not_rub_off_on_the_next_execution(executor):
 
 
 def test_a_warm_spare_and_a_fresh_process_tell_the_same(executor):
-    def told(report: ExecutionReport) -> dict[str, object]:
+    def comparable(report: ExecutionReport) -> dict[str, object]:
         found = report.to_dict(3)
         found["execution_result"] = {**found["execution_result"], "execution_time": 0, "memory_used": ""}
         return {**found, "execution_id": "", "timestamp": ""}
@@ -325,7 +325,9 @@ def test_a_warm_spare_and_a_fresh_process_tell_the_same(executor):
     with SubprocessExecutor(spares=0) as cold:
         for level in ("strict", "permissive"):
             executor.warm()
-            assert told(run(executor, code, security_level=level)) == told(run(cold, code, security_level=level))
+            assert comparable(run(executor, code, security_level=level)) == comparable(
+                run(cold, code, security_level=level)
+            )
 
 
 @pytest.mark.parametrize(
@@ -351,10 +353,11 @@ def test_a_failure_can_be_raised_with_its_category_and_its_report(executor, code
 
 def test_the_report_is_one_json_document(executor):
     report = run(executor, "print('out')\nnope")
-    told = report.to_dict()
-    assert {"success", "execution_result", "error_category", "error_details", "timestamp", "assigned_by"} <= set(told)
-    assert (told["success"], told["error_category"], told["assigned_by"]) == (False, "runtime_error", "ray")
-    result = told["execution_result"]
+    document = report.to_dict()
+    expected = {"success", "execution_result", "error_category", "error_details", "timestamp", "assigned_by"}
+    assert expected <= document.keys()
+    assert (document["success"], document["error_category"], document["assigned_by"]) == (False, "runtime_error", "ray")
+    result = document["execution_result"]
     assert (result["stdout"], result["exit_code"], result["exception_info"]["type"]) == ("out\n", 1, "NameError")
     assert result["memory_used"].endswith("MB")
     assert "execution_result" not in report.to_dict(1)
@@ -364,8 +367,8 @@ def test_the_report_is_one_json_document(executor):
 def test_what_failed_is_told_without_secrets(executor):
     code = "password = 'hunter2-hunter2'\nprint('Authorization: Bearer abcdefghijklmnop')\n1 / 0"
     for level in (2, 3, 4):
-        told = run(executor, code).to_json(level)
-        assert "hunter2" not in told and "abcdefghijklmnop" not in told
+        document = run(executor, code).to_json(level)
+        assert "hunter2" not in document and "abcdefghijklmnop" not in document
 
 
 def test_a_model_reads_a_success_and_a_failure_in_no_more_than_it_asked_for(executor):

@@ -94,7 +94,7 @@ def test_openmetrics_is_right_too(registry: CollectorRegistry):
     assert kept
 
 
-def test_what_is_taken_out_is_gone_and_nobody_listens_any_more(registry: CollectorRegistry):
+def test_uninstalled_metrics_are_gone_and_leave_no_listener(registry: CollectorRegistry):
     undo = install(registry)
     undo.flush()
     undo()

@@ -1,4 +1,4 @@
-"""What is called inside a probe belongs to that probe: it passes, and decides nothing of its own."""
+"""A call inside a probe belongs to that probe: it is admitted, and decides nothing of its own."""
 
 from __future__ import annotations
 
@@ -682,20 +682,20 @@ def test_the_inner_calls_of_a_call_that_a_ramp_up_admits_are_admitted_too(road: 
 
 
 def test_listeners_are_notified_of_the_probe_and_not_of_its_inner_calls(road: Road):
-    told: list[str] = []
+    notifications: list[str] = []
 
     class Listener(pybreaker.CircuitBreakerListener):
         def before_call(self, cb, func, *args, **kwargs):
-            told.append("before_call")
+            notifications.append("before_call")
 
         def success(self, cb):
-            told.append("success")
+            notifications.append("success")
 
         def failure(self, cb, exc):
-            told.append("failure")
+            notifications.append("failure")
 
         def state_change(self, cb, old_state, new_state):
-            told.append(new_state.name)
+            notifications.append(new_state.name)
 
     breaker = circuit_breaker("api", failure_threshold=2, reset_timeout=30, listeners=[Listener()])
 
@@ -714,7 +714,7 @@ def test_listeners_are_notified_of_the_probe_and_not_of_its_inner_calls(road: Ro
         await fetch_async()
 
     play(road, breaker, fetch_all, fetch_all_async)
-    assert told == ["open", "half-open", "before_call", "success", "closed"]
+    assert notifications == ["open", "half-open", "before_call", "success", "closed"]
 
 
 def test_a_stream_that_is_collected_half_way_gives_its_permit_back(road: Road):

@@ -1,4 +1,4 @@
-"""Cancellation at every await of a retried call: nothing follows, nothing is kept, nobody else notices."""
+"""Cancellation at every await of a retried call: no attempt follows, nothing is kept, no other call is affected."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_cancelled_at_any_await_the_circuit_has_its_permit_back(backend: str, fa
         circuit = half_open()
         cut = run(backend, lambda cut, circuit=circuit: ended(cut, circuit), Cut(at))
         state = circuit.current_state
-        if cut.calls == 1 and state == "half-open":  # the first attempt was cut short: the next probe is let in
+        if cut.calls == 1 and state == "half-open":  # the first attempt was cut short: the next probe is admitted
             again = Cut()
             assert anyio.run(circuit(failing(again, 0)), backend=backend) == "ok"
             assert circuit.current_state == "closed"

@@ -331,7 +331,7 @@ def test_a_stack_with_two_circuits_asks_both(road: Road):
     inner, outer = circuit_breaker("inner", failure_threshold=1), circuit_breaker("outer", failure_threshold=2)
     story = road.play(lambda fn: outer(inner(fn)), down, "never", pauses=(0, 0))
     assert story.reached == 1
-    assert (inner.state.name, outer.state.name) == ("open", "closed")  # a rejection trips nobody
+    assert (inner.state.name, outer.state.name) == ("open", "closed")  # a rejection trips no circuit
     assert outer.fail_counter == 1
 
 
@@ -533,7 +533,7 @@ def test_a_success_that_began_before_a_failure_and_ends_after_it_starts_the_coun
 
     @breaker
     def call(*others: Exception) -> str:
-        for error in others:  # while this one is on its way, others come and fail
+        for error in others:  # while this one is in flight, other calls fail
             with pytest.raises(ConnectionResetError):
                 fail(error)
         return "ok"

@@ -108,7 +108,7 @@ def test_a_report_shows_the_state_of_the_circuit_of_the_calls_key(limited: bool)
     breaker.of("healthy")
 
     @retry_on_category(attempts=2, base_delay=0)
-    @(timeout(30) if limited else lambda function: function)  # a sync time limit runs what is inside in a thread
+    @(timeout(30) if limited else lambda function: function)  # a sync time limit runs the inner call in a thread
     @breaker
     def fetch(host: str) -> None:
         raise ConnectionResetError

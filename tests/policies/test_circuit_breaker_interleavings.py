@@ -47,7 +47,7 @@ def test_the_explorer_explores_every_interleaving():
 
 
 class Explored:
-    """A circuit, and what is to be known from outside of the calls on their way through it."""
+    """A circuit, and the calls in flight through it, as a test sees them from outside."""
 
     def __init__(self, rules: dict[str, object], start: str) -> None:
         self.clock = VirtualClock()
@@ -127,7 +127,7 @@ def test_no_interleaving_of_three_calls_breaks_an_invariant(rules: dict[str, obj
             for step, number in program:
                 on.do(step, number)
             state = on.circuit.state
-            if isinstance(state, HalfOpen):  # and nobody who is out ever comes back
+            if isinstance(state, HalfOpen):  # and no probe in flight ever ends
                 on.clock.advance(on.circuit.config.lease_seconds)
                 on.admit(CALLS)
                 assert CALLS in on.out

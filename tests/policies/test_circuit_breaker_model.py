@@ -28,7 +28,7 @@ class Failed(Exception):
         self.retry_after = retry_after
 
 
-# What a call may come to, and what a failure of it weighs: a number; "answered"; or nothing.
+# The outcomes of a call, and the weight of each failure: a number; "answered"; or nothing.
 ENDS: dict[str, object] = {
     "ok": "answered",
     "bad": 1,  # a result that failure_if takes for a failure
@@ -56,7 +56,7 @@ ERRORS = {what: Failed(what.split()[0], HINTS.get(what)) for what in ENDS if wha
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """What circuit_breaker is given, with the defaults the model needs spelled out; None is never."""
+    """The options of a circuit, with the defaults that the model needs spelled out; None is never."""
 
     failure_threshold: int | None = 3
     failure_rate: float | None = None
@@ -134,7 +134,7 @@ CONFIGS = {
 
 @dataclasses.dataclass(eq=False)
 class Period:
-    """The circuit in one state, from one transition to the next; what a call is let in by."""
+    """The circuit in one state, from one transition to the next; it admits calls."""
 
     kind: str
     failures: int = 0  # that opened it
@@ -156,7 +156,7 @@ class Lease:
 
 @dataclasses.dataclass(eq=False)
 class Entry:
-    """A call on its way."""
+    """A call in flight."""
 
     by: Period | Lease | None
     began: float
@@ -170,7 +170,7 @@ class Model:
         self.period = Period("closed")
         self.category: str | None = None
         self.events: list[tuple[object, ...]] = []
-        self.told: list[str] = []
+        self.notifications: list[str] = []
 
     # what can be asked
 
@@ -235,7 +235,7 @@ class Model:
             if self.mode != "shadow":
                 return None, left
         if self.mode != "disabled":
-            self.told.append("before_call")
+            self.notifications.append("before_call")
         return Entry(by, self.now), None
 
     def weight(self, what: str) -> object:
@@ -258,9 +258,9 @@ class Model:
             what, weight, fails = "bad", 1, 1
         if self.mode != "disabled":
             if weight == "answered":
-                self.told.append("success")
+                self.notifications.append("success")
             elif fails:
-                self.told.append("failure")
+                self.notifications.append("failure")
         if isinstance(entry.by, Lease):
             if entry.by not in period.leases:
                 return  # its lease was over, or it comes late
@@ -335,7 +335,7 @@ class Model:
 
     def move(self, period: Period, *event: object) -> None:
         self.period = period
-        self.told.append(period.kind)
+        self.notifications.append(period.kind)
         self.events.append(event)
 
     # by hand
@@ -384,7 +384,7 @@ class Model:
         self.period = period
         if period.kind != before:
             self.events.append(event)
-            self.told.append(period.kind)
+            self.notifications.append(period.kind)
 
 
 # -- what it predicts --------------------------------------------------------------------------------------------------
@@ -401,19 +401,19 @@ class Dice(VirtualClock):
 
 class Heard(pybreaker.CircuitBreakerListener):
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.notifications: list[str] = []
 
     def before_call(self, cb, func, *args, **kwargs):
-        self.told.append("before_call")
+        self.notifications.append("before_call")
 
     def failure(self, cb, exc):
-        self.told.append("failure")
+        self.notifications.append("failure")
 
     def success(self, cb):
-        self.told.append("success")
+        self.notifications.append("success")
 
     def state_change(self, cb, old_state, new_state):
-        self.told.append(new_state.name.replace("-", "_"))
+        self.notifications.append(new_state.name.replace("-", "_"))
 
 
 class Driven:
@@ -488,7 +488,7 @@ def test_long_programs_go_as_the_model_predicts(name: str):
 
 
 def long_program(chance: random.Random, length: int) -> list[tuple]:
-    """Make up a program that spends most of its time in normal mode, with a few calls on their way."""
+    """Make up a program that spends most of its time in normal mode, with a few calls in flight."""
     program: list[tuple] = []
     reset_in = math.inf
     for _ in range(length):
@@ -560,7 +560,7 @@ def play(config: Config, program: list[tuple]) -> None:
             if subscription is not None:
                 subscription()
     assert events == (model.events if config.heard else [])
-    assert listener.told == (model.told if config.watched else [])
+    assert listener.notifications == (model.notifications if config.watched else [])
 
 
 def compare(model: Model, driven: Driven, clock: Dice) -> None:

@@ -519,17 +519,17 @@ def test_a_disabled_circuit_does_not_open_for_slow_calls_either(road: Road):
 
 @pytest.mark.parametrize("first", ["disable", "listen"])
 def test_listeners_are_not_notified_of_the_calls_of_a_disabled_circuit(first: str):
-    told = []
+    notifications = []
 
     class Listener(pybreaker.CircuitBreakerListener):
         def before_call(self, cb, func, *args, **kwargs):
-            told.append("before_call")
+            notifications.append("before_call")
 
         def failure(self, cb, exc):
-            told.append("failure")
+            notifications.append("failure")
 
         def success(self, cb):
-            told.append("success")
+            notifications.append("success")
 
     breaker = circuit_breaker("b")
     if first == "disable":
@@ -537,10 +537,10 @@ def test_listeners_are_not_notified_of_the_calls_of_a_disabled_circuit(first: st
     breaker.add_listener(Listener())
     breaker.disable()
     assert call(breaker, "ok", down) == ["ok", down]
-    assert told == []
+    assert notifications == []
     breaker.reset()
     call(breaker, "ok", down)
-    assert told == ["before_call", "success", "before_call", "failure"]
+    assert notifications == ["before_call", "success", "before_call", "failure"]
 
 
 def test_a_circuit_in_shadow_reports_the_calls_it_would_reject_and_rejects_none(road: Road):
@@ -571,12 +571,12 @@ def test_an_isolated_circuit_rejects_every_call_until_it_is_reset(road: Road):
 
 
 def test_each_change_of_mode_is_one_event_followed_by_its_transition():
-    told = []
+    notifications = []
     breaker = circuit_breaker("b")
-    with subscribe(told.append):
+    with subscribe(notifications.append):
         for order in ("isolate", "isolate", "disable", "shadow", "reset", "reset", "isolate", "reset"):
             getattr(breaker, order)()
-    assert [getattr(event, "mode", event.name) for event in told] == [
+    assert [getattr(event, "mode", event.name) for event in notifications] == [
         "isolated",
         "circuit.opened",
         "disabled",
@@ -782,7 +782,7 @@ def test_without_a_gil_each_success_is_reported_to_the_circuit(monkeypatch: pyte
 def test_neither_a_success_nor_a_counted_failure_reads_the_clock(rules: dict[str, object]):
     class Silent(VirtualClock):
         def now(self) -> float:
-            raise AssertionError("nobody needs the time")
+            raise AssertionError("the clock is not read")
 
     breaker = circuit_breaker("b", **rules)
     with using_clock(Silent()):

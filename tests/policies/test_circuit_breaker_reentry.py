@@ -1,6 +1,6 @@
-"""Whoever holds a circuit's lock may be interrupted: by the collector, which closes a stream, or by a signal's handler.
+"""A thread that holds a circuit's lock is interrupted by the garbage collector, which closes a stream, or by a signal.
 
-They run in the same thread, and call, end calls, or give orders, through the same circuit.
+The destructor or the handler runs in the same thread. It makes or ends calls of the same circuit, or changes its state.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Interrupting(VirtualClock):
 
 
 class Interrupted:
-    """A circuit with a call on its way, and its transitions."""
+    """A circuit with a call in flight, and its transitions."""
 
     def __init__(self, start: str, rules: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
         self.transitions: list[Transition] = []

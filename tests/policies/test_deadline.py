@@ -1,4 +1,4 @@
-"""A deadline: what it ends, who inherits it, and that nobody oversleeps it. `remaining` is in test_remaining."""
+"""Deadlines: what they end, which code inherits them, and that no wait exceeds them. `remaining`: test_remaining."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_sync_call_is_not_stopped():
 
 
 def test_an_error_of_the_function_itself_reaches_the_caller_unchanged(road: Road):
-    own = DeadlineExceededError("of somebody else")
+    own = DeadlineExceededError("of another call")
     assert road.play(deadline(5), own).answer is own
 
 
@@ -328,7 +328,7 @@ def test_a_limited_call_under_a_passed_deadline_fails_at_once(road: Road):
     assert deadline_or_inf(VirtualClock()) == float("inf")
 
 
-# -- nobody oversleeps it -------------------------------------------------------------------------------------------
+# -- no wait exceeds it ---------------------------------------------------------------------------------------------
 
 failure = st.one_of(
     st.builds(ConnectionResetError), st.builds(TimeoutError), st.builds(Busy, st.floats(0, 80)), st.builds(ValueError)
@@ -343,7 +343,7 @@ step = st.builds(Takes, st.floats(0, 20), failure)
     jitter=st.sampled_from(["equal", "full", "decorrelated", "none"]),
     wait=st.none() | st.floats(0, 30),
     needs=st.floats(0, 5),
-    where=st.sampled_from(["around", "further out"]),
+    where=st.sampled_from(["around", "enclosing"]),
 )
 def test_no_wait_ends_and_no_attempt_begins_after_the_deadline(limit, script, base, jitter, wait, needs, where):
     began: list[float] = []

@@ -202,20 +202,20 @@ def test_a_substitute_that_fails_without_another_one_is_an_event(road: Road):
     def out_of_reach(*args: object) -> object:
         raise TimeoutError
 
-    def told(**parameters: object) -> list[tuple[str, str, str]]:
+    def emitted(**parameters: object) -> list[tuple[str, str, str]]:
         story = road.play(fallback(**parameters), Down())
         return [(each.name, each.source, each.category.label) for each in story.events]
 
     chain = {UNAVAILABLE: out_of_reach}
     used, failed = ("fallback.used", "out_of_reach", "unavailable"), ("fallback.failed", "out_of_reach", "timeout")
-    assert told(chain=chain) == [used, failed]
-    assert told(chain=chain, default=1, on=UNAVAILABLE) == [used, failed]  # what it failed with is not covered
-    assert told(chain=chain, stale={}) == [used, failed]  # where there is no good answer
+    assert emitted(chain=chain) == [used, failed]
+    assert emitted(chain=chain, default=1, on=UNAVAILABLE) == [used, failed]  # what it failed with is not covered
+    assert emitted(chain=chain, stale={}) == [used, failed]  # where there is no good answer
 
     def broken(error: Exception) -> object:
         raise KeyError from error
 
-    assert told(factory=broken) == [
+    assert emitted(factory=broken) == [
         ("fallback.used", "factory", "unavailable"),
         ("fallback.failed", "factory", "unknown"),
     ]

@@ -1,6 +1,6 @@
 """The eight bugs of half-open circuits, each kept out: with one probe and with three, sync, on asyncio and on trio.
 
-The calls are really on their way at the same time: threads, or tasks of an event loop that runs beside the test.
+The calls are really in flight at the same time: threads, or tasks of an event loop that runs beside the test.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ class Circuit:
         return probes
 
     def must_be_full(self) -> None:
-        """All probes are out, and nobody else gets in."""
+        """All probes are in flight, and no other call is admitted."""
         assert self.breaker.state.name == "half-open"
         assert self.probes_out == self.probes
         assert self.call().rejected

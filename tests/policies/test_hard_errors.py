@@ -70,7 +70,7 @@ def test_an_error_with_hostile_causes_is_retried_like_any_other(make: Callable[[
 
     def fail() -> None:
         reached.append(1)
-        with pytest.raises(ConnectionResetError):  # somebody gives up on something else, so that ours is looked at
+        with pytest.raises(ConnectionResetError):  # another retry is exhausted, so that this error is searched
             retry_on_category(attempts=2, base_delay=0)(refused)()
         raise error
 

@@ -1,4 +1,4 @@
-"""Which calls are safe to repeat, and which failures prove that nothing happened."""
+"""Calls that are safe to repeat, and failures that prove that the server has done nothing."""
 
 from __future__ import annotations
 
@@ -223,9 +223,9 @@ def test_an_error_of_the_function_is_logged_once_and_means_not_idempotent(caplog
     with caplog.at_level(logging.WARNING, "resilience"):
         assert not idempotency.allows(Call("call", _send, ("order",)))
         assert not idempotency.allows(Call("call", _send, ("order",)))
-    [told] = caplog.messages
-    assert told.startswith("idempotent ")
-    assert "LookupError" in told
+    [line] = caplog.messages
+    assert line.startswith("idempotent ")
+    assert "LookupError" in line
 
 
 def test_an_awaitable_answer_is_logged_and_means_not_idempotent(caplog: pytest.LogCaptureFixture) -> None:

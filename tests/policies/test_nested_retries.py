@@ -1,4 +1,4 @@
-"""Retries within retries: what one of them has given up on, another does not try again, unless told to."""
+"""Nested retries: an outer one does not retry what an inner one has exhausted, unless ``retry_exhausted`` says so."""
 
 from __future__ import annotations
 
@@ -238,13 +238,13 @@ def test_an_inner_retry_of_one_attempt_does_not_stop_the_outer_one(road: Road):
 
 
 def test_retry_exhausted_multiplies_attempts(road: Road):
-    told = retry_on_category(attempts=4, base_delay=0, retry_exhausted=True)
-    assert attempt(road, lambda fn: told(inner(fn)), lambda fn: told(inner(fn))) == 12
+    multiplying = retry_on_category(attempts=4, base_delay=0, retry_exhausted=True)
+    assert attempt(road, lambda fn: multiplying(inner(fn)), lambda fn: multiplying(inner(fn))) == 12
 
 
 def test_only_the_retry_with_retry_exhausted_multiplies(road: Road):
-    told = retry_on_category(attempts=2, base_delay=0, retry_exhausted=True)
-    assert attempt(road, lambda fn: outer(told(inner(fn))), lambda fn: outer(told(inner(fn)))) == 6
+    multiplying = retry_on_category(attempts=2, base_delay=0, retry_exhausted=True)
+    assert attempt(road, lambda fn: outer(multiplying(inner(fn))), lambda fn: outer(multiplying(inner(fn)))) == 6
 
 
 # -- errors of before -----------------------------------------------------------------------------------------------
@@ -335,8 +335,8 @@ def test_an_exhausted_error_from_another_process_counts_as_exhausted_on_arrival(
     assert caught.value.resilience.made == 3
 
 
-@pytest.mark.parametrize("told", [False, True], ids=["unheard", "heard"])
-def test_an_error_exhausted_in_an_earlier_attempt_is_retried_when_a_later_one_raises_it_again(told: bool):
+@pytest.mark.parametrize("listening", [False, True], ids=["unheard", "heard"])
+def test_an_error_exhausted_in_an_earlier_attempt_is_retried_when_a_later_one_raises_it_again(listening: bool):
     given_up: list[Exception] = []
     calls = 0
 
@@ -355,10 +355,10 @@ def test_an_error_exhausted_in_an_earlier_attempt_is_retried_when_a_later_one_ra
                 given_up.append(error)
             raise ConnectionResetError("another")
         if calls == 2:
-            raise given_up[0]  # no retry further in has been at work during this attempt
+            raise given_up[0]  # no nested retry was exhausted during this attempt
         return "ok"
 
-    if told:
+    if listening:
         with subscribe(lambda event: None):
             assert call() == "ok"
     else:

@@ -1,4 +1,4 @@
-"""What an open circuit knows of the failure that opened it: type and category, never another caller's data."""
+"""An open circuit keeps type and category of the failure that opened it, never another caller's data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.roads import Road
 
 
 class Card:
-    """What a caller would not want others to see."""
+    """Data of one caller that no other caller may see."""
 
 
 def _failing(road: Road, cards: list[weakref.ref[Card]]) -> object:

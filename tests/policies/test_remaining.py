@@ -1,4 +1,4 @@
-"""`remaining`: what is left of the innermost deadline or limit, wherever one asks."""
+"""`remaining`: the rest of the innermost deadline or limit, in every task and thread that inherits it."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_a_nested_call_in_a_task_of_its_own_ends_at_the_inherited_deadline(backe
                     ended.append((type(error), clock.now()))
 
             async with anyio.create_task_group() as tasks:
-                with deadline(5):  # of a block that ends nobody by itself
+                with deadline(5):  # of a block that cancels nothing by itself
                     tasks.start_soon(child)
 
     anyio.run(main, backend=backend)

@@ -386,9 +386,9 @@ def test_a_cancelled_future_is_never_tried_again_whatever_a_predicate_says(road:
     assert road.play(policy, CancelledError(), "never").reached == 1
 
 
-@pytest.mark.parametrize(("told", "calls"), [(False, 3), (True, 6)])
-def test_two_stacked_retries_multiply_only_with_retry_exhausted(road: Road, told: bool, calls: int):
-    outer = retry_on_category(attempts=2, base_delay=0, retry_exhausted=told)
+@pytest.mark.parametrize(("multiplies", "calls"), [(False, 3), (True, 6)])
+def test_two_stacked_retries_multiply_only_with_retry_exhausted(road: Road, multiplies: bool, calls: int):
+    outer = retry_on_category(attempts=2, base_delay=0, retry_exhausted=multiplies)
     story = road.play(lambda fn: outer(retry_on_category(attempts=3, base_delay=0)(fn)), *[down] * 9)
     assert story.reached == calls
 

@@ -1,4 +1,4 @@
-"""How many attempts a category is worth: ``max_attempts``."""
+"""``max_attempts``: a limit on the failures of each category."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whom a retry asks and tells, and whom not."""
+"""Details of a retry: which callbacks it calls, which events it emits, what it reports."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ down = ConnectionResetError("down")
 
 
 @pytest.fixture
-def nothing_told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+def nothing_logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
     monkeypatch.setattr(resilience._callback_errors, "_logged", set())
     yield
     assert not caplog.get_records("call")  # those of the test itself, not of what comes after
 
 
-@pytest.mark.usefixtures("nothing_told")
+@pytest.mark.usefixtures("nothing_logged")
 @pytest.mark.parametrize(
     "options",
     [
@@ -85,12 +85,12 @@ def test_an_outer_retry_that_made_one_attempt_adds_no_report_to_an_exhausted_nes
     inner = retry_on_category(attempts=2, base_delay=0)
     outer = retry_on_category(attempts=9, base_delay=0)
 
-    def told_by() -> list[object]:
+    def reported_attempts() -> list[object]:
         story = road.play(lambda fn: outer(inner(fn)), down, down)
         assert story.answer.resilience.reason is StopReason.ATTEMPTS
         return [event.attempts for event in story.events if event.name == "retry.exhausted"]
 
-    assert told_by() == [2]
+    assert reported_attempts() == [2]
     if not road.is_async:
         assert last_call().reason is StopReason.ATTEMPTS
         assert last_call().made == 2
@@ -100,8 +100,8 @@ def test_an_outer_retry_that_made_several_attempts_reports_an_exhausted_nested_o
     inner = retry_on_category("network", attempts=2, base_delay=0)
     outer = retry_on_category("timeout", "network", attempts=9, base_delay=0)
     story = road.play(lambda fn: outer(inner(fn)), TimeoutError(), down, down)
-    told = [(event.reason, event.attempts) for event in story.events if event.name == "retry.exhausted"]
-    assert told == [("attempts", 2), ("nested", 2)]
+    reported = [(event.reason, event.attempts) for event in story.events if event.name == "retry.exhausted"]
+    assert reported == [("attempts", 2), ("nested", 2)]
 
 
 def test_a_call_that_an_open_circuit_rejects_has_no_report():
@@ -125,8 +125,8 @@ def test_a_call_that_is_not_idempotent_is_repeated_where_it_was_not_executed(
 
 
 def test_rows_of_the_retrys_own_decide_what_may_be_repeated(road: Road):
-    told = retry_on_category(base_delay=0, idempotent=False, profiles={"network": {"unsafe": RetrySafety.ALWAYS}})
-    assert road.play(told, *[ConnectionResetError()] * 3).reached == 3
+    reported = retry_on_category(base_delay=0, idempotent=False, profiles={"network": {"unsafe": RetrySafety.ALWAYS}})
+    assert road.play(reported, *[ConnectionResetError()] * 3).reached == 3
 
 
 @pytest.mark.parametrize(("safe", "reached"), [(True, 3), (False, 1)])
@@ -192,7 +192,7 @@ def test_waits_are_the_same_with_and_without_listeners(road: Road, jitter):
     unheard = began()
     with subscribe(lambda event: None):
         assert began() == unheard
-    assert began(on_retry=lambda told: None) == unheard
+    assert began(on_retry=lambda reported: None) == unheard
     assert began(budget=RetryBudget()) == unheard
     assert len(set(unheard)) == 6
 
@@ -213,7 +213,7 @@ def test_a_rejection_is_retried_where_on_includes_it():
     assert retry_on_category("network", base_delay=0, retry_if=asked)(rejected)() == "ok"
 
 
-def test_callbacks_that_were_not_given_are_not_called(road: Road, nothing_told):
+def test_callbacks_that_were_not_given_are_not_called(road: Road, nothing_logged):
     waits = retry_on_category("network", wait=tenacity.wait_none())
     assert road.play(waits, down, "ok").answer == "ok"
     error = KeyError("lamp")

@@ -1,4 +1,4 @@
-"""What was tried: ``error.resilience``, `last_call` and the note."""
+"""The report on a call: ``error.resilience``, `last_call` and the note."""
 
 from __future__ import annotations
 

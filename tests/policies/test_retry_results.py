@@ -111,8 +111,8 @@ def test_options_by_category_go_by_the_category_of_the_response(road: Road) -> N
 
 def test_the_event_names_the_category_of_the_response(road: Road) -> None:
     story = road.play(retry_on_category(attempts=2, jitter="none", retry_if_result=_failed), _httpx(503), "ok")
-    [told] = [event for event in story.events if isinstance(event, RetryScheduled)]
-    assert (told.category.label, told.wait, told.error) == ("unavailable", 0.5, None)
+    [scheduled] = [event for event in story.events if isinstance(event, RetryScheduled)]
+    assert (scheduled.category.label, scheduled.wait, scheduled.error) == ("unavailable", 0.5, None)
 
 
 def test_a_retry_after_is_waited_for_with_a_retry_if_of_tenacity(road: Road) -> None:

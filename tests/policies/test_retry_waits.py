@@ -1,4 +1,4 @@
-"""How long is waited, and who says so: the category, a number, a `Backoff`, tenacity, a function."""
+"""Waits of a retry: by category, as a number, a `Backoff`, a tenacity wait or a function."""
 
 from __future__ import annotations
 

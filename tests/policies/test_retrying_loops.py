@@ -1,4 +1,4 @@
-"""``for attempt in retrying(...)``: what is asked and told between the attempts, and how a loop ends."""
+"""``for attempt in retrying(...)``: strategies and callbacks between the attempts, and the ends of a loop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.roads import Road
 
 
 def loop(road: Road, script: list, **options: object) -> tuple[object, int, float]:
-    """Run the steps of *script* in a loop: return what it came to, the attempts, and the time."""
+    """Run the steps of *script* in a loop: return the outcome, the attempts, and the time."""
     made = []
 
     def step() -> object:
@@ -178,6 +178,6 @@ def test_on_success_of_a_loop_is_a_plain_function_since_an_attempt_is_a_plain_bl
 
     async def hear(report: object) -> None: ...
 
-    hear.__qualname__ = f"hear_on_{backend}"  # what is told of is told once
+    hear.__qualname__ = f"hear_on_{backend}"  # an error is logged once for each name
     loop(Road(backend), ["ok"], on_success=hear)
     assert "on_success" in caplog.text

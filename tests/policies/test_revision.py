@@ -37,7 +37,7 @@ class Code(Exception):
 
 def play(road: Road, decorate: Callable, script: list, *args: object, **kwargs: object) -> tuple[object, list]:
     """Call what *decorate* makes of ``def run(code, *, limit=1.0)`` that does the steps of *script*, an error or a
-    value each; return what it came to, and what it was called with."""
+    value each; return the outcome, and the arguments of each call."""
     steps, seen = iter(script), []
 
     def step(code: str, limit: float) -> object:

@@ -249,7 +249,7 @@ is_half_open = shows(current_state="half-open")
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """Why our circuit differs, and the sentence that promises it, in the documentation or a public docstring."""
+    """A documented difference: its reason, and the sentence of the documentation or a docstring that promises it."""
 
     why: str
     page: str

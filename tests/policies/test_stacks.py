@@ -82,7 +82,7 @@ def test_in_any_stack_each_policy_is_run_for_each_call_that_reaches_it(name: str
             recorder = next(at)
             retried = "retry" in names[:depth] and "fallback" not in names[depth:]
             if "retry" in names[:depth]:
-                # What is inside of the retry is asked about each attempt that it makes.
+                # A policy inside the retry is run for each attempt.
                 expected = story.reached if retried and "retry" not in names[depth:] else len(recorder.recorded)
                 assert len(recorder.recorded) == expected >= 1
             else:

@@ -46,7 +46,7 @@ def test_a_limit_around_retries_covers_the_waits_as_well(road: Road):
         *[ConnectionResetError()] * 9,
     )
     assert isinstance(story.answer, ConnectionResetError)
-    assert story.reached == 2  # at 0 and 4; the third would begin at 12: nobody waits for that
+    assert story.reached == 2  # at 0 and 4; the third would begin at 12, after the limit
     assert story.now == 4
     assert story.answer.resilience.reason is StopReason.DEADLINE
     assert "too little time left for another attempt; the last failure took 0 s; 6 s" in story.answer.__notes__[0]
@@ -94,7 +94,7 @@ def test_a_cancelled_caller_is_cancelled_and_not_timed_out(backend: str):
 
 
 def has_nothing_to_do(worker: threading.Thread) -> bool:
-    """Wait until a worker is idle, or has ended: a thread tells nobody."""
+    """Wait, by polling, until a worker is idle or has ended."""
     for _ in range(5000):
         if worker.name == "resilience idle" or not worker.is_alive():
             return True

@@ -1,4 +1,4 @@
-"""What is kept of an exception is true, plain JSON, bounded and without secrets, whatever the exception does."""
+"""A captured exception is true, plain JSON, bounded and without secrets, whatever the exception does."""
 
 from __future__ import annotations
 

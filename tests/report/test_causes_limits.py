@@ -1,4 +1,4 @@
-"""What an execution is stopped for: time, memory, signals, exit codes, the policy. And what belongs to a category."""
+"""Diagnosis of stopped executions: time, memory, signals, exit codes, the policy; and diagnosis by category."""
 
 from __future__ import annotations
 

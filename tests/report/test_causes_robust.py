@@ -219,7 +219,7 @@ def test_a_typical_diagnosis_takes_no_more_than_three_milliseconds():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         failures = [
-            failure_of(each.code) for room in (names, syntax, runtime) for each in room.CORPUS if each.runs_here
+            failure_of(each.code) for corpus in (names, syntax, runtime) for each in corpus.CORPUS if each.runs_here
         ]
     taken = []
     for failure in failures:

@@ -267,7 +267,7 @@ def test_plain_starlette_needs_no_fastapi():
     assert (answer.status_code, answer.json()["error"]) == (504, "INTERNAL_ERROR")
 
 
-def test_a_log_filter_that_raises_costs_nobody_the_answer():
+def test_a_log_filter_that_raises_does_not_prevent_the_answer():
     def refuse(record: logging.LogRecord) -> bool:
         raise RuntimeError("full")
 

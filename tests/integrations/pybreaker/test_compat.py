@@ -1,4 +1,4 @@
-"""What a program that uses pybreaker relies on."""
+"""The interface of pybreaker on a circuit: attributes, listeners, storages."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def test_a_server_that_dies_leaves_each_circuit_to_itself(server: Server, road: 
 
 
 def test_a_server_that_dies_closes_no_circuit_that_was_open(server: Server, road: Road):
-    """pybreaker's storage answers "closed" when it cannot be reached: every open circuit let everybody through."""
+    """pybreaker's storage answers "closed" when it cannot be reached: every open circuit admitted every call."""
     one, two = shared(server), shared(server)
     one.open()
     assert road.play(two, "never").reached == 0

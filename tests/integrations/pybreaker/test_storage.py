@@ -122,7 +122,7 @@ def refuse() -> None:
     raise ConnectionRefusedError
 
 
-def told(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
     return [(record.levelname, record.getMessage()) for record in caplog.records if record.name == "resilience"]
 
 
@@ -159,7 +159,7 @@ def test_an_outage_of_a_store_is_logged_at_its_beginning_and_its_end(road: Road,
     raised = "shared store Remote of circuit 'one' raised ConnectionRefusedError"
     then = "the circuit goes on by itself, and asks again in 1 s, later every 30 s"
     back = "shared store Remote of circuit 'two' is back"
-    assert told(caplog) == [("WARNING", f"{raised}; {then}"), ("INFO", back)]
+    assert logged(caplog) == [("WARNING", f"{raised}; {then}"), ("INFO", back)]
 
 
 def test_circuits_on_one_store_set_it_aside_together(road: Road):
@@ -223,7 +223,7 @@ def test_a_store_that_answers_too_late_is_set_aside(road: Road, caplog: pytest.L
         store.trouble = lambda: current_clock().sleep(1.5 if store.asked == a_read else 0)
         assert [call(road, breaker), call(road, breaker)] == ["ok", "ok"]
         assert (store.asked, clock.now()) == (a_read, 1.5)
-    ((_, line),) = told(caplog)
+    ((_, line),) = logged(caplog)
     assert "gave no answer within 1 s" in line
 
 
@@ -579,7 +579,7 @@ def test_a_retry_after_of_years_does_not_set_the_store_aside(
         rejected = call(road, two)
         assert isinstance(rejected, CircuitOpenError)
         assert rejected.retry_after == pytest.approx(86_400 + reset)
-    assert told(caplog) == []
+    assert logged(caplog) == []
 
 
 def test_an_opening_time_far_in_the_future_counts_as_now(road: Road):
