@@ -110,7 +110,7 @@ def test_the_shortest_limit_comes_before_the_next_step(limited: Limited):
     run(main())
 
 
-def test_the_shortest_limit_lets_pass_what_does_not_wait(limited: Limited):
+def test_the_shortest_limit_admits_a_body_that_does_not_wait(limited: Limited):
     async def body() -> str:
         return "done"
 
@@ -251,11 +251,11 @@ def test_the_outer_limit_passes_first_through_the_inner_one(limited: Limited):
     assert nested(limited, outer=2, inner=5) == ([False, 2, 1], [True, 2, 0])
 
 
-def test_of_two_limits_at_the_same_moment_the_outer_one_is_told(limited: Limited):
+def test_of_two_limits_at_the_same_moment_the_outer_one_raises(limited: Limited):
     assert nested(limited, outer=2, inner=2) == ([False, 2, 1], [True, 2, 0])
 
 
-def test_of_two_limits_that_pass_while_the_loop_is_busy_the_outer_one_is_told(limited: Limited):
+def test_of_two_limits_that_pass_while_the_loop_is_busy_the_outer_one_raises(limited: Limited):
     async def busy() -> None:
         pass_time(10)
         await asyncio.sleep(1)
@@ -264,7 +264,7 @@ def test_of_two_limits_that_pass_while_the_loop_is_busy_the_outer_one_is_told(li
     assert nested(limited, outer=2, inner=5, body=busy) == ([False, 10, 1], [True, 10, 0])
 
 
-def test_an_outer_limit_that_passes_during_the_inner_ones_clean_up_is_told(limited: Limited):
+def test_an_outer_limit_that_passes_during_the_inner_ones_cleanup_raises(limited: Limited):
     async def body() -> None:
         try:
             await forever()
@@ -630,7 +630,7 @@ def history(error: BaseException) -> Iterator[type]:
         yield type(error)
 
 
-def test_a_block_says_which_cancellation_it_came_of():
+def test_the_error_of_a_block_has_its_cancellation_as_context():
     async def main() -> None:
         with pytest.raises(CallTimeoutError) as caught:
             await by_block(2, forever)

@@ -216,7 +216,7 @@ def test_events_of_a_call_that_a_listener_makes_go_to_the_others_and_not_to_it(r
     assert names(story.events) == [*POSTED, PAID[0], *POSTED, PAID[1]]
 
 
-def test_two_listeners_that_make_calls_hear_of_each_others_once():
+def test_two_listeners_that_make_calls_are_notified_of_each_others_once():
     @retry
     def post() -> None:
         raise ConnectionRefusedError
@@ -236,7 +236,7 @@ def test_two_listeners_that_make_calls_hear_of_each_others_once():
     assert {name: len(events) for name, events in heard.items()} == {"one": 2 + 2 * 4, "two": 2 + 2 * 4}
 
 
-def test_another_thread_is_heard_while_a_listener_runs():
+def test_events_of_another_thread_are_delivered_while_a_listener_runs():
     heard: list[str] = []
     other = threading.Thread(target=retry(flaky(1)))
 
@@ -252,7 +252,7 @@ def test_another_thread_is_heard_while_a_listener_runs():
     assert heard == ["MainThread", other.name, other.name, "MainThread"]
 
 
-def test_another_task_is_heard_while_an_async_hook_runs(backend: str):
+def test_events_of_another_task_are_delivered_while_an_async_hook_runs(backend: str):
     heard: list[str] = []
 
     async def main() -> None:
@@ -282,7 +282,7 @@ def test_another_task_is_heard_while_an_async_hook_runs(backend: str):
     assert heard == ["other"]
 
 
-def test_a_task_that_a_listener_starts_is_not_heard_by_it():
+def test_a_listener_is_not_notified_of_calls_in_a_task_it_starts():
     heard: list[Event] = []
     tasks: list[asyncio.Task] = []
 
@@ -308,7 +308,7 @@ def test_a_task_that_a_listener_starts_is_not_heard_by_it():
     assert len(heard) == len(tasks) == 4
 
 
-def test_a_call_under_a_time_limit_that_a_listener_makes_is_not_heard_by_it():
+def test_a_listener_is_not_notified_of_its_own_calls_under_a_time_limit():
     heard: list[Event] = []
 
     @timeout(5)
@@ -347,7 +347,7 @@ def test_a_bound_method_is_the_same_listener_each_time_it_is_looked_up():
     assert alerts.calls == 2
 
 
-def test_a_listener_hears_again_once_it_has_come_back_also_after_it_has_raised():
+def test_a_listener_is_notified_again_after_it_has_returned_or_raised():
     heard: list[Event] = []
 
     def listen(event: Event) -> None:
@@ -566,7 +566,7 @@ def test_a_hook_that_returns_a_coroutine_counts_as_one_that_raised(caplog: pytes
     assert "the call was not made" in refused.value.__notes__[0]
 
 
-def test_a_circuit_listener_is_not_told_of_calls_that_it_makes_itself(road: Road):
+def test_a_circuit_listener_is_not_notified_of_its_own_calls(road: Road):
     import pybreaker
 
     notified: list[str] = []
@@ -589,7 +589,7 @@ def test_a_circuit_listener_is_not_told_of_calls_that_it_makes_itself(road: Road
     assert notified == ["shop"]
 
 
-def test_a_listener_that_opens_the_circuit_it_hears_of_is_told_that_it_opened():
+def test_a_listener_that_opens_its_circuit_is_notified_of_the_opening():
     import pybreaker
 
     notified: list[str] = []

@@ -43,7 +43,7 @@ def everything(road: Road):
     return road.play(decorate, ConnectionResetError(SECRET), Takes(9), "never", SECRET, pauses=(0, 30, 0))
 
 
-def test_every_event_happens_and_is_told_in_order(road: Road):
+def test_every_event_is_emitted_in_order(road: Road):
     story = everything(road)
     assert story.names == [
         "attempt.failed",
@@ -92,7 +92,7 @@ def declare(name: str = "order.lost", labels: tuple[str, ...] = ("target", "shel
     return OrderLost
 
 
-def test_a_class_says_all_there_is_to_say_of_an_event():
+def test_a_class_declares_everything_about_an_event():
     lost = declare()
     assert (lost.name, lost.severity, lost.on_span, lost.escalates) == ("order.lost", Severity.ERROR, True, False)
     assert lost.counter is not None

@@ -68,7 +68,7 @@ def test_names_become_task_ids(road: Road):
     ]
 
 
-def test_an_error_with_a_code_of_its_own_tells_it(road: Road):
+def test_an_error_with_a_code_shows_it(road: Road):
     class OutOfStock(ResilienceError, code="SHOP-E001"):
         pass
 
@@ -110,7 +110,7 @@ def test_threads_and_tasks_are_as_many_as_the_limit_and_no_more(road: Road, limi
 
 
 @pytest.mark.parametrize("limit", LIMITS)
-def test_a_lazy_iterable_is_taken_from_only_when_there_is_room(road: Road, limit: int):
+def test_a_lazy_iterable_is_advanced_only_when_a_call_can_start(road: Road, limit: int):
     taken, done, ahead = 0, 0, 0
 
     def calls() -> Iterator[Callable[[], None]]:

@@ -108,7 +108,7 @@ def test_a_call_reaches_the_function_once_and_its_error_the_caller_as_it_is(
     assert Dependency(failures=0).through(road, guard) == "ok"
 
 
-def test_a_circuit_that_is_open_lets_through(road: Road, everywhere: bool):
+def test_an_open_circuit_of_a_disabled_scope_admits_calls(road: Road, everywhere: bool):
     circuit = open_circuit()
     with settings.disabled(everywhere=everywhere):
         assert Dependency(failures=0).through(road, circuit) == "ok"
@@ -127,7 +127,7 @@ def test_a_circuit_counts_nothing_meanwhile(road: Road):
     assert circuit.fail_counter == 0
 
 
-def test_a_circuit_around_a_generator_that_is_open_lets_through():
+def test_an_open_circuit_around_a_generator_in_a_disabled_scope_admits_calls():
     circuit = open_circuit()
 
     @circuit
@@ -139,7 +139,7 @@ def test_a_circuit_around_a_generator_that_is_open_lets_through():
 
 
 @pytest.mark.parametrize("used_before", [False, True])
-def test_a_limit_is_none_on_the_fast_path_either_whether_it_was_used_before_or_not(used_before: bool, everywhere: bool):
+def test_a_disabled_limit_is_off_on_the_fast_path_too(used_before: bool, everywhere: bool):
     guard = timeout(0.01)
 
     @guard

@@ -290,7 +290,7 @@ def test_a_retry_waits_as_long_as_the_error_inside_asks(road: Road):
     assert story.waits == [pytest.approx(7.0, rel=0.2)]
 
 
-def test_a_retry_does_not_repeat_what_a_retry_inside_has_given_up_on(road: Road):
+def test_a_retry_does_not_repeat_what_a_nested_retry_has_exhausted(road: Road):
     def decorate(function):
         inner = retry_on_category("network", attempts=2, base_delay=0)(function)
         domain = translating({"network": DatabaseError}, operation="read")(inner)
@@ -482,7 +482,7 @@ class TakesMore(Exception):
         ({KeyError: NotFound}, {"operation": "read"}, TypeError, "operation='read': .* none of NotFound does"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(translations, parameters, kind, says):
+def test_invalid_options_are_refused(translations, parameters, kind, says):
     with pytest.raises(kind, match=says):
         translating(translations, **parameters)
 

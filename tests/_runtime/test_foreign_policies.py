@@ -122,7 +122,7 @@ def test_a_foreign_policy_answers_before_methods_classes_and_plain_calls_too(roa
     road.run(main, main_async)
 
 
-def test_a_generator_function_is_refused_by_a_policy_that_does_not_say_that_it_can_guard_one():
+def test_a_generator_function_is_refused_by_a_policy_without_supports_generators():
     def items():
         yield 1
 

@@ -77,7 +77,7 @@ def test_a_dump_that_was_cut_off_is_refused(tmp_path: Path) -> None:
         total(path)
 
 
-def test_marks_that_callgrind_does_not_see_are_told(tmp_path: Path) -> None:
+def test_missing_marks_of_callgrind_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(DumpError, match="it did not see the calls of getppid"):
         per_call(tmp_path, 71, 1000)
 
@@ -210,7 +210,7 @@ def test_the_profile_shows_what_is_called(capsys: pytest.CaptureFixture[str]) ->
     assert "18000" in capsys.readouterr().out  # three calls of the function in each of 6000
 
 
-def test_what_goes_wrong_in_the_child_is_told(tmp_path: Path) -> None:
+def test_a_failure_in_the_child_is_reported(tmp_path: Path) -> None:
     reported = {"case": "sync-retry", "side": "ours", "pid": 71, "problem": "CheckFailedError: answers 8"}
     with pytest.raises(counting.CountingError, match="^sync-retry, ours: CheckFailedError: answers 8$"):
         reports(f"print({json.dumps(json.dumps(reported))})", tmp_path)

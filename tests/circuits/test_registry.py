@@ -89,7 +89,7 @@ def test_a_name_of_two_circuits_finds_neither_and_says_where_they_were_made():
     assert len(entries(f"{__name__}.twin")) == len(twins)
 
 
-def test_circuits_of_one_name_are_told_apart_by_the_module_that_made_them():
+def test_circuits_of_one_name_are_distinguished_by_their_modules():
     ours, theirs = made_in("shop.clients", "books"), made_in("shop.orders", "books")
     assert resilience.circuits.get("shop.clients.books") is ours
     assert resilience.circuits.get("shop.orders.books") is theirs

@@ -197,7 +197,7 @@ def test_an_error_of_the_application_is_not_taken_for_its_cause() -> None:
     assert not never_connected(error)
 
 
-def test_what_the_caller_was_just_dealing_with_says_nothing_of_a_later_failure(
+def test_an_exception_the_caller_was_handling_does_not_classify_a_later_failure(
     closed_port: int, talker: Callable[..., int]
 ) -> None:
     def fails() -> None:

@@ -57,7 +57,7 @@ def test_a_phase_that_has_not_begun_shows_no_numbers(stats):
     assert next(line for line in drawn(stats).splitlines() if "process back" in line).strip() == "process back"
 
 
-def test_the_circuit_is_told_with_its_probes_counted(stats, time):
+def test_the_story_of_the_circuit_counts_its_probes(stats, time):
     stats.begin_phase(0)
 
     def emit(kind, **more):

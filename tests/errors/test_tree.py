@@ -71,7 +71,7 @@ def test_the_tree_is_drawn_as_it_is(module, root):
     assert len(tree) > 5
 
 
-def test_every_error_in_these_rooms_derives_from_the_base_and_is_exported():
+def test_every_error_of_these_modules_derives_from_the_base_and_is_exported():
     for module in MODULES:
         for name, value in vars(module).items():
             ours = isinstance(value, type) and issubclass(value, BaseException) and value.__module__ == module.__name__

@@ -201,7 +201,7 @@ def test_a_policy_that_rejects_keeps_every_kind_of_call_from_being_made(road: Ro
 
 
 @pytest.mark.parametrize("name", ADMITTING)
-def test_a_policy_that_admits_lets_every_kind_of_call_be_made_once(road: Road, name: str):
+def test_a_policy_that_admits_makes_every_kind_of_call_once(road: Road, name: str):
     reached: list[str] = []
     policy = ADMITTING[name]()
     calls = 0
@@ -321,7 +321,7 @@ def test_the_rate_is_kept_by_waiting(road: Road):
     assert began == [0, 0, 0, 0.5, 1, 1.5]
 
 
-def test_a_call_whose_turn_is_far_away_is_rejected_at_once_and_says_when_to_come_back(road: Road):
+def test_a_call_whose_turn_is_far_away_is_rejected_at_once_with_retry_after(road: Road):
     limit = RateLimit(rate=0.1, max_wait=5)
     story = road.play(limit, "first", "never", pauses=(0, 4, 1))
     first, second, third, fourth = story.answers
@@ -414,14 +414,14 @@ def test_describe_shows_the_options_that_differ_and_that_nothing_is_known_of_the
     assert describe(search).worst.unknown == ("ConcurrencyLimit",)
 
 
-def test_two_policies_that_do_not_say_are_both_named_and_a_limit_outside_holds_all_the_same():
+def test_two_policies_without_a_worst_case_are_named_and_an_outer_limit_holds():
     guarded = timeout(4)(DenyAll()(retry_on_category(ConcurrencyLimit(1)(RateLimit(2)(Recorder()(lambda: None))))))
     worst = describe(guarded).worst
     assert str(worst) == "worst case: unknown (DenyAll and ConcurrencyLimit and RateLimit do not say), 4 s in all"
     assert worst.seconds == 4
 
 
-def test_a_policy_that_says_what_it_adds_is_counted():
+def test_a_policy_with_a_worst_case_is_counted():
     async def search() -> None: ...
 
     assert str(describe(Recorder()(search)).worst) == "worst case: 1 call, 0 s of waiting and what the calls take"

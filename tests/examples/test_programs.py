@@ -141,7 +141,7 @@ def test_the_code_of_the_inner_service_goes_up_with_what_is_the_callers(services
     assert services[1].get("/offers/lamp", params={"hurt": "validation"}).json()["code"] == "OFR-E001"
 
 
-def test_a_bug_inside_is_a_failure_that_tells_nothing(services: tuple[httpx.Client, httpx.Client]):
+def test_a_bug_of_the_service_is_a_failure_without_details(services: tuple[httpx.Client, httpx.Client]):
     inner, outer = services
     answer = outer.get("/offers/bug", params={"hurt": "bug"})
     assert (answer.status_code, answer.json()["category"]) == (500, "unknown")

@@ -35,7 +35,7 @@ def test_only_the_remote_executor_runs_while_it_can_be_reached(road: Road):
     assert remote.seen == [ExecutionRequest("6 * 7", timeout=3)]
 
 
-def test_it_is_tried_again_before_it_is_given_up(road: Road):
+def test_the_container_is_retried_before_the_fallback(road: Road):
     remote = Known(refused(), refused(), report("there"))
     done = run(FallbackExecutor(remote, Known()), road)
     assert (done.execution_result.return_value, done.ran_on) == ("there", "remote")
@@ -81,7 +81,7 @@ def test_a_wrong_configuration_is_nothing_to_stand_in_for(road: Road):
     assert run(FallbackExecutor(Known(error), Known()), road) is error
 
 
-def test_where_both_fail_the_last_error_tells_of_the_first(road: Road):
+def test_where_both_fail_the_last_error_refers_to_the_first(road: Road):
     first, second = refused(), refused()
     error = run(FallbackExecutor(Known(first), Known(second), attempts=1), road)
     assert error is second

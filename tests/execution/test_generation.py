@@ -104,7 +104,7 @@ def test_infrastructure_has_the_same_code_executed_again_after_a_pause(road: Roa
 
 
 @pytest.mark.parametrize("category", [leaf.label for leaf in ErrorCategory.CODE_RELATED | ErrorCategory.SECURITY])
-def test_code_that_is_to_blame_is_written_anew(road: Road, category: str):
+def test_code_with_an_error_of_its_own_is_generated_anew(road: Road, category: str):
     generator, executor = Generator("1", "2"), Known(report(category=category), report(2))
     done = run(road, generator, executor)
     assert [each.code for each in executor.seen] == ["1", "2"]
@@ -135,14 +135,14 @@ def test_an_answer_without_code_is_asked_for_again(road: Road):
 
 
 @pytest.mark.parametrize("answer", ["<think>First I need to", "```python\nprint('a"])
-def test_a_generator_is_told_that_its_answer_was_cut_off(road: Road, answer: str):
+def test_the_feedback_says_that_an_answer_was_cut_off(road: Road, answer: str):
     generator = Generator(answer, "3")
     done = run(road, generator, Known(report(3)))
     assert (done.generations, done.executions) == (2, 1)
     assert "the answer was cut off" in generator.received[1].reports[0].error_message
 
 
-def test_a_generator_that_says_it_could_not_is_asked_again(road: Road):
+def test_a_generator_that_reports_a_failure_is_asked_again(road: Road):
     error = CodeGenerationError("the model refused", 1, [])
     generator = Generator(error, "2")
     done = run(road, generator, Known(report(2)))
@@ -174,7 +174,9 @@ STOPS = {
 
 
 @pytest.mark.parametrize(("category", "kind"), STOPS.items())
-def test_what_is_for_a_person_stops_it_and_is_told_once(road: Road, category: str, kind: type[Exception]):
+def test_a_failure_that_needs_a_person_stops_the_loop_and_is_reported_once(
+    road: Road, category: str, kind: type[Exception]
+):
     stops: list[tuple[Exception, GeneratedRun]] = []
     generator = Generator("1", "2")
     error = run(road, generator, Known(report(category=category)), on_stop=lambda *given: stops.append(given))
@@ -273,7 +275,7 @@ def test_failures_that_look_the_same_are_no_limit_of_their_own(road: Road):
     assert done.report.execution_result.return_value == 5
 
 
-def test_a_limit_that_ran_out_is_told_like_any_stop(road: Road):
+def test_an_exhausted_limit_is_reported_like_any_stop(road: Road):
     stops: list[Exception] = []
     error = run(road, Generator("1 +"), Known(), max_generations=1, on_stop=lambda error, run: stops.append(error))
     assert stops == [error]
@@ -288,7 +290,7 @@ def test_where_remote_and_local_cannot_be_reached_both_are_tried_again(road: Roa
     assert (len(remote.seen), len(local.seen)) == (5, 3)
 
 
-def test_what_a_retry_further_in_has_given_up_on_is_not_tried_again(road: Road):
+def test_an_error_that_a_nested_retry_has_exhausted_is_not_retried(road: Road):
     errors = [ConnectionResetError("the model is away") for _ in range(2)]
     generator = Generator(*errors)
     guard = retry_on_category("network", attempts=2)
@@ -332,7 +334,7 @@ def test_limits_are_counts(road: Road, name: str):
 # -- the feedback to the generator ----------------------------------------------------------------------------------
 
 
-def test_the_generator_is_told_of_the_last_three_failures_of_its_code_and_of_no_others(road: Road):
+def test_the_feedback_has_the_last_three_failures_of_the_code_alone(road: Road):
     words = ["one", "two", "three", "four"]
     script: list[object] = [refused()]
     for word in words:
@@ -352,7 +354,7 @@ def test_the_generator_is_told_of_the_last_three_failures_of_its_code_and_of_no_
     assert generator.received[0].to_llm() == ""
 
 
-def test_what_the_generator_is_told_is_no_longer_than_it_may_be():
+def test_the_feedback_keeps_to_its_token_limit():
     from resilience.report._llm import estimated_tokens
 
     error = report(category="runtime_error", message="word " * 1000).error
@@ -361,7 +363,7 @@ def test_what_the_generator_is_told_is_no_longer_than_it_may_be():
         assert estimated_tokens(feedback.to_llm(most)) <= most
 
 
-def test_failures_are_kept_in_the_history_and_what_helped_before_is_told(road: Road):
+def test_failures_are_kept_in_the_history_and_earlier_resolutions_are_in_the_feedback(road: Road):
     history = ErrorHistory()
     history.record(report(category="runtime_error", message="list index 3 out of range").error, "before")
     history.resolve("before", "checked the length first", "lists may be empty")
@@ -449,7 +451,7 @@ def test_an_async_callback_of_a_sync_run_is_rejected(name: str):
 # -- for real -------------------------------------------------------------------------------------------------------
 
 
-def test_what_happens_while_code_runs_is_told(road: Road):
+def test_events_while_code_runs_reach_the_listener(road: Road):
     events: list[StreamEvent] = []
     with SubprocessExecutor(spares=0) as executor:
         given = {"on_event": events.append}

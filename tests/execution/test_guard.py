@@ -287,7 +287,7 @@ def test_moderate_writes_nothing(directory):
     assert (directory / "data.txt").read_text() == "data"
 
 
-def test_a_path_is_told_as_the_code_knows_it(directory):
+def test_a_path_is_shown_as_the_code_has_it(directory):
     ran = run("import logging\nlogging.basicConfig(filename='x.log')", MODERATE, directory)
     assert ran.message == "Attempted to write a file: 'x.log'"
 
@@ -473,7 +473,7 @@ def test_an_evasion_of_the_name_check_is_stopped_at_the_operation(evasion, deed,
     assert sorted(directory.rglob("*")) == before
 
 
-def test_permissive_lets_everything_happen_and_tells_of_it(directory):
+def test_permissive_allows_every_operation_and_warns(directory):
     code = """
 import os, subprocess
 open("new.txt", "w").close()

@@ -86,7 +86,7 @@ def test_what_is_not_there_cannot_be_resolved(history: ErrorHistory):
     assert history.entries()[0].resolution == ""
 
 
-def test_the_oldest_make_room(history: ErrorHistory):
+def test_the_oldest_entries_are_evicted(history: ErrorHistory):
     for number in range(12):
         history.record(failure(), f"exec_{number}")
     assert [each.execution_id for each in history.entries()] == [f"exec_{number}" for number in range(7, 12)]
@@ -251,7 +251,7 @@ def test_what_is_broken_in_a_file_breaks_no_answer(tmp_path: pathlib.Path):
     assert history.entries() == []
 
 
-def test_a_limit_that_is_none_is_refused():
+def test_an_invalid_limit_is_refused():
     with pytest.raises(ValueError, match="limit=0"):
         ErrorHistory(limit=0)
 

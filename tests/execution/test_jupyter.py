@@ -74,7 +74,7 @@ def run(
 # -- what comes back ------------------------------------------------------------------------------------------------
 
 
-def test_a_program_tells_what_it_printed_and_its_last_value_and_its_variables(executor: JupyterExecutor, road: Road):
+def test_the_result_has_output_last_value_and_variables(executor: JupyterExecutor, road: Road):
     report = run(executor, road, "import math\nprint('hello')\nroot = math.isqrt(17)\n[root, 'four']")
     result = report.execution_result
     assert report.success
@@ -151,7 +151,7 @@ def test_it_runs_in_the_directory_it_is_given(executor: JupyterExecutor, tmp_pat
     assert (tmp_path / "f").read_text() == "x"
 
 
-def test_only_the_variables_that_are_asked_for_are_told(executor: JupyterExecutor):
+def test_only_the_requested_variables_are_returned(executor: JupyterExecutor):
     request = ExecutionRequest("a = 1\nb = 2\nc = 3", return_variables=["b", "z"])
     assert executor.execute_sync(request).execution_result.variables == {"b": 2}
 
@@ -169,7 +169,7 @@ def test_the_environment_of_this_process_stays_here(monkeypatch: pytest.MonkeyPa
     assert report.execution_result.return_value is None
 
 
-def test_what_is_displayed_is_told_as_text_without_colours(executor: JupyterExecutor):
+def test_displayed_data_is_text_without_colours(executor: JupyterExecutor):
     code = "from IPython.display import display\nclass Shown:\n    def __repr__(self): return '\\x1b[31mred\\x1b[0m'\n"
     report = executor.execute_sync(FREE(code + "display(Shown())\nprint('\\x1b[1mbold\\x1b[0m')"))
     assert report.execution_result.stdout == "red\nbold\n"
@@ -323,7 +323,7 @@ def test_cancelling_interrupts_the_program_and_leaves_the_kernel(executor: Jupyt
         ),
     ],
 )
-def test_a_program_that_ends_the_kernel_is_to_blame_and_another_kernel_takes_its_place(code: str, said: str):
+def test_a_program_that_ends_the_kernel_fails_and_the_kernel_is_replaced(code: str, said: str):
     with JupyterExecutor() as executor:
         report = executor.execute_sync(FREE(code))
         assert report.category is ErrorCategory.RUNTIME
@@ -405,7 +405,7 @@ def kernel_that_runs(*command: str, tmp_path: pathlib.Path) -> Callable[[], Asyn
     return manager
 
 
-def test_a_kernel_that_ends_at_once_cannot_be_reached_and_its_last_words_are_told(tmp_path: pathlib.Path):
+def test_a_kernel_that_ends_at_once_cannot_be_reached_and_its_stderr_is_shown(tmp_path: pathlib.Path):
     odd = kernel_that_runs(sys.executable, "-c", "raise SystemExit('no such luck')", tmp_path=tmp_path)
     with JupyterExecutor(manager=odd) as executor, pytest.raises(ContainerConnectivityError) as raised:
         executor.execute_sync("1")
@@ -467,7 +467,7 @@ def test_a_connected_kernel_without_a_heartbeat_cannot_be_reached(monkeypatch: p
         manager.context.destroy(linger=0)
 
 
-def test_only_answers_to_ones_own_requests_are_heard(elsewhere: KernelManager):
+def test_replies_to_other_requests_are_ignored(elsewhere: KernelManager):
     other = elsewhere.client()
     assert isinstance(other, BlockingKernelClient)
     other.start_channels()

@@ -71,7 +71,7 @@ def test_cancelling_interrupts_it(executor: JupyterExecutor, server: tuple[str, 
     assert executor.execute_sync("1").success
 
 
-def test_a_program_that_ends_the_kernel_is_to_blame(executor: JupyterExecutor):
+def test_a_program_that_ends_the_kernel_fails(executor: JupyterExecutor):
     report = executor.execute_sync(FREE("import os\nos._exit(3)"))
     assert report.category is ErrorCategory.RUNTIME
     assert report.error.error_summary == "ProcessExit: the process of the kernel exited before the program had ended"

@@ -36,7 +36,7 @@ def compiled(source: str) -> tuple[object, list[str]]:
 
 
 @pytest.mark.parametrize("source", ONE_LINERS, ids=ascii)
-def test_the_short_way_to_compile_an_expression_comes_to_the_same_as_the_long_one(source, monkeypatch):
+def test_both_ways_to_compile_an_expression_agree(source, monkeypatch):
     short = compiled(source)
     monkeypatch.setattr(statements, "_expression", lambda _source: None)
     assert short == compiled(source)

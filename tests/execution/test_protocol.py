@@ -100,7 +100,7 @@ def test_no_frame_is_that_long(length):
         decode_length(length.to_bytes(HEADER, "big"))
 
 
-def test_a_channel_whose_other_side_has_gone_says_so():
+def test_a_channel_whose_peer_has_gone_raises_channel_closed():
     reading, writing = os.pipe()
     os.close(writing)
     with pytest.raises(ChannelClosed):

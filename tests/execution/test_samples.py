@@ -187,7 +187,7 @@ def test_what_worked_and_what_can_be_done_now(executor: SubprocessExecutor):
     assert fixed.success
 
 
-def test_what_happens_is_told_before_the_end(executor: SubprocessExecutor):
+def test_events_arrive_before_the_end(executor: SubprocessExecutor):
     shown: list[StreamEvent] = []
     executor.execute_sync("print('one')\n1 / 0\n", on_event=shown.append)
     errors = [event.to_dict() for event in shown if event.level == "error"]

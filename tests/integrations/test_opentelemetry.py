@@ -175,7 +175,7 @@ def test_without_an_sdk_it_goes_nowhere():
 
 
 @pytest.mark.parametrize("wrong", [{"meter_provider": 1}, {"durations": 1}, {"spans": "no"}, {"component": 1}], ids=str)
-def test_what_cannot_be_meant_is_refused(wrong):
+def test_invalid_options_are_refused(wrong):
     with pytest.raises(TypeError, match=next(iter(wrong))):
         install(**wrong)
     assert not has_listeners()

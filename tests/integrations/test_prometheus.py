@@ -237,7 +237,7 @@ def test_a_retry_that_is_not_tracked_has_its_failures_counted(registry: Collecto
     [{"registry": None}, {"component": 1}, {"component": ""}, {"budgets": [RetryBudget()]}, {"budgets": ["b"]}],
     ids=str,
 )
-def test_what_cannot_be_meant_is_refused(wrong):
+def test_invalid_options_are_refused(wrong):
     with pytest.raises((TypeError, ValueError), match=next(iter(wrong))):
         install(**{"registry": CollectorRegistry(), **wrong})
     assert not has_listeners()

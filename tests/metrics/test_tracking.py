@@ -138,7 +138,7 @@ def test_an_error_is_counted_by_its_code_and_else_by_its_type():
     }
 
 
-def test_there_is_an_end_to_how_many_codes_and_functions_are_told_apart(monkeypatch: pytest.MonkeyPatch):
+def test_codes_and_functions_beyond_the_maximum_are_counted_together(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(_call_stats, "_MAX_CODES", 3)
     monkeypatch.setattr(_call_stats, "_MAX_TARGETS", 3)
     many = CallStatsRegistry()
@@ -353,7 +353,7 @@ def test_without_a_gil_successes_are_counted_under_the_lock(monkeypatch: pytest.
     assert only().quick == 0
 
 
-def test_who_watches_is_told_until_it_has_heard_enough():
+def test_an_observer_is_called_until_it_returns_false():
     heard = []
 
     def watcher(record, outcome, took) -> bool:

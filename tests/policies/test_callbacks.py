@@ -320,7 +320,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("parameters", "kind", "says"), REFUSED)
-def test_a_parameter_that_cannot_be_meant_is_refused(parameters: dict, kind: type[Exception], says: str):
+def test_an_invalid_parameter_is_refused(parameters: dict, kind: type[Exception], says: str):
     with pytest.raises(kind, match=re.escape(says)):
         retry_on_category(**parameters)
 

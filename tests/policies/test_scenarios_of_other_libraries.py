@@ -1783,7 +1783,7 @@ def test_interlock_failures_of_threads_open_it_once():
     ],
     ids=str,
 )
-def test_interlock_a_setting_that_cannot_be_meant_is_refused(options: dict[str, object]):
+def test_interlock_an_invalid_setting_is_refused(options: dict[str, object]):
     with pytest.raises(ValueError, match=f"{list(options)[-1]}="):
         circuit_breaker("b", **options)  # type: ignore[arg-type]
 

@@ -248,6 +248,6 @@ async def async_key() -> str: ...
         ({"default": 1, "key": len}, TypeError, "give it with stale=, a cache of good answers"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(parameters: dict, kind: type[Exception], says: str):
+def test_invalid_options_are_refused(parameters: dict, kind: type[Exception], says: str):
     with pytest.raises(kind, match=re.escape(says)):
         fallback(**parameters)

@@ -72,7 +72,7 @@ def test_no_unknown_name_is_installed(module, level):
         assert diagnosis.suggestions
 
 
-def test_of_an_unknown_name_it_is_said_that_it_is_none():
+def test_an_unknown_name_is_reported_as_unknown():
     (tip,) = diagnose(failure_of("import totally_invented_zz")).suggestions
     assert tip == (
         "No package is known that has a module totally_invented_zz: remove the import, and write what it was to do."
@@ -83,7 +83,7 @@ def test_a_name_that_is_like_a_known_one_which_is_not_installed_is_asked_about()
     assert diagnose(failure_of("import langchian")).suggestions == ("Did you mean langchain?",)
 
 
-def test_where_little_is_allowed_what_was_meant_is_still_told():
+def test_a_misspelt_module_is_recognised_also_where_little_is_allowed():
     specifics = {"security_level": "strict", "available_modules": ["math", "json", "datetime", "random"]}
     diagnosis = diagnose(failure_of("import pandass", specifics=specifics))
     assert diagnosis.suggestions[0].startswith("Did you mean pandas")

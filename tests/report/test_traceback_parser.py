@@ -127,7 +127,7 @@ def in_a_file(code: str) -> str:
     return done.stderr
 
 
-def test_the_marks_of_a_traceback_tell_which_part_of_the_line_failed():
+def test_the_marks_of_a_traceback_show_the_failed_part_of_the_line():
     report = report_of_text(in_a_file("a = b = 4\nzero = 0\nx = (a / b) + (b / zero)\n"))
     assert "zero is 0 in b / zero" in report.immediate_cause
 

@@ -236,7 +236,7 @@ def test_the_last_failure_has_a_date_that_a_success_leaves(backend: str):
         anyio.run(main, backend=backend)
 
 
-def test_half_open_lets_one_call_through_at_a_time(backend: str):
+def test_half_open_admits_one_call_at_a_time(backend: str):
     answers: list[str] = []
 
     async def main() -> None:
@@ -276,7 +276,7 @@ def test_a_cancelled_call_counts_for_nothing(backend: str):
     anyio.run(main, backend=backend)
 
 
-def test_opening_is_a_warning_with_the_failures_and_probing_and_closing_are_told(caplog: pytest.LogCaptureFixture):
+def test_opening_is_logged_as_a_warning_and_probing_and_closing_are_logged(caplog: pytest.LogCaptureFixture):
     with caplog.at_level(logging.INFO), log_events():
         play("down down down 10 ok", name="logged planner")
     lines = [(record.levelname, record.getMessage()) for record in caplog.records]
@@ -312,7 +312,7 @@ def test_the_circuit_underneath_is_found_by_its_name_and_obeys():
     assert repr(breaker) == "<CircuitBreaker 'found by its name' open>"
 
 
-def test_who_listens_to_the_circuit_underneath_hears_what_counts():
+def test_listeners_of_the_inner_circuit_are_notified_of_what_counts():
     import pybreaker
 
     heard: list[str] = []
@@ -347,7 +347,7 @@ def test_who_listens_to_the_circuit_underneath_hears_what_counts():
     ],
     ids=str,
 )
-def test_what_cannot_be_meant_is_refused(parameters: dict[str, object], kind: type[Exception], says: str):
+def test_invalid_options_are_refused(parameters: dict[str, object], kind: type[Exception], says: str):
     with pytest.raises(kind) as caught:
         CircuitBreaker(**parameters)
     assert str(caught.value).startswith(says)
@@ -392,7 +392,7 @@ class Document:
     timeout=st.integers(1, 6),
     program=st.lists(st.sampled_from([*STEPS, "down", "down", "1", "2", "5"]), max_size=25),
 )
-def test_every_program_of_calls_comes_to_what_the_document_says(threshold: int, timeout: int, program: list[str]):
+def test_every_program_of_calls_has_the_outcome_of_the_document(threshold: int, timeout: int, program: list[str]):
     document, now, answers = Document(threshold, timeout), 0, []
     for word in program:
         if word.isdigit():

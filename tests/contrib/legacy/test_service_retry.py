@@ -223,7 +223,7 @@ def test_one_class_may_stand_without_its_tuple():
     ],
     ids=str,
 )
-def test_what_cannot_be_meant_is_refused(parameters: dict[str, object], kind: type[Exception], says: str):
+def test_invalid_options_are_refused(parameters: dict[str, object], kind: type[Exception], says: str):
     story = play(retry_with_backoff, "never", **parameters)
     assert type(story.answer) is kind
     assert str(story.answer).startswith(says)

@@ -91,7 +91,7 @@ def test_views_are_answered_for_in_both_kinds_of_stack(mode: str, style: str):
         assert "Set-Cookie" not in lines
 
 
-def test_a_misspelt_setting_is_told_at_start_up():
+def test_a_misspelt_setting_is_logged_at_start_up():
     program = (
         "from django.conf import settings; settings.configure(RESILIENCE_HTTP={'fromat': 'x'})\n"
         "from resilience.integrations.http.django import ProblemMiddleware; ProblemMiddleware(print)"

@@ -188,7 +188,7 @@ def test_what_fails_after_the_answer_has_begun_breaks_off_and_is_logged(
     assert (record.status, record.path) == (None, "/stream")
 
 
-def test_a_public_category_tells_its_message():
+def test_errors_of_a_public_category_show_their_message():
     answer = TestClient(shop(public="client_error")).get("/locked/7")
     assert (answer.json()["detail"], answer.json()["details"]) == ("row 7 is locked", {"row": "7"})
 

@@ -124,7 +124,7 @@ def test_a_row_that_is_overridden_is_the_row():
     [(0, "0"), (0.3, "1"), (1.0, "1"), (1.2, "2"), (timedelta(minutes=1), "60"), (math.inf, None), (None, None)],
     ids=str,
 )
-def test_the_wait_is_told_in_whole_seconds_rounded_up(wait: float | None, published: str | None):
+def test_the_retry_after_is_in_whole_seconds_rounded_up(wait: float | None, published: str | None):
     assert headers(ResilienceError("m", retry_after=wait)).get("Retry-After") == published
 
 

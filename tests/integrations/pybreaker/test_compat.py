@@ -108,7 +108,7 @@ def test_call_calling_and_call_async_guard_like_the_decorator(backend: str):
     assert breaker.state.name == "open"
 
 
-def test_exclusions_are_refused_with_the_way_to_say_it_by_category():
+def test_exclusions_are_refused_with_the_option_by_category():
     breaker = circuit_breaker("b")
     for change in (breaker.add_excluded_exception, breaker.add_excluded_exceptions, breaker.remove_excluded_exception):
         with pytest.raises(TypeError, match="what counts is decided by category; give trip_on="):
