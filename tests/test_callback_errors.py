@@ -17,7 +17,7 @@ from resilience import circuit_breaker, fallback, register, retry_on_category, r
 from resilience.events import Event
 from resilience.integrations.logging import log_events
 from resilience.testing import no_waits
-from tests.roads import Road
+from tests.runners import Runner
 
 down = ConnectionResetError("down")
 retry = retry_on_category(attempts=2, base_delay=0)
@@ -67,11 +67,11 @@ def broken(*arguments: object, **keywords: object) -> object:
 
 @pytest.mark.parametrize("logger", ["resilience", ""], ids=["resilience", "root"])
 def test_a_log_handler_that_raises_does_not_fail_a_call_that_succeeds_on_its_second_attempt(
-    road: Road, logger: str, added: Callable
+    runner: Runner, logger: str, added: Callable
 ):
     handler = added(Raising(OSError("disk full")), logger)
     with log_events():
-        story = road.play(retry, down, "ok")
+        story = runner.play(retry, down, "ok")
     assert (story.answer, story.reached) == ("ok", 2)
     assert handler.records > 0
 
@@ -100,24 +100,26 @@ def fallback_over(policy: Callable) -> Callable:
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_a_hook_and_a_log_handler_that_both_raise_leave_the_result_as_it_is(road: Road, hook: str, added: Callable):
+def test_a_hook_and_a_log_handler_that_both_raise_leave_the_result_as_it_is(runner: Runner, hook: str, added: Callable):
     added(Raising(OSError("disk full")), "resilience")
     with subscribe(broken):
-        assert road.play(HOOKS[hook](), down, "ok").answer == "ok"
+        assert runner.play(HOOKS[hook](), down, "ok").answer == "ok"
 
 
-def test_an_error_is_the_original_one_where_hook_and_log_handler_raise(road: Road, added: Callable):
+def test_an_error_is_the_original_one_where_hook_and_log_handler_raise(runner: Runner, added: Callable):
     added(Raising(OSError("disk full")), "resilience")
-    answer = road.play(lambda function: translating({ValueError: broken})(function), wrong := ValueError("no")).answer
+    answer = runner.play(lambda function: translating({ValueError: broken})(function), wrong := ValueError("no")).answer
     assert answer is wrong
     asked = retry_on_category(attempts=2, idempotent=broken)
-    assert road.play(asked, failed := ConnectionResetError()).answer is failed
+    assert runner.play(asked, failed := ConnectionResetError()).answer is failed
 
 
-def test_a_registered_predicate_that_raises_is_skipped_also_where_the_log_handler_raises(road: Road, added: Callable):
+def test_a_registered_predicate_that_raises_is_skipped_also_where_the_log_handler_raises(
+    runner: Runner, added: Callable
+):
     handler = added(Raising(OSError("disk full")), "resilience")
     with register(broken, "timeout"):
-        assert road.play(retry, down, "ok").answer == "ok"
+        assert runner.play(retry, down, "ok").answer == "ok"
     assert handler.records == 1
 
 
@@ -133,7 +135,7 @@ def test_a_circuit_listener_and_a_log_handler_that_raise_do_not_keep_a_circuit_f
     assert breaker.current_state == "open"
 
 
-def test_a_hook_that_cannot_even_be_named_changes_nothing(road: Road):
+def test_a_hook_that_cannot_even_be_named_changes_nothing(runner: Runner):
     class Hostile:
         def __getattr__(self, name: str) -> object:
             raise RuntimeError if name == "__qualname__" else AttributeError(name)
@@ -142,10 +144,10 @@ def test_a_hook_that_cannot_even_be_named_changes_nothing(road: Road):
             raise RuntimeError
 
     with subscribe(Hostile()):
-        assert road.play(retry, down, "ok").answer == "ok"
+        assert runner.play(retry, down, "ok").answer == "ok"
 
 
-def test_with_warnings_as_errors_a_hook_or_a_log_handler_that_warns_changes_nothing(road: Road, added: Callable):
+def test_with_warnings_as_errors_a_hook_or_a_log_handler_that_warns_changes_nothing(runner: Runner, added: Callable):
     def warn(*arguments: object) -> None:
         warnings.warn("old", DeprecationWarning, stacklevel=1)
 
@@ -155,7 +157,7 @@ def test_with_warnings_as_errors_a_hook_or_a_log_handler_that_warns_changes_noth
     added(Warns(), "resilience")
     with warnings.catch_warnings(), subscribe(warn), log_events():
         warnings.simplefilter("error")
-        story = road.play(retry_on_category(attempts=2, base_delay=0, on_retry=warn), down, "ok")
+        story = runner.play(retry_on_category(attempts=2, base_delay=0, on_retry=warn), down, "ok")
     assert story.answer == "ok"
 
 
@@ -196,7 +198,7 @@ PAID = [("dependency", name) for name in ("attempt.failed", "retry.scheduled")]
 POSTED = [("post", name) for name in ("attempt.failed", "retry.scheduled", "attempt.failed", "retry.exhausted")]
 
 
-def test_events_of_a_call_that_a_listener_makes_go_to_the_others_and_not_to_it(road: Road):
+def test_events_of_a_call_that_a_listener_makes_go_to_the_others_and_not_to_it(runner: Runner):
     @retry
     def post() -> None:
         raise ConnectionRefusedError
@@ -209,7 +211,7 @@ def test_events_of_a_call_that_a_listener_makes_go_to_the_others_and_not_to_it(r
             post()
 
     with subscribe(alert):
-        story = road.play(retry, down, "ok")
+        story = runner.play(retry, down, "ok")
     assert story.answer == "ok"
     assert names(heard) == PAID
     # The other listener, which is the second one, hears them before the event that the calls are made for.
@@ -393,12 +395,12 @@ class OverHTTP(logging.Handler):
 
 @pytest.mark.parametrize("logger", ["resilience", ""], ids=["resilience", "root"])
 def test_a_log_handler_that_makes_guarded_calls_does_not_log_them_through_itself(
-    road: Road, logger: str, added: Callable, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, logger: str, added: Callable, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(logging, "raiseExceptions", False)
     handler = added(OverHTTP(), logger)
     with log_events():
-        assert road.play(retry, down, "ok").answer == "ok"
+        assert runner.play(retry, down, "ok").answer == "ok"
     assert handler.posts == 2 * 2  # attempt.failed and retry.scheduled, each posted twice
 
 
@@ -413,7 +415,7 @@ def test_a_log_handler_that_makes_guarded_calls_whose_hook_raises_comes_back(add
 # -- hooks that make guarded calls ----------------------------------------------------------------------------------
 
 
-def test_on_retry_is_not_called_for_calls_that_it_makes_itself(road: Road):
+def test_on_retry_is_not_called_for_calls_that_it_makes_itself(runner: Runner):
     calls = posts = 0
 
     def alert(event: Event) -> None:
@@ -430,7 +432,7 @@ def test_on_retry_is_not_called_for_calls_that_it_makes_itself(road: Road):
         posts += 1
         raise ConnectionRefusedError
 
-    assert road.play(policy, down, down, "ok").answer == "ok"
+    assert runner.play(policy, down, down, "ok").answer == "ok"
     assert (calls, posts) == (2, 6)
 
 
@@ -566,7 +568,7 @@ def test_a_hook_that_returns_a_coroutine_counts_as_one_that_raised(caplog: pytes
     assert "the call was not made" in refused.value.__notes__[0]
 
 
-def test_a_circuit_listener_is_not_notified_of_its_own_calls(road: Road):
+def test_a_circuit_listener_is_not_notified_of_its_own_calls(runner: Runner):
     import pybreaker
 
     notified: list[str] = []
@@ -584,7 +586,7 @@ def test_a_circuit_listener_is_not_notified_of_its_own_calls(road: Road):
     def post() -> None:
         raise ConnectionRefusedError
 
-    story = road.play(circuit_breaker("shop", failure_threshold=1000, listeners=[alerts]), failed := TimeoutError())
+    story = runner.play(circuit_breaker("shop", failure_threshold=1000, listeners=[alerts]), failed := TimeoutError())
     assert story.answer is failed
     assert notified == ["shop"]
 

@@ -30,7 +30,7 @@ from resilience import (
 from resilience.errors import TooManyAbandonedError
 from resilience.settings import ABANDONED_THREADS, DISABLED, NO_WAITS
 from resilience.testing import no_waits
-from tests.roads import Road
+from tests.runners import Runner
 
 
 class Dependency:
@@ -50,10 +50,10 @@ class Dependency:
         await anyio.lowlevel.checkpoint()
         return self.call()
 
-    def through(self, road: Road, decorate: Callable) -> object:
+    def through(self, runner: Runner, decorate: Callable) -> object:
         """Call it once, guarded; return what came of it."""
         try:
-            return road.run(decorate(self.call), decorate(self.call_async))
+            return runner.run(decorate(self.call), decorate(self.call_async))
         except Exception as error:
             return error
 
@@ -94,35 +94,35 @@ POLICIES = {
 
 @pytest.mark.parametrize("make", POLICIES.values(), ids=POLICIES)
 def test_a_call_reaches_the_function_once_and_its_error_the_caller_as_it_is(
-    road: Road, make: Callable, everywhere: bool
+    runner: Runner, make: Callable, everywhere: bool
 ):
     guard, dependency, heard = make(), Dependency(), []
     with subscribe(heard.append), settings.disabled(everywhere=everywhere):
         for number in (1, 2, 3):
-            error = dependency.through(road, guard)
+            error = dependency.through(runner, guard)
             assert isinstance(error, ConnectionResetError)
             assert dependency.calls == number
             assert not hasattr(error, "__notes__")
             assert not hasattr(error, "resilience")
     assert heard == []
-    assert Dependency(failures=0).through(road, guard) == "ok"
+    assert Dependency(failures=0).through(runner, guard) == "ok"
 
 
-def test_an_open_circuit_of_a_disabled_scope_admits_calls(road: Road, everywhere: bool):
+def test_an_open_circuit_of_a_disabled_scope_admits_calls(runner: Runner, everywhere: bool):
     circuit = open_circuit()
     with settings.disabled(everywhere=everywhere):
-        assert Dependency(failures=0).through(road, circuit) == "ok"
+        assert Dependency(failures=0).through(runner, circuit) == "ok"
         both = Pipeline(retry_on_category(), circuit)
-        assert Dependency(failures=0).through(road, both) == "ok"
+        assert Dependency(failures=0).through(runner, both) == "ok"
     assert circuit.current_state == "open"
-    assert isinstance(Dependency(failures=0).through(road, circuit), CircuitOpenError)
+    assert isinstance(Dependency(failures=0).through(runner, circuit), CircuitOpenError)
 
 
-def test_a_circuit_counts_nothing_meanwhile(road: Road):
+def test_a_circuit_counts_nothing_meanwhile(runner: Runner):
     circuit = circuit_breaker("settings", failure_threshold=2)
     with settings.disabled():
         for _ in range(5):
-            Dependency().through(road, circuit)
+            Dependency().through(runner, circuit)
     assert circuit.current_state == "closed"
     assert circuit.fail_counter == 0
 
@@ -170,14 +170,14 @@ def test_a_limit_of_a_sync_call_starts_no_thread(everywhere: bool):
     assert ask() != threading.get_ident()
 
 
-def test_a_deadline_is_none(road: Road):
+def test_a_deadline_is_none(runner: Runner):
     seen: list[object] = []
 
     async def ask() -> None:
         seen.append(remaining())
 
     with settings.disabled():
-        road.run(deadline(5)(lambda: seen.append(remaining())), deadline(5)(ask))
+        runner.run(deadline(5)(lambda: seen.append(remaining())), deadline(5)(ask))
         with deadline(5):
             seen.append(remaining())
     assert seen == [None, None]
@@ -259,11 +259,11 @@ def test_calls_through_a_pipeline_are_left_alone(backend: str):
     assert dependency.calls == 2
 
 
-def test_no_budget_is_spent_and_no_call_remembered(road: Road):
+def test_no_budget_is_spent_and_no_call_remembered(runner: Runner):
     budget = RetryBudget(tokens=50)
     with settings.disabled():
         before = last_call()
-        Dependency().through(road, retry_on_category(budget=budget))
+        Dependency().through(runner, retry_on_category(budget=budget))
         assert last_call() == before
     assert budget.left() == 50
 
@@ -390,8 +390,8 @@ def test_everywhere_is_over_when_the_last_block_is():
     with one:
         with two:
             pass
-        assert Dependency(2).through(Road("sync"), retry_on_category(base_delay=0)).args == ("call 1",)
-    assert Dependency(2).through(Road("sync"), retry_on_category(base_delay=0)) == "ok"
+        assert Dependency(2).through(Runner("sync"), retry_on_category(base_delay=0)).args == ("call 1",)
+    assert Dependency(2).through(Runner("sync"), retry_on_category(base_delay=0)) == "ok"
 
 
 @pytest.mark.parametrize("switch", [settings.disabled, no_waits])

@@ -42,7 +42,7 @@ from resilience.events import AttemptFailed, Event
 from resilience.metrics import track_errors
 from resilience.metrics._call_stats import CALL_STATS
 from tests.redis_server import Server
-from tests.roads import Road
+from tests.runners import Runner
 
 retry = retry_on_category(attempts=3, base_delay=0)
 
@@ -565,7 +565,7 @@ def test_a_call_by_a_policy_warns_too():
             closed(policy.call(lambda: fetch()))
 
 
-def test_after_the_first_call_the_function_is_called_directly(road: Road):
+def test_after_the_first_call_the_function_is_called_directly(runner: Runner):
     wrappers: list[int] = []
 
     def note() -> None:
@@ -581,9 +581,9 @@ def test_after_the_first_call_the_function_is_called_directly(road: Road):
     async def call_async() -> None:
         note()
 
-    guarded = retry(call_async if road.is_async else call)
+    guarded = retry(call_async if runner.is_async else call)
     for _ in range(3):
-        road.run(guarded, guarded)
+        runner.run(guarded, guarded)
     assert wrappers == [2, 1, 1]
     names = guarded.__code__.co_freevars
     assert guarded.__closure__[names.index(".function")].cell_contents is guarded.__wrapped__

@@ -17,7 +17,7 @@ import anyio
 import pytest
 
 from resilience import circuit_breaker, describe, fallback, retry_on_category, timeout
-from tests.roads import Road
+from tests.runners import Runner
 
 retry = retry_on_category(base_delay=0)
 
@@ -731,7 +731,7 @@ def test_describe_names_policies_from_the_outermost_in():
 
 @pytest.mark.parametrize("failures", [1, 2, 3])  # twice it recovers
 @pytest.mark.parametrize("on", ["timeout", "network"])  # and once the fallback does
-def test_a_failed_call_leaves_nothing_to_the_garbage_collector(road: Road, failures: int, on: str):
+def test_a_failed_call_leaves_nothing_to_the_garbage_collector(runner: Runner, failures: int, on: str):
     import weakref
 
     refs = []
@@ -751,7 +751,7 @@ def test_a_failed_call_leaves_nothing_to_the_garbage_collector(road: Road, failu
         if len(refs) < failures:
             raise Down
 
-    if road.is_async:
+    if runner.is_async:
 
         @decorate
         async def call() -> None:
@@ -779,7 +779,7 @@ def test_a_failed_call_leaves_nothing_to_the_garbage_collector(road: Road, failu
 
     gc.disable()
     try:
-        road.run(main, main)
+        runner.run(main, main)
     finally:
         gc.enable()
 

@@ -13,7 +13,7 @@ from resilience._outcome import Outcome
 from resilience._runtime.context_manager import Block
 from resilience._runtime.pipeline import Decorator
 from resilience._runtime.protocol import Call, Policy, Proceed, Steps
-from tests.roads import Road
+from tests.runners import Runner
 
 
 class DenyAll(Policy):
@@ -61,28 +61,28 @@ STACKS: dict[str, Callable[[Decorator], Decorator]] = {
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_a_policy_that_answers_before_the_call_keeps_it_from_being_made(road: Road, stack: str):
-    story = road.play(STACKS[stack](Foreign(DenyAll())), "never")
+def test_a_policy_that_answers_before_the_call_keeps_it_from_being_made(runner: Runner, stack: str):
+    story = runner.play(STACKS[stack](Foreign(DenyAll())), "never")
     assert type(story.answer) is PermissionError
     assert story.reached == 0
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_a_foreign_policy_is_run_for_calls_that_succeed_at_once(road: Road, stack: str):
+def test_a_foreign_policy_is_run_for_calls_that_succeed_at_once(runner: Runner, stack: str):
     recorder = Recorder()
-    story = road.play(STACKS[stack](Foreign(recorder)), "ok", pauses=(0,))
+    story = runner.play(STACKS[stack](Foreign(recorder)), "ok", pauses=(0,))
     assert story.answers == ["ok", "script over"]
     assert recorder.steps == ["before", "after"] * 2
 
 
-def test_a_foreign_policy_inside_a_retry_is_run_for_each_attempt(road: Road):
+def test_a_foreign_policy_inside_a_retry_is_run_for_each_attempt(runner: Runner):
     recorder = Recorder()
-    story = road.play(STACKS["inside"](Foreign(recorder)), TimeoutError(), "ok")
+    story = runner.play(STACKS["inside"](Foreign(recorder)), TimeoutError(), "ok")
     assert story.answer == "ok"
     assert recorder.steps == ["before", "TimeoutError", "before", "after"]
 
 
-def test_a_foreign_policy_answers_before_methods_classes_and_plain_calls_too(road: Road):
+def test_a_foreign_policy_answers_before_methods_classes_and_plain_calls_too(runner: Runner):
     deny = Foreign(DenyAll())
 
     @deny
@@ -119,7 +119,7 @@ def test_a_foreign_policy_answers_before_methods_classes_and_plain_calls_too(roa
             async with deny:
                 pytest.fail("the block runs")
 
-    road.run(main, main_async)
+    runner.run(main, main_async)
 
 
 def test_a_generator_function_is_refused_by_a_policy_without_supports_generators():
@@ -145,13 +145,13 @@ def test_a_cancelled_call_is_released(backend: str):
     assert recorder.steps == ["before", "release"]
 
 
-def test_an_outer_fallback_covers_the_errors_of_a_foreign_policy(road: Road):
+def test_an_outer_fallback_covers_the_errors_of_a_foreign_policy(runner: Runner):
     class Reject(Policy):
         def run(self, call: Call) -> Steps[Outcome]:
             return Outcome.failed(TimeoutError())
             yield
 
-    story = road.play(Pipeline(fallback(default="stale"), Foreign(Reject())), "never")
+    story = runner.play(Pipeline(fallback(default="stale"), Foreign(Reject())), "never")
     assert (story.answer, story.reached) == ("stale", 0)
 
 

@@ -33,7 +33,7 @@ from resilience.clock import current_clock
 from resilience.errors import TooManyAbandonedError
 from resilience.settings import ABANDONED_THREADS
 from resilience.testing import virtual_time
-from tests.roads import Road, Takes
+from tests.runners import Runner, Takes
 from tests.streaming import Stream
 
 down = ConnectionResetError("down")
@@ -47,14 +47,14 @@ def is_timeout(error: object, limit: float) -> bool:
 # -- the first item ------------------------------------------------------------------------------------------------
 
 
-def test_a_stream_whose_first_item_is_in_time_passes_with_all_items(road: Road):
-    stream = Stream(road, timeout(first_item=2), [Takes(1, "a"), Takes(50, "b"), "c"])
+def test_a_stream_whose_first_item_is_in_time_passes_with_all_items(runner: Runner):
+    stream = Stream(runner, timeout(first_item=2), [Takes(1, "a"), Takes(50, "b"), "c"])
     assert stream.read() == ["a", "b", "c"]
     assert stream.clock.now() == 51
 
 
-def test_a_first_item_that_does_not_come_in_time_fails_the_call(road: Road):
-    stream = Stream(road, timeout(first_item=2), [Takes(3, "a"), "b"])
+def test_a_first_item_that_does_not_come_in_time_fails_the_call(runner: Runner):
+    stream = Stream(runner, timeout(first_item=2), [Takes(3, "a"), "b"])
     (error,) = stream.read()
     assert is_timeout(error, 2)
     assert stream.closed == 1
@@ -62,22 +62,22 @@ def test_a_first_item_that_does_not_come_in_time_fails_the_call(road: Road):
     assert stream.events[0].limit == 2
 
 
-def test_each_attempt_of_an_outer_retry_has_its_own_limit(road: Road):
-    stream = Stream(road, lambda f: retrying(timeout(first_item=2)(f)), [Takes(3, "a")], [down], [Takes(1, "b"), "c"])
+def test_each_attempt_of_an_outer_retry_has_its_own_limit(runner: Runner):
+    stream = Stream(runner, lambda f: retrying(timeout(first_item=2)(f)), [Takes(3, "a")], [down], [Takes(1, "b"), "c"])
     assert stream.read() == ["b", "c"]
     assert (stream.begun, stream.closed) == (3, 3)
 
 
-def test_an_outer_limit_covers_all_attempts(road: Road):
-    stream = Stream(road, lambda f: timeout(first_item=4)(retrying(f)), [down], [down], [Takes(2, "a")])
+def test_an_outer_limit_covers_all_attempts(runner: Runner):
+    stream = Stream(runner, lambda f: timeout(first_item=4)(retrying(f)), [down], [down], [Takes(2, "a")])
     (error,) = stream.read()
     assert is_timeout(error, 4)
 
 
-def test_an_attempt_that_takes_too_long_counts_against_the_circuit(road: Road):
+def test_an_attempt_that_takes_too_long_counts_against_the_circuit(runner: Runner):
     breaker = circuit_breaker("stream", failure_threshold=9)
     stream = Stream(
-        road, lambda f: retrying(breaker(timeout(first_item=2)(f))), [Takes(3, "a")], [Takes(3, "a")], [1, 2]
+        runner, lambda f: retrying(breaker(timeout(first_item=2)(f))), [Takes(3, "a")], [Takes(3, "a")], [1, 2]
     )
     seen = []
     assert stream.read(each=lambda: seen.append(breaker.fail_counter)) == [1, 2]
@@ -85,11 +85,11 @@ def test_an_attempt_that_takes_too_long_counts_against_the_circuit(road: Road):
     assert breaker.fail_counter == 0
 
 
-def test_a_probe_inside_a_limit_is_held_to_the_end_of_the_stream(road: Road):
+def test_a_probe_inside_a_limit_is_held_to_the_end_of_the_stream(runner: Runner):
     """The inner call runs in another thread than the consumer."""
     breaker = circuit_breaker("stream", failure_threshold=1, reset_timeout=1)
     slow = retry_on_category("rejected|network", base_delay=2, jitter="none")
-    stream = Stream(road, lambda f: slow(timeout(first_item=5)(breaker(timeout(idle=5)(f)))), [down], [1, 2])
+    stream = Stream(runner, lambda f: slow(timeout(first_item=5)(breaker(timeout(idle=5)(f)))), [down], [1, 2])
     seen = []
     assert stream.read(each=lambda: seen.append(len(breaker.state.permits))) == [1, 2]
     assert seen == [1, 1]
@@ -99,19 +99,19 @@ def test_a_probe_inside_a_limit_is_held_to_the_end_of_the_stream(road: Road):
 # -- further items -------------------------------------------------------------------------------------------------
 
 
-def test_each_further_item_has_its_own_time_and_the_first_has_more(road: Road):
-    stream = Stream(road, timeout(first_item=9, idle=2), [Takes(8, 1), Takes(1, 2), Takes(1, 3), Takes(1, 4)])
+def test_each_further_item_has_its_own_time_and_the_first_has_more(runner: Runner):
+    stream = Stream(runner, timeout(first_item=9, idle=2), [Takes(8, 1), Takes(1, 2), Takes(1, 3), Takes(1, 4)])
     assert stream.read() == [1, 2, 3, 4]
     assert stream.clock.now() == 11
 
 
-def test_without_a_limit_the_first_item_may_take_any_time(road: Road):
-    stream = Stream(road, timeout(idle=2), [Takes(8, 1), Takes(1, 2)])
+def test_without_a_limit_the_first_item_may_take_any_time(runner: Runner):
+    stream = Stream(runner, timeout(idle=2), [Takes(8, 1), Takes(1, 2)])
     assert stream.read() == [1, 2]
 
 
-def test_an_item_that_does_not_come_in_time_ends_the_stream(road: Road):
-    stream = Stream(road, lambda f: retrying(timeout(first_item=9, idle=2)(f)), [1, Takes(1, 2), Takes(3, 3), 4], [1])
+def test_an_item_that_does_not_come_in_time_ends_the_stream(runner: Runner):
+    stream = Stream(runner, lambda f: retrying(timeout(first_item=9, idle=2)(f)), [1, Takes(1, 2), Takes(3, 3), 4], [1])
     one, two, error = stream.read()
     assert (one, two) == (1, 2)
     assert is_timeout(error, 2)
@@ -120,50 +120,50 @@ def test_an_item_that_does_not_come_in_time_ends_the_stream(road: Road):
     assert [event.limit for event in stream.events if event.name == "call.timed_out"] == [2]
 
 
-def test_the_consumers_own_time_does_not_count(road: Road):
-    stream = Stream(road, timeout(first_item=2, idle=1), [1, 2, 3])
+def test_the_consumers_own_time_does_not_count(runner: Runner):
+    stream = Stream(runner, timeout(first_item=2, idle=1), [1, 2, 3])
     assert stream.read(each=lambda: stream.clock.advance(60)) == [1, 2, 3]
 
 
-def test_the_error_names_the_shortest_of_several_limits(road: Road):
+def test_the_error_names_the_shortest_of_several_limits(runner: Runner):
     for outer, inner in ((5, 2), (2, 5)):
-        stream = Stream(road, lambda f: timeout(idle=outer)(timeout(idle=inner)(f)), [1, Takes(3, 2)])  # noqa: B023
+        stream = Stream(runner, lambda f: timeout(idle=outer)(timeout(idle=inner)(f)), [1, Takes(3, 2)])  # noqa: B023
         one, error = stream.read()
         assert one == 1
         assert is_timeout(error, 2)
         assert stream.names == ["call.timed_out"]
 
 
-def test_an_outer_circuit_counts_a_late_item_and_an_inner_one_does_not(road: Road):
+def test_an_outer_circuit_counts_a_late_item_and_an_inner_one_does_not(runner: Runner):
     outer, inner = circuit_breaker("outer", failure_threshold=9), circuit_breaker("inner", failure_threshold=9)
-    stream = Stream(road, lambda f: outer(timeout(idle=2)(inner(f))), [1, Takes(3, 2)])
+    stream = Stream(runner, lambda f: outer(timeout(idle=2)(inner(f))), [1, Takes(3, 2)])
     assert is_timeout(stream.read()[-1], 2)
     assert (outer.fail_counter, inner.fail_counter) == (1, 0)
 
 
-def test_a_probe_inside_an_expired_limit_gives_its_permit_back(road: Road):
+def test_a_probe_inside_an_expired_limit_gives_its_permit_back(runner: Runner):
     breaker = circuit_breaker("stream", failure_threshold=1, reset_timeout=1)
     slow = retry_on_category("network", base_delay=2, jitter="none")
-    stream = Stream(road, lambda f: timeout(idle=2)(slow(breaker(f))), [down], [1, Takes(3, 2)])
+    stream = Stream(runner, lambda f: timeout(idle=2)(slow(breaker(f))), [down], [1, Takes(3, 2)])
     assert is_timeout(stream.read()[-1], 2)
     assert breaker.state.name == "half-open"
     assert len(breaker.state.permits) == 0
 
 
-def test_an_error_of_the_generator_itself_reaches_the_consumer(road: Road):
+def test_an_error_of_the_generator_itself_reaches_the_consumer(runner: Runner):
     own = TimeoutError("the database's")
     for run in ([own], [1, own]):
-        assert Stream(road, timeout(first_item=2, idle=2), run).read()[-1] is own
+        assert Stream(runner, timeout(first_item=2, idle=2), run).read()[-1] is own
 
 
-def test_an_empty_stream_and_an_early_break_are_in_time(road: Road):
-    stream = Stream(road, timeout(first_item=2, idle=2), [], [1, 2])
+def test_an_empty_stream_and_an_early_break_are_in_time(runner: Runner):
+    stream = Stream(runner, timeout(first_item=2, idle=2), [], [1, 2])
     assert stream.read() == []
     assert stream.read(stop_after=1) == [1]
     assert stream.closed == 2
 
 
-def test_sent_values_thrown_errors_and_the_return_value_pass(road: Road):
+def test_sent_values_thrown_errors_and_the_return_value_pass(runner: Runner):
     @timeout(first_item=5, idle=5)
     def talk() -> Iterator[object]:
         heard = yield "hello"
@@ -196,14 +196,14 @@ def test_sent_values_thrown_errors_and_the_return_value_pass(road: Road):
         with pytest.raises(StopAsyncIteration):
             await anext(talking)
 
-    road.run(sync, asynchronous)
+    runner.run(sync, asynchronous)
 
 
 # -- deadlines around it -------------------------------------------------------------------------------------------
 
 
-def test_a_deadline_around_the_consumer_limits_items_and_is_named(road: Road):
-    stream = Stream(road, timeout(first_item=9, idle=9), [1, Takes(3, 2), Takes(3, 3)])
+def test_a_deadline_around_the_consumer_limits_items_and_is_named(runner: Runner):
+    stream = Stream(runner, timeout(first_item=9, idle=9), [1, Takes(3, 2), Takes(3, 3)])
     got = []
 
     def sync() -> None:
@@ -217,13 +217,13 @@ def test_a_deadline_around_the_consumer_limits_items_and_is_named(road: Road):
                 got.append(item)
 
     with virtual_time(), pytest.raises(DeadlineExceededError):
-        road.run(sync, asynchronous)
+        runner.run(sync, asynchronous)
     assert got == [1, 2]
     assert stream.closed == 1
 
 
-def test_a_deadline_that_passed_between_items_fetches_no_more(road: Road):
-    stream = Stream(road, timeout(idle=9), [1, 2])
+def test_a_deadline_that_passed_between_items_fetches_no_more(runner: Runner):
+    stream = Stream(runner, timeout(idle=9), [1, 2])
 
     def sync() -> None:
         items = stream.guarded()
@@ -245,10 +245,10 @@ def test_a_deadline_that_passed_between_items_fetches_no_more(road: Road):
                 assert stream.closed == 1
 
     with virtual_time() as clock:
-        road.run(sync, asynchronous)
+        runner.run(sync, asynchronous)
 
 
-def test_remaining_is_known_inside_the_generator_and_not_between_items(road: Road):
+def test_remaining_is_known_inside_the_generator_and_not_between_items(runner: Runner):
     seen = []
 
     def look() -> float | None:
@@ -280,7 +280,7 @@ def test_remaining_is_known_inside_the_generator_and_not_between_items(road: Roa
             seen.extend([item, look()])
 
     with virtual_time():
-        road.run(sync, asynchronous)
+        runner.run(sync, asynchronous)
     assert seen == [5, None, 2, None, 2]
 
 
@@ -450,24 +450,24 @@ def test_a_late_generator_is_closed_in_its_own_context():
     assert closed == ["the generator's"] * 3
 
 
-def test_the_traceback_has_one_frame_of_the_toolkit(road: Road):
+def test_the_traceback_has_one_frame_of_the_toolkit(runner: Runner):
     for limit in (timeout(first_item=2), timeout(idle=2)):
         for run in ([KeyError()], [1, KeyError()], [1, 2, KeyError()]):
-            *_, error = Stream(road, limit, run).read()
+            *_, error = Stream(runner, limit, run).read()
             inside = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
-            assert inside[-2:] == ["wrapper", "asynchronous" if road.is_async else "sync"]
+            assert inside[-2:] == ["wrapper", "asynchronous" if runner.is_async else "sync"]
             assert not any("resilience/" in frame.filename for frame in traceback.extract_tb(error.__traceback__))
 
 
 def test_with_too_many_abandoned_threads_the_next_item_is_not_fetched(monkeypatch: pytest.MonkeyPatch):
-    stream = Stream(Road("sync"), timeout(idle=2), [1, 2])
+    stream = Stream(Runner("sync"), timeout(idle=2), [1, 2])
     with pytest.raises(TooManyAbandonedError):
         for _ in stream.guarded():
             monkeypatch.setattr(ABANDONED_THREADS, "limit", 0)
     assert stream.closed == 1
 
 
-def test_limits_hold_by_the_systems_clock_too(road: Road):
+def test_limits_hold_by_the_systems_clock_too(runner: Runner):
     def sync() -> None:
         @timeout(first_item=5, idle=0.02)
         def items() -> Iterator[int]:
@@ -489,13 +489,13 @@ def test_limits_hold_by_the_systems_clock_too(road: Road):
 
     release = threading.Event()
     try:
-        road.run(sync, asynchronous)
+        runner.run(sync, asynchronous)
     finally:
         release.set()
 
 
-def test_with_policies_switched_off_a_stream_is_like_the_undecorated_one(road: Road):
-    stream = Stream(road, timeout(first_item=1, idle=1), [Takes(5, 1), Takes(5, 2)])
+def test_with_policies_switched_off_a_stream_is_like_the_undecorated_one(runner: Runner):
+    stream = Stream(runner, timeout(first_item=1, idle=1), [Takes(5, 1), Takes(5, 2)])
     mark = contextvars.ContextVar("mark", default="none")
 
     @timeout(first_item=1, idle=1)

@@ -4,14 +4,14 @@ import anyio
 import pytest
 
 from resilience import Pipeline, circuit_breaker, describe, fallback, retry_on_category, timeout
-from tests.roads import Road
+from tests.runners import Runner
 
 down = ConnectionResetError("down")
 stack = Pipeline(fallback(default="other"), retry_on_category(attempts=2, base_delay=0), timeout(5))
 
 
-def test_a_pipeline_decorates_like_its_policies_stacked(road: Road):
-    story = road.play(stack, down, down, "never")
+def test_a_pipeline_decorates_like_its_policies_stacked(runner: Runner):
+    story = runner.play(stack, down, down, "never")
     assert story.answer == "other"
     assert story.reached == 2
 

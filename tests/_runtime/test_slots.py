@@ -293,7 +293,7 @@ def test_a_task_waits_where_trio_is_a_guest_of_asyncio():
     assert policy.slots.free == 1
 
 
-def test_without_a_timeout_and_a_deadline_a_call_waits_without_limit(road):
+def test_without_a_timeout_and_a_deadline_a_call_waits_without_limit(runner):
     policy = taken()
     served: list[float] = []
 
@@ -311,8 +311,8 @@ def test_without_a_timeout_and_a_deadline_a_call_waits_without_limit(road):
                 await clock.sleep_async(1e6)
                 policy.slots.release()
 
-    road.run(main, main_async)
-    assert served == [1e6 if road.is_async else 0]
+    runner.run(main, main_async)
+    assert served == [1e6 if runner.is_async else 0]
 
 
 def test_a_slot_released_by_a_destructor_while_the_lock_is_held_reaches_a_waiting_call():

@@ -21,7 +21,7 @@ from resilience.circuits._per_key import PerKey
 from resilience.circuits._registry import Registry
 from resilience.circuits.breaker import REGISTRY
 from resilience.testing import virtual_time
-from tests.callers import AnotherCaller
+from tests.independent_caller import IndependentCaller
 
 
 @pytest.fixture(autouse=True)
@@ -311,7 +311,7 @@ def test_the_snapshot_follows_a_circuit_through_all_states():
         seen(breaker, state="open", since=opened, next_probe=18.0)
         clock.advance(20)  # the next call is a probe, and a caller that looks before it calls sees that
         seen(breaker, state="half_open", since=opened, next_probe=0.0, probes=0)
-        others = AnotherCaller()
+        others = IndependentCaller()
         with breaker:
             seen(breaker, state="half_open", since=opened + 32, failures_in_a_row=3, probes=1, probe_successes=0)
             others.call(another_probe, breaker)

@@ -28,7 +28,7 @@ from resilience.execution._jupyter.session import KernelRequest
 from resilience.execution.events import StreamEvent
 from resilience.execution.executor import ExecutionReport, Listener
 from resilience.execution.request import ExecutionRequest
-from tests.roads import Road
+from tests.runners import Runner
 
 FREE = functools.partial(ExecutionRequest, security_level="permissive")
 """Code that may do what it likes."""
@@ -63,9 +63,9 @@ def elsewhere() -> Iterator[KernelManager]:
 
 
 def run(
-    executor: JupyterExecutor, road: Road, request: ExecutionRequest | str, listener: Listener | None = None
+    executor: JupyterExecutor, runner: Runner, request: ExecutionRequest | str, listener: Listener | None = None
 ) -> ExecutionReport:
-    return road.run(
+    return runner.run(
         lambda: executor.execute_sync(request, on_event=listener),
         functools.partial(executor.execute, request, on_event=listener),
     )
@@ -74,8 +74,8 @@ def run(
 # -- what comes back ------------------------------------------------------------------------------------------------
 
 
-def test_the_result_has_output_last_value_and_variables(executor: JupyterExecutor, road: Road):
-    report = run(executor, road, "import math\nprint('hello')\nroot = math.isqrt(17)\n[root, 'four']")
+def test_the_result_has_output_last_value_and_variables(executor: JupyterExecutor, runner: Runner):
+    report = run(executor, runner, "import math\nprint('hello')\nroot = math.isqrt(17)\n[root, 'four']")
     result = report.execution_result
     assert report.success
     assert (result.stdout, result.stderr, result.return_value, result.exit_code) == ("hello\n", "", [4, "four"], 0)
@@ -83,10 +83,10 @@ def test_the_result_has_output_last_value_and_variables(executor: JupyterExecuto
     assert 0 < result.execution_time < 5
 
 
-def test_a_failure_is_reported_as_well_as_that_of_a_process_of_ours(executor: JupyterExecutor, road: Road):
+def test_a_failure_is_reported_as_well_as_that_of_a_process_of_ours(executor: JupyterExecutor, runner: Runner):
     code = "print('begin')\ntotal = 3\n\ndef half(numbers):\n    size = len(numbers)\n    return total / size\n"
     code += "\nhalf([])\n"
-    report = run(executor, road, code)
+    report = run(executor, runner, code)
     error = report.error
     assert error is not None
     assert report.category is ErrorCategory.RUNTIME
@@ -216,30 +216,32 @@ def test_what_the_source_shows_of_forbidden_things_is_refused_before_there_is_a_
 # -- while it runs --------------------------------------------------------------------------------------------------
 
 
-def test_events_come_while_it_runs_to_where_it_was_called(executor: JupyterExecutor, road: Road):
+def test_events_come_while_it_runs_to_where_it_was_called(executor: JupyterExecutor, runner: Runner):
     events, threads = [], set()
 
     def listen(event: StreamEvent) -> None:
         events.append((event.kind, event.text))
         threads.add(threading.get_ident())
 
-    run(executor, road, FREE("import sys\nprint('a', flush=True)\nprint('b', file=sys.stderr, flush=True)\n7"), listen)
+    run(
+        executor, runner, FREE("import sys\nprint('a', flush=True)\nprint('b', file=sys.stderr, flush=True)\n7"), listen
+    )
     assert (events[0], events[-1]) == (("start", ""), ("result", "7"))
     # A kernel sends texts in pieces as it likes.
     assert "".join(text for kind, text in events if kind == "stdout") == "a\n"
     assert "".join(text for kind, text in events if kind == "stderr") == "b\n"
     assert threads == {threading.get_ident()}
     events.clear()
-    report = run(executor, road, "foo", listen)
+    report = run(executor, runner, "foo", listen)
     assert (events[0], events[-1]) == (("start", ""), ("error", "NameError on line 1: undefined variable"))
     assert "".join(text for kind, text in events if kind == "stderr") == report.execution_result.stderr
 
 
-def test_a_listener_that_raises_changes_nothing(executor: JupyterExecutor, road: Road):
+def test_a_listener_that_raises_changes_nothing(executor: JupyterExecutor, runner: Runner):
     def listen(event: StreamEvent) -> None:
         raise RuntimeError("not my day")
 
-    assert run(executor, road, "1 + 1", listen).execution_result.return_value == 2
+    assert run(executor, runner, "1 + 1", listen).execution_result.return_value == 2
 
 
 def test_several_at_once_wait_for_each_other(executor: JupyterExecutor, backend: str):
@@ -260,8 +262,8 @@ def test_several_at_once_wait_for_each_other(executor: JupyterExecutor, backend:
 # -- time limits ----------------------------------------------------------------------------------------------------
 
 
-def test_a_program_that_takes_too_long_is_interrupted_where_it_is(executor: JupyterExecutor, road: Road):
-    report = run(executor, road, ExecutionRequest("print('on')\nn = 5\nwhile n:\n    n += 1\n", timeout=0.3))
+def test_a_program_that_takes_too_long_is_interrupted_where_it_is(executor: JupyterExecutor, runner: Runner):
+    report = run(executor, runner, ExecutionRequest("print('on')\nn = 5\nwhile n:\n    n += 1\n", timeout=0.3))
     error = report.error
     assert report.category is ErrorCategory.EXECUTION_TIMEOUT
     assert error.error_message == "Code execution exceeded 0.3 second timeout"
@@ -272,13 +274,13 @@ def test_a_program_that_takes_too_long_is_interrupted_where_it_is(executor: Jupy
     assert executor.execute_sync("1").success
 
 
-def test_a_program_that_cannot_be_interrupted_costs_the_kernel_and_not_the_executor(road: Road):
+def test_a_program_that_cannot_be_interrupted_costs_the_kernel_and_not_the_executor(runner: Runner):
     with JupyterExecutor(grace=0.2) as executor:
-        first = run(executor, road, FREE("import os\nos.getpid()")).execution_result.return_value
-        report = run(executor, road, FREE(STUBBORN, timeout=0.5))
+        first = run(executor, runner, FREE("import os\nos.getpid()")).execution_result.return_value
+        report = run(executor, runner, FREE(STUBBORN, timeout=0.5))
         assert report.category is ErrorCategory.EXECUTION_TIMEOUT
         assert report.execution_result.stdout == "here\n"
-        second = run(executor, road, FREE("import os\nos.getpid()")).execution_result.return_value
+        second = run(executor, runner, FREE("import os\nos.getpid()")).execution_result.return_value
     assert first != second
     for process in (first, second):
         with pytest.raises(ProcessLookupError):
@@ -383,9 +385,9 @@ def test_closing_ends_what_runs():
 # -- kernels that cannot be had -------------------------------------------------------------------------------------
 
 
-def test_an_unknown_kernel_name_is_a_configuration_error(road: Road):
+def test_an_unknown_kernel_name_is_a_configuration_error(runner: Runner):
     with JupyterExecutor("pithon3") as executor, pytest.raises(ContainerConfigurationError, match="python3") as raised:
-        run(executor, road, "1")
+        run(executor, runner, "1")
     assert "there is no kernel named 'pithon3'" in str(raised.value)
 
 
@@ -442,11 +444,11 @@ def test_a_manager_that_is_handed_in_starts_its_kernel_its_own_way(tmp_path: pat
 # -- kernels of others ----------------------------------------------------------------------------------------------
 
 
-def test_a_kernel_that_runs_already_is_used_and_left_running(elsewhere: KernelManager, road: Road):
+def test_a_kernel_that_runs_already_is_used_and_left_running(elsewhere: KernelManager, runner: Runner):
     for _ in range(2):
         with JupyterExecutor(connection_file=elsewhere.connection_file, grace=20) as executor:
-            assert run(executor, road, "6 * 7").execution_result.return_value == 42
-            report = run(executor, road, ExecutionRequest("while True:\n    pass", timeout=0.3))
+            assert run(executor, runner, "6 * 7").execution_result.return_value == 42
+            report = run(executor, runner, ExecutionRequest("while True:\n    pass", timeout=0.3))
             assert report.category is ErrorCategory.EXECUTION_TIMEOUT
             assert report.error.line_number in (1, 2)
     assert elsewhere.is_alive()

@@ -15,7 +15,7 @@ from resilience.execution._jupyter import JupyterExecutor
 from resilience.execution.events import StreamEvent
 from resilience.execution.request import ExecutionRequest
 from tests.execution.gateway import TOKEN, Gateway, serving
-from tests.roads import Road
+from tests.runners import Runner
 
 FREE = functools.partial(ExecutionRequest, security_level="permissive")
 
@@ -32,14 +32,14 @@ def executor(server: tuple[str, Gateway]) -> Iterator[JupyterExecutor]:
         yield executor
 
 
-def run(executor: JupyterExecutor, road: Road, request: ExecutionRequest | str):
-    return road.run(lambda: executor.execute_sync(request), functools.partial(executor.execute, request))
+def run(executor: JupyterExecutor, runner: Runner, request: ExecutionRequest | str):
+    return runner.run(lambda: executor.execute_sync(request), functools.partial(executor.execute, request))
 
 
-def test_a_program_runs_there_as_anywhere(executor: JupyterExecutor, road: Road):
-    report = run(executor, road, "print('hello')\n6 * 7")
+def test_a_program_runs_there_as_anywhere(executor: JupyterExecutor, runner: Runner):
+    report = run(executor, runner, "print('hello')\n6 * 7")
     assert (report.execution_result.stdout, report.execution_result.return_value) == ("hello\n", 42)
-    error = run(executor, road, "x = 1\ntotal = x + y\n").error
+    error = run(executor, runner, "x = 1\ntotal = x + y\n").error
     assert (error.error_summary, error.column_number) == ("NameError on line 2: undefined variable", 12)
     assert error.system_state["host"] == "127.0.0.1"
 

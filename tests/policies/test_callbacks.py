@@ -25,7 +25,7 @@ from resilience import (
 )
 from resilience.clock import current_clock
 from resilience.testing import virtual_time
-from tests.roads import Road, Takes
+from tests.runners import Runner, Takes
 
 down = ConnectionResetError("down")
 
@@ -42,9 +42,9 @@ def fixed(**options: object) -> object:
 # -- on_success -----------------------------------------------------------------------------------------------------
 
 
-def test_on_success_is_called_for_a_first_success_and_for_one_after_retries(road: Road):
+def test_on_success_is_called_for_a_first_success_and_for_one_after_retries(runner: Runner):
     heard: list[CallReport] = []
-    story = road.play(fixed(on_success=heard.append), "at once", down, Takes(1, down), "late", pauses=(5,))
+    story = runner.play(fixed(on_success=heard.append), "at once", down, Takes(1, down), "late", pauses=(5,))
     assert story.answers == ["at once", "late"]
     first, second = heard
     assert (first.reason, first.made, first.attempts, first.slept) == (StopReason.SUCCESS, 1, (), 0)
@@ -54,9 +54,9 @@ def test_on_success_is_called_for_a_first_success_and_for_one_after_retries(road
     assert str(first) == f"{first.target} succeeded at attempt 1\n  stopped: it succeeded"
 
 
-def test_on_success_is_not_called_for_a_failure(road: Road):
+def test_on_success_is_not_called_for_a_failure(runner: Runner):
     heard: list[CallReport] = []
-    road.play(fixed(on_success=heard.append, attempts=2), down, down, ValueError(), pauses=(0,))
+    runner.play(fixed(on_success=heard.append, attempts=2), down, down, ValueError(), pauses=(0,))
     assert heard == []
 
 
@@ -67,7 +67,7 @@ def test_on_success_may_be_async_where_the_function_is(backend: str):
         await anyio.lowlevel.checkpoint()
         heard.append(report.made)
 
-    assert Road(backend).play(fixed(on_success=hear), down, "ok").answer == "ok"
+    assert Runner(backend).play(fixed(on_success=hear), down, "ok").answer == "ok"
     assert heard == [2]
 
 
@@ -98,21 +98,21 @@ def test_on_success_of_a_loop_is_called_when_its_block_succeeds(backend: str):
 # -- on_retry -------------------------------------------------------------------------------------------------------
 
 
-def test_on_retry_is_called_for_each_retry_and_not_for_the_end(road: Road):
+def test_on_retry_is_called_for_each_retry_and_not_for_the_end(runner: Runner):
     heard: list[tuple] = []
 
     def hear(event: object) -> None:
         heard.append((event.attempt, event.wait, event.category.label, event.error, event.policy))
 
     error = TimeoutError()
-    road.play(fixed(on_retry=hear), down, error, down, "never")
+    runner.play(fixed(on_retry=hear), down, error, down, "never")
     assert heard == [(1, 1, "network", down, "retry"), (2, 2, "timeout", error, "retry")]
 
 
-def test_on_retry_is_called_for_results_without_an_error(road: Road):
+def test_on_retry_is_called_for_results_without_an_error(runner: Runner):
     heard: list[tuple] = []
     policy = fixed(retry_if_result=lambda value: value != "ok", on_retry=lambda e: heard.append((e.error, e.wait)))
-    assert road.play(policy, "pending", "ok").answer == "ok"
+    assert runner.play(policy, "pending", "ok").answer == "ok"
     assert heard == [(None, 1)]
 
 
@@ -156,22 +156,22 @@ def test_the_time_that_on_retry_takes_is_not_part_of_the_next_attempt(wait: floa
 # -- retry_if_result ------------------------------------------------------------------------------------------------
 
 
-def test_retry_if_result_retries_a_result(road: Road):
+def test_retry_if_result_retries_a_result(runner: Runner):
     seen: list[object] = []
 
     def judge(value: object) -> bool:
         seen.append(value)
         return value == "pending"
 
-    story = road.play(fixed(retry_if_result=judge, attempts=5), "pending", down, "pending", "ok")
+    story = runner.play(fixed(retry_if_result=judge, attempts=5), "pending", down, "pending", "ok")
     assert story.answer == "ok"
     assert story.waits == [1, 2, 4]
     assert seen == ["pending", "pending", "ok"]  # not of failures
 
 
-def test_the_last_result_is_returned_unchanged_when_none_is_accepted(road: Road):
+def test_the_last_result_is_returned_unchanged_when_none_is_accepted(runner: Runner):
     last = object()
-    story = road.play(fixed(retry_if_result=lambda value: True, attempts=2), "pending", last, "never")
+    story = runner.play(fixed(retry_if_result=lambda value: True, attempts=2), "pending", last, "never")
     assert story.answer is last
     assert story.events[-1].reason == "attempts"
     assert story.events[-1].error is None
@@ -181,11 +181,11 @@ def test_retry_if_result_may_be_async_where_the_function_is(backend: str):
     async def judge(value: object) -> bool:
         return value is None
 
-    assert Road(backend).play(fixed(retry_if_result=judge), None, "ok").answer == "ok"
+    assert Runner(backend).play(fixed(retry_if_result=judge), None, "ok").answer == "ok"
 
 
-def test_results_of_calls_that_are_not_idempotent_are_not_retried(road: Road):
-    assert road.play(fixed(retry_if_result=lambda value: True, idempotent=False), "once", "never").answer == "once"
+def test_results_of_calls_that_are_not_idempotent_are_not_retried(runner: Runner):
+    assert runner.play(fixed(retry_if_result=lambda value: True, idempotent=False), "once", "never").answer == "once"
 
 
 # -- they change nothing --------------------------------------------------------------------------------------------
@@ -193,14 +193,14 @@ def test_results_of_calls_that_are_not_idempotent_are_not_retried(road: Road):
 
 @pytest.mark.parametrize("parameter", ["on_success", "on_retry", "retry_if_result"])
 def test_a_callback_that_raises_is_reported_once_and_changes_nothing(
-    road: Road, parameter: str, caplog: pytest.LogCaptureFixture
+    runner: Runner, parameter: str, caplog: pytest.LogCaptureFixture
 ):
     def broken(given: object) -> None:
         raise RuntimeError("hook")
 
-    broken.__qualname__ = f"broken_{parameter}_on_{road}"
+    broken.__qualname__ = f"broken_{parameter}_on_{runner}"
     with caplog.at_level(logging.WARNING, "resilience"):
-        story = road.play(fixed(**{parameter: broken}), down, "ok", down, "ok", pauses=(0,))
+        story = runner.play(fixed(**{parameter: broken}), down, "ok", down, "ok", pauses=(0,))
     assert story.answers == ["ok", "ok"]
     assert story.reached == 4
     (record,) = caplog.records
@@ -223,7 +223,7 @@ def test_a_callback_that_returns_a_coroutine_in_a_sync_call_is_reported(caplog: 
     async def sink(report: object) -> None: ...
 
     with caplog.at_level(logging.WARNING, "resilience"):
-        assert Road("sync").play(fixed(on_success=lambda report: sink(report)), "ok").answer == "ok"
+        assert Runner("sync").play(fixed(on_success=lambda report: sink(report)), "ok").answer == "ok"
     assert "is async and the call is not" in str(caplog.records[0].exc_info[1])
 
 
@@ -232,20 +232,20 @@ class Stop(BaseException):
 
 
 @pytest.mark.parametrize("parameter", ["on_success", "on_retry", "retry_if_result", "wait", "stop", "retry_if"])
-def test_a_base_exception_of_a_callback_reaches_the_caller(road: Road, parameter: str):
+def test_a_base_exception_of_a_callback_reaches_the_caller(runner: Runner, parameter: str):
     def stop(given: object) -> None:
         raise Stop
 
     with pytest.raises(Stop):
-        road.play(retry_on_category(**{parameter: stop}), ValueError() if parameter == "retry_if" else down, "ok")
+        runner.play(retry_on_category(**{parameter: stop}), ValueError() if parameter == "retry_if" else down, "ok")
 
 
 # -- on_exhausted ---------------------------------------------------------------------------------------------------
 
 
-def test_the_last_error_may_be_wrapped(road: Road):
+def test_the_last_error_may_be_wrapped(runner: Runner):
     error = Busy()
-    story = road.play(fixed(on_exhausted="wrap", attempts=2), down, error, "never")
+    story = runner.play(fixed(on_exhausted="wrap", attempts=2), down, error, "never")
     wrapped = story.answer
     assert isinstance(wrapped, RetriesExhaustedError)
     assert wrapped.__cause__ is error
@@ -259,25 +259,25 @@ def test_the_last_error_may_be_wrapped(road: Road):
     assert not hasattr(wrapped, "__notes__")
 
 
-def test_a_wrapped_error_can_be_pickled(road: Road):
-    wrapped = road.play(fixed(on_exhausted="wrap", attempts=1), down).answer
+def test_a_wrapped_error_can_be_pickled(runner: Runner):
+    wrapped = runner.play(fixed(on_exhausted="wrap", attempts=1), down).answer
     other = pickle.loads(pickle.dumps(wrapped))
     assert other.args == wrapped.args
     assert other.resilience == wrapped.resilience
     assert str(other).endswith("failed 1 time; stopped by attempts")
 
 
-def test_results_that_are_never_accepted_end_in_a_wrapped_error(road: Road):
+def test_results_that_are_never_accepted_end_in_a_wrapped_error(runner: Runner):
     policy = fixed(on_exhausted="wrap", retry_if_result=lambda value: True, attempts=2)
-    wrapped = road.play(policy, "pending", "pending", "never").answer
+    wrapped = runner.play(policy, "pending", "pending", "never").answer
     assert isinstance(wrapped, RetriesExhaustedError)
     assert (wrapped.__cause__, wrapped.retry_after, wrapped.made) == (None, None, 2)
 
 
 @pytest.mark.parametrize("error", [ValueError("bug"), down])
-def test_an_error_that_no_limit_of_the_retry_ended_is_not_wrapped(road: Road, error: Exception):
+def test_an_error_that_no_limit_of_the_retry_ended_is_not_wrapped(runner: Runner, error: Exception):
     policy = fixed(on_exhausted="wrap", idempotent=False)
-    assert road.play(policy, error, "never").answer is error
+    assert runner.play(policy, error, "never").answer is error
 
 
 def test_the_last_error_of_a_loop_may_be_wrapped():
@@ -367,41 +367,41 @@ def test_the_description_of_a_retry_shows_all_options_that_were_given():
     )
 
 
-def test_the_budget_is_asked_after_every_other_reason_to_stop(road: Road):
+def test_the_budget_is_asked_after_every_other_reason_to_stop(runner: Runner):
     heard: list[int] = []
     error = ConnectionResetError()
     policy = fixed(budget=RetryBudget(tokens=14, reserve=0), on_retry=lambda event: heard.append(event.attempt))
-    story = road.play(policy, down, error, "never")
+    story = runner.play(policy, down, error, "never")
     assert story.answer is error
     assert heard == [1]
     assert story.events[-1].reason == "budget"
     assert error.resilience.reason is StopReason.BUDGET
 
 
-def test_retries_of_results_and_of_categories_without_a_cost_are_paid_for(road: Road):
+def test_retries_of_results_and_of_categories_without_a_cost_are_paid_for(runner: Runner):
     budget = RetryBudget(tokens=28, reserve=0)
     polling = retry_on_category(
         retry_if_result=lambda result: result == "pending", attempts=9, base_delay=0, budget=budget
     )
-    assert road.play(polling, *["pending"] * 9).reached == 3
-    assert road.play(retry_on_category("unknown", base_delay=0, budget=budget), ValueError()).reached == 1
+    assert runner.play(polling, *["pending"] * 9).reached == 3
+    assert runner.play(retry_on_category("unknown", base_delay=0, budget=budget), ValueError()).reached == 1
 
 
-def test_a_cost_of_zero_in_a_row_of_the_retrys_own_holds(road: Road):
+def test_a_cost_of_zero_in_a_row_of_the_retrys_own_holds(runner: Runner):
     budget = RetryBudget(tokens=1, reserve=0)
     free = retry_on_category(attempts=9, base_delay=0, budget=budget, profiles={"network": {"cost": 0}})
-    assert road.play(free, *[ConnectionResetError()] * 9).reached == 9
+    assert runner.play(free, *[ConnectionResetError()] * 9).reached == 9
 
 
-def test_a_retry_that_on_retry_made_too_late_ends_without_a_budget_as_well(road: Road):
+def test_a_retry_that_on_retry_made_too_late_ends_without_a_budget_as_well(runner: Runner):
     def slow(event: object) -> None:
         current_clock().advance(10)
 
-    story = road.play(lambda fn: deadline(5)(retry_on_category(base_delay=1, on_retry=slow)(fn)), down, "never")
+    story = runner.play(lambda fn: deadline(5)(retry_on_category(base_delay=1, on_retry=slow)(fn)), down, "never")
     assert story.reached == 1
-    assert isinstance(story.answer, ConnectionResetError if road.name == "sync" else Exception)
+    assert isinstance(story.answer, ConnectionResetError if runner.name == "sync" else Exception)
 
 
-def test_callbacks_that_are_not_given_are_not_called(road: Road, caplog):
-    assert road.play(retry_on_category(base_delay=0), down, "ok").answer == "ok"
+def test_callbacks_that_are_not_given_are_not_called(runner: Runner, caplog):
+    assert runner.play(retry_on_category(base_delay=0), down, "ok").answer == "ok"
     assert not caplog.records

@@ -26,7 +26,7 @@ from resilience import (
     timeout,
 )
 from resilience.testing import no_waits
-from tests.roads import Road
+from tests.runners import Runner
 
 
 class Cut:
@@ -313,7 +313,7 @@ def test_threads_that_share_a_function_have_each_their_own_report():
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         jobs = [pool.submit(contextvars.Context().run, functools.partial(one, number)) for number in range(50)]
         assert [job.result() for job in jobs] == [number + 1 for number in range(50)]
-    assert Road("sync").name == "sync"
+    assert Runner("sync").name == "sync"
 
 
 def test_a_retry_that_is_cancelled_while_on_retry_runs_costs_nothing(backend: str):

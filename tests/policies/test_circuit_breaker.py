@@ -8,8 +8,8 @@ from resilience import CircuitBreaker, CircuitOpenError, CircuitState, ErrorCate
 from resilience.policies._circuit_breaker_config import CircuitBreakerConfig
 from resilience.policies.circuit_breaker import CircuitBreakerPolicy
 from resilience.testing import virtual_time
-from tests.callers import AnotherCaller
-from tests.roads import Road
+from tests.independent_caller import IndependentCaller
+from tests.runners import Runner
 
 down = ConnectionResetError("down")
 bug = TypeError("a bug of the caller's")  # internal: weight 0
@@ -23,9 +23,9 @@ class Rejected(Exception):
     category = ErrorCategory.REJECTED
 
 
-def test_the_circuit_opens_after_failures_in_a_row_and_then_makes_no_call(road: Road):
+def test_the_circuit_opens_after_failures_in_a_row_and_then_makes_no_call(runner: Runner):
     breaker = circuit_breaker("billing", failure_threshold=3, reset_timeout=30)
-    story = road.play(breaker, *[down] * 3, "never", pauses=(0, 0, 0))
+    story = runner.play(breaker, *[down] * 3, "never", pauses=(0, 0, 0))
     assert story.answers[:3] == [down] * 3  # the tripping call raises its own error
     rejected = story.answers[3]
     assert isinstance(rejected, CircuitOpenError)
@@ -42,95 +42,95 @@ def test_the_circuit_opens_after_failures_in_a_row_and_then_makes_no_call(road: 
     assert breaker.state.name == "open"
 
 
-def test_a_rejection_says_the_time_that_is_left_and_not_the_whole_reset_timeout(road: Road):
+def test_a_rejection_says_the_time_that_is_left_and_not_the_whole_reset_timeout(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
-    story = road.play(breaker, down, "never", pauses=(12.5,))
+    story = runner.play(breaker, down, "never", pauses=(12.5,))
     assert story.answers[1].retry_after == 17.5
 
 
-def test_each_rejection_raises_a_new_error_object(road: Road):
+def test_each_rejection_raises_a_new_error_object(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=1)
-    story = road.play(breaker, down, pauses=(0, 0))
+    story = runner.play(breaker, down, pauses=(0, 0))
     assert story.answers[1] is not story.answers[2]
 
 
-def test_a_success_starts_the_count_again(road: Road):
+def test_a_success_starts_the_count_again(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=2)
-    story = road.play(breaker, down, "ok", down, "ok", down, down, pauses=(0,) * 5)
+    story = runner.play(breaker, down, "ok", down, "ok", down, down, pauses=(0,) * 5)
     assert story.names == ["circuit.opened"]
     assert story.reached == 6
 
 
-def test_after_the_reset_timeout_one_successful_probe_closes_the_circuit(road: Road):
+def test_after_the_reset_timeout_one_successful_probe_closes_the_circuit(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
-    story = road.play(breaker, down, "ok", "ok", pauses=(30, 0))
+    story = runner.play(breaker, down, "ok", "ok", pauses=(30, 0))
     assert story.answers[1:] == ["ok", "ok"]
     assert story.names == ["circuit.opened", "circuit.half_opened", "circuit.closed"]
     assert breaker.fail_counter == 0
 
 
-def test_an_open_circuit_admits_no_call_before_its_reset_timeout(road: Road):
+def test_an_open_circuit_admits_no_call_before_its_reset_timeout(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
-    assert road.play(breaker, down, "never", pauses=(29.999,)).reached == 1
+    assert runner.play(breaker, down, "never", pauses=(29.999,)).reached == 1
 
 
-def test_a_failed_probe_opens_the_circuit_for_the_whole_reset_timeout_again(road: Road):
+def test_a_failed_probe_opens_the_circuit_for_the_whole_reset_timeout_again(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=3, reset_timeout=30)
-    story = road.play(breaker, down, down, down, down, "never", "ok", pauses=(0, 0, 30, 29, 1))
+    story = runner.play(breaker, down, down, down, down, "never", "ok", pauses=(0, 0, 30, 29, 1))
     assert isinstance(story.answers[4], CircuitOpenError)
     assert story.answers[5] == "never"  # the script's next step, reached by the second probe
     assert story.names.count("circuit.opened") == 2
 
 
 @pytest.mark.parametrize("error", [bug, NotThere(), Rejected()], ids=repr)
-def test_failures_without_weight_do_not_open_the_circuit(road: Road, error: Exception):
+def test_failures_without_weight_do_not_open_the_circuit(runner: Runner, error: Exception):
     breaker = circuit_breaker("b", failure_threshold=2)
-    story = road.play(breaker, *[error] * 5, pauses=(0,) * 4)
+    story = runner.play(breaker, *[error] * 5, pauses=(0,) * 4)
     assert story.reached == 5
     assert breaker.state.name == "closed"
 
 
-def test_failures_without_weight_do_not_start_the_count_again_either(road: Road):
+def test_failures_without_weight_do_not_start_the_count_again_either(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=2)
-    story = road.play(breaker, down, NotThere(), down, pauses=(0, 0))
+    story = runner.play(breaker, down, NotThere(), down, pauses=(0, 0))
     assert story.names == ["circuit.opened"]
 
 
-def test_a_probe_that_the_dependency_refuses_closes_the_circuit(road: Road):
+def test_a_probe_that_the_dependency_refuses_closes_the_circuit(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
     missing = NotThere()
-    story = road.play(breaker, down, missing, "ok", pauses=(30, 0))
+    story = runner.play(breaker, down, missing, "ok", pauses=(30, 0))
     assert story.answers[1] is missing
     assert story.names == ["circuit.opened", "circuit.half_opened", "circuit.closed"]
 
 
 @pytest.mark.parametrize("error", [bug, Rejected()], ids=repr)
-def test_a_probe_whose_failure_is_not_the_dependencys_decides_nothing(road: Road, error: Exception):
+def test_a_probe_whose_failure_is_not_the_dependencys_decides_nothing(runner: Runner, error: Exception):
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
-    story = road.play(breaker, down, error, "ok", pauses=(30, 0))
+    story = runner.play(breaker, down, error, "ok", pauses=(30, 0))
     assert story.answers[1] is error
     assert story.answers[2] == "ok"  # the permit was given back: the next call is a probe
     assert story.names == ["circuit.opened", "circuit.half_opened", "circuit.closed"]
 
 
-def test_trip_on_narrows_what_counts(road: Road):
+def test_trip_on_narrows_what_counts(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=1, trip_on=ErrorCategory.TIMEOUT)
-    road.play(breaker, down, down, pauses=(0,))
+    runner.play(breaker, down, down, pauses=(0,))
     assert breaker.state.name == "closed"
-    road.play(breaker, TimeoutError())
+    runner.play(breaker, TimeoutError())
     assert breaker.state.name == "open"
 
 
-def test_a_probe_that_fails_outside_of_trip_on_decides_nothing(road: Road):
+def test_a_probe_that_fails_outside_of_trip_on_decides_nothing(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30, trip_on="timeout")
-    story = road.play(breaker, TimeoutError(), down, pauses=(30,))
+    story = runner.play(breaker, TimeoutError(), down, pauses=(30,))
     assert story.answers[1] is down
     assert breaker.state.name == "half-open"
 
 
-def test_weights_can_be_changed_for_one_circuit(road: Road):
+def test_weights_can_be_changed_for_one_circuit(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=4, profiles={"network": {"weight": 2}, "not_found": {"weight": 1}})
-    road.play(breaker, down, NotThere(), NotThere(), pauses=(0, 0))
+    runner.play(breaker, down, NotThere(), NotThere(), pauses=(0, 0))
     assert breaker.state.name == "open"
 
 
@@ -188,7 +188,7 @@ def test_other_calls_are_rejected_while_a_probe_is_in_flight():
     with virtual_time() as clock:
         breaker.open()
         clock.advance(30)
-        others = AnotherCaller()
+        others = IndependentCaller()
         with breaker:
             with pytest.raises(
                 CircuitOpenError, match="half-open and its probe is in flight; next probe within 30.0 s"
@@ -318,18 +318,18 @@ def test_ctrl_c_during_a_probe_gives_the_permit_back():
         assert breaker.state.name == "closed"
 
 
-def test_each_attempt_of_an_outer_retry_asks_the_circuit_again(road: Road):
+def test_each_attempt_of_an_outer_retry_asks_the_circuit_again(runner: Runner):
     from resilience import retry_on_category
 
     breaker = circuit_breaker("b", failure_threshold=2, reset_timeout=30)
-    story = road.play(lambda fn: retry_on_category(attempts=5, base_delay=0)(breaker(fn)), *[down] * 9)
+    story = runner.play(lambda fn: retry_on_category(attempts=5, base_delay=0)(breaker(fn)), *[down] * 9)
     assert story.reached == 2
     assert isinstance(story.answer, CircuitOpenError)  # and a rejection is not retried
 
 
-def test_a_stack_with_two_circuits_asks_both(road: Road):
+def test_a_stack_with_two_circuits_asks_both(runner: Runner):
     inner, outer = circuit_breaker("inner", failure_threshold=1), circuit_breaker("outer", failure_threshold=2)
-    story = road.play(lambda fn: outer(inner(fn)), down, "never", pauses=(0, 0))
+    story = runner.play(lambda fn: outer(inner(fn)), down, "never", pauses=(0, 0))
     assert story.reached == 1
     assert (inner.state.name, outer.state.name) == ("open", "closed")  # a rejection trips no circuit
     assert outer.fail_counter == 1
@@ -337,8 +337,8 @@ def test_a_stack_with_two_circuits_asks_both(road: Road):
 
 def test_one_circuit_serves_sync_and_async_callers(backend: str):
     breaker = circuit_breaker("b", failure_threshold=2)
-    Road("sync").play(breaker, down)
-    Road(backend).play(breaker, down)
+    Runner("sync").play(breaker, down)
+    Runner(backend).play(breaker, down)
     assert breaker.state.name == "open"
 
 
@@ -404,9 +404,9 @@ def test_a_closed_circuit_keeps_no_failure_alive():
     assert [ref() for ref in refs] == [None] * 4
 
 
-def test_the_event_of_an_opening_says_why_and_for_how_long(road: Road):
+def test_the_event_of_an_opening_says_why_and_for_how_long(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=2, reset_timeout=30)
-    story = road.play(breaker, down, down, TimeoutError(), pauses=(0, 30))
+    story = runner.play(breaker, down, down, TimeoutError(), pauses=(0, 30))
     first, second = [event for event in story.events if event.name == "circuit.opened"]
     assert (first.failures, first.retry_after, first.category) == (2, 30, ErrorCategory.NETWORK)
     assert (second.failures, second.category) == (3, ErrorCategory.TIMEOUT)
@@ -424,9 +424,9 @@ def test_an_opening_by_hand_has_no_category_and_its_rejection_no_number():
     assert (heard[0].failures, heard[0].category, heard[0].target) == (0, None, "b")
 
 
-def test_the_message_for_one_failure_is_in_the_singular(road: Road):
+def test_the_message_for_one_failure_is_in_the_singular(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=1)
-    assert "after 1 failure (last" in str(road.play(breaker, down, pauses=(0,)).answers[1])
+    assert "after 1 failure (last" in str(runner.play(breaker, down, pauses=(0,)).answers[1])
 
 
 def test_the_description_of_a_circuit_shows_its_name_and_options():
@@ -503,7 +503,7 @@ def test_no_event_is_made_without_subscribers(listening: bool, monkeypatch: pyte
         with pytest.raises(ConnectionResetError), breaker:
             raise down
         clock.advance(60)
-        others = AnotherCaller()
+        others = IndependentCaller()
         with breaker, pytest.raises(CircuitOpenError):
             others.enter(breaker)
         call(1.0)

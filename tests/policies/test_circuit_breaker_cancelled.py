@@ -15,7 +15,7 @@ from resilience._runtime.protocol import Call, Proceed
 from resilience._runtime.sync_runner import perform
 from resilience.clock import using_clock
 from resilience.testing import VirtualClock, virtual_time
-from tests.in_flight import InFlight
+from tests.manual_call import ManualCall
 
 down = ConnectionResetError("down")
 
@@ -59,7 +59,7 @@ def test_a_rejected_call_cancelled_while_its_event_is_emitted_leaves_the_probe_i
     with using_clock(VirtualClock()):
         breaker = circuit_breaker("b")
         breaker.half_open()
-        probe = InFlight(breaker.circuit)
+        probe = ManualCall(breaker.circuit)
         unsubscribe = subscribe(lambda event: None)
         try:
             call = Call("rejected", len)
@@ -77,7 +77,7 @@ def test_a_probe_that_is_collected_gives_its_permit_back():
     with using_clock(VirtualClock()):
         breaker = circuit_breaker("b")
         breaker.half_open()
-        probe = InFlight(breaker.circuit)
+        probe = ManualCall(breaker.circuit)
         assert breaker.probes_in_flight == 1
         del probe
         assert breaker.probes_in_flight == 0

@@ -15,7 +15,7 @@ from resilience.clock import using_clock
 from resilience.policies.circuit_breaker import CircuitBreakerPolicy
 from resilience.policies.circuit_states import CircuitState, Closed, HalfOpen, Open
 from resilience.testing import VirtualClock
-from tests.in_flight import InFlight
+from tests.manual_call import ManualCall
 
 CALLS, TICKS = 3, 2
 ENDS = ("succeed", "fail", "cancel")
@@ -56,7 +56,7 @@ class Explored:
             getattr(breaker, start)()
             self.breaker = breaker
         self.circuit: CircuitBreakerPolicy = breaker.circuit
-        self.out: dict[int, tuple[InFlight, object, float]] = {}
+        self.out: dict[int, tuple[ManualCall, object, float]] = {}
         self.probes: set[int] = set()  # those out since it was last closed
 
     def do(self, step: str, number: int) -> None:
@@ -76,7 +76,7 @@ class Explored:
 
     def admit(self, number: int) -> None:
         before, now = self.circuit.state, self.clock.now()
-        call = InFlight(self.circuit)
+        call = ManualCall(self.circuit)
         if call.rejection is None:
             self.out[number] = (call, self.circuit.state, now)
             if isinstance(self.circuit.state, HalfOpen):

@@ -19,7 +19,7 @@ from resilience import ErrorCategory, circuit_breaker, subscribe
 from resilience._outcome import Outcome
 from resilience.clock import using_clock
 from resilience.testing import VirtualClock
-from tests.in_flight import InFlight
+from tests.manual_call import ManualCall
 
 
 class Failed(Exception):
@@ -429,15 +429,15 @@ class Driven:
         )
         self.circuit = self.breaker.circuit
 
-    def begin(self) -> tuple[InFlight | None, float | None]:
-        call = InFlight(self.circuit)
+    def begin(self) -> tuple[ManualCall | None, float | None]:
+        call = ManualCall(self.circuit)
         return (call, None) if call.rejection is None else (None, call.rejection.retry_after)
 
-    def end(self, call: InFlight, what: str) -> None:
+    def end(self, call: ManualCall, what: str) -> None:
         outcome = Outcome(None, ERRORS[what]) if what in ERRORS else Outcome(what)
         assert call.end(outcome) is outcome
 
-    def cancel(self, call: InFlight) -> None:
+    def cancel(self, call: ManualCall) -> None:
         call.cancel()
 
 
@@ -513,7 +513,7 @@ def long_program(chance: random.Random, length: int) -> list[tuple]:
 def play(config: Config, program: list[tuple]) -> None:
     clock, events, listener = Dice(), [], Heard()
     model = Model(config)
-    on_the_way: list[tuple[Entry, InFlight]] = []
+    on_the_way: list[tuple[Entry, ManualCall]] = []
 
     def begin(chance: float) -> None:
         predicted, left = model.begin(chance)

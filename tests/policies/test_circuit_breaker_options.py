@@ -16,7 +16,7 @@ from resilience.circuits import CircuitBreaker, CircuitMode
 from resilience.classification.retry_hints import retry_after
 from resilience.clock import using_clock
 from resilience.testing import VirtualClock, virtual_time
-from tests.roads import Road, Takes
+from tests.runners import Runner, Takes
 
 down = ConnectionResetError("down")
 TIME = "give seconds (a number or a timedelta) of more than 0"
@@ -41,7 +41,7 @@ class JudgeAsync:
 
 def call(breaker, *script: object) -> list[object]:
     """Call through *breaker* once for each step of *script*; return what came of it."""
-    return Road("sync").play(breaker, *script, pauses=(0.0,) * (len(script) - 1)).answers
+    return Runner("sync").play(breaker, *script, pauses=(0.0,) * (len(script) - 1)).answers
 
 
 def call_now(breaker, error: Exception) -> None:
@@ -121,7 +121,7 @@ def test_a_key_function_that_is_async_is_refused():
         return host
 
     with pytest.raises(TypeError, match="give a plain function of the call's arguments; an async one is not awaited"):
-        circuit_breaker("b", key=key)(Road)
+        circuit_breaker("b", key=key)(Runner)
 
 
 def test_every_duration_may_be_a_timedelta():
@@ -156,16 +156,16 @@ def test_a_circuit_shows_its_categories_and_functions_by_name():
 # -- shares of calls ---------------------------------------------------------------------------------------------------
 
 
-def test_half_of_the_last_twenty_calls_open_the_circuit_from_ten_calls_on(road: Road):
+def test_half_of_the_last_twenty_calls_open_the_circuit_from_ten_calls_on(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=None, failure_rate=0.5)
-    story = road.play(breaker, *["ok", down] * 5, pauses=(0,) * 10)
+    story = runner.play(breaker, *["ok", down] * 5, pauses=(0,) * 10)
     assert story.reached == 10
     assert story.names == ["circuit.opened", "call.rejected"]
 
 
-def test_just_less_than_the_failure_rate_does_not_open_the_circuit(road: Road):
+def test_just_less_than_the_failure_rate_does_not_open_the_circuit(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=None, failure_rate=0.5)
-    assert road.play(breaker, *["ok", "ok", down] * 20, pauses=(0,) * 59).reached == 60
+    assert runner.play(breaker, *["ok", "ok", down] * 20, pauses=(0,) * 59).reached == 60
 
 
 @pytest.mark.parametrize("failed", range(1, 100))
@@ -195,7 +195,7 @@ def test_minimum_calls_may_equal_the_window():
     assert breaker.state.name == "open"
 
 
-def test_failures_count_by_weight_in_rates_too(road: Road):
+def test_failures_count_by_weight_in_rates_too(runner: Runner):
     breaker = circuit_breaker(
         "b",
         failure_threshold=None,
@@ -204,18 +204,18 @@ def test_failures_count_by_weight_in_rates_too(road: Road):
         minimum_calls=4,
         profiles={"network": {"weight": 3}},
     )
-    assert road.play(breaker, "ok", "ok", "ok", down, pauses=(0,) * 4).names == ["circuit.opened", "call.rejected"]
+    assert runner.play(breaker, "ok", "ok", "ok", down, pauses=(0,) * 4).names == ["circuit.opened", "call.rejected"]
 
 
-def test_failures_older_than_the_window_are_forgotten(road: Road):
+def test_failures_older_than_the_window_are_forgotten(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=None, failure_rate=0.5, window_seconds=10, minimum_calls=2)
-    story = road.play(breaker, down, "ok", "ok", down, "ok", pauses=(10, 0, 0, 0))
+    story = runner.play(breaker, down, "ok", "ok", down, "ok", pauses=(10, 0, 0, 0))
     assert story.reached == 5
 
 
-def test_slow_successes_open_the_circuit_without_a_last_error(road: Road):
+def test_slow_successes_open_the_circuit_without_a_last_error(runner: Runner):
     breaker = circuit_breaker("b", slow_call_rate=0.5, slow_call_seconds=2, window=4, minimum_calls=3, reset_timeout=7)
-    story = road.play(breaker, "ok", Takes(1.999), Takes(2), Takes(2), pauses=(0,) * 4)
+    story = runner.play(breaker, "ok", Takes(1.999), Takes(2), Takes(2), pauses=(0,) * 4)
     assert story.answers[:4] == ["ok", "done", "done", "done"]
     (opened, rejected) = story.events
     assert (opened.failures, opened.category, opened.retry_after) == (0, None, 7)
@@ -224,63 +224,65 @@ def test_slow_successes_open_the_circuit_without_a_last_error(road: Road):
     assert str(story.answers[-1]) == "circuit 'b' is open; next probe in 7.0 s"
 
 
-def test_slow_calls_within_the_window_open_the_circuit_and_older_ones_are_forgotten(road: Road):
+def test_slow_calls_within_the_window_open_the_circuit_and_older_ones_are_forgotten(runner: Runner):
     breaker = circuit_breaker("b", slow_call_rate=0.5, slow_call_seconds=2, window_seconds=20, minimum_calls=3)
-    story = road.play(breaker, Takes(2), Takes(2), "ok", Takes(2), Takes(2), "never", pauses=(0, 20, 0, 0, 0))
+    story = runner.play(breaker, Takes(2), Takes(2), "ok", Takes(2), Takes(2), "never", pauses=(0, 20, 0, 0, 0))
     assert story.answers[:5] == ["done", "done", "ok", "done", "done"]
     assert story.names == ["circuit.opened", "call.rejected"]
 
 
-def test_a_slow_failure_is_a_failure_and_not_slow(road: Road):
+def test_a_slow_failure_is_a_failure_and_not_slow(runner: Runner):
     breaker = circuit_breaker("b", slow_call_rate=0.1, slow_call_seconds=2, minimum_calls=1)
-    assert road.play(breaker, *[Takes(5, down)] * 4).reached == 1
+    assert runner.play(breaker, *[Takes(5, down)] * 4).reached == 1
     assert breaker.circuit.window_snapshot(0).slow == 0
     assert breaker.fail_counter == 1
 
 
-def test_circuits_in_one_stack_each_measure_their_own_time(road: Road):
+def test_circuits_in_one_stack_each_measure_their_own_time(runner: Runner):
     outer = circuit_breaker("outer", slow_call_rate=1, slow_call_seconds=10, minimum_calls=1)
     inner = circuit_breaker("inner", slow_call_rate=1, slow_call_seconds=10, minimum_calls=1)
     retry = retry_on_category(attempts=2, base_delay=10, jitter="none")
-    road.play(lambda function: outer(retry(inner(function))), down, Takes(9))
+    runner.play(lambda function: outer(retry(inner(function))), down, Takes(9))
     assert (outer.state.name, inner.state.name) == ("open", "closed")
 
 
 # -- what a failure is -------------------------------------------------------------------------------------------------
 
 
-def test_failure_if_makes_a_result_a_failure_which_the_caller_gets_all_the_same(road: Road):
+def test_failure_if_makes_a_result_a_failure_which_the_caller_gets_all_the_same(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=2, failure_if=lambda result: result == "bad")
-    story = road.play(breaker, "bad", "ok", "bad", "bad", pauses=(0,) * 4)
+    story = runner.play(breaker, "bad", "ok", "bad", "bad", pauses=(0,) * 4)
     assert story.answers[:4] == ["bad", "ok", "bad", "bad"]
     assert story.names == ["circuit.opened", "call.rejected"]
     assert (story.events[0].failures, story.events[0].category) == (2, None)
 
 
-def test_a_probe_whose_result_is_a_failure_opens_the_circuit_again(road: Road):
+def test_a_probe_whose_result_is_a_failure_opens_the_circuit_again(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=1, failure_if=lambda result: result == "bad", reset_timeout=30)
-    story = road.play(breaker, down, "bad", "ok", pauses=(30, 30))
+    story = runner.play(breaker, down, "bad", "ok", pauses=(30, 30))
     assert story.names == [f"circuit.{what}" for what in ("opened", "half_opened", "opened", "half_opened", "closed")]
 
 
-def test_an_error_of_failure_if_is_logged_once_and_the_call_is_a_success(road: Road, caplog: pytest.LogCaptureFixture):
+def test_an_error_of_failure_if_is_logged_once_and_the_call_is_a_success(
+    runner: Runner, caplog: pytest.LogCaptureFixture
+):
     def judge(result: object) -> bool:
-        raise LookupError(road)
+        raise LookupError(runner)
 
-    judge.__qualname__ = f"judge on {road}"
+    judge.__qualname__ = f"judge on {runner}"
     breaker = circuit_breaker("b", failure_threshold=2, failure_if=judge)
     with caplog.at_level(logging.WARNING, "resilience"):
-        story = road.play(breaker, down, "ok", "ok", down, pauses=(0,) * 3)
+        story = runner.play(breaker, down, "ok", "ok", down, pauses=(0,) * 3)
     assert story.answers == [down, "ok", "ok", down]
     assert (breaker.state.name, breaker.fail_counter) == ("closed", 1)
     (record,) = caplog.records
-    assert record.getMessage().startswith(f"failure_if judge on {road} raised LookupError")
+    assert record.getMessage().startswith(f"failure_if judge on {runner} raised LookupError")
 
 
-def test_a_rate_limit_with_retry_after_opens_the_circuit_for_exactly_that_long(road: Road):
+def test_a_rate_limit_with_retry_after_opens_the_circuit_for_exactly_that_long(runner: Runner):
     breaker = circuit_breaker("b", open_for="rate_limit", max_reset_timeout=1000)
     limited = Limited(7.25)
-    story = road.play(breaker, limited, "never", "ok", pauses=(7, 0.25))
+    story = runner.play(breaker, limited, "never", "ok", pauses=(7, 0.25))
     assert story.answers[0] is limited
     assert story.answers[1].retry_after == 0.25
     assert (story.answers[1].last_error_type, story.answers[1].last_category) == ("Limited", ErrorCategory.RATE_LIMIT)
@@ -323,14 +325,14 @@ def test_an_infinite_retry_after_does_not_open_the_circuit_for_ever():
     assert breaker.state.name == "closed"
 
 
-def test_a_retry_after_of_a_category_outside_open_for_is_ignored(road: Road):
+def test_a_retry_after_of_a_category_outside_open_for_is_ignored(runner: Runner):
     breaker = circuit_breaker("b", open_for="timeout")
-    assert road.play(breaker, *[Limited(7)] * 3, pauses=(0, 0)).reached == 3
+    assert runner.play(breaker, *[Limited(7)] * 3, pauses=(0, 0)).reached == 3
 
 
-def test_a_probe_answered_with_retry_after_opens_the_circuit_for_that_long(road: Road):
+def test_a_probe_answered_with_retry_after_opens_the_circuit_for_that_long(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=1, open_for="rate_limit", reset_timeout=30)
-    story = road.play(breaker, down, Limited(5), "never", "ok", pauses=(30, 4, 1))
+    story = runner.play(breaker, down, Limited(5), "never", "ok", pauses=(30, 4, 1))
     assert story.answers[2].retry_after == 1
     assert story.answers[3] == "never"
     assert [event.retry_after for event in story.events if event.name == "circuit.opened"] == [30, 5]
@@ -502,18 +504,18 @@ def test_a_clock_that_is_set_back_ends_the_ramp():
 # -- modes -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_disabled_circuit_admits_every_call_and_records_nothing(road: Road):
+def test_a_disabled_circuit_admits_every_call_and_records_nothing(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=1, failure_rate=0.5, window=4)
     breaker.disable()
-    assert road.play(breaker, *["ok", down] * 5, pauses=(0,) * 9).reached == 10
+    assert runner.play(breaker, *["ok", down] * 5, pauses=(0,) * 9).reached == 10
     assert (breaker.mode, breaker.state.name, breaker.fail_counter) == (CircuitMode.DISABLED, "closed", 0)
     assert breaker.circuit.window_snapshot(0.0) == (0, 0, 0)
 
 
-def test_a_disabled_circuit_does_not_open_for_slow_calls_either(road: Road):
+def test_a_disabled_circuit_does_not_open_for_slow_calls_either(runner: Runner):
     breaker = circuit_breaker("b", slow_call_rate=0.5, slow_call_seconds=1, minimum_calls=1)
     breaker.disable()
-    assert road.play(breaker, *[Takes(2)] * 3, pauses=(0, 0)).reached == 3
+    assert runner.play(breaker, *[Takes(2)] * 3, pauses=(0, 0)).reached == 3
     assert breaker.state.name == "closed"
 
 
@@ -543,10 +545,10 @@ def test_listeners_are_not_notified_of_the_calls_of_a_disabled_circuit(first: st
     assert notifications == ["before_call", "success", "before_call", "failure"]
 
 
-def test_a_circuit_in_shadow_reports_the_calls_it_would_reject_and_rejects_none(road: Road):
+def test_a_circuit_in_shadow_reports_the_calls_it_would_reject_and_rejects_none(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
     breaker.shadow()
-    story = road.play(breaker, down, "let through", down, "probe", "ok", pauses=(10, 0, 20, 0))
+    story = runner.play(breaker, down, "let through", down, "probe", "ok", pauses=(10, 0, 20, 0))
     assert story.answers == [down, "let through", down, "probe", "ok"]
     assert story.names == [
         "circuit.opened",
@@ -558,16 +560,16 @@ def test_a_circuit_in_shadow_reports_the_calls_it_would_reject_and_rejects_none(
     assert [(event.retry_after, event.shadow) for event in story.events[1:3]] == [(20, True), (20, True)]
 
 
-def test_an_isolated_circuit_rejects_every_call_until_it_is_reset(road: Road):
+def test_an_isolated_circuit_rejects_every_call_until_it_is_reset(runner: Runner):
     breaker = circuit_breaker("b")
     breaker.isolate()
     breaker.close()
     breaker.half_open()
-    story = road.play(breaker, "ok", pauses=(10.0**9,))
+    story = runner.play(breaker, "ok", pauses=(10.0**9,))
     assert story.reached == 0
     assert [answer.retry_after for answer in story.answers] == [math.inf] * 2
     breaker.reset()
-    assert road.play(breaker, "ok").answer == "ok"
+    assert runner.play(breaker, "ok").answer == "ok"
 
 
 def test_each_change_of_mode_is_one_event_followed_by_its_transition():
@@ -610,8 +612,8 @@ def test_a_late_result_from_before_a_reset_is_not_counted():
 # -- by key ------------------------------------------------------------------------------------------------------------
 
 
-def keyed(road: Road, breaker):
-    """Return what calls ``guarded(host, answer)`` on *road*, and the list of those that were reached."""
+def keyed(runner: Runner, breaker):
+    """Return a function that calls ``guarded(host, answer)`` by *runner*, and the list of hosts that it reached."""
     reached: list[object] = []
 
     def dependency(host: object, answer: object = "ok") -> object:
@@ -623,17 +625,17 @@ def keyed(road: Road, breaker):
     async def async_dependency(host: object, answer: object = "ok") -> object:
         return dependency(host, answer)
 
-    guarded = breaker(async_dependency if road.is_async else dependency)
+    guarded = breaker(async_dependency if runner.is_async else dependency)
 
     def ask(host: object, answer: object = "ok") -> object:
         try:
-            if not road.is_async:
+            if not runner.is_async:
                 return guarded(host, answer)
 
             async def main() -> object:
                 return await guarded(host, answer)
 
-            return road.run(len, main)
+            return runner.run(len, main)
         except Exception as error:
             return error
 
@@ -644,9 +646,9 @@ def first(host: object, *rest: object) -> object:
     return host
 
 
-def test_each_key_has_a_circuit_of_its_own(road: Road):
+def test_each_key_has_a_circuit_of_its_own(runner: Runner):
     breaker = circuit_breaker("host", failure_threshold=1, key=first)
-    ask, reached = keyed(road, breaker)
+    ask, reached = keyed(runner, breaker)
     assert ask("a", down) is down
     assert isinstance(ask("a"), CircuitOpenError)
     assert ask("b") == "ok"
@@ -655,17 +657,17 @@ def test_each_key_has_a_circuit_of_its_own(road: Road):
     assert breaker.state.name == "closed"
 
 
-def test_the_key_used_least_recently_is_forgotten_first(road: Road):
+def test_the_key_used_least_recently_is_forgotten_first(runner: Runner):
     breaker = circuit_breaker("host", key=first, max_keys=2)
-    ask, _ = keyed(road, breaker)
+    ask, _ = keyed(runner, breaker)
     for host in ("a", "b", "a", "c"):
         ask(host)
     assert [key for key, _ in breaker.children()] == ["a", "c"]
 
 
-def test_an_open_circuit_is_forgotten_last(road: Road):
+def test_an_open_circuit_is_forgotten_last(runner: Runner):
     breaker = circuit_breaker("host", key=first, max_keys=2, failure_threshold=1)
-    ask, _ = keyed(road, breaker)
+    ask, _ = keyed(runner, breaker)
     ask("down", down)
     for host in ("a", "b", "c"):
         assert ask(host) == "ok"
@@ -675,14 +677,14 @@ def test_an_open_circuit_is_forgotten_last(road: Road):
     assert [key for key, _ in breaker.children()] == ["c", "d"]  # where all are open, the oldest goes
 
 
-def test_a_key_function_that_raises_fails_the_call_and_says_so(road: Road):
+def test_a_key_function_that_raises_fails_the_call_and_says_so(runner: Runner):
     problem = LookupError("no such tenant")
 
     def key(*_: object) -> object:
         raise problem
 
     breaker = circuit_breaker("host", key=key)
-    ask, reached = keyed(road, breaker)
+    ask, reached = keyed(runner, breaker)
     assert ask("a") is problem
     assert problem.__notes__ == ["resilience: raised by key= of circuit 'host'; the call was not made"]
     assert (reached, breaker.children()) == ([], [])
@@ -694,9 +696,9 @@ class Broken:
 
 
 @pytest.mark.parametrize("key", [[1], Broken()], ids=["list", "Broken"])
-def test_an_unhashable_key_fails_the_call_and_says_so(road: Road, key: object):
+def test_an_unhashable_key_fails_the_call_and_says_so(runner: Runner, key: object):
     breaker = circuit_breaker("host", key=lambda *_: key)
-    ask, reached = keyed(road, breaker)
+    ask, reached = keyed(runner, breaker)
     error = ask("a")
     assert isinstance(error, TypeError)
     assert str(error) == (

@@ -18,7 +18,7 @@ from resilience.clock import using_clock
 from resilience.policies.circuit_breaker import CircuitBreakerPolicy
 from resilience.policies.circuit_states import CircuitMode, CircuitState, Closed, HalfOpen, Transition
 from resilience.testing import VirtualClock
-from tests.in_flight import InFlight
+from tests.manual_call import ManualCall
 
 STUCK = 30  # seconds; never reached
 down = ConnectionResetError("down")
@@ -65,7 +65,7 @@ class Interrupted:
 
         monkeypatch.setattr(CircuitBreakerPolicy, "_transition", moved)
         self.clock = Interrupting()
-        self.out: InFlight | None = None
+        self.out: ManualCall | None = None
         with using_clock(self.clock):
             self.breaker = circuit_breaker(
                 "b", failure_threshold=2, reset_timeout=10, probe_timeout=50, probes=2, **rules
@@ -79,11 +79,11 @@ class Interrupted:
                 self.out = self.begin()
             self.clock.advance(5)
 
-    def begin(self) -> InFlight | None:
-        call = InFlight(self.circuit)
+    def begin(self) -> ManualCall | None:
+        call = ManualCall(self.circuit)
         return call if call.rejection is None else None
 
-    def end(self, call: InFlight, how: str) -> None:
+    def end(self, call: ManualCall, how: str) -> None:
         if how == "cancel":
             call.cancel()
         else:

@@ -16,7 +16,7 @@ import pytest
 from resilience import CircuitBreaker, CircuitOpenError, ErrorCategory, circuit_breaker
 from resilience.clock import using_clock
 from resilience.testing import VirtualClock
-from tests.roads import Road
+from tests.runners import Runner
 
 down = ConnectionResetError("down")
 STUCK = 30  # seconds; never reached
@@ -56,10 +56,10 @@ class Flight:
 
 
 class Circuit:
-    """A circuit with *probes*, and its calls on one road."""
+    """A circuit with *probes*, and its calls by one runner."""
 
-    def __init__(self, road: Road, probes: int, portal: anyio.from_thread.BlockingPortal | None) -> None:
-        self.road, self.probes, self.portal = road, probes, portal
+    def __init__(self, runner: Runner, probes: int, portal: anyio.from_thread.BlockingPortal | None) -> None:
+        self.runner, self.probes, self.portal = runner, probes, portal
         self.clock = VirtualClock()
         self.flights: list[Flight] = []
         self.make()
@@ -179,12 +179,12 @@ class Circuit:
 
 
 @pytest.fixture(params=[1, 3], ids=lambda probes: f"{probes}-probes")
-def circuit(request: pytest.FixtureRequest, road: Road):
+def circuit(request: pytest.FixtureRequest, runner: Runner):
     with contextlib.ExitStack() as stack:
         portal = None
-        if road.is_async:
-            portal = stack.enter_context(anyio.from_thread.start_blocking_portal(backend=road.name))
-        circuit = Circuit(road, request.param, portal)
+        if runner.is_async:
+            portal = stack.enter_context(anyio.from_thread.start_blocking_portal(backend=runner.name))
+        circuit = Circuit(runner, request.param, portal)
         stack.callback(lambda: circuit.close())
         yield circuit
 

@@ -15,7 +15,7 @@ import pytest
 from resilience import RetriesExhaustedError, StopReason, retry_on_category, subscribe, timeout
 from resilience._runtime.exhaustion import exhaustion_counter
 from resilience.testing import virtual_time
-from tests.roads import Road
+from tests.runners import Runner
 
 inner = retry_on_category(attempts=3, base_delay=0)
 outer = retry_on_category(attempts=4, base_delay=0)
@@ -36,7 +36,7 @@ class Dependency:
         self.fail()
 
 
-def attempt(road: Road, make: Callable[[Callable], Callable], make_async: Callable[[Callable], Callable]) -> int:
+def attempt(runner: Runner, make: Callable[[Callable], Callable], make_async: Callable[[Callable], Callable]) -> int:
     """Return how often a dependency that is down is called through what *make* makes of it."""
     dependency = Dependency()
 
@@ -48,7 +48,7 @@ def attempt(road: Road, make: Callable[[Callable], Callable], make_async: Callab
         with virtual_time(patience=60), pytest.raises(Exception, match="."):
             await make_async(dependency.fail_async)()
 
-    road.run(sync, asynchronous)
+    runner.run(sync, asynchronous)
     return dependency.calls
 
 
@@ -79,19 +79,19 @@ def called(body: Callable[[Callable], object]) -> Callable[[Callable], Callable]
 # -- not multiplied -------------------------------------------------------------------------------------------------
 
 
-def test_nested_decorators_do_not_multiply_attempts(road: Road):
-    assert attempt(road, lambda fn: outer(inner(fn)), lambda fn: outer(inner(fn))) == 3
+def test_nested_decorators_do_not_multiply_attempts(runner: Runner):
+    assert attempt(runner, lambda fn: outer(inner(fn)), lambda fn: outer(inner(fn))) == 3
 
 
-def test_three_nested_retries_do_not_multiply_attempts(road: Road):
-    assert attempt(road, lambda fn: outer(outer(inner(fn))), lambda fn: outer(outer(inner(fn)))) == 3
+def test_three_nested_retries_do_not_multiply_attempts(runner: Runner):
+    assert attempt(runner, lambda fn: outer(outer(inner(fn))), lambda fn: outer(outer(inner(fn)))) == 3
 
 
-def test_retries_of_nested_functions_do_not_multiply_attempts(road: Road):
-    assert attempt(road, called(lambda fn: fn()), awaited(lambda fn: fn())) == 3
+def test_retries_of_nested_functions_do_not_multiply_attempts(runner: Runner):
+    assert attempt(runner, called(lambda fn: fn()), awaited(lambda fn: fn())) == 3
 
 
-def test_an_exhausted_cause_is_not_retried(road: Road):
+def test_an_exhausted_cause_is_not_retried(runner: Runner):
     def translate(fn: Callable) -> None:
         try:
             fn()
@@ -104,10 +104,10 @@ def test_an_exhausted_cause_is_not_retried(road: Road):
         except ConnectionError as error:
             raise TimeoutError("in our words") from error
 
-    assert attempt(road, called(translate), awaited(translate_async)) == 3
+    assert attempt(runner, called(translate), awaited(translate_async)) == 3
 
 
-def test_an_exhausted_cause_of_a_cause_is_not_retried(road: Road):
+def test_an_exhausted_cause_of_a_cause_is_not_retried(runner: Runner):
     def translate(fn: Callable) -> None:
         try:
             try:
@@ -126,7 +126,7 @@ def test_an_exhausted_cause_of_a_cause_is_not_retried(road: Road):
         except TimeoutError as error:
             raise ConnectionAbortedError("twice") from error
 
-    assert attempt(road, called(translate), awaited(translate_async)) == 3
+    assert attempt(runner, called(translate), awaited(translate_async)) == 3
 
 
 def test_an_exhausted_member_of_a_task_groups_error_is_not_retried(backend: str):
@@ -135,7 +135,7 @@ def test_an_exhausted_member_of_a_task_groups_error_is_not_retried(backend: str)
             tasks.start_soon(fn)
             tasks.start_soon(anyio.lowlevel.checkpoint)
 
-    assert attempt(Road(backend), None, awaited(one_of_two)) == 3
+    assert attempt(Runner(backend), None, awaited(one_of_two)) == 3
 
 
 def test_an_exhausted_error_taken_out_of_its_group_is_not_retried(backend: str):
@@ -146,7 +146,7 @@ def test_an_exhausted_error_taken_out_of_its_group_is_not_retried(backend: str):
         except ExceptionGroup as group:
             raise group.exceptions[0] from group
 
-    assert attempt(Road(backend), None, awaited(unwrapped)) == 3
+    assert attempt(Runner(backend), None, awaited(unwrapped)) == 3
 
 
 def test_an_exhausted_member_of_an_asyncio_group_is_not_retried():
@@ -158,10 +158,10 @@ def test_an_exhausted_member_of_an_asyncio_group_is_not_retried():
         await asyncio.gather(fn(), asyncio.sleep(0))
 
     for body in (grouped, gathered):
-        assert attempt(Road("asyncio"), None, awaited(body)) == 3
+        assert attempt(Runner("asyncio"), None, awaited(body)) == 3
 
 
-def test_an_exhausted_exception_group_is_not_retried(road: Road):
+def test_an_exhausted_exception_group_is_not_retried(runner: Runner):
     reached = []
 
     def fail() -> None:
@@ -172,11 +172,11 @@ def test_an_exhausted_exception_group_is_not_retried(road: Road):
         fail()
 
     with virtual_time(), pytest.raises(ExceptionGroup):
-        road.run(outer(inner(fail)), outer(inner(fail_async)))
+        runner.run(outer(inner(fail)), outer(inner(fail_async)))
     assert len(reached) == 3
 
 
-def test_exhaustion_in_a_worker_thread_is_not_retried(road: Road):
+def test_exhaustion_in_a_worker_thread_is_not_retried(runner: Runner):
     def in_a_pool(fn: Callable) -> None:
         with concurrent.futures.ThreadPoolExecutor() as pool:
             pool.submit(fn).result()
@@ -184,14 +184,14 @@ def test_exhaustion_in_a_worker_thread_is_not_retried(road: Road):
     async def in_a_thread(fn: Callable) -> None:
         await anyio.to_thread.run_sync(anyio.run, fn)
 
-    assert attempt(road, called(in_a_pool), awaited(in_a_thread)) == 3
+    assert attempt(runner, called(in_a_pool), awaited(in_a_thread)) == 3
 
 
-def test_exhaustion_under_a_time_limit_is_not_retried(road: Road):
+def test_exhaustion_under_a_time_limit_is_not_retried(runner: Runner):
     def stack(fn: Callable) -> Callable:
         return outer(timeout(60)(inner(fn)))
 
-    assert attempt(road, stack, stack) == 3
+    assert attempt(runner, stack, stack) == 3
 
 
 def test_the_wrapped_error_of_a_nested_retry_is_not_retried():
@@ -203,10 +203,10 @@ def test_the_wrapped_error_of_a_nested_retry_is_not_retried():
     assert isinstance(caught.value.__cause__, (ConnectionError, RetriesExhaustedError))
 
 
-def test_an_outer_retry_that_wraps_also_wraps_the_error_of_an_exhausted_nested_one(road: Road):
+def test_an_outer_retry_that_wraps_also_wraps_the_error_of_an_exhausted_nested_one(runner: Runner):
     error = ConnectionResetError()
     wrapping = retry_on_category(attempts=4, base_delay=0, on_exhausted="wrap")
-    story = road.play(lambda fn: wrapping(inner(fn)), error, error, error, "never")
+    story = runner.play(lambda fn: wrapping(inner(fn)), error, error, error, "never")
     assert isinstance(story.answer, RetriesExhaustedError)
     assert story.answer.__cause__ is error
     assert story.answer.reason == "nested"
@@ -214,60 +214,60 @@ def test_an_outer_retry_that_wraps_also_wraps_the_error_of_an_exhausted_nested_o
     assert error.resilience.reason is StopReason.ATTEMPTS  # it keeps the report of who gave up on it
 
 
-def test_an_exhaustion_has_one_report_and_one_event(road: Road):
+def test_an_exhaustion_has_one_report_and_one_event(runner: Runner):
     error = ConnectionResetError()
-    story = road.play(lambda fn: outer(inner(fn)), error, error, error, "never")
+    story = runner.play(lambda fn: outer(inner(fn)), error, error, error, "never")
     assert story.names.count("retry.exhausted") == 1
     assert story.reached == 3
     assert len(error.__notes__) == 1
     assert error.resilience.reason is StopReason.ATTEMPTS
 
 
-def test_the_outer_retry_makes_its_own_attempts_while_the_inner_one_is_not_exhausted(road: Road):
+def test_the_outer_retry_makes_its_own_attempts_while_the_inner_one_is_not_exhausted(runner: Runner):
     picky = retry_on_category("timeout", attempts=3, base_delay=0)
-    story = road.play(lambda fn: outer(picky(fn)), ConnectionResetError(), TimeoutError(), "ok")
+    story = runner.play(lambda fn: outer(picky(fn)), ConnectionResetError(), TimeoutError(), "ok")
     assert story.answer == "ok"
 
 
-def test_an_inner_retry_of_one_attempt_does_not_stop_the_outer_one(road: Road):
+def test_an_inner_retry_of_one_attempt_does_not_stop_the_outer_one(runner: Runner):
     never = retry_on_category(attempts=1)
-    assert attempt(road, lambda fn: outer(never(fn)), lambda fn: outer(never(fn))) == 4
+    assert attempt(runner, lambda fn: outer(never(fn)), lambda fn: outer(never(fn))) == 4
 
 
 # -- multiplied on demand -------------------------------------------------------------------------------------------
 
 
-def test_retry_exhausted_multiplies_attempts(road: Road):
+def test_retry_exhausted_multiplies_attempts(runner: Runner):
     multiplying = retry_on_category(attempts=4, base_delay=0, retry_exhausted=True)
-    assert attempt(road, lambda fn: multiplying(inner(fn)), lambda fn: multiplying(inner(fn))) == 12
+    assert attempt(runner, lambda fn: multiplying(inner(fn)), lambda fn: multiplying(inner(fn))) == 12
 
 
-def test_only_the_retry_with_retry_exhausted_multiplies(road: Road):
+def test_only_the_retry_with_retry_exhausted_multiplies(runner: Runner):
     multiplying = retry_on_category(attempts=2, base_delay=0, retry_exhausted=True)
-    assert attempt(road, lambda fn: outer(multiplying(inner(fn))), lambda fn: outer(multiplying(inner(fn)))) == 6
+    assert attempt(runner, lambda fn: outer(multiplying(inner(fn))), lambda fn: outer(multiplying(inner(fn)))) == 6
 
 
 # -- errors of before -----------------------------------------------------------------------------------------------
 
 
-def test_the_same_error_raised_by_a_later_call_is_tried_again(road: Road):
+def test_the_same_error_raised_by_a_later_call_is_tried_again(runner: Runner):
     always = ConnectionResetError("the same object, always")
-    story = road.play(inner, *[always] * 9, pauses=(0, 0))
+    story = runner.play(inner, *[always] * 9, pauses=(0, 0))
     assert story.reached == 9
-    story = road.play(lambda fn: outer(inner(fn)), *[always] * 9, pauses=(0, 0))
+    story = runner.play(lambda fn: outer(inner(fn)), *[always] * 9, pauses=(0, 0))
     assert story.reached == 9  # three each: not one, and not twelve
 
 
-def test_an_error_raised_from_an_earlier_calls_error_is_tried_again(road: Road):
+def test_an_error_raised_from_an_earlier_calls_error_is_tried_again(runner: Runner):
     old = ConnectionResetError("given up on before")
-    road.play(inner, old, old, old)
+    runner.play(inner, old, old, old)
     errors = [TimeoutError() for _ in range(2)]
     for error in errors:
         error.__cause__ = old
-    assert road.play(outer, *errors, "ok").answer == "ok"
+    assert runner.play(outer, *errors, "ok").answer == "ok"
 
 
-def test_an_error_that_another_call_exhausts_while_a_retry_waits_is_tried_again(road: Road):
+def test_an_error_that_another_call_exhausts_while_a_retry_waits_is_tried_again(runner: Runner):
     always = ConnectionResetError("shared")
 
     def meanwhile(event: object) -> None:
@@ -278,14 +278,14 @@ def test_an_error_that_another_call_exhausts_while_a_retry_waits_is_tried_again(
 
     before: list[int] = []
     with subscribe(meanwhile):
-        story = road.play(retry_on_category(attempts=3, base_delay=1), *[always] * 9)
+        story = runner.play(retry_on_category(attempts=3, base_delay=1), *[always] * 9)
     assert before
     assert story.reached == 3
 
 
-def test_an_earlier_calls_error_is_tried_again_while_other_calls_exhaust_theirs(road: Road):
+def test_an_earlier_calls_error_is_tried_again_while_other_calls_exhaust_theirs(runner: Runner):
     old, reached = ConnectionResetError("given up on before"), []
-    road.play(inner, old, old, old)  # the last of all to be given up on until now
+    runner.play(inner, old, old, old)  # the last of all to be given up on until now
 
     def fail() -> None:
         reached.append(1)
@@ -297,13 +297,13 @@ def test_an_earlier_calls_error_is_tried_again_while_other_calls_exhaust_theirs(
         fail()
 
     with virtual_time(), pytest.raises(ConnectionResetError):
-        road.run(inner(fail), inner(fail_async))
+        runner.run(inner(fail), inner(fail_async))
     assert len(reached) == 3
 
 
-def test_a_copy_of_an_earlier_calls_error_is_tried_again(road: Road):
+def test_a_copy_of_an_earlier_calls_error_is_tried_again(runner: Runner):
     old = ConnectionResetError("kept somewhere")
-    road.play(inner, old, old, old)
+    runner.play(inner, old, old, old)
     for again in (copy.copy, copy.deepcopy):
         reached = []
 
@@ -316,9 +316,9 @@ def test_a_copy_of_an_earlier_calls_error_is_tried_again(road: Road):
         assert len(reached) == 3
 
 
-def test_an_exhausted_error_from_another_process_counts_as_exhausted_on_arrival(road: Road):
+def test_an_exhausted_error_from_another_process_counts_as_exhausted_on_arrival(runner: Runner):
     there = ConnectionResetError("there")
-    road.play(inner, there, there, there)
+    runner.play(inner, there, there, there)
     sent = pickle.dumps(there)
     reached = []
 
@@ -330,7 +330,7 @@ def test_an_exhausted_error_from_another_process_counts_as_exhausted_on_arrival(
         fetch()
 
     with virtual_time(), pytest.raises(ConnectionResetError) as caught:
-        road.run(outer(fetch), outer(fetch_async))
+        runner.run(outer(fetch), outer(fetch_async))
     assert len(reached) == 1
     assert caught.value.resilience.made == 3
 

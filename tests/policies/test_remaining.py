@@ -14,10 +14,10 @@ from resilience import CallTimeoutError, DeadlineExceededError, deadline, remain
 from resilience.clock import using_clock
 from resilience.testing import VirtualClock, virtual_time
 from tests import loops
-from tests.roads import Road
+from tests.runners import Runner
 
 
-def left(road: Road, *decorators: Callable, jump: float = 0.0) -> float | None:
+def left(runner: Runner, *decorators: Callable, jump: float = 0.0) -> float | None:
     """Return what is left to a function within *decorators*, after *jump* seconds of virtual time."""
 
     def ask() -> float | None:
@@ -30,30 +30,30 @@ def left(road: Road, *decorators: Callable, jump: float = 0.0) -> float | None:
     for decorate in reversed(decorators):
         ask, ask_async = decorate(ask), decorate(ask_async)
     with virtual_time(patience=60) as clock:
-        return road.run(ask, ask_async)
+        return runner.run(ask, ask_async)
 
 
-def test_remaining_is_none_without_a_limit(road: Road):
-    assert left(road) is None
-    assert left(road, retry_on_category()) is None
+def test_remaining_is_none_without_a_limit(runner: Runner):
+    assert left(runner) is None
+    assert left(runner, retry_on_category()) is None
 
 
-def test_remaining_is_the_rest_of_the_earliest_deadline(road: Road):
-    assert left(road, deadline(5)) == 5
-    assert left(road, timeout(5)) == 5
-    assert left(road, deadline(5), timeout(9)) == 5
-    assert left(road, timeout(5), deadline(9)) == 5
-    assert left(road, deadline(9), retry_on_category(), timeout(5)) == 5
-    assert left(road, deadline(9), retry_on_category(), timeout(5), jump=2) == 3
+def test_remaining_is_the_rest_of_the_earliest_deadline(runner: Runner):
+    assert left(runner, deadline(5)) == 5
+    assert left(runner, timeout(5)) == 5
+    assert left(runner, deadline(5), timeout(9)) == 5
+    assert left(runner, timeout(5), deadline(9)) == 5
+    assert left(runner, deadline(9), retry_on_category(), timeout(5)) == 5
+    assert left(runner, deadline(9), retry_on_category(), timeout(5), jump=2) == 3
 
 
-def test_remaining_is_never_negative(road: Road):
-    if road.is_async:
+def test_remaining_is_never_negative(runner: Runner):
+    if runner.is_async:
         pytest.skip("the limits of async calls end them")
-    assert left(road, deadline(5), jump=7) == 0
+    assert left(runner, deadline(5), jump=7) == 0
 
 
-def test_remaining_works_with_the_systems_clock(road: Road):
+def test_remaining_works_with_the_systems_clock(runner: Runner):
     seen: list[float | None] = []
 
     def ask() -> None:
@@ -63,7 +63,7 @@ def test_remaining_works_with_the_systems_clock(road: Road):
         seen.append(remaining())
 
     for decorate in (deadline(50), timeout(50), lambda fn: timeout(50)(retry_on_category()(timeout(90)(fn)))):
-        road.run(decorate(ask), decorate(ask_async))
+        runner.run(decorate(ask), decorate(ask_async))
     assert all(49 < each <= 50 for each in seen)
     assert len(seen) == 3
 
@@ -275,7 +275,7 @@ def test_a_retry_in_another_function_knows_of_a_limit_but_on_asyncio_where_it_is
 # -- clocks ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_deadline_of_the_systems_clock_means_nothing_in_virtual_time(road: Road):
+def test_a_deadline_of_the_systems_clock_means_nothing_in_virtual_time(runner: Runner):
     def ask() -> float | None:
         with virtual_time():
             return remaining()
@@ -283,7 +283,7 @@ def test_a_deadline_of_the_systems_clock_means_nothing_in_virtual_time(road: Roa
     async def ask_async() -> float | None:
         return ask()
 
-    assert road.run(deadline(5)(ask), deadline(5)(ask_async)) is None
+    assert runner.run(deadline(5)(ask), deadline(5)(ask_async)) is None
 
 
 def test_a_virtual_deadline_means_nothing_to_another_clock():
@@ -297,12 +297,12 @@ def test_a_virtual_deadline_means_nothing_to_another_clock():
         assert remaining() == 4
 
 
-def test_retries_heed_only_the_deadlines_of_their_own_clock(road: Road):
+def test_retries_heed_only_the_deadlines_of_their_own_clock(runner: Runner):
     def decorate(fn: Callable) -> Callable:
         return retry_on_category(base_delay=10, jitter="none")(fn)
 
     with deadline(5):
-        story = road.play(decorate, ConnectionResetError(), ConnectionResetError(), "ok")
+        story = runner.play(decorate, ConnectionResetError(), ConnectionResetError(), "ok")
     assert (story.answer, story.now) == ("ok", 30)
 
 
@@ -314,7 +314,7 @@ class Stop(BaseException):
 
 
 @pytest.mark.parametrize("raised", [None, ValueError, Stop])
-def test_a_deadline_leaves_nothing_behind_when_its_block_ends(road: Road, raised: type[BaseException] | None):
+def test_a_deadline_leaves_nothing_behind_when_its_block_ends(runner: Runner, raised: type[BaseException] | None):
     def work() -> None:
         assert remaining() is not None
         if raised is not None:
@@ -345,9 +345,9 @@ def test_a_deadline_leaves_nothing_behind_when_its_block_ends(road: Road, raised
                 pass
             assert remaining() is None
 
-    road.run(sync, asynchronous)
+    runner.run(sync, asynchronous)
     with virtual_time():
-        road.run(sync, asynchronous)
+        runner.run(sync, asynchronous)
 
 
 def test_a_deadline_leaves_nothing_behind_when_its_task_is_cancelled(backend: str):

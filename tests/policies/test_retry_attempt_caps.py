@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from resilience import ErrorCategory, StopReason, retry_on_category
 from resilience.testing import virtual_time
-from tests.roads import Road
+from tests.runners import Runner
 
 MAKE = {
     "network": ConnectionResetError,
@@ -22,59 +22,59 @@ def failures(*labels: str) -> list[Exception]:
     return [MAKE[label]() for label in labels]
 
 
-def test_a_category_may_fail_so_many_times_and_no_more(road: Road):
+def test_a_category_may_fail_so_many_times_and_no_more(runner: Runner):
     policy = retry_on_category(attempts=9, base_delay=0, max_attempts={"timeout": 2})
-    story = road.play(policy, *failures("network", "timeout", "network", "timeout"), "never")
+    story = runner.play(policy, *failures("network", "timeout", "network", "timeout"), "never")
     assert isinstance(story.answer, TimeoutError)
     assert story.reached == 4
     assert story.answer.resilience.reason is StopReason.ATTEMPTS
     assert story.events[-1].reason == "attempts"
 
 
-def test_other_categories_have_all_attempts(road: Road):
+def test_other_categories_have_all_attempts(runner: Runner):
     policy = retry_on_category(attempts=5, base_delay=0, max_attempts={"timeout": 2})
-    assert road.play(policy, *failures(*["network"] * 9)).reached == 5
+    assert runner.play(policy, *failures(*["network"] * 9)).reached == 5
 
 
-def test_a_category_worth_one_attempt_is_not_tried_again(road: Road):
+def test_a_category_worth_one_attempt_is_not_tried_again(runner: Runner):
     policy = retry_on_category(attempts=5, base_delay=0, max_attempts={"timeout": 1})
-    assert road.play(policy, TimeoutError(), "never").reached == 1
-    assert road.play(policy, ConnectionResetError(), TimeoutError(), "never").reached == 2
+    assert runner.play(policy, TimeoutError(), "never").reached == 1
+    assert runner.play(policy, ConnectionResetError(), TimeoutError(), "never").reached == 2
 
 
-def test_attempts_limit_a_category_with_a_larger_cap(road: Road):
+def test_attempts_limit_a_category_with_a_larger_cap(runner: Runner):
     policy = retry_on_category(attempts=2, base_delay=0, max_attempts={"timeout": 9})
-    assert road.play(policy, *failures(*["timeout"] * 9)).reached == 2
+    assert runner.play(policy, *failures(*["timeout"] * 9)).reached == 2
 
 
 @pytest.mark.parametrize("key", ["transient", ErrorCategory.TRANSIENT, ErrorCategory.TIMEOUT | ErrorCategory.NETWORK])
-def test_each_category_of_a_group_has_its_own_cap(road: Road, key: object):
+def test_each_category_of_a_group_has_its_own_cap(runner: Runner, key: object):
     policy = retry_on_category(attempts=9, base_delay=0, max_attempts={key: 2})
-    story = road.play(policy, *failures("network", "timeout", "timeout"), "never")
+    story = runner.play(policy, *failures("network", "timeout", "timeout"), "never")
     assert story.reached == 3  # one of the network and two timeouts: not three of a group
 
 
 @pytest.mark.parametrize("most", [{"transient": 4, "timeout": 1}, {"timeout": 1, "transient": 4}])
-def test_the_narrower_key_holds_for_what_both_name(road: Road, most: dict[str, int]):
+def test_the_narrower_key_holds_for_what_both_name(runner: Runner, most: dict[str, int]):
     policy = retry_on_category(attempts=9, base_delay=0, max_attempts=most)
-    assert road.play(policy, TimeoutError(), "never").reached == 1
-    assert road.play(policy, *failures(*["network"] * 9)).reached == 4
+    assert runner.play(policy, TimeoutError(), "never").reached == 1
+    assert runner.play(policy, *failures(*["network"] * 9)).reached == 4
 
 
-def test_each_call_counts_its_own_failures(road: Road):
+def test_each_call_counts_its_own_failures(runner: Runner):
     policy = retry_on_category(attempts=9, base_delay=0, max_attempts={"timeout": 2})
-    story = road.play(policy, *failures("timeout", "timeout") * 3, pauses=(0, 0))
+    story = runner.play(policy, *failures("timeout", "timeout") * 3, pauses=(0, 0))
     assert story.reached == 6
 
 
-def test_a_cap_does_not_make_a_category_retried(road: Road):
+def test_a_cap_does_not_make_a_category_retried(runner: Runner):
     policy = retry_on_category("network", base_delay=0, max_attempts={"timeout": 5})
-    assert road.play(policy, TimeoutError(), "never").reached == 1
+    assert runner.play(policy, TimeoutError(), "never").reached == 1
 
 
-def test_a_cap_limits_a_retry_without_a_limit_of_attempts(road: Road):
+def test_a_cap_limits_a_retry_without_a_limit_of_attempts(runner: Runner):
     policy = retry_on_category(stop=lambda state: False, wait=0, max_attempts={"timeout": 4})
-    assert road.play(policy, *failures(*["timeout"] * 9)).reached == 4
+    assert runner.play(policy, *failures(*["timeout"] * 9)).reached == 4
 
 
 def test_the_description_of_a_retry_shows_its_caps():

@@ -15,7 +15,7 @@ from resilience import circuit_breaker, retry_on_category, timeout
 from resilience.clock import using_clock
 from resilience.policies.retry_budget import RetryBudget
 from resilience.testing import VirtualClock
-from tests.roads import Road
+from tests.runners import Runner
 
 # -- tokens -----------------------------------------------------------------------------------------------------------
 
@@ -399,12 +399,12 @@ def test_a_budget_holds_500_tokens_and_one_retry_a_second_by_default():
     assert repr(RetryBudget()) == "RetryBudget(tokens=500, reserve=1)"
 
 
-def test_a_success_pays_whichever_way_the_call_took(road: Road):
+def test_a_success_pays_whichever_way_the_call_took(runner: Runner):
     judged = circuit_breaker("c", failure_if=lambda result: False)
     for guard in (lambda fn: fn, timeout(60), circuit_breaker("b"), judged):
         budget = RetryBudget(tokens=20, reserve=0)
         budget.spend(14, now=0.0)
-        road.play(lambda fn: retry_on_category(budget=budget)(guard(fn)), "ok", "ok", pauses=(0,))  # noqa: B023
+        runner.play(lambda fn: retry_on_category(budget=budget)(guard(fn)), "ok", "ok", pauses=(0,))  # noqa: B023
         assert budget.left() == 8
 
 

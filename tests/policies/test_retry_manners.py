@@ -22,7 +22,7 @@ from resilience import (
 from resilience.clock import current_clock
 from resilience.profiles import RetrySafety
 from resilience.testing import virtual_time
-from tests.roads import Road
+from tests.runners import Runner
 
 down = ConnectionResetError("down")
 
@@ -50,56 +50,59 @@ def nothing_logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFix
     ],
     ids=lambda options: next(iter(options), "nothing"),
 )
-def test_without_callbacks_and_listeners_none_is_called(road: Road, options: dict[str, object]):
-    assert road.play(retry_on_category(base_delay=0, **options), down, "ok", "ok", pauses=(0,)).answers == ["ok", "ok"]
-    assert isinstance(road.play(retry_on_category(base_delay=0, **options), KeyError()).answer, KeyError)
+def test_without_callbacks_and_listeners_none_is_called(runner: Runner, options: dict[str, object]):
+    assert runner.play(retry_on_category(base_delay=0, **options), down, "ok", "ok", pauses=(0,)).answers == [
+        "ok",
+        "ok",
+    ]
+    assert isinstance(runner.play(retry_on_category(base_delay=0, **options), KeyError()).answer, KeyError)
 
 
-def test_a_wait_strategy_is_not_asked_after_a_failure_that_is_not_retryable(road: Road):
+def test_a_wait_strategy_is_not_asked_after_a_failure_that_is_not_retryable(runner: Runner):
     asked = []
     policy = retry_on_category(wait=lambda state: asked.append(state) or 0)
-    road.play(policy, KeyError())
+    runner.play(policy, KeyError())
     assert asked == []
-    road.play(policy, down, "ok")
+    runner.play(policy, down, "ok")
     assert len(asked) == 1
 
 
-def test_a_retried_result_emits_a_scheduled_retry_and_no_failed_attempt(road: Road):
-    story = road.play(retry_on_category(retry_if_result=lambda result: result == 1, base_delay=0, attempts=2), 1, 1)
+def test_a_retried_result_emits_a_scheduled_retry_and_no_failed_attempt(runner: Runner):
+    story = runner.play(retry_on_category(retry_if_result=lambda result: result == 1, base_delay=0, attempts=2), 1, 1)
     assert story.names == ["retry.scheduled", "retry.exhausted"]
     assert story.events[0].error is story.events[1].error is None
 
 
-def test_a_retry_that_a_slow_on_retry_called_off_reports_the_deadline(road: Road):
+def test_a_retry_that_a_slow_on_retry_called_off_reports_the_deadline(runner: Runner):
     def slow(event: object) -> None:
         current_clock().advance(4.5)
 
     policy = retry_on_category(base_delay=1, jitter="none", on_retry=slow)
-    story = road.play(lambda fn: deadline(5)(policy(fn)), down, "never")
+    story = runner.play(lambda fn: deadline(5)(policy(fn)), down, "never")
     assert story.reached == 1
     assert story.names == ["attempt.failed", "retry.scheduled", "retry.exhausted"]
     assert story.events[-1].reason == "deadline"
 
 
-def test_an_outer_retry_that_made_one_attempt_adds_no_report_to_an_exhausted_nested_one(road: Road):
+def test_an_outer_retry_that_made_one_attempt_adds_no_report_to_an_exhausted_nested_one(runner: Runner):
     inner = retry_on_category(attempts=2, base_delay=0)
     outer = retry_on_category(attempts=9, base_delay=0)
 
     def reported_attempts() -> list[object]:
-        story = road.play(lambda fn: outer(inner(fn)), down, down)
+        story = runner.play(lambda fn: outer(inner(fn)), down, down)
         assert story.answer.resilience.reason is StopReason.ATTEMPTS
         return [event.attempts for event in story.events if event.name == "retry.exhausted"]
 
     assert reported_attempts() == [2]
-    if not road.is_async:
+    if not runner.is_async:
         assert last_call().reason is StopReason.ATTEMPTS
         assert last_call().made == 2
 
 
-def test_an_outer_retry_that_made_several_attempts_reports_an_exhausted_nested_one(road: Road):
+def test_an_outer_retry_that_made_several_attempts_reports_an_exhausted_nested_one(runner: Runner):
     inner = retry_on_category("network", attempts=2, base_delay=0)
     outer = retry_on_category("timeout", "network", attempts=9, base_delay=0)
-    story = road.play(lambda fn: outer(inner(fn)), TimeoutError(), down, down)
+    story = runner.play(lambda fn: outer(inner(fn)), TimeoutError(), down, down)
     reported = [(event.reason, event.attempts) for event in story.events if event.name == "retry.exhausted"]
     assert reported == [("attempts", 2), ("nested", 2)]
 
@@ -116,47 +119,47 @@ def test_a_call_that_an_open_circuit_rejects_has_no_report():
     ("failure", "reached"), [(ConnectionRefusedError(), 3), (ConnectionResetError(), 1), (TimeoutError(), 1)]
 )
 def test_a_call_that_is_not_idempotent_is_repeated_where_it_was_not_executed(
-    road: Road, failure: Exception, reached: int
+    runner: Runner, failure: Exception, reached: int
 ):
-    story = road.play(retry_on_category(base_delay=0, idempotent=False), failure, failure, failure)
+    story = runner.play(retry_on_category(base_delay=0, idempotent=False), failure, failure, failure)
     assert story.reached == reached
     expected = StopReason.ATTEMPTS if reached == 3 else StopReason.NOT_IDEMPOTENT
     assert story.answer.resilience.reason is expected
 
 
-def test_rows_of_the_retrys_own_decide_what_may_be_repeated(road: Road):
+def test_rows_of_the_retrys_own_decide_what_may_be_repeated(runner: Runner):
     reported = retry_on_category(base_delay=0, idempotent=False, profiles={"network": {"unsafe": RetrySafety.ALWAYS}})
-    assert road.play(reported, *[ConnectionResetError()] * 3).reached == 3
+    assert runner.play(reported, *[ConnectionResetError()] * 3).reached == 3
 
 
 @pytest.mark.parametrize(("safe", "reached"), [(True, 3), (False, 1)])
-def test_a_function_of_the_arguments_decides_what_may_be_repeated(road: Road, safe: bool, reached: int):
-    story = road.play(retry_on_category(base_delay=0, idempotent=lambda: safe), *[TimeoutError()] * 3)
+def test_a_function_of_the_arguments_decides_what_may_be_repeated(runner: Runner, safe: bool, reached: int):
+    story = runner.play(retry_on_category(base_delay=0, idempotent=lambda: safe), *[TimeoutError()] * 3)
     assert story.reached == reached
 
 
-def test_a_stop_strategy_is_not_asked_where_no_retry_would_follow(road: Road):
+def test_a_stop_strategy_is_not_asked_where_no_retry_would_follow(runner: Runner):
     asked: list[object] = []
     policy = retry_on_category(attempts=2, base_delay=0, stop=lambda state: asked.append(state.upcoming_sleep))
-    road.play(policy, down, down)
+    runner.play(policy, down, down)
     assert asked == [0.0]
 
 
-def test_a_cancelled_call_is_not_retried_though_a_group_in_on_includes_it(road: Road):
+def test_a_cancelled_call_is_not_retried_though_a_group_in_on_includes_it(runner: Runner):
     class Withdrawn(Exception):
         category = ErrorCategory.CANCELLED
 
     everything = retry_on_category(ErrorCategory.CANCELLED | ErrorCategory.NETWORK, base_delay=0)
-    assert road.play(everything, Withdrawn(), "never").reached == 1
-    assert road.play(everything, down, "ok").reached == 2
+    assert runner.play(everything, Withdrawn(), "never").reached == 1
+    assert runner.play(everything, down, "ok").reached == 2
 
 
 def test_the_description_shows_no_progress():
     assert repr(retry_on_category(no_progress=4)).endswith(", no_progress=4)")
 
 
-def test_an_accepted_result_is_a_success_where_unknown_is_retried(road: Road):
-    story = road.play(
+def test_an_accepted_result_is_a_success_where_unknown_is_retried(runner: Runner):
+    story = runner.play(
         retry_on_category("unknown", base_delay=0, retry_if_result=lambda result: result == "no"), "no", "ok"
     )
     assert story.answer == "ok"
@@ -164,7 +167,7 @@ def test_an_accepted_result_is_a_success_where_unknown_is_retried(road: Road):
 
 
 @pytest.mark.parametrize("jitter", ["none", "equal", "full", "decorrelated"])
-def test_waits_are_the_same_with_and_without_listeners(road: Road, jitter):
+def test_waits_are_the_same_with_and_without_listeners(runner: Runner, jitter):
     def began(**parameters: object) -> list[float]:
         decorate = retry_on_category("network", attempts=6, base_delay=1, jitter=jitter, **parameters)
         times = []
@@ -186,7 +189,7 @@ def test_waits_are_the_same_with_and_without_listeners(road: Road, jitter):
             call()
 
         with virtual_time(), pytest.raises(ConnectionResetError):
-            road.run(sync, asynchronous)
+            runner.run(sync, asynchronous)
         return times
 
     unheard = began()
@@ -213,27 +216,27 @@ def test_a_rejection_is_retried_where_on_includes_it():
     assert retry_on_category("network", base_delay=0, retry_if=asked)(rejected)() == "ok"
 
 
-def test_callbacks_that_were_not_given_are_not_called(road: Road, nothing_logged):
+def test_callbacks_that_were_not_given_are_not_called(runner: Runner, nothing_logged):
     waits = retry_on_category("network", wait=tenacity.wait_none())
-    assert road.play(waits, down, "ok").answer == "ok"
+    assert runner.play(waits, down, "ok").answer == "ok"
     error = KeyError("lamp")
-    assert road.play(waits, error).answer is error
+    assert runner.play(waits, error).answer is error
     results = retry_on_category(base_delay=0, retry_if=tenacity.retry_if_result(lambda result: result == "no"))
-    assert road.play(results, "no", "ok").answer == "ok"
+    assert runner.play(results, "no", "ok").answer == "ok"
 
 
-def test_retry_if_result_is_not_called_for_a_failure(road: Road):
+def test_retry_if_result_is_not_called_for_a_failure(runner: Runner):
     error = KeyError("lamp")
     judged = []
     decorate = retry_on_category("network", base_delay=0, retry_if_result=lambda result: judged.append(result) or True)
-    story = road.play(decorate, error, "never")
+    story = runner.play(decorate, error, "never")
     assert (story.answer, story.reached, judged) == (error, 1, [])
 
 
-def test_retry_if_result_is_not_called_where_retry_if_retries(road: Road):
+def test_retry_if_result_is_not_called_where_retry_if_retries(runner: Runner):
     refused = tenacity.retry_if_result(lambda result: result == "no")
     decorate = retry_on_category(base_delay=0, retry_if=refused, retry_if_result=lambda result: False)
-    assert road.play(decorate, "no", "ok").answer == "ok"
+    assert runner.play(decorate, "no", "ok").answer == "ok"
 
 
 def test_a_call_cancelled_in_its_first_attempt_leaves_no_report():

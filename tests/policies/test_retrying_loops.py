@@ -11,10 +11,10 @@ import pytest
 import resilience._callback_errors
 from resilience import RetriesExhaustedError, StopReason, circuit_breaker, retry_on_category, retrying, subscribe
 from resilience.testing import virtual_time
-from tests.roads import Road
+from tests.runners import Runner
 
 
-def loop(road: Road, script: list, **options: object) -> tuple[object, int, float]:
+def loop(runner: Runner, script: list, **options: object) -> tuple[object, int, float]:
     """Run the steps of *script* in a loop: return the outcome, the attempts, and the time."""
     made = []
 
@@ -40,7 +40,7 @@ def loop(road: Road, script: list, **options: object) -> tuple[object, int, floa
 
     with virtual_time() as clock:
         try:
-            answer = road.run(sync, asynchronous)
+            answer = runner.run(sync, asynchronous)
         except Exception as error:
             answer = error
     return answer, len(made), clock.now()
@@ -50,13 +50,13 @@ def errors(number: int) -> list[Exception]:
     return [ConnectionResetError(str(each)) for each in range(number)]
 
 
-def test_a_failure_ends_with_its_block_until_one_succeeds(road: Road):
-    assert loop(road, [*errors(2), "ok"]) == ("ok", 3, 3)
+def test_a_failure_ends_with_its_block_until_one_succeeds(runner: Runner):
+    assert loop(runner, [*errors(2), "ok"]) == ("ok", 3, 3)
 
 
-def test_the_last_failure_leaves_its_block_with_its_report(road: Road):
+def test_the_last_failure_leaves_its_block_with_its_report(runner: Runner):
     script = errors(3)
-    assert loop(road, script) == (script[2], 3, 3)
+    assert loop(runner, script) == (script[2], 3, 3)
     assert script[2].resilience.reason is StopReason.ATTEMPTS
     assert script[2].resilience.made == 3
     assert script[2].resilience.target.endswith(("sync", "asynchronous"))
@@ -74,16 +74,16 @@ ASKING: dict[str, Callable[[], dict]] = {
 @pytest.mark.parametrize("options", ASKING.values(), ids=ASKING)
 @pytest.mark.parametrize("has_listeners", [False, True])
 def test_the_last_failure_is_the_same_object_after_a_strategy_was_asked(
-    road: Road, options: Callable[[], dict], has_listeners: bool
+    runner: Runner, options: Callable[[], dict], has_listeners: bool
 ):
     heard: list[object] = []
     script = errors(3)
     if has_listeners:
         with subscribe(heard.append):
-            answer, made, _ = loop(road, script, **options())
+            answer, made, _ = loop(runner, script, **options())
         assert [event.name for event in heard][-1] == "retry.exhausted"
     else:
-        answer, made, _ = loop(road, script, **options())
+        answer, made, _ = loop(runner, script, **options())
     assert answer is script[2]
     assert made == 3
     assert answer.__context__ is None
@@ -100,19 +100,19 @@ def test_strategies_may_be_async_in_an_async_loop(backend: str, parameter: str):
         return {"wait": 2.0, "retry_if": True}.get(parameter)
 
     script: list = [ValueError() if parameter == "retry_if" else ConnectionResetError(), "ok"]
-    assert loop(Road(backend), script, **{parameter: ask})[:2] == ("ok", 2)
+    assert loop(Runner(backend), script, **{parameter: ask})[:2] == ("ok", 2)
     assert asked == [1]
 
 
-def test_an_error_is_wrapped_after_a_strategy_was_asked(road: Road):
+def test_an_error_is_wrapped_after_a_strategy_was_asked(runner: Runner):
     script = errors(2)
-    answer, made, _ = loop(road, script, stop=lambda state: state.attempt_number == 2, on_exhausted="wrap")
+    answer, made, _ = loop(runner, script, stop=lambda state: state.attempt_number == 2, on_exhausted="wrap")
     assert isinstance(answer, RetriesExhaustedError)
     assert answer.__cause__ is script[1]
     assert made == 2
 
 
-def test_a_loop_around_retried_calls_does_not_multiply_them(road: Road):
+def test_a_loop_around_retried_calls_does_not_multiply_them(runner: Runner):
     made = []
 
     def fail() -> None:
@@ -135,7 +135,7 @@ def test_a_loop_around_retried_calls_does_not_multiply_them(road: Road):
                 await inner_async()
 
     with pytest.raises(ConnectionResetError):
-        road.run(sync, asynchronous)
+        runner.run(sync, asynchronous)
     assert len(made) == 3
 
 
@@ -179,5 +179,5 @@ def test_on_success_of_a_loop_is_a_plain_function_since_an_attempt_is_a_plain_bl
     async def hear(report: object) -> None: ...
 
     hear.__qualname__ = f"hear_on_{backend}"  # an error is logged once for each name
-    loop(Road(backend), ["ok"], on_success=hear)
+    loop(Runner(backend), ["ok"], on_success=hear)
     assert "on_success" in caplog.text

@@ -33,7 +33,7 @@ from resilience import CircuitBreaker, CircuitOpenError, ErrorCategory, circuit_
 from resilience.circuits import CircuitMode, Permit
 from resilience.circuits._snapshot import snapshot_of
 from resilience.testing import VirtualClock, virtual_time
-from tests.roads import Road
+from tests.runners import Runner
 
 ROOT = Path(__file__).parents[2]
 
@@ -278,8 +278,8 @@ def row(title: str, options: dict[str, object], *steps: Step | Decision) -> Scen
     return Scenario(title, options, plain, *decisions)
 
 
-def play(scenario: Scenario, road: Road) -> None:
-    """Play the steps in virtual time, each call the way that *road* calls."""
+def play(scenario: Scenario, runner: Runner) -> None:
+    """Play the steps in virtual time, each call by *runner*."""
     breaker = circuit_breaker("other", **scenario.options)  # type: ignore[arg-type]
 
     @breaker
@@ -308,7 +308,7 @@ def play(scenario: Scenario, road: Road) -> None:
 
     with virtual_time() as clock, resilience.subscribe(lambda event: stage.events.append(event.name)):
         stage = Stage(breaker, clock)
-        road.run(play_sync, play_async)
+        runner.run(play_sync, play_async)
 
 
 THREE = {"failure_threshold": 3, "reset_timeout": 30}
@@ -1224,8 +1224,8 @@ ROWS = [pytest.param(row, id=f"{library}: {row.title}") for library, rows in SUI
 
 
 @pytest.mark.parametrize("scenario", ROWS)
-def test_the_outcome_is_that_of_the_library_or_the_documented_one(scenario: Scenario, road: Road):
-    play(scenario, road)
+def test_the_outcome_is_that_of_the_library_or_the_documented_one(scenario: Scenario, runner: Runner):
+    play(scenario, runner)
 
 
 def test_each_library_has_its_scenarios_and_each_title_stands_once():
@@ -1299,9 +1299,9 @@ def test_pybreaker_a_listener_is_notified_of_each_transition_by_hand():
     assert listener.notified == ["closed -> open", "open -> half-open", "half-open -> closed"]
 
 
-def test_pybreaker_a_listener_is_notified_of_each_call_and_its_outcome(road: Road):
+def test_pybreaker_a_listener_is_notified_of_each_call_and_its_outcome(runner: Runner):
     listener = Listener()
-    road.play(circuit_breaker("b", listeners=[listener]), "done", down, pauses=(0,))
+    runner.play(circuit_breaker("b", listeners=[listener]), "done", down, pauses=(0,))
     assert listener.notified == ["call", "success", "call", "failure: down"]
 
 
@@ -1412,7 +1412,7 @@ def test_pybreaker_settings_change_at_run_time(attribute: str, before: object, v
     assert getattr(breaker, attribute) == value
 
 
-def test_pybreaker_arguments_reach_the_function(road: Road):
+def test_pybreaker_arguments_reach_the_function(runner: Runner):
     breaker = circuit_breaker("b")
 
     def function(*args: object, **kwargs: object) -> object:
@@ -1421,7 +1421,7 @@ def test_pybreaker_arguments_reach_the_function(road: Road):
     async def async_function(*args: object, **kwargs: object) -> object:
         return args, kwargs
 
-    answer = road.run(
+    answer = runner.run(
         lambda: breaker.call(function, 42, "abc", a=1, b=2),
         functools.partial(breaker.call_async, async_function, 42, "abc", a=1, b=2),
     )
@@ -1516,7 +1516,7 @@ def test_circuitbreaker_a_guarded_function_is_of_the_same_kind(kind: Callable[[o
         assert kind(breaker(function)) == kind(function)
 
 
-def test_circuitbreaker_an_open_circuit_calls_the_fallback_with_the_arguments_and_not_the_function(road: Road):
+def test_circuitbreaker_an_open_circuit_calls_the_fallback_with_the_arguments_and_not_the_function(runner: Runner):
     breaker = circuit_breaker("b")
     breaker.open()
 
@@ -1530,7 +1530,7 @@ def test_circuitbreaker_an_open_circuit_calls_the_fallback_with_the_arguments_an
         return args, kwargs
 
     covered = fallback(chain={"rejected": instead})
-    answer = road.run(
+    answer = runner.run(
         lambda: covered(breaker(function))("test2", test="test"),
         functools.partial(covered(breaker(async_function)), "test2", test="test"),
     )
@@ -1605,30 +1605,30 @@ def test_gobreaker_calls_of_many_threads_are_all_in_the_window():
 # -- what fits no row: failsafe-go ------------------------------------------------------------------------------------
 
 
-def test_failsafe_a_retry_outside_ends_at_the_rejection_and_the_function_is_not_called_again(road: Road):
+def test_failsafe_a_retry_outside_ends_at_the_rejection_and_the_function_is_not_called_again(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=3)
     retry = retry_on_category(ErrorCategory.NETWORK, attempts=7)
-    story = road.play(lambda function: retry(breaker(function)), *[down] * 7)
+    story = runner.play(lambda function: retry(breaker(function)), *[down] * 7)
     assert story.reached == 3
     assert (breaker.state.name, breaker.fail_counter) == ("open", 3)
 
 
-def test_failsafe_a_retry_outside_succeeds_before_the_circuit_opens(road: Road):
+def test_failsafe_a_retry_outside_succeeds_before_the_circuit_opens(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=3)
     retry = retry_on_category(ErrorCategory.NETWORK, attempts=3)
-    story = road.play(lambda function: retry(breaker(function)), down, down, "done")
+    story = runner.play(lambda function: retry(breaker(function)), down, down, "done")
     assert (story.answer, story.reached, breaker.current_state, breaker.fail_counter) == ("done", 3, "closed", 0)
 
 
 @pytest.mark.parametrize("error", [down, late])
 @pytest.mark.parametrize("order", [1, -1])
 def test_failsafe_of_two_circuits_the_one_that_counts_the_error_opens_in_either_order(
-    order: int, error: Exception, road: Road
+    order: int, error: Exception, runner: Runner
 ):
     network = circuit_breaker("network", failure_threshold=1, trip_on="network")
     hanging = circuit_breaker("hanging", failure_threshold=1, trip_on="timeout")
     outer, inner = (network, hanging)[::order]
-    story = road.play(lambda function: outer(inner(function)), error)
+    story = runner.play(lambda function: outer(inner(function)), error)
     assert story.answer is error
     assert (network.state.name == "open", hanging.state.name == "open") == (error is down, error is late)
 

@@ -14,17 +14,17 @@ import pytest
 from resilience import CallTimeoutError, ErrorCategory, StopReason, classify, retry_on_category, timeout
 from resilience.clock import current_clock
 from resilience.testing import virtual_time
-from tests.roads import Road, Takes
+from tests.runners import Runner, Takes
 
 
-def test_a_call_within_its_limit_returns_its_result(road: Road):
-    story = road.play(timeout(2), Takes(1, "ok"))
+def test_a_call_within_its_limit_returns_its_result(runner: Runner):
+    story = runner.play(timeout(2), Takes(1, "ok"))
     assert story.answer == "ok"
     assert story.events == []
 
 
-def test_a_call_that_takes_too_long_times_out(road: Road):
-    story = road.play(timeout(2), Takes(10))
+def test_a_call_that_takes_too_long_times_out(runner: Runner):
+    story = runner.play(timeout(2), Takes(10))
     assert isinstance(story.answer, CallTimeoutError)
     assert isinstance(story.answer, TimeoutError)
     assert classify(story.answer) is ErrorCategory.TIMEOUT
@@ -33,15 +33,15 @@ def test_a_call_that_takes_too_long_times_out(road: Road):
     assert story.events[0].limit == 2
 
 
-def test_a_timeout_error_of_the_function_itself_reaches_the_caller_unchanged(road: Road):
+def test_a_timeout_error_of_the_function_itself_reaches_the_caller_unchanged(runner: Runner):
     own = TimeoutError("mine")
-    story = road.play(timeout(2), own)
+    story = runner.play(timeout(2), own)
     assert story.answer is own
     assert story.events == []
 
 
-def test_a_limit_around_retries_covers_the_waits_as_well(road: Road):
-    story = road.play(
+def test_a_limit_around_retries_covers_the_waits_as_well(runner: Runner):
+    story = runner.play(
         lambda fn: timeout(10)(retry_on_category(attempts=9, base_delay=4, jitter="none")(fn)),
         *[ConnectionResetError()] * 9,
     )
@@ -52,16 +52,16 @@ def test_a_limit_around_retries_covers_the_waits_as_well(road: Road):
     assert "too little time left for another attempt; the last failure took 0 s; 6 s" in story.answer.__notes__[0]
 
 
-def test_a_limit_inside_retries_is_each_attempts_own(road: Road):
-    story = road.play(
+def test_a_limit_inside_retries_is_each_attempts_own(runner: Runner):
+    story = runner.play(
         lambda fn: retry_on_category(attempts=3, base_delay=1, jitter="none")(timeout(5)(fn)), Takes(9), Takes(9), "ok"
     )
     assert story.answer == "ok"
     assert [event.category.label for event in story.events if event.name == "retry.scheduled"] == ["timeout", "timeout"]
 
 
-def test_durations_may_be_timedeltas(road: Road):
-    assert road.play(timeout(timedelta(seconds=3)), Takes(1, "ok")).answer == "ok"
+def test_durations_may_be_timedeltas(runner: Runner):
+    assert runner.play(timeout(timedelta(seconds=3)), Takes(1, "ok")).answer == "ok"
 
 
 def test_an_async_block_has_a_limit(backend: str):

@@ -17,7 +17,7 @@ from resilience import (
     timeout,
 )
 from resilience.testing import no_waits, virtual_time
-from tests.roads import Road
+from tests.runners import Runner
 from tests.test_settings import Dependency, open_circuit
 
 
@@ -26,13 +26,13 @@ def everywhere(request: pytest.FixtureRequest) -> bool:
     return request.param
 
 
-def test_retries_do_not_wait(road: Road, everywhere: bool):
+def test_retries_do_not_wait(runner: Runner, everywhere: bool):
     waits: list[float] = []
     began = time.monotonic()
     with no_waits(everywhere=everywhere), subscribe(lambda event: waits.append(getattr(event, "wait", None))):
         policy = retry_on_category(attempts=5, base_delay=60, jitter="none")
-        assert Dependency(4).through(road, policy) == "ok"
-        assert Dependency(4).through(road, Pipeline(timeout(900), policy)) == "ok"
+        assert Dependency(4).through(runner, policy) == "ok"
+        assert Dependency(4).through(runner, Pipeline(timeout(900), policy)) == "ok"
     assert time.monotonic() - began < 30
     assert [wait for wait in waits if wait] == [60] * 8
 
@@ -67,5 +67,5 @@ def test_no_waits_leaves_other_policies_unchanged():
 
 def test_no_waits_works_in_virtual_time():
     with virtual_time() as clock, no_waits():
-        assert Dependency(1).through(Road("sync"), retry_on_category(base_delay=60, jitter="none")) == "ok"
+        assert Dependency(1).through(Runner("sync"), retry_on_category(base_delay=60, jitter="none")) == "ok"
         assert clock.now() == 60

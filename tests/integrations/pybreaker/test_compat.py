@@ -12,7 +12,7 @@ import pytest
 
 from resilience import CircuitBreaker, CircuitOpenError, ErrorCategory, circuit_breaker
 from resilience.testing import virtual_time
-from tests.roads import Road
+from tests.runners import Runner
 
 down = ConnectionResetError("down")
 
@@ -120,10 +120,10 @@ def test_exclusions_are_refused_with_the_option_by_category():
     assert not breaker.is_system_error(KeyboardInterrupt())
 
 
-def test_listeners_get_the_notifications_of_pybreaker(road: Road):
+def test_listeners_get_the_notifications_of_pybreaker(runner: Runner):
     recorder = Recorder()
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30, listeners=[recorder])
-    road.play(breaker, "ok", down, "never", "ok", pauses=(0, 0, 30))
+    runner.play(breaker, "ok", down, "never", "ok", pauses=(0, 0, 30))
     assert recorder.heard == [
         ("before", (), {}),
         "success",
@@ -138,13 +138,13 @@ def test_listeners_get_the_notifications_of_pybreaker(road: Road):
     ]
 
 
-def test_listeners_are_not_notified_of_a_failure_without_weight(road: Road):
+def test_listeners_are_not_notified_of_a_failure_without_weight(runner: Runner):
     recorder = Recorder()
-    road.play(circuit_breaker("b", listeners=[recorder]), TypeError())
+    runner.play(circuit_breaker("b", listeners=[recorder]), TypeError())
     assert recorder.heard == [("before", (), {})]
 
 
-def test_a_listener_that_ends_the_program_leaves_the_probes_permit_free(road: Road):
+def test_a_listener_that_ends_the_program_leaves_the_probes_permit_free(runner: Runner):
     class Stop(BaseException):
         pass
 
@@ -155,19 +155,19 @@ def test_a_listener_that_ends_the_program_leaves_the_probes_permit_free(road: Ro
 
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30, listeners=[Stopping()])
     with pytest.raises((Stop, BaseExceptionGroup)):
-        road.play(breaker, down, "never", pauses=(30,))
+        runner.play(breaker, down, "never", pauses=(30,))
     assert breaker.state.name == "half-open"
     assert breaker.state.permits == set()
 
 
-def test_listeners_are_notified_of_every_call_after_the_circuit_closed(road: Road):
+def test_listeners_are_notified_of_every_call_after_the_circuit_closed(runner: Runner):
     recorder = Recorder()
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30, listeners=[recorder])
-    road.play(breaker, down, "ok", "ok", pauses=(30, 0))
+    runner.play(breaker, down, "ok", "ok", pauses=(30, 0))
     assert recorder.heard[-2:] == [("before", (), {}), "success"]
     breaker.open()
     breaker.close()
-    road.play(breaker, "ok")
+    runner.play(breaker, "ok")
     assert recorder.heard[-2:] == [("before", (), {}), "success"]
 
 
@@ -246,7 +246,7 @@ def test_a_listener_added_later_is_notified_of_functions_guarded_before():
     assert recorder.heard[-1] == "success"
 
 
-def test_a_listener_that_raises_changes_nothing(road: Road):
+def test_a_listener_that_raises_changes_nothing(runner: Runner):
     class Broken(Recorder):
         def failure(self, cb, exc):
             raise RuntimeError
@@ -259,7 +259,7 @@ def test_a_listener_that_raises_changes_nothing(road: Road):
 
     other = Recorder()
     breaker = circuit_breaker("b", failure_threshold=1, listeners=[Broken(), other])
-    story = road.play(breaker, down)
+    story = runner.play(breaker, down)
     assert story.answer is down
     assert breaker.state.name == "open"
     assert len(other.heard) == 3
@@ -274,18 +274,18 @@ def test_listeners_are_notified_of_transitions_by_hand():
     assert recorder.heard == [("b", "closed", "open"), ("b", "open", "closed")]
 
 
-def test_two_circuits_that_share_a_storage_open_and_close_together(road: Road):
+def test_two_circuits_that_share_a_storage_open_and_close_together(runner: Runner):
     storage = pybreaker.CircuitMemoryStorage(pybreaker.STATE_CLOSED)
     one = circuit_breaker("b", failure_threshold=2, reset_timeout=30, storage=storage)
     two = circuit_breaker("b", failure_threshold=2, reset_timeout=30, storage=storage)
-    road.play(one, down)
+    runner.play(one, down)
     assert storage.counter == 1
-    road.play(two, down)
+    runner.play(two, down)
     assert storage.state == "open"
-    assert road.play(one, "never").reached == 0
+    assert runner.play(one, "never").reached == 0
     assert one.state.name == "open"
     storage.state = "closed"
-    assert road.play(one, "ok").answer == "ok"
+    assert runner.play(one, "ok").answer == "ok"
 
 
 def test_a_storage_keeps_the_opening_time_so_that_others_know_the_time_left():
@@ -375,16 +375,16 @@ class Unreachable(pybreaker.CircuitBreakerStorage):
     opened_at = counter
 
 
-def test_a_storage_that_cannot_be_reached_leaves_the_circuit_to_itself(road: Road):
+def test_a_storage_that_cannot_be_reached_leaves_the_circuit_to_itself(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=2, reset_timeout=30, storage=Unreachable())
-    story = road.play(breaker, down, down, "never", "ok", pauses=(0, 0, 30))
+    story = runner.play(breaker, down, down, "never", "ok", pauses=(0, 0, 30))
     assert story.reached == 3
     assert breaker.state.name == "closed"
 
 
 def test_a_storage_that_may_wait_is_asked_outside_of_the_event_loop(backend: str):
     storage = Unreachable()
-    Road(backend).play(circuit_breaker("b", storage=storage), "ok")
+    Runner(backend).play(circuit_breaker("b", storage=storage), "ok")
     assert storage.threads.isdisjoint({threading.get_ident()})
 
 
