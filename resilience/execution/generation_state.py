@@ -1,4 +1,7 @@
-"""State of one run of the loop ``generate -> analyse -> execute``: its attempts, failures and limits."""
+"""State of one run of the loop ``generate -> analyse -> execute``: its attempts, failures and limits.
+
+It performs no I/O by itself and calls no generator: `generation` does, sync or async, and reports each step to it.
+"""
 
 from __future__ import annotations
 

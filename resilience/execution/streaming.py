@@ -1,4 +1,7 @@
-"""Async iterator over the events of an execution."""
+"""Async iterator over the events of an execution.
+
+The execution runs in a thread, which puts its events into a bounded queue. The consumer takes them on its event loop.
+"""
 
 from __future__ import annotations
 

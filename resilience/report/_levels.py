@@ -1,4 +1,8 @@
-"""The report as JSON, in four levels of detail."""
+"""The report as JSON, in four levels of detail.
+
+Each level includes the one before it: 1 is a summary, 2 adds location, calls and cause, 3 adds variables, advice and
+partial results, 4 adds the state of the system. `_level_fields` has the keys, `schema` describes the result.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The report as text for a model: the most important first, within a budget of tokens."""
+"""The report as text for a model: the most important first, within a budget of tokens.
+
+Sections follow one another by their use for a repair. One that does not fit is shortened, so that a long traceback
+does not push the advice out. The same report gives the same text.
+"""
 
 from __future__ import annotations
 

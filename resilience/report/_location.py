@@ -1,4 +1,8 @@
-"""Location of a failure: the program's own frame, and the lines around it."""
+"""Location of a failure: the program's own frame, and the lines around it.
+
+Of a program that does not compile the parser gives the place. Else it is the program's own frame: the innermost one
+whose file is no library and whose function the source defines. Without an exception the failure states its line.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The report as text for people: failure, location, cause, advice, partial results."""
+"""The report as text for people: failure, location, cause, advice, partial results.
+
+Texts of the program are printed so that a terminal shows them and does not obey them: control characters are escaped.
+"""
 
 from __future__ import annotations
 

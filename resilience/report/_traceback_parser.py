@@ -1,4 +1,8 @@
-"""Parser of saved tracebacks, back to the values that `capture` makes of a live exception."""
+"""Parser of saved tracebacks, back to the values that `capture` makes of a live exception.
+
+A saved traceback has no live objects: names, keys and lengths are known only where the text shows them, and columns
+not at all. The result is otherwise the same as that of a capture, so that diagnosis and rendering need not know.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Search for the last traceback in a text, without the prefixes that a logger puts before each line."""
+"""Search for the last traceback in a text, without the prefixes that a logger puts before each line.
+
+A log may hold several tracebacks, of which the last one is meant, and a prefix of time and logger before each line. The
+lines that `clean_lines` and `last_traceback` return are as CPython or IPython has printed them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""JSON Schema of a report, made from the tables that the report itself is made from."""
+"""JSON Schema of a report, made from the tables that the report itself is made from.
+
+A test validates reports of every category and level against it. A new key of a report has to be added to the tables
+here, and to `_level_fields`.
+"""
 
 from __future__ import annotations
 

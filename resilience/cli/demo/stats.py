@@ -1,4 +1,8 @@
-"""Statistics of the demo: outcomes, durations and requests by client and phase, and the circuit's transitions."""
+"""Statistics of the demo: outcomes, durations and requests by client and phase, and the circuit's transitions.
+
+The load writes, the table and the summary read, all on one event loop. Requests are counted by the server itself, in a
+file that survives its process.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Rules of a policy, applied to the nodes of a tree."""
+"""Rules of a policy, applied to the nodes of a tree.
+
+Rules find violations that the source shows: imports, calls with an effect, attributes that lead to the interpreter's
+internals, also where a string names them. Other violations show at run time, and are found by the guard in the worker.
+"""
 
 from __future__ import annotations
 

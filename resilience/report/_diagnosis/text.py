@@ -1,4 +1,8 @@
-"""Names, values and lists of them as parts of a sentence; near matches of a misspelt name."""
+"""Names, values and lists of them as parts of a sentence; near matches of a misspelt name.
+
+The diagnosers put all names and values into their sentences by these functions, which bound and quote them the same
+way. A near match is proposed as a correction only where it is clearly nearer than every other name.
+"""
 
 from __future__ import annotations
 

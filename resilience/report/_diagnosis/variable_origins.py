@@ -1,4 +1,8 @@
-"""Origins of the variables in a failing expression: the line that gave each its value."""
+"""Origins of the variables in a failing expression: the line that gave each its value.
+
+It reads the source alone. The last assignment before the failing line counts, in the function or else in the module;
+in a loop that may be a line further down.
+"""
 
 from __future__ import annotations
 
