@@ -1,8 +1,8 @@
 """Search for a nested retry that a failure has exhausted, so that attempts of nested retries do not multiply.
 
 An exhausted retry leaves a `CallReport` on its error. The error may reach an enclosing retry as it is, or as the cause
-of another one, or in an exception group. Reports are numbered (`_runtime.exhaustion`), so that
-one which an earlier call has left on the same object is not taken for one of the present attempt.
+of another one, or in an exception group. Reports are numbered (`_runtime.exhaustion`), so that one which an earlier
+call has left on the same object is not taken for one of the present attempt.
 """
 
 from __future__ import annotations
