@@ -29,13 +29,13 @@ class EventStream:
     """The events of one execution, in order, ending with the process. Then `report` says how it went.
 
     The program starts when the first event is asked for. A consumer that leaves before the end has to close the stream,
-    best by ``async with``, which kills the process. The program never waits for a slow consumer: once *limit* events
+    best by ``async with``, which kills the process. The program never waits for a slow consumer: once *most* events
     are buffered, its output is dropped, and a ``warning`` says how much.
     """
 
-    def __init__(self, work: Work, limit: int) -> None:
+    def __init__(self, work: Work, most: int) -> None:
         self._work = work
-        self._waiting = _EventQueue(limit)
+        self._waiting = _EventQueue(most)
         self._wake: WakeupPipe | None = None
         self._thread: threading.Thread | None = None
         self._report: ExecutionReport | None = None
