@@ -249,7 +249,7 @@ def _module(path: Path) -> str:
 
 def core() -> Package:
     """Measure the core: all of `resilience/` but the packages in `NOT_CORE`."""
-    # Only folders directly below: a folder of such a name further in is a part of the core.
+    # Only folders directly below: a nested folder of such a name is a part of the core.
     ours = ROOT / "resilience"
     files = [pair for pair in _files(ours) if pair[1].relative_to(ours).parts[0] not in NOT_CORE]
     return measure(_CORE, files)

@@ -38,7 +38,7 @@ _LOOP = 0.0015
 
 @dataclass(frozen=True)
 class Settings:
-    """How many rounds, and of what size."""
+    """The number of rounds of a measurement, and their size."""
 
     rounds: int = 41
     #: Rounds of samples that take long: a process, many threads, many tasks.

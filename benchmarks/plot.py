@@ -62,7 +62,7 @@ class _Line:
 
     @property
     def height(self) -> float:
-        """The height in inches: room for the text, and for marks above each other."""
+        """The height in inches: enough for the text, and for marks above each other."""
         text = (len(self.label) + len(self.against)) * _TEXT_LINE + 0.08
         lanes = 2 * max(map(abs, self.lanes.values()), default=0) + 1
         return max(_MIN_ROW, text, lanes * _LANE + 0.12)

@@ -1,11 +1,11 @@
-# ruff: noqa: INP001, T201 -- a program by itself, which talks to whoever runs it
-"""Code is generated, fails, and is repaired, while the place where it should run cannot be reached.
+# ruff: noqa: INP001, T201 -- a program by itself, which prints
+"""A model generates code, which fails and is repaired, while the container that should run it cannot be reached.
 
     python -m examples.generate_and_repair
 
-The model is wrong twice: it forgets a definition, and then reaches for a module that the level does not allow. The
-container refuses two connections; its circuit opens, and the code runs on this machine instead. Nothing here is played
-but the model: the port, the processes and what they report are real. It ends with the right result, after three
+The model is wrong twice: it forgets a definition, and then imports a module that the level does not allow. The
+container refuses two connections; its circuit opens, and the code runs on this machine instead. Only the model is
+scripted: the port, the processes and their reports are real. It ends with the right result, after three
 generations and five failures, and with a report of each of them.
 """
 
@@ -40,7 +40,7 @@ DRAFTS = (
 
 @dataclasses.dataclass
 class Model:
-    """Stands for a language model: it gives the next draft, whatever it is told. Put yours in its place."""
+    """Stands for a language model: it gives the next draft, whatever the feedback. Put yours in its place."""
 
     prompts: list[str] = dataclasses.field(default_factory=list[str])
 
@@ -52,14 +52,14 @@ class Model:
 
 @dataclasses.dataclass
 class Container:
-    """An executor behind a port at which nobody listens: a container that is not up yet."""
+    """An executor behind a port on which no server listens: a container that is not up yet."""
 
     inside: Executor
     host: str
     port: int
 
     async def execute(self, request: ExecutionRequest | str, *, on_event: Listener | None = None) -> ExecutionReport:
-        """Execute it inside, if somebody lets us in."""
+        """Execute *request* inside, where the port accepts a connection."""
         try:
             await (await anyio.connect_tcp(self.host, self.port)).aclose()
         except OSError as error:
@@ -88,13 +88,13 @@ async def generate_and_repair(model: Model) -> GeneratedRun:
 
 
 def main() -> None:
-    """Tell what happened."""
+    """Run the loop, and print the feedback, the failures and the result."""
     model = Model()
     run = anyio.run(generate_and_repair, model)
     assert run.report is not None
     for number, prompt in enumerate(model.prompts, 1):
         if prompt:
-            print(f"--- what the model is told before generation {number}\n{prompt}\n")
+            print(f"--- feedback to the model before generation {number}\n{prompt}\n")
     print("--- what went wrong, in order")
     for report in run.reports:
         print(f"{report.category.label}: {report.error_summary}")

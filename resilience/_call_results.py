@@ -1,4 +1,8 @@
-"""Results of many calls: `CallResult` for each, `GatheredResults` for all of them. `resilience.gather` makes them."""
+"""Results of many calls: `CallResult` for each, `GatheredResults` for all of them. `resilience.gather` makes them.
+
+An error is a value here, so that one failed call does not hide the results of the others. A description of a result
+names types and codes, never a value or a message: both may be secret.
+"""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def exception_factory(parameter: str, target: object, given: Mapping[str, object
     parameters = _parameters_of(target)
     sources = _sources(parameters, given)
     missing = [each.name for each in parameters if each.name not in sources and _is_required(each)]
-    if missing and not _is_told(sources) and not _is_keyword_only(parameters, missing[0]):
+    if missing and not _receives_error(sources) and not _is_keyword_only(parameters, missing[0]):
         sources[missing.pop(0)] = _text_of
     if missing:
         raise TypeError(
@@ -118,7 +118,7 @@ _CARRIED: Mapping[str, _Source] = {"retry_after": _wait_of, "status_code": statu
 """What an error may carry. Where it carries none, a parameter keeps its default."""
 
 
-def _is_told(sources: Mapping[str, _Source]) -> bool:
+def _receives_error(sources: Mapping[str, _Source]) -> bool:
     """Return whether a parameter gets the error or its text."""
     return not {_the_error, _text_of}.isdisjoint(sources.values())
 

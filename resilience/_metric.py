@@ -27,8 +27,8 @@ _LABEL = re.compile(r"[a-z][a-z0-9_]*")
 class Metric:
     """Base of the three kinds of metrics. A metric is equal to itself only, and so can be a dictionary key.
 
-    *labels* name what the numbers of a metric are told apart by. A label's values must be few and must be words of the
-    program: a function's name, a category. An argument or a message of a call is neither.
+    *labels* are the dimensions of a metric: each set of their values has a number of its own. The values of a label
+    must be few and come from the program: a function's name, a category. An argument or a message of a call is neither.
 
     Raises ValueError for a name that is not made of lowercase words joined by dots, for an empty help text and for a
     label that is not a lowercase word.

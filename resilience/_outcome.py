@@ -1,4 +1,9 @@
-"""`Outcome`: the result of a call as a value that policies can pass on, a returned value or a raised error."""
+"""`Outcome`: the result of a call as a value that policies can pass on, a returned value or a raised error.
+
+The runners catch what a function raises and hand policies an outcome, so that a policy has no ``try`` of its own. Two
+outcomes stand for a time limit that has passed: they are compared by identity, since a TimeoutError of the function
+itself is an error like any other.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""`Undo`: the base of objects that take something back, such as a subscription or an installed exporter."""
+"""`Undo`: the base of objects that take something back, such as a subscription or an installed exporter.
+
+What `subscribe`, `log_events`, `override_profiles` and the exporters' `install` put in force stays in force until it is
+undone, by a call or at the end of a ``with`` block. Undoing is idempotent, so that both may be used.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Collection of validation errors: check all fields, and raise one error that names everything wrong."""
+"""Collection of validation errors: check all fields, and raise one error that names everything wrong.
+
+An `ErrorCollector` is a block for one input. Checks in it add errors by field in place of raising at the first one; its
+end raises one exception for all of them. It belongs to one task or thread, and is good for one block.
+"""
 
 from __future__ import annotations
 

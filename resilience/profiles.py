@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 class RetrySafety(enum.Enum):
-    """Whether a call that is not idempotent may be retried after such a failure: may the server have executed it?"""
+    """The safety of retrying a call that is not idempotent: after which failures the server has not executed it."""
 
     NEVER = "never"
     UNCONNECTED = "unconnected"

@@ -5,7 +5,7 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
-from tests.roads import ROADS, Road
+from tests.runners import RUNNERS, Runner
 
 # A busy machine is no reason to fail.
 settings.register_profile("patient", deadline=None)
@@ -20,10 +20,10 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
-@pytest.fixture(params=ROADS)
-def road(request: pytest.FixtureRequest) -> Road:
-    """Each way to call; a test that takes it runs on all three."""
-    return Road(request.param)
+@pytest.fixture(params=RUNNERS)
+def runner(request: pytest.FixtureRequest) -> Runner:
+    """A runner: a test that takes it runs sync, on asyncio and on trio."""
+    return Runner(request.param)
 
 
 @pytest.fixture(params=["asyncio", "trio"])

@@ -14,12 +14,12 @@ Limited = Callable[[float, Body], Awaitable[Any]]
 
 
 class _Jumping(selectors.DefaultSelector):
-    """Where the loop would wait, its time jumps."""
+    """A selector that does not wait: the time of its loop jumps."""
 
     now = 1000.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        assert timeout is not None, "nobody would ever wake"
+        assert timeout is not None, "no task would ever wake"
         self.now += max(0.0, timeout)
         return super().select(0)
 

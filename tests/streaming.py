@@ -1,4 +1,4 @@
-"""One stream, every road: the same generator, sync and async, guarded and read the same way."""
+"""`Stream`: one scripted generator, sync and async, guarded and read the same way by every `Runner`."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import resilience
 from resilience.clock import current_clock
 from resilience.events import Event, RetryScheduled
 from resilience.testing import VirtualClock, virtual_time
-from tests.roads import Road, Takes
+from tests.runners import Runner, Takes
 
 
 class Stream:
-    """A generator function that plays one of *runs* each time it is called, and what became of it.
+    """A generator function that plays one of *runs* each time it is called, and the record of its runs.
 
-    Of a run an exception is raised, a `Takes` takes its time, anything else is an item.
+    In a run an exception is raised, a `Takes` takes its time, anything else is an item.
     """
 
-    def __init__(self, road: Road, decorate: Callable[..., object], *runs: list[object]) -> None:
-        self.road = road
+    def __init__(self, runner: Runner, decorate: Callable[..., object], *runs: list[object]) -> None:
+        self.runner = runner
         self.runs = iter(runs)
         self.begun = 0
         self.closed = 0
@@ -56,7 +56,7 @@ class Stream:
             finally:
                 self.closed += 1
 
-        self.guarded = decorate(asynchronous if road.is_async else sync)
+        self.guarded = decorate(asynchronous if runner.is_async else sync)
 
     @property
     def waits(self) -> list[float]:
@@ -84,8 +84,8 @@ class Stream:
         with virtual_time(patience=5) as clock, resilience.subscribe(self.events.append):
             self.clock = clock
             try:
-                if self.road.is_async:
-                    anyio.run(main, backend=self.road.name)
+                if self.runner.is_async:
+                    anyio.run(main, backend=self.runner.name)
                 else:
                     with contextlib.closing(self.guarded(*args)) as items:
                         for item in items:

@@ -109,11 +109,11 @@ def comparable(said: list[object]) -> list[object]:
 @settings(max_examples=100)
 @given(program=steps, cancels=st.lists(moments, max_size=2, unique=True))
 @example([("limit", 2.0, [("sleep", 3.0)])], [])
-@example([("limit", 2.0, [("sleep", 3.0)])], [1.0])  # somebody else was first
+@example([("limit", 2.0, [("sleep", 3.0)])], [1.0])  # another cancellation was first
 @example([("limit", 2.0, [("at last", [("sleep", 3.0)], [("sleep", 3.5)])])], [4.0])  # and second
 @example([("limit", 2.0, [("swallow", [("sleep", 3.0)]), ("sleep", 1.5)])], [])  # the limit does not insist
 @example([("limit", 3.0, [("limit", 2.0, [("at last", [("sleep", 2.5)], [("sleep", 7.0)])])])], [])  # both
-@example([("swallow", [("sleep", 3.0)]), ("limit", 2.0, [("sleep", 3.0)])], [1.0])  # somebody else, before it began
+@example([("swallow", [("sleep", 3.0)]), ("limit", 2.0, [("sleep", 3.0)])], [1.0])  # another one, before it began
 @example([("limit", 2.0, [("raise instead", [("sleep", 3.0)])]), ("sleep", 1.0)], [])
 def test_whatever_happens_under_a_limit_comes_out_as_under_asyncio_timeout(
     limited: Limited, program: list[Any], cancels: list[float]
@@ -283,7 +283,7 @@ def test_a_loop_that_is_gone_is_not_kept():
     run(call())
 
 
-def test_outside_of_a_task_there_is_nobody_to_cancel():
+def test_outside_of_a_task_a_limit_cancels_nothing():
     timer = SharedTimeout(1.0)
     assert timer.start() is None
     found = []

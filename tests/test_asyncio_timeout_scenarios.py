@@ -1,4 +1,4 @@
-"""What CPython asks of `asyncio.timeout`, asked of that and of ours: as a block, a decorator and in a stack.
+"""The scenarios of CPython's tests of `asyncio.timeout`, for that and for ours: a block, a decorator, in a stack.
 
 Time jumps.
 """
@@ -42,7 +42,7 @@ def me() -> asyncio.Task[Any]:
 
 
 async def ends(task: asyncio.Task[Any]) -> asyncio.Task[Any]:
-    """Wait for a task, whatever it comes to."""
+    """Wait for a task, whatever its outcome."""
     await asyncio.wait([task])
     return task
 
@@ -110,7 +110,7 @@ def test_the_shortest_limit_comes_before_the_next_step(limited: Limited):
     run(main())
 
 
-def test_the_shortest_limit_lets_pass_what_does_not_wait(limited: Limited):
+def test_the_shortest_limit_admits_a_body_that_does_not_wait(limited: Limited):
     async def body() -> str:
         return "done"
 
@@ -220,7 +220,7 @@ def test_a_cancellation_that_is_swallowed_does_not_come_again(limited: Limited):
 
 
 def nested(limited: Limited, outer: float, inner: float, body: Body = forever) -> tuple[list[object], list[object]]:
-    """Return what the inner limit came to, and what the outer one did; each with the time."""
+    """Return the outcomes of the inner and the outer limit, each with its time."""
     inside: list[object] = []
     outside: list[object] = []
 
@@ -251,11 +251,11 @@ def test_the_outer_limit_passes_first_through_the_inner_one(limited: Limited):
     assert nested(limited, outer=2, inner=5) == ([False, 2, 1], [True, 2, 0])
 
 
-def test_of_two_limits_at_the_same_moment_the_outer_one_is_told(limited: Limited):
+def test_of_two_limits_at_the_same_moment_the_outer_one_raises(limited: Limited):
     assert nested(limited, outer=2, inner=2) == ([False, 2, 1], [True, 2, 0])
 
 
-def test_of_two_limits_that_pass_while_the_loop_is_busy_the_outer_one_is_told(limited: Limited):
+def test_of_two_limits_that_pass_while_the_loop_is_busy_the_outer_one_raises(limited: Limited):
     async def busy() -> None:
         pass_time(10)
         await asyncio.sleep(1)
@@ -264,7 +264,7 @@ def test_of_two_limits_that_pass_while_the_loop_is_busy_the_outer_one_is_told(li
     assert nested(limited, outer=2, inner=5, body=busy) == ([False, 10, 1], [True, 10, 0])
 
 
-def test_an_outer_limit_that_passes_during_the_inner_ones_clean_up_is_told(limited: Limited):
+def test_an_outer_limit_that_passes_during_the_inner_ones_cleanup_raises(limited: Limited):
     async def body() -> None:
         try:
             await forever()
@@ -274,7 +274,7 @@ def test_an_outer_limit_that_passes_during_the_inner_ones_clean_up_is_told(limit
     assert nested(limited, outer=5, inner=2, body=body) == ([False, 5, 1], [True, 5, 0])
 
 
-def test_a_limit_in_a_clean_up_holds_there(limited: Limited):
+def test_a_limit_in_a_finally_block_holds(limited: Limited):
     seen = []
 
     async def body() -> None:
@@ -476,7 +476,7 @@ def test_a_cancellation_from_outside_that_the_body_swallows_does_not_stop_the_li
         task = asyncio.create_task(limited(2, body))
         await at(1, task.cancel)
         await ends(task)
-        # Nobody took the first one back: it is still asked for, and is what the task ends by.
+        # The first request was not taken back: it is still pending, and ends the task.
         assert (task.cancelled(), task.cancelling(), now()) == (True, 1, 2)
 
     run(main())
@@ -563,7 +563,7 @@ def test_a_limit_that_passes_in_a_task_of_a_group_is_that_tasks_error(limited: L
     run(main())
 
 
-def test_a_child_that_somebody_cancels_is_not_a_limit_that_passed(limited: Limited):
+def test_a_cancelled_child_task_is_not_taken_for_an_expired_limit(limited: Limited):
     async def main() -> None:
         child = asyncio.create_task(forever())
         await at(1, child.cancel)
@@ -630,7 +630,7 @@ def history(error: BaseException) -> Iterator[type]:
         yield type(error)
 
 
-def test_a_block_says_which_cancellation_it_came_of():
+def test_the_error_of_a_block_has_its_cancellation_as_context():
     async def main() -> None:
         with pytest.raises(CallTimeoutError) as caught:
             await by_block(2, forever)
@@ -669,7 +669,7 @@ def test_the_history_of_an_error_raised_while_cancelled_names_the_limit(limited:
     run(main())
 
 
-def test_an_error_that_came_of_somebody_elses_cancellation_has_no_limit_in_its_history(limited: Limited):
+def test_an_error_after_a_foreign_cancellation_has_no_limit_in_its_context(limited: Limited):
     async def body() -> None:
         try:
             await forever()
@@ -694,13 +694,13 @@ def test_a_block_left_in_another_task_than_it_was_entered_in_is_refused():
         await asyncio.create_task(block.__aenter__())
         with pytest.raises(RuntimeError, match="entered in another task"):
             await block.__aexit__(None, None, None)
-        await asyncio.sleep(5)  # who entered is gone: nobody is cancelled
+        await asyncio.sleep(5)  # the task that entered is gone: none is cancelled
 
     run(main())
 
 
-def test_outside_of_a_task_there_is_nobody_to_cancel(ours: Limited):
-    """A coroutine somebody steps through by hand, in a callback of the loop."""
+def test_outside_of_a_task_a_limit_cancels_nothing(ours: Limited):
+    """A coroutine that is stepped through by hand, in a callback of the loop."""
     raised: list[BaseException] = []
 
     def step() -> None:
@@ -758,10 +758,10 @@ def test_an_abandoned_coroutine_leaves_no_limit_behind(ours: Limited):
     run(main())
 
 
-# -- nobody counts what is cancelled ---------------------------------------------------------------------------------
+# -- cancelled calls count for nothing -------------------------------------------------------------------------------
 
 
-def test_a_cancelled_call_counts_for_nobody_and_one_that_takes_too_long_for_the_circuit(backend: str):
+def test_a_cancelled_call_counts_for_nothing_and_one_that_times_out_for_the_circuit(backend: str):
     heard: list[str] = []
 
     async def main() -> None:

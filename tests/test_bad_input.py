@@ -70,7 +70,7 @@ RETRY = [
 
 @pytest.mark.parametrize(("parameters", "kind", "says"), RETRY, ids=str_or_index)
 @pytest.mark.parametrize("decorator", [retry_on_category, retrying])
-def test_a_retry_that_cannot_be_meant_is_refused(decorator, parameters: dict, kind: type[Exception], says: str):
+def test_an_invalid_retry_is_refused(decorator, parameters: dict, kind: type[Exception], says: str):
     with pytest.raises(kind, match=re.escape(says)):
         decorator(**parameters)
 
@@ -100,7 +100,7 @@ def test_an_option_that_a_retry_does_not_have_is_refused(decorator, name: str, s
         (["network", ConnectionError], TypeError, "on=<class 'ConnectionError'>: give an ErrorCategory or its label"),
     ],
 )
-def test_a_category_that_is_none_is_refused(on: list, kind: type[Exception], says: str):
+def test_an_unknown_category_is_refused(on: list, kind: type[Exception], says: str):
     with pytest.raises(kind, match=re.escape(says)):
         retry_on_category(*on)
 
@@ -117,7 +117,7 @@ def test_a_category_that_is_none_is_refused(on: list, kind: type[Exception], say
         (True, TypeError),
     ],
 )
-def test_a_time_limit_that_cannot_be_meant_is_refused(seconds: object, kind: type[Exception]):
+def test_an_invalid_time_limit_is_refused(seconds: object, kind: type[Exception]):
     with pytest.raises(
         kind, match=re.escape(f"seconds={seconds!r}: give seconds (a number or a timedelta) of more than 0")
     ):
@@ -146,7 +146,7 @@ def test_a_time_limit_that_cannot_be_meant_is_refused(seconds: object, kind: typ
     ],
     ids=str_or_index,
 )
-def test_a_circuit_that_cannot_be_meant_is_refused(parameters: dict, kind: type[Exception], says: str):
+def test_an_invalid_circuit_is_refused(parameters: dict, kind: type[Exception], says: str):
     with pytest.raises(kind, match=re.escape(says)):
         circuit_breaker(**{"name": "b", **parameters})
 
@@ -171,7 +171,7 @@ def test_a_circuit_without_parentheses_says_what_to_write():
     ],
     ids=str_or_index,
 )
-def test_a_fallback_that_cannot_be_meant_is_refused(parameters: dict, kind: type[Exception], says: str):
+def test_an_invalid_fallback_is_refused(parameters: dict, kind: type[Exception], says: str):
     with pytest.raises(kind, match=re.escape(says)):
         fallback(**parameters)
 
@@ -183,7 +183,7 @@ def test_nothing_of_an_override_is_in_force_unless_all_of_it_is_right():
     assert profile_of(ErrorCategory.NETWORK) is before
 
 
-def test_a_listener_nobody_could_call_or_await_is_refused():
+def test_a_listener_that_cannot_be_called_or_awaited_is_refused():
     async def hear(event: object) -> None: ...
 
     for listener in (None, "print", hear):

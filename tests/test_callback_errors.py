@@ -17,7 +17,7 @@ from resilience import circuit_breaker, fallback, register, retry_on_category, r
 from resilience.events import Event
 from resilience.integrations.logging import log_events
 from resilience.testing import no_waits
-from tests.roads import Road
+from tests.runners import Runner
 
 down = ConnectionResetError("down")
 retry = retry_on_category(attempts=2, base_delay=0)
@@ -38,7 +38,7 @@ class Raising(logging.Handler):
 
 
 @pytest.fixture(autouse=True)
-def nothing_told(monkeypatch: pytest.MonkeyPatch):
+def no_errors_logged_before(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(resilience._callback_errors, "_logged", set())
     yield
 
@@ -67,11 +67,11 @@ def broken(*arguments: object, **keywords: object) -> object:
 
 @pytest.mark.parametrize("logger", ["resilience", ""], ids=["resilience", "root"])
 def test_a_log_handler_that_raises_does_not_fail_a_call_that_succeeds_on_its_second_attempt(
-    road: Road, logger: str, added: Callable
+    runner: Runner, logger: str, added: Callable
 ):
     handler = added(Raising(OSError("disk full")), logger)
     with log_events():
-        story = road.play(retry, down, "ok")
+        story = runner.play(retry, down, "ok")
     assert (story.answer, story.reached) == ("ok", 2)
     assert handler.records > 0
 
@@ -100,24 +100,26 @@ def fallback_over(policy: Callable) -> Callable:
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_a_hook_and_a_log_handler_that_both_raise_leave_the_result_as_it_is(road: Road, hook: str, added: Callable):
+def test_a_hook_and_a_log_handler_that_both_raise_leave_the_result_as_it_is(runner: Runner, hook: str, added: Callable):
     added(Raising(OSError("disk full")), "resilience")
     with subscribe(broken):
-        assert road.play(HOOKS[hook](), down, "ok").answer == "ok"
+        assert runner.play(HOOKS[hook](), down, "ok").answer == "ok"
 
 
-def test_an_error_is_the_original_one_where_hook_and_log_handler_raise(road: Road, added: Callable):
+def test_an_error_is_the_original_one_where_hook_and_log_handler_raise(runner: Runner, added: Callable):
     added(Raising(OSError("disk full")), "resilience")
-    answer = road.play(lambda function: translating({ValueError: broken})(function), wrong := ValueError("no")).answer
+    answer = runner.play(lambda function: translating({ValueError: broken})(function), wrong := ValueError("no")).answer
     assert answer is wrong
     asked = retry_on_category(attempts=2, idempotent=broken)
-    assert road.play(asked, failed := ConnectionResetError()).answer is failed
+    assert runner.play(asked, failed := ConnectionResetError()).answer is failed
 
 
-def test_a_registered_predicate_that_raises_is_skipped_also_where_the_log_handler_raises(road: Road, added: Callable):
+def test_a_registered_predicate_that_raises_is_skipped_also_where_the_log_handler_raises(
+    runner: Runner, added: Callable
+):
     handler = added(Raising(OSError("disk full")), "resilience")
     with register(broken, "timeout"):
-        assert road.play(retry, down, "ok").answer == "ok"
+        assert runner.play(retry, down, "ok").answer == "ok"
     assert handler.records == 1
 
 
@@ -133,7 +135,7 @@ def test_a_circuit_listener_and_a_log_handler_that_raise_do_not_keep_a_circuit_f
     assert breaker.current_state == "open"
 
 
-def test_a_hook_that_cannot_even_be_named_changes_nothing(road: Road):
+def test_a_hook_that_cannot_even_be_named_changes_nothing(runner: Runner):
     class Hostile:
         def __getattr__(self, name: str) -> object:
             raise RuntimeError if name == "__qualname__" else AttributeError(name)
@@ -142,10 +144,10 @@ def test_a_hook_that_cannot_even_be_named_changes_nothing(road: Road):
             raise RuntimeError
 
     with subscribe(Hostile()):
-        assert road.play(retry, down, "ok").answer == "ok"
+        assert runner.play(retry, down, "ok").answer == "ok"
 
 
-def test_with_warnings_as_errors_a_hook_or_a_log_handler_that_warns_changes_nothing(road: Road, added: Callable):
+def test_with_warnings_as_errors_a_hook_or_a_log_handler_that_warns_changes_nothing(runner: Runner, added: Callable):
     def warn(*arguments: object) -> None:
         warnings.warn("old", DeprecationWarning, stacklevel=1)
 
@@ -155,7 +157,7 @@ def test_with_warnings_as_errors_a_hook_or_a_log_handler_that_warns_changes_noth
     added(Warns(), "resilience")
     with warnings.catch_warnings(), subscribe(warn), log_events():
         warnings.simplefilter("error")
-        story = road.play(retry_on_category(attempts=2, base_delay=0, on_retry=warn), down, "ok")
+        story = runner.play(retry_on_category(attempts=2, base_delay=0, on_retry=warn), down, "ok")
     assert story.answer == "ok"
 
 
@@ -196,7 +198,7 @@ PAID = [("dependency", name) for name in ("attempt.failed", "retry.scheduled")]
 POSTED = [("post", name) for name in ("attempt.failed", "retry.scheduled", "attempt.failed", "retry.exhausted")]
 
 
-def test_events_of_a_call_that_a_listener_makes_go_to_the_others_and_not_to_it(road: Road):
+def test_events_of_a_call_that_a_listener_makes_go_to_the_others_and_not_to_it(runner: Runner):
     @retry
     def post() -> None:
         raise ConnectionRefusedError
@@ -209,14 +211,14 @@ def test_events_of_a_call_that_a_listener_makes_go_to_the_others_and_not_to_it(r
             post()
 
     with subscribe(alert):
-        story = road.play(retry, down, "ok")
+        story = runner.play(retry, down, "ok")
     assert story.answer == "ok"
     assert names(heard) == PAID
     # The other listener, which is the second one, hears them before the event that the calls are made for.
     assert names(story.events) == [*POSTED, PAID[0], *POSTED, PAID[1]]
 
 
-def test_two_listeners_that_make_calls_hear_of_each_others_once():
+def test_two_listeners_that_make_calls_are_notified_of_each_others_once():
     @retry
     def post() -> None:
         raise ConnectionRefusedError
@@ -236,7 +238,7 @@ def test_two_listeners_that_make_calls_hear_of_each_others_once():
     assert {name: len(events) for name, events in heard.items()} == {"one": 2 + 2 * 4, "two": 2 + 2 * 4}
 
 
-def test_another_thread_is_heard_while_a_listener_runs():
+def test_events_of_another_thread_are_delivered_while_a_listener_runs():
     heard: list[str] = []
     other = threading.Thread(target=retry(flaky(1)))
 
@@ -252,7 +254,7 @@ def test_another_thread_is_heard_while_a_listener_runs():
     assert heard == ["MainThread", other.name, other.name, "MainThread"]
 
 
-def test_another_task_is_heard_while_an_async_hook_runs(backend: str):
+def test_events_of_another_task_are_delivered_while_an_async_hook_runs(backend: str):
     heard: list[str] = []
 
     async def main() -> None:
@@ -282,7 +284,7 @@ def test_another_task_is_heard_while_an_async_hook_runs(backend: str):
     assert heard == ["other"]
 
 
-def test_a_task_that_a_listener_starts_is_not_heard_by_it():
+def test_a_listener_is_not_notified_of_calls_in_a_task_it_starts():
     heard: list[Event] = []
     tasks: list[asyncio.Task] = []
 
@@ -308,7 +310,7 @@ def test_a_task_that_a_listener_starts_is_not_heard_by_it():
     assert len(heard) == len(tasks) == 4
 
 
-def test_a_call_under_a_time_limit_that_a_listener_makes_is_not_heard_by_it():
+def test_a_listener_is_not_notified_of_its_own_calls_under_a_time_limit():
     heard: list[Event] = []
 
     @timeout(5)
@@ -347,7 +349,7 @@ def test_a_bound_method_is_the_same_listener_each_time_it_is_looked_up():
     assert alerts.calls == 2
 
 
-def test_a_listener_hears_again_once_it_has_come_back_also_after_it_has_raised():
+def test_a_listener_is_notified_again_after_it_has_returned_or_raised():
     heard: list[Event] = []
 
     def listen(event: Event) -> None:
@@ -393,12 +395,12 @@ class OverHTTP(logging.Handler):
 
 @pytest.mark.parametrize("logger", ["resilience", ""], ids=["resilience", "root"])
 def test_a_log_handler_that_makes_guarded_calls_does_not_log_them_through_itself(
-    road: Road, logger: str, added: Callable, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, logger: str, added: Callable, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(logging, "raiseExceptions", False)
     handler = added(OverHTTP(), logger)
     with log_events():
-        assert road.play(retry, down, "ok").answer == "ok"
+        assert runner.play(retry, down, "ok").answer == "ok"
     assert handler.posts == 2 * 2  # attempt.failed and retry.scheduled, each posted twice
 
 
@@ -413,7 +415,7 @@ def test_a_log_handler_that_makes_guarded_calls_whose_hook_raises_comes_back(add
 # -- hooks that make guarded calls ----------------------------------------------------------------------------------
 
 
-def test_on_retry_is_not_called_for_calls_that_it_makes_itself(road: Road):
+def test_on_retry_is_not_called_for_calls_that_it_makes_itself(runner: Runner):
     calls = posts = 0
 
     def alert(event: Event) -> None:
@@ -430,7 +432,7 @@ def test_on_retry_is_not_called_for_calls_that_it_makes_itself(road: Road):
         posts += 1
         raise ConnectionRefusedError
 
-    assert road.play(policy, down, down, "ok").answer == "ok"
+    assert runner.play(policy, down, down, "ok").answer == "ok"
     assert (calls, posts) == (2, 6)
 
 
@@ -566,14 +568,14 @@ def test_a_hook_that_returns_a_coroutine_counts_as_one_that_raised(caplog: pytes
     assert "the call was not made" in refused.value.__notes__[0]
 
 
-def test_a_circuit_listener_is_not_told_of_calls_that_it_makes_itself(road: Road):
+def test_a_circuit_listener_is_not_notified_of_its_own_calls(runner: Runner):
     import pybreaker
 
-    told: list[str] = []
+    notified: list[str] = []
 
     class Alerts(pybreaker.CircuitBreakerListener):
         def failure(self, cb: object, exc: BaseException) -> None:
-            told.append(cb.name)
+            notified.append(cb.name)
             for _ in range(2):
                 with pytest.raises(ConnectionRefusedError):
                     post()
@@ -584,27 +586,27 @@ def test_a_circuit_listener_is_not_told_of_calls_that_it_makes_itself(road: Road
     def post() -> None:
         raise ConnectionRefusedError
 
-    story = road.play(circuit_breaker("shop", failure_threshold=1000, listeners=[alerts]), failed := TimeoutError())
+    story = runner.play(circuit_breaker("shop", failure_threshold=1000, listeners=[alerts]), failed := TimeoutError())
     assert story.answer is failed
-    assert told == ["shop"]
+    assert notified == ["shop"]
 
 
-def test_a_listener_that_opens_the_circuit_it_hears_of_is_told_that_it_opened():
+def test_a_listener_that_opens_its_circuit_is_notified_of_the_opening():
     import pybreaker
 
-    told: list[str] = []
+    notified: list[str] = []
 
     class Opens(pybreaker.CircuitBreakerListener):
         def failure(self, cb: object, exc: BaseException) -> None:
             cb.open()
 
         def state_change(self, cb: object, old_state: object, new_state: object) -> None:
-            told.append(new_state.name)
+            notified.append(new_state.name)
 
     breaker = circuit_breaker("shop", failure_threshold=1000, listeners=[Opens()])
     with pytest.raises(ConnectionResetError):
         breaker(flaky(1))()
-    assert told == ["open"]
+    assert notified == ["open"]
 
 
 def test_a_store_whose_calls_go_through_the_circuit_it_keeps_comes_back():

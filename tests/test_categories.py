@@ -83,7 +83,7 @@ def test_a_group_without_a_name_is_written_as_its_leaves() -> None:
     assert not mixed.is_leaf
 
 
-def test_a_word_nobody_knows_is_answered_with_what_is_near() -> None:
+def test_an_unknown_word_is_refused_with_the_nearest_ones() -> None:
     with pytest.raises(ValueError, match="did you mean 'timeout'"):
         ErrorCategory("tiemout")
     with pytest.raises(ValueError, match="one of .*network"):

@@ -15,7 +15,7 @@ from resilience.errors import ValidationFailedError
 
 
 class Invalid(Exception):
-    """What an application raises for all of it."""
+    """The exception of an application for all errors of an input."""
 
     category = ErrorCategory.VALIDATION
 
@@ -156,7 +156,7 @@ def test_async_checks_are_collected_as_well(backend: str):
         anyio.run(main, backend=backend)
 
 
-def test_an_exception_that_leaves_by_itself_goes_first_and_tells_what_was_collected():
+def test_another_exception_of_the_block_is_raised_with_the_collected_errors_as_a_note():
     bug = RuntimeError("a bug")
     with pytest.raises(RuntimeError) as caught, ErrorCollector(raises=Invalid) as errors:
         for number in range(12):
@@ -275,12 +275,12 @@ def test_what_was_collected_is_not_shown():
         (lambda errors: ErrorCollector(raises=KeyboardInterrupt), "raises=.*: give an exception class"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(wrong, says: str):
+def test_invalid_options_are_refused(wrong, says: str):
     with pytest.raises(TypeError, match=says):
         wrong(ErrorCollector())
 
 
-def test_a_function_that_makes_no_exception_is_told_so():
+def test_a_function_that_returns_no_exception_is_an_error_that_says_so():
     errors = ErrorCollector(raises=lambda entries: "three errors")
     errors.add("age", "must be positive")
     with pytest.raises(TypeError, match="give what returns an exception"):

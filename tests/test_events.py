@@ -27,7 +27,7 @@ from resilience.events import (
     event_types,
 )
 from resilience.integrations.logging import REDACTED, code_of, log_events, redact, redact_processor, severity_of
-from tests.roads import Road, Takes
+from tests.runners import Runner, Takes
 
 LOGGED_ONCE = "(logged once; further occurrences suppressed)"
 
@@ -35,18 +35,18 @@ SECRET = "hunter2"
 EVENTS = list(event_types())
 
 
-def everything(road: Road):
+def everything(runner: Runner):
     """A story in which every event happens."""
     breaker = circuit_breaker("catalogue", failure_threshold=2, reset_timeout=30)
 
     def decorate(function):
         return fallback(default=SECRET)(retry_on_category(attempts=2, base_delay=1)(breaker(timeout(5)(function))))
 
-    return road.play(decorate, ConnectionResetError(SECRET), Takes(9), "never", SECRET, pauses=(0, 30, 0))
+    return runner.play(decorate, ConnectionResetError(SECRET), Takes(9), "never", SECRET, pauses=(0, 30, 0))
 
 
-def test_every_event_happens_and_is_told_in_order(road: Road):
-    story = everything(road)
+def test_every_event_is_emitted_in_order(runner: Runner):
+    story = everything(runner)
     assert story.names == [
         "attempt.failed",
         "retry.scheduled",
@@ -69,8 +69,8 @@ def test_every_event_happens_and_is_told_in_order(road: Road):
     assert all(event.target.endswith("dependency") for event in story.events)
 
 
-def test_no_event_shows_a_message_an_argument_or_a_result(road: Road):
-    for event in everything(road).events:
+def test_no_event_shows_a_message_an_argument_or_a_result(runner: Runner):
+    for event in everything(runner).events:
         assert SECRET not in repr(event)
         assert SECRET not in str(event.fields())
 
@@ -95,7 +95,7 @@ def declare(name: str = "order.lost", labels: tuple[str, ...] = ("target", "shel
     return OrderLost
 
 
-def test_a_class_says_all_there_is_to_say_of_an_event():
+def test_a_class_declares_everything_about_an_event():
     lost = declare()
     assert (lost.name, lost.severity, lost.on_span, lost.escalates) == ("order.lost", Severity.ERROR, True, False)
     assert lost.counter is not None
@@ -170,14 +170,14 @@ def test_a_class_that_is_defined_again_takes_the_place_of_the_first():
     assert event_types()[-1] is second
 
 
-def test_fields_are_plain_values_ready_for_json(road: Road):
+def test_fields_are_plain_values_ready_for_json(runner: Runner):
     import json
 
-    for event in everything(road).events:
+    for event in everything(runner).events:
         assert json.loads(json.dumps(event.fields())) == event.fields()
 
 
-def test_nobody_is_told_after_taking_themselves_off_the_list():
+def test_a_listener_that_has_unsubscribed_is_not_called():
     heard = []
     subscription = subscribe(heard.append)
     emit(CircuitClosed(target="f", policy="b"))
@@ -195,21 +195,21 @@ def test_the_same_listener_may_be_on_the_list_twice():
     assert not has_listeners()
 
 
-def test_a_listener_that_raises_is_reported_once_and_changes_nothing(road: Road, caplog: pytest.LogCaptureFixture):
+def test_a_listener_that_raises_is_reported_once_and_changes_nothing(runner: Runner, caplog: pytest.LogCaptureFixture):
     def broken(event: Event) -> None:
         raise RuntimeError("listener")
 
-    broken.__qualname__ = f"listener_on_{road}"
+    broken.__qualname__ = f"listener_on_{runner}"
     with subscribe(broken):
-        story = road.play(retry_on_category(base_delay=0), ConnectionResetError(), ConnectionResetError(), "ok")
+        story = runner.play(retry_on_category(base_delay=0), ConnectionResetError(), ConnectionResetError(), "ok")
     assert story.answer == "ok"
-    assert len(story.names) == 4  # the others on the list were told
+    assert len(story.names) == 4  # the other listeners were called
     assert [record.message for record in caplog.records] == [
-        f"event listener listener_on_{road} raised RuntimeError; the call goes on without it {LOGGED_ONCE}"
+        f"event listener listener_on_{runner} raised RuntimeError; the call goes on without it {LOGGED_ONCE}"
     ]
 
 
-def test_no_event_is_built_when_nobody_listens(monkeypatch: pytest.MonkeyPatch):
+def test_no_event_is_built_without_listeners(monkeypatch: pytest.MonkeyPatch):
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("an event was built")
 

@@ -13,7 +13,7 @@ import pytest
 from resilience import DeadlineExceededError, ResilienceError, deadline, fallback, remaining, timeout
 from resilience.gather import CallResult, GatheredResults, gather_results, gather_results_async
 from resilience.testing import virtual_time
-from tests.roads import Road
+from tests.runners import Runner
 
 LIMITS = [1, 3]
 
@@ -22,9 +22,9 @@ class Stop(BaseException):
     """Neither an Exception nor a cancellation."""
 
 
-def gather(road: Road, calls: object, **options: object) -> GatheredResults:
-    """Gather on a road: functions are made async on the async ones."""
-    if not road.is_async:
+def gather(runner: Runner, calls: object, **options: object) -> GatheredResults:
+    """Gather by a runner: an async one makes the functions async."""
+    if not runner.is_async:
         return gather_results(calls, **options)
 
     def asynchronous(function: Callable[[], object]) -> Callable[[], object]:
@@ -40,7 +40,7 @@ def gather(road: Road, calls: object, **options: object) -> GatheredResults:
         made = [asynchronous(function) for function in calls]
     else:
         made = (asynchronous(function) for function in calls)
-    return anyio.run(partial(gather_results_async, made, **options), backend=road.name)
+    return anyio.run(partial(gather_results_async, made, **options), backend=runner.name)
 
 
 def fail(error: BaseException) -> object:
@@ -48,9 +48,9 @@ def fail(error: BaseException) -> object:
 
 
 @pytest.mark.parametrize("limit", LIMITS)
-def test_one_failure_stops_nothing_and_the_order_is_kept(road: Road, limit: int):
+def test_one_failure_stops_nothing_and_the_order_is_kept(runner: Runner, limit: int):
     error = KeyError("two")
-    gathered = gather(road, [lambda: 1, lambda: fail(error), lambda: 3, lambda: 4], limit=limit)
+    gathered = gather(runner, [lambda: 1, lambda: fail(error), lambda: 3, lambda: 4], limit=limit)
     assert gathered.successes == [1, 3, 4]
     assert [(each.task_id, each.error) for each in gathered.failures] == [(1, error)]
     assert [each.ok for each in gathered] == [True, False, True, True]
@@ -60,29 +60,29 @@ def test_one_failure_stops_nothing_and_the_order_is_kept(road: Road, limit: int)
         _ = gathered.results[1].value
 
 
-def test_names_become_task_ids(road: Road):
-    gathered = gather(road, {"a": lambda: 1, "b": lambda: fail(ValueError("no"))})
+def test_names_become_task_ids(runner: Runner):
+    gathered = gather(runner, {"a": lambda: 1, "b": lambda: fail(ValueError("no"))})
     assert [each.to_dict() for each in gathered] == [
         {"task_id": "a", "error": None, "error_code": None},
         {"task_id": "b", "error": "no", "error_code": "UNKNOWN_ERROR"},
     ]
 
 
-def test_an_error_with_a_code_of_its_own_tells_it(road: Road):
+def test_an_error_with_a_code_shows_it(runner: Runner):
     class OutOfStock(ResilienceError, code="SHOP-E001"):
         pass
 
-    (failure,) = gather(road, {"lamp": lambda: fail(OutOfStock("no lamp"))}).failures
+    (failure,) = gather(runner, {"lamp": lambda: fail(OutOfStock("no lamp"))}).failures
     assert failure.to_dict() == {"task_id": "lamp", "error": "no lamp", "error_code": "SHOP-E001"}
 
 
-def test_nothing_to_call_is_nothing_gathered(road: Road):
-    assert gather(road, []).raise_if_failed().successes == []
+def test_nothing_to_call_is_nothing_gathered(runner: Runner):
+    assert gather(runner, []).raise_if_failed().successes == []
 
 
 @pytest.mark.parametrize("limit", [2, 5])
-def test_threads_and_tasks_are_as_many_as_the_limit_and_no_more(road: Road, limit: int):
-    running, most, all_there = 0, 0, threading.Barrier(limit) if not road.is_async else None
+def test_threads_and_tasks_are_as_many_as_the_limit_and_no_more(runner: Runner, limit: int):
+    running, most, all_there = 0, 0, threading.Barrier(limit) if not runner.is_async else None
     lock = threading.Lock()
 
     def call() -> None:
@@ -90,7 +90,7 @@ def test_threads_and_tasks_are_as_many_as_the_limit_and_no_more(road: Road, limi
         with lock:
             running += 1
             most = max(most, running)
-        all_there.wait(5)  # nobody goes on before as many are there
+        all_there.wait(5)  # no call goes on before all of them run
         with lock:
             running -= 1
 
@@ -102,15 +102,15 @@ def test_threads_and_tasks_are_as_many_as_the_limit_and_no_more(road: Road, limi
             await anyio.lowlevel.checkpoint()
         running -= 1
 
-    if road.is_async:
-        anyio.run(partial(gather_results_async, [call_async] * 20, limit=limit), backend=road.name)
+    if runner.is_async:
+        anyio.run(partial(gather_results_async, [call_async] * 20, limit=limit), backend=runner.name)
     else:
         gather_results([call] * 20, limit=limit).raise_if_failed()
     assert most == limit
 
 
 @pytest.mark.parametrize("limit", LIMITS)
-def test_a_lazy_iterable_is_taken_from_only_when_there_is_room(road: Road, limit: int):
+def test_a_lazy_iterable_is_advanced_only_when_a_call_can_start(runner: Runner, limit: int):
     taken, done, ahead = 0, 0, 0
 
     def calls() -> Iterator[Callable[[], None]]:
@@ -126,7 +126,7 @@ def test_a_lazy_iterable_is_taken_from_only_when_there_is_room(road: Road, limit
             done += 1
 
     lock = threading.Lock()
-    assert len(gather(road, calls(), limit=limit)) == 200
+    assert len(gather(runner, calls(), limit=limit)) == 200
     assert ahead <= limit
 
 
@@ -136,16 +136,16 @@ def test_one_after_the_other_runs_here_and_now():
     assert threads == [threading.get_ident()] * 2
 
 
-def test_each_concurrent_call_has_a_copy_of_the_callers_context_variables(road: Road):
-    who: ContextVar[str] = ContextVar("who", default="nobody")
+def test_each_concurrent_call_has_a_copy_of_the_callers_context_variables(runner: Runner):
+    who: ContextVar[str] = ContextVar("who", default="no user")
     who.set("ann")
 
     def call() -> str:
         before = who.get()
-        who.set("somebody else")
+        who.set("another user")
         return before
 
-    assert gather(road, [call] * 5, limit=2).successes == ["ann"] * 5
+    assert gather(runner, [call] * 5, limit=2).successes == ["ann"] * 5
     assert who.get() == "ann"
 
 
@@ -157,7 +157,7 @@ def test_sync_functions_may_be_gathered_with_async_ones(backend: str):
 
 
 @pytest.mark.parametrize("limit", LIMITS)
-def test_what_a_deadline_leaves_no_time_for_is_not_begun(road: Road, limit: int):
+def test_what_a_deadline_leaves_no_time_for_is_not_begun(runner: Runner, limit: int):
     begun: list[int] = []
     lock = threading.Lock()
 
@@ -173,7 +173,7 @@ def test_what_a_deadline_leaves_no_time_for_is_not_begun(road: Road, limit: int)
 
         calls = {**{f"call {number}": partial(call, number) for number in range(20)}, 20: named_call}
         with deadline(5):
-            gathered = gather(road, calls, limit=limit)
+            gathered = gather(runner, calls, limit=limit)
     assert 3 <= len(begun) <= 2 + limit
     assert gathered.successes == begun if limit == 1 else sorted(begun)
     assert all(type(each.error) is DeadlineExceededError for each in gathered.failures)
@@ -181,9 +181,9 @@ def test_what_a_deadline_leaves_no_time_for_is_not_begun(road: Road, limit: int)
     assert len(gathered) == 21
 
 
-def test_a_deadline_reaches_into_the_calls(road: Road):
+def test_a_deadline_reaches_into_the_calls(runner: Runner):
     with virtual_time(), deadline(5):
-        assert gather(road, [remaining] * 3, limit=2).successes == [5.0] * 3
+        assert gather(runner, [remaining] * 3, limit=2).successes == [5.0] * 3
 
 
 def test_a_deadline_that_cancels_does_so_with_all_of_them(backend: str):
@@ -251,7 +251,7 @@ def test_a_call_whose_future_is_cancelled_is_not_lost():
 
 
 @pytest.mark.parametrize("limit", LIMITS)
-def test_what_is_no_exception_reaches_the_caller_as_it_is_and_ends_it(road: Road, limit: int):
+def test_what_is_no_exception_reaches_the_caller_as_it_is_and_ends_it(runner: Runner, limit: int):
     stop, reached = Stop(), itertools.count()
 
     def call() -> None:
@@ -259,19 +259,19 @@ def test_what_is_no_exception_reaches_the_caller_as_it_is_and_ends_it(road: Road
             raise stop
 
     with pytest.raises(Stop) as caught:
-        gather(road, (call for _ in itertools.count()), limit=limit)
+        gather(runner, (call for _ in itertools.count()), limit=limit)
     assert caught.value is stop
 
 
 @pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("error", [RuntimeError("the iterable's own"), Stop()], ids=repr)
-def test_an_error_of_the_iterable_itself_reaches_the_caller(road: Road, limit: int, error: BaseException):
+def test_an_error_of_the_iterable_itself_reaches_the_caller(runner: Runner, limit: int, error: BaseException):
     def calls() -> Iterator[Callable[[], int]]:
         yield lambda: 1
         raise error
 
     with pytest.raises(type(error)) as caught:
-        gather(road, calls(), limit=limit)
+        gather(runner, calls(), limit=limit)
     assert caught.value is error
 
 
@@ -283,11 +283,13 @@ def test_all_errors_are_raised_as_a_group_that_names_some():
     assert list(caught.value.exceptions) == errors
 
 
-def test_guarded_functions_are_gathered_like_others(road: Road):
+def test_guarded_functions_are_gathered_like_others(runner: Runner):
     def decorate(function: Callable[[], object]) -> Callable[[], object]:
-        return fallback(default="other")(timeout(5)(function)) if road.is_async else fallback(default="other")(function)
+        return (
+            fallback(default="other")(timeout(5)(function)) if runner.is_async else fallback(default="other")(function)
+        )
 
-    assert gather(road, [decorate(lambda: "value")]).successes == ["value"]
+    assert gather(runner, [decorate(lambda: "value")]).successes == ["value"]
     assert gather_results([fallback(default="other")(partial(fail, ConnectionResetError()))]).successes == ["other"]
 
 
@@ -335,9 +337,9 @@ def test_what_cannot_be_called_is_refused_before_anything_is(calls: object, says
 
 
 @pytest.mark.parametrize("limit", [0, -1, None, 2.5, True])
-def test_a_limit_that_cannot_be_meant_is_refused(road: Road, limit: object):
+def test_a_limit_that_cannot_be_meant_is_refused(runner: Runner, limit: object):
     with pytest.raises((TypeError, ValueError), match=r"limit=.*: give a whole number of 1 or more"):
-        gather(road, [], limit=limit)
+        gather(runner, [], limit=limit)
 
 
 def test_a_coroutine_in_place_of_a_function_is_refused_and_closed():

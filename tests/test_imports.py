@@ -1,4 +1,4 @@
-"""What an import costs, asked of a fresh interpreter."""
+"""The modules and names that an import brings, in a fresh interpreter."""
 
 from __future__ import annotations
 

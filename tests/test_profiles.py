@@ -174,7 +174,7 @@ def test_a_policys_own_row_goes_before_the_tables_and_its_override() -> None:
         assert (reading[C.TIMEOUT.value], reading[C.NETWORK.value]) == (3, 9)
 
 
-def test_a_reading_that_nobody_uses_is_forgotten() -> None:
+def test_a_derived_table_that_is_not_used_is_forgotten() -> None:
     from resilience import profiles
 
     before = len(profiles._derived)

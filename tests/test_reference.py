@@ -1,4 +1,4 @@
-"""What the documentation says of events and metrics is what their classes declare."""
+"""The documentation of events and metrics agrees with the declarations of their classes."""
 
 from __future__ import annotations
 

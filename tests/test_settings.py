@@ -34,7 +34,7 @@ from resilience import (
 from resilience.errors import TooManyAbandonedError
 from resilience.settings import ABANDONED_THREADS, DISABLED, NO_WAITS
 from resilience.testing import no_waits
-from tests.roads import Road
+from tests.runners import Runner
 
 
 class Dependency:
@@ -54,10 +54,10 @@ class Dependency:
         await anyio.lowlevel.checkpoint()
         return self.call()
 
-    def through(self, road: Road, decorate: Callable) -> object:
+    def through(self, runner: Runner, decorate: Callable) -> object:
         """Call it once, guarded; return what came of it."""
         try:
-            return road.run(decorate(self.call), decorate(self.call_async))
+            return runner.run(decorate(self.call), decorate(self.call_async))
         except Exception as error:
             return error
 
@@ -98,40 +98,40 @@ POLICIES = {
 
 @pytest.mark.parametrize("make", POLICIES.values(), ids=POLICIES)
 def test_a_call_reaches_the_function_once_and_its_error_the_caller_as_it_is(
-    road: Road, make: Callable, everywhere: bool
+    runner: Runner, make: Callable, everywhere: bool
 ):
     guard, dependency, heard = make(), Dependency(), []
     with subscribe(heard.append), settings.disabled(everywhere=everywhere):
         for number in (1, 2, 3):
-            error = dependency.through(road, guard)
+            error = dependency.through(runner, guard)
             assert isinstance(error, ConnectionResetError)
             assert dependency.calls == number
             assert not hasattr(error, "__notes__")
             assert not hasattr(error, "resilience")
     assert heard == []
-    assert Dependency(failures=0).through(road, guard) == "ok"
+    assert Dependency(failures=0).through(runner, guard) == "ok"
 
 
-def test_a_circuit_that_is_open_lets_through(road: Road, everywhere: bool):
+def test_an_open_circuit_of_a_disabled_scope_admits_calls(runner: Runner, everywhere: bool):
     circuit = open_circuit()
     with settings.disabled(everywhere=everywhere):
-        assert Dependency(failures=0).through(road, circuit) == "ok"
+        assert Dependency(failures=0).through(runner, circuit) == "ok"
         both = Pipeline(retry_on_category(), circuit)
-        assert Dependency(failures=0).through(road, both) == "ok"
+        assert Dependency(failures=0).through(runner, both) == "ok"
     assert circuit.current_state == "open"
-    assert isinstance(Dependency(failures=0).through(road, circuit), CircuitOpenError)
+    assert isinstance(Dependency(failures=0).through(runner, circuit), CircuitOpenError)
 
 
-def test_a_circuit_counts_nothing_meanwhile(road: Road):
+def test_a_circuit_counts_nothing_meanwhile(runner: Runner):
     circuit = circuit_breaker("settings", failure_threshold=2)
     with settings.disabled():
         for _ in range(5):
-            Dependency().through(road, circuit)
+            Dependency().through(runner, circuit)
     assert circuit.current_state == "closed"
     assert circuit.fail_counter == 0
 
 
-def test_a_circuit_around_a_generator_that_is_open_lets_through():
+def test_an_open_circuit_around_a_generator_in_a_disabled_scope_admits_calls():
     circuit = open_circuit()
 
     @circuit
@@ -143,7 +143,7 @@ def test_a_circuit_around_a_generator_that_is_open_lets_through():
 
 
 @pytest.mark.parametrize("used_before", [False, True])
-def test_a_limit_is_none_on_the_fast_path_either_whether_it_was_used_before_or_not(used_before: bool, everywhere: bool):
+def test_a_disabled_limit_is_off_on_the_fast_path_too(used_before: bool, everywhere: bool):
     guard = timeout(0.01)
 
     @guard
@@ -174,14 +174,14 @@ def test_a_limit_of_a_sync_call_starts_no_thread(everywhere: bool):
     assert ask() != threading.get_ident()
 
 
-def test_a_deadline_is_none(road: Road):
+def test_a_deadline_is_none(runner: Runner):
     seen: list[object] = []
 
     async def ask() -> None:
         seen.append(remaining())
 
     with settings.disabled():
-        road.run(deadline(5)(lambda: seen.append(remaining())), deadline(5)(ask))
+        runner.run(deadline(5)(lambda: seen.append(remaining())), deadline(5)(ask))
         with deadline(5):
             seen.append(remaining())
     assert seen == [None, None]
@@ -263,11 +263,11 @@ def test_calls_through_a_pipeline_are_left_alone(backend: str):
     assert dependency.calls == 2
 
 
-def test_no_budget_is_spent_and_no_call_remembered(road: Road):
+def test_no_budget_is_spent_and_no_call_remembered(runner: Runner):
     budget = RetryBudget(tokens=50)
     with settings.disabled():
         before = last_call()
-        Dependency().through(road, retry_on_category(budget=budget))
+        Dependency().through(runner, retry_on_category(budget=budget))
         assert last_call() == before
     assert budget.left() == 50
 
@@ -379,7 +379,7 @@ def test_blocks_may_be_nested_in_any_mixture(switch: Callable):
     assert not on.is_on()
 
 
-def test_a_block_left_in_another_context_is_over_for_everybody_who_counts():
+def test_a_block_left_in_another_context_is_over_for_all_contexts():
     switched = settings.disabled()
     contextvars.copy_context().run(switched.__enter__)
     assert not DISABLED.is_on()
@@ -394,8 +394,8 @@ def test_everywhere_is_over_when_the_last_block_is():
     with one:
         with two:
             pass
-        assert Dependency(2).through(Road("sync"), retry_on_category(base_delay=0)).args == ("call 1",)
-    assert Dependency(2).through(Road("sync"), retry_on_category(base_delay=0)) == "ok"
+        assert Dependency(2).through(Runner("sync"), retry_on_category(base_delay=0)).args == ("call 1",)
+    assert Dependency(2).through(Runner("sync"), retry_on_category(base_delay=0)) == "ok"
 
 
 @pytest.mark.parametrize("switch", [settings.disabled, no_waits])
@@ -447,40 +447,40 @@ def test_the_limit_of_threads_left_behind_is_a_whole_number(number: Any, kind: t
 # -- limit_attempts ---------------------------------------------------------------------------------------------------
 
 
-def calls_through(road: Road, retry: Callable) -> int:
+def calls_through(runner: Runner, retry: Callable) -> int:
     dependency = Dependency()
     with no_waits():
-        assert isinstance(dependency.through(road, retry), ConnectionResetError)
+        assert isinstance(dependency.through(runner, retry), ConnectionResetError)
     return dependency.calls
 
 
-def test_attempts_are_limited_in_a_block_and_not_after_it(road: Road, everywhere: bool):
+def test_attempts_are_limited_in_a_block_and_not_after_it(runner: Runner, everywhere: bool):
     retry = retry_on_category(attempts=5)
     for number, made in [(1, 1), (2, 2), (9, 5)]:
         with settings.limit_attempts(number, everywhere=everywhere):
-            assert calls_through(road, retry) == made
-    assert calls_through(road, retry) == 5
+            assert calls_through(runner, retry) == made
+    assert calls_through(runner, retry) == 5
 
 
-def test_of_several_limits_the_lowest_holds(road: Road):
+def test_of_several_limits_the_lowest_holds(runner: Runner):
     retry = retry_on_category(attempts=5)
     two, three = settings.limit_attempts(2), settings.limit_attempts(3, everywhere=True)
     with two, three, two:
-        assert calls_through(road, retry) == 2
+        assert calls_through(runner, retry) == 2
     with three, settings.limit_attempts(4):
-        assert calls_through(road, retry) == 3
+        assert calls_through(runner, retry) == 3
 
 
-def test_a_limit_of_attempts_ends_retries_without_a_number(road: Road):
+def test_a_limit_of_attempts_ends_retries_without_a_number(runner: Runner):
     with settings.limit_attempts(4):
-        assert calls_through(road, retry_on_category(attempts=None)) == 4
+        assert calls_through(runner, retry_on_category(attempts=None)) == 4
 
 
-def test_nested_retries_are_limited_as_one(road: Road):
+def test_nested_retries_are_limited_as_one(runner: Runner):
     with settings.limit_attempts(1):
-        assert calls_through(road, lambda fn: retry_on_category()(retry_on_category()(fn))) == 1
+        assert calls_through(runner, lambda fn: retry_on_category()(retry_on_category()(fn))) == 1
     with settings.limit_attempts(2):
-        assert calls_through(road, lambda fn: retry_on_category()(retry_on_category()(fn))) == 2
+        assert calls_through(runner, lambda fn: retry_on_category()(retry_on_category()(fn))) == 2
 
 
 def test_a_loop_is_limited_and_circuits_and_fallbacks_work_on():
@@ -501,14 +501,14 @@ def test_a_limit_of_attempts_holds_in_the_tasks_that_the_block_starts_and_in_no_
     made: list[int] = []
 
     async def call() -> None:
-        made.append(calls_through(Road("sync"), retry_on_category()))
+        made.append(calls_through(Runner("sync"), retry_on_category()))
 
     async def main() -> None:
         with settings.limit_attempts(1):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(call)
             thread = threading.Thread(
-                target=lambda: made.append(calls_through(Road("sync"), retry_on_category())), **FRESH
+                target=lambda: made.append(calls_through(Runner("sync"), retry_on_category())), **FRESH
             )
             thread.start()
             thread.join()

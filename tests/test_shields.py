@@ -237,7 +237,7 @@ def test_a_shield_entered_when_the_limit_has_expired_holds_it_off(limited: Limit
     assert said == ["shielded", "shielded done", "rest", "rest cut after 0"]
 
 
-def test_a_shield_that_is_taken_down_lets_the_limit_in_at_once(limited: Limited, backend: str):
+def test_an_expired_limit_cancels_as_soon_as_the_shield_is_removed(limited: Limited, backend: str):
     said: Said = []
 
     async def take_down(shield: CancelScope) -> None:
@@ -387,7 +387,7 @@ def test_a_guarded_clean_up_in_a_shield_has_its_own_time_and_attempts(limited: L
     assert said == ["clean-up", "close 2", "close 4", "close 12"]
 
 
-def test_what_remains_of_a_limit_is_not_told_inside_a_shield(limited: Limited, backend: str):
+def test_remaining_is_none_inside_a_shield(limited: Limited, backend: str):
     async def body() -> None:
         assert remaining() is not None
         with CancelScope(shield=True):

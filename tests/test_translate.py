@@ -15,7 +15,7 @@ import pytest
 from resilience import ResilienceError, classify, retry_after, retry_on_category
 from resilience.categories import ErrorCategory
 from resilience.translate import translating
-from tests.roads import Road
+from tests.runners import Runner
 
 
 class NotFound(Exception):
@@ -37,39 +37,39 @@ class Worded(Exception):
 down = ConnectionResetError("gone")
 
 
-def translated(road: Road, translations: dict, error: BaseException, **parameters: object) -> BaseException:
-    """What the caller gets of *error*, on a road."""
-    answer = road.play(translating(translations, **parameters), error).answer
+def translated(runner: Runner, translations: dict, error: BaseException, **parameters: object) -> BaseException:
+    """Return the error that the caller gets for *error*, by a runner."""
+    answer = runner.play(translating(translations, **parameters), error).answer
     assert isinstance(answer, BaseException)
     return answer
 
 
-def test_the_error_is_raised_from_the_other_one(road: Road):
+def test_the_error_is_raised_from_the_other_one(runner: Runner):
     error = KeyError("lamp")
-    new = translated(road, {KeyError: NotFound}, error)
+    new = translated(runner, {KeyError: NotFound}, error)
     assert type(new) is NotFound
     assert new.args == ("lamp",)
     assert new.__cause__ is error
 
 
-def test_a_success_and_an_error_nobody_named_pass_as_they_are(road: Road):
+def test_a_success_and_an_unnamed_error_pass_unchanged(runner: Runner):
     error = ValueError()
-    assert translated(road, {KeyError: NotFound, "network": NotFound}, error) is error
-    assert road.play(translating({KeyError: NotFound}), "ok").answer == "ok"
+    assert translated(runner, {KeyError: NotFound, "network": NotFound}, error) is error
+    assert runner.play(translating({KeyError: NotFound}), "ok").answer == "ok"
 
 
-def test_the_nearest_class_wins_whatever_the_order(road: Road):
+def test_the_nearest_class_wins_whatever_the_order(runner: Runner):
     class Narrow(Exception): ...
 
     class Wide(Exception): ...
 
     for translations in ({OSError: Wide, ConnectionError: Narrow}, {ConnectionError: Narrow, OSError: Wide}):
-        assert type(translated(road, {Exception: NotFound, **translations}, down)) is Narrow
-        assert type(translated(road, {**translations, Exception: NotFound}, FileNotFoundError())) is Wide
-        assert type(translated(road, {Exception: NotFound, **translations}, ValueError())) is NotFound
+        assert type(translated(runner, {Exception: NotFound, **translations}, down)) is Narrow
+        assert type(translated(runner, {**translations, Exception: NotFound}, FileNotFoundError())) is Wide
+        assert type(translated(runner, {Exception: NotFound, **translations}, ValueError())) is NotFound
 
 
-def test_categories_are_asked_after_classes_and_before_exception(road: Road):
+def test_categories_are_asked_after_classes_and_before_exception(runner: Runner):
     class ByCategory(Exception): ...
 
     class ByGroup(Exception): ...
@@ -80,32 +80,34 @@ def test_categories_are_asked_after_classes_and_before_exception(road: Road):
         "network": ByCategory,
         BrokenPipeError: DatabaseError,
     }
-    assert type(translated(road, translations, down, operation="read")) is ByCategory
-    assert type(translated(road, translations, TimeoutError(), operation="read")) is ByGroup
-    assert type(translated(road, translations, BrokenPipeError(), operation="read")) is DatabaseError
-    assert type(translated(road, translations, ValueError(), operation="read")) is NotFound
+    assert type(translated(runner, translations, down, operation="read")) is ByCategory
+    assert type(translated(runner, translations, TimeoutError(), operation="read")) is ByGroup
+    assert type(translated(runner, translations, BrokenPipeError(), operation="read")) is DatabaseError
+    assert type(translated(runner, translations, ValueError(), operation="read")) is NotFound
 
 
-def test_a_category_must_cover_every_member_of_an_exception_group(road: Road):
+def test_a_category_must_cover_every_member_of_an_exception_group(runner: Runner):
     both = ExceptionGroup("both", [down, TimeoutError()])
-    assert translated(road, {"network": NotFound}, both) is both
-    assert type(translated(road, {"network|timeout": NotFound}, both)) is NotFound
+    assert translated(runner, {"network": NotFound}, both) is both
+    assert type(translated(runner, {"network|timeout": NotFound}, both)) is NotFound
 
 
-def test_a_class_may_be_named_without_being_installed(road: Road):
+def test_a_class_may_be_named_without_being_installed(runner: Runner):
     library = type("PostgresError", (Exception,), {"__module__": "asyncpg.exceptions._base"})
     unique = type("UniqueViolationError", (library,), {"__module__": "asyncpg.exceptions"})
-    assert type(translated(road, {"asyncpg.PostgresError": NotFound}, unique("twice"))) is NotFound
-    assert type(translated(road, {"asyncpg.exceptions.PostgresError": NotFound}, unique("twice"))) is NotFound
+    assert type(translated(runner, {"asyncpg.PostgresError": NotFound}, unique("twice"))) is NotFound
+    assert type(translated(runner, {"asyncpg.exceptions.PostgresError": NotFound}, unique("twice"))) is NotFound
     other = type("PostgresError", (Exception,), {"__module__": "psycopg"})("no")
-    assert translated(road, {"asyncpg.PostgresError": NotFound}, other) is other
+    assert translated(runner, {"asyncpg.PostgresError": NotFound}, other) is other
 
 
-def test_a_class_gets_what_its_constructor_has_a_name_for(road: Road):
-    new = translated(road, {"network": DatabaseError, KeyError: Worded}, down, operation="query", provider="pg")
+def test_a_class_gets_what_its_constructor_has_a_name_for(runner: Runner):
+    new = translated(runner, {"network": DatabaseError, KeyError: Worded}, down, operation="query", provider="pg")
     assert str(new) == "Database query failed: gone"
     assert new.original_error is down
-    new = translated(road, {"network": DatabaseError, KeyError: Worded}, KeyError("x"), operation="query", provider="p")
+    new = translated(
+        runner, {"network": DatabaseError, KeyError: Worded}, KeyError("x"), operation="query", provider="p"
+    )
     assert new.args == ("p", "x")
 
 
@@ -177,15 +179,15 @@ def test_an_error_without_a_text_is_named():
     assert translating({OSError: NotFound}).translate(ConnectionResetError()).args == ("ConnectionResetError",)
 
 
-def test_a_function_makes_the_error_or_leaves_it(road: Road):
+def test_a_function_makes_the_error_or_leaves_it(runner: Runner):
     def make(error: ValueError) -> Exception | None:
         return NotFound(f"not {error}") if error.args else None
 
-    new = translated(road, {ValueError: make}, ValueError("here"))
+    new = translated(runner, {ValueError: make}, ValueError("here"))
     assert (type(new), str(new)) == (NotFound, "not here")
     bare = ValueError()
-    assert translated(road, {ValueError: make}, bare) is bare
-    assert translated(road, {ValueError: lambda error: error}, bare) is bare
+    assert translated(runner, {ValueError: make}, bare) is bare
+    assert translated(runner, {ValueError: lambda error: error}, bare) is bare
     assert bare.__cause__ is None
 
 
@@ -215,22 +217,22 @@ def test_a_constructor_that_fails_is_reported_by_the_name_of_its_class(caplog: p
     assert "Picky raised RuntimeError" in caplog.text
 
 
-def test_errors_that_are_what_is_to_be_raised_pass_as_they_are(road: Road):
+def test_errors_that_are_what_is_to_be_raised_pass_as_they_are(runner: Runner):
     class Special(DatabaseError): ...
 
     translations = {Exception: DatabaseError, KeyError: NotFound}
     for error in (DatabaseError("read", down), Special("read", down), NotFound("lamp")):
-        assert translated(road, translations, error, operation="outside") is error
-    assert type(translated(road, translations, ValueError(), operation="outside")) is DatabaseError
+        assert translated(runner, translations, error, operation="outside") is error
+    assert type(translated(runner, translations, ValueError(), operation="outside")) is DatabaseError
 
 
-def test_a_built_in_target_may_be_the_base_of_its_key(road: Road):
-    assert type(translated(road, {KeyError: LookupError}, KeyError("lamp"))) is LookupError
+def test_a_built_in_target_may_be_the_base_of_its_key(runner: Runner):
+    assert type(translated(runner, {KeyError: LookupError}, KeyError("lamp"))) is LookupError
 
 
-def test_a_class_that_is_a_key_and_a_target_is_translated(road: Road):
+def test_a_class_that_is_a_key_and_a_target_is_translated(runner: Runner):
     translations = {KeyError: DatabaseError, DatabaseError: NotFound}
-    assert type(translated(road, translations, DatabaseError("read", down), operation="read")) is NotFound
+    assert type(translated(runner, translations, DatabaseError("read", down), operation="read")) is NotFound
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError])
@@ -279,24 +281,24 @@ def test_a_wait_of_the_new_errors_own_wins():
     assert retry_after(translating({Busy: Patient}).translate(Busy())) == 30.0
 
 
-def test_a_retry_waits_as_long_as_the_error_inside_asks(road: Road):
+def test_a_retry_waits_as_long_as_the_error_inside_asks(runner: Runner):
     def decorate(function):
         return retry_on_category("dependency", attempts=2)(
             translating({Busy: DatabaseError}, operation="read")(function)
         )
 
-    story = road.play(decorate, Busy(), "ok")
+    story = runner.play(decorate, Busy(), "ok")
     assert story.answer == "ok"
     assert story.waits == [pytest.approx(7.0, rel=0.2)]
 
 
-def test_a_retry_does_not_repeat_what_a_retry_inside_has_given_up_on(road: Road):
+def test_a_retry_does_not_repeat_what_a_nested_retry_has_exhausted(runner: Runner):
     def decorate(function):
         inner = retry_on_category("network", attempts=2, base_delay=0)(function)
         domain = translating({"network": DatabaseError}, operation="read")(inner)
         return retry_on_category("dependency", attempts=5, base_delay=0)(domain)
 
-    story = road.play(decorate, *[ConnectionResetError() for _ in range(9)])
+    story = runner.play(decorate, *[ConnectionResetError() for _ in range(9)])
     assert story.reached == 2
     assert isinstance(story.answer, DatabaseError)
     assert story.answer.resilience.made == 2
@@ -482,7 +484,7 @@ class TakesMore(Exception):
         ({KeyError: NotFound}, {"operation": "read"}, TypeError, "operation='read': .* none of NotFound does"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(translations, parameters, kind, says):
+def test_invalid_options_are_refused(translations, parameters, kind, says):
     with pytest.raises(kind, match=says):
         translating(translations, **parameters)
 

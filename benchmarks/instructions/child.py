@@ -1,7 +1,7 @@
 """The process that is counted, as `benchmarks.instructions.counting` starts it.
 
 It imports everything once and forks for each side of each case, so that none inherits what another has warmed. Between
-the loops it marks where valgrind has to write down what it has counted. What is done is told in lines of JSON.
+the loops it marks where valgrind has to write its counts down. It reports each step as a line of JSON.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _count(case: Case, side: Side) -> None:
 
 
 def _mark() -> None:
-    os.getppid()  # nobody else calls it: valgrind is told to write its counts down before it, and to begin again
+    os.getppid()  # called nowhere else: before it, valgrind writes its counts down and begins again
 
 
 def _tell(case: Case, side: str, work: Callable[[], None]) -> None:
@@ -94,7 +94,7 @@ def _tell(case: Case, side: str, work: Callable[[], None]) -> None:
     except Exception as error:
         problem = f"{type(error).__name__}: {error}"
     line = json.dumps({"case": case.name, "side": side, "pid": os.getpid(), "problem": problem})
-    os.write(sys.stdout.fileno(), f"{line}\n".encode())  # in one piece, whoever else writes
+    os.write(sys.stdout.fileno(), f"{line}\n".encode())  # in one piece, though other processes write, too
 
 
 if __name__ == "__main__":

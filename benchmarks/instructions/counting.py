@@ -27,7 +27,7 @@ _PATIENCE = 600.0
 
 
 class CountingError(Exception):
-    """Something does not do what its case says, or could not be counted."""
+    """A side does not do what its case says, or could not be counted."""
 
 
 class ValgrindMissingError(Exception):

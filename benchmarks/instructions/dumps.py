@@ -1,4 +1,4 @@
-"""Read what callgrind writes."""
+"""Reader of the files that callgrind writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does each side do what its case says? What does not is not counted."""
+"""Check that each side does what its case says; a side that does not is not counted."""
 
 from __future__ import annotations
 

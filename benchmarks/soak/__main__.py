@@ -27,12 +27,12 @@ _WARM_UP: Final = 0.25
 _COLUMNS: Final = ("first", "last", "lowest", "highest", "per hour")
 _SETTLE_SECONDS: Final = 2.0
 _FEWEST: Final = 5
-"""The samples after the warm-up below which nothing is said: then a soak goes on a little longer than it was to."""
+"""The samples that a verdict needs after the warm-up: with fewer of them a soak goes on a little longer."""
 
 
 @dataclasses.dataclass
 class Soak:
-    """What a soak has found: rounds and calls of each workload, the samples after the warm-up, and their trends."""
+    """The result of a soak: rounds and calls of each workload, the samples after the warm-up, and their trends."""
 
     seconds: float
     rounds: dict[str, int]

@@ -1,7 +1,7 @@
 """Resources of a process, sampled again and again, and the trend of each.
 
 A resource is judged by its slope after the warm-up: the median of the slopes between all pairs of samples (Theil and
-Sen), which a few high samples do not move. What that comes to over the measured time is compared with an allowance.
+Sen), which a few high samples do not move. The growth that follows for the measured time is compared with an allowance.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _MB: Final = 2**20
 
 
 class Sample(NamedTuple):
-    """What the process holds at one moment, after a collection."""
+    """The resources of the process at one moment, after a collection."""
 
     seconds: float
     """Since the soak began."""
     rss: float
-    """Resident memory in MB; where there is no /proc, the most there has been."""
+    """Resident memory in MB; where there is no /proc, its peak."""
     threads: float
     descriptors: float
     objects: float
@@ -35,7 +35,7 @@ class Sample(NamedTuple):
 
 
 class Allowance(NamedTuple):
-    """How much a resource may seem to grow in the measured time: *least*, or a *share* of its level if that is more."""
+    """The growth of a resource that passes for noise: *least*, or a *share* of its level if that is more."""
 
     least: float
     share: float = 0.0
@@ -50,7 +50,7 @@ ALLOWANCES: Final = {
 
 
 class Trend(NamedTuple):
-    """How one resource went after the warm-up."""
+    """The trend of one resource after the warm-up."""
 
     resource: str
     first: float
@@ -60,7 +60,7 @@ class Trend(NamedTuple):
     per_hour: float
     """By the median slope."""
     growth: float
-    """What that comes to in the measured time."""
+    """The growth in the measured time, by that slope."""
     allowed: float
 
     @property

@@ -15,7 +15,7 @@ from benchmarks.storm.strategies import BUDGET
 __all__ = ["main"]
 
 #: The limits of ours: the peak load of a second per call begun, and all requests per call by the share that fails.
-_PEAK, _MOST = 1.1, {0.3: 1.2, 0.6: 1.1, 1.0: 1.02}
+_PEAK, _MAX_LOAD = 1.1, {0.3: 1.2, 0.6: 1.1, 1.0: 1.02}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,7 +64,7 @@ def _exit_status(found: page.Document) -> int:
         if ours["recovery"] is None or ours["recovery"] > min(recoveries):
             bad.append(f"{name}: ours is not the first to recover")
     for row in found["random"]:
-        most = _MOST[row["failing"]]
+        most = _MAX_LOAD[row["failing"]]
         load = row["requests"] / row["calls"]
         if row["name"] == BUDGET.name and row["failure"] == "ConnectionResetError" and load >= most:
             bad.append(f"{row['failing']:.0%} failures: ours sends {load:.3f} requests per call, {most:g} or more")

@@ -1,4 +1,4 @@
-"""Every log line as a line of JSON on stderr, whoever writes it."""
+"""Every log line as a line of JSON on stderr, those of libraries included."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 A call that finds no slot free queues up as a `Waiter`, whose *wake* ends its wait from whichever thread releases a
 slot: a thread waits for an event, a task for an event of its loop. It waits as long as the effect and the call's
-deadline allow. Where a wait is cancelled or interrupted, the place in the queue is given up, and a slot that has been
-granted by then goes to the next one.
+deadline allow. Where a wait is cancelled or interrupted, the call leaves the queue, and a slot that has been granted
+to it by then goes to the next one.
 """
 
 from __future__ import annotations

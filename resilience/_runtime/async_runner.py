@@ -154,7 +154,7 @@ async def sleep(effect: Sleep, call: Call) -> None:
 
 
 async def race(effect: Race, call: Call) -> Outcome:
-    """Run copies of what is inside in tasks; `race` is loaded with the first one."""
+    """Run copies of the next layer in tasks; `race` is loaded with the first one."""
     from resilience._runtime.race import race
 
     return await race(effect, drive, call)

@@ -1,4 +1,4 @@
-"""What a callable is: its name, whether it is async or a generator function, and what lies below its wrappers.
+"""Inspection of callables: their names, whether they are async or generator functions, and what they wrap.
 
 Decorating has to know before the first call whether to make a plain function, a coroutine function or a generator of
 either kind. `inspect` says so of functions. Callable objects, partials, bound methods, mocks and functions that return

@@ -205,7 +205,7 @@ class _ActiveBlock:
 
 
 class _Cancelling:
-    """What cancels an async block when its *time* is over, and the *task* it cancels."""
+    """The cancellation of an async block when its *time* is over, and the *task* that is cancelled."""
 
     __slots__ = ("_limit", "_scope", "task", "time")
 

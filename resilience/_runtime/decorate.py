@@ -211,7 +211,7 @@ def _refuse_async_hooks(target: str, stack: Sequence[Policy]) -> None:
         for parameter, hook in policy.hooks().items():
             if is_async(hook):
                 raise TypeError(
-                    f"{parameter}={hook!r}: {target} is not async, so nobody could await this;"
+                    f"{parameter}={hook!r}: {target} is not async and cannot await it;"
                     f" give a plain function, or make {target} async"
                 )
 

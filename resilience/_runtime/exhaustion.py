@@ -1,7 +1,7 @@
 """The counter of exhausted retries. Its value dates attempts and exhaustions.
 
-An error that has exhausted a nested retry during the present attempt is to be told from one that still carries the
-report of an earlier call, because the same object is raised again and again. The counter tells which came first: the
+An error may have exhausted a nested retry during the present attempt, or still carry the report of an earlier call,
+since programs raise the same object again and again. The counter tells the two apart: it shows which came first, the
 exhaustion or the start of the attempt.
 """
 

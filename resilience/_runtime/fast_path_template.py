@@ -257,7 +257,7 @@ ASYNC_STREAM_IN_BLOCK = _STREAM_IN_BLOCK.replace("{relay}", _ASYNC_RELAY.strip()
 
 
 class Features(NamedTuple):
-    """What the wrapper of a stack has to do. The text has the names in capitals, ``if GATED:``.
+    """The features of the wrapper of a stack. The text has their names in capitals, ``if GATED:``.
 
     Beside these it has ``NOTES``: a success that is noted in some way, or checked for a limit.
     """
@@ -303,7 +303,7 @@ _NOTING = frozenset({"GATED", "COUNTED", "TIMED", "LIMITED"})
 
 
 class Shape(NamedTuple):
-    """How many parameters of each kind a function has."""
+    """The number of parameters of each kind that a function has."""
 
     positional: int = 0
     positional_only: int = 0

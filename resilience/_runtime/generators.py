@@ -1,19 +1,18 @@
-"""Generators as calls: opened by a runner as any call is made, and under their policies until they have ended.
+"""Guarded generators: the state of a stream from its first item to its end, for the wrapper and both runners.
 
-To fetch the first item is the attempt. A failure before it is retried, rejected or replaced like any other. Then the
-call has an `OpenStream` for its outcome, which the runner passes outwards past all policies: they stay suspended at
-their `Proceed`, and keep what they took. The wrapper, a generator itself, takes the items out of it by
-`start_iteration`, hands them to the consumer one by one, and in the end drives the call outwards with the outcome that
-`finish` has noted.
+The call of a guarded generator function has three phases:
 
-What has been handed out cannot be taken back. From `start_iteration` on items are *streaming*, and to run it again is
-an error.
+1. **Open.** The runner fetches the first item: that is the attempt. A failure is retried, rejected or replaced as that
+   of any call. A success has an `OpenStream` as its outcome, which passes all policies: they stay suspended at their
+   `Proceed`, and keep the permits and slots that they have taken.
+2. **Stream.** The wrapper, a generator itself, takes the items out of it by `start_iteration` and hands them to the
+   consumer one by one. No item can be taken back, so the call cannot be run again from here on.
+3. **End.** `finish` gives the call the outcome of the stream, with which the runner resumes the policies. A stream that
+   is cancelled, or dropped by its consumer, has none: `cancel` closes the policies as for any cancelled call.
 
-The generator's own code may run elsewhere than its consumer's: in a worker thread where items have a time limit, in a
-copied context that stays the same from item to item, in the circuits' calls that admitted it. `TimedGenerator`,
-`AdmittedGenerator` and their async twins are such generators, and otherwise behave as the one they fetch from.
-
-Where a stream is cancelled, or its consumer drops it, `cancel` closes the policies as for any cancelled call.
+The generator's code may need another environment than its consumer's: a worker thread where items have a time limit, a
+copied context that stays the same from item to item, the calls of the circuits that have admitted it. `TimedGenerator`,
+`AdmittedGenerator` and their async twins provide it, and otherwise behave as the generator that they wrap.
 """
 
 from __future__ import annotations
@@ -53,12 +52,12 @@ _LATE = (TIMED_OUT, DEADLINE_EXCEEDED)
 
 
 class OpenStream:
-    """A stream whose *first* item is there, with the *items* after it: what the runner passes outwards to the wrapper.
+    """An opened stream: its *first* item and the *items* after it, passed from the runner to the wrapper.
 
     Sync items that ran in a thread go on in a *context* of their own, where the variables they set are still set.
 
-    It owns the suspended policies until it is taken. Where it comes too late, since the caller of a worker thread has
-    left, it is collected instead: then they are closed, and so are the items.
+    It owns the suspended policies until `detach`. One that comes too late, since the caller of a worker thread has
+    left, is collected instead, which closes the policies and the items.
     """
 
     __slots__ = ("_call", "_depth", "context", "first", "items")
@@ -67,19 +66,19 @@ class OpenStream:
         self.first: Any = first
         self.items: Any = items
         self.context: Context | None = context
-        #: By which call, and from which depth on inwards, policies hold something for it.
+        #: The call whose policies are suspended for it, and the depth of the outermost of these policies.
         self._call: Call | None = None
         self._depth = 0
 
     def rebind(self, call: Call, depth: int) -> None:
-        """Come out to where *call* is driven from *depth* inwards: perhaps in another thread than it was further in."""
+        """Hand the suspended policies over to *call*, from *depth* inwards, which may run in another thread."""
         if self._call is not None and self._call is not call:
             call.suspended += self._call.suspended
             self._call.suspended = []
         self._call, self._depth = call, depth
 
     def detach(self) -> tuple[Any, Any]:
-        """Return the items and the first one; from here on the taker answers for them."""
+        """Return the items and the first one, which the caller owns from now on, together with the policies."""
         items, first = self.items, self.first
         self._call = self.items = self.first = None
         return items, first
@@ -109,7 +108,7 @@ class ItemFailed(Exception):
 
 
 def is_open_stream(outcome: Outcome, call: Call, depth: int) -> bool:
-    """Whether *outcome* is an `OpenStream`, and not an empty one, nor the end of one; if so, pass it out."""
+    """Whether *outcome* is an `OpenStream`, and no result of an empty or ended stream; if so, rebind it to *call*."""
     opened: Any = outcome.value
     if opened.__class__ is not OpenStream:
         return False
@@ -118,7 +117,7 @@ def is_open_stream(outcome: Outcome, call: Call, depth: int) -> bool:
 
 
 def start_iteration(call: Call, outcome: Outcome, drive: Any, *, asynchronously: bool) -> tuple[Any, Any]:
-    """Return the items of a stream that is handed out, as they are to be fetched, and the first one."""
+    """Begin to stream: return the items, wrapped where they need an environment of their own, and the first one."""
     opened: Any = outcome.value
     context = opened.context
     items, first = opened.detach()
@@ -170,12 +169,12 @@ def _item_failed(call: Call, outcome: Outcome, at: int) -> int:
 
 
 def cancel(call: Call) -> None:
-    """Have all policies around a stream give back what they hold: the exception being handled has cut it off."""
+    """Close all policies around a stream, which the exception being handled has cut off: they give back what they hold."""
     cut_off(call, 0, sys.exception())
 
 
 def _leave_out_our_frames(error: BaseException) -> None:
-    """Leave the frames of this module out that the traceback of *error* begins with.
+    """Drop the frames of this module from the beginning of the traceback of *error*.
 
     A traceback shows one frame of the toolkit, the wrapper's, and then the user's generator.
     """
@@ -196,7 +195,7 @@ def _is_answer(outcome: Outcome, stop: type[Exception]) -> bool:
 
 
 class _Relay(Iterator[object]):
-    """A generator that runs another one in a way of its own, `_run`; otherwise like it, for ``yield from``."""
+    """A generator around another one, whose code it runs in its own environment, by `_run`; for ``yield from``."""
 
     __slots__ = ("_items",)
 
@@ -229,7 +228,7 @@ class _Relay(Iterator[object]):
 
 
 class _AsyncRelay:
-    """What `_Relay` is, for async generators."""
+    """The twin of `_Relay` for async generators."""
 
     __slots__ = ("_items",)
 

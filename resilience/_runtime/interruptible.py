@@ -1,10 +1,10 @@
 """The places where a signal may interrupt a sync call, marked on the stack as trio's `_ki` marks them for Ctrl-C.
 
-The handler of a signal runs between any two instructions of the main thread. In the middle of a policy's bookkeeping
-an exception would lose a permit, so the handler first looks at the stack, where the innermost frame that says anything
-decides. The runner's call of the guarded function and the toolkit's own pauses are marked: they may be interrupted.
-Any other frame of the toolkit's inner packages is a critical section. The rest says nothing: it is the user's code, or
-passes a call on.
+The handler of a signal runs between any two instructions of the main thread. While a policy updates its state an
+exception would lose a permit, so the handler first looks at the stack, where the innermost frame with a mark decides.
+The runner's call of the guarded function and the toolkit's own pauses are marked: they may be interrupted. Any other
+frame of the toolkit's inner packages is a critical section. All further frames have no mark: they are the user's code,
+or pass a call on.
 
 The marks are code objects, so calls pay nothing for them.
 """
@@ -38,8 +38,8 @@ def mark_interruptible(*functions: Callable[..., object]) -> None:
 def is_interruptible(frame: FrameType | None) -> bool:
     """Return whether a signal that finds the main thread in *frame* may interrupt it.
 
-    A retry inside the limited function has frames of its own above the mark of its call: its bookkeeping is a critical
-    section as well, and its attempts have their own marks.
+    A retry inside the limited function has frames of its own above the mark of its call: its updates of state are a
+    critical section as well, and its attempts have their own marks.
     """
     while frame is not None:
         if frame.f_code in _interruptible:

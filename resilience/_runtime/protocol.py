@@ -130,10 +130,10 @@ class Run:
 class Proceed:
     """Run the next layer, in the end the function, and answer with its `Outcome`. May be yielded again.
 
-    With a *timeout*, in seconds, the next layer is given up when they have passed, or when an enclosing deadline has:
-    the answer then is a `CallTimeoutError` or a `DeadlineExceededError`. Async code is cancelled. Sync code runs in a
+    With a *timeout*, in seconds, the next layer ends when they have passed, or when an enclosing deadline has: the
+    answer then is a `CallTimeoutError` or a `DeadlineExceededError`. Async code is cancelled. Sync code runs in a
     worker thread that its caller leaves; with *interrupts* a signal interrupts it where it can, with *cooperative* the
-    caller waits, and what is inside keeps the deadline by itself.
+    caller waits, and the inner calls keep the deadline by themselves.
 
     The runners know it by its exact type, so it has no subclasses. The policy is suspended while the next layer runs.
     It is closed there where the call is cancelled, and sent nothing. Around a generator function the answer comes when
@@ -243,7 +243,7 @@ class Admission:
 
 
 class SuccessReporting(enum.Enum):
-    """How a success on the fast path is reported to a gate."""
+    """The report of a success from the fast path to a gate: a mark, a number, or each call."""
 
     MARK = "mark"
     """That there was one: `Admission.success_seen`."""
@@ -333,7 +333,7 @@ class LatencyRecorder(Protocol):
 
 
 class Abandoned(Waitable, Protocol):
-    """Whether the caller has *cancelled* what it runs in this thread: it has left, or its time is up.
+    """The cancel token of a call in a thread: *cancelled* once its caller has left, or its time is up.
 
     A sleep waits on it, and so ends at once.
     """

@@ -1,7 +1,7 @@
 """The effect `Race`: copies of one async call in a task group. The first success wins, the others are cancelled.
 
-Each copy runs what is inside the policy that yielded the effect, on a `Call` of its own, so their policies keep nothing
-of each other. The losers are cancelled and awaited before the race is over: when the caller goes on, nothing of the
+Each copy runs the layers inside the policy that yielded the effect, on a `Call` of its own, so that copies share no
+state. The losers are cancelled and awaited before the race is over: when the caller goes on, nothing of the
 call runs any more.
 
 The first copy runs in the caller's own task. A second task waits for the delay, and starts the others, each in a task
@@ -30,7 +30,7 @@ __all__ = ["race"]
 
 
 async def race(effect: Race, drive: AsyncDrive, call: Call) -> Outcome:
-    """Run what is inside the policy that yielded *effect*, and copies of it; return the outcome that counts.
+    """Run the layers inside the policy that yielded *effect*, and copies of them; return the outcome that counts.
 
     That is the first success, or, when all copies in flight have failed, the last failure. A copy that ends without an
     outcome, as its policy breaks the protocol, ends the race with its error. Raises TypeError where *call* cannot be

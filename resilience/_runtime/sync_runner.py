@@ -7,7 +7,7 @@ runners are one text but for ``await``, which `tests/_runtime/test_runner_parity
 `drive` takes a call through a stack of policies. The policies that have proceeded are generators, suspended in
 ``Call.suspended``, the outermost first. The loop has one thing in hand. A `Proceed` leads inwards, to the next policy
 or to the function. An outcome goes outwards, to the policy that waits for it. Any other effect is performed on the
-spot. A `Proceed` with a timeout runs what is inside it by a `drive` of its own: in a worker thread here, in a cancel
+spot. A `Proceed` with a timeout runs the layers inside it by a `drive` of its own: in a worker thread here, in a cancel
 scope in the async runner.
 
 Where a call ends without an outcome, the exception passes through `drive`, which closes the generators it has in its
@@ -172,7 +172,7 @@ def call_user_function(effect: Run, _call: Call) -> Outcome:
         value = effect.function(*effect.arguments)
         if isinstance(value, Coroutine):
             value.close()
-            raise TypeError(f"{effect.function!r} is async and the call is not: nobody could await it")
+            raise TypeError(f"{effect.function!r} is async and the call is not: its result would not be awaited")
         return Outcome(value)
     except Exception as error:
         return effect.failed(error)

@@ -151,7 +151,7 @@ class CancelToken:
 on_first_limit: list[Callable[[], object]] = []
 """Called before the first call runs in a worker thread: programs without such limits do not look for them."""
 
-# Re-entrant: a signal's handler, which may make limited calls as well, runs in the midst of anything.
+# Re-entrant: a signal's handler, which may make limited calls as well, may run at any instruction.
 _leaving = threading.RLock()
 
 

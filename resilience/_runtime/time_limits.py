@@ -1,11 +1,11 @@
-"""Time limits and deadlines around a part of a call: how long it may take, and who ends it.
+"""Time limits and deadlines around a part of a call: the deadline that inner calls see, and the means to enforce it.
 
-A limit announces the moment when it ends, so that what is inside begins no attempt, wait or limited call that could not
-end in time. Who ends it depends on the call. Async code is cancelled. A sync call under a limit is left in its worker
-thread, or interrupted by a signal; under a deadline its caller waits, since what is inside keeps the moment by itself.
+A limit puts its deadline into the context, so that inner calls begin no attempt, wait or limited call that could not
+end in time. Async code is then cancelled. A sync call under a limit is abandoned in its worker thread, or interrupted
+by a signal; under a deadline its caller waits, since the inner calls keep the deadline by themselves.
 
-An outer moment that comes first wins, and the outcome says so: TIMED_OUT where a limit's own time has passed,
-DEADLINE_EXCEEDED where an enclosing one's has.
+The earlier of an outer and an inner deadline wins, and the outcome says which: TIMED_OUT where a limit's own time has
+passed, DEADLINE_EXCEEDED where that of an enclosing one has.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _Way: TypeAlias = Callable[[Drive, Sequence[Policy], int, float, Call], Outcome]
 
 
 class LimitScope:
-    """The time a limit gives to what is inside it of *call*: its own, or what is left of an outer moment.
+    """The time that a limit leaves to the inner part of *call*: its own, or the rest of an outer deadline.
 
     While it is in force, ``call.due`` and `resilience.remaining` show the moment, to policies and to the user's code.
 
@@ -63,12 +63,12 @@ class LimitScope:
             self.remaining = min(limit, call.due - now)
 
     def enter(self) -> None:
-        """Have what is inside know the moment. A sync caller cancels nothing, also not the task it may run in."""
+        """Put the deadline into the context. A sync caller cancels nothing, also not the task it may run in."""
         outer = current_deadline_any_clock()
         self._announce(ActiveDeadline(self._due, self._call.clock, outer=outer))
 
     def enter_task(self) -> float:
-        """Have what is inside know the moment; return the seconds after which this task has to cancel it by itself.
+        """Put the deadline into the context; return the seconds after which this task has to cancel its inner part.
 
         An outer moment of this very task cancels it by itself. Two cancellations at one moment would leave one for
         later, so this one then keeps to its own limit.
@@ -90,7 +90,7 @@ class LimitScope:
         self._announced.begin()
 
     def leave(self) -> None:
-        """Take it back, unless that is done."""
+        """Take the deadline out of the context, unless that is done."""
         self.limit_here.timer = None
         if self._announced is not None:
             self._announced.end()

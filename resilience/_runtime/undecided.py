@@ -1,8 +1,8 @@
 """The wrapper of a function that may be async or not: a plain function around a coroutine function.
 
-``functools.wraps`` says what is inside and not what a call returns: an SDK's method hands the coroutine on, while
-`asgiref.sync.async_to_sync` runs it. The first call shows it. It is made as a sync call; where it returns a coroutine,
-of which nothing has run yet, the policies give back what they took, and the call is made as an async one.
+``functools.wraps`` names the wrapped function, not the result of a call: an SDK's method returns the coroutine, while
+`asgiref.sync.async_to_sync` runs it. The first call shows which. It is made as a sync call; where it returns a
+coroutine, of which nothing has run yet, the policies give back what they took, and the call is made as an async one.
 
 What the function does inside an event loop and outside of one is kept apart: some do both. A function that is annotated
 as ``str | Awaitable[str]`` answers from a cache at one call and with a coroutine at the next, and so does one that

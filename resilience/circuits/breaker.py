@@ -1,8 +1,8 @@
 """The circuit breaker as an object: it guards functions, methods, classes and blocks, and is opened and closed by hand.
 
-`CircuitBreaker` puts together what has modules of its own: the options (`CircuitBreakerConfig`), the policy that calls
-go through (`CircuitBreakerPolicy`), circuits per key or object, and pybreaker's listeners and storages. It decides
-nothing about a call.
+`CircuitBreaker` composes the options (`CircuitBreakerConfig`), the policy that calls go through
+(`CircuitBreakerPolicy`), the circuits of single keys or objects (its *children*), and pybreaker's listeners and
+storages. It makes no decision about a call.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _takes_options_of(
 
 
 class CircuitBreaker(ProcessBound, Decorator, Block, PybreakerCompat):  # type: ignore[misc]  # its calls are not pybreaker's
-    """Stop calling what keeps failing, and find out when it is back.
+    """Stop the calls to a dependency that keeps failing, and probe it until it has recovered.
 
     `circuit_breaker` is this class under the name that decorators have. The object decorates, is a ``with`` and ``async
     with`` block, and is a `pybreaker.CircuitBreaker`: give one object to all that call the same dependency. The options
@@ -88,7 +88,7 @@ class CircuitBreaker(ProcessBound, Decorator, Block, PybreakerCompat):  # type: 
 
     #: The module that made it, which tells circuits of one name apart; empty for those of keys and objects.
     module: str = ""
-    # Of the class where there are none, as in most circuits: a circuit of a key is made by the thousand.
+    # Class attributes, since most circuits have none of these, and circuits of keys are made by the thousand.
     _scoped: _Scoped | None = None
     _storage_observers: Sequence[StorageObserver] = ()
     _own_listeners: Sequence[pybreaker.CircuitBreakerListener] = ()
@@ -196,20 +196,20 @@ class CircuitBreaker(ProcessBound, Decorator, Block, PybreakerCompat):  # type: 
 
     @property
     def _circuits(self) -> _Scoped:
-        """The circuits that calls go through: this one, or those that are made after it."""
+        """The circuits that calls go through: this one, or its children."""
         if self._scoped is None:
             self._scoped = OneForAll(self, self._fork)
         return self._scoped
 
     @property
     def scope(self) -> Literal["key", "instance"] | None:
-        """Whether calls go through circuits of their key, or of their object, which are made after this one."""
+        """The scope of its children: each key or each object has one. None: calls go through this circuit itself."""
         return self._circuits.scope
 
     def of(self, instance: Hashable) -> CircuitBreaker:
         """Return the circuit of one key, or of one object of a class decorated with ``per_instance=True``.
 
-        Of a circuit that has neither it is one that goes with the object, and that calls go through only by hand.
+        A circuit without keys and objects returns one that lives as long as *instance*, and guards no call by itself.
         """
         return self._circuits.of(instance)
 
@@ -257,7 +257,7 @@ class CircuitBreaker(ProcessBound, Decorator, Block, PybreakerCompat):  # type: 
             breaker._circuit.category = None
 
     def _force(self, kind: CircuitState) -> None:
-        """Go to a state by hand, with all circuits that are made after this one."""
+        """Go to a state by hand, with all children."""
         circuit = self._circuit
         transition = circuit.transition_to(kind, current_clock())
         if transition is not None:
@@ -269,7 +269,7 @@ class CircuitBreaker(ProcessBound, Decorator, Block, PybreakerCompat):  # type: 
             child._force(kind)
 
     def _change_mode(self, mode: CircuitMode) -> None:
-        """Change the mode by hand, with that of all circuits that are made after this one."""
+        """Change the mode by hand, with that of all children."""
         circuit = self._circuit
         if mode is not self.mode:
             transition = circuit.change_mode(mode, current_clock())
@@ -316,7 +316,7 @@ circuit_breaker = CircuitBreaker
 """The class under the name that decorators have: ``@circuit_breaker("billing")``."""
 
 REGISTRY: Registry[CircuitBreaker] = Registry()
-"""Every circuit of this process, but those per key or object, which the circuit they are made after lists."""
+"""Every circuit of this process, but for children, which their circuit lists."""
 
 
 def _renew_locks() -> None:

@@ -29,8 +29,8 @@ _MAX_FRAMES = 3
 def import_application(text: str) -> tuple[ModuleType, object]:
     """Import ``MODULE[:ATTRIBUTE]`` with the current directory importable; return the module and the attribute's value.
 
-    What the application prints on the way goes to stderr. Raises UserError; with a short traceback on stderr where the
-    application raised.
+    Output of the import goes to stderr. Raises UserError, with a short traceback on stderr where the application raised
+    an exception.
     """
     name, colon, attribute = text.partition(":")
     if not _NAMES.fullmatch(name) or (colon and not _NAMES.fullmatch(attribute)):

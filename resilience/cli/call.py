@@ -30,6 +30,8 @@ _ATTEMPTS = dict.fromkeys(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"], 
 
 @dataclasses.dataclass(frozen=True)
 class _Request:
+    """The request, from the arguments of the command; *limit* is the seconds for each attempt."""
+
     url: str
     method: str
     headers: list[tuple[str, str]]
@@ -39,6 +41,8 @@ class _Request:
 
 @dataclasses.dataclass(frozen=True)
 class _Reply:
+    """The successful response: its status line, and the size of its body in bytes."""
+
     status: int
     reason: str
     size: int

@@ -1,4 +1,8 @@
-"""Circuits as a table: plain in a pipe, by rich on a terminal, and as blocks of lines on a narrow one."""
+"""Circuits as a table: plain in a pipe, by rich on a terminal, and as blocks of lines on a narrow one.
+
+A terminal may be narrow: columns that are empty in all rows are left out, and where the table still does not fit, each
+circuit is a block of lines. Keys are escaped, since they may hold anything.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""`resilience explain`: the category of a failure that is only named, and what follows from it."""
+"""`resilience explain`: the category of a failure that is only named, and what follows from it.
+
+A failure is given as text: a class, the last line of a traceback, a status, an error code. Nothing of the library that
+it names is imported.
+"""
 
 from __future__ import annotations
 

@@ -279,14 +279,14 @@ def _add_shared_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
 
-def _number(least: float, most: float) -> Callable[[str], float]:
+def _number(least: float, greatest: float) -> Callable[[str], float]:
     def parse(text: str) -> float:
         try:
             number = float(text)
         except ValueError:
             number = math.nan
-        if not least <= number <= most:  # false for nan too
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least:g} to {most:g}")
+        if not least <= number <= greatest:  # false for nan too
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least:g} to {greatest:g}")
         return number
 
     return parse

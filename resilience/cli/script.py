@@ -1,4 +1,8 @@
-"""`resilience run`: execute a script within limits, and explain how it failed."""
+"""`resilience run`: execute a script within limits, and explain how it failed.
+
+The category of a failure decides the exit code, by a table that is never renumbered. The output of the script is shown
+while it runs; a traceback that the report covers is not shown twice.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Extraction of code from a model's answer: fences, tags, thoughts, and answers that were cut off."""
+"""Extraction of code from a model's answer: fences, tags, thoughts, and answers that were cut off.
+
+Models wrap code in fences, tags or prose, nest fences in strings, and are cut off at their token limit. The extraction
+prefers code that parses, and says where an answer was cut off, so that the generator can be asked for the rest.
+"""
 
 from __future__ import annotations
 

@@ -26,10 +26,10 @@ def report_to_dict(report: ExecutionReport, level: int) -> dict[str, Json]:
     if error is None:
         found["execution_result"] = result
     else:
-        told = error.to_dict(level)
-        if "exception_info" in told:  # from level 2 on
-            found["execution_result"] = {**_redacted(result), "exception_info": told.pop("exception_info")}
-        found.update((key, value) for key, value in told.items() if key != "success")
+        shown = error.to_dict(level)
+        if "exception_info" in shown:  # from level 2 on
+            found["execution_result"] = {**_redacted(result), "exception_info": shown.pop("exception_info")}
+        found.update((key, value) for key, value in shown.items() if key != "success")
     if report.tried:
         found["tried"] = [each.to_dict(1) for each in report.tried]
     if report.ran_on:

@@ -45,7 +45,7 @@ _SLOW_AFTER = 0.01
 
 @dataclass(slots=True)
 class Exit:
-    """How a session ended, with the result message if there is one."""
+    """The end of a session: its *kind*, with the result message if there is one."""
 
     kind: ExitKind
     result: Message | None = None

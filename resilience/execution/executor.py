@@ -27,12 +27,12 @@ class ExecutionResult:
     stdout: str = ""
     stderr: str = ""
     return_value: Json = None
-    """The value of the last statement, where that is an expression; as a short repr where JSON has no such value."""
+    """The value of the last statement, where that is an expression; a short repr of a value that JSON does not have."""
     variables: Mapping[str, Json] = field(default_factory=dict[str, Json])
     execution_time: float = 0.0
     """Seconds."""
     memory_used: int | None = None
-    """Bytes, at the peak; None where it could not be told."""
+    """Bytes, at the peak; None where the platform does not report it."""
     exit_code: int = 0
 
     def to_dict(self) -> dict[str, Json]:

@@ -1,4 +1,8 @@
-"""Executor with a fallback: local execution while the remote executor cannot be reached."""
+"""Executor with a fallback: local execution while the remote executor cannot be reached.
+
+A failure to run programs is another thing than a program that fails: only the former is retried, opens the circuit
+and leads to the local executor.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +88,7 @@ class FallbackExecutor:
         self._execute = guarded(execute_remotely, execute_locally)
 
     async def execute(self, request: ExecutionRequest | str, *, on_event: Listener | None = None) -> ExecutionReport:
-        """Execute the code of *request* with the one of the two that can, and tell how it went."""
+        """Execute the code of *request* with the one of the two that can; return its report."""
         errand = _PendingExecution(request, on_event)
         return errand.report_of(await self._execute(errand))
 

@@ -1,4 +1,8 @@
-"""Generation loop: generate code, execute it, and generate it again until it works. Recovery is by category."""
+"""Generation loop: generate code, execute it, and generate it again until it works. Recovery is by category.
+
+The loop is one retry policy: `GenerationState` records each step, and its retry decides by the category of the failure
+whether to generate again, to execute the same code again, or to stop.
+"""
 
 from __future__ import annotations
 

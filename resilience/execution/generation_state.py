@@ -1,4 +1,7 @@
-"""State of one run of the loop ``generate -> analyse -> execute``: its attempts, failures and limits."""
+"""State of one run of the loop ``generate -> analyse -> execute``: its attempts, failures and limits.
+
+It performs no I/O by itself and calls no generator: `generation` does, sync or async, and reports each step to it.
+"""
 
 from __future__ import annotations
 
@@ -230,12 +233,12 @@ class GenerationState:
         if call is None:
             return error
         if call.reason is StopReason.NOT_REVISED:
-            most = self._limits.executions if self._exhausted == "execution" else self._limits.generations
-            return self._exceeded(self._exhausted, most)
+            limit = self._limits.executions if self._exhausted == "execution" else self._limits.generations
+            return self._exceeded(self._exhausted, limit)
         if call.reason in _EXHAUSTED and classify(error) in ErrorCategory.INFRASTRUCTURE:
             # Fewer than the limit if a nested retry was exhausted.
             return self._exceeded("connectivity", min(self._limits.connections, call.made - call.revisions))
         return error
 
-    def _exceeded(self, what: Operation, most: int) -> MaxAttemptsExceededError:
-        return MaxAttemptsExceededError(what, most, self.run().error_chain)
+    def _exceeded(self, what: Operation, limit: int) -> MaxAttemptsExceededError:
+        return MaxAttemptsExceededError(what, limit, self.run().error_chain)

@@ -1,4 +1,8 @@
-"""History of failures: frequency, typical causes, and resolutions recorded by the caller."""
+"""History of failures: frequency, typical causes, and resolutions recorded by the caller.
+
+A generator gets the resolutions of earlier failures like its last one. Failures are alike where type and message agree
+without quoted text and numbers. A history that cannot be written never fails an execution.
+"""
 
 from __future__ import annotations
 

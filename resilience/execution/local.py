@@ -1,4 +1,8 @@
-"""Executor that runs each program in a worker process on this machine."""
+"""Executor that runs each program in a worker process on this machine.
+
+An execution is a `Job` on a worker of a `WarmPool`. A quick program is awaited on the event loop; one that takes longer
+moves to a thread. Either way the caller gets a report, and no process is left behind.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Security levels and policies: which modules, files, network and processes a program may use."""
+"""Security levels and policies: which modules, files, network and processes a program may use.
+
+A policy is a guard rail for cooperative code, not a security boundary. It is a plain value that the analysis of the
+source, the guard in the worker and the messages of violations read alike.
+"""
 
 from __future__ import annotations
 

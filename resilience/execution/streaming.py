@@ -1,4 +1,7 @@
-"""Async iterator over the events of an execution."""
+"""Async iterator over the events of an execution.
+
+The execution runs in a thread, which puts its events into a bounded queue. The consumer takes them on its event loop.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +28,9 @@ _MAX_TEXT = 1 << 20
 class EventStream:
     """The events of one execution, in order, ending with the process. Then `report` says how it went.
 
-    It begins with the first event that is asked for. Whoever leaves before the end, closes it, best with ``async
-    with``: the process is killed. The program never waits for a slow reader: once *most* events wait to be taken, what
-    it prints is left out, and a ``warning`` says how much.
+    The program starts when the first event is asked for. A consumer that leaves before the end has to close the stream,
+    best by ``async with``, which kills the process. The program never waits for a slow consumer: once *most* events
+    are buffered, its output is dropped, and a ``warning`` says how much.
     """
 
     def __init__(self, work: Work, most: int) -> None:
@@ -103,8 +106,8 @@ class EventStream:
 class _EventQueue:
     """Buffer of events, bounded in number and in length of text."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, limit: int) -> None:
+        self._most = limit
         self._events: deque[StreamEvent] = deque()
         self._text = 0
         self._left_out = 0

@@ -86,10 +86,10 @@ class Installed(Undo):
 
 
 class _Sink(Protocol):
-    """Where the values go: into a registry, or into files.
+    """The destination of the values: a registry, or the files of several processes.
 
     `listener` counts events and is subscribed by the owner, `flush` writes what is not written yet, and `close` takes
-    everything out of its place.
+    the metrics out of the registry, or ends the writing.
     """
 
     def listener(self, event: Event, /) -> object: ...

@@ -1,7 +1,7 @@
 """Metrics: `track_errors` counts and times calls, and two exporters show all numbers to monitoring systems.
 
-Numbers come from two places. Calls of tracked functions add to `call_stats` as they end. Policies emit events, each of
-which adds to the counter that its class declares (`event_counters`). Circuits and retry budgets keep their own state.
+Numbers come from two places. Calls of tracked functions add to `_call_stats` as they end. Policies emit events, each of
+which adds to the counter that its class declares (`_event_counters`). Circuits and retry budgets keep their own state.
 
     track_errors  ->  call_stats  --+
     events  ->  event_counters    --+->  collector  ->  prometheus, multiprocess, opentelemetry

@@ -218,7 +218,7 @@ class CallStatsRegistry:
     """The statistics of all tracked functions of a process, and the observers of their calls.
 
     Statistics are never dropped, since a counter must not fall. To bound the memory and the number of time series, at
-    most 1000 functions and 200 error codes are told apart; further ones are counted as ``other``.
+    most 1000 functions and 200 error codes have numbers of their own; further ones are counted as ``other``.
     """
 
     def __init__(self) -> None:

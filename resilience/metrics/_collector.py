@@ -153,7 +153,7 @@ class Collector:
         return attempts
 
     def _read_errors(self) -> Mapping[Metric, Values]:
-        """Return the values of `ERRORS`: those of all functions together, told apart by their component."""
+        """Return the values of `ERRORS`: those of all functions together, by component."""
         errors: Values = {}
         for stats in CALL_STATS:
             component = self.component_of(stats)

@@ -22,7 +22,7 @@ from resilience.metrics.definitions import OTHER
 __all__ = ["MAX_SERIES", "EventCounters", "label_values"]
 
 MAX_SERIES = 1000
-"""Sets of label values that are told apart for each counter."""
+"""The number of sets of label values that each counter keeps apart."""
 
 
 def label_values(event: Event, counter: Counter) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ LABELS = {
 OUTCOMES = SUCCESS, FAILURE, CANCELLED = ("success", "failure", "cancelled")
 
 OTHER = "other"
-"""The label value that stands for all further ones when a metric has as many as are told apart."""
+"""The label value of all further ones when a metric has reached the number that it keeps apart."""
 
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Upper bounds of the buckets of durations, in seconds."""

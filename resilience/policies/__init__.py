@@ -1,6 +1,7 @@
-"""How to write a policy of your own: one class with one method, which every way to call can use.
+"""The public names to write a policy with: its base class, the call, the outcome and the effects.
 
-A policy is a generator around a call. It yields effects, and is sent their answers::
+A policy is one class with one method, `run`, for sync, asyncio and trio alike. The method is a generator around a call:
+it yields effects, and is sent their answers::
 
     class ConcurrencyLimit(Policy):
         def __init__(self, limit: int, wait: float = 0.0) -> None:

@@ -290,10 +290,11 @@ class CircuitBreakerConfig:
             return
         if given.isdisjoint(("window", "window_seconds")):
             self.window = _DEFAULT_WINDOW
-        most = _or_never(self.window)
-        fewest = self.minimum_calls or int(min(_DEFAULT_MIN_CALLS, most))
-        require(fewest <= most, "minimum_calls", fewest, f"at most window={most}, or the circuit would never open")
-        self.rates = TripRates(_or_never(self.failure_rate), _or_never(self.slow_call_rate), fewest)
+        window = _or_never(self.window)
+        min_calls = self.minimum_calls or int(min(_DEFAULT_MIN_CALLS, window))
+        expected = f"at most window={window}, or the circuit would never open"
+        require(min_calls <= window, "minimum_calls", min_calls, expected)
+        self.rates = TripRates(_or_never(self.failure_rate), _or_never(self.slow_call_rate), min_calls)
 
     def _set_durations(self) -> None:
         self.reset_seconds = cast("float", self.reset_timeout)

@@ -1,7 +1,8 @@
 """I/O-free circuit breaker state machine.
 
-Owns the current state and mode of one circuit, its lock and every transition. What a state admits and counts is the
-state's own affair (`circuit_states`); here an answer of a state becomes the next state, at one moment, under the lock.
+Owns the current state and mode of one circuit, its lock and every transition. Each state decides which calls
+it admits, and counts their outcomes (`circuit_states`); the machine replaces the state object by the next one, under
+the lock.
 It knows nothing of sync or async, calls no user code and notifies no observer: it returns the transition it has made,
 and `CircuitBreakerPolicy` announces that.
 """

@@ -1,7 +1,8 @@
-"""Where a fallback takes its answers from: the sources, which it asks in order until one has an answer.
+"""Sources of substitute answers for a failed call: a default, a factory, and the base class of both.
 
-A `Source` is asked for one failed call. It yields effects, and announces itself before it is used. Routes of a chain
-and the stale cache are sources as well, in `fallback_chain` and `stale_cache`.
+A fallback asks its sources in order until one has an answer. A `Source` is a generator of effects, shared by all calls,
+and emits `FallbackUsed` before it answers. The routes of a chain (`_fallback_chain`) and the stale cache
+(`stale_cache`) are sources as well.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ __all__ = ["Answer", "DefaultSource", "FactorySource", "Source", "error_of", "fa
 
 
 class Answer(NamedTuple):
-    """What a source answers: the *outcome*, and the *age* in seconds of a value that was stored, where it is known."""
+    """The answer of a source: an *outcome*, and the *age* in seconds of a value that was stored, where it is known."""
 
     outcome: Outcome
     age: float | None = None

@@ -1,8 +1,8 @@
-"""Whether a failure has exhausted a nested retry: then another attempt would multiply the attempts of both.
+"""Search for a nested retry that a failure has exhausted, so that attempts of nested retries do not multiply.
 
 An exhausted retry leaves a `CallReport` on its error. The error may reach an enclosing retry as it is, or as the cause
-of another one, or in an exception group. Reports are numbered by `exhaustion`, so one that an earlier call has left on
-the same object is not taken for one of the present attempt.
+of another one, or in an exception group. Reports are numbered (`_runtime.exhaustion`), so that one which an earlier
+call has left on the same object is not taken for one of the present attempt.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ def _causes_and_members(error: BaseException) -> Iterator[BaseException]:
 
 
 def _inside(error: BaseException) -> Iterator[BaseException]:
+    """Yield the cause of *error*, and the members of an exception group."""
     kind = type(error)
     # The cause of a CircuitOpenError is what opened the circuit, not a failure of this call.
     cause = _cause_of(error)

@@ -1,7 +1,7 @@
 """Options of a retry: their names, types and defaults, the check of each, and what `describe` shows of them.
 
 To add an option, write it in `RetryOptions` and in the `__init__` of `RetryConfig` (a test compares the two), check it
-there, and document it in `retry_on_category`. The decision it takes part in is in `retry_decision`.
+there, and document it in `retry_on_category`. The decision that reads it is in `_retry_decision`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ __all__ = ["RetryConfig", "RetryOptions"]
 
 
 class _Default(int):
-    """A default that can be told from the same number given by the caller."""
+    """A default that is distinguishable from the same number given by the caller."""
 
 
 _DEFAULT_ATTEMPTS = _Default(3)
@@ -376,7 +376,7 @@ _UNUSED_BESIDE_WAIT: Mapping[str, tuple[object, ...]] = {
 def _parse_budget(parameter: str, budget: RetryBudget) -> RetryBudget:
     from resilience.policies.retry_budget import RetryBudget
 
-    expected = "a RetryBudget, one object for all who call the same dependency"
+    expected = "a RetryBudget, one object for all callers of the same dependency"
     require(isinstance(budget, RetryBudget), parameter, budget, expected, TypeError)
     return budget
 

@@ -1,4 +1,4 @@
-"""How failures of one category are retried: the options of a retry that go by category, and its row of the table.
+"""Rules of a retry by category: its options that go by category, merged with the rows of the table.
 
 A retry reads its `RetryRule` of a category at every failure, so everything that depends on the category alone is worked
 out once: whether it is retried, its waits, what a retry costs, and how many of its failures a call may have.
@@ -31,10 +31,10 @@ _DEFAULT_COST = 14
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RetryRule:
-    """How one retry treats failures of one category. Durations in seconds.
+    """The rule by which one retry treats failures of one category. Durations in seconds.
 
-    Made by `of` from the category's row. The rules of a retry are a `Reading` of the table: a rule is made when the
-    category is met for the first time, and made anew when its row is overridden.
+    Made by `of` from the category's row. The rules of a retry are a `DerivedTable`: a rule is made when the category
+    is met for the first time, and made anew when its row is overridden.
 
     >>> from resilience.profiles import profile_of
     >>> rule = RetryRule.of(None, Backoff(), None, {}, {}, profile_of("rate_limit"))
@@ -43,7 +43,7 @@ class RetryRule:
     """
 
     row: Profile
-    #: Whether a failure is retried for its category alone. One that is not may be by ``retry_if``.
+    #: Whether a failure is retried for its category alone; ``retry_if`` may retry others.
     retried: bool
     #: The first wait after a failure, unless the backoff has its own.
     base_delay: float

@@ -1,7 +1,7 @@
 """State of one retried call while it runs.
 
-It is made at the first failure and belongs to one call, so nothing in it is locked. `retry_report` has what is kept of
-it when the call has ended.
+It is made at the first failure and belongs to one call, so nothing in it is locked. When the call has ended, the
+`CallReport` of `retry_report` keeps it.
 
 An attempt goes through these steps, each a method: `RetryState.record_failure`, then `schedule_retry` where another
 attempt follows (or `revise`, where it follows with other arguments), then `start_attempt`. Between the last two the
@@ -30,8 +30,8 @@ _UNKNOWN = ErrorCategory.UNKNOWN
 Failure: TypeAlias = tuple[ErrorCategory, type[Exception] | str | None, float, float | None]
 """A failed attempt: category, type of the error, the wait before it and its duration, both in seconds.
 
-The type is None of a result that was to be tried again, and its name alone in a report that was pickled. The duration
-is None where the start of the attempt is unknown.
+The type is None where a result was retried, and the name alone in a report that was pickled. The duration is None where
+the start of the attempt is unknown.
 """
 
 

@@ -1,7 +1,7 @@
-"""The base of policies: what any of them can be used as.
+"""Base class of all policies, those of users included.
 
-It adds to the protocol of policies the uses of an object of one, as a decorator, as a block and in a `Pipeline`, and
-defaults that are safe for a policy that says nothing of itself.
+The protocol (`_runtime.protocol`) says what a policy does in a call. The base class adds the ways to use one, as a
+decorator, as a block and in a `Pipeline`, and defaults that are safe for a policy that overrides `run` alone.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Policy(base.Policy, Decorator, Block):
             )
 
     def worst(self, inside: WorstCase) -> WorstCase:
-        """Return the most that a call can come to, when *inside* is what it comes to in the next layer.
+        """Return the worst case of a call through this policy, where *inside* is that of the next layer.
 
         A policy that does not override this may call any number of times, and `describe` says that it is unknown. One
         that proceeds once, and does not wait, returns *inside*.

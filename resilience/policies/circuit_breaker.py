@@ -71,7 +71,7 @@ _SLOW_PROBE = 1  # what a slow success weighs in a half-open circuit: as much as
 
 
 class CircuitBreakerPolicy(CircuitStateMachine, Policy):
-    """A circuit breaker as a policy. What it keeps of a call are the local variables of `run`.
+    """A circuit breaker as a policy. Its state of one call are the local variables of `run`.
 
     **Fast path.** A call that succeeds at once needs no `run`. The wrapper of a guarded function looks at
     ``state.fast_path``, calls, and reports the success as `telling` says: by a mark or a number on the state, or by
@@ -441,7 +441,7 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
             emit(self.event(self.name, transition))
 
     def notify(self, observers: Sequence[CircuitObserver], what: str, *arguments: object) -> None:
-        """Call the method *what* of *observers*, one after the other. An error of theirs is logged once."""
+        """Call the method *what* of *observers*, one after the other. An error that one raises is logged once."""
         for effect in _notifications(observers, what, arguments):
             try:
                 call_hook(effect.runs, effect.function, *effect.arguments)

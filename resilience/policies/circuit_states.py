@@ -1,10 +1,15 @@
-"""The states of a circuit breaker: closed, open and half-open, and the permits of its probes.
+"""The states of a circuit breaker, and the permits of its probes.
+
+* `Closed` admits every call, and counts failures in a row. `ClosedWithRates` counts them in windows as well.
+* `Open` rejects every call until its time is over. The next call then makes the circuit half-open.
+* `HalfOpen` admits a limited number of calls at a time as probes, each by a `ProbePermit`. Enough successes close the
+  circuit, too many failures open it again.
 
 The state object is the generation: a circuit holds one object for its present state, and every transition replaces it.
 A call records its outcome on the state or the permit that admitted it. A late outcome lands on an object that is no
 longer in use, and can neither close nor reopen the circuit.
 
-The classes have the same methods, so that `CircuitStateMachine` asks whichever is in force: `admit` answers a call,
+The classes have the same methods, which `CircuitStateMachine` calls on the present state: `admit` answers a call,
 `take_back` says whether the outcome of a probe still counts, `record_failure` and `record_answer` count an outcome and
 say whether that ends the state. States change only themselves. They take no lock, make no transition and notify no
 observer.
@@ -48,7 +53,7 @@ class CircuitState(enum.Enum):
 
 
 class CircuitMode(enum.Enum):
-    """Whether a circuit records outcomes, and whether it rejects calls."""
+    """The mode of a circuit, set by hand: NORMAL, or one in which outcomes or rejections are switched off."""
 
     NORMAL = "normal"
     DISABLED = "disabled"
@@ -349,7 +354,7 @@ class Open(_NotClosed):
         """Admit no call."""
 
     def would_admit(self, now: float, config: CircuitBreakerConfig) -> bool:
-        """Whether a call *now* would be the first probe: its time is over, and earlier probes leave room."""
+        """Whether a call *now* would be the first probe: its time is over, and a permit is free."""
         return self.is_over(now) and _active(self.permits, now) < config.probes
 
     def is_over(self, now: float) -> bool:
@@ -486,8 +491,8 @@ Transition = tuple[State, State]
 class CircuitObserver(Protocol):
     """Notified of every call and transition: the adapters of pybreaker's listeners and storages.
 
-    Observers are notified outside of the circuit's lock. An error of theirs is logged once and changes no outcome. A
-    *blocking* observer does I/O, and is called in a thread of its own where the guarded call is async.
+    Observers are notified outside of the circuit's lock. An error that one raises is logged once and changes no
+    outcome. A *blocking* observer does I/O, and is called in a thread of its own where the guarded call is async.
     """
 
     blocking: bool
@@ -502,10 +507,10 @@ class CircuitObserver(Protocol):
         """Called once a call is admitted, before it is made."""
 
     def failed(self, error: Exception | None, weight: int, counted: bool) -> object:
-        """Called when a call failed, or returned a failure; *counted* unless what admitted it is no longer in use."""
+        """Called when a call failed, or returned a failure; *counted* unless the state has changed since."""
 
     def succeeded(self, counted: bool) -> object:
-        """Called when a call succeeded; *counted* if what admitted it is still in use, or the success closed it."""
+        """Called when a call succeeded; *counted* unless the state has changed since, other than by this call."""
 
     def changed(self, old: State, new: State) -> object:
         """Called when the circuit has changed its state."""

@@ -1,7 +1,8 @@
 """Deadline: let a piece of work, and everything it calls, be over in time.
 
-A deadline is a moment, not a duration: nested calls inherit it, and each looks at what is left. Retries make no attempt
-that could not end before it, waits and time limits are cut short. How it reaches threads and tasks: `due`.
+A deadline is a moment, not a duration: nested calls inherit it, and each reads the time that is left. Retries make no
+attempt that could not end before it, waits and time limits are cut short. `_deadline_context` takes it to threads and
+tasks.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A value that stands in for the real one, and says so."""
+"""A substitute value of a fallback, marked as one."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ V = TypeVar("V")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Degraded(Generic[V]):
-    """What ``fallback(..., degraded=True)`` hands out in place of the real thing: *value*, with where it comes from.
+    """A substitute *value* with its source: the result of a failed call under ``fallback(..., degraded=True)``.
 
-    *source* is "default", "factory", "stale" or the name of the function of a chain; *error* what it stands in for;
+    *source* is "default", "factory", "stale" or the name of the function of a chain; *error* the failure of the call;
     *age* the seconds since a stale value was stored, None where that is not known.
 
     >>> Degraded({"EUR": 1.08}, "stale", TimeoutError(), age=12.0)

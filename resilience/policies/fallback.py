@@ -1,8 +1,8 @@
-"""Fallback: give the caller something else when the call fails.
+"""Fallback: return a substitute to the caller when the call fails.
 
 The policy decides which failures are answered. The answers come from sources, asked in order: a function of the chain,
-the stale cache, then a default or a factory. A further kind of source is a class of `fallback_source`, and a parameter
-of `Fallback` that makes one.
+the stale cache, then a default or a factory. To add a kind of source, write a subclass of `Source` in
+`_fallback_source`, and a parameter of `Fallback` that makes one.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ __all__ = ["COVERED", "Fallback"]
 V = TypeVar("V")
 
 COVERED: Final = ErrorCategory.INFRASTRUCTURE | ErrorCategory.REJECTED
-"""What is covered unless *on* says otherwise."""
+"""The categories that are covered unless *on* names others."""
 
 
 class Fallback(Policy, Generic[V]):
-    """Answer a failure with what a function of a chain returns, else what was kept as stale, else with a default.
+    """Answer a failure: by a function of a chain, else from the stale cache, else with a default or by a factory.
 
-    In place of the default, what a factory makes of the error. A chain has categories of its own; the other sources
-    answer where the category of the error is in *on*: of the call's error or, where a function of the chain was called
-    and failed too, of that function's. Of an exception group all members must be covered.
+    A chain has categories of its own. The other sources answer where the category of the error is in *on*: that of
+    the call's error or, where a function of the chain was called and failed too, of that function's. Of an exception
+    group all members must be covered.
 
-    `fallback` has the parameters. The object holds no state of a call. Raises TypeError or ValueError for options that
-    cannot be meant, and TypeError where a function of the chain takes other parameters than the decorated one.
+    `fallback` documents the parameters. The object holds no state of a call. Raises TypeError or ValueError for options
+    that cannot be meant, and TypeError where a function of the chain takes other parameters than the decorated one.
 
     >>> from resilience import fallback
     >>> @fallback(default="EUR", chain={"unavailable": lambda country: "USD"})
@@ -88,7 +88,7 @@ class Fallback(Policy, Generic[V]):
         self._check_sources()
         #: The bits of the categories that no source of these is for: quicker to look at than a Flag.
         self._not_covered: int = ~self.on.value
-        #: The default, where there is nothing to be done but to hand it out.
+        #: The default, where it is returned without any other step.
         self._at_once: DefaultSource | None = None
         if isinstance(last, DefaultSource) and stale is None and not degraded:
             self._at_once = last

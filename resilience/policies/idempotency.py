@@ -1,7 +1,7 @@
-"""Calls that must not happen twice: what the option ``idempotent`` of a retry means.
+"""The option ``idempotent`` of a retry: the calls that may happen twice.
 
 A call that is idempotent does no more harm when it is made twice than when it is made once. One that is not is retried
-only after a failure which proves that the server has not processed it: `unprocessed`.
+only after a failure which proves that the server has not processed it (`_unprocessed`).
 """
 
 from __future__ import annotations

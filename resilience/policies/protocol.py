@@ -1,4 +1,4 @@
-"""What a policy is written with: the call, its outcome, and the effects."""
+"""The call, its outcome and the effects: the names that `resilience.policies` makes public for writing a policy."""
 
 from resilience._outcome import Outcome
 from resilience._runtime.cut_off import AbandonWatch, CutOff

@@ -2,12 +2,12 @@
 
 The policy is split by subject:
 
-* `retry_config`: the options, how they are checked and described,
-* `retry_rule`: what the options and the table of categories come to for one category,
-* `retry_state`: the state of one call,
-* `retry_decision`: whether another attempt follows, and after how long,
-* `retry_report`: what was tried, as the error and callbacks have it,
-* `retry_events`: the events it emits,
+* `_retry_config`: the options, their checks and their description,
+* `_retry_rule`: the options and the row of the table, merged for one category,
+* `_retry_state`: the state of one call,
+* `_retry_decision`: whether another attempt follows, and after how long,
+* `retry_report`: the attempts of a call, as errors and callbacks report them,
+* `_retry_events`: the events of a retry,
 * this module: the loop, and the ends of a call.
 """
 
@@ -46,8 +46,8 @@ _PROCEED = Proceed()
 class Retry(RetryDecision):
     """Make a call again after failures that are worth another attempt.
 
-    `run` is the loop: attempt, record, decide, wait. What the decision needs to know of the call is a `RetryState`,
-    which is made at the first failure and is local to the loop. So a success costs nothing, and concurrent calls share
+    `run` is the loop: attempt, record, decide, wait. The decision reads the state of the call, a `RetryState`, which
+    is made at the first failure and is local to the loop. So a success costs nothing, and concurrent calls share
     nothing but the budget.
 
     The caller gets the last error, the same object, with a `CallReport` as its attribute ``resilience``. A local
@@ -183,7 +183,7 @@ class Retry(RetryDecision):
 
 
 def _start_of(call: Call) -> tuple[int, float | None]:
-    """Return what had been exhausted when the first attempt began, and when that was; None where it is not known.
+    """Return the exhaustion counter at the start of the first attempt, and the time of that; None where it is unknown.
 
     On the fast path the first attempt has been made when the retry begins to run.
     """

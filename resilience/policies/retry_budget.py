@@ -1,7 +1,7 @@
-"""Retry budget: how many retries a dependency is sent, as many as its successes have paid for.
+"""Retry budget: a limit on the retries that all callers together send to one dependency.
 
-A limit of attempts bounds what one call adds to the load; when every call fails, every call adds it. A budget bounds
-what all of them add. It is paid by successes, not by calls: a dependency that answers no call earns no retry.
+A limit of attempts bounds the load that one call adds; when every call fails, every call adds it. A budget bounds the
+load that all of them add. Successes pay for it, not calls: a dependency that answers no call earns no retry.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ __all__ = ["RetryBudget"]
 
 
 class RetryBudget(ProcessBound):
-    """The retries that all who call one dependency may make: one object, given to each of them.
+    """The retries that all callers of one dependency may make: one object, given to each of them.
 
     It holds *tokens*, all of them at first. A retry costs what its category's row says (`Profile.cost`). A call that
     succeeds at once pays 1 back, one that succeeds after retries what the last of them cost. When the tokens do not
-    suffice, *reserve* retries per second are made all the same, so that a dependency that few calls go to is not
-    given up; 0 switches that off. The numbers are those of the AWS SDKs, the reserve is that of Finagle.
+    suffice, *reserve* retries per second are made all the same, so that a dependency with few calls is still
+    retried; 0 switches that off. The numbers are those of the AWS SDKs, the reserve is that of Finagle.
 
     >>> budget = RetryBudget("billing", tokens=20, reserve=0)
     >>> budget.spend(14, now=0.0), budget.spend(14, now=0.1)
@@ -77,7 +77,7 @@ class RetryBudget(ProcessBound):
             self._left = min(self.tokens, self._left + cost)
 
     def left(self) -> float:
-        """Return the tokens there are, 0 to `tokens`."""
+        """Return the number of tokens left, 0 to `tokens`."""
         with self._lock:
             self._fold()
             return self._left
@@ -108,8 +108,8 @@ class RetryBudget(ProcessBound):
             self._saved = min(capacity, self._saved + (now - before) * self.reserve)
             self._saved_at = now
         elif (before - now) * self.reserve > capacity:
-            # Longer ago than a refill takes: a clock that was set back, or another one. What it says from here on
-            # counts. Somewhat earlier is a thread that waited for the lock: going back to its time would refill twice.
+            # Earlier by more than a refill takes: the clock was set back, or is another one, and holds from here on.
+            # Earlier by less: a thread waited for the lock. To go back to its time would refill twice.
             self._saved_at = now
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""The report on a retried call: what was tried, and why it was not tried further.
+"""The report on a retried call: its attempts, and the reason for which no other followed.
 
 The error of the call carries it as ``error.resilience`` and in a note, `last_call` returns it, and callbacks are called
 with it. It reads the `RetryState` of the call, which does not change any more when the call has ended.
@@ -25,7 +25,7 @@ _TIMES = {1: "1 time"}
 
 
 class AttemptReport(NamedTuple):
-    """One attempt that failed, or whose result was one to try again: *number* from 1, in seconds *wait* and *duration*.
+    """One attempt that failed, or whose result was retried: *number* from 1, *wait* and *duration* in seconds.
 
     *wait* is what came before it. *duration* is None where its start time is unknown: the first attempt of a call on
     the fast path. *error* is the name of its type.
@@ -39,7 +39,7 @@ class AttemptReport(NamedTuple):
 
 
 class CallReport:
-    """What was tried for one call of *target*, and the *reason* why it was not tried further.
+    """The attempts of one call of *target*, and the *reason* for which no other followed.
 
     Found as ``error.resilience`` on an error that a retry has seen, and by `last_call`. Plain values throughout: it can
     be pickled, and keeps neither the arguments of the call nor its errors alive. Seconds throughout.
@@ -296,7 +296,7 @@ set_last_call: Callable[[CallReport | RetryState], object] = _last.set
 
 
 def last_call() -> CallReport | None:
-    """Return what was tried for the last call in this task or thread that took more than one attempt, or failed.
+    """Return the report of the last call in this task or thread that took more than one attempt, or failed.
 
     None where there was none. A call that succeeds at once leaves no trace, which is what makes it cheap: look at
     *target*, or have every call reported by ``on_success=``.

@@ -1,10 +1,11 @@
 """Retry with other arguments.
 
-Code that a model wrote fails, is sent back with the report on its failure, and is written anew: a call that cannot
-succeed as it is may succeed with other arguments. `Arguments` are those of one call, `ArgumentReviser` replaces them.
+A call that cannot succeed as it is may succeed with other arguments: code that a model wrote fails, goes back to the
+model with the report on its failure, and is written anew. `Arguments` are those of one call, `ArgumentReviser` replaces
+them.
 
-It must not go on for ever: a model may write the same mistake again. So revisions are limited in number, and end when
-several failures in a row look the same, which `failure_fingerprint` tells.
+A model may write the same mistake again. So revisions are limited in number, and end when several failures in a row
+have the same `failure_fingerprint`.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _VARIADIC = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
 
 
 class Arguments:
-    """What *function* is called with: *args* and *kwargs*, both read only.
+    """The arguments of one call of *function*: *args* and *kwargs*, both read only.
 
     >>> def run(code: str, *, timeout: float = 1.0) -> None: ...
     >>> Arguments(run, ("1 +",), {"timeout": 2.0}).replace(code="1 + 1")
@@ -174,7 +175,7 @@ class ArgumentReviser:
 
 
 def _no_revision(_: Arguments, __: CallReport) -> None:
-    """Give up at once."""
+    """Return no new arguments."""
 
 
 NO_REVISIONS = ArgumentReviser(_no_revision, max_revisions=0, max_repeats=0, on=ErrorCategory(0))

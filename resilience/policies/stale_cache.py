@@ -1,7 +1,7 @@
-"""The last good answer of a call, kept for when there is no other.
+"""Cache of good answers, from which a fallback answers a call that has failed.
 
-This is what HTTP caches call stale-if-error (RFC 5861): answers are stored while calls succeed, and handed out when a
-call has failed. A cache is never asked before the call.
+HTTP caches call this stale-if-error (RFC 5861): answers are stored while calls succeed, and returned when a call has
+failed. The cache is never read before the call.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ __all__ = ["Stale", "StaleCache", "StaleEntry"]
 
 
 class StaleEntry(NamedTuple):
-    """What the cache holds: a *value*, and when it was stored, in seconds since 1970.
+    """An entry of the cache: a *value*, and when it was stored, in seconds since 1970.
 
-    Not by a clock that only this process has: the cache may outlive it.
+    The time is that of the wall clock, since the cache may outlive this process.
     """
 
     value: object
@@ -31,29 +31,29 @@ class StaleEntry(NamedTuple):
 
 
 class Store(Protocol):
-    """A cache that is asked by methods, async ones where the function is; None stands for what is not there."""
+    """A cache with two methods, which may be async where the function is. None from `get`: there is no entry."""
 
     def get(self, key: Any, /) -> object:
-        """Return what was set."""
+        """Return the entry that `set` has stored for *key*."""
         ...
 
     def set(self, key: Any, value: Any, /) -> object:
-        """Keep *value*, a `StaleEntry`."""
+        """Store *value*, a `StaleEntry`."""
         ...
 
 
 StaleCache: TypeAlias = MutableMapping[Any, Any] | Store
-"""Where good answers are kept."""
+"""A cache that ``fallback(stale=...)`` takes."""
 
 
 class Stale(Source):
-    """Keeps good answers in *cache*, by what *key* makes of a call's arguments, and hands them out up to *max_age*.
+    """A source that stores good answers in *cache*, and answers with them while they are not older than *max_age*.
 
-    The cache is the user's: it bounds itself and evicts. One that fails is reported on the ``resilience`` logger and
-    changes nothing. *max_age* is in seconds; an entry that someone else has put there has no age, and is handed out
-    only without *max_age*.
+    *key* makes the key of an entry from the call's arguments. The cache belongs to the user: it bounds itself and
+    evicts. An error of the cache is logged once and changes nothing. *max_age* is in seconds; an entry that another
+    program has put into the cache has no age, and is an answer only without *max_age*.
 
-    Raises TypeError for what is no cache, and for a *key* that is no plain function.
+    Raises TypeError for an object that is no cache, and for a *key* that is no plain function.
 
     >>> from resilience import fallback
     >>> answers = iter(["1.08"])
@@ -109,7 +109,7 @@ class Stale(Source):
         return self.max_age is not None and (age is None or age > self.max_age)
 
     def _key_of(self, call: Call) -> tuple[object] | None:
-        """Return the key, in a tuple; None where there is none to be had: the call goes on without a cache."""
+        """Return the key, in a tuple; None where the arguments give none: the call goes on without a cache."""
         try:
             if self._key is not None:
                 return (call_hook(self._key, self._key, *call.arguments, **call.keywords),)

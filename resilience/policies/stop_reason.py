@@ -1,7 +1,7 @@
-"""Why a call is not retried any further: one `StopReason` for every check that can end the attempts.
+"""Reasons that end the attempts of a retry: one `StopReason` for every check that can.
 
-Each member is one row: the word that programs, events and metrics read, the text for people, and whether it is a limit
-of the retry that was reached. A new check of the decision begins with a row here.
+Each member is one row: the word that programs, events and metrics read, the text for people, and whether a limit of the
+retry was reached. A new check of the decision begins with a row here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ __all__ = ["StopReason"]
 
 
 class StopReason(enum.Enum):
-    """Why no further attempt was made: *value*, a word for programs, and *text* for people.
+    """The reason for which no further attempt was made: *value*, a word for programs, and *text* for people.
 
     A reason *gave_up* when a limit ended the attempts, such as their number, the budget or the deadline. It did not
     when the failure itself or the caller ended them: then an enclosing retry may decide for itself.

@@ -1,7 +1,7 @@
-"""Timeout: give up on a call that takes too long, or on a stream whose items do.
+"""Timeout: a limit on the time that a call takes, or each item of a stream.
 
-The limit itself is kept by the runners: they cancel async code, leave the thread of sync code behind or interrupt it by
-a signal. The policy says how long, and makes the error of a call that was too late. `Timeout` is for calls,
+The runners keep the limit: they cancel async code, abandon the thread of sync code or interrupt it by a signal. The
+policy says how long, and makes the error of a call that was too late. `Timeout` is for calls,
 `ItemTimeout` for the items of generator functions; `timeout_of` makes the one that is meant.
 """
 
@@ -48,7 +48,7 @@ class Timeout(Policy):
         self.methods: MethodSelection | None = select_methods(**methods)
 
     def __enter__(self) -> NoReturn:
-        """Raise TypeError: nothing can end sync code in the midst of a block."""
+        """Raise TypeError: a sync block cannot be interrupted."""
         raise TypeError(
             "with timeout(...): a sync block cannot be interrupted; decorate a function, or use `async with`"
         )
@@ -86,7 +86,7 @@ class ItemTimeout(Timeout):
     """Time limits for the items of each stream: until the *first_item* is there, and for each further one, *idle*.
 
     Guards generator functions and nothing else. Each limit is in seconds, and counts from the moment the item is asked
-    for: a slow consumer has all the time it likes. Either may be left out.
+    for, so that a slow consumer does not use it up. Either may be left out.
     """
 
     supports_generators = True

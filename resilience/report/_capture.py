@@ -1,7 +1,7 @@
 """Capture of a live exception as plain JSON values, which outlive the exception and its process.
 
-It runs inside executing children, too: nothing but the standard library is imported, and that only where there is a
-failure. A child that hides the packages from the program makes them importable again while it calls this.
+It runs in the worker process of an execution as well. So it imports the standard library alone, and that only once
+there is a failure. A worker that hides the toolkit from the program makes it importable again during the call.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ def capture(
     filename: str = "<string>",
     hidden: Callable[[str], bool] | None = None,
 ) -> Captured:
-    """Return what is worth keeping of an exception: what it says, where it was raised, what the variables were.
+    """Return an exception as plain JSON: type, message, frames with their variables, causes and members.
 
-    *source* is the text that was compiled as *filename*, so that its lines can be shown. The calls in files that
-    *hidden* answers True for are left out. Whatever the exception, its causes and the variables do when they are looked
-    at, what comes back is right in form, bounded in size, and plain JSON; values under secret names are not in it.
-    Raises only what is no Exception, such as the signal of a time limit.
+    *source* is the text that was compiled as *filename*, so that its lines can be shown. Calls in files for which
+    *hidden* returns True are left out. The result is valid and bounded in size even where a ``__str__``, a ``__repr__``
+    or a property of the exception or of a variable raises, lies or does not end. Values under secret names are
+    redacted. No Exception leaves it; a BaseException does, such as the signal of a time limit.
 
     >>> try:
     ...     {"lamp": 9.5}["sofa"]
@@ -72,7 +72,7 @@ def capture(
 
 
 class _Capturer:
-    """One exception and all that hangs on it."""
+    """Captures one exception, its causes, and the members of its group, within common limits."""
 
     def __init__(self, hidden: Callable[[str], bool] | None) -> None:
         self.hidden = hidden
@@ -106,7 +106,7 @@ class _Capturer:
     def _message(self, exc: BaseException) -> str:
         if is_instance(exc, SyntaxError):
             message = exception_slot(exc, SyntaxError, "msg")
-            if type(message) is str and message:  # str() adds where, which stands beside it
+            if type(message) is str and message:  # str() would append the file and the line
                 return cut(message, _MAX_TEXT)
         try:
             return cut(str.__str__(with_step_limit(lambda: str(exc))), _MAX_TEXT)
@@ -186,7 +186,7 @@ def _notes(exc: BaseException) -> list[str]:
 
 
 def _label_of(exc: BaseException, name: str) -> str | None:
-    """Return an attribute of an exception that is a word, or has one for a label."""
+    """Return an attribute of an exception that is a word, or an enum-like object with a label."""
     try:
         found = with_step_limit(lambda: getattr(exc, name, None))
         label = found if isinstance(found, str) else getattr(found, "label", None)
@@ -215,7 +215,7 @@ def _first_line(text: str) -> str:
 
 
 def _redacted(found: Captured, secrets: set[str]) -> Captured:
-    """Return *found* without the texts that stood under secret names, wherever else they stand."""
+    """Return *found* with each of *secrets* redacted in every text: the values found under secret names."""
     if not secrets:
         return found
     from resilience.errors._secrets import REDACTED

@@ -25,7 +25,7 @@ __all__ = ["explain"]
 
 _MAX_NAMES = 100
 _MAX_SUMMARY = 200
-# What is said in the summary instead of a message that says no more.
+# The summary of failures whose message adds nothing.
 _SHORT = {"NameError": "undefined variable", "UnboundLocalError": "variable used before it has a value"}
 
 

@@ -1,6 +1,6 @@
 """Frames of a traceback, limited in number and without repetitions.
 
-It runs inside executing children, too, so it imports nothing heavy before it is used.
+It runs in the worker process of an execution as well, so it imports nothing that is slow to import before it is used.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Call", "calls_of", "frames_of", "line_of", "span_of"]
 
-MOST_FRAMES = 40
+MAX_FRAMES = 40
 _FIRST = 15  # of them where there are more: how it began; the rest is how it ended
 _MAX_REPEATS = 3
 _MAX_CODE = 500
@@ -45,7 +45,7 @@ def calls_of(entry: TracebackType | None, hidden: Callable[[str], bool] | None) 
 
 
 def frames_of(calls: Sequence[Call], safe_repr: SafeRepr) -> tuple[list[CapturedFrame], int]:
-    """Return what is kept of some calls, and how many are not told."""
+    """Return the captured frames of *calls*, and the number of those left out."""
     kept = _few(_without_repeats(calls))
     # What is innermost is looked at first: it matters most, and there is an end to looking.
     return [_frame(call, safe_repr) for call in reversed(kept)][::-1], len(calls) - len(kept)
@@ -66,9 +66,9 @@ def _without_repeats(calls: Sequence[Call]) -> list[Call]:
 
 
 def _few(calls: list[Call]) -> list[Call]:
-    if len(calls) <= MOST_FRAMES:
+    if len(calls) <= MAX_FRAMES:
         return calls
-    return calls[:_FIRST] + calls[_FIRST - MOST_FRAMES :]
+    return calls[:_FIRST] + calls[_FIRST - MAX_FRAMES :]
 
 
 def _frame(call: Call, safe_repr: SafeRepr) -> CapturedFrame:

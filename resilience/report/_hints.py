@@ -1,7 +1,7 @@
 """Hints that only live objects can give: names in reach, keys of a mapping, the length of a sequence.
 
-No code of the program is run for it: no property, no ``__getattr__``, no ``__dir__``. It runs inside executing
-children, too; it is imported when there is a failure.
+Runs no code of the program: no property, no ``__getattr__``, no ``__dir__``. It runs in the worker process of an
+execution as well, and is imported once there is a failure.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def _subscript_hints(exc: KeyError | IndexError, call: Call | None, safe_repr: S
 
 
 def _failed_subscript(call: Call) -> tuple[Any, Any] | None:
-    """Return the object and the key of the subscript that failed, where both can be told without running anything."""
+    """Return the object and the key of the subscript that failed, where both are known without running any code."""
     node = _failed_expression(call)
     import ast
 

@@ -1,4 +1,8 @@
-"""The report as JSON, in four levels of detail."""
+"""The report as JSON, in four levels of detail.
+
+Each level includes the one before it: 1 is a summary, 2 adds location, calls and cause, 3 adds variables, advice and
+partial results, 4 adds the state of the system. `_level_fields` has the keys, `schema` describes the result.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +55,7 @@ def report_dict(report: ErrorReport, level: int) -> dict[str, Json]:
 
 
 def format_timestamp(timestamp: datetime.datetime) -> str:
-    """Return a time as reports tell it.
+    """Return a time in the format of reports.
 
     >>> format_timestamp(datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC))
     '2026-01-01T12:00:00Z'
@@ -60,7 +64,7 @@ def format_timestamp(timestamp: datetime.datetime) -> str:
 
 
 def exception_dict(info: ExceptionInfo, level: int) -> dict[str, Json]:
-    """Return an exception, and what hangs on it, in the detail of *level*, which is 2 or more."""
+    """Return an exception, with its cause and members, in the detail of *level*, which is 2 or more."""
     found: dict[str, Json] = {
         "type": info.type,
         "message": info.message,
@@ -130,9 +134,9 @@ def _of_category(report: ErrorReport) -> dict[str, Json]:
 
 
 def _rest(report: ErrorReport) -> dict[str, Json]:
-    """Return what is known of this failure beside what all of its category have."""
-    told = detail_keys(report.category, _SYSTEM)
-    return {key: value for key, value in report.specifics.items() if key not in told}
+    """Return the facts of this failure that are not among the details of its category."""
+    shown = detail_keys(report.category, _SYSTEM)
+    return {key: value for key, value in report.specifics.items() if key not in shown}
 
 
 def _context(context: ExecutionContext) -> dict[str, Json]:

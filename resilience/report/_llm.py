@@ -1,4 +1,8 @@
-"""The report as text for a model: the most important first, within a budget of tokens."""
+"""The report as text for a model: the most important first, within a budget of tokens.
+
+Sections follow one another by their use for a repair. One that does not fit is shortened, so that a long traceback
+does not push the advice out. The same report gives the same text.
+"""
 
 from __future__ import annotations
 
@@ -61,10 +65,10 @@ def _cost(lines: Iterable[str]) -> int:
     return sum(estimated_tokens(line) + 1 for line in lines)
 
 
-def _fitting(lines: list[str], most: int) -> list[str]:
-    if _cost(lines) <= most:
+def _fitting(lines: list[str], limit: int) -> list[str]:
+    if _cost(lines) <= limit:
         return lines
-    left = most - _cost([_CUT])
+    left = limit - _cost([_CUT])
     taken: list[str] = []
     for line in lines:
         left -= estimated_tokens(line) + 1
@@ -76,12 +80,12 @@ def _fitting(lines: list[str], most: int) -> list[str]:
     return [*taken, _CUT]
 
 
-def _cut(text: str, most: int) -> str:
-    """Return the beginning of a text that is not more than *most* tokens."""
+def _cut(text: str, limit: int) -> str:
+    """Return the beginning of a text that is not more than *limit* tokens."""
     low, high = 0, len(text)
     while low < high:
         middle = (low + high + 1) // 2
-        if estimated_tokens(text[:middle]) <= most:
+        if estimated_tokens(text[:middle]) <= limit:
             low = middle
         else:
             high = middle - 1

@@ -1,4 +1,8 @@
-"""Location of a failure: the program's own frame, and the lines around it."""
+"""Location of a failure: the program's own frame, and the lines around it.
+
+Of a program that does not compile the parser gives the place. Else it is the program's own frame: the innermost one
+whose file is no library and whose function the source defines. Without an exception the failure states its line.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +68,7 @@ def locate_failure(failure: Failure) -> Location:
             variables=frame["locals"],
             excerpt=_excerpt(lines, frame["line"], frame["code"]),
         )
-    return _as_told(failure)
+    return _stated_location(failure)
 
 
 def program_frame(raised: Captured, source: str | None = None, filename: str = "<string>") -> CapturedFrame | None:
@@ -79,7 +83,7 @@ def program_frame(raised: Captured, source: str | None = None, filename: str = "
 
 
 def is_generated(function: str, source: str | None) -> bool:
-    """Whether a function stands nowhere in *source*: dataclasses make theirs, and compile them as ``<string>``.
+    """Whether *source* does not define a function: dataclasses generate methods, and compile them as ``<string>``.
 
     >>> is_generated("__init__", "class Point: ..."), is_generated("area", "def area(): ..."), is_generated("f", None)
     (True, False, False)
@@ -89,7 +93,8 @@ def is_generated(function: str, source: str | None) -> bool:
     )
 
 
-def _as_told(failure: Failure) -> Location:
+def _stated_location(failure: Failure) -> Location:
+    """Return the location that *failure* itself states, for one without an exception."""
     line, column = failure.line, failure.column
     violation = failure.violation
     if line is None and violation is not None:

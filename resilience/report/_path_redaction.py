@@ -1,4 +1,4 @@
-"""File names without what they say of the host: home directories and installation paths."""
+"""Redaction of paths: home directories and installation paths are taken out of file names and texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Partial results of a failed program, and the options for what to do next."""
+"""Partial results of a failed program, and the options for what to do next.
+
+The category of the failure decides which options there are. Completed statements are offered as a runnable snippet, so
+that a correction need not repeat them.
+"""
 
 from __future__ import annotations
 

@@ -27,10 +27,10 @@ _CODE_LINE = "    "
 
 
 class Redaction:
-    """What is taken out of the texts of one report.
+    """Takes secrets and paths of the host out of the texts of one report.
 
-    *sources* are programs: the literals that stand under secret names in them are taken out wherever they turn up, in
-    what the program printed or what an exception says. *texts* are what exceptions say, for the same.
+    *sources* are programs. A literal that one of them assigns to a secret name is redacted wherever it turns up: in
+    output, messages and values. *texts* are messages of exceptions, searched for secrets in the same way.
 
     >>> redaction = Redaction(['password = "hunter2"'])
     >>> redaction.code('password: str = "hunter2"'), redaction.text("cannot log in with hunter2")

@@ -1,6 +1,6 @@
 """Short texts of any value: bounded, without secrets, whatever the value's own code does.
 
-It runs inside executing children, too, so it imports nothing heavy before it is used.
+It runs in the worker process of an execution as well, so it imports nothing that is slow to import before it is used.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ class SafeRepr:
     ) -> str:
         parts = [self._render_text(item, depth + 1) for item in islice(items, _MAX_ITEMS)]
         if not ordered:
-            parts.sort()  # or two runs of one program would tell two stories
+            parts.sort()  # else two runs of one program would have different reports
         return _joined(parts, size, begin, end)
 
     def _mapping(self, items: Iterable[tuple[Any, Any]], size: int, begin: str, end: str, depth: int) -> str:
@@ -230,15 +230,15 @@ class SafeRepr:
         return _without_addresses(cut(str.__str__(shown), _MAX_TEXT))
 
 
-def cut(text: str, most: int) -> str:
-    """Return a text that is not much longer than *most*, and says what is missing.
+def cut(text: str, limit: int) -> str:
+    """Return a text that is not much longer than *limit*, and says what is missing.
 
     >>> cut("a very long text", 6)
     'a very... (10 more)'
     """
-    if len(text) <= most:
+    if len(text) <= limit:
         return text
-    return f"{text[:most]}... ({len(text) - most} more)"
+    return f"{text[:limit]}... ({len(text) - limit} more)"
 
 
 def is_distinctive(text: str) -> bool:

@@ -1,6 +1,6 @@
-"""Static views of classes and objects: no code of theirs is run.
+"""Static views of classes and objects: they run no code of the object.
 
-It runs inside executing children, too, so it imports nothing.
+It runs in the worker process of an execution as well, so it imports nothing.
 """
 
 from __future__ import annotations

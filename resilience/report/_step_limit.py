@@ -1,6 +1,6 @@
 """Calls of untrusted code under a limit of steps, so that they return.
 
-It runs inside executing children, too, so it imports nothing but `sys`.
+It runs in the worker process of an execution as well, so it imports nothing but `sys`.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def with_step_limit(function: Callable[[], T], steps: int = STEPS, trusted: tupl
         return function()
     except _Stop:
         raise StepLimitError(f"more than {steps} steps") from None
-    except (SystemExit, GeneratorExit) as error:  # asked to show itself, it wants to end everything
+    except (SystemExit, GeneratorExit) as error:  # a ``__repr__`` that ends the program
         raise ForeignExitError(type(error).__name__) from None
     finally:
         sys.settrace(before)

@@ -1,4 +1,7 @@
-"""The report as text for people: failure, location, cause, advice, partial results."""
+"""The report as text for people: failure, location, cause, advice, partial results.
+
+Texts of the program are printed so that a terminal shows them and does not obey them: control characters are escaped.
+"""
 
 from __future__ import annotations
 
@@ -92,12 +95,12 @@ def _place_of(info: ExceptionInfo, report: ErrorReport) -> str:
     return f" ({frame.filename} line {frame.line_number})"
 
 
-def calls(info: ExceptionInfo, most: int) -> Iterator[str]:
+def calls(info: ExceptionInfo, limit: int) -> Iterator[str]:
     """Yield a line for each call, the last ones."""
-    left_out = max(0, len(info.traceback) - most) + info.frames_dropped
+    left_out = max(0, len(info.traceback) - limit) + info.frames_dropped
     if left_out:
         yield f"... {left_out} more calls"
-    for frame in info.traceback[-most:]:
+    for frame in info.traceback[-limit:]:
         code = f": {frame.code_line}" if frame.code_line else ""
         yield f"{frame.filename} line {frame.line_number}, in {frame.function_name}{code}"
 

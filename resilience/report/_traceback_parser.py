@@ -1,4 +1,8 @@
-"""Parser of saved tracebacks, back to the values that `capture` makes of a live exception."""
+"""Parser of saved tracebacks, back to the values that `capture` makes of a live exception.
+
+A saved traceback has no live objects: names, keys and lengths are known only where the text shows them, and columns
+not at all. The result is otherwise the same as that of a capture, so that diagnosis and rendering need not know.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +81,7 @@ def report_of_text(text: str) -> ErrorReport:
 
 
 def parse_traceback(text: str) -> Captured | None:
-    """Return what the last traceback in a text tells of its exception; None where there is none.
+    """Return the exception of the last traceback in a text, as `capture` would; None where there is none.
 
     As CPython 3.8 to 3.14 prints them, with causes, groups, notes, marks and repeated lines, and as IPython does.
     Columns are not known, as a traceback shows lines without their indentation.

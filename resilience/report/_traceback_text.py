@@ -1,4 +1,8 @@
-"""Search for the last traceback in a text, without the prefixes that a logger puts before each line."""
+"""Search for the last traceback in a text, without the prefixes that a logger puts before each line.
+
+A log may hold several tracebacks, of which the last one is meant, and a prefix of time and logger before each line. The
+lines that `clean_lines` and `last_traceback` return are as CPython or IPython has printed them.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +82,7 @@ def _first_of_chain(lines: Sequence[str], heads: list[int]) -> int:
 def _chains(between: Sequence[str], head: str) -> bool:
     if any(phrase in line for phrase in _CHAINED for line in between):
         return True
-    # The members of a group hang on it by their margin: `    | Traceback ...`.
+    # The members of a group have a margin: `    | Traceback ...`.
     return head.lstrip().startswith("|") and any(_GROUP_HEADER in line for line in between)
 
 
@@ -114,7 +118,7 @@ def _dedented(line: str, prefix: str) -> str:
 
 
 def _bare_syntax(lines: Sequence[str], after: int) -> int | None:
-    """Return where a SyntaxError is told without a header, as `python script.py` does, below line *after*."""
+    """Return the first line of a SyntaxError without a header, as `python script.py` prints it, below line *after*."""
     for number in range(len(lines) - 1, after, -1):
         if not _SYNTAX.match(lines[number]):
             continue

@@ -1,6 +1,6 @@
 """The text of a live exception's traceback, as CPython prints it, bounded.
 
-It runs inside executing children, too; it is imported when there is a failure.
+It runs in the worker process of an execution as well, and is imported once there is a failure.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MAX_LINES = 100  # calls of one stack; CPython collapses a function that calls 
 def traceback_text(exc: BaseException, hidden: Callable[[str], bool] | None = None) -> str:
     """Return what CPython prints of an exception, with its causes and its group, without the *hidden* files' calls.
 
-    What is longer than `MOST_TEXT` loses its middle.
+    A text of more than `MAX_TEXT` characters loses its middle.
 
     >>> try:
     ...     {}["lamp"]

@@ -13,7 +13,7 @@ __all__ = ["Captured", "CapturedFrame", "CapturedSyntax", "Relation"]
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 Relation = Literal["raised", "cause", "context", "member"]
-"""How a failure hangs on the one above it: ``raise ... from`` it, raised while it was handled, part of the group."""
+"""The relation of an exception to the one that refers to it: its cause, its context, or the member of a group."""
 
 
 class CapturedFrame(TypedDict):
@@ -32,7 +32,7 @@ class CapturedFrame(TypedDict):
 
 
 class CapturedSyntax(TypedDict):
-    """Where the parser gave up."""
+    """The place of a syntax error, as the parser reports it."""
 
     filename: str
     line: int | None
@@ -43,7 +43,7 @@ class CapturedSyntax(TypedDict):
 
 
 class Captured(TypedDict):
-    """One exception, and what hangs on it."""
+    """One exception, with its cause, its context and the members of its group."""
 
     type: str
     module: str
@@ -52,7 +52,7 @@ class Captured(TypedDict):
     message: str
     notes: list[str]
     frames: list[CapturedFrame]
-    """The outermost first; the machinery's own are left out."""
+    """The outermost first, without the frames of the executor."""
     frames_dropped: int
     globals: dict[str, Json]
     """The variables of the module that the innermost frame belongs to: no modules, functions, classes or dunders."""
@@ -63,14 +63,15 @@ class Captured(TypedDict):
     """The label an exception declares for itself."""
     syntax: CapturedSyntax | None
     hints: dict[str, Json]
-    """What only the live objects could tell. Of a NameError: ``name``, ``names`` in reach. Of an AttributeError:
-    ``name``, ``owner`` (its type), ``names`` it has. Of an ImportError: ``name``, ``from`` (the module), ``names``
-    in it. Of a ModuleNotFoundError: ``name``, ``package`` (where it was looked for; none for the top), ``names`` of the
-    modules there; at the top those that are like it. Of a KeyError: ``key``, ``keys`` of the mapping that was asked,
-    where it could be told. Of an IndexError: ``index`` and ``length`` of the sequence that was asked, where it could be
-    told."""
+    """Facts that only live objects have, by the type of the exception.
+
+    NameError: ``name``, and ``names`` in reach. AttributeError: ``name``, ``owner`` (the type of the object), ``names``
+    of its attributes. ImportError: ``name``, ``from`` (the module), ``names`` in it. ModuleNotFoundError: ``name``,
+    ``package`` that was searched (none for a top-level module), ``names`` of the modules there; of top-level modules
+    only similar ones. KeyError: ``key``, and ``keys`` of the mapping, where it is known. IndexError: ``index``, and
+    ``length`` of the sequence, where it is known."""
     relation: Relation
     cause: Captured | None
-    """The next one down: its cause, or without one its context unless that is suppressed."""
+    """Its ``__cause__``, or without one its ``__context__``, unless that is suppressed."""
     members: list[Captured]
     """Of a group."""

@@ -12,7 +12,7 @@ __all__ = ["Diagnosis"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """Why it failed, and what to do about it.
+    """The cause of a failure and the advice on it, as a diagnoser returns them.
 
     >>> Diagnosis(
     ...     immediate_cause="nothing is called 'pritn' here",
@@ -26,10 +26,10 @@ class Diagnosis:
     """One sentence."""
     contributing_factors: tuple[str, ...] = ()
     suggestions: tuple[str, ...]
-    """What to do, the most promising first; never empty."""
+    """Advice, the most promising first; never empty."""
     suggested_fix: str | None = None
     """The corrected source line or statement, where it is certain enough."""
     context: str = ""
-    """What surrounds the failure: ``while calling area() with width = None``."""
+    """The call that failed: ``while calling area() with width = None``."""
     specifics: Mapping[str, Json] = field(default_factory=dict[str, Json])
-    """What was derived beside that, such as ``attempted_import``."""
+    """Further facts, by their key in the report, such as ``attempted_import``."""

@@ -1,4 +1,8 @@
-"""`ErrorReport` and its parts."""
+"""`ErrorReport` and its parts: the finished explanation of one failure.
+
+A report is a frozen value. It holds no secret that `Redaction` knows, no path of the host and no live object, so it may
+be logged, stored and sent to a model. `resilience.report._explain` makes it; the methods here only render it.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,7 @@ class TracebackFrame:
 
 @dataclass(frozen=True, slots=True)
 class ExceptionInfo:
-    """One exception: what it says, where it was raised, what the variables were."""
+    """One exception: its message, its traceback, and the variables of the frames."""
 
     type: str
     message: str
@@ -43,16 +47,16 @@ class ExceptionInfo:
     notes: tuple[str, ...] = ()
     cause: ExceptionInfo | None = None
     relation: str = "raised"
-    """How it hangs on the one above it: ``cause``, ``context`` or ``member``."""
+    """Its relation to the exception that refers to it: ``cause``, ``context`` or ``member``."""
     members: tuple[ExceptionInfo, ...] = ()
     """Of a group."""
     frames_dropped: int = 0
-    """Calls in the middle of *traceback* that are not told."""
+    """The number of calls left out in the middle of *traceback*."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutionContext:
-    """Where a program was when it failed."""
+    """The state of a program when it failed: names in scope, and the lines it had run."""
 
     variables_in_scope: tuple[str, ...] = ()
     last_successful_line: int | None = None
@@ -62,7 +66,7 @@ class ExecutionContext:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryOption:
-    """What can be done now: ``fix_and_retry``, ``partial_execution``, ``debug_mode``, ``retry``, ..."""
+    """One option for the next step: ``fix_and_retry``, ``partial_execution``, ``debug_mode``, ``retry``, ..."""
 
     kind: str
     description: str
@@ -82,7 +86,7 @@ class SourceLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorReport:
-    """What went wrong, why, and what to do next, for a person, a program or a model.
+    """The explanation of one failure, with its cause and the advice on it, for a person, a program or a model.
 
     Values under secret names, credentials of the usual forms and the host's own paths are not in it.
 
@@ -118,11 +122,11 @@ class ErrorReport:
     suggested_fix: str | None = None
     """The corrected line, where that is certain enough."""
     local_variables: Mapping[str, Json] = field(default_factory=dict[str, Json])
-    """Where it failed."""
+    """The variables of the failing frame."""
     excerpt: tuple[SourceLine, ...] = ()
-    """The lines around the place."""
+    """The lines around the failing one."""
     specifics: Mapping[str, Json] = field(default_factory=dict[str, Json])
-    """What belongs to failures of this category."""
+    """Facts that only failures of this category have."""
     execution_context: ExecutionContext | None = None
     partial_results: Mapping[str, Json] | None = None
     recovery_options: tuple[RecoveryOption, ...] = ()
@@ -136,17 +140,17 @@ class ErrorReport:
         """Return the report of an exception, raised in any program.
 
         *source* is the text that was compiled as *filename*, for code that came from no file. The category is what
-        `resilience.classify` says. Whatever the exception does when it is looked at, there is a report.
+        `resilience.classify` says. An exception whose attributes raise gets a report as well.
         """
         from resilience.report._from_exception import report_of
 
         return report_of(exc, source=source, filename=filename)
 
     def to_dict(self, level: int = 3) -> dict[str, Json]:
-        """Return it as JSON takes it, in four levels of detail.
+        """Return the report as JSON-compatible values, in one of four levels of detail.
 
-        1 is a summary; 2 adds the technical side: where, calls, cause; 3 adds variables, suggestions and what
-        worked; 4 adds the state of the system. Each has all of the one before it.
+        1 is a summary; 2 adds location, calls and cause; 3 adds variables, suggestions and partial results; 4 adds the
+        state of the system. Each level includes the one before it.
         """
         from resilience.report._levels import report_dict
 
@@ -159,7 +163,7 @@ class ErrorReport:
         return json.dumps(self.to_dict(level), indent=indent, ensure_ascii=False, allow_nan=False)
 
     def to_llm(self, max_tokens: int = _MAX_TOKENS) -> str:
-        """Return it for a model, the most important first, in at most *max_tokens* by a cautious estimate.
+        """Return the report as text for a model, in at most *max_tokens* by a cautious estimate, the cause first.
 
         The same report gives the same text. `resilience.report._llm.estimated_tokens` is the estimate.
         """
@@ -168,7 +172,7 @@ class ErrorReport:
         return llm_text(self, max_tokens)
 
     def to_mcp(self, level: int = 3, *, max_tokens: int = _MAX_TOKENS) -> dict[str, Json]:
-        """Return it as the result of a tool call of the Model Context Protocol."""
+        """Return the report as the result of a tool call of the Model Context Protocol."""
         return {
             "isError": True,
             "content": [{"type": "text", "text": self.to_llm(max_tokens)}],
@@ -176,7 +180,7 @@ class ErrorReport:
         }
 
     def render(self) -> str:
-        """Return it for people: source, cause, what to do."""
+        """Return the report as text for people: source, cause, advice."""
         from resilience.report._text import rendered
 
         return rendered(self)

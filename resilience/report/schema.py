@@ -1,4 +1,8 @@
-"""JSON Schema of a report, made from the tables that the report itself is made from."""
+"""JSON Schema of a report, made from the tables that the report itself is made from.
+
+A test validates reports of every category and level against it. A new key of a report has to be added to the tables
+here, and to `_level_fields`.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +61,7 @@ def report_schema(level: int | None = None) -> Schema:
     """
     if level not in (None, 1, 2, 3, 4):
         raise ValueError(f"level={level!r}: give 1, 2, 3, 4 or None for all of them")
-    most = 4 if level is None else level
+    limit = 4 if level is None else level
     required = 1 if level is None else level
     fields = _fields()
     leaves = [each for each in ErrorCategory if each.is_leaf]
@@ -65,9 +69,9 @@ def report_schema(level: int | None = None) -> Schema:
         "$schema": DIALECT,
         "title": "Error report",
         "description": "Why a program failed, and what to do about it.",
-        **_object({key: schema for key, (at, schema) in fields.items() if at <= most}, _upto(fields, required)),
-        "allOf": [_of_category(category, most, required) for category in leaves],
-        "$defs": _definitions(most, required),
+        **_object({key: schema for key, (at, schema) in fields.items() if at <= limit}, _upto(fields, required)),
+        "allOf": [_of_category(category, limit, required) for category in leaves],
+        "$defs": _definitions(limit, required),
     }
 
 
@@ -91,16 +95,16 @@ def _fields() -> dict[str, tuple[int, Schema]]:
     }
 
 
-def _of_category(category: ErrorCategory, most: int, required: int) -> Schema:
+def _of_category(category: ErrorCategory, limit: int, required: int) -> Schema:
     """Return what the details of one category look like: exactly its keys."""
-    keys = {key: _DETAILS[key] for key in detail_keys(category, most)}
+    keys = {key: _DETAILS[key] for key in detail_keys(category, limit)}
     return {
         "if": {"properties": {"error_category": {"const": category.label}}},
         "then": {"properties": {"error_details": _object(keys, detail_keys(category, required))}},
     }
 
 
-def _definitions(most: int, required: int) -> Schema:
+def _definitions(limit: int, required: int) -> Schema:
     found: Schema = {
         "variables": {
             "type": "object",
@@ -108,10 +112,10 @@ def _definitions(most: int, required: int) -> Schema:
             "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
         },
     }
-    if most >= 2:
-        found["exception"] = _levelled(_EXCEPTION, most, required)
-        found["frame"] = _levelled(_FRAME, most, required)
-    if most >= 3:
+    if limit >= 2:
+        found["exception"] = _levelled(_EXCEPTION, limit, required)
+        found["frame"] = _levelled(_FRAME, limit, required)
+    if limit >= 3:
         found["execution_context"] = _object(_EXECUTION_CONTEXT)
         found["partial_results"] = _object(_PARTIAL_RESULTS)
         found["recovery_option"] = _object(_RECOVERY_OPTION, ("option", "description"))
@@ -119,8 +123,8 @@ def _definitions(most: int, required: int) -> Schema:
     return found
 
 
-def _levelled(fields: dict[str, tuple[int, Schema]], most: int, required: int) -> Schema:
-    there = {key: schema for key, (at, schema) in fields.items() if at <= most}
+def _levelled(fields: dict[str, tuple[int, Schema]], limit: int, required: int) -> Schema:
+    there = {key: schema for key, (at, schema) in fields.items() if at <= limit}
     return _object(there, _upto(fields, max(2, required)))
 
 

@@ -42,7 +42,7 @@ from resilience.events import AttemptFailed, Event
 from resilience.metrics import track_errors
 from resilience.metrics._call_stats import CALL_STATS
 from tests.redis_server import Server
-from tests.roads import Road
+from tests.runners import Runner
 
 retry = retry_on_category(attempts=3, base_delay=0)
 
@@ -165,7 +165,7 @@ def test_an_async_callable_is_awaited_inside_its_policies(kind: str, backend: st
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_may_be_called_before_the_event_loop_runs(kind: str):
+def test_an_async_callable_may_be_called_before_the_event_loop_runs(kind: str):
     flaky = Flaky()
     guarded = retry(made(flaky)[kind])
     for _ in range(2):
@@ -178,7 +178,7 @@ def test_it_may_be_called_before_the_event_loop_runs(kind: str):
 
 
 @pytest.mark.parametrize("decorate", [traced, lambda function: function], ids=["wraps", "async def"])
-def test_a_time_limit_cancels_it(decorate: Callable, backend: str):
+def test_a_time_limit_cancels_an_async_callable(decorate: Callable, backend: str):
     ended: list[str] = []
 
     async def hang() -> None:
@@ -194,7 +194,7 @@ def test_a_time_limit_cancels_it(decorate: Callable, backend: str):
         assert ended == ["cancelled"] * calls
 
 
-def test_its_failures_open_a_circuit_and_a_fallback_covers_what_that_rejects(backend: str):
+def test_failures_of_an_async_callable_open_a_circuit_and_a_fallback_covers_its_rejections(backend: str):
     flaky = Flaky(99)
     breaker = circuit_breaker("wrapped", failure_threshold=2)
 
@@ -232,7 +232,7 @@ def test_a_call_that_is_rejected_before_the_first_one_can_be_awaited_all_the_sam
     assert flaky.calls == 0
 
 
-def test_it_is_counted_once(backend: str):
+def test_a_call_of_an_async_callable_is_counted_once(backend: str):
     @track_errors(component=f"tests on {backend}")
     @traced
     async def counted() -> None: ...
@@ -267,10 +267,10 @@ def test_the_method_of_a_guarded_class_is_awaited(backend: str):
 
 
 def test_hooks_of_an_async_call_may_be_async(backend: str):
-    told: list[Event] = []
+    heard: list[Event] = []
 
     async def tell(event: Event) -> None:
-        told.append(event)
+        heard.append(event)
 
     @retry_on_category(attempts=3, base_delay=0, on_retry=tell)
     @traced
@@ -278,7 +278,7 @@ def test_hooks_of_an_async_call_may_be_async(backend: str):
         return flaky.call()
 
     assert anyio.run(fetch, Flaky(), backend=backend) == "ok"
-    assert len(told) == 2
+    assert len(heard) == 2
 
 
 def test_a_first_coroutine_that_nothing_awaits_leaves_the_second_call_as_it_is():
@@ -423,9 +423,7 @@ POLICIES = {
 
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("returned", RETURNED)
-def test_a_plain_function_that_returns_what_is_yet_to_happen_warns_once_and_says_what_to_write(
-    returned: str, policy: str
-):
+def test_a_plain_function_that_returns_unfinished_work_warns_once_and_says_what_to_write(returned: str, policy: str):
     function, instead = RETURNED[returned]
     what = returned.removesuffix(", async")
     limited = policy in ("limit", "signal")
@@ -464,7 +462,7 @@ def test_the_warning_names_the_function_and_each_function_has_its_own():
 
 
 @pytest.mark.parametrize("returned", [fetch, stream, opened, connected], ids=lambda function: function.__name__)
-def test_an_async_function_that_returns_what_is_yet_to_happen_warns_once(returned: Callable, backend: str):
+def test_an_async_function_that_returns_unfinished_work_warns_once(returned: Callable, backend: str):
     async def outer() -> object:
         return returned()
 
@@ -478,7 +476,7 @@ def test_an_async_function_that_returns_what_is_yet_to_happen_warns_once(returne
     anyio.run(main, backend=backend)
 
 
-def test_an_async_function_that_returns_a_task_means_it():
+def test_an_async_function_that_returns_a_task_does_not_warn():
     @retry
     async def start() -> asyncio.Task:
         return asyncio.create_task(fetch())
@@ -546,7 +544,7 @@ def test_a_result_with_a_hostile_class_is_a_result():
     assert retry(lambda: identity(value))() is value
 
 
-def test_a_first_call_that_fails_leaves_the_look_to_the_next():
+def test_after_a_failed_first_call_the_next_result_is_inspected():
     failures = itertools.chain([ValueError], itertools.repeat(None))
 
     def call() -> object:
@@ -567,7 +565,7 @@ def test_a_call_by_a_policy_warns_too():
             closed(policy.call(lambda: fetch()))
 
 
-def test_after_the_first_call_the_function_is_called_directly(road: Road):
+def test_after_the_first_call_the_function_is_called_directly(runner: Runner):
     wrappers: list[int] = []
 
     def note() -> None:
@@ -583,9 +581,9 @@ def test_after_the_first_call_the_function_is_called_directly(road: Road):
     async def call_async() -> None:
         note()
 
-    guarded = retry(call_async if road.is_async else call)
+    guarded = retry(call_async if runner.is_async else call)
     for _ in range(3):
-        road.run(guarded, guarded)
+        runner.run(guarded, guarded)
     assert wrappers == [2, 1, 1]
     names = guarded.__code__.co_freevars
     assert guarded.__closure__[names.index(".function")].cell_contents is guarded.__wrapped__
@@ -637,7 +635,7 @@ def port() -> int:
 
 
 @pytest.mark.parametrize("client", ["openai", "anthropic"])
-def test_the_create_of_an_llm_sdk_is_retried(client: str, port: int):
+def test_the_create_method_of_an_llm_sdk_is_retried(client: str, port: int):
     failed: list[Event] = []
 
     async def main() -> None:
@@ -728,7 +726,7 @@ def test_a_call_of_grpc_says_that_it_is_not_guarded(port: int):
     assert code == "UNAVAILABLE"
 
 
-def test_what_an_annotation_says_is_read_and_not_evaluated():
+def test_annotations_are_read_and_not_evaluated():
     def function() -> object: ...
 
     for annotation, awaited in [

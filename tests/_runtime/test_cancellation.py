@@ -17,7 +17,7 @@ def full(function):
     return fallback(default=1)(retry_on_category(base_delay=0)(circuit_breaker("b")(timeout(60)(function))))
 
 
-def test_a_cancelled_call_is_cancelled_makes_no_further_attempt_and_tells_nobody(backend: str):
+def test_a_cancelled_call_makes_no_further_attempt_and_emits_no_event(backend: str):
     calls, heard = [], []
 
     @full
@@ -104,7 +104,7 @@ def test_exception_groups_with_a_cancellation_inside_pass_untouched():
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit, GeneratorExit])
-def test_what_ends_a_program_passes_every_policy_untouched(stop: type[BaseException]):
+def test_ctrl_c_and_system_exit_pass_every_policy_unchanged(stop: type[BaseException]):
     raised, heard = stop(), []
 
     @full

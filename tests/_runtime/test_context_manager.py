@@ -30,7 +30,7 @@ def test_a_block_that_fails_counts_and_its_error_leaves_it():
     assert breaker.current_state == "open"
 
 
-def test_an_open_circuit_does_not_let_a_block_begin():
+def test_an_open_circuit_rejects_a_block_at_its_entry():
     breaker = circuit_breaker("b")
     breaker.open()
     with pytest.raises(CircuitOpenError), breaker:
@@ -51,7 +51,7 @@ def test_an_async_block_counts_as_well(backend: str):
     anyio.run(main, backend=backend)
 
 
-def test_blocks_of_one_circuit_may_stand_in_each_other():
+def test_blocks_of_one_circuit_may_be_nested():
     breaker = circuit_breaker("b", failure_threshold=2)
     with pytest.raises(ConnectionResetError), breaker, breaker:
         raise down
@@ -93,7 +93,7 @@ def test_many_threads_and_tasks_may_be_in_blocks_of_one_object_at_once(backend: 
     assert answers == {0: 0, 1: "other", 2: 2, 3: "other"}
 
 
-def test_leaving_a_block_that_was_not_entered_says_so():
+def test_leaving_a_block_that_was_not_entered_is_an_error_that_says_so():
     breaker = circuit_breaker("b")
     with pytest.raises(RuntimeError, match="is left, but was not entered, or left already"):
         breaker.__exit__(None, None, None)
@@ -207,7 +207,7 @@ def test_a_loop_may_be_left_with_break_and_begun_anew():
                 break
 
 
-def test_a_loop_tells_events_like_a_decorator():
+def test_a_loop_emits_the_events_of_a_decorator():
     heard = []
     with subscribe(heard.append):
         for attempt in retrying(base_delay=0, attempts=2):
@@ -217,7 +217,7 @@ def test_a_loop_tells_events_like_a_decorator():
             except ConnectionResetError:
                 pass
     assert [event.name for event in heard] == ["attempt.failed", "retry.scheduled", "attempt.failed", "retry.exhausted"]
-    assert heard[0].target.endswith("test_a_loop_tells_events_like_a_decorator")
+    assert heard[0].target.endswith("test_a_loop_emits_the_events_of_a_decorator")
 
 
 def test_an_attempt_that_is_not_used_as_a_block_is_an_error_and_no_endless_loop():
@@ -233,7 +233,7 @@ def test_ctrl_c_leaves_a_loop():
                 raise KeyboardInterrupt
 
 
-def test_a_stop_strategy_that_must_be_asked_ends_a_loop_with_the_error():
+def test_a_stop_strategy_ends_a_loop_with_the_last_error():
     import tenacity
 
     with virtual_time(), pytest.raises(ConnectionResetError):

@@ -18,7 +18,7 @@ from resilience import CircuitBreaker, CircuitOpenError, circuit_breaker, deadli
 from resilience.metrics import track_errors
 from resilience.metrics._call_stats import CALL_STATS
 from resilience.testing import virtual_time
-from tests.callers import AnotherCaller
+from tests.independent_caller import IndependentCaller
 
 down = ConnectionResetError("down")
 elsewhere = contextvars.copy_context().run
@@ -214,9 +214,9 @@ def test_one_block_of_calling_can_be_ended_by_hand_anywhere(backend: str):
     breaker = circuit_breaker("db", failure_threshold=1)
     breaker.half_open()
     block = breaker.calling()
-    AnotherCaller().enter(block)
+    IndependentCaller().enter(block)
     with pytest.raises(CircuitOpenError):
-        AnotherCaller().enter(breaker.calling())
+        IndependentCaller().enter(breaker.calling())
 
     async def main() -> None:
         await anyio.to_thread.run_sync(block.__exit__, None, None, None)

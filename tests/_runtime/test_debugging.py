@@ -105,7 +105,7 @@ def frozen() -> None:
 
 
 def links(function: Callable[[], None]) -> list[tuple]:
-    """Return the errors that lead to what *function* raises, called by somebody who handles another."""
+    """Return the errors that lead to what *function* raises, called while another one is handled."""
     found = []
     try:
         raise OSError
@@ -124,7 +124,7 @@ def links(function: Callable[[], None]) -> list[tuple]:
     [broken, alone, chained, caused, frozen],
     ids=lambda function: function.__name__,
 )
-def test_what_led_to_an_error_is_the_same_where_another_is_handled(function: Callable[[], None]):
+def test_the_context_of_an_error_is_the_same_while_another_one_is_handled(function: Callable[[], None]):
     async def later() -> None:
         function()
 
@@ -172,7 +172,7 @@ def test_a_debugger_steps_through_one_frame_of_ours_into_the_original():
 
 
 @pytest.mark.parametrize("where", [f"{__file__}:{BODY[0]}", "guarded"], ids=["line", "function"])
-def test_pdb_stops_at_a_breakpoint_and_shows_the_way_there(where: str):
+def test_pdb_stops_at_a_breakpoint_and_shows_the_stack(where: str):
     guarded = retry(doubled)
     out = io.StringIO()
     typed = io.StringIO(f"break {where}\ncontinue\nstep\nstep\nstep\nstep\nwhere\ncontinue\n")

@@ -1,4 +1,4 @@
-"""What can be guarded, and that it stays what it was."""
+"""Decorating: functions, methods, partials, callable objects and classes, which stay what they were."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import anyio
 import pytest
 
 from resilience import circuit_breaker, describe, fallback, retry_on_category, timeout
-from tests.roads import Road
+from tests.runners import Runner
 
 retry = retry_on_category(base_delay=0)
 
@@ -195,7 +195,7 @@ def test_what_cannot_be_called_is_refused_where_it_is_written(decorate: object, 
         decorate(target)
 
 
-def test_generator_functions_are_refused_by_what_would_take_the_place_of_their_items():
+def test_generator_functions_are_refused_by_policies_that_would_replace_their_items():
     def items():
         yield 1
 
@@ -268,7 +268,7 @@ def test_inherited_public_methods_are_guarded_on_the_class_and_not_on_its_base()
     assert not describe(Base.inherited).policies
 
 
-def test_what_a_mixin_overrides_wins_over_an_inherited_method_that_is_guarded():
+def test_a_mixins_method_wins_over_an_inherited_guarded_method():
     class Store:
         def get(self) -> str:
             return "store"
@@ -373,7 +373,7 @@ def test_some_methods_of_a_class_can_be_left_as_they_are():
     assert not describe(Payments.close).policies
 
 
-def test_what_cannot_be_left_out_says_so():
+def test_an_exclude_without_effect_is_refused():
     class Payments:
         def charge(self) -> None: ...
 
@@ -444,7 +444,7 @@ def test_static_and_class_methods_of_a_class_with_per_instance_share_a_circuit_o
     assert breaker.current_state == "open"
 
 
-def test_the_circuit_of_an_object_goes_with_it():
+def test_the_circuit_of_an_object_is_collected_with_the_object():
     breaker = circuit_breaker("shard", per_instance=True)
 
     @breaker
@@ -473,7 +473,7 @@ def test_per_instance_is_for_classes_whose_objects_can_be_referred_to():
         circuit_breaker("b", per_instance=True)(Slotted)
 
 
-def test_a_class_that_is_refused_stays_as_it_was():
+def test_a_refused_class_stays_unchanged():
     class Feed:
         def fetch(self) -> None: ...
 
@@ -603,7 +603,7 @@ def test_a_class_with_nothing_to_guard_is_refused():
 
         limit = property(lambda self: 3)
         kind = int
-        greet = functools.partial(print, "hello")
+        hello = functools.partial(print, "hello")
 
     for cls in (Stub, Server):
         before = dict(vars(cls))
@@ -731,7 +731,7 @@ def test_describe_names_policies_from_the_outermost_in():
 
 @pytest.mark.parametrize("failures", [1, 2, 3])  # twice it recovers
 @pytest.mark.parametrize("on", ["timeout", "network"])  # and once the fallback does
-def test_a_failed_call_leaves_nothing_to_the_garbage_collector(road: Road, failures: int, on: str):
+def test_a_failed_call_leaves_nothing_to_the_garbage_collector(runner: Runner, failures: int, on: str):
     import weakref
 
     refs = []
@@ -751,7 +751,7 @@ def test_a_failed_call_leaves_nothing_to_the_garbage_collector(road: Road, failu
         if len(refs) < failures:
             raise Down
 
-    if road.is_async:
+    if runner.is_async:
 
         @decorate
         async def call() -> None:
@@ -779,12 +779,12 @@ def test_a_failed_call_leaves_nothing_to_the_garbage_collector(road: Road, failu
 
     gc.disable()
     try:
-        road.run(main, main)
+        runner.run(main, main)
     finally:
         gc.enable()
 
 
-def test_a_fallback_that_fails_leaves_nothing_either():
+def test_a_failed_fallback_leaves_nothing_to_the_garbage_collector():
     import weakref
 
     refs = []

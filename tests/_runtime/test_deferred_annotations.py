@@ -172,19 +172,19 @@ def returning(annotation: str) -> types.FunctionType:
 @pytest.mark.parametrize(
     "annotation", ["Awaitable[Later]", "typing.Awaitable[Later]", "typing.Coroutine[None, None, Later]", "Reply"]
 )
-def test_what_returns_an_awaitable_of_what_is_not_defined_yet_is_async(annotation: str):
+def test_an_awaitable_of_an_undefined_name_makes_a_function_async(annotation: str):
     assert kind_of(returning(annotation)) is Kind.COROUTINE
 
 
 @pytest.mark.parametrize("annotation", ["Awaitable[Later] | None", "typing.Optional[Awaitable[Later]]", "MaybeReply"])
-def test_what_may_return_an_awaitable_is_known_before_its_annotation_can_be_evaluated(annotation: str):
+def test_a_function_that_may_return_an_awaitable_is_known_before_its_annotation_can_be_evaluated(annotation: str):
     function = returning(annotation)
     assert kind_of(function) is Kind.PLAIN
     assert may_be_async(function)
 
 
 @pytest.mark.parametrize("annotation", ["Later", "dict[str, Later]", "Later[Awaitable[int]]", "1 / 0"])
-def test_what_returns_something_else_is_not(annotation: str):
+def test_other_annotations_do_not_make_a_function_async(annotation: str):
     function = returning(annotation)
     assert kind_of(function) is Kind.PLAIN
     assert not may_be_async(function)

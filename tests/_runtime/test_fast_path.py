@@ -189,7 +189,7 @@ def test_a_traceback_shows_the_line_of_the_wrapper():
     assert frames[1].line == "raise error"
 
 
-def test_what_is_no_python_function_takes_anything():
+def test_a_callable_that_is_no_python_function_takes_any_arguments():
     assert wrappers.parameters_of(len) is wrappers.ANYTHING
     assert retry(len).__code__.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
 

@@ -1,4 +1,4 @@
-"""A policy that somebody writes outside of the package is asked about every call, wherever it can stand."""
+"""Policies from outside of the package are run for every call, wherever in a stack they are."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from resilience._outcome import Outcome
 from resilience._runtime.context_manager import Block
 from resilience._runtime.pipeline import Decorator
 from resilience._runtime.protocol import Call, Policy, Proceed, Steps
-from tests.roads import Road
+from tests.runners import Runner
 
 
 class DenyAll(Policy):
@@ -25,19 +25,19 @@ class DenyAll(Policy):
 
 
 class Recorder(Policy):
-    """Notes what it is told."""
+    """Records its steps around each call."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.steps: list[str] = []
 
     def run(self, call: Call) -> Steps[Outcome]:
-        self.told.append("before")
+        self.steps.append("before")
         try:
             outcome = yield Proceed()
         except GeneratorExit:
-            self.told.append("release")
+            self.steps.append("release")
             raise
-        self.told.append("after" if outcome.error is None else type(outcome.error).__name__)
+        self.steps.append("after" if outcome.error is None else type(outcome.error).__name__)
         return outcome
 
 
@@ -61,28 +61,28 @@ STACKS: dict[str, Callable[[Decorator], Decorator]] = {
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_a_policy_that_answers_before_the_call_keeps_it_from_being_made(road: Road, stack: str):
-    story = road.play(STACKS[stack](Foreign(DenyAll())), "never")
+def test_a_policy_that_answers_before_the_call_keeps_it_from_being_made(runner: Runner, stack: str):
+    story = runner.play(STACKS[stack](Foreign(DenyAll())), "never")
     assert type(story.answer) is PermissionError
     assert story.reached == 0
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_a_policy_hears_of_calls_that_succeed_at_once(road: Road, stack: str):
+def test_a_foreign_policy_is_run_for_calls_that_succeed_at_once(runner: Runner, stack: str):
     recorder = Recorder()
-    story = road.play(STACKS[stack](Foreign(recorder)), "ok", pauses=(0,))
+    story = runner.play(STACKS[stack](Foreign(recorder)), "ok", pauses=(0,))
     assert story.answers == ["ok", "script over"]
-    assert recorder.told == ["before", "after"] * 2
+    assert recorder.steps == ["before", "after"] * 2
 
 
-def test_a_policy_hears_of_each_attempt_it_stands_within(road: Road):
+def test_a_foreign_policy_inside_a_retry_is_run_for_each_attempt(runner: Runner):
     recorder = Recorder()
-    story = road.play(STACKS["inside"](Foreign(recorder)), TimeoutError(), "ok")
+    story = runner.play(STACKS["inside"](Foreign(recorder)), TimeoutError(), "ok")
     assert story.answer == "ok"
-    assert recorder.told == ["before", "TimeoutError", "before", "after"]
+    assert recorder.steps == ["before", "TimeoutError", "before", "after"]
 
 
-def test_methods_classes_and_plain_calls_are_kept_from_being_made_too(road: Road):
+def test_a_foreign_policy_answers_before_methods_classes_and_plain_calls_too(runner: Runner):
     deny = Foreign(DenyAll())
 
     @deny
@@ -119,10 +119,10 @@ def test_methods_classes_and_plain_calls_are_kept_from_being_made_too(road: Road
             async with deny:
                 pytest.fail("the block runs")
 
-    road.run(main, main_async)
+    runner.run(main, main_async)
 
 
-def test_a_generator_function_is_refused_by_a_policy_that_does_not_say_that_it_can_guard_one():
+def test_a_generator_function_is_refused_by_a_policy_without_supports_generators():
     def items():
         yield 1
 
@@ -142,20 +142,20 @@ def test_a_cancelled_call_is_released(backend: str):
             await hang()
 
     anyio.run(main, backend=backend)
-    assert recorder.told == ["before", "release"]
+    assert recorder.steps == ["before", "release"]
 
 
-def test_a_fallback_outside_of_it_covers_what_it_says(road: Road):
+def test_an_outer_fallback_covers_the_errors_of_a_foreign_policy(runner: Runner):
     class Reject(Policy):
         def run(self, call: Call) -> Steps[Outcome]:
             return Outcome.failed(TimeoutError())
             yield
 
-    story = road.play(Pipeline(fallback(default="stale"), Foreign(Reject())), "never")
+    story = runner.play(Pipeline(fallback(default="stale"), Foreign(Reject())), "never")
     assert (story.answer, story.reached) == ("stale", 0)
 
 
-def test_ctrl_c_in_a_call_releases_it():
+def test_ctrl_c_in_a_call_releases_a_foreign_policy():
     recorder = Recorder()
 
     @Foreign(recorder)
@@ -164,4 +164,4 @@ def test_ctrl_c_in_a_call_releases_it():
 
     with contextlib.suppress(KeyboardInterrupt):
         interrupted()
-    assert recorder.told == ["before", "release"]
+    assert recorder.steps == ["before", "release"]

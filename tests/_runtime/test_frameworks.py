@@ -91,21 +91,21 @@ def ask(app: FastAPI, path: str, customer: str | None = "ann") -> httpx.Response
 
 
 @pytest.mark.parametrize("guard", [retry, twice], ids=["retry", "retry and circuit"])
-@pytest.mark.parametrize("road", ["price", "aprice"])
-def test_fastapi_injects_into_guarded_endpoints_and_dependencies(road: str, guard: Callable):
+@pytest.mark.parametrize("endpoint", ["price", "aprice"])
+def test_fastapi_injects_into_guarded_endpoints_and_dependencies(endpoint: str, guard: Callable):
     app = service(guard)
     fails.append(ConnectionResetError)  # the first call fails, and is made again
-    answer = ask(app, f"/{road}/lamp?currency=USD&count=2")
+    answer = ask(app, f"/{endpoint}/lamp?currency=USD&count=2")
     assert not fails
     assert answer.json() == {"item": "lamp", "customer": "ann", "price": 25.0}
 
 
-@pytest.mark.parametrize("road", ["price", "aprice"])
-def test_fastapi_checks_what_a_guarded_endpoint_is_given(road: str):
+@pytest.mark.parametrize("endpoint", ["price", "aprice"])
+def test_fastapi_checks_what_a_guarded_endpoint_is_given(endpoint: str):
     app = service(retry)
-    assert ask(app, f"/{road}/lamp", customer=None).status_code == 401
-    assert ask(app, f"/{road}/lamp?currency=EURO").status_code == 422
-    wrong = ask(app, f"/{road}/lamp?count=0")
+    assert ask(app, f"/{endpoint}/lamp", customer=None).status_code == 401
+    assert ask(app, f"/{endpoint}/lamp?currency=EURO").status_code == 422
+    wrong = ask(app, f"/{endpoint}/lamp?count=0")
     assert wrong.json()["detail"][0]["loc"] == ["query", "count"]
 
 
@@ -247,7 +247,7 @@ def shop(tmp_path: pathlib.Path, request: pytest.FixtureRequest) -> pathlib.Path
 
 
 def run(where: pathlib.Path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a Python module, as everybody does who works in the directory *where*."""
+    """Run a Python module, as a developer does in the directory *where*."""
     return subprocess.run(
         [sys.executable, "-m", *command],
         cwd=where,

@@ -33,7 +33,7 @@ from resilience.clock import current_clock
 from resilience.errors import TooManyAbandonedError
 from resilience.settings import ABANDONED_THREADS
 from resilience.testing import virtual_time
-from tests.roads import Road, Takes
+from tests.runners import Runner, Takes
 from tests.streaming import Stream
 
 down = ConnectionResetError("down")
@@ -47,14 +47,14 @@ def is_timeout(error: object, limit: float) -> bool:
 # -- the first item ------------------------------------------------------------------------------------------------
 
 
-def test_a_first_item_that_comes_in_time_passes_and_so_do_all_others(road: Road):
-    stream = Stream(road, timeout(first_item=2), [Takes(1, "a"), Takes(50, "b"), "c"])
+def test_a_stream_whose_first_item_is_in_time_passes_with_all_items(runner: Runner):
+    stream = Stream(runner, timeout(first_item=2), [Takes(1, "a"), Takes(50, "b"), "c"])
     assert stream.read() == ["a", "b", "c"]
     assert stream.clock.now() == 51
 
 
-def test_a_first_item_that_does_not_come_in_time_fails_the_call(road: Road):
-    stream = Stream(road, timeout(first_item=2), [Takes(3, "a"), "b"])
+def test_a_first_item_that_does_not_come_in_time_fails_the_call(runner: Runner):
+    stream = Stream(runner, timeout(first_item=2), [Takes(3, "a"), "b"])
     (error,) = stream.read()
     assert is_timeout(error, 2)
     assert stream.closed == 1
@@ -62,22 +62,22 @@ def test_a_first_item_that_does_not_come_in_time_fails_the_call(road: Road):
     assert stream.events[0].limit == 2
 
 
-def test_a_retry_outside_asks_again_each_attempt_with_its_own_limit(road: Road):
-    stream = Stream(road, lambda f: retrying(timeout(first_item=2)(f)), [Takes(3, "a")], [down], [Takes(1, "b"), "c"])
+def test_each_attempt_of_an_outer_retry_has_its_own_limit(runner: Runner):
+    stream = Stream(runner, lambda f: retrying(timeout(first_item=2)(f)), [Takes(3, "a")], [down], [Takes(1, "b"), "c"])
     assert stream.read() == ["b", "c"]
     assert (stream.begun, stream.closed) == (3, 3)
 
 
-def test_a_limit_outside_covers_all_attempts(road: Road):
-    stream = Stream(road, lambda f: timeout(first_item=4)(retrying(f)), [down], [down], [Takes(2, "a")])
+def test_an_outer_limit_covers_all_attempts(runner: Runner):
+    stream = Stream(runner, lambda f: timeout(first_item=4)(retrying(f)), [down], [down], [Takes(2, "a")])
     (error,) = stream.read()
     assert is_timeout(error, 4)
 
 
-def test_an_attempt_that_takes_too_long_counts_against_the_circuit(road: Road):
+def test_an_attempt_that_takes_too_long_counts_against_the_circuit(runner: Runner):
     breaker = circuit_breaker("stream", failure_threshold=9)
     stream = Stream(
-        road, lambda f: retrying(breaker(timeout(first_item=2)(f))), [Takes(3, "a")], [Takes(3, "a")], [1, 2]
+        runner, lambda f: retrying(breaker(timeout(first_item=2)(f))), [Takes(3, "a")], [Takes(3, "a")], [1, 2]
     )
     seen = []
     assert stream.read(each=lambda: seen.append(breaker.fail_counter)) == [1, 2]
@@ -85,11 +85,11 @@ def test_an_attempt_that_takes_too_long_counts_against_the_circuit(road: Road):
     assert breaker.fail_counter == 0
 
 
-def test_a_probe_inside_a_limit_is_held_to_the_end_of_the_stream(road: Road):
-    """What is inside ran in another thread than the consumer goes on in."""
+def test_a_probe_inside_a_limit_is_held_to_the_end_of_the_stream(runner: Runner):
+    """The inner call runs in another thread than the consumer."""
     breaker = circuit_breaker("stream", failure_threshold=1, reset_timeout=1)
     slow = retry_on_category("rejected|network", base_delay=2, jitter="none")
-    stream = Stream(road, lambda f: slow(timeout(first_item=5)(breaker(timeout(idle=5)(f)))), [down], [1, 2])
+    stream = Stream(runner, lambda f: slow(timeout(first_item=5)(breaker(timeout(idle=5)(f)))), [down], [1, 2])
     seen = []
     assert stream.read(each=lambda: seen.append(len(breaker.state.permits))) == [1, 2]
     assert seen == [1, 1]
@@ -99,19 +99,19 @@ def test_a_probe_inside_a_limit_is_held_to_the_end_of_the_stream(road: Road):
 # -- further items -------------------------------------------------------------------------------------------------
 
 
-def test_each_further_item_has_its_own_time_and_the_first_has_more(road: Road):
-    stream = Stream(road, timeout(first_item=9, idle=2), [Takes(8, 1), Takes(1, 2), Takes(1, 3), Takes(1, 4)])
+def test_each_further_item_has_its_own_time_and_the_first_has_more(runner: Runner):
+    stream = Stream(runner, timeout(first_item=9, idle=2), [Takes(8, 1), Takes(1, 2), Takes(1, 3), Takes(1, 4)])
     assert stream.read() == [1, 2, 3, 4]
     assert stream.clock.now() == 11
 
 
-def test_without_a_limit_the_first_item_may_take_any_time(road: Road):
-    stream = Stream(road, timeout(idle=2), [Takes(8, 1), Takes(1, 2)])
+def test_without_a_limit_the_first_item_may_take_any_time(runner: Runner):
+    stream = Stream(runner, timeout(idle=2), [Takes(8, 1), Takes(1, 2)])
     assert stream.read() == [1, 2]
 
 
-def test_an_item_that_does_not_come_in_time_ends_the_stream(road: Road):
-    stream = Stream(road, lambda f: retrying(timeout(first_item=9, idle=2)(f)), [1, Takes(1, 2), Takes(3, 3), 4], [1])
+def test_an_item_that_does_not_come_in_time_ends_the_stream(runner: Runner):
+    stream = Stream(runner, lambda f: retrying(timeout(first_item=9, idle=2)(f)), [1, Takes(1, 2), Takes(3, 3), 4], [1])
     one, two, error = stream.read()
     assert (one, two) == (1, 2)
     assert is_timeout(error, 2)
@@ -120,50 +120,50 @@ def test_an_item_that_does_not_come_in_time_ends_the_stream(road: Road):
     assert [event.limit for event in stream.events if event.name == "call.timed_out"] == [2]
 
 
-def test_the_consumers_own_time_does_not_count(road: Road):
-    stream = Stream(road, timeout(first_item=2, idle=1), [1, 2, 3])
+def test_the_consumers_own_time_does_not_count(runner: Runner):
+    stream = Stream(runner, timeout(first_item=2, idle=1), [1, 2, 3])
     assert stream.read(each=lambda: stream.clock.advance(60)) == [1, 2, 3]
 
 
-def test_the_shortest_of_several_limits_is_the_one_that_is_told(road: Road):
+def test_the_error_names_the_shortest_of_several_limits(runner: Runner):
     for outer, inner in ((5, 2), (2, 5)):
-        stream = Stream(road, lambda f: timeout(idle=outer)(timeout(idle=inner)(f)), [1, Takes(3, 2)])  # noqa: B023
+        stream = Stream(runner, lambda f: timeout(idle=outer)(timeout(idle=inner)(f)), [1, Takes(3, 2)])  # noqa: B023
         one, error = stream.read()
         assert one == 1
         assert is_timeout(error, 2)
         assert stream.names == ["call.timed_out"]
 
 
-def test_circuits_on_both_sides_of_the_limit_count_an_item_that_is_late(road: Road):
+def test_circuits_on_both_sides_of_the_limit_count_an_item_that_is_late(runner: Runner):
     outer, inner = circuit_breaker("outer", failure_threshold=9), circuit_breaker("inner", failure_threshold=9)
-    stream = Stream(road, lambda f: outer(timeout(idle=2)(inner(f))), [1, Takes(3, 2)])
+    stream = Stream(runner, lambda f: outer(timeout(idle=2)(inner(f))), [1, Takes(3, 2)])
     assert is_timeout(stream.read()[-1], 2)
     assert (outer.fail_counter, inner.fail_counter) == (1, 1)
 
 
-def test_a_probe_inside_the_limit_opens_the_circuit_again(road: Road):
+def test_a_probe_inside_the_limit_opens_the_circuit_again(runner: Runner):
     breaker = circuit_breaker("stream", failure_threshold=1, reset_timeout=1)
     slow = retry_on_category("network", base_delay=2, jitter="none")
-    stream = Stream(road, lambda f: timeout(idle=2)(slow(breaker(f))), [down], [1, Takes(3, 2)])
+    stream = Stream(runner, lambda f: timeout(idle=2)(slow(breaker(f))), [down], [1, Takes(3, 2)])
     assert is_timeout(stream.read()[-1], 2)
     assert breaker.state.name == "open"
     assert len(breaker.state.permits) == 0
 
 
-def test_an_error_of_the_generators_own_passes(road: Road):
+def test_an_error_of_the_generator_itself_reaches_the_consumer(runner: Runner):
     own = TimeoutError("the database's")
     for run in ([own], [1, own]):
-        assert Stream(road, timeout(first_item=2, idle=2), run).read()[-1] is own
+        assert Stream(runner, timeout(first_item=2, idle=2), run).read()[-1] is own
 
 
-def test_an_empty_stream_and_an_early_break_are_in_time(road: Road):
-    stream = Stream(road, timeout(first_item=2, idle=2), [], [1, 2])
+def test_an_empty_stream_and_an_early_break_are_in_time(runner: Runner):
+    stream = Stream(runner, timeout(first_item=2, idle=2), [], [1, 2])
     assert stream.read() == []
     assert stream.read(stop_after=1) == [1]
     assert stream.closed == 2
 
 
-def test_what_is_sent_thrown_and_returned_passes(road: Road):
+def test_sent_values_thrown_errors_and_the_return_value_pass(runner: Runner):
     @timeout(first_item=5, idle=5)
     def talk() -> Iterator[object]:
         heard = yield "hello"
@@ -196,14 +196,14 @@ def test_what_is_sent_thrown_and_returned_passes(road: Road):
         with pytest.raises(StopAsyncIteration):
             await anext(talking)
 
-    road.run(sync, asynchronous)
+    runner.run(sync, asynchronous)
 
 
 # -- deadlines around it -------------------------------------------------------------------------------------------
 
 
-def test_a_deadline_around_the_consumer_is_kept_and_named(road: Road):
-    stream = Stream(road, timeout(first_item=9, idle=9), [1, Takes(3, 2), Takes(3, 3)])
+def test_a_deadline_around_the_consumer_limits_items_and_is_named(runner: Runner):
+    stream = Stream(runner, timeout(first_item=9, idle=9), [1, Takes(3, 2), Takes(3, 3)])
     got = []
 
     def sync() -> None:
@@ -217,13 +217,13 @@ def test_a_deadline_around_the_consumer_is_kept_and_named(road: Road):
                 got.append(item)
 
     with virtual_time(), pytest.raises(DeadlineExceededError):
-        road.run(sync, asynchronous)
+        runner.run(sync, asynchronous)
     assert got == [1, 2]
     assert stream.closed == 1
 
 
-def test_one_that_has_passed_between_items_fetches_no_more(road: Road):
-    stream = Stream(road, timeout(idle=9), [1, 2])
+def test_a_deadline_that_passed_between_items_fetches_no_more(runner: Runner):
+    stream = Stream(runner, timeout(idle=9), [1, 2])
 
     def sync() -> None:
         items = stream.guarded()
@@ -238,17 +238,17 @@ def test_one_that_has_passed_between_items_fetches_no_more(road: Road):
         with anyio.CancelScope():
             items = stream.guarded()
             await anext(items)
-            with deadline(5):  # a sync block cancels nobody
+            with deadline(5):  # a sync block cancels no task
                 clock.advance(6)
                 with pytest.raises(DeadlineExceededError):
                     await anext(items)
                 assert stream.closed == 1
 
     with virtual_time() as clock:
-        road.run(sync, asynchronous)
+        runner.run(sync, asynchronous)
 
 
-def test_how_much_time_is_left_is_known_inside_and_not_between_items(road: Road):
+def test_remaining_is_known_inside_the_generator_and_not_between_items(runner: Runner):
     seen = []
 
     def look() -> float | None:
@@ -280,7 +280,7 @@ def test_how_much_time_is_left_is_known_inside_and_not_between_items(road: Road)
             seen.extend([item, look()])
 
     with virtual_time():
-        road.run(sync, asynchronous)
+        runner.run(sync, asynchronous)
     assert seen == [5, None, 2, None, 2]
 
 
@@ -359,7 +359,7 @@ def test_a_consumer_that_is_cancelled_while_it_waits_cancels_the_generator(backe
 
 
 @pytest.mark.parametrize("items", [0, 1], ids=["before the first item", "after it"])
-def test_a_sync_generator_that_hangs_is_left_behind_and_closes_itself_when_it_comes_back(items: int):
+def test_a_hung_sync_generator_is_abandoned_and_closes_itself_when_it_returns(items: int):
     go, closed = threading.Event(), threading.Event()
     breaker = circuit_breaker("stream", failure_threshold=1, reset_timeout=5)
 
@@ -370,7 +370,7 @@ def test_a_sync_generator_that_hangs_is_left_behind_and_closes_itself_when_it_co
             yield from range(items)
             go.wait(10)
             yield 99
-            raise AssertionError("nobody asks for more")
+            raise AssertionError("no further item is asked for")
         finally:
             closed.set()
 
@@ -423,7 +423,7 @@ def test_context_variables_of_a_sync_generator_are_its_own_copy_for_as_long_as_i
         assert len(list(reading)) == 1
 
 
-def test_one_that_is_too_late_is_closed_among_its_own_context_variables():
+def test_a_late_generator_is_closed_in_its_own_context():
     mark = contextvars.ContextVar("mark", default="none")
     closed = []
 
@@ -450,24 +450,24 @@ def test_one_that_is_too_late_is_closed_among_its_own_context_variables():
     assert closed == ["the generator's"] * 3
 
 
-def test_one_frame_of_ours_stands_in_the_traceback(road: Road):
+def test_the_traceback_has_one_frame_of_the_toolkit(runner: Runner):
     for limit in (timeout(first_item=2), timeout(idle=2)):
         for run in ([KeyError()], [1, KeyError()], [1, 2, KeyError()]):
-            *_, error = Stream(road, limit, run).read()
+            *_, error = Stream(runner, limit, run).read()
             inside = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
-            assert inside[-2:] == ["wrapper", "asynchronous" if road.is_async else "sync"]
+            assert inside[-2:] == ["wrapper", "asynchronous" if runner.is_async else "sync"]
             assert not any("resilience/" in frame.filename for frame in traceback.extract_tb(error.__traceback__))
 
 
-def test_when_too_many_hang_in_threads_the_next_item_is_not_asked_for(monkeypatch: pytest.MonkeyPatch):
-    stream = Stream(Road("sync"), timeout(idle=2), [1, 2])
+def test_with_too_many_abandoned_threads_the_next_item_is_not_fetched(monkeypatch: pytest.MonkeyPatch):
+    stream = Stream(Runner("sync"), timeout(idle=2), [1, 2])
     with pytest.raises(TooManyAbandonedError):
         for _ in stream.guarded():
             monkeypatch.setattr(ABANDONED_THREADS, "limit", 0)
     assert stream.closed == 1
 
 
-def test_the_machines_own_time_is_kept_as_well(road: Road):
+def test_limits_hold_by_the_systems_clock_too(runner: Runner):
     def sync() -> None:
         @timeout(first_item=5, idle=0.02)
         def items() -> Iterator[int]:
@@ -489,13 +489,13 @@ def test_the_machines_own_time_is_kept_as_well(road: Road):
 
     release = threading.Event()
     try:
-        road.run(sync, asynchronous)
+        runner.run(sync, asynchronous)
     finally:
         release.set()
 
 
-def test_a_disabled_one_is_like_the_undecorated_one(road: Road):
-    stream = Stream(road, timeout(first_item=1, idle=1), [Takes(5, 1), Takes(5, 2)])
+def test_with_policies_switched_off_a_stream_is_like_the_undecorated_one(runner: Runner):
+    stream = Stream(runner, timeout(first_item=1, idle=1), [Takes(5, 1), Takes(5, 2)])
     mark = contextvars.ContextVar("mark", default="none")
 
     @timeout(first_item=1, idle=1)
@@ -556,7 +556,7 @@ async def async_pages() -> AsyncIterator[int]:
 
 
 @pytest.mark.parametrize("function", [pages, async_pages])
-def test_a_limit_on_all_of_a_stream_is_refused(function: object):
+def test_a_limit_on_a_whole_stream_is_refused(function: object):
     with pytest.raises(TypeError, match=r"pages by timeout\(2\): .* give timeout\(first_item=\.\.\., idle=\.\.\.\)"):
         timeout(2.0)(function)
     with pytest.raises(TypeError, match=r"pages by deadline\(2\): .* a `with` block of it around the loop"):
@@ -565,7 +565,7 @@ def test_a_limit_on_all_of_a_stream_is_refused(function: object):
         fallback(default=())(function)
 
 
-def test_limits_of_items_are_refused_where_there_are_none():
+def test_item_limits_on_a_function_without_items_are_refused():
     limit = timeout(first_item=2)
 
     def plain() -> int:
@@ -589,7 +589,7 @@ def test_limits_of_items_are_refused_where_there_are_none():
     assert describe(Client.fetch).policies == ()
 
 
-def test_an_async_block_of_it_is_refused(backend: str):
+def test_item_limits_on_an_async_block_are_refused(backend: str):
     async def main() -> None:
         with pytest.raises(TypeError, match="a block has no items"):
             async with timeout(idle=2):
@@ -612,14 +612,14 @@ def test_an_async_block_of_it_is_refused(backend: str):
         ({"idle": 1, "mode": "sginal"}, ValueError, "did you mean 'signal'"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_where_it_is_written(
+def test_invalid_options_are_refused_where_they_are_written(
     parameters: dict[str, object], error: type[Exception], message: str
 ):
     with pytest.raises(error, match=message):
         timeout(**parameters)
 
 
-def test_it_shows_what_it_is():
+def test_the_description_shows_the_limits():
     assert repr(timeout(first_item=2, idle=0.5)) == "timeout(first_item=2, idle=0.5)"
     assert repr(timeout(idle=0.5)) == "timeout(idle=0.5)"
     assert str(resilience.describe(timeout(first_item=2)(pages)).worst).endswith("what the calls take")

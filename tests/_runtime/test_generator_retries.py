@@ -27,7 +27,7 @@ from resilience import (
     settings,
 )
 from resilience.testing import virtual_time
-from tests.roads import Road, Takes
+from tests.runners import Runner, Takes
 from tests.streaming import Stream
 
 down = ConnectionResetError("down")
@@ -37,83 +37,83 @@ retrying = retry_on_category(attempts=3, base_delay=1, jitter="none")
 # -- until the first item ------------------------------------------------------------------------------------------
 
 
-def test_a_failure_before_the_first_item_is_retried_anew(road: Road):
-    stream = Stream(road, retrying, [down], [down], [1, 2, 3])
+def test_a_failure_before_the_first_item_is_retried_anew(runner: Runner):
+    stream = Stream(runner, retrying, [down], [down], [1, 2, 3])
     assert stream.read() == [1, 2, 3]
     assert (stream.begun, stream.closed, stream.waits) == (3, 3, [1.0, 2.0])
 
 
-def test_retries_are_used_up_before_the_first_item(road: Road):
-    stream = Stream(road, retrying, [down], [down], [down], [1])
+def test_retries_are_used_up_before_the_first_item(runner: Runner):
+    stream = Stream(runner, retrying, [down], [down], [down], [1])
     assert stream.read() == [down]
     assert (stream.begun, stream.closed) == (3, 3)
     assert stream.names[-1] == "retry.exhausted"
     assert down.resilience.made == 3
 
 
-def test_what_is_not_retried_passes_as_it_is(road: Road):
+def test_a_failure_that_is_not_retryable_passes_unchanged(runner: Runner):
     error = KeyError("no")
-    stream = Stream(road, retrying, [error], [1])
+    stream = Stream(runner, retrying, [error], [1])
     assert stream.read() == [error]
     assert stream.begun == 1
 
 
-def test_an_empty_stream_is_a_success(road: Road):
-    told = []
-    stream = Stream(road, retry_on_category(attempts=3, on_success=told.append), [], [1])
+def test_an_empty_stream_is_a_success(runner: Runner):
+    reported = []
+    stream = Stream(runner, retry_on_category(attempts=3, on_success=reported.append), [], [1])
     assert stream.read() == []
     assert stream.begun == 1
-    assert [report.made for report in told] == [1]
+    assert [report.made for report in reported] == [1]
 
 
-def test_a_failure_after_an_item_reaches_the_consumer_unchanged_and_is_not_retried(road: Road):
+def test_a_failure_after_an_item_reaches_the_consumer_unchanged_and_is_not_retried(runner: Runner):
     error = ConnectionResetError("gone")
-    stream = Stream(road, retrying, [1, 2, error], [1, 2, 3])
+    stream = Stream(runner, retrying, [1, 2, error], [1, 2, 3])
     got = stream.read()
     assert got == [1, 2, error]
     assert got[2] is error
     assert (stream.begun, stream.closed, stream.waits) == (1, 1, [])
     assert error.resilience.reason.value == "committed"
-    assert not getattr(error, "__notes__", [])  # one attempt, and nobody wanted another: nothing to say
+    assert not getattr(error, "__notes__", [])  # one attempt, and no retry: nothing to report
     assert "retry.exhausted" not in stream.names
 
 
-def test_retries_before_the_first_item_are_told_of_in_a_failure_after_it(road: Road):
+def test_a_failure_after_the_first_item_has_the_report_of_the_retries_before_it(runner: Runner):
     error = ConnectionResetError("gone")
-    stream = Stream(road, retrying, [down], [1, error])
+    stream = Stream(runner, retrying, [down], [1, error])
     assert stream.read() == [1, error]
     assert error.resilience.made == 2
     assert "the caller has received a part of the result" in error.__notes__[0]
 
 
-def test_an_error_is_not_wrapped_once_an_item_is_out(road: Road):
+def test_an_error_after_the_first_item_is_not_wrapped(runner: Runner):
     wrapping = retry_on_category(attempts=2, base_delay=0, on_exhausted="wrap")
     error = ConnectionResetError("gone")
-    assert Stream(road, wrapping, [1, error]).read() == [1, error]
-    (wrapped,) = Stream(road, wrapping, [down], [down]).read()
+    assert Stream(runner, wrapping, [1, error]).read() == [1, error]
+    (wrapped,) = Stream(runner, wrapping, [down], [down]).read()
     assert isinstance(wrapped, RetriesExhaustedError)
 
 
-def test_a_success_is_told_when_the_stream_has_ended_and_an_early_break_is_one(road: Road):
-    told = []
-    stream = Stream(road, retry_on_category(base_delay=0, on_success=told.append), [down], [1, 2], [1, 2])
-    assert stream.read(each=lambda: told.append("item")) == [1, 2]
+def test_on_success_is_called_when_the_stream_has_ended_also_by_an_early_break(runner: Runner):
+    reported = []
+    stream = Stream(runner, retry_on_category(base_delay=0, on_success=reported.append), [down], [1, 2], [1, 2])
+    assert stream.read(each=lambda: reported.append("item")) == [1, 2]
     assert stream.read(stop_after=1) == [1]
-    assert [each if each == "item" else each.made for each in told] == ["item", "item", 2, 1]
+    assert [each if each == "item" else each.made for each in reported] == ["item", "item", 2, 1]
     assert last_call() is None or last_call().made == 2  # async: in the context of another task
 
 
-def test_the_budget_pays_for_retries_and_is_paid_back_at_the_end(road: Road):
+def test_the_budget_pays_for_retries_and_is_paid_back_at_the_end(runner: Runner):
     budget = RetryBudget("stream", reserve=0)
-    stream = Stream(road, retry_on_category(base_delay=0, budget=budget), [down], [1, 2])
+    stream = Stream(runner, retry_on_category(base_delay=0, budget=budget), [down], [1, 2])
     during = []
     assert stream.read(each=lambda: during.append(budget.left())) == [1, 2]
     assert during[0] == during[1] < 500
     assert budget.left() == 500
 
 
-def test_no_attempt_begins_that_a_deadline_leaves_no_time_for(road: Road):
-    stream = Stream(road, retrying, [down], [down], [1])
+def test_no_attempt_begins_that_a_deadline_leaves_no_time_for(runner: Runner):
+    stream = Stream(runner, retrying, [down], [down], [1])
 
     def sync() -> list[object]:
         with resilience.deadline(2.5):
@@ -124,12 +124,12 @@ def test_no_attempt_begins_that_a_deadline_leaves_no_time_for(road: Road):
             return [item async for item in stream.guarded()]
 
     with virtual_time() as clock, pytest.raises(ConnectionResetError):
-        road.run(sync, asynchronous)
+        runner.run(sync, asynchronous)
     assert stream.begun == 2
     assert clock.now() == 1
 
 
-def test_arguments_can_be_revised_until_the_first_item(road: Road):
+def test_arguments_can_be_revised_until_the_first_item(runner: Runner):
     revising = retry_on_category(revise=lambda call, report: {"page": call["page"] + 1}, base_delay=0)
 
     def sync(page: int) -> Iterator[int]:
@@ -145,7 +145,7 @@ def test_arguments_can_be_revised_until_the_first_item(road: Road):
     async def read() -> list[int]:
         return [item async for item in revising(asynchronous)(1)]
 
-    assert road.run(lambda: list(revising(sync)(1)), read) == [3]
+    assert runner.run(lambda: list(revising(sync)(1)), read) == [3]
 
 
 def test_results_cannot_be_judged():
@@ -156,7 +156,7 @@ def test_results_cannot_be_judged():
         retry_on_category(retry_if_result=lambda result: not result)(pages)
 
 
-def test_it_is_described_as_any_function_is():
+def test_a_guarded_generator_function_is_described_like_any_function():
     @retrying
     def pages() -> Iterator[int]:
         yield 1
@@ -167,45 +167,45 @@ def test_it_is_described_as_any_function_is():
 # -- with circuits -------------------------------------------------------------------------------------------------
 
 
-def test_each_attempt_is_admitted_anew_and_the_last_one_is_held_to_the_end(road: Road):
+def test_each_attempt_asks_the_circuit_and_the_last_one_is_held_to_the_end(runner: Runner):
     breaker = circuit_breaker("stream", failure_threshold=3, reset_timeout=5)
-    stream = Stream(road, lambda function: retrying(breaker(function)), [down], [down], [1, 2])
+    stream = Stream(runner, lambda function: retrying(breaker(function)), [down], [down], [1, 2])
     seen = []
     assert stream.read(each=lambda: seen.append(breaker.fail_counter)) == [1, 2]
     assert seen == [2, 2]
     assert breaker.fail_counter == 0
 
 
-def test_a_probe_is_out_until_the_stream_has_ended(road: Road):
+def test_a_probe_is_in_flight_until_the_stream_has_ended(runner: Runner):
     breaker = circuit_breaker("stream", failure_threshold=1, reset_timeout=5)
     patient = retry_on_category("network|rejected", attempts=2, base_delay=6, jitter="none")
-    stream = Stream(road, lambda function: patient(breaker(function)), [down], [1, 2])
+    stream = Stream(runner, lambda function: patient(breaker(function)), [down], [1, 2])
     seen = []
     assert stream.read(each=lambda: seen.append((breaker.state.name, len(breaker.state.permits)))) == [1, 2]
     assert seen == [("half-open", 1)] * 2
     assert breaker.state.name == "closed"
 
 
-def test_a_stream_that_breaks_off_counts_once(road: Road):
+def test_a_stream_that_breaks_off_counts_once(runner: Runner):
     for order in (lambda policy, circuit: (policy, circuit), lambda policy, circuit: (circuit, policy)):
         breaker = circuit_breaker("stream", failure_threshold=5)
         outer, inner = order(retrying, breaker)
-        stream = Stream(road, lambda function: outer(inner(function)), [1, ConnectionResetError("gone")])  # noqa: B023
+        stream = Stream(runner, lambda function: outer(inner(function)), [1, ConnectionResetError("gone")])  # noqa: B023
         stream.read()
         assert breaker.fail_counter == 1
 
 
-def test_a_circuit_that_opens_ends_the_retries(road: Road):
+def test_a_circuit_that_opens_ends_the_retries(runner: Runner):
     breaker = circuit_breaker("stream", failure_threshold=1)
-    stream = Stream(road, lambda function: retrying(breaker(function)), [down], [1])
+    stream = Stream(runner, lambda function: retrying(breaker(function)), [down], [1])
     (rejected,) = stream.read()
     assert isinstance(rejected, CircuitOpenError)
     assert stream.begun == 1
 
 
-def test_the_key_of_a_circuit_is_the_calls(road: Road):
+def test_the_key_of_a_circuit_is_the_calls(runner: Runner):
     hosts = circuit_breaker("host", failure_threshold=1, key=lambda host: host)
-    stream = Stream(road, lambda function: retrying(hosts(function)), [1, down], [1], [2])
+    stream = Stream(runner, lambda function: retrying(hosts(function)), [1, down], [1], [2])
     assert stream.read("a")[-1] is down
     assert isinstance(stream.read("a")[0], CircuitOpenError)
     assert stream.read("b") == [1]
@@ -214,7 +214,7 @@ def test_the_key_of_a_circuit_is_the_calls(road: Road):
 # -- as a reader of the undecorated generator would expect ---------------------------------------------------------
 
 
-def test_what_is_sent_thrown_and_returned_passes():
+def test_sent_values_thrown_errors_and_the_return_value_pass():
     seen = []
 
     @retry_on_category(base_delay=0)
@@ -243,7 +243,7 @@ def test_what_is_sent_thrown_and_returned_passes():
     assert talking.throw(KeyError()) == "caught"
 
 
-def test_an_error_thrown_in_at_the_first_item_reaches_the_generator(road: Road):
+def test_an_error_thrown_in_at_the_first_item_reaches_the_generator(runner: Runner):
     seen = []
 
     @retrying
@@ -282,17 +282,17 @@ def test_an_error_thrown_in_at_the_first_item_reaches_the_generator(road: Road):
             await anext(it)
         assert caught.value is error
 
-    road.run(sync, asynchronous)
+    runner.run(sync, asynchronous)
     assert seen == [error]
 
 
-def test_a_break_at_the_first_item_closes_the_generator(road: Road):
-    stream = Stream(road, retrying, [1, 2], [1])
+def test_a_break_at_the_first_item_closes_the_generator(runner: Runner):
+    stream = Stream(runner, retrying, [1, 2], [1])
     assert stream.read(stop_after=1) == [1]
     assert (stream.begun, stream.closed) == (1, 1)
 
 
-def test_an_error_in_closing_reaches_whoever_closes(road: Road):
+def test_an_error_in_closing_reaches_the_caller_of_close(runner: Runner):
     @retrying
     def items() -> Iterator[int]:
         try:
@@ -319,24 +319,24 @@ def test_an_error_in_closing_reaches_whoever_closes(road: Road):
         with pytest.raises(ConnectionResetError):
             await it.aclose()
 
-    road.run(sync, asynchronous)
+    runner.run(sync, asynchronous)
 
 
-def test_a_stop_iteration_of_the_generators_own_is_the_error_it_always_was(road: Road):
-    stream = Stream(road, retrying, [1, StopAsyncIteration() if road.is_async else StopIteration()])
+def test_a_stop_iteration_that_the_generator_raises_is_a_runtime_error_as_ever(runner: Runner):
+    stream = Stream(runner, retrying, [1, StopAsyncIteration() if runner.is_async else StopIteration()])
     one, error = stream.read()
     assert one == 1
     assert isinstance(error, RuntimeError)
 
 
-def test_one_frame_of_ours_stands_in_the_traceback(road: Road):
+def test_the_traceback_has_one_frame_of_the_toolkit(runner: Runner):
     for run in ([KeyError()], [1, KeyError()]):
-        *_, error = Stream(road, retrying, run).read()
+        *_, error = Stream(runner, retrying, run).read()
         ours = [frame for frame in traceback.extract_tb(error.__traceback__) if "resilience" in frame.filename]
         assert [frame.filename.split()[0] for frame in ours if "/tests/" not in frame.filename] == ["<resilience"]
 
 
-def test_context_variables_are_the_consumers_own(road: Road):
+def test_context_variables_are_the_consumers_own(runner: Runner):
     """As long as no limit moves the generator to a thread."""
     mark = contextvars.ContextVar("mark", default="none")
 
@@ -364,13 +364,13 @@ def test_context_variables_are_the_consumers_own(road: Road):
         await it.aclose()
         return seen
 
-    assert road.run(sync, asynchronous) == ["the generator's", "the generator's", "none", "none"]
+    assert runner.run(sync, asynchronous) == ["the generator's", "the generator's", "none", "none"]
 
 
-def test_a_disabled_one_is_like_the_undecorated_one(road: Road):
+def test_with_policies_switched_off_a_stream_is_like_the_undecorated_one(runner: Runner):
     breaker = circuit_breaker("stream", failure_threshold=1)
     breaker.open()
-    stream = Stream(road, lambda function: retrying(breaker(function)), [1, 2], [down], [1, 2, down])
+    stream = Stream(runner, lambda function: retrying(breaker(function)), [1, 2], [down], [1, 2, down])
     with settings.disabled():
         assert stream.read() == [1, 2]
         assert stream.read() == [down]
@@ -379,10 +379,10 @@ def test_a_disabled_one_is_like_the_undecorated_one(road: Road):
     assert stream.names == []
 
 
-def test_one_that_is_under_way_when_policies_are_switched_off_stays_guarded(road: Road):
+def test_a_stream_that_has_begun_when_policies_are_switched_off_stays_guarded(runner: Runner):
     breaker = circuit_breaker("stream", failure_threshold=1, reset_timeout=5)
     off = settings.disabled(everywhere=True)
-    stream = Stream(road, breaker, [1, down])
+    stream = Stream(runner, breaker, [1, down])
     stream.read(each=off.__enter__)
     off.__exit__()
     assert breaker.state.name == "open"
@@ -443,9 +443,9 @@ def test_a_cancellation_at_any_await_closes_the_generator_and_frees_the_permit(b
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("items", [[], [1]], ids=["before the first item", "after it"])
-def test_what_ends_a_program_frees_the_permit(stop: type[BaseException], items: list[object]):
+def test_ctrl_c_and_system_exit_give_the_permit_back(stop: type[BaseException], items: list[object]):
     breaker = circuit_breaker("stream", failure_threshold=1, reset_timeout=5)
-    stream = Stream(Road("sync"), lambda function: retrying(breaker(function)), [*items, stop()])
+    stream = Stream(Runner("sync"), lambda function: retrying(breaker(function)), [*items, stop()])
     with virtual_time() as clock:
         breaker.open()
         clock.advance(6)
@@ -456,8 +456,8 @@ def test_what_ends_a_program_frees_the_permit(stop: type[BaseException], items: 
     assert stream.closed == 1
 
 
-def test_one_that_nobody_reads_on_ends_with_its_last_reference():
-    stream = Stream(Road("sync"), retrying, [1, 2])
+def test_an_unread_stream_ends_with_its_last_reference():
+    stream = Stream(Runner("sync"), retrying, [1, 2])
     items = stream.guarded()
     assert next(items) == 1
     del items
@@ -465,7 +465,7 @@ def test_one_that_nobody_reads_on_ends_with_its_last_reference():
 
 
 @pytest.mark.parametrize("how", ["dropped", "left to the end of the loop"])
-def test_an_async_one_that_nobody_reads_on_is_closed_once_and_in_silence(how: str):
+def test_an_unread_async_stream_is_closed_once_without_a_warning(how: str):
     closed, complaints, kept = [], [], []
 
     @retrying
@@ -494,7 +494,7 @@ def test_an_async_one_that_nobody_reads_on_is_closed_once_and_in_silence(how: st
     assert (closed, complaints) == ([True], [])
 
 
-def test_one_that_is_dropped_after_its_loop_has_ended_makes_no_noise():
+def test_an_async_stream_dropped_after_its_loop_has_ended_gives_no_warning():
     async def main() -> object:
         @retrying
         async def items() -> AsyncIterator[int]:
@@ -522,7 +522,7 @@ class Mark:
     """Something to have a weak reference to."""
 
 
-def test_nothing_is_left_to_the_garbage_collector(road: Road):
+def test_nothing_is_left_to_the_garbage_collector(runner: Runner):
     marks = []
 
     def guarded(fails: list[int]) -> object:
@@ -546,7 +546,7 @@ def test_nothing_is_left_to_the_garbage_collector(road: Road):
                 marks.append(weakref.ref(mark))
                 yield mark
 
-        return async_items if road.is_async else items
+        return async_items if runner.is_async else items
 
     # Nothing that reads them keeps a frame: the loop of the test itself would.
     def sync(function: object) -> None:
@@ -564,7 +564,7 @@ def test_nothing_is_left_to_the_garbage_collector(road: Road):
             pass
 
     def left(function: object) -> int:
-        if road.is_async:
+        if runner.is_async:
 
             async def counted() -> int:
                 await asynchronous(function)
@@ -573,7 +573,7 @@ def test_nothing_is_left_to_the_garbage_collector(road: Road):
                     await asynchronous(function)
                 return gc.collect()
 
-            return anyio.run(counted, backend=road.name)
+            return anyio.run(counted, backend=runner.name)
         sync(function)
         gc.collect()
         for _ in range(5):
@@ -589,7 +589,7 @@ def test_nothing_is_left_to_the_garbage_collector(road: Road):
         gc.enable()
 
 
-def test_an_item_is_not_kept_while_the_next_one_is_fetched(road: Road):
+def test_an_item_is_not_kept_while_the_next_one_is_fetched(runner: Runner):
     marks = []
 
     def made() -> Mark:
@@ -617,12 +617,12 @@ def test_an_item_is_not_kept_while_the_next_one_is_fetched(road: Road):
         async for item in items():
             del item
 
-    road.run(sync, asynchronous)
+    runner.run(sync, asynchronous)
     assert len(marks) == 3
 
 
-def test_time_between_items_is_the_consumers(road: Road):
-    stream = Stream(road, retrying, [Takes(2, 1), Takes(2, 2)])
+def test_time_between_items_is_the_consumers(runner: Runner):
+    stream = Stream(runner, retrying, [Takes(2, 1), Takes(2, 2)])
     assert stream.read(each=lambda: stream.clock.advance(100)) == [1, 2]
     assert stream.clock.now() == 204
 

@@ -102,7 +102,7 @@ def test_an_early_break_is_no_failure(kind: str):
     assert breaker.fail_counter == 0
 
 
-def test_a_probe_is_out_until_its_stream_has_ended(kind: str):
+def test_a_probe_is_in_flight_until_its_stream_has_ended(kind: str):
     breaker = breaker_with()
     stream = Both(kind, breaker)
     with virtual_time() as clock:
@@ -116,7 +116,7 @@ def test_a_probe_is_out_until_its_stream_has_ended(kind: str):
         assert breaker.state.name == "closed"
 
 
-def test_a_stream_closed_before_its_first_item_was_never_there():
+def test_a_stream_closed_before_its_first_item_counts_for_nothing():
     breaker = breaker_with()
     with virtual_time() as clock:
         breaker.open()
@@ -125,7 +125,7 @@ def test_a_stream_closed_before_its_first_item_was_never_there():
         assert breaker.state.name == "open"
 
 
-def test_what_is_sent_and_thrown_reaches_the_generator():
+def test_sent_values_and_thrown_errors_reach_the_generator():
     @breaker_with()
     def talk() -> Iterator[object]:
         heard = yield "hello"
@@ -144,7 +144,7 @@ def test_what_is_sent_and_thrown_reaches_the_generator():
     assert ended.value.value == "bye"
 
 
-def test_what_is_sent_and_thrown_reaches_the_async_generator(backend: str):
+def test_sent_values_and_thrown_errors_reach_the_async_generator(backend: str):
     closed = []
 
     @breaker_with()
@@ -194,14 +194,14 @@ def test_a_stream_that_is_cancelled_counts_for_nothing_and_frees_its_permit(back
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
-def test_what_ends_a_program_passes_and_counts_for_nothing(stop: type[BaseException]):
+def test_ctrl_c_and_system_exit_pass_and_count_for_nothing(stop: type[BaseException]):
     breaker = breaker_with()
     with pytest.raises(stop):
         Both("sync", breaker).read(1, stop())
     assert breaker.fail_counter == 0
 
 
-def test_a_guarded_generator_function_is_one():
+def test_a_guarded_generator_function_is_a_generator_function():
     stream = Both("sync", breaker_with())
     assert inspect.isgeneratorfunction(stream.items)
     assert inspect.isasyncgenfunction(stream.async_items)
@@ -229,7 +229,7 @@ def test_wrong_arguments_fail_at_the_call_and_not_at_the_first_item():
 @pytest.mark.parametrize(
     "policy", [deadline(1), timeout(1), fallback(default=1)], ids=["deadline", "limit", "fallback"]
 )
-def test_what_cannot_guard_a_stream_says_so(policy: Callable[..., object]):
+def test_a_policy_that_cannot_guard_a_stream_is_refused_with_the_reason(policy: Callable[..., object]):
     def pages() -> Iterator[int]:
         yield 1
 
@@ -244,4 +244,4 @@ def test_circuits_stack_and_a_key_chooses_one(kind: str):
     with pytest.raises(CircuitOpenError, match="circuit 'host' is open"):
         stream.read(1, "b")
     assert stream.read(1, "a") == [1, "a"]
-    assert outer.state.name == "closed"  # a rejection counts for nobody
+    assert outer.state.name == "closed"  # a rejection counts for no circuit

@@ -28,9 +28,9 @@ from resilience import (
 from resilience._runtime.circuit_context import calls_here, still_running
 from resilience._runtime.method_selection import LOCAL_METHODS
 from resilience.testing import virtual_time
-from tests.callers import AnotherCaller
+from tests.independent_caller import IndependentCaller
 from tests.interruptions import interruptions
-from tests.roads import Road
+from tests.runners import Runner
 
 down = ConnectionResetError("down")
 
@@ -87,13 +87,13 @@ class AsyncRequests(Requests):
         self.close()
 
 
-def guarded(road: Road, **options: object) -> tuple[object, type[Requests]]:
+def guarded(runner: Runner, **options: object) -> tuple[object, type[Requests]]:
     breaker = circuit_breaker("api", **{"failure_threshold": 3, "reset_timeout": 30, **options})
-    base = AsyncRequests if road.is_async else Requests
+    base = AsyncRequests if runner.is_async else Requests
     return breaker, breaker(type("Client", (base,), {}))
 
 
-def send(road: Road, client: Requests, times: int = 1) -> list[type[Exception] | str]:
+def send(runner: Runner, client: Requests, times: int = 1) -> list[type[Exception] | str]:
     """Get something *times* times; return what came of it."""
     came: list[type[Exception] | str] = []
 
@@ -111,33 +111,33 @@ def send(road: Road, client: Requests, times: int = 1) -> list[type[Exception] |
             except Exception as error:
                 came.append(type(error))
 
-    road.run(get, get_async)
+    runner.run(get, get_async)
     return came
 
 
-def test_each_request_that_fails_counts_once_however_many_methods_it_goes_through(road: Road):
-    breaker, client = guarded(road)
+def test_each_request_that_fails_counts_once_however_many_methods_it_goes_through(runner: Runner):
+    breaker, client = guarded(runner)
     mine = client()
-    assert send(road, mine, 2) == [ConnectionResetError] * 2
+    assert send(runner, mine, 2) == [ConnectionResetError] * 2
     assert (breaker.fail_counter, breaker.state.name) == (2, "closed")
-    assert send(road, mine, 2) == [ConnectionResetError, CircuitOpenError]
+    assert send(runner, mine, 2) == [ConnectionResetError, CircuitOpenError]
     assert (mine.sent, breaker.state.name) == (3, "open")
 
 
-def test_a_request_that_succeeds_starts_the_count_anew(road: Road):
-    breaker, client = guarded(road)
+def test_a_request_that_succeeds_starts_the_count_anew(runner: Runner):
+    breaker, client = guarded(runner)
     mine = client()
-    send(road, mine, 2)
+    send(runner, mine, 2)
     mine.fails = False
-    assert send(road, mine) == ["GET https://example.org/x"]
+    assert send(runner, mine) == ["GET https://example.org/x"]
     assert breaker.fail_counter == 0
 
 
-def test_local_methods_neither_reset_the_count_nor_are_rejected(road: Road):
-    breaker, client = guarded(road)
+def test_local_methods_neither_reset_the_count_nor_are_rejected(runner: Runner):
+    breaker, client = guarded(runner)
     mine = client()
     for _ in range(3):
-        send(road, mine)
+        send(runner, mine)
         assert mine.url("y") == "https://example.org/y"
         assert mine.build_request("y") == "GET https://example.org/y"
         client()  # its __init__ calls setup(), which is public
@@ -151,15 +151,15 @@ def test_local_methods_neither_reset_the_count_nor_are_rejected(road: Road):
 
 
 def test_an_async_client_can_be_closed_while_the_circuit_is_open(backend: str):
-    breaker, client = guarded(Road(backend))
+    breaker, client = guarded(Runner(backend))
     mine = client()
     breaker.open()
     anyio.run(mine.aclose, backend=backend)
     assert mine.closed
 
 
-def test_local_methods_do_not_close_a_half_open_circuit(road: Road):
-    breaker, client = guarded(road)
+def test_local_methods_do_not_close_a_half_open_circuit(runner: Runner):
+    breaker, client = guarded(runner)
     mine = client()
     with virtual_time() as clock:
         breaker.open()
@@ -168,42 +168,42 @@ def test_local_methods_do_not_close_a_half_open_circuit(road: Road):
         mine.close()
         client()
         assert breaker.state.name == "open"
-        assert send(road, mine) == [ConnectionResetError]  # the probe
+        assert send(runner, mine) == [ConnectionResetError]  # the probe
         assert breaker.state.name == "open"
 
 
-def test_a_share_of_requests_is_not_diluted_by_what_they_call(road: Road):
-    breaker, client = guarded(road, failure_threshold=None, failure_rate=0.5, window=10, minimum_calls=4)
+def test_a_failure_rate_of_requests_is_not_diluted_by_their_inner_calls(runner: Runner):
+    breaker, client = guarded(runner, failure_threshold=None, failure_rate=0.5, window=10, minimum_calls=4)
     mine = client()
     for fails in (False, True, False, True):
         mine.fails = fails
-        send(road, mine)
+        send(runner, mine)
     assert breaker.state.name == "open"
 
 
-def test_slow_requests_count_once(road: Road):
+def test_slow_requests_count_once(runner: Runner):
     breaker, client = guarded(
-        road, failure_threshold=None, slow_call_rate=0.5, slow_call_seconds=1, window=10, minimum_calls=2
+        runner, failure_threshold=None, slow_call_rate=0.5, slow_call_seconds=1, window=10, minimum_calls=2
     )
     mine = client()
     mine.fails = False
     with virtual_time(patience=5):
-        send(road, mine, 4)
+        send(runner, mine, 4)
         assert breaker.circuit.state.window_snapshot(0).calls == 4
 
 
-def test_a_half_open_circuit_of_a_class_admits_one_request_with_all_it_calls(road: Road):
-    breaker, client = guarded(road)
+def test_a_half_open_circuit_of_a_class_admits_one_request_with_its_inner_calls(runner: Runner):
+    breaker, client = guarded(runner)
     mine = client()
     mine.fails = False
     with virtual_time() as clock:
         breaker.open()
         clock.advance(30)
-        assert send(road, mine) == ["GET https://example.org/x"]
+        assert send(runner, mine) == ["GET https://example.org/x"]
     assert breaker.state.name == "closed"
 
 
-def test_what_a_long_call_calls_after_the_circuit_was_opened_by_others_is_rejected(road: Road):
+def test_inner_calls_of_a_long_call_are_rejected_after_other_calls_opened_the_circuit(runner: Runner):
     breaker = circuit_breaker("api", failure_threshold=1)
 
     @breaker
@@ -232,7 +232,7 @@ def test_what_a_long_call_calls_after_the_circuit_was_opened_by_others_is_reject
         with pytest.raises(CircuitOpenError):
             await Client().fetch_all_async()
 
-    road.run(main, main_async)
+    runner.run(main, main_async)
 
 
 def test_a_task_that_outlives_the_method_that_started_it_counts_by_itself(backend: str):
@@ -264,7 +264,7 @@ def test_a_task_that_outlives_the_method_that_started_it_counts_by_itself(backen
     assert breaker.state.name == "open"
 
 
-def test_a_stream_of_a_class_counts_once_and_its_consumer_by_itself(road: Road):
+def test_a_stream_of_a_class_counts_once_and_its_consumer_by_itself(runner: Runner):
     breaker = circuit_breaker("api", failure_threshold=2)
 
     @breaker
@@ -302,22 +302,22 @@ def test_a_stream_of_a_class_counts_once_and_its_consumer_by_itself(road: Road):
                 await client.fail_async()
 
     with contextlib.suppress(CircuitOpenError):  # the last page is rejected
-        road.run(main, main_async)
+        runner.run(main, main_async)
     assert breaker.state.name == "open"
 
 
-def test_only_names_the_methods_that_are_guarded(road: Road):
-    breaker, client = guarded(road, only=("get",))
+def test_only_names_the_methods_that_are_guarded(runner: Runner):
+    breaker, client = guarded(runner, only=("get",))
     mine = client()
     assert describe(client.get).policies and not describe(client.send).policies
     mine.fails = False
-    send(road, mine)
+    send(runner, mine)
     breaker.open()
-    assert send(road, mine) == [CircuitOpenError]
+    assert send(runner, mine) == [CircuitOpenError]
     mine.flush()
 
 
-def test_only_may_name_a_method_that_is_left_out_otherwise():
+def test_only_may_name_a_method_that_is_local_by_default():
     breaker = circuit_breaker("api", only=("close",))
 
     @breaker
@@ -332,7 +332,7 @@ def test_only_may_name_a_method_that_is_left_out_otherwise():
         Session().close()
 
 
-def test_what_is_left_out_by_name_is_left_as_it_is():
+def test_an_excluded_method_stays_unguarded():
     class Session:
         def get(self) -> None: ...
 
@@ -520,7 +520,7 @@ def closed_port() -> str:
     return f"http://127.0.0.1:{port}/"
 
 
-def test_others_go_on_while_a_call_of_the_class_runs(road: Road):
+def test_other_calls_go_on_while_a_call_of_the_class_runs(runner: Runner):
     """Only what it calls itself belongs to it: a failure of another caller counts."""
     breaker = circuit_breaker("api", failure_threshold=1)
 
@@ -537,9 +537,9 @@ def test_others_go_on_while_a_call_of_the_class_runs(road: Road):
             with pytest.raises(ConnectionResetError):
                 others.call(self.fail)
 
-    others = AnotherCaller()
+    others = IndependentCaller()
     with ThreadPoolExecutor(1) as threads:
-        road.run(lambda: Client().slow(), lambda: Client().slow_async())
+        runner.run(lambda: Client().slow(), lambda: Client().slow_async())
     assert breaker.state.name == "open"
 
 
@@ -566,7 +566,7 @@ def layered(**options: object) -> tuple[circuit_breaker, type]:
     return breaker, Client
 
 
-def test_failures_that_a_method_deals_with_count_for_nothing():
+def test_failures_that_a_method_handles_count_for_nothing():
     breaker, client = layered()
 
     def three_attempts() -> str:
@@ -590,7 +590,7 @@ def test_a_failure_within_a_method_within_a_method_counts_once():
         assert breaker.fail_counter == expected
 
 
-def test_a_success_within_a_method_that_fails_is_none():
+def test_a_success_within_a_failing_method_does_not_reset_the_count():
     breaker, client = layered()
 
     def fail_after_a_success() -> None:
@@ -605,7 +605,7 @@ def test_a_success_within_a_method_that_fails_is_none():
     assert breaker.state.name == "open"
 
 
-def test_a_success_within_a_method_that_fails_is_none_when_another_caller_has_failed_meanwhile():
+def test_a_success_within_a_failing_method_does_not_reset_the_count_after_another_callers_failure():
     breaker, client = layered()
 
     def fail_after_others_and_a_success() -> None:
@@ -635,7 +635,7 @@ def test_a_method_that_succeeds_starts_the_count_anew_when_another_caller_has_fa
     assert breaker.fail_counter == 0
 
 
-def test_retries_within_a_method_and_the_retries_of_the_method_itself_are_told_apart():
+def test_retries_within_a_method_are_told_apart_from_those_of_the_method():
     breaker, client = layered()
     answers = iter([down, down, "answer"])
 

@@ -1,4 +1,4 @@
-"""What looks at a guarded function with the standard library sees the original."""
+"""Introspection of a guarded function by the standard library shows the original."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ async def aorder(item: str, count: int = 1) -> str:
 
 
 class Customer:
-    """Who orders."""
+    """The customer of an order."""
 
     def order(self, item: str, *, by: Customer) -> str:
-        """Order for somebody."""
+        """Order for a customer."""
         return item
 
     async def aorder(self, item: str) -> str:
-        """Order for somebody, in time."""
+        """Order for a customer, in time."""
         return item
 
     @classmethod
@@ -160,7 +160,7 @@ def said_by(look: Callable[..., object], function: object) -> object:
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_who_looks_sees_the_original(look: str):
+def test_introspection_shows_the_original(look: str):
     expected = {kind: said_by(LOOKS[look], function) for kind, function in FUNCTIONS.items()}
     for guard in (retry, lambda function: circuit(retry(function))):
         assert {kind: said_by(LOOKS[look], guard(function)) for kind, function in FUNCTIONS.items()} == expected
@@ -168,7 +168,7 @@ def test_who_looks_sees_the_original(look: str):
 
 @pytest.mark.generated_wrapper
 @pytest.mark.parametrize("look", PAST_SIGNATURE)
-def test_who_looks_past_the_signature_sees_the_originals_parameters(look: str):
+def test_introspection_without_signatures_shows_the_originals_parameters(look: str):
     expected = {kind: said_by(PAST_SIGNATURE[look], function) for kind, function in FUNCTIONS.items()}
     guarded = {kind: retry(function) for kind, function in FUNCTIONS.items()}
     assert {kind: said_by(PAST_SIGNATURE[look], function) for kind, function in guarded.items()} == expected
@@ -187,7 +187,7 @@ def test_who_looks_past_the_signature_sees_the_originals_parameters(look: str):
     ],
     ids=["builtin", "builtin without signature", "method of a builtin", "partial", "async partial", "method", "mock"],
 )
-def test_what_is_no_function_keeps_its_signature_and_docstring(original: Callable[..., object]):
+def test_a_guarded_callable_object_keeps_its_signature_and_docstring(original: Callable[..., object]):
     for look in ("signature", "signature with types", "docstring", "coroutine function"):
         assert said_by(LOOKS[look], retry(original)) == said_by(LOOKS[look], original)
     assert inspect.isfunction(retry(original))
@@ -230,14 +230,14 @@ def test_globals_are_those_of_the_original():
     assert retry(order).__builtins__ is order.__builtins__
 
 
-def test_who_asks_for_the_module_of_the_caller_gets_one():
+def test_code_that_asks_for_the_callers_module_gets_one():
     def caller() -> str:
         return sys._getframe(1).f_globals["__name__"]
 
     assert retry(caller)() == __name__
 
 
-def test_a_coroutine_is_called_what_the_original_is():
+def test_a_coroutine_has_the_name_of_the_original():
     coroutine = retry(aorder)("lamp")
     assert (coroutine.__name__, coroutine.__qualname__) == ("aorder", "aorder")
     assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED
@@ -276,7 +276,7 @@ def test_a_function_of_a_module_is_pickled_by_its_name(protocol: int):
     assert pickle.loads(pickle.dumps(Store().fetch, protocol))(1) == 3
 
 
-def test_another_process_calls_it():
+def test_another_process_calls_a_guarded_function():
     spawn = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, mp_context=spawn) as pool:
         assert list(pool.map(stored, [1, 2])) == [2, 3]
@@ -316,7 +316,7 @@ def test_an_abstract_method_stays_abstract(place: str):
         shop()
 
 
-def test_what_a_decorator_in_between_leaves_on_the_function_stays():
+def test_attributes_that_an_inner_decorator_sets_stay():
     def marked(function):
         function.mark = "mine"
         function.__doc__ = "Marked."
@@ -350,19 +350,19 @@ def test_a_dataclass_with_slots_keeps_its_guarded_methods():
     assert Item(2.5).twice() == 5
 
 
-def test_what_a_c_object_offers_beside_the_call_is_found_on_the_original():
+def test_other_attributes_of_a_c_callable_are_found_on_the_original():
     cached = retry(functools.lru_cache(order))
     assert cached("lamp") is cached("lamp")
     assert not hasattr(cached, "cache_clear")
     assert cached.__wrapped__.cache_info().hits == 1
 
 
-def test_in_a_class_body_what_does_not_bind_by_itself_is_put_in_a_staticmethod():
+def test_a_callable_that_does_not_bind_is_a_staticmethod_in_a_class_body():
     class Shop:
-        greet = staticmethod(retry(functools.partial(order, "lamp")))
+        buy = staticmethod(retry(functools.partial(order, "lamp")))
         size = staticmethod(retry(len))
 
-    assert Shop().greet(2)[:2] == ["lamp", 2]
+    assert Shop().buy(2)[:2] == ["lamp", 2]
     assert Shop().size([1, 2]) == 2
 
 

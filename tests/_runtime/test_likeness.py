@@ -103,7 +103,7 @@ def answer(function: Callable[..., object], args: tuple[int, ...], kwargs: dict[
 @pytest.mark.parametrize("kind", ["def", "async def"])
 @pytest.mark.parametrize("guards", GUARDS)
 @pytest.mark.parametrize("form", [pytest.param("generated", marks=pytest.mark.generated_wrapper), "general"])
-def test_a_guarded_function_answers_as_its_original_also_when_it_fails_first(form: str, guards: str, kind: str):
+def test_a_guarded_function_returns_what_its_original_does_also_after_a_failure(form: str, guards: str, kind: str):
     @given(st.data())
     def check(data: st.DataObject) -> None:
         signature = data.draw(signatures())

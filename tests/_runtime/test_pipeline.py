@@ -4,23 +4,23 @@ import anyio
 import pytest
 
 from resilience import Pipeline, circuit_breaker, describe, fallback, retry_on_category, timeout
-from tests.roads import Road
+from tests.runners import Runner
 
 down = ConnectionResetError("down")
 stack = Pipeline(fallback(default="other"), retry_on_category(attempts=2, base_delay=0), timeout(5))
 
 
-def test_it_decorates_like_its_policies_stacked(road: Road):
-    story = road.play(stack, down, down, "never")
+def test_a_pipeline_decorates_like_its_policies_stacked(runner: Runner):
+    story = runner.play(stack, down, down, "never")
     assert story.answer == "other"
     assert story.reached == 2
 
 
-def test_it_calls_sync_functions():
+def test_a_pipeline_calls_sync_functions():
     assert stack.call(int, "2a", base=16) == 42
 
 
-def test_it_awaits_async_functions_and_calls_sync_ones(backend: str):
+def test_acall_awaits_async_functions_and_calls_sync_ones(backend: str):
     async def double(x: int) -> int:
         return 2 * x
 
@@ -29,7 +29,7 @@ def test_it_awaits_async_functions_and_calls_sync_ones(backend: str):
     assert anyio.run(stack.acall, lambda: double(4), backend=backend) == 8  # a sync function that returns an awaitable
 
 
-def test_a_call_of_an_async_function_says_what_to_await():
+def test_call_refuses_an_async_function_and_names_acall():
     async def fetch() -> None: ...
 
     with pytest.raises(TypeError, match=r"fetch\): it is async; use `await ... .acall"):
@@ -90,7 +90,7 @@ def test_single_policies_call_as_well(backend: str):
 
 
 @pytest.mark.parametrize("part", [3, "retry", lambda: None, None])
-def test_what_is_no_policy_is_refused_where_it_is_written(part: object):
+def test_an_object_that_is_no_policy_is_refused_where_it_is_written(part: object):
     with pytest.raises(TypeError, match="give policies, such as timeout"):
         Pipeline(part)
 

@@ -106,7 +106,7 @@ def test_under_a_retry_each_attempt_is_a_race(backend: str):
     assert service.begun == [0, 0.5, 2, 2.5]
 
 
-def test_around_a_circuit_each_copy_is_a_call_of_it_and_one_that_is_cancelled_is_none(backend: str):
+def test_each_copy_is_a_call_of_an_inner_circuit_and_a_cancelled_copy_counts_for_nothing(backend: str):
     breaker = circuit_breaker("b", failure_threshold=3)
     service = Service((0.75, down), (60, "slow"), (1, "third"))
     assert service.run(Pipeline(Hedger(0.5, copies=2), breaker), backend) == ("third", 2)
@@ -157,7 +157,7 @@ def test_a_guarded_function_may_race_within_itself(backend: str):
     anyio.run(main, backend=backend)
 
 
-def test_each_copy_is_limited_by_the_limit_inside_and_all_by_the_one_outside(backend: str):
+def test_an_inner_limit_holds_for_each_copy_and_an_outer_one_for_all(backend: str):
     inside = Pipeline(Hedger(0.5), timeout(1))
     answer, now = Service((60, "slow"), (60, "slow")).run(inside, backend)
     assert (type(answer).__name__, now) == ("CallTimeoutError", 1.5)
@@ -166,14 +166,14 @@ def test_each_copy_is_limited_by_the_limit_inside_and_all_by_the_one_outside(bac
     assert (type(answer).__name__, now, service.cancelled) == ("CallTimeoutError", 1, 2)
 
 
-def test_the_policies_inside_end_with_their_copies(backend: str):
+def test_inner_policies_end_with_their_copies(backend: str):
     limit, recorder = ConcurrencyLimit(2), Recorder()
     Service((60, "slow"), (1, "second")).run(Pipeline(Hedger(0.5), limit, recorder), backend)
     assert limit.slots.free == 2
     assert sorted(how for _, how in recorder.recorded) == ["cancelled", "ok"]
 
 
-def test_the_report_of_the_copy_that_won_is_that_of_the_call(backend: str):
+def test_last_call_is_the_report_of_the_copy_that_won(backend: str):
     service = Service((60, "slow"), (0.1, down), (0.1, "third"))
     made: list[int] = []
 
@@ -249,7 +249,7 @@ class Guarded:
 
 
 @pytest.mark.parametrize("name", ["function", "items", "async_items"])
-def test_what_cannot_race_is_refused_where_it_is_decorated(name: str):
+def test_a_function_that_cannot_race_is_refused_where_it_is_decorated(name: str):
     with pytest.raises(TypeError, match=rf"cannot guard .*Guarded\.{name} by Hedger\(delay=0\.5\)|the generator funct"):
         Hedger(0.5)(getattr(Guarded, name))
 
@@ -267,7 +267,7 @@ def test_a_class_with_a_method_that_is_not_async_is_refused_as_a_whole():
     assert Client.get is get
 
 
-def test_a_policy_that_does_not_say_that_it_races_is_refused_where_it_does(backend: str):
+def test_a_race_of_an_undeclared_policy_is_refused_when_it_is_yielded(backend: str):
     with pytest.raises(TypeError, match="is not async: Race cannot end a sync copy"):
         Careless().call(int)
     with pytest.raises(TypeError, match="is not async: Race cannot end a sync copy"), Careless():
@@ -285,7 +285,7 @@ def test_a_policy_that_does_not_say_that_it_races_is_refused_where_it_does(backe
     anyio.run(main, backend=backend)
 
 
-def test_a_function_that_does_not_say_that_it_is_async_is_taken_for_one(backend: str):
+def test_a_function_that_may_be_async_may_race(backend: str):
     import functools
 
     async def answer() -> str:
@@ -301,7 +301,7 @@ def test_a_function_that_does_not_say_that_it_is_async_is_taken_for_one(backend:
     anyio.run(main, backend=backend)
 
 
-def test_a_policy_inside_that_breaks_the_protocol_is_no_group_of_errors(backend: str):
+def test_an_inner_policy_that_breaks_the_protocol_raises_no_exception_group(backend: str):
     class Wrong(Policy):
         def run(self, call: Call) -> Steps:
             yield Proceed()
@@ -314,12 +314,12 @@ def test_a_policy_inside_that_breaks_the_protocol_is_no_group_of_errors(backend:
 
 
 @pytest.mark.parametrize("arguments", [(-1,), (None,), (1, 0), (1, 1.5)])
-def test_a_race_of_impossible_numbers_is_refused(arguments: tuple[object, ...]):
+def test_a_race_with_invalid_numbers_is_refused(arguments: tuple[object, ...]):
     with pytest.raises((TypeError, ValueError), match="delay=|copies="):
         Race(*arguments)
 
 
-def test_an_outcome_is_what_a_race_answers_with(backend: str):
+def test_a_race_answers_with_an_outcome(backend: str):
     class Second(Policy):
         supports_sync = False
 

@@ -38,7 +38,7 @@ ONLY_SYNC = {
     "call_user_function": {
         "if isinstance(value, Coroutine):",
         "    value.close()",
-        "    raise TypeError(f'{effect.function!r} is async and the call is not: nobody could await it')",
+        "    raise TypeError(f'{effect.function!r} is async and the call is not: its result would not be awaited')",
         "return Outcome(value)",
     },
 }
@@ -56,7 +56,7 @@ ONLY_ASYNC = {
     },
     "race": {
         "def race(effect: Race, call: Call) -> Outcome:",
-        '"""Run copies of what is inside in tasks; `race` is loaded with the first one."""',
+        '"""Run copies of the next layer in tasks; `race` is loaded with the first one."""',
         "from resilience._runtime.race import race",
         "return race(effect, drive, call)",
     },
@@ -95,7 +95,7 @@ def functions(name: str) -> dict[str, str]:
 SYNC, ASYNC = functions("sync_runner.py"), functions("async_runner.py")
 
 
-def test_they_consist_of_the_same_functions_in_the_same_order():
+def test_the_runners_have_the_same_functions_in_the_same_order():
     assert (
         list(SYNC)
         == list(ASYNC)
@@ -113,7 +113,7 @@ def test_they_consist_of_the_same_functions_in_the_same_order():
 
 
 @pytest.mark.parametrize("name", SYNC)
-def test_a_function_differs_in_what_is_named_here_alone(name: str):
+def test_a_function_differs_only_in_the_listed_lines(name: str):
     changes = list(difflib.ndiff(SYNC[name].splitlines(), ASYNC[name].splitlines()))
 
     def only(sign: str, allowed: set[str]) -> set[str]:
@@ -128,7 +128,7 @@ def test_a_function_differs_in_what_is_named_here_alone(name: str):
     assert {each.strip() for each in ONLY_SYNC.get(name, set()) | ONLY_ASYNC.get(name, set())} <= stripped
 
 
-def test_the_same_names_are_imported_but_for_those_of_a_difference():
+def test_the_runners_import_the_same_names_but_for_listed_lines():
     def imported(name: str) -> set[str]:
         tree = ast.parse((FOLDER / name).read_text())
         return {each.name for node in tree.body if isinstance(node, ast.ImportFrom) for each in node.names}

@@ -105,7 +105,7 @@ def test_only_the_main_thread_on_the_systems_clock_can_be_interrupted(monkeypatc
     assert [*seen, can_interrupt()] == [False] * 3
 
 
-def test_a_handler_that_could_not_be_given_back_is_left_alone(monkeypatch: pytest.MonkeyPatch):
+def test_a_handler_that_could_not_be_restored_is_left_alone(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(interrupt, "_get_handler", lambda number: None)
     assert not can_interrupt()
 
@@ -169,7 +169,7 @@ def fail_at_once() -> None:
         retry_on_category(base_delay=LONG, max_delay=LONG)(fail_at_once),
     ],
 )
-def test_what_hangs_is_interrupted(hang: Callable[..., object]):
+def test_a_call_that_hangs_is_interrupted(hang: Callable[..., object]):
     assert limited(SHORT, hang) is TIMED_OUT
 
 
@@ -189,7 +189,7 @@ def test_the_call_runs_in_the_callers_own_thread():
     assert limited(LONG, threading.current_thread).value is threading.current_thread()
 
 
-def test_an_error_of_the_calls_own_is_its_outcome():
+def test_an_error_of_the_call_itself_is_its_outcome():
     for own in (TimeoutError("mine"), LookupError()):
 
         def fail(error: Exception = own) -> None:
@@ -198,7 +198,7 @@ def test_an_error_of_the_calls_own_is_its_outcome():
         assert limited(LONG, fail).error is own
 
 
-def test_a_generator_and_whatever_else_is_open_is_closed():
+def test_generators_and_context_managers_of_an_interrupted_call_are_closed():
     closed: list[str] = []
 
     def items() -> Iterator[int]:
@@ -246,7 +246,7 @@ def test_the_function_is_interruptible_however_it_is_called_and_a_policy_is_not(
     assert found[-1] == ("outside", False)
 
 
-def test_a_decorated_function_is_interrupted_in_the_main_thread_and_left_in_another():
+def test_a_decorated_function_is_interrupted_in_the_main_thread_and_abandoned_in_another():
     threads, ended = [], []
 
     @timeout(SHORT, mode="signal")
@@ -275,7 +275,7 @@ def test_a_decorated_function_is_interrupted_in_the_main_thread_and_left_in_anot
     gate.set()
 
 
-def test_a_whole_stack_hears_of_the_limit_and_tries_again():
+def test_a_stack_retries_after_an_interrupted_attempt():
     calls, breaker = [], circuit_breaker("c", failure_threshold=2)
 
     @retry_on_category(attempts=2, base_delay=0)
@@ -294,7 +294,7 @@ def test_a_whole_stack_hears_of_the_limit_and_tries_again():
 # -- what is not -----------------------------------------------------------------------------------------------------
 
 
-def test_a_permit_is_given_back_wherever_the_alarm_comes():
+def test_a_permit_is_given_back_whenever_the_alarm_comes():
     permits, came = Permits(), []
     for number in range(2000):
         # The alarm comes before, in and after the function, and in whatever the policies do.
@@ -305,7 +305,7 @@ def test_a_permit_is_given_back_wherever_the_alarm_comes():
     assert any(came)
 
 
-def test_a_policy_at_work_is_not_interrupted_and_nothing_begins_after_it():
+def test_a_running_policy_is_not_interrupted_and_no_attempt_follows():
     called: list[int] = []
 
     class Slow(Permits):
@@ -319,7 +319,7 @@ def test_a_policy_at_work_is_not_interrupted_and_nothing_begins_after_it():
     assert (slow.taken, slow.held, called) == (1, 0, [])
 
 
-def test_a_value_that_was_ready_is_returned_although_a_policy_was_slow_to_hear_of_it():
+def test_a_value_that_was_ready_is_returned_although_a_policy_was_slow():
     class Slow(Policy):
         def run(self, call: Call) -> Steps[Outcome]:
             outcome = yield Proceed()
@@ -330,7 +330,7 @@ def test_a_value_that_was_ready_is_returned_although_a_policy_was_slow_to_hear_o
     assert limited(LONG, lambda: "ready", Slow()).value == "ready"
 
 
-def test_a_retry_makes_no_further_attempt():
+def test_a_retry_inside_an_expired_limit_makes_no_further_attempt():
     calls: list[int] = []
 
     def stubborn() -> None:
@@ -357,7 +357,7 @@ def test_a_pause_between_attempts_is_interrupted():
     assert calls == [1]
 
 
-def test_a_worker_that_is_waited_for_is_left():
+def test_an_inner_worker_thread_is_abandoned():
     gate, before = threading.Event(), abandoned()
 
     def by_worker() -> Outcome:
@@ -402,7 +402,7 @@ def test_an_interrupt_that_python_drops_is_raised_again(monkeypatch: pytest.Monk
     assert dropped == [interrupt.Interrupt]
 
 
-def test_a_clean_up_may_take_its_time(monkeypatch: pytest.MonkeyPatch):
+def test_a_finally_block_is_not_interrupted_again(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(interrupt, "_REPEAT_DELAY", 0.005)
     cleaned: list[str] = []
 
@@ -420,7 +420,7 @@ def test_a_clean_up_may_take_its_time(monkeypatch: pytest.MonkeyPatch):
     assert cleaned == ["up"]
 
 
-def test_a_value_and_an_error_that_take_its_place_are_the_outcome():
+def test_a_value_or_an_error_that_replaces_the_interrupt_is_the_outcome():
     def give_in() -> str:
         try:
             spin()
@@ -452,7 +452,7 @@ def test_ctrl_c_passes():
     assert permits.held == 0
 
 
-def test_ctrl_c_whose_way_out_takes_too_long_is_not_lost():
+def test_ctrl_c_that_unwinds_beyond_the_limit_is_not_lost():
     pressed = KeyboardInterrupt()
 
     def work() -> None:
@@ -466,7 +466,7 @@ def test_ctrl_c_whose_way_out_takes_too_long_is_not_lost():
     assert caught.value is pressed
 
 
-def test_what_the_caller_is_handling_is_no_business_of_the_calls():
+def test_an_exception_that_the_caller_handles_does_not_affect_the_limit():
     try:
         raise KeyboardInterrupt
     except KeyboardInterrupt:
@@ -508,7 +508,7 @@ def test_an_outer_limit_passes_through_the_inner_one():
 def test_of_two_limits_at_the_same_moment_the_outer_one_counts():
     inner: list[Outcome] = []
     assert limited(SHORT, lambda: inner.append(limited(SHORT, spin))) is TIMED_OUT
-    # The inner one begins later, and falls due while the outer one's interrupt is on its way, or not at all.
+    # The inner one begins later, and falls due while the outer one's interrupt passes, or not at all.
     assert inner in ([], [TIMED_OUT])
 
 
@@ -532,7 +532,7 @@ def test_an_outer_limit_whose_interrupt_is_swallowed_inside_ends_the_inner_retry
     assert (calls, went_on) == ([1], [])
 
 
-def test_a_limit_in_a_clean_up_holds_there():
+def test_a_limit_in_a_finally_block_holds():
     inner: list[Outcome] = []
 
     def work() -> None:
@@ -558,7 +558,7 @@ def rings() -> Iterator[list[int]]:
     signal.signal(signal.SIGALRM, before)
 
 
-def test_an_alarm_in_use_before_is_given_back_with_the_time_that_is_left(rings: list[int]):
+def test_a_previous_alarm_is_restored_with_the_time_that_is_left(rings: list[int]):
     handler = signal.getsignal(signal.SIGALRM)
     signal.setitimer(signal.ITIMER_REAL, 1000, 7)
     assert limited(SHORT, spin) is TIMED_OUT
@@ -569,7 +569,7 @@ def test_an_alarm_in_use_before_is_given_back_with_the_time_that_is_left(rings: 
     assert rings == []
 
 
-def test_an_alarm_that_falls_due_inside_reaches_its_handler(rings: list[int]):
+def test_a_previous_alarm_that_falls_due_inside_reaches_its_handler(rings: list[int]):
     signal.setitimer(signal.ITIMER_REAL, SHORT, SHORT)
 
     def work() -> str:
@@ -581,13 +581,13 @@ def test_an_alarm_that_falls_due_inside_reaches_its_handler(rings: list[int]):
     assert limited(LONG, work).value == "ok"
 
 
-def test_an_alarm_that_falls_due_inside_does_not_end_the_limit(rings: list[int]):
+def test_a_previous_alarm_that_falls_due_inside_does_not_end_the_limit(rings: list[int]):
     signal.setitimer(signal.ITIMER_REAL, SHORT / 2)
     assert limited(2 * SHORT, spin) is TIMED_OUT
     assert rings == [signal.SIGALRM]
 
 
-def test_what_another_handler_raises_passes():
+def test_an_exception_of_a_previous_handler_ends_the_call():
     class Theirs(Exception):
         pass
 
@@ -602,7 +602,7 @@ def test_what_another_handler_raises_passes():
         signal.signal(signal.SIGALRM, before)
 
 
-def test_another_handler_may_set_its_timer_again(rings: list[int]):
+def test_a_previous_handler_may_set_its_timer_again(rings: list[int]):
     def ring(number: int, frame: object) -> None:
         rings.append(number)
         signal.setitimer(signal.ITIMER_REAL, SHORT if len(rings) < 3 else 0)
@@ -617,7 +617,7 @@ def test_another_handler_may_set_its_timer_again(rings: list[int]):
     assert limited(LONG, work) is not TIMED_OUT
 
 
-def test_a_handler_the_function_puts_in_place_stays():
+def test_a_handler_that_the_function_installs_stays():
     mine = lambda number, frame: None
     before = signal.getsignal(signal.SIGALRM)
     try:
@@ -643,7 +643,7 @@ def play(program: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_default_action_of_an_alarm_in_use_before_is_taken():
+def test_the_default_action_of_a_previous_alarm_is_taken():
     done = play("signal.setitimer(signal.ITIMER_REAL, SHORT)\nlimited(LONG, spin)")
     assert done.returncode == -signal.SIGALRM, done.stderr
 

@@ -64,7 +64,7 @@ def test_slots_are_counted_and_more_than_were_taken_cannot_be_released():
 
 
 @pytest.mark.parametrize("limit", [0, -1, 1.5, True, None])
-def test_a_limit_that_is_no_count_is_refused(limit: object):
+def test_an_invalid_number_of_slots_is_refused(limit: object):
     with pytest.raises((TypeError, ValueError), match="limit="):
         Slots(limit)
 
@@ -244,7 +244,7 @@ def test_a_thread_releases_and_tasks_of_other_loops_go_on():
     assert (policy.slots.free, policy.slots.waiting) == (1, 0)
 
 
-def test_many_threads_and_loops_never_are_more_than_the_limit():
+def test_many_threads_and_loops_never_exceed_the_limit():
     policy = Limit(3)
     inside: list[int] = []
     most = 0
@@ -412,7 +412,7 @@ def test_a_task_waits_where_trio_is_a_guest_of_asyncio():
     assert policy.slots.free == 1
 
 
-def test_without_a_timeout_and_a_deadline_a_call_waits_for_any_time(road):
+def test_without_a_timeout_and_a_deadline_a_call_waits_without_limit(runner):
     policy = taken()
     served: list[float] = []
 
@@ -430,11 +430,11 @@ def test_without_a_timeout_and_a_deadline_a_call_waits_for_any_time(road):
                 await clock.sleep_async(1e6)
                 policy.slots.release()
 
-    road.run(main, main_async)
-    assert served == [1e6 if road.is_async else 0]
+    runner.run(main, main_async)
+    assert served == [1e6 if runner.is_async else 0]
 
 
-def test_a_slot_released_by_a_destructor_while_the_lock_is_held_reaches_who_waits():
+def test_a_slot_released_by_a_destructor_while_the_lock_is_held_reaches_a_waiting_call():
     slots = Slots(1)
     slots.try_acquire()
     with slots._lock:  # as the collector may run in the middle of `queue_up`

@@ -1,4 +1,4 @@
-"""Sync limits by threads: those left behind are counted, capped, and keep nobody."""
+"""Sync limits by threads: abandoned threads are counted and capped, and do not keep a process from ending."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.interruptions import functions_of, interruptions
 
 
 class Hanging:
-    """A call that takes too long, until somebody lets it go."""
+    """A call that hangs until the test releases it."""
 
     def __init__(self) -> None:
         self.gate = threading.Event()
@@ -52,7 +52,7 @@ def hang(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
 
 
 def comes_true(condition: Callable[[], bool]) -> bool:
-    """Wait for other threads to get there: they tell nobody."""
+    """Wait for other threads to get there, by polling: they set no event."""
     for _ in range(10_000):
         if condition():
             return True
@@ -74,7 +74,7 @@ def limited(function: Callable[[], object], target: str = "shop.search") -> obje
 # -- counted ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_call_whose_caller_left_counts_until_it_comes_back(hang: Hanging):
+def test_an_abandoned_call_counts_until_it_returns(hang: Hanging):
     assert abandoned() == 0
     leave(hang, 3)
     assert abandoned() == 3
@@ -82,7 +82,7 @@ def test_a_call_whose_caller_left_counts_until_it_comes_back(hang: Hanging):
     assert comes_true(lambda: abandoned() == 0)
 
 
-def test_a_call_that_ends_in_time_counts_for_nothing(hang: Hanging):
+def test_a_call_that_ends_in_time_is_not_counted_as_abandoned(hang: Hanging):
     seen: list[int] = []
 
     def fail() -> None:
@@ -104,14 +104,14 @@ def test_a_call_in_two_limits_that_hangs_holds_one_thread(hang: Hanging):
     assert hang.calls == 1
 
 
-def test_an_inner_limit_that_passes_leaves_its_own_thread_behind(hang: Hanging):
+def test_an_inner_limit_that_expires_abandons_its_own_thread(hang: Hanging):
     guarded = timeout(1000)(retry_on_category(attempts=2, base_delay=0)(timeout(2)(hang)))
     with virtual_time(), pytest.raises(TimeoutError):
         guarded()
     assert (hang.calls, abandoned()) == (2, 2)
 
 
-def test_a_caller_that_leaves_before_the_call_begins_takes_it_along(hang: Hanging):
+def test_a_call_whose_caller_leaves_before_it_begins_is_not_made(hang: Hanging):
     left = CancelToken(None)
     left.cancel()
     assert left.begin() is False
@@ -119,7 +119,7 @@ def test_a_caller_that_leaves_before_the_call_begins_takes_it_along(hang: Hangin
     left.end()
 
 
-def test_a_thread_nobody_waits_for_starts_no_other():
+def test_an_abandoned_thread_starts_no_other():
     left = CancelToken(None)
     left.cancel()
     call = Call("shop.search", list)
@@ -129,7 +129,7 @@ def test_a_thread_nobody_waits_for_starts_no_other():
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="a system without")
-def test_a_caller_that_leaves_by_ctrl_c_leaves_a_thread_behind_too(hang: Hanging):
+def test_a_caller_interrupted_by_ctrl_c_abandons_its_thread_too(hang: Hanging):
     pressed: list[int] = []
 
     def press(number: int, frame: object) -> None:
@@ -152,7 +152,7 @@ def test_a_caller_that_leaves_by_ctrl_c_leaves_a_thread_behind_too(hang: Hanging
     assert abandoned() == 1
 
 
-def test_the_count_is_right_when_many_leave_and_come_back_at_once(hang: Hanging):
+def test_the_count_is_right_when_many_calls_are_abandoned_and_return_at_once(hang: Hanging):
     rounds = 50
     failed: list[BaseException] = []
 
@@ -200,7 +200,7 @@ def test_a_refusal_is_an_event_that_says_how_many_threads_hang(hang: Hanging, mo
     assert heard == [ThreadsExhausted(target="shop.search", policy="timeout", running=2)]
 
 
-def test_calls_are_made_again_when_one_has_come_back(hang: Hanging, monkeypatch: pytest.MonkeyPatch):
+def test_calls_are_made_again_when_an_abandoned_one_has_returned(hang: Hanging, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(ABANDONED_THREADS, "limit", 2)
     first = Hanging()
     leave(first)
@@ -211,7 +211,7 @@ def test_calls_are_made_again_when_one_has_come_back(hang: Hanging, monkeypatch:
     assert limited(list).value == []
 
 
-def test_a_refusal_is_a_rejection_that_trips_no_circuit_and_can_be_covered(
+def test_a_refusal_is_a_rejection_that_trips_no_circuit_and_that_a_fallback_covers(
     hang: Hanging, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(ABANDONED_THREADS, "limit", 1)
@@ -225,7 +225,7 @@ def test_a_refusal_is_a_rejection_that_trips_no_circuit_and_can_be_covered(
     assert fallback(default="other", on="rejected")(guarded)() == "other"
 
 
-def test_the_error_survives_pickle_and_knows_one_from_many():
+def test_the_error_survives_pickle_and_has_a_singular():
     error = pickle.loads(pickle.dumps(TooManyAbandonedError("shop.search", 1)))
     assert (error.target, error.running, error.retry_after) == ("shop.search", 1, None)
     assert str(error) == (
@@ -446,7 +446,7 @@ def test_a_caller_that_comes_in_time_has_its_work_done(taken: worker_threads._Wo
 
 
 def test_a_hundred_calls_at_once_wait_for_no_thread():
-    """With a queue nobody would pass the barrier: it opens when all of them are at work."""
+    """With a queue no call would pass the barrier: it opens when all calls are running."""
     barrier, answers = threading.Barrier(100), []
     meet = timeout(60)(barrier.wait)
     callers = [threading.Thread(target=lambda: answers.append(meet())) for _ in range(100)]
@@ -470,7 +470,7 @@ def play(program: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("end", "code"), [("", 0), ("sys.exit(3)", 3), ("raise LookupError", 1), ("threading.Event().wait(0.01)", 0)]
 )
-def test_a_process_ends_although_as_many_calls_hang_as_may(end: str, code: int):
+def test_a_process_ends_with_the_maximum_of_hung_calls(end: str, code: int):
     done = play(f"""
 import sys, threading, time
 from resilience import timeout

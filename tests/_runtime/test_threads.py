@@ -103,7 +103,7 @@ def test_many_threads_at_a_half_open_circuit_send_one_probe(eager_switching: Non
     assert breaker.current_state == "half-open"
 
 
-def test_a_thread_that_looked_at_the_clock_early_and_comes_in_late_gets_no_second_probe():
+def test_a_thread_with_an_early_clock_reading_gets_no_second_probe():
     """A clock read before the lock, compared with one read by a thread that overtook, looks like one set back."""
     from resilience.clock import SystemClock
 

@@ -61,13 +61,13 @@ async def async_value() -> str:
     ],
     ids=["deadline", "timeout", "both"],
 )
-def test_wherever_ctrl_c_comes_in_a_limit_the_next_call_works_as_ever(clock: VirtualClock, call: Callable[[], object]):
+def test_the_next_call_works_after_ctrl_c_anywhere_in_a_limit(clock: VirtualClock, call: Callable[[], object]):
     for _ in interruptions(call, LIMITS):
         assert calls_go_on(clock, call)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore:coroutine:RuntimeWarning")
-def test_wherever_ctrl_c_comes_in_an_async_limit_its_moment_is_withdrawn(clock: VirtualClock):
+def test_the_deadline_is_withdrawn_after_ctrl_c_anywhere_in_an_async_limit(clock: VirtualClock):
     """The rest of the task is the event loop's to end, the cancel scope of the limit included."""
 
     @deadline(5)
@@ -92,7 +92,7 @@ def test_wherever_ctrl_c_comes_in_an_async_limit_its_moment_is_withdrawn(clock: 
     asyncio.run(main())
 
 
-def test_wherever_ctrl_c_comes_in_the_limit_of_a_block_the_next_one_works_as_ever(clock: VirtualClock):
+def test_the_next_block_works_after_ctrl_c_anywhere_in_a_limited_block(clock: VirtualClock):
     limit = deadline(5)
 
     def block() -> str:
@@ -103,7 +103,7 @@ def test_wherever_ctrl_c_comes_in_the_limit_of_a_block_the_next_one_works_as_eve
         assert calls_go_on(clock, block)
 
 
-def test_wherever_ctrl_c_comes_in_a_block_the_time_outside_of_it_is_the_one_that_counts(clock: VirtualClock):
+def test_the_outer_deadline_is_in_force_after_ctrl_c_anywhere_in_a_block(clock: VirtualClock):
     limit = deadline(5)
 
     def block() -> str:
@@ -117,7 +117,7 @@ def test_wherever_ctrl_c_comes_in_a_block_the_time_outside_of_it_is_the_one_that
         assert calls_go_on(clock, block)
 
 
-def test_wherever_ctrl_c_comes_in_a_limited_stream_the_next_one_works_as_ever(clock: VirtualClock):
+def test_the_next_stream_works_after_ctrl_c_anywhere_in_a_limited_stream(clock: VirtualClock):
     @timeout(idle=5)
     def stream() -> Iterator[str]:
         yield "value"
@@ -130,7 +130,7 @@ def test_wherever_ctrl_c_comes_in_a_limited_stream_the_next_one_works_as_ever(cl
         assert calls_go_on(clock, read)
 
 
-def test_a_moment_is_withdrawn_once_and_what_was_in_force_before_is_again():
+def test_a_deadline_is_withdrawn_once_and_the_previous_one_is_in_force_again():
     outer = ActiveDeadline(7.0, VirtualClock())
     token = push_deadline(outer)
     announcement = DeadlineScope(ActiveDeadline(5.0, VirtualClock()))
@@ -145,7 +145,7 @@ def test_a_moment_is_withdrawn_once_and_what_was_in_force_before_is_again():
     assert current_deadline_any_clock() is None
 
 
-def test_a_moment_that_is_in_force_already_stays_so():
+def test_a_scope_of_the_deadline_in_force_leaves_it_in_force():
     due = ActiveDeadline(7.0, VirtualClock())
     token = push_deadline(due)
     announcement = DeadlineScope(due)
@@ -156,7 +156,7 @@ def test_a_moment_that_is_in_force_already_stays_so():
     pop_deadline(token)
 
 
-def test_to_withdraw_in_another_context_is_an_error():
+def test_to_withdraw_a_deadline_in_another_context_is_an_error():
     announcement = DeadlineScope(ActiveDeadline(5.0, VirtualClock()))
     announcement.begin()
     with pytest.raises(ValueError, match="different Context"):

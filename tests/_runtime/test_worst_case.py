@@ -1,4 +1,4 @@
-"""What a stack can come to at worst is what comes of it when everything fails as slowly as it may."""
+"""The worst case of a stack agrees with a run in which every call fails as slowly as it may."""
 
 from __future__ import annotations
 
@@ -31,33 +31,33 @@ def worst(*policies: object) -> WorstCase:
     return describe(guarded).worst
 
 
-def test_a_function_by_itself_is_one_call_of_any_length():
+def test_the_worst_case_of_a_function_is_one_call_of_unknown_length():
     assert describe(len).worst == worst(fallback(default=0), circuit_breaker("a")) == WorstCase()
     assert str(WorstCase()) == "worst case: 1 call, 0 s of waiting and what the calls take"
 
 
-def test_a_retry_is_its_attempts_and_its_waits():
+def test_the_worst_case_of_a_retry_is_its_attempts_and_its_waits():
     found = worst(three)
     assert (found.calls, found.waits, found.seconds, found.hint) == (3, 1 + 2, math.inf, 11.0)
     calls = "worst case: 3 calls, 3 s of waiting and what the calls take"
     assert str(found) == f"{calls} (up to 11 s per wait if the server sends Retry-After)"
 
 
-def test_with_a_limit_for_each_attempt_it_has_an_end():
+def test_a_limit_for_each_attempt_bounds_the_worst_case():
     found = worst(three, timeout(2))
     assert (found.calls, found.seconds) == (3, 3 * 2 + 3)
     assert str(found) == "worst case: 3 calls, 9 s (up to 11 s per wait if the server sends Retry-After)"
 
 
 @pytest.mark.parametrize("outer", [deadline(4), timeout(4)])
-def test_a_limit_around_it_all_holds(outer: object):
+def test_an_outer_limit_bounds_the_worst_case(outer: object):
     found = worst(outer, three, timeout(2))
     assert (found.calls, found.waits, found.seconds) == (3, 3, 4)
     assert worst(deadline(1), three).waits == 1
     assert worst(deadline(40), three, timeout(2)).seconds == 9
 
 
-def test_a_single_attempt_waits_for_nothing():
+def test_the_worst_case_of_a_single_attempt_has_no_waits():
     found = worst(retry_on_category(attempts=1), timeout(2))
     assert (found.calls, found.waits, found.seconds, found.hint) == (1, 0, 2, 0)
 
@@ -79,7 +79,7 @@ def test_waits_grow_to_the_cap_and_stay_there():
     assert worst(retry_on_category("network", attempts=9, base_delay=0)).waits == 0
 
 
-def test_retries_in_retries_do_not_multiply_what_the_inner_one_gives_up_on():
+def test_nested_retries_of_the_same_categories_do_not_multiply():
     assert worst(three, three).calls == 3
     assert worst(three, three).waits == 3
     wider = retry_on_category("network", "timeout", attempts=4, base_delay=0)
@@ -88,25 +88,25 @@ def test_retries_in_retries_do_not_multiply_what_the_inner_one_gives_up_on():
     assert worst(three, wider).calls == 4
 
 
-def test_they_do_when_they_are_told_to():
-    told = retry_on_category("network", attempts=4, base_delay=0, retry_exhausted=True)
-    assert worst(told, three, timeout(1)).calls == 12
-    assert worst(told, three, timeout(1)).seconds == 4 * (3 + 3)
+def test_nested_retries_multiply_with_retry_exhausted():
+    multiplying = retry_on_category("network", attempts=4, base_delay=0, retry_exhausted=True)
+    assert worst(multiplying, three, timeout(1)).calls == 12
+    assert worst(multiplying, three, timeout(1)).seconds == 4 * (3 + 3)
 
 
-def test_results_are_tried_again_whoever_has_given_up():
+def test_nested_retries_multiply_where_results_are_retried():
     polling = retry_on_category("network", attempts=4, base_delay=0, retry_if_result=lambda result: not result)
     assert worst(polling, three).calls == 12
 
 
-def test_revisions_come_on_top():
+def test_revisions_are_added_to_the_attempts():
     assert worst(retry_on_category("network", attempts=3, base_delay=0, revise=lambda call, report: None)).calls == 6
 
 
 @pytest.mark.parametrize(
     "options", [{"wait": tenacity.wait_random(0, 9)}, {"waits": {"network": tenacity.wait_fixed(3)}}]
 )
-def test_nobody_knows_how_long_a_strategy_waits(options: dict[str, object]):
+def test_the_waits_of_a_strategy_are_unbounded(options: dict[str, object]):
     found = worst(retry_on_category("network", **options))
     assert (found.calls, found.waits) == (3, math.inf)
     assert str(found).startswith("worst case: 3 calls, no limit to the waiting (")
@@ -114,7 +114,7 @@ def test_nobody_knows_how_long_a_strategy_waits(options: dict[str, object]):
     assert worst(retry_on_category("network", retry_if=tenacity.retry_never)).waits < 1
 
 
-def test_without_a_limit_of_attempts_there_is_no_end():
+def test_without_a_limit_of_attempts_the_worst_case_is_infinite():
     endless = retry_on_category("network", stop=tenacity.stop_after_delay(9))
     assert (worst(endless).calls, worst(endless).waits, worst(endless).seconds) == (math.inf,) * 3
     assert str(worst(endless)).startswith("worst case: any number of calls, no limit to the waiting (")
@@ -123,7 +123,7 @@ def test_without_a_limit_of_attempts_there_is_no_end():
     assert worst(deadline(5), endless).seconds == 5
 
 
-def test_the_attempts_that_are_retried_are_told_apart_by_category():
+def test_nested_retries_of_different_categories_multiply():
     assert worst(three).retried == ErrorCategory.NETWORK.value
 
 

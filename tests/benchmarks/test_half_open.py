@@ -48,7 +48,7 @@ def test_ours_is_right_in_every_style(scenario: Scenario):
 
 @every_scenario
 @pytest.mark.parametrize("library", PEERS, ids=lambda library: library.NAME)
-def test_every_cell_of_a_peer_is_found_and_says_why(scenario: Scenario, library):
+def test_every_cell_of_a_peer_has_a_verdict_with_a_reason(scenario: Scenario, library):
     cell = scenario.run(library)
     assert cell.verdict in (RIGHT, WRONG, NOT_APPLICABLE), cell
     assert all(finding.verdict != ERROR for finding in cell.findings), cell
@@ -186,7 +186,7 @@ def test_a_breaker_with_one_bug_is_found_wrong_in_that_and_nothing_else(bug: str
     assert verdicts == {scenario.name: WRONG if scenario.name == bug else RIGHT for scenario in BUGS}
 
 
-def test_a_wrong_cell_says_what_happened_and_which_way():
+def test_a_wrong_cell_names_what_happened_in_which_style():
     cell = next(scenario for scenario in BUGS if scenario.name == "a-cancelled-probe-closes-it").run(
         TinyLibrary("a-cancelled-probe-closes-it")
     )

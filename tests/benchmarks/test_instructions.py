@@ -79,7 +79,7 @@ def test_a_dump_that_was_cut_off_is_refused(tmp_path: Path) -> None:
         total(path)
 
 
-def test_marks_that_callgrind_does_not_see_are_told(tmp_path: Path) -> None:
+def test_missing_marks_of_callgrind_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(DumpError, match="it did not see the calls of getppid"):
         per_call(tmp_path, 71, 1000)
 
@@ -171,7 +171,7 @@ def test_the_list_names_every_case_once(capsys: pytest.CaptureFixture[str]) -> N
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [case.name for case in CASES]
 
 
-def test_a_name_nobody_has_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_name_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["--case", "nonsense"]) == 2
     assert "nonsense" in capsys.readouterr().err
 
@@ -204,7 +204,7 @@ def test_the_check_fails_when_a_limit_is_exceeded(
     assert command.main(["--check", "--case", "sync-retry"]) == code
     shown = capsys.readouterr()
     assert ("1.20 exceeded" in shown.out, "sync-retry: 1.210 times" in shown.err) == (bool(code), bool(code))
-    assert command.main(["--case", "sync-retry"]) == 0  # nobody asked
+    assert command.main(["--case", "sync-retry"]) == 0  # without --check
 
 
 def test_the_profile_shows_what_is_called(capsys: pytest.CaptureFixture[str]) -> None:
@@ -212,10 +212,10 @@ def test_the_profile_shows_what_is_called(capsys: pytest.CaptureFixture[str]) ->
     assert "18000" in capsys.readouterr().out  # three calls of the function in each of 6000
 
 
-def test_what_goes_wrong_in_the_child_is_told(tmp_path: Path) -> None:
-    told = {"case": "sync-retry", "side": "ours", "pid": 71, "problem": "CheckFailedError: answers 8"}
+def test_a_failure_in_the_child_is_reported(tmp_path: Path) -> None:
+    reported = {"case": "sync-retry", "side": "ours", "pid": 71, "problem": "CheckFailedError: answers 8"}
     with pytest.raises(counting.CountingError, match="^sync-retry, ours: CheckFailedError: answers 8$"):
-        reports(f"print({json.dumps(json.dumps(told))})", tmp_path)
+        reports(f"print({json.dumps(json.dumps(reported))})", tmp_path)
     with pytest.raises(counting.CountingError, match="ended with 3, 0 of 1 done\nno such instruction$"):
         reports("import sys; sys.stderr.write('no such instruction'); sys.exit(3)", tmp_path)
 

@@ -91,7 +91,7 @@ def test_the_workloads_are_listed(capsys: pytest.CaptureFixture[str]):
 
 
 @pytest.mark.parametrize("arguments", [["--only", "nothing"], ["--minutes", "0"], ["--minutes", "-1"]])
-def test_arguments_that_cannot_be_meant_are_refused(arguments: list[str]):
+def test_invalid_arguments_are_refused(arguments: list[str]):
     with pytest.raises(SystemExit, match="2"):
         main(arguments)
 

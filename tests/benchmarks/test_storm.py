@@ -184,7 +184,7 @@ def diary_of(*shares: float) -> Timeline:
         ([0.0] * 4 + [1.0] * 16, 4),
         ([0.9] + [1.0] * 19, 0),  # 98 % of five seconds
         ([1.0] * 8 + [0.0] + [1.0] * 11, 9),  # it has to stay so
-        ([1.0] * 15 + [0.0] * 5, 0),  # those may still be on their way
+        ([1.0] * 15 + [0.0] * 5, 0),  # those may still be in flight
         ([1.0] * 14 + [0.0] * 6, None),
     ],
 )

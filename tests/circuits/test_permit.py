@@ -87,7 +87,7 @@ def test_a_permit_may_end_in_another_thread_and_only_one_of_many_ends_it():
     assert (breaker.fail_counter, len(refused)) == (1, 7)
 
 
-def test_a_permit_that_is_dropped_is_given_back():
+def test_a_permit_that_is_collected_is_given_back():
     with virtual_time() as clock:
         breaker = half_open(clock)
         breaker.acquire()

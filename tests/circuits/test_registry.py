@@ -21,11 +21,11 @@ from resilience.circuits._per_key import PerKey
 from resilience.circuits._registry import Registry
 from resilience.circuits.breaker import REGISTRY
 from resilience.testing import virtual_time
-from tests.callers import AnotherCaller
+from tests.independent_caller import IndependentCaller
 
 
 @pytest.fixture(autouse=True)
-def nobody_else(monkeypatch):
+def no_other_circuits(monkeypatch):
     """Circuits that other tests and pages of the documentation hold, under whatever name, are not seen here."""
     monkeypatch.setattr(REGISTRY, "_references", {})
 
@@ -59,7 +59,7 @@ def test_a_circuit_is_found_by_its_name():
     assert resilience.circuits.get("ledger") is ledger
 
 
-def test_a_name_nobody_has_is_answered_with_the_nearest_one():
+def test_an_unknown_name_is_refused_with_the_nearest_one():
     registry = Registry()
     registry.add(ledger := circuit_breaker("ledger"))
     with pytest.raises(LookupError) as caught:
@@ -89,7 +89,7 @@ def test_a_name_of_two_circuits_finds_neither_and_says_where_they_were_made():
     assert len(entries(f"{__name__}.twin")) == len(twins)
 
 
-def test_circuits_of_one_name_are_told_apart_by_the_module_that_made_them():
+def test_circuits_of_one_name_are_distinguished_by_their_modules():
     ours, theirs = made_in("shop.clients", "books"), made_in("shop.orders", "books")
     assert resilience.circuits.get("shop.clients.books") is ours
     assert resilience.circuits.get("shop.orders.books") is theirs
@@ -107,7 +107,7 @@ def test_a_second_circuit_of_a_name_is_logged_once(caplog: pytest.LogCaptureFixt
     )
 
 
-def test_a_circuit_may_have_the_name_of_one_that_is_gone(caplog: pytest.LogCaptureFixture):
+def test_a_circuit_may_have_the_name_of_a_collected_one(caplog: pytest.LogCaptureFixture):
     for _ in range(3):
         circuit_breaker("short-lived")
         gc.collect()
@@ -128,7 +128,7 @@ def test_all_circuits_are_listed_by_name_and_reset_together():
 # -- copies and settings -----------------------------------------------------------------------------------------------
 
 
-def test_a_copy_of_what_holds_a_circuit_holds_the_same_circuit():
+def test_a_copy_of_an_object_shares_its_circuit():
     breaker = circuit_breaker("shared")
     held = {"breaker": breaker, "pipeline": Pipeline(breaker)}
     assert copy.copy(breaker) is breaker
@@ -236,7 +236,7 @@ def kept_by_a_pipeline(name: str) -> object:
         kept_by_a_pipeline,
     ],
 )
-def test_a_circuit_lives_as_long_as_what_it_guards_and_is_forgotten_afterwards(make):
+def test_a_circuit_lives_as_long_as_the_function_it_guards(make):
     kept = make("kept")
     gc.collect()
     circuit = resilience.circuits.get("kept")
@@ -263,7 +263,7 @@ def test_a_new_circuit_at_the_address_of_an_old_one_is_not_forgotten_with_it():
 # -- what is to be known -----------------------------------------------------------------------------------------------
 
 
-def test_a_new_circuit_has_nothing_to_tell():
+def test_the_snapshot_of_a_new_circuit_is_empty():
     with virtual_time() as clock:
         new = circuit_breaker("new")
         assert entry(new.name) == {
@@ -294,7 +294,7 @@ def seen(breaker: CircuitBreaker, **expected: object) -> None:
     assert json.loads(json.dumps(resilience.circuits.snapshot(), allow_nan=False))
 
 
-def test_a_circuit_is_told_from_closed_to_open_to_half_open_and_closed_again():
+def test_the_snapshot_follows_a_circuit_through_all_states():
     with virtual_time() as clock:
         breaker = circuit_breaker("all", failure_threshold=3, reset_timeout=30, probes=2, success_threshold=2)
         made = clock.wall()
@@ -311,7 +311,7 @@ def test_a_circuit_is_told_from_closed_to_open_to_half_open_and_closed_again():
         seen(breaker, state="open", since=opened, next_probe=18.0)
         clock.advance(20)  # the next call is a probe, and a caller that looks before it calls sees that
         seen(breaker, state="half_open", since=opened, next_probe=0.0, probes=0)
-        others = AnotherCaller()
+        others = IndependentCaller()
         with breaker:
             seen(breaker, state="half_open", since=opened + 32, failures_in_a_row=3, probes=1, probe_successes=0)
             others.call(another_probe, breaker)
@@ -324,7 +324,7 @@ def another_probe(breaker: CircuitBreaker) -> None:
         seen(breaker, state="half_open", next_probe=None, probes=2)
 
 
-def test_a_lost_probe_is_no_longer_on_its_way():
+def test_a_lost_probe_is_not_counted_as_in_flight():
     with virtual_time() as clock:
         breaker = circuit_breaker("lost", reset_timeout=30, probe_timeout=5)
         breaker.half_open()
@@ -335,7 +335,7 @@ def test_a_lost_probe_is_no_longer_on_its_way():
             assert breaker.probes_in_flight == 0
 
 
-def test_shares_of_the_last_calls_are_told_while_it_is_closed():
+def test_the_snapshot_of_a_closed_circuit_has_the_rates_of_its_window():
     with virtual_time() as clock:
         breaker = circuit_breaker(
             "shares", failure_rate=0.5, slow_call_rate=0.5, slow_call_seconds=2, window=8, minimum_calls=8
@@ -352,7 +352,7 @@ def test_shares_of_the_last_calls_are_told_while_it_is_closed():
         seen(breaker, state="open", calls=None, failed=None, failure_rate=None, slow_rate=None, failures_in_a_row=4)
 
 
-def test_a_window_of_seconds_is_told_as_it_is_now_even_if_nobody_called_since():
+def test_the_snapshot_of_a_time_window_is_up_to_date_without_calls():
     with virtual_time() as clock:
         breaker = circuit_breaker("seconds", failure_rate=0.5, window_seconds=60)
         fail(breaker)
@@ -362,7 +362,7 @@ def test_a_window_of_seconds_is_told_as_it_is_now_even_if_nobody_called_since():
         seen(breaker, calls=0, failed=0, failure_rate=None)
 
 
-def test_failures_are_told_by_weight():
+def test_the_snapshot_has_failures_by_weight():
     breaker = circuit_breaker(
         "heavy", failure_threshold=9, failure_rate=0.9, profiles={"timeout": {"weight": 3}}, minimum_calls=20
     )
@@ -371,7 +371,7 @@ def test_failures_are_told_by_weight():
     seen(breaker, calls=5, failed=3, failure_rate=0.6, failures_in_a_row=3)
 
 
-def test_a_share_is_at_most_all_however_much_the_failures_weigh():
+def test_a_rate_in_the_snapshot_is_at_most_one():
     breaker = circuit_breaker(
         "heavier", failure_threshold=9, failure_rate=0.9, profiles={"timeout": {"weight": 3}}, minimum_calls=20
     )
@@ -379,7 +379,7 @@ def test_a_share_is_at_most_all_however_much_the_failures_weigh():
     seen(breaker, calls=2, failed=6, failure_rate=1.0, failures_in_a_row=6)
 
 
-def test_modes_are_told():
+def test_the_snapshot_has_the_mode():
     with virtual_time() as clock:
         breaker = circuit_breaker("modes", failure_threshold=1, reset_timeout=30)
         breaker.isolate()
@@ -395,7 +395,7 @@ def test_modes_are_told():
         seen(breaker, state="closed", mode="normal", since=clock.wall(), next_probe=None, last_category=None)
 
 
-def test_a_disabled_circuit_tells_of_no_calls():
+def test_the_snapshot_of_a_disabled_circuit_has_no_calls():
     breaker = circuit_breaker("off", failure_rate=0.5)
     breaker.disable()
     succeed(breaker, times=3)
@@ -403,7 +403,7 @@ def test_a_disabled_circuit_tells_of_no_calls():
     seen(breaker, mode="disabled", calls=0, failed=0, failure_rate=None)
 
 
-def test_who_is_rejected_by_an_isolated_circuit_is_told_so():
+def test_the_rejection_of_an_isolated_circuit_says_that_it_is_isolated():
     breaker = circuit_breaker("alone")
     breaker.isolate()
     with pytest.raises(CircuitOpenError) as caught, breaker:
@@ -411,7 +411,7 @@ def test_who_is_rejected_by_an_isolated_circuit_is_told_so():
     assert str(caught.value) == "circuit 'alone' is isolated; it rejects all calls until it is reset"
 
 
-def test_of_circuits_by_key_there_is_the_pattern_and_each_of_its_keys():
+def test_the_snapshot_of_a_keyed_circuit_has_the_pattern_and_each_key():
     breaker = circuit_breaker("by host", failure_threshold=2, key=lambda host: host)
 
     @breaker
@@ -423,16 +423,16 @@ def test_of_circuits_by_key_there_is_the_pattern_and_each_of_its_keys():
     for _ in range(2):
         with contextlib.suppress(TimeoutError):
             fetch("b")
-    told = [(each["key"], each["pattern"], each["state"]) for each in entries("by host")]
-    assert told == [(None, "key", "closed"), ("b", None, "open"), ("c", None, "closed")]
+    listed = [(each["key"], each["pattern"], each["state"]) for each in entries("by host")]
+    assert listed == [(None, "key", "closed"), ("b", None, "open"), ("c", None, "closed")]
 
 
-def test_a_pattern_without_keys_yet_is_told():
+def test_the_snapshot_has_a_pattern_without_keys():
     breaker = circuit_breaker("no keys yet", key=lambda host: host)
     seen(breaker, key=None, pattern="key", state="closed")
 
 
-def test_of_circuits_for_each_object_there_is_the_pattern_that_class_methods_share_and_each_object():
+def test_the_snapshot_of_a_per_instance_circuit_has_the_pattern_and_each_object():
     @circuit_breaker("shards", failure_threshold=1, per_instance=True)
     class Shard:
         def read(self) -> None: ...
@@ -445,14 +445,14 @@ def test_of_circuits_for_each_object_there_is_the_pattern_that_class_methods_sha
     first.read()
     with contextlib.suppress(TimeoutError):
         Shard.find()
-    told = [(each["key"], each["pattern"], each["state"]) for each in entries("shards")]
-    assert told == [(None, "instance", "open"), (f"{Shard.__qualname__} at {id(first):#x}", None, "closed")]
+    listed = [(each["key"], each["pattern"], each["state"]) for each in entries("shards")]
+    assert listed == [(None, "instance", "open"), (f"{Shard.__qualname__} at {id(first):#x}", None, "closed")]
     del first
     gc.collect()
     assert [each["key"] for each in entries("shards")] == [None]
 
 
-def test_a_key_is_told_as_text_whatever_it_is():
+def test_a_key_in_the_snapshot_is_a_text():
     class Silent:
         def __str__(self):
             raise RuntimeError("no text")
@@ -461,12 +461,12 @@ def test_a_key_is_told_as_text_whatever_it_is():
     breaker = circuit_breaker("any", key=lambda key: key)
     for key in keys:
         breaker.of(key)
-    told = {each["key"] for each in entries("any") if each["pattern"] is None}
-    assert told == {"1", "('eu', 2)", "None", f"a {Silent.__qualname__}"}
+    listed = {each["key"] for each in entries("any") if each["pattern"] is None}
+    assert listed == {"1", "('eu', 2)", "None", f"a {Silent.__qualname__}"}
     assert json.dumps(entries("any"))
 
 
-def test_nothing_of_a_call_is_told():
+def test_the_snapshot_has_no_data_of_calls():
     breaker = circuit_breaker("secretive", failure_threshold=1, failure_rate=0.5)
 
     @breaker
@@ -479,7 +479,7 @@ def test_nothing_of_a_call_is_told():
     assert "4111" not in json.dumps(resilience.circuits.snapshot())
 
 
-def test_a_circuit_that_follows_a_store_is_told_since_the_others_opened_it():
+def test_the_snapshot_of_a_circuit_opened_by_its_storage_has_the_time_of_that():
     storage = pybreaker.CircuitMemoryStorage(pybreaker.STATE_CLOSED)
     one = circuit_breaker("one", failure_threshold=1, reset_timeout=30, storage=storage)
     two = circuit_breaker("two", failure_threshold=1, reset_timeout=30, storage=storage)
@@ -493,20 +493,20 @@ def test_a_circuit_that_follows_a_store_is_told_since_the_others_opened_it():
         assert entry("two")["since"] == pytest.approx(opened)
 
 
-def test_entries_are_ordered_by_name_and_key():
+def test_the_entries_of_a_snapshot_are_ordered_by_name_and_key():
     breakers = [circuit_breaker(name) for name in ("z", "a")]
     keyed = circuit_breaker("m", key=str)
     keyed.of("2"), keyed.of("1")
-    told = [(each["name"], each["key"]) for each in resilience.circuits.snapshot()]
-    assert told == sorted(told, key=lambda each: (each[0], each[1] or ""))
-    assert [each for each in told if each[0] == "m"] == [("m", None), ("m", "1"), ("m", "2")]
+    listed = [(each["name"], each["key"]) for each in resilience.circuits.snapshot()]
+    assert listed == sorted(listed, key=lambda each: (each[0], each[1] or ""))
+    assert [each for each in listed if each[0] == "m"] == [("m", None), ("m", "1"), ("m", "2")]
     assert len(breakers) == 2
 
 
 # -- while others change things ----------------------------------------------------------------------------------------
 
 
-def test_each_entry_is_of_one_moment_while_threads_call_and_circuits_come_and_go():
+def test_each_entry_of_a_snapshot_is_consistent_while_threads_call():
     breaker = circuit_breaker(
         "busy", failure_threshold=2, failure_rate=0.5, minimum_calls=2, window=10, reset_timeout=60
     )
@@ -545,7 +545,7 @@ def test_each_entry_is_of_one_moment_while_threads_call_and_circuits_come_and_go
     assert broken == []
 
 
-def test_objects_that_are_collected_while_they_are_listed_do_no_harm():
+def test_objects_may_be_collected_while_a_snapshot_is_made():
     shards = circuit_breaker("collected", per_instance=True)
 
     @shards
@@ -593,7 +593,7 @@ def pattern(request):
     return request.param()
 
 
-def test_an_order_to_a_pattern_is_one_to_all_of_its_circuits(pattern):
+def test_a_transition_of_a_pattern_by_hand_changes_all_of_its_circuits(pattern):
     breaker, one, other = pattern
     for order, state in [(breaker.open, "open"), (breaker.half_open, "half-open"), (breaker.close, "closed")]:
         breaker.of(one)
@@ -602,7 +602,7 @@ def test_an_order_to_a_pattern_is_one_to_all_of_its_circuits(pattern):
     assert breaker.of(other).current_state == "closed"
 
 
-def test_a_mode_of_a_pattern_is_that_of_all_of_its_circuits_the_later_ones_too(pattern):
+def test_the_mode_of_a_pattern_holds_for_its_later_circuits_too(pattern):
     breaker, one, other = pattern
     breaker.of(one)
     for order, mode in [(breaker.isolate, "isolated"), (breaker.disable, "disabled"), (breaker.shadow, "shadow")]:
@@ -617,7 +617,7 @@ def test_a_mode_of_a_pattern_is_that_of_all_of_its_circuits_the_later_ones_too(p
     assert breaker.mode.value == breaker.of(one).mode.value == breaker.of(other).mode.value == "normal"
 
 
-def test_a_listener_added_to_a_pattern_hears_of_circuits_there_were_before(pattern):
+def test_a_listener_added_to_a_pattern_is_notified_by_existing_circuits(pattern):
     class Heard(pybreaker.CircuitBreakerListener):
         def __init__(self) -> None:
             self.states: list[str] = []
@@ -636,7 +636,7 @@ def test_a_listener_added_to_a_pattern_hears_of_circuits_there_were_before(patte
     assert heard.states == ["open", "open"]
 
 
-def test_a_key_with_an_order_by_hand_is_forgotten_last():
+def test_a_key_whose_circuit_was_set_by_hand_is_evicted_last():
     breaker = circuit_breaker("few", key=lambda key: key, max_keys=2)
     breaker.of("ordered").disable()
     breaker.of("a"), breaker.of("b")
@@ -652,7 +652,7 @@ def test_reset_forgets_what_was_recorded():
     assert breaker.current_state == "closed"
 
 
-def test_a_circuit_has_only_the_registers_of_others_that_it_needs():
+def test_a_circuit_makes_only_the_registries_that_it_needs():
     plain = circuit_breaker("plain")
     by_key, per_instance = circuit_breaker("by key", key=str), circuit_breaker("per instance", per_instance=True)
     assert plain._scoped is None  # until it is asked
@@ -662,7 +662,7 @@ def test_a_circuit_has_only_the_registers_of_others_that_it_needs():
     assert plain.children() == []
 
 
-def test_a_plain_circuit_that_is_asked_for_another_one_always_answers_with_the_same():
+def test_a_plain_circuit_returns_the_same_circuit_for_the_same_object():
     plain = circuit_breaker("plain")
 
     class Object: ...
@@ -675,7 +675,7 @@ def test_a_plain_circuit_that_is_asked_for_another_one_always_answers_with_the_s
 
 
 @pytest.mark.parametrize("by", ["close", "reset"])
-def test_a_closed_circuit_that_starts_again_has_been_closed_all_the_time(by: str):
+def test_the_reset_of_a_closed_circuit_keeps_the_time_of_its_state(by: str):
     with virtual_time() as clock:
         breaker = circuit_breaker("again")
         made = clock.wall()

@@ -28,7 +28,7 @@ def peer() -> Iterator[Peer]:
 
 @pytest.fixture(scope="session")
 def untrusted_peer() -> Iterator[Peer]:
-    """A TLS server whose certificate nobody trusts."""
+    """A TLS server whose certificate is signed by no trusted authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("localhost", "127.0.0.1").configure_cert(context)
     server = Peer(context)
@@ -46,7 +46,7 @@ def closed_port() -> Iterator[int]:
 
 @pytest.fixture
 def talker() -> Iterator[Callable[..., int]]:
-    """Start a TCP peer that says what it is given, one thing after each it is told, then hangs up; return its port."""
+    """Start a TCP peer that sends one of its replies after each request, then hangs up; return its port."""
     listeners: list[socket.socket] = []
     threads: list[threading.Thread] = []
 

@@ -36,8 +36,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(b"half")
             self.wfile.flush()
             if how == "reset":
-                linger = struct.pack("ii", 1, 0)  # close with RST
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                reset_on_close = struct.pack("ii", 1, 0)  # close with RST
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset_on_close)
             self.close_connection = True
         else:
             status, headers, body = self.answers.get(how) or (int(how), {}, b"")

@@ -47,7 +47,7 @@ def test_the_wait_that_a_response_asks_for_is_read(get: Callable[..., Exception]
     assert retry_after(get(f"http://127.0.0.1:{peer.port}", "/404")) is None
 
 
-def test_failures_without_a_response_are_told_apart(
+def test_failures_without_a_response_have_different_categories(
     get: Callable[..., Exception], peer: Peer, untrusted_peer: Peer, closed_port: int
 ) -> None:
     assert classify(get(f"http://127.0.0.1:{closed_port}")) is C.NETWORK

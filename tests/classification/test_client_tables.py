@@ -17,7 +17,7 @@ from resilience.classification.library import UNKNOWN_LIBRARY
 
 pytestmark = pytest.mark.slow  # imports every client library and goes through its exceptions
 
-# Importing these starts something, needs another system, or is somebody's test suite.
+# Importing these starts something, needs another system, or is a test suite.
 _NOT_IMPORTED = (
     "__main__", ".test", "._test", ".testing", "_testbase", "conftest", "windows", "win32", "idlelib", "kqueue",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Whether the connection was never made: real refusals, real resets, and what only looks like either."""
+"""Proofs that no connection was made: real refusals, real resets, and errors that only look like either."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ def test_a_refused_connection_was_never_made(get: Callable[[str], object], close
 
 
 @pytest.mark.parametrize("get", HTTP, ids=_named)
-def test_a_name_that_is_not_resolved_is_connected_to_by_nobody(get: Callable[[str], object]) -> None:
+def test_an_unresolved_name_proves_that_no_connection_was_made(get: Callable[[str], object]) -> None:
     assert never_connected(_failure(lambda: get("http://nothing.invalid/")))
 
 
 @pytest.mark.parametrize("get", HTTP, ids=_named)
-def test_a_certificate_nobody_trusts_ends_a_connection_before_a_request(
+def test_an_untrusted_certificate_ends_a_connection_before_a_request(
     get: Callable[[str], object], untrusted_peer: Peer
 ) -> None:
     assert never_connected(_failure(lambda: get(f"https://localhost:{untrusted_peer.port}/200")))
@@ -198,7 +198,7 @@ def test_an_error_of_the_application_is_not_taken_for_its_cause() -> None:
     assert not never_connected(error)
 
 
-def test_what_the_caller_was_just_dealing_with_says_nothing_of_a_later_failure(
+def test_an_exception_the_caller_was_handling_does_not_classify_a_later_failure(
     closed_port: int, talker: Callable[..., int]
 ) -> None:
     def fails() -> None:
@@ -226,7 +226,7 @@ def test_a_refusal_without_a_traceback_is_not_followed_where_only_the_traceback_
 
 @pytest.fixture
 def moving(closed_port: int) -> Iterator[str]:
-    """Where a POST is done, and answered with the address of its result, which nobody serves."""
+    """A server that answers a POST with a redirect to an address where no server listens."""
     server = Peer()
     server.answers["moved"] = (303, {"location": _GONE.format(closed_port)}, b"")
     server.answers["200"] = (200, {}, b"")
@@ -333,7 +333,7 @@ def test_an_aws_client_that_has_tried_again_by_itself_proves_nothing(
     client.close()
 
 
-# -- the table, and what fights back ---------------------------------------------------------------------------------
+# -- the table, and hostile exceptions ---------------------------------------------------------------------------------
 
 
 WITH_PROOF = [library for library in known_libraries() if library_named(library).never_sent]

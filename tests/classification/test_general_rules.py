@@ -128,7 +128,7 @@ def test_a_class_that_is_registered_by_its_cause_goes_before_what_else_is_known_
         assert classify(Lost()) is C.NETWORK
 
 
-def test_built_in_classes_are_everybodys_and_keep_their_meaning() -> None:
+def test_built_in_classes_are_shared_by_all_and_keep_their_meaning() -> None:
     assert classify(_from(RuntimeError(), TimeoutError())) is C.UNKNOWN
     assert classify(_from(ValueError(), ConnectionResetError())) is C.UNKNOWN
 

@@ -1,4 +1,4 @@
-"""Exceptions that fight back never get an answer that is none."""
+"""Hostile exceptions are always classified as one leaf."""
 
 from __future__ import annotations
 

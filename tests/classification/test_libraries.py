@@ -124,7 +124,7 @@ def retrying(send):
 
 @pytest.fixture
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., object]:
-    """The function `call` of an installed library that sends a request, and one more where it is told to."""
+    """The function `call` of an installed library that sends a request, and one more where the test asks for it."""
     import importlib
 
     (tmp_path / "several-1.0.dist-info").mkdir()

@@ -1,4 +1,4 @@
-"""Errors of model servers: in the middle of a stream, and of clients nobody wrote a table for."""
+"""Errors of model servers: in the middle of a stream, and of clients without a table."""
 
 from __future__ import annotations
 

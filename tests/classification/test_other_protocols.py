@@ -32,7 +32,7 @@ C = ErrorCategory
 
 
 class _Reply(Exception):
-    """What an error of any protocol may look like."""
+    """An error of any protocol, with attributes of any name."""
 
     def __init__(self, **attributes: object) -> None:
         vars(self).update(attributes)

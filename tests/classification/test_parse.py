@@ -57,7 +57,7 @@ def test_a_named_failure_is_explained(text: str, category: ErrorCategory) -> Non
     [
         ("httpx.ReadTimeot", "did you mean httpx.ReadTimeout"),
         ("ReadTimeot", "did you mean ReadTimeout"),
-        ("nobody.ReadTimeout", "did you mean .*ReadTimeout"),
+        ("unknown.ReadTimeout", "did you mean .*ReadTimeout"),
         ("OperationalError", r"psycopg.OperationalError \(network\), .*pymysql.OperationalError \(dependency\)"),
         ("conection", "did you mean .*ConnectionError"),
         ("readtimeot", "did you mean ReadTimeout"),
@@ -74,7 +74,7 @@ def test_a_named_failure_is_explained(text: str, category: ErrorCategory) -> Non
         ("errno ECONRESET", "did you mean ECONNRESET"),
     ],
 )
-def test_a_name_nobody_knows_is_answered_with_what_is_near(text: str, message: str) -> None:
+def test_an_unknown_name_is_refused_with_the_nearest_ones(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         explain_text(text)
 

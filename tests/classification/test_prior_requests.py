@@ -1,4 +1,4 @@
-"""What a client sent before the request that was refused, where the client is not the one of these tests."""
+"""Markers of earlier requests: a refused request proves nothing where the client has sent another one before."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _GONE = "http://127.0.0.1:{}/"
 
 @pytest.fixture
 def moving(closed_port: int) -> Iterator[str]:
-    """Where a POST is done, and answered with the address of its result, which nobody serves."""
+    """A server that answers a POST with a redirect to an address where no server listens."""
     server = Peer()
     server.answers["moved"] = (303, {"location": _GONE.format(closed_port)}, b"")
     yield f"http://127.0.0.1:{server.port}/moved"

@@ -138,7 +138,7 @@ def test_a_name_that_cannot_be_resolved_is_a_network_error(get: Get) -> None:
 
 
 @_each
-def test_a_certificate_nobody_trusts_is_configuration(get: Get, untrusted_peer: Peer) -> None:
+def test_an_untrusted_certificate_is_configuration(get: Get, untrusted_peer: Peer) -> None:
     exc = _failure(get, f"https://localhost:{untrusted_peer.port}/200")
     _check(exc, C.CONFIGURATION)
 
@@ -180,5 +180,5 @@ def test_statuses_that_urllib3_itself_gave_up_on_are_server_errors(peer: Peer) -
 
 
 @pytest.mark.parametrize("get", [_httpx, _httpx2, _requests, _urllib3, _aiohttp], ids=_name)
-def test_an_url_that_is_none_is_the_callers_mistake(get: Get) -> None:
+def test_an_invalid_url_is_the_callers_mistake(get: Get) -> None:
     assert classify(_failure(get, "ftp://127.0.0.1:1/")) in C.VALIDATION | C.INTERNAL

@@ -308,7 +308,7 @@ def test_what_aws_answers_is_understood(
     _check(_failure(lambda: _s3(peer.port)), category)
 
 
-def test_what_sqlite_says_is_understood_with_and_without_sqlalchemy(tmp_path: Path) -> None:
+def test_messages_of_sqlite_are_classified_with_and_without_sqlalchemy(tmp_path: Path) -> None:
     path = tmp_path / "data.db"
     engine = sqlalchemy.create_engine(f"sqlite:///{path}", connect_args={"timeout": 0})
     with sqlite3.connect(path) as holder:

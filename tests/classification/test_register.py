@@ -1,4 +1,4 @@
-"""What the application says goes first."""
+"""Registrations of the application have precedence over every table."""
 
 from __future__ import annotations
 

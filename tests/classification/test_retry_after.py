@@ -1,4 +1,4 @@
-"""How long the other side asks to wait."""
+"""The wait that a server asks for: `retry_after` of errors and responses."""
 
 from __future__ import annotations
 

@@ -208,7 +208,7 @@ def test_what_only_looks_like_a_code_is_ignored(exc: Exception) -> None:
     assert explain(exc).rule == "unknown"
 
 
-def test_what_is_hung_on_one_exception_says_nothing_about_the_next_of_its_type() -> None:
+def test_attributes_of_one_exception_do_not_classify_the_next_of_its_type() -> None:
     class Plain(Exception):
         pass
 

@@ -26,7 +26,7 @@ sys.exit(main(sys.argv[1:]))
 
 @dataclasses.dataclass
 class Run:
-    """What a command left behind."""
+    """The result of a command: its exit code and its output."""
 
     code: int
     out: str

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 
-def test_a_request_that_works_is_told_with_status_size_and_time(resilience, site):
+def test_a_successful_request_is_shown_with_status_size_and_time(resilience, site):
     run = resilience("call", site.url + "/health")
     assert run.code == 0
     assert run.err == ""
@@ -14,7 +14,7 @@ def test_a_request_that_works_is_told_with_status_size_and_time(resilience, site
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_what_passes_is_tried_again_and_each_attempt_is_told(resilience, site, backend):
+def test_a_transient_failure_is_retried_and_each_attempt_is_shown(resilience, site, backend):
     site.answers = [(503, {"Retry-After": "0"}), (503, {"Retry-After": "0"}), (200, {})]
     run = resilience("call", site.url, "--json", "--backend", backend)
     assert run.code == 0

@@ -54,7 +54,7 @@ SHOP = """
 
 
 class Directory:
-    """Where an application is, and the command is run."""
+    """The directory of an application, in which the command runs."""
 
     def __init__(self, path: pathlib.Path) -> None:
         self.path = path
@@ -80,7 +80,7 @@ class Directory:
             try:
                 while part := os.read(ours, 65536):
                     shown += part
-            except OSError:  # Linux: the other side is gone
+            except OSError:  # Linux: the reader is gone
                 pass
             os.close(ours)
         assert process.returncode == 0

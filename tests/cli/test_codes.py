@@ -130,7 +130,7 @@ def test_a_class_without_a_code_is_found(shop):
         (["shopp"], "did you mean shop?"),
     ],
 )
-def test_what_cannot_be_meant_is_one_line_and_exit_code_2(shop, arguments, says):
+def test_invalid_options_are_one_line_and_exit_code_2(shop, arguments, says):
     shop.holds("plain.py", "")
     (shop.path / "binary.md").write_bytes(b"\xff\xfe")
     run = shop.run(*arguments)
@@ -140,7 +140,7 @@ def test_what_cannot_be_meant_is_one_line_and_exit_code_2(shop, arguments, says)
     assert says in line
 
 
-def test_a_code_that_is_taken_is_said_where_it_is_imported(shop):
+def test_a_duplicate_code_is_an_error_where_it_is_imported(shop):
     shop.holds("store.py", 'from shop import ShopError\nclass Other(ShopError, code="SHOP-E002"): ...')
     run = shop.run("store")
     assert run.code == 1

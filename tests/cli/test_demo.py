@@ -77,7 +77,7 @@ def test_the_circuit_opens_first_and_is_closed_in_the_end(demo):
     assert [move["at"] for move in moves] == sorted(move["at"] for move in moves)
 
 
-def test_every_phase_is_told_with_what_reached_the_server(demo):
+def test_every_phase_is_shown_with_the_requests_that_reached_the_server(demo):
     phases = demo.document["phases"]
     assert [phase["name"] for phase in phases] == [phase.name for phase in PHASES]
     healthy, slow, unavailable, reset, down, back = (phase["bare"] for phase in phases)
@@ -95,7 +95,7 @@ def test_every_phase_is_told_with_what_reached_the_server(demo):
         assert sum(phase[side]["sent"] for phase in phases) == demo.document[side]["sent"]
 
 
-def test_attempts_are_told_by_category(demo):
+def test_attempts_are_shown_by_category(demo):
     assert {"timeout", "network", "unavailable", "rejected"} <= set(demo.document["protected"]["attempts_by_category"])
     assert {"timeout", "network", "unavailable"} == set(demo.document["bare"]["attempts_by_category"])
 

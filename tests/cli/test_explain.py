@@ -100,7 +100,7 @@ def test_the_document_says_what_follows_from_the_category(resilience):
     }
 
 
-def test_the_text_says_the_same_to_a_person(resilience):
+def test_the_text_for_people_has_the_same_content(resilience):
     run = resilience("explain", "status 401")
     assert run.code == 0
     assert run.out.splitlines()[0] == "authentication"
@@ -138,7 +138,7 @@ def test_a_word_is_explained_as_the_class_of_python_that_it_names(resilience):
 
 
 @pytest.mark.parametrize("text", ["nonsense", "status 9999", "grpc MAYBE", "errno 99999", "two words", " ", "a\nb"])
-def test_what_cannot_be_meant_is_one_line_and_exit_code_2(resilience, text):
+def test_invalid_options_are_one_line_and_exit_code_2(resilience, text):
     run = resilience("explain", text)
     assert run.code == 2
     assert run.complaint.startswith("resilience explain: ")

@@ -117,7 +117,7 @@ def test_with_json_a_file_without_a_traceback_is_a_document(resilience, tmp_path
 
 
 @pytest.mark.parametrize("options", [["--level", "5"], ["--llm", "3"], ["--llm", "many"], ["--json", "--llm"]])
-def test_what_cannot_be_meant_is_one_line(resilience, saved, options):
+def test_invalid_options_are_one_line(resilience, saved, options):
     run = resilience("report", saved, *options)
     assert run.code == 2
     assert run.complaint.startswith("resilience report: ")

@@ -64,14 +64,14 @@ def test_a_failure_is_explained_after_what_was_printed(resilience, script):
     ],
     ids=str,
 )
-def test_the_exit_code_tells_the_category_and_the_document_too(resilience, script, text, category, options):
+def test_the_exit_code_and_the_document_have_the_category(resilience, script, text, category, options):
     run = resilience("run", script(text), "--json", *options)
     assert run.document["error_category"] == category
     assert run.document["success"] is False
     assert run.code == EXIT_CODES[ErrorCategory(category)]
 
 
-def test_a_traceback_that_the_report_tells_is_not_shown_twice(resilience, script):
+def test_a_traceback_that_the_report_covers_is_not_shown_twice(resilience, script):
     run = resilience("run", script("import sys\nprint('oops', file=sys.stderr)\n1 / 0\n"), "--level", "permissive")
     assert run.err.startswith("oops\n")
     assert "Traceback" not in run.err
@@ -102,7 +102,7 @@ def test_with_json_the_script_prints_on_stderr_and_stdout_is_one_document(resili
     assert run.err == "hello\n"
 
 
-def test_lines_are_said_as_they_are_reached(resilience, script):
+def test_lines_are_reported_as_they_are_reached(resilience, script):
     run = resilience("run", script("x = 1\n\nprint(x)\n"), "--trace")
     assert run.err.splitlines()[:2] == ["line 1", "line 3"]
 
@@ -128,7 +128,7 @@ def test_modules_may_be_allowed_and_a_directory_given(resilience, script, tmp_pa
     ],
     ids=str,
 )
-def test_what_cannot_be_meant_is_said_in_one_line(resilience, script, options, said):
+def test_invalid_options_are_reported_in_one_line(resilience, script, options, said):
     run = resilience("run", script("1"), *options)
     assert run.code == 2
     assert said in run.complaint

@@ -66,7 +66,7 @@ def ask(wire: socket.socket, sender: bytes = b"protected/0") -> bytes:
     return wire.recv(1000)
 
 
-def test_it_answers_on_one_connection_as_it_is_told_and_counts_for_whom(server, counts):
+def test_the_server_answers_by_its_mode_and_counts_requests_by_client(server, counts):
     with RequestCounter(counts.fileno()) as counter, server.connect() as wire:
         before = [counter.read(side, 3) for side in ("protected", "bare")]
         assert ask(wire, b"protected/3").startswith(b"HTTP/1.1 200 OK\r\n")

@@ -57,21 +57,21 @@ def test_a_phase_that_has_not_begun_shows_no_numbers(stats):
     assert next(line for line in drawn(stats).splitlines() if "process back" in line).strip() == "process back"
 
 
-def test_the_circuit_is_told_with_its_probes_counted(stats, time):
+def test_the_story_of_the_circuit_counts_its_probes(stats, time):
     stats.begin_phase(0)
 
-    def told(kind, **more):
+    def emit(kind, **more):
         time.advance(1)
         stats.on_event(kind(target="f", policy=CIRCUIT, **more))
 
-    told(CircuitOpened, failures=5, retry_after=1)
+    emit(CircuitOpened, failures=5, retry_after=1)
     for _ in range(2):
-        told(CircuitHalfOpened)
-        told(CircuitOpened, failures=5, retry_after=1)
+        emit(CircuitHalfOpened)
+        emit(CircuitOpened, failures=5, retry_after=1)
     assert stats.circuit == "open"
     assert causes(stats).endswith("circuit: open at 1.0 s, 2 probes")
-    told(CircuitHalfOpened)
-    told(CircuitClosed)
+    emit(CircuitHalfOpened)
+    emit(CircuitClosed)
     assert causes(stats).endswith("circuit: open at 1.0 s, 3 probes, closed at 7.0 s")
 
 

@@ -111,7 +111,7 @@ def test_the_category_alone_says_what_to_do(group, execution, generation):
         (CASES[5][0], "The code failed while it ran."),
     ],
 )
-def test_users_are_told_nothing_technical(error, says):
+def test_messages_for_users_hold_nothing_technical(error, says):
     assert error.get_user_message() == says
 
 
@@ -132,7 +132,7 @@ def test_the_original_exception_of_a_workflow_error_is_kept():
     assert executor.WorkflowError("m", "execution").original_exception is None
 
 
-def test_a_category_that_is_none_is_refused():
+def test_an_unknown_category_is_refused():
     with pytest.raises(ValueError, match="did you mean 'infrastructure'"):
         executor.PythonExecutorException("m", "infrastucture")
 

@@ -79,7 +79,7 @@ def test_a_chain_without_end_is_bounded():
     assert len(error_chain(error)) == 1000
 
 
-def test_a_link_tells_code_category_and_notes():
+def test_a_link_of_the_chain_has_code_category_and_notes():
     error = Priceless("no price").with_context("pricing the basket")
     assert error_chain(error) == (
         ErrorLink("Priceless", "no price", "CHAIN-E001", "dependency", "raised", 0, ("pricing the basket",)),

@@ -194,6 +194,6 @@ def test_the_helper_fails_where_nothing_is_declared():
         assert_codes("NOTHINGATALL", "| nothing |\n")
 
 
-def test_a_file_that_is_not_there_is_said(app):
+def test_a_missing_file_is_reported(app):
     with pytest.raises(FileNotFoundError):
         assert_codes(app.prefix, pathlib.Path("nowhere.md"))

@@ -15,7 +15,7 @@ _numbers = itertools.count()
 
 @pytest.fixture
 def prefix() -> str:
-    """A prefix nobody has used: registries are for the whole process."""
+    """An unused prefix: registries are for the whole process."""
     return f"T{next(_numbers)}"
 
 
@@ -114,7 +114,7 @@ def test_a_prefix_is_written_as_prefixes_are():
             CodeRegistry(wrong)
 
 
-def test_a_code_nobody_has_is_a_lookup_error_that_tells_who_has_which(prefix):
+def test_an_unknown_code_is_a_lookup_error_that_lists_the_registries(prefix):
     declare("StockLocked", f"{prefix}-E003")
     CodeRegistry(prefix).retire(f"{prefix}-E001", "was A")
     with pytest.raises(LookupError, match=f"no class declares it; {prefix} has {prefix}-E003"):

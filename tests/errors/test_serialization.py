@@ -11,7 +11,7 @@ from resilience.errors import ResilienceError
 
 
 class HTTPStockLockedError(ResilienceError, code="DOC-E001", category="conflict"):
-    """The internals of this docstring are nobody's business."""
+    """The internals of this docstring are private."""
 
 
 def test_the_body_has_exactly_the_four_keys():
@@ -38,7 +38,7 @@ def test_for_logs_there_is_more():
     }
 
 
-def test_a_problem_tells_the_user_message_and_nothing_of_the_inside():
+def test_a_problem_has_the_user_message_and_no_internals():
     error = HTTPStockLockedError("row 7 of db1.internal is locked", details={"host": "db1.internal"}, retry_after=0)
     assert error.to_problem("/orders/7", "https://example.org/errors/") == {
         "type": "https://example.org/errors/DOC-E001",
@@ -53,7 +53,7 @@ def test_a_problem_tells_the_user_message_and_nothing_of_the_inside():
     assert "internal" not in json.dumps(error.to_problem())
 
 
-def test_a_public_problem_tells_message_and_details():
+def test_a_public_problem_has_message_and_details():
     problem = HTTPStockLockedError("row 7 is locked", details={"row": 7}).to_problem(public=True)
     assert (problem["detail"], problem["details"]) == ("row 7 is locked", {"row": 7})
 

@@ -17,7 +17,7 @@ from resilience.contrib import executor, service
 from resilience.errors import ResilienceError
 
 _NAMES = [module.name for module in pkgutil.iter_modules(resilience.errors.__path__)]
-ROOMS = [*(importlib.import_module(f"resilience.errors.{name}") for name in _NAMES), executor, service]
+MODULES = [*(importlib.import_module(f"resilience.errors.{name}") for name in _NAMES), executor, service]
 DOCS = pathlib.Path(resilience.errors.__file__).parents[2] / "docs"
 
 _LINE = re.compile(r"^    ((?:│   |    )*(?:[├└]── )?)([A-Z]\w+) +\S")
@@ -51,8 +51,8 @@ def classes(root: type) -> dict[str, str | None]:
 
 def _public(root: type) -> set[type]:
     ported = root.__module__.startswith("resilience.contrib.")
-    rooms = [room for room in ROOMS if ported or not room.__name__.startswith("resilience.contrib.")]
-    values = [value for room in rooms for value in vars(room).values()]
+    modules = [module for module in MODULES if ported or not module.__name__.startswith("resilience.contrib.")]
+    values = [value for module in modules for value in vars(module).values()]
     return {value for value in values if isinstance(value, type) and issubclass(value, BaseException)}
 
 
@@ -71,15 +71,15 @@ def test_the_tree_is_drawn_as_it_is(module, root):
     assert len(tree) > 5
 
 
-def test_every_error_in_these_rooms_derives_from_the_base_and_is_exported():
-    for room in ROOMS:
-        for name, value in vars(room).items():
-            ours = isinstance(value, type) and issubclass(value, BaseException) and value.__module__ == room.__name__
-            assert not ours or (issubclass(value, ResilienceError) and name in room.__all__)
+def test_every_error_of_these_modules_derives_from_the_base_and_is_exported():
+    for module in MODULES:
+        for name, value in vars(module).items():
+            ours = isinstance(value, type) and issubclass(value, BaseException) and value.__module__ == module.__name__
+            assert not ours or (issubclass(value, ResilienceError) and name in module.__all__)
 
 
 def test_all_names_that_are_listed_are_there():
-    for module in [resilience.errors, *ROOMS]:
+    for module in [resilience.errors, *MODULES]:
         assert all(hasattr(module, name) for name in module.__all__)
     with pytest.raises(AttributeError, match="no attribute 'eror_chain'"):
         _ = resilience.errors.eror_chain

@@ -32,7 +32,7 @@ from resilience import (
 )
 from resilience.policies import Policy, Proceed
 from resilience.testing import virtual_time
-from tests.roads import Road, Takes
+from tests.runners import Runner, Takes
 
 FOLDER = pathlib.Path(__file__).parents[2] / "examples" / "policies"
 NAMES = sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
@@ -180,7 +180,7 @@ def made_async_calls(policy: Policy, reached: list[str]) -> Iterator[Callable[[]
 
 
 @pytest.mark.parametrize("name", REJECTING)
-def test_a_policy_that_rejects_keeps_every_kind_of_call_from_being_made(road: Road, name: str):
+def test_a_policy_that_rejects_keeps_every_kind_of_call_from_being_made(runner: Runner, name: str):
     make, rejects = REJECTING[name]
     reached: list[str] = []
 
@@ -196,12 +196,12 @@ def test_a_policy_that_rejects_keeps_every_kind_of_call_from_being_made(road: Ro
                 with pytest.raises(rejects):
                     await call()
 
-    road.run(main, main_async)
+    runner.run(main, main_async)
     assert reached == []
 
 
 @pytest.mark.parametrize("name", ADMITTING)
-def test_a_policy_that_admits_lets_every_kind_of_call_be_made_once(road: Road, name: str):
+def test_a_policy_that_admits_makes_every_kind_of_call_once(runner: Runner, name: str):
     reached: list[str] = []
     policy = ADMITTING[name]()
     calls = 0
@@ -220,8 +220,8 @@ def test_a_policy_that_admits_lets_every_kind_of_call_be_made_once(road: Road, n
                 assert await call() == "answer"
                 calls += 1
 
-    road.run(main, main_async)
-    assert len(reached) == calls == (7 if road.is_async else 9)
+    runner.run(main, main_async)
+    assert len(reached) == calls == (7 if runner.is_async else 9)
     if isinstance(policy, ConcurrencyLimit):
         assert policy.slots.free == 1
     if isinstance(policy, Recorder):
@@ -229,7 +229,7 @@ def test_a_policy_that_admits_lets_every_kind_of_call_be_made_once(road: Road, n
 
 
 @pytest.mark.parametrize("name", REJECTING)
-def test_switched_off_a_policy_is_not_asked(road: Road, name: str):
+def test_switched_off_a_policy_is_not_asked(runner: Runner, name: str):
     make, _ = REJECTING[name]
     reached: list[str] = []
     policy = make()
@@ -242,17 +242,17 @@ def test_switched_off_a_policy_is_not_asked(road: Road, name: str):
         with virtual_time(), resilience.settings.disabled():
             assert {await call() for call in made_async_calls(policy, reached)} == {"answer"}
 
-    road.run(main, main_async)
+    runner.run(main, main_async)
 
 
-def test_a_rejection_is_one_to_every_policy(road: Road):
+def test_a_rejection_is_one_to_every_policy(runner: Runner):
     for make, kind in REJECTING.values():
         breaker = circuit_breaker("outside", failure_threshold=1)
         policy = make()
         retry = retry_on_category(attempts=3, base_delay=0)
-        story = road.play(Pipeline(fallback(default="stale"), breaker, retry, policy), "never")
+        story = runner.play(Pipeline(fallback(default="stale"), breaker, retry, policy), "never")
         assert (story.answer, story.reached, breaker.current_state) == ("stale", 0, "closed")
-        rejected = road.play(make(), "never").answer
+        rejected = runner.play(make(), "never").answer
         assert type(rejected) is kind
         assert classify(rejected) is ErrorCategory.REJECTED
 
@@ -269,13 +269,13 @@ ORDERS = ["-".join(order) for order in itertools.permutations([*BUILT_IN, "polic
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_in_a_pipeline_in_any_order_a_policy_is_asked_about_each_call_that_reaches_it(road: Road, order: str):
+def test_in_a_pipeline_in_any_order_a_policy_is_asked_about_each_call_that_reaches_it(runner: Runner, order: str):
     parts = order.split("-")
     recorder, limit = Recorder(), ConcurrencyLimit(1)
     both = Pipeline(limit, recorder)
     stack = Pipeline(*(both if part == "policy" else BUILT_IN[part]() for part in parts))
     down = ConnectionResetError("down")
-    story = road.play(stack, down, down, "late", down, down, down, pauses=(0,))
+    story = runner.play(stack, down, down, "late", down, down, down, pauses=(0,))
     asked_each_time = parts.index("policy") > parts.index("retry")
     # Where the fallback is inside the retry, or the policy outside of it, it hears of the substitute.
     sees = "ok" if parts.index("policy") < parts.index("fallback") else "ConnectionResetError"
@@ -290,19 +290,19 @@ def test_in_a_pipeline_in_any_order_a_policy_is_asked_about_each_call_that_reach
     assert limit.slots.free == 1
 
 
-def test_a_policy_outside_of_a_retry_holds_its_slot_while_that_waits(road: Road):
+def test_a_policy_outside_of_a_retry_holds_its_slot_while_that_waits(runner: Runner):
     limit = ConcurrencyLimit(1)
     free: list[int] = []
     retry = retry_on_category(attempts=2, base_delay=1, on_retry=lambda event: free.append(limit.slots.free))
-    assert road.play(Pipeline(limit, retry), TimeoutError(), "ok").answer == "ok"
-    assert road.play(Pipeline(retry, limit), TimeoutError(), "ok").answer == "ok"
+    assert runner.play(Pipeline(limit, retry), TimeoutError(), "ok").answer == "ok"
+    assert runner.play(Pipeline(retry, limit), TimeoutError(), "ok").answer == "ok"
     assert free == [0, 1]
 
 
 # -- waiting -------------------------------------------------------------------------------------------------------
 
 
-def test_the_rate_is_kept_by_waiting(road: Road):
+def test_the_rate_is_kept_by_waiting(runner: Runner):
     began: list[float] = []
     limit = RateLimit(rate=2, burst=3)
 
@@ -317,13 +317,13 @@ def test_the_rate_is_kept_by_waiting(road: Road):
                 for _ in range(6):
                     tasks.start_soon(limit.acall, lambda: began.append(clock.now()))
 
-    road.run(main, main_async)
+    runner.run(main, main_async)
     assert began == [0, 0, 0, 0.5, 1, 1.5]
 
 
-def test_a_call_whose_turn_is_far_away_is_rejected_at_once_and_says_when_to_come_back(road: Road):
+def test_a_call_whose_turn_is_far_away_is_rejected_at_once_with_retry_after(runner: Runner):
     limit = RateLimit(rate=0.1, max_wait=5)
-    story = road.play(limit, "first", "never", pauses=(0, 4, 1))
+    story = runner.play(limit, "first", "never", pauses=(0, 4, 1))
     first, second, third, fourth = story.answers
     assert first == "first"
     assert [type(second), second.retry_after] == [RateLimitedError, 10]
@@ -331,24 +331,24 @@ def test_a_call_whose_turn_is_far_away_is_rejected_at_once_and_says_when_to_come
     assert (fourth, story.now) == ("never", 10)
 
 
-def test_a_turn_after_the_deadline_is_rejected_at_once(road: Road):
+def test_a_turn_after_the_deadline_is_rejected_at_once(runner: Runner):
     limit = RateLimit(rate=0.1)
-    story = road.play(Pipeline(deadline(8), limit), "first", "never", pauses=(0,))
+    story = runner.play(Pipeline(deadline(8), limit), "first", "never", pauses=(0,))
     assert story.answers[0] == "first"
     assert isinstance(story.answers[1], RateLimitedError)
     assert (story.now, story.reached) == (0, 1)
 
 
-def test_waiting_for_a_slot_ends_with_the_wait_or_with_the_deadline(road: Road):
+def test_waiting_for_a_slot_ends_with_the_wait_or_with_the_deadline(runner: Runner):
     for wait, by, ends in ((2, 5, 2), (9, 5, 5)):
         limit = ConcurrencyLimit(1, wait)
         limit.slots.try_acquire()
-        story = road.play(Pipeline(fallback(default="none"), deadline(by), limit), "never")
+        story = runner.play(Pipeline(fallback(default="none"), deadline(by), limit), "never")
         assert (story.answer, story.now, story.reached) == ("none", ends, 0)
         assert (limit.slots.free, limit.slots.waiting) == (0, 0)
 
 
-def test_a_deadline_in_force_outside_ends_a_wait_for_a_slot(road: Road):
+def test_a_deadline_in_force_outside_ends_a_wait_for_a_slot(runner: Runner):
     limit = ConcurrencyLimit(1, wait=100)
     limit.slots.try_acquire()
     caught: list[Exception] = []
@@ -368,20 +368,20 @@ def test_a_deadline_in_force_outside_ends_a_wait_for_a_slot(road: Road):
                 caught.append(error)
             assert clock.now() == 5
 
-    road.run(main, main_async)
+    runner.run(main, main_async)
     assert (limit.slots.free, limit.slots.waiting) == (0, 0)
 
 
-def test_a_wait_that_a_policy_begins_is_ended_by_the_limit_around_it(road: Road):
+def test_a_wait_that_a_policy_begins_is_ended_by_the_limit_around_it(runner: Runner):
     limit = RateLimit(rate=0.01)
     limit_ends = Pipeline(fallback(default="late"), timeout(5), NoDeadline(), limit)
-    story = road.play(limit_ends, "first", "never", pauses=(0,))
+    story = runner.play(limit_ends, "first", "never", pauses=(0,))
     assert story.answers == ["first", "late"]
     assert (story.now, story.reached) == (5, 1)
 
 
 class NoDeadline(Policy):
-    """Have what is inside not know of its deadline."""
+    """Hide the deadline from the inner calls."""
 
     def run(self, call):
         due, call.due = call.due, float("inf")
@@ -391,9 +391,9 @@ class NoDeadline(Policy):
             call.due = due
 
 
-def test_a_call_that_takes_its_time_holds_its_slot(road: Road):
+def test_a_call_that_takes_its_time_holds_its_slot(runner: Runner):
     limit = ConcurrencyLimit(1, wait=3)
-    story = road.play(Pipeline(limit, timeout(10)), Takes(4), "next", pauses=(0,))
+    story = runner.play(Pipeline(limit, timeout(10)), Takes(4), "next", pauses=(0,))
     assert story.answers == ["done", "next"]
 
 
@@ -414,14 +414,14 @@ def test_describe_shows_the_options_that_differ_and_that_nothing_is_known_of_the
     assert describe(search).worst.unknown == ("ConcurrencyLimit",)
 
 
-def test_two_policies_that_do_not_say_are_both_named_and_a_limit_outside_holds_all_the_same():
+def test_two_policies_without_a_worst_case_are_named_and_an_outer_limit_holds():
     guarded = timeout(4)(DenyAll()(retry_on_category(ConcurrencyLimit(1)(RateLimit(2)(Recorder()(lambda: None))))))
     worst = describe(guarded).worst
     assert str(worst) == "worst case: unknown (DenyAll and ConcurrencyLimit and RateLimit do not say), 4 s in all"
     assert worst.seconds == 4
 
 
-def test_a_policy_that_says_what_it_adds_is_counted():
+def test_a_policy_with_a_worst_case_is_counted():
     async def search() -> None: ...
 
     assert str(describe(Recorder()(search)).worst) == "worst case: 1 call, 0 s of waiting and what the calls take"

@@ -33,7 +33,7 @@ REFUSED_US = C.VALIDATION | C.AUTH_FAILURE
 @contextlib.contextmanager
 def process(name: str, log: pathlib.Path | None = None, **environment: str) -> Iterator[str]:
     """One of the services as a process of its own, which writes its *log* there; its address."""
-    # It is handed a socket that listens already: nobody else can take the port, and nobody has to wait for it.
+    # It is handed a socket that listens already: no other process can take the port, and no client has to wait.
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         descriptor = listener.fileno()
@@ -79,11 +79,11 @@ def test_each_way_to_fail_is_tried_as_often_as_it_should_and_answered_as_what_it
     inner, outer = services
     item = f"item-{leaf.label}"
     answer = outer.get(f"/offers/{item}", params={"hurt": leaf.label})
-    told = C.DEPENDENCY if leaf in REFUSED_US else leaf
+    published = C.DEPENDENCY if leaf in REFUSED_US else leaf
     body = answer.json()
-    assert answer.status_code == body["status"] == profile_of(told).http
+    assert answer.status_code == body["status"] == profile_of(published).http
     assert answer.headers["content-type"] == "application/problem+json"
-    assert (body["category"], body["instance"]) == (told.label, f"/offers/{item}")
+    assert (body["category"], body["instance"]) == (published.label, f"/offers/{item}")
     assert "secret" not in answer.text
     waits = leaf in C.RETRYABLE | C.REJECTED
     assert answer.headers.get("retry-after") == ("1" if waits else None)
@@ -100,15 +100,15 @@ def test_each_way_to_fail_is_logged_and_counted_as_what_it_is(
     before = numbers(outer)
     begun = log.stat().st_size
     outer.get(f"/offers/{item}", params={"hurt": leaf.label})
-    told = C.DEPENDENCY if leaf in REFUSED_US else leaf
+    published = C.DEPENDENCY if leaf in REFUSED_US else leaf
     code = "OFR-E001" if leaf in REFUSED_US else "STK-E001" if leaf is C.NOT_FOUND else "STK-E000"
 
     lines = [json.loads(line) for line in log.read_bytes()[begun:].splitlines()]
     answered = [line for line in lines if line.get("path") == f"/offers/{item}"]
     assert [(line["category"], line["code"], line["status"]) for line in answered] == [
-        (told.label, code, profile_of(told).http)
+        (published.label, code, profile_of(published).http)
     ]
-    assert answered[0]["level"] == profile_of(told).severity.value
+    assert answered[0]["level"] == profile_of(published).severity.value
     retries = ["attempt.failed", "retry.scheduled"] * 2 + ["attempt.failed", "retry.exhausted"]
     seen = [line for line in lines if line.get("service") == "offers"]
     assert [line["event"].split()[0] for line in seen] == (retries if leaf in C.TRANSIENT else ["attempt.failed"])
@@ -120,8 +120,8 @@ def test_each_way_to_fail_is_logged_and_counted_as_what_it_is(
     errors = {
         labels: number for (name, labels), number in added.items() if name == "resilience_errors_total" and number
     }
-    gone = leaf is C.CANCELLED  # nobody's failure
-    assert errors == ({} if gone else {(("category", told.label), ("code", code), ("component", "stock")): 1})
+    gone = leaf is C.CANCELLED  # no failure of any dependency
+    assert errors == ({} if gone else {(("category", published.label), ("code", code), ("component", "stock")): 1})
     target = ("target", "examples.two_services.outer.count_of")
     outcome = ("outcome", "cancelled" if gone else "failure")
     assert added["resilience_calls_total", (outcome, target)] == 1
@@ -144,7 +144,7 @@ def test_the_code_of_the_inner_service_goes_up_with_what_is_the_callers(services
     assert services[1].get("/offers/lamp", params={"hurt": "validation"}).json()["code"] == "OFR-E001"
 
 
-def test_a_bug_inside_is_a_failure_that_tells_nothing(services: tuple[httpx.Client, httpx.Client]):
+def test_a_bug_of_the_service_is_a_failure_without_details(services: tuple[httpx.Client, httpx.Client]):
     inner, outer = services
     answer = outer.get("/offers/bug", params={"hurt": "bug"})
     assert (answer.status_code, answer.json()["category"]) == (500, "unknown")
@@ -154,8 +154,8 @@ def test_a_bug_inside_is_a_failure_that_tells_nothing(services: tuple[httpx.Clie
 
 def test_without_the_inner_service_the_outer_answers_all_the_same():
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
-    with process("outer", INNER=nobody) as outside, httpx.Client(base_url=outside, trust_env=False) as client:
+        unused = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    with process("outer", INNER=unused) as outside, httpx.Client(base_url=outside, trust_env=False) as client:
         answer = client.get("/offers/lamp", timeout=PATIENCE)
     assert (answer.status_code, answer.json()["category"]) == (502, "network")
     found = error_from_response(answer)

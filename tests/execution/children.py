@@ -40,7 +40,7 @@ sys.stdout.write("\\n" + json.dumps(result))
 
 @dataclass(frozen=True)
 class Ran:
-    """How the code of a child went."""
+    """The outcome of code in a child process."""
 
     error: str | None
     message: str
@@ -53,10 +53,10 @@ class Ran:
 
 def run(code: str, policy: SecurityPolicy, directory: Path, *, warn: bool = False) -> Ran:
     """Run *code* in a child of its own, in *directory*; what it leaves in ``result`` comes back."""
-    told = json.dumps([str(ROOT), policy.to_dict(), code, warn])
+    order = json.dumps([str(ROOT), policy.to_dict(), code, warn])
     done = subprocess.run(
         [sys.executable, "-I", "-X", "utf8", "-c", BOOT],
-        input=f"{told}\n",
+        input=f"{order}\n",
         capture_output=True,
         encoding="utf-8",
         cwd=directory,

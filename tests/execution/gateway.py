@@ -22,7 +22,7 @@ TOKEN = "sesame"  # noqa: S105
 
 
 class Gateway:
-    """What the server has: its kernels, and what it was asked."""
+    """The state of the server: its kernels, and the requests it got."""
 
     def __init__(self) -> None:
         self.kernels: dict[str, AsyncKernelManager] = {}
@@ -48,7 +48,7 @@ async def end(manager: AsyncKernelManager) -> None:
 
 
 class Asked(RequestHandler):
-    """What all requests have in common."""
+    """Base of all request handlers: authentication and the log of requests."""
 
     def initialize(self, gateway: Gateway) -> None:
         self.gateway = gateway

@@ -1,4 +1,4 @@
-"""What an execution must not leave behind, and how to look for it."""
+"""Processes, threads and descriptors that an execution must not leave behind, and how to find them."""
 
 from __future__ import annotations
 

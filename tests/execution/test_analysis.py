@@ -347,7 +347,7 @@ def test_the_tables_are_as_long_as_they_ought_to_be():
 
 
 @pytest.mark.parametrize("code", HARMLESS, ids=ascii)
-def test_nothing_is_said_of(code):
+def test_harmless_code_has_no_violation(code):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         compile(code, "<string>", "exec")
@@ -356,7 +356,7 @@ def test_nothing_is_said_of(code):
 
 
 @pytest.mark.parametrize("code", HARMLESS_AT_MODERATE, ids=ascii)
-def test_moderate_says_nothing_of(code):
+def test_code_that_level_moderate_allows_has_no_violation(code):
     assert analyse(code, MODERATE) == []
 
 
@@ -387,7 +387,7 @@ def test_in_what_is_clear_at_a_glance_there_is_nothing_to_find(pieces: list[str]
         assert would_forbid(code, tree, STRICT) == []
 
 
-def test_what_is_said_of_an_import_is_what_the_document_asks_for():
+def test_the_report_of_a_failed_import_is_that_of_the_document():
     found = first("import os", STRICT)
     assert found.attempted_operation == "import os"
     assert found.reason == "importing 'os' is denied in strict mode"
@@ -397,17 +397,17 @@ def test_what_is_said_of_an_import_is_what_the_document_asks_for():
     ]
 
 
-def test_what_is_said_of_a_file_is_what_the_document_asks_for():
+def test_the_report_of_a_missing_file_is_that_of_the_document():
     found = first("open('/etc/passwd', 'w')", STRICT)
     assert found.attempted_operation == "file_write"
     assert found.blocked_code == "open('/etc/passwd', 'w')"
     assert found.reason == "writing files is denied in strict mode"
 
 
-def test_all_violations_are_told_in_the_order_of_the_source():
+def test_all_violations_are_listed_in_the_order_of_the_source():
     code = "def f():\n    return open('a', 'w')\nimport os, sys\nos.system('ls')"
-    told = [(each.line, each.kind, each.subject) for each in analyse(code, STRICT)]
-    assert told == [
+    listed = [(each.line, each.kind, each.subject) for each in analyse(code, STRICT)]
+    assert listed == [
         (2, "file_write", "a"),
         (3, "blocked_import", "os"),
         (3, "blocked_import", "sys"),

@@ -148,7 +148,7 @@ def test_what_is_over_at_once_needs_no_thread(backend: str, monkeypatch):
     "code", ["1 / 0", "print('a' * 300_000)", "'a' * 90_000", "import math", "import os", "raise SystemExit(3)", "("]
 )
 def test_what_is_executed_is_the_same_in_the_loop_and_in_a_thread(backend: str, code: str):
-    def told(report: ExecutionReport) -> object:
+    def comparable(report: ExecutionReport) -> object:
         result, error = report.execution_result, report.error
         return report.success, result.stdout, result.exit_code, error and (error.error_type, error.line_number)
 
@@ -157,7 +157,7 @@ def test_what_is_executed_is_the_same_in_the_loop_and_in_a_thread(backend: str, 
             executor.warm()
             awaited = await executor.execute(code)
             executor.warm()
-            assert told(awaited) == told(executor.execute_sync(code))
+            assert comparable(awaited) == comparable(executor.execute_sync(code))
 
     anyio.run(main, backend=backend)
 

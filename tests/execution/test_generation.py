@@ -38,20 +38,20 @@ from resilience.execution.request import ExecutionRequest
 from resilience.testing import virtual_time
 from tests.execution.gateway import TOKEN, serving
 from tests.execution.stand_ins import Known, refused, report
-from tests.roads import Road
+from tests.runners import Runner
 
 ROOT = pathlib.Path(__file__).parents[2]
 
 
 class Generator:
-    """Writes the drafts of a script, and keeps what it is told; an exception is raised."""
+    """Returns the drafts of a script, and keeps the feedback it gets; an exception in the script is raised."""
 
     def __init__(self, *drafts: object) -> None:
         self._drafts = list(drafts)
-        self.told: list[Feedback] = []
+        self.received: list[Feedback] = []
 
     def __call__(self, feedback: Feedback) -> object:
-        self.told.append(feedback)
+        self.received.append(feedback)
         draft = self._drafts.pop(0)
         if isinstance(draft, Exception):
             raise draft
@@ -62,11 +62,11 @@ class Generator:
         return self(feedback)
 
 
-def run(road: Road, generator: Generator, executor: Executor, **given: object) -> object:
-    """What it comes to, a run or an error, without waiting."""
+def run(runner: Runner, generator: Generator, executor: Executor, **given: object) -> object:
+    """Return the run or the error of a generation, in virtual time."""
     with virtual_time(patience=60):
         try:
-            return road.run(
+            return runner.run(
                 lambda: run_generated_sync(generator, executor, **given),
                 functools.partial(run_generated, generator.asynchronously, executor, **given),
             )
@@ -77,17 +77,17 @@ def run(road: Road, generator: Generator, executor: Executor, **given: object) -
 # -- what comes after a failure -------------------------------------------------------------------------------------
 
 
-def test_code_that_works_is_written_once_and_executed_once(road: Road):
+def test_code_that_works_is_written_once_and_executed_once(runner: Runner):
     generator, executor = Generator("```python\n6 * 7\n```"), Known(report(42))
-    done = run(road, generator, executor, request=ExecutionRequest("", timeout=3, security_level="moderate"))
+    done = run(runner, generator, executor, request=ExecutionRequest("", timeout=3, security_level="moderate"))
     assert isinstance(done, GeneratedRun)
     assert (done.code, done.generations, done.executions, done.reports) == ("6 * 7\n", 1, 1, ())
     assert done.report.execution_result.return_value == 42
     assert executor.seen == [ExecutionRequest("6 * 7\n", timeout=3, security_level="moderate")]
-    assert generator.told == [Feedback(generation=1)]
+    assert generator.received == [Feedback(generation=1)]
 
 
-def test_infrastructure_has_the_same_code_executed_again_after_a_pause(road: Road):
+def test_infrastructure_has_the_same_code_executed_again_after_a_pause(runner: Runner):
     generator, executor = Generator("1", "2"), Known(refused(), refused(), report(1))
     waits: list[float] = []
 
@@ -96,7 +96,7 @@ def test_infrastructure_has_the_same_code_executed_again_after_a_pause(road: Roa
             waits.append(event.wait)
 
     with subscribe(note):
-        done = run(road, generator, executor, base_delay=1)
+        done = run(runner, generator, executor, base_delay=1)
     assert [each.code for each in executor.seen] == ["1", "1", "1"]
     assert (done.generations, done.executions) == (1, 1)
     assert [each.category for each in done.reports] == [ErrorCategory.NETWORK] * 2
@@ -104,20 +104,20 @@ def test_infrastructure_has_the_same_code_executed_again_after_a_pause(road: Roa
 
 
 @pytest.mark.parametrize("category", [leaf.label for leaf in ErrorCategory.CODE_RELATED | ErrorCategory.SECURITY])
-def test_code_that_is_to_blame_is_written_anew(road: Road, category: str):
+def test_code_with_an_error_of_its_own_is_generated_anew(runner: Runner, category: str):
     generator, executor = Generator("1", "2"), Known(report(category=category), report(2))
-    done = run(road, generator, executor)
+    done = run(runner, generator, executor)
     assert [each.code for each in executor.seen] == ["1", "2"]
     assert (done.generations, done.executions) == (2, 2)
     assert [each.category.label for each in done.reports] == [category]
-    first, second = generator.told
+    first, second = generator.received
     assert (second.generation, second.code, second.reports) == (2, "1", done.reports)
     assert (first.reports, first.code) == ((), "")
 
 
-def test_what_the_source_shows_is_not_even_executed(road: Road):
+def test_what_the_source_shows_is_not_even_executed(runner: Runner):
     generator, executor = Generator("1 +", "import os", "3"), Known(report(3))
-    done = run(road, generator, executor)
+    done = run(runner, generator, executor)
     assert [each.code for each in executor.seen] == ["3"]
     assert (done.generations, done.executions) == (3, 1)
     assert [each.category.label for each in done.reports] == ["syntax_error", "security_error"]
@@ -127,39 +127,39 @@ def test_what_the_source_shows_is_not_even_executed(road: Road):
     )
 
 
-def test_an_answer_without_code_is_asked_for_again(road: Road):
+def test_an_answer_without_code_is_asked_for_again(runner: Runner):
     generator = Generator("```python\n```", "  \n", "3")
-    done = run(road, generator, Known(report(3)))
+    done = run(runner, generator, Known(report(3)))
     assert (done.generations, done.executions) == (3, 1)
     assert done.error_chain[0].startswith("CodeGenerationError")
 
 
 @pytest.mark.parametrize("answer", ["<think>First I need to", "```python\nprint('a"])
-def test_a_generator_is_told_that_its_answer_was_cut_off(road: Road, answer: str):
+def test_the_feedback_says_that_an_answer_was_cut_off(runner: Runner, answer: str):
     generator = Generator(answer, "3")
-    done = run(road, generator, Known(report(3)))
+    done = run(runner, generator, Known(report(3)))
     assert (done.generations, done.executions) == (2, 1)
-    assert "the answer was cut off" in generator.told[1].reports[0].error_message
+    assert "the answer was cut off" in generator.received[1].reports[0].error_message
 
 
-def test_a_generator_that_says_it_could_not_is_asked_again(road: Road):
+def test_a_generator_that_reports_a_failure_is_asked_again(runner: Runner):
     error = CodeGenerationError("the model refused", 1, [])
     generator = Generator(error, "2")
-    done = run(road, generator, Known(report(2)))
+    done = run(runner, generator, Known(report(2)))
     assert done.generations == 2
-    assert generator.told[1].reports[0].error_message == "the model refused"
+    assert generator.received[1].reports[0].error_message == "the model refused"
 
 
-def test_a_generator_that_cannot_be_reached_is_asked_the_same_again(road: Road):
+def test_a_generator_that_cannot_be_reached_is_asked_the_same_again(runner: Runner):
     generator = Generator(ConnectionResetError("the model is away"), "2")
-    done = run(road, generator, Known(report(2)))
+    done = run(runner, generator, Known(report(2)))
     assert (done.generations, [each.category for each in done.reports]) == (1, [ErrorCategory.NETWORK])
-    assert [each.generation for each in generator.told] == [1, 1]
+    assert [each.generation for each in generator.received] == [1, 1]
 
 
-def test_pauses_and_revisions_do_not_count_for_each_other(road: Road):
+def test_pauses_and_revisions_do_not_count_for_each_other(runner: Runner):
     executor = Known(refused(), report(category="runtime_error"), refused(), report(category="memory_error"), report(3))
-    done = run(road, Generator("1", "2", "3"), executor)
+    done = run(runner, Generator("1", "2", "3"), executor)
     assert [each.code for each in executor.seen] == ["1", "1", "2", "2", "3"]
     labels = ["network", "runtime_error", "network", "memory_error"]
     assert [each.category.label for each in done.reports] == labels
@@ -174,51 +174,53 @@ STOPS = {
 
 
 @pytest.mark.parametrize(("category", "kind"), STOPS.items())
-def test_what_is_for_a_person_stops_it_and_is_told_once(road: Road, category: str, kind: type[Exception]):
+def test_a_failure_that_needs_a_person_stops_the_loop_and_is_reported_once(
+    runner: Runner, category: str, kind: type[Exception]
+):
     stops: list[tuple[Exception, GeneratedRun]] = []
     generator = Generator("1", "2")
-    error = run(road, generator, Known(report(category=category)), on_stop=lambda *given: stops.append(given))
+    error = run(runner, generator, Known(report(category=category)), on_stop=lambda *given: stops.append(given))
     assert isinstance(error, kind)
     assert error.category.label == category
-    ((told, so_far),) = stops
-    assert told is error
+    ((received, so_far),) = stops
+    assert received is error
     assert (so_far.code, so_far.generations, so_far.executions) == ("1", 1, 1)
     assert [each.category.label for each in so_far.reports] == [category]
-    assert len(generator.told) == 1
+    assert len(generator.received) == 1
 
 
-def test_errors_that_have_a_category_reach_the_caller_as_they_are(road: Road):
+def test_errors_that_have_a_category_reach_the_caller_as_they_are(runner: Runner):
     for error in (
         ContainerConfigurationError("no kernel"),
         PermissionError("not you"),
         WorkflowError("?", "execution"),
     ):
-        assert run(road, Generator("1"), Known(error)) is error
-        assert run(road, Generator(error), Known()) is error
+        assert run(runner, Generator("1"), Known(error)) is error
+        assert run(runner, Generator(error), Known()) is error
 
 
 @pytest.mark.parametrize("bug", [NameError("oops"), ValueError("oops"), ImportError("oops"), KeyError("oops")])
-def test_a_bug_is_a_workflow_error_that_says_where(road: Road, bug: Exception):
+def test_a_bug_is_a_workflow_error_that_says_where(runner: Runner, bug: Exception):
     for generator, executor, stage in (
         (Generator(bug), Known(), "code_generation"),
         (Generator("1"), Known(bug), "execution"),
     ):
-        error = run(road, generator, executor)
+        error = run(runner, generator, executor)
         assert isinstance(error, WorkflowError)
         assert (error.stage, error.original_exception, error.__cause__) == (stage, bug, bug)
 
 
-def test_a_bug_of_the_analysis_is_one_too(road: Road, monkeypatch: pytest.MonkeyPatch):
+def test_a_bug_of_the_analysis_is_one_too(runner: Runner, monkeypatch: pytest.MonkeyPatch):
     def broken(request: ExecutionRequest) -> None:
         raise IndexError("ours")
 
     monkeypatch.setattr("resilience.execution.generation_state.precheck", broken)
-    error = run(road, Generator("1"), Known())
+    error = run(runner, Generator("1"), Known())
     assert (error.stage, str(error.__cause__)) == ("static_analysis", "ours")
 
 
-def test_a_generator_that_returns_anything_else_has_a_bug(road: Road):
-    error = run(road, Generator(None), Known())
+def test_a_generator_that_returns_anything_else_has_a_bug(runner: Runner):
+    error = run(runner, Generator(None), Known())
     assert isinstance(error, WorkflowError)
     assert "generate() returned NoneType: give the source as str" in str(error.__cause__)
 
@@ -226,8 +228,8 @@ def test_a_generator_that_returns_anything_else_has_a_bug(road: Road):
 # -- limits ---------------------------------------------------------------------------------------------------------
 
 
-def test_too_many_generations(road: Road):
-    error = run(road, Generator("1 +", "2 +", "3 +", "4"), Known())
+def test_too_many_generations(runner: Runner):
+    error = run(runner, Generator("1 +", "2 +", "3 +", "4"), Known())
     assert isinstance(error, MaxAttemptsExceededError)
     assert str(error) == "Maximum code_generation attempts (3) exceeded"
     assert (error.operation_type, error.max_attempts) == ("code_generation", 3)
@@ -235,60 +237,60 @@ def test_too_many_generations(road: Road):
     assert isinstance(error.__cause__, CodeSyntaxError)
 
 
-def test_too_many_executions(road: Road):
+def test_too_many_executions(runner: Runner):
     failures = [report(category="runtime_error", message=word) for word in ("one", "two")]
-    error = run(road, Generator("1", "2", "3"), Known(*failures), max_generations=9, max_executions=2)
+    error = run(runner, Generator("1", "2", "3"), Known(*failures), max_generations=9, max_executions=2)
     assert (error.operation_type, error.max_attempts) == ("execution", 2)
     assert error.error_chain == ["Failed: one", "Failed: two"]
     assert isinstance(error.__cause__, CodeRuntimeError)
     assert error.__cause__.execution_attempt == 2
 
 
-def test_too_many_failed_connections(road: Road):
+def test_too_many_failed_connections(runner: Runner):
     errors = [refused() for _ in range(4)]
-    error = run(road, Generator("1"), Known(*errors), max_connections=4)
+    error = run(runner, Generator("1"), Known(*errors), max_connections=4)
     assert (error.operation_type, error.max_attempts, len(error.error_chain)) == ("connectivity", 4, 4)
     assert error.__cause__ is errors[3]
 
 
-def test_one_of_each_is_a_limit_as_well(road: Road):
+def test_one_of_each_is_a_limit_as_well(runner: Runner):
     one = {"max_generations": 1, "max_executions": 1, "max_connections": 1}
-    assert run(road, Generator("1"), Known(report(1)), **one).generations == 1
-    assert run(road, Generator("1 +"), Known(), **one).operation_type == "code_generation"
-    assert run(road, Generator("1"), Known(report(category="runtime_error")), **one).operation_type == "execution"
-    assert run(road, Generator("1"), Known(refused()), **one).operation_type == "connectivity"
+    assert run(runner, Generator("1"), Known(report(1)), **one).generations == 1
+    assert run(runner, Generator("1 +"), Known(), **one).operation_type == "code_generation"
+    assert run(runner, Generator("1"), Known(report(category="runtime_error")), **one).operation_type == "execution"
+    assert run(runner, Generator("1"), Known(refused()), **one).operation_type == "connectivity"
 
 
-def test_generators_that_never_come_up_with_code_are_asked_as_often_as_others(road: Road):
+def test_generators_that_never_come_up_with_code_are_asked_as_often_as_others(runner: Runner):
     errors = [CodeGenerationError(f"no {number}", number, []) for number in range(3)]
     generator = Generator(*errors)
-    error = run(road, generator, Known())
+    error = run(runner, generator, Known())
     assert (error.operation_type, error.__cause__) == ("code_generation", errors[2])
-    assert [each.generation for each in generator.told] == [1, 2, 3]
+    assert [each.generation for each in generator.received] == [1, 2, 3]
 
 
-def test_failures_that_look_the_same_are_no_limit_of_their_own(road: Road):
+def test_failures_that_look_the_same_are_no_limit_of_their_own(runner: Runner):
     same = [report(category="runtime_error")] * 4
-    done = run(road, Generator(*"12345"), Known(*same, report(5)), max_generations=5, max_executions=5)
+    done = run(runner, Generator(*"12345"), Known(*same, report(5)), max_generations=5, max_executions=5)
     assert done.report.execution_result.return_value == 5
 
 
-def test_a_limit_that_ran_out_is_told_like_any_stop(road: Road):
+def test_an_exhausted_limit_is_reported_like_any_stop(runner: Runner):
     stops: list[Exception] = []
-    error = run(road, Generator("1 +"), Known(), max_generations=1, on_stop=lambda error, run: stops.append(error))
+    error = run(runner, Generator("1 +"), Known(), max_generations=1, on_stop=lambda error, run: stops.append(error))
     assert stops == [error]
 
 
-def test_where_remote_and_local_cannot_be_reached_both_are_tried_again(road: Road):
+def test_where_remote_and_local_cannot_be_reached_both_are_tried_again(runner: Runner):
     remote, local = Known(*[refused() for _ in range(5)]), Known(*[refused() for _ in range(3)])
     circuit = circuit_breaker("remote", failure_threshold=5)
-    error = run(road, Generator("1"), FallbackExecutor(remote, local, circuit=circuit))
+    error = run(runner, Generator("1"), FallbackExecutor(remote, local, circuit=circuit))
     assert isinstance(error, MaxAttemptsExceededError)
     assert (error.operation_type, error.max_attempts) == ("connectivity", 3)
     assert (len(remote.seen), len(local.seen)) == (5, 3)
 
 
-def test_what_a_retry_further_in_has_given_up_on_is_not_tried_again(road: Road):
+def test_an_error_that_a_nested_retry_has_exhausted_is_not_retried(runner: Runner):
     errors = [ConnectionResetError("the model is away") for _ in range(2)]
     generator = Generator(*errors)
     guard = retry_on_category("network", attempts=2)
@@ -300,12 +302,12 @@ def test_what_a_retry_further_in_has_given_up_on_is_not_tried_again(road: Road):
         return await run_generated(guard(generator.asynchronously), Known())
 
     with virtual_time(patience=60), pytest.raises(MaxAttemptsExceededError) as raised:
-        road.run(sync, asynchronous)
+        runner.run(sync, asynchronous)
     assert (raised.value.operation_type, raised.value.max_attempts) == ("connectivity", 2)
     assert raised.value.__cause__ is errors[1]
 
 
-def test_a_deadline_ends_it_with_the_last_failure(road: Road):
+def test_a_deadline_ends_it_with_the_last_failure(runner: Runner):
     errors = [refused() for _ in range(9)]
 
     def sync() -> object:
@@ -318,41 +320,41 @@ def test_a_deadline_ends_it_with_the_last_failure(road: Road):
             return await run_generated(generate, Known(*errors), max_connections=9, base_delay=4)
 
     with virtual_time(patience=60), pytest.raises(ContainerConnectivityError) as raised:
-        road.run(sync, asynchronous)
+        runner.run(sync, asynchronous)
     assert raised.value.resilience.reason.value == "deadline"
 
 
 @pytest.mark.parametrize("name", ["max_generations", "max_executions", "max_connections"])
-def test_limits_are_counts(road: Road, name: str):
-    error = run(road, Generator("1"), Known(), **{name: 0})
+def test_limits_are_counts(runner: Runner, name: str):
+    error = run(runner, Generator("1"), Known(), **{name: 0})
     assert isinstance(error, ValueError)
     assert f"{name}=0" in str(error)
 
 
-# -- what the generator is told -------------------------------------------------------------------------------------
+# -- the feedback to the generator ----------------------------------------------------------------------------------
 
 
-def test_the_generator_is_told_of_the_last_three_failures_of_its_code_and_of_no_others(road: Road):
+def test_the_feedback_has_the_last_three_failures_of_the_code_alone(runner: Runner):
     words = ["one", "two", "three", "four"]
     script: list[object] = [refused()]
     for word in words:
         script.append(report(category="runtime_error", message=word))
     generator = Generator(*"12345")
-    run(road, generator, Known(*script, report(5)), max_generations=5, max_executions=5)
-    assert [each.errors for each in generator.told] == [
+    run(runner, generator, Known(*script, report(5)), max_generations=5, max_executions=5)
+    assert [each.errors for each in generator.received] == [
         (),
         ("Failed: one",),
         ("Failed: one", "Failed: two"),
         ("Failed: one", "Failed: two", "Failed: three"),
         ("Failed: two", "Failed: three", "Failed: four"),
     ]
-    prompt = generator.told[-1].to_llm()
+    prompt = generator.received[-1].to_llm()
     assert prompt.startswith("Failed: four")
     assert prompt.endswith("Before that:\n- Failed: two\n- Failed: three")
-    assert generator.told[0].to_llm() == ""
+    assert generator.received[0].to_llm() == ""
 
 
-def test_what_the_generator_is_told_is_no_longer_than_it_may_be():
+def test_the_feedback_keeps_to_its_token_limit():
     from resilience.report._llm import estimated_tokens
 
     error = report(category="runtime_error", message="word " * 1000).error
@@ -361,16 +363,16 @@ def test_what_the_generator_is_told_is_no_longer_than_it_may_be():
         assert estimated_tokens(feedback.to_llm(most)) <= most
 
 
-def test_failures_are_kept_in_the_history_and_what_helped_before_is_told(road: Road):
+def test_failures_are_kept_in_the_history_and_earlier_resolutions_are_in_the_feedback(runner: Runner):
     history = ErrorHistory()
     history.record(report(category="runtime_error", message="list index 3 out of range").error, "before")
     history.resolve("before", "checked the length first", "lists may be empty")
     generator = Generator("1", "import os", "3")
     executor = Known(report(category="runtime_error", message="list index 9 out of range", number=7), report(3))
-    run(road, generator, executor, history=history)
-    assert [each.resolution for each in generator.told[1].advice] == ["checked the length first"]
-    assert "- checked the length first (lists may be empty)" in generator.told[1].to_llm()
-    assert generator.told[2].advice == ()
+    run(runner, generator, executor, history=history)
+    assert [each.resolution for each in generator.received[1].advice] == ["checked the length first"]
+    assert "- checked the length first (lists may be empty)" in generator.received[1].to_llm()
+    assert generator.received[2].advice == ()
     assert [each.execution_id for each in history.entries()][:2] == ["before", "exec_7"]
     assert len(history) == 3
 
@@ -379,9 +381,9 @@ def test_failures_are_kept_in_the_history_and_what_helped_before_is_told(road: R
 
 
 @pytest.mark.parametrize("draft", ["1", "1 +", NameError("bug")])
-def test_cleaning_up_is_done_however_it_ends(road: Road, draft: object):
+def test_cleaning_up_is_done_however_it_ends(runner: Runner, draft: object):
     cleaned: list[str] = []
-    run(road, Generator(draft), Known(report(1)), max_generations=1, cleanup=lambda: cleaned.append("up"))
+    run(runner, Generator(draft), Known(report(1)), max_generations=1, cleanup=lambda: cleaned.append("up"))
     assert cleaned == ["up"]
 
 
@@ -411,18 +413,18 @@ def test_a_cancelled_run_cleans_up_and_does_not_call_on_stop(backend: str):
 
 
 def test_callbacks_may_be_async(backend: str):
-    told: list[str] = []
+    received: list[str] = []
 
     async def stop(error: Exception, so_far: GeneratedRun) -> None:
         await anyio.lowlevel.checkpoint()
-        told.append(type(error).__name__)
+        received.append(type(error).__name__)
 
-    run(Road(backend), Generator("1 +"), Known(), max_generations=1, on_stop=stop)
-    assert told == ["MaxAttemptsExceededError"]
+    run(Runner(backend), Generator("1 +"), Known(), max_generations=1, on_stop=stop)
+    assert received == ["MaxAttemptsExceededError"]
 
 
 def test_callbacks_that_raise_are_reported_and_change_nothing(
-    road: Road, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    runner: Runner, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     monkeypatch.setattr(resilience._callback_errors, "_logged", set())
 
@@ -430,7 +432,7 @@ def test_callbacks_that_raise_are_reported_and_change_nothing(
         raise RuntimeError("not my day")
 
     with caplog.at_level(logging.WARNING, "resilience"):
-        error = run(road, Generator("1 +"), Known(), max_generations=1, on_stop=broken, cleanup=broken)
+        error = run(runner, Generator("1 +"), Known(), max_generations=1, on_stop=broken, cleanup=broken)
     assert isinstance(error, MaxAttemptsExceededError)
     assert [record.message.split(" ")[0] for record in caplog.records] == ["on_stop", "cleanup"]
 
@@ -449,28 +451,28 @@ def test_an_async_callback_of_a_sync_run_is_rejected(name: str):
 # -- for real -------------------------------------------------------------------------------------------------------
 
 
-def test_what_happens_while_code_runs_is_told(road: Road):
+def test_events_while_code_runs_reach_the_listener(runner: Runner):
     events: list[StreamEvent] = []
     with SubprocessExecutor(spares=0) as executor:
         given = {"on_event": events.append}
         generator = Generator("print('a')\nfoo", "print('b')")
-        done = road.run(
+        done = runner.run(
             lambda: run_generated_sync(generator, executor, **given),
             functools.partial(run_generated, generator, executor, **given),
         )
     assert done.report.execution_result.stdout == "b\n"
     # The traceback goes to stderr when it can, and texts come in pieces.
-    told = [kind for kind, _ in itertools.groupby(event.kind for event in events if event.kind != "stderr")]
-    assert told == ["start", "stdout", "error", "start", "stdout", "result"]
+    received = [kind for kind, _ in itertools.groupby(event.kind for event in events if event.kind != "stderr")]
+    assert received == ["start", "stdout", "error", "start", "stdout", "result"]
 
 
-def test_a_remote_that_refuses_twice_and_a_generator_that_is_wrong_twice(road: Road):
+def test_a_remote_that_refuses_twice_and_a_generator_that_is_wrong_twice(runner: Runner):
     """Two refusals of a real server, a NameError in its kernel, a blocked import: and then the right result there."""
     with serving() as (url, server), JupyterExecutor(gateway_url=url, token=TOKEN) as executor:
         server.failing = 2
         generator = Generator(*DRAFTS)
         given = {"base_delay": 0.01}
-        done = road.run(
+        done = runner.run(
             lambda: run_generated_sync(generator, executor, **given),
             functools.partial(run_generated, generator.asynchronously, executor, **given),
         )

@@ -287,7 +287,7 @@ def test_moderate_writes_nothing(directory):
     assert (directory / "data.txt").read_text() == "data"
 
 
-def test_a_path_is_told_as_the_code_knows_it(directory):
+def test_a_path_is_shown_as_the_code_has_it(directory):
     ran = run("import logging\nlogging.basicConfig(filename='x.log')", MODERATE, directory)
     assert ran.message == "Attempted to write a file: 'x.log'"
 
@@ -394,7 +394,7 @@ def test_what_is_imported_late_leaves_no_bytecode(directory):
     assert list(directory.rglob("__pycache__")) == []
 
 
-# Roads past the looks at names, all of them on purpose: what is done at their end is refused all the same.
+# Ways around the check of names, all of them on purpose: the operation itself is refused all the same.
 EVASIONS = {
     "attrgetter": """
 import operator
@@ -461,19 +461,19 @@ DEEDS = {
 
 
 @pytest.mark.parametrize(
-    ("road", "deed"),
-    [*((road, "os.system('true')") for road in EVASIONS), *(("attrgetter", deed) for deed in [*DEEDS][1:])],
+    ("evasion", "deed"),
+    [*((evasion, "os.system('true')") for evasion in EVASIONS), *(("attrgetter", deed) for deed in [*DEEDS][1:])],
 )
-def test_who_gets_past_the_names_is_stopped_at_the_deed(road, deed, directory):
+def test_an_evasion_of_the_name_check_is_stopped_at_the_operation(evasion, deed, directory):
     before = sorted(directory.rglob("*"))
-    ran = run(EVASIONS[road].replace("DEED", deed), MODERATE, directory)
+    ran = run(EVASIONS[evasion].replace("DEED", deed), MODERATE, directory)
     assert ran.error == "SecurityViolation", ran
     assert ran.violation["kind"] == DEEDS[deed]
     assert deed in ran.violation["blocked_code"]
     assert sorted(directory.rglob("*")) == before
 
 
-def test_permissive_lets_everything_happen_and_tells_of_it(directory):
+def test_permissive_allows_every_operation_and_warns(directory):
     code = """
 import os, subprocess
 open("new.txt", "w").close()

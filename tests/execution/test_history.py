@@ -45,8 +45,8 @@ def history(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> ErrorHist
 
 
 @pytest.fixture
-def untold(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing was reported before: what is told once is told here."""
+def no_errors_logged_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No error was logged before: the first one of its kind is logged."""
     monkeypatch.setattr(resilience._callback_errors, "_logged", set())
 
 
@@ -86,7 +86,7 @@ def test_what_is_not_there_cannot_be_resolved(history: ErrorHistory):
     assert history.entries()[0].resolution == ""
 
 
-def test_the_oldest_make_room(history: ErrorHistory):
+def test_the_oldest_entries_are_evicted(history: ErrorHistory):
     for number in range(12):
         history.record(failure(), f"exec_{number}")
     assert [each.execution_id for each in history.entries()] == [f"exec_{number}" for number in range(7, 12)]
@@ -201,7 +201,7 @@ def of_something_else(path: pathlib.Path) -> None:
     database.close()
 
 
-@pytest.mark.usefixtures("untold")
+@pytest.mark.usefixtures("no_errors_logged_before")
 @pytest.mark.parametrize("spoil", [broken, of_something_else, pathlib.Path.mkdir])
 def test_a_file_that_cannot_be_used_is_reported_once_and_the_memory_takes_its_place(
     spoil: object, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
@@ -221,7 +221,7 @@ def test_a_file_that_cannot_be_used_is_reported_once_and_the_memory_takes_its_pl
     assert before is None or path.read_bytes() == before
 
 
-@pytest.mark.usefixtures("untold")
+@pytest.mark.usefixtures("no_errors_logged_before")
 def test_a_file_that_stays_locked_delays_no_caller_for_long(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
@@ -251,7 +251,7 @@ def test_what_is_broken_in_a_file_breaks_no_answer(tmp_path: pathlib.Path):
     assert history.entries() == []
 
 
-def test_a_limit_that_is_none_is_refused():
+def test_an_invalid_limit_is_refused():
     with pytest.raises(ValueError, match="limit=0"):
         ErrorHistory(limit=0)
 

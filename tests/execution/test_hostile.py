@@ -27,7 +27,7 @@ GENERATED = {
     "deep_operators": f"x = {'-' * 100_000}1\n",
 }
 """Scripts that are too long to keep as files."""
-_MOST = 2_000_000
+_MAX_CHARACTERS = 2_000_000
 _GRACE = 8.0
 
 
@@ -75,7 +75,7 @@ def test_it_gets_its_verdict(executor: SubprocessExecutor, name: str):
         assert result.return_value == wanted["value"]
     if "stdout" in wanted:
         assert wanted["stdout"] in result.stdout
-    assert len(result.stdout) + len(result.stderr) < _MOST
+    assert len(result.stdout) + len(result.stderr) < _MAX_CHARACTERS
     if error is None:
         assert result.exit_code == 0
     else:
@@ -88,7 +88,7 @@ def test_it_gets_its_verdict(executor: SubprocessExecutor, name: str):
     for level in (1, 2, 3, 4):
         text = report.to_json(level)
         assert json.loads(text)["success"] is report.success
-        assert len(text) < _MOST
+        assert len(text) < _MAX_CHARACTERS
         assert wanted.get("leaks", "no canary") not in text
     assert wanted.get("says", "") in json.dumps(report.to_dict(4), ensure_ascii=False)
     assert len(report.to_llm(500)) < 500 * 8

@@ -28,7 +28,7 @@ from resilience.execution._jupyter.session import KernelRequest
 from resilience.execution.events import StreamEvent
 from resilience.execution.executor import ExecutionReport, Listener
 from resilience.execution.request import ExecutionRequest
-from tests.roads import Road
+from tests.runners import Runner
 
 pytestmark = pytest.mark.slow  # kernels are processes that take a second to start
 
@@ -65,9 +65,9 @@ def elsewhere() -> Iterator[KernelManager]:
 
 
 def run(
-    executor: JupyterExecutor, road: Road, request: ExecutionRequest | str, listener: Listener | None = None
+    executor: JupyterExecutor, runner: Runner, request: ExecutionRequest | str, listener: Listener | None = None
 ) -> ExecutionReport:
-    return road.run(
+    return runner.run(
         lambda: executor.execute_sync(request, on_event=listener),
         functools.partial(executor.execute, request, on_event=listener),
     )
@@ -76,8 +76,8 @@ def run(
 # -- what comes back ------------------------------------------------------------------------------------------------
 
 
-def test_a_program_tells_what_it_printed_and_its_last_value_and_its_variables(executor: JupyterExecutor, road: Road):
-    report = run(executor, road, "import math\nprint('hello')\nroot = math.isqrt(17)\n[root, 'four']")
+def test_the_result_has_output_last_value_and_variables(executor: JupyterExecutor, runner: Runner):
+    report = run(executor, runner, "import math\nprint('hello')\nroot = math.isqrt(17)\n[root, 'four']")
     result = report.execution_result
     assert report.success
     assert (result.stdout, result.stderr, result.return_value, result.exit_code) == ("hello\n", "", [4, "four"], 0)
@@ -85,10 +85,10 @@ def test_a_program_tells_what_it_printed_and_its_last_value_and_its_variables(ex
     assert 0 < result.execution_time < 5
 
 
-def test_a_failure_is_reported_as_well_as_that_of_a_process_of_ours(executor: JupyterExecutor, road: Road):
+def test_a_failure_is_reported_as_well_as_that_of_a_process_of_ours(executor: JupyterExecutor, runner: Runner):
     code = "print('begin')\ntotal = 3\n\ndef half(numbers):\n    size = len(numbers)\n    return total / size\n"
     code += "\nhalf([])\n"
-    report = run(executor, road, code)
+    report = run(executor, runner, code)
     error = report.error
     assert error is not None
     assert report.category is ErrorCategory.RUNTIME
@@ -153,7 +153,7 @@ def test_it_runs_in_the_directory_it_is_given(executor: JupyterExecutor, tmp_pat
     assert (tmp_path / "f").read_text() == "x"
 
 
-def test_only_the_variables_that_are_asked_for_are_told(executor: JupyterExecutor):
+def test_only_the_requested_variables_are_returned(executor: JupyterExecutor):
     request = ExecutionRequest("a = 1\nb = 2\nc = 3", return_variables=["b", "z"])
     assert executor.execute_sync(request).execution_result.variables == {"b": 2}
 
@@ -171,7 +171,7 @@ def test_the_environment_of_this_process_stays_here(monkeypatch: pytest.MonkeyPa
     assert report.execution_result.return_value is None
 
 
-def test_what_is_displayed_is_told_as_text_without_colours(executor: JupyterExecutor):
+def test_displayed_data_is_text_without_colours(executor: JupyterExecutor):
     code = "from IPython.display import display\nclass Shown:\n    def __repr__(self): return '\\x1b[31mred\\x1b[0m'\n"
     report = executor.execute_sync(FREE(code + "display(Shown())\nprint('\\x1b[1mbold\\x1b[0m')"))
     assert report.execution_result.stdout == "red\nbold\n"
@@ -218,30 +218,32 @@ def test_what_the_source_shows_of_forbidden_things_is_refused_before_there_is_a_
 # -- while it runs --------------------------------------------------------------------------------------------------
 
 
-def test_events_come_while_it_runs_to_where_it_was_called(executor: JupyterExecutor, road: Road):
+def test_events_come_while_it_runs_to_where_it_was_called(executor: JupyterExecutor, runner: Runner):
     events, threads = [], set()
 
     def listen(event: StreamEvent) -> None:
         events.append((event.kind, event.text))
         threads.add(threading.get_ident())
 
-    run(executor, road, FREE("import sys\nprint('a', flush=True)\nprint('b', file=sys.stderr, flush=True)\n7"), listen)
+    run(
+        executor, runner, FREE("import sys\nprint('a', flush=True)\nprint('b', file=sys.stderr, flush=True)\n7"), listen
+    )
     assert (events[0], events[-1]) == (("start", ""), ("result", "7"))
     # A kernel sends texts in pieces as it likes.
     assert "".join(text for kind, text in events if kind == "stdout") == "a\n"
     assert "".join(text for kind, text in events if kind == "stderr") == "b\n"
     assert threads == {threading.get_ident()}
     events.clear()
-    report = run(executor, road, "foo", listen)
+    report = run(executor, runner, "foo", listen)
     assert (events[0], events[-1]) == (("start", ""), ("error", "NameError on line 1: undefined variable"))
     assert "".join(text for kind, text in events if kind == "stderr") == report.execution_result.stderr
 
 
-def test_a_listener_that_raises_changes_nothing(executor: JupyterExecutor, road: Road):
+def test_a_listener_that_raises_changes_nothing(executor: JupyterExecutor, runner: Runner):
     def listen(event: StreamEvent) -> None:
         raise RuntimeError("not my day")
 
-    assert run(executor, road, "1 + 1", listen).execution_result.return_value == 2
+    assert run(executor, runner, "1 + 1", listen).execution_result.return_value == 2
 
 
 def test_several_at_once_wait_for_each_other(executor: JupyterExecutor, backend: str):
@@ -262,8 +264,8 @@ def test_several_at_once_wait_for_each_other(executor: JupyterExecutor, backend:
 # -- time limits ----------------------------------------------------------------------------------------------------
 
 
-def test_a_program_that_takes_too_long_is_interrupted_where_it_is(executor: JupyterExecutor, road: Road):
-    report = run(executor, road, ExecutionRequest("print('on')\nn = 5\nwhile n:\n    n += 1\n", timeout=0.3))
+def test_a_program_that_takes_too_long_is_interrupted_where_it_is(executor: JupyterExecutor, runner: Runner):
+    report = run(executor, runner, ExecutionRequest("print('on')\nn = 5\nwhile n:\n    n += 1\n", timeout=0.3))
     error = report.error
     assert report.category is ErrorCategory.EXECUTION_TIMEOUT
     assert error.error_message == "Code execution exceeded 0.3 second timeout"
@@ -274,13 +276,13 @@ def test_a_program_that_takes_too_long_is_interrupted_where_it_is(executor: Jupy
     assert executor.execute_sync("1").success
 
 
-def test_a_program_that_cannot_be_interrupted_costs_the_kernel_and_not_the_executor(road: Road):
+def test_a_program_that_cannot_be_interrupted_costs_the_kernel_and_not_the_executor(runner: Runner):
     with JupyterExecutor(grace=0.2) as executor:
-        first = run(executor, road, FREE("import os\nos.getpid()")).execution_result.return_value
-        report = run(executor, road, FREE(STUBBORN, timeout=0.5))
+        first = run(executor, runner, FREE("import os\nos.getpid()")).execution_result.return_value
+        report = run(executor, runner, FREE(STUBBORN, timeout=0.5))
         assert report.category is ErrorCategory.EXECUTION_TIMEOUT
         assert report.execution_result.stdout == "here\n"
-        second = run(executor, road, FREE("import os\nos.getpid()")).execution_result.return_value
+        second = run(executor, runner, FREE("import os\nos.getpid()")).execution_result.return_value
     assert first != second
     for process in (first, second):
         with pytest.raises(ProcessLookupError):
@@ -325,7 +327,7 @@ def test_cancelling_interrupts_the_program_and_leaves_the_kernel(executor: Jupyt
         ),
     ],
 )
-def test_a_program_that_ends_the_kernel_is_to_blame_and_another_kernel_takes_its_place(code: str, said: str):
+def test_a_program_that_ends_the_kernel_fails_and_the_kernel_is_replaced(code: str, said: str):
     with JupyterExecutor() as executor:
         report = executor.execute_sync(FREE(code))
         assert report.category is ErrorCategory.RUNTIME
@@ -385,9 +387,9 @@ def test_closing_ends_what_runs():
 # -- kernels that cannot be had -------------------------------------------------------------------------------------
 
 
-def test_an_unknown_kernel_name_is_a_configuration_error(road: Road):
+def test_an_unknown_kernel_name_is_a_configuration_error(runner: Runner):
     with JupyterExecutor("pithon3") as executor, pytest.raises(ContainerConfigurationError, match="python3") as raised:
-        run(executor, road, "1")
+        run(executor, runner, "1")
     assert "there is no kernel named 'pithon3'" in str(raised.value)
 
 
@@ -407,7 +409,7 @@ def kernel_that_runs(*command: str, tmp_path: pathlib.Path) -> Callable[[], Asyn
     return manager
 
 
-def test_a_kernel_that_ends_at_once_cannot_be_reached_and_its_last_words_are_told(tmp_path: pathlib.Path):
+def test_a_kernel_that_ends_at_once_cannot_be_reached_and_its_stderr_is_shown(tmp_path: pathlib.Path):
     odd = kernel_that_runs(sys.executable, "-c", "raise SystemExit('no such luck')", tmp_path=tmp_path)
     with JupyterExecutor(manager=odd) as executor, pytest.raises(ContainerConnectivityError) as raised:
         executor.execute_sync("1")
@@ -444,11 +446,11 @@ def test_a_manager_that_is_handed_in_starts_its_kernel_its_own_way(tmp_path: pat
 # -- kernels of others ----------------------------------------------------------------------------------------------
 
 
-def test_a_kernel_that_runs_already_is_used_and_left_running(elsewhere: KernelManager, road: Road):
+def test_a_kernel_that_runs_already_is_used_and_left_running(elsewhere: KernelManager, runner: Runner):
     for _ in range(2):
         with JupyterExecutor(connection_file=elsewhere.connection_file, grace=20) as executor:
-            assert run(executor, road, "6 * 7").execution_result.return_value == 42
-            report = run(executor, road, ExecutionRequest("while True:\n    pass", timeout=0.3))
+            assert run(executor, runner, "6 * 7").execution_result.return_value == 42
+            report = run(executor, runner, ExecutionRequest("while True:\n    pass", timeout=0.3))
             assert report.category is ErrorCategory.EXECUTION_TIMEOUT
             assert report.error.line_number in (1, 2)
     assert elsewhere.is_alive()
@@ -469,7 +471,7 @@ def test_a_connected_kernel_without_a_heartbeat_cannot_be_reached(monkeypatch: p
         manager.context.destroy(linger=0)
 
 
-def test_only_answers_to_ones_own_requests_are_heard(elsewhere: KernelManager):
+def test_replies_to_other_requests_are_ignored(elsewhere: KernelManager):
     other = elsewhere.client()
     assert isinstance(other, BlockingKernelClient)
     other.start_channels()
@@ -553,7 +555,7 @@ def test_without_jupyter_client_it_says_what_to_install(monkeypatch: pytest.Monk
 
 
 class Scripted(Kernel):
-    """Says what it is told to, and then nothing."""
+    """A kernel that sends scripted messages, and then none."""
 
     name, host, port = "kernel scripted", "localhost", 1
 

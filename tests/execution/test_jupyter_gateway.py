@@ -15,7 +15,7 @@ from resilience.execution._jupyter import JupyterExecutor
 from resilience.execution.events import StreamEvent
 from resilience.execution.request import ExecutionRequest
 from tests.execution.gateway import TOKEN, Gateway, serving
-from tests.roads import Road
+from tests.runners import Runner
 
 pytestmark = pytest.mark.slow  # kernels are processes that take a second to start
 
@@ -34,14 +34,14 @@ def executor(server: tuple[str, Gateway]) -> Iterator[JupyterExecutor]:
         yield executor
 
 
-def run(executor: JupyterExecutor, road: Road, request: ExecutionRequest | str):
-    return road.run(lambda: executor.execute_sync(request), functools.partial(executor.execute, request))
+def run(executor: JupyterExecutor, runner: Runner, request: ExecutionRequest | str):
+    return runner.run(lambda: executor.execute_sync(request), functools.partial(executor.execute, request))
 
 
-def test_a_program_runs_there_as_anywhere(executor: JupyterExecutor, road: Road):
-    report = run(executor, road, "print('hello')\n6 * 7")
+def test_a_program_runs_there_as_anywhere(executor: JupyterExecutor, runner: Runner):
+    report = run(executor, runner, "print('hello')\n6 * 7")
     assert (report.execution_result.stdout, report.execution_result.return_value) == ("hello\n", 42)
-    error = run(executor, road, "x = 1\ntotal = x + y\n").error
+    error = run(executor, runner, "x = 1\ntotal = x + y\n").error
     assert (error.error_summary, error.column_number) == ("NameError on line 2: undefined variable", 12)
     assert error.system_state["host"] == "127.0.0.1"
 
@@ -73,7 +73,7 @@ def test_cancelling_interrupts_it(executor: JupyterExecutor, server: tuple[str, 
     assert executor.execute_sync("1").success
 
 
-def test_a_program_that_ends_the_kernel_is_to_blame(executor: JupyterExecutor):
+def test_a_program_that_ends_the_kernel_fails(executor: JupyterExecutor):
     report = executor.execute_sync(FREE("import os\nos._exit(3)"))
     assert report.category is ErrorCategory.RUNTIME
     assert report.error.error_summary == "ProcessExit: the process of the kernel exited before the program had ended"

@@ -50,16 +50,16 @@ def test_a_program_finds_the_toolkit_that_is_installed_there_and_not_the_helpers
     code = "import resilience\nresilience.__name__"
     (answer,) = bare_python(
         "import sys, types",
-        "theirs = sys.modules['resilience'] = types.ModuleType('theirs')",
+        "installed = sys.modules['resilience'] = types.ModuleType('installed')",
         bootstrap.install_code(),
         bootstrap.call_expression("run", "one", code, None, None),
         f"print({bootstrap.call_expression('take_result', 'one')})",
-        "assert sys.modules['resilience'] is theirs",
+        "assert sys.modules['resilience'] is installed",
     )
-    assert json.loads(answer)["value"] == "theirs"
+    assert json.loads(answer)["value"] == "installed"
 
 
-def test_a_kernel_without_the_helper_is_told_by_its_error():
+def test_a_missing_helper_is_recognised_by_the_error_of_the_kernel():
     with pytest.raises(AttributeError) as raised:
         eval(bootstrap.call_expression("run", "one", "1", None, None))
     assert bootstrap.is_helper_missing(type(raised.value).__name__, str(raised.value))
@@ -115,7 +115,7 @@ def test_events_are_handed_out_in_order_in_the_thread_that_waits():
     assert events[0].timestamp.tzinfo is datetime.UTC
 
 
-def test_what_is_too_much_for_a_slow_listener_is_left_out_and_that_is_said(monkeypatch: pytest.MonkeyPatch):
+def test_output_that_a_slow_listener_cannot_take_is_dropped_with_a_warning(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(relays, "_MAX_QUEUED", 2)
     events: list[StreamEvent] = []
     relay = EventBridge(events.append)

@@ -199,13 +199,13 @@ TOO_LITTLE = {
 @LIMITED
 @pytest.mark.parametrize("limit", [20, 40, 60, 80, 100, 120, 150, 175, 200])
 @pytest.mark.parametrize("library", TOO_LITTLE)
-def test_a_limit_that_is_too_low_for_a_library_is_told_with_the_size_that_would_do(executor, library, limit):
-    code, told = TOO_LITTLE[library]
+def test_a_limit_too_low_for_a_library_is_reported_with_a_sufficient_size(executor, library, limit):
+    code, expected = TOO_LITTLE[library]
     report = run(executor, code, security_level="permissive", memory_limit=f"{limit}MB", timeout=30)
     if not report.success:  # releases differ in what they take
         assert (report.category, report.error.error_type) == (ErrorCategory.MEMORY, "MemoryError"), report.error
-        assert report.error.error_message == f"Memory limit of {limit}MB exceeded: {told}"
-        size = told.rpartition(" ")[2]
+        assert report.error.error_message == f"Memory limit of {limit}MB exceeded: {expected}"
+        size = expected.rpartition(" ")[2]
         assert f"memory_limit='{size}'" in report.error.suggestions[0]
         assert "install" not in report.to_json(4).lower().replace("is there but", "")
     assert report.success or limit < 200 or library in ("scipy", "sklearn", "polars")
@@ -284,7 +284,7 @@ def test_threads_and_mappings_that_do_not_fit_are_a_matter_of_memory(executor):
         "raise ImportError('x.so: failed to map segment from shared object')",
     ],
 )
-def test_what_a_program_says_of_memory_itself_is_its_own(executor, code):
+def test_a_memory_message_of_the_program_itself_stays_unchanged(executor, code):
     assert run(executor, code, security_level="permissive").category is not ErrorCategory.MEMORY
 
 
@@ -371,7 +371,7 @@ def test_what_the_program_reads_itself_is_refused(package, kind):
     assert (report.category, report.error.error_type) == (ErrorCategory.SECURITY, "SecurityViolation")
 
 
-def test_an_error_after_a_read_that_a_library_went_on_without_is_told_as_it_is(package):
+def test_an_error_after_a_tolerated_read_of_a_library_is_reported_unchanged(package):
     report = package("import curious\ncurious.own()\n1 / 0")
     assert (report.category, report.error.error_type) == (ErrorCategory.RUNTIME, "ZeroDivisionError")
 
@@ -383,7 +383,7 @@ def test_a_refused_read_is_a_permission_error(executor):
     assert report.category is ErrorCategory.SECURITY
 
 
-def test_libraries_do_not_use_up_the_room_for_what_the_program_does(package):
+def test_refusals_of_libraries_do_not_use_up_the_slots_of_the_program(package):
     loop = "import curious\nfor _ in range(300):\n    curious.own()\n"
     assert package(loop, security_level="moderate").success
     code = f"{loop}try:\n    open('/etc/passwd')\nexcept OSError:\n    pass"

@@ -68,7 +68,7 @@ def test_whatever_it_does_a_program_ends_when_its_time_is_up(executor, kind):
         assert line - 1 <= error.line_number <= line + 1 and error.specifics["last_executed_line"] == error.line_number
 
 
-def test_the_time_limit_tells_variables_and_output(executor):
+def test_the_report_of_a_time_limit_has_variables_and_output(executor):
     report = run(executor, LATE["a loop in a function"][0])
     assert report.error.local_variables == {"y": 7} and report.error.function_name == "f"
     assert report.error.specifics["partial_output"] == "a\n"
@@ -107,7 +107,7 @@ HUNGRY = {
 
 
 @pytest.mark.parametrize("kind", HUNGRY)
-def test_too_much_memory_is_told_with_its_line(executor, kind):
+def test_a_memory_error_is_reported_with_its_line(executor, kind):
     report = run(executor, HUNGRY[kind], timeout=30, security_level="strict")
     assert (report.category, report.error.error_type) == (ErrorCategory.MEMORY, "MemoryError")
     assert report.error.error_message == "Memory limit of 100MB exceeded"
@@ -137,7 +137,7 @@ def test_a_memory_error_of_the_programs_own_is_one(executor):
 
 
 @pytest.mark.parametrize("limit", ["lots", "-1MB", 0, 1.5, None, "MB", True])
-def test_a_memory_limit_that_is_none_is_refused_where_it_is_written(limit):
+def test_an_invalid_memory_limit_is_refused_where_it_is_written(limit):
     with pytest.raises((TypeError, ValueError), match="memory_limit="):
         ExecutionRequest("1", memory_limit=limit)
 
@@ -160,7 +160,7 @@ def test_a_crash_leaves_no_core_and_has_the_name_of_its_signal_and_its_line(exec
 
 
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGABRT", "SIGUSR1", "SIGHUP"])
-def test_a_signal_that_ends_the_program_is_told(executor, name):
+def test_a_signal_that_ends_the_program_is_reported(executor, name):
     report = run(executor, f"import os, signal\nprint('a')\nos.kill(os.getpid(), signal.{name})")
     assert (report.category, report.error.error_type) == (ErrorCategory.RUNTIME, name)
     assert report.execution_result.stdout == "a\n"
@@ -180,7 +180,7 @@ def deaf() -> Iterator[None]:
 
 
 @pytest.mark.skipif(threading.current_thread() is not threading.main_thread(), reason="signals are the main thread's")
-def test_what_this_process_ignores_or_blocks_is_none_of_the_programs_business(deaf):
+def test_a_program_does_not_inherit_ignored_or_blocked_signals(deaf):
     with SubprocessExecutor(spares=0) as executor:
         for name in ("SIGHUP", "SIGTERM"):
             report = run(executor, f"import os, signal\nos.kill(os.getpid(), signal.{name})")

@@ -1,4 +1,4 @@
-"""What programs print: kept within bounds, never mixed up with results, never in anybody's way."""
+"""Output of programs: bounded, never mixed up with results, and never an obstacle to the program."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def executor() -> Iterator[SubprocessExecutor]:
 
 
 @given(st.lists(st.binary(max_size=30)), st.integers(1, 20))
-def test_the_beginning_and_the_end_are_kept_and_what_is_missing_is_told(pieces: list[bytes], half: int):
+def test_the_beginning_and_the_end_are_kept_with_the_number_of_missing_bytes(pieces: list[bytes], half: int):
     output = OutputCapture(-1, limit=2 * half)
     for piece in pieces:
         output.add(piece)
@@ -36,10 +36,10 @@ def test_the_beginning_and_the_end_are_kept_and_what_is_missing_is_told(pieces: 
 
 @given(st.text(max_size=50), st.integers(1, 5))
 def test_texts_arrive_whole_whatever_pieces_the_bytes_come_in(text: str, size: int):
-    whole, told = text.encode("utf-8", "replace"), []
+    whole, emitted = text.encode("utf-8", "replace"), []
     reading, writing = os.pipe()
     try:
-        output = OutputCapture(reading, emit=told.append)
+        output = OutputCapture(reading, emit=emitted.append)
         os.write(writing, whole)
         os.close(writing)
         for at in range(0, len(whole), size):
@@ -47,7 +47,7 @@ def test_texts_arrive_whole_whatever_pieces_the_bytes_come_in(text: str, size: i
         assert not output.read()
     finally:
         os.close(reading)
-    assert "".join(told) == whole.decode()
+    assert "".join(emitted) == whole.decode()
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
@@ -119,7 +119,7 @@ def test_events_come_while_the_program_runs(executor, tmp_path):
     assert moments == sorted(moments)
 
 
-def test_lines_are_told_when_they_are_first_reached(executor):
+def test_lines_are_reported_when_they_are_first_reached(executor):
     heard: list[StreamEvent] = []
     code = "x = 1\nfor _ in range(1000):\n    x += 1\nx"
     executor.execute_sync(ExecutionRequest(code, trace=True), on_event=heard.append)
@@ -127,12 +127,12 @@ def test_lines_are_told_when_they_are_first_reached(executor):
     assert lines in ([(1, "x = 1"), (2, "for _ in range(1000):"), (4, "x")], [*enumerate(code.splitlines(), 1)])
 
 
-def test_warnings_and_errors_are_told_with_their_lines(executor):
+def test_warnings_and_errors_are_reported_with_their_lines(executor):
     heard: list[StreamEvent] = []
     code = "import warnings\nwarnings.warn('old')\nwarnings.warn('old', DeprecationWarning)\nnope"
     executor.execute_sync(ExecutionRequest(code, security_level="permissive"), on_event=heard.append)
-    told = [(event.level, event.text, event.line) for event in heard if event.level != "info"]
-    assert told == [
+    emitted = [(event.level, event.text, event.line) for event in heard if event.level != "info"]
+    assert emitted == [
         ("warning", "UserWarning: old", 2),
         ("warning", "DeprecationWarning: old", 3),
         ("error", "NameError on line 4: undefined variable", 4),

@@ -81,12 +81,12 @@ def test_a_policy_stands_in_the_place_of_a_level():
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_the_child_is_told_in_json(level):
+def test_the_request_to_the_child_is_json(level):
     policy = SecurityPolicy.of(level)
-    told = json.loads(json.dumps(policy.to_dict()))
-    assert told == policy.to_dict()
-    assert told["level"] == level
-    assert set(told) == {"level", "modules", "files", "paths", "network", "processes", "dynamic"}
+    document = json.loads(json.dumps(policy.to_dict()))
+    assert document == policy.to_dict()
+    assert document["level"] == level
+    assert set(document) == {"level", "modules", "files", "paths", "network", "processes", "dynamic"}
 
 
 def test_policies_are_values():
@@ -141,7 +141,7 @@ def test_paths_may_be_paths():
         (lambda: SecurityPolicy.custom(paths=["data"]), ValueError, "paths: 'data': give absolute paths, such as '/"),
     ],
 )
-def test_a_wrong_parameter_is_told_with_what_would_be_right(call, kind, said):
+def test_a_wrong_parameter_is_an_error_that_says_what_would_be_right(call, kind, said):
     with pytest.raises(kind) as caught:
         call()
     assert str(caught.value).startswith(said)

@@ -19,7 +19,7 @@ ONE_LINERS = [
 ]
 
 
-def told(statement: Statement) -> object:
+def described(statement: Statement) -> object:
     lines = [(line, end) for line, end, _, _ in statement.code.co_positions()]
     names = (statement.code.co_names, statement.code.co_name, statement.code.co_filename)
     return statement.is_value, statement.line, statement.end_line, statement.code.co_code, names, set(lines) - {(0, 0)}
@@ -29,14 +29,14 @@ def compiled(source: str) -> tuple[object, list[str]]:
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
-            found: object = [told(each) for each in Program(source).statements()]
+            found: object = [described(each) for each in Program(source).statements()]
         except (SyntaxError, MemoryError, RecursionError, ValueError) as error:
             found = (type(error), error.args)
     return found, [str(each.message) for each in warned]
 
 
 @pytest.mark.parametrize("source", ONE_LINERS, ids=ascii)
-def test_the_short_way_to_compile_an_expression_comes_to_the_same_as_the_long_one(source, monkeypatch):
+def test_both_ways_to_compile_an_expression_agree(source, monkeypatch):
     short = compiled(source)
     monkeypatch.setattr(statements, "_expression", lambda _source: None)
     assert short == compiled(source)

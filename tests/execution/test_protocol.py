@@ -1,4 +1,4 @@
-"""What a child sends: right, wrong, and not at all."""
+"""Frames of a child: valid, invalid and missing ones."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_no_frame_is_that_long(length):
         decode_length(length.to_bytes(HEADER, "big"))
 
 
-def test_a_channel_whose_other_side_has_gone_says_so():
+def test_a_channel_whose_peer_has_gone_raises_channel_closed():
     reading, writing = os.pipe()
     os.close(writing)
     with pytest.raises(ChannelClosed):
@@ -191,7 +191,7 @@ def test_a_program_runs_once_it_may(child, checked):
 def test_the_parent_counts_no_less_time_than_the_child_which_begins_when_it_has_the_program(child):
     conversation = Session(child, request("1", checked=False), None)
     sent = time.monotonic()
-    assert wait_readable(child.control.fileno(), 20)  # some 10 ms later it says hello, and compiles
+    assert wait_readable(child.control.fileno(), 20)  # some 10 ms later it sends its ready message, and compiles
     heard = time.monotonic()
     assert conversation.wait(lambda: None).seconds > heard - sent
 

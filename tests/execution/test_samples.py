@@ -29,11 +29,11 @@ def document(executor: SubprocessExecutor, code: str, level: int = 3, **limits: 
 def details(found: dict[str, Any], category: str) -> dict[str, Any]:
     assert found["success"] is False
     assert found["error_category"] == category
-    told = found["error_details"]
-    assert told.keys() >= EVERY
-    assert told["context"]
-    assert told["suggestions"] and all(isinstance(each, str) and each for each in told["suggestions"])
-    return told
+    shown = found["error_details"]
+    assert shown.keys() >= EVERY
+    assert shown["context"]
+    assert shown["suggestions"] and all(isinstance(each, str) and each for each in shown["suggestions"])
+    return shown
 
 
 def test_a_complete_report(executor: SubprocessExecutor):
@@ -58,9 +58,9 @@ def test_a_complete_report(executor: SubprocessExecutor):
     assert isinstance(result["execution_time"], float) and 0 < result["execution_time"] < 5
     assert re.fullmatch(r"\d+(\.\d)?MB", result["memory_used"])
 
-    told = details(found, "runtime_error")
-    assert (told["error_type"], told["error_message"]) == ("NameError", "name 'undefined_variable' is not defined")
-    assert (told["line_number"], told["column_number"]) == (3, 6)  # lines from 1, columns from 0
+    shown = details(found, "runtime_error")
+    assert (shown["error_type"], shown["error_message"]) == ("NameError", "name 'undefined_variable' is not defined")
+    assert (shown["line_number"], shown["column_number"]) == (3, 6)  # lines from 1, columns from 0
 
     info = result["exception_info"]
     assert (info["type"], info["message"]) == ("NameError", "name 'undefined_variable' is not defined")
@@ -81,11 +81,11 @@ def test_a_complete_report(executor: SubprocessExecutor):
 
 def test_a_syntax_error(executor: SubprocessExecutor):
     found = document(executor, "x = 1\nif x = 5:\n    print(x)\n")
-    told = details(found, "syntax_error")
-    assert told["error_type"] == "SyntaxError"
-    assert told["error_message"] == "invalid syntax. Maybe you meant '==' or ':=' instead of '='?"
-    assert (told["line_number"], told["column_number"]) == (2, 3)
-    assert told["problematic_code"] == "if x = 5:"
+    shown = details(found, "syntax_error")
+    assert shown["error_type"] == "SyntaxError"
+    assert shown["error_message"] == "invalid syntax. Maybe you meant '==' or ':=' instead of '='?"
+    assert (shown["line_number"], shown["column_number"]) == (2, 3)
+    assert shown["problematic_code"] == "if x = 5:"
     assert found["execution_result"]["stdout"] == ""
     assert found["execution_result"]["variables"] == {}
 
@@ -98,27 +98,27 @@ def calculate_average(numbers, count):
 
 calculate_average([10, 20, 30, 40], 0)
 """
-    told = details(document(executor, code), "runtime_error")
-    assert (told["error_type"], told["error_message"]) == ("ZeroDivisionError", "division by zero")
-    assert (told["line_number"], told["column_number"]) == (3, 11)
-    assert told["function_name"] == "calculate_average"
-    assert told["local_variables"] == {"numbers": "[10, 20, 30, 40]", "count": 0, "total": 100}
+    shown = details(document(executor, code), "runtime_error")
+    assert (shown["error_type"], shown["error_message"]) == ("ZeroDivisionError", "division by zero")
+    assert (shown["line_number"], shown["column_number"]) == (3, 11)
+    assert shown["function_name"] == "calculate_average"
+    assert shown["local_variables"] == {"numbers": "[10, 20, 30, 40]", "count": 0, "total": 100}
 
 
 def test_an_import_error(executor: SubprocessExecutor):
-    told = details(document(executor, "import data_helpers_nobody_has\n"), "import_error")
-    assert told["error_type"] == "ModuleNotFoundError"
-    assert told["attempted_import"] == "data_helpers_nobody_has"
-    assert told["available_modules"] == ["math", "json", "datetime", "random"]
-    assert any("math, json, datetime and random" in each for each in told["suggestions"])
+    shown = details(document(executor, "import data_helpers_not_installed\n"), "import_error")
+    assert shown["error_type"] == "ModuleNotFoundError"
+    assert shown["attempted_import"] == "data_helpers_not_installed"
+    assert shown["available_modules"] == ["math", "json", "datetime", "random"]
+    assert any("math, json, datetime and random" in each for each in shown["suggestions"])
 
 
 def test_a_violation_of_the_policy(executor: SubprocessExecutor):
-    told = details(document(executor, "import os\nprint(os.listdir('/'))\n"), "security_error")
-    assert told["error_type"] == "SecurityViolation"
-    assert told["error_message"] == "Attempted to access restricted module 'os'"
-    assert (told["violation_type"], told["attempted_action"]) == ("blocked_import", "import os")
-    assert told["security_level"] == "strict"
+    shown = details(document(executor, "import os\nprint(os.listdir('/'))\n"), "security_error")
+    assert shown["error_type"] == "SecurityViolation"
+    assert shown["error_message"] == "Attempted to access restricted module 'os'"
+    assert (shown["violation_type"], shown["attempted_action"]) == ("blocked_import", "import os")
+    assert shown["security_level"] == "strict"
 
 
 def test_the_details_of_a_violation(executor: SubprocessExecutor):
@@ -132,22 +132,22 @@ def test_the_details_of_a_violation(executor: SubprocessExecutor):
 
 def test_a_program_that_takes_too_long(executor: SubprocessExecutor):
     code = "print('working')\nn = 0\nwhile True:\n    n += 1\n"
-    told = details(document(executor, code, timeout=0.5), "timeout_error")
-    assert told["error_type"] == "ExecutionTimeout"
-    assert told["error_message"] == "Code execution exceeded 0.5 second timeout"
-    assert told["timeout_limit"] == 0.5
-    assert 0.5 <= told["execution_time"] < 5
-    assert told["last_executed_line"] in (3, 4)
-    assert told["partial_output"] == "working\n"
+    shown = details(document(executor, code, timeout=0.5), "timeout_error")
+    assert shown["error_type"] == "ExecutionTimeout"
+    assert shown["error_message"] == "Code execution exceeded 0.5 second timeout"
+    assert shown["timeout_limit"] == 0.5
+    assert 0.5 <= shown["execution_time"] < 5
+    assert shown["last_executed_line"] in (3, 4)
+    assert shown["partial_output"] == "working\n"
 
 
 def test_a_program_that_takes_too_much_memory(executor: SubprocessExecutor):
     found = document(executor, "kept = []\nwhile True:\n    kept.append('x' * 10**6)\n", memory_limit="100MB")
-    told = details(found, "memory_error")
-    assert told["error_type"] == "MemoryError"
-    assert told["error_message"] == "Memory limit of 100MB exceeded"
-    assert told["memory_limit"] == "100MB"
-    used = float(told["memory_used"].removesuffix("MB"))
+    shown = details(found, "memory_error")
+    assert shown["error_type"] == "MemoryError"
+    assert shown["error_message"] == "Memory limit of 100MB exceeded"
+    assert shown["memory_limit"] == "100MB"
+    used = float(shown["memory_used"].removesuffix("MB"))
     assert 90 < used < 150
 
 
@@ -187,13 +187,13 @@ def test_what_worked_and_what_can_be_done_now(executor: SubprocessExecutor):
     assert fixed.success
 
 
-def test_what_happens_is_told_before_the_end(executor: SubprocessExecutor):
-    told: list[StreamEvent] = []
-    executor.execute_sync("print('one')\n1 / 0\n", on_event=told.append)
-    errors = [event.to_dict() for event in told if event.level == "error"]
+def test_events_arrive_before_the_end(executor: SubprocessExecutor):
+    shown: list[StreamEvent] = []
+    executor.execute_sync("print('one')\n1 / 0\n", on_event=shown.append)
+    errors = [event.to_dict() for event in shown if event.level == "error"]
     assert [event["level"] for event in errors] == ["error"]
     assert "ZeroDivisionError" in str(errors[0]["message"])
-    assert [event.timestamp for event in told] == sorted(event.timestamp for event in told)
+    assert [event.timestamp for event in shown] == sorted(event.timestamp for event in shown)
 
 
 def test_a_history_of_failures_and_what_was_learnt(executor: SubprocessExecutor):

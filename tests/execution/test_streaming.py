@@ -18,7 +18,7 @@ def permissive(code: str, **options: object) -> ExecutionRequest:
     return ExecutionRequest(code, security_level="permissive", **options)
 
 
-def test_a_stream_tells_everything_and_then_has_the_report(backend: str):
+def test_a_stream_has_all_events_and_then_the_report(backend: str):
     async def main() -> None:
         async with SubprocessExecutor() as executor, executor.stream("print('a')\n1 / 0") as stream:
             with pytest.raises(RuntimeError, match="has not ended"):
@@ -71,7 +71,7 @@ def test_who_leaves_kills_the_process(backend: str, leave: str):
     assert time.monotonic() - began < 10
 
 
-def test_a_slow_reader_misses_output_and_is_told_so(backend: str):
+def test_a_slow_reader_misses_output_and_gets_a_warning(backend: str):
     async def main() -> None:
         async with SubprocessExecutor() as executor:
             code = "print('x' * 3_000_000)\n'end'"

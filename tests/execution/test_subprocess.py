@@ -1,4 +1,4 @@
-"""Programs that end by themselves, and what is told of them."""
+"""Programs that end by themselves, and their reports."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def test_a_program_that_works_leaves_its_output_its_variables_and_the_value_of_i
         ("'\\ud800'", "?"),
     ],
 )
-def test_a_value_is_told_as_it_is_where_json_has_it_and_else_as_a_short_text(executor, expression, value):
+def test_a_value_is_itself_where_json_has_it_and_else_a_short_text(executor, expression, value):
     shown = run(executor, expression).execution_result.return_value
     assert shown == value or (expression == "print" and "print" in shown)
 
 
-def test_a_value_that_is_too_much_is_told_in_short(executor):
+def test_a_large_value_is_shortened(executor):
     shown = run(executor, "[0] * 10**6").execution_result.return_value
     assert isinstance(shown, str) and len(shown) < 1000 and "more" in shown
 
@@ -74,14 +74,14 @@ def test_a_program_without_a_last_expression_has_no_value(executor):
     assert run(executor, "# nothing\n").success
 
 
-def test_only_the_variables_that_were_asked_for_are_told(executor):
+def test_only_the_requested_variables_are_in_the_result(executor):
     code = "import math\ndef f(): pass\nclass A: pass\na = 1\nb = 2"
     assert run(executor, code).execution_result.variables == {"a": 1, "b": 2}
     assert run(executor, code, return_variables=["b", "c"]).execution_result.variables == {"b": 2}
     assert list(run(executor, code, return_variables=["f"]).execution_result.variables) == ["f"]
 
 
-def test_an_error_is_told_with_its_place_its_variables_and_what_worked_before(executor):
+def test_an_error_is_reported_with_place_variables_and_completed_statements(executor):
     code = (
         "numbers = [10, 20]\ntotal = sum(numbers)\ndef mean(divisor):\n    return total / divisor\n"
         "print('before')\nmean(0)\nprint('after')"
@@ -202,7 +202,7 @@ def test_there_is_nothing_to_read(executor):
     assert run(executor, "input()").error.error_type == "EOFError"
 
 
-def test_a_program_runs_in_an_empty_directory_of_its_own_or_where_it_is_told_to(executor, tmp_path: Path):
+def test_a_program_runs_in_an_empty_directory_or_in_the_given_one(executor, tmp_path: Path):
     code = "import os\nopen('made', 'w').close()\nhere = os.getcwd()\nos.listdir()"
     report = run(executor, code)
     assert report.execution_result.return_value == ["made"]
@@ -283,7 +283,7 @@ def test_no_value_can_break_a_report(executor, kind):
     assert report.success and len(report.execution_result.return_value) < 1000
 
 
-def test_what_the_policy_forbids_is_told_before_a_process_starts(executor):
+def test_a_violation_in_the_source_is_reported_before_a_process_starts(executor):
     report = run(executor, "print(1)\nimport os", security_level="strict")
     assert (report.category, report.error.error_type) == (ErrorCategory.SECURITY, "SecurityViolation")
     assert report.error.error_message == "Attempted to access restricted module 'os'"
@@ -294,7 +294,7 @@ def test_what_the_policy_forbids_is_told_before_a_process_starts(executor):
 AT_RUN_TIME = "open('/'.join(['', 'etc', 'passwd']))"
 
 
-def test_what_the_policy_forbids_and_only_shows_at_run_time_is_told_from_there(executor):
+def test_a_violation_at_run_time_is_reported_by_the_guard(executor):
     report = run(executor, f"print('ran')\n{AT_RUN_TIME}", security_level="moderate")
     assert (report.category, report.error.error_type) == (ErrorCategory.SECURITY, "SecurityViolation")
     assert (report.error.line_number, report.execution_result.stdout) == (2, "ran\n")
@@ -316,7 +316,7 @@ def test_policies_do_not_rub_off_on_the_next_execution(executor):
 
 
 def test_a_warm_spare_and_a_fresh_process_tell_the_same(executor):
-    def told(report: ExecutionReport) -> dict[str, object]:
+    def comparable(report: ExecutionReport) -> dict[str, object]:
         found = report.to_dict(3)
         found["execution_result"] = {**found["execution_result"], "execution_time": 0, "memory_used": ""}
         return {**found, "execution_id": "", "timestamp": ""}
@@ -325,7 +325,9 @@ def test_a_warm_spare_and_a_fresh_process_tell_the_same(executor):
     with SubprocessExecutor(spares=0) as cold:
         for level in ("strict", "permissive"):
             executor.warm()
-            assert told(run(executor, code, security_level=level)) == told(run(cold, code, security_level=level))
+            assert comparable(run(executor, code, security_level=level)) == comparable(
+                run(cold, code, security_level=level)
+            )
 
 
 @pytest.mark.parametrize(
@@ -351,21 +353,22 @@ def test_a_failure_can_be_raised_with_its_category_and_its_report(executor, code
 
 def test_the_report_is_one_json_document(executor):
     report = run(executor, "print('out')\nnope")
-    told = report.to_dict()
-    assert {"success", "execution_result", "error_category", "error_details", "timestamp", "assigned_by"} <= set(told)
-    assert (told["success"], told["error_category"], told["assigned_by"]) == (False, "runtime_error", "ray")
-    result = told["execution_result"]
+    document = report.to_dict()
+    expected = {"success", "execution_result", "error_category", "error_details", "timestamp", "assigned_by"}
+    assert expected <= document.keys()
+    assert (document["success"], document["error_category"], document["assigned_by"]) == (False, "runtime_error", "ray")
+    result = document["execution_result"]
     assert (result["stdout"], result["exit_code"], result["exception_info"]["type"]) == ("out\n", 1, "NameError")
     assert result["memory_used"].endswith("MB")
     assert "execution_result" not in report.to_dict(1)
     assert run(executor, "1").to_dict(1)["execution_result"]["return_value"] == 1
 
 
-def test_what_failed_is_told_without_secrets(executor):
+def test_the_report_of_a_failure_has_no_secrets(executor):
     code = "password = 'hunter2-hunter2'\nprint('Authorization: Bearer abcdefghijklmnop')\n1 / 0"
     for level in (2, 3, 4):
-        told = run(executor, code).to_json(level)
-        assert "hunter2" not in told and "abcdefghijklmnop" not in told
+        document = run(executor, code).to_json(level)
+        assert "hunter2" not in document and "abcdefghijklmnop" not in document
 
 
 def test_a_model_reads_a_success_and_a_failure_in_no_more_than_it_asked_for(executor):

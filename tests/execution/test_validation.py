@@ -107,7 +107,7 @@ def test_level_and_imports_may_be_given_or_come_with_the_request():
     assert validate(ExecutionRequest(code, security_level="moderate")).valid
 
 
-def test_at_level_permissive_it_is_told_what_strict_would_forbid_and_all_the_same_valid():
+def test_at_level_permissive_violations_of_strict_are_reported_and_the_code_is_valid():
     found = validate("import os\nos.system('ls')\neval('1')", security_level="permissive")
     assert found.valid is True
     assert [(each.kind, each.line) for each in found.security_warnings] == [("process", 2), ("blocked_call", 3)]
@@ -147,7 +147,7 @@ def test_a_wrong_parameter_is_an_error():
     ],
     ids=ascii,
 )
-def test_imports_that_will_fail_are_told(code, issues):
+def test_imports_that_will_fail_are_reported(code, issues):
     found = validate(code)
     assert said(found.import_issues) == issues
     assert found.valid is not issues or not issues

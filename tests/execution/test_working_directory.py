@@ -64,7 +64,7 @@ def test_what_a_program_could_have_written_itself_is_not_imported(executor, fold
     assert [each.message for each in validate(request).import_issues] == ["there is no module 'helper' here"]
 
 
-def test_a_failure_in_a_module_of_the_working_directory_is_told_with_its_line(executor, folder):
+def test_a_failure_in_a_module_of_the_working_directory_has_its_line(executor, folder):
     report = run(executor, "import helper\nhelper.fail()", folder, security_level="permissive")
     assert (report.error.error_type, report.error.line_number) == ("ZeroDivisionError", 6)
     assert report.error.filename.endswith("helper.py")

@@ -20,7 +20,7 @@ from resilience.integrations.opentelemetry import install
 from resilience.metrics import definitions, track_errors
 from resilience.metrics.definitions import BOUNDS, all_metrics, attribute
 from tests.metrics.stories import everything
-from tests.roads import Road, Takes
+from tests.runners import Runner, Takes
 
 
 class Telemetry:
@@ -83,7 +83,7 @@ def test_the_numbers_are_those_of_what_happened(telemetry: Telemetry):
     assert kept
 
 
-def test_what_happens_is_an_event_of_the_current_span(telemetry: Telemetry, road: Road):
+def test_what_happens_is_an_event_of_the_current_span(telemetry: Telemetry, runner: Runner):
     breaker = circuit_breaker("metered books", failure_threshold=2, reset_timeout=30)
 
     def decorate(function):
@@ -97,10 +97,10 @@ def test_what_happens_is_an_event_of_the_current_span(telemetry: Telemetry, road
             with telemetry.tracer.start_as_current_span("call"):
                 return await guarded()
 
-        return call_async if road.is_async else call
+        return call_async if runner.is_async else call
 
     with install(telemetry.meters):
-        road.play(decorate, ConnectionResetError("secret"), Takes(9), "ok", pauses=(0, 30))
+        runner.play(decorate, ConnectionResetError("secret"), Takes(9), "ok", pauses=(0, 30))
     spans = [
         [event.name.removeprefix("resilience.") for event in span.events]
         for span in telemetry.spans.get_finished_spans()
@@ -175,7 +175,7 @@ def test_without_an_sdk_it_goes_nowhere():
 
 
 @pytest.mark.parametrize("wrong", [{"meter_provider": 1}, {"durations": 1}, {"spans": "no"}, {"component": 1}], ids=str)
-def test_what_cannot_be_meant_is_refused(wrong):
+def test_invalid_options_are_refused(wrong):
     with pytest.raises(TypeError, match=next(iter(wrong))):
         install(**wrong)
     assert not has_listeners()

@@ -94,7 +94,7 @@ def test_openmetrics_is_right_too(registry: CollectorRegistry):
     assert kept
 
 
-def test_what_is_taken_out_is_gone_and_nobody_listens_any_more(registry: CollectorRegistry):
+def test_uninstalled_metrics_are_gone_and_leave_no_listener(registry: CollectorRegistry):
     undo = install(registry)
     undo.flush()
     undo()
@@ -251,7 +251,7 @@ def test_a_retry_that_is_not_tracked_has_its_failures_counted(registry: Collecto
     [{"registry": None}, {"component": 1}, {"component": ""}, {"budgets": [RetryBudget()]}, {"budgets": ["b"]}],
     ids=str,
 )
-def test_what_cannot_be_meant_is_refused(wrong):
+def test_invalid_options_are_refused(wrong):
     with pytest.raises((TypeError, ValueError), match=next(iter(wrong))):
         install(**{"registry": CollectorRegistry(), **wrong})
     assert not has_listeners()

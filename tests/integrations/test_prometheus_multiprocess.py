@@ -103,6 +103,6 @@ def test_a_process_that_is_killed_has_written_what_is_a_second_old_and_circuits_
     assert found["resilience_circuit_transitions_total", "billing", "open"] == 1
 
 
-def test_a_circuit_nobody_has_any_more_is_in_no_state(tmp_path: pathlib.Path):
+def test_a_collected_circuit_is_in_no_state(tmp_path: pathlib.Path):
     run(tmp_path, "forgets")
     assert read(tmp_path)["resilience_circuit_state", "short-lived", "open"] == 0

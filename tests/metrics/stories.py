@@ -18,7 +18,7 @@ from resilience._listeners import emit, subscribe
 from resilience.events import Event, event_types
 from resilience.metrics import track_errors
 from resilience.testing import virtual_time
-from tests.roads import Road, Takes
+from tests.runners import Runner, Takes
 
 __all__ = ["everything"]
 
@@ -66,11 +66,11 @@ def story() -> list[object]:
         limited = breaker(resilience.timeout(5)(function))
         return track_errors(fallback(default="other")(retry_on_category(attempts=2, budget=budget)(limited)))
 
-    Road("sync").play(
+    Runner("sync").play(
         decorate, ConnectionResetError(), Takes(9), "ok", Takes(0.3, "ok"), KeyError("secret"), pauses=(0, 30, 0, 0)
     )
 
-    Road("sync").play(fallback(factory=lambda error: 1 / 0), ConnectionResetError())
+    Runner("sync").play(fallback(factory=lambda error: 1 / 0), ConnectionResetError())
     keyed = CircuitBreaker("metered hosts", key=lambda host: host, failure_threshold=1, reset_timeout=1e9)
 
     @keyed

@@ -1,4 +1,4 @@
-"""What the dashboard and the page ask for is there, in what Prometheus is really shown."""
+"""The metrics that the dashboard and the page name are exported to Prometheus."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from resilience.metrics import _call_stats, track_errors
 from resilience.metrics._call_stats import CALL_STATS, CallStats, CallStatsRegistry
 from resilience.metrics.definitions import BOUNDS, OTHER
 from resilience.testing import virtual_time
-from tests.roads import Road, Takes
+from tests.runners import Runner, Takes
 
 
 def only() -> CallStats:
@@ -40,9 +40,9 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-def test_calls_are_counted_and_timed_and_errors_are_raised_as_they_are(road: Road, way):
+def test_calls_are_counted_and_timed_and_errors_are_raised_as_they_are(runner: Runner, way):
     error = KeyError("secret")
-    story = road.play(way, Takes(0.2, "ok"), Takes(3, error), "ok", pauses=(0, 0))
+    story = runner.play(way, Takes(0.2, "ok"), Takes(3, error), "ok", pauses=(0, 0))
     assert story.answers == ["ok", error, "ok"]
     assert story.answers[1] is error
     assert error.__context__ is None
@@ -55,12 +55,12 @@ def test_calls_are_counted_and_timed_and_errors_are_raised_as_they_are(road: Roa
     assert only().target.endswith("dependency")
 
 
-def test_outermost_it_counts_what_the_caller_gets_and_inside_it_counts_each_attempt(road: Road):
+def test_outermost_it_counts_what_the_caller_gets_and_inside_it_counts_each_attempt(runner: Runner):
     script = ConnectionResetError(), ConnectionResetError(), "ok"
-    road.play(lambda function: track_errors(retry_on_category(base_delay=0)(function)), *script)
+    runner.play(lambda function: track_errors(retry_on_category(base_delay=0)(function)), *script)
     assert numbers() == (1, 0, 0)
     CALL_STATS._stats.clear()
-    road.play(lambda function: retry_on_category(base_delay=0)(track_errors(function)), *script)
+    runner.play(lambda function: retry_on_category(base_delay=0)(track_errors(function)), *script)
     assert numbers() == (1, 2, 0)
 
 
@@ -85,12 +85,12 @@ def test_the_time_of_quick_calls_counts_too():
     assert only().totals().success.seconds == pytest.approx(0.002)
 
 
-def test_a_rejection_is_a_failure_of_its_own_category(road: Road):
+def test_a_rejection_is_a_failure_of_its_own_category(runner: Runner):
     def decorate(function):
         breaker = circuit_breaker("b", failure_threshold=1)
         return track_errors(breaker(function))
 
-    road.play(decorate, ConnectionResetError(), "never", pauses=(0,))
+    runner.play(decorate, ConnectionResetError(), "never", pauses=(0,))
     assert [category for _, category in only().totals().errors] == ["network", "rejected"]
 
 
@@ -138,7 +138,7 @@ def test_an_error_is_counted_by_its_code_and_else_by_its_type():
     }
 
 
-def test_there_is_an_end_to_how_many_codes_and_functions_are_told_apart(monkeypatch: pytest.MonkeyPatch):
+def test_codes_and_functions_beyond_the_maximum_are_counted_together(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(_call_stats, "_MAX_CODES", 3)
     monkeypatch.setattr(_call_stats, "_MAX_TARGETS", 3)
     many = CallStatsRegistry()
@@ -153,7 +153,7 @@ def test_there_is_an_end_to_how_many_codes_and_functions_are_told_apart(monkeypa
     assert many.for_target("f4", None) is many.for_target("f5", None)
 
 
-def test_a_block_is_counted_under_the_function_it_stands_in(road: Road):
+def test_a_block_is_counted_under_the_function_it_stands_in(runner: Runner):
     def sync():
         with track_errors(component="billing"):
             pass
@@ -162,13 +162,13 @@ def test_a_block_is_counted_under_the_function_it_stands_in(road: Road):
         async with track_errors(component="billing"):
             pass
 
-    road.run(sync, asynchronous)
+    runner.run(sync, asynchronous)
     assert numbers() == (1, 0, 0)
     assert only().component == "billing"
-    assert only().target.endswith("asynchronous" if road.is_async else "sync")
+    assert only().target.endswith("asynchronous" if runner.is_async else "sync")
 
 
-def test_a_generator_is_counted_when_it_has_ended(road: Road):
+def test_a_generator_is_counted_when_it_has_ended(runner: Runner):
     def sync():
         @track_errors
         def items():
@@ -194,7 +194,7 @@ def test_a_generator_is_counted_when_it_has_ended(road: Road):
         await stream.aclose()
 
     with virtual_time(patience=5):
-        road.run(sync, asynchronous)
+        runner.run(sync, asynchronous)
     gc.collect()
     assert numbers() == (2, 0, 0)  # one whose consumer had enough has done what it was for
     assert only().totals().success.seconds == pytest.approx(2, abs=0.01)
@@ -270,8 +270,8 @@ def test_signature_name_defaults_and_description_stay():
 
 
 @pytest.mark.generated_wrapper
-def test_a_traceback_shows_one_frame_of_ours(road: Road):
-    story = road.play(lambda function: track_errors(circuit_breaker()(function)), KeyError())
+def test_a_traceback_shows_one_frame_of_ours(runner: Runner):
+    story = runner.play(lambda function: track_errors(circuit_breaker()(function)), KeyError())
     ours = [
         frame for frame in traceback.extract_tb(story.answer.__traceback__) if "resilience wrapper" in frame.filename
     ]
@@ -353,7 +353,7 @@ def test_without_a_gil_successes_are_counted_under_the_lock(monkeypatch: pytest.
     assert only().quick == 0
 
 
-def test_who_watches_is_told_until_it_has_heard_enough():
+def test_an_observer_is_called_until_it_returns_false():
     heard = []
 
     def watcher(record, outcome, took) -> bool:

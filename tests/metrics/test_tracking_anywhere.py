@@ -11,7 +11,7 @@ from resilience import ErrorCategory, circuit_breaker, fallback, retry_on_catego
 from resilience.metrics import track_errors
 from resilience.metrics._call_stats import CALL_STATS
 from resilience.metrics.tracking import Tracked
-from tests.roads import Road, Takes
+from tests.runners import Runner, Takes
 
 KINDS = ("circuit", "fallback", "limit", "retry", "tracked")
 SLOW = Takes(3, "late")
@@ -38,7 +38,7 @@ def stack_of(kinds: tuple[str, ...], function):
     return function
 
 
-def counted(road: Road, kinds: tuple[str, ...], script: tuple[object, ...]) -> object:
+def counted(runner: Runner, kinds: tuple[str, ...], script: tuple[object, ...]) -> object:
     CALL_STATS._stats.clear()
     made = []
 
@@ -46,7 +46,7 @@ def counted(road: Road, kinds: tuple[str, ...], script: tuple[object, ...]) -> o
         made.append(stack_of(kinds, function))
         return made[0]
 
-    story = road.play(decorate, *script, pauses=(0, 0))
+    story = runner.play(decorate, *script, pauses=(0, 0))
     (record,) = CALL_STATS
     totals = record.totals()
     shape = totals.success.counts, totals.failure.counts, totals.cancelled, totals.errors
@@ -54,22 +54,22 @@ def counted(road: Road, kinds: tuple[str, ...], script: tuple[object, ...]) -> o
     return [str(answer) for answer in story.answers], shape, [round(part, 1) for part in seconds], made[0]
 
 
-def check(road: Road, stack: tuple[str, ...], script, monkeypatch: pytest.MonkeyPatch) -> None:
-    *fast, wrapper = counted(road, stack, script())
+def check(runner: Runner, stack: tuple[str, ...], script, monkeypatch: pytest.MonkeyPatch) -> None:
+    *fast, wrapper = counted(runner, stack, script())
     assert ".recorder" in wrapper.__code__.co_freevars
     with monkeypatch.context() as patch:
         patch.setattr(Tracked, "fast_path", False)
-        *driven, wrapper = counted(road, stack, script())
+        *driven, wrapper = counted(runner, stack, script())
     assert ".recorder" not in wrapper.__code__.co_freevars
     assert fast == driven, stack
 
 
 @pytest.mark.parametrize("script", STORIES.values(), ids=STORIES)
 @pytest.mark.parametrize("around", range(4), ids=lambda number: f"below {number}")
-def test_it_counts_the_same_wherever_it_stands(road: Road, around, script, monkeypatch: pytest.MonkeyPatch):
-    kinds = KINDS if road.is_async else tuple(kind for kind in KINDS if kind != "limit")  # sync limits are driven
+def test_it_counts_the_same_wherever_it_stands(runner: Runner, around, script, monkeypatch: pytest.MonkeyPatch):
+    kinds = KINDS if runner.is_async else tuple(kind for kind in KINDS if kind != "limit")  # sync limits are driven
     for others in itertools.permutations(kinds[:-1], min(3, len(kinds) - 1)):
-        check(road, (*others[:around], "tracked", *others[around:]), script, monkeypatch)
+        check(runner, (*others[:around], "tracked", *others[around:]), script, monkeypatch)
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_a_parameter_is_replaced_where_it_was_given(given: Callable, changes: di
 
 
 @pytest.mark.parametrize(("function", "name"), [(plain, "c"), (many, "rest"), (many, "x")])
-def test_a_parameter_that_is_none_is_refused(function: Callable, name: str):
+def test_an_unknown_parameter_is_refused(function: Callable, name: str):
     with pytest.raises(TypeError, match=f"^{name}=9: .* has no such parameter"):
         Arguments(function, (1,)).replace(**{name: 9})
 

@@ -53,7 +53,7 @@ def test_the_first_wait_may_be_the_longest():
 
 
 @pytest.mark.parametrize("jitter", ["equal", "full", "decorrelated"])
-def test_nobody_waits_exactly_the_cap(jitter: str):
+def test_no_wait_is_exactly_the_cap(jitter: str):
     import random
 
     draw = random.Random(1).random

@@ -25,7 +25,7 @@ from resilience import (
 )
 from resilience.clock import current_clock
 from resilience.testing import virtual_time
-from tests.roads import Road, Takes
+from tests.runners import Runner, Takes
 
 down = ConnectionResetError("down")
 
@@ -42,9 +42,9 @@ def fixed(**options: object) -> object:
 # -- on_success -----------------------------------------------------------------------------------------------------
 
 
-def test_on_success_hears_of_a_success_at_once_and_of_one_after_retries(road: Road):
+def test_on_success_is_called_for_a_first_success_and_for_one_after_retries(runner: Runner):
     heard: list[CallReport] = []
-    story = road.play(fixed(on_success=heard.append), "at once", down, Takes(1, down), "late", pauses=(5,))
+    story = runner.play(fixed(on_success=heard.append), "at once", down, Takes(1, down), "late", pauses=(5,))
     assert story.answers == ["at once", "late"]
     first, second = heard
     assert (first.reason, first.made, first.attempts, first.slept) == (StopReason.SUCCESS, 1, (), 0)
@@ -54,9 +54,9 @@ def test_on_success_hears_of_a_success_at_once_and_of_one_after_retries(road: Ro
     assert str(first) == f"{first.target} succeeded at attempt 1\n  stopped: it succeeded"
 
 
-def test_on_success_hears_nothing_of_a_failure(road: Road):
+def test_on_success_is_not_called_for_a_failure(runner: Runner):
     heard: list[CallReport] = []
-    road.play(fixed(on_success=heard.append, attempts=2), down, down, ValueError(), pauses=(0,))
+    runner.play(fixed(on_success=heard.append, attempts=2), down, down, ValueError(), pauses=(0,))
     assert heard == []
 
 
@@ -67,11 +67,11 @@ def test_on_success_may_be_async_where_the_function_is(backend: str):
         await anyio.lowlevel.checkpoint()
         heard.append(report.made)
 
-    assert Road(backend).play(fixed(on_success=hear), down, "ok").answer == "ok"
+    assert Runner(backend).play(fixed(on_success=hear), down, "ok").answer == "ok"
     assert heard == [2]
 
 
-def test_on_success_of_a_loop_hears_of_its_block(backend: str):
+def test_on_success_of_a_loop_is_called_when_its_block_succeeds(backend: str):
     heard: list[int] = []
     answers = iter([down, "ok"] * 2)
 
@@ -98,26 +98,26 @@ def test_on_success_of_a_loop_hears_of_its_block(backend: str):
 # -- on_retry -------------------------------------------------------------------------------------------------------
 
 
-def test_on_retry_hears_of_each_retry_and_of_no_end(road: Road):
+def test_on_retry_is_called_for_each_retry_and_not_for_the_end(runner: Runner):
     heard: list[tuple] = []
 
     def hear(event: object) -> None:
         heard.append((event.attempt, event.wait, event.category.label, event.error, event.policy))
 
     error = TimeoutError()
-    road.play(fixed(on_retry=hear), down, error, down, "never")
+    runner.play(fixed(on_retry=hear), down, error, down, "never")
     assert heard == [(1, 1, "network", down, "retry"), (2, 2, "timeout", error, "retry")]
 
 
-def test_on_retry_hears_of_results_without_an_error(road: Road):
+def test_on_retry_is_called_for_results_without_an_error(runner: Runner):
     heard: list[tuple] = []
     policy = fixed(retry_if_result=lambda value: value != "ok", on_retry=lambda e: heard.append((e.error, e.wait)))
-    assert road.play(policy, "pending", "ok").answer == "ok"
+    assert runner.play(policy, "pending", "ok").answer == "ok"
     assert heard == [(None, 1)]
 
 
 @pytest.mark.parametrize(("took", "calls"), [(0, 3), (1, 2), (2, 2), (4, 2), (4.5, 1), (9, 1)])
-def test_a_retry_that_is_too_late_once_on_retry_has_heard_of_it_is_called_off(took: float, calls: int):
+def test_a_retry_is_called_off_when_on_retry_has_used_up_its_time(took: float, calls: int):
     with virtual_time() as clock:
         budget, began = RetryBudget(tokens=100, reserve=0), []
 
@@ -156,36 +156,36 @@ def test_the_time_that_on_retry_takes_is_not_part_of_the_next_attempt(wait: floa
 # -- retry_if_result ------------------------------------------------------------------------------------------------
 
 
-def test_a_result_may_be_one_to_try_again(road: Road):
+def test_retry_if_result_retries_a_result(runner: Runner):
     seen: list[object] = []
 
     def judge(value: object) -> bool:
         seen.append(value)
         return value == "pending"
 
-    story = road.play(fixed(retry_if_result=judge, attempts=5), "pending", down, "pending", "ok")
+    story = runner.play(fixed(retry_if_result=judge, attempts=5), "pending", down, "pending", "ok")
     assert story.answer == "ok"
     assert story.waits == [1, 2, 4]
     assert seen == ["pending", "pending", "ok"]  # not of failures
 
 
-def test_the_last_result_is_returned_as_it_is_when_none_is_good(road: Road):
+def test_the_last_result_is_returned_unchanged_when_none_is_accepted(runner: Runner):
     last = object()
-    story = road.play(fixed(retry_if_result=lambda value: True, attempts=2), "pending", last, "never")
+    story = runner.play(fixed(retry_if_result=lambda value: True, attempts=2), "pending", last, "never")
     assert story.answer is last
     assert story.events[-1].reason == "attempts"
     assert story.events[-1].error is None
 
 
-def test_a_judge_of_results_may_be_async_where_the_function_is(backend: str):
+def test_retry_if_result_may_be_async_where_the_function_is(backend: str):
     async def judge(value: object) -> bool:
         return value is None
 
-    assert Road(backend).play(fixed(retry_if_result=judge), None, "ok").answer == "ok"
+    assert Runner(backend).play(fixed(retry_if_result=judge), None, "ok").answer == "ok"
 
 
-def test_results_that_must_not_be_asked_for_twice_are_not(road: Road):
-    assert road.play(fixed(retry_if_result=lambda value: True, idempotent=False), "once", "never").answer == "once"
+def test_results_of_calls_that_are_not_idempotent_are_not_retried(runner: Runner):
+    assert runner.play(fixed(retry_if_result=lambda value: True, idempotent=False), "once", "never").answer == "once"
 
 
 # -- they change nothing --------------------------------------------------------------------------------------------
@@ -193,14 +193,14 @@ def test_results_that_must_not_be_asked_for_twice_are_not(road: Road):
 
 @pytest.mark.parametrize("parameter", ["on_success", "on_retry", "retry_if_result"])
 def test_a_callback_that_raises_is_reported_once_and_changes_nothing(
-    road: Road, parameter: str, caplog: pytest.LogCaptureFixture
+    runner: Runner, parameter: str, caplog: pytest.LogCaptureFixture
 ):
     def broken(given: object) -> None:
         raise RuntimeError("hook")
 
-    broken.__qualname__ = f"broken_{parameter}_on_{road}"
+    broken.__qualname__ = f"broken_{parameter}_on_{runner}"
     with caplog.at_level(logging.WARNING, "resilience"):
-        story = road.play(fixed(**{parameter: broken}), down, "ok", down, "ok", pauses=(0,))
+        story = runner.play(fixed(**{parameter: broken}), down, "ok", down, "ok", pauses=(0,))
     assert story.answers == ["ok", "ok"]
     assert story.reached == 4
     (record,) = caplog.records
@@ -215,7 +215,7 @@ def test_a_callback_that_raises_is_reported_once_and_changes_nothing(
 def test_an_async_callback_on_a_sync_function_is_refused_where_it_is_written(parameter: str):
     async def hook(given: object) -> None: ...
 
-    with pytest.raises(TypeError, match=f"{parameter}=.*is not async, so nobody could await this"):
+    with pytest.raises(TypeError, match=f"{parameter}=.*is not async and cannot await it"):
         retry_on_category(**{parameter: hook})(lambda: None)
 
 
@@ -223,7 +223,7 @@ def test_a_callback_that_returns_a_coroutine_in_a_sync_call_is_reported(caplog: 
     async def sink(report: object) -> None: ...
 
     with caplog.at_level(logging.WARNING, "resilience"):
-        assert Road("sync").play(fixed(on_success=lambda report: sink(report)), "ok").answer == "ok"
+        assert Runner("sync").play(fixed(on_success=lambda report: sink(report)), "ok").answer == "ok"
     assert "is async and the call is not" in str(caplog.records[0].exc_info[1])
 
 
@@ -232,20 +232,20 @@ class Stop(BaseException):
 
 
 @pytest.mark.parametrize("parameter", ["on_success", "on_retry", "retry_if_result", "wait", "stop", "retry_if"])
-def test_what_must_not_be_caught_passes_from_a_callback(road: Road, parameter: str):
+def test_a_base_exception_of_a_callback_reaches_the_caller(runner: Runner, parameter: str):
     def stop(given: object) -> None:
         raise Stop
 
     with pytest.raises(Stop):
-        road.play(retry_on_category(**{parameter: stop}), ValueError() if parameter == "retry_if" else down, "ok")
+        runner.play(retry_on_category(**{parameter: stop}), ValueError() if parameter == "retry_if" else down, "ok")
 
 
 # -- on_exhausted ---------------------------------------------------------------------------------------------------
 
 
-def test_the_last_error_may_be_wrapped(road: Road):
+def test_the_last_error_may_be_wrapped(runner: Runner):
     error = Busy()
-    story = road.play(fixed(on_exhausted="wrap", attempts=2), down, error, "never")
+    story = runner.play(fixed(on_exhausted="wrap", attempts=2), down, error, "never")
     wrapped = story.answer
     assert isinstance(wrapped, RetriesExhaustedError)
     assert wrapped.__cause__ is error
@@ -259,25 +259,25 @@ def test_the_last_error_may_be_wrapped(road: Road):
     assert not hasattr(wrapped, "__notes__")
 
 
-def test_a_wrapped_error_can_be_pickled(road: Road):
-    wrapped = road.play(fixed(on_exhausted="wrap", attempts=1), down).answer
+def test_a_wrapped_error_can_be_pickled(runner: Runner):
+    wrapped = runner.play(fixed(on_exhausted="wrap", attempts=1), down).answer
     other = pickle.loads(pickle.dumps(wrapped))
     assert other.args == wrapped.args
     assert other.resilience == wrapped.resilience
     assert str(other).endswith("failed 1 time; stopped by attempts")
 
 
-def test_results_that_are_never_good_are_wrapped_as_well(road: Road):
+def test_results_that_are_never_accepted_end_in_a_wrapped_error(runner: Runner):
     policy = fixed(on_exhausted="wrap", retry_if_result=lambda value: True, attempts=2)
-    wrapped = road.play(policy, "pending", "pending", "never").answer
+    wrapped = runner.play(policy, "pending", "pending", "never").answer
     assert isinstance(wrapped, RetriesExhaustedError)
     assert (wrapped.__cause__, wrapped.retry_after, wrapped.made) == (None, None, 2)
 
 
 @pytest.mark.parametrize("error", [ValueError("bug"), down])
-def test_what_was_no_matter_of_retries_is_not_wrapped(road: Road, error: Exception):
+def test_an_error_that_no_limit_of_the_retry_ended_is_not_wrapped(runner: Runner, error: Exception):
     policy = fixed(on_exhausted="wrap", idempotent=False)
-    assert road.play(policy, error, "never").answer is error
+    assert runner.play(policy, error, "never").answer is error
 
 
 def test_the_last_error_of_a_loop_may_be_wrapped():
@@ -313,20 +313,20 @@ REFUSED = [
     ({"min_attempt_time": math.inf}, ValueError, "min_attempt_time=inf: give seconds"),
     ({"min_attempt_time": timedelta(-1)}, ValueError, "min_attempt_time=-86400.0: give seconds"),
     ({"min_attempt_time": None}, TypeError, "min_attempt_time=None: give seconds"),
-    ({"budget": 500}, TypeError, "budget=500: give a RetryBudget, one object for all who call the same dependency"),
+    ({"budget": 500}, TypeError, "budget=500: give a RetryBudget, one object for all callers of the same dependency"),
     ({"idempotent": "no"}, TypeError, "idempotent='no': give True, False, by_method or a function"),
     ({"profiles": {"network": {"base": -1}}}, ValueError, "profile of network: base=-1; give seconds >= 0, or None"),
 ]
 
 
 @pytest.mark.parametrize(("parameters", "kind", "says"), REFUSED)
-def test_a_parameter_that_cannot_be_meant_is_refused(parameters: dict, kind: type[Exception], says: str):
+def test_an_invalid_parameter_is_refused(parameters: dict, kind: type[Exception], says: str):
     with pytest.raises(kind, match=re.escape(says)):
         retry_on_category(**parameters)
 
 
 @pytest.mark.parametrize("parameter", ["waits", "max_attempts", "profiles"])
-def test_what_goes_by_category_is_a_mapping(parameter: str):
+def test_options_by_category_must_be_mappings(parameter: str):
     with pytest.raises(TypeError, match=f"{parameter}=5: give a mapping"):
         retry_on_category(**{parameter: 5})
 
@@ -352,7 +352,7 @@ def test_retrying_is_no_decorator():
         retrying(lambda: None)
 
 
-def test_a_retry_says_all_that_it_was_told():
+def test_the_description_of_a_retry_shows_all_options_that_were_given():
     policy = retry_on_category(
         budget=RetryBudget("billing"),
         idempotent=False,
@@ -367,41 +367,41 @@ def test_a_retry_says_all_that_it_was_told():
     )
 
 
-def test_an_exhausted_budget_ends_the_retries_after_all_others_had_their_say(road: Road):
+def test_the_budget_is_asked_after_every_other_reason_to_stop(runner: Runner):
     heard: list[int] = []
     error = ConnectionResetError()
     policy = fixed(budget=RetryBudget(tokens=14, reserve=0), on_retry=lambda event: heard.append(event.attempt))
-    story = road.play(policy, down, error, "never")
+    story = runner.play(policy, down, error, "never")
     assert story.answer is error
     assert heard == [1]
     assert story.events[-1].reason == "budget"
     assert error.resilience.reason is StopReason.BUDGET
 
 
-def test_a_retry_of_a_result_and_one_the_table_gives_no_cost_for_are_paid_as_well(road: Road):
+def test_retries_of_results_and_of_categories_without_a_cost_are_paid_for(runner: Runner):
     budget = RetryBudget(tokens=28, reserve=0)
     polling = retry_on_category(
         retry_if_result=lambda result: result == "pending", attempts=9, base_delay=0, budget=budget
     )
-    assert road.play(polling, *["pending"] * 9).reached == 3
-    assert road.play(retry_on_category("unknown", base_delay=0, budget=budget), ValueError()).reached == 1
+    assert runner.play(polling, *["pending"] * 9).reached == 3
+    assert runner.play(retry_on_category("unknown", base_delay=0, budget=budget), ValueError()).reached == 1
 
 
-def test_a_cost_of_nothing_is_nothing_where_it_is_asked_for(road: Road):
+def test_a_cost_of_zero_in_a_row_of_the_retrys_own_holds(runner: Runner):
     budget = RetryBudget(tokens=1, reserve=0)
     free = retry_on_category(attempts=9, base_delay=0, budget=budget, profiles={"network": {"cost": 0}})
-    assert road.play(free, *[ConnectionResetError()] * 9).reached == 9
+    assert runner.play(free, *[ConnectionResetError()] * 9).reached == 9
 
 
-def test_what_on_retry_takes_too_long_for_ends_without_a_budget_as_well(road: Road):
+def test_a_retry_that_on_retry_made_too_late_ends_without_a_budget_as_well(runner: Runner):
     def slow(event: object) -> None:
         current_clock().advance(10)
 
-    story = road.play(lambda fn: deadline(5)(retry_on_category(base_delay=1, on_retry=slow)(fn)), down, "never")
+    story = runner.play(lambda fn: deadline(5)(retry_on_category(base_delay=1, on_retry=slow)(fn)), down, "never")
     assert story.reached == 1
-    assert isinstance(story.answer, ConnectionResetError if road.name == "sync" else Exception)
+    assert isinstance(story.answer, ConnectionResetError if runner.name == "sync" else Exception)
 
 
-def test_nobody_is_asked_who_is_not_there(road: Road, caplog):
-    assert road.play(retry_on_category(base_delay=0), down, "ok").answer == "ok"
+def test_callbacks_that_are_not_given_are_not_called(runner: Runner, caplog):
+    assert runner.play(retry_on_category(base_delay=0), down, "ok").answer == "ok"
     assert not caplog.records

@@ -1,4 +1,4 @@
-"""What is called inside a probe belongs to that probe: it passes, and decides nothing of its own."""
+"""A call inside a probe belongs to that probe: it is admitted, and decides nothing of its own."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import pytest
 from resilience import CircuitBreaker, CircuitOpenError, circuit_breaker, retry_on_category, subscribe, timeout
 from resilience.events import Event
 from resilience.testing import VirtualClock, virtual_time
-from tests.callers import AnotherCaller
-from tests.roads import Road
+from tests.independent_caller import IndependentCaller
+from tests.runners import Runner
 
 down = ConnectionResetError("down")
 
@@ -28,13 +28,13 @@ def probing(breaker: CircuitBreaker, clock: VirtualClock) -> None:
     clock.advance(breaker.reset_timeout)
 
 
-def play(road: Road, breaker: CircuitBreaker, sync: Callable[[], object], asynchronous: object) -> list[str]:
+def play(runner: Runner, breaker: CircuitBreaker, sync: Callable[[], object], asynchronous: object) -> list[str]:
     """Run what makes a probe; return the names of the events since."""
     events: list[Event] = []
     with virtual_time(patience=5) as clock:
         probing(breaker, clock)
         with subscribe(events.append):
-            road.run(sync, asynchronous)
+            runner.run(sync, asynchronous)
     return [event.name for event in events]
 
 
@@ -42,7 +42,7 @@ HALF_OPENED_AND_CLOSED = ["circuit.half_opened", "circuit.closed"]
 HALF_OPENED_AND_OPENED = ["circuit.half_opened", "circuit.opened"]
 
 
-def test_a_method_of_a_guarded_class_that_calls_another_one_closes_the_circuit(road: Road):
+def test_a_method_of_a_guarded_class_that_calls_another_one_closes_the_circuit(runner: Runner):
     breaker = circuit_breaker("api", failure_threshold=2, reset_timeout=30)
 
     @breaker
@@ -66,10 +66,10 @@ def test_a_method_of_a_guarded_class_that_calls_another_one_closes_the_circuit(r
     def main_sync() -> None:
         assert Client().fetch_all() == [0, 1, 2]
 
-    assert play(road, breaker, main_sync, main) == HALF_OPENED_AND_CLOSED
+    assert play(runner, breaker, main_sync, main) == HALF_OPENED_AND_CLOSED
 
 
-def test_a_function_may_call_another_one_with_the_same_circuit(road: Road):
+def test_a_function_may_call_another_one_with_the_same_circuit(runner: Runner):
     breaker = circuit_breaker("api", failure_threshold=2, reset_timeout=30)
 
     @breaker
@@ -97,10 +97,10 @@ def test_a_function_may_call_another_one_with_the_same_circuit(road: Road):
     async def main() -> None:
         assert await outer_async() == "answer"
 
-    assert play(road, breaker, main_sync, main) == HALF_OPENED_AND_CLOSED
+    assert play(runner, breaker, main_sync, main) == HALF_OPENED_AND_CLOSED
 
 
-def test_a_function_may_call_itself(road: Road):
+def test_a_function_may_call_itself(runner: Runner):
     breaker = circuit_breaker("api", failure_threshold=2, reset_timeout=30)
 
     @breaker
@@ -117,10 +117,10 @@ def test_a_function_may_call_itself(road: Road):
     async def main() -> None:
         assert await walk_async(5) == 5
 
-    assert play(road, breaker, main_sync, main) == HALF_OPENED_AND_CLOSED
+    assert play(runner, breaker, main_sync, main) == HALF_OPENED_AND_CLOSED
 
 
-def test_a_block_may_call_what_its_circuit_guards(road: Road):
+def test_a_block_may_call_what_its_circuit_guards(runner: Runner):
     breaker = circuit_breaker("api", failure_threshold=2, reset_timeout=30)
 
     @breaker
@@ -139,10 +139,10 @@ def test_a_block_may_call_what_its_circuit_guards(road: Road):
         async with breaker, breaker:
             assert await fetch_async() == "answer"
 
-    assert play(road, breaker, main_sync, main) == HALF_OPENED_AND_CLOSED
+    assert play(runner, breaker, main_sync, main) == HALF_OPENED_AND_CLOSED
 
 
-def test_a_paging_generator_may_call_what_its_circuit_guards(road: Road):
+def test_a_paging_generator_may_call_what_its_circuit_guards(runner: Runner):
     breaker = circuit_breaker("api", failure_threshold=2, reset_timeout=30)
 
     @breaker
@@ -169,10 +169,10 @@ def test_a_paging_generator_may_call_what_its_circuit_guards(road: Road):
     async def main() -> None:
         assert [page async for page in pages_async()] == [0, 1, 2]
 
-    assert play(road, breaker, main_sync, main) == HALF_OPENED_AND_CLOSED
+    assert play(runner, breaker, main_sync, main) == HALF_OPENED_AND_CLOSED
 
 
-def test_the_consumer_of_a_guarded_generator_is_outside_of_its_probe(road: Road):
+def test_the_consumer_of_a_guarded_generator_is_outside_of_its_probe(runner: Runner):
     breaker = circuit_breaker("api", failure_threshold=2, reset_timeout=30)
 
     @breaker
@@ -203,11 +203,11 @@ def test_the_consumer_of_a_guarded_generator_is_outside_of_its_probe(road: Road)
             with pytest.raises(CircuitOpenError):
                 await fetch_async(page)
 
-    names = play(road, breaker, main_sync, main)
+    names = play(runner, breaker, main_sync, main)
     assert names == ["circuit.half_opened", *["call.rejected"] * 3, "circuit.closed"]
 
 
-def test_the_consumer_of_a_stream_with_limits_is_outside_of_its_probe_too(road: Road):
+def test_the_consumer_of_a_stream_with_limits_is_outside_of_its_probe_too(runner: Runner):
     breaker = circuit_breaker("api", failure_threshold=2, reset_timeout=30)
 
     @breaker
@@ -240,11 +240,11 @@ def test_the_consumer_of_a_stream_with_limits_is_outside_of_its_probe_too(road: 
             with pytest.raises(CircuitOpenError):
                 await fetch_async(page)
 
-    play(road, breaker, main_sync, main)
+    play(runner, breaker, main_sync, main)
     assert breaker.state.name == "closed"
 
 
-def test_what_is_sent_and_thrown_into_a_probing_generator_arrives_and_its_end_decides(road: Road):
+def test_values_and_errors_sent_into_a_probing_generator_arrive_and_its_end_decides(runner: Runner):
     breaker = circuit_breaker("api", failure_threshold=2, reset_timeout=30)
 
     @breaker
@@ -285,7 +285,7 @@ def test_what_is_sent_and_thrown_into_a_probing_generator_arrives_and_its_end_de
         ]
         await talking.aclose()
 
-    assert play(road, breaker, main_sync, main) == HALF_OPENED_AND_CLOSED
+    assert play(runner, breaker, main_sync, main) == HALF_OPENED_AND_CLOSED
 
 
 def test_tasks_that_a_probe_starts_belong_to_it(backend: str):
@@ -373,7 +373,7 @@ def test_a_task_that_outlives_its_probe_is_a_caller_like_any_other():
     assert asyncio.run(main()) == ["rejected", "closed"]
 
 
-def test_others_are_rejected_while_a_probe_and_what_it_calls_are_in_flight(road: Road):
+def test_other_calls_are_rejected_while_a_probe_and_its_inner_calls_are_in_flight(runner: Runner):
     breaker = circuit_breaker("api", failure_threshold=2, reset_timeout=30)
     rejected: list[bool] = []
 
@@ -397,21 +397,21 @@ def test_others_are_rejected_while_a_probe_and_what_it_calls_are_in_flight(road:
 
     def main_sync() -> None:
         nonlocal others
-        others = AnotherCaller()
+        others = IndependentCaller()
         outer()
 
     async def main() -> None:
         nonlocal others
-        others = AnotherCaller()
+        others = IndependentCaller()
         await outer_async()
 
-    others = AnotherCaller()
-    play(road, breaker, main_sync, main)
+    others = IndependentCaller()
+    play(runner, breaker, main_sync, main)
     assert rejected == [True]
     assert breaker.state.name == "closed"
 
 
-def test_a_failure_within_a_probe_that_is_dealt_with_decides_nothing(road: Road):
+def test_a_failure_within_a_probe_that_the_probe_handles_decides_nothing(runner: Runner):
     breaker = circuit_breaker("api", failure_threshold=2, reset_timeout=30)
 
     @breaker
@@ -440,10 +440,10 @@ def test_a_failure_within_a_probe_that_is_dealt_with_decides_nothing(road: Road)
     async def main() -> None:
         assert await fetch_all_async() == "partial"
 
-    assert play(road, breaker, main_sync, main) == HALF_OPENED_AND_CLOSED
+    assert play(runner, breaker, main_sync, main) == HALF_OPENED_AND_CLOSED
 
 
-def test_a_failure_within_a_probe_that_ends_it_opens_the_circuit_once_and_counts_once(road: Road):
+def test_a_failure_within_a_probe_that_ends_the_probe_opens_the_circuit_once_and_counts_once(runner: Runner):
     breaker = circuit_breaker("api", failure_threshold=2, reset_timeout=30)
 
     @breaker
@@ -470,7 +470,7 @@ def test_a_failure_within_a_probe_that_ends_it_opens_the_circuit_once_and_counts
         with pytest.raises(ConnectionResetError):
             await fetch_all_async()
 
-    assert play(road, breaker, main_sync, main) == HALF_OPENED_AND_OPENED
+    assert play(runner, breaker, main_sync, main) == HALF_OPENED_AND_OPENED
     assert breaker.fail_counter == 1  # opened by hand, without any
 
 
@@ -489,7 +489,7 @@ def test_a_cancelled_probe_leaves_nothing_behind_for_its_task(backend: str):
         with anyio.move_on_after(0):
             await hang()
         assert breaker.state.name == "half-open"
-        others = AnotherCaller()
+        others = IndependentCaller()
         async with breaker:  # another probe of the same task
             with pytest.raises(CircuitOpenError):
                 others.call(breaker.call, int)
@@ -499,7 +499,7 @@ def test_a_cancelled_probe_leaves_nothing_behind_for_its_task(backend: str):
     anyio.run(main, backend=backend)
 
 
-def test_what_a_probe_calls_after_its_lease_is_over_is_a_probe_of_its_own(road: Road):
+def test_a_call_within_a_probe_whose_lease_is_over_is_a_probe_of_its_own(runner: Runner):
     breaker = circuit_breaker("api", failure_threshold=2, reset_timeout=30, probe_timeout=5)
     clocks: list[VirtualClock] = []
 
@@ -534,11 +534,11 @@ def test_what_a_probe_calls_after_its_lease_is_over_is_a_probe_of_its_own(road: 
     with virtual_time(patience=5) as clock:
         clocks.append(clock)
         probing(breaker, clock)
-        road.run(main_sync, main)
+        runner.run(main_sync, main)
     assert (breaker.state.name, breaker.fail_counter) == ("closed", 0)
 
 
-def test_what_a_probe_calls_after_the_circuit_was_opened_again_is_rejected(road: Road):
+def test_a_call_within_a_probe_is_rejected_after_the_circuit_has_opened_again(runner: Runner):
     breaker = circuit_breaker("api", failure_threshold=2, reset_timeout=30)
 
     @breaker
@@ -565,11 +565,11 @@ def test_what_a_probe_calls_after_the_circuit_was_opened_again_is_rejected(road:
         with pytest.raises(CircuitOpenError):
             await opening_async()
 
-    play(road, breaker, main_sync, main)
+    play(runner, breaker, main_sync, main)
     assert breaker.state.name == "open"
 
 
-def test_a_probe_of_one_circuit_is_none_of_another(road: Road):
+def test_a_probe_of_one_circuit_is_no_probe_of_another(runner: Runner):
     one = circuit_breaker("one", failure_threshold=1, reset_timeout=30)
     two = circuit_breaker("two", failure_threshold=1, reset_timeout=30)
 
@@ -596,12 +596,12 @@ def test_a_probe_of_one_circuit_is_none_of_another(road: Road):
             await outer_async()
 
     two.open()
-    play(road, one, main_sync, main)
+    play(runner, one, main_sync, main)
     assert one.state.name == "half-open"  # a rejection decides nothing
 
 
 @pytest.mark.parametrize("other", [False, True], ids=["the same key", "another key"])
-def test_with_a_circuit_for_each_key_the_calls_of_the_same_key_belong_together(road: Road, other: bool):
+def test_with_a_circuit_for_each_key_the_calls_of_the_same_key_belong_together(runner: Runner, other: bool):
     hosts = circuit_breaker("hosts", failure_threshold=1, reset_timeout=30, key=lambda host, inside=None: host)
 
     @hosts
@@ -631,12 +631,12 @@ def test_with_a_circuit_for_each_key_the_calls_of_the_same_key_belong_together(r
         hosts.of("a").open()
         clock.advance(30)
         hosts.of("b").open()
-        road.run(main_sync, main)
+        runner.run(main_sync, main)
     assert answers == ["rejected" if other else "a"]
     assert hosts.of("a").state.name == ("half-open" if other else "closed")
 
 
-def test_what_a_call_within_the_share_of_a_ramp_up_calls_is_in_the_share_too(road: Road):
+def test_the_inner_calls_of_a_call_that_a_ramp_up_admits_are_admitted_too(runner: Runner):
     breaker = circuit_breaker("api", failure_threshold=1, reset_timeout=30, ramp_up=100)
 
     @breaker
@@ -677,25 +677,25 @@ def test_what_a_call_within_the_share_of_a_ramp_up_calls_is_in_the_share_too(roa
 
     with virtual_time(patience=5) as clock:
         probing(breaker, clock)
-        road.run(functools.partial(main_sync, clock), functools.partial(main, clock))
+        runner.run(functools.partial(main_sync, clock), functools.partial(main, clock))
     assert passed == [True]
 
 
-def test_listeners_hear_of_the_probe_and_not_of_what_it_calls(road: Road):
-    told: list[str] = []
+def test_listeners_are_notified_of_the_probe_and_not_of_its_inner_calls(runner: Runner):
+    notifications: list[str] = []
 
     class Listener(pybreaker.CircuitBreakerListener):
         def before_call(self, cb, func, *args, **kwargs):
-            told.append("before_call")
+            notifications.append("before_call")
 
         def success(self, cb):
-            told.append("success")
+            notifications.append("success")
 
         def failure(self, cb, exc):
-            told.append("failure")
+            notifications.append("failure")
 
         def state_change(self, cb, old_state, new_state):
-            told.append(new_state.name)
+            notifications.append(new_state.name)
 
     breaker = circuit_breaker("api", failure_threshold=2, reset_timeout=30, listeners=[Listener()])
 
@@ -713,11 +713,11 @@ def test_listeners_hear_of_the_probe_and_not_of_what_it_calls(road: Road):
     async def fetch_all_async() -> None:
         await fetch_async()
 
-    play(road, breaker, fetch_all, fetch_all_async)
-    assert told == ["open", "half-open", "before_call", "success", "closed"]
+    play(runner, breaker, fetch_all, fetch_all_async)
+    assert notifications == ["open", "half-open", "before_call", "success", "closed"]
 
 
-def test_a_stream_that_is_collected_half_way_leaves_its_probe_to_others(road: Road):
+def test_a_stream_that_is_collected_half_way_gives_its_permit_back(runner: Runner):
     breaker = circuit_breaker("api", failure_threshold=2, reset_timeout=30)
 
     @breaker
@@ -740,10 +740,10 @@ def test_a_stream_that_is_collected_half_way_leaves_its_probe_to_others(road: Ro
         await anext(stream)
         await stream.aclose()
 
-    assert play(road, breaker, main_sync, main) == HALF_OPENED_AND_CLOSED
+    assert play(runner, breaker, main_sync, main) == HALF_OPENED_AND_CLOSED
 
 
-def test_a_probe_that_is_closed_while_the_interpreter_ends_needs_no_name_of_a_module(monkeypatch: pytest.MonkeyPatch):
+def test_a_probe_that_is_closed_while_the_interpreter_ends_uses_no_global_name(monkeypatch: pytest.MonkeyPatch):
     breaker = circuit_breaker("shop", failure_threshold=1)
     breaker.half_open()
 

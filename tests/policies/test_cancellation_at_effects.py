@@ -234,7 +234,7 @@ def test_a_policy_that_sleeps_again_and_again_ends_when_its_caller_has_left():
     assert len(turns) == 3
 
 
-def test_a_turn_of_the_rate_limit_that_is_not_used_is_taken_back(backend: str):
+def test_a_turn_of_the_rate_limit_that_a_cancelled_call_did_not_use_is_given_back(backend: str):
     limit = RateLimit(rate=1)
     recorder = Recorder()
 
@@ -253,7 +253,7 @@ def test_a_turn_of_the_rate_limit_that_is_not_used_is_taken_back(backend: str):
     assert [how for _, how in recorder.recorded] == ["cancelled"]
 
 
-def test_what_a_stream_holds_comes_back_when_its_consumer_leaves_it(backend: str):
+def test_a_stream_gives_back_what_it_holds_when_its_consumer_leaves(backend: str):
     limit = ConcurrencyLimit(1)
 
     @limit

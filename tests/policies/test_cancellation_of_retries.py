@@ -1,4 +1,4 @@
-"""Cancellation at every await of a retried call: nothing follows, nothing is kept, nobody else notices."""
+"""Cancellation at every await of a retried call: no attempt follows, nothing is kept, no other call is affected."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from resilience import (
     timeout,
 )
 from resilience.testing import no_waits
-from tests.roads import Road
+from tests.runners import Runner
 
 
 class Cut:
@@ -155,7 +155,7 @@ def test_cancelled_at_any_await_the_circuit_has_its_permit_back(backend: str, fa
         circuit = half_open()
         cut = run(backend, lambda cut, circuit=circuit: ended(cut, circuit), Cut(at))
         state = circuit.current_state
-        if cut.calls == 1 and state == "half-open":  # the first attempt was cut short: the next probe is let in
+        if cut.calls == 1 and state == "half-open":  # the first attempt was cut short: the next probe is admitted
             again = Cut()
             assert anyio.run(circuit(failing(again, 0)), backend=backend) == "ok"
             assert circuit.current_state == "closed"
@@ -313,7 +313,7 @@ def test_threads_that_share_a_function_have_each_their_own_report():
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         jobs = [pool.submit(contextvars.Context().run, functools.partial(one, number)) for number in range(50)]
         assert [job.result() for job in jobs] == [number + 1 for number in range(50)]
-    assert Road("sync").name == "sync"
+    assert Runner("sync").name == "sync"
 
 
 def test_a_retry_that_is_cancelled_while_on_retry_runs_costs_nothing(backend: str):

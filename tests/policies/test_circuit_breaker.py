@@ -8,8 +8,8 @@ from resilience import CircuitBreaker, CircuitOpenError, CircuitState, ErrorCate
 from resilience.policies._circuit_breaker_config import CircuitBreakerConfig
 from resilience.policies.circuit_breaker import CircuitBreakerPolicy
 from resilience.testing import virtual_time
-from tests.callers import AnotherCaller
-from tests.roads import Road
+from tests.independent_caller import IndependentCaller
+from tests.runners import Runner
 
 down = ConnectionResetError("down")
 bug = TypeError("a bug of the caller's")  # internal: weight 0
@@ -23,9 +23,9 @@ class Rejected(Exception):
     category = ErrorCategory.REJECTED
 
 
-def test_it_opens_after_failures_in_a_row_and_then_calls_nobody(road: Road):
+def test_the_circuit_opens_after_failures_in_a_row_and_then_makes_no_call(runner: Runner):
     breaker = circuit_breaker("billing", failure_threshold=3, reset_timeout=30)
-    story = road.play(breaker, *[down] * 3, "never", pauses=(0, 0, 0))
+    story = runner.play(breaker, *[down] * 3, "never", pauses=(0, 0, 0))
     assert story.answers[:3] == [down] * 3  # the tripping call raises its own error
     rejected = story.answers[3]
     assert isinstance(rejected, CircuitOpenError)
@@ -42,99 +42,99 @@ def test_it_opens_after_failures_in_a_row_and_then_calls_nobody(road: Road):
     assert breaker.state.name == "open"
 
 
-def test_a_rejection_says_what_is_left_not_the_whole_time(road: Road):
+def test_a_rejection_says_the_time_that_is_left_and_not_the_whole_reset_timeout(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
-    story = road.play(breaker, down, "never", pauses=(12.5,))
+    story = runner.play(breaker, down, "never", pauses=(12.5,))
     assert story.answers[1].retry_after == 17.5
 
 
-def test_each_rejection_is_an_error_of_its_own(road: Road):
+def test_each_rejection_raises_a_new_error_object(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=1)
-    story = road.play(breaker, down, pauses=(0, 0))
+    story = runner.play(breaker, down, pauses=(0, 0))
     assert story.answers[1] is not story.answers[2]
 
 
-def test_a_success_starts_the_count_again(road: Road):
+def test_a_success_starts_the_count_again(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=2)
-    story = road.play(breaker, down, "ok", down, "ok", down, down, pauses=(0,) * 5)
+    story = runner.play(breaker, down, "ok", down, "ok", down, down, pauses=(0,) * 5)
     assert story.names == ["circuit.opened"]
     assert story.reached == 6
 
 
-def test_after_its_time_one_probe_closes_it_again(road: Road):
+def test_after_the_reset_timeout_one_successful_probe_closes_the_circuit(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
-    story = road.play(breaker, down, "ok", "ok", pauses=(30, 0))
+    story = runner.play(breaker, down, "ok", "ok", pauses=(30, 0))
     assert story.answers[1:] == ["ok", "ok"]
     assert story.names == ["circuit.opened", "circuit.half_opened", "circuit.closed"]
     assert breaker.fail_counter == 0
 
 
-def test_it_lets_nobody_through_before_its_time(road: Road):
+def test_an_open_circuit_admits_no_call_before_its_reset_timeout(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
-    assert road.play(breaker, down, "never", pauses=(29.999,)).reached == 1
+    assert runner.play(breaker, down, "never", pauses=(29.999,)).reached == 1
 
 
-def test_a_failed_probe_opens_it_for_the_whole_time_again(road: Road):
+def test_a_failed_probe_opens_the_circuit_for_the_whole_reset_timeout_again(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=3, reset_timeout=30)
-    story = road.play(breaker, down, down, down, down, "never", "ok", pauses=(0, 0, 30, 29, 1))
+    story = runner.play(breaker, down, down, down, down, "never", "ok", pauses=(0, 0, 30, 29, 1))
     assert isinstance(story.answers[4], CircuitOpenError)
     assert story.answers[5] == "never"  # the script's next step, reached by the second probe
     assert story.names.count("circuit.opened") == 2
 
 
 @pytest.mark.parametrize("error", [bug, NotThere(), Rejected()], ids=repr)
-def test_failures_without_weight_do_not_open_it(road: Road, error: Exception):
+def test_failures_without_weight_do_not_open_the_circuit(runner: Runner, error: Exception):
     breaker = circuit_breaker("b", failure_threshold=2)
-    story = road.play(breaker, *[error] * 5, pauses=(0,) * 4)
+    story = runner.play(breaker, *[error] * 5, pauses=(0,) * 4)
     assert story.reached == 5
     assert breaker.state.name == "closed"
 
 
-def test_failures_without_weight_do_not_start_the_count_again_either(road: Road):
+def test_failures_without_weight_do_not_start_the_count_again_either(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=2)
-    story = road.play(breaker, down, NotThere(), down, pauses=(0, 0))
+    story = runner.play(breaker, down, NotThere(), down, pauses=(0, 0))
     assert story.names == ["circuit.opened"]
 
 
-def test_a_probe_that_is_refused_for_its_own_fault_closes_it_since_the_dependency_answered(road: Road):
+def test_a_probe_that_the_dependency_refuses_closes_the_circuit(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
     missing = NotThere()
-    story = road.play(breaker, down, missing, "ok", pauses=(30, 0))
+    story = runner.play(breaker, down, missing, "ok", pauses=(30, 0))
     assert story.answers[1] is missing
     assert story.names == ["circuit.opened", "circuit.half_opened", "circuit.closed"]
 
 
 @pytest.mark.parametrize("error", [bug, Rejected()], ids=repr)
-def test_a_probe_that_says_nothing_of_the_dependency_decides_nothing(road: Road, error: Exception):
+def test_a_probe_whose_failure_is_not_the_dependencys_decides_nothing(runner: Runner, error: Exception):
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
-    story = road.play(breaker, down, error, "ok", pauses=(30, 0))
+    story = runner.play(breaker, down, error, "ok", pauses=(30, 0))
     assert story.answers[1] is error
     assert story.answers[2] == "ok"  # the permit was given back: the next call is a probe
     assert story.names == ["circuit.opened", "circuit.half_opened", "circuit.closed"]
 
 
-def test_trip_on_narrows_what_counts(road: Road):
+def test_trip_on_narrows_what_counts(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=1, trip_on=ErrorCategory.TIMEOUT)
-    road.play(breaker, down, down, pauses=(0,))
+    runner.play(breaker, down, down, pauses=(0,))
     assert breaker.state.name == "closed"
-    road.play(breaker, TimeoutError())
+    runner.play(breaker, TimeoutError())
     assert breaker.state.name == "open"
 
 
-def test_a_probe_that_fails_outside_of_trip_on_decides_nothing(road: Road):
+def test_a_probe_that_fails_outside_of_trip_on_decides_nothing(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30, trip_on="timeout")
-    story = road.play(breaker, TimeoutError(), down, pauses=(30,))
+    story = runner.play(breaker, TimeoutError(), down, pauses=(30,))
     assert story.answers[1] is down
     assert breaker.state.name == "half-open"
 
 
-def test_weights_can_be_changed_for_one_circuit(road: Road):
+def test_weights_can_be_changed_for_one_circuit(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=4, profiles={"network": {"weight": 2}, "not_found": {"weight": 1}})
-    road.play(breaker, down, NotThere(), NotThere(), pauses=(0, 0))
+    runner.play(breaker, down, NotThere(), NotThere(), pauses=(0, 0))
     assert breaker.state.name == "open"
 
 
-def test_a_late_failure_from_before_it_opened_does_not_extend_it():
+def test_a_late_failure_does_not_extend_the_open_time():
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
     with virtual_time() as clock, pytest.raises(ConnectionResetError), breaker:
         with pytest.raises(ConnectionResetError), breaker:
@@ -145,7 +145,7 @@ def test_a_late_failure_from_before_it_opened_does_not_extend_it():
         assert breaker._circuit.state.until == 30
 
 
-def test_a_late_success_from_before_it_opened_does_not_close_it():
+def test_a_late_success_does_not_close_an_open_circuit():
     breaker = circuit_breaker("b", failure_threshold=1)
     with virtual_time(), breaker, pytest.raises(ConnectionResetError), breaker:
         raise down
@@ -166,7 +166,7 @@ def test_a_late_failure_does_not_reopen_a_circuit_that_is_probing():
         assert breaker.state.name == "half-open"
 
 
-def test_a_late_result_of_a_plain_call_lands_on_the_state_it_was_admitted_by():
+def test_a_late_result_is_recorded_on_the_state_that_admitted_the_call():
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
 
     @breaker
@@ -183,12 +183,12 @@ def test_a_late_result_of_a_plain_call_lands_on_the_state_it_was_admitted_by():
     assert breaker.fail_counter == 0
 
 
-def test_while_a_probe_is_on_its_way_others_are_rejected():
+def test_other_calls_are_rejected_while_a_probe_is_in_flight():
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
     with virtual_time() as clock:
         breaker.open()
         clock.advance(30)
-        others = AnotherCaller()
+        others = IndependentCaller()
         with breaker:
             with pytest.raises(
                 CircuitOpenError, match="half-open and its probe is in flight; next probe within 30.0 s"
@@ -198,7 +198,7 @@ def test_while_a_probe_is_on_its_way_others_are_rejected():
         assert breaker.state.name == "closed"
 
 
-def test_a_probe_that_never_comes_back_gives_its_permit_up_after_reset_timeout():
+def test_a_lost_probe_loses_its_permit_after_the_reset_timeout():
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
     with virtual_time() as clock:
         breaker.open()
@@ -228,7 +228,7 @@ def test_a_lost_probe_that_comes_back_late_decides_nothing_for_the_next_one():
         assert breaker.state.name == "closed"
 
 
-def test_a_clock_that_steps_back_starts_the_open_time_again_and_no_more():
+def test_a_clock_that_steps_back_starts_the_open_time_again_once():
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
     with virtual_time() as clock:
         clock.advance(1000)
@@ -243,7 +243,7 @@ def test_a_clock_that_steps_back_starts_the_open_time_again_and_no_more():
     assert breaker.state.name == "closed"
 
 
-def test_a_clock_that_steps_back_during_a_probe_does_not_wedge_it():
+def test_a_clock_that_steps_back_during_a_probe_does_not_wedge_the_circuit():
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
     with virtual_time() as clock:
         clock.advance(1000)
@@ -254,7 +254,7 @@ def test_a_clock_that_steps_back_during_a_probe_does_not_wedge_it():
     assert breaker.state.name == "closed"
 
 
-def test_a_cancelled_probe_leaves_it_half_open_with_its_permit_free(backend: str):
+def test_a_cancelled_probe_leaves_the_circuit_half_open_with_a_free_permit(backend: str):
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
 
     @breaker
@@ -318,27 +318,27 @@ def test_ctrl_c_during_a_probe_gives_the_permit_back():
         assert breaker.state.name == "closed"
 
 
-def test_retries_outside_of_a_circuit_ask_it_again_for_each_attempt(road: Road):
+def test_each_attempt_of_an_outer_retry_asks_the_circuit_again(runner: Runner):
     from resilience import retry_on_category
 
     breaker = circuit_breaker("b", failure_threshold=2, reset_timeout=30)
-    story = road.play(lambda fn: retry_on_category(attempts=5, base_delay=0)(breaker(fn)), *[down] * 9)
+    story = runner.play(lambda fn: retry_on_category(attempts=5, base_delay=0)(breaker(fn)), *[down] * 9)
     assert story.reached == 2
     assert isinstance(story.answer, CircuitOpenError)  # and a rejection is not retried
 
 
-def test_a_stack_with_two_circuits_asks_both(road: Road):
+def test_a_stack_with_two_circuits_asks_both(runner: Runner):
     inner, outer = circuit_breaker("inner", failure_threshold=1), circuit_breaker("outer", failure_threshold=2)
-    story = road.play(lambda fn: outer(inner(fn)), down, "never", pauses=(0, 0))
+    story = runner.play(lambda fn: outer(inner(fn)), down, "never", pauses=(0, 0))
     assert story.reached == 1
-    assert (inner.state.name, outer.state.name) == ("open", "closed")  # a rejection trips nobody
+    assert (inner.state.name, outer.state.name) == ("open", "closed")  # a rejection trips no circuit
     assert outer.fail_counter == 1
 
 
 def test_one_circuit_serves_sync_and_async_callers(backend: str):
     breaker = circuit_breaker("b", failure_threshold=2)
-    Road("sync").play(breaker, down)
-    Road(backend).play(breaker, down)
+    Runner("sync").play(breaker, down)
+    Runner(backend).play(breaker, down)
     assert breaker.state.name == "open"
 
 
@@ -359,7 +359,7 @@ def test_a_circuit_without_a_name_is_named_after_what_it_guards_first():
         (" \n", ValueError, "name=' \\n': give the dependency's name, such as 'billing'"),
     ],
 )
-def test_a_name_that_names_nothing_is_refused(name: object, kind: type[Exception], says: str):
+def test_an_empty_name_is_refused(name: object, kind: type[Exception], says: str):
     with pytest.raises(kind) as refused:
         circuit_breaker(name)
     assert str(refused.value) == says
@@ -404,9 +404,9 @@ def test_a_closed_circuit_keeps_no_failure_alive():
     assert [ref() for ref in refs] == [None] * 4
 
 
-def test_the_event_of_an_opening_says_why_and_for_how_long(road: Road):
+def test_the_event_of_an_opening_says_why_and_for_how_long(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=2, reset_timeout=30)
-    story = road.play(breaker, down, down, TimeoutError(), pauses=(0, 30))
+    story = runner.play(breaker, down, down, TimeoutError(), pauses=(0, 30))
     first, second = [event for event in story.events if event.name == "circuit.opened"]
     assert (first.failures, first.retry_after, first.category) == (2, 30, ErrorCategory.NETWORK)
     assert (second.failures, second.category) == (3, ErrorCategory.TIMEOUT)
@@ -424,12 +424,12 @@ def test_an_opening_by_hand_has_no_category_and_its_rejection_no_number():
     assert (heard[0].failures, heard[0].category, heard[0].target) == (0, None, "b")
 
 
-def test_one_failure_is_said_in_the_singular(road: Road):
+def test_the_message_for_one_failure_is_in_the_singular(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=1)
-    assert "after 1 failure (last" in str(road.play(breaker, down, pauses=(0,)).answers[1])
+    assert "after 1 failure (last" in str(runner.play(breaker, down, pauses=(0,)).answers[1])
 
 
-def test_a_circuit_says_what_it_is():
+def test_the_description_of_a_circuit_shows_its_name_and_options():
     assert str(circuit_breaker("b", trip_on="timeout")) == (
         "circuit_breaker('b', failure_threshold=5, trip_on=timeout, reset_timeout=60)"
     )
@@ -437,7 +437,7 @@ def test_a_circuit_says_what_it_is():
     assert str(circuit_breaker("b")) == "circuit_breaker('b', failure_threshold=5, reset_timeout=60)"
 
 
-def test_a_success_while_closed_takes_the_happy_path_again(monkeypatch: pytest.MonkeyPatch):
+def test_after_a_success_calls_take_the_fast_path_again(monkeypatch: pytest.MonkeyPatch):
     breaker = circuit_breaker("b")
     answers = iter([down, "ok", "ok"])
 
@@ -455,7 +455,7 @@ def test_a_success_while_closed_takes_the_happy_path_again(monkeypatch: pytest.M
     assert call() == "ok"
 
 
-def test_a_new_circuit_lets_calls_pass_that_ask_for_nothing():
+def test_calls_of_a_new_circuit_take_the_fast_path():
     assert CircuitBreakerPolicy("b", CircuitBreakerConfig()).state.fast_path
 
 
@@ -480,7 +480,7 @@ def test_a_call_through_a_closed_circuit_takes_no_lock_not_even_to_be_cancelled(
 
 
 @pytest.mark.parametrize("rules", [{}, {"failure_rate": 0.5, "minimum_calls": 1}], ids=["in a row", "rate by count"])
-def test_an_outcome_nobody_hears_of_takes_no_steps(rules: dict[str, object], monkeypatch: pytest.MonkeyPatch):
+def test_without_listeners_an_outcome_takes_no_extra_steps(rules: dict[str, object], monkeypatch: pytest.MonkeyPatch):
     breaker = circuit_breaker("b", failure_threshold=2, **rules)
     monkeypatch.setattr(CircuitBreakerPolicy, "_notify_result", None)
     for _ in range(2):
@@ -491,7 +491,7 @@ def test_an_outcome_nobody_hears_of_takes_no_steps(rules: dict[str, object], mon
 
 
 @pytest.mark.parametrize("listening", [False, True])
-def test_no_event_is_made_when_nobody_subscribed(listening: bool, monkeypatch: pytest.MonkeyPatch):
+def test_no_event_is_made_without_subscribers(listening: bool, monkeypatch: pytest.MonkeyPatch):
     for made in ("event", "_rejected", "mode_event"):
         monkeypatch.setattr(CircuitBreakerPolicy, made, None)
     listeners = [pybreaker.CircuitBreakerListener()] if listening else []
@@ -503,7 +503,7 @@ def test_no_event_is_made_when_nobody_subscribed(listening: bool, monkeypatch: p
         with pytest.raises(ConnectionResetError), breaker:
             raise down
         clock.advance(60)
-        others = AnotherCaller()
+        others = IndependentCaller()
         with breaker, pytest.raises(CircuitOpenError):
             others.enter(breaker)
         call(1.0)
@@ -515,7 +515,7 @@ def test_no_event_is_made_when_nobody_subscribed(listening: bool, monkeypatch: p
 
 
 @pytest.mark.parametrize("reopen", ["close", "probe"])
-def test_a_circuit_that_closed_takes_the_happy_path_again(reopen: str, monkeypatch: pytest.MonkeyPatch):
+def test_after_the_circuit_has_closed_calls_take_the_fast_path_again(reopen: str, monkeypatch: pytest.MonkeyPatch):
     breaker = circuit_breaker("b", reset_timeout=30)
     call = breaker(lambda: "ok")
     with virtual_time() as clock:
@@ -533,7 +533,7 @@ def test_a_success_that_began_before_a_failure_and_ends_after_it_starts_the_coun
 
     @breaker
     def call(*others: Exception) -> str:
-        for error in others:  # while this one is on its way, others come and fail
+        for error in others:  # while this one is in flight, other calls fail
             with pytest.raises(ConnectionResetError):
                 fail(error)
         return "ok"

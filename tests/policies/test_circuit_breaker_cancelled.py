@@ -15,7 +15,7 @@ from resilience._runtime.protocol import Call, Proceed
 from resilience._runtime.sync_runner import perform
 from resilience.clock import using_clock
 from resilience.testing import VirtualClock, virtual_time
-from tests.in_flight import InFlight
+from tests.manual_call import ManualCall
 
 down = ConnectionResetError("down")
 
@@ -59,7 +59,7 @@ def test_a_rejected_call_cancelled_while_its_event_is_emitted_leaves_the_probe_i
     with using_clock(VirtualClock()):
         breaker = circuit_breaker("b")
         breaker.half_open()
-        probe = InFlight(breaker.circuit)
+        probe = ManualCall(breaker.circuit)
         unsubscribe = subscribe(lambda event: None)
         try:
             call = Call("rejected", len)
@@ -77,14 +77,14 @@ def test_a_probe_that_is_collected_gives_its_permit_back():
     with using_clock(VirtualClock()):
         breaker = circuit_breaker("b")
         breaker.half_open()
-        probe = InFlight(breaker.circuit)
+        probe = ManualCall(breaker.circuit)
         assert breaker.probes_in_flight == 1
         del probe
         assert breaker.probes_in_flight == 0
         assert breaker.state.name == "half-open"
 
 
-def test_what_a_judge_of_results_calls_through_a_probes_circuit_does_not_belong_to_the_probe():
+def test_a_call_that_failure_if_makes_does_not_belong_to_the_probe():
     inner: list[object] = []
 
     def judge(value: object) -> bool:
@@ -103,12 +103,12 @@ def test_what_a_judge_of_results_calls_through_a_probes_circuit_does_not_belong_
 
 
 @pytest.mark.parametrize("limited", [False, True])
-def test_a_report_says_how_the_circuit_of_the_calls_key_is(limited: bool):
+def test_a_report_shows_the_state_of_the_circuit_of_the_calls_key(limited: bool):
     breaker = circuit_breaker("hosts", key=lambda host: host, failure_threshold=5)
     breaker.of("healthy")
 
     @retry_on_category(attempts=2, base_delay=0)
-    @(timeout(30) if limited else lambda function: function)  # a sync time limit runs what is inside in a thread
+    @(timeout(30) if limited else lambda function: function)  # a sync time limit runs the inner call in a thread
     @breaker
     def fetch(host: str) -> None:
         raise ConnectionResetError
@@ -118,7 +118,7 @@ def test_a_report_says_how_the_circuit_of_the_calls_key_is(limited: bool):
     assert caught.value.resilience.circuits == ("circuit 'hosts' closed, 2 failures in a row",)
 
 
-def test_a_report_says_nothing_of_a_circuit_whose_key_failed():
+def test_a_report_shows_no_circuit_where_the_key_function_failed():
     breaker = circuit_breaker("hosts", key=lambda host: 1 // 0)
 
     @retry_on_category(attempts=2, base_delay=0, retry_if=lambda error: True)

@@ -34,7 +34,7 @@ def test_each_option_has_a_sentence(option: str):
     assert re.search(rf"^ {{4}}{option}: [A-Z]", inspect.getdoc(CircuitBreakerConfig), re.MULTILINE)
 
 
-def test_an_option_that_there_is_not_is_refused_with_the_nearest_one():
+def test_an_unknown_option_is_refused_with_the_nearest_name():
     with pytest.raises(TypeError, match="got an unexpected keyword argument 'failure_treshold'; did you mean 'fail"):
         circuit_breaker("b", failure_treshold=3)
 
@@ -44,7 +44,7 @@ def test_circuits_of_keys_share_one_config():
     assert hosts.of("a").circuit.config is hosts.of("b").circuit.config is hosts.circuit.config
 
 
-def test_an_option_set_on_a_circuit_is_checked_and_is_its_own():
+def test_an_option_set_on_a_circuit_is_checked_and_changes_no_other_circuit():
     hosts = circuit_breaker("hosts", key=str)
     hosts.of("a").fail_max = 9
     assert (hosts.of("a").fail_max, hosts.of("b").fail_max) == (9, 5)

@@ -20,7 +20,7 @@ from resilience.clock import using_clock
 from resilience.policies.circuit_breaker import CircuitBreakerPolicy
 from resilience.policies.circuit_states import CircuitState, Closed, HalfOpen, Open
 from resilience.testing import VirtualClock
-from tests.in_flight import InFlight
+from tests.manual_call import ManualCall
 
 CALLS, TICKS = 3, 2
 ENDS = ("succeed", "fail", "cancel")
@@ -62,7 +62,7 @@ def test_the_explorer_explores_every_interleaving():
 
 
 class Explored:
-    """A circuit, and what is to be known from outside of the calls on their way through it."""
+    """A circuit, and the calls in flight through it, as a test sees them from outside."""
 
     def __init__(self, rules: dict[str, object], start: str) -> None:
         self.clock = VirtualClock()
@@ -71,7 +71,7 @@ class Explored:
             getattr(breaker, start)()
             self.breaker = breaker
         self.circuit: CircuitBreakerPolicy = breaker.circuit
-        self.out: dict[int, tuple[InFlight, object, float]] = {}
+        self.out: dict[int, tuple[ManualCall, object, float]] = {}
         self.probes: set[int] = set()  # those out since it was last closed
 
     def do(self, step: str, number: int) -> None:
@@ -91,7 +91,7 @@ class Explored:
 
     def admit(self, number: int) -> None:
         before, now = self.circuit.state, self.clock.now()
-        call = InFlight(self.circuit)
+        call = ManualCall(self.circuit)
         if call.rejection is None:
             self.out[number] = (call, self.circuit.state, now)
             if isinstance(self.circuit.state, HalfOpen):
@@ -151,7 +151,7 @@ def test_no_interleaving_of_three_calls_breaks_an_invariant(rules: dict[str, obj
             for step, number in program:
                 on.do(step, number)
             state = on.circuit.state
-            if isinstance(state, HalfOpen):  # and nobody who is out ever comes back
+            if isinstance(state, HalfOpen):  # and no probe in flight ever ends
                 on.clock.advance(on.circuit.config.lease_seconds)
                 on.admit(CALLS)
                 assert CALLS in on.out
@@ -200,7 +200,7 @@ class Door:
         self.lock.release()
 
 
-def test_who_is_overtaken_by_another_probe_is_not_let_in_as_one():
+def test_a_call_that_another_probe_overtakes_is_not_admitted_as_a_probe():
     with using_clock(clock := VirtualClock()):
         circuit = circuit_breaker("overtaken", reset_timeout=1).circuit
         circuit.transition_to(CircuitState.OPEN, clock)
@@ -213,7 +213,7 @@ def test_who_is_overtaken_by_another_probe_is_not_let_in_as_one():
 
 
 @pytest.mark.parametrize("start", [CircuitState.OPEN, CircuitState.HALF_OPEN])
-def test_who_is_overtaken_by_an_order_to_close_passes_as_everybody_does(start: CircuitState):
+def test_a_call_that_a_reset_overtakes_is_admitted_as_by_a_closed_circuit(start: CircuitState):
     with using_clock(clock := VirtualClock()):
         circuit = circuit_breaker("overtaken", reset_timeout=1).circuit
         circuit.transition_to(start, clock)

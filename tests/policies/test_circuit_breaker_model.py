@@ -27,7 +27,7 @@ from resilience.policies._circuit_state_machine import CircuitStateMachine
 from resilience.policies.circuit_breaker import CircuitBreakerPolicy
 from resilience.policies.circuit_states import Closed, ClosedWithRates, HalfOpen, Open, ProbePermit
 from resilience.testing import VirtualClock
-from tests.in_flight import InFlight
+from tests.manual_call import ManualCall
 
 CUT = 2
 """Of a call that was cut off when it had become slow: it is no success, and no failure."""
@@ -39,7 +39,7 @@ class Failed(Exception):
         self.retry_after = retry_after
 
 
-# What a call may come to, and what a failure of it weighs: a number; "answered"; or nothing.
+# The outcomes of a call, and the weight of each failure: a number; "answered"; or nothing.
 ENDS: dict[str, object] = {
     "ok": "answered",
     "bad": 1,  # a result that failure_if takes for a failure
@@ -67,7 +67,7 @@ ERRORS = {what: Failed(what.split()[0], HINTS.get(what)) for what in ENDS if wha
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """What circuit_breaker is given, with the defaults the model needs spelled out; None is never."""
+    """The options of a circuit, with the defaults that the model needs spelled out; None is never."""
 
     failure_threshold: int | None = 3
     failure_rate: float | None = None
@@ -157,7 +157,7 @@ CONFIGS = {
 
 @dataclasses.dataclass(eq=False)
 class Period:
-    """The circuit in one state, from one transition to the next; what a call is let in by."""
+    """The circuit in one state, from one transition to the next; it admits calls."""
 
     kind: str
     failures: int = 0  # that opened it
@@ -179,7 +179,7 @@ class Lease:
 
 @dataclasses.dataclass(eq=False)
 class Entry:
-    """A call on its way."""
+    """A call in flight."""
 
     by: Period | Lease | None
     began: float
@@ -193,7 +193,7 @@ class Model:
         self.period = Period("closed")
         self.category: str | None = None
         self.events: list[tuple[object, ...]] = []
-        self.told: list[str] = []
+        self.notifications: list[str] = []
 
     # what can be asked
 
@@ -258,7 +258,7 @@ class Model:
             if self.mode != "shadow":
                 return None, left
         if self.mode != "disabled":
-            self.told.append("before_call")
+            self.notifications.append("before_call")
         return Entry(by, self.now), None
 
     def weight(self, what: str) -> object:
@@ -281,9 +281,9 @@ class Model:
             what, weight, fails = "bad", 1, 1
         if self.mode != "disabled":
             if weight == "answered":
-                self.told.append("success")
+                self.notifications.append("success")
             elif fails:
-                self.told.append("failure")
+                self.notifications.append("failure")
         if isinstance(entry.by, Lease):
             if entry.by not in period.leases:
                 return  # its lease was over, or it comes late
@@ -371,7 +371,7 @@ class Model:
 
     def move(self, period: Period, *event: object) -> None:
         self.period = period
-        self.told.append(period.kind)
+        self.notifications.append(period.kind)
         self.events.append(event)
 
     # by hand
@@ -420,7 +420,7 @@ class Model:
         self.period = period
         if period.kind != before:
             self.events.append(event)
-            self.told.append(period.kind)
+            self.notifications.append(period.kind)
 
 
 # -- what it predicts --------------------------------------------------------------------------------------------------
@@ -437,19 +437,19 @@ class Dice(VirtualClock):
 
 class Heard(pybreaker.CircuitBreakerListener):
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.notifications: list[str] = []
 
     def before_call(self, cb, func, *args, **kwargs):
-        self.told.append("before_call")
+        self.notifications.append("before_call")
 
     def failure(self, cb, exc):
-        self.told.append("failure")
+        self.notifications.append("failure")
 
     def success(self, cb):
-        self.told.append("success")
+        self.notifications.append("success")
 
     def state_change(self, cb, old_state, new_state):
-        self.told.append(new_state.name.replace("-", "_"))
+        self.notifications.append(new_state.name.replace("-", "_"))
 
 
 class Driven:
@@ -465,18 +465,18 @@ class Driven:
         )
         self.circuit = self.breaker.circuit
 
-    def begin(self) -> tuple[InFlight | None, float | None]:
-        call = InFlight(self.circuit)
+    def begin(self) -> tuple[ManualCall | None, float | None]:
+        call = ManualCall(self.circuit)
         return (call, None) if call.rejection is None else (None, call.rejection.retry_after)
 
-    def end(self, call: InFlight, what: str) -> None:
+    def end(self, call: ManualCall, what: str) -> None:
         outcome = Outcome(None, ERRORS[what]) if what in ERRORS else Outcome(what)
         assert call.end(outcome) is outcome
 
-    def cut(self, call: InFlight, by: CutOff) -> None:
+    def cut(self, call: ManualCall, by: CutOff) -> None:
         call.cut_off(by)
 
-    def cancel(self, call: InFlight) -> None:
+    def cancel(self, call: ManualCall) -> None:
         call.cancel()
 
 
@@ -522,13 +522,13 @@ def test_every_answer_event_and_number_is_the_one_the_model_predicts(name: str, 
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_long_programs_go_as_predicted_too(name: str):
+def test_long_programs_go_as_the_model_predicts(name: str):
     for seed in range(8):
         play(CONFIGS[name], long_program(random.Random(f"{name} {seed}"), 300))
 
 
 def long_program(chance: random.Random, length: int) -> list[tuple]:
-    """Make up a program that spends most of its time in normal mode, with a few calls on their way."""
+    """Make up a program that spends most of its time in normal mode, with a few calls in flight."""
     program: list[tuple] = []
     reset_in = math.inf
     for _ in range(length):
@@ -556,7 +556,7 @@ def long_program(chance: random.Random, length: int) -> list[tuple]:
 def play(config: Config, program: list[tuple]) -> None:
     clock, events, listener = Dice(), [], Heard()
     model = Model(config)
-    on_the_way: list[tuple[Entry, InFlight]] = []
+    on_the_way: list[tuple[Entry, ManualCall]] = []
 
     def begin(chance: float) -> None:
         predicted, left = model.begin(chance)
@@ -607,7 +607,7 @@ def play(config: Config, program: list[tuple]) -> None:
             if subscription is not None:
                 subscription()
     assert events == (model.events if config.heard else [])
-    assert listener.told == (model.told if config.watched else [])
+    assert listener.notifications == (model.notifications if config.watched else [])
 
 
 def compare(model: Model, driven: Driven, clock: Dice) -> None:

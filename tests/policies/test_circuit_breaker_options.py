@@ -16,7 +16,7 @@ from resilience.circuits import CircuitBreaker, CircuitMode
 from resilience.classification.retry_hints import retry_after
 from resilience.clock import using_clock
 from resilience.testing import VirtualClock, virtual_time
-from tests.roads import Road, Takes
+from tests.runners import Runner, Takes
 
 down = ConnectionResetError("down")
 TIME = "give seconds (a number or a timedelta) of more than 0"
@@ -41,7 +41,7 @@ class JudgeAsync:
 
 def call(breaker, *script: object) -> list[object]:
     """Call through *breaker* once for each step of *script*; return what came of it."""
-    return Road("sync").play(breaker, *script, pauses=(0.0,) * (len(script) - 1)).answers
+    return Runner("sync").play(breaker, *script, pauses=(0.0,) * (len(script) - 1)).answers
 
 
 def call_now(breaker, error: Exception) -> None:
@@ -107,7 +107,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("parameters", "kind", "says"), BAD, ids=[re.split(r"[:;]", says)[0] for _, _, says in BAD])
-def test_what_cannot_be_meant_is_refused_where_it_is_written_and_nothing_is_left_of_it(
+def test_invalid_options_are_refused_where_they_are_written_and_leave_no_circuit(
     parameters: dict[str, object], kind: type[Exception], says: str
 ):
     with pytest.raises(kind, match=re.escape(says)):
@@ -121,7 +121,7 @@ def test_a_key_function_that_is_async_is_refused():
         return host
 
     with pytest.raises(TypeError, match="give a plain function of the call's arguments; an async one is not awaited"):
-        circuit_breaker("b", key=key)(Road)
+        circuit_breaker("b", key=key)(Runner)
 
 
 def test_every_duration_may_be_a_timedelta():
@@ -156,20 +156,20 @@ def test_a_circuit_shows_its_categories_and_functions_by_name():
 # -- shares of calls ---------------------------------------------------------------------------------------------------
 
 
-def test_half_of_the_last_twenty_open_it_from_ten_calls_on(road: Road):
+def test_half_of_the_last_twenty_calls_open_the_circuit_from_ten_calls_on(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=None, failure_rate=0.5)
-    story = road.play(breaker, *["ok", down] * 5, pauses=(0,) * 10)
+    story = runner.play(breaker, *["ok", down] * 5, pauses=(0,) * 10)
     assert story.reached == 10
     assert story.names == ["circuit.opened", "call.rejected"]
 
 
-def test_just_less_than_the_share_does_not_open_it(road: Road):
+def test_just_less_than_the_failure_rate_does_not_open_the_circuit(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=None, failure_rate=0.5)
-    assert road.play(breaker, *["ok", "ok", down] * 20, pauses=(0,) * 59).reached == 60
+    assert runner.play(breaker, *["ok", "ok", down] * 20, pauses=(0,) * 59).reached == 60
 
 
 @pytest.mark.parametrize("failed", range(1, 100))
-def test_a_share_that_is_met_exactly_opens_it_whatever_floats_make_of_it(failed: int):
+def test_a_failure_rate_that_is_met_exactly_opens_the_circuit_whatever_floats_round_to(failed: int):
     breaker = circuit_breaker(
         "b", failure_threshold=None, failure_rate=float(f"0.{failed:02}"), window=100, minimum_calls=100
     )
@@ -184,18 +184,18 @@ def test_a_share_that_is_met_exactly_opens_it_whatever_floats_make_of_it(failed:
     assert breaker.state.name == "open"
 
 
-def test_a_window_smaller_than_the_usual_minimum_needs_only_itself():
+def test_a_window_smaller_than_the_default_minimum_needs_only_its_own_size():
     breaker = circuit_breaker("b", failure_threshold=None, failure_rate=1, window=3)
     assert [type(answer) for answer in call(breaker, down, down, down, "never")][3] is CircuitOpenError
 
 
-def test_minimum_calls_may_be_as_many_as_the_window():
+def test_minimum_calls_may_equal_the_window():
     breaker = circuit_breaker("b", failure_threshold=None, failure_rate=0.2, window=5, minimum_calls=5)
     assert call(breaker, down, "ok", "ok", "ok", down)[4] is down
     assert breaker.state.name == "open"
 
 
-def test_weights_count_in_shares_too(road: Road):
+def test_failures_count_by_weight_in_rates_too(runner: Runner):
     breaker = circuit_breaker(
         "b",
         failure_threshold=None,
@@ -204,18 +204,18 @@ def test_weights_count_in_shares_too(road: Road):
         minimum_calls=4,
         profiles={"network": {"weight": 3}},
     )
-    assert road.play(breaker, "ok", "ok", "ok", down, pauses=(0,) * 4).names == ["circuit.opened", "call.rejected"]
+    assert runner.play(breaker, "ok", "ok", "ok", down, pauses=(0,) * 4).names == ["circuit.opened", "call.rejected"]
 
 
-def test_failures_of_long_ago_are_forgotten(road: Road):
+def test_failures_older_than_the_window_are_forgotten(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=None, failure_rate=0.5, window_seconds=10, minimum_calls=2)
-    story = road.play(breaker, down, "ok", "ok", down, "ok", pauses=(10, 0, 0, 0))
+    story = runner.play(breaker, down, "ok", "ok", down, "ok", pauses=(10, 0, 0, 0))
     assert story.reached == 5
 
 
-def test_slow_successes_open_it_with_nobody_to_blame(road: Road):
+def test_slow_successes_open_the_circuit_without_a_last_error(runner: Runner):
     breaker = circuit_breaker("b", slow_call_rate=0.5, slow_call_seconds=2, window=4, minimum_calls=3, reset_timeout=7)
-    story = road.play(breaker, "ok", Takes(1.999), Takes(2), Takes(2), pauses=(0,) * 4)
+    story = runner.play(breaker, "ok", Takes(1.999), Takes(2), Takes(2), pauses=(0,) * 4)
     assert story.answers[:4] == ["ok", "done", "done", "done"]
     (opened, rejected) = story.events
     assert (opened.failures, opened.category, opened.retry_after) == (0, None, 7)
@@ -224,65 +224,65 @@ def test_slow_successes_open_it_with_nobody_to_blame(road: Road):
     assert str(story.answers[-1]) == "circuit 'b' is open; next probe in 7.0 s"
 
 
-def test_slow_calls_of_the_last_seconds_open_it_and_those_of_before_are_forgotten(road: Road):
+def test_slow_calls_within_the_window_open_the_circuit_and_older_ones_are_forgotten(runner: Runner):
     breaker = circuit_breaker("b", slow_call_rate=0.5, slow_call_seconds=2, window_seconds=20, minimum_calls=3)
-    story = road.play(breaker, Takes(2), Takes(2), "ok", Takes(2), Takes(2), "never", pauses=(0, 20, 0, 0, 0))
+    story = runner.play(breaker, Takes(2), Takes(2), "ok", Takes(2), Takes(2), "never", pauses=(0, 20, 0, 0, 0))
     assert story.answers[:5] == ["done", "done", "ok", "done", "done"]
     assert story.names == ["circuit.opened", "call.rejected"]
 
 
-def test_a_slow_failure_is_a_failure_and_not_slow(road: Road):
+def test_a_slow_failure_is_a_failure_and_not_slow(runner: Runner):
     breaker = circuit_breaker("b", slow_call_rate=0.1, slow_call_seconds=2, minimum_calls=1)
-    assert road.play(breaker, *[Takes(5, down)] * 4).reached == 1
+    assert runner.play(breaker, *[Takes(5, down)] * 4).reached == 1
     assert breaker.circuit.window_snapshot(0).slow == 0
     assert breaker.fail_counter == 1
 
 
-def test_circuits_in_one_stack_each_measure_their_own_time(road: Road):
+def test_circuits_in_one_stack_each_measure_their_own_time(runner: Runner):
     outer = circuit_breaker("outer", slow_call_rate=1, slow_call_seconds=10, minimum_calls=1)
     inner = circuit_breaker("inner", slow_call_rate=1, slow_call_seconds=10, minimum_calls=1)
     retry = retry_on_category(attempts=2, base_delay=10, jitter="none")
-    road.play(lambda function: outer(retry(inner(function))), down, Takes(9))
+    runner.play(lambda function: outer(retry(inner(function))), down, Takes(9))
     assert (outer.state.name, inner.state.name) == ("open", "closed")
 
 
 # -- what a failure is -------------------------------------------------------------------------------------------------
 
 
-def test_failure_if_makes_a_result_a_failure_which_the_caller_gets_all_the_same(road: Road):
+def test_failure_if_makes_a_result_a_failure_which_the_caller_gets_all_the_same(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=2, failure_if=lambda result: result == "bad")
-    story = road.play(breaker, "bad", "ok", "bad", "bad", pauses=(0,) * 4)
+    story = runner.play(breaker, "bad", "ok", "bad", "bad", pauses=(0,) * 4)
     assert story.answers[:4] == ["bad", "ok", "bad", "bad"]
     assert story.names == ["circuit.opened", "call.rejected"]
     assert (story.events[0].failures, story.events[0].category) == (2, None)
 
 
-def test_a_probe_whose_result_is_a_failure_opens_it_again(road: Road):
+def test_a_probe_whose_result_is_a_failure_opens_the_circuit_again(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=1, failure_if=lambda result: result == "bad", reset_timeout=30)
-    story = road.play(breaker, down, "bad", "ok", pauses=(30, 30))
+    story = runner.play(breaker, down, "bad", "ok", pauses=(30, 30))
     assert story.names == [f"circuit.{what}" for what in ("opened", "half_opened", "opened", "half_opened", "closed")]
 
 
-def test_failure_if_that_raises_is_reported_once_and_the_call_is_a_success(
-    road: Road, caplog: pytest.LogCaptureFixture
+def test_an_error_of_failure_if_is_logged_once_and_the_call_is_a_success(
+    runner: Runner, caplog: pytest.LogCaptureFixture
 ):
     def judge(result: object) -> bool:
-        raise LookupError(road)
+        raise LookupError(runner)
 
-    judge.__qualname__ = f"judge on {road}"
+    judge.__qualname__ = f"judge on {runner}"
     breaker = circuit_breaker("b", failure_threshold=2, failure_if=judge)
     with caplog.at_level(logging.WARNING, "resilience"):
-        story = road.play(breaker, down, "ok", "ok", down, pauses=(0,) * 3)
+        story = runner.play(breaker, down, "ok", "ok", down, pauses=(0,) * 3)
     assert story.answers == [down, "ok", "ok", down]
     assert (breaker.state.name, breaker.fail_counter) == ("closed", 1)
     (record,) = caplog.records
-    assert record.getMessage().startswith(f"failure_if judge on {road} raised LookupError")
+    assert record.getMessage().startswith(f"failure_if judge on {runner} raised LookupError")
 
 
-def test_a_rate_limit_that_says_how_long_opens_it_for_exactly_that_long_though_it_weighs_nothing(road: Road):
+def test_a_rate_limit_with_retry_after_opens_the_circuit_for_exactly_that_long(runner: Runner):
     breaker = circuit_breaker("b", open_for="rate_limit", max_reset_timeout=1000)
     limited = Limited(7.25)
-    story = road.play(breaker, limited, "never", "ok", pauses=(7, 0.25))
+    story = runner.play(breaker, limited, "never", "ok", pauses=(7, 0.25))
     assert story.answers[0] is limited
     assert story.answers[1].retry_after == 0.25
     assert (story.answers[1].last_error_type, story.answers[1].last_category) == ("Limited", ErrorCategory.RATE_LIMIT)
@@ -291,14 +291,14 @@ def test_a_rate_limit_that_says_how_long_opens_it_for_exactly_that_long_though_i
     assert story.events[0].category is ErrorCategory.RATE_LIMIT
 
 
-def test_a_hint_of_less_than_a_second_counts_as_any_other():
+def test_a_retry_after_of_less_than_a_second_counts_like_any_other():
     breaker = circuit_breaker("b", open_for="rate_limit")
     with virtual_time() as clock:
         call_now(breaker, Limited(0.5))
         assert breaker.state.until == clock.now() + 0.5
 
 
-def test_a_refusal_that_says_how_long_opens_it_after_as_many_failures_as_there_were_in_a_row():
+def test_a_retry_after_opens_the_circuit_with_the_number_of_failures_in_a_row():
     class Conflict(Exception):
         category = ErrorCategory.CONFLICT
         retry_after = 3
@@ -310,13 +310,13 @@ def test_a_refusal_that_says_how_long_opens_it_after_as_many_failures_as_there_w
 
 
 @pytest.mark.parametrize("hint", [None, 0, -5, math.inf, math.nan, "soon", object], ids=str)
-def test_a_hint_that_says_nothing_opens_nothing(hint: object):
+def test_a_missing_or_invalid_retry_after_does_not_open_the_circuit(hint: object):
     breaker = circuit_breaker("b", failure_threshold=1, open_for="rate_limit")
     call(breaker, Limited(hint), Limited(hint))
     assert (breaker.state.name, breaker.fail_counter) == ("closed", 0)
 
 
-def test_a_server_that_asks_for_no_further_try_at_all_opens_nothing_for_ever():
+def test_an_infinite_retry_after_does_not_open_the_circuit_for_ever():
     limited = Limited()
     limited.trailing_metadata = lambda: [("grpc-retry-pushback-ms", "-1")]
     assert retry_after(limited) == math.inf
@@ -325,20 +325,20 @@ def test_a_server_that_asks_for_no_further_try_at_all_opens_nothing_for_ever():
     assert breaker.state.name == "closed"
 
 
-def test_a_hint_of_another_category_is_not_listened_to(road: Road):
+def test_a_retry_after_of_a_category_outside_open_for_is_ignored(runner: Runner):
     breaker = circuit_breaker("b", open_for="timeout")
-    assert road.play(breaker, *[Limited(7)] * 3, pauses=(0, 0)).reached == 3
+    assert runner.play(breaker, *[Limited(7)] * 3, pauses=(0, 0)).reached == 3
 
 
-def test_a_probe_that_is_told_to_stay_away_stays_away_that_long(road: Road):
+def test_a_probe_answered_with_retry_after_opens_the_circuit_for_that_long(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=1, open_for="rate_limit", reset_timeout=30)
-    story = road.play(breaker, down, Limited(5), "never", "ok", pauses=(30, 4, 1))
+    story = runner.play(breaker, down, Limited(5), "never", "ok", pauses=(30, 4, 1))
     assert story.answers[2].retry_after == 1
     assert story.answers[3] == "never"
     assert [event.retry_after for event in story.events if event.name == "circuit.opened"] == [30, 5]
 
 
-def test_failures_a_success_made_up_for_are_not_said_to_have_opened_it():
+def test_failures_before_a_success_are_not_reported_as_the_reason_of_an_opening():
     breaker = circuit_breaker("b", open_for="rate_limit")
     call(breaker, down, down, "ok", Limited(7))
     assert breaker.fail_counter == 0
@@ -368,7 +368,7 @@ class Fair(VirtualClock):
 
 
 @pytest.mark.parametrize("chance", [0.0, 0.5, 0.999])
-def test_it_stays_open_twice_as_long_each_time_in_a_row_and_starts_again_when_it_closed(chance: float):
+def test_the_open_time_doubles_with_each_opening_in_a_row_and_starts_again_after_closing(chance: float):
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=10, max_reset_timeout=35)
     waits = []
 
@@ -419,7 +419,7 @@ def test_the_jitter_of_a_wait_is_drawn_anew_each_time():
     assert 9 < max(waits) <= 10
 
 
-def test_a_thousand_openings_in_a_row_are_no_number_too_large():
+def test_a_thousand_openings_in_a_row_do_not_overflow():
     rules = circuit_breaker("b", reset_timeout=1, max_reset_timeout=100).circuit.config
     assert rules.open_seconds(10_000, 0.0) == 50
 
@@ -427,7 +427,7 @@ def test_a_thousand_openings_in_a_row_are_no_number_too_large():
 # -- ramping up --------------------------------------------------------------------------------------------------------
 
 
-def test_after_it_closed_the_share_that_passes_grows_linearly():
+def test_after_closing_the_share_of_admitted_calls_grows_linearly():
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=10, ramp_up=100)
     shares = []
     with virtual_time() as clock:
@@ -448,7 +448,7 @@ def test_after_it_closed_the_share_that_passes_grows_linearly():
     assert shares[0] == 0
 
 
-def test_a_failure_while_it_ramps_up_counts_as_any_other():
+def test_a_failure_during_ramp_up_counts_like_any_other():
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=10, ramp_up=100)
     with virtual_time() as clock:
         breaker.half_open()
@@ -460,7 +460,7 @@ def test_a_failure_while_it_ramps_up_counts_as_any_other():
     assert breaker.state.name == "open"
 
 
-def test_at_the_end_of_the_ramp_calls_ask_for_nothing_again(monkeypatch: pytest.MonkeyPatch):
+def test_at_the_end_of_the_ramp_calls_take_the_fast_path_again(monkeypatch: pytest.MonkeyPatch):
     breaker = circuit_breaker("b", ramp_up=100)
     with virtual_time() as clock:
         breaker.half_open()
@@ -477,7 +477,7 @@ def test_at_the_end_of_the_ramp_calls_ask_for_nothing_again(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("by", ["close", "reset"])
-def test_what_is_closed_by_hand_lets_everybody_through_though_it_was_ramping_up(by: str):
+def test_a_circuit_closed_by_hand_during_ramp_up_admits_every_call(by: str):
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=10, ramp_up=100)
     with virtual_time():
         breaker.half_open()
@@ -504,34 +504,34 @@ def test_a_clock_that_is_set_back_ends_the_ramp():
 # -- modes -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_disabled_circuit_lets_everybody_through_and_records_nothing(road: Road):
+def test_a_disabled_circuit_admits_every_call_and_records_nothing(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=1, failure_rate=0.5, window=4)
     breaker.disable()
-    assert road.play(breaker, *["ok", down] * 5, pauses=(0,) * 9).reached == 10
+    assert runner.play(breaker, *["ok", down] * 5, pauses=(0,) * 9).reached == 10
     assert (breaker.mode, breaker.state.name, breaker.fail_counter) == (CircuitMode.DISABLED, "closed", 0)
     assert breaker.circuit.window_snapshot(0.0) == (0, 0, 0)
 
 
-def test_a_disabled_circuit_does_not_open_for_slow_calls_either(road: Road):
+def test_a_disabled_circuit_does_not_open_for_slow_calls_either(runner: Runner):
     breaker = circuit_breaker("b", slow_call_rate=0.5, slow_call_seconds=1, minimum_calls=1)
     breaker.disable()
-    assert road.play(breaker, *[Takes(2)] * 3, pauses=(0, 0)).reached == 3
+    assert runner.play(breaker, *[Takes(2)] * 3, pauses=(0, 0)).reached == 3
     assert breaker.state.name == "closed"
 
 
 @pytest.mark.parametrize("first", ["disable", "listen"])
-def test_nobody_is_told_of_the_calls_of_a_disabled_circuit(first: str):
-    told = []
+def test_listeners_are_not_notified_of_the_calls_of_a_disabled_circuit(first: str):
+    notifications = []
 
     class Listener(pybreaker.CircuitBreakerListener):
         def before_call(self, cb, func, *args, **kwargs):
-            told.append("before_call")
+            notifications.append("before_call")
 
         def failure(self, cb, exc):
-            told.append("failure")
+            notifications.append("failure")
 
         def success(self, cb):
-            told.append("success")
+            notifications.append("success")
 
     breaker = circuit_breaker("b")
     if first == "disable":
@@ -539,16 +539,16 @@ def test_nobody_is_told_of_the_calls_of_a_disabled_circuit(first: str):
     breaker.add_listener(Listener())
     breaker.disable()
     assert call(breaker, "ok", down) == ["ok", down]
-    assert told == []
+    assert notifications == []
     breaker.reset()
     call(breaker, "ok", down)
-    assert told == ["before_call", "success", "before_call", "failure"]
+    assert notifications == ["before_call", "success", "before_call", "failure"]
 
 
-def test_a_circuit_in_shadow_tells_whom_it_would_have_rejected_and_rejects_nobody(road: Road):
+def test_a_circuit_in_shadow_reports_the_calls_it_would_reject_and_rejects_none(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30)
     breaker.shadow()
-    story = road.play(breaker, down, "let through", down, "probe", "ok", pauses=(10, 0, 20, 0))
+    story = runner.play(breaker, down, "let through", down, "probe", "ok", pauses=(10, 0, 20, 0))
     assert story.answers == [down, "let through", down, "probe", "ok"]
     assert story.names == [
         "circuit.opened",
@@ -560,25 +560,25 @@ def test_a_circuit_in_shadow_tells_whom_it_would_have_rejected_and_rejects_nobod
     assert [(event.retry_after, event.shadow) for event in story.events[1:3]] == [(20, True), (20, True)]
 
 
-def test_an_isolated_circuit_lets_nobody_through_until_it_is_reset(road: Road):
+def test_an_isolated_circuit_rejects_every_call_until_it_is_reset(runner: Runner):
     breaker = circuit_breaker("b")
     breaker.isolate()
     breaker.close()
     breaker.half_open()
-    story = road.play(breaker, "ok", pauses=(10.0**9,))
+    story = runner.play(breaker, "ok", pauses=(10.0**9,))
     assert story.reached == 0
     assert [answer.retry_after for answer in story.answers] == [math.inf] * 2
     breaker.reset()
-    assert road.play(breaker, "ok").answer == "ok"
+    assert runner.play(breaker, "ok").answer == "ok"
 
 
-def test_modes_are_told_once_each_with_what_they_bring_about():
-    told = []
+def test_each_change_of_mode_is_one_event_followed_by_its_transition():
+    notifications = []
     breaker = circuit_breaker("b")
-    with subscribe(told.append):
+    with subscribe(notifications.append):
         for order in ("isolate", "isolate", "disable", "shadow", "reset", "reset", "isolate", "reset"):
             getattr(breaker, order)()
-    assert [getattr(event, "mode", event.name) for event in told] == [
+    assert [getattr(event, "mode", event.name) for event in notifications] == [
         "isolated",
         "circuit.opened",
         "disabled",
@@ -593,7 +593,7 @@ def test_modes_are_told_once_each_with_what_they_bring_about():
 
 
 @pytest.mark.parametrize("by", ["close", "reset"])
-def test_closing_a_closed_circuit_forgets_what_failed(by: str):
+def test_closing_a_closed_circuit_forgets_its_failures(by: str):
     breaker = circuit_breaker("b", failure_threshold=3)
     call(breaker, down, down)
     getattr(breaker, by)()
@@ -612,8 +612,8 @@ def test_a_late_result_from_before_a_reset_is_not_counted():
 # -- by key ------------------------------------------------------------------------------------------------------------
 
 
-def keyed(road: Road, breaker):
-    """Return what calls ``guarded(host, answer)`` on *road*, and the list of those that were reached."""
+def keyed(runner: Runner, breaker):
+    """Return a function that calls ``guarded(host, answer)`` by *runner*, and the list of hosts that it reached."""
     reached: list[object] = []
 
     def dependency(host: object, answer: object = "ok") -> object:
@@ -625,17 +625,17 @@ def keyed(road: Road, breaker):
     async def async_dependency(host: object, answer: object = "ok") -> object:
         return dependency(host, answer)
 
-    guarded = breaker(async_dependency if road.is_async else dependency)
+    guarded = breaker(async_dependency if runner.is_async else dependency)
 
     def ask(host: object, answer: object = "ok") -> object:
         try:
-            if not road.is_async:
+            if not runner.is_async:
                 return guarded(host, answer)
 
             async def main() -> object:
                 return await guarded(host, answer)
 
-            return road.run(len, main)
+            return runner.run(len, main)
         except Exception as error:
             return error
 
@@ -646,9 +646,9 @@ def first(host: object, *rest: object) -> object:
     return host
 
 
-def test_each_key_has_a_circuit_of_its_own(road: Road):
+def test_each_key_has_a_circuit_of_its_own(runner: Runner):
     breaker = circuit_breaker("host", failure_threshold=1, key=first)
-    ask, reached = keyed(road, breaker)
+    ask, reached = keyed(runner, breaker)
     assert ask("a", down) is down
     assert isinstance(ask("a"), CircuitOpenError)
     assert ask("b") == "ok"
@@ -657,17 +657,17 @@ def test_each_key_has_a_circuit_of_its_own(road: Road):
     assert breaker.state.name == "closed"
 
 
-def test_the_key_used_least_recently_is_forgotten_first(road: Road):
+def test_the_key_used_least_recently_is_forgotten_first(runner: Runner):
     breaker = circuit_breaker("host", key=first, max_keys=2)
-    ask, _ = keyed(road, breaker)
+    ask, _ = keyed(runner, breaker)
     for host in ("a", "b", "a", "c"):
         ask(host)
     assert [key for key, _ in breaker.children()] == ["a", "c"]
 
 
-def test_an_open_circuit_is_forgotten_last(road: Road):
+def test_an_open_circuit_is_forgotten_last(runner: Runner):
     breaker = circuit_breaker("host", key=first, max_keys=2, failure_threshold=1)
-    ask, _ = keyed(road, breaker)
+    ask, _ = keyed(runner, breaker)
     ask("down", down)
     for host in ("a", "b", "c"):
         assert ask(host) == "ok"
@@ -677,14 +677,14 @@ def test_an_open_circuit_is_forgotten_last(road: Road):
     assert [key for key, _ in breaker.children()] == ["c", "d"]  # where all are open, the oldest goes
 
 
-def test_a_key_function_that_raises_fails_the_call_and_says_so(road: Road):
+def test_a_key_function_that_raises_fails_the_call_and_says_so(runner: Runner):
     problem = LookupError("no such tenant")
 
     def key(*_: object) -> object:
         raise problem
 
     breaker = circuit_breaker("host", key=key)
-    ask, reached = keyed(road, breaker)
+    ask, reached = keyed(runner, breaker)
     assert ask("a") is problem
     assert problem.__notes__ == ["resilience: raised by key= of circuit 'host'; the call was not made"]
     assert (reached, breaker.children()) == ([], [])
@@ -696,9 +696,9 @@ class Broken:
 
 
 @pytest.mark.parametrize("key", [[1], Broken()], ids=["list", "Broken"])
-def test_a_key_that_cannot_be_one_fails_the_call_and_says_so(road: Road, key: object):
+def test_an_unhashable_key_fails_the_call_and_says_so(runner: Runner, key: object):
     breaker = circuit_breaker("host", key=lambda *_: key)
-    ask, reached = keyed(road, breaker)
+    ask, reached = keyed(runner, breaker)
     error = ask("a")
     assert isinstance(error, TypeError)
     assert str(error) == (
@@ -728,7 +728,7 @@ def test_a_probe_of_a_key_that_is_cancelled_gives_its_permit_back():
 # -- races that were lost ----------------------------------------------------------------------------------------------
 
 
-def test_a_rejection_may_be_worded_while_probes_come_and_go():
+def test_a_rejection_may_be_made_while_probes_begin_and_end():
     """How long the first probe has left is asked without the lock: the set must not change under the question."""
     from resilience.policies.circuit_states import HalfOpen, ProbePermit
 
@@ -755,7 +755,7 @@ def test_an_open_circuit_asks_a_shared_store_before_it_rejects():
         pass
 
 
-def test_a_rejection_nobody_hears_of_takes_no_steps(monkeypatch: pytest.MonkeyPatch):
+def test_without_listeners_a_rejection_takes_no_extra_steps(monkeypatch: pytest.MonkeyPatch):
     breaker = circuit_breaker("b")
     monkeypatch.setattr(type(breaker.circuit), "_acquire", None)
     with virtual_time() as clock:
@@ -766,7 +766,7 @@ def test_a_rejection_nobody_hears_of_takes_no_steps(monkeypatch: pytest.MonkeyPa
             clock.advance(59.5)
 
 
-def test_where_threads_run_at_the_same_time_each_success_is_told(monkeypatch: pytest.MonkeyPatch):
+def test_without_a_gil_each_success_is_reported_to_the_circuit(monkeypatch: pytest.MonkeyPatch):
     def telling(**rules: object) -> SuccessReporting:
         return circuit_breaker("b", **rules).circuit.telling
 
@@ -781,10 +781,10 @@ def test_where_threads_run_at_the_same_time_each_success_is_told(monkeypatch: py
 
 
 @pytest.mark.parametrize("rules", [{}, {"failure_rate": 0.5}], ids=["in a row", "rate by count"])
-def test_a_success_needs_no_clock_nor_does_a_failure_that_is_only_counted(rules: dict[str, object]):
+def test_neither_a_success_nor_a_counted_failure_reads_the_clock(rules: dict[str, object]):
     class Silent(VirtualClock):
         def now(self) -> float:
-            raise AssertionError("nobody needs the time")
+            raise AssertionError("the clock is not read")
 
     breaker = circuit_breaker("b", **rules)
     with using_clock(Silent()):
@@ -844,14 +844,14 @@ def test_a_circuit_closes_when_enough_of_its_probes_have_succeeded(
 
 
 @pytest.mark.parametrize("failures", range(1, 20))
-def test_a_share_of_probes_that_is_met_exactly_closes_it_whatever_floats_make_of_it(failures: int):
+def test_a_close_rate_that_is_met_exactly_closes_the_circuit_whatever_floats_round_to(failures: int):
     for successes in range(1, 20):
         rate = float(f"{successes / (successes + failures):.12f}"[:6])  # four digits, rounded down
         breaker = circuit_breaker("b", close_rate=rate, success_threshold=successes)
         assert probe(breaker, *["fail"] * failures, *["ok"] * successes) == "closed"
 
 
-def test_a_failed_probe_that_is_heavy_is_one_probe_of_the_share():
+def test_a_failed_probe_of_any_weight_counts_once_for_the_close_rate():
     breaker = circuit_breaker(
         "b", failure_threshold=3, success_threshold=1, close_rate=0.5, profiles={"network": {"weight": 3}}
     )
@@ -859,7 +859,7 @@ def test_a_failed_probe_that_is_heavy_is_one_probe_of_the_share():
     assert breaker.fail_counter == 3
 
 
-def test_a_failed_probe_that_is_tolerated_is_told_to_listeners_and_is_no_transition():
+def test_a_tolerated_failure_of_a_probe_is_notified_and_is_no_transition():
     class Ear(pybreaker.CircuitBreakerListener):
         heard: list[str] = []
 
@@ -874,7 +874,7 @@ def test_a_failed_probe_that_is_tolerated_is_told_to_listeners_and_is_no_transit
     assert Ear.heard == ["half-open", "failure", "failure", "open"]
 
 
-def test_a_close_rate_is_shown():
+def test_the_description_shows_a_close_rate():
     assert str(circuit_breaker("b", close_rate=0.8)) == (
         "circuit_breaker('b', failure_threshold=5, reset_timeout=60, close_rate=0.8)"
     )

@@ -1,6 +1,6 @@
-"""Whoever holds a circuit's lock may be interrupted: by the collector, which closes a stream, or by a signal's handler.
+"""A thread that holds a circuit's lock is interrupted by the garbage collector, which closes a stream, or by a signal.
 
-They run in the same thread, and call, end calls, or give orders, through the same circuit.
+The destructor or the handler runs in the same thread. It makes or ends calls of the same circuit, or changes its state.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from resilience.clock import using_clock
 from resilience.policies.circuit_breaker import CircuitBreakerPolicy
 from resilience.policies.circuit_states import CircuitMode, CircuitState, Closed, HalfOpen, Transition
 from resilience.testing import VirtualClock
-from tests.in_flight import InFlight
+from tests.manual_call import ManualCall
 
 STUCK = 30  # seconds; never reached
 down = ConnectionResetError("down")
@@ -51,7 +51,7 @@ class Interrupting(VirtualClock):
 
 
 class Interrupted:
-    """A circuit with a call on its way, and its transitions."""
+    """A circuit with a call in flight, and its transitions."""
 
     def __init__(self, start: str, rules: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
         self.transitions: list[Transition] = []
@@ -65,7 +65,7 @@ class Interrupted:
 
         monkeypatch.setattr(CircuitBreakerPolicy, "_transition", moved)
         self.clock = Interrupting()
-        self.out: InFlight | None = None
+        self.out: ManualCall | None = None
         with using_clock(self.clock):
             self.breaker = circuit_breaker(
                 "b", failure_threshold=2, reset_timeout=10, probe_timeout=50, probes=2, **rules
@@ -79,11 +79,11 @@ class Interrupted:
                 self.out = self.begin()
             self.clock.advance(5)
 
-    def begin(self) -> InFlight | None:
-        call = InFlight(self.circuit)
+    def begin(self) -> ManualCall | None:
+        call = ManualCall(self.circuit)
         return call if call.rejection is None else None
 
-    def end(self, call: InFlight, how: str) -> None:
+    def end(self, call: ManualCall, how: str) -> None:
         if how == "cancel":
             call.cancel()
         else:
@@ -115,7 +115,7 @@ DOINGS = ("succeed", "fail", "cancel", "end: succeed", "end: fail", "end: cancel
     [{}, {"slow_call_rate": 0.5, "slow_call_seconds": 1, "minimum_calls": 1, "ramp_up": 3}],
     ids=["in a row", "slow calls"],
 )
-def test_whatever_comes_in_between_the_circuit_goes_from_one_state_to_the_next(
+def test_whatever_interrupts_a_transition_states_follow_one_another(
     start: str, rules: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ):
     interrupted = 0
@@ -156,7 +156,7 @@ def check(on: Interrupted, *, by_hand: bool) -> None:
 
 @pytest.mark.parametrize("start", ["closed", "due", "half-open"])
 @pytest.mark.parametrize(("order", "kind"), [("open", O), ("close", C), ("half_open", H)])
-def test_an_order_that_calls_interrupt_is_carried_out_all_the_same(
+def test_a_transition_by_hand_that_calls_interrupt_is_carried_out(
     start: str, order: str, kind: CircuitState, monkeypatch: pytest.MonkeyPatch
 ):
     for meanwhile in ("succeed", "fail", "end: succeed", "end: fail"):
@@ -172,7 +172,7 @@ def test_an_order_that_calls_interrupt_is_carried_out_all_the_same(
 
 
 @pytest.mark.parametrize(("meanwhile", "passes"), [("succeed", True), ("fail", False), ("cancel", True)])
-def test_a_call_that_another_probe_interrupts_is_let_in_as_the_circuit_is_then(
+def test_a_call_that_another_probe_interrupts_is_admitted_by_the_state_after_it(
     meanwhile: str, passes: bool, monkeypatch: pytest.MonkeyPatch
 ):
     on = Interrupted("due", {}, monkeypatch)
@@ -208,7 +208,7 @@ def test_two_calls_of_which_one_interrupts_the_other_open_it_once(doing: str, mo
     assert on.circuit.state is opened
 
 
-def test_a_stream_that_is_collected_while_a_call_is_let_in_gives_its_permit_back():
+def test_a_stream_that_is_collected_during_an_admission_gives_its_permit_back():
     class Collecting(VirtualClock):
         def now(self) -> float:
             gc.collect()

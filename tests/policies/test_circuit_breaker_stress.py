@@ -28,15 +28,15 @@ C, O, H = CircuitState.CLOSED, CircuitState.OPEN, CircuitState.HALF_OPEN  # noqa
 
 
 class Ledger:
-    """What happened, told by those it happened to."""
+    """The outcomes of all calls, as the callers recorded them."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.ends: Counter[str] = Counter()
         self.reached = 0
         self.outages = 0
-        self.probes: Counter[int] = Counter()  # on their way, for each outage: from one closed state to the next
-        self.most_probes = 0
+        self.probes: Counter[int] = Counter()  # in flight, for each outage: from one closed state to the next
+        self.max_probes = 0
         self.moves: list[tuple[object, object]] = []
 
 
@@ -106,7 +106,7 @@ def one_minute(ledger: Ledger, probing: threading.local, rules: dict[str, object
             ledger.reached += 1
             if by is not None:
                 ledger.probes[by] += 1
-                ledger.most_probes = max(ledger.most_probes, ledger.probes[by])
+                ledger.max_probes = max(ledger.max_probes, ledger.probes[by])
         return by
 
     def end(by: int | None, chance: random.Random) -> str:
@@ -176,7 +176,7 @@ def one_minute(ledger: Ledger, probing: threading.local, rules: dict[str, object
     assert sum(ledger.ends.values()) == TASKS + THREADS * PER_THREAD
     assert ledger.ends["ok"] + ledger.ends["failed"] == ledger.reached
     assert not any(ledger.probes.values())
-    assert 1 <= ledger.most_probes <= PROBES
+    assert 1 <= ledger.max_probes <= PROBES
     # Each transition starts where the one before it ended, and goes where it may.
     states = [ledger.moves[0][0], *(new for _, new in ledger.moves)]
     assert [old for old, _ in ledger.moves] == states[:-1]

@@ -1,4 +1,4 @@
-"""A deadline: what it ends, who inherits it, and that nobody oversleeps it. `remaining` is in test_remaining."""
+"""Deadlines: what they end, which code inherits them, and that no wait exceeds them. `remaining`: test_remaining."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from resilience import (
 from resilience._deadline_context import deadline_or_inf
 from resilience.clock import SYSTEM, current_clock, using_clock
 from resilience.testing import VirtualClock, virtual_time
-from tests.roads import Road, Takes
+from tests.runners import Runner, Takes
 
 down = ConnectionResetError("down")
 
@@ -62,13 +62,13 @@ def play_async(backend: str, main: Callable) -> None:
 # -- what it ends ---------------------------------------------------------------------------------------------------
 
 
-def test_work_within_its_deadline_is_left_alone(road: Road):
-    story = road.play(deadline(5), Takes(4, "ok"))
+def test_work_within_its_deadline_is_left_alone(runner: Runner):
+    story = runner.play(deadline(5), Takes(4, "ok"))
     assert (story.answer, story.events, story.now) == ("ok", [], 4)
 
 
 def test_an_async_call_is_cancelled_when_the_time_has_passed(backend: str):
-    story = Road(backend).play(deadline(5), Takes(9, "late"))
+    story = Runner(backend).play(deadline(5), Takes(9, "late"))
     error = story.answer
     assert isinstance(error, DeadlineExceededError)
     assert isinstance(error, TimeoutError)
@@ -79,17 +79,17 @@ def test_an_async_call_is_cancelled_when_the_time_has_passed(backend: str):
     assert (event.name, event.policy, event.limit) == ("call.timed_out", "deadline", 5)
 
 
-def test_a_deadline_says_what_it_is():
+def test_the_description_of_a_deadline_shows_its_seconds():
     assert repr(deadline(2.5)) == "deadline(2.5)"
 
 
 def test_a_sync_call_is_not_stopped():
-    assert Road("sync").play(deadline(5), Takes(9, "late")).answer == "late"
+    assert Runner("sync").play(deadline(5), Takes(9, "late")).answer == "late"
 
 
-def test_an_error_of_the_functions_own_passes_as_it_is(road: Road):
-    own = DeadlineExceededError("of somebody else")
-    assert road.play(deadline(5), own).answer is own
+def test_an_error_of_the_function_itself_reaches_the_caller_unchanged(runner: Runner):
+    own = DeadlineExceededError("of another call")
+    assert runner.play(deadline(5), own).answer is own
 
 
 def test_an_async_block_is_cancelled(backend: str):
@@ -103,9 +103,9 @@ def test_an_async_block_is_cancelled(backend: str):
     play_async(backend, main)
 
 
-def test_retries_stop_when_too_little_time_is_left_with_the_original_error(road: Road):
+def test_retries_stop_when_too_little_time_is_left_with_the_original_error(runner: Runner):
     error = ConnectionResetError("second")
-    story = road.play(around(deadline(10), retry_on_category(attempts=9, base_delay=4, jitter="none")), down, error)
+    story = runner.play(around(deadline(10), retry_on_category(attempts=9, base_delay=4, jitter="none")), down, error)
     assert story.answer is error
     assert story.reached == 2  # at 0 and 4; the next would begin at 12
     assert story.now == 4
@@ -113,27 +113,27 @@ def test_retries_stop_when_too_little_time_is_left_with_the_original_error(road:
     assert story.events[-1].reason == "deadline"
 
 
-def test_a_servers_hint_beyond_the_deadline_stops_the_retries(road: Road):
+def test_a_servers_hint_beyond_the_deadline_stops_the_retries(runner: Runner):
     busy = Busy(20)
-    story = road.play(around(deadline(10), retry_on_category(attempts=9)), busy, "never")
+    story = runner.play(around(deadline(10), retry_on_category(attempts=9)), busy, "never")
     assert story.answer is busy
     assert (story.reached, story.now) == (1, 0)
     assert busy.resilience.reason is StopReason.DEADLINE
 
 
 @pytest.mark.parametrize(("needs", "reached"), [(0, 3), (1.9, 3), (2, 2), (5.9, 2), (6, 1), (100, 1)])
-def test_no_attempt_begins_with_less_time_than_it_needs(road: Road, needs: float, reached: int):
+def test_no_attempt_begins_with_less_time_than_it_needs(runner: Runner, needs: float, reached: int):
     policy = retry_on_category(attempts=9, base_delay=4, exponential_base=1, jitter="none", min_attempt_time=needs)
-    assert road.play(around(deadline(10), policy), *[down] * 9).reached == reached
+    assert runner.play(around(deadline(10), policy), *[down] * 9).reached == reached
 
 
-def test_no_attempt_begins_at_the_deadline_itself(road: Road):
+def test_no_attempt_begins_at_the_deadline_itself(runner: Runner):
     policy = retry_on_category(attempts=9, base_delay=5, exponential_base=1, jitter="none")
-    assert road.play(around(deadline(10), policy), *[down] * 9).reached == 2
+    assert runner.play(around(deadline(10), policy), *[down] * 9).reached == 2
 
 
 def test_a_deadline_inside_retries_is_each_attempts_own(backend: str):
-    story = Road(backend).play(
+    story = Runner(backend).play(
         around(retry_on_category(base_delay=1, jitter="none"), deadline(5)), Takes(9), Takes(9), "ok"
     )
     assert story.answer == "ok"
@@ -162,12 +162,12 @@ def test_retries_of_a_block_keep_to_the_deadline_around_it(backend: str):
 
 
 def test_a_deadline_that_passes_while_an_async_retry_waits_for_its_attempt_ends_it(backend: str):
-    story = Road(backend).play(around(deadline(5), retry_on_category(base_delay=4, jitter="none")), down, Takes(9))
+    story = Runner(backend).play(around(deadline(5), retry_on_category(base_delay=4, jitter="none")), down, Takes(9))
     assert isinstance(story.answer, DeadlineExceededError)
     assert (story.reached, story.now) == (2, 5)
 
 
-def test_the_time_that_a_strategy_takes_to_say_how_long_to_wait_is_gone(road: Road):
+def test_the_time_that_a_wait_strategy_takes_counts_towards_the_deadline(runner: Runner):
     def slow(state: object) -> float:
         state_clock[0].advance(4)
         return 3.0
@@ -175,7 +175,7 @@ def test_the_time_that_a_strategy_takes_to_say_how_long_to_wait_is_gone(road: Ro
     state_clock: list[VirtualClock] = []
 
     def decorate(fn: Callable) -> Callable:
-        if not road.is_async:
+        if not runner.is_async:
 
             def noting() -> object:
                 state_clock.append(current_clock())
@@ -190,7 +190,7 @@ def test_the_time_that_a_strategy_takes_to_say_how_long_to_wait_is_gone(road: Ro
         return deadline(5)(retry_on_category(wait=slow)(noting_async))
 
     error = ConnectionResetError()
-    story = road.play(decorate, error, "never")
+    story = runner.play(decorate, error, "never")
     assert story.answer is error
     assert (story.reached, story.now) == (1, 4)
     assert error.resilience.reason is StopReason.DEADLINE
@@ -200,7 +200,7 @@ def test_the_time_that_a_strategy_takes_to_say_how_long_to_wait_is_gone(road: Ro
 
 
 @pytest.mark.parametrize(("outer", "inner"), [(3, 9), (9, 3), (3, 3)])
-def test_of_two_deadlines_the_earlier_one_holds(road: Road, outer: float, inner: float):
+def test_of_two_deadlines_the_earlier_one_holds(runner: Runner, outer: float, inner: float):
     seen: list[float | None] = []
 
     def note() -> None:
@@ -210,17 +210,17 @@ def test_of_two_deadlines_the_earlier_one_holds(road: Road, outer: float, inner:
         seen.append(remaining())
 
     with virtual_time():
-        road.run(deadline(outer)(deadline(inner)(note)), deadline(outer)(deadline(inner)(note_async)))
+        runner.run(deadline(outer)(deadline(inner)(note)), deadline(outer)(deadline(inner)(note_async)))
         call, call_async = deadline(inner)(note), deadline(inner)(note_async)
 
         async def nested() -> None:
             await call_async()
 
-        road.run(deadline(outer)(lambda: call()), deadline(outer)(nested))
+        runner.run(deadline(outer)(lambda: call()), deadline(outer)(nested))
     assert seen == [3, 3]
 
 
-def test_the_outer_deadline_is_back_when_the_inner_one_is_over():
+def test_the_outer_deadline_is_in_force_again_after_the_inner_one():
     with virtual_time() as clock:
         with deadline(9):
             with deadline(3):
@@ -231,7 +231,7 @@ def test_the_outer_deadline_is_back_when_the_inner_one_is_over():
 
 
 @pytest.mark.parametrize(("outer", "inner", "whose"), [(3, 9, None), (9, 3, 3)])
-def test_the_error_names_the_limit_only_where_it_is_the_calls_own(
+def test_the_error_names_the_seconds_only_of_the_calls_own_deadline(
     backend: str, outer: float, inner: float, whose: float | None
 ):
     async def main(clock: VirtualClock) -> None:
@@ -256,29 +256,29 @@ def sleeper(clock: VirtualClock, seconds: float = 99) -> Callable:
     return sleep
 
 
-def test_a_time_limit_inside_a_shorter_deadline_comes_to_the_deadlines_error(road: Road):
-    story = road.play(around(deadline(3), timeout(9)), Takes(99))
+def test_a_time_limit_inside_a_shorter_deadline_raises_the_deadlines_error(runner: Runner):
+    story = runner.play(around(deadline(3), timeout(9)), Takes(99))
     assert isinstance(story.answer, DeadlineExceededError)
-    assert story.now == 3 or not road.is_async  # a thread sleeps on
+    assert story.now == 3 or not runner.is_async  # a thread sleeps on
 
 
-def test_a_time_limit_inside_a_longer_deadline_comes_to_its_own(road: Road):
-    story = road.play(around(deadline(9), timeout(3)), Takes(99))
+def test_a_time_limit_inside_a_longer_deadline_raises_its_own_error(runner: Runner):
+    story = runner.play(around(deadline(9), timeout(3)), Takes(99))
     assert isinstance(story.answer, CallTimeoutError)
-    assert story.now == 3 or not road.is_async
+    assert story.now == 3 or not runner.is_async
 
 
-def test_of_a_time_limit_and_a_deadline_that_end_together_either_may_say_so(road: Road):
-    story = road.play(around(deadline(3), timeout(3)), Takes(99))
-    assert isinstance(story.answer, DeadlineExceededError if road.is_async else CallTimeoutError)
+def test_a_time_limit_and_a_deadline_that_end_together_raise_the_error_of_either(runner: Runner):
+    story = runner.play(around(deadline(3), timeout(3)), Takes(99))
+    assert isinstance(story.answer, DeadlineExceededError if runner.is_async else CallTimeoutError)
 
 
-def test_a_time_limit_is_cut_to_what_retries_have_left_of_the_deadline(road: Road):
+def test_a_time_limit_is_cut_to_the_rest_of_the_deadline_after_retries(runner: Runner):
     stack = around(deadline(10), retry_on_category(attempts=9, base_delay=1, jitter="none"), timeout(6))
-    story = road.play(stack, Takes(6.5), Takes(4), "never")
+    story = runner.play(stack, Takes(6.5), Takes(4), "never")
     assert isinstance(story.answer, DeadlineExceededError)
     assert story.reached == 2
-    assert story.now == 10 or not road.is_async  # 6, 1 and 3 s
+    assert story.now == 10 or not runner.is_async  # 6, 1 and 3 s
 
 
 def test_a_time_limit_of_an_async_call_inside_a_sync_block_is_cut_short(backend: str):
@@ -290,7 +290,7 @@ def test_a_time_limit_of_an_async_call_inside_a_sync_block_is_cut_short(backend:
     play_async(backend, main)
 
 
-def test_a_deadline_that_has_passed_refuses_what_is_limited_at_once(road: Road):
+def test_a_limited_call_under_a_passed_deadline_fails_at_once(runner: Runner):
     reached: list[str] = []
 
     def work() -> None:
@@ -322,13 +322,13 @@ def test_a_deadline_that_has_passed_refuses_what_is_limited_at_once(road: Road):
 
     heard = []
     with subscribe(heard.append):
-        road.run(sync, asynchronous)
+        runner.run(sync, asynchronous)
     assert reached == []
     assert {event.name for event in heard} == {"call.timed_out"}
     assert deadline_or_inf(VirtualClock()) == float("inf")
 
 
-# -- nobody oversleeps it -------------------------------------------------------------------------------------------
+# -- no wait exceeds it ---------------------------------------------------------------------------------------------
 
 failure = st.one_of(
     st.builds(ConnectionResetError), st.builds(TimeoutError), st.builds(Busy, st.floats(0, 80)), st.builds(ValueError)
@@ -343,7 +343,7 @@ step = st.builds(Takes, st.floats(0, 20), failure)
     jitter=st.sampled_from(["equal", "full", "decorrelated", "none"]),
     wait=st.none() | st.floats(0, 30),
     needs=st.floats(0, 5),
-    where=st.sampled_from(["around", "further out"]),
+    where=st.sampled_from(["around", "enclosing"]),
 )
 def test_no_wait_ends_and_no_attempt_begins_after_the_deadline(limit, script, base, jitter, wait, needs, where):
     began: list[float] = []
@@ -373,7 +373,7 @@ def test_no_wait_ends_and_no_attempt_begins_after_the_deadline(limit, script, ba
     assert clock.now() <= max(limit, began[-1] + max((each.seconds for each in script), default=0))
 
 
-def test_a_deadline_of_another_clock_cuts_no_limit_short(road: Road):
+def test_a_deadline_of_another_clock_cuts_no_limit_short(runner: Runner):
     def work() -> str:
         return "ok"
 
@@ -389,12 +389,12 @@ def test_a_deadline_of_another_clock_cuts_no_limit_short(road: Road):
         with virtual_time(), deadline(5), using_clock(SYSTEM):
             return await timeout(50)(work_async)()
 
-    assert road.run(sync, asynchronous) == "ok"
+    assert runner.run(sync, asynchronous) == "ok"
 
 
 @pytest.mark.parametrize("limit", [timeout, deadline])
 @pytest.mark.parametrize("form", ["function", "stack", "block"])
-def test_an_async_call_that_is_cut_short_says_where_it_hung(backend: str, limit, form: str):
+def test_the_traceback_of_a_cut_async_call_shows_where_it_hung(backend: str, limit, form: str):
     async def hang() -> None:
         await anyio.sleep_forever()
 
@@ -410,7 +410,7 @@ def test_an_async_call_that_is_cut_short_says_where_it_hung(backend: str, limit,
     assert "hang" in names
 
 
-def test_its_error_shows_where_the_call_hung(backend: str):
+def test_the_cause_of_the_error_shows_where_the_call_hung(backend: str):
     async def hang() -> None:
         await anyio.sleep_forever()
 

@@ -22,7 +22,7 @@ from resilience import (
 )
 from resilience.clock import current_clock
 from resilience.testing import virtual_time
-from tests.roads import Road, Takes
+from tests.runners import Runner, Takes
 
 down = ConnectionResetError("down")
 
@@ -35,37 +35,37 @@ def report_of(error: object) -> CallReport:
 # -- attempts=None --------------------------------------------------------------------------------------------------
 
 
-def test_without_a_number_a_call_is_retried_until_it_succeeds(road: Road):
-    story = road.play(retry_on_category(attempts=None, base_delay=0), *[down] * 2000, "ok")
+def test_without_a_number_a_call_is_retried_until_it_succeeds(runner: Runner):
+    story = runner.play(retry_on_category(attempts=None, base_delay=0), *[down] * 2000, "ok")
     assert (story.answer, story.reached) == ("ok", 2001)
 
 
-def test_a_deadline_ends_it(road: Road):
+def test_a_deadline_ends_it(runner: Runner):
     policy = retry_on_category(attempts=None, base_delay=1, jitter="none", exponential_base=1)
-    story = road.play(lambda fn: deadline(10.5)(policy(fn)), *[down] * 99)
+    story = runner.play(lambda fn: deadline(10.5)(policy(fn)), *[down] * 99)
     assert (story.reached, story.now) == (11, 10)
     assert report_of(story.answer).reason is StopReason.DEADLINE
 
 
-def test_a_stop_strategy_ends_it(road: Road):
+def test_a_stop_strategy_ends_it(runner: Runner):
     policy = retry_on_category(attempts=None, base_delay=0, stop=tenacity.stop_after_attempt(7))
-    story = road.play(policy, *[down] * 99)
+    story = runner.play(policy, *[down] * 99)
     assert (story.reached, report_of(story.answer).reason) == (7, StopReason.STOPPED)
 
 
-def test_a_budget_ends_it(road: Road):
+def test_a_budget_ends_it(runner: Runner):
     policy = retry_on_category(attempts=None, base_delay=0, budget=RetryBudget("few", tokens=30, reserve=0))
-    story = road.play(policy, *[down] * 99)
+    story = runner.play(policy, *[down] * 99)
     assert (story.reached, report_of(story.answer).reason) == (3, StopReason.BUDGET)
 
 
-def test_the_limit_of_a_category_ends_it(road: Road):
+def test_the_limit_of_a_category_ends_it(runner: Runner):
     policy = retry_on_category(attempts=None, base_delay=0, max_attempts={"timeout": 2})
-    assert road.play(policy, *[down] * 50, *[TimeoutError()] * 9).reached == 52
+    assert runner.play(policy, *[down] * 50, *[TimeoutError()] * 9).reached == 52
 
 
-def test_a_failure_that_is_not_retryable_ends_it(road: Road):
-    assert road.play(retry_on_category(attempts=None, base_delay=0), down, ValueError(), "never").reached == 2
+def test_a_failure_that_is_not_retryable_ends_it(runner: Runner):
+    assert runner.play(retry_on_category(attempts=None, base_delay=0), down, ValueError(), "never").reached == 2
 
 
 def test_a_cancellation_ends_it(backend: str):
@@ -90,7 +90,7 @@ def test_a_cancellation_ends_it(backend: str):
     assert calls == 50
 
 
-def test_a_loop_takes_it_too(road: Road):
+def test_a_loop_takes_it_too(runner: Runner):
     made = 0
 
     def body(number: int) -> None:
@@ -109,7 +109,7 @@ def test_a_loop_takes_it_too(road: Road):
             with attempt:
                 body(attempt.number)
 
-    road.run(sync, asynchronous)
+    runner.run(sync, asynchronous)
     assert made == 20
 
 
@@ -149,25 +149,25 @@ def test_it_excludes_a_number():
 beats = retry_on_category(attempts=3, reset_after=60, base_delay=1, jitter="none")
 
 
-def test_an_attempt_that_has_worked_for_a_while_is_the_first_again(road: Road):
+def test_an_attempt_that_has_worked_for_a_while_is_the_first_again(runner: Runner):
     worked = Takes(60, down)
-    story = road.play(beats, down, down, worked, down, worked, down, down, "never")
+    story = runner.play(beats, down, down, worked, down, worked, down, down, "never")
     assert isinstance(story.answer, ConnectionResetError)
     assert story.reached == 7
     assert story.waits == [1, 2, 1, 2, 1, 2]
 
 
-def test_one_that_fails_a_moment_earlier_is_not(road: Road):
-    assert road.play(beats, down, down, Takes(59.9, down), "never").reached == 3
+def test_one_that_fails_a_moment_earlier_is_not(runner: Runner):
+    assert runner.play(beats, down, down, Takes(59.9, down), "never").reached == 3
 
 
-def test_the_first_attempt_counts_once_however_long_it_worked(road: Road):
-    assert road.play(beats, Takes(3600, down), down, down, "never").reached == 3
+def test_the_first_attempt_counts_once_however_long_it_worked(runner: Runner):
+    assert runner.play(beats, Takes(3600, down), down, down, "never").reached == 3
 
 
-def test_its_report_says_how_many_failed_before_it_last_worked(road: Road):
+def test_its_report_says_how_many_failed_before_it_last_worked(runner: Runner):
     worked = Takes(60, ConnectionResetError("worked"))
-    report = report_of(road.play(beats, down, down, worked, down, ConnectionResetError("last")).answer)
+    report = report_of(runner.play(beats, down, down, worked, down, ConnectionResetError("last")).answer)
     assert report.made == 5
     assert [attempt.wait for attempt in report.attempts] == [0, 1, 2, 1, 2]
     assert "failed 5 times" in str(report)
@@ -175,15 +175,15 @@ def test_its_report_says_how_many_failed_before_it_last_worked(road: Road):
     assert str(pickle.loads(pickle.dumps(report))) == str(report)
 
 
-def test_the_limit_of_a_category_and_the_same_failure_again_count_anew_as_well(road: Road):
+def test_the_limit_of_a_category_and_the_same_failure_again_count_anew_as_well(runner: Runner):
     worked = Takes(60, down)
     policy = retry_on_category(attempts=9, reset_after=60, base_delay=0, max_attempts={"network": 2})
-    assert road.play(policy, down, worked, worked, down, "never").reached == 4
+    assert runner.play(policy, down, worked, worked, down, "never").reached == 4
     policy = retry_on_category(attempts=9, reset_after=60, base_delay=0, no_progress=2)
-    assert road.play(policy, down, worked, worked, down, "never").reached == 4
+    assert runner.play(policy, down, worked, worked, down, "never").reached == 4
 
 
-def test_strategies_of_tenacity_begin_anew_as_well(road: Road):
+def test_strategies_of_tenacity_begin_anew_as_well(runner: Runner):
     policy = retry_on_category(
         attempts=None,
         reset_after=60,
@@ -191,33 +191,33 @@ def test_strategies_of_tenacity_begin_anew_as_well(road: Road):
         wait=tenacity.wait_exponential(multiplier=1),
     )
     worked = Takes(150, down)
-    story = road.play(policy, down, down, worked, worked, down, down, "never")
+    story = runner.play(policy, down, down, worked, worked, down, down, "never")
     assert story.waits == [1, 2, 1, 1, 2]
     assert story.reached == 6
 
 
-def test_decorrelated_waits_begin_anew(road: Road):
+def test_decorrelated_waits_begin_anew(runner: Runner):
     own = Backoff(base_delay=1, max_delay=1000, jitter="decorrelated")
     policy = retry_on_category(attempts=9, reset_after=60, waits={"network": own})
-    story = road.play(policy, *[down] * 7, Takes(60, down), "ok")
+    story = runner.play(policy, *[down] * 7, Takes(60, down), "ok")
     assert story.waits[7] <= 3  # at most three times the base, whatever came before
 
 
-def test_the_budget_takes_it_for_a_success(road: Road):
+def test_the_budget_takes_it_for_a_success(runner: Runner):
     budget = RetryBudget("b", tokens=100, reserve=0)
     policy = retry_on_category(attempts=None, reset_after=60, base_delay=0, budget=budget)
-    story = road.play(policy, down, *[Takes(60, down)] * 50, "ok")
+    story = runner.play(policy, down, *[Takes(60, down)] * 50, "ok")
     assert story.answer == "ok"
     assert budget.left() == 100
 
 
-def test_a_deadline_counts_on(road: Road):
-    story = road.play(lambda fn: deadline(141.5)(beats(fn)), *[Takes(70, down)] * 9)
+def test_a_deadline_counts_on(runner: Runner):
+    story = runner.play(lambda fn: deadline(141.5)(beats(fn)), *[Takes(70, down)] * 9)
     assert (story.reached, story.now) == (2, 141)
     assert report_of(story.answer).reason is StopReason.DEADLINE
 
 
-def test_a_loop_begins_anew_as_well(road: Road):
+def test_a_loop_begins_anew_as_well(runner: Runner):
     made: list[int] = []
 
     def sync() -> None:
@@ -235,7 +235,7 @@ def test_a_loop_begins_anew_as_well(road: Road):
                 raise down
 
     with virtual_time(), pytest.raises(ConnectionResetError):
-        road.run(sync, asynchronous)
+        runner.run(sync, asynchronous)
     assert made == [1, 2, 3, 4]
 
 

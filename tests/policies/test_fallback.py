@@ -4,49 +4,49 @@ import anyio
 import pytest
 
 from resilience import ErrorCategory, circuit_breaker, fallback
-from tests.roads import Road
+from tests.runners import Runner
 
 down = ConnectionResetError("down")
 
 
-def test_a_success_is_returned_as_it_is(road: Road):
-    assert road.play(fallback(default="other"), "ok").answer == "ok"
+def test_a_success_is_returned_as_it_is(runner: Runner):
+    assert runner.play(fallback(default="other"), "ok").answer == "ok"
 
 
-def test_the_default_stands_in_for_an_infrastructure_failure(road: Road):
-    story = road.play(fallback(default=None), down)
+def test_the_default_replaces_an_infrastructure_failure(runner: Runner):
+    story = runner.play(fallback(default=None), down)
     assert story.answer is None
     assert story.names == ["fallback.used"]
     assert story.events[0].category is ErrorCategory.NETWORK
 
 
-def test_the_default_stands_in_for_a_rejected_call(road: Road):
+def test_the_default_replaces_a_rejected_call(runner: Runner):
     breaker = circuit_breaker("b")
     breaker.open()
-    story = road.play(lambda fn: fallback(default="other")(breaker(fn)), "never")
+    story = runner.play(lambda fn: fallback(default="other")(breaker(fn)), "never")
     assert story.answer == "other"
     assert story.reached == 0
 
 
-def test_a_failure_of_another_category_reaches_the_caller(road: Road):
+def test_a_failure_of_another_category_reaches_the_caller(runner: Runner):
     error = ValueError("bug")
-    assert road.play(fallback(default="other"), error).answer is error
+    assert runner.play(fallback(default="other"), error).answer is error
 
 
-def test_on_chooses_the_categories(road: Road):
-    assert road.play(fallback(default="other", on="unknown"), ValueError()).answer == "other"
-    assert road.play(fallback(default="other", on="unknown"), down).answer is down
+def test_on_chooses_the_categories(runner: Runner):
+    assert runner.play(fallback(default="other", on="unknown"), ValueError()).answer == "other"
+    assert runner.play(fallback(default="other", on="unknown"), down).answer is down
 
 
-def test_an_exception_group_needs_every_member_in_on(road: Road):
+def test_an_exception_group_needs_every_member_in_on(runner: Runner):
     both = ExceptionGroup("both", [ConnectionResetError(), TimeoutError()])
-    assert road.play(fallback(default="other"), both).answer == "other"
+    assert runner.play(fallback(default="other"), both).answer == "other"
     for on in ("network", "timeout"):  # whichever of the two stands for the group
-        assert road.play(fallback(default="other", on=on), both).answer is both
+        assert runner.play(fallback(default="other", on=on), both).answer is both
 
 
-def test_the_factory_is_given_the_error(road: Road):
-    assert road.play(fallback(factory=lambda error: ("instead of", error)), down).answer == ("instead of", down)
+def test_the_factory_is_given_the_error(runner: Runner):
+    assert runner.play(fallback(factory=lambda error: ("instead of", error)), down).answer == ("instead of", down)
 
 
 def test_the_factory_may_be_async_where_the_function_is(backend: str):
@@ -54,7 +54,7 @@ def test_the_factory_may_be_async_where_the_function_is(backend: str):
         await anyio.lowlevel.checkpoint()
         return "from the replica"
 
-    assert Road(backend).play(fallback(factory=replica), down).answer == "from the replica"
+    assert Runner(backend).play(fallback(factory=replica), down).answer == "from the replica"
 
 
 def test_an_async_factory_around_a_sync_function_is_refused_where_it_is_written():
@@ -76,45 +76,45 @@ def test_an_async_factory_in_a_sync_block_or_call_is_an_error_and_no_coroutine_l
         fallback(factory=replica).call(fail)
 
 
-def test_when_the_factory_fails_too_both_errors_are_kept(road: Road):
+def test_when_the_factory_fails_too_both_errors_are_kept(runner: Runner):
     second = KeyError("no replica either")
 
     def replica(error: Exception) -> str:
         raise second
 
-    story = road.play(fallback(factory=replica), ConnectionResetError("first"))
+    story = runner.play(fallback(factory=replica), ConnectionResetError("first"))
     assert story.answer is second
     assert str(second.__context__) == "first"
 
 
-def test_a_factory_that_raises_the_same_error_makes_no_loop_of_it(road: Road):
+def test_a_factory_that_raises_the_same_error_makes_no_circular_context(runner: Runner):
     def give_up(error: Exception) -> str:
         raise error
 
     error = ConnectionResetError()
-    assert road.play(fallback(factory=give_up), error).answer is error
+    assert runner.play(fallback(factory=give_up), error).answer is error
     assert error.__context__ is None
 
 
-def test_as_a_block_the_value_is_what_the_block_set():
+def test_a_block_that_succeeds_has_the_value_it_set():
     with fallback(default=[]) as result:
         result.value = [1]
     assert (result.value, result.degraded, result.error) == ([1], False, None)
 
 
-def test_as_a_block_the_default_stands_in_and_says_so():
+def test_a_block_gets_the_default_and_is_degraded():
     with fallback(default=[]) as result:
         result.value = [1]
         raise down
     assert (result.value, result.degraded, result.error) == ([], True, down)
 
 
-def test_as_a_block_other_failures_leave_it():
+def test_a_failure_that_is_not_covered_leaves_the_block():
     with pytest.raises(ValueError, match="bug"), fallback(default=[]):
         raise ValueError("bug")
 
 
-def test_as_an_async_block_the_factory_is_awaited(backend: str):
+def test_the_factory_of_an_async_block_is_awaited(backend: str):
     async def replica(error: Exception) -> str:
         await anyio.lowlevel.checkpoint()
         return "from the replica"

@@ -9,7 +9,7 @@ import pytest
 
 from resilience import ErrorCategory, circuit_breaker, describe, fallback, retry_on_category, timeout
 from resilience.policies.degraded import Degraded
-from tests.roads import Road
+from tests.runners import Runner
 
 UNAVAILABLE, RATE_LIMIT = ErrorCategory.UNAVAILABLE, ErrorCategory.RATE_LIMIT
 
@@ -31,38 +31,38 @@ def other_provider(*args: object, **kwargs: object) -> object:
 
 
 def calling(guarded, *args: object, **kwargs: object):
-    """Have a road's guarded function called with arguments."""
+    """Have the runner call the guarded function with arguments."""
     return partial(guarded, *args, **kwargs)
 
 
-def test_the_function_for_the_category_is_called_with_the_same_arguments(road: Road):
+def test_the_function_for_the_category_is_called_with_the_same_arguments(runner: Runner):
     chain = {UNAVAILABLE: replica, "rate_limit": other_provider}
-    story = road.play(lambda fn: calling(fallback(chain=chain)(fn), 1, b=2), Down())
+    story = runner.play(lambda fn: calling(fallback(chain=chain)(fn), 1, b=2), Down())
     assert story.answer == ("replica", (1,), {"b": 2})
-    assert road.play(fallback(chain=chain), Busy()).answer == "other provider"
-    assert road.play(fallback(chain=chain), "ok").answer == "ok"
+    assert runner.play(fallback(chain=chain), Busy()).answer == "other provider"
+    assert runner.play(fallback(chain=chain), "ok").answer == "ok"
 
 
-def test_a_failure_that_no_key_covers_reaches_the_caller(road: Road):
+def test_a_failure_that_no_key_covers_reaches_the_caller(runner: Runner):
     error = ConnectionResetError()
-    assert road.play(fallback(chain={UNAVAILABLE: replica}), error).answer is error
+    assert runner.play(fallback(chain={UNAVAILABLE: replica}), error).answer is error
 
 
-def test_the_first_key_that_covers_it_wins(road: Road):
+def test_the_first_key_that_covers_it_wins(runner: Runner):
     chain = {"rate_limit": other_provider, ErrorCategory.RESOURCE: replica}
-    assert road.play(fallback(chain=chain), Busy()).answer == "other provider"
-    assert road.play(fallback(chain=chain), Down()).answer == ("replica", (), {})
+    assert runner.play(fallback(chain=chain), Busy()).answer == "other provider"
+    assert runner.play(fallback(chain=chain), Down()).answer == ("replica", (), {})
 
 
-def test_a_key_must_cover_every_member_of_an_exception_group(road: Road):
+def test_a_key_must_cover_every_member_of_an_exception_group(runner: Runner):
     both = ExceptionGroup("both", [Down(), Busy()])
-    assert road.play(fallback(chain={UNAVAILABLE: replica}), both).answer is both
+    assert runner.play(fallback(chain={UNAVAILABLE: replica}), both).answer is both
     chain = {UNAVAILABLE: other_provider, "unavailable|rate_limit": replica}
-    assert road.play(fallback(chain=chain), both).answer == ("replica", (), {})
+    assert runner.play(fallback(chain=chain), both).answer == ("replica", (), {})
 
 
-def test_the_keys_have_nothing_to_do_with_on(road: Road):
-    assert road.play(fallback(chain={"unknown": replica}, default="other"), ValueError()).answer[0] == "replica"
+def test_the_keys_of_a_chain_are_independent_of_on(runner: Runner):
+    assert runner.play(fallback(chain={"unknown": replica}, default="other"), ValueError()).answer[0] == "replica"
 
 
 def test_a_function_of_the_chain_may_be_async_where_the_function_is(backend: str):
@@ -95,13 +95,13 @@ def test_an_async_function_in_a_sync_call_shows_no_arguments():
     assert "hunter2" not in str(caught.value)
 
 
-def test_when_it_fails_too_its_error_reaches_the_caller_and_both_are_kept(road: Road):
+def test_when_the_chain_fails_too_its_error_reaches_the_caller_with_the_first_as_context(runner: Runner):
     first, second = Down("first"), KeyError("second")
 
     def broken(*args: object) -> object:
         raise second
 
-    story = road.play(fallback(chain={UNAVAILABLE: broken}), first)
+    story = runner.play(fallback(chain={UNAVAILABLE: broken}), first)
     assert story.answer is second
     assert second.__context__ is first
     (note,) = second.__notes__
@@ -110,7 +110,7 @@ def test_when_it_fails_too_its_error_reaches_the_caller_and_both_are_kept(road: 
     assert "first" in "".join(traceback.format_exception(second))
 
 
-def test_the_first_error_is_kept_behind_what_the_second_one_was_raised_from(road: Road):
+def test_the_first_error_is_the_last_context_of_the_second_one(runner: Runner):
     first, inner, second = Down("first"), KeyError("inner"), ValueError("second")
 
     def broken(*args: object) -> object:
@@ -119,11 +119,11 @@ def test_the_first_error_is_kept_behind_what_the_second_one_was_raised_from(road
         except KeyError:
             raise second
 
-    assert road.play(fallback(chain={UNAVAILABLE: broken}), first).answer is second
+    assert runner.play(fallback(chain={UNAVAILABLE: broken}), first).answer is second
     assert (second.__context__, inner.__context__) == (inner, first)
 
 
-def test_errors_that_know_each_other_already_make_no_loop(road: Road):
+def test_errors_in_each_others_contexts_make_no_circle(runner: Runner):
     first, second = Down("first"), ValueError("second")
 
     def the_same(*args: object) -> object:
@@ -136,119 +136,119 @@ def test_errors_that_know_each_other_already_make_no_loop(road: Road):
     def backwards(*args: object) -> object:
         raise second
 
-    assert road.play(fallback(chain={UNAVAILABLE: the_same}), first).answer is first
+    assert runner.play(fallback(chain={UNAVAILABLE: the_same}), first).answer is first
     assert first.__context__ is None
-    assert road.play(fallback(chain={UNAVAILABLE: explained}), first, pauses=(0,)).answers[0] is second
+    assert runner.play(fallback(chain={UNAVAILABLE: explained}), first, pauses=(0,)).answers[0] is second
     assert first.__context__ is None
     second.__context__, first.__context__ = None, second
-    assert road.play(fallback(chain={UNAVAILABLE: backwards}), first).answer is second
+    assert runner.play(fallback(chain={UNAVAILABLE: backwards}), first).answer is second
     assert second.__context__ is None
 
 
-def test_the_same_error_is_not_noted_twice(road: Road):
+def test_the_same_error_is_not_noted_twice(runner: Runner):
     second = ValueError("second")
 
     def broken(*args: object) -> object:
         raise second
 
-    road.play(fallback(chain={UNAVAILABLE: broken}), Down(), Down(), pauses=(0,))
+    runner.play(fallback(chain={UNAVAILABLE: broken}), Down(), Down(), pauses=(0,))
     assert len(second.__notes__) == 1
 
 
-def test_a_default_at_the_end_stands_in_where_the_chain_does_not(road: Road):
+def test_the_default_answers_where_no_key_of_the_chain_matches(runner: Runner):
     decorate = fallback(chain={UNAVAILABLE: replica}, default="nothing")
-    assert road.play(decorate, Down()).answer[0] == "replica"
-    assert road.play(decorate, ConnectionResetError()).answer == "nothing"
+    assert runner.play(decorate, Down()).answer[0] == "replica"
+    assert runner.play(decorate, ConnectionResetError()).answer == "nothing"
     bug = ValueError()
-    assert road.play(decorate, bug).answer is bug
+    assert runner.play(decorate, bug).answer is bug
 
 
-def test_a_default_at_the_end_stands_in_for_a_failure_of_the_chain_that_it_covers(road: Road):
+def test_the_default_answers_for_a_covered_failure_of_the_chain(runner: Runner):
     def out_of_reach(*args: object) -> object:
         raise TimeoutError
 
     def buggy(*args: object) -> object:
         raise ValueError("a bug")
 
-    assert road.play(fallback(chain={UNAVAILABLE: out_of_reach}, default="nothing"), Down()).answer == "nothing"
-    answer = road.play(fallback(chain={UNAVAILABLE: buggy}, default="nothing"), Down()).answer
+    assert runner.play(fallback(chain={UNAVAILABLE: out_of_reach}, default="nothing"), Down()).answer == "nothing"
+    answer = runner.play(fallback(chain={UNAVAILABLE: buggy}, default="nothing"), Down()).answer
     assert isinstance(answer, ValueError)
 
 
-def test_a_factory_at_the_end_is_given_the_error_of_the_chain(road: Road):
+def test_the_factory_gets_the_error_of_the_chain(runner: Runner):
     late = TimeoutError()
 
     def out_of_reach(*args: object) -> object:
         raise late
 
     decorate = fallback(chain={UNAVAILABLE: out_of_reach}, factory=lambda error: error)
-    assert road.play(decorate, Down()).answer is late
+    assert runner.play(decorate, Down()).answer is late
 
 
-def test_each_substitute_is_told_with_where_it_comes_from(road: Road):
+def test_each_substitute_is_an_event_with_its_source(runner: Runner):
     def out_of_reach(*args: object) -> object:
         raise TimeoutError
 
-    story = road.play(fallback(chain={UNAVAILABLE: out_of_reach, RATE_LIMIT: replica}, default=1), Down())
+    story = runner.play(fallback(chain={UNAVAILABLE: out_of_reach, RATE_LIMIT: replica}, default=1), Down())
     assert [(each.name, each.source, each.category.label) for each in story.events] == [
         ("fallback.used", "out_of_reach", "unavailable"),
         ("fallback.used", "default", "timeout"),
     ]
-    story = road.play(fallback(factory=repr), Down())
+    story = runner.play(fallback(factory=repr), Down())
     assert [each.source for each in story.events] == ["factory"]
 
 
-def test_it_is_told_when_the_substitute_fails_too_and_nothing_stands_in_for_that(road: Road):
+def test_a_substitute_that_fails_without_another_one_is_an_event(runner: Runner):
     def out_of_reach(*args: object) -> object:
         raise TimeoutError
 
-    def told(**parameters: object) -> list[tuple[str, str, str]]:
-        story = road.play(fallback(**parameters), Down())
+    def emitted(**parameters: object) -> list[tuple[str, str, str]]:
+        story = runner.play(fallback(**parameters), Down())
         return [(each.name, each.source, each.category.label) for each in story.events]
 
     chain = {UNAVAILABLE: out_of_reach}
     used, failed = ("fallback.used", "out_of_reach", "unavailable"), ("fallback.failed", "out_of_reach", "timeout")
-    assert told(chain=chain) == [used, failed]
-    assert told(chain=chain, default=1, on=UNAVAILABLE) == [used, failed]  # what it failed with is not covered
-    assert told(chain=chain, stale={}) == [used, failed]  # where there is no good answer
+    assert emitted(chain=chain) == [used, failed]
+    assert emitted(chain=chain, default=1, on=UNAVAILABLE) == [used, failed]  # what it failed with is not covered
+    assert emitted(chain=chain, stale={}) == [used, failed]  # where there is no good answer
 
     def broken(error: Exception) -> object:
         raise KeyError from error
 
-    assert told(factory=broken) == [
+    assert emitted(factory=broken) == [
         ("fallback.used", "factory", "unavailable"),
         ("fallback.failed", "factory", "unknown"),
     ]
 
 
-def test_a_function_without_a_name_of_its_own_has_one_in_events(road: Road):
+def test_a_callable_without_a_name_has_one_in_events(runner: Runner):
     class Client:
         def __call__(self, *args: object) -> object:
             return "from the client"
 
-    assert road.play(fallback(chain={UNAVAILABLE: partial(replica)}), Down()).events[0].source == "replica"
-    assert road.play(fallback(chain={UNAVAILABLE: Client()}), Down()).events[0].source == "Client"
+    assert runner.play(fallback(chain={UNAVAILABLE: partial(replica)}), Down()).events[0].source == "replica"
+    assert runner.play(fallback(chain={UNAVAILABLE: Client()}), Down()).events[0].source == "Client"
 
 
-def test_it_stands_in_for_what_policies_inside_reject_and_give_up(road: Road):
+def test_the_chain_answers_for_rejections_and_exhausted_retries_inside(runner: Runner):
     def decorate(function):
         breaker = circuit_breaker("catalogue", failure_threshold=2)
         inner = retry_on_category("unavailable", attempts=2, base_delay=0)(breaker(timeout(5)(function)))
         return fallback(chain={"rejected": other_provider, UNAVAILABLE: replica})(inner)
 
-    story = road.play(decorate, Down(), Down(), "never", pauses=(0,))
+    story = runner.play(decorate, Down(), Down(), "never", pauses=(0,))
     assert story.answers == [("replica", (), {}), "other provider"]
 
 
-def test_a_substitute_may_be_guarded_itself(road: Road):
+def test_a_substitute_may_be_guarded_itself(runner: Runner):
     @fallback(default="deeper")
     def guarded(*args: object) -> object:
         raise ConnectionResetError
 
-    assert road.play(fallback(chain={UNAVAILABLE: guarded}), Down()).answer == "deeper"
+    assert runner.play(fallback(chain={UNAVAILABLE: guarded}), Down()).answer == "deeper"
 
 
-def test_a_method_hands_itself_on():
+def test_a_method_passes_its_object_to_the_chain():
     class Shop:
         name = "lamps"
 
@@ -262,7 +262,7 @@ def test_a_method_hands_itself_on():
     assert Shop().order("lamp") == "1 lamp from the replica of lamps"
 
 
-def test_as_a_block_the_function_is_called_without_arguments(backend: str):
+def test_the_chain_of_a_block_is_called_without_arguments(backend: str):
     with fallback(chain={UNAVAILABLE: replica}) as result:
         raise Down
     assert (result.value, result.degraded) == (("replica", (), {}), True)
@@ -278,7 +278,7 @@ def test_as_a_block_the_function_is_called_without_arguments(backend: str):
     assert anyio.run(main, backend=backend) == "second region"
 
 
-def test_cancellation_is_no_failure_to_stand_in_for(backend: str):
+def test_a_cancellation_is_not_replaced(backend: str):
     async def main() -> bool:
         with anyio.move_on_after(0) as scope:
             await fallback(chain={"cancelled": replica, "unknown": replica})(anyio.sleep_forever)()
@@ -290,25 +290,25 @@ def test_cancellation_is_no_failure_to_stand_in_for(backend: str):
 # -- degraded ----------------------------------------------------------------------------------------------------------
 
 
-def test_degraded_says_where_a_substitute_comes_from_and_what_for(road: Road):
+def test_degraded_names_the_source_and_the_error_of_a_substitute(runner: Runner):
     down = Down()
     for option, source in (
         ({"chain": {UNAVAILABLE: other_provider}}, "other_provider"),
         ({"default": "other provider"}, "default"),
         ({"factory": other_provider}, "factory"),
     ):
-        answer = road.play(fallback(**option, degraded=True), down).answer
+        answer = runner.play(fallback(**option, degraded=True), down).answer
         assert answer == Degraded("other provider", source, down)
         assert answer.error is down
         assert answer.age is None
-        assert road.play(fallback(**option, degraded=True), "ok").answer == "ok"
+        assert runner.play(fallback(**option, degraded=True), "ok").answer == "ok"
 
 
 def test_degraded_shows_no_value():
     assert repr(Degraded("secret", "default", Down("secret"))) == "Degraded(source='default', age=None)"
 
 
-def test_a_block_says_by_itself_whether_it_is_degraded():
+def test_a_block_refuses_the_option_degraded():
     with pytest.raises(TypeError, match="a block's result says by itself"), fallback(default=1, degraded=True):
         pass
 
@@ -334,7 +334,7 @@ def test_a_block_says_by_itself_whether_it_is_degraded():
         ({"default": 1, "degraded": 1}, TypeError, "degraded=1: give True or False"),
     ],
 )
-def test_a_chain_that_cannot_be_meant_is_refused(parameters: dict, kind: type[Exception], says: str):
+def test_an_invalid_chain_is_refused(parameters: dict, kind: type[Exception], says: str):
     with pytest.raises(kind, match=re.escape(says)):
         fallback(**parameters)
 
@@ -368,7 +368,7 @@ def test_keywords_are_handed_on_as_keywords():
     fallback(chain={"network": lambda query, limit: None})(search)
 
 
-def test_functions_that_do_not_say_what_they_take_are_taken_at_their_word():
+def test_functions_without_a_readable_signature_are_accepted():
     fallback(chain={"network": max, "timeout": print})(takes_one)
     fallback(chain={"network": takes_more})(max)
     fallback(chain={"network": takes_one})(replica)

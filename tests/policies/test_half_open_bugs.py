@@ -1,6 +1,6 @@
 """The eight bugs of half-open circuits, each kept out: with one probe and with three, sync, on asyncio and on trio.
 
-The calls are really on their way at the same time: threads, or tasks of an event loop that runs beside the test.
+The calls are really in flight at the same time: threads, or tasks of an event loop that runs beside the test.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 from resilience import CircuitBreaker, CircuitOpenError, ErrorCategory, circuit_breaker
 from resilience.clock import using_clock
 from resilience.testing import VirtualClock
-from tests.roads import Road
+from tests.runners import Runner
 
 down = ConnectionResetError("down")
 STUCK = 30  # seconds; never reached
@@ -56,10 +56,10 @@ class Flight:
 
 
 class Circuit:
-    """A circuit with *probes*, and its calls on one road."""
+    """A circuit with *probes*, and its calls by one runner."""
 
-    def __init__(self, road: Road, probes: int, portal: anyio.from_thread.BlockingPortal | None) -> None:
-        self.road, self.probes, self.portal = road, probes, portal
+    def __init__(self, runner: Runner, probes: int, portal: anyio.from_thread.BlockingPortal | None) -> None:
+        self.runner, self.probes, self.portal = runner, probes, portal
         self.clock = VirtualClock()
         self.flights: list[Flight] = []
         self.make()
@@ -167,7 +167,7 @@ class Circuit:
         return probes
 
     def must_be_full(self) -> None:
-        """All probes are out, and nobody else gets in."""
+        """All probes are in flight, and no other call is admitted."""
         assert self.breaker.state.name == "half-open"
         assert self.probes_out == self.probes
         assert self.call().rejected
@@ -179,17 +179,17 @@ class Circuit:
 
 
 @pytest.fixture(params=[1, 3], ids=lambda probes: f"{probes}-probes")
-def circuit(request: pytest.FixtureRequest, road: Road):
+def circuit(request: pytest.FixtureRequest, runner: Runner):
     with contextlib.ExitStack() as stack:
         portal = None
-        if road.is_async:
-            portal = stack.enter_context(anyio.from_thread.start_blocking_portal(backend=road.name))
-        circuit = Circuit(road, request.param, portal)
+        if runner.is_async:
+            portal = stack.enter_context(anyio.from_thread.start_blocking_portal(backend=runner.name))
+        circuit = Circuit(runner, request.param, portal)
         stack.callback(lambda: circuit.close())
         yield circuit
 
 
-def test_two_stale_successes_do_not_close_it(circuit: Circuit):
+def test_two_stale_successes_do_not_close_a_half_open_circuit(circuit: Circuit):
     circuit.make(success_threshold=2)
     stale = circuit.begin(2)
     probes = circuit.half_open()
@@ -203,7 +203,7 @@ def test_two_stale_successes_do_not_close_it(circuit: Circuit):
     assert circuit.breaker.state.name == "closed"
 
 
-def test_stale_results_that_are_ignored_mint_no_extra_probes(circuit: Circuit):
+def test_ignored_stale_results_add_no_extra_probes(circuit: Circuit):
     stale = circuit.begin(len(SAYS_NOTHING) + 2)
     circuit.half_open()
     for flight, error in zip(stale, [*SAYS_NOTHING, NotThere()], strict=False):
@@ -214,7 +214,7 @@ def test_stale_results_that_are_ignored_mint_no_extra_probes(circuit: Circuit):
 
 
 @pytest.mark.parametrize("how", ["success", "failure", "ignored", "cancelled"])
-def test_probes_that_outlived_their_lease_mint_no_extra_probes_and_decide_nothing(circuit: Circuit, how: str):
+def test_probes_that_outlived_their_lease_add_no_extra_probes_and_decide_nothing(circuit: Circuit, how: str):
     hung = circuit.half_open()
     circuit.clock.advance(30)
     circuit.send_probes()
@@ -224,7 +224,7 @@ def test_probes_that_outlived_their_lease_mint_no_extra_probes_and_decide_nothin
 
 
 @pytest.mark.parametrize("how", ["success", "failure", "ignored", "cancelled"])
-def test_probes_of_an_earlier_round_mint_no_extra_probes_and_decide_nothing(circuit: Circuit, how: str):
+def test_probes_of_an_earlier_half_open_state_add_no_extra_probes_and_decide_nothing(circuit: Circuit, how: str):
     hung = circuit.half_open()
     circuit.clock.advance(30)
     circuit.end(circuit.send_probes()[0], down)
@@ -236,7 +236,7 @@ def test_probes_of_an_earlier_round_mint_no_extra_probes_and_decide_nothing(circ
 
 
 @pytest.mark.parametrize("how", ["success", "failure", "ignored", "cancelled"])
-def test_probes_of_an_earlier_round_count_in_the_next_one_until_they_come_back(circuit: Circuit, how: str):
+def test_probes_of_an_earlier_half_open_state_hold_permits_until_they_end(circuit: Circuit, how: str):
     if circuit.probes == 1:
         pytest.skip("the one probe has opened it again")
     circuit.make(probe_timeout=1000)
@@ -255,9 +255,7 @@ def test_probes_of_an_earlier_round_count_in_the_next_one_until_they_come_back(c
 
 
 @pytest.mark.parametrize("how", ["success", "failure", "ignored", "cancelled"])
-def test_probes_of_an_earlier_round_that_come_back_while_it_is_open_do_not_count_in_the_next(
-    circuit: Circuit, how: str
-):
+def test_probes_that_end_while_the_circuit_is_open_free_their_permits(circuit: Circuit, how: str):
     circuit.make(probe_timeout=1000)
     first, *hung = circuit.half_open()
     circuit.end(first, down)
@@ -270,7 +268,7 @@ def test_probes_of_an_earlier_round_that_come_back_while_it_is_open_do_not_count
     circuit.send_probes()
 
 
-def test_probes_of_an_earlier_round_count_in_the_next_one_until_their_lease_is_over(circuit: Circuit):
+def test_probes_of_an_earlier_half_open_state_hold_permits_until_their_lease_is_over(circuit: Circuit):
     if circuit.probes == 1:
         pytest.skip("the one probe has opened it again")
     circuit.make(probe_timeout=40)
@@ -285,7 +283,7 @@ def test_probes_of_an_earlier_round_count_in_the_next_one_until_their_lease_is_o
     circuit.must_be_full()
 
 
-def test_probes_of_before_it_closed_do_not_count_when_it_probes_again(circuit: Circuit):
+def test_probes_from_before_closing_hold_no_permit_of_a_later_half_open_state(circuit: Circuit):
     circuit.make(probe_timeout=1000)
     first, *_ = circuit.half_open()
     circuit.end(first)
@@ -293,7 +291,7 @@ def test_probes_of_before_it_closed_do_not_count_when_it_probes_again(circuit: C
     circuit.half_open()
 
 
-def test_an_order_to_probe_does_not_wait_for_probes_of_earlier(circuit: Circuit):
+def test_forced_half_open_ignores_stale_probes(circuit: Circuit):
     circuit.make(probe_timeout=1000)
     circuit.half_open()
     with using_clock(circuit.clock):
@@ -302,7 +300,7 @@ def test_an_order_to_probe_does_not_wait_for_probes_of_earlier(circuit: Circuit)
     circuit.send_probes()
 
 
-def test_a_probe_that_is_never_reported_does_not_wedge_it(circuit: Circuit):
+def test_a_probe_that_is_never_reported_does_not_wedge_the_circuit(circuit: Circuit):
     circuit.trip()
     circuit.clock.advance(30)
     with using_clock(circuit.clock):
@@ -323,7 +321,7 @@ def test_a_probe_that_is_killed_gives_its_permit_back(circuit: Circuit):
     circuit.send_probes()
 
 
-def test_a_clock_that_steps_back_neither_wedges_an_open_one_nor_opens_it_early(circuit: Circuit):
+def test_a_clock_that_steps_back_neither_wedges_an_open_circuit_nor_half_opens_it_early(circuit: Circuit):
     circuit.clock.advance(1000)
     circuit.trip()
     circuit.clock.advance(20)
@@ -337,7 +335,7 @@ def test_a_clock_that_steps_back_neither_wedges_an_open_one_nor_opens_it_early(c
     assert circuit.breaker.state.name == "closed"
 
 
-def test_a_clock_that_steps_back_a_little_keeps_it_open_for_so_much_longer(circuit: Circuit):
+def test_a_clock_that_steps_back_a_little_keeps_the_circuit_open_for_that_much_longer(circuit: Circuit):
     circuit.clock.advance(1000)
     circuit.trip()
     circuit.clock.advance(20)
@@ -349,7 +347,7 @@ def test_a_clock_that_steps_back_a_little_keeps_it_open_for_so_much_longer(circu
     circuit.send_probes()
 
 
-def test_a_clock_that_steps_back_does_not_wedge_one_that_is_probing(circuit: Circuit):
+def test_a_clock_that_steps_back_does_not_wedge_a_half_open_circuit(circuit: Circuit):
     circuit.clock.advance(1000)
     lost = circuit.half_open()
     circuit.clock = VirtualClock()
@@ -360,7 +358,7 @@ def test_a_clock_that_steps_back_does_not_wedge_one_that_is_probing(circuit: Cir
     assert circuit.breaker.state.name == "closed"
 
 
-def test_a_probe_error_that_says_nothing_of_the_dependency_does_not_close_it(circuit: Circuit):
+def test_a_probe_whose_error_is_not_the_dependencys_does_not_close_the_circuit(circuit: Circuit):
     for error in SAYS_NOTHING:
         probes = circuit.half_open() if circuit.breaker.state.name == "closed" else circuit.send_probes()
         for flight in probes:
@@ -372,7 +370,7 @@ def test_a_probe_error_that_says_nothing_of_the_dependency_does_not_close_it(cir
     assert circuit.breaker.state.name == "open"
 
 
-def test_a_probe_error_that_trip_on_leaves_out_does_not_close_it(circuit: Circuit):
+def test_a_probe_error_outside_of_trip_on_does_not_close_the_circuit(circuit: Circuit):
     circuit.make(trip_on="network")
     for flight in circuit.half_open():
         circuit.end(flight, TimeoutError())
@@ -380,7 +378,7 @@ def test_a_probe_error_that_trip_on_leaves_out_does_not_close_it(circuit: Circui
     circuit.send_probes()
 
 
-def test_a_stale_failure_does_not_reopen_one_that_is_probing(circuit: Circuit):
+def test_a_stale_failure_does_not_reopen_a_half_open_circuit(circuit: Circuit):
     stale = circuit.begin(3)
     probes = circuit.half_open()
     for flight in stale:
@@ -390,7 +388,7 @@ def test_a_stale_failure_does_not_reopen_one_that_is_probing(circuit: Circuit):
     assert (circuit.breaker.state.name, circuit.breaker.fail_counter) == ("closed", 0)
 
 
-def test_a_failure_of_a_probe_that_another_one_overtook_does_not_reopen_it(circuit: Circuit):
+def test_the_failure_of_an_overtaken_probe_does_not_reopen_the_circuit(circuit: Circuit):
     if circuit.probes == 1:
         pytest.skip("one probe cannot be overtaken")
     first, second, third = circuit.half_open()
@@ -401,7 +399,7 @@ def test_a_failure_of_a_probe_that_another_one_overtook_does_not_reopen_it(circu
     assert (circuit.breaker.state.name, circuit.breaker.fail_counter) == ("closed", 0)
 
 
-def test_a_cancelled_probe_does_not_close_it(circuit: Circuit):
+def test_a_cancelled_probe_does_not_close_the_circuit(circuit: Circuit):
     for flight in circuit.half_open():
         circuit.cancel(flight)
         assert (circuit.breaker.state.name, circuit.breaker.success_counter) == ("half-open", 0)

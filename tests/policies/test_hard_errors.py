@@ -64,13 +64,13 @@ HARD = {
 
 
 @pytest.mark.parametrize("make", HARD.values(), ids=HARD)
-def test_an_error_that_is_hard_to_look_through_is_tried_again_like_any_other(make: Callable[[], Exception]):
+def test_an_error_with_hostile_causes_is_retried_like_any_other(make: Callable[[], Exception]):
     error, reached = make(), []
     retried = retry_on_category("transient", attempts=3, base_delay=0, retry_if=lambda state: True)
 
     def fail() -> None:
         reached.append(1)
-        with pytest.raises(ConnectionResetError):  # somebody gives up on something else, so that ours is looked at
+        with pytest.raises(ConnectionResetError):  # another retry is exhausted, so that this error is searched
             retry_on_category(attempts=2, base_delay=0)(refused)()
         raise error
 

@@ -1,4 +1,4 @@
-"""Which calls are safe to repeat, and which failures prove that nothing happened."""
+"""Calls that are safe to repeat, and failures that prove that the server has done nothing."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_method_is_idempotent_where_the_standard_says_so(method: str, idempote
     assert _by_method(_request, method, URL) is idempotent
 
 
-def test_a_parameter_called_method_is_found_wherever_it_stands() -> None:
+def test_the_parameter_method_is_found_by_position_and_by_name() -> None:
     assert not _by_method(_fetch, URL)  # its default
     assert _by_method(_fetch, URL, "get")
     assert _by_method(_fetch, URL, method="GET")
@@ -77,7 +77,7 @@ def test_a_parameter_called_method_is_found_wherever_it_stands() -> None:
     assert not _by_method(Client.request, Client(), "post", URL)
 
 
-def test_the_parameter_goes_before_a_request_and_the_name_of_the_function() -> None:
+def test_the_parameter_method_wins_over_a_request_and_the_functions_name() -> None:
     assert not _by_method(Client().get, httpx.Request("GET", URL), method="POST")
 
 
@@ -92,7 +92,7 @@ def test_the_parameter_goes_before_a_request_and_the_name_of_the_function() -> N
     ],
     ids=["httpx", "prepared by requests", "requests", "urllib", "urllib by its data"],
 )
-def test_a_request_knows_its_method(make: Callable[[str, str], object]) -> None:
+def test_the_method_of_a_request_object_is_found(make: Callable[[str, str], object]) -> None:
     assert _by_method(_send, make("GET", URL))
     assert _by_method(_send, "client", request=make("GET", URL))
     assert not _by_method(_send, make("POST", URL))
@@ -105,13 +105,13 @@ def test_a_method_may_be_a_member_of_the_enum_or_bytes() -> None:
     assert _by_method(_send, URL, method=b"PUT")
 
 
-def test_of_several_requests_all_must_be_idempotent() -> None:
+def test_a_call_with_several_requests_is_idempotent_only_if_all_are() -> None:
     get, post = httpx.Request("GET", URL), httpx.Request("POST", URL)
     assert _by_method(_send, get, get)
     assert not _by_method(_send, get, post)
 
 
-def test_the_name_of_the_function_speaks_last() -> None:
+def test_the_functions_name_is_the_last_place_to_look_for_the_method() -> None:
     assert _by_method(Client().get, URL)
     assert _by_method(Client.get, Client(), URL)
     assert not _by_method(Client().post, URL)
@@ -125,7 +125,7 @@ def test_the_name_of_the_function_speaks_last() -> None:
         assert _by_method(functools.partial(client.request, "PUT"), URL)
 
 
-def test_an_argument_in_small_letters_or_far_behind_is_no_method() -> None:
+def test_an_argument_in_lower_case_or_after_the_third_is_no_method() -> None:
     assert not _by_method(_send, "get", URL)
     assert not _by_method(_send, URL, "a", "b", "GET")
 
@@ -141,7 +141,7 @@ def test_an_argument_in_small_letters_or_far_behind_is_no_method() -> None:
     ],
     ids=["mapping", "small letters", "pairs", "bytes", "headers of httpx"],
 )
-def test_a_key_makes_any_call_idempotent(headers: Any) -> None:
+def test_an_idempotency_key_makes_any_call_idempotent(headers: Any) -> None:
     assert _by_method(Client().post, URL, headers=headers)
     assert _by_method(Client().post, URL, headers)
     assert _by_method(_send, httpx.Request("POST", URL, headers=headers))
@@ -151,11 +151,11 @@ def test_a_key_makes_any_call_idempotent(headers: Any) -> None:
     "headers",
     [None, {}, {"Idempotency-Key": ""}, {"Idempotency-Key": None}, {"X-Key": "8e03978e"}, "Idempotency-Key: x", 5, [5]],
 )
-def test_other_headers_do_not(headers: object) -> None:
+def test_other_headers_do_not_make_a_call_idempotent(headers: object) -> None:
     assert not _by_method(Client().post, URL, headers=headers)
 
 
-def test_headers_that_can_be_read_once_are_left_to_the_call() -> None:
+def test_an_iterator_of_headers_is_not_consumed() -> None:
     headers = iter([("Idempotency-Key", "8e03978e")])
     assert not _by_method(Client().post, URL, headers=headers)
     assert len(list(headers)) == 1
@@ -179,7 +179,7 @@ class _EveryAttribute:
         return self
 
 
-def test_arguments_that_cannot_be_looked_at_name_no_method() -> None:
+def test_arguments_whose_attributes_raise_name_no_method() -> None:
     for argument in (_Hostile(), _EveryAttribute()):
         assert not _by_method(_send, argument, headers=argument, method=argument)
         assert not by_method(Call("call", argument, (argument,)))  # type: ignore[arg-type]
@@ -188,14 +188,14 @@ def test_arguments_that_cannot_be_looked_at_name_no_method() -> None:
 # -- what idempotent= takes ------------------------------------------------------------------------------------------
 
 
-def test_true_is_every_call_and_false_is_none() -> None:
+def test_true_takes_every_call_for_idempotent_and_false_takes_none() -> None:
     assert idempotency_of(True) is None
     never = idempotency_of(False)
     assert never is not None
     assert not never.allows(Call("call", Client().get, (URL,)))
 
 
-def test_by_method_reads_the_call() -> None:
+def test_by_method_reads_the_method_of_the_call() -> None:
     idempotency = idempotency_of(by_method)
     assert idempotency is not None
     assert idempotency.allows(Call("call", Client().get, (URL,)))
@@ -209,12 +209,12 @@ def test_a_function_is_asked_with_the_arguments_of_the_call() -> None:
     assert not idempotency.allows(Call("call", _send, ("order",)))
 
 
-def test_it_is_written_as_it_was_given() -> None:
+def test_the_description_shows_idempotent_as_it_was_given() -> None:
     given = [False, by_method, _fetch, functools.partial(_fetch, URL)]
     assert [str(idempotency_of(one)) for one in given] == ["False", "by_method", "_fetch", "partial"]
 
 
-def test_a_function_that_raises_is_reported_once_and_means_no(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_of_the_function_is_logged_once_and_means_not_idempotent(caplog: pytest.LogCaptureFixture) -> None:
     def breaks(order: str) -> bool:
         raise LookupError(order)
 
@@ -223,12 +223,12 @@ def test_a_function_that_raises_is_reported_once_and_means_no(caplog: pytest.Log
     with caplog.at_level(logging.WARNING, "resilience"):
         assert not idempotency.allows(Call("call", _send, ("order",)))
         assert not idempotency.allows(Call("call", _send, ("order",)))
-    [told] = caplog.messages
-    assert told.startswith("idempotent ")
-    assert "LookupError" in told
+    [line] = caplog.messages
+    assert line.startswith("idempotent ")
+    assert "LookupError" in line
 
 
-def test_an_answer_that_has_to_be_awaited_is_no_answer(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_awaitable_answer_is_logged_and_means_not_idempotent(caplog: pytest.LogCaptureFixture) -> None:
     async def answer() -> bool:
         return True
 
@@ -285,7 +285,7 @@ def _again(error: Exception) -> bool:
     ],
     ids=repr,
 )  # fmt: skip
-def test_what_never_arrived_may_be_sent_again(error: Exception) -> None:
+def test_a_call_that_never_reached_the_server_may_be_sent_again(error: Exception) -> None:
     assert _again(error)
 
 
@@ -300,18 +300,18 @@ def test_what_never_arrived_may_be_sent_again(error: Exception) -> None:
     ],
     ids=repr,
 )  # fmt: skip
-def test_what_may_have_arrived_may_not(error: Exception) -> None:
+def test_a_call_that_may_have_reached_the_server_may_not_be_sent_again(error: Exception) -> None:
     assert not _again(error)
 
 
-def test_what_an_open_circuit_refused_never_arrived() -> None:
+def test_a_call_that_an_open_circuit_rejected_never_reached_the_server() -> None:
     error = CircuitOpenError("billing", 12.4)
     assert may_be_sent_again(profile_of(C.REJECTED), error)
 
 
 @pytest.mark.parametrize("hint", [None, "3"])
 @pytest.mark.parametrize(("status", "hinted"), [(503, True), (429, True), (529, True), (502, False), (522, False)])
-def test_an_answer_proves_nothing_but_a_429_and_one_that_asks_to_come_back(
+def test_only_a_429_and_an_answer_with_retry_after_prove_that_nothing_was_done(
     status: int, hinted: bool, hint: str | None
 ) -> None:
     request = httpx.Request("POST", "http://shop/")
@@ -324,7 +324,7 @@ def test_an_answer_proves_nothing_but_a_429_and_one_that_asks_to_come_back(
     assert may_be_sent_again(profile_of(classify(error)), error) is again
 
 
-def test_a_call_that_grpc_lost_the_connection_of_may_have_got_through() -> None:
+def test_a_grpc_call_that_lost_its_connection_may_have_reached_the_server() -> None:
     class Lost(Exception):
         def code(self) -> object:
             return grpc.StatusCode.UNAVAILABLE
@@ -338,7 +338,7 @@ def test_a_call_that_grpc_lost_the_connection_of_may_have_got_through() -> None:
     assert not may_be_sent_again(dataclasses.replace(ours, unsafe=RetrySafety.ALWAYS), Lost())
 
 
-def test_an_overloaded_model_may_have_begun() -> None:
+def test_a_call_of_an_overloaded_model_may_have_been_processed() -> None:
     request = httpx2.Request("POST", "http://model/")
     body = {"error": {"type": "overloaded_error"}}
 
@@ -353,7 +353,7 @@ def test_an_overloaded_model_may_have_begun() -> None:
     assert not _again(overloaded(200, **{"retry-after": "3"}))
 
 
-def test_the_row_decides() -> None:
+def test_the_row_of_the_category_decides() -> None:
     with override_profiles({"network": {"unsafe": RetrySafety.ALWAYS}, "rate_limit": {"unsafe": RetrySafety.NEVER}}):
         assert _again(ConnectionResetError())
         assert not _again(_Status(429))
@@ -368,7 +368,7 @@ def test_of_a_group_each_member_has_a_row_of_its_own() -> None:
     assert not may_be_sent_again(profile_of("timeout"), group)
 
 
-def test_a_member_that_arrived_counts_though_another_one_speaks_for_the_group() -> None:
+def test_a_group_with_a_member_that_may_have_been_executed_is_not_repeated() -> None:
     rejected = type("Rejected", (Exception,), {"category": C.REJECTED})()
     group = ExceptionGroup("both", [rejected, TimeoutError()])
     assert classify(group) is C.REJECTED

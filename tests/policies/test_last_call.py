@@ -23,7 +23,7 @@ from resilience import (
     timeout,
 )
 from resilience.testing import no_waits, virtual_time
-from tests.roads import Road
+from tests.runners import Runner
 
 down, slow = ConnectionResetError("down"), TimeoutError("slow")
 NETWORK, TIMEOUT = ErrorCategory.NETWORK, ErrorCategory.TIMEOUT
@@ -32,7 +32,7 @@ NETWORK, TIMEOUT = ErrorCategory.NETWORK, ErrorCategory.TIMEOUT
 # -- last_call ------------------------------------------------------------------------------------------------------
 
 
-def after(road: Road, decorate: Callable, *script: object) -> CallReport | None:
+def after(runner: Runner, decorate: Callable, *script: object) -> CallReport | None:
     """Return `last_call` right after a call, in the same task."""
     found: list[CallReport | None] = []
     steps = iter(script)
@@ -62,20 +62,20 @@ def after(road: Road, decorate: Callable, *script: object) -> CallReport | None:
                 pass
             found.append(last_call())
 
-    contextvars.Context().run(road.run, sync, asynchronous)
+    contextvars.Context().run(runner.run, sync, asynchronous)
     return found[0]
 
 
-def test_last_call_tells_of_a_success_after_failures_and_of_a_failure(road: Road):
+def test_last_call_reports_a_success_after_failures_and_a_failure(runner: Runner):
     policy = retry_on_category(base_delay=1, jitter="none")
-    report = after(road, policy, down, slow, "ok")
+    report = after(runner, policy, down, slow, "ok")
     assert (report.reason, report.made, report.categories) == (StopReason.SUCCESS, 3, (NETWORK, TIMEOUT))
-    assert after(road, policy, ValueError()).reason is StopReason.NOT_RETRYABLE
-    assert after(road, policy, "ok") is None
+    assert after(runner, policy, ValueError()).reason is StopReason.NOT_RETRYABLE
+    assert after(runner, policy, "ok") is None
 
 
-def test_last_call_tells_of_a_retry_under_a_time_limit(road: Road):
-    report = after(road, lambda fn: timeout(60)(retry_on_category(base_delay=1)(fn)), down, "ok")
+def test_last_call_reports_a_retry_under_a_time_limit(runner: Runner):
+    report = after(runner, lambda fn: timeout(60)(retry_on_category(base_delay=1)(fn)), down, "ok")
     assert report.made == 2
 
 
@@ -94,7 +94,7 @@ STACKS = {
 
 
 @pytest.mark.parametrize("stack", STACKS.values(), ids=STACKS)
-def test_a_failed_call_leaves_nothing_to_the_garbage_collector(road: Road, stack: Callable):
+def test_a_failed_call_leaves_nothing_to_the_garbage_collector(runner: Runner, stack: Callable):
     def fail() -> None:
         raise ConnectionResetError("down")
 
@@ -126,7 +126,7 @@ def test_a_failed_call_leaves_nothing_to_the_garbage_collector(road: Road, stack
     gc.disable()
     try:
         with no_waits():
-            assert road.run(call, call_async) == 0
+            assert runner.run(call, call_async) == 0
     finally:
         gc.enable()
 
@@ -157,7 +157,7 @@ def test_a_loop_that_fails_leaves_nothing_to_the_garbage_collector(options: dict
 
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt, SystemExit])
-def test_what_must_not_be_caught_is_remembered_as_a_cancellation(road: Road, raised: type[BaseException]):
+def test_a_base_exception_is_reported_as_a_cancellation(runner: Runner, raised: type[BaseException]):
     def play(script: list) -> CallReport | None:
         def step() -> None:
             raise script.pop(0)
@@ -178,7 +178,7 @@ def test_what_must_not_be_caught_is_remembered_as_a_cancellation(road: Road, rai
             seen.append(last_call())
 
         seen: list[CallReport | None] = []
-        contextvars.Context().run(road.run, call_sync, call)
+        contextvars.Context().run(runner.run, call_sync, call)
         return seen[0]
 
     report = play([down, raised()])
@@ -186,7 +186,7 @@ def test_what_must_not_be_caught_is_remembered_as_a_cancellation(road: Road, rai
     assert play([raised()]) is None
 
 
-def test_a_loop_that_is_left_by_ctrl_c_is_remembered_as_cancelled_and_goes_no_further():
+def test_a_loop_left_by_ctrl_c_is_reported_as_cancelled_and_makes_no_further_attempt():
     loop = iter(retrying(base_delay=0))
     with pytest.raises(KeyboardInterrupt):
         for attempt in loop:
@@ -201,7 +201,7 @@ class Argument:
 
 
 @pytest.mark.parametrize("end", [None, ValueError, KeyboardInterrupt])
-def test_what_is_remembered_of_a_call_keeps_nothing_of_it_alive(road: Road, end: type[BaseException] | None):
+def test_the_report_of_a_call_keeps_no_argument_or_error_alive(runner: Runner, end: type[BaseException] | None):
     seen: list[weakref.ref] = []
 
     def step(given: Argument) -> None:
@@ -226,7 +226,7 @@ def test_what_is_remembered_of_a_call_keeps_nothing_of_it_alive(road: Road, end:
             await policy(step_async)(Argument())
         return last_call()
 
-    report = contextvars.Context().run(road.run, sync, asynchronous)
+    report = contextvars.Context().run(runner.run, sync, asynchronous)
     gc.collect()
     assert report.made == (1 if end is KeyboardInterrupt else 2)
     assert [each() for each in seen] == [None, None]

@@ -1,4 +1,4 @@
-"""Retries within retries: what one of them has given up on, another does not try again, unless told to."""
+"""Nested retries: an outer one does not retry what an inner one has exhausted, unless ``retry_exhausted`` says so."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from resilience import RetriesExhaustedError, StopReason, describe, retry_on_category, subscribe, timeout
 from resilience._runtime.exhaustion import exhaustion_counter
 from resilience.testing import virtual_time
-from tests.roads import Road
+from tests.runners import Runner
 
 inner = retry_on_category(attempts=3, base_delay=0)
 outer = retry_on_category(attempts=4, base_delay=0)
@@ -36,7 +36,7 @@ class Dependency:
         self.fail()
 
 
-def attempt(road: Road, make: Callable[[Callable], Callable], make_async: Callable[[Callable], Callable]) -> int:
+def attempt(runner: Runner, make: Callable[[Callable], Callable], make_async: Callable[[Callable], Callable]) -> int:
     """Return how often a dependency that is down is called through what *make* makes of it."""
     dependency = Dependency()
 
@@ -48,7 +48,7 @@ def attempt(road: Road, make: Callable[[Callable], Callable], make_async: Callab
         with virtual_time(patience=60), pytest.raises(Exception, match="."):
             await make_async(dependency.fail_async)()
 
-    road.run(sync, asynchronous)
+    runner.run(sync, asynchronous)
     return dependency.calls
 
 
@@ -79,19 +79,19 @@ def called(body: Callable[[Callable], object]) -> Callable[[Callable], Callable]
 # -- not multiplied -------------------------------------------------------------------------------------------------
 
 
-def test_in_one_stack(road: Road):
-    assert attempt(road, lambda fn: outer(inner(fn)), lambda fn: outer(inner(fn))) == 3
+def test_nested_decorators_do_not_multiply_attempts(runner: Runner):
+    assert attempt(runner, lambda fn: outer(inner(fn)), lambda fn: outer(inner(fn))) == 3
 
 
-def test_three_deep(road: Road):
-    assert attempt(road, lambda fn: outer(outer(inner(fn))), lambda fn: outer(outer(inner(fn)))) == 3
+def test_three_nested_retries_do_not_multiply_attempts(runner: Runner):
+    assert attempt(runner, lambda fn: outer(outer(inner(fn))), lambda fn: outer(outer(inner(fn)))) == 3
 
 
-def test_in_nested_functions(road: Road):
-    assert attempt(road, called(lambda fn: fn()), awaited(lambda fn: fn())) == 3
+def test_retries_of_nested_functions_do_not_multiply_attempts(runner: Runner):
+    assert attempt(runner, called(lambda fn: fn()), awaited(lambda fn: fn())) == 3
 
 
-def test_through_an_error_raised_from_it(road: Road):
+def test_an_exhausted_cause_is_not_retried(runner: Runner):
     def translate(fn: Callable) -> None:
         try:
             fn()
@@ -104,10 +104,10 @@ def test_through_an_error_raised_from_it(road: Road):
         except ConnectionError as error:
             raise TimeoutError("in our words") from error
 
-    assert attempt(road, called(translate), awaited(translate_async)) == 3
+    assert attempt(runner, called(translate), awaited(translate_async)) == 3
 
 
-def test_through_several_of_them(road: Road):
+def test_an_exhausted_cause_of_a_cause_is_not_retried(runner: Runner):
     def translate(fn: Callable) -> None:
         try:
             try:
@@ -126,19 +126,19 @@ def test_through_several_of_them(road: Road):
         except TimeoutError as error:
             raise ConnectionAbortedError("twice") from error
 
-    assert attempt(road, called(translate), awaited(translate_async)) == 3
+    assert attempt(runner, called(translate), awaited(translate_async)) == 3
 
 
-def test_through_the_group_of_a_task_group(backend: str):
+def test_an_exhausted_member_of_a_task_groups_error_is_not_retried(backend: str):
     async def one_of_two(fn: Callable) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(fn)
             tasks.start_soon(anyio.lowlevel.checkpoint)
 
-    assert attempt(Road(backend), None, awaited(one_of_two)) == 3
+    assert attempt(Runner(backend), None, awaited(one_of_two)) == 3
 
 
-def test_through_a_member_taken_out_of_its_group(backend: str):
+def test_an_exhausted_error_taken_out_of_its_group_is_not_retried(backend: str):
     async def unwrapped(fn: Callable) -> None:
         try:
             async with anyio.create_task_group() as tasks:
@@ -146,10 +146,10 @@ def test_through_a_member_taken_out_of_its_group(backend: str):
         except ExceptionGroup as group:
             raise group.exceptions[0] from group
 
-    assert attempt(Road(backend), None, awaited(unwrapped)) == 3
+    assert attempt(Runner(backend), None, awaited(unwrapped)) == 3
 
 
-def test_through_the_groups_of_asyncio():
+def test_an_exhausted_member_of_an_asyncio_group_is_not_retried():
     async def grouped(fn: Callable) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(fn())
@@ -158,10 +158,10 @@ def test_through_the_groups_of_asyncio():
         await asyncio.gather(fn(), asyncio.sleep(0))
 
     for body in (grouped, gathered):
-        assert attempt(Road("asyncio"), None, awaited(body)) == 3
+        assert attempt(Runner("asyncio"), None, awaited(body)) == 3
 
 
-def test_a_group_that_was_given_up_on_as_a_whole(road: Road):
+def test_an_exhausted_exception_group_is_not_retried(runner: Runner):
     reached = []
 
     def fail() -> None:
@@ -172,11 +172,11 @@ def test_a_group_that_was_given_up_on_as_a_whole(road: Road):
         fail()
 
     with virtual_time(), pytest.raises(ExceptionGroup):
-        road.run(outer(inner(fail)), outer(inner(fail_async)))
+        runner.run(outer(inner(fail)), outer(inner(fail_async)))
     assert len(reached) == 3
 
 
-def test_through_worker_threads(road: Road):
+def test_exhaustion_in_a_worker_thread_is_not_retried(runner: Runner):
     def in_a_pool(fn: Callable) -> None:
         with concurrent.futures.ThreadPoolExecutor() as pool:
             pool.submit(fn).result()
@@ -184,17 +184,17 @@ def test_through_worker_threads(road: Road):
     async def in_a_thread(fn: Callable) -> None:
         await anyio.to_thread.run_sync(anyio.run, fn)
 
-    assert attempt(road, called(in_a_pool), awaited(in_a_thread)) == 3
+    assert attempt(runner, called(in_a_pool), awaited(in_a_thread)) == 3
 
 
-def test_through_a_time_limit_in_between(road: Road):
+def test_exhaustion_under_a_time_limit_is_not_retried(runner: Runner):
     def stack(fn: Callable) -> Callable:
         return outer(timeout(60)(inner(fn)))
 
-    assert attempt(road, stack, stack) == 3
+    assert attempt(runner, stack, stack) == 3
 
 
-def test_the_wrapped_error_of_a_retry_further_in():
+def test_the_wrapped_error_of_a_nested_retry_is_not_retried():
     wrapping = retry_on_category("transient", "exhausted", attempts=3, base_delay=0, on_exhausted="wrap")
     dependency = Dependency()
     with pytest.raises(RetriesExhaustedError) as caught:
@@ -203,10 +203,10 @@ def test_the_wrapped_error_of_a_retry_further_in():
     assert isinstance(caught.value.__cause__, (ConnectionError, RetriesExhaustedError))
 
 
-def test_an_outer_retry_that_wraps_wraps_what_one_further_in_gave_up_on(road: Road):
+def test_an_outer_retry_that_wraps_also_wraps_the_error_of_an_exhausted_nested_one(runner: Runner):
     error = ConnectionResetError()
     wrapping = retry_on_category(attempts=4, base_delay=0, on_exhausted="wrap")
-    story = road.play(lambda fn: wrapping(inner(fn)), error, error, error, "never")
+    story = runner.play(lambda fn: wrapping(inner(fn)), error, error, error, "never")
     assert isinstance(story.answer, RetriesExhaustedError)
     assert story.answer.__cause__ is error
     assert story.answer.reason == "nested"
@@ -214,9 +214,9 @@ def test_an_outer_retry_that_wraps_wraps_what_one_further_in_gave_up_on(road: Ro
     assert error.resilience.reason is StopReason.ATTEMPTS  # it keeps the report of who gave up on it
 
 
-def test_one_report_and_one_event_tell_of_it(road: Road):
+def test_an_exhaustion_has_one_report_and_one_event(runner: Runner):
     error = ConnectionResetError()
-    story = road.play(lambda fn: outer(inner(fn)), error, error, error, "never")
+    story = runner.play(lambda fn: outer(inner(fn)), error, error, error, "never")
     assert story.names.count("retry.exhausted") == 1
     assert story.reached == 3
     assert len(error.__notes__) == 1
@@ -243,39 +243,39 @@ def failing(fail: Callable[[], None], asynchronous: bool, name: str = "fetch") -
     return call
 
 
-def notes_of(road: Road, guarded: Callable) -> list[str]:
+def notes_of(runner: Runner, guarded: Callable) -> list[str]:
     with virtual_time(), pytest.raises(ConnectionResetError) as caught:
-        road.run(guarded, guarded)
+        runner.run(guarded, guarded)
     return caught.value.__notes__
 
 
 DECLINED = "did not retry: a nested retry of shop.fetch is exhausted; retry_exhausted=True retries it all the same"
 
 
-def test_an_outer_retry_that_declines_says_so_and_why(road: Road):
-    fetch = inner(failing(Dependency().fail, road.is_async))
-    job = outer(failing(fetch, road.is_async, "job"))
+def test_an_outer_retry_that_declines_says_so_and_why(runner: Runner):
+    fetch = inner(failing(Dependency().fail, runner.is_async))
+    job = outer(failing(fetch, runner.is_async, "job"))
     for _ in range(2):  # a note takes the place of that of the call before
-        failed, declined = notes_of(road, job)
+        failed, declined = notes_of(runner, job)
         assert failed.startswith("resilience: shop.fetch failed 3 times")
         assert declined == f"resilience: shop.job {DECLINED}"
 
 
-def test_the_same_error_raised_by_two_calls_has_the_notes_of_the_last(road: Road):
-    fetch = inner(failing(Dependency(ConnectionResetError("same")).fail, road.is_async))
-    job = outer(failing(fetch, road.is_async, "job"))
+def test_the_same_error_raised_by_two_calls_has_the_notes_of_the_last(runner: Runner):
+    fetch = inner(failing(Dependency(ConnectionResetError("same")).fail, runner.is_async))
+    job = outer(failing(fetch, runner.is_async, "job"))
     for _ in range(2):
-        assert len(notes_of(road, job)) == 2
+        assert len(notes_of(runner, job)) == 2
 
 
-def test_one_around_the_same_function_says_so_in_the_note_that_is_there(road: Road):
+def test_one_around_the_same_function_says_so_in_the_note_that_is_there(runner: Runner):
     for levels in (outer, lambda fn: outer(outer(fn))):
-        (note,) = notes_of(road, levels(inner(failing(Dependency().fail, road.is_async))))
+        (note,) = notes_of(runner, levels(inner(failing(Dependency().fail, runner.is_async))))
         assert note.splitlines()[2:] == [f"  an enclosing retry {DECLINED}"]
 
 
-def test_an_error_raised_from_an_exhausted_one_says_so_too(road: Road):
-    fetch = inner(failing(Dependency().fail, road.is_async))
+def test_an_error_raised_from_an_exhausted_one_says_so_too(runner: Runner):
+    fetch = inner(failing(Dependency().fail, runner.is_async))
 
     async def asynchronous() -> None:
         try:
@@ -289,9 +289,9 @@ def test_an_error_raised_from_an_exhausted_one_says_so_too(road: Road):
         except ConnectionError as error:
             raise ConnectionResetError("in our words") from error
 
-    job = asynchronous if road.is_async else sync
+    job = asynchronous if runner.is_async else sync
     job.__module__, job.__qualname__ = "shop", "job"
-    assert notes_of(road, outer(job)) == [f"resilience: shop.job {DECLINED}"]
+    assert notes_of(runner, outer(job)) == [f"resilience: shop.job {DECLINED}"]
 
 
 picky = retry_on_category(attempts=3, base_delay=0, idempotent=False)
@@ -311,9 +311,9 @@ picky = retry_on_category(attempts=3, base_delay=0, idempotent=False)
     ],
     ids=["one attempt", "not idempotent", "one attempt of a category", "the same categories", "more categories"],
 )
-def test_describe_counts_no_fewer_calls_than_are_made(road: Road, make: Callable, script: list[str]):
+def test_describe_counts_no_fewer_calls_than_are_made(runner: Runner, make: Callable, script: list[str]):
     kinds = {"network": ConnectionResetError, "refused": ConnectionRefusedError, "timeout": TimeoutError}
-    story = road.play(make, *[kinds[each]() for each in script])
+    story = runner.play(make, *[kinds[each]() for each in script])
     assert 3 <= story.reached <= describe(make(lambda: None)).worst.calls
 
 
@@ -331,51 +331,51 @@ def test_describe_counts_what_is_certain_exactly():
     assert calls(retry_on_category("network", attempts=4), timeout(1), inner) == 3
 
 
-def test_for_as_long_as_the_inner_one_has_attempts_left_the_outer_one_does_its_own(road: Road):
+def test_the_outer_retry_makes_its_own_attempts_while_the_inner_one_is_not_exhausted(runner: Runner):
     picky = retry_on_category("timeout", attempts=3, base_delay=0)
-    story = road.play(lambda fn: outer(picky(fn)), ConnectionResetError(), TimeoutError(), "ok")
+    story = runner.play(lambda fn: outer(picky(fn)), ConnectionResetError(), TimeoutError(), "ok")
     assert story.answer == "ok"
 
 
-def test_an_inner_retry_that_is_set_to_one_attempt_leaves_the_outer_one_its_own(road: Road):
+def test_an_inner_retry_of_one_attempt_does_not_stop_the_outer_one(runner: Runner):
     never = retry_on_category(attempts=1)
-    assert attempt(road, lambda fn: outer(never(fn)), lambda fn: outer(never(fn))) == 4
+    assert attempt(runner, lambda fn: outer(never(fn)), lambda fn: outer(never(fn))) == 4
 
 
 # -- multiplied on demand -------------------------------------------------------------------------------------------
 
 
-def test_retry_exhausted_multiplies(road: Road):
-    told = retry_on_category(attempts=4, base_delay=0, retry_exhausted=True)
-    assert attempt(road, lambda fn: told(inner(fn)), lambda fn: told(inner(fn))) == 12
+def test_retry_exhausted_multiplies_attempts(runner: Runner):
+    multiplying = retry_on_category(attempts=4, base_delay=0, retry_exhausted=True)
+    assert attempt(runner, lambda fn: multiplying(inner(fn)), lambda fn: multiplying(inner(fn))) == 12
 
 
-def test_only_the_one_that_is_told_does(road: Road):
-    told = retry_on_category(attempts=2, base_delay=0, retry_exhausted=True)
-    assert attempt(road, lambda fn: outer(told(inner(fn))), lambda fn: outer(told(inner(fn)))) == 6
+def test_only_the_retry_with_retry_exhausted_multiplies(runner: Runner):
+    multiplying = retry_on_category(attempts=2, base_delay=0, retry_exhausted=True)
+    assert attempt(runner, lambda fn: outer(multiplying(inner(fn))), lambda fn: outer(multiplying(inner(fn)))) == 6
 
 
 # -- errors of before -----------------------------------------------------------------------------------------------
 
 
-def test_the_same_error_raised_by_a_later_call_is_tried_again(road: Road):
+def test_the_same_error_raised_by_a_later_call_is_tried_again(runner: Runner):
     always = ConnectionResetError("the same object, always")
-    story = road.play(inner, *[always] * 9, pauses=(0, 0))
+    story = runner.play(inner, *[always] * 9, pauses=(0, 0))
     assert story.reached == 9
-    story = road.play(lambda fn: outer(inner(fn)), *[always] * 9, pauses=(0, 0))
+    story = runner.play(lambda fn: outer(inner(fn)), *[always] * 9, pauses=(0, 0))
     assert story.reached == 9  # three each: not one, and not twelve
 
 
-def test_an_error_raised_from_one_of_before_is_tried_again(road: Road):
+def test_an_error_raised_from_an_earlier_calls_error_is_tried_again(runner: Runner):
     old = ConnectionResetError("given up on before")
-    road.play(inner, old, old, old)
+    runner.play(inner, old, old, old)
     errors = [TimeoutError() for _ in range(2)]
     for error in errors:
         error.__cause__ = old
-    assert road.play(outer, *errors, "ok").answer == "ok"
+    assert runner.play(outer, *errors, "ok").answer == "ok"
 
 
-def test_an_error_that_somebody_else_gives_up_on_while_a_retry_waits_is_tried_again(road: Road):
+def test_an_error_that_another_call_exhausts_while_a_retry_waits_is_tried_again(runner: Runner):
     always = ConnectionResetError("shared")
 
     def meanwhile(event: object) -> None:
@@ -386,14 +386,14 @@ def test_an_error_that_somebody_else_gives_up_on_while_a_retry_waits_is_tried_ag
 
     before: list[int] = []
     with subscribe(meanwhile):
-        story = road.play(retry_on_category(attempts=3, base_delay=1), *[always] * 9)
+        story = runner.play(retry_on_category(attempts=3, base_delay=1), *[always] * 9)
     assert before
     assert story.reached == 3
 
 
-def test_an_error_of_before_is_tried_again_while_others_give_up_on_theirs(road: Road):
+def test_an_earlier_calls_error_is_tried_again_while_other_calls_exhaust_theirs(runner: Runner):
     old, reached = ConnectionResetError("given up on before"), []
-    road.play(inner, old, old, old)  # the last of all to be given up on until now
+    runner.play(inner, old, old, old)  # the last of all to be given up on until now
 
     def fail() -> None:
         reached.append(1)
@@ -405,13 +405,13 @@ def test_an_error_of_before_is_tried_again_while_others_give_up_on_theirs(road: 
         fail()
 
     with virtual_time(), pytest.raises(ConnectionResetError):
-        road.run(inner(fail), inner(fail_async))
+        runner.run(inner(fail), inner(fail_async))
     assert len(reached) == 3
 
 
-def test_a_copy_of_an_error_of_before_is_tried_again(road: Road):
+def test_a_copy_of_an_earlier_calls_error_is_tried_again(runner: Runner):
     old = ConnectionResetError("kept somewhere")
-    road.play(inner, old, old, old)
+    runner.play(inner, old, old, old)
     for again in (copy.copy, copy.deepcopy):
         reached = []
 
@@ -424,9 +424,9 @@ def test_a_copy_of_an_error_of_before_is_tried_again(road: Road):
         assert len(reached) == 3
 
 
-def test_an_error_from_another_process_was_given_up_on_when_it_came(road: Road):
+def test_an_exhausted_error_from_another_process_counts_as_exhausted_on_arrival(runner: Runner):
     there = ConnectionResetError("there")
-    road.play(inner, there, there, there)
+    runner.play(inner, there, there, there)
     sent = pickle.dumps(there)
     reached = []
 
@@ -438,13 +438,13 @@ def test_an_error_from_another_process_was_given_up_on_when_it_came(road: Road):
         fetch()
 
     with virtual_time(), pytest.raises(ConnectionResetError) as caught:
-        road.run(outer(fetch), outer(fetch_async))
+        runner.run(outer(fetch), outer(fetch_async))
     assert len(reached) == 1
     assert caught.value.resilience.made == 3
 
 
-@pytest.mark.parametrize("told", [False, True], ids=["unheard", "heard"])
-def test_what_was_given_up_on_during_an_earlier_attempt_is_fresh_in_the_next_where_it_is_raised_again(told: bool):
+@pytest.mark.parametrize("listening", [False, True], ids=["unheard", "heard"])
+def test_an_error_exhausted_in_an_earlier_attempt_is_retried_when_a_later_one_raises_it_again(listening: bool):
     given_up: list[Exception] = []
     calls = 0
 
@@ -463,10 +463,10 @@ def test_what_was_given_up_on_during_an_earlier_attempt_is_fresh_in_the_next_whe
                 given_up.append(error)
             raise ConnectionResetError("another")
         if calls == 2:
-            raise given_up[0]  # no retry further in has been at work during this attempt
+            raise given_up[0]  # no nested retry was exhausted during this attempt
         return "ok"
 
-    if told:
+    if listening:
         with subscribe(lambda event: None):
             assert call() == "ok"
     else:

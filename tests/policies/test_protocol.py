@@ -15,7 +15,7 @@ import pytest
 from resilience import CallTimeoutError, Pipeline, describe, retry_on_category, subscribe, timeout
 from resilience.policies import Call, Emit, Outcome, Policy, Proceed, Run, Sleep, Steps
 from resilience.testing import virtual_time
-from tests.roads import Road
+from tests.runners import Runner
 
 down = ConnectionResetError("down")
 
@@ -30,14 +30,14 @@ class Twice(Policy):
         return outcome
 
 
-def test_a_policy_may_proceed_twice(road: Road):
-    story = road.play(Twice(), down, "second")
+def test_a_policy_may_proceed_twice(runner: Runner):
+    story = runner.play(Twice(), down, "second")
     assert (story.answer, story.reached) == ("second", 2)
-    story = road.play(Pipeline(Twice(), Twice()), down, down, down, "fourth")
+    story = runner.play(Pipeline(Twice(), Twice()), down, down, down, "fourth")
     assert (story.answer, story.reached) == ("fourth", 4)
 
 
-def test_around_a_method_and_a_stream_that_has_not_begun_it_may_proceed_twice(road: Road):
+def test_a_policy_around_a_method_or_an_unstarted_stream_may_proceed_twice(runner: Runner):
     failures = [down]
 
     class Shop:
@@ -56,11 +56,11 @@ def test_around_a_method_and_a_stream_that_has_not_begun_it_may_proceed_twice(ro
     async def main_async() -> None:
         assert [item async for item in Shop().async_items()] == ["lamp"]
 
-    road.run(lambda: list(Shop().items()), main_async)
+    runner.run(lambda: list(Shop().items()), main_async)
     assert failures == []
 
 
-def test_once_items_are_handed_out_it_cannot_proceed_again(road: Road):
+def test_a_policy_cannot_proceed_again_once_items_are_streaming(runner: Runner):
     @Twice()
     def items() -> Iterator[int]:
         yield 1
@@ -82,11 +82,11 @@ def test_once_items_are_handed_out_it_cannot_proceed_again(road: Road):
             got.append(item)
 
     with pytest.raises(RuntimeError, match="items cannot run again: its first items were handed out"):
-        road.run(main, main_async)
+        runner.run(main, main_async)
     assert got == [1]
 
 
-def test_a_block_cannot_run_twice(road: Road):
+def test_a_block_cannot_run_twice(runner: Runner):
     def main() -> None:
         with Twice():
             raise down
@@ -96,10 +96,10 @@ def test_a_block_cannot_run_twice(road: Road):
             raise down
 
     with pytest.raises(RuntimeError, match="calls more than once cannot guard a block"):
-        road.run(main, main_async)
+        runner.run(main, main_async)
 
 
-def test_an_error_ends_with_its_block_where_the_policy_returns_a_value(road: Road):
+def test_an_error_ends_with_its_block_where_the_policy_returns_a_value(runner: Runner):
     class Swallow(Policy):
         def run(self, call: Call) -> Steps:
             yield Proceed()
@@ -117,11 +117,11 @@ def test_an_error_ends_with_its_block_where_the_policy_returns_a_value(road: Roa
         after.append(True)
 
     after: list[bool] = []
-    road.run(main, main_async)
+    runner.run(main, main_async)
     assert after == [True]
 
 
-def test_an_error_that_a_policy_makes_of_another_leaves_a_block(road: Road):
+def test_an_error_that_a_policy_makes_of_another_leaves_a_block(runner: Runner):
     class Translate(Policy):
         def run(self, call: Call) -> Steps:
             outcome = yield Proceed()
@@ -136,7 +136,7 @@ def test_an_error_that_a_policy_makes_of_another_leaves_a_block(road: Road):
             raise down
 
     with pytest.raises(LookupError):
-        road.run(main, main_async)
+        runner.run(main, main_async)
 
 
 # -- limits --------------------------------------------------------------------------------------------------------
@@ -153,11 +153,11 @@ class Limited(Policy):
         return outcome
 
 
-def test_a_policy_may_limit_what_is_inside(road: Road):
-    from tests.roads import Takes
+def test_a_policy_may_limit_the_time_of_the_inner_call(runner: Runner):
+    from tests.runners import Takes
 
     policy = Limited(2)
-    story = road.play(policy, Takes(5), "quick", pauses=(0,))
+    story = runner.play(policy, Takes(5), "quick", pauses=(0,))
     assert type(story.answers[0]) is CallTimeoutError
     assert story.answers[1] == "quick"
     assert policy.seen == ["CallTimeoutError", "NoneType"]
@@ -187,7 +187,7 @@ def test_a_stream_limited_by_a_policy_keeps_its_context_variables_whatever_threa
 # -- other effects -------------------------------------------------------------------------------------------------
 
 
-def test_functions_of_the_users_are_run_and_events_are_emitted(road: Road):
+def test_the_effects_run_and_emit_call_the_users_functions_and_listeners(runner: Runner):
     from resilience.events import Event
 
     @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +205,7 @@ def test_functions_of_the_users_are_run_and_events_are_emitted(road: Road):
 
     class Asks(Policy):
         def run(self, call: Call) -> Steps:
-            outcome = yield Run(fail_async if road.is_async else fail)
+            outcome = yield Run(fail_async if runner.is_async else fail)
             assert outcome.error is down
             outcome = yield Run(int, "42")
             yield Emit(event)
@@ -214,7 +214,7 @@ def test_functions_of_the_users_are_run_and_events_are_emitted(road: Road):
 
     event = object()
     with subscribe(heard.append):
-        assert road.play(Asks(), "ignored").answer == 42
+        assert runner.play(Asks(), "ignored").answer == 42
     assert event in heard
 
 
@@ -281,16 +281,16 @@ WRONG = {
 @pytest.mark.parametrize("policy", WRONG)
 @pytest.mark.parametrize("around", [lambda policy: policy, lambda policy: Pipeline(retry_on_category(), policy)])
 def test_a_wrong_run_is_a_type_error_that_no_policy_takes_for_a_failure(
-    road: Road, policy: type[Policy], around: Callable[[Policy], Policy]
+    runner: Runner, policy: type[Policy], around: Callable[[Policy], Policy]
 ):
-    story = road.play(around(policy()), "value", "again")
+    story = runner.play(around(policy()), "value", "again")
     assert type(story.answer) is TypeError
     assert story.reached <= 1
     with pytest.raises(TypeError, match=WRONG[policy]):
         raise story.answer
 
 
-def test_a_wrong_run_is_a_type_error_of_blocks_too(road: Road):
+def test_a_wrong_run_is_a_type_error_of_blocks_too(runner: Runner):
     for policy, message in WRONG.items():
         if policy is ReturnsAValue:
             continue  # a block has none
@@ -304,11 +304,11 @@ def test_a_wrong_run_is_a_type_error_of_blocks_too(road: Road):
                 pass
 
         with pytest.raises(TypeError, match=message.replace("YieldsAValue.run ", "")):
-            road.run(main, main_async)
+            runner.run(main, main_async)
 
 
-def test_a_run_that_returns_a_generator_of_another_method_is_fine(road: Road):
-    assert road.play(Delegates(), "value").answer == "value"
+def test_a_run_may_return_the_generator_of_another_method(runner: Runner):
+    assert runner.play(Delegates(), "value").answer == "value"
 
 
 def test_a_policy_without_run_cannot_be_made():
@@ -340,7 +340,7 @@ class YieldsWhileClosed(Policy):
             yield Sleep(1)
 
 
-def test_a_policy_that_yields_while_it_is_closed_is_told_so(backend: str):
+def test_a_policy_that_yields_while_it_is_closed_is_an_error_that_says_so(backend: str):
     message = r"YieldsWhileClosed\.run yields while it is closed: a call that is cancelled has no effects left"
 
     def interrupted() -> None:
@@ -365,7 +365,7 @@ def test_a_policy_that_yields_while_it_is_closed_is_told_so(backend: str):
     gc.collect()
 
 
-def test_an_error_of_a_policys_own_in_finally_is_not_mistaken_for_that():
+def test_a_policys_own_error_in_finally_is_raised_as_it_is():
     class Fails(Policy):
         def run(self, call: Call) -> Steps:
             try:
@@ -380,11 +380,11 @@ def test_an_error_of_a_policys_own_in_finally_is_not_mistaken_for_that():
         Fails().call(interrupted)
 
 
-def test_the_policies_outside_of_one_that_breaks_the_protocol_give_back_what_they_took(road: Road):
+def test_the_policies_outside_of_one_that_breaks_the_protocol_give_back_what_they_took(runner: Runner):
     from examples.policies.concurrency_limit import ConcurrencyLimit
 
     limit = ConcurrencyLimit(1)
-    assert type(road.play(Pipeline(limit, ReturnsNothing()), "value").answer) is TypeError
+    assert type(runner.play(Pipeline(limit, ReturnsNothing()), "value").answer) is TypeError
     assert limit.slots.free == 1
 
 
@@ -404,7 +404,7 @@ def test_on_the_fast_path_a_policy_must_proceed_first():
         fail()
 
 
-def test_on_the_fast_path_a_success_does_not_ask_the_policy_and_a_failure_does(road: Road):
+def test_a_policy_on_the_fast_path_is_run_for_failures_alone(runner: Runner):
     class Failures(Policy):
         fast_path = True
 
@@ -418,16 +418,16 @@ def test_on_the_fast_path_a_success_does_not_ask_the_policy_and_a_failure_does(r
 
     policy = Failures()
     retry = retry_on_category(attempts=2, base_delay=0)
-    assert road.play(policy, "at once").answer == "at once"
-    assert road.play(Pipeline(policy, retry), down, "later").answer == "later"
-    assert road.play(Pipeline(retry, policy), down, "later").answer == "later"
+    assert runner.play(policy, "at once").answer == "at once"
+    assert runner.play(Pipeline(policy, retry), down, "later").answer == "later"
+    assert runner.play(Pipeline(retry, policy), down, "later").answer == "later"
     assert policy.heard == ["later", down, "later"]
 
 
 # -- names ---------------------------------------------------------------------------------------------------------
 
 
-def test_options_are_shown_however_they_are_written():
+def test_a_description_shows_options_kept_with_or_without_an_underscore():
     @dataclasses.dataclass
     class Data(Policy):
         limit: int
@@ -463,7 +463,7 @@ def test_options_are_shown_however_they_are_written():
         pass
 
 
-def test_an_option_of_any_usual_name_does_not_touch_the_machinery(road: Road):
+def test_options_may_have_any_name_outside_of_the_protocol(runner: Runner):
     names = (
         "limit rate burst wait delay timeout seconds key name size window on category clock events target function"
         " attempts threshold interval tokens capacity result value error policy before after release resumed held"
@@ -483,7 +483,7 @@ def test_an_option_of_any_usual_name_does_not_touch_the_machinery(road: Road):
             return 1
 
     assert Client().get() == 1
-    assert road.play(Pipeline(timeout(5), Options(), retry_on_category()), "ok").answer == "ok"
+    assert runner.play(Pipeline(timeout(5), Options(), retry_on_category()), "ok").answer == "ok"
     assert str(describe(Client.get).worst) == "worst case: unknown (Options does not say)"
 
 

@@ -1,4 +1,4 @@
-"""What an open circuit knows of the failure that opened it: type and category, never another caller's data."""
+"""An open circuit keeps type and category of the failure that opened it, never another caller's data."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import pytest
 from resilience import CircuitOpenError, ErrorCategory, circuit_breaker
 from resilience.events import CircuitOpened
 from resilience.testing import virtual_time
-from tests.callers import AnotherCaller
-from tests.roads import Road
+from tests.independent_caller import IndependentCaller
+from tests.runners import Runner
 
 
 class Card:
-    """What a caller would not want others to see."""
+    """Data of one caller that no other caller may see."""
 
 
-def _failing(road: Road, cards: list[weakref.ref[Card]]) -> object:
+def _failing(runner: Runner, cards: list[weakref.ref[Card]]) -> object:
     def fail() -> None:
         card = Card()
         cards.append(weakref.ref(card))
@@ -28,14 +28,14 @@ def _failing(road: Road, cards: list[weakref.ref[Card]]) -> object:
     async def fail_async() -> None:
         fail()
 
-    return fail_async if road.is_async else fail
+    return fail_async if runner.is_async else fail
 
 
 @pytest.mark.parametrize("state", ["open", "half-open"])
-def test_a_circuit_that_is_not_closed_keeps_nothing_of_the_failed_call_alive(road: Road, state: str):
+def test_a_circuit_that_is_not_closed_keeps_nothing_of_the_failed_call_alive(runner: Runner, state: str):
     breaker = circuit_breaker("billing", failure_threshold=1, reset_timeout=30)
     cards: list[weakref.ref[Card]] = []
-    fail = breaker(_failing(road, cards))
+    fail = breaker(_failing(runner, cards))
 
     def main() -> None:
         with pytest.raises(ConnectionResetError):
@@ -45,7 +45,7 @@ def test_a_circuit_that_is_not_closed_keeps_nothing_of_the_failed_call_alive(roa
         with pytest.raises(ConnectionResetError):
             await fail()
 
-    road.run(main, main_async)
+    runner.run(main, main_async)
     if state == "half-open":
         breaker.half_open()
     gc.collect()
@@ -53,9 +53,9 @@ def test_a_circuit_that_is_not_closed_keeps_nothing_of_the_failed_call_alive(roa
     assert [card() for card in cards] == [None]
 
 
-def test_a_rejection_names_type_and_category_of_the_last_failure_and_has_no_cause(road: Road):
+def test_a_rejection_names_type_and_category_of_the_last_failure_and_has_no_cause(runner: Runner):
     breaker = circuit_breaker("billing", failure_threshold=2, reset_timeout=30)
-    story = road.play(breaker, TimeoutError("secret"), ConnectionResetError("secret"), "never", pauses=(0, 0))
+    story = runner.play(breaker, TimeoutError("secret"), ConnectionResetError("secret"), "never", pauses=(0, 0))
     rejected = story.answers[2]
     assert isinstance(rejected, CircuitOpenError)
     assert (rejected.last_error_type, rejected.last_category) == ("ConnectionResetError", ErrorCategory.NETWORK)
@@ -64,17 +64,17 @@ def test_a_rejection_names_type_and_category_of_the_last_failure_and_has_no_caus
     assert "secret" not in f"{rejected} {rejected!r} {rejected.to_dict()}"
 
 
-def test_each_of_many_callers_gets_a_rejection_of_its_own(road: Road):
+def test_each_of_many_callers_gets_a_rejection_of_its_own(runner: Runner):
     breaker = circuit_breaker("billing", failure_threshold=1)
-    story = road.play(breaker, TimeoutError(), "never", "never", pauses=(0, 0))
+    story = runner.play(breaker, TimeoutError(), "never", "never", pauses=(0, 0))
     first, second = story.answers[1:]
     assert first is not second
     assert str(first) == str(second)
 
 
-def test_the_event_of_an_opening_says_the_category_of_the_failure_that_opened_it(road: Road):
+def test_the_event_of_an_opening_says_the_category_of_the_failure_that_opened_it(runner: Runner):
     breaker = circuit_breaker("billing", failure_threshold=1, reset_timeout=30)
-    story = road.play(breaker, TimeoutError(), TimeoutError(), pauses=(30,))
+    story = runner.play(breaker, TimeoutError(), TimeoutError(), pauses=(30,))
     opened = [event for event in story.events if isinstance(event, CircuitOpened)]
     timed_out = ErrorCategory.TIMEOUT
     assert [(event.failures, event.category) for event in opened] == [(1, timed_out), (2, timed_out)]
@@ -90,7 +90,7 @@ def test_a_rejected_request_is_logged_in_one_line(state: str, caplog: pytest.Log
             raise TimeoutError("secret")
         if state == "half-open":
             breaker.half_open()
-            AnotherCaller().enter(breaker)
+            IndependentCaller().enter(breaker)
         with pytest.raises(CircuitOpenError) as rejected, breaker:
             pass
     with caplog.at_level(logging.INFO, logger="resilience.integrations.http"):

@@ -1,4 +1,4 @@
-"""`remaining`: what is left of the innermost deadline or limit, wherever one asks."""
+"""`remaining`: the rest of the innermost deadline or limit, in every task and thread that inherits it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from resilience import CallTimeoutError, DeadlineExceededError, deadline, remain
 from resilience.clock import using_clock
 from resilience.testing import VirtualClock, virtual_time
 from tests import loops
-from tests.roads import Road
+from tests.runners import Runner
 
 
-def left(road: Road, *decorators: Callable, jump: float = 0.0) -> float | None:
+def left(runner: Runner, *decorators: Callable, jump: float = 0.0) -> float | None:
     """Return what is left to a function within *decorators*, after *jump* seconds of virtual time."""
 
     def ask() -> float | None:
@@ -30,30 +30,30 @@ def left(road: Road, *decorators: Callable, jump: float = 0.0) -> float | None:
     for decorate in reversed(decorators):
         ask, ask_async = decorate(ask), decorate(ask_async)
     with virtual_time(patience=60) as clock:
-        return road.run(ask, ask_async)
+        return runner.run(ask, ask_async)
 
 
-def test_without_any_there_is_none(road: Road):
-    assert left(road) is None
-    assert left(road, retry_on_category()) is None
+def test_remaining_is_none_without_a_limit(runner: Runner):
+    assert left(runner) is None
+    assert left(runner, retry_on_category()) is None
 
 
-def test_it_is_what_is_left_of_the_earliest(road: Road):
-    assert left(road, deadline(5)) == 5
-    assert left(road, timeout(5)) == 5
-    assert left(road, deadline(5), timeout(9)) == 5
-    assert left(road, timeout(5), deadline(9)) == 5
-    assert left(road, deadline(9), retry_on_category(), timeout(5)) == 5
-    assert left(road, deadline(9), retry_on_category(), timeout(5), jump=2) == 3
+def test_remaining_is_the_rest_of_the_earliest_deadline(runner: Runner):
+    assert left(runner, deadline(5)) == 5
+    assert left(runner, timeout(5)) == 5
+    assert left(runner, deadline(5), timeout(9)) == 5
+    assert left(runner, timeout(5), deadline(9)) == 5
+    assert left(runner, deadline(9), retry_on_category(), timeout(5)) == 5
+    assert left(runner, deadline(9), retry_on_category(), timeout(5), jump=2) == 3
 
 
-def test_it_is_never_negative(road: Road):
-    if road.is_async:
+def test_remaining_is_never_negative(runner: Runner):
+    if runner.is_async:
         pytest.skip("the limits of async calls end them")
-    assert left(road, deadline(5), jump=7) == 0
+    assert left(runner, deadline(5), jump=7) == 0
 
 
-def test_it_is_there_in_the_systems_time(road: Road):
+def test_remaining_works_with_the_systems_clock(runner: Runner):
     seen: list[float | None] = []
 
     def ask() -> None:
@@ -63,12 +63,12 @@ def test_it_is_there_in_the_systems_time(road: Road):
         seen.append(remaining())
 
     for decorate in (deadline(50), timeout(50), lambda fn: timeout(50)(retry_on_category()(timeout(90)(fn)))):
-        road.run(decorate(ask), decorate(ask_async))
+        runner.run(decorate(ask), decorate(ask_async))
     assert all(49 < each <= 50 for each in seen)
     assert len(seen) == 3
 
 
-def test_a_limit_on_the_fast_path_of_asyncio_is_seen_to_run_out():
+def test_remaining_shows_a_limit_on_the_fast_path_of_asyncio():
     seen: list[float | None] = []
 
     async def work() -> None:
@@ -84,7 +84,7 @@ def test_a_limit_on_the_fast_path_of_asyncio_is_seen_to_run_out():
     assert seen == pytest.approx([4, 2.5, 2.5, 2.5])
 
 
-def test_a_limit_by_signal_is_seen():
+def test_remaining_shows_a_limit_by_signal():
     import os
 
     if os.name != "posix":
@@ -95,7 +95,7 @@ def test_a_limit_by_signal_is_seen():
 # -- inherited ------------------------------------------------------------------------------------------------------
 
 
-def test_a_worker_thread_of_a_limit_inherits_it():
+def test_a_worker_thread_of_a_limit_inherits_the_deadline():
     seen: list[tuple[float | None, bool]] = []
     here = threading.get_ident()
     with virtual_time(patience=60), deadline(5):
@@ -104,7 +104,7 @@ def test_a_worker_thread_of_a_limit_inherits_it():
     assert seen == [(5, False), (2, False)]
 
 
-def test_threads_of_anyio_inherit_it(backend: str):
+def test_threads_of_anyio_inherit_the_deadline(backend: str):
     async def main() -> float | None:
         with virtual_time(patience=60):
             async with deadline(5):
@@ -113,7 +113,7 @@ def test_threads_of_anyio_inherit_it(backend: str):
     assert anyio.run(main, backend=backend) == 5
 
 
-def test_threads_of_asyncio_inherit_it():
+def test_threads_of_asyncio_inherit_the_deadline():
     async def main() -> float | None:
         with virtual_time(patience=60):
             async with deadline(5):
@@ -122,7 +122,7 @@ def test_threads_of_asyncio_inherit_it():
     assert asyncio.run(main()) == 5
 
 
-def test_the_children_of_a_task_group_inherit_it(backend: str):
+def test_the_children_of_a_task_group_inherit_the_deadline(backend: str):
     seen: list[float | None] = []
 
     async def child() -> None:
@@ -141,7 +141,7 @@ def test_the_children_of_a_task_group_inherit_it(backend: str):
     assert seen == [5, 5, 2]
 
 
-def test_a_bare_task_inherits_it_in_the_systems_time():
+def test_a_bare_task_inherits_the_deadline_by_the_systems_clock():
     async def child() -> float | None:
         return remaining()
 
@@ -152,7 +152,7 @@ def test_a_bare_task_inherits_it_in_the_systems_time():
     assert 49 < asyncio.run(main()) <= 50
 
 
-def test_a_thread_made_by_hand_does_not():
+def test_a_thread_made_by_hand_does_not_inherit_the_deadline():
     seen: list[float | None] = []
     with deadline(5):
         thread = threading.Thread(target=lambda: seen.append(remaining()))
@@ -174,7 +174,7 @@ def test_a_nested_call_in_a_task_of_its_own_ends_at_the_inherited_deadline(backe
                     ended.append((type(error), clock.now()))
 
             async with anyio.create_task_group() as tasks:
-                with deadline(5):  # of a block that ends nobody by itself
+                with deadline(5):  # of a block that cancels nothing by itself
                     tasks.start_soon(child)
 
     anyio.run(main, backend=backend)
@@ -220,7 +220,7 @@ def test_an_async_limit_in_a_sync_block_is_cut_to_its_deadline():
     on_asyncio(main)
 
 
-def test_a_deadline_that_has_passed_refuses_on_the_fast_path_as_well():
+def test_a_passed_deadline_fails_calls_on_the_fast_path_as_well():
     reached: list[str] = []
 
     async def work() -> None:
@@ -275,7 +275,7 @@ def test_a_retry_in_another_function_knows_of_a_limit_but_on_asyncio_where_it_is
 # -- clocks ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_deadline_of_the_systems_clock_means_nothing_in_virtual_time(road: Road):
+def test_a_deadline_of_the_systems_clock_means_nothing_in_virtual_time(runner: Runner):
     def ask() -> float | None:
         with virtual_time():
             return remaining()
@@ -283,7 +283,7 @@ def test_a_deadline_of_the_systems_clock_means_nothing_in_virtual_time(road: Roa
     async def ask_async() -> float | None:
         return ask()
 
-    assert road.run(deadline(5)(ask), deadline(5)(ask_async)) is None
+    assert runner.run(deadline(5)(ask), deadline(5)(ask_async)) is None
 
 
 def test_a_virtual_deadline_means_nothing_to_another_clock():
@@ -297,12 +297,12 @@ def test_a_virtual_deadline_means_nothing_to_another_clock():
         assert remaining() == 4
 
 
-def test_retries_heed_only_the_deadlines_of_their_own_clock(road: Road):
+def test_retries_heed_only_the_deadlines_of_their_own_clock(runner: Runner):
     def decorate(fn: Callable) -> Callable:
         return retry_on_category(base_delay=10, jitter="none")(fn)
 
     with deadline(5):
-        story = road.play(decorate, ConnectionResetError(), ConnectionResetError(), "ok")
+        story = runner.play(decorate, ConnectionResetError(), ConnectionResetError(), "ok")
     assert (story.answer, story.now) == ("ok", 30)
 
 
@@ -314,7 +314,7 @@ class Stop(BaseException):
 
 
 @pytest.mark.parametrize("raised", [None, ValueError, Stop])
-def test_nothing_of_a_deadline_is_left_when_it_is_over(road: Road, raised: type[BaseException] | None):
+def test_a_deadline_leaves_nothing_behind_when_its_block_ends(runner: Runner, raised: type[BaseException] | None):
     def work() -> None:
         assert remaining() is not None
         if raised is not None:
@@ -345,12 +345,12 @@ def test_nothing_of_a_deadline_is_left_when_it_is_over(road: Road, raised: type[
                 pass
             assert remaining() is None
 
-    road.run(sync, asynchronous)
+    runner.run(sync, asynchronous)
     with virtual_time():
-        road.run(sync, asynchronous)
+        runner.run(sync, asynchronous)
 
 
-def test_nothing_of_a_deadline_is_left_when_its_task_is_cancelled(backend: str):
+def test_a_deadline_leaves_nothing_behind_when_its_task_is_cancelled(backend: str):
     async def main() -> None:
         with anyio.CancelScope() as scope:
             try:

@@ -19,7 +19,7 @@ from resilience import RetryBudget, StopReason, by_method, circuit_breaker, retr
 from resilience._runtime.protocol import Call
 from resilience.policies import idempotency
 from resilience.testing import no_waits
-from tests.roads import Road
+from tests.runners import Runner
 
 URL = "https://shop.example/orders"
 
@@ -130,7 +130,7 @@ def test_an_error_of_the_program_is_asked_for_its_cause():
     assert (shop.times(guarded("GET")), shop.times(guarded("POST"))) == (3, 1)
 
 
-def test_a_loop_takes_by_method(road: Road):
+def test_a_loop_takes_by_method(runner: Runner):
     shop = Shop()
 
     def sync(method: str) -> None:
@@ -144,7 +144,7 @@ def test_a_loop_takes_by_method(road: Road):
                 shop.client.request(method, URL)
 
     def run(method: str) -> object:
-        return road.run(lambda: sync(method), lambda: asynchronous(method))
+        return runner.run(lambda: sync(method), lambda: asynchronous(method))
 
     assert (shop.times(lambda: run("GET")), shop.times(lambda: run("POST"))) == (3, 1)
     with pytest.raises(TypeError, match="a block has no result and no arguments"):

@@ -1,4 +1,4 @@
-"""How many attempts a category is worth: ``max_attempts``."""
+"""``max_attempts``: a limit on the failures of each category."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from resilience import ErrorCategory, StopReason, retry_on_category
 from resilience.testing import virtual_time
-from tests.roads import Road
+from tests.runners import Runner
 
 MAKE = {
     "network": ConnectionResetError,
@@ -22,62 +22,62 @@ def failures(*labels: str) -> list[Exception]:
     return [MAKE[label]() for label in labels]
 
 
-def test_a_category_may_fail_so_many_times_and_no_more(road: Road):
+def test_a_category_may_fail_so_many_times_and_no_more(runner: Runner):
     policy = retry_on_category(attempts=9, base_delay=0, max_attempts={"timeout": 2})
-    story = road.play(policy, *failures("network", "timeout", "network", "timeout"), "never")
+    story = runner.play(policy, *failures("network", "timeout", "network", "timeout"), "never")
     assert isinstance(story.answer, TimeoutError)
     assert story.reached == 4
     assert story.answer.resilience.reason is StopReason.ATTEMPTS
     assert story.events[-1].reason == "attempts"
 
 
-def test_the_others_go_on_to_the_attempts_of_all(road: Road):
+def test_other_categories_have_all_attempts(runner: Runner):
     policy = retry_on_category(attempts=5, base_delay=0, max_attempts={"timeout": 2})
-    assert road.play(policy, *failures(*["network"] * 9)).reached == 5
+    assert runner.play(policy, *failures(*["network"] * 9)).reached == 5
 
 
-def test_a_category_worth_one_attempt_is_not_tried_again(road: Road):
+def test_a_category_worth_one_attempt_is_not_tried_again(runner: Runner):
     policy = retry_on_category(attempts=5, base_delay=0, max_attempts={"timeout": 1})
-    assert road.play(policy, TimeoutError(), "never").reached == 1
-    assert road.play(policy, ConnectionResetError(), TimeoutError(), "never").reached == 2
+    assert runner.play(policy, TimeoutError(), "never").reached == 1
+    assert runner.play(policy, ConnectionResetError(), TimeoutError(), "never").reached == 2
 
 
-def test_attempts_end_what_a_category_would_allow(road: Road):
+def test_attempts_limit_a_category_with_a_larger_cap(runner: Runner):
     policy = retry_on_category(attempts=2, base_delay=0, max_attempts={"timeout": 9})
-    assert road.play(policy, *failures(*["timeout"] * 9)).reached == 2
+    assert runner.play(policy, *failures(*["timeout"] * 9)).reached == 2
 
 
 @pytest.mark.parametrize("key", ["transient", ErrorCategory.TRANSIENT, ErrorCategory.TIMEOUT | ErrorCategory.NETWORK])
-def test_each_category_of_a_group_has_as_many_of_its_own(road: Road, key: object):
+def test_each_category_of_a_group_has_its_own_cap(runner: Runner, key: object):
     policy = retry_on_category(attempts=9, base_delay=0, max_attempts={key: 2})
-    story = road.play(policy, *failures("network", "timeout", "timeout"), "never")
+    story = runner.play(policy, *failures("network", "timeout", "timeout"), "never")
     assert story.reached == 3  # one of the network and two timeouts: not three of a group
 
 
 @pytest.mark.parametrize("most", [{"transient": 4, "timeout": 1}, {"timeout": 1, "transient": 4}])
-def test_the_narrower_key_holds_for_what_both_name(road: Road, most: dict[str, int]):
+def test_the_narrower_key_holds_for_what_both_name(runner: Runner, most: dict[str, int]):
     policy = retry_on_category(attempts=9, base_delay=0, max_attempts=most)
-    assert road.play(policy, TimeoutError(), "never").reached == 1
-    assert road.play(policy, *failures(*["network"] * 9)).reached == 4
+    assert runner.play(policy, TimeoutError(), "never").reached == 1
+    assert runner.play(policy, *failures(*["network"] * 9)).reached == 4
 
 
-def test_each_call_counts_for_itself(road: Road):
+def test_each_call_counts_its_own_failures(runner: Runner):
     policy = retry_on_category(attempts=9, base_delay=0, max_attempts={"timeout": 2})
-    story = road.play(policy, *failures("timeout", "timeout") * 3, pauses=(0, 0))
+    story = runner.play(policy, *failures("timeout", "timeout") * 3, pauses=(0, 0))
     assert story.reached == 6
 
 
-def test_a_category_named_only_there_is_not_retried_for_that(road: Road):
+def test_a_cap_does_not_make_a_category_retried(runner: Runner):
     policy = retry_on_category("network", base_delay=0, max_attempts={"timeout": 5})
-    assert road.play(policy, TimeoutError(), "never").reached == 1
+    assert runner.play(policy, TimeoutError(), "never").reached == 1
 
 
-def test_an_unlimited_stop_is_limited_for_a_category(road: Road):
+def test_a_cap_limits_a_retry_without_a_limit_of_attempts(runner: Runner):
     policy = retry_on_category(stop=lambda state: False, wait=0, max_attempts={"timeout": 4})
-    assert road.play(policy, *failures(*["timeout"] * 9)).reached == 4
+    assert runner.play(policy, *failures(*["timeout"] * 9)).reached == 4
 
 
-def test_it_is_part_of_what_a_retry_says_it_is():
+def test_the_description_of_a_retry_shows_its_caps():
     assert "max_attempts={timeout: 2}" in repr(retry_on_category(max_attempts={"timeout": 2}))
 
 
@@ -86,7 +86,7 @@ def test_it_is_part_of_what_a_retry_says_it_is():
     st.integers(1, 12),
     st.dictionaries(st.sampled_from(["network", "timeout", "unavailable"]), st.integers(1, 6)),
 )
-def test_the_number_of_calls_is_what_counting_says(labels: list[str], attempts: int, caps: dict[str, int]):
+def test_the_number_of_calls_is_that_of_a_counting_model(labels: list[str], attempts: int, caps: dict[str, int]):
     def model() -> int:
         seen: dict[str, int] = {}
         for made, label in enumerate(labels, 1):
@@ -127,6 +127,6 @@ def test_the_number_of_calls_is_what_counting_says(labels: list[str], attempts: 
         ({None: 1}, TypeError, "max_attempts=None: give an ErrorCategory"),
     ],
 )
-def test_caps_that_cannot_be_meant_are_refused(wrong: dict, kind: type[Exception], says: str):
+def test_invalid_caps_are_refused(wrong: dict, kind: type[Exception], says: str):
     with pytest.raises(kind, match=says):
         retry_on_category(max_attempts=wrong)

@@ -15,7 +15,7 @@ from resilience import circuit_breaker, retry_on_category, timeout
 from resilience.clock import using_clock
 from resilience.policies.retry_budget import RetryBudget
 from resilience.testing import VirtualClock
-from tests.roads import Road
+from tests.runners import Runner
 
 # -- tokens -----------------------------------------------------------------------------------------------------------
 
@@ -147,7 +147,7 @@ def test_a_reserve_of_less_than_one_a_second_allows_one_retry_every_so_many_seco
     assert [budget.spend(14, now) is not None for now in (0, 1, 3, 4, 7, 8)] == [True, False, False, True, False, True]
 
 
-def test_a_clock_that_starts_at_zero_is_as_good_as_another():
+def test_a_budget_works_with_a_clock_that_starts_at_zero():
     for start in (0.0, -5.0, 1e9):
         budget = drained(1)
         assert [budget.spend(14, start + after) for after in (0, 0.5, 1)] == [0.0, None, 0.0]
@@ -235,7 +235,7 @@ events = st.lists(st.one_of(st.tuples(costs, moments), costs, st.integers(0, 100
 
 
 @given(st.floats(0.001, 1000), st.floats(0, 100), events)
-def test_there_are_never_less_than_no_tokens_nor_more_than_fit(tokens: float, reserve: float, events: list[Any]):
+def test_tokens_stay_between_zero_and_the_capacity(tokens: float, reserve: float, events: list[Any]):
     budget = RetryBudget(tokens=tokens, reserve=reserve)
     for event in events:
         if isinstance(event, tuple):
@@ -320,7 +320,7 @@ def test_threads_together_are_allowed_no_retry_more_than_one_alone():
 
 
 @pytest.mark.usefixtures("hasty")
-def test_what_threads_spend_and_refund_comes_out_even():
+def test_tokens_that_threads_spend_and_refund_add_up():
     budget = RetryBudget(tokens=1000, reserve=0)
 
     def work() -> None:
@@ -353,7 +353,7 @@ def test_successes_counted_while_others_spend_earn_no_more_than_they_pay():
 # -- words and bad input ----------------------------------------------------------------------------------------------
 
 
-def test_it_says_what_it_is_and_what_is_left():
+def test_the_text_of_a_budget_shows_its_options_and_its_tokens():
     budget = RetryBudget("billing", reserve=0.5)
     budget.spend(14, 0.0)
     assert repr(budget) == "RetryBudget('billing', tokens=500, reserve=0.5)"
@@ -375,7 +375,7 @@ def test_the_reserve_must_be_a_rate(bad: Any):
 
 
 @pytest.mark.parametrize(("bad", "kind"), [("", ValueError), (7, TypeError), (b"billing", TypeError)])
-def test_a_name_is_a_text_that_says_something(bad: Any, kind: type[Exception]):
+def test_a_name_must_be_a_text_that_is_not_empty(bad: Any, kind: type[Exception]):
     with pytest.raises(kind, match=r"^name=.*: give a name"):
         RetryBudget(bad)
 
@@ -395,16 +395,16 @@ def test_a_cost_is_not_negative(bad: float):
     assert budget.left() == 500
 
 
-def test_unless_told_otherwise_it_holds_500_tokens_and_one_retry_a_second():
+def test_a_budget_holds_500_tokens_and_one_retry_a_second_by_default():
     assert repr(RetryBudget()) == "RetryBudget(tokens=500, reserve=1)"
 
 
-def test_a_success_pays_whichever_way_the_call_took(road: Road):
+def test_a_success_pays_whichever_way_the_call_took(runner: Runner):
     judged = circuit_breaker("c", failure_if=lambda result: False)
     for guard in (lambda fn: fn, timeout(60), circuit_breaker("b"), judged):
         budget = RetryBudget(tokens=20, reserve=0)
         budget.spend(14, now=0.0)
-        road.play(lambda fn: retry_on_category(budget=budget)(guard(fn)), "ok", "ok", pauses=(0,))  # noqa: B023
+        runner.play(lambda fn: retry_on_category(budget=budget)(guard(fn)), "ok", "ok", pauses=(0,))  # noqa: B023
         assert budget.left() == 8
 
 

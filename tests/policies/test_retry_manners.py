@@ -1,4 +1,4 @@
-"""Whom a retry asks and tells, and whom not."""
+"""Details of a retry: which callbacks it calls, which events it emits, what it reports."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from resilience import (
 from resilience.clock import current_clock
 from resilience.profiles import RetrySafety
 from resilience.testing import virtual_time
-from tests.roads import Road
+from tests.runners import Runner
 
 down = ConnectionResetError("down")
 
 
 @pytest.fixture
-def nothing_told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+def nothing_logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
     monkeypatch.setattr(resilience._callback_errors, "_logged", set())
     yield
     assert not caplog.get_records("call")  # those of the test itself, not of what comes after
 
 
-@pytest.mark.usefixtures("nothing_told")
+@pytest.mark.usefixtures("nothing_logged")
 @pytest.mark.parametrize(
     "options",
     [
@@ -50,61 +50,64 @@ def nothing_told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixtu
     ],
     ids=lambda options: next(iter(options), "nothing"),
 )
-def test_nobody_is_asked_or_told_who_is_not_there(road: Road, options: dict[str, object]):
-    assert road.play(retry_on_category(base_delay=0, **options), down, "ok", "ok", pauses=(0,)).answers == ["ok", "ok"]
-    assert isinstance(road.play(retry_on_category(base_delay=0, **options), KeyError()).answer, KeyError)
+def test_without_callbacks_and_listeners_none_is_called(runner: Runner, options: dict[str, object]):
+    assert runner.play(retry_on_category(base_delay=0, **options), down, "ok", "ok", pauses=(0,)).answers == [
+        "ok",
+        "ok",
+    ]
+    assert isinstance(runner.play(retry_on_category(base_delay=0, **options), KeyError()).answer, KeyError)
 
 
-def test_a_wait_is_not_asked_for_after_a_failure_that_is_none_to_retry(road: Road):
+def test_a_wait_strategy_is_not_asked_after_a_failure_that_is_not_retryable(runner: Runner):
     asked = []
     policy = retry_on_category(wait=lambda state: asked.append(state) or 0)
-    road.play(policy, KeyError())
+    runner.play(policy, KeyError())
     assert asked == []
-    road.play(policy, down, "ok")
+    runner.play(policy, down, "ok")
     assert len(asked) == 1
 
 
-def test_a_result_that_is_tried_again_is_no_failed_attempt_but_a_scheduled_retry(road: Road):
-    story = road.play(retry_on_category(retry_if_result=lambda result: result == 1, base_delay=0, attempts=2), 1, 1)
+def test_a_retried_result_emits_a_scheduled_retry_and_no_failed_attempt(runner: Runner):
+    story = runner.play(retry_on_category(retry_if_result=lambda result: result == 1, base_delay=0, attempts=2), 1, 1)
     assert story.names == ["retry.scheduled", "retry.exhausted"]
     assert story.events[0].error is story.events[1].error is None
 
 
-def test_a_retry_that_is_called_off_since_telling_of_it_took_too_long_says_so(road: Road):
+def test_a_retry_that_a_slow_on_retry_called_off_reports_the_deadline(runner: Runner):
     def slow(event: object) -> None:
         current_clock().advance(4.5)
 
     policy = retry_on_category(base_delay=1, jitter="none", on_retry=slow)
-    story = road.play(lambda fn: deadline(5)(policy(fn)), down, "never")
+    story = runner.play(lambda fn: deadline(5)(policy(fn)), down, "never")
     assert story.reached == 1
     assert story.names == ["attempt.failed", "retry.scheduled", "retry.exhausted"]
     assert story.events[-1].reason == "deadline"
 
 
-def test_of_what_an_inner_retry_gave_up_at_once_the_outer_one_says_nothing(road: Road):
+def test_an_outer_retry_that_made_one_attempt_adds_no_report_to_an_exhausted_nested_one(runner: Runner):
     inner = retry_on_category(attempts=2, base_delay=0)
     outer = retry_on_category(attempts=9, base_delay=0)
 
-    def told_by() -> list[object]:
-        story = road.play(lambda fn: outer(inner(fn)), down, down)
+    def reported_attempts() -> list[object]:
+        story = runner.play(lambda fn: outer(inner(fn)), down, down)
         assert story.answer.resilience.reason is StopReason.ATTEMPTS
         return [event.attempts for event in story.events if event.name == "retry.exhausted"]
 
-    assert told_by() == [2]
-    if not road.is_async:
+    assert reported_attempts() == [2]
+    if not runner.is_async:
         assert last_call().reason is StopReason.ATTEMPTS
         assert last_call().made == 2
 
 
-def test_it_does_when_it_had_tried_before(road: Road):
+def test_an_outer_retry_that_made_several_attempts_reports_an_exhausted_nested_one(runner: Runner):
     inner = retry_on_category("network", attempts=2, base_delay=0)
     outer = retry_on_category("timeout", "network", attempts=9, base_delay=0)
-    story = road.play(lambda fn: outer(inner(fn)), TimeoutError(), down, down)
-    told = [(event.reason, event.attempts) for event in story.events if event.name == "retry.exhausted"]
-    assert told == [("attempts", 2), ("nested", 2)]
+    story = runner.play(lambda fn: outer(inner(fn)), TimeoutError(), down, down)
+    reported = [(event.reason, event.attempts) for event in story.events if event.name == "retry.exhausted"]
+    assert reported == [("attempts", 2), ("nested", 2)]
 
 
-def test_a_call_that_an_open_circuit_rejects_was_not_tried_and_has_no_report():
+def test_a_call_that_an_open_circuit_rejects_has_no_report():
     breaker = circuit_breaker("b")
     breaker.open()
     with pytest.raises(CircuitOpenError) as caught:
@@ -115,48 +118,48 @@ def test_a_call_that_an_open_circuit_rejects_was_not_tried_and_has_no_report():
 @pytest.mark.parametrize(
     ("failure", "reached"), [(ConnectionRefusedError(), 3), (ConnectionResetError(), 1), (TimeoutError(), 1)]
 )
-def test_a_call_that_must_not_happen_twice_is_repeated_where_it_did_not_happen(
-    road: Road, failure: Exception, reached: int
+def test_a_call_that_is_not_idempotent_is_repeated_where_it_was_not_executed(
+    runner: Runner, failure: Exception, reached: int
 ):
-    story = road.play(retry_on_category(base_delay=0, idempotent=False), failure, failure, failure)
+    story = runner.play(retry_on_category(base_delay=0, idempotent=False), failure, failure, failure)
     assert story.reached == reached
     expected = StopReason.ATTEMPTS if reached == 3 else StopReason.NOT_IDEMPOTENT
     assert story.answer.resilience.reason is expected
 
 
-def test_the_rows_of_its_own_say_what_may_happen_twice(road: Road):
-    told = retry_on_category(base_delay=0, idempotent=False, profiles={"network": {"unsafe": RetrySafety.ALWAYS}})
-    assert road.play(told, *[ConnectionResetError()] * 3).reached == 3
+def test_rows_of_the_retrys_own_decide_what_may_be_repeated(runner: Runner):
+    reported = retry_on_category(base_delay=0, idempotent=False, profiles={"network": {"unsafe": RetrySafety.ALWAYS}})
+    assert runner.play(reported, *[ConnectionResetError()] * 3).reached == 3
 
 
 @pytest.mark.parametrize(("safe", "reached"), [(True, 3), (False, 1)])
-def test_a_function_of_the_arguments_says_what_may_happen_twice(road: Road, safe: bool, reached: int):
-    story = road.play(retry_on_category(base_delay=0, idempotent=lambda: safe), *[TimeoutError()] * 3)
+def test_a_function_of_the_arguments_decides_what_may_be_repeated(runner: Runner, safe: bool, reached: int):
+    story = runner.play(retry_on_category(base_delay=0, idempotent=lambda: safe), *[TimeoutError()] * 3)
     assert story.reached == reached
 
 
-def test_a_stop_is_not_asked_where_there_is_nothing_to_stop(road: Road):
+def test_a_stop_strategy_is_not_asked_where_no_retry_would_follow(runner: Runner):
     asked: list[object] = []
     policy = retry_on_category(attempts=2, base_delay=0, stop=lambda state: asked.append(state.upcoming_sleep))
-    road.play(policy, down, down)
+    runner.play(policy, down, down)
     assert asked == [0.0]
 
 
-def test_what_was_cancelled_is_not_made_again_though_a_group_names_it(road: Road):
+def test_a_cancelled_call_is_not_retried_though_a_group_in_on_includes_it(runner: Runner):
     class Withdrawn(Exception):
         category = ErrorCategory.CANCELLED
 
     everything = retry_on_category(ErrorCategory.CANCELLED | ErrorCategory.NETWORK, base_delay=0)
-    assert road.play(everything, Withdrawn(), "never").reached == 1
-    assert road.play(everything, down, "ok").reached == 2
+    assert runner.play(everything, Withdrawn(), "never").reached == 1
+    assert runner.play(everything, down, "ok").reached == 2
 
 
-def test_it_says_after_how_many_alike_failures_it_stops():
+def test_the_description_shows_no_progress():
     assert repr(retry_on_category(no_progress=4)).endswith(", no_progress=4)")
 
 
-def test_a_result_that_is_wanted_is_no_failure_where_unknown_ones_are_retried(road: Road):
-    story = road.play(
+def test_an_accepted_result_is_a_success_where_unknown_is_retried(runner: Runner):
+    story = runner.play(
         retry_on_category("unknown", base_delay=0, retry_if_result=lambda result: result == "no"), "no", "ok"
     )
     assert story.answer == "ok"
@@ -164,7 +167,7 @@ def test_a_result_that_is_wanted_is_no_failure_where_unknown_ones_are_retried(ro
 
 
 @pytest.mark.parametrize("jitter", ["none", "equal", "full", "decorrelated"])
-def test_waits_are_the_same_whether_somebody_listens_or_not(road: Road, jitter):
+def test_waits_are_the_same_with_and_without_listeners(runner: Runner, jitter):
     def began(**parameters: object) -> list[float]:
         decorate = retry_on_category("network", attempts=6, base_delay=1, jitter=jitter, **parameters)
         times = []
@@ -186,18 +189,18 @@ def test_waits_are_the_same_whether_somebody_listens_or_not(road: Road, jitter):
             call()
 
         with virtual_time(), pytest.raises(ConnectionResetError):
-            road.run(sync, asynchronous)
+            runner.run(sync, asynchronous)
         return times
 
     unheard = began()
     with subscribe(lambda event: None):
         assert began() == unheard
-    assert began(on_retry=lambda told: None) == unheard
+    assert began(on_retry=lambda reported: None) == unheard
     assert began(budget=RetryBudget()) == unheard
     assert len(set(unheard)) == 6
 
 
-def test_a_rejection_is_tried_again_where_that_is_asked_for():
+def test_a_rejection_is_retried_where_on_includes_it():
     calls = 0
 
     def rejected() -> str:
@@ -213,30 +216,30 @@ def test_a_rejection_is_tried_again_where_that_is_asked_for():
     assert retry_on_category("network", base_delay=0, retry_if=asked)(rejected)() == "ok"
 
 
-def test_callbacks_that_were_not_given_are_not_called(road: Road, nothing_told):
+def test_callbacks_that_were_not_given_are_not_called(runner: Runner, nothing_logged):
     waits = retry_on_category("network", wait=tenacity.wait_none())
-    assert road.play(waits, down, "ok").answer == "ok"
+    assert runner.play(waits, down, "ok").answer == "ok"
     error = KeyError("lamp")
-    assert road.play(waits, error).answer is error
+    assert runner.play(waits, error).answer is error
     results = retry_on_category(base_delay=0, retry_if=tenacity.retry_if_result(lambda result: result == "no"))
-    assert road.play(results, "no", "ok").answer == "ok"
+    assert runner.play(results, "no", "ok").answer == "ok"
 
 
-def test_a_failure_has_no_result_to_be_judged(road: Road):
+def test_retry_if_result_is_not_called_for_a_failure(runner: Runner):
     error = KeyError("lamp")
     judged = []
     decorate = retry_on_category("network", base_delay=0, retry_if_result=lambda result: judged.append(result) or True)
-    story = road.play(decorate, error, "never")
+    story = runner.play(decorate, error, "never")
     assert (story.answer, story.reached, judged) == (error, 1, [])
 
 
-def test_a_result_that_one_judge_refuses_needs_no_other(road: Road):
+def test_retry_if_result_is_not_called_where_retry_if_retries(runner: Runner):
     refused = tenacity.retry_if_result(lambda result: result == "no")
     decorate = retry_on_category(base_delay=0, retry_if=refused, retry_if_result=lambda result: False)
-    assert road.play(decorate, "no", "ok").answer == "ok"
+    assert runner.play(decorate, "no", "ok").answer == "ok"
 
 
-def test_what_was_cancelled_at_the_first_attempt_leaves_no_report():
+def test_a_call_cancelled_in_its_first_attempt_leaves_no_report():
     @retry_on_category(wait=tenacity.wait_none())
     def stopped() -> None:
         raise KeyboardInterrupt
@@ -249,7 +252,7 @@ def test_what_was_cancelled_at_the_first_attempt_leaves_no_report():
     contextvars.Context().run(alone)
 
 
-def test_no_progress_ends_retries_that_nobody_listens_to():
+def test_no_progress_ends_retries_without_listeners():
     calls = 0
 
     @retry_on_category("network", attempts=10, base_delay=0, no_progress=2)
@@ -264,7 +267,7 @@ def test_no_progress_ends_retries_that_nobody_listens_to():
     assert caught.value.resilience.reason is StopReason.NO_PROGRESS
 
 
-def test_there_is_time_for_a_revision_as_long_as_any_is_left():
+def test_a_revision_is_made_while_any_time_is_left():
     @retry_on_category(base_delay=0, revise=lambda call, report: {"code": "1"})
     def run(code: str) -> int:
         current_clock().sleep(0.6 if code != "1" else 0.0)

@@ -1,4 +1,4 @@
-"""What was tried: ``error.resilience``, `last_call` and the note."""
+"""The report on a call: ``error.resilience``, `last_call` and the note."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from resilience import (
     retry_on_category,
 )
 from resilience.testing import virtual_time
-from tests.roads import Road, Takes
+from tests.runners import Runner, Takes
 
 down, slow = ConnectionResetError("down"), TimeoutError("slow")
 NETWORK, TIMEOUT = ErrorCategory.NETWORK, ErrorCategory.TIMEOUT
@@ -32,17 +32,19 @@ def report_of(error: object) -> CallReport:
     return error.resilience
 
 
-def failed(road: Road, *script: object, **options: object) -> CallReport:
+def failed(runner: Runner, *script: object, **options: object) -> CallReport:
     given = {"base_delay": 1, "jitter": "none"} | options
-    return report_of(road.play(retry_on_category(**given), *script).answer)
+    return report_of(runner.play(retry_on_category(**given), *script).answer)
 
 
 # -- what it says ---------------------------------------------------------------------------------------------------
 
 
-def test_a_report_tells_every_attempt(road: Road):
+def test_a_report_has_every_attempt(runner: Runner):
     error = ConnectionResetError("last")
-    story = road.play(retry_on_category(base_delay=1, jitter="none"), Takes(0.5, down), Takes(2, slow), Takes(3, error))
+    story = runner.play(
+        retry_on_category(base_delay=1, jitter="none"), Takes(0.5, down), Takes(2, slow), Takes(3, error)
+    )
     report = report_of(story.answer)
     assert report.target == story.events[0].target
     assert report.reason is StopReason.ATTEMPTS
@@ -58,16 +60,16 @@ def test_a_report_tells_every_attempt(road: Road):
     assert (report.time_left, report.circuits, report.inner, report.error) == (None, (), None, None)
 
 
-def test_nobody_looked_at_a_clock_when_the_first_attempt_of_a_happy_path_began(road: Road):
-    report = failed(road, Takes(5, down), Takes(5, down), attempts=2)
+def test_the_first_attempt_on_the_fast_path_has_no_duration(runner: Runner):
+    report = failed(runner, Takes(5, down), Takes(5, down), attempts=2)
     assert [attempt.duration for attempt in report.attempts] == [None, 5.0]
-    report = failed(road, Takes(5, down), Takes(5, down), attempts=2, on_success=lambda report: None)
+    report = failed(runner, Takes(5, down), Takes(5, down), attempts=2, on_success=lambda report: None)
     assert [attempt.duration for attempt in report.attempts] == [5.0, 5.0]
 
 
-def test_a_failure_that_is_none_to_retry_has_a_report_as_well_and_no_note(road: Road):
+def test_a_failure_that_is_not_retryable_has_a_report_and_no_note(runner: Runner):
     error = ValueError("bug")
-    report = failed(road, error)
+    report = failed(runner, error)
     assert (report.made, report.reason, report.categories) == (1, StopReason.NOT_RETRYABLE, (ErrorCategory.UNKNOWN,))
     assert not hasattr(error, "__notes__")
 
@@ -105,9 +107,9 @@ def test_a_failure_that_is_none_to_retry_has_a_report_as_well_and_no_note(road: 
         ),
     ],
 )
-def test_a_note_has_two_lines(road: Road, script: list, options: dict, text: str):
+def test_a_note_has_two_lines(runner: Runner, script: list, options: dict, text: str):
     target = []
-    report = failed(road, *script, **options)
+    report = failed(runner, *script, **options)
     last = script[-1].step if isinstance(script[-1], Takes) else script[-1]
     target = report.target
     took = text.endswith("1.23e+03 s") and report.attempts[0].duration is None
@@ -116,23 +118,23 @@ def test_a_note_has_two_lines(road: Road, script: list, options: dict, text: str
     assert str(report).count("\n") == 1
 
 
-def test_a_note_names_the_first_failure_where_the_last_one_is_of_another_type(road: Road):
+def test_a_note_names_the_first_failure_where_the_last_one_is_of_another_type(runner: Runner):
     class PendingRollbackError(Exception):
         category = "internal"
 
     class OperationalError(ConnectionError): ...
 
-    report = failed(road, OperationalError(), PendingRollbackError())
+    report = failed(runner, OperationalError(), PendingRollbackError())
     assert "the first failure was OperationalError; " in str(report)
     assert str(pickle.loads(pickle.dumps(report))) == str(report)
-    assert "the first failure" not in str(failed(road, OperationalError(), OperationalError(), OperationalError()))
+    assert "the first failure" not in str(failed(runner, OperationalError(), OperationalError(), OperationalError()))
     many = [OperationalError(), *[ConnectionResetError() for _ in range(150)]]
-    assert "the first failure was OperationalError" in str(failed(road, *many, attempts=len(many)))
-    assert "the first failure" not in str(succeeded(road, down, slow, "ok"))
+    assert "the first failure was OperationalError" in str(failed(runner, *many, attempts=len(many)))
+    assert "the first failure" not in str(succeeded(runner, down, slow, "ok"))
 
 
 def test_a_report_of_a_success_says_at_which_attempt():
-    report = succeeded(Road("sync"), down, slow, "ok")
+    report = succeeded(Runner("sync"), down, slow, "ok")
     assert str(report) == (
         f"{report.target} succeeded at attempt 3 (network, timeout before), 3 s waited in between\n"
         "  stopped: it succeeded; the last failure took 0 s"
@@ -140,25 +142,25 @@ def test_a_report_of_a_success_says_at_which_attempt():
     assert repr(report) == f"<CallReport {report.target}: 3 made, success>"
 
 
-def succeeded(road: Road, *script: object) -> CallReport:
+def succeeded(runner: Runner, *script: object) -> CallReport:
     heard: list[CallReport] = []
-    road.play(retry_on_category(base_delay=1, jitter="none", on_success=heard.append), *script)
+    runner.play(retry_on_category(base_delay=1, jitter="none", on_success=heard.append), *script)
     return heard[0]
 
 
-def test_a_deadline_says_how_much_of_it_was_left(road: Road):
+def test_a_deadline_says_how_much_of_it_was_left(runner: Runner):
     def stack(fn: Callable) -> Callable:
         return deadline(10)(retry_on_category(attempts=9, base_delay=8, jitter="none")(fn))
 
     error = ConnectionResetError()
-    report = report_of(road.play(stack, Takes(4, error)).answer)
+    report = report_of(runner.play(stack, Takes(4, error)).answer)
     assert (report.reason, report.time_left) == (StopReason.DEADLINE, 6.0)
     assert error.__notes__[0].endswith(
         "too little time left for another attempt; the last failure took 4 s; 6 s of the deadline left"
     )
 
 
-def test_time_that_was_overdrawn_is_none_left():
+def test_a_passed_deadline_is_reported_as_no_time_left():
     with virtual_time() as clock:
 
         @deadline(5)
@@ -173,18 +175,18 @@ def test_time_that_was_overdrawn_is_none_left():
     assert "0 s of the deadline left" in caught.value.__notes__[0]
 
 
-def test_circuits_say_how_they_are(road: Road):
+def test_a_report_shows_the_state_of_circuits(runner: Runner):
     circuit = circuit_breaker("billing", failure_threshold=2)
     if circuit.circuit.__class__.status is resilience._runtime.protocol.Policy.status:
         pytest.skip("circuits have no status yet")
-    story = road.play(lambda fn: retry_on_category(attempts=2, base_delay=0)(circuit(fn)), down, TimeoutError())
+    story = runner.play(lambda fn: retry_on_category(attempts=2, base_delay=0)(circuit(fn)), down, TimeoutError())
     (status,) = report_of(story.answer).circuits
     assert "billing" in status
     assert story.answer.__notes__[0].endswith(status)
 
 
-def test_a_hundred_attempts_are_kept_of_many(road: Road):
-    report = failed(road, *[down] * 250, attempts=250, base_delay=0)
+def test_a_hundred_attempts_are_kept_of_many(runner: Runner):
+    report = failed(runner, *[down] * 250, attempts=250, base_delay=0)
     assert report.made == 250
     assert [attempt.number for attempt in report.attempts] == list(range(151, 251))
     assert len(report.categories) == 100
@@ -193,10 +195,10 @@ def test_a_hundred_attempts_are_kept_of_many(road: Road):
 # -- the error itself -----------------------------------------------------------------------------------------------
 
 
-def test_the_error_is_the_same_object_with_its_own_cause(road: Road):
+def test_the_error_is_the_same_object_with_its_own_cause(runner: Runner):
     cause, error = KeyError("why"), ConnectionResetError("mine")
     error.__cause__ = cause
-    assert road.play(retry_on_category(base_delay=0), error, error, error).answer is error
+    assert runner.play(retry_on_category(base_delay=0), error, error, error).answer is error
     assert error.__cause__ is cause
     assert error.args == ("mine",)
     assert set(vars(error)) == {"resilience", "__notes__"}
@@ -246,31 +248,33 @@ HOSTILE = [lambda: Frozen(3), NoSetting, NoDict, NoNotes, NoCause, OddNotes, NoA
 
 @pytest.mark.parametrize("make", HOSTILE)
 @pytest.mark.parametrize("stacked", [False, True])
-def test_an_error_that_resists_is_raised_all_the_same(road: Road, make: Callable[[], Exception], stacked: bool):
+def test_an_error_that_rejects_attributes_is_raised_unchanged(
+    runner: Runner, make: Callable[[], Exception], stacked: bool
+):
     errors = [make() for _ in range(3)]
     policy = retry_on_category(base_delay=0)
-    story = road.play(lambda fn: policy(policy(fn)) if stacked else policy(fn), *errors, make())
+    story = runner.play(lambda fn: policy(policy(fn)) if stacked else policy(fn), *errors, make())
     assert story.answer is errors[2] or make is NoDict  # whose mark cannot be left, or read
     if make is not NoDict:
         assert story.reached == 3
 
 
-def test_a_frozen_dataclass_has_its_report_and_its_note(road: Road):
+def test_a_frozen_dataclass_has_its_report_and_its_note(runner: Runner):
     error = Frozen(3)
-    assert road.play(retry_on_category(base_delay=0), error, error, error).answer is error
+    assert runner.play(retry_on_category(base_delay=0), error, error, error).answer is error
     assert error.resilience.made == 3
     assert len(error.__notes__) == 1
 
 
-def test_an_exception_group_has_the_report_and_its_members_none(road: Road):
+def test_an_exception_group_has_the_report_and_its_members_none(runner: Runner):
     group = ExceptionGroup("both", [ConnectionResetError(), TimeoutError()])
-    report = failed(road, group, group, group)
+    report = failed(runner, group, group, group)
     assert report.made == 3
     assert report.attempts[0].error == "ExceptionGroup"
     assert not any(hasattr(member, "resilience") for member in group.exceptions)
 
 
-def test_a_retry_further_in_keeps_its_report_in_that_of_the_outer_one(road: Road):
+def test_the_report_of_a_nested_retry_is_kept_in_that_of_the_outer_one(runner: Runner):
     inner = retry_on_category(attempts=2, base_delay=0)
 
     class Taken(Exception):
@@ -278,7 +282,7 @@ def test_a_retry_further_in_keeps_its_report_in_that_of_the_outer_one(road: Road
 
     wide = retry_on_category("transient", "conflict", attempts=5, base_delay=1, jitter="none")
     error = ConnectionResetError()
-    story = road.play(lambda fn: wide(inner(fn)), Taken(), error, error)
+    story = runner.play(lambda fn: wide(inner(fn)), Taken(), error, error)
     report = report_of(story.answer)
     assert (report.reason, report.made) == (StopReason.NESTED, 2)
     assert (report.inner.reason, report.inner.made) == (StopReason.ATTEMPTS, 2)
@@ -290,7 +294,7 @@ def test_a_retry_further_in_keeps_its_report_in_that_of_the_outer_one(road: Road
 
 def a_report() -> CallReport:
     error = ConnectionResetError("mine")
-    Road("sync").play(lambda fn: deadline(60)(retry_on_category(attempts=3)(fn)), down, slow, Takes(1, error))
+    Runner("sync").play(lambda fn: deadline(60)(retry_on_category(attempts=3)(fn)), down, slow, Takes(1, error))
     return error.resilience
 
 
@@ -303,25 +307,25 @@ def test_a_report_can_be_copied(again: Callable[[CallReport], CallReport]):
     assert str(other) == str(report)
     assert other.to_dict() == report.to_dict()
     assert other != "a report"
-    assert other != failed(Road("sync"), ValueError())
+    assert other != failed(Runner("sync"), ValueError())
 
 
 def test_an_error_is_pickled_with_its_report():
     error = ConnectionResetError("mine")
-    Road("sync").play(retry_on_category(base_delay=0), error, error, error)
+    Runner("sync").play(retry_on_category(base_delay=0), error, error, error)
     other = pickle.loads(pickle.dumps(error))
     assert other.resilience == error.resilience
     assert other.__notes__ == error.__notes__
 
 
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy])
-def test_a_copy_was_given_up_when_the_report_was(again: Callable[[CallReport], CallReport]):
+def test_a_copy_of_a_report_keeps_its_exhaustion_number(again: Callable[[CallReport], CallReport]):
     report = a_report()
     assert again(report).exhaustion_number == report.exhaustion_number
 
 
-def test_a_report_is_json(road: Road):
-    report = failed(road, down, Takes(2, slow), "ok", attempts=2)
+def test_a_report_is_json(runner: Runner):
+    report = failed(runner, down, Takes(2, slow), "ok", attempts=2)
     assert json.loads(json.dumps(report.to_dict(), allow_nan=False)) == {
         "target": report.target,
         "reason": "attempts",

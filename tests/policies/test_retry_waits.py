@@ -1,4 +1,4 @@
-"""How long is waited, and who says so: the category, a number, a `Backoff`, tenacity, a function."""
+"""Waits of a retry: by category, as a number, a `Backoff`, a tenacity wait or a function."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from resilience import Backoff, ErrorCategory, RetryBudget, StopReason, retry_on_category
 from resilience.policies.backoff import JITTERS
 from resilience.testing import VirtualClock
-from tests.roads import Road
+from tests.runners import Runner
 
 down, slow = ConnectionResetError("down"), TimeoutError("slow")
 
@@ -29,81 +29,81 @@ class Busy(Exception):
         self.retry_after = retry_after
 
 
-def waits(road: Road, *script: object, **options: object) -> list[float]:
-    return road.play(retry_on_category(attempts=len(script) + 1, jitter="none", **options), *script, "ok").waits
+def waits(runner: Runner, *script: object, **options: object) -> list[float]:
+    return runner.play(retry_on_category(attempts=len(script) + 1, jitter="none", **options), *script, "ok").waits
 
 
 # -- by category ----------------------------------------------------------------------------------------------------
 
 
-def test_a_category_may_have_a_fixed_wait_and_the_others_keep_the_backoff(road: Road):
-    assert waits(road, slow, down, slow, waits={"timeout": 7}) == [7, 0.2, 7]
+def test_a_category_may_have_a_fixed_wait_and_the_others_keep_the_backoff(runner: Runner):
+    assert waits(runner, slow, down, slow, waits={"timeout": 7}) == [7, 0.2, 7]
 
 
-def test_a_category_may_have_a_backoff_of_its_own(road: Road):
+def test_a_category_may_have_a_backoff_of_its_own(runner: Runner):
     own = Backoff(base_delay=3, exponential_base=3, jitter="none")
-    assert waits(road, slow, down, slow, slow, waits={"timeout": own}) == [3, 0.2, 27, 60]
+    assert waits(runner, slow, down, slow, slow, waits={"timeout": own}) == [3, 0.2, 27, 60]
 
 
-def test_a_backoff_without_a_base_begins_with_the_categorys(road: Road):
-    assert waits(road, Busy(), Busy(), waits={"rate_limit": Backoff(exponential_base=5, jitter="none")}) == [1, 5]
+def test_a_backoff_without_a_base_begins_with_the_categorys(runner: Runner):
+    assert waits(runner, Busy(), Busy(), waits={"rate_limit": Backoff(exponential_base=5, jitter="none")}) == [1, 5]
 
 
-def test_a_category_may_have_a_tenacity_wait(road: Road):
-    assert waits(road, slow, down, slow, waits={"timeout": tenacity.wait_incrementing(10, 5)}) == [10, 0.2, 20]
+def test_a_category_may_have_a_tenacity_wait(runner: Runner):
+    assert waits(runner, slow, down, slow, waits={"timeout": tenacity.wait_incrementing(10, 5)}) == [10, 0.2, 20]
 
 
-def test_a_category_may_have_a_function(road: Road):
-    assert waits(road, slow, down, slow, waits={"timeout": lambda state: state.attempt_number * 2.0}) == [2, 0.2, 6]
+def test_a_category_may_have_a_function(runner: Runner):
+    assert waits(runner, slow, down, slow, waits={"timeout": lambda state: state.attempt_number * 2.0}) == [2, 0.2, 6]
 
 
-def test_a_number_of_a_category_may_be_a_timedelta(road: Road):
-    assert waits(road, slow, waits={"timeout": timedelta(minutes=1)}) == [60]
+def test_a_number_of_a_category_may_be_a_timedelta(runner: Runner):
+    assert waits(runner, slow, waits={"timeout": timedelta(minutes=1)}) == [60]
 
 
 @pytest.mark.parametrize("wait", [timedelta(seconds=2.5), 2.5])
-def test_the_wait_for_all_may_be_a_number_or_a_timedelta(road: Road, wait: object):
-    assert waits(road, slow, down, wait=wait) == [2.5, 2.5]
+def test_the_wait_for_all_may_be_a_number_or_a_timedelta(runner: Runner, wait: object):
+    assert waits(runner, slow, down, wait=wait) == [2.5, 2.5]
 
 
 @pytest.mark.parametrize("key", ["timeout", "TIMEOUT", ErrorCategory.TIMEOUT, ErrorCategory.ANY_TIMEOUT])
-def test_a_key_is_a_category_its_label_or_its_name(road: Road, key: object):
-    assert waits(road, slow, waits={key: 7}) == [7]
+def test_a_key_is_a_category_its_label_or_its_name(runner: Runner, key: object):
+    assert waits(runner, slow, waits={key: 7}) == [7]
 
 
 @pytest.mark.parametrize("key", ["transient", ErrorCategory.TRANSIENT, ErrorCategory.TIMEOUT | ErrorCategory.NETWORK])
-def test_a_key_that_is_a_group_stands_for_every_category_in_it(road: Road, key: object):
-    assert waits(road, slow, down, slow, waits={key: 7}) == [7, 7, 7]
+def test_a_key_that_is_a_group_stands_for_every_category_in_it(runner: Runner, key: object):
+    assert waits(runner, slow, down, slow, waits={key: 7}) == [7, 7, 7]
 
 
-def test_of_two_keys_the_narrower_holds_for_what_both_name(road: Road):
-    assert waits(road, slow, down, waits={"transient": 7, "timeout": 1}) == [1, 7]
-    assert waits(road, slow, down, waits={"timeout": 1, "transient": 7}) == [1, 7]
+def test_of_two_keys_the_narrower_holds_for_what_both_name(runner: Runner):
+    assert waits(runner, slow, down, waits={"transient": 7, "timeout": 1}) == [1, 7]
+    assert waits(runner, slow, down, waits={"timeout": 1, "transient": 7}) == [1, 7]
 
 
-def test_the_wait_for_all_holds_where_a_category_has_none_of_its_own(road: Road):
+def test_the_wait_for_all_holds_where_a_category_has_none_of_its_own(runner: Runner):
     own = {"timeout": Backoff(base_delay=3, jitter="none"), "network": 1, "rate_limit": lambda state: 5}
-    assert waits(road, slow, down, Busy(), waits=own, wait=9) == [3, 1, 5]
-    assert waits(road, slow, down, Busy(), waits={"network": 1}, wait=9) == [9, 1, 9]
+    assert waits(runner, slow, down, Busy(), waits=own, wait=9) == [3, 1, 5]
+    assert waits(runner, slow, down, Busy(), waits={"network": 1}, wait=9) == [9, 1, 9]
 
 
-def test_a_servers_hint_wins_over_a_categorys_shorter_wait(road: Road):
-    (wait,) = waits(road, Busy(20), waits={"rate_limit": 3})
+def test_a_servers_hint_wins_over_a_categorys_shorter_wait(runner: Runner):
+    (wait,) = waits(runner, Busy(20), waits={"rate_limit": 3})
     assert 20 <= wait <= 22
-    (wait,) = waits(road, Busy(20), waits={"rate_limit": lambda state: 30})
+    (wait,) = waits(runner, Busy(20), waits={"rate_limit": lambda state: 30})
     assert 30 <= wait <= 32
 
 
-def test_a_hint_is_measured_against_the_cap_of_the_categorys_own_backoff(road: Road):
+def test_a_hint_is_measured_against_the_cap_of_the_categorys_own_backoff(runner: Runner):
     own = Backoff(max_delay=300)
-    story = road.play(retry_on_category(waits={"rate_limit": own}), Busy(200), "ok")
+    story = runner.play(retry_on_category(waits={"rate_limit": own}), Busy(200), "ok")
     assert 200 <= story.waits[0] <= 220
     policy = retry_on_category(waits={"rate_limit": Backoff(max_delay=10)})
-    assert road.play(policy, Busy(11), "never").events[-1].reason == "pushback"
+    assert runner.play(policy, Busy(11), "never").events[-1].reason == "pushback"
 
 
-def test_the_waits_of_categories_are_nobodys_elses(road: Road):
-    assert road.play(retry_on_category("network", waits={"timeout": 7}), slow, "never").reached == 1
+def test_a_wait_for_a_category_does_not_make_it_retried(runner: Runner):
+    assert runner.play(retry_on_category("network", waits={"timeout": 7}), slow, "never").reached == 1
 
 
 # -- the backoff ----------------------------------------------------------------------------------------------------
@@ -118,17 +118,17 @@ def test_no_wait_is_negative_or_above_the_cap_at_attempt_10_000(jitter: str, bas
             assert 0 <= backoff.delay(retry, 5.0, 60.0, lambda: chance) <= 60
 
 
-def test_ten_thousand_attempts_wait_no_longer_than_the_cap(road: Road):
-    if road.is_async:
+def test_ten_thousand_attempts_wait_no_longer_than_the_cap(runner: Runner):
+    if runner.is_async:
         pytest.skip("the same policy, and every virtual wait takes rounds of the event loop")
-    story = road.play(retry_on_category(attempts=10_001, base_delay=1, jitter="none"), *[down] * 10_000, "ok")
+    story = runner.play(retry_on_category(attempts=10_001, base_delay=1, jitter="none"), *[down] * 10_000, "ok")
     assert story.answer == "ok"
     assert story.now == 1 + 2 + 4 + 8 + 16 + 32 + 60 * (10_000 - 6)
     assert story.reached == 10_001
 
 
 @pytest.mark.parametrize("jitter", ["equal", "full", "decorrelated"])
-def test_of_a_hundred_thousand_waits_at_the_cap_no_two_coincide_there(jitter: str):
+def test_a_hundred_thousand_waits_near_the_cap_are_all_different(jitter: str):
     backoff, clock = Backoff(base_delay=1, max_delay=60, jitter=jitter), VirtualClock(seed=7)
     drawn = [backoff.delay(20, 1.0, 60.0, clock.random) for _ in range(100_000)]
     assert max(drawn) < 60
@@ -190,9 +190,11 @@ def test_a_wait_is_what_the_formula_says(jitter: str, base: float, cap: float, f
         (lambda state: 3 if isinstance(state.outcome.exception(), TimeoutError) else 1, [1, 1, 1, 1]),
     ],
 )
-def test_a_wait_of_tenacity_or_a_function_waits_what_tenacity_would(road: Road, wait: object, expected: list[float]):
-    assert waits(road, *[down] * 4, wait=wait) == expected
-    assert waits(road, *[down] * 4, waits={"network": wait}) == expected
+def test_a_wait_of_tenacity_or_a_function_waits_what_tenacity_would(
+    runner: Runner, wait: object, expected: list[float]
+):
+    assert waits(runner, *[down] * 4, wait=wait) == expected
+    assert waits(runner, *[down] * 4, waits={"network": wait}) == expected
 
 
 @pytest.mark.parametrize(
@@ -204,32 +206,32 @@ def test_a_wait_of_tenacity_or_a_function_waits_what_tenacity_would(road: Road, 
         tenacity.wait_fixed(1) + tenacity.wait_random(0, 2),
     ],
 )
-def test_tenacitys_waits_by_chance_stay_within_their_bounds(road: Road, wait: object):
-    assert all(0 <= each <= 3 for each in waits(road, *[down] * 8, wait=wait))
+def test_tenacitys_waits_by_chance_stay_within_their_bounds(runner: Runner, wait: object):
+    assert all(0 <= each <= 3 for each in waits(runner, *[down] * 8, wait=wait))
 
 
 def test_a_function_may_be_async_where_the_call_is(backend: str):
     async def ask(state: object) -> float:
         return 4.0
 
-    assert waits(Road(backend), down, slow, wait=ask, waits={"timeout": ask}) == [4, 4]
+    assert waits(Runner(backend), down, slow, wait=ask, waits={"timeout": ask}) == [4, 4]
 
 
 def test_an_async_wait_of_one_category_is_refused_around_a_sync_function():
     async def ask(state: object) -> float: ...
 
-    with pytest.raises(TypeError, match=r"waits\['timeout'\]=.*is not async, so nobody could await this"):
+    with pytest.raises(TypeError, match=r"waits\['timeout'\]=.*is not async and cannot await it"):
         retry_on_category(waits={"timeout": ask})(lambda: None)
 
 
-def test_a_wait_is_asked_once_for_each_retry_and_not_after_the_last_attempt(road: Road):
+def test_a_wait_is_asked_once_for_each_retry_and_not_after_the_last_attempt(runner: Runner):
     asked: list[int] = []
 
     def ask(state: tenacity.RetryCallState) -> float:
         asked.append(state.attempt_number)
         return 0
 
-    road.play(retry_on_category(attempts=3, wait=ask), *[down] * 3)
+    runner.play(retry_on_category(attempts=3, wait=ask), *[down] * 3)
     assert asked == [1, 2]
 
 
@@ -238,14 +240,14 @@ def test_a_wait_is_asked_once_for_each_retry_and_not_after_the_last_attempt(road
     [({"idempotent": False}, 0), ({"no_progress": 2}, 1), ({"max_attempts": {"network": 1}}, 0)],
     ids=["not idempotent", "no progress", "attempts of its category"],
 )
-def test_a_wait_is_not_asked_where_no_attempt_may_follow(road: Road, options: dict[str, Any], asks: int):
+def test_a_wait_is_not_asked_where_no_attempt_may_follow(runner: Runner, options: dict[str, Any], asks: int):
     asked: list[int] = []
 
     def ask(state: tenacity.RetryCallState) -> float:
         asked.append(state.attempt_number)
         return 0
 
-    story = road.play(retry_on_category(wait=ask, attempts=9, **options), *[down] * 3)
+    story = runner.play(retry_on_category(wait=ask, attempts=9, **options), *[down] * 3)
     assert story.answer is down
     assert len(asked) == asks == story.reached - 1
 
@@ -273,10 +275,10 @@ NONE = {
 
 @pytest.mark.parametrize("wait", NONE.values(), ids=NONE)
 @pytest.mark.parametrize("where", ["wait", "waits"])
-def test_a_wait_that_is_none_ends_the_retries_with_the_callers_error(road: Road, wait: Callable, where: str):
+def test_an_invalid_wait_ends_the_retries_with_the_callers_error(runner: Runner, wait: Callable, where: str):
     given: dict = {"wait": wait} if where == "wait" else {"waits": {"network": wait}}
     error, budget = ConnectionResetError("mine"), RetryBudget(tokens=20)
-    story = road.play(retry_on_category(**given, budget=budget), error, "never")
+    story = runner.play(retry_on_category(**given, budget=budget), error, "never")
     assert story.answer is error
     assert story.reached == 1
     assert story.events[-1].reason == "strategy_failed"
@@ -285,20 +287,20 @@ def test_a_wait_that_is_none_ends_the_retries_with_the_callers_error(road: Road,
     assert budget.left() == 20
 
 
-def test_a_wait_that_is_none_is_reported_once(caplog: pytest.LogCaptureFixture):
+def test_an_invalid_wait_is_logged_once(caplog: pytest.LogCaptureFixture):
     def sleepy_strategy(state: object) -> object:
         return "soon"
 
     with caplog.at_level(logging.WARNING, "resilience"):
         for _ in range(3):
-            Road("sync").play(retry_on_category(wait=sleepy_strategy), ConnectionResetError(), "never")
+            Runner("sync").play(retry_on_category(wait=sleepy_strategy), ConnectionResetError(), "never")
     (record,) = caplog.records
     assert "wait strategy" in record.message
     assert "sleepy_strategy" in record.message
     assert "'soon'" in str(record.exc_info[1])
 
 
-def test_a_stop_or_a_wait_that_raises_leaves_a_later_call_alone(road: Road):
+def test_a_stop_or_a_wait_that_raises_leaves_a_later_call_alone(runner: Runner):
     answers = iter([RuntimeError(), 1.0])
 
     def once(state: object) -> float:
@@ -307,7 +309,7 @@ def test_a_stop_or_a_wait_that_raises_leaves_a_later_call_alone(road: Road):
             raise answer
         return answer
 
-    story = road.play(retry_on_category(wait=once), ConnectionResetError("first"), down, "ok", pauses=(0,))
+    story = runner.play(retry_on_category(wait=once), ConnectionResetError("first"), down, "ok", pauses=(0,))
     assert [str(answer) for answer in story.answers] == ["first", "ok"]
 
 
@@ -332,12 +334,12 @@ def test_a_stop_or_a_wait_that_raises_leaves_a_later_call_alone(road: Road):
         ({ErrorCategory(0): 1}, ValueError, "an empty category matches nothing"),
     ],
 )
-def test_waits_that_cannot_be_meant_are_refused(wrong: dict, kind: type[Exception], says: str):
+def test_invalid_waits_are_refused(wrong: dict, kind: type[Exception], says: str):
     with pytest.raises(kind, match=says):
         retry_on_category(waits=wrong)
 
 
 @pytest.mark.parametrize("wrong", [timedelta(-1), -1, math.nan, math.inf])
-def test_a_wait_for_all_that_cannot_be_meant_is_refused(wrong: object):
+def test_an_invalid_wait_for_all_categories_is_refused(wrong: object):
     with pytest.raises(ValueError, match="wait=.*: give seconds of 0 or more"):
         retry_on_category(wait=wrong)

@@ -1,4 +1,4 @@
-"""``for attempt in retrying(...)``: what is asked and told between the attempts, and how a loop ends."""
+"""``for attempt in retrying(...)``: strategies and callbacks between the attempts, and the ends of a loop."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 import resilience._callback_errors
 from resilience import RetriesExhaustedError, StopReason, circuit_breaker, retry_on_category, retrying, subscribe
 from resilience.testing import virtual_time
-from tests.roads import Road
+from tests.runners import Runner
 
 
-def loop(road: Road, script: list, **options: object) -> tuple[object, int, float]:
-    """Run the steps of *script* in a loop: return what it came to, the attempts, and the time."""
+def loop(runner: Runner, script: list, **options: object) -> tuple[object, int, float]:
+    """Run the steps of *script* in a loop: return the outcome, the attempts, and the time."""
     made = []
 
     def step() -> object:
@@ -43,7 +43,7 @@ def loop(road: Road, script: list, **options: object) -> tuple[object, int, floa
 
     with virtual_time() as clock:
         try:
-            answer = road.run(sync, asynchronous)
+            answer = runner.run(sync, asynchronous)
         except Exception as error:
             answer = error
     return answer, len(made), clock.now()
@@ -53,13 +53,13 @@ def errors(number: int) -> list[Exception]:
     return [ConnectionResetError(str(each)) for each in range(number)]
 
 
-def test_a_failure_ends_with_its_block_until_one_succeeds(road: Road):
-    assert loop(road, [*errors(2), "ok"]) == ("ok", 3, 3)
+def test_a_failure_ends_with_its_block_until_one_succeeds(runner: Runner):
+    assert loop(runner, [*errors(2), "ok"]) == ("ok", 3, 3)
 
 
-def test_the_last_failure_leaves_its_block_with_its_report(road: Road):
+def test_the_last_failure_leaves_its_block_with_its_report(runner: Runner):
     script = errors(3)
-    assert loop(road, script) == (script[2], 3, 3)
+    assert loop(runner, script) == (script[2], 3, 3)
     assert script[2].resilience.reason is StopReason.ATTEMPTS
     assert script[2].resilience.made == 3
     assert script[2].resilience.target.endswith(("sync", "asynchronous"))
@@ -76,17 +76,17 @@ ASKING: dict[str, Callable[[], dict]] = {
 
 @pytest.mark.parametrize("options", ASKING.values(), ids=ASKING)
 @pytest.mark.parametrize("has_listeners", [False, True])
-def test_the_last_failure_is_the_same_object_where_somebody_had_to_be_asked_first(
-    road: Road, options: Callable[[], dict], has_listeners: bool
+def test_the_last_failure_is_the_same_object_after_a_strategy_was_asked(
+    runner: Runner, options: Callable[[], dict], has_listeners: bool
 ):
     heard: list[object] = []
     script = errors(3)
     if has_listeners:
         with subscribe(heard.append):
-            answer, made, _ = loop(road, script, **options())
+            answer, made, _ = loop(runner, script, **options())
         assert [event.name for event in heard][-1] == "retry.exhausted"
     else:
-        answer, made, _ = loop(road, script, **options())
+        answer, made, _ = loop(runner, script, **options())
     assert answer is script[2]
     assert made == 3
     assert answer.__context__ is None
@@ -94,7 +94,7 @@ def test_the_last_failure_is_the_same_object_where_somebody_had_to_be_asked_firs
 
 
 @pytest.mark.parametrize("parameter", ["stop", "wait", "retry_if", "on_retry"])
-def test_what_is_asked_may_be_async_in_an_async_loop(backend: str, parameter: str):
+def test_strategies_may_be_async_in_an_async_loop(backend: str, parameter: str):
     asked: list[int] = []
 
     async def ask(given: object) -> object:
@@ -103,19 +103,19 @@ def test_what_is_asked_may_be_async_in_an_async_loop(backend: str, parameter: st
         return {"wait": 2.0, "retry_if": True}.get(parameter)
 
     script: list = [ValueError() if parameter == "retry_if" else ConnectionResetError(), "ok"]
-    assert loop(Road(backend), script, **{parameter: ask})[:2] == ("ok", 2)
+    assert loop(Runner(backend), script, **{parameter: ask})[:2] == ("ok", 2)
     assert asked == [1]
 
 
-def test_an_error_wrapped_after_somebody_was_asked(road: Road):
+def test_an_error_is_wrapped_after_a_strategy_was_asked(runner: Runner):
     script = errors(2)
-    answer, made, _ = loop(road, script, stop=lambda state: state.attempt_number == 2, on_exhausted="wrap")
+    answer, made, _ = loop(runner, script, stop=lambda state: state.attempt_number == 2, on_exhausted="wrap")
     assert isinstance(answer, RetriesExhaustedError)
     assert answer.__cause__ is script[1]
     assert made == 2
 
 
-def test_a_loop_around_retried_calls_does_not_multiply_them(road: Road):
+def test_a_loop_around_retried_calls_does_not_multiply_them(runner: Runner):
     made = []
 
     def fail() -> None:
@@ -138,11 +138,11 @@ def test_a_loop_around_retried_calls_does_not_multiply_them(road: Road):
                 await inner_async()
 
     with pytest.raises(ConnectionResetError):
-        road.run(sync, asynchronous)
+        runner.run(sync, asynchronous)
     assert len(made) == 3
 
 
-def test_one_loops_object_begins_anew_each_time():
+def test_each_iteration_over_one_retrying_object_is_a_new_loop():
     attempts = retrying(attempts=2, base_delay=0)
     for _ in range(3):
         numbers = []
@@ -154,7 +154,7 @@ def test_one_loops_object_begins_anew_each_time():
         assert numbers == [1, 2]
 
 
-def test_an_attempt_that_is_not_used_is_told_of(backend: str):
+def test_an_attempt_that_is_not_used_as_a_block_is_an_error(backend: str):
     says = re.escape("an attempt was not used: put the work in `with attempt:` inside the loop")
     with pytest.raises(RuntimeError, match=says):
         for _ in retrying():
@@ -181,6 +181,6 @@ def test_on_success_of_a_loop_is_a_plain_function_since_an_attempt_is_a_plain_bl
 
     async def hear(report: object) -> None: ...
 
-    hear.__qualname__ = f"hear_on_{backend}"  # what is told of is told once
-    loop(Road(backend), ["ok"], on_success=hear)
+    hear.__qualname__ = f"hear_on_{backend}"  # an error is logged once for each name
+    loop(Runner(backend), ["ok"], on_success=hear)
     assert "on_success" in caplog.text

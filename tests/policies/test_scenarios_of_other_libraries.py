@@ -33,7 +33,7 @@ from resilience import CircuitBreaker, CircuitOpenError, ErrorCategory, circuit_
 from resilience.circuits import CircuitMode, Permit
 from resilience.circuits._snapshot import snapshot_of
 from resilience.testing import VirtualClock, virtual_time
-from tests.roads import Road
+from tests.runners import Runner
 
 ROOT = Path(__file__).parents[2]
 
@@ -249,7 +249,7 @@ is_half_open = shows(current_state="half-open")
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """Why our circuit differs, and the sentence that promises it, in the documentation or a public docstring."""
+    """A documented difference: its reason, and the sentence of the documentation or a docstring that promises it."""
 
     why: str
     page: str
@@ -278,8 +278,8 @@ def row(title: str, options: dict[str, object], *steps: Step | Decision) -> Scen
     return Scenario(title, options, plain, *decisions)
 
 
-def play(scenario: Scenario, road: Road) -> None:
-    """Play the steps in virtual time, each call the way that *road* calls."""
+def play(scenario: Scenario, runner: Runner) -> None:
+    """Play the steps in virtual time, each call by *runner*."""
     breaker = circuit_breaker("other", **scenario.options)  # type: ignore[arg-type]
 
     @breaker
@@ -308,7 +308,7 @@ def play(scenario: Scenario, road: Road) -> None:
 
     with virtual_time() as clock, resilience.subscribe(lambda event: stage.events.append(event.name)):
         stage = Stage(breaker, clock)
-        road.run(play_sync, play_async)
+        runner.run(play_sync, play_async)
 
 
 THREE = {"failure_threshold": 3, "reset_timeout": 30}
@@ -1225,8 +1225,8 @@ ROWS = [pytest.param(row, id=f"{library}: {row.title}") for library, rows in SUI
 
 
 @pytest.mark.parametrize("scenario", ROWS)
-def test_the_outcome_is_that_of_the_library_or_the_documented_one(scenario: Scenario, road: Road):
-    play(scenario, road)
+def test_the_outcome_is_that_of_the_library_or_the_documented_one(scenario: Scenario, runner: Runner):
+    play(scenario, runner)
 
 
 def test_each_library_has_its_scenarios_and_each_title_stands_once():
@@ -1241,7 +1241,7 @@ def words(text: str) -> str:
 
 
 @pytest.mark.parametrize("scenario", [param for param in ROWS if param.values[0].decision is not None])
-def test_a_decision_has_a_reason_and_is_documented(scenario: Scenario):
+def test_each_decision_has_a_reason_and_is_documented(scenario: Scenario):
     decision = scenario.decision
     assert decision is not None
     assert decision.why
@@ -1300,9 +1300,9 @@ def test_pybreaker_a_listener_is_notified_of_each_transition_by_hand():
     assert listener.notified == ["closed -> open", "open -> half-open", "half-open -> closed"]
 
 
-def test_pybreaker_a_listener_is_notified_of_each_call_and_its_outcome(road: Road):
+def test_pybreaker_a_listener_is_notified_of_each_call_and_its_outcome(runner: Runner):
     listener = Listener()
-    road.play(circuit_breaker("b", listeners=[listener]), "done", down, pauses=(0,))
+    runner.play(circuit_breaker("b", listeners=[listener]), "done", down, pauses=(0,))
     assert listener.notified == ["call", "success", "call", "failure: down"]
 
 
@@ -1413,7 +1413,7 @@ def test_pybreaker_settings_change_at_run_time(attribute: str, before: object, v
     assert getattr(breaker, attribute) == value
 
 
-def test_pybreaker_arguments_reach_the_function(road: Road):
+def test_pybreaker_arguments_reach_the_function(runner: Runner):
     breaker = circuit_breaker("b")
 
     def function(*args: object, **kwargs: object) -> object:
@@ -1422,7 +1422,7 @@ def test_pybreaker_arguments_reach_the_function(road: Road):
     async def async_function(*args: object, **kwargs: object) -> object:
         return args, kwargs
 
-    answer = road.run(
+    answer = runner.run(
         lambda: breaker.call(function, 42, "abc", a=1, b=2),
         functools.partial(breaker.call_async, async_function, 42, "abc", a=1, b=2),
     )
@@ -1517,7 +1517,7 @@ def test_circuitbreaker_a_guarded_function_is_of_the_same_kind(kind: Callable[[o
         assert kind(breaker(function)) == kind(function)
 
 
-def test_circuitbreaker_an_open_circuit_calls_the_fallback_with_the_arguments_and_not_the_function(road: Road):
+def test_circuitbreaker_an_open_circuit_calls_the_fallback_with_the_arguments_and_not_the_function(runner: Runner):
     breaker = circuit_breaker("b")
     breaker.open()
 
@@ -1531,7 +1531,7 @@ def test_circuitbreaker_an_open_circuit_calls_the_fallback_with_the_arguments_an
         return args, kwargs
 
     covered = fallback(chain={"rejected": instead})
-    answer = road.run(
+    answer = runner.run(
         lambda: covered(breaker(function))("test2", test="test"),
         functools.partial(covered(breaker(async_function)), "test2", test="test"),
     )
@@ -1606,30 +1606,30 @@ def test_gobreaker_calls_of_many_threads_are_all_in_the_window():
 # -- what fits no row: failsafe-go ------------------------------------------------------------------------------------
 
 
-def test_failsafe_a_retry_outside_ends_at_the_rejection_and_the_function_is_not_called_again(road: Road):
+def test_failsafe_a_retry_outside_ends_at_the_rejection_and_the_function_is_not_called_again(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=3)
     retry = retry_on_category(ErrorCategory.NETWORK, attempts=7)
-    story = road.play(lambda function: retry(breaker(function)), *[down] * 7)
+    story = runner.play(lambda function: retry(breaker(function)), *[down] * 7)
     assert story.reached == 3
     assert (breaker.state.name, breaker.fail_counter) == ("open", 3)
 
 
-def test_failsafe_a_retry_outside_succeeds_before_the_circuit_opens(road: Road):
+def test_failsafe_a_retry_outside_succeeds_before_the_circuit_opens(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=3)
     retry = retry_on_category(ErrorCategory.NETWORK, attempts=3)
-    story = road.play(lambda function: retry(breaker(function)), down, down, "done")
+    story = runner.play(lambda function: retry(breaker(function)), down, down, "done")
     assert (story.answer, story.reached, breaker.current_state, breaker.fail_counter) == ("done", 3, "closed", 0)
 
 
 @pytest.mark.parametrize("error", [down, late])
 @pytest.mark.parametrize("order", [1, -1])
 def test_failsafe_of_two_circuits_the_one_that_counts_the_error_opens_in_either_order(
-    order: int, error: Exception, road: Road
+    order: int, error: Exception, runner: Runner
 ):
     network = circuit_breaker("network", failure_threshold=1, trip_on="network")
     hanging = circuit_breaker("hanging", failure_threshold=1, trip_on="timeout")
     outer, inner = (network, hanging)[::order]
-    story = road.play(lambda function: outer(inner(function)), error)
+    story = runner.play(lambda function: outer(inner(function)), error)
     assert story.answer is error
     assert (network.state.name == "open", hanging.state.name == "open") == (error is down, error is late)
 
@@ -1784,7 +1784,7 @@ def test_interlock_failures_of_threads_open_it_once():
     ],
     ids=str,
 )
-def test_interlock_a_setting_that_cannot_be_meant_is_refused(options: dict[str, object]):
+def test_interlock_an_invalid_setting_is_refused(options: dict[str, object]):
     with pytest.raises(ValueError, match=f"{list(options)[-1]}="):
         circuit_breaker("b", **options)  # type: ignore[arg-type]
 

@@ -17,7 +17,7 @@ def share_of(calls: list[str]) -> WindowSnapshot:
 
 
 @given(size=st.integers(1, 12), calls=st.lists(outcomes, max_size=60), looks=st.sets(st.integers(0, 60)))
-def test_the_last_calls_come_to_what_a_list_of_them_does(size: int, calls: list[str], looks: set[int]):
+def test_a_count_window_agrees_with_a_list_of_the_last_calls(size: int, calls: list[str], looks: set[int]):
     window = CountWindow(size)
     for number, call in enumerate(calls, start=1):
         if call in WEIGHTS:
@@ -28,7 +28,7 @@ def test_the_last_calls_come_to_what_a_list_of_them_does(size: int, calls: list[
             assert window.snapshot(number, 0.0) == share_of(calls[:number][-size:])
 
 
-def test_before_the_first_call_there_is_nothing():
+def test_a_new_window_is_empty():
     assert CountWindow(5).snapshot(0, 0.0) == TimeWindow(5.0).snapshot(0, 0.0) == WindowSnapshot(0, 0, 0)
 
 
@@ -81,7 +81,7 @@ def test_a_million_outcomes_cost_a_window_of_time_ten_buckets():
     waits=st.lists(st.tuples(st.integers(0, 40), outcomes), min_size=1, max_size=60),
     looks=st.lists(st.integers(0, 120), min_size=60, max_size=60),
 )
-def test_the_last_seconds_come_to_the_calls_in_them_to_a_tenth(waits: list[tuple[int, str]], looks: list[int]):
+def test_a_time_window_agrees_with_a_list_of_calls_to_a_tenth(waits: list[tuple[int, str]], looks: list[int]):
     window = TimeWindow(10.0)
     now, calls = 100.0, []
     for (wait, call), look in zip(waits, looks, strict=False):
@@ -127,7 +127,7 @@ def test_a_clock_that_is_set_back_starts_a_window_of_time_again(looked: bool):
     assert window.snapshot(0, 3.0).failed == 5
 
 
-def test_a_bucket_whose_time_was_over_to_one_clock_is_not_counted_in_by_another():
+def test_a_bucket_that_expired_by_one_clock_takes_no_calls_of_another():
     window = TimeWindow(10.0)
     window.bucket_for(3.0).calls += 1
     assert window.snapshot(0, 300.0).calls == 0

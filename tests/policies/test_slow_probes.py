@@ -5,24 +5,24 @@ import pytest
 from resilience import circuit_breaker
 from resilience.circuits import CircuitBreaker
 from resilience.testing import VirtualClock, virtual_time
-from tests.roads import Road, Takes
+from tests.runners import Runner, Takes
 
 
-def probed(road: Road, seconds: float, **options: object) -> CircuitBreaker:
+def probed(runner: Runner, seconds: float, **options: object) -> CircuitBreaker:
     breaker = circuit_breaker("search", reset_timeout=30, **options)  # type: ignore[arg-type]
     breaker.half_open()
-    road.play(breaker, Takes(seconds))
+    runner.play(breaker, Takes(seconds))
     return breaker
 
 
 @pytest.mark.parametrize(("seconds", "state"), [(1.9, "closed"), (2.0, "open"), (10.0, "open")])
-def test_a_slow_success_of_a_probe_reopens_a_circuit_that_knows_slow_calls(road: Road, seconds: float, state: str):
-    breaker = probed(road, seconds, slow_call_rate=0.5, slow_call_seconds=2)
+def test_a_slow_success_of_a_probe_reopens_a_circuit_that_knows_slow_calls(runner: Runner, seconds: float, state: str):
+    breaker = probed(runner, seconds, slow_call_rate=0.5, slow_call_seconds=2)
     assert breaker.state.name == state
 
 
-def test_a_circuit_that_does_not_know_slow_calls_closes(road: Road):
-    assert probed(road, 1000.0, probe_timeout=2000).state.name == "closed"
+def test_a_circuit_that_does_not_know_slow_calls_closes(runner: Runner):
+    assert probed(runner, 1000.0, probe_timeout=2000).state.name == "closed"
 
 
 def test_slow_probes_count_as_failed_ones_where_some_may_fail(clock_and_breaker: tuple[VirtualClock, CircuitBreaker]):

@@ -13,7 +13,7 @@ from examples.policies.concurrency_limit import ConcurrencyLimit
 from examples.policies.recorder import Recorder
 from resilience import Pipeline, circuit_breaker, deadline, describe, fallback, retry_on_category, timeout, track_errors
 from resilience._runtime.decorate import guarded
-from tests.roads import ROADS, Road
+from tests.runners import RUNNERS, Runner
 
 PARTS: dict[str, Callable[[], object]] = {
     "retry": lambda: retry_on_category(attempts=2, base_delay=0),
@@ -41,18 +41,18 @@ def stacked(names: tuple[str, ...], recorders: list[Recorder]) -> Callable[[Call
     return decorate
 
 
-def test_every_order_of_the_policy_and_two_others_asks_it_about_a_success(road: Road):
+def test_a_policy_is_run_for_a_success_in_every_order_of_three_policies(runner: Runner):
     for others in itertools.permutations(PARTS, 2):
         for place in range(3):
             names = (*others[:place], POLICY, *others[place:])
             recorders: list[Recorder] = []
-            assert road.play(stacked(names, recorders), "ok", "ok", pauses=(0,)).answers == ["ok", "ok"], names
+            assert runner.play(stacked(names, recorders), "ok", "ok", pauses=(0,)).answers == ["ok", "ok"], names
             (recorder,) = recorders
             assert [how for _, how in recorder.recorded] == ["ok", "ok"], names
 
 
-@pytest.mark.parametrize("name", ROADS)
-def test_in_any_stack_each_policy_hears_of_each_call_that_reaches_it(name: str):
+@pytest.mark.parametrize("name", RUNNERS)
+def test_in_any_stack_each_policy_is_run_for_each_call_that_reaches_it(name: str):
     stacks = st.lists(st.sampled_from([*PARTS, POLICY, POLICY]), min_size=1, max_size=7)
     scripts = st.lists(st.sampled_from(["ok", "down"]), min_size=1, max_size=4)
 
@@ -76,13 +76,13 @@ def test_in_any_stack_each_policy_hears_of_each_call_that_reaches_it(name: str):
             assert len(describe(found[0])) == len(names)
             return found[0]
 
-        story = Road(name).play(keep, *steps)
+        story = Runner(name).play(keep, *steps)
         at = iter(recorders)
         for depth in reversed([depth for depth, part in enumerate(names) if part == POLICY]):
             recorder = next(at)
             retried = "retry" in names[:depth] and "fallback" not in names[depth:]
             if "retry" in names[:depth]:
-                # What is inside of the retry is asked about each attempt that it makes.
+                # A policy inside the retry is run for each attempt.
                 expected = story.reached if retried and "retry" not in names[depth:] else len(recorder.recorded)
                 assert len(recorder.recorded) == expected >= 1
             else:

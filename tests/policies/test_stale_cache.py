@@ -14,7 +14,7 @@ from resilience import describe, fallback
 from resilience.policies.degraded import Degraded
 from resilience.policies.stale_cache import StaleEntry
 from resilience.testing import virtual_time
-from tests.roads import Road, Takes
+from tests.runners import Runner, Takes
 
 down = ConnectionResetError("down")
 
@@ -62,14 +62,14 @@ class BrokenMapping(UserDict):
 
 
 @pytest.mark.parametrize("make", [dict, Store])
-def test_the_last_good_answer_stands_in(road: Road, make: type):
-    story = road.play(fallback(stale=make()), "first", "second", down, pauses=(0, 0))
+def test_the_last_good_answer_replaces_a_failure(runner: Runner, make: type):
+    story = runner.play(fallback(stale=make()), "first", "second", down, pauses=(0, 0))
     assert story.answers == ["first", "second", "second"]
     assert [(each.name, each.source) for each in story.events] == [("fallback.used", "stale")]
 
 
 def test_an_async_cache_is_awaited(backend: str):
-    assert Road(backend).play(fallback(stale=AsyncStore()), "good", down, pauses=(0,)).answers == ["good"] * 2
+    assert Runner(backend).play(fallback(stale=AsyncStore()), "good", down, pauses=(0,)).answers == ["good"] * 2
 
 
 def test_an_async_cache_around_a_sync_function_is_refused_where_it_is_written():
@@ -77,28 +77,28 @@ def test_an_async_cache_around_a_sync_function_is_refused_where_it_is_written():
         fallback(stale=AsyncStore())(lambda: None)
 
 
-def test_none_is_a_good_answer(road: Road):
-    assert road.play(fallback(stale={}), None, down, pauses=(0,)).answers == [None, None]
+def test_none_is_a_good_answer(runner: Runner):
+    assert runner.play(fallback(stale={}), None, down, pauses=(0,)).answers == [None, None]
 
 
-def test_without_an_answer_kept_the_error_reaches_the_caller(road: Road):
-    assert road.play(fallback(stale={}), down).answer is down
+def test_without_a_stored_answer_the_error_reaches_the_caller(runner: Runner):
+    assert runner.play(fallback(stale={}), down).answer is down
 
 
-def test_a_failure_of_another_category_reaches_the_caller(road: Road):
+def test_a_failure_of_another_category_reaches_the_caller(runner: Runner):
     bug = ValueError()
-    assert road.play(fallback(stale={}), "good", bug, pauses=(0,)).answers == ["good", bug]
-    assert road.play(fallback(stale={}, on="unknown"), "good", bug, pauses=(0,)).answers == ["good", "good"]
+    assert runner.play(fallback(stale={}), "good", bug, pauses=(0,)).answers == ["good", bug]
+    assert runner.play(fallback(stale={}, on="unknown"), "good", bug, pauses=(0,)).answers == ["good", "good"]
 
 
 @pytest.mark.parametrize("max_age", [60, timedelta(minutes=1)])
-def test_what_is_older_than_max_age_is_not_handed_out(road: Road, max_age: object):
-    story = road.play(fallback(stale={}, max_age=max_age), "good", down, down, pauses=(60, 0.5))
+def test_an_entry_older_than_max_age_is_no_answer(runner: Runner, max_age: object):
+    story = runner.play(fallback(stale={}, max_age=max_age), "good", down, down, pauses=(60, 0.5))
     assert story.answers == ["good", "good", down]
 
 
-def test_the_age_is_told_by_the_clock_in_force_and_begins_with_the_answer(road: Road):
-    story = road.play(fallback(stale={}, degraded=True), Takes(5, "good"), down, pauses=(12,))
+def test_the_age_counts_from_the_answer_by_the_clock_in_force(runner: Runner):
+    story = runner.play(fallback(stale={}, degraded=True), Takes(5, "good"), down, pauses=(12,))
     assert story.answers[1] == Degraded("good", "stale", down, age=12.0)
 
 
@@ -136,7 +136,7 @@ def test_answers_are_kept_by_arguments_and_function():
     assert len(cache) == 2
 
 
-def test_key_makes_the_key_of_the_arguments(road: Road):
+def test_key_makes_the_key_of_the_arguments(runner: Runner):
     cache: dict[object, object] = {}
 
     def decorate(function):
@@ -145,7 +145,7 @@ def test_key_makes_the_key_of_the_arguments(road: Road):
 
     with virtual_time() as clock:
         wall = clock.wall()
-    assert road.play(decorate, "good", down, pauses=(0,)).answers == ["good", "good"]
+    assert runner.play(decorate, "good", down, pauses=(0,)).answers == ["good", "good"]
     assert cache == {7: StaleEntry("good", wall)}
 
 
@@ -164,21 +164,21 @@ def test_arguments_that_cannot_be_hashed_are_reported_and_change_nothing(caplog:
     assert "search raised TypeError" in caplog.text
 
 
-def test_a_key_function_that_raises_is_reported_and_changes_nothing(road: Road, caplog: pytest.LogCaptureFixture):
+def test_a_key_function_that_raises_is_reported_and_changes_nothing(runner: Runner, caplog: pytest.LogCaptureFixture):
     def broken_key() -> str:
         raise LookupError
 
     with caplog.at_level(logging.WARNING, "resilience"):
-        assert road.play(fallback(stale={}, key=broken_key), "good", down, pauses=(0,)).answers == ["good", down]
+        assert runner.play(fallback(stale={}, key=broken_key), "good", down, pauses=(0,)).answers == ["good", down]
 
 
 @pytest.mark.parametrize("make", [Broken, BrokenMapping])
-def test_a_cache_that_fails_changes_nothing(road: Road, make: type):
-    story = road.play(fallback(stale=make(), default="other"), "good", down, pauses=(0,))
+def test_a_cache_that_raises_changes_nothing(runner: Runner, make: type):
+    story = runner.play(fallback(stale=make(), default="other"), "good", down, pauses=(0,))
     assert story.answers == ["good", "other"]
 
 
-def test_what_somebody_else_put_there_has_no_age():
+def test_an_entry_of_another_program_has_no_age():
     def fail() -> object:
         raise down
 
@@ -189,26 +189,26 @@ def test_what_somebody_else_put_there_has_no_age():
         fallback(stale=cache, key=lambda: "key", max_age=60)(fail)()
 
 
-def test_the_chain_goes_first_and_the_default_last(road: Road):
+def test_the_chain_goes_first_and_the_default_last(runner: Runner):
     def replica() -> object:
         raise TimeoutError
 
     def decorate(function):
         return fallback(chain={"network": replica}, stale={}, max_age=60, default="nothing")(function)
 
-    story = road.play(decorate, down, "good", down, down, pauses=(0, 0, 90))
+    story = runner.play(decorate, down, "good", down, down, pauses=(0, 0, 90))
     assert story.answers == ["nothing", "good", "good", "nothing"]
     assert [each.source for each in story.events] == ["replica", "default", "replica", "stale", "replica", "default"]
 
 
-def test_only_what_the_function_itself_returns_is_kept(road: Road):
+def test_only_results_of_the_function_itself_are_stored(runner: Runner):
     cache: dict[object, object] = {}
-    story = road.play(fallback(chain={"network": lambda: "replica"}, stale=cache, default=1), down, TimeoutError())
+    story = runner.play(fallback(chain={"network": lambda: "replica"}, stale=cache, default=1), down, TimeoutError())
     assert story.answer == "replica"
     assert cache == {}
 
 
-def test_entries_can_be_pickled_for_a_cache_elsewhere():
+def test_entries_can_be_pickled_for_a_remote_cache():
     assert pickle.loads(pickle.dumps(StaleEntry("good", 1.0))) == StaleEntry("good", 1.0)
 
 
@@ -218,7 +218,7 @@ def test_a_block_is_refused():
             enter()
 
 
-def test_without_stale_successes_are_not_looked_at():
+def test_without_stale_a_success_takes_the_fast_path():
     assert fallback(default=1).policies()[0].fast_path
     assert fallback(chain={"network": len}).policies()[0].fast_path
     assert not fallback(stale={}).policies()[0].fast_path
@@ -248,6 +248,6 @@ async def async_key() -> str: ...
         ({"default": 1, "key": len}, TypeError, "give it with stale=, a cache of good answers"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(parameters: dict, kind: type[Exception], says: str):
+def test_invalid_options_are_refused(parameters: dict, kind: type[Exception], says: str):
     with pytest.raises(kind, match=re.escape(says)):
         fallback(**parameters)

@@ -14,17 +14,17 @@ import pytest
 from resilience import CallTimeoutError, ErrorCategory, StopReason, classify, retry_on_category, timeout
 from resilience.clock import current_clock
 from resilience.testing import virtual_time
-from tests.roads import Road, Takes
+from tests.runners import Runner, Takes
 
 
-def test_a_call_within_its_time_returns_what_it_returns(road: Road):
-    story = road.play(timeout(2), Takes(1, "ok"))
+def test_a_call_within_its_limit_returns_its_result(runner: Runner):
+    story = runner.play(timeout(2), Takes(1, "ok"))
     assert story.answer == "ok"
     assert story.events == []
 
 
-def test_a_call_that_takes_too_long_is_given_up(road: Road):
-    story = road.play(timeout(2), Takes(10))
+def test_a_call_that_takes_too_long_times_out(runner: Runner):
+    story = runner.play(timeout(2), Takes(10))
     assert isinstance(story.answer, CallTimeoutError)
     assert isinstance(story.answer, TimeoutError)
     assert classify(story.answer) is ErrorCategory.TIMEOUT
@@ -33,35 +33,35 @@ def test_a_call_that_takes_too_long_is_given_up(road: Road):
     assert story.events[0].limit == 2
 
 
-def test_a_timeout_error_of_the_functions_own_passes_as_it_is(road: Road):
+def test_a_timeout_error_of_the_function_itself_reaches_the_caller_unchanged(runner: Runner):
     own = TimeoutError("mine")
-    story = road.play(timeout(2), own)
+    story = runner.play(timeout(2), own)
     assert story.answer is own
     assert story.events == []
 
 
-def test_a_limit_around_retries_covers_the_waits_as_well(road: Road):
-    story = road.play(
+def test_a_limit_around_retries_covers_the_waits_as_well(runner: Runner):
+    story = runner.play(
         lambda fn: timeout(10)(retry_on_category(attempts=9, base_delay=4, jitter="none")(fn)),
         *[ConnectionResetError()] * 9,
     )
     assert isinstance(story.answer, ConnectionResetError)
-    assert story.reached == 2  # at 0 and 4; the third would begin at 12: nobody waits for that
+    assert story.reached == 2  # at 0 and 4; the third would begin at 12, after the limit
     assert story.now == 4
     assert story.answer.resilience.reason is StopReason.DEADLINE
     assert "too little time left for another attempt; the last failure took 0 s; 6 s" in story.answer.__notes__[0]
 
 
-def test_a_limit_inside_retries_is_each_attempts_own(road: Road):
-    story = road.play(
+def test_a_limit_inside_retries_is_each_attempts_own(runner: Runner):
+    story = runner.play(
         lambda fn: retry_on_category(attempts=3, base_delay=1, jitter="none")(timeout(5)(fn)), Takes(9), Takes(9), "ok"
     )
     assert story.answer == "ok"
     assert [event.category.label for event in story.events if event.name == "retry.scheduled"] == ["timeout", "timeout"]
 
 
-def test_durations_may_be_timedeltas(road: Road):
-    assert road.play(timeout(timedelta(seconds=3)), Takes(1, "ok")).answer == "ok"
+def test_durations_may_be_timedeltas(runner: Runner):
+    assert runner.play(timeout(timedelta(seconds=3)), Takes(1, "ok")).answer == "ok"
 
 
 def test_an_async_block_has_a_limit(backend: str):
@@ -77,7 +77,7 @@ def test_an_async_block_has_a_limit(backend: str):
     anyio.run(main, backend=backend)
 
 
-def test_a_sync_block_cannot_have_a_limit_and_says_what_can():
+def test_a_limit_on_a_sync_block_is_refused_with_the_alternatives():
     with pytest.raises(TypeError, match="decorate a function, or use `async with`"), timeout(2):
         pass
 
@@ -94,7 +94,7 @@ def test_a_cancelled_caller_is_cancelled_and_not_timed_out(backend: str):
 
 
 def has_nothing_to_do(worker: threading.Thread) -> bool:
-    """Wait until a worker is idle, or has ended: a thread tells nobody."""
+    """Wait, by polling, until a worker is idle or has ended."""
     for _ in range(5000):
         if worker.name == "resilience idle" or not worker.is_alive():
             return True
@@ -171,7 +171,7 @@ def test_an_abandoned_worker_inside_another_limit_stops_too():
     assert len(calls) == 1
 
 
-def test_what_is_no_exception_reaches_the_caller_from_the_worker():
+def test_a_base_exception_reaches_the_caller_from_the_worker():
     class Stop(BaseException):
         pass
 
@@ -246,7 +246,7 @@ def test_work_that_comes_as_a_worker_is_about_to_end_is_done(monkeypatch: pytest
     assert [answer() for _ in range(500)] == ["ok"] * 500
 
 
-def test_where_no_thread_can_be_started_the_policies_outside_hear_of_it(monkeypatch: pytest.MonkeyPatch):
+def test_a_thread_that_cannot_be_started_is_a_rejection_for_outer_policies(monkeypatch: pytest.MonkeyPatch):
     from resilience import ThreadNotStartedError, fallback
     from resilience._runtime import worker_threads as worker
 

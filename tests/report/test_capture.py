@@ -1,4 +1,4 @@
-"""What is kept of an exception is true, plain JSON, bounded and without secrets, whatever the exception does."""
+"""A captured exception is true, plain JSON, bounded and without secrets, whatever the exception does."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_an_expression_over_several_lines_has_both_ends():
     assert (frame["line"], frame["end_line"]) == (2, 3)
 
 
-def test_a_thousand_calls_of_one_function_are_a_few_and_say_how_many_are_missing():
+def test_a_thousand_calls_of_one_function_are_shortened_with_the_number_left_out():
     found = captured("def down(n):\n    return down(n + 1)\n\ndown(0)\n")
     assert found["type"] == "RecursionError"
     assert [frame["function"] for frame in found["frames"]] == ["<module>", "down", "down", "down"]
@@ -129,7 +129,7 @@ def test_a_chain_of_hundreds_is_bounded():
     assert len(json.dumps(found)) < 60_000
 
 
-def test_a_syntax_error_tells_its_place():
+def test_a_syntax_error_has_its_place():
     with pytest.raises(SyntaxError) as caught:
         compile("x = 1\nif x = 5:\n    pass\n", "<string>", "exec")
     found = capture(caught.value)

@@ -13,9 +13,9 @@ from resilience.report._diagnosis.context import FailureContext
 from tests.report.faulty import Faulty, failure_of, names, raised_by, reworded, runtime, syntax
 
 CORPUS = [
-    pytest.param(each, id=f"{room.__name__.rpartition('.')[2]}-{each.name}")
-    for room in (names, syntax, runtime, reworded)
-    for each in room.CORPUS
+    pytest.param(each, id=f"{corpus.__name__.rpartition('.')[2]}-{each.name}")
+    for corpus in (names, syntax, runtime, reworded)
+    for each in corpus.CORPUS
     if each.runs_here
 ]
 OF_NAMES = ("import ", "from ")

@@ -15,7 +15,7 @@ from resilience.report.diagnosis import Diagnosis
 from tests.report.faulty import failure_of
 
 
-def told(message: str, kind: str = "ModuleNotFoundError", **given: object) -> Diagnosis:
+def explained(message: str, kind: str = "ModuleNotFoundError", **given: object) -> Diagnosis:
     """Return what is said of an exception of which the message alone is known."""
     return diagnose(Failure(category=ErrorCategory.IMPORT, error_type=kind, message=message, **given))
 
@@ -64,12 +64,15 @@ UNKNOWN = [
 @pytest.mark.parametrize("module", UNKNOWN)
 def test_no_unknown_name_is_installed(module, level):
     given = {} if level is None else {"specifics": {"security_level": level, "available_modules": ["math", "numpy"]}}
-    for diagnosis in (diagnose(failure_of(f"import {module}", **given)), told(f"No module named '{module}'", **given)):
+    for diagnosis in (
+        diagnose(failure_of(f"import {module}", **given)),
+        explained(f"No module named '{module}'", **given),
+    ):
         assert "pip" not in words(diagnosis) and "nstall" not in words(diagnosis)
         assert diagnosis.suggestions
 
 
-def test_of_an_unknown_name_it_is_said_that_it_is_none():
+def test_an_unknown_name_is_reported_as_unknown():
     (tip,) = diagnose(failure_of("import totally_invented_zz")).suggestions
     assert tip == (
         "No package is known that has a module totally_invented_zz: remove the import, and write what it was to do."
@@ -80,7 +83,7 @@ def test_a_name_that_is_like_a_known_one_which_is_not_installed_is_asked_about()
     assert diagnose(failure_of("import langchian")).suggestions == ("Did you mean langchain?",)
 
 
-def test_where_little_is_allowed_what_was_meant_is_still_told():
+def test_a_misspelt_module_is_recognised_also_where_little_is_allowed():
     specifics = {"security_level": "strict", "available_modules": ["math", "json", "datetime", "random"]}
     diagnosis = diagnose(failure_of("import pandass", specifics=specifics))
     assert diagnosis.suggestions[0].startswith("Did you mean pandas")
@@ -89,19 +92,19 @@ def test_where_little_is_allowed_what_was_meant_is_still_told():
 
 @pytest.mark.parametrize(("module", "package"), [("cv2", "opencv-python"), ("yaml", "PyYAML"), ("tensorflow",) * 2])
 def test_a_known_package_that_is_missing_may_be_installed(module, package):
-    assert f"pip install {package}" in words(told(f"No module named '{module}'"))
-    allowed = told(f"No module named '{module}'", specifics={"available_modules": [module, "math"]})
+    assert f"pip install {package}" in words(explained(f"No module named '{module}'"))
+    allowed = explained(f"No module named '{module}'", specifics={"available_modules": [module, "math"]})
     assert f"{module} may be imported, and is not installed where the program runs: pip install {package}." in (
         allowed.suggestions
     )
 
 
 def test_a_part_of_a_package_is_never_installed_but_where_it_is_a_package_itself():
-    assert "pip" not in words(told("No module named 'sklearn.preprocesing'"))
+    assert "pip" not in words(explained("No module named 'sklearn.preprocesing'"))
     assert "sklearn is there and has no module preprocesing: look up its name." in (
-        told("No module named 'sklearn.preprocesing'").suggestions
+        explained("No module named 'sklearn.preprocesing'").suggestions
     )
-    assert "pip install protobuf" in words(told("No module named 'google.protobuf'"))
+    assert "pip install protobuf" in words(explained("No module named 'google.protobuf'"))
 
 
 def test_a_saved_traceback_gets_no_command_for_an_unknown_name():
@@ -120,12 +123,12 @@ def test_a_saved_traceback_gets_no_command_for_an_unknown_name():
     ],
 )
 def test_what_cannot_be_loaded_is_reinstalled_by_name_or_not_at_all(message):
-    commands = re.findall(r"pip install (?:--force-reinstall ?)?(\S*)", words(told(message, "ImportError")))
+    commands = re.findall(r"pip install (?:--force-reinstall ?)?(\S*)", words(explained(message, "ImportError")))
     assert commands == []
 
 
 def test_what_finds_no_memory_is_not_reinstalled():
-    diagnosis = told("libscipy_openblas64_.so: failed to map segment from shared object", "ImportError")
+    diagnosis = explained("libscipy_openblas64_.so: failed to map segment from shared object", "ImportError")
     assert diagnosis.immediate_cause == "there is not enough memory to load a library"
     assert "nstall" not in words(diagnosis)
 

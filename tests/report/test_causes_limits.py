@@ -1,4 +1,4 @@
-"""What an execution is stopped for: time, memory, signals, exit codes, the policy. And what belongs to a category."""
+"""Diagnosis of stopped executions: time, memory, signals, exit codes, the policy; and diagnosis by category."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_waiting_is_named():
     assert any(tip.startswith("sleep() on line 2 waits") for tip in diagnosis.suggestions)
 
 
-def test_a_long_loop_over_much_is_told_by_what_it_goes_through():
+def test_a_long_loop_is_explained_by_its_iterable():
     diagnosis = timed_out("for i in range(10 ** 12):\n    pass\n", 2)
     assert "range(10 ** 12)" in diagnosis.suggestions[0]
 
@@ -71,7 +71,7 @@ def test_a_long_loop_over_much_is_told_by_what_it_goes_through():
         ("while True:\n    x.append(1)", "lets something grow"),
     ],
 )
-def test_what_takes_the_memory_is_told_by_its_line(code: str, words: str):
+def test_a_memory_error_is_explained_by_its_line(code: str, words: str):
     diagnosis = diagnose(
         Failure(
             category=ErrorCategory.MEMORY,
@@ -224,7 +224,7 @@ def test_an_argument_is_traced_to_the_call_that_gave_it():
     assert "width = 2, given on line 3: total = area(2, 3)" in diagnose(failure_of(code)).contributing_factors
 
 
-def test_a_failure_inside_of_a_library_is_told_by_the_line_of_the_program():
+def test_a_failure_inside_a_library_is_explained_by_the_line_of_the_program():
     diagnosis = diagnose(failure_of("import json\ntext = 'lamp'\njson.loads(text)\n"))
     assert diagnosis.context == "at the top level, on line 3"
     assert "text = 'lamp', set on line 2" in diagnosis.contributing_factors

@@ -31,10 +31,10 @@ TABLES = {
 def messages() -> list[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        failing = [each for room in (names, syntax, runtime) for each in room.CORPUS if each.runs_here]
+        failing = [each for corpus in (names, syntax, runtime) for each in corpus.CORPUS if each.runs_here]
         errors = [raised_by(each.code) for each in failing]
-    told = [error.msg if isinstance(error, SyntaxError) else str(error) for error in errors]
-    return [*told, *(line for each in failing for line in each.code.split("\n"))]
+    texts = [error.msg if isinstance(error, SyntaxError) else str(error) for error in errors]
+    return [*texts, *(line for each in failing for line in each.code.split("\n"))]
 
 
 @pytest.mark.parametrize("table", TABLES)

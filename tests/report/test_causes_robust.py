@@ -161,7 +161,7 @@ def test_every_category_has_advice_of_its_own(category: ErrorCategory):
     assert diagnosis.immediate_cause not in others
 
 
-def test_a_mistake_in_a_room_costs_no_report(monkeypatch, caplog):
+def test_an_error_in_a_diagnoser_does_not_prevent_the_report(monkeypatch, caplog):
     def broken(context: FailureContext) -> None:
         raise ZeroDivisionError("a mistake of ours")
 
@@ -219,7 +219,7 @@ def test_a_typical_diagnosis_takes_no_more_than_three_milliseconds():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         failures = [
-            failure_of(each.code) for room in (names, syntax, runtime) for each in room.CORPUS if each.runs_here
+            failure_of(each.code) for corpus in (names, syntax, runtime) for each in corpus.CORPUS if each.runs_here
         ]
     taken = []
     for failure in failures:
@@ -241,7 +241,7 @@ def test_three_hundred_names_that_look_alike_take_no_long_time():
     assert min(taken) < 0.03  # 5 ms on a machine that has nothing else to do
 
 
-def test_progress_tells_the_line_where_nothing_else_does():
+def test_the_line_comes_from_progress_without_an_exception():
     failure = Failure(
         category=ErrorCategory.EXECUTION_TIMEOUT,
         error_type="ExecutionTimeout",

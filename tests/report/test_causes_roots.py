@@ -1,4 +1,4 @@
-"""What is raised from another exception is not to blame: that one is explained."""
+"""Of an exception that was raised from another one, the other one is explained."""
 
 from __future__ import annotations
 

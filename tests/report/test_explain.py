@@ -72,7 +72,7 @@ def test_an_undefined_variable():
     )
 
 
-def test_what_worked_is_told_and_can_be_run_again():
+def test_the_completed_statements_are_reported_and_runnable():
     found = explain(FAILURES["runtime"]).to_dict()
     assert found["partial_results"] == {
         "completed_lines": 2,
@@ -141,7 +141,7 @@ def test_every_category_has_a_report_even_where_nothing_else_is_known(category: 
     assert report.to_llm()
 
 
-def test_a_failure_outside_of_the_code_says_to_run_the_same_again():
+def test_a_failure_outside_of_the_code_advises_to_run_the_same_code_again():
     (option,) = explain(FAILURES["network"]).to_dict()["recovery_options"]
     assert option["option"] == "retry"
 

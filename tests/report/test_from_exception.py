@@ -106,7 +106,7 @@ def test_importing_the_package_costs_nothing_that_is_not_used():
     assert done.stdout.strip() == "[]"
 
 
-def test_the_home_directory_is_not_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_the_home_directory_is_not_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     from resilience.report import _path_redaction
 
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -1,4 +1,4 @@
-"""What only the live objects can tell, told without running any code of theirs."""
+"""Hints from live objects, made without running any code of the objects."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ except ValueError as error:
 GROUP = 'raise ExceptionGroup("both", [ValueError("a"), ExceptionGroup("inner", [KeyError("k"), OSError(2, "gone")])])'
 
 
-def told(code: str, *options: str, **environment: str) -> str:
+def printed(code: str, *options: str, **environment: str) -> str:
     """Run a program in a Python of its own; return what it prints of its failure."""
     done = subprocess.run(
         [sys.executable, "-I", *options, "-"],
@@ -69,12 +69,12 @@ def outline(raised: Captured) -> list[object]:
 
 @pytest.fixture(scope="module")
 def chained() -> str:
-    return told(CHAIN.replace("{NAMED}", 'raise OSError(2, "no shop") from None'))
+    return printed(CHAIN.replace("{NAMED}", 'raise OSError(2, "no shop") from None'))
 
 
 @pytest.fixture(scope="module")
 def whole(chained: str) -> str:
-    return told(CHAIN.replace("{NAMED}", GROUP))
+    return printed(CHAIN.replace("{NAMED}", GROUP))
 
 
 def test_a_real_traceback_is_read_with_all_that_led_to_it(whole: str):
@@ -127,7 +127,7 @@ def in_a_file(code: str) -> str:
     return done.stderr
 
 
-def test_the_marks_of_a_traceback_tell_which_part_of_the_line_failed():
+def test_the_marks_of_a_traceback_show_the_failed_part_of_the_line():
     report = report_of_text(in_a_file("a = b = 4\nzero = 0\nx = (a / b) + (b / zero)\n"))
     assert "zero is 0 in b / zero" in report.immediate_cause
 
@@ -179,18 +179,18 @@ def test_a_log_of_json_documents(chained: str):
 
 
 def test_the_last_of_several_tracebacks_is_the_one(chained: str):
-    text = f"{told('1/0')}\nretrying\n{told('[][0]')}"
+    text = f"{printed('1/0')}\nretrying\n{printed('[][0]')}"
     assert outline(parse_traceback(text)) == ["raised", "IndexError", "list index out of range"]
 
 
 def test_what_python_only_mentions_of_a_destructor_is_not_the_failure():
-    text = told("class A:\n    def __del__(self): [][0]\na = A()\n1/0")
+    text = printed("class A:\n    def __del__(self): [][0]\na = A()\n1/0")
     assert text.index("ZeroDivisionError") < text.index("Exception ignored") < text.index("IndexError")
     assert parse_traceback(text)["type"] == "ZeroDivisionError"
 
 
 def test_a_syntax_error_needs_no_header():
-    report = report_of_text(told("x = 1\nif x = 5:\n    pass\n"))
+    report = report_of_text(printed("x = 1\nif x = 5:\n    pass\n"))
     assert (report.category, report.line_number, report.suggested_fix) == (ErrorCategory.SYNTAX, 2, "if x == 5:")
 
 
@@ -206,7 +206,7 @@ def test_a_syntax_error_of_another_file_is_placed_there():
 
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="colours came with 3.13")
 def test_colours_are_taken_off():
-    text = told("1/0", FORCE_COLOR="1").replace("-I", "")
+    text = printed("1/0", FORCE_COLOR="1").replace("-I", "")
     assert outline(parse_traceback(text))[:2] == ["raised", "ZeroDivisionError"]
 
 

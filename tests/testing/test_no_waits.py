@@ -17,7 +17,7 @@ from resilience import (
     timeout,
 )
 from resilience.testing import no_waits, virtual_time
-from tests.roads import Road
+from tests.runners import Runner
 from tests.test_settings import Dependency, open_circuit
 
 
@@ -26,13 +26,13 @@ def everywhere(request: pytest.FixtureRequest) -> bool:
     return request.param
 
 
-def test_retries_do_not_wait(road: Road, everywhere: bool):
+def test_retries_do_not_wait(runner: Runner, everywhere: bool):
     waits: list[float] = []
     began = time.monotonic()
     with no_waits(everywhere=everywhere), subscribe(lambda event: waits.append(getattr(event, "wait", None))):
         policy = retry_on_category(attempts=5, base_delay=60, jitter="none")
-        assert Dependency(4).through(road, policy) == "ok"
-        assert Dependency(4).through(road, Pipeline(timeout(900), policy)) == "ok"
+        assert Dependency(4).through(runner, policy) == "ok"
+        assert Dependency(4).through(runner, Pipeline(timeout(900), policy)) == "ok"
     assert time.monotonic() - began < 30
     assert [wait for wait in waits if wait] == [60] * 8
 
@@ -57,7 +57,7 @@ def test_loops_do_not_wait(backend: str):
     assert made == [1, 2, 3] * 2
 
 
-def test_other_policies_are_as_they_were_without_waits():
+def test_no_waits_leaves_other_policies_unchanged():
     circuit = open_circuit()
     with no_waits():
         with pytest.raises(CircuitOpenError):
@@ -65,7 +65,7 @@ def test_other_policies_are_as_they_were_without_waits():
         assert fallback(default=1)(Dependency().call)() == 1
 
 
-def test_virtual_time_passes_without_waits_as_well():
+def test_no_waits_works_in_virtual_time():
     with virtual_time() as clock, no_waits():
-        assert Dependency(1).through(Road("sync"), retry_on_category(base_delay=60, jitter="none")) == "ok"
+        assert Dependency(1).through(Runner("sync"), retry_on_category(base_delay=60, jitter="none")) == "ok"
         assert clock.now() == 60

@@ -111,7 +111,7 @@ def test_a_limit_ends_at_its_own_time_and_not_at_the_sleepers(backend: str):
     assert anyio.run(main, backend=backend) == 2
 
 
-def test_a_call_that_really_waits_is_taken_for_hung_after_the_patience(backend: str):
+def test_a_call_that_waits_in_real_time_counts_as_hung_after_the_patience(backend: str):
     async def main() -> float:
         with virtual_time(patience=0.01) as clock:
             with pytest.raises(CallTimeoutError):
@@ -133,7 +133,7 @@ def test_of_two_hung_limits_the_earlier_one_ends(backend: str):
     assert anyio.run(main, backend=backend) == 5
 
 
-def test_a_sync_call_that_hangs_is_given_up_after_the_patience():
+def test_a_sync_call_that_hangs_fails_after_the_patience():
     gate = threading.Event()
     with virtual_time(patience=0.01) as clock:
         with pytest.raises(CallTimeoutError):
@@ -149,7 +149,7 @@ def test_a_wait_that_would_end_after_a_sync_limit_is_not_begun():
         assert clock.now() == 3600
 
 
-def test_advancing_wakes_who_is_due(backend: str):
+def test_advancing_the_clock_wakes_sleepers_that_are_due(backend: str):
     async def main() -> None:
         with virtual_time(patience=60) as clock:
             ended = anyio.Event()

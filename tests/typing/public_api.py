@@ -1,4 +1,4 @@
-"""What type checkers must see. Checked by mypy and pyright, never run: each wrong use stands with its complaint."""
+"""The types that checkers must infer. Checked by mypy and pyright, never run; each wrong use has its error code."""
 
 from __future__ import annotations
 

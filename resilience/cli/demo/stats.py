@@ -1,4 +1,8 @@
-"""Statistics of the demo: outcomes, durations and requests by client and phase, and the circuit's transitions."""
+"""Statistics of the demo: outcomes, durations and requests by client and phase, and the circuit's transitions.
+
+The load writes, the table and the summary read, all on one event loop. Requests are counted by the server itself, in a
+file that survives its process.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ __all__ = ["ClientStats", "DemoStats", "Outcome", "PhaseStats", "Transition"]
 
 
 class Outcome(enum.Enum):
-    """How a call ended for its caller: with the server's answer, with the fallback's, with an error."""
+    """The outcome of a call for its caller: the server's answer, the fallback's, or an error."""
 
     SUCCEEDED = "succeeded"
     DEGRADED = "degraded"

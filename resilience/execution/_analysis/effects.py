@@ -1,4 +1,7 @@
-"""Table of functions, of the standard library and the best-known clients, that act outside the process."""
+"""Table of functions, of the standard library and the best-known clients, that act outside the process.
+
+A name that is not in the table is taken for harmless: the guard in the worker sees the operation itself.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Resolution of expressions to dotted names and constant strings, as far as the source allows."""
+"""Resolution of expressions to dotted names and constant strings, as far as the source allows.
+
+Resolution follows assignments and imports to a limited depth, and gives up a name that has several meanings, but for
+one with an effect. It runs nothing.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Rules of a policy, applied to the nodes of a tree."""
+"""Rules of a policy, applied to the nodes of a tree.
+
+Rules find violations that the source shows: imports, calls with an effect, attributes that lead to the interpreter's
+internals, also where a string names them. Other violations show at run time, and are found by the guard in the worker.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +50,7 @@ class Rules:
     def __init__(self, code: str, policy: SecurityPolicy) -> None:
         self.found: list[Violation] = []
         self._policy = policy
-        self._told = cast("Policy", policy.to_dict())
+        self._policy_message = cast("Policy", policy.to_dict())
         self._source = Source(code.removeprefix("\ufeff"))
         self._done: set[int] = set()  # nodes that belong to a violation
         self._there: dict[str, bool] = {}
@@ -239,7 +243,7 @@ class Rules:
     def _note(self, node: ast.expr | ast.stmt | ast.pattern, kind: str, subject: str, operation: str) -> None:
         self._finish(node)
         column = self._source.column(node.lineno, node.col_offset)
-        fields = denied(self._told, kind, subject, operation, self._source.of(node), node.lineno, column)
+        fields = denied(self._policy_message, kind, subject, operation, self._source.of(node), node.lineno, column)
         self.found.append(Violation(**fields))  # type: ignore[arg-type]
 
     def _finish(self, node: ast.AST) -> None:

@@ -1,4 +1,8 @@
-"""Kernels behind `jupyter_client`: a `ManagedKernel` is started here, a `ConnectedKernel` has a connection file."""
+"""Kernels behind `jupyter_client`: a `ManagedKernel` is started here, a `ConnectedKernel` has a connection file.
+
+Both kinds talk to the kernel by the same two sockets, and differ in who starts and ends its process. All methods run on
+the event loop of the background thread.
+"""
 
 from __future__ import annotations
 

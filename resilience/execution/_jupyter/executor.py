@@ -32,12 +32,11 @@ class JupyterExecutor:
 
     The kernel is started at the first execution: here, one called *kernel_name*; or by a *manager*, a function that
     returns an `AsyncKernelManager`; or by the Jupyter server or gateway at *gateway_url*, which is given *token*. It
-    ends with `close`. A kernel that runs already is found by its *connection_file*, and left job.
+    ends with `close`. A kernel that runs already is found by its *connection_file*, and left running.
 
-    A program that is still job after its timeout is interrupted; when it goes on for *grace* seconds all the same,
-    the kernel is replaced. So is one that died. The source is held to the security level
-    before anything runs. In the kernel nothing is: neither the level nor the memory limit, which are the kernel's
-    host to set.
+    A program that still runs after its timeout is interrupted; when it goes on for *grace* seconds all the same, the
+    kernel is replaced. So is one that died. The source is checked against the security level before anything runs. In
+    the kernel neither the level nor the memory limit holds: they are for the kernel's host to set.
 
     Raises `ContainerConnectivityError` where the kernel cannot be started or reached in *startup_timeout* seconds, and
     `ContainerConfigurationError` where its name, its connection file or the server's answer is wrong. Needs

@@ -1,4 +1,8 @@
-"""Job in a kernel: one execution from its request to its report."""
+"""Job in a kernel: one execution from its request to its report.
+
+A program that exceeds its limit is interrupted; the helper then reports as it would for any failure. Only a program
+that ignores the interrupt, or has ended the kernel, is reported without it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Run of one program inside the worker: compile, execute within limits, report to the parent."""
+"""Run of one program inside the worker: compile, execute within limits, report to the parent.
+
+Limits and guard are in force while code of the program runs, and lifted while its report is made. The process ends by
+`os._exit` or by the parent's SIGKILL: Python's own exit runs destructors, and may wait for threads without end.
+"""
 
 from __future__ import annotations
 

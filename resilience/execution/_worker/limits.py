@@ -53,8 +53,8 @@ class Limits:
 
     def set_processor(self, seconds: float) -> None:
         """Limit CPU time to *seconds* of all processors: a last resort that works without timer and parent."""
-        most = min(int(seconds) + 1, _MAX_CPU_SECONDS) * self._processors + 1
-        self._limit(resource.RLIMIT_CPU, most, most + 1)
+        limit = min(int(seconds) + 1, _MAX_CPU_SECONDS) * self._processors + 1
+        self._limit(resource.RLIMIT_CPU, limit, limit + 1)
 
     def measure(self) -> None:
         """Measure the address space of the interpreter: whatever is added later counts as the program's."""
@@ -142,8 +142,8 @@ class Limits:
             _, found, rest = os.pread(self._status, 8192, 0).partition(b"VmHWM:")
             if found:
                 return int(rest.partition(b"kB")[0]) << 10
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return most if sys.platform == "darwin" else most << 10
+        limit = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return limit if sys.platform == "darwin" else limit << 10
 
 
 def move_to_high_number(descriptor: int, place: int) -> int:

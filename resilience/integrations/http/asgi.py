@@ -11,7 +11,7 @@ from resilience.integrations.http.problem_details import Format
 
 __all__ = ["AsgiApp", "ProblemMiddleware"]
 
-# The types of the frameworks: mappings are invariant, so more precise ones would not accept theirs.
+# As wide as those of the frameworks: mappings are invariant, so more precise types would reject a framework's.
 _Message: TypeAlias = MutableMapping[str, Any]
 _Receive: TypeAlias = Callable[[], Awaitable[_Message]]
 _Send: TypeAlias = Callable[[_Message], Awaitable[None]]

@@ -95,7 +95,7 @@ class Store:
     def write(self, name: str, opened_at: float) -> Operation[StoredState]:
         """Write a state other than closed, and when it opened: never earlier than what the store holds. Return both.
 
-        The date is written first: without one, a store that was flushed cannot be told from one that was closed.
+        The date is written first: a store without one is taken for flushed, and not for closed.
         """
         held = _seconds(self.raw.opened_at)
         yield

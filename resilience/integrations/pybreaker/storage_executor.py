@@ -154,7 +154,7 @@ class StorageExecutor:
 
 
 class _Health:
-    """Whether a store is set aside, and for how long.
+    """The health of a store: whether it is set aside, and for how long.
 
     The pause doubles from `MIN_PAUSE` up to `MAX_PAUSE` for as long as trials fail. It begins anew with an outage that
     comes later than one pause after the recovery. Changed under the module's lock only.

@@ -1,4 +1,8 @@
-"""Diagnosis of calls with wrong arguments: missing, too many, unknown, given twice."""
+"""Diagnosis of calls with wrong arguments: missing, too many, unknown, given twice.
+
+The message of CPython names the function and the number of arguments. The diagnosis adds the signature, where the
+program defines the function, and the parameter that a misspelt keyword was meant for.
+"""
 
 from __future__ import annotations
 

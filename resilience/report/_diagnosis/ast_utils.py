@@ -13,7 +13,7 @@ __all__ = ["code_of", "compiled", "fault_of", "parsed", "parsed_expression", "pa
 
 T = TypeVar("T")
 
-_MOST = 200_000
+_MAX_LENGTH = 200_000
 """Characters. More is not parsed a second time for the sake of a hint."""
 _FILENAME = "<resilience.report>"
 # Warnings are chosen by file name: a filter of our own is safe with threads, `catch_warnings` is not before 3.14.
@@ -78,10 +78,10 @@ def compiled(source: str) -> CodeType | None:
 
 
 def fault_of(source: str) -> SyntaxError | None:
-    """Return what keeps *source* from being compiled; None where nothing does, or where that cannot be told."""
+    """Return the error of compiling *source*; None where it compiles, or fails by anything but its syntax."""
     try:
         _quiet()
-        compile(source[: _MOST + 1], _FILENAME, "exec", dont_inherit=True)
+        compile(source[: _MAX_LENGTH + 1], _FILENAME, "exec", dont_inherit=True)
     except SyntaxError as fault:
         return fault.with_traceback(None)
     except _REFUSED:
@@ -90,7 +90,7 @@ def fault_of(source: str) -> SyntaxError | None:
 
 
 def _quietly(make: Callable[[], T], source: str) -> T | None:
-    if len(source) > _MOST:
+    if len(source) > _MAX_LENGTH:
         return None
     try:
         _quiet()

@@ -1,4 +1,8 @@
-"""Diagnosis of AttributeError: unknown names, None, attributes that cannot be set."""
+"""Diagnosis of AttributeError: unknown names, None, attributes that cannot be set.
+
+The hints of the failure list the attributes that the object has; the diagnosis looks for a misspelt one, for a method
+of another language or type, and for the place where a variable became None.
+"""
 
 from __future__ import annotations
 

@@ -251,11 +251,11 @@ def known_facts(**values: Json) -> dict[str, Json]:
     return {name: value for name, value in values.items() if value not in (None, "", [])}
 
 
-def as_text(value: object, most: int = _MAX_TEXT) -> str:
+def as_text(value: object, limit: int = _MAX_TEXT) -> str:
     """Return *value* where it is a text, bounded and fit to be sent; else an empty one."""
     if not isinstance(value, str):
         return ""
-    return value[:most].encode("utf-8", "replace").decode("utf-8")
+    return value[:limit].encode("utf-8", "replace").decode("utf-8")
 
 
 def as_texts(value: object) -> tuple[str, ...]:

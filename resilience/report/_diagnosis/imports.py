@@ -1,4 +1,8 @@
-"""Diagnosis of ImportError and ModuleNotFoundError."""
+"""Diagnosis of ImportError and ModuleNotFoundError.
+
+A package is advised only where a table knows it: a name that a model has invented may be registered by an attacker,
+who waits for the `pip install` of it.
+"""
 
 from __future__ import annotations
 

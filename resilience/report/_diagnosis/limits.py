@@ -1,4 +1,8 @@
-"""Diagnosis of executions that hit a limit: time, memory, signals, exit codes."""
+"""Diagnosis of executions that hit a limit: time, memory, signals, exit codes.
+
+No exception says where a stopped program was, so these diagnosers go by the progress that the worker has recorded: the
+last line, the loop around it, the variables of its condition.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Diagnosis of KeyError, IndexError and StopIteration."""
+"""Diagnosis of KeyError, IndexError and StopIteration.
+
+Keys and lengths come from the hints of the failure or from captured variables: no object of the program is examined.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Diagnosis of NameError and UnboundLocalError."""
+"""Diagnosis of NameError and UnboundLocalError.
+
+A name may be misspelt, belong to a module that is not imported, lack its quotes or its ``self``, or have its value in
+another scope. Each of these is looked for in the source and in the captured variables.
+"""
 
 from __future__ import annotations
 

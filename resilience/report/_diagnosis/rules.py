@@ -1,4 +1,8 @@
-"""Tables of messages: a pattern of what Python says, the cause, and advice."""
+"""Tables of messages: a pattern of what Python says, the cause, and advice.
+
+Where a message says enough, a diagnosis is a `Rule` and no code: the first rule of the table whose pattern matches
+fills its texts with the groups of the pattern and the parts of the failing expression.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Candidates for corrected lines of code that does not compile. Those that Python refuses are dropped later."""
+"""Candidates for corrected lines of code that does not compile. Those that Python refuses are dropped later.
+
+`syntax_table` names a fixer for the messages that one can mend. A fixer yields several candidates without checking
+them: `line_edits.correct_line` keeps the first one with which the program compiles.
+"""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _TEXTS = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\#.*)""")
 
 
 class Habit(NamedTuple):
-    """What a line looks like, what that means, and the corrected line where there is one."""
+    """A habit from another language: the *pattern* of such a line, its cause, advice, and the corrected line."""
 
     pattern: str
     cause: str

@@ -1,4 +1,8 @@
-"""Names, values and lists of them as parts of a sentence; near matches of a misspelt name."""
+"""Names, values and lists of them as parts of a sentence; near matches of a misspelt name.
+
+The diagnosers put all names and values into their sentences by these functions, which bound and quote them the same
+way. A near match is proposed as a correction only where it is clearly nearer than every other name.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +35,7 @@ _AHEAD = 0.06
 """How much nearer than the next one a name must be to be the one that was meant."""
 
 
-def near_matches(word: str, names: Iterable[str], most: int = 3) -> list[str]:
+def near_matches(word: str, names: Iterable[str], limit: int = 3) -> list[str]:
     """Return those of *names* that *word* may have been meant for, the nearest first.
 
     >>> near_matches("lenght", ["length", "width", "Lenght"])
@@ -42,11 +46,11 @@ def near_matches(word: str, names: Iterable[str], most: int = 3) -> list[str]:
     given = _bounded(names, word)
     same = [name for name in given if _plain(name) == _plain(word)]
     if len(word) < 3:
-        return same[:most]
-    near = difflib.get_close_matches(word, given, n=most, cutoff=_NEAR)
+        return same[:limit]
+    near = difflib.get_close_matches(word, given, n=limit, cutoff=_NEAR)
     hidden = word.startswith("_")
     near.sort(key=lambda name: name.startswith("_") and not hidden)
-    return list(dict.fromkeys([*same, *near]))[:most]
+    return list(dict.fromkeys([*same, *near]))[:limit]
 
 
 def clear_match(word: str, names: Iterable[str]) -> str | None:
@@ -70,19 +74,19 @@ def clear_among(word: str, near: list[str]) -> str | None:
     return best if ratio >= _CLEAR and ahead else None
 
 
-def join_words(words: Iterable[str], most: int = 6, last: str = "and") -> str:
+def join_words(words: Iterable[str], limit: int = 6, last: str = "and") -> str:
     """Return words as a list in a sentence.
 
     >>> join_words(["a", "b", "c"]), join_words(["a", "b"], last="or"), join_words("abcdefgh", 3)
     ('a, b and c', 'a or b', 'a, b, c and 5 more')
     """
     given = list(words)
-    if len(given) > most:
-        return f"{', '.join(given[:most])} and {len(given) - most} more"
+    if len(given) > limit:
+        return f"{', '.join(given[:limit])} and {len(given) - limit} more"
     return f" {last} ".join(filter(None, [", ".join(given[:-1]), *given[-1:]]))
 
 
-def format_value(value: Json, most: int = 60) -> str:
+def format_value(value: Json, limit: int = 60) -> str:
     """Return a captured value on one line, cut where it is long.
 
     >>> format_value("text"), format_value("3"), format_value(3)
@@ -90,19 +94,19 @@ def format_value(value: Json, most: int = 60) -> str:
     """
     if not isinstance(value, str) or _MISTAKEN.match(value):
         value = repr(value)
-    return single_line(value, most)
+    return single_line(value, limit)
 
 
-def single_line(text: str, most: int = 100) -> str:
-    r"""Return *text* on one line of at most *most* characters.
+def single_line(text: str, limit: int = 100) -> str:
+    r"""Return *text* on one line of at most *limit* characters.
 
     >>> single_line("total = sum(\n    prices)", 40), single_line("abcdefghij", 6)
     ('total = sum( prices)', 'abc...')
     """
-    words = " ".join(text[: 4 * most].split())
-    if len(words) <= most:
+    words = " ".join(text[: 4 * limit].split())
+    if len(words) <= limit:
         return words
-    return words[: most - 3] + "..."
+    return words[: limit - 3] + "..."
 
 
 def phrase(template: str, value: object) -> str:

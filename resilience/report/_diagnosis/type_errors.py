@@ -1,4 +1,7 @@
-"""Diagnosis of TypeError: operands, None, arguments, and the table of its messages."""
+"""Diagnosis of TypeError: operands, None, arguments, and the table of its messages.
+
+Operands are named with their values and origins. Messages that need no look at the program are rules of `type_rules`.
+"""
 
 from __future__ import annotations
 

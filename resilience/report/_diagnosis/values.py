@@ -1,4 +1,8 @@
-"""Diagnosis of ValueError, ArithmeticError, RecursionError and JSONDecodeError."""
+"""Diagnosis of ValueError, ArithmeticError, RecursionError and JSONDecodeError.
+
+Diagnosers here look at the program: at the text that was parsed, the divisor, the recursive calls. Messages that need
+no such look are rules of `value_rules`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Origins of the variables in a failing expression: the line that gave each its value."""
+"""Origins of the variables in a failing expression: the line that gave each its value.
+
+It reads the source alone. The last assignment before the failing line counts, in the function or else in the module;
+in a loop that may be a line further down.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +94,7 @@ def variable_factors(context: FailureContext, names: list[str] | None = None) ->
 
 
 def reason_for_none(context: FailureContext, value: ast.expr | None) -> str:
-    """Say why an expression came to None, where its form tells; empty where it does not."""
+    """Return why an expression is None, where its form shows that; empty where it does not."""
     if isinstance(value, ast.Await):
         value = value.value
     if not isinstance(value, ast.Call):
@@ -147,7 +151,7 @@ def _assignments(scope: ast.Module | FunctionNode, name: str) -> Iterator[tuple[
 
 
 def walk_scope(scope: ast.AST) -> Iterator[ast.AST]:
-    """Walk a scope: the functions and classes in it are met, but not what is inside of them."""
+    """Walk the nodes of a scope, with the functions and classes in it, but not with their bodies."""
     queue = list(ast.iter_child_nodes(scope))
     while queue:
         node = queue.pop(0)

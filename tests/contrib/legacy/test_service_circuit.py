@@ -106,7 +106,7 @@ def test_it_starts_closed_with_nothing_counted():
 
 
 @pytest.mark.parametrize(
-    ("program", "told"),
+    ("program", "answers"),
     [
         pytest.param("ok ok", ["ok: closed 0", "ok: closed 0"], id="success"),
         pytest.param(
@@ -163,18 +163,18 @@ def test_it_starts_closed_with_nothing_counted():
         ),
     ],
 )
-def test_the_scenarios_of_the_document(program: str, told: list[str], backend: str):
-    assert play(program, backend) == told
+def test_the_scenarios_of_the_document(program: str, answers: list[str], backend: str):
+    assert play(program, backend) == answers
 
 
 def test_by_default_every_exception_counts_whatever_its_category():
-    told = play("refused bug down", expected_exception=Exception)
-    assert told == ["refused: closed 1", "bug: closed 2", "down: open 3"]
+    answers = play("refused bug down", expected_exception=Exception)
+    assert answers == ["refused: closed 1", "bug: closed 2", "down: open 3"]
 
 
 def test_several_classes_may_be_expected():
-    told = play("bug down refused", expected_exception=(KeyError, Down))
-    assert told == ["bug: closed 1", "down: closed 2", "refused: closed 2"]
+    answers = play("bug down refused", expected_exception=(KeyError, Down))
+    assert answers == ["bug: closed 1", "down: closed 2", "refused: closed 2"]
 
 
 def test_a_failure_that_the_toolkit_gives_another_weight_counts_once():
@@ -236,8 +236,8 @@ def test_the_last_failure_has_a_date_that_a_success_leaves(backend: str):
         anyio.run(main, backend=backend)
 
 
-def test_half_open_lets_one_call_through_at_a_time(backend: str):
-    told: list[str] = []
+def test_half_open_admits_one_call_at_a_time(backend: str):
+    answers: list[str] = []
 
     async def main() -> None:
         breaker = CircuitBreaker(1, 10)
@@ -248,7 +248,7 @@ def test_half_open_lets_one_call_through_at_a_time(backend: str):
             return "ok"
 
         async def probe() -> None:
-            told.append(await breaker.call(slow))
+            answers.append(await breaker.call(slow))
 
         await answer(breaker, "down")
         clock.advance(10)
@@ -256,13 +256,13 @@ def test_half_open_lets_one_call_through_at_a_time(backend: str):
             tasks.start_soon(probe)
             await anyio.wait_all_tasks_blocked()
             assert breaker.state is HALF_OPEN
-            told.append(await answer(breaker, "ok"))
+            answers.append(await answer(breaker, "ok"))
             ready.set()
-        told.append(await answer(breaker, "ok"))
+        answers.append(await answer(breaker, "ok"))
 
     with virtual_time(patience=5) as clock:
         anyio.run(main, backend=backend)
-    assert told == ["retry after 10", "ok", "ok"]
+    assert answers == ["retry after 10", "ok", "ok"]
 
 
 def test_a_cancelled_call_counts_for_nothing(backend: str):
@@ -276,16 +276,16 @@ def test_a_cancelled_call_counts_for_nothing(backend: str):
     anyio.run(main, backend=backend)
 
 
-def test_opening_is_a_warning_with_the_failures_and_probing_and_closing_are_told(caplog: pytest.LogCaptureFixture):
+def test_opening_is_logged_as_a_warning_and_probing_and_closing_are_logged(caplog: pytest.LogCaptureFixture):
     with caplog.at_level(logging.INFO), log_events():
         play("down down down 10 ok", name="logged planner")
-    told = [(record.levelname, record.getMessage()) for record in caplog.records]
-    assert [(level, text.partition(" ")[0]) for level, text in told] == [
+    lines = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert [(level, text.partition(" ")[0]) for level, text in lines] == [
         ("WARNING", "circuit.opened"),
         ("INFO", "circuit.half_opened"),
         ("INFO", "circuit.closed"),
     ]
-    assert "policy=logged planner failures=3 retry_after=10" in told[0][1]
+    assert "policy=logged planner failures=3 retry_after=10" in lines[0][1]
 
 
 def test_one_for_each_dependency_is_shared_by_all_its_callers(backend: str):
@@ -312,7 +312,7 @@ def test_the_circuit_underneath_is_found_by_its_name_and_obeys():
     assert repr(breaker) == "<CircuitBreaker 'found by its name' open>"
 
 
-def test_who_listens_to_the_circuit_underneath_hears_what_counts():
+def test_listeners_of_the_inner_circuit_are_notified_of_what_counts():
     import pybreaker
 
     heard: list[str] = []
@@ -347,7 +347,7 @@ def test_who_listens_to_the_circuit_underneath_hears_what_counts():
     ],
     ids=str,
 )
-def test_what_cannot_be_meant_is_refused(parameters: dict[str, object], kind: type[Exception], says: str):
+def test_invalid_options_are_refused(parameters: dict[str, object], kind: type[Exception], says: str):
     with pytest.raises(kind) as caught:
         CircuitBreaker(**parameters)
     assert str(caught.value).startswith(says)
@@ -392,12 +392,12 @@ class Document:
     timeout=st.integers(1, 6),
     program=st.lists(st.sampled_from([*STEPS, "down", "down", "1", "2", "5"]), max_size=25),
 )
-def test_every_program_of_calls_comes_to_what_the_document_says(threshold: int, timeout: int, program: list[str]):
-    document, now, told = Document(threshold, timeout), 0, []
+def test_every_program_of_calls_has_the_outcome_of_the_document(threshold: int, timeout: int, program: list[str]):
+    document, now, answers = Document(threshold, timeout), 0, []
     for word in program:
         if word.isdigit():
             now += int(word)
         else:
             said = document.call(now, word)
-            told.append(f"{said}: {document.state.value} {document.failure_count}")
-    assert play(" ".join(program), failure_threshold=threshold, timeout=timeout) == told
+            answers.append(f"{said}: {document.state.value} {document.failure_count}")
+    assert play(" ".join(program), failure_threshold=threshold, timeout=timeout) == answers

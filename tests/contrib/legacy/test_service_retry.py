@@ -191,15 +191,15 @@ def test_the_last_error_is_raised_unchanged():
 def test_each_retry_is_a_warning_with_attempt_wait_and_error_and_the_end_is_an_error(caplog: pytest.LogCaptureFixture):
     with caplog.at_level(logging.INFO), log_events():
         play(retry_with_backoff, ValueError("secret"), max_retries=1, jitter=False)
-    told = [
+    lines = [
         (record.levelname, record.msg % record.args)
         for record in caplog.records
         if "attempt.f" not in record.msg % record.args
     ]
-    assert [level for level, _ in told] == ["WARNING", "ERROR"]
-    assert told[0][1].startswith("retry.scheduled ")
-    assert all(part in told[0][1] for part in ("attempt=1", "wait=1", "error=ValueError"))
-    assert told[1][1].startswith("retry.exhausted ")
+    assert [level for level, _ in lines] == ["WARNING", "ERROR"]
+    assert lines[0][1].startswith("retry.scheduled ")
+    assert all(part in lines[0][1] for part in ("attempt=1", "wait=1", "error=ValueError"))
+    assert lines[1][1].startswith("retry.exhausted ")
     assert "secret" not in caplog.text
 
 
@@ -223,7 +223,7 @@ def test_one_class_may_stand_without_its_tuple():
     ],
     ids=str,
 )
-def test_what_cannot_be_meant_is_refused(parameters: dict[str, object], kind: type[Exception], says: str):
+def test_invalid_options_are_refused(parameters: dict[str, object], kind: type[Exception], says: str):
     story = play(retry_with_backoff, "never", **parameters)
     assert type(story.answer) is kind
     assert str(story.answer).startswith(says)

@@ -1,4 +1,4 @@
-"""Real servers on the loopback, and errors that fight back."""
+"""Real servers on the loopback, and hostile errors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def serving(app: object) -> Iterator[httpx.Client]:
         thread.start()
         until = time.monotonic() + PATIENCE
         while not server.started and time.monotonic() < until and thread.is_alive():
-            time.sleep(0.01)  # a real server on its way up has no event to wait for
+            time.sleep(0.01)  # a real server that starts has no event to wait for
         assert server.started
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         try:
@@ -92,7 +92,7 @@ class Fighting(ResilienceError):
 
 
 def hung(error: BaseException, **attributes: object) -> BaseException:
-    """Return *error* with attributes nobody has checked."""
+    """Return *error* with unchecked attributes."""
     for name, value in attributes.items():
         error.__dict__[name] = value
     return error

@@ -56,7 +56,7 @@ def back(body: object, status: int = 503, **lines: str) -> ResilienceError:
     asked.clear()
     found = error_from_response((status, lines, content))
     assert found is not None
-    assert asked == []  # no constructor of anybody's
+    assert asked == []  # no constructor was called
     json.dumps([found.to_dict(full=True), found.to_problem(public=True)], allow_nan=False)
     assert isinstance(str(found), str)
     assert classify(found).is_leaf
@@ -117,7 +117,7 @@ def test_an_answer_in_no_format_has_the_category_of_its_status(status: int, cate
 
 @pytest.mark.parametrize(
     ("word", "kind"),
-    [("TASK_NOT_FOUND", service.TaskNotFoundError), ("TIMEOUT_ERROR", service.TimeoutError), ("NOBODYS", None)],
+    [("TASK_NOT_FOUND", service.TaskNotFoundError), ("TIMEOUT_ERROR", service.TimeoutError), ("UNDECLARED", None)],
 )
 def test_a_word_of_the_service_is_its_class(word: str, kind: type | None):
     found = back({"error": word, "message": "m", "details": {"task_id": "t", "operation": "plan"}})
@@ -127,7 +127,7 @@ def test_a_word_of_the_service_is_its_class(word: str, kind: type | None):
         assert found.error_code == word
 
 
-def test_the_class_then_the_status_tell_the_category_where_nobody_does():
+def test_the_class_then_the_status_decide_a_category_that_is_not_named():
     assert back({"code": "HTTPT-E001"}, 500).category is C.CONFLICT
     assert back({"code": "RES-E000"}, 504).category is C.TIMEOUT
     assert back({"code": "HTTPT-E001", "category": "timeout"}, 500).category is C.TIMEOUT
@@ -135,10 +135,10 @@ def test_the_class_then_the_status_tell_the_category_where_nobody_does():
 
 
 def test_an_unknown_code_stays_on_the_error():
-    found = back({"code": "NOBODY-E007", "category": "capacity"})
-    assert (type(found), found.code, found.category) == (ResilienceError, "NOBODY-E007", C.CAPACITY)
+    found = back({"code": "UNKNOWN-E007", "category": "capacity"})
+    assert (type(found), found.code, found.category) == (ResilienceError, "UNKNOWN-E007", C.CAPACITY)
     # A code is more precise than a word, also where it is not known here.
-    assert type(back({"code": "NOBODY-E007", "error": "TASK_NOT_FOUND"})) is ResilienceError
+    assert type(back({"code": "UNKNOWN-E007", "error": "TASK_NOT_FOUND"})) is ResilienceError
 
 
 def test_a_code_of_a_foreign_exception_is_no_class():
@@ -167,10 +167,10 @@ def test_only_the_registries_that_are_named_count():
 
 
 @pytest.mark.parametrize(
-    ("header", "told", "wait"),
+    ("header", "in_body", "wait"),
     [
         ("1", 0.3, 0.3),  # the header is the same, rounded up
-        ("7", 0.3, 7),  # somebody on the way wants more
+        ("7", 0.3, 7),  # a proxy asks for more
         ("0", 60, 0),
         ("7", None, 7),
         (None, 0, 0),
@@ -182,10 +182,10 @@ def test_only_the_registries_that_are_named_count():
     ],
 )
 def test_the_wait_is_that_of_the_header_or_more_precisely_of_the_document(
-    header: str | None, told: object, wait: float | None
+    header: str | None, in_body: object, wait: float | None
 ):
     lines = {} if header is None else {"Retry-After": header}
-    found = error_from_response((503, lines, {"retry_after": told}))
+    found = error_from_response((503, lines, {"retry_after": in_body}))
     assert found.retry_after == wait
     assert retry_after(found) == wait
 

@@ -33,10 +33,10 @@ from resilience.errors import ResilienceError
 from tests.integrations.http.serving import CANARY, hostile
 
 logging.raiseExceptions = False
-told = []
+logged = []
 class Keep(logging.Handler):
     def emit(self, record):
-        told.append([record.levelname, record.path, record.exc_info is not None])
+        logged.append([record.levelname, record.path, record.exc_info is not None])
 logging.getLogger("resilience.integrations.http").addHandler(Keep())
 logging.getLogger("django").addHandler(logging.NullHandler())
 
@@ -61,7 +61,7 @@ found = {}
 for each in ["/fine"] + [f"/{view}/{what}" for view in ("sync", "async") for what in errors]:
     answer = get(each)
     found[each] = [answer.status_code, dict(answer.headers), answer.content.decode()]
-print(json.dumps([found, told]))
+print(json.dumps([found, logged]))
 """
 
 
@@ -72,7 +72,7 @@ def test_views_are_answered_for_in_both_kinds_of_stack(mode: str, style: str):
         [sys.executable, "-c", PROGRAM, style, mode], capture_output=True, text=True, cwd=ROOT, timeout=120
     )
     assert done.returncode == 0, done.stderr
-    found, told = json.loads(done.stdout.splitlines()[-1])
+    found, logged = json.loads(done.stdout.splitlines()[-1])
     assert found.pop("/fine")[::2] == [200, "lamps"]
     for view in ("sync", "async"):
         for kept in ("missing", "denied"):
@@ -85,7 +85,7 @@ def test_views_are_answered_for_in_both_kinds_of_stack(mode: str, style: str):
         assert body["category" if style == "problem" else "message"] == (
             "conflict" if style == "problem" else "row 7 is locked"
         )
-        assert ["ERROR", f"/{view}/bug", True] in told
+        assert ["ERROR", f"/{view}/bug", True] in logged
     for status, lines, text in found.values():
         assert 400 <= status <= 599
         assert "canary" not in text + str(lines)
@@ -93,7 +93,7 @@ def test_views_are_answered_for_in_both_kinds_of_stack(mode: str, style: str):
         assert "Set-Cookie" not in lines
 
 
-def test_a_misspelt_setting_is_told_at_start_up():
+def test_a_misspelt_setting_is_logged_at_start_up():
     program = (
         "from django.conf import settings; settings.configure(RESILIENCE_HTTP={'fromat': 'x'})\n"
         "from resilience.integrations.http.django import ProblemMiddleware; ProblemMiddleware(print)"

@@ -188,7 +188,7 @@ def test_what_fails_after_the_answer_has_begun_breaks_off_and_is_logged(
     assert (record.status, record.path) == (None, "/stream")
 
 
-def test_a_public_category_tells_its_message():
+def test_errors_of_a_public_category_show_their_message():
     answer = TestClient(shop(public="client_error")).get("/locked/7")
     assert (answer.json()["detail"], answer.json()["details"]) == ("row 7 is locked", {"row": "7"})
 
@@ -267,7 +267,7 @@ def test_plain_starlette_needs_no_fastapi():
     assert (answer.status_code, answer.json()["error"]) == (504, "INTERNAL_ERROR")
 
 
-def test_a_log_filter_that_raises_costs_nobody_the_answer():
+def test_a_log_filter_that_raises_does_not_prevent_the_answer():
     def refuse(record: logging.LogRecord) -> bool:
         raise RuntimeError("full")
 

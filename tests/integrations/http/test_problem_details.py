@@ -1,4 +1,4 @@
-"""What is said about an exception: status, headers, document."""
+"""The answer to an exception: status, headers, document."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_the_services_own_family_has_the_services_own_statuses(error: service.Oc
     ],
     ids=repr,
 )
-def test_what_nobody_has_declared_never_blames_who_has_asked(error: Exception, status: int, category: str):
+def test_an_undeclared_exception_is_never_answered_with_a_4xx(error: Exception, status: int, category: str):
     found, _, body = document(error)
     assert (found, body["status"], body["category"]) == (status, status, category)
     assert CANARY not in json.dumps(body)
@@ -99,8 +99,8 @@ def test_what_is_declared_or_registered_is_answered_as_it_says():
 def test_an_error_that_declares_a_group_is_answered_with_one_leaf_throughout(name: str):
     error = PythonExecutorException("m", C[name])
     status, _, body = document(error)
-    told = error.to_problem()
-    assert (status, body) == (told["status"], told)
+    published = error.to_problem()
+    assert (status, body) == (published["status"], published)
 
 
 def test_one_of_ours_that_is_registered_is_what_it_is_registered_as():
@@ -120,12 +120,12 @@ def test_a_row_that_is_overridden_is_the_row():
 
 
 @pytest.mark.parametrize(
-    ("wait", "told"),
+    ("wait", "published"),
     [(0, "0"), (0.3, "1"), (1.0, "1"), (1.2, "2"), (timedelta(minutes=1), "60"), (math.inf, None), (None, None)],
     ids=str,
 )
-def test_the_wait_is_told_in_whole_seconds_rounded_up(wait: float | None, told: str | None):
-    assert headers(ResilienceError("m", retry_after=wait)).get("Retry-After") == told
+def test_the_retry_after_is_in_whole_seconds_rounded_up(wait: float | None, published: str | None):
+    assert headers(ResilienceError("m", retry_after=wait)).get("Retry-After") == published
 
 
 def test_an_upstreams_wait_is_passed_on_and_an_isolated_circuits_is_not():
@@ -138,10 +138,10 @@ def test_an_upstreams_wait_is_passed_on_and_an_isolated_circuits_is_not():
 def test_a_wait_of_any_kind_is_digits_or_nothing(wait: object):
     error = ResilienceError("m")
     error.__dict__["retry_after"] = wait
-    told = headers(error).get("Retry-After", "0")
-    assert told.isascii()
-    assert told.isdigit()
-    assert 0 <= int(told) <= 2**31 - 1
+    published = headers(error).get("Retry-After", "0")
+    assert published.isascii()
+    assert published.isdigit()
+    assert 0 <= int(published) <= 2**31 - 1
 
 
 @pytest.mark.parametrize("style", ["problem", "service"])

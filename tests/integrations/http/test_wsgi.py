@@ -114,7 +114,7 @@ def called(body: object, **environ: object) -> object:
     return WsgiProblemMiddleware(lambda _environ, _start: body)(given, lambda *_: None)
 
 
-def test_what_the_application_holds_is_closed_also_where_nobody_has_read_it():
+def test_an_unread_body_of_the_application_is_closed():
     held = Held()
     called(held).close()
     assert held.closed

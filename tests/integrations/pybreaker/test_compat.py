@@ -1,4 +1,4 @@
-"""What a program that uses pybreaker relies on."""
+"""The interface of pybreaker on a circuit: attributes, listeners, storages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from resilience import CircuitBreaker, CircuitOpenError, ErrorCategory, circuit_breaker
 from resilience.testing import virtual_time
-from tests.roads import Road
+from tests.runners import Runner
 
 down = ConnectionResetError("down")
 
@@ -38,7 +38,7 @@ class Recorder(pybreaker.CircuitBreakerListener):
         self.heard.append((cb.name, old_state.name, new_state.name))
 
 
-def test_it_is_a_pybreaker_circuit_breaker_and_its_error_is_pybreakers():
+def test_a_circuit_is_a_pybreaker_circuit_breaker_and_its_error_is_pybreakers():
     breaker = circuit_breaker("b")
     assert isinstance(breaker, pybreaker.CircuitBreaker)
     assert issubclass(CircuitOpenError, pybreaker.CircuitBreakerError)
@@ -53,7 +53,7 @@ def test_every_public_attribute_of_pybreakers_has_an_answer_of_its_own():
     assert theirs - ours == set()
 
 
-def test_properties_say_what_pybreakers_say():
+def test_properties_return_what_pybreakers_do():
     breaker = circuit_breaker("b", failure_threshold=7, reset_timeout=9)
     assert (breaker.name, breaker.fail_max, breaker.reset_timeout) == ("b", 7, 9)
     assert (breaker.fail_counter, breaker.success_counter, breaker.success_threshold) == (0, 0, 1)
@@ -70,7 +70,7 @@ def test_properties_say_what_pybreakers_say():
     assert breaker.success_threshold == 1
 
 
-def test_it_is_opened_half_opened_and_closed_by_hand():
+def test_a_circuit_is_opened_half_opened_and_closed_by_hand():
     breaker = circuit_breaker("b")
     for change, name in [
         (breaker.open, pybreaker.STATE_OPEN),
@@ -108,7 +108,7 @@ def test_call_calling_and_call_async_guard_like_the_decorator(backend: str):
     assert breaker.state.name == "open"
 
 
-def test_exclusions_are_refused_with_the_way_to_say_it_by_category():
+def test_exclusions_are_refused_with_the_option_by_category():
     breaker = circuit_breaker("b")
     for change in (breaker.add_excluded_exception, breaker.add_excluded_exceptions, breaker.remove_excluded_exception):
         with pytest.raises(TypeError, match="what counts is decided by category; give trip_on="):
@@ -120,10 +120,10 @@ def test_exclusions_are_refused_with_the_way_to_say_it_by_category():
     assert not breaker.is_system_error(KeyboardInterrupt())
 
 
-def test_listeners_are_told_what_pybreaker_tells(road: Road):
+def test_listeners_get_the_notifications_of_pybreaker(runner: Runner):
     recorder = Recorder()
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30, listeners=[recorder])
-    road.play(breaker, "ok", down, "never", "ok", pauses=(0, 0, 30))
+    runner.play(breaker, "ok", down, "never", "ok", pauses=(0, 0, 30))
     assert recorder.heard == [
         ("before", (), {}),
         "success",
@@ -138,13 +138,13 @@ def test_listeners_are_told_what_pybreaker_tells(road: Road):
     ]
 
 
-def test_a_failure_that_decides_nothing_is_not_told(road: Road):
+def test_listeners_are_not_notified_of_a_failure_without_weight(runner: Runner):
     recorder = Recorder()
-    road.play(circuit_breaker("b", listeners=[recorder]), TypeError())
+    runner.play(circuit_breaker("b", listeners=[recorder]), TypeError())
     assert recorder.heard == [("before", (), {})]
 
 
-def test_a_listener_that_ends_the_program_leaves_the_probes_permit_free(road: Road):
+def test_a_listener_that_ends_the_program_leaves_the_probes_permit_free(runner: Runner):
     class Stop(BaseException):
         pass
 
@@ -155,23 +155,23 @@ def test_a_listener_that_ends_the_program_leaves_the_probes_permit_free(road: Ro
 
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30, listeners=[Stopping()])
     with pytest.raises((Stop, BaseExceptionGroup)):
-        road.play(breaker, down, "never", pauses=(30,))
+        runner.play(breaker, down, "never", pauses=(30,))
     assert breaker.state.name == "half-open"
     assert breaker.state.permits == set()
 
 
-def test_listeners_hear_of_every_call_after_the_circuit_closed(road: Road):
+def test_listeners_are_notified_of_every_call_after_the_circuit_closed(runner: Runner):
     recorder = Recorder()
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30, listeners=[recorder])
-    road.play(breaker, down, "ok", "ok", pauses=(30, 0))
+    runner.play(breaker, down, "ok", "ok", pauses=(30, 0))
     assert recorder.heard[-2:] == [("before", (), {}), "success"]
     breaker.open()
     breaker.close()
-    road.play(breaker, "ok")
+    runner.play(breaker, "ok")
     assert recorder.heard[-2:] == [("before", (), {}), "success"]
 
 
-def test_listeners_come_and_go():
+def test_listeners_are_added_and_removed():
     recorder = Recorder()
     breaker = circuit_breaker("b")
     breaker.add_listener(recorder)
@@ -184,7 +184,7 @@ def test_listeners_come_and_go():
         breaker.remove_listener(recorder)
 
 
-def test_a_listener_that_leaves_an_open_circuit_changes_nothing():
+def test_removing_a_listener_of_an_open_circuit_changes_nothing():
     recorder = Recorder()
     breaker = circuit_breaker("b", listeners=[recorder])
     breaker.open()
@@ -195,7 +195,7 @@ def test_a_listener_that_leaves_an_open_circuit_changes_nothing():
     assert breaker.state.fast_path
 
 
-def test_a_listener_that_comes_and_goes_does_not_end_the_ramp():
+def test_adding_and_removing_a_listener_does_not_end_the_ramp():
     recorder = Recorder()
     breaker = circuit_breaker("b", ramp_up=100)
     with virtual_time() as clock:
@@ -217,7 +217,7 @@ def test_a_listener_that_comes_and_goes_does_not_end_the_ramp():
 
 
 @pytest.mark.parametrize("listening", [False, True])
-def test_who_listens_decides_which_road_calls_take_after_a_mode_is_over(listening: bool):
+def test_after_a_mode_calls_take_the_fast_path_only_without_listeners(listening: bool):
     recorder = Recorder()
     breaker = circuit_breaker("b", listeners=[recorder] if listening else [])
     breaker.disable()
@@ -237,7 +237,7 @@ def test_a_call_that_is_listened_to_takes_no_lock_while_the_circuit_is_closed():
     assert recorder.heard == [("before", (), {}), "success"]
 
 
-def test_a_listener_added_later_hears_of_functions_guarded_before():
+def test_a_listener_added_later_is_notified_of_functions_guarded_before():
     breaker = circuit_breaker("b")
     guarded = breaker(lambda: 1)
     recorder = Recorder()
@@ -246,7 +246,7 @@ def test_a_listener_added_later_hears_of_functions_guarded_before():
     assert recorder.heard[-1] == "success"
 
 
-def test_a_listener_that_raises_changes_nothing(road: Road):
+def test_a_listener_that_raises_changes_nothing(runner: Runner):
     class Broken(Recorder):
         def failure(self, cb, exc):
             raise RuntimeError
@@ -259,13 +259,13 @@ def test_a_listener_that_raises_changes_nothing(road: Road):
 
     other = Recorder()
     breaker = circuit_breaker("b", failure_threshold=1, listeners=[Broken(), other])
-    story = road.play(breaker, down)
+    story = runner.play(breaker, down)
     assert story.answer is down
     assert breaker.state.name == "open"
     assert len(other.heard) == 3
 
 
-def test_changes_by_hand_are_told_too():
+def test_listeners_are_notified_of_transitions_by_hand():
     recorder = Recorder()
     breaker = circuit_breaker("b", listeners=[recorder])
     breaker.open()
@@ -274,21 +274,21 @@ def test_changes_by_hand_are_told_too():
     assert recorder.heard == [("b", "closed", "open"), ("b", "open", "closed")]
 
 
-def test_two_circuits_that_share_a_storage_open_and_close_together(road: Road):
+def test_two_circuits_that_share_a_storage_open_and_close_together(runner: Runner):
     storage = pybreaker.CircuitMemoryStorage(pybreaker.STATE_CLOSED)
     one = circuit_breaker("b", failure_threshold=2, reset_timeout=30, storage=storage)
     two = circuit_breaker("b", failure_threshold=2, reset_timeout=30, storage=storage)
-    road.play(one, down)
+    runner.play(one, down)
     assert storage.counter == 1
-    road.play(two, down)
+    runner.play(two, down)
     assert storage.state == "open"
-    assert road.play(one, "never").reached == 0
+    assert runner.play(one, "never").reached == 0
     assert one.state.name == "open"
     storage.state = "closed"
-    assert road.play(one, "ok").answer == "ok"
+    assert runner.play(one, "ok").answer == "ok"
 
 
-def test_a_storage_keeps_the_time_it_was_opened_so_that_others_know_what_is_left():
+def test_a_storage_keeps_the_opening_time_so_that_others_know_the_time_left():
     storage = pybreaker.CircuitMemoryStorage(pybreaker.STATE_CLOSED)
     one = circuit_breaker("b", failure_threshold=1, reset_timeout=30, storage=storage)
     two = circuit_breaker("b", failure_threshold=1, reset_timeout=30, storage=storage)
@@ -305,7 +305,7 @@ def test_a_storage_keeps_the_time_it_was_opened_so_that_others_know_what_is_left
 
 
 @pytest.mark.parametrize("by", ["close", "reset"])
-def test_a_new_start_is_one_of_the_shared_count_too(by: str):
+def test_a_reset_resets_the_shared_count(by: str):
     storage = pybreaker.CircuitMemoryStorage(pybreaker.STATE_CLOSED)
     one, two = (circuit_breaker("b", failure_threshold=3, storage=storage) for _ in range(2))
 
@@ -322,7 +322,7 @@ def test_a_new_start_is_one_of_the_shared_count_too(by: str):
 
 
 @pytest.mark.parametrize("by", ["close", "reset"])
-def test_a_new_start_closes_a_shared_circuit_that_another_opened_meanwhile(by: str):
+def test_a_reset_closes_a_shared_circuit_that_another_process_opened(by: str):
     storage = pybreaker.CircuitMemoryStorage(pybreaker.STATE_CLOSED)
     one, two = (circuit_breaker("b", storage=storage) for _ in range(2))
     one.open()
@@ -345,7 +345,7 @@ def test_a_circuit_whose_mode_keeps_it_from_closing_leaves_the_shared_count_alon
     assert storage.counter == 1
 
 
-def test_a_new_start_does_without_a_storage_that_cannot_be_reached(caplog: pytest.LogCaptureFixture):
+def test_a_reset_works_without_a_reachable_storage(caplog: pytest.LogCaptureFixture):
     class Gone(Unreachable):
         def reset_counter(self) -> None:
             raise ConnectionRefusedError
@@ -375,20 +375,20 @@ class Unreachable(pybreaker.CircuitBreakerStorage):
     opened_at = counter
 
 
-def test_a_storage_that_cannot_be_reached_leaves_the_circuit_to_itself(road: Road):
+def test_a_storage_that_cannot_be_reached_leaves_the_circuit_to_itself(runner: Runner):
     breaker = circuit_breaker("b", failure_threshold=2, reset_timeout=30, storage=Unreachable())
-    story = road.play(breaker, down, down, "never", "ok", pauses=(0, 0, 30))
+    story = runner.play(breaker, down, down, "never", "ok", pauses=(0, 0, 30))
     assert story.reached == 3
     assert breaker.state.name == "closed"
 
 
 def test_a_storage_that_may_wait_is_asked_outside_of_the_event_loop(backend: str):
     storage = Unreachable()
-    Road(backend).play(circuit_breaker("b", storage=storage), "ok")
+    Runner(backend).play(circuit_breaker("b", storage=storage), "ok")
     assert storage.threads.isdisjoint({threading.get_ident()})
 
 
-def test_each_listener_that_raises_is_told_by_its_own_name(caplog: pytest.LogCaptureFixture):
+def test_the_log_names_each_listener_that_raises(caplog: pytest.LogCaptureFixture):
     class Trouble(Exception):
         pass
 

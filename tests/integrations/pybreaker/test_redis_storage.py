@@ -14,7 +14,7 @@ from resilience import CircuitBreaker, CircuitOpenError, ErrorCategory, circuit_
 from resilience.testing import virtual_time
 from tests.integrations.pybreaker.test_storage import call
 from tests.redis_server import Server
-from tests.roads import Road
+from tests.runners import Runner
 
 down = ConnectionResetError("down")
 
@@ -37,37 +37,39 @@ def shared(server: Server, threshold: int = 2, **more: object) -> CircuitBreaker
     return circuit_breaker("shared", failure_threshold=threshold, reset_timeout=30, storage=server.storage(), **more)
 
 
-def test_failures_seen_by_two_processes_worth_of_circuits_are_counted_together(server: Server, road: Road):
+def test_failures_of_two_circuits_on_one_server_are_counted_together(server: Server, runner: Runner):
     one, two = shared(server), shared(server)
-    road.play(one, down)
-    road.play(two, down)
+    runner.play(one, down)
+    runner.play(two, down)
     assert (one.fail_counter, two.state.name) == (1, "open")
-    story = road.play(one, "never")
+    story = runner.play(one, "never")
     assert isinstance(story.answer, CircuitOpenError)
     assert story.reached == 0
 
 
-def test_what_one_closes_the_other_lets_through(server: Server, road: Road):
+def test_a_circuit_that_one_process_closes_is_closed_in_the_other(server: Server, runner: Runner):
     one, two = shared(server), shared(server)
     one.open()
-    assert road.play(two, "never").reached == 0
+    assert runner.play(two, "never").reached == 0
     one.close()
-    assert road.play(two, "ok").answer == "ok"
+    assert runner.play(two, "ok").answer == "ok"
     assert two.state.name == "closed"
 
 
-def test_what_we_ask_of_pybreakers_redis_storage_is_still_there(server: Server):
+def test_pybreakers_redis_storage_has_the_attributes_that_are_used(server: Server):
     storage = server.storage()
     keys = [storage._namespace(name) for name in ("state", "opened_at", "fail_counter")]
     assert storage._redis.mget(keys) == [b"closed", None, b"0"]
     assert storage._cluster_mode is False
 
 
-def test_a_server_that_dies_leaves_each_circuit_to_itself(server: Server, road: Road, caplog: pytest.LogCaptureFixture):
+def test_a_server_that_dies_leaves_each_circuit_to_itself(
+    server: Server, runner: Runner, caplog: pytest.LogCaptureFixture
+):
     one, two = shared(server), shared(server)
-    assert road.play(one, "ok").answer == "ok"
+    assert runner.play(one, "ok").answer == "ok"
     server.kill()
-    story = road.play(one, "ok", down, down, "never", pauses=(0, 0, 0))
+    story = runner.play(one, "ok", down, down, "never", pauses=(0, 0, 0))
     assert story.answers[0] == "ok"
     assert isinstance(story.answers[3], CircuitOpenError)
     assert (one.state.name, two.state.name) == ("open", "closed")
@@ -78,34 +80,36 @@ def test_a_server_that_dies_leaves_each_circuit_to_itself(server: Server, road: 
     )
 
 
-def test_a_server_that_dies_closes_no_circuit_that_was_open(server: Server, road: Road):
-    """pybreaker's storage answers "closed" when it cannot be reached: every open circuit let everybody through."""
+def test_a_server_that_dies_closes_no_circuit_that_was_open(server: Server, runner: Runner):
+    """pybreaker's storage answers "closed" when it cannot be reached: every open circuit admitted every call."""
     one, two = shared(server), shared(server)
     one.open()
-    assert road.play(two, "never").reached == 0
+    assert runner.play(two, "never").reached == 0
     server.kill()
     for breaker in (one, two):
-        assert road.play(breaker, "never").reached == 0
+        assert runner.play(breaker, "never").reached == 0
         assert breaker.state.name == "open"
 
 
-def test_a_server_that_hangs_hangs_one_call_for_a_moment(server: Server, road: Road, caplog: pytest.LogCaptureFixture):
+def test_a_server_that_hangs_hangs_one_call_for_a_moment(
+    server: Server, runner: Runner, caplog: pytest.LogCaptureFixture
+):
     """redis-py waits for ever by default."""
     with caplog.at_level(logging.INFO), virtual_time(patience=0.2) as clock:
         breaker = shared(server)
         with server.stopped():
             began = time.monotonic()
-            assert [call(road, breaker, what) for what in ("ok", down, "ok", down)] == ["ok", down, "ok", down]
+            assert [call(runner, breaker, what) for what in ("ok", down, "ok", down)] == ["ok", down, "ok", down]
             assert time.monotonic() - began < 2  # the patience once, not eight times
             assert clock.now() == 1
         for _ in range(100):  # until the server runs again
             clock.advance(30)
-            call(road, breaker)
+            call(runner, breaker)
             if len(caplog.records) > 1:
                 break
-        assert isinstance(call(road, breaker, down), ConnectionResetError)
-        assert isinstance(call(road, breaker, down), ConnectionResetError)
-        assert isinstance(call(road, shared(server)), CircuitOpenError)
+        assert isinstance(call(runner, breaker, down), ConnectionResetError)
+        assert isinstance(call(runner, breaker, down), ConnectionResetError)
+        assert isinstance(call(runner, shared(server)), CircuitOpenError)
     name = "shared store CircuitRedisStorage of circuit 'shared'"
     assert [record.getMessage().split(";")[0] for record in caplog.records] == [
         f"{name} gave no answer within 1 s",
@@ -124,7 +128,7 @@ def test_a_server_that_hangs_for_long_is_left_with_few_threads(server: Server):
             assert threading.active_count() - before <= 2
 
 
-def test_a_server_that_hangs_is_no_trouble_of_real_time_either(server: Server):
+def test_a_server_that_hangs_costs_one_operation_timeout_by_the_systems_clock(server: Server):
     breaker = shared(server)
     with server.stopped():
         began = time.monotonic()
@@ -132,28 +136,28 @@ def test_a_server_that_hangs_is_no_trouble_of_real_time_either(server: Server):
         assert 1 <= time.monotonic() - began < 1.9
 
 
-def test_a_server_that_comes_back_empty_closes_nothing(server: Server, road: Road):
+def test_a_server_that_comes_back_empty_closes_nothing(server: Server, runner: Runner):
     with virtual_time() as clock:
         one, two = shared(server), shared(server)
         one.open()
-        assert isinstance(call(road, two), CircuitOpenError)
+        assert isinstance(call(runner, two), CircuitOpenError)
         server.kill()
         server.start()
         newcomer = shared(server)  # whose storage writes "closed" where there is nothing
         for _ in range(2):
             clock.advance(5)
-            assert isinstance(call(road, one), CircuitOpenError)
-        assert isinstance(call(road, two), CircuitOpenError)
-        assert isinstance(call(road, newcomer), CircuitOpenError)
+            assert isinstance(call(runner, one), CircuitOpenError)
+        assert isinstance(call(runner, two), CircuitOpenError)
+        assert isinstance(call(runner, newcomer), CircuitOpenError)
         assert newcomer.circuit.state.until == 30
 
 
-def test_a_success_writes_nothing_and_asks_once(server: Server, road: Road):
+def test_a_success_writes_nothing_and_asks_once(server: Server, runner: Runner):
     breaker = shared(server)
     watching = server.client()
     with watching.monitor() as monitor, virtual_time():
         for what in ("ok", "ok", down, "ok", "ok"):
-            call(road, breaker, what)
+            call(runner, breaker, what)
         watching.ping()
         commands = []
         for heard in monitor.listen():
@@ -170,16 +174,18 @@ def test_a_success_writes_nothing_and_asks_once(server: Server, road: Road):
 
 @pytest.mark.parametrize("cluster", [False, True])
 @pytest.mark.parametrize("text", [False, True])
-def test_a_client_that_decodes_and_a_cluster_are_followed_too(server: Server, road: Road, text: bool, cluster: bool):
+def test_a_client_that_decodes_and_a_cluster_are_followed_too(
+    server: Server, runner: Runner, text: bool, cluster: bool
+):
     with virtual_time() as clock:
         one, two = (
             circuit_breaker("b", failure_threshold=2, storage=server.storage(text=text, cluster=cluster))
             for _ in range(2)
         )
-        call(road, one, down), call(road, two, down)
-        assert isinstance(call(road, one), CircuitOpenError)
+        call(runner, one, down), call(runner, two, down)
+        assert isinstance(call(runner, one), CircuitOpenError)
         clock.advance(60)
-        assert (call(road, two), call(road, one)) == ("ok", "ok")
+        assert (call(runner, two), call(runner, one)) == ("ok", "ok")
         assert (one.state.name, two.state.name) == ("closed", "closed")
 
 
@@ -200,19 +206,19 @@ class Lasting(pybreaker.CircuitRedisStorage):
 
 
 def test_a_storage_made_of_pybreakers_is_asked_in_its_own_way(
-    server: Server, road: Road, caplog: pytest.LogCaptureFixture
+    server: Server, runner: Runner, caplog: pytest.LogCaptureFixture
 ):
     one, two = (circuit_breaker("b", failure_threshold=2, storage=server.storage(Lasting)) for _ in range(2))
     redis = server.client()
     with virtual_time() as clock:
-        call(road, one, down), call(road, two, down)
-        assert isinstance(call(road, one), CircuitOpenError)
+        call(runner, one, down), call(runner, two, down)
+        assert isinstance(call(runner, one), CircuitOpenError)
         assert redis.ttl("test:pybreaker:state") > 0
         assert redis.ttl("test:pybreaker:fail_counter") > 0
         server.kill()
         clock.advance(1)
         for _ in range(3):
-            assert isinstance(call(road, two), CircuitOpenError)
+            assert isinstance(call(runner, two), CircuitOpenError)
     ((_, _, line),) = caplog.record_tuples
     assert line.startswith("shared store Lasting of circuit 'b' raised ConnectionError; ")
 
@@ -226,13 +232,13 @@ def test_pybreaker_itself_still_logs_what_it_swallows(server: Server, caplog: py
     assert [name for name, *_ in caplog.record_tuples] == ["resilience", "pybreaker"]
 
 
-def test_others_stay_away_for_as_long_as_one_was_asked_to(server: Server, road: Road):
+def test_a_retry_after_opens_the_circuits_of_other_processes_for_that_long(server: Server, runner: Runner):
     with virtual_time() as clock:
         one, two = (shared(server, open_for="rate_limit") for _ in range(2))
         clock.advance(0.5)
-        call(road, one, Busy(300))
+        call(runner, one, Busy(300))
         clock.advance(10)
-        rejected = call(road, two)
+        rejected = call(runner, two)
         assert isinstance(rejected, CircuitOpenError)
         assert rejected.retry_after == pytest.approx(290.5)  # the store keeps whole seconds
 

@@ -21,13 +21,13 @@ from resilience import CircuitBreaker, CircuitOpenError, ErrorCategory, circuit_
 from resilience.clock import current_clock
 from resilience.events import CircuitOpened
 from resilience.testing import virtual_time
-from tests.callers import AnotherCaller
-from tests.roads import Road
+from tests.independent_caller import IndependentCaller
+from tests.runners import Runner
 
 down = ConnectionResetError("down")
 
 
-def call(road: Road, breaker: CircuitBreaker, what: object = "ok") -> object:
+def call(runner: Runner, breaker: CircuitBreaker, what: object = "ok") -> object:
     """Make one call in the time that is in force; return its result, or the exception it raised."""
 
     def sync() -> object:
@@ -39,7 +39,7 @@ def call(road: Road, breaker: CircuitBreaker, what: object = "ok") -> object:
         return sync()
 
     try:
-        return road.run(lambda: breaker.call(sync), lambda: breaker.acall(asynchronous))
+        return runner.run(lambda: breaker.call(sync), lambda: breaker.acall(asynchronous))
     except Exception as error:
         return error
 
@@ -123,14 +123,14 @@ def refuse() -> None:
     raise ConnectionRefusedError
 
 
-def told(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
     return [(record.levelname, record.getMessage()) for record in caplog.records if record.name == "resilience"]
 
 
 # -- trouble -------------------------------------------------------------------------------------------------------
 
 
-def test_a_store_in_trouble_is_left_alone_for_a_growing_while(road: Road):
+def test_a_failing_store_is_set_aside_for_growing_times(runner: Runner):
     store = Remote()
     with virtual_time() as clock:
         breaker = circuit_breaker("b", storage=store)
@@ -138,7 +138,7 @@ def test_a_store_in_trouble_is_left_alone_for_a_growing_while(road: Road):
         asked_at = []
         for _ in range(1000):
             before = store.asked
-            assert call(road, breaker) == "ok"
+            assert call(runner, breaker) == "ok"
             if store.asked != before:
                 asked_at.append(clock.now())
                 assert store.asked == before + 1
@@ -146,85 +146,85 @@ def test_a_store_in_trouble_is_left_alone_for_a_growing_while(road: Road):
         assert asked_at == [0, 1, 3, 7, 15, 31, 61, 91, 121]
 
 
-def test_the_trouble_of_a_store_and_its_end_are_one_log_line_each(road: Road, caplog: pytest.LogCaptureFixture):
+def test_an_outage_of_a_store_is_logged_at_its_beginning_and_its_end(runner: Runner, caplog: pytest.LogCaptureFixture):
     store = Remote()
     with caplog.at_level(logging.INFO, logger="resilience"), virtual_time() as clock:
         one, two = (circuit_breaker(name, failure_threshold=100, storage=store) for name in ("one", "two"))
         store.trouble = refuse
         for _ in range(10):
-            call(road, one, down), call(road, two)
+            call(runner, one, down), call(runner, two)
             clock.advance(0.5)
         store.trouble = lambda: None
         clock.advance(10)
-        call(road, two), call(road, one)
+        call(runner, two), call(runner, one)
     raised = "shared store Remote of circuit 'one' raised ConnectionRefusedError"
     then = "the circuit goes on by itself, and asks again in 1 s, later every 30 s"
     back = "shared store Remote of circuit 'two' is back"
-    assert told(caplog) == [("WARNING", f"{raised}; {then}"), ("INFO", back)]
+    assert logged(caplog) == [("WARNING", f"{raised}; {then}"), ("INFO", back)]
 
 
-def test_circuits_on_one_store_share_its_trouble(road: Road):
+def test_circuits_on_one_store_set_it_aside_together(runner: Runner):
     store = Remote()
     with virtual_time():
         breakers = [circuit_breaker(name, storage=store) for name in "abc"]
         store.trouble, store.asked = refuse, 0
         for breaker in breakers:
-            assert call(road, breaker) == "ok"
+            assert call(runner, breaker) == "ok"
         assert store.asked == 1
 
 
-def test_a_store_that_is_back_is_followed_at_once(road: Road):
+def test_a_store_that_is_back_is_followed_at_once(runner: Runner):
     store = Remote()
     with virtual_time() as clock:
         one, two = (circuit_breaker("b", failure_threshold=1, storage=store) for _ in range(2))
         store.trouble = refuse
-        assert call(road, two) == "ok"
+        assert call(runner, two) == "ok"
         store.trouble = lambda: None
         clock.advance(1)
-        assert call(road, one, down) is down
-        assert isinstance(call(road, two), CircuitOpenError)
+        assert call(runner, one, down) is down
+        assert isinstance(call(runner, two), CircuitOpenError)
 
 
-def test_what_happened_while_the_store_was_away_is_written_when_it_is_back(road: Road):
+def test_a_transition_during_an_outage_is_written_when_the_store_is_back(runner: Runner):
     store = Remote()
     with virtual_time() as clock:
         one, two = (circuit_breaker("b", failure_threshold=2, reset_timeout=30, storage=store) for _ in range(2))
         store.trouble = refuse
-        assert [call(road, one, down) for _ in range(2)] == [down, down]
+        assert [call(runner, one, down) for _ in range(2)] == [down, down]
         assert one.state.name == "open"
         clock.advance(5)
         store.trouble = lambda: None
-        assert isinstance(call(road, one), CircuitOpenError)  # and not "closed", which the store still says
-        rejected = call(road, two)
+        assert isinstance(call(runner, one), CircuitOpenError)  # and not "closed", which the store still says
+        rejected = call(runner, two)
         assert isinstance(rejected, CircuitOpenError)
         assert rejected.retry_after == pytest.approx(25)
 
 
-def test_a_circuit_that_closed_while_the_store_was_away_closes_the_others_when_it_is_back(road: Road):
+def test_a_circuit_that_closed_during_an_outage_closes_the_others_afterwards(runner: Runner):
     store = Remote()
     with virtual_time() as clock:
         one, two = (circuit_breaker("b", failure_threshold=1, reset_timeout=30, storage=store) for _ in range(2))
-        assert call(road, one, down) is down
-        assert isinstance(call(road, two), CircuitOpenError)
+        assert call(runner, one, down) is down
+        assert isinstance(call(runner, two), CircuitOpenError)
         clock.advance(30)
         store.trouble = refuse
-        assert call(road, one) == "ok"
+        assert call(runner, one) == "ok"
         assert (one.state.name, store.memory.state) == ("closed", "open")
         store.trouble = lambda: None
         clock.advance(1)
-        assert call(road, one) == "ok"
+        assert call(runner, one) == "ok"
         assert (one.state.name, store.memory.state) == ("closed", "closed")
 
 
-def test_a_store_that_answers_too_late_is_set_aside(road: Road, caplog: pytest.LogCaptureFixture):
+def test_a_store_that_answers_too_late_is_set_aside(runner: Runner, caplog: pytest.LogCaptureFixture):
     store = Remote()
     with virtual_time() as clock:
         breaker = circuit_breaker("b", storage=store)
         a_read, store.asked = store.asked, 0
         store.trouble = lambda: current_clock().sleep(1.5 if store.asked == a_read else 0)
-        assert [call(road, breaker), call(road, breaker)] == ["ok", "ok"]
+        assert [call(runner, breaker), call(runner, breaker)] == ["ok", "ok"]
         assert (store.asked, clock.now()) == (a_read, 1.5)
-    ((_, line),) = told(caplog)
+    ((_, line),) = logged(caplog)
     assert "gave no answer within 1 s" in line
 
 
@@ -241,7 +241,7 @@ class Hung:
         self.waiting -= 1
 
 
-def test_a_store_that_never_answers_hangs_no_call(road: Road):
+def test_a_store_that_never_answers_hangs_no_call(runner: Runner):
     store, hung = Remote(), Hung()
     try:
         with virtual_time(patience=0.2) as clock:
@@ -249,20 +249,20 @@ def test_a_store_that_never_answers_hangs_no_call(road: Road):
             store.trouble = hung
             answers = []
             for what in ("ok", down, down, "never"):
-                answers.append(call(road, breaker, what))
+                answers.append(call(runner, breaker, what))
             assert answers[:3] == ["ok", down, down]
             assert isinstance(answers[3], CircuitOpenError)
             assert (hung.waiting, clock.now()) == (1, 1)
             for _ in range(20):
                 clock.advance(60)
-                call(road, breaker, down)
+                call(runner, breaker, down)
             assert hung.waiting == 2  # the first, and one that asked whether it is back: no third while that is out
     finally:
         hung.released.set()
 
 
 @pytest.mark.parametrize("what", ["ok", down, "transition"])
-def test_a_write_that_hangs_hangs_no_call(road: Road, what: object):
+def test_a_write_that_hangs_hangs_no_call(runner: Runner, what: object):
     store, hung = Remote(), Hung()
     threshold = 1 if what == "transition" else 5
     try:
@@ -278,14 +278,14 @@ def test_a_write_that_hangs_hangs_no_call(road: Road, what: object):
 
             store.trouble = hang_after_the_reads
             answer = down if what != "ok" else "ok"
-            assert call(road, breaker, answer) is answer
+            assert call(runner, breaker, answer) is answer
             assert hung.waiting == 1
             assert breaker.state.name == ("open" if what == "transition" else "closed")
     finally:
         hung.released.set()
 
 
-def test_what_a_question_left_behind_had_still_to_write_is_not_written(road: Road):
+def test_an_abandoned_operation_writes_nothing_later(runner: Runner):
     store, hung = Remote(Shared()), Hung()
     with virtual_time(patience=0.2) as clock:
         breaker = circuit_breaker("b", failure_threshold=2, storage=store)
@@ -297,12 +297,12 @@ def test_what_a_question_left_behind_had_still_to_write_is_not_written(road: Roa
         clock.advance(60)
         while hung.waiting:
             pass
-        assert call(road, breaker) == "ok"
+        assert call(runner, breaker) == "ok"
     assert store.memory.state == "closed"
     assert "state=open" not in store.memory.writes
 
 
-def test_a_store_that_comes_back_only_to_fail_again_is_left_alone_for_longer(road: Road):
+def test_a_store_that_fails_right_after_its_recovery_is_set_aside_for_longer(runner: Runner):
     """A replica that can only be read: each question for the state is answered, each failure written is refused."""
     store = Remote()
 
@@ -315,34 +315,34 @@ def test_a_store_that_comes_back_only_to_fail_again_is_left_alone_for_longer(roa
         asked_at = []
         for _ in range(200):
             before = store.asked
-            call(road, breaker, down)
+            call(runner, breaker, down)
             if store.asked != before:
                 asked_at.append(clock.now())
             clock.advance(0.5)
         assert asked_at == [0, 1, 3, 7, 15, 31, 61, 91]
 
 
-def test_a_store_that_failed_long_after_it_was_back_is_asked_soon_again(road: Road):
+def test_a_store_that_failed_long_after_it_was_back_is_asked_soon_again(runner: Runner):
     store = Remote()
     with virtual_time() as clock:
         breaker = circuit_breaker("b", storage=store)
         store.trouble = refuse
         for _ in range(5):
-            call(road, breaker)
+            call(runner, breaker)
             clock.advance(30)
         store.trouble = lambda: None
-        call(road, breaker)
+        call(runner, breaker)
         clock.advance(30)
-        call(road, breaker)
+        call(runner, breaker)
         store.trouble = refuse
-        call(road, breaker)
+        call(runner, breaker)
         before = store.asked
         clock.advance(1)
-        call(road, breaker)
+        call(runner, breaker)
         assert store.asked == before + 1
 
 
-def test_a_store_in_memory_that_raises_is_set_aside_too(road: Road):
+def test_a_store_in_memory_that_raises_is_set_aside_too(runner: Runner):
     class Broken(pybreaker.CircuitMemoryStorage):
         asked = 0
 
@@ -356,7 +356,7 @@ def test_a_store_in_memory_that_raises_is_set_aside_too(road: Road):
 
     with virtual_time():
         breaker = circuit_breaker("b", storage=Broken("closed"))
-        assert [call(road, breaker) for _ in range(3)] == ["ok"] * 3
+        assert [call(runner, breaker) for _ in range(3)] == ["ok"] * 3
     assert Broken.asked == 1
 
 
@@ -439,47 +439,47 @@ def test_a_forked_process_asks_a_store_that_hung_in_its_parent():
 # -- what is written ---------------------------------------------------------------------------------------------------
 
 
-def test_a_success_writes_nothing_while_nothing_is_counted(road: Road):
+def test_a_success_writes_nothing_while_nothing_is_counted(runner: Runner):
     store = Shared()
     breaker = circuit_breaker("b", storage=store)
     with virtual_time():
-        assert [call(road, breaker) for _ in range(3)] == ["ok"] * 3
+        assert [call(runner, breaker) for _ in range(3)] == ["ok"] * 3
         assert store.writes == []
-        call(road, breaker, down), call(road, breaker), call(road, breaker)
+        call(runner, breaker, down), call(runner, breaker), call(runner, breaker)
         assert store.writes == ["increment_counter", "reset_counter"]
 
 
-def test_a_success_ends_a_row_of_failures_that_another_process_saw(road: Road):
+def test_a_success_resets_the_failures_of_another_process(runner: Runner):
     store = Shared()
     one, two = (circuit_breaker("b", storage=store) for _ in range(2))
     with virtual_time():
-        call(road, one, down), call(road, two)
+        call(runner, one, down), call(runner, two)
     assert store.counter == 0
 
 
-def test_a_failure_counts_by_its_weight(road: Road):
+def test_a_failure_counts_by_its_weight(runner: Runner):
     store = Shared()
     rows = {"network": {"weight": 2}}
     one, two = (circuit_breaker("b", failure_threshold=4, profiles=rows, storage=store) for _ in range(2))
     with virtual_time():
-        call(road, one, down)
+        call(runner, one, down)
         assert (one.state.name, store.counter) == ("closed", 2)
-        call(road, two, down)
+        call(runner, two, down)
         assert (two.state.name, store.counter, store.state) == ("open", 4, "open")
 
 
-def test_a_result_that_is_a_failure_counts_for_all(road: Road):
+def test_a_result_that_is_a_failure_is_counted_in_the_store(runner: Runner):
     store = Shared()
     one, two = (
         circuit_breaker("b", failure_threshold=2, failure_if=lambda reply: reply == 503, storage=store)
         for _ in range(2)
     )
     with virtual_time():
-        call(road, one, 503), call(road, two, 503)
+        call(runner, one, 503), call(runner, two, 503)
     assert (store.counter, store.state) == (2, "open")
 
 
-def test_a_result_that_comes_late_counts_for_none(backend: str):
+def test_a_late_result_is_not_counted_in_the_store(backend: str):
     store = Shared()
     breaker = circuit_breaker("b", failure_threshold=2, reset_timeout=30, storage=store)
     with virtual_time() as clock:
@@ -513,13 +513,13 @@ def test_a_result_that_comes_late_counts_for_none(backend: str):
         assert (breaker.state.name, store.counter, store.state) == ("closed", 0, "closed")
 
 
-def test_a_circuit_opened_by_the_failures_of_all_says_what_failed_last(road: Road):
+def test_a_circuit_opened_by_the_failures_of_all_processes_names_the_last_error(runner: Runner):
     store = Shared()
     one, two = (circuit_breaker("b", failure_threshold=3, storage=store) for _ in range(2))
     heard: list[object] = []
     with virtual_time(), resilience.subscribe(heard.append):
-        call(road, one, down), call(road, one, down), call(road, two, down)
-        rejected = call(road, two)
+        call(runner, one, down), call(runner, one, down), call(runner, two, down)
+        rejected = call(runner, two)
     assert str(rejected) == "circuit 'b' is open after 3 failures (last: ConnectionResetError); next probe in 60.0 s"
     assert [(each.failures, each.category.label) for each in heard if isinstance(each, CircuitOpened)] == [
         (3, "network")
@@ -527,22 +527,22 @@ def test_a_circuit_opened_by_the_failures_of_all_says_what_failed_last(road: Roa
 
 
 @pytest.mark.parametrize("mode", ["shadow", "disable", "isolate"])
-def test_a_mode_that_is_not_normal_writes_nothing_and_follows_nothing(mode: str, road: Road):
+def test_a_mode_that_is_not_normal_writes_nothing_and_follows_nothing(mode: str, runner: Runner):
     store = Shared()
     one, two = (circuit_breaker("b", failure_threshold=2, storage=store) for _ in range(2))
     with virtual_time():
         getattr(one, mode)()
         for _ in range(3):
-            call(road, one, down)
+            call(runner, one, down)
         one.open()
         one.close()
-        assert (store.writes, call(road, two)) == ([], "ok")
+        assert (store.writes, call(runner, two)) == ([], "ok")
         two.open()
         state = one.state.name
-        assert call(road, one) == "ok" or mode == "isolate"
+        assert call(runner, one) == "ok" or mode == "isolate"
         assert one.state.name == state
         one.reset()
-        assert (call(road, one), call(road, two)) == ("ok", "ok")
+        assert (call(runner, one), call(runner, two)) == ("ok", "ok")
 
 
 # -- when it opened ----------------------------------------------------------------------------------------------------
@@ -556,65 +556,65 @@ class Busy(Exception):
 
 
 @pytest.mark.parametrize("asked", [5.0, 300.0])
-def test_others_stay_away_for_as_long_as_the_dependency_asked_one_for(asked: float, road: Road):
+def test_a_retry_after_opens_the_circuits_of_all_processes_for_that_long(asked: float, runner: Runner):
     store = Shared()
     one, two = (circuit_breaker("b", open_for="rate_limit", reset_timeout=60, storage=store) for _ in range(2))
     with virtual_time() as clock:
-        call(road, one, Busy(asked))
+        call(runner, one, Busy(asked))
         clock.advance(2)
-        rejected = call(road, two)
+        rejected = call(runner, two)
         assert isinstance(rejected, CircuitOpenError)
         assert rejected.retry_after == pytest.approx(asked - 2)
         clock.advance(asked - 2)
-        assert call(road, two) == "ok"
+        assert call(runner, two) == "ok"
 
 
 @pytest.mark.parametrize("reset", [60.0, 604_800.0])
-def test_a_dependency_that_asks_for_years_is_no_trouble_of_the_store(
-    reset: float, road: Road, caplog: pytest.LogCaptureFixture
+def test_a_retry_after_of_years_does_not_set_the_store_aside(
+    reset: float, runner: Runner, caplog: pytest.LogCaptureFixture
 ):
     store = Shared()
     one, two = (circuit_breaker("b", open_for="rate_limit", reset_timeout=reset, storage=store) for _ in range(2))
     with virtual_time():
-        call(road, one, Busy(1e15))
-        rejected = call(road, two)
+        call(runner, one, Busy(1e15))
+        rejected = call(runner, two)
         assert isinstance(rejected, CircuitOpenError)
         assert rejected.retry_after == pytest.approx(86_400 + reset)
-    assert told(caplog) == []
+    assert logged(caplog) == []
 
 
-def test_an_opening_by_a_clock_that_is_wrong_is_one_of_just_now(road: Road):
+def test_an_opening_time_far_in_the_future_counts_as_now(runner: Runner):
     store = Shared()
     breaker = circuit_breaker("b", reset_timeout=60, storage=store)
     with virtual_time():
         store.state, store.opened_at = "open", datetime.datetime(2100, 1, 1, tzinfo=datetime.UTC)
-        rejected = call(road, breaker)
+        rejected = call(runner, breaker)
         assert isinstance(rejected, CircuitOpenError)
         assert rejected.retry_after == 60
 
 
-def test_a_circuit_stays_open_when_the_probe_of_another_fails(road: Road):
+def test_a_circuit_stays_open_when_the_probe_of_another_fails(runner: Runner):
     store = Shared()
     one, two = (circuit_breaker("b", failure_threshold=1, reset_timeout=30, storage=store) for _ in range(2))
     with virtual_time() as clock:
-        call(road, one, down)
-        assert isinstance(call(road, two), CircuitOpenError)
+        call(runner, one, down)
+        assert isinstance(call(runner, two), CircuitOpenError)
         clock.advance(30)
-        call(road, one, down)
+        call(runner, one, down)
         clock.advance(10)
-        rejected = call(road, two)
+        rejected = call(runner, two)
         assert isinstance(rejected, CircuitOpenError)
         assert rejected.retry_after == pytest.approx(20)
 
 
-def test_a_closed_circuit_that_learns_late_of_an_opening_probes_with_the_others(road: Road):
+def test_a_closed_circuit_that_learns_late_of_an_opening_probes_with_the_others(runner: Runner):
     store = Shared()
     one, two = (circuit_breaker("b", failure_threshold=1, reset_timeout=30, storage=store) for _ in range(2))
     with virtual_time() as clock:
-        call(road, one, down)
+        call(runner, one, down)
         clock.advance(31)
         states = []
-        others = AnotherCaller()
+        others = IndependentCaller()
 
         def probe() -> str:
             states.append(two.state.name)
@@ -654,74 +654,74 @@ def test_the_listeners_of_a_circuit_that_is_made_while_the_others_are_open_hear_
 # -- a store that loses its memory -------------------------------------------------------------------------------------
 
 
-def test_a_store_that_lost_its_memory_closes_nothing(road: Road):
+def test_a_store_that_lost_its_contents_closes_no_circuit(runner: Runner):
     store = Shared()
     one, two = (circuit_breaker("b", failure_threshold=1, reset_timeout=30, storage=store) for _ in range(2))
     with virtual_time() as clock:
-        call(road, one, down)
+        call(runner, one, down)
         store.forget()
         clock.advance(10)
-        assert isinstance(call(road, one), CircuitOpenError)
+        assert isinstance(call(runner, one), CircuitOpenError)
         assert store.state == "open"
-        rejected = call(road, two)  # which had not heard of it
+        rejected = call(runner, two)  # which had not heard of it
         assert isinstance(rejected, CircuitOpenError)
         assert rejected.retry_after == pytest.approx(20)
 
 
-def test_a_half_open_circuit_is_half_open_for_all_again_after_the_store_lost_its_memory(road: Road):
+def test_a_half_open_circuit_is_written_again_after_the_store_lost_its_contents(runner: Runner):
     store = Shared()
     one, two = (
         circuit_breaker("b", failure_threshold=1, success_threshold=3, reset_timeout=30, storage=store)
         for _ in range(2)
     )
     with virtual_time() as clock:
-        call(road, one, down)
+        call(runner, one, down)
         clock.advance(30)
-        assert call(road, one) == "ok"
+        assert call(runner, one) == "ok"
         store.forget()
-        assert call(road, one) == "ok"
+        assert call(runner, one) == "ok"
         assert (one.state.name, store.state) == ("half-open", "half-open")
-        assert call(road, two) == "ok"
+        assert call(runner, two) == "ok"
         assert two.state.name == "half-open"
-        assert call(road, one) == "ok"
+        assert call(runner, one) == "ok"
         assert (one.state.name, store.state) == ("closed", "closed")
-        assert call(road, two) == "ok"
+        assert call(runner, two) == "ok"
         assert two.state.name == "closed"
 
 
-def test_a_store_that_came_back_with_an_older_memory_closes_nothing(road: Road):
+def test_a_store_restored_from_an_old_copy_closes_no_circuit(runner: Runner):
     store = Shared()
     breaker = circuit_breaker("b", failure_threshold=1, reset_timeout=30, storage=store)
     with virtual_time() as clock:
         before = datetime.datetime.fromtimestamp(clock.wall() - 600, datetime.UTC)
-        call(road, breaker, down)
+        call(runner, breaker, down)
         store.forget()
         store.opened_at = before
-        assert isinstance(call(road, breaker), CircuitOpenError)
+        assert isinstance(call(runner, breaker), CircuitOpenError)
         assert store.state == "open"
 
 
-def test_a_store_without_a_state_is_followed_nowhere(road: Road):
+def test_a_store_without_a_state_changes_no_circuit(runner: Runner):
     class Blank(Shared):
         state = None
 
     with virtual_time():
         breaker = circuit_breaker("b", storage=Blank())
-        assert call(road, breaker) == "ok"
+        assert call(runner, breaker) == "ok"
         assert breaker.state.name == "closed"
 
 
-def test_a_state_of_a_name_that_is_not_known_is_followed_nowhere(road: Road):
+def test_a_state_of_an_unknown_name_changes_no_circuit(runner: Runner):
     store = Shared()
     with virtual_time():
         breaker = circuit_breaker("b", storage=store)
         breaker.open()
         store.state = "metastable"
-        assert isinstance(call(road, breaker), CircuitOpenError)
+        assert isinstance(call(runner, breaker), CircuitOpenError)
         assert store.state == "metastable"
 
 
-def test_a_store_that_keeps_no_times_is_followed_all_the_same(road: Road):
+def test_a_store_without_times_is_followed(runner: Runner):
     class Timeless(Shared):
         opened_at = None
 
@@ -733,22 +733,22 @@ def test_a_store_that_keeps_no_times_is_followed_all_the_same(road: Road):
     with virtual_time():
         one, two = (circuit_breaker("b", storage=store) for _ in range(2))
         one.open()
-        assert isinstance(call(road, two), CircuitOpenError)
+        assert isinstance(call(runner, two), CircuitOpenError)
         two.close()
-        assert call(road, one) == "ok"
+        assert call(runner, one) == "ok"
 
 
 # -- listeners ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_listener_added_later_leaves_what_is_known_of_the_store(road: Road):
+def test_adding_a_listener_keeps_the_state_of_the_store(runner: Runner):
     store = Shared()
     breaker = circuit_breaker("b", failure_threshold=1, storage=store)
     with virtual_time():
-        call(road, breaker, down)
+        call(runner, breaker, down)
         store.forget()
         breaker.add_listener(pybreaker.CircuitBreakerListener())
-        assert isinstance(call(road, breaker), CircuitOpenError)
+        assert isinstance(call(runner, breaker), CircuitOpenError)
         assert store.state == "open"
 
 
@@ -777,7 +777,7 @@ def test_an_async_listener_of_async_calls_is_awaited(backend: str):
     listener = Awaited()
     breaker = circuit_breaker("b", failure_threshold=1, listeners=[listener])
     with virtual_time():
-        call(Road(backend), breaker), call(Road(backend), breaker, down)
+        call(Runner(backend), breaker), call(Runner(backend), breaker, down)
     assert listener.heard == ["before_call", "success", "before_call", "failure", "closed -> open"]
 
 
@@ -795,7 +795,7 @@ def test_an_async_listener_where_nothing_can_await_it_is_reported(caplog: pytest
     assert "Awaited.state_change" in caplog.text
 
 
-def test_a_listener_hears_of_a_result_that_is_a_failure(road: Road):
+def test_a_listener_is_notified_of_a_result_that_is_a_failure(runner: Runner):
     class Recorder(pybreaker.CircuitBreakerListener):
         def __init__(self) -> None:
             self.heard: list[str] = []
@@ -809,5 +809,5 @@ def test_a_listener_hears_of_a_result_that_is_a_failure(road: Road):
     recorder = Recorder()
     breaker = circuit_breaker("b", failure_if=lambda reply: reply == "secret 503", listeners=[recorder])
     with virtual_time():
-        call(road, breaker, "secret 503"), call(road, breaker, "ok")
+        call(runner, breaker, "secret 503"), call(runner, breaker, "ok")
     assert recorder.heard == ["circuit 'b': failure_if says that a call's result is a failure", "success"]

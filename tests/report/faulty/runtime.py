@@ -1,4 +1,4 @@
-"""What fails while it runs."""
+"""Programs that fail while they run."""
 
 from tests.report.faulty import faulty
 

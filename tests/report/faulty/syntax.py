@@ -1,4 +1,4 @@
-"""What does not compile."""
+"""Programs that do not compile."""
 
 from tests.report.faulty import faulty
 

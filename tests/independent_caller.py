@@ -1,4 +1,4 @@
-"""Callers that have nothing to do with the code that stands around them in a test."""
+"""Calls from a context of their own, for tests with several callers in one function."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class AnotherCaller:
-    """Calls in a context of its own: what is in flight in the context it was made in is not known there.
+class IndependentCaller:
+    """Calls in a copy of the context that it was made in, so that calls that begin later are not its own.
 
-    Make it before what it must not belong to begins.
+    Make it before the call begins that it must not belong to.
     """
 
     def __init__(self) -> None:

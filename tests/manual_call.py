@@ -1,4 +1,4 @@
-"""A sync call through one circuit, which a test begins and ends step by step, overlapping others."""
+"""`ManualCall`: a sync call through one circuit that a test begins and ends by hand, so that calls may overlap."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from resilience._runtime.protocol import Call, Proceed
 from resilience._runtime.sync_runner import advance
 from resilience.errors.circuit import CircuitOpenError
 from resilience.policies.circuit_breaker import CircuitBreakerPolicy
-from tests.callers import AnotherCaller
+from tests.independent_caller import IndependentCaller
 
 
-class InFlight:
-    """A call, made by a caller of its own, that the circuit has admitted, or not: then *rejection* says why."""
+class ManualCall:
+    """A call by an independent caller, which the circuit has admitted, or rejected with *rejection*."""
 
     def __init__(self, circuit: CircuitBreakerPolicy) -> None:
         self._call = Call("in flight", len)
         self._steps = circuit.run(self._call)
-        step = AnotherCaller().call(advance, self._steps, None, self._call)
+        step = IndependentCaller().call(advance, self._steps, None, self._call)
         self.rejection: CircuitOpenError | None = None
         if not isinstance(step, Proceed):
             assert isinstance(step.error, CircuitOpenError)
@@ -27,11 +27,11 @@ class InFlight:
 
     @property
     def admitted(self) -> object:
-        """The state or the permit that has admitted it."""
+        """The state or the permit that has admitted the call."""
         return inspect.getgeneratorlocals(self._steps)["admitted"]
 
     def end(self, outcome: Outcome) -> object:
-        """Have the circuit record *outcome*; return what it makes of it."""
+        """Have the circuit record *outcome*; return the outcome that it passes on."""
         return advance(self._steps, outcome, self._call)
 
     def cut_off(self, by: CutOff) -> None:
@@ -40,5 +40,5 @@ class InFlight:
         self._steps.close()
 
     def cancel(self) -> None:
-        """Close it, as a driver does when the call is cancelled."""
+        """Close the policy, as a runner does when the call is cancelled."""
         self._steps.close()

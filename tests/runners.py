@@ -1,4 +1,8 @@
-"""One scenario, every road: the same dependency behind the same policies, called sync, on asyncio and on trio."""
+"""`Runner`: plays one scenario sync, on asyncio and on trio.
+
+The fixture `runner` runs a test three times. Each time the same script of a dependency is played behind the same
+policies, in virtual time, and the `Story` has the answers, the events and the waits to assert on.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from resilience.clock import current_clock
 from resilience.events import Event, RetryScheduled
 from resilience.testing import VirtualClock, virtual_time
 
-ROADS = ("sync", "asyncio", "trio")
+RUNNERS = ("sync", "asyncio", "trio")
 
 
 class Takes:
@@ -25,7 +29,7 @@ class Takes:
 
 @dataclasses.dataclass
 class Story:
-    """What happened."""
+    """The record of a played script: answers of the calls, how often the dependency was reached, events, the clock."""
 
     answers: list[object] = dataclasses.field(default_factory=list)
     reached: int = 0
@@ -51,8 +55,8 @@ class Story:
         return self.clock.now()
 
 
-class Road:
-    """A way to call: sync, asyncio or trio."""
+class Runner:
+    """Runs calls in one of the three ways: sync, or on an event loop of asyncio or trio."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -127,5 +131,5 @@ class Road:
         return story
 
     def run(self, sync: Callable[[], object], asynchronous: Callable[[], object]) -> object:
-        """Run the one of two functions that fits."""
+        """Run *sync* as it is, or *asynchronous* on the event loop."""
         return anyio.run(asynchronous, backend=self.name) if self.is_async else sync()
