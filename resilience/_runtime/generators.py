@@ -169,7 +169,7 @@ def _item_failed(call: Call, outcome: Outcome, at: int) -> int:
 
 
 def cancel(call: Call) -> None:
-    """Close all policies around a stream, which the exception being handled has cut off: they give back what they hold."""
+    """Close all policies around a stream, which the exception being handled has cut off."""
     cut_off(call, 0, sys.exception())
 
 
