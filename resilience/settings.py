@@ -224,7 +224,7 @@ def limit_attempts(number: int, *, everywhere: bool = False) -> AttemptsLimited:
 
 
 class RepeatedPosts:
-    """Whether retries that say nothing of it repeat a POST that the server may have processed."""
+    """The setting for retries without *idempotent*: whether they repeat a POST that the server may have processed."""
 
     __slots__ = ("allowed",)
 

@@ -6,7 +6,7 @@ way, outside of the lock. Where that fails, as its event loop is closed, the slo
 
 By its order the queue serves the call that has waited longest, or the one that came last. Oldest first is fair, and
 best as long as the queue drains. Under lasting overload each call waits as long as the queue is, and its caller may be
-gone by the time it is served; newest first then serves those that still have someone who waits for them. ``adaptive``
+gone by the time it is served; newest first then serves those whose callers still wait. ``adaptive``
 is oldest first until the queue has stood for `STANDING_QUEUE` seconds without a break, the rule and the constant of
 Facebook's "Fail at Scale" (ACM Queue, 2015).
 

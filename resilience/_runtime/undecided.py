@@ -39,7 +39,7 @@ class _ReturnedCoroutineError(BaseException):
 
 
 class _Found:
-    """How the function ended during a call: it *returned* a result, or it *raised* an error in some attempt."""
+    """The end of the function during a call: it *returned* a result, or it *raised* an error in some attempt."""
 
     __slots__ = ("raised", "returned")
 

@@ -70,7 +70,7 @@ class _Compartment:
     def expected_wait(self) -> float | None:
         """Return after how many seconds a further call can expect a slot; None where no call has ended yet.
 
-        Slots become free at the rate *limit* / mean duration. The calls that come first in the queue take theirs.
+        Slots become free at the rate *limit* / mean duration. Those that come first in the queue take one each.
         """
         durations = self.durations.copy()
         if not durations:

@@ -1,4 +1,4 @@
-"""What is pickled by name goes to other processes; what would be pickled by its code is refused with a sentence."""
+"""Guarded functions go to other processes by their name; pickling them by their code is refused with a sentence."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def test_a_dispatching_method_of_a_guarded_class_is_guarded_at_each_call_as_what
 
 
 def test_a_sync_function_that_may_be_async_raises_inside_an_event_loop():
-    """And does not hand out a coroutine that nobody awaits, and the error in it."""
+    """And does not hand out an unawaited coroutine with the error in it."""
 
     @retry
     def get(key: str) -> str | Awaitable[str]:

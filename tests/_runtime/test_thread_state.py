@@ -1,4 +1,4 @@
-"""What libraries keep for each thread is there in the worker of a sync limit: the loop, the task, the request."""
+"""The worker of a sync limit has the state that libraries keep for each thread: the loop, the task, the request."""
 
 from __future__ import annotations
 

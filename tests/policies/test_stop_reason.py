@@ -1,4 +1,4 @@
-"""Why no further attempt was made: words that logs and metrics are searched for, so none may change unnoticed."""
+"""Stop reasons are words that logs and metrics are searched for, so none may change unnoticed."""
 
 from __future__ import annotations
 
