@@ -85,6 +85,7 @@ def retry_on_category(*on: object, **options: Unpack[RetryOptions]) -> object:
         on_exhausted: "raise" the last error (the default), or "wrap" it: raise `RetriesExhaustedError` from it, also
             where results were tried.
         profiles: rows of the category table to read differently here, as `override_profiles` takes them.
+        only, exclude: the methods of a decorated class that are guarded, and no others; or that are left as they are.
 
     Callbacks may be async where the decorated function is. An exception of a callback is logged once on the
     ``resilience`` logger and changes nothing, except that of a wait, a stop or a *revise*, which ends the retries.
@@ -122,9 +123,9 @@ def retry_on_category(*on: object, **options: Unpack[RetryOptions]) -> object:
 def retrying(*on: CategoryLike, **options: Unpack[RetryOptions]) -> RetryLoop:
     """Retry a block of code: loop over the attempts, with ``for`` or ``async for``.
 
-    Takes what `retry_on_category` takes, but for what concerns the call's result or its arguments: *retry_if_result*,
-    *revise*, and *idempotent* as a function other than `by_method`. *on_success* is a plain function here. A block
-    suppresses a failure that is retried; the last failure leaves the loop.
+    Takes what `retry_on_category` takes, but for what concerns the call's result, its arguments or a class: *only*,
+    *exclude*, *retry_if_result*, *revise*, and *idempotent* as a function other than `by_method`. *on_success* is a
+    plain function here. A block suppresses a failure that is retried; the last failure leaves the loop.
 
     >>> import httpx
     >>> statuses = iter([503, 200])
@@ -142,6 +143,9 @@ def retrying(*on: CategoryLike, **options: Unpack[RetryOptions]) -> RetryLoop:
         raise TypeError(f"retrying({on[0]!r}): it is no decorator; loop over it, or use retry_on_category")
     from resilience.policies.idempotency import by_method
 
+    for name in ("only", "exclude"):
+        if name in options:
+            raise TypeError(f"{name}={options.get(name)!r}: a block has no methods; decorate a class")
     for name in ("retry_if_result", "revise", "idempotent"):
         if (given := options.get(name)) is not None and not isinstance(given, bool) and given is not by_method:
             raise TypeError(f"{name}={given!r}: a block has no result and no arguments; decorate a function")

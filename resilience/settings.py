@@ -55,7 +55,7 @@ __all__ = [
 
 
 class ContextSwitch:
-    """A switch that is on in some contexts, or in the whole process. Check `active_count` first: it costs the least."""
+    """A switch that is on in some contexts, or in the whole process. Check `active_count` first on the happy path."""
 
     __slots__ = ("_everywhere", "_here", "_lock", "active_count", "on_change")
 

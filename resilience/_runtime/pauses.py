@@ -35,7 +35,7 @@ def pause(effect: Sleep, call: Call) -> None:
 async def pause_async(effect: Sleep, call: Call) -> None:
     """Wait in this task until the time has passed, or a shutdown begins."""
     asyncio = sys.modules.get("asyncio")
-    if not effect.ends_at_shutdown or call.clock is not SYSTEM or (NO_WAITS.active_count and NO_WAITS.is_on()):
+    if not effect.ends_at_shutdown or call.clock is not SYSTEM or NO_WAITS.is_on():
         await call.clock.sleep_async(effect.seconds)
     elif asyncio is not None and in_task(asyncio):  # without anyio, as `asyncio.sleep` does it
         loop, wake = asyncio.get_running_loop(), asyncio.Event()

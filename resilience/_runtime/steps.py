@@ -61,7 +61,7 @@ def outcome_of(value: object, steps: Steps[Outcome]) -> Outcome:
 
 def policy_in_force(policy: Policy) -> Policy:
     """Return *policy*, or one that does nothing in its place where policies are switched off: for a block, a loop."""
-    if DISABLED.active_count and DISABLED.is_on():
+    if DISABLED.is_on():
         return _NO_POLICY
     return policy
 

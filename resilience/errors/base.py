@@ -351,7 +351,7 @@ class ThreadNotStartedError(ResilienceError, code="RES-E007", category="rejected
 
     args: tuple[str, str]
     policy: str = "timeout"
-    retry_after = 1.0
+    retry_after: float | None = 1.0
 
     def __init__(self, target: str, reason: str) -> None:
         self.args = (target, reason)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
 
+from resilience._runtime.method_selection import MethodSelection, select_methods
 from resilience._runtime.protocol import SuccessCounter
 from resilience._validation import (
     given_options,
@@ -90,6 +91,8 @@ class RetryOptions(TypedDict, total=False):
     on_success: Callable[[CallReport], object] | None
     on_exhausted: str
     profiles: ProfileRows | None
+    only: Sequence[str] | None
+    exclude: Sequence[str]
 
 
 class RetryConfig(Policy):
@@ -141,6 +144,8 @@ class RetryConfig(Policy):
         on_success: Callable[[CallReport], object] | None = None,
         on_exhausted: str = "raise",
         profiles: ProfileRows | None = None,
+        only: Sequence[str] | None = None,
+        exclude: Sequence[str] = (),
     ) -> None:
         #: The calls in all; infinity: no limit.
         self.attempts: float = _parse_attempts(attempts, max_retries, stop)
@@ -173,6 +178,7 @@ class RetryConfig(Policy):
         self.min_attempt_time: float = parse_duration("min_attempt_time", min_attempt_time, zero=True)
         self.on_exhausted: str = require_choice("on_exhausted", on_exhausted, ("raise", "wrap"))
         self.wraps: bool = self.on_exhausted == "wrap"
+        self.methods: MethodSelection | None = select_methods(only, exclude)
         #: By category, how its failures are retried.
         self.rules: DerivedTable[RetryRule] = self._rules(profiles)
         self._hooks: dict[str, Callable[..., object]] = given_options(

@@ -23,6 +23,7 @@ from resilience import (
     fallback,
     gather_results,
     retry_on_category,
+    retrying,
     timeout,
 )
 from resilience._runtime.circuit_context import calls_here, still_running
@@ -810,6 +811,7 @@ def test_a_method_decides_while_its_own_retry_makes_another_attempt():
 # -- only= and exclude= of every policy --------------------------------------------------------------------------------
 
 POLICIES = {
+    "retry": lambda **methods: retry_on_category(**methods),
     "timeout": lambda **methods: timeout(5, **methods),
     "timeout of items": lambda **methods: timeout(first_item=5, **methods),
     "deadline": lambda **methods: deadline(5, **methods),
@@ -882,3 +884,5 @@ def test_a_selection_has_no_meaning_for_a_call_or_a_block():
         timeout(5, only=("get",)).call(abs, 1)
     with pytest.raises(TypeError, match="a block is none"), deadline(5, only=("get",)):
         pass
+    with pytest.raises(TypeError, match="a block has no methods; decorate a class"):
+        retrying(only=("get",))
