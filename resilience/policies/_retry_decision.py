@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 from resilience._outcome import Outcome
 from resilience._runtime.exhaustion import exhaustion_counter
 from resilience._runtime.protocol import Call, Run, Steps
-from resilience._safe_access import safe_getattr
 from resilience._shutdown import is_shutting_down
 from resilience.categories import ErrorCategory
 from resilience.classification._attributes import category_of_result
@@ -335,9 +334,10 @@ def _failure_of(outcome: Outcome) -> object:
 
 def _carries_nothing(error: Exception) -> bool:
     """Whether *error* has no attributes of its own, no cause and no members: then it has no request either."""
-    if isinstance(error, BaseExceptionGroup):
+    try:
+        return not error.__dict__ and error.__cause__ is None and not isinstance(error, BaseExceptionGroup)
+    except Exception:  # a class that reads its attributes in a way of its own
         return False
-    return not safe_getattr(error, "__dict__") and safe_getattr(error, "__cause__") is None
 
 
 def _tenacity_state(state: RetryState) -> Any:
