@@ -38,10 +38,11 @@ def begin_shutdown() -> Shutdown:
     ... def down() -> None:
     ...     raise ConnectionRefusedError
     >>> with begin_shutdown():
-    ...     down()
-    Traceback (most recent call last):
-    ...
-    ConnectionRefusedError
+    ...     try:
+    ...         down()
+    ...     except ConnectionRefusedError as error:
+    ...         print(error.resilience.made, error.resilience.reason.value)
+    1 shutdown
     """
     shutdown = Shutdown()
     _in_force.add(shutdown)

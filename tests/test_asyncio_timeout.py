@@ -357,13 +357,13 @@ def test_a_total_limit_passes_while_a_retry_waits():
     run(main())
 
 
-def test_a_limit_that_passes_counts_for_the_circuit_around_it_and_not_for_one_inside():
+def test_a_limit_that_passes_counts_for_the_circuits_on_both_sides_of_it():
     async def main() -> None:
         around, inside = circuit_breaker("around"), circuit_breaker("inside")
         for guarded in (around(timeout(1)(forever)), timeout(1)(inside(forever))):
             with pytest.raises(CallTimeoutError):
                 await guarded()
-        assert (around.fail_counter, inside.fail_counter) == (1, 0)
+        assert (around.fail_counter, inside.fail_counter) == (1, 1)
 
     run(main())
 

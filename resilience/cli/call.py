@@ -97,7 +97,7 @@ async def _call(request: _Request, trace: CallTrace) -> _Reply:
     agent = {"User-Agent": f"resilience/{__version__}"}
     async with httpx.AsyncClient(timeout=request.limit, headers=agent) as client:
 
-        @retry_on_category(ErrorCategory.TRANSIENT, attempts=request.attempts)
+        @retry_on_category(ErrorCategory.TRANSIENT, attempts=request.attempts, idempotent=True)
         @circuit_breaker(host_of(request.url), failure_threshold=5, reset_timeout=30)
         @timeout(request.limit)
         async def send() -> _Reply:

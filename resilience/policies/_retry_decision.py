@@ -147,7 +147,7 @@ class RetryDecision(RetryConfig):
 
         The proof is looked for first: it costs less than asking the user's function.
         """
-        return self._has_not_happened(outcome, state) or idempotency.allows(call, _failure_of(outcome))
+        return self._has_not_happened(idempotency, outcome, state) or idempotency.allows(call, _failure_of(outcome))
 
     def _repeats_post(self, outcome: Outcome, state: RetryState) -> str | None:
         """Return POST or PATCH where another attempt repeats one that may have been processed, and no option allows it.
@@ -156,24 +156,22 @@ class RetryDecision(RetryConfig):
         """
         if not self.leaves_posts_to_settings:
             return None
-        if outcome.error is not None and _carries_nothing(outcome.error):
-            return None
-        from resilience.policies.idempotency import repeated_post
+        if (outcome.error is not None and _carries_nothing(outcome.error)) or is_finalizing():
+            return None  # while the interpreter finalizes, nothing can be imported
+        from resilience.policies.idempotency import Idempotency, repeated_post
 
         method = repeated_post(_failure_of(outcome))
-        if method is None or self._has_not_happened(outcome, state):
+        if method is None or self._has_not_happened(Idempotency, outcome, state):
             return None
         return method
 
-    def _has_not_happened(self, outcome: Outcome, state: RetryState) -> bool:
+    def _has_not_happened(self, proofs: Idempotency | type[Idempotency], outcome: Outcome, state: RetryState) -> bool:
         """Whether the failed *outcome* proves that the server has not processed the call."""
-        from resilience.policies._unprocessed import may_be_sent_again, result_may_be_followed_by_another
-
         row, error = state.rule.row, outcome.error
         if error is None:
-            return result_may_be_followed_by_another(row, outcome.value)
+            return proofs.result_may_be_followed_by_another(row, outcome.value)
         # Of several attempts of a nested retry the last one proves nothing about the others.
-        return state.inner is None and may_be_sent_again(row, error, lambda leaf: self.rules[leaf._value_].row)
+        return state.inner is None and proofs.may_be_sent_again(row, error, lambda leaf: self.rules[leaf._value_].row)
 
     def _is_used_up(self, state: RetryState) -> bool:
         """Whether the attempts are used up: all of them, or those for failures of the category, which are counted here.

@@ -18,8 +18,7 @@ from resilience._runtime.warn_once import WarnOnce
 from resilience._safe_access import safe_getattr
 from resilience._validation import require
 from resilience.policies._request_method import IDEMPOTENT_METHODS, RequestView, SentRequests
-
-# Loaded with the option, for `RetryDecision`: nothing can be imported while the interpreter finalizes.
+from resilience.policies._unprocessed import may_be_sent_again, result_may_be_followed_by_another
 
 __all__ = ["REPEATED_POST", "Idempotency", "by_method", "idempotency_of", "repeated_post", "warn_of_repeated_post"]
 
@@ -32,6 +31,10 @@ class Idempotency:
     """
 
     __slots__ = ("_name", "allows")
+
+    # Here, so that the module is loaded with the option: nothing can be imported while the interpreter finalizes.
+    may_be_sent_again = staticmethod(may_be_sent_again)
+    result_may_be_followed_by_another = staticmethod(result_may_be_followed_by_another)
 
     def __init__(self, name: str, allows: Callable[..., bool]) -> None:
         self._name = name

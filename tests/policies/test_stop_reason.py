@@ -21,6 +21,7 @@ REASONS = {
     "committed": ("the caller has received a part of the result", False),
     "stopped": ("the stop strategy ended the attempts", True),
     "strategy_failed": ("a strategy failed", True),
+    "shutdown": ("the program is shutting down", True),
     "cancelled": ("it was cancelled", False),
 }
 
