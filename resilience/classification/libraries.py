@@ -133,6 +133,8 @@ def _own(name: str) -> ClientLibrary | None:
     # Any text may stand in the __module__ of a class.
     if not name.isidentifier() or name.startswith("_"):
         return None
+    if sys.is_finalizing():
+        return None  # nothing can be imported any more, and the other rules still answer
     import importlib
     import importlib.util
 
