@@ -38,6 +38,7 @@ from resilience.policies._retry_state import RetryState
 from resilience.policies.backoff import hint_jitter
 from resilience.policies.revision import failure_fingerprint
 from resilience.policies.stop_reason import StopReason
+from resilience.profiles import Profile
 from resilience.settings import ATTEMPTS_CAP, REPEATED_POSTS
 
 if TYPE_CHECKING:
@@ -171,7 +172,10 @@ class RetryDecision(RetryConfig):
         if error is None:
             return proofs.result_may_be_followed_by_another(row, outcome.value)
         # Of several attempts of a nested retry the last one proves nothing about the others.
-        return state.inner is None and proofs.may_be_sent_again(row, error, lambda leaf: self.rules[leaf._value_].row)
+        return state.inner is None and proofs.may_be_sent_again(row, error, self._row_of)
+
+    def _row_of(self, leaf: ErrorCategory) -> Profile:
+        return self.rules[leaf._value_].row
 
     def _is_used_up(self, state: RetryState) -> bool:
         """Whether the attempts are used up: all of them, or those for failures of the category, which are counted here.

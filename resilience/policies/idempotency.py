@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import cast
+from typing import ClassVar, cast
 
 from resilience._callback_errors import call_hook, log_callback_error
 from resilience._runtime.callables import is_async
@@ -33,8 +33,10 @@ class Idempotency:
     __slots__ = ("_name", "allows")
 
     # Here, so that the module is loaded with the option: nothing can be imported while the interpreter finalizes.
-    may_be_sent_again = staticmethod(may_be_sent_again)
-    result_may_be_followed_by_another = staticmethod(result_may_be_followed_by_another)
+    may_be_sent_again: ClassVar[staticmethod[..., bool]] = staticmethod(may_be_sent_again)
+    result_may_be_followed_by_another: ClassVar[staticmethod[..., bool]] = staticmethod(
+        result_may_be_followed_by_another
+    )
 
     def __init__(self, name: str, allows: Callable[..., bool]) -> None:
         self._name = name
