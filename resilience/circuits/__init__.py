@@ -11,10 +11,10 @@ pybreaker's attributes, listeners and storages, on top of the circuit, are in `r
 
 >>> import resilience.circuits
 >>> from resilience import circuit_breaker
->>> ledger = circuit_breaker("ledger", failure_threshold=2)
->>> resilience.circuits.get("ledger") is ledger
+>>> ledger = circuit_breaker("the ledger", failure_threshold=2)
+>>> resilience.circuits.get("the ledger") is ledger
 True
->>> [circuit["state"] for circuit in resilience.circuits.snapshot() if circuit["name"] == "ledger"]
+>>> [circuit["state"] for circuit in resilience.circuits.snapshot() if circuit["name"] == "the ledger"]
 ['closed']
 """
 

@@ -83,10 +83,10 @@ print(len(caught), caught[0].category.__name__, caught[0].filename, caught[0].me
 )
 def test_it_says_nothing_where_the_call_stays_in_its_thread(tmp_path: pathlib.Path, write: str, left: int | None):
     if left is None:
-        lines = run(tmp_path, f"({write})(); print(rows())", "-W", "error")
+        lines = run(tmp_path, f"({write})(); print(rows())", "-W", "error::RuntimeWarning")
         assert lines == ["1"]
     else:
-        assert run(tmp_path, f"print(roll_back({write}))", "-W", "error") == [str(left)]
+        assert run(tmp_path, f"print(roll_back({write}))", "-W", "error::RuntimeWarning") == [str(left)]
 
 
 def test_with_warnings_as_errors_the_call_is_not_made(tmp_path: pathlib.Path):
@@ -97,7 +97,7 @@ for write in (timeout(5)(insert), retry_on_category(timeout(5)(insert))):
     except RuntimeWarning as warning:
         print(str(warning)[:31], rows())
 """
-    assert run(tmp_path, program, "-W", "error") == ["__main__.insert runs in a threa 0"] * 2
+    assert run(tmp_path, program, "-W", "error::RuntimeWarning") == ["__main__.insert runs in a threa 0"] * 2
 
 
 def test_django_without_settings_or_transaction_is_left_alone():
