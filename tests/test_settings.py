@@ -426,10 +426,14 @@ def test_each_target_has_a_limit_of_its_own(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(ABANDONED_THREADS, "limit_per_target", 64)
     assert settings.limit_abandoned_threads_per_target(1) == 64
     gate = threading.Event()
+
+    def hang() -> None:  # a target of its own: the thread of another test may not have ended yet
+        gate.wait()
+
     with pytest.raises(CallTimeoutError):
-        timeout(0.01)(gate.wait)()
+        timeout(0.01)(hang)()
     with pytest.raises(TooManyAbandonedError, match="1 call to it that exceeded its time limit still runs"):
-        timeout(1)(gate.wait)()
+        timeout(1)(hang)()
     assert timeout(1)(list.copy)([]) == []
     gate.set()
 
