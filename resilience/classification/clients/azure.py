@@ -4,8 +4,9 @@ A `ServiceRequestError` came before the service had answered, a `ServiceResponse
 failure of the HTTP client in `inner_exception`.
 
 An `HttpResponseError` keeps `status_code` and `response`; its subclasses for a missing or existing resource answer by
-the same status. azure-core retries in its pipeline before it raises, and no frame shows how often, so a call through
-it never counts as not sent.
+the same status. azure-identity raises a `ClientAuthenticationError` from any failure while it gets a token, so without
+a response its cause decides. azure-core retries in its pipeline before it raises, and no frame shows how often, so a
+call through it never counts as not sent.
 """
 
 from resilience.categories import ErrorCategory as C
@@ -20,7 +21,8 @@ LIBRARY = ClientLibrary(
         "ServiceResponseError": wrapped_or(C.NETWORK, "inner_exception", "__cause__"),
         **classes(C.TIMEOUT, "ServiceRequestTimeoutError ServiceResponseTimeoutError"),
         "HttpResponseError": response_or(by_status, C.DEPENDENCY),
-        "ClientAuthenticationError": response_or(by_status, C.AUTHENTICATION),
+        "ClientAuthenticationError": response_or(by_status, wrapped_or(C.AUTHENTICATION, "__cause__")),
+        "CredentialUnavailableError": C.AUTHENTICATION,  # this credential cannot be used here, whatever its cause
         "ResourceNotModifiedError": C.CANCELLED,  # 304, no failure
         "TooManyRedirectsError": C.CONFIGURATION,
         "IncompleteReadError": C.NETWORK,
