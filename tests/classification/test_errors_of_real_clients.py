@@ -214,6 +214,32 @@ _ROWS: dict[str, tuple[str, Make, ErrorCategory]] = {
     # Clouds.
     "azure connect": ("azure.core.exceptions", lambda m: m.ServiceRequestError("secret"), C.NETWORK),
     "azure 429": ("azure.core.exceptions", lambda m: _with(m.HttpResponseError("m"), status_code=429), C.RATE_LIMIT),
+    "anthropic token refused connection": (
+        "anthropic",
+        lambda m: _from(m.WorkloadIdentityError("secret"), importlib.import_module("httpx2").ConnectError("secret")),
+        C.NETWORK,
+    ),
+    "anthropic token 503": ("anthropic", lambda m: m.WorkloadIdentityError("secret", status_code=503), C.UNAVAILABLE),
+    "anthropic token 400": (
+        "anthropic",
+        lambda m: m.WorkloadIdentityError("secret", status_code=400),
+        C.AUTHENTICATION,
+    ),
+    "anthropic token no json": (
+        "anthropic",
+        lambda m: _from(m.WorkloadIdentityError("secret", status_code=200), ValueError("secret")),
+        C.AUTHENTICATION,
+    ),
+    "servicebus websocket refused": (
+        "azure.servicebus._pyamqp.error",
+        lambda m: _from(m.AuthenticationException(b"secret"), ConnectionRefusedError()),
+        C.NETWORK,
+    ),
+    "servicebus token": (
+        "azure.servicebus.exceptions",
+        lambda m: m.ServiceBusAuthenticationError(message="secret"),
+        C.AUTHENTICATION,
+    ),
     "azure token time-out": (
         "azure.core.exceptions",
         lambda m: _from(m.ClientAuthenticationError("secret"), m.ServiceResponseTimeoutError("secret")),

@@ -11,6 +11,7 @@ call through it never counts as not sent.
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification._attributes import by_status
+from resilience.classification.clients._tokens import no_token
 from resilience.classification.library import ClientLibrary
 from resilience.classification.tables import classes, response_or, wrapped_or
 
@@ -21,7 +22,7 @@ LIBRARY = ClientLibrary(
         "ServiceResponseError": wrapped_or(C.NETWORK, "inner_exception", "__cause__"),
         **classes(C.TIMEOUT, "ServiceRequestTimeoutError ServiceResponseTimeoutError"),
         "HttpResponseError": response_or(by_status, C.DEPENDENCY),
-        "ClientAuthenticationError": response_or(by_status, wrapped_or(C.AUTHENTICATION, "__cause__")),
+        "ClientAuthenticationError": response_or(by_status, no_token),
         "CredentialUnavailableError": C.AUTHENTICATION,  # this credential cannot be used here, whatever its cause
         "ResourceNotModifiedError": C.CANCELLED,  # 304, no failure
         "TooManyRedirectsError": C.CONFIGURATION,
@@ -36,7 +37,7 @@ LIBRARY = ClientLibrary(
         "OperationTimeoutError": C.TIMEOUT,
         "ServiceBusServerBusyError": C.UNAVAILABLE,
         "ServiceBusQuotaExceededError": C.CAPACITY,
-        **classes(C.AUTHENTICATION, "ServiceBusAuthenticationError AuthenticationException"),
+        **classes(no_token, "ServiceBusAuthenticationError AuthenticationException"),
         "ServiceBusAuthorizationError": C.AUTHORIZATION,
         **classes(C.NOT_FOUND, "MessageNotFoundError MessagingEntityNotFoundError"),
         **classes(C.CONFLICT, "MessageLockLostError SessionLockLostError SessionCannotBeLockedError"),
