@@ -5,7 +5,7 @@ exceptions. Each rule returns a `Match`, or None where the exception carries not
 a row for a `ClientLibrary`. Attributes are read by `resilience._safe_access`, since a property of a foreign class may
 raise.
 
-What is not a code is not read: no rule looks for words in a message.
+What is not a code is not read: no rule looks for words in a message, but for gRPC's own about one that is too large.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from resilience.classification._responses import (
 )
 from resilience.classification._type_traits import attributes_of
 from resilience.classification.aws_code import category_of_aws
-from resilience.classification.grpc_status import GRPC_STATUS
+from resilience.classification.grpc_status import GRPC_STATUS, category_of_grpc
 from resilience.classification.http_status import category_of_status
 from resilience.classification.match import Match
 from resilience.classification.sqlstate import category_of_sqlstate, is_sqlstate, named_sqlstate
@@ -179,7 +179,8 @@ def by_grpc(exc: BaseException) -> Match | None:
     name = as_str(safe_getattr(safe_call(ask), "name")) or ""
     if name not in GRPC_STATUS:
         return None
-    return Match(GRPC_STATUS[name], f"gRPC status {name}")
+    details = as_str(safe_call(safe_getattr(exc, "details"))) or ""
+    return Match(category_of_grpc(name, details), f"gRPC status {name}")
 
 
 def by_aws(exc: BaseException) -> Match | None:

@@ -1,7 +1,7 @@
 """Categories of the error codes in AWS responses.
 
 A code is a word such as ``ThrottlingException``; each service documents its own, and most of them come from the same
-few families. Throttling codes are those that botocore's own retries know. The same failure is called
+few families. What botocore's own retries repeat is a category that is retried. The same failure is called
 ``InternalFailure`` by one service and ``InternalFailureException`` by another, so endings and capitals do not matter
 where the exact word is not listed.
 """
@@ -26,12 +26,15 @@ AWS_CODES: dict[str, ErrorCategory] = {
         """Throttling ThrottlingException ThrottledException RequestThrottledException RequestThrottled
         TooManyRequestsException ProvisionedThroughputExceededException TransactionInProgressException
         RequestLimitExceeded BandwidthLimitExceeded LimitExceededException PriorRequestNotComplete
-        EC2ThrottledException KMSThrottlingException KMSThrottled ThrottlingError ThroughputExceeded""",
+        EC2ThrottledException KMSThrottlingException KMSThrottled ThrottlingError ThroughputExceeded
+        ThrottledRequestException TooManyRequestException""",
     ),
     **_codes(
         _C.UNAVAILABLE,
         """SlowDown ServiceUnavailable ServiceUnavailableException Unavailable ModelNotReadyException
-        ModelTimeoutException ResourceNotReadyException EC2Unavailable ServerUnavailable BadGatewayException""",
+        ModelTimeoutException ResourceNotReadyException EC2Unavailable ServerUnavailable BadGatewayException
+        IDPCommunicationError ReplicatedWriteConflictException RetryableConflictException
+        DirectoryUnavailableException SchemaRegistryUnavailableException StreamSessionAccessNotReadyException""",
     ),
     **_codes(
         _C.SERVER_ERROR,
@@ -40,7 +43,8 @@ AWS_CODES: dict[str, ErrorCategory] = {
         ModelStreamErrorException InternalFailureException ServiceFailureException""",
     ),
     **_codes(_C.DEPENDENCY, "DependencyFailedException"),
-    **_codes(_C.TIMEOUT, "RequestTimeout RequestTimeoutException TimeoutException"),
+    **_codes(_C.NETWORK, "BadDigest"),  # the body did not arrive as it was sent
+    **_codes(_C.TIMEOUT, "RequestTimeout RequestTimeoutException TimeoutException QueryTimeoutException"),
     **_codes(
         _C.AUTHENTICATION,
         """ExpiredToken ExpiredTokenException InvalidAccessKeyId InvalidClientTokenId InvalidToken

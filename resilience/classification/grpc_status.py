@@ -1,10 +1,13 @@
 """Categories of gRPC statuses, by name (google.rpc.Code).
 
 RESOURCE_EXHAUSTED is used for quotas and for load alike, and is RATE_LIMIT, since the server may say when to come
-back. UNKNOWN is what a server answers whose handler has raised, and tells nothing of the failure.
+back. A message that is larger than a limit of the client or of the server has the same status, and is VALIDATION.
+UNKNOWN is what a server answers whose handler has raised, and tells nothing of the failure.
 """
 
 from __future__ import annotations
+
+import re
 
 from resilience.categories import ErrorCategory
 
@@ -30,11 +33,21 @@ GRPC_STATUS: dict[str, ErrorCategory] = {
     "UNAUTHENTICATED": _C.AUTHENTICATION,
 }
 
+_TOO_LARGE = re.compile(r"message (?:.{0,60} )?(?:larger than|exceeds (?:the )?maximum)")
+"""How gRPC itself, in C, Go, Java, .NET and Node, says in the details that a message is too large."""
 
-def category_of_grpc(status: str) -> ErrorCategory:
+
+def category_of_grpc(status: str, details: str = "") -> ErrorCategory:
     """Return the leaf for the name of a gRPC status; UNKNOWN for OK and for names gRPC does not have.
+
+    The *details* matter for RESOURCE_EXHAUSTED only: a message that is too large is too large at the next attempt too.
 
     >>> category_of_grpc("DEADLINE_EXCEEDED").label
     'timeout'
+    >>> category_of_grpc("RESOURCE_EXHAUSTED", "Received message larger than max (5308389 vs. 4194304)").label
+    'validation'
     """
-    return GRPC_STATUS.get(status.upper(), _C.UNKNOWN)
+    name = status.upper()
+    if name == "RESOURCE_EXHAUSTED" and _TOO_LARGE.search(details):
+        return _C.VALIDATION
+    return GRPC_STATUS.get(name, _C.UNKNOWN)

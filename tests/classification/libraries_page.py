@@ -14,7 +14,6 @@ BY_GENERAL_RULES = {
     "aiosqlite, databases, tortoise-orm over a known driver": "the driver's table: its exceptions pass through",
     "atlassian, jira, tweepy, python-http-client (sendgrid)": "status: `status_code`, or `response`",
     "cohere, mistralai, ollama, together": "status: `status_code`; refused connections are httpx's own",
-    "dropbox": "status: `status_code`; the wait: `backoff` is not read, register it",
     "groq, cerebras and other clients made by Stainless": "their shape, also in the middle of a stream",
     "huggingface_hub": "status of the response; refused connections are httpx's own",
     "imapclient": "imaplib's table",

@@ -106,6 +106,29 @@ def _(port: int) -> object:
     return peewee.PostgresqlDatabase("x", host="127.0.0.1", port=port).connect()
 
 
+@_client("django over psycopg2")
+def _(port: int) -> object:
+    import django.conf
+    from django.db.backends.postgresql.base import DatabaseWrapper
+
+    if not django.conf.settings.configured:
+        django.conf.settings.configure()
+    names = {"NAME": "x", "USER": "u", "PASSWORD": "p", "HOST": "127.0.0.1", "PORT": port}
+    options = {"OPTIONS": {}, "TIME_ZONE": None, "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": False, "AUTOCOMMIT": True}
+    return DatabaseWrapper({**names, **options}).connect()
+
+
+@_client("cassandra")
+def _(port: int) -> object:
+    from cassandra.cluster import Cluster
+
+    cluster = Cluster(["127.0.0.1"], port=port, connect_timeout=1)
+    try:
+        return cluster.connect()
+    finally:
+        cluster.shutdown()
+
+
 @_client("neo4j")
 def _(port: int) -> object:
     import neo4j
@@ -173,6 +196,13 @@ def _(port: int) -> object:
     return consumer.list_topics(timeout=0.3)
 
 
+@_client("kafka")
+def _(port: int) -> object:
+    import kafka
+
+    return kafka.KafkaProducer(bootstrap_servers=f"127.0.0.1:{port}", bootstrap_timeout_ms=300)
+
+
 @_client("aiokafka")
 def _(port: int) -> object:
     import aiokafka
@@ -235,6 +265,22 @@ def _(port: int) -> object:
     return rq.Queue(connection=redis.Redis(port=port)).enqueue(print)
 
 
+@_client("dramatiq")
+def _(port: int) -> object:
+    import dramatiq
+    from dramatiq.brokers.redis import RedisBroker
+
+    broker = RedisBroker(url=f"redis://127.0.0.1:{port}", middleware=[])
+    return broker.enqueue(dramatiq.Message("default", "t", (), {}, {}))
+
+
+@_client("stomp")
+def _(port: int) -> object:
+    import stomp
+
+    return stomp.Connection([("127.0.0.1", port)], reconnect_attempts_max=1, reconnect_sleep_initial=0).connect()
+
+
 # -- clouds and services -----------------------------------------------------------------------------------------------
 
 
@@ -257,6 +303,33 @@ def _(port: int) -> object:
     return client.send_request(HttpRequest("GET", f"http://127.0.0.1:{port}"))
 
 
+@_client("azure.servicebus")
+def _(port: int) -> object:
+    import azure.servicebus
+
+    account = f"Endpoint=sb://127.0.0.1:{port};SharedAccessKeyName=n;SharedAccessKey=k"
+    with azure.servicebus.ServiceBusClient.from_connection_string(account, retry_total=0) as client:
+        return client.get_queue_sender("q").send_messages(azure.servicebus.ServiceBusMessage("x"))
+
+
+@_client("azure.identity")
+def _(port: int) -> object:
+    import azure.identity
+
+    credential = azure.identity.ClientSecretCredential(
+        "t", "c", "s", authority=f"https://127.0.0.1:{port}", disable_instance_discovery=True, retry_total=0
+    )
+    return credential.get_token("scope")
+
+
+@_client("msal")
+def _(port: int) -> object:
+    import msal
+
+    authority = f"https://127.0.0.1:{port}/tenant"
+    return msal.ConfidentialClientApplication("c", authority=authority, client_credential="s", validate_authority=False)
+
+
 @_client("google.auth")
 def _(port: int) -> object:
     import google.auth.transport.requests
@@ -271,6 +344,51 @@ def _(port: int) -> object:
     options = genai.types.HttpOptions(base_url=f"http://127.0.0.1:{port}")
     client = genai.Client(api_key="k", http_options=options)
     return client.models.generate_content(model="m", contents="c")
+
+
+@_client("googleapiclient")
+def _(port: int) -> object:
+    import googleapiclient.http
+    import httplib2
+
+    url = f"http://127.0.0.1:{port}"
+    return googleapiclient.http.HttpRequest(httplib2.Http(), lambda answer, body: body, url).execute()
+
+
+@_client("google.api_core over grpc")
+def _(port: int) -> object:
+    import grpc
+    from google.api_core import grpc_helpers
+
+    with grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.enable_http_proxy", 0)]) as channel:
+        return grpc_helpers.wrap_errors(channel.unary_unary("/s/m"))(b"", timeout=5)
+
+
+@_client("s3transfer")
+def _(port: int) -> object:
+    import io
+
+    import botocore.config
+    import botocore.session
+    import s3transfer.manager
+
+    session = botocore.session.Session()
+    session.set_credentials("a", "b")
+    config = botocore.config.Config(retries={"total_max_attempts": 1})
+    url = f"http://127.0.0.1:{port}"
+    client = session.create_client("s3", region_name="eu-west-1", endpoint_url=url, config=config)
+    with s3transfer.manager.TransferManager(client) as manager:
+        return manager.upload(io.BytesIO(b"x"), "bucket", "key").result()
+
+
+@_client("kubernetes")
+def _(port: int) -> object:
+    import kubernetes
+
+    configuration = kubernetes.client.Configuration(host=f"http://127.0.0.1:{port}")
+    configuration.retries = False
+    with kubernetes.client.ApiClient(configuration) as client:
+        return kubernetes.client.CoreV1Api(client).list_node()
 
 
 @_client("httplib2")
@@ -362,6 +480,49 @@ def _(port: int) -> object:
     return jwt.PyJWKClient(f"http://127.0.0.1:{port}").get_jwk_set()
 
 
+@_client("twilio")
+def _(port: int) -> object:
+    from twilio.http.http_client import TwilioHttpClient
+
+    return TwilioHttpClient(timeout=5).request("GET", f"http://127.0.0.1:{port}")
+
+
+@_client("requests_oauthlib")
+def _(port: int) -> object:
+    import requests_oauthlib
+
+    return requests_oauthlib.OAuth2Session("c", token={"access_token": "t"}).get(f"https://127.0.0.1:{port}")
+
+
+@_client("authlib")
+def _(port: int) -> object:
+    from authlib.integrations.httpx_client import OAuth2Client
+
+    return OAuth2Client("c", "s").fetch_token(f"https://127.0.0.1:{port}", grant_type="client_credentials")
+
+
+@_client("replicate")
+def _(port: int) -> object:
+    import replicate
+
+    return replicate.Client("t", base_url=f"http://127.0.0.1:{port}").models.list()
+
+
+@_client("discord")
+def _(port: int) -> object:
+    import aiohttp
+    import discord
+    import discord.http
+
+    discord.http.Route.BASE = f"http://127.0.0.1:{port}"
+
+    async def login() -> object:
+        async with discord.Client(intents=discord.Intents.none(), connector=aiohttp.TCPConnector()) as client:
+            return await client.login("token")
+
+    return _await(login())
+
+
 # -- models ------------------------------------------------------------------------------------------------------------
 
 
@@ -392,6 +553,41 @@ def _(port: int) -> object:
     import huggingface_hub
 
     return huggingface_hub.HfApi(endpoint=f"http://127.0.0.1:{port}").model_info("m")
+
+
+@_client("mistralai")
+def _(port: int) -> object:
+    from mistralai.client import Mistral
+
+    return Mistral("k", server_url=f"http://127.0.0.1:{port}").models.list()
+
+
+@_client("litellm")
+def _(port: int) -> object:
+    import litellm
+
+    message = {"role": "user", "content": "x"}
+    url = f"http://127.0.0.1:{port}"
+    return litellm.completion("openai/m", [message], api_key="k", api_base=url, max_retries=0)
+
+
+@_client("pydantic_ai over openai")
+def _(port: int) -> object:
+    import openai
+    from pydantic_ai import Agent
+    from pydantic_ai.models.openai import OpenAIChatModel
+    from pydantic_ai.providers.openai import OpenAIProvider
+
+    client = openai.AsyncOpenAI(api_key="k", base_url=f"http://127.0.0.1:{port}", max_retries=0)
+    model = OpenAIChatModel("m", provider=OpenAIProvider(openai_client=client))
+    return _await(Agent(model).run("x"))
+
+
+@_client("pinecone")
+def _(port: int) -> object:
+    import pinecone
+
+    return pinecone.Pinecone("k", host=f"http://127.0.0.1:{port}").list_indexes()
 
 
 # -- wire protocols ----------------------------------------------------------------------------------------------------
@@ -491,13 +687,27 @@ def _(port: int) -> object:
     return Client(("127.0.0.1", port))
 
 
+@_client("grpclib")
+def _(port: int) -> object:
+    from grpclib.client import Channel, UnaryUnaryMethod
+
+    async def call() -> object:
+        channel = Channel("127.0.0.1", port)
+        try:
+            return await UnaryUnaryMethod(channel, "/s/m", bytes, bytes)(b"")
+        finally:
+            channel.close()
+
+    return _await(call())
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", _CALLS)
 def test_a_client_that_is_refused_may_be_tried_again(name: str, closed_port: int) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for needed in name.split(" over "):
-            pytest.importorskip(needed.partition(" ")[0].replace("-", "."))
+            pytest.importorskip(needed.replace("-", "."))
         with pytest.raises(Exception) as caught:
             _CALLS[name](closed_port)
     error = caught.value

@@ -24,9 +24,9 @@ def _frozen_imports() -> None:
     from resilience.classification.clients import (  # noqa: F401, I001
         aio_pika, aiohttp, aiokafka, aiomysql, aiormq, aiosmtplib, amqp, anthropic, anyio, asyncio, asyncpg,
         asyncssh, azure, boto3, botocore, bson, cassandra, celery, cimpl, circuitbreaker, clickhouse_connect,
-        clickhouse_driver, concurrent, dagster, discord, django, docker, dramatiq, elastic_transport,
-        engineio, ftplib, github, gitlab, google, googleapiclient, gridfs, grpc, grpclib, http, httpcore,
-        httpcore2, httplib2, httpx, httpx2, hvac, imaplib, influxdb_client, json, jwt, kafka, kazoo, kombu,
+        clickhouse_driver, concurrent, dagster, discord, django, docker, dramatiq, dropbox,
+        elastic_transport, engineio, ftplib, github, gitlab, google, googleapiclient, gridfs, grpc, grpclib, http,
+        httpcore, httpcore2, httplib2, httpx, httpx2, hvac, imaplib, influxdb_client, json, jwt, kafka, kazoo, kombu,
         langgraph, ldap3, meilisearch, msal, multiprocessing, mysql, nats, neo4j, oauthlib, openai,
         opensearchpy, oracledb, paramiko, peewee, pika, pinecone, poplib, psycopg, psycopg2, pybreaker,
         pydantic, pydantic_ai, pydantic_core, pymemcache, pymodbus, pymongo, pymssql, pymysql, pyodbc,

@@ -10,6 +10,7 @@ client itself, about a missing API key for example.
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification.clients._stainless import API_CLASSES, CALLERS, NEVER_SENT, NO_RETRY_YET, by_response
+from resilience.classification.clients._tokens import no_token
 from resilience.classification.library import ClientLibrary, PriorRequests
 from resilience.classification.tables import classes, only_itself, response_or, wrapped_or
 
@@ -27,7 +28,7 @@ LIBRARY = ClientLibrary(
         "OrganizationOnHoldError": C.AUTHORIZATION,
         **classes(C.CONFIGURATION, "CMEKKeyDisabledError CMEKKeyNetworkBlockedError ClaudeCodeVersionTooOldError"),
         "RetryableError": wrapped_or(C.UNAVAILABLE),
-        **classes(C.AUTHENTICATION, "WorkloadIdentityError"),
+        "WorkloadIdentityError": no_token,
         **classes(C.CONFIGURATION, "CredentialsError IdentityTokenFileError MutuallyExclusiveAuthError"),
         **classes(C.CONFIGURATION, "MissingDependencyError"),
         **classes(C.INTERNAL, "MissingStreamClassError StreamAlreadyConsumed _NonObjectPayloadError"),

@@ -4,12 +4,14 @@ A `ServiceRequestError` came before the service had answered, a `ServiceResponse
 failure of the HTTP client in `inner_exception`.
 
 An `HttpResponseError` keeps `status_code` and `response`; its subclasses for a missing or existing resource answer by
-the same status. azure-core retries in its pipeline before it raises, and no frame shows how often, so a call through
-it never counts as not sent.
+the same status. azure-identity raises a `ClientAuthenticationError` from any failure while it gets a token, so without
+a response its cause decides. azure-core retries in its pipeline before it raises, and no frame shows how often, so a
+call through it never counts as not sent.
 """
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification._attributes import by_status
+from resilience.classification.clients._tokens import no_token
 from resilience.classification.library import ClientLibrary
 from resilience.classification.tables import classes, response_or, wrapped_or
 
@@ -20,7 +22,8 @@ LIBRARY = ClientLibrary(
         "ServiceResponseError": wrapped_or(C.NETWORK, "inner_exception", "__cause__"),
         **classes(C.TIMEOUT, "ServiceRequestTimeoutError ServiceResponseTimeoutError"),
         "HttpResponseError": response_or(by_status, C.DEPENDENCY),
-        "ClientAuthenticationError": response_or(by_status, C.AUTHENTICATION),
+        "ClientAuthenticationError": response_or(by_status, no_token),
+        "CredentialUnavailableError": C.AUTHENTICATION,  # this credential cannot be used here, whatever its cause
         "ResourceNotModifiedError": C.CANCELLED,  # 304, no failure
         "TooManyRedirectsError": C.CONFIGURATION,
         "IncompleteReadError": C.NETWORK,
@@ -34,7 +37,7 @@ LIBRARY = ClientLibrary(
         "OperationTimeoutError": C.TIMEOUT,
         "ServiceBusServerBusyError": C.UNAVAILABLE,
         "ServiceBusQuotaExceededError": C.CAPACITY,
-        **classes(C.AUTHENTICATION, "ServiceBusAuthenticationError AuthenticationException"),
+        **classes(no_token, "ServiceBusAuthenticationError AuthenticationException"),
         "ServiceBusAuthorizationError": C.AUTHORIZATION,
         **classes(C.NOT_FOUND, "MessageNotFoundError MessagingEntityNotFoundError"),
         **classes(C.CONFLICT, "MessageLockLostError SessionLockLostError SessionCannotBeLockedError"),

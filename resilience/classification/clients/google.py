@@ -13,7 +13,7 @@ from resilience._safe_access import as_str, safe_getattr
 from resilience.categories import ErrorCategory as C
 from resilience.classification._attributes import by_self_description, by_status
 from resilience.classification._model_errors import in_a_stream
-from resilience.classification.grpc_status import GRPC_STATUS
+from resilience.classification.grpc_status import GRPC_STATUS, category_of_grpc
 from resilience.classification.library import ClientLibrary
 from resilience.classification.match import Match
 from resilience.classification.tables import classes, response_or, wrapped_category, wrapped_or
@@ -21,10 +21,12 @@ from resilience.classification.tables import classes, response_or, wrapped_categ
 
 def _status(exc: BaseException) -> Match | None:
     name = as_str(safe_getattr(safe_getattr(exc, "grpc_status_code"), "name")) or ""
-    slow = by_status(exc)
-    if name not in GRPC_STATUS or (slow is not None and slow.category is C.RATE_LIMIT):
-        return slow
-    return Match(GRPC_STATUS[name], f"gRPC status {name}")
+    category = category_of_grpc(name, as_str(safe_getattr(exc, "message")) or "")
+    answered = by_status(exc)
+    asks_to_slow_down = answered is not None and answered.category is C.RATE_LIMIT
+    if name not in GRPC_STATUS or (asks_to_slow_down and name != "RESOURCE_EXHAUSTED"):
+        return answered
+    return Match(category, f"gRPC status {name}")
 
 
 def _auth(exc: BaseException) -> Match | C | None:

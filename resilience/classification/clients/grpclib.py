@@ -7,14 +7,17 @@ of the peer, which may come after the server has begun the call, so it proves no
 
 from resilience._safe_access import as_str, safe_getattr
 from resilience.categories import ErrorCategory as C
-from resilience.classification.grpc_status import GRPC_STATUS
+from resilience.classification.grpc_status import GRPC_STATUS, category_of_grpc
 from resilience.classification.library import ClientLibrary
 from resilience.classification.match import Match
 
 
 def _status(exc: BaseException) -> Match | None:
     name = as_str(safe_getattr(safe_getattr(exc, "status"), "name")) or ""
-    return Match(GRPC_STATUS[name], f"gRPC status {name}") if name in GRPC_STATUS else None
+    if name not in GRPC_STATUS:
+        return None
+    message = as_str(safe_getattr(exc, "message")) or ""
+    return Match(category_of_grpc(name, message), f"gRPC status {name}")
 
 
 LIBRARY = ClientLibrary(

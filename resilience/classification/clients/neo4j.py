@@ -27,7 +27,8 @@ LIBRARY = ClientLibrary(
         "ConstraintError": C.CONFLICT,
         **classes(C.INTERNAL, "CypherSyntaxError CypherTypeError NonConcurrentMethodError"),
         "DatabaseError": C.SERVER_ERROR,
-        **classes(C.CONFIGURATION, "ConfigurationError BoltHandshakeError BoltSecurityError"),
+        **classes(C.CONFIGURATION, "ConfigurationError BoltHandshakeError"),
+        "BoltSecurityError": wrapped_or(C.CONFIGURATION, "__cause__"),  # also of a connection that broke meanwhile
         **classes(C.INTERNAL, "TransactionError SessionError ResultError"),
         "ResultNotSingleError": C.CONFLICT,
         "BrokenRecordError": C.DEPENDENCY,

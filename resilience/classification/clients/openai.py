@@ -11,6 +11,7 @@ unfinished response in `completion`.
 
 from resilience.categories import ErrorCategory as C
 from resilience.classification.clients._stainless import API_CLASSES, CALLERS, NEVER_SENT, NO_RETRY_YET
+from resilience.classification.clients._tokens import no_token
 from resilience.classification.frames import at_most, not_yet_bound, only_objects, variable
 from resilience.classification.library import ClientLibrary, PriorRequests
 from resilience.classification.tables import classes, only_itself, wrapped_or
@@ -20,7 +21,7 @@ LIBRARY = ClientLibrary(
         "OpenAIError": only_itself(C.CONFIGURATION, "openai.OpenAIError"),  # no API key, say
         **API_CLASSES,
         "OAuthError": C.AUTHENTICATION,
-        "SubjectTokenProviderError": wrapped_or(C.AUTHENTICATION),
+        "SubjectTokenProviderError": no_token,
         "_TransientTokenExchangeError": wrapped_or(C.UNAVAILABLE),
         "InvalidWebhookSignatureError": C.AUTHENTICATION,
         **classes(C.GENERATION, "LengthFinishReasonError ContentFilterFinishReasonError"),
