@@ -6,11 +6,12 @@ a program to the model and to the circuit itself, and compares them after each s
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import dataclasses
 import math
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -584,13 +585,19 @@ class Player:
             ]
 
     def play(self, program: Sequence[Step]) -> None:
+        with self.playing():
+            for step in program:
+                self.clock.chance = step.chance
+                getattr(self, step.kind)(step)
+                self.compare()
+
+    @contextlib.contextmanager
+    def playing(self) -> Generator[None]:
+        """Be in virtual time, and hear the events."""
         with using_clock(self.clock):
             subscription = subscribe(lambda event: self.events.append(shown(event))) if self.heard else None
             try:
-                for step in program:
-                    self.clock.chance = step.chance
-                    getattr(self, step.kind)(step)
-                    self.compare()
+                yield
             finally:
                 self.held.clear()
                 if subscription is not None:
@@ -701,12 +708,8 @@ def elsewhere(where: str, made: Made, function: Callable[..., object], *argument
     context = contextvars.copy_context()
     if where == "elsewhere":
         return context.run(function, *arguments)
-    answers: list[object] = []
-    thread = threading.Thread(target=lambda: answers.append(context.run(function, *arguments)), daemon=True)
-    thread.start()
-    thread.join(30)
-    (answer,) = answers  # else it has raised, or waits for ever
-    return answer
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(context.run, function, *arguments).result(30)
 
 
 def compare(on: Circuit, clock: Dice) -> None:

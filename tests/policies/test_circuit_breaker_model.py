@@ -12,6 +12,7 @@ thread. Meanwhile time passes, the clock is set back, and the circuits are opene
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 
@@ -20,11 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resilience._runtime.cut_off import CutOff
-from resilience.policies import circuit_breaker as policy
-from resilience.policies._circuit_breaker_config import CircuitBreakerConfig
-from resilience.policies._circuit_state_machine import CircuitStateMachine
-from resilience.policies.circuit_breaker import CircuitBreakerPolicy
-from resilience.policies.circuit_states import Closed, ClosedWithRates, HalfOpen, Open, ProbePermit
+from tests.circuit_faults import FAULTS
 from tests.circuit_model import CONFIGS, ENDS, WAYS, Config, Player, Step
 
 ORDERS = ("open", "close", "half_open", "isolate", "disable", "shadow", "reset")
@@ -92,7 +89,7 @@ def test_many_more_long_programs_go_as_the_model_predicts(name: str):
         Player(*pair(name, seed)).play(long_program(random.Random(f"{name} more {seed}"), 300))
 
 
-def long_program(chance: random.Random, length: int) -> list[Step]:
+def long_program(chance: random.Random, length: int, *, nested: bool = True) -> list[Step]:
     """Make up a program that spends most of its time in normal mode, with a few calls in flight."""
     program: list[Step] = []
     reset_in = [math.inf, math.inf]
@@ -102,7 +99,7 @@ def long_program(chance: random.Random, length: int) -> list[Step]:
             if left <= 0:
                 program.append(Step("order", what="reset", circuit=circuit))
                 reset_in[circuit] = math.inf
-        step = some_step(chance)
+        step = some_step(chance, INSIDE if nested else ("",))
         if step.kind == "order":
             limit = {"isolate": 10, "disable": 10, "shadow": 60}.get(step.what)
             reset_in[step.circuit] = limit or reset_in[step.circuit]
@@ -110,7 +107,7 @@ def long_program(chance: random.Random, length: int) -> list[Step]:
     return program
 
 
-def some_step(chance: random.Random) -> Step:
+def some_step(chance: random.Random, inside: tuple[str, ...]) -> Step:
     kinds = {
         "begin": 20,
         "call": 25,
@@ -134,87 +131,18 @@ def some_step(chance: random.Random) -> Step:
         what=chance.choice(what),
         circuit=chance.choice([0, 0, 1]),
         way=chance.choice(["policy", *WAYS]),
-        inside=chance.choice(INSIDE),
+        inside=chance.choice(inside),
         where=chance.choice([*["in its context", "elsewhere"] * 4, "thread"]),
         seconds=chance.choice([0.5, 0.5, 1.0, 1.0, 2.0, 5.0, 10.0]),
     )
 
 
-# -- faults that it has to find ----------------------------------------------------------------------------------------
-
-record, record_cut_off = CircuitStateMachine.record, CircuitBreakerPolicy._record_cut_off
-
-
-def neutral(by: CutOff):
-    """Return a circuit's method that takes what was cut off *by* that for a call that says nothing."""
-
-    def recorded(self, call, admitted, began, cut_off):
-        if cut_off is by:
-            self.release(admitted)
-        else:
-            record_cut_off(self, call, admitted, began, cut_off)
-
-    return recorded
-
-
-def recorded_as_a_time_out(self, call, admitted, began, cut_off):
-    record_cut_off(self, call, admitted, began, CutOff.TIMED_OUT)
-
-
-def recorded_whenever_it_ends(self, admitted, *args):
-    state = self.state
-    return record(self, admitted if isinstance(state, Open) else state, *args)
-
-
-def counted_as_a_success(self, now):
-    self.call_count += 1
-    for window in self.windows:
-        window.record(self.call_count, now, slow=True)
-    return self._rate_exceeded(now)
-
-
-FAULTS = {
-    "a call that our own limit cuts off counts for nothing": (
-        CircuitBreakerPolicy,
-        "_record_cut_off",
-        neutral(CutOff.TIMED_OUT),
-    ),
-    "a slow call that is cancelled counts for nothing": (
-        CircuitBreakerPolicy,
-        "_record_cut_off",
-        neutral(CutOff.CANCELLED),
-    ),
-    "each cancelled call is a failure": (CircuitBreakerPolicy, "_record_cut_off", recorded_as_a_time_out),
-    "a slow call that is cancelled ends the failures in a row": (ClosedWithRates, "record_slow", counted_as_a_success),
-    "a slow call that is cancelled is not in the window": (ClosedWithRates, "record_slow", lambda self, now: False),
-    "a slow probe closes the circuit": (policy, "_SLOW_PROBE", 0),
-    "a cancelled probe keeps its permit": (CircuitStateMachine, "release", lambda self, admitted: None),
-    "a late outcome counts on the present state": (CircuitStateMachine, "record", recorded_whenever_it_ends),
-    "a lost probe keeps its permit for ever": (ProbePermit, "is_active", lambda self, now: True),
-    "any number of probes is admitted": (
-        HalfOpen,
-        "admit",
-        lambda self, now, clock, config: ProbePermit(self, now, now + config.lease_seconds),
-    ),
-    "no probe may fail, whatever close_rate says": (CircuitBreakerConfig, "reopens_after", lambda self, failures: True),
-    "the first successful probe closes": (CircuitBreakerConfig, "closes_after", lambda self, successes: True),
-    "the open time does not grow": (
-        CircuitBreakerConfig,
-        "open_seconds",
-        lambda self, consecutive_opens, chance: self.reset_seconds,
-    ),
-    "a success does not end the failures in a row": (Closed, "mark_success", lambda self: None),
-    "open for ever": (Open, "half_opens", lambda self, now: False),
-}
-
-
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_model_finds_each_fault_that_circuits_have_had(fault: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(*FAULTS[fault])
-    for seed in range(8):
-        for name in CONFIGS:
-            try:
-                Player(*pair(name, seed)).play(long_program(random.Random(f"{name} {seed}"), 150))
-            except (AssertionError, AttributeError, RuntimeError, ValueError):  # of a number, a state, a block
-                return
+    for seed, name in itertools.product(range(40), CONFIGS):
+        try:
+            Player(*pair(name, seed)).play(long_program(random.Random(f"{name} {seed}"), 150, nested=bool(seed % 2)))
+        except (AssertionError, AttributeError, RuntimeError, ValueError, LookupError):  # of a number, a state, a block
+            return
     raise AssertionError("the model has not found it")
