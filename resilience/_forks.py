@@ -42,7 +42,14 @@ def fork_safe(lock: L) -> L:
 
 
 def release_in_child(lock: _Lock) -> None:
-    """Make *lock* free, in a forked process, in place: other objects may refer to it."""
+    """Make *lock* free, in a forked process, in place: other objects may refer to it.
+
+    A re-entrant lock that the forking thread holds stays taken: a signal handler has forked, and the code that it has
+    interrupted releases the lock in the child, too.
+    """
+    is_owned = getattr(lock, "_is_owned", None)
+    if is_owned is not None and is_owned():
+        return
     # `threading`, `logging` and `concurrent.futures` renew their own locks by this method of CPython's.
     getattr(lock, "_at_fork_reinit")()
 

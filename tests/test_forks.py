@@ -105,3 +105,22 @@ def test_a_lock_that_is_released_in_place_is_free_for_all_that_refer_to_it():
         release_in_child(lock)
         assert lock.acquire(blocking=False)
         lock.release()
+
+
+def test_a_lock_that_the_forking_thread_holds_itself_is_its_own_in_the_child_too():
+    program = """if True:
+        import os, signal
+        from resilience import circuit_breaker
+        breaker = circuit_breaker("b", failure_threshold=1)
+        children = []
+        signal.signal(signal.SIGINT, lambda *_: children.append(os.fork()))
+        with breaker.circuit._lock:
+            signal.raise_signal(signal.SIGINT)
+        breaker.half_open()
+        breaker.call(len, "ab")
+        if children == [0]:
+            os._exit(0)
+        print(breaker.current_state, os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]))
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "closed 0\n", done.stderr

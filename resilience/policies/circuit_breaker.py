@@ -325,10 +325,13 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
         return any(self._stands_for(by) for (by,) in calls_here())
 
     def _stands_for(self, by: object) -> bool:
-        """Whether a call admitted *by* that still stands for this circuit."""
+        """Whether a call admitted *by* that still stands for this circuit. One from a ramp does until the ramp ends."""
         if isinstance(by, ProbePermit):
             return self.is_leased(by, current_clock())
-        return by is self.state or by is self.methods
+        state = self.state
+        if by is state:
+            return state.ramping or self.methods.guards_class
+        return by is self.methods
 
     def _is_part_of_a_call(self, admitted: Admission | ProbePermit | None, outcome: Outcome) -> bool:
         """Whether a call of a guarded class belongs to another one, where that matters to its *outcome*.

@@ -5,10 +5,15 @@ Each beginning of a program is a program, too: its calls that have not come back
 Explored are 19 504 programs of three calls that succeed, fail or are cancelled, with two ticks of time, from three
 states and with three sets of options; and 1 869 of two calls that may also be cut off, by a limit of ours or by a
 foreign cancellation, of circuits that know slow calls and of those that do not.
+
+Calls that stand in each other go through two circuits, each of which is closed, half-open or ramping up at first. Their
+programs are played to the model of `tests.circuit_model`, which predicts every answer, event and number after each
+step: NUMBERS
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -20,6 +25,8 @@ from resilience.clock import using_clock
 from resilience.policies.circuit_breaker import CircuitBreakerPolicy
 from resilience.policies.circuit_states import CircuitState, Closed, HalfOpen, Open
 from resilience.testing import VirtualClock
+from tests.circuit_faults import FAULTS_OF_NESTING
+from tests.circuit_model import Config, Held, Player, Step
 from tests.manual_call import ManualCall
 
 CALLS, TICKS = 3, 2
@@ -182,6 +189,142 @@ def test_no_interleaving_of_two_calls_that_may_be_cut_off_breaks_an_invariant(ru
         with using_clock(on.clock):
             for step, number in program:
                 on.do(step, number)
+
+
+# -- calls that stand in each other, through two circuits --------------------------------------------------------------
+
+WITHIN_ANOTHER = Config(failure_threshold=1, reset_timeout=2.0, ramp_up=8.0)
+STARTS = ("closed", "half-open", "ramp")
+CHAIN, CROSSING = (None, 0, 1), (None, 0, None, 2)
+"""For each call the one it begins in: three deep, and two of which each calls another."""
+SHAPES = [*itertools.product((None,), (None, 0), (None, 0, 1))]
+"""Every way in which three calls may stand in each other."""
+Parents = tuple[int | None, ...]
+
+
+def nested(parents: Parents, ends: tuple[str, ...], ticks: int = 0, done: Program = ()) -> Iterator[Program]:
+    """Yield every whole program of calls that begin in those *parents*, and end in any order: also a parent first."""
+    calls = range(len(parents))
+    begun = {number for step, number in done if step == "begin"}
+    ended = {number for step, number in done if step in ends}
+    if len(done) == 2 * len(parents) + ticks:
+        yield done
+        return
+    possible = [("begin", call) for call in calls if call not in begun and parents[call] in (None, *begun)]
+    if parents != CROSSING:
+        possible = possible[:1]  # of every shape, so that another order is another shape
+    possible += [(end, call) for call in sorted(begun - ended) for end in ends]
+    if done.count(("tick", 0)) < ticks:
+        possible.append(("tick", 0))
+    for step in possible:
+        yield from nested(parents, ends, ticks, (*done, step))
+
+
+def play_nested(
+    program: Program, parents: Parents, circuits: tuple[int, ...], starts: tuple[str, ...], way: str = "policy"
+) -> None:
+    player = Player(WITHIN_ANOTHER, WITHIN_ANOTHER)
+    begun: dict[int, Held] = {}
+
+    def begin(call: int) -> None:
+        parent, context, around = parents[call], None, []
+        if parent is not None:
+            if parent not in begun:
+                return  # it was rejected, and so calls nothing
+            context, around = begun[parent].made.context, begun[parent].around
+            if parent != call - 1:  # it has called another one, in its own context
+                context, around = context.copy(), list(around)
+        held = player.begin_in(context, around, Step("begin", circuit=circuits[call], way=way))
+        if held is not None:
+            begun[call] = held
+
+    with player.playing():
+        for circuit, start in enumerate(starts):
+            if start != "closed":
+                player.order(Step("order", what="half_open", circuit=circuit))
+            if start == "ramp":
+                player.call(Step("call", what="ok", circuit=circuit))
+        player.wait(Step("wait", seconds=0.5))
+        for step, call in program:
+            if step == "begin":
+                begin(call)
+            elif step == "tick":
+                player.wait(Step("wait", seconds=2.0))
+            elif call in begun:
+                if step == "cancel":
+                    player.cancel_held(begun[call], Step("cancel"))
+                else:
+                    player.end_held(begun[call], Step("end", what={"succeed": "ok", "fail": "network"}[step]))
+            player.compare()
+
+
+def crossed(calls: int) -> list[tuple[int, ...]]:
+    """Return every way in which calls go through two circuits, the first through the first."""
+    return [*itertools.product((0,), *[(0, 1)] * (calls - 1))]
+
+
+def explore(
+    parents: Parents, ends: tuple[str, ...], starts: tuple[str, str], ticks: int = 0, way: str = "policy"
+) -> int:
+    """Play every program of those calls, through every choice of circuits; return how many there are."""
+    ways = [(0, 1, 1, 0)] if parents == CROSSING else crossed(len(parents))
+    programs = list(nested(parents, ends, ticks))
+    for program, circuits in itertools.product(programs, ways):
+        play_nested(program, parents, circuits, starts, way)
+    return len(programs) * len(ways)
+
+
+BOTH = [*itertools.product(STARTS, STARTS)]
+
+
+@pytest.mark.parametrize("starts", BOTH, ids=" and ".join)
+def test_three_calls_in_each_other_go_as_the_model_predicts(starts: tuple[str, str]):
+    assert explore(CHAIN, ("succeed", "fail"), starts) == 480
+
+
+@pytest.mark.parametrize("starts", [("half-open", "half-open"), ("half-open", "ramp")], ids=" and ".join)
+def test_two_calls_that_each_call_through_the_circuit_of_the_other_go_as_the_model_predicts(starts: tuple[str, str]):
+    assert explore(CROSSING, ("succeed",), starts) == 630
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("starts", BOTH, ids=" and ".join)
+@pytest.mark.parametrize("parents", SHAPES, ids=str)
+def test_three_calls_in_each_other_in_any_way_go_as_the_model_predicts(parents: Parents, starts: tuple[str, str]):
+    assert explore(parents, ENDS, starts) == 1620
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("starts", BOTH, ids=" and ".join)
+@pytest.mark.parametrize("way", ["block", "stream", "permit"])
+def test_blocks_streams_and_permits_in_each_other_go_as_the_model_predicts(way: str, starts: tuple[str, str]):
+    assert explore(CHAIN, ("succeed", "fail"), starts, way=way) == 480
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("starts", BOTH, ids=" and ".join)
+def test_leases_may_end_under_calls_in_each_other(starts: tuple[str, str]):
+    assert explore(CHAIN, ("succeed", "fail"), starts, ticks=1) == 3360
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("starts", BOTH, ids=" and ".join)
+def test_two_calls_that_cross_and_may_fail_go_as_the_model_predicts(starts: tuple[str, str]):
+    assert explore(CROSSING, ("succeed", "fail"), starts) == 10080
+
+
+@pytest.mark.parametrize("fault", FAULTS_OF_NESTING)
+def test_the_explorer_finds_each_fault_of_calls_in_each_other(fault: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(*FAULTS_OF_NESTING[fault])
+    for ticks, starts in itertools.product((0, 1), BOTH):
+        try:
+            explore(CHAIN, ("succeed", "fail"), starts, ticks)
+        except AssertionError:
+            return
+    raise AssertionError("the explorer has not found it")
+
+
+# -- calls that another thread overtakes -------------------------------------------------------------------------------
 
 
 class Door:

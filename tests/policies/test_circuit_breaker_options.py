@@ -16,6 +16,7 @@ from resilience.circuits import CircuitBreaker, CircuitMode
 from resilience.classification.retry_hints import retry_after
 from resilience.clock import using_clock
 from resilience.testing import VirtualClock, virtual_time
+from tests.independent_caller import IndependentCaller
 from tests.runners import Runner, Takes
 
 down = ConnectionResetError("down")
@@ -474,6 +475,22 @@ def test_at_the_end_of_the_ramp_calls_take_the_fast_path_again(monkeypatch: pyte
         assert breaker.state.fast_path
         monkeypatch.setattr(type(breaker.circuit), "_acquire", None)
         assert breaker.call(int) == 0
+
+
+@pytest.mark.parametrize("listeners", [[], [pybreaker.CircuitBreakerListener()]], ids=["unheard", "heard"])
+def test_what_a_call_from_the_ramp_calls_after_the_ramp_is_a_call_of_its_own(listeners: list):
+    breaker = circuit_breaker("b", ramp_up=100, listeners=listeners)
+    with virtual_time() as clock:
+        breaker.half_open()
+        breaker.call(len, "ab")
+        clock.advance(99.999)
+        another = IndependentCaller()
+        with breaker:
+            clock.advance(1)
+            breaker.call(len, "ab")  # still a part: no other call has ended the ramp yet
+            another.call(breaker.call, len, "ab")
+            call_now(breaker, down)
+            assert breaker.fail_counter == 1
 
 
 @pytest.mark.parametrize("by", ["close", "reset"])
