@@ -7,6 +7,7 @@ import pytest
 from resilience import CircuitBreaker, CircuitOpenError, CircuitState, ErrorCategory, circuit_breaker
 from resilience.policies._circuit_breaker_config import CircuitBreakerConfig
 from resilience.policies.circuit_breaker import CircuitBreakerPolicy
+from resilience.policies.protocol import Call
 from resilience.testing import virtual_time
 from tests.independent_caller import IndependentCaller
 from tests.runners import Runner
@@ -592,3 +593,15 @@ def test_failures_of_concurrent_calls_are_counted_in_the_order_they_end(backend:
                 event.set()
 
     anyio.run(main, backend=backend)
+
+
+def test_the_note_of_a_failed_call_has_the_state_of_the_circuit_in_words():
+    breaker = circuit_breaker("words", failure_threshold=2, reset_timeout=30)
+    call = Call("shop.search", list)
+    with virtual_time() as clock:
+        call.clock = clock
+        assert breaker.circuit.status(call) == "circuit 'words' closed"
+        breaker.open()
+        assert breaker.circuit.status(call) == "circuit 'words' open, next probe in 30 s"
+        breaker.isolate()
+        assert breaker.circuit.status(call) == "circuit 'words' open, until it is reset"

@@ -130,3 +130,12 @@ def test_the_factory_of_an_async_block_is_awaited(backend: str):
 
 def test_neither_a_default_nor_its_value_is_shown_in_a_description():
     assert "secret" not in repr(fallback(default="secret"))
+
+
+def test_a_substitute_is_handed_out_as_it_is_unless_told_otherwise():
+    from resilience.policies.fallback import Fallback
+
+    def down() -> int:
+        raise ConnectionResetError
+
+    assert Fallback(default=0).call(down) == 0
