@@ -24,7 +24,7 @@ from types import ModuleType
 
 import resilience
 
-__all__ = ["SNAPSHOT", "canonical_names", "main", "public_modules", "snapshot"]
+__all__ = ["SNAPSHOT", "canonical_names", "identity", "main", "public_modules", "snapshot"]
 
 SNAPSHOT = pathlib.Path(__file__).with_name("public_api.txt")
 #: Packages whose modules are no interface of their own.
@@ -44,17 +44,25 @@ def public_modules() -> Iterator[ModuleType]:
             yield importlib.import_module(found.name)
 
 
-def canonical_names() -> dict[int, str]:
-    """Map each public object, by its `id`, to the shortest path that it can be imported by.
+def identity(value: object) -> object:
+    """Return what tells objects apart: the `id`, but of an alias of `Literal` its items.
+
+    typing may return one object for equal aliases of two modules, or another after so many others were made.
+    """
+    return value if typing.get_origin(value) is typing.Literal else id(value)
+
+
+def canonical_names() -> dict[object, str]:
+    """Map each public object, by its `identity`, to the shortest path that it can be imported by.
 
     Texts and numbers are left out: the same object may be several constants.
     """
-    found: dict[int, str] = {}
+    found: dict[object, str] = {}
     for module in sorted(public_modules(), key=lambda module: (module.__name__.count("."), module.__name__)):
         for name in getattr(module, "__all__", ()):
             value = getattr(module, name)
             if not isinstance(value, str | int | float | None):
-                found.setdefault(id(value), f"{module.__name__}.{name}")
+                found.setdefault(identity(value), f"{module.__name__}.{name}")
     return found
 
 
@@ -67,7 +75,7 @@ def snapshot() -> str:
         for name in sorted(getattr(module, "__all__", ())):
             value = getattr(module, name)
             path = f"{module.__name__}.{name}"
-            home = canonical.get(id(value), path)
+            home = canonical.get(identity(value), path)
             lines += (
                 [f"    {name}: see {home}"] if home != path else [f"    {line}" for line in _described(name, value)]
             )

@@ -24,7 +24,7 @@ from sphinx.util.inspect import stringify_signature
 
 import resilience
 from resilience.policies._retry_config import RetryConfig
-from tests.public_api import canonical_names, public_modules
+from tests.public_api import canonical_names, identity, public_modules
 
 _LOGGER = logging.getLogger(__name__)
 #: Where each public class and function is documented, by its `id`.
@@ -70,7 +70,7 @@ def _directives(name: str) -> Iterator[str]:
 def _path(module: ModuleType, name: str) -> str:
     own = f"{module.__name__}.{name}"
     value = getattr(module, name)
-    return own if inspect.ismodule(value) else _CANONICAL.get(id(value), own)
+    return own if inspect.ismodule(value) else _CANONICAL.get(identity(value), own)
 
 
 def _directive(path: str, value: object) -> Iterator[str]:
