@@ -1,4 +1,4 @@
-"""Whether a function is async, by what it is annotated to return."""
+"""Functions that are async by what they are annotated to return."""
 
 from __future__ import annotations
 

@@ -424,7 +424,7 @@ def test_the_description_of_a_retry_shows_its_options():
 
 
 def test_callbacks_that_need_not_know_of_successes_leave_a_retry_on_the_fast_path():
-    told = {"on_retry": lambda event: None, "revise": lambda arguments, report: None}
+    given = {"on_retry": lambda event: None, "revise": lambda arguments, report: None}
     for names in (["on_retry"], ["revise"], ["on_retry", "revise"]):
-        assert retry_on_category(**{name: told[name] for name in names}).fast_path
+        assert retry_on_category(**{name: given[name] for name in names}).fast_path
     assert not retry_on_category(on_success=lambda report: None).fast_path
