@@ -7,7 +7,10 @@ depth and through either circuit, in the same context or in a copy, as a task ha
 a limit of ours or a foreign cancellation, interrupted, or lost; in its own context, in another one, or in another
 thread. Meanwhile time passes, the clock is set back, and the circuits are opened and closed by hand.
 
-`FAULTS` are faults that circuit breakers have had, put into ours one by one: the model has to find each.
+Played are 208 programs of 300 steps: 18 000 calls are admitted, 4 700 of them stand in others, up to five deep, and 700
+are parts of a probe or of a call from a ramp. The deep run has 4 160; and Hypothesis makes up 780 short ones.
+
+`tests.circuit_faults` has 43 faults that circuit breakers have had. Each is put into ours: the model has to find it.
 """
 
 from __future__ import annotations
