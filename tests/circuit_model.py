@@ -10,6 +10,7 @@ import contextlib
 import contextvars
 import dataclasses
 import math
+import random
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
@@ -573,8 +574,8 @@ class Circuit:
 class Player:
     """Plays a program to circuits and to their models, and compares the two after each step."""
 
-    def __init__(self, *configs: Config) -> None:
-        self.clock = Dice()
+    def __init__(self, *configs: Config, clock: Dice | None = None) -> None:
+        self.clock = clock or Dice()
         self.heard = configs[0].heard
         self.events: list[tuple[object, ...]] = []
         self.predicted: list[tuple[object, ...]] = []
@@ -733,3 +734,59 @@ def compare(on: Circuit, clock: Dice) -> None:
     elif period.kind == "closed":
         shares = model.shares()
         assert on.circuit.window_snapshot(clock.now()) == (shares[0] if shares else None)
+
+
+# -- programs ----------------------------------------------------------------------------------------------------------
+
+ORDERS = ("open", "close", "half_open", "isolate", "disable", "shadow", "reset")
+INSIDE = ("", "context", "copy")
+WHERE = ("in its context", "elsewhere", "thread")
+CUTS = tuple(by.value for by in CutOff)
+
+
+def long_program(chance: random.Random, length: int, *, nested: bool = True) -> list[Step]:
+    """Make up a program that spends most of its time in normal mode, with a few calls in flight."""
+    program: list[Step] = []
+    reset_in = [math.inf, math.inf]
+    for _ in range(length):
+        reset_in = [left - 1 for left in reset_in]
+        for circuit, left in enumerate(reset_in):
+            if left <= 0:
+                program.append(Step("order", what="reset", circuit=circuit))
+                reset_in[circuit] = math.inf
+        step = some_step(chance, INSIDE if nested else ("",))
+        if step.kind == "order":
+            limit = {"isolate": 10, "disable": 10, "shadow": 60}.get(step.what)
+            reset_in[step.circuit] = limit or reset_in[step.circuit]
+        program.append(step)
+    return program
+
+
+def some_step(chance: random.Random, inside: tuple[str, ...]) -> Step:
+    kinds = {
+        "begin": 20,
+        "call": 25,
+        "end": 25,
+        "cancel": 2,
+        "cut": 4,
+        "lose": 1,
+        "wait": 20,
+        "set_back": 1,
+        "order": 2,
+    }
+    kind = chance.choices([*kinds], [*kinds.values()])[0]
+    what = {
+        "order": ORDERS,
+        "cut": CUTS,
+    }.get(kind, ["ok"] * 5 + ["bad"] + ["network", "unavailable"] * 2 + [*ENDS])
+    return Step(
+        kind,
+        chance=chance.choice([0.0, 0.25, 0.5, 0.875]),
+        number=chance.choice([-1, -1, *range(8)]),  # -1 is the last that has begun
+        what=chance.choice(what),
+        circuit=chance.choice([0, 0, 1]),
+        way=chance.choice(["policy", *WAYS]),
+        inside=chance.choice(inside),
+        where=chance.choice([*["in its context", "elsewhere"] * 4, "thread"]),
+        seconds=chance.choice([0.5, 0.5, 1.0, 1.0, 2.0, 5.0, 10.0]),
+    )

@@ -124,3 +124,32 @@ def test_a_lock_that_the_forking_thread_holds_itself_is_its_own_in_the_child_too
     """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == "closed 0\n", done.stderr
+
+
+def test_a_circuit_that_is_collected_before_the_locks_are_free_is_forgotten_all_the_same():
+    program = """if True:
+        import gc, os, signal, threading
+        os.register_at_fork(after_in_child=lambda: signal.alarm(5))
+        os.register_at_fork(after_in_child=gc.collect)  # before any function of the toolkit's
+        from resilience import circuit_breaker
+        from resilience.circuits.breaker import REGISTRY
+        held, stop = threading.Event(), threading.Event()
+
+        def hold():
+            with REGISTRY._lock:
+                held.set()
+                stop.wait()
+
+        gc.disable()
+        circuit_breaker("b")  # in a cycle with its policy
+        threading.Thread(target=hold, daemon=True).start()
+        held.wait()
+        child = os.fork()
+        if not child:
+            os._exit(len(list(REGISTRY)))
+        stop.set()
+        print(len(list(REGISTRY)), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        os._exit(0)
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "1 0\n", done.stderr

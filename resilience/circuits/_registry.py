@@ -8,6 +8,7 @@ the module in front that made them; the name alone finds none of them.
 
 from __future__ import annotations
 
+import itertools
 import threading
 import weakref
 from collections.abc import Iterator
@@ -49,23 +50,24 @@ class Registry(Generic[N]):
     """
 
     def __init__(self) -> None:
-        self._references: dict[int, weakref.ref[N]] = {}
+        self._references: dict[int, weakref.ref[N]] = {}  # in the order in which they were registered
+        self._numbers = itertools.count()
         self._first_of: dict[str, weakref.ref[N]] = {}  # the first object of each name; bounded by `_MAX_NAMES`
         self._logged: set[str] = set()
         self._lock = fork_safe(threading.RLock())  # a weak reference may die, and call back, while it is held
 
     def add(self, named: N) -> None:
         """Register an object until it is collected."""
-        number = id(named)
+        number = next(self._numbers)
 
-        def forget(reference: weakref.ref[N]) -> None:
-            """Take the object off the list when it is collected."""
-            with self._lock:
-                if self._references.get(number) is reference:  # not one that has the same address now
-                    del self._references[number]
+        def forget(_reference: weakref.ref[N]) -> None:
+            """Take the object off the list when it is collected: without the lock.
 
-        with self._lock:
-            self._references[number] = weakref.ref(named, forget)
+            In a forked process the collector may run before the lock is free, which a thread of the parent held.
+            """
+            self._references.pop(number, None)
+
+        self._references[number] = weakref.ref(named, forget)
 
     def check_name(self, named: N) -> None:
         """Log where another object of that name exists, once for each name."""
@@ -88,8 +90,7 @@ class Registry(Generic[N]):
         )
 
     def __iter__(self) -> Iterator[N]:
-        with self._lock:
-            references = list(self._references.values())
+        references = self._references.copy().values()  # a copy is made at once, whatever other threads do
         return (named for reference in references if (named := reference()) is not None)
 
     def get(self, name: str) -> N:

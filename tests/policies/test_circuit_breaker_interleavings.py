@@ -8,7 +8,10 @@ foreign cancellation, of circuits that know slow calls and of those that do not.
 
 Calls that stand in each other go through two circuits, each of which is closed, half-open or ramping up at first. Their
 programs are played to the model of `tests.circuit_model`, which predicts every answer, event and number after each
-step: NUMBERS
+step: 4 320 of three calls, each in the one before, in every order of their ends and through every choice of circuits;
+and 1 260 of two calls that each call through the circuit of the other. The deep run has 87 480 programs of three calls
+that stand in each other in any of six ways, or are cancelled; 30 240 in which time passes; 12 960 of blocks, suspended
+generators and permits by hand; and 90 720 of two that cross and may fail.
 """
 
 from __future__ import annotations

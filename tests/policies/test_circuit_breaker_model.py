@@ -7,27 +7,23 @@ depth and through either circuit, in the same context or in a copy, as a task ha
 a limit of ours or a foreign cancellation, interrupted, or lost; in its own context, in another one, or in another
 thread. Meanwhile time passes, the clock is set back, and the circuits are opened and closed by hand.
 
-`FAULTS` are faults that circuit breakers have had, put into ours one by one: the model has to find each.
+Played are 208 programs of 300 steps: 18 000 calls are admitted, 4 700 of them stand in others, up to five deep, and 700
+are parts of a probe or of a call from a ramp. The deep run has 4 160; and Hypothesis makes up 780 short ones.
+
+`tests.circuit_faults` has 43 faults that circuit breakers have had. Each is put into ours: the model has to find it.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
 import random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resilience._runtime.cut_off import CutOff
 from tests.circuit_faults import FAULTS
-from tests.circuit_model import CONFIGS, ENDS, WAYS, Config, Player, Step
-
-ORDERS = ("open", "close", "half_open", "isolate", "disable", "shadow", "reset")
-INSIDE = ("", "context", "copy")
-WHERE = ("in its context", "elsewhere", "thread")
-CUTS = tuple(by.value for by in CutOff)
+from tests.circuit_model import CONFIGS, CUTS, ENDS, INSIDE, ORDERS, WAYS, WHERE, Config, Player, Step, long_program
 
 chances = st.sampled_from([0.0, 0.25, 0.5, 0.75, 0.875])
 which = st.integers(0, 7)
@@ -87,54 +83,6 @@ def test_long_programs_go_as_the_model_predicts(name: str):
 def test_many_more_long_programs_go_as_the_model_predicts(name: str):
     for seed in range(160):
         Player(*pair(name, seed)).play(long_program(random.Random(f"{name} more {seed}"), 300))
-
-
-def long_program(chance: random.Random, length: int, *, nested: bool = True) -> list[Step]:
-    """Make up a program that spends most of its time in normal mode, with a few calls in flight."""
-    program: list[Step] = []
-    reset_in = [math.inf, math.inf]
-    for _ in range(length):
-        reset_in = [left - 1 for left in reset_in]
-        for circuit, left in enumerate(reset_in):
-            if left <= 0:
-                program.append(Step("order", what="reset", circuit=circuit))
-                reset_in[circuit] = math.inf
-        step = some_step(chance, INSIDE if nested else ("",))
-        if step.kind == "order":
-            limit = {"isolate": 10, "disable": 10, "shadow": 60}.get(step.what)
-            reset_in[step.circuit] = limit or reset_in[step.circuit]
-        program.append(step)
-    return program
-
-
-def some_step(chance: random.Random, inside: tuple[str, ...]) -> Step:
-    kinds = {
-        "begin": 20,
-        "call": 25,
-        "end": 25,
-        "cancel": 2,
-        "cut": 4,
-        "lose": 1,
-        "wait": 20,
-        "set_back": 1,
-        "order": 2,
-    }
-    kind = chance.choices([*kinds], [*kinds.values()])[0]
-    what = {
-        "order": ORDERS,
-        "cut": CUTS,
-    }.get(kind, ["ok"] * 5 + ["bad"] + ["network", "unavailable"] * 2 + [*ENDS])
-    return Step(
-        kind,
-        chance=chance.choice([0.0, 0.25, 0.5, 0.875]),
-        number=chance.choice([-1, -1, *range(8)]),  # -1 is the last that has begun
-        what=chance.choice(what),
-        circuit=chance.choice([0, 0, 1]),
-        way=chance.choice(["policy", *WAYS]),
-        inside=chance.choice(inside),
-        where=chance.choice([*["in its context", "elsewhere"] * 4, "thread"]),
-        seconds=chance.choice([0.5, 0.5, 1.0, 1.0, 2.0, 5.0, 10.0]),
-    )
 
 
 @pytest.mark.parametrize("fault", FAULTS)
