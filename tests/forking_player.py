@@ -1,4 +1,4 @@
-"""Plays programs to circuits and their models, and forks on the way: parent and child have to go on as predicted.
+"""Plays programs to circuits and their models, and forks in between: parent and child have to go on as predicted.
 
 Run as a program, in a process of its own, since that of the tests has threads of many libraries:
 ``python -m tests.forking_player PROGRAMS STEPS FORKS``. At each fork another thread holds every lock that it can get.

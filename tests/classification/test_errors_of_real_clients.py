@@ -100,7 +100,7 @@ def _locked() -> BaseException:
 
 
 def _psycopg2_lost() -> BaseException:
-    return importlib.import_module("psycopg2").OperationalError("secret")
+    return pytest.importorskip("psycopg2").OperationalError("secret")
 
 
 _ROWS: dict[str, tuple[str, Make, ErrorCategory]] = {
