@@ -82,7 +82,7 @@ if not child:
     signal.alarm(20)
     work()
     os._exit(0)
-print(len(locks) > 20, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+print(len(locks) > 20, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 os._exit(0)
 """
 
@@ -148,7 +148,7 @@ def test_a_circuit_that_is_collected_before_the_locks_are_free_is_forgotten_all_
         if not child:
             os._exit(len(list(REGISTRY)))
         stop.set()
-        print(len(list(REGISTRY)), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        print(len(list(REGISTRY)), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
         os._exit(0)
     """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
