@@ -20,7 +20,7 @@ __all__ = ["pause", "pause_async"]
 
 def pause(effect: Sleep, call: Call) -> None:
     """Wait in this thread until the time has passed, a shutdown begins, or the caller of this thread leaves it."""
-    if not effect.ends_at_shutdown or call.clock is not SYSTEM:
+    if not effect.ends_at_shutdown or call.clock is not SYSTEM or sys.is_finalizing():  # 3.15 waits for no lock then
         call.clock.sleep(effect.seconds, call.cancel_token)
         return
     token = CancelToken(call.cancel_token)
