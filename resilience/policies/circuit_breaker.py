@@ -23,7 +23,7 @@ from resilience._outcome import Outcome
 from resilience._runtime.circuit_context import Note, calls_here, enter, leave
 from resilience._runtime.cut_off import AbandonWatch, CutOff, thread_limit_here
 from resilience._runtime.method_selection import RequestMethods
-from resilience._runtime.protocol import Admission, Call, Emit, Gate, Policy, Proceed, Run, Steps, SuccessReporting
+from resilience._runtime.protocol import PROCEED, Admission, Call, Emit, Gate, Policy, Run, Steps, SuccessReporting
 from resilience._runtime.thread_timeout import on_first_limit
 from resilience.classification._parse_errors import is_garbage
 from resilience.classification.classifier import category_of, classify
@@ -66,7 +66,6 @@ P = ParamSpec("P")
 _CALL = SuccessReporting.CALL
 _SHADOW, _DISABLED = CircuitMode.SHADOW, CircuitMode.DISABLED
 _TIMED_OUT = CutOff.TIMED_OUT
-_PROCEED = Proceed()
 _SLOW_PROBE = 1  # what a slow success weighs in a half-open circuit: as much as a failure, for it is no recovery
 
 
@@ -137,7 +136,7 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
             watch = self._watch(call, admitted, began)
         finished = recorded = False
         try:
-            outcome: Outcome = yield _PROCEED
+            outcome: Outcome = yield PROCEED
             finished = True
         finally:
             if running is not None:

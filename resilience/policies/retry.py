@@ -18,7 +18,7 @@ import math
 from resilience._listeners import has_listeners
 from resilience._outcome import Outcome
 from resilience._runtime.exhaustion import exhaustion_counter
-from resilience._runtime.protocol import Call, Proceed, Run, Sleep, Steps
+from resilience._runtime.protocol import PROCEED, Call, Run, Sleep, Steps
 from resilience._shutdown import is_shutting_down
 from resilience.categories import ErrorCategory
 from resilience.classification.classifier import category_of
@@ -39,8 +39,6 @@ _REJECTED, _NESTED, _SUCCESS = ErrorCategory.REJECTED, StopReason.NESTED, StopRe
 _NO_EVENT_REASONS = (StopReason.NOT_RETRYABLE, StopReason.COMMITTED)
 #: Where there was one attempt: the error itself says all there is to say.
 _NO_NOTE_REASONS = (StopReason.NOT_RETRYABLE, StopReason.COMMITTED, StopReason.ATTEMPTS)
-
-_PROCEED = Proceed()
 
 
 class Retry(RetryDecision):
@@ -80,7 +78,7 @@ class Retry(RetryDecision):
             state = RetryState(call.target, started_at, exhaustions, self.strategies.begin(call, self))
         try:
             while True:
-                outcome: Outcome = yield _PROCEED
+                outcome: Outcome = yield PROCEED
                 if outcome.error is None and not self.judges_results:
                     break
                 slow_path = self.needs_slow_path or has_listeners()
