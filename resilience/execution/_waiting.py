@@ -19,7 +19,7 @@ import anyio.to_thread
 from resilience.execution.events import StreamEvent
 from resilience.execution.executor import Listener
 
-__all__ = ["WakeupPipe", "close_in_thread", "run_in_thread", "wait_for_data"]
+__all__ = ["WakeupPipe", "finish_in_thread", "run_in_thread", "wait_for_data"]
 
 T = TypeVar("T")
 
@@ -62,8 +62,7 @@ async def run_in_thread(work: Callable[[Listener | None, int], T | None], listen
         value = await anyio.to_thread.run_sync(call.run, abandon_on_cancel=True, limiter=_thread_limiter())
     except BaseException:
         if call.abandon():
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(call.finished.wait)
+            await finish_in_thread(call.finished.wait)
         raise
     assert value is not None, "only cancelled work returns None"
     return value
@@ -105,10 +104,36 @@ class _ThreadCall(Generic[T]):
         return False
 
 
-async def close_in_thread(close: Callable[[], object]) -> None:
-    """Call *close* in a thread and wait for it, shielded from cancellation."""
-    with anyio.CancelScope(shield=True):
-        await anyio.to_thread.run_sync(close)
+async def finish_in_thread(work: Callable[[], object]) -> None:
+    """Call *work* once in a thread and wait for its end, however often the task is cancelled meanwhile.
+
+    A shield alone is not enough: `asyncio.Task.cancel` reaches through the shields of anyio. The last cancellation is
+    raised at the end.
+    """
+    lock = threading.Lock()
+    is_over = False
+
+    def work_once() -> None:
+        nonlocal is_over
+        with lock:  # a second thread waits here for the end of the first
+            if not is_over:
+                try:
+                    work()
+                finally:
+                    is_over = True
+
+    cancelled = None
+    while not is_over:
+        try:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(work_once)
+        except anyio.get_cancelled_exc_class() as error:
+            cancelled = error
+    if cancelled is not None:
+        try:
+            raise cancelled
+        finally:
+            del cancelled  # its traceback holds this frame
 
 
 def _thread_limiter() -> anyio.CapacityLimiter:

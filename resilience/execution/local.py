@@ -131,9 +131,9 @@ class SubprocessExecutor:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        from resilience.execution._waiting import close_in_thread
+        from resilience.execution._waiting import finish_in_thread
 
-        await close_in_thread(self.close)
+        await finish_in_thread(self.close)
 
     def _job(self, request: ExecutionRequest | str) -> Job:
         if self._pool.is_closed:

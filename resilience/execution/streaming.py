@@ -14,7 +14,7 @@ from typing import Self
 import anyio
 import anyio.to_thread
 
-from resilience.execution._waiting import WakeupPipe
+from resilience.execution._waiting import WakeupPipe, finish_in_thread
 from resilience.execution.events import StreamEvent
 from resilience.execution.executor import ExecutionReport, Listener
 
@@ -75,10 +75,15 @@ class EventStream:
         if self._thread is None or self._wake is None:
             return
         self._wake.set()
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._thread.join)
-        self._wake.close()
-        self._wake = None
+        try:
+            await finish_in_thread(self._thread.join)
+        finally:
+            self._close_wake()
+
+    def _close_wake(self) -> None:
+        if self._wake is not None:  # else another task has closed the stream meanwhile
+            self._wake.close()
+            self._wake = None
 
     async def __aenter__(self) -> Self:
         return self

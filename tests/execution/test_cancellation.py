@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Awaitable
 
 import anyio
 import anyio.lowlevel
@@ -14,6 +15,8 @@ import pytest
 
 from resilience.contrib.executor import ContainerConfigurationError
 from resilience.execution import ExecutionReport, ExecutionRequest, StreamEvent, SubprocessExecutor, _waiting, local
+from resilience.execution._worker_process import wait_readable
+from resilience.execution.streaming import EventStream
 from tests.execution.processes import has_ended, open_files
 
 ENDLESS = "import os\nos.write(1, str(os.getpid()).encode())\nwhile True: x = 1"
@@ -122,6 +125,78 @@ def test_an_execution_that_is_cancelled_once_more_while_it_ends_is_ended(kept, c
 
     with SubprocessExecutor() as executor:
         executor.execute_sync("1")
+    files = open_files()
+    asyncio.run(main())
+    assert (open_files(), kept()) == (files, [])
+
+
+async def cancelled_three_times(waiting: Awaitable[object], may_end: threading.Event) -> None:
+    """Cancel the task of *waiting* three times, and find it waiting until *may_end* is set."""
+    task = asyncio.ensure_future(waiting)
+    for _ in range(4):
+        for _ in range(20):
+            await asyncio.sleep(0)
+        task.cancel()
+    assert not task.done()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def test_work_in_a_thread_is_waited_for_however_often_its_task_is_cancelled():
+    has_begun, may_end, is_over = threading.Event(), threading.Event(), threading.Event()
+
+    def work(_listener: object, cancelled: int) -> None:
+        has_begun.set()
+        wait_readable(cancelled, 20)
+        may_end.wait(20)
+        is_over.set()
+
+    async def main() -> None:
+        task = asyncio.create_task(_waiting.run_in_thread(work, None))
+        async with asyncio.timeout(20):
+            while not has_begun.is_set():
+                await asyncio.sleep(0)
+        await cancelled_three_times(task, may_end)
+
+    asyncio.run(main())
+    assert is_over.is_set()
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_what_ends_in_a_thread_is_done_once_however_often_its_task_is_cancelled(turns: int):
+    may_end = threading.Event()
+    done: list[str] = []
+
+    def close() -> None:
+        may_end.wait(20)
+        done.append("closed")
+
+    async def main() -> None:
+        task = asyncio.create_task(_waiting.finish_in_thread(close))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        if turns:  # else it has not begun
+            task.cancel()
+        await cancelled_three_times(task, may_end)
+
+    asyncio.run(main())
+    assert done == ["closed"]
+
+
+def test_a_stream_whose_end_is_cancelled_three_times_keeps_no_descriptor(kept):
+    may_end = threading.Event()
+
+    def work(_listener: object, _cancelled: int) -> None:
+        may_end.wait(20)
+
+    async def main() -> None:
+        stream = EventStream(work, 10)
+        asking = asyncio.create_task(anext(stream))
+        await asyncio.sleep(0)
+        asking.cancel()
+        await cancelled_three_times(stream.aclose(), may_end)
+
     files = open_files()
     asyncio.run(main())
     assert (open_files(), kept()) == (files, [])

@@ -17,7 +17,7 @@ from resilience.execution._jupyter.job import KernelJob
 from resilience.execution._jupyter.kernel import Kernel, KernelDiedError
 from resilience.execution._jupyter.loop_thread import BackgroundLoop
 from resilience.execution._jupyter.session import wait_until_ready
-from resilience.execution._waiting import close_in_thread, run_in_thread
+from resilience.execution._waiting import finish_in_thread, run_in_thread
 from resilience.execution.executor import ExecutionReport, Listener
 from resilience.execution.request import ExecutionRequest
 
@@ -201,7 +201,7 @@ class JupyterExecutor:
         return self
 
     async def __aexit__(self, *raised: object) -> None:
-        await close_in_thread(self.close)
+        await finish_in_thread(self.close)
 
     def __repr__(self) -> str:
         return f"<JupyterExecutor: {self._kernel.name}>"
