@@ -68,11 +68,18 @@ class Runner:
     def is_async(self) -> bool:
         return self.name != "sync"
 
-    def play(self, decorate: Callable[..., object], *script: object, pauses: tuple[float, ...] = ()) -> Story:
+    def play(
+        self,
+        decorate: Callable[..., object],
+        *script: object,
+        pauses: tuple[float, ...] = (),
+        patience: float = 5,
+    ) -> Story:
         """Call what *decorate* makes of a function that does the steps of *script*, one a call.
 
         An exception is raised, a `Takes` takes its time, anything else is returned. Called once, and once more after
-        each of *pauses* seconds. An answer is what came back, or the exception that did.
+        each of *pauses* seconds. An answer is what came back, or the exception that did. *patience* is that of the
+        virtual clock: small where the call is known to hang.
         """
         story = Story()
         steps = iter(script)
@@ -117,7 +124,7 @@ class Runner:
                 except Exception as error:
                     note(error)
 
-        with virtual_time(patience=5) as clock, resilience.subscribe(story.events.append):
+        with virtual_time(patience=patience) as clock, resilience.subscribe(story.events.append):
             story.clock = clock
             if self.is_async:
                 anyio.run(drive_async, backend=self.name)

@@ -130,6 +130,7 @@ def test_the_same_seed_takes_the_same_sample(capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring is new in 3.12")
+@pytest.mark.slow
 def test_mutants_are_killed_by_the_tests_that_execute_their_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     written = tmp_path / "mutants.json"
     arguments = ["--source", "resilience/policies/backoff.py", "--tests", "tests/policies/test_backoff.py"]

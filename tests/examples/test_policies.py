@@ -343,7 +343,7 @@ def test_waiting_for_a_slot_ends_with_the_wait_or_with_the_deadline(runner: Runn
     for wait, by, ends in ((2, 5, 2), (9, 5, 5)):
         limit = ConcurrencyLimit(1, wait)
         limit.slots.try_acquire()
-        story = runner.play(Pipeline(fallback(default="none"), deadline(by), limit), "never")
+        story = runner.play(Pipeline(fallback(default="none"), deadline(by), limit), "never", patience=0.05)
         assert (story.answer, story.now, story.reached) == ("none", ends, 0)
         assert (limit.slots.free, limit.slots.waiting) == (0, 0)
 
