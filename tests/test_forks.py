@@ -153,3 +153,41 @@ def test_a_circuit_that_is_collected_before_the_locks_are_free_is_forgotten_all_
     """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == "1 0\n", done.stderr
+
+
+def test_an_object_that_is_collected_before_the_locks_are_free_takes_its_circuit_along_all_the_same():
+    program = """if True:
+        import gc, os, signal, threading
+        os.register_at_fork(after_in_child=lambda: signal.alarm(5))
+        os.register_at_fork(after_in_child=gc.collect)  # before any function of the toolkit's
+        from resilience import circuit_breaker
+        shards = circuit_breaker("shards", per_instance=True)
+
+        @shards
+        class Shard:
+            def __init__(self):
+                self.me = self
+            def read(self): ...
+
+        held, stop = threading.Event(), threading.Event()
+
+        def hold():
+            with shards._circuits._lock:
+                held.set()
+                stop.wait()
+
+        gc.disable()
+        Shard().read()
+        threading.Thread(target=hold, daemon=True).start()
+        held.wait()
+        child = os.fork()
+        if not child:
+            kept = Shard()
+            kept.read()  # a new circuit: those of the collected go
+            os._exit(len(shards._circuits._breakers))
+        stop.set()
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        os._exit(0)
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "1\n", done.stderr

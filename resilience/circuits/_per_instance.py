@@ -34,6 +34,8 @@ class PerInstance(Generic[B]):
         self._make = make
         self._breakers: dict[int, tuple[weakref.ref[object], B]] = {}
         self._lock = fork_safe(threading.RLock())  # a weak reference may die, and call back, while it is held
+        #: The addresses of collected objects whose circuits are still kept, as the lock was taken then.
+        self._collected: list[int] = []
 
     def policy_for(self, target: object) -> Policy:
         """Return the policy that takes the methods of the class *target* through the circuit of their object.
@@ -59,6 +61,8 @@ class PerInstance(Generic[B]):
         with self._lock:
             found = self._breakers.get(address)
             if found is None or found[0]() is not instance:
+                while self._collected:
+                    self._drop(self._collected.pop())
                 found = (weakref.ref(instance, lambda _: self._forget(address)), self._make())
                 self._breakers[address] = found
             return found[1]
@@ -68,10 +72,22 @@ class PerInstance(Generic[B]):
         return self.of(instance).circuit
 
     def _forget(self, address: int) -> None:
-        with self._lock:
-            found = self._breakers.get(address)
-            if found is not None and found[0]() is None:  # not one that has the same address now
-                del self._breakers[address]
+        """Drop the circuit of a collected object, now or with the next new one. It does not wait for the lock.
+
+        In a forked process the collector may run before the lock is free, which a thread of the parent held.
+        """
+        if not self._lock.acquire(blocking=False):
+            self._collected.append(address)
+            return
+        try:
+            self._drop(address)
+        finally:
+            self._lock.release()
+
+    def _drop(self, address: int) -> None:
+        found = self._breakers.get(address)
+        if found is not None and found[0]() is None:  # not one that has the same address now
+            del self._breakers[address]
 
 
 class OneForAll(Generic[B]):
