@@ -21,7 +21,8 @@ from resilience.categories import ErrorCategory, Recovery, Severity
 if TYPE_CHECKING:
     from resilience._deadline_context import remaining
     from resilience._listeners import subscribe
-    from resilience._runtime.pipeline import Description, Pipeline, describe
+    from resilience._runtime.description import ClassDescription, Description, describe
+    from resilience._runtime.pipeline import Pipeline
     from resilience._runtime.worst_case import WorstCase
     from resilience.circuits import CircuitBreaker, CircuitState, circuit_breaker
     from resilience.classification import classify, explain, register, register_library, retry_after
@@ -66,6 +67,7 @@ __all__ = [
     "CircuitBreaker",
     "CircuitOpenError",
     "CircuitState",
+    "ClassDescription",
     "DeadlineExceededError",
     "Degraded",
     "Description",
@@ -127,7 +129,8 @@ _LAZY = {
     "CircuitState": "circuits",
     "DeadlineExceededError": "errors",
     "Degraded": "policies.degraded",
-    "Description": "_runtime.pipeline",
+    "ClassDescription": "_runtime.description",
+    "Description": "_runtime.description",
     "ErrorCollector": "collect",
     "GatheredResults": "gather",
     "Pipeline": "_runtime.pipeline",
@@ -145,7 +148,7 @@ _LAZY = {
     "by_method": "policies.idempotency",
     "circuit_breaker": "circuits",
     "classify": "classification.classifier",
-    "describe": "_runtime.pipeline",
+    "describe": "_runtime.description",
     "error_chain": "errors.chain",
     "explain": "classification.classifier",
     "gather_results": "gather",

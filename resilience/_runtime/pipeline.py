@@ -1,21 +1,18 @@
-"""Several policies as one value: reusable, decorates, calls; and the answer to what guards a function."""
+"""Several policies as one value: reusable, decorates, calls."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from resilience._runtime import async_runner, sync_runner
-from resilience._runtime.callables import is_async, is_generator, name_of, under_descriptor
-from resilience._runtime.decorate import guarded
+from resilience._runtime.callables import is_async, is_generator, name_of
 from resilience._runtime.first_call import warn_of_unfinished
 from resilience._runtime.guard import guard
 from resilience._runtime.protocol import Call, Policy
 from resilience._runtime.tracebacks import result_of
-from resilience._runtime.worst_case import SINGLE_CALL, WorstCase, worst_case
 
-__all__ = ["Decorator", "Description", "Pipeline", "WorstCase", "describe"]
+__all__ = ["Decorator", "Pipeline"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -105,50 +102,3 @@ class Pipeline(Decorator):
 
     def __repr__(self) -> str:
         return f"<Pipeline {self}>"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Description:
-    """The policies around *target*, as text, the outermost first, and the *worst* case of a call.
-
-    Its text shows them as a tree, the function innermost; iterating over it gives the policies.
-    """
-
-    target: str
-    policies: tuple[str, ...]
-    worst: WorstCase = SINGLE_CALL
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.policies)
-
-    def __len__(self) -> int:
-        return len(self.policies)
-
-    def __str__(self) -> str:
-        lines = [f"{'  ' * depth}{policy}" for depth, policy in enumerate(self.policies)]
-        worst = [str(self.worst)] if self.policies else []
-        return "\n".join([*lines, f"{'  ' * len(lines)}{self.target}", *worst])
-
-
-def describe(target: object) -> Description:
-    r"""Return the policies around a function or method, in order, and the worst case of a call.
-
-    >>> from resilience import fallback, retry_on_category
-    >>> @fallback(default=())
-    ... @retry_on_category("timeout", attempts=2, base_delay=0.1, jitter="none")
-    ... def search(query: str) -> tuple[str, ...]: ...
-    >>> print("\n".join(describe(search).policies))
-    fallback(default=tuple, on=infrastructure|rejected)
-    retry_on_category(timeout, attempts=2, base_delay=0.1, max_delay=60, jitter=none)
-    >>> print(describe(search).worst)
-    worst case: 2 calls, 0.1 s of waiting and what the calls take (up to 66 s per wait if the server sends Retry-After)
-    """
-    target = under_descriptor(target)
-    if isinstance(target, type):
-        raise TypeError(f"describe({target.__qualname__}): give one of its methods; each is guarded by itself")
-    if not callable(target):
-        raise TypeError(f"describe({target!r}): give a function or a method")
-    found = guarded(target)
-    if found is None:
-        return Description(name_of(target), ())
-    return Description(found.target, tuple(str(policy) for policy in found.policies), worst_case(found.policies))

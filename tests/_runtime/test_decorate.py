@@ -614,11 +614,6 @@ def test_a_class_with_nothing_to_guard_is_refused():
         assert dict(vars(cls)) == before
 
 
-def test_a_class_has_no_description_of_its_own():
-    with pytest.raises(TypeError, match=r"describe\(Client\): give one of its methods"):
-        describe(Client)
-
-
 # -- fusing ---------------------------------------------------------------------------------------------------------
 
 
