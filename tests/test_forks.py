@@ -186,7 +186,7 @@ def test_an_object_that_is_collected_before_the_locks_are_free_takes_its_circuit
             kept.read()  # a new circuit: those of the collected go
             os._exit(len(shards._circuits._breakers))
         stop.set()
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
         os._exit(0)
     """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)

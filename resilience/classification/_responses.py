@@ -75,8 +75,11 @@ def status_in(thing: object, names: Iterable[str] = STATUS_NAMES, *, is_response
     `http.HTTPStatus`, or beside what belongs to a request or a response of HTTP, or where *thing* surely is a response.
 
     >>> import urllib.error
-    >>> status_in(urllib.error.HTTPError("http://host/", 503, "busy", {}, None)), status_in(SystemExit(503))
-    (503, None)
+    >>> with urllib.error.HTTPError("http://host/", 503, "busy", {}, None) as error:
+    ...     status_in(error)
+    503
+    >>> status_in(SystemExit(503)) is None
+    True
     """
     for name in names:
         status = as_int(safe_getattr(thing, name))

@@ -9,7 +9,7 @@ import argparse
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from resilience._validation import did_you_mean
 from resilience.cli.output import ExitCode
@@ -145,6 +145,10 @@ class _Parser(argparse.ArgumentParser):
     """Answers a wrong argument in one line, with what was probably meant; argparse prints the usage as well."""
 
     commands: Mapping[str, _Parser] = {}
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.suggest_on_error = False  # from 3.15 on argparse has a hint of its own, in other words
 
     def error(self, message: str) -> NoReturn:
         line = f"{self.prog}: {_INVALID_CHOICE.sub(_say_choices, message)}; see `{self.prog} --help`"
