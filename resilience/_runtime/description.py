@@ -6,12 +6,14 @@ A description is made from what guards a target now. It is a value: it does not 
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 from collections.abc import Iterator, Mapping
 from typing import overload
 
 from resilience._runtime.callables import name_of, under_descriptor
 from resilience._runtime.decorate import guarded
 from resilience._runtime.guard import public_methods
+from resilience._runtime.pipeline import Decorator
 from resilience._runtime.worst_case import SINGLE_CALL, WorstCase, worst_case
 
 __all__ = ["ClassDescription", "Description", "WorstCase", "describe"]
@@ -55,13 +57,16 @@ class ClassDescription:
         together: dict[tuple[tuple[str, ...], WorstCase], list[str]] = {}
         for name, method in self.methods.items():
             together.setdefault((method.policies, method.worst), []).append(name)
-        stacks = [
-            str(Description(f"{self.target}: {', '.join(names)}", policies, worst))
-            for (policies, worst), names in together.items()
-        ]
-        if self.unguarded or not stacks:
-            stacks.append(f"{self.target}, not guarded: {', '.join(self.unguarded) or 'it has no public method'}")
-        return "\n".join(stacks)
+        lines = [self.target]
+        for (policies, worst), names in together.items():
+            lines.append(textwrap.indent(str(Description(", ".join(names), policies, worst)), "  "))
+        if self.unguarded:
+            lines.append(f"  not guarded: {', '.join(self.unguarded)}")
+        return "\n".join(lines)
+
+
+_A_FUNCTION = "a function"
+"""The target of the description of policies that are not around a function yet."""
 
 
 @overload
@@ -75,7 +80,8 @@ def describe(target: object) -> Description: ...
 def describe(target: object) -> Description | ClassDescription:
     r"""Return the policies around a function or method, in order, and the worst case of a call.
 
-    Of a class it is a `ClassDescription`: that of each guarded method, and the names of the other public ones.
+    Of a class it is a `ClassDescription`: that of each guarded method, and the names of the other public ones. Of a
+    policy or `Pipeline` it is that of any function it will guard.
 
     Raises TypeError for what cannot be called.
 
@@ -97,6 +103,9 @@ def describe(target: object) -> Description | ClassDescription:
     >>> list(describe(Shelf).methods), describe(Shelf).unguarded
     (['get', 'put'], ('close',))
     """
+    if isinstance(target, Decorator):
+        policies = target.policies()
+        return Description(_A_FUNCTION, tuple(str(policy) for policy in policies), worst_case(policies))
     target = under_descriptor(target)
     if isinstance(target, type):
         return _describe_class(target)
@@ -117,4 +126,4 @@ def _describe_class(cls: type[object]) -> ClassDescription:
             unguarded.append(name)
         else:
             methods[name] = describe(function)
-    return ClassDescription(cls.__qualname__, methods, tuple(unguarded))
+    return ClassDescription(name_of(cls), methods, tuple(unguarded))

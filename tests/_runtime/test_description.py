@@ -6,7 +6,7 @@ import functools
 
 import pytest
 
-from resilience import ClassDescription, circuit_breaker, describe, retry_on_category
+from resilience import ClassDescription, Pipeline, circuit_breaker, describe, retry_on_category, timeout
 
 
 class Client:
@@ -70,27 +70,27 @@ def test_methods_of_one_stack_are_shown_together():
         "worst case: 2 calls, 0.1 s of waiting and what the calls take"
         " (up to 66 s per wait if the server sends Retry-After)"
     )
-    name = Shelf.__qualname__
     assert str(describe(Shelf)).splitlines() == [
-        "retry_on_category(timeout, attempts=2, base_delay=0.1, max_delay=60, jitter=none)",
-        f"  {name}: find, get",
-        worst,
-        "retry_on_category(network, attempts=2, base_delay=0.1, max_delay=60, jitter=none)",
-        f"  {name}: put",
-        worst,
-        f"{name}, not guarded: drop",
+        f"{__name__}.{Shelf.__qualname__}",
+        "  retry_on_category(timeout, attempts=2, base_delay=0.1, max_delay=60, jitter=none)",
+        "    find, get",
+        f"  {worst}",
+        "  retry_on_category(network, attempts=2, base_delay=0.1, max_delay=60, jitter=none)",
+        "    put",
+        f"  {worst}",
+        "  not guarded: drop",
     ]
 
 
 def test_a_class_without_policies_has_no_guarded_method():
     assert describe(Client).methods == {}
-    assert str(describe(Client)) == "Client, not guarded: close, get, ping, post, send, stream, version"
+    assert str(describe(Client)) == f"{__name__}.Client\n  not guarded: close, get, ping, post, send, stream, version"
 
 
-def test_a_class_without_methods_is_said_to_have_none():
+def test_of_a_class_without_methods_its_name_is_all():
     class Nothing: ...
 
-    assert str(describe(Nothing)).endswith("Nothing, not guarded: it has no public method")
+    assert str(describe(Nothing)) == f"{__name__}.{Nothing.__qualname__}"
 
 
 def test_an_inherited_method_that_is_guarded_on_the_base_is_described_as_there():
@@ -108,3 +108,13 @@ def test_an_inherited_method_that_is_guarded_on_the_base_is_described_as_there()
 def test_what_cannot_be_called_has_no_description():
     with pytest.raises(TypeError, match=r"describe\(5\): give a function, a method or a class"):
         describe(5)
+
+
+@pytest.mark.parametrize("policy", [retry_on_category("network"), timeout(2), circuit_breaker("described")])
+def test_the_description_of_a_policy_or_a_pipeline_is_that_of_a_function_it_will_guard(policy):
+    def function() -> None: ...
+
+    for described in (policy, Pipeline(policy)):
+        assert describe(described).policies == describe(described(function)).policies
+        assert describe(described).worst == describe(described(function)).worst
+        assert "a function" in str(describe(described))
