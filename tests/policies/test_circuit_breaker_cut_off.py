@@ -24,10 +24,11 @@ from resilience import (
     timeout,
 )
 from resilience.circuits import CircuitBreaker
+from resilience.clock import current_clock
 from resilience.metrics import track_errors
 from resilience.metrics._call_stats import CALL_STATS
 from resilience.policies import Call, CutOff, Outcome, Policy, Proceed, Steps
-from resilience.testing import virtual_time
+from resilience.testing import VirtualClock, virtual_time
 
 BACKENDS = ("asyncio", "trio")
 both = pytest.mark.parametrize("backend", BACKENDS)
@@ -294,13 +295,16 @@ def test_a_limit_outside_of_a_shield_does_not_end_what_is_in_it():
 
 
 class Hanging:
-    """A dependency that hangs until it is let go, and then answers or fails."""
+    """A dependency that hangs until it is let go, then answers or fails. In virtual time its limits pass at once."""
 
     def __init__(self) -> None:
         self.answer, self.ended = threading.Event(), threading.Event()
         self.error: Exception | None = None
 
     def __call__(self) -> str:
+        clock = current_clock()
+        if isinstance(clock, VirtualClock):
+            clock.advance(3600)
         self.answer.wait(30)
         if self.error is not None:
             raise self.error
@@ -404,7 +408,7 @@ def test_a_thread_that_a_limit_leaves_is_a_time_out_at_once_and_once(
     call = shape(breaker, hanging)
     if late == "fails":
         hanging.error = ConnectionResetError("late")
-    with virtual_time(patience=0.02):
+    with virtual_time(patience=20):
         with pytest.raises(TimeoutError):
             call()
         assert breaker.fail_counter == 1
@@ -420,7 +424,7 @@ def test_a_probe_in_a_thread_that_a_limit_leaves_opens_the_circuit_again(
 ):
     breaker = circuit_breaker("hanging", reset_timeout=60)
     call = shape(breaker, hanging)
-    with virtual_time(patience=0.02):
+    with virtual_time(patience=20):
         breaker.half_open()
         with pytest.raises(TimeoutError):
             call()
@@ -485,7 +489,7 @@ def test_an_attempt_that_is_not_made_in_a_thread_that_was_left_is_no_second_time
     breaker = circuit_breaker("hanging", failure_threshold=5)
     hanging.error = ConnectionResetError("late")
     call = with_a_retry(breaker, hanging)
-    with virtual_time(patience=0.02):
+    with virtual_time(patience=20):
         with pytest.raises(TimeoutError):
             call()
         hanging.come_back()
@@ -854,7 +858,7 @@ def test_a_policy_knows_what_has_cut_a_call_off(backend: str):
 
 def test_a_policy_is_notified_at_once_of_a_thread_that_a_limit_leaves(hanging: Hanging):
     recorder = Recorder()
-    with virtual_time(patience=0.02):
+    with virtual_time(patience=20):
         with pytest.raises(CallTimeoutError):
             timeout(1)(recorder(hanging.ends(hanging)))()
         assert recorder.seen == ["abandoned"]
@@ -869,6 +873,6 @@ def test_an_error_of_a_watch_reaches_no_caller(hanging: Hanging, caplog: pytest.
             call.on_abandoned(lambda: 1 // 0)
             return (yield Proceed())
 
-    with virtual_time(patience=0.02), pytest.raises(CallTimeoutError):
+    with virtual_time(patience=20), pytest.raises(CallTimeoutError):
         timeout(1)(Broken()(hanging))()
     assert "on_abandoned callback" in caplog.text
