@@ -69,7 +69,7 @@ _SHARED_CELLS = {name: CellType(value) for name, value in _GLOBALS.items()}
 
 
 class _Substitutable(Protocol):
-    """Several wrappers of one function, which call one another in its place together."""
+    """The several wrappers of a function that may be async or not."""
 
     def substitute(self, make: Callable[[Callable[..., object]], Callable[..., object]]) -> Callable[[], None]: ...
 
