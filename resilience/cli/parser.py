@@ -61,8 +61,9 @@ examples:
   resilience explain CircuitOpenError          an error of the toolkit, by class or code
   resilience explain --list                    the libraries whose exceptions are known
   resilience explain grpc UNAVAILABLE
-  resilience explain sqlstate 40001
-  resilience explain errno ECONNRESET
+  resilience explain ECONNRESET                an error of the operating system
+  resilience explain SQLITE_BUSY               a code of a database: 40P01, ORA-00060, 'mysql 1213'
+  resilience explain 'sqlite3.OperationalError: database is locked'
 
 exit codes: 0 known, 2 not known
 """
