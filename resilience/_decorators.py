@@ -249,7 +249,7 @@ def fallback(
 @overload
 def fallback(
     *,
-    factory: Callable[[Exception], V],
+    factory: Callable[[Exception], V] | Callable[[], V],
     chain: Mapping[CategoryLike, Callable[..., object]] | None = ...,
     stale: StaleCache | None = ...,
     key: Callable[..., object] | None = ...,
@@ -288,7 +288,7 @@ def fallback(
 def fallback(
     default: object = ...,
     *,
-    factory: Callable[[Exception], object] | None = None,
+    factory: Callable[[Exception], object] | Callable[[], object] | None = None,
     chain: Mapping[CategoryLike, Callable[..., object]] | None = None,
     stale: StaleCache | None = None,
     key: Callable[..., object] | None = None,
@@ -300,9 +300,9 @@ def fallback(
 ) -> Fallback[Any]:
     """Return a substitute when the call fails with a category in *on*.
 
-    The substitute is *default*, the same object each time, or the result of *factory* for the error; the factory may be
-    async where the function is. When *factory* raises, its error reaches the caller with the first one as its context.
-    Only exceptions are replaced: call ``response.raise_for_status()`` on a response. As a block:
+    The substitute is *default*, the same object each time, or the result of *factory*, a function of the error or of
+    nothing, async only where the function is. When *factory* raises, its error reaches the caller with the first one as
+    its context. Only exceptions are replaced: call ``response.raise_for_status()`` on a response. As a block:
 
     >>> with fallback(default=[]) as result:
     ...     raise ConnectionRefusedError("port 5432")
