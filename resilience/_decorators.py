@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
+from resilience._keywords import answers_unknown_keywords
 from resilience.categories import ErrorCategory
 
 if TYPE_CHECKING:
@@ -113,10 +114,7 @@ def retry_on_category(*on: object, **options: Unpack[RetryOptions]) -> object:
         return Retry(*on, **options)
     (target,) = on  # written without parentheses: what it decorates
     if isinstance(target, type) and issubclass(target, BaseException):
-        raise TypeError(
-            f"on={target!r}: give a category, not an exception class: an ErrorCategory or its label, such as 'timeout';"
-            f" the category of {target.__name__} is set by resilience.register({target.__name__}, ...)"
-        )
+        return Retry(target)  # refused, as no category
     return Retry(**options)(target)  # type: ignore[type-var]  # callable, or a class method
 
 
@@ -152,6 +150,7 @@ def retrying(*on: CategoryLike, **options: Unpack[RetryOptions]) -> RetryLoop:
     return RetryLoop(*retry_on_category(*on, **options).policies())
 
 
+@answers_unknown_keywords("deadline")
 def deadline(seconds: float | timedelta, *, only: Sequence[str] | None = None, exclude: Sequence[str] = ()) -> Deadline:
     """Limit a piece of work, with everything it calls, to *seconds* in all.
 
@@ -199,6 +198,7 @@ def timeout(
 ) -> Timeout: ...
 
 
+@answers_unknown_keywords("timeout")
 def timeout(
     seconds: object = ...,
     *,
@@ -285,6 +285,7 @@ def fallback(
 ) -> Fallback[object]: ...
 
 
+@answers_unknown_keywords("fallback")
 def fallback(
     default: object = ...,
     *,

@@ -86,8 +86,8 @@ def test_a_run_that_uses_nothing_of_it_imports_nothing_of_the_core_and_prints_no
         def test_nothing(request):
             ours = {name for name in sys.modules if name.partition(".")[0] == "resilience"}
             assert ours == {
-                "resilience", "resilience._decorators", "resilience._lazy", "resilience.categories",
-                "resilience.testing", "resilience.testing._pytest_plugin",
+                "resilience", "resilience._decorators", "resilience._keywords", "resilience._lazy",
+                "resilience.categories", "resilience.testing", "resilience.testing._pytest_plugin",
             }
             assert not {"pybreaker", "structlog", "tenacity"} & set(sys.modules)
             assert not [name for name in request.fixturenames if name != "request"]
