@@ -35,6 +35,16 @@ def test_each_command_explains_itself(resilience, command):
     assert "--json" in run.out
 
 
+COMMANDS = ["", "demo", "call", "explain", "circuits", "codes", "run", "report", "schema"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_each_command_fits_80_columns(resilience, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "80")
+    for line in resilience(*filter(None, [command]), "--help").out.splitlines():
+        assert len(line) <= 80, line
+
+
 def test_the_version_is_the_librarys(resilience):
     run = resilience("--version")
     assert (run.code, run.out) == (0, f"resilience {toolkit.__version__}\n")
