@@ -116,6 +116,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "generated_wrapper: about what only generated wrappers do; skipped with --wrappers=general"
     )
+    config.addinivalue_line("markers", "asyncio: pytest-asyncio's, in an example of docs/pytest.md")
     if config.getoption("wrappers") == "general":  # here, before anything is decorated
         from resilience._runtime import fast_path as wrappers
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
+from resilience._keywords import answers_unknown_keywords
 from resilience.categories import ErrorCategory
 
 if TYPE_CHECKING:
@@ -113,10 +114,7 @@ def retry_on_category(*on: object, **options: Unpack[RetryOptions]) -> object:
         return Retry(*on, **options)
     (target,) = on  # written without parentheses: what it decorates
     if isinstance(target, type) and issubclass(target, BaseException):
-        raise TypeError(
-            f"on={target!r}: give a category, not an exception class: an ErrorCategory or its label, such as 'timeout';"
-            f" the category of {target.__name__} is set by resilience.register({target.__name__}, ...)"
-        )
+        return Retry(target)  # refused, as no category
     return Retry(**options)(target)  # type: ignore[type-var]  # callable, or a class method
 
 
@@ -152,6 +150,7 @@ def retrying(*on: CategoryLike, **options: Unpack[RetryOptions]) -> RetryLoop:
     return RetryLoop(*retry_on_category(*on, **options).policies())
 
 
+@answers_unknown_keywords("deadline")
 def deadline(seconds: float | timedelta, *, only: Sequence[str] | None = None, exclude: Sequence[str] = ()) -> Deadline:
     """Limit a piece of work, with everything it calls, to *seconds* in all.
 
@@ -199,6 +198,7 @@ def timeout(
 ) -> Timeout: ...
 
 
+@answers_unknown_keywords("timeout")
 def timeout(
     seconds: object = ...,
     *,
@@ -249,7 +249,7 @@ def fallback(
 @overload
 def fallback(
     *,
-    factory: Callable[[Exception], V],
+    factory: Callable[[Exception], V] | Callable[[], V],
     chain: Mapping[CategoryLike, Callable[..., object]] | None = ...,
     stale: StaleCache | None = ...,
     key: Callable[..., object] | None = ...,
@@ -285,10 +285,11 @@ def fallback(
 ) -> Fallback[object]: ...
 
 
+@answers_unknown_keywords("fallback")
 def fallback(
     default: object = ...,
     *,
-    factory: Callable[[Exception], object] | None = None,
+    factory: Callable[[Exception], object] | Callable[[], object] | None = None,
     chain: Mapping[CategoryLike, Callable[..., object]] | None = None,
     stale: StaleCache | None = None,
     key: Callable[..., object] | None = None,
@@ -300,9 +301,9 @@ def fallback(
 ) -> Fallback[Any]:
     """Return a substitute when the call fails with a category in *on*.
 
-    The substitute is *default*, the same object each time, or the result of *factory* for the error; the factory may be
-    async where the function is. When *factory* raises, its error reaches the caller with the first one as its context.
-    Only exceptions are replaced: call ``response.raise_for_status()`` on a response. As a block:
+    The substitute is *default*, the same object each time, or the result of *factory*, a function of the error or of
+    nothing, async only where the function is. When *factory* raises, its error reaches the caller with the first one as
+    its context. Only exceptions are replaced: call ``response.raise_for_status()`` on a response. As a block:
 
     >>> with fallback(default=[]) as result:
     ...     raise ConnectionRefusedError("port 5432")

@@ -200,6 +200,17 @@ def _union(categories: list[ErrorCategory]) -> ErrorCategory:
     return result
 
 
+def _expected(given: object) -> str:
+    """Return what to give in place of something that is no category: often a class, or several labels in a tuple."""
+    expected = "an ErrorCategory or its label, such as 'timeout'"
+    if isinstance(given, type) and issubclass(given, BaseException):
+        name = given.__name__
+        return f"{expected}, not an exception class; the category of {name} is set by resilience.register({name}, ...)"
+    if isinstance(given, tuple | list | set | frozenset):
+        return f"{expected}; several are one text, such as 'network|timeout'"
+    return expected
+
+
 def _one(parameter: str, category: object) -> ErrorCategory:
     if isinstance(category, str):
         try:
@@ -207,7 +218,7 @@ def _one(parameter: str, category: object) -> ErrorCategory:
         except ValueError as unknown:
             raise ValueError(f"{parameter}: {unknown}") from None
     if not isinstance(category, ErrorCategory):
-        raise TypeError(f"{parameter}={category!r}: give an ErrorCategory or its label, such as 'timeout'")
+        raise TypeError(f"{parameter}={category!r}: give {_expected(category)}")
     if not category:
         raise ValueError(f"{parameter}={category!r}: an empty category matches nothing; name at least one leaf")
     return category

@@ -20,7 +20,7 @@ from copy import copy
 from functools import partial
 from operator import attrgetter
 from types import CellType, FunctionType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from resilience._runtime import async_runner, sync_runner
 from resilience._runtime.circuit_context import running_calls, still_running
@@ -41,7 +41,7 @@ from resilience._runtime.protocol import Policy, SuccessReporting
 from resilience._runtime.slow_path import NOWHERE, SlowPath, StreamSlowPath
 from resilience.clock import current_clock
 
-__all__ = ["stream_in_block", "stream_wrapper_of", "wrapper_of"]
+__all__ = ["replace_attributes", "stream_in_block", "stream_wrapper_of", "substitute", "wrapper_of"]
 
 T = TypeVar("T")
 
@@ -66,6 +66,12 @@ _GLOBALS: Mapping[str, object] = {
 }
 _SHARED_CELLS = {name: CellType(value) for name, value in _GLOBALS.items()}
 """The free variables that all wrappers share."""
+
+
+class _Substitutable(Protocol):
+    """The several wrappers of a function that may be async or not."""
+
+    def substitute(self, make: Callable[[Callable[..., object]], Callable[..., object]]) -> Callable[[], None]: ...
 
 
 class _FastPath:
@@ -226,3 +232,38 @@ def _wrapper(
         wrapper.__defaults__ = function.__defaults__
         wrapper.__kwdefaults__ = copy(function.__kwdefaults__)
     return wrapper
+
+
+def substitute(
+    wrapper: FunctionType, make: Callable[[Callable[..., object]], Callable[..., object]]
+) -> Callable[[], None]:
+    """Have *wrapper* call another function in place of its own, for tests; return what puts its own back.
+
+    *make* is given the function that the wrapper calls in the end. It returns a plain function that is called instead,
+    in each attempt, and may call the one it was given and return what that returns.
+    """
+    cells = dict(zip(wrapper.__code__.co_freevars, wrapper.__closure__ or (), strict=True))
+    if ".slow" not in cells:  # of a function that may be async or not, see `undecided`
+        return cast("_Substitutable", cells["undecided"].cell_contents).substitute(make)
+    slow = cast("SlowPath", cells[".slow"].cell_contents)
+    called: Callable[..., object] | None = slow.function
+    if isinstance(slow, StreamSlowPath):
+        called = slow.opener
+    assert called is not None
+    places: list[tuple[object, str]] = [(slow, "opener")]
+    if ".function" in cells:  # the wrapper does without the runner where the call succeeds
+        places.append((cells[".function"], "cell_contents"))
+    return replace_attributes(places, make(called))
+
+
+def replace_attributes(places: Sequence[tuple[object, str]], value: object) -> Callable[[], None]:
+    """Set each attribute, given by its owner and its name, to *value*; return what sets them back."""
+    before = [(owner, name, getattr(owner, name)) for owner, name in places]
+    for owner, name in places:
+        setattr(owner, name, value)
+
+    def restore() -> None:
+        for owner, name, found in before:
+            setattr(owner, name, found)
+
+    return restore

@@ -12,14 +12,14 @@ dispatches by the type of its argument: of these each call is looked at.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from types import CoroutineType
+from types import CoroutineType, FunctionType
 from typing import Any, cast
 
 from resilience._deadline_context import running_task
 from resilience._outcome import Outcome
 from resilience._runtime import async_runner, sync_runner
 from resilience._runtime.callables import is_consistently_async
-from resilience._runtime.fast_path import wrapper_of
+from resilience._runtime.fast_path import replace_attributes, substitute, wrapper_of
 from resilience._runtime.fast_path_template import ANYTHING, parameters_of
 from resilience._runtime.first_call import FirstCall
 from resilience._runtime.protocol import Call, Policy
@@ -124,6 +124,17 @@ class _Undecided:
         if self._is_consistent:
             wrappers = {True: self.coroutine_function, False: self.sync}
             self.decided[in_loop] = wrappers[gave_coroutine]
+
+    def substitute(self, make: Callable[[Callable[..., object]], Callable[..., object]]) -> Callable[[], None]:
+        """Have all wrappers of the function call another one in its place, see `fast_path.substitute`."""
+        restoring = [substitute(cast("FunctionType", each), make) for each in (self.sync, self.coroutine_function)]
+        restoring.append(replace_attributes([(self, "function")], make(self.function)))
+
+        def restore() -> None:
+            for put_back in restoring:
+                put_back()
+
+        return restore
 
     async def call_again(
         self, coroutine: Coroutine[Any, Any, object], args: tuple[object, ...], kwargs: dict[str, object]

@@ -58,6 +58,11 @@ def _takes_options_of(
         @functools.wraps(init)
         def construct(self: S, /, *args: P.args, **kwargs: P.kwargs) -> None:
             require_known_names("circuit_breaker", kwargs, names)
+            if len(args) > 1:
+                raise TypeError(
+                    f"circuit_breaker{args!r}: give the name alone by its position, and options by their names, as in"
+                    " circuit_breaker('billing', failure_threshold=5, reset_timeout=60)"
+                )
             init(self, config(*args, **kwargs))
 
         construct.__doc__ = config.__doc__

@@ -1,4 +1,4 @@
-"""Classify a failure that is only named: ``httpx.ReadTimeout``, ``status 503``, ``ECONNRESET``, ``connection``.
+"""Classify a failure that is only named: ``httpx.ReadTimeout``, ``status 503``, ``SQLITE_BUSY``, ``connection``.
 
 For the command line, and for configuring a retry without the exception at hand. Nothing of a client library is
 imported: a class is looked up by its name in the tables, and one whose answer depends on what it carries is explained
@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterable
 
 from resilience.categories import ErrorCategory
+from resilience.classification._code_words import CODE_WORDS, NOTATIONS, explain_code, explain_sqlite_text
 from resilience.classification.classifier import Explanation, explain
 from resilience.classification.grpc_status import GRPC_STATUS
 from resilience.classification.http_status import category_of_status
@@ -21,6 +22,9 @@ from resilience.classification.match import Match
 from resilience.classification.sqlstate import category_of_sqlstate, is_sqlstate, named_sqlstate
 
 __all__ = ["explain_text"]
+
+ALONE = "what a real one carries may tell more"
+"""The end of the reason where a class is explained that has no category of its own."""
 
 _ACCEPTED = (
     "give an exception such as httpx.ReadTimeout or TimeoutError, 'status 503', 'grpc UNAVAILABLE', "
@@ -40,7 +44,7 @@ _ALIASES = {
 
 
 def explain_text(text: str) -> Explanation:
-    """Explain a failure that is only named: an exception class, an HTTP or gRPC status, a SQLSTATE, an errno.
+    """Explain a failure that is only named: an exception class, a status of HTTP or gRPC, an errno, a database's code.
 
     Imports no client library: a class is looked up by name in the tables, and one whose answer depends on what it
     carries is explained as if it carried nothing. Raises ValueError for a name that is not known, with near matches,
@@ -62,7 +66,7 @@ def explain_text(text: str) -> Explanation:
     if len(words) != 1:
         raise ValueError(f"text={text!r}: {_ACCEPTED}")
     if words[0].isdigit():
-        return _http(words[0])
+        return explain_code(words[0]) or _http(words[0])
     name = _ALIASES.get(words[0], words[0]).removeprefix("builtins.")
     return _builtin(name) or _in_tables(name)
 
@@ -80,10 +84,10 @@ def _in_words(text: str) -> Explanation | None:
         category = ErrorCategory(word.replace(" ", "_"))
         return Explanation(category, "declared", f"{category.label} is a category itself")
     for number, name in errno.errorcode.items():
-        if text.upper() == name or word == os.strerror(number).lower():
+        if text.upper().removeprefix("WSA") == name or word == os.strerror(number).lower():
             return _errno(name)
     kind = _BY_WORD.get(word)
-    return _builtin(kind) if kind else None
+    return _builtin(kind) if kind else explain_sqlite_text(text)
 
 
 _LABELS = frozenset(category.label for category in ErrorCategory)
@@ -95,7 +99,9 @@ _BY_WORD = {name.removesuffix("Error").lower(): name for name in dir(builtins) i
 
 def _http(word: str) -> Explanation:
     if word not in _STATUSES:
-        raise ValueError(f"status {word!r}: give an HTTP status, 100 to 599")
+        others = [f"{system} {word}" for system, explain_number in NOTATIONS.items() if explain_number(word)]
+        hint = f"; did you mean {' or '.join(map(repr, others))}?" if others else ""
+        raise ValueError(f"status {word!r}: give an HTTP status, 100 to 599{hint}")
     return Explanation(category_of_status(int(word)), "structure", f"status {word}")
 
 
@@ -121,7 +127,20 @@ def _errno(word: str) -> Explanation:
     return explain(OSError(known[word.upper()], ""))
 
 
+def _of_system(system: str) -> Callable[[str], Explanation]:
+    """Return what explains a code of *system*, as ``mysql 1213`` gives it."""
+
+    def explain_word(word: str) -> Explanation:
+        found = NOTATIONS[system](word)
+        if found is None:
+            raise ValueError(f"{system} {word!r}: this code is not known; {_near(word, CODE_WORDS)}{_ACCEPTED}")
+        return found
+
+    return explain_word
+
+
 _CODES: dict[str, Callable[[str], Explanation]] = {
+    **{system: _of_system(system) for system in NOTATIONS},
     "status": _http,
     "http": _http,
     "grpc": _grpc,
@@ -160,6 +179,9 @@ def _qualified(library: str, name: str) -> Explanation:
         known = ".".join(parts[start:])
         if known in rows:
             return _of_row(library, known)
+    condition = explain_code(parts[-1]) if library in _NAMED_BY_CONDITION else None
+    if condition is not None:
+        return condition
     others = [f"{library}.{known}" for known in rows] or [f"{other}.{parts[-1]}" for other in _homes(parts[-1])]
     raise _unknown(f"{library}.{name}", others or known_libraries(), library)
 
@@ -168,9 +190,12 @@ def _bare(name: str) -> Explanation:
     """Explain a class by its name alone, where all libraries that have one of that name agree on it."""
     found = {library: _of_row(library, name) for library in _homes(name)}
     categories = {explanation.category for explanation in found.values()}
+    code = explain_code(name) if not found else None
+    if code is not None:
+        return code
     if not found:
         names = [known for library in known_libraries() for known in library_named(library).categories]
-        raise _unknown(name, [*_EXCEPTIONS, *names], name)
+        raise _unknown(name, [*_EXCEPTIONS, *names, *CODE_WORDS], name)
     if len(categories) > 1:
         places = ", ".join(f"{library}.{name} ({found[library].category.label})" for library in found)
         raise ValueError(f"text={name!r} means different things: {places}; name the library too")
@@ -191,11 +216,11 @@ def _of_row(library: str, name: str) -> Explanation:
         return Explanation(row, "client", f"{library}.{name} is {row.label}")
     answer = row(Exception()) or ErrorCategory.UNKNOWN
     category = answer.category if isinstance(answer, Match) else answer
-    return Explanation(
-        category, "client", f"{library}.{name} alone is {category.label}; what a real one carries may tell more"
-    )
+    return Explanation(category, "client", f"{library}.{name} alone is {category.label}; {ALONE}")
 
 
+_NAMED_BY_CONDITION = ("psycopg", "psycopg2", "asyncpg")
+"""Libraries with a class for each SQLSTATE, called by the name of its condition."""
 _EXCEPTIONS = [
     name for name in dir(builtins) if name.endswith(("Error", "Exception", "Interrupt", "Group", "Iteration"))
 ]

@@ -68,6 +68,8 @@ def run_call(arguments: argparse.Namespace) -> int:
             reply = run_async(_call, request, trace, backend=arguments.backend)
         except Exception as error:
             failure = error
+    if trace.write_error is not None:
+        raise trace.write_error
     elapsed = current_clock().now() - trace.started_at
     document: dict[str, object] = {"url": shown, "method": method, "ok": failure is None}
     if reply is not None:

@@ -30,6 +30,8 @@ class CallTrace:
         self.attempts: list[dict[str, object]] = []
         self.circuit: str = "closed"
         self.started_at: float = current_clock().now()
+        #: Why a line could not be written: the reader has left, or the disk is full. No further line is written then.
+        self.write_error: OSError | None = None
         self._write = write
 
     def on_event(self, event: Event) -> None:
@@ -74,7 +76,12 @@ class CallTrace:
         why = ""
         if last["category"] is not None:
             why = f" [{last['category']}: {last['reason']}]"
-        self._write(f"  {last['number']}. {last['outcome']}{why}; circuit {last['circuit']}{next_step}")
+        if self.write_error is not None:
+            return
+        try:
+            self._write(f"  {last['number']}. {last['outcome']}{why}; circuit {last['circuit']}{next_step}")
+        except OSError as error:  # a listener's error goes no further than into the log
+            self.write_error = error
 
 
 def _another_event_follows(event: AttemptFailed) -> bool:

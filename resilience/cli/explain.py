@@ -14,9 +14,12 @@ import sys
 from dataclasses import replace
 from typing import cast
 
+from resilience.categories import ErrorCategory
 from resilience.classification import Explanation, explain, explain_text
 from resilience.classification.libraries import known_libraries, library_named
+from resilience.classification.parse import ALONE
 from resilience.cli.advice import ADVICE, groups_of
+from resilience.cli.messages import explain_message
 from resilience.cli.output import ExitCode, UserError, print_json
 from resilience.cli.phrases import group_named, near, notation_of
 from resilience.errors.codes import registries
@@ -25,7 +28,7 @@ from resilience.profiles import profile_of
 __all__ = ["explain_named_failure", "run_explain"]
 
 # The last line of a traceback, or an exception's repr: a dotted name, then its message.
-_WITH_MESSAGE = re.compile(r"([A-Za-z_][\w.]*)(?::\s|\().*", re.DOTALL)
+_WITH_MESSAGE = re.compile(r"([A-Za-z_][\w.]*)(?::\s(.*)|\((.*)\))", re.DOTALL)
 # As a server or a log shows a status: "503 Service Unavailable", "HTTP/1.1 503 Service Unavailable".
 _STATUS_LINE = re.compile(r"(?:HTTP(?:/[\d.]+)? )?([1-5]\d\d)(?: [A-Za-z][A-Za-z' -]*)?", re.IGNORECASE)
 
@@ -95,7 +98,7 @@ def _explain_text(named: str) -> Explanation:
     if status is not None:
         named = f"status {status[1]}"
     try:
-        return explain_text(_class_of(named))
+        return _explain_class(named)
     except ValueError as error:
         found = _explain_phrase(named)
         if found is not None:
@@ -106,8 +109,27 @@ def _explain_text(named: str) -> Explanation:
         raise UserError(_complaint(named, str(error).removeprefix("text="))) from None
 
 
+def _explain_class(named: str) -> Explanation:
+    """Explain a class; where its exceptions are judged by what they carry, by the message that follows it."""
+    found = explain_text(_class_of(named))
+    line = _WITH_MESSAGE.fullmatch(named)
+    if line is None:
+        return found
+    message = line[2] or line[3].strip("'\"")
+    if not found.reason.endswith(ALONE) and found.category is not ErrorCategory.UNKNOWN and _CERTIFICATE not in message:
+        return found
+    carried = explain_message(message, _explain_text)
+    if carried is None or carried.reason.endswith(_BY_MESSAGE):
+        return carried or found
+    return replace(carried, reason=f"{carried.reason}{_BY_MESSAGE}")
+
+
+_BY_MESSAGE = ", by the message"
+_CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"  # makes a configuration error of any connection error
+
+
 def _explain_phrase(named: str) -> Explanation | None:
-    """Explain the text of an errno or a status; None for any other phrase.
+    """Explain the text of an errno or a status, and a line that has one in it; None for any other phrase.
 
     Raises UserError for a group of categories.
     """
@@ -117,7 +139,7 @@ def _explain_phrase(named: str) -> Explanation | None:
         raise UserError(f"{named!r} is a group of categories; give one of them: {members}")
     if notation is not None:
         return explain_text(notation)
-    return None
+    return explain_message(named, _explain_text)
 
 
 def _complaint(named: str, problem: str) -> str:

@@ -23,16 +23,16 @@ _OPTION = re.compile(r"--[a-z]+")
 
 _EXAMPLES = """\
 examples:
-  resilience demo                              break a real server for 12 s and watch
-  resilience demo --json > demo.json           the same as one document
-  resilience call https://example.org/         one request through retry, circuit and time limit
-  resilience explain httpx.ReadTimeout         the category of a failure and what follows
+  resilience demo                        break a real server for 12 s and watch
+  resilience demo --json > demo.json     the same as one document
+  resilience call https://example.org/   one request, attempt by attempt
+  resilience explain httpx.ReadTimeout   the category of a failure, what follows
   resilience explain status 503
-  resilience circuits shop.main                the circuits of an application
-  resilience codes shop.errors                 the error codes of an application
-  resilience report traceback.txt              explain a traceback that was saved
-  resilience schema report                     the JSON Schema of such a report
-  resilience run script.py --timeout 5         execute a script within limits; explain how it failed
+  resilience circuits shop.main          the circuits of an application
+  resilience codes shop.errors           the error codes of an application
+  resilience report traceback.txt        explain a traceback that was saved
+  resilience schema report               the JSON Schema of such a report
+  resilience run script.py --timeout 5   execute a script within limits
 
 exit codes:
   0    it worked
@@ -45,52 +45,60 @@ _CALL_EXAMPLES = """\
 examples:
   resilience call https://example.org/health
   resilience call https://example.org/ --attempts 5 --timeout 2 --json
-  resilience call https://example.org/jobs --method POST --header 'Authorization: Bearer ...'
+  resilience call https://example.org/jobs --method POST -H 'Accept: text/html'
 
-Header values, user names, passwords and the values in a query are never printed. A method that may not
-be sent twice (POST, PATCH, ...) is tried once unless --attempts says otherwise. Redirects are not followed.
+Header values, user names, passwords and the values in a query are never
+printed. A method that may not be sent twice (POST, PATCH, ...) is tried once
+unless --attempts says otherwise. Redirects are not followed.
 
-exit codes: 0 status 2xx or 3xx, 1 no answer or an error status, 2 not a URL or a wrong option, 130 Ctrl-C
+exit codes: 0 status 2xx or 3xx, 1 no answer or an error status, 2 not a URL
+or a wrong option, 130 Ctrl-C
 """
 
 _EXPLAIN_EXAMPLES = """\
 examples:
-  resilience explain httpx.ReadTimeout         an exception class, or the last line of a traceback
+  resilience explain httpx.ReadTimeout         an exception class
   resilience explain ConnectionResetError
   resilience explain 503 Service Unavailable   an HTTP status
-  resilience explain CircuitOpenError          an error of the toolkit, by class or code
-  resilience explain --list                    the libraries whose exceptions are known
   resilience explain grpc UNAVAILABLE
-  resilience explain sqlstate 40001
-  resilience explain errno ECONNRESET
+  resilience explain ECONNRESET                an error of the system
+  resilience explain SQLITE_BUSY               a code of a database: 40P01,
+                                               ORA-00060, 'mysql 1213'
+  resilience explain CircuitOpenError          an error of the toolkit
+  resilience explain --list                    the libraries that are known
+  resilience explain 'sqlite3.OperationalError: database is locked'
+                                               the last line of a traceback
 
 exit codes: 0 known, 2 not known
 """
 
 _CIRCUITS_EXAMPLES = """\
 examples:
-  resilience circuits shop.main          a module; the current directory is searched first
+  resilience circuits shop.main          a module, of this directory first
   resilience circuits shop.main:app      the same, in the form that servers take
-  resilience circuits shop.main:charge   the circuits of this function, class or pipeline
+  resilience circuits shop.main:charge   those of a function, class or pipeline
   resilience circuits shop.main --json
 
-The application is imported, which runs its modules; nothing of it is called. The
-states are those of this fresh process. For those of a running service, let it
-return resilience.circuits.snapshot() at a health endpoint.
+The application is imported, which runs its modules; nothing of it is called.
+The states are those of this fresh process. For those of a running service,
+let it return resilience.circuits.snapshot() at a health endpoint.
 
-exit codes: 0 imported, 1 it raised while it was imported, 2 no such module, 130 Ctrl-C
+exit codes: 0 imported, 1 it raised while it was imported, 2 no such module,
+130 Ctrl-C
 """
 
 _CODES_EXAMPLES = """\
 examples:
   resilience codes                                     those of the toolkit
-  resilience codes shop.errors                         import an application first
+  resilience codes shop.errors                         of an application
   resilience codes shop.errors --check docs/errors.md  check a table of them
   resilience codes shop.errors --prefix SHOP --json
 
-The table is Markdown; a row that counts has a code in one cell and the name of its class in the next.
+The table is Markdown; a row that counts has a code in one cell and the name
+of its class in the next.
 
-exit codes: 0 nothing wrong, 1 --check has found something or a module raised, 2 no such module, prefix or file
+exit codes: 0 nothing wrong, 1 --check has found something or a module raised,
+2 no such module, prefix or file
 """
 
 _RUN_EXAMPLES = """\
@@ -100,14 +108,16 @@ examples:
   resilience run script.py --allow statistics --allow csv
   echo 'print(1 / 0)' | resilience run - --json
 
-What the script prints streams; with --json it goes to stderr, and stdout is the document. The script has no
-stdin, an empty directory of its own, and an empty environment. The levels: strict (math, json, datetime,
-random), moderate (pure computation, files to read), permissive (anything the limits allow). They are guard
-rails for code that means well, not a security boundary.
+What the script prints streams; with --json it goes to stderr, and stdout is
+the document. The script has no stdin, an empty directory of its own, and an
+empty environment. The levels: strict (math, json, datetime, random), moderate
+(pure computation, files to read), permissive (anything the limits allow).
+They are guard rails for code that means well, not a security boundary.
 
-exit codes: 0 it ended well, 2 usage error, 130 Ctrl-C; else by category: 10 syntax_error,
-11 runtime_error, 12 import_error, 13 security_error, 14 timeout_error, 15 memory_error, 16 internal,
-17 configuration, 18 any other
+exit codes: 0 it ended well, 1 its output could not be written, 2 usage error,
+130 Ctrl-C; else by category: 10 syntax_error, 11 runtime_error,
+12 import_error, 13 security_error, 14 timeout_error, 15 memory_error,
+16 internal, 17 configuration, 18 any other
 """
 
 _REPORT_EXAMPLES = """\
@@ -116,28 +126,32 @@ examples:
   python shop.py 2>&1 | resilience report -    from a pipe
   resilience report service.log --level 1      the summary, one line
   resilience report traceback.txt --json
-  resilience report traceback.txt --llm 500    for a model, in at most 500 tokens
+  resilience report traceback.txt --llm 500    for a model, in 500 tokens
 
-The last traceback in the text is explained, whatever stands around it: a log, colours, a notebook. Files
-that it names are not read. Passwords, tokens and home directories are not shown.
+The last traceback in the text is explained, whatever stands around it: a log,
+colours, a notebook. Files that it names are not read. Passwords, tokens and
+home directories are not shown.
 
 exit codes: 0 explained, 2 no such file, or no traceback in it
 """
 
 _SCHEMA_EXAMPLES = """\
 examples:
-  resilience schema report                     what `resilience report --json` prints, at any level
-  resilience schema report --level 1
+  resilience schema report             what `resilience report --json` prints
+  resilience schema report --level 1   the same, at this level only
 
 exit codes: 0 printed, 2 there is no schema of that name
 """
 
 _DEMO_EXAMPLES = """\
-Six phases: the server is healthy, slow, answers 503 with Retry-After, resets its connections, is killed, comes
-back. Every call is made twice at the same moment: protected by fallback > retry > circuit breaker > time limit,
-and bare. Both go to a server in a process of its own on the loopback interface; nothing leaves the machine.
+Six phases: the server is healthy, slow, answers 503 with Retry-After, resets
+its connections, is killed, comes back. Every call is made twice at the same
+moment: protected by fallback > retry > circuit breaker > time limit, and
+bare. Both go to a server in a process of its own on the loopback interface;
+nothing leaves the machine.
 
-exit codes: 0 it ran, 1 the server could not be started, 2 a wrong option or a library is missing, 130 Ctrl-C
+exit codes: 0 it ran, 1 the server could not be started, 2 a wrong option or a
+library is missing, 130 Ctrl-C
 """
 
 

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 
 from resilience.categories import ErrorCategory
+from resilience.classification._code_words import CODE_WORDS
 from resilience.classification.grpc_status import GRPC_STATUS
 from resilience.classification.libraries import known_libraries, library_named
 from resilience.errors.codes import registries
@@ -86,6 +87,8 @@ def _everything() -> Iterator[tuple[str, Iterable[str]]]:
     for leaf in ErrorCategory:
         yield leaf.label, (str(leaf.name),)
     yield from _notations()
+    for word in CODE_WORDS:
+        yield word, ()
     for library in sorted(known_libraries()):
         for name in sorted(library_named(library).categories):
             if not name.startswith("_"):

@@ -80,6 +80,8 @@ def run_script(arguments: argparse.Namespace) -> int:
     if report.error is not None:
         report = replace(report, error=with_option_names(report.error))
     _print_report(report, name, arguments)
+    if output.write_error is not None:
+        raise output.write_error
     return exit_code_of(report.category)
 
 
@@ -125,8 +127,17 @@ class _LiveOutput:
         if as_json:
             self._stdout, self._traceback = sys.stderr, _NEVER
         self._held = ""
+        #: Why output could not be shown: its reader has left, or the disk is full. The script runs to its end.
+        self.write_error: OSError | None = None
 
     def __call__(self, event: StreamEvent) -> None:
+        if self.write_error is None:
+            try:
+                self._show(event)
+            except OSError as error:  # an error of this callback goes no further than into the log
+                self.write_error = error
+
+    def _show(self, event: StreamEvent) -> None:
         if event.kind == "stdout":
             self._stdout.write(event.text)
             self._stdout.flush()

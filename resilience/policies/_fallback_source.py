@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, NamedTuple
 
 from resilience._outcome import Outcome
 from resilience._runtime.protocol import Call, Run, Steps
-from resilience._validation import require
+from resilience._validation import require, signature_of
 from resilience.classification.classifier import category_of
 from resilience.policies._announce import announce
 
@@ -91,20 +92,21 @@ class DefaultSource(Source):
 
 
 class FactorySource(Source):
-    """A function of the user's, called with the error. When it fails, its error reaches the caller."""
+    """A function of the user's, called with the error, or without it where it takes none. Its own error is raised."""
 
-    __slots__ = ("function",)
+    __slots__ = ("_takes_error", "function")
 
     name = "factory"
 
-    def __init__(self, function: Callable[[Exception], object]) -> None:
-        expected = "a function that takes the error; for a value, default="
-        require(callable(function), "factory", function, expected, TypeError)
-        self.function: Callable[[Exception], object] = function
+    def __init__(self, function: Callable[..., object]) -> None:
+        require(callable(function), "factory", function, _FACTORY, TypeError)
+        self.function: Callable[..., object] = function
+        self._takes_error = _takes_error(function)
 
     def answer(self, call: Call, failure: Outcome) -> Steps[Answer | None]:
         yield from used(call, failure, self.name)
-        outcome: Outcome = yield Run(self.function, failure.error)
+        arguments = [failure.error] * self._takes_error
+        outcome: Outcome = yield Run(self.function, *arguments)
         return Answer(outcome)
 
     def hooks(self) -> Mapping[str, Callable[..., object]]:
@@ -112,6 +114,26 @@ class FactorySource(Source):
 
     def options(self) -> Mapping[str, object]:
         return {"factory": getattr(self.function, "__qualname__", "...")}
+
+
+_FACTORY = "a function that takes the error, or nothing; for a value, default="
+_EMPTY = (list, dict, set, frozenset, tuple, int, float, complex, bytes, bytearray)
+"""Classes that make an empty value without an argument, and can make none of an error."""
+
+
+def _takes_error(factory: Callable[..., object]) -> bool:
+    """Whether *factory* is called with the error. Raises TypeError where it takes neither that nor nothing."""
+    if any(factory is each for each in _EMPTY):
+        return False
+    try:
+        signature = signature_of(factory)
+    except (TypeError, ValueError):  # a builtin that does not say what it takes
+        return True
+    for arguments in ([factory], []):
+        with suppress(TypeError):
+            signature.bind(*arguments)
+            return bool(arguments)
+    raise TypeError(f"factory={factory!r}: give {_FACTORY}; this one takes {signature}")
 
 
 # -- events, made where something listens: see `announce` --------------------------------------------------------------

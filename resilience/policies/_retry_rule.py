@@ -102,7 +102,7 @@ def parse_max_attempts(max_attempts: Mapping[CategoryLike, int] | None) -> dict[
     """
     return {
         leaf.value: parse_count(f"max_attempts[{leaf.label!r}]", limit)
-        for leaf, limit in _by_leaf("max_attempts", max_attempts, "{'timeout': 2}")
+        for leaf, limit in _by_leaf("max_attempts", max_attempts, "{'timeout': 2}; attempts= is for all")
     }
 
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Hashable, Sequence
 from datetime import timedelta
 from typing import Literal, TypeAlias, TypedDict
 
+from resilience._keywords import answers_unknown_keywords
 from resilience._listeners import has_listeners
 from resilience._outcome import Outcome
 from resilience._runtime.circuit_context import calls_here, enter, leave
@@ -121,6 +122,7 @@ class Bulkhead(Policy):
     7
     """
 
+    @answers_unknown_keywords("bulkhead")
     def __init__(
         self,
         name: str,

@@ -63,7 +63,7 @@ class Fallback(Policy, Generic[V]):
         self,
         default: object = ...,
         *,
-        factory: Callable[[Exception], object] | None = None,
+        factory: Callable[[Exception], object] | Callable[[], object] | None = None,
         chain: Mapping[CategoryLike, Callable[..., object]] | None = None,
         stale: object = None,
         key: Callable[..., object] | None = None,
@@ -237,11 +237,11 @@ def _parse_stale(stale: object, key: Callable[..., object] | None, max_age: floa
     return None
 
 
-def _parse_factory(_: str, factory: Callable[[Exception], object]) -> FactorySource:
+def _parse_factory(_: str, factory: Callable[..., object]) -> FactorySource:
     return FactorySource(factory)
 
 
-def _parse_last(default: object, factory: Callable[[Exception], object] | None) -> Source | None:
+def _parse_last(default: object, factory: Callable[..., object] | None) -> Source | None:
     """Return the source that answers when no other does. No value is `...`: None is one a caller may well want back."""
     if default is ...:
         return optional(_parse_factory, "factory", factory)

@@ -2,11 +2,35 @@
 
 virtual_time     backoffs, open circuits and time limits take no real time
 no_waits         retries follow at once; time is real
+Faults           guarded functions fail on demand, circuits are open
+record_events    the events of the block, to assert on
 assert_codes     the declared error codes agree with a written table
+
+With pytest the first four are fixtures as well (`resilience.testing._pytest_plugin`). pytest imports this package in
+every run of a project that has the toolkit installed, so names are imported when they are first asked for.
 """
 
-from resilience.testing._codes import assert_codes
-from resilience.testing._no_waits import no_waits
-from resilience.testing._virtual_time import VirtualClock, virtual_time
+from typing import TYPE_CHECKING
 
-__all__ = ["VirtualClock", "assert_codes", "no_waits", "virtual_time"]
+from resilience._lazy import attach_lazy
+
+if TYPE_CHECKING:
+    from resilience.testing._codes import assert_codes
+    from resilience.testing._faults import Faults
+    from resilience.testing._no_waits import no_waits
+    from resilience.testing._recorded_events import RecordedEvents, record_events
+    from resilience.testing._virtual_time import VirtualClock, virtual_time
+
+__all__ = ["Faults", "RecordedEvents", "VirtualClock", "assert_codes", "no_waits", "record_events", "virtual_time"]
+
+_LAZY = {
+    "Faults": "_faults",
+    "RecordedEvents": "_recorded_events",
+    "VirtualClock": "_virtual_time",
+    "assert_codes": "_codes",
+    "no_waits": "_no_waits",
+    "record_events": "_recorded_events",
+    "virtual_time": "_virtual_time",
+}
+
+attach_lazy(__name__, _LAZY)

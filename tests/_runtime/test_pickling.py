@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import os
 import pickle
 import sys
 from collections.abc import Callable
 
 import cloudpickle
+import dask
 import joblib
 import pytest
 
@@ -67,6 +69,32 @@ def test_joblib_passes_the_sentence_on():
     while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None:
         causes.append(cause)
     assert any("define it in a module that the workers can import" in str(each) for each in causes)
+
+
+def test_dask_passes_the_sentence_on():
+    graph = dask.delayed(of_a_notebook(retry))(1)
+    with pytest.raises(TypeError, match=SENTENCE):
+        graph.compute(scheduler="processes", num_workers=1)
+
+
+def test_dask_calls_a_guarded_function_of_a_module_in_other_processes(tmp_path, monkeypatch):
+    (tmp_path / "dask_shop.py").write_text(
+        "import os, pathlib\n"
+        "from resilience import retry_on_category\n"
+        "@retry_on_category(attempts=3, base_delay=0)\n"
+        "def stock(item, seen):\n"
+        "    with pathlib.Path(seen).open('a') as file: print(os.getpid(), file=file)\n"
+        "    if len(pathlib.Path(seen).read_text().split()) < 3: raise ConnectionResetError\n"
+        "    return len(item)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import dask_shop
+
+    seen = tmp_path / "seen"
+    assert dask.delayed(dask_shop.stock)("lamp", str(seen)).compute(scheduler="processes", num_workers=1) == 4
+    attempts = seen.read_text().split()
+    assert len(attempts) == 3  # it is retried there
+    assert str(os.getpid()) not in attempts
 
 
 def test_to_decorate_inside_the_function_that_is_sent_works():

@@ -203,3 +203,85 @@ def test_of_a_group_it_names_the_members(resilience):
     complaint = resilience("explain", "transient").complaint
     assert "'transient' is a group of categories; give one of them: " in complaint
     assert "timeout" in complaint
+
+
+# -- messages ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "category", "reason"),
+    [
+        ("sqlite3.OperationalError: database is locked", "unavailable", "database is locked (SQLITE_BUSY)"),
+        ("sqlite3.OperationalError('database is locked')", "unavailable", "database is locked (SQLITE_BUSY)"),
+        (
+            "sqlalchemy.exc.OperationalError: (sqlite3.OperationalError) database is locked",
+            "unavailable",
+            "database is locked (SQLITE_BUSY)",
+        ),
+        (
+            "sqlalchemy.exc.OperationalError: (psycopg.errors.DeadlockDetected) deadlock detected",
+            "unavailable",
+            "SQLSTATE 40P01, deadlock detected",
+        ),
+        (
+            "sqlalchemy.exc.OperationalError: (pymysql.err.OperationalError) (1213, 'Deadlock found')",
+            "unavailable",
+            "MySQL error 1213 ER_LOCK_DEADLOCK",
+        ),
+        ("pymysql.err.OperationalError: (1045, 'Access denied')", "authentication", "MySQL error 1045"),
+        ("mysql.connector.errors.DatabaseError: 1205 (HY000): Lock wait timeout", "timeout", "MySQL error 1205"),
+        (
+            "httpx.HTTPStatusError: Server error '503 Service Unavailable' for url 'http://x'",
+            "unavailable",
+            "status 503",
+        ),
+        ("requests.exceptions.HTTPError: 429 Client Error: Too Many Requests", "rate_limit", "status 429"),
+        ("urllib.error.HTTPError: HTTP Error 503: Service Unavailable", "unavailable", "status 503"),
+        ("openai.APIStatusError: Error code: 429 - {'error': {}}", "rate_limit", "status 429"),
+        ("aiohttp.ClientResponseError: 503, message='Service Unavailable'", "unavailable", "status 503"),
+        (
+            "botocore.exceptions.ClientError: An error occurred (ThrottlingException) when calling the Put operation",
+            "rate_limit",
+            "AWS error code ThrottlingException",
+        ),
+        ("oracledb.exceptions.DatabaseError: ORA-00060: deadlock detected", "unavailable", "Oracle error ORA-00060"),
+        (
+            "grpc.RpcError: <_InactiveRpcError status = StatusCode.UNAVAILABLE>",
+            "unavailable",
+            "gRPC status UNAVAILABLE",
+        ),
+        ("OSError: [Errno 28] No space left on device", "capacity", "No space left on device (ENOSPC)"),
+        ("requests.exceptions.SSLError: [SSL: CERTIFICATE_VERIFY_FAILED]", "configuration", "the certificate was not"),
+    ],
+)
+def test_an_exception_that_is_judged_by_what_it_carries_is_explained_by_its_message(resilience, line, category, reason):
+    document = resilience("explain", line, "--json").document
+    assert document["category"] == category
+    assert document["reason"].startswith(reason)
+    assert document["reason"].endswith(", by the message")
+    assert document["reason"].count("message") == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "category"),
+    [
+        ("ERROR 1213 (40001): Deadlock found when trying to get lock", "unavailable"),
+        ("ORA-00060: deadlock detected while waiting for resource", "unavailable"),
+        ("[Errno 111] Connection refused", "network"),
+    ],
+)
+def test_a_line_without_a_class_is_explained_by_the_code_in_it(resilience, line, category):
+    assert resilience("explain", line, "--json").document["category"] == category
+
+
+@pytest.mark.parametrize(
+    ("line", "category"),
+    [
+        ("httpx.ReadTimeout: 503 seconds have passed", "timeout"),  # the class decides
+        ("ValueError: 5 apples", "unknown"),
+        ("sqlite3.OperationalError: no such table: orders", "internal"),
+        ("sqlite3.OperationalError: near timeout", "internal"),
+    ],
+)
+def test_a_message_without_a_code_or_of_a_class_that_decides_changes_nothing(resilience, line, category):
+    assert resilience("explain", line, "--json").document["category"] == category

@@ -35,6 +35,16 @@ def test_each_command_explains_itself(resilience, command):
     assert "--json" in run.out
 
 
+COMMANDS = ["", "demo", "call", "explain", "circuits", "codes", "run", "report", "schema"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_each_command_fits_80_columns(resilience, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "80")
+    for line in resilience(*filter(None, [command]), "--help").out.splitlines():
+        assert len(line) <= 80, line
+
+
 def test_the_version_is_the_librarys(resilience):
     run = resilience("--version")
     assert (run.code, run.out) == (0, f"resilience {toolkit.__version__}\n")
@@ -143,6 +153,8 @@ EACH_COMMAND = [
     ("demo", "--seconds", "3"),
     ("demo", "--seconds", "3", "--backend", "trio"),
     ("run", "-"),
+    ("call", "http://127.0.0.1:9/", "--attempts", "2"),
+    ("explain", "--list"),
 ]
 BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
 SOURCE = b"print('hello')\nTraceback (most recent call last):\n  File 'a', line 1, in a\nKeyError: 'a'\n"
@@ -166,8 +178,42 @@ def test_a_reader_who_leaves_early_sees_no_traceback(arguments):
     assert process.returncode == (10 if arguments == ("run", "-") else 1), err
 
 
+AFTER_A_LINE = [
+    ("demo", "--seconds", "3"),
+    ("demo", "--seconds", "3", "--backend", "trio"),
+    ("call", "http://127.0.0.1:9/", "--attempts", "2"),
+    ("call", "http://127.0.0.1:9/", "--attempts", "2", "--backend", "trio"),
+    ("run", "-"),
+]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the demo needs POSIX")
+@pytest.mark.parametrize("arguments", AFTER_A_LINE, ids=str)
+def test_a_reader_who_leaves_after_the_first_line_sees_no_traceback(arguments):
+    script = b"for number in range(20_000): print(number, 'x' * 80)"
+    with subprocess.Popen(
+        [sys.executable, "-m", "resilience", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=BUFFERED,
+    ) as process:
+        process.stdin.write(script)
+        process.stdin.close()
+        process.stdin = None
+        assert process.stdout.readline()
+        process.stdout.close()
+        process.stdout = None
+        _, err = process.communicate(timeout=60)
+    assert b"Traceback" not in err
+    assert b"BrokenPipe" not in err
+    assert process.returncode == 1, err
+
+
 @pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
-@pytest.mark.parametrize("arguments", [("explain", "503"), ("--help",)], ids=str)
+@pytest.mark.parametrize(
+    "arguments", [("explain", "503"), ("--help",), ("demo", "--seconds", "3"), ("call", "http://127.0.0.1:9/")], ids=str
+)
 def test_a_full_disk_is_one_line(arguments):
     with FULL.open("wb") as full:
         command = [sys.executable, "-m", "resilience", *arguments]

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import functools
+
 import anyio
 import pytest
 
-from resilience import ErrorCategory, circuit_breaker, fallback
+from resilience import ErrorCategory, circuit_breaker, classify, fallback
 from tests.runners import Runner
 
 down = ConnectionResetError("down")
@@ -47,6 +49,22 @@ def test_an_exception_group_needs_every_member_in_on(runner: Runner):
 
 def test_the_factory_is_given_the_error(runner: Runner):
     assert runner.play(fallback(factory=lambda error: ("instead of", error)), down).answer == ("instead of", down)
+
+
+@pytest.mark.parametrize(
+    ("factory", "substitute"),
+    [(list, []), (dict, {}), (int, 0), (lambda: "none", "none"), (lambda *, why="none": why, "none")],
+    ids=str,
+)
+def test_a_factory_that_takes_no_error_is_called_without_it(runner: Runner, factory, substitute):
+    assert runner.play(fallback(factory=factory), down).answer == substitute
+
+
+@pytest.mark.parametrize(
+    "factory", [str, classify, functools.partial(print, end=""), lambda error=None: error, lambda *errors: errors]
+)
+def test_a_factory_that_can_take_the_error_gets_it(runner: Runner, factory):
+    assert runner.play(fallback(factory=factory), down).answer == factory(down)
 
 
 def test_the_factory_may_be_async_where_the_function_is(backend: str):

@@ -148,6 +148,12 @@ def blocks() -> None:
         result.value = [2]
         result.value = "no"  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
     assert_type(result.value, list[int] | None)
+    with fallback(factory=lambda: 3) as made:
+        ...
+    assert_type(made.value, int | None)
+    with fallback(factory=lambda error: str(error)) as made_of_error:
+        ...
+    assert_type(made_of_error.value, str | None)
     for attempt in retrying("network"):
         with attempt:
             assert_type(attempt.number, int)

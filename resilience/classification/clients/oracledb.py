@@ -15,7 +15,7 @@ from resilience.classification.library import ClientLibrary
 from resilience.classification.match import Match
 from resilience.classification.tables import classes, first_argument, lookup, wrapped_category
 
-_SERVER: dict[int, C] = {
+SERVER_ERRORS: dict[int, C] = {
     **dict.fromkeys((3113, 3114, 3135, 12541, 12543, 12545, 12547, 12537, 28, 2396), C.NETWORK),
     **dict.fromkeys((1013, 12170, 12535, 12606, 12609, 30006, 51), C.TIMEOUT),
     **dict.fromkeys((54, 60, 8177, 4068, 1033, 1034, 1089, 1090, 1092, 12514, 12516, 12528, 16456), C.UNAVAILABLE),
@@ -29,7 +29,7 @@ _SERVER: dict[int, C] = {
     **dict.fromkeys((900, 904, 907, 911, 917, 923, 933, 936, 942, 1008, 1036, 6550), C.INTERNAL),
     **dict.fromkeys((600, 603, 7445), C.SERVER_ERROR),
 }
-_DRIVER: dict[str, C] = {
+DRIVER_ERRORS: dict[str, C] = {
     **classes(C.NETWORK, "DPY-1001 DPY-4011 DPY-6000 DPY-6005 DPI-1010 DPI-1080"),
     **classes(C.TIMEOUT, "DPY-4005 DPY-4024 DPI-1067"),
     **classes(C.UNAVAILABLE, "DPY-6001"),  # the listener knows no such service, for now
@@ -41,9 +41,9 @@ _DRIVER: dict[str, C] = {
 def _code(exc: BaseException) -> Match | C | None:
     error = first_argument(exc)
     name = as_str(safe_getattr(error, "full_code")) or ""
-    if name in _DRIVER:
-        return wrapped_category(exc, "__cause__") or Match(_DRIVER[name], f"Oracle error {name}")
-    found = lookup(_SERVER, int_attribute(error, "code"), "Oracle error ORA")
+    if name in DRIVER_ERRORS:
+        return wrapped_category(exc, "__cause__") or Match(DRIVER_ERRORS[name], f"Oracle error {name}")
+    found = lookup(SERVER_ERRORS, int_attribute(error, "code"), "Oracle error ORA")
     if found is None and safe_getattr(error, "isrecoverable") is True:
         return Match(C.NETWORK, f"Oracle error {name} is recoverable")
     return found or wrapped_category(exc, "__cause__")

@@ -14,7 +14,7 @@ from resilience.classification.library import ClientLibrary
 from resilience.classification.match import Match
 from resilience.classification.tables import response_or
 
-_CODES: dict[int, tuple[C, str]] = {
+RESULT_CODES: dict[int, tuple[C, str]] = {
     3: (C.AUTHORIZATION, "access permission denied (SQLITE_PERM)"),
     4: (C.CONFLICT, "query aborted (SQLITE_ABORT)"),
     5: (C.UNAVAILABLE, "database is locked (SQLITE_BUSY)"),
@@ -39,7 +39,7 @@ _CODES: dict[int, tuple[C, str]] = {
 
 def _result(exc: BaseException) -> Match | None:
     code = (int_attribute(exc, "sqlite_errorcode") or 0) & 0xFF
-    return Match(*_CODES[code]) if code in _CODES else None
+    return Match(*RESULT_CODES[code]) if code in RESULT_CODES else None
 
 
 LIBRARY = ClientLibrary(
