@@ -20,8 +20,8 @@ What a policy keeps of a call are the local variables of that generator. It is c
 outcome, so what has to be given back is given back in a ``finally``.
 
 Beside `run` a policy declares a few things for the runners and for `describe`. Those of the fast path (`Gate`,
-`SuccessCounter`, `LatencyRecorder`) say what a wrapper may do by itself for a call that succeeds at once, without
-`run`.
+`Limiter`, `SuccessCounter`, `LatencyRecorder`) say what a wrapper may do by itself for a call that succeeds at once,
+without `run`.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ __all__ = [
     "Emit",
     "Gate",
     "LatencyRecorder",
+    "Limiter",
     "PassThrough",
     "Policy",
     "Proceed",
@@ -303,6 +304,30 @@ class Gate(Protocol):
         ...
 
 
+class Limiter(Protocol):
+    """What admits calls one by one, where one more is within the limit: slots, or the tokens of a rate.
+
+    A `Gate` is only looked at, a limiter gives something to each call that it admits. The fast path asks it by
+    `try_enter` before it calls the function. Where the answer is False, `run` is asked, which may wait or reject. The
+    methods wait for nothing, call no function of the user's, and may be called from any thread.
+
+    The *permit* is a `Note`: a list, its first item None until the limiter has admitted the call. It is made before the
+    limiter is asked, so that Ctrl-C, at whatever instruction, cannot lose what was taken. A call that fails takes its
+    permit to `run`, by `Call.permits`.
+    """
+
+    #: Whether a call gives back what it took when it ends. Else `leave` is called only for calls that are not made.
+    leaves: bool
+
+    def try_enter(self, permit: Note, /) -> bool:
+        """Admit a call if it is within the limit now, and note that in *permit*; return whether."""
+        ...
+
+    def leave(self, permit: Note, /) -> None:
+        """Take back what *permit* says that the call took, if anything; once or more often."""
+        ...
+
+
 class SuccessCounter(Protocol):
     """Counts the calls that succeed at once, such as a retry's budget: the fast path adds one to `passes`."""
 
@@ -377,6 +402,7 @@ class Call:
         "keywords",
         "notes",
         "opener",
+        "permits",
         "position",
         "stack",
         "started_at",
@@ -404,6 +430,8 @@ class Call:
         self.admission: Admission | None = admission
         #: When it went through that, where the gate records how long calls take.
         self.began: float = 0.0
+        #: What the fast path took from limiters for it, until the policies that they belong to take charge of it.
+        self.permits: dict[Limiter, Note] = _NO_PERMITS
         self.clock: Clock = current_clock()
         #: When it must be over, by its clock: the earliest of the deadlines and limits around it.
         self.due: float = math.inf
@@ -486,8 +514,18 @@ class Call:
         other.cancel_token = cancel_token
         return other
 
+    def take_permit(self, limiter: Limiter | None) -> Note | None:
+        """Return what the fast path took from *limiter* for this call, once; None where it took nothing.
+
+        A policy with a `Policy.fast_path_limiter` asks for it when it begins to run, and leaves it when it ends.
+        """
+        if limiter is None or not self.permits:
+            return None
+        return self.permits.pop(limiter, None)
+
 
 _NO_KEYWORDS: Mapping[str, object] = {}
+_NO_PERMITS: dict[Limiter, Note] = {}
 
 
 class Policy(abc.ABC):
@@ -501,11 +539,14 @@ class Policy(abc.ABC):
 
     __slots__ = ()
 
-    #: Whether a call that succeeds at once may leave this policy out: it needs no more than a look at its gate, and its
-    #: limit kept. Opted into: a policy that says nothing of itself is asked about every call.
+    #: Whether a call that succeeds at once may leave this policy out: it needs no more than a look at its gate, a
+    #: permit of its limiter, and its time limit kept. Opted into: a policy that says nothing of itself is asked about
+    #: every call.
     fast_path: bool = False
     #: The state to look at before a call, if there is one.
     fast_path_gate: Gate | None = None
+    #: What admits a call before it is made, if anything does.
+    fast_path_limiter: Limiter | None = None
     #: What counts the calls that succeed at once, if anything does.
     success_counter: SuccessCounter | None = None
     #: Whether it asks how many retries had been exhausted when a failed call began: `Call.exhaustions_at_start`.
