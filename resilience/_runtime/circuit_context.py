@@ -22,6 +22,7 @@ from typing import Any, TypeAlias
 
 __all__ = [
     "Note",
+    "Permit",
     "calls_here",
     "enter",
     "entered",
@@ -34,6 +35,11 @@ __all__ = [
 ]
 
 Note: TypeAlias = list[Any]
+Permit: TypeAlias = Note
+"""A list for one call, in which a limiter notes what it gave: its first item is None unless the call holds something.
+
+It is a note, so that a limiter can have the calls within that call find it.
+"""
 
 running_calls: ContextVar[tuple[Note, ...]] = ContextVar("resilience.circuits", default=())
 

@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, final
 from resilience._callback_errors import RUNNING, log_callback_error, with_hook
 from resilience._deadline_context import current_deadline_any_clock, deadline_or_inf
 from resilience._outcome import DEADLINE_EXCEEDED, TIMED_OUT, Outcome
-from resilience._runtime.circuit_context import Note
+from resilience._runtime.circuit_context import Note, Permit
 from resilience._runtime.cut_off import AbandonWatch, CutOff, thread_limit_here
 from resilience._runtime.exhaustion import exhaustion_counter
 from resilience._runtime.tracebacks import failed_here
@@ -61,6 +61,7 @@ __all__ = [
     "LatencyRecorder",
     "Limiter",
     "PassThrough",
+    "Permit",
     "Policy",
     "Proceed",
     "Race",
@@ -311,20 +312,19 @@ class Limiter(Protocol):
     `try_enter` before it calls the function. Where the answer is False, `run` is asked, which may wait or reject. The
     methods wait for nothing, call no function of the user's, and may be called from any thread.
 
-    The *permit* is a `Note`: a list, its first item None until the limiter has admitted the call. It is made before the
-    limiter is asked, so that Ctrl-C, at whatever instruction, cannot lose what was taken. A call that fails takes its
-    permit to `run`, by `Call.permits`.
+    The *permit* is made before the limiter is asked, so that Ctrl-C, at whatever instruction, cannot lose what was
+    taken. A call that fails takes its permit to `run`, which gets it by `Call.take_permit`.
     """
 
-    #: Whether a call gives back what it took when it ends. Else `leave` is called only for calls that are not made.
+    #: Whether a call gives back what it took when it ends; else `leave` is never called.
     leaves: bool
 
-    def try_enter(self, permit: Note, /) -> bool:
+    def try_enter(self, permit: Permit, /) -> bool:
         """Admit a call if it is within the limit now, and note that in *permit*; return whether."""
         ...
 
-    def leave(self, permit: Note, /) -> None:
-        """Take back what *permit* says that the call took, if anything; once or more often."""
+    def leave(self, permit: Permit, /) -> None:
+        """Take back what the call with that *permit* took, if anything; once or more often."""
         ...
 
 
@@ -431,7 +431,7 @@ class Call:
         #: When it went through that, where the gate records how long calls take.
         self.began: float = 0.0
         #: What the fast path took from limiters for it, until the policies that they belong to take charge of it.
-        self.permits: dict[Limiter, Note] = _NO_PERMITS
+        self.permits: dict[Limiter, Permit] = _NO_PERMITS
         self.clock: Clock = current_clock()
         #: When it must be over, by its clock: the earliest of the deadlines and limits around it.
         self.due: float = math.inf
@@ -514,10 +514,11 @@ class Call:
         other.cancel_token = cancel_token
         return other
 
-    def take_permit(self, limiter: Limiter | None) -> Note | None:
-        """Return what the fast path took from *limiter* for this call, once; None where it took nothing.
+    def take_permit(self, limiter: Limiter | None) -> Permit | None:
+        """Return the permit that the fast path got from *limiter* for this call, once; None where it got none.
 
-        A policy with a `Policy.fast_path_limiter` asks for it when it begins to run, and leaves it when it ends.
+        A policy with a `Policy.fast_path_limiter` takes it when it begins to run, and has the limiter `leave` it when
+        the call ends. A call that the fast path has `admitted` has none where a circuit inside has rejected it.
         """
         if limiter is None or not self.permits:
             return None
@@ -525,7 +526,7 @@ class Call:
 
 
 _NO_KEYWORDS: Mapping[str, object] = {}
-_NO_PERMITS: dict[Limiter, Note] = {}
+_NO_PERMITS: dict[Limiter, Permit] = {}
 
 
 class Policy(abc.ABC):

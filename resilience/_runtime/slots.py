@@ -6,9 +6,11 @@ lock. Where that fails, as its event loop is closed, the slot goes to the next o
 
 By its order the queue serves the call that has waited longest, or the one that came last. Oldest first is fair, and
 best as long as the queue drains. Under lasting overload each call waits as long as the queue is, and its caller may be
-gone by the time it is served; newest first then serves those whose callers still wait. ``adaptive``
-is oldest first until the queue has stood for `STANDING_QUEUE` seconds without a break, the rule and the constant of
-Facebook's "Fail at Scale" (ACM Queue, 2015).
+gone by the time it is served; newest first then serves those whose callers still wait. ``adaptive`` is oldest first
+until the queue has stood for `STANDING_QUEUE` seconds without a break, the rule and the constant of Facebook's "Fail at
+Scale" (ACM Queue, 2015). A queue that is shorter than the slots are many is served oldest first in any case: its calls
+wait no longer than one call takes. At 90 % of the slots' capacity queues stand now and then, and newest first would
+keep some of their calls waiting until it is too late (`benchmarks.load`).
 
 **With a runner** a call waits by way of the effect `Acquire`, see `acquire`; `Slots.release` is a plain function, so
 that a policy can call it in a ``finally`` whatever ends the call.
@@ -31,7 +33,7 @@ from collections import deque
 from collections.abc import Callable
 
 from resilience._forks import call_in_forked_child
-from resilience._runtime.circuit_context import Note, is_part_of, running_calls, still_running
+from resilience._runtime.circuit_context import Permit, is_part_of, running_calls, still_running
 from resilience._validation import optional, parse_count, require_choice
 from resilience.clock import current_clock
 
@@ -74,8 +76,8 @@ class Slots:
 
     A slot that is given back goes to the call that has waited longest, in whatever thread or event loop that waits.
     With *order* "newest" it goes to the one that came last, with "adaptive" to that one once calls have been waiting
-    for 100 ms without a break. Where *max_queue* calls wait, a further one is refused, or, newest first, takes the
-    place of the oldest.
+    for 100 ms without a break, and as many of them as there are slots. Where *max_queue* calls wait, a further one is
+    refused, or, newest first, takes the place of the oldest.
 
     In a forked process no call waits. Slots that were taken stay taken: the call that forks goes on in the child, too.
 
@@ -96,7 +98,7 @@ class Slots:
         #: How many further calls on the fast path are not timed.
         self._untimed = 0
         #: The permits and waiters that hold a slot, by id. For a moment there may be one that takes itself back.
-        self._held: dict[int, Note | Waiter] = {}
+        self._held: dict[int, Permit | Waiter] = {}
         #: Those waiters of them that `release` gives back, the oldest first.
         self._lent: dict[int, Waiter] = {}
         self._begin_queue()
@@ -145,7 +147,7 @@ class Slots:
     #: A `Limiter` that takes back what it gives.
     leaves = True
 
-    def try_enter(self, permit: Note, /) -> bool:
+    def try_enter(self, permit: Permit, /) -> bool:
         """Take a slot if there is one, for a call with that *permit*; return whether. Note the call in the context."""
         held = self._held
         held[id(permit)] = permit
@@ -164,7 +166,7 @@ class Slots:
             running_calls.set((permit,))
         return True
 
-    def leave(self, permit: Note, /) -> None:
+    def leave(self, permit: Permit, /) -> None:
         """Give back the slot of a call with that *permit*, if it has one; once or more often."""
         self._held.pop(id(permit), None)
         permit[0] = None
@@ -173,7 +175,7 @@ class Slots:
         if len(permit) > 1:
             self._record(permit.pop())
 
-    def hold(self, permit: Note, waiter: Waiter | None) -> None:
+    def hold(self, permit: Permit, waiter: Waiter | None) -> None:
         """Give *permit* the slot that *waiter* has got by `Acquire`; note and time the call until `leave`."""
         assert waiter is not None, "the runner has granted it"
         with self._lock:
@@ -209,7 +211,8 @@ class Slots:
         """Whether the next slot goes to the call that came last."""
         if self.order != "adaptive":
             return self.order == "newest"
-        return current_clock().now() - self._waiting_since >= STANDING_QUEUE
+        stands = current_clock().now() - self._waiting_since >= STANDING_QUEUE
+        return stands and len(self._waiters) >= self.limit
 
     def queue_up(self, waiter: Waiter) -> bool:
         """Have a call wait for a slot, and return whether it may; it may be woken at once.

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from resilience._outcome import Outcome, set_context
 from resilience._runtime import async_runner
-from resilience._runtime.circuit_context import Note, calls_here
+from resilience._runtime.circuit_context import Permit, calls_here
 from resilience._runtime.cut_off import CutOff, cut_off_by
 from resilience._runtime.generators import cancel, finish, start_iteration
 from resilience._runtime.protocol import Admission, Call, Policy
@@ -86,7 +86,7 @@ class SlowPath:
             call.position = self.gate_at
         return call
 
-    def hand_over(self, call: Call, permit: Note) -> None:
+    def hand_over(self, call: Call, permit: Permit) -> None:
         """Give the *permit* of the limiter to the policy that it belongs to, which leaves it when the call has ended.
 
         A policy inside a time limit that has passed is not run any more: its permit is left at once.

@@ -18,7 +18,7 @@ from typing import Literal, TypeAlias, TypedDict
 
 from resilience._listeners import has_listeners
 from resilience._outcome import Outcome
-from resilience._runtime.circuit_context import Note
+from resilience._runtime.circuit_context import Permit
 from resilience._runtime.method_selection import MethodSelection, select_methods
 from resilience._runtime.protocol import PROCEED, Acquire, Call, Emit, Limiter
 from resilience._runtime.slots import Slots
@@ -98,7 +98,7 @@ class Bulkhead(Policy):
         max_queue: the calls that may wait; twice the limit and at least 10 unless given. 0: none.
         max_wait: the longest wait for a slot, in seconds; unless given, up to the call's deadline.
         order: which call gets the next slot: the "oldest", the "newest", or, "adaptive", the oldest until calls have
-            been waiting for 100 ms without a break, and from then on the newest.
+            been waiting for 100 ms without a break, and from then on the newest, while as many wait as there are slots.
         key: a function of the call's arguments: each key has slots, and a queue, of its own.
         max_keys: the keys that are kept; of those that are idle the one unused for longest is dropped.
         only, exclude: the methods of a decorated class that are guarded, and no others; or that are left as they are.
@@ -248,7 +248,7 @@ class Bulkhead(Policy):
         return f"<{self}>"
 
 
-def _proceed_admitted(slots: Slots, permit: Note | None) -> Steps:
+def _proceed_admitted(slots: Slots, permit: Permit | None) -> Steps:
     """Go on with a call that the fast path has admitted, which has its slot already.
 
     It has none where a circuit inside has rejected it: then it is not made, and needs none.
