@@ -15,7 +15,18 @@ from benchmarks.terms import Unsupported, Wrap, require_python
 __all__ = ["CAPABILITIES", "OURS", "Candidate", "candidates", "load"]
 
 #: The functions that a candidate's file may define. Each but the last two guards a function, sync or async.
-CAPABILITIES = ("retry", "breaker", "fallback", "fallback_breaker", "stack", "limit", "full", "circuit", "keyed")
+CAPABILITIES = (
+    "retry",
+    "breaker",
+    "fallback",
+    "fallback_breaker",
+    "stack",
+    "limit",
+    "full",
+    "bulkhead",
+    "circuit",
+    "keyed",
+)
 OURS = "resilience"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.shapes import called
 from benchmarks.subjects import Counted
-from benchmarks.terms import ARGUMENT, ATTEMPTS, DEFAULT, THRESHOLD, Function, Wrap
+from benchmarks.terms import ARGUMENT, ATTEMPTS, DEFAULT, SLOTS, THRESHOLD, Function, Wrap
 
 __all__ = ["CheckFailedError", "check", "opened"]
 
@@ -127,6 +127,31 @@ def _after_the_limit(shape: str, guard: Wrap) -> Any:
     return found
 
 
+def _admits_as_many_as_it_has_slots(shape: str, guard: Wrap) -> None:
+    deepest = 0
+
+    def nested(depth: int) -> int:
+        nonlocal deepest
+        deepest = depth
+        return depth + 1
+
+    def sync(depth: int) -> Any:
+        return guarded(nested(depth))
+
+    async def asynchronous(depth: int) -> Any:
+        return await guarded(nested(depth))
+
+    def method(owner: object, depth: int) -> Any:
+        return guarded(nested(depth))
+
+    shapes: dict[str, Function] = {"sync": sync, "async": asynchronous, "method": method, "class": method}
+    guarded = called(shape, guard, shapes[shape])
+    for _ in range(2):  # the slots are given back
+        found = _outcome(guarded, 1)
+        _expect("one call too many raises", True, isinstance(found, Exception))
+        _expect("calls in flight", SLOTS, deepest)
+
+
 def _is_a_circuit(shape: str, circuit: Function) -> None:
     def guard(function: Function) -> Function:
         _, through = circuit()
@@ -156,6 +181,7 @@ _EXPECTED: dict[str, tuple[Callable[[str, Wrap], None], ...]] = {
     "stack": (_succeeds, _retries, _falls_back, _rejects_with_default),
     "limit": (_succeeds, _limits),
     "full": (_succeeds, _retries, _falls_back, _rejects_with_default, _limits_with_default),
+    "bulkhead": (_succeeds, _admits_as_many_as_it_has_slots),
     "circuit": (_is_a_circuit,),
     "keyed": (_separates_keys,),
 }

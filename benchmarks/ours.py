@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import resilience
-from benchmarks.terms import ARGUMENT, ATTEMPTS, DEFAULT, NEVER, RESET, THRESHOLD, Function, Wrap, new_name
+from benchmarks.terms import ARGUMENT, ATTEMPTS, DEFAULT, NEVER, RESET, SLOTS, THRESHOLD, Function, Wrap, new_name
 
 NAME = "resilience"
 DISTRIBUTIONS = ("category-resilience",)
@@ -68,3 +68,8 @@ def limit(function: Function, seconds: float = NEVER) -> Function:
 
 def full(function: Function, seconds: float = NEVER) -> Function:
     return fallback(retry(breaker(limit(function, seconds))))
+
+
+def bulkhead(function: Function) -> Function:
+    guarded: Function = resilience.bulkhead(new_name(), SLOTS, max_queue=0)(function)
+    return guarded

@@ -9,12 +9,13 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from benchmarks.terms import ATTEMPTS, DEFAULT, NEVER, Function, new_name
+from benchmarks.terms import ATTEMPTS, DEFAULT, NEVER, SLOTS, Function, new_name
 
 __all__ = [
     "PlainCircuit",
     "by_hand",
     "caught",
+    "counter",
     "empty",
     "in_other_thread",
     "classifying_retry",
@@ -171,6 +172,44 @@ def raising(function: Function) -> Function:
 def caught(function: Function) -> Function:
     """Raise a plain exception and answer with a default."""
     return by_hand(raising(function))
+
+
+def counter(function: Function) -> Function:
+    """Count the calls in flight under a lock, and refuse one too many: the minimum of a bulkhead for threads."""
+    lock = threading.Lock()
+    free = SLOTS
+
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def async_wrapper(*args: Any, **kwargs: Any) -> Any:
+            nonlocal free
+            with lock:
+                if not free:
+                    raise RuntimeError("full")
+                free -= 1
+            try:
+                return await function(*args, **kwargs)
+            finally:
+                with lock:
+                    free += 1
+
+        return async_wrapper
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        nonlocal free
+        with lock:
+            if not free:
+                raise RuntimeError("full")
+            free -= 1
+        try:
+            return function(*args, **kwargs)
+        finally:
+            with lock:
+                free += 1
+
+    return wrapper
 
 
 class PlainCircuit:

@@ -68,6 +68,10 @@ TARGETS = {
     "rejection-raised": Target(3),
     "async-rejection-raised": Target(3),
     "rejection-fallback": Target(3, of="value", unit=" us"),
+    # A call that finds a free slot, to a counter under a lock.
+    "sync-bulkhead": Target(1.5),
+    "method-bulkhead": Target(1.5),
+    "async-bulkhead": Target(1.5),
     # The throughput of many threads, to that without a breaker.
     "threads-64": Target(0.97, at_least=True),
     # What comes before the first call.

@@ -14,6 +14,7 @@ __all__ = [
     "ERROR",
     "NEVER",
     "RESET",
+    "SLOTS",
     "THRESHOLD",
     "Function",
     "Unsupported",
@@ -32,6 +33,8 @@ THRESHOLD = 5
 RESET = 3600.0
 #: Seconds of a time limit that never fires.
 NEVER = 60.0
+#: The calls that a bulkhead admits at a time; further ones are refused at once.
+SLOTS = 20
 #: The argument of every call.
 ARGUMENT = 7
 #: The value of every fallback.

@@ -48,7 +48,8 @@ class Profile:
     """A row of the table: what policies do about failures of one leaf category.
 
     *base* is the first backoff in seconds (None: never retried by default), *cost* the tokens a retry takes
-    from a retry budget of 500, *weight* what one failure counts for a circuit breaker.
+    from a retry budget of 500, *weight* what one failure counts for a circuit breaker. *pressure* is 1 where the failure
+    says that the dependency has too much to do, so that policies send it less, and 0 where it says nothing of its load.
 
     >>> profile_of(ErrorCategory.RATE_LIMIT).base
     1.0
@@ -60,6 +61,7 @@ class Profile:
     base: float | None
     cost: int
     weight: int
+    pressure: int
     unsafe: RetrySafety
     http: int
     grpc: str
@@ -73,6 +75,7 @@ class Profile:
         )
         self._check("cost", _is_count(self.cost), "a whole number >= 0")
         self._check("weight", _is_count(self.weight), "a whole number >= 0")
+        self._check("pressure", _is_count(self.pressure) and self.pressure <= 1, "1 or 0")
         self._check("http", _is_count(self.http) and 100 <= self.http <= 599, "an HTTP status, 100 to 599")
         self._check("retry", isinstance(self.retry, bool), "True or False")
         self._check("recovery", isinstance(self.recovery, Recovery), "a Recovery")
@@ -104,33 +107,33 @@ def _table() -> dict[ErrorCategory, Profile]:
         RetrySafety.ALWAYS,
     )
     rows = [
-        #       category             recovery             retry  base  cost weight unsafe  http  grpc                  severity
-        Profile(c.TIMEOUT,           r.RETRY,             True,  0.1,  14, 1, unconnected, 504, "DEADLINE_EXCEEDED",   s.WARNING),
-        Profile(c.NETWORK,           r.RETRY,             True,  0.1,  14, 1, unconnected, 502, "UNAVAILABLE",         s.WARNING),
-        Profile(c.RATE_LIMIT,        r.WAIT,              True,  1.0,   5, 0, always,      429, "RESOURCE_EXHAUSTED",  s.WARNING),
-        Profile(c.UNAVAILABLE,       r.RETRY,             True,  0.5,   5, 1, hinted,      503, "UNAVAILABLE",         s.WARNING),
-        Profile(c.SERVER_ERROR,      r.RETRY,             True,  0.25, 14, 1, never,       502, "INTERNAL",            s.ERROR),
-        Profile(c.DEPENDENCY,        r.USE_ALTERNATIVE,   False, 0.25, 14, 1, never,       502, "UNKNOWN",             s.ERROR),
-        Profile(c.REJECTED,          r.WAIT,              False, None,  0, 0, always,      503, "UNAVAILABLE",         s.WARNING),
-        Profile(c.CAPACITY,          r.USE_ALTERNATIVE,   False, None,  0, 0, never,       503, "RESOURCE_EXHAUSTED",  s.ERROR),
-        Profile(c.AUTHENTICATION,    r.REAUTHENTICATE,    False, None,  0, 0, never,       401, "UNAUTHENTICATED",     s.ERROR),
-        Profile(c.AUTHORIZATION,     r.ESCALATE,          False, None,  0, 0, never,       403, "PERMISSION_DENIED",   s.ERROR),
-        Profile(c.VALIDATION,        r.FIX_INPUT,         False, None,  0, 0, never,       400, "INVALID_ARGUMENT",    s.INFO),
-        Profile(c.NOT_FOUND,         r.FIX_INPUT,         False, None,  0, 0, never,       404, "NOT_FOUND",           s.INFO),
-        Profile(c.CONFLICT,          r.FIX_INPUT,         False, None,  0, 0, never,       409, "ABORTED",             s.WARNING),
-        Profile(c.CONFIGURATION,     r.FIX_CONFIGURATION, False, None,  0, 0, never,       500, "FAILED_PRECONDITION", s.CRITICAL),
-        Profile(c.SYNTAX,            r.REGENERATE,        False, None,  0, 0, never,       422, "INVALID_ARGUMENT",    s.INFO),
-        Profile(c.RUNTIME,           r.REGENERATE,        False, None,  0, 0, never,       422, "FAILED_PRECONDITION", s.INFO),
-        Profile(c.IMPORT,            r.REGENERATE,        False, None,  0, 0, never,       422, "FAILED_PRECONDITION", s.INFO),
-        Profile(c.GENERATION,        r.REGENERATE,        False, None,  0, 0, never,       502, "INTERNAL",            s.WARNING),
-        Profile(c.MEMORY,            r.REGENERATE,        False, None,  0, 0, never,       422, "RESOURCE_EXHAUSTED",  s.WARNING),
-        Profile(c.SECURITY,          r.ESCALATE,          False, None,  0, 0, never,       403, "PERMISSION_DENIED",   s.ERROR),
-        Profile(c.EXECUTION_TIMEOUT, r.ESCALATE,          False, None,  0, 0, never,       504, "DEADLINE_EXCEEDED",   s.WARNING),
-        Profile(c.EXHAUSTED,         r.ESCALATE,          False, None,  0, 0, never,       503, "UNAVAILABLE",         s.ERROR),
-        Profile(c.APPROVAL,          r.ESCALATE,          False, None,  0, 0, never,       403, "FAILED_PRECONDITION", s.INFO),
-        Profile(c.CANCELLED,         r.GIVE_UP,           False, None,  0, 0, never,       499, "CANCELLED",           s.INFO),
-        Profile(c.INTERNAL,          r.GIVE_UP,           False, None,  0, 0, never,       500, "INTERNAL",            s.CRITICAL),
-        Profile(c.UNKNOWN,           r.GIVE_UP,           False, None,  0, 1, never,       500, "UNKNOWN",             s.ERROR),
+        #       category             recovery             retry  base  cost weight pressure unsafe      http  grpc                  severity
+        Profile(c.TIMEOUT,           r.RETRY,             True,  0.1,  14, 1,     1,       unconnected, 504, "DEADLINE_EXCEEDED",   s.WARNING),
+        Profile(c.NETWORK,           r.RETRY,             True,  0.1,  14, 1,     0,       unconnected, 502, "UNAVAILABLE",         s.WARNING),
+        Profile(c.RATE_LIMIT,        r.WAIT,              True,  1.0,   5, 0,     1,       always,      429, "RESOURCE_EXHAUSTED",  s.WARNING),
+        Profile(c.UNAVAILABLE,       r.RETRY,             True,  0.5,   5, 1,     1,       hinted,      503, "UNAVAILABLE",         s.WARNING),
+        Profile(c.SERVER_ERROR,      r.RETRY,             True,  0.25, 14, 1,     0,       never,       502, "INTERNAL",            s.ERROR),
+        Profile(c.DEPENDENCY,        r.USE_ALTERNATIVE,   False, 0.25, 14, 1,     0,       never,       502, "UNKNOWN",             s.ERROR),
+        Profile(c.REJECTED,          r.WAIT,              False, None,  0, 0,     0,       always,      503, "UNAVAILABLE",         s.WARNING),
+        Profile(c.CAPACITY,          r.USE_ALTERNATIVE,   False, None,  0, 0,     1,       never,       503, "RESOURCE_EXHAUSTED",  s.ERROR),
+        Profile(c.AUTHENTICATION,    r.REAUTHENTICATE,    False, None,  0, 0,     0,       never,       401, "UNAUTHENTICATED",     s.ERROR),
+        Profile(c.AUTHORIZATION,     r.ESCALATE,          False, None,  0, 0,     0,       never,       403, "PERMISSION_DENIED",   s.ERROR),
+        Profile(c.VALIDATION,        r.FIX_INPUT,         False, None,  0, 0,     0,       never,       400, "INVALID_ARGUMENT",    s.INFO),
+        Profile(c.NOT_FOUND,         r.FIX_INPUT,         False, None,  0, 0,     0,       never,       404, "NOT_FOUND",           s.INFO),
+        Profile(c.CONFLICT,          r.FIX_INPUT,         False, None,  0, 0,     0,       never,       409, "ABORTED",             s.WARNING),
+        Profile(c.CONFIGURATION,     r.FIX_CONFIGURATION, False, None,  0, 0,     0,       never,       500, "FAILED_PRECONDITION", s.CRITICAL),
+        Profile(c.SYNTAX,            r.REGENERATE,        False, None,  0, 0,     0,       never,       422, "INVALID_ARGUMENT",    s.INFO),
+        Profile(c.RUNTIME,           r.REGENERATE,        False, None,  0, 0,     0,       never,       422, "FAILED_PRECONDITION", s.INFO),
+        Profile(c.IMPORT,            r.REGENERATE,        False, None,  0, 0,     0,       never,       422, "FAILED_PRECONDITION", s.INFO),
+        Profile(c.GENERATION,        r.REGENERATE,        False, None,  0, 0,     0,       never,       502, "INTERNAL",            s.WARNING),
+        Profile(c.MEMORY,            r.REGENERATE,        False, None,  0, 0,     0,       never,       422, "RESOURCE_EXHAUSTED",  s.WARNING),
+        Profile(c.SECURITY,          r.ESCALATE,          False, None,  0, 0,     0,       never,       403, "PERMISSION_DENIED",   s.ERROR),
+        Profile(c.EXECUTION_TIMEOUT, r.ESCALATE,          False, None,  0, 0,     0,       never,       504, "DEADLINE_EXCEEDED",   s.WARNING),
+        Profile(c.EXHAUSTED,         r.ESCALATE,          False, None,  0, 0,     0,       never,       503, "UNAVAILABLE",         s.ERROR),
+        Profile(c.APPROVAL,          r.ESCALATE,          False, None,  0, 0,     0,       never,       403, "FAILED_PRECONDITION", s.INFO),
+        Profile(c.CANCELLED,         r.GIVE_UP,           False, None,  0, 0,     0,       never,       499, "CANCELLED",           s.INFO),
+        Profile(c.INTERNAL,          r.GIVE_UP,           False, None,  0, 0,     0,       never,       500, "INTERNAL",            s.CRITICAL),
+        Profile(c.UNKNOWN,           r.GIVE_UP,           False, None,  0, 1,     0,       never,       500, "UNKNOWN",             s.ERROR),
     ]  # fmt: skip
     return {row.category: row for row in rows}
 

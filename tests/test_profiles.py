@@ -20,41 +20,41 @@ from resilience.profiles import (
 C = ErrorCategory
 
 _ROWS = [
-    # leaf, recovery, retried, base, cost, weight, unsafe, HTTP, gRPC, severity
-    ("TIMEOUT", "retry", True, 0.1, 14, 1, "unconnected", 504, "DEADLINE_EXCEEDED", "warning"),
-    ("NETWORK", "retry", True, 0.1, 14, 1, "unconnected", 502, "UNAVAILABLE", "warning"),
-    ("RATE_LIMIT", "wait", True, 1.0, 5, 0, "always", 429, "RESOURCE_EXHAUSTED", "warning"),
-    ("UNAVAILABLE", "retry", True, 0.5, 5, 1, "hinted", 503, "UNAVAILABLE", "warning"),
-    ("SERVER_ERROR", "retry", True, 0.25, 14, 1, "never", 502, "INTERNAL", "error"),
-    ("DEPENDENCY", "use_alternative", False, 0.25, 14, 1, "never", 502, "UNKNOWN", "error"),
-    ("REJECTED", "wait", False, None, 0, 0, "always", 503, "UNAVAILABLE", "warning"),
-    ("CAPACITY", "use_alternative", False, None, 0, 0, "never", 503, "RESOURCE_EXHAUSTED", "error"),
-    ("AUTHENTICATION", "reauthenticate", False, None, 0, 0, "never", 401, "UNAUTHENTICATED", "error"),
-    ("AUTHORIZATION", "escalate", False, None, 0, 0, "never", 403, "PERMISSION_DENIED", "error"),
-    ("VALIDATION", "fix_input", False, None, 0, 0, "never", 400, "INVALID_ARGUMENT", "info"),
-    ("NOT_FOUND", "fix_input", False, None, 0, 0, "never", 404, "NOT_FOUND", "info"),
-    ("CONFLICT", "fix_input", False, None, 0, 0, "never", 409, "ABORTED", "warning"),
-    ("CONFIGURATION", "fix_configuration", False, None, 0, 0, "never", 500, "FAILED_PRECONDITION", "critical"),
-    ("SYNTAX", "regenerate", False, None, 0, 0, "never", 422, "INVALID_ARGUMENT", "info"),
-    ("RUNTIME", "regenerate", False, None, 0, 0, "never", 422, "FAILED_PRECONDITION", "info"),
-    ("IMPORT", "regenerate", False, None, 0, 0, "never", 422, "FAILED_PRECONDITION", "info"),
-    ("GENERATION", "regenerate", False, None, 0, 0, "never", 502, "INTERNAL", "warning"),
-    ("MEMORY", "regenerate", False, None, 0, 0, "never", 422, "RESOURCE_EXHAUSTED", "warning"),
-    ("SECURITY", "escalate", False, None, 0, 0, "never", 403, "PERMISSION_DENIED", "error"),
-    ("EXECUTION_TIMEOUT", "escalate", False, None, 0, 0, "never", 504, "DEADLINE_EXCEEDED", "warning"),
-    ("EXHAUSTED", "escalate", False, None, 0, 0, "never", 503, "UNAVAILABLE", "error"),
-    ("APPROVAL", "escalate", False, None, 0, 0, "never", 403, "FAILED_PRECONDITION", "info"),
-    ("CANCELLED", "give_up", False, None, 0, 0, "never", 499, "CANCELLED", "info"),
-    ("INTERNAL", "give_up", False, None, 0, 0, "never", 500, "INTERNAL", "critical"),
-    ("UNKNOWN", "give_up", False, None, 0, 1, "never", 500, "UNKNOWN", "error"),
+    # leaf, recovery, retried, base, cost, weight, pressure, unsafe, HTTP, gRPC, severity
+    ("TIMEOUT", "retry", True, 0.1, 14, 1, 1, "unconnected", 504, "DEADLINE_EXCEEDED", "warning"),
+    ("NETWORK", "retry", True, 0.1, 14, 1, 0, "unconnected", 502, "UNAVAILABLE", "warning"),
+    ("RATE_LIMIT", "wait", True, 1.0, 5, 0, 1, "always", 429, "RESOURCE_EXHAUSTED", "warning"),
+    ("UNAVAILABLE", "retry", True, 0.5, 5, 1, 1, "hinted", 503, "UNAVAILABLE", "warning"),
+    ("SERVER_ERROR", "retry", True, 0.25, 14, 1, 0, "never", 502, "INTERNAL", "error"),
+    ("DEPENDENCY", "use_alternative", False, 0.25, 14, 1, 0, "never", 502, "UNKNOWN", "error"),
+    ("REJECTED", "wait", False, None, 0, 0, 0, "always", 503, "UNAVAILABLE", "warning"),
+    ("CAPACITY", "use_alternative", False, None, 0, 0, 1, "never", 503, "RESOURCE_EXHAUSTED", "error"),
+    ("AUTHENTICATION", "reauthenticate", False, None, 0, 0, 0, "never", 401, "UNAUTHENTICATED", "error"),
+    ("AUTHORIZATION", "escalate", False, None, 0, 0, 0, "never", 403, "PERMISSION_DENIED", "error"),
+    ("VALIDATION", "fix_input", False, None, 0, 0, 0, "never", 400, "INVALID_ARGUMENT", "info"),
+    ("NOT_FOUND", "fix_input", False, None, 0, 0, 0, "never", 404, "NOT_FOUND", "info"),
+    ("CONFLICT", "fix_input", False, None, 0, 0, 0, "never", 409, "ABORTED", "warning"),
+    ("CONFIGURATION", "fix_configuration", False, None, 0, 0, 0, "never", 500, "FAILED_PRECONDITION", "critical"),
+    ("SYNTAX", "regenerate", False, None, 0, 0, 0, "never", 422, "INVALID_ARGUMENT", "info"),
+    ("RUNTIME", "regenerate", False, None, 0, 0, 0, "never", 422, "FAILED_PRECONDITION", "info"),
+    ("IMPORT", "regenerate", False, None, 0, 0, 0, "never", 422, "FAILED_PRECONDITION", "info"),
+    ("GENERATION", "regenerate", False, None, 0, 0, 0, "never", 502, "INTERNAL", "warning"),
+    ("MEMORY", "regenerate", False, None, 0, 0, 0, "never", 422, "RESOURCE_EXHAUSTED", "warning"),
+    ("SECURITY", "escalate", False, None, 0, 0, 0, "never", 403, "PERMISSION_DENIED", "error"),
+    ("EXECUTION_TIMEOUT", "escalate", False, None, 0, 0, 0, "never", 504, "DEADLINE_EXCEEDED", "warning"),
+    ("EXHAUSTED", "escalate", False, None, 0, 0, 0, "never", 503, "UNAVAILABLE", "error"),
+    ("APPROVAL", "escalate", False, None, 0, 0, 0, "never", 403, "FAILED_PRECONDITION", "info"),
+    ("CANCELLED", "give_up", False, None, 0, 0, 0, "never", 499, "CANCELLED", "info"),
+    ("INTERNAL", "give_up", False, None, 0, 0, 0, "never", 500, "INTERNAL", "critical"),
+    ("UNKNOWN", "give_up", False, None, 0, 1, 0, "never", 500, "UNKNOWN", "error"),
 ]  # fmt: skip
 
 
 def test_the_table_is_as_written() -> None:
     assert [
         (
-            row.category.name, row.recovery.value, row.retry, row.base, row.cost, row.weight, row.unsafe.value,
-            row.http, row.grpc, row.severity.value,
+            row.category.name, row.recovery.value, row.retry, row.base, row.cost, row.weight, row.pressure,
+            row.unsafe.value, row.http, row.grpc, row.severity.value,
         )
         for row in PROFILES.values()
     ] == _ROWS  # fmt: skip
@@ -96,6 +96,7 @@ def test_a_whole_row_may_be_given_for_another_leaf() -> None:
     "change",
     [
         {"base": -1.0}, {"base": float("inf")}, {"base": True}, {"cost": -1}, {"cost": 1.5}, {"weight": "1"},
+        {"pressure": 2}, {"pressure": True},
         {"http": 99}, {"http": 600}, {"retry": "yes"}, {"recovery": "retry"}, {"unsafe": True}, {"severity": "info"},
         {"grpc": "unavailable"}, {"bases": 1.0}, {"category": C.TIMEOUT},
     ],

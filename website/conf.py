@@ -67,7 +67,7 @@ NAVIGATION = {
     "Operation": ["events", "metrics", "testing", "pytest", "cli"],
     "Executing code": ["execution", "execution-policy", "execution-loop", "reports"],
     "Reference": ["reference/index", "glossary"],
-    "Background": ["migrating", "contrib", "half-open", "benchmarks", "storm"],
+    "Background": ["migrating", "contrib", "half-open", "benchmarks", "storm", "load"],
 }
 #: Links from pages to files that are no pages, as they stand in the text, and the page that shows these files.
 ELSEWHERE = {"../examples/policies": "reference/examples.md"}

@@ -194,4 +194,12 @@ def _limits() -> list[Timed]:
     ]
 
 
-TIMED = (*_success(), *_failures(), *_rejections(), *_limits())
+def _slots() -> list[Timed]:
+    counter = ("a counter under a lock", references.counter)
+    return [
+        Timed(f"{shape}-bulkhead", "a free slot", f"{shape}: bulkhead", "bulkhead", shape, *counter, beside=_BARE)
+        for shape in ("sync", "method", "async")
+    ]
+
+
+TIMED = (*_success(), *_failures(), *_rejections(), *_slots(), *_limits())

@@ -77,6 +77,7 @@ _EMPTY = ("empty decorator", references.empty)
 _LOOP = ("loop with try/except", references.naive_retry)
 _LIMIT = ("asyncio.timeout", references.plain_limit)
 _RAISING = ("raising a plain exception", references.raising)
+_COUNTER = ("counter under a lock", references.counter)
 _CAUGHT = ("raising and catching a plain exception", references.caught)
 
 CASES = (
@@ -99,6 +100,8 @@ CASES = (
         asyncio=True,
         calls=500,
     ),
+    Case("sync-bulkhead", "success: bulkhead", "bulkhead", *_COUNTER),
+    Case("async-bulkhead", "success, async: bulkhead", "bulkhead", *_COUNTER, shape="async"),
     Case("failures-retry", f"{_FAILING}: retry", "retry", *_LOOP, subject="flaky", calls=300),
     Case("failures-stack", f"{_FAILING}: {_STACK}", "stack", *_LOOP, subject="flaky", calls=300),
     Case(

@@ -10,7 +10,7 @@ from typing import Any
 from interlock import CircuitBreaker, Config, Pipeline, Registry
 from tenacity import wait_none
 
-from benchmarks.terms import ARGUMENT, ATTEMPTS, DEFAULT, NEVER, RESET, THRESHOLD, Function, Wrap, new_name
+from benchmarks.terms import ARGUMENT, ATTEMPTS, DEFAULT, NEVER, RESET, SLOTS, THRESHOLD, Function, Wrap, new_name
 
 NAME = "interlock-cb"
 DISTRIBUTIONS = ("interlock-cb", "tenacity")
@@ -67,3 +67,7 @@ def limit(function: Function, seconds: float = NEVER) -> Function:
 def full(function: Function, seconds: float = NEVER) -> Function:
     builder = Pipeline.builder().fallback(lambda error: DEFAULT).retry(attempts=ATTEMPTS, wait=wait_none())
     return builder.circuit_breaker(_breaker()).timeout(seconds).build()(function)
+
+
+def bulkhead(function: Function) -> Function:
+    return Pipeline.builder().bulkhead(SLOTS).build()(function)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from nopanic import bulkhead as nopanic_bulkhead
 from nopanic import circuit_breaker, compose, timeout
 from nopanic import fallback as nopanic_fallback
 from nopanic import keyed as nopanic_keyed
 from nopanic import retry as nopanic_retry
 
-from benchmarks.terms import ARGUMENT, ATTEMPTS, DEFAULT, NEVER, RESET, THRESHOLD, Function, Wrap, new_name
+from benchmarks.terms import ARGUMENT, ATTEMPTS, DEFAULT, NEVER, RESET, SLOTS, THRESHOLD, Function, Wrap, new_name
 
 NAME = "nopanic"
 DISTRIBUTIONS = ("nopanic",)
@@ -70,3 +71,7 @@ def limit(function: Function, seconds: float = NEVER) -> Function:
 
 def full(function: Function, seconds: float = NEVER) -> Function:
     return compose(_FALLBACK, _RETRY, _breaker(new_name()), timeout(seconds))(function)
+
+
+def bulkhead(function: Function) -> Function:
+    return nopanic_bulkhead(SLOTS, max_wait=0)(function)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pyresilience import (
+    BulkheadConfig,
     CircuitBreaker,
     CircuitBreakerConfig,
     CircuitOpenError,
@@ -16,7 +17,7 @@ from pyresilience import (
     resilient,
 )
 
-from benchmarks.terms import ARGUMENT, ATTEMPTS, DEFAULT, NEVER, RESET, THRESHOLD, Function, Wrap, new_name
+from benchmarks.terms import ARGUMENT, ATTEMPTS, DEFAULT, NEVER, RESET, SLOTS, THRESHOLD, Function, Wrap, new_name
 
 NAME = "pyresilience"
 DISTRIBUTIONS = ("pyresilience",)
@@ -83,3 +84,7 @@ def limit(function: Function, seconds: float = NEVER) -> Function:
 def full(function: Function, seconds: float = NEVER) -> Function:
     limited = TimeoutConfig(seconds=seconds)
     return resilient(retry=_RETRY, fallback=_FALLBACK, circuit_breaker=_BREAKER, timeout=limited)(function)
+
+
+def bulkhead(function: Function) -> Function:
+    return resilient(bulkhead=BulkheadConfig(max_concurrent=SLOTS))(function)

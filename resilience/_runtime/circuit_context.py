@@ -5,10 +5,11 @@ variable while its body runs: in this context, and in the tasks and threads that
 the same circuit belongs to that call: it passes and decides nothing. A generator is noted only while its own code
 runs, never while its consumer's does.
 
-The note of a call is a list of one: what admitted it, None once the call has ended. That is the state object of the
-circuit or a probe's permit, so that the call stands for its circuit only until the next transition; or, for local
-methods of a class, the selection of its guarded ones. It is a list, and wrappers of `fast_path_template` write and end
-the note by themselves, because each call through a guarded class makes one.
+The note of a call is a list. Its first item is what admitted the call, None once that has ended: the state object of
+the circuit or a probe's permit, so that the call stands for its circuit only until the next transition; for local
+methods of a class the selection of its guarded ones; for a call that holds a slot the `Slots`. It is a list, and
+wrappers of `fast_path_template` write and end the note by themselves, because each call through a guarded class makes
+one.
 """
 
 from __future__ import annotations
@@ -19,9 +20,26 @@ from contextvars import ContextVar
 from operator import itemgetter
 from typing import Any, TypeAlias
 
-__all__ = ["Note", "calls_here", "enter", "entered", "leave", "reenter", "restore", "running_calls", "still_running"]
+__all__ = [
+    "Note",
+    "Permit",
+    "calls_here",
+    "enter",
+    "entered",
+    "is_part_of",
+    "leave",
+    "reenter",
+    "restore",
+    "running_calls",
+    "still_running",
+]
 
 Note: TypeAlias = list[Any]
+Permit: TypeAlias = Note
+"""A list for one call, in which a limiter notes what it gave: its first item is None unless the call holds something.
+
+It is a note, so that a limiter can have the calls within that call find it.
+"""
 
 running_calls: ContextVar[tuple[Note, ...]] = ContextVar("resilience.circuits", default=())
 
@@ -44,6 +62,11 @@ def enter(by: object) -> Note:
     call = [by]
     running_calls.set((*still_running(running_calls.get()), call))
     return call
+
+
+def is_part_of(by: object) -> bool:
+    """Whether the running code belongs to a call that was admitted *by* that, and that has not ended."""
+    return any(call[0] is by for call in calls_here())
 
 
 def leave(call: Note) -> None:

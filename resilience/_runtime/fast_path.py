@@ -1,8 +1,9 @@
 """The function that a caller meets: it does the happy path itself and hands everything else to a runner.
 
-A wrapper looks at the state of the stack's gate, calls the function, notes the success, and returns: no lock, no
-generator, and no clock unless calls are timed. When the call fails, when a limit cuts it off, or when the gate's state
-is not on the fast path, the wrapper makes a `Call` of it (`slow_path`) and a runner takes over.
+A wrapper looks at the state of the stack's gate, asks its limiter, calls the function, notes the success, and returns:
+no generator, no lock but the limiter's, and no clock unless calls are timed. When the call fails, when a time limit
+cuts it off, when the gate's state is not on the fast path, or when the limiter has nothing free, the wrapper makes a
+`Call` of it (`slow_path`) and a runner takes over.
 
 A wrapper raises in its own frame and then forgets the error: a traceback shows one frame of ours however many policies
 guard the function, and no frame keeps the error that keeps the frame.
@@ -40,6 +41,7 @@ from resilience._runtime.generators import OpenStream
 from resilience._runtime.protocol import Policy, SuccessReporting
 from resilience._runtime.slow_path import NOWHERE, SlowPath, StreamSlowPath
 from resilience.clock import current_clock
+from resilience.settings import DISABLED
 
 __all__ = ["replace_attributes", "stream_in_block", "stream_wrapper_of", "substitute", "wrapper_of"]
 
@@ -61,6 +63,7 @@ _GLOBALS: Mapping[str, object] = {
     ".exhaustion": exhaustion_counter,
     ".calls": running_calls,
     ".still_running": still_running,
+    ".disabled": DISABLED,
     ".OpenStream": OpenStream,
     **_BUILTINS,
 }
@@ -77,26 +80,28 @@ class _Substitutable(Protocol):
 class _FastPath:
     """The parts of a stack's policies that a wrapper handles by itself, and their positions in the stack.
 
-    The wrapper looks at the state of the *gate*, begins the *limits*, and notes a success in the *counter* and the
-    *recorder*. From these parts follow the *features* of its text.
+    The wrapper looks at the state of the *gate*, asks the *limiter*, begins the *limits*, and notes a success in the
+    *counter* and the *recorder*. From these parts follow the *features* of its text.
 
-    A wrapper does without the runner where all policies offer a fast path, and at most one of them is a gate, one
-    counts and one times the calls. Sync limits need the runner: a thread or a signal keeps them.
+    A wrapper does without the runner where all policies offer a fast path, and at most one of them is a gate, one a
+    limiter, one counts and one times the calls. Sync time limits need the runner: a thread or a signal keeps them.
     """
 
-    __slots__ = ("counter", "features", "gate", "gate_at", "limits", "recorder", "timed_at")
+    __slots__ = ("counter", "features", "gate", "gate_at", "limiter", "limiter_at", "limits", "recorder", "timed_at")
 
     def __init__(self, target: str, stack: Sequence[Policy], *, asynchronously: bool) -> None:
         gates = [policy.fast_path_gate for policy in stack]
+        limiters = [policy.fast_path_limiter for policy in stack]
         counters = [policy.success_counter for policy in stack]
         recorders = [policy.stopwatch(target) for policy in stack]
         self.gate_at, self.gate = _first(gates)
+        self.limiter_at, self.limiter = _first(limiters)
         self.timed_at, self.recorder = _first(recorders)
         self.counter = _first(counters)[1]
         #: Seconds that the policies allow, by position.
         self.limits = {at: policy.time_limit for at, policy in enumerate(stack) if policy.time_limit is not None}
         self.features = _RUNNER_ONLY
-        at_most_one = min(gates.count(None), recorders.count(None), counters.count(None)) >= len(stack) - 1
+        at_most_one = all(parts.count(None) >= len(stack) - 1 for parts in (gates, limiters, recorders, counters))
         if at_most_one and (asynchronously or not self.limits) and all(map(_HAS_FAST_PATH, stack)):
             tracks_exhaustion = any(map(_TRACKS_EXHAUSTION, stack))
             self.features = self._features(tracks_exhaustion)
@@ -107,6 +112,8 @@ class _FastPath:
         return Features(
             gated=self.gate is not None,
             outermost_gate=self.gate_at == 0,
+            enters=self.limiter is not None,
+            leaves=getattr(self.limiter, "leaves", False),
             nests=getattr(self.gate, "nests", False),
             marks=telling is _MARK,
             counts=telling is _COUNT,
@@ -155,7 +162,7 @@ def wrapper_of(
         slow = LimitedSlowPath(target, function, stack, opener, drive)
         slow.limits, slow.recorder = [*fast.limits][::-1], fast.recorder
         begin = beginning([*fast.limits.values()])
-    slow.gate_at, slow.timed_at = fast.gate_at, fast.timed_at
+    slow.gate_at, slow.timed_at, slow.limiter_at = fast.gate_at, fast.timed_at, fast.limiter_at
     called = CellType(opener or function)
     if opener is not None:
         # Not the wrapper: an idle one would be left to the garbage collector, with the timers of its limits.
@@ -164,6 +171,7 @@ def wrapper_of(
         ".function": called,
         ".slow": CellType(slow),
         ".gate": CellType(fast.gate),
+        ".limiter": CellType(fast.limiter),
         ".begin": CellType(begin),
         ".counter": CellType(fast.counter),
         ".recorder": CellType(fast.recorder),

@@ -60,117 +60,133 @@ __all__ = [
 
 # What the texts take from around them: what a stack is made of, and builtins, which a module may have shadowed.
 _FREE = (
-    "function, block, slow, gate, begin, counter, recorder, clock, exhaustion, calls, still_running,"
+    "function, block, slow, gate, limiter, begin, counter, recorder, clock, exhaustion, calls, still_running, disabled,"
     " OpenStream, Stop, Exception, BaseException, GeneratorExit"
 )
 
 CALL = """
 async def wrapper(*args, **kwargs):
-    if TIMED:
-        now = clock().now
-        started = now()
-    if GATED:
-        state = gate.admission
-    if NESTS and not state.quiet:
-        state = gate.state_here
-    if RUNNER:
-        call = slow.call(args, kwargs)
-    elif GATED and not state.fast_path:
-        error = gate.reject_if_open(slow.clock())
-        if OUTERMOST_GATE and error is not None:
-            try:
-                raise error
-            finally:
-                error = None
-        call = slow.rejected(error, args, kwargs)
-        if TIMED:
-            call.started_at = started
-    elif LIMITED and (watch := begin()) is None:
-        call = slow.call(args, kwargs)
-    else:
-        if REPORTS:
-            began = slow.clock().now()
-        if TRACKS_EXHAUSTION:
-            since = exhaustion.count
-        try:
-            if NESTS:
-                outer = calls.get()
-                if outer:
-                    outer = still_running(outer)
-                running = [state]
-                noted = (*outer, running)
-                try:
-                    calls.set(noted)
-                    value = await function(*args, **kwargs)
-                finally:
-                    running[0] = None
-                    if calls.get() is noted:
-                        calls.set(outer)
-                    else:  # a block that the function has entered is open, or this is another context
-                        calls.set(still_running(calls.get()))
-            elif NOTES:
-                value = await function(*args, **kwargs)
-            else:
-                return await function(*args, **kwargs)
-            if LIMITED and (table := watch.table) is None:
-                call = slow.late(value, args, kwargs)
-            elif NOTES:
-                if MARKS:
-                    if NESTS:
-                        if not state.quiet:
-                            gate.succeeded(state)
-                    else:
-                        state.success_seen = True
-                if COUNTS:
-                    state.call_count += 1
-                if REPORTS:
-                    gate.ended(state, began, slow.clock())
-                if COUNTED:
-                    counter.passes += 1
-                if TIMED:
-                    took = now() - started
-                    if TIMES_ALONE and took <= recorder.quick_up_to:
-                        recorder.quick += 1
-                        recorder.quick_seconds += took
-                    else:
-                        recorder.slow(took)
-                if LIMITED:
-                    del table[watch]
-                return value
-        except Exception as error:
-            call = slow.failed(error, args, kwargs)
-        except BaseException as cut:
-            if LIMITED and (call := slow.expired(cut, watch, args, kwargs)) is not None:
-                pass
-            else:
-                if TIMED:
-                    recorder.cancelled(now() - started, slow.cut_off_here())
-                if GATED:
-                    call = slow.call(args, kwargs)
-                    if REPORTS:
-                        call.began = began
-                    slow.cut_off(call, state)
-                raise
-        if GATED:
-            call.admission = state
-        if REPORTS:
-            call.began = began
-        if TRACKS_EXHAUSTION:
-            call.exhaustions_at_start = since
-        if TIMED:
-            call.started_at = started
-        if LIMITED:
-            await slow.leave_limits(call, watch)
-    outcome = await slow.drive(slow.stack, 0, call, call.position)
-    if (error := outcome.error) is None:
-        return outcome.value
-    context = error.__context__
+    if ENTERS:
+        permit = [None]
     try:
-        raise error
+        if TIMED:
+            now = clock().now
+            started = now()
+        if GATED:
+            state = gate.admission
+        if NESTS and not state.quiet:
+            state = gate.state_here
+        if RUNNER:
+            call = slow.call(args, kwargs)
+        elif GATED and not state.fast_path:
+            error = gate.reject_if_open(slow.clock())
+            if OUTERMOST_GATE and error is not None:
+                try:
+                    raise error
+                finally:
+                    error = None
+            call = slow.rejected(error, args, kwargs)
+            if TIMED:
+                call.started_at = started
+        elif LIMITED and (watch := begin()) is None:
+            call = slow.call(args, kwargs)
+        elif ENTERS and (disabled.active_count or not limiter.try_enter(permit)):
+            if LIMITED:
+                slow.end_limits(watch)
+            call = slow.call(args, kwargs)
+        else:
+            if REPORTS:
+                began = slow.clock().now()
+            if TRACKS_EXHAUSTION:
+                since = exhaustion.count
+            try:
+                if NESTS:
+                    outer = calls.get()
+                    if outer:
+                        outer = still_running(outer)
+                    running = [state]
+                    noted = (*outer, running)
+                    try:
+                        calls.set(noted)
+                        value = await function(*args, **kwargs)
+                    finally:
+                        running[0] = None
+                        if calls.get() is noted:
+                            calls.set(outer)
+                        else:  # a block that the function has entered is open, or this is another context
+                            calls.set(still_running(calls.get()))
+                elif NOTES:
+                    value = await function(*args, **kwargs)
+                else:
+                    return await function(*args, **kwargs)
+                if LIMITED and (table := watch.table) is None:
+                    call = slow.late(value, args, kwargs)
+                elif NOTES:
+                    if MARKS:
+                        if NESTS:
+                            if not state.quiet:
+                                gate.succeeded(state)
+                        else:
+                            state.success_seen = True
+                    if COUNTS:
+                        state.call_count += 1
+                    if REPORTS:
+                        gate.ended(state, began, slow.clock())
+                    if COUNTED:
+                        counter.passes += 1
+                    if TIMED:
+                        took = now() - started
+                        if TIMES_ALONE and took <= recorder.quick_up_to:
+                            recorder.quick += 1
+                            recorder.quick_seconds += took
+                        else:
+                            recorder.slow(took)
+                    if LIMITED:
+                        del table[watch]
+                    return value
+            except Exception as error:
+                call = slow.failed(error, args, kwargs)
+            except BaseException as cut:
+                if LIMITED and (call := slow.expired(cut, watch, args, kwargs)) is not None:
+                    pass
+                else:
+                    if TIMED:
+                        recorder.cancelled(now() - started, slow.cut_off_here())
+                    if GATED:
+                        call = slow.call(args, kwargs)
+                        if REPORTS:
+                            call.began = began
+                        slow.cut_off(call, state)
+                    raise
+            if GATED:
+                call.admission = state
+            if REPORTS:
+                call.began = began
+            if TRACKS_EXHAUSTION:
+                call.exhaustions_at_start = since
+            if TIMED:
+                call.started_at = started
+            if ENTERS:
+                slow.hand_over(call, permit)
+            if LIMITED:
+                await slow.leave_limits(call, watch)
+        outcome = await slow.drive(slow.stack, 0, call, call.position)
+        if (error := outcome.error) is None:
+            return outcome.value
+        context = error.__context__
+        try:
+            raise error
+        finally:
+            if context is not None:  # raised while the caller handles another error, it has got that one instead
+                slow.set_context(error, context)
+            outcome = error = context = None
     finally:
-        if context is not None:  # raised while the caller handles another error, it has got that one instead
-            slow.set_context(error, context)
-        outcome = error = context = None
+        if LEAVES:
+            try:
+                limiter.leave(permit)
+            except BaseException:  # Ctrl-C as it begins
+                limiter.leave(permit)
+                raise
 """
 
 _STREAM = """
@@ -268,6 +284,9 @@ class Features(NamedTuple):
     gated: bool = False
     #: Raise the gate's rejection at once: no policy is outside of it.
     outermost_gate: bool = False
+    #: Ask the one limiter before the call, and leave it after.
+    enters: bool = False
+    leaves: bool = False
     #: Note the call in `circuit_context` while the function runs: calls through the gate nest.
     nests: bool = False
     #: Tell the gate that a call has succeeded.
@@ -434,7 +453,8 @@ class _Specialized(ast.NodeTransformer):
     """Leaves one branch of each ``if FEATURE`` or ``if FEATURE and condition``, and no handler that only raises.
 
     Such a handler does nothing, but names `BaseException`, and each name of a closure costs every call a little. So one
-    that does not use its exception becomes a bare ``except:``.
+    that does not use its exception becomes a bare ``except:``. A ``try`` that is left without handlers and ``finally``
+    becomes its body.
     """
 
     def __init__(self, features: frozenset[str]) -> None:
@@ -454,13 +474,15 @@ class _Specialized(ast.NodeTransformer):
         node.test = condition
         return node
 
-    def visit_Try(self, node: ast.Try) -> ast.Try:
+    def visit_Try(self, node: ast.Try) -> ast.Try | list[ast.stmt]:
         self.generic_visit(node)
         node.handlers = [handler for handler in node.handlers if not isinstance(handler.body[0], ast.Raise)]
         for handler in node.handlers:
             names = {inner.id for inner in ast.walk(handler) if isinstance(inner, ast.Name)}
             if "BaseException" in names and handler.name not in names:
                 handler.type = handler.name = None
+        if not node.handlers and not node.finalbody:
+            return node.body
         return node
 
 

@@ -86,6 +86,11 @@ class LimitedSlowPath(SlowPath):
     #: What times the calls, if anything does.
     recorder: LatencyRecorder | None
 
+    def end_limits(self, watch: TimeoutEntry | Watches) -> None:
+        """Take the limits of a call off before it is made: a runner makes it, and begins them itself."""
+        for _, each in self._limits(watch):
+            finish_timeout(each)
+
     def late(self, value: object, arguments: Arguments, keywords: Keywords) -> Call:
         """Return a call that has returned *value* although one of its limits had passed."""
         call = self.call(arguments, keywords)

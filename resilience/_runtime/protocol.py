@@ -20,8 +20,8 @@ What a policy keeps of a call are the local variables of that generator. It is c
 outcome, so what has to be given back is given back in a ``finally``.
 
 Beside `run` a policy declares a few things for the runners and for `describe`. Those of the fast path (`Gate`,
-`SuccessCounter`, `LatencyRecorder`) say what a wrapper may do by itself for a call that succeeds at once, without
-`run`.
+`Limiter`, `SuccessCounter`, `LatencyRecorder`) say what a wrapper may do by itself for a call that succeeds at once,
+without `run`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, final
 from resilience._callback_errors import RUNNING, log_callback_error, with_hook
 from resilience._deadline_context import current_deadline_any_clock, deadline_or_inf
 from resilience._outcome import DEADLINE_EXCEEDED, TIMED_OUT, Outcome
-from resilience._runtime.circuit_context import Note
+from resilience._runtime.circuit_context import Note, Permit
 from resilience._runtime.cut_off import AbandonWatch, CutOff, thread_limit_here
 from resilience._runtime.exhaustion import exhaustion_counter
 from resilience._runtime.tracebacks import failed_here
@@ -59,7 +59,9 @@ __all__ = [
     "Emit",
     "Gate",
     "LatencyRecorder",
+    "Limiter",
     "PassThrough",
+    "Permit",
     "Policy",
     "Proceed",
     "Race",
@@ -303,6 +305,29 @@ class Gate(Protocol):
         ...
 
 
+class Limiter(Protocol):
+    """What admits calls one by one, where one more is within the limit: slots, or the tokens of a rate.
+
+    A `Gate` is only looked at, a limiter gives something to each call that it admits. The fast path asks it by
+    `try_enter` before it calls the function. Where the answer is False, `run` is asked, which may wait or reject. The
+    methods wait for nothing, call no function of the user's, and may be called from any thread.
+
+    The *permit* is made before the limiter is asked, so that Ctrl-C, at whatever instruction, cannot lose what was
+    taken. A call that fails takes its permit to `run`, which gets it by `Call.take_permit`.
+    """
+
+    #: Whether a call gives back what it took when it ends; else `leave` is never called.
+    leaves: bool
+
+    def try_enter(self, permit: Permit, /) -> bool:
+        """Admit a call if it is within the limit now, and note that in *permit*; return whether."""
+        ...
+
+    def leave(self, permit: Permit, /) -> None:
+        """Take back what the call with that *permit* took, if anything; once or more often."""
+        ...
+
+
 class SuccessCounter(Protocol):
     """Counts the calls that succeed at once, such as a retry's budget: the fast path adds one to `passes`."""
 
@@ -377,6 +402,7 @@ class Call:
         "keywords",
         "notes",
         "opener",
+        "permits",
         "position",
         "stack",
         "started_at",
@@ -404,6 +430,8 @@ class Call:
         self.admission: Admission | None = admission
         #: When it went through that, where the gate records how long calls take.
         self.began: float = 0.0
+        #: What the fast path took from limiters for it, until the policies that they belong to take charge of it.
+        self.permits: dict[Limiter, Permit] = _NO_PERMITS
         self.clock: Clock = current_clock()
         #: When it must be over, by its clock: the earliest of the deadlines and limits around it.
         self.due: float = math.inf
@@ -486,8 +514,19 @@ class Call:
         other.cancel_token = cancel_token
         return other
 
+    def take_permit(self, limiter: Limiter | None) -> Permit | None:
+        """Return the permit that the fast path got from *limiter* for this call, once; None where it got none.
+
+        A policy with a `Policy.fast_path_limiter` takes it when it begins to run, and has the limiter `leave` it when
+        the call ends. A call that the fast path has `admitted` has none where a circuit inside has rejected it.
+        """
+        if limiter is None or not self.permits:
+            return None
+        return self.permits.pop(limiter, None)
+
 
 _NO_KEYWORDS: Mapping[str, object] = {}
+_NO_PERMITS: dict[Limiter, Permit] = {}
 
 
 class Policy(abc.ABC):
@@ -501,11 +540,14 @@ class Policy(abc.ABC):
 
     __slots__ = ()
 
-    #: Whether a call that succeeds at once may leave this policy out: it needs no more than a look at its gate, and its
-    #: limit kept. Opted into: a policy that says nothing of itself is asked about every call.
+    #: Whether a call that succeeds at once may leave this policy out: it needs no more than a look at its gate, a
+    #: permit of its limiter, and its time limit kept. Opted into: a policy that says nothing of itself is asked about
+    #: every call.
     fast_path: bool = False
     #: The state to look at before a call, if there is one.
     fast_path_gate: Gate | None = None
+    #: What admits a call before it is made, if anything does.
+    fast_path_limiter: Limiter | None = None
     #: What counts the calls that succeed at once, if anything does.
     success_counter: SuccessCounter | None = None
     #: Whether it asks how many retries had been exhausted when a failed call began: `Call.exhaustions_at_start`.

@@ -1,17 +1,26 @@
 """Slots that calls take and give back, and wait for in a queue: sync, asyncio and trio alike.
 
 One `Slots` object serves threads and event loops at once. A slot that is released is granted to a call that waits,
-under the lock, before that call runs again: no other call can take it in between. The call is then woken in its own
-way, outside of the lock. Where that fails, as its event loop is closed, the slot goes to the next one.
+before that call runs again: no other call takes it in between. The call is then woken in its own way, outside of the
+lock. Where that fails, as its event loop is closed, the slot goes to the next one.
 
 By its order the queue serves the call that has waited longest, or the one that came last. Oldest first is fair, and
 best as long as the queue drains. Under lasting overload each call waits as long as the queue is, and its caller may be
-gone by the time it is served; newest first then serves those whose callers still wait. ``adaptive``
-is oldest first until the queue has stood for `STANDING_QUEUE` seconds without a break, the rule and the constant of
-Facebook's "Fail at Scale" (ACM Queue, 2015).
+gone by the time it is served; newest first then serves those whose callers still wait. ``adaptive`` is oldest first
+until the queue has stood for `STANDING_QUEUE` seconds without a break, the rule and the constant of Facebook's "Fail at
+Scale" (ACM Queue, 2015). A queue that is shorter than the slots are many is served oldest first in any case: its calls
+wait no longer than one call takes. At 90 % of the slots' capacity queues stand now and then, and newest first would
+keep some of their calls waiting until it is too late (`benchmarks.load`).
 
-A call waits by way of the effect `Acquire`, see `acquire`; `Slots.release` is a plain function, so that a policy can
-call it in a ``finally`` whatever ends the call.
+**With a runner** a call waits by way of the effect `Acquire`, see `acquire`; `Slots.release` is a plain function, so
+that a policy can call it in a ``finally`` whatever ends the call.
+
+**On the fast path** a call takes a free slot without a runner: `Slots` are a `Limiter`. `try_enter` and `leave` take
+no lock. Who holds a slot is an entry of a dictionary. A call writes its own first and counts them then: of two calls
+that come for the last slot at once, the one that finds too many takes its entry back, and goes the slow way. Whatever
+takes an entry out looks afterwards whether calls wait, and a call that waits has looked for a free slot after it had
+queued up: one of both sees the other. Each step is atomic in CPython, with and without the GIL, and Ctrl-C between two
+of them leaves an entry that `leave` finds.
 """
 
 from __future__ import annotations
@@ -24,6 +33,7 @@ from collections import deque
 from collections.abc import Callable
 
 from resilience._forks import call_in_forked_child
+from resilience._runtime.circuit_context import Permit, is_part_of, running_calls, still_running
 from resilience._validation import optional, parse_count, require_choice
 from resilience.clock import current_clock
 
@@ -33,6 +43,10 @@ STANDING_QUEUE = 0.1
 """Seconds for which a queue has stood when it is overloaded, rather than in use."""
 
 ORDERS = ("oldest", "newest", "adaptive")
+
+_TIMED_CALLS = 64
+#: Of calls that take less than so many seconds, one in so many is timed: two looks at the clock cost as much as a lock.
+_SHORT, _ONE_IN = 0.001, 16
 
 
 def _parse_queue(parameter: str, value: object) -> int:
@@ -62,8 +76,8 @@ class Slots:
 
     A slot that is given back goes to the call that has waited longest, in whatever thread or event loop that waits.
     With *order* "newest" it goes to the one that came last, with "adaptive" to that one once calls have been waiting
-    for 100 ms without a break. Where *max_queue* calls wait, a further one is refused, or, newest first, takes the
-    place of the oldest.
+    for 100 ms without a break, and as many of them as there are slots. Where *max_queue* calls wait, a further one is
+    refused, or, newest first, takes the place of the oldest.
 
     In a forked process no call waits. Slots that were taken stay taken: the call that forks goes on in the child, too.
 
@@ -79,13 +93,22 @@ class Slots:
         self.limit: int = parse_count("limit", limit)
         self.max_queue: int | None = optional(_parse_queue, "max_queue", max_queue)
         self.order: str = require_choice("order", order, ORDERS)
-        self._free = limit
+        #: For how many seconds the last calls held their slots, of those with a permit.
+        self.durations: deque[float] = deque(maxlen=_TIMED_CALLS)
+        #: How many further calls on the fast path are not timed.
+        self._untimed = 0
+        #: The permits and waiters that hold a slot, by id. For a moment there may be one that takes itself back.
+        self._held: dict[int, Permit | Waiter] = {}
+        #: Those waiters of them that `release` gives back, the oldest first.
+        self._lent: dict[int, Waiter] = {}
         self._begin_queue()
         _all_slots.add(self)
 
     def _begin_queue(self) -> None:
         """Let no call wait, and no lock be held: at first, and in a forked process, which has no threads but one."""
         self._waiters: deque[Waiter] = deque()
+        #: Those that have a slot by now, or have been evicted, until they have been woken.
+        self._unwoken: list[Waiter] = []
         #: Since when calls wait without a break, by the clock.
         self._waiting_since = math.inf
         #: The call that each thread has taken a slot for last. A slot released there is that one, as far as it matters:
@@ -96,7 +119,7 @@ class Slots:
     @property
     def free(self) -> int:
         """How many slots can be taken at once."""
-        return self._free
+        return max(0, self.limit - len(self._held))
 
     @property
     def waiting(self) -> int:
@@ -106,31 +129,81 @@ class Slots:
     def try_acquire(self) -> bool:
         """Take a slot if there is one; return whether."""
         with self._lock:
-            if self._free == 0:
-                return False
-            self._free -= 1
-            return True
+            return self._lend(Waiter())
 
     def release(self) -> None:
         """Give a slot back."""
         with self._lock:
-            if self._free >= self.limit:
+            waiter = self._granted_last.pop(threading.get_ident(), _NO_WAITER)
+            if not waiter.granted:
+                waiter = next(iter(self._lent.values()), _NO_WAITER)
+            if not waiter.granted:
                 raise RuntimeError("a slot is released that was not acquired")
-            self._free += 1
-            self._granted_last.pop(threading.get_ident(), _NO_WAITER).granted = False
-            granted = self._grant()
-        self._wake(granted)
+            self._take_back(waiter)
+        self._serve()
+
+    # -- for the fast path -----------------------------------------------------------------------------------------
+
+    #: A `Limiter` that takes back what it gives.
+    leaves = True
+
+    def try_enter(self, permit: Permit, /) -> bool:
+        """Take a slot if there is one, for a call with that *permit*; return whether. Note the call in the context."""
+        held = self._held
+        held[id(permit)] = permit
+        if len(held) > self.limit or self._waiters:
+            self.leave(permit)
+            return False
+        permit[0] = self
+        if self._untimed:
+            self._untimed -= 1
+        else:
+            permit.append(current_clock().now())
+        outer = running_calls.get()
+        if outer and (outer[0][0] or len(outer) > 1):
+            running_calls.set((*still_running(outer), permit))
+        else:  # what stands there has ended: that is cheaper to find here than to tidy up in `leave`
+            running_calls.set((permit,))
+        return True
+
+    def leave(self, permit: Permit, /) -> None:
+        """Give back the slot of a call with that *permit*, if it has one; once or more often."""
+        self._held.pop(id(permit), None)
+        permit[0] = None
+        if self._waiters:
+            self._serve()
+        if len(permit) > 1:
+            self._record(permit.pop())
+
+    def hold(self, permit: Permit, waiter: Waiter | None) -> None:
+        """Give *permit* the slot that *waiter* has got by `Acquire`; note and time the call until `leave`."""
+        assert waiter is not None, "the runner has granted it"
+        with self._lock:
+            self._held[id(permit)] = permit  # before the waiter's is taken out, so that no other call can come between
+            self._take_back(waiter)
+        permit[0] = self
+        permit.append(current_clock().now())
+        running_calls.set((*still_running(running_calls.get()), permit))
+
+    def is_held_here(self) -> bool:
+        """Whether the running code belongs to a call that holds one of the slots, by a permit."""
+        return is_part_of(self)
+
+    def _record(self, began: float) -> None:
+        """Record how long a call has held its slot that *began* then."""
+        took = current_clock().now() - began
+        self.durations.append(took)
+        self._untimed = _ONE_IN - 1 if took < _SHORT else 0
 
     # -- for the runners -----------------------------------------------------------------------------------------
 
     def grant(self, waiter: Waiter) -> bool:
-        """Take a slot for a call if there is one; return whether."""
+        """Take a slot for a call if there is one that no other call waits for; return whether."""
+        self._serve()
         with self._lock:
-            if self._free == 0:
+            if self._waiters or not self._lend(waiter):
                 return False
             self._granted_last[threading.get_ident()] = waiter
-            self._free -= 1
-            waiter.granted = True
             return True
 
     @property
@@ -138,33 +211,32 @@ class Slots:
         """Whether the next slot goes to the call that came last."""
         if self.order != "adaptive":
             return self.order == "newest"
-        return current_clock().now() - self._waiting_since >= STANDING_QUEUE
+        stands = current_clock().now() - self._waiting_since >= STANDING_QUEUE
+        return stands and len(self._waiters) >= self.limit
 
     def queue_up(self, waiter: Waiter) -> bool:
         """Have a call wait for a slot, and return whether it may; it may be woken at once.
 
         Where the queue is full and serves the newest first, the oldest leaves it, and is woken without a slot.
         """
-        evicted = _NO_WAITER
         with self._lock:
             if self.max_queue is not None and len(self._waiters) >= self.max_queue:
                 if not self._waiters or not self.newest_first:
                     return False
-                evicted = self._waiters.popleft()
+                evicted = self._waiters[0]
+                del self._waiters[0]
+                self._unwoken.append(evicted)
             if not self._waiters:
                 self._waiting_since = current_clock().now()
             self._waiters.append(waiter)
-            granted = self._grant()  # one that was released since there was none
-        with contextlib.suppress(RuntimeError):  # its event loop is closed
-            evicted.wake()
-        self._wake(granted)
+        self._serve()  # one may have been released since there was none
         return True
 
     def stop_waiting(self, waiter: Waiter) -> bool:
         """Return whether a call has its slot; it waits no longer."""
         with self._lock:
             if not waiter.granted:
-                self._leave_queue(waiter)
+                self._withdraw(waiter)
                 return False
             waiter.wake = _nothing  # it may lead to an event loop, which need not live as long
             self._granted_last[threading.get_ident()] = waiter
@@ -172,46 +244,72 @@ class Slots:
 
     def give_up(self, waiter: Waiter) -> None:
         """Have a call wait no longer, and pass on a slot that it has by now. Once or more often."""
-        self._wake(self._withdraw(waiter))
-
-    def _grant(self) -> list[Waiter]:
-        """Give the free slots to calls that wait, and return those. Ask under the lock."""
-        granted: list[Waiter] = []
-        if self._free and self._waiters:
-            take = self._waiters.pop if self.newest_first else self._waiters.popleft
-            while self._free and self._waiters:
-                waiter = take()
-                self._free -= 1
-                waiter.granted = True
-                granted.append(waiter)
-        return granted
-
-    def _leave_queue(self, waiter: Waiter) -> None:
-        """Take a call out of the queue, if it has not been evicted. Ask under the lock."""
-        with contextlib.suppress(ValueError):
-            self._waiters.remove(waiter)
-
-    def _wake(self, granted: list[Waiter]) -> None:
-        """Wake calls that have a slot by now, not under the lock; the slot of one that cannot run goes to the next."""
-        while granted:
-            waiter = granted.pop()
-            try:
-                waiter.wake()
-            except RuntimeError:  # its event loop is closed: it will never take the slot
-                granted += self._withdraw(waiter)
-
-    def _withdraw(self, waiter: Waiter) -> list[Waiter]:
-        """Take a call out of the queue, or its slot from it; return the calls that have one instead."""
         with self._lock:
-            if waiter.granted:
-                waiter.granted = False
-                self._free += 1
-            else:
-                self._leave_queue(waiter)
-            return self._grant()
+            self._withdraw(waiter)
+        self._serve()
+
+    def _lend(self, waiter: Waiter) -> bool:
+        """Give *waiter* a slot if there is one; return whether. Ask under the lock."""
+        key = id(waiter)
+        self._held[key] = waiter
+        if len(self._held) > self.limit:
+            del self._held[key]
+            return False
+        self._lent[key] = waiter
+        waiter.granted = True
+        return True
+
+    def _take_back(self, waiter: Waiter) -> None:
+        """Take its slot from *waiter*, once or more often. Ask under the lock."""
+        waiter.granted = False
+        self._lent.pop(id(waiter), None)
+        self._held.pop(id(waiter), None)
+
+    def _withdraw(self, waiter: Waiter) -> None:
+        """Take a call out of the queue, if it has not been evicted, or its slot from it. Ask under the lock."""
+        if not waiter.granted:
+            with contextlib.suppress(ValueError):
+                self._waiters.remove(waiter)
+        self._take_back(waiter)
+
+    def _serve(self) -> None:
+        """Give the free slots to calls that wait, and wake those."""
+        try:
+            self._grant()
+            self._wake()
+        except BaseException:  # Ctrl-C in the midst: a call that is not woken would wait for ever
+            self._grant()
+            self._wake()
+            raise
+
+    def _grant(self) -> None:
+        """Give the free slots to calls that wait. May be interrupted and begun again."""
+        with self._lock:
+            if not self._waiters:
+                return
+            take = -1 if self.newest_first else 0
+            while self._waiters:
+                waiter = self._waiters[take]
+                if not self._lend(waiter):
+                    break
+                del self._waiters[take]
+                self._unwoken.append(waiter)
+
+    def _wake(self) -> None:
+        """Wake calls, not under the lock; the slot of one that cannot run goes to the next."""
+        while self._unwoken:
+            for waiter in self._unwoken.copy():
+                try:
+                    waiter.wake()
+                except RuntimeError:  # its event loop is closed: it will never take the slot
+                    with self._lock:
+                        self._withdraw(waiter)
+                with contextlib.suppress(ValueError):  # another thread has woken it, too
+                    self._unwoken.remove(waiter)
+            self._grant()
 
     def __repr__(self) -> str:
-        return f"<Slots {self.limit - self._free} of {self.limit} taken, {len(self._waiters)} waiting>"
+        return f"<Slots {self.limit - self.free} of {self.limit} taken, {len(self._waiters)} waiting>"
 
 
 _NO_WAITER = Waiter()

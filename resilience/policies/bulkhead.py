@@ -4,15 +4,14 @@ A dependency that slows down fills every thread and every connection of its call
 The limit alone does not help: calls that wait without bound are answered when their callers have left. So the queue is
 bounded, serves the newest call first once it stands, and a call that cannot be done by its deadline is refused at once.
 
-`Slots` has the slots and the queue. `Bulkhead` is the policy, with what it has measured; with ``key=`` there is one
-`_Compartment` of both for each key.
+`Slots` has the slots, the queue, and how long the last calls took. `Bulkhead` is the policy; with ``key=`` there is one
+`_Compartment` for each key. A call that finds a free slot takes it on the fast path (`Limiter`), unless there are keys.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from datetime import timedelta
 from typing import Literal, TypeAlias, TypedDict
@@ -20,9 +19,9 @@ from typing import Literal, TypeAlias, TypedDict
 from resilience._keywords import answers_unknown_keywords
 from resilience._listeners import has_listeners
 from resilience._outcome import Outcome
-from resilience._runtime.circuit_context import calls_here, enter, leave
+from resilience._runtime.circuit_context import Permit
 from resilience._runtime.method_selection import MethodSelection, select_methods
-from resilience._runtime.protocol import PROCEED, Acquire, Call, Emit
+from resilience._runtime.protocol import PROCEED, Acquire, Call, Emit, Limiter
 from resilience._runtime.slots import Slots
 from resilience._runtime.worst_case import WorstCase
 from resilience._validation import given_options, optional, parse_count, parse_duration, require
@@ -35,7 +34,6 @@ __all__ = ["Bulkhead", "BulkheadSnapshot", "bulkhead"]
 Order: TypeAlias = Literal["adaptive", "oldest", "newest"]
 
 _MIN_QUEUE = 10
-_MEASURED_CALLS = 64
 
 _FULL = "its queue is full"
 _LATE = "a slot would come too late"
@@ -53,14 +51,12 @@ class BulkheadSnapshot(TypedDict):
 
 
 class _Compartment:
-    """The slots of a bulkhead, or of one of its keys, and how long the last calls in them took."""
+    """The slots of a bulkhead, or of one of its keys, and what can be expected of them."""
 
-    __slots__ = ("durations", "rejected", "slots")
+    __slots__ = ("rejected", "slots")
 
     def __init__(self, limit: int, max_queue: int, order: str) -> None:
         self.slots = Slots(limit, max_queue=max_queue, order=order)
-        #: In seconds, of the last calls that have ended.
-        self.durations: deque[float] = deque(maxlen=_MEASURED_CALLS)
         #: The number of calls that were refused. Threads may lose one to each other: it is for reading, no more.
         self.rejected = 0
 
@@ -73,7 +69,7 @@ class _Compartment:
 
         Slots become free at the rate *limit* / mean duration. Those that come first in the queue take one each.
         """
-        durations = self.durations.copy()
+        durations = self.slots.durations.copy()
         if not durations:
             return None
         ahead = 0 if self.slots.newest_first else self.slots.waiting
@@ -86,7 +82,7 @@ class _Compartment:
             return False
         if wait > max_wait:
             return True
-        return call.due < math.inf and call.lacks_time(wait + statistics.median(self.durations.copy()))
+        return call.due < math.inf and call.lacks_time(wait + statistics.median(self.slots.durations.copy()))
 
 
 class Bulkhead(Policy):
@@ -103,7 +99,7 @@ class Bulkhead(Policy):
         max_queue: the calls that may wait; twice the limit and at least 10 unless given. 0: none.
         max_wait: the longest wait for a slot, in seconds; unless given, up to the call's deadline.
         order: which call gets the next slot: the "oldest", the "newest", or, "adaptive", the oldest until calls have
-            been waiting for 100 ms without a break, and from then on the newest.
+            been waiting for 100 ms without a break, and from then on the newest, while as many wait as there are slots.
         key: a function of the call's arguments: each key has slots, and a queue, of its own.
         max_keys: the keys that are kept; of those that are idle the one unused for longest is dropped.
         only, exclude: the methods of a decorated class that are guarded, and no others; or that are left as they are.
@@ -149,6 +145,9 @@ class Bulkhead(Policy):
         self._queue = max(_MIN_QUEUE, 2 * self.limit) if max_queue is None else max_queue
         self._compartment = self._new_compartment()  # without a key all calls go here; it checks the rest
         self._keyed = Keyed(self._new_compartment, parse_count("max_keys", max_keys), _is_idle, self._title)
+        if self.key is None:
+            self.fast_path: bool = True
+            self.fast_path_limiter: Limiter | None = self._compartment.slots
 
     def _new_compartment(self) -> _Compartment:
         return _Compartment(self.limit, self._queue, self.order)
@@ -167,6 +166,9 @@ class Bulkhead(Policy):
             except Exception as error:  # of the key, or of its function
                 return Outcome.failed(error)
         call.notes[self] = compartment
+        permit = call.take_permit(self.fast_path_limiter)
+        if call.admitted:
+            return (yield from _proceed_admitted(compartment.slots, permit))
         slots = compartment.slots
         if not (yield Acquire(slots, 0.0)):
             reason, due = self._refuses(compartment, call), self._waits_until(call)
@@ -174,14 +176,13 @@ class Bulkhead(Policy):
                 reason = _WAITED if call.clock.now() >= due else _FULL
             if reason is not None:
                 return (yield from self._reject(compartment, call, reason))
-        noted, began = enter(compartment), call.clock.now()
+        permit = [None]
         try:
+            slots.hold(permit, call.waiter)
             outcome: Outcome = yield PROCEED
             return outcome
         finally:
-            slots.release()
-            leave(noted)
-            compartment.durations.append(call.clock.now() - began)
+            slots.leave(permit)
 
     def _waits_until(self, call: Call) -> float:
         """Return when *call* stops to wait for a slot, by its clock."""
@@ -191,7 +192,7 @@ class Bulkhead(Policy):
 
     def _refuses(self, compartment: _Compartment, call: Call) -> str | None:
         """Return why *call* must not even wait for a slot; None where it may."""
-        if any(by is compartment for (by,) in calls_here()):
+        if compartment.slots.is_held_here():
             return _NESTED  # it would wait for itself
         if compartment.comes_too_late(call, self.max_wait or math.inf):
             return _LATE
@@ -247,6 +248,19 @@ class Bulkhead(Policy):
 
     def __repr__(self) -> str:
         return f"<{self}>"
+
+
+def _proceed_admitted(slots: Slots, permit: Permit | None) -> Steps:
+    """Go on with a call that the fast path has admitted, which has its slot already.
+
+    It has none where a circuit inside has rejected it: then it is not made, and needs none.
+    """
+    try:
+        outcome: Outcome = yield PROCEED
+        return outcome
+    finally:
+        if permit is not None:
+            slots.leave(permit)
 
 
 def _is_idle(compartment: _Compartment) -> bool:

@@ -20,7 +20,7 @@ from resilience._callback_errors import call_hook, log_callback_error
 from resilience._deadline_context import running_task
 from resilience._listeners import emit, has_listeners
 from resilience._outcome import Outcome
-from resilience._runtime.circuit_context import Note, calls_here, enter, leave
+from resilience._runtime.circuit_context import Note, calls_here, enter, is_part_of, leave
 from resilience._runtime.cut_off import AbandonWatch, CutOff, thread_limit_here
 from resilience._runtime.method_selection import RequestMethods
 from resilience._runtime.protocol import PROCEED, Admission, Call, Emit, Gate, Policy, Run, Steps, SuccessReporting
@@ -321,7 +321,7 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
         After a transition the new state decides about inner calls: a long call must not keep on calling through a
         circuit that has opened.
         """
-        return any(self._stands_for(by) for (by,) in calls_here())
+        return any(self._stands_for(call[0]) for call in calls_here())
 
     def _stands_for(self, by: object) -> bool:
         """Whether a call admitted *by* that still stands for this circuit. One from a ramp does until the ramp ends."""
@@ -346,7 +346,7 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
 
         While a circuit is quiet, nothing of the kind is asked when a call begins.
         """
-        return any(by is admitted for (by,) in calls_here())
+        return is_part_of(admitted)
 
     def succeeded(self, state: Any) -> None:
         """Record a success of a call that *state* admitted on the fast path, unless it belongs to another one."""

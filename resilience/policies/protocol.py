@@ -2,7 +2,7 @@
 
 from resilience._outcome import Outcome
 from resilience._runtime.cut_off import AbandonWatch, CutOff
-from resilience._runtime.protocol import Acquire, Call, Effect, Emit, Proceed, Race, Run, Sleep
+from resilience._runtime.protocol import Acquire, Call, Effect, Emit, Limiter, Permit, Proceed, Race, Run, Sleep
 from resilience._runtime.slots import Slots
 
 __all__ = [
@@ -12,7 +12,9 @@ __all__ = [
     "CutOff",
     "Effect",
     "Emit",
+    "Limiter",
     "Outcome",
+    "Permit",
     "Proceed",
     "Race",
     "Run",

@@ -132,6 +132,26 @@ def test_the_newest_is_served_first_where_the_order_says_so_or_the_queue_has_sto
     assert (policy.slots.free, policy.slots.waiting) == (1, 0)
 
 
+def test_a_queue_shorter_than_the_slots_are_many_serves_the_oldest_first_however_long_it_stands(backend: str):
+    policy = taken(3, order="adaptive")
+    served: list[int] = []
+
+    async def serve(number: int) -> None:
+        served.append(number)
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            for number in range(4):
+                tasks.start_soon(policy.acall, serve, number)
+                await anyio.wait_all_tasks_blocked()
+            clock.advance(1)
+            policy.slots.release()
+
+    with virtual_time() as clock:
+        anyio.run(main, backend=backend)
+    assert served == [3, 2, 0, 1]
+
+
 def test_a_queue_that_has_drained_meanwhile_serves_the_oldest_first_again(backend: str):
     policy = taken(order="adaptive")
 

@@ -190,7 +190,7 @@ def test_a_sync_call_waits_and_ends_its_wait_as_an_async_one_does():
 def measured(seconds: float, **options: object) -> bulkhead:
     """Return a bulkhead whose one slot is taken, and whose calls have taken so many seconds of late."""
     stock = full(**options)
-    stock._compartment.durations.extend([seconds] * 3)
+    stock._compartment.slots.durations.extend([seconds] * 3)
     return stock
 
 
