@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         BulkheadFullError,
         CallTimeoutError,
         DeadlineExceededError,
+        RateLimitedError,
         ResilienceError,
         RetriesExhaustedError,
         ThreadNotStartedError,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from resilience.policies.bulkhead import Bulkhead, bulkhead
     from resilience.policies.degraded import Degraded
     from resilience.policies.idempotency import by_method
+    from resilience.policies.rate_limit import RateLimit, rate_limit
     from resilience.policies.retry_budget import RetryBudget
     from resilience.policies.retry_report import AttemptReport, CallReport, last_call
     from resilience.policies.revision import Arguments
@@ -76,6 +78,8 @@ __all__ = [
     "GatheredResults",
     "Pipeline",
     "Profile",
+    "RateLimit",
+    "RateLimitedError",
     "Recovery",
     "ResilienceError",
     "RetriesExhaustedError",
@@ -102,6 +106,7 @@ __all__ = [
     "last_call",
     "override_profiles",
     "profile_of",
+    "rate_limit",
     "register",
     "register_library",
     "remaining",
@@ -135,6 +140,8 @@ _LAZY = {
     "GatheredResults": "gather",
     "Pipeline": "_runtime.pipeline",
     "Profile": "profiles",
+    "RateLimit": "policies.rate_limit",
+    "RateLimitedError": "errors",
     "ResilienceError": "errors",
     "RetriesExhaustedError": "errors",
     "RetryBudget": "policies.retry_budget",
@@ -156,6 +163,7 @@ _LAZY = {
     "last_call": "policies.retry_report",
     "override_profiles": "profiles",
     "profile_of": "profiles",
+    "rate_limit": "policies.rate_limit",
     "register": "classification.registry",
     "register_library": "classification.libraries",
     "remaining": "_deadline_context",

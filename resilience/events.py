@@ -36,6 +36,7 @@ __all__ = [
     "Event",
     "FallbackFailed",
     "FallbackUsed",
+    "RateLimitHeld",
     "RetriesExhausted",
     "RetryScheduled",
     "Subscription",
@@ -182,13 +183,31 @@ class CircuitModeChanged(Event):
     ),
 )
 class CallRejected(Event):
-    """The circuit or bulkhead named *policy* did not admit the call; it may admit another one in *retry_after* seconds.
+    """The circuit, bulkhead or rate limit named *policy* did not admit the call; it may admit one in *retry_after* s.
 
     With *shadow* the call was made all the same, since the circuit only shadows.
     """
 
     retry_after: float
     shadow: bool = False
+
+
+# -- rate limits ------------------------------------------------------------------------------------------------------
+
+
+@event_type(
+    "rate_limit.held",
+    Severity.WARNING,
+    counter=Counter(
+        "resilience.rate_limit.holds",
+        "Answers of servers by which a rate limit held back all calls.",
+        ("target", "policy"),
+    ),
+)
+class RateLimitHeld(Event):
+    """The server has limited the rate: the rate limit named *policy* lets no call go for *wait* seconds."""
+
+    wait: float
 
 
 # -- time limits, fallbacks -------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from resilience.events import (
     Event,
     FallbackFailed,
     FallbackUsed,
+    RateLimitHeld,
     RetryScheduled,
     TargetThreadsExhausted,
     ThreadNotStarted,
@@ -64,7 +65,7 @@ def test_every_event_is_emitted_in_order(runner: Runner):
         "circuit.closed",
     ]
     others = {CircuitModeChanged, CallRevised, FallbackFailed}
-    others |= {ThreadsExhausted, TargetThreadsExhausted, ThreadNotStarted}
+    others |= {RateLimitHeld, ThreadsExhausted, TargetThreadsExhausted, ThreadNotStarted}
     assert {type(event) for event in story.events} == set(EVENTS) - others
     assert all(event.target.endswith("dependency") for event in story.events)
 

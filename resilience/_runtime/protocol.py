@@ -30,6 +30,7 @@ import abc
 import enum
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, final
 
 from resilience._callback_errors import RUNNING, log_callback_error, with_hook
@@ -57,6 +58,7 @@ __all__ = [
     "Call",
     "Effect",
     "Emit",
+    "Ending",
     "Gate",
     "LatencyRecorder",
     "Limiter",
@@ -73,6 +75,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+Ending: TypeAlias = Callable[[Callable[[], object]], AbstractContextManager[object]]
+"""Returns a block during which the function that it is given may be called, to end a wait."""
 
 
 class Emit:
@@ -180,14 +185,16 @@ class Sleep:
     """Wait for so many *seconds*, by the call's clock; answer None.
 
     A wait is not cut to the call's deadline: a policy that has no time left for it asks `Call.lacks_time` before. One
-    that *ends_at_shutdown* may be shorter, see `settings.begin_shutdown`.
+    that *ends_at_shutdown* may be shorter, see `settings.begin_shutdown`; so may one with *ended_by*. That is called
+    with a function that ends the wait, from any thread, and returns a block around it.
     """
 
-    __slots__ = ("ends_at_shutdown", "seconds")
+    __slots__ = ("ended_by", "ends_at_shutdown", "seconds")
 
-    def __init__(self, seconds: float, *, ends_at_shutdown: bool = False) -> None:
+    def __init__(self, seconds: float, *, ends_at_shutdown: bool = False, ended_by: Ending | None = None) -> None:
         self.seconds: float = seconds
         self.ends_at_shutdown: bool = ends_at_shutdown
+        self.ended_by: Ending | None = ended_by
 
 
 class Acquire:

@@ -17,10 +17,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from resilience.classification._responses import header
+from resilience.classification._responses import header, header_sets
 from resilience.classification._waits import Wait, reset_moment
 
-__all__ = ["reset_in"]
+__all__ = ["is_from_cache", "requests_left", "reset_in"]
 
 _PREFIXES = ("x-ratelimit", "ratelimit", "x-rate-limit")
 _KINDS = ("requests", "tokens", "input-tokens", "output-tokens", "requests-day", "tokens-minute")
@@ -31,7 +31,10 @@ _PAIRS = (
     *((f"anthropic-ratelimit-{kind}-remaining", f"anthropic-ratelimit-{kind}-reset") for kind in _KINDS),
 )
 _PARAMETER = re.compile(r"(?:^|[;,]\s*)(r|t|w|remaining|reset)\s*=\s*(\d{1,15})")
+_UNIT = re.compile(r';\s*qu\s*=\s*"([\w-]+)"')
+_REQUESTS = (*(f"{prefix}-remaining" for prefix in _PREFIXES), "x-ratelimit-remaining-requests")
 _NAME = re.compile(r'^\s*"?([^";,=]+)"?\s*(?=;|$)')
+_COUNT = re.compile(r"\d{1,15}", re.ASCII)
 _MAX_POLICIES = 20
 
 
@@ -44,6 +47,35 @@ def reset_in(headers: object) -> Wait:
     (30.0, None)
     """
     return max(_used_up(headers), default=None)
+
+
+def requests_left(response: object) -> int | None:
+    """Return how many requests remain of the limit of which the fewest do; None where no header says so.
+
+    Limits that count something else, such as tokens or bytes, are left out.
+
+    >>> class Answer:
+    ...     headers = {"RateLimit": '"burst";r=5;t=1, "daily";r=900;t=600'}
+    >>> requests_left(Answer())
+    5
+    """
+    return min((left for headers in header_sets(response) for left in _left(headers)), default=None)
+
+
+def is_from_cache(response: object) -> bool:
+    """Return whether a cache has kept a response: then its headers say nothing of the limit now (RFC 9111, 5.1)."""
+    return any(header(headers, "age") is not None for headers in header_sets(response))
+
+
+def _left(headers: object) -> Iterator[int]:
+    words = [header(headers, name) or "" for name in _REQUESTS]
+    words.append(header(headers, "anthropic-ratelimit-requests-remaining") or "")
+    policies = header(headers, "ratelimit-policy") or ""
+    units = {_name_of(member): unit[1] for member in policies.split(",") if (unit := _UNIT.search(member))}
+    for name, found in _policies(header(headers, "ratelimit") or ""):
+        if units.get(name, "requests") == "requests":
+            words.append(found.get("r") or found.get("remaining") or "")
+    return (int(word) for word in words if _COUNT.fullmatch(word.strip()))
 
 
 def _used_up(headers: object) -> Iterator[float]:

@@ -8,6 +8,7 @@
     ├── ThreadNotStartedError           a sync call was rejected: the system started no thread for it
     ├── CircuitOpenError                a circuit rejected the call; also a pybreaker.CircuitBreakerError
     ├── BulkheadFullError               a bulkhead refused the call: too many are in flight
+    ├── RateLimitedError                a rate limit refused the call: its turn would come too late
     └── ValidationFailedError           an `ErrorCollector` has collected errors; also a ValueError
 
 The error of a guarded function reaches the caller as the same object. It is wrapped in one of these only on demand.
@@ -23,6 +24,7 @@ from resilience.errors.base import (
     BulkheadFullError,
     CallTimeoutError,
     DeadlineExceededError,
+    RateLimitedError,
     ResilienceError,
     RetriesExhaustedError,
     ThreadNotStartedError,
@@ -42,6 +44,7 @@ __all__ = [
     "CodeRegistry",
     "DeadlineExceededError",
     "ErrorLink",
+    "RateLimitedError",
     "ResilienceError",
     "RetriesExhaustedError",
     "ThreadNotStartedError",

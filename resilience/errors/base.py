@@ -37,6 +37,7 @@ __all__ = [
     "BulkheadFullError",
     "CallTimeoutError",
     "DeadlineExceededError",
+    "RateLimitedError",
     "ResilienceError",
     "RetriesExhaustedError",
     "ThreadNotStartedError",
@@ -398,6 +399,42 @@ class BulkheadFullError(ResilienceError, code="RES-E008", category="rejected"):
         if self.retry_after is not None:
             expected = f"; a slot is expected in {self.retry_after:.3g} s"
         return f"bulkhead {self.name!r} is full: {self.reason} ({calls}){expected}"
+
+
+class RateLimitedError(
+    ResilienceError,
+    code="RES-E009",
+    category="rejected",
+    user_message="There were too many requests. Please wait a moment, then try again.",
+):
+    """The rate limit *name*, of *rate* such as ``"500/min"``, refused a call that takes *cost* of it.
+
+    *retry_after* is when the call's turn would come, in seconds; None where that is not known.
+
+    >>> str(RateLimitedError("openai", "500/min", 1, 0.25))
+    "rate limit 'openai' of 500/min refused the call: its turn is in 0.25 s"
+    """
+
+    args: tuple[str, str, float, float | None]
+
+    def __init__(self, name: str, rate: str, cost: float = 1, retry_after: float | None = None) -> None:
+        self.args = (name, rate, cost, retry_after)
+        self.name = name
+        self.rate = rate
+        self.cost = cost
+        self.retry_after = retry_after
+
+    def _own_details(self) -> Mapping[str, object]:
+        return {"rate_limit": self.name, "rate": self.rate, "cost": self.cost}
+
+    def __str__(self) -> str:
+        call = "the call"
+        if self.cost != 1:
+            call = f"a call that costs {self.cost:g}"
+        turn = "its turn would come too late"
+        if self.retry_after is not None:
+            turn = f"its turn is in {self.retry_after:.3g} s"
+        return f"rate limit {self.name!r} of {self.rate} refused {call}: {turn}"
 
 
 _MAX_FIELDS_SHOWN = 10

@@ -16,7 +16,7 @@ from resilience._runtime.callables import is_async
 from resilience._runtime.protocol import Call
 from resilience._validation import require
 
-__all__ = ["Keyed", "parse_key"]
+__all__ = ["Keyed", "from_arguments", "parse_key", "state_of_call"]
 
 T = TypeVar("T")
 
@@ -69,19 +69,29 @@ class Keyed(Generic[T]):
         Raises what the key function raises, with a note, and TypeError for a key that cannot be hashed. The call is not
         to be made then.
         """
-        try:
-            value = refuse_coroutine(key(*call.arguments, **call.keywords))
-        except Exception as error:
-            error.add_note(f"resilience: raised by key= of {self._owner()}; the call was not made")
-            raise
-        try:
-            return self.of(value)
-        except Exception as error:  # from its __hash__ or __eq__
-            wrong = f"{self._owner()}: key= gave a {type(value).__name__}, which cannot be a dict's key"
-            raise TypeError(f"{wrong}; the call was not made") from error
+        return state_of_call(self.of, call, key, self._owner)
 
     def _eviction_candidate(self) -> Hashable:
         return next(filter(lambda key: self._may_evict(self._states[key]), self._states), next(iter(self._states)))
+
+
+def state_of_call(of: Callable[[Hashable], T], call: Call, key: Callable[..., Hashable], owner: Callable[[], str]) -> T:
+    """Return what *of* has for the key that *key* derives from the arguments of *call*; raise as `Keyed.of_call`."""
+    value = from_arguments(call, key, "key", owner)
+    try:
+        return of(value)
+    except Exception as error:  # from its __hash__ or __eq__
+        wrong = f"{owner()}: key= gave a {type(value).__name__}, which cannot be a dict's key"
+        raise TypeError(f"{wrong}; the call was not made") from error
+
+
+def from_arguments(call: Call, function: Callable[..., T], parameter: str, owner: Callable[[], str]) -> T:
+    """Return what a user's function derives from the arguments of *call*; what it raises gets a note."""
+    try:
+        return refuse_coroutine(function(*call.arguments, **call.keywords))
+    except Exception as error:
+        error.add_note(f"resilience: raised by {parameter}= of {owner()}; the call was not made")
+        raise
 
 
 def parse_key(parameter: str, value: object) -> object:

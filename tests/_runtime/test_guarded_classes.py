@@ -22,6 +22,7 @@ from resilience import (
     describe,
     fallback,
     gather_results,
+    rate_limit,
     retry_on_category,
     retrying,
     timeout,
@@ -817,6 +818,7 @@ POLICIES = {
     "deadline": lambda **methods: deadline(5, **methods),
     "fallback": lambda **methods: fallback(default=None, **methods),
     "bulkhead": lambda **methods: bulkhead("api", 5, **methods),
+    "rate limit": lambda **methods: rate_limit("api", "100/s", **methods),
     "circuit": lambda **methods: circuit_breaker("api", **methods),
 }
 

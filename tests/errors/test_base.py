@@ -12,6 +12,7 @@ from resilience.errors import (
     BulkheadFullError,
     CallTimeoutError,
     DeadlineExceededError,
+    RateLimitedError,
     ResilienceError,
     RetriesExhaustedError,
     ThreadNotStartedError,
@@ -205,6 +206,7 @@ def test_context_without_a_message_adds_no_note():
             {"bulkhead": "b", "limit": 20, "queued": 40, "reason": "its queue is full"},
             0.5,
         ),
+        (RateLimitedError("r", "10/s", 2, 0.5), "RES-E009", {"rate_limit": "r", "rate": "10/s", "cost": 2}, 0.5),
         (
             CircuitOpenError("b", 12.4, 5, "E", ErrorCategory.TIMEOUT),
             "RES-E005",

@@ -25,6 +25,7 @@ from resilience.errors.base import (
     BulkheadFullError,
     CallTimeoutError,
     DeadlineExceededError,
+    RateLimitedError,
     ResilienceError,
     RetriesExhaustedError,
     ThreadNotStartedError,
@@ -195,6 +196,13 @@ def _bulkhead_full(fields: ErrorFields) -> ResilienceError:
     return BulkheadFullError(name, limit, queued, fields.text("reason"), fields.wait)
 
 
+def _rate_limited(fields: ErrorFields) -> ResilienceError:
+    cost = fields.number("cost")
+    if cost is None:
+        cost = 1
+    return RateLimitedError(fields.text("rate_limit"), fields.text("rate", "a rate"), cost, fields.wait)
+
+
 def _circuit_open(fields: ErrorFields) -> ResilienceError:
     from resilience.errors.circuit import CircuitOpenError  # imports pybreaker
 
@@ -214,6 +222,7 @@ _CONSTRUCTORS: Final[Mapping[str, Callable[[ErrorFields], ResilienceError]]] = {
     "resilience.errors.base.ThreadNotStartedError": _noted(_thread_not_started),
     "resilience.errors.base.TooManyAbandonedError": _noted(_too_many_abandoned),
     "resilience.errors.base.BulkheadFullError": _noted(_bulkhead_full),
+    "resilience.errors.base.RateLimitedError": _noted(_rate_limited),
     "resilience.errors.circuit.CircuitOpenError": _noted(_circuit_open),
 }
 """The toolkit's classes whose text is made of their arguments, by name: the last one is imported only when needed."""

@@ -20,8 +20,9 @@ from resilience.errors._families import family_of
 from resilience.errors._json_safe import Json
 from resilience.errors._serialization import phrase_of
 from resilience.errors._user_messages import USER_MESSAGES, leaf_of
-from resilience.errors.base import ResilienceError
+from resilience.errors.base import RateLimitedError, ResilienceError
 from resilience.errors.codes import parse_code
+from resilience.integrations.http._rate_limit_headers import rate_limit_headers
 from resilience.profiles import profile_for
 
 __all__ = [
@@ -60,6 +61,7 @@ def status_code(exc: BaseException) -> int:
 
     Any other exception is classified, and is never answered with a 4xx: where a library, or another service, reports a
     bad request or not found, this service has failed, 500; where it limits our rate, this service is unavailable, 503.
+    A `RateLimitedError` is 429: a rate limit of this service has refused the request.
 
     >>> from resilience.contrib import service
     >>> status_code(service.TaskNotFoundError("t-7")), status_code(ResilienceError("no", category="conflict"))
@@ -79,15 +81,20 @@ def status_code(exc: BaseException) -> int:
 def headers(exc: BaseException) -> dict[str, str]:
     """Return the headers for *exc*: `Retry-After`, in whole seconds, where there is a wait. Never raises.
 
-    Rounded up, since a client that comes too early is rejected again. A wait of 0 is sent; an infinite one is not.
+    Rounded up, since a client that comes too early is rejected again. A wait of 0 is sent; an infinite one is not. A
+    `RateLimitedError` has `RateLimit` and `RateLimit-Policy` as well, of draft-ietf-httpapi-ratelimit-headers.
 
     >>> headers(ResilienceError("full", retry_after=0.3)), headers(KeyError("lamp"))
     ({'Retry-After': '1'}, {})
+    >>> headers(RateLimitedError("search", "100/min", retry_after=0.3))
+    {'Retry-After': '1', 'RateLimit': '"search";r=0;t=1', 'RateLimit-Policy': '"search";q=100;w=60'}
     """
-    wait = _wait(exc)
-    if wait is None:
-        return {}
-    return {"Retry-After": str(min(math.ceil(wait), _MAX_WAIT))}
+    wait, sent = _wait(exc), dict[str, str]()
+    if wait is not None:
+        sent["Retry-After"] = str(min(math.ceil(wait), _MAX_WAIT))
+    if isinstance(exc, RateLimitedError):
+        sent |= rate_limit_headers(exc, sent.get("Retry-After"))
+    return sent
 
 
 def document(
@@ -131,7 +138,7 @@ def published_category(exc: BaseException) -> ErrorCategory:
     if known.rule == "registered":
         return known.category
     if is_ours(exc):  # one that declares a group has the leaf that its own documents have
-        return leaf_of(safe_getattr(exc, "category"))
+        return _seen_by_client(exc, leaf_of(safe_getattr(exc, "category")))
     if known.rule == "declared":
         return known.category
     if known.category is ErrorCategory.RATE_LIMIT:  # our rate at a dependency, not the client's rate here
@@ -139,6 +146,13 @@ def published_category(exc: BaseException) -> ErrorCategory:
     if profile_for(known.category).http >= 500:
         return known.category
     return ErrorCategory.INTERNAL
+
+
+def _seen_by_client(exc: BaseException, leaf: ErrorCategory) -> ErrorCategory:
+    """Return *leaf*; for a rate limit of this service that refused the request that it limits the client's rate."""
+    if leaf is ErrorCategory.REJECTED and issubclass(type(exc), RateLimitedError):
+        return ErrorCategory.RATE_LIMIT
+    return leaf
 
 
 def is_ours(exc: BaseException) -> bool:
