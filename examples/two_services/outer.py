@@ -37,7 +37,7 @@ app = FastAPI()
 install(app)
 app.mount("/metrics", make_asgi_app())
 log_as_json()
-log_events(bind={"service": "offers"})
+log_events(bind={"service": "offers"}, text=False)  # JSON has the keys
 prometheus.install(component="offers")
 
 
