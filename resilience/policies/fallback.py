@@ -182,7 +182,7 @@ class Fallback(Policy, Generic[V]):
             raise TypeError(f"with {self}: a block's result says by itself whether it is degraded; leave it out")
         return self
 
-    def _entered(self, result: BlockResult[object]) -> object:
+    def _entered(self, result: BlockResult[object]) -> Any:
         return result
 
     if TYPE_CHECKING:
@@ -219,9 +219,9 @@ class Fallback(Policy, Generic[V]):
 
         async def acall(self, function: Any, /, *args: Any, **kwargs: Any) -> Any: ...
 
-        def __enter__(self) -> BlockResult[V]: ...
+        def __enter__(self) -> BlockResult[V]: ...  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
 
-        async def __aenter__(self) -> BlockResult[V]: ...
+        async def __aenter__(self) -> BlockResult[V]: ...  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
 
         # It swallows the errors that it covers.
         def __exit__(
