@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from resilience.policies.idempotency import by_method
     from resilience.policies.rate_limit import RateLimit, rate_limit
     from resilience.policies.retry_budget import RetryBudget
-    from resilience.policies.retry_report import AttemptReport, CallReport, last_call
+    from resilience.policies.retry_report import AttemptReport, CallReport, last_call, report_of
     from resilience.policies.revision import Arguments
     from resilience.policies.stale_cache import StaleEntry
     from resilience.policies.stop_reason import StopReason
@@ -110,6 +110,7 @@ __all__ = [
     "register",
     "register_library",
     "remaining",
+    "report_of",
     "retry_after",
     "retry_on_category",
     "retrying",
@@ -161,6 +162,7 @@ _LAZY = {
     "gather_results": "gather",
     "gather_results_async": "gather",
     "last_call": "policies.retry_report",
+    "report_of": "policies.retry_report",
     "override_profiles": "profiles",
     "profile_of": "profiles",
     "rate_limit": "policies.rate_limit",

@@ -6,26 +6,42 @@ signatures are written out for editors and type checkers.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Never, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
 from resilience._keywords import answers_unknown_keywords
 from resilience.categories import ErrorCategory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import timedelta
 
     from resilience._runtime.retry_loop import RetryLoop
     from resilience.categories import CategoryLike
     from resilience.policies._retry_config import RetryOptions
     from resilience.policies.deadline import Deadline
-    from resilience.policies.fallback import Fallback
+    from resilience.policies.fallback import DegradedFallback, Fallback
     from resilience.policies.retry import Retry
     from resilience.policies.stale_cache import StaleCache
-    from resilience.policies.timeout import Timeout
-    from resilience.profiles import Profile
+    from resilience.policies.timeout import Mode, Timeout
 
-    ProfileRows = Mapping[CategoryLike, Mapping[str, object] | Profile]
+    Chain: TypeAlias = Mapping[CategoryLike, Callable[..., object]]
+    # An empty literal is a value of any type of its kind, and adds nothing to what a function returns.
+    _Empty: TypeAlias = list[Never] | dict[Never, Never] | set[Never] | tuple[()]
+
+    class _OptionsWithStale(TypedDict, total=False):
+        """Options of a fallback with ``stale=``."""
+
+        chain: Chain | None
+        key: Callable[..., object] | None
+        max_age: float | timedelta | None
+        on: CategoryLike
+        only: Sequence[str] | None
+        exclude: Sequence[str]
+
+    class FallbackOptions(_OptionsWithStale, total=False):
+        """Options of a fallback with ``default=`` or ``factory=``."""
+
+        stale: StaleCache | None
 
 # What makes the policies is imported when the first decorator is used: an import of the toolkit stays light.
 
@@ -33,6 +49,10 @@ __all__ = ["deadline", "fallback", "retry_on_category", "retrying", "timeout"]
 
 F = TypeVar("F", bound="Callable[..., object]")
 V = TypeVar("V")
+
+
+@overload
+def retry_on_category(not_a_category: type[BaseException], /) -> None: ...  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
 
 
 @overload
@@ -174,7 +194,7 @@ def deadline(seconds: float | timedelta, *, only: Sequence[str] | None = None, e
 
 @overload
 def timeout(
-    seconds: float | timedelta, *, mode: str = ..., only: Sequence[str] | None = ..., exclude: Sequence[str] = ...
+    seconds: float | timedelta, *, mode: Mode = ..., only: Sequence[str] | None = ..., exclude: Sequence[str] = ...
 ) -> Timeout: ...
 
 
@@ -204,7 +224,7 @@ def timeout(
     *,
     first_item: float | timedelta | None = None,
     idle: float | timedelta | None = None,
-    mode: str = "thread",
+    mode: Mode = "thread",
     only: Sequence[str] | None = None,
     exclude: Sequence[str] = (),
 ) -> Timeout:
@@ -233,16 +253,20 @@ def timeout(
 
 @overload
 def fallback(
-    default: V,
+    default: _Empty, *, degraded: Literal[False] = ..., **options: Unpack[FallbackOptions]
+) -> Fallback[Never]: ...
+
+
+@overload
+def fallback(default: V, *, degraded: Literal[False] = ..., **options: Unpack[FallbackOptions]) -> Fallback[V]: ...
+
+
+@overload
+def fallback(
     *,
-    chain: Mapping[CategoryLike, Callable[..., object]] | None = ...,
-    stale: StaleCache | None = ...,
-    key: Callable[..., object] | None = ...,
-    max_age: float | timedelta | None = ...,
-    degraded: bool = ...,
-    on: CategoryLike = ...,
-    only: Sequence[str] | None = ...,
-    exclude: Sequence[str] = ...,
+    factory: Callable[[Exception], Awaitable[V]] | Callable[[], Awaitable[V]],
+    degraded: Literal[False] = ...,
+    **options: Unpack[FallbackOptions],
 ) -> Fallback[V]: ...
 
 
@@ -250,39 +274,58 @@ def fallback(
 def fallback(
     *,
     factory: Callable[[Exception], V] | Callable[[], V],
-    chain: Mapping[CategoryLike, Callable[..., object]] | None = ...,
-    stale: StaleCache | None = ...,
-    key: Callable[..., object] | None = ...,
-    max_age: float | timedelta | None = ...,
-    degraded: bool = ...,
-    on: CategoryLike = ...,
-    only: Sequence[str] | None = ...,
-    exclude: Sequence[str] = ...,
+    degraded: Literal[False] = ...,
+    **options: Unpack[FallbackOptions],
 ) -> Fallback[V]: ...
 
 
 @overload
 def fallback(
-    *,
-    stale: StaleCache,
-    key: Callable[..., object] | None = ...,
-    max_age: float | timedelta | None = ...,
-    chain: Mapping[CategoryLike, Callable[..., object]] | None = ...,
-    degraded: bool = ...,
-    on: CategoryLike = ...,
-    only: Sequence[str] | None = ...,
-    exclude: Sequence[str] = ...,
-) -> Fallback[object]: ...
+    *, stale: StaleCache, degraded: Literal[False] = ..., **options: Unpack[_OptionsWithStale]
+) -> Fallback[Never]: ...
+
+
+@overload
+def fallback(
+    *, chain: Chain, degraded: Literal[False] = ..., only: Sequence[str] | None = ..., exclude: Sequence[str] = ...
+) -> Fallback[Never]: ...
+
+
+@overload
+def fallback(
+    default: _Empty, *, degraded: Literal[True], **options: Unpack[FallbackOptions]
+) -> DegradedFallback[Never]: ...
+
+
+@overload
+def fallback(default: V, *, degraded: Literal[True], **options: Unpack[FallbackOptions]) -> DegradedFallback[V]: ...
 
 
 @overload
 def fallback(
     *,
-    chain: Mapping[CategoryLike, Callable[..., object]],
-    degraded: bool = ...,
-    only: Sequence[str] | None = ...,
-    exclude: Sequence[str] = ...,
-) -> Fallback[object]: ...
+    factory: Callable[[Exception], Awaitable[V]] | Callable[[], Awaitable[V]],
+    degraded: Literal[True],
+    **options: Unpack[FallbackOptions],
+) -> DegradedFallback[V]: ...
+
+
+@overload
+def fallback(
+    *, factory: Callable[[Exception], V] | Callable[[], V], degraded: Literal[True], **options: Unpack[FallbackOptions]
+) -> DegradedFallback[V]: ...
+
+
+@overload
+def fallback(
+    *, stale: StaleCache, degraded: Literal[True], **options: Unpack[_OptionsWithStale]
+) -> DegradedFallback[Never]: ...
+
+
+@overload
+def fallback(
+    *, chain: Chain, degraded: Literal[True], only: Sequence[str] | None = ..., exclude: Sequence[str] = ...
+) -> DegradedFallback[Never]: ...
 
 
 @answers_unknown_keywords("fallback")
@@ -290,7 +333,7 @@ def fallback(
     default: object = ...,
     *,
     factory: Callable[[Exception], object] | Callable[[], object] | None = None,
-    chain: Mapping[CategoryLike, Callable[..., object]] | None = None,
+    chain: Chain | None = None,
     stale: StaleCache | None = None,
     key: Callable[..., object] | None = None,
     max_age: float | timedelta | None = None,
@@ -303,7 +346,8 @@ def fallback(
 
     The substitute is *default*, the same object each time, or the result of *factory*, a function of the error or of
     nothing, async only where the function is. When *factory* raises, its error reaches the caller with the first one as
-    its context. Only exceptions are replaced: call ``response.raise_for_status()`` on a response. As a block:
+    its context. Only exceptions are replaced: call ``response.raise_for_status()`` on a response. For type checkers the
+    function returns the substitute's type, too: with ``default=None`` a ``str`` becomes ``str | None``. As a block:
 
     >>> with fallback(default=[]) as result:
     ...     raise ConnectionRefusedError("port 5432")
@@ -322,9 +366,10 @@ def fallback(
         degraded: hand out substitutes as `Degraded`, which says where they come from.
         only, exclude: the methods of a decorated class that are guarded, and no others; or that are left as they are.
     """
-    from resilience.policies.fallback import Fallback
+    from resilience.policies.fallback import DegradedFallback, Fallback
 
-    return Fallback(
+    make: Callable[..., Fallback[Any]] = {True: DegradedFallback[Any]}.get(degraded, Fallback)
+    return make(
         default,
         factory=factory,
         chain=chain,

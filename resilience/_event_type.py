@@ -7,15 +7,17 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
+import operator
 import re
-from collections.abc import Callable
-from typing import ClassVar, TypeVar, dataclass_transform
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from resilience._metric import Counter
 from resilience.categories import ErrorCategory, Severity
 
-__all__ = ["Event", "event_type", "event_types"]
+__all__ = ["HIDDEN", "Event", "event_type", "event_types"]
 
 _NAME = re.compile(r"[a-z_]+(\.[a-z_]+)+")
 _declared: dict[str, type[Event]] = {}
@@ -41,26 +43,52 @@ class Event:
     target: str
     policy: str
 
+    @property
+    def is_detail(self) -> bool:
+        """Whether another event says the same of more calls at once: it is logged as DEBUG, whatever its kind says."""
+        return False
+
     def fields(self) -> dict[str, object]:
         """Return the fields for a log line or a JSON document: plain values under stable keys.
 
-        A category is its label, an error the name of its type. What is None or infinite is left out: JSON has no
-        infinity.
+        A category is its label, an error the name of its type, a number is rounded to four decimals. What is None or
+        infinite is left out: JSON has no infinity. `policy` is the kind of the policy; where *policy* is the name of a
+        circuit or another policy that has one, the name is under a key of its own.
 
-        >>> from resilience.events import TimedOut
+        >>> from resilience.events import CircuitClosed, TimedOut
         >>> TimedOut(target="shop.search", policy="timeout", limit=2.0).fields()
         {'target': 'shop.search', 'policy': 'timeout', 'limit': 2.0}
+        >>> CircuitClosed(target="shop.search", policy="catalogue").fields()
+        {'target': 'shop.search', 'policy': 'circuit_breaker', 'circuit': 'catalogue'}
         """
-        shown: dict[str, object] = {}
+        shown: dict[str, object] = {"target": self.target, **self._policy_fields()}
         for field in dataclasses.fields(self):
             value: object = getattr(self, field.name)
-            if isinstance(value, ErrorCategory):
-                shown[field.name] = value.label
-            elif isinstance(value, Exception):
-                shown[field.name] = type(value).__name__
-            elif value is not None and value != math.inf:
-                shown[field.name] = value
+            hidden = field.name in shown or field.metadata.get("hidden")
+            if not hidden and value is not None and value != math.inf:
+                shown[field.name] = _PLAIN[_type_in(value)](value)
         return shown
+
+    def _policy_fields(self) -> dict[str, object]:
+        """Return the fields that say which policy has emitted the event."""
+        return {"policy": self.policy}
+
+
+HIDDEN: Mapping[str, object] = {"hidden": True}
+"""The metadata of a field that `Event.fields` leaves out."""
+
+
+def _type_in(value: object) -> type[object]:
+    """Return the type in `_PLAIN` that *value* belongs to."""
+    return next(kind for kind in _PLAIN if isinstance(value, kind))
+
+
+_PLAIN: dict[type[object], Callable[[Any], object]] = {
+    ErrorCategory: operator.attrgetter("label"),
+    Exception: lambda error: type(error).__name__,
+    float: functools.partial(round, ndigits=4),
+    object: lambda value: value,
+}
 
 
 E = TypeVar("E", bound=Event)

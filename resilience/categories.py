@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
+from typing import Literal, TypeAlias
 
-__all__ = ["CategoryLike", "ErrorCategory", "Recovery", "Severity", "combine"]
+__all__ = ["CategoryLike", "ErrorCategory", "Label", "Recovery", "Severity", "combine"]
 
 
 class Recovery(enum.Enum):
@@ -132,8 +133,60 @@ class ErrorCategory(enum.Flag):
         return _union([_by_word(word) for word in value.split("|")])
 
 
-CategoryLike = ErrorCategory | str
-"""A category, or its label or name as text."""
+Label: TypeAlias = Literal[
+    "timeout",
+    "network",
+    "rate_limit",
+    "unavailable",
+    "server_error",
+    "dependency",
+    "rejected",
+    "capacity",
+    "authentication",
+    "authorization",
+    "validation",
+    "not_found",
+    "conflict",
+    "configuration",
+    "syntax_error",
+    "runtime_error",
+    "import_error",
+    "generation",
+    "memory_error",
+    "security_error",
+    "timeout_error",
+    "attempts_exhausted",
+    "approval",
+    "cancelled",
+    "internal",
+    "unknown",
+    # Groups.
+    "retryable",
+    "transient",
+    "infrastructure",
+    "code_related",
+    "workflow",
+    "auth_failure",
+    "client_error",
+    "resource",
+    "system",
+    "external",
+    "execution",
+    "any_timeout",
+    "non_retryable",
+    # Names whose label is another word.
+    "syntax",
+    "runtime",
+    "import",
+    "memory",
+    "security",
+    "execution_timeout",
+    "exhausted",
+]
+"""A label or a name of a category, for type checkers. At run time case does not matter, and ``|`` joins several."""
+
+CategoryLike: TypeAlias = ErrorCategory | Label
+"""A category, or its label or name as text. Of a text that is read at run time, ``ErrorCategory(text)`` makes one."""
 
 # Labels that are not the member's name in lower case: these are the words of the report format for agents.
 _OTHER_LABELS = {

@@ -18,7 +18,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from resilience._event_type import Event, event_type, event_types
+from resilience._event_type import HIDDEN, Event, event_type, event_types
 from resilience._listeners import Subscription, emit, subscribe
 from resilience._metric import Counter
 from resilience.categories import ErrorCategory, Severity
@@ -61,11 +61,20 @@ __all__ = [
     on_span=False,  # the event that follows from it is there
 )
 class AttemptFailed(Event):
-    """One attempt failed; *attempt* counts from 1. The next event says what follows from it."""
+    """One attempt failed; *attempt* counts from 1.
+
+    The next event says what follows from it, unless the failure is not *retryable* here: then the call ends with it.
+    """
 
     attempt: int
     category: ErrorCategory
     error: Exception = dataclasses.field(repr=False)
+    retryable: bool = dataclasses.field(default=False, compare=False, metadata=HIDDEN)
+
+    @property
+    def is_detail(self) -> bool:
+        """Whether the events of the retry say the rest."""
+        return self.retryable
 
 
 RETRIES = Counter("resilience.retries", "Retries that were scheduled.", ("target", "category"))
@@ -87,6 +96,11 @@ class RetryScheduled(Event):
     category: ErrorCategory
     wait: float
     error: Exception | None = dataclasses.field(default=None, repr=False)
+
+    @property
+    def is_detail(self) -> bool:
+        """Whether the first retry of the call has been logged already."""
+        return self.attempt > 1
 
 
 REVISIONS = Counter("resilience.revisions", "Calls made again with other arguments.", ("target", "category"))
@@ -122,6 +136,12 @@ class RetriesExhausted(Event):
 
 # -- circuits ---------------------------------------------------------------------------------------------------------
 
+
+def _named(kind: str, name: str) -> dict[str, object]:
+    """Return the fields for a policy with a name, which is a value of its own: a circuit's under ``circuit``."""
+    return {"policy": kind, kind.removesuffix("_breaker"): name}
+
+
 CIRCUIT_TRANSITIONS = Counter("resilience.circuit.transitions", "Changes of circuits to a state.", ("circuit", "state"))
 
 
@@ -136,6 +156,9 @@ class CircuitTransition(Event):
     def circuit(self) -> str:
         """The name of the circuit, as metrics call it."""
         return self.policy
+
+    def _policy_fields(self) -> dict[str, object]:
+        return _named("circuit_breaker", self.policy)
 
 
 @event_type("circuit.opened", Severity.WARNING, counter=CIRCUIT_TRANSITIONS)
@@ -152,7 +175,7 @@ class CircuitOpened(CircuitTransition):
     category: ErrorCategory | None = None
 
 
-@event_type("circuit.half_opened", Severity.INFO, counter=CIRCUIT_TRANSITIONS)
+@event_type("circuit.half_opened", Severity.DEBUG, counter=CIRCUIT_TRANSITIONS)
 class CircuitHalfOpened(CircuitTransition):
     """The open time is over: the circuit admits a probe."""
 
@@ -172,6 +195,9 @@ class CircuitModeChanged(Event):
 
     mode: str
 
+    def _policy_fields(self) -> dict[str, object]:
+        return _named("circuit_breaker", self.policy)
+
 
 @event_type(
     "call.rejected",
@@ -185,11 +211,15 @@ class CircuitModeChanged(Event):
 class CallRejected(Event):
     """The circuit, bulkhead or rate limit named *policy* did not admit the call; it may admit one in *retry_after* s.
 
-    With *shadow* the call was made all the same, since the circuit only shadows.
+    *kind* is that of the policy. With *shadow* the call was made all the same, since the circuit only shadows.
     """
 
     retry_after: float
     shadow: bool = False
+    kind: str = dataclasses.field(default="circuit_breaker", compare=False, metadata=HIDDEN)
+
+    def _policy_fields(self) -> dict[str, object]:
+        return _named(self.kind, self.policy)
 
 
 # -- rate limits ------------------------------------------------------------------------------------------------------

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
-from resilience.categories import ErrorCategory, combine
+from resilience.categories import ErrorCategory, Label, combine
 
 C = ErrorCategory
 
@@ -108,3 +110,11 @@ def test_what_is_no_category_is_refused_where_it_is_written(
 
 def test_several_categories_make_one() -> None:
     assert combine("on", ["timeout", C.NETWORK, "CONFLICT"]) == C.TIMEOUT | C.NETWORK | C.CONFLICT
+
+
+def test_type_checkers_know_each_label_and_each_name():
+    words = {member.label for member in ErrorCategory.__members__.values()} | {
+        name.lower() for name in ErrorCategory.__members__
+    }
+    assert set(get_args(Label)) == words
+    assert all(ErrorCategory(word) for word in get_args(Label))

@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 
 import structlog
+from structlog.typing import Processor
 
 
 def log_as_json() -> None:
     """Set the standard library's logging up so. What is handed over as ``extra`` is in the line."""
-    shared = [
+    shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso"),
     ]
-    render = [
+    render: list[Processor] = [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
         structlog.processors.format_exc_info,
         structlog.processors.JSONRenderer(),

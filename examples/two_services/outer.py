@@ -11,10 +11,12 @@ Each failure is a line of JSON on stderr, and a number at ``/metrics``.
 from __future__ import annotations
 
 import os
+from typing import cast
 
 import httpx
 from fastapi import FastAPI
-from prometheus_client import make_asgi_app
+from prometheus_client import make_asgi_app  # pyright: ignore[reportUnknownVariableType]
+from starlette.types import ASGIApp
 
 from examples.two_services.logs import log_as_json
 from resilience import ErrorCategory, ResilienceError, retry_on_category, track_errors, translating
@@ -35,9 +37,9 @@ class StockRefusedUs(OfferError, code="OFR-E001", category="dependency"):
 
 app = FastAPI()
 install(app)
-app.mount("/metrics", make_asgi_app())
+app.mount("/metrics", cast("ASGIApp", make_asgi_app()))  # pyright: ignore[reportUnknownMemberType]
 log_as_json()
-log_events(bind={"service": "offers"})
+log_events(bind={"service": "offers"}, text=False)  # JSON has the keys
 prometheus.install(component="offers")
 
 

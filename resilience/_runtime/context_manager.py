@@ -22,7 +22,7 @@ import threading
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from types import CodeType, FrameType, TracebackType
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 from resilience._deadline_context import running_task
 from resilience._outcome import Outcome
@@ -311,16 +311,16 @@ class Block:
         """Return the policy that guards the next block."""
         raise NotImplementedError
 
-    def _entered(self, result: BlockResult[object]) -> object:
+    def _entered(self, result: BlockResult[object]) -> Any:
         """Return what ``as`` gives."""
         return self
 
-    def __enter__(self) -> object:
+    def __enter__(self) -> Self:
         block = _ActiveBlock(self, sys._getframe(1))
         try:
             block.enter()
             _register(block)
-            return self._entered(block.result)
+            return self._entered(block.result)  # type: ignore[no-any-return]  # a fallback says what it gives
         except BaseException:  # also Ctrl-C, at any instruction: then there is no `__exit__`
             block.abandon()
             raise
@@ -331,12 +331,12 @@ class Block:
     ) -> bool | None:
         return _pop_block(self, sys._getframe(1)).exit(error)
 
-    async def __aenter__(self) -> object:
+    async def __aenter__(self) -> Self:
         block = _ActiveBlock(self, sys._getframe(1))
         try:
             await block.enter_async()
             _register(block)
-            return self._entered(block.result)
+            return self._entered(block.result)  # type: ignore[no-any-return]
         except BaseException:
             block.abandon()
             raise
@@ -347,7 +347,10 @@ class Block:
         return await _pop_block(self, sys._getframe(1)).exit_async(kind, error)
 
 
-class OneBlock:
+B = TypeVar("B", bound=Block)
+
+
+class OneBlock(Generic[B]):
     """One block of *owner*, to be entered once, as a circuit's ``calling()`` returns it.
 
     It knows its entry by itself, and so can be left from any frame, task or thread, without being found by the frame.
@@ -355,11 +358,11 @@ class OneBlock:
 
     __slots__ = ("_block", "_owner")
 
-    def __init__(self, owner: Block) -> None:
-        self._owner = owner
+    def __init__(self, owner: B) -> None:
+        self._owner: B = owner
         self._block: _ActiveBlock | None = None
 
-    def __enter__(self) -> object:
+    def __enter__(self) -> B:
         block = self._begin(sys._getframe(1))
         block.enter()
         return self._owner
@@ -369,7 +372,7 @@ class OneBlock:
     ) -> None:
         self._end().exit(error)
 
-    async def __aenter__(self) -> object:
+    async def __aenter__(self) -> B:
         block = self._begin(sys._getframe(1))
         await block.enter_async()
         return self._owner

@@ -153,7 +153,7 @@ class CircuitBreaker(ProcessBound, Decorator, Block, PybreakerCompat):  # type: 
             REGISTRY.check_name(self)
         return (self._circuits.policy_for(target),)
 
-    def calling(self) -> OneBlock:  # type: ignore[override]  # a context manager all the same
+    def calling(self) -> OneBlock[Self]:  # type: ignore[override]  # a context manager all the same
         """Return one block of this circuit: ``with breaker.calling():``, as ``with breaker:``, sync or async.
 
         It may be left in another context, task or thread than it was entered in, by hand too. Call this for each block:

@@ -173,7 +173,9 @@ class Registration(Undo):
 def register(type_or_predicate: type[BaseException], category: CategoryLike | Literal["cause"]) -> Registration: ...
 @overload
 def register(type_or_predicate: Predicate, category: CategoryLike) -> Registration: ...
-def register(type_or_predicate: type[BaseException] | Predicate, category: CategoryLike) -> Registration:
+def register(
+    type_or_predicate: type[BaseException] | Predicate, category: CategoryLike | Literal["cause"]
+) -> Registration:
     """Say what an exception class, or every exception a predicate accepts, means in this application.
 
     Goes before every other rule. The most derived registered class decides; where none is, the predicates are

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from resilience._decorators import fallback, retry_on_category
 from resilience.categories import CategoryLike, ErrorCategory
@@ -68,7 +68,8 @@ class FallbackExecutor:
             chain: dict[CategoryLike, Callable[..., object]] = {
                 ErrorCategory.INFRASTRUCTURE | ErrorCategory.REJECTED: instead
             }
-            return fallback(chain=chain, degraded=True)(retry(self.circuit(function)))
+            # The runner of the report takes the substitute out of its `Degraded` again.
+            return cast("F", fallback(chain=chain, degraded=True)(retry(self.circuit(function))))
 
         def execute_remotely_sync(errand: _PendingExecution) -> _Outcome:
             with errand.noting_failures():

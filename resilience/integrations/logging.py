@@ -1,58 +1,101 @@
 """Events as log lines, by structlog where the application has configured it, else by the stdlib's `logging`.
 
-`log_events` subscribes a sink that writes one line for each event: the event's dotted name, its fields as keys, and the
-keys the application binds. A line holds no argument, no result and no message of an error, since all of them may carry
-secrets. The level is what the event's class declares, raised to that of the failure's category where the class says so.
+`log_events` subscribes a sink that writes lines: the event's dotted name, its fields as keys, and the keys the
+application binds. A line holds no argument, no result and no message of an error, since all of them may carry secrets.
+The level is what the event's class declares, raised to that of the failure's category where the class says so.
+
+The lines are few enough for an outage. A circuit that opens has one line, and one when it closes, with the number of
+calls that it has rejected in between; probes that fail have none. Of a retried call the first retry has a line; the
+others, and each failed attempt, are DEBUG. Lines of one kind are limited by the minute.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import logging
-import sys
-from collections.abc import Mapping, MutableMapping
-from typing import Any
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping, MutableMapping
+from typing import Any, Literal, TypeAlias, get_args
 
+from resilience._forks import fork_safe
 from resilience._listeners import Subscription, subscribe
+from resilience._validation import did_you_mean, optional, parse_count, parse_names, require_bool, require_choice
 from resilience.categories import ErrorCategory, Severity
+from resilience.clock import current_clock
 from resilience.errors._error_code import code_of
 from resilience.errors._redaction import REDACTED, redact
-from resilience.events import Event, event_types
+from resilience.errors.base import ResilienceError
+from resilience.events import (
+    CallRejected,
+    CircuitClosed,
+    CircuitModeChanged,
+    CircuitOpened,
+    Event,
+    event_types,
+)
+from resilience.integrations._log_lines import LEVELS, RECORD_ATTRIBUTES, LineRate, LogLine, reason_of
 from resilience.profiles import profile_for
 
-__all__ = ["REDACTED", "code_of", "log_events", "redact", "redact_processor", "severity_of"]
+__all__ = ["REDACTED", "LogLevel", "code_of", "log_events", "redact", "redact_processor", "severity_of"]
 
-_LEVELS = {
-    Severity.DEBUG: logging.DEBUG,
-    Severity.INFO: logging.INFO,
-    Severity.WARNING: logging.WARNING,
-    Severity.ERROR: logging.ERROR,
-    Severity.CRITICAL: logging.CRITICAL,
-}
-# A record has these attributes already, or its formatter sets them.
-_RECORD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "event"}
+LogLevel: TypeAlias = Literal["debug", "info", "warning", "error", "critical"]
+"""The least level of the lines that `log_events` writes."""
+
+_DEFAULT_RATE = 10
+_MAX_INCIDENTS = 10_000
+_MAX_TARGETS = 100
+_UP_TO_WARNING = (Severity.DEBUG, Severity.INFO, Severity.WARNING)
+#: Keys of lines that are no field of an event.
+_OWN_KEYS = frozenset({"code", "circuit", "reason", "error_reason", "rejected", "shadowed", "lasted", "suppressed"})
 
 
-def log_events(logger: str = "resilience", *, bind: Mapping[str, object] | None = None) -> Subscription:
-    """Log every event under its dotted name, with its fields as keys, until undone.
+def log_events(
+    logger: str = "resilience",
+    *,
+    level: LogLevel | None = None,
+    only: Iterable[str] | None = None,
+    rate: int | None = _DEFAULT_RATE,
+    text: bool = True,
+    bind: Mapping[str, object] | None = None,
+) -> Subscription:
+    """Log events under their dotted names, with their fields as keys, until undone.
 
-    structlog gets the keys as they are; a stdlib record has them in its text and as attributes (``extra``). What was
-    called is named, how it failed is a category, an error's type and, where it has one, its code: never an argument, a
-    result or an error's message. The level is the event's, or that of the failure's category where that is higher
-    (`severity_of`).
+    structlog gets the keys as they are; a stdlib record has them in its text and as attributes (``extra``). The line
+    names the function called, and of a failure the category, the error's type, a *reason* such as ``status 503`` and,
+    where it has one, its code: never an argument, a result or an error's message.
 
-    What *bind* holds is on every line, such as the name of the service. A value under a key that looks like a
-    secret's is not shown (`redact`).
+    Args:
+        logger: the name of the logger.
+        level: the least level: "info", or with *only* "debug". The level of a line is that of its event, or of the
+            failure's category where that is higher (`severity_of`). Single attempts, further retries of a call and the
+            calls that an open circuit rejects are "debug".
+        only: the events to log, by their names or the first word of them, such as ``("circuit", "retry.exhausted")``.
+        rate: the lines per minute of one event, target, policy and category, and one of rejections by a policy; the
+            next line says how many were ``suppressed``. None: no limit.
+        text: whether a stdlib record has the keys in its text too; False for a formatter that writes ``extra``, such as
+            one for JSON.
+        bind: keys that each line has, such as the name of the service. A value under a key that looks like a secret's
+            is not shown (`redact`).
 
     Raises TypeError for a *logger* that is no name and a *bind* that is no mapping from names, ValueError for a key
-    that every line has already.
+    that a line has already, for a level that there is not and for an event that is not declared.
 
     >>> with log_events(bind={"service": "shop"}):
     ...     pass  # call what is guarded
     """
     if not isinstance(logger, str):
         raise TypeError(f"logger={logger!r}: give the name of a logger, such as 'resilience'")
-    return subscribe(_LogSink(logger, _bound(bind)))
+    names = optional(_parse_only, "only", only)
+    least = require_choice("level", level or ("info" if names is None else "debug"), get_args(LogLevel))
+    sink = _LogSink(
+        logger,
+        least=LEVELS[Severity(least)],
+        only=names,
+        rate=optional(_parse_rate, "rate", rate),
+        text=require_bool("text", text),
+        bound=_parse_bind(bind),
+    )
+    return subscribe(sink)
 
 
 def redact_processor(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -64,70 +107,221 @@ def redact_processor(_logger: object, _method: str, line: MutableMapping[str, An
     return redact(line)
 
 
-def _bound(bind: Mapping[str, object] | None) -> Mapping[str, object]:
-    """Return what is added to each line. Errors name the keys only: the values may be secret."""
-    if bind is None:
-        return {}
-    if not isinstance(bind, Mapping) or not all(isinstance(key, str) for key in bind):
-        raise TypeError(f"bind=a {type(bind).__qualname__}: give a mapping from names to values")
-    for key in bind.keys() & (_RECORD_ATTRIBUTES | _event_fields()):
-        raise ValueError(f"bind={{{key!r}: ...}}: it has a meaning of its own on a log line; give another name")
-    return redact(bind)
-
-
-def _event_fields() -> frozenset[str]:
-    """Return the keys that a line of some event has."""
-    return frozenset(field.name for kind in event_types() for field in dataclasses.fields(kind)) | {"code"}
-
-
 def severity_of(event: Event) -> Severity:
     """Return the severity an event is logged at: its own, or that of its category where that is higher.
 
-    A retry and a revision do not escalate: the failed attempt before them is on a line of that severity already.
+    A retry and a revision do not escalate: what ends the call is on a line of that severity. An event is DEBUG where
+    another one stands for it: an attempt that is retried, and the second retry of a call.
 
     >>> from resilience.events import AttemptFailed
     >>> category = ErrorCategory.CONFIGURATION
     >>> severity_of(AttemptFailed(target="f", policy="retry", attempt=1, category=category, error=KeyError()))
     <Severity.CRITICAL: 'critical'>
     """
+    if event.is_detail:
+        return Severity.DEBUG
     category: object = getattr(event, "category", None)
     if not event.escalates or not isinstance(category, ErrorCategory):
         return event.severity
-    return max([event.severity, *(profile_for(leaf).severity for leaf in category)], key=_LEVELS.__getitem__)
+    return max([event.severity, *(profile_for(leaf).severity for leaf in category)], key=LEVELS.__getitem__)
+
+
+# -- checks of options -------------------------------------------------------------------------------------------------
+
+
+def _parse_bind(bind: Mapping[str, object] | None) -> Mapping[str, object]:
+    """Return what is added to each line. Errors name the keys only: the values may be secret."""
+    if bind is None:
+        return {}
+    if not isinstance(bind, Mapping) or not all(isinstance(key, str) for key in bind):
+        raise TypeError(f"bind=a {type(bind).__qualname__}: give a mapping from names to values")
+    for key in bind.keys() & (RECORD_ATTRIBUTES | _event_fields()):
+        raise ValueError(f"bind={{{key!r}: ...}}: it has a meaning of its own on a log line; give another name")
+    return redact(bind)
+
+
+def _event_fields() -> frozenset[str]:
+    """Return the keys that a line of some event has."""
+    return _OWN_KEYS.union(field.name for kind in event_types() for field in dataclasses.fields(kind))
+
+
+def _parse_only(parameter: str, only: Iterable[str]) -> frozenset[str]:
+    """Return the names of events, and the first words of such names, that are to be logged."""
+    names = frozenset(parse_names(parameter, only))
+    known = [kind.name for kind in event_types()]
+    known += sorted({name.partition(".")[0] for name in known})
+    for name in sorted(names.difference(known)):
+        raise ValueError(f"{parameter}={name!r}: no event has that name{did_you_mean(name, known)}")
+    return names
+
+
+def _parse_rate(parameter: str, rate: int) -> _EventRate:
+    return _EventRate(parse_count(parameter, rate))
+
+
+# -- the sink ----------------------------------------------------------------------------------------------------------
 
 
 class _LogSink:
-    """The listener that writes the lines.
+    """The listener that writes the lines. *least* is the least level, *only* names events or the first word of them."""
 
-    It asks for structlog at each event, since applications configure it late. An unconfigured structlog prints to
-    stdout, and one that has not been imported is not configured.
-    """
-
-    def __init__(self, name: str, bound: Mapping[str, object]) -> None:
-        self._name = name
+    def __init__(
+        self,
+        logger: str,
+        *,
+        least: int,
+        only: frozenset[str] | None,
+        rate: _EventRate | None,
+        text: bool,
+        bound: Mapping[str, object],
+    ) -> None:
+        self._logger = logger
+        self._least = least
+        self._only = only
+        self._rate = rate
+        self._text = text
         self._bound = bound
+        self._incidents = _Incidents()
 
     def __call__(self, event: Event) -> None:
-        level = _LEVELS[severity_of(event)]
-        structlog = sys.modules.get("structlog")
-        if structlog is not None and structlog.is_configured():
-            structlog.get_logger(self._name).log(level, event.name, **self._fields(event))
+        """Write the line of *event*, if it has one."""
+        is_detail, summary = self._incidents.record(event)
+        level = LEVELS[Severity.DEBUG if is_detail else severity_of(event)]
+        if level < self._least or not self._is_chosen(event.name):
             return
-        logger = logging.getLogger(self._name)
-        if logger.isEnabledFor(level):
-            fields = self._fields(event)
-            text = " ".join(f"{key}={_as_text(value)}" for key, value in fields.items())
-            logger.log(level, "%s %s", event.name, text, extra=fields)
+        suppressed = self._rate.suppressed(event) if self._rate else 0
+        if suppressed is None:
+            return
+        if suppressed:
+            summary["suppressed"] = suppressed
+        fields = {**_fields_of(event), **summary, **self._bound}
+        text = event.name
+        if self._text:
+            text = " ".join([event.name, *(f"{key}={_as_text(value)}" for key, value in fields.items())])
+        LogLine(level, event.name, fields, text).write(self._logger)
 
-    def _fields(self, event: Event) -> dict[str, object]:
-        fields = event.fields()
-        code = code_of(getattr(event, "error", None))
-        if code is not None:
-            fields["code"] = code
-        return {**fields, **self._bound}
+    def _is_chosen(self, name: str) -> bool:
+        return self._only is None or name in self._only or name.partition(".")[0] in self._only
+
+
+class _EventRate:
+    """Limit of *lines* per minute of each kind of event, target, policy and category.
+
+    Of the calls that a policy rejects, and of each event that follows from that, there is one line: calls are rejected
+    by the thousand, and all of these lines say the same.
+    """
+
+    def __init__(self, lines: int) -> None:
+        self._others = LineRate(lines)
+        self._rejections = LineRate(1)
+
+    def suppressed(self, event: Event) -> int | None:
+        """Count the line of *event*; return how many were suppressed since the last one, None to suppress this one."""
+        if isinstance(event, CallRejected):
+            return self._rejections.suppressed((event.kind, event.policy, event.shadow))
+        rate = self._rejections if _follows_rejection(event) else self._others
+        return rate.suppressed((event.name, event.target, event.policy, getattr(event, "category", None)))
+
+
+def _follows_rejection(event: Event) -> bool:
+    """Whether the error of *event* was raised by a policy of this toolkit that has rejected the call."""
+    if getattr(event, "category", None) is not ErrorCategory.REJECTED:
+        return False
+    code = code_of(getattr(event, "error", None)) or ""
+    return code.startswith("RES-") and code != ResilienceError.code
+
+
+def _fields_of(event: Event) -> dict[str, object]:
+    """Return the fields of *event*, with the reason and the code of its error."""
+    fields = event.fields()
+    error: object = getattr(event, "error", None)
+    reason, code = reason_of(error), code_of(error)
+    if reason is not None:
+        fields["error_reason" if "reason" in fields else "reason"] = reason
+    if code is not None:
+        fields["code"] = code
+    return fields
 
 
 def _as_text(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return str(value)
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return repr(text) if " " in text else text
+
+
+@dataclasses.dataclass(slots=True)
+class _Incident:
+    """A time in which a circuit rejects calls: when it began, and the calls *rejected* and, in shadow, not rejected.
+
+    *targets* are the functions whose calls go through the circuit, as far as that is known.
+    """
+
+    began: float
+    rejected: int = 0
+    shadowed: int = 0
+    targets: set[str] = dataclasses.field(default_factory=set[str])
+
+    def summary(self, now: float) -> dict[str, object]:
+        """Return the keys for the line that ends the incident."""
+        found: dict[str, object] = {"rejected": self.rejected, "lasted": round(now - self.began, 4)}
+        if self.shadowed:
+            found["shadowed"] = self.shadowed
+        return found
+
+
+class _Incidents:
+    """The circuits that are open, by name, from the event that opens them to the one that closes them.
+
+    A circuit that opens again after a failed probe has not closed: its incident goes on, and has no second line. The
+    retries, time limits and fallbacks of a function whose circuit is open are those of probes, and part of the incident
+    as well.
+    """
+
+    def __init__(self) -> None:
+        self._incidents: dict[str, _Incident] = {}
+        self._targets: Counter[str] = Counter()
+        # Re-entrant: a signal handler may make a call that is rejected while the lock is held.
+        self._lock = fork_safe(threading.RLock())
+
+    def record(self, event: Event) -> tuple[bool, dict[str, object]]:
+        """Return whether *event* is a part of an incident that has a line already, and the summary of one that ends."""
+        with self._lock:
+            incident = self._incidents.get(event.policy)
+            if isinstance(event, CallRejected):
+                return self._reject(event, incident), {}
+            if isinstance(event, CircuitOpened) or _isolates(event):
+                return self._open(event, incident), {}
+            if isinstance(event, CircuitClosed | CircuitModeChanged):
+                return False, self._close(event, incident)
+            return event.severity in _UP_TO_WARNING and self._targets[event.target] > 0, {}
+
+    def _reject(self, event: CallRejected, incident: _Incident | None) -> bool:
+        if incident is None or event.kind != "circuit_breaker":
+            return False
+        incident.shadowed += event.shadow
+        incident.rejected += not event.shadow
+        self._add_target(incident, event.target)
+        return True
+
+    def _open(self, event: Event, incident: _Incident | None) -> bool:
+        """Begin an incident, unless there are too many; return whether *event* only goes on with one."""
+        if incident is None and len(self._incidents) < _MAX_INCIDENTS:
+            begun = self._incidents[event.policy] = _Incident(current_clock().now())
+            self._add_target(begun, event.target)
+        return incident is not None and isinstance(event, CircuitOpened)
+
+    def _close(self, event: Event, incident: _Incident | None) -> dict[str, object]:
+        """End an incident; return its summary."""
+        if incident is None:
+            return {}
+        del self._incidents[event.policy]
+        self._targets -= Counter(incident.targets)
+        return incident.summary(current_clock().now())
+
+    def _add_target(self, incident: _Incident, target: str) -> None:
+        if target not in incident.targets and len(incident.targets) < _MAX_TARGETS:
+            incident.targets.add(target)
+            self._targets[target] += 1
+
+
+def _isolates(event: Event) -> bool:
+    return isinstance(event, CircuitModeChanged) and event.mode == "isolated"

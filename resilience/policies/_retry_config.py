@@ -10,7 +10,7 @@ import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, TypedDict, get_args
 
 from resilience._runtime.method_selection import MethodSelection, select_methods
 from resilience._runtime.protocol import SuccessCounter
@@ -27,7 +27,7 @@ from resilience._validation import (
 from resilience.categories import CategoryLike, ErrorCategory, combine
 from resilience.integrations.tenacity import Strategies, Strategy
 from resilience.policies._retry_rule import RetryRule, parse_max_attempts, parse_waits, require_by_category
-from resilience.policies.backoff import Backoff
+from resilience.policies.backoff import Backoff, Jitter
 from resilience.policies.base import Policy
 from resilience.policies.retry_report import CallReport
 from resilience.policies.revision import NO_REVISIONS, REVISED, ArgumentReviser, Arguments
@@ -46,7 +46,10 @@ if TYPE_CHECKING:
     Predicate = Callable[[RetryCallState], bool]
     ProfileRows = Mapping[CategoryLike, Mapping[str, object] | Profile]
 
-__all__ = ["RetryConfig", "RetryOptions"]
+__all__ = ["OnExhausted", "RetryConfig", "RetryOptions"]
+
+OnExhausted: TypeAlias = Literal["raise", "wrap"]
+"""The end of a retried call: the last error is raised, or wrapped in `RetriesExhaustedError`."""
 
 
 class _Default(int):
@@ -73,7 +76,7 @@ class RetryOptions(TypedDict, total=False):
     base_delay: float | timedelta | None
     max_delay: float | timedelta
     exponential_base: float
-    jitter: str
+    jitter: Jitter
     waits: Mapping[CategoryLike, Backoff | Wait] | None
     wait: Wait | None
     stop: Predicate | None
@@ -89,7 +92,7 @@ class RetryOptions(TypedDict, total=False):
     max_revisions: int
     on_retry: Callable[[RetryScheduled], object] | None
     on_success: Callable[[CallReport], object] | None
-    on_exhausted: str
+    on_exhausted: OnExhausted
     profiles: ProfileRows | None
     only: Sequence[str] | None
     exclude: Sequence[str]
@@ -126,7 +129,7 @@ class RetryConfig(Policy):
         base_delay: float | timedelta | None = None,
         max_delay: float | timedelta = 60.0,
         exponential_base: float = 2.0,
-        jitter: str = "equal",
+        jitter: Jitter = "equal",
         waits: Mapping[CategoryLike, Backoff | Wait] | None = None,
         wait: Wait | None = None,
         stop: Predicate | None = None,
@@ -142,7 +145,7 @@ class RetryConfig(Policy):
         max_revisions: int = _DEFAULT_REVISIONS,
         on_retry: Callable[[RetryScheduled], object] | None = None,
         on_success: Callable[[CallReport], object] | None = None,
-        on_exhausted: str = "raise",
+        on_exhausted: OnExhausted = "raise",
         profiles: ProfileRows | None = None,
         only: Sequence[str] | None = None,
         exclude: Sequence[str] = (),
@@ -176,7 +179,7 @@ class RetryConfig(Policy):
         self.retry_exhausted: bool = require_bool("retry_exhausted", retry_exhausted)
         #: Seconds: with fewer left no attempt begins.
         self.min_attempt_time: float = parse_duration("min_attempt_time", min_attempt_time, zero=True)
-        self.on_exhausted: str = require_choice("on_exhausted", on_exhausted, ("raise", "wrap"))
+        self.on_exhausted: str = require_choice("on_exhausted", on_exhausted, get_args(OnExhausted))
         self.wraps: bool = self.on_exhausted == "wrap"
         self.methods: MethodSelection | None = select_methods(only, exclude)
         #: By category, how its failures are retried.

@@ -244,8 +244,10 @@ class RetryDecision(RetryConfig):
         if self.limits_repeats:
             state.record_fingerprint(failure_fingerprint(state.category, error))
         if error is not None:
-            yield from announce(attempt_failed, state, error)
-            if state.category._value_ & self.reviser.bits and not is_shutting_down():
+            is_revised = state.category._value_ & self.reviser.bits and not is_shutting_down()
+            retryable = (is_revised or base_delay is not None) and not call.streaming_started
+            yield from announce(attempt_failed, state, error, retryable=bool(retryable))
+            if is_revised:
                 return (yield from self.reviser.revise(call, error, state, self.min_attempt_time))
         reason = self.blocked_by(call, outcome, state)
         if reason is not None:

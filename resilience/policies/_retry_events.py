@@ -17,12 +17,17 @@ if TYPE_CHECKING:
 __all__ = ["attempt_failed", "call_revised", "retries_exhausted", "retry_scheduled"]
 
 
-def attempt_failed(state: RetryState, error: Exception) -> AttemptFailed:
+def attempt_failed(state: RetryState, error: Exception, *, retryable: bool) -> AttemptFailed:
     """Return the event of the attempt that failed last, by *error*."""
     from resilience.events import AttemptFailed
 
     return AttemptFailed(
-        target=state.target, policy="retry", attempt=state.attempts, category=state.category, error=error
+        target=state.target,
+        policy="retry",
+        attempt=state.attempts,
+        category=state.category,
+        error=error,
+        retryable=retryable,
     )
 
 

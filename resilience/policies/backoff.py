@@ -12,18 +12,20 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from resilience._validation import optional, parse_duration, parse_number, require, require_choice
 
-__all__ = ["JITTERS", "Backoff", "equal_jitter", "hint_jitter", "longest_waits"]
+__all__ = ["JITTERS", "Backoff", "Jitter", "equal_jitter", "hint_jitter", "longest_waits"]
 
 Draw: TypeAlias = Callable[[], float]
 
-JITTERS = ("equal", "full", "decorrelated", "none")
-"""The names of the jitters. The formulas: `Backoff`."""
+Jitter: TypeAlias = Literal["equal", "full", "decorrelated", "none"]
+"""The name of a jitter. The formulas: `Backoff`."""
+
+JITTERS: Sequence[Jitter] = get_args(Jitter)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Backoff:
     base_delay: float | timedelta | None = None
     max_delay: float | timedelta = 60.0
     exponential_base: float = 2.0
-    jitter: str = "equal"
+    jitter: Jitter = "equal"
 
     #: *max_delay* and *base_delay* in seconds.
     cap: float = dataclasses.field(init=False, repr=False)

@@ -205,7 +205,8 @@ class Bulkhead(Policy):
         if has_listeners():
             from resilience.events import CallRejected
 
-            yield Emit(CallRejected(target=call.target, policy=self.name, retry_after=retry_after or 0.0))
+            wait = retry_after or 0.0
+            yield Emit(CallRejected(target=call.target, policy=self.name, retry_after=wait, kind="bulkhead"))
         return Outcome.failed(error)
 
     # -- what is known of it -------------------------------------------------------------------------------------

@@ -7,10 +7,10 @@ the stale cache, then a default or a factory. To add a kind of source, write a s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from datetime import timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Generic, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, Unpack, overload
 
 from resilience._listeners import has_listeners
 from resilience._outcome import Outcome
@@ -31,9 +31,12 @@ if TYPE_CHECKING:
     from resilience.policies.degraded import Degraded
     from resilience.policies.stale_cache import Stale
 
-__all__ = ["COVERED", "Fallback"]
+__all__ = ["COVERED", "DegradedFallback", "Fallback"]
 
 V = TypeVar("V")
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
 
 COVERED: Final = ErrorCategory.INFRASTRUCTURE | ErrorCategory.REJECTED
 """The categories that are covered unless *on* names others."""
@@ -179,14 +182,46 @@ class Fallback(Policy, Generic[V]):
             raise TypeError(f"with {self}: a block's result says by itself whether it is degraded; leave it out")
         return self
 
-    def _entered(self, result: BlockResult[object]) -> object:
+    def _entered(self, result: BlockResult[object]) -> Any:
         return result
 
     if TYPE_CHECKING:
+        # The substitute is a result as well: a default of None makes a ``str`` a ``str | None``. Other policies return
+        # the type that they are given, which a checker asks of this one, too.
+        @overload  # type: ignore[override]  # a type of its own, as said above
+        def __call__(self, target: type[T], /) -> type[T]: ...  # type: ignore[overload-overlap]
 
-        def __enter__(self) -> BlockResult[V]: ...
+        @overload
+        def __call__(self, target: classmethod[T, P, R], /) -> classmethod[T, P, R | V]: ...
 
-        async def __aenter__(self) -> BlockResult[V]: ...
+        @overload
+        def __call__(self, target: staticmethod[P, R], /) -> staticmethod[P, R | V]: ...  # type: ignore[overload-overlap]
+
+        @overload
+        def __call__(
+            self, target: Callable[P, Coroutine[Any, Any, R]], /
+        ) -> Callable[P, Coroutine[Any, Any, R | V]]: ...
+
+        @overload
+        def __call__(self, target: Callable[P, R], /) -> Callable[P, R | V]: ...
+
+        def __call__(self, target: Any, /) -> Any: ...
+
+        def call(  # type: ignore[override]
+            self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+        ) -> R | V: ...
+
+        @overload  # type: ignore[override]
+        async def acall(self, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R | V: ...
+
+        @overload
+        async def acall(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R | V: ...
+
+        async def acall(self, function: Any, /, *args: Any, **kwargs: Any) -> Any: ...
+
+        def __enter__(self) -> BlockResult[V]: ...  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+
+        async def __aenter__(self) -> BlockResult[V]: ...  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
 
         # It swallows the errors that it covers.
         def __exit__(
@@ -216,6 +251,50 @@ class Fallback(Policy, Generic[V]):
 def _show_both(call: Call, source: Source, second: Exception, first: Exception) -> None:
     """Have the error of a source show the one before, as if it had been raised in an except block for it."""
     chain_context(second, first, source.note(call, first))
+
+
+class DegradedFallback(Fallback[V]):
+    """A fallback with ``degraded=True``: its substitutes are marked, and so is the type of what it guards.
+
+    It is a `Fallback` in all else.
+    """
+
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override]  # a type of its own, as said above
+        def __call__(self, target: type[T], /) -> type[T]: ...  # type: ignore[overload-overlap]
+
+        @overload
+        def __call__(self, target: classmethod[T, P, R], /) -> classmethod[T, P, R | Degraded[R | V]]: ...
+
+        @overload
+        def __call__(self, target: staticmethod[P, R], /) -> staticmethod[P, R | Degraded[R | V]]: ...  # type: ignore[overload-overlap]
+
+        @overload
+        def __call__(
+            self, target: Callable[P, Coroutine[Any, Any, R]], /
+        ) -> Callable[P, Coroutine[Any, Any, R | Degraded[R | V]]]: ...
+
+        @overload
+        def __call__(self, target: Callable[P, R], /) -> Callable[P, R | Degraded[R | V]]: ...
+
+        def __call__(self, target: Any, /) -> Any: ...  # pyright: ignore[reportIncompatibleMethodOverride]
+
+        def call(  # type: ignore[override]
+            self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+        ) -> R | Degraded[R | V]: ...
+
+        @overload  # type: ignore[override]
+        async def acall(
+            self, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+        ) -> R | Degraded[R | V]: ...
+
+        @overload
+        async def acall(
+            self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+        ) -> R | Degraded[R | V]: ...
+
+        async def acall(self, function: Any, /, *args: Any, **kwargs: Any) -> Any: ...
 
 
 # -- checks of options -------------------------------------------------------------------------------------------------

@@ -280,7 +280,21 @@ def _extend_note(error: Exception, report: CallReport, line: str) -> None:
 
 
 def report_of(error: BaseException) -> CallReport | None:
-    """Return the report that *error* carries, if any; an attribute ``resilience`` of the user's own is none."""
+    """Return the report that *error* carries as its attribute ``resilience``, if a retry has seen it.
+
+    The attribute is the same object; a type checker knows that of this function. An attribute of that name which the
+    user has set is no report.
+
+    >>> from resilience import retry_on_category
+    >>> @retry_on_category(attempts=2, base_delay=0)
+    ... def fail() -> None:
+    ...     raise TimeoutError
+    >>> try:
+    ...     fail()
+    ... except TimeoutError as error:
+    ...     report_of(error).made
+    2
+    """
     try:
         found: object = error.__dict__.get(_NAME)
     except Exception:  # a __dict__ of the user's own making

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import timedelta
-from typing import Any, NamedTuple, Protocol, TypeAlias, cast
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar, cast
 
 from resilience._callback_errors import call_hook, log_callback_error
 from resilience._outcome import Outcome
@@ -19,14 +19,17 @@ from resilience.policies._fallback_source import Answer, Source, used
 
 __all__ = ["Stale", "StaleCache", "StaleEntry"]
 
+V = TypeVar("V")
 
-class StaleEntry(NamedTuple):
+
+class StaleEntry(NamedTuple, Generic[V]):
     """An entry of the cache: a *value*, and when it was stored, in seconds since 1970.
 
-    The time is that of the wall clock, since the cache may outlive this process.
+    The time is that of the wall clock, since the cache may outlive this process. A cache of prices is typed by its
+    entries, ``StaleEntry[Price]``.
     """
 
-    value: object
+    value: V
     stored_at: float
 
 
@@ -130,7 +133,8 @@ def _parse_key(parameter: str, key: Callable[..., object]) -> Callable[..., obje
 def _answer_with(found: object, now: float) -> Answer:
     """Return what the cache has *found* as an answer, with its age unless it does not say when it was stored."""
     if isinstance(found, StaleEntry):
-        return Answer(Outcome(found.value), max(0.0, now - found.stored_at))
+        entry = cast("StaleEntry[object]", found)
+        return Answer(Outcome(entry.value), max(0.0, now - entry.stored_at))
     return Answer(Outcome(found))
 
 
@@ -155,7 +159,7 @@ class _Mapping:
         yield from ()
         return self._ask(self._mapping.get, key)
 
-    def set(self, key: object, entry: StaleEntry) -> Steps[object]:
+    def set(self, key: object, entry: StaleEntry[object]) -> Steps[object]:
         yield from ()
         return self._ask(self._mapping.__setitem__, key, entry)
 
@@ -183,7 +187,7 @@ class _Methods:
         answer: Outcome = yield Run(self._get, key, role="stale cache")
         return answer.value
 
-    def set(self, key: object, entry: StaleEntry) -> Steps[object]:
+    def set(self, key: object, entry: StaleEntry[object]) -> Steps[object]:
         yield Run(self._set, key, entry, role="stale cache")
         return None
 

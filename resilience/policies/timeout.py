@@ -8,7 +8,7 @@ policy says how long, and makes the error of a call that was too late. `Timeout`
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import NoReturn, Unpack
+from typing import Literal, NoReturn, TypeAlias, Unpack, get_args
 
 from resilience._outcome import DEADLINE_EXCEEDED, TIMED_OUT, Outcome
 from resilience._runtime import protocol as base
@@ -22,9 +22,10 @@ from resilience.errors.base import CallTimeoutError, DeadlineExceededError, Resi
 from resilience.policies._timed_out import time_out
 from resilience.policies.base import Policy, Steps, decorated_function
 
-__all__ = ["ItemTimeout", "Timeout", "timeout_of"]
+__all__ = ["ItemTimeout", "Mode", "Timeout", "timeout_of"]
 
-_MODES = ("thread", "signal")
+Mode: TypeAlias = Literal["thread", "signal"]
+"""The way in which a sync call is limited: it runs in a thread, or a signal interrupts it."""
 
 
 class Timeout(Policy):
@@ -42,8 +43,8 @@ class Timeout(Policy):
     fast_path = True
     supports_generators = False
 
-    def __init__(self, limit: object, mode: str = "thread", **methods: Unpack[MethodOptions]) -> None:
-        self.uses_signal: bool = require_choice("mode", mode, _MODES) == "signal"
+    def __init__(self, limit: object, mode: Mode = "thread", **methods: Unpack[MethodOptions]) -> None:
+        self.uses_signal: bool = require_choice("mode", mode, get_args(Mode)) == "signal"
         self.time_limit: float | None = parse_duration("seconds", limit)
         self.methods: MethodSelection | None = select_methods(**methods)
 
@@ -134,7 +135,7 @@ def timeout_of(
     limit: object,
     first_item: float | timedelta | None,
     idle: float | timedelta | None,
-    mode: str,
+    mode: Mode,
     **methods: Unpack[MethodOptions],
 ) -> Timeout:
     """Return a limit for calls, of *limit* seconds, or for items; `...` is no limit.
@@ -147,7 +148,7 @@ def timeout_of(
         if limit is not ...:
             call = f"timeout({limit!r}, {shown})"
             raise TypeError(f"{call}: give seconds for a call, or first_item= and idle= for a generator function")
-        if require_choice("mode", mode, _MODES) != "thread":
+        if require_choice("mode", mode, get_args(Mode)) != "thread":
             raise ValueError(f"mode={mode!r}: give none with {shown}: sync items are fetched in threads")
         return ItemTimeout(first_item, idle, **methods)
     if limit is ...:

@@ -109,7 +109,7 @@ def test_each_way_to_fail_is_logged_and_counted_as_what_it_is(
         (published.label, code, profile_of(published).http)
     ]
     assert answered[0]["level"] == profile_of(published).severity.value
-    retries = ["attempt.failed", "retry.scheduled"] * 2 + ["attempt.failed", "retry.exhausted"]
+    retries = ["retry.scheduled", "retry.exhausted"]
     seen = [line for line in lines if line.get("service") == "offers"]
     assert [line["event"].split()[0] for line in seen] == (retries if leaf in C.TRANSIENT else ["attempt.failed"])
     assert {line["category"] for line in seen} == {leaf.label}

@@ -7,14 +7,18 @@ from typing import assert_type
 
 from resilience import (
     Arguments,
+    Bulkhead,
     CallReport,
     CircuitBreaker,
+    Degraded,
     ErrorCategory,
     GatheredResults,
     Pipeline,
     ResilienceError,
     RetryBudget,
     Severity,
+    StaleEntry,
+    bulkhead,
     by_method,
     circuit_breaker,
     classify,
@@ -33,9 +37,12 @@ from resilience import (
     track_errors,
     translating,
 )
+from resilience._runtime.context_manager import BlockResult
 from resilience.classification import ClientLibrary, Registration
 from resilience.classification.tables import classes
 from resilience.events import Counter, Event, event_type
+from resilience.policies.deadline import Deadline
+from resilience.policies.timeout import Timeout
 from resilience.settings import disabled
 from resilience.testing import no_waits, virtual_time
 
@@ -203,6 +210,124 @@ async def returned_in_an_async_block() -> int:
 def not_returned_from_a_fallback() -> int:  # type: ignore[return]  # pyright: ignore[reportReturnType]
     with fallback(default=1):
         return 1
+
+
+async def entered() -> None:
+    with circuit_breaker("b") as circuit, circuit.calling() as same, deadline(3) as limit, bulkhead("b", 5) as slots:
+        assert_type(circuit, CircuitBreaker)
+        assert_type(same, CircuitBreaker)
+        assert_type(limit, Deadline)
+        assert_type(slots, Bulkhead)
+    async with timeout(1) as time_limit, fallback(default="") as result:
+        assert_type(time_limit, Timeout)
+        assert_type(result, BlockResult[str])
+
+
+def returned_in_a_bulkhead() -> int:
+    with bulkhead("b", 5):
+        return 1
+
+
+def returned_in_a_loop() -> int:
+    for attempt in retrying():
+        with attempt:
+            return 1
+    raise AssertionError  # for checkers, which take any `for` loop for one that may end
+
+
+# -- substitutes -----------------------------------------------------------------------------------------------------
+
+
+@fallback(default=None)
+def name_of(item: int) -> str:
+    return ""
+
+
+@fallback(default=None)
+async def name_soon(item: int) -> str:
+    return ""
+
+
+@fallback(default=())
+def tags(item: int) -> tuple[str, ...]:
+    return ()
+
+
+@fallback(default=[])
+@retry_on_category
+def names(item: int) -> list[str]:
+    return []
+
+
+async def looked_up(error: Exception) -> None:
+    return None
+
+
+@fallback(factory=looked_up)
+async def name_by_factory(item: int) -> str:
+    return ""
+
+
+@fallback(stale={}, max_age=60)
+def kept(item: int) -> str:
+    return ""
+
+
+@fallback(chain={"timeout": len}, stale={}, default=0.5)
+def length(text: str) -> int:
+    return 0
+
+
+@fallback(default=None, degraded=True)
+def marked(item: int) -> str:
+    return ""
+
+
+@fallback(stale={}, degraded=True)
+async def kept_and_marked(item: int) -> str:
+    return ""
+
+
+class Shop:
+    @fallback(default=None)
+    def price(self, item: int) -> float:
+        return 1.0
+
+    @fallback(default=None)
+    @classmethod
+    def open(cls, name: str) -> str:
+        return name
+
+    @fallback(default=None)
+    @staticmethod
+    def parse(text: str) -> int:
+        return 0
+
+
+@fallback(default=None)
+class Remote:
+    def get(self) -> int:
+        return 0
+
+
+async def substitutes() -> None:
+    assert_type(name_of(1), str | None)
+    assert_type(await name_soon(1), str | None)
+    assert_type(tags(1), tuple[str, ...])
+    assert_type(names(1), list[str])
+    assert_type(await name_by_factory(1), str | None)
+    assert_type(kept(1), str)
+    assert_type(length("a"), int | float)
+    assert_type(marked(1), str | Degraded[str | None])
+    assert_type(await kept_and_marked(1), str | Degraded[str])
+    assert_type(Shop().price(1), float | None)
+    assert_type(Shop.open(""), str | None)
+    assert_type(Shop.parse(""), int | None)
+    assert_type(Remote().get(), int)  # its methods are not typed anew
+    assert_type(fallback(default=None).call(len, ""), int | None)
+    assert_type(await fallback(default=None).acall(awaited, 1), str | None)
+    assert_type(StaleEntry(1.5, 0.0).value, float)
+    name_of("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 async def calls(pipeline: Pipeline, fetch: Callable[[int], Awaitable[str]]) -> None:

@@ -15,6 +15,7 @@ from resilience._safe_access import safe_getattr
 from resilience.categories import CategoryLike, ErrorCategory
 from resilience.errors._error_code import code_of
 from resilience.errors._json_safe import Json, safe_text
+from resilience.integrations._log_lines import LineRate, LogLine, reason_of
 from resilience.integrations.http.problem_details import (
     Format,
     document,
@@ -27,8 +28,9 @@ from resilience.profiles import profile_for
 
 __all__ = ["ErrorResponder", "encoded", "log_error"]
 
-_LOG = logging.getLogger("resilience.integrations.http")
+_LOGGER = "resilience.integrations.http"
 _MAX_PATH = 500
+_REJECTIONS = LineRate(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,37 +64,57 @@ def encoded(body: dict[str, Json]) -> bytes:
 
 
 def log_error(exc: BaseException, method: object, path: object, status: int | None) -> None:
-    """Log an exception and the request that raised it. Never raises.
+    """Log an exception and the request that raised it, where the application logs. Never raises.
 
     *status* is that of the answer; None where the answer had begun and the exception could not be answered. A
     `ResilienceError` is logged at its own severity, every other exception as an error. The traceback is logged where
-    the service has failed: not for a `ResilienceError` answered below 500, and not for a rejection, since an open
-    circuit rejects thousands of requests as it should.
+    the service has failed: not for a `ResilienceError` answered below 500, and not for a rejection.
+
+    An open circuit rejects thousands of requests as it should. So the rejections by one circuit, or of one path where
+    the error names no policy, have one line a minute, which says how many were suppressed before it.
     """
     try:
-        category, ours = published_category(exc), is_ours(exc)
-        trace: BaseException | None = exc
-        outcome, level = "after the answer had begun", logging.ERROR
-        if ours and (category is ErrorCategory.REJECTED or (status is not None and status < 500)):
-            trace = None
-        if status is not None:
-            outcome = f"answered with {status}"
-        if status is not None and ours:
-            level = _level_of(exc)
-        name, code = type(exc).__qualname__, code_of(exc)
-        if code is not None:
-            name = f"[{code}] {name}"
-        request = f"{_one_line(method)} {_one_line(path)}"
-        extra = {
-            "path": _one_line(path),
-            "method": _one_line(method),
-            "status": status,
-            "category": category.label,
-            "code": code,
-        }
-        _LOG.log(level, "%s: %s (%s), %s", request, name, category.label, outcome, exc_info=trace, extra=extra)
+        category = published_category(exc)
+        suppressed: int | None = 0
+        if category is ErrorCategory.REJECTED:
+            suppressed = _REJECTIONS.suppressed((type(exc), str(safe_getattr(exc, "name") or path)))
+        if suppressed is not None:
+            _line_of(exc, category, method, path, status, suppressed).write(_LOGGER)
     except Exception:  # noqa: S110 - a filter or a handler of the application's; the answer matters more
         pass
+
+
+def _line_of(
+    exc: BaseException, category: ErrorCategory, method: object, path: object, status: int | None, suppressed: int
+) -> LogLine:
+    """Return the line for an exception of *category*, and a request."""
+    ours, code, reason = is_ours(exc), code_of(exc), reason_of(exc)
+    name = type(exc).__qualname__
+    fields: dict[str, object] = {
+        "method": _one_line(method),
+        "path": _one_line(path),
+        "status": status,
+        "category": category.label,
+        "error": name,
+        "code": code,
+    }
+    outcome, level = "after the answer had begun", logging.ERROR
+    if status is not None:
+        outcome = f"answered with {status}"
+    if status is not None and (ours or category is ErrorCategory.REJECTED):
+        level = _level_of(exc)
+    if reason is not None:
+        fields["reason"] = reason
+    if suppressed:
+        fields["suppressed"] = suppressed
+        outcome += f"; {suppressed} such lines before it were suppressed"
+    trace: BaseException | None = exc
+    if category is ErrorCategory.REJECTED or (ours and status is not None and status < 500):
+        trace = None
+    if code is not None:
+        name = f"[{code}] {name}"
+    text = f"{fields['method']} {fields['path']}: {name} ({category.label}), {outcome}"
+    return LogLine(level, "request.failed", fields, text, trace)
 
 
 def _level_of(exc: BaseException) -> int:

@@ -15,6 +15,7 @@ __all__ = ["AsgiApp", "ProblemMiddleware"]
 _Message: TypeAlias = MutableMapping[str, Any]
 _Receive: TypeAlias = Callable[[], Awaitable[_Message]]
 _Send: TypeAlias = Callable[[_Message], Awaitable[None]]
+_LOGGED = "resilience.logged"
 AsgiApp: TypeAlias = Callable[[MutableMapping[str, Any], _Receive, _Send], Awaitable[None]]
 """An ASGI application."""
 
@@ -45,6 +46,8 @@ class ProblemMiddleware:
         if scope.get("type") == "lifespan":  # the server reports its exceptions
             await self._app(scope, receive, send)
             return
+        # By identity, and in the scope: a middleware of this kind that stands outside logs none of them again.
+        logged: set[int] = scope.setdefault(_LOGGED, set())
         # A websocket has no answer. Nor can an answer that has begun be replaced, not even where sending it failed.
         begun = scope.get("type") != "http"
 
@@ -58,7 +61,9 @@ class ProblemMiddleware:
         except Exception as error:
             method, path = scope.get("method", "GET"), scope.get("path")
             if begun:
-                log_error(error, method, path, None)
+                if id(error) not in logged:
+                    logged.add(id(error))
+                    log_error(error, method, path, None)
                 raise
             status, headers, content = self._responder.answer(error, method, path)
         else:

@@ -280,6 +280,53 @@ def test_a_log_filter_that_raises_does_not_prevent_the_answer():
     assert answer.status_code == 500
 
 
+@pytest.mark.parametrize("style", ["problem", "service"])
+def test_the_openapi_document_shows_the_body_that_an_invalid_request_gets(style: str):
+    import jsonschema
+
+    app = shop(style)
+    answer = TestClient(app).post("/orders", json={"lines": [{"count": "many"}]})
+    document = app.openapi()
+    content = document["paths"]["/orders"]["post"]["responses"]["422"]["content"]
+    [(media_type, described)] = content.items()
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == media_type
+    name = described["schema"]["$ref"].rpartition("/")[2]
+    schema = document["components"]["schemas"][name]
+    jsonschema.validate(answer.json(), {**schema, "additionalProperties": False})
+    assert "HTTPValidationError" not in str(document)
+    assert app.openapi() == document
+
+
+def test_without_validation_the_body_of_an_invalid_request_and_its_description_stay_fastapis():
+    app, plain = FastAPI(), FastAPI()
+    install(app, validation=False)
+    for each in (app, plain):
+
+        @each.get("/{row}")
+        def read(row: int) -> int:
+            return row
+
+    assert TestClient(app).get("/x").json() == TestClient(plain).get("/x").json()
+    assert app.openapi() == plain.openapi()
+
+
+def test_the_applications_own_answer_to_an_invalid_request_stays_in_the_document():
+    app = FastAPI()
+    install(app)
+
+    @app.get("/{row}", responses={422: {"description": "mine"}})
+    def read(row: int) -> int:
+        return row
+
+    assert app.openapi()["paths"]["/{row}"]["get"]["responses"]["422"] == {"description": "mine"}
+
+
+def test_a_wrong_option_fails_when_it_is_installed():
+    with pytest.raises(TypeError, match="validation='no'"):
+        install(FastAPI(), validation="no")
+
+
 def test_a_wrong_format_fails_when_it_is_installed():
     with pytest.raises(ValueError, match="give 'problem' or 'service'"):
         install(FastAPI(), format="xml")
