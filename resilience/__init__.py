@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from resilience.policies.backoff import Backoff
     from resilience.policies.bulkhead import Bulkhead, bulkhead
     from resilience.policies.degraded import Degraded
+    from resilience.policies.hedge import Hedge, hedge
     from resilience.policies.idempotency import by_method
     from resilience.policies.retry_budget import RetryBudget
     from resilience.policies.retry_report import AttemptReport, CallReport, last_call
@@ -72,6 +73,7 @@ __all__ = [
     "ErrorCategory",
     "ErrorCollector",
     "GatheredResults",
+    "Hedge",
     "Pipeline",
     "Profile",
     "Recovery",
@@ -97,6 +99,7 @@ __all__ = [
     "fallback",
     "gather_results",
     "gather_results_async",
+    "hedge",
     "last_call",
     "override_profiles",
     "profile_of",
@@ -130,6 +133,7 @@ _LAZY = {
     "Description": "_runtime.pipeline",
     "ErrorCollector": "collect",
     "GatheredResults": "gather",
+    "Hedge": "policies.hedge",
     "Pipeline": "_runtime.pipeline",
     "Profile": "profiles",
     "ResilienceError": "errors",
@@ -150,6 +154,7 @@ _LAZY = {
     "explain": "classification.classifier",
     "gather_results": "gather",
     "gather_results_async": "gather",
+    "hedge": "policies.hedge",
     "last_call": "policies.retry_report",
     "override_profiles": "profiles",
     "profile_of": "profiles",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from resilience import ErrorCategory, bulkhead, circuit_breaker, deadline, fallback, timeout
+from resilience import ErrorCategory, bulkhead, circuit_breaker, deadline, fallback, hedge, timeout
 from resilience.policies._retry_config import RetryConfig
 from tests.docs_server import serving
 
@@ -36,6 +36,7 @@ OPTIONS: dict[str, Callable[..., object]] = {
     "deadline.md": deadline,
     "fallback.md": fallback,
     "bulkhead.md": bulkhead,
+    "hedge.md": hedge,
 }
 
 
