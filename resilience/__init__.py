@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from resilience.policies.backoff import Backoff
     from resilience.policies.bulkhead import Bulkhead, bulkhead
     from resilience.policies.degraded import Degraded
+    from resilience.policies.hedge import Hedge, hedge
     from resilience.policies.idempotency import by_method
     from resilience.policies.rate_limit import RateLimit, rate_limit
     from resilience.policies.retry_budget import RetryBudget
@@ -76,6 +77,7 @@ __all__ = [
     "ErrorCategory",
     "ErrorCollector",
     "GatheredResults",
+    "Hedge",
     "Pipeline",
     "Profile",
     "RateLimit",
@@ -103,6 +105,7 @@ __all__ = [
     "fallback",
     "gather_results",
     "gather_results_async",
+    "hedge",
     "last_call",
     "override_profiles",
     "profile_of",
@@ -139,6 +142,7 @@ _LAZY = {
     "Description": "_runtime.description",
     "ErrorCollector": "collect",
     "GatheredResults": "gather",
+    "Hedge": "policies.hedge",
     "Pipeline": "_runtime.pipeline",
     "Profile": "profiles",
     "RateLimit": "policies.rate_limit",
@@ -161,6 +165,7 @@ _LAZY = {
     "explain": "classification.classifier",
     "gather_results": "gather",
     "gather_results_async": "gather",
+    "hedge": "policies.hedge",
     "last_call": "policies.retry_report",
     "report_of": "policies.retry_report",
     "override_profiles": "profiles",

@@ -37,12 +37,15 @@ from resilience.settings import DISABLED
 __all__ = [
     "SharedTimeout",
     "TimeoutEntry",
+    "cancel_task",
     "finish_timeout",
     "has_passed_for_task",
     "remaining_for_task",
     "shared_timeout",
+    "start_alarm",
     "start_single",
     "start_timeout",
+    "stop_alarm",
     "time_left",
 ]
 
@@ -50,8 +53,10 @@ __all__ = [
 class TimeoutEntry:
     """A call under a limit, from its start to its end. Without a constructor, which would double its cost."""
 
-    __slots__ = ("cancelling", "due", "outside", "substitute", "table", "task")
+    __slots__ = ("alarm", "cancelling", "due", "outside", "substitute", "table", "task")
 
+    #: Called when the time has passed, in place of a cancellation; not set for a limit.
+    alarm: Callable[[], object] | None
     due: float
     task: asyncio.Task[object]
     #: The number of cancellation requests that the task had when the call started.
@@ -199,10 +204,43 @@ def _call_at(loop: asyncio.AbstractEventLoop, due: float, call: Callable[[], Non
     return loop.call_at(due, call)
 
 
+def start_alarm(seconds: float, alarm: Callable[[], object]) -> TimeoutEntry | None:
+    """Have *alarm* called by the event loop in *seconds*, unless `stop_alarm` comes first; nothing is cancelled.
+
+    It shares its timer with limits of the same length. *alarm* must not raise. None where `SharedTimeout.start` gives
+    None.
+    """
+    entry = start_timeout(seconds)
+    if entry is not None:
+        entry.alarm = alarm
+    return entry
+
+
+def stop_alarm(entry: TimeoutEntry) -> None:
+    """Forget an alarm, and take it out of the table unless its time has passed."""
+    entry.alarm = None  # it may lead to the frame that keeps the entry
+    if entry.table is not None:
+        del entry.table[entry]
+        entry.table = None
+
+
 def _expire(entry: TimeoutEntry) -> None:
-    """Cancel the task of a call whose limit has passed."""
+    """Cancel the task of a call whose limit has passed, or call its alarm."""
     entry.table = None
+    alarm = getattr(entry, "alarm", None)
+    if alarm is not None:
+        alarm()
+        return
     _passed.add(entry)
+    cancel_task(entry)
+
+
+def cancel_task(entry: TimeoutEntry) -> None:
+    """Cancel the task of a call, which `finish_timeout` ends, as where a limit has passed.
+
+    That of an alarm whose time has passed is cancelled in the same way. It is no limit: for the policies inside, the
+    call was cancelled.
+    """
     if BACKEND in _modules:
         scope = substitute(entry.task, getattr(entry, "outside", None))
         if scope is not None:
@@ -249,6 +287,8 @@ def _set_timeout_context(error: BaseException) -> None:
 
 def _ends(task: object, entry: TimeoutEntry) -> bool:
     """Return whether the limit of a call cancels *task*, and no shield stands in between."""
+    if getattr(entry, "alarm", None) is not None:
+        return False
     return entry.task is task and not is_shielded(task, getattr(entry, "outside", None))
 
 

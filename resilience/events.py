@@ -36,6 +36,9 @@ __all__ = [
     "Event",
     "FallbackFailed",
     "FallbackUsed",
+    "HedgePaused",
+    "HedgeStarted",
+    "HedgeWon",
     "RateLimitHeld",
     "RetriesExhausted",
     "RetryScheduled",
@@ -238,6 +241,53 @@ class RateLimitHeld(Event):
     """The server has limited the rate: the rate limit named *policy* lets no call go for *wait* seconds."""
 
     wait: float
+
+
+# -- hedges -----------------------------------------------------------------------------------------------------------
+
+
+@event_type(
+    "hedge.started",
+    Severity.INFO,
+    counter=Counter("resilience.hedges", "Further copies of calls that were made.", ("target", "reason")),
+)
+class HedgeStarted(Event):
+    """The hedge makes the call once more, as its *copy*-th further copy.
+
+    *reason* is "slow", where the call has taken *delay* seconds, or "failed", where a copy has failed before that.
+    """
+
+    copy: int
+    reason: str
+    delay: float
+
+
+@event_type(
+    "hedge.won",
+    Severity.INFO,
+    counter=Counter("resilience.hedges.won", "Calls that were answered by a further copy.", ("target",)),
+)
+class HedgeWon(Event):
+    """The *copy*-th further copy has answered first, *seconds* after the call began."""
+
+    copy: int
+    seconds: float
+
+
+@event_type(
+    "hedge.paused",
+    Severity.INFO,
+    counter=Counter("resilience.hedges.paused", "Pauses of hedges, by what has led to them.", ("target", "reason")),
+)
+class HedgePaused(Event):
+    """The hedge makes no copies for *seconds*.
+
+    *reason* is the label of the failure's category; "queue", where a bulkhead inside has calls that wait; or
+    "no_gain", where copies have won fewer than a tenth of the races.
+    """
+
+    reason: str
+    seconds: float
 
 
 # -- time limits, fallbacks -------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from resilience import ErrorCategory, bulkhead, circuit_breaker, deadline, fallback, rate_limit, timeout
+from resilience import ErrorCategory, bulkhead, circuit_breaker, deadline, fallback, hedge, rate_limit, timeout
 from resilience.policies._retry_config import RetryConfig
 from tests.docs_server import serving
 
@@ -37,6 +37,7 @@ OPTIONS: dict[str, Callable[..., object]] = {
     "fallback.md": fallback,
     "bulkhead.md": bulkhead,
     "rate-limit.md": rate_limit,
+    "hedge.md": hedge,
 }
 
 

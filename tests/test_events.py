@@ -19,6 +19,9 @@ from resilience.events import (
     Event,
     FallbackFailed,
     FallbackUsed,
+    HedgePaused,
+    HedgeStarted,
+    HedgeWon,
     RateLimitHeld,
     RetryScheduled,
     TargetThreadsExhausted,
@@ -66,6 +69,7 @@ def test_every_event_is_emitted_in_order(runner: Runner):
     ]
     others = {CircuitModeChanged, CallRevised, FallbackFailed}
     others |= {RateLimitHeld, ThreadsExhausted, TargetThreadsExhausted, ThreadNotStarted}
+    others |= {HedgeStarted, HedgeWon, HedgePaused}
     assert {type(event) for event in story.events} == set(EVENTS) - others
     assert all(event.target.endswith("dependency") for event in story.events)
 

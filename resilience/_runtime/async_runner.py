@@ -78,6 +78,9 @@ async def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Out
                 answer, outcome = outcome, None
             elif type(effect) is not Proceed:
                 answer = await perform(effect, call)
+                if opener is not None and isinstance(effect, Race):  # it may have opened a stream
+                    outcome = cast("Outcome", answer)
+                    continue
             elif effect.timeout is not None:
                 outcome = effect.answer(call, await run_with_timeout_async(drive, stack, at, effect, call))
                 continue
@@ -153,11 +156,11 @@ async def sleep(effect: Sleep, call: Call) -> None:
     await pause_async(effect, call)
 
 
-async def race(effect: Race, call: Call) -> Outcome:
+def race(effect: Race, call: Call) -> Awaitable[Outcome]:
     """Run copies of the next layer in tasks; `race` is loaded with the first one."""
     from resilience._runtime.race import race
 
-    return await race(effect, drive, call)
+    return race(effect, drive, call)
 
 
 async def call_user_function(effect: Run, _call: Call) -> Outcome:

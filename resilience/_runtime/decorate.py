@@ -54,7 +54,7 @@ from resilience._runtime.tracebacks import drop_frame
 from resilience._runtime.worker_threads import in_worker
 from resilience.settings import DISABLED
 
-__all__ = ["Guarded", "async_generator_in_block", "guard_function", "guarded", "refuse_without_items"]
+__all__ = ["Guarded", "async_generator_in_block", "async_opener", "guard_function", "guarded", "refuse_without_items"]
 
 
 class Flavour(enum.Enum):
@@ -121,6 +121,8 @@ class Guarded(ProcessBound):
             flavour = Flavour.COROUTINE
         for refuse in _REFUSALS[flavour]:
             refuse(self.target, unchecked)
+        for policy in self.policies:
+            policy.check_stack(self.target, self.function, self.policies)
         wrapper = _WRAPPERS[flavour](self.target, self.function, self.policies)
         if not has_name(self.function):
             wrapper.__name__, wrapper.__qualname__ = self.target.rpartition(".")[2], self.target
@@ -192,7 +194,7 @@ _SUPPORTS_CALLS = _Requirement(
 )
 _SUPPORTS_SYNC = _Requirement(
     attrgetter("supports_sync"),
-    "cannot guard {target} by {policy}: it is not async, and nothing can end a copy",
+    "cannot guard {target} by {policy}: it is not async, and {policy.needs_async}",
 )
 _SUPPORTS_GENERATORS = _Requirement(
     attrgetter("supports_generators"),
@@ -275,7 +277,7 @@ def _let_go(items: object) -> None:
     """Do nothing with an async generator that is collected: the finalizer while an opener fetches its first item."""
 
 
-def _opener_async(function: Callable[..., object]) -> Callable[..., object]:
+def async_opener(function: Callable[..., object]) -> Callable[..., object]:
     """Return the coroutine function that does for an async generator function what `_opener` does for a sync one."""
     function = cast("Callable[..., AsyncGenerator[object, object]]", function)
 
@@ -308,7 +310,7 @@ def async_generator_in_block(
 
     *block* is entered for each stream, several at once where they overlap. It has no part in `settings.disabled`.
     """
-    return stream_in_block(function, _opener_async(function), block)
+    return stream_in_block(function, async_opener(function), block)
 
 
 def _generator_wrapper_of(target: str, function: Callable[..., object], stack: Sequence[Policy]) -> FunctionType:
@@ -316,7 +318,7 @@ def _generator_wrapper_of(target: str, function: Callable[..., object], stack: S
 
 
 def _async_generator_wrapper_of(target: str, function: Callable[..., object], stack: Sequence[Policy]) -> FunctionType:
-    return stream_wrapper_of(target, function, stack, _opener_async(function), asynchronously=True)
+    return stream_wrapper_of(target, function, stack, async_opener(function), asynchronously=True)
 
 
 def _undecided_wrapper_of(

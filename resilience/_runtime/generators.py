@@ -60,7 +60,7 @@ class OpenStream:
     left, is collected instead, which closes the policies and the items.
     """
 
-    __slots__ = ("_call", "_depth", "context", "first", "items")
+    __slots__ = ("_call", "_depth", "_forks", "context", "first", "items")
 
     def __init__(self, first: object, items: object, context: Context | None = None) -> None:
         self.first: Any = first
@@ -69,19 +69,37 @@ class OpenStream:
         #: The call whose policies are suspended for it, and the depth of the outermost of these policies.
         self._call: Call | None = None
         self._depth = 0
+        #: The parts of that call in which some of the policies began, in another thread or task.
+        self._forks: list[Call] = []
 
     def rebind(self, call: Call, depth: int) -> None:
         """Hand the suspended policies over to *call*, from *depth* inwards, which may run in another thread."""
         if self._call is not None and self._call is not call:
             call.suspended += self._call.suspended
             self._call.suspended = []
+            self._forks.append(self._call)
         self._call, self._depth = call, depth
 
     def detach(self) -> tuple[Any, Any]:
-        """Return the items and the first one, which the caller owns from now on, together with the policies."""
+        """Return the items and the first one, which the caller owns from now on, together with the policies.
+
+        For all of the policies the stream has started.
+        """
+        for fork in self._forks:
+            fork.streaming_started = True
         items, first = self.items, self.first
         self._call = self.items = self.first = None
         return items, first
+
+    async def discard(self) -> None:
+        """Close an async stream that was opened too late to be handed out, and the policies around it."""
+        call, depth, items = self._call, self._depth, self.items
+        self._call = self.items = self.first = None
+        try:
+            await items.aclose()
+        finally:
+            if call is not None:
+                close(call.suspended, depth - call.base)
 
     def __del__(self) -> None:
         """Give back what policies hold for a stream that came too late: it will not be handed out."""

@@ -45,6 +45,7 @@ from resilience.clock import Clock, Waitable, current_clock
 
 if TYPE_CHECKING:
     from resilience._runtime.method_selection import MethodSelection
+    from resilience._runtime.place import Place
     from resilience._runtime.slots import Slots, Waiter
     from resilience._runtime.worst_case import WorstCase
     from resilience.events import Event
@@ -62,6 +63,7 @@ __all__ = [
     "Gate",
     "LatencyRecorder",
     "Limiter",
+    "OnFailure",
     "PassThrough",
     "Permit",
     "Policy",
@@ -211,19 +213,52 @@ class Acquire:
         self.timeout: float | None = timeout
 
 
+class OnFailure(enum.Enum):
+    """The consequences that the failure of one copy of a `Race` can have for the others."""
+
+    WAIT = "wait"
+    """The others go on; where none is in flight, the race has failed."""
+    NEXT = "next"
+    """The next copy begins at once, without the delay."""
+    END = "end"
+    """The race has failed: the others are cancelled."""
+
+
 class Race:
     """Run the next layer, and up to *copies* more of it side by side, each *delay* seconds after the one before.
 
     Answer with the first success, or, when all in flight have failed, with the last failure. The others are cancelled
     and awaited. Only around async functions: nothing can end a sync copy. A policy that yields it declares
-    ``supports_sync = False`` and ``supports_generators = False``, and is refused where other functions are decorated.
+    ``supports_sync = False``, and is refused where other functions are decorated. Of an async generator function the
+    copies race for the first item; the answer comes when the items of the winner have ended.
+
+    A subclass decides about each copy: `begin` before it begins, `judge` when it has failed, `won` of the one whose
+    success counts. They are called in the event loop, and may neither wait nor raise.
     """
 
     __slots__ = ("copies", "delay")
 
+    #: Whether copies of a sync call run in worker threads. The losers are then left there: a thread cannot be stopped.
+    in_threads: bool = False
+
     def __init__(self, delay: float, copies: int = 1) -> None:
         self.delay: float = parse_duration("delay", delay, zero=True)
         self.copies: int = parse_count("copies", copies)
+
+    def begin(self, copy: Call, number: int) -> bool:
+        """Return whether *copy* may begin now: a further one, the *number*-th from 1. It may be given another function.
+
+        One that may not begin is asked about again while the others are in flight: after a quarter of the delay, and
+        each time after twice as long.
+        """
+        return True
+
+    def judge(self, failure: Outcome) -> OnFailure:
+        """Return what the *failure* of a copy means for the others."""
+        return OnFailure.WAIT
+
+    def won(self, number: int) -> None:
+        """Take note that a copy, the *number*-th, has succeeded first; 0 is the first call itself."""
 
 
 Effect: TypeAlias = Proceed | Sleep | Acquire | Emit | Run | Race
@@ -563,6 +598,8 @@ class Policy(abc.ABC):
     supports_calls: bool = True
     #: Whether it can guard a function that is not async: it yields no `Race`.
     supports_sync: bool = True
+    #: Why it cannot, for the error.
+    needs_async: str = "nothing can end a copy"
     #: Whether it can guard a generator function: `Proceed` then answers when the items have ended or failed. It may be
     #: yielded again until the first item has been handed out and the call has `Call.streaming_started`.
     supports_generators: bool = False
@@ -578,6 +615,15 @@ class Policy(abc.ABC):
 
     #: Which public methods of a class it guards; None: all of them.
     methods: MethodSelection | None = None
+    #: The kind of policy it is, by its place in a stack, for `lint`; None: any place may be right.
+    place: Place | None = None
+
+    def check_stack(self, target: str, function: Callable[..., object], stack: Sequence[Policy]) -> None:
+        """Raise TypeError where this policy, as part of *stack*, must not guard *function*, which is called *target*.
+
+        Called when the function is decorated, and again when further policies are put around it.
+        """
+        return
 
     def stopwatch(self, target: str) -> LatencyRecorder | None:
         """Return what times the calls of *target* on the fast path, if anything does."""

@@ -18,7 +18,7 @@ the items have ended, see `generators`.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, cast
 
 from resilience._callback_errors import RUNNING
 from resilience._listeners import emit
@@ -83,6 +83,9 @@ def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Outcome:
                 answer, outcome = outcome, None
             elif type(effect) is not Proceed:
                 answer = perform(effect, call)
+                if opener is not None and isinstance(effect, Race):  # it may have opened a stream
+                    outcome = cast("Outcome", answer)
+                    continue
             elif effect.timeout is not None:
                 outcome = effect.answer(call, run_with_timeout(drive, stack, at, effect, call))
                 continue
@@ -159,9 +162,13 @@ def sleep(effect: Sleep, call: Call) -> None:
         check_caller(call)
 
 
-def race(_effect: Race, call: Call) -> Outcome:
-    """Refuse: nothing could end the copy that has lost."""
-    raise TypeError(f"{call.target} is not async: Race cannot end a sync copy of a call")
+def race(effect: Race, call: Call) -> Outcome:
+    """Run copies in threads, where the policy allows that; `thread_race` is loaded with the first race."""
+    if not effect.in_threads:  # nothing could end the copy that has lost
+        raise TypeError(f"{call.target} is not async: Race cannot end a sync copy of a call")
+    from resilience._runtime.thread_race import race_in_threads
+
+    return race_in_threads(effect, drive, call)
 
 
 def call_user_function(effect: Run, _call: Call) -> Outcome:

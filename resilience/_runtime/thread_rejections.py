@@ -17,7 +17,7 @@ from resilience.settings import ABANDONED_THREADS
 if TYPE_CHECKING:
     from resilience.events import Event
 
-__all__ = ["no_thread_started", "too_many_abandoned"]
+__all__ = ["has_abandoned_too_many", "no_thread_started", "too_many_abandoned"]
 
 
 def too_many_abandoned(call: Call) -> Outcome | None:
@@ -28,6 +28,12 @@ def too_many_abandoned(call: Call) -> Outcome | None:
     if of_target >= ABANDONED_THREADS.limit_per_target:
         return _rejected(TooManyAbandonedError(call.target, of_target, "target"))
     return None
+
+
+def has_abandoned_too_many(call: Call) -> bool:
+    """Whether the target of *call*, or the process, has abandoned as many threads as may be; it emits no event."""
+    of_target = ABANDONED_THREADS.of_target.get(call.target, 0)
+    return len(ABANDONED_THREADS.running) >= ABANDONED_THREADS.limit or of_target >= ABANDONED_THREADS.limit_per_target
 
 
 def no_thread_started(call: Call, error: Exception) -> Outcome:

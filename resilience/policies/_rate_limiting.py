@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from resilience._outcome import Outcome
+from resilience._runtime.place import Place
 from resilience._runtime.protocol import PROCEED, Call, Sleep, Steps
 from resilience._runtime.worst_case import WorstCase
 from resilience._validation import parse_number
@@ -102,6 +103,7 @@ class Reservation:
 class RateLimiting(Policy):
     """Makes a call once it has its tokens. What makes it one limit or several is in the subclass."""
 
+    place = Place.RATE_LIMIT
     max_wait: float | None = None
 
     @abc.abstractmethod

@@ -115,7 +115,7 @@ def decorated_function(target: object) -> Callable[..., object] | None:
 
 
 # What an instance would hide by an attribute of its own: the error would come with the first call that fails.
-_METHODS = {"acall", "call", "hooks", "methods", "policies", "run", "status", "stopwatch", "worst"}
+_METHODS = {"acall", "call", "check_stack", "hooks", "methods", "policies", "run", "status", "stopwatch", "worst"}
 
 
 def _options_of(policy: type[Policy]) -> list[tuple[str, inspect.Parameter]]:

@@ -21,6 +21,7 @@ from resilience._listeners import has_listeners
 from resilience._outcome import Outcome
 from resilience._runtime.circuit_context import Permit
 from resilience._runtime.method_selection import MethodSelection, select_methods
+from resilience._runtime.place import Place
 from resilience._runtime.protocol import PROCEED, Acquire, Call, Emit, Limiter
 from resilience._runtime.slots import Slots
 from resilience._runtime.worst_case import WorstCase
@@ -117,6 +118,8 @@ class Bulkhead(Policy):
     >>> stock("lamp")
     7
     """
+
+    place = Place.BULKHEAD
 
     @answers_unknown_keywords("bulkhead")
     def __init__(
@@ -233,6 +236,11 @@ class Bulkhead(Policy):
             return None
         slots = compartment.slots
         return f"{self._title()} {slots.limit - slots.free} of {slots.limit} in flight, {slots.waiting} queued"
+
+    def has_queue(self, call: Call) -> bool:
+        """Whether calls wait for the slots that *call* asked for."""
+        compartment = call.notes.get(self)
+        return isinstance(compartment, _Compartment) and compartment.slots.waiting > 0
 
     def worst(self, inside: WorstCase) -> WorstCase:
         """Return *inside*, after the longest wait for a slot: without *max_wait* any time, up to the deadline."""

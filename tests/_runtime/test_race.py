@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import weakref
 from collections.abc import AsyncIterator, Iterator
@@ -235,7 +236,7 @@ class Careless(Policy):
     """Races, and does not say so."""
 
     def run(self, call: Call) -> Steps:
-        return (yield Race(0.5))
+        return (yield Race(0.01))
 
 
 class Guarded:
@@ -274,14 +275,35 @@ def test_a_race_of_an_undeclared_policy_is_refused_when_it_is_yielded(backend: s
         pytest.fail("the block runs")
 
     async def main() -> None:
-        with pytest.raises(TypeError, match="is a generator function: Race cannot run it twice"):
-            await anext(Careless()(Guarded.async_items)(None))
         with pytest.raises(TypeError, match="is a block: Race cannot run it twice"):
             async with Careless():
                 pytest.fail("the block runs")
 
     with pytest.raises(TypeError, match="Race cannot"):
         next(Careless()(Guarded.items)(None))
+    anyio.run(main, backend=backend)
+
+
+def test_the_copies_of_a_stream_race_for_its_first_item(backend: str):
+    closed: list[int] = []
+    delays = iter([60, 0])
+
+    async def items(count: int) -> AsyncIterator[int]:
+        delay = next(delays)
+        try:
+            await anyio.sleep(delay)
+            for number in range(count):
+                yield number
+        finally:
+            closed.append(delay)
+
+    async def main() -> None:
+        async with contextlib.aclosing(Careless()(items)(3)) as stream:
+            assert await anext(stream) == 0
+            assert closed == [60]
+            assert [number async for number in stream] == [1, 2]
+        assert closed == [60, 0]
+
     anyio.run(main, backend=backend)
 
 

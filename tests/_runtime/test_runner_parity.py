@@ -31,9 +31,12 @@ ONLY_SYNC = {
         "    check_caller(call)",
     },
     "race": {
-        "def race(_effect: Race, call: Call) -> Outcome:",
-        '"""Refuse: nothing could end the copy that has lost."""',
-        "raise TypeError(f'{call.target} is not async: Race cannot end a sync copy of a call')",
+        "def race(effect: Race, call: Call) -> Outcome:",
+        '"""Run copies in threads, where the policy allows that; `thread_race` is loaded with the first race."""',
+        "if not effect.in_threads:",
+        "    raise TypeError(f'{call.target} is not async: Race cannot end a sync copy of a call')",
+        "from resilience._runtime.thread_race import race_in_threads",
+        "return race_in_threads(effect, drive, call)",
     },
     "call_user_function": {
         "if isinstance(value, Coroutine):",
@@ -55,7 +58,7 @@ ONLY_ASYNC = {
         "pause(effect, call)",
     },
     "race": {
-        "def race(effect: Race, call: Call) -> Outcome:",
+        "def race(effect: Race, call: Call) -> Awaitable[Outcome]:",
         '"""Run copies of the next layer in tasks; `race` is loaded with the first one."""',
         "from resilience._runtime.race import race",
         "return race(effect, drive, call)",
@@ -139,7 +142,6 @@ def test_the_runners_import_the_same_names_but_for_listed_lines():
         "Awaitable",
         "CoroutineType",
         "acquire_async",
-        "cast",
         "pause_async",
         "run_with_timeout_async",
     }
