@@ -474,7 +474,7 @@ EVENTS: list[Event] = [
         ({"level": "critical"}, []),
         ({"only": ["circuit"]}, ["circuit.opened", "circuit.half_opened", "circuit.closed"]),
         ({"only": ("attempt.failed", "circuit.closed")}, ["attempt.failed", "circuit.closed"]),
-        ({"only": {"circuit", "retry"}, "level": "error"}, ["retry.exhausted"]),
+        ({"only": ("circuit", "retry"), "level": "error"}, ["retry.exhausted"]),
         ({"only": ()}, []),
     ],
     ids=str,
