@@ -84,7 +84,7 @@ def test_the_event_of_an_opening_says_the_category_of_the_failure_that_opened_it
 def test_a_rejected_request_is_logged_in_one_line(state: str, caplog: pytest.LogCaptureFixture):
     from resilience.integrations.http._error_responder import log_error
 
-    breaker = circuit_breaker("billing", failure_threshold=1)
+    breaker = circuit_breaker(f"billing {state}", failure_threshold=1)
     with virtual_time():
         with pytest.raises(TimeoutError), breaker:
             raise TimeoutError("secret")
