@@ -526,6 +526,9 @@ class Policy(abc.ABC):
     is_deadline: bool = False
     #: Whether a sync call may be interrupted by a signal where it runs, in place of a thread that is abandoned.
     uses_signal: bool = False
+    #: Whether it ends a call before the deadline around it, to have time left for an answer of its own: the fast path
+    #: then leaves calls under a deadline to the runner.
+    reserves_time: bool = False
 
     #: Which public methods of a class it guards; None: all of them.
     methods: MethodSelection | None = None
