@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from resilience.policies.backoff import Backoff
     from resilience.policies.bulkhead import Bulkhead, bulkhead
     from resilience.policies.degraded import Degraded
-    from resilience.policies.idempotency import by_method
+    from resilience.policies.idempotency import by_method, unless_post
     from resilience.policies.retry_budget import RetryBudget
     from resilience.policies.retry_report import AttemptReport, CallReport, last_call
     from resilience.policies.revision import Arguments
@@ -110,6 +110,7 @@ __all__ = [
     "timeout",
     "track_errors",
     "translating",
+    "unless_post",
 ]
 
 # Imported when first asked for. With the circuit comes pybreaker, and with it redis and tornado where installed.
@@ -160,6 +161,7 @@ _LAZY = {
     "subscribe": "_listeners",
     "track_errors": "metrics.tracking",
     "translating": "translate",
+    "unless_post": "policies.idempotency",
 }
 _SUBMODULES = {
     "circuits",
