@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from resilience._listeners import subscribe
     from resilience._runtime.pipeline import Description, Pipeline, describe
     from resilience._runtime.worst_case import WorstCase
+    from resilience._standard import Standard, standard
     from resilience.circuits import CircuitBreaker, CircuitState, circuit_breaker
     from resilience.classification import classify, explain, register, register_library, retry_after
     from resilience.collect import ErrorCollector
@@ -80,6 +81,7 @@ __all__ = [
     "RetryBudget",
     "Severity",
     "StaleEntry",
+    "Standard",
     "StopReason",
     "ThreadNotStartedError",
     "TooManyAbandonedError",
@@ -106,6 +108,7 @@ __all__ = [
     "retry_after",
     "retry_on_category",
     "retrying",
+    "standard",
     "subscribe",
     "timeout",
     "track_errors",
@@ -137,6 +140,7 @@ _LAZY = {
     "RetriesExhaustedError": "errors",
     "RetryBudget": "policies.retry_budget",
     "StaleEntry": "policies.stale_cache",
+    "Standard": "_standard",
     "StopReason": "policies.stop_reason",
     "ThreadNotStartedError": "errors",
     "TooManyAbandonedError": "errors",
@@ -158,6 +162,7 @@ _LAZY = {
     "register_library": "classification.libraries",
     "remaining": "_deadline_context",
     "retry_after": "classification.retry_hints",
+    "standard": "_standard",
     "subscribe": "_listeners",
     "track_errors": "metrics.tracking",
     "translating": "translate",

@@ -130,8 +130,14 @@ class Description:
         return "\n".join([*lines, f"{'  ' * len(lines)}{self.target}", *worst])
 
 
+_A_FUNCTION = "a function"
+"""The target of the description of policies that are not around a function yet."""
+
+
 def describe(target: object) -> Description:
     r"""Return the policies around a function or method, in order, and the worst case of a call.
+
+    Of a policy or `Pipeline` it is that of any function they will guard.
 
     >>> from resilience import fallback, retry_on_category
     >>> @fallback(default=())
@@ -143,6 +149,9 @@ def describe(target: object) -> Description:
     >>> print(describe(search).worst)
     worst case: 2 calls, 0.1 s of waiting and what the calls take (up to 66 s per wait if the server sends Retry-After)
     """
+    if isinstance(target, Decorator):
+        policies = target.policies()
+        return Description(_A_FUNCTION, tuple(str(policy) for policy in policies), worst_case(policies))
     target = under_descriptor(target)
     if isinstance(target, type):
         raise TypeError(f"describe({target.__qualname__}): give one of its methods; each is guarded by itself")

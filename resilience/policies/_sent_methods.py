@@ -22,6 +22,7 @@ from resilience.policies._request_method import METHODS, method_of, text_of
 __all__ = ["sent_methods", "was_cut_off"]
 
 _MAX_EXCEPTIONS = 32  # exceptions raised from, or while handling, one another
+_MAX_FRAMES = 300  # read of each of them; an exception object that is raised again and again has ever more
 _METHOD_NAMES = ("method", "http_method")
 _REQUEST_NAMES = ("request", "req")
 _RESPONSE_NAMES = ("response", "resp", "r")
@@ -42,7 +43,7 @@ def sent_methods(failure: object) -> set[str]:
     found = {*_methods_of(failure)}
     for error in _chain(failure):
         found.update(_methods_of(error), _methods_of(safe_getattr(error, "response")))
-        for frame in frames_of(error):
+        for frame in frames_of(error)[:_MAX_FRAMES]:
             found.update(_methods_in(frame))
     return {method.upper() for method in found} & METHODS
 

@@ -17,7 +17,7 @@ from resilience._runtime.protocol import Call
 from resilience._runtime.warn_once import WarnOnce
 from resilience._safe_access import safe_getattr
 from resilience._validation import require
-from resilience.policies._request_method import IDEMPOTENT_METHODS, RequestView, SentRequests
+from resilience.policies._request_method import IDEMPOTENT_METHODS, METHODS, RequestView, SentRequests
 from resilience.policies._sent_methods import sent_methods, was_cut_off
 from resilience.policies._unprocessed import may_be_sent_again, result_may_be_followed_by_another
 
@@ -158,7 +158,7 @@ def unless_post(call: Call, failure: object = None) -> bool:
         view = RequestView(call)
         if view.has_key() or SentRequests(failure).have_key():
             return True
-        methods = sent_methods(failure) | view.methods()
+        methods = sent_methods(failure) | (view.methods() & METHODS)
         if not methods:
             return not was_cut_off(failure)
         return methods.isdisjoint(_NOT_IDEMPOTENT)

@@ -19,7 +19,7 @@ import urllib3
 from resilience import ErrorCategory, circuit_breaker, describe, retry_on_category, retrying, timeout, unless_post
 from resilience.policies.idempotency import Idempotency, idempotency_of
 from resilience.testing import no_waits
-from tests.runners import Runner
+from tests.runners import Runner, Takes
 
 retried = retry_on_category(attempts=3, idempotent=unless_post)
 
@@ -189,20 +189,26 @@ def test_a_post_of_aiohttp_whose_connection_is_lost_is_sent_once(service: Servic
 # -- cut off by a time limit -------------------------------------------------------------------------------------------
 
 
-def hanging(service: Service, method: str, limit: Callable[[Callable], Callable], *, client: str = "httpx") -> Callable:
-    """Return a retried function whose request hangs until *limit* cuts it off."""
+def hanging(service: Service, method: str, limit: Callable[[Callable], Callable], *, client: str) -> Callable:
+    """Return a retried function whose request hangs until *limit* cuts it off. Its client is made before that."""
 
-    @retried
-    @limit
-    async def call() -> None:
-        if client == "aiohttp":
-            async with aiohttp.ClientSession() as session, session.request(method, service.url("/hang")):
-                pass
-        else:
-            async with httpx.AsyncClient(timeout=None) as session:
-                await session.request(method, service.url("/hang"))
+    async def call(send: Callable) -> None:
+        @retried
+        @limit
+        async def guarded() -> None:
+            await send(method, service.url("/hang"))
 
-    return call
+        await guarded()
+
+    async def by_aiohttp() -> None:
+        async with aiohttp.ClientSession() as session:
+            await call(session.request)
+
+    async def by_async_httpx() -> None:
+        async with httpx.AsyncClient(timeout=None) as session:
+            await call(session.request)
+
+    return {"aiohttp": by_aiohttp, "httpx": by_async_httpx}[client]
 
 
 def wait_for(function: Callable) -> Callable:
@@ -255,7 +261,7 @@ def test_a_sync_call_that_is_left_in_its_thread_is_not_repeated(service: Service
     @retried
     @timeout(0.15)
     def call() -> None:
-        httpx.request("GET", service.url("/hang"), timeout=None)
+        by_http_client("GET", service.url("/hang"))
 
     assert sent_by(service, call) == 1
 
@@ -267,6 +273,20 @@ def test_a_time_out_of_the_client_itself_shows_its_request(service: Service):
 
     assert sent_by(service, lambda: item("GET")) == 3
     assert sent_by(service, lambda: item("POST")) == 1
+
+
+def test_a_call_that_was_cut_off_while_no_request_is_seen_is_not_repeated(runner: Runner):
+    story = runner.play(lambda function: retried(timeout(1)(function)), Takes(99), "never")
+    assert story.reached == 1
+    assert story.answer.resilience.reason.value == "not_idempotent"
+
+
+def test_the_name_of_the_function_shows_its_method_as_for_by_method(runner: Runner):
+    def decorate(function: Callable) -> Callable:
+        function.__name__ = "get"
+        return retried(timeout(1)(function))
+
+    assert runner.play(decorate, Takes(99), "ok").answer == "ok"
 
 
 # -- what is not seen --------------------------------------------------------------------------------------------------
