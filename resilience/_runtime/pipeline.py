@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+import textwrap
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from resilience._runtime import async_runner, sync_runner
 from resilience._runtime.callables import is_async, is_generator, name_of, under_descriptor
 from resilience._runtime.decorate import guarded
 from resilience._runtime.first_call import warn_of_unfinished
-from resilience._runtime.guard import guard
+from resilience._runtime.guard import guard, public_methods
 from resilience._runtime.protocol import Call, Policy
 from resilience._runtime.tracebacks import result_of
 from resilience._runtime.worst_case import SINGLE_CALL, WorstCase, worst_case
@@ -111,12 +112,14 @@ class Pipeline(Decorator):
 class Description:
     """The policies around *target*, as text, the outermost first, and the *worst* case of a call.
 
-    Its text shows them as a tree, the function innermost; iterating over it gives the policies.
+    Its text shows them as a tree, the function innermost; iterating over it gives the policies. Of a class these are
+    empty, and *methods* has the descriptions of its public methods, those that are not guarded included.
     """
 
     target: str
     policies: tuple[str, ...]
     worst: WorstCase = SINGLE_CALL
+    methods: Mapping[str, Description] = dataclasses.field(default_factory=dict[str, "Description"])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.policies)
@@ -125,9 +128,25 @@ class Description:
         return len(self.policies)
 
     def __str__(self) -> str:
+        if self.methods:
+            return "\n".join([self.target, *self._shown_methods()])
         lines = [f"{'  ' * depth}{policy}" for depth, policy in enumerate(self.policies)]
         worst = [str(self.worst)] if self.policies else []
         return "\n".join([*lines, f"{'  ' * len(lines)}{self.target}", *worst])
+
+    def _shown_methods(self) -> Iterator[str]:
+        """Yield the lines for the methods of a class: those that are guarded alike together, the others last."""
+        alike: dict[Description, list[str]] = {}
+        for name, method in self.methods.items():
+            alike.setdefault(dataclasses.replace(method, target="{}"), []).append(name)
+        for method, names in sorted(alike.items(), key=lambda item: not item[0].policies):
+            if method.policies:
+                yield textwrap.indent(str(method).replace("{}", ", ".join(names)), "  ")
+            else:
+                yield f"  not guarded: {', '.join(names)}"
+
+    def __hash__(self) -> int:
+        return hash((self.target, self.policies))
 
 
 _A_FUNCTION = "a function"
@@ -137,7 +156,8 @@ _A_FUNCTION = "a function"
 def describe(target: object) -> Description:
     r"""Return the policies around a function or method, in order, and the worst case of a call.
 
-    Of a policy or `Pipeline` it is that of any function they will guard.
+    Of a class it is that of each public method; of a policy or `Pipeline` that of any function it will guard. Raises
+    TypeError for what cannot be called.
 
     >>> from resilience import fallback, retry_on_category
     >>> @fallback(default=())
@@ -154,10 +174,22 @@ def describe(target: object) -> Description:
         return Description(_A_FUNCTION, tuple(str(policy) for policy in policies), worst_case(policies))
     target = under_descriptor(target)
     if isinstance(target, type):
-        raise TypeError(f"describe({target.__qualname__}): give one of its methods; each is guarded by itself")
+        return _describe_class(cast("type[object]", target))
     if not callable(target):
         raise TypeError(f"describe({target!r}): give a function or a method")
     found = guarded(target)
     if found is None:
         return Description(name_of(target), ())
     return Description(found.target, tuple(str(policy) for policy in found.policies), worst_case(found.policies))
+
+
+def _describe_class(cls: type[object]) -> Description:
+    """Return the descriptions of the public methods of *cls*, by name."""
+    methods: dict[str, Description] = {}
+    for name, member in public_methods(cls):
+        function = under_descriptor(member)
+        if guarded(function) is None:
+            methods[name] = Description(f"{name_of(cls)}.{name}", ())
+        else:
+            methods[name] = describe(function)
+    return Description(name_of(cls), (), methods=methods)

@@ -530,8 +530,11 @@ class Policy(abc.ABC):
     #: then leaves calls under a deadline to the runner.
     reserves_time: bool = False
 
-    #: Which public methods of a class it guards; None: all of them.
+    #: Which public methods of a class it guards; None: all of them, but local ones where it is not for those.
     methods: MethodSelection | None = None
+    #: Whether it guards methods of a class that make no request, such as ``close``, where they are not named. A policy
+    #: that rejects, repeats or limits calls in time does not.
+    guards_local_methods: bool = True
 
     def stopwatch(self, target: str) -> LatencyRecorder | None:
         """Return what times the calls of *target* on the fast path, if anything does."""

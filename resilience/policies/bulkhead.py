@@ -121,6 +121,8 @@ class Bulkhead(Policy):
     7
     """
 
+    guards_local_methods = False
+
     def __init__(
         self,
         name: str,

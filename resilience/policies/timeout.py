@@ -41,6 +41,7 @@ class Timeout(Policy):
 
     fast_path = True
     supports_generators = False
+    guards_local_methods = False
 
     def __init__(self, limit: object, mode: str = "thread", **methods: Unpack[MethodOptions]) -> None:
         self.uses_signal: bool = require_choice("mode", mode, _MODES) == "signal"

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Iterator
 import anyio
 import pytest
 
-from resilience import circuit_breaker, describe, fallback, retry_on_category, timeout
+from resilience import Pipeline, circuit_breaker, describe, fallback, retry_on_category, timeout
 from tests.runners import Runner
 
 retry = retry_on_category(base_delay=0)
@@ -614,9 +614,57 @@ def test_a_class_with_nothing_to_guard_is_refused():
         assert dict(vars(cls)) == before
 
 
-def test_a_class_has_no_description_of_its_own():
-    with pytest.raises(TypeError, match=r"describe\(Client\): give one of its methods"):
-        describe(Client)
+def test_the_description_of_a_class_shows_what_is_guarded_and_what_is_not():
+    @retry_on_category("network", attempts=2, base_delay=1, jitter="none", exclude=("sign",))
+    class Store:
+        def get(self) -> None: ...
+
+        async def stock(self) -> None: ...
+
+        @staticmethod
+        def ping() -> None: ...
+
+        def sign(self) -> None: ...
+
+        def close(self) -> None: ...
+
+    described = describe(Store)
+    name = f"{__name__}.{Store.__qualname__}"
+    assert str(described) == (
+        f"{name}\n"
+        "  retry_on_category(network, attempts=2, base_delay=1, max_delay=60, jitter=none)\n"
+        "    get, ping, stock\n"
+        "  worst case: 2 calls, 1 s of waiting and what the calls take (up to 66 s per wait if the server sends"
+        " Retry-After)\n"
+        "  not guarded: close, sign"
+    )
+    assert {method: len(each) for method, each in described.methods.items()} == {
+        "close": 0,
+        "get": 1,
+        "ping": 1,
+        "sign": 0,
+        "stock": 1,
+    }
+    assert described.methods["get"] == describe(Store.get)
+    assert (described.target, described.policies) == (name, ())
+
+
+def test_the_description_of_a_class_that_is_not_guarded_says_so():
+    class Plain:
+        def get(self) -> None: ...
+
+    assert str(describe(Plain)).endswith("Plain\n  not guarded: get")
+    assert str(describe(type("Empty", (), {}))).endswith("Empty")
+
+
+@pytest.mark.parametrize("policy", [retry_on_category("network"), timeout(2), circuit_breaker("described")])
+def test_the_description_of_a_policy_or_a_pipeline_is_that_of_a_function_it_will_guard(policy):
+    def function() -> None: ...
+
+    for described in (policy, Pipeline(policy)):
+        assert describe(described).policies == describe(described(function)).policies
+        assert describe(described).worst == describe(described(function)).worst
+        assert "a function" in str(describe(described))
 
 
 # -- fusing ---------------------------------------------------------------------------------------------------------
