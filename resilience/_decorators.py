@@ -126,7 +126,8 @@ def retrying(*on: CategoryLike, **options: Unpack[RetryOptions]) -> RetryLoop:
 
     Takes what `retry_on_category` takes, but for what concerns the call's result, its arguments or a class: *only*,
     *exclude*, *retry_if_result*, *revise*, and *idempotent* as a function other than `by_method` and `unless_post`.
-    *on_success* is a plain function here. A block suppresses a failure that is retried; the last failure leaves the loop.
+    *on_success* is a plain function here. A block suppresses a failure that is retried; the last failure leaves the
+    loop.
 
     >>> import httpx
     >>> statuses = iter([503, 200])

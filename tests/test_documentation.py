@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from resilience import ErrorCategory, bulkhead, circuit_breaker, deadline, fallback, timeout
+from resilience import ErrorCategory, bulkhead, circuit_breaker, deadline, fallback, standard, timeout, unless_post
 from resilience.policies._retry_config import RetryConfig
 from tests.docs_server import serving
 
@@ -36,6 +36,7 @@ OPTIONS: dict[str, Callable[..., object]] = {
     "deadline.md": deadline,
     "fallback.md": fallback,
     "bulkhead.md": bulkhead,
+    "standard.md": standard,
 }
 
 
@@ -157,6 +158,8 @@ def in_the_signature(parameter: inspect.Parameter) -> object:
 def on_the_page(default: str) -> object:
     if default == "" or default.startswith("required"):
         return None
+    if default == "unless_post":
+        return unless_post
     try:
         return ast.literal_eval(default)
     except (SyntaxError, ValueError):

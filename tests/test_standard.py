@@ -31,7 +31,6 @@ from resilience.testing import no_waits, virtual_time
 from tests.runners import Runner, Takes
 
 
-
 def lost(times: int) -> list[Exception]:
     return [ConnectionResetError("down") for _ in range(times)]
 

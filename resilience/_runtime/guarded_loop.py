@@ -37,33 +37,27 @@ class GuardedLoop:
         self._async_blocks = async_blocks
 
     def __iter__(self) -> GuardedAttempts:
-        attempts = GuardedAttempts(self._policy)
-        attempts.limit(self._seconds, self._blocks)
-        return attempts
+        return GuardedAttempts(AttemptLoop(self._policy), self._seconds, self._blocks)
 
     def __aiter__(self) -> AsyncGuardedAttempts:
-        attempts = AsyncGuardedAttempts(self._policy)
-        attempts.limit(self._seconds, self._async_blocks)
-        return attempts
+        return AsyncGuardedAttempts(AttemptLoop(self._policy), self._seconds, self._async_blocks)
 
 
-class _Attempts(AttemptLoop):
-    """A loop over attempts that ends after some time, and knows the blocks that each of them runs in."""
+class _Attempts:
+    """A *loop* over attempts that ends after so many *seconds*, and makes the *blocks* that each attempt runs in."""
 
-    __slots__ = ("_blocks",)
+    __slots__ = ("_blocks", "loop")
 
-    _blocks: Blocks
-
-    def limit(self, seconds: float, blocks: Blocks) -> None:
-        """End the loop after *seconds*; run each attempt in *blocks*."""
+    def __init__(self, loop: AttemptLoop, seconds: float, blocks: Blocks) -> None:
         self._blocks = blocks
-        self._call.due = min(self._call.due, self._call.clock.now() + seconds)
+        self.loop: AttemptLoop = loop
+        loop.call.due = min(loop.call.due, loop.call.clock.now() + seconds)
 
     def blocks(self) -> Iterator[OneBlock]:
         """Yield the blocks of the next attempt, the outermost first. They are named after the loop."""
-        left = self._call.due - self._call.clock.now()
-        for block in self._blocks(left):
-            yield OneBlock(block, self._call.target)
+        call = self.loop.call
+        for block in self._blocks(call.due - call.clock.now()):
+            yield OneBlock(block, call.target)
 
 
 class GuardedAttempts(_Attempts):
@@ -71,8 +65,11 @@ class GuardedAttempts(_Attempts):
 
     __slots__ = ()
 
+    def __iter__(self) -> GuardedAttempts:
+        return self
+
     def __next__(self) -> GuardedAttempt:
-        return GuardedAttempt(self, super().__next__().number)
+        return GuardedAttempt(self, next(self.loop).number)
 
 
 class AsyncGuardedAttempts(_Attempts):
@@ -80,8 +77,11 @@ class AsyncGuardedAttempts(_Attempts):
 
     __slots__ = ()
 
+    def __aiter__(self) -> AsyncGuardedAttempts:
+        return self
+
     async def __anext__(self) -> AsyncGuardedAttempt:
-        return AsyncGuardedAttempt(self, (await super().__anext__()).number)
+        return AsyncGuardedAttempt(self, (await anext(self.loop)).number)
 
 
 class GuardedAttempt:
@@ -90,21 +90,21 @@ class GuardedAttempt:
     A policy that rejects the attempt raises its error where the block is entered, and the loop is over.
     """
 
-    __slots__ = ("_blocks", "_loop", "number")
+    __slots__ = ("_attempts", "_blocks", "number")
 
-    def __init__(self, loop: _Attempts, number: int) -> None:
-        self._loop = loop
+    def __init__(self, attempts: _Attempts, number: int) -> None:
+        self._attempts = attempts
         self._blocks = ExitStack()
         self.number: int = number
 
     def __enter__(self) -> GuardedAttempt:
         try:
             with ExitStack() as blocks:
-                for block in self._loop.blocks():
+                for block in self._attempts.blocks():
                     blocks.enter_context(block)
                 self._blocks = blocks.pop_all()
         except BaseException as error:
-            self._loop.record_attempt(error)
+            self._attempts.loop.record_attempt(error)
             raise
         return self
 
@@ -114,10 +114,10 @@ class GuardedAttempt:
         try:
             self._blocks.__exit__(kind, error, trace)
         except BaseException as other:  # the error of a limit, in place of the cancellation
-            if self._loop.record_attempt(other):
+            if self._attempts.loop.record_attempt(other):
                 return True
             raise
-        return self._loop.record_attempt(error)
+        return self._attempts.loop.record_attempt(error)
 
 
 class AsyncGuardedAttempt:
@@ -126,21 +126,21 @@ class AsyncGuardedAttempt:
     A policy that rejects the attempt raises its error where the block is entered, and the loop is over.
     """
 
-    __slots__ = ("_blocks", "_loop", "number")
+    __slots__ = ("_attempts", "_blocks", "number")
 
-    def __init__(self, loop: _Attempts, number: int) -> None:
-        self._loop = loop
+    def __init__(self, attempts: _Attempts, number: int) -> None:
+        self._attempts = attempts
         self._blocks = AsyncExitStack()
         self.number: int = number
 
     async def __aenter__(self) -> AsyncGuardedAttempt:
         try:
             async with AsyncExitStack() as blocks:
-                for block in self._loop.blocks():
+                for block in self._attempts.blocks():
                     await blocks.enter_async_context(block)
                 self._blocks = blocks.pop_all()
         except BaseException as error:
-            self._loop.record_attempt(error)
+            self._attempts.loop.record_attempt(error)
             raise
         return self
 
@@ -150,7 +150,7 @@ class AsyncGuardedAttempt:
         try:
             await self._blocks.__aexit__(kind, error, trace)
         except BaseException as other:
-            if self._loop.record_attempt(other):
+            if self._attempts.loop.record_attempt(other):
                 return True
             raise
-        return self._loop.record_attempt(error)
+        return self._attempts.loop.record_attempt(error)

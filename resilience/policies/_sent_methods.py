@@ -1,9 +1,9 @@
 """The HTTP methods of the requests that a failed call has sent, as far as its failure shows them.
 
-A failure that carries a request says so itself (`_request_method`). Others do not: aiohttp's lost connections, urllib's,
-errors that a program raises in place of its client's, and the time-outs that cancel a client in the middle of a request.
-Their tracebacks lead through the code of the client, whose frames hold the request, or its method, under a name that
-nearly all clients use. So do the tracebacks of the exceptions that they were raised from.
+A failure that carries a request says so itself (`_request_method`). Others do not: lost connections of aiohttp and
+urllib, errors that a program raises in place of its client's, and time-outs that cancel a client in the middle of a
+request. Their tracebacks lead through the code of the client, whose frames hold the request, or its method, under a
+name that nearly all clients use. So do the tracebacks of the exceptions that they were raised from.
 
 All methods that are seen count, since one POST among several requests is enough not to repeat them.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from types import FrameType
+from typing import cast
 
 from resilience._safe_access import safe_getattr
 from resilience.classification._exception_groups import members_of
@@ -65,16 +66,15 @@ def _is_of_limit(error: BaseException) -> bool:
 
 def _chain(failure: object) -> Iterator[BaseException]:
     """Yield *failure*, the exceptions that it was raised from or while handling, and the members of groups."""
-    waiting, seen = [failure], set[int]()
+    waiting: list[object] = [failure]
+    seen: set[int] = set()
     while waiting and len(seen) < _MAX_EXCEPTIONS:
         error = waiting.pop()
         if not isinstance(error, BaseException) or id(error) in seen:
             continue
         seen.add(id(error))
         yield error
-        if isinstance(error, BaseExceptionGroup):
-            waiting += members_of(error)
-        waiting.append(error.__cause__)
+        waiting += [*members_of(error), error.__cause__]
         if _was_caught_inside(error.__context__, error):
             waiting.append(error.__context__)
 
@@ -97,7 +97,7 @@ def _methods_in(frame: FrameType) -> Iterator[str]:
 def _methods_of(carrier: object) -> Iterator[str]:
     """Yield the methods of the requests that an exception or a response carries, those before redirects included."""
     history = safe_getattr(carrier, "history")
-    redirects: Sequence[object] = history if isinstance(history, list | tuple) else ()
+    redirects = cast("Sequence[object]", history) if isinstance(history, list | tuple) else ()
     for each in (carrier, *redirects):
         yield text_of(method_of(safe_getattr(each, "request")))
         yield text_of(method_of(safe_getattr(each, "request_info")))

@@ -25,7 +25,7 @@ retried = retry_on_category(attempts=3, idempotent=unless_post)
 
 
 class Service(ThreadingHTTPServer):
-    """A server that loses its connections (``/lost``), hangs (``/hang``), is busy (``/busy``) or redirects (``/see``)."""
+    """A server that loses connections (``/lost``), hangs (``/hang``), is busy (``/busy``) or redirects (``/see``)."""
 
     daemon_threads = True
 
@@ -159,7 +159,9 @@ def test_a_post_is_sent_once_by_any_client(service: Service, client, path: str, 
 
 
 @pytest.mark.parametrize("client", [by_httpx, by_requests, by_own_exception], ids=lambda client: client.__name__)
-@pytest.mark.parametrize(("path", "method"), [("/lost", "GET"), ("/busy", "GET"), ("/busy", "PUT"), ("/busy", "DELETE")])
+@pytest.mark.parametrize(
+    ("path", "method"), [("/lost", "GET"), ("/busy", "GET"), ("/busy", "PUT"), ("/busy", "DELETE")]
+)
 def test_what_may_happen_twice_is_retried(service: Service, client, path: str, method: str):
     @retried
     def item() -> None:
