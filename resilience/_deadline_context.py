@@ -24,6 +24,7 @@ __all__ = [
     "current_deadline_unshielded",
     "deadline_or_inf",
     "deadlines_used",
+    "leave_deadline",
     "limit_has_passed",
     "pop_deadline",
     "push_deadline",
@@ -143,6 +144,12 @@ def push_deadline(due: ActiveDeadline | None) -> Token[ActiveDeadline | None]:
 def pop_deadline(token: Token[ActiveDeadline | None]) -> None:
     """Set the deadline back that was in force before `push_deadline`."""
     _due.reset(token)
+
+
+def leave_deadline() -> None:
+    """Put no deadline in force, in a context of its own, for work that outlives the call that has begun it."""
+    clock = current_clock()
+    _due.set(None if clock is SYSTEM else ActiveDeadline(math.inf, clock))
 
 
 class DeadlineScope:

@@ -12,6 +12,7 @@ from resilience import CircuitOpenError, Severity, circuit_breaker, fallback, re
 from resilience._listeners import emit, has_listeners
 from resilience.events import (
     AttemptFailed,
+    CacheFailed,
     CallRevised,
     CircuitClosed,
     CircuitModeChanged,
@@ -63,7 +64,7 @@ def test_every_event_is_emitted_in_order(runner: Runner):
         "circuit.half_opened",
         "circuit.closed",
     ]
-    others = {CircuitModeChanged, CallRevised, FallbackFailed}
+    others = {CircuitModeChanged, CallRevised, FallbackFailed, CacheFailed}
     others |= {ThreadsExhausted, TargetThreadsExhausted, ThreadNotStarted}
     assert {type(event) for event in story.events} == set(EVENTS) - others
     assert all(event.target.endswith("dependency") for event in story.events)
