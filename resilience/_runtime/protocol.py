@@ -555,6 +555,10 @@ class Policy(abc.ABC):
         """Return this policy's state in words, for the note of a failed call; None where there is nothing to say."""
         return None
 
+    def rejects_for(self, call: Call) -> float:
+        """Return for how many seconds from now it certainly rejects a call such as *call*; 0 where it may admit one."""
+        return 0.0
+
     def worst(self, inside: WorstCase) -> WorstCase:
         """Return the worst case of a call through this policy, where *inside* is that of the next layer."""
         if self.time_limit is None:
