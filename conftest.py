@@ -80,11 +80,23 @@ def _docs_server() -> Iterator[DocsServer]:
 
 
 @pytest.fixture
+def _docs_redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have ``REDIS_URL`` lead to a real server; the example is skipped where there is none."""
+    from tests.redis_server import Server
+
+    with contextlib.closing(Server()) as server:
+        monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{server.port}/0")
+        yield
+
+
+@pytest.fixture
 def docs_server(request: pytest.FixtureRequest, _docs_server: DocsServer) -> Iterator[DocsServer]:
     """Send the requests of an example to a server that answers the first one for each URL of a page with 503."""
     from resilience.testing import no_waits
 
     page = request.node.path.name
+    if "REDIS_URL" in str(request.node.example.parsed):
+        request.getfixturevalue("_docs_redis")
     # The README shows what a program is, without the line that would skip the pauses of its retries.
     with _docs_server.page(page), no_waits() if page == "README.md" else contextlib.nullcontext():
         yield _docs_server

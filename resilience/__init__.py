@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from resilience._runtime.description import ClassDescription, Description, describe
     from resilience._runtime.pipeline import Pipeline
     from resilience._runtime.worst_case import WorstCase
+    from resilience._standard import Standard, standard
     from resilience.circuits import CircuitBreaker, CircuitState, circuit_breaker
     from resilience.classification import classify, explain, register, register_library, retry_after
     from resilience.collect import ErrorCollector
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from resilience.policies.bulkhead import Bulkhead, bulkhead
     from resilience.policies.degraded import Degraded
     from resilience.policies.hedge import Hedge, hedge
-    from resilience.policies.idempotency import by_method
+    from resilience.policies.idempotency import by_method, unless_post
     from resilience.policies.rate_limit import RateLimit, rate_limit
     from resilience.policies.retry_budget import RetryBudget
     from resilience.policies.retry_report import AttemptReport, CallReport, last_call, report_of
@@ -88,6 +89,7 @@ __all__ = [
     "RetryBudget",
     "Severity",
     "StaleEntry",
+    "Standard",
     "StopReason",
     "ThreadNotStartedError",
     "TooManyAbandonedError",
@@ -117,10 +119,12 @@ __all__ = [
     "retry_after",
     "retry_on_category",
     "retrying",
+    "standard",
     "subscribe",
     "timeout",
     "track_errors",
     "translating",
+    "unless_post",
 ]
 
 # Imported when first asked for. With the circuit comes pybreaker, and with it redis and tornado where installed.
@@ -151,6 +155,7 @@ _LAZY = {
     "RetriesExhaustedError": "errors",
     "RetryBudget": "policies.retry_budget",
     "StaleEntry": "policies.stale_cache",
+    "Standard": "_standard",
     "StopReason": "policies.stop_reason",
     "ThreadNotStartedError": "errors",
     "TooManyAbandonedError": "errors",
@@ -175,9 +180,11 @@ _LAZY = {
     "register_library": "classification.libraries",
     "remaining": "_deadline_context",
     "retry_after": "classification.retry_hints",
+    "standard": "_standard",
     "subscribe": "_listeners",
     "track_errors": "metrics.tracking",
     "translating": "translate",
+    "unless_post": "policies.idempotency",
 }
 _SUBMODULES = {
     "circuits",

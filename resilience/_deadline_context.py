@@ -10,6 +10,7 @@ import math
 import sys
 from collections.abc import Callable
 from contextvars import ContextVar, Token
+from types import CellType
 from typing import NamedTuple
 
 from resilience.clock import SYSTEM, Clock, TimeLimit, current_clock
@@ -22,6 +23,8 @@ __all__ = [
     "current_deadline_any_clock",
     "current_deadline_unshielded",
     "deadline_or_inf",
+    "deadlines_used",
+    "leave_deadline",
     "limit_has_passed",
     "pop_deadline",
     "push_deadline",
@@ -61,6 +64,13 @@ class ActiveDeadline(NamedTuple):
 
 
 _due: ContextVar[ActiveDeadline | None] = ContextVar("resilience._deadline_context", default=None)
+
+
+deadlines_used = CellType(False)
+"""Whether this process has used a deadline, or a test's clock: never taken back.
+
+A cell, which wrappers have in their closure: programs without deadlines do not even look for one in their context.
+"""
 
 
 current_deadline_any_clock: Callable[[], ActiveDeadline | None] = _due.get
@@ -127,12 +137,19 @@ def current_deadline_unshielded(clock: Clock) -> ActiveDeadline | None:
 
 def push_deadline(due: ActiveDeadline | None) -> Token[ActiveDeadline | None]:
     """Set the deadline of this context, until `pop_deadline`."""
+    deadlines_used.cell_contents = True
     return _due.set(due)
 
 
 def pop_deadline(token: Token[ActiveDeadline | None]) -> None:
     """Set the deadline back that was in force before `push_deadline`."""
     _due.reset(token)
+
+
+def leave_deadline() -> None:
+    """Put no deadline in force, in a context of its own, for work that outlives the call that has begun it."""
+    clock = current_clock()
+    _due.set(None if clock is SYSTEM else ActiveDeadline(math.inf, clock))
 
 
 class DeadlineScope:
@@ -158,6 +175,7 @@ class DeadlineScope:
 
     def begin(self) -> None:
         """Put the deadline in force."""
+        deadlines_used.cell_contents = True
         self._token = _due.set(self._due)
 
     def end(self) -> None:

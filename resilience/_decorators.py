@@ -92,8 +92,9 @@ def retry_on_category(*on: object, **options: Unpack[RetryOptions]) -> object:
             response.status_code == 503``. The last result is returned as it is, and needs the same check.
         budget: a `RetryBudget`, one object for all callers of the same dependency.
         idempotent: whether the call may happen twice. False retries only what never reached the server; `by_method`
-            goes by the HTTP method; a function is asked with the call's arguments. None, the default: it may, with one
-            warning where that repeats a POST, and as `settings.repeat_posts` says.
+            what is seen to be a GET or the like, `unless_post` what is not seen to be a POST or PATCH; a function is
+            asked with the call's arguments. None, the default: it may, with one warning where that repeats a POST, and
+            as `settings.repeat_posts` says.
         min_attempt_time: seconds an attempt needs: with fewer left none begins; 0.
         retry_exhausted: retry failures as well that have exhausted a nested retry, so that the two multiply; False.
         no_progress: stop after so many failures in a row that look the same; 3 with *revise*.
@@ -142,8 +143,9 @@ def retrying(*on: CategoryLike, **options: Unpack[RetryOptions]) -> RetryLoop:
     """Retry a block of code: loop over the attempts, with ``for`` or ``async for``.
 
     Takes what `retry_on_category` takes, but for what concerns the call's result, its arguments or a class: *only*,
-    *exclude*, *retry_if_result*, *revise*, and *idempotent* as a function other than `by_method`. *on_success* is a
-    plain function here. A block suppresses a failure that is retried; the last failure leaves the loop.
+    *exclude*, *retry_if_result*, *revise*, and *idempotent* as a function other than `by_method` and `unless_post`.
+    *on_success* is a plain function here. A block suppresses a failure that is retried; the last failure leaves the
+    loop.
 
     >>> import httpx
     >>> statuses = iter([503, 200])
@@ -159,13 +161,14 @@ def retrying(*on: CategoryLike, **options: Unpack[RetryOptions]) -> RetryLoop:
 
     if len(on) == 1 and callable(on[0]) and not isinstance(on[0], type):
         raise TypeError(f"retrying({on[0]!r}): it is no decorator; loop over it, or use retry_on_category")
-    from resilience.policies.idempotency import by_method
+    from resilience.policies.idempotency import by_method, unless_post
 
     for name in ("only", "exclude"):
         if name in options:
             raise TypeError(f"{name}={options.get(name)!r}: a block has no methods; decorate a class")
     for name in ("retry_if_result", "revise", "idempotent"):
-        if (given := options.get(name)) is not None and not isinstance(given, bool) and given is not by_method:
+        given = options.get(name)
+        if given not in (None, True, False, by_method, unless_post):
             raise TypeError(f"{name}={given!r}: a block has no result and no arguments; decorate a function")
     return RetryLoop(*retry_on_category(*on, **options).policies())
 

@@ -25,6 +25,7 @@ from resilience.categories import ErrorCategory, Severity
 
 __all__ = [
     "AttemptFailed",
+    "CacheFailed",
     "CallRejected",
     "CallRevised",
     "CircuitClosed",
@@ -388,3 +389,22 @@ class FallbackFailed(Event):
     category: ErrorCategory
     error: Exception = dataclasses.field(repr=False)
     source: str = "default"
+
+
+@event_type(
+    "cache.failed",
+    Severity.INFO,  # the log has a line per minute of its own
+    counter=Counter(
+        "resilience.cache.failures",
+        "Operations on the caches of fallbacks that failed or took too long.",
+        ("target",),
+    ),
+)
+class CacheFailed(Event):
+    """The stale cache of a fallback raised *error*, or did not answer in time; *operation* is "get" or "set".
+
+    The call goes on without it: its answer is not stored, or no stale one is handed out.
+    """
+
+    operation: str
+    error: Exception = dataclasses.field(repr=False)

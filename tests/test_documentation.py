@@ -14,7 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from resilience import ErrorCategory, bulkhead, circuit_breaker, deadline, fallback, hedge, rate_limit, timeout
+from resilience import (
+    ErrorCategory,
+    bulkhead,
+    circuit_breaker,
+    deadline,
+    fallback,
+    hedge,
+    rate_limit,
+    standard,
+    timeout,
+    unless_post,
+)
 from resilience.policies._retry_config import RetryConfig
 from tests.docs_server import serving
 
@@ -38,6 +49,7 @@ OPTIONS: dict[str, Callable[..., object]] = {
     "bulkhead.md": bulkhead,
     "rate-limit.md": rate_limit,
     "hedge.md": hedge,
+    "standard.md": standard,
 }
 
 
@@ -159,6 +171,8 @@ def in_the_signature(parameter: inspect.Parameter) -> object:
 def on_the_page(default: str) -> object:
     if default == "" or default.startswith("required"):
         return None
+    if default == "unless_post":
+        return unless_post
     try:
         return ast.literal_eval(default)
     except (SyntaxError, ValueError):

@@ -12,6 +12,7 @@ from resilience import CircuitOpenError, Severity, circuit_breaker, fallback, re
 from resilience._listeners import emit, has_listeners
 from resilience.events import (
     AttemptFailed,
+    CacheFailed,
     CallRevised,
     CircuitClosed,
     CircuitModeChanged,
@@ -67,7 +68,7 @@ def test_every_event_is_emitted_in_order(runner: Runner):
         "circuit.half_opened",
         "circuit.closed",
     ]
-    others = {CircuitModeChanged, CallRevised, FallbackFailed}
+    others = {CircuitModeChanged, CallRevised, FallbackFailed, CacheFailed}
     others |= {RateLimitHeld, ThreadsExhausted, TargetThreadsExhausted, ThreadNotStarted}
     others |= {HedgeStarted, HedgeWon, HedgePaused}
     assert {type(event) for event in story.events} == set(EVENTS) - others

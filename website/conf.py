@@ -62,6 +62,7 @@ copybutton_prompt_is_regexp = True
 #: The pages in the order of the sidebar. Sphinx warns of a page that is in none of them, and warnings are errors.
 NAVIGATION = {
     "Policies": [
+        "standard",
         "retry",
         "circuit-breaker",
         "timeout",

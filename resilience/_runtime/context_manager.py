@@ -354,12 +354,14 @@ class OneBlock(Generic[B]):
     """One block of *owner*, to be entered once, as a circuit's ``calling()`` returns it.
 
     It knows its entry by itself, and so can be left from any frame, task or thread, without being found by the frame.
+    Errors and events name *target*, or else the function that enters it.
     """
 
-    __slots__ = ("_block", "_owner")
+    __slots__ = ("_block", "_owner", "_target")
 
-    def __init__(self, owner: B) -> None:
+    def __init__(self, owner: B, target: str | None = None) -> None:
         self._owner: B = owner
+        self._target = target
         self._block: _ActiveBlock | None = None
 
     def __enter__(self) -> B:
@@ -387,6 +389,8 @@ class OneBlock(Generic[B]):
         if self._block is not None:
             raise RuntimeError(f"this block of {self._owner!r} was entered already; call calling() for each block")
         self._block = _ActiveBlock(self._owner, frame)
+        if self._target is not None:
+            self._block.call.target = self._target
         return self._block
 
     def _end(self) -> _ActiveBlock:

@@ -23,6 +23,7 @@ from operator import attrgetter
 from types import CellType, FunctionType
 from typing import Any, Protocol, TypeVar, cast
 
+from resilience._deadline_context import deadlines_used
 from resilience._runtime import async_runner, sync_runner
 from resilience._runtime.circuit_context import running_calls, still_running
 from resilience._runtime.exhaustion import exhaustion_counter
@@ -52,6 +53,7 @@ _RUNNERS: Mapping[bool, Any] = {False: sync_runner.drive, True: async_runner.dri
 _STREAMS = {False: (STREAM, StopIteration), True: (ASYNC_STREAM, StopAsyncIteration)}
 
 _HAS_FAST_PATH, _TRACKS_EXHAUSTION = attrgetter("fast_path"), attrgetter("tracks_exhaustion")
+_RESERVES_TIME = attrgetter("reserves_time")
 _RUNNER_ONLY = Features(runner=True)
 # By names of their own: on CPython 3.11 a member of an enum is a call to find.
 _MARK, _COUNT, _CALL = SuccessReporting.MARK, SuccessReporting.COUNT, SuccessReporting.CALL
@@ -67,7 +69,10 @@ _GLOBALS: Mapping[str, object] = {
     ".OpenStream": OpenStream,
     **_BUILTINS,
 }
-_SHARED_CELLS = {name: CellType(value) for name, value in _GLOBALS.items()}
+_SHARED_CELLS = {
+    ".deadlines_used": deadlines_used,
+    **{name: CellType(value) for name, value in _GLOBALS.items()},
+}
 """The free variables that all wrappers share."""
 
 
@@ -103,10 +108,9 @@ class _FastPath:
         self.features = _RUNNER_ONLY
         at_most_one = all(parts.count(None) >= len(stack) - 1 for parts in (gates, limiters, recorders, counters))
         if at_most_one and (asynchronously or not self.limits) and all(map(_HAS_FAST_PATH, stack)):
-            tracks_exhaustion = any(map(_TRACKS_EXHAUSTION, stack))
-            self.features = self._features(tracks_exhaustion)
+            self.features = self._features(stack)
 
-    def _features(self, tracks_exhaustion: bool) -> Features:
+    def _features(self, stack: Sequence[Policy]) -> Features:
         """Return what a wrapper has to do that does without the runner."""
         telling = getattr(self.gate, "telling", None)
         return Features(
@@ -122,7 +126,8 @@ class _FastPath:
             timed=self.recorder is not None,
             times_alone=getattr(self.recorder, "alone", False),
             limited=bool(self.limits),
-            tracks_exhaustion=tracks_exhaustion,
+            reserves=any(map(_RESERVES_TIME, stack)),
+            tracks_exhaustion=any(map(_TRACKS_EXHAUSTION, stack)),
         )
 
 

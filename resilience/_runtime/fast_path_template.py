@@ -60,8 +60,8 @@ __all__ = [
 
 # What the texts take from around them: what a stack is made of, and builtins, which a module may have shadowed.
 _FREE = (
-    "function, block, slow, gate, limiter, begin, counter, recorder, clock, exhaustion, calls, still_running, disabled,"
-    " OpenStream, Stop, Exception, BaseException, GeneratorExit"
+    "function, block, slow, gate, limiter, begin, counter, recorder, clock, deadlines_used, exhaustion, calls,"
+    " still_running, disabled, OpenStream, Stop, Exception, BaseException, GeneratorExit"
 )
 
 CALL = """
@@ -77,6 +77,8 @@ async def wrapper(*args, **kwargs):
         if NESTS and not state.quiet:
             state = gate.state_here
         if RUNNER:
+            call = slow.call(args, kwargs)
+        elif RESERVES and (deadlines_used and slow.due_here() is not None):
             call = slow.call(args, kwargs)
         elif GATED and not state.fast_path:
             error = gate.reject_if_open(slow.clock())
@@ -303,6 +305,8 @@ class Features(NamedTuple):
     times_alone: bool = False
     #: Begin the limits of an async call, and end them.
     limited: bool = False
+    #: Leave a call under a deadline to the runner: a policy ends it before that.
+    reserves: bool = False
     #: Read how many retries had been exhausted when the call began.
     tracks_exhaustion: bool = False
 

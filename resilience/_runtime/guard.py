@@ -29,7 +29,7 @@ from resilience._runtime.callables import (
 )
 from resilience._runtime.circuit_context import entered
 from resilience._runtime.decorate import guard_function, guarded
-from resilience._runtime.method_selection import RequestMethods
+from resilience._runtime.method_selection import LOCAL_METHODS, RequestMethods
 from resilience._runtime.protocol import Policy
 
 __all__ = ["guard", "public_methods"]
@@ -106,22 +106,25 @@ def _refuse_without_methods(cls: type[object], members: Mapping[str, object]) ->
 def _selected_by(policy: Policy, cls: type[object], members: Mapping[str, object]) -> Collection[str]:
     """Return the names of those *members* of *cls*, its public methods, that *policy* guards.
 
-    What makes a context manager is guarded only where it is named: a call of it does nothing that could fail. Raises
-    TypeError where a policy selects no method, since a decorator without effect is a mistake, and ValueError for a
-    name that the class does not have.
+    What makes a context manager is guarded only where it is named: a call of it does nothing that could fail. Nor are
+    local methods guarded unless they are named, or the policy is for them too. Raises TypeError where a policy selects
+    no method, since a decorator without effect is a mistake, and ValueError for a name that the class does not have.
     """
     unnamed = {name for name, member in members.items() if not makes_context_manager(member)}
-    if policy.methods is None:
-        return unnamed
-    selected = policy.methods.select(members)
-    if policy.methods.only is not None:
-        return selected
-    if selected.isdisjoint(unnamed):
+    if not policy.guards_local_methods:
+        unnamed -= LOCAL_METHODS
+    selected: Collection[str] = unnamed
+    if policy.methods is not None:
+        selected = policy.methods.select(members)
+        if policy.methods.only is not None:
+            return selected
+    found = unnamed.intersection(selected)
+    if not found:
         raise TypeError(
             f"cannot guard the class {cls.__qualname__} by {policy}: all its public methods are left out"
             f" ({', '.join(members)}); name those to guard, as in only={tuple(members)[:1]!r}"
         )
-    return selected & unnamed
+    return found
 
 
 # -- methods ---------------------------------------------------------------------------------------------------------

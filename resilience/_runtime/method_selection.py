@@ -1,8 +1,9 @@
 """The selection of a class's methods that a policy guards, by its options ``only=`` and ``exclude=``.
 
-Unless told otherwise a policy guards all public methods. A circuit stands for one dependency, so it guards those that
-make requests. The rest are either *excluded*, and stay as they are, or *local*: known to make no request, such as
-``close`` or ``build_url``. What a local method calls through the circuit is neither recorded nor rejected.
+Unless told otherwise a policy guards all public methods but those that are *local*: known to make no request, such as
+``close`` or ``build_url``. To reject one, to repeat it or to have it wait would keep a program from closing its
+connections. Only what answers or counts, as a fallback does, guards them too. What a local method calls through a
+circuit is neither recorded nor rejected. *Excluded* methods stay as they are.
 """
 
 from __future__ import annotations

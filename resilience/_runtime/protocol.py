@@ -612,8 +612,11 @@ class Policy(abc.ABC):
     is_deadline: bool = False
     #: Whether a sync call may be interrupted by a signal where it runs, in place of a thread that is abandoned.
     uses_signal: bool = False
+    #: Whether it ends a call before the deadline around it, to have time left for an answer of its own: the fast path
+    #: then leaves calls under a deadline to the runner.
+    reserves_time: bool = False
 
-    #: Which public methods of a class it guards; None: all of them.
+    #: Which public methods of a class it guards; None: all of them, but local ones where it is not for those.
     methods: MethodSelection | None = None
     #: The kind of policy it is, by its place in a stack, for `lint`; None: any place may be right.
     place: Place | None = None
@@ -624,6 +627,10 @@ class Policy(abc.ABC):
         Called when the function is decorated, and again when further policies are put around it.
         """
         return
+
+    #: Whether it guards methods of a class that make no request, such as ``close``, where they are not named. A policy
+    #: that rejects, repeats or limits calls in time does not.
+    guards_local_methods: bool = True
 
     def stopwatch(self, target: str) -> LatencyRecorder | None:
         """Return what times the calls of *target* on the fast path, if anything does."""
@@ -643,6 +650,10 @@ class Policy(abc.ABC):
     def status(self, call: Call) -> str | None:
         """Return this policy's state in words, for the note of a failed call; None where there is nothing to say."""
         return None
+
+    def rejects_for(self, call: Call) -> float:
+        """Return for how many seconds from now it certainly rejects a call such as *call*; 0 where it may admit one."""
+        return 0.0
 
     def worst(self, inside: WorstCase) -> WorstCase:
         """Return the worst case of a call through this policy, where *inside* is that of the next layer."""

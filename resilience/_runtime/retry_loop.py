@@ -59,22 +59,22 @@ class AttemptLoop:
     async code. A wait that the policy yields is kept, and performed where the loop asks for the next attempt.
     """
 
-    __slots__ = ("_call", "_effect", "_finished", "_number", "_open", "_steps")
+    __slots__ = ("_effect", "_finished", "_number", "_open", "_steps", "call")
 
     def __init__(self, policy: Policy) -> None:
         # The loop is named after the function it stands in: two frames up, over __iter__.
         frame = sys._getframe(2)
-        self._call = Call(f"{frame.f_globals.get('__name__', '')}.{frame.f_code.co_qualname}", _loop_body)
+        self.call: Call = Call(f"{frame.f_globals.get('__name__', '')}.{frame.f_code.co_qualname}", _loop_body)
         policy = policy_in_force(policy)
-        self._call.stack = (policy,)
+        self.call.stack = (policy,)
         #: The policy, suspended where it proceeds while an attempt runs, or where it yields *effect*.
-        self._steps: Steps[Outcome] = policy.run(self._call)
+        self._steps: Steps[Outcome] = policy.run(self.call)
         #: What is to be done before the next attempt: to wait, or, to know that, to ask a function of the user's.
         self._effect: Effect | None = None
         self._number = 0
         self._open = False  # whether an attempt has begun whose outcome is not known
         self._finished = False
-        self._decided(sync_runner.advance(self._steps, None, self._call))
+        self._decided(sync_runner.advance(self._steps, None, self.call))
 
     def __iter__(self) -> AttemptLoop:
         return self
@@ -86,16 +86,16 @@ class AttemptLoop:
         if self._has_ended():
             raise StopIteration
         if self._effect is not None:
-            answer = sync_runner.perform(self._pending(), self._call)
-            self._decided(sync_runner.advance(self._steps, answer, self._call))
+            answer = sync_runner.perform(self._pending(), self.call)
+            self._decided(sync_runner.advance(self._steps, answer, self.call))
         return self._attempt()
 
     async def __anext__(self) -> Attempt:
         if self._has_ended():
             raise StopAsyncIteration
         if self._effect is not None:
-            answer = await async_runner.perform(self._pending(), self._call)
-            self._decided(await async_runner.advance(self._steps, answer, self._call))
+            answer = await async_runner.perform(self._pending(), self.call)
+            self._decided(await async_runner.advance(self._steps, answer, self.call))
         return self._attempt()
 
     def _pending(self) -> Effect | None:
@@ -138,10 +138,10 @@ class AttemptLoop:
         self._open = False
         self._finished = True
         if error is None:
-            sync_runner.advance(self._steps, Outcome(), self._call)
+            sync_runner.advance(self._steps, Outcome(), self.call)
             return False
         if not isinstance(error, Exception):
-            self._call.ended_by = cut_off_by(error)
+            self.call.ended_by = cut_off_by(error)
             end(self._steps)
             return False
         step = resume(self._steps, Outcome(None, error))

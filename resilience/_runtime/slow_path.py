@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from resilience._deadline_context import current_deadline_any_clock
 from resilience._outcome import Outcome, set_context
 from resilience._runtime import async_runner
 from resilience._runtime.circuit_context import Permit, calls_here
@@ -42,6 +43,7 @@ class SlowPath:
 
     clock = staticmethod(current_clock)
     set_context = staticmethod(set_context)
+    due_here = staticmethod(current_deadline_any_clock)
 
     def __init__(
         self,

@@ -146,6 +146,9 @@ class PerInstancePolicy(Policy):
     def status(self, call: Call) -> str:
         return self._circuit_for(call).status(call)
 
+    def rejects_for(self, call: Call) -> float:
+        return self._circuit_for(call).rejects_for(call)
+
     def _circuit_for(self, call: Call) -> CircuitBreakerPolicy:
         instance = next(iter(call.arguments), None)
         if isinstance(instance, self._class):

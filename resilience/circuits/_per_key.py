@@ -91,5 +91,10 @@ class PerKeyPolicy(Policy):
             return None
         return str(circuit.status(call))
 
+    def rejects_for(self, call: Call) -> float:
+        """Return for how many seconds the circuit that the call went through stays open."""
+        circuit: Any = call.notes.get(self)
+        return 0.0 if circuit is None else float(circuit.rejects_for(call))
+
     def __str__(self) -> str:
         return f"{self._template} per key"

@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import sys
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from types import FrameType
 from typing import Concatenate, Literal, ParamSpec, Self, TypeAlias, TypeVar
 
 import pybreaker
@@ -102,7 +103,7 @@ class CircuitBreaker(ProcessBound, Decorator, Block, PybreakerCompat):  # type: 
     def __init__(self, config: CircuitBreakerConfig) -> None:
         # Not pybreaker's __init__: every attribute it would set up has its own answer here.
         self._named = config.name is not None
-        self.module = sys._getframe(2).f_globals.get("__name__", "")  # 1 is `construct`
+        self.module = _module_of(sys._getframe(2))  # 1 is `construct`
         self._attach(self._make_policy(config, RequestMethods(config.only, config.exclude)), config.listeners)
         if config.key is not None:
             self._scoped = PerKey(self, self._fork, config.key, config.max_keys)
@@ -313,6 +314,13 @@ class CircuitBreaker(ProcessBound, Decorator, Block, PybreakerCompat):  # type: 
 
     def __repr__(self) -> str:
         return f"<CircuitBreaker {self.name!r} {self.circuit_state.value}>"
+
+
+def _module_of(frame: FrameType | None) -> str:
+    """Return the module of the program that makes a circuit, itself or by `standard`."""
+    while frame is not None and frame.f_globals.get("__name__") == "resilience._standard":
+        frame = frame.f_back
+    return "" if frame is None else frame.f_globals.get("__name__", "")
 
 
 _Scoped: TypeAlias = PerKey[CircuitBreaker] | PerInstance[CircuitBreaker] | OneForAll[CircuitBreaker]

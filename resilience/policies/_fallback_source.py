@@ -47,6 +47,8 @@ class Source(abc.ABC):
     __slots__ = ()
 
     name: str
+    #: Seconds before the call's deadline that it needs to answer. Enough for what waits for nothing, on a busy loop.
+    reserve: float = 0.1
 
     @abc.abstractmethod
     def answer(self, call: Call, failure: Outcome) -> Steps[Answer | None]:

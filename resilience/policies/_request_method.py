@@ -19,12 +19,14 @@ from resilience._safe_access import safe_getattr
 from resilience.classification._exception_groups import members_of
 from resilience.classification._prior_requests import proven_first
 
-__all__ = ["IDEMPOTENT_METHODS", "RequestView", "SentRequests"]
+__all__ = ["IDEMPOTENT_METHODS", "METHODS", "RequestView", "SentRequests", "method_of", "text_of"]
 
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 """The methods that RFC 9110, 9.2.2 defines as idempotent."""
 
-_METHODS = IDEMPOTENT_METHODS | {"POST", "PATCH", "CONNECT"}
+METHODS = IDEMPOTENT_METHODS | {"POST", "PATCH", "CONNECT"}
+"""All methods that are known."""
+
 _KEY = "idempotency-key"
 _MAX_LEADING = 3  # positional arguments that may be a method: request(method, url), client.request(method, url)
 _MAX_HEADERS = 1000
@@ -91,13 +93,13 @@ class RequestView:
         """
         return (
             _upper([self.named.get("method")])
-            or _upper(map(_method_of, self.values))
+            or _upper(map(method_of, self.values))
             or self._leading_method()
             or _upper([safe_getattr(self.function, "__name__")])
         )
 
     def _leading_method(self) -> set[str]:
-        words = [word for word in map(_word, self.arguments[:_MAX_LEADING]) if word in _METHODS]
+        words = [word for word in map(text_of, self.arguments[:_MAX_LEADING]) if word in METHODS]
         return set(words[:1])
 
     def has_key(self) -> bool:
@@ -125,7 +127,7 @@ class SentRequests:
 
     def methods(self) -> set[str]:
         """Return their methods, in capitals."""
-        return _upper(map(_method_of, self._requests))
+        return _upper(map(method_of, self._requests))
 
     def have_key(self) -> bool:
         """Whether there are any, and each has an ``Idempotency-Key``."""
@@ -153,17 +155,17 @@ def _requests_of(failure: object) -> list[object]:
             return []
         carriers = [failure, safe_getattr(failure, "response")]
         requests = [safe_getattr(carrier, name) for carrier in carriers for name in ("request", "request_info")]
-        found = [request for request in requests if _word(safe_getattr(request, "method"))]
+        found = [request for request in requests if text_of(safe_getattr(request, "method"))]
         if found:
             return found[:1]
         failure = safe_getattr(failure, "__cause__")
     return []
 
 
-def _method_of(request: object) -> object:
+def method_of(request: object) -> object:
     """Return the method of a request object, if it has one."""
     method = safe_getattr(request, "method")
-    if _word(method) or isinstance(request, type):
+    if text_of(method) or isinstance(request, type):
         return method
     ask = safe_getattr(request, "get_method")  # of urllib.request.Request
     return callable(ask) and ask()
@@ -171,10 +173,10 @@ def _method_of(request: object) -> object:
 
 def _upper(values: Iterable[object]) -> set[str]:
     """Return those values that are texts, in capitals."""
-    return {word.upper() for word in map(_word, values) if word}
+    return {word.upper() for word in map(text_of, values) if word}
 
 
-def _word(value: object) -> str:
+def text_of(value: object) -> str:
     """Return the text of a `str`, a member of `http.HTTPMethod` too, or of `bytes`, as httpcore has them; else none."""
     if issubclass(type(value), str):
         return str.__str__(cast("str", value))
@@ -189,7 +191,7 @@ def _has_key(headers: object) -> bool:
         return False
     try:
         pairs = islice(_pairs(headers), _MAX_HEADERS)
-        return any(value and _word(name).lower() == _KEY for name, value in pairs)
+        return any(value and text_of(name).lower() == _KEY for name, value in pairs)
     except Exception:  # no headers after all
         return False
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["RetryDecision"]
 
 # By names of their own: on CPython 3.11 a member of an enum is a call to find.
-_CANCELLED, _UNKNOWN = ErrorCategory.CANCELLED, ErrorCategory.UNKNOWN
+_CANCELLED, _REJECTED, _UNKNOWN = ErrorCategory.CANCELLED, ErrorCategory.REJECTED, ErrorCategory.UNKNOWN
 
 
 class RetryDecision(RetryConfig):
@@ -115,7 +115,8 @@ class RetryDecision(RetryConfig):
         *wait* is the answer of a wait strategy; without it the backoff is computed. The server's Retry-After is the
         least that is waited. Clients that were given the same second must not come back in the same second, so a tenth
         of it is added at random. One that is longer than the cap of the backoff ends the attempts (PUSHBACK), as does
-        a deadline that leaves too little time for the wait and the attempt (DEADLINE).
+        a deadline that leaves too little time for the wait and the attempt (DEADLINE), and a circuit inside that has
+        opened and would only reject the attempt (CIRCUIT_OPEN).
         """
         backoff, random = state.rule.backoff, call.clock.random
         if wait is None:
@@ -129,10 +130,25 @@ class RetryDecision(RetryConfig):
                 return StopReason.PUSHBACK
             wait = hint_jitter(wait, asked, random())
         state.next_wait = wait
+        if wait > 0 and self._would_be_rejected(call, wait):
+            return StopReason.CIRCUIT_OPEN
         # Checked now, not when the attempt failed: a wait strategy may have taken some time as well.
         if call.due != math.inf and call.lacks_time(wait + self.min_attempt_time):
             return StopReason.DEADLINE
         return None
+
+    def _would_be_rejected(self, call: Call, wait: float) -> bool:
+        """Whether a policy inside this retry, such as an open circuit, rejects a call for longer than *wait* seconds.
+
+        A pause would be in vain then. The circuit may have opened by the very failure that is to be retried. Where
+        rejections are retried too, one is waited for: it says how long.
+        """
+        for policy in reversed(call.stack):
+            if policy is self:
+                return False
+            if policy.rejects_for(call) > wait:
+                return not self.rules[_REJECTED._value_].retried
+        return False
 
     def _is_exhausted_inside(self, outcome: Outcome, state: RetryState) -> bool:
         """Whether the error has exhausted a nested retry, which is then final; keep the report of that retry.

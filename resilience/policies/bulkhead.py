@@ -120,6 +120,7 @@ class Bulkhead(Policy):
     """
 
     place = Place.BULKHEAD
+    guards_local_methods = False
 
     @answers_unknown_keywords("bulkhead")
     def __init__(

@@ -387,6 +387,13 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
             return self._rejection(state, state.until - now)
         return None
 
+    def rejects_for(self, call: Call) -> float:
+        """Return for how many seconds it stays open, unless the call is a part of one that it has admitted."""
+        state, now = self.state, call.clock.now()
+        if not isinstance(state, Open) or self.mode is _SHADOW or state.opened_at > now or self._is_inner():
+            return 0.0
+        return max(state.until - now, 0.0)
+
     def _rejection(self, state: State, left: float, probing: bool = False, ramping: bool = False) -> CircuitOpenError:
         """Return the error of a rejected call; the next call may be admitted in *left* seconds."""
         # Not through its __init__, which does the same: while a dependency is down, every call pays for it.

@@ -37,6 +37,7 @@ class Deadline(Policy):
     # Not on the fast path: the calls inside must know of it.
     is_deadline = True
     supports_generators = False
+    guards_local_methods = False
 
     def __init__(self, limit: float | timedelta, **methods: Unpack[MethodOptions]) -> None:
         self.seconds: float = parse_duration("seconds", limit)

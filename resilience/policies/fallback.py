@@ -3,26 +3,32 @@
 The policy decides which failures are answered. The answers come from sources, asked in order: a function of the chain,
 the stale cache, then a default or a factory. To add a kind of source, write a subclass of `Source` in
 `_fallback_source`, and a parameter of `Fallback` that makes one.
+
+A substitute is of no use when the caller has left. So under a deadline the fallback ends the call a little before that,
+by a time limit of its own, and everything inside sees the earlier moment: the reserve is what its sources may take.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, Unpack, overload
 
 from resilience._listeners import has_listeners
-from resilience._outcome import Outcome
+from resilience._outcome import TIMED_OUT, Outcome
 from resilience._runtime import protocol as base
 from resilience._runtime.callables import name_of
 from resilience._runtime.method_selection import MethodOptions, MethodSelection, select_methods
-from resilience._runtime.protocol import PROCEED, Call
+from resilience._runtime.protocol import PROCEED, Call, Proceed
 from resilience._validation import optional, require, require_bool
 from resilience.categories import CategoryLike, ErrorCategory, combine
 from resilience.classification.classifier import categories_of, category_of
+from resilience.errors.base import DeadlineExceededError
 from resilience.policies._fallback_chain import FallbackChain, chain_context
 from resilience.policies._fallback_source import Answer, DefaultSource, FactorySource, Source, error_of, failed
+from resilience.policies._timed_out import time_out
 from resilience.policies.base import Policy, Steps, decorated_function
 
 if TYPE_CHECKING:
@@ -40,6 +46,9 @@ T = TypeVar("T")
 
 COVERED: Final = ErrorCategory.INFRASTRUCTURE | ErrorCategory.REJECTED
 """The categories that are covered unless *on* names others."""
+
+_RESERVED_SHARE = 0.1
+"""The share of the time left that a fallback reserves at most: under a short deadline the call comes first."""
 
 
 class Fallback(Policy, Generic[V]):
@@ -61,6 +70,7 @@ class Fallback(Policy, Generic[V]):
     """
 
     supports_generators = False
+    reserves_time = True
 
     def __init__(
         self,
@@ -97,6 +107,14 @@ class Fallback(Policy, Generic[V]):
             self._at_once = last
         # Only a fallback that keeps good answers has to see them.
         self.fast_path: bool = stale is None
+        #: Seconds before a deadline by which the call has to end: what it takes to answer a time-out.
+        self._reserve: float = max((source.reserve for source in self._sources_for(ErrorCategory.TIMEOUT)), default=0.0)
+
+    def _sources_for(self, category: ErrorCategory) -> tuple[Source, ...]:
+        """Return the sources that are asked for a failure of *category*, a leaf."""
+        route = self.chain and self.chain.find(category.value)
+        routes = (route,) if route else ()
+        return (*routes, *(self.sources if category in self.on else ()))
 
     def _check_sources(self) -> None:
         """Refuse a fallback without any source, and categories that no source is for."""
@@ -119,7 +137,10 @@ class Fallback(Policy, Generic[V]):
 
         A failure that is not covered passes as it is, the same object.
         """
-        outcome: Outcome = yield PROCEED
+        proceed = self._proceed(call)
+        outcome: Outcome = yield proceed
+        if outcome is TIMED_OUT:
+            outcome = yield from time_out(call, DeadlineExceededError(call.target), "deadline", proceed.timeout or 0.0)
         if outcome.error is None:
             if self.stale is None:
                 return outcome
@@ -134,6 +155,18 @@ class Fallback(Policy, Generic[V]):
         if self._at_once is not None and not has_listeners():
             return Outcome(self._at_once.value)
         return (yield from self._substitute(call, outcome, self.sources))
+
+    def _proceed(self, call: Call) -> Proceed:
+        """Return the effect by which the call is made: under a deadline, one that ends it a reserve earlier.
+
+        Where no time is left the call is made as without a fallback: the deadline itself ends it.
+        """
+        if call.due == math.inf or not self._reserve or call.admitted:
+            return PROCEED
+        left = call.due - call.clock.now()
+        if left <= 0:
+            return PROCEED
+        return Proceed(left - min(self._reserve, left * _RESERVED_SHARE), cooperative=True, raw=True)
 
     def _substitute(self, call: Call, outcome: Outcome, sources: Iterable[Source]) -> Steps:
         """Return the answer of the first of *sources* that has one; the last failure where all fail.

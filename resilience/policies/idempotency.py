@@ -17,10 +17,19 @@ from resilience._runtime.protocol import Call
 from resilience._runtime.warn_once import WarnOnce
 from resilience._safe_access import safe_getattr
 from resilience._validation import require
-from resilience.policies._request_method import IDEMPOTENT_METHODS, RequestView, SentRequests
+from resilience.policies._request_method import IDEMPOTENT_METHODS, METHODS, RequestView, SentRequests
+from resilience.policies._sent_methods import sent_methods, was_cut_off
 from resilience.policies._unprocessed import may_be_sent_again, result_may_be_followed_by_another
 
-__all__ = ["REPEATED_POST", "Idempotency", "by_method", "idempotency_of", "repeated_post", "warn_of_repeated_post"]
+__all__ = [
+    "REPEATED_POST",
+    "Idempotency",
+    "by_method",
+    "idempotency_of",
+    "repeated_post",
+    "unless_post",
+    "warn_of_repeated_post",
+]
 
 
 class Idempotency:
@@ -49,14 +58,15 @@ class Idempotency:
 def idempotency_of(given: object) -> Idempotency | None:
     """Return what the parameter ``idempotent`` means; None: every call may be repeated.
 
-    Raises TypeError for anything but True, False, `by_method` or a function that is not async.
+    Raises TypeError for anything but True, False, `by_method`, `unless_post` or a function that is not async.
     """
     if given is True:
         return None
     if given is False:
         return Idempotency("False", _never)
-    if given is by_method:
-        return Idempotency("by_method", by_method)
+    if given is by_method or given is unless_post:
+        rule = cast("Callable[..., bool]", given)
+        return Idempotency(rule.__name__, rule)
     expected = "True, False, by_method or a function of the call's arguments"
     require(not is_async(given), "idempotent", given, f"{expected}, not an async one", TypeError)
     require(callable(given), "idempotent", given, expected, TypeError)
@@ -123,6 +133,35 @@ def by_method(call: Call, failure: object = None) -> bool:
             return True
         methods = view.methods()
         return bool(methods) and methods <= IDEMPOTENT_METHODS
+    except Exception:  # what cannot be looked at may be anything
+        return False
+
+
+def unless_post(call: Call, failure: object = None) -> bool:
+    """Take a call for idempotent unless it is seen to send a POST or PATCH without an ``Idempotency-Key``.
+
+    It is seen by the request on the *failure*, by the frames of its traceback and of those that it was raised from,
+    which lead through the client, and by what `by_method` reads of the call. Where nothing is seen the call may happen
+    twice, but for one that a time limit has cut off: then nothing says what it was doing. Never raises.
+
+    What sends no HTTP, such as an INSERT or a message to a queue, is not seen: say ``idempotent=False`` there.
+
+    >>> import httpx
+    >>> post, get = (httpx.Request(method, "https://example.com") for method in ("POST", "GET"))
+    >>> call = Call("shop.order", print)
+    >>> unless_post(call, httpx.ReadTimeout("no answer", request=post))
+    False
+    >>> unless_post(call, httpx.ReadTimeout("no answer", request=get)), unless_post(call, ConnectionResetError())
+    (True, True)
+    """
+    try:
+        view = RequestView(call)
+        if view.has_key() or SentRequests(failure).have_key():
+            return True
+        methods = sent_methods(failure) | (view.methods() & METHODS)
+        if not methods:
+            return not was_cut_off(failure)
+        return methods.isdisjoint(_NOT_IDEMPOTENT)
     except Exception:  # what cannot be looked at may be anything
         return False
 

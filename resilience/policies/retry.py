@@ -65,6 +65,7 @@ class Retry(RetryDecision):
     """
 
     tracks_exhaustion = True
+    guards_local_methods = False
 
     def run(self, call: Call) -> Steps[Outcome]:
         """Make attempts until one succeeds or no other may follow; return the outcome of the last one.

@@ -2,22 +2,52 @@
 
 HTTP caches call this stale-if-error (RFC 5861): answers are stored while calls succeed, and returned when a call has
 failed. The cache is never read before the call.
+
+The cache must not hurt. A mapping is asked in place, as it answers at once. A cache that is asked by methods may hang
+or be down: no call waits for it to store an answer (`WriteBehind`), a failed call waits `READ_TIMEOUT` seconds at most
+for one, and not at all for some time after that was in vain. Its trouble is an event, a metric, and a log line per
+minute.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, MutableMapping
+import math
+from collections.abc import Callable, Generator, Hashable, Mapping, MutableMapping
 from datetime import timedelta
-from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, cast
 
-from resilience._callback_errors import call_hook, log_callback_error
+from resilience._callback_errors import (
+    RUNNING,
+    call_hook,
+    is_running,
+    log_callback_error,
+    log_internal_error,
+    with_hook,
+)
+from resilience._listeners import emit, has_listeners
 from resilience._outcome import Outcome
 from resilience._runtime.protocol import Call, Run, Steps
+from resilience._runtime.write_behind import WriteBehind
 from resilience._validation import optional, parse_duration, require
+from resilience.clock import current_clock
+from resilience.errors.base import CallTimeoutError
 from resilience.policies._fallback_source import Answer, Source, used
+from resilience.policies.timeout import Timeout
 
-__all__ = ["Stale", "StaleCache", "StaleEntry"]
+if TYPE_CHECKING:
+    from resilience.events import CacheFailed
+
+__all__ = ["READ_TIMEOUT", "WRITE_TIMEOUT", "Stale", "StaleCache", "StaleEntry"]
+
+READ_TIMEOUT = 0.25
+"""Seconds that a failed call waits for an answer of the cache. One in the same data center has it in a hundredth."""
+
+WRITE_TIMEOUT = 1.0
+"""Seconds that the cache has to store an answer, for which no call waits."""
+
+_PAUSE = 1.0  # seconds for which a cache that hung is not read
+_LOGGED_EVERY = 60.0  # seconds
 
 V = TypeVar("V")
 
@@ -53,7 +83,7 @@ class Stale(Source):
     """A source that stores good answers in *cache*, and answers with them while they are not older than *max_age*.
 
     *key* makes the key of an entry from the call's arguments. The cache belongs to the user: it bounds itself and
-    evicts. An error of the cache is logged once and changes nothing. *max_age* is in seconds; an entry that another
+    evicts. An error of the cache changes nothing, see `CacheFailed`. *max_age* is in seconds; an entry that another
     program has put into the cache has no age, and is an answer only without *max_age*.
 
     Raises TypeError for an object that is no cache, and for a *key* that is no plain function.
@@ -67,7 +97,7 @@ class Stale(Source):
     ('1.08', '1.08')
     """
 
-    __slots__ = ("_cache", "_key", "kind", "max_age")
+    __slots__ = ("_cache", "_key", "kind", "max_age", "reserve")
 
     name = "stale"
 
@@ -76,6 +106,7 @@ class Stale(Source):
     ) -> None:
         self.kind: str = type(cache).__name__
         self._cache: _Mapping | _Methods = _cache_of(cache)
+        self.reserve: float = Source.reserve + self._cache.read_timeout
         self._key: Callable[..., object] | None = optional(_parse_key, "key", key)
         self.max_age: float | None = optional(parse_duration, "max_age", max_age)
 
@@ -93,7 +124,7 @@ class Stale(Source):
         """Store a good answer, and return it."""
         key = self._key_of(call)
         if key is not None:
-            yield from self._cache.set(key[0], StaleEntry(outcome.value, call.clock.wall()))
+            yield from self._cache.set(call, key[0], StaleEntry(outcome.value, call.clock.wall()))
         return outcome
 
     def answer(self, call: Call, failure: Outcome) -> Steps[Answer | None]:
@@ -101,7 +132,7 @@ class Stale(Source):
         key = self._key_of(call)
         if key is None:
             return None
-        found = yield from self._cache.get(key[0])
+        found = yield from self._cache.get(call, key[0])
         answer = _answer_with(found, call.clock.wall())
         if found is None or self._is_too_old(answer.age):
             return None
@@ -141,55 +172,163 @@ def _answer_with(found: object, now: float) -> Answer:
 # -- the two kinds of caches -------------------------------------------------------------------------------------------
 
 
+class _Trouble:
+    """The failures of one *cache*: each is an event, and all of a minute are one line on the logger ``resilience``."""
+
+    __slots__ = ("_kind", "_logged_at", "_suppressed")
+
+    def __init__(self, cache: object) -> None:
+        self._kind = type(cache).__name__
+        self._logged_at = -math.inf
+        #: How many there were since the last line.
+        self._suppressed = 0
+
+    def note(self, target: str, operation: Literal["get", "set"], error: Exception) -> None:
+        """Emit the event, and log a line unless one was logged within the last minute."""
+        if has_listeners():
+            emit(_cache_failed(target, operation, error))
+        now = current_clock().now()
+        if 0 <= now - self._logged_at < _LOGGED_EVERY:  # below 0: another clock
+            self._suppressed += 1
+            return
+        suppressed, self._logged_at, self._suppressed = self._suppressed, now, 0
+        log_internal_error(
+            "stale cache %s of %s: %s raised %s; the call goes on without it (%d more since the last such line, at most"
+            " one each minute)",
+            self._kind,
+            target,
+            operation,
+            type(error).__name__,
+            suppressed,
+        )
+
+
+def _cache_failed(target: str, operation: str, error: Exception) -> CacheFailed:
+    from resilience.events import CacheFailed
+
+    return CacheFailed(target=target, policy="fallback", operation=operation, error=error)
+
+
 class _Mapping:
     """A cache that is a mutable mapping: quick, and never async.
 
     Its methods are generators without effects, as those of `_Methods` are generators.
     """
 
-    __slots__ = ("_mapping",)
+    __slots__ = ("_mapping", "_trouble")
+
+    read_timeout = 0.0
 
     def __init__(self, mapping: MutableMapping[object, object]) -> None:
         self._mapping = mapping
+        self._trouble = _Trouble(mapping)
 
     def hooks(self) -> Mapping[str, Callable[..., object]]:
         return {}
 
-    def get(self, key: object) -> Steps[object]:
+    def get(self, call: Call, key: object) -> Steps[object]:
         yield from ()
-        return self._ask(self._mapping.get, key)
+        return self._ask(call, "get", self._mapping.get, key)
 
-    def set(self, key: object, entry: StaleEntry[object]) -> Steps[object]:
+    def set(self, call: Call, key: object, entry: StaleEntry[object]) -> Steps[object]:
         yield from ()
-        return self._ask(self._mapping.__setitem__, key, entry)
+        return self._ask(call, "set", self._mapping.__setitem__, key, entry)
 
-    def _ask(self, method: Callable[..., object], *arguments: object) -> object:
+    def _ask(
+        self, call: Call, operation: Literal["get", "set"], method: Callable[..., object], *arguments: object
+    ) -> object:
         try:
             return call_hook(self._mapping, method, *arguments)
-        except Exception as trouble:
-            log_callback_error("stale cache", self._mapping, trouble)
+        except Exception as error:
+            self._trouble.note(call.target, operation, error)
             return None
 
 
 class _Methods:
-    """A cache that is asked by methods, which may be async around an async call."""
+    """A cache that is asked by methods, which may be async around an async call, and may take any time.
 
-    __slots__ = ("_get", "_set")
+    The methods are looked up for each call: a test may replace them.
+    """
 
-    def __init__(self, get: Callable[..., object], set_: Callable[..., object]) -> None:
-        self._get = get
-        self._set = set_
+    __slots__ = ("__weakref__", "_aside_until", "_store", "_target", "_trouble", "_writer")
+
+    read_timeout = READ_TIMEOUT
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._trouble = _Trouble(store)
+        #: The function whose answer was stored last, for the trouble of a write.
+        self._target = ""
+        #: Until when a cache that hung is left alone, by the clock of the call that found that out.
+        self._aside_until = -math.inf
+        self._writer = WriteBehind(store, self._write, WRITE_TIMEOUT, self._failed_to_write)
 
     def hooks(self) -> Mapping[str, Callable[..., object]]:
-        return {"stale.get": self._get, "stale.set": self._set}
+        return {"stale.get": self._store.get, "stale.set": self._store.set}
 
-    def get(self, key: object) -> Steps[object]:
-        answer: Outcome = yield Run(self._get, key, role="stale cache")
-        return answer.value
+    def get(self, call: Call, key: Any) -> Steps[object]:
+        """Return the entry of *key*: one that is not written yet, else the cache's. None where there is none.
 
-    def set(self, key: object, entry: StaleEntry[object]) -> Steps[object]:
-        yield Run(self._set, key, entry, role="stale cache")
+        None as well where the cache raises. One that hangs is left alone for a while.
+        """
+        now = call.clock.now()
+        limit = min(READ_TIMEOUT, (call.due - now) / 2)
+        is_aside = self._aside_until - _PAUSE <= now < self._aside_until
+        if limit <= 0 or is_aside or is_running(self._store):
+            return self._writer.pending(key)
+        read = _Read(self._store, key, limit)
+        outcome: Outcome = yield Run(read.begin)
+        if outcome.value is read:  # a sync runner awaits nothing
+            outcome = yield Run(read.run)
+        if outcome.error is not None:
+            self._trouble.note(call.target, "get", outcome.error)
+            if not isinstance(outcome.error, CallTimeoutError):
+                return None
+            self._aside_until = call.clock.now() + _PAUSE
+        return self._writer.pending(key) or outcome.value
+
+    def set(self, call: Call, key: Any, entry: StaleEntry[object]) -> Steps[object]:
+        """Have *entry* stored; wait for nothing."""
+        self._target = call.target
+        if not is_running(self._store) and self._writer.put(key, entry):
+            outcome: Outcome = yield Run(self._writer.begin)
+            if outcome.value is self._writer:
+                yield Run(self._writer.begin_thread)
         return None
+
+    def _write(self, key: Any, entry: object) -> object:
+        return self._store.set(key, entry)
+
+    def _failed_to_write(self, error: Exception) -> None:
+        self._trouble.note(self._target, "set", error)
+
+
+class _Read:
+    """One read of a *store*, within so many *seconds*: by a thread in a sync call, awaited in an async one."""
+
+    __slots__ = ("_key", "_limit", "_store")
+
+    def __init__(self, store: Store, key: Hashable, seconds: float) -> None:
+        self._store = store
+        self._key = key
+        self._limit = Timeout(seconds)
+
+    def begin(self) -> _Read:
+        """Return this, which an async runner awaits."""
+        return self
+
+    def __await__(self) -> Generator[Any, Any, object]:
+        running = RUNNING.get()
+        try:
+            RUNNING.set(with_hook(self._store))
+            found: object = yield from self._limit.acall(self._store.get, self._key).__await__()
+            return found
+        finally:
+            RUNNING.set(running)
+
+    def run(self) -> object:
+        """Read in a worker thread."""
+        return call_hook(self._store, self._limit.call, self._store.get, self._key)
 
 
 def _cache_of(cache: object) -> _Mapping | _Methods:
@@ -198,4 +337,4 @@ def _cache_of(cache: object) -> _Mapping | _Methods:
     get, set_ = getattr(cache, "get", None), getattr(cache, "set", None)
     if isinstance(cache, type) or not callable(get) or not callable(set_):
         raise TypeError(f"stale={cache!r}: give a mutable mapping, or an object with get(key), set(key, value)")
-    return _Methods(get, set_)
+    return _Methods(cast("Store", cache))

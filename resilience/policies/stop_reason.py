@@ -32,6 +32,7 @@ class StopReason(enum.Enum):
     NO_PROGRESS = "no_progress", "the same failure again and again", True
     DEADLINE = "deadline", "too little time left for another attempt", True
     BUDGET = "budget", "the retry budget is used up", True
+    CIRCUIT_OPEN = "circuit_open", "the circuit has opened, and would reject another attempt", True
     PUSHBACK = "pushback", "the server asks for a longer wait than allowed", True
     NESTED = "nested", "a nested retry is exhausted", True
     COMMITTED = "committed", "the caller has received a part of the result", False

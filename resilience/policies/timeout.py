@@ -42,6 +42,7 @@ class Timeout(Policy):
 
     fast_path = True
     supports_generators = False
+    guards_local_methods = False
 
     def __init__(self, limit: object, mode: Mode = "thread", **methods: Unpack[MethodOptions]) -> None:
         self.uses_signal: bool = require_choice("mode", mode, get_args(Mode)) == "signal"

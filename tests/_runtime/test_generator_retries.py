@@ -198,8 +198,10 @@ def test_a_stream_that_breaks_off_counts_once(runner: Runner):
 def test_a_circuit_that_opens_ends_the_retries(runner: Runner):
     breaker = circuit_breaker("stream", failure_threshold=1)
     stream = Stream(runner, lambda function: retrying(breaker(function)), [down], [1])
-    (rejected,) = stream.read()
-    assert isinstance(rejected, CircuitOpenError)
+    (failed,) = stream.read()
+    assert failed is down
+    assert failed.resilience.reason is StopReason.CIRCUIT_OPEN
+    assert isinstance(stream.read()[0], CircuitOpenError)
     assert stream.begun == 1
 
 

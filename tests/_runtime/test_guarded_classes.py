@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import inspect
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -404,6 +405,57 @@ def test_other_policies_of_a_stack_guard_the_local_methods_too():
     assert describe(Client.url).policies == ("fallback(default=str, on=infrastructure|rejected)",)
     assert Client().get() == "unknown"
     assert breaker.state.name == "open"
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        retry_on_category("network"),
+        timeout(5),
+        deadline(5),
+        bulkhead("api", 1),
+        circuit_breaker("api"),
+        retry_on_category("network", exclude=("ping",)),
+    ],
+    ids=str,
+)
+def test_what_rejects_repeats_or_limits_calls_leaves_methods_out_that_make_no_request(policy):
+    class Client:
+        def get(self) -> str:
+            return "got"
+
+        def ping(self) -> str:
+            return "pong"
+
+        def close(self) -> str:
+            return threading.current_thread().name
+
+        async def aclose(self) -> None: ...
+
+    guarded = policy(Client)
+    assert describe(guarded.get).policies
+    assert describe(guarded.close).policies == describe(guarded.aclose).policies == ()
+    assert guarded().close() == threading.current_thread().name
+
+
+@pytest.mark.parametrize("policy", [retry_on_category, timeout, deadline, bulkhead], ids=lambda policy: policy.__name__)
+def test_a_local_method_is_guarded_where_it_is_named(policy):
+    class Client:
+        def close(self) -> None: ...
+
+        def get(self) -> None: ...
+
+    arguments = {retry_on_category: ("network",), bulkhead: ("api", 1)}.get(policy, (5,))
+    guarded = policy(*arguments, only=("close",))(Client)
+    assert (len(describe(guarded.close)), len(describe(guarded.get))) == (1, 0)
+
+
+def test_a_class_with_nothing_but_local_methods_is_refused():
+    class Client:
+        def close(self) -> None: ...
+
+    with pytest.raises(TypeError, match=r"all its public methods are left out \(close\); name those to guard"):
+        retry_on_category("network")(Client)
 
 
 def test_retries_within_a_request_are_one_call_to_the_circuit():

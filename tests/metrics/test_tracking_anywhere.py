@@ -7,10 +7,11 @@ import itertools
 import anyio
 import pytest
 
-from resilience import ErrorCategory, circuit_breaker, fallback, retry_on_category, timeout
+from resilience import ErrorCategory, circuit_breaker, deadline, fallback, retry_on_category, timeout
 from resilience.metrics import track_errors
 from resilience.metrics._call_stats import CALL_STATS
 from resilience.metrics.tracking import Tracked
+from resilience.testing import virtual_time
 from tests.runners import Runner, Takes
 
 KINDS = ("circuit", "fallback", "limit", "retry", "tracked")
@@ -103,3 +104,27 @@ def test_a_call_that_a_limit_of_ours_cuts_off_is_a_failure_wherever_the_limit_st
     totals = record.totals()
     assert (totals.failure.calls, totals.cancelled) == (1, 0)
     assert totals.success.calls == 0
+
+
+def test_what_a_deadline_cuts_off_below_a_fallback_is_a_failure_and_the_substitute_a_success(backend: str):
+    @track_errors
+    async def hang() -> str:
+        await anyio.sleep_forever()
+        return "today"
+
+    @track_errors
+    @fallback(default="yesterday")
+    async def prices() -> str:
+        return await hang()
+
+    @deadline(3)
+    async def handle() -> str:
+        return await prices()
+
+    async def main() -> str:
+        with virtual_time(patience=0.05):
+            return await handle()
+
+    assert anyio.run(main, backend=backend) == "yesterday"
+    totals = [record.totals() for record in CALL_STATS]
+    assert sorted((each.success.calls, each.failure.calls, each.cancelled) for each in totals) == [(0, 1, 0), (1, 0, 0)]

@@ -16,6 +16,7 @@ REASONS = {
     "no_progress": ("the same failure again and again", True),
     "deadline": ("too little time left for another attempt", True),
     "budget": ("the retry budget is used up", True),
+    "circuit_open": ("the circuit has opened, and would reject another attempt", True),
     "pushback": ("the server asks for a longer wait than allowed", True),
     "nested": ("a nested retry is exhausted", True),
     "committed": ("the caller has received a part of the result", False),
