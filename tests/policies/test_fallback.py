@@ -54,7 +54,6 @@ def test_the_factory_is_given_the_error(runner: Runner):
 @pytest.mark.parametrize(
     ("factory", "substitute"),
     [(list, []), (dict, {}), (int, 0), (lambda: "none", "none"), (lambda *, why="none": why, "none")],
-    ids=str,
 )
 def test_a_factory_that_takes_no_error_is_called_without_it(runner: Runner, factory, substitute):
     assert runner.play(fallback(factory=factory), down).answer == substitute
