@@ -84,3 +84,27 @@ def test_nothing_outside_of_the_clock_asks_the_time_or_chance(file: pathlib.Path
         for name in (node.names if isinstance(node, ast.Import) else [ast.alias(node.module or "")])
     }
     assert imported.isdisjoint({"time", "random"})
+
+
+@pytest.mark.parametrize(
+    ("module", "library", "extra"),
+    [
+        ("resilience.integrations.prometheus", "prometheus_client", "prometheus"),
+        ("resilience.integrations.opentelemetry", "opentelemetry", "opentelemetry"),
+    ],
+)
+def test_an_integration_whose_library_is_missing_says_how_to_install_it(module: str, library: str, extra: str):
+    program = (
+        "import importlib.abc, sys\n"
+        "class Missing(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        f"        if name.partition('.')[0] == {library!r}: raise ModuleNotFoundError(name, name=name)\n"
+        "sys.meta_path.insert(0, Missing())\n"
+        f"import {module}"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    last = done.stderr.splitlines()[-1]
+    assert last == (
+        f"ModuleNotFoundError: {library} is missing; install it with: pip install 'category-resilience[{extra}]'"
+    )
+    assert "During handling" not in done.stderr

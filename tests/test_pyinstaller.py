@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import runpy
 import subprocess
 import sys
 
@@ -53,6 +54,13 @@ INSTALLED_BESIDE = """
 def test_the_hook_is_where_pyinstaller_looks_for_it():
     (directory,) = hook_directories()
     assert (pathlib.Path(directory) / "hook-resilience.py").is_file()
+
+
+def test_pytest_is_no_part_of_a_frozen_program_that_has_the_helpers_for_tests():
+    pytest.importorskip("PyInstaller")
+    found = runpy.run_path(f"{hook_directories()[0]}/hook-resilience.py")["hiddenimports"]
+    assert "resilience.testing._faults" in found
+    assert "resilience.testing._pytest_plugin" not in found
 
 
 def test_a_frozen_program_has_all_that_is_imported_by_name(tmp_path: pathlib.Path):

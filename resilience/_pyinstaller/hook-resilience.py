@@ -2,7 +2,7 @@
 
 A package of the toolkit imports its modules when one of their names is first asked for (`resilience._lazy`), so a
 frozen program that says ``resilience.report`` would not find them. Left out is what only an explicit import reaches:
-the command line, and integrations of libraries that the program need not have.
+the command line, pytest's plugin, and integrations of libraries that the program need not have.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ _LEFT_OUT = (
     "resilience.integrations.http.starlette",
     "resilience.integrations.opentelemetry",
     "resilience.integrations.prometheus",
+    "resilience.testing._pytest_plugin",
 )
 
 

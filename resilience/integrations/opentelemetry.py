@@ -11,19 +11,23 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 
-from opentelemetry import metrics, trace
-from opentelemetry.metrics import CallbackOptions, Histogram, Meter, MeterProvider, Observation
-
 from resilience._forks import fork_safe
 from resilience._listeners import subscribe
 from resilience._metric import Metric
 from resilience._undo import Undo
 from resilience._validation import require_bool
 from resilience.events import Event
+from resilience.integrations._extras import missing_library
 from resilience.metrics._call_stats import CALL_STATS, CallStats
 from resilience.metrics._collector import Collector
 from resilience.metrics.definitions import BOUNDS, CANCELLED, DURATION, SCOPE, all_metrics, attribute
 from resilience.policies.retry_budget import RetryBudget
+
+try:
+    from opentelemetry import metrics, trace
+    from opentelemetry.metrics import CallbackOptions, Histogram, Meter, MeterProvider, Observation
+except ModuleNotFoundError as error:
+    raise missing_library(error, "opentelemetry") from None
 
 __all__ = ["Installed", "install"]
 

@@ -14,16 +14,20 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from prometheus_client import REGISTRY, CollectorRegistry, values
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-
 from resilience._forks import fork_safe
 from resilience._listeners import subscribe
 from resilience._undo import Undo
+from resilience.integrations._extras import missing_library
 from resilience.metrics._call_stats import Durations
 from resilience.metrics._collector import Collector
 from resilience.metrics.definitions import BOUNDS, DURATION, all_metrics, bound_name
 from resilience.policies.retry_budget import RetryBudget
+
+try:
+    from prometheus_client import REGISTRY, CollectorRegistry, values
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+except ModuleNotFoundError as error:
+    raise missing_library(error, "prometheus") from None
 
 if TYPE_CHECKING:
     from resilience._metric import Metric as Declared

@@ -59,7 +59,7 @@ def test_the_next_attempt_fails_and_the_one_after_it_reaches_the_function(faults
 
 
 @pytest.mark.parametrize(
-    "policies", [(once,), (circuit_breaker("any"),), (timeout(5), fallback(default=1, on="network"))], ids=str
+    "policies", [(once,), (circuit_breaker("any"),), (timeout(5), fallback(default=1, on="network"))]
 )
 def test_with_any_policies_the_function_is_not_called_while_it_fails(faults, policies):
     fetch, calls = guarded_by(*policies)

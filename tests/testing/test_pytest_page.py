@@ -8,6 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow  # a run of pytest in a process of its own
+
 PAGE = Path(__file__).parents[2] / "docs" / "pytest.md"
 
 

@@ -14,6 +14,8 @@ import textwrap
 
 import pytest
 
+pytestmark = pytest.mark.slow  # each test is a run of pytest in a process of its own
+
 SHOP = """
 import pytest
 from resilience import circuit_breaker, fallback, retry_on_category
@@ -62,7 +64,7 @@ def project(tmp_path, monkeypatch):
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
             env={**os.environ, "PYTHONPATH": str(tmp_path), **(environment or {})},
         )

@@ -40,11 +40,11 @@ from resilience import (
 from resilience._runtime.context_manager import BlockResult
 from resilience.classification import ClientLibrary, Registration
 from resilience.classification.tables import classes
-from resilience.events import Counter, Event, event_type
+from resilience.events import Counter, Event, RetryScheduled, event_type
 from resilience.policies.deadline import Deadline
 from resilience.policies.timeout import Timeout
 from resilience.settings import disabled
-from resilience.testing import no_waits, virtual_time
+from resilience.testing import Faults, no_waits, record_events, virtual_time
 
 
 @retry_on_category
@@ -354,3 +354,20 @@ def events() -> None:
     OrderLost(target="shop.order", policy="stock")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     lost.shelf = "B"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
     event_type("order.lost", Severity.INFO)(int)  # type: ignore[type-var]  # pyright: ignore[reportArgumentType]
+
+
+def tests_of_a_program() -> None:
+    with Faults() as faults, record_events() as events, virtual_time() as clock:
+        faults.fail_next(bare, "network")
+        faults.fail_next(bare, ErrorCategory.TIMEOUT, times=None)
+        faults.fail_next(bare, KeyError, times=2)
+        faults.fail_next(bare, KeyError("x"))
+        faults.fail_next(bare, KeyboardInterrupt())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        faults.fail_next(bare, "network", times="2")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        faults.open("billing")
+        faults.open(circuit_breaker("b"))
+        faults.open(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        assert_type(events.names, list[str])
+        assert_type(events[0], Event)
+        assert_type([event.wait for event in events.of(RetryScheduled)], list[float])
+        assert_type(clock.now(), float)
