@@ -43,7 +43,19 @@ class Bucket:
     (True, True, False)
     """
 
-    __slots__ = ("__weakref__", "clock", "depth", "epoch", "interval", "lock", "process", "queue", "queued", "tat")
+    __slots__ = (
+        "__weakref__",
+        "clock",
+        "depth",
+        "epoch",
+        "interval",
+        "lock",
+        "process",
+        "queue",
+        "queued",
+        "slack",
+        "tat",
+    )
 
     def __init__(
         self, interval: float, burst: int, lock: Lock, *, clock: Clock = SYSTEM, tat: float = -math.inf
@@ -51,6 +63,8 @@ class Bucket:
         self.interval: float = interval
         #: The seconds in which an empty bucket fills.
         self.depth: float = interval * burst
+        #: The same, but for one token.
+        self.slack: float = interval * (burst - 1)
         self.lock: Lock = lock
         #: The clock of its times. Where calls come by another one, as in a test, it begins anew.
         self.clock: Clock = clock
@@ -69,13 +83,14 @@ class Bucket:
         with self.lock:
             if clock is not self.clock:
                 self.use(clock)
-            tat = self.tat  # as in `free_at` and `take`: two calls are half of the time
-            if self.queue or tat + max(cost, 1.0) * self.interval - self.depth > now:
+            tat = self.tat  # as in `free_at` and `take`, without their calls
+            ahead, price = tat - now, cost * self.interval
+            if self.queue or ahead > self.slack or ahead + price > self.depth:
                 return False
-            if tat <= now:
+            if ahead <= 0:
                 tat = now
                 self.epoch += 1
-            self.tat = tat + cost * self.interval
+            self.tat = tat + price
             return True
 
     def available(self, now: float) -> float:
