@@ -1,9 +1,9 @@
 """Buckets for each key, in little memory: of a key at rest one number is kept, and of one that is full nothing.
 
 A program that limits each of its users has a bucket for each of 100 000 of them. A bucket is no more than its TAT
-(`_token_bucket`), so a dict from keys to those numbers holds them: 80 bytes a key. The object `Bucket`, with its queue,
-exists while a call or a reservation uses it. A key whose bucket is full is as good as one that was never seen, and is
-forgotten.
+(`_token_bucket`), so a dict from keys to those numbers holds them: 60 to 80 bytes a key. The object `Bucket`, with its
+queue, exists while a call or a reservation uses it. A key whose bucket is full is as good as one that was never seen,
+and is forgotten.
 """
 
 from __future__ import annotations

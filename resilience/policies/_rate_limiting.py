@@ -22,7 +22,7 @@ from resilience.classification.retry_hints import retry_after
 from resilience.clock import Clock, current_clock
 from resilience.errors.base import RateLimitedError
 from resilience.policies._announce import announce
-from resilience.policies._token_bucket import Bucket, Ticket
+from resilience.policies._token_bucket import Booking, Bucket, Ticket
 from resilience.policies.base import Policy
 from resilience.profiles import profile_for
 from resilience.settings import NO_WAITS
@@ -63,7 +63,11 @@ class Limit(Protocol):
 
 
 class Demand(NamedTuple):
-    """So many tokens of a limit's bucket, for one call."""
+    """So many tokens of a limit's bucket, for one call.
+
+    A call through several limits has one of each. The limit stands beside its bucket for what is said to the caller:
+    the name in an error, the load in a note, the longest hold.
+    """
 
     limit: Limit
     bucket: Bucket
@@ -96,12 +100,18 @@ class Reservation:
         self._ticket.settle([parse_number("used", each, expected, least=0.0) for each in used])
 
     def __repr__(self) -> str:
-        costs = ", ".join(f"{cost:g}" for _, cost in self._ticket.bookings)
+        costs = ", ".join(f"{booking.cost:g}" for booking in self._ticket.bookings)
         return f"<Reservation of {costs}>"
 
 
 class RateLimiting(Policy):
-    """Makes a call once it has its tokens. What makes it one limit or several is in the subclass."""
+    """Makes a call once it has its tokens. What makes it one limit or several is in the subclass.
+
+    A call that finds its tokens takes them and goes. Any other joins the queue of its buckets by a `Ticket`, and sleeps
+    until its turn; the sleep ends early where the turn has changed. Whatever ends the call before it is made (a
+    cancellation, Ctrl-C, a limit outside) gives back its place, or its tokens. Once it is made they are spent, however
+    it ends.
+    """
 
     place = Place.RATE_LIMIT
     max_wait: float | None = None
@@ -128,7 +138,11 @@ class RateLimiting(Policy):
         return outcome
 
     def _admit(self, call: Call, demands: Sequence[Demand]) -> Steps[Outcome | None]:
-        """Take the tokens; wait for them, in turn. Return the outcome of a call that would wait for too long."""
+        """Take the tokens; wait for them, in turn. Return the outcome of a call that would wait for too long.
+
+        Under `resilience.testing.no_waits` a call that would wait goes at once, and takes nothing: the time that it
+        would have waited has not passed, so its tokens would be missing later.
+        """
         if len(demands) == 1 and demands[0].bucket.try_acquire(demands[0].cost):
             return None
         clock, ticket = call.clock, ticket_of(demands)
@@ -195,7 +209,10 @@ def take_at_once(ticket: Ticket, clock: Clock) -> bool:
 
 
 def reserve(demands: Sequence[Demand]) -> Reservation:
-    """Take tokens at once; raise RateLimitedError where they are not there, or calls wait for them."""
+    """Take tokens at once, for something whose cost is settled later.
+
+    Raises RateLimitedError where they are not there, or calls wait for them.
+    """
     clock, ticket = current_clock(), ticket_of(demands)
     if take_at_once(ticket, clock):
         return Reservation(ticket)
@@ -204,7 +221,7 @@ def reserve(demands: Sequence[Demand]) -> Reservation:
 
 def ticket_of(demands: Sequence[Demand]) -> Ticket:
     """Return the ticket of a call: its place in the queues of all its buckets."""
-    return Ticket([(bucket, cost) for _, bucket, cost in demands])
+    return Ticket([Booking(bucket, cost) for _, bucket, cost in demands])
 
 
 def _refusal_of(demands: Sequence[Demand], clock: Clock, ticket: Ticket) -> RateLimitedError:

@@ -43,7 +43,19 @@ class Bucket:
     (True, True, False)
     """
 
-    __slots__ = ("__weakref__", "clock", "depth", "epoch", "interval", "lock", "process", "queue", "queued", "tat")
+    __slots__ = (
+        "__weakref__",
+        "clock",
+        "depth",
+        "epoch",
+        "interval",
+        "lock",
+        "process",
+        "queue",
+        "queued",
+        "slack",
+        "tat",
+    )
 
     def __init__(
         self, interval: float, burst: int, lock: Lock, *, clock: Clock = SYSTEM, tat: float = -math.inf
@@ -51,6 +63,8 @@ class Bucket:
         self.interval: float = interval
         #: The seconds in which an empty bucket fills.
         self.depth: float = interval * burst
+        #: The same, but for one token.
+        self.slack: float = interval * (burst - 1)
         self.lock: Lock = lock
         #: The clock of its times. Where calls come by another one, as in a test, it begins anew.
         self.clock: Clock = clock
@@ -69,13 +83,14 @@ class Bucket:
         with self.lock:
             if clock is not self.clock:
                 self.use(clock)
-            tat = self.tat  # as in `free_at` and `take`: two calls are half of the time
-            if self.queue or tat + max(cost, 1.0) * self.interval - self.depth > now:
+            tat = self.tat  # as in `free_at` and `take`, without their calls
+            ahead, price = tat - now, cost * self.interval
+            if self.queue or ahead > self.slack or ahead + price > self.depth:
                 return False
-            if tat <= now:
+            if ahead <= 0:
                 tat = now
                 self.epoch += 1
-            self.tat = tat + cost * self.interval
+            self.tat = tat + price
             return True
 
     def available(self, now: float) -> float:
@@ -179,15 +194,40 @@ class Bucket:
             return []
         return [ticket]
 
-    def leave_parent(self) -> None:
-        """Forget the queue of the process that has forked this one: its threads are not here."""
+    def begin_here(self, clock: Clock) -> None:
+        """Go on in this process, by *clock*. The queue of one that has forked it is forgotten: its threads are gone."""
+        self.use(clock)
         if self.process != os.getpid():
             self.process, self.queued = os.getpid(), 0.0
             self.queue.clear()
 
 
-Booking: TypeAlias = tuple[Bucket, float]
-"""A bucket, and how many tokens of it a call takes."""
+class Booking:
+    """So many tokens of a bucket for one call, which takes them in an *epoch* of the bucket. Ask under the lock."""
+
+    __slots__ = ("bucket", "cost", "epoch")
+
+    def __init__(self, bucket: Bucket, cost: float) -> None:
+        self.bucket: Bucket = bucket
+        self.cost: float = cost
+        self.epoch: int = _NOT_TAKEN
+
+    def free_at(self) -> float:
+        """Return when the tokens are there for a call that is the first in the queue."""
+        return self.bucket.free_at(self.cost)
+
+    def take(self, now: float) -> None:
+        """Take the tokens."""
+        self.epoch = self.bucket.take(self.cost, now)
+
+    def settle(self, used: float) -> None:
+        """Have so many tokens be used in place of those that were taken."""
+        self.bucket.change(self.cost - used, self.epoch)
+        self.cost = used
+
+
+_NOT_TAKEN = -1
+"""No epoch of a bucket: there is nothing to give back."""
 
 
 class Ticket:
@@ -198,7 +238,7 @@ class Ticket:
     gives them back, and its place, where the call is not made.
     """
 
-    __slots__ = ("_epochs", "_lock", "_wake", "bookings", "granted", "rung", "turn")
+    __slots__ = ("_locks", "_wake", "bookings", "granted", "rung", "turn")
 
     def __init__(self, bookings: Sequence[Booking]) -> None:
         self.bookings: Sequence[Booking] = bookings
@@ -207,26 +247,26 @@ class Ticket:
         #: When it can go, as far as is known.
         self.turn: float = -math.inf
         self._wake: Callable[[], object] = _nothing
-        self._epochs: Sequence[int] = ()
-        self._lock: Lock = bookings[0][0].lock
-        if len(bookings) > 1:
-            self._lock = _Locks([bucket.lock for bucket, _ in bookings])
+        # In one order everywhere, so that no two calls wait for each other's. Two keys of one limit share a lock.
+        by_id = {id(booking.bucket.lock): booking.bucket.lock for booking in bookings}
+        self._locks = [by_id[number] for number in sorted(by_id)]
 
     def join(self, clock: Clock, latest: float) -> bool:
         """Take the tokens, or a place in the queues; return False, and do neither, where the turn is after *latest*."""
         now = clock.now()
-        with self._lock:
-            for bucket, _ in self.bookings:
-                bucket.leave_parent()
-                bucket.use(clock)
-            self.turn = max(bucket.turn(cost, now) for bucket, cost in self.bookings)
-            if self.turn <= now and not any(bucket.queue for bucket, _ in self.bookings):
+        with self._locked():
+            queued = 0.0
+            for booking in self.bookings:
+                booking.bucket.begin_here(clock)
+                queued += booking.bucket.queued
+                self.turn = max(self.turn, booking.bucket.turn(booking.cost, now))
+            if self.turn <= now and queued == 0.0:
                 self._grant(now)
-            elif self.turn > latest:
+                return True
+            if self.turn > latest:
                 return False
-            else:
-                for bucket, cost in self.bookings:
-                    bucket.enqueue(self, cost)
+            for booking in self.bookings:
+                booking.bucket.enqueue(self, booking.cost)
             return True
 
     def claim(self, now: float) -> bool:
@@ -243,34 +283,32 @@ class Ticket:
 
     def wait(self, now: float) -> float:
         """Return how many seconds to sleep before the next `claim`, which has failed *now*."""
-        with self._lock:
+        with self._locked():
             self.rung = False
             if self._is_first():
-                self.turn = max(bucket.free_at(cost) for bucket, cost in self.bookings)
+                self.turn = self._free_at()
             elif self.turn <= now:  # those ahead wait for another bucket: they ring when they are gone
-                self.turn = now + max(bucket.interval for bucket, _ in self.bookings)
-            return self.turn - now
+                self.turn = now + max(booking.bucket.interval for booking in self.bookings)
+        return self.turn - now
 
     def leave(self) -> None:
-        """Give back the tokens, or the place in the queues."""
-        with self._lock:
-            for (bucket, cost), epoch in zip(self.bookings, self._epochs, strict=False):
-                bucket.change(cost, epoch)
-            self._epochs = ()
-            for bucket, _ in self.bookings:
-                bucket.dequeue(self)
+        """Give back the tokens, or the place in the queues. Once or more often."""
+        with self._locked():
+            for booking in self.bookings:
+                booking.settle(0.0)
+                booking.bucket.dequeue(self)
             early = self._next()
         _ring_all(early)
 
     def settle(self, used: Sequence[float]) -> None:
         """Have the tokens that were taken be *used* in place of what was booked: the rest is paid back, or charged."""
-        with self._lock:
+        with self._locked():
             changed: list[Ticket] = []
-            for (bucket, cost), now_used, epoch in zip(self.bookings, used, self._epochs, strict=True):
-                bucket.change(cost - now_used, epoch)
-                if now_used > cost:
-                    changed += bucket.replan()
-            self.bookings = [(bucket, new) for (bucket, _), new in zip(self.bookings, used, strict=True)]
+            for booking, tokens in zip(self.bookings, used, strict=True):
+                is_charged = tokens > booking.cost
+                booking.settle(tokens)
+                if is_charged:
+                    changed += booking.bucket.replan()
             changed += self._next()
         _ring_all(changed)
 
@@ -293,11 +331,16 @@ class Ticket:
 
     # -- under the locks -----------------------------------------------------------------------------------------
 
+    def _locked(self) -> Lock:
+        if len(self._locks) == 1:
+            return self._locks[0]
+        return _holding(self._locks)
+
     def _take(self, now: float) -> bool:
-        with self._lock:
+        with self._locked():
             if self.granted:
                 return True
-            if not self._is_first() or any(bucket.free_at(cost) > now for bucket, cost in self.bookings):
+            if not self._is_first() or self._free_at() > now:
                 return False
             self._grant(now)
             early = self._next()
@@ -305,41 +348,35 @@ class Ticket:
         return True
 
     def _grant(self, now: float) -> None:
-        self._epochs = [bucket.take(cost, now) for bucket, cost in self.bookings]
+        for booking in self.bookings:
+            booking.take(now)
+            booking.bucket.dequeue(self)
         self.granted = True
-        for bucket, _ in self.bookings:
-            bucket.dequeue(self)
+
+    def _free_at(self) -> float:
+        return max(map(Booking.free_at, self.bookings))
 
     def _is_first(self) -> bool:
-        return all(bucket.first() is self for bucket, _ in self.bookings)
+        return all(booking.bucket.first() is self for booking in self.bookings)
 
     def _ahead(self) -> Ticket | None:
-        with self._lock:
-            ahead = (bucket.first() for bucket, _ in self.bookings)
-            return next((ticket for ticket in ahead if ticket is not self), None)
+        with self._locked():
+            ahead = [booking.bucket.first() for booking in self.bookings]
+        return next((ticket for ticket in ahead if ticket is not self), None)
 
     def _next(self) -> list[Ticket]:
-        return [ticket for bucket, _ in self.bookings for ticket in bucket.early()]
+        return [ticket for booking in self.bookings for ticket in booking.bucket.early()]
 
 
-class _Locks:
-    """Several locks as one. They are taken in one order everywhere, so that no two calls wait for each other's."""
-
-    __slots__ = ("_held", "_locks")
-
-    def __init__(self, locks: Iterable[Lock]) -> None:
-        by_id = {id(lock): lock for lock in locks}
-        self._locks = [by_id[number] for number in sorted(by_id)]
-        self._held: list[contextlib.ExitStack] = []
-
-    def __enter__(self) -> None:
-        with contextlib.ExitStack() as held:
-            for lock in self._locks:
-                held.enter_context(lock)
-            self._held.append(held.pop_all())
-
-    def __exit__(self, *raised: object) -> None:
-        self._held.pop().close()
+@contextlib.contextmanager
+def _holding(locks: Sequence[Lock]) -> Generator[None]:
+    """Hold all *locks* during the block."""
+    if not locks:
+        yield
+        return
+    first, *others = locks
+    with first, _holding(others):
+        yield
 
 
 def _ring_all(tickets: Iterable[Ticket]) -> None:

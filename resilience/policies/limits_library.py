@@ -42,9 +42,18 @@ class LimitsRateLimit(Policy):
     """Make calls that a strategy of ``limits`` admits; let further ones wait, and refuse those that cannot.
 
     Made by `RateLimit.from_limits`. An object of ``limits.strategies`` guards sync and async functions, its storage
-    being asked in a worker thread for the latter; one of ``limits.aio.strategies`` guards async functions. Waiting
-    calls are not in a queue: which of them goes first is the storage's choice. An error of the storage is that of the
-    call. A call that costs more than the limit has is refused.
+    being asked in a worker thread for the latter; one of ``limits.aio.strategies`` guards async functions.
+
+    Args:
+        limiter: a strategy, with its storage.
+        rate: a text that ``limits.parse`` reads, or a `RateLimitItem`.
+        name: the dependency, for errors and events; the first identifier in the storage.
+        cost: how much of the limit a call takes.
+        max_wait: the longest wait, in seconds; 0: none; unless given, up to the call's deadline.
+        key: a function of the call's arguments: the second identifier, as text.
+
+    Waiting calls are not in a queue: which of them goes first is the storage's choice. An error of the storage is that
+    of the call. A refused call raises `RateLimitedError`.
     """
 
     def __init__(

@@ -323,7 +323,8 @@ class CombinedRateLimit(RateLimiting):
         names = [limit.name for limit in limits]
         require(len(set(names)) == len(names) > 1, "limits", names, "two or more, each with a name of its own")
         self.limits: tuple[RateLimit, ...] = limits
-        self.max_wait = min((limit.max_wait for limit in limits if limit.max_wait is not None), default=None)
+        waits = [limit.max_wait for limit in limits if limit.max_wait is not None]
+        self.max_wait: float | None = min(waits, default=None)
 
     def _demands(self, call: Call) -> Sequence[Demand]:
         return [demand for limit in self.limits for demand in limit._demands(call)]

@@ -28,8 +28,11 @@ from resilience import (
 from resilience.clock import current_clock
 from resilience.events import CallRejected, RateLimitHeld
 from resilience.policies._rate import parse_rate
+from resilience.policies._rate_limiting import RateLimiting
+from resilience.policies._token_bucket import Ticket
 from resilience.policies.rate_limit import CombinedRateLimit
 from resilience.testing import no_waits, virtual_time
+from tests.interruptions import functions_of, interruptions
 
 
 async def now() -> float:
@@ -331,6 +334,30 @@ def test_a_sync_call_that_its_caller_leaves_while_it_waits_takes_no_token():
             break
         time.sleep(0.005)
     assert api.snapshot()["queued"] == 0
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_ctrl_c_at_any_instruction_leaves_no_place_in_the_queue_and_no_lock_taken(several: bool):
+    first, second = rate_limit("a", "1/s"), rate_limit("b", "1/s")
+    policy = rate_limit.all_of(first, second) if several else first
+
+    def call() -> None:
+        with virtual_time():
+            assert first.try_acquire()
+            policy.call(int)
+
+    def other_thread() -> None:
+        with virtual_time():
+            taken.append((first.try_acquire(), second.try_acquire()))
+
+    inside = {RateLimiting.run.__code__, RateLimiting._admit.__code__, *functions_of(Ticket)}
+    for _ in interruptions(call, inside):
+        assert [each.snapshot()["queued"] for each in (first, second)] == [0, 0]
+        taken: list[object] = []
+        thread = threading.Thread(target=other_thread)
+        thread.start()
+        thread.join(10)
+        assert taken == [(True, True)]
 
 
 class Uncapped(rate_limit):

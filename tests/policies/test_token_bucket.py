@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from resilience.clock import using_clock
 from resilience.policies._keyed_buckets import KeyedBuckets
-from resilience.policies._token_bucket import Bucket, Ticket
+from resilience.policies._token_bucket import Booking, Bucket, Ticket
 from resilience.testing import VirtualClock, virtual_time
 
 INTERVAL = 0.25  # with times in eighths of a second all sums are exact
@@ -80,7 +80,7 @@ class Program:
         if cost > self.burst:
             return
         was_waiting, available = bool(self.bucket.queue), self.bucket.available(self.clock.now())
-        ticket = Ticket([(self.bucket, cost)])
+        ticket = Ticket([Booking(self.bucket, cost)])
         if ticket.join(self.clock, self.clock.now()) and ticket.claim(self.clock.now()):
             assert not was_waiting or not self.bucket.queue
             assert available >= max(cost, 1.0)
@@ -93,7 +93,7 @@ class Program:
     def do_wait(self, cost: float) -> None:
         if cost > self.burst:
             return
-        ticket = Ticket([(self.bucket, cost)])
+        ticket = Ticket([Booking(self.bucket, cost)])
         assert ticket.join(self.clock, float("inf"))
         if ticket.granted:
             self.admit(ticket)
@@ -108,7 +108,7 @@ class Program:
     def do_settle(self, number: int, used: float) -> None:
         if number < len(self.admitted):
             _, ticket = self.admitted[number]
-            ticket.settle([min(used, ticket.bookings[0][1])])
+            ticket.settle([min(used, ticket.bookings[0].cost)])
             self.wake()
 
     def do_hold(self, seconds: float) -> None:
@@ -123,7 +123,7 @@ class Program:
 
     def check(self) -> None:
         """In no window was more admitted than the burst and what the window brings."""
-        events = [(moment, ticket.bookings[0][1]) for moment, ticket in self.admitted]
+        events = [(moment, ticket.bookings[0].cost) for moment, ticket in self.admitted]
         for begin in range(len(events)):
             total = 0.0
             for moment, cost in events[begin:]:
@@ -173,7 +173,7 @@ def test_a_bucket_admits_what_a_count_of_its_tokens_admits(calls: list[tuple[flo
 
 
 def joined(place: Bucket, clock: VirtualClock, cost: float = 1.0) -> Ticket:
-    ticket = Ticket([(place, cost)])
+    ticket = Ticket([Booking(place, cost)])
     assert ticket.join(clock, float("inf"))
     return ticket
 
@@ -274,7 +274,7 @@ def test_tokens_are_not_given_back_to_a_bucket_that_was_full_or_held_since():
         assert place.try_acquire(4.0)
         early.settle([0.0])
         assert place.available(clock.now()) == 0.0
-        held = Ticket([(place, 1.0)])
+        held = Ticket([Booking(place, 1.0)])
         clock.advance(1.0)
         assert held.join(clock, 11.5)
         place.hold(8.5)
@@ -286,10 +286,10 @@ def test_tokens_are_not_given_back_to_a_bucket_that_was_full_or_held_since():
 def test_tickets_of_several_buckets_take_from_all_or_none():
     with virtual_time() as clock:
         fast, slow = bucket(burst=2), bucket(burst=1, interval=1.0)
-        both = Ticket([(fast, 1.0), (slow, 1.0)])
+        both = Ticket([Booking(fast, 1.0), Booking(slow, 1.0)])
         assert both.join(clock, 0.0)
         assert both.granted
-        again = Ticket([(slow, 1.0), (fast, 1.0)])
+        again = Ticket([Booking(slow, 1.0), Booking(fast, 1.0)])
         assert not again.join(clock, 0.5)
         assert (fast.available(0.0), slow.available(0.0)) == (1.0, 0.0)
         assert again.join(clock, 1.0)
@@ -307,7 +307,7 @@ def test_a_ticket_behind_one_that_waits_for_another_bucket_looks_again_until_it_
     with virtual_time() as clock:
         fast, slow = bucket(burst=1), bucket(burst=1, interval=8.0)
         assert slow.try_acquire()
-        both = Ticket([(fast, 1.0), (slow, 1.0)])
+        both = Ticket([Booking(fast, 1.0), Booking(slow, 1.0)])
         assert both.join(clock, 100.0)
         behind = joined(fast, clock)
         assert behind.turn == 0.25
@@ -328,7 +328,7 @@ def test_another_clock_begins_anew():
         assert not place.try_acquire()
         clock.advance(0.25)
     with virtual_time() as clock:
-        ticket = Ticket([(place, 1.0)])
+        ticket = Ticket([Booking(place, 1.0)])
         assert ticket.join(clock, 0.0)
 
 
