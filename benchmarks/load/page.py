@@ -16,6 +16,11 @@ _PAGE = _ROOT / "docs" / "load.md"
 _DOCS = _ROOT / "docs"
 
 
+def _document(found: Result) -> str:
+    """Return the text of a file of results; its format keeps it apart from those of other benchmarks."""
+    return json.dumps({"format": "load", **found}) + "\n"
+
+
 def write(table: Table, found: Result) -> None:
     """Write *found*, its picture, and its table between the markers of the page; the text outside them stays."""
     begin, end = f"<!-- {table.name}: begin -->", f"<!-- {table.name}: end -->"
@@ -23,7 +28,7 @@ def write(table: Table, found: Result) -> None:
     _, closed, after = rest.partition(end)
     if not opened or not closed:
         raise ValueError(f"{_PAGE.name}: the markers {begin} and {end} are gone; put them back")
-    (_RESULTS / f"load-{table.name}.json").write_text(json.dumps(found) + "\n", encoding="utf-8")
+    (_RESULTS / f"load-{table.name}.json").write_text(_document(found), encoding="utf-8")
     if table.draw is not None:
         (_DOCS / f"load-{table.name}.svg").write_text(svg(table.draw(found), table.name), encoding="utf-8")
     _PAGE.write_text(f"{before}{begin}\n\n{markdown(table, found)}\n{end}{after}", encoding="utf-8")

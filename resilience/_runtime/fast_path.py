@@ -39,6 +39,7 @@ from resilience._runtime.fast_path_template import (
 )
 from resilience._runtime.first_call import FirstCall
 from resilience._runtime.generators import OpenStream
+from resilience._runtime.limiters import single_limiter
 from resilience._runtime.protocol import Policy, SuccessReporting
 from resilience._runtime.slow_path import NOWHERE, SlowPath, StreamSlowPath
 from resilience.clock import current_clock
@@ -88,11 +89,12 @@ class _FastPath:
     The wrapper looks at the state of the *gate*, asks the *limiter*, begins the *limits*, and notes a success in the
     *counter* and the *recorder*. From these parts follow the *features* of its text.
 
-    A wrapper does without the runner where all policies offer a fast path, and at most one of them is a gate, one a
-    limiter, one counts and one times the calls. Sync time limits need the runner: a thread or a signal keeps them.
+    A wrapper does without the runner where all policies offer a fast path, and at most one of them is a gate, one
+    counts and one times the calls; several limiters are asked as one, where they can be (`limiters`). Sync time limits
+    need the runner: a thread or a signal keeps them.
     """
 
-    __slots__ = ("counter", "features", "gate", "gate_at", "limiter", "limiter_at", "limits", "recorder", "timed_at")
+    __slots__ = ("counter", "features", "gate", "gate_at", "limiter", "limits", "recorder", "timed_at")
 
     def __init__(self, target: str, stack: Sequence[Policy], *, asynchronously: bool) -> None:
         gates = [policy.fast_path_gate for policy in stack]
@@ -100,14 +102,14 @@ class _FastPath:
         counters = [policy.success_counter for policy in stack]
         recorders = [policy.stopwatch(target) for policy in stack]
         self.gate_at, self.gate = _first(gates)
-        self.limiter_at, self.limiter = _first(limiters)
+        can_enter, self.limiter = single_limiter(limiters)
         self.timed_at, self.recorder = _first(recorders)
         self.counter = _first(counters)[1]
         #: Seconds that the policies allow, by position.
         self.limits = {at: policy.time_limit for at, policy in enumerate(stack) if policy.time_limit is not None}
         self.features = _RUNNER_ONLY
-        at_most_one = all(parts.count(None) >= len(stack) - 1 for parts in (gates, limiters, recorders, counters))
-        if at_most_one and (asynchronously or not self.limits) and all(map(_HAS_FAST_PATH, stack)):
+        at_most_one = all(parts.count(None) >= len(stack) - 1 for parts in (gates, recorders, counters))
+        if at_most_one and can_enter and (asynchronously or not self.limits) and all(map(_HAS_FAST_PATH, stack)):
             self.features = self._features(stack)
 
     def _features(self, stack: Sequence[Policy]) -> Features:
@@ -167,7 +169,7 @@ def wrapper_of(
         slow = LimitedSlowPath(target, function, stack, opener, drive)
         slow.limits, slow.recorder = [*fast.limits][::-1], fast.recorder
         begin = beginning([*fast.limits.values()])
-    slow.gate_at, slow.timed_at, slow.limiter_at = fast.gate_at, fast.timed_at, fast.limiter_at
+    slow.gate_at, slow.timed_at, slow.limiter = fast.gate_at, fast.timed_at, fast.limiter
     called = CellType(opener or function)
     if opener is not None:
         # Not the wrapper: an idle one would be left to the garbage collector, with the timers of its limits.

@@ -155,7 +155,7 @@ class Slots:
             self.leave(permit)
             return False
         permit[0] = self
-        if self._untimed:
+        if self._untimed > 0:  # threads that come at once may count below it
             self._untimed -= 1
         else:
             permit.append(current_clock().now())
@@ -168,8 +168,8 @@ class Slots:
 
     def leave(self, permit: Permit, /) -> None:
         """Give back the slot of a call with that *permit*, if it has one; once or more often."""
-        self._held.pop(id(permit), None)
         permit[0] = None
+        self._held.pop(id(permit), None)
         if self._waiters:
             self._serve()
         if len(permit) > 1:
@@ -193,7 +193,7 @@ class Slots:
         """Record how long a call has held its slot that *began* then."""
         took = current_clock().now() - began
         self.durations.append(took)
-        self._untimed = _ONE_IN - 1 if took < _SHORT else 0
+        self._untimed = (_ONE_IN - 1) * (took < _SHORT)
 
     # -- for the runners -----------------------------------------------------------------------------------------
 
@@ -287,7 +287,7 @@ class Slots:
         with self._lock:
             if not self._waiters:
                 return
-            take = -1 if self.newest_first else 0
+            take = -self.newest_first  # the last, or the first
             while self._waiters:
                 waiter = self._waiters[take]
                 if not self._lend(waiter):

@@ -18,7 +18,8 @@ from resilience._runtime import async_runner
 from resilience._runtime.circuit_context import Permit, calls_here
 from resilience._runtime.cut_off import CutOff, cut_off_by
 from resilience._runtime.generators import cancel, finish, start_iteration
-from resilience._runtime.protocol import Admission, Call, Policy
+from resilience._runtime.limiters import permits_of
+from resilience._runtime.protocol import Admission, Call, Limiter, Policy
 from resilience._runtime.steps import end
 from resilience._runtime.tracebacks import failed_here
 from resilience.clock import current_clock
@@ -39,7 +40,7 @@ class SlowPath:
     that succeeds, since each name of its closure costs every call a little.
     """
 
-    __slots__ = ("drive", "function", "gate_at", "limiter_at", "opener", "stack", "target", "timed_at")
+    __slots__ = ("drive", "function", "gate_at", "limiter", "opener", "stack", "target", "timed_at")
 
     clock = staticmethod(current_clock)
     set_context = staticmethod(set_context)
@@ -60,8 +61,10 @@ class SlowPath:
         self.opener = opener
         #: The runner, sync or async.
         self.drive = drive
-        #: The positions of the gate, of the policy with the limiter, and of the one that times the calls.
-        self.gate_at = self.limiter_at = self.timed_at = NOWHERE
+        #: The positions of the gate, and of the policy that times the calls.
+        self.gate_at = self.timed_at = NOWHERE
+        #: What the fast path asks for admission, if anything.
+        self.limiter: Limiter | None = None
 
     def call(self, arguments: Arguments, keywords: Keywords) -> Call:
         """Return a call that no policy has admitted yet."""
@@ -89,16 +92,16 @@ class SlowPath:
         return call
 
     def hand_over(self, call: Call, permit: Permit) -> None:
-        """Give the *permit* of the limiter to the policy that it belongs to, which leaves it when the call has ended.
+        """Give each *permit* of the limiter to the policy that it belongs to, which leaves it when the call has ended.
 
         A policy inside a time limit that has passed is not run any more: its permit is left at once.
         """
-        limiter = self.stack[self.limiter_at].fast_path_limiter
-        assert limiter is not None, "it has given the permit"
-        if self.limiter_at < call.position:
-            call.permits = {limiter: permit}
-        elif limiter.leaves:
-            limiter.leave(permit)
+        assert self.limiter is not None, "it has given the permit"
+        call.permits = dict(permits_of(self.limiter, permit))
+        for policy in self.stack[call.position :]:
+            limiter = policy.fast_path_limiter
+            if limiter is not None and limiter.leaves:
+                limiter.leave(call.permits.pop(limiter))
 
     @staticmethod
     def cut_off_here() -> CutOff | None:

@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
 from datetime import timedelta
-from typing import Literal, TypeAlias, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict
 
 from resilience._keywords import answers_unknown_keywords
 from resilience._listeners import has_listeners
 from resilience._outcome import Outcome
-from resilience._runtime.circuit_context import Permit
 from resilience._runtime.method_selection import MethodSelection, select_methods
 from resilience._runtime.place import Place
-from resilience._runtime.protocol import PROCEED, Acquire, Call, Emit, Limiter
+from resilience._runtime.protocol import PROCEED, Acquire, Call, Effect, Emit, Limiter
 from resilience._runtime.slots import Slots
 from resilience._runtime.worst_case import WorstCase
 from resilience._validation import given_options, optional, parse_count, parse_duration, require
@@ -73,7 +72,9 @@ class _Compartment:
         durations = self.slots.durations.copy()
         if not durations:
             return None
-        ahead = 0 if self.slots.newest_first else self.slots.waiting
+        ahead = self.slots.waiting
+        if self.slots.newest_first:
+            ahead = 0
         return (ahead + 1) * statistics.fmean(durations) / self.slots.limit
 
     def comes_too_late(self, call: Call, max_wait: float) -> bool:
@@ -146,7 +147,9 @@ class Bulkhead(Policy):
         self.methods: MethodSelection | None = select_methods(only, exclude)
         self.key: Callable[..., Hashable] | None = key
         optional(parse_key, "key", key)
-        self._queue = max(_MIN_QUEUE, 2 * self.limit) if max_queue is None else max_queue
+        self._queue = max(_MIN_QUEUE, 2 * self.limit)
+        if max_queue is not None:
+            self._queue = max_queue
         self._compartment = self._new_compartment()  # without a key all calls go here; it checks the rest
         self._keyed = Keyed(self._new_compartment, parse_count("max_keys", max_keys), _is_idle, self._title)
         if self.key is None:
@@ -170,23 +173,39 @@ class Bulkhead(Policy):
             except Exception as error:  # of the key, or of its function
                 return Outcome.failed(error)
         call.notes[self] = compartment
-        permit = call.take_permit(self.fast_path_limiter)
-        if call.admitted:
-            return (yield from _proceed_admitted(compartment.slots, permit))
         slots = compartment.slots
-        if not (yield Acquire(slots, 0.0)):
-            reason, due = self._refuses(compartment, call), self._waits_until(call)
-            if reason is None and not (yield Acquire(slots, self.max_wait)):
-                reason = _WAITED if call.clock.now() >= due else _FULL
-            if reason is not None:
-                return (yield from self._reject(compartment, call, reason))
-        permit = [None]
+        permit = call.take_permit(self.fast_path_limiter) or [None]
+        # A call that the fast path has admitted has its slot; or needs none, as a circuit inside has rejected it.
+        acquires = not call.admitted
+        if acquires:
+            refusal = yield from self._acquire(compartment, call)
+            if refusal is not None:
+                return refusal
         try:
-            slots.hold(permit, call.waiter)
+            if acquires:
+                slots.hold(permit, call.waiter)
             outcome: Outcome = yield PROCEED
             return outcome
         finally:
-            slots.leave(permit)
+            try:
+                slots.leave(permit)
+            except BaseException:  # Ctrl-C as it begins
+                slots.leave(permit)
+                raise
+
+    def _acquire(self, compartment: _Compartment, call: Call) -> Generator[Effect, Any, Outcome | None]:
+        """Take a slot for *call*, and wait for it; return a refusal where it gets none in time."""
+        slots = compartment.slots
+        if (yield Acquire(slots, 0.0)):
+            return None
+        reason, due = self._refuses(compartment, call), self._waits_until(call)
+        if reason is None:
+            if (yield Acquire(slots, self.max_wait)):
+                return None
+            reason = _FULL
+            if call.clock.now() >= due:
+                reason = _WAITED
+        return (yield from self._reject(compartment, call, reason))
 
     def _waits_until(self, call: Call) -> float:
         """Return when *call* stops to wait for a slot, by its clock."""
@@ -245,7 +264,9 @@ class Bulkhead(Policy):
 
     def worst(self, inside: WorstCase) -> WorstCase:
         """Return *inside*, after the longest wait for a slot: without *max_wait* any time, up to the deadline."""
-        wait = math.inf if self.max_wait is None else self.max_wait
+        wait = math.inf
+        if self.max_wait is not None:
+            wait = self.max_wait
         return inside._replace(waits=inside.waits + wait, seconds=inside.seconds + wait)
 
     def __str__(self) -> str:
@@ -258,19 +279,6 @@ class Bulkhead(Policy):
 
     def __repr__(self) -> str:
         return f"<{self}>"
-
-
-def _proceed_admitted(slots: Slots, permit: Permit | None) -> Steps:
-    """Go on with a call that the fast path has admitted, which has its slot already.
-
-    It has none where a circuit inside has rejected it: then it is not made, and needs none.
-    """
-    try:
-        outcome: Outcome = yield PROCEED
-        return outcome
-    finally:
-        if permit is not None:
-            slots.leave(permit)
 
 
 def _is_idle(compartment: _Compartment) -> bool:

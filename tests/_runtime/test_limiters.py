@@ -27,9 +27,13 @@ from resilience import (
     timeout,
     track_errors,
 )
+from resilience._runtime import sync_runner
+from resilience._runtime.acquire import acquire
 from resilience._runtime.circuit_context import calls_here, still_running
+from resilience._runtime.limiters import LimiterChain
 from resilience._runtime.protocol import Call, Limiter, Steps
 from resilience._runtime.slots import Slots
+from resilience._runtime.steps import resume
 from resilience.clock import current_clock
 from resilience.metrics._call_stats import CALL_STATS
 from resilience.policies import Outcome, Policy, Proceed
@@ -134,18 +138,76 @@ def test_a_call_that_finds_none_is_taken_to_run():
     assert in_flight(stock) == 0
 
 
-def test_two_policies_that_admit_and_one_with_keys_are_run_for_each_call():
-    one, other = bulkhead("one", 1, max_queue=0), bulkhead("other", 2, max_queue=0)
-    keyed = bulkhead("keyed", 1, key=lambda: "key", max_queue=0)
+def test_several_policies_that_admit_are_asked_together(runner: Runner):
+    one, other = Unasked("one", 1, max_queue=0), Unasked("other", 2, max_queue=0)
+    allowance = Allowance(2)
+    stack = Pipeline(allowance, one, retry_on_category(attempts=2), other)
 
-    @one
-    @other
-    @keyed
     def call() -> list[int]:
-        return [in_flight(policy) for policy in (one, other, keyed)]
+        return [in_flight(policy) for policy in (one, other)]
 
-    assert call() == [1, 1, 1]
-    assert [in_flight(policy) for policy in (one, other, keyed)] == [0, 0, 0]
+    async def call_async() -> list[int]:
+        await anyio.lowlevel.checkpoint()
+        return call()
+
+    def main() -> None:
+        guarded = stack(call)
+        assert [guarded(), guarded()] == [[1, 1]] * 2
+        with pytest.raises(PermissionError):
+            guarded()
+
+    async def main_async() -> None:
+        guarded = stack(call_async)
+        assert [await guarded(), await guarded()] == [[1, 1]] * 2
+        with pytest.raises(PermissionError):
+            await guarded()
+
+    runner.run(main, main_async)
+    assert [in_flight(policy) for policy in (one, other)] == [0, 0]
+
+
+def test_what_one_of_several_declines_is_given_back_to_the_others():
+    one, other = bulkhead("one", 5), bulkhead("other", 1, max_queue=0)
+    allowance = Allowance(1)
+    guarded = Pipeline(one, other, allowance)(lambda: "made")
+    assert other._compartment.slots.try_acquire()
+    for _ in range(3):
+        with pytest.raises(BulkheadFullError):
+            guarded()
+    assert in_flight(one) == 0
+    other._compartment.slots.release()
+    assert guarded() == "made"
+
+
+def test_a_call_that_one_of_several_declines_is_not_timed_as_one():
+    free, full = Slots(1), Slots(1)
+    assert full.try_acquire()
+    chain = LimiterChain([free, full])
+    assert not chain.try_enter([None])
+    assert (free.free, full.free, [*free.durations]) == (1, 0, [])
+
+
+def test_of_several_each_is_given_back_by_its_own_policy_when_a_call_has_failed(runner: Runner):
+    held: list[list[int]] = []
+    outer, inner = bulkhead("outer", 1), bulkhead("inner", 1)
+    retry = retry_on_category(
+        attempts=2, base_delay=1, on_retry=lambda *_: held.append([in_flight(outer), in_flight(inner)])
+    )
+    story = runner.play(Pipeline(outer, retry, inner), ConnectionResetError(), "ok")
+    assert (story.answer, held) == ("ok", [[1, 0]])
+    assert (in_flight(outer), in_flight(inner)) == (0, 0)
+
+
+def test_a_policy_that_stands_twice_in_a_stack_and_one_with_keys_are_run_for_each_call():
+    twice = bulkhead("twice", 2, max_queue=0)
+
+    @twice
+    @twice
+    def call() -> int:
+        return in_flight(twice)
+
+    assert call() == 2
+    assert in_flight(twice) == 0
     with pytest.raises(AssertionError):
         Unasked("stock", 2, key=lambda: "key")(lambda: None)()
 
@@ -432,6 +494,28 @@ def test_wherever_ctrl_c_comes_the_slot_is_given_back_once(fails: bool):
         assert in_flight(stock) == 0
         assert not still_running(calls_here())
         assert call() == expected
+
+
+@pytest.mark.parametrize("way", ["call", "block", "stream"])
+def test_wherever_ctrl_c_comes_to_a_call_that_a_runner_makes_the_slot_is_given_back_once(way: str):
+    stock = bulkhead("stock", 1)
+
+    @stock
+    def items() -> Iterator[int]:
+        yield 1
+
+    def block() -> None:
+        with stock:
+            pass
+
+    call = {"call": lambda: stock.call(int), "block": block, "stream": lambda: [*items()]}[way]
+    functions = (acquire, bulkhead.run, sync_runner.drive, sync_runner.advance, sync_runner.perform, resume)
+    inside = {*(function.__code__ for function in functions), *functions_of(Slots)}
+    for _ in interruptions(call, inside, after_calls=True):
+        gc.collect()
+        assert in_flight(stock) == 0
+        assert not still_running(calls_here())
+        call()
 
 
 def test_ctrl_c_as_a_slot_is_given_back_still_wakes_the_call_that_waits():

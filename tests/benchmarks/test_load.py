@@ -110,7 +110,7 @@ def test_writing_keeps_what_is_around_the_markers(tmp_path: Path, monkeypatch: p
     page.write(table, found)
     written = (tmp_path / "load.md").read_text(encoding="utf-8")
     assert written == text.replace("\nold\n", f"\n\n{markdown(table, found)}\n")
-    assert json.loads((tmp_path / "load-bulkhead.json").read_text(encoding="utf-8")) == found
+    assert json.loads((tmp_path / "load-bulkhead.json").read_text(encoding="utf-8")) == {"format": "load", **found}
     assert (tmp_path / "load-bulkhead.svg").read_text(encoding="utf-8").startswith("<?xml")
     (tmp_path / "load.md").write_text("by hand\n", encoding="utf-8")
     with pytest.raises(ValueError, match="the markers <!-- bulkhead: begin -->"):
