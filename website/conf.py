@@ -64,7 +64,7 @@ NAVIGATION = {
     "Policies": ["retry", "circuit-breaker", "timeout", "deadline", "bulkhead", "fallback", "pipeline"],
     "Failures": ["categories", "libraries", "errors", "translating", "collecting", "http"],
     "More policies": ["revising", "streams", "extending"],
-    "Operation": ["events", "metrics", "testing", "cli"],
+    "Operation": ["shop", "events", "metrics", "testing", "cli"],
     "Executing code": ["execution", "execution-policy", "execution-loop", "reports"],
     "Reference": ["reference/index", "glossary"],
     "Background": ["migrating", "contrib", "half-open", "benchmarks", "storm"],
