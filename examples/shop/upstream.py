@@ -1,4 +1,4 @@
-"""The service that the shop depends on. It fails when it is told to.
+"""The service that the shop depends on. It fails on request.
 
     uvicorn examples.shop.upstream:app --port 8001
 
