@@ -64,10 +64,11 @@ NAVIGATION = {
     "Policies": ["retry", "circuit-breaker", "timeout", "deadline", "bulkhead", "fallback", "pipeline"],
     "Failures": ["categories", "libraries", "errors", "translating", "collecting", "http"],
     "More policies": ["revising", "streams", "extending"],
-    "Operation": ["shop", "events", "metrics", "testing", "cli"],
+    "Operation": ["events", "metrics", "testing", "cli"],
     "Executing code": ["execution", "execution-policy", "execution-loop", "reports"],
     "Reference": ["reference/index", "glossary"],
     "Background": ["migrating", "contrib", "half-open", "benchmarks", "storm"],
+    "Example": ["shop"],
 }
 #: Links from pages to files that are no pages, as they stand in the text, and the page that shows these files.
 ELSEWHERE = {"../examples/policies": "reference/examples.md"}
