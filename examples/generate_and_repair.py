@@ -1,4 +1,4 @@
-# ruff: noqa: INP001, T201 -- a program by itself, which prints
+# ruff: noqa: INP001 -- a program by itself, which prints
 """A model generates code, which fails and is repaired, while the container that should run it cannot be reached.
 
     python -m examples.generate_and_repair

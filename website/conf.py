@@ -79,6 +79,7 @@ NAVIGATION = {
     "Executing code": ["execution", "execution-policy", "execution-loop", "reports"],
     "Reference": ["reference/index", "glossary"],
     "Background": ["migrating", "contrib", "half-open", "benchmarks", "storm", "load"],
+    "Example": ["shop"],
 }
 #: Links from pages to files that are no pages, as they stand in the text, and the page that shows these files.
 ELSEWHERE = {"../examples/policies": "reference/examples.md"}

@@ -120,11 +120,25 @@ def category_of(outcome: Outcome) -> ErrorCategory:
 def explain(exc: BaseException) -> Explanation:
     """Return the category of an exception together with the rule that answered and why. Never raises.
 
+    Where a client library wraps the exception that decides, the reason is that of the wrapped one.
+
     >>> print(explain(ConnectionResetError("secret")))
     network (builtin: ConnectionError is network); recovery: retry
     """
     verdict = _decide(exc)
-    return Explanation(verdict.category, verdict.rule, verdict.reason)
+    reason = verdict.reason
+    if verdict.rule == "client" and reason.endswith(f" is {verdict.category.label}"):
+        reason = _reason_of_cause(exc, verdict.category) or reason
+    return Explanation(verdict.category, verdict.rule, reason)
+
+
+def _reason_of_cause(exc: BaseException, category: ErrorCategory) -> str | None:
+    """Return why an exception that *exc* wraps is in *category* as well; None where there is none."""
+    try:
+        found = (_decide(cause) for cause in causes_of(exc))
+        return next((verdict.reason for verdict in found if verdict.category is category), None)
+    except Exception:  # one that cannot be examined
+        return None
 
 
 def categories_of(exc: BaseException) -> ErrorCategory:
