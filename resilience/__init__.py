@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from resilience.policies.degraded import Degraded
     from resilience.policies.hedge import Hedge, hedge
     from resilience.policies.idempotency import by_method
+    from resilience.policies.linting import Finding, lint
     from resilience.policies.retry_budget import RetryBudget
     from resilience.policies.retry_report import AttemptReport, CallReport, last_call
     from resilience.policies.revision import Arguments
@@ -72,6 +73,7 @@ __all__ = [
     "Description",
     "ErrorCategory",
     "ErrorCollector",
+    "Finding",
     "GatheredResults",
     "Hedge",
     "Pipeline",
@@ -101,6 +103,7 @@ __all__ = [
     "gather_results_async",
     "hedge",
     "last_call",
+    "lint",
     "override_profiles",
     "profile_of",
     "register",
@@ -132,6 +135,7 @@ _LAZY = {
     "Degraded": "policies.degraded",
     "Description": "_runtime.pipeline",
     "ErrorCollector": "collect",
+    "Finding": "policies.linting",
     "GatheredResults": "gather",
     "Hedge": "policies.hedge",
     "Pipeline": "_runtime.pipeline",
@@ -156,6 +160,7 @@ _LAZY = {
     "gather_results_async": "gather",
     "hedge": "policies.hedge",
     "last_call": "policies.retry_report",
+    "lint": "policies.linting",
     "override_profiles": "profiles",
     "profile_of": "profiles",
     "register": "classification.registry",

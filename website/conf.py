@@ -63,7 +63,7 @@ copybutton_prompt_is_regexp = True
 NAVIGATION = {
     "Policies": ["retry", "circuit-breaker", "timeout", "deadline", "bulkhead", "hedge", "fallback", "pipeline"],
     "Failures": ["categories", "libraries", "errors", "translating", "collecting", "http"],
-    "More policies": ["revising", "streams", "extending"],
+    "More policies": ["revising", "streams", "extending", "lint"],
     "Operation": ["events", "metrics", "testing", "cli"],
     "Executing code": ["execution", "execution-policy", "execution-loop", "reports"],
     "Reference": ["reference/index", "glossary"],

@@ -24,7 +24,8 @@ from resilience._lazy import attach_lazy
 if TYPE_CHECKING:
     from resilience._outcome import Outcome
     from resilience._runtime.cut_off import AbandonWatch, CutOff
-    from resilience._runtime.protocol import Acquire, Call, Effect, Emit, Proceed, Race, Run, Sleep
+    from resilience._runtime.place import Place
+    from resilience._runtime.protocol import Acquire, Call, Effect, Emit, OnFailure, Proceed, Race, Run, Sleep
     from resilience._runtime.slots import Slots
     from resilience.policies.base import Policy, Steps
 
@@ -35,7 +36,9 @@ __all__ = [
     "CutOff",
     "Effect",
     "Emit",
+    "OnFailure",
     "Outcome",
+    "Place",
     "Policy",
     "Proceed",
     "Race",

@@ -130,6 +130,13 @@ class Hedge(Policy):
         self._state = self._new_state()  # without a key for all calls
         self._keyed = Keyed(self._new_state, _MAX_KEYS, _always, self.__str__)
 
+    @property
+    def seconds(self) -> float:
+        """The delay that was given; 0 where it is learned from calls, which end within their limits."""
+        if self._quantile is not None:
+            return 0.0
+        return self._seconds
+
     def _new_state(self) -> HedgeState:
         return HedgeState(self._quantile, self._seconds)
 

@@ -2,7 +2,8 @@
 
 from resilience._outcome import Outcome
 from resilience._runtime.cut_off import AbandonWatch, CutOff
-from resilience._runtime.protocol import Acquire, Call, Effect, Emit, Proceed, Race, Run, Sleep
+from resilience._runtime.place import Place
+from resilience._runtime.protocol import Acquire, Call, Effect, Emit, OnFailure, Proceed, Race, Run, Sleep
 from resilience._runtime.slots import Slots
 
 __all__ = [
@@ -12,7 +13,9 @@ __all__ = [
     "CutOff",
     "Effect",
     "Emit",
+    "OnFailure",
     "Outcome",
+    "Place",
     "Proceed",
     "Race",
     "Run",
