@@ -112,7 +112,7 @@ class PerInstancePolicy(Policy):
     """
 
     supports_generators = True
-    place = Place.CIRCUIT_BREAKER
+    place: Place | None = Place.CIRCUIT_BREAKER
 
     def __init__(
         self,

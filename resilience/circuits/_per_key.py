@@ -69,7 +69,7 @@ class PerKeyPolicy(Policy):
     """
 
     supports_generators = True
-    place = Place.CIRCUIT_BREAKER
+    place: Place | None = Place.CIRCUIT_BREAKER
 
     def __init__(self, template: CircuitBreakerPolicy, circuit_of_call: Callable[[Call], HasCircuit]) -> None:
         self._template = template

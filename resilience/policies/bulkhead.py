@@ -122,7 +122,7 @@ class Bulkhead(Policy):
     7
     """
 
-    place = Place.BULKHEAD
+    place: Place | None = Place.BULKHEAD
 
     def __init__(
         self,

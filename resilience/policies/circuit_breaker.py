@@ -93,7 +93,7 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
     """
 
     supports_generators = True
-    place = Place.CIRCUIT_BREAKER
+    place: Place | None = Place.CIRCUIT_BREAKER
 
     #: `state`, as wrappers read it: the slot itself; from the first call in a worker thread on `_AdmissionHere`.
     admission: ClassVar[Any] = CircuitStateMachine.state  # type: ignore[misc]  # a descriptor, on the class

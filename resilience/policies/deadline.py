@@ -37,7 +37,7 @@ class Deadline(Policy):
 
     # Not on the fast path: the calls inside must know of it.
     is_deadline = True
-    place = Place.DEADLINE
+    place: Place | None = Place.DEADLINE
     supports_generators = False
 
     def __init__(self, limit: float | timedelta, **methods: Unpack[MethodOptions]) -> None:

@@ -59,7 +59,7 @@ class Fallback(Policy, Generic[V]):
     """
 
     supports_generators = False
-    place = Place.FALLBACK
+    place: Place | None = Place.FALLBACK
 
     def __init__(
         self,

@@ -66,7 +66,7 @@ class Retry(RetryDecision):
     """
 
     tracks_exhaustion = True
-    place = Place.RETRY
+    place: Place | None = Place.RETRY
 
     def run(self, call: Call) -> Steps[Outcome]:
         """Make attempts until one succeeds or no other may follow; return the outcome of the last one.

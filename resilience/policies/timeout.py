@@ -42,7 +42,7 @@ class Timeout(Policy):
 
     fast_path = True
     supports_generators = False
-    place = Place.TIME_LIMIT
+    place: Place | None = Place.TIME_LIMIT
 
     def __init__(self, limit: object, mode: str = "thread", **methods: Unpack[MethodOptions]) -> None:
         self.uses_signal: bool = require_choice("mode", mode, _MODES) == "signal"

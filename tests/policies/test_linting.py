@@ -28,7 +28,7 @@ from resilience.policies._stack_order import _NAMES, _REASONS
 class RateLimit(Policy):
     """Stands for any rate limit: the order goes by the place alone."""
 
-    place = Place.RATE_LIMIT
+    place: Place | None = Place.RATE_LIMIT
 
     def run(self, call: Call) -> Steps:
         outcome: Outcome = yield Proceed()
