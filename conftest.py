@@ -20,6 +20,8 @@ from sybil import Document, Example, Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 from sybil.typing import Evaluator
 
+from resilience import Pipeline, lint
+from resilience._runtime.decorate import guarded
 from tests.docs_server import DocsServer, serving
 
 # Hundreds of tests start an interpreter. Without cached bytecode each of them would compile all that it imports.
@@ -57,6 +59,13 @@ class Page(Document):
         if example.start not in self._begun and example.region.evaluator is not None:
             self._begun.add(example.start)
             super().evaluate(example, example.region.evaluator)
+            self._lint()
+
+    def _lint(self) -> None:
+        """Fail where a stack that the page shows breaks a rule; what is called `wrong` shows one that does."""
+        for name, value in self.namespace.items():
+            if not name.startswith("wrong") and (isinstance(value, Pipeline) or guarded(value) is not None):
+                assert lint(value) == (), name
 
 
 def _in_a_shop(namespace: dict[str, object]) -> None:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from resilience.policies.degraded import Degraded
     from resilience.policies.hedge import Hedge, hedge
     from resilience.policies.idempotency import by_method, unless_post
+    from resilience.policies.linting import Finding, lint
     from resilience.policies.rate_limit import RateLimit, rate_limit
     from resilience.policies.retry_budget import RetryBudget
     from resilience.policies.retry_report import AttemptReport, CallReport, last_call, report_of
@@ -77,6 +78,7 @@ __all__ = [
     "Description",
     "ErrorCategory",
     "ErrorCollector",
+    "Finding",
     "GatheredResults",
     "Hedge",
     "Pipeline",
@@ -109,6 +111,7 @@ __all__ = [
     "gather_results_async",
     "hedge",
     "last_call",
+    "lint",
     "override_profiles",
     "profile_of",
     "rate_limit",
@@ -145,6 +148,7 @@ _LAZY = {
     "ClassDescription": "_runtime.description",
     "Description": "_runtime.description",
     "ErrorCollector": "collect",
+    "Finding": "policies.linting",
     "GatheredResults": "gather",
     "Hedge": "policies.hedge",
     "Pipeline": "_runtime.pipeline",
@@ -173,6 +177,7 @@ _LAZY = {
     "hedge": "policies.hedge",
     "last_call": "policies.retry_report",
     "report_of": "policies.retry_report",
+    "lint": "policies.linting",
     "override_profiles": "profiles",
     "profile_of": "profiles",
     "rate_limit": "policies.rate_limit",

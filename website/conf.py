@@ -74,7 +74,7 @@ NAVIGATION = {
         "pipeline",
     ],
     "Failures": ["categories", "libraries", "errors", "translating", "collecting", "http"],
-    "More policies": ["revising", "streams", "extending"],
+    "More policies": ["revising", "streams", "extending", "lint"],
     "Operation": ["events", "metrics", "testing", "pytest", "cli"],
     "Executing code": ["execution", "execution-policy", "execution-loop", "reports"],
     "Reference": ["reference/index", "glossary"],

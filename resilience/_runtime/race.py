@@ -238,6 +238,8 @@ class _RaceUnderAlarm(_Race):
     #: Whether the first copy has not ended, and whether the race has cancelled it.
     _first_runs = True
     _first_is_cancelled = False
+    #: Whether the alarm has rung; the task that it has started, once that is known: it may run before.
+    _has_rung = False
     _others: asyncio.Task[None] | None = None
     #: What has ended the other copies without an outcome: Ctrl-C in one of them.
     _raised: BaseException | None = None
@@ -276,7 +278,7 @@ class _RaceUnderAlarm(_Race):
 
     def _end(self) -> None:
         super()._end()
-        if self._others is None or not self._first_runs or self._first_is_cancelled:
+        if not self._has_rung or not self._first_runs or self._first_is_cancelled:
             return
         import asyncio
 
@@ -288,6 +290,7 @@ class _RaceUnderAlarm(_Race):
         """Start the next copy: the delay has passed. Called by the event loop, in the context of another call."""
         import asyncio
 
+        self._has_rung = True
         copy = self._before.run(self._next_copy)
         self._refused = copy is None
         others = self._run_others(copy, self._begun)

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from resilience._forks import fork_safe
 from resilience._outcome import Outcome
+from resilience._runtime.place import Place
 from resilience._runtime.protocol import Call, Policy, Steps
 from resilience.circuits._per_key import HasCircuit
 from resilience.policies.circuit_breaker import CircuitBreakerPolicy
 
 if TYPE_CHECKING:
     from resilience._runtime.method_selection import MethodSelection
+    from resilience.policies._circuit_breaker_config import CircuitBreakerConfig
 
 __all__ = ["OneForAll", "PerInstance", "PerInstancePolicy"]
 
@@ -126,6 +128,7 @@ class PerInstancePolicy(Policy):
     """
 
     supports_generators = True
+    place: Place | None = Place.CIRCUIT_BREAKER
 
     def __init__(
         self,
@@ -137,6 +140,7 @@ class PerInstancePolicy(Policy):
         self._class = cls
         self._circuit_of = circuit_of
         self.methods: MethodSelection | None = template.methods
+        self.config: CircuitBreakerConfig = template.config
         #: The public `CircuitBreaker` that the circuits of the objects are made after.
         self.owner: object = template.owner
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from resilience._outcome import Outcome
+from resilience._runtime.place import Place
 from resilience._runtime.protocol import Call, Policy, Steps
 from resilience.policies._keyed import Keyed
 from resilience.policies.circuit_breaker import CircuitBreakerPolicy
@@ -17,6 +18,7 @@ from resilience.policies.circuit_states import CircuitMode, CircuitState
 
 if TYPE_CHECKING:
     from resilience._runtime.method_selection import MethodSelection
+    from resilience.policies._circuit_breaker_config import CircuitBreakerConfig
 
 __all__ = ["HasCircuit", "PerKey", "PerKeyPolicy"]
 
@@ -67,11 +69,13 @@ class PerKeyPolicy(Policy):
     """
 
     supports_generators = True
+    place: Place | None = Place.CIRCUIT_BREAKER
 
     def __init__(self, template: CircuitBreakerPolicy, circuit_of_call: Callable[[Call], HasCircuit]) -> None:
         self._template = template
         self._circuit_of_call = circuit_of_call
         self.methods: MethodSelection | None = template.methods
+        self.config: CircuitBreakerConfig = template.config
         #: The public `CircuitBreaker` that the circuits of the keys are made after.
         self.owner: object = template.owner
 

@@ -33,6 +33,7 @@ _COMMANDS = {
     "codes": ("resilience.cli.codes", "run_codes"),
     "demo": ("resilience.cli.demo", "run_demo"),
     "explain": ("resilience.cli.explain", "run_explain"),
+    "lint": ("resilience.cli.lint", "run_lint"),
     "report": ("resilience.cli.report", "run_report"),
     "run": ("resilience.cli.script", "run_script"),
     "schema": ("resilience.cli.schema", "run_schema"),

@@ -30,6 +30,7 @@ examples:
   resilience explain status 503
   resilience circuits shop.main          the circuits of an application
   resilience codes shop.errors           the error codes of an application
+  resilience lint shop.main              mistakes in an application's stacks of policies
   resilience report traceback.txt        explain a traceback that was saved
   resilience schema report               the JSON Schema of such a report
   resilience run script.py --timeout 5   execute a script within limits
@@ -99,6 +100,17 @@ of its class in the next.
 
 exit codes: 0 nothing wrong, 1 --check has found something or a module raised,
 2 no such module, prefix or file
+"""
+
+_LINT_EXAMPLES = """\
+examples:
+  resilience lint shop.main          all that is guarded in a module; the current directory is searched first
+  resilience lint shop.main:search   the stack of this function, class or pipeline
+  resilience lint shop.main --json
+
+The application is imported, which runs its modules; nothing of it is called.
+
+exit codes: 0 nothing wrong, 1 a rule is broken or it raised while it was imported, 2 no such module, 130 Ctrl-C
 """
 
 _RUN_EXAMPLES = """\
@@ -230,6 +242,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     circuits.add_argument("application", metavar="MODULE[:ATTRIBUTE]", help="what to import")
     circuits.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+
+    lint = _command(commands, "lint", "find mistakes in an application's stacks of policies", _LINT_EXAMPLES)
+    lint.add_argument("application", metavar="MODULE[:ATTRIBUTE]", help="what to import")
+    lint.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
     script = _command(commands, "run", "execute a script within limits; explain how it failed", _RUN_EXAMPLES)
     script.add_argument("script", metavar="SCRIPT", help="a Python file; - is stdin")

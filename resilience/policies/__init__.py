@@ -24,7 +24,20 @@ from resilience._lazy import attach_lazy
 if TYPE_CHECKING:
     from resilience._outcome import Outcome
     from resilience._runtime.cut_off import AbandonWatch, CutOff
-    from resilience._runtime.protocol import Acquire, Call, Effect, Emit, Limiter, Permit, Proceed, Race, Run, Sleep
+    from resilience._runtime.place import Place
+    from resilience._runtime.protocol import (
+        Acquire,
+        Call,
+        Effect,
+        Emit,
+        Limiter,
+        OnFailure,
+        Permit,
+        Proceed,
+        Race,
+        Run,
+        Sleep,
+    )
     from resilience._runtime.slots import Slots
     from resilience.policies.base import Policy, Steps
 
@@ -36,8 +49,10 @@ __all__ = [
     "Effect",
     "Emit",
     "Limiter",
+    "OnFailure",
     "Outcome",
     "Permit",
+    "Place",
     "Policy",
     "Proceed",
     "Race",

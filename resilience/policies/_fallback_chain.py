@@ -29,9 +29,10 @@ class FallbackRoute(Source):
     the call is. Raises TypeError for what is no function.
     """
 
-    __slots__ = ("_not", "function", "name", "parameter")
+    __slots__ = ("_not", "category", "function", "name", "parameter")
 
     def __init__(self, category: ErrorCategory, function: Callable[..., object]) -> None:
+        self.category: ErrorCategory = category
         self._not = ~category.value
         #: How the entry is written, for messages.
         self.parameter: str = f"chain[{category.label!r}]"

@@ -113,7 +113,7 @@ class RateLimiting(Policy):
     it ends.
     """
 
-    place = Place.RATE_LIMIT
+    place: Place | None = Place.RATE_LIMIT
     max_wait: float | None = None
 
     @abc.abstractmethod

@@ -120,8 +120,8 @@ class Bulkhead(Policy):
     7
     """
 
-    place = Place.BULKHEAD
     guards_local_methods = False
+    place: Place | None = Place.BULKHEAD
 
     @answers_unknown_keywords("bulkhead")
     def __init__(

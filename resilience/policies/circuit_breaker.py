@@ -23,6 +23,7 @@ from resilience._outcome import Outcome
 from resilience._runtime.circuit_context import Note, calls_here, enter, is_part_of, leave
 from resilience._runtime.cut_off import AbandonWatch, CutOff, thread_limit_here
 from resilience._runtime.method_selection import RequestMethods
+from resilience._runtime.place import Place
 from resilience._runtime.protocol import PROCEED, Admission, Call, Emit, Gate, Policy, Run, Steps, SuccessReporting
 from resilience._runtime.thread_timeout import on_first_limit
 from resilience.classification._parse_errors import is_garbage
@@ -92,6 +93,7 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
     """
 
     supports_generators = True
+    place: Place | None = Place.CIRCUIT_BREAKER
 
     #: `state`, as wrappers read it: the slot itself; from the first call in a worker thread on `_AdmissionHere`.
     admission: ClassVar[Any] = CircuitStateMachine.state  # type: ignore[misc]  # a descriptor, on the class

@@ -12,6 +12,7 @@ from typing import Unpack
 
 from resilience._outcome import DEADLINE_EXCEEDED, TIMED_OUT, Outcome
 from resilience._runtime.method_selection import MethodOptions, MethodSelection, select_methods
+from resilience._runtime.place import Place
 from resilience._runtime.protocol import Call, Proceed
 from resilience._runtime.worst_case import WorstCase
 from resilience._validation import parse_duration
@@ -36,6 +37,7 @@ class Deadline(Policy):
 
     # Not on the fast path: the calls inside must know of it.
     is_deadline = True
+    place: Place | None = Place.DEADLINE
     supports_generators = False
     guards_local_methods = False
 

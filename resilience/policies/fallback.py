@@ -21,6 +21,7 @@ from resilience._outcome import TIMED_OUT, Outcome
 from resilience._runtime import protocol as base
 from resilience._runtime.callables import name_of
 from resilience._runtime.method_selection import MethodOptions, MethodSelection, select_methods
+from resilience._runtime.place import Place
 from resilience._runtime.protocol import PROCEED, Call, Proceed
 from resilience._validation import optional, require, require_bool
 from resilience.categories import CategoryLike, ErrorCategory, combine
@@ -71,6 +72,7 @@ class Fallback(Policy, Generic[V]):
 
     supports_generators = False
     reserves_time = True
+    place: Place | None = Place.FALLBACK
 
     def __init__(
         self,

@@ -97,7 +97,7 @@ class Hedge(Policy):
     ['lamp']
     """
 
-    place = Place.HEDGE
+    place: Place | None = Place.HEDGE
     supports_sync = False
     needs_async = "nothing can end a copy; give to_threads=True to run the copies in threads"
 
@@ -125,10 +125,17 @@ class Hedge(Policy):
         self.key: Callable[..., Hashable] | None = key
         optional(parse_key, "key", key)
         self.to_threads: bool = require_bool("to_threads", to_threads)
-        self.supports_sync = to_threads
+        self.supports_sync: bool = to_threads
         self.methods: MethodSelection | None = select_methods(only, exclude)
         self._state = self._new_state()  # without a key for all calls
         self._keyed = Keyed(self._new_state, _MAX_KEYS, _always, self.__str__)
+
+    @property
+    def seconds(self) -> float:
+        """The delay that was given; 0 where it is learned from calls, which end within their limits."""
+        if self._quantile is not None:
+            return 0.0
+        return self._seconds
 
     def _new_state(self) -> HedgeState:
         return HedgeState(self._quantile, self._seconds)

@@ -2,7 +2,20 @@
 
 from resilience._outcome import Outcome
 from resilience._runtime.cut_off import AbandonWatch, CutOff
-from resilience._runtime.protocol import Acquire, Call, Effect, Emit, Limiter, Permit, Proceed, Race, Run, Sleep
+from resilience._runtime.place import Place
+from resilience._runtime.protocol import (
+    Acquire,
+    Call,
+    Effect,
+    Emit,
+    Limiter,
+    OnFailure,
+    Permit,
+    Proceed,
+    Race,
+    Run,
+    Sleep,
+)
 from resilience._runtime.slots import Slots
 
 __all__ = [
@@ -13,8 +26,10 @@ __all__ = [
     "Effect",
     "Emit",
     "Limiter",
+    "OnFailure",
     "Outcome",
     "Permit",
+    "Place",
     "Proceed",
     "Race",
     "Run",

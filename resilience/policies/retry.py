@@ -18,6 +18,7 @@ import math
 from resilience._listeners import has_listeners
 from resilience._outcome import Outcome
 from resilience._runtime.exhaustion import exhaustion_counter
+from resilience._runtime.place import Place
 from resilience._runtime.protocol import PROCEED, Call, Run, Sleep, Steps
 from resilience._shutdown import is_shutting_down
 from resilience.categories import ErrorCategory
@@ -66,6 +67,7 @@ class Retry(RetryDecision):
 
     tracks_exhaustion = True
     guards_local_methods = False
+    place: Place | None = Place.RETRY
 
     def run(self, call: Call) -> Steps[Outcome]:
         """Make attempts until one succeeds or no other may follow; return the outcome of the last one.

@@ -15,6 +15,7 @@ from resilience._runtime import protocol as base
 from resilience._runtime.callables import is_generator, name_of
 from resilience._runtime.decorate import refuse_without_items
 from resilience._runtime.method_selection import MethodOptions, MethodSelection, select_methods
+from resilience._runtime.place import Place
 from resilience._runtime.protocol import Call, Proceed
 from resilience._runtime.worst_case import WorstCase
 from resilience._validation import given_options, optional, parse_duration, require_choice
@@ -43,6 +44,7 @@ class Timeout(Policy):
     fast_path = True
     supports_generators = False
     guards_local_methods = False
+    place: Place | None = Place.TIME_LIMIT
 
     def __init__(self, limit: object, mode: Mode = "thread", **methods: Unpack[MethodOptions]) -> None:
         self.uses_signal: bool = require_choice("mode", mode, get_args(Mode)) == "signal"

@@ -149,6 +149,7 @@ EACH_COMMAND = [
     ("codes",),
     ("schema", "report"),
     ("circuits", "json"),
+    ("lint", "json"),
     ("report", "-"),
     ("demo", "--seconds", "3"),
     ("demo", "--seconds", "3", "--backend", "trio"),
