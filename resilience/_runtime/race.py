@@ -145,7 +145,7 @@ class _Race:
             delay = pause
         while self._begun < self._effect.copies:
             before = self._begun
-            await self._call.clock.sleep_async(delay)
+            await self._sleep(delay)
             if before != self._begun:  # one has begun meanwhile in the place of one that failed
                 continue
             copy = self._next_copy()
@@ -154,6 +154,13 @@ class _Race:
             else:
                 delay, pause = self._effect.delay, self._first_pause()
                 self._group.start_soon(self._run_copies, copy, self._begun)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait by the call's clock. `no_waits` is for waits that follow a failure, and leaves this one as it is."""
+        if self._call.clock is SYSTEM:
+            await anyio.sleep(seconds)
+        else:
+            await self._call.clock.sleep_async(seconds)
 
     def _first_pause(self) -> float:
         """Return after how many seconds the policy is asked again that has not admitted a copy; then twice as many."""

@@ -1,4 +1,7 @@
-"""The state of a hedge that all calls of a key share: the delay, the pause, and how often copies have won."""
+"""The state of a hedge that all calls of a key share: the delay, the pause, and how often copies have won.
+
+It says when a copy is to be made, and when none would help: it knows latencies, and nothing of calls and failures.
+"""
 
 from __future__ import annotations
 

@@ -26,6 +26,7 @@ from resilience._runtime.protocol import Call
 from resilience._runtime.protocol import Policy as AnyPolicy
 from resilience._runtime.worst_case import WorstCase
 from resilience._validation import optional, parse_count, parse_duration, parse_number, require, require_bool
+from resilience.categories import ErrorCategory
 from resilience.policies._extra_calls import ExtraCalls
 from resilience.policies._hedge_state import HedgeState
 from resilience.policies._hedged_call import HedgedCall
@@ -33,6 +34,7 @@ from resilience.policies._keyed import Keyed, parse_key
 from resilience.policies._repeatable import never_repeats
 from resilience.policies.base import Policy, Steps
 from resilience.policies.retry_budget import RetryBudget
+from resilience.profiles import profile_for
 
 __all__ = ["Hedge", "HedgeSnapshot", "hedge"]
 
@@ -98,8 +100,8 @@ class Hedge(Policy):
     """
 
     place: Place | None = Place.HEDGE
-    supports_sync = False
-    needs_async = "nothing can end a copy; give to_threads=True to run the copies in threads"
+    supports_sync: bool = False
+    needs_async: str = "nothing can end a copy; give to_threads=True to run the copies in threads"
 
     def __init__(
         self,
@@ -125,7 +127,7 @@ class Hedge(Policy):
         self.key: Callable[..., Hashable] | None = key
         optional(parse_key, "key", key)
         self.to_threads: bool = require_bool("to_threads", to_threads)
-        self.supports_sync: bool = to_threads
+        self.supports_sync = to_threads
         self.methods: MethodSelection | None = select_methods(only, exclude)
         self._state = self._new_state()  # without a key for all calls
         self._keyed = Keyed(self._new_state, _MAX_KEYS, _always, self.__str__)
@@ -183,6 +185,16 @@ class Hedge(Policy):
             copy.opener = None
             if is_generator(copy.function):
                 copy.opener = async_opener(copy.function)
+
+    def pay(self, now: float) -> bool:
+        """Pay for a copy: a call of the share, and, of a shared budget, what a retry after a time-out costs."""
+        if not self.extra_calls.take():
+            return False
+        budget = self.retry_budget
+        if budget is None or budget.spend(profile_for(ErrorCategory.TIMEOUT).cost, now) is not None:
+            return True
+        self.extra_calls.give_back()
+        return False
 
     def earn(self, call: Call) -> None:
         """Pay one token to the shared budget for a success without a copy, unless a retry around it does."""

@@ -38,7 +38,7 @@ from resilience.events import Event, HedgePaused, HedgeStarted, HedgeWon
 from resilience.policies._extra_calls import ExtraCalls
 from resilience.policies._hedge_state import HedgeState
 from resilience.policies._latency_quantile import LatencyQuantile
-from resilience.testing import virtual_time
+from resilience.testing import no_waits, virtual_time
 from tests import loops
 
 Script = tuple[float, object]
@@ -292,6 +292,23 @@ def test_ctrl_c_in_a_copy_is_raised_as_it_is(backend: str):
             await hedge(0.5)(dependency)()
 
     InRealTime.run(backend, main)
+
+
+def test_without_waits_the_delay_is_as_long_as_ever(backend: str):
+    ended: list[str] = []
+    call = hedge(0.5)(hanging(ended, iter([0.25])))
+
+    async def main() -> None:
+        with no_waits():
+            assert await call() == 0.25
+
+    InRealTime.run(backend, main)
+
+
+def test_during_a_shutdown_no_copy_is_made(backend: str):
+    with settings.begin_shutdown():
+        answers, service, _ = play(hedge(0.5), (2, "slow"), backend=backend)
+    assert (answers, len(service.begun)) == (["slow"], 1)
 
 
 def test_an_alarm_is_no_time_limit_for_the_code_inside():
