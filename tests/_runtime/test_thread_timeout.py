@@ -119,6 +119,20 @@ def test_a_call_whose_caller_leaves_before_it_begins_is_not_made(hang: Hanging):
     left.end()
 
 
+def test_a_pause_inside_a_limit_passes_in_its_thread_by_the_systems_clock():
+    calls: list[str] = []
+
+    @timeout(30)
+    @retry_on_category(attempts=2, base_delay=0.001, jitter="none")
+    def call() -> str:
+        calls.append(threading.current_thread().name)
+        if len(calls) == 1:
+            raise ConnectionResetError
+        return "answer"
+
+    assert (call(), len(set(calls))) == ("answer", 1)
+
+
 def test_an_abandoned_thread_starts_no_other():
     left = CancelToken(None)
     left.cancel()
