@@ -1,183 +1,191 @@
-"""Options of a stack of policies that contradict each other: limits, waits, windows, and calls that must not repeat.
+"""Options of two policies of a stack that contradict each other: limits, waits, windows, calls that must not repeat.
 
-Each rule is a function that yields a message for each mistake. To add one, write it and its name in `LIMIT_RULES`, and
-a row in ``docs/lint.md``.
+Each rule is a `PairRule`: the kinds of the two policies, and a function that says what is wrong with them, if anything.
+To add one, write that function, its entry in `PAIR_RULES`, and a row in ``docs/lint.md``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import pairwise
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from resilience._runtime.place import Place
 from resilience._runtime.protocol import Policy
 from resilience.categories import ErrorCategory
 from resilience.policies._fallback_source import DefaultSource
 from resilience.policies._repeatable import never_repeats
-from resilience.policies._stack_pairs import covered_by, limit_of, pairs, pairs_of, retried_by
-from resilience.policies.bulkhead import Bulkhead
-from resilience.policies.fallback import Fallback
-from resilience.policies.hedge import Hedge
-from resilience.policies.retry import Retry
+from resilience.policies._stack_pairs import adjacent, covered_by, limit_of, pairs, retried_by
 
-__all__ = ["LIMIT_RULES"]
+__all__ = ["PAIR_RULES", "PairRule", "option_problems"]
 
-_Rule: TypeAlias = Callable[[Sequence[Policy]], Iterator[str]]
-_LIMITS = (Place.DEADLINE, Place.TIME_LIMIT)
+
+class PairRule(NamedTuple):
+    """A rule on each *outer* and *inner* policy of these kinds, or on those that are next to each other.
+
+    *problem* is given the two, and returns what is wrong with them; None: nothing.
+    """
+
+    name: str
+    outer: Place
+    inner: Place
+    problem: Callable[[Any, Any], str | None]
+    is_for_neighbours: bool = False
+
+    def applies_to(self, outer: Policy, inner: Policy, stack: Sequence[Policy]) -> bool:
+        """Whether the rule is for these two policies of *stack*."""
+        if (outer.place, inner.place) != (self.outer, self.inner):
+            return False
+        return not self.is_for_neighbours or adjacent(outer, inner, stack)
+
+
+def option_problems(stack: Sequence[Policy]) -> Iterator[tuple[str, str]]:
+    """Yield the rule and the message for each two policies whose options contradict each other."""
+    for outer, inner in pairs(stack):
+        for rule in PAIR_RULES:
+            message = rule.applies_to(outer, inner, stack) and rule.problem(outer, inner)
+            if message:
+                yield rule.name, message
+
 
 # -- time limits ------------------------------------------------------------------------------------------------------
 
 
-def _limit_over(outer_kind: Place, inner_kind: Place) -> _Rule:
-    """Return the rule on a limit of the one kind that is longer than one of the other around it."""
-
-    def problems(stack: Sequence[Policy]) -> Iterator[str]:
-        for outer, inner in pairs_of(stack, (outer_kind,), inner_kind):
-            if math.inf > limit_of(inner) > limit_of(outer):
-                yield f"{inner} never passes: {outer} around it does first; give it less"
-
-    return problems
+def _inner_limit_is_longer(outer: Policy, inner: Policy) -> str | None:
+    """The inner limit never passes."""
+    if not limit_of(outer) < limit_of(inner) < math.inf:
+        return None
+    return f"{inner} never passes: {outer} around it does first; give it less"
 
 
-def _window_under_two_timeouts(stack: Sequence[Policy]) -> Iterator[str]:
-    """A window holds too few calls that hang: each of them is counted when its time limit has passed."""
-    for circuit, limit in pairs_of(stack, (Place.CIRCUIT_BREAKER,), Place.TIME_LIMIT):
-        window = _option(circuit, "period")
-        if window is not None and window < 2 * limit_of(limit) < math.inf:
-            yield (
-                f"{circuit} looks at the calls of {window:g} s, and one that hangs counts after {limit_of(limit):g} s:"
-                f" give window_seconds={2 * limit_of(limit):g} or more, or a shorter time limit"
-            )
+def _window_is_short(circuit: Any, limit: Policy) -> str | None:
+    """The window holds too few calls that hang: each of them is counted when its time limit has passed."""
+    window, needed = circuit.config.period or math.inf, 2 * limit_of(limit)
+    if not window < needed < math.inf:
+        return None
+    return (
+        f"{circuit} looks at the calls of {window:g} s, and one that hangs counts after {limit_of(limit):g} s:"
+        f" give window_seconds={needed:g} or more, or a shorter time limit"
+    )
 
 
-def _slow_call_over_timeout(stack: Sequence[Policy]) -> Iterator[str]:
-    """No call that succeeds is slow: the time limit ends it first."""
-    for circuit, limit in pairs_of(stack, (Place.CIRCUIT_BREAKER,), Place.TIME_LIMIT):
-        slow = _option(circuit, "slow_seconds")
-        if slow is not None and math.inf > slow >= limit_of(limit):
-            yield f"{circuit} counts calls as slow that take {slow:g} s, and {limit} ends them first; give less"
-
-
-def _option(circuit: Policy, name: str) -> float | None:
-    """Return an option of a circuit breaker, in seconds."""
-    config: Any = getattr(circuit, "config", None)
-    value: float | None = getattr(config, name, None)
-    return value
+def _no_call_is_slow(circuit: Any, limit: Policy) -> str | None:
+    """The time limit ends a call before it counts as slow."""
+    slow = circuit.config.slow_seconds
+    if not limit_of(limit) <= slow < math.inf:
+        return None
+    return f"{circuit} counts calls as slow that take {slow:g} s, and {limit} ends them first; give less"
 
 
 # -- waits ------------------------------------------------------------------------------------------------------------
 
-
-def _retry_over_deadline(stack: Sequence[Policy]) -> Iterator[str]:
-    """The first pause is longer than the time for all attempts: no retry is ever made."""
-    for limit, retry in pairs_of(stack, _LIMITS, Place.RETRY):
-        pause = _shortest_pause(retry)
-        if pause >= limit_of(limit):
-            yield f"{retry} is never made: its first pause is {pause:g} s or more, and {limit} around it passes first"
+_SHORTEST = {"none": 1.0, "decorrelated": 1.0, "equal": 0.5, "full": 0.0}
+"""The least that jitter leaves of the first pause."""
 
 
-def _shortest_pause(retry: Policy) -> float:
-    """Return the shortest first pause of a retry, in seconds; 0 where it is not known."""
-    if not isinstance(retry, Retry) or retry.strategies.given or retry.waits:
-        return 0.0
-    shares = {"none": 1.0, "decorrelated": 1.0, "equal": 0.5}
-    return (retry.backoff.first or 0.0) * shares.get(retry.backoff.jitter, 0.0)
+def _no_time_for_a_retry(limit: Policy, retry: Any) -> str | None:
+    """The first pause takes all the time there is."""
+    if retry.strategies.given or retry.waits:  # what these wait is not known
+        return None
+    pause = (retry.backoff.first or 0.0) * _SHORTEST[retry.backoff.jitter]
+    if pause < limit_of(limit):
+        return None
+    return f"{retry} is never made: its first pause is {pause:g} s or more, and {limit} around it passes first"
 
 
-def _wait_over_deadline(stack: Sequence[Policy]) -> Iterator[str]:
+def _waits_too_long(limit: Policy, bulkhead: Any) -> str | None:
     """A call may wait for a slot longer than it may take in all."""
-    for limit, bulkhead in pairs_of(stack, _LIMITS, Place.BULKHEAD):
-        if isinstance(bulkhead, Bulkhead) and (bulkhead.max_wait or 0.0) > limit_of(limit):
-            yield f"{bulkhead} lets a call wait longer than {limit} around it gives in all; give a shorter max_wait"
+    if (bulkhead.max_wait or 0.0) <= limit_of(limit):
+        return None
+    return f"{bulkhead} lets a call wait longer than {limit} around it gives in all; give a shorter max_wait"
 
 
 # -- hedges -----------------------------------------------------------------------------------------------------------
 
 
-def _hedge_not_repeatable(stack: Sequence[Policy]) -> Iterator[str]:
-    """A hedge makes calls twice that must not be."""
-    retry = never_repeats(stack)
-    for hedge in _hedges(stack):
-        if retry is not None:
-            yield f"{hedge} makes a call twice of which {retry} says that it must not happen twice; leave it out"
+def _must_not_repeat(hedge: Policy, retry: Policy) -> str | None:
+    """The hedge makes calls twice that must not be."""
+    if never_repeats([retry]) is None:
+        return None
+    return f"{hedge} makes a call twice of which {retry} says that it must not happen twice; leave it out"
 
 
-def _hedge_over_timeout(stack: Sequence[Policy]) -> Iterator[str]:
+def _ends_before_a_copy(hedge: Any, limit: Policy) -> str | None:
     """The call is over before a copy of it would begin."""
-    for hedge in _hedges(stack):
-        for limit in stack:
-            if limit.place in _LIMITS and hedge.seconds >= limit_of(limit):
-                yield f"{hedge} makes no copy of a late call: {limit} ends it first; give it less"
+    if hedge.seconds < limit_of(limit):
+        return None
+    return f"{hedge} makes no copy of a late call: {limit} ends it first; give it less"
 
 
-def _bulkhead_under_hedge(stack: Sequence[Policy]) -> Iterator[str]:
+def _has_no_slot_for_a_copy(hedge: Any, bulkhead: Any) -> str | None:
     """The copies of one call need more slots than there are."""
-    for hedge, bulkhead in pairs_of(stack, (Place.HEDGE,), Place.BULKHEAD):
-        if isinstance(hedge, Hedge) and isinstance(bulkhead, Bulkhead) and bulkhead.limit <= hedge.copies:
-            yield f"{bulkhead} has no slot for the copies of {hedge} beside the call; give {hedge.copies + 1} or more"
-
-
-def _hedges(stack: Sequence[Policy]) -> Iterator[Hedge]:
-    return (policy for policy in stack if isinstance(policy, Hedge))
+    if bulkhead.limit > hedge.copies:
+        return None
+    return f"{bulkhead} has no slot for the copies of {hedge} beside the call; give {hedge.copies + 1} or more"
 
 
 # -- policies without effect ------------------------------------------------------------------------------------------
 
 
-def _retry_twice(stack: Sequence[Policy]) -> Iterator[str]:
-    """An outer retry leaves alone what has exhausted the inner one, and is for nothing else."""
-    for outer, inner in pairwise(stack):
-        if not (isinstance(outer, Retry) and isinstance(inner, Retry)):
-            continue
-        decides_more = outer.retry_exhausted or outer.judges_results or outer.strategies.given
-        if not decides_more and not retried_by(outer) & ~retried_by(inner):
-            yield f"{outer} retries nothing that {inner} inside has not given up on; leave one of them out"
+def _retries_nothing(outer: Any, inner: Policy) -> str | None:
+    """The outer retry leaves alone what has exhausted the inner one, and is for nothing else."""
+    decides_more = outer.retry_exhausted or outer.judges_results or outer.strategies.given
+    if decides_more or retried_by(outer) & ~retried_by(inner):
+        return None
+    return f"{outer} retries nothing that {inner} inside has not given up on; leave one of them out"
 
 
-def _fallback_never_reached(stack: Sequence[Policy]) -> Iterator[str]:
-    """The inner fallback has an answer to all that the outer one is for."""
-    for outer, inner in pairwise(stack):
-        if outer.place is Place.FALLBACK and not covered_by(outer) & ~_certainly_answered_by(inner):
-            yield f"{outer} is never asked: {inner} inside it answers the same failures; leave one of them out"
+def _is_never_asked(outer: Policy, inner: Any) -> str | None:
+    """The inner fallback has an answer, which cannot fail, to all that the outer one is for."""
+    answered = ErrorCategory(0)
+    if any(isinstance(source, DefaultSource) for source in inner.sources):
+        answered = inner.on
+    if covered_by(outer) & ~answered:
+        return None
+    return f"{outer} is never asked: {inner} inside it answers the same failures; leave one of them out"
 
 
-def _certainly_answered_by(fallback: Policy) -> ErrorCategory:
-    """Return the categories of which all failures are answered, as the answer cannot fail: by a default."""
-    if isinstance(fallback, Fallback) and any(isinstance(source, DefaultSource) for source in fallback.sources):
-        return fallback.on
-    return ErrorCategory(0)
+def _is_there_twice(outer: Policy, inner: Policy) -> str | None:
+    """One object counts each call twice; a circuit per key by another policy at each place, of one owner."""
+    if _given(outer) is not _given(inner):
+        return None
+    return f"{outer} is there twice, and counts each call twice; leave one out, or give each its own object"
 
 
-def _same_policy_twice(stack: Sequence[Policy]) -> Iterator[str]:
-    """One object with a state counts, or limits, each call twice."""
-    for outer, inner in pairs(stack):
-        if outer.place in _WITH_STATE and _identity(outer) is _identity(inner):
-            yield f"{outer} is there twice, and counts each call twice; leave one out, or give each its own object"
-
-
-_WITH_STATE = (Place.HEDGE, Place.CIRCUIT_BREAKER, Place.RATE_LIMIT, Place.BULKHEAD)
-
-
-def _identity(policy: Policy) -> object:
-    """Return the object that the user has given: a circuit per key has another policy at each place."""
+def _given(policy: Policy) -> object:
+    """Return the object that the user has written for *policy*."""
     return getattr(policy, "owner", None) or policy
 
 
-LIMIT_RULES: Mapping[str, _Rule] = {
-    "timeout-over-deadline": _limit_over(Place.DEADLINE, Place.TIME_LIMIT),
-    "timeout-over-timeout": _limit_over(Place.TIME_LIMIT, Place.TIME_LIMIT),
-    "deadline-over-deadline": _limit_over(Place.DEADLINE, Place.DEADLINE),
-    "window-under-two-timeouts": _window_under_two_timeouts,
-    "slow-call-over-timeout": _slow_call_over_timeout,
-    "retry-over-deadline": _retry_over_deadline,
-    "wait-over-deadline": _wait_over_deadline,
-    "hedge-not-repeatable": _hedge_not_repeatable,
-    "hedge-over-timeout": _hedge_over_timeout,
-    "bulkhead-under-hedge": _bulkhead_under_hedge,
-    "retry-twice": _retry_twice,
-    "fallback-never-reached": _fallback_never_reached,
-    "same-policy-twice": _same_policy_twice,
-}
-"""By the name of the rule, the function that yields a message for each mistake in a stack."""
+def _reversed(problem: Callable[[Any, Any], str | None]) -> Callable[[Any, Any], str | None]:
+    """Return the rule for the two policies in the other order."""
+    return lambda outer, inner: problem(inner, outer)
+
+
+_FALLBACK, _DEADLINE, _RETRY, _HEDGE = Place.FALLBACK, Place.DEADLINE, Place.RETRY, Place.HEDGE
+_BREAKER, _RATE, _BULKHEAD, _LIMIT = Place.CIRCUIT_BREAKER, Place.RATE_LIMIT, Place.BULKHEAD, Place.TIME_LIMIT
+
+PAIR_RULES: Sequence[PairRule] = (
+    PairRule("timeout-over-deadline", _DEADLINE, _LIMIT, _inner_limit_is_longer),
+    PairRule("timeout-over-timeout", _LIMIT, _LIMIT, _inner_limit_is_longer),
+    PairRule("deadline-over-deadline", _DEADLINE, _DEADLINE, _inner_limit_is_longer),
+    PairRule("window-under-two-timeouts", _BREAKER, _LIMIT, _window_is_short),
+    PairRule("slow-call-over-timeout", _BREAKER, _LIMIT, _no_call_is_slow),
+    PairRule("retry-over-deadline", _DEADLINE, _RETRY, _no_time_for_a_retry),
+    PairRule("retry-over-deadline", _LIMIT, _RETRY, _no_time_for_a_retry),
+    PairRule("wait-over-deadline", _DEADLINE, _BULKHEAD, _waits_too_long),
+    PairRule("wait-over-deadline", _LIMIT, _BULKHEAD, _waits_too_long),
+    PairRule("hedge-not-repeatable", _HEDGE, _RETRY, _must_not_repeat),
+    PairRule("hedge-not-repeatable", _RETRY, _HEDGE, _reversed(_must_not_repeat)),
+    PairRule("hedge-over-timeout", _HEDGE, _LIMIT, _ends_before_a_copy),
+    PairRule("hedge-over-timeout", _LIMIT, _HEDGE, _reversed(_ends_before_a_copy)),
+    PairRule("hedge-over-timeout", _DEADLINE, _HEDGE, _reversed(_ends_before_a_copy)),
+    PairRule("bulkhead-under-hedge", _HEDGE, _BULKHEAD, _has_no_slot_for_a_copy),
+    PairRule("retry-twice", _RETRY, _RETRY, _retries_nothing, is_for_neighbours=True),
+    PairRule("fallback-never-reached", _FALLBACK, _FALLBACK, _is_never_asked, is_for_neighbours=True),
+    PairRule("same-policy-twice", _HEDGE, _HEDGE, _is_there_twice),
+    PairRule("same-policy-twice", _BREAKER, _BREAKER, _is_there_twice),
+    PairRule("same-policy-twice", _RATE, _RATE, _is_there_twice),
+    PairRule("same-policy-twice", _BULKHEAD, _BULKHEAD, _is_there_twice),
+)
+"""All rules on options, by the kinds that they are for. Several may have one name."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from resilience._runtime.place import Place
@@ -13,7 +14,7 @@ from resilience.categories import ErrorCategory
 from resilience.policies.fallback import Fallback
 from resilience.policies.retry import Retry
 
-__all__ = ["covered_by", "is_overall_limit", "limit_of", "pairs", "pairs_of", "retried_by", "tripped_by"]
+__all__ = ["adjacent", "covered_by", "is_overall_limit", "limit_of", "pairs", "retried_by", "tripped_by"]
 
 _NONE = ErrorCategory(0)
 
@@ -23,9 +24,9 @@ def pairs(stack: Sequence[Policy]) -> Iterator[tuple[Policy, Policy]]:
     return itertools.combinations(stack, 2)
 
 
-def pairs_of(stack: Sequence[Policy], outer: Sequence[Place], inner: Place) -> Iterator[tuple[Policy, Policy]]:
-    """Yield each two policies of *stack* of which the outer one is of one of the kinds, and the inner one of a kind."""
-    return ((one, other) for one, other in pairs(stack) if one.place in outer and other.place is inner)
+def adjacent(outer: Policy, inner: Policy, stack: Sequence[Policy]) -> bool:
+    """Whether no other policy of *stack* stands between the two."""
+    return any(one is outer and other is inner for one, other in itertools.pairwise(stack))
 
 
 def limit_of(policy: Policy) -> float:
@@ -45,32 +46,29 @@ def is_overall_limit(limit: Policy, stack: Sequence[Policy]) -> bool:
 
 
 def covered_by(fallback: Policy) -> ErrorCategory:
-    """Return the categories that a fallback answers."""
-    covered = _NONE
-    if isinstance(fallback, Fallback):
-        for route in fallback.chain or ():
-            covered |= route.category
-        if fallback.sources:
-            covered |= fallback.on
-    return covered
+    """Return the categories that a fallback answers: those of its chain, and those that its other sources are for."""
+    if not isinstance(fallback, Fallback):
+        return _NONE
+    covered = [route.category for route in fallback.chain or ()]
+    if fallback.sources:
+        covered.append(fallback.on)
+    return _union(covered)
 
 
 def retried_by(retry: Policy) -> ErrorCategory:
     """Return the categories that a retry retries for their own sake."""
-    retried = _NONE
-    if isinstance(retry, Retry):
-        for leaf in ErrorCategory:
-            if retry.rules[leaf.value].retried:
-                retried |= leaf
-    return retried
+    if not isinstance(retry, Retry):
+        return _NONE
+    return _union(leaf for leaf in ErrorCategory if retry.rules[leaf.value].retried)
 
 
 def tripped_by(circuit: Policy) -> ErrorCategory:
     """Return the categories that a circuit breaker counts as failures."""
     config: Any = getattr(circuit, "config", None)
-    tripping = _NONE
-    if config is not None:
-        for leaf in ErrorCategory:
-            if config.weights[leaf.value] > 0:
-                tripping |= leaf
-    return tripping
+    if config is None:
+        return _NONE
+    return _union(leaf for leaf in ErrorCategory if config.weights[leaf.value] > 0)
+
+
+def _union(categories: Iterable[ErrorCategory]) -> ErrorCategory:
+    return functools.reduce(lambda one, other: one | other, categories, _NONE)

@@ -15,7 +15,7 @@ from resilience._runtime.decorate import guarded
 from resilience._runtime.guard import public_methods
 from resilience._runtime.pipeline import Decorator
 from resilience._runtime.protocol import Policy
-from resilience.policies._stack_limits import LIMIT_RULES
+from resilience.policies._stack_limits import option_problems
 from resilience.policies._stack_order import order_problems
 
 __all__ = ["Finding", "lint"]
@@ -77,8 +77,5 @@ def _stack_around(function: object) -> Iterator[Sequence[Policy]]:
 
 
 def _problems(stack: Sequence[Policy]) -> Iterator[Finding]:
-    for rule, message in order_problems(stack):
+    for rule, message in (*order_problems(stack), *option_problems(stack)):
         yield Finding(rule, message)
-    for rule, problems in LIMIT_RULES.items():
-        for message in problems(stack):
-            yield Finding(rule, message)
