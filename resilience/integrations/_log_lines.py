@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 import sys
 import threading
 from collections.abc import Hashable, Mapping
@@ -52,8 +53,10 @@ class LogLine:
         """
         structlog = sys.modules.get("structlog")
         if structlog is not None and structlog.is_configured():
-            trace = {"exc_info": self.error} if self.error is not None else {}
-            structlog.get_logger(logger).log(self.level, self.event, **self.fields, **trace)
+            fields = dict(self.fields)
+            if self.error is not None:
+                fields["exc_info"] = self.error
+            structlog.get_logger(logger).log(self.level, self.event, **fields)
             return
         logging.getLogger(logger).log(self.level, "%s", self.text, extra=self.fields, exc_info=self.error)
 
@@ -68,7 +71,7 @@ class LineRate:
     (0, None, 0)
     """
 
-    def __init__(self, lines: int, seconds: float = 60.0) -> None:
+    def __init__(self, lines: float, seconds: float = 60.0) -> None:
         self._lines = lines
         self._seconds = seconds
         self._windows: dict[Hashable, _Window] = {}
@@ -79,18 +82,22 @@ class LineRate:
         """Count a line of *kind*; return how many were suppressed since the last one, or None to suppress this one."""
         now = current_clock().now()
         with self._lock:
-            window = self._windows.get(kind)
-            if window is None or not 0 <= now - window.began < self._seconds:
-                self._windows.pop(kind, None)
-                if len(self._windows) >= _MAX_KINDS:
-                    del self._windows[next(iter(self._windows))]
-                self._windows[kind] = _Window(now)
-                return 0 if window is None else window.suppressed
+            window = self._windows.get(kind) or _Window(-math.inf)
+            if not 0 <= now - window.began < self._seconds:
+                self._begin(kind, now)
+                return window.suppressed
             if window.written < self._lines:
                 window.written += 1
                 return 0
             window.suppressed += 1
             return None
+
+    def _begin(self, kind: Hashable, now: float) -> None:
+        """Begin a window with its first line; forget the oldest where there are too many."""
+        self._windows.pop(kind, None)
+        if len(self._windows) >= _MAX_KINDS:
+            del self._windows[next(iter(self._windows))]
+        self._windows[kind] = _Window(now)
 
 
 @dataclasses.dataclass(slots=True)

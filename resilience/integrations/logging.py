@@ -12,27 +12,18 @@ others, and each failed attempt, are DEBUG. Lines of one kind are limited by the
 from __future__ import annotations
 
 import dataclasses
-import threading
-from collections import Counter
+import math
 from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, Literal, TypeAlias, get_args
 
-from resilience._forks import fork_safe
 from resilience._listeners import Subscription, subscribe
 from resilience._validation import did_you_mean, optional, parse_count, parse_names, require_bool, require_choice
 from resilience.categories import ErrorCategory, Severity
-from resilience.clock import current_clock
 from resilience.errors._error_code import code_of
 from resilience.errors._redaction import REDACTED, redact
 from resilience.errors.base import ResilienceError
-from resilience.events import (
-    CallRejected,
-    CircuitClosed,
-    CircuitModeChanged,
-    CircuitOpened,
-    Event,
-    event_types,
-)
+from resilience.events import CallRejected, Event, event_types
+from resilience.integrations._log_incidents import Incidents
 from resilience.integrations._log_lines import LEVELS, RECORD_ATTRIBUTES, LineRate, LogLine, reason_of
 from resilience.profiles import profile_for
 
@@ -42,9 +33,6 @@ LogLevel: TypeAlias = Literal["debug", "info", "warning", "error", "critical"]
 """The least level of the lines that `log_events` writes."""
 
 _DEFAULT_RATE = 10
-_MAX_INCIDENTS = 10_000
-_MAX_TARGETS = 100
-_UP_TO_WARNING = (Severity.DEBUG, Severity.INFO, Severity.WARNING)
 #: Keys of lines that are no field of an event.
 _OWN_KEYS = frozenset({"code", "circuit", "reason", "error_reason", "rejected", "shadowed", "lasted", "suppressed"})
 
@@ -86,12 +74,18 @@ def log_events(
     if not isinstance(logger, str):
         raise TypeError(f"logger={logger!r}: give the name of a logger, such as 'resilience'")
     names = optional(_parse_only, "only", only)
-    least = require_choice("level", level or ("info" if names is None else "debug"), get_args(LogLevel))
+    default = "info"
+    if names is not None:
+        default = "debug"
+    least = require_choice("level", level or default, get_args(LogLevel))
+    rates = _EventRate(math.inf, math.inf)
+    if rate is not None:
+        rates = _EventRate(parse_count("rate", rate), 1)
     sink = _LogSink(
         logger,
         least=LEVELS[Severity(least)],
         only=names,
-        rate=optional(_parse_rate, "rate", rate),
+        rate=rates,
         text=require_bool("text", text),
         bound=_parse_bind(bind),
     )
@@ -155,10 +149,6 @@ def _parse_only(parameter: str, only: Iterable[str]) -> frozenset[str]:
     return names
 
 
-def _parse_rate(parameter: str, rate: int) -> _EventRate:
-    return _EventRate(parse_count(parameter, rate))
-
-
 # -- the sink ----------------------------------------------------------------------------------------------------------
 
 
@@ -171,7 +161,7 @@ class _LogSink:
         *,
         least: int,
         only: frozenset[str] | None,
-        rate: _EventRate | None,
+        rate: _EventRate,
         text: bool,
         bound: Mapping[str, object],
     ) -> None:
@@ -181,46 +171,53 @@ class _LogSink:
         self._rate = rate
         self._text = text
         self._bound = bound
-        self._incidents = _Incidents()
+        self._incidents = Incidents()
 
     def __call__(self, event: Event) -> None:
         """Write the line of *event*, if it has one."""
         is_detail, summary = self._incidents.record(event)
-        level = LEVELS[Severity.DEBUG if is_detail else severity_of(event)]
+        severity = severity_of(event)
+        if is_detail:
+            severity = Severity.DEBUG
+        level = LEVELS[severity]
         if level < self._least or not self._is_chosen(event.name):
             return
-        suppressed = self._rate.suppressed(event) if self._rate else 0
+        suppressed = self._rate.suppressed(event)
         if suppressed is None:
             return
         if suppressed:
             summary["suppressed"] = suppressed
         fields = {**_fields_of(event), **summary, **self._bound}
-        text = event.name
-        if self._text:
-            text = " ".join([event.name, *(f"{key}={_as_text(value)}" for key, value in fields.items())])
-        LogLine(level, event.name, fields, text).write(self._logger)
+        LogLine(level, event.name, fields, self._text_of(event.name, fields)).write(self._logger)
 
     def _is_chosen(self, name: str) -> bool:
-        return self._only is None or name in self._only or name.partition(".")[0] in self._only
+        return self._only is None or not self._only.isdisjoint((name, name.partition(".")[0]))
+
+    def _text_of(self, name: str, fields: Mapping[str, object]) -> str:
+        if not self._text:
+            return name
+        return " ".join([name, *(f"{key}={_as_text(value)}" for key, value in fields.items())])
 
 
 class _EventRate:
     """Limit of *lines* per minute of each kind of event, target, policy and category.
 
-    Of the calls that a policy rejects, and of each event that follows from that, there is one line: calls are rejected
-    by the thousand, and all of these lines say the same.
+    Of the calls that a policy rejects, and of each event that follows from that, there are *rejections* lines: calls
+    are rejected by the thousand, and all of these lines say the same.
     """
 
-    def __init__(self, lines: int) -> None:
+    def __init__(self, lines: float, rejections: float) -> None:
         self._others = LineRate(lines)
-        self._rejections = LineRate(1)
+        self._rejections = LineRate(rejections)
 
     def suppressed(self, event: Event) -> int | None:
         """Count the line of *event*; return how many were suppressed since the last one, None to suppress this one."""
         if isinstance(event, CallRejected):
             return self._rejections.suppressed((event.kind, event.policy, event.shadow))
-        rate = self._rejections if _follows_rejection(event) else self._others
-        return rate.suppressed((event.name, event.target, event.policy, getattr(event, "category", None)))
+        kind = event.name, event.target, event.policy, getattr(event, "category", None)
+        if _follows_rejection(event):
+            return self._rejections.suppressed(kind)
+        return self._others.suppressed(kind)
 
 
 def _follows_rejection(event: Event) -> bool:
@@ -244,84 +241,9 @@ def _fields_of(event: Event) -> dict[str, object]:
 
 
 def _as_text(value: object) -> str:
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    return repr(text) if " " in text else text
-
-
-@dataclasses.dataclass(slots=True)
-class _Incident:
-    """A time in which a circuit rejects calls: when it began, and the calls *rejected* and, in shadow, not rejected.
-
-    *targets* are the functions whose calls go through the circuit, as far as that is known.
-    """
-
-    began: float
-    rejected: int = 0
-    shadowed: int = 0
-    targets: set[str] = dataclasses.field(default_factory=set[str])
-
-    def summary(self, now: float) -> dict[str, object]:
-        """Return the keys for the line that ends the incident."""
-        found: dict[str, object] = {"rejected": self.rejected, "lasted": round(now - self.began, 4)}
-        if self.shadowed:
-            found["shadowed"] = self.shadowed
-        return found
-
-
-class _Incidents:
-    """The circuits that are open, by name, from the event that opens them to the one that closes them.
-
-    A circuit that opens again after a failed probe has not closed: its incident goes on, and has no second line. The
-    retries, time limits and fallbacks of a function whose circuit is open are those of probes, and part of the incident
-    as well.
-    """
-
-    def __init__(self) -> None:
-        self._incidents: dict[str, _Incident] = {}
-        self._targets: Counter[str] = Counter()
-        # Re-entrant: a signal handler may make a call that is rejected while the lock is held.
-        self._lock = fork_safe(threading.RLock())
-
-    def record(self, event: Event) -> tuple[bool, dict[str, object]]:
-        """Return whether *event* is a part of an incident that has a line already, and the summary of one that ends."""
-        with self._lock:
-            incident = self._incidents.get(event.policy)
-            if isinstance(event, CallRejected):
-                return self._reject(event, incident), {}
-            if isinstance(event, CircuitOpened) or _isolates(event):
-                return self._open(event, incident), {}
-            if isinstance(event, CircuitClosed | CircuitModeChanged):
-                return False, self._close(event, incident)
-            return event.severity in _UP_TO_WARNING and self._targets[event.target] > 0, {}
-
-    def _reject(self, event: CallRejected, incident: _Incident | None) -> bool:
-        if incident is None or event.kind != "circuit_breaker":
-            return False
-        incident.shadowed += event.shadow
-        incident.rejected += not event.shadow
-        self._add_target(incident, event.target)
-        return True
-
-    def _open(self, event: Event, incident: _Incident | None) -> bool:
-        """Begin an incident, unless there are too many; return whether *event* only goes on with one."""
-        if incident is None and len(self._incidents) < _MAX_INCIDENTS:
-            begun = self._incidents[event.policy] = _Incident(current_clock().now())
-            self._add_target(begun, event.target)
-        return incident is not None and isinstance(event, CircuitOpened)
-
-    def _close(self, event: Event, incident: _Incident | None) -> dict[str, object]:
-        """End an incident; return its summary."""
-        if incident is None:
-            return {}
-        del self._incidents[event.policy]
-        self._targets -= Counter(incident.targets)
-        return incident.summary(current_clock().now())
-
-    def _add_target(self, incident: _Incident, target: str) -> None:
-        if target not in incident.targets and len(incident.targets) < _MAX_TARGETS:
-            incident.targets.add(target)
-            self._targets[target] += 1
-
-
-def _isolates(event: Event) -> bool:
-    return isinstance(event, CircuitModeChanged) and event.mode == "isolated"
+    text = str(value)
+    if isinstance(value, float):
+        text = f"{value:g}"
+    if " " in text:
+        return repr(text)
+    return text

@@ -360,6 +360,21 @@ def test_the_retries_and_fallbacks_of_probes_are_a_part_of_the_incident(log: Log
     assert log.events == ["retry.scheduled", "circuit.opened", "circuit.closed"]
 
 
+def test_a_probe_whose_failure_opens_the_circuit_again_is_no_error_of_its_own(log: Log):
+    import dataclasses
+
+    gave_up = dataclasses.replace(EXHAUSTED, reason="circuit_open")
+    with log_events():
+        for event in (opened(), gave_up, EXHAUSTED, closed(), gave_up):
+            emit(event)
+    assert [(line["event"], line.get("reason")) for line in log.lines] == [
+        ("circuit.opened", None),
+        ("retry.exhausted", "attempts"),
+        ("circuit.closed", None),
+        ("retry.exhausted", "circuit_open"),
+    ]
+
+
 def test_another_function_than_those_of_the_circuit_is_no_part_of_its_incident(log: Log):
     with log_events():
         emit(opened())
