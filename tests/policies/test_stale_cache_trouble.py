@@ -31,7 +31,7 @@ def lost() -> Exception:
 
 
 class Store:
-    """A sync cache, whose operations do what they are told to, and which tells when it has stored something."""
+    """A sync cache, whose operations can be made to fail or hang, with an event for the first value stored."""
 
     def __init__(
         self, *, before_get: Callable[[], object] = lambda: None, before_set: Callable[[], object] = lambda: None
