@@ -115,7 +115,9 @@ class Standard(Pipeline):
         )
         self.bulkhead: Bulkhead | None = None
         if limit is not None:
-            wait = each if seconds is None else None
+            wait = None  # up to the deadline
+            if seconds is None:
+                wait = each
             self.bulkhead = Bulkhead(name, limit, max_wait=wait, key=key, only=only, exclude=exclude)
         self.timeout: Timeout | None = None
         if each is not None:
@@ -136,7 +138,8 @@ class Standard(Pipeline):
         """Return the loop that guards a block: each attempt runs in the stack, and the block may run again.
 
         With ``for`` and ``with``, or ``async for`` and ``async with``. Nothing interrupts a sync block: the time limit
-        and the deadline are kept by the guarded calls in it, and end the attempts.
+        and the deadline are kept by the guarded calls in it, and end the attempts. Raises TypeError where circuits
+        differ by key.
 
         >>> for attempt in Standard("the warehouse").retrying():
         ...     with attempt:
@@ -144,20 +147,28 @@ class Standard(Pipeline):
         >>> attempt.number, count
         (1, 4)
         """
-        seconds = self.deadline.seconds if self.deadline else math.inf
+        if self.circuit.scope is not None:
+            raise TypeError(f"{self!r} has a circuit for each {self.circuit.scope}, and a block has no arguments")
+        seconds = math.inf
+        if self.deadline is not None:
+            seconds = self.deadline.seconds
         return GuardedLoop(self.retry, seconds, self._blocks, self._async_blocks)
 
     def _blocks(self, left: float) -> Sequence[Block]:
-        each = self.timeout and self.timeout.time_limit
-        return self._within(left, Deadline(each) if each else None)
+        limit: Deadline | None = None
+        if self.timeout is not None and self.timeout.time_limit is not None:
+            limit = Deadline(self.timeout.time_limit)
+        return self._within(left, limit)
 
     def _async_blocks(self, left: float) -> Sequence[Block]:
         return self._within(left, self.timeout)
 
     def _within(self, left: float, limit: Block | None) -> Sequence[Block]:
         """Return the blocks of an attempt: those inside the retry, within the seconds that are *left*."""
-        deadline = None if left == math.inf else Deadline(max(left, _SOON))
-        return [block for block in (deadline, self.circuit, self.bulkhead, limit) if block is not None]
+        blocks: Sequence[Block | None] = (self.circuit, self.bulkhead, limit)
+        if left < math.inf:
+            blocks = (Deadline(max(left, _SOON)), *blocks)
+        return [*filter(None, blocks)]
 
     def __repr__(self) -> str:
         return f"<standard {self.circuit.name!r}>"

@@ -20,6 +20,7 @@ from resilience import (
     Pipeline,
     RetryBudget,
     circuit_breaker,
+    deadline,
     describe,
     fallback,
     remaining,
@@ -209,6 +210,23 @@ def test_a_fallback_stands_on_top(runner: Runner):
         return fallback(default=())(standard("catalogue")(function))
 
     assert runner.play(decorate, *lost(3)).answer == ()
+
+
+def test_under_the_deadline_of_a_request_the_fallback_on_top_answers_in_time(runner: Runner):
+    def decorate(function: Callable) -> Callable:
+        guarded = fallback(default="yesterday")(standard("catalogue")(function))
+
+        def handle() -> object:
+            return guarded()
+
+        async def handle_async() -> object:
+            return await guarded()
+
+        return deadline(2)(handle_async if runner.is_async else handle)
+
+    story = runner.play(decorate, Takes(99))
+    assert story.answer == "yesterday"
+    assert story.now == pytest.approx(1.9) or not runner.is_async
 
 
 def test_a_class_is_guarded_by_one_circuit_and_closes_while_that_is_open():
@@ -407,6 +425,11 @@ def test_a_loop_that_is_left_by_break_and_one_that_is_cancelled_give_all_back(ba
 
     anyio.run(main, backend=backend)
     assert catalogue.bulkhead.snapshot()["in_flight"] == 0
+
+
+def test_a_block_has_no_key():
+    with pytest.raises(TypeError, match="has a circuit for each key, and a block has no arguments"):
+        standard("hosts", key=lambda host: host).retrying()
 
 
 # -- options -----------------------------------------------------------------------------------------------------------

@@ -274,8 +274,9 @@ class _Methods:
         now = call.clock.now()
         limit = min(READ_TIMEOUT, (call.due - now) / 2)
         is_aside = self._aside_until - _PAUSE <= now < self._aside_until
+        pending = self._pending(call, key)  # it may be written, and forgotten, while the cache is read
         if limit <= 0 or is_aside or is_running(self._store):
-            return self._writer.pending(key)
+            return pending
         read = _Read(self._store, key, limit)
         outcome: Outcome = yield Run(read.begin)
         if outcome.value is read:  # a sync runner awaits nothing
@@ -285,16 +286,29 @@ class _Methods:
             if not isinstance(outcome.error, CallTimeoutError):
                 return None
             self._aside_until = call.clock.now() + _PAUSE
-        return self._writer.pending(key) or outcome.value
+        return self._pending(call, key) or pending or outcome.value
 
     def set(self, call: Call, key: Any, entry: StaleEntry[object]) -> Steps[object]:
         """Have *entry* stored; wait for nothing."""
         self._target = call.target
-        if not is_running(self._store) and self._writer.put(key, entry):
+        try:
+            begins = not is_running(self._store) and self._writer.put(key, entry)
+        except Exception as error:  # a key that cannot be hashed
+            self._trouble.note(call.target, "set", error)
+            return None
+        if begins:
             outcome: Outcome = yield Run(self._writer.begin)
             if outcome.value is self._writer:
                 yield Run(self._writer.begin_thread)
         return None
+
+    def _pending(self, call: Call, key: Any) -> object:
+        """Return the entry of *key* that is not written yet; None without one."""
+        try:
+            return self._writer.pending(key)
+        except Exception as error:  # a key that cannot be hashed
+            self._trouble.note(call.target, "get", error)
+            return None
 
     def _write(self, key: Any, entry: object) -> object:
         return self._store.set(key, entry)

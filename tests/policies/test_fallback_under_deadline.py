@@ -244,6 +244,15 @@ def test_under_a_limit_that_leaves_the_thread_of_its_caller_the_substitute_arriv
         release.set()
 
 
+def test_a_deadline_around_a_block_is_the_same(backend: str):
+    async def main() -> tuple[object, float]:
+        with virtual_time(patience=0.05) as clock:
+            async with deadline(3):
+                return await fallback(default="yesterday")(hang)(), clock.now()
+
+    assert anyio.run(main, backend=backend) == ("yesterday", pytest.approx(2.9))
+
+
 def test_by_the_clock_of_the_machine_too(backend: str):
     @fallback(default="yesterday")
     async def prices() -> str:

@@ -31,7 +31,7 @@ def lost() -> Exception:
 
 
 class Store:
-    """A sync cache, whose operations do what they are told to, and which tells when it has stored something."""
+    """A sync cache, whose operations can be made to fail or hang, with an event for the first value stored."""
 
     def __init__(
         self, *, before_get: Callable[[], object] = lambda: None, before_set: Callable[[], object] = lambda: None
@@ -113,6 +113,41 @@ def test_what_is_not_written_yet_is_the_last_good_answer(runner: Runner, release
     store = store_of(runner, before_set=hangs(runner, release))
     story = runner.play(fallback(stale=store), "first", "second", lost(), pauses=(0, 0))
     assert story.answers == ["first", "second", "second"]
+
+
+def test_a_value_that_is_written_while_the_cache_is_read_is_not_missed(monkeypatch: pytest.MonkeyPatch):
+    reading, forgotten = threading.Event(), threading.Event()
+
+    class Late(Store):
+        def get(self, key: object) -> object:
+            found = self.kept.get(key)  # before it is there
+            reading.set()
+            assert forgotten.wait(WAIT)
+            return found
+
+        def set(self, key: object, value: object) -> None:
+            assert reading.wait(WAIT)
+            super().set(key, value)
+
+    up = True
+
+    def answer() -> str:
+        if not up:
+            fails()
+        return "good"
+
+    guarded = fallback(stale=Late(), key=lambda: "key")(answer)
+    writer = guarded.__resilience__.policies[0].stale._cache._writer
+    forget = writer._written
+
+    def written(*entry: object) -> None:
+        forget(*entry)
+        forgotten.set()
+
+    monkeypatch.setattr(writer, "_written", written)
+    assert guarded() == "good"
+    up = False
+    assert guarded() == "good"
 
 
 def test_answers_are_written_all_the_same(runner: Runner):
@@ -308,6 +343,14 @@ def test_a_cache_that_calls_what_it_serves_is_not_asked_within_itself():
     guarded = fallback(stale=Circular(), key=lambda: "key", default="other")(fails)
     assert guarded() == "other"
     assert len(calls) <= 3
+
+
+def test_a_key_that_cannot_be_hashed_changes_nothing(runner: Runner):
+    story = runner.play(
+        fallback(stale=store_of(runner), key=lambda: ["list"], default="other"), "good", lost(), pauses=(0,)
+    )
+    assert story.answers == ["good", "other"]
+    assert {event.operation for event in story.events if isinstance(event, CacheFailed)} == {"set", "get"}
 
 
 # -- its trouble is seen -----------------------------------------------------------------------------------------------
