@@ -200,6 +200,8 @@ def _as_text(document: dict[str, object]) -> str:
         "gRPC": document["grpc"],
         "severity": document["severity"],
     }
+    if str(document["reason"]).endswith(ALONE):
+        lines["more"] = "give the last line of a traceback: the message of a real one may decide"
     if document["first_wait"] is not None:
         lines["retried"] = f"yes, by default; the first wait is about {document['first_wait']:g} s"
     return f"{document['category']}\n" + "".join(f"  {name:<10}{value}\n" for name, value in lines.items())

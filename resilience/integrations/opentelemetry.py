@@ -26,8 +26,8 @@ from resilience.policies.retry_budget import RetryBudget
 try:
     from opentelemetry import metrics, trace
     from opentelemetry.metrics import CallbackOptions, Histogram, Meter, MeterProvider, Observation
-except ModuleNotFoundError as error:
-    raise missing_library(error, "opentelemetry") from None
+except ModuleNotFoundError as _error:
+    raise missing_library(_error, "opentelemetry") from None
 
 __all__ = ["Installed", "install"]
 

@@ -26,8 +26,8 @@ from resilience.policies.retry_budget import RetryBudget
 try:
     from prometheus_client import REGISTRY, CollectorRegistry, values
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-except ModuleNotFoundError as error:
-    raise missing_library(error, "prometheus") from None
+except ModuleNotFoundError as _error:
+    raise missing_library(_error, "prometheus") from None
 
 if TYPE_CHECKING:
     from resilience._metric import Metric as Declared

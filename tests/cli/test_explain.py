@@ -285,3 +285,8 @@ def test_a_line_without_a_class_is_explained_by_the_code_in_it(resilience, line,
 )
 def test_a_message_without_a_code_or_of_a_class_that_decides_changes_nothing(resilience, line, category):
     assert resilience("explain", line, "--json").document["category"] == category
+
+
+def test_where_the_message_would_decide_it_says_what_to_give(resilience):
+    assert "more      give the last line of a traceback" in resilience("explain", "httpx.HTTPStatusError").out
+    assert "last line of a traceback" not in resilience("explain", "httpx.ReadTimeout").out
