@@ -15,6 +15,8 @@ from resilience.events import (
     CallRevised,
     CircuitClosed,
     CircuitModeChanged,
+    CircuitShedding,
+    CircuitSheddingEnded,
     Counter,
     Event,
     FallbackFailed,
@@ -63,7 +65,7 @@ def test_every_event_is_emitted_in_order(runner: Runner):
         "circuit.half_opened",
         "circuit.closed",
     ]
-    others = {CircuitModeChanged, CallRevised, FallbackFailed}
+    others = {CircuitModeChanged, CircuitShedding, CircuitSheddingEnded, CallRevised, FallbackFailed}
     others |= {ThreadsExhausted, TargetThreadsExhausted, ThreadNotStarted}
     assert {type(event) for event in story.events} == set(EVENTS) - others
     assert all(event.target.endswith("dependency") for event in story.events)
