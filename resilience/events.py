@@ -32,6 +32,8 @@ __all__ = [
     "CircuitHalfOpened",
     "CircuitModeChanged",
     "CircuitOpened",
+    "CircuitShedding",
+    "CircuitSheddingEnded",
     "CircuitTransition",
     "Counter",
     "Event",
@@ -191,6 +193,21 @@ class CircuitClosed(CircuitTransition):
     """The circuit admits all calls again."""
 
     state: ClassVar[str] = "closed"
+
+
+@event_type("circuit.shedding", Severity.WARNING)
+class CircuitShedding(Event):
+    """The partial circuit named *policy* rejects the share *share* of the calls, since a part of them fails.
+
+    It comes when that begins, and again whenever the share has changed by a tenth of all calls.
+    """
+
+    share: float
+
+
+@event_type("circuit.shedding_ended", Severity.INFO)
+class CircuitSheddingEnded(Event):
+    """The partial circuit named *policy* admits all calls again: no more of them fail than usual."""
 
 
 @event_type("circuit.mode_changed", Severity.WARNING)

@@ -16,6 +16,8 @@ from resilience.events import (
     CallRevised,
     CircuitClosed,
     CircuitModeChanged,
+    CircuitShedding,
+    CircuitSheddingEnded,
     Counter,
     Event,
     FallbackFailed,
@@ -68,7 +70,7 @@ def test_every_event_is_emitted_in_order(runner: Runner):
         "circuit.half_opened",
         "circuit.closed",
     ]
-    others = {CircuitModeChanged, CallRevised, FallbackFailed, CacheFailed}
+    others = {CircuitModeChanged, CircuitShedding, CircuitSheddingEnded, CallRevised, FallbackFailed, CacheFailed}
     others |= {RateLimitHeld, ThreadsExhausted, TargetThreadsExhausted, ThreadNotStarted}
     others |= {HedgeStarted, HedgeWon, HedgePaused}
     assert {type(event) for event in story.events} == set(EVENTS) - others

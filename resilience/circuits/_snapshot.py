@@ -27,7 +27,8 @@ class CircuitSnapshot(TypedDict):
     *state* is ``half_open`` as soon as the next call would be a probe. *calls*, *failed* and *slow* are those of the
     window of a closed circuit, failures by weight; *failure_rate* and *slow_rate* are their share, at most 1. None
     without a window. *next_probe* is when an open circuit admits a probe, from now; None when it is not open, or until
-    `CircuitBreaker.reset`. *probes* are in flight.
+    `CircuitBreaker.reset`. *probes* are in flight. *shed* is the share of calls that a circuit with ``partial=True``
+    rejects: 1 while it is not closed; None for all others.
     """
 
     name: str
@@ -46,6 +47,7 @@ class CircuitSnapshot(TypedDict):
     next_probe: float | None
     probes: int
     probe_successes: int
+    shed: float | None
 
 
 def snapshot() -> list[CircuitSnapshot]:
@@ -104,6 +106,7 @@ def _of(breaker: CircuitBreaker, key: str | None) -> CircuitSnapshot:
             next_probe=state.next_probe_in(now),
             probes=state.probes_in_flight(now),
             probe_successes=state.successes,
+            shed=circuit.shed_share(now),
         )
 
 

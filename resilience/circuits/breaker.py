@@ -33,6 +33,7 @@ from resilience.clock import current_clock
 from resilience.integrations.pybreaker.adapters import ListenerAdapter, StorageObserver
 from resilience.integrations.pybreaker.compat import SETTABLE, PybreakerCompat
 from resilience.policies._circuit_breaker_config import CircuitBreakerConfig
+from resilience.policies._partial_circuit import PartialCircuit
 from resilience.policies.circuit_breaker import CircuitBreakerPolicy
 from resilience.policies.circuit_states import CircuitMode, CircuitObserver, CircuitState
 
@@ -121,7 +122,7 @@ class CircuitBreaker(ProcessBound, Decorator, Block, PybreakerCompat):  # type: 
 
     def _make_policy(self, config: CircuitBreakerConfig, methods: RequestMethods) -> CircuitBreakerPolicy:
         """Return the policy that calls go through. A subclass may count failures in another way."""
-        return CircuitBreakerPolicy(config.name or _UNNAMED, config, methods)
+        return _policy_class(config)(config.name or _UNNAMED, config, methods)
 
     def _attach(self, circuit: CircuitBreakerPolicy, listeners: Sequence[pybreaker.CircuitBreakerListener]) -> None:
         """Put this object in front of *circuit*, with *listeners* and the storage of its config."""
@@ -139,7 +140,8 @@ class CircuitBreaker(ProcessBound, Decorator, Block, PybreakerCompat):  # type: 
         # Not through __init__: thousands of them share what was checked once.
         fork = CircuitBreaker.__new__(CircuitBreaker)
         fork._named = True
-        circuit = CircuitBreakerPolicy(self._circuit.name, self._circuit.config, self._circuit.methods)
+        config = self._circuit.config
+        circuit = _policy_class(config)(self._circuit.name, config, self._circuit.methods)
         fork._attach(circuit, self._own_listeners)
         if self.mode is not CircuitMode.NORMAL:
             circuit.change_mode(self.mode, current_clock())
@@ -321,6 +323,12 @@ def _module_of(frame: FrameType | None) -> str:
     while frame is not None and frame.f_globals.get("__name__") == "resilience._standard":
         frame = frame.f_back
     return "" if frame is None else frame.f_globals.get("__name__", "")
+
+
+def _policy_class(config: CircuitBreakerConfig) -> type[CircuitBreakerPolicy]:
+    if config.partial:
+        return PartialCircuit
+    return CircuitBreakerPolicy
 
 
 _Scoped: TypeAlias = PerKey[CircuitBreaker] | PerInstance[CircuitBreaker] | OneForAll[CircuitBreaker]

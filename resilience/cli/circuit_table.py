@@ -65,6 +65,7 @@ def _cells(entry: CircuitSnapshot) -> dict[str, str]:
         "failed in a row": str(entry["failures_in_a_row"]),
         "failed of last": _rates(entry),
         "last": entry["last_category"] or "",
+        "sheds": _shed(entry),
         "next probe": _next_probe(entry),
     }
 
@@ -87,6 +88,12 @@ def _rates(entry: CircuitSnapshot) -> str:
     if entry["slow"] and entry["slow_rate"] is not None:
         text += f", {entry['slow_rate']:.0%} slow"
     return text
+
+
+def _shed(entry: CircuitSnapshot) -> str:
+    if not entry["shed"] or entry["state"] != "closed":  # an open circuit rejects all
+        return ""
+    return f"{entry['shed']:.0%}"
 
 
 def _next_probe(entry: CircuitSnapshot) -> str:

@@ -18,7 +18,7 @@ __all__ = ["CircuitOpenError"]
 
 
 class CircuitOpenError(ResilienceError, pybreaker.CircuitBreakerError, code="RES-E005", category="rejected"):
-    """The circuit *name* rejected a call: it is open, its probe is in flight, or it is ramping up.
+    """The circuit *name* rejected a call: it is open, its probe is in flight, it is ramping up, or sheds.
 
     *retry_after* is the time until the circuit admits another call, in seconds; infinite while it is isolated.
     *last_error_type* and *last_category* describe the last failure that counted. The failure itself, with its message
@@ -28,9 +28,11 @@ class CircuitOpenError(ResilienceError, pybreaker.CircuitBreakerError, code="RES
     "circuit 'billing' is open after 5 failures (last: ReadTimeout); next probe in 12.4 s"
     >>> str(CircuitOpenError("billing", 3.0, ramping=True))
     "circuit 'billing' is ramping up; full traffic in 3.0 s"
+    >>> str(CircuitOpenError("billing", 1.0, last_category=ErrorCategory.TIMEOUT, shed=0.25))
+    "circuit 'billing' sheds 25% of the calls while a part of them fails (last: timeout)"
     """
 
-    args: tuple[str, float, int, str | None, ErrorCategory | None, bool, bool]
+    args: tuple[str, float, int, str | None, ErrorCategory | None, bool, bool, float]
 
     def __init__(
         self,
@@ -41,10 +43,11 @@ class CircuitOpenError(ResilienceError, pybreaker.CircuitBreakerError, code="RES
         last_category: ErrorCategory | None = None,
         probing: bool = False,
         ramping: bool = False,
+        shed: float = 0.0,
     ) -> None:
         # Everything is in args. Pickle calls the constructor with them; and while a dependency is down, thousands of
         # these are made in a second.
-        self.args = (name, retry_after, failures, last_error_type, last_category, probing, ramping)
+        self.args = (name, retry_after, failures, last_error_type, last_category, probing, ramping, shed)
 
     @property
     def name(self) -> str:
@@ -81,6 +84,11 @@ class CircuitOpenError(ResilienceError, pybreaker.CircuitBreakerError, code="RES
         """Whether the circuit has closed again and admits a growing share of the calls."""
         return self.args[6]
 
+    @property
+    def shed(self) -> float:
+        """The share of the calls that the circuit sheds, which is closed; 0 where it rejects for another reason."""
+        return self.args[7]
+
     def _own_details(self) -> Mapping[str, object]:
         details: dict[str, object] = {
             "circuit": self.name,
@@ -90,10 +98,14 @@ class CircuitOpenError(ResilienceError, pybreaker.CircuitBreakerError, code="RES
         }
         if self.last_category is not None:
             details["last_category"] = self.last_category.label
+        if self.shed:
+            details["shed"] = self.shed
         return details
 
     def __str__(self) -> str:
         circuit = f"circuit {self.name!r}"
+        if self.shed:
+            return f"{circuit} sheds {self.shed:.0%} of the calls while a part of them fails{self._last()}"
         if self.ramping:
             return f"{circuit} is ramping up; full traffic in {self.retry_after:.1f} s"
         if self.probing:
@@ -111,3 +123,8 @@ class CircuitOpenError(ResilienceError, pybreaker.CircuitBreakerError, code="RES
         if self.last_error_type:
             reason = f"{reason} (last: {self.last_error_type})"
         return reason
+
+    def _last(self) -> str:
+        if self.last_category is None:
+            return ""
+        return f" (last: {self.last_category.label})"

@@ -30,6 +30,7 @@ from resilience.metrics.definitions import (
     FAILURE,
     FAILURE_RATE,
     OTHER,
+    SHED_SHARE,
     SLOW_RATE,
     SUCCESS,
     all_metrics,
@@ -69,7 +70,7 @@ class Collector:
         self._sources: Mapping[Metric, Callable[[], Mapping[Metric, Values]]] = {
             **dict.fromkeys((CALLS, ATTEMPTS), self._read_calls),
             ERRORS: self._read_errors,
-            **dict.fromkeys((CIRCUIT_STATE, CIRCUIT_MODE, FAILURE_RATE, SLOW_RATE), _read_circuits),
+            **dict.fromkeys((CIRCUIT_STATE, CIRCUIT_MODE, FAILURE_RATE, SLOW_RATE, SHED_SHARE), _read_circuits),
             **dict.fromkeys((BUDGET_LEFT, BUDGET_SIZE), self._read_budgets),
         }
 
@@ -183,6 +184,7 @@ def _read_circuits() -> Mapping[Metric, Values]:
     modes: Values = {}
     failure_rates: Values = {}
     slow_rates: Values = {}
+    shed: Values = {}
     names: set[str] = set()
     most = _event_counters.MAX_SERIES // max(len(CircuitState), len(CircuitMode))
     for circuit in _circuits():
@@ -194,7 +196,9 @@ def _read_circuits() -> Mapping[Metric, Values]:
         _count_member(modes, name, CircuitMode, circuit["mode"])
         _keep_highest(failure_rates, name, circuit["failure_rate"])
         _keep_highest(slow_rates, name, circuit["slow_rate"])
-    return {CIRCUIT_STATE: states, CIRCUIT_MODE: modes, FAILURE_RATE: failure_rates, SLOW_RATE: slow_rates}
+        _keep_highest(shed, name, circuit["shed"])
+    rates: Mapping[Metric, Values] = {FAILURE_RATE: failure_rates, SLOW_RATE: slow_rates, SHED_SHARE: shed}
+    return {CIRCUIT_STATE: states, CIRCUIT_MODE: modes, **rates}
 
 
 def _circuits() -> Iterator[CircuitSnapshot]:

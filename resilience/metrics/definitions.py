@@ -88,6 +88,12 @@ SLOW_RATE = Gauge(
     ("circuit",),
     multiprocess_mode="livemax",
 )
+SHED_SHARE = Gauge(
+    "resilience.circuit.shed",
+    "The share of calls that a partial circuit rejects, the highest of its name: 1 while it is open.",
+    ("circuit",),
+    multiprocess_mode="livemax",
+)
 
 BUDGET_LEFT = Gauge("resilience.retry_budget.tokens", "The tokens a retry budget has left.", ("budget",))
 BUDGET_SIZE = Gauge("resilience.retry_budget.size", "The tokens of a full retry budget.", ("budget",))
@@ -101,7 +107,7 @@ def event_counters() -> tuple[Counter, ...]:
 def all_metrics() -> tuple[Metric, ...]:
     """Return every metric there is, the counters of the application's own events included."""
     calls = CALLS, DURATION, ERRORS, ATTEMPTS
-    circuits = CIRCUIT_STATE, CIRCUIT_MODE, FAILURE_RATE, SLOW_RATE
+    circuits = CIRCUIT_STATE, CIRCUIT_MODE, FAILURE_RATE, SLOW_RATE, SHED_SHARE
     return (*calls, *event_counters(), *circuits, BUDGET_LEFT, BUDGET_SIZE)
 
 

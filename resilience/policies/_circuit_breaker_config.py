@@ -22,10 +22,11 @@ from typing import Any, Final, NamedTuple, TypeAlias, cast
 import pybreaker
 
 from resilience._runtime.callables import is_async, name_of
-from resilience._validation import optional, parse_count, parse_duration, parse_number, require
+from resilience._validation import optional, parse_count, parse_duration, parse_number, require, require_bool
 from resilience.categories import CategoryLike, ErrorCategory, combine
 from resilience.policies._keyed import parse_key
-from resilience.policies._sliding_window import CountWindow, TimeWindow, Window, WindowSnapshot
+from resilience.policies._shedding import MIN_CALLS, OPEN_AT, is_no_streak_of_chance
+from resilience.policies._sliding_window import CountWindow, RecentCalls, TimeWindow, Window, WindowSnapshot
 from resilience.policies.backoff import equal_jitter
 from resilience.profiles import DerivedTable, Profile, changed_profiles
 
@@ -40,6 +41,8 @@ IGNORED: Final = -1
 _DEFAULT_WINDOW = 20
 _DEFAULT_MIN_CALLS = 10
 _MAX_DOUBLINGS = 64
+_RECENT_CALLS, _RECENT_SECONDS = 200, 10.0  # by which a partial circuit knows the share that fails
+_MAX_PARTIAL_RESET = 2.0  # a partial circuit probes at least as often
 
 # -- checks of single options: given the name and a value that is not the default, they return the value to keep ------
 
@@ -91,6 +94,7 @@ _SHARE_OF_PROBES = {"parse": functools.partial(_parse_share, of="probes")}
 _SECONDS = {"parse": parse_duration}
 _SECONDS_OR_ZERO = {"parse": functools.partial(parse_duration, zero=True)}
 _CATEGORY = {"parse": _parse_category}
+_BOOL = {"parse": require_bool}
 
 
 _RATES = ("failure_rate", "slow_call_rate")
@@ -117,6 +121,11 @@ _EXCLUDES = (
     (
         {"storage", "per_instance"},
         "storage=, per_instance=True: a storage holds the state of one circuit, so all would open together",
+    ),
+    ({"storage", "partial"}, "storage=, partial=True: a storage holds no share of calls to shed"),
+    *(
+        ({option, "partial"}, f"{option}=, partial=True: a partial circuit measures the share of failures by itself")
+        for option in ("failure_rate", "window", "window_seconds", "minimum_calls")
     ),
 )
 """The options that cannot both be given, and why."""
@@ -165,6 +174,11 @@ class CircuitBreakerConfig:
     all. A probe that has not come back after *probe_timeout* (else *reset_timeout*) may be replaced.
     For *ramp_up* seconds after that a growing share of the calls passes.
 
+    **With** *partial* it does not turn a part of failures into an outage: while the share *d* of calls fails beyond the
+    usual one, it sheds the share *d* / (1 - *d*) of them, at most 0.9. It opens when 0.9 of the last calls failed, 10
+    at least, or after *failure_threshold* failures in a row that the share failing before does not explain, and then
+    admits a probe every 2 seconds or sooner.
+
     With *key*, a function of the call's arguments, there is a circuit for each key, *max_keys* of them at most; with
     *per_instance*, for each object of a class. Of a class the public methods are guarded: those in *only*; else all but
     those in *exclude* and well-known ones that make no request, such as ``close`` and ``build_request``. The outermost
@@ -196,6 +210,7 @@ class CircuitBreakerConfig:
         close_rate: The share of the probes that must have succeeded when the circuit closes; more than 0, at most 1.
         probe_timeout: How long a probe keeps its permit when it does not come back; *reset_timeout* unless given.
         ramp_up: How long a circuit that has closed admits a growing share of the calls instead of all.
+        partial: Whether it sheds a share of the calls while a part of them fails, and opens only when nearly all do.
         profiles: Rows of the category table to read differently here, as `override_profiles` takes them.
         key: A function of a call's arguments that returns its key: each key has a circuit of its own.
         max_keys: The number of keys that are kept. The least recently used are evicted, closed circuits first.
@@ -225,6 +240,7 @@ class CircuitBreakerConfig:
     close_rate: float = field(default=1.0, metadata=_SHARE_OF_PROBES)
     probe_timeout: float | timedelta | None = field(default=None, metadata=_SECONDS)
     ramp_up: float | timedelta = field(default=0.0, metadata=_SECONDS_OR_ZERO)
+    partial: bool = field(default=False, metadata=_BOOL)
     # Options that `describe` does not show have no repr.
     profiles: Mapping[CategoryLike, Mapping[str, object] | Profile] | None = field(default=None, repr=False)
     key: Callable[..., Hashable] | None = field(default=None, repr=False, metadata={"parse": parse_key})
@@ -257,7 +273,7 @@ class CircuitBreakerConfig:
         for option, parse in parsers.items():
             setattr(self, option, parse(option, getattr(self, option)))
         self._set_rates(parsers.keys())
-        self._set_durations()
+        self._set_durations(parsers.keys())
         self._set_weights()
 
     def _parsers_of_given(self) -> Mapping[str, _Parse]:
@@ -272,7 +288,7 @@ class CircuitBreakerConfig:
         for option, needed in _NEEDS.items():
             if option in given and given.isdisjoint(needed):
                 raise TypeError(f"{option}={getattr(self, option)!r}: give {' or '.join(needed)} with it")
-        opens = self.failure_threshold is not None or not given.isdisjoint(_RATES)
+        opens = self.failure_threshold is not None or not given.isdisjoint(("partial", *_RATES))
         expected = "failure_rate or slow_call_rate, or nothing opens the circuit"
         require(opens, "failure_threshold", self.failure_threshold, expected, TypeError)
         for options, problem in _EXCLUDES:
@@ -286,6 +302,10 @@ class CircuitBreakerConfig:
         self.slow_seconds = _or_never(self.slow_call_seconds)
         self.period = cast("float | None", self.window_seconds)
         self.rates = None
+        if self.partial:
+            self.trip_failures = math.inf  # it depends on what failed before: `streak_opens`
+            self.rates = TripRates(OPEN_AT, _or_never(self.slow_call_rate), MIN_CALLS)
+            return
         if given.isdisjoint(_RATES):
             return
         if given.isdisjoint(("window", "window_seconds")):
@@ -296,14 +316,25 @@ class CircuitBreakerConfig:
         require(min_calls <= window, "minimum_calls", min_calls, expected)
         self.rates = TripRates(_or_never(self.failure_rate), _or_never(self.slow_call_rate), min_calls)
 
-    def _set_durations(self) -> None:
-        self.reset_seconds = cast("float", self.reset_timeout)
+    def _set_durations(self, given: AbstractSet[str]) -> None:
         self.lease_seconds = cast("float", self.probe_timeout or self.reset_timeout)
+        if self.partial:
+            self._set_partial_reset(given)
+        self.reset_seconds = cast("float", self.reset_timeout)
         self.max_reset_seconds = cast("float | None", self.max_reset_timeout)
         self.ramp_up_seconds = cast("float", self.ramp_up)
         self.server_backoff = getattr(self.open_for, "value", 0)
         longest, reset = self.max_reset_seconds, self.reset_seconds
         require(longest is None or longest >= reset, "max_reset_timeout", longest, f"at least reset_timeout={reset:g}")
+
+    def _set_partial_reset(self, given: AbstractSet[str]) -> None:
+        """Have a partial circuit probe every 2 seconds, unless it is to probe more often."""
+        if "reset_timeout" not in given:
+            self.reset_timeout = _MAX_PARTIAL_RESET
+        expected = f"at most {_MAX_PARTIAL_RESET:g} with partial=True, which probes at least as often"
+        for option in ("reset_timeout", "max_reset_timeout"):
+            seconds = getattr(self, option)
+            require(seconds is None or seconds <= _MAX_PARTIAL_RESET, option, seconds, expected)
 
     def _set_weights(self) -> None:
         self.weights = _weights_of(self.trip_on)
@@ -326,11 +357,22 @@ class CircuitBreakerConfig:
     def new_windows(self) -> list[Window]:
         """Return the empty windows of a circuit with rates, that of calls first."""
         windows: list[Window] = []
+        if self.partial:
+            windows.append(RecentCalls(_RECENT_CALLS, _RECENT_SECONDS))
         if self.window is not None:
             windows.append(CountWindow(self.window))
         if self.period is not None:
             windows.append(TimeWindow(self.period))
         return windows
+
+    def streak_opens(self, failures: int, failing: float) -> bool:
+        """Whether so many *failures* in a row open a partial circuit, where the share *failing* had failed before.
+
+        >>> config = CircuitBreakerConfig(partial=True)
+        >>> [config.streak_opens(failures, failing=0.05) for failures in (4, 5)]
+        [False, True]
+        """
+        return failures >= _or_never(self.failure_threshold) and is_no_streak_of_chance(failures, failing)
 
     def closes_after(self, successes: int) -> bool:
         """Whether so many successful probes close the half-open circuit."""
@@ -396,6 +438,9 @@ def _text_of(value: object) -> str:
 
 _text_of.register(type(None), str)
 _text_of.register(ErrorCategory, str)
+
+
+_text_of.register(bool, str)
 
 
 @_text_of.register(int)

@@ -81,14 +81,14 @@ class CircuitStateMachine:
         #: When the circuit entered its state: seconds since 1970.
         self.since: float = current_clock().wall()
         self._lock = threading.RLock()  # a stream that the collector closes, or a signal handler, may take it again
-        self.state: State = _closed(config, observed=False)
+        self.state: State = self._new_closed(observed=False)
 
     # -- admission -----------------------------------------------------------------------------------------------
 
     def acquire(self, clock: Clock) -> tuple[Closed | ProbePermit | None, Transition | None]:
         """Admit a call or, by None, reject it: return what admits it, and the transition to half-open it has caused."""
         state = self.state
-        if isinstance(state, Closed) and not state.ramping:
+        if isinstance(state, Closed) and not state.selective:
             return state, None
         with self._lock:
             # Under the lock: a thread that looked at the clock before another one did, and came in after it, would
@@ -208,7 +208,14 @@ class CircuitStateMachine:
 
     def _closed(self, since: float = 0.0, ramp_up: float = 0.0) -> Closed:
         """Return a closed state that calls of this circuit go through, observed where there are observers."""
-        return _closed(self.config, observed=bool(self.observers), since=since, ramp_up=ramp_up)
+        return self._new_closed(observed=bool(self.observers), since=since, ramp_up=ramp_up)
+
+    def _new_closed(self, *, observed: bool, since: float = 0.0, ramp_up: float = 0.0) -> Closed:
+        """Return a closed state with nothing recorded; it ramps up from *since*, for *ramp_up* seconds."""
+        config = self.config
+        if config.rates is None:
+            return Closed(observed=observed, since=since, ramp_up=ramp_up)
+        return ClosedWithRates(config.rates, config.new_windows(), observed=observed, since=since, ramp_up=ramp_up)
 
     def _open(
         self,
@@ -270,7 +277,7 @@ class CircuitStateMachine:
                 return None
             make: Mapping[CircuitMode, Callable[[], State]] = {
                 _ISOLATED: lambda: Open(0, None, None, -math.inf, math.inf, 0, set()),
-                _DISABLED: lambda: _closed(self.config, observed=False),
+                _DISABLED: lambda: self._new_closed(observed=False),
             }
             return self._transition(make.get(mode, self._closed)(), clock, mode=mode)
 
@@ -292,13 +299,6 @@ def _type_name(error: Exception | None) -> str | None:
     if error is None:
         return None
     return type(error).__name__
-
-
-def _closed(config: CircuitBreakerConfig, *, observed: bool, since: float = 0.0, ramp_up: float = 0.0) -> Closed:
-    """Return a closed state with nothing recorded; it ramps up from *since*, for *ramp_up* seconds."""
-    if config.rates is None:
-        return Closed(observed=observed, since=since, ramp_up=ramp_up)
-    return ClosedWithRates(config.rates, config.new_windows(), observed=observed, since=since, ramp_up=ramp_up)
 
 
 def _half_open(state: State, permits: set[ProbePermit]) -> HalfOpen:

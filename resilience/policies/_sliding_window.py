@@ -1,7 +1,8 @@
-"""Sliding windows of outcomes: of the last N calls, and of the last N seconds.
+"""Sliding windows of outcomes: of the last N calls, of the last N seconds, and of both.
 
-A circuit that opens by a rate has one or both. A window keeps failures and slow calls, and nothing of a success but
-its number: calls are numbered from 1 by `Closed.call_count`, a counter that costs a successful call one addition.
+A circuit that opens by a rate has one or two; one that sheds a share of its calls has `RecentCalls`. A window keeps
+failures and slow calls, and nothing of a success but its number: calls are numbered from 1 by `Closed.call_count`, a
+counter that costs a successful call one addition.
 
 Windows do no locking. The circuit's lock protects every method here; the counter alone is written without it.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple, Protocol
 
-__all__ = ["CountWindow", "TimeWindow", "Window", "WindowSnapshot"]
+__all__ = ["CountWindow", "RecentCalls", "TimeWindow", "Window", "WindowSnapshot"]
 
 _BUCKETS = 10
 
@@ -142,3 +143,54 @@ class TimeWindow:
         while self._buckets and self._buckets[0].begin + self.seconds <= now:
             if self._buckets.popleft() is self.current:  # no clock may lead to it any more
                 self.current = Bucket(0.0, 0.0)
+
+
+class RecentCalls:
+    """The outcomes of the last *size* calls, without those up to a failure that is more than *seconds* old.
+
+    So it forgets by number where calls are many, and by time where they are few, and still no success needs a time:
+    what is too old is known by the failures alone. Until the next one gets too old, the window reaches back to the call
+    after the last that did.
+
+    >>> window = RecentCalls(size=100, seconds=10.0)
+    >>> window.record(number=1, now=0.0, weight=1)
+    >>> window.record(number=8, now=6.0, weight=1)
+    >>> window.snapshot(number=9, now=7.0), window.snapshot(number=11, now=11.0)
+    (WindowSnapshot(calls=9, failed=2, slow=0), WindowSnapshot(calls=10, failed=1, slow=0))
+    """
+
+    __slots__ = ("_begin", "_events", "_failed", "_slow", "seconds", "size")
+
+    def __init__(self, size: int, seconds: float) -> None:
+        self.size: int = size
+        self.seconds: float = seconds
+        #: The number of a call, its weight, and when it ended; a slow success weighs 0.
+        self._events: deque[tuple[int, int, float]] = deque()
+        self._failed = self._slow = 0
+        #: The number of the last call that is too old.
+        self._begin = 0
+
+    def record(self, number: int, now: float, *, weight: int = 0, slow: bool = False) -> None:
+        """Record how call *number* has ended *now*. A success that was not slow takes no memory."""
+        if weight or slow:
+            self._forget(number, now)
+            self._events.append((number, weight, now))
+            self._failed += weight
+            self._slow += slow
+
+    def snapshot(self, number: int, now: float) -> WindowSnapshot:
+        """Return the outcomes of the last calls up to *number*, without those that are too old *now*."""
+        self._forget(number, now)
+        return WindowSnapshot(min(number - self._begin, self.size), self._failed, self._slow)
+
+    def _forget(self, number: int, now: float) -> None:
+        events = self._events
+        while events:
+            event, weight, ended = events[0]
+            aged = not now - self.seconds < ended <= now  # an event of the future is another clock's
+            if not aged and event > number - self.size:
+                return
+            events.popleft()
+            self._failed -= weight
+            self._slow -= not weight
+            self._begin = event

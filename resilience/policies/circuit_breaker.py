@@ -180,7 +180,7 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
                 shadow = self.mode is _SHADOW
                 state = self.state
                 left = max(state.until - call.clock.now(), 0.0)
-                error = self._rejection(state, left, state.probing, state.ramping)
+                error = self._rejection(state, left, state.probing, state.selective)
                 yield from self._emit(self._rejected, call, error, shadow)
                 if not shadow:
                     return Outcome(None, error)
@@ -196,7 +196,7 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
 
         To a plain closed circuit each call is one of its own, and there is nothing to note.
         """
-        if isinstance(admitted, Closed) and not (self.methods.guards_class or admitted.ramping):
+        if isinstance(admitted, Closed) and not (self.methods.guards_class or admitted.selective):
             return None
         return enter(admitted)
 
@@ -326,12 +326,12 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
         return any(self._stands_for(call[0]) for call in calls_here())
 
     def _stands_for(self, by: object) -> bool:
-        """Whether a call admitted *by* that still stands for this circuit. One from a ramp does until the ramp ends."""
+        """Whether a call admitted *by* that still stands for this circuit; one by a share while that is not all."""
         if isinstance(by, ProbePermit):
             return self.is_leased(by, current_clock())
         state = self.state
         if by is state:
-            return state.ramping or self.methods.guards_class
+            return state.selective or self.methods.guards_class
         return by is self.methods
 
     def _is_part_of_a_call(self, admitted: Admission | ProbePermit | None, outcome: Outcome) -> bool:
@@ -408,6 +408,7 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
             state.last_category,
             probing,
             ramping,
+            0.0,
         )
 
     # -- observers and events: in a call -------------------------------------------------------------------------
@@ -486,6 +487,12 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
         from resilience.events import CallRejected
 
         return CallRejected(target=call.target, policy=self.name, retry_after=error.retry_after, shadow=shadow)
+
+    # -- a share that is shed ------------------------------------------------------------------------------------
+
+    def shed_share(self, now: float) -> float | None:
+        """Return the share of calls that a partial circuit rejects *now*; None: this circuit is none."""
+        return None
 
     def __str__(self) -> str:
         return f"circuit_breaker({', '.join([repr(self.name), *self.config.non_default_options()])})"

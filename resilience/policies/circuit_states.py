@@ -72,7 +72,7 @@ class Closed(Admission):
     A success needs no lock: it sets `success_seen`, by which the next failure knows that it is the first in a row.
     """
 
-    __slots__ = ("observed", "ramp_up", "ramping", "since")
+    __slots__ = ("observed", "ramp_up", "selective", "since")
     kind: ClassVar[CircuitState] = CircuitState.CLOSED
     name: ClassVar[str] = "closed"  # as pybreaker spells the states
     last_error_type: ClassVar[None] = None
@@ -86,8 +86,9 @@ class Closed(Admission):
     success_seen: bool
 
     def __init__(self, *, observed: bool, since: float = 0.0, ramp_up: float = 0.0) -> None:
-        self.ramping: bool = ramp_up > 0
-        super().__init__(fast_path=not observed and not self.ramping)
+        #: Whether it admits a share of the calls, at random, and not all: while it ramps up, or sheds.
+        self.selective: bool = ramp_up > 0
+        super().__init__(fast_path=not observed and not self.selective)
         #: Whether observers are notified of each call, which then takes the slow path.
         self.observed: bool = observed
         self._set_quiet()
@@ -128,7 +129,7 @@ class Closed(Admission):
     def set_observed(self, observed: bool) -> None:
         """Set whether each call takes the slow path, where observers are notified."""
         self.observed = observed
-        self.fast_path = not observed and not self.ramping
+        self.fast_path = not observed and not self.selective
         self._set_quiet()
 
     def half_opens(self, now: float) -> bool:
@@ -138,9 +139,9 @@ class Closed(Admission):
     def admit(self, now: float, clock: Clock, config: CircuitBreakerConfig) -> Closed | None:
         """Return this state where it admits a call *now*; None while it ramps up and the call is not in the share."""
         if not self.since <= now < self.until:  # also where the clock was set back
-            self.ramping = False
+            self.selective = False
             self.set_observed(self.observed)
-        elif self.ramping and clock.random() * self.ramp_up >= now - self.since:
+        elif self.selective and clock.random() * self.ramp_up >= now - self.since:
             return None
         return self
 
@@ -271,7 +272,7 @@ class _NotClosed(Admission):
     """
 
     __slots__ = ("consecutive_opens", "last_category", "last_error_type", "permits")
-    ramping: ClassVar[bool] = False
+    selective: ClassVar[bool] = False
 
     def __init__(
         self,

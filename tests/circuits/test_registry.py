@@ -283,6 +283,7 @@ def test_the_snapshot_of_a_new_circuit_is_empty():
             "next_probe": None,
             "probes": 0,
             "probe_successes": 0,
+            "shed": None,
         }
     assert list(entry(new.name)) == list(CircuitSnapshot.__annotations__)
 

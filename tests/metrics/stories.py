@@ -71,6 +71,7 @@ def story() -> list[object]:
     )
 
     Runner("sync").play(fallback(factory=lambda error: 1 / 0), ConnectionResetError())
+    partial = circuit_breaker("metered partly", partial=True)
     keyed = CircuitBreaker("metered hosts", key=lambda host: host, failure_threshold=1, reset_timeout=1e9)
 
     @keyed
@@ -83,4 +84,4 @@ def story() -> list[object]:
                 fetch(f"host-{number}")
             except ConnectionResetError:
                 pass
-    return [budget, breaker, keyed, fetch]
+    return [budget, breaker, partial, keyed, fetch]
