@@ -44,7 +44,7 @@ _BACKGROUND = (0.01, 0.02)
 _HEALTHY, _STEADY, _OUTAGE, _AFTER = 30, 600, 30, 120  # seconds
 
 _LEAST_OF_POSSIBLE: Final[Mapping[float, float]] = {0.1: 0.8, 0.2: 0.8, 0.3: 0.65}
-_MOST_LET_THROUGH, _MOST_SHED, _LATEST_RECOVERY = 0.05, 0.002, 10.0
+_MAX_LET_THROUGH, _MAX_SHED, _LATEST_RECOVERY = 0.05, 0.002, 10.0
 _RECOVERED = 0.9
 
 
@@ -166,11 +166,11 @@ def complaints(document: Document) -> Sequence[str]:
         if row["failing"] == failing and _of_possible(row) < least
     ]
     through = [float(row["let_through"]) for row in steady if not row["possible"]]
-    found += [f"all fail: {share:.3f} is let through" for share in through if share > _MOST_LET_THROUGH]
+    found += [f"all fail: {share:.3f} is let through" for share in through if share > _MAX_LET_THROUGH]
     recoveries = [float(row["recovery"]) for row in outage]
     found += [f"after an outage: back in {seconds:g} s" for seconds in recoveries if seconds > _LATEST_RECOVERY]
     shed = [float(row["shed"]) for row in background]
-    return found + [f"background: {share:.4f} is shed" for share in shed if share > _MOST_SHED]
+    return found + [f"background: {share:.4f} is shed" for share in shed if share > _MAX_SHED]
 
 
 def _print_table(document: Document) -> None:

@@ -99,7 +99,7 @@ QUEUES = (
 
 @dataclass
 class Outcome:
-    """What came of the calls of one simulation."""
+    """The calls of one simulation, counted by how they ended."""
 
     #: Calls begun, and calls answered while their user still waited, by the second in which they began.
     begun: list[int] = field(default_factory=lambda: [0] * SECONDS)

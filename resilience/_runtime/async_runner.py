@@ -20,7 +20,7 @@ from resilience._callback_errors import RUNNING
 from resilience._listeners import emit
 from resilience._outcome import Outcome
 from resilience._runtime.acquire import acquire_async, give_back
-from resilience._runtime.generators import is_open_stream
+from resilience._runtime.generators import is_open_stream, may_open_stream
 from resilience._runtime.pauses import pause_async
 from resilience._runtime.protocol import (
     NO_POLICIES,
@@ -78,7 +78,7 @@ async def drive(stack: Sequence[Policy], depth: int, call: Call, at: int) -> Out
                 answer, outcome = outcome, None
             elif type(effect) is not Proceed:
                 answer = await perform(effect, call)
-                if opener is not None and isinstance(effect, Race):  # it may have opened a stream
+                if may_open_stream(effect, call):
                     outcome = cast("Outcome", answer)
                     continue
             elif effect.timeout is not None:

@@ -28,7 +28,7 @@ from resilience._deadline_context import ActiveDeadline, DeadlineScope, current_
 from resilience._outcome import DEADLINE_EXCEEDED, TIMED_OUT, Outcome, set_traceback
 from resilience._runtime.circuit_context import Note, calls_here, reenter, restore, still_running
 from resilience._runtime.cut_off import CutOff
-from resilience._runtime.protocol import NO_POLICIES, Call, Policy, Proceed
+from resilience._runtime.protocol import NO_POLICIES, Call, Policy, Proceed, Race
 from resilience._runtime.steps import close, cut_off
 from resilience._runtime.thread_timeout import Drive
 from resilience._runtime.time_limits import AsyncDrive, run_with_timeout, run_with_timeout_async
@@ -43,6 +43,7 @@ __all__ = [
     "cancel",
     "finish",
     "is_open_stream",
+    "may_open_stream",
     "start_iteration",
 ]
 
@@ -123,6 +124,11 @@ class ItemFailed(Exception):
 
 
 # -- from the runner to the wrapper, and back ------------------------------------------------------------------------
+
+
+def may_open_stream(effect: object, call: Call) -> bool:
+    """Whether the answer of *effect* may be an `OpenStream`: copies of *call*, which opens one, ran side by side."""
+    return call.opener is not None and isinstance(effect, Race)
 
 
 def is_open_stream(outcome: Outcome, call: Call, depth: int) -> bool:

@@ -348,7 +348,7 @@ class Gate(Protocol):
 
 
 class Limiter(Protocol):
-    """What admits calls one by one, where one more is within the limit: slots, or the tokens of a rate.
+    """Admits calls one by one, where one more is within the limit: slots, or the tokens of a rate.
 
     A `Gate` is only looked at, a limiter gives something to each call that it admits. The fast path asks it by
     `try_enter` before it calls the function. Where the answer is False, `run` is asked, which may wait or reject. The

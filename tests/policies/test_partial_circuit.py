@@ -584,13 +584,13 @@ def test_events_tell_when_shedding_begins_changes_and_ends(runner: Runner):
 
     parts: list[object] = [down, "ok", "ok", "ok"] * 10 + [down] * 12 + ["ok"] * 400
     story = runner.play(decorate, *parts, pauses=(0.0,) * 420)
-    told = [event for event in story.events if isinstance(event, CircuitShedding | CircuitSheddingEnded)]
-    shares = [event.share for event in told if isinstance(event, CircuitShedding)]
+    emitted = [event for event in story.events if isinstance(event, CircuitShedding | CircuitSheddingEnded)]
+    shares = [event.share for event in emitted if isinstance(event, CircuitShedding)]
     assert len(shares) >= 3
     assert all(abs(before - after) >= 0.1 for before, after in zip(shares, shares[1:], strict=False))
-    assert all(isinstance(event, CircuitShedding) for event in told[:-1])
-    assert isinstance(told[-1], CircuitSheddingEnded)
-    assert {event.policy for event in told} == {"part"}
+    assert all(isinstance(event, CircuitShedding) for event in emitted[:-1])
+    assert isinstance(emitted[-1], CircuitSheddingEnded)
+    assert {event.policy for event in emitted} == {"part"}
 
 
 def test_a_circuit_that_opens_while_it_sheds_tells_of_the_opening_alone(dice: Dice):
