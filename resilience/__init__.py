@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         ResilienceError,
         RetriesExhaustedError,
         ThreadNotStartedError,
+        ThrottledError,
         TooManyAbandonedError,
         ValidationFailedError,
     )
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from resilience.policies.revision import Arguments
     from resilience.policies.stale_cache import StaleEntry
     from resilience.policies.stop_reason import StopReason
+    from resilience.policies.throttle import Throttle, throttle
     from resilience.profiles import Profile, override_profiles, profile_of
     from resilience.translate import translating
 
@@ -84,6 +86,8 @@ __all__ = [
     "StaleEntry",
     "StopReason",
     "ThreadNotStartedError",
+    "Throttle",
+    "ThrottledError",
     "TooManyAbandonedError",
     "ValidationFailedError",
     "WorstCase",
@@ -109,6 +113,7 @@ __all__ = [
     "retry_on_category",
     "retrying",
     "subscribe",
+    "throttle",
     "timeout",
     "track_errors",
     "translating",
@@ -141,6 +146,8 @@ _LAZY = {
     "StaleEntry": "policies.stale_cache",
     "StopReason": "policies.stop_reason",
     "ThreadNotStartedError": "errors",
+    "Throttle": "policies.throttle",
+    "ThrottledError": "errors",
     "TooManyAbandonedError": "errors",
     "ValidationFailedError": "errors",
     "WorstCase": "_runtime.worst_case",
@@ -161,6 +168,7 @@ _LAZY = {
     "remaining": "_deadline_context",
     "retry_after": "classification.retry_hints",
     "subscribe": "_listeners",
+    "throttle": "policies.throttle",
     "track_errors": "metrics.tracking",
     "translating": "translate",
 }

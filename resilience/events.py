@@ -199,7 +199,7 @@ class CircuitModeChanged(Event):
     ),
 )
 class CallRejected(Event):
-    """The circuit or bulkhead named *policy* did not admit the call; it may admit another one in *retry_after* seconds.
+    """The circuit, bulkhead or throttle *policy* did not admit the call; it may admit another in *retry_after* seconds.
 
     With *shadow* the call was made all the same, since the circuit only shadows.
     """

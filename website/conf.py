@@ -61,7 +61,7 @@ copybutton_prompt_is_regexp = True
 
 #: The pages in the order of the sidebar. Sphinx warns of a page that is in none of them, and warnings are errors.
 NAVIGATION = {
-    "Policies": ["retry", "circuit-breaker", "timeout", "deadline", "bulkhead", "fallback", "pipeline"],
+    "Policies": ["retry", "circuit-breaker", "timeout", "deadline", "bulkhead", "throttle", "fallback", "pipeline"],
     "Failures": ["categories", "libraries", "errors", "translating", "collecting", "http"],
     "More policies": ["revising", "streams", "extending"],
     "Operation": ["events", "metrics", "testing", "cli"],

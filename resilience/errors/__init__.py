@@ -8,6 +8,7 @@
     ├── ThreadNotStartedError           a sync call was rejected: the system started no thread for it
     ├── CircuitOpenError                a circuit rejected the call; also a pybreaker.CircuitBreakerError
     ├── BulkheadFullError               a bulkhead refused the call: too many are in flight
+    ├── ThrottledError                  a throttle rejected the call: the dependency accepts too few
     └── ValidationFailedError           an `ErrorCollector` has collected errors; also a ValueError
 
 The error of a guarded function reaches the caller as the same object. It is wrapped in one of these only on demand.
@@ -26,6 +27,7 @@ from resilience.errors.base import (
     ResilienceError,
     RetriesExhaustedError,
     ThreadNotStartedError,
+    ThrottledError,
     TooManyAbandonedError,
     ValidationFailedError,
 )
@@ -45,6 +47,7 @@ __all__ = [
     "ResilienceError",
     "RetriesExhaustedError",
     "ThreadNotStartedError",
+    "ThrottledError",
     "TooManyAbandonedError",
     "ValidationFailedError",
     "check_codes",

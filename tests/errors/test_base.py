@@ -15,6 +15,7 @@ from resilience.errors import (
     ResilienceError,
     RetriesExhaustedError,
     ThreadNotStartedError,
+    ThrottledError,
     TooManyAbandonedError,
 )
 from resilience.errors._user_messages import USER_MESSAGES
@@ -204,6 +205,12 @@ def test_context_without_a_message_adds_no_note():
             "RES-E008",
             {"bulkhead": "b", "limit": 20, "queued": 40, "reason": "its queue is full"},
             0.5,
+        ),
+        (
+            ThrottledError("t", 0.4, 0.8),
+            "RES-E010",
+            {"throttle": "t", "share": 0.4},
+            0.8,
         ),
         (
             CircuitOpenError("b", 12.4, 5, "E", ErrorCategory.TIMEOUT),

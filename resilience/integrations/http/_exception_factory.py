@@ -28,6 +28,7 @@ from resilience.errors.base import (
     ResilienceError,
     RetriesExhaustedError,
     ThreadNotStartedError,
+    ThrottledError,
     TooManyAbandonedError,
 )
 from resilience.errors.codes import full_name
@@ -195,6 +196,10 @@ def _bulkhead_full(fields: ErrorFields) -> ResilienceError:
     return BulkheadFullError(name, limit, queued, fields.text("reason"), fields.wait)
 
 
+def _throttled(fields: ErrorFields) -> ResilienceError:
+    return ThrottledError(fields.text("throttle"), fields.number("share") or 0.0, fields.wait or 0.0)
+
+
 def _circuit_open(fields: ErrorFields) -> ResilienceError:
     from resilience.errors.circuit import CircuitOpenError  # imports pybreaker
 
@@ -203,7 +208,12 @@ def _circuit_open(fields: ErrorFields) -> ResilienceError:
         wait = math.inf
     last_error_type = fields.text("last", "") or None
     return CircuitOpenError(
-        fields.text("circuit"), wait, fields.count("failures"), last_error_type, fields.leaf("last_category")
+        fields.text("circuit"),
+        wait,
+        fields.count("failures"),
+        last_error_type,
+        fields.leaf("last_category"),
+        shed=fields.number("shed") or 0.0,
     )
 
 
@@ -214,6 +224,7 @@ _CONSTRUCTORS: Final[Mapping[str, Callable[[ErrorFields], ResilienceError]]] = {
     "resilience.errors.base.ThreadNotStartedError": _noted(_thread_not_started),
     "resilience.errors.base.TooManyAbandonedError": _noted(_too_many_abandoned),
     "resilience.errors.base.BulkheadFullError": _noted(_bulkhead_full),
+    "resilience.errors.base.ThrottledError": _noted(_throttled),
     "resilience.errors.circuit.CircuitOpenError": _noted(_circuit_open),
 }
 """The toolkit's classes whose text is made of their arguments, by name: the last one is imported only when needed."""
