@@ -541,6 +541,9 @@ class Model:
         if kind == before.kind:
             if kind == "closed":
                 self.period = Period("closed")
+                if self.reported:
+                    self.emit("circuit.shedding_ended")
+                self.reported = 0.0
         elif kind == "closed":
             self.move(Period("closed"), "circuit.closed")
         elif kind == "half_open":

@@ -417,7 +417,7 @@ class ThrottledError(ResilienceError, code="RES-E010", category="rejected"):
         self.args = (name, share, retry_after)
         self.name = name
         self.share = share
-        self.retry_after = retry_after
+        self.retry_after: float | None = retry_after
 
     def _own_details(self) -> Mapping[str, object]:
         return {"throttle": self.name, "share": self.share}
