@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         ResilienceError,
         RetriesExhaustedError,
         ThreadNotStartedError,
+        ThrottledError,
         TooManyAbandonedError,
         ValidationFailedError,
     )
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from resilience.policies.revision import Arguments
     from resilience.policies.stale_cache import StaleEntry
     from resilience.policies.stop_reason import StopReason
+    from resilience.policies.throttle import Throttle, throttle
     from resilience.profiles import Profile, override_profiles, profile_of
     from resilience.translate import translating
 
@@ -94,6 +96,8 @@ __all__ = [
     "Standard",
     "StopReason",
     "ThreadNotStartedError",
+    "Throttle",
+    "ThrottledError",
     "TooManyAbandonedError",
     "ValidationFailedError",
     "WorstCase",
@@ -124,6 +128,7 @@ __all__ = [
     "retrying",
     "standard",
     "subscribe",
+    "throttle",
     "timeout",
     "track_errors",
     "translating",
@@ -162,6 +167,8 @@ _LAZY = {
     "Standard": "_standard",
     "StopReason": "policies.stop_reason",
     "ThreadNotStartedError": "errors",
+    "Throttle": "policies.throttle",
+    "ThrottledError": "errors",
     "TooManyAbandonedError": "errors",
     "ValidationFailedError": "errors",
     "WorstCase": "_runtime.worst_case",
@@ -187,6 +194,7 @@ _LAZY = {
     "retry_after": "classification.retry_hints",
     "standard": "_standard",
     "subscribe": "_listeners",
+    "throttle": "policies.throttle",
     "track_errors": "metrics.tracking",
     "translating": "translate",
     "unless_post": "policies.idempotency",

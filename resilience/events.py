@@ -230,7 +230,7 @@ class CircuitModeChanged(Event):
     ),
 )
 class CallRejected(Event):
-    """The circuit, bulkhead or rate limit named *policy* did not admit the call; it may admit one in *retry_after* s.
+    """The policy named *policy*, such as a circuit, did not admit the call; it may admit one in *retry_after* seconds.
 
     *kind* is that of the policy. With *shadow* the call was made all the same, since the circuit only shadows.
     """

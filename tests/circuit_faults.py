@@ -6,6 +6,7 @@ Each is the object to patch, its attribute, and what to put there, as `monkeypat
 from __future__ import annotations
 
 import contextlib
+import math
 import types
 
 from resilience._outcome import Outcome
@@ -15,9 +16,14 @@ from resilience._runtime.protocol import Run
 from resilience.circuits import _permit
 from resilience.circuits._permit import Permit
 from resilience.clock import current_clock
+from resilience.policies import _partial_circuit as partial_circuit
+from resilience.policies import _shedding as shedding
 from resilience.policies import circuit_breaker as policy
 from resilience.policies._circuit_breaker_config import IGNORED, SUCCESS, CircuitBreakerConfig
 from resilience.policies._circuit_state_machine import CircuitStateMachine
+from resilience.policies._partial_circuit import PartialCircuit, PartialClosed
+from resilience.policies._shedding import UsualFailures
+from resilience.policies._sliding_window import RecentCalls
 from resilience.policies.circuit_breaker import CircuitBreakerPolicy
 from resilience.policies.circuit_states import INNER, Closed, ClosedWithRates, HalfOpen, Open, ProbePermit
 
@@ -175,6 +181,41 @@ def only_errors_notified(self, call, outcome, weight, transition, counted):
         yield from notify_result(self, call, outcome, weight, transition, counted)
 
 
+# -- a share that is shed ----------------------------------------------------------------------------------------------
+
+admit_part, record_part, new_closed = PartialClosed.admit, PartialClosed.record_failure, PartialCircuit._new_closed
+
+
+def rejections_counted(self, now, clock, config):
+    admitted = admit_part(self, now, clock, config)
+    if admitted is None:
+        record_part(self, 1, clock, config)
+    return admitted
+
+
+def nothing_forgotten(self, number, now):
+    """Leave all failures in the window."""
+
+
+def share_kept(self, now, clock, config):
+    return None if clock.random() < self.share else self
+
+
+def any_streak_opens(self, failures, failing):
+    return failures >= (self.failure_threshold or math.inf)
+
+
+def learned_from_each_failure(self, weight, clock, config):
+    opens = record_part(self, weight, clock, config)
+    self.usual.learn(1, weight, 0.0)
+    return opens
+
+
+def closed_with_new_usual(self, **options):
+    self._usual = UsualFailures()
+    return new_closed(self, **options)
+
+
 FAULTS = {
     "a call that our own limit cuts off counts for nothing": (
         CircuitBreakerPolicy,
@@ -260,6 +301,30 @@ FAULTS = {
         only_errors_notified,
     ),
 }
+
+FAULTS_OF_SHEDDING = {
+    "rejections count as failures": (PartialClosed, "admit", rejections_counted),
+    "the share stays when failures are old": (RecentCalls, "_forget", nothing_forgotten),
+    "the share stays when nothing fails any more": (PartialClosed, "admit", share_kept),
+    "it sheds without a dead zone": (shedding, "_DEAD_ZONE", 0.0),
+    "it sheds what chance explains": (shedding, "_DEVIATIONS", 0.0),
+    "it sheds all calls": (shedding, "_MAX_SHARE", 1.0),
+    "a few calls are enough": (shedding, "MIN_CALLS", 3),
+    "a streak that chance explains opens it": (CircuitBreakerConfig, "streak_opens", any_streak_opens),
+    "no streak opens it": (CircuitBreakerConfig, "streak_opens", lambda self, failures, failing: False),
+    "what failed before a streak is not looked at": (PartialClosed, "_failing", lambda self, now: self.usual.share),
+    "it learns while it sheds": (PartialClosed, "record_failure", learned_from_each_failure),
+    "it learns from an outage": (shedding, "_MAX_USUAL", 1.0),
+    "it forgets what is usual when it closes": (PartialCircuit, "_new_closed", closed_with_new_usual),
+    "a call within one that was not shed is shed": (
+        CircuitBreakerPolicy,
+        "_stands_for",
+        lambda self, by: isinstance(by, ProbePermit) and self.is_leased(by, current_clock()),
+    ),
+    "it does not say how the share changes": (PartialCircuit, "_report", lambda self, target: iter(())),
+    "it says each change of the share": (partial_circuit, "_REPORTED_CHANGE", 1e-6),
+}
+"""Those that a partial circuit might have."""
 
 FAULTS_OF_NESTING = {
     "a call that has ended goes on to have parts": (CircuitBreakerPolicy, "leave", staticmethod(lambda note: None)),

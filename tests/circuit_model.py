@@ -86,6 +86,7 @@ class Config:
     close_rate: float = 1.0
     probe_timeout: float | None = None
     ramp_up: float = 0.0
+    partial: bool = False
     judged: bool = False
     heard: bool = True
     watched: bool = False
@@ -153,7 +154,19 @@ CONFIGS = {
     "judged, watched": Config(failure_threshold=2, judged=True, watched=True),
     "judged": Config(failure_threshold=2, judged=True, failure_rate=0.5, window=4),
     "asked": Config(failure_threshold=2, open_for="infrastructure", max_reset_timeout=40.0),
+    "partial": Config(failure_threshold=5, partial=True, reset_timeout=2.0, probe_timeout=5.0),
+    "partial, watched": Config(
+        failure_threshold=None, partial=True, reset_timeout=1.0, watched=True, probes=2, success_threshold=2
+    ),
+    "partial, ramp": Config(failure_threshold=8, partial=True, reset_timeout=0.5, ramp_up=8.0),
+    "partial, slow": Config(
+        failure_threshold=6, partial=True, reset_timeout=1.0, slow_call_rate=0.6, slow_call_seconds=2.0, heard=False
+    ),
 }
+
+# Of the partial circuit: its window, the failing share and the chance of a streak at which it opens, what is usual.
+RECENT, SECONDS, NEARLY_ALL, ONE_IN_A_MILLION = 200, 10.0, Fraction(9, 10), 1e-6
+LEAST_USUAL, MOST_USUAL, LEARNED = 0.05, 0.1, 5000
 
 # -- the model ---------------------------------------------------------------------------------------------------------
 
@@ -172,6 +185,13 @@ class Period:
     leases: list[Lease] = dataclasses.field(default_factory=list)  # half-open; out since then, open
     successes: int = 0
     probes: list[bool] = dataclasses.field(default_factory=list)  # half-open: of those that decided, which succeeded
+    share: float = 0.0  # closed, partial: that is shed
+    before: float | None = None  # what failed before the last failures in a row
+    learned: int = 0  # up to that call
+
+    @property
+    def selective(self) -> bool:
+        return self.ramp_from is not None or self.share > 0
 
 
 @dataclasses.dataclass(eq=False)
@@ -203,6 +223,8 @@ class Model:
         self.mode = "normal"
         self.period = Period("closed")
         self.category: str | None = None
+        self.usual = LEAST_USUAL
+        self.reported = 0.0
         self.events = [] if events is None else events
         self.notifications: list[str] = []
 
@@ -222,6 +244,8 @@ class Model:
     def shares(self) -> list[tuple[int, int, int]]:
         """Calls, what failed, what was slow: of the last calls, of the last seconds, where they are looked at."""
         config, ended = self.config, self.period.ended
+        if config.partial:
+            return [self.recent()]
         if config.failure_rate is None and config.slow_call_rate is None:
             return []
         looked_at = []
@@ -237,6 +261,70 @@ class Model:
             looked_at.append([call for tenth in kept for call in tenth])
         return [(len(calls), sum(w for _, w, _ in calls), sum(bool(s) for _, _, s in calls)) for calls in looked_at]
 
+    # of a partial circuit
+
+    def recent(self) -> tuple[int, int, int]:
+        """Calls, what failed, what was slow: after the last failure that is too old."""
+        ended = self.period.ended
+        old = [number for number, (when, weight, slow) in enumerate(ended, 1) if (weight or slow) and self.is_old(when)]
+        calls = ended[max([*old, len(ended) - RECENT, 0]) :]
+        return len(calls), sum(weight for _, weight, _ in calls), sum(bool(slow) for _, _, slow in calls)
+
+    def is_old(self, when: float) -> bool:
+        return when <= self.now - SECONDS
+
+    def failing(self) -> float:
+        calls, failed, _ = self.recent()
+        return min(failed / calls, 1.0) if calls else 0.0
+
+    def share(self) -> float:
+        """The share that is to be shed now."""
+        calls, usual, failing = self.recent()[0], self.usual, self.failing()
+        if calls < 10 or (not self.period.share and failing <= usual + 3 * math.sqrt(usual * (1 - usual) / calls)):
+            return 0.0
+        deviation = max(failing - 1.25 * usual, 0.0)
+        return min(deviation / (1 - deviation), 0.9) if deviation < 0.5 else 0.9
+
+    def set_share(self) -> None:
+        period = self.period
+        if period.share:
+            period.learned = len(period.ended)
+        if period.ramp_from is not None and not 0 <= self.now - period.ramp_from < self.config.ramp_up:
+            period.ramp_from = None
+        period.share = self.share()
+
+    def fails_partly(self, weight: int) -> bool:
+        """Whether a failure opens the closed circuit, by a streak that is no chance."""
+        period = self.period
+        last = max((number for number, (_, heavy, _) in enumerate(period.ended) if heavy), default=-1)
+        if any(not heavy and slow != CUT for _, heavy, slow in period.ended[last + 1 :]) or period.before is None:
+            enough = self.recent()[0] >= 10 and bool(period.ended)
+            period.before = max(self.failing(), self.usual) if enough else self.usual
+        period.ended.append((self.now, weight, False))
+        if not period.share and self.failing() <= MOST_USUAL:
+            calls = len(period.ended) - period.learned
+            average = self.usual * math.exp(-calls / LEARNED) + weight / LEARNED
+            self.usual = min(max(average, LEAST_USUAL), MOST_USUAL)
+        period.learned = len(period.ended)
+        self.set_share()
+        threshold, streak = self.config.failure_threshold, self.fail_counter
+        return threshold is not None and streak >= threshold and period.before**streak < ONE_IN_A_MILLION
+
+    def report(self) -> None:
+        """Say at the end of a call what is shed, where that has begun, ended, or changed by a tenth."""
+        if not self.config.partial:
+            return
+        if self.period.kind != "closed":
+            self.reported = 0.0
+            return
+        share, known = self.period.share, self.reported
+        if (share > 0) != (known > 0) or abs(share - known) >= 0.1:
+            self.reported = share
+            if share:
+                self.emit("circuit.shedding", round(share, 9))
+            else:
+                self.emit("circuit.shedding_ended")
+
     # what happens
 
     def begin(self, chance: float, around: Sequence[Entry] = ()) -> tuple[Entry | None, float | None]:
@@ -250,13 +338,18 @@ class Model:
         by: Period | Lease | None = None
         left = 0.0
         if period.kind == "closed":
-            by = period
+            by, selective = period, period.selective
             if period.ramp_from is not None:
                 since = self.now - period.ramp_from
                 if not 0 <= since < config.ramp_up:
                     period.ramp_from = None
                 elif not chance * config.ramp_up < since:
                     by, left = None, config.ramp_up - since
+            if by is not None and config.partial and selective:
+                self.set_share()
+                if chance < period.share:
+                    ramp = period.ramp_from
+                    by, left = None, 1.0 if ramp is None else config.ramp_up - (self.now - ramp)
         elif period.kind == "open" and self.now < period.until:
             left = period.until - self.now
         else:
@@ -273,10 +366,11 @@ class Model:
             left = max(left, 0.0)
             self.emit("call.rejected", left, self.mode == "shadow")
             if self.mode != "shadow":
+                self.report()
                 return None, left
         if self.mode != "disabled":
             self.notifications.append("before_call")
-        whole = isinstance(by, Lease) or (isinstance(by, Period) and by.ramp_from is not None)
+        whole = isinstance(by, Lease) or (isinstance(by, Period) and by.selective)
         return Entry(by, self.now, whole=whole), None
 
     def has_parts(self, entry: Entry) -> bool:
@@ -285,7 +379,7 @@ class Model:
             return False
         if isinstance(entry.by, Lease):
             return entry.by.by is self.period and entry.by in self.period.leases and entry.by.holds(self.now)
-        return entry.by is self.period and entry.by.ramp_from is not None
+        return entry.by is self.period and entry.by.selective
 
     def weight(self, what: str) -> object:
         if what == "bad" and not self.config.judged:
@@ -296,6 +390,10 @@ class Model:
         return ENDS[what]
 
     def end(self, entry: Entry, what: str, chance: float) -> None:
+        self.end_call(entry, what, chance)
+        self.report()
+
+    def end_call(self, entry: Entry, what: str, chance: float) -> None:
         entry.running = False
         if entry.part:
             return
@@ -325,9 +423,12 @@ class Model:
                 self.open(0, 1, chance, None, None)
         elif fails or hold is not None:
             self.note(what)
-            if fails:
+            if config.partial:
+                in_a_row = self.fails_partly(fails)
+            elif fails:
                 period.ended.append((self.now, fails, False))
-            in_a_row = config.failure_threshold is not None and self.fail_counter >= config.failure_threshold
+            if not config.partial:
+                in_a_row = config.failure_threshold is not None and self.fail_counter >= config.failure_threshold
             if hold is not None or in_a_row or self.too_bad():
                 self.open(self.fail_counter, 1, chance, hold, what)
 
@@ -357,11 +458,11 @@ class Model:
         if entry.part:
             self.cancel(entry)
         elif by is CutOff.TIMED_OUT:
-            self.end(entry, "timeout", chance)
+            self.end_call(entry, "timeout", chance)
         elif limit is None or self.now - entry.began < limit:
             self.cancel(entry)
         elif not isinstance(entry.by, Period):
-            self.end(entry, "ok", chance)  # as slow as a success that is no recovery
+            self.end_call(entry, "ok", chance)  # as slow as a success that is no recovery
         else:
             entry.running = False
             if entry.by is self.period and self.mode != "disabled":
@@ -377,6 +478,10 @@ class Model:
 
     def too_bad(self) -> bool:
         config = self.config
+        if config.partial:
+            calls, failed, slow = self.recent()
+            too_slow = config.slow_call_rate is not None and slow >= Fraction(str(config.slow_call_rate)) * calls
+            return calls >= 10 and (failed >= NEARLY_ALL * calls or too_slow)
         fewest = config.minimum_calls or min(10, config.window or 10)
         return any(
             calls >= fewest
@@ -436,6 +541,9 @@ class Model:
         if kind == before.kind:
             if kind == "closed":
                 self.period = Period("closed")
+                if self.reported:
+                    self.emit("circuit.shedding_ended")
+                self.reported = 0.0
         elif kind == "closed":
             self.move(Period("closed"), "circuit.closed")
         elif kind == "half_open":
@@ -514,6 +622,8 @@ def shown(event: object) -> tuple[object, ...]:
             return (event.policy, event.name, event.retry_after, event.shadow)
         case "circuit.mode_changed":
             return (event.policy, event.name, event.mode)
+        case "circuit.shedding":
+            return (event.policy, event.name, round(event.share, 9))
     return (event.policy, event.name)
 
 
@@ -675,7 +785,10 @@ class Player:
 
     def set_back(self, step: Step) -> None:
         """Set the clock back, unless a circuit has windows of time, which then are not predicted."""
-        if all(circuit.model.config.window_seconds is None for circuit in self.circuits):
+        if all(
+            circuit.model.config.window_seconds is None and not circuit.model.config.partial
+            for circuit in self.circuits
+        ):
             self.clock.set_back(step.seconds)
             self.tell_the_time()
 
@@ -734,6 +847,10 @@ def compare(on: Circuit, clock: Dice) -> None:
     elif period.kind == "closed":
         shares = model.shares()
         assert on.circuit.window_snapshot(clock.now()) == (shares[0] if shares else None)
+        if model.config.partial:
+            assert math.isclose(state.share, period.share, abs_tol=1e-9)
+            assert math.isclose(on.circuit.shed_share(clock.now()), model.share(), abs_tol=1e-9)
+            assert math.isclose(on.circuit._usual.share, model.usual)
 
 
 # -- programs ----------------------------------------------------------------------------------------------------------
@@ -790,3 +907,22 @@ def some_step(chance: random.Random, inside: tuple[str, ...]) -> Step:
         where=chance.choice([*["in its context", "elsewhere"] * 4, "thread"]),
         seconds=chance.choice([0.5, 0.5, 1.0, 1.0, 2.0, 5.0, 10.0]),
     )
+
+
+def busy_program(chance: random.Random, length: int) -> list[Step]:
+    """Make up a program of many calls in little time, of which now few fail and now most."""
+    program: list[Step] = []
+    failing = 0.0
+    for number in range(length):
+        if number % 50 == 0:
+            failing = chance.choice([0.0, 0.1, 0.2, 0.3, 0.5, 0.8])
+        step = some_step(chance, INSIDE)
+        if step.kind == "order" and chance.random() < 0.8:
+            step = step._replace(kind="call")
+        if step.kind in ("begin", "call", "end"):
+            what = chance.choice(["network", "unavailable", "timeout"]) if chance.random() < failing else "ok"
+            step = step._replace(what=what, chance=chance.random(), circuit=0)
+        if step.kind in ("wait", "set_back"):
+            step = step._replace(kind="wait", seconds=chance.choice([0.25, 0.25, 0.25, 0.25, 0.5, 1.0, 4.0]))
+        program.append(step)
+    return program

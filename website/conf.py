@@ -69,6 +69,7 @@ NAVIGATION = {
         "deadline",
         "bulkhead",
         "rate-limit",
+        "throttle",
         "hedge",
         "fallback",
         "pipeline",

@@ -272,7 +272,7 @@ class CircuitBreaker(ProcessBound, Decorator, Block, PybreakerCompat):  # type: 
             circuit.announce(transition, circuit.observers)
         elif kind is CircuitState.CLOSED:
             # It was closed and starts again. So does a shared state, which another process may have opened meanwhile.
-            circuit.notify(circuit.observers, "restarted")
+            circuit.announce_restart()
         for _, child in self.children():
             child._force(kind)
 

@@ -9,6 +9,7 @@
     ├── CircuitOpenError                a circuit rejected the call; also a pybreaker.CircuitBreakerError
     ├── BulkheadFullError               a bulkhead refused the call: too many are in flight
     ├── RateLimitedError                a rate limit refused the call: its turn would come too late
+    ├── ThrottledError                  a throttle rejected the call: the dependency accepts too few
     └── ValidationFailedError           an `ErrorCollector` has collected errors; also a ValueError
 
 The error of a guarded function reaches the caller as the same object. It is wrapped in one of these only on demand.
@@ -28,6 +29,7 @@ from resilience.errors.base import (
     ResilienceError,
     RetriesExhaustedError,
     ThreadNotStartedError,
+    ThrottledError,
     TooManyAbandonedError,
     ValidationFailedError,
 )
@@ -48,6 +50,7 @@ __all__ = [
     "ResilienceError",
     "RetriesExhaustedError",
     "ThreadNotStartedError",
+    "ThrottledError",
     "TooManyAbandonedError",
     "ValidationFailedError",
     "check_codes",

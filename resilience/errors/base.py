@@ -41,6 +41,7 @@ __all__ = [
     "ResilienceError",
     "RetriesExhaustedError",
     "ThreadNotStartedError",
+    "ThrottledError",
     "TooManyAbandonedError",
     "ValidationFailedError",
 ]
@@ -435,6 +436,33 @@ class RateLimitedError(
         if self.retry_after is not None:
             turn = f"its turn is in {self.retry_after:.3g} s"
         return f"rate limit {self.name!r} of {self.rate} refused {call}: {turn}"
+
+
+class ThrottledError(ResilienceError, code="RES-E010", category="rejected"):
+    """The throttle *name* rejected a call, as it does with the share *share* of them, from 0 to 1.
+
+    The dependency accepts too few of the calls that are made. *retry_after* is the time in seconds until one is made
+    whatever chance says.
+
+    >>> str(ThrottledError("payments", 0.4, 0.8))
+    "throttle 'payments' rejects 40% of the calls: too few of those that are made are accepted; a call is made in 0.8 s"
+    """
+
+    args: tuple[str, float, float]
+
+    def __init__(self, name: str, share: float, retry_after: float) -> None:
+        self.args = (name, share, retry_after)
+        self.name = name
+        self.share = share
+        self.retry_after: float | None = retry_after
+
+    def _own_details(self) -> Mapping[str, object]:
+        return {"throttle": self.name, "share": self.share}
+
+    def __str__(self) -> str:
+        cause = "too few of those that are made are accepted"
+        rejected = f"throttle {self.name!r} rejects {self.share:.0%} of the calls"
+        return f"{rejected}: {cause}; a call is made in {self.args[2]:.3g} s"
 
 
 _MAX_FIELDS_SHOWN = 10

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from resilience._listeners import emit, has_listeners
 from resilience._outcome import Outcome
 from resilience._runtime.method_selection import RequestMethods
 from resilience._runtime.protocol import Call, Steps
@@ -155,6 +156,13 @@ class PartialCircuit(CircuitBreakerPolicy):
             yield from announce(self._shedding, target, share)
         else:
             yield from announce(self._shedding_ended, target)
+
+    def announce_restart(self) -> None:
+        """Notify observers, and emit that the circuit sheds nothing any more, where it did."""
+        super().announce_restart()
+        shed, self._reported = self._reported, 0.0
+        if shed and has_listeners():
+            emit(self._shedding_ended(self.name))
 
     def _shedding(self, target: str, share: float) -> CircuitShedding:
         from resilience.events import CircuitShedding

@@ -452,6 +452,10 @@ class CircuitBreakerPolicy(CircuitStateMachine, Policy):
         if has_listeners():
             emit(self.event(self.name, transition))
 
+    def announce_restart(self) -> None:
+        """Notify observers that a circuit that was closed starts again by hand, with nothing recorded."""
+        self.notify(self.observers, "restarted")
+
     def notify(self, observers: Sequence[CircuitObserver], what: str, *arguments: object) -> None:
         """Call the method *what* of *observers*, one after the other. An error that one raises is logged once."""
         for effect in _notifications(observers, what, arguments):

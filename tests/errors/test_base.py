@@ -16,6 +16,7 @@ from resilience.errors import (
     ResilienceError,
     RetriesExhaustedError,
     ThreadNotStartedError,
+    ThrottledError,
     TooManyAbandonedError,
 )
 from resilience.errors._user_messages import USER_MESSAGES
@@ -207,6 +208,12 @@ def test_context_without_a_message_adds_no_note():
             0.5,
         ),
         (RateLimitedError("r", "10/s", 2, 0.5), "RES-E009", {"rate_limit": "r", "rate": "10/s", "cost": 2}, 0.5),
+        (
+            ThrottledError("t", 0.4, 0.8),
+            "RES-E010",
+            {"throttle": "t", "share": 0.4},
+            0.8,
+        ),
         (
             CircuitOpenError("b", 12.4, 5, "E", ErrorCategory.TIMEOUT),
             "RES-E005",

@@ -10,7 +10,8 @@ thread. Meanwhile time passes, the clock is set back, and the circuits are opene
 Played are 208 programs of 300 steps: 18 000 calls are admitted, 4 700 of them stand in others, up to five deep, and 700
 are parts of a probe or of a call from a ramp. The deep run has 4 160; and Hypothesis makes up 780 short ones.
 
-`tests.circuit_faults` has 43 faults that circuit breakers have had. Each is put into ours: the model has to find it.
+`tests.circuit_faults` has 43 faults that circuit breakers have had, and 16 that a partial one might. Each is put into
+ours: the model has to find it.
 """
 
 from __future__ import annotations
@@ -22,8 +23,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.circuit_faults import FAULTS
-from tests.circuit_model import CONFIGS, CUTS, ENDS, INSIDE, ORDERS, WAYS, WHERE, Config, Player, Step, long_program
+from tests.circuit_faults import FAULTS, FAULTS_OF_SHEDDING
+from tests.circuit_model import (
+    CONFIGS,
+    CUTS,
+    ENDS,
+    INSIDE,
+    ORDERS,
+    WAYS,
+    WHERE,
+    Config,
+    Player,
+    Step,
+    busy_program,
+    long_program,
+)
+
+PARTIAL = [name for name, config in CONFIGS.items() if config.partial]
 
 chances = st.sampled_from([0.0, 0.25, 0.5, 0.75, 0.875])
 which = st.integers(0, 7)
@@ -78,11 +94,28 @@ def test_long_programs_go_as_the_model_predicts(name: str):
         Player(*pair(name, seed)).play(long_program(random.Random(f"{name} {seed}"), 300))
 
 
+@pytest.mark.parametrize("name", PARTIAL)
+def test_partial_circuits_shed_as_the_model_predicts(name: str):
+    for seed in range(12):
+        Player(CONFIGS[name], CONFIGS["in a row"]).play(busy_program(random.Random(f"{name} {seed}"), 500))
+
+
 @pytest.mark.slow  # 1.2 million steps, which no interpreter takes in another way
 @pytest.mark.parametrize("name", CONFIGS)
 def test_many_more_long_programs_go_as_the_model_predicts(name: str):
     for seed in range(160):
         Player(*pair(name, seed)).play(long_program(random.Random(f"{name} more {seed}"), 300))
+
+
+@pytest.mark.parametrize("fault", FAULTS_OF_SHEDDING)
+def test_the_model_finds_each_fault_of_partial_circuits(fault: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(*FAULTS_OF_SHEDDING[fault])
+    for seed, name in itertools.product(range(20), PARTIAL):
+        try:
+            Player(CONFIGS[name], CONFIGS["in a row"]).play(busy_program(random.Random(f"{name} {seed}"), 500))
+        except (AssertionError, AttributeError):  # a ramp's end, asked of what is none
+            return
+    raise AssertionError("the model has not found it")
 
 
 @pytest.mark.parametrize("fault", FAULTS)

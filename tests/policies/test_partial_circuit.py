@@ -499,6 +499,15 @@ def test_reset_forgets_what_it_sheds(dice: Dice):
     assert breaker.state.fast_path
 
 
+def test_to_close_it_by_hand_ends_what_it_sheds(dice: Dice):
+    events: list[Event] = []
+    with subscribe(events.append):
+        breaker = shedding(dice)
+        breaker.close()
+        breaker.close()
+    assert [type(event) for event in events] == [CircuitShedding, CircuitSheddingEnded]
+
+
 def test_a_clock_that_is_set_back_starts_the_window_again(dice: Dice):
     dice.advance(100)
     breaker = shedding(dice)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resilience.policies._sliding_window import CountWindow, TimeWindow, WindowSnapshot
+from resilience.policies._sliding_window import CountWindow, RecentCalls, TimeWindow, WindowSnapshot
 
 outcomes = st.sampled_from(["ok", "ok", "ok", "slow", "fail", "heavy"])
 WEIGHTS = {"fail": 1, "heavy": 3}
@@ -135,3 +135,39 @@ def test_a_bucket_that_expired_by_one_clock_takes_no_calls_of_another():
         window.snapshot(0, 300.0 + number)
         window.bucket_for(now).calls += 1
         assert window.snapshot(0, now).calls == 1
+
+
+@given(
+    size=st.integers(1, 12),
+    calls=st.lists(st.tuples(outcomes, st.sampled_from([0.0, 0.25, 1.0, 4.0])), max_size=60),
+    looks=st.sets(st.integers(0, 60)),
+)
+def test_a_window_of_recent_calls_agrees_with_a_list_of_them(
+    size: int, calls: list[tuple[str, float]], looks: set[int]
+):
+    window, now, ended = RecentCalls(size, 10.0), 0.0, []
+    for number, (call, seconds) in enumerate(calls, start=1):
+        now += seconds
+        ended.append((now, call))
+        if call in WEIGHTS:
+            window.record(number, now, weight=WEIGHTS[call])
+        elif call == "slow":
+            window.record(number, now, slow=True)
+        if number in looks or number == len(calls):
+            old = [place for place, (when, what) in enumerate(ended, 1) if what != "ok" and when <= now - 10]
+            recent = [what for _, what in ended[max(old, default=0) :]]
+            assert window.snapshot(number, now) == share_of(recent[-size:])
+
+
+def test_a_clock_that_is_set_back_leaves_a_window_of_recent_calls_empty():
+    window = RecentCalls(10, 10.0)
+    window.record(1, 100.0, weight=1)
+    assert window.snapshot(3, 50.0) == WindowSnapshot(2, 0, 0)
+
+
+def test_many_failures_cost_a_window_of_recent_calls_its_size():
+    window = RecentCalls(100, 10.0)
+    window._events = events = Counting()
+    for number in range(1, 100_001):
+        window.record(number, number * 1e-6, weight=1)
+    assert events.longest <= 101

@@ -29,6 +29,7 @@ from resilience.errors.base import (
     ResilienceError,
     RetriesExhaustedError,
     ThreadNotStartedError,
+    ThrottledError,
     TooManyAbandonedError,
 )
 from resilience.errors.codes import full_name
@@ -203,6 +204,10 @@ def _rate_limited(fields: ErrorFields) -> ResilienceError:
     return RateLimitedError(fields.text("rate_limit"), fields.text("rate", "a rate"), cost, fields.wait)
 
 
+def _throttled(fields: ErrorFields) -> ResilienceError:
+    return ThrottledError(fields.text("throttle"), fields.number("share") or 0.0, fields.wait or 0.0)
+
+
 def _circuit_open(fields: ErrorFields) -> ResilienceError:
     from resilience.errors.circuit import CircuitOpenError  # imports pybreaker
 
@@ -211,7 +216,12 @@ def _circuit_open(fields: ErrorFields) -> ResilienceError:
         wait = math.inf
     last_error_type = fields.text("last", "") or None
     return CircuitOpenError(
-        fields.text("circuit"), wait, fields.count("failures"), last_error_type, fields.leaf("last_category")
+        fields.text("circuit"),
+        wait,
+        fields.count("failures"),
+        last_error_type,
+        fields.leaf("last_category"),
+        shed=fields.number("shed") or 0.0,
     )
 
 
@@ -223,6 +233,7 @@ _CONSTRUCTORS: Final[Mapping[str, Callable[[ErrorFields], ResilienceError]]] = {
     "resilience.errors.base.TooManyAbandonedError": _noted(_too_many_abandoned),
     "resilience.errors.base.BulkheadFullError": _noted(_bulkhead_full),
     "resilience.errors.base.RateLimitedError": _noted(_rate_limited),
+    "resilience.errors.base.ThrottledError": _noted(_throttled),
     "resilience.errors.circuit.CircuitOpenError": _noted(_circuit_open),
 }
 """The toolkit's classes whose text is made of their arguments, by name: the last one is imported only when needed."""

@@ -19,6 +19,7 @@ from resilience.errors import (
     ResilienceError,
     RetriesExhaustedError,
     ThreadNotStartedError,
+    ThrottledError,
     TooManyAbandonedError,
 )
 from resilience.errors.circuit import CircuitOpenError
@@ -43,7 +44,9 @@ CODED: dict[str, Exception] = {
     "abandoned by target": TooManyAbandonedError("shop.search", 64, "target"),
     "no thread": ThreadNotStartedError("shop.search", "can't start new thread"),
     "bulkhead": BulkheadFullError("stock", 20, 40, "its queue is full", 0.5),
+    "throttled": ThrottledError("payments", 0.4, 0.8),
     "open": CircuitOpenError("billing", 12.4),
+    "shed": CircuitOpenError("billing", 1.0, shed=0.25),
     "task": service.TaskNotFoundError("t-7"),
     "rate": service.RateLimitError(100, 60, 0),
     "llm": service.LLMAPIError("openai", 503),
