@@ -19,6 +19,7 @@ from resilience._outcome import Outcome
 from resilience._runtime.carried_context import copy_back
 from resilience._runtime.carried_thread_state import ThreadState
 from resilience._runtime.cut_off import thread_limit
+from resilience._runtime.interruptible import mark_interruptible
 from resilience._runtime.open_transactions import refused_in_transaction
 from resilience._runtime.protocol import Call, OnFailure, Race
 from resilience._runtime.thread_rejections import has_abandoned_too_many, no_thread_started, too_many_abandoned
@@ -235,3 +236,6 @@ class _ThreadRace:
 
 def _nothing() -> None:
     """Begin nothing: the clock only waits."""
+
+
+mark_interruptible(_Ended.wait)  # by a limit around the race that a signal keeps

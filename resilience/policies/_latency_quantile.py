@@ -36,7 +36,7 @@ class LatencyQuantile:
     0.117
     """
 
-    __slots__ = ("_count", "_first", "_lowers", "_share", "_spread", "_step", "delay", "estimate")
+    __slots__ = ("_count", "_delay_before", "_first", "_lowers", "_share", "_spread", "_step", "delay", "estimate")
 
     def __init__(self, share: float, step: float = 0.01) -> None:
         self._share = share
@@ -51,6 +51,8 @@ class LatencyQuantile:
         #: The estimate, rounded up by at most 2 %, for a timer: calls whose delays are equal share one. At least 1 ms;
         #: infinite without an estimate.
         self.delay: float = math.inf
+        #: The delay of the next smaller estimates: those in between have the same one, which is not computed anew.
+        self._delay_before = math.inf
 
     def observe(self, seconds: float) -> None:
         """Take the latency of one more call into account."""
@@ -78,6 +80,13 @@ class LatencyQuantile:
 
     def _set(self, estimate: float) -> None:
         self.estimate = estimate
-        # Strictly above the estimate: calls that all take as long are not late.
+        if not self._delay_before <= estimate < self.delay:
+            self._round_up(estimate)
+
+    def _round_up(self, estimate: float) -> None:
+        """Set the delay, strictly above the estimate: calls that all take as long are not late."""
+        self._delay_before = 0.0
         steps = math.floor(math.log(max(estimate, _MIN_DELAY)) / _GRID) + 1
         self.delay = math.exp(_GRID * steps)
+        if estimate > _MIN_DELAY:
+            self._delay_before = math.exp(_GRID * (steps - 1))

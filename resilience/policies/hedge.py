@@ -27,6 +27,7 @@ from resilience._runtime.protocol import Policy as AnyPolicy
 from resilience._runtime.worst_case import WorstCase
 from resilience._validation import optional, parse_count, parse_duration, parse_number, require, require_bool
 from resilience.categories import ErrorCategory
+from resilience.clock import current_clock
 from resilience.policies._extra_calls import ExtraCalls
 from resilience.policies._hedge_state import HedgeState
 from resilience.policies._hedged_call import HedgedCall
@@ -54,6 +55,7 @@ class HedgeSnapshot(TypedDict):
     calls: int
     copies: int
     won: int
+    paused: bool
 
 
 class Hedge(Policy):
@@ -86,7 +88,8 @@ class Hedge(Policy):
     60 where the server says so. Of the rest, TIMEOUT and server errors leave the copies in flight their chance, and a
     failure of the call itself, such as VALIDATION, ends all copies and is raised. So does an error that no rule knows.
     The hedge also pauses for 10 s when copies win fewer than a tenth of the last 20 races, and while calls wait in a
-    bulkhead inside.
+    bulkhead inside. It makes no copy while the last calls were half as slow again as the best ones: they wait for
+    capacity then, of which a copy takes some more.
 
     Raises TypeError or ValueError, where it is written, for invalid options, and TypeError for sync functions without
     *to_threads*.
@@ -208,15 +211,17 @@ class Hedge(Policy):
         """Return the numbers so far, of all keys together.
 
         >>> hedge(0.5).snapshot()
-        {'delay': 0.5, 'calls': 0, 'copies': 0, 'won': 0}
+        {'delay': 0.5, 'calls': 0, 'copies': 0, 'won': 0, 'paused': False}
         """
         states = [self._state, *(state for _, state in self._keyed.items())]
         delays = [state.delay for state in states if state.delay < math.inf]
+        now = current_clock().now()
         return {
             "delay": max(delays, default=None),
             "calls": self.extra_calls.calls,
             "copies": sum(state.copies for state in states),
             "won": sum(state.wins for state in states),
+            "paused": any(now < state.paused_until for state in states),
         }
 
     def status(self, call: Call) -> str | None:

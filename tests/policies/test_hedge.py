@@ -115,7 +115,7 @@ def test_the_first_call_may_win_although_a_copy_was_made(backend: str):
     policy = hedge(0.5)
     answers, service, now = play(policy, (0.75, "first"), (60, "copy"), backend=backend)
     assert (answers, service.cancelled, now) == (["first"], ["copy"], 0.75)
-    assert policy.snapshot() == {"delay": 0.5, "calls": 1, "copies": 1, "won": 0}
+    assert policy.snapshot() == {"delay": 0.5, "calls": 1, "copies": 1, "won": 0, "paused": False}
 
 
 def test_several_copies_begin_one_delay_after_the_other(backend: str):
@@ -582,6 +582,15 @@ def test_failures_that_ask_for_fewer_calls_pause_the_hedge(backend: str, categor
     assert len(service.begun) == 5
 
 
+def test_a_pause_is_seen_in_the_snapshot():
+    policy = hedge(0.5)
+    with virtual_time() as clock:
+        policy._state.pause(clock.now(), 0.0)
+        assert policy.snapshot()["paused"]
+        clock.advance(10)
+        assert not policy.snapshot()["paused"]
+
+
 def test_the_pause_is_as_long_as_the_server_says_and_at_most_a_minute():
     state = HedgeState(None, 1.0)
     assert [state.pause(0.0, seconds) for seconds in (0.0, 30.0, 3600.0)] == [10.0, 30.0, 60.0]
@@ -841,6 +850,32 @@ def test_a_stream_that_has_begun_is_not_retried_by_a_retry_inside_either(backend
     anyio.run(main, backend=backend)
 
 
+def test_a_stream_that_opens_although_it_was_cancelled_is_closed(backend: str):
+    closed: list[str] = []
+    slots = bulkhead("streams", 5)
+    names = iter(["stubborn", "winner"])
+
+    async def items() -> AsyncIterator[str]:
+        name = next(names)
+        try:
+            with contextlib.suppress(anyio.get_cancelled_exc_class()):
+                await current_clock().sleep_async({"stubborn": 60.0, "winner": 1.0}[name])
+            yield name
+        finally:
+            closed.append(name)
+
+    async def main() -> None:
+        guarded = Pipeline(hedge(0.5), slots)(items)
+        with virtual_time(patience=0.05):
+            async with contextlib.aclosing(guarded()) as stream:
+                assert await anext(stream) == "winner"
+                assert closed == ["stubborn"]
+                assert slots.snapshot()["in_flight"] == 1
+        assert slots.snapshot()["in_flight"] == 0
+
+    anyio.run(main, backend=backend)
+
+
 def test_a_replica_of_a_stream_is_a_stream(backend: str):
     closed: list[float] = []
     guarded = hedge(0.5, to=stream(closed, iter([1])))(stream(closed, iter([60])))
@@ -883,7 +918,7 @@ def test_in_threads_the_first_success_counts_and_the_loser_is_left():
     assert policy(dependency)() == "copy"
     assert ended == ["copy"]
     release.set()
-    assert policy.snapshot() == {"delay": 0.01, "calls": 1, "copies": 1, "won": 1}
+    assert policy.snapshot() == {"delay": 0.01, "calls": 1, "copies": 1, "won": 1, "paused": False}
 
 
 def test_in_threads_a_call_in_time_is_made_once_and_has_the_callers_context():
@@ -928,6 +963,15 @@ def test_in_threads_a_limit_around_leaves_all_copies():
     call = Pipeline(timeout(0.05), hedge(0.01, to_threads=True))(lambda: release.wait(10))
     with pytest.raises(CallTimeoutError):
         call()
+    release.set()
+
+
+def test_in_threads_a_limit_by_a_signal_interrupts_the_wait_for_the_copies():
+    release = threading.Event()
+    call = Pipeline(timeout(0.05, mode="signal"), hedge(0.01, to_threads=True))(lambda: release.wait(5))
+    with pytest.raises(CallTimeoutError):
+        call()
+    assert not release.is_set()
     release.set()
 
 
