@@ -253,6 +253,17 @@ def test_a_deadline_around_a_block_is_the_same(backend: str):
     assert anyio.run(main, backend=backend) == ("yesterday", pytest.approx(2.9))
 
 
+def test_a_time_limit_above_the_fallback_is_the_same(backend: str):
+    async def forever() -> str:
+        await anyio.sleep_forever()
+        return "today"
+
+    guarded = timeout(0.3)(fallback(default="yesterday")(forever))  # by the clock of the machine
+    assert anyio.run(guarded, backend=backend) == "yesterday"
+    story = Runner(backend).play(stack(timeout(3), fallback(default="yesterday")), Takes(99))
+    assert (story.answer, story.now) == ("yesterday", pytest.approx(2.9))
+
+
 def test_by_the_clock_of_the_machine_too(backend: str):
     @fallback(default="yesterday")
     async def prices() -> str:
