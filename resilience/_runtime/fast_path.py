@@ -80,8 +80,7 @@ class _FastPath:
     *recorder*. From these parts follow the *features* of its text.
 
     A wrapper does without the runner where all policies offer a fast path, and at most one of them is a gate, one
-    counts and one times the calls. Sync limits need the runner: a thread or a signal keeps them. So does a policy that
-    reserves time of a limit outside of it.
+    counts and one times the calls. Sync limits need the runner: a thread or a signal keeps them.
     """
 
     __slots__ = ("counter", "features", "gate", "gate_at", "limits", "recorder", "timed_at")
@@ -96,12 +95,13 @@ class _FastPath:
         #: Seconds that the policies allow, by position.
         self.limits = {at: policy.time_limit for at, policy in enumerate(stack) if policy.time_limit is not None}
         self.features = _RUNNER_ONLY
-        first_limit = min(self.limits, default=len(stack))
-        if any(map(_RESERVES_TIME, stack[first_limit:])):  # it has to know the time that the limit leaves
-            return
         at_most_one = min(gates.count(None), recorders.count(None), counters.count(None)) >= len(stack) - 1
         if at_most_one and (asynchronously or not self.limits) and all(map(_HAS_FAST_PATH, stack)):
             self.features = self._features(stack)
+        # A policy that reserves time has to know what a limit outside of it leaves, which the runner knows.
+        first_limit = min(self.limits, default=len(stack))
+        if any(map(_RESERVES_TIME, stack[first_limit:])):
+            self.features = _RUNNER_ONLY
 
     def _features(self, stack: Sequence[Policy]) -> Features:
         """Return what a wrapper has to do that does without the runner."""
