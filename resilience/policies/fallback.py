@@ -67,7 +67,7 @@ class Fallback(Policy, Generic[V]):
     """
 
     supports_generators = False
-    reserves_time = True
+    reserves_time: bool = True
 
     def __init__(
         self,
