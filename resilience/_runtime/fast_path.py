@@ -111,6 +111,10 @@ class _FastPath:
         at_most_one = all(parts.count(None) >= len(stack) - 1 for parts in (gates, recorders, counters))
         if at_most_one and can_enter and (asynchronously or not self.limits) and all(map(_HAS_FAST_PATH, stack)):
             self.features = self._features(stack)
+        # A policy that reserves time has to know what a limit outside of it leaves, which the runner knows.
+        first_limit = min(self.limits, default=len(stack))
+        if any(map(_RESERVES_TIME, stack[first_limit:])):
+            self.features = _RUNNER_ONLY
 
     def _features(self, stack: Sequence[Policy]) -> Features:
         """Return what a wrapper has to do that does without the runner."""

@@ -71,8 +71,8 @@ class Fallback(Policy, Generic[V]):
     """
 
     supports_generators = False
-    reserves_time = True
     place: Place | None = Place.FALLBACK
+    reserves_time: bool = True
 
     def __init__(
         self,
@@ -111,6 +111,7 @@ class Fallback(Policy, Generic[V]):
         self.fast_path: bool = stale is None
         #: Seconds before a deadline by which the call has to end: what it takes to answer a time-out.
         self._reserve: float = max((source.reserve for source in self._sources_for(ErrorCategory.TIMEOUT)), default=0.0)
+        self.reserves_time = self._reserve > 0
 
     def _sources_for(self, category: ErrorCategory) -> tuple[Source, ...]:
         """Return the sources that are asked for a failure of *category*, a leaf."""

@@ -234,7 +234,7 @@ def test_under_a_limit_that_leaves_the_thread_of_its_caller_the_substitute_arriv
         release.wait(60)
         return "today"
 
-    @timeout(0.3)
+    @timeout(1)
     def handle() -> str:
         return prices()
 
@@ -253,13 +253,20 @@ def test_a_deadline_around_a_block_is_the_same(backend: str):
     assert anyio.run(main, backend=backend) == ("yesterday", pytest.approx(2.9))
 
 
+def test_a_time_limit_above_the_fallback_is_the_same(backend: str):
+    policies = stack(timeout(3), fallback(default="yesterday"))
+    story = Runner(backend).play(policies, Takes(99))
+    assert (story.answer, story.now) == ("yesterday", pytest.approx(2.9))
+    assert policies(hang).__code__.co_freevars == (".slow",)  # by the runner also without a virtual clock
+
+
 def test_by_the_clock_of_the_machine_too(backend: str):
     @fallback(default="yesterday")
     async def prices() -> str:
         await anyio.sleep_forever()
         return "today"
 
-    @deadline(0.2)
+    @deadline(1)
     async def handle() -> str:
         return await prices()
 
