@@ -67,7 +67,7 @@ _FREE = (
 CALL = """
 async def wrapper(*args, **kwargs):
     if ENTERS:
-        permit = [None]
+        permit = [None, None, None]
     try:
         if TIMED:
             now = clock().now

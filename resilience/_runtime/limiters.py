@@ -30,7 +30,7 @@ class LimiterChain:
         permits: dict[Limiter, Permit] = {}
         permit[0] = permits
         for limiter in self._limiters:
-            own: Permit = [None]
+            own: Permit = [None, None, None]
             permits[limiter] = own
             if not limiter.try_enter(own):
                 self._withdraw(permit)
@@ -46,7 +46,7 @@ class LimiterChain:
     def _withdraw(self, permit: Permit) -> None:
         """Leave the limiters for a call that is not made, and tells nothing of how long calls take."""
         for own in permits_of(self, permit).values():
-            del own[1:]
+            own[2] = None
         self.leave(permit)
 
 

@@ -33,7 +33,14 @@ from collections import deque
 from collections.abc import Callable
 
 from resilience._forks import call_in_forked_child
-from resilience._runtime.circuit_context import Permit, is_part_of, running_calls, still_running
+from resilience._runtime.circuit_context import (
+    Permit,
+    innermost_permit,
+    is_part_of,
+    running_calls,
+    running_permits,
+    still_running,
+)
 from resilience._validation import optional, parse_count, require_choice
 from resilience.clock import current_clock
 
@@ -158,12 +165,11 @@ class Slots:
         if self._untimed > 0:  # threads that come at once may count below it
             self._untimed -= 1
         else:
-            permit.append(current_clock().now())
-        outer = running_calls.get()
-        if outer and (outer[0][0] or len(outer) > 1):
-            running_calls.set((*still_running(outer), permit))
-        else:  # what stands there has ended: that is cheaper to find here than to tidy up in `leave`
-            running_calls.set((permit,))
+            permit[2] = current_clock().now()
+        outer = innermost_permit.get()
+        if outer is not None and (outer[0] or outer[1]):  # else it has ended, and leads to no other
+            permit[1] = running_permits(outer)
+        innermost_permit.set(permit)
         return True
 
     def leave(self, permit: Permit, /) -> None:
@@ -172,26 +178,29 @@ class Slots:
         self._held.pop(id(permit), None)
         if self._waiters:
             self._serve()
-        if len(permit) > 1:
-            self._record(permit.pop())
+        if permit[2] is not None:
+            self._record(permit)
 
     def hold(self, permit: Permit, waiter: Waiter | None) -> None:
-        """Give *permit* the slot that *waiter* has got by `Acquire`; note and time the call until `leave`."""
+        """Give *permit* the slot that *waiter* has got by `Acquire`; note and time the call until `leave`.
+
+        A runner's call is noted with those of circuits, since a stream is: its consumer's code does not belong to it.
+        """
         assert waiter is not None, "the runner has granted it"
         with self._lock:
             self._held[id(permit)] = permit  # before the waiter's is taken out, so that no other call can come between
             self._take_back(waiter)
-        permit[0] = self
-        permit.append(current_clock().now())
+        permit[0], permit[2] = self, current_clock().now()
         running_calls.set((*still_running(running_calls.get()), permit))
 
     def is_held_here(self) -> bool:
         """Whether the running code belongs to a call that holds one of the slots, by a permit."""
         return is_part_of(self)
 
-    def _record(self, began: float) -> None:
-        """Record how long a call has held its slot that *began* then."""
-        took = current_clock().now() - began
+    def _record(self, permit: Permit) -> None:
+        """Record how long the call with that *permit* has held its slot, once."""
+        took = current_clock().now() - permit[2]
+        permit[2] = None
         self.durations.append(took)
         self._untimed = (_ONE_IN - 1) * (took < _SHORT)
 

@@ -174,7 +174,7 @@ class Bulkhead(Policy):
                 return Outcome.failed(error)
         call.notes[self] = compartment
         slots = compartment.slots
-        permit = call.take_permit(self.fast_path_limiter) or [None]
+        permit = call.take_permit(self.fast_path_limiter) or [None, None, None]
         # A call that the fast path has admitted has its slot; or needs none, as a circuit inside has rejected it.
         acquires = not call.admitted
         if acquires:

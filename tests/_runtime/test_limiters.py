@@ -29,7 +29,7 @@ from resilience import (
 )
 from resilience._runtime import sync_runner
 from resilience._runtime.acquire import acquire
-from resilience._runtime.circuit_context import calls_here, still_running
+from resilience._runtime.circuit_context import calls_here, innermost_permit, is_part_of, still_running
 from resilience._runtime.limiters import LimiterChain
 from resilience._runtime.protocol import Call, Limiter, Steps
 from resilience._runtime.slots import Slots
@@ -183,7 +183,7 @@ def test_a_call_that_one_of_several_declines_is_not_timed_as_one():
     free, full = Slots(1), Slots(1)
     assert full.try_acquire()
     chain = LimiterChain([free, full])
-    assert not chain.try_enter([None])
+    assert not chain.try_enter([None, None, None])
     assert (free.free, full.free, [*free.durations]) == (1, 0, [])
 
 
@@ -422,10 +422,19 @@ def test_a_thread_that_outlives_the_call_that_started_it_waits_as_any_does():
         assert waiting.result(5) == "made"
 
 
-def test_notes_of_ended_calls_do_not_pile_up_in_contexts_that_were_copied_one_from_another():
-    slots = bulkhead("stock", 3)
+def permits_in(context: contextvars.Context) -> list[object]:
+    """Return the permits that lead from one to the other in *context*, the innermost first."""
+    found, permit = [], context.get(innermost_permit)
+    while permit is not None:
+        found.append(permit)
+        permit = permit[1]
+    return found
 
-    @slots
+
+def test_permits_of_ended_calls_do_not_pile_up_in_contexts_that_were_copied_one_from_another():
+    stock = bulkhead("stock", 3)
+
+    @stock
     def call(depth: int) -> contextvars.Context:
         if depth:
             return call(depth - 1)
@@ -434,8 +443,44 @@ def test_notes_of_ended_calls_do_not_pile_up_in_contexts_that_were_copied_one_fr
     context = contextvars.copy_context()
     for _ in range(20):
         context = context.run(call, 2)
-    assert len(context.run(calls_here)) == 3
-    assert not context.run(lambda: still_running(calls_here()))
+    assert len(permits_in(context)) == 3
+    context.run(call, 0)
+    assert len(permits_in(context)) == 1
+
+
+def test_they_do_not_where_each_call_starts_a_task_that_outlives_it(backend: str):
+    stock = bulkhead("stock", 3)
+    longest = 0
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+
+            @stock
+            async def call(left: int) -> None:
+                nonlocal longest
+                longest = max(longest, len(permits_in(contextvars.copy_context())))
+                if left:
+                    tasks.start_soon(call, left - 1)
+                    await anyio.lowlevel.checkpoint()
+                    await anyio.lowlevel.checkpoint()
+
+            await call(50)
+
+    anyio.run(main, backend=backend)
+    assert 1 <= longest <= 3
+
+
+def test_many_calls_within_each_other_have_a_slot_each():
+    stock = bulkhead("stock", 150, max_queue=0)
+
+    @stock
+    def call(depth: int) -> int:
+        return call(depth - 1) if depth else in_flight(stock)
+
+    assert call(149) == 150
+    with pytest.raises(BulkheadFullError):
+        call(150)
+    assert in_flight(stock) == 0
 
 
 # -- how long calls take ----------------------------------------------------------------------------------------------
@@ -492,7 +537,7 @@ def test_wherever_ctrl_c_comes_the_slot_is_given_back_once(fails: bool):
     inside = {call.__code__, *functions_of(Slots)}
     for _ in interruptions(call, inside, after_calls=True):
         assert in_flight(stock) == 0
-        assert not still_running(calls_here())
+        assert not is_part_of(stock._compartment.slots)
         assert call() == expected
 
 
@@ -573,7 +618,7 @@ class Allowance(Policy):
         self.failures: list[Exception | None] = []
 
     def run(self, call: Call) -> Steps[Outcome]:
-        if not call.admitted and not self.fast_path_limiter.try_enter([None]):
+        if not call.admitted and not self.fast_path_limiter.try_enter([None, None, None]):
             return Outcome.failed(PermissionError(call.target))
         outcome = yield Proceed()
         self.failures.append(outcome.error)
