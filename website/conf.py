@@ -66,6 +66,7 @@ NAVIGATION = {
     "More policies": ["revising", "streams", "extending"],
     "Operation": ["events", "metrics", "testing", "cli"],
     "Executing code": ["execution", "execution-policy", "execution-loop", "reports"],
+    "A whole service": ["shop"],
     "Reference": ["reference/index", "glossary"],
     "Background": ["migrating", "contrib", "half-open", "benchmarks", "storm"],
 }
