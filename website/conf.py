@@ -63,10 +63,10 @@ copybutton_prompt_is_regexp = True
 NAVIGATION = {
     "Policies": ["retry", "circuit-breaker", "timeout", "deadline", "bulkhead", "fallback", "pipeline"],
     "Failures": ["categories", "libraries", "errors", "translating", "collecting", "http"],
+    "A whole service": ["shop"],
     "More policies": ["revising", "streams", "extending"],
     "Operation": ["events", "metrics", "testing", "cli"],
     "Executing code": ["execution", "execution-policy", "execution-loop", "reports"],
-    "A whole service": ["shop"],
     "Reference": ["reference/index", "glossary"],
     "Background": ["migrating", "contrib", "half-open", "benchmarks", "storm"],
 }
