@@ -51,9 +51,11 @@ def test_the_log_of_an_outage_is_the_one_on_the_page_and_each_request_is_answere
     assert answers.keys() == {"200 fresh", "200 stale"}
     [block] = re.findall(r"^```json\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     assert [shown(line) for line in world.lines()] == [shown(json.loads(line)) for line in block.splitlines()]
-    closed = world.lines()[-1]
-    # All of them but the two requests that opened the circuit, and the third attempt of the second of these.
-    assert closed["rejected"] == answers["200 stale"] - 2 + 1
+    # Two requests opened the circuit, by five attempts. All others were rejected, but for probes: those may have made
+    # another attempt, which was.
+    probes = world.upstream.get("/calls").json()["/prices"] - answers["200 fresh"] - 5
+    most = answers["200 stale"] - 1
+    assert most - 1 - probes <= world.lines()[-1]["rejected"] <= most
 
 
 def test_the_page_says_how_many_lines_concern_the_toolkit() -> None:
