@@ -56,7 +56,7 @@ class OrderNumber(BaseModel):
 
 
 @app.get("/prices/{item}")
-@deadline(2)
+@deadline(3)
 async def offer(item: str) -> Offer:
     """Return the price of an item, the last good one while the catalogue fails."""
     price = await prices.price_of(item)

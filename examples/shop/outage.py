@@ -66,6 +66,8 @@ def running(redis_server: str) -> Generator[World, None, None]:
             "DATABASE": f"sqlite:///{folder / 'shop.db'}",
         }
         shop = stack.enter_context(_serving("app", folder, environment))
+        for service, path in ((upstream, "/calls"), (shop, "/health/circuits")):  # they answer: both have started
+            service.get(path)
         yield World(shop, upstream, redis, folder)
 
 

@@ -79,10 +79,10 @@ catalogue_retries = RetryBudget("catalogue")
 @track_errors(component="catalogue")
 @fallback(stale=PriceCache(REDIS), key=price_key, max_age=3600, degraded=True)
 @translating({"not_found": UnknownItemError})
-@deadline(1.5)  # half a second less than a request: the stale price is still in time
+@deadline(2.5)  # half a second less than a request: the stale price is still in time
 @retry_on_category(attempts=3, base_delay=0.05, max_delay=1, budget=catalogue_retries, min_attempt_time=0.1)
 @circuit_breaker("catalogue", failure_threshold=5, reset_timeout=2)
-@timeout(0.5)
+@timeout(1)
 async def price_of(item: str) -> Price:
     """Return the price of an item."""
     response = await client.get(f"/prices/{item}")
