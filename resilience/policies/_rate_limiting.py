@@ -114,6 +114,7 @@ class RateLimiting(Policy):
     """
 
     place: Place | None = Place.RATE_LIMIT
+    guards_local_methods = False
     max_wait: float | None = None
 
     @abc.abstractmethod

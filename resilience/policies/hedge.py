@@ -103,6 +103,7 @@ class Hedge(Policy):
     """
 
     place: Place | None = Place.HEDGE
+    guards_local_methods = False
     supports_sync: bool = False
     needs_async: str = "nothing can end a copy; give to_threads=True to run the copies in threads"
 

@@ -173,6 +173,8 @@ class Throttle(Policy):
     'paid'
     """
 
+    guards_local_methods = False
+
     def __init__(
         self,
         name: str,

@@ -23,9 +23,11 @@ from resilience import (
     describe,
     fallback,
     gather_results,
+    hedge,
     rate_limit,
     retry_on_category,
     retrying,
+    throttle,
     timeout,
 )
 from resilience._runtime.circuit_context import calls_here, still_running
@@ -415,6 +417,9 @@ def test_other_policies_of_a_stack_guard_the_local_methods_too():
         deadline(5),
         bulkhead("api", 1),
         circuit_breaker("api"),
+        rate_limit("api", "10/s"),
+        throttle("api"),
+        hedge(5, to_threads=True),
         retry_on_category("network", exclude=("ping",)),
     ],
     ids=str,
