@@ -1,4 +1,4 @@
-"""Circuits against a dependency of which a part of the calls fails: ``python -m benchmarks.load.breaker``.
+"""Circuits against a dependency of which a part of the calls fails.
 
 Real circuits, in virtual time, seeded. *Steady*: ten minutes of failures at random, after half a minute of 1 %; of
 these the share of calls that succeeded, of what was possible: 80 % of the calls where 20 % fail. *Outage*: half a
@@ -8,23 +8,20 @@ minutes of failures that are usual.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import itertools
-import json
-import logging
 import math
 import random
 import statistics
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
+from benchmarks.load.table import Progress, Result, Table
 from resilience import CircuitOpenError, circuit_breaker
 from resilience.circuits import CircuitBreaker
 from resilience.testing import virtual_time
 
-__all__ = ["CIRCUITS", "OURS", "Run", "complaints", "find", "main", "rows"]
+__all__ = ["TABLE", "CIRCUITS", "OURS", "Run", "complaints", "find", "rows"]
 
 Row: TypeAlias = dict[str, float | str]
 Document: TypeAlias = dict[str, list[Row]]
@@ -100,7 +97,7 @@ def _outcome_of(call: Callable[[float], None], failing: float) -> str:
     return "ok"
 
 
-def find(progress: Callable[[str], None] = lambda _: None) -> Document:
+def find(progress: Progress = lambda _: None) -> Document:
     """Run all simulations; *progress* hears of which."""
     document: Document = {"steady": [], "outage": [], "background": []}
     for (name, make), rate in itertools.product(CIRCUITS.items(), _RATES):
@@ -136,14 +133,14 @@ def _background(name: str, make: Callable[[], CircuitBreaker], rate: float, fail
     return {"circuit": name, "rate": rate, "failing": failing, "shed": max(shed)}
 
 
-def rows(document: Document) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+def rows(document: Result) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
     """Return head and rows of the table: the share that succeeds of what is possible, by the share that fails."""
     head = ["circuit", "calls/s", *(f"{failing:.0%} fail" for failing in _FAILING[:-1])]
     head += ["let through, all fail", "back after an outage", f"shed at {_BACKGROUND[-1]:.0%}"]
     return head, [_cells(document, name, rate) for name, rate in itertools.product(CIRCUITS, _RATES)]
 
 
-def _cells(document: Document, name: str, rate: float) -> Sequence[str]:
+def _cells(document: Result, name: str, rate: float) -> Sequence[str]:
     steady, outage, background = (
         [row for row in part if row["circuit"] == name and row["rate"] == rate] for part in document.values()
     )
@@ -156,7 +153,7 @@ def _of_possible(row: Row) -> float:
     return float(row["succeeded"]) / float(row["possible"])
 
 
-def complaints(document: Document) -> Sequence[str]:
+def complaints(document: Result) -> Sequence[str]:
     """Return what the partial circuit does worse than it must: nothing, if all is well."""
     steady, outage, background = ([row for row in part if row["circuit"] == OURS] for part in document.values())
     found = [
@@ -173,32 +170,4 @@ def complaints(document: Document) -> Sequence[str]:
     return found + [f"background: {share:.4f} is shed" for share in shed if share > _MAX_SHED]
 
 
-def _print_table(document: Document) -> None:
-    head, body = rows(document)
-    widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
-    for cells in (head, *body):
-        print("  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True)))
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command. Return 1 if the partial circuit does worse than it must."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.load.breaker",
-        description="Simulate circuits while a part of the calls fails: two minutes.",
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON document on stdout in place of the tables")
-    options = parser.parse_args(arguments)
-    logging.getLogger("resilience").setLevel(logging.ERROR)  # many circuits of one name
-    document = find()
-    if options.json:
-        print(json.dumps(document))
-    else:
-        _print_table(document)
-    found = complaints(document)
-    for complaint in found:
-        print(complaint, file=sys.stderr)
-    return int(bool(found))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+TABLE = Table("breaker", "Circuits", find, rows, complaints)

@@ -101,7 +101,7 @@ WAYS = (
 
 @dataclass
 class Outcome:
-    """What came of one simulation: the requests, and when the last call had succeeded."""
+    """The result of one simulation: the requests, and when the last call had succeeded."""
 
     requests: list[tuple[float, bool]] = field(default_factory=list)
     done: float = 0.0

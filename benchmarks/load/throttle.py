@@ -1,4 +1,4 @@
-"""Throttles before a dependency that fails for half a minute or is overloaded: ``python -m benchmarks.load.throttle``.
+"""Throttles before a dependency that fails for half a minute or is overloaded.
 
 Real throttles, in virtual time, seeded, at 100 calls per second. *Outage*: half a minute in which nothing is accepted,
 and how many seconds later nine of ten calls of a second succeed again. *Overload*: the dependency accepts 20 or 60
@@ -8,20 +8,18 @@ itself, as the book has it: without the request that goes through each second, a
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
 import math
 import random
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
+from benchmarks.load.table import Progress, Result, Table
 from resilience import ErrorCategory, ThrottledError, throttle
 from resilience.clock import current_clock
 from resilience.testing import VirtualClock, virtual_time
 
-__all__ = ["THROTTLES", "complaints", "find", "main", "rows"]
+__all__ = ["TABLE", "THROTTLES", "complaints", "find", "rows"]
 
 Document: TypeAlias = dict[str, dict[str, float]]
 Request: TypeAlias = Callable[[], None]
@@ -32,7 +30,7 @@ OURS = "throttle(k=2)"
 _RATE, _HEALTHY, _OUTAGE, _AFTER, _STEADY = 100, 60, 30, 180, 120
 _SEED = 1
 _RECOVERED = 0.9
-_LATEST_RECOVERY, _LEAST_SERVED, _MOST_SHED = 10.0, 0.95, 0.002
+_LATEST_RECOVERY, _LEAST_SERVED, _MAX_SHED = 10.0, 0.95, 0.002
 
 
 class NotAcceptedError(Exception):
@@ -122,7 +120,7 @@ def _call(guarded: Request, clock: VirtualClock) -> None:
         pass  # counted by the dependency, or not made
 
 
-def find(progress: Callable[[str], None] = lambda _: None) -> Document:
+def find(progress: Progress = lambda _: None) -> Document:
     """Run all simulations; *progress* hears of which."""
     document: Document = {}
     for name, guard in THROTTLES.items():
@@ -151,7 +149,7 @@ def _overload(guard: Callable[[Request], Request], capacity: int) -> dict[str, f
     }
 
 
-def rows(document: Document) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+def rows(document: Result) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
     """Return head and rows of the table."""
     head = ["throttle", "back after an outage", "capacity used at 20/s", "requests per accepted", "at 60/s", "requests"]
     return [*head, "shed at 2%"], [[name, *_cells(found)] for name, found in document.items()]
@@ -162,42 +160,16 @@ def _cells(found: Mapping[str, float]) -> Sequence[str]:
     return [f"{found['recovery']:g} s", *used, f"{found['shed']:.2%}"]
 
 
-def complaints(document: Document) -> Sequence[str]:
+def complaints(document: Result) -> Sequence[str]:
     """Return what the throttle does worse than it must: nothing, if all is well."""
     found, bad = document[OURS], []
     if found["recovery"] > _LATEST_RECOVERY:
         bad.append(f"after an outage: back in {found['recovery']:g} s, later than {_LATEST_RECOVERY:g}")
     if found["served at 60/s"] < _LEAST_SERVED:
         bad.append(f"overload: {found['served at 60/s']:.3f} of the capacity is used, less than {_LEAST_SERVED:g}")
-    if found["shed"] > _MOST_SHED:
-        bad.append(f"background: {found['shed']:.4f} is shed, more than {_MOST_SHED:g}")
+    if found["shed"] > _MAX_SHED:
+        bad.append(f"background: {found['shed']:.4f} is shed, more than {_MAX_SHED:g}")
     return bad
 
 
-def _print_table(document: Document) -> None:
-    head, body = rows(document)
-    widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
-    for cells in (head, *body):
-        print("  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True)))
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command. Return 1 if the throttle does worse than it must."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.load.throttle", description="Simulate throttles before an overloaded dependency."
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON document on stdout in place of the table")
-    options = parser.parse_args(arguments)
-    document = find()
-    if options.json:
-        print(json.dumps(document))
-    else:
-        _print_table(document)
-    found = complaints(document)
-    for complaint in found:
-        print(complaint, file=sys.stderr)
-    return int(bool(found))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+TABLE = Table("throttle", "Throttles", find, rows, complaints)
