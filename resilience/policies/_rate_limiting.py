@@ -237,7 +237,8 @@ def rejected(target: str, error: RateLimitedError) -> CallRejected:
     """Return the event of a refused call."""
     from resilience.events import CallRejected
 
-    return CallRejected(target=target, policy=error.name, retry_after=error.retry_after or 0.0)
+    wait = error.retry_after or 0.0
+    return CallRejected(target=target, policy=error.name, retry_after=wait, kind="rate_limit")
 
 
 def held(target: str, policy: str, wait: float) -> RateLimitHeld:

@@ -250,7 +250,8 @@ class Throttle(Policy):
         if has_listeners():
             from resilience.events import CallRejected
 
-            yield Emit(CallRejected(target=call.target, policy=self.name, retry_after=error.retry_after or 0.0))
+            wait = error.retry_after or 0.0
+            yield Emit(CallRejected(target=call.target, policy=self.name, retry_after=wait, kind="throttle"))
         return Outcome.failed(error)
 
     def _record_outcome(self, traffic: _Traffic, call: Call, outcome: Outcome) -> None:
