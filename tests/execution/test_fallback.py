@@ -97,11 +97,15 @@ def test_what_an_inner_one_has_tried_is_kept(runner: Runner):
 
 def test_the_last_error_of_an_open_circuit_says_why():
     executor = FallbackExecutor(
-        Known(refused()), Known(report()), circuit=circuit_breaker("container", failure_threshold=1), attempts=2
+        Known(refused()),
+        Known(report(), report()),
+        circuit=circuit_breaker("container", failure_threshold=1),
+        attempts=2,
     )
     with virtual_time():
-        done = executor.execute_sync("1")
-    assert [each.error_type for each in done.tried] == [ContainerConnectivityError.__name__, CircuitOpenError.__name__]
+        first, second = executor.execute_sync("1"), executor.execute_sync("1")
+    assert [each.error_type for each in first.tried] == [ContainerConnectivityError.__name__]
+    assert [each.error_type for each in second.tried] == [CircuitOpenError.__name__]
 
 
 def test_events_come_from_the_executor_that_runs(runner: Runner):
