@@ -24,6 +24,7 @@ CAPABILITIES = (
     "limit",
     "full",
     "bulkhead",
+    "rate_limit",
     "circuit",
     "keyed",
 )
@@ -52,7 +53,7 @@ class Candidate:
             raise RuntimeError(self.problem)
         wrap: Wrap | None = getattr(self.module, capability, None)
         if wrap is None:
-            raise Unsupported(self.lacks.get(capability, f"has no {capability.replace('_', ' over ')}"))
+            raise Unsupported(self.lacks.get(capability, f"has no {_in_words(capability)}"))
         if shape == "class" and not getattr(self.module, "CLASSES", False):
             raise Unsupported("does not decorate whole classes")
         return wrap
@@ -68,6 +69,10 @@ class Candidate:
         """Return the import statements to measure, by the name of their row."""
         statements: dict[str, str] = getattr(self.module, "IMPORTS", {})
         return statements
+
+
+def _in_words(capability: str) -> str:
+    return capability.replace("fallback_", "fallback over ").replace("_", " ")
 
 
 def _version(distribution: str) -> str:

@@ -16,6 +16,7 @@ __all__ = ["CheckFailedError", "check", "opened"]
 
 _SHORT = 0.02
 _LONG = 1.0
+_FEW = 5
 
 
 class CheckFailedError(Exception):
@@ -152,6 +153,26 @@ def _admits_as_many_as_it_has_slots(shape: str, guard: Wrap) -> None:
         _expect("calls in flight", SLOTS, deepest)
 
 
+def _admits_as_many_as_the_rate(shape: str, guard: Wrap) -> None:
+    limit: Callable[..., Function] = guard  # it also takes the calls per second
+    subject = Counted()
+    guarded = called(shape, lambda function: limit(function, _FEW), subject.function(shape))
+
+    def one_too_many(value: Any) -> None:
+        for _ in range(_FEW + 1):
+            guarded(value)
+
+    async def one_too_many_async(value: Any) -> None:  # in one loop: some limits are of the loop that they begin in
+        for _ in range(_FEW + 1):
+            await guarded(value)
+
+    begin = time.perf_counter()
+    refused = isinstance(_outcome(one_too_many_async if shape == "async" else one_too_many), Exception)
+    waited = time.perf_counter() - begin > 1 / _FEW / 2
+    _expect("calls that the rate admits at once", _FEW, subject.calls - (not refused))
+    _expect("one call too many raises, or waits", True, refused or waited)
+
+
 def _is_a_circuit(shape: str, circuit: Function) -> None:
     def guard(function: Function) -> Function:
         _, through = circuit()
@@ -182,6 +203,7 @@ _EXPECTED: dict[str, tuple[Callable[[str, Wrap], None], ...]] = {
     "limit": (_succeeds, _limits),
     "full": (_succeeds, _retries, _falls_back, _rejects_with_default, _limits_with_default),
     "bulkhead": (_succeeds, _admits_as_many_as_it_has_slots),
+    "rate_limit": (_succeeds, _admits_as_many_as_the_rate),
     "circuit": (_is_a_circuit,),
     "keyed": (_separates_keys,),
 }

@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import resilience
-from benchmarks.terms import ARGUMENT, ATTEMPTS, DEFAULT, NEVER, RESET, SLOTS, THRESHOLD, Function, Wrap, new_name
+from benchmarks.terms import (
+    ARGUMENT,
+    ATTEMPTS,
+    DEFAULT,
+    NEVER,
+    RATE,
+    RESET,
+    SLOTS,
+    THRESHOLD,
+    Function,
+    Wrap,
+    new_name,
+)
 
 NAME = "resilience"
 DISTRIBUTIONS = ("category-resilience",)
@@ -72,4 +84,9 @@ def full(function: Function, seconds: float = NEVER) -> Function:
 
 def bulkhead(function: Function) -> Function:
     guarded: Function = resilience.bulkhead(new_name(), SLOTS, max_queue=0)(function)
+    return guarded
+
+
+def rate_limit(function: Function, calls: int = RATE) -> Function:
+    guarded: Function = resilience.rate_limit(new_name(), f"{calls}/s", burst=calls, max_wait=0)(function)
     return guarded

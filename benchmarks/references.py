@@ -6,10 +6,11 @@ import asyncio
 import functools
 import inspect
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from benchmarks.terms import ATTEMPTS, DEFAULT, NEVER, SLOTS, Function, new_name
+from benchmarks.terms import ATTEMPTS, DEFAULT, NEVER, RATE, SLOTS, Function, new_name
 
 __all__ = [
     "PlainCircuit",
@@ -17,6 +18,7 @@ __all__ = [
     "caught",
     "counter",
     "empty",
+    "gcra",
     "in_other_thread",
     "classifying_retry",
     "naive_retry",
@@ -208,6 +210,38 @@ def counter(function: Function) -> Function:
         finally:
             with lock:
                 free += 1
+
+    return wrapper
+
+
+def gcra(function: Function) -> Function:
+    """Move the time at which a bucket is full, under a lock: the minimum of a rate limit."""
+    lock = threading.Lock()
+    interval, slack = 1 / RATE, (RATE - 1) / RATE
+    full_at = 0.0
+
+    def take() -> None:
+        nonlocal full_at
+        now = time.monotonic()
+        with lock:
+            if full_at - now > slack:
+                raise RuntimeError("too early")
+            full_at = max(full_at, now)
+            full_at += interval
+
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def async_wrapper(*args: Any, **kwargs: Any) -> Any:
+            take()
+            return await function(*args, **kwargs)
+
+        return async_wrapper
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        take()
+        return function(*args, **kwargs)
 
     return wrapper
 

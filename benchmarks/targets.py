@@ -72,6 +72,9 @@ TARGETS = {
     "sync-bulkhead": Target(1.5),
     "method-bulkhead": Target(1.5),
     "async-bulkhead": Target(1.5),
+    # A call that finds a free token, to GCRA under a lock.
+    "sync-rate-limit": Target(1.5),
+    "async-rate-limit": Target(1.5),
     # The throughput of many threads, to that without a breaker.
     "threads-64": Target(0.97, at_least=True),
     # What comes before the first call.

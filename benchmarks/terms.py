@@ -13,6 +13,7 @@ __all__ = [
     "DEFAULT",
     "ERROR",
     "NEVER",
+    "RATE",
     "RESET",
     "SLOTS",
     "THRESHOLD",
@@ -35,6 +36,8 @@ RESET = 3600.0
 NEVER = 60.0
 #: The calls that a bulkhead admits at a time; further ones are refused at once.
 SLOTS = 20
+#: The calls per second of a rate limit, and those that may go at once: it has a token for each call that is measured.
+RATE = 10**8
 #: The argument of every call.
 ARGUMENT = 7
 #: The value of every fallback.

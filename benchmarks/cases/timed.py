@@ -202,4 +202,13 @@ def _slots() -> list[Timed]:
     ]
 
 
-TIMED = (*_success(), *_failures(), *_rejections(), *_slots(), *_limits())
+def _tokens() -> list[Timed]:
+    gcra = ("GCRA under a lock", references.gcra)
+    beside = (("a counter under a lock", references.counter), *_BARE)
+    return [
+        Timed(f"{shape}-rate-limit", "a free token", f"{shape}: rate limit", "rate_limit", shape, *gcra, beside=beside)
+        for shape in ("sync", "async")
+    ]
+
+
+TIMED = (*_success(), *_failures(), *_rejections(), *_slots(), *_tokens(), *_limits())

@@ -78,6 +78,7 @@ _LOOP = ("loop with try/except", references.naive_retry)
 _LIMIT = ("asyncio.timeout", references.plain_limit)
 _RAISING = ("raising a plain exception", references.raising)
 _COUNTER = ("counter under a lock", references.counter)
+_GCRA = ("GCRA under a lock", references.gcra)
 _CAUGHT = ("raising and catching a plain exception", references.caught)
 
 CASES = (
@@ -102,6 +103,8 @@ CASES = (
     ),
     Case("sync-bulkhead", "success: bulkhead", "bulkhead", *_COUNTER),
     Case("async-bulkhead", "success, async: bulkhead", "bulkhead", *_COUNTER, shape="async"),
+    Case("sync-rate-limit", "success: rate limit", "rate_limit", *_GCRA),
+    Case("async-rate-limit", "success, async: rate limit", "rate_limit", *_GCRA, shape="async"),
     Case("failures-retry", f"{_FAILING}: retry", "retry", *_LOOP, subject="flaky", calls=300),
     Case("failures-stack", f"{_FAILING}: {_STACK}", "stack", *_LOOP, subject="flaky", calls=300),
     Case(

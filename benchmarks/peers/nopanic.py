@@ -11,9 +11,10 @@ from nopanic import bulkhead as nopanic_bulkhead
 from nopanic import circuit_breaker, compose, timeout
 from nopanic import fallback as nopanic_fallback
 from nopanic import keyed as nopanic_keyed
+from nopanic import rate_limit as nopanic_rate_limit
 from nopanic import retry as nopanic_retry
 
-from benchmarks.terms import ARGUMENT, ATTEMPTS, DEFAULT, NEVER, RESET, SLOTS, THRESHOLD, Function, Wrap, new_name
+from benchmarks.terms import ARGUMENT, ATTEMPTS, DEFAULT, NEVER, RATE, RESET, SLOTS, THRESHOLD, Function, Wrap, new_name
 
 NAME = "nopanic"
 DISTRIBUTIONS = ("nopanic",)
@@ -75,3 +76,7 @@ def full(function: Function, seconds: float = NEVER) -> Function:
 
 def bulkhead(function: Function) -> Function:
     return nopanic_bulkhead(SLOTS, max_wait=0)(function)
+
+
+def rate_limit(function: Function, calls: int = RATE) -> Function:
+    return nopanic_rate_limit(calls, burst=calls, max_wait=0)(function)

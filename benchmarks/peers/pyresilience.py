@@ -10,6 +10,7 @@ from pyresilience import (
     CircuitBreakerConfig,
     CircuitOpenError,
     FallbackConfig,
+    RateLimiterConfig,
     ResilienceConfig,
     ResilienceRegistry,
     RetryConfig,
@@ -17,7 +18,7 @@ from pyresilience import (
     resilient,
 )
 
-from benchmarks.terms import ARGUMENT, ATTEMPTS, DEFAULT, NEVER, RESET, SLOTS, THRESHOLD, Function, Wrap, new_name
+from benchmarks.terms import ARGUMENT, ATTEMPTS, DEFAULT, NEVER, RATE, RESET, SLOTS, THRESHOLD, Function, Wrap, new_name
 
 NAME = "pyresilience"
 DISTRIBUTIONS = ("pyresilience",)
@@ -88,3 +89,7 @@ def full(function: Function, seconds: float = NEVER) -> Function:
 
 def bulkhead(function: Function) -> Function:
     return resilient(bulkhead=BulkheadConfig(max_concurrent=SLOTS))(function)
+
+
+def rate_limit(function: Function, calls: int = RATE) -> Function:
+    return resilient(rate_limiter=RateLimiterConfig(max_calls=calls))(function)

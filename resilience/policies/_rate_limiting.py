@@ -129,7 +129,8 @@ class RateLimiting(Policy):
         except Exception as error:  # of key= or cost=
             return Outcome.failed(error)
         call.notes[self] = demands
-        if demands:
+        # A call that the fast path has admitted has its tokens; or needs none, as a circuit inside has rejected it.
+        if demands and not call.admitted:
             refusal = yield from self._admit(call, demands)
             if refusal is not None:
                 return refusal

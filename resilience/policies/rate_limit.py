@@ -4,8 +4,9 @@ A call takes tokens from a bucket that fills at the rate (GCRA, see `_token_buck
 them in turn; one that would wait longer than its caller is refused at once. When the server itself says that there were
 too many calls, none goes before the time it asks for.
 
-`RateLimit` is the policy. `RateLimit.all_of` takes several of them together, `RateLimit.from_limits` has the storages
-of the library `limits`.
+`RateLimit` is the policy. A call that finds its tokens takes them on the fast path (`FreeTokens`), unless there are
+keys, or a function says the cost. `RateLimit.all_of` takes several limits together, `RateLimit.from_limits` has the
+storages of the library `limits`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from resilience._forks import fork_safe
 from resilience._listeners import emit, has_listeners
 from resilience._runtime.callables import is_async
 from resilience._runtime.method_selection import MethodSelection, select_methods
-from resilience._runtime.protocol import Call
+from resilience._runtime.protocol import Call, Limiter
 from resilience._validation import given_options, optional, parse_count, parse_duration, parse_number, require
 from resilience.classification._rate_limits import is_from_cache, requests_left
 from resilience.classification.retry_hints import retry_after_of_result
@@ -28,7 +29,7 @@ from resilience.policies._keyed import from_arguments, parse_key, state_of_call
 from resilience.policies._keyed_buckets import KeyedBuckets
 from resilience.policies._rate import parse_rate
 from resilience.policies._rate_limiting import Demand, RateLimiting, Reservation, held, reserve, take_at_once, ticket_of
-from resilience.policies._token_bucket import Bucket
+from resilience.policies._token_bucket import Bucket, FreeTokens
 
 if TYPE_CHECKING:
     from resilience.policies.limits_library import LimitsRateLimit
@@ -125,6 +126,9 @@ class RateLimit(RateLimiting):
         # The collector may run while the lock is held, and with it a call's generator that leaves the queue.
         self._bucket = Bucket(parsed.interval, self.burst, fork_safe(threading.RLock()))
         self._keyed = KeyedBuckets(parsed.interval, self.burst, parse_count("max_keys", max_keys))
+        if key is None and not callable(cost):
+            self.fast_path: bool = True
+            self.fast_path_limiter: Limiter | None = FreeTokens(self._bucket, self._cost)
 
     def _parse_constant(self, cost: float | Callable[..., float] | None) -> float:
         """Return the cost of each call; 1 where a function says it."""

@@ -151,6 +151,7 @@ def nothing(function: Function, seconds: float = 0.0) -> Function:
         ("stack", "two failures, then success"),
         ("limit", "a call beyond the limit"),
         ("full", "two failures, then success"),
+        ("rate_limit", "one call too many raises, or waits"),
     ],
 )
 def test_the_check_refuses_a_guard_that_does_nothing(
