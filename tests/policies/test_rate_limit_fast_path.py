@@ -485,11 +485,11 @@ def test_wherever_ctrl_c_comes_at_most_one_token_is_spent_and_no_lock_stays_take
 
 
 @given(
-    moments=st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0, 5.0]), max_size=40),
+    moments=st.lists(st.sampled_from([0.0, 0.125, 0.25, 0.5, 1.0, 5.0]), max_size=40),
     cost=st.sampled_from([0.25, 0.5, 1.0, 1.5, 2.0, 4.0]),
 )
 def test_it_admits_what_the_bucket_admits(moments: list[float], cost: float):
-    with virtual_time() as clock:
+    with virtual_time() as clock:  # of times that are exact in binary: the last bit is rounded otherwise
         bucket, twin = (Bucket(0.25, 4, threading.RLock(), clock=clock) for _ in range(2))
         tokens = FreeTokens(bucket, cost)
         for moment in moments:
