@@ -28,7 +28,10 @@ from tests.docs_server import DocsServer, serving
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-collect_ignore_glob = ["resilience/_pyinstaller/hook-*.py"]  # PyInstaller runs it, and nothing imports it
+collect_ignore_glob = [
+    "resilience/_pyinstaller/hook-*.py",  # PyInstaller runs it, and nothing imports it
+    "tests/wrong_calls.py",  # type checkers read it
+]
 
 _FIXTURES = ("request", "docs_server", "_docs_server", "own_events")
 

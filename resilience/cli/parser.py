@@ -30,7 +30,7 @@ examples:
   resilience explain status 503
   resilience circuits shop.main          the circuits of an application
   resilience codes shop.errors           the error codes of an application
-  resilience lint shop.main              mistakes in an application's stacks of policies
+  resilience lint shop.main              mistakes in stacks of policies
   resilience report traceback.txt        explain a traceback that was saved
   resilience schema report               the JSON Schema of such a report
   resilience run script.py --timeout 5   execute a script within limits
