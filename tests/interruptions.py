@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any
 
-
 # CPython 3.13 stops at the instructions of a function only when it is entered once more.
 _LEAST_AFTER_CALLS = 1 if sys.version_info[:2] == (3, 13) else 5
 
