@@ -106,7 +106,8 @@ class Slots:
         self._untimed = 0
         #: The permits and waiters that hold a slot, by id. For a moment there may be one that takes itself back.
         self._held: dict[int, Permit | Waiter] = {}
-        #: Those waiters of them that `release` gives back, the oldest first.
+        #: Those waiters of them that `release` gives back, the oldest first: their calls go on. One that has been
+        #: granted its slot and is still to wake is not among them: its slot would be gone when it does.
         self._lent: dict[int, Waiter] = {}
         self._begin_queue()
         _all_slots.add(self)
@@ -135,19 +136,33 @@ class Slots:
 
     def try_acquire(self) -> bool:
         """Take a slot if there is one; return whether."""
+        waiter = Waiter()
         with self._lock:
-            return self._lend(Waiter())
+            if not self._lend(waiter):
+                return False
+            self._lent[id(waiter)] = waiter
+            return True
 
     def release(self) -> None:
         """Give a slot back."""
         with self._lock:
             waiter = self._granted_last.pop(threading.get_ident(), _NO_WAITER)
             if not waiter.granted:
-                waiter = next(iter(self._lent.values()), _NO_WAITER)
+                waiter = self._longest_lent()
             if not waiter.granted:
                 raise RuntimeError("a slot is released that was not acquired")
             self._take_back(waiter)
         self._serve()
+
+    def _longest_lent(self) -> Waiter:
+        """Return a waiter whose call goes on. Ask under the lock.
+
+        The last one of another thread only where there is no other, as a call has come to its end in another thread
+        than it began in: Ctrl-C may keep that waiter's call from its ``try``, and give its slot back then.
+        """
+        last = {id(waiter) for waiter in self._granted_last.values()}
+        others = (waiter for key, waiter in self._lent.items() if key not in last)
+        return next(others, next(iter(self._lent.values()), _NO_WAITER))
 
     # -- for the fast path -----------------------------------------------------------------------------------------
 
@@ -212,7 +227,7 @@ class Slots:
         with self._lock:
             if self._waiters or not self._lend(waiter):
                 return False
-            self._granted_last[threading.get_ident()] = waiter
+            self._go_on_with(waiter)
             return True
 
     @property
@@ -248,7 +263,7 @@ class Slots:
                 self._withdraw(waiter)
                 return False
             waiter.wake = _nothing  # it may lead to an event loop, which need not live as long
-            self._granted_last[threading.get_ident()] = waiter
+            self._go_on_with(waiter)
             return True
 
     def give_up(self, waiter: Waiter) -> None:
@@ -264,9 +279,13 @@ class Slots:
         if len(self._held) > self.limit:
             del self._held[key]
             return False
-        self._lent[key] = waiter
         waiter.granted = True
         return True
+
+    def _go_on_with(self, waiter: Waiter) -> None:
+        """Note that the call of *waiter*, which has its slot, goes on in this thread. Ask under the lock."""
+        self._lent[id(waiter)] = waiter
+        self._granted_last[threading.get_ident()] = waiter
 
     def _take_back(self, waiter: Waiter) -> None:
         """Take its slot from *waiter*, once or more often. Ask under the lock."""

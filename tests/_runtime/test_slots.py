@@ -17,6 +17,7 @@ import pytest
 from resilience._outcome import Outcome
 from resilience._runtime import sync_runner
 from resilience._runtime.acquire import acquire
+from resilience._runtime.slots import Waiter
 from resilience._runtime.steps import resume
 from resilience.policies import Acquire, Call, Policy, Proceed, Slots, Steps
 from resilience.testing import virtual_time
@@ -389,6 +390,35 @@ def test_a_waiter_whose_loop_was_closed_loses_no_slot():
     del task, coroutine
     gc.collect()
     assert policy.slots.free == 1
+
+
+def test_a_slot_that_has_been_granted_to_a_call_which_is_still_to_wake_is_released_for_no_other():
+    slots = Slots(3)
+    early, waiting, late, last = Waiter(), Waiter(), Waiter(), Waiter()
+    assert slots.grant(early)
+    assert slots.grant(Waiter())
+    assert slots.grant(Waiter())
+    assert slots.queue_up(waiting)
+    for _ in range(3):
+        slots.release()
+    assert waiting.granted  # its task has been woken, and runs after these:
+    assert slots.grant(late)
+    assert slots.grant(last)
+    slots.release()
+    slots.release()
+    assert slots.stop_waiting(waiting)
+    assert slots.free == 2
+    slots.release()
+    assert slots.free == 3
+
+
+def test_a_slot_is_released_by_another_thread_than_took_it():
+    slots = Slots(2)
+    assert slots.grant(Waiter())
+    done = threading.Thread(target=slots.release)
+    done.start()
+    done.join()
+    assert slots.free == 2
 
 
 def test_a_thousand_waiters_of_a_closed_loop_are_passed_over_by_one_release():
