@@ -44,6 +44,8 @@ _LEAST_OF_POSSIBLE: Final[Mapping[float, float]] = {0.1: 0.8, 0.2: 0.8, 0.3: 0.6
 _MAX_LET_THROUGH, _MAX_SHED, _LATEST_RECOVERY = 0.05, 0.002, 10.0
 _RECOVERED = 0.9
 
+_PARTS = ("steady", "outage", "background")
+
 
 @dataclasses.dataclass
 class Run:
@@ -142,7 +144,7 @@ def rows(document: Result) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
 
 def _cells(document: Result, name: str, rate: float) -> Sequence[str]:
     steady, outage, background = (
-        [row for row in part if row["circuit"] == name and row["rate"] == rate] for part in document.values()
+        [row for row in document[part] if row["circuit"] == name and row["rate"] == rate] for part in _PARTS
     )
     delivered = [f"{_of_possible(row):.0%}" for row in steady[:-1]]
     let_through, recovery, shed = steady[-1]["let_through"], outage[0]["recovery"], background[-1]["shed"]
@@ -155,7 +157,7 @@ def _of_possible(row: Row) -> float:
 
 def complaints(document: Result) -> Sequence[str]:
     """Return what the partial circuit does worse than it must: nothing, if all is well."""
-    steady, outage, background = ([row for row in part if row["circuit"] == OURS] for part in document.values())
+    steady, outage, background = ([row for row in document[part] if row["circuit"] == OURS] for part in _PARTS)
     found = [
         f"{row['failing']:.0%} failures: {_of_possible(row):.3f} of what is possible succeeds, less than {least:g}"
         for row in steady

@@ -152,7 +152,7 @@ def _overload(guard: Callable[[Request], Request], capacity: int) -> dict[str, f
 def rows(document: Result) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
     """Return head and rows of the table."""
     head = ["throttle", "back after an outage", "capacity used at 20/s", "requests per accepted", "at 60/s", "requests"]
-    return [*head, "shed at 2%"], [[name, *_cells(found)] for name, found in document.items()]
+    return [*head, "shed at 2%"], [[name, *_cells(document[name])] for name in THROTTLES]
 
 
 def _cells(found: Mapping[str, float]) -> Sequence[str]:
