@@ -43,6 +43,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow  # about the model, not the circuit: once is enough
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_model_finds_a_lock_that_is_wrong_in_the_child(fault: str):
     done = forking(f"{FAULTS[fault]}\nforking_player.STUCK = 1\nforking_player.main(1, 40, 1)")

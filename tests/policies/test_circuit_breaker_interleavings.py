@@ -316,6 +316,7 @@ def test_two_calls_that_cross_and_may_fail_go_as_the_model_predicts(starts: tupl
     assert explore(CROSSING, ("succeed", "fail"), starts) == 10080
 
 
+@pytest.mark.slow  # about the model, not the circuit: once is enough
 @pytest.mark.parametrize("fault", FAULTS_OF_NESTING)
 def test_the_explorer_finds_each_fault_of_calls_in_each_other(fault: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(*FAULTS_OF_NESTING[fault])

@@ -107,6 +107,7 @@ def test_many_more_long_programs_go_as_the_model_predicts(name: str):
         Player(*pair(name, seed)).play(long_program(random.Random(f"{name} more {seed}"), 300))
 
 
+@pytest.mark.slow  # about the model, not the circuit: once is enough
 @pytest.mark.parametrize("fault", FAULTS_OF_SHEDDING)
 def test_the_model_finds_each_fault_of_partial_circuits(fault: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(*FAULTS_OF_SHEDDING[fault])
@@ -118,6 +119,7 @@ def test_the_model_finds_each_fault_of_partial_circuits(fault: str, monkeypatch:
     raise AssertionError("the model has not found it")
 
 
+@pytest.mark.slow  # about the model, not the circuit: once is enough
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_model_finds_each_fault_that_circuits_have_had(fault: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(*FAULTS[fault])
