@@ -1,6 +1,6 @@
 """One hedged call: the `Race` that a hedge yields, with its decisions about each copy.
 
-The runner asks it before a further copy begins, and tells it of each failure and of the copy that has won. What all
+The runner asks it before a further copy begins, and reports each failure and the copy that has won to it. What all
 calls of a key share is in `HedgeState`.
 """
 
