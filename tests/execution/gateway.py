@@ -8,6 +8,7 @@ import json
 import queue
 import socket
 import subprocess
+import tempfile
 import threading
 import uuid
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ class Gateway:
         self.failing: int = 0
         """How many of the next requests are answered with 503."""
         self.loop = asyncio.new_event_loop()
+        self.directory: str = ""
 
     def cut_off(self) -> None:
         """Close all websockets."""
@@ -74,9 +76,11 @@ class Specs(Asked):
 
 class Kernels(Asked):
     async def post(self) -> None:
-        manager = AsyncKernelManager(kernel_name=json.loads(self.request.body)["name"])
-        await manager.start_kernel(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         number = str(uuid.uuid4())
+        # Sockets of the file system: a TCP port that is free now may be another test's when the kernel binds it.
+        address = f"{self.gateway.directory}/{number[:8]}"
+        manager = AsyncKernelManager(kernel_name=json.loads(self.request.body)["name"], transport="ipc", ip=address)
+        await manager.start_kernel(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.gateway.kernels[number] = manager
         self.set_status(201)
         self.write({"id": number, "name": manager.kernel_name})
@@ -141,6 +145,8 @@ class Channels(WebSocketHandler, Asked):
 def serving() -> Iterator[tuple[str, Gateway]]:
     """A server in a thread, and its address."""
     gateway = Gateway()
+    sockets = tempfile.TemporaryDirectory(prefix="gateway-")
+    gateway.directory = sockets.name
     kernel = r"/api/kernels/([\w-]+)"
     given = {"gateway": gateway}
     routes = [
@@ -177,3 +183,4 @@ def serving() -> Iterator[tuple[str, Gateway]]:
         gateway.loop.call_soon_threadsafe(gateway.loop.stop)
         thread.join()
         listener.close()
+        sockets.cleanup()

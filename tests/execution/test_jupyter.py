@@ -443,6 +443,28 @@ def test_a_manager_that_is_handed_in_starts_its_kernel_its_own_way(tmp_path: pat
     assert report.error.system_state["kernel"] == "kernel odd"
 
 
+@pytest.mark.parametrize("taken_ports", [1, 3])
+def test_a_kernel_that_lost_its_port_to_another_process_is_started_again(tmp_path: pathlib.Path, taken_ports: int):
+    ours = kernel_that_runs(sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", tmp_path=tmp_path)
+    started: list[AsyncKernelManager] = []
+
+    def manager() -> AsyncKernelManager:
+        started.append(ours())
+        if len(started) <= taken_ports:
+            started[-1].cache_ports = False
+            started[-1].shell_port = another.getsockname()[1]
+        return started[-1]
+
+    with socket.create_server(("127.0.0.1", 0)) as another, JupyterExecutor(manager=manager) as executor:
+        if taken_ports == 1:
+            assert executor.execute_sync("6 * 7").execution_result.return_value == 42
+        else:
+            with pytest.raises(ContainerConnectivityError) as raised:
+                executor.execute_sync("1")
+            assert "Address already in use" in raised.value.technical_details["stderr"]
+    assert len(started) == min(taken_ports + 1, 3)
+
+
 # -- kernels of others ----------------------------------------------------------------------------------------------
 
 

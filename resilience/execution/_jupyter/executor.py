@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Self, cast
 
 from resilience._validation import parse_duration
+from resilience.contrib.executor import ContainerConnectivityError
 from resilience.execution._event_emitter import final_event
 from resilience.execution._jupyter.event_bridge import EventBridge
 from resilience.execution._jupyter.job import KernelJob
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from jupyter_client.manager import AsyncKernelManager
 
 __all__ = ["JupyterExecutor"]
+
+_MAX_STARTS = 3
+_PORT_TAKEN = "Address already in use"  # in the last words of a kernel that could not bind one of its ports
 
 
 class JupyterExecutor:
@@ -161,10 +165,19 @@ class JupyterExecutor:
                         await self._close_kernel()
 
     async def _open(self) -> None:
-        if not self._is_open:
-            self._is_open = True
+        if self._is_open:
+            return
+        self._is_open = True
+        for attempt in range(1, _MAX_STARTS + 1):
             await self._kernel.open()
-            await wait_until_ready(self._kernel, self._startup)
+            try:
+                await wait_until_ready(self._kernel, self._startup)
+                return
+            except ContainerConnectivityError:
+                # jupyter_client chooses the ports, the kernel binds them later: another process can be faster.
+                if attempt == _MAX_STARTS or _PORT_TAKEN not in self._kernel.stderr_tail():
+                    raise
+                await self._kernel.close()
 
     async def _close_kernel(self) -> None:
         """End the kernel, or disconnect from it; the next execution opens another one."""
