@@ -12,7 +12,7 @@ import contextlib
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -129,9 +129,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the tests that are marked slow, too")
     parser.addoption(
         "--wrappers",
-        choices=["generated", "general"],
+        choices=["generated", "general", "replaceable"],
         default="generated",
-        help="the form of guarded functions: made for each signature, or `*args, **kwargs` for all",
+        help="the form of guarded functions: made for each signature; `*args, **kwargs` for all; or as those whose"
+        " policies a configuration may replace",
     )
 
 
@@ -145,6 +146,14 @@ def pytest_configure(config: pytest.Config) -> None:
         from resilience._runtime import fast_path as wrappers
 
         wrappers.parameters_of = lambda _: wrappers.ANYTHING
+    elif config.getoption("wrappers") == "replaceable":
+        from resilience._runtime import decorate
+
+        decorate._WRAPPERS = {flavour: _replaceable(make) for flavour, make in decorate._WRAPPERS.items()}
+
+
+def _replaceable(make: Callable[..., Callable[..., object]]) -> Callable[..., Callable[..., object]]:
+    return lambda target, function, stack, _: make(target, function, stack, True)
 
 
 def _all_slow(config: pytest.Config) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NoReturn, SupportsIndex
 
-__all__ = ["ProcessBound"]
+__all__ = ["ProcessBound", "function_by_its_code"]
 
 
 class ProcessBound:
@@ -23,3 +23,12 @@ class ProcessBound:
         """Raise TypeError, as Python does for a lock."""
         what, instead = self._instead_of_pickling()
         raise TypeError(f"cannot pickle {what}: its locks and its state belong to one process; {instead}")
+
+
+def function_by_its_code(target: str) -> tuple[str, str]:
+    """Return what is pickled where *target*, a guarded function, has no name to be found by, and what to do instead.
+
+    A function is pickled by its name, unless it is defined in a notebook or a script.
+    """
+    what = f"the guarded function {target} by its code (cloudpickle, joblib, dask, ray, Spark)"
+    return what, "define it in a module that the workers can import, or decorate it inside the function that is sent"

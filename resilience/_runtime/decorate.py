@@ -30,9 +30,9 @@ from collections.abc import (
 from contextlib import AbstractContextManager
 from operator import attrgetter
 from types import FunctionType
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 
-from resilience._process_bound import ProcessBound
+from resilience._process_bound import ProcessBound, function_by_its_code
 from resilience._runtime.callables import (
     Kind,
     copy_metadata,
@@ -47,14 +47,22 @@ from resilience._runtime.callables import (
     name_of,
     under_descriptor,
 )
-from resilience._runtime.fast_path import stream_in_block, stream_wrapper_of, wrapper_of
+from resilience._runtime.fast_path import become, stream_in_block, stream_wrapper_of, wrapper_of
 from resilience._runtime.generators import OpenStream
 from resilience._runtime.protocol import Policy
 from resilience._runtime.tracebacks import drop_frame
 from resilience._runtime.worker_threads import in_worker
 from resilience.settings import DISABLED
 
-__all__ = ["Guarded", "async_generator_in_block", "async_opener", "guard_function", "guarded", "refuse_without_items"]
+__all__ = [
+    "Guarded",
+    "Keeper",
+    "async_generator_in_block",
+    "async_opener",
+    "guard_function",
+    "guarded",
+    "refuse_without_items",
+]
 
 
 class Flavour(enum.Enum):
@@ -70,6 +78,12 @@ class Flavour(enum.Enum):
     UNDECIDED = "plain or coroutine: its first call shows it"
 
 
+class Keeper(Protocol):
+    """Policies that may change while functions are guarded by them: it is given the record of each such function."""
+
+    def keep(self, guarded: Guarded, /) -> None: ...
+
+
 class Guarded(ProcessBound):
     """The record of a guarded function: the original, its flavour, and the policies around it, outermost first.
 
@@ -78,7 +92,7 @@ class Guarded(ProcessBound):
     weakly, so that a wrapper which is replaced is freed at once.
     """
 
-    __slots__ = ("_flavour", "_wrapper", "function", "policies", "target")
+    __slots__ = ("__weakref__", "_flavour", "_wrapper", "function", "keepers", "policies", "target")
 
     def __init__(
         self,
@@ -86,10 +100,13 @@ class Guarded(ProcessBound):
         function: Callable[..., object],
         policies: tuple[Policy, ...],
         flavour: Flavour | None = None,
+        keepers: tuple[Keeper, ...] = (),
     ) -> None:
         self.target: str = target
         self.function: Callable[..., object] = function
         self.policies: tuple[Policy, ...] = policies
+        #: What may put other policies in the place of some of these: see `replace`.
+        self.keepers: tuple[Keeper, ...] = keepers
         self._flavour: Flavour = flavour or _flavour_of(target, function)
         self._wrapper: weakref.ref[Callable[..., object]] | None = None
 
@@ -98,38 +115,63 @@ class Guarded(ProcessBound):
         return self._wrapper is not None and self._wrapper() is wrapper
 
     def _instead_of_pickling(self) -> tuple[str, str]:
-        """A function is pickled by its name, and never gets here, unless it is defined in a notebook or a script."""
-        what = f"the guarded function {self.target} by its code (cloudpickle, joblib, dask, ray, Spark)"
-        return (
-            what,
-            "define it in a module that the workers can import, or decorate it inside the function that is sent",
-        )
+        return function_by_its_code(self.target)
 
     def wrap(self) -> Callable[..., object]:
         """Return the function guarded. Raises TypeError where a policy cannot guard a function of its flavour."""
         return self._wrap(self.policies, self.function)
 
-    def around(self, policies: Sequence[Policy], like: object) -> Callable[..., object]:
+    def around(self, policies: Sequence[Policy], like: object, keepers: Sequence[Keeper] = ()) -> Callable[..., object]:
         """Return the function guarded by *policies* outside of those it has, with the name and attributes of *like*."""
         policies = tuple(policies)
-        outer = Guarded(self.target, self.function, policies + self.policies, self._flavour)
+        stack = policies + self.policies
+        outer = Guarded(self.target, self.function, stack, self._flavour, (*keepers, *self.keepers))
         return outer._wrap(policies, like)
 
-    def _wrap(self, unchecked: Sequence[Policy], like: object) -> Callable[..., object]:
-        flavour = self._flavour
-        if flavour is Flavour.UNDECIDED and not all(policy.supports_sync for policy in self.policies):
-            flavour = Flavour.COROUTINE
+    def replacing(self, stack: tuple[Policy, ...]) -> Callable[[], None]:
+        """Return what puts *stack* in the place of the policies, from the next call on; calls that run keep theirs.
+
+        Of a function that has `keepers` alone. Raises TypeError where a policy cannot guard it, and changes nothing.
+        """
+        if self._flavour_with(stack) is not self._flavour_with(self.policies):
+            raise TypeError(f"cannot replace the policies of {self.target}: whether it is async, its first call shows")
+        other = self._wrapper_for(stack, stack)
+
+        def replace() -> None:
+            wrapper = None
+            if self._wrapper is not None:
+                wrapper = self._wrapper()
+            if wrapper is not None:
+                become(cast("FunctionType", wrapper), cast("FunctionType", other))
+                self.policies = stack
+
+        return replace
+
+    def _flavour_with(self, stack: Sequence[Policy]) -> Flavour:
+        """Return its flavour: of one that is undecided, COROUTINE where a policy of *stack* guards no other."""
+        if self._flavour is Flavour.UNDECIDED and not all(policy.supports_sync for policy in stack):
+            return Flavour.COROUTINE
+        return self._flavour
+
+    def _wrapper_for(self, stack: tuple[Policy, ...], unchecked: Sequence[Policy]) -> Callable[..., object]:
+        """Return a new wrapper for *stack*, of which the *unchecked* policies are checked against the flavour."""
+        flavour = self._flavour_with(stack)
         for refuse in _REFUSALS[flavour]:
             refuse(self.target, unchecked)
-        for policy in self.policies:
-            policy.check_stack(self.target, self.function, self.policies)
-        wrapper = _WRAPPERS[flavour](self.target, self.function, self.policies)
+        for policy in stack:
+            policy.check_stack(self.target, self.function, stack)
+        return _WRAPPERS[flavour](self.target, self.function, stack, bool(self.keepers))
+
+    def _wrap(self, unchecked: Sequence[Policy], like: object) -> Callable[..., object]:
+        wrapper = self._wrapper_for(self.policies, unchecked)
         if not has_name(self.function):
             wrapper.__name__, wrapper.__qualname__ = self.target.rpartition(".")[2], self.target
         copy_metadata(wrapper, like)
         self._wrapper = weakref.ref(wrapper)
         # Looked up beside the function, never typed on it.
         vars(wrapper).update(__wrapped__=self.function, __resilience__=self)
+        for keeper in self.keepers:
+            keeper.keep(self)
         return wrapper
 
 
@@ -313,26 +355,48 @@ def async_generator_in_block(
     return stream_in_block(function, async_opener(function), block)
 
 
-def _generator_wrapper_of(target: str, function: Callable[..., object], stack: Sequence[Policy]) -> FunctionType:
-    return stream_wrapper_of(target, function, stack, _opener(function, stack), asynchronously=False)
+def _plain_wrapper_of(
+    target: str, function: Callable[..., object], stack: Sequence[Policy], replaceable: bool
+) -> FunctionType:
+    return wrapper_of(target, function, stack, asynchronously=False, replaceable=replaceable)
 
 
-def _async_generator_wrapper_of(target: str, function: Callable[..., object], stack: Sequence[Policy]) -> FunctionType:
-    return stream_wrapper_of(target, function, stack, async_opener(function), asynchronously=True)
+def _coroutine_wrapper_of(
+    target: str, function: Callable[..., object], stack: Sequence[Policy], replaceable: bool
+) -> FunctionType:
+    return wrapper_of(target, function, stack, asynchronously=True, replaceable=replaceable)
+
+
+def _generator_wrapper_of(
+    target: str, function: Callable[..., object], stack: Sequence[Policy], replaceable: bool
+) -> FunctionType:
+    opener = _opener(function, stack)
+    return stream_wrapper_of(target, function, stack, opener, asynchronously=False, replaceable=replaceable)
+
+
+def _async_generator_wrapper_of(
+    target: str, function: Callable[..., object], stack: Sequence[Policy], replaceable: bool
+) -> FunctionType:
+    opener = async_opener(function)
+    return stream_wrapper_of(target, function, stack, opener, asynchronously=True, replaceable=replaceable)
 
 
 def _undecided_wrapper_of(
-    target: str, function: Callable[..., object], stack: Sequence[Policy]
+    target: str, function: Callable[..., object], stack: Sequence[Policy], replaceable: bool
 ) -> Callable[..., object]:
-    """Return a wrapper that decides at the first call; `undecided` is loaded with the first such function."""
+    """Return a wrapper that decides at the first call; `undecided` is loaded with the first such function.
+
+    It may be replaced as any other, or not: it calls the wrappers that it finds in its closure.
+    """
+    del replaceable
     from resilience._runtime.undecided import undecided_wrapper_of
 
     return undecided_wrapper_of(target, function, stack)
 
 
-_WRAPPERS: Mapping[Flavour, Callable[[str, Callable[..., object], Sequence[Policy]], Callable[..., object]]] = {
-    Flavour.PLAIN: functools.partial(wrapper_of, asynchronously=False),
-    Flavour.COROUTINE: functools.partial(wrapper_of, asynchronously=True),
+_WRAPPERS: Mapping[Flavour, Callable[[str, Callable[..., object], Sequence[Policy], bool], Callable[..., object]]] = {
+    Flavour.PLAIN: _plain_wrapper_of,
+    Flavour.COROUTINE: _coroutine_wrapper_of,
     Flavour.GENERATOR: _generator_wrapper_of,
     Flavour.ASYNC_GENERATOR: _async_generator_wrapper_of,
     Flavour.UNDECIDED: _undecided_wrapper_of,
@@ -351,7 +415,7 @@ def guarded(target: object) -> Guarded | None:
     return None
 
 
-def guard_function(target: object, policies: Sequence[Policy]) -> object:
+def guard_function(target: object, policies: Sequence[Policy], keepers: Sequence[Keeper] = ()) -> object:
     """Return *target*, a function or another callable but no class, guarded by *policies*, outermost first.
 
     A static or class method stays one, around the guarded function. Policies of a target that is guarded already are
@@ -359,14 +423,14 @@ def guard_function(target: object, policies: Sequence[Policy]) -> object:
     """
     inside = under_descriptor(target)
     if inside is not target:  # in either order: what is below the descriptor is guarded, the descriptor stays
-        outside = type(target)(guard_function(inside, policies))  # type: ignore[call-arg]  # a static or class method
+        outside = type(target)(guard_function(inside, policies, keepers))  # type: ignore[call-arg]  # a static or class method
         vars(outside).update(vars(target))
         return outside
     if not callable(target):
         raise TypeError(f"cannot guard {target!r}: give a function, a method, a callable object or a class")
     inner = guarded(target)
     if inner is None or inspect.ismethod(target):  # a bound method is a target of its own
-        return Guarded(name_of(target), target, tuple(policies)).wrap()
+        return Guarded(name_of(target), target, tuple(policies), keepers=tuple(keepers)).wrap()
     # Fuse: one wrapper over the original, whatever the number of decorators. What a decorator in between left on
     # the function (abstract, final, a mark of pytest) stays.
-    return inner.around(policies, like=target)
+    return inner.around(policies, like=target, keepers=keepers)

@@ -15,6 +15,8 @@ how a wrapper is written.
 
 from __future__ import annotations
 
+import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from copy import copy
@@ -24,6 +26,7 @@ from types import CellType, FunctionType
 from typing import Any, Protocol, TypeVar, cast
 
 from resilience._deadline_context import deadlines_used
+from resilience._forks import fork_safe
 from resilience._runtime import async_runner, sync_runner
 from resilience._runtime.circuit_context import running_calls, still_running
 from resilience._runtime.exhaustion import exhaustion_counter
@@ -35,6 +38,7 @@ from resilience._runtime.fast_path_template import (
     STREAM,
     Features,
     code_for,
+    filled,
     parameters_of,
 )
 from resilience._runtime.first_call import FirstCall
@@ -45,7 +49,7 @@ from resilience._runtime.slow_path import NOWHERE, SlowPath, StreamSlowPath
 from resilience.clock import current_clock
 from resilience.settings import DISABLED
 
-__all__ = ["replace_attributes", "stream_in_block", "stream_wrapper_of", "substitute", "wrapper_of"]
+__all__ = ["become", "replace_attributes", "stream_in_block", "stream_wrapper_of", "substitute", "wrapper_of"]
 
 T = TypeVar("T")
 
@@ -152,6 +156,7 @@ def wrapper_of(
     *,
     asynchronously: bool,
     first: FirstCall | None = None,
+    replaceable: bool = False,
 ) -> FunctionType:
     """Return the function that calls *function* through *stack*, outermost first; a coroutine function if it is one.
 
@@ -161,6 +166,8 @@ def wrapper_of(
 
     Until the function has returned once, *first* calls it and looks at the result. Then the cell of the wrapper's
     closure that holds the function is set to the function itself, and *first* is not called again.
+
+    A *replaceable* wrapper can `become` another one. It has no closure: what it works with are constants of its code.
     """
     fast = _FastPath(target, stack, asynchronously=asynchronously)
     first = first or FirstCall(target, function, asynchronously=asynchronously)
@@ -178,6 +185,8 @@ def wrapper_of(
     if opener is not None:
         # Not the wrapper: an idle one would be left to the garbage collector, with the timers of its limits.
         first.then = partial(_call_directly, slow, called)
+        if replaceable:
+            first.then = partial(_call_constant, slow)
     own = {
         ".function": called,
         ".slow": CellType(slow),
@@ -187,13 +196,19 @@ def wrapper_of(
         ".counter": CellType(fast.counter),
         ".recorder": CellType(fast.recorder),
     }
-    return _wrapper(CALL, function, fast.features, own, asynchronously)
+    return _wrapper(CALL, function, fast.features, own, asynchronously, replaceable)
 
 
 def _call_directly(slow: SlowPath, cell: CellType) -> None:
     """Have a runner, and the wrapper that calls what is in *cell*, call the function itself from now on."""
     slow.opener = None
     cell.cell_contents = slow.function
+
+
+def _call_constant(slow: SlowPath) -> None:
+    """Do what `_call_directly` does for a wrapper that has the function among its constants."""
+    opener, slow.opener = slow.opener, None
+    _exchange(slow, opener, slow.function)
 
 
 def stream_wrapper_of(
@@ -203,6 +218,7 @@ def stream_wrapper_of(
     opener: Callable[..., object],
     *,
     asynchronously: bool,
+    replaceable: bool = False,
 ) -> FunctionType:
     """Return the generator function, async if *function* is, that runs *function* through *stack* to its end.
 
@@ -213,7 +229,7 @@ def stream_wrapper_of(
     text, stop = _STREAMS[asynchronously]
     slow = StreamSlowPath(target, function, stack, opener, _RUNNERS[asynchronously])
     own = {".slow": CellType(slow), ".Stop": CellType(stop)}
-    return _wrapper(text, function, Features(), own, asynchronously)
+    return _wrapper(text, function, Features(), own, asynchronously, replaceable)
 
 
 def stream_in_block(
@@ -226,7 +242,7 @@ def stream_in_block(
     *opener* calls *function* and fetches the first item. It returns an `OpenStream`, or None for an empty stream.
     """
     own = {".function": CellType(opener), ".block": CellType(block), ".Stop": CellType(StopAsyncIteration)}
-    return _wrapper(ASYNC_STREAM_IN_BLOCK, function, Features(), own, True)
+    return _wrapper(ASYNC_STREAM_IN_BLOCK, function, Features(), own, True, False)
 
 
 def _wrapper(
@@ -235,22 +251,75 @@ def _wrapper(
     features: Features,
     own: Mapping[str, CellType],
     asynchronous: bool,
+    replaceable: bool,
 ) -> FunctionType:
     """Return the function of *text*, with the parameters and defaults of *function*.
 
-    Of the free variables of its *own*, and of those that all wrappers share, it gets the ones that its code names.
+    Of the free variables of its *own*, and of those that all wrappers share, it gets the ones that its code names. A
+    *replaceable* one has their values as constants.
     """
     parameters = parameters_of(function)
-    code = code_for(text, parameters, features, asynchronously=asynchronous)
+    code = code_for(text, parameters, features, asynchronously=asynchronous, closed=replaceable)
+    if replaceable:
+        code = filled(code, {name: cell.cell_contents for name, cell in {**_SHARED_CELLS, **own}.items()})
     closure = tuple([_SHARED_CELLS.get(name) or own[name] for name in code.co_freevars])
     if type(function) is not FunctionType:
-        return FunctionType(code, globals(), closure=closure)
+        return _known_to_slow_path(FunctionType(code, globals(), closure=closure))
     # In the function's own globals: what looks for the caller's module finds the one the function stands in.
     wrapper = FunctionType(code, function.__globals__, closure=closure)
     if parameters is not ANYTHING:
         wrapper.__defaults__ = function.__defaults__
         wrapper.__kwdefaults__ = copy(function.__kwdefaults__)
+    return _known_to_slow_path(wrapper)
+
+
+# -- another function, or other policies, in a wrapper that is in use --------------------------------------------------
+
+_exchanging = fork_safe(threading.RLock())  # a collector or a signal handler may come to it again
+
+
+def _slow_path_among(constants: Sequence[object]) -> SlowPath | None:
+    """Return the `SlowPath` among the *constants* of a replaceable wrapper; None for any other."""
+    for constant in constants:
+        if isinstance(constant, SlowPath):
+            return constant
+    return None
+
+
+def _known_to_slow_path(wrapper: FunctionType) -> FunctionType:
+    """Return *wrapper*, having told its slow path of it, if that is among its constants."""
+    slow = _slow_path_among(wrapper.__code__.co_consts)
+    if slow is not None:
+        slow.wrapper = weakref.ref(wrapper)
     return wrapper
+
+
+def _exchange(slow: SlowPath, old: object, new: object) -> None:
+    """Have the wrapper of *slow* call *new* where it has called *old*, if it still works with *slow*."""
+    wrapper: FunctionType | None = None
+    if slow.wrapper is not None:
+        wrapper = slow.wrapper()
+    if wrapper is None:
+        return
+    with _exchanging:
+        constants = wrapper.__code__.co_consts
+        if _slow_path_among(constants) is slow:
+            exchanged = [new if each is old else each for each in constants]
+            wrapper.__code__ = wrapper.__code__.replace(co_consts=tuple(exchanged))
+
+
+def become(wrapper: FunctionType, other: FunctionType) -> None:
+    """Have *wrapper* do what *other* does, from the next call on; both are replaceable wrappers of one function.
+
+    It is one step: each call sees all policies of the one or all of the other, and calls that run end as they began.
+    """
+    if wrapper.__closure__:  # of a function that may be async or not, see `undecided`
+        for mine, others in zip(wrapper.__closure__, other.__closure__ or (), strict=True):
+            mine.cell_contents = others.cell_contents
+        return
+    with _exchanging:
+        wrapper.__code__ = other.__code__
+        _known_to_slow_path(wrapper)
 
 
 def substitute(
@@ -261,6 +330,9 @@ def substitute(
     *make* is given the function that the wrapper calls in the end. It returns a plain function that is called instead,
     in each attempt, and may call the one it was given and return what that returns.
     """
+    slow_path = _slow_path_among(wrapper.__code__.co_consts)
+    if slow_path is not None:
+        return _substitute_constant(slow_path, make)
     cells = dict(zip(wrapper.__code__.co_freevars, wrapper.__closure__ or (), strict=True))
     if ".slow" not in cells:  # of a function that may be async or not, see `undecided`
         return cast("_Substitutable", cells["undecided"].cell_contents).substitute(make)
@@ -273,6 +345,25 @@ def substitute(
     if ".function" in cells:  # the wrapper does without the runner where the call succeeds
         places.append((cells[".function"], "cell_contents"))
     return replace_attributes(places, make(called))
+
+
+def _substitute_constant(
+    slow: SlowPath, make: Callable[[Callable[..., object]], Callable[..., object]]
+) -> Callable[[], None]:
+    """Do what `substitute` does for a replaceable wrapper: until it becomes another one, which calls the function."""
+    called = slow.opener or slow.function
+    own = called
+    if not isinstance(slow, StreamSlowPath):
+        own = slow.function
+    replacement = make(own)
+    put_back = replace_attributes([(slow, "opener")], replacement)
+    _exchange(slow, called, replacement)
+
+    def restore() -> None:
+        put_back()
+        _exchange(slow, replacement, called)
+
+    return restore
 
 
 def replace_attributes(places: Sequence[tuple[object, str]], value: object) -> Callable[[], None]:

@@ -38,6 +38,7 @@ import inspect
 import itertools
 import linecache
 import textwrap
+import warnings
 from collections.abc import Mapping
 from inspect import Parameter
 from operator import attrgetter
@@ -376,18 +377,32 @@ _VARARGS, _VARKEYWORDS = inspect.CO_VARARGS, inspect.CO_VARKEYWORDS
 
 
 @functools.lru_cache(maxsize=128)
-def code_for(text: str, parameters: Parameters, features: Features, *, asynchronously: bool) -> CodeType:
+def code_for(
+    text: str, parameters: Parameters, features: Features, *, asynchronously: bool, closed: bool = False
+) -> CodeType:
     """Return the code of *text* for a function of these *parameters*, and a stack of these *features*.
 
     Functions of one signature share it, where not too many others are decorated in between: each decorator of a stack
     makes a wrapper, and only the last one's is called. The code of the others must not stay for ever.
+
+    *closed* code has no free variables: where it needs one, it has the name of it as a constant, see `filled`.
     """
-    code = _compiled(text, parameters.shape, features, asynchronously)
+    code = _compiled(text, parameters.shape, features, asynchronously, closed)
     names, numbered, constants = parameters.names, code.co_varnames, code.co_consts
     if code.co_kwonlyargcount:  # calls have the names of these among their constants
         renamed = dict(zip(numbered, names, strict=False))
         constants = tuple(_renamed(constant, renamed) for constant in constants)
     return code.replace(co_varnames=names + numbered[len(names) :], co_consts=constants)
+
+
+def filled(code: CodeType, values: Mapping[str, object]) -> CodeType:
+    """Return closed *code* with the *values* of its free variables, by their names, among its constants.
+
+    A function that gets this code in place of its own runs on other values from the next call on. Calls that run go on
+    with the code, and so with the values, that they began with.
+    """
+    constants = [values.get(each, each) if type(each) is str else each for each in code.co_consts]
+    return code.replace(co_consts=tuple(constants))
 
 
 def _renamed(constant: object, names: Mapping[str, str]) -> object:
@@ -399,7 +414,7 @@ def _renamed(constant: object, names: Mapping[str, str]) -> object:
 
 
 @functools.lru_cache(maxsize=1024)
-def _compiled(text: str, shape: Shape, features: Features, asynchronously: bool) -> CodeType:
+def _compiled(text: str, shape: Shape, features: Features, asynchronously: bool, closed: bool) -> CodeType:
     """Return the code of *text* with numbered parameters."""
     if not asynchronously:
         text = text.replace("async def", "def").replace("await ", "")
@@ -409,12 +424,23 @@ def _compiled(text: str, shape: Shape, features: Features, asynchronously: bool)
     # So that tracebacks and debuggers show the lines of what they are in.
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     # A text of our own, with words of our own in it.
-    code = _inner(_inner(compile(source, filename, "exec")))
+    code = _inner(_inner(_compiled_closed(source, filename) if closed else compile(source, filename, "exec")))
     parameters, own = len(shape.numbered()), code.co_varnames
     return code.replace(
         co_varnames=own[:parameters] + tuple(f".{name}" for name in own[parameters:]),
         co_freevars=tuple(f".{name}" for name in code.co_freevars),
     )
+
+
+def _compiled_closed(source: str, filename: str) -> CodeType:
+    """Return the code of *source* with the names of its free variables as constants in their places."""
+    tree = _Closed().visit(ast.parse(source, filename))
+    wrapper = tree.body[0].body[0]
+    # As its docstring, the first of the constants, which is pickled first, and refuses that in words.
+    wrapper.body.insert(0, ast.copy_location(ast.Expr(ast.Constant(".slow")), wrapper))
+    ast.fix_missing_locations(tree)
+    with warnings.catch_warnings(action="ignore", category=SyntaxWarning):  # a constant that is called, or compared
+        return compile(tree, filename, "exec")
 
 
 def _inner(code: CodeType) -> CodeType:
@@ -490,6 +516,23 @@ class _Specialized(ast.NodeTransformer):
         return node
 
 
+class _Closed(ast.NodeTransformer):
+    """Puts the names of free variables where their values are to stand, as constants.
+
+    `deadlines_used` is set while the program runs: it is read from its cell, which the slow path has.
+    """
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        if node.id not in _FREE_NAMES:
+            return node
+        constant: ast.expr = ast.Constant(f".{node.id}")
+        if node.id == "deadlines_used":
+            cell = ast.Attribute(ast.Constant(".slow"), node.id, ast.Load())
+            constant = ast.Attribute(cell, "cell_contents", ast.Load())
+        return ast.fix_missing_locations(ast.copy_location(constant, node))
+
+
+_FREE_NAMES = frozenset(_FREE.split(", "))
 _numbers = itertools.count(1)
 _FILENAME = "<resilience wrapper"
 

@@ -28,7 +28,7 @@ from resilience._runtime.callables import (
     under_descriptor,
 )
 from resilience._runtime.circuit_context import entered
-from resilience._runtime.decorate import guard_function, guarded
+from resilience._runtime.decorate import Keeper, guard_function, guarded
 from resilience._runtime.method_selection import LOCAL_METHODS, RequestMethods
 from resilience._runtime.protocol import Policy
 
@@ -39,8 +39,10 @@ _Method: TypeAlias = Callable[..., Any]
 _IMMUTABLE = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE
 
 
-def guard(target: T, *policies: Policy, exclude: Collection[str] = ()) -> T:
+def guard(target: T, *policies: Policy, exclude: Collection[str] = (), keepers: Sequence[Keeper] = ()) -> T:
     """Return *target* guarded by *policies*, outermost first; a class is changed in place, but for *exclude*.
+
+    The *keepers* may replace policies of theirs later.
 
     A descriptor (a static or class method) stays one, with the function below it guarded. What is guarded already is
     not wrapped again: the policies go around those it has.
@@ -48,15 +50,17 @@ def guard(target: T, *policies: Policy, exclude: Collection[str] = ()) -> T:
     Raises TypeError for what cannot be called, and for generator functions around which a policy cannot stand.
     """
     if isinstance(target, type):
-        _guard_class(cast("type[object]", target), policies, exclude)
+        _guard_class(cast("type[object]", target), policies, exclude, keepers)
         return target
     for policy in policies:
         if policy.methods is not None and policy.methods.names_methods:
             raise TypeError(f"{policy.methods}: give it where a class is decorated; {name_of(target)} is none")
-    return cast("T", guard_function(target, policies))
+    return cast("T", guard_function(target, policies, keepers))
 
 
-def _guard_class(cls: type[object], policies: Sequence[Policy], exclude: Collection[str]) -> None:
+def _guard_class(
+    cls: type[object], policies: Sequence[Policy], exclude: Collection[str], keepers: Sequence[Keeper]
+) -> None:
     """Replace the methods of *cls* by guarded or local ones.
 
     Each method gets the policies that select it, as one stack, and is local to the circuits that know it for one that
@@ -75,17 +79,19 @@ def _guard_class(cls: type[object], policies: Sequence[Policy], exclude: Collect
         stack = [policy for policy, names in selected if name in names]
         local = [selection for selection in selections if selection.is_local(name)]
         if stack or local:
-            replacements[name] = _guard_method(_own_method(cls, name, member), stack, local)
+            replacements[name] = _guard_method(_own_method(cls, name, member), stack, local, keepers)
     for name, method in replacements.items():
         setattr(cls, name, method)
 
 
-def _guard_method(method: object, stack: Sequence[Policy], local: Sequence[RequestMethods]) -> object:
+def _guard_method(
+    method: object, stack: Sequence[Policy], local: Sequence[RequestMethods], keepers: Sequence[Keeper]
+) -> object:
     """Return *method* guarded by *stack*, and local to the circuits of the selections in *local*."""
     if local:
         method = _local_method(method, local)
     if stack:
-        method = guard_function(method, stack)
+        method = guard_function(method, stack, keepers)
     return method
 
 

@@ -7,6 +7,7 @@ from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from resilience._runtime import async_runner, sync_runner
 from resilience._runtime.callables import is_async, is_generator, name_of
+from resilience._runtime.decorate import Keeper
 from resilience._runtime.first_call import warn_of_unfinished
 from resilience._runtime.guard import guard
 from resilience._runtime.protocol import Call, Policy
@@ -33,9 +34,13 @@ class Decorator:
         """Return the policies *target* is to be guarded by, outermost first."""
         raise NotImplementedError
 
+    def keepers(self) -> tuple[Keeper, ...]:
+        """Return what may put other policies in the place of some of these later, as configuration does."""
+        return ()
+
     def __call__(self, target: F, /) -> F:
         """Return *target* guarded; a class is changed in place. Raises TypeError for what cannot be called."""
-        return guard(target, *self.policies(target))
+        return guard(target, *self.policies(target), keepers=self.keepers())
 
     def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a sync *function* through the policies.
@@ -96,6 +101,9 @@ class Pipeline(Decorator):
 
     def policies(self, target: object = None) -> tuple[Policy, ...]:
         return tuple(policy for part in self._parts for policy in part.policies(target))
+
+    def keepers(self) -> tuple[Keeper, ...]:
+        return tuple(keeper for part in self._parts for keeper in part.keepers())
 
     def __str__(self) -> str:
         return " > ".join(str(policy) for policy in self.policies())

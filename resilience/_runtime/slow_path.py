@@ -9,11 +9,14 @@ The runner sends them the outcome. The policies below the position have not been
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Callable, Mapping, Sequence
+from types import FunctionType
 from typing import Any, TypeAlias
 
-from resilience._deadline_context import current_deadline_any_clock
+from resilience._deadline_context import current_deadline_any_clock, deadlines_used
 from resilience._outcome import Outcome, set_context
+from resilience._process_bound import ProcessBound, function_by_its_code
 from resilience._runtime import async_runner
 from resilience._runtime.circuit_context import Permit, calls_here
 from resilience._runtime.cut_off import CutOff, cut_off_by
@@ -33,18 +36,19 @@ NOWHERE = -1
 """The position of a policy that the stack does not have."""
 
 
-class SlowPath:
+class SlowPath(ProcessBound):
     """Makes the call that a wrapper hands to its runner, `drive`.
 
     It owns what a wrapper needs off the happy path. A wrapper looks everything up here that it does not need for a call
     that succeeds, since each name of its closure costs every call a little.
     """
 
-    __slots__ = ("drive", "function", "gate_at", "limiter", "opener", "stack", "target", "timed_at")
+    __slots__ = ("drive", "function", "gate_at", "limiter", "opener", "stack", "target", "timed_at", "wrapper")
 
     clock = staticmethod(current_clock)
     set_context = staticmethod(set_context)
     due_here = staticmethod(current_deadline_any_clock)
+    deadlines_used = deadlines_used
 
     def __init__(
         self,
@@ -65,6 +69,11 @@ class SlowPath:
         self.gate_at = self.timed_at = NOWHERE
         #: What the fast path asks for admission, if anything.
         self.limiter: Limiter | None = None
+        #: The wrapper that has it among the constants of its code, if one has.
+        self.wrapper: weakref.ref[FunctionType] | None = None
+
+    def _instead_of_pickling(self) -> tuple[str, str]:
+        return function_by_its_code(self.target)
 
     def call(self, arguments: Arguments, keywords: Keywords) -> Call:
         """Return a call that no policy has admitted yet."""
