@@ -202,6 +202,7 @@ _LAZY = {
 _SUBMODULES = {
     "circuits",
     "classification",
+    "config",
     "contrib",
     "errors",
     "events",

@@ -35,6 +35,8 @@ __all__ = [
     "CircuitShedding",
     "CircuitSheddingEnded",
     "CircuitTransition",
+    "ConfigurationChanged",
+    "ConfigurationRejected",
     "Counter",
     "Event",
     "FallbackFailed",
@@ -425,3 +427,31 @@ class CacheFailed(Event):
 
     operation: str
     error: Exception = dataclasses.field(repr=False)
+
+
+# -- configuration ----------------------------------------------------------------------------------------------------
+
+
+@event_type(
+    "configuration.changed",
+    Severity.INFO,
+    counter=Counter("resilience.configuration.changes", "Configurations that came into force.", ("target",)),
+)
+class ConfigurationChanged(Event):
+    """Policies have changed while the program runs: a file was read again, or an option was set.
+
+    *target* is the file, each of *changes* an option with its values and the origin of the new one.
+    """
+
+    changes: tuple[str, ...] = ()
+
+
+@event_type(
+    "configuration.rejected",
+    Severity.WARNING,
+    counter=Counter("resilience.configuration.rejections", "Configurations that could not be meant.", ("target",)),
+)
+class ConfigurationRejected(Event):
+    """A configuration was read again and cannot be meant: the one before goes on. *error* says what is wrong."""
+
+    error: Exception

@@ -18,6 +18,8 @@ from resilience.events import (
     CircuitModeChanged,
     CircuitShedding,
     CircuitSheddingEnded,
+    ConfigurationChanged,
+    ConfigurationRejected,
     Counter,
     Event,
     FallbackFailed,
@@ -72,7 +74,7 @@ def test_every_event_is_emitted_in_order(runner: Runner):
     ]
     others = {CircuitModeChanged, CircuitShedding, CircuitSheddingEnded, CallRevised, FallbackFailed, CacheFailed}
     others |= {RateLimitHeld, ThreadsExhausted, TargetThreadsExhausted, ThreadNotStarted}
-    others |= {HedgeStarted, HedgeWon, HedgePaused}
+    others |= {HedgeStarted, HedgeWon, HedgePaused, ConfigurationChanged, ConfigurationRejected}
     assert {type(event) for event in story.events} == set(EVENTS) - others
     assert all(event.target.endswith("dependency") for event in story.events)
 

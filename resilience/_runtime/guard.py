@@ -42,7 +42,7 @@ _IMMUTABLE = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE
 def guard(target: T, *policies: Policy, exclude: Collection[str] = (), keepers: Sequence[Keeper] = ()) -> T:
     """Return *target* guarded by *policies*, outermost first; a class is changed in place, but for *exclude*.
 
-    The *keepers* may replace policies of theirs later.
+    The *keepers* may put other policies in the place of some of these later.
 
     A descriptor (a static or class method) stays one, with the function below it guarded. What is guarded already is
     not wrapped again: the policies go around those it has.

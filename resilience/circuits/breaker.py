@@ -225,6 +225,24 @@ class CircuitBreaker(ProcessBound, Decorator, Block, PybreakerCompat):  # type: 
         """Return the circuits that exist by key, or for each object, with the key or the object's class and address."""
         return self._circuits.items()
 
+    def reconfiguring(self, config: CircuitBreakerConfig) -> Callable[[], None]:
+        """Return what gives this circuit, and its children, the options of *config*; states and windows stay.
+
+        Raises TypeError where the options make another kind of circuit: with and without *partial*, *key*,
+        *per_instance* or *storage*.
+        """
+        before = self._circuit.config
+        for option in ("partial", "key", "per_instance", "storage"):
+            if getattr(config, option) != getattr(before, option):
+                raise TypeError(f"{option}={getattr(config, option)!r}: cannot change while the circuit is in use")
+
+        def reconfigure() -> None:
+            self._circuit.reconfigure(config)
+            for _, child in self.children():
+                child.reconfiguring(config)()
+
+        return reconfigure
+
     # -- by hand -------------------------------------------------------------------------------------------------
 
     def open(self) -> bool:
@@ -318,9 +336,12 @@ class CircuitBreaker(ProcessBound, Decorator, Block, PybreakerCompat):  # type: 
         return f"<CircuitBreaker {self.name!r} {self.circuit_state.value}>"
 
 
+_MAKERS = ("resilience._standard", "resilience.config.")
+
+
 def _module_of(frame: FrameType | None) -> str:
-    """Return the module of the program that makes a circuit, itself or by `standard`."""
-    while frame is not None and frame.f_globals.get("__name__") == "resilience._standard":
+    """Return the module of the program that makes a circuit, itself, by `standard` or by a configuration."""
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(_MAKERS):
         frame = frame.f_back
     return "" if frame is None else frame.f_globals.get("__name__", "")
 

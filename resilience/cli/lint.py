@@ -14,13 +14,13 @@ from resilience.cli.application import import_application
 from resilience.cli.output import ExitCode, UserError, counted, print_json
 from resilience.policies.linting import Finding, lint
 
-__all__ = ["run_lint"]
+__all__ = ["run_lint", "targets_of"]
 
 
 def run_lint(arguments: argparse.Namespace) -> int:
     """Import an application, and print what its stacks break; return FAILED where that is anything."""
     _, value = import_application(arguments.application)
-    looked_at = dict(_targets(value, arguments.application))
+    looked_at = dict(targets_of(value, arguments.application))
     found = [(name, finding) for name, target in looked_at.items() for finding in lint(target)]
     if arguments.json:
         print_json(
@@ -40,7 +40,7 @@ def run_lint(arguments: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
-def _targets(value: object, name: str) -> Iterator[tuple[str, object]]:
+def targets_of(value: object, name: str) -> Iterator[tuple[str, object]]:
     """Yield what is to be looked at by name: *value*, or of a module its functions, classes and pipelines."""
     if not isinstance(value, ModuleType):
         if not callable(under_descriptor(value)) and not isinstance(value, Decorator):

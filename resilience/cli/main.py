@@ -29,6 +29,7 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 # Imported when the command is run: `explain` needs no httpx, and the help needs nothing.
 _COMMANDS = {
     "call": ("resilience.cli.call", "run_call"),
+    "check": ("resilience.cli.check", "run_check"),
     "circuits": ("resilience.cli.circuits", "run_circuits"),
     "codes": ("resilience.cli.codes", "run_codes"),
     "demo": ("resilience.cli.demo", "run_demo"),

@@ -31,6 +31,7 @@ examples:
   resilience circuits shop.main          the circuits of an application
   resilience codes shop.errors           the error codes of an application
   resilience lint shop.main              mistakes in stacks of policies
+  resilience check resilience.toml       what a configuration means
   resilience report traceback.txt        explain a traceback that was saved
   resilience schema report               the JSON Schema of such a report
   resilience run script.py --timeout 5   execute a script within limits
@@ -111,6 +112,20 @@ examples:
 The application is imported, which runs its modules; nothing of it is called.
 
 exit codes: 0 nothing wrong, 1 a rule is broken or it raised while it was imported, 2 no such module, 130 Ctrl-C
+"""
+
+_CHECK_EXAMPLES = """\
+examples:
+  resilience check resilience.toml               stacks, worst cases, mistakes
+  resilience check resilience.toml shop.main     those of an application, too
+  resilience check resilience.toml --json
+  resilience check resilience.toml --github      errors beside the file
+  resilience check --schema > resilience.schema.json
+
+The environment counts: RESILIENCE__POLICIES__CATALOGUE__TIMEOUT=2 is seen.
+
+exit codes: 0 nothing wrong, 1 the configuration cannot be meant or a rule is
+broken, 2 usage error or no such module, 130 Ctrl-C
 """
 
 _RUN_EXAMPLES = """\
@@ -247,6 +262,14 @@ def build_parser() -> argparse.ArgumentParser:
     lint.add_argument("application", metavar="MODULE[:ATTRIBUTE]", help="what to import")
     lint.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
+    check = _command(commands, "check", "check a configuration; print what it means", _CHECK_EXAMPLES)
+    check.add_argument("file", metavar="FILE", nargs="?", help="a resilience.toml or pyproject.toml")
+    check.add_argument("module", metavar="MODULE", nargs="?", help="an application to look at as well")
+    form = check.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+    form.add_argument("--github", action="store_true", help="print errors as annotations of GitHub's runners")
+    form.add_argument("--schema", action="store_true", help="print the JSON Schema of the file")
+
     script = _command(commands, "run", "execute a script within limits; explain how it failed", _RUN_EXAMPLES)
     script.add_argument("script", metavar="SCRIPT", help="a Python file; - is stdin")
     script.add_argument(
@@ -272,9 +295,9 @@ def build_parser() -> argparse.ArgumentParser:
     report = _command(commands, "report", "explain a traceback that was saved", _REPORT_EXAMPLES)
     report.add_argument("file", metavar="FILE", help="a text with a traceback in it; - is stdin")
     report.add_argument("--level", type=int, choices=[1, 2, 3, 4], default=3, help="detail of the report (default: 3)")
-    form = report.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
-    form.add_argument(
+    report_form = report.add_mutually_exclusive_group()
+    report_form.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+    report_form.add_argument(
         "--llm", type=_tokens, nargs="?", const=2000, metavar="TOKENS", help="print it for a model, in at most TOKENS"
     )
 

@@ -354,6 +354,13 @@ class CircuitBreakerConfig:
         """Whether the circuit has to know when each call began or ended."""
         return self.period is not None or self.slow_seconds != math.inf
 
+    def counts_like(self, other: CircuitBreakerConfig) -> bool:
+        """Whether a closed circuit of these options counts the same calls as one of the *other* options."""
+        return self._counted() == other._counted()
+
+    def _counted(self) -> tuple[object, ...]:
+        return self.rates is None, self.window, self.period, self.slow_seconds, self.failure_if, self.partial
+
     def new_windows(self) -> list[Window]:
         """Return the empty windows of a circuit with rates, that of calls first."""
         windows: list[Window] = []

@@ -287,6 +287,19 @@ class CircuitStateMachine:
             self.observers = tuple(observers)
             self.state.set_observed(bool(self.observers) and self.mode is not _DISABLED)
 
+    def reconfigure(self, config: CircuitBreakerConfig) -> None:
+        """Go on with other options. The state stays, and so does the time for which it is open.
+
+        A closed circuit keeps what it has counted where the new options count the same calls; else it counts anew.
+        """
+        with self._lock:
+            before, self.config = self.config, config
+            if isinstance(self.state, ClosedWithRates) and config.rates is not None and config.counts_like(before):
+                self.state.rates = config.rates
+            elif isinstance(self.state, Closed) and not config.counts_like(before):
+                self.state = self._closed()
+            self.telling = _telling(config)
+
     def window_snapshot(self, now: float) -> WindowSnapshot | None:
         """Return the window's outcomes while the circuit is closed and uses rates. Call it under the lock."""
         found = self.state.window_snapshot(now)

@@ -1,0 +1,141 @@
+"""The policies of one name, made of its options: what guards a function until the configuration says something else.
+
+A plan is made whole or not at all, and never changes. Making it changes nothing that is in use: what has to happen to
+an object that goes on, such as a circuit that gets other options, is in `Plan.changes` until the plan is applied.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from typing import Any, TypeAlias
+
+from resilience._runtime import protocol as base
+from resilience._runtime.callables import is_generator
+from resilience._runtime.pipeline import Decorator, Pipeline
+from resilience.circuits import CircuitBreaker
+from resilience.config._sections import SECTIONS, Section
+from resilience.config._sources import ConfigurationError, Setting
+from resilience.policies._circuit_breaker_config import CircuitBreakerConfig
+from resilience.policies.base import decorated_function
+from resilience.policies.deadline import Deadline
+from resilience.policies.retry_budget import RetryBudget
+from resilience.policies.timeout import Timeout, timeout_of
+
+__all__ = ["Kept", "Plan", "check_plan", "make_plan"]
+
+Make: TypeAlias = Callable[[str, Mapping[str, Any]], Decorator]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Kept:
+    """A policy that is in use, with the options that it was made of."""
+
+    options: Mapping[str, Any]
+    part: Decorator
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Plan:
+    """The *parts* of a stack, outermost first, by section, and the *changes* to make when they come into use."""
+
+    parts: Mapping[str, Decorator]
+    kept: Mapping[str, Kept]
+    changes: Sequence[Callable[[], object]]
+
+    def policies(self, target: object = None) -> tuple[base.Policy, ...]:
+        """Return the policies for *target*.
+
+        Of a generator function the time limit is for its first item, and there is no deadline: its consumer's time
+        would count.
+        """
+        function = decorated_function(target)
+        parts = list(self.parts.values())
+        if function is not None and is_generator(function):
+            parts = [_for_items(part) for part in parts if not isinstance(part, Deadline)]
+        return tuple(policy for part in parts for policy in part.policies(target))
+
+
+def _for_items(part: Decorator) -> Decorator:
+    if isinstance(part, Timeout) and not part.uses_signal:
+        return timeout_of(..., part.time_limit, None, "thread")
+    return part
+
+
+def make_plan(
+    name: str,
+    sections: Mapping[str, Mapping[str, Setting]],
+    kept: Mapping[str, Kept],
+    budgets: MutableMapping[str, RetryBudget],
+    *,
+    circuit: Make | None = None,
+) -> Plan:
+    """Return the plan of *name*. What *kept* has of the plan before it goes on where its options are the same.
+
+    Raises ConfigurationError where a policy refuses its options, or where there is no policy at all.
+    """
+    if circuit is None and "circuit" in sections and "circuit" not in kept:
+        check_plan(name, sections)  # before there is another circuit of that name
+    parts: dict[str, Decorator] = {}
+    keeping: dict[str, Kept] = {}
+    changes: list[Callable[[], object]] = []
+    for section in SECTIONS:
+        if section.name not in sections:
+            continue
+        settings = sections[section.name]
+        options = {option: setting.value for option, setting in settings.items()}
+        before = kept.get(section.name)
+        make = section.make
+        if circuit is not None and section.name == "circuit":
+            make = circuit
+        try:
+            part = _part(section, make, name, options, before, budgets, changes)
+        except (TypeError, ValueError) as error:
+            raise _refused(name, section, settings, error) from error
+        parts[section.name] = part
+        keeping[section.name] = Kept(options, part)
+    if not parts:
+        raise ConfigurationError(f"policies.{name}: no policy is left; give one, such as retry = 3 or timeout = 2.0")
+    return Plan(parts, keeping, changes)
+
+
+def check_plan(name: str, sections: Mapping[str, Mapping[str, Setting]]) -> None:
+    """Raise ConfigurationError where `make_plan` would. It makes no circuit: circuits are known by their names."""
+    make_plan(name, sections, {}, {}, circuit=_unmade_circuit)
+
+
+def _unmade_circuit(name: str, options: Mapping[str, Any]) -> Decorator:
+    CircuitBreakerConfig(name, **options)
+    return Pipeline(Timeout(1))
+
+
+def _part(
+    section: Section,
+    make: Make,
+    name: str,
+    options: Mapping[str, Any],
+    before: Kept | None,
+    budgets: MutableMapping[str, RetryBudget],
+    changes: list[Callable[[], object]],
+) -> Decorator:
+    if before is not None and before.options == options:
+        return before.part
+    if before is not None and isinstance(before.part, CircuitBreaker):
+        config = CircuitBreakerConfig(name, **options)
+        changes.append(before.part.reconfiguring(config))
+        return before.part
+    if section.name == "retry":
+        given = dict(options)
+        if given.pop("budget", True):
+            given["budget"] = budgets.setdefault(name, RetryBudget(name))
+        options = given
+    return make(name, options)
+
+
+def _refused(name: str, section: Section, settings: Mapping[str, Setting], error: Exception) -> ConfigurationError:
+    """Return the error of a section whose policy has refused its options: most say which one, by its name."""
+    option = str(error).partition("=")[0]
+    where, origins = f"policies.{name}.{section.name}", {setting.origin for setting in settings.values()}
+    if option in settings:
+        where, origins = f"{where}.{option}", {settings[option].origin}
+    return ConfigurationError(f"{', '.join(sorted(origins)) or 'policies'}: {where}: {error}")

@@ -1,0 +1,372 @@
+"""`Policies`: a configuration that is loaded, asked, changed and read again while the program runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from resilience._listeners import emit, has_listeners
+from resilience._undo import Undo
+from resilience._validation import did_you_mean, parse_duration
+from resilience.config._managed import ConfiguredPolicies
+from resilience.config._plan import Plan, check_plan, make_plan
+from resilience.config._routes import Route, best_route, parse_route
+from resilience.config._schema import json_schema
+from resilience.config._sections import section_named
+from resilience.config._sources import (
+    ConfigurationError,
+    Setting,
+    Settings,
+    put_option,
+    read_environment,
+    read_file,
+    read_tree,
+)
+from resilience.config._watching import Watch
+from resilience.events import ConfigurationChanged, ConfigurationRejected
+from resilience.policies.retry_budget import RetryBudget
+from resilience.profiles import override_profiles
+
+if TYPE_CHECKING:
+    from resilience.categories import CategoryLike
+
+__all__ = ["Change", "Policies"]
+
+_FILES = ("resilience.toml", "pyproject.toml")
+_DEFAULT = "default"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Change:
+    """An option that two configurations say different things of, with the origin of what the second one says.
+
+    *policy* is the name, *option* such as ``retry.attempts``. None stands for what is not said.
+    """
+
+    policy: str
+    option: str
+    before: object
+    after: object
+    origin: str
+
+    def __str__(self) -> str:
+        return f"{self.policy}.{self.option}: {self.before!r} -> {self.after!r} ({self.origin})"
+
+
+class Policies(Mapping[str, ConfiguredPolicies]):
+    """The policies of a configuration, by name: ``@policies["catalogue"]`` guards a function by them.
+
+    `load` makes one. Values come from the program's *defaults*, the file, the environment and `set`, the later ones
+    winning; `origin` says where one comes from. `reload` reads all of it again and puts what has changed in force
+    between two calls. A configuration that cannot be meant changes nothing: `ConfigurationError` says what is wrong.
+
+    >>> policies = Policies.load({"policies": {"catalogue": {"retry": 2, "timeout": "500ms"}}}, environment={})
+    >>> @policies["catalogue"]
+    ... def search(query: str) -> str:
+    ...     return f"{query} lamp"
+    >>> search("brass"), str(policies["catalogue"])
+    ('brass lamp', "policies['catalogue']: retry_on_category(transient, attempts=2) > timeout(0.5)")
+    >>> policies.origin("catalogue", "timeout")
+    'code'
+    """
+
+    def __init__(self, read: Callable[[], Settings], path: Path | None, environment: Mapping[str, str] | None) -> None:
+        self._read = read
+        self._environment = environment
+        #: The file that was read, if any.
+        self.path: Path | None = path
+        self._set = Settings()  # by the running program
+        self._settings = Settings()
+        self._budgets: dict[str, RetryBudget] = {}
+        self._managed: dict[str, ConfiguredPolicies] = {}
+        self._routes: list[Route] = []
+        self._rows: Undo | None = None
+        self._lock = threading.RLock()
+        self._apply(self._merged())
+
+    @classmethod
+    def load(
+        cls,
+        source: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+        *,
+        defaults: Mapping[str, Any] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Return the policies that *source* describes.
+
+        Args:
+            source: the path of a TOML file, or a mapping laid out as one. Unless given, ``resilience.toml`` in the
+                current directory, or ``pyproject.toml`` with a table ``[tool.resilience]``.
+            defaults: what the program itself says, in the same layout; the file wins over it.
+            environment: variables; those of the process unless given.
+
+        Raises ConfigurationError for a source that cannot be read, and for what cannot be meant.
+        """
+        if isinstance(source, Mapping):
+            tree = source
+            return cls(lambda: _layered(defaults, read_tree(tree, "code")), None, environment)
+        path = _found(source)
+        return cls(lambda: _layered(defaults, read_file(path)), path, environment)
+
+    # -- as a mapping --------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, name: str) -> ConfiguredPolicies:
+        self._require(name)
+        with self._lock:
+            if name not in self._managed:
+                plan = make_plan(name, self._settings.resolved(name), {}, self._budgets)
+                self._managed[name] = ConfiguredPolicies(name, plan)
+            return self._managed[name]
+
+    def _require(self, name: str) -> None:
+        known = list(self._settings.policies)
+        if name not in known:
+            raise KeyError(f"no policies are called {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._settings.policies)
+
+    def __len__(self) -> int:
+        return len(self._settings.policies)
+
+    # -- questions -----------------------------------------------------------------------------------------------------
+
+    def value(self, name: str, option: str) -> object:
+        """Return what is configured for *option* of *name*; None where nothing is, and the policy's default holds.
+
+        *option* is ``retry.attempts``, or ``timeout`` for the one value of a policy. Raises KeyError for a name, and
+        ValueError for an option, that there is not.
+        """
+        setting = self._setting(name, option)
+        return None if setting is None else setting.value
+
+    def origin(self, name: str, option: str) -> str:
+        """Return where the value of *option* of *name* comes from, in words: a file, a variable, ``default``.
+
+        Raises KeyError for a name, and ValueError for an option, that there is not.
+        """
+        setting = self._setting(name, option)
+        return _DEFAULT if setting is None else setting.origin
+
+    def _setting(self, name: str, option: str) -> Setting | None:
+        section, key = _path_of(option)
+        self._require(name)
+        return self._settings.resolved(name).get(section, {}).get(key)
+
+    def options(self) -> dict[str, dict[str, Setting]]:
+        """Return all that is configured: by name, then by option, such as ``retry.attempts``, values with origins."""
+        return {name: _flat(self._settings, name) for name in self}
+
+    def diff(self, other: Policies) -> list[Change]:
+        """Return what *other* says differently, by name and option."""
+        return _changes(self._settings, other._settings)
+
+    def route(self, method: str, url: str) -> str | None:
+        """Return the name of the policies for a request, by the most specific route; None where no route matches."""
+        found = best_route(self._routes, method, url)
+        return None if found is None else found.policy
+
+    @staticmethod
+    def schema() -> dict[str, object]:
+        """Return the JSON Schema of the file, for editors."""
+        return json_schema()
+
+    # -- changes -------------------------------------------------------------------------------------------------------
+
+    def set(self, name: str, option: str, value: object, *, by: str = "", why: str = "") -> list[Change]:
+        """Set an option while the program runs, until `unset`; it wins over all other sources. Return what changed.
+
+        *by* and *why* are kept with the value, for `origin` and for the event. Raises ConfigurationError for a value
+        that cannot be meant, and changes nothing then.
+        """
+        section, key = _path_of(option)
+        self._require(name)
+        said = ", ".join(filter(None, (by and f"by {by}", why)))
+        with self._lock:
+            changed = _copied(self._set)
+            put_option(changed, (name, section, key), value, f"set at run time{said and f' ({said})'}")
+            return self._change(changed)
+
+    def unset(self, name: str, option: str) -> list[Change]:
+        """Take back what `set` has set, and return what changed."""
+        section, key = _path_of(option)
+        with self._lock:
+            changed = _copied(self._set)
+            (changed.policies.get(name, {}).get(section) or {}).pop(key, None)
+            return self._change(changed)
+
+    def reload(self) -> list[Change]:
+        """Read all sources again, put what has changed in force, and return it.
+
+        Calls that run end as they began. Circuits, budgets and limits whose options are the same go on with what they
+        know; a circuit whose options have changed keeps its state, and the time for which it is open. Raises
+        ConfigurationError, and changes nothing, for a configuration that cannot be meant.
+        """
+        with self._lock:
+            return self._change(self._set)
+
+    def _change(self, by_program: Settings) -> list[Change]:
+        before, was_set = self._settings, self._set
+        self._set = by_program
+        try:
+            self._apply(self._merged())
+        except ConfigurationError as error:
+            self._set = was_set
+            if has_listeners():
+                emit(ConfigurationRejected(target=self._source, policy="configuration", error=error))
+            raise
+        changes = _changes(before, self._settings)
+        if changes and has_listeners():
+            texts = tuple(map(str, changes))
+            emit(ConfigurationChanged(target=self._source, policy="configuration", changes=texts))
+        return changes
+
+    def close(self) -> None:
+        """Take back the rows of the category table that this configuration has changed. Guarded functions stay so."""
+        with self._lock:
+            rows, self._rows = self._rows, None
+            if rows is not None:
+                rows()
+
+    def watch(self, seconds: float = 5.0) -> Watch:
+        """Look at the file every so many *seconds*, and `reload` when it has changed. Return what ends that.
+
+        A configuration that cannot be meant is logged as an event, ``configuration.rejected``, and the one before goes
+        on. Raises ValueError where the policies do not come from a file.
+        """
+        if self.path is None:
+            raise ValueError("these policies come from no file: give Policies.load the path of one to watch it")
+        return Watch(self.path, parse_duration("seconds", seconds), self._reload_quietly)
+
+    def _reload_quietly(self) -> None:
+        try:
+            self.reload()
+        except ConfigurationError:  # an event has been emitted
+            pass
+
+    @property
+    def _source(self) -> str:
+        return "code" if self.path is None else str(self.path)
+
+    def _merged(self) -> Settings:
+        settings = self._read()
+        environment = os.environ if self._environment is None else self._environment
+        settings.merge(read_environment(environment, list(settings.policies)))
+        settings.merge(self._set)
+        return settings
+
+    def _apply(self, settings: Settings) -> None:
+        """Put *settings* in force: first all that may fail, then all that changes anything."""
+        for name in self._managed:
+            if name not in settings.policies:
+                raise ConfigurationError(
+                    f"{self._source}: policies.{name} is missing, and functions are guarded by it: put it back, or"
+                    " restart the program"
+                )
+        plans: dict[str, Plan] = {}
+        for name in settings.policies:
+            if name in self._managed:
+                plans[name] = make_plan(name, settings.resolved(name), self._managed[name].plan.kept, self._budgets)
+            else:
+                check_plan(name, settings.resolved(name))
+        routes = [parse_route(match, policy, self._source) for match, policy in settings.routes]
+        _require_policies(routes, settings, self._source)
+        rows = {
+            label: {cell: setting.value for cell, setting in row.items()} for label, row in settings.categories.items()
+        }
+        applying = [_applying(self._managed[name], plan) for name, plan in plans.items()]
+        overrides = _overridden(rows, self._source)
+        for plan in plans.values():
+            for change in plan.changes:
+                change()
+        for apply in applying:
+            apply()
+        if self._rows is not None:
+            self._rows()
+        self._routes, self._rows, self._settings = routes, overrides, settings
+
+    def __repr__(self) -> str:
+        return f"<Policies of {self._source}: {', '.join(self)}>"
+
+
+def _layered(defaults: Mapping[str, Any] | None, settings: Settings) -> Settings:
+    if defaults is None:
+        return settings
+    merged = read_tree(defaults, "code")
+    merged.merge(settings)
+    return merged
+
+
+def _found(source: str | os.PathLike[str] | None) -> Path:
+    """Return the path of the file to read. Raises ConfigurationError if neither file exists."""
+    if source is not None:
+        return Path(os.fspath(source))
+    for name in _FILES:
+        if Path(name).is_file():
+            return Path(name)
+    raise ConfigurationError(f"there is no {_FILES[0]} and no {_FILES[1]} in {Path.cwd()}: give the path of a file")
+
+
+def _path_of(option: str) -> tuple[str, str]:
+    """Return the section and the name of an option. Raises ValueError for one that there is not."""
+    name, _, key = option.partition(".")
+    section = section_named(name)
+    key = key or section.short or ""
+    if key not in section.options:
+        known = [f"{name}.{each}" for each in section.options]
+        raise ValueError(
+            f"option={option!r}: no such option{did_you_mean(option, known)}; there are {', '.join(known)}"
+        )
+    return name, key
+
+
+def _flat(settings: Settings, name: str) -> dict[str, Setting]:
+    sections = settings.resolved(name)
+    return {f"{section}.{option}": each for section, options in sections.items() for option, each in options.items()}
+
+
+def _changes(before: Settings, after: Settings) -> list[Change]:
+    changes: list[Change] = []
+    for name in {**before.policies, **after.policies}:
+        old = _flat(before, name) if name in before.policies else {}
+        new = _flat(after, name) if name in after.policies else {}
+        for option in {**old, **new}:
+            was, now = old.get(option), new.get(option)
+            if (was and was.value) != (now and now.value) or (was is None) != (now is None):
+                origin = _DEFAULT if now is None else now.origin
+                changes.append(Change(name, option, was and was.value, now and now.value, origin))
+    return changes
+
+
+def _copied(settings: Settings) -> Settings:
+    copy = Settings()
+    copy.merge(settings)
+    return copy
+
+
+def _require_policies(routes: Sequence[Route], settings: Settings, source: str) -> None:
+    for route in routes:
+        if route.policy not in settings.policies:
+            near = did_you_mean(route.policy, list(settings.policies))
+            raise ConfigurationError(f"{source}: routes: policy = {route.policy!r}: no such policy{near}")
+
+
+def _applying(managed: ConfiguredPolicies, plan: Plan) -> Callable[[], None]:
+    try:
+        return managed.applying(plan)
+    except TypeError as error:
+        raise ConfigurationError(f"policies.{managed.name}: {error}") from error
+
+
+def _overridden(rows: Mapping[str, Mapping[str, object]], source: str) -> Undo | None:
+    """Change rows of the category table. Raises ConfigurationError for one that cannot be meant."""
+    if not rows:
+        return None
+    try:
+        return override_profiles(cast("Mapping[CategoryLike, Mapping[str, object]]", rows))
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"{source}: categories: {error}") from error

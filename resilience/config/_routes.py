@@ -1,0 +1,72 @@
+"""Routes: which policies are for which request, by method, host and path. The most specific route wins."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from resilience.config._sources import ConfigurationError
+
+__all__ = ["Route", "best_route", "parse_route"]
+
+_METHOD = re.compile(r"[A-Z]+")
+
+
+class Route(NamedTuple):
+    """A pattern for requests, and the name of the policies for them. ``*`` stands for any text, and in a host too.
+
+    *method* is empty for any.
+    """
+
+    method: str
+    host: str
+    path: str
+    policy: str
+
+    def matches(self, method: str, host: str, path: str) -> bool:
+        """Whether a request goes by this route. A path pattern that ends in a name matches what is below it as well."""
+        if self.method and self.method != method.upper():
+            return False
+        return fnmatch.fnmatchcase(host.lower(), self.host) and _path_matches(self.path, path)
+
+    @property
+    def specificity(self) -> tuple[int, int, int, int]:
+        """How narrow it is: a host without ``*`` before one with, then the longer path and host, then a method."""
+        return "*" not in self.host, len(self.path.replace("*", "")), len(self.host.replace("*", "")), bool(self.method)
+
+
+def _path_matches(pattern: str, path: str) -> bool:
+    if fnmatch.fnmatchcase(path, pattern):
+        return True
+    return "*" not in pattern and path.startswith(pattern.rstrip("/") + "/")
+
+
+def parse_route(text: str, policy: str, origin: str) -> Route:
+    """Return the route that *text* describes: ``[METHOD] host[/path]``.
+
+    >>> parse_route("GET catalogue.internal/items/*", "catalogue", "resilience.toml")
+    Route(method='GET', host='catalogue.internal', path='/items/*', policy='catalogue')
+
+    Raises ConfigurationError for a text that cannot be meant.
+    """
+    words = text.split()
+    method = ""
+    if words and _METHOD.fullmatch(words[0]):
+        method = words.pop(0)
+    if len(words) != 1:
+        raise ConfigurationError(f"{origin}: routes: match = {text!r}: give 'GET catalogue.internal/items/*'")
+    place = words[0]
+    parts = urlsplit(place if "//" in place else f"//{place}")
+    if not parts.hostname:
+        raise ConfigurationError(f"{origin}: routes: match = {text!r}: give a host, such as 'catalogue.internal/items'")
+    return Route(method, parts.hostname, parts.path or "/*", policy)
+
+
+def best_route(routes: Sequence[Route], method: str, url: str) -> Route | None:
+    """Return the most specific of *routes* for a request; the first of equals; None where no route matches."""
+    parts = urlsplit(url if "//" in url else f"//{url}")
+    found = [route for route in routes if route.matches(method, parts.hostname or "", parts.path or "/")]
+    return max(found, key=lambda route: route.specificity, default=None)
