@@ -129,7 +129,7 @@ class Guarded(ProcessBound):
         return outer._wrap(policies, like)
 
     def replacing(self, stack: tuple[Policy, ...]) -> Callable[[], None]:
-        """Return what puts *stack* in the place of the policies, from the next call on; calls that run end as they began.
+        """Return what puts *stack* in the place of the policies from the next call on. A call that runs keeps its own.
 
         Of a function that has `keepers` alone. Raises TypeError where a policy cannot guard it, and changes nothing.
         """
