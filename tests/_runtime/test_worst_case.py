@@ -88,6 +88,11 @@ def test_nested_retries_of_the_same_categories_do_not_multiply():
     assert worst(three, wider).calls == 4
 
 
+def test_a_nested_retry_of_two_attempts_has_retried_and_one_of_a_single_attempt_has_not():
+    assert worst(three, retry_on_category("network", attempts=2)).calls == 2
+    assert worst(three, retry_on_category("network", attempts=1)).calls == 3
+
+
 def test_nested_retries_multiply_with_retry_exhausted():
     multiplying = retry_on_category("network", attempts=4, base_delay=0, retry_exhausted=True)
     assert worst(multiplying, three, timeout(1)).calls == 12

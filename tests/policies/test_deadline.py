@@ -422,3 +422,11 @@ def test_the_cause_of_the_error_shows_where_the_call_hung(backend: str):
         assert caught.value.__cause__ is not None
 
     anyio.run(main, backend=backend)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
+def test_seconds_that_cannot_be_meant_are_refused_by_name(seconds: float):
+    with pytest.raises(
+        ValueError, match=rf"^seconds={seconds}: give seconds \(a number or a timedelta\) of more than 0"
+    ):
+        deadline(seconds)

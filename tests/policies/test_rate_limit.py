@@ -888,6 +888,21 @@ def test_describe_shows_the_options_that_were_given_and_the_longest_wait():
     assert repr(rate_limit("api", "1/s", key=len, cost=len)) == "<rate_limit('api', '1/s', cost=len) per key>"
 
 
+def test_the_note_of_a_failed_call_has_the_load_of_each_of_several_limits():
+    both = rate_limit.all_of(rate_limit("per second", "1/s", burst=5), rate_limit("per day", "100/day", burst=3))
+
+    @retry_on_category(attempts=2, base_delay=0)
+    @both
+    def call() -> None:
+        raise ConnectionResetError
+
+    with virtual_time(), pytest.raises(ConnectionResetError) as caught:
+        call()
+    (note,) = caught.value.__notes__
+    expected = "rate limit 'per second' 3 of 5 tokens, 0 queued, rate limit 'per day' 1 of 3 tokens, 0 queued"
+    assert expected in note
+
+
 def test_the_note_of_a_failed_call_has_the_load():
     with virtual_time():
 
