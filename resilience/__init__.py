@@ -200,6 +200,7 @@ _LAZY = {
     "unless_post": "policies.idempotency",
 }
 _SUBMODULES = {
+    "admin",
     "circuits",
     "classification",
     "config",

@@ -32,6 +32,7 @@ __all__ = [
     "CircuitHalfOpened",
     "CircuitModeChanged",
     "CircuitOpened",
+    "CircuitSetByHand",
     "CircuitShedding",
     "CircuitSheddingEnded",
     "CircuitTransition",
@@ -452,6 +453,24 @@ class ConfigurationChanged(Event):
     counter=Counter("resilience.configuration.rejections", "Configurations that could not be meant.", ("target",)),
 )
 class ConfigurationRejected(Event):
-    """A configuration was read again and cannot be meant: the one before goes on. *error* says what is wrong."""
+    """A configuration was read again and cannot be meant: the one before goes on. *problem* says what is wrong."""
 
     error: Exception
+    problem: str = ""
+
+
+@event_type(
+    "circuit.set_by_hand",
+    Severity.WARNING,
+    counter=Counter("resilience.circuit.actions", "Actions on circuits by hand.", ("policy", "action")),
+)
+class CircuitSetByHand(Event):
+    """An operator has set a circuit: *action* is "isolate", "disable", "shadow" or "reset".
+
+    *by* and *why* are what the operator has said, *seconds* the time for which it holds; None: until it is reset.
+    """
+
+    action: str
+    by: str = ""
+    why: str = ""
+    seconds: float | None = None

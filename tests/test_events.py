@@ -16,6 +16,7 @@ from resilience.events import (
     CallRevised,
     CircuitClosed,
     CircuitModeChanged,
+    CircuitSetByHand,
     CircuitShedding,
     CircuitSheddingEnded,
     ConfigurationChanged,
@@ -75,6 +76,7 @@ def test_every_event_is_emitted_in_order(runner: Runner):
     others = {CircuitModeChanged, CircuitShedding, CircuitSheddingEnded, CallRevised, FallbackFailed, CacheFailed}
     others |= {RateLimitHeld, ThreadsExhausted, TargetThreadsExhausted, ThreadNotStarted}
     others |= {HedgeStarted, HedgeWon, HedgePaused, ConfigurationChanged, ConfigurationRejected}
+    others |= {CircuitSetByHand}
     assert {type(event) for event in story.events} == set(EVENTS) - others
     assert all(event.target.endswith("dependency") for event in story.events)
 

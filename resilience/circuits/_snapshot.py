@@ -15,7 +15,7 @@ from resilience.circuits.breaker import REGISTRY, CircuitBreaker
 from resilience.clock import current_clock
 from resilience.policies._sliding_window import WindowSnapshot
 
-__all__ = ["CircuitSnapshot", "snapshot", "snapshot_of"]
+__all__ = ["CircuitSnapshot", "entry_of", "key_text", "snapshot", "snapshot_of"]
 
 
 class CircuitSnapshot(TypedDict):
@@ -71,10 +71,10 @@ def snapshot() -> list[CircuitSnapshot]:
 
 def snapshot_of(breaker: CircuitBreaker) -> list[CircuitSnapshot]:
     """Return a snapshot of one circuit, and of those that are made after it."""
-    return [_of(breaker, None), *(_of(child, _key_text(key)) for key, child in breaker.children())]
+    return [entry_of(breaker, None), *(entry_of(child, key_text(key)) for key, child in breaker.children())]
 
 
-def _key_text(key: object) -> str:
+def key_text(key: object) -> str:
     """Return a key as text. One whose ``__str__`` raises must not hide the other circuits."""
     try:
         return str(key)
@@ -82,7 +82,7 @@ def _key_text(key: object) -> str:
         return f"a {type(key).__qualname__}"
 
 
-def _of(breaker: CircuitBreaker, key: str | None) -> CircuitSnapshot:
+def entry_of(breaker: CircuitBreaker, key: str | None) -> CircuitSnapshot:
     """Return a snapshot of one circuit. Under its lock, so that all fields are of one moment."""
     circuit = breaker.circuit
     with circuit._lock:

@@ -217,7 +217,10 @@ class Policies(Mapping[str, ConfiguredPolicies]):
         except ConfigurationError as error:
             self._set = was_set
             if has_listeners():
-                emit(ConfigurationRejected(target=self._source, policy="configuration", error=error))
+                rejected = ConfigurationRejected(
+                    target=self._source, policy="configuration", error=error, problem=str(error)
+                )
+                emit(rejected)
             raise
         changes = _changes(before, self._settings)
         if changes and has_listeners():

@@ -1,0 +1,239 @@
+"""The faces of the admin service: an ASGI application, and a WSGI one.
+
+Events stream as Server-Sent Events. Under ASGI a stream costs a task; under WSGI it holds a worker of the server, so it
+ends after 25 seconds and the page asks again.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, MutableMapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from urllib.parse import parse_qsl
+
+import anyio
+
+from resilience._validation import require, require_bool
+from resilience.admin._journal import Feed
+from resilience.admin._messages import Request
+from resilience.admin._service import Service
+from resilience.clock import SYSTEM
+
+if TYPE_CHECKING:
+    from resilience.config import Policies
+
+__all__ = ["AdminApplication", "admin"]
+
+# As wide as those of the frameworks: mappings are invariant, so more precise types would reject a framework's.
+_Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+_Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_POLL = 0.25  # seconds
+_KEEP_ALIVE = 15.0  # seconds: proxies end a connection that is silent for a minute
+_WSGI_STREAM = 25.0
+_MAX_BODY = 10_001
+
+
+class AdminApplication:
+    """The admin page and its data, as an application: `admin` makes one.
+
+    An ASGI server calls it with three arguments, a WSGI server with two. Starlette, FastAPI and Django mount it as it
+    is.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    @overload
+    def __call__(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: _Receive,
+        send: _Send,
+        /,
+    ) -> Awaitable[None]: ...
+
+    @overload
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., object], /) -> Iterable[bytes]: ...
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Answer a request of an ASGI server, or of a WSGI server."""
+        if len(arguments) == 2:
+            return self._wsgi(*arguments)
+        return self._asgi(*arguments)
+
+    def close(self) -> None:
+        """Unsubscribe from events: for tests, and for an application that is taken down while the process goes on."""
+        self._service.close()
+
+    # -- ASGI ----------------------------------------------------------------------------------------------------------
+
+    async def _asgi(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: _Receive,
+        send: _Send,
+    ) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            raise RuntimeError(f"the admin application answers HTTP, not {scope['type']}")
+        root, path = scope.get("root_path", ""), scope["path"]
+        if root and path.startswith(root):  # Starlette leaves the mount point in the path
+            path = path[len(root) :]
+        request = Request(
+            scope["method"],
+            path or "/",
+            dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"))),
+            {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]},
+            await _body(receive),
+        )
+        response = self._service.answer(request)
+        headers = [(name.encode(), value.encode("latin-1")) for name, value in response.all_headers()]
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        if response.streams:
+            await self._stream(receive, send)
+            return
+        body = b"" if request.method == "HEAD" else response.body
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def _stream(
+        self,
+        receive: _Receive,
+        send: _Send,
+    ) -> None:
+        """Send events as they come, until the client leaves."""
+        async with anyio.create_task_group() as tasks:
+
+            async def leave() -> None:
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(leave)
+            async for text in self._texts():
+                await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+
+    async def _texts(self) -> AsyncIterator[str]:
+        """Yield the texts of events as they come, and a comment where none comes for a while."""
+        feed = self._service.journal.open(_nothing)
+        try:
+            yield ": events follow\n\n"
+            idle = 0.0
+            while True:
+                await anyio.sleep(_POLL)  # events come from any thread, and a page need not show them sooner
+                idle += _POLL
+                text = _text_of(feed)
+                if text or idle >= _KEEP_ALIVE:
+                    idle = 0.0
+                    yield text or ": nothing new\n\n"
+        finally:
+            self._service.journal.close_feed(feed)
+
+    # -- WSGI ----------------------------------------------------------------------------------------------------------
+
+    def _wsgi(self, environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+        length = environ.get("CONTENT_LENGTH") or "0"
+        body = b""
+        if length.isdecimal() and int(length):
+            body = environ["wsgi.input"].read(min(int(length), _MAX_BODY))
+        headers = {
+            key[5:].replace("_", "-").lower(): value for key, value in environ.items() if key.startswith("HTTP_")
+        }
+        request = Request(
+            environ["REQUEST_METHOD"],
+            environ.get("PATH_INFO") or "/",
+            dict(parse_qsl(environ.get("QUERY_STRING", ""))),
+            {**headers, "content-type": environ.get("CONTENT_TYPE", "")},
+            body,
+        )
+        response = self._service.answer(request)
+        status = HTTPStatus(response.status)
+        start_response(f"{status.value} {status.phrase}", response.all_headers())
+        if response.streams:
+            return self._blocking_texts()
+        return [b"" if request.method == "HEAD" else response.body]
+
+    def _blocking_texts(self) -> Iterator[bytes]:
+        arrived = threading.Event()
+        feed = self._service.journal.open(arrived.set)
+        ends = SYSTEM.now() + _WSGI_STREAM
+        try:
+            yield b": events follow\n\n"
+            while (left := ends - SYSTEM.now()) > 0:
+                arrived.wait(left)
+                arrived.clear()
+                text = _text_of(feed)
+                if text:
+                    yield text.encode()
+        finally:
+            self._service.journal.close_feed(feed)
+
+
+def _nothing() -> None:
+    """Stand for what wakes a reader: this one looks at its feed by itself."""
+
+
+def _text_of(feed: Feed) -> str:
+    """Return what has come as Server-Sent Events."""
+    return "".join(f"id: {entry['number']}\ndata: {json.dumps(entry, default=str)}\n\n" for entry in feed.take())
+
+
+async def _body(receive: _Receive) -> bytes:
+    """Return the body of a request, or as much of it as shows that it is too large."""
+    body = b""
+    while True:
+        message = await receive()
+        part: bytes = message.get("body", b"")
+        body += part
+        if not message.get("more_body") or len(body) > _MAX_BODY:
+            return body
+
+
+async def _lifespan(receive: _Receive, send: _Send) -> None:
+    while True:
+        message = await receive()
+        kind = message["type"]
+        await send({"type": f"{kind}.complete"})
+        if kind == "lifespan.shutdown":
+            return
+
+
+def admin(
+    *,
+    token: str | None = None,
+    read_only: bool = False,
+    policies: Policies | None = None,
+    reading_needs_token: bool = False,
+) -> AdminApplication:
+    """Return the admin application of this process, for an ASGI or a WSGI server.
+
+    Args:
+        token: what an operator gives to change anything, as ``Authorization: Bearer ...``. None: nothing can be.
+        read_only: whether nothing can be changed, with the token either.
+        policies: a configuration to show, and to change while the program runs.
+        reading_needs_token: whether states and names are shown only to those who give the token.
+
+    It shows states, counts and names of circuits and functions, and nothing of a call: no argument, no message, no
+    secret. Each change is an event, ``circuit.set_by_hand`` or ``configuration.changed``, with its author and reason.
+
+    Raises TypeError or ValueError for options that cannot be meant.
+
+    >>> application = admin(token="a long random text")
+    """
+    require(
+        token is None or isinstance(token, str), "token", token, "a text, or None: nothing can be changed", TypeError
+    )
+    require(token is None or bool(token.strip()), "token", token, "a text that cannot be guessed, or None")
+    require_bool("read_only", read_only)
+    require(
+        token is not None or not require_bool("reading_needs_token", reading_needs_token),
+        "reading_needs_token",
+        reading_needs_token,
+        "a token with it, or nothing can be read",
+    )
+    service = Service(token, policies, read_only=read_only, reading_needs_token=reading_needs_token)
+    return AdminApplication(service)

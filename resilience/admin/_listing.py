@@ -1,0 +1,174 @@
+"""Documents that an admin application shows: plain data of circuits, calls, targets and configuration.
+
+Listing ten thousand circuits of keys takes some milliseconds: each is looked at without its lock, and only those that
+are shown are taken down whole.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from resilience._runtime.description import ClassDescription, Description, describe
+from resilience._runtime.worst_case import WorstCase
+from resilience.admin._actions import Holds
+from resilience.admin._messages import Refusal
+from resilience.circuits import CircuitBreaker, CircuitMode, CircuitState, all_circuits
+from resilience.circuits._registry import full_name
+from resilience.circuits._snapshot import entry_of, key_text
+from resilience.clock import current_clock
+from resilience.metrics._call_stats import CALL_STATS
+from resilience.policies.linting import lint
+
+if TYPE_CHECKING:
+    from resilience.config import Policies
+
+__all__ = ["calls", "circuits", "configuration", "explanation", "health"]
+
+_CLOSED, _NORMAL = CircuitState.CLOSED, CircuitMode.NORMAL
+
+
+def circuits(holds: Holds, *, name: str = "", limit: int = 200) -> dict[str, object]:
+    """Return the circuits, those that are not closed or were set by hand first; at most *limit* of them.
+
+    *name* is a part of the name or key. ``counts`` are of all circuits, by state and by mode.
+    """
+    names = Counter(breaker.name for breaker in all_circuits())
+    notable: list[tuple[str, CircuitBreaker, str | None]] = []
+    others: list[tuple[str, CircuitBreaker, str | None]] = []
+    counts: Counter[str] = Counter()
+    total = 0
+    now = current_clock().now()
+    for shown, breaker, key in _all(names):
+        total += 1
+        circuit = breaker.circuit
+        state = circuit.state_at(now)
+        counts[state.value] += 1
+        if circuit.mode is not _NORMAL:
+            counts[circuit.mode.value] += 1
+        if name and name not in shown and name not in (key or ""):
+            continue
+        if state is not _CLOSED or circuit.mode is not _NORMAL or circuit.shed_share(now):
+            notable.append((shown, breaker, key))
+        elif len(others) < limit:
+            others.append((shown, breaker, key))
+    entries = [_entry(*each, holds) for each in (*notable, *others)[:limit]]
+    return {"at": _wall(), "pid": os.getpid(), "total": total, "counts": dict(counts), "circuits": entries}
+
+
+def _all(names: Mapping[str, int]) -> Iterator[tuple[str, CircuitBreaker, str | None]]:
+    """Yield each circuit with the name it is shown by, and its key."""
+    for breaker in all_circuits():
+        shown = full_name(breaker) if names[breaker.name] > 1 else breaker.name
+        yield shown, breaker, None
+        for key, child in breaker.children():
+            yield shown, child, key_text(key)
+
+
+def _entry(shown: str, breaker: CircuitBreaker, key: str | None, holds: Holds) -> dict[str, object]:
+    entry: dict[str, object] = {**entry_of(breaker, key), "name": shown}
+    hold = holds.of(shown, key)
+    if hold is not None:
+        entry["hold"] = {"action": hold.action, "until": hold.until, "by": hold.by, "why": hold.why}
+    return entry
+
+
+def calls() -> dict[str, object]:
+    """Return the calls of tracked functions since the start: how many ended how, and their seconds in all."""
+    found: list[dict[str, object]] = []
+    for stats in CALL_STATS:
+        totals = stats.totals()
+        found.append(
+            {
+                "target": stats.target,
+                "succeeded": totals.success.calls,
+                "failed": totals.failure.calls,
+                "cancelled": totals.cancelled,
+                "seconds": round(totals.success.seconds + totals.failure.seconds, 6),
+            }
+        )
+    return {"at": _wall(), "pid": os.getpid(), "calls": found}
+
+
+def health() -> dict[str, object]:
+    """Return what a readiness check may show: it lists circuits that are not closed, and is never unhealthy for them.
+
+    A service whose dependency is down can still answer, by its fallbacks; taking it out of service would make one
+    outage two.
+    """
+    now = current_clock().now()
+    names = Counter(breaker.name for breaker in all_circuits())
+    found = [
+        {"name": shown, "key": key, "state": breaker.circuit.state_at(now).value, "mode": breaker.mode.value}
+        for shown, breaker, key in _all(names)
+        if breaker.circuit.state_at(now) is not _CLOSED or breaker.mode is not _NORMAL
+    ]
+    return {"status": "ok", "not_closed": found[:100], "not_closed_total": len(found)}
+
+
+def explanation(target: str) -> dict[str, object]:
+    """Return the policies around a function of a module that is imported, its worst case, and what `lint` finds.
+
+    *target* is its name in events: ``shop.clients.search``. Raises `Refusal` where there is none. Nothing is imported.
+    """
+    value: object = _find(target)
+    description: Description | ClassDescription = describe(value)
+    worst = getattr(description, "worst", None)
+    return {
+        "target": target,
+        "text": str(description),
+        "policies": list(getattr(description, "policies", ())),
+        "worst": _worst(worst),
+        "findings": [{"rule": finding.rule, "message": finding.message} for finding in lint(value)],
+    }
+
+
+def _worst(worst: WorstCase | None) -> dict[str, object] | None:
+    if worst is None:
+        return None
+    return {"calls": _finite(worst.calls), "seconds": _finite(worst.seconds), "text": str(worst)}
+
+
+def _find(target: str) -> object:
+    parts = target.replace(":", ".").split(".")
+    for length in range(len(parts) - 1, 0, -1):
+        module = sys.modules.get(".".join(parts[:length]))
+        if module is None:
+            continue
+        value: object = module
+        for name in parts[length:]:
+            value = vars(value).get(name) if hasattr(value, "__dict__") else None
+        if callable(value):
+            return value
+    raise Refusal(404, f"no function {target!r} in a module that is imported: give its name as events have it")
+
+
+def configuration(policies: Policies | None) -> dict[str, object]:
+    """Return all options with their values and origins, by name."""
+    if policies is None:
+        return {"source": None, "policies": {}}
+    return {
+        "source": str(policies.path) if policies.path else "code",
+        "policies": {
+            name: {option: {"value": _text(each.value), "origin": each.origin} for option, each in options.items()}
+            for name, options in policies.options().items()
+        },
+    }
+
+
+def _text(value: object) -> object:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return str(getattr(value, "label", value))
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def _wall() -> float:
+    return round(current_clock().wall(), 3)

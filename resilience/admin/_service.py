@@ -1,0 +1,221 @@
+"""The admin service: answers requests, without a server.
+
+Reading shows states, counts and names, and nothing of a call. What changes anything needs the token in the header
+``Authorization: Bearer ...``, which no page of another site can send; a request that says it comes from another origin
+is refused all the same. Changes are limited to 30 a minute.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Callable, Mapping
+from importlib import resources
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote, urlsplit
+
+from resilience._validation import parse_duration
+from resilience.admin import _listing
+from resilience.admin._actions import ACTIONS, Holds
+from resilience.admin._journal import Journal
+from resilience.admin._messages import Refusal, Request, Response, json_response
+from resilience.config import ConfigurationError
+from resilience.policies.rate_limit import RateLimit
+
+if TYPE_CHECKING:
+    from resilience.config import Policies
+
+__all__ = ["Service"]
+
+_ACTION = re.compile(r"/circuits/(?P<name>[^/]+)/(?P<action>[a-z]+)")
+_MAX_BODY = 10_000
+_MAX_TEXT = 500
+
+
+class Service:
+    """Answers requests to the page and its data, and carries out what an operator asks for."""
+
+    def __init__(
+        self, token: str | None, policies: Policies | None, *, read_only: bool, reading_needs_token: bool
+    ) -> None:
+        self.journal = Journal()
+        self.holds = Holds()
+        self._token = token
+        self._policies = policies
+        self._read_only = read_only
+        self._reading_needs_token = reading_needs_token
+        self._changes = RateLimit("admin", "30/min", burst=10)
+        self._reading: Mapping[str, Callable[[Mapping[str, str]], Any]] = {
+            "/circuits": self._circuits,
+            "/calls": lambda _: _listing.calls(),
+            "/health": lambda _: _listing.health(),
+            "/explain": lambda query: _listing.explanation(query.get("target", "")),
+            "/configuration": lambda _: _listing.configuration(policies),
+            "/events": self._events,
+        }
+
+    def answer(self, request: Request) -> Response:
+        """Return the answer to *request*. It never raises: what is wrong is a status and a sentence."""
+        try:
+            return self._answer(request)
+        except Refusal as refusal:
+            return refusal.response()
+
+    def _answer(self, request: Request) -> Response:
+        path = request.path.rstrip("/") or "/"
+        if request.method in ("GET", "HEAD"):
+            return self._read(request, path)
+        if request.method != "POST":
+            raise Refusal(405, f"{request.method} is not for this: GET, or POST", {"allow": "GET, POST"})
+        self._authorize(request)
+        body = _body_of(request)
+        found = _ACTION.fullmatch(path)
+        if found is not None and found["action"] in ACTIONS:
+            return self._act(unquote(found["name"]), found["action"], body)
+        if path == "/configuration":
+            return self._configure(body)
+        raise Refusal(404, f"nothing to do at {path}: POST /circuits/<name>/{'|'.join(ACTIONS)}, or /configuration")
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    def _read(self, request: Request, path: str) -> Response:
+        if path == "/":
+            page, policy = _page()
+            return Response(200, page, "text/html", {"content-security-policy": policy})
+        if path not in self._reading:
+            raise Refusal(404, f"nothing is at {path}; there are {', '.join(self._reading)}")
+        if self._reading_needs_token:
+            self._require_token(request)
+        if path == "/events" and "text/event-stream" in request.headers.get("accept", ""):
+            return Response(200, content_type="text/event-stream", streams=True)
+        return json_response(self._reading[path](request.query))
+
+    def _circuits(self, query: Mapping[str, str]) -> dict[str, object]:
+        limit = _whole("limit", query.get("limit", "200"), 1, 1000)
+        found = _listing.circuits(self.holds, name=query.get("name", ""), limit=limit)
+        return {**found, "read_only": self._token is None or self._read_only}
+
+    def _events(self, query: Mapping[str, str]) -> dict[str, object]:
+        return {"events": self.journal.entries(_whole("after", query.get("after", "0"), 0, 10**12))}
+
+    # -- changing ------------------------------------------------------------------------------------------------------
+
+    def _authorize(self, request: Request) -> None:
+        """Raise `Refusal` for a change that may not be made."""
+        origin = request.headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+            raise Refusal(403, f"a page of {origin} may not change anything here")
+        if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            raise Refusal(403, "a page of another site may not change anything here")
+        if self._token is None:
+            raise Refusal(403, "nothing can be changed here: give admin(token=...) a token")
+        self._require_token(request)
+        if self._read_only:
+            raise Refusal(403, "nothing can be changed here: admin(read_only=True)")
+        if not self._changes.try_acquire():
+            raise Refusal(429, "too many changes: 30 a minute", {"retry-after": "2"})
+
+    def _require_token(self, request: Request) -> None:
+        given = request.headers.get("authorization", "")
+        expected = f"Bearer {self._token}"
+        if self._token is None or not hmac.compare_digest(given.encode(), expected.encode()):
+            raise Refusal(401, "give the token: Authorization: Bearer ...", {"www-authenticate": "Bearer"})
+
+    def _act(self, name: str, action: str, body: Mapping[str, Any]) -> Response:
+        _require_known(body, {"until", "by", "why", "key"})
+        seconds = body.get("until")
+        if seconds is not None:
+            try:
+                seconds = parse_duration("until", seconds)
+            except (TypeError, ValueError) as error:
+                raise Refusal(422, f"{error}, from now on; leave it out for: until it is reset") from None
+        hold = self.holds.act(
+            name, _text("key", body.get("key")), action, seconds, _said("by", body), _said("why", body)
+        )
+        return json_response({"circuit": name, "action": action, "until": hold.until, "by": hold.by, "why": hold.why})
+
+    def _configure(self, body: Mapping[str, Any]) -> Response:
+        """Set an option while the program runs, or take it back where no value is given."""
+        if self._policies is None:
+            raise Refusal(404, "there is no configuration: give admin(policies=...) one")
+        _require_known(body, {"policy", "option", "value", "by", "why"})
+        name, option = str(body.get("policy", "")), str(body.get("option", ""))
+        try:
+            if "value" in body:
+                by, why = _said("by", body), _said("why", body)
+                changes = self._policies.set(name, option, body["value"], by=by, why=why)
+            else:
+                changes = self._policies.unset(name, option)
+        except KeyError as error:
+            raise Refusal(404, str(error.args[0])) from None
+        except (ConfigurationError, ValueError) as error:
+            raise Refusal(422, str(error)) from None
+        return json_response({"changes": [str(change) for change in changes]})
+
+    def close(self) -> None:
+        """Unsubscribe from events, and stop the timers of what was set for a time."""
+        self.journal.close()
+        self.holds.close()
+
+
+@functools.cache
+def _page() -> tuple[bytes, str]:
+    """Return the page, and what a browser may load and run for it: the page's own script and style, and the data."""
+    page = resources.files("resilience.admin").joinpath("page.html").read_text("utf-8")
+    hashes = [_hash_of(found) for found in _INLINE.findall(page)]
+    inline = " ".join(hashes)
+    policy = f"default-src 'none'; script-src {inline}; style-src {inline}; connect-src 'self'; base-uri 'none'"
+    return page.encode(), f"{policy}; form-action 'none'; frame-ancestors 'none'"
+
+
+_INLINE = re.compile(r"<(?:script|style)>(.*?)</(?:script|style)>", re.DOTALL)
+
+
+def _hash_of(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _body_of(request: Request) -> Mapping[str, Any]:
+    if len(request.body) > _MAX_BODY:
+        raise Refusal(413, f"the body is larger than {_MAX_BODY} bytes")
+    if "json" not in request.headers.get("content-type", ""):
+        raise Refusal(415, "send JSON: Content-Type: application/json")
+    try:
+        body = json.loads(request.body or b"{}")
+    except ValueError as error:
+        raise Refusal(400, f"the body is no JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise Refusal(400, 'the body is no JSON object: send {"until": 600, "by": "ada", "why": "..."}')
+    return cast("dict[str, Any]", body)
+
+
+def _require_known(body: Mapping[str, Any], known: set[str]) -> None:
+    unknown = sorted(set(body) - known)
+    if unknown:
+        raise Refusal(422, f"{unknown[0]}: no such field; there are {', '.join(sorted(known))}")
+
+
+def _said(field: str, body: Mapping[str, Any]) -> str:
+    """Return who acts, or why: it is asked for, since the next one on duty will ask."""
+    text = _text(field, body.get(field))
+    if not text:
+        raise Refusal(422, f'{field}: say it, as in {{"by": "ada", "why": "the provider is down"}}')
+    return text
+
+
+def _text(field: str, value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > _MAX_TEXT:
+        raise Refusal(422, f"{field}: give a text of at most {_MAX_TEXT} letters")
+    return value.strip()
+
+
+def _whole(field: str, value: str, least: int, most: int) -> int:
+    if not value.isdecimal() or not least <= int(value) <= most:
+        raise Refusal(422, f"{field}={value}: give a whole number from {least} to {most}")
+    return int(value)

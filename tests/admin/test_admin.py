@@ -1,0 +1,350 @@
+"""The admin application: what it shows of a process, what it does to circuits, and to whom."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from resilience import CircuitBreaker, circuit_breaker, retry_on_category, subscribe, track_errors
+from resilience.admin import admin
+from resilience.config import Policies
+from resilience.events import CircuitSetByHand, Event
+from tests.admin.conftest import TOKEN, Asking
+
+
+def circuit_named(ask: Asking, name: str, key: str | None = None) -> dict[str, object]:
+    found = ask.get(f"/circuits?name={name}").body["circuits"]
+    return next(each for each in found if (each["name"], each["key"]) == (name, key))
+
+
+def failing(breaker: CircuitBreaker, times: int) -> None:
+    @breaker
+    def call() -> None:
+        raise ConnectionResetError("card 4111111111111111")
+
+    for _ in range(times):
+        with pytest.raises(ConnectionResetError):
+            call()
+
+
+# -- reading ----------------------------------------------------------------------------------------------------------
+
+
+def test_it_lists_circuits_with_those_that_are_not_closed_first(ask: Asking):
+    breakers = [circuit_breaker(f"admin list {letter}", failure_threshold=1) for letter in "abc"]
+    failing(breakers[2], 1)
+    answer = ask.get("/circuits?name=admin list")
+    assert [each["name"] for each in answer.body["circuits"]] == ["admin list c", "admin list a", "admin list b"]
+    first = answer.body["circuits"][0]
+    assert (first["state"], first["last_category"]) == ("open", "network")
+    assert answer.body["counts"]["open"] >= 1
+
+
+def test_circuits_of_keys_are_found_by_a_part_of_their_key(ask: Asking):
+    hosts = circuit_breaker("admin hosts", key=lambda host: host)
+
+    @hosts
+    def fetch(host: str) -> str:
+        return host
+
+    for number in range(300):
+        fetch(f"host-{number}")
+    answer = ask.get("/circuits?name=host-29&limit=5").body
+    assert {each["key"] for each in answer["circuits"]} <= {"host-29", *(f"host-29{digit}" for digit in range(10))}
+    assert len(answer["circuits"]) == 5
+    assert answer["total"] > 300
+
+
+def test_it_shows_the_last_events_and_those_after_a_number(ask: Asking):
+    failing(circuit_breaker("admin events", failure_threshold=1), 1)
+    events = ask.get("/events").body["events"]
+    opened = next(each for each in events if each["event"] == "circuit.opened" and each["circuit"] == "admin events")
+    after = ask.get(f"/events?after={opened['number']}").body["events"]
+    assert all(each["number"] > opened["number"] for each in after)
+
+
+def test_it_counts_the_calls_of_tracked_functions(ask: Asking):
+    @track_errors()
+    def admin_counted() -> None: ...
+
+    admin_counted()
+    (found,) = [each for each in ask.get("/calls").body["calls"] if each["target"].endswith("admin_counted")]
+    assert (found["succeeded"], found["failed"]) == (1, 0)
+
+
+@retry_on_category(attempts=4)
+def explained() -> None: ...
+
+
+def test_it_explains_a_function_of_a_module_that_is_imported(ask: Asking):
+    answer = ask.get(f"/explain?target={__name__}.explained").body
+    assert answer["worst"]["calls"] == 4
+    assert "attempts=4" in answer["policies"][0]
+    missing = ask.get("/explain?target=shop.nothing")
+    assert (missing.status, missing.body["error"].startswith("no function 'shop.nothing'")) == (404, True)
+
+
+def test_readiness_lists_circuits_that_are_open_and_is_never_unhealthy_for_them(ask: Asking):
+    failing(circuit_breaker("admin health", failure_threshold=1), 1)
+    answer = ask.get("/health")
+    assert (answer.status, answer.body["status"]) == (200, "ok")
+    assert "admin health" in [each["name"] for each in answer.body["not_closed"]]
+
+
+def test_the_page_loads_nothing_from_elsewhere_and_runs_no_script_but_its_own(ask: Asking):
+    answer = ask.get("/")
+    assert answer.status == 200
+    assert "<script>" in answer.body
+    assert "http://" not in answer.body.replace("http://www.w3.org/2000/svg", "")
+    assert "https://" not in answer.body
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+
+
+def test_no_message_argument_or_token_is_in_any_answer(ask: Asking):
+    failing(circuit_breaker("admin canary", failure_threshold=1), 1)
+    ask.post("/circuits/admin canary/isolate")
+    texts = [str(ask.get(path).body) for path in ("/", "/circuits", "/events", "/calls", "/health", "/configuration")]
+    assert not any(secret in text for text in texts for secret in ("4111111111111111", TOKEN))
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/nothing", 404), ("/circuits?limit=0", 422), ("/circuits?limit=x", 422), ("/events?after=-1", 422)],
+)
+def test_what_cannot_be_answered_is_a_status_and_a_sentence(ask: Asking, path: str, status: int):
+    answer = ask.get(path)
+    assert answer.status == status
+    assert answer.body["error"]
+
+
+# -- changing ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("action", "mode"), [("isolate", "isolated"), ("disable", "disabled"), ("shadow", "shadow"), ("reset", "normal")]
+)
+def test_a_circuit_is_set_by_hand_with_an_author_a_reason_and_an_event(ask: Asking, action: str, mode: str):
+    breaker = circuit_breaker(f"admin {action}")
+    events: list[Event] = []
+    with subscribe(events.append):
+        answer = ask.post(f"/circuits/admin%20{action}/{action}", {"by": "ada", "why": "tonight"})
+    assert answer.status == 200
+    assert breaker.mode.value == mode
+    assert [event for event in events if isinstance(event, CircuitSetByHand)] == [
+        CircuitSetByHand(target=breaker.name, policy=breaker.name, action=action, by="ada", why="tonight")
+    ]
+
+
+def test_a_circuit_is_set_for_a_time_and_shows_by_whom_and_why(ask: Asking):
+    breaker = circuit_breaker("admin hold")
+    ask.post("/circuits/admin hold/isolate", {"by": "ada", "why": "maintenance", "until": 600})
+    hold = circuit_named(ask, "admin hold")["hold"]
+    assert (hold["by"], hold["why"]) == ("ada", "maintenance")
+    assert hold["until"] > 1_700_000_000
+    ask.post("/circuits/admin hold/reset")
+    assert breaker.mode.value == "normal"
+    assert "hold" not in circuit_named(ask, "admin hold")
+
+
+def test_what_was_set_for_a_time_is_taken_back_unless_another_has_acted_since(ask: Asking):
+    holds = ask.application._service.holds
+    breaker = circuit_breaker("admin expires")
+    first = holds.act("admin expires", None, "isolate", 600, "ada", "first")
+    second = holds.act("admin expires", None, "shadow", 600, "bob", "second")
+    holds._expire("admin expires", breaker, first)
+    assert breaker.mode.value == "shadow"
+    holds._expire("admin expires", breaker, second)
+    assert breaker.mode.value == "normal"
+
+
+def test_the_circuit_of_one_key_is_set_alone(ask: Asking):
+    hosts = circuit_breaker("admin one key", key=lambda host: host)
+    fetch = hosts(lambda host: host)
+    fetch("a"), fetch("b")
+    assert ask.post("/circuits/admin one key/isolate", {"by": "ada", "why": "x", "key": "a"}).status == 200
+    assert [hosts.of(key).mode.value for key in "ab"] == ["isolated", "normal"]
+    assert ask.post("/circuits/admin one key/isolate", {"by": "ada", "why": "x", "key": "z"}).status == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"why": "x"}, "by: say it"),
+        ({"by": "ada", "why": " "}, "why: say it"),
+        ({"by": "ada", "why": "x", "until": -1}, "until=-1: give seconds"),
+        ({"by": "ada", "why": "x", "for": 600}, "for: no such field"),
+        ({"by": "ada", "why": "x" * 501}, "at most 500 letters"),
+    ],
+)
+def test_a_change_that_cannot_be_meant_is_refused_and_nothing_changes(ask: Asking, body: object, says: str):
+    breaker = circuit_breaker("admin refused")
+    answer = ask.post("/circuits/admin refused/isolate", body)
+    assert answer.status == 422
+    assert says in answer.body["error"]
+    assert breaker.mode.value == "normal"
+
+
+def test_a_circuit_that_there_is_not_is_404_with_the_nearest(ask: Asking):
+    breaker = circuit_breaker("admin nearest")
+    answer = ask.post("/circuits/admin neares/isolate")
+    assert (answer.status, "did you mean 'admin nearest'" in answer.body["error"]) == (404, True)
+    assert breaker.mode.value == "normal"
+
+
+# -- who may ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"authorization": ""}, 401),
+        ({"authorization": "Bearer wrong"}, 401),
+        ({"authorization": f"Basic {TOKEN}"}, 401),
+        ({"origin": "https://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"sec_fetch_site": "cross-site"}, 403),
+        ({"content_type": "text/plain"}, 415),
+    ],
+)
+def test_a_change_needs_the_token_and_comes_from_no_other_site(ask: Asking, headers: dict[str, str], status: int):
+    breaker = circuit_breaker("admin guarded")
+    assert ask.post("/circuits/admin guarded/isolate", None, **headers).status == status
+    assert breaker.mode.value == "normal"
+
+
+def test_a_page_of_the_same_origin_may_change(ask: Asking):
+    same = {"origin": "https://shop.example", "sec_fetch_site": "same-origin"}
+    kept = circuit_breaker("admin same origin")
+    assert ask.post("/circuits/admin same origin/isolate", None, **same).status == 200
+    assert kept.mode.value == "isolated"
+
+
+@pytest.mark.parametrize("options", [{"token": None}, {"token": TOKEN, "read_only": True}])
+def test_nothing_can_be_changed_without_a_token_or_read_only(options: dict[str, object]):
+    application = admin(**options)  # type: ignore[arg-type]
+    ask = Asking(application)
+    breaker = circuit_breaker("admin read only")
+    assert ask.post("/circuits/admin read only/isolate").status == 403
+    assert ask.get("/circuits").body["read_only"] is True
+    assert breaker.mode.value == "normal"
+    application.close()
+
+
+def test_reading_can_need_the_token_as_well():
+    application = admin(token=TOKEN, reading_needs_token=True)
+    ask = Asking(application)
+    assert ask.get("/circuits").status == 401
+    assert ask.get("/circuits", authorization=f"Bearer {TOKEN}").status == 200
+    assert ask.get("/").status == 200
+    application.close()
+
+
+def test_changes_are_limited(ask: Asking):
+    breaker = circuit_breaker("admin limited")
+    statuses = [ask.post("/circuits/admin limited/shadow").status for _ in range(15)]
+    assert (statuses[:10], statuses[-1]) == ([200] * 10, 429)
+    assert breaker.mode.value == "shadow"
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"\xff"])
+def test_a_body_that_is_no_json_object_is_refused(ask: Asking, body: bytes):
+    assert ask.post("/circuits/x/isolate", body).status == 400
+
+
+def test_a_body_that_is_too_large_is_refused(ask: Asking):
+    assert ask.post("/circuits/x/isolate", {"why": "x" * 20_000}).status == 413
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"token": ""}, "token=''"),
+        ({"token": 5}, "token=5"),
+        ({"reading_needs_token": True}, "reading_needs_token=True: give a token with it"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused(options: dict[str, object], message: str):
+    with pytest.raises((TypeError, ValueError), match=message):
+        admin(**options)  # type: ignore[arg-type]
+
+
+# -- configuration ----------------------------------------------------------------------------------------------------
+
+
+def test_it_shows_a_configuration_and_changes_it():
+    policies = Policies.load({"policies": {"shop": {"retry": 2}}}, environment={})
+    application = admin(token=TOKEN, policies=policies)
+    ask = Asking(application)
+    change = {"policy": "shop", "option": "retry", "value": 5, "by": "ada", "why": "tonight"}
+    assert ask.post("/configuration", change).body == {
+        "changes": ["shop.retry.attempts: 2 -> 5 (set at run time (by ada, tonight))"]
+    }
+    shown = ask.get("/configuration").body["policies"]["shop"]["retry.attempts"]
+    assert shown == {"value": 5, "origin": "set at run time (by ada, tonight)"}
+    assert ask.post("/configuration", {"policy": "shop", "option": "retry"}).status == 200
+    assert policies.value("shop", "retry") == 2
+    assert ask.post("/configuration", {**change, "value": 0}).status == 422
+    assert ask.post("/configuration", {**change, "policy": "shp"}).status == 404
+    application.close()
+
+
+# -- servers ----------------------------------------------------------------------------------------------------------
+
+
+def test_events_stream_under_asgi(backend: str):
+    import anyio
+
+    application = admin(token=TOKEN)
+    sent: list[bytes] = []
+
+    async def main() -> None:
+        left = anyio.Event()
+        arrived = anyio.Event()
+
+        async def receive() -> dict[str, object]:
+            if not hasattr(receive, "asked"):
+                receive.asked = True  # type: ignore[attr-defined]
+                return {"type": "http.request", "body": b""}
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: dict[str, object]) -> None:
+            sent.append(bytes(message.get("body", b"")))  # type: ignore[call-overload]
+            if b"circuit.opened" in sent[-1]:
+                arrived.set()
+
+        scope = {"type": "http", "method": "GET", "path": "/events", "headers": [(b"accept", b"text/event-stream")]}
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(application, scope, receive, send)  # type: ignore[arg-type]
+            while len(sent) < 2:
+                await anyio.sleep(0.01)
+            failing(circuit_breaker(f"admin stream {backend}", failure_threshold=1), 1)
+            with anyio.fail_after(20):
+                await arrived.wait()
+            left.set()
+
+    anyio.run(main, backend=backend)
+    assert not application._service.journal._feeds
+    data = next(part for part in b"".join(sent).split(b"\n\n") if b"circuit.opened" in part).split(b"data: ")[1]
+    assert json.loads(data)["circuit"] == f"admin stream {backend}"
+    application.close()
+
+
+def test_it_can_be_mounted_by_starlette():
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+    from starlette.testclient import TestClient
+
+    application = admin(token=TOKEN)
+    client = TestClient(Starlette(routes=[Mount("/resilience", application)]))
+    breaker = circuit_breaker("admin mounted")
+    assert client.get("/resilience/circuits").status_code == 200
+    assert "<title>" in client.get("/resilience/").text
+    said = {"by": "ada", "why": "x"}
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    assert client.post("/resilience/circuits/admin mounted/isolate", json=said, headers=headers).status_code == 200
+    assert breaker.mode.value == "isolated"
+    application.close()
