@@ -25,6 +25,7 @@ from resilience.events import (
     HedgePaused,
     HedgeStarted,
     HedgeWon,
+    LimitChanged,
     RateLimitHeld,
     RetryScheduled,
     TargetThreadsExhausted,
@@ -72,7 +73,7 @@ def test_every_event_is_emitted_in_order(runner: Runner):
     ]
     others = {CircuitModeChanged, CircuitShedding, CircuitSheddingEnded, CallRevised, FallbackFailed, CacheFailed}
     others |= {RateLimitHeld, ThreadsExhausted, TargetThreadsExhausted, ThreadNotStarted}
-    others |= {HedgeStarted, HedgeWon, HedgePaused}
+    others |= {HedgeStarted, HedgeWon, HedgePaused, LimitChanged}
     assert {type(event) for event in story.events} == set(EVENTS) - others
     assert all(event.target.endswith("dependency") for event in story.events)
 
