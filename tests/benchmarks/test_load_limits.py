@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.load import _laws, adaptive, priority
+from benchmarks.load import _laws, adaptive, priority, standard
 
 RESULTS = Path(adaptive.__file__).parents[1] / "results"
 
@@ -82,3 +82,15 @@ def test_a_policy_that_sheds_critical_calls_is_named():
     worse["rows"][0]["with"]["critical"].update(answered=0.993)
     worse["rows"][2]["with"]["critical"].update(admitted=0.993)
     assert len(priority.complaints(worse)) == 2
+
+
+def test_the_standard_stack_answers_what_its_retries_make_good(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(standard, "_STEADY", 20)
+    monkeypatch.setattr(standard, "_FAILING", (0.2,))
+    monkeypatch.setattr(standard, "_RATES", (20,))
+    found = standard.find()
+    assert standard.complaints(found) == []
+    ours, partial = (row["steady"][0]["answered"] for row in found["rows"])
+    assert ours > 0.95 > partial
+    found["rows"][0]["steady"][0]["answered"] = 0.5
+    assert len(standard.complaints(found)) == 1
