@@ -88,8 +88,8 @@ def bulkhead(function: Function) -> Function:
 
 
 def adaptive_limit(function: Function) -> Function:
-    options = {"start": SLOTS, "least": SLOTS, "most": SLOTS, "max_queue": 0}
-    guarded: Function = resilience.adaptive_limit(new_name(), **options)(function)
+    limit = resilience.adaptive_limit(new_name(), start=SLOTS, least=SLOTS, most=SLOTS, max_queue=0)
+    guarded: Function = limit(function)
     return guarded
 
 

@@ -77,14 +77,14 @@ class AdaptiveSlots(Slots):
                 self._note_duration(now - began)
             waiting = bool(self._waiters)
             has_changed = self.estimate.record(began, now, in_flight=in_flight, dropped=dropped, waiting=waiting)
-            limit = self.estimate.limit
+            self.limit = limit = self.estimate.limit
             if has_changed and not self._is_queue_given:
                 self.max_queue = queue_for(limit)
             before = self._reported
             is_reported = not 1 / _REPORTED_CHANGE < limit / before < _REPORTED_CHANGE
             if is_reported:
                 self._reported = limit
-        if has_changed:
-            self.resize(limit)
+        if has_changed and self._waiters:
+            self._serve()
         if is_reported:
             self._report(limit, before)

@@ -42,6 +42,7 @@ _MAX_DROPPED = 0.1  # of the calls of a window: that many may fail at random
 _MAX_CUT = 0.5
 _USED = 0.5  # of the limit; it does not grow beyond what is used
 
+_MIN_LATENCY = 0.001  # below that it is the machine that calls which is busy, or not
 _DOWN, _UP = 0.2, 0.05  # by which the baseline follows the median of a window
 _FEWER = 0.75  # of the calls in flight, from which on a cut shows what it has done
 _VAIN_CUTS = 2
@@ -147,8 +148,10 @@ class CapacityEstimate:
             self._epoch = -math.inf
         if began < self._epoch:
             return False
-        window.add(now - began, in_flight, dropped=dropped, is_full=waiting or in_flight >= self.limit)
-        if not window.is_over(now):
+        took = max(now - began, 0.0)
+        window.add(took, in_flight, dropped=dropped, is_full=waiting or in_flight >= self.limit)
+        # The collector may end another call here, and that one the window.
+        if window is not self._window or not window.is_over(now):
             return False
         before = self.limit
         self._adapt(window)
@@ -165,7 +168,7 @@ class CapacityEstimate:
             self._cuts = None
             self._shrink(1.0 - dropped)
             return
-        latency = statistics.median(window.latencies)
+        latency = max(statistics.median(window.latencies), _MIN_LATENCY)
         baseline = self._learn(latency, is_full=window.is_full)
         if latency > TOLERANCE * baseline:
             self._cut(window.in_flight / window.calls, latency, baseline)

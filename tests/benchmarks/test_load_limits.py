@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.load import _laws, adaptive, priority, standard
+from benchmarks.load import _laws, adaptive, priority, semian, standard
 
 RESULTS = Path(adaptive.__file__).parents[1] / "results"
 
@@ -94,3 +94,10 @@ def test_the_standard_stack_answers_what_its_retries_make_good(monkeypatch: pyte
     assert ours > 0.95 > partial
     found["rows"][0]["steady"][0]["answered"] = 0.5
     assert len(standard.complaints(found)) == 1
+
+
+def test_what_semian_does_better_is_named():
+    found = kept("semian")
+    assert semian.complaints(found) == []
+    found["rows"][-1].update(succeeded=0.6, rejected_after=0.1, let_through=0.2)
+    assert len(semian.complaints(found)) == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -11,6 +12,8 @@ from typing import Any
 
 import anyio
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import resilience
 from resilience import (
@@ -32,9 +35,12 @@ from resilience import (
 )
 from resilience._outcome import Outcome
 from resilience._runtime.cut_off import CutOff
+from resilience._runtime.protocol import Call, Proceed
+from resilience._runtime.sync_runner import advance
 from resilience.clock import current_clock
 from resilience.events import CallRejected, Event, LimitChanged
 from resilience.policies._capacity_estimate import CapacityEstimate
+from resilience.policies.base import Steps
 from resilience.testing import VirtualClock, virtual_time
 from tests.manual_call import ManualCall
 from tests.runners import Runner, Takes
@@ -335,6 +341,49 @@ def test_it_never_admits_a_call_while_more_are_in_flight_than_the_limit_has_beco
         limit.call(len, "")
     running[10].end(DONE)
     limit.call(len, "")
+
+
+def begin(limit: adaptive_limit) -> tuple[Steps, Call] | None:
+    """Begin a call by an independent caller; None where it is refused."""
+    call = Call("in flight", len)
+    steps = limit.run(call)
+    step = contextvars.copy_context().run(advance, steps, None, call)
+    if isinstance(step, Proceed):
+        return steps, call
+    return None
+
+
+WHAT = st.sampled_from(["begin", "end", "drop", "cancel", "wait"])
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(WHAT, st.integers(0, 50)), max_size=300))
+def test_as_many_calls_are_in_flight_as_a_list_of_them_says_and_none_is_admitted_beyond_the_limit(
+    program: list[tuple[str, int]],
+):
+    limit = adaptive_limit("l", start=4, least=2, most=12, max_queue=0)
+    running: list[tuple[Steps, Call]] = []
+    with virtual_time() as clock:
+        for what, number in program:
+            if what == "wait":
+                clock.advance(number / 50)
+            elif what == "begin":
+                is_free = len(running) < limit.limit
+                begun = begin(limit)
+                assert (begun is not None) == is_free
+                running += filter(None, [begun])
+            elif running:
+                steps, call = running.pop(number % len(running))
+                if what == "cancel":
+                    call.ended_by = CutOff.CANCELLED
+                    steps.close()
+                else:
+                    advance(steps, {"end": DONE, "drop": Outcome.failed(Failed("timeout"))}[what], call)
+            assert limit.snapshot()["in_flight"] == len(running)
+            assert 2 <= limit.limit <= 12
+    for steps, _ in running:
+        steps.close()
+    assert limit.snapshot()["in_flight"] == 0
 
 
 def test_calls_that_wait_go_on_as_soon_as_the_limit_has_grown(backend: str):

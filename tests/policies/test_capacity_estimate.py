@@ -143,6 +143,13 @@ def test_the_baseline_is_the_median_of_the_first_window():
     assert driven.estimate.baseline == pytest.approx(0.08)
 
 
+def test_a_latency_below_a_millisecond_is_one():
+    driven = Driven()
+    driven.window(0.0001)
+    assert driven.estimate.baseline == 0.001
+    assert driven.window(0.0019) == 29
+
+
 def test_it_follows_down_by_a_fifth_and_up_by_a_twentieth():
     driven = Driven()
     driven.window(0.1, in_flight=5)
@@ -237,7 +244,7 @@ def test_whatever_happens_it_stays_within_its_bounds_and_changes_only_where_it_s
         assert least <= estimate.limit <= most
         if changed:  # at once by no more than a half down, or what the cuts in vain have taken up
             assert estimate.limit >= math.floor(before / 2)
-        assert estimate.baseline is None or estimate.baseline >= 0
+        assert estimate.baseline is None or estimate.baseline >= 0.001
 
 
 @settings(max_examples=30)
