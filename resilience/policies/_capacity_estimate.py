@@ -4,7 +4,8 @@ While a dependency has time for its calls, each takes as long as the others, how
 Once it has not, they queue up there, and a call takes longer in proportion to their number (Little's law). So the limit
 follows the median of the calls of a window:
 
-* up to twice the baseline it grows by its square root, where at least half of it was in use;
+* up to twice the baseline it grows by its square root, where at least half of it was in use; and by one where calls
+  were dropped at a limit near by;
 * beyond that it shrinks in that proportion, by half at most;
 * where a tenth of the calls were dropped (time-outs, rejections of the dependency), it shrinks by the share of those:
   a latency that ends at a time-out says nothing.
@@ -40,6 +41,7 @@ _MAX_LATENCIES = 256
 
 _MAX_DROPPED = 0.1  # of the calls of a window: that many may fail at random
 _MAX_CUT = 0.5
+_NEAR = 0.8  # of the limit at which calls were dropped, from which on it grows by one
 _USED = 0.5  # of the limit; it does not grow beyond what is used
 
 _MIN_LATENCY = 0.001  # below that it is the machine that calls which is busy, or not
@@ -119,7 +121,7 @@ class CapacityEstimate:
     (24, '0.050')
     """
 
-    __slots__ = ("_cuts", "_epoch", "_exact", "_window", "baseline", "least", "most")
+    __slots__ = ("_cuts", "_dropped_at", "_epoch", "_exact", "_window", "baseline", "least", "most")
 
     def __init__(self, start: int, least: int, most: int) -> None:
         self.least: int = least
@@ -130,6 +132,8 @@ class CapacityEstimate:
         self._epoch = -math.inf
         self._window: _Window | None = None
         self._cuts: _Cuts | None = None
+        #: The limit at which too many calls were dropped last.
+        self._dropped_at = math.inf
 
     @property
     def limit(self) -> int:
@@ -165,7 +169,7 @@ class CapacityEstimate:
         """Adapt the limit to a *window* that is over."""
         dropped = window.dropped / window.calls
         if dropped > _MAX_DROPPED:
-            self._cuts = None
+            self._cuts, self._dropped_at = None, self._exact
             self._shrink(1.0 - dropped)
             return
         latency = max(statistics.median(window.latencies), _MIN_LATENCY)
@@ -175,7 +179,7 @@ class CapacityEstimate:
             return
         self._cuts = None
         if window.max_in_flight >= _USED * self._exact:
-            self._exact = min(self._exact + math.sqrt(self._exact), self.most)
+            self._grow()
 
     def _learn(self, latency: float, *, is_full: bool) -> float:
         """Return the baseline, which follows the *latency* of a window; upwards only where that has no queue."""
@@ -198,6 +202,15 @@ class CapacityEstimate:
             self.baseline, self._exact, self._cuts = latency, self._cuts.limit, None
         else:
             self._shrink(TOLERANCE * baseline / latency)
+
+    def _grow(self) -> None:
+        """Grow by the square root; by one near the limit at which calls were dropped last, until it is passed."""
+        step = math.sqrt(self._exact)
+        if _NEAR * self._dropped_at < self._exact + step:
+            step = 1.0
+        if self._exact > self._dropped_at:
+            self._dropped_at = math.inf
+        self._exact = min(self._exact + step, self.most)
 
     def _shrink(self, factor: float) -> None:
         self._exact = max(self._exact * max(factor, _MAX_CUT), self.least)

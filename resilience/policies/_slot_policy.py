@@ -89,7 +89,14 @@ class Compartment(Generic[S]):
 
 
 class SlotPolicy(Policy, Generic[S]):
-    """Base of the policies that make so many calls at a time. A subclass has the slots, and the error of a refusal."""
+    """Base of the policies that make so many calls at a time. A subclass has the slots, and the error of a refusal.
+
+    A call takes a slot, by itself on the fast path or by the effect `Acquire`; holds it until it ends, whatever the end
+    is; and gives it back in a ``finally``. One that finds none free is refused at once where to wait would be in vain:
+    the queue is full, a slot would come too late for `max_wait` or the deadline, or the call is made within one that
+    has a slot, and would wait for itself. What belongs to one call is local to `run`; what the calls of one key share
+    is their `Compartment`.
+    """
 
     guards_local_methods = False
     place: Place | None = Place.BULKHEAD
@@ -142,6 +149,7 @@ class SlotPolicy(Policy, Generic[S]):
         return Compartment(self._new_slots())
 
     def _compartments(self) -> list[Compartment[S]]:
+        """Return the compartment of calls without a key, and those of all keys, the least recently used first."""
         return [self._compartment, *(compartment for _, compartment in self._keyed.items())]
 
     def _title(self) -> str:
@@ -150,7 +158,10 @@ class SlotPolicy(Policy, Generic[S]):
     # -- the call ------------------------------------------------------------------------------------------------
 
     def run(self, call: Call) -> Steps:
-        """Make *call* in a slot; wait for one, or refuse the call."""
+        """Make *call* in a slot; wait for one, or refuse the call.
+
+        A call that the fast path has admitted, and that has failed, brings its permit along.
+        """
         compartment = self._compartment
         if self.key is not None:
             try:
@@ -179,7 +190,10 @@ class SlotPolicy(Policy, Generic[S]):
                 raise
 
     def _make(self, call: Call, slots: S, permit: Permit) -> Steps:
-        """Make *call*, which has a slot by its *permit*."""
+        """Make *call*, which has a slot by its *permit*.
+
+        A subclass that learns from how calls end overrides this; the slot is given back afterwards.
+        """
         outcome: Outcome = yield PROCEED
         return outcome
 
@@ -212,6 +226,7 @@ class SlotPolicy(Policy, Generic[S]):
         return None
 
     def _reject(self, compartment: Compartment[S], call: Call, reason: str) -> Steps:
+        """Refuse *call* for that *reason*, and emit it."""
         compartment.rejected += 1
         retry_after = compartment.expected_wait()
         error = self._error(compartment.slots, reason, retry_after)
@@ -243,7 +258,10 @@ class SlotPolicy(Policy, Generic[S]):
         return compartment.slots
 
     def worst(self, inside: WorstCase) -> WorstCase:
-        """Return *inside*, after the longest wait for a slot: without *max_wait* any time, up to the deadline."""
+        """Return *inside*, after the longest wait for a slot.
+
+        Without *max_wait* a call may wait for any time, up to its deadline.
+        """
         wait = math.inf
         if self.max_wait is not None:
             wait = self.max_wait

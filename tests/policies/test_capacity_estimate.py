@@ -124,6 +124,14 @@ def test_a_tenth_may_be_dropped_and_of_more_it_shrinks_by_their_share(dropped: i
     assert driven.window(0.05, in_flight=10, dropped=dropped) == limit
 
 
+def test_near_the_limit_at_which_calls_were_dropped_it_grows_by_one_until_it_is_passed():
+    driven = Driven(start=100)
+    assert driven.window(0.05, in_flight=60, dropped=9) == 70
+    assert [driven.window(0.05) for _ in range(3)] == [78, 79, 80]
+    driven.estimate._exact = 100.5
+    assert [driven.window(0.05) for _ in range(2)] == [101, 111]
+
+
 def test_it_stays_between_least_and_most():
     driven = Driven(start=20, least=5, most=40)
     for _ in range(10):
