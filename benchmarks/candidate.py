@@ -24,6 +24,7 @@ CAPABILITIES = (
     "limit",
     "full",
     "bulkhead",
+    "adaptive_limit",
     "rate_limit",
     "circuit",
     "keyed",

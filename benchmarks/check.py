@@ -203,6 +203,7 @@ _EXPECTED: dict[str, tuple[Callable[[str, Wrap], None], ...]] = {
     "limit": (_succeeds, _limits),
     "full": (_succeeds, _retries, _falls_back, _rejects_with_default, _limits_with_default),
     "bulkhead": (_succeeds, _admits_as_many_as_it_has_slots),
+    "adaptive_limit": (_succeeds, _admits_as_many_as_it_has_slots),
     "rate_limit": (_succeeds, _admits_as_many_as_the_rate),
     "circuit": (_is_a_circuit,),
     "keyed": (_separates_keys,),

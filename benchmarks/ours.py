@@ -87,6 +87,12 @@ def bulkhead(function: Function) -> Function:
     return guarded
 
 
+def adaptive_limit(function: Function) -> Function:
+    limit = resilience.adaptive_limit(new_name(), start=SLOTS, least=SLOTS, most=SLOTS, max_queue=0)
+    guarded: Function = limit(function)
+    return guarded
+
+
 def rate_limit(function: Function, calls: int = RATE) -> Function:
     guarded: Function = resilience.rate_limit(new_name(), f"{calls}/s", burst=calls, max_wait=0)(function)
     return guarded

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from resilience.classification import classify, explain, register, register_library, retry_after
     from resilience.collect import ErrorCollector
     from resilience.errors import (
+        AdaptiveLimitError,
         BulkheadFullError,
         CallTimeoutError,
         DeadlineExceededError,
@@ -44,12 +45,14 @@ if TYPE_CHECKING:
     from resilience.errors.circuit import CircuitOpenError
     from resilience.gather import CallResult, GatheredResults, gather_results, gather_results_async
     from resilience.metrics.tracking import track_errors
+    from resilience.policies.adaptive_limit import AdaptiveLimit, adaptive_limit
     from resilience.policies.backoff import Backoff
     from resilience.policies.bulkhead import Bulkhead, bulkhead
     from resilience.policies.degraded import Degraded
     from resilience.policies.hedge import Hedge, hedge
     from resilience.policies.idempotency import by_method, unless_post
     from resilience.policies.linting import Finding, lint
+    from resilience.policies.priority import priority
     from resilience.policies.rate_limit import RateLimit, rate_limit
     from resilience.policies.retry_budget import RetryBudget
     from resilience.policies.retry_report import AttemptReport, CallReport, last_call, report_of
@@ -63,6 +66,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AdaptiveLimit",
+    "AdaptiveLimitError",
     "Arguments",
     "AttemptReport",
     "Backoff",
@@ -102,6 +107,7 @@ __all__ = [
     "ValidationFailedError",
     "WorstCase",
     "__version__",
+    "adaptive_limit",
     "bulkhead",
     "by_method",
     "circuit_breaker",
@@ -117,6 +123,7 @@ __all__ = [
     "last_call",
     "lint",
     "override_profiles",
+    "priority",
     "profile_of",
     "rate_limit",
     "register",
@@ -137,6 +144,8 @@ __all__ = [
 
 # Imported when first asked for. With the circuit comes pybreaker, and with it redis and tornado where installed.
 _LAZY = {
+    "AdaptiveLimit": "policies.adaptive_limit",
+    "AdaptiveLimitError": "errors",
     "Arguments": "policies.revision",
     "AttemptReport": "policies.retry_report",
     "Backoff": "policies.backoff",
@@ -172,6 +181,7 @@ _LAZY = {
     "TooManyAbandonedError": "errors",
     "ValidationFailedError": "errors",
     "WorstCase": "_runtime.worst_case",
+    "adaptive_limit": "policies.adaptive_limit",
     "bulkhead": "policies.bulkhead",
     "by_method": "policies.idempotency",
     "circuit_breaker": "circuits",
@@ -186,6 +196,7 @@ _LAZY = {
     "report_of": "policies.retry_report",
     "lint": "policies.linting",
     "override_profiles": "profiles",
+    "priority": "policies.priority",
     "profile_of": "profiles",
     "rate_limit": "policies.rate_limit",
     "register": "classification.registry",

@@ -261,6 +261,13 @@ _BULKHEADS = {
     "on_rejected": _EVENTS,
 }
 
+_ADAPTIVE_LIMITS = {
+    **{name: advice for name, advice in _BULKHEADS.items() if advice in (_MAX_WAIT, _EVENTS, "write max_queue=")},
+    **dict.fromkeys(("limit", "initial_limit", "initial", "start_limit"), "write start="),
+    **dict.fromkeys(("min_limit", "minimum", "min_concurrency"), "write least="),
+    **dict.fromkeys(("max_limit", "maximum", "max_concurrency", "max_concurrent"), "write most="),
+}
+
 _ADVICE: dict[str, dict[str, str]] = {
     "retry_on_category": _RETRY,
     "circuit_breaker": _CIRCUIT,
@@ -268,6 +275,7 @@ _ADVICE: dict[str, dict[str, str]] = {
     "timeout": _TIME_LIMITS,
     "deadline": _DEADLINES,
     "bulkhead": _BULKHEADS,
+    "adaptive_limit": _ADAPTIVE_LIMITS,
 }
 _UNITS = re.compile("_(s|secs?|seconds|ms|millis|milliseconds)$")
 

@@ -45,6 +45,7 @@ __all__ = [
     "HedgePaused",
     "HedgeStarted",
     "HedgeWon",
+    "LimitChanged",
     "RateLimitHeld",
     "RetriesExhausted",
     "RetryScheduled",
@@ -262,6 +263,28 @@ class RateLimitHeld(Event):
     """The server has limited the rate: the rate limit named *policy* lets no call go for *wait* seconds."""
 
     wait: float
+
+
+# -- adaptive limits --------------------------------------------------------------------------------------------------
+
+
+@event_type(
+    "limit.changed",
+    Severity.INFO,
+    counter=Counter("resilience.adaptive_limit.changes", "Changes of adaptive limits by a half or more.", ("policy",)),
+)
+class LimitChanged(Event):
+    """The adaptive limit named *policy* admits *limit* calls at a time now, and *before* when it was reported last.
+
+    It comes when the limit is half as much again as then, or less by that. Its *target* is the name of the limit, which
+    may guard several functions.
+    """
+
+    limit: int
+    before: int
+
+    def _policy_fields(self) -> dict[str, object]:
+        return _named("adaptive_limit", self.policy)
 
 
 # -- hedges -----------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import pytest
 
 from resilience import (
     ErrorCategory,
+    adaptive_limit,
     bulkhead,
     circuit_breaker,
     deadline,
@@ -23,6 +24,7 @@ from resilience import (
     hedge,
     rate_limit,
     standard,
+    throttle,
     timeout,
     unless_post,
 )
@@ -47,6 +49,8 @@ OPTIONS: dict[str, Callable[..., object]] = {
     "deadline.md": deadline,
     "fallback.md": fallback,
     "bulkhead.md": bulkhead,
+    "adaptive-limit.md": adaptive_limit,
+    "throttle.md": throttle,
     "rate-limit.md": rate_limit,
     "hedge.md": hedge,
     "standard.md": standard,

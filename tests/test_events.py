@@ -28,6 +28,7 @@ from resilience.events import (
     HedgePaused,
     HedgeStarted,
     HedgeWon,
+    LimitChanged,
     RateLimitHeld,
     RetryScheduled,
     TargetThreadsExhausted,
@@ -77,6 +78,7 @@ def test_every_event_is_emitted_in_order(runner: Runner):
     others |= {RateLimitHeld, ThreadsExhausted, TargetThreadsExhausted, ThreadNotStarted}
     others |= {HedgeStarted, HedgeWon, HedgePaused, ConfigurationChanged, ConfigurationRejected}
     others |= {CircuitSetByHand}
+    others |= {LimitChanged}
     assert {type(event) for event in story.events} == set(EVENTS) - others
     assert all(event.target.endswith("dependency") for event in story.events)
 

@@ -20,7 +20,16 @@ import stamina
 import tenacity
 
 import resilience
-from resilience import bulkhead, circuit_breaker, deadline, fallback, retry_on_category, retrying, timeout
+from resilience import (
+    adaptive_limit,
+    bulkhead,
+    circuit_breaker,
+    deadline,
+    fallback,
+    retry_on_category,
+    retrying,
+    timeout,
+)
 from resilience._foreign_keywords import _ADVICE, advice_on
 from resilience.policies._circuit_breaker_config import CircuitBreakerConfig
 from resilience.policies._retry_config import RetryOptions
@@ -32,6 +41,7 @@ OPTIONS = {
     "circuit_breaker": CIRCUIT,
     **{each.__name__: set(inspect.signature(each).parameters) for each in (fallback, timeout, deadline)},
     "bulkhead": set(inspect.signature(bulkhead).parameters),
+    "adaptive_limit": set(inspect.signature(adaptive_limit).parameters),
 }
 
 

@@ -68,6 +68,8 @@ NAVIGATION = {
         "timeout",
         "deadline",
         "bulkhead",
+        "adaptive-limit",
+        "priority",
         "rate-limit",
         "throttle",
         "hedge",

@@ -103,6 +103,8 @@ CASES = (
     ),
     Case("sync-bulkhead", "success: bulkhead", "bulkhead", *_COUNTER),
     Case("async-bulkhead", "success, async: bulkhead", "bulkhead", *_COUNTER, shape="async"),
+    Case("sync-adaptive-limit", "success: adaptive limit", "adaptive_limit", *_COUNTER),
+    Case("async-adaptive-limit", "success, async: adaptive limit", "adaptive_limit", *_COUNTER, shape="async"),
     Case("sync-rate-limit", "success: rate limit", "rate_limit", *_GCRA),
     Case("async-rate-limit", "success, async: rate limit", "rate_limit", *_GCRA, shape="async"),
     Case("failures-retry", f"{_FAILING}: retry", "retry", *_LOOP, subject="flaky", calls=300),

@@ -16,6 +16,10 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.load.picture import ACCENT, FAINT, INK, heading, panel
 from benchmarks.load.table import Progress, Result, Table
 from resilience import CircuitOpenError, circuit_breaker
 from resilience.circuits import CircuitBreaker
@@ -172,4 +176,35 @@ def complaints(document: Result) -> Sequence[str]:
     return found + [f"background: {share:.4f} is shed" for share in shed if share > _MAX_SHED]
 
 
-TABLE = Table("breaker", "Circuits", find, rows, complaints)
+# -- the picture ------------------------------------------------------------------------------------------------------
+
+_COLOURS: Final[Mapping[str, str]] = {"5 in a row": "#e08214", "half of 20, 5 s": "#2b83c6", OURS: ACCENT}
+
+
+def draw(document: Result) -> Figure:
+    """Return the figure: the calls that succeed, and those that are let through, by the share that fails."""
+    rate = _RATES[-1]
+    figure = heading(
+        "Circuits, while a part of the calls fails at random",
+        f"Ten minutes at {rate:g} calls per second.",
+        {"possible": (INK, (0, (2, 2))), **{name: (colour, "-") for name, colour in _COLOURS.items()}},
+    )
+    succeeded = panel(figure, 0, "Calls that succeed", "share of all calls")
+    shares = (0.0, *_FAILING)
+    succeeded.plot(shares, [1 - share for share in shares], color=INK, linestyle=(0, (2, 2)))
+    _lines(succeeded, document, rate, "succeeded")
+    _lines(panel(figure, 1, "Calls that are let through", "share of all calls"), document, rate, "let_through")
+    return figure
+
+
+def _lines(axes: Axes, document: Result, rate: float, column: str) -> None:
+    for name, colour in _COLOURS.items():
+        found = [row[column] for row in document["steady"] if row["circuit"] == name and row["rate"] == rate]
+        axes.plot((0.0, *_FAILING), (1.0, *found), color=colour, marker="o", markersize=4)
+    axes.set_ylim(0, 1.05)
+    axes.set_xlim(0, 1.05)
+    axes.set_xticks((0.0, *_FAILING), [f"{share:.0%}" for share in (0.0, *_FAILING)])
+    axes.set_xlabel("calls that fail, of those that are made", size=8.5, color=FAINT)
+
+
+TABLE = Table("breaker", "Circuits", find, rows, complaints, draw)

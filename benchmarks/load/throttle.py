@@ -12,8 +12,11 @@ import itertools
 import math
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
+from matplotlib.figure import Figure
+
+from benchmarks.load.picture import ACCENT, FAINT, INK, heading, panel
 from benchmarks.load.table import Progress, Result, Table
 from resilience import ErrorCategory, ThrottledError, throttle
 from resilience.clock import current_clock
@@ -21,7 +24,7 @@ from resilience.testing import VirtualClock, virtual_time
 
 __all__ = ["TABLE", "THROTTLES", "complaints", "find", "rows"]
 
-Document: TypeAlias = dict[str, dict[str, float]]
+Document: TypeAlias = dict[str, dict[str, Any]]
 Request: TypeAlias = Callable[[], None]
 #: A request whose dependency accepts a share of what is made, and so many requests per second.
 Second: TypeAlias = tuple[float, float]
@@ -125,18 +128,21 @@ def find(progress: Progress = lambda _: None) -> Document:
     document: Document = {}
     for name, guard in THROTTLES.items():
         progress(name)
-        document[name] = {"recovery": _recovery(guard), **_overload(guard, 20), **_overload(guard, 60)}
+        document[name] = {**_around_outage(guard), **_overload(guard, 20), **_overload(guard, 60)}
+        drawn = _play(guard, [*[(1.0, math.inf)] * 30, *[(1.0, 20.0)] * 90])
+        document[name]["overload seconds"] = [requests for requests, _ in drawn]
         background = _play(guard, [(0.98, math.inf)] * _STEADY)
         document[name]["shed"] = 1 - sum(requests for requests, _ in background) / (_RATE * _STEADY)
     return document
 
 
-def _recovery(guard: Callable[[Request], Request]) -> float:
+def _around_outage(guard: Callable[[Request], Request]) -> dict[str, Any]:
     """Return how many seconds after an outage a second ends in which nine of ten calls succeed; infinity: never."""
     phases = [(1.0, math.inf)] * _HEALTHY, [(0.0, math.inf)] * _OUTAGE, [(1.0, math.inf)] * _AFTER
-    after = _play(guard, itertools.chain(*phases))[_HEALTHY + _OUTAGE :]
-    ended = (number for number, (_, accepted) in enumerate(after, 1) if accepted >= _RECOVERED * _RATE)
-    return float(next(ended, math.inf))
+    accepted = [accepted for _, accepted in _play(guard, itertools.chain(*phases))]
+    after = accepted[_HEALTHY + _OUTAGE :]
+    ended = (second for second, number in enumerate(after, 1) if number >= _RECOVERED * _RATE)
+    return {"recovery": float(next(ended, math.inf)), "outage seconds": accepted}
 
 
 def _overload(guard: Callable[[Request], Request], capacity: int) -> dict[str, float]:
@@ -172,4 +178,31 @@ def complaints(document: Result) -> Sequence[str]:
     return bad
 
 
-TABLE = Table("throttle", "Throttles", find, rows, complaints)
+# -- the picture ------------------------------------------------------------------------------------------------------
+
+_COLOURS: Final[Mapping[str, tuple[str, str]]] = {
+    "none": (INK, ":"),
+    "the law alone, k=2": ("#e08214", "-"),
+    "throttle(k=1.3)": ("#2b83c6", "-"),
+    OURS: (ACCENT, "-"),
+}
+_DRAWN = 240  # seconds
+
+
+def draw(document: Result) -> Figure:
+    """Return the figure: what succeeds around an outage, and what an overloaded dependency gets."""
+    figure = heading(
+        "Throttles, at 100 calls a second", "An outage of half a minute, and a dependency that does 20.", _COLOURS
+    )
+    outage = panel(figure, 0, "Nothing is accepted from the 60th to the 90th second", "calls that succeed, per second")
+    overload = panel(figure, 1, "It accepts 20 a second from the 30th second on", "requests that it gets, per second")
+    for name, (colour, style) in _COLOURS.items():
+        outage.plot(document[name]["outage seconds"][:_DRAWN], color=colour, linestyle=style)
+        overload.plot(document[name]["overload seconds"], color=colour, linestyle=style)
+    for axes in (outage, overload):
+        axes.set_ylim(0, 1.08 * _RATE)
+        axes.set_xlabel("seconds", size=8.5, color=FAINT)
+    return figure
+
+
+TABLE = Table("throttle", "Throttles", find, rows, complaints, draw)

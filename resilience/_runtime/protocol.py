@@ -352,7 +352,7 @@ class Limiter(Protocol):
 
     A `Gate` is only looked at, a limiter gives something to each call that it admits. The fast path asks it by
     `try_enter` before it calls the function. Where the answer is False, `run` is asked, which may wait or reject. The
-    methods wait for nothing, call no function of the user's, and may be called from any thread.
+    methods wait for nothing, call no function of the user's but listeners of events, and may be called from any thread.
 
     The *permit* is made before the limiter is asked, so that Ctrl-C, at whatever instruction, cannot lose what was
     taken. A call that fails takes its permit to `run`, which gets it by `Call.take_permit`.

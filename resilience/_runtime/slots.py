@@ -31,8 +31,10 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from resilience._forks import call_in_forked_child
+from resilience._priority_context import Rank, current_rank
 from resilience._runtime.circuit_context import (
     Permit,
     innermost_permit,
@@ -41,6 +43,7 @@ from resilience._runtime.circuit_context import (
     running_permits,
     still_running,
 )
+from resilience._runtime.waiting_order import Turns, place_to_evict, place_to_serve, waiting_before
 from resilience._validation import optional, parse_count, require_choice
 from resilience.clock import current_clock
 
@@ -68,12 +71,14 @@ def _nothing() -> None:
 class Waiter:
     """A call that takes a slot, and may have to wait: *wake* is called when it has one, by the thread that released it.
 
-    *granted* says that the slot is its own. It is set and taken back under the lock of the `Slots`.
+    *granted* says that the slot is its own. It is set and taken back under the lock of the `Slots`. *rank* is the
+    priority of the code that makes the call.
     """
 
-    __slots__ = ("granted", "wake")
+    __slots__ = ("granted", "rank", "wake")
 
     def __init__(self, wake: Callable[[], object] = _nothing) -> None:
+        self.rank: Rank = current_rank()
         self.granted: bool = False
         self.wake: Callable[[], object] = wake
 
@@ -85,6 +90,9 @@ class Slots:
     With *order* "newest" it goes to the one that came last, with "adaptive" to that one once calls have been waiting
     for 100 ms without a break, and as many of them as there are slots. Where *max_queue* calls wait, a further one is
     refused, or, newest first, takes the place of the oldest.
+
+    Calls may have a priority (`resilience.priority`): those of the highest level are served first, and those of the
+    lowest leave a full queue first.
 
     In a forked process no call waits. Slots that were taken stay taken: the call that forks goes on in the child, too.
 
@@ -119,6 +127,9 @@ class Slots:
         self._unwoken: list[Waiter] = []
         #: Since when calls wait without a break, by the clock.
         self._waiting_since = math.inf
+        #: Whether a call of these has a priority of its own; and whose turn it is then.
+        self._ranked = False
+        self._turns = Turns()
         #: The call that each thread has taken a slot for last. A slot released there is that one, as far as it matters:
         #: until the call's policy has come from its `Acquire` into its ``try``, nothing else runs in the thread.
         self._granted_last: dict[int, Waiter] = {}
@@ -128,6 +139,11 @@ class Slots:
     def free(self) -> int:
         """How many slots can be taken at once."""
         return max(0, self.limit - len(self._held))
+
+    @property
+    def in_flight(self) -> int:
+        """How many slots are taken."""
+        return min(len(self._held), self.limit)
 
     @property
     def waiting(self) -> int:
@@ -164,6 +180,12 @@ class Slots:
         others = (waiter for key, waiter in self._lent.items() if key not in last)
         return next(others, next(iter(self._lent.values()), _NO_WAITER))
 
+    def resize(self, limit: int) -> None:
+        """Change the number of slots. Calls that hold more than that keep them until they end."""
+        self.limit = limit
+        if self._waiters:
+            self._serve()
+
     # -- for the fast path -----------------------------------------------------------------------------------------
 
     #: A `Limiter` that takes back what it gives.
@@ -180,7 +202,7 @@ class Slots:
         if self._untimed > 0:  # threads that come at once may count below it
             self._untimed -= 1
         else:
-            permit[2] = current_clock().now()
+            permit[2] = self._stamp()
         outer = innermost_permit.get()
         if outer is not None and (outer[0] or outer[1]):  # else it has ended, and leads to no other
             permit[1] = running_permits(outer)
@@ -205,17 +227,25 @@ class Slots:
         with self._lock:
             self._held[id(permit)] = permit  # before the waiter's is taken out, so that no other call can come between
             self._take_back(waiter)
-        permit[0], permit[2] = self, current_clock().now()
+        permit[0], permit[2] = self, self._stamp()
         running_calls.set((*still_running(running_calls.get()), permit))
 
     def is_held_here(self) -> bool:
         """Whether the running code belongs to a call that holds one of the slots, by a permit."""
         return is_part_of(self)
 
+    def _stamp(self) -> Any:
+        """Return what a permit notes of a call that begins now and is timed, for `_record`."""
+        return current_clock().now()
+
     def _record(self, permit: Permit) -> None:
         """Record how long the call with that *permit* has held its slot, once."""
         took = current_clock().now() - permit[2]
         permit[2] = None
+        self._note_duration(took)
+
+    def _note_duration(self, took: float) -> None:
+        """Note for how long a call has held its slot; and time fewer of the next ones where that is not long."""
         self.durations.append(took)
         self._untimed = (_ONE_IN - 1) * (took < _SHORT)
 
@@ -241,20 +271,54 @@ class Slots:
     def queue_up(self, waiter: Waiter) -> bool:
         """Have a call wait for a slot, and return whether it may; it may be woken at once.
 
-        Where the queue is full and serves the newest first, the oldest leaves it, and is woken without a slot.
+        Where the queue is full and serves the newest first, the oldest leaves it, and is woken without a slot; or in
+        any order one of a lower priority.
         """
         with self._lock:
+            plain = waiter.rank.is_plain
             if self.max_queue is not None and len(self._waiters) >= self.max_queue:
-                if not self._waiters or not self.newest_first:
+                place = self._place_to_evict(waiter)
+                if place is None:
                     return False
-                evicted = self._waiters[0]
-                del self._waiters[0]
+                evicted = self._waiters[place]
+                del self._waiters[place]
                 self._unwoken.append(evicted)
             if not self._waiters:
-                self._waiting_since = current_clock().now()
+                self._waiting_since, self._ranked = current_clock().now(), False
+            self._ranked = self._ranked or not plain
             self._waiters.append(waiter)
         self._serve()  # one may have been released since there was none
         return True
+
+    def waiting_before(self, rank: Rank) -> int:
+        """Return how many of the calls that wait get a slot before a further one of that *rank*."""
+        with self._lock:
+            if self._ranked or not rank.is_plain:
+                return waiting_before(self._waiters, rank, newest_first=self.newest_first)
+            return len(self._waiters) * (not self.newest_first)
+
+    def _place_to_serve(self, newest_first: bool) -> int:
+        """Return the place of the call that gets the next slot: the last, the first, or the one of highest priority.
+
+        Where a signal has interrupted the grant to a call, that one has its slot already, and comes first.
+        """
+        if not self._ranked:
+            return -newest_first
+        interrupted = (at for at, waiter in enumerate(self._waiters) if id(waiter) in self._held)
+        chosen = next(interrupted, None)
+        if chosen is None:
+            chosen = place_to_serve(self._waiters, self._turns, newest_first=newest_first)
+        return chosen
+
+    def _place_to_evict(self, newcomer: Waiter) -> int | None:
+        """Return the place of the call that leaves the full queue for another one; None where that is refused."""
+        if not self._waiters:
+            return None
+        if self._ranked or not newcomer.rank.is_plain:
+            return place_to_evict(self._waiters, newcomer.rank, newest_first=self.newest_first)
+        if self.newest_first:
+            return 0
+        return None
 
     def stop_waiting(self, waiter: Waiter) -> bool:
         """Return whether a call has its slot; it waits no longer."""
@@ -315,13 +379,16 @@ class Slots:
         with self._lock:
             if not self._waiters:
                 return
-            take = -self.newest_first  # the last, or the first
+            newest_first = self.newest_first
             while self._waiters:
+                take = self._place_to_serve(newest_first)
                 waiter = self._waiters[take]
                 if not self._lend(waiter):
                     break
                 del self._waiters[take]
                 self._unwoken.append(waiter)
+                if self._ranked:
+                    self._turns.note(waiter.rank.tenant)
 
     def _wake(self) -> None:
         """Wake calls, not under the lock; the slot of one that cannot run goes to the next."""

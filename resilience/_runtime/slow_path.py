@@ -103,14 +103,22 @@ class SlowPath(ProcessBound):
     def hand_over(self, call: Call, permit: Permit) -> None:
         """Give each *permit* of the limiter to the policy that it belongs to, which leaves it when the call has ended.
 
-        A policy inside a time limit that has passed is not run any more: its permit is left at once.
+        A policy inside a time limit that has passed is cut off at once, as it would be if it had been run.
         """
         assert self.limiter is not None, "it has given the permit"
         call.permits = dict(permits_of(self.limiter, permit))
         for policy in self.stack[call.position :]:
             limiter = policy.fast_path_limiter
             if limiter is not None and limiter.leaves:
-                limiter.leave(call.permits.pop(limiter))
+                self._time_out(policy, {limiter: call.permits.pop(limiter)})
+
+    def _time_out(self, policy: Policy, permits: dict[Limiter, Permit]) -> None:
+        """Have a *policy* with a limiter end the call, which a time limit outside of it has cut off."""
+        call = Call(self.target, self.function)
+        call.permits, call.admitted, call.ended_by = permits, True, CutOff.TIMED_OUT
+        steps = policy.run(call)
+        next(steps)
+        end(steps)
 
     @staticmethod
     def cut_off_here() -> CutOff | None:

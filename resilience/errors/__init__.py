@@ -8,6 +8,7 @@
     ├── ThreadNotStartedError           a sync call was rejected: the system started no thread for it
     ├── CircuitOpenError                a circuit rejected the call; also a pybreaker.CircuitBreakerError
     ├── BulkheadFullError               a bulkhead refused the call: too many are in flight
+    ├── AdaptiveLimitError              an adaptive limit refused the call: as many are in flight as can be done
     ├── RateLimitedError                a rate limit refused the call: its turn would come too late
     ├── ThrottledError                  a throttle rejected the call: the dependency accepts too few
     └── ValidationFailedError           an `ErrorCollector` has collected errors; also a ValueError
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from resilience._lazy import attach_lazy
 from resilience.errors.base import (
+    AdaptiveLimitError,
     BulkheadFullError,
     CallTimeoutError,
     DeadlineExceededError,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from resilience.errors.code_table import CodeProblem, check_codes
 
 __all__ = [
+    "AdaptiveLimitError",
     "BulkheadFullError",
     "CallTimeoutError",
     "CodeProblem",

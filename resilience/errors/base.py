@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from resilience.errors._pickling import Parts
 
 __all__ = [
+    "AdaptiveLimitError",
     "BulkheadFullError",
     "CallTimeoutError",
     "DeadlineExceededError",
@@ -396,10 +397,37 @@ class BulkheadFullError(ResilienceError, code="RES-E008", category="rejected"):
         calls = f"{self.limit} calls in flight, {self.queued} queued"
         if self.limit == 1:
             calls = f"1 call in flight, {self.queued} queued"
-        expected = ""
-        if self.retry_after is not None:
-            expected = f"; a slot is expected in {self.retry_after:.3g} s"
-        return f"bulkhead {self.name!r} is full: {self.reason} ({calls}){expected}"
+        return f"bulkhead {self.name!r} is full: {self.reason} ({calls}){_expected_slot(self.retry_after)}"
+
+
+class AdaptiveLimitError(ResilienceError, code="RES-E011", category="rejected"):
+    """The adaptive limit *name* refused a call: it is at *limit* calls in flight now, and *queued* wait.
+
+    *reason* says which rule, as of a `BulkheadFullError`. *retry_after* is when a further call can expect a slot, in
+    seconds, by how long calls have taken of late; None before any has ended.
+
+    >>> str(AdaptiveLimitError("stock", 12, 24, "its queue is full", 0.25))
+    "adaptive limit 'stock' is reached: its queue is full (12 calls at a time, 24 queued); a slot is expected in 0.25 s"
+    """
+
+    args: tuple[str, int, int, str, float | None]
+
+    def __init__(self, name: str, limit: int, queued: int, reason: str, retry_after: float | None = None) -> None:
+        self.args = (name, limit, queued, reason, retry_after)
+        self.name = name
+        self.limit = limit
+        self.queued = queued
+        self.reason = reason
+        self.retry_after = retry_after
+
+    def _own_details(self) -> Mapping[str, object]:
+        return {"adaptive_limit": self.name, "limit": self.limit, "queued": self.queued, "reason": self.reason}
+
+    def __str__(self) -> str:
+        calls = f"{self.limit} calls at a time, {self.queued} queued"
+        if self.limit == 1:
+            calls = f"1 call at a time, {self.queued} queued"
+        return f"adaptive limit {self.name!r} is reached: {self.reason} ({calls}){_expected_slot(self.retry_after)}"
 
 
 class RateLimitedError(
@@ -463,6 +491,13 @@ class ThrottledError(ResilienceError, code="RES-E010", category="rejected"):
         cause = "too few of those that are made are accepted"
         rejected = f"throttle {self.name!r} rejects {self.share:.0%} of the calls"
         return f"{rejected}: {cause}; a call is made in {self.args[2]:.3g} s"
+
+
+def _expected_slot(retry_after: float | None) -> str:
+    """Return when a slot is expected, as the end of a message; nothing where that is not known."""
+    if retry_after is None:
+        return ""
+    return f"; a slot is expected in {retry_after:.3g} s"
 
 
 _MAX_FIELDS_SHOWN = 10

@@ -29,6 +29,8 @@ from resilience.metrics.definitions import (
     ERRORS,
     FAILURE,
     FAILURE_RATE,
+    LIMIT,
+    LIMIT_IN_FLIGHT,
     OTHER,
     SHED_SHARE,
     SLOW_RATE,
@@ -72,6 +74,7 @@ class Collector:
             ERRORS: self._read_errors,
             **dict.fromkeys((CIRCUIT_STATE, CIRCUIT_MODE, FAILURE_RATE, SLOW_RATE, SHED_SHARE), _read_circuits),
             **dict.fromkeys((BUDGET_LEFT, BUDGET_SIZE), self._read_budgets),
+            **dict.fromkeys((LIMIT, LIMIT_IN_FLIGHT), _read_limits),
         }
 
     def add_budgets(self, other: Collector) -> None:
@@ -199,6 +202,23 @@ def _read_circuits() -> Mapping[Metric, Values]:
         _keep_highest(shed, name, circuit["shed"])
     rates: Mapping[Metric, Values] = {FAILURE_RATE: failure_rates, SLOW_RATE: slow_rates, SHED_SHARE: shed}
     return {CIRCUIT_STATE: states, CIRCUIT_MODE: modes, **rates}
+
+
+def _read_limits() -> Mapping[Metric, Values]:
+    """Return the values of the adaptive limits' gauges, by name: the highest limit, and all calls in flight."""
+    limits: Values = {}
+    in_flight: Values = {}
+    if "resilience.policies.adaptive_limit" in sys.modules:  # else nothing can have made one
+        from resilience.policies.adaptive_limit import adaptive_limits
+
+        for each in adaptive_limits():
+            name = each.name
+            if (name,) not in limits and len(limits) >= _event_counters.MAX_SERIES:
+                name = OTHER
+            load = each.snapshot()
+            _keep_highest(limits, name, load["limit"])
+            _add(in_flight, (name,), load["in_flight"])
+    return {LIMIT: limits, LIMIT_IN_FLIGHT: in_flight}
 
 
 def _circuits() -> Iterator[CircuitSnapshot]:

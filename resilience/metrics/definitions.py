@@ -98,6 +98,15 @@ SHED_SHARE = Gauge(
 BUDGET_LEFT = Gauge("resilience.retry_budget.tokens", "The tokens a retry budget has left.", ("budget",))
 BUDGET_SIZE = Gauge("resilience.retry_budget.size", "The tokens of a full retry budget.", ("budget",))
 
+LIMIT = Gauge(
+    "resilience.adaptive_limit.limit",
+    "The calls that an adaptive limit admits at a time, the highest of its name.",
+    ("policy",),
+)
+LIMIT_IN_FLIGHT = Gauge(
+    "resilience.adaptive_limit.in_flight", "The calls that are in flight through adaptive limits.", ("policy",)
+)
+
 
 def event_counters() -> tuple[Counter, ...]:
     """Return the counters that kinds of events declare, each once, in the order of the events."""
@@ -108,7 +117,7 @@ def all_metrics() -> tuple[Metric, ...]:
     """Return every metric there is, the counters of the application's own events included."""
     calls = CALLS, DURATION, ERRORS, ATTEMPTS
     circuits = CIRCUIT_STATE, CIRCUIT_MODE, FAILURE_RATE, SLOW_RATE, SHED_SHARE
-    return (*calls, *event_counters(), *circuits, BUDGET_LEFT, BUDGET_SIZE)
+    return (*calls, *event_counters(), *circuits, BUDGET_LEFT, BUDGET_SIZE, LIMIT, LIMIT_IN_FLIGHT)
 
 
 def attribute(word: str) -> str:

@@ -17,7 +17,7 @@ from resilience.policies._hedge_events import copy_started, copy_won, hedge_paus
 from resilience.policies._hedge_state import PAUSE_SECONDS, HedgeState
 from resilience.policies._repeatable import may_be_made_twice, may_follow
 from resilience.policies._retry_decision import server_delay
-from resilience.policies.bulkhead import Bulkhead
+from resilience.policies._slot_policy import SlotPolicy
 
 if TYPE_CHECKING:
     from resilience.policies.hedge import Hedge
@@ -78,7 +78,7 @@ class HedgedCall(Race):
         """Whether a copy can be quicker than the call: not in a pause, a shutdown, or while calls wait for capacity."""
         if now < self._state.paused_until or is_shutting_down() or self._state.lacks_capacity:
             return False
-        if not any(isinstance(policy, Bulkhead) and policy.has_queue(copy) for policy in copy.stack):
+        if not any(isinstance(policy, SlotPolicy) and policy.has_queue(copy) for policy in copy.stack):
             return True
         self._pause(_QUEUE, PAUSE_SECONDS)
         return False

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 from resilience._listeners import emit, has_listeners
 from resilience._outcome import Outcome
+from resilience._priority_context import current_rank
 from resilience._runtime.method_selection import RequestMethods
 from resilience._runtime.protocol import Call, Steps
 from resilience.clock import Clock
 from resilience.errors.circuit import CircuitOpenError
 from resilience.policies._announce import announce
 from resilience.policies._circuit_breaker_config import CircuitBreakerConfig, TripRates
+from resilience.policies._priority_mix import PriorityMix
 from resilience.policies._shedding import MIN_CALLS, UsualFailures, failing_share, share_to_shed
 from resilience.policies._sliding_window import Window
 from resilience.policies.circuit_breaker import CircuitBreakerPolicy
@@ -35,11 +37,13 @@ _REPORTED_CHANGE = 0.1  # of the share, by which subscribers hear of it again
 class PartialClosed(ClosedWithRates):
     """CLOSED, of a partial circuit: it sheds *share* of the calls, at random. 0 unless more fail than usual.
 
+    Of calls with a priority (`resilience.priority`) the lowest are shed first.
+
     While that is 0, calls take the fast path, and a success costs what it does in any circuit with a rate: 1 more in
     `call_count`. Each failure sets the share anew; so does each admission while it is not 0.
     """
 
-    __slots__ = ("calls_learned", "failing_before", "share", "usual")
+    __slots__ = ("calls_learned", "failing_before", "mix", "share", "usual")
 
     def __init__(
         self,
@@ -53,6 +57,8 @@ class PartialClosed(ClosedWithRates):
     ) -> None:
         super().__init__(rates, windows, observed=observed, since=since, ramp_up=ramp_up)
         self.share: float = 0.0
+        #: The priorities of the calls since it sheds.
+        self.mix: PriorityMix = PriorityMix()
         #: Of the circuit: what it has learned outlasts this state.
         self.usual: UsualFailures = usual
         #: The `call_count` up to which calls have been learned from, or were not to be.
@@ -77,7 +83,7 @@ class PartialClosed(ClosedWithRates):
         if self._ramps_up(now) and super().admit(now, clock, config) is None:
             return None
         self._set_share(self.share_at(now), now)
-        if clock.random() < self.share:
+        if clock.random() < self.mix.share_for(current_rank(), self.share):
             return None
         return self
 
@@ -110,6 +116,8 @@ class PartialClosed(ClosedWithRates):
     def _set_share(self, share: float, now: float) -> None:
         if self.share:
             self.calls_learned = self.call_count  # what fails meanwhile is not usual
+        else:
+            self.mix.clear()
         self.share = share
         self.selective = share > 0 or self._ramps_up(now)
         self.set_observed(self.observed)

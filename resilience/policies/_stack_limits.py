@@ -119,7 +119,7 @@ def _ends_before_a_copy(hedge: Any, limit: Policy) -> str | None:
 
 def _has_no_slot_for_a_copy(hedge: Any, bulkhead: Any) -> str | None:
     """The copies of one call need more slots than there are."""
-    if bulkhead.limit > hedge.copies:
+    if bulkhead.max_in_flight > hedge.copies:
         return None
     return f"{bulkhead} has no slot for the copies of {hedge} beside the call; give {hedge.copies + 1} or more"
 

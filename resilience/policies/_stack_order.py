@@ -13,8 +13,8 @@ from typing import TypeAlias, cast
 from resilience._runtime.place import Place
 from resilience._runtime.protocol import Policy
 from resilience.categories import ErrorCategory
+from resilience.policies._slot_policy import SlotPolicy
 from resilience.policies._stack_pairs import covered_by, is_overall_limit, pairs, retried_by, tripped_by
-from resilience.policies.bulkhead import Bulkhead
 
 __all__ = ["order_problems"]
 
@@ -82,7 +82,7 @@ def _is_to_cover_time_outs(outer: Policy, inner: Policy, stack: Sequence[Policy]
 
 
 def _waits_in_time(outer: Policy, inner: Policy, stack: Sequence[Policy]) -> bool:
-    may_wait = not isinstance(inner, Bulkhead) or inner.max_queue != 0
+    may_wait = not isinstance(inner, SlotPolicy) or inner.max_queue != 0
     return may_wait and not is_overall_limit(outer, stack)
 
 

@@ -22,6 +22,7 @@ from typing import TypedDict
 from resilience._forks import fork_safe
 from resilience._listeners import has_listeners
 from resilience._outcome import Outcome
+from resilience._priority_context import Rank, current_rank
 from resilience._runtime.cut_off import AbandonWatch, CutOff
 from resilience._runtime.method_selection import MethodSelection, select_methods
 from resilience._runtime.protocol import PROCEED, Call, Emit
@@ -32,6 +33,7 @@ from resilience.classification.classifier import category_of
 from resilience.clock import current_clock
 from resilience.errors.base import ThrottledError
 from resilience.policies._keyed import Keyed, parse_key
+from resilience.policies._priority_mix import PriorityMix
 from resilience.policies.base import Policy, Steps
 from resilience.profiles import profile_for
 
@@ -71,12 +73,13 @@ class _Traffic:
     of it.
     """
 
-    __slots__ = ("accepted_at", "accepts", "admitted_at", "buckets", "k", "rejected", "requests", "window")
+    __slots__ = ("accepted_at", "accepts", "admitted_at", "buckets", "k", "mix", "rejected", "requests", "window")
 
     def __init__(self, k: float, window: float) -> None:
         self.k = k
         self.window = window
         self.buckets: deque[_Bucket] = deque()
+        self.mix = PriorityMix()
         self.requests = self.accepts = 0
         #: Requests that were rejected here, of all time.
         self.rejected = 0
@@ -89,9 +92,14 @@ class _Traffic:
             return 0.0
         return max(0.0, (self.requests - self.k * self.accepts) / (self.requests + 1))
 
-    def admits(self, now: float, chance: float) -> bool:
-        """Whether a request goes through *now*, by *chance*, which is uniform in [0, 1); if not, count it."""
-        if chance >= self.share(now) or not now - _PROBE_AFTER < self.admitted_at <= now:
+    def admits(self, now: float, chance: float, rank: Rank) -> bool:
+        """Whether a request of that *rank* goes through *now*, by *chance*, uniform in [0, 1); if not, count it."""
+        share = self.share(now)
+        if share:
+            share = self.mix.share_for(rank, share)
+        else:
+            self.mix.clear()
+        if chance >= share or not now - _PROBE_AFTER < self.admitted_at <= now:
             self.admitted_at = now
             return True
         self.rejected += 1
@@ -151,7 +159,8 @@ class Throttle(Policy):
 
     With *k* = 2 a call is rejected only where the dependency accepts less than half of the last *window* seconds'
     calls, 10 at least: it then gets about twice as many as it accepts. A request is admitted every second at least. The
-    first one that is accepted after an outage, 5 seconds without any, has the outage forgotten.
+    first one that is accepted after an outage, 5 seconds without any, has the outage forgotten. The share is taken from
+    the calls of the lowest `priority` first.
 
     Args:
         name: The dependency's name, for errors, events and logs.
@@ -242,7 +251,7 @@ class Throttle(Policy):
         now, chance = call.clock.now(), call.clock.random()
         with self._lock:
             share = traffic.share(now)
-            if traffic.admits(now, chance):
+            if traffic.admits(now, chance, current_rank()):
                 return None
             return ThrottledError(self.name, share, traffic.next_probe_in(now))
 

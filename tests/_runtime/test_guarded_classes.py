@@ -17,6 +17,7 @@ import requests
 from resilience import (
     CircuitOpenError,
     Pipeline,
+    adaptive_limit,
     bulkhead,
     circuit_breaker,
     deadline,
@@ -416,6 +417,7 @@ def test_other_policies_of_a_stack_guard_the_local_methods_too():
         timeout(5),
         deadline(5),
         bulkhead("api", 1),
+        adaptive_limit("api"),
         circuit_breaker("api"),
         rate_limit("api", "10/s"),
         throttle("api"),
@@ -874,6 +876,7 @@ POLICIES = {
     "timeout of items": lambda **methods: timeout(first_item=5, **methods),
     "deadline": lambda **methods: deadline(5, **methods),
     "fallback": lambda **methods: fallback(default=None, **methods),
+    "adaptive limit": lambda **methods: adaptive_limit("api", **methods),
     "bulkhead": lambda **methods: bulkhead("api", 5, **methods),
     "rate limit": lambda **methods: rate_limit("api", "100/s", **methods),
     "circuit": lambda **methods: circuit_breaker("api", **methods),

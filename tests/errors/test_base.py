@@ -9,6 +9,7 @@ import pytest
 
 from resilience import ErrorCategory, Severity, circuit_breaker, classify, override_profiles, retry_after
 from resilience.errors import (
+    AdaptiveLimitError,
     BulkheadFullError,
     CallTimeoutError,
     DeadlineExceededError,
@@ -205,6 +206,12 @@ def test_context_without_a_message_adds_no_note():
             BulkheadFullError("b", 20, 40, "its queue is full", 0.5),
             "RES-E008",
             {"bulkhead": "b", "limit": 20, "queued": 40, "reason": "its queue is full"},
+            0.5,
+        ),
+        (
+            AdaptiveLimitError("a", 1, 4, "its queue is full", 0.5),
+            "RES-E011",
+            {"adaptive_limit": "a", "limit": 1, "queued": 4, "reason": "its queue is full"},
             0.5,
         ),
         (RateLimitedError("r", "10/s", 2, 0.5), "RES-E009", {"rate_limit": "r", "rate": "10/s", "cost": 2}, 0.5),

@@ -10,6 +10,7 @@ from resilience import (
     CircuitBreaker,
     ErrorCategory,
     RetryBudget,
+    adaptive_limit,
     circuit_breaker,
     fallback,
     retry_on_category,
@@ -84,4 +85,4 @@ def story() -> list[object]:
                 fetch(f"host-{number}")
             except ConnectionResetError:
                 pass
-    return [budget, breaker, partial, keyed, fetch]
+    return [budget, breaker, partial, keyed, fetch, adaptive_limit("metered shelves")]

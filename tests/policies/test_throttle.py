@@ -26,6 +26,7 @@ from resilience import (
     subscribe,
     throttle,
 )
+from resilience._priority_context import NORMAL
 from resilience._runtime.cut_off import CutOff
 from resilience.clock import using_clock
 from resilience.events import CallRejected, Event
@@ -289,7 +290,7 @@ def test_the_counts_agree_with_a_list_of_all_requests(program: list[tuple[str, f
         assert traffic.share(now) == share
         if what == "asked":
             admits = 0.25 >= share or now - admitted_at >= 1.0
-            assert traffic.admits(now, 0.25) == admits
+            assert traffic.admits(now, 0.25, NORMAL) == admits
             if admits:
                 admitted_at = now
             else:

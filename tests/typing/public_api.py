@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import assert_type
 
 from resilience import (
+    AdaptiveLimit,
     Arguments,
     Bulkhead,
     CallReport,
@@ -18,6 +19,7 @@ from resilience import (
     RetryBudget,
     Severity,
     StaleEntry,
+    adaptive_limit,
     bulkhead,
     by_method,
     circuit_breaker,
@@ -28,6 +30,7 @@ from resilience import (
     gather_results_async,
     last_call,
     override_profiles,
+    priority,
     register_library,
     remaining,
     retry_on_category,
@@ -221,6 +224,14 @@ async def entered() -> None:
     async with timeout(1) as time_limit, fallback(default="") as result:
         assert_type(time_limit, Timeout)
         assert_type(result, BlockResult[str])
+
+
+def limited() -> int:
+    with priority("critical", tenant="acme"), adaptive_limit("a", most=50) as limit:
+        assert_type(limit, AdaptiveLimit)
+    priority("urgent")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    adaptive_limit("a", start="20")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    return adaptive_limit("a").call(int, "7")
 
 
 def returned_in_a_bulkhead() -> int:

@@ -22,6 +22,7 @@ from resilience.errors._json_safe import Json
 from resilience.errors._pickling import new_uninitialized
 from resilience.errors._validation import add_note
 from resilience.errors.base import (
+    AdaptiveLimitError,
     BulkheadFullError,
     CallTimeoutError,
     DeadlineExceededError,
@@ -197,6 +198,11 @@ def _bulkhead_full(fields: ErrorFields) -> ResilienceError:
     return BulkheadFullError(name, limit, queued, fields.text("reason"), fields.wait)
 
 
+def _adaptive_limit(fields: ErrorFields) -> ResilienceError:
+    name, limit, queued = fields.text("adaptive_limit"), fields.count("limit"), fields.count("queued")
+    return AdaptiveLimitError(name, limit, queued, fields.text("reason"), fields.wait)
+
+
 def _rate_limited(fields: ErrorFields) -> ResilienceError:
     cost = fields.number("cost")
     if cost is None:
@@ -232,6 +238,7 @@ _CONSTRUCTORS: Final[Mapping[str, Callable[[ErrorFields], ResilienceError]]] = {
     "resilience.errors.base.ThreadNotStartedError": _noted(_thread_not_started),
     "resilience.errors.base.TooManyAbandonedError": _noted(_too_many_abandoned),
     "resilience.errors.base.BulkheadFullError": _noted(_bulkhead_full),
+    "resilience.errors.base.AdaptiveLimitError": _noted(_adaptive_limit),
     "resilience.errors.base.RateLimitedError": _noted(_rate_limited),
     "resilience.errors.base.ThrottledError": _noted(_throttled),
     "resilience.errors.circuit.CircuitOpenError": _noted(_circuit_open),

@@ -13,6 +13,7 @@ from resilience import ErrorCategory as C
 from resilience import retry_on_category
 from resilience.contrib import executor, service
 from resilience.errors import (
+    AdaptiveLimitError,
     BulkheadFullError,
     CallTimeoutError,
     DeadlineExceededError,
@@ -43,6 +44,7 @@ CODED: dict[str, Exception] = {
     "abandoned": TooManyAbandonedError("shop.search", 256),
     "abandoned by target": TooManyAbandonedError("shop.search", 64, "target"),
     "no thread": ThreadNotStartedError("shop.search", "can't start new thread"),
+    "adaptive limit": AdaptiveLimitError("stock", 20, 40, "its queue is full", 0.5),
     "bulkhead": BulkheadFullError("stock", 20, 40, "its queue is full", 0.5),
     "throttled": ThrottledError("payments", 0.4, 0.8),
     "open": CircuitOpenError("billing", 12.4),
