@@ -44,9 +44,10 @@ class Job:
     Anything but a quick success is left to `run`, in a thread.
     """
 
-    def __init__(self, request: ExecutionRequest, pool: WarmPool) -> None:
+    def __init__(self, request: ExecutionRequest, pool: WarmPool, assigned_by: str = "ray") -> None:
         self._request = request
         self._pool = pool
+        self._assigned_by = request.assigned_by or assigned_by
         self._session: Session | None = None
         self._code = request.code.removeprefix("\ufeff")  # byte order mark, which Python strips from files only
         self._policy, self._policy_message = _policy_of(request.security_level, tuple(request.allowed_imports))
@@ -110,6 +111,10 @@ class Job:
                 ended = session.wait(self._replenish, cancelled)
                 if ended.kind == "cancelled":
                     return None
+                if worker.preload_failure:
+                    raise ContainerConfigurationError(
+                        f"preload: a worker cannot import {worker.preload_failure}", {"python": worker.python}
+                    )
                 if ended.kind == "result" or Recording(worker.read_recorder()).begun:
                     return self._report(worker, session, ended, emit)
                 # The worker has not taken the request. A warm one may have died while idle: a fresh one tells.
@@ -186,6 +191,7 @@ class Job:
             request=self._request,
             code=self._code,
             policy=self._policy,
+            assigned_by=self._assigned_by,
             memory_is_limited=sys.platform == "linux",
         )
         if worker is not None:

@@ -76,6 +76,7 @@ class ReportBuilder:
     request: ExecutionRequest
     code: str
     policy: SecurityPolicy
+    assigned_by: str = "ray"
     recorder: Callable[[], bytes] = bytes
     """Returns the content of the recorder file. Called for failures only."""
     stdout: str = ""
@@ -342,7 +343,7 @@ class ReportBuilder:
             execution_result=result,
             timestamp=datetime.datetime.fromtimestamp(current_clock().wall(), datetime.UTC),
             error=None if failure is None else explain(failure),
-            assigned_by=self.request.assigned_by,
+            assigned_by=self.assigned_by,
         )
 
 

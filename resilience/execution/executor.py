@@ -58,6 +58,7 @@ class ExecutionReport:
     timestamp: datetime.datetime
     error: ErrorReport | None = None
     assigned_by: str = "ray"
+    """Who gave the work, for the receiver of the report: set for a request, or once for an executor."""
     ran_on: str = ""
     """Which of several executors ran it, such as ``local`` for a `FallbackExecutor`; empty where there is only one."""
     tried: Sequence[ErrorReport] = ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -15,7 +16,9 @@ from resilience._validation import parse_count
 from resilience.contrib.executor import ContainerConfigurationError
 from resilience.execution._event_emitter import EventEmitter, final_event
 from resilience.execution._job import Job
+from resilience.execution._options import parse_dotted_names, parse_environment
 from resilience.execution._worker_pool import WarmPool
+from resilience.execution._worker_process import Interpreter
 from resilience.execution.executor import ExecutionReport, Listener
 from resilience.execution.request import ExecutionRequest
 
@@ -31,10 +34,16 @@ _QUICK_WAIT = 0.01
 class SubprocessExecutor:
     r"""Executes each program in a process of its own on this machine, within limits.
 
-    *python* is the interpreter, by default the one of this process. *spares* is the number of warm workers: processes
+    *python* is the interpreter, by default the one of this process; a frozen application has none, and must give one:
+    else `ContainerConfigurationError`. *spares* is the number of warm workers: processes
     that are started in advance, so that an execution does not wait for the interpreter. They are started by the first
     execution, or by `warm`. Threads and tasks may share an executor. `close` it, best as a context manager: that ends
     its processes and removes their directories.
+
+    *preload* names modules that warm workers import in advance, so that ``import pandas`` costs an execution nothing;
+    they need not be allowed to the code. A module that cannot be imported is a `ContainerConfigurationError` of the
+    first execution. *environment* holds variables that programs get besides a few harmless ones of this process.
+    *assigned_by* appears in the reports of requests that name none: who gave the work.
 
     >>> with SubprocessExecutor() as executor:
     ...     report = executor.execute_sync("total = sum([1, 2, 3])\nprint('added')\ntotal * 2")
@@ -43,19 +52,28 @@ class SubprocessExecutor:
 
     The limits are guard rails for cooperative code, not a security boundary. macOS does not enforce the memory limit.
     Windows is not supported: execution raises `ContainerConfigurationError` there.
-
-    *python* is the interpreter, that of this program unless given. A frozen application has none, and must give one:
-    `ContainerConfigurationError` without.
     """
 
-    def __init__(self, *, python: str | os.PathLike[str] | None = None, spares: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        python: str | os.PathLike[str] | None = None,
+        spares: int = 1,
+        preload: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        assigned_by: str = "ray",
+    ) -> None:
         if python is None and getattr(sys, "frozen", False):
             raise ContainerConfigurationError(
                 "python=None: the executable of a frozen application is no interpreter, and would start it once more;"
                 " give the path of a Python"
             )
         self._python = os.fspath(python or sys.executable)
-        self._pool = WarmPool(self._python, parse_count("spares", spares, least=0))
+        interpreter = Interpreter(
+            self._python, parse_dotted_names("preload", preload), parse_environment("environment", environment)
+        )
+        self._pool = WarmPool(interpreter, parse_count("spares", spares, least=0))
+        self._assigned_by = assigned_by
 
     def execute_sync(self, request: ExecutionRequest | str, *, on_event: Listener | None = None) -> ExecutionReport:
         """Execute the code of *request* and return the report. A program that fails is a report, not an exception.
@@ -138,7 +156,7 @@ class SubprocessExecutor:
     def _job(self, request: ExecutionRequest | str) -> Job:
         if self._pool.is_closed:
             raise RuntimeError("this executor is closed")
-        return Job(ExecutionRequest.of(request), self._pool)
+        return Job(ExecutionRequest.of(request), self._pool, self._assigned_by)
 
     def _run(self, job: Job, listener: Listener | None, cancelled: int | None) -> ExecutionReport | None:
         """Execute and emit events; None if *cancelled* became readable."""

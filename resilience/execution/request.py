@@ -12,6 +12,7 @@ from pathlib import Path
 
 from resilience.execution._library_memory import default_limit
 from resilience.execution._memory_size import parse_size
+from resilience.execution._options import parse_dotted_names
 from resilience.execution.security import SecurityLevel, SecurityPolicy
 
 __all__ = ["ExecutionRequest"]
@@ -49,8 +50,8 @@ class ExecutionRequest:
     return_variables: Sequence[str] | None = None
     working_directory: str | os.PathLike[str] | None = None
     trace: bool = False
-    assigned_by: str = "ray"
-    """Shown in reports as the assigner of the execution."""
+    assigned_by: str | None = None
+    """Who has given this work: the agent, person or service that the report returns to. None: the executor's own."""
 
     @property
     def seconds(self) -> float:
@@ -82,9 +83,9 @@ class ExecutionRequest:
         if not isinstance(self.security_level, _LEVELS):
             put(self, "security_level", SecurityLevel.of(self.security_level))
         if self.allowed_imports != ():
-            put(self, "allowed_imports", _names("allowed_imports", self.allowed_imports))
+            put(self, "allowed_imports", parse_dotted_names("allowed_imports", self.allowed_imports))
         if self.return_variables is not None:
-            put(self, "return_variables", _names("return_variables", self.return_variables))
+            put(self, "return_variables", parse_dotted_names("return_variables", self.return_variables))
         if self.working_directory is not None and not Path(self.working_directory).is_dir():
             raise ValueError(f"working_directory={os.fspath(self.working_directory)!r}: give a directory that exists")
 
@@ -97,13 +98,3 @@ class ExecutionRequest:
 @functools.lru_cache(maxsize=64)
 def _default_bytes(level: SecurityPolicy | SecurityLevel | str, imports: tuple[str, ...]) -> int:
     return parse_size("memory_limit", default_limit(SecurityPolicy.of(level, imports)))
-
-
-def _names(parameter: str, given: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(given, str):
-        raise TypeError(f"{parameter}={given!r}: give several names, such as [{given!r}]")
-    names = tuple(given)
-    for name in names:
-        if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
-            raise ValueError(f"{parameter}: {name!r} is no name")
-    return names

@@ -39,7 +39,8 @@ class JupyterExecutor:
     ends with `close`. A kernel that runs already is found by its *connection_file*, and left running.
 
     A program that still runs after its timeout is interrupted; when it goes on for *grace* seconds all the same, the
-    kernel is replaced. So is one that died. The source is checked against the security level before anything runs. In
+    kernel is replaced. So is one that died. *assigned_by* appears in the reports of requests that name none: who gave
+    the work. The source is checked against the security level before anything runs. In
     the kernel neither the level nor the memory limit holds: they are for the kernel's host to set.
 
     Raises `ContainerConnectivityError` where the kernel cannot be started or reached in *startup_timeout* seconds, and
@@ -61,7 +62,9 @@ class JupyterExecutor:
         manager: Callable[[], AsyncKernelManager] | None = None,
         startup_timeout: float = 60.0,
         grace: float = 2.0,
+        assigned_by: str = "ray",
     ) -> None:
+        self._assigned_by = assigned_by
         self._startup = parse_duration("startup_timeout", startup_timeout)
         self._grace = parse_duration("grace", grace)
         given = {"connection_file": connection_file, "gateway_url": gateway_url, "manager": manager}
@@ -120,7 +123,7 @@ class JupyterExecutor:
     ) -> ExecutionReport | None:
         """Execute in the background loop; None if *cancelled_descriptor* became readable."""
         bridge = EventBridge(on_event)
-        job = KernelJob(self._kernel, request, bridge, self._grace)
+        job = KernelJob(self._kernel, request, bridge, self._grace, self._assigned_by)
         return bridge.wait(self._background_loop().submit(self._run_in_loop(job, bridge, cancelled_descriptor)))
 
     async def _run_in_loop(

@@ -15,13 +15,12 @@ import shutil
 import sys
 import tempfile
 import time
-import types
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from resilience.execution._worker.event_loop import NoRunningLoop, ProgramLoop
 from resilience.execution._worker.result_encoding import encode_value, encode_variables
-from resilience.execution._worker.statements import FILENAME, Program
+from resilience.execution._worker.statements import Program, main_module, register_source
 from resilience.report._capture import capture
 
 if TYPE_CHECKING:
@@ -43,9 +42,9 @@ def run(name: str, code: str, wanted: Sequence[str] | None, directory: str | Non
     *wanted* names the variables of the result; None: all of the top level.
     """
     _results.clear()  # of a run whose client has gone
-    program = types.ModuleType("__main__")
+    program = main_module()
     program.__dict__["__builtins__"] = builtins
-    linecache.cache[FILENAME] = (len(code), None, code.splitlines(keepends=True), FILENAME)
+    register_source(linecache, code)
     attempt = _ProgramRun(code, program.__dict__)
     put = sys.modules["__main__"]
     inside = _WorkingDirectory(directory)

@@ -31,12 +31,15 @@ __all__ = ["KernelJob"]
 class KernelJob:
     """Runs *request* in *kernel* and builds the report. The kernel must be open and ready."""
 
-    def __init__(self, kernel: Kernel, request: ExecutionRequest, bridge: EventBridge, grace: float) -> None:
+    def __init__(
+        self, kernel: Kernel, request: ExecutionRequest, bridge: EventBridge, grace: float, assigned_by: str = "ray"
+    ) -> None:
         self._kernel = kernel
         self._request = request
         self._bridge = bridge
         self._output = KernelOutput(bridge)
         self._grace = grace
+        self._assigned_by = request.assigned_by or assigned_by
         self._id = f"exec_{os.urandom(6).hex()}"
         self._code = request.code.removeprefix("\ufeff")  # byte order mark, which Python strips from files only
         self._policy = SecurityPolicy.of(request.security_level, request.allowed_imports)
@@ -164,6 +167,7 @@ class KernelJob:
             request=self._request,
             code=self._code,
             policy=self._policy,
+            assigned_by=self._assigned_by,
             stdout=self._output.stdout,
             stderr=self._output.stderr,
         )

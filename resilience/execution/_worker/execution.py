@@ -16,10 +16,11 @@ from resilience.execution._worker.event_loop import ProgramLoop
 from resilience.execution._worker.fallback_capture import capture_class_only
 from resilience.execution._worker.framing import ChannelClosed
 from resilience.execution._worker.guard import install
+from resilience.execution._worker.import_hooks import ImportHooks
 from resilience.execution._worker.line_tracer import LineTracer
 from resilience.execution._worker.loading import limit_extension_loading
 from resilience.execution._worker.result_encoding import encode_value, encode_variables, safe_repr
-from resilience.execution._worker.statements import FILENAME, Program
+from resilience.execution._worker.statements import FILENAME, Program, main_module, register_source
 from resilience.execution._worker.timer import Timer
 from resilience.report._capture import capture
 
@@ -59,7 +60,8 @@ class ProgramRun:
         self._recorder = recorder
         self._limits = limits
         self._is_fork = False
-        self._main = type(sys)("__main__")
+        self._main = main_module()
+        self._imports = ImportHooks()
         self._timer = Timer(FILENAME, channel, recorder.descriptor)
         self._lines = LineTracer(self._on_line)
         self._loop = ProgramLoop()
@@ -166,6 +168,8 @@ class ProgramRun:
         namespace = self._main.__dict__
         self._watch()
         self._add_directory()
+        self._imports.add("linecache", lambda module: register_source(module, self._request["code"]))
+        self._imports.install()
         if (
             not self._is_measured or len(self._request["code"]) > _MAX_UNLIMITED_COMPILE
         ):  # compiling may have taken much

@@ -12,10 +12,12 @@ Policy: TypeAlias = Mapping[str, object]
 
 
 class Prepare(TypedDict):
-    """To a warm worker: the policy to set up in advance."""
+    """To a warm worker: the policy and the modules to set up in advance."""
 
     kind: Literal["prepare"]
     policy: Policy
+    preload: NotRequired[list[str]]
+    """Modules to import in advance."""
 
 
 class Request(TypedDict):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from _ast import Expr, Expression, Module, PyCF_ALLOW_TOP_LEVEL_AWAIT, PyCF_ONLY_AST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _ast import expr, stmt
-    from types import CodeType
-__all__ = ["FILENAME", "Program", "Statement", "compile_program"]
+    from types import CodeType, ModuleType
+    from typing import Any
+
+__all__ = ["FILENAME", "Program", "Statement", "compile_program", "main_module", "register_source"]
 
 FILENAME = "<string>"
 _MAX_EXPRESSION = 200
@@ -56,6 +59,23 @@ class Program:
             _statement(node, _value(node, first=number == 0, last=number == last), self._flags)
             for number, node in enumerate(self._tree.body)
         ]
+
+
+def main_module() -> ModuleType:
+    """Return an empty ``__main__`` for a program.
+
+    Its globals have no ``__file__``, for there is no file. The module itself has: `inspect` looks there for the source
+    of a class.
+    """
+    kind: Any = type("module", (type(sys),), {"__file__": FILENAME, "__module__": "builtins"})
+    module: ModuleType = kind("__main__")
+    return module
+
+
+def register_source(linecache: Any, source: str, filename: str = FILENAME) -> None:
+    """Have *linecache* show the lines of a program, and so tracebacks, `inspect.getsource` and numba find them."""
+    # Without a time of change: `linecache.checkcache` leaves it alone.
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
 
 
 def compile_program(source: str | Module | Expression, mode: str = "exec", flags: int = 0) -> CodeType:
