@@ -33,8 +33,9 @@ _THREAD_IDLE_TIMEOUT = 10.0
 class WarmPool:
     """Keeps up to *size* idle workers of one *interpreter*, for any number of threads.
 
-    A worker serves one request. `acquire` hands an idle one out, `release` takes it back to be reaped and replaced.
-    After a fork the child process detaches from the workers, which belong to its parent, and starts its own.
+    A worker serves one request, or the requests of one session. `acquire` hands an idle one out, `release` takes it
+    back to be reaped and replaced. After a fork the child process detaches from the workers, which belong to its
+    parent, and starts its own.
     """
 
     def __init__(self, interpreter: Interpreter, size: int) -> None:

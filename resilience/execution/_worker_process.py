@@ -83,6 +83,10 @@ class WorkerProcess:
         self.may_start_processes: bool = False
         """Whether the policy of its program allows that: only then orphans are looked for."""
         self.is_reaped: bool = False
+        self.is_killed: bool = False
+        """Whether this process has killed it."""
+        self.program_directory: str | None = None
+        """Working directory that was sent to it; None: its own."""
         self.exit_status: int | None = None
         """Exit status, negative for a signal; None until it is known."""
         self.peak_memory: int | None = None
@@ -164,6 +168,7 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """Kill the process and its whole session. Without effect once it is reaped."""
+        self.is_killed = True
         if self.is_reaped:
             return  # the process ID may have been reused
         with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: all processes of the group have ended
@@ -200,6 +205,11 @@ class WorkerProcess:
     def read_recorder(self) -> bytes:
         """Return the content of the recorder file: the progress of the program."""
         return os.pread(self.recorder, _MAX_RECORDING, 0)
+
+    def expect_next_program(self) -> None:
+        """Make ready for another request to the same worker: what is recorded from now on is of that one."""
+        os.pwrite(self.recorder, bytes(4), 0)
+        self.reader.reset()
 
     def reap(self) -> None:
         """Kill the process, wait for its exit, kill its orphans and remove its directory."""

@@ -10,6 +10,7 @@ from typing import Protocol
 from resilience.categories import ErrorCategory
 from resilience.errors._json_safe import Json
 from resilience.execution._memory_size import format_size
+from resilience.execution.artifacts import Artifact
 from resilience.execution.events import StreamEvent
 from resilience.execution.request import ExecutionRequest
 from resilience.report.model import ErrorReport
@@ -63,6 +64,10 @@ class ExecutionReport:
     """Which of several executors ran it, such as ``local`` for a `FallbackExecutor`; empty where there is only one."""
     tried: Sequence[ErrorReport] = ()
     """Failures of executors that could not be reached before, in order."""
+    artifacts: Sequence[Artifact] = ()
+    """Figures, tables and files that the program has made. Those of a failure are what it had made by then."""
+    notes: Sequence[str] = ()
+    """What is missing in the report, or not whole, and why."""
 
     @property
     def category(self) -> ErrorCategory | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import weakref
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -17,10 +18,13 @@ from resilience.contrib.executor import ContainerConfigurationError
 from resilience.execution._event_emitter import EventEmitter, final_event
 from resilience.execution._job import Job
 from resilience.execution._options import parse_dotted_names, parse_environment
+from resilience.execution._session_worker import SessionWorker
 from resilience.execution._worker_pool import WarmPool
 from resilience.execution._worker_process import Interpreter
 from resilience.execution.executor import ExecutionReport, Listener
 from resilience.execution.request import ExecutionRequest
+from resilience.execution.security import SecurityLevel, SecurityPolicy
+from resilience.execution.session import ExecutionSession, SessionDefaults, SessionOutcome
 
 if TYPE_CHECKING:
     from resilience.execution.streaming import EventStream
@@ -74,27 +78,44 @@ class SubprocessExecutor:
         )
         self._pool = WarmPool(interpreter, parse_count("spares", spares, least=0))
         self._assigned_by = assigned_by
+        self._sessions: weakref.WeakSet[_SessionProcess] = weakref.WeakSet()
 
-    def execute_sync(self, request: ExecutionRequest | str, *, on_event: Listener | None = None) -> ExecutionReport:
+    def execute_sync(
+        self,
+        request: ExecutionRequest | str,
+        *,
+        variables: Mapping[str, object] | None = None,
+        on_event: Listener | None = None,
+    ) -> ExecutionReport:
         """Execute the code of *request* and return the report. A program that fails is a report, not an exception.
 
-        *on_event* is called in this thread with each event as it happens.
+        *variables* are there for the code, besides those of the request: ``{"orders": frame, "limit": 5}``. *on_event*
+        is called in this thread with each event as it happens.
 
-        Raises `ContainerConfigurationError` if the interpreter cannot be used, `ContainerConnectivityError` if the
-        system cannot start a process, and RuntimeError after `close`.
+        Raises TypeError for a variable that cannot be pickled, `ContainerConfigurationError` if the interpreter cannot
+        be used, or cannot restore a variable, `ContainerConnectivityError` if the system cannot start a process, and
+        RuntimeError after `close`.
         """
-        report = self._run(self._job(request), on_event, None)
+        report = self._run(self._job(request, variables), on_event, None)
         assert report is not None, "only a cancelled execution has no report"
         return report
 
-    async def execute(self, request: ExecutionRequest | str, *, on_event: Listener | None = None) -> ExecutionReport:
+    async def execute(
+        self,
+        request: ExecutionRequest | str,
+        *,
+        variables: Mapping[str, object] | None = None,
+        on_event: Listener | None = None,
+    ) -> ExecutionReport:
         """Do what `execute_sync` does without blocking the event loop, on asyncio or trio.
 
         Cancelled, it kills the process before it returns. *on_event* is called in this event loop.
         """
+        return await self._execute(self._job(request, variables), on_event)
+
+    async def _execute(self, job: Job, on_event: Listener | None) -> ExecutionReport:
         from resilience.execution._waiting import run_in_thread, wait_for_data
 
-        job = self._job(request)
         try:
             control = None if on_event is not None else job.start()
             if control is not None:  # most programs end before a thread would have started
@@ -127,12 +148,31 @@ class SubprocessExecutor:
         job = self._job(request)
         return EventStream(lambda listener, cancelled: self._run(job, listener, cancelled), parse_count("most", most))
 
+    def session(
+        self,
+        *,
+        security_level: SecurityPolicy | SecurityLevel | str = SecurityLevel.STRICT,
+        allowed_imports: Sequence[str] = (),
+        working_directory: str | os.PathLike[str] | None = None,
+    ) -> ExecutionSession:
+        """Return a session: executions in one process that share their variables.
+
+        Level, imports and directory are those of code that is given as a text; a request has its own, and without a
+        directory of its own runs in that of the session.
+        """
+        defaults = SessionDefaults(security_level, allowed_imports, working_directory)
+        process = _SessionProcess(self, SessionWorker(self._pool))
+        self._sessions.add(process)
+        return ExecutionSession(process, defaults)
+
     def warm(self) -> None:
         """Start the warm workers and wait, for up to 30 seconds, until they are ready."""
         self._pool.wait_until_warm()
 
     def close(self) -> None:
         """Kill all workers and wait until they are reaped. Executing after that raises RuntimeError."""
+        for process in list(self._sessions):
+            process.close()
         self._pool.close()
 
     def __enter__(self) -> Self:
@@ -153,10 +193,15 @@ class SubprocessExecutor:
 
         await finish_in_thread(self.close)
 
-    def _job(self, request: ExecutionRequest | str) -> Job:
+    def _job(self, request: ExecutionRequest | str, variables: Mapping[str, object] | None = None) -> Job:
         if self._pool.is_closed:
             raise RuntimeError("this executor is closed")
-        return Job(ExecutionRequest.of(request), self._pool, self._assigned_by)
+        return Job(ExecutionRequest.of(request, variables), self._pool, self._assigned_by)
+
+    def _session_job(self, request: ExecutionRequest, worker: SessionWorker, number: int) -> Job:
+        if self._pool.is_closed:
+            raise RuntimeError("this executor is closed")
+        return Job(request, worker, self._assigned_by, number)
 
     def _run(self, job: Job, listener: Listener | None, cancelled: int | None) -> ExecutionReport | None:
         """Execute and emit events; None if *cancelled* became readable."""
@@ -168,3 +213,32 @@ class SubprocessExecutor:
         if report is not None:
             emit(*final_event(report))
         return report
+
+
+class _SessionProcess:
+    """The worker process of a session."""
+
+    def __init__(self, executor: SubprocessExecutor, worker: SessionWorker) -> None:
+        self._executor = executor
+        self._worker = worker
+
+    def execute_sync(self, request: ExecutionRequest, number: int, on_event: Listener | None) -> SessionOutcome:
+        """Execute *request* in the process."""
+        starts, job = self._worker.starts, self._executor._session_job(request, self._worker, number)
+        report = self._executor._run(job, on_event, None)
+        assert report is not None, "only a cancelled execution has no report"
+        return SessionOutcome(report, job.has_run, self._worker.starts > starts, job.names)
+
+    async def execute(self, request: ExecutionRequest, number: int, on_event: Listener | None) -> SessionOutcome:
+        """Execute *request* in the process without blocking the event loop."""
+        starts, job = self._worker.starts, self._executor._session_job(request, self._worker, number)
+        report = await self._executor._execute(job, on_event)
+        return SessionOutcome(report, job.has_run, self._worker.starts > starts, job.names)
+
+    def restart(self) -> None:
+        """Kill the process. The next execution begins another one."""
+        self._worker.close()
+
+    def close(self) -> None:
+        """Kill the process."""
+        self._worker.close()

@@ -6,13 +6,13 @@ import datetime
 import functools
 import math
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from resilience.execution._library_memory import default_limit
 from resilience.execution._memory_size import parse_size
-from resilience.execution._options import parse_dotted_names
+from resilience.execution._options import FileContent, check_files, check_variables, parse_dotted_names
 from resilience.execution.security import SecurityLevel, SecurityPolicy
 
 __all__ = ["ExecutionRequest"]
@@ -31,6 +31,11 @@ class ExecutionRequest:
     besides what *security_level* allows, a level or a policy of one's own. *return_variables* names the variables to
     report; None: all of the top level. In *working_directory* it runs; None: an empty one of its own, removed
     afterwards. *trace* reports each line when it is first reached.
+
+    *variables* are there for the code from the beginning: plain values, and whatever can be pickled here and imported
+    by the interpreter of the executor, such as dataframes. They take nothing of the memory limit. *files* are written
+    into the working directory before, by their paths in it: bytes, a text, or the `Path` of a file to copy. A directory
+    of its own may be read then, at level strict, too.
 
     >>> ExecutionRequest("1 + 1").memory_bytes, ExecutionRequest("1 + 1", security_level="moderate").memory_bytes
     (104857600, 1073741824)
@@ -52,6 +57,8 @@ class ExecutionRequest:
     trace: bool = False
     assigned_by: str | None = None
     """Who has given this work: the agent, person or service that the report returns to. None: the executor's own."""
+    variables: Mapping[str, object] = field(default_factory=dict[str, object], repr=False, compare=False)
+    files: Mapping[str, FileContent] = field(default_factory=dict[str, FileContent], repr=False, compare=False)
 
     @property
     def seconds(self) -> float:
@@ -86,13 +93,18 @@ class ExecutionRequest:
             put(self, "allowed_imports", parse_dotted_names("allowed_imports", self.allowed_imports))
         if self.return_variables is not None:
             put(self, "return_variables", parse_dotted_names("return_variables", self.return_variables))
+        if self.variables:
+            check_variables(self.variables)
+        if self.files:
+            check_files(self.files)
         if self.working_directory is not None and not Path(self.working_directory).is_dir():
             raise ValueError(f"working_directory={os.fspath(self.working_directory)!r}: give a directory that exists")
 
     @classmethod
-    def of(cls, request: ExecutionRequest | str) -> ExecutionRequest:
-        """Return *request*; a str is the code of a request with all defaults."""
-        return request if isinstance(request, ExecutionRequest) else cls(request)
+    def of(cls, request: ExecutionRequest | str, variables: Mapping[str, object] | None = None) -> ExecutionRequest:
+        """Return *request*; a str is the code of a request with all defaults. *variables* are added to its own."""
+        found = request if isinstance(request, ExecutionRequest) else cls(request)
+        return found if variables is None else replace(found, variables={**found.variables, **variables})
 
 
 @functools.lru_cache(maxsize=64)
