@@ -6,7 +6,6 @@ A job checks the policy, acquires a worker, opens a session with it and turns th
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import os
 import socket
@@ -32,7 +31,7 @@ from resilience.execution._worker_pool import WarmPool
 from resilience.execution._worker_process import WorkerProcess
 from resilience.execution.executor import ExecutionReport
 from resilience.execution.request import ExecutionRequest
-from resilience.execution.security import SecurityLevel, SecurityPolicy
+from resilience.execution.security import SecurityPolicy
 from resilience.report.failure import Violation
 
 if TYPE_CHECKING:
@@ -70,10 +69,8 @@ class Job:
         self.names: Sequence[str] | None = None
         """Names that the session has defined; None if its worker has ended."""
         self._code = request.code.removeprefix("\ufeff")  # byte order mark, which Python strips from files only
-        reads_files = bool(request.files) and request.working_directory is None
-        self._policy, self._policy_message = _policy_of(
-            request.security_level, tuple(request.allowed_imports), reads_files=reads_files
-        )
+        self._policy = request.policy
+        self._policy_message = _message_of(self._policy)
 
     def start(self) -> socket.socket | None:
         """Send the program to a warm worker without blocking; return the socket that its messages arrive at.
@@ -270,13 +267,8 @@ class Job:
 
 
 @functools.lru_cache(maxsize=64)
-def _policy_of(
-    level: SecurityPolicy | SecurityLevel | str, imports: tuple[str, ...], *, reads_files: bool
-) -> tuple[SecurityPolicy, dict[str, Json]]:
-    policy = SecurityPolicy.of(level, imports)
-    if reads_files and policy.files == "none":  # the directory holds the files of the request, and nothing else
-        policy = dataclasses.replace(policy, files="read")
-    return policy, policy.to_dict()
+def _message_of(policy: SecurityPolicy) -> dict[str, Json]:
+    return policy.to_dict()
 
 
 def _not_ready_error(

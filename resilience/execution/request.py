@@ -72,6 +72,12 @@ class ExecutionRequest:
             return _default_bytes(self.security_level, tuple(self.allowed_imports))
         return parse_size("memory_limit", self.memory_limit)
 
+    @property
+    def policy(self) -> SecurityPolicy:
+        """The policy that the code is held to: that of the level, with the imports and files of this request."""
+        reads_files = bool(self.files) and self.working_directory is None
+        return _policy(self.security_level, tuple(self.allowed_imports), reads_files=reads_files)
+
     def __post_init__(self) -> None:
         if not isinstance(self.code, str):
             raise TypeError(f"code={type(self.code).__name__}: give the source as str")
@@ -105,6 +111,16 @@ class ExecutionRequest:
         """Return *request*; a str is the code of a request with all defaults. *variables* are added to its own."""
         found = request if isinstance(request, ExecutionRequest) else cls(request)
         return found if variables is None else replace(found, variables={**found.variables, **variables})
+
+
+@functools.lru_cache(maxsize=64)
+def _policy(
+    level: SecurityPolicy | SecurityLevel | str, imports: tuple[str, ...], *, reads_files: bool
+) -> SecurityPolicy:
+    policy = SecurityPolicy.of(level, imports)
+    if reads_files and policy.files == "none":  # the directory holds the files of the request, and nothing else
+        return replace(policy, files="read")
+    return policy
 
 
 @functools.lru_cache(maxsize=64)

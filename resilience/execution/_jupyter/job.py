@@ -25,7 +25,6 @@ from resilience.execution._jupyter.session import KernelRequest
 from resilience.execution._outcome import Crash, ReportBuilder
 from resilience.execution.executor import ExecutionReport
 from resilience.execution.request import ExecutionRequest
-from resilience.execution.security import SecurityPolicy
 
 __all__ = ["KernelJob", "end_session"]
 
@@ -53,7 +52,7 @@ class KernelJob:
         self._assigned_by = request.assigned_by or assigned_by
         self._id = f"exec_{os.urandom(6).hex()}"
         self._code = request.code.removeprefix("\ufeff")  # byte order mark, which Python strips from files only
-        self._policy = SecurityPolicy.of(request.security_level, request.allowed_imports)
+        self._policy = request.policy
         self._order = _order_of(request, self._code, session)
         self._started_at = 0.0
         self._has_started = False
