@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import pathlib
 import threading
 
 import anyio
@@ -272,6 +273,22 @@ def test_a_session_leaves_nothing_behind(kept):
         left = executor.session()  # never closed: the executor does it
         run(left, "x = 5")
     assert kept() == []
+
+
+@pytest.mark.slow
+def test_two_hundred_sessions_leave_nothing_behind(kept):
+    descriptors = len(list(pathlib.Path("/dev/fd").iterdir()))
+    with SubprocessExecutor(spares=2) as executor:
+        for number in range(200):
+            with executor.session() as session:
+                run(session, FREE("x = 5\nwith open('a.txt', 'w') as file:\n    file.write('a')"))
+                if number % 4 == 0:
+                    run(session, FREE(ENDED))
+                    assert session.replay_sync()[0].success
+                assert value(session, "x + 1") == 6
+    assert kept() == []
+    assert len(list(pathlib.Path("/dev/fd").iterdir())) <= descriptors + 1
+    assert executor._pool._workers == set()  # all of them have been waited for
 
 
 def test_a_session_has_the_policy_of_each_request_also_for_what_a_library_may_do(process):

@@ -5,6 +5,8 @@ Runs in the worker and in kernels: standard library only.
 
 from __future__ import annotations
 
+import sys
+
 from resilience.execution._worker.statements import FILENAME
 
 TYPE_CHECKING = False
@@ -22,7 +24,7 @@ def names_of(namespace: dict[str, object]) -> list[str]:
     >>> names_of({"__name__": "__main__", "total": 1})
     ['total']
     """
-    names = [name for name, value in list(namespace.items()) if type(value).__name__ != "module" and type(name) is str]
+    names = [name for name, value in list(namespace.items()) if type(value) is not type(sys) and type(name) is str]
     return [name for name in names if not name.startswith("__")][:_MAX_NAMES]
 
 

@@ -49,7 +49,7 @@ def encode_variables(
     """Return a short text for each existing variable of *names*; without names, for all that hold data."""
     if names is not None:
         namespace = {name: namespace[name] for name in names if name in namespace}
-    elif all(name[:2] == name[-2:] == "__" for name in namespace):
+    elif all(name[:2] == name[-2:] == "__" or type(value) is type(sys) for name, value in namespace.items()):
         return {}
     return get_repr().variables(namespace, module=names is None)
 
